@@ -8,7 +8,7 @@ import { freePort, openStage, waitFor, type Stage } from './stage.ts'
 
 /**
  * Several brokers on one Postgres: from the commit of a sign-out at the first of them until the last guard that follows the last of them refuses, and the
- * last instance that is told by it has its logout token. The first one does no background work, so every delivery crosses the queue server.
+ * last instance that it delivers to has its logout token. The first one does no background work, so every delivery crosses the queue server.
  */
 
 export interface Across extends SignOuts {

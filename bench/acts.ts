@@ -122,7 +122,7 @@ async function revoke(stage: Stage, token: string): Promise<void> {
   if (answer.statusCode !== 200) throw new Error(`/revoke answered ${answer.statusCode}.`)
 }
 
-/** Everybody of a tenant is revoked by one row: written out, sent and recorded. */
+/** All users of a tenant are revoked by one row: written out, sent and recorded. */
 async function deliverAll(stage: Stage, receivers: Receivers, count: number): Promise<number> {
   let delivered = 0
   receivers.onArrival(() => void delivered++)

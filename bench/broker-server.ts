@@ -40,7 +40,7 @@ export async function openBench(dataDir: string, store?: Store): Promise<Deps> {
   return (await openParts({ config, log }, { queue: noQueue(), ...(store && { store }) })).deps
 }
 
-/** Nothing is revoked here, so nothing is owed. */
+/** Nothing is revoked here, so no delivery is pending. */
 export function noQueue(): DeliveryQueue {
   return {
     add: () => {},

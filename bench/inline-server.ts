@@ -3,8 +3,8 @@ import { createServer } from 'node:http'
 import { Pool } from 'undici'
 
 /**
- * What stands beside the broker: a sign-out that tells every instance within the request, all at once, and keeps nothing. A token each, a POST
- * each over pooled connections, and the answer when the last one has answered or 2.5 s have passed. Killed, it forgets; nothing is tried again.
+ * What the bench compares the broker with: a sign-out that tells every instance within the request, all at once, and keeps nothing. A token each, a POST
+ * each over pooled connections, and the answer when the last one has answered or 2.5 s have passed. Killed, it forgets; nothing is retried.
  */
 export async function serveInline(): Promise<void> {
   const keys = {

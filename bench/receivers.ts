@@ -33,7 +33,7 @@ export class Receivers {
   hang(instance: number): void {
     this.#hanging.add(instance)
   }
-  /** Nobody listens there any more. */
+  /** Nothing listens there any more. */
   async refuse(instance: number): Promise<void> {
     const server = this.#servers[instance]
     server?.closeAllConnections()

@@ -14,7 +14,7 @@ import { brokerSettings } from './settings.ts'
 
 /**
  * The whole broker as it serves, its queue server and workers with it, on one core. Over the channel to its parent the bench asks for what
- * it measures with: clients, sessions that nobody had to sign in for, and what is owed.
+ * it measures with: clients, sessions without a sign-in, and pending deliveries.
  */
 
 export interface NewInstance {

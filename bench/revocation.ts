@@ -26,7 +26,7 @@ const SESSIONS = Number(process.env.BENCH_SESSIONS ?? 200_000)
 const INSTANCES = 100
 const AT_EACH = 10
 const STREAMS = 1_000
-/** Of the instances: one hangs, one has nobody listening. */
+/** Of the instances: one hangs, one does not listen. */
 const DEAF = [3, 7] as const
 
 const { values, positionals } = parseArgs({

@@ -5,7 +5,7 @@ import type { Store } from '../db/store.ts'
 import { spread, type Spread } from './machine.ts'
 
 /**
- * One user revoked among few and among many: from the call until the commit is on disk and what they are owed is written. The store alone,
+ * One user revoked among few and among many: from the call until the commit is on disk and the deliveries are written. The store alone,
  * on the server's core; both sizes in turns, so that a machine that slows down slows both.
  */
 

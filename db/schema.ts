@@ -539,7 +539,7 @@ export const deliveries = sqliteTable(
     index('deliveries_due_by_revocation')
       .on(t.targetId, t.seq, t.nextAttemptAtMs)
       .where(sql`state = 'pending' AND priority = 1`),
-    // Those under way in the process that has the file, or in one that died: few, and searched at each start.
+    // Attempts that run in the process that has the file, or in one that was killed: few, and searched at each start.
     index('deliveries_leased')
       .on(t.leasedUntilMs)
       .where(sql`leased_until_ms > 0`),

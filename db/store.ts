@@ -365,7 +365,7 @@ export interface TokenActs {
   /** Who a refresh token's family belongs to, without using it (RFC 7009, RFC 7662). `current` where `generation` could still be used. */
   findFamily(familyId: string, generation: number): Promise<{ family: TokenFamily; current: boolean } | undefined>
   /**
-   * Whether an access token still stands: its session and the cutoffs, its client's grant included. `touch` counts as activity.
+   * Whether an access token is still valid: by its session and the cutoffs, its client's grant included. `touch` counts as activity.
    * With `joins`, that client becomes a participant in the same transaction (token exchange).
    * @param input.needs a client that brings the token, or that it is exchanged for; not given: `joins`. A token is rejected where it was removed.
    * @param input.audience of the token: it is rejected while a client of that audience is locked
@@ -416,7 +416,7 @@ export interface RevocationPreview {
   subjects: number
   clients: number
   deliveries: number
-  /** Of the users, those who come back without entering their password again: their tenant has never sent `auth_time`. */
+  /** Of the users, those who come back without a new password: their tenant has never sent `auth_time`. */
   withoutFreshSignIn: number
   /** The first of the users, ten at most. */
   firstSubjects: string[]
@@ -490,7 +490,7 @@ export interface RevocationActs {
   applyAuthenticationAge(input: { kind: 'tenant' | 'client'; key: string; seconds: number | undefined; rows: number }): Promise<boolean>
   /**
    * Microsoft wants to see the user again: from now on /authorize asks for it, and from `markAt` on the session has ended with `reason`.
-   * The earlier of two marks stands; a sign-in clears it. False where the session is not live.
+   * Of two marks the earlier is kept; a sign-in clears it. False where the session is not live.
    */
   markSession(input: { sid: string; markAt: number; reason: Reason; now: number }): Promise<boolean>
   findRevocation(seq: number): Promise<LoggedRevocation | undefined>
@@ -755,7 +755,7 @@ export interface TenantActs {
   listTenants(): Promise<Tenant[]>
   findTenant(tid: string): Promise<Tenant | undefined>
   putTenant(tenant: Tenant): Promise<void>
-  /** Changes some of a tenant that is connected; false where it is not, so that a removal at the same time stands. */
+  /** Changes some of a tenant that is connected; false where it is not, so that a removal at the same time is not undone. */
   changeTenant(input: { tid: string; change: Partial<Omit<Tenant, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
   /**
    * Disconnects a tenant and revokes every session of its users, in one transaction. What was to be asked of Microsoft there is dropped, at the

@@ -49,7 +49,7 @@ export interface Session {
   microsoftSid?: string | undefined
   /** Entra's `login_hint` claim, sealed (src/session/sealed.ts opens it). */
   loginHintSealed?: string | undefined
-  /** For the user to recognise it by: "Firefox on Windows". */
+  /** For the user to recognize it by: "Firefox on Windows". */
   device: string
   /** When Microsoft last vouched for it: its sign-in, or the latest probe. */
   probedAt?: number | undefined
@@ -459,7 +459,7 @@ export interface AuditEntry extends NewAuditEntry {
   ended?: (AuditOutcome & { atMs: number; result: Record<string, unknown> }) | undefined
 }
 
-/** Where a session stands in the rounds of the probe: by `phase` (0 to 65535), then by sid. */
+/** The place of a session in the rounds of the probe: by `phase` (0 to 65535), then by sid. */
 interface ProbePlace {
   phase: number
   sid: string

@@ -48,7 +48,7 @@ export async function runBroker(env: Record<string, string>, onLine: (line: stri
   return { pid: child.pid ?? 0, queue, ended, stop: () => stop(child, ended) }
 }
 
-/** What a process needs of its surroundings; never somebody's BROKER_ settings, which are for their own broker. */
+/** What a process needs of its environment; never the developer's BROKER_ settings, which are for a broker of their own. */
 function inherited(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('BROKER_')),

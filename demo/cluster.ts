@@ -37,7 +37,7 @@ export async function startCluster(input: ClusterInput): Promise<Cluster> {
   await runCommand(['migrate'], store)
   const places = placesOf(dir, ports)
   const brokers = []
-  // One after the other: each start is a second of work, and a broker that waits a second for Postgres gives up.
+  // One after the other: each start is a second of work, and a broker that waits a second for Postgres ends.
   for (const { name, listen, ops, data } of places) {
     const own = { BROKER_LISTEN: `127.0.0.1:${listen}`, BROKER_OPS_LISTEN: `127.0.0.1:${ops}`, BROKER_DATA_DIR: data }
     const broker = await runBroker({ ...environment, BROKER_TRUSTED_PROXIES: '127.0.0.1/32', ...store, ...own }, onLine)

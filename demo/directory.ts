@@ -33,7 +33,7 @@ function clearLeftovers(): void {
       const there = lstatSync(path)
       if (there.isDirectory() && there.uid === process.getuid?.()) rmSync(path, { recursive: true, force: true })
     } catch {
-      // Somebody else's business, or cleared meanwhile.
+      // Of another process, or removed meanwhile.
     }
   }
 }

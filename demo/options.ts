@@ -65,7 +65,7 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
   const base = Number(env.DEMO_PORT_BASE || 7400)
   if (!Number.isInteger(base) || base < 1024 || base > 65_500)
     throw new Error('DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.')
-  // npm goes to the package's directory; whoever named the file was in their own.
+  // npm changes to the package's directory; the file's name is relative to that of the developer.
   const fileOf = (given: string | undefined): string | undefined =>
     given === undefined ? undefined : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', given)
   return {

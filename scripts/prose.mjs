@@ -1,4 +1,5 @@
-// `npm run prose`: finds the words that our texts do not use, and says which to use; and lines that are too long. The terms are those of docs/glossary.md.
+// `npm run prose`: finds the words that our texts, comments and test names do not use, and says which to use; and lines that are too long. The terms
+// are those of docs/glossary.md.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -15,9 +16,9 @@ const WORDS = [
   ['letter by letter', 'exact match'],
   ['nobody|somebody|anybody|everybody|whoever|people', 'the user, the operator, the client, the attacker'],
   ['mend(?:s|ed|ing)?', 'fix'],
-  ['stands', 'is'],
+  ['stands(?! (?:in|for)\\b)', 'is'],
   ['slips?', 'mistake, invalid value'],
-  ['doors?|ways? in', 'endpoint, interface'],
+  ['rooms|doors?|ways? in(?! which)', 'module, endpoint, interface'],
   ['blacklist\\w*|whitelist\\w*', 'block list, allow-list'],
   ['invalidat\\w+', 'revoke, expire'],
   ['for ever', 'forever'],
@@ -36,12 +37,31 @@ const withoutCode = {
 }
 
 /** @returns the line, the word found and the better one, in the order of the text */
-export function findings(path, text) {
-  return withoutCode[/\w+$/.exec(path)[0]](text)
+export const findings = (path, text) => wordsIn(withoutCode[/\w+$/.exec(path)[0]](text))
+
+function wordsIn(text) {
+  return text
     .split('\n')
     .flatMap((line, index) =>
       RULES.flatMap(({ pattern, better }) => [...line.matchAll(pattern)].map(([word]) => ({ line: index + 1, word, better }))),
     )
+}
+
+const COMMENT = String.raw`(?<=^|[\s({])/\*[^]*?\*/|(?<=^|\s)// .*`
+const NAME = String.raw`(?<=\b(?:test|describe)(?:\.\w+)*\(\s*|\]\)\(\s*)(?:'(?:\\.|[^'\\\n])*'|"[^"\n]*")`
+const COMMENTS_AND_NAMES = new RegExp(`${COMMENT}|${NAME}`, 'gm')
+
+/** @returns what the comments and the names of tests hold of those words; what they quote as code keeps its words */
+export const findingsInCode = (text) => wordsIn(sentences(text))
+
+function sentences(text) {
+  let end = 0
+  let sentences = ''
+  for (const { 0: found, index } of text.matchAll(COMMENTS_AND_NAMES)) {
+    sentences += blank(text.slice(end, index)) + found
+    end = index + found.length
+  }
+  return sentences.replaceAll(/`[^`\n]*`/g, '')
 }
 
 const WIDTH = 120
@@ -75,10 +95,22 @@ export function texts() {
   ]
 }
 
+const CODE = ['bench', 'broker-dev', 'db', 'demo', 'examples', 'guard', 'scripts', 'src', 'test', 'workers']
+const NO_CODE_OF_OURS = /(?:^|\/)(?:node_modules|dist|\.\w+)\//
+/** The code, but for the test that has the words in its examples. */
+export function sources() {
+  return CODE.flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true }).map((name) => join(folder, name))).filter(
+    (path) => /\.(?:[cm]?[jt]sx?|css)$/.test(path) && !NO_CODE_OF_OURS.test(path) && path !== join('test', 'house', 'prose.test.ts'),
+  )
+}
+
 const read = (path) => readFileSync(join(ROOT, path), 'utf8')
 
+const named = (path, found) => found.map(({ line, word, better }) => `${path}:${line}: "${word}". Say: ${better}.`)
+
 export const report = () => [
-  ...texts().flatMap((path) => findings(path, read(path)).map(({ line, word, better }) => `${path}:${line}: "${word}". Say: ${better}.`)),
+  ...texts().flatMap((path) => named(path, findings(path, read(path)))),
+  ...sources().flatMap((path) => named(path, findingsInCode(read(path)))),
   ...[...texts().filter((path) => path.endsWith('.md')), ...inside('docs/decisions', /\.md$/)].flatMap((path) =>
     longLines(read(path)).map((line) => `${path}:${line}: longer than ${WIDTH} characters. Break it.`),
   ),

@@ -18,7 +18,7 @@ import type { RateLimits } from './rate-limits.ts'
 import type { DeliveryQueue, Feed } from './revocation/interface.ts'
 import type { Mailer } from './revocation/smtp.ts'
 
-/** All that is ambient, handed in: nothing in the rooms reads a clock, a random number, the network or the environment by itself. */
+/** All that is ambient, handed in: no module reads a clock, a random number, the network or the environment by itself. */
 export interface Deps {
   config: Config
   /** The wall clock, or the right time where the wall clock is wrong by more than a minute. */

@@ -23,8 +23,8 @@ export interface Log {
 type Level = 'info' | 'warn' | 'error'
 
 /**
- * What looks like a secret of ours is cut out, whatever brought it here: JWTs, refresh tokens, client secrets, what stands in addresses (a code, a password),
- * credentials of a header, cookies. A second fence, not the first.
+ * What looks like a secret of ours is cut out, whatever brought it here: JWTs, refresh tokens, client secrets, what addresses hold (a code, a password),
+ * credentials of a header, cookies. A second safeguard, not the first.
  */
 const SECRET = new RegExp(
   [

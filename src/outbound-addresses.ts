@@ -18,7 +18,7 @@ never.addAddress('fd20:ce::254', 'ipv6')
 never.addSubnet('64:ff9b::', 104, 'ipv6')
 never.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
 never.addSubnet('64:ff9b::a83f:8110', 128, 'ipv6')
-// NAT64 of a network's own (RFC 8215): where in it the IPv4 stands is not known.
+// NAT64 of a network's own (RFC 8215): where it holds the IPv4 is not known.
 never.addSubnet('64:ff9b:1::', 48, 'ipv6')
 never.addSubnet('2002:0::', 24, 'ipv6')
 never.addSubnet('2002:a9fe::', 32, 'ipv6')

@@ -188,7 +188,7 @@ async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number, encod
       if (size > maxBytes) break
     }
   } catch {
-    // What has been read stands.
+    // What has been read is kept.
   }
   return Buffer.concat(chunks).toString(encoding)
 }

@@ -59,7 +59,7 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
       closeConsole(deps)
       deps.feed.close()
     })
-    // First, while requests are still answered and guards still told: a target that hangs delays no other.
+    // First, while requests and feed streams still go on: a target that hangs delays no other.
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()

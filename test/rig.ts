@@ -37,7 +37,7 @@ import { createDatabase, type Database } from './postgres.ts'
 import { readHere } from './reads-here.ts'
 
 /**
- * The broker as tests use it: the real rooms, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
+ * The broker as tests use it: the real modules, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
  * are stood in for. Everything is closed when the test that made it ends. With BROKER_TEST_STORE=postgres it is a database of Postgres.
  */
 

@@ -5,7 +5,7 @@ import { doMicrosoftWork } from '../src/signal/microsoft-work.ts'
 
 /**
  * Does what is to be asked of Microsoft Graph, from the store's rows: after a notification, after a gap, and where signing out everywhere goes on to
- * Microsoft. A row goes when it is done. It refuses to give up early, and to press a Graph that is not well.
+ * Microsoft. A row goes when it is done. It does not drop a request early, and does not press a Graph that is not well.
  */
 
 const BATCH = 40

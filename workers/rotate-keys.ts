@@ -1,6 +1,6 @@
 import type { Deps } from '../src/deps.ts'
 
-/** Lets the key ring do what is due: publish the next key, let it sign, stop publishing an old one. Guards hear that the JWKS has changed. */
+/** Lets the key ring do what is due: publish the next key, let it sign, stop publishing an old one. Guards are notified that the JWKS has changed. */
 export async function rotateKeys(deps: Pick<Deps, 'keys' | 'clock' | 'feed' | 'log'>): Promise<void> {
   const before = kids(deps)
   await deps.keys.tick(deps.clock.now())

@@ -32,7 +32,7 @@ const POLL_MS = 300
 
 /**
  * @param dir where the broker's file is written
- * @param say hears of problems of a later edit; the previous clients stay registered
+ * @param say gets the problems of a later edit; the previous clients stay registered
  * @throws Error with every problem, and its line
  */
 export async function openClients(wanted: string | readonly DevClient[] | undefined, dir: string, say: (text: string) => void): Promise<DevClients> {

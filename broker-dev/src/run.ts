@@ -31,7 +31,7 @@ interface Ports {
 
 const TRIES = 5
 
-/** @param say hears of problems while it runs, and of clients that changed. @throws Error with a message for the developer */
+/** @param say gets problems while it runs, and clients that changed. @throws Error with a message for the developer */
 export async function run(options: BrokerOptions, say: (text: string) => void): Promise<Running> {
   for (let tries = 1; ; tries++) {
     try {

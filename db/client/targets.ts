@@ -25,7 +25,7 @@ const restore = command(
     sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: null })} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.uri} = ${p.uri}`,
 )
 
-/** The same address of the same client is the same target for ever, also when it was removed in between. */
+/** The same address of the same client is the same target forever, also when it was removed in between. */
 const targetIdOf = (clientId: string, uri: string): string =>
   `t_${createHash('sha256')
     .update(JSON.stringify([clientId, uri]))

@@ -81,5 +81,5 @@ export function rowsOf<const C extends Record<string, ListedType>>(list: SQL<str
  */
 export const hidden = <T>(param: SQL<T>): SQL<T> => each<T>({ sqlite: sql`+${param}`, postgres: sql`${param}` })
 
-/** The index that SQLite has to use; Postgres chooses by its statistics. Stands after the table's name. */
+/** The index that SQLite has to use; Postgres chooses by its statistics. Comes after the table's name. */
 export const indexedBy = (name: string): SQL => each({ sqlite: sql` INDEXED BY ${sql.identifier(name)}`, postgres: NOTHING })

@@ -24,7 +24,7 @@ const ROWS = 250
 export interface ExportInput {
   url: string
   path: string
-  /** @throws StoreUnavailable where this is not the server whose log the broker has taken over, or the store was closed: the copy is given up */
+  /** @throws StoreUnavailable where this is not the server whose log the broker has taken over, or the store was closed: the copy ends */
   mustBeServedBy(server: Server): void
 }
 

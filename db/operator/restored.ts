@@ -32,8 +32,8 @@ const unfinishedBackup = query(
 )
 
 /**
- * Ahead of whatever was issued by the log that is given up, also where that is lost and the same backup was restored before: no log takes
- * more than a hundred revocations in every millisecond. Below 10^15, which is what the feed's numbers have room for.
+ * Ahead of whatever the abandoned log issued, also where that is lost and the same backup was restored before: no log takes
+ * more than a hundred revocations in every millisecond. Below 10^15, the largest that the feed's numbers may be.
  */
 const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number => Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
 
@@ -60,7 +60,7 @@ interface Restoring {
   actor: Actor
   via: AuditWay
   epoch: string
-  /** How far the log that is given up had come, as far as is known. */
+  /** How far the abandoned log had come, as far as is known. */
   formerSeq: number
 }
 

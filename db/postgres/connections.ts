@@ -54,7 +54,7 @@ export class Connections {
   /** Of each connection, what it was opened to, and when. */
   readonly #opened = new WeakMap<ClientBase, { server: Server; generation: number }>()
   #accepted: Server | undefined
-  /** Connections that were opened in an earlier one are given up. */
+  /** Connections that were opened in an earlier one are closed. */
   #openedIn = 0
   #generation = 0
   #toldIn = -1

@@ -39,7 +39,7 @@ export class ElsewhereWatch {
     void this.#listen()
   }
 
-  /** What the lease has read: a change since the last reading is told to the listener. */
+  /** What the lease has read: the listener gets a change since the last reading. */
   seen(position: Position): void {
     const before = this.#at
     this.#at = position

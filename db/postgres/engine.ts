@@ -43,7 +43,7 @@ export type Fenced = <T>(read: () => Promise<T>) => Promise<T>
 
 /**
  * The lease is asked for before, which may wait for it, and after: what was read meanwhile is then not older than the lease. A read on a
- * connection that was given up meanwhile may be of a former primary, and is read again.
+ * connection that was closed meanwhile may be of a former primary, and is read again.
  */
 export const fencedBy =
   ({ pool, mustBeFenced }: Pick<PostgresEngineOptions, 'mustBeFenced'> & { pool: Pick<Connections, 'generation'> }): Fenced =>
@@ -91,7 +91,7 @@ export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: P
   return { nowMs, newId, write, read }
 }
 
-/** Other brokers hear of a revocation with its commit. Only here: notifications put commits in one line, as the log's head does anyway. */
+/** Other brokers are notified of a revocation with its commit. Only here: notifications put commits in one line, as the log's head does anyway. */
 async function runAndNotify<T>(client: PoolClient, act: () => Act<T>): Promise<{ value: T; revoked: Committed[] }> {
   const ran = await runAct(client, act())
   const last = ran.revoked.at(-1)

@@ -79,7 +79,7 @@ export const isPlain = (value: unknown): boolean => {
   return typeof value === 'number' ? Number.isSafeInteger(value) : typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0'))
 }
 
-/** Postgres takes no U+0000 in text, and would give up the whole transaction for it. */
+/** Postgres takes no U+0000 in text, and would abort the whole transaction for it. */
 const mustBeText = (value: unknown): unknown => {
   if (typeof value === 'string' && value.includes('\0'))
     throw new TypeError('A text has a NUL character (U+0000), which the database does not accept.')

@@ -48,7 +48,7 @@ export class LogFollower {
     this.#mark()
   }
 
-  /** This broker was told, or has told, that the log had come so far. */
+  /** This broker was notified, or has notified others, that the log had come so far. */
   reached(at: { epoch?: string; seq: number }): void {
     const { epoch = this.#known.reached.epoch, seq } = at
     const before = this.#known.reached

@@ -7,7 +7,7 @@ import { commitOne } from './transact.ts'
 
 /**
  * Whether this broker may answer from what it reads. A broker that is cut off, or whose server is an isolated old primary, would not see what
- * others revoke: so every positive answer needs a commit of its own, replicated as Postgres is told to, at most a second old. It refuses where
+ * others revoke: so every positive answer needs a commit of its own, replicated as Postgres is configured to, at most a second old. It refuses where
  * there is none.
  */
 

@@ -71,7 +71,7 @@ export async function grantRole(url: string, role: string): Promise<void> {
     await client.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${NAMESPACE} TO ${name}`)
     await client.query(`REVOKE INSERT, UPDATE, DELETE ON ${NAMESPACE}.${TABLE} FROM ${name}`)
     await client.query(`GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${NAMESPACE} TO ${name}`)
-    // Whether a standby confirms commits is told to members of this role alone.
+    // Only members of this role may see whether a standby confirms commits.
     await client.query(`GRANT pg_read_all_stats TO ${name}`).catch(() => undefined)
     await client.query(`ALTER ROLE ${name} SET search_path = ${NAMESPACE}`).catch(() => undefined)
   } finally {

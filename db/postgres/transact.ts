@@ -117,5 +117,5 @@ const isRefused = (code: string | undefined): boolean => code !== undefined && /
 export const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
-/** Whether it was this one's values, or its neighbors, that Postgres did not take (22 data, 23 constraint, 40 given up for another). */
+/** Whether it was this one's values, or its neighbors, that Postgres did not take (22 data, 23 constraint, 40 rolled back for another). */
 export const mayPassAlone = (error: unknown): boolean => /^(22|23|40)/.test(codeOf(error) ?? '')

@@ -8,7 +8,7 @@ import { lockedBy } from '../locks/locked.ts'
 import { clients, operators, subjects } from '../schema.ts'
 import type { AuditWay } from '../types.ts'
 
-/** Whether the one who scheduled an act may still do it, when it is done: a removed, locked or demoted administrator's acts are not. */
+/** Whether the operator who scheduled an act may still do it, when it is done: a removed, locked or demoted administrator's acts are not. */
 
 const operator = query(
   { ...columnsOf(operators, 'may'), lock: lockedBy({ tid: subjects.tid, oid: subjects.oid, homeId: subjects.homeId }) },

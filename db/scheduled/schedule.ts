@@ -16,7 +16,7 @@ import { findScheduledAct, isToAnnounce, isToExpire, lockScheduled, scheduledFie
 import type { ScheduledRow } from './row.ts'
 import { perform, settleAs, WORKER } from './run.ts'
 
-/** Scheduling, confirming and cancelling. A wide act is done only after a second administrator has confirmed it. */
+/** Scheduling, confirming and canceling. A wide act is done only after a second administrator has confirmed it. */
 
 /** A proposal, or one that was not confirmed by its time, can be confirmed for so long. */
 const CONFIRM_SECONDS = 86_400
@@ -71,7 +71,7 @@ const hold = command(
   () => sql`UPDATE ${scheduledActs} SET ${assign(scheduledActs, { state: 'held' })} WHERE ${scheduledActs.state} IN ('proposed', 'scheduled')`,
 )
 
-/** In a restored store: what waited may have been done, or cancelled, since the backup was made. */
+/** In a restored store: what waited may have been done, or canceled, since the backup was made. */
 export const holdAll = (): Act<number> => hold.run({})
 
 type Input<K extends keyof ScheduledActs> = Parameters<ScheduledActs[K]>[0]

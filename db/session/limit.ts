@@ -54,7 +54,7 @@ type Room =
   /** The user has to choose so many of these, or does not sign in. */
   | { room: false; choose: number; among: Session[] }
 
-/** Once the head of the log is held. Ends what a new session leaves no room for. */
+/** Once the head of the log is held. Ends the sessions beyond the limit that a new one would exceed. */
 export function* makeRoom(ambient: Ambient, sub: string, limit: SessionLimit | undefined, now: number): Act<Room> {
   if (limit === undefined) return { room: true, committed: [] }
   const live = yield* liveOf(sub, now)
@@ -62,7 +62,7 @@ export function* makeRoom(ambient: Ambient, sub: string, limit: SessionLimit | u
   const ended = limit.whenFull === 'ask' ? live.filter(({ sid }) => limit.end?.includes(sid)) : live.slice(0, over)
   if (ended.length < over) return { room: false, choose: over, among: live.map(validSession) }
   const committed: Committed[] = []
-  // What the user chose does not end where there is room by now.
+  // What the user chose does not end where the limit is not reached by now.
   for (const { sid } of over === 0 ? [] : ended) committed.push(yield* end(ambient, { kind: 'session', sid }, sub, now))
   return { room: true, committed }
 }

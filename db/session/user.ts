@@ -11,7 +11,7 @@ import type { Subject } from '../types.ts'
 import { indexNames } from './names.ts'
 import { subjectFields, subjectOf } from './user-row.ts'
 
-/** Users: one `sub` for each tenant and object id, for ever; what Microsoft calls them by is kept up to date. */
+/** Users: one `sub` for each tenant and object id, forever; their names at Microsoft are kept up to date. */
 
 type User = Takes<{ tid: string; oid: string }>
 const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`

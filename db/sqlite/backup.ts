@@ -20,7 +20,7 @@ const SYNC_STEPS = 8
 /** After each step the copy pauses as long as the step took, so that commits have half of the disk's time. */
 const MOST_PAUSE_MS = 100
 
-/** @param stopped asked between two steps: the copy is given up */
+/** @param stopped asked between two steps; true ends the copy */
 export const copyDatabase = (file: string, path: string, stopped: () => boolean): Promise<Outcome> =>
   placed(path, async (part) => {
     const at = await copyInto(part, file, stopped)

@@ -79,7 +79,7 @@ export class Reader {
       // Only while something is asked does the thread keep the process alive.
       worker.ref()
     })
-    // The thread opened the file by its name: the answer counts only if the name still stands for this file.
+    // The thread opened the file by its name: the answer counts only if the name still leads to this file.
     this.#dataFile.mustBeSound()
     return value as Awaited<ReturnType<LongReads[K]>>
   }
@@ -128,7 +128,7 @@ export class Reader {
   }
 }
 
-/** Node before 22.18 reads TypeScript only when it is told to. @param program compiled in `dist`, as TypeScript beside the source */
+/** Node before 22.18 reads TypeScript only by an option. @param program compiled in `dist`, as TypeScript beside the source */
 export function startReaderThread(file: string, program: string | URL = THREAD): Worker {
   const strip = String(program).endsWith('.ts') && !process.features.typescript
   return new Worker(program, {

@@ -179,7 +179,7 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   if (reason !== undefined || row === undefined) return rejected(reason ?? 'unknown')
   const grant = yield* standingOfGrant.get({ codeHash, audience: input.audience })
   if (typeof grant?.lock === 'string') return rejected('locked')
-  // Issued after its client was removed, by a broker that had not heard of it: no revocation covers such a code.
+  // Issued after its client was removed, by a broker that did not know it yet: no revocation covers such a code.
   if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
   return yield* take(ambient, code, row, input)
 }

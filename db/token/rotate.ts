@@ -138,7 +138,7 @@ const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
 
 /**
  * A generation that may not be used any more. Concurrent requests of one client are harmless; but the generation before the current one, which
- * only a public client may not replay for ever, is either a lost answer or one of two holders of the token: the grant alone is revoked.
+ * only a public client may not replay forever, is either a lost answer or one of two holders of the token: the grant alone is revoked.
  */
 function* older(ambient: Ambient, row: FamilyRow, input: Input): Act<Rotation> {
   const pipelined = isPipelined(row, input)

@@ -122,7 +122,7 @@ function signInAndOut(app: App, { guard, relyingParty, sessions, standing, url }
   })
 
   app.post('/sign-out', async (c) => {
-    // Pages of other origins do not sign anybody out; SameSite alone would let another port through.
+    // Pages of other origins cannot sign a user out; SameSite alone would let another port through.
     if (c.req.header('origin') !== url) return c.text('Sign out on the page itself.', 403)
     const session = cookies.session(c)
     return session === undefined ? c.redirect('/signed-out', 303) : c.redirect((await relyingParty.signOut(session)).href, 303)

@@ -43,7 +43,7 @@ td:first-child { font-variant-numeric: tabular-nums; white-space: nowrap; color:
 @media (max-width: 34rem) { .card.scroll { padding: .5rem; } th:last-child, td:last-child { display: none; } }
 `
 
-/** Hears from the instance when the session has ended, and then shows nothing of it any more. */
+/** The instance says when the session has ended; the page then shows nothing of it any more. */
 export const SCRIPT = `
 const live = document.getElementById('live')
 const template = document.getElementById('ended')

@@ -88,7 +88,7 @@ export class RelyingParty {
       signOutState: undefined,
       pages: new Set(),
     }
-    // The guard has heard of it if it has been revoked since; and where it cannot say, nobody is signed in.
+    // The guard knows it if it has been revoked since; and where the guard cannot say, no user is signed in.
     if (!(await this.#take(session, tokens))) throw new SignInFailed('Case Manager cannot reach the broker at the moment. Sign in again.', 503)
     return session
   }
@@ -122,7 +122,7 @@ export class RelyingParty {
     }
   }
 
-  /** Takes new tokens into a session, if the guard honours them: their `sid` and `rev` say what may end it. */
+  /** Takes new tokens into a session, if the guard honors them: their `sid` and `rev` say what may end it. */
   async #take(session: InstanceSession, tokens: oidc.TokenEndpointResponse): Promise<boolean> {
     // Whatever becomes of the access token, only this one can be used next.
     session.refreshToken = tokens.refresh_token ?? session.refreshToken

@@ -7,7 +7,7 @@ import { RelyingParty } from './oidc.ts'
 import { Sessions } from './sessions.ts'
 import { createStanding } from './standing.ts'
 
-/** A sample Case Manager instance: a small case list that signs users in through the broker, and stops honouring a session the moment it has ended. */
+/** A sample Case Manager instance: a small case list that signs users in through the broker, and stops honoring a session the moment it has ended. */
 
 export interface CaseManagerOptions {
   /** "Case Manager Sydney" */
@@ -22,7 +22,7 @@ export interface CaseManagerOptions {
   /** Another instance to link to. */
   other?: { name: string; url: string } | undefined
   clock?: GuardClock | undefined
-  /** What somebody should look at: the feed is down, a logout token could not be taken. */
+  /** What a developer should look at: the feed is down, a logout token was not accepted. */
   onProblem?: ((error: Error) => void) | undefined
 }
 

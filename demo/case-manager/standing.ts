@@ -2,7 +2,7 @@ import type { Guard } from '@case-manager/guard'
 import type { RelyingParty } from './oidc.ts'
 import type { InstanceSession, Sessions } from './sessions.ts'
 
-/** `unknown`: nobody can say at the moment. It is not a sign-out, and nothing is shown. */
+/** `unknown`: cannot be checked at the moment. It is not a sign-out, and nothing is shown. */
 type Standing = 'good' | 'ended' | 'unknown'
 
 /** Whether a session is good now: asked at each request, and answered from memory but for the refresh that is due once in a while. */

@@ -13,7 +13,7 @@ export interface Account {
   kmsi: boolean | undefined
   signedIn: boolean
   generation: number
-  /** Applications that took part: they hear of the sign-out. */
+  /** Applications that took part: they get the sign-out. */
   clientIds: Set<string>
 }
 
@@ -43,7 +43,7 @@ export class Browsers {
   }
 }
 
-/** Whether Microsoft still honours this account's session in this browser. */
+/** Whether Microsoft still honors this account's session in this browser. */
 export function isLive(account: Account): boolean {
   const { user } = account
   return account.signedIn && !user.deleted && user.accountEnabled && account.generation === user.browserGeneration

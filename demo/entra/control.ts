@@ -111,7 +111,7 @@ function tenantControl(app: Hono, site: Site): void {
 
 type Answer = Response | Promise<Response>
 
-/** A name that somebody made to point at this machine is not its name. */
+/** A name that an attacker made to point at this machine is not its name. */
 function isHere(c: Context, world: World): boolean {
   const { port } = new URL(world.origin)
   return [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`].includes(c.req.header('host') ?? '')

@@ -32,7 +32,7 @@ export interface EntraOptions {
   users?: readonly UserSeed[]
   apps?: readonly AppSeed[]
   clock?: Clock
-  /** Hears of what went wrong inside; nothing is printed. */
+  /** Gets what went wrong inside; nothing is printed. */
   onError?: (error: unknown) => void
 }
 
@@ -40,7 +40,7 @@ export interface Entra {
   origin: string
   /** What `BROKER_ENTRA_AUTHORITY` names. */
   authority: string
-  /** Who completes every authorization without pages; `*`: whoever `login_hint` names; null: pages again. */
+  /** The user who completes every authorization without pages; `*`: the one that `login_hint` names; null: pages again. */
   auto(upn: string | null): void
   /** As `POST /_control/users/{upn}`. */
   change(upn: string, patch: UserPatch): void

@@ -236,7 +236,7 @@ export function needAdminPage(c: Context, flow: Flow): Answer {
   )
 }
 
-/** Where Entra keeps the user on a page of its own; the application never hears of it. */
+/** Where Entra keeps the user on a page of its own; the application gets no answer. */
 export function errorPage(c: Context, world: World, error: EntraError, correlationId: string, canSwitch = false): Answer {
   const body = error.body(world.clock.nowMs(), correlationId)
   const status = error.code === 90033 ? 503 : error.code === 90055 ? 429 : error.code === 50105 || error.code === 50057 ? 403 : 400

@@ -3,7 +3,7 @@ import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { createHash } from 'node:crypto'
 
-/** The frame of every page: a card, and the word "Simulated" where nobody can miss it. No asset of Microsoft's is used. */
+/** The frame of every page: a card, and the word "Simulated" where no user can miss it. No asset of Microsoft's is used. */
 
 const STYLE = `
 :root { color-scheme: light; --ink: #1b1a19; --soft: #605e5c; --line: #8a8886; --blue: #005a9e; --deep: #004578; --bad: #a4262c; }

@@ -7,7 +7,7 @@ import { correlationOf, isForeign, type Site } from './site.ts'
 import type { World } from './world.ts'
 
 /**
- * Sign-out of Microsoft in one browser: its session ends, the applications that took part are told in iframes by `sid`, and the browser goes
+ * Sign-out of Microsoft in one browser: its session ends, the applications that took part get its `sid` in iframes, and the browser goes
  * back to a registered redirect address. Refresh tokens of confidential clients live on.
  */
 

@@ -49,7 +49,7 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
   return back(c, flow, { code: issued.code, ...stateOf(flow), session_state: account.sid })
 }
 
-/** Errors of admin consent carry `admin_consent=True` as well: whoever tests that first is fooled. */
+/** Errors of admin consent carry `admin_consent=True` as well: a client that tests it first mistakes them for consent. */
 export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Answer {
   const { request } = flow
   site.flows.delete(flow.id)

@@ -9,7 +9,7 @@ import type { Area } from './switches.ts'
 import { TenantProvider } from './tenant-provider.ts'
 import type { World } from './world.ts'
 
-/** What the simulator's rooms share: the world, its browsers, the flows under way and one provider for each tenant. */
+/** What the simulator's modules share: the world, its browsers, the flows under way and one provider for each tenant. */
 
 const MAX_FLOWS = 20_000
 const FLOW_MS = 30 * 60_000

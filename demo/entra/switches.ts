@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** What an administrator or a test may turn on: the ways in which Microsoft is inconvenient. */
+/** What an administrator or a test may turn on: each is something that Microsoft does to its clients. */
 
 export const AREAS = ['authorize', 'token', 'metadata', 'logout', 'graph'] as const
 export type Area = (typeof AREAS)[number]
@@ -17,7 +17,7 @@ export const switchesSchema = z.strictObject({
   latencyMs: z.partialRecord(area, z.int().min(0).max(120_000)),
   /** AADSTS code by user (or `*`); at sign-in, at the token endpoint, or both. */
   errorFor: z.record(z.string(), z.strictObject({ code: z.int(), at: z.enum(['authorize', 'token', 'both']).default('both') })),
-  /** AADSTS code the next token requests get, whoever they are for. Counts down. */
+  /** AADSTS code the next token requests get, for any user. Counts down. */
   tokenErrors: z.strictObject({ code: z.int(), times: z.int().min(0).max(1_000_000) }).nullable(),
   /** `amr` in the ID token. Off as with Entra's v2.0 tokens. */
   amr: z.boolean(),
@@ -38,7 +38,7 @@ export const switchesSchema = z.strictObject({
   omitClaims: z.array(z.string()),
   /** Authentication contexts that a policy is bound to. An unbound one is issued all the same: Entra's trap. */
   boundContexts: z.array(z.string()),
-  /** Conditional Access on the application: MFA of those who have it, of everybody, or of nobody. */
+  /** Conditional Access on the application: MFA of users who have it, of every user, or of none. */
   requireMfa: z.enum(['registered', 'everybody', 'nobody']),
   /** "Stay signed in?" asked, or not (then unknown); and the answer in auto mode. */
   kmsiPrompt: z.boolean(),
@@ -61,7 +61,7 @@ export const switchesSchema = z.strictObject({
   /** Graph notifications come twice; or not at all. */
   duplicateNotifications: z.boolean(),
   dropNotifications: z.boolean(),
-  /** Whether revoking sessions alone fires `updated`: nobody knows. */
+  /** Whether revoking sessions alone fires `updated`: Microsoft does not document it. */
   revokeNotifies: z.boolean(),
   /** Graph's revokeSignInSessions takes effect after this long. */
   revokeDelayMs: z.int().min(0).max(600_000),

@@ -10,7 +10,7 @@ import type { SignIn, World } from './world.ts'
 
 /**
  * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the user is was decided before it is asked;
- * how the client proves itself too, so inside there is one secret that nobody else knows.
+ * how the client proves itself too, so inside there is one secret that never leaves this process.
  */
 
 interface AuthorizeParameters {

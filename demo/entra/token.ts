@@ -122,7 +122,7 @@ async function finish(site: Site, found: Found, answered: TokenAnswer & { detail
   }
 }
 
-/** The provider hides why; its detail is in nobody's hands but ours. */
+/** The provider hides why; only we see its detail. */
 function translate(body: Record<string, unknown>, detail: string): EntraError {
   if (detail.includes('already consumed')) return new EntraError(54005)
   if (detail.includes('redirect_uri mismatch')) return new EntraError(500112)

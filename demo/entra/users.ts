@@ -49,7 +49,7 @@ export const PERSONAL: Tenant = { tid: '9188040d-6c67-4c5b-b112-36a304b66dad', d
 export const TENANTS: readonly Tenant[] = [CONTOSO, FABRIKAM, PERSONAL]
 
 export const GLOBAL_ADMINISTRATOR = '62e90394-69f5-4237-9190-012177145e10'
-/** `wids` of everybody without a directory role holds this one. */
+/** `wids` of every user without a directory role holds this one. */
 export const ORDINARY_MEMBER = 'b79fbf4d-3ef9-4689-8143-76b194e85509'
 
 export type UserSeed = Pick<User, 'upn' | 'name' | 'tid' | 'oid'> & Partial<User>

@@ -48,7 +48,7 @@ export class World {
   readonly apps = new Map<string, AppRegistration>()
   readonly clock: Clock
   switches: Switches = structuredClone(DEFAULTS)
-  /** Who completes every authorization without pages; `*` is whoever `login_hint` names. */
+  /** The user who completes every authorization without pages; `*` is the one that `login_hint` names. */
   auto: string | null = null
   readonly signIns: BoundedMap<string, SignIn>
   /** `oid` of a user or `tid`, by client: consent given one by one. */

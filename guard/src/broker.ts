@@ -15,7 +15,7 @@ export interface Report {
 
 const ANSWER_MS = 5000
 
-/** How the guard speaks to the broker: its addresses, its credentials, and a limit of time on everything but the stream itself. */
+/** How the guard calls the broker: its addresses, its credentials, and a limit of time on everything but the stream itself. */
 export class Broker {
   readonly issuer: string
   readonly clientId: string

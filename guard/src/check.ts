@@ -29,7 +29,7 @@ export interface CheckParts {
   validity: Validity
 }
 
-/** Decides whether an access token is honoured. Refuses whatever it cannot be sure of. */
+/** Decides whether an access token is honored. Refuses whatever it cannot be sure of. */
 export class Checker {
   readonly counters = { checks: 0, cacheHits: 0, accepted: 0, acceptedStale: 0, introspections: 0 }
   readonly rejected: Partial<Record<Why, number>> = {}
@@ -53,7 +53,7 @@ export class Checker {
     return this.#parts.catchUp === undefined ? this.#now(token) : undefined
   }
 
-  /** A token that was verified before, while the broker is heard: nothing is awaited, so that what is known now decides. */
+  /** A token that was verified before, while the feed is live: nothing is awaited, so that what is known now decides. */
   #now(token: string): CheckResult | undefined {
     const { cache, feed, onIssued, settings } = this.#parts
     if (!feed.ready || feed.freshness.silentForMs() > settings.staleness.afterSeconds * 1000) return undefined
@@ -135,7 +135,7 @@ export class Checker {
     }
   }
 
-  /** Expired, revoked, or signed by a key that has been withdrawn: by the clock, and by what has been heard so far. */
+  /** Expired, revoked, or signed by a key that has been withdrawn: by the clock, and by what the feed has brought so far. */
   #over(token: string, verified: Verified): Refusal | undefined {
     const { cache, ledger, validity } = this.#parts
     const { claims } = verified

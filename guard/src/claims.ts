@@ -7,7 +7,7 @@ export interface AccessClaims {
   readonly iat: number
   readonly exp: number
   readonly jti: string
-  /** The head of the broker's revocation log when the token was authorised. */
+  /** The head of the broker's revocation log when the token was authorized. */
   readonly rev: number
   /** Not there in a token of no session (client_credentials). */
   readonly sid?: string
@@ -21,7 +21,7 @@ export interface AccessClaims {
   readonly [claim: string]: unknown
 }
 
-/** Why a token is not honoured: for logs and metrics, a closed list. */
+/** Why a token is not honored: for logs and metrics, a closed list. */
 export type Why =
   | 'malformed'
   | 'type'

@@ -32,7 +32,7 @@ export class Enforcer {
     return () => this.#listeners.delete(listener)
   }
 
-  /** @param tell whether listeners hear of it. @returns false where it says nothing new */
+  /** @param tell whether listeners get it. @returns false where it says nothing new */
   enforce(entry: Entry, tell: boolean): boolean {
     const cutoffBefore = this.#ledger.cutoffSeq
     if (!this.#ledger.add(entry)) return false

@@ -63,17 +63,17 @@ export class FeedReader {
     return { epoch: this.epoch, seq: this.#exactly ? this.enforcedSeq : Math.max(0, this.enforcedSeq - OVERLAP) }
   }
 
-  /** This connection has told everything up to now. */
+  /** This connection has brought everything up to now. */
   get live(): boolean {
     return this.#liveAtMs !== undefined
   }
 
-  /** Something has arrived, be it a heartbeat. It counts once this connection has told everything up to now. */
+  /** Something has arrived, be it a heartbeat. It counts once this connection has brought everything up to now. */
   heard(): void {
     if (this.#liveAtMs !== undefined) this.freshness.heard()
   }
 
-  /** The connection is over. @returns for how long it was up to date */
+  /** The connection has ended. @returns for how long it was up to date */
   ended(): number {
     const liveForMs = this.#liveAtMs === undefined ? 0 : this.#parts.clock.monotonicMs() - this.#liveAtMs
     this.#liveAtMs = undefined
@@ -191,7 +191,7 @@ export class FeedReader {
       this.startOver()
       return 'it spoke of another log'
     }
-    // A database that was put back to an earlier state: tokens of the lost part would be good for ever.
+    // A database that was put back to an earlier state: tokens of the lost part would stay valid.
     if (data.seq < this.enforcedSeq) {
       this.resumeExactly()
       return `its log ends at ${data.seq}, before ${this.enforcedSeq}, which is enforced here`

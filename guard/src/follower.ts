@@ -10,7 +10,7 @@ import { Watchdog } from './watchdog.ts'
 /** Heartbeats come every 15 s: two missed ones, and a little (docs/feed.md). */
 const SILENCE_MS = 35_000
 const CONNECT_MS = 5_000
-/** A restart of the broker is over within this: the feed is tried often. Later the broker is down for longer, and seldom is enough. */
+/** A restart of the broker takes at most this long: until then the feed is tried often, later seldom. */
 const RESTART_MS = 10_000
 const RESTART_RETRY_MS = 500
 const RETRY_MS = 2_000

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 
-/** How long nothing has been heard of the broker, by whichever of two clocks says longer: one stands still while a machine sleeps, one can be set. */
+/** How long the broker has sent nothing, by the clock that says longer: one stops while a machine sleeps, the other can be set. */
 export class Freshness {
   readonly #clock: Clock
   #wall: number | undefined
@@ -15,7 +15,7 @@ export class Freshness {
     this.#monotonic = this.#clock.monotonicMs()
   }
 
-  /** Milliseconds; infinite where nothing was ever heard. */
+  /** Milliseconds; infinite where nothing has ever come. */
   silentForMs(): number {
     if (this.#wall === undefined) return Infinity
     return Math.max(this.#clock.nowMs() - this.#wall, this.#clock.monotonicMs() - this.#monotonic, 0)

@@ -17,7 +17,7 @@ export interface Guard {
   start(): Promise<void>
   /** Lets go of the broker. A guard that was stopped accepts nothing and is not started again. */
   stop(): Promise<void>
-  /** Whether an access token is honoured now. Never throws for what a stranger sends. */
+  /** Whether an access token is honored now. Never throws for what an attacker sends. */
   check(token: string): Promise<CheckResult>
   /** The bearer token of a request; where it is not good, the answer to give (RFC 6750 §3). */
   authorize(request: HasHeaders, requirement?: Requirement): Promise<Authorized>

@@ -11,9 +11,9 @@ export interface GuardHooks {
   reset?(epoch: string): void
   /** A revocation is enforced from now on. */
   enforced?(entry: Entry): void
-  /** More revocations than `maxEntries`: tokens authorised before `seq` are refused until they are refreshed. */
+  /** More revocations than `maxEntries`: tokens authorized before `seq` are refused until they are refreshed. */
   collapsed?(info: { seq: number }): void
-  /** The broker has been told what is enforced. */
+  /** The broker has the report of what is enforced. */
   reported?(info: { seq: number; ms: number }): void
   rejected?(info: { why: Why }): void
   /** An operator should look at it; the guard goes on. Never holds a token or a secret. Not given: `console.warn`. */
@@ -30,7 +30,7 @@ export function safely(run: () => void): void {
   }
 }
 
-/** @param onProblem told of each problem, before the hook */
+/** @param onProblem gets each problem, before the hook */
 export function callHooks(hooks: GuardHooks, onProblem: (error: Error) => void): Caller {
   return {
     live: (at) => safely(() => hooks.live?.(at)),

@@ -35,7 +35,7 @@ interface Key {
 
 const MAX_JWKS_BYTES = 512 * 1024
 
-/** An issuer's public keys by `kid`: cached, fetched again for a `kid` that is not among them, dropped at once when told. */
+/** An issuer's public keys by `kid`: cached, fetched again for an unknown `kid`, dropped at once when the broker says so. */
 export class KeySet {
   fetches = 0
   #keys = new Map<string, Key>()
@@ -80,7 +80,7 @@ export class KeySet {
     return found?.alg === alg ? { key: found.key } : { key: undefined, certain: certain || found !== undefined }
   }
 
-  /** Told that the keys have changed: fetches whatever the rate, and once more if a fetch was under way when told. @throws KeysUnavailable */
+  /** The keys have changed: fetches them whatever the rate, and again if a fetch was already under way. @throws KeysUnavailable */
   async refresh(): Promise<void> {
     if (this.#loading === undefined) return this.#load()
     this.#again = true
@@ -150,7 +150,7 @@ export class KeySet {
   }
 }
 
-/** Public signature keys with a `kid`, of algorithms that are accepted; whatever else stands in a JWKS is passed over. */
+/** Public signature keys with a `kid`, of algorithms that are accepted; other keys of a JWKS are ignored. */
 async function importKeys(jwks: unknown): Promise<Map<string, Key>> {
   const list = (jwks as { keys?: unknown } | null)?.keys
   if (!Array.isArray(list)) throw new Error('it is not a JWKS')

@@ -2,7 +2,7 @@ import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
 
 /**
  * What this guard enforces: the newest `seq` for each selector. Memory is bounded however many revocations there are: entries expire, and
- * over the cap the older half becomes one cutoff, "everything authorised before this", which refuses more than it must and never less.
+ * over the cap the older half becomes one cutoff, "everything authorized before this", which refuses more than it must and never less.
  */
 export class Ledger {
   /** Rises whenever a token that was good may no longer be. */
@@ -37,7 +37,7 @@ export class Ledger {
       before.exp = Math.max(before.exp, exp)
       return false
     }
-    // Told again, it moves to the end: what is oldest stands first.
+    // An entry that comes again moves to the end: the oldest is first.
     this.#entries.delete(key)
     this.#entries.set(key, { seq, exp: Math.max(exp, before?.exp ?? 0) })
     this.version++
@@ -66,8 +66,8 @@ export class Ledger {
   }
 
   /**
-   * The new log stands at `seq`, learnt at `at`. A token issued before with a `rev` that this log has not reached is of the former log, and
-   * none of the entries can speak of it: refused until it has expired anyway.
+   * The new log has come to `seq`, learnt at `at`. A token issued before with a `rev` that this log has not reached is of the former log, and
+   * none of the entries covers it: it is rejected until it has expired anyway.
    */
   turned(seq: number, at: number, exp: number): void {
     this.#turn = { seq, at, exp }
@@ -84,7 +84,7 @@ export class Ledger {
     if (this.#turn !== undefined && this.#turn.exp < now) this.#turn = undefined
     this.#sweptAt = Math.max(this.#sweptAt, now)
   }
-  /** All that lives has been told again: nothing is forgotten any more. */
+  /** The broker has sent every live entry again: nothing is missing any more. */
   refilled(): void {
     this.#sweptAt = 0
   }

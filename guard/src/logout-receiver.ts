@@ -2,7 +2,7 @@ import { KeysUnavailable, type Algorithm, type KeySet } from './keys.ts'
 import { verifyLogoutToken, type LogoutTokenClaims, type ReasonClass } from './logout-token.ts'
 import { Once } from './once.ts'
 
-/** What the sink of an instance is told: end the session `sid`, or where there is none, every session of `sub`, that is older than `rev`. */
+/** What the sink of an instance gets: end the session `sid`, or where there is none, every session of `sub`, that is older than `rev`. */
 export interface Logout {
   sid?: string
   sub?: string
@@ -20,7 +20,7 @@ export interface LogoutReceiverOptions {
   issuer: string
   clientId: string
   keys: KeySet
-  /** Ends the sessions. It may be told the same thing twice. */
+  /** Ends the sessions. It may get the same logout twice. */
   sink: (logout: Logout) => void | Promise<void>
   /** Epoch seconds. */
   now: () => number
@@ -42,7 +42,7 @@ const refuse = (description: string): Response => answer(400, 'invalid_request',
 
 /**
  * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8): 200 once the sink has ended what they name, 400 `invalid_request` for what
- * will never be good, 503 for what should be told again.
+ * will never be valid, 503 for what the broker should send again.
  */
 export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(request: Request): Promise<Response>; counters: LogoutCounters } {
   const receiver = new LogoutReceiver(options)
@@ -87,7 +87,7 @@ class LogoutReceiver {
     }
   }
 
-  /** A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read speaks against it, it is asked for again. */
+  /** A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read is the reason, the broker is asked to send it again. */
   #notGood(description: string, certain: boolean): Response {
     this.#options.onProblem?.(new Error(`A logout token was not accepted. ${description}`))
     return certain ? refuse(description) : later(description)

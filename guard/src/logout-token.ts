@@ -11,7 +11,7 @@ export interface LogoutTokenClaims {
   jti: string
   iat: number
   exp: number
-  /** Ours: the place in the broker's log. What was authorised at or after it is not meant. */
+  /** Ours: the place in the broker's log. What was authorized at or after it is not meant. */
   rev?: number
   /** Ours: why the sessions ended. */
   reason_class?: ReasonClass

@@ -18,7 +18,7 @@ export interface GuardOptions {
    * without one, `urn:case-manager:instance:<client_id>`.
    */
   audience?: string | string[] | undefined
-  /** What becomes of tokens when the broker has not been heard for a while. Not given: after 35 s they are refused. */
+  /** What becomes of tokens when the broker has sent nothing for a while. Default: after 35 s they are rejected. */
   staleness?: Staleness | undefined
   /**
    * Poll the log at most every so many seconds, 1 to 30, when a token is checked, instead of following it by a stream: for serverless functions.

@@ -23,7 +23,7 @@ export interface ReporterParts {
 
 /**
  * Tells the broker what this guard enforces: the proof that the last instance does. The first of a burst at once, then the newest only, at
- * most once a second, and again until it has been heard.
+ * most once a second, and again until the broker has it.
  */
 export class Reporter {
   /** The newest that the broker has noted. */
@@ -70,7 +70,7 @@ export class Reporter {
     this.#running = false
   }
 
-  /** True where it need not be said again. */
+  /** True where the broker has it already. */
   async #send(report: { epoch: string; seq: number }): Promise<boolean> {
     const { about, broker, clock, hooks, onConflict, stopping } = this.#parts
     const begun = clock.monotonicMs()

@@ -81,7 +81,7 @@ export const isText = (value: unknown): value is string => typeof value === 'str
 export const isSeq = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 /**
- * An entry as received. A kind that this version does not know becomes `everything`, because what it covers must not be honoured.
+ * An entry as received. A kind that this version does not know becomes `everything`, because what it covers must not be honored.
  * Undefined where it is no entry at all.
  */
 export function readEntry(value: unknown): Entry | undefined {

@@ -9,7 +9,7 @@ export interface GuardStatus {
   connected: boolean
   /** By the staleness policy's `afterSeconds`. */
   stale: boolean
-  /** Milliseconds since the broker was last heard; Infinity before it ever was. */
+  /** Milliseconds since the broker last sent something; Infinity before it ever did. */
   silentForMs: number
   /** The broker's clock less this machine's; 0 within what can be measured; undefined where that is not known. */
   clockOffsetSeconds: number | undefined
@@ -19,7 +19,7 @@ export interface GuardStatus {
   /** The newest that the broker has noted. */
   reportedSeq: number | undefined
   entries: number
-  /** What was authorised before it is refused, because there were more revocations than `maxEntries`. */
+  /** What was authorized before it is refused, because there were more revocations than `maxEntries`. */
   cutoffSeq: number | undefined
   cachedTokens: number
   /** Connections that `hold` watches now. */

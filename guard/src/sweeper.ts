@@ -12,7 +12,7 @@ export interface SweeperParts {
   ledger: Ledger
   reporter: Reporter
   settings: Settings
-  /** The clock was set back: what has been forgotten since must be told again. */
+  /** The clock was set back: the broker must send again what has been forgotten since. */
   startOver: () => void
   stop: AbortController
 }

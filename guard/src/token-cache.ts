@@ -7,7 +7,7 @@ export interface Verified {
   version: number
 }
 
-/** Tokens whose signature was verified, the least recently used given up first. Whether one is still good is asked each time anew. */
+/** Tokens whose signature was verified, the least recently used dropped first. Whether one is still valid is checked at each use. */
 export class TokenCache {
   readonly #tokens = new Map<string, Verified>()
   readonly #limit: number
@@ -22,7 +22,7 @@ export class TokenCache {
 
   get(token: string): Verified | undefined {
     const found = this.#tokens.get(token)
-    // Which was used last matters only when one has to be given up soon.
+    // Which was used last matters only when one has to be dropped soon.
     if (found === undefined || this.#tokens.size * 2 < this.#limit) return found
     this.#tokens.delete(token)
     this.#tokens.set(token, found)

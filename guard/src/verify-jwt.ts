@@ -27,7 +27,7 @@ export type VerifiedJwt =
       description: string
       /** `false`: the key was not found, but the issuer could not be asked for it just now. */
       certain: boolean
-      /** Only the time speaks against it: signature, issuer and audience are good. A clock that is wrong says the same. */
+      /** Only the time is wrong: signature, issuer and audience are valid. A wrong clock gives the same result. */
       claims?: JWTPayload
     }
 

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 
-/** Says once when nothing has been heard for too long. Looks at the clock seldom, not at each byte. */
+/** Says once when nothing has come for too long. Reads the clock seldom, not at each byte. */
 export class Watchdog {
   readonly #clock: Clock
   readonly #bark: () => void

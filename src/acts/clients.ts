@@ -130,7 +130,7 @@ export async function remove(deps: Deps, caller: Caller, id: string, source: Cli
     await changed(deps, caller, id, 'removed')
     const notes =
       source === 'file'
-        ? ['While it stands in the clients file, the next change of that file or the next start registers it again: take it out there too.']
+        ? ['The clients file still has this client: its next change, or the next start, registers it again. Remove it from the file too.']
         : []
     return { client_id: id, removed: true, seq: answer.committed.revocation.seq, notes }
   })

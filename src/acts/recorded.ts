@@ -5,7 +5,7 @@ import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 
 /**
- * An operator's act with its record in the audit log. The refusal that the caller is told is written too; a secret never is.
+ * An operator's act with its record in the audit log. A refusal, as the caller gets it, is written too; a secret never is.
  * @throws Problem 403 before anything is done, where the caller may only read
  */
 export async function recorded<T>(

@@ -52,8 +52,8 @@ async function usersFor({ store, connection }: Pick<Deps, 'store' | 'connection'
 type SessionSearch = Parameters<Store['searchSessions']>[0] & { text: string }
 
 /**
- * Live sessions of the users whom a text names, newest first. Where it names few users their sessions are looked up, so that a name that fits
- * nobody reads no session. `text` is a name's words by their beginnings, or a whole sub, sid or object id.
+ * Live sessions of the users whom a text names, newest first. Where it names few users their sessions are looked up, so that a name of
+ * no user reads no session. `text` is a name's words by their beginnings, or a whole sub, sid or object id.
  */
 export async function sessionsOfNamed(
   deps: Pick<Deps, 'store' | 'connection'>,

@@ -124,7 +124,7 @@ function secretRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
 const withoutId = (wire: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(wire).filter(([name]) => name !== 'client_id' && !(name in ignored)))
 
-/** RFC 7396, one level deep: metadata has no deeper one that is patched by halves. */
+/** JSON merge patch (RFC 7396), top level only. */
 function mergePatch(before: Record<string, unknown>, patch: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries({ ...before, ...patch }).filter(([, value]) => value !== null))
 }

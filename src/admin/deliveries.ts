@@ -10,7 +10,7 @@ import { Problem } from '../acts/problem.ts'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
-/** What is owed to instances and what came of it; and trying again what was given up. */
+/** Deliveries to instances and their outcomes; and the redrive of failed ones. */
 
 const STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const
 export const deliveryCursor = storedText().min(1).max(200).optional().meta({ description: 'the next of the page before' })

@@ -21,7 +21,7 @@ import { revokeOrRequest } from '../acts/approval.ts'
 import { previewed, tenantsWithoutAuthTime } from '../acts/revocations.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
-/** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
+/** An operator's revocations, and the log of all of them, each with its deliveries and their proof. */
 
 const request = z.strictObject({
   selector: selectorSchema,

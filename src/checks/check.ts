@@ -15,7 +15,7 @@ export interface Check {
    * that only `cmb doctor` waits for it. `on_demand`: only for `cmb doctor`, because it grows with the number of clients.
    */
   cost: 'cheap' | 'on_demand' | { everySeconds: number; background?: true }
-  /** How operators hear of a failure: an alert that pages, one that files a ticket, or none of its own. */
+  /** The alert of a failure: one that pages, one that files a ticket, or none of its own. */
   severity: 'page' | 'ticket' | 'none'
   /** The part that is down when this fails. */
   part?: 'store' | 'queue' | 'microsoft'

@@ -244,7 +244,7 @@ async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   }`.trim()
   const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${deps.config.opsOrigin}/setup/tenants/${tid}; a policy that blocks is changed under Conditional Access.`
   if (users >= MANY_USERS) return [failed(found, fix)]
-  // One who leaves Microsoft's page alone has changed their mind.
+  // A user who leaves Microsoft's page has changed their mind.
   return [returned > 0 ? warning(found, fix) : unknown(found)]
 }
 

@@ -9,8 +9,8 @@ import { toWire } from './metadata.ts'
 import { fingerprintOf, readClientsFile, type FileClient } from './read-clients-file.ts'
 
 /**
- * Keeps the registrations of the clients file in the store. A file with a problem changes nothing: the last good one stays in force. A client that
- * is no longer in the file stays registered, with a warning, because a slip of an editor must not sign a whole instance out: removal is explicit.
+ * Keeps the registrations of the clients file in the store. A file with a problem changes nothing: the last valid one still applies. A client that
+ * is no longer in the file stays registered, with a warning, because a mistake in an editor must not sign a whole instance out: removal is explicit.
  */
 
 const POLL_MS = 5_000

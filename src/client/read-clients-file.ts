@@ -30,7 +30,7 @@ export async function readClientsFile(path: string, options: { allowLoopback: bo
   const reading = new Reading(read.text, dirname(resolve(path)), options.allowLoopback)
   const clients = await reading.clients()
   const { problems, secrets } = reading
-  // Of what was read, not of what stands there by now: a change in between must not pass for read.
+  // Of what was read, not of the file as it is by now: a change in between must not count as read.
   const seen = { fingerprint: fingerprint([read, ...secrets.map((secret) => secret.read)]), secretFiles: secrets.map((secret) => secret.file) }
   return problems.length > 0 ? { ok: false, problems, ...seen } : { ok: true, clients, ...seen }
 }
@@ -149,5 +149,5 @@ function offsetOf(node: unknown): number {
   return (node as { range?: [number, number, number] | null } | null)?.range?.[0] ?? 0
 }
 
-/** One value or a list of them; what is no text stands for itself in the problem that it causes. */
+/** One value or a list of them; a value that is no string is shown as it is in the problem that it causes. */
 const listOf = (value: unknown): string[] => [value ?? []].flat().map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))

@@ -3,7 +3,7 @@ import { CommandFailure, EXIT } from './broker.ts'
 import { asJson, before, caseOption, type Context, examples, nextPage, queryOf } from './context.ts'
 import { columns, timeMs, type Cell } from './show.ts'
 
-/** What is owed to instances, and trying again what was given up. */
+/** Deliveries to instances, and the redrive of failed ones. */
 export function deliveryCommands(program: Command, context: Context): void {
   const deliveries = program.command('deliveries').description('List, redrive and close deliveries: pending, delivered, rejected and failed.')
   examples(

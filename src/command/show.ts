@@ -38,7 +38,7 @@ export const members = (shown: Json): string =>
     ]),
   )
 
-/** What a terminal would obey or hide stands escaped: JSON may hold it only in strings. */
+/** Escapes what a terminal would obey or hide: JSON may hold it only in strings. */
 const escaped = (text: string): string =>
   text.replace(/[\p{Cf}\u007f-\u009f]/gu, (letter) => Array.from({ length: letter.length }, (_, i) => unit(letter.charCodeAt(i))).join(''))
 const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`

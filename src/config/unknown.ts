@@ -20,7 +20,7 @@ export function unknownSettings(env: Environment): ConfigProblem[] {
 
 function nearestName(name: string, known: readonly string[]): string {
   let [nearest, least] = ['', Infinity]
-  // The names that begin alike come first: the right one is most often among them, and the others are given up at their first difference.
+  // The names that begin alike come first: the right one is most often among them, and the others are dropped at their first difference.
   const alike = known.map((one) => [sharedLetters(one, name), one] as const).toSorted(([one], [other]) => other - one)
   for (const [, one] of alike) {
     const found = Math.abs(one.length - name.length) < least ? distance(name, one, least) : least
@@ -35,7 +35,7 @@ function sharedLetters(one: string, other: string): number {
   return shared
 }
 
-/** Levenshtein's: the fewest letters to insert, delete or replace. @param least gives up where it cannot be fewer */
+/** Levenshtein's: the fewest letters to insert, delete or replace. @param least ends early where it cannot be fewer */
 function distance(a: string, b: string, least: number): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

@@ -13,7 +13,7 @@ import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
 import { queried } from './revoke.tsx'
 
-/** Lifting a lock, and confirming or cancelling what another administrator proposed: for administrators who signed in a short time ago. */
+/** Lifting a lock, and confirming or canceling what another administrator proposed: for administrators who signed in a short time ago. */
 
 const idOf = (source: URLSearchParams): string => (source.get('id') ?? '').slice(0, 200)
 const notAllowed = (request: ConsoleRequest): Response =>

@@ -10,7 +10,7 @@ import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.t
 import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
 import { linkOf, sessionLink, userLink } from './links.ts'
 
-/** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
+/** Deliveries and their outcomes; and the redrive of rejected and failed ones: one, those of an address, or all. */
 
 const PAGE = 50
 const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'delivered', 'superseded', 'closed']

@@ -36,8 +36,8 @@ import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, reject
 import { parseForm } from '../protocol/params.ts'
 
 /**
- * The operators' console, /ops: what is owed, told, enforced and revoked, seen by operators and acted on by administrators of the operators'
- * tenant. It refuses every other user, a user whose session has ended, and a form that did not come from its own page.
+ * The operators' console, /ops: what is pending, delivered, enforced and revoked, seen by operators and acted on by administrators of the
+ * operators' tenant. It refuses every other user, a user whose session has ended, and a form that did not come from its own page.
  */
 export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   const endpoints = new Hono()

@@ -6,7 +6,7 @@ import { formToken, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { plural, when } from './format.ts'
 import { linkOf } from './links.ts'
 
-/** What was to be asked of Microsoft and was given up after a day; nothing where there is none. */
+/** Requests to Microsoft that failed for a day; nothing where there is none. */
 
 const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
   check_user: 'Look at a user',

@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import type { TargetState } from '../revocation/interface.ts'
 import { type GuardState, guardsNow } from '../acts/guards.ts'
 
-/** How each instance stands: what is owed to it, whether its addresses answer, and what its guards enforce. */
+/** The state of each instance: what is pending for it, whether its addresses answer, and what its guards enforce. */
 
 export interface TargetNow {
   targetId: string
@@ -13,7 +13,7 @@ export interface TargetNow {
   oldestAtMs: number | undefined
   /** As this process knows it; not there: it has not called it. */
   state: TargetState | undefined
-  /** Its address is the instance's no longer; it is still owed what was revoked before. */
+  /** The address is no longer the instance's; it still gets the logout tokens of earlier revocations. */
   former: boolean
 }
 
@@ -25,7 +25,7 @@ export interface InstanceNow {
   delivering: number
   targets: TargetNow[]
   guards: GuardState[]
-  /** Neither a guard nor a logout address: it honours access tokens until they expire, whatever is revoked. */
+  /** Neither a guard nor a logout address: it honors access tokens until they expire, whatever is revoked. */
   unreached: boolean
   tokenSeconds: number
   /** Users sign in at it. */

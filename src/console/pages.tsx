@@ -37,7 +37,7 @@ export function pageOf<T>(found: readonly T[], size: number, cursorOf: (last: T)
 
 interface PagesProps {
   request: ConsoleRequest
-  /** What is listed: for those who hear the page. */
+  /** What is listed: for screen readers. */
   of: string
   place: Place
   next: string | undefined

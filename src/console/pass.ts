@@ -7,8 +7,8 @@ import type { Caller, Right } from '../acts/caller.ts'
 import { CONSOLE } from './registration.ts'
 
 /**
- * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it stands only while the session behind it stands, which every
- * request asks the store: revoked is out at once. It refuses users of other tenants than the operator tenant, and users without one of the roles.
+ * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it is valid only while the session behind it is, which every
+ * request asks the store: a revocation has effect at once. It refuses users of other tenants than the operator tenant, and users without one of the roles.
  */
 
 export const PASS_SECONDS = 3600

@@ -13,7 +13,7 @@ import { evidenceOf } from '../acts/evidence.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
 import { caseLink } from './links.ts'
 
-/** The log of revocations, and each with what it owed and the proof of it. */
+/** The log of revocations, and each with its deliveries and their proof. */
 
 const PAGE = 50
 const PROOF_OF = 100

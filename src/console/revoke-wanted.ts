@@ -8,7 +8,7 @@ import { decodeSelector } from '../protocol/selector.ts'
 export const KINDS = ['session', 'grant', 'subject', 'client', 'tenant', 'everything'] as const
 export type Kind = (typeof KINDS)[number]
 
-/** The form as it stands, good or not: what is shown again. */
+/** The form as it was sent, valid or not: what the page shows again. */
 export interface Draft {
   kind: Kind
   value: string

@@ -24,7 +24,7 @@ export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>
   publish(endpoints, '/.well-known/openid-configuration', maxAge(METADATA_SECONDS), () => metadata)
   // RFC 8414 §3: the same, where OAuth libraries look for it.
   publish(endpoints, '/.well-known/oauth-authorization-server', maxAge(METADATA_SECONDS), () => metadata)
-  // After an emergency rotation a copy in a cache lacks the key that signs. Guards are told by the feed; other libraries know only this address.
+  // After an emergency rotation a copy in a cache lacks the key that signs. Guards learn it from the feed; other libraries know only this address.
   publish(endpoints, '/jwks', () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)), jwks)
   // Signatures of evidence outlast the keys in /jwks: the public part of every key that has signed stays here.
   publish(endpoints, '/.well-known/signing-keys-archive', maxAge(JWKS_MAX_AGE_SECONDS), async () =>

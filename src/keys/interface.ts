@@ -39,7 +39,7 @@ export interface KeyRing {
   retire(kid: string, now: number): Promise<boolean>
   /** Does what is due: activates a next key that has been published long enough, stops publishing a retiring one. */
   tick(now: number): Promise<void>
-  /** Another broker has changed keys: takes them over. Guards hear of those that were retired at once. */
+  /** Another broker has changed keys: takes them over. Guards get those that were retired at once. */
   reload(): Promise<void>
   /** Kids that guards must drop at once (emergency retirement), for the feed. */
   retiredKids(): string[]

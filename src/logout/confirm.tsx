@@ -45,8 +45,8 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
 
   // The form is this browser's own, made for that session: it decides, even where the cookie has gone since.
   const asked = await deps.store.standingBySid(sid, now)
-  const stands = asked.state === 'live' || asked.state === 'marked'
-  const done = stands ? await endSession(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
+  const isLive = asked.state === 'live' || asked.state === 'marked'
+  const done = isLive ? await endSession(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
   clearSessionCookie(c)
   chooseAccountNext(c)
   const wanted = form.get('microsoft') === 'yes' || isSharedComputer(deps, c)

@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts'
 import { MicrosoftRefusal } from './interface.ts'
 import { type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts'
 
-/** What every request to Microsoft needs, and how its failure is told: an outage, a refusal, or a bug. */
+/** What every request to Microsoft needs, and what its failure is: an outage, a refusal, or a bug. */
 
 export interface Need {
   config: Pick<Config, 'entra' | 'issuer'> & { signals?: Pick<Config['signals'], 'graph'> | undefined }

@@ -10,7 +10,7 @@ import { call, type Fetch, MicrosoftUnreachable } from './transport.ts'
 export interface Discovery {
   /** The document itself: what MSAL is given, so that it dials nothing of its own. */
   text: string
-  /** May hold `{tenantid}` where it speaks for several. */
+  /** May hold `{tenantid}` where it is of several tenants. */
   issuer: string
   jwksUri: string
   endSessionEndpoint: string

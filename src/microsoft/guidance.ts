@@ -11,7 +11,7 @@ export interface Guidance {
   offers: readonly Offer[]
   /** An operator or administrator must fix something before users, or this user, can sign in. */
   alert?: true
-  /** What the instance is told when the user goes back (RFC 6749 §4.1.2.1). */
+  /** The error that the instance gets when the user goes back (RFC 6749 §4.1.2.1). */
   error: ErrorCode
 }
 

@@ -35,7 +35,7 @@ export interface MicrosoftIdentity {
   loginHint: string | undefined
   /** `undefined` is unknown, which lengthens nothing. */
   staySignedIn: boolean | undefined
-  /** MSAL's cache, serialised: a secret, to be sealed at once. */
+  /** MSAL's cache, serialized: a secret, to be sealed at once. */
   cache: string
 }
 

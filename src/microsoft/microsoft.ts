@@ -47,7 +47,7 @@ function readiness(entra: Connection): ReturnType<Microsoft['readiness']> {
   return missing.length === 0 ? { connected: true } : { connected: false, missing }
 }
 
-/** One tenant: its own authority, whose sign-in page is the organisation's. Several: `organizations`, and the allow-list decides. */
+/** One tenant: its own authority, whose sign-in page is the organization's. Several: `organizations`, and the allow-list decides. */
 const tenantFor = ({ tenants }: Connection, tid: string | undefined): string => {
   if (tid !== undefined && tenants.includes(tid)) return tid
   return tenants.length === 1 ? (tenants[0] ?? 'organizations') : 'organizations'

@@ -12,14 +12,14 @@ interface ButtonProps {
   /** The whole width of the card. */
   block?: boolean | undefined
   small?: boolean | undefined
-  /** For readers who hear the button alone: "Sign out Firefox on Windows". */
+  /** For a screen reader that reads the button alone: "Sign out Firefox on Windows". */
   label?: string | undefined
 }
 
 const buttonClass = ({ kind = 'primary', block, small }: Pick<ButtonProps, 'kind' | 'block' | 'small'>): string =>
   ['button', kind === 'primary' ? '' : kind, block ? 'block' : '', small ? 'small' : ''].filter(Boolean).join(' ')
 
-/** Submits the form it stands in. */
+/** Submits the form that it is in. */
 export const Button = (props: ButtonProps) => (
   <button type="submit" class={buttonClass(props)} name={props.name} value={props.value} aria-label={props.label}>
     {props.children}

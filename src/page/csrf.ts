@@ -7,7 +7,7 @@ import { equalInConstantTime } from '../protocol/compare.ts'
 
 /** Forms of ours that change something: proof that this browser was shown the page. Two fences, and both must hold: a MAC over a cookie that only this browser has, and where the browser says the request comes from. */
 
-/** Names a browser, not a user: random, made when a form is first shown. `__Host-` keeps a neighbouring host from planting one. */
+/** Names a browser, not a user: random, made when a form is first shown. `__Host-` keeps a neighboring host from planting one. */
 const BROWSER_COOKIE = '__Host-cmb_browser'
 /** The hidden field of every such form. */
 export const CSRF_FIELD = 'csrf'

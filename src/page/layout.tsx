@@ -18,7 +18,7 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   config: Pick<Config, 'look' | 'entra'>
   /** The page's heading and the window's title. */
   title: string
-  /** What a form has just done: the window's title begins with it, so that a reader who hears the page learns it first. */
+  /** What a form has just done: the window's title begins with it, so that a screen reader says it first. */
   said?: string | undefined
   status?: ContentfulStatusCode | undefined
   /** How serious it is, by an icon beside the heading. */
@@ -31,7 +31,7 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   desk?: { nav: Child; sheet: string } | undefined
   /** A script of this page alone, a constant of ours. */
   script?: string | undefined
-  /** Its parts marked `data-live` follow what changes: told by a stream of events, or looked up for so many seconds. */
+  /** Its parts marked `data-live` follow what changes: by a stream of events, or by asking for so many seconds. */
   live?: { events: string } | { seconds: number } | undefined
 }
 

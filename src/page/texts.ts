@@ -31,7 +31,7 @@ export function textsIn(language: Language, product: string = PRODUCT): Texts {
   return known
 }
 
-/** What an app is told about a user's sign-in is English, whatever the user reads. */
+/** What an app gets about a user's sign-in is English, whatever the user reads. */
 export const ENGLISH = textsIn('en')
 
 /** For what is read outside a page: in that language, else in the broker's own. */

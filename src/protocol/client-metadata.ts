@@ -19,7 +19,7 @@ export interface ClientMetadata {
   skipSignInPage?: true
   redirectUris: string[]
   postLogoutRedirectUris: string[]
-  /** Back-channel logout addresses: every one of them is told (Back-Channel Logout 1.0 §2.2 knows one). */
+  /** Back-channel logout addresses: each gets a logout token (Back-Channel Logout 1.0 §2.2 knows one). */
   logoutUris: string[]
   /** What a logout token for a whole user holds: each session's `sid`, or the `sub` once (instances that use the guard). */
   logoutBy: 'sid' | 'sub'

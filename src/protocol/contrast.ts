@@ -31,7 +31,7 @@ export const READABLE = 4.5
 export const LIGHT_GROUND = '#e9f1f4'
 const DARK_GROUND = '#1f2a33'
 
-/** Text that stands on the background itself, beside the cards: its palest color on light pages, `--soft` of the style sheet. */
+/** Text on the background itself, beside the cards: its palest color on light pages, `--soft` of the style sheet. */
 export const GROUND_TEXT = '#515b6b'
 
 /** @returns what is wrong with a background: completes the sentence "The color …" */

@@ -3,7 +3,7 @@ import { sha256 } from './compare.ts'
 /** Marks of what happened once in an interval. Any broker sets a mark in the store, and every broker sees it. */
 
 export interface Interval {
-  /** `signal-heard`: a transmitter sent something that was accepted. The others are work that one broker of all does. */
+  /** `signal-heard`: a transmitter sent something that was accepted. The others are work that one of all brokers does. */
   purpose: 'signal-heard' | 'signal-stream' | 'signal-verification' | 'signal-poll'
   /** Another value is another mark. */
   about: readonly unknown[]

@@ -1,10 +1,10 @@
 /** The vocabulary of revocation: what is covered, why, and by whom. */
 
-/** What a revocation covers. `seq` decides against which sessions and tokens: those opened or authorised before it. */
+/** What a revocation covers. `seq` decides against which sessions and tokens: those opened or authorized before it. */
 export type Selector =
   | { kind: 'session'; sid: string }
   | { kind: 'grant'; sid: string; clientId: string }
-  // From here on wide: one row decides for all that it covers; what it owes is written in batches afterwards.
+  // From here on wide: one row decides for all that it covers; its deliveries are written in batches afterwards.
   | { kind: 'subject'; sub: string }
   | { kind: 'client'; clientId: string }
   | { kind: 'tenant'; tid: string }

@@ -17,7 +17,7 @@ export interface OwnServer {
   env?: NodeJS.ProcessEnv | undefined
   /** Ends it in good order without waiting for its clients. */
   stopSignal: 'TERM' | 'INT'
-  /** Where it writes its process id, and what its command line holds: so one left over is recognised. */
+  /** Where it writes its process id, and what its command line holds: so one left over is recognized. */
   pidFile: string
   mark: string
   /** Before each start. */
@@ -34,7 +34,7 @@ const STOP_MS = 5_000
 const MAX_PAUSE_MS = 5_000
 
 /**
- * The process that starts it holds its standard input open and never writes. At the end of that input, by whatever death, the server is told to stop.
+ * The process that starts it holds its standard input open and never writes. At the end of that input, whatever ended the process, the server stops.
  * In its own process group, so that a Ctrl-C meant for the broker does not take the queue away before it has drained.
  */
 const WATCHED = `exec 3<&0

@@ -80,8 +80,8 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context, params:
   const outgoing = (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing
   const drop = outgoing && ((): void => outgoing.destroy())
   const credentials = { authorization: c.req.header('authorization'), params, address: remoteOf(c, deps.config) }
-  const stands = (): Promise<boolean> => stillAuthenticated(deps, client, { ...credentials, now: deps.clock.now() })
-  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop, stands })
+  const isValid = (): Promise<boolean> => stillAuthenticated(deps, client, { ...credentials, now: deps.clock.now() })
+  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop, isValid })
   return new Response(body, {
     headers: {
       ...NO_STORE,

@@ -38,19 +38,19 @@ export class FeedStream {
   readonly body: ReadableStream<Uint8Array>
   readonly #log: FeedLog
   readonly #drop: (() => void) | undefined
-  readonly #stands: (() => Promise<boolean>) | undefined
+  readonly #isValid: (() => Promise<boolean>) | undefined
   #controller!: ReadableStreamDefaultController<Uint8Array>
-  /** Set once it is live: it has been told everything up to here, which may be more than was broadcast. */
+  /** Set once it is live: it has been sent everything up to here, which may be more than was broadcast. */
   #liveFrom: number | undefined
   #open = true
   #hasRoom: (() => void) | undefined
 
   constructor(
     log: FeedLog,
-    listener: { client: Client; guardId: string; drop?: (() => void) | undefined; stands?: (() => Promise<boolean>) | undefined },
+    listener: { client: Client; guardId: string; drop?: (() => void) | undefined; isValid?: (() => Promise<boolean>) | undefined },
   ) {
     this.#log = log
-    this.#stands = listener.stands
+    this.#isValid = listener.isValid
     this.client = listener.client
     this.guardId = listener.guardId
     this.#drop = listener.drop
@@ -134,8 +134,8 @@ export class FeedStream {
   }
 
   /** Whether what it was opened with would still open it. */
-  async stands(): Promise<boolean> {
-    return this.#stands === undefined || (await this.#stands())
+  async isValid(): Promise<boolean> {
+    return this.#isValid === undefined || (await this.#isValid())
   }
 
   send(bytes: Uint8Array): void {

@@ -37,7 +37,7 @@ export function tenantsHeard({ metadata: { tenants }, formerTenants }: Client, n
   return heard
 }
 
-/** A client of certain tenants hears of those, and of what concerns no single one. */
+/** A client of certain tenants gets their revocations, and those that concern no single tenant. */
 export const visibleTo = (tenants: readonly string[] | undefined, revocation: Revocation): boolean =>
   tenants === undefined || revocation.tid === undefined || tenants.includes(revocation.tid)
 

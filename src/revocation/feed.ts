@@ -190,6 +190,6 @@ class FeedOfThisProcess implements Feed {
 
 /** A stream ends when the credential that opened it is no longer valid. */
 async function beat(stream: FeedStream): Promise<void> {
-  if (await stream.stands().catch(() => false)) stream.beat()
+  if (await stream.isValid().catch(() => false)) stream.beat()
   else stream.end('credential')
 }

@@ -5,7 +5,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 
 /** Lanes of this process, one for each target. */
 export interface LocalLanes {
-  /** @returns those it has no room for */
+  /** @returns those that do not fit */
   take(refs: readonly DeliveryRef[]): readonly DeliveryRef[]
   states(): TargetState[]
 }
@@ -62,7 +62,7 @@ export interface Feed {
    * A stream of server-sent events for one guard of a client, from where it left off. Where the client has too many it waits, open.
    * @throws OAuthError temporarily_unavailable once the feed is closed
    * @param drop closes the connection beneath, where its reader is too slow
-   * @param stands whether the credential that it was opened with is still valid: asked while the stream lasts
+   * @param isValid whether the credential that opened the stream is still valid: asked while the stream lasts
    */
   open(listener: {
     client: Client
@@ -70,7 +70,7 @@ export interface Feed {
     after?: FeedPosition | undefined
     retiredKids: string[]
     drop?: (() => void) | undefined
-    stands?: (() => Promise<boolean>) | undefined
+    isValid?: (() => Promise<boolean>) | undefined
   }): ReadableStream<Uint8Array>
   /** A turn at reading a page of the log: a few at a time, more wait. @returns how to end it */
   turn(clientId: string): Promise<() => void>

@@ -5,7 +5,7 @@ import type { FeedPosition } from './interface.ts'
 export const isLost = (store: Pick<Deps['store'], 'wasLost'>, head: FeedPosition, { epoch, seq }: FeedPosition): boolean =>
   epoch === head.epoch && (seq > head.seq || store.wasLost(seq))
 
-/** Evidence that revocations were lost: the database is older than what guards have seen. A guard beyond the head is told `reset`; an operator must look. */
+/** Evidence that revocations were lost: the database is older than what guards have seen. A guard beyond the head gets `reset`; an operator must look. */
 export function noteLost(
   deps: Pick<Deps, 'log' | 'metrics'>,
   { clientId, guardId, seq, head }: { clientId: string; guardId: string; seq: number; head: number },

@@ -10,7 +10,7 @@ import { redisServer } from './engine-redis.ts'
 
 /**
  * The server behind the queue: the operator's, or one of our own that is private to this broker and ends with it. It keeps jobs, never
- * the truth: losing all of them loses nothing, and so whatever it has kept is given up rather than let it keep the broker from starting.
+ * the truth: losing all of them loses nothing, so the server starts empty rather than keep the broker from starting.
  */
 
 export type EngineKind = 'valkey' | 'redis' | 'postgres'
@@ -165,7 +165,7 @@ async function anotherUser(): Promise<{ uid: number; gid: number }> {
   return { uid: Number(fields?.[2] ?? 65_534), gid: Number(fields?.[3] ?? 65_534) }
 }
 
-/** The longest directory that leaves room for a socket's name. */
+/** The longest directory to which a socket's name can be added. */
 const MAX_BASE = 40
 
 /** A directory for the files of a server that runs as `as`. @throws Error where that user can enter none */

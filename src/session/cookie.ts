@@ -6,7 +6,7 @@ import { SESSION_COOKIE } from './interface.ts'
 
 /**
  * The browser's side of a session: 256 random bits in a `__Host-` cookie, of which the store has the hash. Refuses to be read by scripts,
- * sent over plain HTTP, planted by a neighbouring host, or sent with another site's form.
+ * sent over plain HTTP, planted by a neighboring host, or sent with another site's form.
  */
 
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const

@@ -1,4 +1,4 @@
-/** A browser in words, for a user to recognise it by: "Firefox on Windows". Chosen from closed lists; nothing of the header is repeated. */
+/** A browser in words, for a user to recognize it by: "Firefox on Windows". Chosen from closed lists; nothing of the header is repeated. */
 
 /** Order decides: most browsers name others they want to be taken for. */
 const BROWSERS: readonly (readonly [RegExp, string])[] = [

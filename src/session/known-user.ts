@@ -5,7 +5,7 @@ import { isSame, usersCookie, type Who } from './users-cookie.ts'
 
 /**
  * Which users have signed in with this browser, the latest first, sealed in a cookie that outlives their sessions. It signs no user in and chooses
- * nothing: it lets the failed sign-in of a user be told from one that a stranger made up, and a user's new device from one that they know.
+ * nothing: by it the broker knows a user's failed sign-in from one that an attacker made up, and a new device from a known one.
  */
 
 const SECONDS = 90 * 86_400

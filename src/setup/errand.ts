@@ -30,7 +30,7 @@ export interface Trial {
   amr: string[] | undefined
   /** Which optional claims were there. */
   claims: Record<'sid' | 'login_hint' | 'auth_time' | 'email', boolean>
-  /** The directory role by which they may speak for the tenant. */
+  /** The directory role by which they may act for the tenant. */
   directoryRole: string | undefined
   /** The directory role by which they may say what the tenant's policies demand. */
   policyRole?: string | undefined

@@ -3,7 +3,7 @@ import type { SignalIssuer } from '../config/config.ts'
 import type { StreamSettings } from '../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
 
-/** Who may tell us of users besides Microsoft, each with its keys. Only who stands in BROKER_SIGNAL_ISSUERS_FILE. */
+/** The issuers that may send signals besides Microsoft, each with its keys. Only those in BROKER_SIGNAL_ISSUERS_FILE. */
 
 export interface KnownIssuer extends SignalIssuer {
   keys: KeySet

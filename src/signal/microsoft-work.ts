@@ -78,7 +78,7 @@ async function end(deps: Deps, sub: string, word: Word): Promise<boolean> {
 const count = (deps: Deps, outcome: string): void => deps.metrics.signals.inc({ kind: 'graph_user', outcome })
 
 /**
- * A user is to be signed out at Microsoft too. One who signed out everywhere, and has signed in here again meanwhile, is left alone; one who
+ * Signs a user out at Microsoft too. A user who signed out everywhere, and has signed in here again meanwhile, is left alone; one who
  * reported a sign-in that was not theirs never is, because the live session may be the attacker's.
  */
 async function revokeAtMicrosoft(deps: Deps, { kind, tid, oid }: MicrosoftWork): Promise<void> {

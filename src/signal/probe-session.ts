@@ -108,8 +108,8 @@ function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, 
     return { outcome: 'mark', markAt: now + MARK_SECONDS, reason }
   }
   if (code === DISABLED) return { outcome: 'end_user', reason: 'microsoft_account_disabled' }
-  // Revoked after Microsoft last vouched for this session: what was authenticated before that, by Microsoft's clock, is over too. What came later is
-  // looked at by itself, for it may have come after the revocation.
+  // Revoked after Microsoft last vouched for this session: sessions authenticated before that, by Microsoft's clock, end too. A later
+  // one is probed by itself, for it may have come after the revocation.
   return { outcome: 'end_user', reason: 'microsoft_session_revoked', until: (due.probedAt ?? 0) - SKEW_SECONDS }
 }
 

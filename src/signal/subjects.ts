@@ -2,8 +2,8 @@ import type { Deps } from '../deps.ts'
 import type { KnownIssuer } from './issuers.ts'
 
 /**
- * Whom a security event means (RFC 9493, and the older `subject` inside an event), as far as its issuer may speak of them. An issuer names users
- * in the one way that it is configured with, and speaks only of its own tenants.
+ * Whom a security event means (RFC 9493, and the older `subject` inside an event), as far as its issuer may name them. An issuer names users
+ * in the one way that it is configured with, and only users of its own tenants.
  */
 
 export interface Meant {

@@ -62,7 +62,7 @@ function rejected(
   error: MicrosoftRefusal,
   { now, brought }: { now: number; brought: boolean },
 ): Response | Promise<Response> {
-  // Microsoft says itself what it wants; asked for it once, not for ever.
+  // Microsoft says itself what it wants; asked for it once, not forever.
   if (error.claims !== undefined && !visit.asked?.includes('challenge')) return visitAgain(deps, c, visit, 'challenge', { claims: error.claims }, now)
   const who = knownUser(deps, c, now)
   if (who !== undefined) deps.signInWatch.failed(who, error.guidance)

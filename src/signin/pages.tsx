@@ -101,7 +101,7 @@ function Other({ deps, c, errand, now, t }: { deps: Need; c: Context; errand: Er
   )
 }
 
-/** Microsoft is told whom to expect, and shows no account chooser. A request for one user alone leaves no choice. */
+/** Microsoft gets a login hint, and shows no account chooser. A request for one user alone leaves no choice. */
 const expectsUser = (errand: Errand): boolean =>
   errand.kind === 'own'
     ? errand.fresh === true && errand.another !== true

@@ -24,7 +24,7 @@ function fields(issuer: string, reply: Reply, answer: Answer): Record<string, st
   return { ...content, ...(reply.state === undefined ? {} : { state: reply.state }), iss: issuer }
 }
 
-/** The registered address is appended to as it stands: parsing it would change letters of it. */
+/** Parameters are appended to the registered address as it is: parsing it would change letters of it. */
 const address = (reply: Reply, content: Record<string, string>): string =>
   `${reply.redirectUri}${reply.redirectUri.includes('?') ? '&' : '?'}${new URLSearchParams(content)}`
 

@@ -11,8 +11,8 @@ import type { Reply } from './reply.tsx'
 
 /**
  * An authorization request (RFC 6749 §4.1.1, OpenID Connect Core 1.0 §3.1.2.1), read in two steps: first whose it is and where its answer may
- * go, because until both are certain no browser is sent anywhere; then what it asks for, whose faults the instance is told. Parameters that
- * are unknown are ignored.
+ * go, because until both are certain no browser is sent anywhere; then what it asks for: the instance gets its errors. Unknown parameters
+ * are ignored.
  */
 
 export type Prompt = 'none' | 'login' | 'select_account' | 'consent'

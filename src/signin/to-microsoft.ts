@@ -58,7 +58,7 @@ async function owedBy(deps: Deps, c: Context, now: number): Promise<{ login: boo
   return { login: endedElsewhere(await currentStanding(deps, c, now)) }
 }
 
-/** Once more, for proof that the visits before did not bring. Who was just there needs no account chooser. */
+/** Again, for proof that the visits before did not bring. A user who was just there needs no account chooser. */
 export async function visitAgain(deps: Deps, c: Context, visit: Visit, demand: Demand, more: Ask, now: number): Promise<Response> {
   const { errand, startedAt, fresh, login, earlier, shared } = visit
   const mustEnter = demand === 'fresh' || demand === 'fresh_context'
@@ -111,7 +111,7 @@ async function whatToAsk(
   const policy = mfaPolicy(deps.config, tenant)
   const authContext = context ?? (policy?.kind === 'auth_context' ? policy.id : undefined)
   const request = errand.kind === 'instance' ? errand.request : undefined
-  // Asked for by the user, owed to one who signed out, or wanted by the instance: stronger than a hint, which does not go with it.
+  // The user asks for it, has signed out, or the instance wants it: stronger than a hint, which does not go with it.
   const chooses = another || mustChooseAccount(c) || request?.prompt.includes('select_account') === true
   const loginHint = chooses ? undefined : await hintFor(deps, c, errand, now)
   const maxAgeSeconds = lowest(request?.maxAgeSeconds, authenticationLimit(deps, errand, tenant))

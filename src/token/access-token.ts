@@ -14,7 +14,7 @@ export interface AccessTokenInput {
   client: Client
   audience: string
   scope: string
-  /** The head of the log in the transaction that authorised it. */
+  /** The head of the log in the transaction that authorized it. */
   rev: number
   now: number
   /** Not set: a token of the client alone. */

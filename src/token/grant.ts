@@ -82,7 +82,7 @@ export function mustAdmit(client: Client, session: Session): void {
   if (!admits(client, session)) throw new OAuthError('invalid_grant', 'This user may no longer use this client. Start a new sign-in to see why.')
 }
 
-/** What an instance asks of its own sign-ins, it asks of those who come by way of another. @throws OAuthError invalid_target, interaction_required */
+/** Applies the target's own admission rules to tokens that another client requests for it. @throws OAuthError invalid_target, interaction_required */
 export function mustAdmitThere(target: Client, session: Session, now: number): void {
   if (!admits(target, session)) throw new OAuthError('invalid_target', 'This user may not use that instance.')
   mustBeRecent(target, session, now)

@@ -11,8 +11,8 @@ import type { TokenDeps } from './grant.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
 
 /**
- * `POST /revoke` (RFC 7009): whichever token of a grant is presented, the grant ends: all its tokens. Who took part stays known and is still
- * owed logout tokens. What is unknown, expired or another client's is answered with 200 (§2.2) and changes nothing.
+ * `POST /revoke` (RFC 7009): whichever token of a grant is presented, the grant ends: all its tokens. The participants stay known and still
+ * get logout tokens. What is unknown, expired or another client's is answered with 200 (§2.2) and changes nothing.
  */
 export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()

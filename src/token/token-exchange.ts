@@ -36,7 +36,7 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   const standingNow = await standing(deps, source, { sid: source.sid, now, needs: target.clientId, audience })
   for (const owner of deps.clients.list()) if (owner.metadata.audience === audience) mustAdmitThere(owner, standingNow, now)
   mustBeRecent(client, standingNow, now)
-  // Of a token that another client brought: what it gets is its own to revoke, and it is told when the session ends.
+  // Of a token that another client brought: what it gets is its own to revoke, and it gets a logout token when the session ends.
   if (client.clientId !== source.clientId) await standing(deps, source, { sid: source.sid, now, joins: client.clientId, audience })
   const session = await standing(deps, source, { sid: source.sid, now, joins: target.clientId, audience })
   const { token, expiresIn } = mintAccessToken(deps, {
@@ -81,7 +81,7 @@ function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
   return target
 }
 
-/** §4.1: the one who acts now is outermost; those before it are inside. */
+/** §4.1: the current actor is outermost; earlier ones are inside. */
 function actors(client: Client, source: AccessTokenClaims): Act {
   const act: Act = source.act ? { sub: client.clientId, act: source.act } : { sub: client.clientId }
   let depth = 0

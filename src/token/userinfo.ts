@@ -34,7 +34,7 @@ async function presentedToken(c: Context): Promise<string> {
   const token = inHeader ?? inBody
   if (token !== undefined) return token
   if (authorization !== undefined) throw rejected('invalid_request', 'The Authorization header must be: Bearer, a space, the access token.')
-  // §3.1: who sends no token is told no error code in the challenge.
+  // §3.1: the challenge has no error code where the request has no token.
   throw new OAuthError('invalid_token', 'Send an access token in the Authorization header, as Bearer.', {
     headers: { 'WWW-Authenticate': `Bearer ${REALM}` },
   })

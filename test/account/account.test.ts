@@ -54,7 +54,7 @@ describe('where am I signed in', () => {
     const page = await browser.get('/account')
     const after = await browser.submit(page, {}, formOf(page, phone.session.sid))
     expect(after.text).toContain('Signed out: Safari on iPhone')
-    // Read first by who hears the page.
+    // A screen reader reads it first.
     expect(after.html).toContain('<title>Signed out: Safari on iPhone · Where you are signed in · Case Manager</title>')
     expect(after.html).toMatch(/<div class="notice good" role="status" tabindex="-1" autofocus=""><strong>Signed out: Safari on iPhone/)
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
@@ -112,7 +112,7 @@ describe('where am I signed in', () => {
     expect(await state(laptop)).toBe('live')
   })
 
-  test('a store that cannot commit: still signed in, and told so', async () => {
+  test('a store that cannot commit: still signed in, and the page says so', async () => {
     const page = await browser.get('/account')
     rig.store.revoke = () => Promise.reject(new StoreUnavailable('disk full'))
     const failed = await browser.submit(page, {}, formOf(page, laptop.session.sid))
@@ -154,7 +154,7 @@ describe('setting yourself up', () => {
     expect(shown.text).toContain('Case Manager Sydney')
   })
 
-  test('names the instances of the user’s own organisation only, and the role that one wants', async () => {
+  test('names the instances of the user’s own organization only, and the role that one wants', async () => {
     await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
     await rig.register('Perth', { tenants: [OTHER_TENANT] })
     const shown = await browser.get('/account/ready')

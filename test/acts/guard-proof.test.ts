@@ -25,7 +25,7 @@ async function proofOf(seq: number): Promise<Record<string, unknown>> {
   return Object.fromEntries((await guardProof(rig, revocation)).map((one) => [one.guard_id, [one.state, one.no_later_than_ms]]))
 }
 
-test('a guard enforced a revocation no later than its own report of it; those that came later and those that are gone are told apart', async () => {
+test('a guard enforced a revocation no later than its own report of it; those that came later are listed apart from those that are gone', async () => {
   const at = rig.clock.nowMs()
   await report('fast', 0, at)
   await report('gone', 0, at)

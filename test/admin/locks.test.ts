@@ -150,7 +150,7 @@ describe('locks over the admin API', () => {
     expect(await rig.store.listLocks({ state: 'all', limit: 9 })).toMatchObject([{ lifted: { actor: { kind: 'broker', id: 'lift-locks' } } }])
   })
 
-  test('a scheduled act is cancelled once; a wide one is announced an hour before', async () => {
+  test('a scheduled act is canceled once; a wide one is announced an hour before', async () => {
     const what = { act: 'revoke', selector: { kind: 'everything' } }
     const added = await call('administrator', 'POST', '/scheduled-acts', { what, at: START + 7200 })
     const { id } = added.body

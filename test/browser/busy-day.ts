@@ -6,7 +6,7 @@ import type { Rig } from '../rig.ts'
 
 const NAMES = ['Carol Chen', 'Dave Doyle', 'Erin Ellis', 'Farid Farouk', 'Grace Green', 'Hugo Hill', 'Ines Ito', 'Jack Jones']
 
-/** What operators see on a busy day: much that was told, something owed, something given up, a guard that lags. @returns somebody's live session */
+/** What operators see on a busy day: deliveries delivered, pending and failed, and a guard that lags. @returns a user's live session */
 export async function busyDay(one: Rig): Promise<string> {
   const sydney = await one.register('Sydney', { logoutUris: ['https://sydney.case-manager.example/oidc/backchannel-logout'] })
   const melbourne = await one.register('Melbourne')

@@ -36,7 +36,7 @@ async function story(names: string[]): Promise<void> {
   await page.close()
 }
 
-/** Microsoft's pages, as far as they go for that user: some are told already there that they may not. */
+/** Microsoft's pages, as far as they go for that user: some are rejected there already. */
 async function atMicrosoft(page: Page, name: string, stay = 'No'): Promise<void> {
   const { upn, password } = user(name)
   await page.waitForURL(`${facts().microsoft}/**`)

@@ -10,7 +10,7 @@ import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /**
  * The console in real Chromium, its Content Security Policy in force, by an operator, an administrator, an administrator of another tenant and
- * somebody with no role: from 320 px on, by keyboard alone, live, and nothing that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
+ * a user without a role: from 320 px on, by keyboard alone, live, and nothing that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
  */
 
 let browser: Browser

@@ -53,7 +53,7 @@ async function tapAlice(page: Page): Promise<(string | null)[]> {
   return asked
 }
 
-/** The instance's open page has been told. */
+/** The instance's open page has the sign-out. */
 const signedOut = (page: Page): Promise<void> => page.getByRole('heading', { name: 'You have been signed out' }).waitFor()
 
 const needsPassword = async (page: Page): Promise<void> => {

@@ -87,7 +87,7 @@ describe('the clients file is read', () => {
   })
 })
 
-describe('what was read is recognised', () => {
+describe('what was read is recognized', () => {
   test('as long as neither the file nor a secret changes, readable or not', async () => {
     const same = async (secretFiles: string[]) =>
       (await readClientsFile(file, { allowLoopback: false })).fingerprint === (await fingerprintOf(file, secretFiles))

@@ -2,7 +2,7 @@ import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { createRig, type RegisteredClient } from '../rig.ts'
 import { Browser, type Page } from '../browser.ts'
 
-/** A broker on a real listener that is its issuer, by the machine's time, and the browser of somebody whom Microsoft knows: for libraries as they come. */
+/** A broker on a real listener that is its issuer, by the machine's time, and the browser of a user whom Microsoft knows: for libraries as they come. */
 
 export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
 export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
@@ -35,7 +35,7 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
   const target = await rig.register('Melbourne', { exchangeFrom: [client.clientId] })
   const browser = new Browser({ follows: ({ origin }) => origin === rig.config.issuer })
 
-  /** Follows the client's own address to where the client hears the answer: its redirect URI, or the page that posts to it. */
+  /** Follows the client's own address to where the client gets the answer: its redirect URI, or the page that posts to it. */
   const visit = async (address: URL): Promise<Page> => {
     const page = await browser.get(address.href)
     if (!page.html.includes('Sign in with Microsoft')) return page

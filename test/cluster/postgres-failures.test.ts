@@ -26,7 +26,7 @@ async function wayTo(url: string) {
       const lost = losing && bytes.includes('COMMIT\0')
       if (lost) losing = false
       behind.write(bytes)
-      // Postgres has committed when it answers; nobody hears the answer.
+      // Postgres has committed when it answers; the answer is lost.
       if (lost) behind.removeAllListeners('data').once('data', () => client.destroy())
     })
     behind.on('data', (bytes) => void client.write(bytes))

@@ -68,7 +68,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     expect((await a.store.standingBySid(session.sid, a.clock.now())).state).toBe('live')
   })
 
-  test('a guard at one broker hears of a revocation at the other, and resumes at either without a gap', async () => {
+  test('a guard at one broker gets a revocation of the other, and resumes at either without a gap', async () => {
     const { a, b } = await twoBrokers()
     const client = await registered(a, b)
     const at = { a: await a.serve(), b: await b.serve() }
@@ -98,7 +98,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     await expect.poll(() => b.clients.find(client.clientId), { timeout: 20_000 }).toBeUndefined()
   })
 
-  test('keys: both publish the same, an emergency at one is signed with and told at the other', async () => {
+  test('keys: both publish the same; after an emergency at one, the other signs with the new key and sends it to its guards', async () => {
     const { a, b } = await twoBrokers()
     const client = await registered(a, b)
     expect(a.keys.jwks()).toEqual(b.keys.jwks())

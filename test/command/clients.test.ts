@@ -174,7 +174,7 @@ describe('cmb clients', () => {
     }
     expect(rig.clients.find('perth')?.metadata.name).toBe('Perth')
     const removed = await type(['clients', 'remove', 'perth', '--source', 'file', '--yes'])
-    expect(removed.out).toContain('take it out there too')
+    expect(removed.out).toContain('Remove it from the file too')
     expect(rig.clients.find('perth')).toBeUndefined()
   })
 

@@ -37,7 +37,7 @@ const verify = (text: string, ...args: string[]) => {
   return type(['evidence', 'verify', file, '--json', ...args])
 }
 
-/** Verifies as it stands; and any row that is removed, moved or changed is found. */
+/** Verifies unchanged; and any row that is removed, moved or changed is found. */
 async function findsAnyChange(text: string, format: string): Promise<void> {
   const rows = text.split('\n').filter((row) => row !== '')
   const first = format === 'csv' ? 1 : 0

@@ -42,7 +42,7 @@ describe('cmb lock', () => {
     expect((await type(['locks', 'list', '--kind', 'client', '--json'])).json()).toMatchObject({ locks: [{ target: { client_id: 'sydney' } }] })
   })
 
-  test('a revocation and a lock are scheduled, and cancelled; a time needs its offset', async () => {
+  test('a revocation and a lock are scheduled, and canceled; a time needs its offset', async () => {
     const { session } = await rig.openSession()
     const at = new Date((START + 3600) * 1000).toISOString().replace('.000', '')
     expect((await type(['revoke', '--subject', session.sub, '--at', at])).out).toMatch(/^Scheduled: revoke subject .* at 2026-11-24T10:00:00Z/)

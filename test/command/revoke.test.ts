@@ -103,7 +103,7 @@ describe('cmb revoke', () => {
     ['--session', 's_nobody', 'cmb sessions list'],
     ['--client', 'sidney', 'cmb clients list'],
     ['--tenant', '99999999-9999-4999-8999-999999999999', 'cmb tenants'],
-  ])('--dry-run of what is not there is refused, not counted as nobody: %s %s', async (option, value, words) => {
+  ])('--dry-run of an unknown target is rejected, not counted as empty: %s %s', async (option, value, words) => {
     expect(await type(['revoke', option, value, '--dry-run'])).toMatchObject({ code: 1, out: '', err: expect.stringContaining(words) as string })
   })
 

@@ -90,7 +90,7 @@ describe('settings', () => {
     ])
   })
 
-  test('a value may come from a file; file and value together, or a file that is not there, are told', () => {
+  test('a value may come from a file; file and value together, or a missing file, are reported', () => {
     const dir = mkdtempSync(join(tmpdir(), 'cmb-config-'))
     onTestFinished(() => rmSync(dir, { recursive: true }))
     const file = join(dir, 'secret')

@@ -97,7 +97,7 @@ describe.each<[string, Mode]>([
     expect(claims).toEqual({ ...OF_EACH_USER, email: 'alice@contoso.example', email_verified: false })
   })
 
-  // Not among scopes_supported, so the suite skips them; whoever asks all the same is told what was granted (RFC 6749 §3.3).
+  // Not among scopes_supported, so the suite skips them; the answer to a client that asks all the same says what was granted (RFC 6749 §3.3).
   const isLeftOut = async (scope: string) => {
     const { claims, tokens } = await scoped(`openid ${scope}`)
     expect([claims, tokens.scope]).toEqual([OF_EACH_USER, 'openid'])

@@ -12,7 +12,7 @@ import { createSuite, openProvider } from './suite.ts'
 const { provider } = openProvider()
 const RETURN = 'https://sydney.case-manager.example/signed-out'
 
-/** Somebody signed in, and what they get when they follow the client's link to the end session endpoint and confirm. */
+/** A signed-in user, and what they get when they follow the client's link to the end session endpoint and confirm. */
 async function signedIn() {
   const suite = createSuite(provider())
   const { tokens, claims } = await suite.flow({ scope: 'openid profile' })

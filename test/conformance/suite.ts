@@ -38,7 +38,7 @@ export function openProvider(changes: Partial<ClientMetadata> = {}): { provider:
   return { provider: () => provider ?? expect.fail('The provider is not open yet.') }
 }
 
-/** A module: the provider, by a browser that nobody has used. */
+/** A module: the provider, by a browser that is new. */
 export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'query') {
   const browser = createBrowser(rig)
 
@@ -57,7 +57,7 @@ export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'qu
     return new URLSearchParams(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined)).toString()
   }
 
-  /** From a first answer of the authorization endpoint to what the client is told, by way of Microsoft and the consent page where they are shown. */
+  /** From a first answer of the authorization endpoint to the client's answer, by way of Microsoft and the consent page where they are shown. */
   const follow = async (first: Page, signedIn = false): Promise<Answered> => {
     const location = first.headers.get('location')
     if (location?.startsWith('/')) return follow(await browser.get(location), signedIn)

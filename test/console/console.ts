@@ -35,7 +35,7 @@ export const USERS = {
 
 export type Somebody = keyof typeof USERS
 
-/** Somebody with a session of the broker, as of now, in a browser of their own. */
+/** A user with a session of the broker, as of now, in a browser of their own. */
 export async function browserOf(rig: Rig, who: Somebody): Promise<Browser & { sid: string; sub: string }> {
   const { roles, ...user } = USERS[who]
   const { session, cookieHeader } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Linux' })
@@ -49,10 +49,10 @@ export async function atConsole(rig: Rig, who: Somebody) {
   return browser
 }
 
-/** How the store knows the browser of somebody's session. */
+/** How the store knows the browser of a user's session. */
 export const cookieHash = (browser: Browser): string => sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
 
-/** Sessions at Sydney, each with one delivery owed as soon as it is revoked. */
+/** Sessions at Sydney, each with one pending delivery as soon as it is revoked. */
 export async function sessionsAt(rig: Rig, city: string, users: readonly string[]) {
   const client = await rig.register(city)
   const sessions = []

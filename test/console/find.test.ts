@@ -111,7 +111,7 @@ describe('the overview', () => {
     expect(page.text).toMatch(
       /problems?.*act now Case Manager Sydney: does not answer: connection refused.*What to do:.*docs\/runbook\.md#an-instance-is-down/,
     )
-    // The instance that is unwell stands before the others.
+    // The instance with problems comes before the others.
     const table = page.text.slice(page.text.indexOf('Logout addresses'))
     expect(table.indexOf('Sydney')).toBeLessThan(table.indexOf('Adelaide'))
     expect(page.html).toMatch(/id="news"[^>]*role="status"/)

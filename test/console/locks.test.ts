@@ -68,7 +68,7 @@ describe('/ops/locks', () => {
     expect((await olga.get('/ops/lock/client?client=sydney')).status).toBe(403)
   })
 
-  test('what another administrator proposed is confirmed or cancelled here', async () => {
+  test('what another administrator proposed is confirmed or canceled here', async () => {
     await rig.register('Sydney')
     const what = { act: 'lock', target: { kind: 'client', clientId: 'sydney' }, endsAt: undefined } as const
     const propose = () =>

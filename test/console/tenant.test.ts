@@ -31,7 +31,7 @@ async function signedIn(
 const tina = () => signedIn(TINA, [ROLE.tenantAdministrator])
 
 describe('who administers a tenant', () => {
-  test('a user with the role that is set for their tenant, and nobody while none is set', async () => {
+  test('a user with the role that is set for their tenant, and no user while none is set', async () => {
     const browser = await tina()
     expect((await browser.get('/tenant')).status).toBe(403)
     await administered('app_role')
@@ -270,7 +270,7 @@ describe('everything else of the broker is invisible to the administrator of a t
   const addressed = (path: string, values: Record<string, string>): string =>
     path.replace(/[:{](\w+)(?:\{[^}]*\}|\})?/g, (_, name: string) => encodeURIComponent(values[name] ?? values.id ?? 'x')).replace('*', 'x')
 
-  /** Open to whoever reaches the listener, and without a word about users: docs/deploy.md keeps it from the public. */
+  /** Open to every caller that reaches the listener, and without anything about users: docs/deploy.md keeps it from the public. */
   const OF_EVERYBODY = /^\/(?:healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/
 
   test('no page, form or endpoint of the operators’ listener is open, whatever it names', async () => {
@@ -288,7 +288,7 @@ describe('everything else of the broker is invisible to the administrator of a t
       const [method = '', path = ''] = one.split(' ')
       const answer = await browser.send(addressed(path, values), method === 'GET' ? {} : { method, body: '' })
       const text = await answer.text()
-      // /setup shows its entrance to everybody; /ops/sign-in leads to the sign-in.
+      // /setup shows its entrance to every caller; /ops/sign-in leads to the sign-in.
       const isClosed = answer.status >= 400 || /^\/setup|^\/ops\/(?:sign-in|callback)/.test(path)
       expect([one, isClosed, FOREIGN.filter((word) => text.includes(word))]).toEqual([one, true, []])
     }

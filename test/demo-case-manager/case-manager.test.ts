@@ -92,7 +92,7 @@ const statusOf = async (browser: Browser, city: City): Promise<number> => (await
 const sidAt = async (browser: Browser, city: City): Promise<string> =>
   (JSON.parse((await browser.get(`${city.url}/api/session`)).html) as { sid: string }).sid
 
-/** An open page of somebody; `said` is what its stream has said when it closes. */
+/** A user's open page; `said` is what its stream has sent when it closes. */
 async function openPage(browser: Browser, city: City): Promise<{ said: Promise<string> }> {
   const cookie = `${city.name.toLowerCase().replaceAll(' ', '_')}=${browser.cookies.get(city.name.toLowerCase().replaceAll(' ', '_'))}`
   const response = await fetch(`${city.url}/events`, { headers: { cookie } })
@@ -158,7 +158,7 @@ describe('a sample instance', () => {
       const { headers, body } = await logoutTokens(rig.deps).mint(delivery, rig.clock.now())
       return (await fetch(uri, { method: 'POST', headers, body })).status
     }
-    // The feed has not been told: the logout token alone ends it.
+    // The feed does not know of it: the logout token alone ends it.
     expect(await tell()).toBe(200)
     expect(await statusOf(browser, sydney)).toBe(401)
     expect((await browser.get(`${sydney.url}/`)).html).toContain('An administrator ended your session.')

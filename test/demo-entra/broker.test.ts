@@ -8,7 +8,7 @@ import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSig
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { brokerSettings, Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
 
-/** The broker's own Microsoft room against the simulator: the two were written apart, from the same page of facts. */
+/** The broker's own Microsoft module against the simulator: the two were written apart, from the same page of facts. */
 
 function connect(at: Entra, tenants: string[] = [CONTOSO.tid]): Microsoft {
   const config = { issuer: 'http://localhost:7400', entra: brokerSettings(at, tenants) }

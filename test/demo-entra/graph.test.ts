@@ -64,7 +64,7 @@ async function receiver(): Promise<Receiver> {
 
 const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString()
 const notifications = (to: Receiver) => to.got.filter((one) => one.validationToken === null).flatMap((one) => one.body?.value ?? [])
-/** A receiver on a busy machine may be told again: what counts is what it was told of. */
+/** A receiver on a busy machine may get a notification twice: only its content counts. */
 const delivered = (to: Receiver): string[] => [...new Set(notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`))]
 
 describe('Graph users', () => {

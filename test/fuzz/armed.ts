@@ -230,7 +230,7 @@ async function atTheConsole(rig: Rig, session: Session) {
   return { csrf: fields.csrf ?? '', request: fields.request ?? '', pass: sealed, cookies: desk.cookieHeader }
 }
 
-/** Somebody who has the pages of sign-in, consent and sign-out open. */
+/** A user who has the pages of sign-in, consent and sign-out open. */
 async function halfWay(rig: Rig, client: RegisteredClient) {
   const browser = createBrowser(rig)
   const signInPage = (await browser.get(authorizePath(client, { prompt: 'consent' }))).html

@@ -50,7 +50,7 @@ function fault(asked: Generated, answer: Seen, armed: Armed, lines: string[]): s
   // /readyz says 503 where a part is down, which is its task.
   if (answer.status >= 500 && !asked.url.includes('/readyz')) return `status ${answer.status}`
   if (STACK.test(answer.text)) return 'a stack trace in the answer'
-  // What stands in the request's own address may stand in a link back to it; what came by a header, a cookie or a body may not.
+  // A link back to the request may hold what is in its address; not what came by a header, a cookie or a body.
   const leaked = armed.secrets.find((secret) => secret !== '' && all.includes(secret) && !asked.url.includes(secret))
   if (leaked !== undefined) return `a secret in the answer: ${leaked.slice(0, 12)}`
   const line = lines.find((one) => LOGGED.test(one) || armed.secrets.some((secret) => secret !== '' && one.includes(secret)))
@@ -104,9 +104,9 @@ describe('whatever is asked', () => {
       if (wrong !== undefined)
         expect.fail(`FUZZ_SEED=${SEED}, request ${run}: ${wrong}\n${JSON.stringify(asked).slice(0, 3000)}\n${answer.text.slice(0, 600)}`)
     }
-    // Nobody makes metrics grow by what they ask.
+    // No request makes metrics grow.
     expect((await rig.metrics.registry.metrics()).length).toBeLessThan(50_000)
-    // Some got all the way: a run in which everything is refused at the door shows nothing.
+    // Some requests were accepted: a run in which each is rejected at once shows nothing.
     for (const status of [200, 303, 400, 401, 404]) expect([status, (statuses.get(status) ?? 0) > 0]).toEqual([status, true])
     if (process.env.FUZZ_RUNS !== undefined) process.stdout.write(`FUZZ_SEED=${SEED} ${JSON.stringify(Object.fromEntries([...statuses].sort()))}\n`)
   })

@@ -103,7 +103,7 @@ function spoiled(draw: Draw, fields: Record<string, string>, wrongs: number, arm
 const segment = (draw: Draw, value: string): string =>
   draw.chance(0.8) ? encodeURIComponent(wellFormed(value)) : wellFormed(value).replace(/[\s?#\0]/g, '%00')
 
-/** Lone surrogates cannot be percent-encoded by anybody. */
+/** Lone surrogates cannot be percent-encoded. */
 const wellFormed = (value: string): string => value.replace(/[\ud800-\udfff]/g, '\ufffd').slice(0, 5000)
 
 function valueFor(draw: Draw, armed: Pick<Armed, 'known'>, name: string): string {

@@ -62,7 +62,7 @@ async function backFromMicrosoft(rig: Rig, client: RegisteredClient): Promise<Wh
   return { of: 'public', method: 'GET', path: '/signin/callback', query, cookie: walker.cookieHeader }
 }
 
-/** Pages of the way in and out, each with what can be done on it. */
+/** Pages of sign-in and sign-out, each with what can be done on it. */
 async function pages(rig: Rig, party: Party): Promise<Whole[]> {
   const { confidential } = party
   const signInPage = await requestsOn(walkerAt(rig), 'public', authorizePath(confidential, { prompt: 'consent' }))

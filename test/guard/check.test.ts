@@ -21,7 +21,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     expect(broker.requests.slice(asked).filter(({ url }) => url !== '/revocations/enforced')).toEqual([])
   })
 
-  test('neither side was told an audience: the guard wants the one that the broker gives', async () => {
+  test('neither side sets an audience: the guard wants the one that the broker gives', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker, { audience: undefined })
     const registered = parseClientMetadata({ client_name: 'Sydney', redirect_uris: ['https://sydney.example/cb'] }, { clientId: 'sydney' })
@@ -147,7 +147,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     expect(guard.status().cachedTokens).toBe(0)
   })
 
-  test('no more tokens are remembered than it was told, the least recently used dropped first', async () => {
+  test('no more tokens are remembered than the limit, the least recently used dropped first', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker, { maxCachedTokens: 3 })
     const tokens = await Promise.all(Array.from({ length: 5 }, () => broker.token()))
@@ -177,7 +177,7 @@ describe('signing keys', () => {
     expect(broker.count('/jwks')).toBe(before + 2)
   })
 
-  test('told of a change, it fetches at once', async () => {
+  test('on a change of keys it fetches at once', async () => {
     const { broker, guard } = await both()
     const next = await makeKey('es-2')
     broker.keys.push(next)

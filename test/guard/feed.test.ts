@@ -77,7 +77,7 @@ describe('following the feed', () => {
     expect(await why(guard, await broker.token())).toBe('good')
   })
 
-  test('a guard without the right secret accepts nothing, says what to do, and does not give up', async () => {
+  test('a guard without the right secret accepts nothing, says what to do, and keeps retrying', async () => {
     const broker = await startBroker()
     const causes: unknown[] = []
     const guard = await startGuard(broker, { start: false, clientSecret: 'wrong', hooks: { problem: (error) => causes.push(error.cause) } })
@@ -147,7 +147,7 @@ describe('following the feed', () => {
     expect(guard.status().entries).toBe(0)
   })
 
-  test('a report that was not heard is made again', async () => {
+  test('a report that did not reach the broker is made again', async () => {
     const broker = await startBroker()
     broker.reportStatus = 503
     const guard = await startGuard(broker)
@@ -200,7 +200,7 @@ describe('following the feed', () => {
     expect(await why(guard, await broker.token({ sid: 's_2', rev: 114 }))).toBe('revoked')
   })
 
-  test('a restored broker: what the former log said is forgotten, and none of its tokens is honoured', async () => {
+  test('a restored broker: what the former log said is forgotten, and none of its tokens is honored', async () => {
     const broker = await startBroker()
     const resets: string[] = []
     const guard = await startGuard(broker, { hooks: { reset: (epoch) => resets.push(epoch) } })
@@ -209,7 +209,7 @@ describe('following the feed', () => {
     const old = await broker.token({ sub: 'u_bob', sid: 's_bob' })
     expect(await why(guard, old)).toBe('good')
     broker.clock.advance(2)
-    // The new log stands far below the former one's numbers.
+    // The numbers of the new log are far below those of the former one.
     broker.restore(40)
     broker.revoke({ kind: 'everything' })
     await eventually(() => expect(broker.reports.at(-1)).toMatchObject({ epoch: broker.epoch, seq: 41, guard: 'web-1' }))
@@ -248,7 +248,7 @@ describe('following the feed', () => {
 
   const lastEventId = (broker: Broker) => broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)?.headers['last-event-id']
 
-  test('told that its report was of another log, it asks exactly from where it is', async () => {
+  test('where its report was of another log, it asks exactly from where it is', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     await eventually(() => expect(broker.reports.length).toBe(1))
@@ -354,7 +354,7 @@ describe('following the feed', () => {
     expect(guard.status().entries).toBe(0)
     clock.set(-3600)
     expect(await why(guard, token)).not.toBe('good')
-    // At the next sweep it notices, and has everything told again.
+    // At the next sweep it notices, and asks for everything again.
     clock.advance(31)
     await eventually(() => {
       clock.advance(0.2)
@@ -366,7 +366,7 @@ describe('following the feed', () => {
 })
 
 describe('listening to revocations', () => {
-  test('each one is told once, when it is already enforced; what a listener throws affects no other', async () => {
+  test('a listener gets each one once, when it is already enforced; what a listener throws affects no other', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     const mine: Bearer[] = [
@@ -394,7 +394,7 @@ describe('listening to revocations', () => {
     expect(ended).toEqual([mine[0]])
   })
 
-  test('at the start the log is not told again; what an instance kept over its restart it asks about', async () => {
+  test('at the start a listener gets no old entries; what an instance kept over its restart it asks about', async () => {
     const broker = await startBroker()
     broker.revoke({ kind: 'session', sid: 's_1' })
     const guard = createGuard({ issuer: broker.issuer, ...CLIENT, clock: broker.clock })
@@ -403,7 +403,7 @@ describe('listening to revocations', () => {
     await guard.start()
     expect(delivered).toEqual([])
     expect([guard.isRevoked({ ...ALICE, rev: 100 }), guard.isRevoked({ ...ALICE, sid: 's_2', rev: 100 })]).toEqual([true, false])
-    // What is revoked from then on is told, also where the feed was lost meanwhile.
+    // A listener gets what is revoked from then on, also where the feed was lost meanwhile.
     broker.cut()
     const missed = broker.revoke({ kind: 'session', sid: 's_3' })
     await eventually(() => expect(delivered).toEqual([missed]))

@@ -160,7 +160,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     expect(guard.status().counters.logout).toMatchObject({ received: 3, rejected: 3 })
   })
 
-  test('where the keys cannot be read it is to be told again: 503, for 400 would be final', async () => {
+  test('where the keys cannot be read the broker is to send it again: 503, for 400 would be final', async () => {
     const broker = await startBroker()
     broker.broken['/jwks'] = 500
     const guard = await startGuard(broker, { onLogout: () => {} })
@@ -236,7 +236,7 @@ describe('the jti of a logout token is good once', () => {
     await rejected(await guard.receiveLogout(logoutRequest(token)))
   })
 
-  test('told several times at once, the sink runs once, and the others hear what became of it', async () => {
+  test('several at once: the sink runs once, and all get its outcome', async () => {
     const once = new Once(10)
     let calls = 0
     const thrice = (act: () => Promise<void>) => Promise.allSettled([1, 2, 3].map(() => once.run('j', 0, 10, async () => (calls++, await act()))))
@@ -262,11 +262,11 @@ describe('a logout token with rev is a revocation like any other', () => {
     expect(await why(guard, await broker.token({ rev: 101 }))).toBe('good')
     expect(await why(guard, await broker.token({ sid: 's_2' }))).toBe('good')
     expect(delivered).toEqual([[{ kind: 'session', sid: 's_1' }, 101]])
-    // What the log has said up to there, it has not heard.
+    // It does not have the log up to there.
     expect(guard.status().enforcedSeq).toBe(100)
   })
 
-  test('a late one, about what was told before, ends nothing that is newer and is no news', async () => {
+  test('a late one, about an earlier logout, ends nothing that is newer and is not reported as new', async () => {
     const { broker, guard } = await receiver()
     const delivered: unknown[] = []
     guard.onRevocation(({ seq }) => delivered.push(seq))
@@ -279,7 +279,7 @@ describe('a logout token with rev is a revocation like any other', () => {
     expect(delivered).toEqual([seq])
   })
 
-  test('it counts although the sink fails: the tokens are refused, the cookies are ended when it is told again', async () => {
+  test('it counts although the sink fails: the tokens are rejected, the cookies are ended when it comes again', async () => {
     const { broker, guard } = await receiver({ onLogout: () => Promise.reject(new Error('no')) })
     const token = await broker.token()
     expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))).status).toBe(503)

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { eventually, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
 
-/** The broker is gone: no stream, and nobody answers it. */
+/** The broker is gone: no stream, and no answer. */
 function silence(broker: Broker): void {
   broker.broken['/revocations'] = 503
   broker.cut()
 }
 
-describe('when the broker has not been heard for a while', () => {
-  test('by default tokens are refused after 35 s, and accepted again as soon as everything has been told', async () => {
+describe('when the broker has sent nothing for a while', () => {
+  test('by default tokens are rejected after 35 s, and accepted again as soon as the guard is up to date', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     const token = await broker.token()

@@ -11,7 +11,7 @@ export const START = 1_795_510_800
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 export const CLIENT = { clientId: 'sydney', clientSecret: 'a secret: with / and %' }
 
-/** Stands still unless turned. Timers are the machine's, but for a clock that turns them too. */
+/** A clock that moves only when a test turns it. Timers are the machine's, but for a clock that turns them too. */
 export class TestClock implements GuardClock {
   #ms = START * 1000
   #monotonic = 0
@@ -43,7 +43,7 @@ export class TestClock implements GuardClock {
     this.#ms += until - this.#monotonic
     this.#monotonic = until
   }
-  /** Somebody sets the machine's clock. */
+  /** The machine's clock is set. */
   set(seconds: number): void {
     this.#ms += seconds * 1000
   }

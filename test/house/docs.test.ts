@@ -124,7 +124,7 @@ describe('docs/clients.schema.json', () => {
     expect(JSON.parse(text('docs/clients.schema.json'))).toEqual(JSON.parse(JSON.stringify(clientsFileJsonSchema())))
   })
 
-  test('takes the example and refuses a misspelt field', () => {
+  test('takes the example and refuses a misspelled field', () => {
     const check = new Ajv2020({ strict: false, formats: { email: true } }).compile(clientsFileJsonSchema())
     expect([check(example()), check.errors]).toEqual([true, null])
     expect(check({ clients: [{ ...example().clients[0], colour: 'red' }] })).toBe(false)

@@ -4,17 +4,36 @@ import { describe, expect, test } from 'vitest'
 
 interface Prose {
   findings(path: string, text: string): { line: number; word: string; better: string }[]
+  findingsInCode(text: string): { line: number; word: string; better: string }[]
   longLines(text: string): number[]
   texts(): string[]
+  sources(): string[]
   report(): string[]
 }
-const { findings, longLines, texts, report } = (await import(new URL('../../scripts/prose.mjs', import.meta.url).href)) as Prose
+const { findings, findingsInCode, longLines, texts, sources, report } = (await import(
+  new URL('../../scripts/prose.mjs', import.meta.url).href
+)) as Prose
 const found = (path: string, text: string): string[] => findings(path, text).map(({ line, word }) => `${line} ${word}`)
 
 describe('the words of our texts', () => {
   test('are those of the glossary: each other word is reported with its file, line and the better one', () => {
     expect(report()).toEqual([])
     expect(texts()).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/page/texts/en.tsx']))
+    expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/relay.ts', 'src/page/broker.css']))
+  })
+
+  test('comments and names of tests have the same words; the code beside them keeps its own', () => {
+    const code = [
+      "const owed = 'nobody' // Nobody reads it.",
+      '/** What is owed: `owed`',
+      ' * and who is told. */',
+      "test('somebody signs in', () => told('somebody'))",
+      "test.each([1, 2])('%s is owed', () => {})",
+      "describe.skipIf(owed)('people', () => {})",
+      "const glob = 'src/**/owed/*.ts'",
+    ].join('\n')
+    const found = findingsInCode(code).map(({ line, word }) => `${line} ${word}`)
+    expect(found).toEqual(['1 Nobody', '2 owed', '3 is told', '4 somebody', '5 owed', '6 people'])
   })
 
   test('a word is found as a whole word, in any case, with its line', () => {

@@ -173,7 +173,7 @@ describe('rotation without an outage', () => {
     expect(kidOf(ring.sign('RS256', 'JWT', claims()))).toBe(next.kid)
   })
 
-  test('an emergency: a fresh key signs at once, everything made before is refused at once, and guards are told', async () => {
+  test('an emergency: a fresh key signs at once, everything made before is rejected at once, and guards are notified', async () => {
     const ring = await open()
     const stolen = ring.sign('ES256', 'at+jwt', claims())
     const next = await ring.rotate('ES256', 'next', now)

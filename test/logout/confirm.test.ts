@@ -138,7 +138,7 @@ describe('with Microsoft 365 too', () => {
     expect(done.text).toContain('You have signed out of Microsoft 365 in this browser too.')
   })
 
-  test('Microsoft cannot be reached: signed out here all the same, and told the truth', async () => {
+  test('Microsoft cannot be reached: signed out here all the same, and the page says which', async () => {
     rig.microsoft.logoutUrl = () => Promise.reject(new Error('no metadata'))
     const asked = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
     const done = await browser.press(asked, 'Sign out of Microsoft 365')

@@ -233,7 +233,7 @@ describe('an ID token of another user', () => {
     expect(await standing()).toBe('live')
   })
 
-  test('of an earlier session of the same user is told apart', async () => {
+  test('of an earlier session of the same user is recognized', async () => {
     const asked = await browser.get(query({ id_token_hint: idToken({ sid: 's_earlier' }) }))
     expect(asked.text).toContain('You have signed in again since')
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 
-/** Graph's answers about a user, read: what is not Graph's own word ends nobody's session and settles no work. */
+/** Graph's answers about a user, read: an answer that is not Graph's own ends no session and settles no work. */
 
 const TENANT = '11111111-1111-4111-8111-111111111111'
 const OID = '44444444-4444-4444-8444-444444444444'
@@ -45,7 +45,7 @@ test('who is not there by Graph’s own word is gone', async () => {
 test.each([
   ['a wrong address of ours, or a proxy’s', {}],
   ['another error of Graph’s', { error: { code: 'ResourceNotFound', message: 'Resource not found for the segment' } }],
-])('404 for another reason says nothing about anybody, and no work is done by it: %s', async (_words, body) => {
+])('404 for another reason says nothing about a user, and no work is done by it: %s', async (_words, body) => {
   const graph = graphThatAnswers(404, body)
   await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })
   await expect(graph.revokeSessions(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })

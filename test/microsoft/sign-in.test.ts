@@ -13,7 +13,7 @@ import { CLIENT, type Claims, type FakeEntra, NONCE, OID, OTHER_TENANT, startEnt
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
-// A certificate of nobody's; the key beside it is made anew each time: MSAL signs with the one and names the other.
+// A certificate that no application has; the key beside it is made anew each time: MSAL signs with the one and names the other.
 const CREDENTIAL_PEM = `${generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })}-----BEGIN CERTIFICATE-----
 MIIDDzCCAfegAwIBAgIUVMF03aFj3aQ+caBsrG/14OrTDYcwDQYJKoZIhvcNAQEL
 BQAwFjEUMBIGA1UEAwwLYnJva2VyIHRlc3QwIBcNMjYxMTI0MjI1MDA5WhgPMjEy
@@ -381,7 +381,7 @@ describe('the broker’s own credential', () => {
   test.each([
     ['a missing file', '/nowhere/credential.pem'],
     ['a file that holds no key', undefined],
-  ])('%s is the operator’s to mend, and nobody’s session', async (_what, path) => {
+  ])('%s is for the operator to fix, and makes no session', async (_what, path) => {
     const { rejected } = await connect({ credential: { kind: 'certificate', file: path ?? file('bad.pem', 'no key') } })
     expect(await rejected()).toMatchObject({ guidance: 'credential', effect: 'nothing' })
   })

@@ -9,7 +9,7 @@ import { pageAssets } from '../../src/page/look.ts'
 import { messagePage } from '../../src/page/message.tsx'
 import { accentsOf, contrast, GROUND_TEXT, judgeAccent } from '../../src/protocol/contrast.ts'
 
-/** What users see of whoever runs the broker: names, links, images and a color, from the settings. */
+/** What users see of the organization that runs the broker: names, links, images and a color, from the settings. */
 
 const LEAST = { BROKER_ISSUER: 'https://login.contoso.example', BROKER_SECRET: 'b6f1'.repeat(8) + 'c2d3e4a5907f1846'.repeat(2) }
 const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')

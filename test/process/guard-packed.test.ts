@@ -51,7 +51,7 @@ function temporary(): string {
   return directory
 }
 
-/** What `npm publish` would send: the licence, and for each source map the source it points to. */
+/** What `npm publish` would send: the license, and for each source map the source it points to. */
 async function packsWhole(built: string): Promise<void> {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: built })
   const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[]

@@ -31,7 +31,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     expect(await (await fetch(`${world.broker.issuer}${sheet}`)).text()).toContain(source('page/broker.css'))
   })
 
-  test('sign in with Microsoft at one instance, at the other without a page, out everywhere: both are told and neither can refresh', async () => {
+  test('sign in with Microsoft at one instance, at the other without a page, out everywhere: both get a logout token and neither can refresh', async () => {
     const { browser, at, sid } = await world.signedIn(ALICE)
     expect(at.map(({ pages, tokens }) => [pages, sidOf(tokens.id_token)])).toEqual([
       [1, sid],
@@ -52,7 +52,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
       await expect(world.refresh(instance(index), tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
   })
 
-  test('an instance that is down hears when it is back, and a user who signed in there again meanwhile stays signed in', async () => {
+  test('an instance that is down gets it when it is back, and a user who signed in there again meanwhile stays signed in', async () => {
     const { browser, sid } = await world.signedIn(ALICE)
     await instance(MELBOURNE).receiver.close()
     await world.signOut(browser, 'everywhere')
@@ -66,7 +66,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     await expect(world.refresh(instance(MELBOURNE), again.tokens.refresh_token ?? '')).resolves.toHaveProperty('access_token')
   })
 
-  test('kill -9 right after the sign-out answered: after the restart both are told', async () => {
+  test('kill -9 right after the sign-out answered: after the restart both get a logout token', async () => {
     const { browser, sid } = await world.signedIn(ALICE)
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.close()
     expect((await world.signOut(browser, 'device')).status).toBe(200)
@@ -96,7 +96,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     })
   })
 
-  test('killed between the POST and its record: told again, which an instance takes as it takes the first', async () => {
+  test('killed between the POST and its record: delivered again, and an instance accepts it as it did the first', async () => {
     const { browser, sid } = await world.signedIn(ALICE)
     const receiver = instance(SYDNEY).receiver
     const before = receiver.answer
@@ -111,7 +111,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     expect(second?.claims.jti).not.toBe(first?.claims.jti)
   })
 
-  test('the queue’s server killed and its data lost: sign-out answers all the same, and both are told', async () => {
+  test('the queue’s server killed and its data lost: sign-out answers all the same, and both get a logout token', async () => {
     const { browser, sid } = await world.signedIn(ALICE)
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.close()
     loseQueueServers(queueServers(world.broker.pid))

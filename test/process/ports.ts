@@ -32,7 +32,7 @@ export async function freeBase(offsets: readonly number[]): Promise<number> {
   throw new Error(`No ports at ${offsets.join(', ')} from any base are free.`)
 }
 
-/** Ports that nobody listens on now. */
+/** Ports that no process listens on now. */
 export async function freePorts(count: number): Promise<number[]> {
   const offsets = Array.from({ length: count }, (_, index) => index)
   const base = await freeBase(offsets)

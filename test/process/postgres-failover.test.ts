@@ -87,7 +87,7 @@ test.skipIf(!HAS_STANDBY)('brokers follow the log to a promoted standby, and fin
   await guard.until('live')
   const before = await a.store.head()
 
-  // The standby takes over; the primary goes on, alone. Operators revoke at both brokers meanwhile, and do not give up.
+  // The standby takes over; the primary goes on, alone. Operators revoke at both brokers meanwhile, and keep retrying.
   const half = others.length / 2
   const all = (rig: Rig, sids: string[]) => sids.reduce(async (done, sid) => (await done, revokeSession(rig, sid)), Promise.resolve())
   const revoking = [all(a, others.slice(0, half)), all(b, others.slice(half))]
@@ -101,7 +101,7 @@ test.skipIf(!HAS_STANDBY)('brokers follow the log to a promoted standby, and fin
   for (const rig of [a, b]) expect(new Set(await Promise.all(others.map((sid) => stateAt(rig, sid))))).toEqual(new Set(['ended']))
   expect([await introspect(a, client, alice.access_token), await refresh(b, client, alice.refresh_token)]).toEqual([200, 200])
   await revokeSession(a, alice.sid)
-  // The former primary answers whoever asks it; its broker does not pass that on.
+  // The former primary answers its broker; the broker does not pass that on.
   const [row] = await ask(primary, `SELECT ended_seq FROM broker.sessions WHERE sid = '${alice.sid}'`, 'broker')
   expect(row).toEqual({ ended_seq: null })
   expect(await introspect(isolated, client, alice.access_token)).toBe(503)

@@ -183,7 +183,7 @@ test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
 )
 
 describe.each(QUEUE_ENGINES)('a broker whose queue server ($engine) is killed, its data lost', (which) => {
-  test('sign-out is told at once all the same, and retries go on when it is back', async () => {
+  test('logout tokens go out at once all the same, and retries go on when it is back', async () => {
     const { queue, pid, lines } = await open(which)
     const rig = await createRig({ deps: { queue } })
     const timer = setInterval(() => rig.clock.advance(0.05), 50)

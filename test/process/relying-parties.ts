@@ -6,14 +6,14 @@ import express from 'express'
 import expressOidc from 'express-openid-connect'
 import { Hono } from 'hono'
 
-/** Instances made of other users' middleware, as their documentation has it. Nothing of them is changed: a fix here would be a fix that nobody else has. */
+/** Instances made of other users' middleware, as their documentation has it. Nothing of them is changed: a fix here would be missing everywhere else. */
 
 export interface RelyingParty {
   clientId: string
   baseUrl: string
   redirectUri: string
   logoutUri: string
-  /** Who is signed in, as JSON; 401 where nobody is. */
+  /** Who is signed in, as JSON; 401 where no user is. */
   me: string
   /** Asks the broker for a new access token; 200 where it gave one. */
   refresh: string

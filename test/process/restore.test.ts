@@ -23,7 +23,7 @@ const cmb = async (...args: string[]) => {
 const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
 const timesDelivered = (index: number, sid: string) => instance(index).receiver.delivered.filter(({ claims }) => claims.sid === sid).length
 
-test('who signed out since the backup is not revived, who was signed in then is signed out, and instances and guards are told', async () => {
+test('users who signed out since the backup stay signed out, users signed in then are signed out, and instances and guards learn it', async () => {
   const [sydney, melbourne] = [instance(0), instance(1)]
   const signedIn = async (upn: string) => {
     const { at, ...rest } = await world.signedIn(upn)
@@ -40,7 +40,7 @@ test('who signed out since the backup is not revived, who was signed in then is 
     const file = join(world.broker.dataDir, 'backup.db')
     await cmb('backup', file)
     expect(statSync(file).mode & 0o777).toBe(0o600)
-    // Alice's sign-out is after it; the instance that is down has not heard when the machine dies.
+    // Alice's sign-out is after it; the instance that is down has no logout token when the machine dies.
     await melbourne.receiver.close()
     await world.signOut(alice.browser, 'device')
     await until('Sydney is told of Alice', () => timesDelivered(0, alice.sid) > 0)
@@ -51,7 +51,7 @@ test('who signed out since the backup is not revived, who was signed in then is 
 
     for (const { tokens } of [alice, bob])
       await expect(world.refresh(sydney, tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
-    // The one that was told of Alice's before the restore is told again, which ends nothing twice.
+    // The one that had Alice's logout token before the restore gets another, which ends nothing twice.
     await until(
       'both instances are told of both',
       () => timesDelivered(0, bob.sid) > 0 && timesDelivered(1, alice.sid) > 0 && timesDelivered(1, bob.sid) > 0,

@@ -33,7 +33,7 @@ export interface Ran {
   err: string
 }
 
-/** What stands for the commands that are the machine's and not the broker's. */
+/** Stand-ins for the commands that are the machine's and not the broker's. */
 export type Machine = Record<string, () => Promise<unknown>>
 
 export class Walk {

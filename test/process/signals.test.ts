@@ -40,7 +40,7 @@ async function rejected({ tokens }: { tokens: string[] }): Promise<boolean> {
   return answers.every(Boolean)
 }
 
-/** Every instance has been told by a logout token. */
+/** Every instance has a logout token. */
 const allDelivered = (before: number[]) => world.instances.every(({ receiver }, i) => receiver.delivered.length > (before[i] ?? 0))
 
 describe('an event at Microsoft, and the user is out at both instances', () => {

@@ -9,7 +9,7 @@ import { freePorts } from './ports.ts'
 
 /** A broker process, a simulated Microsoft and instances whose logout addresses do what a test wants of them. */
 
-/** An instance's back-channel logout address: remembers what it was told, and answers as it is told to. */
+/** An instance's back-channel logout address: keeps the logout tokens that it got, and answers as the test sets it. */
 export class Receiver {
   readonly delivered: { claims: Record<string, unknown>; atMs: number }[] = []
   answer: (response: ServerResponse) => void = (response) => void response.writeHead(200).end()
@@ -86,7 +86,7 @@ export async function openWorld(
     issuer?: string
     /** What runs instead of `cmb serve`: a file and its arguments. */
     program?: readonly string[]
-    /** More of an instance's registration, or something else instead of what stands here. */
+    /** Fields to add to an instance's registration, or to replace in it. */
     registration?: (city: string) => Record<string, unknown>
   } = {},
 ): Promise<TestWorld> {

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { createOutbound } from '../../src/outbound.ts'
 import { failureOf } from '../../src/revocation/failure-cause.ts'
 
-/** What operators are told of a target that gives no answer: by real connections, and by the codes of systems that are not here. */
+/** What operators see of a target that gives no answer: by real connections, and by the codes of systems that are not here. */
 
 const failing = async (url: string, options: Partial<Parameters<typeof createOutbound>[0]> = {}) => {
   const outbound = createOutbound({ allowLoopback: true, ...options })

@@ -161,7 +161,7 @@ describe('a request', () => {
     expect(answer.body).toBe('x'.repeat(100))
   })
 
-  test('gives up after its time, headers or not', async () => {
+  test('ends after its time, headers or not', async () => {
     const silent = await receiver(() => {})
     await expect(outboundWith().request(silent.url, { ...post, timeoutMs: 200 })).rejects.toThrow(/200 ms/)
     const stalling = await receiver((_request, response) => void response.writeHead(204 + 1).write('begun'))

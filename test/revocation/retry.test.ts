@@ -33,7 +33,7 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
     'null',
     '{"error":"invalid_request"',
     '<html>invalid_request</html>',
-  ])('400 with %j is tried again: receivers answer so to any failure', (body) => expect(judge(400, body).outcome).toBe('retry'))
+  ])('400 with %j is retried: receivers answer so to any failure', (body) => expect(judge(400, body).outcome).toBe('retry'))
 
   test.each([301, 302, 307, 401, 403, 404, 405, 408, 410, 413, 429, 500, 502, 503, 504, 599])('%i is retried', (status) => {
     expect(judge(status, '{"error":"invalid_request"}')).toMatchObject({ outcome: 'retry', error: `HTTP ${status}` })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { ISSUER, OTHER_TENANT } from '../rig.ts'
 import { connect, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
 
-/** Contoso operates; Fabrikam's administrator is somebody elsewhere, with no way to the operators' listener. */
+/** Contoso operates; Fabrikam's administrator works elsewhere and cannot reach the operators' listener. */
 async function invited() {
   const world = await createWorld()
   const { rig, entra, browser } = world

@@ -47,7 +47,7 @@ export function createBrowser(rig: Rig, entra: Entra): Browser {
   return browserAt(rig, { at: OPS, fetch: (address, init) => reached(address).request(address, init), follows: () => true })
 }
 
-/** Through the door with a token. */
+/** Enters /setup with a token. */
 export async function enter({ browser, token }: World): Promise<Page> {
   return browser.submitTo(await browser.get('/setup'), '/setup/token', { token: await token() })
 }

@@ -5,7 +5,7 @@ import type { SignalIssuer } from '../../src/config/config.ts'
 import { type Broker as Transmitter, makeKey, startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 
-/** Security events pushed by a configured issuer, and logout tokens of an upstream provider: signed by somebody else's keys, over HTTP. */
+/** Security events pushed by a configured issuer, and logout tokens of an upstream provider: signed by the keys of another system, over HTTP. */
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
@@ -51,7 +51,7 @@ function set(from: Transmitter, claims: Record<string, unknown>, header: Record<
 
 const event = (type: string, payload: Record<string, unknown> = {}) => ({ events: { [type]: payload }, sub_id: ALICE })
 
-describe('a transmitter that has to be heard (SSF 1.0 §8.1.4)', () => {
+describe('a transmitter that has to send something (SSF 1.0 §8.1.4)', () => {
   const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/verification'
   const verification = { events: { [VERIFICATION]: {} }, sub_id: { format: 'opaque', id: 'stream-1' } }
 
@@ -100,7 +100,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await rig.store.head()).toEqual(head)
   })
 
-  test('an event speaks of its moment: who was authenticated after it stays, in whatever order events come', async () => {
+  test('an event ends only sessions authenticated before it, in whatever order events come', async () => {
     const { rig, transmitter, open, push } = await world()
     const before = await open()
     rig.clock.advance(60)
@@ -115,7 +115,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await after.refresh()).toBe(400)
   })
 
-  test('told a second time it ends nothing: who came back by single sign-on has an authentication older than the event', async () => {
+  test('an event that comes a second time ends nothing: a user who came back by single sign-on has an authentication older than the event', async () => {
     const { rig, transmitter, open, push } = await world()
     const before = await open()
     const token = await set(transmitter, event(`${CAEP}session-revoked`))
@@ -162,7 +162,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
   test.each<[string, (sub: string) => unknown]>([
     ['one', (sub) => [here(sub)]],
     ['the same user twice', (sub) => [here(sub), atMicrosoft]],
-    ['an address beside it, which the broker looks nobody up by', (sub) => [mail, here(sub)]],
+    ['an address beside it, by which the broker finds no user', (sub) => [mail, here(sub)]],
   ])('aliases name a user (RFC 9493 §3.2.8): %s', async (_what, identifiers) => {
     const { transmitter, open, push } = await world({ subject: 'iss_sub' })
     for (const shape of [(user: object) => user, (user: object) => ({ format: 'complex', user })]) {
@@ -175,7 +175,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
 
   test.each<[string, (sub: string) => unknown]>([
     ['another user too', (sub) => [here(sub), here('u_bob')]],
-    ['another user of another way', (sub) => [here(sub), { ...atMicrosoft, sub: 'unknown' }]],
+    ['another user by another identifier', (sub) => [here(sub), { ...atMicrosoft, sub: 'unknown' }]],
     ['an address alone', () => [mail]],
     ['none', () => []],
     ['no list', (sub) => here(sub)],
@@ -193,7 +193,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await alice.refresh()).toBe(200)
   })
 
-  test('an issuer speaks of its own tenants alone', async () => {
+  test('an issuer reaches only users of its own tenants', async () => {
     const { transmitter, open, push } = await world({ tenants: [OTHER_TENANT] })
     const alice = await open()
     for (const subject of [ALICE, { format: 'complex', session: { format: 'opaque', id: alice.session.sid } }])
@@ -238,7 +238,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await alice.refresh()).toBe(200)
   })
 
-  test('while its keys cannot be read it is neither taken nor refused; told again, it is taken', async () => {
+  test('while its keys cannot be read it is neither accepted nor rejected; sent again, it is accepted', async () => {
     const { transmitter, rig, open, push } = await world()
     const alice = await open()
     transmitter.broken['/jwks'] = 500
@@ -278,7 +278,7 @@ describe('an upstream provider’s back-channel logout', () => {
     expect(await second.refresh()).toBe(400)
   })
 
-  test('told a second time it ends nothing, also where somebody came back by single sign-on', async () => {
+  test('an event that comes a second time ends nothing, also after a user came back by single sign-on', async () => {
     const { rig, transmitter, open, logout } = await oidc()
     const first = await open()
     const bySid = await token(transmitter, { sid: 'm-1' })

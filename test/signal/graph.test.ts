@@ -52,7 +52,7 @@ describe('a change notification', () => {
     ['deleted', { deleted: true }, 'microsoft_account_deleted'],
     ['revoked', { revokeSessions: true } as const, 'microsoft_session_revoked'],
     ['password changed by the user', { password: 'another', by: 'user' } as const, 'microsoft_password_changed'],
-  ])('%s: out at both instances, and nobody else', async (_what, patch, reason) => {
+  ])('%s: signed out at both instances, and no other user is', async (_what, patch, reason) => {
     const world = await listening()
     world.entra.set({ revokeNotifies: true, duplicateNotifications: true })
     world.entra.change(ALICE, patch)

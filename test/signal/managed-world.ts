@@ -14,7 +14,7 @@ import { deliverLogout as attempt } from '../workers/attempt.ts'
 /** Two brokers over HTTP: one is the transmitter, and the other manages its stream there. Both have the same user with the same session. */
 
 type Request = Parameters<Outbound['request']>
-/** Stands before the network of the receiver; undefined: the request goes to the transmitter. */
+/** Answers in front of the receiver's network; undefined: the request goes to the transmitter. */
 export type Fault = (url: string, init: Request[1]) => { status: number; body?: string } | 'hangs' | undefined
 
 const signalsOf = (issuers: SignalIssuer[]) => ({

@@ -93,7 +93,7 @@ describe('limits and alarms', () => {
   test.each([
     [50173, 'sign_in_again'],
     [50057, 'account_disabled'],
-  ])('AADSTS%i is Microsoft’s word about each of them: however many they are, they are out, and it is told', async (code, guidance) => {
+  ])('AADSTS%i is Microsoft’s answer about each user: however many they are, they are signed out, and it is logged', async (code, guidance) => {
     const world = await openMany(100)
     world.answers(() => refusal(guidance, code, 'subject'))
     await world.pass(ROUND)

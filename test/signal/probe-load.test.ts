@@ -13,7 +13,7 @@ describe('the probe over 10,000 live sessions', () => {
     expect(world.asked).toHaveLength(10_000)
     expect(new Set(world.asked.map(({ oid }) => oid)).size).toBe(10_000)
 
-    // Two hours off: everybody is overdue, and is asked about as evenly as ever.
+    // Two hours off: every session is overdue, and is probed as evenly as ever.
     world.rig.clock.advance(7200)
     world.restart()
     even(await world.pass(150))

@@ -25,7 +25,7 @@ describe('a probe of each session finds out what Microsoft does not say', () => 
     ['account deleted', (entra) => entra.change(ALICE, { deleted: true }), 'microsoft_account_deleted'],
     ['password reset by an administrator', (entra) => entra.change(ALICE, { password: 'another', by: 'admin' }), 'microsoft_session_revoked'],
     ['no longer assigned to the app', (entra) => entra.change(ALICE, { assigned: false }), 'microsoft_access_removed'],
-  ])('%s: out at both instances, nobody else, and once', async (_cause, act, reason) => {
+  ])('%s: signed out at both instances, no other user is, and only once', async (_cause, act, reason) => {
     const world = await probed(act)
     expect(await world.refreshes(world.alice)).toEqual(REFUSED)
     expect(await world.reasonOf(world.alice)).toBe(reason)

@@ -13,7 +13,7 @@ import { subscriptionCare } from '../../workers/renew-graph-subscription.ts'
 import { Browser, brokerSettings, entra as startSimulator } from '../demo-entra/relying-party.ts'
 import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 
-/** The broker's rooms on a real listener, msal-node, and the simulated Microsoft with its Graph. Workers are turned by hand. */
+/** The broker's modules on a real listener, msal-node, and the simulated Microsoft with its Graph. Workers are turned by hand. */
 
 export interface SignedIn {
   session: Session

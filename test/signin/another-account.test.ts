@@ -65,7 +65,7 @@ describe('the sign-in page of an app', () => {
     return page.text.includes('Use another account')
   }
 
-  test('offers another account where Microsoft is told whom to expect, and takes the hint back then', async () => {
+  test('offers another account where the request has a login hint, and then sends none', async () => {
     expect(await offers({})).toBe(false)
     for (const parameters of [{ login_hint: 'alice@contoso.example' }, { prompt: 'login' }, { max_age: '60' }])
       expect([parameters, await offers(parameters)]).toEqual([parameters, true])

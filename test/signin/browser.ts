@@ -35,7 +35,7 @@ export const location = (response: Pick<Response, 'status' | 'headers'>): URL =>
   return new URL(response.headers.get('location') ?? '', ISSUER)
 }
 
-/** What an instance was told, by its query. */
+/** What an instance got, by its query. */
 export const delivered = (response: Pick<Response, 'status' | 'headers'>): Record<string, string> =>
   Object.fromEntries(location(response).searchParams)
 

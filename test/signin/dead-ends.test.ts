@@ -157,7 +157,7 @@ describe('two tabs', () => {
   })
 })
 
-test('a browser without cookies is told to allow them', async () => {
+test('in a browser without cookies the page says to allow them', async () => {
   const { rig, sydney } = await open()
   const page = await (await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).text()
   const answer = await rig.app.request(linkOf(page, 'Sign in with Microsoft'))

@@ -26,7 +26,7 @@ class Device {
   get cookieHash(): string {
     return sha256(this.browser.cookies.get(SESSION_COOKIE) ?? '')
   }
-  /** What this browser gets at the end of all visits. `password`: whoever holds it knows the password. */
+  /** What this browser gets at the end of all visits. `password`: the user at this browser knows the password. */
   async signIn(path: string, { password = true, says = {} }: { password?: boolean; says?: Partial<MicrosoftIdentity> } = {}): Promise<Page> {
     this.asked = []
     let page = await this.browser.get(path)
@@ -180,7 +180,7 @@ describe('what a fresh sign-in is', () => {
     expect(delivered(await phone.signIn(path, { says: { clockOffsetSeconds, authTime: entered } }))).toHaveProperty('code')
   })
 
-  test('Microsoft does not say what its clock shows: it is asked once more, and then it is a page', async () => {
+  test('Microsoft does not say what its clock shows: it is asked again, and then the user sees a page', async () => {
     const { phone, path } = await demanded()
     expect((await phone.signIn(path, { says: { clockOffsetSeconds: undefined } })).status).toBe(403)
     expect(phone.asked).toEqual(['login', 'login'])

@@ -131,7 +131,7 @@ describe('single sign-on', () => {
     expect(browser.cookies.get(SESSION_COOKIE)).not.toBe(cookie)
   })
 
-  test('another user on the same browser ends the former session there, and every instance is told', async () => {
+  test('another user on the same browser ends the former session there, and every instance gets a logout token', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -194,7 +194,7 @@ describe('"Stay signed in?"', () => {
   })
 })
 
-/** Its sign-ins begin anew by the request itself. */
+/** Its sign-ins start again by the request itself. */
 const NO_HOME = { uri: undefined } as never
 
 describe('the state that comes back', () => {
@@ -220,7 +220,7 @@ describe('the state that comes back', () => {
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
   })
 
-  test('is refused in another browser, which may begin anew', async () => {
+  test('is rejected in another browser, which may start again', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney', NO_HOME)
     const [victim, attacker] = [createBrowser(rig), createBrowser(rig)]
@@ -379,7 +379,7 @@ describe('for a page of our own', () => {
 })
 
 describe('who may use an instance', () => {
-  test('a user of another tenant, or without its app role, is told so, and the instance only when they go back', async () => {
+  test('a user of another tenant, or without its app role, sees why, and the instance learns it only when they go back', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney', { tenants: [OTHER_TENANT] })
     const perth = await rig.register('Perth', { appRole: 'CaseManager.Perth' })

@@ -278,7 +278,7 @@ describe('consent', () => {
     expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toHaveProperty('code')
   })
 
-  test('refused, the instance is told access_denied; prompt=none before it is consent_required', async () => {
+  test('refused, the instance gets access_denied; prompt=none before it gets consent_required', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
     const html = (await browser.get(await consentPage(rig, browser, client))).html
     expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })

@@ -35,7 +35,7 @@ describe('a request whose answer may go nowhere (RFC 6749 §4.1.2.1) is a page a
   })
 })
 
-describe('a request that is wrong is told to the instance, with state and iss', () => {
+describe('the instance gets the error of an invalid request, with state and iss', () => {
   const wrong: [what: string, parameters: Record<string, string | undefined>, error: string][] = [
     ['no response_type', { response_type: undefined }, 'invalid_request'],
     ['another response_type', { response_type: 'token' }, 'unsupported_response_type'],
@@ -182,7 +182,7 @@ describe('by POST (OIDC Core §3.1.2.1)', () => {
     expect(posted.headers.getSetCookie()).toEqual([])
   })
 
-  test('a wrong one is told to the instance at once; another content type is a page', async () => {
+  test('the instance gets the error of an invalid one at once; another content type is a page', async () => {
     const { rig, client } = await signedIn()
     expect(delivered(await rig.post('/authorize', form(client, { response_type: 'token' })))).toMatchObject({ error: 'unsupported_response_type' })
     expect((await rig.app.request('/authorize', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status).toBe(415)

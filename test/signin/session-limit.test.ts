@@ -43,7 +43,7 @@ describe('a sign-in beyond the limit of sessions', () => {
     expect(answer).toHaveProperty('code')
     expect(await reasons()).toEqual(['session_limit'])
     expect(await live()).toHaveLength(1)
-    // A sign-out on this device raises no floor, and the form signs nobody in again.
+    // A sign-out on this device raises no floor, and the form signs no user in again.
     await rig.store.revoke({
       selector: { kind: 'session', sid: (await live())[0] ?? '' },
       reason: 'signed_out',

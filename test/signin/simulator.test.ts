@@ -9,7 +9,7 @@ import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
 import { atSimulator } from './at-simulator.ts'
 import { authorizePath, createBrowser, linkOf, location, delivered } from './browser.ts'
 
-/** The way in on real parts: our rooms, msal-node, and the simulated Microsoft with its pages, on sockets. */
+/** Sign-in on real parts: our modules, msal-node, and the simulated Microsoft with its pages, on sockets. */
 async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {}) {
   const { rig, entra, clock, sydney } = await atSimulator({ tenants: options.tenants ?? [TENANT], mfaProof: options.mfaProof })
   const browser = createBrowser(rig)

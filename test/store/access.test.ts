@@ -13,7 +13,7 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     ['client', () => ({ kind: 'client', clientId: 'sydney' }) as const],
     ['tenant', () => ({ kind: 'tenant', tid: TENANT }) as const],
     ['everything', () => ({ kind: 'everything' }) as const],
-  ])('it stands until a revocation by %s, from that commit on it does not, and a token of afterwards does', async (_kind, selector) => {
+  ])('it is valid until a revocation by %s, inactive from that commit on, and a later token is valid', async (_kind, selector) => {
     const b = await open()
     await b.client('sydney')
     const { session } = await b.signIn('alice')
@@ -108,7 +108,7 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     expect(await b.store.grantClient({ clientId: 'none', audience: 'urn:x' })).toEqual(UNKNOWN)
   })
 
-  test('a token of no session stands against the cutoffs of its client and of everything (RFC 6749 §4.4)', async () => {
+  test('a token without a session is checked against the cutoffs of its client and of everything (RFC 6749 §4.4)', async () => {
     const b = await open()
     await b.client('sydney')
     const stands = async (rev: number) => b.store.checkClientAccess({ clientId: 'sydney', rev })

@@ -187,7 +187,7 @@ describe('restore', () => {
     expect(second.epoch).not.toBe(first.epoch)
   })
 
-  test('owes a logout token to every instance at which the sessions of the backup took part', async () => {
+  test('has a logout token pending for every instance at which the sessions of the backup took part', async () => {
     const alice = await b.signIn('alice')
     for (const client of ['sydney', 'melbourne']) await b.exchange(alice.session.sid, client)
     await b.store.backup(backup)

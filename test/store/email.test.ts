@@ -73,7 +73,7 @@ const sentTo = async (b: Bench) => (await emails(b)).map(({ template, to }) => [
 describe.each(STORES)('email to users, on %s', (_name, make) => {
   const open = benches(make)
 
-  test('a new device is told to the address that was known before the sign-in, and on a change to the new one too', async () => {
+  test('email about a new device goes to the address that was known before the sign-in, and on a change to the new one too', async () => {
     const b = await open()
     await signIn(b)
     expect(await emails(b)).toEqual([])
@@ -213,7 +213,7 @@ describe.each(STORES)('email to users, on %s', (_name, make) => {
     expect(await emails(b)).toEqual([])
   })
 
-  test('signing out everywhere is told once an hour; an operator’s revocation is not told', async () => {
+  test('email about signing out everywhere goes out once an hour; none about an operator’s revocation', async () => {
     const b = await open()
     const { sub } = await signIn(b)
     const revoke = (more: object) =>
@@ -278,7 +278,7 @@ describe.each(STORES)('email to users, on %s', (_name, make) => {
     expect((await b.store.findSubject(sub))?.language).toBeUndefined()
   })
 
-  test('a lock is told to the user once an hour; its replacement, its end and the lock of a tenant are not', async () => {
+  test('email about a lock goes to the user once an hour; none about its replacement, its end or the lock of a tenant', async () => {
     const b = await open()
     await b.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: T0 })
     await signIn(b)

@@ -47,7 +47,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     const sids = (await all(b)).map(({ sid }) => sid)
     expect(sids).toHaveLength(25)
     expect(new Set(sids)).toEqual(new Set(sessions.map(({ sid }) => sid)))
-    // Owed since the commit, however late the batch.
+    // Pending since the commit, however late the batch.
     expect((await b.store.listDeliveries({ limit: 1000 })).every(({ createdAtMs }) => createdAtMs === T0 * 1000)).toBe(true)
     expect(await b.store.fanOutPending({ limit: 10, nowMs: b.now * 1000 })).toEqual({ pending: [], more: false })
   })
@@ -101,7 +101,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     const sessions = await crowd(b, 6)
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'everything' })
-    // Each session owes two: three are reached in the middle of the second one.
+    // Each session has two pending: the batch of three ends in the middle of the second one.
     expect(await b.fanOutAll(3)).toBe(12)
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 6 })
   })
@@ -182,7 +182,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(sids.toSorted()).toEqual([alone?.sid, both?.sid].toSorted())
   })
 
-  test('a client that asks for it is told once a user, by sub alone; the others once a session, by sid alone', async () => {
+  test('a client that asks for it gets one logout token a user, by sub alone; the others one a session, by sid alone', async () => {
     const b = await open()
     await b.client('sydney', { logoutBy: 'sub' })
     await b.client('perth')
@@ -199,7 +199,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(bySid.every(({ sub, clientId }) => sub === undefined && clientId === 'perth')).toBe(true)
   })
 
-  test('a session of its own is told by sid, also to a client that asks for sub', async () => {
+  test('a session of its own is named by sid, also to a client that asks for sub', async () => {
     const b = await open()
     await b.client('sydney', { logoutBy: 'sub' })
     const [session] = await crowd(b, 1)
@@ -218,7 +218,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     await b.fanOutAll(1)
     const deliveries = await all(b)
     expect(deliveries.map(({ clientId }) => clientId)).toEqual(['sydney', 'sydney'])
-    // Whoever has come back in the meantime is not told.
+    // No logout token for a user who has come back in the meantime.
     expect(deliveries.map(({ sid }) => sid).toSorted()).toEqual(
       sessions
         .slice(1)
@@ -230,7 +230,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 2 })
   })
 
-  test('a token exchanged for a client is no sign-in there: what its revocation owes for the session is pending all the same (RFC 8693)', async () => {
+  test('a token exchanged for a client is no sign-in there: a delivery for its session stays pending all the same (RFC 8693)', async () => {
     const b = await open()
     await b.client('sydney')
     await b.client('perth')
@@ -294,7 +294,7 @@ describe.each(STORES)('the same thing pending twice, on %s', (_name, make) => {
     ])
   })
 
-  test('of three, the last speaks for both; one that is delivered while superseded stays delivered', async () => {
+  test('of three, the last supersedes both; one that is delivered while superseded stays delivered', async () => {
     const b = await open()
     await b.client('sydney')
     const [session] = await crowd(b, 1)

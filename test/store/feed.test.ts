@@ -88,7 +88,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect(seen).toEqual(Array.from({ length: 40 }, (_, i) => i + 1))
   })
 
-  test('a guard reports how far it is: only rising, never past the head, and each revocation reached is told once', async () => {
+  test('a guard reports how far it is: only rising, never past the head, and each revocation reached is reported once', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
     await revokeSome(b, 4)

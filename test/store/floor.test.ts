@@ -222,7 +222,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     expect(await preview({ kind: 'grant', sid: session.sid, clientId: 'sydney' })).toMatchObject({ withoutFreshSignIn: 0 })
   })
 
-  test('it outlives a restart, and a user whose browser has no proof owes a fresh sign-in', async () => {
+  test('it outlives a restart, and a user whose browser has no proof needs a fresh sign-in', async () => {
     const under = make()
     const b = await bench(under)
     try {

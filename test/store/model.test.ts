@@ -127,7 +127,7 @@ class Run {
         )
         const joined = this.model.joined.get(`${session.sid} ${clientId}`) ?? 0
         const mustBeDelivered = !live || this.model.grantIsRevoked(session.sid, clientId, joined)
-        // Whoever's session has ended is told of it; who is signed in and did nothing is not, but for a grant that has ended before.
+        // Participants of an ended session get a logout token; those of a live session get none, but for a grant that has ended before.
         if (mustBeDelivered) expect(delivered).toBe(true)
         else if (!this.model.grantIsRevoked(session.sid, clientId, session.openedSeq)) expect(delivered).toBe(false)
       }

@@ -1,7 +1,7 @@
 import type { Selector } from '../../src/protocol/revocation.ts'
 
 /**
- * What the store must amount to, as plainly as it can be said: a log that is read from its beginning each time somebody asks, no cutoffs, no rows that
+ * What the store must amount to, as plainly as it can be said: a log that is read from its beginning at each question, no cutoffs, no rows that
  * end, no batches. Slow, and right by reading it.
  */
 

@@ -142,7 +142,7 @@ function stepOf(sql: string, detail: string): Step | undefined {
   return { table, unique, scan: kind === 'SCAN', detail }
 }
 
-/** Steps over large tables that neither look up one row, nor end with a LIMIT that nothing but the order of an index stands before. */
+/** Steps over large tables that neither look up one row, nor end with a LIMIT right after the order of an index. */
 function unbounded(sql: string): string[] {
   const named = Object.fromEntries([...sql.matchAll(/@(\w+)/g)].map(([, name = '']) => [name, null]))
   const given = sql.includes('?') ? [Array.from(sql.matchAll(/\?/g), () => null)] : Object.keys(named).length > 0 ? [named] : []

@@ -67,7 +67,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect(await b.store.addClientSecret({ clientId: 'none', secret: secret('x', T0), now: b.now })).toBe(false)
   })
 
-  test('removing a client revokes what it holds in the same act; its users are told, its secrets are gone', async () => {
+  test('removing a client revokes what it holds in the same act; its logout tokens are pending, its secrets are gone', async () => {
     const b = await open()
     await put(b, { secrets: [secret('s-1', T0)] })
     const { session } = await b.signIn('alice')
@@ -81,7 +81,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect(await b.fanOutAll()).toBe(1)
     expect(await b.store.listDeliveries({ limit: 10 })).toMatchObject([{ sid: session.sid, uri: 'https://sydney.example/backchannel' }])
     expect(await b.store.listClients()).toEqual([])
-    // Still found, because what it is owed is still to be signed for it.
+    // Still found, because its pending logout tokens are still to be signed.
     expect(await b.store.findClient('sydney')).toMatchObject({ removedAt: T0, secrets: [] })
     expect(await b.store.addClientSecret({ clientId: 'sydney', secret: secret('x', T0), now: b.now })).toBe(false)
   })

@@ -53,7 +53,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     })
   })
 
-  test('what covers nothing is told so, and nothing is appended', async () => {
+  test('the result of one that covers nothing says so, and nothing is appended', async () => {
     const b = await open()
     const session = await inThree(b)
     const outcome = async (selector: Parameters<Bench['revoke']>[0]) => (await b.revoke(selector)).outcome
@@ -85,7 +85,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     expect(await b.store.listDeliveries({ limit: 10 })).toHaveLength(kind === 'session' ? 3 : 1)
   })
 
-  test('a grant ends alone; its client is told now, and again when the session ends', async () => {
+  test('a grant ends alone; its client gets a logout token now, and another when the session ends', async () => {
     const b = await open()
     const session = await inThree(b)
     const { family: sydney } = await b.exchange(session.sid, 'sydney')

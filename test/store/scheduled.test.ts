@@ -39,7 +39,7 @@ describe.each(STORES)('scheduled acts, on %s', (_name, make) => {
     expect(await b.store.listAudit({ act: 'scheduled.run', limit: 9 })).toMatchObject([{ actor: ADAM.actor, ended: { outcome: 'done' } }])
   })
 
-  test('a proposal can be confirmed for a day, once, and cancelled', async () => {
+  test('a proposal can be confirmed for a day, once, and canceled', async () => {
     const b = await open()
     await signedIn(b)
     const late = await schedule(b, CLIENT, undefined)
@@ -97,7 +97,7 @@ describe.each(STORES)('scheduled acts, on %s', (_name, make) => {
     expect((await b.store.head()).seq).toBe(2)
   })
 
-  test('a cancelled act is not done, also where both happen at once', async () => {
+  test('a canceled act is not done, also where both happen at once', async () => {
     const b = await open()
     await signedIn(b)
     const { id } = await schedule(b, USER, T0 + 1)

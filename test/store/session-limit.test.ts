@@ -65,7 +65,7 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     const done = await b.signIn('alice', { limit: ask(3, sids[1] ?? '', sids[2] ?? '') })
     expect(done.committed.map(({ revocation }) => revocation.selector)).toEqual([sids[1], sids[2]].map((sid) => ({ kind: 'session', sid })))
     expect(await live(b, sub)).toEqual([all[0], all[3], done.session.sid])
-    // There is room by now: what was chosen stays.
+    // The limit is not reached by now: what was chosen stays.
     await b.revoke({ kind: 'session', sid: all[3] ?? '' })
     expect((await b.signIn('alice', { limit: ask(3, all[0] ?? '') })).committed).toEqual([])
   })

@@ -4,7 +4,7 @@ import { benches, codeFor, sha, STORES, T0, TENANT } from './fixture.ts'
 describe.each(STORES)('signing in, on %s', (_name, make) => {
   const open = benches(make)
 
-  test('a user is their tenant and object id: the same sub for ever, another in another tenant, whatever their name becomes', async () => {
+  test('a user is their tenant and object id: the same sub forever, another in another tenant, whatever their name becomes', async () => {
     const b = await open()
     const first = await b.signIn('alice')
     const again = await b.signIn('alice', { session: { user: { tid: TENANT, oid: 'oid-alice', name: 'Alice Renamed', email: 'a@new.example' } } })

@@ -59,7 +59,7 @@ async function expectAcknowledged(said: string[]): Promise<void> {
   for (const line of said.filter((one) => one.startsWith('opened '))) {
     const n = line.slice(7)
     const standing = await store.standingBySid(`s_${n}`, T0)
-    // An odd one may have been ended without our having heard of it; one that we heard of must be.
+    // An odd one may have ended without an answer to us; one whose answer we got must have ended.
     if (ended.has(n) || Number(n) % 2 === 0) expect(standing.state).toBe(ended.has(n) ? 'ended' : 'live')
     else expect(standing.state).not.toBe('unknown')
   }
@@ -89,7 +89,7 @@ describe('the data file', () => {
     await expect(openSqliteStore({ file: beneathAFile })).rejects.toThrow(/cannot be written \(E\w+\).*BROKER_DATA_DIR/)
   })
 
-  test('has one writer: a second is told what to do, and may have it when the first is gone', async () => {
+  test('has one writer: the error of a second says what to do, and it may open the file when the first is gone', async () => {
     const first = await openSqliteStore({ file })
     await expect(openSqliteStore({ file })).rejects.toThrow(/Another broker has .* open.*Stop that broker.*BROKER_DATA_DIR/)
     await first.probe()
@@ -178,7 +178,7 @@ describe('the group-commit writer', () => {
     return { db, insert, all, ...createWriter(db, { mustBeSound: () => undefined, damaged: () => undefined }), end: () => (db.close(), unlock()) }
   }
 
-  test('an act that throws leaves no trace of itself and none on its neighbours', async () => {
+  test('an act that throws leaves no trace of itself and none on its neighbors', async () => {
     const { write, insert, all, end } = await writer()
     const fails = write(() => {
       insert.run(2)

@@ -101,7 +101,7 @@ describe('revocation by a client (RFC 7009)', () => {
     },
   )
 
-  test('who took part stays known, and is told when the session ends', async () => {
+  test('the participants stay known, and get a logout token when the session ends', async () => {
     const rig = await createRig()
     const { client, session, tokens } = await signedIn(rig)
     await revoke(rig, client, tokens.refresh_token)

@@ -34,7 +34,7 @@ interface Grant {
   accessTokens: string[]
   /** When each of them was replaced. */
   replacedAt: number[]
-  /** Why it is over; undefined while nothing has happened that may end it. */
+  /** Why it has ended; undefined while nothing has happened that may end it. */
   over?: 'signed out' | 'revoked' | 'late' | 'stolen' | undefined
 }
 
@@ -102,7 +102,7 @@ class World {
     return age <= 10 ? undefined : age <= 30 ? 'late' : 'stolen'
   }
 
-  /** Somebody sends an old token. 30 s after its successor was used it is theft. */
+  /** A client sends an old token. 30 s after its successor was used it is theft. */
   async steal(grant: Grant, pick: number): Promise<void> {
     const index = pick % grant.generations.length
     if (index >= grant.generations.length - 2) return

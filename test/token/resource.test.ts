@@ -31,13 +31,16 @@ describe('a token for another instance by resource (RFC 8707 §2)', () => {
   test.each<[string, Partial<ClientMetadata>]>([
     ['is of another tenant than those it is for', { tenants: [OTHER_TENANT] }],
     ['has not the app role that it wants', { appRole: 'CaseManager.Lead' }],
-  ])('is refused where the user %s: what an instance asks of its own sign-ins, nobody gets around by way of another', async (_, changes) => {
-    const { redeem, refresh } = await neighbours(changes)
-    expect(await outcome(redeem({ resource: MELBOURNE }))).toEqual([400, 'invalid_target'])
-    expect(await outcome(redeem({}, MELBOURNE))).toEqual([400, 'invalid_target'])
-    const own = await tokensOf(redeem())
-    expect(await outcome(refresh(own.refresh_token, { resource: MELBOURNE }))).toEqual([400, 'invalid_target'])
-  })
+  ])(
+    'is rejected where the user %s: a token exchange at another instance does not bypass what an instance asks of its own sign-ins',
+    async (_, changes) => {
+      const { redeem, refresh } = await neighbours(changes)
+      expect(await outcome(redeem({ resource: MELBOURNE }))).toEqual([400, 'invalid_target'])
+      expect(await outcome(redeem({}, MELBOURNE))).toEqual([400, 'invalid_target'])
+      const own = await tokensOf(redeem())
+      expect(await outcome(refresh(own.refresh_token, { resource: MELBOURNE }))).toEqual([400, 'invalid_target'])
+    },
+  )
 
   test('is refused where that instance wants a fresher authentication', async () => {
     const { rig, redeem, refresh } = await neighbours({ maxAuthAgeSeconds: 900 })

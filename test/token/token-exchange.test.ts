@@ -65,7 +65,7 @@ describe('token exchange (RFC 8693)', () => {
     expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne'))).toEqual([400, error])
   })
 
-  test('who exchanges a token that another client brought becomes a participant too: what it got ends by its own word (RFC 7009) and is told to it', async () => {
+  test('a client that exchanges another client’s token becomes a participant too: it can revoke what it got (RFC 7009) and gets a logout token', async () => {
     const { rig, melbourne, session } = await instances()
     await rig.register('Hobart', { grants: GRANTS, exchangeFrom: ['melbourne'] })
     const perth = await rig.register('Perth', { resources: [melbourne.metadata.audience] })

@@ -1,6 +1,6 @@
 import type { RegisteredClient, Rig } from '../rig.ts'
 
-/** What tests of this room read again and again. */
+/** What the tests of this folder read again and again. */
 
 export interface Tokens {
   access_token: string

@@ -7,7 +7,7 @@ import { startCmb } from '../command/cmb.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, delivered, signIn } from '../signin/browser.ts'
 
-/** The clock of the machine is wrong (invariant 5: a fault of ours signs nobody out). */
+/** The clock of the machine is wrong (invariant 5: a fault of ours signs no user out). */
 
 const HOURS = 3600
 

@@ -148,7 +148,7 @@ describe('one attempt', () => {
     expect(await rig.metrics.registry.metrics()).toContain('broker_delivery_attempts_total{client="sydney",outcome="delivered"} 1')
   })
 
-  test('ran twice, one after the other and at once: the instance is told once', async () => {
+  test('ran twice, one after the other and at once: the instance gets one logout token', async () => {
     const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
@@ -197,7 +197,7 @@ describe('one attempt', () => {
     ['404', status(404)],
     ['500 with a page', status(500, '<html>'.repeat(5_000))],
     ['a connection that breaks', (response: ServerResponse) => void response.socket?.destroy()],
-  ])('%s: tried again, as a job with a delay, and with a jti of its own', async (_what, answer) => {
+  ])('%s: retried, as a job with a delay, and with a jti of its own', async (_what, answer) => {
     const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(answer)
     const { session } = await signedIn(rig, receiver)
@@ -208,7 +208,7 @@ describe('one attempt', () => {
     expect(job?.ref).toEqual({ ...ref, attempt: 2 })
     expect(job?.delayMs).toBeGreaterThanOrEqual(375)
     expect(job?.delayMs).toBeLessThanOrEqual(625)
-    // Too early is nobody's.
+    // Before its time no worker gets it.
     expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
     rig.clock.advance(1)
     receiver.answer = ok
@@ -218,7 +218,7 @@ describe('one attempt', () => {
     expect(second?.['sid']).toBe(first?.['sid'])
   })
 
-  test('Retry-After is honoured', async () => {
+  test('Retry-After is honored', async () => {
     const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(429, '', { 'retry-after': '120' }))
     const { session } = await signedIn(rig, receiver)
@@ -260,7 +260,7 @@ describe('one attempt', () => {
     expect(await deliverLogout(rig.deps, tenth, 'probe')).toEqual({ outcome: 'delivered' })
   })
 
-  test('killed between the POST and the record: told again, with a jti that the instance has not seen', async () => {
+  test('killed between the POST and the record: delivered again, with a jti that the instance has not seen', async () => {
     const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
@@ -271,7 +271,7 @@ describe('one attempt', () => {
     }
     await expect(deliverLogout(dying, ref)).rejects.toThrow('killed')
     expect(receiver.tokens).toHaveLength(1)
-    // Its lease still stands; then it has run out, and the relay finds the row.
+    // While its lease lasts it is not taken; once the lease has expired, the relay finds the row.
     expect(await rig.deps.store.dueDeliveries({ targetId: ref.targetId, nowMs: rig.clock.nowMs(), limit: 10 })).toMatchObject({ refs: [] })
     rig.clock.advance(30)
     expect(await rig.deps.store.dueDeliveries({ targetId: ref.targetId, nowMs: rig.clock.nowMs(), limit: 10 })).toMatchObject({ refs: [ref] })
@@ -296,7 +296,7 @@ describe('one attempt', () => {
     expect(await rig.deps.store.attemptsOf(only(pending).id)).toMatchObject([{ outcome: 'superseded' }])
   })
 
-  test('a client that has been removed is still told', async () => {
+  test('a client that has been removed still gets its logout tokens', async () => {
     const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { idTokenAlg: 'ES256' })
@@ -347,7 +347,7 @@ describe('the workers', () => {
     await delivered(receiver, 1)
   })
 
-  test('sign-out everywhere: the cutoff is one row, and the worker owes and delivers each session', async () => {
+  test('sign-out everywhere: the cutoff is one row, and the worker writes and delivers a logout token for each session', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver)
@@ -368,7 +368,7 @@ describe('the workers', () => {
     expect(receiver.tokens.map((token) => token['sid']).sort()).toEqual(sids.sort())
   })
 
-  test('a session whose time has passed ends as any other: the instance is told', async () => {
+  test('a session that has expired ends as any other: the instance gets a logout token', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
@@ -378,7 +378,7 @@ describe('the workers', () => {
     expect(receiver.tokens[0]).toMatchObject({ sid: session.sid })
   })
 
-  test('an instance that was down for hours hears all that it is pending soon after its return, not at the end of a backoff', async () => {
+  test('an instance that was down for hours gets all that is pending soon after its return, not at the end of a backoff', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver)

@@ -139,7 +139,7 @@ describe('email to users', () => {
     ).not.toContain('alice')
   })
 
-  test('tells of a lock, also of one that was scheduled; the end of a lock is not told', async () => {
+  test('goes out about a lock, also a scheduled one; not about the end of a lock', async () => {
     const { url, received } = await startMailServer()
     const { rig, arrive } = await world(url)
     await arrive()

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** A logout address of an instance, as it is told to behave: it remembers every request that reached it. */
+/** A logout address of an instance that answers as the test sets it: it keeps every request that reached it. */
 export interface Receiver {
   url: string
   /** The claims of each token it was sent, oldest first. */
@@ -10,7 +10,7 @@ export interface Receiver {
   requests: { headers: IncomingMessage['headers']; body: string; method: string | undefined }[]
   /** How the next ones are answered; not called for a receiver that is down. */
   answer: (response: ServerResponse, nth: number) => void
-  /** Nobody listens any more at its port. */
+  /** Nothing listens at its port any more. */
   goDown(): Promise<void>
   comeBack(): Promise<void>
 }

@@ -3,12 +3,12 @@ import type { World } from '../world.ts'
 import { graphError } from './graph-error.ts'
 import { selectProperties } from './user.ts'
 
-/** `/users/delta`: everybody at first, then who changed since the link that was handed out last. Links grow old: 410, begin again. */
+/** `/users/delta`: every user at first, then those who changed since the link that was handed out last. Links grow old: 410, begin again. */
 
 interface Position {
   /** The log's head when this round began. */
   head: number
-  /** Changes after this; -1: everybody. */
+  /** Changes after this; -1: every user. */
   after: number
   skip: number
   select: string

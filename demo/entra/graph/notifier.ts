@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { World } from '../world.ts'
 
-/** Sends notifications, in a queue of its own: 2xx within 3 seconds or it is tried again, with longer and longer breaks, a few times. */
+/** Sends notifications, in a queue of its own: 2xx within 3 seconds, or a few retries with longer and longer breaks. */
 
 const VALIDATION_MS = 10_000
 const NOTIFICATION_MS = 3_000
@@ -62,7 +62,7 @@ export class Notifier {
         await response.arrayBuffer()
         if (response.ok) return
       } catch {
-        // Tried again after the next break.
+        // Retried after the next break.
       }
       if (this.#world.switches.dropNotifications) return
     }

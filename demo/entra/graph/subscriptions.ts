@@ -5,7 +5,7 @@ import type { GraphCaller } from './app-token.ts'
 import { graphError } from './graph-error.ts'
 import { Notifier } from './notifier.ts'
 
-/** Change notifications on `/users`: the validation handshake, the limits, and who is to be told of what. */
+/** Change notifications on `/users`: the validation handshake, the limits, and which subscriber gets what. */
 
 interface Subscription {
   id: string

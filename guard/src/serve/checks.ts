@@ -152,7 +152,7 @@ class Check {
     this.#send(response, 403, ['X-Guard', 'denied'])
   }
 
-  /** Not the user's fault: the operator is told. */
+  /** Not the user's fault: logged for the operator. */
   #misconfigured(response: ServerResponse, why: Denied, problem: string): undefined {
     this.#parts.problem(new Error(`A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`))
     this.#deny(response, why)

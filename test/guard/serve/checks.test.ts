@@ -142,16 +142,19 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
       expect([path, (await check({ at: { path } })).status]).toEqual([path, 401])
   })
 
-  test.each(['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'])('%s missing or repeated: 403, and the operator is told', async (name) => {
-    const { broker, check, problems } = await startServe()
-    const token = await broker.token()
-    const member = { 'X-Forwarded-Method': 'method', 'X-Forwarded-Host': 'host', 'X-Forwarded-Uri': 'uri' }[name] as 'method' | 'host' | 'uri'
-    expect(shown(await check({ token, [member]: '' }))).toEqual([403, 'denied'])
-    const value = { method: 'GET', host: 'cases.example', uri: '/api/cases' }[member]
-    expect((await check({ token, headers: [name, value] })).status).toBe(403)
-    expect((await check({ token, headers: [name.replaceAll('-', '_').toLowerCase(), value] })).status).toBe(403)
-    expect(problems[0]).toContain(`${name} must be there once`)
-  })
+  test.each(['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'])(
+    '%s missing or repeated: 403, and the log says so to the operator',
+    async (name) => {
+      const { broker, check, problems } = await startServe()
+      const token = await broker.token()
+      const member = { 'X-Forwarded-Method': 'method', 'X-Forwarded-Host': 'host', 'X-Forwarded-Uri': 'uri' }[name] as 'method' | 'host' | 'uri'
+      expect(shown(await check({ token, [member]: '' }))).toEqual([403, 'denied'])
+      const value = { method: 'GET', host: 'cases.example', uri: '/api/cases' }[member]
+      expect((await check({ token, headers: [name, value] })).status).toBe(403)
+      expect((await check({ token, headers: [name.replaceAll('-', '_').toLowerCase(), value] })).status).toBe(403)
+      expect(problems[0]).toContain(`${name} must be there once`)
+    },
+  )
 
   test.each(['get', 'GET, POST', 'GET POST', 'A'.repeat(30)])('method %j: 403', async (method) => {
     const { broker, check } = await startServe()

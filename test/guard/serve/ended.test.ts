@@ -72,7 +72,7 @@ describe('the stream of ended sessions (rule 21)', () => {
     expect(stream.events.filter(({ event }) => event === 'ended').map(({ data }) => data.rev)).toEqual([100])
   })
 
-  test('a reader that comes back is told what it missed; one that has been away for too long, or of another process, to look again', async () => {
+  test('a reader that comes back gets what it missed; one that has been away for too long, or of another process, has to look again', async () => {
     const running = await startServe()
     const { broker, serving } = running
     const first = await follow(serving.localAddress)
@@ -89,7 +89,7 @@ describe('the stream of ended sessions (rule 21)', () => {
     expect((await follow(serving.localAddress, ['Last-Event-ID', last.replace(/\d+$/, '900')])).names()).toEqual(['reset', 'live'])
   })
 
-  test('says when the broker is silent, and when it is heard again', async () => {
+  test('says when the broker is silent, and when the feed is live again', async () => {
     const running = await startServe()
     const { broker, serving } = running
     const stream = await follow(serving.localAddress)

@@ -121,7 +121,7 @@ describe('a unix socket', () => {
     const dead = createServer().listen(left)
     await new Promise((resolve) => dead.once('listening', resolve))
     onTestFinished(() => void dead.close())
-    // A socket file that nobody listens at.
+    // A socket file without a listener.
     renameSync(left, `${left}.moved`)
     await new Promise((resolve) => dead.close(resolve))
     renameSync(`${left}.moved`, left)

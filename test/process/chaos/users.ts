@@ -6,7 +6,7 @@ import { type Random, randomOf } from './random.ts'
 
 /**
  * One user of the chaos run, who does one thing after another: signs in here and there, is signed out, signs in again. Whatever fails
- * because something was killed is tried again until it is answered; what was answered is remembered, and must be true at the end.
+ * because something was killed is retried until it is answered; what was answered is remembered, and must be true at the end.
  */
 
 /** What must never be, whatever is killed. */
@@ -93,7 +93,7 @@ export class User {
     const plans = [0, 1].map(() => random.some(this.#at))
     // Some stay signed in: until the end, or until all of theirs is ended.
     const keeps = random.chance(0.4)
-    // Nobody signs in again within the second in which they signed out: what goes wrong has its time too.
+    // No user signs in again within the second in which they signed out: what goes wrong has its time too.
     await sleep(random.between(100, 900))
     for (const plan of plans.slice(0, Math.max(wanted, this.live.length === 0 ? 1 : 0))) await this.signIn(plan)
     if (refreshes) for (const session of this.live) for (const seat of session.seats) await this.refresh(seat)
@@ -122,7 +122,7 @@ export class User {
     return session
   }
 
-  /** Nobody who is signed in is signed out by what is killed: answers that were lost are given again. */
+  /** A kill signs out no user who is signed in: answers that were lost are given again. */
   async refresh(seat: Seat): Promise<void> {
     const tokens = await persist(`${this.upn} refreshes at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).catch((error: unknown) => {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from '../../browser.ts'
 import { basicOf, newBrowser, sidOf, type TestInstance, type TestWorld } from '../world.ts'
 
-/** Users who sign in, refresh, look at their page and sign out, without a pause that anybody orders: each request that fails is kept. */
+/** Users who sign in, refresh, look at their page and sign out, without a pause: each request that fails is kept. */
 
 export interface Load {
   readonly requests: number
