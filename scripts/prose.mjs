@@ -47,8 +47,8 @@ function wordsIn(text) {
     )
 }
 
-const COMMENT = String.raw`(?<=^|[\s({])/\*[^]*?\*/|(?<=^|\s)// .*`
-const NAME = String.raw`(?<=\b(?:test|describe)(?:\.\w+)*\(\s*|\]\)\(\s*)(?:'(?:\\.|[^'\\\n])*'|"[^"\n]*")`
+const COMMENT = String.raw`(?=/\*)(?<=^|[\s({])/\*[^]*?\*/|(?=// )(?<=^|\s)// .*`
+const NAME = String.raw`(?=['"])(?<=\b(?:test|describe)(?:\.\w+)*(?:\([^()\n]*\))?\(\s*|\]\)\(\s*)(?:'(?:\\.|[^'\\\n])*'|"[^"\n]*")`
 const COMMENTS_AND_NAMES = new RegExp(`${COMMENT}|${NAME}`, 'gm')
 
 /** @returns what the comments and the names of tests hold of those words; what they quote as code keeps its words */

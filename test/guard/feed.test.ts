@@ -16,7 +16,7 @@ describe('what a revocation covers (docs/feed.md, "An entry")', () => {
     [{ kind: 'tenant', tid: 'tenant-1' }, { tid: 'tenant-2' }],
   ]
 
-  test.each(SELECTORS)('%j: tokens authorised before it, not those authorised after, and not %j', async (selector, other) => {
+  test.each(SELECTORS)('%j: tokens authorized before it, not those authorized after, and not %j', async (selector, other) => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     const before = await broker.token()

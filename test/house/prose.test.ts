@@ -19,7 +19,7 @@ describe('the words of our texts', () => {
   test('are those of the glossary: each other word is reported with its file, line and the better one', () => {
     expect(report()).toEqual([])
     expect(texts()).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/page/texts/en.tsx']))
-    expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/relay.ts', 'src/page/broker.css']))
+    expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/relay-deliveries.ts', 'src/page/broker.css']))
   })
 
   test('comments and names of tests have the same words; the code beside them keeps its own', () => {

@@ -466,7 +466,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
   )
 
   test.each(['session', 'subject'] as const)(
-    'beside a revocation of its %s on the other, a redemption is rejected, or its rev is covered by it and its client is told',
+    'beside a revocation of its %s on the other, a redemption is rejected, or its rev is covered by it and its client gets a logout token',
     async (kind) => {
       const seqs: number[] = []
       for (let i = 0; i < 4; i++) {

@@ -158,7 +158,7 @@ async function run(world: World, step: Step): Promise<void> {
 describe('whatever happens, in whatever order', () => {
   const kinds = ['client_secret_basic', 'none'] as const
   test.each(kinds)(
-    'no two live generations of a family, no token accepted after its revocation, nobody signed out who did nothing wrong (%s)',
+    'no two live generations of a family, no token accepted after its revocation, no user signed out without a cause (%s)',
     async (authMethod) => {
       const rig = await createRig()
       const client = await rig.register('Sydney', { authMethod })
