@@ -29,14 +29,14 @@ export async function serve(env: Environment, overrides: Partial<Deps> = {}, kin
     return 1
   }
   const { issuer, entra, warnings, work } = broker.deps.config
-  for (const { name, problem } of warnings) log.warn('unknown_setting', { name, problem, next: 'docs/configuration.md lists every setting' })
+  for (const { name, problem } of warnings) log.warn('unknown_setting', { name, problem, next: 'docs/configuration.md lists every setting.' })
   const readiness = broker.deps.microsoft.readiness()
   if (entra.simulated)
     log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Any visitor can sign in as any user. Use this for trials only.' })
   if (!readiness.connected)
     log.warn('microsoft_not_connected', {
       missing: readiness.missing.join(', '),
-      next: 'cmb setup prints what opens /setup, where it is connected; cmb doctor says what is missing',
+      next: 'Run cmb setup: it prints a link to /setup, where an operator connects the broker. cmb doctor says what is missing.',
     })
   log.info(kind === 'broker' ? 'serving' : 'working', {
     issuer,

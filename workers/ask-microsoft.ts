@@ -75,7 +75,7 @@ async function postpone(deps: Deps, work: QueuedMicrosoftWork, error: unknown): 
   if (failed)
     deps.log.error('microsoft_work_failed', {
       ...about,
-      next: 'see docs/microsoft.md, then: cmb tenants redrive; the probe finds what a check would have found',
+      next: 'See docs/microsoft.md, then run cmb tenants redrive. Meanwhile the probe finds what this request would have found.',
     })
   else if (problem === undefined) deps.log.error('microsoft_work_attempt_failed', { ...about, cause: error })
   else if (work.attempts === 0 || problem.kind === 'forbidden' || problem.kind === 'credential') deps.log.warn('microsoft_work_postponed', about)

@@ -47,7 +47,7 @@ async function disable({ store, clock, log, queue }: Needs, { id, clientId }: Si
     client_id: clientId,
     cause: why,
     lost,
-    next: 'Fix the receiver; then it enables its stream again (POST /ssf/status).',
+    next: 'Fix the receiver. The receiver then enables its stream again (POST /ssf/status).',
   })
   queue.hurry(done.refs)
 }

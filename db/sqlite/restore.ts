@@ -32,7 +32,7 @@ import { createExecutor } from './executor.ts'
 /**
  * Puts a backup in the place of the data file, while no broker runs. What ended since the backup was made is not in it, so a new log begins:
  * its first entry revokes everything, and no key of the former one signs or counts any more. It is made whole beside the data file and takes
- * its place by one rename: until then nothing is changed, from then on everything is. It refuses what is no whole database of the broker.
+ * its place by one rename: until then nothing is changed, from then on everything is. It refuses what is not a complete database of the broker.
  */
 
 export interface Restored {
@@ -58,7 +58,7 @@ export interface RestoreInput {
   nowMs: number
 }
 
-/** @throws StoreUnavailable where a broker runs on the file, or the backup is no whole database of this version or an older one */
+/** @throws StoreUnavailable where a broker runs on the file, or the backup is not a complete database of this version or an older one */
 export function restoreBackup(input: RestoreInput): Restored {
   const { backup, file } = input
   mustNotHaveMoved(file)
@@ -163,13 +163,13 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
   }
 }
 
-/** Brings a copy up to date. @throws StoreUnavailable where it is no whole database of this version or an older one */
+/** Brings a copy up to date. @throws StoreUnavailable where it is not a complete database of this version or an older one */
 export function openCopy(copy: string, backup: string): Sqlite {
   const rejected = (cause: unknown): StoreUnavailable =>
     cause instanceof StoreUnavailable
       ? new StoreUnavailable(cause.message.replaceAll(copy, backup), { cause })
       : new StoreUnavailable(
-          `${backup} is no whole database of the broker (${cause instanceof Error ? cause.message : 'unknown'}). Nothing was changed.`,
+          `${backup} is not a complete database of the broker (${cause instanceof Error ? cause.message : 'unknown'}). Nothing was changed.`,
           {
             cause,
           },

@@ -64,7 +64,7 @@ const TOGGLES: Record<string, Toggle> = {
     flip: (s) => ({ credentialExpired: !s.credentialExpired }),
   },
   everybody: {
-    label: 'MFA is required of everybody',
+    label: 'MFA is required of every user',
     on: (s) => s.requireMfa === 'everybody',
     flip: (s) => ({ requireMfa: s.requireMfa === 'everybody' ? 'registered' : 'everybody' }),
   },

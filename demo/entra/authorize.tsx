@@ -135,7 +135,7 @@ function flowOf(c: Context, site: Site): { flow: Flow; browser: Browser } | unde
 }
 
 const expired = (c: Context, site: Site): Answer =>
-  errorPage(c, site.world, new EntraError(90014, 'This sign-in has expired: go back to the application and begin again.'), correlationOf(c))
+  errorPage(c, site.world, new EntraError(90014, 'This sign-in has expired: go back to the application and start again.'), correlationOf(c))
 
 function show(c: Context, site: Site): Answer {
   const found = flowOf(c, site)

@@ -137,7 +137,7 @@ function withUser(c: Context, world: World, act: (user: User) => Answer): Answer
 }
 
 const unknownUser = (c: Context, upn: string): Response =>
-  c.json({ error: 'unknown_user', message: `There is nobody called ${upn.slice(0, 100)}: GET /_control/users lists them.` }, 404)
+  c.json({ error: 'unknown_user', message: `There is no user ${upn.slice(0, 100)}. GET /_control/users lists all users.` }, 404)
 
 function addUser(c: Context, world: World, body: z.infer<typeof newUserBody>): Response {
   if (world.userOf(body.upn)) return c.json({ error: 'taken', message: `${body.upn} is there already.` }, 409)

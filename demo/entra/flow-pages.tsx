@@ -142,7 +142,7 @@ export function enrolPage(c: Context, flow: Flow): Answer {
     <form method="post">
       {who(flow)}
       <h1>More information required</h1>
-      <p>Your organisation needs more information to keep your account secure: set up the Authenticator app on your phone.</p>
+      <p>Your organization needs more information to keep your account secure: set up the Authenticator app on your phone.</p>
       <p class="soft">AADSTS50079</p>
       <div class="actions">
         <button class="primary" name="enrol" value="yes">
@@ -166,7 +166,7 @@ export function consentPage(c: Context, world: World, flow: Flow, administrator:
     <form method="post">
       {who(flow)}
       <h1>Permissions requested</h1>
-      <p>{wide ? `Review for ${tenant?.name ?? 'your organisation'}` : `${app.name} would like to:`}</p>
+      <p>{wide ? `Review for ${tenant?.name ?? 'your organization'}` : `${app.name} would like to:`}</p>
       <ul>
         <li>Sign you in and read your profile</li>
         {scope.includes('offline_access') ? <li>Maintain access to data you have given it access to</li> : null}
@@ -174,7 +174,7 @@ export function consentPage(c: Context, world: World, flow: Flow, administrator:
       </ul>
       {administrator && !wide ? (
         <label>
-          <input type="checkbox" name="organisation" value="yes" /> Consent on behalf of your organisation
+          <input type="checkbox" name="organisation" value="yes" /> Consent on behalf of your organization
         </label>
       ) : null}
       <div class="actions">
@@ -217,7 +217,7 @@ export function needAdminPage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Need admin approval</h1>
       <p>
-        <strong>{flow.request.app.name}</strong> needs permission to access resources in your organisation that only an admin can grant. Please ask an
+        <strong>{flow.request.app.name}</strong> needs permission to access resources in your organization that only an admin can grant. Please ask an
         admin to grant permission to this app before you can use it.
       </p>
       <p class="soft">AADSTS90094</p>

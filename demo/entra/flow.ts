@@ -207,7 +207,7 @@ export function chooseAccount(world: World, browser: Browser, flow: Flow, upn: s
 export function giveEmail(world: World, flow: Flow, upn: string): void {
   const user = world.userOf(upn)
   if (!user || user.deleted) {
-    flow.problem = "We couldn't find an account with that username. Try another, or get in touch with your organisation's administrator."
+    flow.problem = "We couldn't find an account with that username. Try another, or contact your organization's administrator."
   } else if (user.tid === PERSONAL.tid && !mayUse(world, flow.request, user)) {
     flow.problem = "You can't sign in here with a personal account. Use your work or school account instead."
   } else flow.user = user

@@ -50,7 +50,7 @@ async function importKey(clientKey: ClientKey): Promise<CryptoKey> {
 
 /** What is wrong with a key as it was given; undefined where nothing is. */
 export function clientKeyProblem(key: unknown): string | undefined {
-  if (typeof key !== 'object' || key === null) return 'it is no JWK'
+  if (typeof key !== 'object' || key === null) return 'it is not a JWK'
   const { alg, crv, d, kid, kty } = key as Record<string, unknown>
   if (!(kty === 'EC' && crv === 'P-256') && kty !== 'RSA') return `its kty must be EC (with crv P-256) or RSA, and is ${quoted(kty)}`
   if (typeof d !== 'string') return 'it has no private part (d)'

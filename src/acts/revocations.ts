@@ -73,7 +73,7 @@ const counted = ({ fanOut, sessions }: Revocation): { sessions?: number } => (fa
 
 const UNKNOWN: Record<Selector['kind'], string> = {
   session: 'There is no such session; GET /admin/v1/sessions (cmb sessions list) finds them.',
-  grant: 'There is no such session, or that client took no part in it; GET /admin/v1/sessions (cmb sessions list) shows who did.',
+  grant: 'There is no such session, or that client is not a participant of it; GET /admin/v1/sessions (cmb sessions list) shows the participants.',
   subject: 'There is no such user; GET /admin/v1/sessions?user= (cmb sessions list --user) finds their sub.',
   client: 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.',
   tenant: 'There is no such tenant; GET /admin/v1/tenants (cmb tenants) lists them.',

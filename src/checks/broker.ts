@@ -163,7 +163,7 @@ async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined
   if (states.length > 0)
     return warning(
       `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
-      'Restart the broker while the old secret is still set: it seals them anew. If that does not help, the log says why (graph_subscription…).',
+      'Restart the broker while the old secret is still set: the broker then seals them with the new one. If that does not help, the log says why (graph_subscription…).',
     )
   const endpoints = (await store.listWebhooks()).filter(({ id, secretSealed }) => alone.open(secretPlace(id), secretSealed) === undefined)
   if (endpoints.length > 0)

@@ -310,7 +310,7 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
   if (missing.length === 0) return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
-  const fix = 'Token configuration in the app registration: add them for the ID token, then sign in once more at /setup.'
+  const fix = 'Token configuration in the app registration: add them for the ID token, then sign in again at /setup.'
   // An account without a mailbox has no email, whatever is registered.
   return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
 }

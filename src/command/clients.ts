@@ -135,7 +135,7 @@ function removeSecretCommand(clients: Command, context: Context): void {
   examples(
     clients
       .command('remove-secret <client> <secret>')
-      .description('Remove one secret of a client at once, by its id: cmb clients show lists them, the older first..')
+      .description('Remove one secret of a client at once, by its id: cmb clients show lists them, the older first.')
       .addOption(asJson())
       .action(async (client: string, secret: string, _options: unknown, command: Command) => {
         const path = `/clients/${encodeURIComponent(client)}/secrets/${encodeURIComponent(secret)}`

@@ -9,7 +9,7 @@ export function deliveryCommands(program: Command, context: Context): void {
   examples(
     deliveries
       .command('list')
-      .description('List them, newest first.')
+      .description('List deliveries, newest first.')
       .option('--state <state>', 'pending, delivered, rejected, failed, superseded or closed')
       .option('--client <id>', 'only those to this client')
       .option('--seq <seq>', 'only those of one revocation')

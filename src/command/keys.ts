@@ -23,7 +23,7 @@ export function keyCommands(program: Command, context: Context): void {
   examples(
     keys
       .command('retire <kid>')
-      .description('Stop publishing a key at once: from now on every token that it signed is refused.')
+      .description('Stop publishing a key at once: from now on every token that it signed is rejected.')
       .addOption(asJson())
       .action(async (kid: string, _options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).send('POST', `/keys/${encodeURIComponent(kid)}/retire`)
@@ -57,7 +57,7 @@ function rotateCommand(keys: Command, context: Context): void {
       .addArgument(new Argument('<alg>', 'which key').choices(['ES256', 'RS256']))
       .description('Publish the next key; the broker signs with it a day later. (The broker does this by itself every 90 days.)')
       .option('--activate', 'sign with it at once; the former key stays published until its tokens have expired')
-      .option('--emergency', 'sign with it at once, and retire all other keys: every token that they signed is refused')
+      .option('--emergency', 'sign with it at once, and retire all other keys: every token that they signed is rejected')
       .addOption(caseOption())
       .addOption(commentOption())
       .option('--yes', 'do not ask (--emergency asks)')

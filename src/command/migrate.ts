@@ -8,8 +8,8 @@ export function migrateCommand(program: Command, { terminal }: Context): void {
     program
       .command('migrate')
       .description("Create or upgrade the broker's tables in Postgres. Safe while brokers of the version before run.")
-      .option('--url <url>', 'of a role that owns the namespace (default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL)')
-      .option('--grant <role>', 'let this role run the broker: it may read and write the tables, and change none of them')
+      .option('--url <url>', 'the database, with the role that owns the schema (default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL)')
+      .option('--grant <role>', 'let this role run the broker: it may read and write rows, and may not change the tables')
       .action(async ({ url, grant }: { url?: string; grant?: string }) => {
         const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = terminal.env
         const at = url ?? (direct || shared)

@@ -55,7 +55,7 @@ function listCommand(log: Command, context: Context): void {
   examples(
     log
       .command('list')
-      .description('List them, newest first.')
+      .description('List revocations, newest first.')
       .option('--subject <sub>', 'only of this user, also what ended one of their sessions or grants')
       .option('--client <id>', 'only of this client, also of its grant in one session')
       .option('--case <reference>', 'only with this case reference')

@@ -10,7 +10,7 @@ export function scheduledCommands(program: Command, context: Context): void {
   examples(
     scheduled
       .command('list')
-      .description('List them, newest first.')
+      .description('List proposed and scheduled acts, newest first.')
       .option('--state <state>', 'proposed, scheduled, done, failed, cancelled, expired or held')
       .option('--limit <n>', 'how many at most', '50')
       .addOption(before())
@@ -87,7 +87,7 @@ export function actWords(act: ActShown): string {
     scheduled: `Scheduled: ${whatOf(act)} is done ${when}. To stop it: cmb scheduled cancel ${id}`,
     done: `Done: ${whatOf(act)} (${resultOf(act)}).`,
     failed: `Not done: ${whatOf(act)} (${resultOf(act)}).`,
-    cancelled: `Cancelled: ${whatOf(act)}.`,
+    cancelled: `Canceled: ${whatOf(act)}.`,
     expired: `Expired: ${whatOf(act)}. No second administrator confirmed it in time, and nothing was done.`,
     held: `Held since the restore: ${whatOf(act)}. Schedule it again if it is still needed.`,
   }

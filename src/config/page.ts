@@ -24,7 +24,7 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
     title: 'Microsoft',
     text: 'You can enter all of this at `/setup` instead. The database holds the active connection: the broker takes tenants, application, operator tenant and proof of MFA from here only while the database has none. It reports a later difference and does not apply it. A credential that is set here takes precedence over one that was entered at `/setup`. What to set up in Entra: [entra.md](entra.md).',
   },
-  signals: { title: 'What ends sessions from outside', text: '[microsoft.md](microsoft.md) says what each signal detects, and how soon.' },
+  signals: { title: 'Signals from Microsoft and other systems', text: '[microsoft.md](microsoft.md) says what each signal detects, and how soon.' },
   sessions: { title: 'Sessions', text: 'How long a session lasts.' },
   retention: {
     title: 'Retention',
@@ -36,7 +36,7 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
   },
   messages: {
     title: 'Webhooks and email',
-    text: 'What the broker tells other systems and users. [webhooks.md](webhooks.md) is about webhooks, [operations.md](operations.md#email-to-users) about email.',
+    text: 'Messages that the broker sends to other systems ([webhooks.md](webhooks.md)) and to users ([operations.md](operations.md#email-to-users)).',
   },
   look: {
     title: 'What users see',

@@ -20,7 +20,7 @@ const broker = {
     required: true,
     schema: parse.secrets,
     example: '"$(openssl rand -hex 32)"',
-    text: 'At least 32 random bytes, hex or base64url. A comma list rotates it: the first value seals, all of them open.',
+    text: 'At least 32 random bytes, hex or base64url. To rotate it, set a comma list: the broker seals with the first value and opens with each of them.',
   }),
   dataDir: setting({
     name: 'BROKER_DATA_DIR',
@@ -52,7 +52,7 @@ const broker = {
     default: '0',
     schema: parse.whole(0, 600, 'seconds'),
     example: '3',
-    text: 'After SIGTERM the broker serves for this long while `/readyz` answers 503, so that a load balancer that checks it sends requests elsewhere before the port is closed. Then it waits until no request has come for half a second, at most 5 s. Longer than two of the load balancer’s checks. 0 where no load balancer is in front.',
+    text: 'After SIGTERM the broker serves for this long while `/readyz` answers 503, so that a load balancer that checks it sends requests elsewhere before the port is closed. Then it waits until no request has come for half a second, at most 5 s. Set more than two intervals of the load balancer’s check; 0 without a load balancer.',
   }),
   opsOrigin: setting({
     name: 'BROKER_OPS_ORIGIN',
@@ -114,7 +114,7 @@ const entra = {
     defaultText: 'none',
     schema: parse.guids,
     example: GUID,
-    text: 'Comma list of tenant ids (GUIDs): the tenants whose users may sign in. Personal accounts never may.',
+    text: 'Comma list of tenant ids (GUIDs): the tenants whose users may sign in. Personal accounts never may sign in.',
   }),
   clientId: setting({
     name: 'BROKER_ENTRA_CLIENT_ID',
@@ -144,7 +144,7 @@ const entra = {
     defaultText: 'one of three',
     schema: parse.path,
     example: '/run/secrets/entra.pem',
-    text: 'A PEM file: an unencrypted RSA private key, its certificate, then the chain. Read at each use.',
+    text: 'A PEM file: an unencrypted RSA private key, its certificate, then the chain. The broker reads it at each use.',
   }),
   federatedTokenFile: setting({
     name: 'BROKER_ENTRA_FEDERATED_TOKEN_FILE',
@@ -152,7 +152,7 @@ const entra = {
     defaultText: 'one of three',
     schema: parse.path,
     example: '/var/run/secrets/azure/tokens/azure-identity-token',
-    text: "A workload identity's token. Read at each use.",
+    text: "A file with a workload identity's token. The broker reads it at each use.",
   }),
   authority: setting({
     name: 'BROKER_ENTRA_AUTHORITY',
@@ -289,7 +289,7 @@ const sessionRules = {
     default: 'offer',
     schema: parse.sharedComputer,
     example: 'always',
-    text: 'Sign-in on a shared computer: it ends after a short idle time and with the browser’s window, Microsoft asks for the password each time, and sign-out signs out of Microsoft 365 too. `offer`: the sign-in page offers it. `always`: each sign-in is one. `never`: none is.',
+    text: 'Sign-in on a shared computer: it ends after a short idle time and with the browser’s window, Microsoft asks for the password each time, and sign-out signs out of Microsoft 365 too. `offer`: the sign-in page offers it. `always`: each sign-in counts as one. `never`: none does.',
   }),
   sharedIdleSeconds: setting({
     name: 'BROKER_SHARED_COMPUTER_IDLE_SECONDS',
@@ -368,7 +368,7 @@ const rates = {
     default: '20/s:600',
     schema: parse.rate,
     example: '50/s:2000',
-    text: '`/authorize`, by client and address. An office behind one address is one address.',
+    text: '`/authorize`, by client and address. All users of an office behind one public address share this limit.',
   }),
   par: setting({
     name: 'BROKER_RATE_PAR',
@@ -601,7 +601,7 @@ export const SETTINGS = {
     defaultText: '`BROKER_DATABASE_URL`',
     schema: parse.databaseUrl,
     example: 'postgres://broker:password@db-primary.internal:5432/broker',
-    text: 'Where `BROKER_DATABASE_URL` leads to a pooler in transaction mode: the same database without it, for notifications and migrations.',
+    text: 'If `BROKER_DATABASE_URL` is the address of a pooler in transaction mode: the address of the same database without the pooler, for notifications and migrations.',
   }),
   databaseStandby: setting({
     name: 'BROKER_DATABASE_STANDBY',
@@ -655,9 +655,10 @@ export const SETTINGS = {
       name: 'NO_PROXY',
       section: 'parts',
       default: '',
+      defaultText: 'none',
       schema: parse.text,
       example: 'localhost,.case-manager.example',
-      text: 'Hosts that are called directly although `HTTPS_PROXY` is set: names, `.suffixes` and `host:port`, by comma; `*` is all.',
+      text: 'Hosts that are called directly although `HTTPS_PROXY` is set: names, `.suffixes` and `host:port`, separated by commas; `*` is every host.',
     }),
     deliveries: setting({
       name: 'BROKER_PROXY_DELIVERIES',

@@ -20,7 +20,7 @@ const DONE: Readonly<Record<string, string>> = {
   lifted: 'The lock is lifted. Sign-ins are possible again.',
   lifted_before: 'Another operator had lifted this lock already.',
   confirmed: 'The act is confirmed.',
-  cancelled: 'The act is cancelled.',
+  cancelled: 'The act is canceled.',
 }
 
 export async function locksPage(request: ConsoleRequest): Promise<Response> {

@@ -35,7 +35,11 @@ export async function keepRegistered(deps: Pick<Deps, 'store' | 'clients' | 'con
   if (known?.source === 'broker' && known.metadata.redirectUris[0] === callbackUri(deps)) return true
   const answer = await deps.store.putClient({ clientId: CONSOLE, source: 'broker', metadata: metadata(deps), secrets: [], now: deps.clock.now() })
   if (answer.outcome === 'foreign') {
-    deps.log.error('console_not_registered', { client_id: CONSOLE, source: answer.source, next: `remove that client: its id is the broker's own` })
+    deps.log.error('console_not_registered', {
+      client_id: CONSOLE,
+      source: answer.source,
+      next: `Remove that client: its id is reserved for the broker's own console.`,
+    })
     return false
   }
   await deps.clients.reload()

@@ -27,7 +27,7 @@ export const sameType = (typ: unknown, expected: string): boolean =>
 /** @throws where it is no public key for that algorithm */
 export async function importPublic(jwk: Record<string, unknown>, alg: string): Promise<PublicKey> {
   const key = await importJWK(jwk as JWK, alg)
-  if (key instanceof Uint8Array || key.type !== 'public') throw new Error('a JWK that is no public key')
+  if (key instanceof Uint8Array || key.type !== 'public') throw new Error('a JWK that is not a public key')
   return key
 }
 

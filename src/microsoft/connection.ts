@@ -59,7 +59,8 @@ export async function openConnection(need: Need): Promise<EntraConnection> {
   await seed(need)
   await resealCredential(need)
   let { connection, differences } = await load(need)
-  for (const words of differences) need.log.warn('settings_differ_from_store', { words, next: 'the store counts; change it at /setup or with cmb' })
+  for (const words of differences)
+    need.log.warn('settings_differ_from_store', { words, next: 'The broker uses the value in the database. Change it at /setup or with cmb.' })
   const reload = async (): Promise<void> => {
     ;({ connection, differences } = await load(need))
   }

@@ -38,7 +38,7 @@ export function createMicrosoft(
 
 function readiness(entra: Connection): ReturnType<Microsoft['readiness']> {
   const missing: string[] = []
-  if (entra.tenants.length === 0) missing.push('BROKER_ENTRA_TENANT: the directory (tenant) id of each organisation whose users may sign in.')
+  if (entra.tenants.length === 0) missing.push('BROKER_ENTRA_TENANT: the directory (tenant) id of each organization whose users may sign in.')
   if (entra.clientId === undefined) missing.push('BROKER_ENTRA_CLIENT_ID: the application (client) id of the app registration in Entra.')
   if (entra.credential === undefined)
     missing.push(

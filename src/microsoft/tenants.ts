@@ -38,7 +38,7 @@ export const tenantState = (row: Tenant | undefined): Record<string, unknown> =>
 export function readTenantId(value: string): { tid: string } | { problem: string } {
   const tid = value.trim().toLowerCase()
   if (!isGuid(tid)) return { problem: 'The tenant id is a GUID: Entra admin center, Overview, Tenant ID.' }
-  if (tid === PERSONAL_TENANT) return { problem: 'That is Microsoft’s tenant of personal accounts, whose users are never let in.' }
+  if (tid === PERSONAL_TENANT) return { problem: 'That is Microsoft’s tenant of personal accounts, whose users may never sign in.' }
   return { tid }
 }
 

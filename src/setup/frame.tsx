@@ -107,7 +107,7 @@ export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ??
 
 export const freshFirst = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>, returnTo: string): Response =>
   messagePage(c, {
-    title: 'Please sign in once more',
+    title: 'Please sign in again',
     status: 403,
     what: 'What you are about to change decides who can sign in, so your own sign-in at Microsoft has to be at most five minutes old. Nothing was changed.',
     links: [

@@ -41,7 +41,7 @@ export function ReEntry({ request, seen: { row } }: { request: SetupRequest; see
   )
 }
 
-/** Undefined: it is no limit that can be set. */
+/** Undefined: the limit is not valid. */
 function secondsOf(form: URLSearchParams): { seconds: number | undefined } | undefined {
   const typed = (form.get('hours') ?? '').trim().replace(',', '.')
   if (typed === '') return { seconds: undefined }

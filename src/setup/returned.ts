@@ -81,7 +81,7 @@ const SAID: Readonly<Record<string, Said>> = {
   not_consented: {
     kind: 'warn',
     title: 'The sign-in worked, but no administrator has consented for the whole tenant yet.',
-    words: 'Press “Granting consent” first, then sign in once more.',
+    words: 'Press “Granting consent” first, then sign in again.',
   },
   nobody_operates: {
     kind: 'bad',
@@ -108,22 +108,22 @@ const SAID: Readonly<Record<string, Said>> = {
   proof_changed: {
     kind: 'warn',
     title: 'The operators of Case Manager have proposed another proof meanwhile.',
-    words: 'Nothing was changed. Read what is proposed now, then sign in once more.',
+    words: 'Nothing was changed. Read what is proposed now, then sign in again.',
   },
   asserted: { kind: 'good', title: 'The proof of MFA is set. Users of this tenant can sign in now.' },
   no_role_id: {
     kind: 'bad',
-    title: 'That role makes no administrator of this tenant.',
+    title: 'This role cannot administer the tenant.',
     words:
       'Nothing was changed. Give the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has. Operators administer the users of the operator tenant.',
   },
   no_limit: {
     kind: 'bad',
-    title: 'That is no limit that can be set.',
+    title: 'The limit is not valid.',
     words: 'Nothing was changed. Type hours from 0.1 to 2160, or leave the field empty.',
   },
   saved: { kind: 'good', title: 'Saved.' },
-  foreign: { kind: 'bad', title: 'What came back was begun elsewhere, or took too long.', words: 'Nothing was changed. Begin the step again.' },
+  foreign: { kind: 'bad', title: 'The step was started in another browser, or took too long.', words: 'Nothing was changed. Start the step again.' },
 }
 
 /** The words are ours; the address only chooses among them. */

@@ -138,6 +138,6 @@ const stale = (deps: Deps, c: Context): Response =>
     title: 'This step cannot be continued',
     status: 400,
     what: 'It was begun in another browser, took too long, or was finished already. Nothing was changed.',
-    next: 'Go back to /setup at the operators’ address of this broker, and begin the step again from there.',
+    next: 'Go back to /setup at the operators’ address of this broker, and start the step again from there.',
     config: deps.config,
   })

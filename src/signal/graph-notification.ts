@@ -34,7 +34,7 @@ export async function graphNotification(deps: Deps, inTurn: InTurn, c: Context):
   const body = await readBody(c, MOST_BYTES)
   if (body === undefined) return rejected(deps, c, 413, 'The notification is too long.')
   const read = notifications.safeParse(parse(body))
-  if (!read.success) return rejected(deps, c, 400, 'This is no change notification.')
+  if (!read.success) return rejected(deps, c, 400, 'The body is not a change notification of Microsoft Graph.')
   const believed = await believable(deps, read.data.value)
   if (believed.length > 0) await inTurn(c, sha256(JSON.stringify(believed)), () => keep(deps, believed))
   return c.body(null, 202, HEADERS)
@@ -43,7 +43,7 @@ export async function graphNotification(deps: Deps, inTurn: InTurn, c: Context):
 /** Graph wants its token back, decoded, as plain text. What could be read as anything else is not repeated. */
 function handshake(deps: Deps, c: Context, [token = '', ...more]: string[]): Response {
   if (more.length > 0 || token.length > 1024 || !/^[\x20-\x3b\x3d\x3f-\x7e]+$/.test(token))
-    return rejected(deps, c, 400, 'This is no validation token.')
+    return rejected(deps, c, 400, 'The validation token is not valid.')
   deps.metrics.signals.inc({ kind: 'graph', outcome: 'handshake' })
   return c.body(token, 200, {
     ...HEADERS,

@@ -45,7 +45,7 @@ async function checkRisk(deps: Deps, { tid, oid }: User, sub: string): Promise<b
   } catch (error) {
     if (!(error instanceof GraphProblem)) throw error
     count(deps, `risk_${error.kind}`)
-    deps.log.warn('microsoft_risk_not_read', { tid, problem: error.message, next: 'see docs/microsoft.md, section Graph' })
+    deps.log.warn('microsoft_risk_not_read', { tid, problem: error.message, next: 'See docs/microsoft.md, section Graph.' })
     return false
   }
 }

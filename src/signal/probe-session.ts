@@ -88,7 +88,12 @@ async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, 
   const verdict: ProbeVerdict = code === REVOKED ? 'revoked' : code === DISABLED ? 'disabled' : 'ending'
   const many = alarm.count(due.user.tid, due.sub, verdict, now)
   if (many && verdict === 'ending') return pause(deps, due, refusal, now)
-  if (many) deps.log.warn('probe_many_ended', { tid: due.user.tid, code, next: 'Microsoft says so of each of them: ask the tenant’s administrator' })
+  if (many)
+    deps.log.warn('probe_many_ended', {
+      tid: due.user.tid,
+      code,
+      next: 'Ask the tenant’s administrator. Microsoft reported each of these users itself, so the probe goes on.',
+    })
   if ((await probePause(deps.store, due.user.tid)) !== undefined) return nothing(deps, 'held')
   return record(deps, due, finding, guidance)
 }
@@ -131,7 +136,7 @@ async function pause(deps: ProbeDeps, due: ProbeDue, { guidance, code }: Microso
     code,
     meaning:
       'More than 5 % of this tenant’s users would be signed out within 10 minutes. The broker signs out no further user there, and does not probe its sessions.',
-    next: 'look whether a Conditional Access policy refuses the broker’s own address; then let it go on: cmb tenants resume-probe',
+    next: 'Check whether a Conditional Access policy rejects the broker’s own address. Then resume the probe: cmb tenants resume-probe',
   })
   return NOTHING
 }

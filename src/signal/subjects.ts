@@ -30,7 +30,7 @@ export async function whoIsMeant(deps: SubjectDeps, issuer: KnownIssuer, identif
 
 /** A transmitter may name one user in several ways at once. */
 const MOST_ALIASES = 10
-/** Ways to name a user by which the broker looks up nobody: an address or a number can be another user's by now. */
+/** Formats by which the broker looks up no user: an address or a number can be another user's by now. */
 const NOT_LOOKED_UP: readonly unknown[] = ['email', 'phone_number']
 
 /** RFC 9493 §3.2.8: every identifier in `aliases` must name the same user, and none is `aliases` or a complex subject itself. */

@@ -2,7 +2,7 @@ import type { MicrosoftWork } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
 /**
- * The one subscription of a tenant on `/users`: made, renewed long before its end, made anew when it is lost; and after any gap the list of who
+ * The one subscription of a tenant on `/users`: made, renewed long before its end, made again when it is lost; and after any gap the list of who
  * has changed meanwhile. It refuses to have two, and to take a notification's absence for a sign that nothing happened.
  */
 
@@ -59,7 +59,7 @@ export async function tendSubscription(deps: SubscriptionDeps, tid: string, why:
   if (made || why === 'start' || why === 'missed' || now - last >= RECONCILE_SECONDS) await reconcile(deps, tid)
 }
 
-/** @returns whether it had to be made anew */
+/** @returns whether it had to be made again */
 async function renewIfDue(deps: SubscriptionDeps, tid: string, kept: Kept, why: string, now: number): Promise<boolean> {
   // What was sealed under a secret that is gone cannot be read: no notification could be believed.
   const readable = why === 'start' ? await resealClientState(deps, tid) : (await clientStateOf(deps, tid)) !== undefined
@@ -72,7 +72,7 @@ async function renewIfDue(deps: SubscriptionDeps, tid: string, kept: Kept, why: 
 }
 
 function lost(deps: SubscriptionDeps, tid: string, now: number): Promise<true> {
-  deps.log.warn('graph_subscription_lost', { tid, next: 'it is made anew, and what was missed is read' })
+  deps.log.warn('graph_subscription_lost', { tid, next: 'None: the broker makes it again and reads the changes that it missed.' })
   return make(deps, tid, now)
 }
 

@@ -15,7 +15,7 @@ const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*|tenant(?:\/fresh)?)?$/
 function readReturnTo(source: URLSearchParams): string {
   const [returnTo, another] = source.getAll('return_to')
   if (returnTo === undefined || another !== undefined || !OWN_PATH.test(returnTo))
-    throw new OAuthError('invalid_request', 'The return_to must be a page of the account: /, /account, or one below /account; or /tenant.')
+    throw new OAuthError('invalid_request', 'The return_to must be /, /account, a page below /account, or /tenant.')
   return returnTo
 }
 

@@ -161,14 +161,14 @@ function readScope(client: Client, asked: string | undefined, forClaims: readonl
   const granted = [...new Set([...named, ...(named.includes('openid') ? forClaims : [])])].filter(
     (scope) => scopes.includes(scope) && !NOT_A_PERSONS.includes(scope) && (scope !== 'offline_access' || grants.includes('refresh_token')),
   )
-  if (granted.length === 0) throw new OAuthError('invalid_scope', `Ask for at least one scope of: ${scopes.join(' ')}.`)
+  if (granted.length === 0) throw new OAuthError('invalid_scope', `Request at least one of these scopes: ${scopes.join(' ')}.`)
   return granted.join(' ')
 }
 
 /** RFC 8707 §2: for one at a time, and only what the client is registered for. */
 function readAudience(client: Client, resource: string | undefined): string {
   const audience = audienceFor(client, resource)
-  if (audience === undefined) throw new OAuthError('invalid_target', 'Send one resource, for which the client is registered.')
+  if (audience === undefined) throw new OAuthError('invalid_target', 'Send one resource only, and one that the client is registered for.')
   return audience
 }
 

@@ -128,7 +128,7 @@ export async function askVerification(deps: Deps, { id }: SignalStream, state: s
   if (answer.outcome === 'disabled') throw new OAuthError('invalid_request', 'The stream is disabled. Enable it first.')
   if (answer.outcome === 'too_soon') {
     const headers = { 'Retry-After': String(answer.askedAt + VERIFICATION_SECONDS - now) }
-    throw new OAuthError('temporarily_unavailable', `Ask at most once in ${VERIFICATION_SECONDS} s (min_verification_interval).`, {
+    throw new OAuthError('temporarily_unavailable', `Request verification at most once in ${VERIFICATION_SECONDS} s (min_verification_interval).`, {
       status: 429,
       headers,
     })

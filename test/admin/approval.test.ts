@@ -51,7 +51,7 @@ describe('a revocation that needs approval', () => {
     }
     const [declined, approved] = [await ask(), await ask()]
     expect((await type(['revocations', 'approve', declined])).err).toContain('Another administrator must confirm it.')
-    expect((await type(['revocations', 'decline', declined], 'erin')).out).toBe('Cancelled: revoke everything.\n')
+    expect((await type(['revocations', 'decline', declined], 'erin')).out).toBe('Canceled: revoke everything.\n')
     expect((await type(['revocations', 'approve', approved], 'erin')).out).toMatch(/^Done: revoke everything \(seq 1\)/)
     const dry = await type(['revoke', '--everything', '--dry-run'])
     expect(dry.out).toMatch(/^This would end 0 session/)

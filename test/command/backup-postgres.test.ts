@@ -116,7 +116,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const to = await databaseUrl()
     const dataDir = join(dir, 'data')
     const broken = await cmb(['restore', import.meta.filename, '--to', to, '--yes'], { dataDir })
-    expect([broken.code, broken.err]).toEqual([1, expect.stringContaining('is no whole database of the broker')])
+    expect([broken.code, broken.err]).toEqual([1, expect.stringContaining('is not a complete database of the broker')])
     expect(readdirSync(dataDir)).toEqual([])
     expect(await cmb(['restore', file, '--to', to, '--yes'], { dataDir })).toMatchObject({ code: 0 })
     const restored = await createRig({ config: { databaseUrl: to } })

@@ -48,7 +48,7 @@ describe('cmb lock', () => {
     expect((await type(['revoke', '--subject', session.sub, '--at', at])).out).toMatch(/^Scheduled: revoke subject .* at 2026-11-24T10:00:00Z/)
     expect((await type(['lock', 'user', '--subject', session.sub, '--at', at, '--dry-run'])).out).toContain('Nothing was done.')
     const [act] = await rig.store.listScheduledActs({ limit: 1 })
-    expect((await type(['scheduled', 'cancel', act?.id ?? ''])).out).toMatch(/^Cancelled: revoke subject/)
+    expect((await type(['scheduled', 'cancel', act?.id ?? ''])).out).toMatch(/^Canceled: revoke subject/)
     const wrong = await type(['lock', 'user', '--subject', session.sub, '--at', '2026-12-04 17:00'])
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('Name a time with its offset')])
     expect((await type(['lock', 'user', '--tid', TENANT])).code).toBe(2)

@@ -88,7 +88,7 @@ describe('/ops/locks', () => {
     expect(confirmed.text).toContain('The act is confirmed.')
     expect(confirmed.text).toContain('The instance Case Manager Sydney')
     const cancelled = await adam.submitTo(await adam.get(`/ops/scheduled?id=${second.id}`), '/ops/scheduled', { decision: 'cancel' })
-    expect(cancelled.text).toContain('The act is cancelled.')
+    expect(cancelled.text).toContain('The act is canceled.')
     expect((await adam.get(`/ops/scheduled?id=${second.id}`)).status).toBe(404)
     expect((await (await atConsole(rig, 'operator')).get(`/ops/scheduled?id=${second.id}`)).status).toBe(403)
   })

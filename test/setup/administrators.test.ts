@@ -15,7 +15,7 @@ test('who administers another tenant is set on its page; a role that every user 
   const role = '62e90394-69f5-4237-9190-012177145e10'
   expect((await save({ who: 'directory_role:', role: role.toUpperCase() })).text).toContain(`the directory role ${role}`)
   for (const wrong of ['', 'Global Administrator', 'b79fbf4d-3ef9-4689-8143-76b194e85509'])
-    expect((await save({ who: 'directory_role:', role: wrong })).text).toContain('That role makes no administrator of this tenant.')
+    expect((await save({ who: 'directory_role:', role: wrong })).text).toContain('This role cannot administer the tenant.')
   expect(await set()).toBe(`directory_role:${role}`)
   await save({ who: '' })
   expect(await set()).toBeUndefined()

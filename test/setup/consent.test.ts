@@ -67,7 +67,7 @@ describe('granting consent', () => {
     browser.follows = () => true
     expect((await thief.get(outcome.href)).status).toBe(401)
     await thief.submitTo(await thief.get('/setup'), '/setup/token', { token: await world.token() })
-    expect((await thief.get(outcome.href)).text).toContain('begun elsewhere')
+    expect((await thief.get(outcome.href)).text).toContain('started in another browser')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
     expect((await browser.get(outcome.href)).text).toContain('Microsoft says that consent was given')
   })

@@ -104,7 +104,7 @@ describe.each(ENDS)('a phone that was stolen, and ended %s', (_how, end) => {
     for (const way of [path, '/signin/start?return_to=/account']) {
       const thief = await phone.signIn(way, { password: false })
       expect(phone.asked).toContain('login')
-      expect([thief.status, thief.title]).toEqual([403, 'Please sign in once more'])
+      expect([thief.status, thief.title]).toEqual([403, 'Please sign in again'])
     }
     // Without our cookies Microsoft is asked as if the phone were new, and a second time with prompt=login.
     phone.deleteOurCookies()

@@ -84,7 +84,7 @@ describe('after a revocation for a security reason', () => {
       const { rig, signIn, phone } = await revoked(C2)
       for (const browser of [phone, createBrowser(rig)]) {
         const { page, asked } = await signIn(browser, { acrs })
-        expect([page.status, page.title]).toEqual([403, 'Please sign in once more'])
+        expect([page.status, page.title]).toEqual([403, 'Please sign in again'])
         expect(asked.length).toBeLessThanOrEqual(3)
       }
       expect(await rig.store.liveSessionsOf((await subjectOf(rig)).sub, rig.clock.now())).toEqual([])
@@ -95,7 +95,7 @@ describe('after a revocation for a security reason', () => {
     const { rig, signIn, phone } = await revoked(C2)
     for (const browser of [phone, createBrowser(rig)]) {
       expect((await signIn(browser, { silent: true })).page.status).toBe(403)
-      expect((await signIn(browser, { acrs: ['c2'] })).page.title).not.toBe('Please sign in once more')
+      expect((await signIn(browser, { acrs: ['c2'] })).page.title).not.toBe('Please sign in again')
     }
     expect(await rig.store.liveSessionsOf((await subjectOf(rig)).sub, rig.clock.now())).toEqual([])
   })

@@ -107,7 +107,7 @@ describe('a fresh sign-in', () => {
     rig.microsoft.next = { authTime: rig.clock.now() - 600 }
     const stale = await browser.get(callback)
     expect(stale.status).toBe(403)
-    expect(stale.html).toContain('Please sign in once more')
+    expect(stale.html).toContain('Please sign in again')
     rig.microsoft.next = {}
     expect(delivered(await signIn(rig, browser, authorizePath(client, { prompt: 'login' })))).toHaveProperty('code')
   })

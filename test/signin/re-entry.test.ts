@@ -42,7 +42,7 @@ describe('BROKER_MAX_AUTHENTICATION_AGE', () => {
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
     const stale = await browser.get(callback(again))
     expect([stale.status, rig.microsoft.started.length]).toEqual([403, 2])
-    expect(stale.text).toContain('Please sign in once more')
+    expect(stale.text).toContain('Please sign in again')
     const fresh = location(await signIn(rig, browser, authorizePath(sydney)))
     rig.microsoft.next = {}
     expect(delivered(await browser.get(callback(fresh)))).toHaveProperty('code')

@@ -287,9 +287,9 @@ describe('restore', () => {
 
   test.each([
     ['is not there', () => rmSync(backup), 'There is no file'],
-    ['is no database', () => writeFileSync(backup, 'hello'.repeat(1000)), 'is no whole database'],
-    ['is empty', () => writeFileSync(backup, ''), 'is no whole database'],
-    ['is damaged', () => writeFileSync(backup, damaged()), 'is no whole database'],
+    ['is no database', () => writeFileSync(backup, 'hello'.repeat(1000)), 'is not a complete database'],
+    ['is empty', () => writeFileSync(backup, ''), 'is not a complete database'],
+    ['is damaged', () => writeFileSync(backup, damaged()), 'is not a complete database'],
     ['was written by a newer version', () => newer(), 'newer version'],
   ])('a backup that %s is refused, and what was there stays as it was', async (_what, spoil, words) => {
     const { session } = await b.signIn('alice')

@@ -35,7 +35,7 @@ export function delta(c: Context, world: World, tid: string): Response {
   if (!position) return graphError(c, 400, 'Request_BadRequest', 'The token is malformed.', nowMs)
   const oldest = world.changes[0]?.seq ?? world.changeSeq + 1
   if (position.after >= 0 && position.after < oldest - 1)
-    return graphError(c, 410, 'syncStateNotFound', 'The delta token is no longer valid: begin again.', nowMs)
+    return graphError(c, 410, 'syncStateNotFound', 'The delta token is no longer valid: start again.', nowMs)
   if (c.req.query('$deltatoken') !== undefined) position = { ...position, head: world.changeSeq, skip: 0 }
   const rows = position.after < 0 ? everybody(world, tid, position.select) : changed(world, tid, position)
   const size = pageSize(c)

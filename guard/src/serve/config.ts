@@ -45,7 +45,7 @@ export function toConfig(get: Get, say: Say): ServeConfig {
   const localSecret = secretOf(get, say, 'local_secret')
   if (localSecret !== undefined && localSecret.length < 16) say('local_secret', 'must have 16 characters at least.')
   const localHosts = listOf(get('local_hosts')).map((host) => host.toLowerCase())
-  for (const host of localHosts) if (!HOST.test(host)) say('local_hosts', `"${host}" is no host name.`)
+  for (const host of localHosts) if (!HOST.test(host)) say('local_hosts', `"${host}" is not a host name.`)
   if (localListen.kind === 'tcp' && !isLoopback(localListen.host) && localSecret === undefined)
     say('local_listen', 'is open to other machines: set local_secret_file, or listen on loopback or a unix socket.')
   return {
@@ -173,7 +173,7 @@ function proxiesOf(get: Get, say: Say, listen: Address): BlockList {
     const family = isIP(address) === 4 ? 'ipv4' : 'ipv6'
     const most = family === 'ipv4' ? 32 : 128
     if (isIP(address) === 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most)))
-      say('trusted_proxies', `"${proxy}" is no address and no range.`)
+      say('trusted_proxies', `"${proxy}" is neither an address nor a range.`)
     else if (bits === undefined) list.addAddress(address, family)
     else list.addSubnet(address, Number(bits), family)
   }

@@ -154,7 +154,7 @@ export const en = (product: string) => ({
       ],
     },
     freshness_not_proved: {
-      title: 'Please sign in once more',
+      title: 'Please sign in again',
       read: [
         'This step needs a fresh sign-in, and Microsoft did not confirm one. Please try again and enter your password when Microsoft asks for it. If this page comes back, tell your administrator.',
       ],
