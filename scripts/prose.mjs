@@ -8,7 +8,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** What a text does not say, and what it says instead. Whole words, without regard to case. */
 const WORDS = [
-  ['owed|owing', 'pending'],
+  ['owe[sd]?|owing', 'pending'],
   ['(?:is|are|was|were|be|been|being) told(?! apart)', 'delivered, informed, gets'],
   ['given up', 'failed'],
   ['(?:tried|said) again', 'retried'],

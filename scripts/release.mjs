@@ -55,6 +55,19 @@ export function releasedFiles(files, { version, current, date }) {
   }
 }
 
+/** @returns the images that the workflow builds, each with the labels that it and the Dockerfile give it */
+export function imagesOf(dockerfile, workflow, version) {
+  const [, targets] = /for target in ([\w ]+); do\n\s*docker buildx build/.exec(workflow)
+  const ofWorkflow = [...workflow.matchAll(/--label "(.+?)" \\/g)].map(([, label]) => label.replace('${GITHUB_REF_NAME#v}', version))
+  return targets.split(' ').map((target) => {
+    const [, stage] = dockerfile.split(new RegExp(`^FROM .* AS ${target}$`, 'm'))
+    const ofStage = [...stage.split(/^FROM /m)[0].matchAll(/(org\.opencontainers\.image\.\w+)="([^"]*)"/g)].map(
+      ([, name, value]) => `${name}=${value}`,
+    )
+    return { name: `${target}:${version}`, labels: [...ofStage, ...ofWorkflow] }
+  })
+}
+
 const npm = (...args) => execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim()
 
@@ -147,7 +160,11 @@ function main() {
   if (values['dry-run']) {
     console.log(`Would release ${version} after ${current}.`)
     for (const path of RELEASED) console.log(`Would write ${path}.`)
-    console.log(`Would commit "Release ${version}" and make the tag ${tag}. Artifacts, as the workflow builds them:`)
+    console.log(`Would commit "Release ${version}" and make the tag ${tag}.`)
+    const [dockerfile, workflow] = ['Dockerfile', '.github/workflows/release.yml'].map((path) => readFileSync(join(ROOT, path), 'utf8'))
+    for (const { name, labels } of imagesOf(dockerfile, workflow, version))
+      console.log(`The workflow would push the image ${name}:\n  ${labels.join('\n  ')}`)
+    console.log('Artifacts, as the workflow builds them:')
     return writeArtifacts(mkdtempSync(join(tmpdir(), 'cmb-release-')), notes)
   }
   if (git('status', '--porcelain') !== '') stop('The work tree has changes. Commit or remove them first.')

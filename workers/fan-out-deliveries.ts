@@ -2,7 +2,7 @@ import { pacing } from '../db/engine/pace.ts'
 import type { Deps } from '../src/deps.ts'
 
 /**
- * Writes what wide revocations owe, a batch a transaction, so that sign-ins and refreshes go on between. The cutoff has been effective since
+ * Writes the deliveries of wide revocations, a batch a transaction, so that sign-ins and refreshes go on between. The cutoff has been effective since
  * its commit; after a crash it goes on where the last batch ended.
  */
 

@@ -23,7 +23,7 @@ import { watchChecks } from './watch-checks.ts'
 import { sweepingExpired } from './sweep-expired.ts'
 
 /**
- * The background work of a broker: what sessions' ends owe to instances, what time ends, what is old. All of it starts again from the store's
+ * The background work of a broker: deliveries, what time ends, what is old. All of it starts again from the store's
  * rows, so that a process may die at any point. It refuses to hold anything that only it knows.
  */
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { variablesOf } from '../../src/config/read.ts'
@@ -15,6 +15,11 @@ const known = new Set(variablesOf(SETTINGS))
 const settingsIn = (file: string): string[] => [...new Set([...file.matchAll(/^[^#]*?\b(BROKER_[A-Z_]*[A-Z])\b/gm)].map(([, name = '']) => name))]
 
 const SYSTEMD = '/usr/bin/systemd-analyze'
+/** kubernetes-validate of PyPI. Its schemas take 100 MB, so `npm test` does not install it. */
+const VALIDATE = (process.env.PATH ?? '')
+  .split(delimiter)
+  .map((folder) => join(folder, 'kubernetes-validate'))
+  .find((path) => existsSync(path))
 
 describe('deploy/broker.service', () => {
   test('names settings that are read, and starts the program that the build makes', () => {
@@ -76,6 +81,12 @@ describe('deploy/kubernetes/broker.yaml', () => {
   const set = of('StatefulSet').spec
   const pod = set?.template?.spec ?? expect.fail('The StatefulSet has no pod.')
   const [broker = expect.fail('The pod has no broker.')] = pod.containers
+
+  if (VALIDATE !== undefined)
+    test.each(['1.30.0', '1.37.0'])('has the fields that Kubernetes %s knows, and no other', (version) => {
+      const said = execFileSync(VALIDATE, ['--strict', '-k', version, join(DEPLOY, 'kubernetes/broker.yaml')], { encoding: 'utf8', stdio: 'pipe' })
+      expect(said).not.toContain('ERROR')
+    })
 
   test('names settings that are read, and no secret', () => {
     expect(settingsIn(text('kubernetes/broker.yaml')).filter((name) => !known.has(name))).toEqual([])

@@ -52,12 +52,23 @@ describe('npm run release', () => {
     expect(isNewer(version, current)).toBe(newer)
   })
 
-  test('--dry-run builds the packages of the guard and of broker-dev, a CycloneDX bill of materials and the notes, and changes nothing', () => {
+  test('--dry-run shows the tag and the labels of the images, builds the packages, a CycloneDX bill of materials and the notes, and changes nothing', () => {
     const dir = mkdtempSync(join(tmpdir(), 'cmb-release-test-'))
     onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
     const before = readFileSync(join(ROOT, 'package.json'), 'utf8')
     const env = { ...process.env, TMPDIR: dir, npm_config_offline: 'true', npm_config_cache: join(dir, 'npm') }
-    execFileSync(process.execPath, ['scripts/release.mjs', '--dry-run'], { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'inherit'] })
+    const said = execFileSync(process.execPath, ['scripts/release.mjs', '--dry-run'], { cwd: ROOT, env, encoding: 'utf8' })
+    const [, version = ''] = /^Would release (\S+) after/.exec(said) ?? []
+    expect(said).toContain(`make the tag v${version}.`)
+    for (const [image, title] of [
+      ['broker', 'Case Manager Identity Broker'],
+      ['guard', 'Case Manager guard'],
+    ])
+      expect(said).toMatch(
+        new RegExp(
+          String.raw`push the image ${image}:${version}:\n(?:  .*\n)*  org\.opencontainers\.image\.title=${title}\n(?:  .*\n)*  org\.opencontainers\.image\.version=${version}\n`,
+        ),
+      )
     expect(readFileSync(join(ROOT, 'package.json'), 'utf8')).toBe(before)
     const out = join(dir, readdirSync(dir).find((name) => name.startsWith('cmb-release-')) ?? '')
     const tarball = (name: string): unknown => expect.stringMatching(new RegExp(`^case-manager-${name}-\\d.*\\.tgz$`))

@@ -16,7 +16,7 @@ async function crowd(b: Bench, users: number, browsers = 1) {
 const all = async (b: Bench) =>
   (await b.store.listDeliveries({ limit: 1000 })).map(({ sid, sub, clientId, state }) => ({ sid, sub, clientId, state }))
 
-describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
+describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => {
   const open = benches(make)
 
   test('every user is out at the commit, whatever the size; deliveries follow in batches, resumable, each session once', async () => {
