@@ -109,7 +109,7 @@ export class Follower implements LogFollower {
     const stream = (this.#stream = new AbortController())
     const stop = (): void => stream.abort(new Error('stopped'))
     stopping.addEventListener('abort', stop)
-    const watchdog = new Watchdog(clock, SILENCE_MS, () => stream.abort(new Error(`nothing heard for ${SILENCE_MS / 1000} s`)))
+    const watchdog = new Watchdog(clock, SILENCE_MS, () => stream.abort(new Error(`the broker sent nothing for ${SILENCE_MS / 1000} s`)))
     try {
       await this.#checkIssuer(stream.signal)
       const body = await this.#open(stream)

@@ -44,7 +44,7 @@ describe('when the broker has sent nothing for a while', () => {
     clock.advance(34)
     expect(guard.status().connected).toBe(true)
     clock.advance(1.5)
-    await eventually(() => expect(gone).toEqual(['nothing heard for 35 s']))
+    await eventually(() => expect(gone).toEqual(['the broker sent nothing for 35 s']))
     clock.advance(1)
     await eventually(() => expect(guard.status()).toMatchObject({ connected: true, stale: false, counters: { connects: 2 } }))
   })

@@ -85,7 +85,7 @@ class Check {
     const { guard, identity, known, pathPrefix, requestFrom, rules, trustedProxies } = this.#parts
     const { remoteAddress } = request.socket
     if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
-      return this.#misconfigured(response, 'unlisted_proxy', `${remoteAddress} is none of trusted_proxies.`)
+      return this.#misconfigured(response, 'unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
     const headers = this.#headers.read(request.rawHeaders)
     if (headers === undefined) return this.#deny(response, 'identity_header')
     const read = readRequest(request, headers, requestFrom, pathPrefix)

@@ -93,7 +93,7 @@ function identityHeadersOf(get: Get, say: Say): IdentityName[] {
   const wanted = listOf(get('identity_headers'))
   const named = wanted.map((each) => IDENTITY_NAMES.find((name) => name.toLowerCase() === each.toLowerCase()))
   for (const [at, name] of named.entries())
-    if (name === undefined) say('identity_headers', `"${wanted[at]}" is none of ${IDENTITY_NAMES.join(', ')}.`)
+    if (name === undefined) say('identity_headers', `"${wanted[at]}" is not one of ${IDENTITY_NAMES.join(', ')}.`)
   if (get('identity_audience') !== undefined && !named.includes('Assertion'))
     say('identity_headers', 'must name Assertion, because identity_audience is set.')
   return IDENTITY_NAMES.filter((name) => named.includes(name))

@@ -47,7 +47,7 @@ function fromOutside({ address, hosts }: LocalParts, request: IncomingMessage): 
   if (address.kind === 'unix') return undefined
   const called = valuesOf(request.rawHeaders, 'host')
   const host = called[0]?.toLowerCase().replace(/:\d+$/, '')
-  return called.length === 1 && host !== undefined && hosts.includes(host) ? undefined : 'The name in Host is none of local_hosts.\n'
+  return called.length === 1 && host !== undefined && hosts.includes(host) ? undefined : 'The name in Host is not in local_hosts.\n'
 }
 
 function ready({ guard }: LocalParts, response: ServerResponse): void {

@@ -208,7 +208,7 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
   test('a proxy that is not listed: 403; one on a unix socket is let in by the mode of the file', async () => {
     const { broker, check, problems } = await startServe({ trusted_proxies: '192.0.2.0/24,2001:db8::1' })
     expect((await check({ token: await broker.token() })).status).toBe(403)
-    expect(problems[0]).toContain('127.0.0.1 is none of trusted_proxies')
+    expect(problems[0]).toContain('127.0.0.1 is not in trusted_proxies')
     const unix = await startServe({ listen: 'unix:{dir}/check.sock', trusted_proxies: '192.0.2.0/24' })
     expect((await unix.check({ token: await unix.broker.token() })).status).toBe(200)
   })
