@@ -88,6 +88,8 @@ const installed = Object.keys(PROXIES).filter((name) => pathOf(PROXIES[name]?.pr
 
 let prepared: Awaited<ReturnType<typeof prepareBroker>>
 let broker: BrokerProcess
+/** What removes a proxy. One that ends waits for its requests, and keeps a feed that the client has left: so the broker ends first. */
+const removals: (() => Promise<void>)[] = []
 beforeAll(async () => {
   if (installed.length === 0) return
   prepared = await prepareBroker({
@@ -98,7 +100,10 @@ beforeAll(async () => {
   broker = prepared.broker
   await broker.start()
 })
-afterAll(() => prepared?.dispose())
+afterAll(async () => {
+  await prepared?.dispose()
+  await Promise.all(removals.map((remove) => remove()))
+})
 
 async function start(name: string): Promise<Place> {
   const proxy = PROXIES[name] ?? expect.fail(name)
@@ -118,7 +123,7 @@ async function start(name: string): Promise<Place> {
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
   const gone = new Promise<void>((done) => child.once('exit', () => done()))
-  onTestFinished(async () => {
+  removals.push(async () => {
     child.kill('SIGTERM')
     await gone
     rmSync(dir, { recursive: true, force: true })
