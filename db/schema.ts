@@ -506,7 +506,7 @@ export const deliveries = sqliteTable(
     /** Of a logout token, exactly one of the two. Of other kinds `sub` is the user whom it is about. */
     sid: text(),
     sub: text(),
-    /** What other kinds are minted from, until it is delivered or closed. A logout token needs none: it is made anew for each attempt. */
+    /** What other kinds are minted from, until it is delivered or closed. A logout token needs none: it is minted for each attempt. */
     payload: text(),
     /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: no user waits (expiry). */
     priority: integer().notNull().default(0),
@@ -623,7 +623,7 @@ export const revocationTotals = sqliteTable('revocation_totals', {
   closed: integer().notNull().default(0),
 })
 
-/** Proof, one row an attempt. A redriven delivery counts its attempts anew, so the pair is not unique. */
+/** Proof, one row an attempt. A redriven delivery counts its attempts from zero, so the pair is not unique. */
 export const deliveryAttempts = sqliteTable(
   'delivery_attempts',
   {

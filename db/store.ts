@@ -613,7 +613,7 @@ export interface DeliveryActs {
   pendingTargetIds(): Promise<string[]>
   /** The same with how much and since when: for operators. */
   pendingTargets(): Promise<{ targetId: string; clientId: string; uri: string; pending: number; oldestAtMs: number }[]>
-  /** Failed and rejected ones become pending again, attempts counted anew. */
+  /** Failed and rejected ones become pending again, with attempts counted from zero. */
   redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }): Promise<DeliveryRef[]>
   /** The next attempt of a pending one is due now. Undefined: it is not pending, or it is held for its receiver. */
   tryNow(input: { id: string }): Promise<DeliveryRef | undefined>
@@ -657,7 +657,7 @@ export interface StreamActs {
   /** Writes its first verification event, if it is pushed. False where its client has one, or there are as many as there may be. */
   addStream(stream: SignalStream): Promise<{ added: boolean; refs: DeliveryRef[] }>
   /**
-   * Changes some of a stream; undefined where it is not there. Pushed to another endpoint, or with another header, it has to be verified anew.
+   * Changes some of a stream; undefined where it is not there. Pushed to another endpoint, or with another header, it has to be verified again.
    * `tell`: the broker's own decision, which the receiver is sent as `stream-updated`.
    */
   changeStream(input: {
@@ -710,7 +710,7 @@ export interface FeedActs {
 export interface RegistryActs {
   /**
    * Rises in the transaction of every act that changes clients, their secrets and targets, tenants, signing keys or settings. A broker that
-   * reads another version than before reads anew what it keeps of them.
+   * reads another version than before reads again what it keeps of them.
    */
   registryVersion(): Promise<number>
 }
@@ -759,7 +759,7 @@ export interface TenantActs {
   changeTenant(input: { tid: string; change: Partial<Omit<Tenant, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
   /**
    * Disconnects a tenant and revokes every session of its users, in one transaction. What was to be asked of Microsoft there is dropped, at the
-   * latest before the tenant is connected anew. `unknown` where it is not connected.
+   * latest before the tenant is connected again. `unknown` where it is not connected.
    */
   removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }

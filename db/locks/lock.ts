@@ -75,7 +75,7 @@ function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
   return { outcome: 'locked', lock: { id, target, ...said, at: now, endsAt, seq, lifted: undefined }, committed }
 }
 
-/** A lock in place of another is no news to the user: they are locked already. */
+/** A lock in place of another is not news to the user: they are locked already. */
 function* tellUser(ambient: Ambient, { email, replaces, now }: LockInput, { sub }: Known): Act<void> {
   if (email === undefined || sub === undefined || replaces !== undefined) return
   const user = yield* findSubject(sub)

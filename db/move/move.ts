@@ -124,7 +124,7 @@ async function copy(source: SourceRows, insert: Insert, report: (line: string) =
 
 const counted = (source: Source): Record<string, number> => Object.fromEntries(TABLES.map((table) => [table.name, source.count(table)]))
 
-/** What Postgres has, asked for anew: the rows of each table, the head of the log and those of the chains. */
+/** What Postgres has, read again: the rows of each table, the head of the log and those of the chains. */
 async function verify(source: SourceRows & { head: Position }, target: Target, copied: Record<string, number>): Promise<void> {
   const wrong: string[] = []
   for (const table of TABLES) {

@@ -71,7 +71,7 @@ export function* beginRestored(ambient: Ambient, { actor, via, epoch, formerSeq 
   yield* concludeBackup(ambient)
   const former = yield* logHeadRow()
   const next = seqAhead(former.seq, formerSeq, nowMs)
-  // Former heads of rows that the backup has not are no part of it: each log goes on in a segment of its own, which names the backup's head.
+  // Former heads of rows that the backup has not are not part of it: each log goes on in a segment of its own, which names the backup's head.
   yield* beginSegment('audit', { after: (yield* lockChain('audit')).number, at: now, why: 'restored', epoch })
   yield* beginSegment('revocations', { after: next, at: now, why: 'restored', epoch })
   const details = { seq: former.seq, epoch }

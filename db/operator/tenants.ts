@@ -91,7 +91,7 @@ function* dropWork(tid: string): Act<{ more: boolean }> {
   return { more: (yield* dropWorkOfTenant(tid, DROPPED)) === DROPPED }
 }
 
-/** Nothing of before its removal may be done at Microsoft once a tenant is connected anew. @returns false where there is more of that to delete */
+/** Nothing of before its removal may be done at Microsoft once a tenant is connected again. @returns false where there is more of that to delete */
 function* putUnlessWorkIsLeft(ambient: Ambient, tenant: Tenant): Act<boolean> {
   const row = yield* findLocked.get({ tid: tenant.tid })
   if (typeof row?.removedAt === 'number' && (yield* dropWork(tenant.tid)).more) return false
@@ -114,7 +114,7 @@ function* removeTenant(ambient: Ambient, { tid, actor, now }: Removal): Act<Awai
   if (row?.removedAt !== null) return { outcome: 'unknown' }
   const committed = yield* append(ambient, { selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
   yield* remove.run({ tid, now })
-  // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or before the tenant is connected anew.
+  // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or before the tenant is connected again.
   yield* dropWork(tid)
   yield* registryChanged()
   return { outcome: 'removed', committed }

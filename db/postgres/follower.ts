@@ -22,7 +22,7 @@ export interface FollowerOptions extends Ambient {
   leaseMs: number
   /** A file's name, without its end; undefined: nothing is remembered beyond this process. */
   mark: string | undefined
-  /** The log was continued, or began anew, on another server. */
+  /** The log was continued, or a new log began, on another server. */
   moved(taken: Taken, revoked: readonly Committed[]): void
 }
 

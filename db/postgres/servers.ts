@@ -35,7 +35,7 @@ export class Servers {
     return this.#addresses.length
   }
 
-  /** This one could not be reached, or is no primary: the next connection is to the one after it. */
+  /** This one could not be reached, or is not the primary: the next connection is to the one after it. */
   passOver(address: string): void {
     if (address === this.current) this.#at = (this.#at + 1) % this.#addresses.length
   }

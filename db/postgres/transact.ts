@@ -6,7 +6,7 @@ import { StoreUnavailable } from '../store.ts'
 /** A pool of connections. */
 export interface Connecting {
   connect(): Promise<PoolClient>
-  /** The server is no primary any more: no connection of until now is used again. */
+  /** The server is not the primary any more: no earlier connection is used again. */
   drop?(): void
 }
 

@@ -33,7 +33,7 @@ function* expire(ambient: Ambient, grant: Grant, now: number): Act<Committed[]> 
   yield* lockSession(grant.sid)
   const session = yield* sessionBySid(grant.sid)
   const row = yield* one.get(grant)
-  // Another broker was first, or the user has signed in anew since.
+  // Another broker was first, or the user has signed in again since.
   if (row === undefined || row.freshUntil === null || row.freshUntil > now) return []
   yield* done.run(grant)
   if (session === undefined || !isLive(session, now) || covers(row.cutoff, row.joinedSeq)) return []

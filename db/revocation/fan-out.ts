@@ -94,7 +94,7 @@ function* claimNext(lastWide: number): Act<Pending | undefined> {
 
 /**
  * Locks the session, and ends it where its user is revoked. What was read of it before may be old by then.
- * @returns false where another act has ended it, or the client has joined it anew
+ * @returns false where another act has ended it, or the client has joined it again
  */
 function* take(ambient: Ambient, { seq, kind, clientId, at, reason, actorKind, actorId }: Pending, sid: string): Act<boolean> {
   if (kind !== 'client') return yield* endSession(ambient, sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })

@@ -141,7 +141,7 @@ function api(app: App, { guard, place, standing }: InstanceParts, cookies: Cooki
     return c.json(answer(session))
   }
   app.get('/api/cases', (c) => bySession(c, () => ({ cases: casesOf(place.name) })))
-  // Looks at what is known, and refreshes nothing: a page that is merely open is no activity.
+  // Looks at what is known, and refreshes nothing: a page that is merely open is not activity.
   app.get('/api/session', (c) => {
     const session = cookies.session(c)
     return session === undefined ? c.json({ error: 'signed_out' }, 401) : c.json({ name: session.name, sid: session.sid })

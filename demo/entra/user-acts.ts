@@ -60,7 +60,7 @@ function endGrants(user: User): void {
   user.browserGeneration++
 }
 
-/** App roles and methods are no property of the user: Graph sends no notification of them. */
+/** App roles and methods are not properties of the user: Graph sends no notification of them. */
 function announce(world: World, user: User, patch: UserPatch): void {
   if (patch.deleted) return world.changed(user, 'deleted')
   const seen =

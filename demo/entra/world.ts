@@ -95,7 +95,7 @@ export class World {
     return this.#byOid.get(`${tid}/${oid}`)
   }
 
-  /** By id or verified domain. `organizations` and `common` are no tenant. */
+  /** By id or verified domain. `organizations` and `common` are not tenants. */
   tenant(named: string): Tenant | undefined {
     const wanted = named.toLowerCase()
     return this.tenants.find((tenant) => tenant.tid === wanted || tenant.domain === wanted)

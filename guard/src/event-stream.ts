@@ -7,7 +7,7 @@ export interface StreamEvent {
   id: string | undefined
 }
 
-/** One event or line longer than this is no feed of ours. A snapshot of 1,000 entries has about 150 KB. */
+/** One event or line longer than this is not a feed of ours. A snapshot of 1,000 entries has about 150 KB. */
 const MAX_CHARACTERS = 8 * 1024 * 1024
 
 /**

@@ -46,7 +46,7 @@ export interface GuardOptions {
 }
 
 export interface Staleness {
-  /** So long a silence is no reason to worry: heartbeats come every 15 s. */
+  /** So long a silence is not a reason to worry: heartbeats come every 15 s. */
   afterSeconds: number
   /** What then: `introspect` asks the broker about each token; `acceptSeconds` goes on for at most so long, then refuses. */
   policy: 'refuse' | 'introspect' | { acceptSeconds: number }

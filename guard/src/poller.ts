@@ -7,7 +7,7 @@ import { isSeq } from './selector.ts'
 
 /** As for a stream that was lost a moment ago. */
 const RETRY_MS = 500
-/** A log of 10 million entries; an answer that always says `more` is no end. */
+/** A log of 10 million entries; beyond it, answers that always say `more` are a fault. */
 const MAX_PAGES = 10_000
 
 export interface PollerParts {

@@ -82,7 +82,7 @@ export const isSeq = (value: unknown): value is number => Number.isSafeInteger(v
 
 /**
  * An entry as received. A kind that this version does not know becomes `everything`, because what it covers must not be honored.
- * Undefined where it is no entry at all.
+ * Undefined where it is not an entry at all.
  */
 export function readEntry(value: unknown): Entry | undefined {
   if (typeof value !== 'object' || value === null) return undefined

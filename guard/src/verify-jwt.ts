@@ -105,7 +105,7 @@ function explain(error: unknown, expected: ExpectedJwt): VerifiedJwt {
     return refuse('claims', value === undefined ? `Its claim ${claim} is missing.` : `Its claim ${claim} must be a number, and is ${quoted(value)}.`)
   }
   if (error instanceof errors.JWSSignatureVerificationFailed) return refuse('signature', 'Its signature is not good.')
-  // `crit`, a payload that is no JSON, a broken encoding: whatever jose says of it, it is no token of ours.
+  // `crit`, a payload that is not JSON, a broken encoding: whatever jose says of it, it is not a token of ours.
   if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof SyntaxError) {
     return refuse('malformed', 'This is not a JWT that can be read.')
   }

@@ -14,7 +14,7 @@ async function usersBehind({ store }: Pick<Deps, 'store'>, actor: Actor): Promis
   return entries.flat().map((one) => one.actor.id)
 }
 
-/** Whether one user may be behind both: then the second is no second administrator. */
+/** Whether one user may be behind both: then the second is not a second administrator. */
 export async function sameUser(deps: Pick<Deps, 'store'>, one: Actor, other: Actor): Promise<boolean> {
   const [first, second] = await Promise.all([usersBehind(deps, one), usersBehind(deps, other)])
   return first.some((id) => isUser(id) && second.includes(id))

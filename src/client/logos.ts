@@ -19,7 +19,7 @@ interface Logo {
   triedAt: number
 }
 
-/** After a failure, or an answer that is no image. */
+/** After a failure, or an answer that is not an image. */
 const TRY_NO_SOONER_SECONDS = 600
 const TIMEOUT_MS = 3000
 

@@ -149,5 +149,5 @@ function offsetOf(node: unknown): number {
   return (node as { range?: [number, number, number] | null } | null)?.range?.[0] ?? 0
 }
 
-/** One value or a list of them; a value that is no string is shown as it is in the problem that it causes. */
+/** One value or a list of them; a value that is not a string is shown as it is in the problem that it causes. */
 const listOf = (value: unknown): string[] => [value ?? []].flat().map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))

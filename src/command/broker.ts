@@ -6,7 +6,7 @@ import type { Terminal } from './terminal.ts'
 /** Talks to the running broker: through the unix socket in its data directory, which only its own user and root can open, or over HTTPS (remote.ts). */
 export interface Broker {
   get<T = Json>(path: string): Promise<T>
-  /** An answer that is no JSON document. */
+  /** An answer that is not a JSON document. */
   text(path: string): Promise<string>
   send<T = Json>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, timeoutMs?: number): Promise<T>
 }

@@ -80,7 +80,7 @@ interface Changed {
   administrators?: string
 }
 
-/** @throws CommandFailure where nothing is to be changed, or the age is no number */
+/** @throws CommandFailure where nothing is to be changed, or the age is not a number */
 function changeOf({ maxAuthenticationAge: age, administrators }: Changed): Record<string, unknown> {
   if (age === undefined && administrators === undefined)
     throw new CommandFailure(EXIT.usage, 'Name what to change: --max-authentication-age, or --administrators.')

@@ -16,7 +16,7 @@ export interface Terminal {
 }
 
 export function terminal(): Terminal {
-  // The reader has what it wanted (`cmb audit | head`): nothing is left to do, and it is no failure.
+  // The reader has what it wanted (`cmb audit | head`): nothing is left to do, and it is not a failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   return {
     env: process.env,

@@ -28,7 +28,7 @@ function typed(file: string): Image | string {
   }
 }
 
-/** @returns what is wrong, where the bytes are no image that pages show; it follows "which" or "it" */
+/** @returns what is wrong, where the bytes are not an image that pages show; it follows "which" or "it" */
 export function imageOf(bytes: Buffer<ArrayBuffer>): Image | string {
   if (bytes.length > LARGEST_IMAGE) return `has ${Math.ceil(bytes.length / 1000)} kB`
   if (bytes.subarray(0, 8).equals(PNG)) return { type: 'image/png', bytes }

@@ -72,7 +72,7 @@ export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, us
 /** As pages show it: the path of a webhook may be a secret of its receiver. */
 export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string => (kind === 'webhook' ? new URL(uri).origin : uri)
 
-/** Webhook endpoints, streams of receivers and email have deliveries too, and are no clients. */
+/** Webhook endpoints, streams of receivers and email have deliveries too, and are not clients. */
 export const isNoClient = (clientId: string): boolean => /^(?:(?:wh|st)_[\w-]{22}|@email)$/.test(clientId)
 
 export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => {

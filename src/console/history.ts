@@ -9,7 +9,7 @@ export const HISTORY_CURSOR = /^(\d{1,12})\.([\w-]{1,60})$/
 
 export const cursorOf = ({ at, id }: SecurityEvent): string => `${at}.${id}`
 
-/** @returns undefined where it is no cursor: the history from its newest entry */
+/** @returns undefined where it is not a cursor: the history from its newest entry */
 export function beforeOf(cursor = ''): { at: number; id: string } | undefined {
   const [, at, id = ''] = HISTORY_CURSOR.exec(cursor) ?? []
   return at === undefined ? undefined : { at: Number(at), id }

@@ -2,7 +2,7 @@ import type { ConsoleRequest } from './desk.tsx'
 
 /**
  * Pages of a list by cursor. The address holds where this page begins, and where those before it began: so every list needs one direction only,
- * and "Previous" shows the page that was left. Refuses a cursor of another shape: the list begins anew.
+ * and "Previous" shows the page that was left. Refuses a cursor of another shape: the list begins again.
  */
 
 /** How far "Previous" leads; from farther on it leads to the first page. */

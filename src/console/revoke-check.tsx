@@ -20,7 +20,7 @@ import { linkOf } from './links.ts'
 /**
  * Revoking: a dry run that says how many, and the deed. For administrators with a fresh sign-in; to sign out many users they must type what they revoke.
  * Nothing that was filled in is lost by signing in again: that happens in another tab. The dry run has an address of its own, so that the browser's
- * Back loads it anew: once its revocation was carried out it says so, and its form is gone.
+ * Back loads it again: once its revocation was carried out it says so, and its form is gone.
  */
 
 const AGAIN = readAsset(import.meta.url, './again.js')

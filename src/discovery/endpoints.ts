@@ -77,7 +77,7 @@ function documentOf(value: unknown): Document {
   return { body, etag: `"${sha256(body).slice(0, 22)}"` }
 }
 
-/** Written anew only when the keys changed. */
+/** Written again only when the keys changed. */
 function jwksDocument(deps: Pick<Deps, 'keys'>): () => Document {
   let of: unknown
   let document = documentOf({ keys: [] })

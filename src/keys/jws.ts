@@ -24,7 +24,7 @@ export function readUnverified(jwt: string): UnverifiedJwt | undefined {
 export const sameType = (typ: unknown, expected: string): boolean =>
   typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '') === expected.toLowerCase()
 
-/** @throws where it is no public key for that algorithm */
+/** @throws where it is not a public key for that algorithm */
 export async function importPublic(jwk: Record<string, unknown>, alg: string): Promise<PublicKey> {
   const key = await importJWK(jwk as JWK, alg)
   if (key instanceof Uint8Array || key.type !== 'public') throw new Error('a JWK that is not a public key')

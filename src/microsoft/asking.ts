@@ -11,7 +11,7 @@ import { type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts
 
 export interface Need {
   config: Pick<Config, 'entra' | 'issuer'> & { signals?: Pick<Config['signals'], 'graph'> | undefined }
-  /** What is connected now: read anew for each request. */
+  /** What is connected now: read again for each request. */
   connection: () => Connection
   clock: Clock
   log: Log

@@ -9,7 +9,7 @@ const codeOf = ({ body: { error } }: Answer): unknown =>
 /** Graph says that no user has that id. Any other 404 is a wrong address of ours, or a proxy's, and says nothing about a user. */
 export const isNobody = (answer: Answer): boolean => answer.status === 404 && codeOf(answer) === 'Request_ResourceNotFound'
 
-/** @throws GraphProblem where it is no success. Of what Graph wrote only its code is shown. */
+/** @throws GraphProblem where it is not a success. Of what Graph wrote only its code is shown. */
 export function good(answer: Answer): Answer {
   if (answer.status >= 200 && answer.status < 300) return answer
   const code = codeOf(answer)
@@ -25,7 +25,7 @@ export function about(answer: Answer, oid: string): Record<string, unknown> {
   return body
 }
 
-/** Undefined: it is no time. */
+/** Undefined: it is not a time. */
 export function secondsOf(value: unknown): number | undefined {
   const atMs = typeof value === 'string' ? Date.parse(value) : Number.NaN
   return Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000)

@@ -14,7 +14,7 @@ import { type Answer, call, createTransport, MicrosoftUnreachable } from './tran
  */
 
 const DEFAULT_ORIGIN = 'https://graph.microsoft.com/v1.0'
-/** A token is asked for anew so long before its end. */
+/** A token is asked for again so long before its end. */
 const EARLY_SECONDS = 300
 
 interface AppToken {

@@ -86,7 +86,7 @@ async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Microsoft's own challenge, replayed, with the authentication context we ask for. A challenge that is no JSON object is dropped. */
+/** Microsoft's own challenge, replayed, with the authentication context we ask for. A challenge that is not a JSON object is dropped. */
 function mergeClaims(challenge: string | undefined, authContext: string | undefined): string | undefined {
   let claims: Record<string, unknown> = {}
   try {

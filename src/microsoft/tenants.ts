@@ -6,7 +6,7 @@ import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Actor } from '../protocol/revocation.ts'
 import type { Connection } from './connection.ts'
 
-/** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is no tenant's id, and Microsoft's tenant of personal accounts. */
+/** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is not a tenant's id, and Microsoft's tenant of personal accounts. */
 
 /** A tenant whose proof of MFA is not chosen yet: its users are refused, because nothing proves MFA for them. */
 export const UNDECIDED = 'undecided'
@@ -64,7 +64,7 @@ export const assertedByTenantSetting = (tid: string): string => `setup/asserted_
 export const isAnothers = ({ operatorTenant }: Pick<Connection, 'operatorTenant'>, { tid }: Pick<Tenant, 'tid'>): boolean =>
   operatorTenant !== undefined && operatorTenant !== tid
 
-/** Connected anew, it begins without what was asserted and confirmed before. */
+/** Connected again, it begins without what was asserted and confirmed before. */
 export async function connectTenant(
   deps: Pick<Deps, 'store' | 'connection' | 'log'>,
   { tid, name, proof, actor, now }: { tid: string; name?: string | undefined; proof?: string | undefined; actor: Actor; now: number },

@@ -64,7 +64,7 @@ export function waiting(fetch: Fetch, origin: string, nowMs: () => number): Fetc
   }
 }
 
-/** The whole body, as far as the limit; more than that is no answer. */
+/** The whole body, as far as the limit; more than that is not an answer. */
 async function read(response: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0

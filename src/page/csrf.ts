@@ -59,7 +59,7 @@ export function csrfHolds(
   return deps.sealer.macKeys('csrf').some(({ key }) => equalInConstantTime(mac(key, browser, purpose), presented))
 }
 
-/** Fetch Metadata and `Origin`, where the browser sends them; a client that is no browser sends neither and has no cookies to abuse. */
+/** Fetch Metadata and `Origin`, where the browser sends them; a client that is not a browser sends neither and has no cookies to abuse. */
 function sameOrigin(own: string, c: Context): boolean {
   const site = c.req.header('Sec-Fetch-Site')
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false

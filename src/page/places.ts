@@ -9,7 +9,7 @@ export const ANOTHER_ACCOUNT = '/signin/start?return_to=/&account=another'
 export const homeOf = ({ uri }: Pick<ClientMetadata, 'uri'>): string | undefined => (uri !== undefined && /^https?:\/\//.test(uri) ? uri : undefined)
 
 /**
- * Where the app begins a sign-in anew, with a `state` of its own (OpenID Connect Core 1.0 §4): an old one may have expired, or be used.
+ * Where the app starts a new sign-in, with a `state` of its own (OpenID Connect Core 1.0 §4): an old one may have expired, or be used.
  * Undefined: the app has registered no such address.
  */
 export function startsAnew({ initiateLoginUri }: Pick<ClientMetadata, 'initiateLoginUri'>, issuer: string): string | undefined {

@@ -22,7 +22,7 @@ function columnsOf(line: string): string[] {
   return [one.record, id, typeof at === 'number' ? new Date(at).toISOString() : '', state].map((each) => withoutFormula(String(each)))
 }
 
-/** @throws Error in words, where it is no file of evidence or its columns do not say what its lines say */
+/** @throws Error in words, where it is not a file of evidence or its columns do not say what its lines say */
 export function evidenceLines(text: string): string[] {
   if (!text.startsWith(CSV_HEAD)) return text.split('\n').filter((line) => line !== '')
   const rows = text.split('\r\n').slice(1)

@@ -31,7 +31,7 @@ const trusts = (proxies: TrustedProxies, address: string): boolean => {
 
 export const isTrustedProxy = (proxies: TrustedProxies, peer: string | undefined): boolean => peer !== undefined && trusts(proxies, plain(peer))
 
-/** The first address from the right that is no trusted proxy; the peer itself where it is none. */
+/** The first address from the right that is not a trusted proxy; the peer itself where it is none. */
 export function remoteAddress(peer: string | undefined, forwardedFor: string | undefined, proxies: TrustedProxies): string | undefined {
   if (peer === undefined) return undefined
   let from = plain(peer)

@@ -46,7 +46,7 @@ export type RaisesFloor = false | 'plain' | 'security'
 
 /**
  * Whether a revocation for this reason raises the floor: the users that it signs out have to sign in freshly at Microsoft, in every browser.
- * False: the user ended their own session in that browser, time ended it, or Microsoft only asks anew (a mark). `security`: an attacker may hold
+ * False: the user ended their own session in that browser, time ended it, or Microsoft only asks again (a mark). `security`: an attacker may hold
  * a device of the user, so that a tenant can demand more than the password (BROKER_FRESH_CONTEXT). docs/fresh-sign-in.md says the same in words.
  */
 export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
@@ -80,7 +80,7 @@ export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
   locked: 'security',
 }
 
-/** A revoked grant or client is no word about how its users signed in. */
+/** A revoked grant or client says nothing about how its users signed in. */
 export const raisesFloor = (reason: Reason, { kind }: Selector): RaisesFloor => (kind === 'grant' || kind === 'client' ? false : RAISES_FLOOR[reason])
 
 /**

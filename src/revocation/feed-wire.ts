@@ -51,7 +51,7 @@ export const HEARTBEAT = encoder.encode(': heartbeat\n\n')
 
 export const eventId = ({ epoch, seq }: FeedPosition): string => `${epoch}.${seq}`
 
-/** Undefined where it is none of ours: the listener then starts anew. */
+/** Undefined where it is none of ours: the listener then starts again. */
 export function readEventId(id: string | undefined): FeedPosition | undefined {
   const read = /^([\w-]{1,100})\.(\d{1,15})$/.exec(id ?? '')
   return read === null ? undefined : { epoch: read[1]!, seq: Number(read[2]) }

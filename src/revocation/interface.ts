@@ -10,7 +10,7 @@ export interface LocalLanes {
   states(): TargetState[]
 }
 
-/** `unknown`: not called since the start. `failing`: its last answer was no success. `open`: several in a row; it is probed, one call at a time. */
+/** `unknown`: not called since the start. `failing`: its last answer was not a success. `open`: several in a row; it is probed, one call at a time. */
 export interface TargetState {
   targetId: string
   breaker: 'unknown' | 'closed' | 'failing' | 'open'

@@ -100,7 +100,7 @@ export const recorded = <T,>(
 /** For the audit log, as an act found it: whose operators count. The entry's target is the operators' tenant after it. */
 export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({ before: deps.connection.current().operatorTenant ?? null })
 
-/** Where a form was good: the page that follows is loaded anew, so that loading it again sends nothing again. */
+/** After a form that was accepted: a redirect, so that a reload of the next page sends nothing twice. */
 export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)
 
 export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid

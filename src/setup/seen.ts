@@ -51,7 +51,7 @@ export const keepConsent = (store: Store, tid: string, now: number): Promise<voi
 
 const ownTrialSetting = (tid: string, by: string): string => `${trialSetting(tid)}/${by}`
 
-/** Connected anew, a tenant begins without what was tried before. */
+/** Connected again, a tenant begins without what was tried before. */
 function ownTrial({ connectedAt }: Tenant, kept: string | undefined): Trial | undefined {
   const trial = kept === undefined ? undefined : (JSON.parse(kept) as Trial)
   return trial !== undefined && trial.at >= connectedAt ? trial : undefined

@@ -41,7 +41,7 @@ export const withId = (endpoint: string, id: string): string => {
 /** SSF 1.0 §8.1.1.5 */
 export const remove = (call: Call, url: string, { stream_id: id }: Stream): Promise<unknown> => call({ method: 'DELETE', url: withId(url, id) })
 
-/** A transmitter of the CAEP Interoperability Profile need not change streams (1.0 §2.3.8): there the stream is deleted and created anew. */
+/** A transmitter of the CAEP Interoperability Profile need not change streams (1.0 §2.3.8): there the stream is deleted and created again. */
 export async function change(call: Call, url: string, found: Stream, wanted: Wanted): Promise<unknown> {
   // Of another delivery, or of a stream that was created by hand, nothing may be left: e.g. no header for its endpoint.
   const isOwn = found.delivery.method === wanted.delivery.method && found.description === wanted.description

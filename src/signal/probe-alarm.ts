@@ -20,7 +20,7 @@ interface Slice {
 export interface ProbeAlarm {
   /** @returns true where this one makes it too many */
   count(tid: string, sub: string, verdict: ProbeVerdict, now: number): boolean
-  /** An operator has looked: counting begins anew. */
+  /** An operator has looked: counting starts from zero. */
   reset(tid: string): void
 }
 

@@ -32,7 +32,7 @@ export interface Poll {
 }
 
 export interface Transmitter {
-  /** Aborts every request when the process ends. A failure after that is no fault. */
+  /** Aborts every request when the process ends. A failure after that is not a fault. */
   readonly ending: AbortSignal | undefined
   /** The broker's stream, as it is there. */
   find(): Promise<Stream | undefined>

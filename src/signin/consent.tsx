@@ -73,7 +73,7 @@ export async function decideConsent(deps: Deps, c: Context, form: URLSearchParam
   return answer?.response ?? c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
 }
 
-/** The request is ours, of this browser and in time; the session it was checked for is still the browser's and lives. Else the way to start anew. */
+/** The request is ours, of this browser and in time; the session it was checked for is still the browser's and lives. Else the way to start again. */
 async function check(deps: Deps, c: Context, opened: Opened<{ request: SignInRequest; sid: string }>, now: number) {
   if (opened.how !== 'good')
     return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : { kind: 'instance', request: opened.value.request }, now)

@@ -142,7 +142,7 @@ function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, ac
   const limits = sessionLimits(deps.config, tenant, staySignedIn, visit.shared ? deps.config.sessionRules.sharedIdleSeconds : undefined)
   return {
     user,
-    // 0: Microsoft did not say. The time of the token is no time of a sign-in.
+    // 0: Microsoft did not say. The time of the token is not a time of a sign-in.
     authTime: identity.authTime ?? 0,
     visitStartedAt: visit.startedAt,
     idleSeconds: limits.idleSeconds,

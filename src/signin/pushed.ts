@@ -15,7 +15,7 @@ const URN = 'urn:ietf:params:oauth:request_uri:'
 const SECONDS = 60
 /** A pushed request is kept for a minute or more, and any caller can push for a public client: twice what an ID token hint and the rest need. */
 const MOST_CHARACTERS = 8192
-/** What proves the client is no part of its request. */
+/** What proves the client is not part of its request. */
 const CREDENTIALS = ['client_secret', 'client_assertion', 'client_assertion_type']
 
 interface Pushed {

@@ -119,7 +119,7 @@ export function seal<K extends keyof Travels>(deps: Pick<Deps, 'sealer' | 'rando
 
 export type Opened<T> =
   | { how: 'good'; value: T; until: number }
-  /** Ours, but too old, or of another browser: its content may be shown the way to start anew, and nothing more. */
+  /** Ours, but too old, or of another browser: its content may be shown the way to start again, and nothing more. */
   | { how: 'late' | 'elsewhere'; value: T }
   | { how: 'foreign' }
 

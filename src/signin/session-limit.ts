@@ -24,7 +24,7 @@ export async function endAndSignIn(deps: Deps, c: Context, form: URLSearchParams
   if (!(await deps.store.consumeOnce({ purpose: 'signin-limit', idHash: sha256(entry.id), expiresAt: opened.until + 60, now })))
     return usedPage(deps, c, errand, now)
   return enter(deps, c, entry, { end: form.getAll('end'), now }, ({ why }) => {
-    // The sign-in that waited is no longer fresh: the user starts anew.
+    // The sign-in that waited is no longer fresh: the user starts again.
     if (why === 'not_fresh') return c.redirect(againAddress(deps, c, errand, now), 303)
     return guidancePage(deps, c, { key: why, errand, now })
   })

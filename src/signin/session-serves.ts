@@ -20,5 +20,5 @@ export function servingSession(standing: Standing, request: SignInRequest, now: 
 /** `authTime` 0: Microsoft did not say when, and no age is young enough. A `max_age` of 0 is another word for prompt=login. */
 const youngerThan = ({ authTime }: Session, seconds: number, now: number): boolean => authTime > 0 && seconds > 0 && now - authTime <= seconds
 
-/** Microsoft is asked to make the user prove themselves anew. */
+/** Microsoft is asked to make the user prove themselves again. */
 export const wantsFresh = (request: SignInRequest): boolean => request.prompt.includes('login') || request.maxAgeSeconds !== undefined

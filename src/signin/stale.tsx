@@ -9,7 +9,7 @@ import { currentStanding } from '../session/current.ts'
 import { againAddress } from './pages.tsx'
 import { type Errand, keptNothing } from './sealed.ts'
 
-/** Pages of a sign-in that cannot be continued: an old tab, Back, two tabs, another browser, no cookies. Each says how to start anew. */
+/** Pages of a sign-in that cannot be continued: an old tab, Back, two tabs, another browser, no cookies. Each says how to start again. */
 
 type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
 
@@ -18,12 +18,12 @@ const STATUS = { used: 409, signedIn: 409, late: 400, elsewhere: 400, forgotten:
   ContentfulStatusCode
 >
 
-/** What came back is of no use any more; the request itself may be taken up anew. */
+/** What came back is of no use any more; the request itself may be taken up again. */
 export function stalePage(deps: Need, c: Context, how: 'late' | 'elsewhere' | 'foreign', errand: Errand | undefined, now: number): Response {
   return show(deps, c, how === 'elsewhere' && keptNothing(c) ? 'forgotten' : how, errand, now)
 }
 
-/** It was finished before. In the browser that is signed in, that is no failure. */
+/** It was finished before. In the browser that is signed in, that is not a failure. */
 export async function usedPage(deps: Need & Pick<Deps, 'store'>, c: Context, errand: Errand, now: number): Promise<Response> {
   const { state } = await currentStanding(deps, c, now)
   return show(deps, c, state === 'live' ? 'signedIn' : 'used', errand, now)

@@ -115,7 +115,7 @@ async function whatToAsk(
   const chooses = another || mustChooseAccount(c) || request?.prompt.includes('select_account') === true
   const loginHint = chooses ? undefined : await hintFor(deps, c, errand, now)
   const maxAgeSeconds = lowest(request?.maxAgeSeconds, authenticationLimit(deps, errand, tenant))
-  // Where no authentication context can be asked for, entering the credentials anew is how Entra comes to ask for a second factor.
+  // Where no authentication context can be asked for, entering the credentials again is how Entra comes to ask for a second factor.
   if (login || (request?.acr && authContext === undefined)) return { prompt: 'login', loginHint, maxAgeSeconds, authContext, tid }
   return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), maxAgeSeconds, authContext, tid }
 }

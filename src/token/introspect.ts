@@ -36,7 +36,7 @@ async function accessToken(deps: TokenDeps, client: Client, token: string, now: 
   return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
 }
 
-/** A refresh token is its own client's business alone. Asking is no use of it. */
+/** A refresh token is its own client's business alone. Asking is not a use of it. */
 async function refreshToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
   const presented = deps.refreshTokens.read(token)
   const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))

@@ -32,7 +32,7 @@ async function auditorsToken(): Promise<string> {
 }
 
 describe('broker:audit at the admin API', () => {
-  test('is refused by every operation of openapi.json that is no GET, before its body is read', async () => {
+  test('is refused by every operation of openapi.json that is not a GET, before its body is read', async () => {
     const token = await auditorsToken()
     const writing = (await operations()).filter(({ method }) => method !== 'GET')
     expect(writing.length).toBeGreaterThan(25)

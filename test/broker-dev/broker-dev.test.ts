@@ -152,7 +152,7 @@ describe('the control listener', { timeout: LONG }, () => {
     expect(await raw({ ...secret, origin: control.url })).toBe(403)
     expect(await raw({ ...secret, 'sec-fetch-site': 'none' })).toBe(403)
     expect(await raw({ ...secret, host: `broker.attacker.example:${new URL(control.url).port}` })).toBe(403)
-    // It is no part of the broker.
+    // It is not part of the broker.
     for (const origin of [issuer, operators])
       expect((await fetch(`${origin}/_control/sign-in`, { method: 'POST', headers: secret, body: '{}' })).status).toBe(404)
     expect((await fetch(`${control.url}/_control/sign-in`, { headers: secret })).status).toBe(405)

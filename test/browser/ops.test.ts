@@ -195,7 +195,7 @@ test('by keyboard alone an administrator revokes a session, having seen whom', a
   expect(window.complaints).toEqual([])
 })
 
-test('Back after revoking shows what was done; a page that the browser had kept is loaded anew', async () => {
+test('Back after revoking shows what was done; a page that the browser had kept is loaded again', async () => {
   await using window = await open({ width: 390, who: 'administrator' })
   const { page } = window
   await page.goto(`${ops}/ops/revoke?kind=session&value=${wanted}`)

@@ -67,7 +67,7 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
     })
   })
 
-  test('what does not answer is not known, and is no finding against its certificate', async () => {
+  test('what does not answer is not known, and is not a finding against its certificate', async () => {
     const { rig, found, instance } = await world({ own: 25, instance: 25 })
     vi.spyOn(rig.deps.outbound, 'certificate').mockRejectedValue(Object.assign(new Error('no'), { code: 'ECONNREFUSED' }))
     expect(await found()).toContainEqual([instance, 'unknown', expect.stringContaining('ECONNREFUSED')])

@@ -136,7 +136,7 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
     expect(await attempt({}, basic('%73ydney', encodeURIComponent(one.secret)))).toBe('sydney')
   })
 
-  test('a malformed header is no client', async () => {
+  test('a malformed header is not a client', async () => {
     for (const header of [
       'Basic',
       'Basic !!!',
@@ -264,7 +264,7 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
       expect(fetches).toBe(2)
     })
 
-    test('what is no key set is no keys', async () => {
+    test('a value that is not a key set has no keys', async () => {
       published = [{ kty: 'oct', k: 'x' }]
       expect(await assert(remote())).toBe('401 invalid_client')
     })

@@ -74,7 +74,7 @@ describe('the clients file is read', () => {
     expect(found.join('\n')).toMatch(/sydney: redirect_uris.*https/)
   })
 
-  test('what is no YAML, holds no list, names a client twice, or lacks a secret', async () => {
+  test('what is not YAML, holds no list, names a client twice, or lacks a secret', async () => {
     expect((await problems('clients: [')).join()).toMatch(/line \d/)
     expect((await problems('customers: []')).join()).toContain('"clients:"')
     expect((await problems(`clients:\n${CLIENT('sydney')}${CLIENT('sydney')}`)).join()).toContain('in the file twice')

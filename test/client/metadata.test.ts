@@ -161,7 +161,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
     expect(problems(changes).join('\n')).toMatch(text)
   })
 
-  test('what is no object at all is refused without throwing', () => {
+  test('what is not an object at all is refused without throwing', () => {
     for (const input of [undefined, null, 'x', 7, []]) expect(parseClientMetadata(input).ok).toBe(false)
   })
 

@@ -105,7 +105,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     await store.close()
   })
 
-  test('a SQLite backup is restored into Postgres too; what is no backup is refused, and nothing of it is left', async () => {
+  test('a SQLite backup is restored into Postgres too; what is not a backup is refused, and nothing of it is left', async () => {
     const rig = await createRig()
     const { type } = await startCmb(rig)
     const dir = mkdtempSync(join(tmpdir(), 'cmb-backup-'))

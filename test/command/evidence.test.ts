@@ -161,7 +161,7 @@ describe('cmb evidence export --audit', () => {
     expect(one.filter(({ record }) => record === 'link').length).toBeGreaterThan(1)
   })
 
-  test('a range of times; one without an entry, and one that is no time, are rejected in words', async () => {
+  test('a range of times; one without an entry, and one that is not a time, are rejected in words', async () => {
     rig.clock.advance(3600)
     await revoke((await rig.openSession()).session.sid)
     rig.clock.advance(3600)

@@ -31,6 +31,6 @@ test('more than a pipe holds at once arrives whole', async () => {
   expect(stdout).toBe('1200 true\ncodes 0\n')
 })
 
-test('a reader that has seen enough is no failure', async () => {
+test('a reader that has seen enough is not a failure', async () => {
   expect(await pipeline('head -n 1')).toEqual({ stdout: '{\ncodes 0\n', stderr: '' })
 })

@@ -40,7 +40,7 @@ describe('cmb', () => {
     expect(await cmb(['--version'], { dataDir: emptyDir() })).toMatchObject({ code: 0, out: `${version}\n` })
   })
 
-  test('every command has help, and help is no error', async () => {
+  test('every command has help, and help is not an error', async () => {
     const paths = [
       '',
       'serve',

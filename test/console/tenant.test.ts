@@ -40,7 +40,7 @@ describe('who administers a tenant', () => {
     expect(page.html).toContain(`Tina Tenant<small>administrator of ${OTHER_TENANT}</small>`)
   })
 
-  test('each request asks anew: the role taken, the setting changed, the session revoked, the tenant removed', async () => {
+  test('each request asks again: the role taken, the setting changed, the session revoked, the tenant removed', async () => {
     await administered('app_role')
     const browser = await tina()
     expect((await browser.get('/tenant')).status).toBe(200)

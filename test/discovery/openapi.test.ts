@@ -103,7 +103,7 @@ describe('openapi.json', () => {
   })
 })
 
-/** One: each compiles the schema of schemas anew, which takes most of the time of these tests. */
+/** One: each compiles the schema of schemas again, which takes most of the time of these tests. */
 const answers = new Ajv2020({ strict: false, allErrors: true, formats: { uuid: true } })
 
 /** A schema with nothing let through that it does not name, references replaced by what they name. */

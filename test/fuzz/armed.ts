@@ -81,7 +81,7 @@ async function clientsOf(rig: Rig): Promise<{ confidential: RegisteredClient; op
   return { confidential, open, machine }
 }
 
-/** Anew: earlier requests may have signed the user out, removed the clients or spent the codes. */
+/** Again: earlier requests may have signed the user out, removed the clients or spent the codes. */
 export async function arm(rig: Rig): Promise<Armed> {
   const { confidential, open, machine } = await clientsOf(rig)
   const { session, cookie, cookieHeader } = await rig.openSession({ roles: ['CaseManager.User', 'Broker.Operator', 'Broker.Administrator'] })

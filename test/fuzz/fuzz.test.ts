@@ -14,7 +14,7 @@ import { generate, type Generated, routesOf, spoil } from './generate.ts'
 const RUNS = Number(process.env.FUZZ_RUNS ?? 3000)
 /** The same each time, so that what fails is what was changed; others by hand. */
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_124)
-/** So often everything that requests may have spent or ended is made anew. */
+/** How often everything that requests may have spent or ended is made again. */
 const ROUND = 250
 
 let rig: Rig
@@ -111,7 +111,7 @@ describe('whatever is asked', () => {
     if (process.env.FUZZ_RUNS !== undefined) process.stdout.write(`FUZZ_SEED=${SEED} ${JSON.stringify(Object.fromEntries([...statuses].sort()))}\n`)
   })
 
-  test('bytes that are no HTTP, to a real listener: refused or closed, and it goes on answering', async () => {
+  test('bytes that are not HTTP, to a real listener: refused or closed, and it goes on answering', async () => {
     const draw = new Draw(SEED)
     const base = new URL(await rig.serve())
     const answers = await Promise.all(Array.from({ length: 100 }, () => raw(Number(base.port), rawRequest(draw))))

@@ -96,7 +96,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
   })
 
   test.each(['', 'x', 'a.b', 'a.b.c', '..', 'eyJhbGciOiJFUzI1NiJ9..', 'x'.repeat(20_000), 'ü.ü.ü'])(
-    'what is no token is refused: %.20s',
+    'what is not a token is refused: %.20s',
     async (text) => {
       const { guard } = await both()
       expect(['malformed', 'type', 'algorithm']).toContain(await why(guard, text))

@@ -135,7 +135,7 @@ describe('a connection that is held open', () => {
     expect(endOf(guard.hold(claims))).toBe('stopped')
   })
 
-  test('a held connection is no sink for logout tokens', async () => {
+  test('a held connection is not a sink for logout tokens', async () => {
     const { broker, guard } = await both()
     guard.hold(await opened(guard, broker))
     expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken()))).status).toBe(503)

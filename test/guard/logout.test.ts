@@ -121,7 +121,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     expect(ended).toEqual([])
   })
 
-  test('an access token and an ID token are no logout tokens', async () => {
+  test('an access token and an ID token are not logout tokens', async () => {
     const { broker, guard } = await receiver()
     await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }))))
     for (const key of broker.keys)
@@ -130,7 +130,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney', nonce: 'n' }, { typ: 'JWT' }, broker.keys[1]))))
   })
 
-  test('a logout token and an ID token are no access tokens', async () => {
+  test('a logout token and an ID token are not access tokens', async () => {
     const { broker, guard } = await receiver()
     const claims = { aud: 'https://sydney.example', sub: 'u_alice', client_id: 'sydney' }
     for (const key of broker.keys) {

@@ -75,7 +75,7 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(guard.status()).toMatchObject({ epoch: broker.epoch, counters: { resets: 1 } })
   })
 
-  test('a log that was put back without a new epoch is read anew', async () => {
+  test('a log that was put back without a new epoch is read again', async () => {
     const { broker, clock, guard } = await both()
     for (let n = 0; n < 100; n++) broker.revoke({ kind: 'session', sid: `x_${n}` })
     clock.advance(6)
@@ -112,7 +112,7 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     await eventually(() => expect((signal.reason as HoldEnded | undefined)?.why).toBe('revoked'))
   })
 
-  test.each([0, 31, 5])('pollSeconds %d is refused where it is no interval or no shorter than afterSeconds', (pollSeconds) => {
+  test.each([0, 31, 5])('pollSeconds %d is refused where it is not an interval, or not shorter than afterSeconds', (pollSeconds) => {
     const staleness = { afterSeconds: 5, policy: 'refuse' } as const
     expect(() => createGuard({ issuer: 'https://sign-in.example', ...CLIENT, pollSeconds, staleness })).toThrow('pollSeconds: 1 to 30')
   })

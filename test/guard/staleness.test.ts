@@ -91,7 +91,7 @@ describe('when the broker has sent nothing for a while', () => {
     expect(await why(guard, token)).toBe('stale')
   })
 
-  test('introspect: the broker is asked about each token, and about none that is no good anyway (RFC 7662)', async () => {
+  test('introspect: the broker is asked about each token, but for those that are not valid anyway (RFC 7662)', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker, { staleness: { afterSeconds: 20, policy: 'introspect' } })
     const token = await broker.token()

@@ -77,7 +77,7 @@ describe('what Microsoft’s refusals mean', () => {
     expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [1, 50057] }))).toMatchObject({ guidance: 'account_disabled', code: 50057 })
   })
 
-  test('names that objects are born with are no rows of the table', () => {
+  test('names that objects are born with are not rows of the table', () => {
     for (const name of ['constructor', '__proto__', 'toString']) {
       expect(outcomeOf(answerOfBody({ error: name, suberror: name }))).toMatchObject({ guidance: 'unknown', effect: 'nothing' })
       expect(guidanceFor(name)).toBe(guidanceFor('unknown'))

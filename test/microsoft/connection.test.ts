@@ -73,7 +73,7 @@ describe('the connection to Microsoft', () => {
     expect(await rig.store.setting('entra/credential')).not.toContain('typed')
   })
 
-  test('a credential is sealed anew under a new secret, so that the old one can go; under a lost one it is reported', async () => {
+  test('a credential is sealed again under a new secret, so that the old one can go; under a lost one it is reported', async () => {
     const rig = await createRig({ config: { entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false } } })
     await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'typed-in' } })
     const [old] = rig.config.secrets
@@ -87,7 +87,7 @@ describe('the connection to Microsoft', () => {
     })
   })
 
-  test('a tenant that is connected anew begins without what was asserted for it before', async () => {
+  test('a tenant that is connected again begins without what was asserted for it before', async () => {
     const rig = await createRig()
     const now = rig.clock.now()
     await rig.store.changeTenant({

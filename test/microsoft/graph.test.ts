@@ -64,7 +64,7 @@ test.each([
   expect(await graphThatAnswers(200, { id: OID, accountEnabled: true, mail }).user(TENANT, OID)).toMatchObject({ mail: known })
 })
 
-test('an answer about another user is no answer', async () => {
+test('an answer about another user is not an answer', async () => {
   const graph = graphThatAnswers(200, { id: '55555555-5555-4555-8555-555555555555', accountEnabled: false })
   await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })
   expect(await graphThatAnswers(200, { id: OID.toUpperCase(), accountEnabled: false }).user(TENANT, OID)).toMatchObject({ enabled: false })

@@ -13,7 +13,7 @@ import { CLIENT, type Claims, type FakeEntra, NONCE, OID, OTHER_TENANT, startEnt
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
-// A certificate that no application has; the key beside it is made anew each time: MSAL signs with the one and names the other.
+// A certificate that no application has; the key beside it is made each time: MSAL signs with the one and names the other.
 const CREDENTIAL_PEM = `${generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })}-----BEGIN CERTIFICATE-----
 MIIDDzCCAfegAwIBAgIUVMF03aFj3aQ+caBsrG/14OrTDYcwDQYJKoZIhvcNAQEL
 BQAwFjEUMBIGA1UEAwwLYnJva2VyIHRlc3QwIBcNMjYxMTI0MjI1MDA5WhgPMjEy
@@ -394,7 +394,7 @@ describe('the broker’s own credential', () => {
     expect((await connect()).microsoft.readiness()).toEqual({ connected: true })
   })
 
-  test('examine asks Microsoft anew for the metadata, the keys, the sign-in page and a token', async () => {
+  test('examine asks Microsoft again for the metadata, the keys, the sign-in page and a token', async () => {
     const { entra, microsoft } = await connect()
     const asked = async (): Promise<string[]> => {
       entra.requests.length = 0

@@ -22,7 +22,7 @@ const DATA = [
   ...['Firefox on Windows', 'Safari on iPhone', 'CaseManager.Melbourne', 'localhost:7400', 'support@case-manager.example'],
 ]
 
-/** Words outside the brackets of the catalog that are no names. */
+/** Words outside the brackets of the catalog, names left out. */
 function leftOver(html: string): string[] {
   let text = textOf(html)
   for (let before = ''; before !== text;) [before, text] = [text, text.replaceAll(/⟦[^⟦⟧]*⟧/g, ' ')]

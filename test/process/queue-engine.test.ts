@@ -113,7 +113,7 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
 })
 
 describe('our own Postgres, where there is neither Valkey nor Redis', () => {
-  test('listens on a unix socket only, wants a password, gives the queue a role that is no superuser, and ends with close', async () => {
+  test('listens on a unix socket only, wants a password, gives the queue a role that is not a superuser, and ends with close', async () => {
     const engine = await start(dataDir(), NOWHERE)
     expect(engine).toMatchObject({ kind: 'postgres', own: true })
     const { address } = engine.address as Extract<QueueEngine['address'], { kind: 'postgres' }>

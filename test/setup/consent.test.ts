@@ -36,7 +36,7 @@ describe('granting consent', () => {
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
   })
 
-  test('the tenant that the answer names is not believed: another than was asked is no consent, and adds nothing to the allow-list', async () => {
+  test('the tenant that the answer names is not believed: a tenant other than the one that was asked has not consented, and is not added to the allow-list', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
     const page = await connect(world)

@@ -7,7 +7,7 @@ import { sealForSession } from '../../src/session/sealed.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { connect, createWorld, OPS, tenantPath } from './world.ts'
 
-test('the limit of a tenant is set in hours; what is no limit changes nothing', async () => {
+test('the limit of a tenant is set in hours; what is not a limit changes nothing', async () => {
   const world = await createWorld()
   const { browser, rig } = world
   await connect(world)

@@ -34,7 +34,7 @@ async function signedIn(world: World): Promise<void> {
 }
 
 describe('cmb setup --recover', () => {
-  test('gives a one-time token although there is an administrator: with it the credential is entered anew', async () => {
+  test('gives a one-time token although there is an administrator: with it the credential is entered again', async () => {
     const world = await createWorld()
     const { rig, entra } = world
     await connected(world)
@@ -54,7 +54,7 @@ describe('cmb setup --recover', () => {
     expect(rig.lines.join()).not.toContain(token)
   })
 
-  test('a credential that no BROKER_SECRET of now opens is entered anew with it', async () => {
+  test('a credential that no BROKER_SECRET of now opens is entered again with it', async () => {
     const world = await createWorld()
     const { rig, browser } = world
     await connected(world)

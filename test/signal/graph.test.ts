@@ -264,7 +264,7 @@ describe('the subscription', () => {
     expect(world.entra.subscriptions.live()[0]?.expiresAtMs).toBeGreaterThan(before)
   })
 
-  test('is made anew when it was lost, and what was missed meanwhile is read', async () => {
+  test('is made again when it was lost, and what was missed meanwhile is read', async () => {
     const world = await listening()
     world.entra.subscriptions.lose()
     world.entra.change(ALICE, { accountEnabled: false })
@@ -441,7 +441,7 @@ describe('after a rotation of BROKER_SECRET', () => {
   const secretsFound = async (deps: Deps) =>
     (await createChecks(deps).look({ fresh: true, which: ({ id }) => id === 'secrets' })).map(({ found }) => found).join(' ')
 
-  test('the client state is sealed anew at the start, so that the old secret can go; the check says until when it cannot', async () => {
+  test('the client state is sealed again at the start, so that the old secret can go; the check says until when it cannot', async () => {
     const world = await listening()
     const config = { ...world.rig.config, secrets: [fresh, old] }
     const both = { ...world.rig.deps, config, sealer: createSealer([fresh, old]) }
@@ -453,7 +453,7 @@ describe('after a rotation of BROKER_SECRET', () => {
     expect(await clientStateOf({ ...both, sealer: createSealer([fresh]) }, TENANT)).toBe(world.subscription.clientState)
   })
 
-  test('a client state that no secret opens is a lost subscription: it is made anew, and notifications are believed again', async () => {
+  test('a client state that no secret opens is a lost subscription: it is made again, and notifications are accepted again', async () => {
     const world = await listening()
     const deps = { ...world.rig.deps, sealer: createSealer([fresh]) }
     await tendSubscription(deps, TENANT, 'timer')

@@ -90,7 +90,7 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     expect(await stream()).toMatchObject({ id: first?.id, method: 'poll', eventsRequested: first?.eventsRequested, description: first?.description })
   })
 
-  test('is taken over where it was created by hand with this broker’s address; then read by its id, and created anew where it is gone', async () => {
+  test('is taken over where it was created by hand with this broker’s address; then read by its id, and created again where it is gone', async () => {
     const { there, here, stream, tend, requests, advance } = await managed('push')
     const now = there.clock.now()
     await there.store.addStream({
@@ -110,7 +110,7 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     expect(await stream()).toMatchObject({ method: 'push', status: 'enabled' })
   })
 
-  test('is deleted and created anew at a transmitter that changes no stream (CAEP Interoperability Profile 1.0 §2.3.8)', async () => {
+  test('is deleted and created again at a transmitter that changes no stream (CAEP Interoperability Profile 1.0 §2.3.8)', async () => {
     const { stream, tend, tendWith, requests, network, advance, problems } = await managed('push')
     await tend()
     const first = await stream()

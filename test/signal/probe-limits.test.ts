@@ -37,7 +37,7 @@ describe('limits and alarms', () => {
     const asked = world.asked.length
     await world.pass(300)
     expect(world.asked).toHaveLength(asked)
-    // An operator has looked: it goes on where the time is, and counts anew.
+    // An operator has looked: it goes on at the current time, and counts from zero.
     const status = async () => (await world.rig.opsApp.request('http://localhost:7401/readyz')).text()
     expect(await status()).toContain(`cmb tenants resume-probe ${TENANT}`)
     expect(await resumeProbe(world.rig.store, TENANT)).toBe(true)
@@ -120,7 +120,7 @@ describe('limits and alarms', () => {
     expect(asked.map(({ oid }) => oid)).toContain(session.user.oid)
   })
 
-  test('what old tokens say of a session that was signed in anew meanwhile means nothing', async () => {
+  test('what old tokens say of a session that was signed in again meanwhile means nothing', async () => {
     const world = await openMany(1)
     const { store, clock, deps } = world.rig
     let renewed: Promise<unknown> | undefined

@@ -104,7 +104,7 @@ describe('“Need admin approval” at Microsoft comes back as if the user had d
   })
 })
 
-describe('a sign-in that took too long starts anew at the app, whose own state has expired too', () => {
+describe('a sign-in that took too long starts again at the app, whose own state has expired too', () => {
   const late = async (changes: Parameters<typeof open>[0]) => {
     const { rig, sydney, browser } = await open(changes)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))

@@ -89,7 +89,7 @@ describe('a phone with a session at Microsoft, after a revocation', () => {
     ['its clock is 50 s behind', { clockSkewSeconds: -50 }],
     ['its clock is 120 s behind', { clockSkewSeconds: -120 }],
   ]
-  test.each(fresh)('where %s: an old sign-in is no fresh one, and the password entered now is', async (_what, switches) => {
+  test.each(fresh)('where %s: an old sign-in is not a fresh one, and the password entered now is', async (_what, switches) => {
     const { signIn, phone } = await revoked(switches)
     expect(await signIn(phone, { thief: true })).toMatchObject({ in: false })
     expect(await signIn(phone)).toMatchObject({ in: true })
@@ -106,7 +106,7 @@ describe('a phone with a session at Microsoft, after a revocation', () => {
     expect(await signIn(phone)).toMatchObject({ in: false, status: 403 })
   })
 
-  test('where the domain’s own identity provider answers prompt=login without a page, the old sign-in is no fresh one', async () => {
+  test('where the domain’s own identity provider answers prompt=login without a page, the old sign-in is not a fresh one', async () => {
     const { signIn, phone } = await revoked({ silentDomains: [CONTOSO.domain] })
     expect(await signIn(phone, { thief: true, keepsPrompt: true })).toMatchObject({ in: false, status: 403 })
   })

@@ -295,7 +295,7 @@ describe('what Microsoft refuses', () => {
     expect(again.host).toBe('login.microsoftonline.com')
   })
 
-  test('an error that a browser brings is no word of Microsoft’s: the sign-ins that alerts go by do not count it', async () => {
+  test('an error that a browser brings is not an answer of Microsoft: the sign-ins that alerts go by do not count it', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)

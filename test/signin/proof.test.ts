@@ -312,7 +312,7 @@ describe('consent', () => {
     expect(delivered(await other.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
   })
 
-  test('is no way around a fresh sign-in: a link made for another step is not taken', async () => {
+  test('is not a way around a fresh sign-in: a link made for another step is not taken', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
     const link = linkOf((await browser.get(authorizePath(client, { prompt: 'login' }))).html, 'Sign in with Microsoft')

@@ -153,7 +153,7 @@ describe('a request that is good', () => {
     ).toMatchObject({ error: 'invalid_target' })
   })
 
-  test('unknown acr_values are no demand (OIDC Core §3.1.2.1)', async () => {
+  test('unknown acr_values demand nothing (OIDC Core §3.1.2.1)', async () => {
     const { ask } = await signedIn()
     expect(delivered(await ask({ acr_values: '1 2' }))).toHaveProperty('code')
     expect(delivered(await ask({ acr_values: ACR_MFA }))).toHaveProperty('code')

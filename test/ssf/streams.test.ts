@@ -342,7 +342,7 @@ describe('verification (SSF §8.1.4)', () => {
     expect((await pushed(id, 'sydney')).map(({ type }) => type)).toEqual([EVERY[0]])
   })
 
-  test('another endpoint, or another header, has to be verified anew', async () => {
+  test('another endpoint, or another header, has to be verified again', async () => {
     const made = await world()
     const { receiver, instance, pushed } = made
     const { id, call } = await pushStream(made, await instance('Sydney'))

@@ -302,7 +302,7 @@ describe('restore', () => {
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
-  test('the data file itself is no backup of it', async () => {
+  test('the data file itself is not a backup of it', async () => {
     await b.close()
     expect(() => restore(file)).toThrow('is the data file itself')
     mkdirSync(join(dir, 'none'))

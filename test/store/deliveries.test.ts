@@ -182,7 +182,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     expect([await b.store.tryNow({ id: sydney?.id ?? '' }), await b.store.tryNow({ id: 'none' })]).toEqual([undefined, undefined])
   })
 
-  test('dead and rejected ones stay visible and are redriven, by one, by target or by client; attempts count anew', async () => {
+  test('failed and rejected ones stay visible and are redriven, by one, by target or by client; attempts count from zero', async () => {
     const b = await open()
     const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
     await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(1, 'failed') })

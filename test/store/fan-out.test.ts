@@ -230,7 +230,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 2 })
   })
 
-  test('a token exchanged for a client is no sign-in there: a delivery for its session stays pending all the same (RFC 8693)', async () => {
+  test('a token exchanged for a client is not a sign-in there: a delivery for its session stays pending all the same (RFC 8693)', async () => {
     const b = await open()
     await b.client('sydney')
     await b.client('perth')

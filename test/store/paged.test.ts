@@ -121,7 +121,7 @@ describe('what is to be asked of Microsoft about a tenant that is removed', () =
     expect([left, workOf(OTHER)]).toEqual([0, 1_300])
   })
 
-  test('is gone before the tenant is connected anew, also after a restart; that of a connected one is kept', async () => {
+  test('is gone before the tenant is connected again, also after a restart; that of a connected one is kept', async () => {
     expectOutcome(await remove(TENANT), 'removed')
     await reopen()
     await connect(TENANT)

@@ -61,7 +61,7 @@ describe('what operators read at length', () => {
     }
   })
 
-  test('begins anew with the state of its day while a backup of another moment is under way', async () => {
+  test('starts again with the state of its day while a backup of another moment is under way', async () => {
     const copying = b.store.backup(join(dir, 'backup.db'))
     const { session } = await b.signIn('meanwhile')
     expect(await b.store.searchSessions({ text: 'meanwhile', now: b.now, limit: 10 })).toMatchObject([{ session: { sid: session.sid } }])

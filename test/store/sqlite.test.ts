@@ -128,7 +128,7 @@ describe('the data file', () => {
 })
 
 describe('kill -9 and a full disk', () => {
-  test('kill -9 in mid-stream: every acknowledged act is there, the log has no gap, and the lock is no obstacle', async () => {
+  test('kill -9 in mid-stream: every acknowledged act is there, the log has no gap, and the lock does not stop a restart', async () => {
     const said: string[] = []
     await child(process.execPath, [...CHILD, file, '1000000'], (line, kill) => {
       said.push(line)

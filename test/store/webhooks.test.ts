@@ -164,7 +164,7 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     expect(await b.store.listDeliveries({ seq: 1, limit: 10 })).toEqual([])
   })
 
-  test('an endpoint changes its address with what is pending, keeps its position, and is no logout address of a client', async () => {
+  test('an endpoint changes its address with what is pending, keeps its position, and is not a logout address of a client', async () => {
     const b = await open()
     await b.client('sydney')
     await b.store.addWebhook(endpoint('wh_1'))

@@ -49,7 +49,7 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
     ])
   })
 
-  test('credentials in the query are no credentials (§2.3.1)', async () => {
+  test('credentials in the query are ignored (§2.3.1)', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
     const query = new URLSearchParams({ client_id: client.clientId, client_secret: client.secret })

@@ -205,7 +205,7 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
     expect(basic.status).toBe(400)
   })
 
-  test('a token in the query is no token (RFC 6750 §2.3)', async () => {
+  test('a token in the query is not accepted (RFC 6750 §2.3)', async () => {
     const rig = await createRig()
     const { tokens } = await signedIn(rig)
     expect((await rig.app.request(`/userinfo?access_token=${tokens.access_token}`)).status).toBe(401)

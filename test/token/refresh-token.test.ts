@@ -21,7 +21,7 @@ describe('a refresh token is a MAC over family and generation', () => {
     expect(tokens.write(token)).toBe(tokens.write(token))
   })
 
-  test('one changed letter anywhere, also in the bits that base64url leaves over, is no token', () => {
+  test('one changed letter anywhere, also in the bits that base64url leaves over, is not a token', () => {
     const token = tokens.write(some())
     for (let at = 0; at < token.length; at++) {
       for (const letter of ['A', 'B', '_', 'z']) {

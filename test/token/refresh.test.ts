@@ -177,7 +177,7 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     ])
     expect((await rig.store.listDeliveries({ limit: 10 })).map((each) => each.clientId).toSorted()).toEqual(['melbourne', 'sydney'])
     expect(rig.queue.added).toHaveLength(2)
-    // Once more is no second theft.
+    // Once more is not a second theft.
     expect(await outcome(refresh(rig, client, tokens.refresh_token))).toEqual([400, 'invalid_grant'])
     expect(await rig.store.listRevocations({ limit: 5 })).toHaveLength(1)
   })

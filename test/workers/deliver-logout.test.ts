@@ -242,7 +242,7 @@ describe('one attempt', () => {
     expect(await deliverLogout(rig.deps, again)).toEqual({ outcome: 'delivered' })
   })
 
-  test('a probe that fails is no attempt; one that succeeds delivers', async () => {
+  test('a probe that fails is not an attempt; one that succeeds delivers', async () => {
     const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(503))
     const { session } = await signedIn(rig, receiver)

@@ -50,7 +50,7 @@ function opened(server: Server, open: () => void): Promise<void> {
   })
 }
 
-/** A socket that a process left behind when it was killed. One that answers, or a file that is no socket, stays. */
+/** A socket that a process left behind when it was killed. One that answers, or a file that is not a socket, stays. */
 async function clear(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (found === undefined) return

@@ -11,7 +11,7 @@ const MAX_WAITING_BYTES = 1 << 20
 
 export class EndedStream {
   readonly #clock: Clock
-  /** This process's numbering: another process begins anew. */
+  /** This process's numbering: each process has its own. */
   readonly #run: string
   readonly #streams = new Set<ServerResponse>()
   #events: { n: number; text: string }[] = []

@@ -3,7 +3,7 @@ import type { Deps } from '../../deps.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { administratorRole } from '../../protocol/tenant-administrators.ts'
 
-/** Who administers a customer's tenant: decided here, anew at each request, by the store's rows alone. */
+/** Who administers a customer's tenant: decided here at each request, by the store's rows alone. */
 
 export interface TenantAdministrator {
   session: Session

@@ -249,7 +249,7 @@ describe('identity comes from here alone (rule 19)', () => {
     expect((await check({ token })).headers['x-guard-assertion']).toBe(assertion)
     broker.clock.advance(2)
     expect((await check({ token })).headers['x-guard-assertion']).not.toBe(assertion)
-    // An access token is none, and it is no access token.
+    // An access token is none, and it is not an access token.
     await expect(jwtVerify(token, keys, expected)).rejects.toThrow()
     expect((await check({ token: assertion })).status).toBe(401)
   })

@@ -29,7 +29,7 @@ describe('which rules decide', () => {
     expect(ruling(rules, { path: '/api' })).toBe('/* /api/*')
   })
 
-  test('case and a slash at the end are no way around a rule', () => {
+  test('case and a slash at the end do not get around a rule', () => {
     for (const path of ['/API/Admin', '/api/admin/', '/Api/ADMIN/x'])
       expect(ruling([{ path: '/*' }, { path: '/api/admin/*' }], { path })).toBe('/* /api/admin/*')
   })

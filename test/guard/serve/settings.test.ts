@@ -97,7 +97,7 @@ describe('the settings of guard serve', () => {
     expect(() => config({}, {}, file)).toThrow('unknown setting "rule"')
   })
 
-  test('secrets are no flags, and --help has every setting', () => {
+  test('secrets are not flags, and --help has every setting', () => {
     const help = describeSettings()
     for (const setting of SETTINGS)
       expect(help).toContain('secret' in setting ? `GUARD_${setting.name.toUpperCase()}` : `--${setting.name.replaceAll('_', '-')}`)
