@@ -3,7 +3,7 @@ import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import type { Stage } from './stage.ts'
 import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 
-/** Whether a token is good, asked as often as one core can: the guard, which knows it, beside bare verification of its signature. */
+/** Whether a token is valid, asked as often as one core can: the guard, which knows it, beside bare verification of its signature. */
 
 export interface Checks {
   guardPerSecond: number

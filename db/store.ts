@@ -347,7 +347,7 @@ export interface TokenActs {
   >
   /**
    * `generation = g → g+1`, compare and set. g−1 gets the same successor again until that has been used. `replayWindowSeconds` bounds
-   * that for public clients: past it g−1 is `late`, which revokes the grant, and after 30 s it is theft. An older one is `stale` for 30 s from when it was last good, later it is theft and the session is revoked.
+   * that for public clients: past it g−1 is `late`, which revokes the grant, and after 30 s it is theft. An older one is `stale` for 30 s from when it was last valid, later it is theft and the session is revoked.
    */
   rotateRefreshToken(input: {
     familyId: string

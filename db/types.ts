@@ -93,7 +93,7 @@ export interface HeldRecord {
   values: Record<string, string | number | null>
 }
 
-/** Whether a session is good now, decided by its row and the cutoffs and by nothing else. */
+/** Whether a session is valid now, decided by its row and the cutoffs and by nothing else. */
 export type Standing =
   | { state: 'live'; session: Session }
   /** Good for what it has, but the next /authorize needs Microsoft again. */

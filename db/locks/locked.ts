@@ -20,7 +20,7 @@ export interface Concerned {
   /** Of the human: a guest has a user in each tenant. */
   homeId?: Key
   clients?: readonly Key[]
-  /** Of a token: every client that it would be good at. */
+  /** Of a token: every client that it would be valid at. */
   audience?: Key
 }
 

@@ -5,7 +5,7 @@ import type { InstanceSession, Sessions } from './sessions.ts'
 /** `unknown`: cannot be checked at the moment. It is not a sign-out, and nothing is shown. */
 type Standing = 'good' | 'ended' | 'unknown'
 
-/** Whether a session is good now: asked at each request, and answered from memory but for the refresh that is due once in a while. */
+/** Whether a session is valid now: asked at each request, and answered from memory but for the refresh that is due once in a while. */
 export function createStanding(parts: { guard: Guard; relyingParty: RelyingParty; sessions: Sessions; now: () => number }) {
   const refreshing = new WeakMap<InstanceSession, Promise<'refreshed' | 'over' | 'failed'>>()
 

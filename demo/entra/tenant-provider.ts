@@ -102,7 +102,7 @@ export class TenantProvider {
     return { error: back?.get('error') ?? 'server_error', description: back?.get('error_description') ?? answer.body.slice(0, 500) }
   }
 
-  /** The sign-in behind a refresh token, whether or not it is still good. */
+  /** The sign-in behind a refresh token, whether or not it is still valid. */
   async signInOf(refreshToken: string): Promise<SignIn | undefined> {
     const found = await this.#provider.RefreshToken.find(refreshToken)
     return found?.grantId ? this.#world.signIns.get(found.grantId) : undefined

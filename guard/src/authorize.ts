@@ -14,7 +14,7 @@ export interface HasHeaders {
 
 export type Authorized = { ok: true; claims: AccessClaims; stale: boolean } | { ok: false; response: Response }
 
-/** Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as §3 says where it is not good. */
+/** Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as §3 says where it is not valid. */
 export async function authorize(
   check: (token: string) => Promise<CheckResult>,
   request: HasHeaders,

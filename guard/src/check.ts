@@ -22,7 +22,7 @@ export interface CheckParts {
   /** Which key signed the token of these claims. */
   kids: WeakMap<AccessClaims, string>
   ledger: Ledger
-  /** A good token was issued at `rev`: the broker's log is that far. */
+  /** A valid token was issued at `rev`: the broker's log is that far. */
   onIssued: (rev: number) => void
   settings: Settings
   stopping: AbortSignal

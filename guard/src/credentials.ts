@@ -8,7 +8,7 @@ const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ASSERTION_SECONDS = 60
 const KEY_ALGORITHMS = ['ES256', 'RS256', 'PS256']
 
-/** How a guard authenticates to the broker: by a secret in a header, or by an assertion that is good once, in the body. */
+/** How a guard authenticates to the broker: by a secret in a header, or by an assertion that is valid once, in the body. */
 export type Credentials =
   | { kind: 'secret'; authorization: string }
   /** @param now epoch seconds by the broker's clock */

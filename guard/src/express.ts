@@ -10,7 +10,7 @@ export { holdConnection } from './node.ts'
 
 type Next = (error?: unknown) => void
 
-/** `app.use('/api', requireToken(guard))`: lets a request through whose bearer token is good, with its claims as `claimsOf(req)`. */
+/** `app.use('/api', requireToken(guard))`: lets a request through whose bearer token is valid, with its claims as `claimsOf(req)`. */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   const authorize = claimsFor(guard, requirement)
   return async (request: NodeRequest, response: ServerResponse, next: Next): Promise<void> => {

@@ -19,7 +19,7 @@ export interface Guard {
   stop(): Promise<void>
   /** Whether an access token is honored now. Never throws for what an attacker sends. */
   check(token: string): Promise<CheckResult>
-  /** The bearer token of a request; where it is not good, the answer to give (RFC 6750 §3). */
+  /** The bearer token of a request; where it is not valid, the answer to give (RFC 6750 §3). */
   authorize(request: HasHeaders, requirement?: Requirement): Promise<Authorized>
   /**
    * For a connection that stays open (WebSocket, server-sent events): a signal that aborts as soon as the token that opened it is revoked, has
@@ -39,7 +39,7 @@ export interface Guard {
   status(): GuardStatus
 }
 
-/** What an instance runs to know, without asking for each, which tokens of the broker are good. @throws TypeError for options that cannot be */
+/** What an instance runs to know, without asking for each, which tokens of the broker are valid. @throws TypeError for options that cannot be */
 export const createGuard = (options: GuardOptions): Guard => openGuard(options).guard
 
 /** A check without a wait. Undefined: call `check`. */

@@ -1,7 +1,7 @@
 import type { Why } from './claims.ts'
 import type { Entry } from './selector.ts'
 
-/** For logs and metrics of an instance. What a hook throws is dropped: it must not decide whether a token is good. */
+/** For logs and metrics of an instance. What a hook throws is dropped: it must not decide whether a token is valid. */
 export interface GuardHooks {
   /** The feed is up to date: tokens may be accepted. */
   live?(at: { epoch: string; seq: number }): void

@@ -5,7 +5,7 @@ import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
  * over the cap the older half becomes one cutoff, "everything authorized before this", which refuses more than it must and never less.
  */
 export class Ledger {
-  /** Rises whenever a token that was good may no longer be. */
+  /** Rises whenever a token that was valid may no longer be. */
   version = 0
   readonly #entries = new Map<string, { seq: number; exp: number }>()
   readonly #maxEntries: number

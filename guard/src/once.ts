@@ -1,4 +1,4 @@
-/** What is good for one time only. An identifier is burned when its act has succeeded, so that a failed one can be retried. */
+/** What is valid for one time only. An identifier is burned when its act has succeeded, so that a failed one can be retried. */
 export class Once {
   readonly #burned = new Map<string, number>()
   readonly #running = new Map<string, Promise<void>>()

@@ -28,7 +28,7 @@ export async function callerByToken(deps: Deps, authorization: string | undefine
   return may === undefined ? undefined : { actor: { kind: 'client', id: client.clientId }, source: 'api', via: 'api', may }
 }
 
-/** RFC 6750 §3: no token, or one that is not good for this. */
+/** RFC 6750 §3: no token, or one that is not valid for this. */
 export const unauthorised = (): Response =>
   problemResponse(
     new Problem(

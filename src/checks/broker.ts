@@ -206,7 +206,7 @@ async function signingKeys({ deps, now }: Looking): Promise<Found[]> {
   })
 }
 
-/** @param running a broker serves, and keeps the last good file in use */
+/** @param running a broker serves, and keeps the last valid file in use */
 export async function examineClientsFile(config: Pick<Config, 'clientsFile' | 'allowLoopbackTargets'>, running: boolean): Promise<Found[]> {
   if (config.clientsFile === undefined) return []
   const read = await readClientsFile(config.clientsFile, { allowLoopback: config.allowLoopbackTargets })

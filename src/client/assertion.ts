@@ -1,4 +1,4 @@
-/** `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9): an assertion signed by the client's own key, good once, for minutes. */
+/** `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9): an assertion signed by the client's own key, valid once, for minutes. */
 import { readUnverified, verifyForeign } from '../keys/jws.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { sha256 } from '../protocol/compare.ts'
@@ -14,7 +14,7 @@ const SKEW_SECONDS = 30
 const MAX_LENGTH = 8192
 
 /**
- * @returns undefined where it is not good for any client, whatever the cause
+ * @returns undefined where it is not valid for any client, whatever the cause
  * @throws OAuthError invalid_request where the assertion's type is not the one there is
  */
 export async function verifyAssertion(

@@ -7,7 +7,7 @@ import type { ClientCredentialsInput } from './interface.ts'
 
 /**
  * Whether the credentials that opened something that lasts would still open it: a client, secret or key that was removed would not. An assertion
- * is good once and for minutes (RFC 7523 §3), so only its key counts here.
+ * is valid once and for minutes (RFC 7523 §3), so only its key counts here.
  */
 export async function stillAuthenticated(deps: AuthenticateDeps, client: Client, input: ClientCredentialsInput): Promise<boolean> {
   const assertion = input.params.get('client_assertion')

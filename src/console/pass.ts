@@ -34,7 +34,7 @@ export interface Operator {
 
 export type Visitor =
   | { is: 'operator'; operator: Operator }
-  /** `never`: without a pass. `over`: with one that is good no longer. */
+  /** `never`: without a pass. `over`: with one that is valid no longer. */
   | { is: 'nobody'; why: 'never' | 'over' }
   | { is: 'rejected'; why: Refusal; session: Session }
 export type Refusal = 'other_tenant' | 'no_role'
@@ -64,7 +64,7 @@ export async function visitorOf(
   return pass === undefined ? { is: 'nobody', why: 'never' } : standing(deps, pass, now, touch)
 }
 
-/** Whether a pass is still good, by the store's word and nothing else. */
+/** Whether a pass is still valid, by the store's word and nothing else. */
 export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
   if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
   const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })

@@ -28,7 +28,7 @@ export interface KeyRing {
   jwks(): { keys: Record<string, unknown>[] }
   /**
    * Verifies one of our own tokens: signature, alg, `typ`, issuer; expiry unless `allowExpired` (an `id_token_hint`).
-   * Undefined where it is not ours or not good. Audience and everything else is the caller's to check.
+   * Undefined where it is not ours or not valid. Audience and everything else is the caller's to check.
    */
   verify(jwt: string, expected: { typ: string; now: number; allowExpired?: boolean }): Promise<Record<string, unknown> | undefined>
   /** A key began to sign before every cache of the JWKS could know it (an emergency rotation), less than 10 minutes ago. */

@@ -31,7 +31,7 @@ export async function importPublic(jwk: Record<string, unknown>, alg: string): P
   return key
 }
 
-/** The claims of a JWS whose signature is good by one of the algorithms. Undefined otherwise. */
+/** The claims of a JWS whose signature is valid by one of the algorithms. Undefined otherwise. */
 export async function verifyCompact(
   jwt: string,
   key: PublicKey | ((header: CompactJWSHeaderParameters) => Promise<PublicKey> | PublicKey),

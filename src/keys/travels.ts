@@ -1,6 +1,6 @@
 import type { Sealer } from './interface.ts'
 
-/** What travels through a browser: sealed for one place, good until a time. Nothing of it is kept by the broker. */
+/** What travels through a browser: sealed for one place, valid until a time. Nothing of it is kept by the broker. */
 
 export const sealUntil = (sealer: Pick<Sealer, 'seal'>, place: string, value: unknown, until: number): string =>
   sealer.seal(place, JSON.stringify({ until, value }))

@@ -28,7 +28,7 @@ export interface JwksSource {
   maxAgeSeconds?: number
   /** An unknown `kid` fetches again at most this often. */
   cooldownSeconds?: number
-  /** Where fetching fails, keys of up to this age are good enough. */
+  /** Where fetching fails, keys of up to this age are fresh enough. */
   staleSeconds?: number
 }
 
@@ -64,7 +64,7 @@ function keysOf(source: JwksSource) {
   const aged = (one: Kept, seconds: number): boolean => source.nowMs() - one.atMs > seconds * 1000
   const cooling = (): boolean => source.nowMs() - triedAtMs < cooldownSeconds * 1000
 
-  /** Keys that are good enough, fetched where they are not. */
+  /** Keys that are fresh enough, fetched where they are not. */
   const current = async (): Promise<Kept> => {
     if (kept === undefined) return refresh()
     if (!aged(kept, maxAgeSeconds) || (cooling() && !aged(kept, staleSeconds))) return kept

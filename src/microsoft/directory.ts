@@ -4,7 +4,7 @@ import { call, type Fetch, MicrosoftUnreachable } from './transport.ts'
 
 /**
  * Discovery documents and signing keys of the tenants that are connected, fetched over https and kept within limits: asked again after half a
- * day, good for a week while Microsoft cannot be reached. Only tenants of the allow-list, and `organizations`, are ever asked for.
+ * day, valid for a week while Microsoft cannot be reached. Only tenants of the allow-list, and `organizations`, are ever asked for.
  */
 
 export interface Discovery {

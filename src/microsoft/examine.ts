@@ -73,7 +73,7 @@ async function askAuthorize({ fetch, config, connection }: Need, { text }: Disco
   }
 }
 
-/** Of an error page. An answer that redirects is a good one: its address is the one that is registered. */
+/** Of an error page. An answer that redirects is fine: its address is the registered one. */
 const MOST_PAGE_BYTES = 262_144
 
 async function startOf(response: Response): Promise<string> {

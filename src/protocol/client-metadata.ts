@@ -72,7 +72,7 @@ export interface SecretHash {
   id: string
   hash: string
   createdAt: number
-  /** Not set: good until it is removed. */
+  /** Not set: valid until it is removed. */
   expiresAt?: number
 }
 
@@ -88,7 +88,7 @@ export interface Client {
   clientId: string
   source: ClientSource
   metadata: ClientMetadata
-  /** Two at most are good at a time. */
+  /** Two at most are valid at a time. */
   secrets: SecretHash[]
   createdAt: number
   updatedAt: number

@@ -4,7 +4,7 @@ import { HEAD_TYP, type Line, SIGNATURE_TYP } from './evidence-file.ts'
 
 /** Verifies a file of evidence without the broker: its signature, its stretch of the chain, its personal fields, and when its keys signed. */
 
-/** Checks a JWS by the public keys. @returns its claims where the signature is good and its type is this one. @throws Error in words, where the key may not have signed then */
+/** Checks a JWS by the public keys. @returns its claims where the signature is valid and its type is this one. @throws Error in words, where the key may not have signed then */
 export type CheckSignature = (jws: string, typ: string) => Promise<Line | undefined>
 
 export interface Verified {

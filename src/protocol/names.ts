@@ -28,7 +28,7 @@ export const SCOPES = ['openid', 'profile', 'email', 'offline_access'] as const
 export const OPERATOR_SCOPES = ['broker:audit', 'broker:operate', 'broker:administer'] as const
 /** CAEP Interoperability Profile 1.0 §2.7.3: of a client that receives a stream of security events, for client_credentials alone. */
 export const SSF_SCOPES = ['ssf.read', 'ssf.manage'] as const
-/** The `aud` (and the `resource`, RFC 8707) of access tokens with those scopes: they are good for the admin API and for nothing else. */
+/** The `aud` (and the `resource`, RFC 8707) of access tokens with those scopes: they are valid for the admin API and for nothing else. */
 export const adminAudience = (issuer: string): string => `${issuer}/admin/v1`
 /** The same of access tokens with a scope of Shared Signals. */
 export const ssfAudience = (issuer: string): string => `${issuer}/ssf`

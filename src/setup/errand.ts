@@ -14,7 +14,7 @@ export interface SetupErrand {
   proof?: string | undefined
   /** Who began it, by `Visitor.key`: no other visitor can end it. */
   key: string
-  /** Begun by an invitation, which is good until then: what comes of it does not go to /setup. */
+  /** Begun by an invitation, which is valid until then: what comes of it does not go to /setup. */
   invitedUntil?: number | undefined
   /** By an administrator of the tenant, who is about to assert `proof`: the sign-in has to be a fresh one. */
   asserts?: true

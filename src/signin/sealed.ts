@@ -9,7 +9,7 @@ import type { Who } from '../session/users-cookie.ts'
 import type { SignInRequest } from './request.ts'
 
 /**
- * What travels through the browser, because nothing is kept before Microsoft's callback: sealed, each for one place, good for a while, and
+ * What travels through the browser, because nothing is kept before Microsoft's callback: sealed, each for one place, valid for a while, and
  * where it matters bound to the browser it was made for.
  */
 

@@ -7,7 +7,7 @@ import { required } from '../protocol/params.ts'
 import { askedAudience, issueTokens, LOCKED, mustAdmit, mustAdmitAtOwners, mustStillHave, NOT_FRESH, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
-/** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is good once, for a minute, for its client, its redirect address and its verifier. */
+/** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is valid once, for a minute, for its client, its redirect address and its verifier. */
 export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
   const code = required(params, 'code')
   // Before the code is consumed: a request that cannot succeed must not use up the code.

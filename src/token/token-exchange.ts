@@ -20,7 +20,7 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   mustBePlain(params)
   const target = targetOf(deps, client, params)
   const source = await readAccessToken(deps, required(params, 'subject_token'), now)
-  // §2.2.2: a subject_token that is not good is invalid_request.
+  // §2.2.2: a subject_token that is not valid is invalid_request.
   if (!source || source.sid === undefined || source.aud !== client.metadata.audience)
     throw new OAuthError(
       'invalid_request',

@@ -329,7 +329,7 @@ describe('whose token counts', () => {
     expect(await status('nonsense')).toBe(401)
   })
 
-  test('a revocation of its client, or of everything, ends it at once; the client’s next token is good', async () => {
+  test('a revocation of its client, or of everything, ends it at once; the client’s next token is valid', async () => {
     const token = await tokenFor('broker:administer')
     expect(await status(token)).toBe(200)
     await rig.store.revoke({

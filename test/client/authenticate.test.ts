@@ -103,7 +103,7 @@ const attempt = (form: Record<string, string>, authorization?: string, now = NOW
   )
 
 describe('client secrets (RFC 6749 §2.3.1)', () => {
-  test('basic and post are interchangeable, and each of two secrets is good', async () => {
+  test('basic and post are interchangeable, and each of two secrets is valid', async () => {
     for (const { secret } of [one, two]) {
       expect(await attempt({}, basic('sydney', secret))).toBe('sydney')
       expect(await attempt({ client_id: 'sydney', client_secret: secret })).toBe('sydney')
@@ -224,7 +224,7 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
     expect(await attempt({ client_assertion: await sign() })).toBe('400 invalid_request')
   })
 
-  test('a jti is good once, also of two at once; a forged assertion burns none', async () => {
+  test('a jti is valid once, also of two at once; a forged assertion burns none', async () => {
     const jwt = await sign()
     const forged = `${jwt.slice(0, -8)}AAAAAAAA`
     expect(await assert(forged)).toBe('401 invalid_client')

@@ -177,7 +177,7 @@ describe('the clients file is followed', () => {
     expect(logged('clients_file_foreign').join()).toContain('"source":"command"')
   })
 
-  test('a new secret in its file is good, the same one keeps its age', async () => {
+  test('a new secret in its file is valid, the same one keeps its age', async () => {
     const secret = join(rig.dir, 'secret')
     writeFileSync(secret, 'the-first-secret-of-more-than-32-characters')
     writeFileSync(file, `clients:\n${CLIENT('sydney').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`)

@@ -107,7 +107,7 @@ describe('cmb clients', () => {
     expect(await type(['clients', 'update', 'sydney'])).toMatchObject({ code: 2 })
   })
 
-  test('rotate-secret: two are good at a time, a third ends the first', async () => {
+  test('rotate-secret: two are valid at a time, a third ends the first', async () => {
     const first = (await type([...ADD, '--json'])).json<{ client_secret: string }>().client_secret
     rig.clock.advance(1)
     const second = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{ client_secret: string }>().client_secret

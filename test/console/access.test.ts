@@ -72,7 +72,7 @@ describe('who is let in to the console', () => {
     }
   })
 
-  test('a sign-in is of the browser that began it, of this issuer, and good once', async () => {
+  test('a sign-in is of the browser that began it, of this issuer, and valid once', async () => {
     const olga = await browserOf(rig, 'operator')
     const begun = await olga.send('/ops/sign-in')
     const signIn = olga.cookieHeader

@@ -5,7 +5,7 @@ import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/users.ts'
 import { Browser, control, entra, LOGOUT_RETURN, post, refresh, refreshTokenOf, REDIRECT, signedIn } from './relying-party.ts'
 
 describe('refresh tokens', () => {
-  test('msal refreshes silently; the old refresh token stays good', async () => {
+  test('msal refreshes silently; the old refresh token stays valid', async () => {
     const at = await entra()
     const app = await signedIn(at)
     const before = refreshTokenOf(app)

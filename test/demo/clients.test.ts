@@ -8,7 +8,7 @@ const entry = (id: string) =>
   `  - client_id: ${id}\n    client_name: ${id}\n    redirect_uris: [http://localhost:9/cb]\n    token_endpoint_auth_method: none\n`
 const soon = { timeout: 60_000, interval: 10 }
 
-test('the demo follows edits of the file of --clients: an error is printed, the last good clients are kept', async () => {
+test('the demo follows edits of the file of --clients: an error is printed, the last valid clients are kept', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-follow-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   const file = join(dir, 'mine.yaml')

@@ -3,7 +3,7 @@ import type { Armed, Target } from './armed.ts'
 import type { Draw } from './draw.ts'
 import type { Whole } from './whole.ts'
 
-/** One request: near enough to a good one to get far, and wrong in any way that HTTP lets it be. */
+/** One request: near enough to a valid one to get far, and wrong in any way that HTTP lets it be. */
 
 export interface Route {
   method: string

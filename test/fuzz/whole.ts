@@ -54,7 +54,7 @@ export interface Party {
   head: { epoch: string; seq: number }
 }
 
-/** A visit to Microsoft, which is good once. */
+/** A visit to Microsoft, which is valid once. */
 async function backFromMicrosoft(rig: Rig, client: RegisteredClient): Promise<Whole> {
   const walker = walkerAt(rig)
   const { left } = await walker.press(await walker.get(authorizePath(client)), 'Sign in with Microsoft')

@@ -99,7 +99,7 @@ describe.each<[string, Instance]>([
   ['Fastify', withFastify(false)],
   ['Fastify with a parser of forms', withFastify(true)],
 ])('%s', (_name, instance) => {
-  test('a good token passes with its claims; the others are answered (RFC 6750 §3)', async () => {
+  test('a valid token passes with its claims; the others are answered (RFC 6750 §3)', async () => {
     const { broker, origin } = await start(instance)
     const good = await fetch(`${origin}/api/me`, bearer(await broker.token()))
     expect([good.status, await good.text()]).toEqual([200, 'u_alice'])

@@ -10,7 +10,7 @@ async function both(): Promise<{ broker: Broker; guard: Guard }> {
 }
 
 describe('checking an access token (RFC 9068 §4)', () => {
-  test('a good one is accepted with its claims, and asked about again without verifying it again', async () => {
+  test('a valid one is accepted with its claims, and asked about again without verifying it again', async () => {
     const { broker, guard } = await both()
     const token = await broker.token()
     expect(await guard.check(token)).toMatchObject({ ok: true, stale: false, claims: { sub: 'u_alice', sid: 's_1', client_id: 'sydney', rev: 100 } })

@@ -35,7 +35,7 @@ describe('a guard whose clock is wrong', () => {
     expect(ended).toEqual([{ sid: 's_1', rev: 100, jti: 'j' }])
   })
 
-  test.each([6, 60, 3600])('%i s behind: tokens are good, and expire by the broker’s clock', async (behind) => {
+  test.each([6, 60, 3600])('%i s behind: tokens are valid, and expire by the broker’s clock', async (behind) => {
     const { broker, clock, guard } = await skewed(-behind)
     const token = await broker.token()
     expect(await why(guard, token)).toBe('good')

@@ -16,7 +16,7 @@ async function instance(requirement?: Requirement): Promise<{ app: Hono<GuardVar
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 
 describe('guarding routes of a Hono app (RFC 6750)', () => {
-  test('a good token passes, with its claims', async () => {
+  test('a valid token passes, with its claims', async () => {
     const { app, broker } = await instance({ scope: 'openid profile', anyRole: ['CaseManager.Admin', 'CaseManager.User'] })
     const response = await app.request('/api/me', bearer(await broker.token()))
     expect([response.status, await response.json()]).toEqual([200, { sub: 'u_alice' }])
@@ -36,7 +36,7 @@ describe('guarding routes of a Hono app (RFC 6750)', () => {
     expect((await app.request(`/api/me?access_token=${await broker.token()}`)).status).toBe(401)
   })
 
-  test('one that is not good: 401 invalid_token; that is malformed: 400', async () => {
+  test('one that is not valid: 401 invalid_token; that is malformed: 400', async () => {
     const { app, broker } = await instance()
     const expired = await app.request('/api/me', bearer(await broker.token({ exp: 1 })))
     expect([expired.status, expired.headers.get('www-authenticate')]).toEqual([

@@ -19,7 +19,7 @@ async function rejected(response: Response): Promise<void> {
 }
 
 describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)', () => {
-  test('a good one ends the session it names: 200, not to be cached', async () => {
+  test('a valid one ends the session it names: 200, not to be cached', async () => {
     const { broker, guard, ended } = await receiver()
     const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti: 'j1' })))
     expect([response.status, response.headers.get('cache-control'), await response.text()]).toEqual([200, 'no-store', ''])
@@ -205,7 +205,7 @@ describe('where no session of the instance can be ended', () => {
   })
 })
 
-describe('the jti of a logout token is good once', () => {
+describe('the jti of a logout token is valid once', () => {
   test('a replay is refused', async () => {
     const { broker, guard, ended } = await receiver()
     const token = await broker.logoutToken()

@@ -19,7 +19,7 @@ const set = (broker: Broker, claims: Record<string, unknown> = {}, header: Recor
   )
 
 describe('verifying a security event token (RFC 8417, RFC 8935 §2.4)', () => {
-  test('a good one, of several events, however old unless limited', async () => {
+  test('a valid one, of several events, however old unless limited', async () => {
     const { broker, verify } = await transmitter()
     const token = await set(broker, { jti: 'j', iat: broker.clock.now - 5000, events: { [REVOKED]: {}, 'urn:other': {} } })
     expect(await verify(token)).toMatchObject({ ok: true, claims: { jti: 'j', events: { [REVOKED]: {} } } })

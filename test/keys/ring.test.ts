@@ -82,7 +82,7 @@ describe('signing keys at first start', () => {
 })
 
 describe('verifying our own tokens', () => {
-  test('a good one gives its claims; an expired one only where that is allowed', async () => {
+  test('a valid one gives its claims; an expired one only where that is allowed', async () => {
     const ring = await open()
     const jwt = ring.sign('ES256', 'at+jwt', claims())
     expect(await ring.verify(jwt, { typ: 'at+jwt', now })).toMatchObject({ sub: 'u_1', iss: ISSUER })

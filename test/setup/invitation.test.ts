@@ -63,7 +63,7 @@ test('a holder of the link overwrites nothing of what the operators tried, and d
   expect(await rig.store.setting(`setup/trial/${FABRIKAM.tid}`)).toBe(trial)
 })
 
-test('the link is good for a week, for that tenant while it is connected, and for nothing else', async () => {
+test('the link is valid for a week, for that tenant while it is connected, and for nothing else', async () => {
   const { clock, browser, rig, link, felix } = await invited()
   expect((await felix.get(link.replace('invitation=', 'invitation=x'))).status).toBe(400)
   clock.ahead = 7 * 86_400 + 5

@@ -118,7 +118,7 @@ describe('skip_sign_in_page', () => {
     expect((await createBrowser(rig).get(path)).status).toBe(400)
   })
 
-  test('a callback of that sign-in is good in the browser that began it alone', async () => {
+  test('a callback of that sign-in is valid in the browser that began it alone', async () => {
     const { rig, browser, sydney } = await open(SKIPS)
     const state = location(await browser.get(authorizePath(sydney))).searchParams.get('state') ?? ''
     const victim = createBrowser(rig)

@@ -52,7 +52,7 @@ export async function signIn(rig: Rig, browser: Browser, path: string): Promise<
   return browser.get(await atMicrosoft(rig, browser, await browser.get(path)))
 }
 
-/** Sydney, and a browser that has a session already: whatever is good comes back with a code at once. */
+/** Sydney, and a browser that has a session already: whatever is valid comes back with a code at once. */
 export async function signedIn(changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {}) {
   const rig = await createRig()
   const client = await rig.register('Sydney', changes)

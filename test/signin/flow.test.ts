@@ -198,7 +198,7 @@ describe('"Stay signed in?"', () => {
 const NO_HOME = { uri: undefined } as never
 
 describe('the state that comes back', () => {
-  test('is good once; the second time there is a page with a way on, which then needs no Microsoft', async () => {
+  test('is valid once; the second time there is a page with a way on, which then needs no Microsoft', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney', NO_HOME)
     const browser = createBrowser(rig)
@@ -268,7 +268,7 @@ describe('the state that comes back', () => {
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
   })
 
-  test('the link to Microsoft is good in the browser it was made for alone', async () => {
+  test('the link to Microsoft is valid in the browser it was made for alone', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const link = linkOf((await createBrowser(rig).get(authorizePath(sydney))).html, 'Sign in with Microsoft')

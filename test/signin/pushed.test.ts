@@ -12,7 +12,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
   const uriOf = async (response: Response) => ((await response.json()) as { request_uri: string }).request_uri
   const path = (client: RegisteredClient, uri: string) => `/authorize?${new URLSearchParams({ client_id: client.clientId, request_uri: uri })}`
 
-  test('are answered with a request_uri for a minute (§2.2), good once', async () => {
+  test('are answered with a request_uri for a minute (§2.2), valid once', async () => {
     const { rig, client, browser } = await signedIn({ requirePar: true })
     const response = await push(rig, client)
     expect(response.status).toBe(201)

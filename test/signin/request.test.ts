@@ -92,7 +92,7 @@ describe('the instance gets the error of an invalid request, with state and iss'
   })
 })
 
-describe('a request that is good', () => {
+describe('a request that is valid', () => {
   const grantOf = async (made: Awaited<ReturnType<typeof signedIn>>, parameters: Record<string, string | undefined>) => {
     const code = delivered(await made.ask(parameters)).code
     const response = await made.rig.post(

@@ -54,7 +54,7 @@ describe('a sign-in beyond the limit of sessions', () => {
     expect(await live()).toEqual([])
   })
 
-  test('the form is good for ten minutes, in that browser, from our own page', async () => {
+  test('the form is valid for ten minutes, in that browser, from our own page', async () => {
     const { rig, client, phone, live } = await limited('ask')
     const [first = ''] = await live()
     const fields = { ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html), end: first }

@@ -77,7 +77,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
     // A third use finds nothing left to revoke.
     expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(REJECTED)
-    // The user goes on: a new code at the same client is good.
+    // The user goes on: a new code at the same client is valid.
     expect((await b.refresh(family((await b.exchange(session.sid, 'sydney')).family))).outcome).toBe('rotated')
   })
 

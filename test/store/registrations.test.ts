@@ -52,7 +52,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect(await b.store.removeClient({ clientId: 'sydney', source: 'any', actor, now: b.now })).toEqual({ outcome: 'unknown' })
   })
 
-  test('two secrets are good at a time: with a third, the oldest good one goes, and those that have expired', async () => {
+  test('two secrets are valid at a time: with a third, the oldest valid one goes, and those that have expired', async () => {
     const b = await open()
     await put(b, { secrets: [secret('s-1', T0), secret('s-2', T0 + 1), secret('s-0', T0 - 9, T0 - 1)] })
     const add = (id: string, createdAt: number) => b.store.addClientSecret({ clientId: 'sydney', secret: secret(id, createdAt), now: b.now })

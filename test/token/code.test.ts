@@ -150,7 +150,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     ['no verifier', { code_verifier: '' }, 'invalid_grant'],
     ['an unknown code', { code: 'x'.repeat(43) }, 'invalid_grant'],
     ['no code', { code: '' }, 'invalid_request'],
-  ])('%s is refused, and the code stays good for the right request', async (_what, changes, error) => {
+  ])('%s is refused, and the code stays valid for the right request', async (_what, changes, error) => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
@@ -159,7 +159,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([200, 'ok'])
   })
 
-  test('a code is good for 60 seconds', async () => {
+  test('a code is valid for 60 seconds', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
@@ -170,7 +170,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     expect(await outcome(rig.post('/token', second.form, { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
   })
 
-  test("another client's code is refused and is still good for its own", async () => {
+  test("another client's code is refused and is still valid for its own", async () => {
     const rig = await createRig()
     const [sydney, melbourne] = [await rig.register('Sydney'), await rig.register('Melbourne')]
     const { session } = await rig.openSession()

@@ -110,7 +110,7 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
     }
   })
 
-  test('a store that cannot commit is 503 temporarily_unavailable, and the same request is good later', async () => {
+  test('a store that cannot commit is 503 temporarily_unavailable, and the same request is valid later', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
     const rotate = rig.store.rotateRefreshToken

@@ -41,7 +41,7 @@ describe('a refresh token is a MAC over family and generation', () => {
       expect(tokens.read(text)).toBeUndefined()
   })
 
-  test('after a rotation of the secret old tokens are good and new ones are signed with the new one', () => {
+  test('after a rotation of the secret old tokens are valid and new ones are signed with the new one', () => {
     const fresh = randomBytes(32)
     const token = some()
     const both = refreshTokens(createSealer([fresh, secret]))

@@ -205,7 +205,7 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     ])
   })
 
-  /** What may fail a refresh although the token is good, and the error of it. */
+  /** What may fail a refresh although the token is valid, and the error of it. */
   const failures: [string, (metadata: ClientMetadata) => Partial<ClientMetadata>, Record<string, string>, string][] = [
     ['a scope that was never granted', () => ({}), { scope: 'openid cases:read' }, 'invalid_scope'],
     ['a scope that the client has lost', ({ scopes }) => ({ scopes: scopes.filter((one) => one !== 'email') }), { scope: 'email' }, 'invalid_scope'],

@@ -71,7 +71,7 @@ function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): stri
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ASSERTION_SECONDS = 300
 
-/** RFC 7523 §3. @returns the `jti` of a good assertion, which the caller accepts once */
+/** RFC 7523 §3. @returns the `jti` of a valid assertion, which the caller accepts once */
 export function assertionId(given: (name: string) => unknown, { issuer, keys, now }: Signing): string | undefined {
   const key = keys[CLIENT_KEY]
   const [header = '', claims = '', signed = ''] = String(given('client_assertion')).split('.')

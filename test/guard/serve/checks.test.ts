@@ -7,7 +7,7 @@ import { ask, startServe, type Answer } from './rig.ts'
 const shown = ({ status, headers }: Answer): [number, unknown] => [status, headers['x-guard']]
 
 describe('the check of a request', () => {
-  test('a good token: 200, never stored, with every identity header', async () => {
+  test('a valid token: 200, never stored, with every identity header', async () => {
     const { broker, check } = await startServe()
     const answer = await check({ token: await broker.token({ oid: 'o-1', roles: ['A b', 'CaseManager.User'], auth_time: 5 }) })
     expect([answer.status, answer.body]).toEqual([200, ''])
@@ -29,7 +29,7 @@ describe('the check of a request', () => {
     })
   })
 
-  test('no token, a token that is not good, one that was revoked: 401 with the challenge (RFC 6750 §3)', async () => {
+  test('no token, a token that is not valid, one that was revoked: 401 with the challenge (RFC 6750 §3)', async () => {
     const { broker, check, serving } = await startServe()
     const none = await check()
     expect([...shown(none), none.headers['www-authenticate'], none.headers['cache-control']]).toEqual([401, 'unauthenticated', 'Bearer', 'no-store'])
