@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,8 +34,10 @@ export interface Plan {
   /** What can go on for long is stopped after so many in each round. */
   mostSeconds: number
   now: number
-  /** Only acts whose name has this in it, beside refreshes alone. */
-  named: string
+  /** Only acts whose name has one of these in it, beside refreshes alone. */
+  named: string[]
+  /** The directory that keeps the store that is written: each run measures on a copy of it. */
+  keptIn: string | undefined
   say: (line: string) => void
 }
 
@@ -66,13 +68,31 @@ export async function measureActs(plan: Plan): Promise<Figure[]> {
   }
 }
 
-async function open(file: string, { scale, now, say }: Plan): Promise<Store> {
+/** Writes the store, or copies it where an earlier run has kept it. */
+async function place(file: string, plan: Plan): Promise<void> {
+  if (plan.keptIn === undefined) return write(file, plan)
+  const kept = join(plan.keptIn, `bounded-${plan.scale}.db`)
+  if (!existsSync(kept)) {
+    await write(file, plan)
+    copyFileSync(file, kept)
+  } else {
+    plan.say(`A copy of ${kept}.`)
+    copyFileSync(kept, file)
+  }
+}
+
+async function write(file: string, { scale, now, say }: Plan): Promise<void> {
   await (await openSqliteStore({ file })).close()
   const of = (count: number): number => Math.round(count * scale)
   const size = { revocations: of(4_000_000), sessions: of(1_000_000), deliveries: of(2_000_000), audit: of(1_000_000) }
   say(`Writing ${size.revocations} revocations, ${size.sessions} sessions, ${size.deliveries} deliveries and ${size.audit} audit entries:`)
   seed(file, size, { now, say })
   say(`  ${Math.round(statSync(file).size / 1e6)} MB`)
+}
+
+async function open(file: string, plan: Plan): Promise<Store> {
+  const { now, say } = plan
+  await place(file, plan)
   countCommits()
   const opening = performance.now()
   const store = await openSqliteStore({ file })
@@ -102,7 +122,7 @@ class ActsBench {
 
   /** The median of the rounds, for each figure by itself. */
   async measure(name: string, act: () => Promise<unknown>, rounds = this.plan.rounds): Promise<void> {
-    if (name !== ALONE && !name.includes(this.plan.named)) return
+    if (name !== ALONE && !this.plan.named.some((text) => name.includes(text))) return
     const all: Omit<Figure, 'name'>[] = []
     for (let round = 0; round < rounds; round++) all.push(await this.#round(act))
     const median = (of: (one: Omit<Figure, 'name'>) => number): number => quantile(all.map(of), 0.5)

@@ -14,7 +14,8 @@ const USAGE = `npm run bench:bounded -- [options]
   --rounds N    how often each act is measured; the median of its rounds is printed (default 5)
   --seconds S   purge, fan-out, erasure and export are stopped after S seconds in each round (default 15)
   --only PART   acts, or start (default: both)
-  --act TEXT    only acts whose name has this text in it, beside refreshes alone
+  --act TEXT    only acts whose name has this text in it, beside refreshes alone; several texts are separated by commas
+  --store DIR   keeps the store of the acts in DIR, and measures on a copy of it: the next run need not write it again
   --help        prints this`
 const [MOST_LOOP_MS, MOST_TIMES, MOST_START_SECONDS] = [20, 3, 2]
 const OPTIONS = {
@@ -23,6 +24,7 @@ const OPTIONS = {
   seconds: { type: 'string', default: '15' },
   only: { type: 'string', default: '' },
   act: { type: 'string', default: '' },
+  store: { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const
 
@@ -31,7 +33,7 @@ function readOptions() {
   const numbers = { scale: Number(values.scale), rounds: Number(values.rounds), mostSeconds: Number(values.seconds) }
   if (!Object.values(numbers).every((value) => value > 0)) throw new Error('--scale, --rounds and --seconds take a number above 0.')
   if (!['', 'acts', 'start'].includes(values.only)) throw new Error('--only takes acts or start.')
-  return { ...numbers, only: values.only, named: values.act, help: values.help }
+  return { ...numbers, only: values.only, named: values.act.split(','), keptIn: values.store, help: values.help }
 }
 
 function printActs(figures: readonly Figure[], mostSeconds: number): void {

@@ -56,7 +56,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch
-  const store = given.store ?? (await openStore(config, clock, closing, given))
+  const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
   const outbound = given.outbound ?? openOutbound(config, closing)
   const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
   const mailer = given.mailer ?? openMailer(config, closing)
@@ -80,12 +80,19 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }
 
-async function openStore(config: Config, clock: SteadyClock, closing: Closing, { startReader, prepares }: Overrides): Promise<Deps['store']> {
+async function openStore(
+  { config, log }: { config: Config; log: Log },
+  clock: SteadyClock,
+  closing: Closing,
+  given: Overrides,
+): Promise<Deps['store']> {
   const { databaseUrl: url, databaseDirectUrl: directUrl, databaseStandby: standby, dataDir, kind } = config
+  const { startReader, prepares } = given
+  const failed = (cause: unknown): void => log.error('checkpoint_failed', { cause })
   const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
   const store =
     url === undefined
-      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, prepares, ...clocks })
+      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, prepares, checkpoints: { failed }, ...clocks })
       : await openPostgresStore({
           url,
           directUrl,

@@ -22,11 +22,7 @@ const MOST_PAUSE_MS = 100
 
 /** @param stopped asked between two steps; true ends the copy */
 export const copyDatabase = (file: string, path: string, stopped: () => boolean): Promise<Outcome> =>
-  placed(path, async (part) => {
-    const at = await copyInto(part, file, stopped)
-    moveLog(file)
-    return at
-  })
+  placed(path, (part) => copyInto(part, file, stopped))
 
 /** @param make writes the copy, synced, into a file that is not there yet */
 export async function placed(path: string, make: (part: string) => Promise<Position>): Promise<Outcome> {
@@ -61,33 +57,6 @@ async function copyInto(part: string, file: string, stopped: () => boolean): Pro
   } finally {
     source?.close()
     closeSync(written)
-  }
-}
-
-/**
- * What was committed meanwhile waits in the write-ahead log, because the copy's transaction may still read what it replaces. It is moved into the
- * file here, so that no commit of the broker has to do it.
- */
-function moveLog(file: string): void {
-  const db = new Database(file, { fileMustExist: true })
-  try {
-    db.pragma('wal_checkpoint(PASSIVE)')
-  } finally {
-    db.close()
-  }
-}
-
-/** Around each backup, on the connection that commits: between its beginning and its end no commit tries to move the log, which would stop there. */
-export function holdingCheckpoints(db: Database.Database): <T>(act: () => Promise<T>) => Promise<T> {
-  const pages = db.pragma('wal_autocheckpoint', { simple: true }) as number
-  let underWay = 0
-  return async (act) => {
-    if (underWay++ === 0) db.exec('PRAGMA wal_autocheckpoint = 0')
-    try {
-      return await act()
-    } finally {
-      if (--underWay === 0 && db.open) db.exec(`PRAGMA wal_autocheckpoint = ${pages}`)
-    }
   }
 }
 

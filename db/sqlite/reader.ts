@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import type { DataFile } from './data-file.ts'
+import { programBeside, startThread } from './thread.ts'
 import { refusal } from './writer.ts'
 
 /**
@@ -48,7 +49,7 @@ interface Waiting {
 /** What a search keeps in memory is bounded by its limit; a fault must not take the broker's memory. */
 const HEAP_MB = 128
 
-const THREAD = new URL(import.meta.url.endsWith('.ts') ? './reader-thread.ts' : './reader-thread.js', import.meta.url)
+const THREAD = programBeside(import.meta.url, 'reader-thread')
 
 const closed = (): StoreUnavailable => new StoreUnavailable('The store is closed.')
 
@@ -128,13 +129,6 @@ export class Reader {
   }
 }
 
-/** Node before 22.18 reads TypeScript only by an option. @param program compiled in `dist`, as TypeScript beside the source */
-export function startReaderThread(file: string, program: string | URL = THREAD): Worker {
-  const strip = String(program).endsWith('.ts') && !process.features.typescript
-  return new Worker(program, {
-    ...(strip ? { execArgv: ['--experimental-strip-types', '--no-warnings'] } : {}),
-    name: 'store reader',
-    workerData: { file },
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
-  })
-}
+/** @param program compiled in `dist`, as TypeScript beside the source */
+export const startReaderThread = (file: string, program: string | URL = THREAD): Worker =>
+  startThread(program, { name: 'store reader', workerData: { file }, heapMb: HEAP_MB })

@@ -4,8 +4,9 @@ import { Topic } from '../../src/protocol/topic.ts'
 import { allActs } from '../acts.ts'
 import { logHeadRow } from '../revocation/log.ts'
 import type { Store } from '../store.ts'
-import { holdingCheckpoints } from './backup.ts'
 import { writeHighWater } from '../high-water.ts'
+import { Checkpoints } from './checkpoints.ts'
+import type { CheckpointOptions } from './checkpoints.ts'
 import { DataFile } from './data-file.ts'
 import { beginChainsOf } from './chains.ts'
 import { reading } from './read.ts'
@@ -30,29 +31,29 @@ export interface SqliteStoreOptions {
   maxPages?: number | undefined
   /** What answers searches, dry runs and backups; not given: a thread of its own. */
   startReader?: ((file: string) => ReaderThread) | undefined
+  /** Takes why the write-ahead log is not moved into the file; what moves it, where it is no thread of the store's own. */
+  checkpoints?: Pick<CheckpointOptions, 'failed' | 'start' | 'restartMs'> | undefined
   /** Not given: the statements of all acts are prepared when the store opens. `at_first_use` opens it in a third of the CPU time. */
   prepares?: 'at_first_use' | undefined
 }
 
 /** @throws StoreUnavailable where another process has the file, a newer version wrote it, or it cannot be opened */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { file, nowMs = Date.now, random = pooledRandom(), maxPages, startReader, prepares } = options
+  const { file, nowMs = Date.now, random = pooledRandom(), maxPages, startReader, checkpoints: moving, prepares } = options
   const { db, unlock } = openDatabase(file)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
-  // One process writes this file: the one that held a lease has ended, and what it was doing is due again at once.
-  db.prepare('UPDATE probe_pages SET leased_until_ms = 0').run()
-  db.prepare('UPDATE microsoft_work INDEXED BY microsoft_work_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
-  db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
+  endLeases(db)
   const dataFile = new DataFile(file)
   const revoked = new Topic<readonly Committed[]>()
-  const writer = createWriter(db, dataFile, (committed) => revoked.publish(committed))
+  const checkpoints = new Checkpoints(db, { file, dataFile, ...moving })
+  const announce = (committed: readonly Committed[]): void => revoked.publish(committed)
+  const writer = createWriter(db, dataFile, announce, () => checkpoints.committed())
   const executor = createExecutor(db, writer.revoked)
   if (prepares !== 'at_first_use') executor.prepareAll()
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
   beginChainsOf(db, executor, ambient)
   const reader = new Reader(file, dataFile, startReader)
-  const holding = holdingCheckpoints(db)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
   return {
     ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile) }, executor)),
@@ -63,17 +64,26 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     databaseFacts: async () => undefined,
     searchSessions: (input) => reader.ask('searchSessions', input),
     previewRevocation: (selector, now, how) => reader.ask('previewRevocation', selector, now, how),
-    backup: (path) => holding(() => reader.ask('backup', path)),
+    backup: (path) => checkpoints.holding(() => reader.ask('backup', path)),
     checkIntegrity: () => dataFile.check(),
     size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),
     async close() {
       await reader.close()
+      await checkpoints.end()
       writer.close()
       watch.stop()
       if (db.open) shut(db)
+      checkpoints.release()
       unlock()
     },
   }
+}
+
+/** One process writes this file: the one that held a lease has ended, and what it was doing is due again at once. */
+function endLeases(db: Sqlite): void {
+  db.prepare('UPDATE probe_pages SET leased_until_ms = 0').run()
+  db.prepare('UPDATE microsoft_work INDEXED BY microsoft_work_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
+  db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
 }
 
 const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(() => undefined))?.size ?? 0

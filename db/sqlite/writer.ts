@@ -34,11 +34,13 @@ type Ran = { ok: true; value: unknown; revoked: Committed[] } | { ok: false; err
 /**
  * @param file asked before each commit whether it is still the file that was opened
  * @param announce takes what a commit revoked
+ * @param committed called after each commit, when its acts are answered
  */
 export function createWriter(
   db: Sqlite,
   file: Pick<DataFile, 'mustBeSound' | 'damaged'>,
   announce: (committed: readonly Committed[]) => void = () => undefined,
+  committed: () => void = () => undefined,
 ): Writer {
   const commits = createCommits(db, file)
   let queue: Waiting[] = []
@@ -50,7 +52,9 @@ export function createWriter(
     const batch = queue.slice(0, BATCH)
     queue = queue.slice(BATCH)
     if (queue.length > 0) schedule()
-    if (batch.length > 0) answer(batch, commits.run(batch), announce)
+    if (batch.length === 0) return
+    answer(batch, commits.run(batch), announce)
+    committed()
   }
 
   /** After the requests that are already there have been read: so they share one commit. */

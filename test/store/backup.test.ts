@@ -1,8 +1,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openDatabase } from '../../db/sqlite/open.ts'
 import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { startReaderThread, type ReaderThread } from '../../db/sqlite/reader.ts'
@@ -87,25 +86,6 @@ describe('backup', () => {
     expect(db.pragma('integrity_check', { simple: true })).toBe('ok')
     db.close()
     unlock()
-  })
-
-  test('moves what was committed meanwhile from the write-ahead log into the file, so that no commit has to', async () => {
-    const { session } = await b.signIn('alice')
-    const fileAlone = (): unknown[] => {
-      const copy = join(dir, 'alone.db')
-      copyFileSync(file, copy)
-      const { db, unlock } = openDatabase(copy)
-      const sids = db.prepare('SELECT sid FROM sessions').pluck().all()
-      db.close()
-      unlock()
-      for (const name of readdirSync(dir).filter((one) => one.startsWith('alone'))) rmSync(join(dir, name))
-      return sids
-    }
-    expect(fileAlone()).toEqual([])
-    const set = vi.spyOn(Database.prototype, 'exec')
-    expectOutcome(await b.store.backup(backup), 'made')
-    expect(set.mock.calls.map(([sql]) => sql)).toEqual(['PRAGMA wal_autocheckpoint = 0', 'PRAGMA wal_autocheckpoint = 1000'])
-    expect(fileAlone()).toEqual([session.sid])
   })
 
   test('under way when the store closes, it is abandoned and leaves nothing', async () => {

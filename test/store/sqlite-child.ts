@@ -1,15 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
+import { startCheckpointThread } from '../../db/sqlite/checkpoints.ts'
+import type { CheckpointThread, ThreadData } from '../../db/sqlite/checkpoints.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 
 /**
- * A broker's worth of writing, for `sqlite.test.ts` to kill or to starve of disk: signs users in, revokes every second session, and prints each
- * answer as it gets it. What it has printed was acknowledged.
+ * A broker's worth of writing, for tests to kill or to starve of disk: signs users in, revokes every second session, and prints each answer as it
+ * gets it. What it has printed was acknowledged. With `dies_moving` it kills itself while its thread moves the write-ahead log.
  */
-const [file = '', count = '0'] = process.argv.slice(2)
-const store = await openSqliteStore({ file })
+const [file = '', count = '0', dies] = process.argv.slice(2)
+const store = await openSqliteStore({ file, checkpoints: dies === 'dies_moving' ? { start: startDying } : undefined })
 const now = 1_800_000_000
-const say = (line: string) => writeSync(1, `${line}\n`)
+const device = dies === undefined ? 'a browser' : 'x'.repeat(8_000)
+function say(line: string): void {
+  writeSync(1, `${line}\n`)
+}
+
+/** Kills the process once a move has gone on for a millisecond. */
+function startDying(data: ThreadData): CheckpointThread {
+  const thread = startCheckpointThread(data)
+  const { postMessage } = thread
+  thread.postMessage = (request: unknown) => {
+    const killing = setTimeout(() => (say('killed while the thread moves the log'), process.kill(process.pid, 'SIGKILL')), 1)
+    thread.once('message', () => clearTimeout(killing))
+    postMessage.call(thread, request)
+  }
+  return thread
+}
 
 async function user(n: number): Promise<void> {
   const sid = `s_${n}`
@@ -21,7 +38,7 @@ async function user(n: number): Promise<void> {
       absoluteAt: now + 43_200,
       roles: [],
       staySignedIn: false,
-      device: 'a browser',
+      device,
       cookieHash: randomBytes(32).toString('base64url'),
     },
     provenSeq: Number.MAX_SAFE_INTEGER,

@@ -138,6 +138,13 @@ describe('kill -9 and a full disk', () => {
     await expectAcknowledged(said)
   })
 
+  test('killed while its thread moves the write-ahead log into the file, it loses nothing that was acknowledged', async () => {
+    const said: string[] = []
+    await child(process.execPath, [...CHILD, file, '1000000', 'dies_moving'], (line) => said.push(line))
+    expect(said.at(-1)).toBe('killed while the thread moves the log')
+    await expectAcknowledged(said)
+  })
+
   test('the system refuses to write: the acts are refused as unavailable, nothing is half done, and it goes on afterwards', async () => {
     const said: string[] = []
     // The largest size of a file, in blocks of 512 or 1024 bytes by shell: reached after some hundred acts.
