@@ -27,7 +27,7 @@ import { createRateLimits } from './rate-limits.ts'
 import { openDeliveryQueue } from './revocation/delivery-queue.ts'
 import type { DeliveryQueue } from './revocation/interface.ts'
 import { announce } from './revocation/announce.ts'
-import { followElsewhere } from './elsewhere.ts'
+import { followOtherBrokers } from './other-brokers.ts'
 import { version } from './version.ts'
 import { createMailer } from './revocation/smtp.ts'
 import { createFeed } from './revocation/feed.ts'
@@ -75,7 +75,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   // Of several requests at once: they share one commit.
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
   await readBranding({ store, config })
-  followElsewhere({ store, feed, clients, connection, keys, log, config })
+  followOtherBrokers({ store, feed, clients, connection, keys, log, config })
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
   return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }

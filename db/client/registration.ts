@@ -8,7 +8,7 @@ import { assign, columnsOf, command, insertInto, names, query } from '../engine/
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock.ts'
 import { dropSetting } from '../operator/settings.ts'
-import { registryChanged } from '../operator/version.ts'
+import { registryChanged } from '../operator/registry-version.ts'
 import { append } from '../revocation/log.ts'
 import { clients } from '../schema.ts'
 import type { ClientActs } from '../store.ts'

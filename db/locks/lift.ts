@@ -12,7 +12,7 @@ import type { LockActs } from '../store.ts'
 import type { Lock } from '../types.ts'
 import { findLock, isToLift, lockFields, lockFrom } from './row.ts'
 import type { LockRow } from './row.ts'
-import { selectorOf, tell } from './tell.ts'
+import { selectorOf, tell } from './webhooks.ts'
 
 /** Lifting: an act of an operator, or of the broker at the lock's end; never the passing of time alone. */
 

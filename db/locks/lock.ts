@@ -16,7 +16,7 @@ import { knownTarget, protection } from './protected.ts'
 import type { Known } from './protected.ts'
 import { lockFrom, openLock } from './row.ts'
 import type { LockRow } from './row.ts'
-import { selectorOf, tell } from './tell.ts'
+import { selectorOf, tell } from './webhooks.ts'
 
 /** Locking: a row and a revocation, in one commit. */
 

@@ -5,7 +5,7 @@ import { assign, command } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { subjects } from '../schema.ts'
 import { liveSessionsOf } from '../session/live.ts'
-import { indexNames } from '../session/names.ts'
+import { indexNames } from '../session/name-index.ts'
 import { findSubject, lockSubject } from '../session/user.ts'
 import type { MicrosoftActs } from '../store.ts'
 

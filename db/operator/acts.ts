@@ -4,7 +4,7 @@ import { appendAudit, concludeAudit, listAudit } from './audit.ts'
 import { addSignedHead, chainRows, evidenceRows, headAndSignature, segmentBegins, signedAround } from './evidence.ts'
 import { activateKey, addKey, listKeys, retireKey } from './keys.ts'
 import { probe, setSetting, setSettingOnce, setting } from './settings.ts'
-import { registryVersion } from './version.ts'
+import { registryVersion } from './registry-version.ts'
 
 type SettingActs = Pick<Housekeeping, 'setting' | 'setSetting' | 'setSettingOnce' | 'probe'>
 

@@ -5,7 +5,7 @@ import type { Takes } from '../engine/statement.ts'
 import { settings } from '../schema.ts'
 import { emit } from '../webhook/emit.ts'
 import { ofSetting } from '../webhook/of-setting.ts'
-import { registryChanged } from './version.ts'
+import { registryChanged } from './registry-version.ts'
 
 /** The broker's own values, by name. */
 

@@ -12,7 +12,7 @@ import type { TenantActs } from '../store.ts'
 import type { Tenant } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { ofTenant } from '../webhook/of-setting.ts'
-import { registryChanged } from './version.ts'
+import { registryChanged } from './registry-version.ts'
 
 /** Microsoft tenants that are or were connected. */
 

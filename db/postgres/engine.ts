@@ -3,7 +3,7 @@ import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed } from '../types.ts'
 import type { Connections } from './connections.ts'
-import { CHANNEL } from './elsewhere.ts'
+import { CHANNEL } from './other-brokers.ts'
 import { runAct } from './executor.ts'
 import { codeOf, committed, withConnection } from './transact.ts'
 

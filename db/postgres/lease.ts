@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreUnavailable } from '../store.ts'
 import type { Connections, Server } from './connections.ts'
 import { SERVER } from './connections.ts'
-import type { Position } from './elsewhere.ts'
+import type { Position } from './other-brokers.ts'
 import { commitOne } from './transact.ts'
 
 /**

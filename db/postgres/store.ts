@@ -10,7 +10,7 @@ import { allActs } from '../acts.ts'
 import { exportStore } from '../move/export.ts'
 import type { Committed } from '../types.ts'
 import { Connections } from './connections.ts'
-import { ElsewhereWatch } from './elsewhere.ts'
+import { OtherBrokersWatch } from './other-brokers.ts'
 import { fencedBy, postgresEngine } from './engine.ts'
 import { readFacts } from './facts.ts'
 import { LogFollower } from './follower.ts'
@@ -114,7 +114,7 @@ interface PresenceParts {
 function startPresence({ pool, options, ambient, known, elsewhere, announce }: PresenceParts) {
   const { url, directUrl = url, standbyRequired = false, version = 'unknown', kind = 'broker', work = 'all', mark } = options
   const { steadyMs = () => performance.now(), random = pooledRandom() } = options
-  const watch = new ElsewhereWatch(directUrl, (what) => elsewhere.publish(what))
+  const watch = new OtherBrokersWatch(directUrl, (what) => elsewhere.publish(what))
   const moved: FollowerOptions['moved'] = (taken, revoked) => {
     watch.again()
     elsewhere.publish(taken === 'lost' ? 'log_lost' : 'promoted')

@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/act.ts'
-import { applyingAge } from '../session/age.ts'
+import { applyingAge } from '../session/authentication-age.ts'
 import { mark } from '../session/mark.ts'
 import type { FeedActs, RevocationActs } from '../store.ts'
 import { expiringGrants } from './expire-grants.ts'

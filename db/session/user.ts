@@ -8,7 +8,7 @@ import { optional } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
 import type { NewSession } from '../store.ts'
 import type { Subject } from '../types.ts'
-import { indexNames } from './names.ts'
+import { indexNames } from './name-index.ts'
 import { subjectFields, subjectOf } from './user-row.ts'
 
 /** Users: one `sub` for each tenant and object id, forever; their names at Microsoft are kept up to date. */

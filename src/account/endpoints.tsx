@@ -9,7 +9,7 @@ import { takeLanguage } from './language.ts'
 import { historyPage } from './history.tsx'
 import { homeFor, homeForAnybody } from './home.tsx'
 import { tooLong } from './not-taken.ts'
-import { readyFor, readyForAnybody } from './ready.tsx'
+import { readyFor, readyBeforeSignIn } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { askEverywhere, sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
@@ -29,7 +29,7 @@ export function accountEndpoints(deps: Deps): Hono {
   endpoints.get('/account/ready', async (c) => {
     const now = deps.clock.now()
     const session = await current(deps, c, now)
-    return session === undefined ? readyForAnybody(deps, c) : readyFor(deps, c, session, now)
+    return session === undefined ? readyBeforeSignIn(deps, c) : readyFor(deps, c, session, now)
   })
   endpoints.post('/language', limit, (c) => takeLanguage(deps, c))
   endpoints.route('/', grantEndpoints(deps, limit))

@@ -13,7 +13,7 @@ import { ago } from '../page/times.tsx'
 /** "Check your account is ready": three questions, answered only about the reader, and only after they have signed in. */
 
 /** Before the sign-in: what will be checked, and what to have at hand. It says nothing about any user. */
-export function readyForAnybody(deps: Deps, c: Context): Response {
+export function readyBeforeSignIn(deps: Deps, c: Context): Response {
   const connected = deps.microsoft.readiness().connected
   const t = textsOf(c, deps.config)
   return page(

@@ -1,6 +1,6 @@
 import type { Tenant } from '../../db/types.ts'
 import { signInFrequencySetting, trialOf } from '../microsoft/tenants.ts'
-import { maxAuthenticationSeconds } from '../session/limits.ts'
+import { maxAuthenticationSeconds } from '../session/lifetimes.ts'
 import type { Looking } from './check.ts'
 import { failed, type Found, ok, unknown } from './finding.ts'
 

@@ -1,5 +1,5 @@
 import type { Sealer } from '../keys/interface.ts'
-import { openUntil, sealUntil } from '../keys/travels.ts'
+import { openUntil, sealUntil } from '../keys/sealed-in-browser.ts'
 import type { Done } from '../page/signed-out.ts'
 import type { Checked, LogoutRequest } from './types.ts'
 

@@ -1,5 +1,5 @@
 import type { Sealer } from '../keys/interface.ts'
-import { openUntil, sealUntil } from '../keys/travels.ts'
+import { openUntil, sealUntil } from '../keys/sealed-in-browser.ts'
 import type { ReasonClass } from '../protocol/reason-class.ts'
 
 /** What the signed-out page says, sealed in its address: no link of a stranger claims a sign-out that never was. */

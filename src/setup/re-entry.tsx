@@ -2,7 +2,7 @@ import { Answer, Button } from '../page/components.tsx'
 import { TextField } from '../page/fields.tsx'
 import { MAX_AUTHENTICATION, tenantSettings } from '../microsoft/tenants.ts'
 import { changes } from '../protocol/changes.ts'
-import { maxAuthenticationSeconds } from '../session/limits.ts'
+import { maxAuthenticationSeconds } from '../session/lifetimes.ts'
 import { Form, goOn, recorded, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 

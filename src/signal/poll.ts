@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../protocol/stream-event.ts'
-import { claim } from './claim.ts'
+import { claim } from './claim-interval.ts'
 import type { ManagedIssuer } from './issuers.ts'
 import { receive, type Rejection } from './security-event.ts'
 import { logProblem } from './stream-care.ts'

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import type { Interval } from '../protocol/interval.ts'
-import { claim, isClaimed } from './claim.ts'
+import { claim, isClaimed } from './claim-interval.ts'
 import type { ManagedIssuer } from './issuers.ts'
 import type { Stream } from './own-stream.ts'
 import type { Transmitter } from './transmitter.ts'

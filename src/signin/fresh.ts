@@ -1,5 +1,5 @@
 import type { FreshDemand } from '../../db/store.ts'
-import { enteredSince } from '../microsoft/entered.ts'
+import { enteredSince } from '../microsoft/auth-time.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import type { Visit } from './sealed.ts'
 

@@ -15,7 +15,7 @@ import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../sessio
 import { deviceName } from '../session/device.ts'
 import { freshProof, keepProof, latest, type Proven, provenBefore } from '../session/fresh-proof.ts'
 import { isKnownDevice, rememberUser } from '../session/known-user.ts'
-import { maxAuthenticationSeconds, sessionLimits } from '../session/limits.ts'
+import { maxAuthenticationSeconds, sessionLimits } from '../session/lifetimes.ts'
 import { sealForSession } from '../session/sealed.ts'
 import { keepSharedComputer } from '../session/shared-computer.ts'
 import { codeForSession, newCode } from './code.ts'

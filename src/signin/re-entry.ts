@@ -1,7 +1,7 @@
 import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
-import { lowest, maxAuthenticationSeconds } from '../session/limits.ts'
+import { lowest, maxAuthenticationSeconds } from '../session/lifetimes.ts'
 import { clientOf } from './request.ts'
 import type { Errand } from './sealed.ts'
 

@@ -5,7 +5,7 @@ import { OAuthError } from '../protocol/error.ts'
 import { ACR_MFA, OPERATOR_SCOPES, SSF_SCOPES, TYP } from '../protocol/names.ts'
 import { type Params, printable, readParams, splitList } from '../protocol/params.ts'
 import { isCodeChallenge } from '../protocol/pkce.ts'
-import { lowest } from '../session/limits.ts'
+import { lowest } from '../session/lifetimes.ts'
 import { readClaims } from './claims.ts'
 import type { Reply } from './reply.tsx'
 

@@ -4,7 +4,7 @@ import { clearSessionCookie, newSessionCookie, readSessionCookie, sessionCookieH
 import { currentStanding } from '../../src/session/current.ts'
 import { deviceName } from '../../src/session/device.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
-import { sessionLimits } from '../../src/session/limits.ts'
+import { sessionLimits } from '../../src/session/lifetimes.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 
 const limits = { idleSeconds: 8 * 3600, absoluteSeconds: 12 * 3600, staySignedInSeconds: 24 * 3600 }

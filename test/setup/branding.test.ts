@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { readBranding } from '../../src/acts/branding.ts'
-import { followElsewhere } from '../../src/elsewhere.ts'
+import { followOtherBrokers } from '../../src/other-brokers.ts'
 import { ISSUER } from '../rig.ts'
 import { createWorld, enter, OPS, type World } from './world.ts'
 
@@ -73,7 +73,7 @@ describe('what is saved', () => {
     const other = { ...rig.config, look: { ...rig.config.look } }
     let hear: ((what: 'registry') => void) | undefined
     const store = { ...rig.store, onElsewhere: (listener: typeof hear) => (hear = listener) } as typeof rig.store
-    followElsewhere({ ...rig.deps, store, config: other })
+    followOtherBrokers({ ...rig.deps, store, config: other })
     await readBranding({ store: rig.store, config: other })
     await save(world, { product: 'Contoso Cases' })
     expect(other.look.product).toBe('Case Manager')

@@ -22,7 +22,7 @@ export interface Position {
   version: number
 }
 
-export class ElsewhereWatch {
+export class OtherBrokersWatch {
   readonly #servers: Servers
   readonly #tell: (what: Elsewhere) => void
   #at: Position | undefined

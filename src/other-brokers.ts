@@ -5,7 +5,7 @@ import type { Deps } from './deps.ts'
 
 type Followed = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'config'>
 
-export function followElsewhere({ store, feed, clients, connection, keys, log, config }: Followed): void {
+export function followOtherBrokers({ store, feed, clients, connection, keys, log, config }: Followed): void {
   const reload = (): void => {
     Promise.all([clients.reload(), connection.reload(), keys.reload(), readBranding({ store, config })]).catch((error: unknown) =>
       log.warn('registry_not_reloaded', { cause: String(error) }),
