@@ -22,7 +22,8 @@ export interface Scheduling {
   now: number
 }
 
-const targetOf = (what: ScheduledWhat): string => (what.act === 'revoke' ? revokeTarget(what.selector) : lockTargetName(what.target))
+/** As the audit log names it. */
+export const targetOf = (what: ScheduledWhat): string => (what.act === 'revoke' ? revokeTarget(what.selector) : lockTargetName(what.target))
 
 /** What it would end if it were done now. @throws Problem 404, 409 where it can never be done */
 export async function previewedAct(deps: Deps, what: ScheduledWhat, now: number) {

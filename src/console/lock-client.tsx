@@ -10,10 +10,12 @@ import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { clientLink, linkOf } from './links.ts'
 import { targetWords } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
+import { onceField, onceOnly } from './once.tsx'
 import { howMany } from './revocations.tsx'
 import { SaidFields } from './said.tsx'
 import { queried } from './revoke.tsx'
 import { type Draft, readDraft, saidOf, wordsIn } from './revoke-wanted.ts'
+import { SameWaits, sameWaiting } from './waiting.tsx'
 
 /** Asking for the lock of an instance, from its page: a dry run, and a proposal that another administrator confirms. */
 
@@ -41,6 +43,7 @@ export async function lockClientPage(request: ConsoleRequest, source = queried(r
       <Panel class="narrow">
         {problem === undefined ? null : <Notice kind="bad" title={problem} />}
         {open === undefined ? null : <Notice kind="warn" title="This instance is locked already." />}
+        <SameWaits act={await sameWaiting(request, { act: 'lock', target, endsAt: undefined })} />
         <Facts
           items={[
             ['What', await targetWords(request, target)],
@@ -60,7 +63,7 @@ export async function lockClientPage(request: ConsoleRequest, source = queried(r
 
 const Ask = ({ request, clientId, draft }: { request: ConsoleRequest; clientId: string; draft: Draft }) => (
   <form class="stack" method="post" action="/ops/lock/client">
-    <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), client: clientId }} />
+    <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...onceField(request), client: clientId }} />
     <SaidFields said={draft} />
     <div class="row">
       <Button kind="danger">Ask for the lock</Button>
@@ -77,10 +80,12 @@ export async function lockClientNow(request: ConsoleRequest, form: URLSearchPara
   const [target, draft] = [targetIn(form), readDraft(form)]
   const problem = isFresh(operator.session, now) ? wordsIn(draft)[0] : NOT_FRESH
   if (problem !== undefined) return lockClientPage(request, form, problem)
-  const said = { ...saidOf(draft), now }
+  const asked = { what: { act: 'lock', target, endsAt: undefined }, dueAt: undefined, ...saidOf(draft), now } as const
   try {
-    const act = await scheduleAs(deps, operator.caller, { what: { act: 'lock', target, endsAt: undefined }, dueAt: undefined, ...said })
-    return c.redirect(linkOf('/ops/scheduled', { id: act.id, asked: 'yes' }), 303)
+    return await onceOnly(request, form, target.clientId, async () => {
+      const act = await scheduleAs(deps, operator.caller, asked)
+      return c.redirect(linkOf('/ops/scheduled', { id: act.id, asked: 'yes' }), 303)
+    })
   } catch (error) {
     return nothingHere(request, words(error), '/ops/clients', 422)
   }

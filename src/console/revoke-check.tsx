@@ -11,11 +11,13 @@ import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './
 import { covered, plural, REASON, whoIs } from './format.ts'
 import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { nothingHere } from './nothing.tsx'
+import { onceField, onceOnly } from './once.tsx'
 import { howMany } from './revocations.tsx'
 import { SaidFields } from './said.tsx'
 import { notAllowed, queried, revokePage } from './revoke.tsx'
 import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
 import { linkOf } from './links.ts'
+import { SameWaits, sameWaiting } from './waiting.tsx'
 
 /**
  * Revoking: a dry run that says how many, and the deed. For administrators with a fresh sign-in; to sign out many users they must type what they revoke.
@@ -111,6 +113,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
           Their tenant has never sent auth_time, so the broker cannot demand a fresh sign-in.
         </Notice>
       )}
+      <SameWaits act={waits ? await sameWaiting(request, { act: 'revoke', selector }) : undefined} />
       {waits ? <Waits most={deps.config.approvalSessions ?? 0} /> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain what="Revoking" />}
       <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} waits={waits} />
@@ -137,7 +140,7 @@ function ConfirmForm({ request, draft, typed, seen, waits }: ConfirmFormProps) {
   const { kind, value, client } = draft
   return (
     <form class="stack" method="post" action="/ops/revoke">
-      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), kind, value, client, seen: String(seen) }} />
+      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...onceField(request), kind, value, client, seen: String(seen) }} />
       <SaidFields said={draft} />
       {typed === undefined ? null : (
         <TextField
@@ -180,10 +183,12 @@ export async function revokeNow(request: ConsoleRequest, form: URLSearchParams):
     const typed = typedFor(selector)
     if (typed !== undefined && form.get('typed')?.trim() !== typed)
       return await confirmPage(request, draft, read.wanted, { seen, problem: `Nothing was done: what was typed is not ${typed}.` })
-    const answer = await revokeOrRequest(deps, operator.caller, selector, { now, caseReference, comment })
-    if (answer.outcome === 'proposed') return c.redirect(linkOf('/ops/scheduled', { id: answer.act.id, asked: 'yes' }), 303)
-    if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
-    return nothingHere(request, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
+    return await onceOnly(request, form, revokeTarget(selector), async () => {
+      const answer = await revokeOrRequest(deps, operator.caller, selector, { now, caseReference, comment })
+      if (answer.outcome === 'proposed') return c.redirect(linkOf('/ops/scheduled', { id: answer.act.id, asked: 'yes' }), 303)
+      if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
+      return nothingHere(request, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
+    })
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     return revokePage(request, draft, [unknown(draft)])

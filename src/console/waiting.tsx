@@ -1,5 +1,7 @@
 import type { Child } from 'hono/jsx'
-import type { ScheduledAct } from '../../db/types.ts'
+import type { ScheduledAct, ScheduledWhat } from '../../db/types.ts'
+import { targetOf } from '../acts/scheduled.ts'
+import { Notice } from '../page/components.tsx'
 import { isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { byWords, minuteOf, whatWords } from './locks.tsx'
 import { linkOf } from './links.ts'
@@ -20,6 +22,21 @@ export async function waitingNow({ deps, now }: ConsoleRequest): Promise<Schedul
 export async function waitingRows(request: ConsoleRequest, acts: readonly ScheduledAct[]): Promise<Child[][]> {
   return Promise.all(acts.map((act) => row(request, act)))
 }
+
+/** The request for the same that waits already, of any administrator. */
+export async function sameWaiting({ deps }: ConsoleRequest, what: ScheduledWhat): Promise<ScheduledAct | undefined> {
+  const waiting = await deps.store.listScheduledActs({ state: 'proposed', limit: MOST })
+  return waiting.find((one) => one.what.act === what.act && targetOf(one.what) === targetOf(what))
+}
+
+export const SameWaits = ({ act }: { act: ScheduledAct | undefined }) =>
+  act === undefined ? null : (
+    <Notice kind="warn" title="A request for the same waits already.">
+      <p>
+        <a href={linkOf('/ops/scheduled', { id: act.id })}>Show the request that waits</a>
+      </p>
+    </Notice>
+  )
 
 /** Nothing where nothing waits. */
 export const WaitingForApproval = ({ request, rows }: { request: ConsoleRequest; rows: Child[][] }) => (

@@ -56,6 +56,32 @@ describe('a revocation that needs approval', () => {
     expect(await states(sids)).toEqual(['live', 'live'])
   })
 
+  test('is asked for once where its form is sent twice, one after the other and at the same moment, and a further request hears of it', async () => {
+    await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
+    const adam = await atConsole(rig, 'administrator')
+    const open = async () => (await rig.store.listScheduledActs({ state: 'proposed', limit: 9 })).map(({ id }) => id)
+    const form = await adam.get('/ops/revoke')
+    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    const ask = (page = check) => adam.submitTo(page, '/ops/revoke', { typed: 'sydney' })
+    expect((await adam.submitTo(check, '/ops/revoke', { typed: 'wrong' })).status).toBe(422)
+    const [first, second] = [await ask(), await ask()]
+    expect([second.url, await open()]).toEqual([first.url, [new URL(first.url, 'http://x').searchParams.get('id')]])
+    const further = await adam.submitTo(form, '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    expect(further.text).toContain('A request for the same waits already.')
+    const both = await Promise.all([ask(further), ask(further)])
+    expect(await open()).toHaveLength(2)
+    expect(both.every(({ status, text }) => (status === 200 ? text.includes('Nothing is done yet') : text.includes('It is done once')))).toBe(true)
+  })
+
+  test('of an instance’s lock is asked for once as well', async () => {
+    await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.get('/ops/lock/client?client=sydney')
+    const [first, second] = [await adam.submitTo(check, '/ops/lock/client'), await adam.submitTo(check, '/ops/lock/client')]
+    expect([second.url, (await rig.store.listScheduledActs({ state: 'proposed', limit: 9 })).length]).toEqual([first.url, 1])
+    expect((await adam.get('/ops/lock/client?client=sydney')).text).toContain('A request for the same waits already.')
+  })
+
   test('expires after 30 minutes: nothing is done, and the overview says so for a day', async () => {
     const { sids, act } = await asked()
     rig.clock.advance(1800)
