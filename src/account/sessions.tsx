@@ -1,11 +1,12 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../db/types.ts'
+import { administratorOf } from '../acts/tenant-administrator.ts'
 import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
-import { ANOTHER_ACCOUNT, homeOf } from '../page/places.ts'
+import { ANOTHER_ACCOUNT, homeOf, TENANT_CONSOLE } from '../page/places.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { ago, Moment } from '../page/times.tsx'
 import { DeviceIcon } from './device.tsx'
@@ -22,7 +23,7 @@ interface Live {
 }
 
 export async function sessionsPage(deps: Deps, c: Context, current: Session, now: number, done?: string): Promise<Response> {
-  const live = await deps.store.liveSessionsOf(current.sub, now)
+  const [live, administers] = await Promise.all([deps.store.liveSessionsOf(current.sub, now), administratorOf(deps, current)])
   const here = live.filter(({ session }) => session.sid === current.sid)
   const others = live.filter(({ session }) => session.sid !== current.sid)
   const t = textsOf(c, deps.config)
@@ -35,9 +36,10 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
       {current.absoluteAt - now > WARN_SECONDS ? null : <EndsSoon at={current.absoluteAt} t={t} />}
       <div class="row apart">
         <p class="soft">{whose(current)}</p>
-        <a class="small" href={ANOTHER_ACCOUNT}>
-          {t.offers.another_account}
-        </a>
+        <div class="row small">
+          {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
+          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+        </div>
       </div>
       <ul class="rows">
         {[...here, ...others].map((one) => (

@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts'
 import type { Caller } from './caller.ts'
 import { liftAs, lockAs } from './locks.ts'
 import { Problem } from './problem.ts'
+import { recorded } from './recorded.ts'
 import { revokeAs } from './revocations.ts'
 
 /**
@@ -67,6 +68,12 @@ export async function lockIn(deps: Deps, actor: TenantActor, user: Subject, aske
 export async function liftIn(deps: Deps, actor: TenantActor, id: string, asked: Asked): Promise<boolean> {
   await here(deps, actor, asked)
   return found(async () => (await liftAs(deps, callerOf(actor), { ...asked, id })).outcome === 'lifted')
+}
+
+/** A list of the tenant leaves the broker: recorded before it does, as the export of one user's data is. */
+export async function exportIn(deps: Deps, actor: TenantActor, list: 'sessions' | 'revocations', now: number): Promise<void> {
+  await here(deps, actor, { now })
+  await recorded(deps, callerOf(actor), { act: `${list}.export`, target: `tenant ${actor.tid}` }, async () => undefined)
 }
 
 /** Who has acted for a tenant, so that its administrators find the entries in the audit log. */

@@ -54,6 +54,8 @@ const ACTS = [
   'users.erase',
   'user.report',
   'users.export',
+  'sessions.export',
+  'revocations.export',
   'webhook.add',
   'webhook.change',
   'webhook.rotate_secret',

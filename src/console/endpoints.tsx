@@ -34,6 +34,7 @@ import { userPage } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
 import { parseForm } from '../protocol/params.ts'
+import { hasNul, NUL_IN_ADDRESS } from '../protocol/stored-text.ts'
 
 /**
  * The operators' console, /ops: what is pending, delivered, enforced and revoked, seen by operators and acted on by administrators of the
@@ -68,9 +69,7 @@ async function enter(deps: Deps, c: Context, touch = true): Promise<ConsoleReque
   if (visitor.is === 'nobody') return notSignedInPage(deps, c, visitor.why)
   if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
   const request = { deps, c, operator: visitor.operator, now }
-  return c.req.url.includes('%00')
-    ? nothingHere(request, 'The address has a NUL character (%00), which no text in the store has.', '/ops', 400)
-    : request
+  return hasNul(c.req.url) ? nothingHere(request, NUL_IN_ADDRESS, '/ops', 400) : request
 }
 
 function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {

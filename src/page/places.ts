@@ -5,6 +5,9 @@ import type { ClientMetadata } from '../protocol/client-metadata.ts'
 /** Where a user who is signed in signs in with another account. */
 export const ANOTHER_ACCOUNT = '/signin/start?return_to=/&account=another'
 
+/** The console of one tenant, for its own administrators. */
+export const TENANT_CONSOLE = '/tenant'
+
 /** The app's home, only where a browser may be sent there. */
 export const homeOf = ({ uri }: Pick<ClientMetadata, 'uri'>): string | undefined => (uri !== undefined && /^https?:\/\//.test(uri) ? uri : undefined)
 

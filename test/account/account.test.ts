@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { type Browser, browserAt } from '../browser.ts'
-import { createRig, OTHER_TENANT, type RegisteredClient, type Rig } from '../rig.ts'
+import { ROLE } from '../../src/protocol/names.ts'
+import { createRig, ISSUER, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 
 let rig: Rig
 let sydney: RegisteredClient
@@ -43,6 +44,21 @@ describe('where am I signed in', () => {
     expect(shown.link('Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
     expect(shown.text).not.toContain('Chrome on Linux')
     expect(shown.html).not.toContain(bob.session.sid)
+  })
+
+  test('leads the administrator of a tenant to its console, and no other user', async () => {
+    await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: 'app_role' } })
+    const accountOf = async (tid: string, roles: string[]) => {
+      const { cookieHeader } = await rig.openSession({ user: { tid, oid: '00000000-0000-4000-8000-0000000000c1' }, roles })
+      return browserAt(rig, { cookies: cookieHeader }).get('/account')
+    }
+    const administrator = await accountOf(OTHER_TENANT, [ROLE.tenantAdministrator])
+    expect(administrator.link('Administer your organization’s users')).toBe(`${ISSUER}/tenant`)
+    for (const [tid, role] of [
+      [OTHER_TENANT, ROLE.administrator],
+      [TENANT, ROLE.tenantAdministrator],
+    ] as const)
+      expect([tid, (await accountOf(tid, [role])).links.includes('/tenant')]).toEqual([tid, false])
   })
 
   test('without a session goes to sign in and comes back', async () => {

@@ -127,6 +127,28 @@ describe('in their own tenant', () => {
     expect([csv.includes(uma.sid), csv.includes(carol.sid)]).toEqual([true, false])
   })
 
+  test('each list that they download has its entry in the audit log, which they read too', async () => {
+    const { browser } = await scene()
+    for (const list of ['sessions', 'revocations']) {
+      await browser.get(`/tenant/${list}.csv`)
+      expect(await rig.store.listAudit({ act: `${list}.export`, limit: 2 })).toMatchObject([
+        { actor: { id: browser.sub }, via: 'console', target: `tenant ${OTHER_TENANT}`, ended: { outcome: 'done' } },
+      ])
+    }
+    expect((await browser.get('/tenant/audit')).text).toMatch(/Tina Tenant.*revocations\.export.*Tina Tenant.*sessions\.export/)
+  })
+
+  test('an address or a form with a NUL character is rejected, as the operators’ console rejects it', async () => {
+    const { browser, uma } = await scene()
+    for (const path of ['/tenant/users?q=u%00ma', '/tenant/sessions?q=%00', '/tenant/users/%00', '/tenant/revoke?user=%00']) {
+      const page = await browser.get(path)
+      expect([path, page.status, page.text.includes('NUL')]).toEqual([path, 400, true])
+    }
+    const check = await browser.get(`/tenant/revoke?user=${uma.sub}`)
+    expect((await browser.submitTo(check, '/tenant/revoke', { comment: 'a\0b' })).status).toBe(400)
+    expect(await isLive(uma.sid)).toBe(true)
+  })
+
   test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock?user=${uma.sub}`)

@@ -1,17 +1,18 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
+import type { TenantAdministrator } from '../../acts/tenant-administrator.ts'
 import type { Deps } from '../../deps.ts'
 import { HiddenFields, LinkButton, PageLinks } from '../../page/components.tsx'
 import { readAsset, styleSheet } from '../../page/assets.ts'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../page/csrf.ts'
 import { page } from '../../page/layout.tsx'
+import { TENANT_CONSOLE } from '../../page/places.ts'
 import { Panel } from '../desk.tsx'
 import { whoIs } from '../format.ts'
-import type { TenantAdministrator } from './administrator.ts'
 
 /** What the pages for the administrator of a tenant share. They show nothing that is not of that tenant. */
 
-export const TENANT_HOME = '/tenant'
+export const TENANT_HOME = TENANT_CONSOLE
 /** The public listener has an address of its own for it. */
 export const TENANT_SHEET = styleSheet(`${TENANT_HOME}/assets/console.css`, readAsset(import.meta.url, '../console.css'))
 
@@ -61,7 +62,7 @@ function Nav({ request, at }: { request: TenantRequest; at: TenantWay }) {
           {session.user.name ?? whoIs(session)}
           <small>administrator of {tenantName(request)}</small>
         </span>
-        <LinkButton href="/account" kind="quiet">
+        <LinkButton href="/account" kind="quiet" small>
           Your account
         </LinkButton>
       </div>
@@ -71,7 +72,7 @@ function Nav({ request, at }: { request: TenantRequest; at: TenantWay }) {
 
 export function tenantDesk(
   request: TenantRequest,
-  { title, at, status }: { title: string; at: TenantWay; status?: 200 | 403 | 404 | 422 },
+  { title, at, status }: { title: string; at: TenantWay; status?: 200 | 400 | 403 | 404 | 422 },
   children: Child,
 ): Response {
   const { deps, c } = request
@@ -79,7 +80,7 @@ export function tenantDesk(
 }
 
 /** Nothing of that name in this tenant, whether or not another tenant has it; or an act that is not done. */
-export const nothingOfTenant = (request: TenantRequest, what: string, at: TenantWay = TENANT_HOME, status: 403 | 404 | 422 = 404): Response =>
+export const nothingOfTenant = (request: TenantRequest, what: string, at: TenantWay = TENANT_HOME, status: 400 | 403 | 404 | 422 = 404): Response =>
   tenantDesk(
     request,
     { title: status === 404 ? 'Nothing here' : 'That was not done', at, status },

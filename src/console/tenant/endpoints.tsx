@@ -1,14 +1,15 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { administratorOf } from '../../acts/tenant-administrator.ts'
 import type { Deps } from '../../deps.ts'
 import { pageErrors } from '../../page/errors.tsx'
 import { messagePage } from '../../page/message.tsx'
 import { inEnglish } from '../../page/texts.ts'
 import { parseForm } from '../../protocol/params.ts'
+import { hasNul, NUL_IN_ADDRESS } from '../../protocol/stored-text.ts'
 import { currentStanding } from '../../session/current.ts'
 import { linkOf } from '../links.ts'
 import { liftNow, liftPage, lockNow, lockPage, revokeNow, revokePage } from './act.tsx'
-import { administratorOf } from './administrator.ts'
 import { formHolds, nothingOfTenant, TENANT_HOME, TENANT_SHEET, type TenantRequest } from './desk.tsx'
 import { auditPage } from './audit.tsx'
 import { freshPage, homePage, type InvitationAddress } from './home.tsx'
@@ -73,7 +74,9 @@ async function enter(deps: Deps, c: Context): Promise<TenantRequest | Response> 
   const standing = await currentStanding(deps, c, now)
   if (standing.state !== 'live') return c.redirect(linkOf('/signin/start', { return_to: TENANT_HOME }), 303)
   const administrator = await administratorOf(deps, standing.session)
-  return administrator === undefined ? notYours(deps, c) : { deps, c, now, administrator }
+  if (administrator === undefined) return notYours(deps, c)
+  const request = { deps, c, now, administrator }
+  return hasNul(c.req.url) ? nothingOfTenant(request, NUL_IN_ADDRESS, TENANT_HOME, 400) : request
 }
 
 /** The same to every user without the role, whatever their tenant has set. */

@@ -4,6 +4,7 @@ import { FRESH_SECONDS } from '../../session/fresh.ts'
 import { Panel } from '../desk.tsx'
 import { when } from '../format.ts'
 import { TENANT_HOME, tenantDesk, tenantName, type TenantRequest } from './desk.tsx'
+import { FindUser } from './users.tsx'
 
 /** Where the administrator of a tenant begins: which tenant it is, and what proves MFA there. */
 
@@ -20,6 +21,9 @@ export async function homePage(request: TenantRequest, invitation: InvitationAdd
     request,
     { title: tenantName(request), at: TENANT_HOME },
     <>
+      <Panel title="Find a user">
+        <FindUser />
+      </Panel>
       <Panel title="Your tenant">
         <Facts
           items={[
@@ -31,7 +35,7 @@ export async function homePage(request: TenantRequest, invitation: InvitationAdd
       <Panel title="Proof of MFA">
         <Facts
           items={[
-            ['Proof', mfaProof],
+            ['Proof', proofWords(mfaProof)],
             ['Asserted by', proofAssertedAt === undefined ? undefined : isTheirs ? proofAssertedBy : 'An operator'],
             ['Asserted', at(proofAssertedAt)],
           ]}
@@ -49,6 +53,12 @@ export async function homePage(request: TenantRequest, invitation: InvitationAdd
     </>,
   )
 }
+
+const PROOF: Readonly<Record<string, string>> = {
+  amr: 'Microsoft’s tokens name MFA (amr)',
+  conditional_access: 'A Conditional Access policy on the application',
+}
+const proofWords = (proof: string): string => PROOF[proof] ?? `Authentication context ${proof.replace('auth_context:', '')}, bound to a policy`
 
 /** Where the other tab ends, in which the administrator signed in again. */
 export const freshPage = (request: TenantRequest): Response =>

@@ -11,8 +11,7 @@ import type { TenantRequest } from './desk.tsx'
 export const USERS = '/tenant/users'
 export const userPath = (sub: string): string => `${USERS}/${encodeURIComponent(sub)}`
 
-export const asked = ({ c }: Pick<TenantRequest, 'c'>, name: string): string | undefined =>
-  c.req.query(name)?.replaceAll('\0', '').trim().slice(0, 400) || undefined
+export const asked = ({ c }: Pick<TenantRequest, 'c'>, name: string): string | undefined => c.req.query(name)?.trim().slice(0, 400) || undefined
 
 const DONE: Readonly<Record<string, string>> = {
   revoked: 'Revoked. The broker now refuses what it covers, and is delivering the logout tokens.',

@@ -44,12 +44,19 @@ async function row(request: TenantRequest, lock: Lock): Promise<Child[]> {
   const { target } = lock
   const user = target.kind === 'user' ? await deps.store.findSubjectByUser(target.tid, target.oid) : undefined
   const { by, isOwn } = await byWords(request, lock.actor)
+  const whose = user === undefined ? '' : ` of ${whoIs({ user })}`
   return [
     user === undefined ? target.kind === 'user' ? target.oid : '' : <a href={userPath(user.sub)}>{whoIs({ user })}</a>,
     when(lock.at * 1000, deps.clock.nowMs()),
     by,
     untilOf(lock),
     isOwn ? (lock.caseReference ?? '') : '',
-    isOwn ? <a href={linkOf('/tenant/locks/lift', { id: lock.id })}>Lift</a> : '',
+    isOwn ? (
+      <a href={linkOf('/tenant/locks/lift', { id: lock.id })} aria-label={`Lift the lock${whose}`}>
+        Lift
+      </a>
+    ) : (
+      ''
+    ),
   ]
 }

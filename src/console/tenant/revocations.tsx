@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { LoggedRevocation, Subject } from '../../../db/types.ts'
-import { userOf } from '../../acts/tenant.ts'
+import { exportIn, userOf } from '../../acts/tenant.ts'
 import { totalOf } from '../../acts/totals.ts'
 import { Button, LinkButton } from '../../page/components.tsx'
 import { SelectField } from '../../page/fields.tsx'
@@ -79,8 +79,9 @@ async function row(request: TenantRequest, one: LoggedRevocation): Promise<Child
   ]
 }
 
-export function revocationsCsv(request: TenantRequest): Response {
-  const { deps, administrator } = request
+export async function revocationsCsv(request: TenantRequest): Promise<Response> {
+  const { deps, administrator, now } = request
+  await exportIn(deps, administrator.actor, 'revocations', now)
   async function* pages() {
     for (let before: number | undefined; ;) {
       const found = await deps.store.listRevocations({ tid: administrator.actor.tid, before, limit: PAGE })

@@ -1,11 +1,12 @@
+import { exportIn } from '../../acts/tenant.ts'
 import { Button } from '../../page/components.tsx'
 import { TextField } from '../../page/fields.tsx'
 import { Panel, Table } from '../desk.tsx'
-import { nameOf, whoIs } from '../format.ts'
+import { whoIs } from '../format.ts'
 import { pageOf } from '../pages.tsx'
 import { tenantDesk, type TenantRequest } from './desk.tsx'
 import { asked, csvResponse, isoTime, Next, userPath } from './lists.tsx'
-import { RevokeLink, times } from './users.tsx'
+import { instances, RevokeLink, times } from './users.tsx'
 
 /** Live sessions of one tenant, as a list and as CSV. */
 
@@ -41,7 +42,7 @@ export async function sessionsPage(request: TenantRequest): Promise<Response> {
             <a href={userPath(session.sub)}>{whoIs(session)}</a>,
             session.device,
             ...times(request, session),
-            participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>),
+            instances(request, participants),
             <RevokeLink session={session} whose={whoIs(session)} />,
           ])}
           none="No live session matches."
@@ -52,8 +53,9 @@ export async function sessionsPage(request: TenantRequest): Promise<Response> {
   )
 }
 
-export function sessionsCsv(request: TenantRequest): Response {
+export async function sessionsCsv(request: TenantRequest): Promise<Response> {
   const { deps, now, administrator } = request
+  await exportIn(deps, administrator.actor, 'sessions', now)
   async function* pages() {
     for (let after: string | undefined; ;) {
       const found = await deps.store.sessionsOfTenant({ tid: administrator.actor.tid, after, now, limit: PAGE })

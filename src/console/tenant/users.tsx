@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Lock, SecurityEvent, Session, Subject } from '../../../db/types.ts'
+import type { Lock, Participant, SecurityEvent, Session, Subject } from '../../../db/types.ts'
 import { sessionOf, userOf } from '../../acts/tenant.ts'
 import { Button, Facts, LinkButton, Notice } from '../../page/components.tsx'
 import { TextField } from '../../page/fields.tsx'
@@ -27,10 +27,7 @@ export async function usersPage(request: TenantRequest): Promise<Response> {
     { title: 'Users', at: USERS },
     <>
       <Panel>
-        <form class="search" role="search" method="get" action={USERS}>
-          <TextField name="q" label="User" value={text} maxlength={200} placeholder="Name, username or address" literal />
-          <Button>Search</Button>
-        </form>
+        <FindUser text={text} />
       </Panel>
       {text === '' ? null : (
         <Panel>
@@ -46,6 +43,14 @@ export async function usersPage(request: TenantRequest): Promise<Response> {
     </>,
   )
 }
+
+/** Also on the overview: most errands begin with a user. */
+export const FindUser = ({ text }: { text?: string }) => (
+  <form class="search" role="search" method="get" action={USERS}>
+    <TextField name="q" label="User" value={text} maxlength={200} placeholder="Name, username or address" literal />
+    <Button>Search</Button>
+  </form>
+)
 
 export const NO_USER = 'Your tenant has no user of that ID here.'
 
@@ -63,7 +68,7 @@ export async function userPage(request: TenantRequest, sub: string): Promise<Res
   const history = pageOf(found, HISTORY_ENTRIES, cursorOf)
   return tenantDesk(
     request,
-    { title: whoIs({ user }), at: USERS },
+    { title: user.name ?? whoIs({ user }), at: USERS },
     <>
       {doneNotice(request)}
       <LockNotice locks={locks} />
@@ -133,6 +138,13 @@ function OneSession({ request, session, state }: { request: TenantRequest; sessi
           ['Why', ended === undefined ? undefined : REASON[ended.reason]],
         ]}
       />
+      {state === 'ended' ? null : (
+        <div class="row">
+          <LinkButton href={revokeLink(session)} kind="danger" label={`Revoke this session, ${session.device}`}>
+            Revoke
+          </LinkButton>
+        </div>
+      )}
     </Panel>
   )
 }
@@ -148,7 +160,7 @@ const Sessions = ({ request, sessions, user }: { request: TenantRequest; session
         <strong>{session.device}</strong>,
         ...times(request, session),
         when(session.absoluteAt * 1000, request.deps.clock.nowMs()),
-        participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
+        instances(request, participants),
         <RevokeLink session={session} whose={whoIs({ user })} />,
       ])}
       none="This user is not signed in. Ended sessions are in the history below."
@@ -160,8 +172,14 @@ const Sessions = ({ request, sessions, user }: { request: TenantRequest; session
 export const times = ({ deps }: TenantRequest, session: Session): Child[] =>
   [session.openedAt, session.lastActiveAt].map((at) => when(at * 1000, deps.clock.nowMs()))
 
+/** Nothing where there is none: a phone's list leaves the line out. */
+export const instances = ({ deps }: TenantRequest, participants: readonly Participant[]): Child =>
+  participants.length === 0 ? '' : participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>)
+
+const revokeLink = ({ sid }: Session): string => linkOf('/tenant/revoke', { session: sid })
+
 export const RevokeLink = ({ session, whose }: { session: Session; whose: string }) => (
-  <a href={linkOf('/tenant/revoke', { session: session.sid })} aria-label={`Revoke this session of ${whose}, ${session.device}`}>
+  <a href={revokeLink(session)} aria-label={`Revoke this session of ${whose}, ${session.device}`}>
     Revoke
   </a>
 )

@@ -463,6 +463,7 @@ export const ar = (product: string): Texts => ({
     endsBy: 'ينتهي في موعد أقصاه',
     signOutOf: (device: string, lastUsed: string) => `تسجيل الخروج من ${isolated(device)}، آخر استخدام ${lastUsed}`,
     signedOut: (device: string) => `سُجل الخروج: ${isolated(device)}`,
+    tenant: 'إدارة مستخدمي مؤسستك',
     lostDevice: 'هل فقدت جهازًا أو تشك في أحدها؟',
     everywhereTitle: 'تسجيل الخروج في كل مكان؟',
     everywhereHint: 'تسجيل الخروج في كل مكان ينهي كل تسجيل دخول أعلاه، ومنها هذا، في كل التطبيقات معًا.',

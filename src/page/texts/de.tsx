@@ -481,6 +481,7 @@ export const de = (product: string): Texts => ({
     endsBy: 'Endet spätestens',
     signOutOf: (device: string, lastUsed: string) => `${device} abmelden, zuletzt verwendet ${lastUsed}`,
     signedOut: (device: string) => `Abgemeldet: ${device}`,
+    tenant: 'Benutzer Ihrer Organisation verwalten',
     lostDevice: 'Ein Gerät verloren, oder bei einem nicht sicher?',
     everywhereTitle: 'Überall abmelden?',
     everywhereHint: '„Überall abmelden“ beendet jede Anmeldung oben, auch diese, in allen Apps zugleich.',

@@ -452,6 +452,7 @@ export const en = (product: string) => ({
     endsBy: 'Ends by',
     signOutOf: (device: string, lastUsed: string) => `Sign out ${device}, last used ${lastUsed}`,
     signedOut: (device: string) => `Signed out: ${device}`,
+    tenant: 'Administer your organization’s users',
     lostDevice: 'Lost a device, or not sure about one?',
     everywhereTitle: 'Sign out everywhere?',
     everywhereHint: 'Sign out everywhere ends every sign-in above, this one included, in every app at once.',

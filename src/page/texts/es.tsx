@@ -461,6 +461,7 @@ export const es = (product: string): Texts => ({
     endsBy: 'Termina como tarde',
     signOutOf: (device: string, lastUsed: string) => `Cerrar la sesión de ${device}, último uso ${lastUsed}`,
     signedOut: (device: string) => `Sesión cerrada: ${device}`,
+    tenant: 'Administrar los usuarios de su organización',
     lostDevice: '¿Ha perdido un dispositivo o duda de alguno?',
     everywhereTitle: '¿Cerrar sesión en todas partes?',
     everywhereHint: '«Cerrar sesión en todas partes» termina todas las sesiones de arriba, también esta, en todas las aplicaciones a la vez.',

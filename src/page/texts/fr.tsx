@@ -474,6 +474,7 @@ export const fr = (product: string): Texts => ({
     endsBy: 'Se termine au plus tard',
     signOutOf: (device: string, lastUsed: string) => `Déconnecter ${device}, dernière utilisation ${lastUsed}`,
     signedOut: (device: string) => `Déconnecté : ${device}`,
+    tenant: 'Gérer les utilisateurs de votre organisation',
     lostDevice: 'Un appareil perdu, ou un doute sur l’un d’eux ?',
     everywhereTitle: 'Se déconnecter partout ?',
     everywhereHint: '« Se déconnecter partout » ferme chaque connexion ci-dessus, celle-ci comprise, dans toutes les applications à la fois.',

@@ -1,7 +1,7 @@
-import type { Session, Tenant } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
-import type { Actor } from '../../protocol/revocation.ts'
-import { administratorRole } from '../../protocol/tenant-administrators.ts'
+import type { Session, Tenant } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { Actor } from '../protocol/revocation.ts'
+import { administratorRole } from '../protocol/tenant-administrators.ts'
 
 /** Who administers a customer's tenant: decided here at each request, by the store's rows alone. */
 
