@@ -69,6 +69,7 @@ Case Manager Identity Broker, the demo. Everything runs on this machine; Microso
   ${sydney?.name.padEnd(24)} ${sydney?.url}
   ${melbourne?.name.padEnd(24)} ${melbourne?.url}
   ${'Broker'.padEnd(24)} ${facts.issuer}/account
+  ${'A tenant’s administrator'.padEnd(24)} ${facts.issuer}/tenant
   ${'Operators'.padEnd(24)} ${facts.ops}/ops
   ${'Simulated Microsoft'.padEnd(24)} ${facts.microsoft}
   ${'Queue, store'.padEnd(24)} ${facts.queue}, ${facts.store}
@@ -82,7 +83,8 @@ What to try:
   1. Open Sydney and sign in as ${facts.users[0]?.upn}. Open Melbourne: you are signed in there without a page.
   2. With both open, sign out everywhere at one. The other page says so at once.
   3. Disable somebody at the simulated Microsoft (its first page has the buttons) and try to sign in.
-  4. Operate it, from another terminal in this directory:
+  4. Take back an administrator's consent there, and try to sign in.
+  5. Operate it, from another terminal in this directory:
      npx cmb --data-dir ${facts.data_dir} status
 
 Bring your own client: npm run demo -- --clients FILE. For scripts: npm run demo -- --json. Ctrl-C ends everything.

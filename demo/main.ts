@@ -3,7 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { runBroker } from './broker.ts'
+import { runBroker, runCommand } from './broker.ts'
 import { registrationOf, startCaseManager } from './case-manager/server.ts'
 import { startCluster, type Cluster } from './cluster.ts'
 import { followFurtherClients, readFurtherClients } from './clients.ts'
@@ -123,6 +123,11 @@ async function startBrokers(
   return broker
 }
 
+/** Who has the app role in Fabrikam administers its users. */
+async function openTenantConsole(data: string): Promise<void> {
+  await runCommand(['tenants', 'change', FABRIKAM.tid, '--administrators', 'app_role'], { BROKER_DATA_DIR: data })
+}
+
 async function start(options: DemoOptions, running: Running): Promise<Pick<Cluster, 'ended'>> {
   const { ports, issuer } = options
   const instances = instancesOf(ports)
@@ -136,15 +141,16 @@ async function start(options: DemoOptions, running: Running): Promise<Pick<Clust
   const clientsFile = writeClientsFile(dir.path, instances, further)
   if (options.clientsFile !== undefined) follow(options.clientsFile, dir, instances, running)
   const broker = await startBrokers({ dir, clientsFile, options }, running)
-  await Promise.all(
-    instances.map(async (one) => {
+  await Promise.all([
+    openTenantConsole(dir.data),
+    ...instances.map(async (one) => {
       const other = instances.find((candidate) => candidate !== one)
       const { name, port, url, clientId, clientSecret } = one
       const linked = other === undefined ? {} : { other: { name: other.name, url: other.url } }
       const instance = await startCaseManager({ name, port, url, issuer, clientId, clientSecret, ...linked })
       running.add(() => instance.close())
     }),
-  )
+  ])
   const facts = factsOf({ ports, issuer, entra, instances, queue: broker.queue, dataDir: dir.data, brokers: broker.brokers })
   process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : tell(facts))
   return broker

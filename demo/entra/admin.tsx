@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
 import { render } from './layout.tsx'
-import type { User } from './users.ts'
+import { CONTOSO, FABRIKAM, type Tenant, type User } from './users.ts'
 import { changeUser, type UserPatch } from './user-acts.ts'
 import { isForeign, type Site } from './site.ts'
 import { AREAS, type Switches } from './switches.ts'
@@ -56,7 +56,21 @@ interface Toggle {
   flip(switches: Switches): Partial<Switches>
 }
 
+/** Without it users read "Need admin approval", and the tokens of those who are signed in are refused with AADSTS65001. */
+const consentOf = ({ tid, name }: Tenant): Toggle => ({
+  label: `An administrator of ${name} has consented to the application`,
+  on: (s) => (s.consent[tid] ?? 'granted') === 'granted',
+  flip: (s) => ({ consent: { ...s.consent, [tid]: (s.consent[tid] ?? 'granted') === 'granted' ? 'admin' : 'granted' } }),
+})
+
 const TOGGLES: Record<string, Toggle> = {
+  consent_contoso: consentOf(CONTOSO),
+  consent_fabrikam: consentOf(FABRIKAM),
+  errors: {
+    label: 'Errors go back to the application, instead of to a page of Microsoft’s',
+    on: (s) => s.errorsToApp,
+    flip: (s) => ({ errorsToApp: !s.errorsToApp }),
+  },
   outage: { label: 'Microsoft is down', on: (s) => s.outage.length > 0, flip: (s) => ({ outage: s.outage.length > 0 ? [] : [...AREAS] }) },
   expired: {
     label: "The application's credential has expired",

@@ -116,6 +116,14 @@ export const USERS: readonly UserSeed[] = [
     note: 'has MFA, Global Administrator of the other tenant',
     roles: ['CaseManager.User'],
   },
+  {
+    upn: `tara@${FABRIKAM.domain}`,
+    name: 'Tara Tanaka',
+    tid: FABRIKAM.tid,
+    oid: oid('7a4a'),
+    note: 'has MFA, administers the users of the other tenant at /tenant',
+    roles: ['CaseManager.User', 'Broker.TenantAdministrator'],
+  },
   { upn: `pat@${PERSONAL.domain}`, name: 'Pat Personal', tid: PERSONAL.tid, oid: oid('ba7'), note: 'a personal Microsoft account: refused' },
 ]
 

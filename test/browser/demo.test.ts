@@ -192,6 +192,24 @@ describe('the demo in a browser', () => {
     }
   })
 
+  test('tara, an administrator of the other tenant, comes from her account to its console, and finds its users alone', async () => {
+    const context = await newContext()
+    const page = await context.newPage()
+    await page.goto(`${facts().issuer}/account`)
+    await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
+    await atMicrosoft(page, 'tara')
+    await page.getByRole('link', { name: 'Administer your organization’s users' }).click()
+    await page.getByText('administrator of').waitFor()
+    for (const [text, found] of [
+      ['tara', 1],
+      ['alice', 0],
+    ] as const) {
+      await page.goto(`${facts().issuer}/tenant/users?q=${text}`)
+      expect([text, await page.locator('main table a').count()]).toEqual([text, found])
+    }
+    await context.close()
+  })
+
   test.each([
     ['mia', 'who has no MFA', /two-step verification|set ?up/i],
     ['una', 'who is not assigned', /assign|access/i],

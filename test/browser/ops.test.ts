@@ -6,7 +6,7 @@ import { revoke } from '../../src/revocation/revoke.ts'
 import { attempted, USERS, type Somebody } from '../console/console.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { busyDay } from './busy-day.ts'
-import { launchChromium, objections, openWindow, picture } from './window.ts'
+import { fits, launchChromium, objections, openWindow, picture, pressAt, tabTo } from './window.ts'
 
 /**
  * The console in real Chromium, its Content Security Policy in force, by an operator, an administrator, an administrator of another tenant and
@@ -72,7 +72,7 @@ const LOOKS = [
 test('the console fits on every page at every width, and axe objects to nothing, in light and dark', async () => {
   await using window = await open({ width: 320, who: 'administrator' })
   const { page } = window
-  const fits = async (name: string, width: number): Promise<void> => {
+  const fitsAt = async (name: string, width: number): Promise<void> => {
     await page.setViewportSize({ width, height: 800 })
     expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width, width])
   }
@@ -83,12 +83,12 @@ test('the console fits on every page at every width, and axe objects to nothing,
     for (const { look, width, colorScheme } of LOOKS) {
       // A button changes its color slowly otherwise, and is looked at in between.
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-      await fits(name, width)
+      await fitsAt(name, width)
       await picture(page, `ops-${name}-${look}`)
       expect([name, look, await objections(page)]).toEqual([name, look, []])
     }
     // Between a phone and a wide window.
-    for (const width of [768, 1440]) await fits(name, width)
+    for (const width of [768, 1440]) await fitsAt(name, width)
   }
   expect(window.complaints).toEqual([])
 })
@@ -120,7 +120,7 @@ async function lockedAndWaiting({ store, clock }: Rig): Promise<{ lock: string; 
   return { lock: locked.outcome === 'locked' ? locked.lock.id : expect.unreachable(), act }
 }
 
-test('the pages of locks fit at 320, 768 and 1440 px, and axe objects to nothing', async () => {
+test('the pages of locks fit at 320, 768 and 1440 px, in light and dark, and axe objects to nothing', async () => {
   const { lock, act } = await lockedAndWaiting(rig)
   await using window = await open({ width: 320, who: 'administrator' })
   const { page } = window
@@ -134,13 +134,7 @@ test('the pages of locks fit at 320, 768 and 1440 px, and axe objects to nothing
   for (const [name, path] of pages) {
     const response = await page.goto(ops + path)
     expect([name, response?.status()]).toEqual([name, 200])
-    for (const width of [320, 768, 1440]) {
-      await page.setViewportSize({ width, height: 800 })
-      expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width, width])
-      await picture(page, `ops-${name}-${width}`)
-      // In between, a page looks as it does at one of the two.
-      if (width !== 768) expect([name, width, await objections(page)]).toEqual([name, width, []])
-    }
+    await fits(page, `ops-${name}`)
   }
   expect(window.complaints).toEqual([])
 })
@@ -165,34 +159,72 @@ test('by keyboard alone an administrator revokes a session, having seen whom', a
   await using window = await open({ width: 1280, who: 'administrator' })
   const { page } = window
   await page.goto(`${ops}/ops/sessions?user=jack`)
-  const press = async (name: RegExp): Promise<void> => {
-    for (let tabs = 0; tabs < 60; tabs++) {
-      await page.keyboard.press('Tab')
-      const at = await page.evaluate(() => {
-        const one = document.activeElement
-        return {
-          words: one?.getAttribute('aria-label') ?? one?.textContent ?? '',
-          seen: one !== null && getComputedStyle(one).outlineStyle !== 'none',
-        }
-      })
-      if (!name.test(at.words)) continue
-      expect(at.seen, `focus shows on ${at.words}`).toBe(true)
-      await page.keyboard.press('Enter')
-      return
-    }
-    throw new Error(`No way by keyboard to ${String(name)}.`)
-  }
-  await press(/^Revoke this session of Jack Jones/)
+  await pressAt(page, /^Revoke this session of Jack Jones/)
   await page.waitForURL('**/ops/revoke?**')
-  await press(/^See whom/)
+  await pressAt(page, /^See whom/)
   await page.getByText('Check before you revoke').waitFor()
   expect(await page.textContent('main')).toContain('1 session of 1 user')
   await picture(page, 'ops-revoke-check')
   expect(await objections(page)).toEqual([])
-  await press(/^Revoke now/)
+  await pressAt(page, /^Revoke now/)
   await page.waitForURL('**/ops/revocations/*?done=yes')
   expect((await rig.store.standingBySid(wanted, rig.clock.now())).state).toBe('ended')
   expect(window.complaints).toEqual([])
+})
+
+test('by keyboard alone an administrator picks two users, sees whom it would sign out, and revokes them', async () => {
+  await using window = await open({ width: 1280, who: 'administrator' })
+  const { page } = window
+  await page.goto(`${ops}/ops/revoke`)
+  await pressAt(page, /^Pick several users by name$/)
+  await page.waitForURL('**/ops/revoke/users')
+  await tabTo(page, /^Find users/)
+  await page.keyboard.type('jack')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/ops/revoke/users?q=jack')
+  await tabTo(page, /^Jack Jones/)
+  await page.keyboard.press('Space')
+  // The field of the search, with its text selected.
+  for (const key of ['Shift+Tab', 'Shift+Tab']) await page.keyboard.press(key)
+  await page.keyboard.type('contoso')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/ops/revoke/users?q=contoso&user=**')
+  await fits(page, 'ops-pick')
+  await tabTo(page, /^Carol Chen/)
+  await page.keyboard.press('Space')
+  await pressAt(page, /^See whom/)
+  await page.getByText('Everything of 2 users').waitFor()
+  await fits(page, 'ops-pick-check')
+  await tabTo(page, /^Type 2/)
+  await page.keyboard.type('2')
+  await pressAt(page, /^Revoke now$/)
+  await page.waitForURL('**/ops/revoke/users')
+  expect((await rig.store.standingBySid(wanted, rig.clock.now())).state).toBe('ended')
+  expect(window.complaints).toEqual([])
+})
+
+test('by keyboard alone an administrator asks for approval of a wide revocation, and another gives it', async () => {
+  rig.config.approvalSessions = 0
+  await using asks = await open({ width: 1280, who: 'administrator' })
+  await asks.page.goto(`${ops}/ops/revoke/check?kind=client&client=sydney`)
+  await fits(asks.page, 'ops-approval-check')
+  await tabTo(asks.page, /^Comment/)
+  await asks.page.keyboard.type('The key of this instance was found in a public repository')
+  await tabTo(asks.page, /^Type sydney/)
+  await asks.page.keyboard.type('sydney')
+  await pressAt(asks.page, /^Ask for approval$/)
+  await asks.page.getByText('Nothing is done yet').waitFor()
+  await fits(asks.page, 'ops-approval-asked')
+  await using gives = await open({ width: 1280, who: 'second' })
+  const { page } = gives
+  await page.getByRole('heading', { name: 'Waits for a second administrator' }).waitFor()
+  await fits(page, 'ops-approvals')
+  await pressAt(page, /^Decide: Revoke/)
+  await page.waitForURL('**/ops/scheduled?**')
+  await fits(page, 'ops-approval-decide')
+  await pressAt(page, /^Confirm$/)
+  await page.waitForURL('**/ops/revocations/*?done=yes')
+  expect([asks.complaints, gives.complaints]).toEqual([[], []])
 })
 
 test('Back after revoking shows what was done; a page that the browser had kept is loaded again', async () => {

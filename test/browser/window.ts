@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { AxeResults, RunOptions } from 'axe-core'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { expect } from 'vitest'
 import { CHROMIUM } from '../needs.ts'
 
 /** A window of real Chromium whose complaints about the policy fail the test; what axe objects to in it; and its picture for the docs. */
@@ -62,4 +63,44 @@ export async function picture(page: Page, name: string, fullPage = true): Promis
   if (SCREENSHOTS === undefined) return
   mkdirSync(SCREENSHOTS, { recursive: true })
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage })
+}
+
+/** By Tab alone to what has this name, which has to show the focus. */
+export async function tabTo(page: Page, name: RegExp): Promise<void> {
+  for (let tabs = 0; tabs < 60; tabs++) {
+    await page.keyboard.press('Tab')
+    const at = await page.evaluate(() => {
+      const one = document.activeElement
+      const label = one instanceof HTMLInputElement || one instanceof HTMLSelectElement || one instanceof HTMLTextAreaElement ? one.labels?.[0] : one
+      return {
+        words: (one?.getAttribute('aria-label') ?? label?.textContent ?? '').trim(),
+        seen: [one, one?.closest('.choice')].some((part) => part && getComputedStyle(part).outlineStyle !== 'none'),
+      }
+    })
+    if (!name.test(at.words)) continue
+    expect(at.seen, `focus shows on ${at.words}`).toBe(true)
+    return
+  }
+  throw new Error(`No way by keyboard to ${String(name)}.`)
+}
+
+/** The same, and presses it. */
+export async function pressAt(page: Page, name: RegExp): Promise<void> {
+  await tabTo(page, name)
+  await page.keyboard.press('Enter')
+}
+
+/** One page, loaded once: as wide as its window at each width, and without what axe objects to, in light on a desktop and dark on a phone. */
+export async function fits(page: Page, name: string): Promise<void> {
+  for (const width of [1440, 768, 320]) {
+    await page.setViewportSize({ width, height: 800 })
+    expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width, width])
+    for (const colorScheme of width === 320 ? (['light', 'dark'] as const) : (['dark', 'light'] as const)) {
+      if (width === 768 && colorScheme === 'dark') continue
+      // A button changes its color slowly otherwise, and is looked at in between.
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      await picture(page, `${name}-${width}-${colorScheme}`)
+    }
+    if (width !== 768) expect([name, width, await objections(page)]).toEqual([name, width, []])
+  }
 }

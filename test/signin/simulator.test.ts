@@ -77,6 +77,34 @@ describe('with the simulated Microsoft', () => {
     expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
   })
 
+  test('where no administrator has consented, the page leads to one prefilled message, whether Microsoft shows a page of its own or not', async () => {
+    const { entra, browser, sydney, signInAs } = await broker()
+    const flip = (one: string) =>
+      fetch(`${entra.origin}/_admin`, { method: 'POST', headers: { origin: entra.origin }, body: new URLSearchParams({ switch: one }) })
+    const messageOf = async (page: Page) => {
+      const { protocol, searchParams } = new URL(
+        linkOf((await browser.get(linkOf(page.html, 'Granting consent'))).html, 'Write to your administrator'),
+      )
+      return [protocol, searchParams.get('subject'), searchParams.get('body')]
+    }
+    const message = ['mailto:', expect.stringContaining('Please allow Case Manager'), expect.stringContaining(`${ISSUER}/signin/granting-consent`)]
+    await flip('consent_contoso')
+    const microsoft = new MicrosoftBrowser()
+    const toMicrosoft = location(await browser.get(linkOf((await browser.get(authorizePath(sydney))).html, 'Sign in with Microsoft')))
+    const asked = await microsoft.signIn(toMicrosoft.href, 'alice@contoso.example')
+    expect([asked.title, asked.text.includes('AADSTS90094')]).toEqual(['Need admin approval', true])
+    const left = (await microsoft.submit(asked, { consent: 'no' })).left ?? expect.unreachable()
+    const declined = await browser.get(left.pathname + left.search)
+    expect(declined.text).toContain('Did Microsoft say “Need admin approval”?')
+    expect(await messageOf(declined)).toEqual(message)
+    await flip('errors')
+    const rejected = await signInAs('alice@contoso.example')
+    expect(rejected.text).toContain('You need to contact your IT administrator. An extra setup action remains to be done.')
+    expect(await messageOf(rejected)).toEqual(message)
+    await flip('consent_contoso')
+    expect(delivered(await signInAs('alice@contoso.example'))).toHaveProperty('code')
+  })
+
   test('by the policy amr no user is admitted whose token has none, as v2 tokens do, or none with mfa', async () => {
     const { rig, entra, clock, signInAs } = await broker({ mfaProof: { kind: 'amr' } })
     expect((await signInAs('alice@contoso.example')).status).toBe(403)

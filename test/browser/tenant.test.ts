@@ -1,0 +1,144 @@
+import { Hono } from 'hono'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { setSessionCookie } from '../../src/session/cookie.ts'
+import { ROLE } from '../../src/protocol/names.ts'
+import { createRig, OTHER_TENANT, type Rig } from '../rig.ts'
+import { fits, launchChromium, openWindow, pressAt, tabTo } from './window.ts'
+
+/** The console of one tenant in real Chromium, by its administrator: in light and dark, at 320, 768 and 1440 px, and by keyboard alone. */
+
+const fabrikam = (last: string, name: string) => ({
+  tid: OTHER_TENANT,
+  oid: `00000000-0000-4000-8000-0000000000${last}`,
+  name,
+  username: `${name.split(' ')[0]?.toLowerCase()}@fabrikam.example`,
+})
+const [TINA, UMA, URS] = [fabrikam('c1', 'Tina Tenant'), fabrikam('c3', 'Uma User'), fabrikam('c4', 'Urs Underwood-Featherstonehaugh')]
+
+let browser: Browser
+beforeAll(async () => {
+  browser = await launchChromium()
+})
+afterAll(() => browser.close())
+
+let rig: Rig
+let base: string
+/** Of Uma on her telephone. */
+let phone: Awaited<ReturnType<Rig['openSession']>>['session']
+let tina: Awaited<ReturnType<Rig['openSession']>>
+beforeEach(async () => {
+  rig = await createRig()
+  await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: 'app_role', name: 'Fabrikam' } })
+  const clients = [await rig.register('Sydney'), await rig.register('Melbourne')] as const
+  phone = (await rig.openSession({ user: UMA, device: 'Safari on iPhone' })).session
+  const laptop = (await rig.openSession({ user: UMA, device: 'Edge on Windows' })).session
+  for (const client of clients) await rig.signInAt(phone.sid, client)
+  await rig.signInAt(laptop.sid, clients[0])
+  tina = await rig.openSession({ user: TINA, roles: [ROLE.tenantAdministrator], device: 'Firefox on Linux' })
+  const door = new Hono().get('/test-session', (c) => {
+    setSessionCookie(c, tina.cookie)
+    return c.text('signed in')
+  })
+  base = (await rig.serve(door.route('/', rig.app))).replace('127.0.0.1', 'localhost')
+  rig.config.issuer = base
+})
+
+async function open(path: string, width = 1280) {
+  const window = await openWindow(browser, { width, height: 800 })
+  await window.page.goto(`${base}/test-session`)
+  await window.page.goto(base + path)
+  return window
+}
+
+/** A user who is locked by the administrator, another by an operator; what was revoked by each, and what the user did. */
+async function haveHistory(): Promise<{ lock: string }> {
+  const now = rig.clock.now()
+  const operator = { actor: { kind: 'operator', id: 'olga' }, now } as const
+  const own = { actor: { kind: 'operator', id: tina.session.sub, tid: OTHER_TENANT }, now } as const
+  const said = { caseReference: 'FAB-4711', comment: 'Telephone lost on the train from Zurich to Winterthur' }
+  await rig.store.recordOperator({ sub: tina.session.sub, may: 'tenant', now })
+  const { session: tablet } = await rig.openSession({ user: UMA, device: 'Safari on iPad' })
+  await rig.store.revoke({ ...operator, selector: { kind: 'session', sid: tablet.sid }, reason: 'administrator' })
+  const { session: desktop } = await rig.openSession({ user: URS, device: 'Chrome on Windows' })
+  await rig.store.revoke({ ...own, ...said, selector: { kind: 'subject', sub: desktop.sub }, reason: 'administrator' })
+  const [urs, una] = [URS.oid, '00000000-0000-4000-8000-0000000000c5'].map((oid) => ({ kind: 'user', tid: OTHER_TENANT, oid }) as const)
+  const lock = { may: 'administer', operatorTenant: undefined, endsAt: now + 86_400 } as const
+  await rig.store.lock({ ...operator, ...lock, target: una ?? expect.unreachable() })
+  const locked = await rig.store.lock({ ...own, ...said, ...lock, target: urs ?? expect.unreachable() })
+  return { lock: locked.outcome === 'locked' ? locked.lock.id : expect.unreachable() }
+}
+
+test('every page fits at 320, 768 and 1440 px, in light and dark, and axe objects to nothing', async () => {
+  const { lock } = await haveHistory()
+  await using window = await open('/tenant')
+  const pages = [
+    ['overview', '/tenant'],
+    ['users', '/tenant/users?q=u'],
+    ['user', `/tenant/users/${phone.sub}?session=${phone.sid}`],
+    ['user-none', '/tenant/users?q=zzz'],
+    ['sessions', '/tenant/sessions'],
+    ['revoke', `/tenant/revoke?user=${phone.sub}`],
+    ['lock', `/tenant/lock?user=${phone.sub}`],
+    ['locks', '/tenant/locks'],
+    ['lift', `/tenant/locks/lift?id=${lock}`],
+    ['revocations', '/tenant/revocations'],
+    ['audit', '/tenant/audit'],
+    ['fresh', '/tenant/fresh'],
+    ['unknown', '/tenant/users/u_none'],
+  ] as const
+  for (const [name, path] of pages) {
+    const answer = await window.page.goto(base + path)
+    expect([name, answer?.status()]).toEqual([name, name === 'unknown' ? 404 : 200])
+    await fits(window.page, `tenant-${name}`)
+  }
+  await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: undefined } })
+  expect((await window.page.goto(`${base}/tenant`))?.status()).toBe(403)
+  await fits(window.page, 'tenant-closed')
+  expect(window.complaints).toEqual([])
+})
+
+test('by keyboard alone the administrator finds a user, revokes after a dry run, locks, lifts the lock, and exports', async () => {
+  await using window = await open('/tenant')
+  const { page } = window
+  const said = (words: string) => page.getByRole('status').filter({ hasText: words }).waitFor()
+  await pressAt(page, /^Users$/)
+  await page.waitForURL('**/tenant/users')
+  await tabTo(page, /^User$/)
+  await page.keyboard.type('uma')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/tenant/users?q=uma')
+  await pressAt(page, /^Uma User/)
+  await page.waitForURL(`**/tenant/users/${phone.sub}`)
+  await pressAt(page, /^Revoke this session of Uma User.*Safari on iPhone/)
+  await page.getByText('1 session, at 2 instances').waitFor()
+  await tabTo(page, /^Case reference/)
+  await page.keyboard.type('FAB-7')
+  await pressAt(page, /^Revoke now$/)
+  await said('Revoked.')
+  expect((await rig.store.standingBySid(phone.sid, rig.clock.now())).state).toBe('ended')
+  await pressAt(page, /^Lock this user$/)
+  await page.getByText('1 session, at 1 instance').waitFor()
+  await tabTo(page, /^For how long/)
+  await page.keyboard.type('Until')
+  await pressAt(page, /^Lock now$/)
+  await said('The user is locked and signed out.')
+  const { user } = phone
+  const openLocks = () => rig.store.listLocks({ state: 'open', kind: 'user', key: user.tid, limit: 2 })
+  expect(await openLocks()).toMatchObject([{ endsAt: undefined, target: { oid: user.oid } }])
+  await pressAt(page, /^Locks of your tenant$/)
+  await page.waitForURL('**/tenant/locks')
+  await pressAt(page, /^Lift/)
+  await page.waitForURL('**/tenant/locks/lift?**')
+  await pressAt(page, /^Lift the lock$/)
+  await said('The lock is lifted.')
+  expect(await openLocks()).toEqual([])
+  for (const list of ['Sessions', 'Revocations']) {
+    await pressAt(page, new RegExp(`^${list}$`))
+    await page.getByRole('heading', { level: 1, name: list }).waitFor()
+    const download = page.waitForEvent('download')
+    await pressAt(page, /^Download all as CSV$/)
+    expect((await download).suggestedFilename()).toBe(`${list.toLowerCase()}.csv`)
+  }
+  expect(window.complaints).toEqual([])
+})
