@@ -76,7 +76,7 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
   const confirms = act.state === 'proposed' && !own
   return desk(
     request,
-    { title: confirms ? 'Confirm or cancel' : 'Cancel', at: '/ops/locks' },
+    { title: titleOf(act, confirms), at: '/ops/locks' },
     <Panel class="narrow">
       {c.req.query('asked') === 'yes' && own ? <Notice title="Nothing is done yet: the request waits for another administrator." /> : null}
       <Facts
@@ -107,6 +107,9 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
     </Panel>,
   )
 }
+
+const titleOf = ({ state }: ScheduledAct, confirms: boolean): string =>
+  confirms ? 'Confirm or cancel' : state === 'proposed' ? 'Waits for another administrator' : 'Scheduled'
 
 /** Undefined where its target is gone. */
 async function endsNow({ deps, now }: ConsoleRequest, { what }: ScheduledAct): Promise<string | undefined> {

@@ -24,6 +24,7 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
   const picked = await firstUsers(deps, pickedIn(queried(request)))
   const { users, more } = text === undefined ? { users: [], more: false } : await deps.store.searchUsers({ text, limit: FOUND })
   const found = users.filter(({ sub }) => !picked.some((one) => one.sub === sub))
+  const tenants = await tenantNames(request, [...found, ...picked])
   return desk(
     request,
     { title: 'Pick users to revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422 },
@@ -42,8 +43,8 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
           <Button kind="quiet">Search</Button>
         </div>
         {text === undefined ? null : <p role="status">{foundWords(text, found.length, more)}</p>}
-        <Ticks legend={`Found for “${text ?? ''}”`} users={found} checked={false} />
-        <Ticks legend={`Picked (${picked.length} of at most ${MOST_PICKED})`} users={picked} checked />
+        <Ticks legend={`Found for “${text ?? ''}”`} users={found} tenants={tenants} checked={false} />
+        <Ticks legend={`Picked (${picked.length} of at most ${MOST_PICKED})`} users={picked} tenants={tenants} checked />
         {picked.length + found.length === 0 ? null : (
           <div class="row">
             <button class="button" type="submit" formaction="/ops/revoke/users/check">
@@ -62,7 +63,19 @@ function foundWords(text: string, found: number, more: boolean): string {
   return more ? 'More users match than are shown. Add a word to the search.' : ''
 }
 
-const Ticks = ({ legend, users, checked }: { legend: string; users: readonly Subject[]; checked: boolean }) =>
+/** By `tid`. */
+async function tenantNames({ deps }: ConsoleRequest, users: readonly Subject[]): Promise<Map<string, string>> {
+  const tids = [...new Set(users.map(({ tid }) => tid))]
+  return new Map(await Promise.all(tids.map(async (tid): Promise<[string, string]> => [tid, (await deps.store.findTenant(tid))?.name ?? tid])))
+}
+
+interface TicksProps {
+  legend: string
+  users: readonly Subject[]
+  tenants: ReadonlyMap<string, string>
+  checked: boolean
+}
+const Ticks = ({ legend, users, tenants, checked }: TicksProps) =>
   users.length === 0 ? null : (
     <fieldset>
       <legend>{legend}</legend>
@@ -70,7 +83,7 @@ const Ticks = ({ legend, users, checked }: { legend: string; users: readonly Sub
         <label class="choice">
           <input type="checkbox" name="user" value={user.sub} checked={checked} />
           <span>{whoIs({ user })}</span>
-          <span class="hint">{user.tid}</span>
+          <span class="hint">{tenants.get(user.tid)}</span>
         </label>
       ))}
     </fieldset>

@@ -83,19 +83,23 @@ interface UsersProps {
   /** The revocation of each that this operator carried out since the page was opened. */
   before: readonly (number | undefined)[]
 }
-const Users = ({ users, each, before }: UsersProps) => (
-  <Table
-    label="Users"
-    head={['User', { name: 'Sessions', end: true }, { name: 'Instances', end: true }, 'Revocation']}
-    rows={users.map((user, index) => [
-      <a href={userLink(user.sub)}>{whoIs({ user })}</a>,
-      each[index]?.sessions ?? 0,
-      each[index]?.clients ?? 0,
-      before[index] === undefined ? '' : <a href={`/ops/revocations/${before[index]}`}>{before[index]}</a>,
-    ])}
-    none=""
-  />
-)
+function Users({ users, each, before }: UsersProps) {
+  const isBegun = before.some((seq) => seq !== undefined)
+  const revocation = (index: number) => (before[index] === undefined ? '' : <a href={`/ops/revocations/${before[index]}`}>{before[index]}</a>)
+  return (
+    <Table
+      label="Users"
+      head={['User', { name: 'Sessions', end: true }, { name: 'Instances', end: true }, ...(isBegun ? ['Revocation'] : [])]}
+      rows={users.map((user, index) => [
+        <a href={userLink(user.sub)}>{whoIs({ user })}</a>,
+        each[index]?.sessions ?? 0,
+        each[index]?.clients ?? 0,
+        ...(isBegun ? [revocation(index)] : []),
+      ])}
+      none=""
+    />
+  )
+}
 
 function ConfirmForm({ request, subs, draft, seen }: { request: ConsoleRequest; subs: readonly string[]; draft: Draft; seen: number }) {
   return (
