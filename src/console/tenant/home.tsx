@@ -13,10 +13,9 @@ export type InvitationAddress = (tid: string, now: number) => string
 
 export async function homePage(request: TenantRequest, invitation: InvitationAddress): Promise<Response> {
   const { deps, administrator, now } = request
-  const { tid, connectedAt, mfaProof, proofAssertedBy, proofAssertedAt } = administrator.tenant
+  const { tid, connectedAt, proofAssertedAt } = administrator.tenant
   // Which operator asserted it is the operators' own.
   const isTheirs = (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
-  const at = (seconds: number | undefined) => (seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs()))
   return tenantDesk(
     request,
     { title: tenantName(request), at: TENANT_HOME },
@@ -28,29 +27,40 @@ export async function homePage(request: TenantRequest, invitation: InvitationAdd
         <Facts
           items={[
             ['Tenant ID', tid],
-            ['Connected', at(connectedAt)],
+            ['Connected', momentOf(request, connectedAt)],
           ]}
         />
       </Panel>
-      <Panel title="Proof of MFA">
-        <Facts
-          items={[
-            ['Proof', proofWords(mfaProof)],
-            ['Asserted by', proofAssertedAt === undefined ? undefined : isTheirs ? proofAssertedBy : 'An operator'],
-            ['Asserted', at(proofAssertedAt)],
-          ]}
-        />
-        {!isTheirs ? <Notice kind="warn" title="No administrator of your tenant has asserted that a policy demands MFA." /> : null}
-        <p class="soft">
-          Operators cannot see your policies. A Global, Conditional Access or Security Administrator of your tenant asserts the proof for it.
-        </p>
-        <div class="row">
-          <LinkButton href={invitation(tid, now)} kind="quiet">
-            Assert the proof of MFA
-          </LinkButton>
-        </div>
-      </Panel>
+      <ProofOfMfa request={request} isTheirs={isTheirs} href={invitation(tid, now)} />
     </>,
+  )
+}
+
+const momentOf = ({ deps }: TenantRequest, seconds: number | undefined) =>
+  seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
+
+/** @param isTheirs an administrator of the tenant asserted it */
+function ProofOfMfa({ request, isTheirs, href }: { request: TenantRequest; isTheirs: boolean; href: string }) {
+  const { mfaProof, proofAssertedBy, proofAssertedAt } = request.administrator.tenant
+  return (
+    <Panel title="Proof of MFA">
+      <Facts
+        items={[
+          ['Proof', proofWords(mfaProof)],
+          ['Asserted by', proofAssertedAt === undefined ? undefined : isTheirs ? proofAssertedBy : 'An operator'],
+          ['Asserted', momentOf(request, proofAssertedAt)],
+        ]}
+      />
+      {!isTheirs ? <Notice kind="warn" title="No administrator of your tenant has asserted that a policy demands MFA." /> : null}
+      <p class="soft">
+        Operators cannot see your policies. A Global, Conditional Access or Security Administrator of your tenant asserts the proof for it.
+      </p>
+      <div class="row">
+        <LinkButton href={href} kind="quiet">
+          Assert the proof of MFA
+        </LinkButton>
+      </div>
+    </Panel>
   )
 }
 
