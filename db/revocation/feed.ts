@@ -42,18 +42,47 @@ function* step(floor: Floor | undefined, { after, since, limit }: Wanted): Act<S
   return { found, floor: advanced, to, atEnd: to >= end }
 }
 
-/** Each turn of the event loop looks at a bounded number of rows, also where many of them are too old. */
+/** A turn of the event loop begins no step after so long: many guards ask at the same moment, after a restart of their broker. */
+const TURN_MS = 4
+
+/** How long the steps of this turn of the event loop have held it. On Postgres a step holds it for a moment only. */
+class Turn {
+  #heldMs = 0
+  #next: Promise<void> | undefined
+
+  get isOver(): boolean {
+    return this.#heldMs >= TURN_MS
+  }
+
+  hold<T>(act: () => T): T {
+    const begunMs = performance.now()
+    const value = act()
+    this.#heldMs += performance.now() - begunMs
+    return value
+  }
+
+  next(): Promise<void> {
+    return (this.#next ??= turn().then(() => {
+      this.#next = undefined
+      this.#heldMs = 0
+    }))
+  }
+}
+
+/** Each turn of the event loop looks at a bounded number of rows, also where many of them are too old, and where many guards ask. */
 export function following({ read }: Engine): FeedActs['revocationsAfter'] {
   let floor: Floor | undefined
+  const thisTurn = new Turn()
   return async ({ after, since, limit }) => {
     const found: Revocation[] = []
     for (let from = after; ;) {
-      const done = await read(() => step(floor, { after: from, since, limit: limit - found.length }))
+      while (thisTurn.isOver) await thisTurn.next()
+      const done = await thisTurn.hold(() => read(() => step(floor, { after: from, since, limit: limit - found.length })))
       floor = done.floor
       found.push(...done.found)
       if (done.atEnd || found.length >= limit) return found
       from = done.to
-      await turn()
+      await thisTurn.next()
     }
   }
 }

@@ -54,6 +54,16 @@ describe('the feed of a log of 90 days (correctness H2)', () => {
     expect(forty).toBeLessThan(5 * scan)
   })
 
+  test('guards that ask for a snapshot at the same moment take turns', async () => {
+    fillLog(5_000, 1)
+    let turns = 0
+    const count = setInterval(() => turns++, 0)
+    const snapshots = await Promise.all(Array.from({ length: 200 }, () => store.revocationsAfter({ after: 0, since: 0, limit: 500 })))
+    clearInterval(count)
+    expect(snapshots.map((rows) => rows.length)).toEqual(Array(200).fill(500))
+    expect(turns).toBeGreaterThan(3)
+  })
+
   test('a guard of days ago gets what is young, and the event loop goes on meanwhile', async () => {
     const clockAhead = T0 + 10 * 86_400
     fillLog(100_000, 90)
