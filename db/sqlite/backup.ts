@@ -13,10 +13,11 @@ import type { Housekeeping } from '../store.ts'
 type Outcome = Awaited<ReturnType<Housekeeping['backup']>>
 export type Position = { epoch: string; seq: number }
 
-/** Pages (of 4 KiB) copied at a time: between two steps the thread's other reads have their turn. */
+/**
+ * Pages (of 4 KiB) copied at a time: between two steps the thread's other reads have their turn. Each step is synced: a commit of the broker waits
+ * for the sync of a file on the same disk, however much that has to write.
+ */
 const PAGES = 256
-/** Steps after which what was written is synced: a sync of gigabytes at once would hold up the commits of the broker on the same disk. */
-const SYNC_STEPS = 8
 /** After each step the copy pauses as long as the step took, so that commits have half of the disk's time. */
 const MOST_PAUSE_MS = 100
 
@@ -63,11 +64,10 @@ async function copyInto(part: string, file: string, stopped: () => boolean): Pro
 /** Called after each step. @returns how many pages the next one copies */
 function pacing(written: number, stopped: () => boolean): () => number {
   const pause = new Int32Array(new SharedArrayBuffer(4))
-  let steps = 0
   let begunMs = performance.now()
   return () => {
     if (stopped()) throw new StoreUnavailable('The store was closed before the backup was whole.')
-    if (++steps % SYNC_STEPS === 0) fsyncSync(written)
+    fsyncSync(written)
     Atomics.wait(pause, 0, 0, Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
     begunMs = performance.now()
     return PAGES

@@ -1,23 +1,25 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { pacing } from '../../db/engine/pace.ts'
 import type { AuditEntry } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
 /** The audit log as it is shown and exported. */
 
 export const JSON_LINES = 'application/jsonl'
-const PAGE = 500
+/** A large export takes more than half of the loop's time, in short turns. */
+const LIMITS = { most: 500, pause: 0.5 }
 
-/** All that fits, oldest first, a line each: read page by page as fast as it is taken, so that its size does not matter. */
+/** All that fits, oldest first, a line each: read page by page, as it is taken, so that its size does not matter and requests hardly notice. */
 export function auditLines(deps: Pick<Deps, 'store'>, filter: Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>): Response {
   let after = filter.after ?? 0
+  const pace = pacing(LIMITS)
   const body = new ReadableStream<Uint8Array>({
     async pull(out) {
-      const entries = await deps.store.listAudit({ ...filter, after, limit: PAGE })
+      const limit = pace.rows
+      const entries = await deps.store.listAudit({ ...filter, after, limit })
       after = entries.at(-1)?.id ?? after
       if (entries.length > 0) out.enqueue(new TextEncoder().encode(entries.map((entry) => `${JSON.stringify(auditEntryShown(entry))}\n`).join('')))
-      if (entries.length < PAGE) out.close()
-      // As fast as it is taken, and no request waits for more than one page.
-      else await turn()
+      if (entries.length < limit) out.close()
+      else await pace.rest()
     },
   })
   const headers = { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'Content-Disposition': 'attachment; filename="broker-audit.jsonl"' }

@@ -18,7 +18,7 @@ test('the page after one that held the loop for long is smaller, and never small
   expect(pace.rows).toBe(2)
 })
 
-test('pages that hold the loop for less than 1.5 ms grow, to the most rows that are allowed', async () => {
+test('pages that hold the loop for less than a millisecond grow, to the most rows that are allowed', async () => {
   const pace = pacing({ most: 100 })
   hold(50)
   for (await pace.rest(); pace.rows < 100;) await pace.rest()
