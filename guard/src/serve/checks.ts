@@ -1,10 +1,10 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
-import type { AccessClaims, CheckResult } from '../claims.ts'
+import type { CheckResult } from '../claims.ts'
 import type { Guard, Known } from '../guard.ts'
 import { quoted } from '../quoted.ts'
 import { HeaderReader, REPEATED } from './headers.ts'
-import { NO_STORE, type IdentityHeaders } from './identity.ts'
+import { Answer, type CheckRequest, type Decide } from './answer.ts'
+import type { IdentityHeaders } from './identity.ts'
 import { readRequest, REQUEST_HEADERS, type RequestFrom } from './original-request.ts'
 import { lacking, rulingFor, type Rule } from './rules.ts'
 import type { Sessions } from './sessions.ts'
@@ -49,22 +49,23 @@ export interface CheckCounters {
   denied: Partial<Record<Denied, number>>
 }
 
-/** Answers the proxy's question about each request. Every path of this listener is such a question. */
-export function checks(parts: CheckParts): { listener: RequestListener; counters: CheckCounters } {
+/** Decides the proxy's question about each request. Every path of this listener is such a question. */
+export function checks(parts: CheckParts): { decide: Decide; counters: CheckCounters } {
   const counters: CheckCounters = { allowed: 0, public: 0, denied: {} }
   const check = new Check(parts, counters)
-  const listener: RequestListener = (request, response) => {
-    const failed = (cause: unknown): void => {
-      parts.problem(new Error('A check failed.', { cause }))
-      check.unavailable(response, 'error')
-    }
+  const failed = (cause: unknown): Answer => {
+    parts.problem(new Error('A check failed.', { cause }))
+    return check.unavailable('error')
+  }
+  const decide: Decide = (request) => {
     try {
-      check.answer(request, response)?.catch(failed)
+      const answer = check.answer(request)
+      return answer instanceof Answer ? answer : answer.catch(failed)
     } catch (cause) {
-      failed(cause)
+      return failed(cause)
     }
   }
-  return { listener, counters }
+  return { decide, counters }
 }
 
 class Check {
@@ -80,50 +81,43 @@ class Check {
     this.#bearerAlone = parts.tokenHeader.toLowerCase() === 'authorization'
   }
 
-  /** Undefined: it is answered. */
-  answer(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
+  answer(request: CheckRequest): Answer | Promise<Answer> {
     const { guard, identity, known, pathPrefix, requestFrom, rules, trustedProxies } = this.#parts
-    const { remoteAddress } = request.socket
+    const { remoteAddress } = request
     if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
-      return this.#misconfigured(response, 'unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
+      return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
     const headers = this.#headers.read(request.rawHeaders)
-    if (headers === undefined) return this.#deny(response, 'identity_header')
+    if (headers === undefined) return this.#deny('identity_header')
     const read = readRequest(request, headers, requestFrom, pathPrefix)
-    if (!read.ok) return read.missing === undefined ? this.#deny(response, read.why) : this.#misconfigured(response, read.why, read.missing)
+    if (!read.ok) return read.missing === undefined ? this.#deny(read.why) : this.#misconfigured(read.why, read.missing)
     const ruling = rulingFor(rules(), read.asked)
-    if (ruling.outcome === 'none') return this.#deny(response, 'no_rule')
+    if (ruling.outcome === 'none') return this.#deny('no_rule')
     if (ruling.outcome === 'public') {
       this.#counters.public++
-      response.writeHead(200, identity.none as string[]).end()
-      return undefined
+      return identity.none
     }
     const held = headers[3]
-    if (held === REPEATED) return this.#deny(response, 'token_repeated')
+    if (held === REPEATED) return this.#deny('token_repeated')
     const token = held === undefined ? undefined : this.#tokenIn(held.trim())
-    if (token === undefined) return this.#unauthenticated(response, 'no_token', 'Bearer')
+    if (token === undefined) return this.#unauthenticated('no_token', 'Bearer')
     const result = known(token)
-    if (result !== undefined) return this.#judge(response, ruling.rules, result)
-    return guard.check(token).then((checked) => this.#judge(response, ruling.rules, checked))
+    if (result !== undefined) return this.#judge(ruling.rules, result)
+    return guard.check(token).then((checked) => this.#judge(ruling.rules, checked))
   }
 
-  #judge(response: ServerResponse, rules: readonly Rule[], result: CheckResult): Promise<void> | undefined {
-    if (!result.ok) return result.status === 503 ? this.unavailable(response, 'unavailable') : this.#invalid(response, result.description)
+  #judge(rules: readonly Rule[], result: CheckResult): Answer | Promise<Answer> {
+    if (!result.ok) return result.status === 503 ? this.unavailable('unavailable') : this.#invalid(result.description)
     const lacks = lacking(rules, result.claims)
-    if (lacks !== undefined) return this.#insufficient(response, lacks.what, lacks.scope)
+    if (lacks !== undefined) return this.#insufficient(lacks.what, lacks.scope)
     this.#parts.sessions.accepted(result.claims)
-    return this.#allow(response, result.claims)
-  }
-
-  #allow(response: ServerResponse, claims: AccessClaims): Promise<void> | undefined {
     const { identity } = this.#parts
-    const headers = identity.ready(claims)
-    if (headers === undefined) return identity.make(claims).then((made) => this.#allowWith(response, made))
-    return this.#allowWith(response, headers)
+    const ready = identity.ready(result.claims)
+    return ready === undefined ? identity.make(result.claims).then((made) => this.#allow(made)) : this.#allow(ready)
   }
 
-  #allowWith(response: ServerResponse, headers: readonly string[]): undefined {
+  #allow(answer: Answer): Answer {
     this.#counters.allowed++
-    response.writeHead(200, headers as string[]).end()
+    return answer
   }
 
   #tokenIn(value: string): string | undefined {
@@ -132,44 +126,40 @@ class Check {
     return value.slice(0, space).toLowerCase() === 'bearer' ? value.slice(space).trimStart() : undefined
   }
 
-  #invalid(response: ServerResponse, description: string): undefined {
-    this.#unauthenticated(response, 'invalid_token', `Bearer error="invalid_token", error_description="${description}"`)
+  #invalid(description: string): Answer {
+    return this.#unauthenticated('invalid_token', `Bearer error="invalid_token", error_description="${description}"`)
   }
 
-  #unauthenticated(response: ServerResponse, why: Denied, challenge: string): undefined {
+  #unauthenticated(why: Denied, challenge: string): Answer {
     this.#count(why)
-    this.#send(response, 401, ['X-Guard', 'unauthenticated', 'WWW-Authenticate', challenge])
+    return new Answer(401, ['X-Guard', 'unauthenticated', 'WWW-Authenticate', challenge])
   }
 
-  #insufficient(response: ServerResponse, what: Denied, scope: string | undefined): undefined {
+  #insufficient(what: Denied, scope: string | undefined): Answer {
     const challenge = `Bearer error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
     this.#count(what)
-    this.#send(response, 403, ['X-Guard', 'denied', 'WWW-Authenticate', challenge])
+    return new Answer(403, ['X-Guard', 'denied', 'WWW-Authenticate', challenge])
   }
 
-  #deny(response: ServerResponse, why: Denied): undefined {
+  #deny(why: Denied): Answer {
     this.#count(why)
-    this.#send(response, 403, ['X-Guard', 'denied'])
+    return new Answer(403, ['X-Guard', 'denied'])
   }
 
   /** Not the user's fault: logged for the operator. */
-  #misconfigured(response: ServerResponse, why: Denied, problem: string): undefined {
+  #misconfigured(why: Denied, problem: string): Answer {
     this.#parts.problem(new Error(`A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`))
-    this.#deny(response, why)
+    return this.#deny(why)
   }
 
   /** It cannot know. Never 401: the user would be sent to sign in, in a loop. */
-  unavailable(response: ServerResponse, why: Denied): undefined {
+  unavailable(why: Denied): Answer {
     this.#count(why)
-    if (!response.headersSent) this.#send(response, this.#parts.staleStatus, ['X-Guard', 'stale', 'Retry-After', '1'])
+    return new Answer(this.#parts.staleStatus, ['X-Guard', 'stale', 'Retry-After', '1'])
   }
 
   #count(why: Denied): void {
     this.#counters.denied[why] = (this.#counters.denied[why] ?? 0) + 1
-  }
-
-  #send(response: ServerResponse, status: number, headers: readonly string[]): void {
-    response.writeHead(status, [...NO_STORE, ...headers]).end()
   }
 }
 

@@ -1,6 +1,7 @@
 import { exportJWK, calculateJwkThumbprint, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
 import type { AccessClaims } from '../claims.ts'
 import type { Clock } from '../clock.ts'
+import { Answer } from './answer.ts'
 
 /** Who the user is, in headers for the application behind the proxy. */
 
@@ -53,42 +54,40 @@ function signIdentity(
     .sign(privateKey)
 }
 
-/** No cache may keep an answer. */
-export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store', 'Content-Length', '0']
-
-/** The headers of a 200 by token, made once: a flat list of names and values, as `writeHead` takes it. Each header is always present, even if it is empty. */
+/** The answer to a request with a token that was accepted, made once for each token. Each header is always present, even if it is empty. */
 export class IdentityHeaders {
   readonly #prefix: string
   readonly #names: readonly IdentityName[]
   readonly #signer: IdentitySigner | undefined
   readonly #clock: Clock
-  readonly #made = new WeakMap<AccessClaims, { headers: string[]; untilMs: number }>()
+  readonly #made = new WeakMap<AccessClaims, { answer: Answer; untilMs: number }>()
   /** Of a request without a user. */
-  readonly none: readonly string[]
+  readonly none: Answer
 
   constructor(options: { prefix: string; names: readonly IdentityName[]; signer: IdentitySigner | undefined; clock: Clock }) {
     this.#prefix = options.prefix
     this.#names = options.names
     this.#signer = options.signer
     this.#clock = options.clock
-    this.none = [...NO_STORE, 'X-Guard', 'public', ...options.names.flatMap((name) => [`${options.prefix}${name}`, ''])]
+    this.none = new Answer(200, ['X-Guard', 'public', ...options.names.flatMap((name) => [`${options.prefix}${name}`, ''])])
   }
 
-  /** Undefined where they have to be made, which takes a moment. */
-  ready(claims: AccessClaims): readonly string[] | undefined {
+  /** Undefined where it has to be made, which takes a moment. */
+  ready(claims: AccessClaims): Answer | undefined {
     const made = this.#made.get(claims)
-    return made !== undefined && made.untilMs > this.#clock.nowMs() ? made.headers : undefined
+    return made !== undefined && made.untilMs > this.#clock.nowMs() ? made.answer : undefined
   }
 
-  async make(claims: AccessClaims): Promise<readonly string[]> {
-    const headers = [...NO_STORE, 'X-Guard', 'allowed']
+  async make(claims: AccessClaims): Promise<Answer> {
+    const headers = ['X-Guard', 'allowed']
     for (const name of this.#names) {
       const value = name === ASSERTION ? ((await this.#signer?.sign(claims)) ?? '') : SAYS[name](claims).map(encode).join(' ')
       headers.push(`${this.#prefix}${name}`, value)
     }
+    const answer = new Answer(200, headers)
     // Half of an assertion's life is left to the application.
-    this.#made.set(claims, { headers, untilMs: this.#signer === undefined ? Infinity : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000 })
-    return headers
+    this.#made.set(claims, { answer, untilMs: this.#signer === undefined ? Infinity : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000 })
+    return answer
   }
 }
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import { completeClock, type Clock } from '../clock.ts'
 import { openGuard, type Guard } from '../guard.ts'
 import type { GuardOptions } from '../options.ts'
 import { listen, removeSocket, type Address } from './addresses.ts'
+import { createCheckServer, type CheckServer } from './check-server.ts'
 import { checks } from './checks.ts'
 import { EndedStream } from './ended-stream.ts'
 import { createSigner, IdentityHeaders } from './identity.ts'
@@ -16,8 +17,16 @@ import type { ServeConfig } from './config.ts'
 /** `guard serve`: the guard as a process of its own, for programs in any language. */
 
 const STOP_MS = 5000
-/** Tokens and cookies of the user come along. */
-const MAX_HEADER_BYTES = 64 * 1024
+const HTTP = {
+  // A proxy keeps its connections, and it is the one to close them: else it would now and then send a check into one that is being closed.
+  keepAliveTimeout: 0,
+  keepAlive: true,
+  // Tokens and cookies of the user come along.
+  maxHeaderSize: 64 * 1024,
+  requestTimeout: 30_000,
+  // A check has no body: where Node can, it makes no stream of one (a tenth of a check's time).
+  optimizeEmptyRequests: true,
+}
 
 export interface Serving {
   /** Where the listeners are, as they can be called. */
@@ -49,12 +58,13 @@ export async function serve({ config, guard: given, mostSessions, problem }: Ser
   const identity = new IdentityHeaders({ prefix: config.identityPrefix, names: config.identityHeaders, signer, clock })
   const ended = new EndedStream({ clock, run: crypto.randomUUID(), isKnown: () => knows(guard) })
   const sessions = new Sessions({ guard, say: (event, session) => ended.send(event, session), most: mostSessions })
-  const { counters, listener } = checks({ ...config, guard, known, identity, sessions, problem, rules: () => rules })
+  const { counters, decide } = checks({ ...config, guard, known, identity, sessions, problem, rules: () => rules })
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
   const localListener = local({ guard, ended, signer, metrics, address: config.localListen, hosts: config.localHosts, secret: config.localSecret })
+  const check = createCheckServer(decide, { ...HTTP, clock, firstRequestMs: HTTP.requestTimeout })
   const wanted: Wanted[] = [
-    [config.listen, listener],
-    [config.localListen, localListener],
+    { address: config.listen, ...check },
+    { address: config.localListen, server: createServer(HTTP, localListener) },
   ]
   const servers = await open(wanted, clock)
   ended.watch()
@@ -104,7 +114,7 @@ export const rulesProblems = (file: string): string[] => {
   return read.ok ? [] : read.problems
 }
 
-type Wanted = [Address, RequestListener]
+type Wanted = Pick<CheckServer, 'server'> & Partial<CheckServer> & { address: Address }
 interface Opened {
   address: string
   close(): Promise<void>
@@ -113,15 +123,11 @@ interface Opened {
 /** All or none. */
 async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> {
   const opened: Opened[] = []
-  for (const [address, listener] of wanted) {
-    // A proxy keeps its connections, and it is the one to close them: else it would now and then send a check into one that is being closed.
-    // A check has no body: where Node can, it makes no stream of one (a tenth of a check's time).
-    const options = { keepAliveTimeout: 0, keepAlive: true, maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 30_000, optimizeEmptyRequests: true }
-    const server = createServer(options, listener)
+  for (const one of wanted) {
     try {
-      opened.push({ address: await listen(server, address), close: () => close(server, address, clock) })
+      opened.push({ address: await listen(one.server, one.address), close: () => close(one, clock) })
     } catch (error) {
-      await Promise.all(opened.map((one) => one.close()))
+      await Promise.all(opened.map((before) => before.close()))
       throw error
     }
   }
@@ -129,11 +135,15 @@ async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> 
 }
 
 /** What is being answered is answered, within a limit. */
-async function close(server: Server, address: Address, clock: Clock): Promise<void> {
-  const cancel = clock.after(STOP_MS, () => server.closeAllConnections())
+async function close({ address, server, simple }: Wanted, clock: Clock): Promise<void> {
+  const cancel = clock.after(STOP_MS, () => {
+    server.closeAllConnections()
+    simple?.destroy()
+  })
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
     server.closeIdleConnections()
+    simple?.drain()
   })
   cancel()
   removeSocket(address)

@@ -99,10 +99,11 @@ function toHeaders({ headers = [], host = 'cases.example', method = 'GET', token
   return ['Host', 'guard', ...set.filter(([, value]) => value !== '').flat(), ...headers] as string[]
 }
 
-/** One request, its headers exactly as given. */
+/** One request, its headers exactly as given; without `Connection` among them, of the simple form. */
 export function ask(address: string, headers: string[], { method = 'GET', path = '/' }: { method?: string; path?: string } = {}): Promise<Answer> {
+  const kept = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'connection') ? headers : [...headers, 'Connection', 'keep-alive']
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ ...placeOf(address), method, path, headers, agent: false }, (response) => {
+    const request = httpRequest({ ...placeOf(address), method, path, headers: kept, agent: false }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (piece: string) => (body += piece))
