@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fdatasyncSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { StoreUnavailable } from '../store.ts'
@@ -15,9 +15,9 @@ export type Position = { epoch: string; seq: number }
 
 /**
  * Pages (of 4 KiB) copied at a time: between two steps the thread's other reads have their turn. Each step is synced: a commit of the broker waits
- * for the sync of a file on the same disk, however much that has to write.
+ * for a sync that is under way on the same disk, and for the longer the more that has to write.
  */
-const PAGES = 256
+const PAGES = 32
 /** After each step the copy pauses as long as the step took, so that commits have half of the disk's time. */
 const MOST_PAUSE_MS = 100
 
@@ -67,7 +67,7 @@ function pacing(written: number, stopped: () => boolean): () => number {
   let begunMs = performance.now()
   return () => {
     if (stopped()) throw new StoreUnavailable('The store was closed before the backup was whole.')
-    fsyncSync(written)
+    fdatasyncSync(written)
     Atomics.wait(pause, 0, 0, Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
     begunMs = performance.now()
     return PAGES
