@@ -820,7 +820,15 @@ export const audit = sqliteTable(
     hash: text().notNull().default(''),
     personalHash: text('personal_hash').notNull().default(''),
   },
-  (t) => [index('audit_by_actor').on(t.actorId, t.id), index('audit_by_act').on(t.act, t.id), index('audit_by_target').on(t.target, t.id)],
+  (t) => [
+    index('audit_by_actor').on(t.actorId, t.id),
+    index('audit_by_act').on(t.act, t.id),
+    index('audit_by_target').on(t.target, t.id),
+    index('audit_by_case')
+      .on(t.caseReference, t.id)
+      .where(sql`case_reference IS NOT NULL`),
+    index('audit_by_time').on(t.atMs),
+  ],
 )
 
 /** How an act ended, once. One that has none was cut off: its effect is in the other tables, or is not. */

@@ -37,6 +37,7 @@ import type {
   ScheduledAct,
   ScheduledState,
   ScheduledWhat,
+  Searched,
   Session,
   SignalStream,
   StoredSigningKey,
@@ -216,6 +217,22 @@ export interface FloorActs {
   tenantsWithAuthTime(): Promise<string[]>
 }
 
+export interface SessionSearch {
+  sub?: string | undefined
+  tid?: string | undefined
+  clientId?: string | undefined
+  text?: string | undefined
+  /** Letters of the device's name, case aside. */
+  device?: string | undefined
+  /** Only sessions opened before this one. */
+  before?: SessionPlace | undefined
+  now: number
+  limit: number
+}
+/** In the list of the newest first. */
+export type SessionPlace = { openedAt: number; sid: string }
+type FoundSession = { session: Session; participants: Participant[] }
+
 export interface SignInActs extends FloorActs {
   /**
    * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
@@ -256,18 +273,9 @@ export interface SignInActs extends FloorActs {
    * For operators: live sessions, newest first, by any of sub, tenant, client that took part, and `text` (words of a name or username in any
    * order, without regard to case and accents; or a whole oid, sub or sid). Bounded by `limit`.
    */
-  searchSessions(input: {
-    sub?: string | undefined
-    tid?: string | undefined
-    clientId?: string | undefined
-    text?: string | undefined
-    /** Letters of the device's name, case aside. */
-    device?: string | undefined
-    /** Only sessions opened before this one. */
-    before?: { openedAt: number; sid: string } | undefined
-    now: number
-    limit: number
-  }): Promise<{ session: Session; participants: Participant[] }[]>
+  searchSessions(input: SessionSearch): Promise<FoundSession[]>
+  /** The same for one page: it looks at about `most` open sessions, and says how far it came where that was not enough. */
+  pageOfSessions(input: SessionSearch & { most: number }): Promise<Searched<FoundSession, SessionPlace>>
   /** For the administrator of a tenant: its live sessions in the order of their sids, after one of them; `text` as in `searchSessions`. */
   sessionsOfTenant(input: {
     tid: string
@@ -498,6 +506,10 @@ export interface RevocationActs {
   everythingRevokedAt(): Promise<number | undefined>
   /** Newest first. Bounded in what one turn reads, whatever is wanted. */
   listRevocations(input: { before?: number | undefined; limit: number } & RevocationFilter): Promise<LoggedRevocation[]>
+  /** The same for one page: it looks at about `most` entries, and says how far it came where that was not enough. */
+  pageOfRevocations(
+    input: { before?: number | undefined; limit: number; most: number } & RevocationFilter,
+  ): Promise<Searched<LoggedRevocation, { seq: number; at: number }>>
   /** For the console's chart: the latest `limit` revocations, newest first. Bounded: one with more deliveries than are read has no `deliveredMs`. */
   revocationTimes(input: { limit: number }): Promise<RevocationTime[]>
 }
@@ -910,25 +922,29 @@ export interface ScheduledActs {
 }
 
 /** What operators and administrators did: append-only. Only retention (`purge`) shortens it, from its old end. */
+export interface AuditSearch {
+  before?: number | undefined
+  after?: number | undefined
+  actorId?: string | undefined
+  /** What the administrators of this tenant did, newest first; of the other filters only times count then. */
+  tid?: string | undefined
+  act?: string | undefined
+  target?: string | undefined
+  caseReference?: string | undefined
+  sinceMs?: number | undefined
+  untilMs?: number | undefined
+  limit: number
+}
+
 export interface AuditActs {
   /** Before the act is done: who cannot be written down does nothing. @returns its id, which rises */
   appendAudit(entry: NewAuditEntry): Promise<number>
   /** How it ended. Once: a second word about the same act changes nothing. */
   concludeAudit(input: { id: number } & AuditOutcome): Promise<void>
   /** Newest first, before `before`; or rising from `after` on. Times are epoch milliseconds, `untilMs` not included. */
-  listAudit(input: {
-    before?: number | undefined
-    after?: number | undefined
-    actorId?: string | undefined
-    /** What the administrators of this tenant did, newest first; of the other filters only times count then. */
-    tid?: string | undefined
-    act?: string | undefined
-    target?: string | undefined
-    caseReference?: string | undefined
-    sinceMs?: number | undefined
-    untilMs?: number | undefined
-    limit: number
-  }): Promise<AuditEntry[]>
+  listAudit(input: AuditSearch): Promise<AuditEntry[]>
+  /** The same for one page: it looks at about `most` entries, and says how far it came where that was not enough. */
+  pageOfAudit(input: AuditSearch & { most: number }): Promise<Searched<AuditEntry, { id: number; atMs: number }>>
 }
 
 /** The chains of hashes of the two logs (src/protocol/evidence-chain.ts): each append advances its own, in the same transaction. */

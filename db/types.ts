@@ -124,6 +124,13 @@ export interface Revocation {
 /** How many of a revocation's deliveries, as far as they are written, are in each state. Retention keeps the totals as long as the revocation. */
 export type DeliveryTotals = Record<DeliveryState, number>
 
+/** What a bounded search through a list in its order has found. */
+export interface Searched<T, P> {
+  found: T[]
+  /** The last entry that was looked at, where the search has read as much as one answer may, and there may be more after it. */
+  searchedTo: P | undefined
+}
+
 export interface LoggedRevocation extends Revocation {
   /** When a guard last reported that it had reached it: no guard that reported it on its own reached it later. */
   enforcedAtMs: number | undefined

@@ -83,3 +83,6 @@ export const hidden = <T>(param: SQL<T>): SQL<T> => each<T>({ sqlite: sql`+${par
 
 /** The index that SQLite has to use; Postgres chooses by its statistics. Comes after the table's name. */
 export const indexedBy = (name: string): SQL => each({ sqlite: sql` INDEXED BY ${sql.identifier(name)}`, postgres: NOTHING })
+
+/** Whether a text has this text in it. */
+export const has = (text: SQL, part: SQL): SQL => each({ sqlite: sql`instr(${text}, ${part}) > 0`, postgres: sql`strpos(${text}, ${part}) > 0` })

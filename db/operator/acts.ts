@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/act.ts'
 import type { AuditActs, EvidenceActs, Housekeeping, KeyActs, RegistryActs } from '../store.ts'
-import { appendAudit, concludeAudit, listAudit } from './audit.ts'
+import { appendAudit, concludeAudit, listAudit, pageOfAudit } from './audit.ts'
 import { addSignedHead, chainRows, evidenceRows, headAndSignature, segmentBegins, signedAround } from './evidence.ts'
 import { activateKey, addKey, listKeys, retireKey } from './keys.ts'
 import { probe, setSetting, setSettingOnce, setting } from './settings.ts'
@@ -31,6 +31,7 @@ export function auditActs(engine: Engine): AuditActs & EvidenceActs {
     appendAudit: (entry) => write(() => appendAudit(engine, entry)),
     concludeAudit: (input) => write(() => concludeAudit(engine, input)),
     listAudit: (input) => listAudit(engine, input),
+    pageOfAudit: (input) => pageOfAudit(engine, input),
     chainHead: (log) => read(() => headAndSignature(log)),
     addSignedHead: (head) => write(() => addSignedHead(head)),
     signedAround: (place) => read(() => signedAround(place)),

@@ -1,8 +1,10 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { searchBack, WINDOW } from '../engine/search-back.ts'
+import type { Window } from '../engine/search-back.ts'
 import { columnsOf, command, insertInto, orAny, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { link, lockChain } from '../revocation/chain.ts'
 import { audit, auditOutcomes, auditSalts, operators, subjects } from '../schema.ts'
@@ -83,13 +85,14 @@ type Wanted = {
   limit: number
 }
 /** Columns with an index that ends in the id, so that a page reads little more than its own length. */
-const INDEXED = ['target', 'actorId', 'act'] as const
-const list = (by: (typeof INDEXED)[number] | undefined, order: 'ASC' | 'DESC') =>
+const INDEXED = ['target', 'caseReference', 'actorId', 'act'] as const
+type By = (typeof INDEXED)[number] | 'none'
+const of = (by: By, p: Takes<Wanted>): SQL => (by === 'none' ? sql`true` : sql`${audit[by]} = ${p[by]} AND ${audit[by]} IS NOT NULL`)
+const list = (by: By, order: 'ASC' | 'DESC') =>
   query(
     entryFields,
     (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${audit} ${joinOutcomes}
-      WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} ${by === undefined ? sql`` : sql`AND ${audit[by]} = ${p[by]}`}
-        AND ${orAny(audit.actorId, p.actorId)} AND ${orAny(audit.act, p.act)} AND ${orAny(audit.target, p.target)}
+      WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} AND ${of(by, p)} AND ${orAny(audit.actorId, p.actorId)} AND ${orAny(audit.act, p.act)} AND ${orAny(audit.target, p.target)}
         AND ${orAny(audit.caseReference, p.caseReference)} AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
       ORDER BY ${audit.id} ${sql.raw(order)} LIMIT ${p.limit}`,
   )
@@ -103,41 +106,68 @@ const ofTenant = query(
       AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
     ORDER BY ${audit.id} DESC LIMIT ${p.limit}`,
 )
-const both = (by?: (typeof INDEXED)[number]) => ({ rising: list(by, 'ASC'), falling: list(by, 'DESC') })
-const lists = { target: both('target'), actorId: both('actorId'), act: both('act'), none: both() }
-const end = (order: 'ASC' | 'DESC') =>
-  query(columnsOf(audit, 'id'), (_, f) => sql`SELECT ${f} FROM ${audit} ORDER BY ${audit.id} ${sql.raw(order)} LIMIT 1`)
-const [oldest, newest] = [end('ASC'), end('DESC')]
+/** The last entry of a window: so many entries of the index after, or before, a place. */
+const ending = (by: By, order: 'ASC' | 'DESC') =>
+  query(
+    columnsOf(audit, 'id', 'atMs'),
+    (
+      p: Takes<Wanted & { skip: number }>,
+      f,
+    ) => sql`SELECT ${f} FROM ${audit} WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} AND ${of(by, p)}
+      ORDER BY ${audit.id} ${sql.raw(order)} LIMIT 1 OFFSET ${p.skip}`,
+  )
+const both = (by: By) => ({
+  rising: { list: list(by, 'ASC'), end: ending(by, 'ASC') },
+  falling: { list: list(by, 'DESC'), end: ending(by, 'DESC') },
+})
+const windows = { target: both('target'), caseReference: both('caseReference'), actorId: both('actorId'), act: both('act'), none: both('none') }
+const byTenant = { list: ofTenant, end: windows.none.falling.end }
+const at = (condition: (wanted: Param<number>) => SQL, order: 'ASC' | 'DESC') =>
+  query(
+    columnsOf(audit, 'id'),
+    (p: Takes<{ atMs: number }>, f) => sql`SELECT ${f} FROM ${audit} WHERE ${condition(p.atMs)} ORDER BY ${audit.atMs} ${sql.raw(order)} LIMIT 1`,
+  )
+const firstAt = at((wanted) => sql`${audit.atMs} >= ${wanted}`, 'ASC')
+const lastBefore = at((wanted) => sql`${audit.atMs} < ${wanted}`, 'DESC')
 
-function* ends(): Act<[first: number, last: number]> {
-  return [(yield* oldest.get({}))?.id ?? 0, (yield* newest.get({}))?.id ?? 0]
+/** The log is in the order of commits. Its times go back by no more than this, where a clock was set back. */
+const CLOCK_MS = 86_400_000
+
+type Input = Parameters<AuditActs['pageOfAudit']>[0]
+type Place = { id: number; atMs: number }
+type Range = Pick<Wanted, 'after' | 'before'>
+
+/** What of the log its times leave: entries beyond it are later, or earlier, than the filter wants. */
+function* rangeOf({ after = 0, before = Number.MAX_SAFE_INTEGER, sinceMs, untilMs }: Input): Act<Range> {
+  const later = untilMs === undefined ? undefined : yield* firstAt.get({ atMs: untilMs + CLOCK_MS })
+  const earlier = sinceMs === undefined ? undefined : yield* lastBefore.get({ atMs: sinceMs - CLOCK_MS })
+  return { after: Math.max(after, earlier?.id ?? 0), before: Math.min(before, later?.id ?? before) }
 }
 
-/** Entries looked at in one turn. */
-const WINDOW = 2_000
+const filtersOf = ({ actorId, tid, act, target, caseReference, sinceMs, untilMs }: Input) => ({
+  ...{ actorId: actorId ?? null, tid: tid ?? null, act: act ?? null, target: target ?? null, caseReference: caseReference ?? null },
+  ...{ sinceMs: sinceMs ?? 0, untilMs: untilMs ?? Number.MAX_SAFE_INTEGER },
+})
 
-/** What few entries fit is found window by window of ids, with the event loop let in between. */
-export async function listAudit({ read }: Engine, input: Parameters<AuditActs['listAudit']>[0]): Promise<AuditEntry[]> {
-  const { before, after, limit, actorId = null, act = null, target = null, caseReference = null } = input
-  const filters = {
-    actorId,
-    tid: input.tid ?? null,
-    act,
-    target,
-    caseReference,
-    sinceMs: input.sinceMs ?? 0,
-    untilMs: input.untilMs ?? Number.MAX_SAFE_INTEGER,
+export async function pageOfAudit({ read }: Pick<Engine, 'read'>, input: Input): ReturnType<AuditActs['pageOfAudit']> {
+  const { limit, most } = input
+  const filters = filtersOf(input)
+  const rising = input.after !== undefined
+  const { list, end } =
+    input.tid === undefined ? windows[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling'] : byTenant
+  const skip = Math.min(WINDOW, most) - 1
+  const range = await read(() => rangeOf(input))
+  function* windowOf({ id }: Place, room: number): Act<Window<AuditEntry, Place>> {
+    const from = rising ? { ...range, after: id } : { ...range, before: id }
+    const wanted = { ...filters, ...from, limit: room }
+    const reached = yield* end.get({ ...wanted, skip })
+    const window = reached === undefined ? from : rising ? { before: reached.id + 1 } : { after: reached.id - 1 }
+    const rows = yield* list.all({ ...wanted, ...window })
+    return { found: rows.map(entryOf), reached, entries: skip + 1 }
   }
-  const rising = after !== undefined
-  const found: AuditEntry[] = []
-  const statement = input.tid !== undefined ? ofTenant : lists[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling']
-  const [first, last] = await read(ends)
-  let at = rising ? Math.max(after, first - 1) : Math.min(before ?? Infinity, last + 1)
-  while (found.length < limit && (rising ? at < last : at > first)) {
-    const window = rising ? { after: at, before: at + WINDOW + 1 } : { after: at - WINDOW - 1, before: at }
-    found.push(...(await read(() => statement.all({ ...filters, ...window, limit: limit - found.length }))).map(entryOf))
-    at += rising ? WINDOW : -WINDOW
-    if (found.length < limit) await turn()
-  }
-  return found
+  const from = { id: rising ? range.after : range.before, atMs: 0 }
+  return searchBack<AuditEntry, Place>(from, { limit, most }, (place, room) => read(() => windowOf(place, room)))
 }
+
+export const listAudit = async (engine: Engine, input: Omit<Input, 'most'>): Promise<AuditEntry[]> =>
+  (await pageOfAudit(engine, { ...input, most: Infinity })).found

@@ -7,7 +7,7 @@ import { expireSessions, START } from './expire.ts'
 import { fanOutPending } from './fan-out.ts'
 import { following } from './feed.ts'
 import { guardReports, recordEnforced } from './guards.ts'
-import { listRevocations } from './filtered.ts'
+import { listRevocations, pageOfRevocations } from './filtered.ts'
 import { everythingRevokedAt, findRevocation } from './lists.ts'
 import { logHeadRow } from './log.ts'
 import { previewRevocation } from './preview.ts'
@@ -40,6 +40,7 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
     findRevocation: (seq) => read(() => findRevocation(seq)),
     everythingRevokedAt: () => read(everythingRevokedAt),
     listRevocations: (input) => listRevocations(engine, input),
+    pageOfRevocations: (input) => pageOfRevocations(engine, input),
     revocationTimes: (input) => revocationTimes(engine, input),
   }
 }

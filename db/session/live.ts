@@ -1,12 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import { folded } from '../../src/protocol/fold.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { hidden } from '../engine/dialect.ts'
-import { columnsOf, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import { has, hidden } from '../engine/dialect.ts'
+import { searchBack, WINDOW } from '../engine/search-back.ts'
+import type { Window } from '../engine/search-back.ts'
+import { columnsOf, orAny, query } from '../engine/statement.ts'
+import type { Param, Takes } from '../engine/statement.ts'
 import { participants, sessions } from '../schema.ts'
-import type { SignInActs } from '../store.ts'
+import type { SessionPlace, SignInActs } from '../store.ts'
 import type { Participant, Session } from '../types.ts'
 import { isLive, sessionFields, sessionOf, sessionsAndUsers } from './row.ts'
 import type { SessionRow } from './row.ts'
@@ -22,24 +25,30 @@ const participantsOf = query(
   (p: Takes<{ sid: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} ORDER BY ${participants.firstAt}, ${participants.clientId}`,
 )
-const foundFields = {
-  ...sessionFields,
-  /** Whether the client that is searched for took part: 1 or 0. */
-  tookPart: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${participants}
-    WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${sql.placeholder('clientId')}) THEN 1 ELSE 0 END`,
-}
-type FoundRow = RowOf<typeof foundFields>
+/** Whether a client took part in a session. NULL: any will do. */
+const tookPart = (clientId: Param<string | null>): SQL => sql`(CAST(${clientId} AS text) IS NULL OR EXISTS (SELECT 1 FROM ${participants}
+  WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${hidden(clientId)}))`
 const newestFirst = sql`ORDER BY ${sessions.openedAt} DESC, ${sessions.sid} DESC`
+const place = sql`(${sessions.openedAt}, ${sessions.sid})`
 const openOf = query(
-  foundFields,
-  (p: Takes<{ sub: string; clientId: string | undefined }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL ${newestFirst}`,
+  sessionFields,
+  (p: Takes<{ sub: string; clientId: string | null }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
+    WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${tookPart(p.clientId)} ${newestFirst}`,
 )
+/** The last open session of a window: so many after a place. */
+const ending = query(
+  columnsOf(sessions, 'openedAt', 'sid'),
+  (p: Takes<SessionPlace & { skip: number }>, f) => sql`SELECT ${f} FROM ${sessions}
+    WHERE ${sessions.endedSeq} IS NULL AND ${place} < (${p.openedAt}, ${p.sid}) ${newestFirst} LIMIT 1 OFFSET ${p.skip}`,
+)
+type Filters = { tid: string | null; clientId: string | null; device: string | null }
 const page = query(
-  foundFields,
-  (p: Takes<{ openedAt: number; sid: string; clientId: string | undefined }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.endedSeq} IS NULL AND (${sessions.openedAt}, ${sessions.sid}) < (${p.openedAt}, ${p.sid})
-      ${newestFirst} LIMIT ${sql.raw(String(PAGE))}`,
+  sessionFields,
+  (p: Takes<SessionPlace & Filters & { toOpenedAt: number; toSid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
+    WHERE ${sessions.endedSeq} IS NULL AND ${place} < (${p.openedAt}, ${p.sid}) AND ${place} >= (${p.toOpenedAt}, ${p.toSid})
+      AND ${orAny(sessions.tid, hidden(p.tid))} AND ${tookPart(p.clientId)}
+      AND (CAST(${p.device} AS text) IS NULL OR ${has(sql`lower(${sessions.device})`, p.device)})
+    ${newestFirst} LIMIT ${sql.raw(String(PAGE))}`,
 )
 
 type Found = { session: Session; participants: Participant[] }
@@ -60,13 +69,8 @@ const deviceMatches = (row: SessionRow, device: string | undefined): boolean =>
 /** In a list of the newest first. */
 const isAfter = (row: SessionRow, { openedAt, sid } = FIRST): boolean => row.openedAt < openedAt || (row.openedAt === openedAt && row.sid < sid)
 
-const matches = (row: FoundRow, { tid, clientId, text, device, before, now }: Search): boolean =>
-  isLive(row, now) &&
-  isAfter(row, before) &&
-  (tid === undefined || row.tid === tid) &&
-  (clientId === undefined || row.tookPart === 1) &&
-  textMatches(row, text) &&
-  deviceMatches(row, device)
+const matches = (row: SessionRow, { tid, text, device, before, now }: Search): boolean =>
+  isLive(row, now) && isAfter(row, before) && (tid === undefined || row.tid === tid) && textMatches(row, text) && deviceMatches(row, device)
 
 function* withParticipants(rows: SessionRow[]): Act<Found[]> {
   const found: Found[] = []
@@ -77,24 +81,32 @@ function* withParticipants(rows: SessionRow[]): Act<Found[]> {
 export const participantsIn = (sid: string): Act<Participant[]> => participantsOf.all({ sid })
 
 export function* liveSessionsOf(sub: string, now: number): Act<Found[]> {
-  return yield* withParticipants((yield* openOf.all({ sub, clientId: undefined })).filter((row) => isLive(row, now)))
+  return yield* withParticipants((yield* openOf.all({ sub, clientId: null })).filter((row) => isLive(row, now)))
 }
 
 function* searchOf(sub: string, input: Search): Act<Found[]> {
-  const rows = yield* openOf.all({ sub, clientId: input.clientId })
+  const rows = yield* openOf.all({ sub, clientId: input.clientId ?? null })
   return yield* withParticipants(rows.filter((row) => matches(row, input)).slice(0, input.limit))
 }
 
-/** @param room how many more are wanted */
-function* searchPage(input: Search, from: typeof FIRST, room: number): Act<{ found: Found[]; last: SessionRow | undefined }> {
-  const rows = yield* page.all({ openedAt: from.openedAt, sid: from.sid, clientId: input.clientId })
+/** A session whose whole row was read counts as so many that were passed over. */
+const ROW = 5
+
+/** Open sessions after a place: a window of them, or as many of it as may be read in one turn. */
+function* windowOf(input: Search, from: SessionPlace, { room, size }: { room: number; size: number }): Act<Window<Found, SessionPlace>> {
+  const end = yield* ending.get({ ...from, skip: size - 1 })
+  const filters = { tid: input.tid ?? null, clientId: input.clientId ?? null, device: input.device?.toLowerCase() ?? null }
+  const rows = yield* page.all({ ...from, ...filters, toOpenedAt: end?.openedAt ?? 0, toSid: end?.sid ?? '' })
   const found = yield* withParticipants(rows.filter((row) => matches(row, input)).slice(0, room))
-  return { found, last: rows.length === PAGE ? rows.at(-1) : undefined }
+  const whole = rows.length < PAGE
+  return { found, reached: whole ? end : placeOf(rows.at(-1)), entries: rows.length * ROW + (whole ? size : 0) }
 }
 
+const placeOf = (row: SessionRow | undefined): SessionPlace | undefined => row && { openedAt: row.openedAt, sid: row.sid }
+
 const ofTenant = query(
-  foundFields,
-  (p: Takes<{ tid: string; after: string; clientId: string | undefined }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
+  sessionFields,
+  (p: Takes<{ tid: string; after: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
     WHERE ${sessions.tid} = ${hidden(p.tid)} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} > ${p.after}
     ORDER BY ${sessions.sid} LIMIT ${sql.raw(String(PAGE))}`,
 )
@@ -105,7 +117,7 @@ export async function sessionsOfTenant({ read }: Pick<Engine, 'read'>, input: Pa
   const all: Found[] = []
   for (let from = after; ; await turn()) {
     const at = from
-    const rows = await read(() => ofTenant.all({ tid, after: at, clientId: undefined }))
+    const rows = await read(() => ofTenant.all({ tid, after: at }))
     const fitting = rows.filter((row) => isLive(row, now) && textMatches(row, text)).slice(0, limit - all.length)
     all.push(...(await read(() => withParticipants(fitting))))
     const last = rows.at(-1)
@@ -114,15 +126,12 @@ export async function sessionsOfTenant({ read }: Pick<Engine, 'read'>, input: Pa
   }
 }
 
-export async function searchSessions({ read }: Pick<Engine, 'read'>, input: Search): Promise<Found[]> {
-  const { sub, limit } = input
-  if (sub !== undefined) return read(() => searchOf(sub, input))
-  const all: Found[] = []
-  for (let from = input.before ?? FIRST; ; await turn()) {
-    const at = from
-    const { found, last } = await read(() => searchPage(input, at, limit - all.length))
-    all.push(...found)
-    if (last === undefined || all.length >= limit) return all
-    from = last
-  }
+export async function pageOfSessions({ read }: Pick<Engine, 'read'>, input: Search & { most: number }): ReturnType<SignInActs['pageOfSessions']> {
+  const { sub, limit, most } = input
+  if (sub !== undefined) return { found: await read(() => searchOf(sub, input)), searchedTo: undefined }
+  const size = Math.min(WINDOW, most)
+  return searchBack<Found, SessionPlace>(input.before ?? FIRST, { limit, most }, (from, room) => read(() => windowOf(input, from, { room, size })))
 }
+
+export const searchSessions = async (engine: Pick<Engine, 'read'>, input: Search): Promise<Found[]> =>
+  (await pageOfSessions(engine, { ...input, most: Infinity })).found

@@ -1,7 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { previewRevocation } from '../revocation/preview.ts'
-import { searchSessions } from '../session/live.ts'
+import { pageOfAudit } from '../operator/audit.ts'
+import { pageOfRevocations } from '../revocation/filtered.ts'
+import { pageOfSessions, searchSessions } from '../session/live.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Engine } from '../engine/act.ts'
 import { copyDatabase } from './backup.ts'
@@ -36,6 +38,9 @@ function openReads(file: string) {
   let lastBackup: Promise<unknown> = Promise.resolve()
   const acts: LongReads = {
     searchSessions: (input) => searchSessions(reads().engine, input),
+    pageOfSessions: (input) => pageOfSessions(reads().engine, input),
+    pageOfRevocations: (input) => pageOfRevocations(reads().engine, input),
+    pageOfAudit: (input) => pageOfAudit(reads().engine, input),
     previewRevocation: (selector, now, how) => previewRevocation(reads().engine, selector, now, how),
     backup(path) {
       const copy = lastBackup.then(() => copyDatabase(file, path, () => stopped))

@@ -11,7 +11,7 @@ import { refusal } from './writer.ts'
  * that dies rejects what it was asked, and the next read starts another.
  */
 
-export type LongReads = Pick<Store, 'searchSessions' | 'previewRevocation' | 'backup'>
+export type LongReads = Pick<Store, 'searchSessions' | 'pageOfSessions' | 'pageOfRevocations' | 'pageOfAudit' | 'previewRevocation' | 'backup'>
 
 export interface Question {
   id: number

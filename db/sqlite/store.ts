@@ -15,7 +15,7 @@ import { createExecutor, sqliteEngine } from './executor.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { Reader } from './reader.ts'
-import type { ReaderThread } from './reader.ts'
+import type { LongReads, ReaderThread } from './reader.ts'
 import { createWriter } from './writer.ts'
 import type { Committed } from '../types.ts'
 
@@ -55,15 +55,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   beginChainsOf(db, executor, ambient)
   const reader = new Reader(file, dataFile, startReader)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
+  const acts = allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile) }, executor))
   return {
-    ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile) }, executor)),
+    ...acts,
     onRevoked: (listener) => void revoked.subscribe(listener),
     onElsewhere: () => undefined,
     wasLost: () => false,
     brokers: async () => [],
     databaseFacts: async () => undefined,
-    searchSessions: (input) => reader.ask('searchSessions', input),
-    previewRevocation: (selector, now, how) => reader.ask('previewRevocation', selector, now, how),
+    ...longReads(reader, acts),
     backup: (path) => checkpoints.holding(() => reader.ask('backup', path)),
     checkIntegrity: () => dataFile.check(),
     size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),
@@ -85,6 +85,18 @@ function endLeases(db: Sqlite): void {
   db.prepare('UPDATE microsoft_work INDEXED BY microsoft_work_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
 }
+
+const PLACE = ['before', 'after', 'limit', 'most']
+const isNarrowed = (search: object): boolean => Object.entries(search).some(([name, value]) => value !== undefined && !PLACE.includes(name))
+
+/** In the reader's thread. A page of a log without a filter is not long: it looks at no more than it shows. */
+const longReads = (reader: Reader, acts: Pick<Store, 'pageOfRevocations' | 'pageOfAudit'>): Omit<LongReads, 'backup'> => ({
+  searchSessions: (input) => reader.ask('searchSessions', input),
+  pageOfSessions: (input) => reader.ask('pageOfSessions', input),
+  pageOfRevocations: (input) => (isNarrowed(input) ? reader.ask('pageOfRevocations', input) : acts.pageOfRevocations(input)),
+  pageOfAudit: (input) => (isNarrowed(input) ? reader.ask('pageOfAudit', input) : acts.pageOfAudit(input)),
+  previewRevocation: (selector, now, how) => reader.ask('previewRevocation', selector, now, how),
+})
 
 const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(() => undefined))?.size ?? 0
 

@@ -1,9 +1,10 @@
-import type { Store } from '../../db/store.ts'
-import type { LoggedRevocation, Session, Standing, Subject } from '../../db/types.ts'
+import type { SessionPlace, Store } from '../../db/store.ts'
+import type { LoggedRevocation, Searched, Session, Standing, Subject } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../protocol/fold.ts'
 import { isGuid } from '../protocol/guid.ts'
+import { MOST_SESSIONS } from './searched.ts'
 
 /** One search for whatever an operator has in hand, as the console, the admin API and `cmb` answer it. Each look-up is bounded, and has its index. */
 
@@ -49,27 +50,37 @@ async function usersFor({ store, connection }: Pick<Deps, 'store' | 'connection'
   return users.length > 0 ? { users, more: false } : store.searchUsers({ text, limit: MOST })
 }
 
-type SessionSearch = Parameters<Store['searchSessions']>[0] & { text: string }
+type SessionSearch = Parameters<Store['searchSessions']>[0]
+type FoundSession = Awaited<ReturnType<Store['searchSessions']>>[number]
+
+/** A page of live sessions, newest first, by what an operator knows of them. */
+export function sessionsBy(
+  deps: Pick<Deps, 'store' | 'connection'>,
+  { text, ...filters }: SessionSearch,
+): Promise<Searched<FoundSession, SessionPlace>> {
+  if (text !== undefined && filters.sub === undefined) return sessionsOfNamed(deps, { ...filters, text })
+  return deps.store.pageOfSessions({ ...filters, text, most: MOST_SESSIONS })
+}
 
 /**
  * Live sessions of the users whom a text names, newest first. Where it names few users their sessions are looked up, so that a name of
  * no user reads no session. `text` is a name's words by their beginnings, or a whole sub, sid or object id.
  */
-export async function sessionsOfNamed(
+async function sessionsOfNamed(
   deps: Pick<Deps, 'store' | 'connection'>,
-  { text, before, limit, ...filters }: SessionSearch,
-): Promise<Awaited<ReturnType<Store['searchSessions']>>> {
+  { text, before, limit, ...filters }: SessionSearch & { text: string },
+): Promise<Searched<FoundSession, SessionPlace>> {
   const { store } = deps
   const standing = text.startsWith('s_') ? await store.standingBySid(text, filters.now) : undefined
   const named =
     standing === undefined || standing.state === 'unknown' ? await usersFor(deps, text) : { users: [{ sub: standing.session.sub }], more: false }
-  if (named.more) return store.searchSessions({ ...filters, text, before, limit })
+  if (named.more) return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
   const each = await Promise.all(named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })))
-  return each
+  const found = each
     .flat()
     .filter(({ session }) => standing === undefined || session.sid === text)
     .toSorted((a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1))
-    .slice(0, limit)
+  return { found: found.slice(0, limit), searchedTo: undefined }
 }
 
 async function sessionsFor({ store }: Pick<Deps, 'store'>, text: string, now: number): Promise<Hits['sessions']> {

@@ -3,10 +3,11 @@ import { z } from 'zod'
 import { auditEntryShown, auditLines, JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { auditEvidence, auditRange } from '../acts/evidence.ts'
 import { Problem } from '../acts/problem.ts'
+import { MOST_ENTRIES } from '../acts/searched.ts'
 import type { Deps } from '../deps.ts'
 import { milliseconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
-import { entryNumber, instantMs, limit, route, shape } from './route.ts'
+import { entryNumber, instantMs, limit, route, searchedTo, shape } from './route.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines where those are asked for. It can be read and not written. */
@@ -38,7 +39,11 @@ const entry = shape('AuditEntry', {
   details: values,
   ended: z.object({ outcome: z.enum(['done', 'rejected', 'failed']), at_ms: milliseconds, result: values }).nullable(),
 })
-const entries = z.object({ entries: z.array(entry), next: z.int().nullable().meta({ description: 'before (or, rising, after) of the next page' }) })
+const entries = z.object({
+  entries: z.array(entry),
+  next: z.int().nullable().meta({ description: 'before (or, rising, after) of the next page' }),
+  searched_to: searchedTo({ id: z.int(), at_ms: milliseconds }),
+})
 
 const EVIDENCE = {
   id: 'readAuditEvidence',
@@ -69,8 +74,13 @@ export function auditRoutes(deps: Deps): Hono<AdminEnv> {
     const { actor: actorId, case_reference: caseReference, since_ms: sinceMs, until_ms: untilMs, ...rest } = query
     const wanted = { ...rest, actorId, caseReference, sinceMs, untilMs }
     if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, wanted)
-    const found = await deps.store.listAudit(wanted)
-    return c.json({ entries: found.map(auditEntryShown), next: found.length < rest.limit ? null : (found.at(-1)?.id ?? null) })
+    const { found, searchedTo: to } = await deps.store.pageOfAudit({ ...wanted, most: MOST_ENTRIES })
+    const last = found.length < rest.limit ? to : found.at(-1)
+    return c.json({
+      entries: found.map(auditEntryShown),
+      next: last?.id ?? null,
+      searched_to: to === undefined ? null : { id: to.id, at_ms: to.atMs },
+    })
   })
   route(routes, 'get', '/audit/evidence', EVIDENCE, async ({ query: { from_id: fromId, to_id: toId, since_ms: sinceMs, until_ms: untilMs } }) => {
     const range = await auditRange(deps, { fromId, toId, sinceMs, untilMs })

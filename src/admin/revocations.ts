@@ -11,11 +11,12 @@ import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './d
 import { REASONS } from '../protocol/revocation.ts'
 import { previewSchema, previewShown } from './preview.ts'
 import { actSchema, actShown } from './scheduled-acts.ts'
-import { instant, limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
+import { instant, limit, ok, proofLimit, route, said, searchedTo, seqNumber, shape } from './route.ts'
 import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
+import { MOST_ENTRIES } from '../acts/searched.ts'
 import { totalOf } from '../acts/totals.ts'
 import { revokeOrRequest } from '../acts/approval.ts'
 import { previewed, tenantsWithoutAuthTime } from '../acts/revocations.ts'
@@ -74,7 +75,11 @@ const guards = z.array(
   }),
 )
 const proofSchema = logged.extend({ deliveries: z.array(deliverySchema), next: deliveryCursor.nullable(), guards })
-const listed = z.object({ revocations: z.array(revocationSchema), next: z.int().nullable().meta({ description: 'before of the next page' }) })
+const listed = z.object({
+  revocations: z.array(revocationSchema),
+  next: z.int().nullable().meta({ description: 'before of the next page' }),
+  searched_to: searchedTo({ seq: z.int(), at: seconds }),
+})
 
 const REVOKE = {
   id: 'revoke',
@@ -140,8 +145,9 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   })
   route(routes, 'get', '/revocations', LIST, async ({ query }, c) => {
     const { client_id: clientId, case_reference: caseReference, actor: actorId, ...rest } = query
-    const found = await deps.store.listRevocations({ ...rest, clientId, caseReference, actorId })
-    return c.json({ revocations: found.map(loggedShown), next: found.length < query.limit ? null : (found.at(-1)?.seq ?? null) })
+    const { found, searchedTo: to } = await deps.store.pageOfRevocations({ ...rest, clientId, caseReference, actorId, most: MOST_ENTRIES })
+    const last = found.length < query.limit ? to : found.at(-1)
+    return c.json({ revocations: found.map(loggedShown), next: last?.seq ?? null, searched_to: to ?? null })
   })
   route(routes, 'get', '/revocations/:seq', READ, async ({ params: { seq }, query }, c) => {
     const one = await known(deps, seq)

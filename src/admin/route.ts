@@ -135,3 +135,9 @@ export const said = { case_reference: storedText().max(200).optional(), comment:
 export const ok = (description: string, schema: z.ZodType): Answer => [description, json(schema)]
 /** An object of the answers, by name in the document. */
 export const shape = <T extends z.ZodRawShape>(id: string, members: T) => z.object(members).meta({ id })
+/** Of a list that is searched where no index serves. @param place the last entry that was looked at */
+export const searchedTo = <T extends z.ZodRawShape>(place: T) =>
+  z.object(place).nullable().meta({
+    description:
+      'the search looked at as many entries as one answer may, the last of them this one: the page may not be full, and next goes on there',
+  })

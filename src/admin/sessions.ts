@@ -5,7 +5,8 @@ import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
-import { limit, ok, route, shape } from './route.ts'
+import { sessionsBy } from '../acts/search.ts'
+import { limit, ok, route, searchedTo, shape } from './route.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** Who is signed in, for operators: whole users only by what they search, and never a cookie, a token or a sealed value. */
@@ -15,7 +16,7 @@ const search = z.strictObject({
   sub: storedText().max(200).optional(),
   tid: storedText().max(64).optional(),
   client_id: storedText().max(100).optional().meta({ description: 'where they took part' }),
-  user: storedText().max(200).optional().meta({ description: 'letters of a name or username' }),
+  user: storedText().max(200).optional().meta({ description: 'beginnings of words of a name or username; or a whole oid, sub or sid' }),
   person: storedText().max(200).optional().meta({ description: 'the former name of user', deprecated: true }),
   before: cursor.optional().meta({ description: 'the next of the page before' }),
   limit,
@@ -38,7 +39,7 @@ const about = {
   summary: 'Lists live sessions, newest first',
   may: 'operate' as const,
   query: search,
-  answers: { 200: ok('A page.', z.object({ sessions: z.array(session), next: cursor.nullable() })) },
+  answers: { 200: ok('A page.', z.object({ sessions: z.array(session), next: cursor.nullable(), searched_to: searchedTo({ opened_at: seconds }) })) },
 }
 
 export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
@@ -46,7 +47,7 @@ export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
   route(routes, 'get', '/sessions', about, async ({ query: { sub, tid, client_id: clientId, user, person, before, limit: most } }, c) => {
     const now = deps.clock.now()
     const text = user ?? person
-    const found = await deps.store.searchSessions({
+    const { found, searchedTo: to } = await sessionsBy(deps, {
       sub,
       tid: tid?.toLowerCase(),
       clientId,
@@ -56,8 +57,9 @@ export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
       limit: most + 1,
     })
     const page = found.slice(0, most)
-    const last = found.length > most ? page.at(-1)?.session : undefined
-    return c.json({ sessions: page.map(shown), next: last === undefined ? null : sessionCursor(last) })
+    const last = found.length > most ? page.at(-1)?.session : to
+    const searched = to === undefined ? null : { opened_at: to.openedAt }
+    return c.json({ sessions: page.map(shown), next: last === undefined ? null : sessionCursor(last), searched_to: searched })
   })
   return routes
 }

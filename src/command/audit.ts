@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { asJson, before, type Context, examples, fromOption, nextPage, queryOf, toOption } from './context.ts'
+import { asJson, before, type Context, examples, fromOption, fullPage, nextPage, queryOf, toOption } from './context.ts'
 import { columns, jsonLine, timeMs } from './show.ts'
 
 interface EntryShown {
@@ -55,7 +55,7 @@ async function list(context: Context, options: Options, command: Command): Promi
   const filter = { actor, act, target, case_reference: options.case, since_ms: inMs(options.from), until_ms: inMs(options.to) }
   const page = (more: Record<string, string | undefined>) => broker.get<Page>(`/audit${queryOf({ ...filter, ...more })}`)
   if (options.export === true) return exportAll(context, page)
-  const answer = await page({ limit, before: cursor })
+  const answer = await fullPage(context.terminal, 'entries', { limit, before: cursor }, page)
   context.print(command, answer, () => entriesShown(answer))
 }
 
@@ -80,10 +80,9 @@ const entriesShown = ({ entries, next }: Page): string =>
 /** Page by page, so that its size does not matter. */
 async function exportAll(context: Context, page: (more: Record<string, string | undefined>) => Promise<Page>): Promise<void> {
   for (let after = 0; ;) {
-    const { entries } = await page({ after: String(after), limit: String(PAGE) })
+    const { entries, next } = await page({ after: String(after), limit: String(PAGE) })
     for (const entry of entries) context.terminal.out(jsonLine(entry))
-    const last = entries.at(-1)
-    if (last === undefined || entries.length < PAGE) return
-    after = last.id
+    if (next === null) return
+    after = next
   }
 }

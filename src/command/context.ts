@@ -3,7 +3,7 @@ import { dataDirOf, openBroker, type Broker } from './broker.ts'
 import { csvOf } from './csv.ts'
 import { readPast } from './moment.ts'
 import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
-import { fenced, json } from './show.ts'
+import { fenced, json, time, timeMs } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What every command is given: the terminal, the way to the broker, and one way to print an answer. */
@@ -55,6 +55,31 @@ export function examples(command: Command, ...texts: string[]): Command {
 export const before = (): Option => new Option('--before <cursor>', 'the next page: the cursor that the page before printed')
 /** @param next the cursor that the broker answered, null at the end of the list */
 export const nextPage = (next: string | number | null): string => (next === null ? '' : `There are more: repeat the command with --before ${next}\n`)
+
+/** A page of a list that is searched in its order. `searched_to`: the broker looked no further for this answer. */
+interface Searched {
+  next: string | number | null
+  /** A broker of an earlier version does not say it. */
+  searched_to?: { at?: number; opened_at?: number; at_ms?: number } | null
+}
+
+/** The page of a list, asked for until it is full, or the list is at its end. @param list the member of the answer that holds the entries */
+export async function fullPage<K extends string, A extends Searched & Record<K, unknown[]>>(
+  { err }: Pick<Terminal, 'err'>,
+  list: K,
+  { limit, before: first }: { limit?: string | undefined; before?: string | undefined },
+  page: (more: { limit: string | undefined; before: string | undefined }) => Promise<A>,
+): Promise<A> {
+  let answer = await page({ limit, before: first })
+  while (answer.searched_to && answer.next !== null) {
+    const { at, opened_at: openedAt, at_ms: atMs } = answer.searched_to
+    err(`Searched back to ${at === undefined && openedAt === undefined ? timeMs(atMs) : time(at ?? openedAt)}; searching further back.\n`)
+    const so = answer[list]
+    const more = await page({ limit: limit === undefined ? undefined : String(Number(limit) - so.length), before: String(answer.next) })
+    answer = { ...more, [list]: [...so, ...more[list]] }
+  }
+  return answer
+}
 
 /** What goes into the audit log with an act. */
 export const caseOption = (): Option => new Option('--case <reference>', 'your case reference, kept in the audit log')

@@ -4,7 +4,20 @@ import type { DeliveryTotals } from '../../db/types.ts'
 import { GUARD_WORDS, type GuardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
-import { asJson, before, caseOption, commentOption, type Context, examples, fromOption, nextPage, queryOf, saidOf, toOption } from './context.ts'
+import {
+  asJson,
+  before,
+  caseOption,
+  commentOption,
+  type Context,
+  examples,
+  fromOption,
+  fullPage,
+  nextPage,
+  queryOf,
+  saidOf,
+  toOption,
+} from './context.ts'
 import { schedule } from './locks.ts'
 import { type ActShown, actWords, decideCommand } from './scheduled.ts'
 import { readMoment } from './moment.ts'
@@ -38,8 +51,6 @@ const filterOf = (options: ListOptions): Record<string, string | undefined> => (
   actor: options.actor,
   since: options.from?.toString(),
   until: options.to?.toString(),
-  before: options.before,
-  limit: options.limit,
 })
 
 /** Ending sessions, and what has been ended. */
@@ -67,9 +78,10 @@ function listCommand(log: Command, context: Context): void {
       .addOption(before())
       .addOption(asJson())
       .action(async (options: ListOptions, command: Command) => {
-        const answer = await (
-          await context.broker(command)
-        ).get<{ revocations: RevocationShown[]; next: number | null }>(`/revocations${queryOf(filterOf(options))}`)
+        const broker = await context.broker(command)
+        const answer = await fullPage(context.terminal, 'revocations', options, (more) =>
+          broker.get<{ revocations: RevocationShown[]; next: number | null }>(`/revocations${queryOf({ ...filterOf(options), ...more })}`),
+        )
         const words = (): string =>
           columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'DELIVERED', 'CASE'], answer.revocations.map(row), 'There are none that fit.') +
           nextPage(answer.next)

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
+import { asJson, before, examples, fullPage, nextPage, queryOf, type Context } from './context.ts'
 import { columns, time } from './show.ts'
 
 interface SessionShown {
@@ -29,15 +29,16 @@ export function sessionCommands(program: Command, context: Context): void {
       .addOption(before())
       .addOption(asJson())
       .action(async (options: Record<'user' | 'person' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>, command: Command) => {
-        const query = queryOf({
+        const query = {
           user: options.user ?? options.person,
           sub: options.sub,
           client_id: options.client,
           tid: options.tenant,
-          limit: options.limit,
-          before: options.before,
-        })
-        const answer = await (await context.broker(command)).get<{ sessions: SessionShown[]; next: string | null }>(`/sessions${query}`)
+        }
+        const broker = await context.broker(command)
+        const answer = await fullPage(context.terminal, 'sessions', options, (more) =>
+          broker.get<{ sessions: SessionShown[]; next: string | null }>(`/sessions${queryOf({ ...query, ...more })}`),
+        )
         context.print(command, answer, () => sessionWords(answer))
       }),
     'cmb sessions list --user alice',

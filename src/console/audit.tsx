@@ -3,10 +3,11 @@ import type { AuditEntry } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
 import { SelectField, TextField } from '../page/fields.tsx'
 import { auditLines } from '../acts/audit.ts'
+import { MOST_ENTRIES } from '../acts/searched.ts'
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
-import { plural, when } from './format.ts'
+import { count, plural, when } from './format.ts'
 import { MomentField, momentOf } from './moments.tsx'
-import { NUMBER, pageOf, Pages, placeOf } from './pages.tsx'
+import { NUMBER, pageOfSearch, Pages, placeOf } from './pages.tsx'
 import { asked, linkOf } from './links.ts'
 
 /** The audit log: who did what, by which way, and how it ended. Read-only, and downloadable as a whole. */
@@ -74,8 +75,8 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
   const filter = readFilter(request)
   const place = placeOf(request, NUMBER)
   const before = place.before === undefined ? undefined : Number(place.before)
-  const found = await deps.store.listAudit({ before, ...wantedBy(filter), limit: PAGE + 1 })
-  const { shown, next } = pageOf(found, PAGE, ({ id }) => String(id))
+  const found = await deps.store.pageOfAudit({ before, ...wantedBy(filter), limit: PAGE + 1, most: MOST_ENTRIES })
+  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ id }) => String(id))
   const names = await namesOf(request, shown)
   return desk(
     request,
@@ -94,9 +95,15 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
           label="Audit log"
           head={['Number', 'When', 'Who', 'By', 'What', 'To what', 'Case', 'Outcome']}
           rows={shown.map((one) => row(request, one, names))}
-          none="No entry matches."
+          none={searchedTo === undefined ? 'No entry matches.' : 'No match so far.'}
         />
-        <Pages request={request} of="the audit log" place={place} next={next} />
+        <Pages
+          request={request}
+          of="the audit log"
+          place={place}
+          next={next}
+          searchedTo={searchedTo && `${when(searchedTo.atMs, deps.clock.nowMs())} (entry ${count(searchedTo.id)})`}
+        />
       </Panel>
     </>,
   )

@@ -1,3 +1,5 @@
+import type { Child } from 'hono/jsx'
+import type { Searched } from '../../db/types.ts'
 import type { ConsoleRequest } from './desk.tsx'
 
 /**
@@ -35,6 +37,12 @@ export function pageOf<T>(found: readonly T[], size: number, cursorOf: (last: T)
   return { shown, next: found.length > size && last !== undefined ? cursorOf(last) : undefined }
 }
 
+/** The same of a bounded search. Where it came to an end before the page was full, the next page goes on from there. */
+export function pageOfSearch<T, P>({ found, searchedTo }: Searched<T, P>, size: number, cursorOf: (last: T | P) => string) {
+  const { shown, next } = pageOf(found, size, cursorOf)
+  return { shown, next: searchedTo === undefined ? next : cursorOf(searchedTo), searchedTo }
+}
+
 interface PagesProps {
   request: ConsoleRequest
   /** What is listed: for screen readers. */
@@ -42,10 +50,12 @@ interface PagesProps {
   place: Place
   next: string | undefined
   list?: string
+  /** How far the search came, where it came to an end before the page was full. */
+  searchedTo?: Child
 }
 
 /** Links to the first, the previous and the next page; nothing where one page holds all. */
-export function Pages({ request, of, place: { before, back }, next, list = '' }: PagesProps) {
+export function Pages({ request, of, place: { before, back }, next, list = '', searchedTo }: PagesProps) {
   if (before === undefined && next === undefined) return null
   const at = (to: string | undefined, earlier: readonly string[]): string => {
     const url = new URL(request.c.req.url)
@@ -54,7 +64,7 @@ export function Pages({ request, of, place: { before, back }, next, list = '' }:
     for (const one of earlier.slice(-MOST_BACK)) url.searchParams.append(`${list}back`, one)
     return url.pathname + url.search
   }
-  return (
+  const links = (
     <nav class="row" aria-label={`Pages of ${of}`}>
       {before === undefined ? null : <a href={at(undefined, [])}>First page</a>}
       {before === undefined ? null : (
@@ -64,10 +74,17 @@ export function Pages({ request, of, place: { before, back }, next, list = '' }:
       )}
       {next === undefined ? null : (
         <a href={at(next, before === undefined ? [] : [...back, before])} rel="next">
-          Next page
+          {searchedTo === undefined ? 'Next page' : 'Search further back'}
         </a>
       )}
     </nav>
+  )
+  if (searchedTo === undefined) return links
+  return (
+    <div class="stack">
+      <p>Searched back to {searchedTo}. Older entries are not searched yet.</p>
+      {links}
+    </div>
   )
 }
 

@@ -4,11 +4,12 @@ import { Facts, Notice } from '../page/components.tsx'
 import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { nothingHere } from './nothing.tsx'
-import { DELIVERY, NUMBER, pageOf, Pages, placeOf, type Place } from './pages.tsx'
+import { DELIVERY, NUMBER, pageOf, pageOfSearch, Pages, placeOf, type Place } from './pages.tsx'
 import { filterOf, isNarrowed, NoSuchUser, readFilter, RevocationFilters } from './revocation-filter.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
+import { MOST_ENTRIES } from '../acts/searched.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
 import { caseLink } from './links.ts'
@@ -59,8 +60,11 @@ export async function revocationsPage(request: ConsoleRequest): Promise<Response
   const before = place.before === undefined ? undefined : Number(place.before)
   const asked = readFilter(request)
   const filter = await filterOf(request, asked)
-  const found = filter === undefined ? [] : await deps.store.listRevocations({ ...filter, before, limit: PAGE + 1 })
-  const { shown, next } = pageOf(found, PAGE, ({ seq }) => String(seq))
+  const found =
+    filter === undefined
+      ? { found: [], searchedTo: undefined }
+      : await deps.store.pageOfRevocations({ ...filter, before, limit: PAGE + 1, most: MOST_ENTRIES })
+  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ seq }) => String(seq))
   const rows = await revocationRows(request, shown)
   return desk(
     request,
@@ -76,11 +80,17 @@ export async function revocationsPage(request: ConsoleRequest): Promise<Response
             label="Revocations"
             head={REVOCATION_HEAD}
             rows={rows}
-            none={isNarrowed(asked) ? 'No revocation matches.' : 'Nothing has been revoked yet.'}
+            none={searchedTo !== undefined ? 'No match so far.' : isNarrowed(asked) ? 'No revocation matches.' : 'Nothing has been revoked yet.'}
           />
         </Panel>
       </Live>
-      <Pages request={request} of="revocations" place={place} next={next} />
+      <Pages
+        request={request}
+        of="revocations"
+        place={place}
+        next={next}
+        searchedTo={searchedTo && `${when(searchedTo.at * 1000, deps.clock.nowMs())} (revocation ${count(searchedTo.seq)})`}
+      />
     </>,
   )
 }

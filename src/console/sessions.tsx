@@ -1,12 +1,12 @@
 import type { Child } from 'hono/jsx'
 import type { Participant, Session, Standing } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
-import { sessionsOfNamed } from '../acts/search.ts'
+import { sessionsBy } from '../acts/search.ts'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/session-cursor.ts'
 import { SelectField, TextField } from '../page/fields.tsx'
 import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { instances, nameOf, plural, when, whoIs } from './format.ts'
-import { pageOf, Pages, placeOf } from './pages.tsx'
+import { pageOfSearch, Pages, placeOf, type Place } from './pages.tsx'
 import { asked, linkOf, userLink } from './links.ts'
 
 /** Whether a session is live; one with a mark to end soon counts as live. */
@@ -24,11 +24,7 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const sent = ['user', 'person', 'client', 'device'].some((name) => c.req.query(name) !== undefined)
   const place = placeOf(request, SESSION_CURSOR)
   const before = readSessionCursor(place.before)
-  const filters = { clientId, device, before, now, limit: PAGE + 1 }
-  const search = () => (text === undefined ? deps.store.searchSessions(filters) : sessionsOfNamed(deps, { ...filters, text }))
-  const found = searched ? await search() : []
-  const { shown, next } = pageOf(found, PAGE, ({ session }) => sessionCursor(session))
-  const whole = place.before === undefined && next === undefined
+  const found = searched ? await sessionsBy(deps, { text, clientId, device, before, now, limit: PAGE + 1 }) : { found: [], searchedTo: undefined }
   return desk(
     request,
     { title: 'Sessions', at: '/ops/sessions' },
@@ -37,16 +33,35 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
         <Search request={request} text={text} clientId={clientId} device={device} />
       </Panel>
       {searched ? (
-        <Panel title={whole ? plural(found.length, 'live session') : 'Live sessions, newest first'}>
-          <Table label="Live sessions" head={head(request)} rows={shown.map((one) => row(request, one))} none="No live session matches." />
-          <Pages request={request} of="sessions" place={place} next={next} />
-        </Panel>
+        <Found request={request} found={found} place={place} />
       ) : (
         <Panel>
           <p>{sent ? 'Fill in at least one field.' : 'Search by user, instance or device.'}</p>
         </Panel>
       )}
     </>,
+  )
+}
+
+function Found({ request, found, place }: { request: ConsoleRequest; found: Awaited<ReturnType<typeof sessionsBy>>; place: Place }) {
+  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, (one) => sessionCursor('session' in one ? one.session : one))
+  const whole = place.before === undefined && next === undefined
+  return (
+    <Panel title={whole ? plural(shown.length, 'live session') : 'Live sessions, newest first'}>
+      <Table
+        label="Live sessions"
+        head={head(request)}
+        rows={shown.map((one) => row(request, one))}
+        none={searchedTo === undefined ? 'No live session matches.' : 'No match so far.'}
+      />
+      <Pages
+        request={request}
+        of="sessions"
+        place={place}
+        next={next}
+        searchedTo={searchedTo && `sessions that began ${when(searchedTo.openedAt * 1000, request.deps.clock.nowMs())}`}
+      />
+    </Panel>
   )
 }
 

@@ -14,7 +14,7 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
   alice = await rig.openSession()
   bob = await rig.openSession({
-    user: { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown', username: 'bob@fabrikam.example' },
+    user: { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown', username: 'bob@fabrikam.example', email: undefined },
   })
   await rig.signInAt(alice.session.sid, sydney)
 })

@@ -54,15 +54,17 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
 
   test('what few entries fit is found in either direction, and the event loop goes on meanwhile', async () => {
     const b = await open()
-    const many = { ...ANN, caseReference: 'INC-many' }
-    const wanted = { ...ANN, caseReference: 'INC-few' }
+    // The index of actors has them all.
+    const many = { ...ANN, act: 'many' }
+    const wanted = { ...ANN, act: 'few' }
+    const actorId = ANN.actor.id
     const ids = [await b.store.appendAudit(wanted)]
     for (let n = 0; n < 4_500; n += 100) await Promise.all(Array.from({ length: 100 }, () => b.store.appendAudit(many)))
     ids.push(await b.store.appendAudit(wanted))
     let turns = 0
     const count = (): unknown => (turns++, (again = setImmediate(count)))
     let again = setImmediate(count)
-    const found = async (how: object) => (await b.store.listAudit({ caseReference: 'INC-few', limit: 9, ...how })).map(({ id }) => id)
+    const found = async (how: object) => (await b.store.listAudit({ actorId, act: 'few', limit: 9, ...how })).map(({ id }) => id)
     expect([await found({}), await found({ after: 0 }), await found({ before: ids[1] }), await found({ after: ids[0] })]).toEqual([
       ids.toReversed(),
       ids,
@@ -71,7 +73,34 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     ])
     clearImmediate(again)
     expect(turns).toBeGreaterThanOrEqual(8)
-    expect(await b.store.listAudit({ caseReference: 'INC-none', limit: 9 })).toEqual([])
+    expect(await b.store.listAudit({ actorId, act: 'none', limit: 9 })).toEqual([])
+  })
+
+  test('a page of a search looks at a bounded number of entries, in either direction, and says how far it came', async () => {
+    const b = await open()
+    const ids: number[] = []
+    for (let n = 0; n < 12; n++) {
+      b.now += 86_400
+      ids.push(await b.store.appendAudit({ ...ANN, act: n % 6 === 0 ? 'rare' : 'often' }))
+    }
+    const page = async (how: object) => {
+      const { found, searchedTo } = await b.store.pageOfAudit({ actorId: ANN.actor.id, act: 'rare', limit: 9, most: 4, ...how })
+      return [found.map(({ id }) => ids.indexOf(id)), searchedTo && ids.indexOf(searchedTo.id)]
+    }
+    expect(await page({})).toEqual([[], 8])
+    expect(await page({ before: ids[8] })).toEqual([[6], 4])
+    expect(await page({ before: ids[4] })).toEqual([[0], 0])
+    expect(await page({ before: ids[0] })).toEqual([[], undefined])
+    expect([await page({ after: 0 }), await page({ after: ids[3] })]).toEqual([
+      [[0], 3],
+      [[6], 7],
+    ])
+    // Times are looked up: nothing before, and nothing after them is looked at, but for a day by which a clock may have been set back.
+    const atMs = (n: number) => (b.now - (11 - n) * 86_400) * 1000
+    expect([await page({ untilMs: atMs(2) }), await page({ after: 0, sinceMs: atMs(10), untilMs: atMs(11) })]).toEqual([
+      [[0], undefined],
+      [[], undefined],
+    ])
   })
 
   test('retention shortens it from its old end', async () => {

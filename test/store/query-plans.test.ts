@@ -35,6 +35,7 @@ const BOUNDED: [piece: string, why: string][] = [
   ],
   ['FROM deliveries WHERE deliveries.sub = ? AND deliveries.payload IS NOT NULL AND', 'at most 1000 that one user has; retention deletes them'],
   ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL ORDER BY', 'the open sessions of one user'],
+  ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL AND (CAST', 'the open sessions of one user'],
   ['WHERE sessions.sub = deliveries.sub AND sessions.ended_seq IS NULL', 'the open sessions of one user'],
   ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL AND sessions.sid <> ?', 'the open sessions of one user'],
   ['SELECT sessions.roles AS roles FROM sessions WHERE sessions.sub = ? AND sessions.ended_seq IS NULL', 'the open sessions of one user'],

@@ -125,4 +125,94 @@ describe.each(STORES)('%s', (_, make) => {
       expect(await seqs({ before: 1 })).toEqual([])
     })
   })
+
+  describe('a page of a search looks at a bounded number of entries, and goes on from there:', () => {
+    /** Walks a search to its end. @returns each page's finds, and how many pages said that they were not whole */
+    async function walked<T, P>(page: (before: P | undefined) => Promise<{ found: T[]; searchedTo: P | undefined }>) {
+      const pages: T[][] = []
+      for (let before: P | undefined; ;) {
+        const { found, searchedTo } = await page(before)
+        pages.push(found)
+        if (searchedTo === undefined) return pages
+        before = searchedTo
+      }
+    }
+
+    test('revocations by a reason and an actor, with and without an index, and none is missed or found twice', async () => {
+      const b = await fresh()
+      for (const clientId of ['sydney', 'melbourne']) await b.client(clientId)
+      const revoke = (n: number) =>
+        b.store.revoke({
+          selector: { kind: 'client', clientId: n % 2 === 0 ? 'sydney' : 'melbourne' },
+          reason: n % 6 === 0 ? 'client_removed' : 'administrator',
+          actor: OLGA,
+          now: b.now,
+        })
+      for (let n = 1; n <= 24; n++) {
+        b.now += 60
+        await revoke(n)
+      }
+      for (const [filter, wanted, pages] of [
+        [{ reason: 'client_removed' }, [24, 18, 12, 6], 5],
+        [{ reason: 'client_removed', clientId: 'sydney' }, [24, 18, 12, 6], 3],
+        [{ reason: 'idle' }, [], 5],
+        [{ actorId: 'nobody', clientId: 'melbourne' }, [], 3],
+      ] as const) {
+        const all = await walked<{ seq: number }, { seq: number }>((to) =>
+          b.store.pageOfRevocations({ ...filter, before: to?.seq, limit: 9, most: 5 }),
+        )
+        expect([filter, all.flat().map(({ seq }) => seq), all.length]).toEqual([filter, wanted, pages])
+      }
+      const first = await b.store.pageOfRevocations({ reason: 'idle', limit: 9, most: 5 })
+      expect(first).toEqual({ found: [], searchedTo: { seq: 20, at: b.now - 4 * 60 } })
+      // A page that is full says no more than that.
+      expect(await b.store.pageOfRevocations({ limit: 2, most: 5 })).toMatchObject({ found: [{ seq: 24 }, { seq: 23 }], searchedTo: undefined })
+    })
+
+    test('revocations before a time are read from there on, also where a clock was set back', async () => {
+      const b = await fresh()
+      await b.client('sydney')
+      const [DAY, start] = [86_400, b.now]
+      // 5 was committed with a clock that was set back by 20 hours.
+      for (const days of [0, 2, 4, 6, 5.2, 8, 10]) {
+        b.now = start + days * DAY
+        await b.store.revoke({ selector: { kind: 'client', clientId: 'sydney' }, reason: 'administrator', actor: OLGA, now: b.now })
+      }
+      const before = (days: number, most: number) => b.store.pageOfRevocations({ until: start + days * DAY, limit: 9, most })
+      expect((await before(5.5, 99)).found.map(({ seq }) => seq)).toEqual([5, 3, 2, 1])
+      // Those of two days and later are not looked at.
+      expect(await before(0.5, 2)).toMatchObject({ found: [{ seq: 1 }], searchedTo: undefined })
+      const since = await b.store.pageOfRevocations({ since: start + 7 * DAY, limit: 9, most: 4 })
+      expect([since.found.map(({ seq }) => seq), since.searchedTo]).toEqual([[7, 6], expect.objectContaining({ seq: 4 })])
+    })
+
+    test('live sessions by device, client, tenant and name', async () => {
+      const b = await fresh()
+      const sids: string[] = []
+      for (let n = 0; n < 12; n++) {
+        b.now += 60
+        const device = n % 4 === 0 ? 'Edge on Windows' : 'Firefox on Linux'
+        const { session } = await b.signIn(`d${n}`, { session: { device, user: { tid: TENANT, oid: `d${n}`, name: `User ${n}` } } })
+        if (n % 4 === 1) await b.exchange(session.sid, 'sydney')
+        sids.push(session.sid)
+      }
+      for (const [filter, wanted] of [
+        [{ device: 'EDGE' }, [8, 4, 0]],
+        [{ clientId: 'sydney' }, [9, 5, 1]],
+        [{ clientId: 'sydney', device: 'edge' }, []],
+        [{ text: 'user 11' }, [11]],
+        [{ device: 'Nokia' }, []],
+        [{ tid: 'another' }, []],
+      ] as const) {
+        const all = await walked<{ session: { sid: string } }, { openedAt: number; sid: string }>((before) =>
+          b.store.pageOfSessions({ ...filter, before, now: b.now, limit: 99, most: 5 }),
+        )
+        expect([filter, all.flat().map(({ session }) => sids.indexOf(session.sid))]).toEqual([filter, wanted])
+        expect(all.length).toBeGreaterThan(1)
+      }
+      // As the list that is not bounded has them.
+      const whole = await b.store.searchSessions({ device: 'edge', now: b.now, limit: 2 })
+      expect(whole.map(({ session }) => sids.indexOf(session.sid))).toEqual([8, 4])
+    })
+  })
 })
