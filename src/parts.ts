@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { openPostgresStore } from '../db/postgres/store.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { SqliteStoreOptions } from '../db/sqlite/store.ts'
 import { readBranding } from './acts/branding.ts'
@@ -29,7 +28,6 @@ import type { DeliveryQueue } from './revocation/interface.ts'
 import { announce } from './revocation/announce.ts'
 import { followOtherBrokers } from './other-brokers.ts'
 import { version } from './version.ts'
-import { createMailer } from './revocation/smtp.ts'
 import { createFeed } from './revocation/feed.ts'
 import { startQueueEngine } from './revocation/queue-engine.ts'
 import { systemClock } from './system-clock.ts'
@@ -59,7 +57,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
   const outbound = given.outbound ?? openOutbound(config, closing)
   const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
-  const mailer = given.mailer ?? openMailer(config, closing)
+  const mailer = given.mailer ?? (await openMailer(config, closing))
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock })
@@ -90,19 +88,21 @@ async function openStore(
   const { startReader, prepares } = given
   const failed = (cause: unknown): void => log.error('checkpoint_failed', { cause })
   const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
-  const store =
-    url === undefined
-      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, prepares, checkpoints: { failed }, ...clocks })
-      : await openPostgresStore({
-          url,
-          directUrl,
-          standbyRequired: standby === 'required',
-          version: version(),
-          mark: join(dataDir, 'postgres'),
-          kind,
-          work: workText(config.work),
-          ...clocks,
-        })
+  const open = async (): Promise<Deps['store']> => {
+    if (url === undefined) return openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, prepares, checkpoints: { failed }, ...clocks })
+    const { openPostgresStore } = await import('../db/postgres/store.ts')
+    return openPostgresStore({
+      url,
+      directUrl,
+      standbyRequired: standby === 'required',
+      version: version(),
+      mark: join(dataDir, 'postgres'),
+      kind,
+      work: workText(config.work),
+      ...clocks,
+    })
+  }
+  const store = await open()
   closing.add('store', () => store.close())
   return store
 }
@@ -133,8 +133,9 @@ function openWebhookOutbound(config: Config, closing: Closing): Deps['webhookOut
   return outbound
 }
 
-function openMailer({ email: { smtpUrl }, allowLoopbackTargets: allowLoopback }: Config, closing: Closing): Deps['mailer'] {
+async function openMailer({ email: { smtpUrl }, allowLoopbackTargets: allowLoopback }: Config, closing: Closing): Promise<Deps['mailer']> {
   if (smtpUrl === undefined) return undefined
+  const { createMailer } = await import('./revocation/smtp.ts')
   const mailer = createMailer(smtpUrl, { allowLoopback })
   closing.add('mailer', async () => mailer.close())
   return mailer
