@@ -11,6 +11,9 @@ import { freePorts } from './ports.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
+/** Where the processes that tests start keep what V8 made of their modules: a sixth of what a broker needs to start. Node compares the sources. */
+export const COMPILED = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/compiled') }
+
 /** Waits until `check` answers truthy; what it last threw or answered is in the message where it never does. */
 export async function until<T>(what: string, check: () => T | Promise<T>, seconds = 60): Promise<NonNullable<T>> {
   const end = Date.now() + seconds * 1000
@@ -65,7 +68,7 @@ export class BrokerProcess {
   async start(): Promise<void> {
     const [file = '', ...args] = this.program
     const child = fork(file, args, {
-      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...this.env },
+      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...COMPILED, ...this.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
       // Whatever this process was started with (a loader of TypeScript) is not the broker's.

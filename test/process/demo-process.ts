@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
-import { until } from './broker-process.ts'
+import { COMPILED, until } from './broker-process.ts'
 import { freeBase } from './ports.ts'
 
 /** The demo as `npm run demo -- --json` starts it, in its own process group and on ports of its own. */
@@ -40,6 +40,7 @@ export async function startDemo(args: string[] = [], env: Record<string, string>
     env: {
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '/',
+      ...COMPILED,
       DEMO_PORT_BASE: String(await freeBase([0, 1, 2, 3, 4, 5, 6, 11, 12])),
       ...env,
     },
