@@ -496,11 +496,6 @@ export interface RevocationActs {
    * sessions or grants that are open already. Resumable; nothing is written once it is applied. True while there is more.
    */
   applyAuthenticationAge(input: { kind: 'tenant' | 'client'; key: string; seconds: number | undefined; rows: number }): Promise<boolean>
-  /**
-   * Microsoft wants to see the user again: from now on /authorize asks for it, and from `markAt` on the session has ended with `reason`.
-   * Of two marks the earlier is kept; a sign-in clears it. False where the session is not live.
-   */
-  markSession(input: { sid: string; markAt: number; reason: Reason; now: number }): Promise<boolean>
   findRevocation(seq: number): Promise<LoggedRevocation | undefined>
   /** When everything was last revoked: no session is older. Epoch seconds; undefined where the log has no such entry. */
   everythingRevokedAt(): Promise<number | undefined>
@@ -689,7 +684,7 @@ export interface StreamActs {
   holdDelivery(input: { id: string; attempt: number }): Promise<void>
   /** What waits to be polled, oldest first, and whether there is more. */
   pollStream(input: { id: string; limit: number }): Promise<{ deliveries: Pick<Delivery, 'id' | 'payload' | 'createdAtMs'>[]; more: boolean }>
-  /** A receiver has taken what it polled, or rejects it. What is not the stream's, or is settled, is passed over. How many. */
+  /** A receiver has taken what it polled, or rejects it. What is not the stream's, or is settled, is ignored. How many. */
   settlePolled(input: { id: string; results: { delivery: string; error?: string | undefined }[]; nowMs: number }): Promise<number>
 }
 
@@ -997,7 +992,7 @@ interface RepeatableRequest {
 export interface RepeatableActs {
   /**
    * `begun`: the caller does what is asked, then concludes it. Of two at once one begins. `running`: another does it, for a minute at most; then it
-   * has ended without a word, and the next may begin. `other`: the key was used for another request. `full`: the caller has `most` keys.
+   * has ended without an answer, and the next may begin. `other`: the key was used for another request. `full`: the caller has `most` keys.
    */
   beginRepeatable(
     request: RepeatableRequest & { now: number; most: number },

@@ -1,14 +1,14 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
-import { forUpdate, hidden, indexedBy } from '../engine/dialect.ts'
+import { forUpdate, hidden, indexedBy, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { lockHead } from '../revocation/log.ts'
 import { sessions, subjects } from '../schema.ts'
-import { mark } from '../session/mark.ts'
 import { joinUser } from '../session/row.ts'
 import { tellClaims } from '../stream/claims.ts'
+import type { Reason } from '../../src/protocol/revocation.ts'
 import type { MicrosoftActs } from '../store.ts'
 import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
 import { endAuthenticated } from './end.ts'
@@ -53,6 +53,15 @@ const vouch = command(
     })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 
+/** Microsoft wants to see the user again: /authorize asks for it, and from `markAt` on the session has ended. Of two marks the earlier is kept; a sign-in clears it. */
+const mark = command(
+  (p: Takes<{ sid: string; markAt: number; reason: Reason }>) =>
+    sql`UPDATE ${sessions} SET ${assign(sessions, {
+      ...{ markAt: p.markAt, markReason: p.reason },
+      deadlineAt: least(sql`${sessions.deadlineAt}`, p.markAt),
+    })} WHERE ${sessions.sid} = ${p.sid} AND (${sessions.markAt} IS NULL OR ${sessions.markAt} > ${p.markAt})`,
+)
+
 /** Live sessions of a tenant whose place is after `phase` and `sid`, up to phase `before` (not included), in the order of their places. */
 export function* dueProbes(places: Places): Act<ProbeDue[]> {
   return (yield* due.all(places)).map(dueOf)
@@ -74,7 +83,7 @@ function* apply(ambient: Ambient, session: Probed, finding: ProbeFinding, now: n
       yield* vouch.run({ sid, cacheSealed: finding.cacheSealed, roles: finding.roles && JSON.stringify(finding.roles), now })
       return []
     case 'mark':
-      yield* mark({ sid, markAt: finding.markAt, reason: finding.reason, now })
+      yield* mark.run({ sid, markAt: finding.markAt, reason: finding.reason })
       return []
     case 'end_session':
       return yield* endAuthenticated(ambient, { sub, sid, reason: finding.reason, actor, now })

@@ -1,6 +1,5 @@
 import type { Engine } from '../engine/act.ts'
 import { applyingAge } from '../session/authentication-age.ts'
-import { mark } from '../session/mark.ts'
 import type { FeedActs, RevocationActs } from '../store.ts'
 import { expiringGrants } from './expire-grants.ts'
 import { expireSessions, START } from './expire.ts'
@@ -36,7 +35,6 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
     },
     expireGrants: expiringGrants(engine),
     applyAuthenticationAge: applyingAge(engine),
-    markSession: (input) => write(() => mark(input)),
     findRevocation: (seq) => read(() => findRevocation(seq)),
     everythingRevokedAt: () => read(everythingRevokedAt),
     listRevocations: (input) => listRevocations(engine, input),

@@ -12,7 +12,7 @@ import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { NewCode, NewSession, SessionLimit, Store } from '../../db/store.ts'
 import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
-import type { Selector } from '../../src/protocol/revocation.ts'
+import type { Reason, Selector } from '../../src/protocol/revocation.ts'
 
 /**
  * What the conformance suite needs of a store: each test in `test/store` is written against the port and runs for every store in `STORES`.
@@ -65,12 +65,17 @@ export interface Bench {
   exchange(sid: string, clientId: string, scope?: string): Promise<{ family: TokenFamily | undefined; rev: number }>
   refresh(family: TokenFamily, generation?: number, replayWindowSeconds?: number): ReturnType<Store['rotateRefreshToken']>
   revoke(selector: Selector): ReturnType<Store['revoke']>
+  /** A probe has learnt that Microsoft wants to see the user again. The session has `PROBED`. */
+  mark(sid: string, markAt: number, reason: Reason): Promise<void>
   /** What is due to every target. */
   due(nowMs: number): Promise<DeliveryRef[]>
   /** Until nothing is pending. */
   fanOutAll(limit?: number): Promise<number>
   close(): Promise<void>
 }
+
+/** A session that the probe asks Microsoft about. */
+export const PROBED = { microsoftCacheSealed: 'tokens' }
 
 export interface SignInOptions {
   browser?: string | undefined
@@ -191,6 +196,10 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     refresh: (family, generation = family.generation, replayWindowSeconds) =>
       b.store.rotateRefreshToken({ familyId: family.familyId, clientId: family.clientId, generation, replayWindowSeconds, now: b.now }),
     revoke: (selector) => b.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now }),
+    async mark(sid, markAt, reason) {
+      const finding = { outcome: 'mark', markAt, reason } as const
+      expectOutcome(await b.store.recordProbe({ sid, cacheWas: PROBED.microsoftCacheSealed, finding, now: b.now }), 'recorded')
+    },
     async due(nowMs) {
       const pages = (await b.store.pendingTargetIds()).map((targetId) => b.store.dueDeliveries({ targetId, nowMs, limit: 100 }))
       return (await Promise.all(pages)).flatMap(({ refs }) => refs)
@@ -240,10 +249,10 @@ export function expectOutcome<R extends { outcome: string }, O extends R['outcom
 }
 
 /** Alice’s session, and two clients that she can sign in at. */
-export async function signedIn(b: Bench) {
+export async function signedIn(b: Bench, session: Partial<NewSession> = {}) {
   await b.client('sydney')
   await b.client('melbourne')
-  return (await b.signIn('alice')).session
+  return (await b.signIn('alice', { session })).session
 }
 
 /** @returns how many statements the embedded store runs meanwhile */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, expectOutcome, family, STORES, T0, TENANT } from './fixture.ts'
+import { benches, expectOutcome, family, PROBED, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 async function inThree(b: Bench) {
@@ -146,10 +146,10 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     await b.client('sydney')
     const idle = await b.signIn('alice', { session: { idleSeconds: 600 } })
     const expired = await b.signIn('bob', { session: { absoluteAt: T0 + 500 } })
-    const marked = await b.signIn('carol')
+    const marked = await b.signIn('carol', { session: PROBED })
     await b.signIn('dave')
     await b.exchange(idle.session.sid, 'sydney')
-    await b.store.markSession({ sid: marked.session.sid, markAt: T0 + 300, reason: 'mfa_lapsed', now: b.now })
+    await b.mark(marked.session.sid, T0 + 300, 'mfa_lapsed')
     expect(await b.store.expireSessions({ now: b.now + 299, limit: 10 })).toEqual([])
     b.now += 600
     const first = await b.store.expireSessions({ now: b.now, limit: 2 })

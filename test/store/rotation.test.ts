@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, expectOutcome, family, signedIn, STORES, T0 } from './fixture.ts'
+import { benches, expectOutcome, family, PROBED, signedIn, STORES, T0 } from './fixture.ts'
 
 const REJECTED = { outcome: 'rejected', why: 'revoked' }
 
@@ -156,9 +156,9 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
 
   test('a marked session refreshes until its mark, and not from then on', async () => {
     const b = await open()
-    const session = await signedIn(b)
+    const session = await signedIn(b, PROBED)
     const first = family((await b.exchange(session.sid, 'sydney')).family)
-    await b.store.markSession({ sid: session.sid, markAt: T0 + 900, reason: 'microsoft_sign_in_required', now: b.now })
+    await b.mark(session.sid, T0 + 900, 'microsoft_sign_in_required')
     b.now += 899
     const second = expectOutcome(await b.refresh(first), 'rotated')
     b.now += 1

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { MicrosoftWork } from '../../db/types.ts'
-import { benches, codeFor, family, redemptionOf, sha, STORES, T0, TENANT } from './fixture.ts'
+import { benches, codeFor, family, PROBED, redemptionOf, sha, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 /** What two connections could do to each other. Each test says what holds in whichever order the two acts commit. */
@@ -118,15 +118,11 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
   test('refreshes and a later mark beside a mark do not lengthen what it leaves', async () => {
     const b = await open()
     await b.client('sydney')
-    const families = await each(async (who) => family((await b.exchange((await b.signIn(who)).session.sid, 'sydney')).family))
+    const families = await each(async (who) => family((await b.exchange((await b.signIn(who, { session: PROBED })).session.sid, 'sydney')).family))
     b.now += 3600
     const markAt = b.now + 60
     await Promise.all(
-      families.flatMap((one) => [
-        b.store.markSession({ sid: one.sid, markAt, reason: 'mfa_lapsed', now: b.now }),
-        b.store.markSession({ sid: one.sid, markAt: markAt + 60, reason: 'microsoft_sign_in_required', now: b.now }),
-        b.refresh(one),
-      ]),
+      families.flatMap((one) => [b.mark(one.sid, markAt, 'mfa_lapsed'), b.mark(one.sid, markAt + 60, 'microsoft_sign_in_required'), b.refresh(one)]),
     )
     const ended = await b.store.expireSessions({ now: markAt, limit: 100 })
     expect(ended.map(({ revocation }) => revocation.reason)).toEqual(PAIRS.map(() => 'mfa_lapsed'))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, codeFor, sha, STORES, T0, TENANT } from './fixture.ts'
+import { benches, codeFor, PROBED, sha, STORES, T0, TENANT } from './fixture.ts'
 
 describe.each(STORES)('signing in, on %s', (_name, make) => {
   const open = benches(make)
@@ -20,9 +20,9 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
 
   test('the same user on the same browser renews: same sid and openedSeq, new cookie, new limits and roles, no mark', async () => {
     const b = await open()
-    const first = await b.signIn('alice')
+    const first = await b.signIn('alice', { session: PROBED })
     await b.revoke({ kind: 'tenant', tid: 'another' })
-    expect(await b.store.markSession({ sid: first.session.sid, markAt: T0 + 900, reason: 'microsoft_sign_in_required', now: T0 })).toBe(true)
+    await b.mark(first.session.sid, T0 + 900, 'microsoft_sign_in_required')
     b.now += 100
     const renewed = await b.signIn('alice', { browser: first.cookie, session: { roles: ['Case.Lead'], microsoftSid: 'ms-2', amr: ['pwd', 'mfa'] } })
     expect(renewed).toMatchObject({ renewed: true, committed: [] })
@@ -89,10 +89,10 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
 
   test('a code comes with the sign-in, or by single sign-on from a live session: not from a marked, ended or unknown one', async () => {
     const b = await open()
-    const { session } = await b.signIn('alice')
+    const { session } = await b.signIn('alice', { session: PROBED })
     const issue = () => b.store.issueCode({ sid: session.sid, code: codeFor('sydney', b.now), now: b.now })
     expect(await issue()).toMatchObject({ state: 'live' })
-    await b.store.markSession({ sid: session.sid, markAt: T0 + 900, reason: 'microsoft_sign_in_required', now: b.now })
+    await b.mark(session.sid, T0 + 900, 'microsoft_sign_in_required')
     expect(await issue()).toMatchObject({ state: 'marked' })
     await b.revoke({ kind: 'session', sid: session.sid })
     expect(await issue()).toMatchObject({ state: 'ended' })
@@ -101,7 +101,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
 
   test('a session ends by the idle limit, by the absolute limit, or by its mark, whichever comes first', async () => {
     const b = await open()
-    const { session } = await b.signIn('alice', { session: { idleSeconds: 600, absoluteAt: T0 + 1000 } })
+    const { session } = await b.signIn('alice', { session: { ...PROBED, idleSeconds: 600, absoluteAt: T0 + 1000 } })
     const at = async (now: number) => (await b.store.standingBySid(session.sid, now)) as { state: string; why?: string }
     expect(await at(T0 + 599)).toMatchObject({ state: 'live' })
     expect(await at(T0 + 600)).toMatchObject({ state: 'ended', why: 'idle' })
@@ -109,8 +109,8 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     await b.store.issueCode({ sid: session.sid, code: codeFor('sydney', b.now), now: b.now })
     expect(await at(T0 + 999)).toMatchObject({ state: 'live' })
     expect(await at(T0 + 1000)).toMatchObject({ state: 'ended', why: 'expired' })
-    await b.store.markSession({ sid: session.sid, markAt: T0 + 700, reason: 'mfa_lapsed', now: b.now })
-    await b.store.markSession({ sid: session.sid, markAt: T0 + 800, reason: 'microsoft_sign_in_required', now: b.now })
+    await b.mark(session.sid, T0 + 700, 'mfa_lapsed')
+    await b.mark(session.sid, T0 + 800, 'microsoft_sign_in_required')
     expect(await at(T0 + 699)).toMatchObject({ state: 'marked' })
     expect(await at(T0 + 700)).toMatchObject({ state: 'ended', why: 'marked' })
   })
