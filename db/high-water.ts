@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { StoreUnavailable } from './store.ts'
 
-/** How far the log of a data directory has come, in a file of its own: what a database that was put back to an earlier state does not know. */
+/** How far the log of a data directory has come, in a file of its own: what a database that was restored to an earlier state does not know. */
 
 /** How far the log has come that a broker served from. */
 export interface HighWater {

@@ -257,7 +257,7 @@ export const scheduledActs = sqliteTable(
     settledAt: integer('settled_at'),
     settledByKind: text('settled_by_kind').$type<Actor['kind']>(),
     settledById: text('settled_by_id'),
-    /** JSON: what came of it. */
+    /** JSON: the outcome. */
     result: text(),
   },
   (t) => [

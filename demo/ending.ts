@@ -4,7 +4,7 @@ const LOOK_MS = 500
 
 /** Settles when it has to end. */
 export function endingAsked(): Promise<void> {
-  // A terminal that was closed, a reader that has gone: output without a reader must not keep us from ending in good order.
+  // A terminal that was closed, a reader that has gone: output without a reader must not keep us from ending cleanly.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   return new Promise<void>((ask) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ask())

@@ -12,7 +12,7 @@ import type { LockInput, LockProtection } from '../store.ts'
 import { lockedBy } from './locked.ts'
 
 /**
- * What must not be locked, because then no operator could lift it: one's own account, the operator tenant, the console's client, the last
+ * What must not be locked, because then no operator could lift it: the actor's own account, the operator tenant, the console's client, the last
  * two administrators. The socket on the broker's machine can lift every lock.
  */
 

@@ -10,7 +10,7 @@ import type { SessionRow } from '../session/row.ts'
 import type { MicrosoftActs } from '../store.ts'
 import type { Committed } from '../types.ts'
 
-/** What Microsoft's word ends. It refuses to let what was said of a moment long ago end what was signed in since. */
+/** Ends what Microsoft has reported. A report about an earlier moment does not end a session that was signed in since. */
 
 const fields = { ...sessionFields, ...columnsOf(sessions, 'visitStartedAt', 'visitEndedAt') }
 type Row = RowOf<typeof fields>

@@ -58,7 +58,7 @@ export function openSource(file: string): Source {
   if (mark?.state === 'moved') mustNotHaveMoved(file)
   mustNotBeMissing(file)
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0)
-    throw new StoreUnavailable(`There is no database ${file}. Say where it is: --from DIR/broker.db`)
+    throw new StoreUnavailable(`There is no database ${file}. Name it with --from DIR/broker.db.`)
   const unlock = lockDataFile(file)
   let db: Sqlite | undefined
   try {

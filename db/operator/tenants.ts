@@ -91,7 +91,7 @@ function* dropWork(tid: string): Act<{ more: boolean }> {
   return { more: (yield* dropWorkOfTenant(tid, DROPPED)) === DROPPED }
 }
 
-/** Nothing of before its removal may be done at Microsoft once a tenant is connected again. @returns false where there is more of that to delete */
+/** Work from before a tenant's removal must not be done at Microsoft once the tenant is connected again. @returns false where there is more of that to delete */
 function* putUnlessWorkIsLeft(ambient: Ambient, tenant: Tenant): Act<boolean> {
   const row = yield* findLocked.get({ tid: tenant.tid })
   if (typeof row?.removedAt === 'number' && (yield* dropWork(tenant.tid)).more) return false

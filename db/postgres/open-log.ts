@@ -11,7 +11,7 @@ import { beginLineage } from './take-over.ts'
 import { committed } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
 
-/** The log as a broker finds it when it starts. It refuses a database that was put back to an earlier state, or into another server. */
+/** The log as a broker finds it when it starts. It refuses a database that was restored to an earlier state, or into another server. */
 
 interface Asked {
   /** Of a database that no broker has used yet. */

@@ -11,7 +11,7 @@ import { append, lockHead } from './log.ts'
 
 /** Ends sessions whose time has passed, in the order of their deadlines. It looks at a bounded number of them in one act. */
 
-/** In one act. Those that a wide revocation covers have ended by it, and are passed over until its fan-out has said so in their rows. */
+/** In one act. Those that a wide revocation covers have ended by it, and are skipped until its fan-out has said so in their rows. */
 const LOOKED_AT = 1_000
 
 /** A place in the order of deadlines. */
@@ -70,6 +70,6 @@ export function* expireSessions(ambient: Ambient, { now, limit, place }: { now: 
     const one = yield* expire(ambient, sid, now)
     if (one !== undefined) committed.push(one)
   }
-  // A page without enough is passed over, and after the last comes the first.
+  // A page without enough is skipped, and after the last comes the first.
   return { committed, place: found.length < limit ? (pageEnd ?? START) : place }
 }

@@ -12,7 +12,7 @@ import { locks, scheduledActs } from '../schema.ts'
 import type { ScheduledActs } from '../store.ts'
 import type { ScheduledAct, ScheduledState, ScheduledWhat } from '../types.ts'
 
-/** Scheduled acts as rows: what waits, and what came of it. */
+/** Scheduled acts as rows: what waits, and its outcome. */
 
 export const scheduledFields = {
   ...columnsOf(scheduledActs, 'id', 'act', 'target', 'wide', 'caseReference', 'comment', 'endsAt', 'dueAt', 'state', 'actorKind', 'actorId', 'via'),

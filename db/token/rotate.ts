@@ -74,7 +74,7 @@ const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) => i
 /** Where the list of `replaced_at` is full. */
 const FULL = JSON.stringify(Array.from({ length: REMEMBERED }, () => 1_000_000_000)).length
 
-/** `replaced_at` with the rotation of now. None that still counts is lost; all go after a pause, and the oldest where it is full. */
+/** `replaced_at` with this rotation. None that still counts is lost; all go after a pause, and the oldest where it is full. */
 function remembering(now: Param<number>): SQL {
   const [list, at] = [sql`${families.replacedAt}`, sql`CAST(CAST(${now} AS bigint) AS text)`]
   const comma = each({ sqlite: sql`instr(${list}, ',')`, postgres: sql`strpos(${list}, ',')` })

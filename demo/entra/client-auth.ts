@@ -4,7 +4,7 @@ import { EntraError } from './aadsts.ts'
 import type { AppRegistration } from './users.ts'
 import type { World } from './world.ts'
 
-/** How an application proves itself at the token endpoint: secret, certificate, or the word of an issuer it trusts. */
+/** How an application proves itself at the token endpoint: secret, certificate, or an assertion of an issuer that it trusts. */
 
 const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const FEDERATED_AUDIENCE = 'api://AzureADTokenExchange'

@@ -54,7 +54,7 @@ export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Ans
   const { request } = flow
   site.flows.delete(flow.id)
   const body = error.body(site.world.clock.nowMs(), request.correlationId)
-  // `invalid_grant` belongs to the token endpoint; on this road Entra says the same with another word.
+  // `invalid_grant` belongs to the token endpoint; at this endpoint Entra uses another code for the same.
   const name = body.error === 'invalid_grant' ? (error.suberror === undefined ? 'access_denied' : 'interaction_required') : body.error
   return back(c, flow, {
     error: name,

@@ -191,7 +191,7 @@ export class FeedReader {
       this.startOver()
       return 'it spoke of another log'
     }
-    // A database that was put back to an earlier state: tokens of the lost part would stay valid.
+    // A database that was restored to an earlier state: tokens of the lost part would stay valid.
     if (data.seq < this.enforcedSeq) {
       this.resumeExactly()
       return `its log ends at ${data.seq}, before ${this.enforcedSeq}, which is enforced here`

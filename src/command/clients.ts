@@ -91,7 +91,8 @@ function updateCommand(clients: Command, context: Context): void {
       clients.command('update <client>').description('Change the given fields and keep the others. A list replaces the former list.'),
     ).action(async (client: string, options: MetadataOptions, command: Command) => {
       const metadata = await metadataOf(context, options)
-      if (Object.keys(metadata).length === 0) throw new CommandFailure(EXIT.usage, 'Say what to change; cmb clients update --help lists what can be.')
+      if (Object.keys(metadata).length === 0)
+        throw new CommandFailure(EXIT.usage, 'Name at least one field to change. cmb clients update --help lists them.')
       const answer = await (await context.broker(command)).send<ClientShown>('PATCH', `/clients/${encodeURIComponent(client)}`, metadata)
       context.print(command, answer, () => clientWords(answer))
     }),
@@ -168,7 +169,7 @@ function removeCommand(clients: Command, context: Context): void {
         const broker = await context.broker(command)
         if (options.yes !== true) {
           if (context.terminal.ask === undefined)
-            throw new CommandFailure(EXIT.usage, `Removing ${client} ends every session's part there. Say --yes if that is meant; nothing was done.`)
+            throw new CommandFailure(EXIT.usage, `Removing ${client} ends every session's part there. Nothing was done. Add --yes to do it.`)
           if ((await context.terminal.ask(`This removes ${client} and ends every session's part there. Type its name to do it: `)) !== client)
             throw new CommandFailure(EXIT.failed, 'Nothing was done.')
         }

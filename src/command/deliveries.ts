@@ -67,7 +67,7 @@ function redriveCommand(deliveries: Command, context: Context): void {
       .action(async (delivery: string | undefined, options: { client?: string; target?: string; all?: boolean }, command: Command) => {
         const wanted = { id: delivery, client_id: options.client, target_id: options.target, all: options.all }
         if (Object.values(wanted).filter((one) => one !== undefined).length !== 1)
-          throw new CommandFailure(EXIT.usage, 'Say what to redrive, exactly one of: a delivery, --client, --target, --all.')
+          throw new CommandFailure(EXIT.usage, 'Name what to redrive by exactly one of: a delivery, --client, --target, --all.')
         const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/deliveries/redrive', wanted)
         context.print(command, answer, () =>
           answer.redriven === 0 ? 'There is no rejected or failed delivery there; nothing was done.\n' : `${answer.redriven} will be retried now.\n`,
@@ -94,7 +94,7 @@ function closeCommand(deliveries: Command, context: Context): void {
         async (delivery: string | undefined, options: Record<'client' | 'target' | 'reason' | 'case', string | undefined>, command: Command) => {
           const which = { id: delivery, client_id: options.client, target_id: options.target }
           if (Object.values(which).filter((one) => one !== undefined).length !== 1)
-            throw new CommandFailure(EXIT.usage, 'Say what to close, exactly one of: a delivery, --client, --target.')
+            throw new CommandFailure(EXIT.usage, 'Name what to close by exactly one of: a delivery, --client, --target.')
           const wanted = { ...which, reason: options.reason, case_reference: options.case }
           const answer = await (await context.broker(command)).send<{ closed: number }>('POST', '/deliveries/close', wanted)
           context.print(command, answer, () =>

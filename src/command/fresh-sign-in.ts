@@ -28,7 +28,7 @@ export function freshSignInCommands(program: Command, context: Context): void {
       .addOption(asJson())
       .action(async ({ subject, tenant, hours, case: caseReference, comment }: WaiveOptions, command: Command) => {
         if ((subject === undefined) === (tenant === undefined))
-          throw new CommandFailure(EXIT.usage, 'Say of whom, exactly one of: --subject, --tenant.')
+          throw new CommandFailure(EXIT.usage, 'Name whose fresh sign-in to waive by exactly one of: --subject, --tenant.')
         const selector = subject === undefined ? { kind: 'tenant', tid: tenant } : { kind: 'subject', sub: subject }
         const body = { selector, hours: Number(hours), case_reference: caseReference, comment }
         const answer = await (await context.broker(command)).send<{ until: number; seq: number }>('POST', '/fresh-sign-in/waivers', body)

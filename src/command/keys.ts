@@ -63,7 +63,7 @@ function rotateCommand(keys: Command, context: Context): void {
       .option('--yes', 'do not ask (--emergency asks)')
       .addOption(asJson())
       .action(async (alg: string, options: RotateOptions, command: Command) => {
-        if (options.activate === true && options.emergency === true) throw new CommandFailure(EXIT.usage, 'Say --activate or --emergency, not both.')
+        if (options.activate === true && options.emergency === true) throw new CommandFailure(EXIT.usage, 'Use --activate or --emergency, not both.')
         const how = options.emergency === true ? 'emergency' : options.activate === true ? 'activate' : 'next'
         const broker = await context.broker(command)
         if (how === 'emergency') await agree(context, alg, options.yes === true)

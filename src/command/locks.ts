@@ -67,7 +67,7 @@ function lockUser(lock: Command, context: Context): void {
 function userOf({ subject, tid, oid }: UserOptions): Json {
   if (subject !== undefined && tid === undefined && oid === undefined) return { kind: 'user', sub: subject }
   if (subject === undefined && tid !== undefined && oid !== undefined) return { kind: 'user', tid, oid }
-  throw new CommandFailure(EXIT.usage, 'Say who: --subject, or --tid with --oid.')
+  throw new CommandFailure(EXIT.usage, 'Name the user: --subject, or --tid with --oid.')
 }
 
 interface LockShown {

@@ -30,7 +30,7 @@ export function migrateStoreCommand(program: Command, context: Context): void {
 async function move(context: Context, command: Command, { from, to, check = false }: { from?: string; to?: string; check?: boolean }) {
   const { terminal } = context
   const url = to ?? terminal.env.BROKER_DATABASE_URL
-  if (!url) throw new CommandFailure(EXIT.usage, 'Say which database: --to postgres://…, or set BROKER_DATABASE_URL.')
+  if (!url) throw new CommandFailure(EXIT.usage, 'Name the database: --to postgres://…, or set BROKER_DATABASE_URL.')
   const file = from === undefined ? join(context.dataDir(command), 'broker.db') : resolve(from)
   const { moveStore } = await import('../../db/move/move.ts')
   try {

@@ -13,7 +13,7 @@ export function migrateCommand(program: Command, { terminal }: Context): void {
       .action(async ({ url, grant }: { url?: string; grant?: string }) => {
         const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = terminal.env
         const at = url ?? (direct || shared)
-        if (!at) throw new CommandFailure(EXIT.usage, 'Say which database: --url postgres://…, or set BROKER_DATABASE_URL.')
+        if (!at) throw new CommandFailure(EXIT.usage, 'Name the database: --url postgres://…, or set BROKER_DATABASE_URL.')
         const { grantRole, migratePostgres } = await import('../../db/postgres/migrate.ts')
         const applied = await migratePostgres(at).catch((error: unknown) => failed(error))
         if (grant !== undefined) await grantRole(at, grant).catch((error: unknown) => failed(error))

@@ -45,7 +45,7 @@ export function restoreCommand(program: Command, context: Context): void {
 
 function mustBeOneOf(file: string | undefined, { adopt: adopting, nothingLost }: Options): void {
   if ((file === undefined) === (adopting !== true))
-    throw new CommandFailure(EXIT.usage, 'Say what to restore: the file of a backup, or --adopt for the Postgres database as it is.')
+    throw new CommandFailure(EXIT.usage, 'Name what to restore: the file of a backup, or --adopt for the Postgres database as it is.')
   if (nothingLost === true && adopting !== true) throw new CommandFailure(EXIT.usage, '--nothing-lost goes with --adopt.')
 }
 
@@ -55,7 +55,7 @@ async function agree(context: Context, file: string | undefined, { yes, nothingL
     nothingLost === true
       ? 'This serves from the database as it is. If it lacks revocations, sessions that had ended come back.'
       : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs every user out.`
-  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${does} Say --yes if that is meant; nothing was done.`)
+  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${does} Nothing was done. Add --yes to do it.`)
   const answer = await context.terminal.ask(`${does} Type yes to do it: `)
   if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }

@@ -204,8 +204,7 @@ async function dryRun(context: Context, command: Command, broker: Broker, select
 async function agree(context: Context, broker: Broker, selector: WireSelector, options: RevokeOptions): Promise<void> {
   if (options.yes === true || !['client', 'tenant', 'everything'].includes(selector.kind)) return
   const words = previewWords(await preview(broker, selector))
-  if (context.terminal.ask === undefined)
-    throw new CommandFailure(EXIT.usage, `This would end ${words}. Say --yes if that is meant; nothing was done.`)
+  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `This would end ${words}. Nothing was done. Add --yes to do it.`)
   const answer = await context.terminal.ask(`This ends ${words}. Type yes to do it: `)
   if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }

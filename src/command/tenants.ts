@@ -131,7 +131,7 @@ function redriveCommand(tenants: Command, context: Context): void {
       .option('--all', 'of every tenant')
       .addOption(asJson())
       .action(async (tid: string | undefined, options: { all?: true }, command: Command) => {
-        if ((tid === undefined) === (options.all === undefined)) throw new CommandFailure(EXIT.usage, 'Say whose: one tenant, or --all.')
+        if ((tid === undefined) === (options.all === undefined)) throw new CommandFailure(EXIT.usage, 'Name one tenant, or use --all.')
         const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/microsoft-work/redrive', { tid, all: options.all })
         context.print(command, answer, () => `${answer.redriven} will be retried now.\n`)
       }),

@@ -58,7 +58,7 @@ function exportedUser(user: string | undefined, subject: string | undefined): Js
   if (subject !== undefined && user === undefined) return { sub: subject }
   const [tid, oid, ...more] = user?.split('/') ?? []
   if (subject === undefined && tid !== undefined && oid !== undefined && more.length === 0) return { tid, oid }
-  throw new CommandFailure(EXIT.usage, 'Say who: --user <tenant id>/<object id>, or --subject.')
+  throw new CommandFailure(EXIT.usage, 'Name the user: --user <tenant id>/<object id>, or --subject.')
 }
 
 function eraseCommand(parent: Command, context: Context): void {
@@ -97,7 +97,7 @@ function eraseCommand(parent: Command, context: Context): void {
 function whoOf({ subject, tid, oid }: Options): Json {
   if (subject !== undefined && tid === undefined && oid === undefined) return { sub: subject }
   if (subject === undefined && tid !== undefined && oid !== undefined) return { tid, oid }
-  throw new CommandFailure(EXIT.usage, 'Say who: --subject, or --tid with --oid.')
+  throw new CommandFailure(EXIT.usage, 'Name the user: --subject, or --tid with --oid.')
 }
 
 async function agree(context: Context, broker: Broker, who: Json): Promise<void> {
@@ -106,6 +106,6 @@ async function agree(context: Context, broker: Broker, who: Json): Promise<void>
     dry_run: true,
   })
   const what = `ends ${end.sessions} session(s) of ${sub} and forgets who that is; it cannot be undone`
-  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `This ${what}. Say --yes if that is meant; nothing was done.`)
+  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `This ${what}. Nothing was done. Add --yes to do it.`)
   if ((await context.terminal.ask(`This ${what}. Type yes to do it: `)) !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }

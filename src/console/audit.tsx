@@ -208,7 +208,7 @@ interface Change {
 }
 const isChange = (value: unknown): value is Change => typeof value === 'object' && value !== null && 'before' in value && 'after' in value
 
-/** What an act has changed: in what was asked for, or in what came of it. */
+/** What an act has changed: in the request, or in the outcome. */
 function changesOf({ details, ended }: AuditEntry): [name: string, change: Change][] {
   const changed = details.changed ?? ended?.result.changed
   if (typeof changed !== 'object' || changed === null) return []

@@ -92,7 +92,7 @@ function targetsNow(clientId: string, { targets, pending, states }: Addresses): 
 const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean =>
   count > 0 && ['pending', 'rejected', 'failed'].includes(state)
 
-/** `bad`: it does not get what was revoked. `ill`: something of it needs a hand. `waits`: deliveries are under way, or a guard is behind. */
+/** `bad`: it does not get what was revoked. `ill`: something of it needs an operator. `waits`: deliveries are under way, or a guard is behind. */
 export type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 

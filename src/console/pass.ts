@@ -64,7 +64,7 @@ export async function visitorOf(
   return pass === undefined ? { is: 'nobody', why: 'never' } : standing(deps, pass, now, touch)
 }
 
-/** Whether a pass is still valid, by the store's word and nothing else. */
+/** Whether a pass is still valid: the store alone decides. */
 export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
   if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
   const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })

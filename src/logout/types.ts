@@ -1,4 +1,4 @@
-/** What the files of this module hand to each other: a checked request to sign out, and what came of it. */
+/** What the files of this module hand to each other: a checked request to sign out, and its outcome. */
 
 /** Why a request leads nowhere but to a page of ours (§4): never a redirect. */
 export type Refusal =
@@ -9,7 +9,7 @@ export type Refusal =
   | 'client'
   /** Not an exact match with an address that the client registered (§3). */
   | 'address'
-  /** An address without a word on whose it is. */
+  /** An address, without the client that it belongs to. */
   | 'address_without_client'
 
 export type Checked = { request: LogoutRequest; refusal?: undefined } | { request?: undefined; refusal: Refusal }

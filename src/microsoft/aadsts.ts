@@ -3,7 +3,7 @@ import type { GuidanceKey } from './guidance.ts'
 
 /**
  * What Microsoft's refusals mean: one table from what it answers to what is said and what becomes of sessions. Our own outage or bad
- * credentials never end a session; Microsoft's word does. What it does not know and calls `invalid_grant` asks for a fresh sign-in.
+ * credentials never end a session; an answer about the user does. What it does not know and calls `invalid_grant` asks for a fresh sign-in.
  */
 
 export interface Outcome {

@@ -1,7 +1,7 @@
 import { GraphProblem } from './interface.ts'
 import type { Answer } from './transport.ts'
 
-/** Reads one answer of Microsoft Graph. It refuses to take an error for a word about a user. */
+/** Reads one answer of Microsoft Graph. An error never counts as an answer about a user. */
 
 const codeOf = ({ body: { error } }: Answer): unknown =>
   typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined

@@ -11,7 +11,7 @@ import { createTransport, systemFetch, type Fetch, waiting } from './transport.t
 import { verifyIdToken } from './verify.ts'
 
 /**
- * Microsoft Entra ID as the rest of the broker sees it: where to send a browser, what came of it, where to sign out. Refuses whatever Microsoft
+ * Microsoft Entra ID as the rest of the broker sees it: where to send a browser, what came back, where to sign out. Refuses whatever Microsoft
  * has not signed for us, and never takes its silence for an answer.
  */
 

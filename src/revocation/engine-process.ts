@@ -15,7 +15,7 @@ export interface OwnServer {
   /** The user to run as, where this process is root and the server refuses to be. */
   as?: { uid: number; gid: number } | undefined
   env?: NodeJS.ProcessEnv | undefined
-  /** Ends it in good order without waiting for its clients. */
+  /** Ends it cleanly, without waiting for its clients. */
   stopSignal: 'TERM' | 'INT'
   /** Where it writes its process id, and what its command line holds: so one left over is recognized. */
   pidFile: string

@@ -81,7 +81,7 @@ export const FOLLOW_BY_FORM: Description = {
 }
 
 const seconds = z.int().min(0).max(1_000_000)
-/** Members that a later guard adds are passed over. */
+/** Members that a later guard adds are ignored. */
 export const reportSchema = z.object({
   epoch: text,
   seq: z.int().min(0),

@@ -151,7 +151,7 @@ class FeedOfThisProcess implements Feed {
     await stream.catchUp(after, retiredKids)
   }
 
-  /** Where all places of a client are taken, a stream that the same guard opened before gives way: its connection broke without a word. */
+  /** Where all places of a client are taken, a stream that the same guard opened before gives way: its connection broke unnoticed. */
   #makeRoom(clientId: string, guardId: string): void {
     const own = [...this.#streams].filter((stream) => stream.client.clientId === clientId)
     if (own.length >= MOST_STREAMS) own.find((stream) => stream.guardId === guardId && guardId !== ANY_GUARD)?.cut()

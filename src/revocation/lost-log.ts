@@ -16,6 +16,6 @@ export function noteLost(
     guard: guardId,
     seq,
     head,
-    next: 'Revocations that this guard enforces were lost: the database was put back to an earlier state. See docs/alerts.md, BrokerLogLost.',
+    next: 'Revocations that this guard enforces were lost: the database was restored to an earlier state. See docs/alerts.md, BrokerLogLost.',
   })
 }

@@ -20,7 +20,7 @@ export const maxAuthenticationSeconds = (config: Pick<Config, 'sessionRules'>, t
 /**
  * How long a session may last: the tenant's own limits where it has them, else the broker's. With Microsoft's "Stay signed in" it ends at one
  * absolute time, however idle: a user who comes back in the morning is still signed in, and a day later goes to Microsoft again.
- * Without Microsoft's word (`undefined`) nothing is lengthened.
+ * Where Microsoft does not say (`undefined`), nothing is lengthened.
  * @param sharedIdleSeconds the idle limit of a shared computer, on which "Stay signed in" counts for nothing
  */
 export function sessionLimits(

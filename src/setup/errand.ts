@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts'
 
 /**
- * What /setup sends a browser to Microsoft for, and what comes of it. Both travel sealed, because the operators' listener and the public one are two
+ * What /setup sends a browser to Microsoft for, and the outcome. Both travel sealed, because the operators' listener and the public one are two
  * origins that share no cookie: the errand from the page's link to the public listener, its outcome back.
  */
 
@@ -14,7 +14,7 @@ export interface SetupErrand {
   proof?: string | undefined
   /** Who began it, by `Visitor.key`: no other visitor can end it. */
   key: string
-  /** Begun by an invitation, which is valid until then: what comes of it does not go to /setup. */
+  /** Started from an invitation, which is valid until then: its outcome does not go to /setup. */
   invitedUntil?: number | undefined
   /** By an administrator of the tenant, who is about to assert `proof`: the sign-in has to be a fresh one. */
   asserts?: true

@@ -57,7 +57,7 @@ function rejected(deps: Deps, c: Context, status: 400 | 413, description: string
   return c.json({ error: 'invalid_request', error_description: description }, status, HEADERS)
 }
 
-/** A stranger's are passed over without a word: an answer that differs would tell them how far they have come. */
+/** Those of an attacker are ignored with the usual answer: another answer would show how far they have come. */
 async function believable(deps: Deps, value: readonly unknown[]): Promise<MicrosoftWork[]> {
   const states = new Map<string, string | undefined>()
   for (const tid of graphTenants(deps)) states.set(tid, await clientStateOf(deps, tid))

@@ -1,6 +1,6 @@
 /**
  * Whether the results of a tenant's probes are credible as a whole. If more than 5 % of its users would be signed out within ten minutes, a policy
- * probably blocks the broker's own address. Microsoft's own word that users were revoked or disabled is always believed; it is counted apart.
+ * probably blocks the broker's own address. An answer that a user was revoked or disabled always counts; it is counted apart.
  */
 
 const WINDOW_SECONDS = 600
@@ -8,7 +8,7 @@ const SLICE_SECONDS = 30
 const SHARE = 0.05
 const FEWEST_USERS = 5
 
-/** `revoked` (50173) and `disabled` (50057) are Microsoft's word about the user; `ending` is everything else that would end a session. */
+/** `revoked` (50173) and `disabled` (50057) are Microsoft's answers about the user; `ending` is everything else that would end a session. */
 export type ProbeVerdict = 'good' | 'ending' | 'revoked' | 'disabled'
 
 interface Slice {

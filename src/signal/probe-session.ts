@@ -10,7 +10,7 @@ import type { ProbeAlarm, ProbeVerdict } from './probe-alarm.ts'
 import { graphTenants } from './tenants.ts'
 
 /**
- * One probe: Microsoft's refresh token of one session is redeemed, and what comes of it is done. Our own outage, our own bad credentials and a
+ * One probe: Microsoft's refresh token of one session is redeemed, and the outcome is applied. Our own outage, our own bad credentials and a
  * policy that refuses this machine say nothing about the user, and end nothing.
  */
 
@@ -75,7 +75,7 @@ async function lookAtAccount(deps: ProbeDeps, { tid, oid }: ProbeDue['user']): P
 
 async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, alarm: ProbeAlarm): Promise<Probed> {
   const { guidance, code, retryAfterSeconds } = refusal
-  // Microsoft's word to us, and no browser's. A policy may refuse this machine's address alone: that is the probe's own alarm.
+  // Microsoft's answer to us, not one that a browser brought. A policy may refuse this machine's address alone: that is the probe's own alarm.
   if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
   const now = deps.clock.now()
   if (code === FREQUENCY_REACHED) await sawSignInFrequency(deps, due.user.tid, now)

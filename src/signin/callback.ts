@@ -66,7 +66,7 @@ function rejected(
   if (error.claims !== undefined && !visit.asked?.includes('challenge')) return visitAgain(deps, c, visit, 'challenge', { claims: error.claims }, now)
   const who = knownUser(deps, c, now)
   if (who !== undefined) deps.signInWatch.failed(who, error.guidance)
-  // What a browser brings is not Microsoft's word: operators are not paged by it.
+  // What a browser brings is not Microsoft's own answer: operators are not paged by it.
   const counter = brought ? deps.metrics.callbackErrors : deps.metrics.signIns
   counter.inc({ outcome: error.guidance })
   return guidancePage(deps, c, {

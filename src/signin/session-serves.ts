@@ -17,7 +17,7 @@ export function servingSession(standing: Standing, request: SignInRequest, now: 
   return session
 }
 
-/** `authTime` 0: Microsoft did not say when, and no age is young enough. A `max_age` of 0 is another word for prompt=login. */
+/** `authTime` 0: Microsoft did not say when, and no age is young enough. A `max_age` of 0 means prompt=login. */
 const youngerThan = ({ authTime }: Session, seconds: number, now: number): boolean => authTime > 0 && seconds > 0 && now - authTime <= seconds
 
 /** Microsoft is asked to make the user prove themselves again. */

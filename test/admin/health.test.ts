@@ -5,7 +5,7 @@ import { createChecks } from '../../src/checks/checks.ts'
 import { createRig } from '../rig.ts'
 
 describe('/healthz', () => {
-  test('the process is alive, on both listeners, and a stranger learns nothing more', async () => {
+  test('the process is alive, on both listeners, and an anonymous caller learns nothing more', async () => {
     const rig = await createRig()
     for (const app of [rig.app, rig.opsApp]) {
       const response = await app.request('/healthz')

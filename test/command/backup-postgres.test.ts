@@ -127,11 +127,14 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'cmb-backup-'))
     onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
     const err = (text: string) => expect.stringContaining(text) as string
-    expect(await cmb(['restore'], { dataDir })).toMatchObject({ code: 2, err: err('Say what to restore') })
+    expect(await cmb(['restore'], { dataDir })).toMatchObject({ code: 2, err: err('Name what to restore') })
     expect(await cmb(['restore', 'x', '--nothing-lost'], { dataDir })).toMatchObject({ code: 2, err: err('goes with --adopt') })
     expect(await cmb(['restore', '--adopt', '--yes'], { dataDir })).toMatchObject({ code: 2, err: err('Set BROKER_DATABASE_URL') })
     const env = { BROKER_DATABASE_URL: await databaseUrl() }
-    expect(await cmb(['restore', '--adopt'], { dataDir, env })).toMatchObject({ code: 2, err: err('signs every user out. Say --yes') })
+    expect(await cmb(['restore', '--adopt'], { dataDir, env })).toMatchObject({
+      code: 2,
+      err: err('signs every user out. Nothing was done. Add --yes'),
+    })
     expect(await cmb(['restore', '--adopt', '--yes'], { dataDir, env })).toMatchObject({ code: 1, err: err('no broker has used it') })
   })
 })

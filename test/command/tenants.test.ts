@@ -175,7 +175,7 @@ describe('cmb doctor', () => {
       .findings.filter((one) => one.check === 'mfa-proof')
       .map((one) => `${one.state}: ${one.found}`)
 
-  test('says of each tenant how MFA is proved, and on whose word', async () => {
+  test('says of each tenant how MFA is proved, and who asserted it', async () => {
     await rig.store.changeTenant({ tid: OTHER_TENANT, change: { mfaProof: 'conditional_access', proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
     await rig.store.changeTenant({ tid: TENANT, change: { proofAssertedBy: undefined, proofAssertedAt: undefined } })
     await type(['tenants', 'add', THIRD])

@@ -122,7 +122,7 @@ describe('closing deliveries', () => {
     ])
   })
 
-  test('an operator has no form for it, and a request made by hand closes nothing; nor does a sign-in of long ago', async () => {
+  test('an operator has no form for it, and a request made by hand closes nothing; nor does an old sign-in', async () => {
     await pendingOf(['Carol'])
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops/deliveries?state=pending')

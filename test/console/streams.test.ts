@@ -72,7 +72,7 @@ test('an administrator disables it with a reason that the receiver gets and the 
   )
 })
 
-test('operators and auditors have no form for it, and a request made by hand changes nothing; nor does a sign-in of long ago', async () => {
+test('operators and auditors have no form for it, and a request made by hand changes nothing; nor does an old sign-in', async () => {
   const { id } = await polledStream()
   for (const who of ['operator', 'auditor'] as const) {
     const browser = await atConsole(made.rig, who)

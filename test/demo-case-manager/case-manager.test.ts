@@ -169,7 +169,7 @@ describe('a sample instance', () => {
     expect(await statusOf(browser, sydney)).toBe(200)
   })
 
-  test('refreshes before the token expires, once for all requests; never lives on without', async () => {
+  test('refreshes before the token expires, once for all requests; ends without a valid token', async () => {
     const { rig, cities, browser, signIn } = await world()
     const sydney = at(cities, 0)
     await signIn(sydney)
@@ -179,7 +179,7 @@ describe('a sample instance', () => {
     expect(await Promise.all(Array.from({ length: 8 }, () => statusOf(browser, sydney)))).toEqual(Array(8).fill(200))
     expect(await counted(rig, 'refresh_token')).toBe(1)
     const sid = await sidAt(browser, sydney)
-    // The broker ends it without a word to the instance: the next refresh finds out.
+    // The broker ends it without a message to the instance: the next refresh finds out.
     await rig.store.revoke({
       selector: { kind: 'session', sid },
       reason: 'administrator',

@@ -15,7 +15,7 @@ describe('the control API', () => {
     expect(await control(at, 'users', { upn: 'zoe@contoso.example' })).toMatchObject({ password: 'zoe-demo', tenant: 'Contoso' })
   })
 
-  test('auto takes a user or null, and refuses a stranger', async () => {
+  test('auto takes a user or null, and rejects an unknown user', async () => {
     const at = await entra()
     expect(await control(at, 'auto', { upn: 'alice@contoso.example' })).toEqual({ upn: 'alice@contoso.example' })
     expect(at.world.auto).toBe('alice@contoso.example')
@@ -24,7 +24,7 @@ describe('the control API', () => {
     await expect(control(at, 'auto', { upn: 'nobody@contoso.example' })).rejects.toThrow('404')
   })
 
-  test('switches: set, read, set back; a word it does not know is refused, and says which', async () => {
+  test('switches: set, read, set back; an unknown value is rejected, and named', async () => {
     const at = await entra()
     await control(at, 'switches', { amr: true })
     expect(await control(at, 'switches')).toMatchObject({ amr: true, outage: [] })

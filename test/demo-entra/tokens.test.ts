@@ -46,7 +46,7 @@ describe('refresh tokens', () => {
     expect((await refresh(at, bystander)).status).toBe(200)
   })
 
-  test('disabling kills them for good: enabled again, a fresh sign-in is needed', async () => {
+  test('disabling a user revokes them: once enabled again, the user needs a fresh sign-in', async () => {
     const at = await entra()
     const token = refreshTokenOf(await signedIn(at))
     await control(at, 'users/alice@contoso.example', { accountEnabled: false })

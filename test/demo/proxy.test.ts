@@ -25,7 +25,7 @@ async function proxyTo(...targets: number[]): Promise<string> {
 
 const refusing = async (): Promise<number> => (await freePorts(1))[0] ?? 0
 
-test('each broker has its turn; one that refuses connections is passed over, with the whole of the request', async () => {
+test('each broker has its turn; one that refuses connections is skipped, with the whole of the request', async () => {
   const echo: RequestListener = (request, response) => {
     let body = ''
     request.on('data', (chunk: Buffer) => (body += chunk.toString()))

@@ -117,7 +117,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     })
   })
 
-  test('what a stranger writes into a header of a token cannot leave its place in WWW-Authenticate', async () => {
+  test('what an attacker writes into a header of a token cannot leave its place in WWW-Authenticate', async () => {
     const { broker, guard } = await both()
     const token = await broker.token({}, { typ: 'x", error="none\r\n' })
     const { response } = (await guard.authorize(new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } }))) as {
@@ -222,7 +222,7 @@ describe('signing keys', () => {
     expect(await why(guard, await broker.token())).toBe('good')
   })
 
-  test('keys for encryption, private ones, symmetric ones and nonsense in a JWKS are passed over', async () => {
+  test('keys for encryption, private ones, symmetric ones and nonsense in a JWKS are ignored', async () => {
     const broker = await startBroker()
     const [key] = broker.keys
     if (key === undefined) throw new Error('no key')

@@ -300,7 +300,7 @@ describe('following the feed', () => {
     await eventually(() => expect(guard.status()).toMatchObject({ ready: true, enforcedSeq: 100, entries: 0 }))
   })
 
-  test('events of a later broker are passed over', async () => {
+  test('events of a later broker are ignored', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     broker.raw('event: weather\ndata: sunny\n\n')

@@ -121,7 +121,7 @@ export class Broker {
   heartbeat(): void {
     this.raw(': heartbeat\n\n')
   }
-  /** Every stream breaks, without a word. */
+  /** Every stream breaks, without an event. */
   cut(): void {
     for (const stream of this.streams) stream.destroy()
   }

@@ -36,7 +36,7 @@ function graphThatAnswers(status: number, body: unknown, seen: { headers?: Recor
   return createMicrosoft({ config: { issuer: 'https://login.example', entra }, clock, log, fetch }).graph
 }
 
-test('who is not there by Graph’s own word is gone', async () => {
+test('a user whom Graph reports as missing is gone', async () => {
   const graph = graphThatAnswers(404, { error: { code: 'Request_ResourceNotFound', message: 'Resource does not exist.' } })
   expect(await graph.user(TENANT, OID)).toEqual({ state: 'gone' })
   expect(await graph.revokeSessions(TENANT, OID)).toBe('gone')

@@ -173,7 +173,7 @@ describe('a sign-in at Microsoft', () => {
   })
 })
 
-describe('an ID token that is not Microsoft’s word to us (OpenID Connect Core 1.0 §3.1.3.7)', () => {
+describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.0 §3.1.3.7)', () => {
   const forged: [string, (entra: FakeEntra) => Promise<string>, string][] = [
     ['a foreign signature under a published kid', (entra) => entra.sign(entra.claims(), { key: entra.strangersKey }), 'untrusted_token'],
     ['a kid that is not published', (entra) => entra.sign(entra.claims(), { kid: 'unknown' }), 'untrusted_token'],

@@ -34,7 +34,7 @@ async function everythingEnds(demo: Demo): Promise<void> {
 }
 
 describe('the demo ends with npm', () => {
-  test.each(['SIGINT', 'SIGTERM'] as const)('%s to npm alone, as scripts do it: in good order, code 0', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s to npm alone, as scripts do it: a clean end, code 0', async (signal) => {
     const demo = await start('npm')
     expect(await demo.end(signal)).toBe(0)
     await everythingEnds(demo)

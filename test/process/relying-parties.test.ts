@@ -117,7 +117,7 @@ describe.each(['express', 'hono'])('an instance made with %s’s middleware, unm
     const again = newBrowser()
     await signIn(again, party())
     expect(await isSignedIn(again, party())).toBe(true)
-    // A cookie of before the sign-out does not come alive with the next sign-in.
+    // A cookie from before the sign-out does not become valid with the next sign-in.
     expect(await isSignedIn(elsewhere, party())).toBe(false)
   })
 

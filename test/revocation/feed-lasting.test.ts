@@ -91,7 +91,7 @@ describe('a stream of the feed that lasts', () => {
     feed.close()
   })
 
-  test('gives way, where all places are taken, to the next one of the same guard: its connection broke without a word', async () => {
+  test('gives way, where all places are taken, to the next one of the same guard: its connection broke unnoticed', async () => {
     const { rig, client, feed, url } = await quickFeed()
     for (let i = 0; i < MOST_STREAMS; i++) feed.open({ client: rig.clients.find('sydney')!, guardId: `s-${i}`, retiredKids: [] })
     const again = await follow(`${url}/revocations?guard=s-7`, { authorization: client.basic })

@@ -6,7 +6,7 @@ const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<str
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
 
 describe('granting consent', () => {
-  test('comes back as a stranger’s word, and counts once an administrator of that tenant has signed in', async () => {
+  test('comes back unproved, and counts once an administrator of that tenant has signed in', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
     const page = await connect(world)

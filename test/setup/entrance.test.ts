@@ -3,7 +3,7 @@ import { ISSUER } from '../rig.ts'
 import { APP_CLIENT_ID, connected, CONTOSO, createBrowser, createWorld, enter, OPS, tenantPath } from './world.ts'
 
 describe('the entrance of /setup', () => {
-  test('every page and form is closed to a stranger, who sees only the entrance', async () => {
+  test('every page and form is closed to an anonymous caller, who sees only the entrance', async () => {
     const { rig, browser } = await createWorld()
     for (const path of [
       '/setup',

@@ -54,7 +54,7 @@ describe('cmb setup --recover', () => {
     expect(rig.lines.join()).not.toContain(token)
   })
 
-  test('a credential that no BROKER_SECRET of now opens is entered again with it', async () => {
+  test('a credential that no current BROKER_SECRET opens is entered again with it', async () => {
     const world = await createWorld()
     const { rig, browser } = world
     await connected(world)

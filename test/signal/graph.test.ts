@@ -191,7 +191,7 @@ describe('a change notification', () => {
     expect(work?.nextAtMs).toBeGreaterThanOrEqual(nowMs + 120_000)
   })
 
-  test('with another clientState, tenant or none is passed over without a word', async () => {
+  test('with another clientState, tenant or none is ignored, with the usual answer', async () => {
     const world = await listening()
     const oid = world.alice.session.user.oid
     const [good] = world.about(oid).value

@@ -169,7 +169,7 @@ describe('single sign-on', () => {
 })
 
 describe('"Stay signed in?"', () => {
-  test('by Microsoft’s word a session lasts 24 hours, and its cookie outlives the window until then', async () => {
+  test('where the user chose it at Microsoft, a session lasts 24 hours, and its cookie outlives the window until then', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -280,7 +280,7 @@ describe('the state that comes back', () => {
 })
 
 describe('what Microsoft refuses', () => {
-  test('is a page in words, with another try and a way back that tells the instance', async () => {
+  test('is a page that explains, with another try and a way back that gives the instance the error', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)

@@ -5,7 +5,7 @@ import { createRig, ISSUER, type RegisteredClient, type RigOptions, TENANT } fro
 import { deliverLogout as attempt } from '../workers/attempt.ts'
 import { type Receiver, startReceiver, status } from '../workers/receiver.ts'
 
-/** A receiver of Shared Signals that speaks to the broker over HTTP: it manages its stream, is pushed to, and polls. */
+/** A receiver of Shared Signals that calls the broker over HTTP: it manages its stream, is pushed to, and polls. */
 
 export const PUSH = 'urn:ietf:rfc:8935'
 export const POLL = 'urn:ietf:rfc:8936'

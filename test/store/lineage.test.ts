@@ -182,7 +182,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     expect(existsSync(`${mark}.mark`)).toBe(true)
   })
 
-  test('connections of before a failover are used no more, and none to a server that is not accepted', async () => {
+  test('connections from before a failover are no longer used, and none to a server that is not accepted', async () => {
     const pool = new Connections(url)
     onTestFinished(() => pool.end())
     await expect(pool.query('SELECT 1')).rejects.toThrow('has not taken it over yet')

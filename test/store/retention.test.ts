@@ -95,7 +95,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect(await b.store.attemptsOf(done?.id ?? '')).toEqual([])
     expect(await b.store.findDelivery(pending?.id ?? '')).toMatchObject({ state: 'pending' })
     expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([['pending', 1]])
-    // The totals say what came of it, also of deliveries that are deleted.
+    // The totals have the outcomes, also of deliveries that are deleted.
     expect(await b.store.findRevocation(2)).toMatchObject({ totals: { delivered: 1, pending: 1 } })
   })
 

@@ -48,7 +48,7 @@ describe('a client that another broker removed, before this one has read the reg
     expect((await rig.store.participants(session.sid)).map(({ clientId }) => clientId)).toEqual([])
   })
 
-  test('refreshes no more, and its access token is good for nothing', async () => {
+  test('can no longer refresh, and its access token is not accepted anywhere', async () => {
     const { rig, clients, session, remove, post } = await instances()
     const tokens = await rig.signInAt(session.sid, clients.sydney)
     await remove('sydney')
@@ -57,7 +57,7 @@ describe('a client that another broker removed, before this one has read the reg
     expect(await outcome(rig.app.request(`${rig.config.issuer}/userinfo`, { headers }))).toEqual([401, 'invalid_token'])
   })
 
-  test('exchanges no token that another client brought, also one of afterwards, and cannot be exchanged for', async () => {
+  test('exchanges no token that another client brought, not even a later one, and cannot be exchanged for', async () => {
     for (const removed of ['melbourne', 'hobart'] as const) {
       const { rig, session, brought, exchange, remove } = await instances()
       const before = await brought()

@@ -63,7 +63,7 @@ export class Subscriptions {
     return asked.length
   }
 
-  /** Gone without a word, for trying that it is repaired. */
+  /** Removes one without a notification, so that a test can see it repaired. */
   lose(): number {
     const count = this.#all.size
     this.#all.clear()

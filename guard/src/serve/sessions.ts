@@ -20,7 +20,7 @@ interface Watched {
   release: AbortController
 }
 
-/** The sessions of the tokens that this process has accepted and that have not expired: it speaks of no others. */
+/** The sessions of the tokens that this process has accepted and that have not expired: the stream names no others. */
 export class Sessions {
   readonly #guard: Pick<Guard, 'hold'>
   readonly #say: Say

@@ -25,7 +25,7 @@ export interface Cluster {
   postgres: PostgresServer
   databaseUrl: string
   queue: QueueProcess
-  /** Of the proxy: which of its servers is down, and each request that did not end in good order. */
+  /** Of the proxy: which of its servers is down, and each request that failed. */
   proxyLog: readonly string[]
   close(): Promise<void>
 }
