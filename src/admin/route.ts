@@ -139,5 +139,5 @@ export const shape = <T extends z.ZodRawShape>(id: string, members: T) => z.obje
 export const searchedTo = <T extends z.ZodRawShape>(place: T) =>
   z.object(place).nullable().meta({
     description:
-      'the search looked at as many entries as one answer may, the last of them this one: the page may not be full, and next goes on there',
+      'the entry at which the search stopped, because one answer looks at a limited number of entries: the page may not be full, and next continues there',
   })

@@ -35,9 +35,9 @@ const runningPage = (request: ConsoleRequest): Response =>
     request,
     { title: 'This is being done', at: '/ops/locks', status: 409 },
     <Panel class="narrow">
-      <p>You sent this form a moment ago, and the broker is carrying it out. It is done once. See what came of it.</p>
+      <p>You sent this form a moment ago, and the broker is carrying it out, once only. See the result here.</p>
       <div class="row">
-        <LinkButton href="/ops/locks">What waits for approval</LinkButton>
+        <LinkButton href="/ops/locks">Acts that wait for approval</LinkButton>
         <LinkButton href="/ops/revocations" kind="quiet">
           Revocations
         </LinkButton>

@@ -187,7 +187,7 @@ export async function revokeNow(request: ConsoleRequest, form: URLSearchParams):
       const answer = await revokeOrRequest(deps, operator.caller, selector, { now, caseReference, comment })
       if (answer.outcome === 'proposed') return c.redirect(linkOf('/ops/scheduled', { id: answer.act.id, asked: 'yes' }), 303)
       if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
-      return nothingHere(request, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
+      return nothingHere(request, 'It had already ended. Nothing was revoked.', '/ops/revocations', 422)
     })
   } catch (error) {
     if (!(error instanceof Problem)) throw error

@@ -33,7 +33,7 @@ export const SameWaits = ({ act }: { act: ScheduledAct | undefined }) =>
   act === undefined ? null : (
     <Notice kind="warn" title="A request for the same waits already.">
       <p>
-        <a href={linkOf('/ops/scheduled', { id: act.id })}>Show the request that waits</a>
+        <a href={linkOf('/ops/scheduled', { id: act.id })}>Show the waiting request</a>
       </p>
     </Notice>
   )

@@ -59,7 +59,7 @@ describe('revoking', () => {
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
     const caller: Caller = { actor: { kind: 'operator', id: 'other' }, source: 'broker', via: 'console', may: 'administer' }
     await revokeAs(rig.deps, caller, { kind: 'session', sid: sessions[0]?.sid ?? '' }, { now: rig.clock.now() })
-    expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('had ended already')
+    expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('had already ended')
   })
 
   test('what is unknown is said before there is anything to confirm', async () => {

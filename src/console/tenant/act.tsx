@@ -102,7 +102,7 @@ export async function revokeNow(request: TenantRequest, form: URLSearchParams): 
   if (named === undefined) return nothingOfTenant(request, GONE, USERS)
   if (!fresh(request)) return revokePage(request, form, NOT_FRESH)
   const done = await revokeIn(request.deps, request.administrator.actor, named.selector, { ...saidIn(form), now: request.now })
-  if (!done) return nothingOfTenant(request, 'That had ended already. Nothing was revoked.', USERS, 422)
+  if (!done) return nothingOfTenant(request, 'It had already ended. Nothing was revoked.', USERS, 422)
   return request.c.redirect(`${userPath(named.user.sub)}?done=revoked`, 303)
 }
 
