@@ -165,7 +165,7 @@ async function donePage(request: ConsoleRequest, done: readonly number[]): Promi
     request,
     { title: `${plural(rows.length, 'user')} revoked`, at: '/ops/revoke' },
     <Panel class="narrow">
-      <Table label="Revocations" head={['Number', 'What']} rows={rows} none="These users had ended already. Nothing was revoked." />
+      <Table label="Revocations" head={['Number', 'What']} rows={rows} none="The sessions of these users had already ended. Nothing was revoked." />
       <div class="row">
         <LinkButton kind="quiet" href="/ops/revoke">
           Revoke something else

@@ -70,7 +70,9 @@ describe('a revocation that needs approval', () => {
     expect(further.text).toContain('A request for the same waits already.')
     const both = await Promise.all([ask(further), ask(further)])
     expect(await open()).toHaveLength(2)
-    expect(both.every(({ status, text }) => (status === 200 ? text.includes('Nothing is done yet') : text.includes('It is done once')))).toBe(true)
+    expect(
+      both.every(({ status, text }) => (status === 200 ? text.includes('Nothing is done yet') : text.includes('carrying it out, once only'))),
+    ).toBe(true)
   })
 
   test('of an instance’s lock is asked for once as well', async () => {
