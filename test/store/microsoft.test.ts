@@ -293,8 +293,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     let turns = 0
     let asked: number | undefined
     const turning = (): void => {
-      turns++
-      if (asked === undefined) setImmediate(turning)
+      // No further than is asked for below: Postgres answers slowly, and the loop would turn at full speed meanwhile.
+      if (++turns < 3 && asked === undefined) setImmediate(turning)
     }
     setImmediate(turning)
     asked = await b.store.askAboutEverybody({ tid: TENANT, now: b.now, nowMs: b.now * 1000 })
