@@ -70,6 +70,12 @@ function signInMetrics(make: Maker) {
     userReports: make.counter('broker_user_reports_total', 'Sessions and sign-ins that users reported: "This wasn\'t me".'),
     rateLimited: make.counter('broker_rate_limited_total', 'Requests over a rate limit, by limit.', 'limit'),
     tokens: make.counter('broker_tokens_total', 'Token requests by grant and outcome.', 'grant', 'outcome'),
+    clientTokens: make.counter(
+      'broker_client_tokens_total',
+      'Token requests of authenticated clients, by client and outcome: issued, refreshed or rejected.',
+      'client',
+      'outcome',
+    ),
   }
 }
 

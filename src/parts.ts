@@ -10,6 +10,7 @@ import { openKeyRing } from './keys/ring.ts'
 import { createSealer } from './keys/sealer.ts'
 import { makeSigningKey } from './keys/signing-key.ts'
 import type { Log } from './log.ts'
+import { TokenCounts } from './client/token-counts.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
@@ -74,8 +75,9 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
   await readBranding({ store, config })
   followOtherBrokers({ store, feed, clients, connection, keys, log, config })
+  const tokenCounts = given.tokenCounts ?? new TokenCounts(clock.now())
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
-  return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
+  return { tokenCounts, config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }
 
 async function openStore(

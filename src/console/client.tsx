@@ -11,6 +11,7 @@ import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { SOURCE } from './registered.tsx'
 import { linkOf } from './links.ts'
+import { TokensIssued } from './tokens-issued.tsx'
 import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
 
 /** One client: everything that is registered, how old its secrets are, which addresses answer and why not, its guards, deliveries and stream. */
@@ -39,6 +40,7 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
           <div>{guards(now)}</div>
         </Panel>
         {now === undefined ? null : <Deliveries now={now} />}
+        {client === undefined ? null : <TokensIssued request={request} clientId={clientId} />}
         <StreamPanel now={stream} client={client} nowMs={nowMs} />
       </Live>
       {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}

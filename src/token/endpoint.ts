@@ -2,6 +2,8 @@ import type { Context } from 'hono'
 import { readForm } from '../client/form.ts'
 import { remoteOf } from '../client/remote.ts'
 import { requestingClient } from '../client/requesting-client.ts'
+import type { TokenOutcome } from '../client/token-counts.ts'
+import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { GRANT } from '../protocol/names.ts'
 import type { GrantType } from '../protocol/names.ts'
@@ -33,11 +35,12 @@ const NOT_STORED = { 'Cache-Control': 'no-store', Pragma: 'no-cache' }
 export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   let grant = 'unknown'
+  let known: Client | undefined
   try {
     const params = await readForm(c, REPEATABLE)
     const asked = params.get('grant_type')
     if (isGrant(asked)) grant = asked
-    const client = await requestingClient(deps, c, params, { now })
+    const client = (known = await requestingClient(deps, c, params, { now }))
     onlyFor(c, client)
     const type = required(params, 'grant_type')
     if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `Unsupported grant_type. Supported values: ${Object.keys(grants).join(', ')}.`)
@@ -45,9 +48,17 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     const requester = () => ({ from: remoteOf(c, deps.config), device: deviceName(c.req.header('user-agent')) })
     const answer = await grants[type](deps, { client, params, now, requester })
     deps.metrics.tokens.inc({ grant, outcome: 'issued' })
+    counted(deps, client, type === GRANT.refreshToken ? 'refreshed' : 'issued', now)
     return c.json(answer, 200, NOT_STORED)
   } catch (error) {
     deps.metrics.tokens.inc({ grant, outcome: error instanceof OAuthError ? error.code : 'failed' })
+    if (known !== undefined && error instanceof OAuthError) counted(deps, known, 'rejected', now)
     throw error
   }
+}
+
+/** For the page of the client in the console, and for all brokers together. */
+function counted({ metrics, tokenCounts }: TokenDeps, { clientId }: Client, outcome: TokenOutcome, now: number): void {
+  metrics.clientTokens.inc({ client: clientId, outcome })
+  tokenCounts.count(clientId, outcome, now)
 }

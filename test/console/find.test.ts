@@ -98,6 +98,34 @@ describe('the page of an instance', () => {
   })
 })
 
+describe('the tokens of an instance', () => {
+  test('are counted by the hour for a day, since this broker began, and a request of no client is not', async () => {
+    const client = await rig.register('Sydney')
+    const refreshed = async (token: string) =>
+      (await rig.post('/token', { grant_type: 'refresh_token', refresh_token: token }, { authorization: client.basic })).status
+    const { session } = await rig.openSession()
+    const { refresh_token: token } = await rig.signInAt(session.sid, client)
+    expect(await refreshed(token ?? '')).toBe(200)
+    rig.clock.advance(3600)
+    expect(await refreshed('x')).toBe(400)
+    expect((await rig.post('/token', { grant_type: 'refresh_token' }, { authorization: 'Basic c3lkbmV5Ong=' })).status).toBe(401)
+    const olga = await atConsole(rig, 'operator')
+    const shown = async () => tableOf((await olga.get('/ops/clients/sydney')).html)
+    expect(await shown()).toEqual([
+      ['All', '1', '1', '1'],
+      [expect.stringContaining('UTC'), '0', '0', '1'],
+      [expect.stringContaining('UTC'), '1', '1', '0'],
+    ])
+    rig.clock.advance(24 * 3600)
+    expect((await (await atConsole(rig, 'operator')).get('/ops/clients/sydney')).text).toContain('This client has asked for no token.')
+  })
+
+  const tableOf = (html: string): string[][] =>
+    [...(html.split('aria-label="Token requests by hour"')[1]?.split('</table>')[0] ?? '').matchAll(/<tr[^>]*>(.*?)<\/tr>/gs)]
+      .map(([, cells = '']) => [...cells.matchAll(/<td[^>]*>(.*?)<\/td>/gs)].map(([, cell = '']) => cell.replaceAll(/<[^>]*>/g, '').trim()))
+      .filter(({ length }) => length > 0)
+})
+
 describe('the overview', () => {
   test('begins with what is wrong, the worst first: cause, since when, what to do, and the section of the runbook', async () => {
     await rig.register('Adelaide')
