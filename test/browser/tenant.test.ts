@@ -72,6 +72,8 @@ async function haveHistory(): Promise<{ lock: string }> {
 test('every page fits at 320, 768 and 1440 px, in light and dark, and axe objects to nothing', async () => {
   const { lock } = await haveHistory()
   await using window = await open('/tenant')
+  // For the audit log.
+  for (const list of ['sessions', 'revocations']) await window.page.request.get(`${base}/tenant/${list}.csv`)
   const pages = [
     ['overview', '/tenant'],
     ['users', '/tenant/users?q=u'],
@@ -85,6 +87,7 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
     ['revocations', '/tenant/revocations'],
     ['audit', '/tenant/audit'],
     ['fresh', '/tenant/fresh'],
+    ['account', '/account'],
     ['unknown', '/tenant/users/u_none'],
   ] as const
   for (const [name, path] of pages) {
