@@ -7,8 +7,8 @@ if (major < 22 || (major === 22 && minor < 14)) {
   )
   process.exit(1)
 }
-const { resolveDrizzleQuickly } = await import('../db/resolve-drizzle.ts')
-resolveDrizzleQuickly()
+const { resolveQuickly } = await import('../db/resolve-quickly.ts')
+resolveQuickly()
 const { run } = await import('./command/program.ts')
 const { terminal, written } = await import('./command/terminal.ts')
 const code = await run(process.argv.slice(2), terminal())

@@ -88,8 +88,8 @@ async function main(): Promise<number> {
       return 0
     }
     const asked = Promise.race([endingAsked(), ...(stdin ? [inputClosed()] : [])])
-    const { resolveDrizzleQuickly } = await import('../../db/resolve-drizzle.ts')
-    resolveDrizzleQuickly()
+    const { resolveQuickly } = await import('../../db/resolve-quickly.ts')
+    resolveQuickly()
     const { run } = await import('./run.ts')
     running = await run(options, (text) => void process.stderr.write(`${text}\n`))
     process.stdout.write(json ? `${JSON.stringify(running.facts)}\n` : announcement(running.facts))

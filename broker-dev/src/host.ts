@@ -1,4 +1,4 @@
-import { resolveDrizzleQuickly } from '../../db/resolve-drizzle.ts'
+import { resolveQuickly } from '../../db/resolve-quickly.ts'
 import type { BrokerOptions } from './api.ts'
 import type { Running } from './run.ts'
 
@@ -18,7 +18,7 @@ process.on('disconnect', () => void end())
 // Ctrl-C reaches this process too. It ends when the process that started it does, or stops it.
 process.on('SIGINT', () => {})
 process.once('message', (options: BrokerOptions) => {
-  resolveDrizzleQuickly()
+  resolveQuickly()
   import('./run.ts')
     .then(({ run }) => run(options, (text) => void process.stderr.write(`broker-dev: ${text}\n`)))
     .then((started) => {

@@ -7,10 +7,8 @@ import { DIST, type ClockMessage } from './clock.ts'
  * The built broker with a wall clock that the run sets, as an operator or NTP sets a machine's: by message, and by CHAOS_CLOCK_MS at its start.
  * As on a machine, the monotonic time goes on, and begins with what the wall clock showed at the start.
  */
-const { resolveDrizzleQuickly } = (await import(
-  pathToFileURL(join(DIST, 'db/resolve-drizzle.js')).href
-)) as typeof import('../../../db/resolve-drizzle.ts')
-resolveDrizzleQuickly()
+const { resolveQuickly } = (await import(pathToFileURL(join(DIST, 'db/resolve-quickly.js')).href)) as typeof import('../../../db/resolve-quickly.ts')
+resolveQuickly()
 const { serve } = (await import(pathToFileURL(join(DIST, 'src/main.js')).href)) as typeof import('../../../src/main.ts')
 
 let aheadMs = Number(process.env.CHAOS_CLOCK_MS ?? 0)

@@ -3,16 +3,17 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect, test, vi } from 'vitest'
-import { drizzleResolver } from '../../db/resolve-drizzle.ts'
+import { quickResolver } from '../../db/resolve-quickly.ts'
 
-/** How `cmb` resolves the modules of drizzle-orm at its start: without Node parsing a package.json of 180 kB for each of them. */
+/** How `cmb` resolves its own modules and those of drizzle-orm at its start: without Node parsing a package.json for each of them. */
 
 const drizzle = dirname(createRequire(import.meta.url).resolve('drizzle-orm'))
-const OURS = 'file:///opt/cmb/dist/db/schema.js'
+const DIST = 'file:///opt/cmb/dist/'
+const OURS = `${DIST}db/schema.js`
 const ENTRIES = ['index.js', 'sqlite-core/index.js', 'pg-core/index.js', 'better-sqlite3/index.js', 'better-sqlite3/migrator.js']
 
 const hook = () => {
-  const resolve = drizzleResolver()
+  const resolve = quickResolver(DIST)
   const next = vi.fn((specifier: string) => ({ url: `file:///by-node/${specifier}`, format: 'module' }))
   const ask = (specifier: string, parentURL: string | undefined, conditions = ['node', 'import']) =>
     resolve(specifier, { parentURL, conditions, importAttributes: {} }, next)
@@ -33,6 +34,12 @@ test('what a module of drizzle-orm imports of its own is found, as an ES module,
   expect(JSON.parse(readFileSync(join(drizzle, 'package.json'), 'utf8'))).toMatchObject({ type: 'module' })
 })
 
+test('what a module of ours imports of ours is found, as an ES module, and Node is not asked', () => {
+  const { ask, next } = hook()
+  expect(ask('../src/app.js', OURS)).toMatchObject({ url: `${DIST}src/app.js`, format: 'module', shortCircuit: true })
+  expect(next).not.toHaveBeenCalled()
+})
+
 test('Node resolves each entry of drizzle-orm once, however many modules import it', () => {
   const { ask, next } = hook()
   for (let n = 0; n < 3; n++)
@@ -41,7 +48,9 @@ test('Node resolves each entry of drizzle-orm once, however many modules import 
 })
 
 test.each([
-  ['a module of ours', './store.js', OURS, undefined],
+  ['a source, which a loader of TypeScript runs', './store.ts', `${DIST}db/schema.ts`, undefined],
+  ['a module beside ours', './store.js', 'file:///opt/cmb/other/db.js', undefined],
+  ['a module in a package within ours', './a.js', `${DIST}node_modules/other/index.js`, undefined],
   ['another package', 'zod', OURS, undefined],
   ['a package whose name only begins like it', 'drizzle-orm-more', OURS, undefined],
   ['the copy of another package', 'drizzle-orm', 'file:///opt/cmb/node_modules/other/index.js', undefined],
