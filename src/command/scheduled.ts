@@ -24,8 +24,8 @@ export function scheduledCommands(program: Command, context: Context): void {
     'cmb scheduled list --state proposed',
   )
   for (const [verb, words] of [
-    ['confirm', 'Confirm what another administrator proposed. What is due is done at once.'],
-    ['cancel', 'Cancel what waits.'],
+    ['confirm', 'Confirm an act that another administrator proposed. If its time has come, the broker does it at once.'],
+    ['cancel', 'Cancel a proposed or scheduled act.'],
   ] as const)
     examples(decideCommand(scheduled, context, { name: verb, verb, words }), `cmb scheduled ${verb} a_0mi8…`)
 }
