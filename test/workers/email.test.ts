@@ -75,8 +75,6 @@ describe('email to users', () => {
   test('tells of a new device, in text and HTML, and not of a browser that the user knows after they signed out', async () => {
     const { url, received } = await startMailServer()
     const { rig, arrive } = await world(url)
-    const workers = await startWorkers(rig.deps)
-    onTestFinished(() => workers.drain())
     const first = await arrive()
     expect(await due(rig)).toEqual([])
     const [{ session } = expect.unreachable()] = await rig.store.searchSessions({ now: rig.clock.now(), limit: 1 })
@@ -85,6 +83,9 @@ describe('email to users', () => {
     await arrive(first)
     expect(await due(rig)).toEqual([])
     await arrive()
+    // Their relay looks when they start, and every 5 s.
+    const workers = await startWorkers(rig.deps)
+    onTestFinished(() => workers.drain())
     await vi.waitUntil(() => received.length === 1, { timeout: 20_000 })
     const [{ from, to, message } = expect.unreachable()] = received
     expect([from, to]).toEqual(['broker@contoso.example', ['alice@contoso.example']])
