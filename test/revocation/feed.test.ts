@@ -296,17 +296,18 @@ describe('the stream', () => {
     const { rig, feed } = await broker({ unannounced: true })
     const first = await feed()
     await first.until('live')
-    const answer = await rig.deps.store.revoke({
-      selector: { kind: 'session', sid: (await rig.openSession()).session.sid },
-      reason: 'idle',
-      actor: OLIVIA,
-      now: rig.clock.now(),
-    })
+    const revokeOne = async () => {
+      const { sid } = (await rig.openSession()).session
+      const now = rig.clock.now()
+      const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid }, reason: 'idle', actor: OLIVIA, now })
+      return answer.outcome === 'revoked' ? answer.committed : expect.unreachable()
+    }
+    const before = await revokeOne()
     const guard = await feed()
     await guard.until('live')
-    if (answer.outcome === 'revoked') announce(rig.deps, [answer.committed])
+    announce(rig.deps, [before])
     await first.until('revocation')
-    await end(rig)
+    announce(rig.deps, [await revokeOne()])
     await guard.until('revocation')
     expect(guard.events.map(({ event, data }) => [event, data['seq']])).toEqual([
       ['snapshot', 1],
