@@ -334,6 +334,7 @@ describe('what is of the simple form', () => {
     client.send('GET /2 HTTP/1.1\r\nHost: gu')
     await expect.poll(() => connections.size).toBe(0)
     expect((await client.send('ard\r\n\r\n').answered(2)).map(isSimple)).toEqual([true, false])
+    expect(client.answers[1]).toContain(encodeURIComponent('["GET","/2",["Host","guard"]]'))
   })
 })
 
