@@ -40,6 +40,8 @@ export const registrationOf = (name: string, url: string) => ({
 
 /** How long it waits for the broker before it serves: until then it refuses what it cannot judge. */
 const READY_MS = 15_000
+/** The proxy of a public address may start later than the demo. */
+const PUBLIC_READY_MS = 1_000
 
 /** Resolves when it listens and, if the broker answers by then, when tokens can be checked. */
 export async function startCaseManager(options: CaseManagerOptions): Promise<{ url: string; guard: Guard; close(): Promise<void> }> {
@@ -70,7 +72,7 @@ export async function startCaseManager(options: CaseManagerOptions): Promise<{ u
   const app = createInstance({ place: { name, issuer, other: options.other }, url, guard, relyingParty, sessions, standing })
   const answer = getRequestListener(app.fetch)
   listener = (request, response) => void answer(request, response)
-  await within(READY_MS, guard.start())
+  await within(issuer.startsWith('https:') ? PUBLIC_READY_MS : READY_MS, guard.start())
   return {
     url,
     guard,
