@@ -7,6 +7,7 @@ import type { Hooks } from './hooks.ts'
 import { KeysUnavailable, type KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
+import { isStale, whenStale } from './staleness.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
 import type { Validity } from './validity.ts'
 
@@ -56,7 +57,7 @@ export class Checker {
   /** A token that was verified before, while the feed is live: nothing is awaited, so that what is known now decides. */
   #now(token: string): CheckResult | undefined {
     const { cache, feed, onIssued, settings } = this.#parts
-    if (!feed.ready || feed.freshness.silentForMs() > settings.staleness.afterSeconds * 1000) return undefined
+    if (!feed.ready || isStale(settings.staleness, feed.freshness.silentForMs())) return undefined
     const verified = cache.get(token)
     if (verified === undefined) return undefined
     this.counters.checks++
@@ -84,7 +85,7 @@ export class Checker {
     if (over !== undefined) return this.#refuse(over)
     this.#parts.onIssued(verified.claims.rev)
     const silentForMs = feed.freshness.silentForMs()
-    if (silentForMs <= this.#parts.settings.staleness.afterSeconds * 1000) return this.#accept(verified.claims, false)
+    if (!isStale(this.#parts.settings.staleness, silentForMs)) return this.#accept(verified.claims, false)
     return this.#whenStale(token, verified, silentForMs)
   }
 
@@ -155,12 +156,11 @@ export class Checker {
   }
 
   async #whenStale(token: string, verified: Verified, silentForMs: number): Promise<CheckResult> {
-    const { settings, validity } = this.#parts
-    const { policy } = settings.staleness
-    if (typeof policy === 'object' && silentForMs <= validity.silenceMs) return this.#accept(verified.claims, true)
-    if (policy !== 'introspect') return this.#refuse(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
+    const then = whenStale(this.#parts.settings.staleness, silentForMs)
+    if (then === 'accept') return this.#accept(verified.claims, true)
+    if (then === 'refuse') return this.#refuse(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
     try {
-      if (!(await this.#ask(token))) return this.#refuse(invalid('inactive', 'The broker says that it is not good any more.'))
+      if (!(await this.#ask(token))) return this.#refuse(invalid('inactive', 'The broker says that it is no longer valid.'))
     } catch {
       return this.#refuse(unavailable('stale', 'The broker cannot be asked whether it is revoked.'))
     }

@@ -4,6 +4,8 @@ import type { GuardHooks } from './hooks.ts'
 import { ALGORITHMS, type Algorithm } from './keys.ts'
 import type { Logout } from './logout-receiver.ts'
 import { isText } from './selector.ts'
+import { DEFAULT_STALENESS, stalenessProblems, type Staleness } from './staleness.ts'
+import { within } from './within.ts'
 
 export interface GuardOptions {
   /** The broker's issuer, an exact match: `https://sign-in.example`. */
@@ -45,13 +47,6 @@ export interface GuardOptions {
   random?: (() => number) | undefined
 }
 
-export interface Staleness {
-  /** So long a silence is not a reason to worry: heartbeats come every 15 s. */
-  afterSeconds: number
-  /** What then: `introspect` asks the broker about each token; `acceptSeconds` goes on for at most so long, then refuses. */
-  policy: 'refuse' | 'introspect' | { acceptSeconds: number }
-}
-
 type Filled = 'audience' | 'staleness' | 'clockToleranceSeconds' | 'guardId' | 'maxEntries' | 'maxCachedTokens' | 'fetch' | 'random'
 export type Settings = Omit<GuardOptions, Filled> & { [Name in Filled]-?: NonNullable<GuardOptions[Name]> }
 
@@ -61,7 +56,7 @@ export function readOptions(given: GuardOptions): Settings {
   const settings: Settings = {
     ...given,
     audience: given.audience ?? `urn:case-manager:instance:${given.clientId}`,
-    staleness: given.staleness ?? { afterSeconds: 35, policy: 'refuse' },
+    staleness: given.staleness ?? DEFAULT_STALENESS,
     clockToleranceSeconds: given.clockToleranceSeconds ?? 5,
     guardId: given.guardId ?? crypto.randomUUID(),
     maxEntries: given.maxEntries ?? 100_000,
@@ -74,8 +69,6 @@ export function readOptions(given: GuardOptions): Settings {
   if (problems.length > 0) throw new TypeError(`The guard cannot start.\n${problems.map((problem) => `- ${problem}`).join('\n')}`)
   return settings
 }
-
-const within = (value: number, from: number, to: number): boolean => Number.isFinite(value) && value >= from && value <= to
 
 function findProblems({
   issuer,
@@ -100,11 +93,8 @@ function findProblems({
   if (wrongKey !== undefined) problems.push(`clientKey: a private JWK, e.g. { kty: 'EC', crv: 'P-256', kid: '2026-11', x, y, d }; ${wrongKey}.`)
   const audiences = Array.isArray(audience) ? audience : [audience]
   if (audiences.length === 0 || !audiences.every(isText)) problems.push('audience: the audience that this client is registered with.')
-  const { afterSeconds, policy } = staleness
-  if (!within(afterSeconds, 1, 3600)) problems.push('staleness.afterSeconds: 1 to 3600; heartbeats come every 15 s, so 35 is sensible.')
-  if (typeof policy === 'object' ? !within(policy.acceptSeconds, 0, 86_400) : policy !== 'refuse' && policy !== 'introspect')
-    problems.push("staleness.policy: 'refuse', 'introspect' or { acceptSeconds: 120 }.")
-  if (pollSeconds !== undefined && (!within(pollSeconds, 1, 30) || pollSeconds >= afterSeconds))
+  problems.push(...stalenessProblems(staleness))
+  if (pollSeconds !== undefined && (!within(pollSeconds, 1, 30) || pollSeconds >= staleness.afterSeconds))
     problems.push('pollSeconds: 1 to 30, and less than staleness.afterSeconds; 5 is sensible.')
   if (!within(clockToleranceSeconds, 0, 30))
     problems.push('clockToleranceSeconds: 0 to 30. The broker forgets a revocation 60 s after the last token it covers.')

@@ -2,6 +2,7 @@ import type { Why } from './claims.ts'
 import type { LogoutCounters } from './logout-receiver.ts'
 import type { Parts } from './parts.ts'
 import type { Problem } from './problems.ts'
+import { isStale } from './staleness.ts'
 
 export interface GuardStatus {
   /** The first snapshot is whole, and there has been no reset since. */
@@ -50,7 +51,7 @@ export function statusOf(
   return {
     ready: feed.ready,
     connected: follower.connected,
-    stale: silentForMs > settings.staleness.afterSeconds * 1000,
+    stale: isStale(settings.staleness, silentForMs),
     silentForMs,
     clockOffsetSeconds: brokerClock.offsetSeconds,
     lastProblem: lastProblem(),

@@ -3,6 +3,7 @@ import type { AccessClaims } from './claims.ts'
 import type { KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
+import { mostSilenceMs } from './staleness.ts'
 
 export interface ValidityParts {
   brokerClock: BrokerClock
@@ -42,7 +43,6 @@ export class Validity {
 
   /** For how long the broker may be silent before nothing can be accepted without asking it. */
   get silenceMs(): number {
-    const { afterSeconds, policy } = this.#parts.settings.staleness
-    return (afterSeconds + (typeof policy === 'object' ? policy.acceptSeconds : 0)) * 1000
+    return mostSilenceMs(this.#parts.settings.staleness)
   }
 }

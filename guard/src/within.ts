@@ -1,0 +1,1 @@
+export const within = (value: number, from: number, to: number): boolean => Number.isFinite(value) && value >= from && value <= to
