@@ -134,10 +134,10 @@ incident('A refresh token was stolen', async (steps) => {
 incident("A client's secret leaked", async (steps) => {
   const { made, tokens } = await registered('perth')
   const leaked = made.entry.client_secret
+  const { secrets } = await (await admin()).get<{ secrets: { id: string }[] }>('/clients/perth')
   const printed = await steps.next({ CLIENT: 'perth' })
   const fresh = /^(cms_\S+)$/m.exec(printed)?.[1] ?? expect.fail(printed)
   expect([await introspected(made, leaked), await introspected(made, fresh)]).toEqual([200, 200])
-  const { secrets } = await (await admin()).get<{ secrets: { id: string }[] }>('/clients/perth')
   await steps.next({ CLIENT: 'perth', SECRET: secrets[0]?.id ?? '' })
   expect([await introspected(made, leaked), await introspected(made, fresh)]).toEqual([401, 200])
   expect(await steps.next({ CLIENT: 'perth' })).toContain('This would end 1 session(s)')
