@@ -349,6 +349,9 @@ export const sessions = sqliteTable(
     index('sessions_open_by_tenant')
       .on(t.tid, t.sid)
       .where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_tenant_opening')
+      .on(t.tid, t.openedAt, t.sid)
+      .where(sql`ended_seq IS NULL`),
     index('sessions_open_by_microsoft')
       .on(t.microsoftSid, t.tid)
       .where(sql`ended_seq IS NULL AND microsoft_sid IS NOT NULL`),

@@ -274,16 +274,11 @@ export interface SignInActs extends FloorActs {
    * order, without regard to case and accents; or a whole oid, sub or sid). Bounded by `limit`.
    */
   searchSessions(input: SessionSearch): Promise<FoundSession[]>
-  /** The same for one page: it looks at about `most` open sessions, and says how far it came where that was not enough. */
+  /**
+   * The same for one page: it looks at about `most` open sessions, and says how far it came where that was not enough. With `tid` only the sessions
+   * of that tenant are read, so that neither what is found, nor how far it came, depends on the sessions of others.
+   */
   pageOfSessions(input: SessionSearch & { most: number }): Promise<Searched<FoundSession, SessionPlace>>
-  /** For the administrator of a tenant: its live sessions in the order of their sids, after one of them; `text` as in `searchSessions`. */
-  sessionsOfTenant(input: {
-    tid: string
-    text?: string | undefined
-    after?: string | undefined
-    now: number
-    limit: number
-  }): Promise<{ session: Session; participants: Participant[] }[]>
   /**
    * For operators: users by words of their name, username or address, in any order, each by its beginning, without regard to case and accents.
    * Bounded in what it reads: `more` where others may fit too. With `tid` only the users of that tenant are read, so that neither what is found, nor

@@ -73,8 +73,6 @@ function entryOf(row: RowOf<typeof entryFields>): AuditEntry {
 
 type Wanted = {
   actorId: string | null
-  /** Of whose administrators. */
-  tid: string | null
   act: string | null
   target: string | null
   caseReference: string | null
@@ -96,13 +94,17 @@ const list = (by: By, order: 'ASC' | 'DESC') =>
         AND ${orAny(audit.caseReference, p.caseReference)} AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
       ORDER BY ${audit.id} ${sql.raw(order)} LIMIT ${p.limit}`,
   )
-/** Of the administrators of a tenant, by the index of actors. */
-const ofTenant = query(
+/** Who has acted for a tenant as its administrator. */
+const administratorsOf = query(
+  columnsOf(operators, 'sub'),
+  (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${operators} WHERE ${operators.may} = 'tenant'
+    AND EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${operators.sub} AND ${subjects.tid} = ${p.tid})`,
+)
+/** Of one of them, by the index of actors. */
+const ofAdministrator = query(
   entryFields,
   (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${audit} ${joinOutcomes}
-    WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} AND ${audit.actorKind} = 'operator'
-      AND ${audit.actorId} IN (SELECT ${operators.sub} FROM ${operators} WHERE ${operators.may} = 'tenant'
-        AND EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${operators.sub} AND ${subjects.tid} = ${p.tid}))
+    WHERE ${audit.actorId} = ${p.actorId} AND ${audit.actorKind} = 'operator' AND ${audit.id} > ${p.after} AND ${audit.id} < ${p.before}
       AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
     ORDER BY ${audit.id} DESC LIMIT ${p.limit}`,
 )
@@ -121,7 +123,6 @@ const both = (by: By) => ({
   falling: { list: list(by, 'DESC'), end: ending(by, 'DESC') },
 })
 const windows = { target: both('target'), caseReference: both('caseReference'), actorId: both('actorId'), act: both('act'), none: both('none') }
-const byTenant = { list: ofTenant, end: windows.none.falling.end }
 const at = (condition: (wanted: Param<number>) => SQL, order: 'ASC' | 'DESC') =>
   query(
     columnsOf(audit, 'id'),
@@ -144,17 +145,31 @@ function* rangeOf({ after = 0, before = Number.MAX_SAFE_INTEGER, sinceMs, untilM
   return { after: Math.max(after, earlier?.id ?? 0), before: Math.min(before, later?.id ?? before) }
 }
 
-const filtersOf = ({ actorId, tid, act, target, caseReference, sinceMs, untilMs }: Input) => ({
-  ...{ actorId: actorId ?? null, tid: tid ?? null, act: act ?? null, target: target ?? null, caseReference: caseReference ?? null },
+const filtersOf = ({ actorId, act, target, caseReference, sinceMs, untilMs }: Input) => ({
+  ...{ actorId: actorId ?? null, act: act ?? null, target: target ?? null, caseReference: caseReference ?? null },
   ...{ sinceMs: sinceMs ?? 0, untilMs: untilMs ?? Number.MAX_SAFE_INTEGER },
 })
 
-export async function pageOfAudit({ read }: Pick<Engine, 'read'>, input: Input): ReturnType<AuditActs['pageOfAudit']> {
-  const { limit, most } = input
+/** The newest of each administrator of a tenant: what others have done is not read, so that nothing shows how much it is. */
+async function newestOfTenant({ read }: Pick<Engine, 'read'>, input: Input & { tid: string }): Promise<AuditEntry[]> {
+  const { tid, limit } = input
+  const wanted = { ...filtersOf(input), ...(await read(() => rangeOf(input))), limit }
+  let newest: AuditEntry[] = []
+  for (const { sub } of await read(() => administratorsOf.all({ tid }))) {
+    const after = newest.length < limit ? wanted.after : (newest.at(-1)?.id ?? wanted.after)
+    const own = await read(() => ofAdministrator.all({ ...wanted, actorId: sub, after }))
+    newest = [...newest, ...own.map(entryOf)].toSorted((a, b) => b.id - a.id).slice(0, limit)
+  }
+  return newest
+}
+
+export async function pageOfAudit(engine: Pick<Engine, 'read'>, input: Input): ReturnType<AuditActs['pageOfAudit']> {
+  const { tid, limit, most } = input
+  if (tid !== undefined) return { found: await newestOfTenant(engine, { ...input, tid }), searchedTo: undefined }
+  const { read } = engine
   const filters = filtersOf(input)
   const rising = input.after !== undefined
-  const { list, end } =
-    input.tid === undefined ? windows[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling'] : byTenant
+  const { list, end } = windows[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling']
   const skip = Math.min(WINDOW, most) - 1
   const range = await read(() => rangeOf(input))
   function* windowOf({ id }: Place, room: number): Act<Window<AuditEntry, Place>> {

@@ -5,7 +5,7 @@ import { issueCode } from './issue-code.ts'
 import { owesFreshSignIn } from './floor.ts'
 import { hasConsent, recordConsent } from './consent.ts'
 import { nameActs } from './name-index.ts'
-import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions, sessionsOfTenant } from './live.ts'
+import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions } from './live.ts'
 import { sessionByCookie, sessionBySid, standingOf } from './row.ts'
 import { signIn } from './sign-in.ts'
 import { findSubject, findSubjectByUser } from './user.ts'
@@ -34,7 +34,6 @@ export function signInActs(engine: Engine): SignInActs {
     liveSessionsOf: (sub, now) => read(() => liveSessionsOf(sub, now)),
     searchSessions: (input) => searchSessions(engine, input),
     pageOfSessions: (input) => pageOfSessions(engine, input),
-    sessionsOfTenant: (input) => sessionsOfTenant(engine, input),
     ...nameActs(engine),
     hasConsent: (input) => read(() => hasConsent(input)),
     recordConsent: (input) => write(() => recordConsent(input)),

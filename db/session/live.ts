@@ -1,17 +1,16 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { folded } from '../../src/protocol/fold.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { has, hidden } from '../engine/dialect.ts'
+import { has, hidden, indexedBy } from '../engine/dialect.ts'
 import { searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
-import { columnsOf, orAny, query } from '../engine/statement.ts'
+import { columnsOf, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
 import { participants, sessions } from '../schema.ts'
 import type { SessionPlace, SignInActs } from '../store.ts'
 import type { Participant, Session } from '../types.ts'
-import { isLive, sessionFields, sessionOf, sessionsAndUsers } from './row.ts'
+import { isLive, joinUser, sessionFields, sessionOf, sessionsAndUsers } from './row.ts'
 import type { SessionRow } from './row.ts'
 
 /** Live sessions with who took part, as a user and as an operator looks for them. */
@@ -35,21 +34,31 @@ const openOf = query(
   (p: Takes<{ sub: string; clientId: string | null }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
     WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${tookPart(p.clientId)} ${newestFirst}`,
 )
+/** By which index a window is read. By its own, a tenant's search costs nothing for the sessions of others, and shows nothing of them. */
+const sources = {
+  tid: { index: indexedBy('sessions_open_by_tenant_opening'), where: (tid: Param<string | null>): SQL => sql`${sessions.tid} = ${hidden(tid)}` },
+  none: { index: sql.empty(), where: (): SQL => sql`true` },
+}
+type Source = (typeof sources)[keyof typeof sources]
 /** The last open session of a window: so many after a place. */
-const ending = query(
-  columnsOf(sessions, 'openedAt', 'sid'),
-  (p: Takes<SessionPlace & { skip: number }>, f) => sql`SELECT ${f} FROM ${sessions}
-    WHERE ${sessions.endedSeq} IS NULL AND ${place} < (${p.openedAt}, ${p.sid}) ${newestFirst} LIMIT 1 OFFSET ${p.skip}`,
-)
+const ending = ({ index, where }: Source) =>
+  query(
+    columnsOf(sessions, 'openedAt', 'sid'),
+    (p: Takes<SessionPlace & { tid: string | null; skip: number }>, f) => sql`SELECT ${f} FROM ${sessions}${index}
+      WHERE ${sessions.endedSeq} IS NULL AND ${where(p.tid)} AND ${place} < (${p.openedAt}, ${p.sid}) ${newestFirst} LIMIT 1 OFFSET ${p.skip}`,
+  )
 type Filters = { tid: string | null; clientId: string | null; device: string | null }
-const page = query(
-  sessionFields,
-  (p: Takes<SessionPlace & Filters & { toOpenedAt: number; toSid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
-    WHERE ${sessions.endedSeq} IS NULL AND ${place} < (${p.openedAt}, ${p.sid}) AND ${place} >= (${p.toOpenedAt}, ${p.toSid})
-      AND ${orAny(sessions.tid, hidden(p.tid))} AND ${tookPart(p.clientId)}
-      AND (CAST(${p.device} AS text) IS NULL OR ${has(sql`lower(${sessions.device})`, p.device)})
-    ${newestFirst} LIMIT ${sql.raw(String(PAGE))}`,
-)
+const page = ({ index, where }: Source) =>
+  query(
+    sessionFields,
+    (p: Takes<SessionPlace & Filters & { toOpenedAt: number; toSid: string }>, f) => sql`SELECT ${f} FROM ${sessions}${index} ${joinUser}
+      WHERE ${sessions.endedSeq} IS NULL AND ${where(p.tid)} AND ${place} < (${p.openedAt}, ${p.sid})
+        AND ${place} >= (${p.toOpenedAt}, ${p.toSid}) AND ${tookPart(p.clientId)}
+        AND (CAST(${p.device} AS text) IS NULL OR ${has(sql`lower(${sessions.device})`, p.device)})
+      ${newestFirst} LIMIT ${sql.raw(String(PAGE))}`,
+  )
+const both = (source: Source) => ({ end: ending(source), list: page(source) })
+const windows = { tid: both(sources.tid), none: both(sources.none) }
 
 type Found = { session: Session; participants: Participant[] }
 type Search = Parameters<SignInActs['searchSessions']>[0]
@@ -94,37 +103,16 @@ const ROW = 5
 
 /** Open sessions after a place: a window of them, or as many of it as may be read in one turn. */
 function* windowOf(input: Search, from: SessionPlace, { room, size }: { room: number; size: number }): Act<Window<Found, SessionPlace>> {
-  const end = yield* ending.get({ ...from, skip: size - 1 })
   const filters = { tid: input.tid ?? null, clientId: input.clientId ?? null, device: input.device?.toLowerCase() ?? null }
-  const rows = yield* page.all({ ...from, ...filters, toOpenedAt: end?.openedAt ?? 0, toSid: end?.sid ?? '' })
+  const { end: ending, list } = windows[filters.tid === null ? 'none' : 'tid']
+  const end = yield* ending.get({ ...from, tid: filters.tid, skip: size - 1 })
+  const rows = yield* list.all({ ...from, ...filters, toOpenedAt: end?.openedAt ?? 0, toSid: end?.sid ?? '' })
   const found = yield* withParticipants(rows.filter((row) => matches(row, input)).slice(0, room))
   const whole = rows.length < PAGE
   return { found, reached: whole ? end : placeOf(rows.at(-1)), entries: rows.length * ROW + (whole ? size : 0) }
 }
 
 const placeOf = (row: SessionRow | undefined): SessionPlace | undefined => row && { openedAt: row.openedAt, sid: row.sid }
-
-const ofTenant = query(
-  sessionFields,
-  (p: Takes<{ tid: string; after: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
-    WHERE ${sessions.tid} = ${hidden(p.tid)} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} > ${p.after}
-    ORDER BY ${sessions.sid} LIMIT ${sql.raw(String(PAGE))}`,
-)
-
-/** By the index of the tenant's open sessions: what other tenants have costs nothing, and shows in nothing. */
-export async function sessionsOfTenant({ read }: Pick<Engine, 'read'>, input: Parameters<SignInActs['sessionsOfTenant']>[0]): Promise<Found[]> {
-  const { tid, text, after = '', limit, now } = input
-  const all: Found[] = []
-  for (let from = after; ; await turn()) {
-    const at = from
-    const rows = await read(() => ofTenant.all({ tid, after: at }))
-    const fitting = rows.filter((row) => isLive(row, now) && textMatches(row, text)).slice(0, limit - all.length)
-    all.push(...(await read(() => withParticipants(fitting))))
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < PAGE || all.length >= limit) return all
-    from = last.sid
-  }
-}
 
 export async function pageOfSessions({ read }: Pick<Engine, 'read'>, input: Search & { most: number }): ReturnType<SignInActs['pageOfSessions']> {
   const { sub, limit, most } = input

@@ -40,20 +40,25 @@ export async function searched(deps: Pick<Deps, 'store' | 'clients' | 'connectio
   return { users: found.users, moreUsers: found.more, clients: clientsFor(deps, wanted), sessions, revocations, cases }
 }
 
-/** By an id, whole; else by the words of a name. */
-async function usersFor({ store, connection }: Pick<Deps, 'store' | 'connection'>, text: string): Promise<{ users: Subject[]; more: boolean }> {
+/** By an id, whole; else by the words of a name. @param tid only users of this tenant */
+async function usersFor(
+  { store, connection }: Pick<Deps, 'store' | 'connection'>,
+  text: string,
+  tid?: string,
+): Promise<{ users: Subject[]; more: boolean }> {
   const oid = text.toLowerCase()
+  const tenants = tid === undefined ? connection.current().tenants : [tid]
   const byId = isGuid(oid)
-    ? await Promise.all(connection.current().tenants.map((tid) => store.findSubjectByUser(tid, oid)))
+    ? await Promise.all(tenants.map((one) => store.findSubjectByUser(one, oid)))
     : [text.startsWith('u_') ? await store.findSubject(text) : undefined]
-  const users = byId.filter((one) => one !== undefined)
-  return users.length > 0 ? { users, more: false } : store.searchUsers({ text, limit: MOST })
+  const users = byId.filter((one) => one !== undefined && (tid === undefined || one.tid === tid)) as Subject[]
+  return users.length > 0 ? { users, more: false } : store.searchUsers({ text, tid, limit: MOST })
 }
 
 type SessionSearch = Parameters<Store['searchSessions']>[0]
 type FoundSession = Awaited<ReturnType<Store['searchSessions']>>[number]
 
-/** A page of live sessions, newest first, by what an operator knows of them. */
+/** A page of live sessions, newest first, by what an operator, or the administrator of the tenant `tid`, knows of them. */
 export function sessionsBy(
   deps: Pick<Deps, 'store' | 'connection'>,
   { text, ...filters }: SessionSearch,
@@ -73,7 +78,9 @@ async function sessionsOfNamed(
   const { store } = deps
   const standing = text.startsWith('s_') ? await store.standingBySid(text, filters.now) : undefined
   const named =
-    standing === undefined || standing.state === 'unknown' ? await usersFor(deps, text) : { users: [{ sub: standing.session.sub }], more: false }
+    standing === undefined || standing.state === 'unknown'
+      ? await usersFor(deps, text, filters.tid)
+      : { users: [{ sub: standing.session.sub }], more: false }
   if (named.more) return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
   const each = await Promise.all(named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })))
   const found = each

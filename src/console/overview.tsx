@@ -5,7 +5,7 @@ import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { desk, Figures, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { desk, Figures, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
 import { type Health, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
@@ -34,13 +34,17 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
   const [rows, waits] = await Promise.all([revocationRows(request, latest), waitingRows(request, waiting)])
+  const approvals = <WaitingForApproval request={request} rows={waits} />
+  // First for who may decide: a request lives for 30 minutes.
+  const decides = isAdministrator(request)
   return desk(
     request,
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
+      {decides ? approvals : null}
       <Problems request={request} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
-      <WaitingForApproval request={request} rows={waits} />
+      {decides ? null : approvals}
       <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">

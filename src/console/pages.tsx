@@ -24,7 +24,7 @@ export interface Place {
 }
 
 /** @param list names the list where a page has two */
-export function placeOf({ c }: ConsoleRequest, shape: RegExp, list = ''): Place {
+export function placeOf({ c }: Asking, shape: RegExp, list = ''): Place {
   const before = c.req.query(`${list}before`)
   if (before === undefined || !shape.test(before)) return { before: undefined, back: [] }
   return { before, back: (c.req.queries(`${list}back`) ?? []).filter((one) => shape.test(one)).slice(-MOST_BACK) }
@@ -43,8 +43,11 @@ export function pageOfSearch<T, P>({ found, searchedTo }: Searched<T, P>, size: 
   return { shown, next: searchedTo === undefined ? next : cursorOf(searchedTo), searchedTo }
 }
 
+/** A request to either console. */
+type Asking = Pick<ConsoleRequest, 'c'>
+
 interface PagesProps {
-  request: ConsoleRequest
+  request: Asking
   /** What is listed: for screen readers. */
   of: string
   place: Place

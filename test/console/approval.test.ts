@@ -38,6 +38,9 @@ describe('a revocation that needs approval', () => {
     expect(overview.text).toMatch(
       /Waits for a second administrator .*Every user of Case Manager Sydney “key leaked” waits for approval Adam Administrator .*INC-7/,
     )
+    const order = (html: string) => [...html.matchAll(/id="(approvals|problems)"/g)].map(([, id]) => id)
+    expect(order(overview.html)).toEqual(['approvals', 'problems'])
+    expect(order((await (await atConsole(rig, 'operator')).get('/ops')).html)).toEqual(['problems', 'approvals'])
     const decide = await ada.press(overview, 'Decide')
     expect(decide.text).toMatch(/Asked by Adam Administrator Ends, if it is done now 3 sessions.*It covers what there is when it is confirmed/)
     const done = await ada.submitTo(decide, '/ops/scheduled', { decision: 'confirm' })

@@ -1,5 +1,7 @@
+import { Hono } from 'hono'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { assertedByTenantSetting } from '../../src/microsoft/tenants.ts'
+import { csvResponse } from '../../src/console/tenant/lists.tsx'
 import { administratorRole, isAdministratorsSetting, sessionRoles } from '../../src/protocol/tenant-administrators.ts'
 import { ROLE } from '../../src/protocol/names.ts'
 import { type Browser, browserAt } from '../browser.ts'
@@ -36,8 +38,12 @@ describe('who administers a tenant', () => {
     expect((await browser.get('/tenant')).status).toBe(403)
     await administered('app_role')
     const page = await browser.get('/tenant')
-    expect([page.status, page.title]).toEqual([200, OTHER_TENANT])
-    expect(page.html).toContain(`Tina Tenant<small>administrator of ${OTHER_TENANT}</small>`)
+    expect([page.status, page.title]).toEqual([200, 'Your organization'])
+    expect(page.html).toContain(`<code>${OTHER_TENANT}</code>`)
+    expect(page.html).toContain('Tina Tenant<small>administrator of your organization</small>')
+    await rig.store.changeTenant({ tid: OTHER_TENANT, change: { name: 'Fabrikam' } })
+    const named = await browser.get('/tenant')
+    expect([named.title, named.html.includes('Tina Tenant<small>administrator of Fabrikam</small>')]).toEqual(['Fabrikam', true])
   })
 
   test('each request asks again: the role taken, the setting changed, the session revoked, the tenant removed', async () => {
@@ -235,6 +241,110 @@ describe('in their own tenant', () => {
     await rig.store.setSetting(assertedByTenantSetting(OTHER_TENANT), String(rig.clock.now()))
     const after = await browser.get('/tenant')
     expect([after.text.includes('Tina Tenant (Global Administrator)'), after.text.includes('has asserted')]).toEqual([true, false])
+  })
+})
+
+describe('lists of a large tenant', () => {
+  /** As many as one answer looks at. */
+  function lookAtMost(most: number) {
+    const { pageOfRevocations, pageOfSessions } = rig.store
+    rig.store.pageOfRevocations = (input) => pageOfRevocations({ ...input, most })
+    rig.store.pageOfSessions = (input) => pageOfSessions({ ...input, most })
+  }
+  const userOf = (tid: string, n: number) => ({ tid, oid: `00000000-0000-4000-8000-0000000001${String(n).padStart(2, '0')}`, name: `Uma User${n}` })
+  const revoke = (sub: string, reason: 'administrator' | 'signed_out') =>
+    rig.store.revoke({ selector: { kind: 'subject', sub }, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+  const further = (html: string) => /<a href="([^"]*)" rel="next">\s*Search further back/.exec(html)?.[1]?.replaceAll('&amp;', '&')
+
+  /** The pages of a search. */
+  async function searched(browser: Browser, path: string) {
+    const pages = [await browser.get(path)]
+    for (let href = further(pages[0]?.html ?? ''); href !== undefined; href = further(pages.at(-1)?.html ?? '')) pages.push(await browser.get(href))
+    return pages
+  }
+
+  test('say how far they were searched, and go on from there; those of other tenants count for nothing', async () => {
+    await administered('app_role')
+    const browser = await tina()
+    // More users than a search looks up one by one, a minute apart; and as many of another tenant.
+    for (let n = 0; n < 22; n++) {
+      rig.clock.advance(60)
+      await rig.openSession({ user: userOf(TENANT, n) })
+      const { session } = await rig.openSession({ user: userOf(OTHER_TENANT, n) })
+      if (n < 9) await revoke(session.sub, n === 0 ? 'signed_out' : 'administrator')
+      if (n < 9) await rig.openSession({ user: userOf(OTHER_TENANT, n) })
+    }
+    lookAtMost(5)
+    const log = await searched(browser, '/tenant/revocations?reason=signed_out')
+    expect(log).toHaveLength(2)
+    // The fifth of nine, which began at 09:01; without its number, which counts the revocations of every tenant.
+    expect(log[0]?.text).toMatch(/No match so far\. Searched back to [\d:]*09:05:00\sUTC\. Older entries are not searched yet\./)
+    expect(log[1]?.text).toMatch(/Uma User0/)
+    expect(log[1]?.text).not.toContain('Searched back to')
+    const found = await searched(browser, '/tenant/sessions?q=uma')
+    expect(found[0]?.text).toMatch(/Searched back to sessions that began [\d:]*09:18:00\sUTC\. Older entries are not searched yet\./)
+    expect(found.at(-1)?.text).toContain('First page Previous page')
+    const shown = found.flatMap(({ html }) => [...html.matchAll(/>Uma User(\d+)/g)].map(([, n]) => Number(n)))
+    expect(shown).toEqual(Array.from({ length: 22 }, (_, n) => 21 - n))
+  })
+
+  test('are read page by page for a CSV file, whole', async () => {
+    await administered('app_role')
+    const browser = await tina()
+    for (let n = 0; n < 7; n++) {
+      const { session } = await rig.openSession({ user: userOf(OTHER_TENANT, n) })
+      await rig.openSession({ user: userOf(TENANT, n) })
+      if (n < 3) await revoke(session.sub, 'administrator')
+    }
+    lookAtMost(2)
+    const rows = async (list: string) => (await browser.get(`/tenant/${list}.csv`)).html.trim().split('\r\n').slice(1)
+    // Tina's own, and those that were not revoked.
+    expect((await rows('sessions')).map((row) => /Uma User\d|Tina/.exec(row)?.[0]).sort()).toEqual([
+      'Tina',
+      ...[3, 4, 5, 6].map((n) => `Uma User${n}`),
+    ])
+    expect(await rows('revocations')).toHaveLength(3)
+  })
+
+  test('are read for a CSV file as fast as the client takes it, and no further once it has left', async () => {
+    await administered('app_role')
+    const browser = await tina()
+    const { session } = await rig.openSession({ user: userOf(OTHER_TENANT, 1) })
+    let [asked, largest] = [0, 0]
+    const { pageOfSessions } = rig.store
+    // A list without an end.
+    rig.store.pageOfSessions = async (input) => {
+      asked++
+      largest = Math.max(largest, input.limit, input.most)
+      const { found } = await pageOfSessions({ ...input, before: undefined })
+      return { found, searchedTo: { openedAt: session.openedAt, sid: session.sid } }
+    }
+    const { body } = await browser.send('/tenant/sessions.csv')
+    const reader = body?.getReader() ?? expect.unreachable()
+    for (let chunks = 0; chunks < 5; chunks++) expect((await reader.read()).done).toBe(false)
+    await reader.cancel()
+    // The first chunk is the heading; one page is read ahead.
+    expect(asked).toBeGreaterThanOrEqual(4)
+    expect(asked).toBeLessThanOrEqual(6)
+    expect(largest).toBeLessThanOrEqual(100)
+  })
+
+  test('a client that leaves its connection ends the export', async () => {
+    let end: () => void
+    const ended = new Promise<void>((resolve) => (end = resolve))
+    async function* endless() {
+      try {
+        for (let n = 0; ; n++) yield [[n]]
+      } finally {
+        end()
+      }
+    }
+    const base = await rig.serve(new Hono().get('/', () => csvResponse('numbers', ['n'], endless())))
+    const leaving = new AbortController()
+    const { body } = await fetch(base, { signal: leaving.signal })
+    expect(new TextDecoder().decode((await body?.getReader().read())?.value)).toMatch(/^n\r\n/)
+    leaving.abort()
+    await ended
   })
 })
 

@@ -94,6 +94,29 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     expect(await b.store.listAudit({ tid: '22222222-2222-4333-8444-555555555555', limit: 9 })).toEqual([])
   })
 
+  test('of several administrators the newest first, page by page; what others did counts in no bound', async () => {
+    const b = await open()
+    const subs: string[] = []
+    for (const name of ['tina', 'toni']) {
+      const { sub } = (await b.signIn(name)).session
+      await b.store.recordOperator({ sub, may: 'tenant', now: b.now })
+      subs.push(sub)
+    }
+    const { sub: mere } = (await b.signIn('uma')).session
+    const [tina = '', toni = ''] = subs
+    const actors = [tina, 'u_adam', toni, tina, mere, 'u_adam', 'u_adam', tina, toni, 'u_adam']
+    const ids: number[] = []
+    for (const id of actors) ids.push(await b.store.appendAudit({ actor: { kind: 'operator', id }, via: 'console', act: 'revoke' }))
+    await b.store.appendAudit({ actor: { kind: 'user', id: tina }, via: 'console', act: 'revoke' })
+    const page = async (before?: number) => {
+      const { found, searchedTo } = await b.store.pageOfAudit({ tid: TENANT, before, limit: 3, most: 2 })
+      return [found.map(({ id }) => ids.indexOf(id)), searchedTo]
+    }
+    expect(await page()).toEqual([[8, 7, 3], undefined])
+    expect(await page(ids[3])).toEqual([[2, 0], undefined])
+    expect(await page(ids[0])).toEqual([[], undefined])
+  })
+
   test('a lock of a user covers them as a guest of other tenants, also of those where they have not signed in', async () => {
     const b = await open()
     const home = { homeId: 'uid.utid' }

@@ -84,7 +84,6 @@ const BOUNDED: [piece: string, why: string][] = [
   ['DELETE FROM participants WHERE participants.sid IN', 'the clients of a page of sessions that was read with a limit'],
   ['DELETE FROM revocations WHERE revocations.seq <= ?', 'up to a seq that was read with a limit: those before it are gone'],
   ['DELETE FROM revocation_totals WHERE revocation_totals.seq <= ?', 'up to a seq that was read with a limit: those before it are gone'],
-  ["FROM operators WHERE operators.may = 'tenant'", 'a window of ids, by the index of actors; of each of the few actors one user'],
   ['DELETE FROM audit WHERE audit.id <= ?', 'up to an id that was read with a limit: those before it are gone'],
   ['DELETE FROM audit_outcomes WHERE audit_outcomes.id <= ?', 'up to an id that was read with a limit: those before it are gone'],
 ]

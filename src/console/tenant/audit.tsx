@@ -1,8 +1,8 @@
 import { Panel, Table } from '../desk.tsx'
 import { when } from '../format.ts'
-import { pageOf } from '../pages.tsx'
+import { pageOf, Pages } from '../pages.tsx'
 import { tenantDesk, type TenantRequest } from './desk.tsx'
-import { byWords, Next, numberBefore, sealedNumber } from './lists.tsx'
+import { byWords, numberedPlace, sealedNumber } from './lists.tsx'
 
 /** What the administrators of one tenant did here, newest first. What operators did is in their own audit log. */
 
@@ -11,7 +11,8 @@ const OUTCOME = { done: 'done', rejected: 'rejected', failed: 'failed' } as cons
 
 export async function auditPage(request: TenantRequest): Promise<Response> {
   const { deps, administrator } = request
-  const found = await deps.store.listAudit({ tid: administrator.actor.tid, before: numberBefore(request), limit: PAGE + 1 })
+  const { place, before } = numberedPlace(request)
+  const found = await deps.store.listAudit({ tid: administrator.actor.tid, before, limit: PAGE + 1 })
   const { shown, next } = pageOf(found, PAGE, (last) => sealedNumber(request, last.id))
   const rows = shown.map(async (one) => [
     when(one.atMs, deps.clock.nowMs()),
@@ -32,7 +33,7 @@ export async function auditPage(request: TenantRequest): Promise<Response> {
         rows={await Promise.all(rows)}
         none="No administrator of your tenant has done anything here yet."
       />
-      <Next request={request} before={next} />
+      <Pages request={request} of="the audit log" place={place} next={next} />
     </Panel>,
   )
 }

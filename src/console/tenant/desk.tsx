@@ -42,10 +42,8 @@ export const Hidden = ({ request, fields = {} }: { request: TenantRequest; field
   <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fields }} />
 )
 
-export const tenantName = ({ administrator: { tenant } }: Pick<TenantRequest, 'administrator'>): string => tenant.name ?? tenant.tid
-
 function Nav({ request, at }: { request: TenantRequest; at: TenantWay }) {
-  const { session } = request.administrator
+  const { session, tenant } = request.administrator
   return (
     <>
       <nav aria-label="Console">
@@ -60,7 +58,7 @@ function Nav({ request, at }: { request: TenantRequest; at: TenantWay }) {
       <div class="who">
         <span>
           {session.user.name ?? whoIs(session)}
-          <small>administrator of {tenantName(request)}</small>
+          <small>administrator of {tenant.name ?? 'your organization'}</small>
         </span>
         <LinkButton href="/account" kind="quiet" small>
           Your account

@@ -3,7 +3,7 @@ import { Facts, LinkButton, Notice } from '../../page/components.tsx'
 import { FRESH_SECONDS } from '../../session/fresh.ts'
 import { Panel } from '../desk.tsx'
 import { when } from '../format.ts'
-import { TENANT_HOME, tenantDesk, tenantName, type TenantRequest } from './desk.tsx'
+import { TENANT_HOME, tenantDesk, type TenantRequest } from './desk.tsx'
 import { FindUser } from './users.tsx'
 
 /** Where the administrator of a tenant begins: which tenant it is, and what proves MFA there. */
@@ -13,20 +13,25 @@ export type InvitationAddress = (tid: string, now: number) => string
 
 export async function homePage(request: TenantRequest, invitation: InvitationAddress): Promise<Response> {
   const { deps, administrator, now } = request
-  const { tid, connectedAt, proofAssertedAt } = administrator.tenant
+  const { tid, name, connectedAt, proofAssertedAt } = administrator.tenant
   // Which operator asserted it is the operators' own.
   const isTheirs = (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
   return tenantDesk(
     request,
-    { title: tenantName(request), at: TENANT_HOME },
+    { title: name ?? 'Your organization', at: TENANT_HOME },
     <>
+      {name === undefined ? (
+        <p class="soft">
+          <code>{tid}</code>
+        </p>
+      ) : null}
       <Panel title="Find a user">
         <FindUser />
       </Panel>
       <Panel title="Your tenant">
         <Facts
           items={[
-            ['Tenant ID', tid],
+            ['Tenant ID', <code>{tid}</code>],
             ['Connected', momentOf(request, connectedAt)],
           ]}
         />

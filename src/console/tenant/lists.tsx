@@ -1,9 +1,11 @@
 import type { Child } from 'hono/jsx'
+import type { Searched } from '../../../db/types.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { quotedCell, withoutFormula } from '../../protocol/csv.ts'
 import { fellowOf } from '../../acts/tenant.ts'
 import { Notice } from '../../page/components.tsx'
 import { whoIs } from '../format.ts'
+import { type Place, placeOf } from '../pages.tsx'
 import type { TenantRequest } from './desk.tsx'
 
 /** What lists of a tenant share: addresses, cursors, who did it, CSV. */
@@ -25,27 +27,15 @@ export function doneNotice(request: TenantRequest): Child {
 
 /** Numbers of a log count what happens in every tenant: a cursor holds one sealed. */
 const PLACE = 'tenant/cursor'
-export const sealedNumber = ({ deps, administrator }: TenantRequest, number: number): string =>
-  deps.sealer.seal(`${PLACE}/${administrator.actor.tid}`, String(number))
-export function numberBefore(request: TenantRequest): number | undefined {
-  const before = asked(request, 'before')
-  const opened = before === undefined ? undefined : request.deps.sealer.open(`${PLACE}/${request.administrator.actor.tid}`, before)
-  return opened === undefined ? undefined : Number(opened.toString('utf8'))
-}
+const SEALED = /^[\w-]{1,200}$/
+const placeFor = ({ administrator }: TenantRequest): string => `${PLACE}/${administrator.actor.tid}`
+export const sealedNumber = (request: TenantRequest, number: number): string => request.deps.sealer.seal(placeFor(request), String(number))
 
-/** The link to the next page of a list, if there is one. */
-export function Next({ request, before }: { request: TenantRequest; before: string | undefined }) {
-  if (before === undefined) return null
-  const url = new URL(request.c.req.url)
-  url.searchParams.delete('done')
-  url.searchParams.set('before', before)
-  return (
-    <p>
-      <a href={url.pathname + url.search} rel="next">
-        Next page
-      </a>
-    </p>
-  )
+/** Where a page of a log begins, and its number; the first page where the cursor is not one of this tenant. */
+export function numberedPlace(request: TenantRequest): { place: Place; before: number | undefined } {
+  const place = placeOf(request, SEALED)
+  const opened = place.before === undefined ? undefined : request.deps.sealer.open(placeFor(request), place.before)
+  return opened === undefined ? { place: { before: undefined, back: [] }, before: undefined } : { place, before: Number(opened.toString('utf8')) }
 }
 
 /** An administrator of the same tenant by name. Which operator it was is the operators' own. */
@@ -66,6 +56,21 @@ type Cell = string | number | undefined
 const cellText = (cell: Cell): string => {
   const text = typeof cell === 'string' ? withoutFormula(cell) : String(cell ?? '')
   return /[",\r\n]/.test(text) ? quotedCell(text) : text
+}
+
+/** A list to its end, a page in memory at a time. @param cursorOf the place of the last one of a full page */
+export async function* everyPage<T, P>(
+  size: number,
+  read: (bounds: { before: P | undefined; limit: number; most: number }) => Promise<Searched<T, P>>,
+  cursorOf: (last: T) => P,
+): AsyncGenerator<T[]> {
+  for (let before: P | undefined; ;) {
+    const { found, searchedTo } = await read({ before, limit: size, most: size })
+    yield found
+    const last = found.at(-1)
+    if (searchedTo === undefined && (last === undefined || found.length < size)) return
+    before = searchedTo ?? (last && cursorOf(last))
+  }
 }
 
 /** Rows as they are read, so that their number does not matter (RFC 4180). */

@@ -4,9 +4,9 @@ import { Panel, Table } from '../desk.tsx'
 import { when, whoIs } from '../format.ts'
 import { linkOf } from '../links.ts'
 import { untilOf } from '../locks.tsx'
-import { pageOf } from '../pages.tsx'
+import { pageOf, Pages, placeOf } from '../pages.tsx'
 import { tenantDesk, type TenantRequest } from './desk.tsx'
-import { asked, byWords, Next, userPath } from './lists.tsx'
+import { byWords, userPath } from './lists.tsx'
 
 /** Users of one tenant who are locked. What operators have locked, operators lift: their case and words are not shown. */
 
@@ -15,12 +15,12 @@ const LOCK_ID = /^l_[\w-]{1,60}$/
 
 export async function locksPage(request: TenantRequest): Promise<Response> {
   const { deps, administrator } = request
-  const before = asked(request, 'before')
+  const place = placeOf(request, LOCK_ID)
   const found = await deps.store.listLocks({
     state: 'open',
     kind: 'user',
     key: administrator.actor.tid,
-    before: before !== undefined && LOCK_ID.test(before) ? before : undefined,
+    before: place.before,
     limit: PAGE + 1,
   })
   const { shown, next } = pageOf(found, PAGE, (last) => last.id)
@@ -34,7 +34,7 @@ export async function locksPage(request: TenantRequest): Promise<Response> {
         rows={await Promise.all(shown.map((one) => row(request, one)))}
         none="No user of your tenant is locked."
       />
-      <Next request={request} before={next} />
+      <Pages request={request} of="locked users" place={place} next={next} />
     </Panel>,
   )
 }

@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { LoggedRevocation, Subject } from '../../../db/types.ts'
+import { MOST_ENTRIES } from '../../acts/searched.ts'
 import { exportIn, userOf } from '../../acts/tenant.ts'
 import { totalOf } from '../../acts/totals.ts'
 import { Button, LinkButton } from '../../page/components.tsx'
@@ -7,9 +8,9 @@ import { SelectField } from '../../page/fields.tsx'
 import { type Reason, REASONS } from '../../protocol/revocation.ts'
 import { Panel, Table } from '../desk.tsx'
 import { count, covered, isReason, REASON, when, whoIs } from '../format.ts'
-import { pageOf } from '../pages.tsx'
+import { pageOfSearch, Pages } from '../pages.tsx'
 import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
-import { asked, byWords, csvResponse, isoTime, Next, numberBefore, sealedNumber, USERS } from './lists.tsx'
+import { asked, byWords, csvResponse, everyPage, isoTime, numberedPlace, sealedNumber, USERS } from './lists.tsx'
 import { NO_USER } from './users.tsx'
 
 /**
@@ -28,16 +29,29 @@ export async function revocationsPage(request: TenantRequest): Promise<Response>
   const user = sub === undefined ? undefined : await userOf(deps, actor, sub)
   if (sub !== undefined && user === undefined) return nothingOfTenant(request, NO_USER, '/tenant/revocations')
   const reason = given !== undefined && isReason(given) ? given : undefined
-  const found = await deps.store.listRevocations({ tid: actor.tid, sub: user?.sub, reason, before: numberBefore(request), limit: PAGE + 1 })
-  const { shown, next } = pageOf(found, PAGE, (last) => sealedNumber(request, last.seq))
+  const { place, before } = numberedPlace(request)
+  const bounds = { before, limit: PAGE + 1, most: MOST_ENTRIES }
+  const found = await deps.store.pageOfRevocations({ tid: actor.tid, sub: user?.sub, reason, ...bounds })
+  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, (last) => sealedNumber(request, last.seq))
   return tenantDesk(
     request,
     { title: user === undefined ? 'Revocations' : `Revocations of ${whoIs({ user })}`, at: '/tenant/revocations' },
     <>
       <Filter user={user} reason={reason} />
       <Panel>
-        <Table label="Revocations" head={HEAD} rows={await Promise.all(shown.map((one) => row(request, one)))} none="No revocation matches." />
-        <Next request={request} before={next} />
+        <Table
+          label="Revocations"
+          head={HEAD}
+          rows={await Promise.all(shown.map((one) => row(request, one)))}
+          none={searchedTo === undefined ? 'No revocation matches.' : 'No match so far.'}
+        />
+        <Pages
+          request={request}
+          of="revocations"
+          place={place}
+          next={next}
+          searchedTo={searchedTo && when(searchedTo.at * 1000, deps.clock.nowMs())}
+        />
       </Panel>
     </>,
   )
@@ -79,22 +93,24 @@ async function row(request: TenantRequest, one: LoggedRevocation): Promise<Child
   ]
 }
 
+async function csvRow(request: TenantRequest, one: LoggedRevocation) {
+  const { by, isOwn } = await byWords(request, one.actor)
+  const words = isOwn ? [one.caseReference, one.comment] : [undefined, undefined]
+  const sessions = one.fanOut === 'pending' ? undefined : one.sessions
+  return [isoTime(one.at), await covered(request.deps, one.selector), one.reason, by, sessions, one.totals.delivered, totalOf(one.totals), ...words]
+}
+
 export async function revocationsCsv(request: TenantRequest): Promise<Response> {
   const { deps, administrator, now } = request
-  await exportIn(deps, administrator.actor, 'revocations', now)
+  const { actor } = administrator
+  await exportIn(deps, actor, 'revocations', now)
+  const all = everyPage<LoggedRevocation, { seq: number; at: number }>(
+    PAGE,
+    ({ before, ...bounds }) => deps.store.pageOfRevocations({ tid: actor.tid, before: before?.seq, ...bounds }),
+    ({ seq, at }) => ({ seq, at }),
+  )
   async function* pages() {
-    for (let before: number | undefined; ;) {
-      const found = await deps.store.listRevocations({ tid: administrator.actor.tid, before, limit: PAGE })
-      const rows = found.map(async (one) => {
-        const { by, isOwn } = await byWords(request, one.actor)
-        const words = isOwn ? [one.caseReference, one.comment] : [undefined, undefined]
-        const sessions = one.fanOut === 'pending' ? undefined : one.sessions
-        return [isoTime(one.at), await covered(deps, one.selector), one.reason, by, sessions, one.totals.delivered, totalOf(one.totals), ...words]
-      })
-      yield await Promise.all(rows)
-      before = found.at(-1)?.seq
-      if (found.length < PAGE) return
-    }
+    for await (const found of all) yield await Promise.all(found.map((one) => csvRow(request, one)))
   }
   return csvResponse('revocations', ['at', 'what', 'reason', 'by', 'sessions', 'delivered', 'deliveries', 'case_reference', 'comment'], pages())
 }

@@ -6,12 +6,12 @@ import { TextField } from '../../page/fields.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { Panel, Table } from '../desk.tsx'
 import { nameOf, REASON, when, whoIs } from '../format.ts'
-import { beforeOf, cursorOf, happened, HISTORY_ENTRIES, whyOf } from '../history.ts'
+import { beforeOf, cursorOf, happened, HISTORY_CURSOR, HISTORY_ENTRIES, whyOf } from '../history.ts'
 import { linkOf } from '../links.ts'
-import { pageOf } from '../pages.tsx'
+import { pageOf, Pages, placeOf } from '../pages.tsx'
 import { untilOf } from '../locks.tsx'
 import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
-import { asked, doneNotice, Next, USERS, userPath } from './lists.tsx'
+import { asked, doneNotice, USERS, userPath } from './lists.tsx'
 
 /** The users of one tenant, and one of them: sessions, locks and history. */
 
@@ -59,10 +59,11 @@ export async function userPage(request: TenantRequest, sub: string): Promise<Res
   const user = await userOf(deps, administrator.actor, sub)
   if (user === undefined) return nothingOfTenant(request, NO_USER, USERS)
   const sid = asked(request, 'session')
+  const place = placeOf(request, HISTORY_CURSOR)
   const [live, locks, found, looked] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
     deps.store.listLocks({ state: 'all', ...lockKey({ kind: 'user', tid: user.tid, oid: user.oid }), limit: 20 }),
-    deps.store.securityHistory({ sub, before: beforeOf(asked(request, 'before')), limit: HISTORY_ENTRIES + 1 }),
+    deps.store.securityHistory({ sub, before: beforeOf(place.before), limit: HISTORY_ENTRIES + 1 }),
     sid === undefined ? undefined : sessionOf(deps, administrator.actor, sid, now),
   ])
   const history = pageOf(found, HISTORY_ENTRIES, cursorOf)
@@ -82,7 +83,7 @@ export async function userPage(request: TenantRequest, sub: string): Promise<Res
           rows={history.shown.map((one) => eventRow(request, one))}
           none="The broker has no entry about this user."
         />
-        <Next request={request} before={history.next} />
+        <Pages request={request} of="the security history" place={place} next={history.next} />
       </Panel>
     </>,
   )

@@ -1,0 +1,1 @@
+CREATE INDEX "sessions_open_by_tenant_opening" ON "broker"."sessions" USING btree ("tid","opened_at","sid") WHERE ended_seq IS NULL;
