@@ -34,17 +34,12 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
   const [rows, waits] = await Promise.all([revocationRows(request, latest), waitingRows(request, waiting)])
-  const approvals = <WaitingForApproval request={request} rows={waits} />
-  // First for who may decide: a request lives for 30 minutes.
-  const decides = isAdministrator(request)
   return desk(
     request,
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
-      {decides ? approvals : null}
-      <Problems request={request} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
-      {decides ? null : approvals}
+      <Urgent request={request} waits={waits} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
       <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">
@@ -60,6 +55,19 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
       </div>
       <Latest rows={rows} />
     </>,
+  )
+}
+
+/** A request waits for 30 minutes: it is first for the administrators, who may decide on it. */
+function Urgent({ request, waits, problems }: { request: ConsoleRequest; waits: Child[][]; problems: ReturnType<typeof problemsOf> }) {
+  const approvals = <WaitingForApproval request={request} rows={waits} />
+  const decides = isAdministrator(request)
+  return (
+    <>
+      {decides ? approvals : null}
+      <Problems request={request} problems={problems} />
+      {decides ? null : approvals}
+    </>
   )
 }
 

@@ -1,14 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import { until } from '../process/broker-process.ts'
 import { demoInChromium } from './demo.ts'
+import { picture as pictureOf, SCREENSHOTS } from './window.ts'
 
 /** The main job as a user does it: real Chromium, the demo, every page clicked. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs. */
-
-const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
 const { browser, demo, facts, instance, user } = demoInChromium()
 
@@ -18,21 +17,18 @@ async function newContext(): Promise<BrowserContext> {
   return context
 }
 
-async function picture(page: Page, name: string): Promise<void> {
-  if (SCREENSHOTS === undefined) return
-  mkdirSync(SCREENSHOTS, { recursive: true })
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) })
-}
+const picture = (page: Page, name: string): Promise<void> => pictureOf(page, name, false)
 
 /** The picture of the README: what was open at both instances before the sign-out, the question, and what the other page said by itself. */
 async function story(names: string[]): Promise<void> {
-  if (SCREENSHOTS === undefined) return
-  const images = names.map((name) => `<img src="data:image/png;base64,${readFileSync(join(SCREENSHOTS, `${name}.png`)).toString('base64')}">`)
+  const directory = SCREENSHOTS
+  if (directory === undefined) return
+  const images = names.map((name) => `<img src="data:image/png;base64,${readFileSync(join(directory, `${name}.png`)).toString('base64')}">`)
   const page = await browser().newPage({ viewport: { width: 1500, height: 340 } })
   await page.setContent(
     `<body style="margin:0;padding:24px;background:#e6e9ec;display:flex;gap:20px">${images.join('')}<style>img{width:calc((100% - 40px)/3);border-radius:8px;box-shadow:0 2px 12px #0003;align-self:flex-start}</style>`,
   )
-  await page.screenshot({ path: join(SCREENSHOTS, 'demo.png'), fullPage: true })
+  await page.screenshot({ path: join(directory, 'demo.png'), fullPage: true })
   await page.close()
 }
 

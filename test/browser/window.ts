@@ -9,8 +9,9 @@ import { CHROMIUM } from '../needs.ts'
 /** A window of real Chromium whose complaints about the policy fail the test; what axe objects to in it; and its picture for the docs. */
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-/** Where pictures are kept; not set: none are taken. */
-const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
+const { BROKER_SCREENSHOTS = '' } = process.env
+/** Where pictures are kept. Not set, or empty: none are taken. */
+export const SCREENSHOTS = BROKER_SCREENSHOTS === '' ? undefined : BROKER_SCREENSHOTS
 
 /** Its first start on a machine reads it from a cold disk, which may take a minute. */
 export const launchChromium = (more: readonly string[] = []): Promise<Browser> =>

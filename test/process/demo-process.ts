@@ -31,6 +31,32 @@ export interface Demo {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
+/** Waits for a process that leads its own group. Where that fails, the group is ended: the process as by Ctrl-C, so that it ends what it has started. */
+export async function orEnd(child: ChildProcess, ready: Promise<unknown>, graceMs = 20_000): Promise<void> {
+  try {
+    await ready
+  } catch (error) {
+    const gone = new Promise<void>((done) => (hasEnded(child) ? done() : child.once('exit', () => done())))
+    child.kill('SIGINT')
+    const late = setTimeout(() => killGroup(child), graceMs)
+    await gone
+    clearTimeout(late)
+    killGroup(child)
+    throw error
+  }
+}
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // None of it is left.
+  }
+}
+
 /** @param by npm: as users start it, without the build that comes before */
 export async function startDemo(args: string[] = [], env: Record<string, string> = {}, by: 'node' | 'npm' = 'node'): Promise<Demo> {
   const [command, first] =
@@ -55,10 +81,10 @@ export async function startDemo(args: string[] = [], env: Record<string, string>
   const ended = gone.then((code) => Promise.reject(new Error(`The demo ended (${code}): ${errors}`)))
   ended.catch(() => undefined)
   const end = (signal: NodeJS.Signals): Promise<number | null> => {
-    if (child.exitCode === null) child.kill(signal)
+    if (!hasEnded(child)) child.kill(signal)
     return gone
   }
-  await Promise.race([until('the demo’s line', () => output.includes('\n'), 90), ended])
+  await orEnd(child, Promise.race([until('the demo’s line', () => output.includes('\n'), 90), ended]))
   return {
     facts: JSON.parse(output) as DemoFacts,
     pid: child.pid ?? 0,
