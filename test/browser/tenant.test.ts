@@ -95,6 +95,17 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
     expect([name, answer?.status()]).toEqual([name, name === 'unknown' ? 404 : 200])
     await fits(window.page, `tenant-${name}`)
   }
+  // Of more sessions than a page shows.
+  const { pageOfSessions } = rig.store
+  rig.store.pageOfSessions = (input) => pageOfSessions({ ...input, most: 1 })
+  await window.page.goto(`${base}/tenant/sessions`)
+  await window.page.getByRole('link', { name: 'Search further back' }).click()
+  await window.page.getByRole('link', { name: 'Previous page' }).waitFor()
+  await fits(window.page, 'tenant-sessions-further')
+  await rig.store.changeTenant({ tid: OTHER_TENANT, change: { name: undefined } })
+  await window.page.goto(`${base}/tenant`)
+  await window.page.getByRole('heading', { level: 1, name: 'Your organization' }).waitFor()
+  await fits(window.page, 'tenant-unnamed')
   await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: undefined } })
   expect((await window.page.goto(`${base}/tenant`))?.status()).toBe(403)
   await fits(window.page, 'tenant-closed')
