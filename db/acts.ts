@@ -7,6 +7,7 @@ import { userActs } from './operator/erase.ts'
 import { repeatableActs } from './operator/repeatable.ts'
 import { housekeepingActs } from './operator/housekeeping.ts'
 import { tenantActs } from './operator/tenants.ts'
+import { wallPassActs } from './operator/wall-passes.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
 import { scheduledActActs } from './scheduled/acts.ts'
@@ -35,5 +36,6 @@ export const allActs = (engine: Engine) => ({
   ...lockActs(engine),
   ...scheduledActActs(engine),
   ...repeatableActs(engine),
+  ...wallPassActs(engine),
   ...housekeepingActs(engine),
 })

@@ -45,6 +45,7 @@ import type {
   Subject,
   Tenant,
   TokenFamily,
+  WallPass,
   WebhookEndpoint,
 } from './types.ts'
 
@@ -76,6 +77,7 @@ export interface Store
     LockActs,
     ScheduledActs,
     RepeatableActs,
+    WallPassActs,
     Housekeeping {}
 
 /**
@@ -965,6 +967,7 @@ export const PURGED_LATE = [
   'history',
   'addresses',
   'former_addresses',
+  'wall_passes',
 ] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
 
@@ -994,6 +997,18 @@ export interface RepeatableActs {
   ): Promise<{ outcome: 'begun' | 'running' | 'other' | 'full' } | { outcome: 'done'; status: number; answer: string }>
   /** Keeps the answer for a day. Without one nothing was done, and the key is free. */
   concludeRepeatable(request: RepeatableRequest & { answer: { status: number; body: string } | undefined }): Promise<void>
+}
+
+/** Passes of wall displays. The caller hashes the pass. */
+export interface WallPassActs {
+  /** The newest first; those that have ended until retention deletes them. */
+  listWallPasses(limit: number): Promise<WallPass[]>
+  /** False where `most` are valid already. */
+  addWallPass(input: { pass: WallPass; passHash: string; now: number; most: number }): Promise<boolean>
+  /** False where no valid pass has that id. */
+  revokeWallPass(input: { id: string; now: number }): Promise<boolean>
+  /** The valid pass with that hash; undefined where there is none, or it has ended. Notes its use, once an hour at most. */
+  useWallPass(input: { passHash: string; now: number }): Promise<WallPass | undefined>
 }
 
 export interface Housekeeping {

@@ -23,6 +23,7 @@ import {
   securityEvents,
   sessions,
   tenants,
+  wallPasses,
 } from '../schema.ts'
 import type { Housekeeping, Purged, Retention } from '../store.ts'
 import { purgeAudit, purgeRevocations } from './purge-logs.ts'
@@ -36,6 +37,7 @@ const DAY = 86_400
 /** A used code is remembered past its end, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
+const WALL_PASS_DAYS = 30
 const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
 
 /** @returns the rows that it looked at; as many as `limit` where there may be more */
@@ -99,6 +101,12 @@ const purgeScheduled = oldest(scheduledActs, {
   old: (before) => sql`${scheduledActs.settledAt} IS NOT NULL AND ${scheduledActs.settledAt} <= ${before}`,
 })
 const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
+
+const purgeWallPasses = oldest(wallPasses, {
+  key: [wallPasses.id],
+  index: 'wall_passes_by_end',
+  old: (before) => sql`${wallPasses.endsAt} <= ${before}`,
+})
 
 const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
 const eventKeys = sql.join(eventKey, sql`, `)
@@ -170,6 +178,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
   former_addresses: { purge: purgeFormerAddresses, keep: () => 0 },
+  wall_passes: { purge: purgeWallPasses, keep: () => WALL_PASS_DAYS * DAY },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }
 

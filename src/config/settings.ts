@@ -400,7 +400,7 @@ const rates = {
     default: '6/min:10',
     schema: parse.rate,
     example: '2/min:5',
-    text: 'Setup tokens typed at `/setup`, by address.',
+    text: 'Wrong setup tokens typed at `/setup` and wrong passes at `/ops/wall`, by address.',
   }),
   callback: setting({
     name: 'BROKER_RATE_CALLBACK',

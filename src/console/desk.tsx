@@ -99,7 +99,7 @@ export function desk(
   children: Child,
 ): Response {
   const { deps, c } = request
-  const paused = c.req.query('live') === 'off'
+  const paused = isPaused(c)
   const nav = <Nav request={request} at={options.at} search={options.search} />
   return page(
     c,
@@ -118,8 +118,10 @@ export function desk(
   )
 }
 
+export const isPaused = (c: Context): boolean => c.req.query('live') === 'off'
+
 /** WCAG 2.2, 2.2.2: whatever renews itself can be stopped; and without scripts there is a link. */
-function LiveState({ c, paused }: { c: Context; paused: boolean }) {
+export function LiveState({ c, paused, lost = LOST }: { c: Context; paused: boolean; lost?: string }) {
   const url = new URL(c.req.url)
   url.searchParams.delete('live')
   const here = url.pathname + url.search
@@ -131,7 +133,7 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
         role="status"
         data-connected="Live."
         data-skipped="Live, except the part that has the focus: it updates when you leave it."
-        data-lost="Not live: the broker does not answer."
+        data-lost={lost}
       >
         {paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}
       </span>
@@ -140,6 +142,8 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
     </p>
   )
 }
+
+const LOST = 'Not live: the broker does not answer.'
 
 /** A part of the page that the script renews, unless the reader is in it. `announced`: a screen reader announces what changed in it. */
 export const Live = ({ id, children, announced }: { id: string; children: Child; announced?: boolean }) => (

@@ -96,10 +96,10 @@ const unsettled = ({ state, count }: { state: DeliveryState; count: number }): b
 export type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
-export function healthOf(one: InstanceNow): { health: Health; why: string } {
+/** @returns `cause`: as the network said it, which may name an address */
+export function healthOf(one: InstanceNow): { health: Health; why: string; cause?: string | undefined } {
   const down = one.targets.find(({ state, pending }) => state?.breaker === 'open' || (state?.breaker === 'failing' && pending > 0))
-  if (down !== undefined)
-    return { health: 'bad', why: `does not answer${down.state?.lastFailure === undefined ? '' : `: ${down.state.lastFailure}`}` }
+  if (down !== undefined) return { health: 'bad', why: 'does not answer', cause: down.state?.lastFailure }
   if (one.counts.failed > 0) return { health: 'bad', why: 'deliveries failed' }
   if (one.counts.rejected > 0) return { health: 'ill', why: 'rejects deliveries' }
   if (one.unreached) return { health: 'ill', why: 'has neither a guard nor a logout address' }
@@ -108,6 +108,9 @@ export function healthOf(one: InstanceNow): { health: Health; why: string } {
   if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0)) return { health: 'waits', why: 'a guard is behind' }
   return { health: 'good', why: 'ok' }
 }
+
+export const HEALTH_TAG: Record<Health, string> = { bad: 'tag bad', ill: 'tag wait', waits: 'tag calm', good: 'tag' }
+export const healthWords = ({ why, cause }: ReturnType<typeof healthOf>): string => (cause === undefined ? why : `${why}: ${cause}`)
 
 /** Clients that no user signs in at, and that get nothing, are in the list of clients alone. */
 export const isWatched = ({ targets, guards, registered, userFacing }: InstanceNow): boolean =>

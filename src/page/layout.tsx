@@ -31,8 +31,8 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   desk?: { nav: Child; sheet: string } | undefined
   /** A script of this page alone, a constant of ours. */
   script?: string | undefined
-  /** Its parts marked `data-live` follow what changes: by a stream of events, or by asking for so many seconds. */
-  live?: { events: string } | { seconds: number } | undefined
+  /** Its parts marked `data-live` follow what changes: by a stream of events, by asking for so many seconds, or by asking every so many for good. */
+  live?: { events: string } | { seconds: number } | { every: number } | undefined
 }
 
 interface Script {
@@ -44,7 +44,7 @@ function scriptsOf({ live, script }: PageOptions, forUsers: boolean): Script[] {
   const shared = forUsers ? [{ text: USERS }] : []
   const own = script === undefined ? [] : [{ text: script }]
   if (live === undefined) return [...shared, ...own]
-  return [...shared, ...own, { text: LIVE, data: 'events' in live ? { 'data-events': live.events } : { 'data-seconds': live.seconds } }]
+  return [...shared, ...own, { text: LIVE, data: Object.fromEntries(Object.entries(live).map(([name, value]) => [`data-${name}`, value])) }]
 }
 
 /** The logo that was set, which names the product by itself; else our own mark with the product's name beside it. */
