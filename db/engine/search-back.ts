@@ -6,6 +6,9 @@ import type { Searched } from '../types.ts'
 /** Entries that one turn looks at. */
 export const WINDOW = 2_000
 
+/** A log is in the order of commits. Its times go back by no more than this, where a clock was set back. */
+export const CLOCK_BACK_SECONDS = 86_400
+
 export interface Window<T, P> {
   found: T[]
   /** The last entry that was looked at, where there may be more after it. */

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
-import { searchBack, WINDOW } from '../engine/search-back.ts'
+import { CLOCK_BACK_SECONDS, searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
 import { columnsOf, command, insertInto, orAny, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
@@ -131,8 +131,7 @@ const at = (condition: (wanted: Param<number>) => SQL, order: 'ASC' | 'DESC') =>
 const firstAt = at((wanted) => sql`${audit.atMs} >= ${wanted}`, 'ASC')
 const lastBefore = at((wanted) => sql`${audit.atMs} < ${wanted}`, 'DESC')
 
-/** The log is in the order of commits. Its times go back by no more than this, where a clock was set back. */
-const CLOCK_MS = 86_400_000
+const CLOCK_BACK_MS = CLOCK_BACK_SECONDS * 1000
 
 type Input = Parameters<AuditActs['pageOfAudit']>[0]
 type Place = { id: number; atMs: number }
@@ -140,8 +139,8 @@ type Range = Pick<Wanted, 'after' | 'before'>
 
 /** What of the log its times leave: entries beyond it are later, or earlier, than the filter wants. */
 function* rangeOf({ after = 0, before = Number.MAX_SAFE_INTEGER, sinceMs, untilMs }: Input): Act<Range> {
-  const later = untilMs === undefined ? undefined : yield* firstAt.get({ atMs: untilMs + CLOCK_MS })
-  const earlier = sinceMs === undefined ? undefined : yield* lastBefore.get({ atMs: sinceMs - CLOCK_MS })
+  const later = untilMs === undefined ? undefined : yield* firstAt.get({ atMs: untilMs + CLOCK_BACK_MS })
+  const earlier = sinceMs === undefined ? undefined : yield* lastBefore.get({ atMs: sinceMs - CLOCK_BACK_MS })
   return { after: Math.max(after, earlier?.id ?? 0), before: Math.min(before, later?.id ?? before) }
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
-import { searchBack, WINDOW } from '../engine/search-back.ts'
+import { CLOCK_BACK_SECONDS, searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
 import { columnsOf, orAny, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
@@ -69,22 +69,19 @@ const firstAt = query(
   (p: Takes<{ at: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.at} >= ${p.at} ORDER BY ${revocations.at} LIMIT 1`,
 )
 
-/** The log is in the order of commits. Its times go back by no more than this, where a clock was set back. */
-const CLOCK_SECONDS = 86_400
-
 /** The entries of one window before a place. */
 function* windowOf(by: By, filters: Filters, before: number, { room, size }: { room: number; size: number }): Act<Window<LoggedRevocation, Place>> {
   const { list, end } = windows[by]
   const wanted = { ...filters, after: 0, before, limit: room }
   const last = yield* end.get({ ...wanted, skip: size - 1 })
   const rows = yield* list.all({ ...wanted, after: (last?.seq ?? 0) - 1 })
-  const older = last !== undefined && last.at >= filters.since - CLOCK_SECONDS
+  const older = last !== undefined && last.at >= filters.since - CLOCK_BACK_SECONDS
   return { found: rows.map(loggedOf), reached: older ? last : undefined, entries: size }
 }
 
 /** Every entry from this one on is later than the filter wants. */
 function* beginning(before: number, until: number): Act<number> {
-  const later = until < Number.MAX_SAFE_INTEGER ? yield* firstAt.get({ at: until + CLOCK_SECONDS }) : undefined
+  const later = until < Number.MAX_SAFE_INTEGER ? yield* firstAt.get({ at: until + CLOCK_BACK_SECONDS }) : undefined
   return Math.min(before, later?.seq ?? before)
 }
 
