@@ -137,13 +137,13 @@ function* askPage({ tid, now, nowMs }: Everybody, after: string, rows: number): 
 }
 
 /** Page by page: a tenant may have a hundred thousand users. Asked again after a fault, each is asked once more. */
-async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<number> {
+async function askAboutEverybody({ writePage }: Engine, input: Everybody): Promise<number> {
   let sum = 0
   const pace = pacing({ most: USERS })
   for (let after: string | undefined = ''; after !== undefined; await pace.rest()) {
     const from: string = after
     const { rows } = pace
-    const { asked, next } = await write(() => askPage(input, from, rows))
+    const { asked, next } = await writePage(() => askPage(input, from, rows))
     sum += asked
     after = next
   }
@@ -166,7 +166,7 @@ function* redriveNext(
 }
 
 /** Page by page: an outage of Microsoft may have failed the work of every user of every tenant. */
-async function redriveWork({ write }: Engine, { tid, nowMs }: Parameters<MicrosoftActs['redriveMicrosoftWork']>[0]): Promise<number> {
+async function redriveWork({ writePage }: Engine, { tid, nowMs }: Parameters<MicrosoftActs['redriveMicrosoftWork']>[0]): Promise<number> {
   const [keys, begins] =
     tid === undefined
       ? [keysAfter, [{ kind: '', tid: '', oid: '' }]]
@@ -177,7 +177,7 @@ async function redriveWork({ write }: Engine, { tid, nowMs }: Parameters<Microso
     for (let after: Key | undefined = begin; after !== undefined; await pace.rest()) {
       const from: Key = after
       const limit = pace.rows
-      const { redriven, next } = await write(() => redriveNext(keys, from, { nowMs, limit }))
+      const { redriven, next } = await writePage(() => redriveNext(keys, from, { nowMs, limit }))
       sum += redriven
       after = next
     }

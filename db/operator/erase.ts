@@ -147,5 +147,5 @@ function* forgetErased({ limit }: { limit: number }): Act<boolean> {
 export const userActs = (engine: Engine): UserActs => ({
   ...exportActs(engine),
   eraseUser: (input) => engine.write(() => eraseUser(engine, input)),
-  forgetErased: (input) => engine.write(() => forgetErased(input)),
+  forgetErased: (input) => engine.writePage(() => forgetErased(input)),
 })

@@ -44,5 +44,5 @@ async function liveSessionCount({ read }: Engine, now: number): Promise<number> 
 
 export const housekeepingActs = (engine: Engine): Pick<Housekeeping, 'liveSessionCount' | 'purge'> => ({
   liveSessionCount: (now) => liveSessionCount(engine, now),
-  purge: (input) => engine.write(() => purge(input)),
+  purge: (input) => engine.writePage(() => purge(input)),
 })

@@ -117,7 +117,7 @@ function* decidePage(page: Page, which: Which, decide: Decide): Act<{ rows: Row[
 
 /** In batches, each a transaction, so that any number is decided without stalling others. @param decided takes the rows of each */
 async function decideEach(
-  { write }: Engine,
+  { write, writePage }: Engine,
   states: readonly DeliveryState[],
   which: Which,
   { decide, decided }: { decide: Decide; decided: (rows: Row[]) => void },
@@ -128,7 +128,7 @@ async function decideEach(
   for (const state of states)
     for (let page: Omit<Page, 'rows'> | undefined = { state, atMs: -1, id: '' }; page !== undefined; await pace.rest()) {
       const from: Page = { ...page, rows: pace.rows }
-      const { rows, next } = await write(() => decidePage(from, which, decide))
+      const { rows, next } = await writePage(() => decidePage(from, which, decide))
       decided(rows)
       page = next
     }

@@ -88,7 +88,8 @@ export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: P
       throw refusal(error)
     }
   }
-  return { nowMs, newId, write, read }
+  // A page has a connection of its own anyway.
+  return { nowMs, newId, write, writePage: write, read }
 }
 
 /** Other brokers are notified of a revocation with its commit. Only here: notifications put commits in one line, as the log's head does anyway. */

@@ -16,7 +16,7 @@ import { revocationTimes } from './times.ts'
 
 /** What is revoked: by whom it is asked, by time, and the log of it. Each broker keeps its own place in rounds that several share. */
 export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'> {
-  const { read, write } = engine
+  const { read, write, writePage } = engine
   let lastWide = 0
   let place = START
   return {
@@ -24,12 +24,12 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
     reportByUser: (input) => write(() => reportByUser(engine, input)),
     previewRevocation: (what, now, how) => previewRevocation(engine, what, now, how),
     async fanOutPending({ limit }) {
-      const { pending, more, ...done } = await write(() => fanOutPending(engine, { limit, lastWide }))
+      const { pending, more, ...done } = await writePage(() => fanOutPending(engine, { limit, lastWide }))
       lastWide = done.lastWide
       return { pending, more }
     },
     async expireSessions({ now, limit }) {
-      const done = await write(() => expireSessions(engine, { now, limit, place }))
+      const done = await writePage(() => expireSessions(engine, { now, limit, place }))
       place = done.place
       return done.committed
     },

@@ -52,7 +52,7 @@ function* expireAll(ambient: Ambient, grants: RowOf<typeof pageFields>[], now: n
 export const expiringGrants = (engine: Engine): RevocationActs['expireGrants'] => {
   return async ({ now, limit }) => {
     const grants = await engine.read(() => page.all({ now, limit }))
-    const committed = grants.length === 0 ? [] : await engine.write(() => expireAll(engine, grants, now))
+    const committed = grants.length === 0 ? [] : await engine.writePage(() => expireAll(engine, grants, now))
     return { committed, more: grants.length === limit }
   }
 }

@@ -93,6 +93,6 @@ function* apply(input: Input): Act<boolean> {
 }
 
 /** Most turns find it applied: they write nothing. */
-export const applyingAge = ({ read, write }: Engine): RevocationActs['applyAuthenticationAge'] => {
-  return async (input) => !(await read(() => progress(input))).done && write(() => apply(input))
+export const applyingAge = ({ read, writePage }: Engine): RevocationActs['applyAuthenticationAge'] => {
+  return async (input) => !(await read(() => progress(input))).done && writePage(() => apply(input))
 }

@@ -59,9 +59,13 @@ export function createExecutor(db: Sqlite, revoked: (committed: Committed) => vo
 }
 
 /** The engine of the embedded store: acts of one batch share a commit, and reads run between two commits. */
-export const sqliteEngine = ({ write, read, nowMs, newId }: Ambient & { write: Writer['write']; read: Read }, { run }: Executor): Engine => ({
+export const sqliteEngine = (
+  { writer, read, nowMs, newId }: Ambient & { writer: Pick<Writer, 'write' | 'writePage'>; read: Read },
+  { run }: Executor,
+): Engine => ({
   nowMs,
   newId,
-  write: (act) => write(() => run(act())),
+  write: (act) => writer.write(() => run(act())),
+  writePage: (act) => writer.writePage(() => run(act())),
   read: (act) => read(() => run(act())),
 })

@@ -55,7 +55,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   beginChainsOf(db, executor, ambient)
   const reader = new Reader(file, dataFile, startReader)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
-  const acts = allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile) }, executor))
+  const acts = allActs(sqliteEngine({ ...ambient, writer, read: reading(db, dataFile) }, executor))
   return {
     ...acts,
     onRevoked: (listener) => void revoked.subscribe(listener),

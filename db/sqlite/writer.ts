@@ -12,6 +12,8 @@ import type { Sqlite } from './open.ts'
 export interface Writer {
   /** @param act synchronous and bounded; whatever it throws rolls it back and rejects. */
   write<T>(act: () => T): Promise<T>
+  /** The same for one page of an act over many rows: in a transaction of its own, after the acts that wait when it comes. */
+  writePage<T>(act: () => T): Promise<T>
   /** Notes what the act that runs now has revoked: announced once its commit is on disk, before the act is answered. */
   revoked(committed: Committed): void
   /** Runs what waits, then refuses. */
@@ -43,15 +45,13 @@ export function createWriter(
   committed: () => void = () => undefined,
 ): Writer {
   const commits = createCommits(db, file)
-  let queue: Waiting[] = []
-  let scheduled = false
-  let closed = false
+  const queues = createQueues()
+  let [scheduled, closed] = [false, false]
 
   const flush = (): void => {
     scheduled = false
-    const batch = queue.slice(0, BATCH)
-    queue = queue.slice(BATCH)
-    if (queue.length > 0) schedule()
+    const batch = queues.next()
+    if (!queues.isEmpty()) schedule()
     if (batch.length === 0) return
     answer(batch, commits.run(batch), announce)
     committed()
@@ -64,17 +64,45 @@ export function createWriter(
     setImmediate(flush)
   }
 
-  return {
-    write: <T>(act: () => T) =>
+  const adding =
+    (add: (one: Waiting) => void) =>
+    <T>(act: () => T) =>
       new Promise<T>((resolve, reject) => {
         if (closed) return reject(storeClosed())
-        queue.push({ act, request: currentRequest(), resolve: resolve as (value: unknown) => void, reject })
+        add({ act, request: currentRequest(), resolve: resolve as (value: unknown) => void, reject })
         schedule()
-      }),
+      })
+
+  return {
+    write: adding(queues.addAct),
+    writePage: adding(queues.addPage),
     revoked: (committed) => commits.revoked(committed),
     close() {
       closed = true
-      while (queue.length > 0) flush()
+      while (!queues.isEmpty()) flush()
+    },
+  }
+}
+
+/** Acts go before pages, and a page has the next transaction after one that went before it: neither can keep the other waiting. */
+function createQueues() {
+  let acts: Waiting[] = []
+  const pages: Waiting[] = []
+  let passedOver = false
+  return {
+    addAct: (one: Waiting): void => void acts.push(one),
+    addPage: (one: Waiting): void => void pages.push(one),
+    isEmpty: (): boolean => acts.length === 0 && pages.length === 0,
+    /** What the next transaction runs. */
+    next(): Waiting[] {
+      if (pages.length > 0 && (passedOver || acts.length === 0)) {
+        passedOver = false
+        return pages.splice(0, 1)
+      }
+      passedOver = pages.length > 0
+      const batch = acts.slice(0, BATCH)
+      acts = acts.slice(BATCH)
+      return batch
     },
   }
 }

@@ -225,13 +225,43 @@ describe('the group-commit writer', () => {
     end()
   })
 
+  test('acts are committed and answered before a page of a bulk act that was there first', async () => {
+    const { write, writePage, insert, end } = await writer()
+    const order: string[] = []
+    const page = (n: number) => writePage(() => (order.push(`page ${n} runs`), insert.run(n)))
+    const act = async (n: number): Promise<void> => {
+      await write(() => (order.push(`act ${n} runs`), insert.run(n)))
+      order.push(`act ${n} is answered`)
+    }
+    await Promise.all([page(1), page(2), act(3), act(4)])
+    expect(order).toEqual(['act 3 runs', 'act 4 runs', 'act 3 is answered', 'act 4 is answered', 'page 1 runs', 'page 2 runs'])
+    end()
+  })
+
+  test('acts that never stop coming let a page through after each commit of theirs', async () => {
+    const { write, writePage, insert, end } = await writer()
+    let [acts, pages] = [0, 0]
+    const stopped = new AbortController()
+    const coming = async (): Promise<void> => {
+      while (!stopped.signal.aborted) await write(() => insert.run(++acts))
+    }
+    const lines = [coming(), coming()]
+    for (; pages < 20; pages++) await writePage(() => insert.run(-1 - pages))
+    // Two lines of acts, each in every commit.
+    expect(acts).toBeGreaterThanOrEqual(20)
+    expect(acts).toBeLessThanOrEqual(2 * 2 * 20)
+    stopped.abort()
+    await Promise.all(lines)
+    end()
+  })
+
   test('what waits is written when it closes, and nothing after that', async () => {
-    const { write, close, insert, all, end } = await writer()
-    const waiting = write(() => insert.run(1))
+    const { write, writePage, close, insert, all, end } = await writer()
+    const waiting = [writePage(() => insert.run(1)), write(() => insert.run(2))]
     close()
-    await waiting
-    await expect(write(() => insert.run(2))).rejects.toMatchObject({ name: 'StoreUnavailable' })
-    expect(all()).toEqual([1])
+    await Promise.all(waiting)
+    for (const late of [write, writePage]) await expect(late(() => insert.run(3))).rejects.toMatchObject({ name: 'StoreUnavailable' })
+    expect(all()).toEqual([1, 2])
     end()
   })
 })
