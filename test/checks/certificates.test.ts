@@ -88,7 +88,7 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
     }
     expect(await readyz()).toEqual([])
     answer()
-    await vi.waitFor(async () => expect(await readyz()).toEqual([instance]))
+    await expect.poll(readyz).toEqual([instance])
     expect(await (await rig.opsApp.request('/metrics')).text()).toContain('broker_check_findings{check="certificates",state="warning"} 1\n')
   })
 

@@ -150,9 +150,9 @@ describe('many that come at once', () => {
         ends.push(end)
       })
     const all = ['a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map(take)
-    await vi.waitFor(() => expect(begun).toEqual(['a1', 'b1']))
+    await expect.poll(() => begun).toEqual(['a1', 'b1'])
     for (let next = 0; next < 6; next++) {
-      await vi.waitFor(() => expect(ends.length).toBeGreaterThan(next))
+      await expect.poll(() => ends.length).toBeGreaterThan(next)
       ends[next]?.()
       // Ended twice, it frees one place.
       ends[next]?.()

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readBranding } from '../../src/acts/branding.ts'
 import { followOtherBrokers } from '../../src/other-brokers.ts'
 import { ISSUER } from '../rig.ts'
@@ -78,7 +78,7 @@ describe('what is saved', () => {
     await save(world, { product: 'Contoso Cases' })
     expect(other.look.product).toBe('Case Manager')
     hear?.('registry')
-    await vi.waitFor(() => expect(other.look.product).toBe('Contoso Cases'))
+    await expect.poll(() => other.look.product).toBe('Contoso Cases')
   })
 
   test('is in the audit log, without the images', async () => {

@@ -45,7 +45,7 @@ describe('logo_uri (RFC 7591 §2)', () => {
     await logoOf(rig, authorizePath(sydney))
     expect(fetches).toBe(1)
     // Another broker of the store, or this one after its restart, while the instance is away.
-    await vi.waitFor(async () => expect(await rig.store.setting('client_logo/sydney')).toBeDefined())
+    await expect.poll(() => rig.store.setting('client_logo/sydney')).toBeDefined()
     const outbound = { ...rig.deps.outbound, request: () => Promise.reject(new Error('The instance is away.')) }
     const { app } = createApp({ ...rig.deps, clients: await openClientRegistry(rig.store), outbound })
     expect(await (await app.request(`${ISSUER}${authorizePath(sydney)}`)).text()).toContain('<img src="/assets/apps/sydney?')
@@ -59,7 +59,7 @@ describe('logo_uri (RFC 7591 §2)', () => {
     const instance = await rig.serve(new Hono().get('/logo', (c) => c.body(new Uint8Array(bytes))))
     await rig.register('Sydney', { logoUri: `${instance}/logo` })
     expect((await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).status).toBe(200)
-    await vi.waitFor(() => expect(rig.lines.join('\n')).toContain(problem))
+    await expect.poll(() => rig.lines.join('\n')).toContain(problem)
     expect(await (await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).text()).not.toContain('<img')
     expect((await rig.app.request(`${ISSUER}/assets/apps/sydney`)).status).toBe(404)
   })
@@ -69,7 +69,7 @@ describe('logo_uri (RFC 7591 §2)', () => {
     const instance = await rig.serve(new Hono().get('/logo', (c) => c.body(new Uint8Array(PNG))))
     await rig.register('Sydney', { logoUri: `${instance}/logo` })
     await logoOf(rig, authorizePath(sydney))
-    await vi.waitFor(async () => expect(await rig.store.setting('client_logo/sydney')).toBeDefined())
+    await expect.poll(() => rig.store.setting('client_logo/sydney')).toBeDefined()
     await rig.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
     expect(await rig.store.setting('client_logo/sydney')).toBeUndefined()
   })

@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { Webhook } from 'standardwebhooks'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { DeliveryRef } from '../../db/types.ts'
 import { trustedProxies } from '../../src/protocol/remote-address.ts'
 import { webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
@@ -98,7 +98,7 @@ describe('webhooks', () => {
     await rig.store.revoke({ selector: { kind: 'subject', sub }, reason: 'signed_out_everywhere', actor: { kind: 'user', id: sub }, now })
     await rig.store.revoke({ selector: { kind: 'everything' }, reason: 'restored', actor: { kind: 'broker', id: 'restore' }, now })
     await cmb('test', id)
-    await vi.waitUntil(() => receiver.requests.length === 4)
+    await expect.poll(() => receiver.requests).toHaveLength(4)
     const bodies = receiver.requests.map((request) => verified(secret, request)).toSorted((a, b) => Number(a.position) - Number(b.position))
     expect(bodies.map(({ type, position, endpoint_id }) => [type, position, endpoint_id])).toEqual([
       ['revocation.by_operator', 1, id],
