@@ -489,9 +489,11 @@ describe('what a guard has applied', () => {
     const { rig, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()
     const record = vi.spyOn(rig.store, 'recordEnforced')
+    const begunMs = performance.now()
     const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => enforced({ epoch, seq: 0, guard: `g-${i}` })))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]))
-    expect(record.mock.calls.length).toBeLessThan(25)
+    // Once in 50 ms, however long a busy machine takes for the requests. Timers are exact to a millisecond.
+    expect(record.mock.calls.length).toBeLessThanOrEqual(1 + (performance.now() - begunMs) / 49)
     expect(await rig.deps.store.guardReports()).toHaveLength(50)
   })
 
