@@ -5,6 +5,7 @@ import { lockKey } from '../protocol/lock-target.ts'
 import { desk, isAdministrator, Live, mayAct, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { nameOf, REASON, when, whoIs } from './format.ts'
 import { beforeOf, cursorOf, happened, HISTORY_CURSOR, HISTORY_ENTRIES, whyOf } from './history.ts'
+import { instanceNames, sessionTimes } from './live-sessions.tsx'
 import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { pageOf, Pages, placeOf } from './pages.tsx'
@@ -122,7 +123,6 @@ function OneSession({ request, standing, sub }: { request: ConsoleRequest; stand
 type Found = { session: Session; participants: Participant[] }
 
 function Sessions({ request, live, user }: { request: ConsoleRequest; live: readonly Found[]; user: Subject }) {
-  const nowMs = request.deps.clock.nowMs()
   const revoke = ({ sid, device }: Session): Child => (
     <a href={linkOf('/ops/revoke', { kind: 'session', value: sid })} aria-label={`Revoke this session of ${whoIs({ user })}, ${device}`}>
       Revoke
@@ -135,10 +135,9 @@ function Sessions({ request, live, user }: { request: ConsoleRequest; live: read
         head={['Device', 'Signed in', 'Last used', 'Ends', 'Instances', 'Session', ...(isAdministrator(request) ? ['Revoke'] : [])]}
         rows={live.map(({ session, participants }) => [
           <strong>{session.device}</strong>,
-          when(session.openedAt * 1000, nowMs),
-          when(session.lastActiveAt * 1000, nowMs),
-          when(session.absoluteAt * 1000, nowMs),
-          participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
+          ...sessionTimes(request.deps, session),
+          when(session.absoluteAt * 1000, request.deps.clock.nowMs()),
+          instanceNames(request.deps, participants),
           <code>{session.sid}</code>,
           ...(isAdministrator(request) ? [revoke(session)] : []),
         ])}

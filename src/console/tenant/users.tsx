@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Lock, Participant, SecurityEvent, Session, Subject } from '../../../db/types.ts'
+import type { Lock, SecurityEvent, Session, Subject } from '../../../db/types.ts'
 import { sessionOf, userOf } from '../../acts/tenant.ts'
 import { Button, Facts, LinkButton, Notice } from '../../page/components.tsx'
 import { TextField } from '../../page/fields.tsx'
@@ -8,6 +8,7 @@ import { Panel, Table } from '../desk.tsx'
 import { nameOf, REASON, when, whoIs } from '../format.ts'
 import { beforeOf, cursorOf, happened, HISTORY_CURSOR, HISTORY_ENTRIES, whyOf } from '../history.ts'
 import { linkOf } from '../links.ts'
+import { instanceNames, sessionTimes } from '../live-sessions.tsx'
 import { pageOf, Pages, placeOf } from '../pages.tsx'
 import { untilOf } from '../locks.tsx'
 import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
@@ -159,23 +160,15 @@ const Sessions = ({ request, sessions, user }: { request: TenantRequest; session
       head={['Device', 'Signed in', 'Last used', 'Ends', 'Instances', 'Revoke']}
       rows={sessions.map(({ session, participants }) => [
         <strong>{session.device}</strong>,
-        ...times(request, session),
+        ...sessionTimes(request.deps, session),
         when(session.absoluteAt * 1000, request.deps.clock.nowMs()),
-        instances(request, participants),
+        instanceNames(request.deps, participants),
         <RevokeLink session={session} whose={whoIs({ user })} />,
       ])}
       none="This user is not signed in. Ended sessions are in the history below."
     />
   </Panel>
 )
-
-/** When it was opened, and last used. */
-export const times = ({ deps }: TenantRequest, session: Session): Child[] =>
-  [session.openedAt, session.lastActiveAt].map((at) => when(at * 1000, deps.clock.nowMs()))
-
-/** Nothing where there is none: a phone's list leaves the line out. */
-export const instances = ({ deps }: TenantRequest, participants: readonly Participant[]): Child =>
-  participants.length === 0 ? '' : participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>)
 
 const revokeLink = ({ sid }: Session): string => linkOf('/tenant/revoke', { session: sid })
 
