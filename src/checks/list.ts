@@ -4,8 +4,9 @@ import { certificateChecks } from './certificates.ts'
 import { clientChecks } from './clients.ts'
 import { databaseChecks } from './database.ts'
 import { lockChecks } from './locks.ts'
-import { messageChecks } from './messages.ts'
 import { microsoftChecks } from './microsoft.ts'
+import { receiverChecks } from './receivers.ts'
+import { signalIssuerChecks } from './signal-issuers.ts'
 
 /** Every check there is, in the order of `cmb doctor`. To add one, add an entry: /readyz, `cmb doctor`, /setup/checks and the metrics show it. */
 export const CHECKS: readonly Check[] = [
@@ -15,5 +16,6 @@ export const CHECKS: readonly Check[] = [
   ...microsoftChecks,
   ...certificateChecks,
   ...clientChecks,
-  ...messageChecks,
+  ...receiverChecks,
+  ...signalIssuerChecks,
 ]

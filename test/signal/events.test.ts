@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createChecks } from '../../src/checks/checks.ts'
-import { messageChecks } from '../../src/checks/messages.ts'
+import { signalIssuerChecks } from '../../src/checks/signal-issuers.ts'
 import type { SignalIssuer } from '../../src/config/config.ts'
 import { type Broker as Transmitter, makeKey, startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
@@ -58,7 +58,7 @@ describe('a transmitter that has to send something (SSF 1.0 §8.1.4)', () => {
   test('its missed verification is a failed check; a verification event ends nothing, and an event counts as well', async () => {
     const { rig, transmitter, open, push } = await world({ heardEverySeconds: 600 })
     const alice = await open()
-    const state = async () => (await createChecks(rig.deps, messageChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')
+    const state = async () => (await createChecks(rig.deps, signalIssuerChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')
     expect(await state()).toMatchObject({ about: transmitter.issuer, state: 'failed', found: expect.stringContaining('for 600 s') as string })
     expect((await push('not a token')).status).toBe(400)
     expect(await state()).toMatchObject({ state: 'failed' })

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { messageChecks } from '../../src/checks/messages.ts'
+import { signalIssuerChecks } from '../../src/checks/signal-issuers.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import type { StreamSettings } from '../../src/config/signal-stream.ts'
 import type { SignalIssuer } from '../../src/config/config.ts'
@@ -88,7 +88,7 @@ function receiverOf(here: Rig) {
     return tendStream(deps, changed, createTransmitter(deps, changed))
   }
   const state = async () =>
-    (await createChecks(here.deps, messageChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')?.state
+    (await createChecks(here.deps, signalIssuerChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')?.state
   const problems = () =>
     here.lines.map((line) => JSON.parse(line) as { event: string; problem?: string }).filter(({ event }) => event === 'signal_stream_failed')
   return { deps, another, polling, network, requests, tend, tendWith, state, problems }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createChecks } from '../../src/checks/checks.ts'
-import { messageChecks } from '../../src/checks/messages.ts'
+import { receiverChecks } from '../../src/checks/receivers.ts'
 import { startCmb } from '../command/cmb.ts'
 import { polling, pushStream, STREAM_UPDATED, world } from './world.ts'
 
@@ -39,7 +39,7 @@ test('an administrator disables a stream: nothing more is kept, the receiver is 
   )
   expect(events).toEqual([{ [STREAM_UPDATED]: { status: 'disabled', reason: 'moved' } }])
   expect((await type(['streams', 'disable', id, 'again'])).err).toContain('disabled already')
-  const found = (await createChecks(rig.deps, messageChecks).look({ fresh: true })).find(({ check }) => check === 'streams')
+  const found = (await createChecks(rig.deps, receiverChecks).look({ fresh: true })).find(({ check }) => check === 'streams')
   expect(found).toMatchObject({ state: 'ok' })
   const [entry] = (await type(['audit', '--json']))
     .json<{ entries: { act: string; target: string; case_reference: string }[] }>()

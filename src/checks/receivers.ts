@@ -1,13 +1,11 @@
-import { heardInterval, intervalMark } from '../protocol/interval.ts'
 import { secretPlace } from '../revocation/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, warning } from './finding.ts'
 
-/** Signals, webhooks, streams of security events and email: what does not arrive, and why. */
-export const messageChecks: readonly Check[] = [
+/** Receivers of messages beside the clients' logout addresses: webhooks, streams of security events, the mail server. What they do not get, and why. */
+export const receiverChecks: readonly Check[] = [
   { id: 'webhooks', question: 'Do webhooks reach their endpoints?', cost: { everySeconds: 30 }, severity: 'none', look: webhooks },
   { id: 'streams', question: 'Do security events reach their receivers?', cost: { everySeconds: 30 }, severity: 'ticket', look: streams },
-  { id: 'signal-issuers', question: 'Are the transmitters of security events heard?', cost: { everySeconds: 30 }, severity: 'ticket', look: issuers },
   { id: 'email', question: 'Does the mail server take email?', cost: { everySeconds: 30 }, severity: 'none', look: email },
 ]
 
@@ -64,21 +62,4 @@ async function email(looking: Looking): Promise<Found[]> {
   if (looking.deps.mailer === undefined) return []
   const count = (await lost(looking)).get('@email') ?? 0
   return [count > 0 ? warning(`${count} emails are failed or rejected.`, fixOf('@email')) : ok('Every email is delivered or pending.')]
-}
-
-/** A transmitter that sends nothing, not even a verification event, may be unable to report that a session has to end. */
-async function issuers({ deps, now }: Looking): Promise<Found[]> {
-  const found: Found[] = []
-  for (const { issuer: about, heardEverySeconds: seconds, stream } of deps.config.signals.issuers) {
-    if (seconds === undefined || stream?.delivery === 'none') continue
-    const marks = [now, now - seconds].map((at) => deps.store.wasConsumed(intervalMark(heardInterval(about, seconds), at)))
-    const next = 'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.'
-    const was = (await Promise.all(marks)).includes(true)
-    found.push(
-      was
-        ? ok('Its events arrive.', { about })
-        : failed(`The broker accepted no event from it for ${seconds} s, not even a verification event.`, next, { about }),
-    )
-  }
-  return found
 }
