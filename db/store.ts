@@ -66,7 +66,6 @@ export interface Store
     WebhookActs,
     StreamActs,
     FeedActs,
-    RegistryActs,
     SharingActs,
     ClientActs,
     KeyActs,
@@ -709,14 +708,6 @@ export interface FeedActs {
    */
   recordEnforced(...reports: GuardReport[]): Promise<{ reached: ReachedRevocation[] }>
   guardReports(): Promise<GuardRecord[]>
-}
-
-export interface RegistryActs {
-  /**
-   * Rises in the transaction of every act that changes clients, their secrets and targets, tenants, signing keys or settings. A broker that
-   * reads another version than before reads again what it keeps of them.
-   */
-  registryVersion(): Promise<number>
 }
 
 export interface ClientActs {

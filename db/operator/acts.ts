@@ -1,18 +1,16 @@
 import type { Engine } from '../engine/act.ts'
-import type { AuditActs, EvidenceActs, Housekeeping, KeyActs, RegistryActs } from '../store.ts'
+import type { AuditActs, EvidenceActs, Housekeeping, KeyActs } from '../store.ts'
 import { appendAudit, concludeAudit, listAudit, pageOfAudit } from './audit.ts'
 import { addSignedHead, chainRows, evidenceRows, headAndSignature, segmentBegins, signedAround } from './evidence.ts'
 import { activateKey, addKey, listKeys, retireKey } from './keys.ts'
 import { probe, setSetting, setSettingOnce, setting } from './settings.ts'
-import { registryVersion } from './registry-version.ts'
 
 type SettingActs = Pick<Housekeeping, 'setting' | 'setSetting' | 'setSettingOnce' | 'probe'>
 
 /** What operators and administrators keep: signing keys and settings. */
-export function operatorActs(engine: Engine): RegistryActs & KeyActs & SettingActs {
+export function operatorActs(engine: Engine): KeyActs & SettingActs {
   const { read, write, nowMs } = engine
   return {
-    registryVersion: () => read(registryVersion),
     listKeys: () => read(listKeys),
     addKey: (key) => write(() => addKey(key)),
     activateKey: (input) => write(() => activateKey(engine, input)),

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
+import { Client } from 'pg'
 import { afterEach, vi } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
@@ -21,6 +22,8 @@ import type { Reason, Selector } from '../../src/protocol/revocation.ts'
 export interface StoreUnderTest {
   open(nowMs: () => number): Promise<Store>
   remove(): void | Promise<void>
+  /** Past the port, as another broker reads it. */
+  registryVersion?(): Promise<number>
 }
 
 export const STORES: [name: string, make: () => StoreUnderTest][] = [
@@ -33,6 +36,12 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       return {
         open: (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere, prepares: 'at_first_use' }),
         remove: () => rmSync(dir, { recursive: true, force: true }),
+        async registryVersion() {
+          const reader = new Sqlite(file, { readonly: true })
+          const version = reader.prepare<[], number>('SELECT version FROM registry').pluck().get()
+          reader.close()
+          return version ?? 0
+        },
       }
     },
   ],
@@ -41,12 +50,25 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
 
 function onPostgres(): StoreUnderTest {
   let database: Promise<Database> | undefined
+  let reader: Promise<Client> | undefined
+  const read = async () => {
+    const client = new Client({ connectionString: (await database)?.url })
+    await client.connect()
+    return client
+  }
   return {
     async open(nowMs) {
       database ??= createDatabase()
       return openPostgresStore({ url: (await database).url, nowMs })
     },
-    remove: async () => (await database)?.drop(),
+    async remove() {
+      await (await reader)?.end()
+      await (await database)?.drop()
+    },
+    async registryVersion() {
+      const { rows } = await (await (reader ??= read())).query<{ version: string }>('SELECT version FROM broker.registry')
+      return Number(rows[0]?.version ?? 0)
+    },
   }
 }
 
@@ -71,6 +93,8 @@ export interface Bench {
   due(nowMs: number): Promise<DeliveryRef[]>
   /** Until nothing is pending. */
   fanOutAll(limit?: number): Promise<number>
+  /** By it another broker finds out that what it keeps in memory has changed. */
+  registryVersion(): Promise<number>
   close(): Promise<void>
 }
 
@@ -212,6 +236,7 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
         if (!batch.more) return pending
       }
     },
+    registryVersion: () => under.registryVersion?.() ?? Promise.reject(new Error('Only the stores of STORES answer this.')),
     close: () => b.store.close(),
   }
   b.store = await under.open(() => b.now * 1000)

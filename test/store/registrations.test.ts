@@ -199,9 +199,9 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
   const open = benches(make)
   /** By how much an act raises it. */
   const raisedBy = async (b: Bench, act: () => Promise<unknown>): Promise<number> => {
-    const before = await b.store.registryVersion()
+    const before = await b.registryVersion()
     await act()
-    return (await b.store.registryVersion()) - before
+    return (await b.registryVersion()) - before
   }
 
   test('rises with a change of clients and their secrets, and not where nothing changes', async () => {
