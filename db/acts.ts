@@ -7,6 +7,7 @@ import { userActs } from './operator/erase.ts'
 import { repeatableActs } from './operator/repeatable.ts'
 import { housekeepingActs } from './operator/housekeeping.ts'
 import { tenantActs } from './operator/tenants.ts'
+import { tokenHourActs } from './operator/token-hours.ts'
 import { wallPassActs } from './operator/wall-passes.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
@@ -37,5 +38,6 @@ export const allActs = (engine: Engine) => ({
   ...scheduledActActs(engine),
   ...repeatableActs(engine),
   ...wallPassActs(engine),
+  ...tokenHourActs(engine),
   ...housekeepingActs(engine),
 })

@@ -291,6 +291,20 @@ export const idempotencyKeys = sqliteTable(
   (t) => [primaryKey({ columns: [t.caller, t.keyHash] }), index('idempotency_keys_by_expiry').on(t.expiresAt)],
 )
 
+/** Token requests of each client by the hour, of every broker together, for a day. Each broker adds its own once a minute. */
+export const tokenHours = sqliteTable(
+  'token_hours',
+  {
+    clientId: text('client_id').notNull(),
+    /** When the hour began. */
+    at: integer().notNull(),
+    issued: integer().notNull(),
+    refreshed: integer().notNull(),
+    rejected: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.clientId, t.at] }), index('token_hours_by_time').on(t.at)],
+)
+
 /** Passes of wall displays: what one opens is /ops/wall alone. The pass itself is kept as its SHA-256. */
 export const wallPasses = sqliteTable(
   'wall_passes',

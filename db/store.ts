@@ -45,6 +45,7 @@ import type {
   Subject,
   Tenant,
   TokenFamily,
+  TokenHour,
   WallPass,
   WebhookEndpoint,
 } from './types.ts'
@@ -77,6 +78,7 @@ export interface Store
     ScheduledActs,
     RepeatableActs,
     WallPassActs,
+    TokenHourActs,
     Housekeeping {}
 
 /**
@@ -959,6 +961,7 @@ export const PURGED_LATE = [
   'addresses',
   'former_addresses',
   'wall_passes',
+  'token_hours',
 ] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
 
@@ -988,6 +991,14 @@ export interface RepeatableActs {
   ): Promise<{ outcome: 'begun' | 'running' | 'other' | 'full' } | { outcome: 'done'; status: number; answer: string }>
   /** Keeps the answer for a day. Without one nothing was done, and the key is free. */
   concludeRepeatable(request: RepeatableRequest & { answer: { status: number; body: string } | undefined }): Promise<void>
+}
+
+/** Token requests of clients by the hour, of every broker together. */
+export interface TokenHourActs {
+  /** Adds to what is there. Each client's hour is given once. */
+  addTokenHours(hours: readonly TokenHour[]): Promise<void>
+  /** Hours of the client that began after `since`, the newest first. */
+  tokenHours(input: { clientId: string; since: number }): Promise<TokenHour[]>
 }
 
 /** Passes of wall displays. The caller hashes the pass. */

@@ -242,6 +242,16 @@ export interface WebhookEndpoint {
   updatedAt: number
 }
 
+/** `issued`: by a code, by client credentials or by token exchange. `refreshed`: by a refresh token. `rejected`: with an error of OAuth. */
+export type TokenOutcome = 'issued' | 'refreshed' | 'rejected'
+
+/** Token requests of one client in one hour. */
+export interface TokenHour extends Record<TokenOutcome, number> {
+  clientId: string
+  /** When it began, in epoch seconds. */
+  at: number
+}
+
 /** What a wall display shows itself with. */
 export interface WallPass {
   id: string

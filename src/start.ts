@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { addTokenHours } from '../workers/add-token-hours.ts'
 import { startWorkers } from '../workers/start.ts'
 import { serveAdminSocket } from './admin/socket.ts'
 import { answerTimes } from './answer-times.ts'
@@ -44,6 +45,8 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
       closing.add('clients file', () => watcher.close())
     }
     await compareClocks(checks)
+    // After the last request.
+    closing.add('token counts', () => addTokenHours(deps))
     const workers = await startWorkers(deps, checks)
     closing.add('workers', () => workers.drain())
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)

@@ -23,6 +23,7 @@ import {
   securityEvents,
   sessions,
   tenants,
+  tokenHours,
   wallPasses,
 } from '../schema.ts'
 import type { Housekeeping, Purged, Retention } from '../store.ts'
@@ -38,6 +39,8 @@ const DAY = 86_400
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
 const WALL_PASS_DAYS = 30
+/** A day of whole hours. */
+const TOKEN_HOURS = 25
 const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
 
 /** @returns the rows that it looked at; as many as `limit` where there may be more */
@@ -106,6 +109,12 @@ const purgeWallPasses = oldest(wallPasses, {
   key: [wallPasses.id],
   index: 'wall_passes_by_end',
   old: (before) => sql`${wallPasses.endsAt} <= ${before}`,
+})
+
+const purgeTokenHours = oldest(tokenHours, {
+  key: [tokenHours.clientId, tokenHours.at],
+  index: 'token_hours_by_time',
+  old: (before) => sql`${tokenHours.at} <= ${before}`,
 })
 
 const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
@@ -179,6 +188,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
   former_addresses: { purge: purgeFormerAddresses, keep: () => 0 },
   wall_passes: { purge: purgeWallPasses, keep: () => WALL_PASS_DAYS * DAY },
+  token_hours: { purge: purgeTokenHours, keep: () => TOKEN_HOURS * 3600 },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }
 

@@ -86,6 +86,7 @@ export const {
   erasures,
   locks,
   idempotencyKeys,
+  tokenHours,
   wallPasses,
   operators,
   scheduledActs,
