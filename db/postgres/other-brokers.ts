@@ -14,6 +14,7 @@ const LEAST_PAUSE_MS = 100
 const MOST_PAUSE_MS = 2_000
 /** Begins the payload of a notification that a broker sends to itself: no revocation. */
 const OWN = 'check '
+/** How long the broker waits for that notification; and, before it sends it, for its own connection to listen. */
 const HEARS_MS = 1_000
 
 export interface Position {
@@ -27,6 +28,9 @@ export class OtherBrokersWatch {
   readonly #tell: (what: Elsewhere) => void
   #at: Position | undefined
   #client: Client | undefined
+  /** Settles when the connection listens. What is sent before that is lost. */
+  #listening = Promise.withResolvers<true>()
+  #listens = false
   #timer: NodeJS.Timeout | undefined
   #pauseMs = LEAST_PAUSE_MS
   #stopped = false
@@ -61,6 +65,8 @@ export class OtherBrokersWatch {
     const late = setTimeout(() => resolve(false), HEARS_MS)
     this.#awaited.set(payload, () => resolve(true))
     try {
+      if (!(await Promise.race([this.#listening.promise, promise]))) return false
+      late.refresh()
       await send(CHANNEL, payload)
       return await promise
     } finally {
@@ -91,6 +97,8 @@ export class OtherBrokersWatch {
       await client.connect()
       await client.query(`LISTEN ${CHANNEL}`)
       this.#pauseMs = LEAST_PAUSE_MS
+      this.#listens = true
+      this.#listening.resolve(true)
       // What was committed while nothing listened.
       this.#tell('log')
     } catch {
@@ -114,6 +122,8 @@ export class OtherBrokersWatch {
   async #drop(): Promise<void> {
     const client = this.#client
     this.#client = undefined
+    if (this.#listens) this.#listening = Promise.withResolvers()
+    this.#listens = false
     await client?.end().catch(() => undefined)
   }
 }

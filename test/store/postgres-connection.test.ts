@@ -3,6 +3,7 @@ import { createPool } from '../../db/postgres/connect.ts'
 import { fencedBy } from '../../db/postgres/engine.ts'
 import { StoreUnavailable } from '../../db/store.ts'
 import { committed, withConnection } from '../../db/postgres/transact.ts'
+import { OtherBrokersWatch } from '../../db/postgres/other-brokers.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 import { bench, expectOutcome } from './fixture.ts'
@@ -31,6 +32,14 @@ describe.skipIf(!HAS_POSTGRES)('a connection to Postgres that ends', () => {
     await expect(act).rejects.toThrow()
     expect(await withConnection(pool, async (client) => (await client.query('SELECT 1 AS one')).rows)).toEqual([{ one: 1 }])
   })
+})
+
+test.skipIf(!HAS_POSTGRES)('whether notifications reach a broker is asked once it listens: what is sent before is lost', async () => {
+  const { pool, url } = await open()
+  await pool.query('SELECT 1')
+  const watch = new OtherBrokersWatch(url, () => undefined)
+  onTestFinished(() => watch.stop())
+  expect(await watch.hears((channel, payload) => pool.query('SELECT pg_notify($1, $2)', [channel, payload]))).toBe(true)
 })
 
 describe('what is read', () => {
