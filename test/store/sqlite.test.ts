@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openDatabase } from '../../db/sqlite/open.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { createWriter } from '../../db/sqlite/writer.ts'
 import type { Store } from '../../db/store.ts'
-import { T0 } from './fixture.ts'
+import { statementsOf, T0 } from './fixture.ts'
 
 /** What is the embedded store's own: its file, its lock, and what it does when the machine fails it. */
 
@@ -108,6 +108,16 @@ describe('the data file', () => {
     expect(await second.head()).toEqual(head)
     expect(await second.standingBySid('s_1', T0)).toMatchObject({ state: 'live' })
     await second.close()
+  })
+
+  test('is looked at by the clock: that is none of the statements that tests count', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const store = await openSqliteStore({ file })
+    await signIn(store, 1)
+    expect(vi.getTimerCount()).toBe(2)
+    expect(await statementsOf(async () => void vi.advanceTimersByTime(1_000))).toBe(0)
+    await store.close()
   })
 
   test('of a newer version is refused, and not touched', async () => {
