@@ -10,9 +10,13 @@ import { pathToFileURL } from 'node:url'
 export const NEEDS = [
   {
     name: 'Chromium',
-    programs: ['chromium'],
+    programs: ['chromium-headless-shell', 'chromium'],
     variable: 'CHROMIUM',
-    alternatives: [['chromium', 'fonts-dejavu-core']],
+    // The shell has no window and no address bar. Its pages are the same, and the tests in it take half of the CPU time.
+    alternatives: [
+      ['chromium-headless-shell', 'fonts-dejavu-core'],
+      ['chromium', 'fonts-dejavu-core'],
+    ],
     without: 'The tests in a browser (test/browser) do not run.',
   },
   {

@@ -9,7 +9,7 @@ export const onPath = (name: string): string | undefined =>
     .map((dir) => join(dir, name))
     .find((file) => existsSync(file))
 
-export const CHROMIUM = process.env.CHROMIUM ?? onPath('chromium')
+export const CHROMIUM = process.env.CHROMIUM ?? onPath('chromium-headless-shell') ?? onPath('chromium')
 export const QUEUE_SERVER = onPath('valkey-server') ?? onPath('redis-server')
 /** Which of the two it is; of no meaning without one. */
 export const QUEUE_SERVER_KIND: 'valkey' | 'redis' = QUEUE_SERVER?.endsWith('redis-server') ? 'redis' : 'valkey'

@@ -39,7 +39,7 @@ function machine(options: { packages?: string[]; broken?: string[]; there?: stri
   return { installed, said, missing: missing.map((need) => need.name) }
 }
 
-const COMMON = ['chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server', 'postgresql', 'haproxy', 'pgbouncer']
+const COMMON = ['chromium-headless-shell', 'chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server', 'postgresql', 'haproxy', 'pgbouncer']
 
 describe('what the tests need', () => {
   test.each([
@@ -47,17 +47,25 @@ describe('what the tests need', () => {
     ['Debian 13', [...COMMON, 'valkey-server'], 'valkey-server'],
   ])('%s', (_release, packages, queue) => {
     expect(machine({ packages })).toMatchObject({
-      installed: ['chromium fonts-dejavu-core', queue, 'postgresql', 'haproxy', 'pgbouncer', 'prometheus'],
+      installed: ['chromium-headless-shell fonts-dejavu-core', queue, 'postgresql', 'haproxy', 'pgbouncer', 'prometheus'],
       missing: [],
     })
   })
 
   test('one package that cannot be installed does not keep the others away, and is named with what to do', () => {
-    const { installed, missing, said } = machine({ packages: COMMON, broken: ['chromium'] })
+    const { installed, missing, said } = machine({ packages: COMMON, broken: ['chromium-headless-shell'] })
     expect(installed).toEqual(['redis-server', 'postgresql', 'haproxy', 'pgbouncer', 'prometheus'])
     expect(missing).toEqual(['Chromium'])
-    expect(said.join('\n')).toContain('apt-get install chromium fonts-dejavu-core failed.')
-    expect(said.at(-1)).toMatch(/^Chromium is missing\..*run "apt-get install chromium fonts-dejavu-core" as root\..*set CHROMIUM to its path\.$/)
+    expect(said.join('\n')).toContain('apt-get install chromium-headless-shell fonts-dejavu-core failed.')
+    expect(said.at(-1)).toMatch(
+      /^Chromium is missing\..*run "apt-get install chromium-headless-shell fonts-dejavu-core" or "apt-get install chromium fonts-dejavu-core" as root\..*set CHROMIUM to its path\.$/,
+    )
+  })
+
+  test('a release that has no Chromium without windows gets the one that has them', () => {
+    const { installed, missing } = machine({ packages: COMMON.filter((name) => name !== 'chromium-headless-shell') })
+    expect([installed[0], missing]).toEqual(['chromium fonts-dejavu-core', []])
+    expect(machine({ packages: COMMON, there: ['chromium'] }).installed).not.toContain('chromium-headless-shell fonts-dejavu-core')
   })
 
   test('a release that has neither Valkey nor Redis: both are named', () => {
