@@ -33,7 +33,8 @@ import { SESSION_COOKIE } from '../src/session/interface.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
 import { placeDataFile } from './data-file.ts'
-import { createDatabase, type Database } from './postgres.ts'
+import { borrowDatabase } from './emptied-database.ts'
+import type { Database } from './postgres.ts'
 import { readHere } from './reads-here.ts'
 
 /**
@@ -293,7 +294,7 @@ export async function createRig(options: RigOptions = {}) {
   const microsoft: FakeMicrosoft = before?.microsoft ?? new FakeMicrosoft(clock)
   const ownDatabase =
     process.env.BROKER_TEST_STORE === 'postgres' && config.databaseUrl === undefined && !options.unannounced && !before
-      ? await createDatabase()
+      ? await borrowDatabase()
       : undefined
   const database: Database | undefined = before?.database ?? ownDatabase
   if (database !== undefined) config.databaseUrl = database.url

@@ -8,8 +8,9 @@ import { afterEach, vi } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { placeDataFile } from '../data-file.ts'
+import { borrowDatabase } from '../emptied-database.ts'
 import { readHere } from '../reads-here.ts'
-import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
+import { HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { NewCode, NewSession, SessionLimit, Store } from '../../db/store.ts'
 import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
@@ -58,7 +59,7 @@ function onPostgres(): StoreUnderTest {
   }
   return {
     async open(nowMs) {
-      database ??= createDatabase()
+      database ??= borrowDatabase()
       return openPostgresStore({ url: (await database).url, nowMs })
     },
     async remove() {
