@@ -1,4 +1,5 @@
 import { afterAll, expect } from 'vitest'
+import './quick-resolver.ts'
 
 /**
  * Test files share their worker's modules (vitest.config.ts, `isolate: false`), so each file must leave what all of them share as it was:
