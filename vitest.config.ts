@@ -33,7 +33,8 @@ const unit = {
   setupFiles: ['test/alone.ts'],
   pool: 'threads' as const,
   isolate: false,
-  maxWorkers: 2,
+  // One more than the small machine's two cores: some tests wait for timers more than they compute.
+  maxWorkers: 3,
   restoreMocks: true,
   unstubEnvs: true,
   unstubGlobals: true,
