@@ -32,7 +32,7 @@ import { sessionsPage } from './sessions.tsx'
 import { changeStream } from './stream.tsx'
 import { userPage } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
-import { WALL_SHEET, wallPage } from './wall.tsx'
+import { WALL_SHEET_PATH, wallPage, wallSheet } from './wall.tsx'
 import { enterWall, hasWallPass, wallEntrance } from './wall-entrance.tsx'
 import { makePassNow, revokePassNow, wallPassesPage } from './wall-passes.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
@@ -47,7 +47,7 @@ export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   const endpoints = new Hono()
   const unchanged = { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }
   endpoints.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
-  endpoints.get(WALL_SHEET.path, WALL_SHEET.serve)
+  endpoints.get(WALL_SHEET_PATH, (c) => wallSheet(deps.config).serve(c))
   endpoints.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
   endpoints.get('/ops/sign-in', (c) =>
     goSignIn(deps, c, { returnTo: ownPath(c.req.query('return_to')), fresh: c.req.query('fresh') === 'yes' }, deps.clock.now()),

@@ -11,7 +11,7 @@ import { mustBeWithin } from '../rate-limits.ts'
 
 /**
  * The entrance of wall displays: a pass is typed once, and a cookie of /ops/wall alone keeps its hash, sealed. Each request asks the store, so
- * a pass that is revoked or expired ends at the display's next look.
+ * a pass that is revoked or expired opens nothing at the display's next request.
  */
 
 const COOKIE = '__Secure-cmb_wall'
@@ -36,7 +36,7 @@ export const wallEntrance = (deps: Deps, c: Context, problem?: { title: string; 
           {problem.words}
         </Notice>
       )}
-      <p>Enter a pass for wall displays. An administrator makes one in the console.</p>
+      <p>Enter a pass for wall displays. An administrator creates it in the console.</p>
       <form class="stack" method="post" action="/ops/wall">
         <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, PURPOSE) }} />
         <TextField label="Pass" name="pass" secret literal required />
@@ -49,7 +49,7 @@ export const wallEntrance = (deps: Deps, c: Context, problem?: { title: string; 
 
 /** The same answer for a pass that is unknown, expired or revoked. */
 const NOT_VALID = { title: 'That pass is not valid.', words: 'It may be mistyped, expired or revoked. Ask an administrator for a new one.' }
-const NOT_OURS = { title: 'Nothing was done.', words: 'The form does not come from this page in this browser. Enter the pass again.' }
+const NOT_OURS = { title: 'Nothing was done.', words: 'This form was not sent from this page in this browser. Enter the pass again.' }
 
 export async function enterWall(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
   if (!csrfHolds(deps, c, PURPOSE, form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)) return wallEntrance(deps, c, NOT_OURS)

@@ -13,7 +13,7 @@ import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { byWords } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 
-/** Passes of wall displays: listed for operators, made and revoked by administrators. */
+/** Passes of wall displays: listed for operators, created and revoked by administrators. */
 
 const PAGE = '/ops/wall-passes'
 const LONGEST_NAME = 60
@@ -40,14 +40,19 @@ export async function wallPassesPage(request: ConsoleRequest, said: Said = {}, s
       <SaidNotices said={said} />
       <Panel>
         <p>
-          A wall display shows the health of the broker at <code>{deps.config.opsOrigin}/ops/wall</code>, and no user. It opens with a pass, which
-          opens nothing else.
+          A wall display shows the broker’s health at <code>{deps.config.opsOrigin}/ops/wall</code>, and names no user. It opens with a pass, and the
+          pass opens nothing else.
         </p>
-        <Table label="Passes" head={['Name', 'State', 'Made', 'By', 'Ends', 'Last used', ...(acts ? ['Revoke'] : [])]} rows={rows} none={NONE} />
+        <Table
+          label="Passes"
+          head={['Name', 'State', 'Created', 'By', 'Expires', 'Last used', ...(acts ? ['Revoke'] : [])]}
+          rows={rows}
+          none={NONE}
+        />
       </Panel>
       {acts ? (
-        <Panel title="Make a pass" class="narrow">
-          {isFresh(operator.session, now) ? null : <SignInAgain what="Making or revoking a pass" />}
+        <Panel title="Create a pass" class="narrow">
+          {isFresh(operator.session, now) ? null : <SignInAgain what="Creating or revoking a pass" />}
           <MakeForm request={request} />
         </Panel>
       ) : null}
@@ -55,14 +60,14 @@ export async function wallPassesPage(request: ConsoleRequest, said: Said = {}, s
   )
 }
 
-const NONE = 'No pass has been made.'
+const NONE = 'No pass has been created yet.'
 
 const SaidNotices = ({ said: { problem, secret, done } }: { said: Said }) => (
   <>
     {problem === undefined ? null : <Notice kind="bad" title={problem} />}
     {done === undefined ? null : <Notice kind="good" title={done} />}
     {secret === undefined ? null : (
-      <Notice kind="good" title="The pass is made. It is shown here once.">
+      <Notice kind="good" title="The pass was created. It is shown only once.">
         <p>
           <code id="pass">{secret}</code>
         </p>
@@ -78,7 +83,7 @@ const MakeForm = ({ request }: { request: ConsoleRequest }) => (
     <TextField name="name" label="Name" hint="Where the display is." maxlength={LONGEST_NAME} required />
     <TextField name="days" label={`Days until it expires, 1 to ${MOST_DAYS}`} value={String(USUAL_DAYS)} maxlength={2} required literal />
     <div class="row">
-      <Button>Make a pass</Button>
+      <Button>Create a pass</Button>
     </div>
   </form>
 )
@@ -108,7 +113,7 @@ async function row(request: ConsoleRequest, pass: WallPass): Promise<Child[]> {
 }
 
 const notAllowed = (request: ConsoleRequest): Response =>
-  nothingHere(request, 'Passes of wall displays need the app role Broker.Administrator.', '/ops', 403, PAGE)
+  nothingHere(request, 'Creating and revoking passes for wall displays needs the app role Broker.Administrator.', '/ops', 403, PAGE)
 
 const NAME = storedText().trim().min(1).max(LONGEST_NAME)
 
@@ -145,5 +150,5 @@ export const revokePassNow = (request: ConsoleRequest, form: URLSearchParams): P
   acted(request, async () => {
     const { deps, operator, now } = request
     await revokeWallPass(deps, operator.caller, { id: (form.get('id') ?? '').slice(0, 100), now })
-    return { done: 'The pass is revoked. Its displays stop at their next look, within seconds.' }
+    return { done: 'The pass was revoked. Displays that use it stop at their next update, within ten seconds.' }
   })

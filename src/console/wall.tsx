@@ -1,29 +1,31 @@
 import type { Context } from 'hono'
 import type { Checks } from '../checks/checks.ts'
 import { readinessOf } from '../checks/readiness.ts'
+import type { Config } from '../config/config.ts'
 import type { Deps } from '../deps.ts'
-import { readAsset, styleSheet } from '../page/assets.ts'
+import { type Asset, readAsset, styleSheet } from '../page/assets.ts'
 import { page } from '../page/layout.tsx'
+import { lookOf } from '../page/look.ts'
 import { TimesChart } from './chart.tsx'
 import { deliveryFigures } from './delivery-figures.ts'
 import { Figures, isPaused, Live, LiveState, Panel, Table } from './desk.tsx'
 import { count, plural, when } from './format.ts'
 import { type Health, HEALTH_TAG, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
 import { type Problem, problemsOf, SEVERITY } from './problems.tsx'
+import { whatFits } from './wall-space.ts'
 
 /**
  * A wall display: the health of the broker in large type, for a room that visitors enter. It names no user, session, case or address, and
  * has no link that leads elsewhere.
  */
 
-export const WALL_SHEET = styleSheet(
-  '/ops/assets/wall.css',
-  `${readAsset(import.meta.url, './console.css')}\n${readAsset(import.meta.url, './wall.css')}`,
-)
+export const WALL_SHEET_PATH = '/ops/assets/wall.css'
+const [CONSOLE, WALL] = [readAsset(import.meta.url, './console.css'), readAsset(import.meta.url, './wall.css')]
+/** By the look of the moment: its accent changes at /setup. */
+export const wallSheet = (config: Pick<Config, 'look'>): Asset => styleSheet(WALL_SHEET_PATH, [CONSOLE, lookOf(config).darkColors, WALL].join('\n'))
 
 const EVERY_SECONDS = 10
-/** As many as fit one screen: a display is not scrolled. */
-const [MOST_PROBLEMS, MOST_INSTANCES, TIMES_OF] = [3, 5, 200]
+const TIMES_OF = 200
 const OLD = 'These figures are old: the broker does not answer.'
 
 export async function wallPage(deps: Deps, c: Context, checks: Checks): Promise<Response> {
@@ -31,7 +33,10 @@ export async function wallPage(deps: Deps, c: Context, checks: Checks): Promise<
   const [paused, nowMs] = [isPaused(c), deps.clock.nowMs()]
   // Of an instance only its state is shown, below: the cause may name an address.
   const problems = problemsOf(ready.checks, [], (one) => checks.since(one))
-  const options = { title: 'Health of the broker', config: deps.config, desk: { nav: null, sheet: WALL_SHEET.href } }
+  const urgent = problems.filter(({ severity }) => severity !== 'none')
+  const instances = worstFirst(all.filter(isWatched))
+  const fit = whatFits({ problems: urgent, instances }, deps.config.entra.simulated)
+  const options = { title: 'Health of the broker', config: deps.config, desk: { nav: null, sheet: wallSheet(deps.config).href } }
   return page(
     c,
     { ...options, live: paused ? undefined : { every: EVERY_SECONDS } },
@@ -44,8 +49,8 @@ export async function wallPage(deps: Deps, c: Context, checks: Checks): Promise<
       </div>
       <div class="halves">
         <div class="stack">
-          <Problems problems={problems} nowMs={nowMs} />
-          <Instances instances={worstFirst(all.filter(isWatched))} />
+          <Problems shown={fit.problems} urgent={urgent.length} all={problems.length} nowMs={nowMs} />
+          <Instances shown={fit.instances} all={instances} />
         </div>
         <div class="stack">
           <Live id="deliveries">
@@ -65,13 +70,11 @@ export async function wallPage(deps: Deps, c: Context, checks: Checks): Promise<
 }
 
 /** What asks for an act, today at the latest; of the rest the number. */
-function Problems({ problems, nowMs }: { problems: readonly Problem[]; nowMs: number }) {
-  const urgent = problems.filter(({ severity }) => severity !== 'none')
-  const shown = urgent.slice(0, MOST_PROBLEMS)
-  const more = problems.length - shown.length
+function Problems({ shown, urgent, all, nowMs }: { shown: readonly Problem[]; urgent: number; all: number; nowMs: number }) {
+  const more = all - shown.length
   return (
     <Live id="problems">
-      <Panel title={urgent.length === 0 ? 'No check needs an operator' : plural(urgent.length, 'problem')}>
+      <Panel title={urgent === 0 ? 'No check needs an operator' : plural(urgent, 'problem')}>
         {shown.length === 0 ? null : (
           <ul class="alerts">
             {shown.map((one) => (
@@ -102,16 +105,16 @@ const Banner = ({ problem: { bad, severity, title, fix, sinceMs }, nowMs }: { pr
 const HEALTH: Record<Health, string> = { bad: 'Not reached', ill: 'Need an operator', waits: 'Behind', good: 'OK' }
 const end = (name: string) => ({ name, end: true }) as const
 
-function Instances({ instances }: { instances: readonly InstanceNow[] }) {
-  const more = instances.length - MOST_INSTANCES
-  const rows = instances.slice(0, MOST_INSTANCES).map((one) => {
+function Instances({ shown, all }: { shown: readonly InstanceNow[]; all: readonly InstanceNow[] }) {
+  const more = all.length - shown.length
+  const rows = shown.map((one) => {
     const { health, why } = healthOf(one)
     return [<strong>{one.name}</strong>, <span class={HEALTH_TAG[health]}>{why}</span>, count(one.counts.pending)]
   })
   return (
     <Live id="instances">
       <Panel title="Instances">
-        <Figures items={byHealth(instances)} />
+        <Figures items={byHealth(all)} />
         <Table label="Instances" head={['Instance', 'State', end('Pending')]} rows={rows} none="No instance is registered yet." />
         {more > 0 ? <p>The console shows {plural(more, 'more instance')}.</p> : null}
       </Panel>

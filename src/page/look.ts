@@ -8,21 +8,26 @@ import { type Asset, asset, readAsset, styleSheet } from './assets.ts'
 
 export interface Look {
   sheet: Asset
+  /** CSS: the colors of dark pages, for a page that is dark whatever the browser prefers. */
+  darkColors: string
   icon: Asset
   logo: Asset | undefined
   darkLogo: Asset | undefined
 }
 
 const CSS = readAsset(import.meta.url, './broker.css')
+const DARK = readAsset(import.meta.url, './dark.css')
 const ICON = readAsset(import.meta.url, './icon.svg')
 
 const variables = ({ act, over, on }: Accent): string => `:root{--act:${act};--act-over:${over};--on-act:${on}}`
 
 /** Both colors were checked when they were read: they hold nothing else. */
-function sheetOf({ accent, background }: Config['look']): Asset {
+function sheetOf({ accent, background }: Config['look']): Pick<Look, 'sheet' | 'darkColors'> {
   const { light, dark } = accentsOf(accent)
+  const darkColors = `${DARK}${variables(dark)}`
   const ground = `@media not all and (prefers-color-scheme:dark){.users{--ground:${background}}}`
-  return styleSheet('/assets/broker.css', `${CSS}\n${variables(light)}\n@media (prefers-color-scheme:dark){${variables(dark)}}\n${ground}\n`)
+  const css = `${CSS}\n${variables(light)}\n@media (prefers-color-scheme:dark){\n${darkColors}}\n${ground}\n`
+  return { sheet: styleSheet('/assets/broker.css', css), darkColors }
 }
 
 const imageAt = (path: string, image: Image | undefined): Asset | undefined =>
@@ -34,7 +39,7 @@ export function lookOf({ look }: Pick<Config, 'look'>): Look {
   const known = looks.get(look)
   if (known !== undefined) return known
   const made = {
-    sheet: sheetOf(look),
+    ...sheetOf(look),
     icon: imageAt('/assets/icon', look.icon) ?? asset('/assets/icon.svg', 'image/svg+xml', ICON.replace('#0b5563', look.accent)),
     logo: imageAt('/assets/logo', look.logo),
     darkLogo: imageAt('/assets/logo-dark', look.darkLogo),

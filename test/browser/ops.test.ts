@@ -144,13 +144,24 @@ test('the pages of locks fit at 320, 768 and 1440 px, in light and dark, and axe
   expect(window.complaints).toEqual([])
 })
 
+/** Three problems in long words, and nine instances with long names. */
+async function haveMuchWrong({ queue, config, clock, register }: Rig): Promise<void> {
+  queue.problem = 'NOAUTH Authentication required.'
+  queue.kept = { appendOnly: false, evictionPolicy: 'allkeys-lru' }
+  config.clientsFile = `/etc/case-manager-identity-broker/${'of-the-organization/'.repeat(5)}clients.yaml`
+  for (const region of ['Western', 'Northern', 'Southern', 'Eastern', 'Central', 'Outer'])
+    await register(`Case Manager of the ${region} Region`, { logoutUris: [] })
+  // Later than any look of before counts.
+  clock.advance(301)
+}
+
 test('a wall display: a pass made and typed by keyboard, read from afar, honest about old figures, and shut when it is revoked', async () => {
   await using desk = await open({ width: 1280, who: 'administrator' })
   await pressAt(desk.page, /^Wall displays$/)
   await desk.page.waitForURL('**/ops/wall-passes')
   await tabTo(desk.page, /^Name$/)
   await desk.page.keyboard.type('Operations room')
-  await pressAt(desk.page, /^Make a pass$/)
+  await pressAt(desk.page, /^Create a pass$/)
   const pass = (await desk.page.locator('#pass').textContent()) ?? ''
   expect(await objections(desk.page)).toEqual([])
   rig.queue.up = false
@@ -176,6 +187,13 @@ test('a wall display: a pass made and typed by keyboard, read from afar, honest 
   // 26 px of 1920 are 16 mm on a screen of 55 inches.
   expect(seen).toEqual({ least: expect.closeTo(26, 0) as number, ground: 'rgb(18, 22, 27)', width: 1920 })
   await picture(page, 'ops-wall-1920', false)
+  // What is wrong has much to say, at more instances than a screen has room for: what does not fit is counted, and nothing is cut off.
+  await haveMuchWrong(rig)
+  await page.reload()
+  await page.getByText(/The console shows \d more findings\./).waitFor()
+  await page.getByText(/The console shows \d more instances\./).waitFor()
+  expect(await page.evaluate(() => document.documentElement.scrollHeight)).toBe(1080)
+  await picture(page, 'ops-wall-much-wrong', false)
   await page.route('**/ops/wall', (route) => route.abort())
   await page.clock.fastForward(10_000)
   await page.getByText('These figures are old: the broker does not answer.').waitFor()
@@ -269,7 +287,7 @@ test('by keyboard alone an administrator asks for approval of a wide revocation,
   await fits(asks.page, 'ops-approval-asked')
   await using gives = await open({ width: 1280, who: 'second' })
   const { page } = gives
-  await page.getByRole('heading', { name: 'Waits for a second administrator' }).waitFor()
+  await page.getByRole('heading', { name: 'Waiting for a second administrator' }).waitFor()
   await fits(page, 'ops-approvals')
   await pressAt(page, /^Decide: Revoke/)
   await page.waitForURL('**/ops/scheduled?**')

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/protocol/compare.ts'
+import { accentsOf } from '../../src/protocol/contrast.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { browserAt, Page } from '../browser.ts'
 import { atConsole, attempted, OPS, sessionsAt } from './console.ts'
@@ -83,9 +84,9 @@ describe('a pass', () => {
     expect((await make('Room 21')).text).toContain('There are 20 valid passes')
     const page = await adam.get(PASSES)
     expect(page.html).toContain('Revoke the pass Room 7')
-    expect((await adam.submitTo(page, `${PASSES}/revoke`)).text).toContain('The pass is revoked.')
+    expect((await adam.submitTo(page, `${PASSES}/revoke`)).text).toContain('The pass was revoked.')
     expect((await adam.submitTo(page, `${PASSES}/revoke`)).text).toContain('No valid pass has that ID.')
-    expect((await make('Room 21')).text).toContain('The pass is made.')
+    expect((await make('Room 21')).text).toContain('The pass was created.')
     expect((await rig.store.listAudit({ act: 'wall_pass.revoke', limit: 9 })).map(({ ended }) => ended?.outcome)).toEqual(['rejected', 'done'])
   })
 })
@@ -144,7 +145,7 @@ describe('a display', () => {
     expect(at.cookies.has(COOKIE)).toBe(false)
   })
 
-  test('is shut at its next look when the pass expires or is revoked', async () => {
+  test('is shut at its next request when the pass expires or is revoked', async () => {
     const at = await shown('1')
     const copy = `${COOKIE}=${at.cookies.get(COOKIE)}`
     const look = async () => (await rig.opsApp.request(`${OPS}/ops/wall`, { headers: { cookie: copy } })).status
@@ -179,6 +180,17 @@ describe('a display', () => {
     expect(leads.filter((href) => !/^(?:#content|\/ops\/wall(?:\?live=off)?|\/(?:ops\/)?assets\/[^"]+)$/.test(href))).toEqual([])
   })
 
+  test('has the colors of dark pages, with the organization’s own accent, whatever the browser prefers', async () => {
+    rig.config.look = { ...rig.config.look, accent: '#7c2d12' }
+    const page = await (await shown()).get('/ops/wall')
+    const [shared = '', wall = ''] = await Promise.all(
+      [...page.html.matchAll(/rel="stylesheet" href="([^"]+)"/g)].map(async ([, href]) => (await rig.opsApp.request(`${OPS}${href}`)).text()),
+    )
+    const dark = /@media \(prefers-color-scheme:dark\)\{\n([^@]+)\}\n@media/.exec(shared)?.[1] ?? expect.unreachable()
+    expect(dark).toContain(`--act:${accentsOf('#7c2d12').dark.act}`)
+    expect(wall).toContain(dark)
+  })
+
   test('shows what fails by its question, since when, and what to do; not what was found, which may name more', async () => {
     const at = await shown()
     rig.queue.health = async () => ({ up: false, engine: 'valkey', problem: 'connect ECONNREFUSED 10.1.2.3' })
@@ -187,6 +199,22 @@ describe('a display', () => {
       /1 problem act today Does the queue server answer\? since \d\d:\S+ UTC What to do: Start the queue server .*The console shows \d more findings?\./,
     )
     expect(page.text).not.toContain('10.1.2.3')
+  })
+
+  test('shows of problems and instances what fits a screen, the worst first, and how many more there are', async () => {
+    const at = await shown()
+    for (const name of ['One', 'Two', 'Three', 'Four', 'Five', 'Six']) await rig.register(name, { logoutUris: [] })
+    const seen = async () => {
+      const { html, text } = await at.get('/ops/wall')
+      const counted = (pattern: RegExp): number => [...html.matchAll(pattern)].length
+      const more = [...text.matchAll(/The console shows (\d+) more (?:finding|instance)/g)].map(([, count]) => Number(count))
+      return { problems: counted(/<li class="alert/g), instances: counted(/has neither a guard/g), more }
+    }
+    expect(await seen()).toMatchObject({ problems: 0, instances: 5 })
+    rig.queue.health = async () => ({ up: false, engine: 'valkey', problem: 'NOAUTH' })
+    rig.queue.kept = { appendOnly: false, evictionPolicy: 'allkeys-lru' }
+    rig.clock.advance(301)
+    expect(await seen()).toMatchObject({ problems: 2, instances: 2 })
   })
 })
 
