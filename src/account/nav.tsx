@@ -1,7 +1,7 @@
 import { PageLinks } from '../page/components.tsx'
 import { useTexts } from '../page/texts.ts'
 
-/** The ways between the pages of an account, on each of them. */
+/** The ways between the pages of an account, on each of them. The links are there twice, as in the console: in a row, and behind a button on a phone. */
 
 type AccountPath = '/' | '/account' | '/account/apps' | '/account/history' | '/account/ready'
 
@@ -16,7 +16,13 @@ export const AccountNav = ({ at }: { at: AccountPath | undefined }) => {
   ] as const
   return (
     <nav class="tabs" aria-label={t.nav.label}>
-      <PageLinks links={ways} at={at} />
+      <div class="across">
+        <PageLinks links={ways} at={at} />
+      </div>
+      <details class="menu">
+        <summary>{t.nav.label}</summary>
+        <PageLinks links={ways} at={at} />
+      </details>
       <a class="leave" href="/logout">
         {t.shared.signOut}
       </a>

@@ -194,6 +194,22 @@ test('a session that is not the user’s is reported in two clicks, and has ende
   expect(window.complaints).toEqual([])
 })
 
+test('on a phone, without scripts, the links of an account are behind one button, in one row with the sign-out', async () => {
+  await using context = await browser.newContext({ viewport: { width: 320, height: 700 }, javaScriptEnabled: false, locale: 'en' })
+  const page = await context.newPage()
+  await page.goto(`${base}/test-session`)
+  await page.goto(`${base}/account`)
+  expect((await page.locator('.tabs').boundingBox())?.height).toBeLessThan(64)
+  expect(await page.getByRole('link', { name: 'Sign out', exact: true }).count()).toBe(1)
+  const links = page.locator('.tabs').getByRole('link', { name: 'Security history' })
+  expect(await links.count()).toBe(0)
+  await page.locator('summary').focus()
+  await page.keyboard.press('Enter')
+  expect(await links.count()).toBe(1)
+  await links.click()
+  await page.getByRole('heading', { name: 'Security history', level: 1 }).waitFor()
+})
+
 test('on paper a page has its content alone', async () => {
   await using window = await open({ width: 960, signedIn: true })
   rig.config.entra.simulated = true
