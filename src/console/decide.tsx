@@ -109,7 +109,7 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
 }
 
 const titleOf = ({ state }: ScheduledAct, confirms: boolean): string =>
-  confirms ? 'Confirm or cancel' : state === 'proposed' ? 'Waits for another administrator' : 'Scheduled'
+  confirms ? 'Confirm or cancel' : state === 'proposed' ? 'Waiting for another administrator' : 'Scheduled'
 
 /** Undefined where its target is gone. */
 async function endsNow({ deps, now }: ConsoleRequest, { what }: ScheduledAct): Promise<string | undefined> {

@@ -33,9 +33,9 @@ const OTHER = 'This form was already sent for something else. Open the page agai
 const runningPage = (request: ConsoleRequest): Response =>
   desk(
     request,
-    { title: 'This is being done', at: '/ops/locks', status: 409 },
+    { title: 'Your request is in progress', at: '/ops/locks', status: 409 },
     <Panel class="narrow">
-      <p>You sent this form a moment ago, and the broker is carrying it out, once only. See the result here.</p>
+      <p>You have already sent this form. The broker is carrying it out, and does so only once. See the result here:</p>
       <div class="row">
         <LinkButton href="/ops/locks">Acts that wait for approval</LinkButton>
         <LinkButton href="/ops/revocations" kind="quiet">

@@ -34,7 +34,7 @@ export interface Operator {
 
 export type Visitor =
   | { is: 'operator'; operator: Operator }
-  /** `never`: without a pass. `over`: with one that is valid no longer. */
+  /** `never`: without a pass. `over`: with one that is no longer valid. */
   | { is: 'nobody'; why: 'never' | 'over' }
   | { is: 'rejected'; why: Refusal; session: Session }
 export type Refusal = 'other_tenant' | 'no_role'

@@ -96,7 +96,7 @@ export async function keysPage(request: ConsoleRequest): Promise<Response> {
     <Panel>
       <Table
         label="Signing keys"
-        head={['Key', 'Algorithm', 'State', 'Kept in', 'Made', 'Signs since', 'Published until']}
+        head={['Key', 'Algorithm', 'State', 'Kept in', 'Created', 'Signs since', 'Published until']}
         rows={rows}
         none="No key exists."
       />

@@ -23,7 +23,7 @@ export async function waitingRows(request: ConsoleRequest, acts: readonly Schedu
   return Promise.all(acts.map((act) => row(request, act)))
 }
 
-/** The request for the same that waits already, of any administrator. */
+/** A request for the same act that is already waiting, by any administrator. */
 export async function sameWaiting({ deps }: ConsoleRequest, what: ScheduledWhat): Promise<ScheduledAct | undefined> {
   const waiting = await deps.store.listScheduledActs({ state: 'proposed', limit: MOST })
   return waiting.find((one) => one.what.act === what.act && targetOf(one.what) === targetOf(what))
@@ -31,7 +31,7 @@ export async function sameWaiting({ deps }: ConsoleRequest, what: ScheduledWhat)
 
 export const SameWaits = ({ act }: { act: ScheduledAct | undefined }) =>
   act === undefined ? null : (
-    <Notice kind="warn" title="A request for the same waits already.">
+    <Notice kind="warn" title="A request for the same act is already waiting.">
       <p>
         <a href={linkOf('/ops/scheduled', { id: act.id })}>Show the waiting request</a>
       </p>
@@ -42,9 +42,9 @@ export const SameWaits = ({ act }: { act: ScheduledAct | undefined }) =>
 export const WaitingForApproval = ({ request, rows }: { request: ConsoleRequest; rows: Child[][] }) => (
   <Live id="approvals">
     {rows.length === 0 ? null : (
-      <Panel title="Waits for a second administrator">
+      <Panel title="Waiting for a second administrator">
         <Table
-          label="Waits for a second administrator"
+          label="Waiting for a second administrator"
           head={['What', 'State', 'Asked by', 'Expires', 'Case', ...(isAdministrator(request) ? ['Decide'] : [])]}
           rows={rows}
           none=""

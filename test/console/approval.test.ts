@@ -36,7 +36,7 @@ describe('a revocation that needs approval', () => {
     const ada = await atConsole(rig, 'second')
     const overview = await ada.get('/ops')
     expect(overview.text).toMatch(
-      /Waits for a second administrator .*Every user of Case Manager Sydney “key leaked” waits for approval Adam Administrator .*INC-7/,
+      /Waiting for a second administrator .*Every user of Case Manager Sydney “key leaked” waits for approval Adam Administrator .*INC-7/,
     )
     const order = (html: string) => [...html.matchAll(/id="(approvals|problems)"/g)].map(([, id]) => id)
     expect(order(overview.html)).toEqual(['approvals', 'problems'])
@@ -70,11 +70,11 @@ describe('a revocation that needs approval', () => {
     const [first, second] = [await ask(), await ask()]
     expect([second.url, await open()]).toEqual([first.url, [new URL(first.url, 'http://x').searchParams.get('id')]])
     const further = await adam.submitTo(form, '/ops/revoke/check', { kind: 'client', client: 'sydney' })
-    expect(further.text).toContain('A request for the same waits already.')
+    expect(further.text).toContain('A request for the same act is already waiting.')
     const both = await Promise.all([ask(further), ask(further)])
     expect(await open()).toHaveLength(2)
     expect(
-      both.every(({ status, text }) => (status === 200 ? text.includes('Nothing is done yet') : text.includes('carrying it out, once only'))),
+      both.every(({ status, text }) => (status === 200 ? text.includes('Nothing is done yet') : text.includes('The broker is carrying it out'))),
     ).toBe(true)
   })
 
@@ -84,7 +84,7 @@ describe('a revocation that needs approval', () => {
     const check = await adam.get('/ops/lock/client?client=sydney')
     const [first, second] = [await adam.submitTo(check, '/ops/lock/client'), await adam.submitTo(check, '/ops/lock/client')]
     expect([second.url, (await rig.store.listScheduledActs({ state: 'proposed', limit: 9 })).length]).toEqual([first.url, 1])
-    expect((await adam.get('/ops/lock/client?client=sydney')).text).toContain('A request for the same waits already.')
+    expect((await adam.get('/ops/lock/client?client=sydney')).text).toContain('A request for the same act is already waiting.')
   })
 
   test('expires after 30 minutes: nothing is done, and the overview says so for a day', async () => {
