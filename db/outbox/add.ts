@@ -6,7 +6,7 @@ import { assign, castTo, columnsOf, command, insertEach, query } from '../engine
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
-import type { DeliveryRef, Priority } from '../types.ts'
+import type { DeliveryRef, DeliveryState, Priority } from '../types.ts'
 import type { Move } from './counts.ts'
 import { priorityNumber } from './row.ts'
 
@@ -62,32 +62,57 @@ const insert = query(columnsOf(deliveries, 'id'), (p: Takes<Of & { list: string 
   return sql`${insertEach(deliveries, values, rows)} ON CONFLICT DO NOTHING RETURNING ${f}`
 })
 
-// The newer delivery says all that these would: they close at once, and it is the one that is retried, fails or is redriven.
-const olderFields = columnsOf(deliveries, 'id', 'seq', 'clientId', 'targetId', 'state')
-const older = (which: 'sid' | 'sub') =>
+// The newest delivery says all that the others would: they close at once, and it is the one that is retried, fails or is redriven.
+const otherFields = { ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'state'), seq: sql<number>`${deliveries.seq}` }
+const others = (which: 'sid' | 'sub') =>
   query(
-    olderFields,
+    otherFields,
     (p: Takes<{ targetIds: string; who: string; seq: number }>, f) =>
       sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries[which]} = ${p.who} AND ${isOneOf(deliveries.targetId, p.targetIds)}
-        AND ${deliveries.seq} < ${p.seq} AND ${deliveries.state} IN ('pending', 'failed', 'rejected') ORDER BY ${deliveries.id}${forUpdate(deliveries)}`,
+        AND ${deliveries.seq} <> ${p.seq} AND ${deliveries.state} IN ('pending', 'failed', 'rejected') ORDER BY ${deliveries.id}${forUpdate(deliveries)}`,
   )
-const olderBySid = older('sid')
-const olderBySub = older('sub')
+const othersBySid = others('sid')
+const othersBySub = others('sub')
 const supersede = command(
   (p: Takes<{ id: string; by: string; atMs: number }>) =>
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'superseded', supersededBy: p.by, settledAtMs: p.atMs })} WHERE ${deliveries.id} = ${p.id}`,
 )
 
-/** @param added all by `sub`, or all by `sid` */
-function* supersedeOlder(ambient: Ambient, added: readonly NewDelivery[], { seq, sid, sub }: DeliveriesFor, moves: Move[]): Act<void> {
+interface Superseded {
+  id: string
+  clientId: string
+  seq: number
+  state: DeliveryState
+}
+function* close(ambient: Ambient, one: Superseded, by: string, moves: Move[]): Act<void> {
+  yield* supersede.run({ id: one.id, by, atMs: ambient.nowMs() })
+  moves.push({ clientId: one.clientId, seq: one.seq, from: one.state, to: 'superseded' })
+}
+
+/**
+ * Wide revocations are written in batches, by turns: an older one may come to a session after a newer one, whose delivery then says all.
+ * @param added all by `sub`, or all by `sid` @returns those that no newer one supersedes
+ */
+function* supersedeAllButNewest(
+  ambient: Ambient,
+  added: readonly NewDelivery[],
+  { seq, sid, sub }: DeliveriesFor,
+  moves: Move[],
+): Act<NewDelivery[]> {
   const [first] = added
-  if (first === undefined) return
-  const newer = new Map(added.map(({ id, target }) => [target.targetId, id]))
-  const asked = { targetIds: listOf([...newer.keys()]), seq }
-  for (const one of yield* first.bySub ? olderBySub.all({ ...asked, who: sub }) : olderBySid.all({ ...asked, who: sid })) {
-    yield* supersede.run({ id: one.id, by: newer.get(one.targetId) ?? '', atMs: ambient.nowMs() })
-    moves.push({ ...one, from: one.state, to: 'superseded' })
+  if (first === undefined) return []
+  const own = new Map(added.map(({ id, target }) => [target.targetId, id]))
+  const newer = new Map<string, string>()
+  const asked = { targetIds: listOf([...own.keys()]), seq }
+  for (const other of yield* first.bySub ? othersBySub.all({ ...asked, who: sub }) : othersBySid.all({ ...asked, who: sid })) {
+    if (other.seq > seq) newer.set(other.targetId, other.id)
+    else yield* close(ambient, other, own.get(other.targetId) ?? '', moves)
   }
+  for (const { id, target } of added) {
+    const by = newer.get(target.targetId)
+    if (by !== undefined) yield* close(ambient, { id, clientId: target.clientId, seq, state: 'pending' }, by, moves)
+  }
+  return added.filter(({ target }) => !newer.has(target.targetId))
 }
 
 /** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `moved` has to be run with them */
@@ -102,12 +127,10 @@ export function* addUncounted(ambient: Ambient, what: DeliveriesFor, moves: Move
   // By `sub`, another session of the same user has written it already.
   const added = asked.filter(({ id }) => ids.has(id))
   for (const { target } of added) moves.push({ clientId: target.clientId, seq, from: undefined, to: 'pending' })
-  for (const bySub of [false, true])
-    yield* supersedeOlder(
-      ambient,
-      added.filter((one) => one.bySub === bySub),
-      what,
-      moves,
-    )
-  return added.map(({ id, target }) => ({ id, attempt: 1, targetId: target.targetId, priority, seq }))
+  const newest: NewDelivery[] = []
+  for (const isBySub of [false, true]) {
+    const some = added.filter(({ bySub }) => bySub === isBySub)
+    newest.push(...(yield* supersedeAllButNewest(ambient, some, what, moves)))
+  }
+  return newest.map(({ id, target }) => ({ id, attempt: 1, targetId: target.targetId, priority, seq }))
 }

@@ -154,6 +154,30 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 12 })
   })
 
+  test('what an older one writes after a newer one for the same session and target is superseded at once', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const sids = (await Promise.all(Array.from({ length: 6 }, (_, i) => b.signIn(`user-${i}`)))).map(({ session }) => session.sid)
+    const last = sids.toSorted().at(-1) ?? ''
+    await b.exchange(last, 'sydney')
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    await b.store.fanOutPending({ limit: 1, nowMs: b.now * 1000 })
+    await b.revoke({ kind: 'client', clientId: 'sydney' })
+    const { pending } = await b.store.fanOutPending({ limit: 1, nowMs: b.now * 1000 })
+    expect(pending).toMatchObject([{ seq: 2 }])
+    expect(await b.fanOutAll()).toBe(0)
+    const written = (await b.store.listDeliveries({ limit: 9 })).toSorted((x, y) => (x.seq ?? 0) - (y.seq ?? 0))
+    expect(written).toMatchObject([
+      { seq: 1, sid: last, state: 'superseded', supersededBy: pending[0]?.id },
+      { seq: 2, sid: last, state: 'pending' },
+    ])
+    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', totals: { pending: 0, superseded: 1 } })
+    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([
+      ['pending', 1],
+      ['superseded', 1],
+    ])
+  })
+
   test('one user’s is written before what is pending for many', async () => {
     const b = await open()
     await b.client('sydney')
