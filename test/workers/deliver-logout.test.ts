@@ -12,7 +12,7 @@ import { createRig, type FakeClock, type Rig, type RigOptions } from '../rig.ts'
 import { deliverLogout } from './attempt.ts'
 import { signedIn as signedInAt } from '../token/tokens.ts'
 import { LocalQueue } from './local-queue.ts'
-import { hang, ok, startReceiver, status, type Receiver } from './receiver.ts'
+import { ok, startReceiver, status, type Receiver } from './receiver.ts'
 
 const DELIVERY: Delivery = {
   ...{ id: 'd', kind: 'logout_token', seq: 1, clientId: 'sydney', targetId: 't', uri: 'https://sydney.example', sid: 's_1', state: 'pending' },
@@ -326,7 +326,7 @@ async function working(rig: Rig) {
 }
 
 const delivered = (receiver: Receiver, count: number) =>
-  vi.waitFor(() => expect(receiver.tokens.length).toBeGreaterThanOrEqual(count), { timeout: 20_000, interval: 20 })
+  vi.waitFor(() => expect(receiver.tokens.length).toBeGreaterThanOrEqual(count), { timeout: 60_000, interval: 20 })
 
 describe('the workers', () => {
   test('what is announced is delivered at once, although the queue is down', async () => {
@@ -404,7 +404,8 @@ describe('the workers', () => {
 
   test('one that hangs delays no other', async () => {
     const { rig } = await broker()
-    const hanging = await startReceiver(hang)
+    let most = 0
+    const hanging = await startReceiver(() => void (most = Math.max(most, ...rig.deps.queue.targets().map(({ running }) => running))))
     const healthy = await startReceiver()
     const sydney = await rig.register('Sydney', { logoutUris: [hanging.url] })
     const melbourne = await rig.register('Melbourne', { logoutUris: [healthy.url] })
@@ -415,12 +416,11 @@ describe('the workers', () => {
       sids.push(session.sid)
     }
     await working(rig)
-    // A call that hangs makes room for the next after 5 s: until then nothing slow happens here.
     for (const sid of sids) await end(rig, sid)
     await delivered(healthy, 30)
     const counts = await rig.deps.store.deliveryCounts()
     expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([{ state: 'pending', count: 30 }])
-    expect(hanging.requests.length).toBeLessThanOrEqual(8)
+    expect(most).toBe(8)
     await hanging.goDown()
   })
 

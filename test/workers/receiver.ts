@@ -20,7 +20,6 @@ export const status =
   (code: number, body = '', headers: Record<string, string> = {}) =>
   (response: ServerResponse): void =>
     void response.writeHead(code, headers).end(body)
-export const hang = (): void => {}
 
 export async function startReceiver(answer: Receiver['answer'] = ok): Promise<Receiver> {
   const listen = async (port: number) => {
