@@ -80,11 +80,14 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
     },
   })
   closing.push(() => world.dispose())
+  // All at once: each drains for seconds.
+  const disposals: (() => Promise<unknown>)[] = [() => world.broker.end('SIGTERM')]
+  closing.push(() => Promise.all(disposals.map((dispose) => dispose())))
   const siblings = async (count: number, more: Parameters<typeof prepareSibling>[1] = {}): Promise<BrokerProcess[]> => {
     const made = []
     for (let n = 0; n < count; n++) {
       const { broker, dispose } = await prepareSibling(world.broker, more)
-      closing.push(dispose)
+      disposals.push(dispose)
       made.push(broker)
     }
     return made
