@@ -87,10 +87,13 @@ describe('the demo in a browser', () => {
     const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
     const statusAt = async (index: number): Promise<number> => (await fetch(`${instance(index).url}/api/cases`, { headers: { cookie } })).status
     expect([await statusAt(0), await statusAt(1)]).toEqual([200, 200])
-    // What ten such requests take on this machine now is not the broker's.
-    const yardstickAt = Date.now()
-    for (let i = 0; i < 10; i++) await statusAt(i % 2)
-    const yardstick = Date.now() - yardstickAt
+    // What ten such requests take on this machine, before or after, is not the broker's.
+    const tenRequests = async (): Promise<number> => {
+      const begunAt = Date.now()
+      for (let i = 0; i < 10; i++) await statusAt(i % 2)
+      return Date.now() - begunAt
+    }
+    const before = await tenRequests()
 
     await sydney.getByRole('button', { name: 'Sign out' }).click()
     await sydney.waitForURL(`${facts().issuer}/**`)
@@ -108,6 +111,7 @@ describe('the demo in a browser', () => {
         .waitFor()
         .then(() => Date.now() - committedAt + 1),
     ])
+    const yardstick = Math.max(before, await tenRequests())
     await picture(melbourne, 'signed-out-live')
     await story(['case-manager', 'sign-out', 'signed-out-live'])
     for (const milliseconds of refusedAfter) expect(milliseconds).toBeLessThan(1000 + yardstick)
