@@ -115,7 +115,7 @@ describe('the snapshot', () => {
 
   test('of more than a thousand comes in parts', async () => {
     const { rig, snapshot } = await broker()
-    for (let i = 0; i < 105; i++) await Promise.all(Array.from({ length: 10 }, () => end(rig)))
+    for (let i = 0; i < 105; i++) await Promise.all(Array.from({ length: 10 }, () => end(rig, { kind: 'tenant', tid: TENANT })))
     const { body } = await snapshot()
     expect(body).toMatchObject({ more: true, seq: 1_000 })
     expect((await snapshot(`?after=1000&epoch=${String(body['epoch'])}`)).body).toMatchObject({ more: false, seq: 1_050 })
