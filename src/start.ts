@@ -45,8 +45,7 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
       closing.add('clients file', () => watcher.close())
     }
     await compareClocks(checks)
-    // After the last request.
-    closing.add('token counts', () => addTokenHours(deps))
+    closing.add('token counts', () => addLastCounts(deps))
     const workers = await startWorkers(deps, checks)
     closing.add('workers', () => workers.drain())
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
@@ -93,10 +92,22 @@ async function handOver(ops: Listener, server: Listener | undefined, drainSecond
 /** Before anything is judged by time: a machine may start with a wrong clock. Microsoft's silence delays the start by no more than this. */
 const COMPARE_MS = 1_000
 
-async function compareClocks(checks: Checks): Promise<void> {
+const compareClocks = (checks: Checks): Promise<void> => atMost(COMPARE_MS, checks.look({ fresh: true, which: ({ id }) => id === 'clock' }))
+
+const COUNTS_MS = 1_000
+
+/** After the last request. They are figures: a store that does not answer holds up no end. */
+const addLastCounts = (deps: Deps): Promise<void> =>
+  atMost(
+    COUNTS_MS,
+    addTokenHours(deps).catch(() => undefined),
+  )
+
+/** Waits for work, but not longer than this. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   const enough = new AbortController()
-  const late = sleep(COMPARE_MS, undefined, { signal: enough.signal }).catch(() => undefined)
-  await Promise.race([checks.look({ fresh: true, which: ({ id }) => id === 'clock' }), late])
+  const late = sleep(ms, undefined, { signal: enough.signal }).catch(() => undefined)
+  await Promise.race([work, late])
   enough.abort()
 }
 
