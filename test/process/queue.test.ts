@@ -137,7 +137,7 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     const done = performing(queue)
     queue.add([ref('before')])
     await vi.waitFor(() => expect(done).toHaveLength(1), SOON)
-    expect(await queue.health()).toMatchObject({ up: true, engine: which.engine })
+    await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true, engine: which.engine }), SOON)
     process.kill(pid(), 'SIGKILL')
     for (let i = 0; i < 1_000; i++) queue.add([ref(`while-down-${i}`)])
     await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
@@ -166,19 +166,19 @@ test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
   'a $engine server out of memory: /readyz says so and what to do, although it still answers PING',
   async (which) => {
     const { queue, engine } = await open(which)
-    expect(await queue.health()).toMatchObject({ up: true })
+    await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true }), SOON)
     const client = new Redis((engine.address as { socket: string }).socket)
     onTestFinished(() => client.disconnect())
     await client.config('SET', 'maxmemory', '1')
     expect(await client.ping()).toBe('PONG')
-    expect(await queue.health()).toMatchObject({ up: false, problem: expect.stringContaining('OOM') as string })
+    await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: false, problem: expect.stringContaining('OOM') as string }), SOON)
     const rig = await createRig({ deps: { queue } })
     expect(await (await rig.opsApp.request('/readyz')).json()).toMatchObject({
       status: 'degraded',
       parts: { queue: { state: 'down', problem: expect.stringContaining('Raise maxmemory') as string } },
     })
     await client.config('SET', 'maxmemory', '0')
-    expect(await queue.health()).toMatchObject({ up: true })
+    await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true }), SOON)
   },
 )
 
