@@ -6,7 +6,7 @@ import { assertionId, CLIENT, publicJwk, type Keys } from './sign.ts'
 
 /** The broker of the kit: a log that a case scripts, served as docs/feed.md says, and what went wrong as the case says. */
 
-const HEARTBEAT_MS = 400
+export const HEARTBEAT_MS = 400
 
 export interface LogEntry {
   seq: number
@@ -93,6 +93,15 @@ export class FakeBroker {
   }
   raw(text: string): void {
     if (!this.state.silent) for (const stream of this.#streams) stream.write(text)
+  }
+  /** An event in pieces. No heartbeat comes between them: it would be in the middle of the event. */
+  async rawInPieces(pieces: readonly string[], pauseBetween: () => Promise<void>): Promise<void> {
+    this.#stopHeartbeat()
+    for (const piece of pieces) {
+      this.raw(piece)
+      await pauseBetween()
+    }
+    this.#beat()
   }
   cut(): void {
     for (const stream of this.#streams) stream.destroy()

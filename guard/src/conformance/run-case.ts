@@ -111,10 +111,11 @@ export class Play {
   }
 
   async #raw(pieces: string[]): Promise<void> {
-    for (const piece of pieces) {
-      this.broker.raw(piece.replaceAll('$EXP', String(this.broker.now + ENTRY_SECONDS)))
-      await pause(this.#stage.clock, BETWEEN_MS, NEVER)
-    }
+    const exp = String(this.broker.now + ENTRY_SECONDS)
+    await this.broker.rawInPieces(
+      pieces.map((piece) => piece.replaceAll('$EXP', exp)),
+      () => pause(this.#stage.clock, BETWEEN_MS, NEVER),
+    )
   }
 
   /** The first answer counts where the case says so; else the guard has time to come to it. */

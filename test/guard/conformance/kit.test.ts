@@ -7,6 +7,7 @@ import { createGuard, type ClientKey, type Guard } from '@case-manager/guard'
 import { completeClock } from '../../../guard/src/clock.ts'
 import type { Adapter, Message } from '../../../guard/src/conformance/adapter.ts'
 import { conformance } from '../../../guard/src/conformance/command.ts'
+import { HEARTBEAT_MS } from '../../../guard/src/conformance/fake-broker.ts'
 import { runKit, type Result } from '../../../guard/src/conformance/kit.ts'
 import { serveAdapter } from './serve-adapter.ts'
 
@@ -62,6 +63,12 @@ describe('the conformance kit', () => {
     expect(problems(results, 'fail')).toEqual([])
     expect(problems(results, 'left out').every((line) => /the guard has no (?:logout|polling)$/.test(line))).toBe(true)
   }, 120_000)
+
+  test('no heartbeat comes into the middle of an event, however often one is sent', async () => {
+    const hurried = { ...clock, after: (ms: number, run: () => void) => clock.after(ms === HEARTBEAT_MS ? 3 : ms, run) }
+    const results = await runKit({ adapter: nodeAdapter(), clock: hurried, staleAfterSeconds, only: 'feed/a stream in pieces' })
+    expect(results).toMatchObject([{ outcome: 'pass' }])
+  })
 
   test('a guard that accepts everything fails, and the problem names the rule', async () => {
     const results = await runKit({ adapter: always(200), clock, staleAfterSeconds, only: 'access-token/' })
