@@ -37,8 +37,8 @@ export interface CheckpointThread {
 
 /** How often the length of the log is looked at, while there are commits. */
 const LOOK_MS = 50
-/** So many pages (of 4 KiB) that are not moved yet are worth a move. */
-const MOVE_PAGES = 1000
+/** So many pages (of 4 KiB) that are not moved yet are worth a move. A COMMIT waits for the sync of a move that is under way, so moves are small. */
+const MOVE_PAGES = 250
 /** From this length on, SQLite is to write the log from its beginning again. It can where all of the log has been moved. */
 const RESTART_PAGES = 4000
 /** So few are moved in this thread, between two commits: while commits go on, the thread never gets the last ones. */
