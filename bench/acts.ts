@@ -171,8 +171,17 @@ function project(costs: readonly Cost[]): Projected[] {
   return projected
 }
 
-const { values, positionals } = parseArgs({ options: { store: { type: 'string', default: 'sqlite' } }, allowPositionals: true })
+const USAGE = `npm run bench:acts -- [options]
+  --store NAME      sqlite or postgres (default sqlite)
+  --help            prints this
+  BENCH_SECONDS=S   what each act is measured for (default 4)`
+
+const { values, positionals } = parseArgs({
+  options: { store: { type: 'string', default: 'sqlite' }, help: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
 const [role, dir = '', port, settings] = positionals
-if (role === 'broker') await serveRevocations(dir, Number(port), settings)
+if (values.help) console.log(USAGE)
+else if (role === 'broker') await serveRevocations(dir, Number(port), settings)
 else if (values.store === 'sqlite' || values.store === 'postgres') await measure(values.store)
 else throw new Error(`--store ${values.store}: use sqlite or postgres.`)

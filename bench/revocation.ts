@@ -29,12 +29,27 @@ const STREAMS = 1_000
 /** Of the instances: one hangs, one does not listen. */
 const DEAF = [3, 7] as const
 
+const USAGE = `npm run bench:revocation -- [options]
+  --store NAME       sqlite (one broker) or postgres (several): default sqlite
+  --brokers N        brokers on Postgres (default 2)
+  --only PART        es256, rs256, everybody or among; on Postgres es256 or rs256 (default: all)
+  --help             prints this
+  BENCH_ROUNDS=N     sign-outs that are measured (default 25)
+  BENCH_USERS=N      users that sign out at once (default 5,000)
+  BENCH_SESSIONS=N   sessions that one is ended among (default 200,000)`
+
 const { values, positionals } = parseArgs({
-  options: { store: { type: 'string', default: 'sqlite' }, brokers: { type: 'string', default: '2' }, only: { type: 'string' } },
+  options: {
+    store: { type: 'string', default: 'sqlite' },
+    brokers: { type: 'string', default: '2' },
+    only: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 })
 const [role, dir = '', more = '', settings] = positionals
-if (role === 'broker') await serveRevocations(dir, Number(more), settings)
+if (values.help) console.log(USAGE)
+else if (role === 'broker') await serveRevocations(dir, Number(more), settings)
 else if (role === 'inline') await serveInline()
 else if (role === 'users') await serveUsers(dir, [10_000, Number(more)])
 else if (values.store === 'postgres') await across(Number(values.brokers))

@@ -32,9 +32,19 @@ interface Measured extends Round {
   postgres: number
 }
 
-const { values, positionals } = parseArgs({ options: { store: { type: 'string', default: 'sqlite' } }, allowPositionals: true })
+const USAGE = `npm run bench:token -- [options]
+  --store NAME      sqlite or postgres (default sqlite)
+  --help            prints this
+  BENCH_ROUNDS=N    rounds of each server (default 5)
+  BENCH_SECONDS=S   what a round lasts (default 4)`
+
+const { values, positionals } = parseArgs({
+  options: { store: { type: 'string', default: 'sqlite' }, help: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
 const [role, dataDir, url] = positionals
-if (role === 'broker') await serveAsBroker()
+if (values.help) console.log(USAGE)
+else if (role === 'broker') await serveAsBroker()
 else if (role === 'limit') await serveAsLimit()
 else if (values.store === 'sqlite' || values.store === 'postgres') await compare(values.store)
 else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
