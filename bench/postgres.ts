@@ -170,6 +170,8 @@ export async function createMigrated(server: PostgresServer, database = 'broker'
 
 export async function sql(url: string, statement: string): Promise<void> {
   const client = new Client({ connectionString: url })
+  // A server that ends meanwhile fails the statement. Without a listener it would end the process as well.
+  client.on('error', () => undefined)
   await client.connect()
   try {
     await client.query(statement)
