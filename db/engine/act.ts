@@ -55,7 +55,7 @@ export interface Ambient {
 export interface Engine extends Ambient {
   /** One transaction. An answer means that its commit is on disk. @throws StoreUnavailable where nothing was written */
   write<T>(act: () => Act<T>): Promise<T>
-  /** The same for one page of an act over many rows, which no request waits for: the acts of requests go before it, and share no commit with it. */
+  /** The same for one page of a bulk act. It shares no commit with acts that are waiting, and they go first. */
   writePage<T>(act: () => Act<T>): Promise<T>
   /** Sees only what is committed. */
   read<T>(act: () => Act<T>): Promise<T>

@@ -12,7 +12,7 @@ import type { Sqlite } from './open.ts'
 export interface Writer {
   /** @param act synchronous and bounded; whatever it throws rolls it back and rejects. */
   write<T>(act: () => T): Promise<T>
-  /** The same for one page of an act over many rows: in a transaction of its own, after the acts that wait when it comes. */
+  /** The same for one page of a bulk act: in a transaction of its own, after the acts that are waiting. */
   writePage<T>(act: () => T): Promise<T>
   /** Notes what the act that runs now has revoked: announced once its commit is on disk, before the act is answered. */
   revoked(committed: Committed): void
@@ -84,7 +84,7 @@ export function createWriter(
   }
 }
 
-/** Acts go before pages, and a page has the next transaction after one that went before it: neither can keep the other waiting. */
+/** Acts go before pages. Once acts went before a waiting page, the next transaction is the page's: neither can keep the other waiting. */
 function createQueues() {
   let acts: Waiting[] = []
   const pages: Waiting[] = []
