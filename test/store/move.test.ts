@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { Client } from 'pg'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { moveStore } from '../../db/move/move.ts'
 import { TABLES } from '../../db/move/tables.ts'
 import { connectionConfig } from '../../db/postgres/connect.ts'
@@ -13,7 +13,8 @@ import { writeMoveMark } from '../../db/sqlite/moved.ts'
 import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { placeDataFile } from '../data-file.ts'
-import { createBareDatabase, createDatabase, HAS_POSTGRES, sql, type Database as PostgresDatabase } from '../postgres.ts'
+import { Line } from '../line.ts'
+import { createBareDatabase, createDatabase, HAS_POSTGRES, type Database as PostgresDatabase } from '../postgres.ts'
 import { bench, expectOutcome, family, TENANT, type Bench } from './fixture.ts'
 
 /** A store that moves from SQLite to Postgres: whole or not at all, and never served from both. */
@@ -166,10 +167,12 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
 
   test('Postgres is lost after everything was copied: nothing was moved, and both can be used', async () => {
     const sid = await aStore()
-    const lose = sql.bind(undefined, database.url, `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock'`)
-    let lost: Promise<void> | undefined
-    await expect(move({ report: (line) => void (line === 'Verifying.' && (lost = lose())) })).rejects.toThrow('Nothing was moved')
-    await lost
+    const { host, user, database: name } = new Client(database.url)
+    const line = await Line.open({ path: join(host, '.s.PGSQL.5432') })
+    onTestFinished(() => line.close())
+    const to = `postgres://${user}@127.0.0.1:${line.port}/${name}`
+    const report = (step: string): void => void (step === 'Verifying.' && line.refuse())
+    await expect(move({ to, report })).rejects.toThrow('Nothing was moved')
     expect(await countInPostgres('sessions')).toBe(0)
     const b = await onSqlite()
     expect((await b.store.standingBySid(sid, b.now)).state).toBe('live')

@@ -4,7 +4,7 @@ import { type BrokerProcess, until } from '../broker-process.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { signal } from '../queue-servers.ts'
 import { type Chance, faultsOfInstances, paused, type Row } from './faults.ts'
-import type { Line } from './line.ts'
+import type { Line } from '../../line.ts'
 import type { Pair } from './pair.ts'
 import type { Pooler } from '../../pooler.ts'
 

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePorts } from '../ports.ts'
-import { Line } from './line.ts'
+import { Line } from '../../line.ts'
 
 /** One instance of the chaos run: its process, and the line to it, which can be cut. */
 
