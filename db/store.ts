@@ -124,7 +124,10 @@ export interface DatabaseFacts {
 }
 
 export interface SharingActs {
-  /** What other brokers of the same store commit: within a second, mostly at once. A store that one broker has alone never calls it. */
+  /**
+   * What other brokers of the same store commit: within a second, mostly at once. The first listener is told at once what was committed
+   * since the store was opened, because what a broker has read meanwhile may be older. A store that one broker has alone never calls it.
+   */
   onElsewhere(listener: (what: Elsewhere) => void): void
   /** Whether a server of this database had issued this number of the log, and failed before another one had it. */
   wasLost(seq: number): boolean

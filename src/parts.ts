@@ -74,7 +74,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   // Of several requests at once: they share one commit.
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
   await readBranding({ store, config })
-  followOtherBrokers({ store, feed, clients, connection, keys, log, config })
+  closing.add('other brokers', followOtherBrokers({ store, feed, clients, connection, keys, log, config }))
   const tokenCounts = given.tokenCounts ?? new TokenCounts()
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
   return { tokenCounts, config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { pooledRandom, type Random } from '../../src/protocol/ids.ts'
-import { Topic } from '../../src/protocol/topic.ts'
+import { HeldTopic, Topic } from '../../src/protocol/topic.ts'
 import type { ProcessKind } from '../../src/protocol/work.ts'
 import { newRowId } from '../engine/values.ts'
 import type { Ambient } from '../engine/act.ts'
@@ -59,7 +59,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 async function open(pool: Connections, options: PostgresStoreOptions): Promise<Store> {
   const { nowMs = Date.now, random = pooledRandom() } = options
   const committed = new Topic<readonly Committed[]>()
-  const elsewhere = new Topic<Elsewhere>()
+  const elsewhere = new HeldTopic<Elsewhere>()
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
   const known = await openLog(pool, ambient, { newEpoch: random(9).toString('base64url'), mark: options.mark })
   const announce = (what: readonly Committed[]): void => committed.publish(what)

@@ -11,3 +11,20 @@ export class Topic<T> {
     for (const subscriber of this.#subscribers) subscriber(value)
   }
 }
+
+/** Keeps what is published before anybody subscribes, each value once, for the first subscriber. */
+export class HeldTopic<T> extends Topic<T> {
+  #held: Set<T> | undefined = new Set()
+
+  override subscribe(subscriber: (value: T) => void): () => void {
+    const end = super.subscribe(subscriber)
+    const held = this.#held
+    this.#held = undefined
+    for (const value of held ?? []) subscriber(value)
+    return end
+  }
+  override publish(value: T): void {
+    if (this.#held === undefined) super.publish(value)
+    else this.#held.add(value)
+  }
+}

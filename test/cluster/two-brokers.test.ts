@@ -1,7 +1,9 @@
 import { hostname } from 'node:os'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { openPostgresStore } from '../../db/postgres/store.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { CHECKS } from '../../src/checks/list.ts'
+import { openClientRegistry } from '../../src/client/registry.ts'
 import { version } from '../../src/version.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
@@ -96,6 +98,36 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     // Not reloaded at B: its registry may still hold the client.
     expect((await refresh(b, client, tokens.refresh_token)).status).toBeGreaterThanOrEqual(400)
     await expect.poll(() => b.clients.find(client.clientId), { timeout: 20_000 }).toBeUndefined()
+  })
+
+  test('what one registers while the other starts, after that one has read the clients, becomes known there all the same', async () => {
+    const database = await createDatabase()
+    onTestFinished(() => database.drop())
+    const config = { databaseUrl: database.url }
+    const a = await createRig({ config })
+    const store = await openPostgresStore({ url: database.url })
+    onTestFinished(() => store.close())
+    const clients = await openClientRegistry(store)
+    const client = await a.register('Sydney')
+    const registeredMs = Date.now()
+    await expect.poll(async () => (await store.brokers()).some(({ seenAtMs }) => seenAtMs > registeredMs)).toBe(true)
+    const b = await createRig({ config, deps: { store, clients } })
+    await expect.poll(() => b.clients.find(client.clientId)).toBeDefined()
+  })
+
+  test('a change that could not be read is read again until it can be; the log says once that it could not', async () => {
+    const { a } = await twoBrokers()
+    const registry = await openClientRegistry(a.store)
+    let failures = 3
+    const reload = async (): Promise<void> => {
+      if (failures-- > 0) throw new Error('The connection ended.')
+      return registry.reload()
+    }
+    const b = await createRig({ config: a.config, deps: { clients: { ...registry, reload } } })
+    const client = await a.register('Sydney')
+    await expect.poll(() => b.clients.find(client.clientId)).toBeDefined()
+    expect(failures).toBeLessThan(0)
+    expect(b.lines.filter((line) => line.includes('registry_not_reloaded'))).toHaveLength(1)
   })
 
   test('keys: both publish the same; after an emergency at one, the other signs with the new key and sends it to its guards', async () => {
