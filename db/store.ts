@@ -125,7 +125,7 @@ export interface DatabaseFacts {
 
 export interface SharingActs {
   /**
-   * What other brokers of the same store commit: within a second, mostly at once. The first listener is told at once what was committed
+   * What other brokers of the same store commit: within a second, mostly at once. The first listener gets at once what was committed
    * since the store was opened, because what a broker has read meanwhile may be older. A store that one broker has alone never calls it.
    */
   onElsewhere(listener: (what: Elsewhere) => void): void

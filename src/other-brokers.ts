@@ -31,7 +31,7 @@ export function followOtherBrokers(deps: Followed): () => void {
   return () => registry.stop()
 }
 
-/** What this broker keeps in memory of clients, tenants, keys and settings: read anew after each change, and until the store has answered. */
+/** What this broker keeps in memory of clients, tenants, keys and settings: read again after each change, and until the store has answered. */
 class Registry {
   readonly #deps: Followed
   readonly #stopped = new AbortController()

@@ -12,7 +12,7 @@ export class Topic<T> {
   }
 }
 
-/** Keeps what is published before anybody subscribes, each value once, for the first subscriber. */
+/** Keeps what is published before there is a subscriber, each value once, for the first one. */
 export class HeldTopic<T> extends Topic<T> {
   #held: Set<T> | undefined = new Set()
 
