@@ -41,6 +41,51 @@ describe('a revocation that needs approval', () => {
     expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'everything' }, caseReference: 'INC-7' })
   })
 
+  const signed = (how: 'add' | 'change' | 'rotate_secret', by: RegisteredClient, { clientId }: RegisteredClient, changed?: object) =>
+    rig.store.appendAudit({
+      actor: { kind: 'client', id: by.clientId },
+      via: 'api',
+      act: `client.${how}`,
+      target: `client ${clientId}`,
+      ...(changed && { details: { changed } }),
+    })
+
+  test('a client does not approve its own by another client that it registered', async () => {
+    const first = await robot('First')
+    const wanted = { client_id: 'second', client_name: 'Second', scope: 'broker:administer', grant_types: ['client_credentials'] }
+    const { body } = await call(first, '/clients', { ...wanted, client_uri: 'https://second.example/', audience: 'https://second.example' })
+    const { client_id: clientId, client_secret: secret } = body as unknown as { client_id: string; client_secret: string }
+    const second = { ...first, clientId, secret, basic: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}` }
+    const asked = await call(first, '/revocations', EVERYTHING)
+    expect(asked.status).toBe(202)
+    expect((await call(second, `/scheduled-acts/${asked.body.act.id}/confirm`)).status).toBe(409)
+    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+  })
+
+  test.each<[string, number, (by: RegisteredClient, first: RegisteredClient, second: RegisteredClient) => Promise<unknown>]>([
+    [
+      'registered one that registered the second',
+      409,
+      async (by, first, second) => [await signed('add', first, by), await signed('add', by, second)],
+    ],
+    ['set the keys of the second', 409, (_by, first, second) => signed('change', first, second, { jwks: {} })],
+    [
+      'rotated the secret of the second, which rotated its own a hundred times',
+      409,
+      async (_by, first, second) => {
+        await signed('rotate_secret', first, second)
+        for (let at = 0; at < 100; at++) await signed('rotate_secret', second, second)
+      },
+    ],
+    ['was registered by the same client', 409, async (by, first, second) => [await signed('add', by, first), await signed('add', by, second)]],
+    ['changed the name of the second', 200, (_by, first, second) => signed('change', first, second, { client_name: {} })],
+  ])('the first client %s: %i', async (_what, status, before) => {
+    const [by, first, second] = [await robot('By'), await robot('First'), await robot('Second')]
+    await before(by, first, second)
+    const asked = await call(first, '/revocations', EVERYTHING)
+    expect((await call(second, `/scheduled-acts/${asked.body.act.id}/confirm`)).status).toBe(status)
+  })
+
   test('cmb says that it waits; another administrator approves or declines it', async () => {
     await startCmb(rig)
     const type = (args: string[], user = 'olga'): Promise<Ran> => cmb(args, { dataDir: rig.config.dataDir, user })
