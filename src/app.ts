@@ -35,8 +35,8 @@ import { tokenEndpoints } from './token/endpoints.ts'
  * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
  */
 export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): { app: Hono; opsApp: Hono } {
-  const app = withErrors(new Hono(), deps)
-  const opsApp = withErrors(new Hono().use(inEnglish), deps, { console: '/ops' })
+  const app = answerHead(withErrors(new Hono(), deps))
+  const opsApp = answerHead(withErrors(new Hono().use(inEnglish), deps, { console: '/ops' }))
   for (const endpoints of [
     discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
     tokenEndpoints(deps),
@@ -61,6 +61,20 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
   opsApp.route('/', setup)
   opsApp.route('/', pageAssets(deps.config))
   return { app, opsApp }
+}
+
+/** Hono answers HEAD by GET and drops the body. A stream in it would stay open with no reader, so the body is canceled here. */
+function answerHead(app: Hono): Hono {
+  const { fetch } = app
+  app.fetch = (request, ...more) =>
+    request.method === 'HEAD' ? withoutBody(fetch(new Request(request, { method: 'GET' }), ...more)) : fetch(request, ...more)
+  return app
+}
+
+async function withoutBody(answered: Response | Promise<Response>): Promise<Response> {
+  const answer = await answered
+  await answer.body?.cancel()
+  return new Response(null, answer)
 }
 
 /** A browser names it; a program that names nothing, or anything, is answered in JSON. */

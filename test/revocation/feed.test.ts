@@ -55,6 +55,20 @@ describe('who may follow', () => {
   })
 })
 
+describe('a request for the headers alone', () => {
+  test('opens no stream that stays (HEAD, RFC 9110 §9.3.2)', async () => {
+    const { rig, client, url } = await broker()
+    const headers = { authorization: client.basic, accept: 'text/event-stream' }
+    const answers = [
+      await fetch(`${url}/revocations?guard=one`, { method: 'HEAD', headers }),
+      await rig.app.request('/revocations?guard=two', { method: 'HEAD', headers }),
+    ]
+    for (const answer of answers)
+      expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([200, 'text/event-stream; charset=utf-8', ''])
+    expect(rig.deps.feed.streams()).toEqual([])
+  })
+})
+
 describe('the snapshot', () => {
   test('holds what is revoked, with selector, seq and expiry, and not why', async () => {
     const { rig, snapshot } = await broker()
