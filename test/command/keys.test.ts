@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, ISSUER, type Rig } from '../rig.ts'
 import { startCmb } from './cmb.ts'
 
 let rig: Rig
@@ -34,6 +34,8 @@ describe('cmb keys', () => {
     const next = (await type(['keys', 'rotate', 'ES256', '--json'])).json<KeyShown>()
     expect(next.state).toBe('next')
     expect((await list()).find((key) => key.state === 'active')?.kid).toBe(before?.kid)
+    const { keys } = (await (await rig.app.request(`${ISSUER}/jwks`)).json()) as { keys: { kid: string }[] }
+    expect(keys.map(({ kid }) => kid)).toEqual(expect.arrayContaining([before?.kid, next.kid]))
   })
 
   test('an emergency retires the old key at once and tells guards which', async () => {

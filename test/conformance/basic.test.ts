@@ -111,8 +111,13 @@ describe.each<[string, Mode]>([
     expect(tokens.scope).toBe('openid profile email')
   })
 
-  test('oidcc-ensure-other-scope-order-succeeds', async () => {
-    expect((await scoped('email openid')).claims).toHaveProperty('email')
+  // RFC 6749 §3.3: neither the order of the scopes nor that of the parameters matters.
+  test('oidcc-alternate-happy-flow', async () => {
+    const { browser, query, follow, exchange, userinfo } = suite()
+    const reversed = new URLSearchParams([...new URLSearchParams(query({ scope: 'email openid' }))].reverse())
+    const { parameters } = await follow(await browser.get(`/authorize?${reversed.toString()}`))
+    const tokens = await tokensOf(exchange(parameters.code))
+    expect(await userinfo(tokens.access_token)).toHaveProperty('email')
   })
 
   test('oidcc-display-page', async () => void (await succeeds({ display: 'page' })))
@@ -238,9 +243,13 @@ describe.each<[string, Mode]>([
   })
 
   test('oidcc-ensure-request-object-with-redirect-uri', async () => {
-    const { authorize } = suite()
-    const { parameters } = await authorize({ request: unsigned({ redirect_uri: 'https://evil.example/' }) })
+    const { authorize, browser, client, pathOf } = suite()
+    const unregistered = 'https://evil.example/'
+    const { parameters } = await authorize({ request: unsigned({ redirect_uri: unregistered }) })
     expect(parameters).toMatchObject({ error: 'request_not_supported' })
+    const request = unsigned({ redirect_uri: client.metadata.redirectUris[0] })
+    const shown = await browser.get(pathOf({ redirect_uri: unregistered, request }))
+    expect([shown.status, shown.headers.get('location')]).toEqual([400, null])
   })
 
   test('oidcc-claims-essential', async () => {

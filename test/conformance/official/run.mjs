@@ -1,6 +1,7 @@
 // Runs plans of the official OpenID Foundation conformance suite against the broker, a person's part done in a real Chromium.
 // From DIR/driver: node …/run.mjs ../CONFIG.json OUT.json PLAN [VARIANT_JSON] [only,these,modules]        (README.md says which)
-// Env: BEFORE_START (a command between a module's configuration and its start), SUITE (https://localhost.emobix.co.uk:8443), UPN, PASSWORD, SHOTS (a folder for what each placeholder was given).
+// Env: BEFORE_START (a command between a module's configuration and its start), SUITE (https://localhost.emobix.co.uk:8443), UPN, PASSWORD, SHOTS (a folder for what each placeholder was given),
+// DEMO_PORT_BASE (as the demo has it).
 import fs from 'node:fs'
 import path from 'node:path'
 import { createRequire } from 'node:module'
@@ -13,7 +14,8 @@ const SUITE = process.env.SUITE ?? 'https://localhost.emobix.co.uk:8443',
   UPN = process.env.UPN ?? 'alice@contoso.example',
   PASSWORD = process.env.PASSWORD ?? 'alice-demo',
   SHOTS = process.env.SHOTS,
-  BEFORE_START = process.env.BEFORE_START
+  BEFORE_START = process.env.BEFORE_START,
+  MICROSOFT = `localhost:${Number(process.env.DEMO_PORT_BASE || 7400) + 2}`
 const config = JSON.parse(fs.readFileSync(configFile, 'utf8')),
   suiteHost = new URL(SUITE).host
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms))
@@ -149,7 +151,7 @@ async function runModule(planId, m, browser) {
           await page.waitForLoadState('networkidle', { timeout: 5000 }).catch(() => {})
           break
         }
-        if (first && /^localhost:7402$/.test(new URL(page.url()).host)) {
+        if (first && new URL(page.url()).host === MICROSOFT) {
           first = false
           await fill()
         }
