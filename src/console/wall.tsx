@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts'
 import type { Deps } from '../deps.ts'
 import { type Asset, readAsset, styleSheet } from '../page/assets.ts'
 import { page } from '../page/layout.tsx'
-import { lookOf } from '../page/look.ts'
+import { type Look, lookOf } from '../page/look.ts'
 import { TimesChart } from './chart.tsx'
 import { deliveryFigures } from './delivery-figures.ts'
 import { Figures, isPaused, Live, LiveState, Panel, Table } from './desk.tsx'
@@ -21,8 +21,16 @@ import { whatFits } from './wall-space.ts'
 
 export const WALL_SHEET_PATH = '/ops/assets/wall.css'
 const [CONSOLE, WALL] = [readAsset(import.meta.url, './console.css'), readAsset(import.meta.url, './wall.css')]
-/** By the look of the moment: its accent changes at /setup. */
-export const wallSheet = (config: Pick<Config, 'look'>): Asset => styleSheet(WALL_SHEET_PATH, [CONSOLE, lookOf(config).darkColors, WALL].join('\n'))
+
+const sheets = new WeakMap<Look, Asset>()
+
+/** Made once for each look: its accent changes at /setup. */
+export function wallSheet(config: Pick<Config, 'look'>): Asset {
+  const look = lookOf(config)
+  const made = sheets.get(look) ?? styleSheet(WALL_SHEET_PATH, [CONSOLE, look.darkColors, WALL].join('\n'))
+  sheets.set(look, made)
+  return made
+}
 
 const EVERY_SECONDS = 10
 const TIMES_OF = 200

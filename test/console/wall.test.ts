@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { accentsOf } from '../../src/protocol/contrast.ts'
+import { wallSheet } from '../../src/console/wall.tsx'
 import { createRig, type Rig } from '../rig.ts'
 import { browserAt, Page } from '../browser.ts'
 import { atConsole, attempted, OPS, sessionsAt } from './console.ts'
@@ -31,6 +32,13 @@ async function shown(days?: string): Promise<Display> {
   expect((await entered(at, await madePass(days))).title).toBe('Health of the broker')
   return at
 }
+
+test('the style sheet of the display is made once for each look', () => {
+  const { look } = rig.config
+  expect(wallSheet({ look })).toBe(wallSheet({ look }))
+  const other = wallSheet({ look: { ...look, accent: '#7a1f5c' } })
+  expect(other.href).not.toBe(wallSheet({ look }).href)
+})
 
 describe('a pass', () => {
   test('is made by an administrator, shown once, kept as a hash, and listed with its last use; the audit log has no pass', async () => {
