@@ -10,7 +10,7 @@ import { pageOfSearch, Pages, placeOf } from './pages.tsx'
 
 /** Live sessions, newest first, a page at a time: the list that operators and the administrator of a tenant both have. */
 
-const PAGE = 100
+const SESSIONS_ON_A_PAGE = 100
 
 /** A request to either console. */
 type Asking = Pick<ConsoleRequest, 'deps' | 'c' | 'now'>
@@ -20,9 +20,9 @@ export type SessionsPage = Awaited<ReturnType<typeof findSessions>>
 /** The page at the place that the address names. */
 export async function findSessions(request: Asking, wanted: Wanted) {
   const place = placeOf(request, SESSION_CURSOR)
-  const bounds = { before: readSessionCursor(place.before), now: request.now, limit: PAGE + 1 }
+  const bounds = { before: readSessionCursor(place.before), now: request.now, limit: SESSIONS_ON_A_PAGE + 1 }
   const found = await sessionsBy(request.deps, { ...wanted, ...bounds })
-  return { place, ...pageOfSearch(found, PAGE, (one) => sessionCursor('session' in one ? one.session : one)) }
+  return { place, ...pageOfSearch(found, SESSIONS_ON_A_PAGE, (one) => sessionCursor('session' in one ? one.session : one)) }
 }
 
 interface SessionsProps {

@@ -46,7 +46,8 @@ const Search = ({ text }: { text: string | undefined }) => (
   </Panel>
 )
 
-const PAGE = 100
+/** The CSV is written so many at a time: an export holds no more in memory. */
+const SESSIONS_IN_A_READ = 100
 type Found = { session: Session; participants: Participant[] }
 const CSV_HEAD = ['sid', 'sub', 'oid', 'name', 'username', 'device', 'opened_at', 'last_active_at', 'absolute_at', 'clients']
 const csvRow = ({ session, participants }: Found) => [
@@ -60,7 +61,7 @@ export async function sessionsCsv(request: TenantRequest): Promise<Response> {
   const { actor } = administrator
   await exportIn(deps, actor, 'sessions', now)
   const all = everyPage<Found, SessionPlace>(
-    PAGE,
+    SESSIONS_IN_A_READ,
     (bounds) => deps.store.pageOfSessions({ tid: actor.tid, now, ...bounds }),
     ({ session: { openedAt, sid } }) => ({ openedAt, sid }),
   )
