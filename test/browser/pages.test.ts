@@ -210,6 +210,25 @@ test('on a phone, without scripts, the links of an account are behind one button
   await page.getByRole('heading', { name: 'Security history', level: 1 }).waitFor()
 })
 
+// French and Spanish have longer names for the pages.
+test.each([
+  ['en', [768, 1024, 1440], []],
+  ['de', [768, 1024, 1440], []],
+  ['ar', [768, 1024, 1440], []],
+  ['fr', [1440], [768, 1024]],
+  ['es', [1440], [768, 1024]],
+] as const)('in %s the links of an account are in one row where there is room, and behind the button elsewhere', async (language, row, button) => {
+  await using window = await open({ width: 1440, signedIn: true, language })
+  const { page } = window
+  await page.goto(`${base}/account`)
+  for (const width of [...row, ...button]) {
+    await page.setViewportSize({ width, height: 800 })
+    expect([width, await page.locator('.tabs summary').isVisible()]).toEqual([width, (button as readonly number[]).includes(width)])
+    expect((await page.locator('.tabs').boundingBox())?.height, `at ${width} px`).toBeLessThan(64)
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width)
+  }
+})
+
 test('on paper a page has its content alone', async () => {
   await using window = await open({ width: 960, signedIn: true })
   rig.config.entra.simulated = true
