@@ -56,6 +56,12 @@ async function tapAlice(page: Page): Promise<(string | null)[]> {
 /** The instance's open page has the sign-out. */
 const signedOut = (page: Page): Promise<void> => page.getByRole('heading', { name: 'You have been signed out' }).waitFor()
 
+/** The instance has got the logout token: until then it leads a user who signs in to their cases. */
+async function outOfSydney(page: Page): Promise<void> {
+  await page.goto(`${sydney()}/`)
+  await signedOut(page)
+}
+
 const needsPassword = async (page: Page): Promise<void> => {
   expect(page.url().startsWith(facts().microsoft)).toBe(true)
   await page.locator('#passwd').waitFor()
@@ -118,6 +124,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await laptop.page.getByRole('link', { name: 'Sign out everywhere' }).click()
   await laptop.page.getByRole('button', { name: 'Sign out everywhere' }).click()
   await laptop.page.waitForURL('**/logout/done**')
+  await outOfSydney(laptop.page)
   await signIn(laptop.page)
   await forget()
   await phone.page.goto(`${sydney()}/sign-in`)
@@ -128,6 +135,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').first().click()
   await laptop.page.waitForURL('**/logout/done**')
+  await outOfSydney(laptop.page)
   await laptop.page.goto(`${sydney()}/sign-in`)
   expect(await tapAlice(laptop.page)).toEqual(['select_account'])
   await laptop.page.waitForURL(`${sydney()}/`)
