@@ -60,14 +60,23 @@ const onPostgres = {
 
 const ALONE = ['chaos', 'planned-restart', 'postgres-failover'].map((name) => `test/process/${name}.test.ts`)
 
-/** Small files that take long. On a machine that has no times of a former run, vitest begins with the largest files: these would be the last. */
-const LONG = ['test/process/schemathesis.test.ts', 'test/process/chaos-cluster.test.ts']
+/**
+ * The files that take longest, in that order: whatever begins last must be short. On a machine that has no times of a former run, vitest begins
+ * with the largest files, which are others.
+ */
+const LONG = [
+  ...['guard/conformance/kit', 'guard/conformance/python', 'cluster/two-brokers', 'guard/feed'],
+  ...['process/schemathesis', 'browser/ops', 'process/main-job', 'process/queue', 'browser/pages', 'process/chaos-cluster', 'process/runbook'],
+  ...['process/demo-ends', 'browser/demo', 'process/broker-dev-packed'],
+].map((name) => `/test/${name}.test.ts`)
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files)
-    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.some((name) => moduleId.endsWith(name))
-    return [...sorted.filter(isLong), ...sorted.filter((one) => !isLong(one))]
+    const place = ({ moduleId }: TestSpecification): number => {
+      const at = LONG.findIndex((name) => moduleId.endsWith(name))
+      return at === -1 ? LONG.length : at
+    }
+    return (await super.sort(files)).sort((one, other) => place(one) - place(other))
   }
 }
 
