@@ -13,7 +13,7 @@ const GIVES = ['client.add', 'client.rotate_secret', 'client.change'] as const
 const CREDENTIALS = ['token_endpoint_auth_method', 'jwks', 'jwks_uri']
 function givesCredential({ act, details, ended }: AuditEntry): boolean {
   if (ended !== undefined && ended.outcome !== 'done') return false
-  return act !== 'client.change' || CREDENTIALS.some((name) => Object.hasOwn((details['changed'] ?? {}) as object, name))
+  return act !== 'client.change' || CREDENTIALS.some((name) => Object.hasOwn(details['changed'] ?? {}, name))
 }
 
 /** Who registered a client, or gave it a credential. Undefined: there are too many entries to tell. */
