@@ -51,7 +51,12 @@ const onPostgres = {
   test: {
     ...unit,
     name: 'postgres',
-    include: ['test/{token,logout,session}/**/*.test.{ts,tsx}', 'test/revocation/feed*.test.ts', 'test/signin/*.test.ts'],
+    include: [
+      'test/{token,logout,session}/**/*.test.{ts,tsx}',
+      'test/revocation/feed*.test.ts',
+      'test/signin/*.test.ts',
+      'test/signal/nul-character.test.ts',
+    ],
     // A database for each of its runs takes minutes; the acts beneath it run on both engines in test/store.
     exclude: ['test/signin/floor-model.test.ts'],
     env: { BROKER_TEST_STORE: 'postgres' },

@@ -2,6 +2,9 @@ import { z } from 'zod'
 
 const WITHOUT_NUL = new RegExp(String.raw`^[^\u0000]*$`)
 
+/** Whether the store can have such a text: Postgres stores no NUL character. */
+export const canBeStored = (text: string): boolean => !text.includes('\0')
+
 /** The address of a page that has one: answered 400, because no text in the store has it. */
 export const hasNul = (address: string): boolean => address.includes('%00')
 export const NUL_IN_ADDRESS = 'The address has a NUL character (%00), which no text in the store has.'

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
+import { canBeStored } from '../protocol/stored-text.ts'
 import type { InTurn } from './queue.ts'
 
 /**
@@ -29,8 +30,8 @@ interface Meant {
 }
 
 function whoIsMeant(deps: Deps, sids: string[], issuers: string[]): Meant | 'malformed' | 'foreign' {
-  const [microsoftSid] = sids
-  if (sids.length !== 1 || microsoftSid === undefined || microsoftSid === '' || microsoftSid.length > MOST || issuers.length > 1) return 'malformed'
+  const [microsoftSid = ''] = sids
+  if (sids.length !== 1 || microsoftSid === '' || microsoftSid.length > MOST || !canBeStored(microsoftSid) || issuers.length > 1) return 'malformed'
   const [issuer] = issuers
   const tid = issuer === undefined ? undefined : tenantOf(deps, issuer)
   if (issuer !== undefined && tid === undefined) return 'foreign'

@@ -1,4 +1,5 @@
 import type { Deps } from '../deps.ts'
+import { canBeStored } from '../protocol/stored-text.ts'
 import type { KnownIssuer } from './issuers.ts'
 
 /**
@@ -16,7 +17,9 @@ type Identifier = Record<string, unknown>
 type SubjectDeps = Pick<Deps, 'store' | 'config' | 'connection' | 'clock'>
 
 const isObject = (value: unknown): value is Identifier => typeof value === 'object' && value !== null && !Array.isArray(value)
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' && value.length <= 512 ? value : undefined)
+/** A text that can be a user's or a session's name in the store. */
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' && value.length <= 512 && canBeStored(value) ? value : undefined
 
 /** @returns undefined if the broker does not know the user, or the issuer has no right to name them */
 export async function whoIsMeant(deps: SubjectDeps, issuer: KnownIssuer, identifier: unknown): Promise<Meant | undefined> {

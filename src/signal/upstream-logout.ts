@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { Committed } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
+import { canBeStored } from '../protocol/stored-text.ts'
 import { readBody } from './body.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
 import type { InTurn } from './queue.ts'
@@ -72,6 +73,7 @@ async function end(deps: Deps, issuer: KnownIssuer, { sid, sub, iat }: LogoutTok
   const actor = { kind: 'broker', id: 'upstream-logout' } as const
   const reason = 'security_event'
   const until = Math.min(iat, now)
+  if (sid !== undefined && !canBeStored(sid)) return []
   if (sid !== undefined) {
     const ended: Committed[] = []
     for (const tid of issuer.tenants ?? deps.connection.current().tenants)
