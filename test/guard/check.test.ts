@@ -4,9 +4,12 @@ import { createGuard, type Guard } from '@case-manager/guard'
 import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { eventually, makeKey, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
 
+/** The guard has read the keys: it does so beside its start. */
 async function both(): Promise<{ broker: Broker; guard: Guard }> {
   const broker = await startBroker()
-  return { broker, guard: await startGuard(broker) }
+  const guard = await startGuard(broker)
+  await eventually(() => expect(guard.status().keys).toBe(2))
+  return { broker, guard }
 }
 
 describe('checking an access token (RFC 9068 §4)', () => {
