@@ -48,7 +48,7 @@ export const written = (directory: string, name: string, text: string): string =
   return file
 }
 
-const folded = (name: string): string => name.toLowerCase().replaceAll('_', '-')
+const folded = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 export const identityIn = ({ reached }: Answer): [string, string][] =>
   reached.filter(([name, value]) => folded(name).startsWith('x-guard') && value !== '').map(([name, value]) => [folded(name), value])
 const bearer = (token: string): string[] => ['Authorization', `Bearer ${token}`]
@@ -56,6 +56,7 @@ const bearer = (token: string): string[] => ['Authorization', `Bearer ${token}`]
 const FORGED: [what: string, headers: string[]][] = [
   ['underscores', ['X_Guard_Sub', 'u_forged', 'X_Guard_Roles', 'CaseManager.Admin']],
   ['underscores and hyphens', ['X-Guard_Sub', 'u_forged', 'x_guard-roles', 'CaseManager.Admin']],
+  ['characters that some programs read as underscores', ['X.Guard.Sub', 'u_forged', 'x~guard~roles', 'CaseManager.Admin']],
   ['the same name', ['X-Guard-Sub', 'u_forged']],
   ['the same name twice', ['x-guard-sub', 'u_forged', 'X-GUARD-SUB', 'u_forged']],
   ['a name that the guard leaves empty', ['X-Guard-Assertion', 'u_forged']],

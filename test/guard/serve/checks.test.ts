@@ -216,7 +216,7 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
 })
 
 describe('identity comes from here alone (rule 19)', () => {
-  test.each(['X-Guard-Sub', 'x-guard-sub', 'X_Guard_Sub', 'X-Guard-Anything', 'X-Guard', 'x_guard-assertion'])(
+  test.each(['X-Guard-Sub', 'x-guard-sub', 'X_Guard_Sub', 'X-Guard-Anything', 'X-Guard', 'x_guard-assertion', 'X.Guard.Sub', 'x~guard+sub'])(
     'a client that sends %s: 403',
     async (name) => {
       const { broker, check } = await startServe()
@@ -232,7 +232,7 @@ describe('identity comes from here alone (rule 19)', () => {
     expect(shown(await check({ token: await broker.token(), headers: [...many, 'X-Guard-Sub', 'u_mallory'] }))).toEqual([403, 'denied'])
   })
 
-  test.each(['X-Guard-Sub', 'close, x_guard_roles'])('Connection: %s would take the header away: 403', async (value) => {
+  test.each(['X-Guard-Sub', 'close, x_guard_roles', 'x.guard.roles'])('Connection: %s would take the header away: 403', async (value) => {
     const { broker, check } = await startServe()
     expect((await check({ token: await broker.token(), headers: ['Connection', value] })).status).toBe(403)
   })

@@ -45,7 +45,7 @@ describe('Envoy ext_authz over HTTP', () => {
       status_on_error: { code: string }
       http_service: {
         path_prefix: string
-        authorization_request: { allowed_headers: { patterns: Record<'exact' | 'prefix', string>[] } }
+        authorization_request: { allowed_headers: { patterns: { exact?: string; safe_regex?: { regex: string } }[] } }
         authorization_response: { allowed_upstream_headers: { patterns: { prefix: string }[] } }
       }
     }
@@ -69,8 +69,10 @@ describe('Envoy ext_authz over HTTP', () => {
     expect([config.failure_mode_allow, config.status_on_error.code, prefix]).toEqual([false, 'ServiceUnavailable', '/check'])
     expect(page).toContain('`--request-from request --path-prefix /check`')
     const passes = (name: string) =>
-      asked.allowed_headers.patterns.some((one) => one.exact === name || (one.prefix !== undefined && name.startsWith(one.prefix)))
-    expect(['authorization', 'x-guard-sub', 'x_guard_sub', 'cookie'].map(passes)).toEqual([true, true, true, false])
+      asked.allowed_headers.patterns.some(
+        (one) => one.exact === name || (one.safe_regex !== undefined && new RegExp(`^(?:${one.safe_regex.regex})$`).test(name)),
+      )
+    expect(['authorization', 'x-guard-sub', 'x_guard_sub', 'x.guard.sub', 'cookie'].map(passes)).toEqual([true, true, true, true, false])
     const copied = (name: string) => answered.allowed_upstream_headers.patterns.some((one) => name.toLowerCase().startsWith(one.prefix))
     expect(NAMES.filter((name) => !copied(name))).toEqual([])
   })
