@@ -7,7 +7,7 @@ import { type Rate, TokenBuckets } from './protocol/token-buckets.ts'
 
 /** How many requests of a kind each key may make. It never limits a sign-out, a revocation or a guard's report. */
 
-export const LIMITS = ['clientFailures', 'authorize', 'par', 'pushedRequests', 'introspect', 'setupToken', 'callback'] as const
+export const LIMITS = ['clientFailures', 'authorize', 'par', 'pushedRequests', 'introspect', 'setupToken', 'callback', 'exports'] as const
 export type Limit = (typeof LIMITS)[number]
 
 /** A rate for each limit; undefined switches it off. */
@@ -20,10 +20,11 @@ export interface RateLimits {
   mayLog(key: Key): boolean
 }
 
-/** A registered client and an address. What a stranger may choose freely (an unknown client_id) is never part of it. */
+/** A registered client and an address, or a user who is signed in. What a stranger may choose freely (an unknown client_id) is never part of it. */
 export interface Key {
   clientId?: string | undefined
   address?: string | undefined
+  sub?: string | undefined
 }
 
 export function createRateLimits(
@@ -39,12 +40,13 @@ export function createRateLimits(
   const lines = new TokenBuckets(LOG_LINES)
   return {
     mayLog: (key) => lines.take(text(key), clock.steadyMs()).outcome === 'taken',
-    take(limit, { clientId, address }) {
-      const taken = buckets.get(limit)?.take(text({ clientId, address }), clock.steadyMs())
+    take(limit, key) {
+      const { clientId, address, sub } = key
+      const taken = buckets.get(limit)?.take(text(key), clock.steadyMs())
       if (taken?.outcome !== 'empty') return undefined
       metrics.rateLimited.inc({ limit })
       // One line for each key and burst, however many requests follow.
-      if (taken.first) log.warn('rate_limited', { limit, client_id: clientId, from: address, retryAfterSeconds: taken.retryAfterSeconds })
+      if (taken.first) log.warn('rate_limited', { limit, client_id: clientId, sub, from: address, retryAfterSeconds: taken.retryAfterSeconds })
       return { retryAfterSeconds: taken.retryAfterSeconds }
     },
   }
@@ -53,7 +55,7 @@ export function createRateLimits(
 /** Lines about one client and address: the first of a burst, then a few a minute. */
 const LOG_LINES: Rate = { perSecond: 10 / 60, burst: 20 }
 
-const text = ({ clientId, address }: Key): string => JSON.stringify([clientId, address === undefined ? undefined : network(address)])
+const text = ({ clientId, address, sub }: Key): string => JSON.stringify([clientId, address === undefined ? undefined : network(address), sub])
 
 /** One subscriber of an IPv6 network holds a /64: its addresses count as one. */
 function network(address: string): string {

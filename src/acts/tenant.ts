@@ -1,6 +1,7 @@
 import type { Actor, Selector } from '../protocol/revocation.ts'
 import type { Lock, Session, Standing, Subject } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { mustBeWithin } from '../rate-limits.ts'
 import type { Caller } from './caller.ts'
 import { liftAs, lockAs } from './locks.ts'
 import { Problem } from './problem.ts'
@@ -70,8 +71,13 @@ export async function liftIn(deps: Deps, actor: TenantActor, id: string, asked: 
   return found(async () => (await liftAs(deps, callerOf(actor), { ...asked, id })).outcome === 'lifted')
 }
 
-/** A list of the tenant leaves the broker: recorded before it does, as the export of one user's data is. */
+/**
+ * A list of the tenant leaves the broker: recorded before it does, as the export of one user's data is. The audit log keeps the entry for
+ * years, so the number of exports is limited.
+ * @throws OAuthError 429
+ */
 export async function exportIn(deps: Deps, actor: TenantActor, list: 'sessions' | 'revocations', now: number): Promise<void> {
+  mustBeWithin(deps.rateLimits, 'exports', { sub: actor.id })
   await here(deps, actor, { now })
   await recorded(deps, callerOf(actor), { act: `${list}.export`, target: `tenant ${actor.tid}` }, async () => undefined)
 }

@@ -410,6 +410,14 @@ const rates = {
     example: '50/s:2000',
     text: '`/signin/callback`, by address.',
   }),
+  exports: setting({
+    name: 'BROKER_RATE_EXPORTS',
+    section: 'rates',
+    default: '6/min:20',
+    schema: parse.rate,
+    example: '2/min:10',
+    text: 'CSV lists that an administrator of a tenant downloads at `/tenant`, by user. Each is kept in the audit log.',
+  }),
 }
 
 const webhooks = {

@@ -133,6 +133,17 @@ describe('in their own tenant', () => {
     expect([csv.includes(uma.sid), csv.includes(carol.sid)]).toEqual([true, false])
   })
 
+  test('beyond the limit no list is downloaded, and none is in the audit log; pages are not limited', async () => {
+    const { browser } = await scene()
+    const [most, answers] = [20, [] as number[]]
+    for (let at = 0; at <= most; at++) answers.push((await browser.send('/tenant/sessions.csv')).status)
+    expect(answers).toEqual([...Array.from({ length: most }, () => 200), 429])
+    const rejected = await browser.send('/tenant/revocations.csv')
+    expect([rejected.status, rejected.headers.get('retry-after')]).toEqual([429, '10'])
+    expect(await rig.store.listAudit({ act: 'sessions.export', limit: 100 })).toHaveLength(most)
+    expect((await browser.get('/tenant/sessions')).text).toContain('Uma User')
+  })
+
   test('each list that they download has its entry in the audit log, which they read too', async () => {
     const { browser } = await scene()
     for (const list of ['sessions', 'revocations']) {

@@ -12,6 +12,7 @@ const OFF: RateSettings = {
   introspect: undefined,
   setupToken: undefined,
   callback: undefined,
+  exports: undefined,
 }
 const TWO = { perSecond: 1 / 60, burst: 2 }
 
