@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PURGED_LATE } from '../../db/store.ts'
 import type { AttemptResult, DeliveryState } from '../../db/types.ts'
-import { benches, expectOutcome, signHeads, STORES, T0 } from './fixture.ts'
+import { bench, benches, expectOutcome, signHeads, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 /** What workers, operators and retention could do to each other's deliveries. Each test says what holds in whichever order the acts commit. */
@@ -264,18 +264,22 @@ class Run {
 }
 
 describe.each(STORES)('whatever workers and operators do at once, on %s', (_name, make) => {
-  const open = benches(make)
-
   test('nothing leaves delivered, and the counts are true', async () => {
     const rounds = fc.array(fc.array(act, { minLength: 2, maxLength: 8 }), { minLength: 1, maxLength: 4 })
     const property = fc.asyncProperty(rounds, async (all) => {
-      const b = await open()
-      const run = new Run(b)
-      await run.begin()
-      for (const acts of all) {
-        await run.round(acts)
-        for (const id of run.delivered) expect(await stateOf(b, id)).toBe('delivered')
-        await expectTrueCounts(b)
+      const under = make()
+      const b = await bench(under)
+      try {
+        const run = new Run(b)
+        await run.begin()
+        for (const acts of all) {
+          await run.round(acts)
+          for (const id of run.delivered) expect(await stateOf(b, id)).toBe('delivered')
+          await expectTrueCounts(b)
+        }
+      } finally {
+        await b.close()
+        await under.remove()
       }
     })
     await fc.assert(property, { numRuns: 12 })
