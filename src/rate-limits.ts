@@ -7,7 +7,17 @@ import { type Rate, TokenBuckets } from './protocol/token-buckets.ts'
 
 /** How many requests of a kind each key may make. It never limits a sign-out, a revocation or a guard's report. */
 
-export const LIMITS = ['clientFailures', 'authorize', 'par', 'pushedRequests', 'introspect', 'setupToken', 'callback', 'exports'] as const
+export const LIMITS = [
+  'clientFailures',
+  'authorize',
+  'par',
+  'pushedRequests',
+  'introspect',
+  'setupToken',
+  'callback',
+  'exports',
+  'streamChanges',
+] as const
 export type Limit = (typeof LIMITS)[number]
 
 /** A rate for each limit; undefined switches it off. */

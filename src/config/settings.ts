@@ -418,6 +418,14 @@ const rates = {
     example: '2/min:10',
     text: 'CSV lists that an administrator of a tenant downloads at `/tenant`, by user. Each is kept in the audit log.',
   }),
+  streamChanges: setting({
+    name: 'BROKER_RATE_STREAM_CHANGES',
+    section: 'rates',
+    default: '10/min:200',
+    schema: parse.rate,
+    example: '2/min:50',
+    text: 'Changes of its stream that a receiver of Shared Signals makes (`/ssf/streams`, `/ssf/status`), by client. Each is kept in the audit log.',
+  }),
 }
 
 const webhooks = {

@@ -6,6 +6,8 @@ import { changes } from '../protocol/changes.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newId } from '../protocol/ids.ts'
+import { canBeStored } from '../protocol/stored-text.ts'
+import { mustBeWithin } from '../rate-limits.ts'
 import { releaseStream } from '../revocation/release-stream.ts'
 import { callerOf } from './receiver.ts'
 import { type creating, deliveryOf, mustMatch, type replacing, type updating, VERIFICATION_SECONDS } from './stream.ts'
@@ -18,19 +20,22 @@ const noSuchStream = (): OAuthError =>
 /** @throws OAuthError 404, also for a stream of another client */
 export async function ownStream({ store }: Pick<Deps, 'store'>, client: Client, id: string | undefined): Promise<SignalStream> {
   if (id === undefined) throw new OAuthError('invalid_request', 'The parameter stream_id is missing.')
-  const stream = await store.findStream(id)
+  const stream = canBeStored(id) ? await store.findStream(id) : undefined
   if (stream === undefined || stream.clientId !== client.clientId) throw noSuchStream()
   return stream
 }
 
 const hurry = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void => void (refs.length > 0 && queue.hurry(refs))
 
-const record = <T>(deps: Deps, client: Client, act: string, id: string, details: Record<string, unknown>, work: () => Promise<T>): Promise<T> =>
-  recorded(deps, callerOf(client), { act: `stream.${act}`, target: `stream ${id}`, details }, async () => {
+/** @throws OAuthError 429: a receiver does not decide how much the audit log keeps */
+function record<T>(deps: Deps, client: Client, act: string, id: string, details: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
+  mustBeWithin(deps.rateLimits, 'streamChanges', { clientId: client.clientId })
+  return recorded(deps, callerOf(client), { act: `stream.${act}`, target: `stream ${id}`, details }, async () => {
     const answer = await work()
     deps.log.info('stream_changed', { stream: id, client_id: client.clientId, how: act })
     return answer
   })
+}
 
 /** For the audit log: never the header of the endpoint. */
 const noted = ({ method, endpointUrl, eventsRequested, description, status }: SignalStream): Record<string, unknown> => ({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Answer, type Description, json, rejected, text } from '../protocol/described.ts'
+import { type Answer, type Description, json, limited, rejected, text } from '../protocol/described.ts'
 import { polled, polling } from './poll.ts'
 import { creating, replacing, shown, updating } from './stream.ts'
 import { storedText } from '../protocol/stored-text.ts'
@@ -24,7 +24,7 @@ export const subjectSchema = z.object({
 
 export const CREATE: Description = {
   ...{ id: 'createStream', summary: 'Creates the stream of the client', ...manage, body: json(creating) },
-  answers: { 201: one, ...body400, ...rejections, 409: rejected('The client already has a stream.') },
+  answers: { 201: one, ...body400, ...rejections, 409: rejected('The client already has a stream.'), ...limited },
 }
 export const READ: Description = {
   ...{ id: 'readStream', summary: 'Reads the stream of the client; without stream_id, a list of it', ...read, query: query.partial() },
@@ -32,15 +32,15 @@ export const READ: Description = {
 }
 export const UPDATE: Description = {
   ...{ id: 'updateStream', summary: 'Changes the members that are sent, and keeps the others', ...manage, body: json(updating) },
-  answers: { 200: one, ...body400, ...rejections, ...unknown404 },
+  answers: { 200: one, ...body400, ...rejections, ...unknown404, ...limited },
 }
 export const REPLACE: Description = {
   ...{ id: 'replaceStream', summary: 'Replaces all members that the receiver supplies', ...manage, body: json(replacing) },
-  answers: { 200: one, ...body400, ...rejections, ...unknown404 },
+  answers: { 200: one, ...body400, ...rejections, ...unknown404, ...limited },
 }
 export const DELETE: Description = {
   ...{ id: 'deleteStream', summary: 'Deletes the stream and the events that it keeps', ...manage, query },
-  answers: { 204: ['Deleted.'], 400: rejected('stream_id is missing.'), ...rejections, ...unknown404 },
+  answers: { 204: ['Deleted.'], 400: rejected('stream_id is missing.'), ...rejections, ...unknown404, ...limited },
 }
 const status: Answer = ['The status.', json(statusSchema)]
 export const READ_STATUS: Description = {
@@ -49,7 +49,7 @@ export const READ_STATUS: Description = {
 }
 export const UPDATE_STATUS: Description = {
   ...{ id: 'updateStreamStatus', summary: 'Enables, pauses or disables the stream', ...manage, body: json(statusSchema) },
-  answers: { 200: status, ...body400, ...rejections, ...unknown404 },
+  answers: { 200: status, ...body400, ...rejections, ...unknown404, ...limited },
 }
 export const VERIFY: Description = {
   ...{ id: 'verifyStream', summary: 'Asks for a verification event', ...manage, body: json(verificationSchema) },

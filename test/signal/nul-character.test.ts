@@ -3,7 +3,7 @@ import type { SignalIssuer } from '../../src/config/config.ts'
 import { startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, TENANT } from '../rig.ts'
 
-/** Postgres takes no NUL character (U+0000) in a text: what a sender of signals names by one is a user or a session that is not known. */
+/** Postgres takes no NUL character (U+0000) in a text: what a sender or a receiver of signals names by one is not known. */
 
 const OID = '00000000-0000-4000-8000-00000000a11c'
 const SESSION_REVOKED = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked'
@@ -42,6 +42,15 @@ test.each([{ sid: 'm-\0' }, { sid: undefined, sub: `${OID}\0` }])('an upstream l
   const token = await transmitter.logoutToken({ aud: ISSUER, rev: undefined, ...names })
   expect((await rig.post('/signal/upstream/back-channel-logout', { logout_token: token })).status).toBe(200)
   expect((await rig.store.head()).seq).toBe(0)
+})
+
+test('a receiver of Shared Signals has no stream of such an id', async () => {
+  const rig = await createRig()
+  const client = await rig.register('Sydney', { grants: ['authorization_code', 'client_credentials'], scopes: ['openid', 'ssf.read'] })
+  const token = await rig.post('/token', { grant_type: 'client_credentials', scope: 'ssf.read' }, { authorization: client.basic })
+  const { access_token: bearer } = (await token.json()) as { access_token: string }
+  const answer = await rig.app.request(`${ISSUER}/ssf/streams?stream_id=st_%00`, { headers: { authorization: `Bearer ${bearer}` } })
+  expect(answer.status).toBe(404)
 })
 
 test('a front-channel logout gets the answer that every other gets', async () => {

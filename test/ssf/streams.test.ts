@@ -229,6 +229,19 @@ describe('stream configuration (SSF §8.1.1)', () => {
     expect(JSON.stringify([answers, audit, rig.lines, await rig.store.findStream(id)])).not.toContain('of-the-receiver')
   })
 
+  test('beyond the limit no change is made, and none is in the audit log; reading is not limited', async () => {
+    const { rig, instance, api } = await world()
+    const call = await api(await instance('Sydney'))
+    const { stream_id } = (await call('POST', '/ssf/streams', polling)).json
+    const pause = (at: number) => call('POST', '/ssf/status', { stream_id, status: 'paused', reason: String(at) })
+    const most = 200
+    for (let at = 1; at < most; at++) expect((await pause(at)).status).toBe(200)
+    const rejected = await pause(most)
+    expect([rejected.status, rejected.headers.get('retry-after')]).toEqual([429, '6'])
+    expect(await rig.store.listAudit({ target: `stream ${stream_id}`, limit: 1000 })).toHaveLength(most)
+    expect((await call('GET', `/ssf/status?stream_id=${stream_id}`)).json).toMatchObject({ status: 'paused', reason: String(most - 1) })
+  })
+
   test('each change is in the audit log with its client, and a webhook hears of it', async () => {
     const { rig, instance, api } = await world()
     const now = rig.clock.now()

@@ -13,6 +13,7 @@ const OFF: RateSettings = {
   setupToken: undefined,
   callback: undefined,
   exports: undefined,
+  streamChanges: undefined,
 }
 const TWO = { perSecond: 1 / 60, burst: 2 }
 
@@ -40,14 +41,19 @@ test('the description of every limited endpoint has the 429, and of no endpoint 
     Object.entries(operations).flatMap(([method, operation]) => (operation.responses?.['429'] !== undefined ? [`${method} ${path}`] : [])),
   )
   expect(withLimit.toSorted()).toEqual([
+    'delete /ssf/streams',
     'get /authorize',
     'get /revocations',
+    'patch /ssf/streams',
     'post /authorize',
     'post /introspect',
     'post /par',
     'post /revocations',
+    'post /ssf/status',
+    'post /ssf/streams',
     'post /ssf/verification',
     'post /token',
+    'put /ssf/streams',
   ])
 })
 
