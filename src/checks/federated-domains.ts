@@ -15,7 +15,7 @@ export async function federatedDomains({ deps, examine }: Looking, { tid }: Tena
   if (!tried.graphRoles.includes(PERMISSION))
     return [
       unknown(
-        `Not known: the application does not hold ${PERMISSION}.`,
+        `The application does not hold ${PERMISSION}.`,
         `If domains of the tenant are federated, add ${PERMISSION} as an application permission and grant consent again.`,
       ),
     ]

@@ -10,7 +10,7 @@ const FIX =
 
 export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
   if ((await deps.store.tenantsWithAuthTime()).includes(tid))
-    return [ok('Yes: sign-ins of this tenant have had auth_time. Where the claim is lost later, users cannot sign in after a revocation.')]
+    return [ok('Sign-ins of this tenant had auth_time. If Microsoft stops sending it, users cannot sign in after a revocation.')]
   const lacking = (await trialOf(deps, tid))?.claims.auth_time === false
   if (lacking || (await deps.store.searchSessions({ tid, now, limit: 1 })).length > 0)
     return [

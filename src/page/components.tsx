@@ -163,7 +163,8 @@ export const Steps = ({ items }: { items: readonly Child[] }) => (
   </ol>
 )
 
-const MARK = { yes: '✓', no: '✕', warning: '!', unknown: '?' } as const
+/** Off: no, and nothing is wrong with that. */
+const MARK = { yes: '✓', no: '✕', warning: '!', unknown: '?', off: '–' } as const
 
 /** A question with its answer in plain words, and what to do about it. */
 export const Answer = ({ question, is, children }: { question: string; is: keyof typeof MARK; children?: Child }) => {
@@ -176,7 +177,7 @@ export const Answer = ({ question, is, children }: { question: string; is: keyof
       <h2>{question}</h2>
       <div class="tight">
         <p>
-          <strong>{t.answer[is]}</strong>
+          <strong>{t.answer[is === 'off' ? 'no' : is]}</strong>
         </p>
         {children}
       </div>

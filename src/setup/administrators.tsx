@@ -15,11 +15,11 @@ export function Administrators({ request, seen: { row } }: { request: SetupReque
   const { administrators: set } = row
   const id = set?.startsWith(DIRECTORY_ROLE) ? set.slice(DIRECTORY_ROLE.length) : undefined
   return (
-    <Answer question="Do its own administrators manage its users?" is={set === undefined ? 'unknown' : 'yes'}>
+    <Answer question="Do its own administrators manage its users?" is={set === undefined ? 'off' : 'yes'}>
       <p class="soft">
         {set === undefined
-          ? 'No. Only operators see and sign out the users of this tenant.'
-          : `Yes: users with ${id === undefined ? `the app role ${ROLE.tenantAdministrator}` : `the directory role ${id}`}, at ${request.deps.config.issuer}/tenant.`}
+          ? 'Only operators see and sign out the users of this tenant.'
+          : `Users with ${id === undefined ? `the app role ${ROLE.tenantAdministrator}` : `the directory role ${id}`}, at ${request.deps.config.issuer}/tenant.`}
       </p>
       <ChangeForm request={request} tid={row.tid} set={set} id={id} />
     </Answer>

@@ -49,7 +49,7 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
 }
 
 const Branding = ({ hasLogo }: { hasLogo: boolean }) => (
-  <Answer question="Does it look like yours?" is={hasLogo ? 'yes' : 'unknown'}>
+  <Answer question="Do pages show your name and logo?" is={hasLogo ? 'yes' : 'off'}>
     <div class="row">
       <LinkButton href="/setup/branding" kind="quiet">
         Names, logo and color
@@ -106,7 +106,7 @@ const FirstSignIn = ({ request, operator }: { request: SetupRequest; operator: b
     <div class="row">
       {operator ? null : <LinkButton href="/ops/sign-in?return_to=/setup">Sign in as an administrator</LinkButton>}
       <LinkButton href={`${request.deps.config.issuer}/account/ready`} kind="quiet">
-        Setting yourself up
+        Check your own account
       </LinkButton>
     </div>
   </Answer>

@@ -15,11 +15,11 @@ export function ReEntry({ request, seen: { row } }: { request: SetupRequest; see
   const brokers = request.deps.config.sessionRules.maxAuthenticationSeconds
   const counts = maxAuthenticationSeconds(request.deps.config, row)
   return (
-    <Answer question="Does the broker demand periodic re-entry?" is={counts === undefined ? 'unknown' : 'yes'}>
+    <Answer question="Does the broker demand periodic re-entry?" is={counts === undefined ? 'off' : 'yes'}>
       <p class="soft">
         {counts === undefined
-          ? 'No. Only Microsoft’s own policies make users sign in there again.'
-          : `Yes: a session ends when the user’s authentication at Microsoft is ${hours(counts)} h old, and the next sign-in needs a newer one.`}
+          ? 'Only Microsoft’s own policies make users sign in there again.'
+          : `A session ends when the user’s authentication at Microsoft is ${hours(counts)} h old, and the next sign-in needs a newer one.`}
         {brokers === undefined ? null : ` The broker’s own limit is ${hours(brokers)} h (BROKER_MAX_AUTHENTICATION_AGE); the lower one counts.`}
       </p>
       <details>

@@ -40,7 +40,7 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
 function Consent({ request, seen: { row, consentReturnedAt } }: { request: SetupRequest; seen: Seen }) {
   const confirmed = row.consentConfirmedAt !== undefined
   return (
-    <Answer question="Has the tenant consented?" is={confirmed ? 'yes' : 'no'}>
+    <Answer question="Has the tenant consented?" is={confirmed ? 'yes' : 'unknown'}>
       {confirmed ? (
         <p class="soft">
           Confirmed by {row.consentConfirmedBy}, {when(row.consentConfirmedAt)}.

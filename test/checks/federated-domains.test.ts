@@ -23,7 +23,7 @@ test('the check names the federated domains whose users may come back without th
   const seen = async (...found: FederatedDomain[]) => (await look(granted, () => found)).map((one) => [one.tid, one.state, one.found.split(':')[0]])
 
   expect(await look(['User.Read.All'], () => [silent])).toMatchObject([
-    { state: 'unknown', found: 'Not known: the application does not hold Domain.Read.All.', fix: expect.stringContaining('grant consent') },
+    { state: 'unknown', found: 'The application does not hold Domain.Read.All.', fix: expect.stringContaining('grant consent') },
   ])
   expect(await seen()).toEqual([[TENANT, 'ok', 'No domain of the tenant is federated']])
   expect(await seen(asked)).toEqual([[TENANT, 'ok', 'b.example']])

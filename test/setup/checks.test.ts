@@ -13,7 +13,7 @@ describe('the checks', () => {
     await world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(shown))
     const text = (await world.browser.get('/setup/checks')).text
     for (const words of [
-      'One thing needs a look.',
+      'One check needs your attention.',
       'The metadata, the sign-in page and the token endpoint answered just now.',
       'Entra gave the application a token just now.',
       'Confirmed by Adam Archer',
