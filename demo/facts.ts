@@ -80,11 +80,11 @@ ${facts.users.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEn
 
 What to try:
 
-  1. Open Sydney and sign in as ${facts.users[0]?.upn}. Open Melbourne: you are signed in there without a page.
+  1. Open Sydney and sign in as ${facts.users[0]?.upn}. Open Melbourne: you are signed in there at once.
   2. With both open, sign out everywhere at one. The other page says so at once.
-  3. Disable somebody at the simulated Microsoft (its first page has the buttons) and try to sign in.
-  4. Take back an administrator's consent there, and try to sign in.
-  5. Operate it, from another terminal in this directory:
+  3. Disable a user at the simulated Microsoft (the buttons are on its first page) and sign in as that user.
+  4. Withdraw an administrator's consent there, and sign in.
+  5. Operate the broker, from another terminal in this directory:
      npx cmb --data-dir ${facts.data_dir} status
 
 Bring your own client: npm run demo -- --clients FILE. For scripts: npm run demo -- --json. Ctrl-C ends everything.
@@ -99,5 +99,5 @@ Two brokers answer behind one proxy:
 
 ${brokers.map(({ name, pid, url, data_dir: dir }) => `  ${name}  process ${pid}  ${url}  ${dir}`).join('\n')}
 
-Kill one broker (kill -9 ${brokers[0]?.pid}) and watch nothing happen.
+Kill one broker (kill -9 ${brokers[0]?.pid}) and see that users notice nothing.
 `

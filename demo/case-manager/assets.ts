@@ -28,7 +28,7 @@ main.narrow { max-width: 34rem; padding-top: 12vh; }
 h1 { font-size: 1.6rem; letter-spacing: -.015em; line-height: 1.2; text-wrap: balance; }
 .head { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: baseline; justify-content: space-between; }
 .soft { color: var(--soft); } .small { font-size: .875rem; }
-.row { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; } .row form { margin: 0; }
+.card.big .row { justify-content: center; } .row { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; } .row form { margin: 0; }
 .button { display: inline-flex; align-items: center; min-height: 2.6rem; padding: .45rem 1.1rem; border: 1px solid var(--act); border-radius: .6rem; background: var(--act); color: var(--on-act);
   font: inherit; font-weight: 620; text-decoration: none; cursor: pointer; }
 .button.quiet { background: transparent; color: var(--ink); border-color: var(--line); } .button.quiet:hover { background: var(--tint); border-color: var(--act); }

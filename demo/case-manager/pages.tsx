@@ -101,7 +101,7 @@ const Ended = ({ place, why }: { place: Place; why?: ReasonClass | undefined }) 
   <section class="card big" role="alert">
     <h1 tabindex={-1}>You have been signed out</h1>
     {why === undefined ? null : <p>{WHY[why]}</p>}
-    <p class="soft">Nothing of {place.name} is shown on this page any more.</p>
+    <p class="soft">This page no longer shows any data of {place.name}.</p>
     <a class="button" href="/sign-in">
       Sign in again
     </a>

@@ -96,15 +96,15 @@ export const USERS: readonly UserSeed[] = [
     roles: ['CaseManager.User', 'Broker.Administrator'],
     wids: [GLOBAL_ADMINISTRATOR],
   }),
-  contoso('Mia Moreau', '31a', { note: 'has no MFA: refused', mfa: 'none' }),
-  contoso('Dan Dahl', 'da4', { note: 'account disabled: refused', accountEnabled: false }),
-  contoso('Una Ueda', '41a', { note: 'not assigned to the application: refused', assigned: false, roles: [] }),
+  contoso('Mia Moreau', '31a', { note: 'has no MFA: cannot sign in', mfa: 'none' }),
+  contoso('Dan Dahl', 'da4', { note: 'account disabled: cannot sign in', accountEnabled: false }),
+  contoso('Una Ueda', '41a', { note: 'not assigned to the application: cannot sign in', assigned: false, roles: [] }),
   {
     upn: `faye@${FABRIKAM.domain}`,
     name: 'Faye Fischer',
     tid: FABRIKAM.tid,
     oid: oid('fa1e'),
-    note: 'has MFA, of the other tenant',
+    note: 'has MFA, in the other tenant, Fabrikam',
     roles: ['CaseManager.User'],
   },
   {
@@ -113,7 +113,7 @@ export const USERS: readonly UserSeed[] = [
     tid: FABRIKAM.tid,
     oid: oid('fe11'),
     wids: [GLOBAL_ADMINISTRATOR],
-    note: 'has MFA, Global Administrator of the other tenant',
+    note: 'has MFA, Global Administrator of Fabrikam',
     roles: ['CaseManager.User'],
   },
   {
@@ -121,10 +121,10 @@ export const USERS: readonly UserSeed[] = [
     name: 'Tara Tanaka',
     tid: FABRIKAM.tid,
     oid: oid('7a4a'),
-    note: 'has MFA, administers the users of the other tenant at /tenant',
+    note: 'has MFA, administers the users of Fabrikam at /tenant',
     roles: ['CaseManager.User', 'Broker.TenantAdministrator'],
   },
-  { upn: `pat@${PERSONAL.domain}`, name: 'Pat Personal', tid: PERSONAL.tid, oid: oid('ba7'), note: 'a personal Microsoft account: refused' },
+  { upn: `pat@${PERSONAL.domain}`, name: 'Pat Personal', tid: PERSONAL.tid, oid: oid('ba7'), note: 'a personal Microsoft account: cannot sign in' },
 ]
 
 export interface AppSecret {
