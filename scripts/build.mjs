@@ -28,7 +28,7 @@ for (const place of [join(root, 'dist'), join(root, 'guard', 'dist')]) rmSync(pl
 for (const project of ['guard', '.']) {
   const run = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] })
   if (run.status !== 0) {
-    console.error('The build did not succeed: the compiler says above where.')
+    console.error('The build failed. The compiler’s errors are above.')
     process.exit(run.status ?? 1)
   }
 }

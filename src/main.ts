@@ -35,7 +35,7 @@ export async function serve(env: Environment, overrides: Partial<Deps> = {}, kin
     log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Any visitor can sign in as any user. Use this for trials only.' })
   if (!readiness.connected)
     log.warn('microsoft_not_connected', {
-      missing: readiness.missing.join(', '),
+      missing: readiness.missing.join(' '),
       next: 'Run cmb setup: it prints a link to /setup, where an operator connects the broker. cmb doctor says what is missing.',
     })
   log.info(kind === 'broker' ? 'serving' : 'working', {

@@ -95,7 +95,7 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Audit log"
-          head={['Number', 'When', 'Who', 'By', 'What', 'To what', 'Case', 'Outcome']}
+          head={['Number', 'When', 'Who', 'Via', 'What', 'Target', 'Case', 'Outcome']}
           rows={shown.map((one) => row(request, one, names))}
           none={searchedTo === undefined ? 'No entry matches.' : 'No match so far.'}
         />
@@ -191,7 +191,7 @@ const Filters = ({ filter }: { filter: Filter }) => (
       options={[['', 'Anything'], ...ACTS.map((one) => [one, ACT_WORDS[one] ?? one] as const)]}
       chosen={filter.act}
     />
-    <TextField name="target" label="To what" value={filter.target} maxlength={200} literal />
+    <TextField name="target" label="Target" value={filter.target} maxlength={200} literal />
     <TextField name="case" label="Case" value={filter.caseReference} maxlength={200} literal />
     <MomentField name="since" label="From (UTC)" value={filter.since} />
     <MomentField name="until" label="Before (UTC)" value={filter.until} />

@@ -79,11 +79,11 @@ const Caption = ({ all, count, links }: { all: readonly Series[]; count: number;
     ))}
     {links ? (
       <div class="soft">
-        Solid line: half took no longer (p50). Broken line: 99 in 100 (p99). The last {plural(count, 'revocation')}, by the time of their commit
+        Solid line: half took no longer (p50). Dashed line: 99 in 100 (p99). The last {plural(count, 'revocation')}, by the time of their commit
         (UTC). Each part of the chart leads to its revocations.
       </div>
     ) : (
-      <div class="soft">Solid line: p50. Broken line: p99. Times are UTC.</div>
+      <div class="soft">Solid line: p50. Dashed line: p99. Times are UTC.</div>
     )}
   </figcaption>
 )

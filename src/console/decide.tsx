@@ -83,14 +83,14 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
         items={[
           ['What', await whatWords(request, act)],
           ['Asked by', await byWords(request, act.actor.id)],
-          ['Ends, if it is done now', await endsNow(request, act)],
+          ['Would end now', await endsNow(request, act)],
           ['When', minuteOf(act.dueAt, 'as soon as it is confirmed')],
           ['Expires', act.state === 'proposed' && act.confirmUntil !== undefined ? minuteOf(act.confirmUntil, '') : undefined],
           ['Case', act.caseReference],
           ['Comment', act.comment],
         ]}
       />
-      {act.state === 'proposed' ? <p class="soft">It covers what there is when it is confirmed, sessions that open until then too.</p> : null}
+      {act.state === 'proposed' ? <p class="soft">It covers everything that exists when it is confirmed, also sessions that open until then.</p> : null}
       {own && act.state === 'proposed' ? <p class="soft">You proposed this. Another administrator must confirm it.</p> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain what="Deciding" />}
       <form class="row" method="post" action="/ops/scheduled">

@@ -47,7 +47,7 @@ export async function lockClientPage(request: ConsoleRequest, source = queried(r
         <Facts
           items={[
             ['What', await targetWords(request, target)],
-            ['Ends, if it is done now', howMany(wouldEnd)],
+            ['Would end now', howMany(wouldEnd)],
             ['Lifted', 'by an administrator'],
           ]}
         />

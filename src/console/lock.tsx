@@ -57,7 +57,7 @@ function formPage(request: ConsoleRequest, draft: Draft, problem?: string): Resp
         <div class="row">
           <Button>See what the lock ends</Button>
         </div>
-        <p class="soft small">This does nothing yet.</p>
+        <p class="soft small">Nothing changes yet.</p>
       </form>
     </Panel>,
   )

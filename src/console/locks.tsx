@@ -50,7 +50,7 @@ export async function locksPage(request: ConsoleRequest): Promise<Response> {
           <LinkButton href="/ops/lock">Lock a user</LinkButton>
         </div>
         <p class="soft small">
-          An administrator asks for the lock of an instance on its page, and for that of a tenant with cmb lock or the API. Another administrator
+          An administrator asks to lock an instance on its page, and to lock a tenant with cmb lock or the API. Another administrator
           confirms it here.
         </p>
       </Panel>

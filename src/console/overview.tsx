@@ -132,8 +132,8 @@ const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
 
 const Latest = ({ rows }: { rows: readonly (readonly Child[])[] }) => (
   <Live id="latest">
-    <Panel title="Revoked last">
-      <Table label="Revoked last" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
+    <Panel title="Latest revocations">
+      <Table label="Latest revocations" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
       <p>
         <a href="/ops/revocations">All revocations</a>
       </p>

@@ -52,7 +52,7 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
             </button>
           </div>
         )}
-        <p class="soft small">This does nothing yet.</p>
+        <p class="soft small">Nothing changes yet.</p>
       </form>
     </Panel>,
   )

@@ -26,7 +26,7 @@ const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))
 export const SEVERITY = {
   page: { words: 'act now', rank: 0 },
   ticket: { words: 'act today', rank: 1 },
-  none: { words: 'to know', rank: 2 },
+  none: { words: 'note', rank: 2 },
 } as const
 
 /** The section of docs/runbook.md that helps with a check. A test compares them with the document. */

@@ -101,7 +101,7 @@ export async function keysPage(request: ConsoleRequest): Promise<Response> {
         none="No key exists."
       />
       <p class="soft small">
-        Keys rotate by themselves. Out of turn: <code>cmb keys rotate ES256</code>; where one may have leaked:{' '}
+        The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If a key may have leaked:{' '}
         <code>cmb keys rotate ES256 --emergency</code>.
       </p>
     </Panel>,

@@ -14,7 +14,7 @@ const CHOICES = [
   { value: 'subject', label: 'One user', hint: 'Every session of theirs. Their id (sub) begins with u_.' },
   { value: 'client', label: 'One instance', hint: 'Every user of it: choose the instance.' },
   { value: 'tenant', label: 'One Microsoft tenant', hint: 'Every user of it. Its id is a GUID.' },
-  { value: 'everything', label: 'Every user, everywhere', hint: 'You too.' },
+  { value: 'everything', label: 'Every user, everywhere', hint: 'This includes you.' },
 ] as const
 
 export const queried = ({ c }: ConsoleRequest): URLSearchParams => new URL(c.req.url).searchParams
@@ -43,7 +43,7 @@ export function revokePage(request: ConsoleRequest, draft: Draft = readDraft(que
 function DraftForm({ request, draft }: { request: ConsoleRequest; draft: Draft }) {
   return (
     <form class="stack" method="get" action="/ops/revoke/check">
-      <Choices legend="What is to end?" name="kind" options={CHOICES} chosen={draft.kind} />
+      <Choices legend="What do you want to revoke?" name="kind" options={CHOICES} chosen={draft.kind} />
       <TextField
         name="value"
         label="Its id"
@@ -56,7 +56,7 @@ function DraftForm({ request, draft }: { request: ConsoleRequest; draft: Draft }
       <div class="row">
         <Button>See whom it would sign out</Button>
       </div>
-      <p class="soft small">This does nothing yet.</p>
+      <p class="soft small">Nothing changes yet.</p>
     </form>
   )
 }

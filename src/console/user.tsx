@@ -103,7 +103,7 @@ function OneSession({ request, standing, sub }: { request: ConsoleRequest; stand
   const nowMs = request.deps.clock.nowMs()
   const { ended } = session
   return (
-    <Panel title="The session that you looked for">
+    <Panel title="The session you searched for">
       <Facts
         items={[
           ['Session', <code>{session.sid}</code>],

@@ -106,10 +106,10 @@ export function openApiPage(c: Context, document: Document, config: PageOptions[
   const { tags, components } = document
   return page(
     c,
-    { title: 'What programs may ask of the broker', wide: true, config },
+    { title: 'API of the broker', wide: true, config },
     <>
       <p>
-        All that is not OpenID Connect or OAuth. For programs: <a href="/openapi.json">openapi.json</a>. For signing in:{' '}
+        Every endpoint of the broker. For programs: <a href="/openapi.json">openapi.json</a>. For OpenID Connect libraries:{' '}
         <a href="/.well-known/openid-configuration">openid-configuration</a>.
       </p>
       {tags.map(({ name, description }) => (

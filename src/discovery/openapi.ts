@@ -15,14 +15,14 @@ export interface Document {
 const TAGS = [
   { name: 'sign-in', description: 'OpenID Connect and OAuth in the browser.' },
   { name: 'oauth', description: 'OpenID Connect and OAuth for clients. Unknown parameters are ignored.' },
-  { name: 'feed', description: 'What guards follow.' },
-  { name: 'signals', description: 'How others report that a session must end.' },
+  { name: 'feed', description: 'The revocation feed, for guards.' },
+  { name: 'signals', description: 'Microsoft reports here that sessions must end.' },
   { name: 'ssf', description: 'Shared Signals: streams of security events to other systems.' },
-  { name: 'health', description: 'Whether the broker can serve.' },
+  { name: 'health', description: 'Health, readiness and metrics.' },
   {
     name: 'admin',
     description:
-      'For operators and their programs. Rejections are problem documents (RFC 9457): 400 for a request that this document does not describe, unknown parameters included; 422 for one that a rule beyond it rejects.',
+      'For operators and their programs. Rejections are problem documents (RFC 9457): 400 for a request that does not match this document, which includes unknown parameters; 422 for one that matches it and that another rule rejects.',
   },
 ]
 

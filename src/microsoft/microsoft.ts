@@ -42,7 +42,7 @@ function readiness(entra: Connection): ReturnType<Microsoft['readiness']> {
   if (entra.clientId === undefined) missing.push('BROKER_ENTRA_CLIENT_ID: the application (client) id of the app registration in Entra.')
   if (entra.credential === undefined)
     missing.push(
-      'BROKER_ENTRA_CLIENT_SECRET, BROKER_ENTRA_CERTIFICATE_FILE or BROKER_ENTRA_FEDERATED_TOKEN_FILE: what the broker proves itself to Entra with.',
+      'BROKER_ENTRA_CLIENT_SECRET, BROKER_ENTRA_CERTIFICATE_FILE or BROKER_ENTRA_FEDERATED_TOKEN_FILE: the credential that the broker presents to Entra.',
     )
   return missing.length === 0 ? { connected: true } : { connected: false, missing }
 }

@@ -67,7 +67,7 @@ export const FOLLOW: Description = {
 /** For a client that authenticates by an assertion, which does not belong in an address. */
 export const FOLLOW_BY_FORM: Description = {
   id: 'followRevocationsByForm',
-  summary: 'The revocation feed, asked for by a form',
+  summary: 'The revocation feed, with its parameters in a form',
   tag: 'feed',
   security: asClientAlsoInBody,
   body: form(z.object({ ...position, ...clientInForm })),

@@ -61,7 +61,7 @@ describe('the page of a user', () => {
     await ended({ kind: 'session', sid: carol.sid })
     const adam = await atConsole(rig, 'administrator')
     const page = await adam.get(`/ops/users/${carol.sub}?session=${carol.sid}`)
-    expect(page.text).toMatch(/The session that you looked for.*ended.*Safari on iPhone.*Ended by an administrator/)
+    expect(page.text).toMatch(/The session you searched for.*ended.*Safari on iPhone.*Ended by an administrator/)
     expect(page.text).toMatch(/Live sessions.*Edge on Windows.*Security history.*Session ended Safari on iPhone/)
     expect(page.html).not.toMatch(/192\.0\.2|203\.0\.113/)
     for (const href of [

@@ -51,7 +51,7 @@ describe('/ops/locks', () => {
     await sessionsAt(rig, 'Sydney', ['Ulla'])
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.press(await adam.get('/ops/clients/sydney'), 'Lock this instance')
-    expect(check.text).toMatch(/The instance Case Manager Sydney Ends, if it is done now 1 session of 1 user/)
+    expect(check.text).toMatch(/The instance Case Manager Sydney Would end now 1 session of 1 user/)
     const asked = await adam.submitTo(check, '/ops/lock/client', { case_reference: 'INC-9', comment: 'its key leaked' })
     expect(asked.text).toMatch(/Nothing is done yet: the request waits for another administrator\..*INC-9/)
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])

@@ -402,7 +402,7 @@ export const en = (product: string) => ({
     },
     what: {
       device: 'In this browser you are signed out of:',
-      everywhere: 'On every device you are signed out of:',
+      everywhere: 'On every device, you are signed out of:',
       none: `You are not signed in to ${product} in this browser.`,
     },
     reload: 'Reload the page to see what has changed.',
