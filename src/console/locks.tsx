@@ -50,8 +50,8 @@ export async function locksPage(request: ConsoleRequest): Promise<Response> {
           <LinkButton href="/ops/lock">Lock a user</LinkButton>
         </div>
         <p class="soft small">
-          An administrator asks to lock an instance on its page, and to lock a tenant with cmb lock or the API. Another administrator
-          confirms it here.
+          An administrator asks to lock an instance on its page, and to lock a tenant with cmb lock or the API. Another administrator confirms it
+          here.
         </p>
       </Panel>
       <Waiting request={request} rows={await Promise.all([...proposed, ...scheduled].map((one) => actRow(request, one)))} />

@@ -40,7 +40,8 @@ export async function checksPage(request: SetupRequest, checks: Checks): Promise
 function headline(findings: readonly Finding[]) {
   const [failures, warnings] = (['failed', 'warning'] as const).map((state) => findings.filter((one) => one.state === state).length)
   if (failures) return { kind: 'bad', title: failures === 1 ? 'One thing is wrong.' : `${failures} things are wrong.` } as const
-  if (warnings) return { kind: 'warn', title: warnings === 1 ? 'One check needs your attention.' : `${warnings} checks need your attention.` } as const
+  if (warnings)
+    return { kind: 'warn', title: warnings === 1 ? 'One check needs your attention.' : `${warnings} checks need your attention.` } as const
   return { kind: 'good', title: 'Nothing is wrong.' } as const
 }
 

@@ -13,7 +13,9 @@ test('the limit of a tenant is set in hours; what is not a limit changes nothing
   await connect(world)
   const limit = async () => (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds
   const save = async (hours: string) => browser.submitTo(await browser.get(OPS + tenantPath()), `${tenantPath()}/re-entry`, { hours })
-  expect((await browser.get(OPS + tenantPath())).text).toContain('periodic re-entry? No. Only Microsoft’s own policies make users sign in there again.')
+  expect((await browser.get(OPS + tenantPath())).text).toContain(
+    'periodic re-entry? No. Only Microsoft’s own policies make users sign in there again.',
+  )
   expect((await save('8')).text).toContain('A session ends when the user’s authentication at Microsoft is 8 h old')
   expect(await limit()).toBe(28_800)
   for (const nothing of ['0', '-1', '9999', 'soon']) expect((await save(nothing)).text).toContain('The limit is not valid.')
