@@ -90,9 +90,7 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
           ['Comment', act.comment],
         ]}
       />
-      {act.state === 'proposed' ? (
-        <p class="soft">It covers everything that exists when it is confirmed, also sessions that open until then.</p>
-      ) : null}
+      {act.state === 'proposed' ? <p class="soft">It covers what exists when it is confirmed, also newer sessions.</p> : null}
       {own && act.state === 'proposed' ? <p class="soft">You proposed this. Another administrator must confirm it.</p> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain what="Deciding" />}
       <form class="row" method="post" action="/ops/scheduled">

@@ -42,7 +42,9 @@ describe('a revocation that needs approval', () => {
     expect(order(overview.html)).toEqual(['approvals', 'problems'])
     expect(order((await (await atConsole(rig, 'operator')).get('/ops')).html)).toEqual(['problems', 'approvals'])
     const decide = await ada.press(overview, 'Decide')
-    expect(decide.text).toMatch(/Asked by Adam Administrator Would end now 3 sessions.*It covers everything that exists when it is confirmed/)
+    expect(decide.text).toMatch(
+      /Asked by Adam Administrator Would end now 3 sessions.*It covers what exists when it is confirmed, also newer sessions/,
+    )
     const done = await ada.submitTo(decide, '/ops/scheduled', { decision: 'confirm' })
     expect(done.path).toBe('/ops/revocations/1?done=yes')
     expect(await rig.store.findRevocation(1)).toMatchObject({ actor: { id: adam.sub }, caseReference: 'INC-7', selector: { kind: 'client' } })
