@@ -5,15 +5,16 @@ import type { CheckpointThread, ThreadData } from '../../db/sqlite/checkpoints.t
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 
 /**
- * A broker's worth of writing, for tests to kill or to starve of disk: signs users in, revokes every second session, and prints each answer as it
- * gets it. What it has printed was acknowledged. With `dies_moving` it kills itself while its thread moves the write-ahead log.
+ * A broker's worth of writing, for tests to kill or to starve of disk: signs users in, revokes every second session, and writes each answer to its
+ * descriptor 3 as it gets it. What it has written was acknowledged. With `dies_moving` it kills itself while its thread moves the write-ahead log.
  */
 const [file = '', count = '0', dies] = process.argv.slice(2)
 const store = await openSqliteStore({ file, checkpoints: dies === 'dies_moving' ? { start: startDying } : undefined })
 const now = 1_800_000_000
 const device = dies === undefined ? 'a browser' : 'x'.repeat(8_000)
+/** Waits for a slow reader. The standard output does not any more once a thread was started: Node pipes the thread's into it. */
 function say(line: string): void {
-  writeSync(1, `${line}\n`)
+  writeSync(3, `${line}\n`)
 }
 
 /** Kills the process once a move has gone on for a millisecond. */

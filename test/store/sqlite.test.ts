@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openDatabase } from '../../db/sqlite/open.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
@@ -36,11 +37,11 @@ const signIn = (store: Store, n: number) =>
     now: T0,
   })
 
-/** Runs the writing child; `line` sees what it prints, as it prints it. */
+/** Runs the writing child; `line` sees what it writes, as it writes it. */
 function child(command: string, args: string[], line: (line: string, kill: () => void) => void): Promise<void> {
-  const running = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const running = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
   let rest = ''
-  running.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+  ;(running.stdio[3] as Readable).setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
     for (const one of lines) line(one, () => running.kill('SIGKILL'))
