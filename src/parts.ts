@@ -61,7 +61,8 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const mailer = given.mailer ?? (await openMailer(config, closing))
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
-  const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock })
+  const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
+  const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock, rateLimits })
   const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
   const { issuer, keyFiles } = config
   const keys = given.keys ?? (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))
@@ -69,7 +70,6 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   // By the wall clock: Microsoft's time is compared with that one.
   const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
   const refreshes = given.refreshes ?? new Topic()
-  const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const signInWatch = given.signInWatch ?? new SignInWatch(clock)
   // Of several requests at once: they share one commit.
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))

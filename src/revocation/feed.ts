@@ -15,7 +15,7 @@ import { Turns } from './turns.ts'
 
 export { feedEndpoints } from './feed-endpoints.ts'
 
-type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock'>
+type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits'>
 
 const HEARTBEAT_MS = 15_000
 /** How often the log is looked at for what was not announced to this process. */

@@ -7,10 +7,12 @@ export const isLost = (store: Pick<Deps['store'], 'wasLost'>, head: FeedPosition
 
 /** Evidence that revocations were lost: the database is older than what guards have seen. A guard beyond the head gets `reset`; an operator must look. */
 export function noteLost(
-  deps: Pick<Deps, 'log' | 'metrics'>,
+  deps: Pick<Deps, 'log' | 'metrics' | 'rateLimits'>,
   { clientId, guardId, seq, head }: { clientId: string; guardId: string; seq: number; head: number },
 ): void {
   deps.metrics.guardsAhead.inc({ client: clientId })
+  // A guard that is wrong, or taken over, reports as often as it wants.
+  if (!deps.rateLimits.mayLog({ clientId })) return
   deps.log.error('guard_ahead_of_log', {
     client_id: clientId,
     guard: guardId,

@@ -55,6 +55,16 @@ describe('who may follow', () => {
   })
 })
 
+describe('reports beyond the log', () => {
+  test('are each counted, and do not fill the broker’s log', async () => {
+    const { rig, enforced } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    for (let seq = 1; seq <= 100; seq++) expect((await enforced({ epoch, seq, guard: 'web-1' })).status).toBe(409)
+    expect(await rig.metrics.registry.metrics()).toContain('broker_guard_ahead_of_log_total{client="sydney"} 100')
+    expect(rig.lines.filter((line) => line.includes('guard_ahead_of_log'))).toHaveLength(20)
+  })
+})
+
 describe('a request for the headers alone', () => {
   test('opens no stream that stays (HEAD, RFC 9110 §9.3.2)', async () => {
     const { rig, client, url } = await broker()
