@@ -1,7 +1,19 @@
 // Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source is newer than the last build.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -14,13 +26,23 @@ function* sources(path) {
   for (const entry of readdirSync(path).sort()) if (entry !== 'node_modules' && entry !== 'dist') yield* sources(join(path, entry))
 }
 
+/** For `npx @case-manager/guard` in a clone. npm links a program only where its file exists, and it installs before the first build. */
+function linkGuard() {
+  const program = join('dist', 'serve', 'bin.js')
+  chmodSync(join(root, 'guard', program), 0o755)
+  const link = join(root, 'node_modules', '.bin', 'guard')
+  if (process.platform !== 'win32' && !existsSync(link)) symlinkSync(join('..', '@case-manager', 'guard', program), link)
+}
+
 const hash = createHash('sha256')
 for (const place of ['tsconfig.json', 'package-lock.json', 'guard', 'src', 'workers', 'db', 'demo', 'bench']) {
   for (const file of sources(join(root, place))) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0')
 }
 const wanted = hash.digest('hex')
-if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(join(root, 'guard', 'dist')))
+if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(join(root, 'guard', 'dist'))) {
+  linkGuard()
   process.exit(0)
+}
 
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 console.error('Building…')
@@ -37,5 +59,6 @@ for (const project of ['guard', '.']) {
 for (const file of sources(join(root, 'src')))
   if (/\.(?:css|js|svg)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)), constants.COPYFILE_EXCL)
 chmodSync(join(root, 'dist', 'src', 'cli.js'), 0o755)
+linkGuard()
 mkdirSync(dirname(stamp), { recursive: true })
 writeFileSync(stamp, wanted)
