@@ -109,7 +109,7 @@ function adminPage(c: Context, world: World): Answer {
         ))}
       </form>
       <p class="soft">
-        All of it, and more, for scripts: <code>GET /_control/users</code>, <code>POST /_control/users/&#123;upn&#125;</code>,{' '}
+        The same and more, for scripts: <code>GET /_control/users</code>, <code>POST /_control/users/&#123;upn&#125;</code>,{' '}
         <code>GET|POST /_control/switches</code>, <code>POST /_control/auto</code>.
       </p>
     </div>,

@@ -39,6 +39,10 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; pad
 td form { display: flex; flex-wrap: wrap; gap: 5px; min-width: 190px; } td button { min-width: 0; padding: 3px 9px; font-size: 13px; }
 .scroll { overflow-x: auto; } .frames { display: none; } code { font-size: 13px; overflow-wrap: anywhere; }
 @media (max-width: 480px) { .card { padding: 24px 20px; } }
+@media (max-width: 760px) {
+  thead { display: none; } table, tbody, tr, td { display: block; }
+  tr { padding: 12px 0; border-bottom: 1px solid #edebe9; } td { padding: 2px 0; border: 0; } td form { margin-top: 6px; }
+}
 `
 
 interface PageOptions {

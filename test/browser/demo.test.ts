@@ -145,6 +145,14 @@ describe('the demo in a browser', () => {
     await context.close()
   })
 
+  test('the buttons of the simulated Microsoft are within the screen of a phone', async () => {
+    const page = await browser().newPage({ viewport: { width: 390, height: 800 } })
+    await page.goto(facts().microsoft)
+    const button = await page.getByRole('button', { name: 'Disable' }).first().boundingBox()
+    expect((button?.x ?? Infinity) + (button?.width ?? 0)).toBeLessThan(390)
+    await page.close()
+  })
+
   test('bob is disabled at Microsoft while he works: the page that is open says so, and a new sign-in is refused', async () => {
     const context = await newContext()
     const page = await context.newPage()
