@@ -1,4 +1,5 @@
-// Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source is newer than the last build.
+// Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source is newer than the last build. With --no-check it
+// does not check types, which takes three quarters of the time of a build.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -44,11 +45,12 @@ if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(s
   process.exit(0)
 }
 
+const unchecked = process.argv.includes('--no-check') ? ['--noCheck'] : []
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 console.error('Building…')
 for (const place of [join(root, 'dist'), join(root, 'guard', 'dist')]) rmSync(place, { recursive: true, force: true })
 for (const project of ['guard', '.']) {
-  const run = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] })
+  const run = spawnSync(process.execPath, [tsc, ...unchecked, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] })
   if (run.status !== 0) {
     console.error('The build failed. The compiler’s errors are above.')
     process.exit(run.status ?? 1)
