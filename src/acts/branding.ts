@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import { type Image, imageOf } from '../config/image.ts'
 import { SETTINGS } from '../config/settings.ts'
 import type { Deps } from '../deps.ts'
+import { Readings } from '../protocol/readings.ts'
 import { brandingSetting } from '../protocol/setting-names.ts'
 
 /**
@@ -32,6 +33,7 @@ type Look = Config['look']
 const fromEnvironment = new WeakMap<Config, Look>()
 /** By broker: what it read last. */
 const lastRead = new WeakMap<Config, string | undefined>()
+const readings = new WeakMap<Config, Readings>()
 
 type Need = Pick<Deps, 'store' | 'config'>
 
@@ -54,11 +56,17 @@ function parsed(text: string | undefined): Branding {
 export async function readBranding({ store, config }: Need): Promise<void> {
   const environment = fromEnvironment.get(config) ?? config.look
   fromEnvironment.set(config, environment)
-  const text = await store.setting(brandingSetting)
-  if (text === lastRead.get(config)) return
-  lastRead.set(config, text)
-  const { texts, images } = parsed(text)
-  config.look = { ...environment, ...texts, ...images }
+  const ofConfig = readings.get(config) ?? new Readings()
+  readings.set(config, ofConfig)
+  await ofConfig.take(
+    () => store.setting(brandingSetting),
+    (text) => {
+      if (text === lastRead.get(config)) return
+      const { texts, images } = parsed(text)
+      config.look = { ...environment, ...texts, ...images }
+      lastRead.set(config, text)
+    },
+  )
 }
 
 /** Nothing of it: the environment counts again. */

@@ -34,9 +34,13 @@ export async function adoptFiles(store: KeyActs, files: ReadonlyMap<string, Sign
     seen.add(key.alg)
     if (row?.state === 'active') continue
     const activated = await store.activateKey({ kid: key.kid, retireAt: now + keepSeconds, now })
-    if (!activated)
+    // A broker that starts at the same moment, with the same files, may have activated it.
+    if (!activated && !(await isActive(store, key)))
       throw new Error(
         `The ${key.alg} key that comes first in the key files (kid ${key.kid}) has signed before and is being retired. Put another first.`,
       )
   }
 }
+
+const isActive = async (store: KeyActs, { kid }: SigningKey): Promise<boolean> =>
+  (await store.listKeys()).some((row) => row.kid === kid && row.state === 'active')

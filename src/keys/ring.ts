@@ -7,6 +7,7 @@ import { StoreUnavailable } from '../../db/store.ts'
 import type { KeyActs } from '../../db/store.ts'
 import type { Random } from '../protocol/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
+import { Readings } from '../protocol/readings.ts'
 import { JWKS_MAX_AGE_SECONDS, type KeyRing, type Sealer } from './interface.ts'
 import { importPublic, readUnverified, sameType, verifyCompact } from './jws.ts'
 import type { PublicKey } from './jws.ts'
@@ -55,6 +56,9 @@ class Ring implements KeyRing {
   #active = new Map<SigningAlg, SigningKey>()
   #publicKeys = new Map<string, Promise<PublicKey>>()
   #headers = new Map<string, string>()
+  readonly #readings = new Readings()
+  /** Retired keys that guards were notified of, or read of in their first snapshot. */
+  readonly #notified = new Set<string>()
   #jwks: { keys: Record<string, unknown>[] } = { keys: [] }
 
   constructor(input: KeyRingInput, files: ReadonlyMap<string, SigningKey>) {
@@ -67,6 +71,7 @@ class Ring implements KeyRing {
     await adoptFiles(store, this.#files, clock.now(), KEEP_RETIRING_SECONDS)
     await this.#reload()
     await this.#completed()
+    for (const kid of this.retiredKids()) this.#notified.add(kid)
   }
 
   /** A key of each algorithm signs: a new store has none, and a restored one has retired them all. */
@@ -81,11 +86,17 @@ class Ring implements KeyRing {
   }
 
   async reload(): Promise<void> {
-    const before = new Set(this.retiredKids())
     await this.#reload()
     await this.#completed()
-    const retired = this.retiredKids()
-    if (retired.some((kid) => !before.has(kid))) this.#input.onEmergency?.(retired)
+    this.#notify()
+  }
+
+  /** Whoever retired a key, and whichever reading was the first to find it. */
+  #notify(): void {
+    const retired = this.retiredKids().filter((kid) => !this.#notified.has(kid))
+    if (retired.length === 0) return
+    for (const kid of retired) this.#notified.add(kid)
+    this.#input.onEmergency?.(retired)
   }
 
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string {
@@ -139,6 +150,7 @@ class Ring implements KeyRing {
 
   async list(): Promise<StoredSigningKey[]> {
     await this.#reload()
+    this.#notify()
     return structuredClone(this.#rows)
   }
 
@@ -157,7 +169,7 @@ class Ring implements KeyRing {
     }
     if (how === 'emergency') for (const row of before) await this.#input.store.retireKey({ kid: row.kid, now })
     await this.#reload()
-    if (how === 'emergency') this.#input.onEmergency?.(before.map((row) => row.kid))
+    this.#notify()
     return this.#rows.find((row) => row.kid === next.kid) ?? next
   }
 
@@ -169,7 +181,7 @@ class Ring implements KeyRing {
       throw new Error(`The key ${kid} is the one that signs. Rotate first, or rotate as an emergency: that retires it at once.`)
     const retired = await this.#input.store.retireKey({ kid, now })
     await this.#reload()
-    if (retired) this.#input.onEmergency?.([kid])
+    this.#notify()
     return retired
   }
 
@@ -215,8 +227,14 @@ class Ring implements KeyRing {
     return row
   }
 
-  async #reload(): Promise<void> {
-    const rows = await this.#input.store.listKeys()
+  #reload(): Promise<void> {
+    return this.#readings.take(
+      () => this.#input.store.listKeys(),
+      (rows) => this.#keep(rows),
+    )
+  }
+
+  #keep(rows: StoredSigningKey[]): void {
     const active = new Map<SigningAlg, SigningKey>()
     for (const row of rows) {
       if (row.state !== 'active') continue

@@ -1,6 +1,7 @@
 import type { Store } from '../../db/store.ts'
 import type { Config, EntraCredential } from '../config/config.ts'
 import type { Clock } from '../protocol/clock.ts'
+import { Readings } from '../protocol/readings.ts'
 import type { Sealer } from '../keys/interface.ts'
 import type { Log } from '../log.ts'
 
@@ -61,9 +62,12 @@ export async function openConnection(need: Need): Promise<EntraConnection> {
   let { connection, differences } = await load(need)
   for (const words of differences)
     need.log.warn('settings_differ_from_store', { words, next: 'The broker uses the value in the database. Change it at /setup or with cmb.' })
-  const reload = async (): Promise<void> => {
-    ;({ connection, differences } = await load(need))
-  }
+  const readings = new Readings()
+  const reload = (): Promise<void> =>
+    readings.take(
+      () => load(need),
+      (read) => void ({ connection, differences } = read),
+    )
   return {
     current: () => connection,
     differences: () => differences,

@@ -188,6 +188,46 @@ describe('rotation without an outage', () => {
     expect((await open()).retiredKids().toSorted()).toEqual([kidOf(stolen), next.kid].toSorted())
   })
 
+  test('at another broker: guards are notified, also where the keys were read before, or new ones could not be made', async () => {
+    const here = await open()
+    const other = await open()
+    const old = here.jwks().keys.map((key) => key.kid)
+    await other.rotate('ES256', 'emergency', now)
+    emergencies = []
+    await here.list()
+    await here.reload()
+    expect(emergencies).toEqual([[old.find((kid) => here.retiredKids().includes(String(kid)))]])
+    await here.reload()
+    expect(emergencies).toHaveLength(1)
+    for (const { kid } of store.rows) await store.retireKey({ kid, now })
+    const { addKey } = store
+    store.addKey = async () => {
+      throw new Error('The disk is full.')
+    }
+    await expect(here.reload()).rejects.toThrow('full')
+    store.addKey = addKey
+    await here.reload()
+    expect(emergencies).toHaveLength(2)
+    expect(emergencies[1]).toHaveLength(2)
+  })
+
+  test('of two readings at once, the later one counts, whichever ends first', async () => {
+    const ring = await open()
+    const old = published(ring)
+    const { listKeys } = store
+    const rows = await listKeys()
+    const gate = Promise.withResolvers<typeof rows>()
+    store.listKeys = () => gate.promise
+    const early = ring.list()
+    store.listKeys = listKeys
+    await ring.rotate('ES256', 'emergency', now)
+    const current = published(ring)
+    expect(current).not.toEqual(old)
+    gate.resolve(rows)
+    await early
+    expect(published(ring)).toEqual(current)
+  })
+
   test('the key that signs cannot be retired, another can, once', async () => {
     const ring = await open()
     const old = kidOf(ring.sign('ES256', 'at+jwt', claims()))
@@ -233,6 +273,24 @@ describe('keys from PKCS#8 files', () => {
     const after = await open()
     expect(kidOf(after.sign('ES256', 'at+jwt', claims()))).not.toBe(kidOf(jwt))
     expect(await after.verify(jwt, { typ: 'at+jwt', now })).toBeDefined()
+  })
+
+  test('two brokers that start at the same moment with the same files both start', async () => {
+    const rows = await store.listKeys()
+    const { listKeys } = store
+    const file = write('one.pem', ec())
+    const asked = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<typeof rows>()
+    store.listKeys = () => {
+      store.listKeys = listKeys
+      asked.resolve()
+      return gate.promise
+    }
+    const slow = open([file])
+    await asked.promise
+    const fast = await open([file])
+    gate.resolve(rows)
+    expect(published(await slow)).toEqual(published(fast))
   })
 
   test('every file that is of no use is named, with why', async () => {

@@ -58,6 +58,21 @@ describe('the connection to Microsoft', () => {
     expect(ready.parts.microsoft.differences).toEqual([expect.stringContaining(OTHER_TENANT)])
   })
 
+  test('of two readings at once, the later one counts, whichever ends first', async () => {
+    const rig = await createRig()
+    const store = { ...rig.store }
+    const connection = await openConnection({ ...rig.deps, store })
+    const rows = await store.listTenants()
+    const gate = Promise.withResolvers<typeof rows>()
+    store.listTenants = () => gate.promise
+    const early = connection.reload()
+    store.listTenants = rig.store.listTenants
+    await disconnectTenant({ ...rig.deps, connection }, { tid: OTHER_TENANT, actor: olga, now: rig.clock.now() })
+    gate.resolve(rows)
+    await early
+    expect(connection.current().tenants).toEqual([TENANT])
+  })
+
   test('an empty setting differs from nothing', async () => {
     const rig = await createRig()
     expect((await later(rig, NONE, { operatorTenant: undefined })).differences()).toEqual([])

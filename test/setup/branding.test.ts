@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readBranding } from '../../src/acts/branding.ts'
+import { readBranding, saveBranding } from '../../src/acts/branding.ts'
 import { followOtherBrokers } from '../../src/other-brokers.ts'
 import { ISSUER } from '../rig.ts'
 import { createWorld, enter, OPS, type World } from './world.ts'
@@ -79,6 +79,16 @@ describe('what is saved', () => {
     expect(other.look.product).toBe('Case Manager')
     hear?.('registry')
     await expect.poll(() => other.look.product).toBe('Contoso Cases')
+  })
+
+  test('of two readings at once, the later one counts, whichever ends first', async () => {
+    const { rig } = await open()
+    const gate = Promise.withResolvers<undefined>()
+    const early = readBranding({ store: { ...rig.store, setting: () => gate.promise }, config: rig.config })
+    await saveBranding(rig.deps, { texts: { product: 'Contoso Cases' }, images: {} })
+    gate.resolve(undefined)
+    await early
+    expect(rig.config.look.product).toBe('Contoso Cases')
   })
 
   test('is in the audit log, without the images', async () => {
