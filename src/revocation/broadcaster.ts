@@ -15,6 +15,9 @@ export class Broadcaster {
   #at: FeedPosition | undefined
   #starting: Promise<void> | undefined
   #filling = false
+  #looking = false
+  /** Asked to look since the latest look began. */
+  #again = false
   #scheduled = false
 
   constructor(deps: Pick<Deps, 'store' | 'log'>, streams: Set<FeedStream>) {
@@ -43,15 +46,29 @@ export class Broadcaster {
     })
   }
 
+  /** One look at a time. What is asked for meanwhile may be newer than what is being read: then once more afterwards. */
   async watch(): Promise<void> {
-    if (this.#at === undefined || this.#filling) return
+    this.#again = true
+    if (this.#looking) return
+    this.#looking = true
+    while (this.#again && !this.#filling) {
+      this.#again = false
+      await this.#look()
+    }
+    this.#looking = false
+  }
+
+  async #look(): Promise<void> {
+    const before = this.#at
+    if (before === undefined) return
     try {
       const head = await this.#deps.store.head()
-      if (head.epoch !== this.#at.epoch || head.seq < this.#at.seq) {
+      // What was broadcast while the head was read may be after it.
+      if (head.epoch !== before.epoch || head.seq < before.seq) {
         this.#at = head
         this.#ahead.clear()
         for (const stream of [...this.#streams]) stream.end('reset')
-      } else if (head.seq > this.#at.seq) await this.#fill(head.seq)
+      } else if (head.seq > this.head().seq) await this.#fill(head.seq)
     } catch (error) {
       this.#deps.log.warn('feed_head_not_read', { cause: String(error) })
     }
@@ -105,5 +122,6 @@ export class Broadcaster {
     }
     // After an error the next publication, or the watch, tries again.
     if (this.#at !== undefined && this.#at.seq >= upTo) this.#drain()
+    if (this.#again) void this.watch()
   }
 }
