@@ -102,8 +102,11 @@ class ProbeRound implements Probing {
     }
     // After trouble, one asks for all.
     const limit = lane.troubles > 0 ? 1 : allowance
-    const asked = await this.#takeWanted(lane, Math.ceil(limit / 2))
+    const wanted = [...lane.wanted].slice(0, Math.ceil(limit / 2))
+    const asked = await this.#find(wanted)
     const taken = limit > asked.length ? await this.#take(tid, lane, nowMs, limit - asked.length) : undefined
+    // Not before: what the store could not read is still wanted in the next turn.
+    for (const sid of wanted) lane.wanted.delete(sid)
     await inParallel([...asked, ...(taken?.due ?? [])], CONCURRENCY, (one) => this.#probe(tid, lane, one))
     if (taken !== undefined && this.#going()) await this.#deps.store.finishProbes(taken.id)
   }
@@ -123,10 +126,8 @@ class ProbeRound implements Probing {
     return this.#deps.store.takeProbes({ tid, begun, end: this.#placeAt(nowMs), limit, now: this.#deps.clock.now(), nowMs, untilMs })
   }
 
-  async #takeWanted({ wanted }: Lane, limit: number): Promise<ProbeDue[]> {
-    const mine = [...wanted].slice(0, limit)
-    for (const sid of mine) wanted.delete(sid)
-    const found = await Promise.all(mine.map((sid) => this.#deps.store.findProbe(sid, this.#deps.clock.now())))
+  async #find(sids: readonly string[]): Promise<ProbeDue[]> {
+    const found = await Promise.all(sids.map((sid) => this.#deps.store.findProbe(sid, this.#deps.clock.now())))
     return found.filter((one) => one !== undefined)
   }
 

@@ -10,10 +10,10 @@ export function subscriptionCare(deps: Pick<Deps, 'config' | 'connection' | 'sto
   return async () => {
     for (const tid of graphTenants(deps)) {
       const why = begun.has(tid) ? 'timer' : 'start'
-      begun.add(tid)
       // Not asked for again while it is pending: that would undo its backoff.
       const pending = await deps.store.hasPendingMicrosoftWork({ kind: 'tend_subscription', tid, oid: why })
       if (!pending) await deps.store.askMicrosoft([{ kind: 'tend_subscription', tid, oid: why }], deps.clock.nowMs())
+      begun.add(tid)
     }
   }
 }

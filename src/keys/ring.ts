@@ -91,7 +91,7 @@ class Ring implements KeyRing {
     this.#notify()
   }
 
-  /** Whoever retired a key, and whichever reading was the first to find it. */
+  /** Of keys that this or another broker has retired, whichever reading was the first to find it. */
   #notify(): void {
     const retired = this.retiredKids().filter((kid) => !this.#notified.has(kid))
     if (retired.length === 0) return

@@ -4,7 +4,9 @@ import { createChecks } from '../../src/checks/checks.ts'
 import type { Deps } from '../../src/deps.ts'
 import { openKeyRing } from '../../src/keys/ring.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
+import { StoreUnavailable } from '../../db/store.ts'
 import { clientStateOf, tendSubscription } from '../../src/signal/subscription.ts'
+import { subscriptionCare } from '../../workers/renew-graph-subscription.ts'
 import { TENANT } from '../rig.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 
@@ -292,6 +294,20 @@ describe('the subscription', () => {
     await world.settled('microsoft_account_disabled')
     expect(await world.reasonOf(world.bob)).toBe('live')
     expect(await world.rig.store.setting(`graph/${TENANT}/delta`)).toContain('deltatoken')
+  })
+
+  test('the start of a process asks for what changed meanwhile, also where the store did not take it at first', async () => {
+    const { rig } = await listening()
+    const store = { ...rig.store }
+    const asked: string[] = []
+    store.hasPendingMicrosoftWork = async () => false
+    store.askMicrosoft = () => Promise.reject(new StoreUnavailable('The database did not answer.'))
+    const tend = subscriptionCare({ ...rig.deps, store })
+    await expect(tend()).rejects.toThrow(StoreUnavailable)
+    store.askMicrosoft = async (work) => void asked.push(...work.map(({ oid }) => oid))
+    await tend()
+    await tend()
+    expect(asked).toEqual(['start', 'timer'])
   })
 
   test('reauthorizationRequired renews it', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
+import { StoreUnavailable } from '../../db/store.ts'
 import { createProbing } from '../../workers/probe-microsoft.ts'
 import { openFromSession } from '../../src/session/sealed.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
@@ -130,4 +131,24 @@ test('a session that was not vouched for in more than a round, as after a restar
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(REFUSED)
   expect(await world.reasonOf(bob)).toBe('live')
+})
+
+test('one that was to be looked at while the store did not answer is looked at in the next turn', async () => {
+  const world = await openWorld({ signals: { probe: { everySeconds: 6000, perSecond: 1000 } } })
+  const { rig, entra } = world
+  const alice = await world.signIn(ALICE)
+  entra.change(ALICE, { accountEnabled: false })
+  rig.clock.advance(6100)
+  const store = { ...rig.store }
+  const restarted = createProbing({ ...rig.deps, store })
+  rig.deps.refreshes.subscribe(restarted.refreshed)
+  await restarted.turn()
+  expect(await world.refreshes(alice)).toEqual(GOOD)
+  for (const act of ['findProbe', 'takeProbes'] as const) {
+    Object.assign(store, { [act]: () => Promise.reject(new StoreUnavailable('The database did not answer.')) })
+    await expect(restarted.turn()).rejects.toThrow(StoreUnavailable)
+    Object.assign(store, { [act]: rig.store[act] })
+  }
+  await restarted.turn()
+  expect(await world.refreshes(alice)).toEqual(REFUSED)
 })
