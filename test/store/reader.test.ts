@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -11,6 +10,7 @@ import { Reader, startReaderThread } from '../../db/sqlite/reader.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { StoreUnavailable } from '../../db/store.ts'
 import { placeDataFile } from '../data-file.ts'
+import { readHere } from '../reads-here.ts'
 import { bench, expectOutcome, type Bench } from './fixture.ts'
 
 /** Searches, dry runs and backups of the embedded store run in a thread of its own, on a read-only connection (faults V4). */
@@ -69,16 +69,17 @@ describe('what operators read at length', () => {
   })
 
   test('of two backups asked for at once makes one after the other', async () => {
-    const both = [1, 2].map((n) => b.store.backup(join(dir, `backup-${n}.db`)))
-    let most = 0
-    const done = new AbortController()
-    void Promise.all(both).finally(() => done.abort())
-    while (!done.signal.aborted) {
-      most = Math.max(most, readdirSync(dir).filter((name) => /\.part-[0-9a-f]+$/.test(name)).length)
-      await turn()
-    }
+    const copy = Database.prototype.backup
+    const wholeAtStart: string[][] = []
+    vi.spyOn(Database.prototype, 'backup').mockImplementation(function (this: Database.Database, ...args) {
+      wholeAtStart.push(readdirSync(dir).filter((name) => /^backup-\d\.db$/.test(name)))
+      return copy.apply(this, args)
+    })
+    const here = new Reader(file, new DataFile(file), readHere)
+    const both = [1, 2].map((n) => here.ask('backup', join(dir, `backup-${n}.db`)))
     for (const one of both) expectOutcome(await one, 'made')
-    expect(most).toBe(1)
+    await here.close()
+    expect(wholeAtStart).toEqual([[], ['backup-1.db']])
   })
 })
 
