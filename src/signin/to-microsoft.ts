@@ -8,7 +8,7 @@ import { newId, newSecret } from '../protocol/ids.ts'
 import { mustChooseAccount } from '../session/chooser.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
 import { freshProof, provenBefore } from '../session/fresh-proof.ts'
-import { knownUser } from '../session/known-user.ts'
+import { isKnownDevice, knownUser } from '../session/known-user.ts'
 import { lowest } from '../session/lifetimes.ts'
 import { openFromSession } from '../session/sealed.ts'
 import { mfaPolicy } from './mfa.ts'
@@ -131,9 +131,20 @@ async function hintFor(deps: Deps, c: Context, errand: Errand, now: number): Pro
   if (errand.kind === 'own') return errand.fresh === true ? whoIsHere(deps, c, now) : undefined
   const { request } = errand
   if (request.loginHint !== undefined) return request.loginHint
-  if (request.sub !== undefined) return (await deps.store.findSubject(request.sub))?.username
+  if (request.sub !== undefined) return nameOfKnown(deps, c, request.sub, now)
   if (!wantsFresh(request) && !request.acr) return undefined
   return whoIsHere(deps, c, now)
+}
+
+/**
+ * The hint is in an address that the browser shows, and any site can make up a request: the name goes only to a browser in which this user has
+ * signed in before. Otherwise each `sub` could be turned into the name of its user.
+ */
+async function nameOfKnown(deps: Deps, c: Context, sub: string, now: number): Promise<string | undefined> {
+  const standing = await currentStanding(deps, c, now)
+  if (standing.state !== 'unknown' && standing.session.sub === sub) return standing.session.user.username
+  const user = await deps.store.findSubject(sub)
+  return user !== undefined && isKnownDevice(deps, c, user, now) ? user.username : undefined
 }
 
 async function whoIsHere(deps: Deps, c: Context, now: number): Promise<string | undefined> {

@@ -223,9 +223,31 @@ describe('which account', () => {
       error: 'login_required',
     })
     const rejected = await signIn(rig, browser, authorizePath(client, { id_token_hint: id_token }))
-    expect(rig.microsoft.started.at(-1)?.loginHint).toBe('bob@contoso.example')
     expect(rejected.status).toBe(403)
     expect(new URL(linkOf(rejected.html, 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
+  })
+
+  test('Microsoft is told the name of the user whom a request names only by a browser in which they have signed in', async () => {
+    const { rig, client, browser } = await arrive()
+    await signIn(rig, browser, authorizePath(client))
+    const session = await sessionOf(rig, browser)
+    const { id_token: hint = '' } = await rig.signInAt(session?.sid ?? '', client)
+    const claims = JSON.stringify({ id_token: { sub: { value: session?.sub } } })
+    const others = createBrowser(rig)
+    for (const named of [{ id_token_hint: hint }, { claims }, { claims, prompt: 'login' }]) {
+      await atMicrosoft(rig, others, await others.get(authorizePath(client, named)))
+      expect(rig.microsoft.started.at(-1)?.loginHint).toBeUndefined()
+    }
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: session?.sid ?? '' },
+      reason: 'signed_out',
+      actor: { kind: 'user', id: session?.sub ?? '' },
+      now: rig.clock.now(),
+    })
+    for (const named of [{ id_token_hint: hint }, { claims }]) {
+      await atMicrosoft(rig, browser, await browser.get(authorizePath(client, named)))
+      expect(rig.microsoft.started.at(-1)?.loginHint).toBe('alice@contoso.example')
+    }
   })
 
   test('an id_token_hint of the user who is signed in is served, expired too', async () => {
