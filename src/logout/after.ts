@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { type Done, signedOutAddress } from '../page/signed-out.ts'
+import { inLocation } from '../protocol/location.ts'
 import type { ReasonClass } from '../protocol/reason-class.ts'
 import { open, seal } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
@@ -11,13 +12,26 @@ import type { LogoutRequest } from './types.ts'
 const COOKIE = '__Host-cmb_after_logout'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 
-/** The registered address with the `state` that came, if one came (RP-Initiated Logout 1.0 §3). */
-export function returnAddress(request: LogoutRequest): string | undefined {
-  if (request.returnTo === undefined || request.state === undefined) return request.returnTo
+const addressesOf = (clients: Deps['clients'], clientId: string | undefined): readonly string[] =>
+  clients.find(clientId ?? '')?.metadata.postLogoutRedirectUris ?? []
+const withState = (address: string): string => `${address}${address.includes('?') ? '&' : '?'}state=`
+
+/** The registered address with the `state` that came, if one came (RP-Initiated Logout 1.0 §3). Undefined where it is not registered any more. */
+export function returnAddress({ clients }: Pick<Deps, 'clients'>, request: LogoutRequest): string | undefined {
+  if (request.returnTo === undefined || !addressesOf(clients, request.clientId).includes(request.returnTo)) return undefined
+  if (request.state === undefined) return request.returnTo
   // Appended as text: a parser would rewrite what was registered.
   const [address = '', fragment] = request.returnTo.split('#', 2)
-  const joined = `${address}${address.includes('?') ? '&' : '?'}state=${encodeURIComponent(request.state)}`
+  const joined = `${withState(address)}${encodeURIComponent(request.state)}`
   return fragment === undefined ? joined : `${joined}#${fragment}`
+}
+
+/** What travelled through the browser may be a day old: an address that the client has lost meanwhile is left out. */
+export function asRegistered({ clients }: Pick<Deps, 'clients'>, done: Done): Done {
+  const { back, clientId } = done
+  if (back === undefined) return done
+  const isRegistered = addressesOf(clients, clientId).some((one) => back === one || back.startsWith(withState(one)))
+  return isRegistered ? done : { ...done, back: undefined }
 }
 
 export function toDone(deps: Pick<Deps, 'sealer'>, c: Context, done: Done, now: number): Response {
@@ -32,9 +46,9 @@ const mustBeRead = ({ scope, microsoft, elsewhere = 0, why }: Done): boolean =>
   scope === 'everywhere' || microsoft !== undefined || elsewhere > 0 || UNEXPECTED.has(why)
 
 /** The end of a sign-out on our side: straight back to the app, unless the user has something to read first. */
-export function goOn(deps: Pick<Deps, 'sealer'>, c: Context, request: LogoutRequest, done: Done, now: number): Response {
-  const back = returnAddress(request)
-  return back === undefined || mustBeRead(done) ? toDone(deps, c, { ...done, back }, now) : c.redirect(back, 303)
+export function goOn(deps: Pick<Deps, 'sealer' | 'clients'>, c: Context, request: LogoutRequest, done: Done, now: number): Response {
+  const back = returnAddress(deps, request)
+  return back === undefined || mustBeRead(done) ? toDone(deps, c, { ...done, back }, now) : c.redirect(inLocation(back), 303)
 }
 
 /** To Microsoft's sign-out, which comes back to one fixed address (it is registered there): the rest waits in a cookie. */
@@ -54,10 +68,11 @@ export async function goToMicrosoft(deps: Pick<Deps, 'sealer' | 'microsoft' | 'l
 }
 
 /** Back from Microsoft. The user has read before they left what was done here, so the app is next. */
-export function backFromMicrosoft(deps: Pick<Deps, 'sealer'>, c: Context, now: number): Response {
+export function backFromMicrosoft(deps: Pick<Deps, 'sealer' | 'clients'>, c: Context, now: number): Response {
   const value = getCookie(c, COOKIE)
   if (value !== undefined) deleteCookie(c, COOKIE, ATTRIBUTES)
-  const done = value === undefined ? undefined : open(deps.sealer, 'after', value, now)
-  if (done === undefined) return c.redirect('/logout/done', 303)
-  return done.back === undefined ? toDone(deps, c, { ...done, microsoft: 'left' }, now) : c.redirect(done.back, 303)
+  const opened = value === undefined ? undefined : open(deps.sealer, 'after', value, now)
+  if (opened === undefined) return c.redirect('/logout/done', 303)
+  const done = asRegistered(deps, opened)
+  return done.back === undefined ? toDone(deps, c, { ...done, microsoft: 'left' }, now) : c.redirect(inLocation(done.back), 303)
 }

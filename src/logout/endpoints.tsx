@@ -9,7 +9,7 @@ import { textsOf, type Texts, useLocales } from '../page/texts.ts'
 import { described } from '../protocol/described.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
-import { backFromMicrosoft, goOn, goToMicrosoft, returnAddress, toDone } from './after.ts'
+import { asRegistered, backFromMicrosoft, goOn, goToMicrosoft, returnAddress, toDone } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
@@ -50,7 +50,10 @@ export function logoutEndpoints(deps: Deps): Hono {
     return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { refusal: 'malformed' }, now)
   })
   endpoints.post('/logout/confirm', limit, async (c) => confirmSignOut(deps, c, await form(c), deps.clock.now()))
-  const doneOf = (c: Context, now: number) => openDone(deps.sealer, c.req.query('about'), now)
+  const doneOf = (c: Context, now: number) => {
+    const done = openDone(deps.sealer, c.req.query('about'), now)
+    return done && asRegistered(deps, done)
+  }
   endpoints.get('/logout/microsoft', async (c) => {
     const now = deps.clock.now()
     const done = doneOf(c, now)
@@ -82,7 +85,7 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
   if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
   // The broker asks no question here, so the user confirms nothing: without an ID token the address stays a link (§3).
   const done = { scope: 'none' as const, why: endedClass(standing), clientIds: [], at: now, clientId: request.clientId }
-  return request.hint === undefined ? toDone(deps, c, { ...done, back: returnAddress(request) }, now) : goOn(deps, c, request, done, now)
+  return request.hint === undefined ? toDone(deps, c, { ...done, back: returnAddress(deps, request) }, now) : goOn(deps, c, request, done, now)
 }
 
 /** Every reason has its words: a missing one fails the type check. */

@@ -5,6 +5,7 @@ import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import { textsOf } from '../page/texts.ts'
 import type { OAuthError } from '../protocol/error.ts'
+import { inLocation } from '../protocol/location.ts'
 
 /**
  * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked for. Refuses nothing: the caller has
@@ -35,7 +36,7 @@ export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Re
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   // 303 and never 307 (RFC 9700 §4.12): what the browser sent to us goes no further.
-  if (reply.mode === 'query') return c.redirect(address(reply, content), 303)
+  if (reply.mode === 'query') return c.redirect(inLocation(address(reply, content)), 303)
   const t = textsOf(c, deps.config)
   return page(
     c,

@@ -169,6 +169,24 @@ describe('with Microsoft 365 too', () => {
   })
 })
 
+describe('an address that the client has lost meanwhile', () => {
+  const lost = () => rig.register('Sydney', { postLogoutRedirectUris: [] })
+
+  test('is not gone back to: neither after the form, nor from Microsoft, nor by a request that came by POST', async () => {
+    const [asked, withMicrosoft] = [await browser.get(LEAVE), await browser.get(LEAVE)]
+    const stranger = browserAt(rig)
+    const posted = await rig.post('/logout', { id_token_hint: idToken(), client_id: 'sydney', post_logout_redirect_uri: RETURN })
+    const left = await browser.submit(withMicrosoft, { scope: 'device', microsoft: 'yes' })
+    expect(left.html).toContain(RETURN)
+    await browser.press(left, 'Sign out of Microsoft 365')
+    await lost()
+    expect((await browser.get('/logout/return')).html).not.toContain(RETURN)
+    expect((await browser.submit(asked, { scope: 'device' })).html).not.toContain(RETURN)
+    expect((await stranger.get(posted.headers.get('location') ?? '')).html).not.toContain(RETURN)
+    expect((await browser.get(left.url)).html).not.toContain(RETURN)
+  })
+})
+
 describe('the form', () => {
   test('sent twice at once signs out once', async () => {
     const asked = await browser.get(LEAVE)

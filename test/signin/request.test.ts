@@ -159,6 +159,18 @@ describe('a request that is valid', () => {
     expect(delivered(await ask({ acr_values: ACR_MFA }))).toHaveProperty('code')
   })
 
+  test.each([
+    ['https://例え.example/cb', 'https://xn--r8jz45g.example/cb'],
+    ['https://bücher.example/säle?é=1', 'https://xn--bcher-kva.example/s%C3%A4le?%C3%A9=1'],
+  ])('goes back in ASCII to a registered address that has other characters, and iss stays whole: %s', async (uri, sent) => {
+    const { ask } = await signedIn({ redirectUris: [uri] })
+    const answered = await ask()
+    expect(answered.headers.get('location')).toMatch(/^[!-~]+$/)
+    const { origin, pathname, search } = location(answered)
+    expect(`${origin}${pathname}${search}`.startsWith(sent)).toBe(true)
+    expect(delivered(answered)).toMatchObject({ iss: ISSUER, state: 'state-1' })
+  })
+
   test('keeps a query that the registered address has', async () => {
     const { ask } = await signedIn({ redirectUris: ['https://sydney.case-manager.example/cb?dummy1=lorem&dummy2=ipsum'] })
     expect(delivered(await ask())).toMatchObject({ dummy1: 'lorem', dummy2: 'ipsum', code: expect.any(String) as string, iss: ISSUER })
