@@ -3,6 +3,7 @@ import { readUnverified } from '../keys/jws.ts'
 import type { Verified } from '../keys/verify.ts'
 import { equalInConstantTime } from '../protocol/compare.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
+import { canBeStored } from '../protocol/stored-text.ts'
 import type { Directory } from './directory.ts'
 import { MicrosoftRefusal, type MicrosoftIdentity } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
@@ -76,9 +77,18 @@ function checkClaims(claims: Record<string, unknown>, expected: Expected & { iss
 }
 
 /** Longer than any real one; bounds what is stored and shown. */
-const shown = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value.slice(0, 320) : undefined)
+const MOST_SHOWN = 320
+/** For display alone: a NUL character, which Postgres does not store, is left out. */
+const shown = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value.replaceAll('\0', '').slice(0, MOST_SHOWN).toWellFormed() || undefined : undefined
+/** What is compared: one with a NUL character is none, for without it it would be another's. */
+const compared = (value: unknown): string | undefined => (typeof value === 'string' && canBeStored(value) ? shown(value) : undefined)
 const strings = (value: unknown): string[] | undefined =>
-  Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string').slice(0, 200) : typeof value === 'string' ? [value] : undefined
+  Array.isArray(value)
+    ? value.filter((one): one is string => typeof one === 'string' && canBeStored(one)).slice(0, 200)
+    : typeof value === 'string'
+      ? strings([value])
+      : undefined
 
 function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdentity {
   const oid =
@@ -95,7 +105,7 @@ function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdent
     amr: strings(claims.amr),
     roles: strings(claims.roles) ?? [],
     directoryRoles: strings(claims.wids) ?? [],
-    sid: shown(claims.sid),
+    sid: compared(claims.sid),
     loginHint: typeof claims.login_hint === 'string' && claims.login_hint !== '' ? claims.login_hint.slice(0, 2048) : undefined,
     // `dvc_dmjd`, a device joined to the domain, is not the user's "Stay signed in": MSAL counts it, we do not.
     staySignedIn: state?.some((one) => one.toLowerCase() === 'kmsi'),

@@ -3,6 +3,7 @@ import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
 import { createAdministration } from '../microsoft/administration.ts'
 import { pageErrors } from '../page/errors.tsx'
+import { isGuid } from '../protocol/guid.ts'
 import { saveAdministrators } from './administrators.tsx'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
 import { checksPage } from './checks.tsx'
@@ -100,6 +101,7 @@ function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Pro
 const withTenant =
   <Rest extends unknown[]>(act: (request: SetupRequest, seen: Seen, ...rest: Rest) => Response | Promise<Response>) =>
   async (request: SetupRequest, ...rest: Rest): Promise<Response> => {
-    const seen = await seenOf(request.deps.store, (request.c.req.param('tid') ?? '').toLowerCase(), request.visitor.actor.id)
+    const tid = (request.c.req.param('tid') ?? '').toLowerCase()
+    const seen = isGuid(tid) ? await seenOf(request.deps.store, tid, request.visitor.actor.id) : undefined
     return seen === undefined ? goOn(request.c, '/setup') : act(request, seen, ...rest)
   }

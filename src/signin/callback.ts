@@ -3,11 +3,11 @@ import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/interface.ts'
-import { CLOCK_RETRY_SECONDS } from '../protocol/clock-watch.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { type Params, tryParams } from '../protocol/params.ts'
 import { knownUser } from '../session/known-user.ts'
 import { withEarlier } from './earlier-visits.ts'
+import { clockIsWrong } from './clock-is-wrong.ts'
 import { type Judgement, judge } from './judge.ts'
 import { notAdmitted } from './not-admitted.ts'
 import { openSession } from './open-session.ts'
@@ -37,12 +37,6 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
     if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, { now, brought: bringsError(params) })
     throw error
   }
-}
-
-/** A session would get wrong times, and a fresh sign-in might look old. Nothing is consumed: the same address works once the clocks agree. */
-function clockIsWrong(deps: Deps, c: Context, errand: Visit['errand'], now: number): Response {
-  deps.metrics.signIns.inc({ outcome: 'clock_wrong' })
-  return guidancePage(deps, c, { key: 'clock_wrong', errand, now, retryAfterSeconds: CLOCK_RETRY_SECONDS })
 }
 
 /** The answer is in the query itself, which Microsoft does not sign. */

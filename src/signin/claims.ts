@@ -1,5 +1,6 @@
 import { OAuthError } from '../protocol/error.ts'
 import { ACR_MFA } from '../protocol/names.ts'
+import { canBeStored } from '../protocol/stored-text.ts'
 
 /** The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes in the sign-in, and in what the instance gets. */
 export interface ClaimsAsked {
@@ -20,8 +21,8 @@ const isObject = (value: unknown): value is Json => typeof value === 'object' &&
 export function readClaims(parameter: string | undefined): ClaimsAsked {
   const { idToken, userinfo } = parameter === undefined ? { idToken: {}, userinfo: {} } : members(parameter)
   const sub = isObject(idToken.sub) ? idToken.sub.value : undefined
-  if (sub !== undefined && typeof sub !== 'string')
-    throw new OAuthError('invalid_request', 'In the claims parameter, the value of sub must be a string.')
+  if (sub !== undefined && !(typeof sub === 'string' && canBeStored(sub)))
+    throw new OAuthError('invalid_request', 'In the claims parameter, the value of sub must be a string without a NUL character (U+0000).')
   const named = [...Object.keys(idToken), ...Object.keys(userinfo)]
   const scopes = named.flatMap((claim) => (Object.hasOwn(SCOPE_OF, claim) ? (SCOPE_OF[claim] ?? []) : []))
   return { authTime: Object.hasOwn(idToken, 'auth_time'), acr: demandsMfa(idToken.acr), sub, scopes }

@@ -65,12 +65,14 @@ export function pushedHash(source: URLSearchParams): string | undefined {
  * @throws OAuthError that must not redirect
  */
 export async function readPushed(
-  deps: Pick<Deps, 'store'>,
+  deps: Pick<Deps, 'store' | 'clients'>,
   source: URLSearchParams,
   hash: string,
   now: number,
 ): Promise<{ source: URLSearchParams; pushed: PushedReference }> {
   const clientId = source.get('client_id') ?? ''
+  // Before the store is asked: the id of no client has a NUL character, which Postgres does not take.
+  if (deps.clients.find(clientId) === undefined) throw gone()
   const stored = await deps.store.pushedRequest({ requestHash: hash, clientId, now, consume: false })
   if (stored === undefined) throw gone()
   const { parameters, expiresAt } = JSON.parse(stored) as Pushed

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { csrfHolds, CSRF_FIELD } from '../page/csrf.ts'
 import { sha256 } from '../protocol/compare.ts'
+import { clockIsWrong } from './clock-is-wrong.ts'
 import { enter } from './open-session.ts'
 import { againAddress, guidancePage } from './pages.tsx'
 import { limitPurpose } from './session-limit-page.tsx'
@@ -15,6 +16,7 @@ import { stalePage, usedPage } from './stale.tsx'
 export async function endAndSignIn(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
   const sealed = form.get('request') ?? ''
   const opened = open(deps, c, 'limit', sealed, now)
+  if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees()) return clockIsWrong(deps, c, opened.value.errand, now)
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value.errand, now)
   const entry = opened.value
   const { errand } = entry

@@ -63,6 +63,15 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
 }
 
 describe('a sign-in at Microsoft', () => {
+  test('is shown without what no store keeps: NUL characters and halves of a surrogate pair', async () => {
+    const { entra, redeem } = await connect()
+    const odd = { name: 'Ali\0ce \ud83d', preferred_username: '\0', email: 'x'.repeat(319) + '\u{1f600}', roles: ['CaseManager.User', 'Broker\0'] }
+    entra.idToken = await entra.sign(entra.claims({ ...odd, sid: 'entra-\0sid', acrs: 'c1\0', signin_state: ['kmsi'] }))
+    const identity = await redeem()
+    expect(identity).toMatchObject({ roles: ['CaseManager.User'], sid: undefined, acrs: [], staySignedIn: true })
+    expect(identity.user).toMatchObject({ name: 'Alice \ufffd', username: undefined, email: 'x'.repeat(319) + '\ufffd' })
+  })
+
   test('comes back as a user, keyed on tid and oid, with what Microsoft proved', async () => {
     const { entra, redeem } = await connect()
     entra.idToken = await entra.sign(

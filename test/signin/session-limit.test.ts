@@ -54,6 +54,18 @@ describe('a sign-in beyond the limit of sessions', () => {
     expect(await live()).toEqual([])
   })
 
+  test('while the clock is wrong no session opens, and the same form is good once it is right again', async () => {
+    const { rig, client, phone, live } = await limited('ask')
+    const before = await live()
+    const full = await signIn(rig, phone, authorizePath(client))
+    rig.clock.step(300)
+    const rejected = await phone.submit(full, { end: before[0] ?? '' })
+    expect([rejected.status, rejected.headers.get('retry-after')]).toEqual([503, '20'])
+    expect(await live()).toEqual(before)
+    rig.clock.step(-300)
+    expect(delivered(await phone.submit(full, { end: before[0] ?? '' }))).toHaveProperty('code')
+  })
+
   test('the form is valid for ten minutes, in that browser, from our own page', async () => {
     const { rig, client, phone, live } = await limited('ask')
     const [first = ''] = await live()
