@@ -50,23 +50,24 @@ export function logoutEndpoints(deps: Deps): Hono {
     return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { refusal: 'malformed' }, now)
   })
   endpoints.post('/logout/confirm', limit, async (c) => confirmSignOut(deps, c, await form(c), deps.clock.now()))
-  const doneOf = (c: Context, now: number) => {
-    const done = openDone(deps.sealer, c.req.query('about'), now)
-    return done && asRegistered(deps, done)
-  }
   endpoints.get('/logout/microsoft', async (c) => {
     const now = deps.clock.now()
-    const done = doneOf(c, now)
+    const done = doneOf(deps, c, now)
     return done === undefined ? c.redirect('/logout/done', 303) : goToMicrosoft(deps, c, done, now)
   })
   // Registered at Microsoft as the one address its sign-out comes back to.
   endpoints.get('/logout/return', (c) => backFromMicrosoft(deps, c, deps.clock.now()))
   endpoints.get('/logout/done', async (c) => {
     const now = deps.clock.now()
-    return signedOutPage(deps, c, doneOf(c, now), now)
+    return signedOutPage(deps, c, doneOf(deps, c, now), now)
   })
   endpoints.onError(pageErrors(deps, (t) => t.signOut.notSaved))
   return endpoints
+}
+
+function doneOf(deps: Deps, c: Context, now: number) {
+  const done = openDone(deps.sealer, c.req.query('about'), now)
+  return done && asRegistered(deps, done)
 }
 
 function check(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Checked> {

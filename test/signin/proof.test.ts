@@ -227,7 +227,7 @@ describe('which account', () => {
     expect(new URL(linkOf(rejected.html, 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
   })
 
-  test('Microsoft is told the name of the user whom a request names only by a browser in which they have signed in', async () => {
+  test('the name of the user whom a request names goes to Microsoft only by a browser in which they have signed in', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
     const session = await sessionOf(rig, browser)
