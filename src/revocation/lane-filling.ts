@@ -18,6 +18,11 @@ export const PAUSE_MS = 1_000
 
 export type FillingDeps = Pick<Deps, 'clock' | 'log'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries'> }
 
+interface ForProbe {
+  ref: DeliveryRef
+  how: 'due' | 'probe'
+}
+
 export class LaneFilling {
   readonly #deps: FillingDeps
 
@@ -36,12 +41,14 @@ export class LaneFilling {
   /** Reads one page into the lane, which is `reading` meanwhile: not twice at once. */
   async read(lane: Lane): Promise<void> {
     lane.reading = true
+    const { more } = lane
     try {
-      for (const one of lane.more ? await this.#due(lane) : await this.#early(lane)) {
+      for (const one of more ? await this.#due(lane) : await this.#early(lane)) {
         if (one.early && !lane.running.has(one.ref.id) && !lane.waiting.has(one.ref.id)) lane.waiting.add(one)
         else if (!one.early) this.put(lane, one.ref)
       }
     } catch (error) {
+      lane.more ||= more
       lane.pausedUntilMs = this.#nowMs() + PAUSE_MS
       this.#deps.log.error('due_deliveries_not_read', { target: lane.targetId, cause: error })
     } finally {
@@ -50,8 +57,10 @@ export class LaneFilling {
   }
 
   async #due(lane: Lane): Promise<Waiting[]> {
+    // Before the store is read: what comes meanwhile, and has no room, sets it again.
+    lane.more = false
     const { refs, more } = await this.#deps.store.dueDeliveries({ targetId: lane.targetId, nowMs: this.#nowMs(), limit: PAGE })
-    lane.more = more
+    lane.more ||= more
     return refs.map((ref) => ({ ref, early: false }))
   }
 
@@ -62,7 +71,24 @@ export class LaneFilling {
   }
 
   /** A delivery that is due, whose probe counts as its attempt; else one that is not yet due, another each time. */
-  async nextForProbe(lane: Lane): Promise<{ ref: DeliveryRef; how: 'due' | 'probe' } | undefined> {
+  async nextForProbe(lane: Lane): Promise<ForProbe | undefined> {
+    const { more, hasPending } = lane
+    // Before the store is read: what comes meanwhile sets them again.
+    lane.more = lane.hasPending = false
+    let isNone = false
+    try {
+      const next = await this.#readForProbe(lane)
+      isNone = next === undefined && lane.running.size === 0
+      return next
+    } finally {
+      if (!isNone) {
+        lane.more ||= more
+        lane.hasPending ||= hasPending
+      }
+    }
+  }
+
+  async #readForProbe(lane: Lane): Promise<ForProbe | undefined> {
     const { store } = this.#deps
     const page = { targetId: lane.targetId, nowMs: this.#nowMs(), limit: PROBE_PAGE }
     const free = (refs: DeliveryRef[]): DeliveryRef[] => refs.filter(({ id }) => !lane.running.has(id))
@@ -70,9 +96,7 @@ export class LaneFilling {
     if (due !== undefined) return { ref: due, how: 'due' }
     const early = free((await store.earlyDeliveries(page)).refs)
     const ref = early[lane.probes++ % Math.max(1, early.length)]
-    if (ref !== undefined) return { ref, how: 'probe' }
-    if (lane.running.size === 0) lane.more = lane.hasPending = false
-    return undefined
+    return ref && { ref, how: 'probe' }
   }
 
   #nowMs(): number {

@@ -162,6 +162,54 @@ describe('lanes', () => {
     await expect.poll(() => new Set(done).size).toBe(1_200)
   })
 
+  /** The next reading of the store is answered as the store was when it was asked, and when the test lets it. */
+  function slowly(rows: Rows, act: 'dueDeliveries' | 'earlyDeliveries') {
+    const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const read = rows[act]
+    rows[act] = async (page: never) => {
+      rows[act] = read as never
+      const answer = await (read as (page: never) => Promise<never>)(page)
+      asked.resolve()
+      await gate.promise
+      return answer
+    }
+    return { asked: asked.promise, answer: () => gate.resolve() }
+  }
+
+  test('what there was no room for while the store was read, is read from it afterwards', async () => {
+    const done: string[] = []
+    const { lanes, rows } = lanesOver(async ({ id }) => {
+      done.push(id)
+      rows.all.delete(id)
+      return { outcome: 'delivered' }
+    })
+    rows.add(rowOf('first'))
+    const reading = slowly(rows, 'dueDeliveries')
+    await lanes.look()
+    await reading.asked
+    rows.add(...refs(1_200).map((one) => ({ ...one, dueAtMs: 0 })))
+    lanes.take(refs(1_200))
+    reading.answer()
+    await expect.poll(() => new Set(done).size).toBe(1_201)
+  })
+
+  test('what comes to a target that is down while a probe finds nothing to send, is the next probe', async () => {
+    const { open, perform } = gated()
+    const { lanes, rows, advance } = lanesOver(perform)
+    lanes.take(refs(3))
+    for (const one of open) one.answer('failed')
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
+    const reading = slowly(rows, 'earlyDeliveries')
+    advance(3_000)
+    await reading.asked
+    rows.add(rowOf('new'))
+    lanes.take([ref('new')])
+    reading.answer()
+    advance(3_000)
+    await expect.poll(() => open).toHaveLength(4)
+    expect(open[3]).toMatchObject({ ref: { id: 'new' }, how: 'due' })
+  })
+
   test('drained, it takes nothing more', async () => {
     const { lanes } = lanesOver(async () => ({ outcome: 'delivered' }))
     expect(await lanes.drain(1_000)).toBe(true)
