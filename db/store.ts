@@ -1022,6 +1022,8 @@ export interface Housekeeping {
   setSetting(name: string, value: string | undefined): Promise<void>
   /** Sets it only if it is not there; returns what is there. */
   setSettingOnce(name: string, value: string): Promise<string>
+  /** The same secret, sealed again: no change of the setting. False where it is not `from` any more, and then it stays. */
+  resealSetting(input: { name: string; from: string; to: string }): Promise<boolean>
   liveSessionCount(now: number): Promise<number>
   /**
    * Deletes some of one kind that retention no longer wants: `limit` rows are looked at. True while there is more of it.

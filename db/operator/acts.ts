@@ -3,9 +3,9 @@ import type { AuditActs, EvidenceActs, Housekeeping, KeyActs } from '../store.ts
 import { appendAudit, concludeAudit, listAudit, pageOfAudit } from './audit.ts'
 import { addSignedHead, chainRows, evidenceRows, headAndSignature, segmentBegins, signedAround } from './evidence.ts'
 import { activateKey, addKey, listKeys, retireKey } from './keys.ts'
-import { probe, setSetting, setSettingOnce, setting } from './settings.ts'
+import { probe, resealSetting, setSetting, setSettingOnce, setting } from './settings.ts'
 
-type SettingActs = Pick<Housekeeping, 'setting' | 'setSetting' | 'setSettingOnce' | 'probe'>
+type SettingActs = Pick<Housekeeping, 'setting' | 'setSetting' | 'setSettingOnce' | 'resealSetting' | 'probe'>
 
 /** What operators and administrators keep: signing keys and settings. */
 export function operatorActs(engine: Engine): KeyActs & SettingActs {
@@ -18,6 +18,7 @@ export function operatorActs(engine: Engine): KeyActs & SettingActs {
     setting: (name) => read(() => setting(name)),
     setSetting: (name, value) => write(() => setSetting(engine, name, value)),
     setSettingOnce: (name, value) => write(() => setSettingOnce(name, value)),
+    resealSetting: (input) => write(() => resealSetting(input)),
     probe: () => write(() => probe(String(nowMs()))),
   }
 }

@@ -22,6 +22,10 @@ const setOnce = command(
   (p: Takes<{ name: string; value: string }>) =>
     sql`${insertInto(settings, { name: p.name, value: p.value })} ON CONFLICT (${names(settings.name)}) DO NOTHING`,
 )
+const reseal = command(
+  (p: Takes<{ name: string; from: string; to: string }>) =>
+    sql`UPDATE ${settings} SET ${assign(settings, { value: p.to })} WHERE ${settings.name} = ${p.name} AND ${settings.value} = ${p.from}`,
+)
 const unset = command((p: Takes<{ name: string }>) => sql`DELETE FROM ${settings} WHERE ${settings.name} = ${p.name}`)
 
 export function* setting(name: string): Act<string | undefined> {
@@ -41,6 +45,11 @@ export function* setSettingOnce(name: string, value: string): Act<string> {
   if (added === 0) return (yield* setting(name)) ?? value
   yield* registryChanged()
   return value
+}
+
+/** Other brokers keep what it opens to, which stays: so does the registry's version, and no webhook is sent. */
+export function* resealSetting(input: { name: string; from: string; to: string }): Act<boolean> {
+  return (yield* reseal.run(input)) > 0
 }
 
 /** For what no broker keeps in memory: the registry's version stays. */

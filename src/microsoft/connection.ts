@@ -103,11 +103,11 @@ async function assertProof({ store, clock, log }: Pick<Need, 'store' | 'clock' |
   }
 }
 
-/** Under the current secret, so that an old one can go. */
+/** Under the current secret, so that an old one can go. One that was entered meanwhile stays. */
 async function resealCredential({ store, sealer }: Need): Promise<void> {
-  const sealed = await store.setting(SETTING.credential)
-  const opened = sealed === undefined ? undefined : sealer.open(PLACE, sealed)
-  if (opened !== undefined) await store.setSetting(SETTING.credential, sealer.seal(PLACE, opened))
+  const from = await store.setting(SETTING.credential)
+  const opened = from === undefined ? undefined : sealer.open(PLACE, from)
+  if (from !== undefined && opened !== undefined) await store.resealSetting({ name: SETTING.credential, from, to: sealer.seal(PLACE, opened) })
 }
 
 async function load(need: Need): Promise<{ connection: Connection; differences: string[] }> {

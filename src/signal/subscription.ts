@@ -31,11 +31,12 @@ export async function clientStateOf({ store, sealer }: Pick<Deps, 'store' | 'sea
 }
 
 /** Under the current secret, so that an old one can go. False: no secret opens it, and every notification would count as a stranger's. */
-async function resealClientState(deps: SubscriptionDeps, tid: string): Promise<boolean> {
-  const value = await clientStateOf(deps, tid)
-  if (value === undefined) return false
+async function resealClientState({ store, sealer }: SubscriptionDeps, tid: string): Promise<boolean> {
   const name = setting(tid, 'client_state')
-  await deps.store.setSetting(name, deps.sealer.seal(`settings/${name}`, value))
+  const from = await store.setting(name)
+  const value = from === undefined ? undefined : sealer.open(`settings/${name}`, from)
+  if (from === undefined || value === undefined) return false
+  await store.resealSetting({ name, from, to: sealer.seal(`settings/${name}`, value) })
   return true
 }
 

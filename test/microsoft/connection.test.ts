@@ -102,6 +102,26 @@ describe('the connection to Microsoft', () => {
     })
   })
 
+  test('a credential that is entered while another broker starts stays', async () => {
+    const rig = await createRig({ config: { entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false } } })
+    await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'former' } })
+    const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const store = { ...rig.store }
+    store.setting = async (name) => {
+      const value = await rig.store.setting(name)
+      if (name !== 'entra/credential') return value
+      store.setting = rig.store.setting
+      asked.resolve()
+      await gate.promise
+      return value
+    }
+    const starting = openConnection({ ...rig.deps, store })
+    await asked.promise
+    await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'typed-in' } })
+    gate.resolve()
+    expect((await starting).current().credential).toEqual({ kind: 'secret', secret: 'typed-in' })
+  })
+
   test('a tenant that is connected again begins without what was asserted for it before', async () => {
     const rig = await createRig()
     const now = rig.clock.now()

@@ -192,6 +192,9 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     await b.store.setSetting('x', undefined)
     expect(await b.store.setting('x')).toBeUndefined()
     expect([await b.store.setSettingOnce('y', '1'), await b.store.setSettingOnce('y', '2')]).toEqual(['1', '1'])
+    const reseal = (name: string, from: string, to: string) => b.store.resealSetting({ name, from, to })
+    expect([await reseal('y', '1', '2'), await reseal('y', '1', '3'), await reseal('none', '1', '2')]).toEqual([true, false, false])
+    expect([await b.store.setting('y'), await b.store.setting('none')]).toEqual(['2', undefined])
   })
 })
 
@@ -255,6 +258,7 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
       [() => store.setSetting('x', undefined), 0],
       [() => store.setSettingOnce('x', '1'), 1],
       [() => store.setSettingOnce('x', '2'), 0],
+      [() => store.resealSetting({ name: 'x', from: '1', to: '2' }), 0],
       [() => store.probe(), 0],
       [() => b.signIn('alice'), 0],
     ]

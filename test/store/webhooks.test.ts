@@ -102,6 +102,7 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     await b.store.setSetting('entra/client_id', 'app-1')
     await b.store.setSetting('entra/client_id', 'app-1')
     await b.store.setSetting('entra/credential', 'sealed-credential')
+    await b.store.resealSetting({ name: 'entra/credential', from: 'sealed-credential', to: 'sealed-again' })
     await b.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'undecided', connectedAt: b.now })
     await b.store.changeTenant({ tid: TENANT, change: { mfaProof: 'amr', idleSeconds: 600, name: 'Contoso Ltd' } })
     const said = (await dueTo(b, 'wh_1')).map(({ type, data }) => ({ type, ...(data as object) }))
