@@ -67,7 +67,8 @@ function exchange(
   body: string | undefined,
 ): Promise<Answered> {
   return new Promise((done, failed) => {
-    const out = request({ ...options, host: 'localhost' }, (response) => {
+    // No connection is kept: the broker may restart before the next question.
+    const out = request({ ...options, host: 'localhost', agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => done({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))

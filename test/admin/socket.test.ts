@@ -1,10 +1,13 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { serveAdminSocket } from '../../src/admin/socket.ts'
 import { findSocket, socketPath } from '../../src/admin/socket-path.ts'
 import { cmb } from '../command/cmb.ts'
+import { brokerIn } from '../process/chaos/users.ts'
 import { createRig } from '../rig.ts'
 
 describe('the admin socket', () => {
@@ -16,6 +19,24 @@ describe('the admin socket', () => {
     await socket.close()
     expect(existsSync(socket.path)).toBe(false)
     expect((await cmb(['status'], { dataDir: rig.dir })).code).toBe(3)
+  })
+
+  test('a command keeps no connection for its next question: a broker that has restarted meanwhile would not answer on it', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'cmb-'))
+    const connections: (string | undefined)[] = []
+    const server = createHttpServer((request, response) => {
+      connections.push(request.headers.connection)
+      response.end('{}')
+    })
+    await new Promise<void>((done) => server.listen(socketPath(dir), done))
+    onTestFinished(() => {
+      server.close()
+      rmSync(dir, { recursive: true, force: true })
+    })
+    const broker = await brokerIn(dir)
+    await broker.get('/status')
+    await broker.get('/status')
+    expect(connections).toEqual(['close', 'close'])
   })
 
   test('what a killed broker left is replaced', async () => {

@@ -26,7 +26,9 @@ async function restarted(rig: Rig, secrets: Config['secrets']) {
   const type = (args: string[]) => cmb(args, { dataDir: rig.config.dataDir })
   const secrets_ = async () => {
     const { findings } = (await type(['doctor', '--json'])).json<{ findings: { check: string; state: string }[] }>()
-    return findings.filter(({ check }) => check === 'secrets').map(({ state }) => state)
+    const ofSecrets = findings.filter(({ check }) => check === 'secrets').map(({ state }) => state)
+    // Where there is none the command did not reach the broker, and its findings say why.
+    return ofSecrets.length > 0 ? ofSecrets : findings
   }
   return { deps, app, type, stop, secrets: secrets_ }
 }
