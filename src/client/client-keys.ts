@@ -16,6 +16,8 @@ interface Cached {
 }
 
 const FRESH_SECONDS = 3600
+/** Where fetching fails, keys count for so long. An attacker who keeps us from the client's server cannot keep a key valid that it has removed. */
+const STALE_SECONDS = 86_400
 /** An unknown `kid` makes us look again, but not more often than this; the same after a failure. */
 const TRY_NO_SOONER_SECONDS = 10
 const TIMEOUT_MS = 3000
@@ -39,7 +41,7 @@ export async function clientKeys(
   }
   if (now - cached.fetchedAt >= FRESH_SECONDS && (cached.pending || now - cached.triedAt >= TRY_NO_SOONER_SECONDS))
     await fetchOnce(deps, client.clientId, cached, now)
-  return { keys: cached.keys, refresh }
+  return { keys: now - cached.fetchedAt < STALE_SECONDS ? cached.keys : [], refresh }
 }
 
 function cacheOf(registry: ClientRegistry, clientId: string, uri: string): Cached {
@@ -55,7 +57,7 @@ function fetchOnce(deps: AuthenticateDeps, clientId: string, cached: Cached, now
   return cached.pending
 }
 
-/** A client's server that is down leaves the keys we have; neither success nor failure is retried at once. */
+/** A client's server that is down leaves the keys we have, for a day; neither success nor failure is retried at once. */
 async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: Cached, now: number): Promise<Jwk[] | undefined> {
   cached.triedAt = now
   try {

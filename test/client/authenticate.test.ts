@@ -264,6 +264,16 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
       expect(fetches).toBe(2)
     })
 
+    test('of a server that has been down for a day no key counts, and the keys count again when it answers', async () => {
+      expect(await assert(remote())).toBe('remote')
+      down = true
+      const at = (seconds: number) => assert(sign({ iss: 'remote', sub: 'remote', iat: NOW + seconds, exp: NOW + seconds + 60 }), {}, NOW + seconds)
+      expect(await at(86_399)).toBe('remote')
+      expect(await at(86_420)).toBe('401 invalid_client')
+      down = false
+      expect(await at(86_440)).toBe('remote')
+    })
+
     test('a value that is not a key set has no keys', async () => {
       published = [{ kty: 'oct', k: 'x' }]
       expect(await assert(remote())).toBe('401 invalid_client')
