@@ -18,11 +18,11 @@ const SETTLE_MS = 50
 
 export async function watchClientsFile(deps: Deps, path: string, options: { pollMs?: number } = {}): Promise<{ close(): Promise<void> }> {
   const file = resolve(path)
-  let applied: { fingerprint: string; secretFiles: string[] } | undefined
+  let applied: Applied | undefined
   let running: Promise<void> = Promise.resolve()
   const look = async (): Promise<void> => {
     try {
-      if (applied !== undefined && (await fingerprintOf(file, applied.secretFiles)) === applied.fingerprint) return
+      if (applied !== undefined && applied.foreign.every((id) => isForeign(deps.clients.find(id))) && (await isSame(file, applied))) return
       applied = await apply(deps, file)
     } catch (error) {
       // The store may be busy or full: the next look tries again.
@@ -43,6 +43,16 @@ export async function watchClientsFile(deps: Deps, path: string, options: { poll
   }
 }
 
+interface Applied {
+  fingerprint: string
+  secretFiles: string[]
+  /** Clients of the file that are registered in another way. Removed there, they are registered by the file. */
+  foreign: string[]
+}
+
+const isSame = async (file: string, { fingerprint, secretFiles }: Applied): Promise<boolean> =>
+  (await fingerprintOf(file, secretFiles)) === fingerprint
+
 /** The folder, because editors and config maps replace the file; where it cannot be watched (network disks, limits) polling is all there is. */
 function watching(folder: string, changed: () => void): FSWatcher | undefined {
   let settling: NodeJS.Timeout | undefined
@@ -60,14 +70,19 @@ function watching(folder: string, changed: () => void): FSWatcher | undefined {
   }
 }
 
-async function apply(deps: Deps, file: string): Promise<{ fingerprint: string; secretFiles: string[] }> {
+async function apply(deps: Deps, file: string): Promise<Applied> {
   const read = await readClientsFile(file, { allowLoopback: deps.config.allowLoopbackTargets })
   if (!read.ok) {
     deps.log.warn('clients_file_rejected', { file, problems: read.problems, inForce: 'the last valid one' })
-    return read
+    return { ...read, foreign: [] }
   }
   const changed: string[] = []
-  for (const client of read.clients) if (await put(deps, client)) changed.push(client.clientId)
+  const foreign: string[] = []
+  for (const client of read.clients) {
+    const outcome = await put(deps, client)
+    if (outcome === 'changed') changed.push(client.clientId)
+    else if (outcome === 'foreign') foreign.push(client.clientId)
+  }
   await deps.clients.reload()
   const named = new Set(read.clients.map((client) => client.clientId))
   const absent = (await deps.store.listClients())
@@ -80,25 +95,25 @@ async function apply(deps: Deps, file: string): Promise<{ fingerprint: string; s
       meaning: 'They stay registered. To remove one: cmb clients remove <client> --source file',
     })
   deps.log.info('clients_file_applied', { file, clients: read.clients.length, changed })
-  return read
+  return { ...read, foreign }
 }
 
-/** @returns whether something changed */
-async function put(deps: Deps, wanted: FileClient): Promise<boolean> {
+/** @returns `foreign`: it is registered in another way, and stays as it is */
+async function put(deps: Deps, wanted: FileClient): Promise<'changed' | 'unchanged' | 'foreign'> {
   const now = deps.clock.now()
   const before = await deps.store.findClient(wanted.clientId)
   const secrets = wanted.secretHashes.map((hash) => secretOf(hash, before, now))
-  if (before !== undefined && isAsWanted(before, wanted, secrets)) return false
+  if (before !== undefined && isAsWanted(before, wanted, secrets)) return 'unchanged'
   const act = (): ReturnType<Deps['store']['putClient']> =>
     deps.store.putClient({ clientId: wanted.clientId, source: 'file', metadata: wanted.metadata, secrets, now })
   const answer = isForeign(before) ? await act() : await recorded(deps, { wanted, before, secrets }, act)
-  if (answer.outcome !== 'foreign') return answer.outcome !== 'unchanged'
+  if (answer.outcome !== 'foreign') return answer.outcome === 'unchanged' ? 'unchanged' : 'changed'
   deps.log.warn('clients_file_foreign', {
     client_id: wanted.clientId,
     source: answer.source,
     meaning: `It was registered in another way and stays unchanged. To manage it in the file, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}`,
   })
-  return false
+  return 'foreign'
 }
 
 const isRegistered = (client: Client | undefined): client is Client => client !== undefined && client.removedAt === undefined

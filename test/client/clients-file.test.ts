@@ -177,6 +177,16 @@ describe('the clients file is followed', () => {
     expect(logged('clients_file_foreign').join()).toContain('"source":"command"')
   })
 
+  test('and is registered by the file as soon as it is removed there, as the log says', async () => {
+    await rig.register('Sydney')
+    writeFileSync(file, GOOD)
+    await watchIt()
+    await rig.store.removeClient({ clientId: 'sydney', source: 'command', actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    await rig.clients.reload()
+    await become(['melbourne: melbourne', 'sydney: sydney'])
+    expect(logged('clients_file_foreign')).toHaveLength(1)
+  })
+
   test('a new secret in its file is valid, the same one keeps its age', async () => {
     const secret = join(rig.dir, 'secret')
     writeFileSync(secret, 'the-first-secret-of-more-than-32-characters')
