@@ -82,11 +82,11 @@ export interface Store
     Housekeeping {}
 
 /**
- * `log`: another broker has revoked. `registry`: one has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer
+ * `log`: another broker has revoked. `wide`: what it revoked has deliveries that are to be written. `registry`: one has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer
  * nothing from the store, and keep no guard fresh, until the store says otherwise by answering again. `promoted`: the log went on at another
  * server. `log_lost`: that server lacked what had been acknowledged, so a new log has begun, and everything is revoked.
  */
-export type Elsewhere = 'log' | 'registry' | 'unconfirmed' | 'promoted' | 'log_lost'
+export type Elsewhere = 'log' | 'wide' | 'registry' | 'unconfirmed' | 'promoted' | 'log_lost'
 
 /** A process that has this store: a broker, or workers alone. */
 export interface BrokerProcess {

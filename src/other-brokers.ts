@@ -15,6 +15,7 @@ export function followOtherBrokers(deps: Followed): () => void {
   const registry = new Registry(deps)
   store.onElsewhere((what) => {
     if (what === 'log') feed.lookAgain()
+    else if (what === 'wide') return
     else if (what === 'registry') registry.changed()
     else if (what === 'promoted') log.warn('log_continued', { next: 'Make sure that the former primary of Postgres is stopped.' })
     else if (what === 'log_lost') {

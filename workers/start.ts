@@ -118,6 +118,10 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()
   })
+  // Of a process that does not write them.
+  deps.store.onElsewhere((what) => {
+    if (what === 'wide') fanOut.wake()
+  })
   return [
     {
       async stop() {

@@ -3,7 +3,7 @@ import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed } from '../types.ts'
 import type { Connections } from './connections.ts'
-import { CHANNEL } from './other-brokers.ts'
+import { CHANNEL, WIDE } from './other-brokers.ts'
 import { runAct } from './executor.ts'
 import { codeOf, committed, withConnection } from './transact.ts'
 
@@ -96,6 +96,8 @@ export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: P
 async function runAndNotify<T>(client: PoolClient, act: () => Act<T>): Promise<{ value: T; revoked: Committed[] }> {
   const ran = await runAct(client, act())
   const last = ran.revoked.at(-1)
-  if (last !== undefined) await client.query('SELECT pg_notify($1, $2)', [CHANNEL, String(last.revocation.seq)])
+  if (last === undefined) return ran
+  const isWide = ran.revoked.some(({ revocation }) => revocation.fanOut === 'pending')
+  await client.query('SELECT pg_notify($1, $2)', [CHANNEL, `${last.revocation.seq}${isWide ? WIDE : ''}`])
   return ran
 }

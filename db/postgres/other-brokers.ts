@@ -12,6 +12,8 @@ import { Servers } from './servers.ts'
 export const CHANNEL = 'broker_log'
 const LEAST_PAUSE_MS = 100
 const MOST_PAUSE_MS = 2_000
+/** Ends the payload of a wide revocation, whose deliveries are written afterwards. An earlier version reads it as any other. */
+export const WIDE = ' wide'
 /** Begins the payload of a notification that a broker sends to itself: no revocation. */
 const OWN = 'check '
 /** How long the broker waits for that notification; and, before it sends it, for its own connection to listen. */
@@ -76,8 +78,9 @@ export class OtherBrokersWatch {
   }
 
   #notified(payload: string): void {
-    if (payload.startsWith(OWN)) this.#awaited.get(payload)?.()
-    else this.#tell('log')
+    if (payload.startsWith(OWN)) return this.#awaited.get(payload)?.()
+    this.#tell('log')
+    if (payload.endsWith(WIDE)) this.#tell('wide')
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { CHECKS } from '../../src/checks/list.ts'
@@ -10,6 +10,7 @@ import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
 import { createDatabase, createMigrated, HAS_POSTGRES, startPostgres, sql, type PostgresServer } from '../postgres.ts'
 import { follow } from '../revocation/event-stream.ts'
+import { startWorkers } from '../../workers/start.ts'
 import { createRig, type RegisteredClient, type Rig, type RigOptions } from '../rig.ts'
 
 const OLIVIA = { kind: 'operator', id: 'olivia' } as const
@@ -113,6 +114,30 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     await expect.poll(async () => (await store.brokers()).some(({ seenAtMs }) => seenAtMs > registeredMs)).toBe(true)
     const b = await createRig({ config, deps: { store, clients } })
     await expect.poll(() => b.clients.find(client.clientId)).toBeDefined()
+  })
+
+  test('a wide revocation at one that does no work wakes the one that writes its deliveries', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await registered(a, b)
+    const { session } = await a.openSession()
+    await a.signInAt(session.sid, client)
+    const [first, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const fanOutPending: typeof b.store.fanOutPending = async (page) => {
+      const batch = await b.store.fanOutPending(page)
+      if (batch.pending.length > 0) written.resolve()
+      else first.resolve()
+      return batch
+    }
+    // None of its intervals passes: it does what it is woken for.
+    vi.useFakeTimers({ toFake: ['setInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const workers = await startWorkers({ ...b.deps, config: { ...b.config, work: ['deliveries'] }, store: { ...b.store, fanOutPending } })
+    vi.useRealTimers()
+    onTestFinished(() => workers.drain())
+    await first.promise
+    const selector = { kind: 'subject', sub: session.sub } as const
+    await revoke(a.deps, { selector, reason: 'administrator', actor: OLIVIA, now: a.clock.now() })
+    await written.promise
   })
 
   test('a change that could not be read is read again until it can be; the log says once that it could not', async () => {
