@@ -72,7 +72,9 @@ class ProbeRound implements Probing {
     this.#lastMs = nowMs
     const { tenants } = this.#deps.connection.current()
     const allowance = Math.max(1, Math.floor((this.#perSecond * seconds) / Math.max(1, tenants.length)))
-    await Promise.all(tenants.map((tid) => this.#turnOf(tid, allowance)))
+    // Where one tenant's fails, the others' are under way: the next turn must not begin beside them.
+    const turns = await Promise.allSettled(tenants.map((tid) => this.#turnOf(tid, allowance)))
+    for (const one of turns) if (one.status === 'rejected') throw one.reason
   }
 
   refreshed({ sid, user, probedAt }: Session): void {
