@@ -9,17 +9,23 @@ const { ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, ARCHIVE_URL, BASE_URL, CLIENT_
 /** The audience of an instance that is registered with none. */
 const audienceOf = (clientId) => 'urn:case-manager:instance:'.concat(clientId)
 
+/** The broker knows of a sign-out before a guard does, and exchanges no token of that session: it answers invalid_request (RFC 8693 §2.2.2). */
+const failure = ({ error, message }) =>
+  error === 'invalid_request'
+    ? { status: 401, headers: { 'www-authenticate': 'Bearer error="invalid_token"' }, body: { error: message } }
+    : { status: 502, body: { error: message } }
+
 /** An instance whose every request needs an access token for it. */
 async function listen(url, clientId, clientSecret, answer) {
   const guard = createGuard({ issuer: ISSUER, clientId, clientSecret })
   await guard.start()
   const authorize = requireToken(guard)
-  const send = (response, status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  const send = (response, { status, headers, body }) =>
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
   const serve = async (request, response) => {
     const claims = await authorize(request, response)
     if (claims === undefined) return
-    const said = await answer(claims, request).catch((error) => ({ status: 502, body: { error: error.message } }))
-    send(response, said.status, said.body)
+    send(response, await answer(claims, request).catch(failure))
   }
   createServer((request, response) => void serve(request, response)).listen(Number(new URL(url).port), '127.0.0.1')
 }
