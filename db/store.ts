@@ -82,9 +82,10 @@ export interface Store
     Housekeeping {}
 
 /**
- * `log`: another broker has revoked. `wide`: what it revoked has deliveries that are to be written. `registry`: one has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer
- * nothing from the store, and keep no guard fresh, until the store says otherwise by answering again. `promoted`: the log went on at another
- * server. `log_lost`: that server lacked what had been acknowledged, so a new log has begun, and everything is revoked.
+ * `log`: another broker has revoked. `wide`: that was a wide revocation, whose deliveries are still to be written. `registry`: another broker
+ * has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer nothing from the store, and keep no guard fresh, until
+ * the store says otherwise by answering again. `promoted`: the log went on at another server. `log_lost`: that server lacked what had been
+ * acknowledged, so a new log has begun, and everything is revoked.
  */
 export type Elsewhere = 'log' | 'wide' | 'registry' | 'unconfirmed' | 'promoted' | 'log_lost'
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readBranding } from './acts/branding.ts'
 import type { Deps } from './deps.ts'
+import { allEnded } from './protocol/all-ended.ts'
 
 /** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
 
@@ -70,10 +71,9 @@ class Registry {
     this.#reading = false
   }
 
-  /** Each part, whatever becomes of the others. */
+  /** Reads each part, also where another fails. */
   async #read(): Promise<void> {
     const { clients, connection, keys, store, config } = this.#deps
-    const read = await Promise.allSettled([clients.reload(), connection.reload(), keys.reload(), readBranding({ store, config })])
-    for (const one of read) if (one.status === 'rejected') throw one.reason
+    await allEnded([clients.reload(), connection.reload(), keys.reload(), readBranding({ store, config })])
   }
 }

@@ -2,6 +2,7 @@ import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
 import { createProbeAlarm } from '../src/signal/probe-alarm.ts'
+import { allEnded } from '../src/protocol/all-ended.ts'
 import { probeSession } from '../src/signal/probe-session.ts'
 
 /**
@@ -72,9 +73,7 @@ class ProbeRound implements Probing {
     this.#lastMs = nowMs
     const { tenants } = this.#deps.connection.current()
     const allowance = Math.max(1, Math.floor((this.#perSecond * seconds) / Math.max(1, tenants.length)))
-    // Where one tenant's fails, the others' are under way: the next turn must not begin beside them.
-    const turns = await Promise.allSettled(tenants.map((tid) => this.#turnOf(tid, allowance)))
-    for (const one of turns) if (one.status === 'rejected') throw one.reason
+    await allEnded(tenants.map((tid) => this.#turnOf(tid, allowance)))
   }
 
   refreshed({ sid, user, probedAt }: Session): void {

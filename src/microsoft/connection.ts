@@ -3,6 +3,7 @@ import type { Config, EntraCredential } from '../config/config.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { Readings } from '../protocol/readings.ts'
 import type { Sealer } from '../keys/interface.ts'
+import { resealed } from '../keys/resealed.ts'
 import type { Log } from '../log.ts'
 
 /**
@@ -58,7 +59,7 @@ export const proofWords = (proof: Config['mfaProof']): string => (proof.kind ===
 
 export async function openConnection(need: Need): Promise<EntraConnection> {
   await seed(need)
-  await resealCredential(need)
+  await resealed(need, SETTING.credential)
   let { connection, differences } = await load(need)
   for (const words of differences)
     need.log.warn('settings_differ_from_store', { words, next: 'The broker uses the value in the database. Change it at /setup or with cmb.' })
@@ -101,13 +102,6 @@ async function assertProof({ store, clock, log }: Pick<Need, 'store' | 'clock' |
     await store.changeTenant({ tid, change: { proofAssertedBy: SETTING_OF_PROOF, proofAssertedAt: clock.now() } })
     log.info('mfa_proof_asserted', { tid, proof: mfaProof, actor: SETTING_OF_PROOF })
   }
-}
-
-/** Under the current secret, so that an old one can go. One that was entered meanwhile stays. */
-async function resealCredential({ store, sealer }: Need): Promise<void> {
-  const from = await store.setting(SETTING.credential)
-  const opened = from === undefined ? undefined : sealer.open(PLACE, from)
-  if (from !== undefined && opened !== undefined) await store.resealSetting({ name: SETTING.credential, from, to: sealer.seal(PLACE, opened) })
 }
 
 async function load(need: Need): Promise<{ connection: Connection; differences: string[] }> {

@@ -83,12 +83,11 @@ const shown = (value: unknown): string | undefined =>
   typeof value === 'string' ? value.replaceAll('\0', '').slice(0, MOST_SHOWN).toWellFormed() || undefined : undefined
 /** What is compared: one with a NUL character is none, for without it it would be another's. */
 const compared = (value: unknown): string | undefined => (typeof value === 'string' && canBeStored(value) ? shown(value) : undefined)
-const strings = (value: unknown): string[] | undefined =>
-  Array.isArray(value)
-    ? value.filter((one): one is string => typeof one === 'string' && canBeStored(one)).slice(0, 200)
-    : typeof value === 'string'
-      ? strings([value])
-      : undefined
+function strings(claim: unknown): string[] | undefined {
+  const values: unknown = typeof claim === 'string' ? [claim] : claim
+  if (!Array.isArray(values)) return undefined
+  return values.filter((one): one is string => typeof one === 'string' && canBeStored(one)).slice(0, 200)
+}
 
 function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdentity {
   const oid =

@@ -1,4 +1,5 @@
 import { OAuthError } from './error.ts'
+import { canBeStored } from './stored-text.ts'
 
 /** Parameters of one request: each at most once, empty ones as if they were not there (RFC 6749 §3.1 and §3.2). */
 export type Params = ReadonlyMap<string, string>
@@ -11,7 +12,7 @@ export function readParams(source: URLSearchParams, repeatable: readonly string[
   const params = new Map<string, string>()
   for (const [name, value] of source) {
     if (value === '') continue
-    if (value.includes('\0')) throw withNul(name)
+    if (!canBeStored(value)) throw withNul(name)
     const before = params.get(name)
     if (before === undefined) params.set(name, value)
     else if (repeatable.includes(name)) params.set(name, `${before} ${value}`)
@@ -26,7 +27,7 @@ export function readParams(source: URLSearchParams, repeatable: readonly string[
  */
 export function parseForm(body: string): URLSearchParams {
   const form = new URLSearchParams(body)
-  for (const [name, value] of form) if (value.includes('\0')) throw withNul(name)
+  for (const [name, value] of form) if (!canBeStored(value)) throw withNul(name)
   return form
 }
 

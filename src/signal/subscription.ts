@@ -1,5 +1,6 @@
 import type { MicrosoftWork } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { resealed } from '../keys/resealed.ts'
 
 /**
  * The one subscription of a tenant on `/users`: made, renewed long before its end, made again when it is lost; and after any gap the list of who
@@ -30,16 +31,6 @@ export async function clientStateOf({ store, sealer }: Pick<Deps, 'store' | 'sea
   return sealed === undefined ? undefined : sealer.open(`settings/${name}`, sealed)?.toString('utf8')
 }
 
-/** Under the current secret, so that an old one can go. False: no secret opens it, and every notification would count as a stranger's. */
-async function resealClientState({ store, sealer }: SubscriptionDeps, tid: string): Promise<boolean> {
-  const name = setting(tid, 'client_state')
-  const from = await store.setting(name)
-  const value = from === undefined ? undefined : sealer.open(`settings/${name}`, from)
-  if (from === undefined || value === undefined) return false
-  await store.resealSetting({ name, from, to: sealer.seal(`settings/${name}`, value) })
-  return true
-}
-
 async function newClientState({ store, sealer, random }: SubscriptionDeps, tid: string): Promise<string> {
   const name = setting(tid, 'client_state')
   const value = random(32).toString('base64url')
@@ -63,7 +54,7 @@ export async function tendSubscription(deps: SubscriptionDeps, tid: string, why:
 /** @returns whether it had to be made again */
 async function renewIfDue(deps: SubscriptionDeps, tid: string, kept: Kept, why: string, now: number): Promise<boolean> {
   // What was sealed under a secret that is gone cannot be read: no notification could be believed.
-  const readable = why === 'start' ? await resealClientState(deps, tid) : (await clientStateOf(deps, tid)) !== undefined
+  const readable = why === 'start' ? await resealed(deps, setting(tid, 'client_state')) : (await clientStateOf(deps, tid)) !== undefined
   if (!readable) return lost(deps, tid, now)
   if (why === 'timer' && now - kept.renewedAt < RENEW_SECONDS) return false
   const renewed = await deps.microsoft.graph.renewSubscription(tid, kept.id, now + LIFE_SECONDS)

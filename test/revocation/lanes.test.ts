@@ -63,6 +63,16 @@ function gated() {
   return { open, perform }
 }
 
+/** A target that has failed three times in a row. */
+async function withOpenBreaker() {
+  const { open, perform } = gated()
+  const over = lanesOver(perform)
+  over.lanes.take(refs(3))
+  for (const one of open) one.answer('failed')
+  await expect.poll(() => over.lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
+  return { ...over, open }
+}
+
 describe('lanes', () => {
   test('a few calls at a time to one target, the next as one ends; another target has its own', async () => {
     const { open, perform } = gated()
@@ -88,11 +98,7 @@ describe('lanes', () => {
   })
 
   test('while its breaker is open a target is called once at a time and holds nothing in memory; the first success reads the rest from the store', async () => {
-    const { open, perform } = gated()
-    const { lanes, rows, advance } = lanesOver(perform)
-    lanes.take(refs(3))
-    for (const one of open) one.answer('failed')
-    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
+    const { open, lanes, rows, advance } = await withOpenBreaker()
     rows.add(...Array.from({ length: 30 }, (_, i) => rowOf(`y${i}`)))
     lanes.take(refs(30, 't', 'y'))
     expect(lanes.states()).toMatchObject([{ running: 0, waiting: 0 }])
@@ -194,11 +200,7 @@ describe('lanes', () => {
   })
 
   test('what comes to a target that is down while a probe finds nothing to send, is the next probe', async () => {
-    const { open, perform } = gated()
-    const { lanes, rows, advance } = lanesOver(perform)
-    lanes.take(refs(3))
-    for (const one of open) one.answer('failed')
-    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
+    const { open, lanes, rows, advance } = await withOpenBreaker()
     const reading = slowly(rows, 'earlyDeliveries')
     advance(3_000)
     await reading.asked
@@ -349,11 +351,7 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
   })
 
   test('a delivery that becomes due during an early attempt gets its due attempt', async () => {
-    const { open, perform } = gated()
-    const { lanes, rows, advance } = lanesOver(perform)
-    lanes.take(refs(3))
-    for (const one of open) one.answer('failed')
-    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
+    const { open, lanes, rows, advance } = await withOpenBreaker()
     rows.add(rowOf('p', 't', rows.nowMs + 3_500))
     await lanes.look()
     advance(3_000)

@@ -4,6 +4,7 @@ import { signalIssuerChecks } from '../../src/checks/signal-issuers.ts'
 import type { SignalIssuer } from '../../src/config/config.ts'
 import { type Broker as Transmitter, makeKey, startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
+import { signalsOf } from './signals-of.ts'
 
 /** Security events pushed by a configured issuer, and logout tokens of an upstream provider: signed by the keys of another system, over HTTP. */
 
@@ -23,14 +24,7 @@ async function world(changes: Partial<SignalIssuer> = {}) {
     tenants: undefined,
     ...changes,
   }
-  const signals = {
-    probe: { everySeconds: 0, perSecond: 1 },
-    graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
-    revokeAtMicrosoft: [],
-    risk: [],
-    issuers: [issuer],
-  }
-  const rig = await createRig({ config: { signals } })
+  const rig = await createRig({ config: { signals: signalsOf([issuer]) } })
   const sydney = await rig.register('Sydney')
   const open = async (user = {}, changes: { authTime?: number } = {}) => {
     const { session } = await rig.openSession({ user, microsoftSid: 'm-1', ...changes })

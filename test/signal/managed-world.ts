@@ -10,20 +10,13 @@ import { tendStream } from '../../src/signal/stream-care.ts'
 import { createTransmitter } from '../../src/signal/transmitter.ts'
 import { createRig, type RegisteredClient, TENANT } from '../rig.ts'
 import { deliverLogout as attempt } from '../workers/attempt.ts'
+import { signalsOf } from './signals-of.ts'
 
 /** Two brokers over HTTP: one is the transmitter, and the other manages its stream there. Both have the same user with the same session. */
 
 type Request = Parameters<Outbound['request']>
 /** Answers in front of the receiver's network; undefined: the request goes to the transmitter. */
 export type Fault = (url: string, init: Request[1]) => { status: number; body?: string } | 'hangs' | undefined
-
-const signalsOf = (issuers: SignalIssuer[]) => ({
-  probe: { everySeconds: 0, perSecond: 1 },
-  graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
-  revokeAtMicrosoft: [],
-  risk: [],
-  issuers,
-})
 
 async function startTransmitter() {
   const rig = await createRig({ listening: true })

@@ -4,6 +4,7 @@ import { sha256 } from '../../src/protocol/compare.ts'
 import { sealForSession } from '../../src/session/sealed.ts'
 import { createProbing } from '../../workers/probe-microsoft.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
+import { signalsOf } from './signals-of.ts'
 
 /** Many sessions, time turned by hand, and a Microsoft that counts who asks. */
 
@@ -40,14 +41,7 @@ async function manySignedIn(rig: Rig, count: number): Promise<void> {
 }
 
 export async function openMany(count: number, perSecond = 100) {
-  const signals = {
-    probe: { everySeconds: ROUND, perSecond },
-    graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
-    revokeAtMicrosoft: [],
-    risk: [],
-    issuers: [],
-  }
-  const rig = await createRig({ config: { signals } })
+  const rig = await createRig({ config: { signals: signalsOf([], { everySeconds: ROUND, perSecond }) } })
   await manySignedIn(rig, count)
   const asked: Asked[] = []
   let answer: (oid: string) => Renewal | MicrosoftRefusal = () => VOUCHED

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { SignalIssuer } from '../../src/config/config.ts'
 import { startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, TENANT } from '../rig.ts'
+import { signalsOf } from './signals-of.ts'
 
 /** Postgres takes no NUL character (U+0000) in a text: what a sender or a receiver of signals names by one is not known. */
 
@@ -13,14 +14,7 @@ async function world(changes: Pick<SignalIssuer, 'kind' | 'subject'>) {
   const transmitter = await startBroker()
   const { issuer } = transmitter
   const one: SignalIssuer = { issuer, jwksUri: `${issuer}/jwks`, audience: ISSUER, tenants: [TENANT], ...changes }
-  const signals = {
-    probe: { everySeconds: 0, perSecond: 1 },
-    graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
-    revokeAtMicrosoft: [],
-    risk: [],
-    issuers: [one],
-  }
-  return { rig: await createRig({ config: { signals } }), transmitter }
+  return { rig: await createRig({ config: { signals: signalsOf([one]) } }), transmitter }
 }
 
 test.each<[SignalIssuer['subject'], Record<string, unknown>]>([

@@ -1,0 +1,19 @@
+import type { Store } from '../../db/store.ts'
+import type { Sealer } from './interface.ts'
+
+/**
+ * Seals a setting again, under the current secret, so that an old one can go. What is entered meanwhile stays.
+ * @param name of the setting, which is sealed for `settings/<name>`
+ * @returns false where the setting is not there, or no secret opens it
+ */
+export async function resealed(
+  { store, sealer }: { store: Pick<Store, 'setting' | 'resealSetting'>; sealer: Sealer },
+  name: string,
+): Promise<boolean> {
+  const place = `settings/${name}`
+  const from = await store.setting(name)
+  const opened = from === undefined ? undefined : sealer.open(place, from)
+  if (from === undefined || opened === undefined) return false
+  await store.resealSetting({ name, from, to: sealer.seal(place, opened) })
+  return true
+}
