@@ -5,7 +5,7 @@ import type { Actor, Reason } from '../src/protocol/revocation.ts'
 import type { AuditWay } from './types.ts'
 
 /**
- * The tables of the store: the one source of `db/migrations` (`drizzle-kit generate --config db/drizzle.config.ts`), and of the tables of
+ * The tables of the store: the one source of `db/migrations` (`npm run db:generate`), and of the tables of
  * Postgres (db/postgres/schema.ts). Acts name them in Drizzle statements, which both engines render.
  *
  * `…_at` is epoch seconds, `…_at_ms` milliseconds, `…_hash` a SHA-256, `…_sealed` AES-GCM under `BROKER_SECRET`; lists and objects are JSON.

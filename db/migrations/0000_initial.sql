@@ -1,3 +1,66 @@
+CREATE TABLE `audit` (
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`at_ms` integer NOT NULL,
+	`actor_kind` text NOT NULL,
+	`actor_id` text NOT NULL,
+	`via` text NOT NULL,
+	`act` text NOT NULL,
+	`target` text,
+	`case_reference` text,
+	`comment` text,
+	`details` text NOT NULL,
+	`hash` text DEFAULT '' NOT NULL,
+	`personal_hash` text DEFAULT '' NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `audit_by_actor` ON `audit` (`actor_id`,`id`);--> statement-breakpoint
+CREATE INDEX `audit_by_act` ON `audit` (`act`,`id`);--> statement-breakpoint
+CREATE INDEX `audit_by_target` ON `audit` (`target`,`id`);--> statement-breakpoint
+CREATE INDEX `audit_by_case` ON `audit` (`case_reference`,`id`) WHERE case_reference IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `audit_by_time` ON `audit` (`at_ms`);--> statement-breakpoint
+CREATE TABLE `audit_outcomes` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`at_ms` integer NOT NULL,
+	`outcome` text NOT NULL,
+	`result` text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `audit_salts` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`salt` text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `auth_times` (
+	`tid` text PRIMARY KEY NOT NULL,
+	`first_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `chain_begins` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`log` text NOT NULL,
+	`number` integer NOT NULL,
+	`hash` text NOT NULL,
+	`fields` text NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `chain_begins_by_number` ON `chain_begins` (`log`,`number`);--> statement-breakpoint
+CREATE TABLE `chain_heads` (
+	`log` text PRIMARY KEY NOT NULL,
+	`number` integer NOT NULL,
+	`hash` text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `chain_signatures` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`log` text NOT NULL,
+	`number` integer NOT NULL,
+	`hash` text NOT NULL,
+	`at` integer NOT NULL,
+	`signature` text NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `chain_signatures_by_number` ON `chain_signatures` (`log`,`number`,`hash`);--> statement-breakpoint
+CREATE INDEX `chain_signatures_by_time` ON `chain_signatures` (`log`,`at`);--> statement-breakpoint
 CREATE TABLE `client_secrets` (
 	`client_id` text NOT NULL,
 	`id` text NOT NULL,
@@ -12,6 +75,7 @@ CREATE TABLE `clients` (
 	`source` text NOT NULL,
 	`metadata` text NOT NULL,
 	`logout_by` text NOT NULL,
+	`former_tenants` text DEFAULT '[]' NOT NULL,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
 	`removed_at` integer
@@ -58,11 +122,14 @@ CREATE TABLE `cutoffs` (
 --> statement-breakpoint
 CREATE TABLE `deliveries` (
 	`id` text PRIMARY KEY NOT NULL,
-	`seq` integer NOT NULL,
+	`kind` text DEFAULT 'logout_token' NOT NULL,
+	`seq` integer,
 	`client_id` text NOT NULL,
 	`target_id` text NOT NULL,
 	`sid` text,
 	`sub` text,
+	`payload` text,
+	`priority` integer DEFAULT 0 NOT NULL,
 	`state` text NOT NULL,
 	`attempts` integer NOT NULL,
 	`created_at_ms` integer NOT NULL,
@@ -71,16 +138,18 @@ CREATE TABLE `deliveries` (
 	`settled_at_ms` integer,
 	`superseded_by` text,
 	`last_status` integer,
-	`last_error` text
+	`last_error` text,
+	`traceparent` text
 );
 --> statement-breakpoint
-CREATE UNIQUE INDEX `deliveries_by_sid` ON `deliveries` (`target_id`,`sid`,`seq`) WHERE sid IS NOT NULL;--> statement-breakpoint
-CREATE UNIQUE INDEX `deliveries_by_sub` ON `deliveries` (`target_id`,`sub`,`seq`) WHERE sub IS NOT NULL;--> statement-breakpoint
-CREATE INDEX `deliveries_by_seq` ON `deliveries` (`seq`);--> statement-breakpoint
-CREATE INDEX `deliveries_by_state` ON `deliveries` (`state`,`client_id`,`created_at_ms`);--> statement-breakpoint
-CREATE INDEX `deliveries_due` ON `deliveries` (`next_attempt_at_ms`) WHERE state = 'owed' AND superseded_by IS NULL;--> statement-breakpoint
-CREATE INDEX `deliveries_due_by_target` ON `deliveries` (`target_id`,`next_attempt_at_ms`,`created_at_ms`,`state`,`superseded_by`) WHERE state = 'owed' AND superseded_by IS NULL;--> statement-breakpoint
-CREATE INDEX `deliveries_superseded` ON `deliveries` (`superseded_by`) WHERE superseded_by IS NOT NULL;--> statement-breakpoint
+CREATE UNIQUE INDEX `deliveries_by_sid` ON `deliveries` (`sid`,`target_id`,`seq`) WHERE sid IS NOT NULL;--> statement-breakpoint
+CREATE UNIQUE INDEX `deliveries_by_sub` ON `deliveries` (`sub`,`target_id`,`seq`) WHERE sub IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `deliveries_by_seq` ON `deliveries` (`seq`,`created_at_ms`,`id`);--> statement-breakpoint
+CREATE INDEX `deliveries_by_state` ON `deliveries` (`state`,`client_id`,`created_at_ms`,`id`);--> statement-breakpoint
+CREATE INDEX `deliveries_by_time` ON `deliveries` (`state`,`created_at_ms`,`id`);--> statement-breakpoint
+CREATE INDEX `deliveries_due_by_target` ON `deliveries` (`target_id`,`priority`,`next_attempt_at_ms`,`created_at_ms`,`state`) WHERE state = 'pending';--> statement-breakpoint
+CREATE INDEX `deliveries_due_by_revocation` ON `deliveries` (`target_id`,`seq`,`next_attempt_at_ms`) WHERE state = 'pending' AND priority = 1;--> statement-breakpoint
+CREATE INDEX `deliveries_leased` ON `deliveries` (`leased_until_ms`) WHERE leased_until_ms > 0;--> statement-breakpoint
 CREATE INDEX `deliveries_settled` ON `deliveries` (`settled_at_ms`) WHERE settled_at_ms IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `delivery_attempts` (
 	`id` integer PRIMARY KEY NOT NULL,
@@ -102,6 +171,12 @@ CREATE TABLE `delivery_counts` (
 	PRIMARY KEY(`client_id`, `state`)
 );
 --> statement-breakpoint
+CREATE TABLE `erasures` (
+	`sub` text PRIMARY KEY NOT NULL,
+	`seq` integer NOT NULL,
+	`cursor` text NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE `families` (
 	`family_id` text PRIMARY KEY NOT NULL,
 	`sid` text NOT NULL,
@@ -111,23 +186,117 @@ CREATE TABLE `families` (
 	`audience` text NOT NULL,
 	`nonce` text,
 	`opened_seq` integer NOT NULL,
-	`rotated_at` integer NOT NULL
+	`rotated_at` integer NOT NULL,
+	`replaced_at` text DEFAULT '[]' NOT NULL
 );
 --> statement-breakpoint
 CREATE INDEX `families_by_session` ON `families` (`sid`);--> statement-breakpoint
+CREATE TABLE `floor_waivers` (
+	`kind` text NOT NULL,
+	`key` text NOT NULL,
+	`seq` integer NOT NULL,
+	`until_at` integer NOT NULL,
+	PRIMARY KEY(`kind`, `key`)
+);
+--> statement-breakpoint
+CREATE TABLE `floors` (
+	`kind` text NOT NULL,
+	`key` text NOT NULL,
+	`seq` integer NOT NULL,
+	`security_seq` integer DEFAULT 0 NOT NULL,
+	`at_ms` integer NOT NULL,
+	PRIMARY KEY(`kind`, `key`)
+);
+--> statement-breakpoint
+CREATE TABLE `former_addresses` (
+	`sub` text NOT NULL,
+	`address` text NOT NULL,
+	`until_at` integer NOT NULL,
+	PRIMARY KEY(`sub`, `address`)
+);
+--> statement-breakpoint
+CREATE INDEX `former_addresses_by_end` ON `former_addresses` (`until_at`);--> statement-breakpoint
 CREATE TABLE `guards` (
 	`client_id` text NOT NULL,
 	`guard_id` text NOT NULL,
 	`epoch` text NOT NULL,
-	`applied_seq` integer NOT NULL,
+	`enforced_seq` integer NOT NULL,
 	`reported_at_ms` integer NOT NULL,
+	`first_seen_at_ms` integer DEFAULT 0 NOT NULL,
+	`first_seq` integer DEFAULT 0 NOT NULL,
+	`leap_seq` integer DEFAULT 0 NOT NULL,
+	`leap_at_ms` integer DEFAULT 0 NOT NULL,
+	`version` text,
+	`staleness` text,
+	`clock_offset_seconds` integer,
 	PRIMARY KEY(`client_id`, `guard_id`)
 );
 --> statement-breakpoint
+CREATE TABLE `idempotency_keys` (
+	`caller` text NOT NULL,
+	`key_hash` text NOT NULL,
+	`request_hash` text NOT NULL,
+	`started_at` integer NOT NULL,
+	`expires_at` integer NOT NULL,
+	`status` integer,
+	`answer` text,
+	PRIMARY KEY(`caller`, `key_hash`)
+);
+--> statement-breakpoint
+CREATE INDEX `idempotency_keys_by_expiry` ON `idempotency_keys` (`expires_at`);--> statement-breakpoint
+CREATE TABLE `locks` (
+	`id` text PRIMARY KEY NOT NULL,
+	`kind` text NOT NULL,
+	`key` text NOT NULL,
+	`oid` text DEFAULT '' NOT NULL,
+	`home_id` text,
+	`audience` text,
+	`case_reference` text,
+	`comment` text,
+	`actor_kind` text NOT NULL,
+	`actor_id` text NOT NULL,
+	`at` integer NOT NULL,
+	`ends_at` integer,
+	`seq` integer,
+	`lifted_at` integer,
+	`lifted_by_kind` text,
+	`lifted_by_id` text,
+	`lift_case_reference` text,
+	`lift_comment` text
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `locks_open` ON `locks` (`kind`,`key`,`oid`) WHERE lifted_at IS NULL;--> statement-breakpoint
+CREATE INDEX `locks_open_by_home` ON `locks` (`home_id`) WHERE lifted_at IS NULL AND home_id IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `locks_open_by_audience` ON `locks` (`audience`) WHERE lifted_at IS NULL AND audience IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `locks_open_by_end` ON `locks` (`ends_at`) WHERE lifted_at IS NULL AND ends_at IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `locks_lifted` ON `locks` (`lifted_at`) WHERE lifted_at IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `log_head` (
 	`id` integer PRIMARY KEY NOT NULL,
 	`seq` integer NOT NULL,
 	`epoch` text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `microsoft_work` (
+	`kind` text NOT NULL,
+	`tid` text NOT NULL,
+	`oid` text NOT NULL,
+	`generation` integer NOT NULL,
+	`attempts` integer NOT NULL,
+	`state` text NOT NULL,
+	`asked_at_ms` integer NOT NULL,
+	`next_at_ms` integer NOT NULL,
+	`leased_until_ms` integer DEFAULT 0 NOT NULL,
+	`last_error` text,
+	PRIMARY KEY(`kind`, `tid`, `oid`)
+);
+--> statement-breakpoint
+CREATE INDEX `microsoft_work_leased` ON `microsoft_work` (`leased_until_ms`) WHERE leased_until_ms > 0;--> statement-breakpoint
+CREATE INDEX `microsoft_work_due` ON `microsoft_work` (`tid`,`next_at_ms`) WHERE state = 'pending';--> statement-breakpoint
+CREATE INDEX `microsoft_work_failed` ON `microsoft_work` (`asked_at_ms`) WHERE state = 'failed';--> statement-breakpoint
+CREATE TABLE `operators` (
+	`sub` text PRIMARY KEY NOT NULL,
+	`may` text NOT NULL,
+	`seen_at` integer NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE `participants` (
@@ -137,10 +306,31 @@ CREATE TABLE `participants` (
 	`last_at` integer NOT NULL,
 	`joined_seq` integer NOT NULL,
 	`grant_cutoff` integer DEFAULT 0 NOT NULL,
+	`signed_in_at` integer,
+	`fresh_until` integer,
 	PRIMARY KEY(`sid`, `client_id`)
 );
 --> statement-breakpoint
 CREATE INDEX `participants_by_client` ON `participants` (`client_id`,`sid`);--> statement-breakpoint
+CREATE INDEX `participants_by_freshness` ON `participants` (`fresh_until`,`sid`,`client_id`) WHERE fresh_until IS NOT NULL;--> statement-breakpoint
+CREATE TABLE `probe_hands` (
+	`tid` text PRIMARY KEY NOT NULL,
+	`place` integer NOT NULL,
+	`sid` text NOT NULL,
+	`moved_at_ms` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `probe_pages` (
+	`id` text PRIMARY KEY NOT NULL,
+	`tid` text NOT NULL,
+	`place` integer NOT NULL,
+	`sid` text NOT NULL,
+	`to_place` integer NOT NULL,
+	`to_sid` text NOT NULL,
+	`leased_until_ms` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `probe_pages_by_lease` ON `probe_pages` (`tid`,`leased_until_ms`);--> statement-breakpoint
 CREATE TABLE `pushed_requests` (
 	`request_hash` text PRIMARY KEY NOT NULL,
 	`client_id` text NOT NULL,
@@ -149,6 +339,21 @@ CREATE TABLE `pushed_requests` (
 );
 --> statement-breakpoint
 CREATE INDEX `pushed_requests_by_expiry` ON `pushed_requests` (`expires_at`);--> statement-breakpoint
+CREATE TABLE `registry` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`version` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE `revocation_totals` (
+	`seq` integer PRIMARY KEY NOT NULL,
+	`pending` integer DEFAULT 0 NOT NULL,
+	`delivered` integer DEFAULT 0 NOT NULL,
+	`rejected` integer DEFAULT 0 NOT NULL,
+	`failed` integer DEFAULT 0 NOT NULL,
+	`superseded` integer DEFAULT 0 NOT NULL,
+	`closed` integer DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE `revocations` (
 	`seq` integer PRIMARY KEY NOT NULL,
 	`kind` text NOT NULL,
@@ -163,13 +368,70 @@ CREATE TABLE `revocations` (
 	`at_ms` integer NOT NULL,
 	`case_reference` text,
 	`comment` text,
-	`owing` text NOT NULL,
-	`owe_cursor` text DEFAULT '' NOT NULL,
-	`sessions` integer DEFAULT 0 NOT NULL
+	`fan_out` text NOT NULL,
+	`fan_out_cursor` text DEFAULT '' NOT NULL,
+	`sessions` integer DEFAULT 0 NOT NULL,
+	`enforced_at_ms` integer,
+	`hash` text DEFAULT '' NOT NULL,
+	`personal_hash` text DEFAULT '' NOT NULL,
+	`salt` text,
+	`traceparent` text
 );
 --> statement-breakpoint
 CREATE INDEX `revocations_by_at` ON `revocations` (`at`);--> statement-breakpoint
-CREATE INDEX `revocations_pending` ON `revocations` (`kind`,`seq`) WHERE owing = 'pending';--> statement-breakpoint
+CREATE INDEX `revocations_by_sub` ON `revocations` (`sub`,`seq`) WHERE sub IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `revocations_by_client` ON `revocations` (`client_id`,`seq`) WHERE client_id IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `revocations_by_case` ON `revocations` (`case_reference`,`seq`) WHERE case_reference IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `revocations_by_tenant` ON `revocations` (`tid`,`seq`) WHERE tid IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `revocations_pending` ON `revocations` (`kind`,`seq`) WHERE fan_out = 'pending';--> statement-breakpoint
+CREATE TABLE `scheduled_acts` (
+	`id` text PRIMARY KEY NOT NULL,
+	`act` text NOT NULL,
+	`target` text NOT NULL,
+	`wide` integer NOT NULL,
+	`case_reference` text,
+	`comment` text,
+	`ends_at` integer,
+	`due_at` integer,
+	`state` text NOT NULL,
+	`confirm_until` integer,
+	`actor_kind` text NOT NULL,
+	`actor_id` text NOT NULL,
+	`via` text NOT NULL,
+	`may` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`confirmed_by_kind` text,
+	`confirmed_by_id` text,
+	`confirmed_via` text,
+	`confirmed_at` integer,
+	`announced_at` integer,
+	`settled_at` integer,
+	`settled_by_kind` text,
+	`settled_by_id` text,
+	`result` text
+);
+--> statement-breakpoint
+CREATE INDEX `scheduled_acts_due` ON `scheduled_acts` (`due_at`) WHERE state = 'scheduled';--> statement-breakpoint
+CREATE INDEX `scheduled_acts_to_expire` ON `scheduled_acts` (`confirm_until`) WHERE state = 'proposed';--> statement-breakpoint
+CREATE INDEX `scheduled_acts_settled` ON `scheduled_acts` (`settled_at`) WHERE settled_at IS NOT NULL;--> statement-breakpoint
+CREATE TABLE `security_events` (
+	`sub` text NOT NULL,
+	`at` integer NOT NULL,
+	`id` text NOT NULL,
+	`kind` text NOT NULL,
+	`sid` text,
+	`device` text,
+	`address` text,
+	`client_id` text,
+	`why` text,
+	`actor_kind` text,
+	`actor_id` text,
+	`seq` integer,
+	PRIMARY KEY(`sub`, `at`, `id`)
+);
+--> statement-breakpoint
+CREATE INDEX `security_events_by_time` ON `security_events` (`at`);--> statement-breakpoint
+CREATE INDEX `security_events_with_address` ON `security_events` (`at`) WHERE address IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `sessions` (
 	`sid` text PRIMARY KEY NOT NULL,
 	`sub` text NOT NULL,
@@ -177,6 +439,8 @@ CREATE TABLE `sessions` (
 	`opened_seq` integer NOT NULL,
 	`opened_at` integer NOT NULL,
 	`auth_time` integer NOT NULL,
+	`visit_started_at` integer,
+	`visit_ended_at` integer,
 	`last_active_at` integer NOT NULL,
 	`idle_seconds` integer NOT NULL,
 	`absolute_at` integer NOT NULL,
@@ -190,7 +454,7 @@ CREATE TABLE `sessions` (
 	`microsoft_sid` text,
 	`login_hint_sealed` text,
 	`microsoft_cache_sealed` text,
-	`probe_due_at` integer,
+	`probe_phase` integer DEFAULT 0 NOT NULL,
 	`probed_at` integer,
 	`device` text NOT NULL,
 	`cookie_hash` text NOT NULL,
@@ -200,12 +464,14 @@ CREATE TABLE `sessions` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `sessions_by_cookie` ON `sessions` (`cookie_hash`);--> statement-breakpoint
+CREATE INDEX `sessions_open` ON `sessions` (`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_opening` ON `sessions` (`opened_at`,`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_sub` ON `sessions` (`sub`,`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_tenant` ON `sessions` (`tid`,`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
+CREATE INDEX `sessions_open_by_tenant_opening` ON `sessions` (`tid`,`opened_at`,`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_microsoft` ON `sessions` (`microsoft_sid`,`tid`) WHERE ended_seq IS NULL AND microsoft_sid IS NOT NULL;--> statement-breakpoint
-CREATE INDEX `sessions_open_by_deadline` ON `sessions` (`deadline_at`) WHERE ended_seq IS NULL;--> statement-breakpoint
-CREATE INDEX `sessions_open_by_probe` ON `sessions` (`probe_due_at`) WHERE ended_seq IS NULL AND probe_due_at IS NOT NULL;--> statement-breakpoint
+CREATE INDEX `sessions_open_by_deadline` ON `sessions` (`deadline_at`,`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
+CREATE INDEX `sessions_to_probe` ON `sessions` (`tid`,`probe_phase`,`sid`) WHERE ended_seq IS NULL AND microsoft_cache_sealed IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `sessions_ended` ON `sessions` (`ended_at`) WHERE ended_seq IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `settings` (
 	`name` text PRIMARY KEY NOT NULL,
@@ -223,6 +489,31 @@ CREATE TABLE `signing_keys` (
 	`retire_at` integer
 );
 --> statement-breakpoint
+CREATE TABLE `streams` (
+	`stream_id` text PRIMARY KEY NOT NULL,
+	`client_id` text NOT NULL,
+	`method` text NOT NULL,
+	`endpoint_url` text,
+	`authorization_sealed` text,
+	`events_requested` text NOT NULL,
+	`description` text,
+	`status` text NOT NULL,
+	`status_reason` text,
+	`status_by` text NOT NULL,
+	`verified_at` integer,
+	`asked_at` integer,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `streams_by_client` ON `streams` (`client_id`);--> statement-breakpoint
+CREATE TABLE `subject_words` (
+	`word` text NOT NULL,
+	`sub` text NOT NULL,
+	PRIMARY KEY(`word`, `sub`)
+);
+--> statement-breakpoint
+CREATE INDEX `subject_words_by_sub` ON `subject_words` (`sub`);--> statement-breakpoint
 CREATE TABLE `subjects` (
 	`sub` text PRIMARY KEY NOT NULL,
 	`tid` text NOT NULL,
@@ -230,10 +521,14 @@ CREATE TABLE `subjects` (
 	`name` text,
 	`username` text,
 	`email` text,
+	`mail` text,
+	`home_id` text,
+	`language` text,
 	`created_at` integer NOT NULL
 );
 --> statement-breakpoint
-CREATE UNIQUE INDEX `subjects_by_person` ON `subjects` (`tid`,`oid`);--> statement-breakpoint
+CREATE UNIQUE INDEX `subjects_by_user` ON `subjects` (`tid`,`oid`);--> statement-breakpoint
+CREATE INDEX `subjects_by_home` ON `subjects` (`home_id`,`sub`) WHERE home_id IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `targets` (
 	`target_id` text PRIMARY KEY NOT NULL,
 	`client_id` text NOT NULL,
@@ -249,6 +544,64 @@ CREATE TABLE `tenants` (
 	`idle_seconds` integer,
 	`absolute_seconds` integer,
 	`stay_signed_in_seconds` integer,
+	`max_authentication_seconds` integer,
+	`proof_asserted_by` text,
+	`proof_asserted_at` integer,
+	`consent_confirmed_by` text,
+	`consent_confirmed_at` integer,
+	`administrators` text,
 	`connected_at` integer NOT NULL,
 	`removed_at` integer
 );
+--> statement-breakpoint
+CREATE TABLE `token_hours` (
+	`client_id` text NOT NULL,
+	`at` integer NOT NULL,
+	`issued` integer NOT NULL,
+	`refreshed` integer NOT NULL,
+	`rejected` integer NOT NULL,
+	PRIMARY KEY(`client_id`, `at`)
+);
+--> statement-breakpoint
+CREATE INDEX `token_hours_by_time` ON `token_hours` (`at`);--> statement-breakpoint
+CREATE TABLE `wall_passes` (
+	`id` text PRIMARY KEY NOT NULL,
+	`pass_hash` text NOT NULL,
+	`name` text NOT NULL,
+	`made_by` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`ends_at` integer NOT NULL,
+	`revoked_at` integer,
+	`used_at` integer
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `wall_passes_by_hash` ON `wall_passes` (`pass_hash`);--> statement-breakpoint
+CREATE INDEX `wall_passes_by_end` ON `wall_passes` (`ends_at`);--> statement-breakpoint
+CREATE TABLE `webhook_endpoints` (
+	`endpoint_id` text PRIMARY KEY NOT NULL,
+	`url` text NOT NULL,
+	`description` text,
+	`events` text NOT NULL,
+	`include` text NOT NULL,
+	`secret_sealed` text NOT NULL,
+	`former_sealed` text,
+	`former_until` integer,
+	`state` text NOT NULL,
+	`cause` text,
+	`position` integer NOT NULL,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL
+);
+--> statement-breakpoint
+-- The audit log is append-only for every program that writes this file. Only retention deletes rows, the oldest first.
+CREATE TRIGGER `audit_never_changes` BEFORE UPDATE ON `audit` BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_never_replaced` BEFORE INSERT ON `audit` WHEN EXISTS (SELECT 1 FROM `audit` WHERE `id` = NEW.`id`) BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_from_its_old_end` BEFORE DELETE ON `audit` WHEN EXISTS (SELECT 1 FROM `audit` WHERE `id` < OLD.`id`) BEGIN SELECT RAISE(ABORT, 'The audit log is shortened from its old end alone.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_outcomes_never_change` BEFORE UPDATE ON `audit_outcomes` BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_outcomes_said_once` BEFORE INSERT ON `audit_outcomes` WHEN EXISTS (SELECT 1 FROM `audit_outcomes` WHERE `id` = NEW.`id`) BEGIN SELECT RAISE(IGNORE); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_outcomes_from_their_old_end` BEFORE DELETE ON `audit_outcomes` WHEN EXISTS (SELECT 1 FROM `audit_outcomes` WHERE `id` < OLD.`id`) BEGIN SELECT RAISE(ABORT, 'The audit log is shortened from its old end alone.'); END;

@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { signHeads } from '../../workers/sign-heads.ts'
 import { createRig, type Rig, START } from '../rig.ts'
-import { BEFORE_THE_CHAIN, fillBeforeTheChain, formerDatabase } from '../store/former.ts'
 import { startCmb } from './cmb.ts'
 
 let rig: Rig
@@ -188,42 +186,5 @@ describe('cmb evidence export --audit', () => {
     const { out } = await exportAudit('--from', '4', '--to', '4')
     expect(out).not.toContain('stolen twice')
     expect((await verify(out)).json()).toMatchObject({ rows: 1, older: 0, withoutPersonal: 1 })
-  })
-})
-
-describe('evidence of what is older than the chain', () => {
-  beforeEach(async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'broker-former-'))
-    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
-    const former = formerDatabase(join(dataDir, 'broker.db'), BEFORE_THE_CHAIN)
-    fillBeforeTheChain(former, (START - 100) * 1000)
-    former.close()
-    rig = await createRig({ config: { dataDir } })
-    ;({ type } = await startCmb(rig))
-  })
-
-  test('a revocation from before the upgrade is exported whole, and verify says that only the signature of the export covers it', async () => {
-    const { out, code } = await type(['evidence', 'export', '--revocation', '1'])
-    expect([code, out]).toEqual([0, expect.stringContaining('laptop stolen')])
-    expect((await verify(out)).json()).toMatchObject({ from: 1, to: 1, rows: 1, older: 1, withoutPersonal: 0 })
-    const file = join(rig.config.dataDir, 'evidence')
-    expect((await type(['evidence', 'verify', file])).out).toContain('0 of 1: 1 is older than the chain. Only the signature of the export covers it')
-    await findsAnyChange(out, 'json')
-  })
-
-  test('also once the log has grown, and a range of the audit log that spans the upgrade', async () => {
-    for (let n = 0; n < 2; n++) {
-      await revoke((await rig.openSession()).session.sid)
-      rig.clock.advance(4000)
-      await signHeads(rig)
-    }
-    for (const seq of ['1', '2']) {
-      const { out } = await type(['evidence', 'export', '--revocation', seq])
-      expect((await verify(out)).json()).toMatchObject({ from: Number(seq), rows: 1, older: 1 })
-    }
-    expect((await verify((await type(['evidence', 'export', '--revocation', '3'])).out)).json()).toMatchObject({ rows: 1, older: 0 })
-    const { out } = await type(['evidence', 'export', '--audit'])
-    expect((await verify(out)).json()).toMatchObject({ log: 'audit', from: 1, rows: 5, older: 3, withoutPersonal: 0 })
-    await findsAnyChange(out, 'json')
   })
 })

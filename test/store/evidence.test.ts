@@ -8,7 +8,6 @@ import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
 import { chainProblem, type LogName, NOTHING_BEFORE } from '../../src/protocol/evidence-chain.ts'
 import { benches, STORES, T0 } from './fixture.ts'
-import { BEFORE_THE_CHAIN, fillBeforeTheChain, formerDatabase } from './former.ts'
 
 /** The chains of the store: what is appended follows, what is changed in the file is found, and a restore goes on in a segment of its own. */
 
@@ -104,68 +103,5 @@ test('a restored backup goes on in a new segment that names the head of the form
     for (const log of LOGS) expect(await problem(store, log)).toBeUndefined()
     const [, restored] = await store.chainBegins({ log: 'revocations', from: 0, to: Number.MAX_SAFE_INTEGER })
     expect(restored?.fields).toMatchObject({ why: 'restored', former_number: head.number, former_hash: head.hash })
-  })
-})
-
-describe('a database from before the chain', () => {
-  /** Opened by this version, and two more rows in each log. */
-  async function upgraded(): Promise<string> {
-    const { file } = place()
-    const former = formerDatabase(file, BEFORE_THE_CHAIN)
-    fillBeforeTheChain(former, T0 * 1000)
-    former.close()
-    await using(file, async (store) => {
-      for (let n = 0; n < 2; n++) await fill(store)()
-    })
-    return file
-  }
-
-  test('the chain of each log begins after the rows that are there, says so, and verifies', async () => {
-    const file = await upgraded()
-    await using(file, async (store) => {
-      for (const [log, last] of [
-        ['revocations', 2],
-        ['audit', 3],
-      ] as const) {
-        const begins = await store.chainBegins({ log, from: 0, to: Number.MAX_SAFE_INTEGER })
-        expect(begins).toMatchObject([
-          { kind: 'begin', number: last, fields: { why: 'upgraded', epoch: 'former', former_number: null, former_hash: null } },
-        ])
-        expect([log, (await store.chainHead(log)).number, await problem(store, log)]).toEqual([log, last + 2, undefined])
-        const rows = await store.evidenceRows({ log, after: 0, to: Number.MAX_SAFE_INTEGER, limit: 10 })
-        expect(rows.map(({ number, chained }) => [number, chained])).toEqual(Array.from({ length: last + 2 }, (_, i) => [i + 1, i + 1 > last]))
-      }
-      expect((await store.evidenceRows({ log: 'audit', after: 0, to: 1, limit: 1 }))[0]).toMatchObject({
-        fields: { act: 'revoke' },
-        personal: { salt: null, fields: { actor_id: 'olga', target: 'subject u_former' } },
-        ended: { outcome: 'done', result: { seq: 1 } },
-      })
-    })
-  })
-
-  test.each([
-    ['the first row in the chain changed', "UPDATE revocations SET reason = 'idle' WHERE seq = 3", 'revocations'],
-    ['the first row in the chain removed', 'DELETE FROM revocations WHERE seq = 3', 'revocations'],
-    ['a row made out to be older than the chain', "UPDATE revocations SET hash = '' WHERE seq = 3", 'revocations'],
-    ['the beginning moved', "UPDATE chain_begins SET number = 3 WHERE log = 'revocations'", 'revocations'],
-    ['the beginning gone', "DELETE FROM chain_begins WHERE log = 'audit'", 'audit'],
-    ['another reason for the beginning', "UPDATE chain_begins SET fields = replace(fields, 'upgraded', 'new') WHERE log = 'audit'", 'audit'],
-  ] as const)('is found: %s', async (_, sql, log) => {
-    const file = await upgraded()
-    const db = new Database(file)
-    db.exec(sql)
-    db.close()
-    await using(file, async (store) => expect(await problem(store, log)).toBeDefined())
-  })
-
-  test('erasing a user takes the personal fields of their older rows out of the evidence', async () => {
-    const file = await upgraded()
-    await using(file, async (store) => {
-      for (let n = 0; n < 2; n++) await store.eraseUser({ sub: 'u_former', actor: OPERATOR, now: T0 })
-      while (await store.forgetErased({ limit: 2 }));
-      const without = async (log: LogName) =>
-        (await store.evidenceRows({ log, after: 0, to: 3, limit: 10 })).filter(({ personal }) => personal === undefined).map(({ number }) => number)
-      expect([await without('revocations'), await without('audit')]).toEqual([[1], [1]])
-    })
   })
 })

@@ -1,36 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 import { bench, expectOutcome, family } from './fixture.ts'
-
-/** Two versions side by side during an upgrade: migrations of Postgres only add (expand), and what they take away goes a version later (contract). */
-
-const FOLDER = new URL('../../db/postgres/migrations/', import.meta.url).pathname
-/** The first one makes the tables, and what it makes no former version has. */
-const migrations = readdirSync(FOLDER)
-  .filter((name) => name.endsWith('.sql') && !name.startsWith('0000'))
-  .map((name) => ({ name, text: readFileSync(join(FOLDER, name), 'utf8') }))
-
-/** What a broker of the version before would fail by: it writes neither a new column nor into a table that has another name. */
-const CONTRACTS: [what: string, pattern: RegExp][] = [
-  ['drops a table or a column', /\bDROP\s+(TABLE|COLUMN|SCHEMA)\b/i],
-  ['renames', /\bRENAME\b/i],
-  ['changes the type of a column', /\bALTER\s+COLUMN\s+\S+\s+(SET\s+DATA\s+)?TYPE\b/i],
-  ['demands a value of a column that is there', /\bSET\s+NOT\s+NULL\b/i],
-]
-const demandsOfOldWriters = (text: string): string[] =>
-  text
-    .split(';')
-    .filter((one) => /\bADD\s+COLUMN\b/i.test(one) && /\bNOT\s+NULL\b/i.test(one) && !/\bDEFAULT\b/i.test(one) && !/\bGENERATED\b/i.test(one))
-
-describe('migrations of Postgres', () => {
-  test.each(migrations)('$name only adds', ({ text }) => {
-    for (const [what, pattern] of CONTRACTS) expect([what, pattern.exec(text)?.[0]]).toEqual([what, undefined])
-    expect(demandsOfOldWriters(text)).toEqual([])
-  })
-})
 
 describe.skipIf(!HAS_POSTGRES)('the next version migrates while a broker of this version runs', () => {
   test('that broker goes on with every kind of act; one that starts later refuses, and says what to start', async () => {

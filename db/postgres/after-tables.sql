@@ -1,4 +1,4 @@
--- The audit log only grows: no row is changed, and none but the oldest goes (retention). How an act ended is said once.
+-- The audit log is append-only. Only retention deletes rows, the oldest first.
 CREATE FUNCTION "broker"."audit_is_append_only"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'The audit log is append-only.'; END $$;
 --> statement-breakpoint
@@ -18,7 +18,7 @@ CREATE TRIGGER "audit_from_its_old_end" AFTER DELETE ON "broker"."audit" REFEREN
 --> statement-breakpoint
 CREATE TRIGGER "audit_outcomes_from_their_old_end" AFTER DELETE ON "broker"."audit_outcomes" REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION "broker"."audit_from_its_old_end"();
 --> statement-breakpoint
--- Rows that are written again and again stay in their page.
+-- Rows that are updated often keep free space in their page, so that an update writes no index (HOT).
 ALTER TABLE "broker"."log_head" SET (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 --> statement-breakpoint
 ALTER TABLE "broker"."chain_heads" SET (fillfactor = 10);

@@ -1,4 +1,4 @@
--- The audit log only grows, whoever writes in this file: no row is changed or replaced, and none but the oldest goes (retention).
+-- The audit log is append-only for every program that writes this file. Only retention deletes rows, the oldest first.
 CREATE TRIGGER `audit_never_changes` BEFORE UPDATE ON `audit` BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;
 --> statement-breakpoint
 CREATE TRIGGER `audit_never_replaced` BEFORE INSERT ON `audit` WHEN EXISTS (SELECT 1 FROM `audit` WHERE `id` = NEW.`id`) BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;

@@ -1,1 +1,0 @@
-ALTER TABLE `clients` ADD `former_tenants` text DEFAULT '[]' NOT NULL;

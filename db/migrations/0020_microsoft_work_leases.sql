@@ -1,2 +1,0 @@
-ALTER TABLE `microsoft_work` ADD `leased_until_ms` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
-CREATE INDEX `microsoft_work_leased` ON `microsoft_work` (`leased_until_ms`) WHERE leased_until_ms > 0;

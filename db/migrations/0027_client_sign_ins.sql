@@ -1,1 +1,0 @@
-ALTER TABLE `participants` ADD `signed_in_at` integer;

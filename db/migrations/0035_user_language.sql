@@ -1,1 +1,0 @@
-ALTER TABLE `subjects` ADD `language` text;

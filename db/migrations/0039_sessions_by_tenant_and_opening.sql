@@ -1,1 +1,0 @@
-CREATE INDEX `sessions_open_by_tenant_opening` ON `sessions` (`tid`,`opened_at`,`sid`) WHERE ended_seq IS NULL;

@@ -1,2 +1,0 @@
-ALTER TABLE "broker"."microsoft_work" ADD COLUMN "leased_until_ms" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
-CREATE INDEX "microsoft_work_leased" ON "broker"."microsoft_work" USING btree ("leased_until_ms") WHERE leased_until_ms > 0;

@@ -1,1 +1,0 @@
-ALTER TABLE "broker"."processes" ADD COLUMN "work" text COLLATE "C" DEFAULT 'all' NOT NULL;

@@ -1,1 +1,0 @@
-ALTER TABLE "broker"."participants" ADD COLUMN "signed_in_at" bigint;

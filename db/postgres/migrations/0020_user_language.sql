@@ -1,1 +1,0 @@
-ALTER TABLE "broker"."subjects" ADD COLUMN "language" text COLLATE "C";

@@ -1,2 +1,0 @@
-ALTER TABLE "broker"."scheduled_acts" ADD COLUMN "confirm_until" bigint;--> statement-breakpoint
-CREATE INDEX "scheduled_acts_to_expire" ON "broker"."scheduled_acts" USING btree ("confirm_until") WHERE state = 'proposed';

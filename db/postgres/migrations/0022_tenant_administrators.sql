@@ -1,2 +1,0 @@
-ALTER TABLE "broker"."tenants" ADD COLUMN "administrators" text COLLATE "C";--> statement-breakpoint
-CREATE INDEX "revocations_by_tenant" ON "broker"."revocations" USING btree ("tid","seq") WHERE tid IS NOT NULL;

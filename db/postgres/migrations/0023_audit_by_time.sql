@@ -1,2 +1,0 @@
-CREATE INDEX "audit_by_case" ON "broker"."audit" USING btree ("case_reference","id") WHERE case_reference IS NOT NULL;--> statement-breakpoint
-CREATE INDEX "audit_by_time" ON "broker"."audit" USING btree ("at_ms");

@@ -1,0 +1,42 @@
+// Writes the one migration of each engine from db/schema.ts, followed by the hand-written statements of `after-tables.sql` (triggers, storage
+// parameters), which drizzle-kit does not generate. Until the first release there is one migration an engine and no data to migrate, so a
+// changed schema replaces it. Nothing is written where the migration is up to date.
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const NAME = '0000_initial.sql'
+const BREAKPOINT = '\n--> statement-breakpoint\n'
+
+for (const { folder, dialect } of [
+  { folder: 'db', dialect: 'sqlite' },
+  { folder: 'db/postgres', dialect: 'postgresql' },
+]) {
+  const migrations = join(root, folder, 'migrations')
+  const fresh = mkdtempSync(join(root, folder, '.migrations-'))
+  try {
+    generate(dialect, `./${folder}/schema.ts`, relative(root, fresh))
+    // The migrator makes the namespace of its own table before it runs the migration.
+    const tables = readFileSync(join(fresh, NAME), 'utf8').trimEnd().replace('CREATE SCHEMA ', 'CREATE SCHEMA IF NOT EXISTS ')
+    const rest = readFileSync(join(root, folder, 'after-tables.sql'), 'utf8')
+    writeFileSync(join(fresh, NAME), `${tables}${BREAKPOINT}${rest}`)
+    if (read(join(migrations, NAME)) === read(join(fresh, NAME))) continue
+    rmSync(migrations, { recursive: true, force: true })
+    cpSync(fresh, migrations, { recursive: true })
+    console.log(`${folder}/migrations: written again.`)
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
+}
+
+function generate(dialect, schema, out) {
+  const args = ['generate', '--dialect', dialect, '--schema', schema, '--out', out, '--name', 'initial']
+  const { status } = spawnSync(join(root, 'node_modules/.bin/drizzle-kit'), args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  if (status !== 0) throw new Error(`drizzle-kit failed for ${schema}. Its message is above.`)
+}
+
+function read(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+}
