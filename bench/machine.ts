@@ -19,9 +19,12 @@ export function cores(): [server: string, loader: string] | undefined {
 /** Puts this process on the loader's core. @returns where everything runs, in words */
 export function pinLoader(pinned: ReturnType<typeof cores>): string {
   if (pinned === undefined) return `cores not chosen (no taskset, or one core; ${availableParallelism()} available)`
-  spawnSync('taskset', ['-acp', pinned[1], String(process.pid)])
+  pinAll(process.pid, pinned[1])
   return `server on core ${pinned[0]}, loader on core ${pinned[1]}`
 }
+
+/** Puts a process, its threads and those that it starts from now on, on a core. */
+export const pinAll = (pid: number, core: string): void => void spawnSync('taskset', ['-acp', core, String(pid)])
 
 /** The command that starts this very program in another role, on that core. */
 export function sameProgram(core: string | undefined, ...args: string[]): [program: string, ...args: string[]] {

@@ -1,6 +1,7 @@
 /**
- * `npm run bench:token -- --store sqlite|postgres`: refreshes a second of the broker beside a composed limit of that engine, in one run. Each
- * server has one core to itself, the loader another; Postgres runs on either. Rounds alternate, so that a machine that slows down slows both.
+ * `npm run bench:token -- --store sqlite|postgres --beside limit|peer`: refreshes a second of the broker beside a composed limit of that engine,
+ * or beside node-oidc-provider on SQLite, in one run. Each server has one core to itself, the loader another. Postgres runs on either core,
+ * except beside node-oidc-provider: then it shares the broker's core. Rounds alternate, so that a machine that slows down slows both.
  * The last line is JSON: {"store","broker","limit","ratio"} and, in µs of CPU per refresh, what each took of its server and of Postgres.
  */
 import { spawn } from 'node:child_process'
@@ -11,7 +12,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { load } from './loader.ts'
 import type { Round, Target } from './loader.ts'
-import { cores, cpuSeconds, cpuSecondsOfAll, pinLoader, quantile, sameProgram } from './machine.ts'
+import { cores, cpuSeconds, cpuSecondsOfAll, pinAll, pinLoader, quantile, sameProgram } from './machine.ts'
 import { createMigrated, sql, startPostgres, SYNCED } from './postgres.ts'
 import type { PostgresServer } from './postgres.ts'
 
@@ -20,7 +21,8 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
 const WARM_UP_SECONDS = 2
 
-type Name = 'broker' | 'limit'
+type Other = 'limit' | 'peer'
+type Name = 'broker' | Other
 interface Server extends Target {
   name: Name
   pid: number
@@ -34,20 +36,24 @@ interface Measured extends Round {
 
 const USAGE = `npm run bench:token -- [options]
   --store NAME      sqlite or postgres (default sqlite)
+  --beside NAME     limit: the least work of that engine (default); peer: node-oidc-provider on SQLite, every write synced,
+                    and a Postgres shares the broker's core
   --help            prints this
   BENCH_ROUNDS=N    rounds of each server (default 5)
   BENCH_SECONDS=S   what a round lasts (default 4)`
 
 const { values, positionals } = parseArgs({
-  options: { store: { type: 'string', default: 'sqlite' }, help: { type: 'boolean', default: false } },
+  options: { store: { type: 'string', default: 'sqlite' }, beside: { type: 'string', default: 'limit' }, help: { type: 'boolean', default: false } },
   allowPositionals: true,
 })
 const [role, dataDir, url] = positionals
 if (values.help) console.log(USAGE)
 else if (role === 'broker') await serveAsBroker()
 else if (role === 'limit') await serveAsLimit()
-else if (values.store === 'sqlite' || values.store === 'postgres') await compare(values.store)
-else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
+else if (role === 'peer') await (await import('./peer-server.ts')).servePeer(ownDir(), CONNECTIONS)
+else if (values.store !== 'sqlite' && values.store !== 'postgres') throw new Error(`--store ${values.store}: use sqlite or postgres.`)
+else if (values.beside !== 'limit' && values.beside !== 'peer') throw new Error(`--beside ${values.beside}: use limit or peer.`)
+else await compare(values.store, values.beside)
 
 function ownDir(): string {
   if (dataDir === undefined) throw new Error('The servers of this benchmark are started by it: npm run bench:token')
@@ -83,24 +89,25 @@ function start(name: Name, core: string | undefined, on: string | undefined): Pr
 }
 
 /** A database for each server, of one Postgres. */
-async function openDatabases(): Promise<{ server: PostgresServer; urls: Record<Name, string> }> {
+async function openDatabases(): Promise<{ server: PostgresServer; urls: Record<Exclude<Name, 'peer'>, string> }> {
   const server = await startPostgres(SYNCED)
   await sql(server.url('postgres'), 'CREATE DATABASE "limit"')
   await sql(server.url('limit'), 'CREATE SCHEMA broker')
   return { server, urls: { broker: await createMigrated(server), limit: server.url('limit') } }
 }
 
-async function compare(store: 'sqlite' | 'postgres'): Promise<void> {
+async function compare(store: 'sqlite' | 'postgres', other: Other): Promise<void> {
   const pinned = cores()
   // Before the loader is put on its core, which what it starts would inherit.
   const databases = store === 'postgres' ? await openDatabases() : undefined
+  if (other === 'peer' && pinned !== undefined && databases !== undefined) pinAll(databases.server.pid, pinned[0])
   const where = pinLoader(pinned)
   const synced = databases === undefined ? 'SQLite, synchronous=FULL' : 'Postgres, synchronous_commit=on, fsync on, no standby'
   console.log(`Node ${process.version}, ${CONNECTIONS} connections, ${synced}, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`)
   const servers: Server[] = []
-  const rounds: Record<Name, Measured[]> = { limit: [], broker: [] }
+  const rounds: Record<Name, Measured[]> = { limit: [], peer: [], broker: [] }
   try {
-    for (const name of ['limit', 'broker'] as const) servers.push(await start(name, pinned?.[0], databases?.urls[name]))
+    for (const name of [other, 'broker'] as const) servers.push(await start(name, pinned?.[0], name === 'peer' ? undefined : databases?.urls[name]))
     for (const server of servers) await load(server, CONNECTIONS, WARM_UP_SECONDS)
     for (let index = 1; index <= ROUNDS; index++) {
       for (const server of index % 2 ? servers : servers.toReversed()) {
@@ -113,7 +120,7 @@ async function compare(store: 'sqlite' | 'postgres'): Promise<void> {
     for (const server of servers) await server.stop()
     await databases?.server.stop()
   }
-  console.log(JSON.stringify({ store, ...summary(rounds) }))
+  console.log(JSON.stringify({ store, ...summary(rounds, other) }))
 }
 
 async function measure(server: Server, postgresPid: number | undefined): Promise<Measured> {
@@ -132,9 +139,13 @@ function describe(index: number, name: Name, round: Measured): string {
   return `round ${index}  ${name.padEnd(6)}  ${Math.round(perSecond).toString().padStart(6)}/s   p50 ${p50.toFixed(1)} ms   p99 ${p99.toFixed(1)} ms${cpu}`
 }
 
-function summary({ broker, limit }: Record<Name, Measured[]>) {
+function summary(rounds: Record<Name, Measured[]>, other: Other) {
   const median = (rounds: Measured[], of: (round: Measured) => number): number => Math.round(quantile(rounds.map(of), 0.5))
-  const [rate, most] = [median(broker, ({ perSecond }) => perSecond), median(limit, ({ perSecond }) => perSecond)]
-  const cpu = (rounds: Measured[]) => ({ server: median(rounds, ({ server }) => server), postgres: median(rounds, ({ postgres }) => postgres) })
-  return { broker: rate, limit: most, ratio: Number((rate / most).toFixed(3)), microseconds: { broker: cpu(broker), limit: cpu(limit) } }
+  const rates = (name: Name): number => median(rounds[name], ({ perSecond }) => perSecond)
+  const cpu = (name: Name) => ({
+    server: median(rounds[name], ({ server }) => server),
+    postgres: median(rounds[name], ({ postgres }) => postgres),
+  })
+  const [rate, beside] = [rates('broker'), rates(other)]
+  return { broker: rate, [other]: beside, ratio: Number((rate / beside).toFixed(3)), microseconds: { broker: cpu('broker'), [other]: cpu(other) } }
 }

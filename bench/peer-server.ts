@@ -1,0 +1,104 @@
+import { randomBytes, generateKeyPairSync } from 'node:crypto'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+import { Provider } from 'oidc-provider'
+import { announceTarget } from './loader.ts'
+
+/**
+ * node-oidc-provider as it is documented, for comparison: rotated refresh tokens, access tokens as JWTs signed with ES256, everything stored in
+ * SQLite with every write synced (`synchronous=FULL`), as the broker does. It issues no ID token, so it signs once a refresh, as the broker does.
+ */
+
+const RESOURCE = 'urn:case-manager:instance:bench'
+const SCOPE = 'cases'
+const DAY = 86_400
+
+export async function servePeer(dataDir: string, connections: number): Promise<void> {
+  // Standard output belongs to the bench; the package prints its notices there.
+  console.info = console.error
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const secret = randomBytes(32).toString('base64url')
+  const resourceServer = { scope: SCOPE, audience: RESOURCE, accessTokenTTL: 300, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } } as const
+  const provider = new Provider('http://localhost:7400', {
+    adapter: sqliteAdapter(join(dataDir, 'peer.db')),
+    clients: [
+      {
+        client_id: 'bench',
+        client_secret: secret,
+        grant_types: ['authorization_code', 'refresh_token'],
+        redirect_uris: ['https://bench.case-manager.example/oidc/callback'],
+        id_token_signed_response_alg: 'ES256',
+      },
+    ],
+    cookies: { keys: [secret] },
+    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'bench' }] },
+    rotateRefreshToken: true,
+    ttl: { Grant: DAY, RefreshToken: DAY },
+    findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    features: {
+      devInteractions: { enabled: false },
+      resourceIndicators: { enabled: true, defaultResource: () => RESOURCE, getResourceServerInfo: () => resourceServer },
+    },
+  })
+  const client = await provider.Client.find('bench')
+  if (client === undefined) throw new Error('node-oidc-provider does not know its own client.')
+  const refreshTokens: string[] = []
+  for (let index = 0; index < connections; index++) {
+    const accountId = `u_${index}`
+    const grant = new provider.Grant({ accountId, clientId: 'bench' })
+    grant.addOIDCScope('offline_access')
+    grant.addResourceScope(RESOURCE, SCOPE)
+    const grantId = await grant.save()
+    const scope = `offline_access ${SCOPE}`
+    refreshTokens.push(await new provider.RefreshToken({ accountId, client, grantId, scope, resource: RESOURCE, gty: 'authorization_code' }).save())
+  }
+  const server = provider.listen(0, '127.0.0.1', () => {
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('node-oidc-provider has no port.')
+    announceTarget({
+      url: `http://127.0.0.1:${address.port}`,
+      authorization: `Basic ${Buffer.from(`bench:${secret}`).toString('base64')}`,
+      refreshTokens,
+    })
+  })
+}
+
+/** One table for all models, as the adapter that the package brings as an example for its own memory. */
+function sqliteAdapter(file: string): (model: string) => Adapter {
+  const db = new Database(file)
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL')
+  db.exec(`CREATE TABLE entries (key TEXT PRIMARY KEY, payload TEXT NOT NULL, expires_at INTEGER, consumed_at INTEGER, grant_id TEXT);
+    CREATE INDEX by_grant ON entries (grant_id)`)
+  const upsert = db.prepare('INSERT OR REPLACE INTO entries (key, payload, expires_at, grant_id) VALUES (?, ?, ?, ?)')
+  const find = db.prepare<[string], { payload: string; consumed_at: number | null }>('SELECT payload, consumed_at FROM entries WHERE key = ?')
+  const consume = db.prepare('UPDATE entries SET consumed_at = ? WHERE key = ?')
+  const destroy = db.prepare('DELETE FROM entries WHERE key = ?')
+  const revoke = db.prepare('DELETE FROM entries WHERE grant_id = ?')
+  return (model) => {
+    const keyOf = (id: string) => `${model}:${id}`
+    return {
+      async upsert(id, payload, expiresIn = DAY) {
+        upsert.run(keyOf(id), JSON.stringify(payload), Math.floor(Date.now() / 1000) + expiresIn, payload.grantId ?? null)
+      },
+      async find(id) {
+        const row = find.get(keyOf(id))
+        if (row === undefined) return undefined
+        const payload = JSON.parse(row.payload) as AdapterPayload
+        return row.consumed_at === null ? payload : { ...payload, consumed: row.consumed_at }
+      },
+      findByUserCode: async () => undefined,
+      findByUid: async () => undefined,
+      async consume(id) {
+        consume.run(Math.floor(Date.now() / 1000), keyOf(id))
+      },
+      async destroy(id) {
+        destroy.run(keyOf(id))
+      },
+      async revokeByGrantId(grantId) {
+        revoke.run(grantId)
+      },
+    }
+  }
+}
