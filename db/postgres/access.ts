@@ -1,38 +1,31 @@
 import { sql } from 'drizzle-orm'
 import { sessions, subjects } from '../schema.ts'
-import { sessionFields, validSession } from '../session/row.ts'
-import { isPlainlyValid } from '../token/access.ts'
+import { accessFields, answerOf } from '../token/access.ts'
 import type { Access, Input } from '../token/access.ts'
 import type { Fenced } from './engine.ts'
 import { askedRows, lookUp, setStatement } from './executor.ts'
 import { readOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
-/** Checks of access tokens that wait together, as one statement: it settles valid ones whose use is not to be written. */
+/** Checks of access tokens that wait together: one statement reads all that decides. A use that is to be written is left to the act. */
 
-type Asked = Omit<Input, 'joins' | 'needs' | 'audience'> & { needs: string | undefined; audience: string | undefined }
+type Asked = Pick<Input, 'sid' | 'clientId'> & { needs: string | undefined; audience: string | undefined }
 
-const texts = { sid: 'text', sub: 'text', clientId: 'text', needs: 'text', audience: 'text' } as const
-const { rows, asked, place } = askedRows<Asked>({ ...texts, rev: 'bigint', now: 'bigint', touch: 'boolean' })
-// A session whose token is valid is covered by no cutoff.
-const { cutoff: _cutoff, head: _head, ...read } = sessionFields
-const fields = { ...read, place }
+const { rows, asked, place } = askedRows<Asked>({ sid: 'text', clientId: 'text', needs: 'text', audience: 'text' })
+const fields = { ...accessFields(asked), place }
 
-const checkAll = setStatement<Asked, typeof fields>(
-  'broker_check_all',
+const readAll = setStatement<Asked, typeof fields>(
+  'broker_read_access',
   fields,
   (f) => sql`SELECT ${f} FROM ${rows}, ${lookUp(sessions, sql`${sessions.sid} = ${asked.sid}`)},
-      ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}
-    WHERE ${isPlainlyValid(asked)}`,
+      ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}`,
 )
 
 /** @returns the answers by the place of their input; none where it is left to the act */
 export const checkTogether =
   (pool: Connecting, fenced: Fenced) =>
   async (inputs: Input[]): Promise<(Access | undefined)[]> => {
-    const asking = checkAll.query(inputs.map(({ needs, audience, ...input }) => ({ ...input, needs, audience })))
-    const found = await fenced(() => readOne(pool, asking))
-    const answers: (Access | undefined)[] = inputs.map(() => undefined)
-    for (const row of checkAll.rows(found)) answers[row.place - 1] = { outcome: 'good', session: validSession(row) }
-    return answers
+    const asking = readAll.query(inputs.map(({ sid, clientId, needs, audience }) => ({ sid, clientId, needs, audience })))
+    const found = new Map(readAll.rows(await fenced(() => readOne(pool, asking))).map((row) => [row.place, row]))
+    return inputs.map((input, index) => answerOf(found.get(index + 1), input))
   }

@@ -1,64 +1,86 @@
 import { sql } from 'drizzle-orm'
-import type { RowOf } from '../engine/statement.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
-import { activity, participation, touchIsDue, validSession } from '../session/row.ts'
-import { familyFields, mayRotate, rotated, rotation } from '../token/rotate.ts'
+import { activity, participation, touchDue, validSession } from '../session/row.ts'
+import { judgedFields, rejection, rotated, rotation } from '../token/rotate.ts'
 import type { Input, Rotation } from '../token/rotate.ts'
-import { commitOne } from './transact.ts'
+import { commitOne, readOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
+import type { Fenced } from './engine.ts'
 import { askedRows, lookUp, setStatement } from './executor.ts'
 
 /**
- * Rotations that wait together, as one statement: it rotates the current generation of families whose grant and session are valid. Replay,
- * theft, reasons and whatever is unusual are left to the act.
+ * Rotations that wait together: one statement reads their families, the rule of the act judges each row, and one statement rotates those that it
+ * accepts. Replay, theft, rejections and whatever another transaction has locked are left to the act.
  */
 
-type Asked = Pick<Input, 'familyId' | 'generation' | 'clientId' | 'now'> & { audience: string | undefined }
+type Asked = Pick<Input, 'familyId'> & { audience: string | undefined }
+const wanted = askedRows<Asked>({ familyId: 'text', audience: 'text' })
+const readFields = { ...judgedFields(wanted.asked.audience ?? sql`NULL`), place: wanted.place }
 
+/** `rev` and all that is judged share one snapshot: a revocation that is not in it has a higher `seq` than `rev`. */
+const readAll = setStatement<Asked, typeof readFields>(
+  'broker_read_families',
+  readFields,
+  (f) => sql`SELECT ${f} FROM ${wanted.rows}, ${lookUp(families, sql`${families.familyId} = ${wanted.asked.familyId}`)},
+    ${lookUp(sessions, sql`${sessions.sid} = ${families.sid}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}`,
+)
+
+/** `due`: 1 where the use counts as activity of the session, else 0. */
+type Accepted = Pick<Input, 'familyId' | 'generation' | 'now'> & { sid: string; clientId: string; due: number }
+const { rows, asked } = askedRows<Accepted>({
+  familyId: 'text',
+  generation: 'bigint',
+  now: 'bigint',
+  sid: 'text',
+  clientId: 'text',
+  due: 'bigint',
+})
 const usedAt = sql<number>`used.now`
-const { rows, asked } = askedRows<Asked>({ familyId: 'text', generation: 'bigint', clientId: 'text', audience: 'text', now: 'bigint' })
+const rotatedFields = { familyId: families.familyId }
 
-// A family that is rotated is covered by no cutoff, and its user's authentication is recent enough.
-const { cutoff: _cutoff, grantCutoff: _grantCutoff, freshUntil: _freshUntil, ...read } = familyFields
-const fields = {
-  ...read,
-  now: asked.now,
-  /** Whether its use counts as activity of the session: 1 or 0. */
-  due: sql<number>`CASE WHEN ${touchIsDue(asked.now)} THEN 1 ELSE 0 END`,
-}
+const current = sql`${families.familyId} = ${asked.familyId} AND ${families.generation} = ${asked.generation}`
 
 /**
- * Check, `rev` and rotation share one snapshot: a revocation that the check did not see has a higher `seq` than `rev`. It waits for no lock
- * and so cannot be part of a deadlock: a family or a session that another transaction holds is left to the act.
+ * Waits for no lock and so cannot be part of a deadlock. A family whose generation has changed since it was read is not rotated. `due` is 0 or 1
+ * anyway: the planner takes such a range for rare and so looks families up by their key, whatever its statistics are.
  */
-const rotateAll = setStatement<Asked, typeof fields>(
+const rotateAll = setStatement<Accepted, typeof rotatedFields>(
   'broker_rotate_all',
-  fields,
+  rotatedFields,
   (f) => sql`WITH ready AS MATERIALIZED (
-      SELECT ${f}
-      FROM ${rows}, ${lookUp(families, sql`${families.familyId} = ${asked.familyId}`, sql`FOR NO KEY UPDATE SKIP LOCKED`)},
-        ${lookUp(sessions, sql`${sessions.sid} = ${families.sid}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}
-      WHERE ${mayRotate(asked)}),
+      SELECT asked.* FROM ${rows}, ${lookUp(families, current, sql`FOR NO KEY UPDATE SKIP LOCKED`)} WHERE ${asked.due} BETWEEN 0 AND 1),
     used AS MATERIALIZED (
-      SELECT ready.sid, ready."familyClient", ready.now FROM ready, ${sessions}
+      SELECT ready.sid, ready."clientId", ready.now FROM ready, ${sessions}
       WHERE ready.due = 1 AND ${sessions.sid} = ready.sid FOR NO KEY UPDATE OF ${sessions} SKIP LOCKED),
     active AS (UPDATE ${sessions} SET ${activity(usedAt)} FROM used WHERE ${sessions.sid} = used.sid),
     participated AS (UPDATE ${participants} SET ${participation(usedAt)} FROM used
-      WHERE ${participants.sid} = used.sid AND ${participants.clientId} = used."familyClient")
+      WHERE ${participants.sid} = used.sid AND ${participants.clientId} = used."clientId")
     UPDATE ${families} SET ${rotation(sql<number>`ready.now`)} FROM ready
-    WHERE ${families.familyId} = ready."familyId" AND (ready.due = 0 OR EXISTS (SELECT 1 FROM used WHERE used.sid = ready.sid)) RETURNING ready.*`,
+    WHERE ${families.familyId} = ready."familyId" AND (ready.due = 0 OR EXISTS (SELECT 1 FROM used WHERE used.sid = ready.sid)) RETURNING ${f}`,
 )
-
-const answer = (row: RowOf<typeof fields>): Rotation =>
-  rotated(row, validSession({ ...row, lastActiveAt: row.due === 1 ? row.now : row.lastActiveAt }))
 
 /** @returns the answers by the place of their input; none where it is left to the act, as the second use of one token is */
 export const rotateTogether =
-  (pool: Connecting) =>
-  async (inputs: Input[]): Promise<(Rotation | undefined)[]> => {
-    const firsts = new Map(inputs.toReversed().map((input) => [input.familyId, input]))
-    const all = [...firsts.values()]
-    const done = await commitOne(pool, rotateAll.query(all.map(({ audience, ...input }) => ({ ...input, audience }))))
-    const settled = new Map(rotateAll.rows(done).map((row) => [row.familyId, answer(row)]))
-    return inputs.map((input) => (firsts.get(input.familyId) === input ? settled.get(input.familyId) : undefined))
-  }
+  (pool: Connecting, fenced: Fenced) =>
+  (inputs: Input[]): Promise<(Rotation | undefined)[]> =>
+    fenced(async () => {
+      const answers = new Map<string, { place: number; answer: Rotation }>()
+      const accepted: Accepted[] = []
+      const read = await readOne(pool, readAll.query(inputs.map(({ familyId, audience }) => ({ familyId, audience }))))
+      for (const row of readAll.rows(read)) {
+        const input = inputs[row.place - 1]
+        if (input === undefined || answers.has(row.familyId) || row.generation !== input.generation || rejection(row, input) !== undefined) continue
+        const { familyId, generation, now } = input
+        const due = touchDue(row, now)
+        accepted.push({ familyId, generation, now, sid: row.sid, clientId: row.familyClient, due: due ? 1 : 0 })
+        const session = validSession({ ...row, lastActiveAt: due ? now : row.lastActiveAt })
+        answers.set(familyId, { place: row.place, answer: rotated(row, session) })
+      }
+      const settled: (Rotation | undefined)[] = inputs.map(() => undefined)
+      if (accepted.length === 0) return settled
+      for (const { familyId } of rotateAll.rows(await commitOne(pool, rotateAll.query(accepted)))) {
+        const found = answers.get(familyId)
+        if (found !== undefined) settled[found.place - 1] = found.answer
+      }
+      return settled
+    })

@@ -3,28 +3,22 @@ import type { Store } from '../store.ts'
 import { record, recordAll } from '../outbox/attempts.ts'
 import { lease } from '../outbox/lease.ts'
 import { checkAccess } from '../token/access.ts'
-import { redeem } from '../token/codes.ts'
 import { rotate } from '../token/rotate.ts'
 import { checkTogether } from './access.ts'
 import type { Fenced } from './engine.ts'
 import { groupCommit } from './group.ts'
 import { leaseTogether } from './lease-deliveries.ts'
-import { redeemTogether } from './redeem.ts'
 import { rotateTogether } from './rotate.ts'
 import type { Connecting } from './transact.ts'
 
-type HotActs = Pick<Store, 'redeemAuthorizationCode' | 'rotateRefreshToken' | 'checkAccess' | 'leaseDelivery' | 'recordDelivery'>
+type HotActs = Pick<Store, 'rotateRefreshToken' | 'checkAccess' | 'leaseDelivery' | 'recordDelivery'>
 
 /** The hot acts: those that wait together are one statement, or one transaction. They take the place of the acts that they fall back to. */
 export function setBasedActs(engine: Engine, pool: Connecting, fenced: Fenced): HotActs {
   const check = (input: Parameters<Store['checkAccess']>[0]) => checkAccess(engine, input)
   const checkGrouped = groupCommit({ together: checkTogether(pool, fenced), alone: check })
-  const redeemAlone = (input: Parameters<Store['redeemAuthorizationCode']>[0]) => engine.write(() => redeem(engine, input))
-  const redeemGrouped = groupCommit({ together: redeemTogether(pool), alone: redeemAlone })
   return {
-    // Where grants may have to end, the log's head is taken first.
-    redeemAuthorizationCode: (input) => (input.sessionLimit === undefined ? redeemGrouped(input) : redeemAlone(input)),
-    rotateRefreshToken: groupCommit({ together: rotateTogether(pool), alone: (input) => engine.write(() => rotate(engine, input)) }),
+    rotateRefreshToken: groupCommit({ together: rotateTogether(pool, fenced), alone: (input) => engine.write(() => rotate(engine, input)) }),
     leaseDelivery: groupCommit({ together: leaseTogether(pool, fenced, engine), alone: (input) => engine.write(() => lease(engine, input)) }),
     // The results of one revocation change the same sums, and would commit one after another.
     recordDelivery: groupCommit({

@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Column, SQL } from 'drizzle-orm'
 import { greatest } from '../engine/dialect.ts'
-import type { Param } from '../engine/statement.ts'
 import { cutoffs, logHead, participants, sessions } from '../schema.ts'
 
 /**
@@ -9,7 +8,7 @@ import { cutoffs, logHead, participants, sessions } from '../schema.ts'
  * selector matches. A wide revocation is one cutoff, in force from its commit; a grant's own is in its participant, a session's in its row.
  */
 
-type Key = Column | Param<string> | SQL<string>
+type Key = Column | SQL
 
 const cutoff = (kind: 'subject' | 'client' | 'tenant', key: Key): SQL<number> =>
   sql<number>`coalesce((SELECT ${cutoffs.seq} FROM ${cutoffs} WHERE ${cutoffs.kind} = ${sql.raw(`'${kind}'`)} AND ${cutoffs.key} = ${key}), 0)`

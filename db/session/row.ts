@@ -5,7 +5,7 @@ import type { Act } from '../engine/act.ts'
 import { hidden, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, lockRows, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
-import { covers, headOfLog, sessionCutoff, sessionIsCovered } from '../revocation/covers.ts'
+import { covers, headOfLog, sessionCutoff } from '../revocation/covers.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy } from '../store.ts'
 import type { Session, Standing } from '../types.ts'
@@ -91,12 +91,12 @@ type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
 /** Revoked: in its row, or by a wide revocation whose fan-out has not reached the row yet. */
 export const isRevoked = (row: Ends): boolean => row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
 
-/** Live or marked. */
-export const isLive = (row: Ends & Limits, now: number): boolean => !isRevoked(row) && now < deadlineOf(row)
+/** Why a session has ended; undefined: it is live or marked. */
+export const endOfSession = (row: Ends & Limits, now: number): 'revoked' | 'idle' | 'expired' | 'marked' | undefined =>
+  isRevoked(row) ? 'revoked' : endedByTime(row, now)
 
-/** `isLive` as a condition of SQL, of a row of `sessions`. */
-export const sessionIsLive = (now: Param<number>): SQL =>
-  sql`(${sessions.endedSeq} IS NULL AND NOT ${sessionIsCovered} AND ${now} < ${deadline(sql`${sessions.lastActiveAt}`)})`
+/** Live or marked. */
+export const isLive = (row: Ends & Limits, now: number): boolean => endOfSession(row, now) === undefined
 
 /** What a client is refused by, of a session that has ended. */
 export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {
@@ -145,18 +145,13 @@ export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session 
 export function* standingOf(row: SessionRow | undefined, now: number): Act<Standing> {
   if (row === undefined) return { state: 'unknown' }
   const session = yield* sessionOf(row)
-  if (isRevoked(row)) return { state: 'ended', session, why: 'revoked' }
-  const why = endedByTime(row, now)
+  const why = endOfSession(row, now)
   if (why !== undefined) return { state: 'ended', session, why }
   return { state: row.markAt === null ? 'live' : 'marked', session }
 }
 
 /** Whether `touch` would write. */
 export const touchDue = (row: SessionRow, now: number): boolean => 10 * (now - row.lastActiveAt) >= Math.min(600, row.idleSeconds)
-
-/** `touchDue` as a condition of SQL, of a row of `sessions`. */
-export const touchIsDue = (now: Param<number>): SQL =>
-  sql`(10 * (${now} - ${sessions.lastActiveAt}) >= ${least(sql`600`, sql`${sessions.idleSeconds}`)})`
 
 /** Counts as activity, written at most every tenth of the idle limit or every minute: refreshing costs no second row. */
 export function* touch(row: SessionRow, clientId: string | undefined, now: number): Act<void> {

@@ -2,14 +2,14 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Engine } from '../engine/act.ts'
+import { hidden } from '../engine/dialect.ts'
 import { assign, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
 import { lockedBy } from '../locks/locked.ts'
-import { clientCutoff, covers, grantCutoff, isCovered } from '../revocation/covers.ts'
+import { clientCutoff, covers, grantCutoff } from '../revocation/covers.ts'
 import { participants, sessions, subjects } from '../schema.ts'
-import { lockSession, rejectedBy, sessionBySid, sessionIsLive, sessionOf, standingOf, touch, touchDue, touchIsDue } from '../session/row.ts'
-import type { SessionRow } from '../session/row.ts'
-import type { TokenActs } from '../store.ts'
+import { endOfSession, lockSession, rejectedBy, sessionFields, sessionsAndUsers, touch, touchDue, validSession } from '../session/row.ts'
+import type { RejectedWhy, TokenActs } from '../store.ts'
 
 /**
  * Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, whose user or client is locked, or
@@ -19,22 +19,29 @@ import type { TokenActs } from '../store.ts'
 export type Input = Parameters<TokenActs['checkAccess']>[0]
 export type Access = Awaited<ReturnType<TokenActs['checkAccess']>>
 
-/** Clients that bring the token, or that it was issued to. */
-const clientsOf = [textParam('clientId'), textParam('needs')]
 type Concerned = { clientId: string; needs: string | undefined; audience: string | undefined }
-const standingOfGrant = query(
-  {
-    cutoff: grantCutoff(textParam('sid'), textParam('clientId')),
-    removedAt: removedAt(textParam('needs')),
-    lock: lockedBy({ tid: textParam('tid'), oid: textParam('oid'), clients: clientsOf, audience: textParam('audience') }),
-  },
-  (_: Takes<Concerned & { sid: string; tid: string; oid: string }>, f) => sql`SELECT ${f}`,
+/** Parameters, or columns, that hold the clients that bring the token or that it was issued to, and its audience. */
+type ConcernedSql = { readonly [K in keyof Concerned]-?: SQL }
+const given: ConcernedSql = { clientId: textParam('clientId'), needs: textParam('needs'), audience: textParam('audience') }
+
+/** All that decides about an access token, in one row of `sessionsAndUsers`. */
+export const accessFields = ({ clientId, needs, audience }: ConcernedSql) => ({
+  ...sessionFields,
+  grantCutoff: grantCutoff(sessions.sid, clientId),
+  removedAt: removedAt(needs),
+  lock: lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [clientId, needs], audience }),
+})
+const fields = accessFields(given)
+export type AccessRow = RowOf<typeof fields>
+const bySid = query(
+  fields,
+  (p: Takes<Concerned & { sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${hidden(p.sid)}`,
 )
 const standingOfClient = query(
   {
     cutoff: clientCutoff(textParam('clientId')),
     removedAt: removedAt(textParam('needs')),
-    lock: lockedBy({ clients: clientsOf, audience: textParam('audience') }),
+    lock: lockedBy({ clients: [given.clientId, given.needs], audience: given.audience }),
   },
   (_: Takes<Concerned>, f) => sql`SELECT ${f}`,
 )
@@ -46,48 +53,50 @@ const join = command(
       DO UPDATE SET ${assign(participants, { lastAt: excluded(participants.lastAt) })}`,
 )
 
-const isValid = (row: { cutoff: number; removedAt: number | null; lock: string | null } | undefined, rev: number): boolean =>
-  row?.removedAt === null && row.lock === null && !covers(row.cutoff, rev)
+const isValid = (row: { cutoff: number; removedAt: number | null; lock: string | null }, rev: number): boolean =>
+  row.removedAt === null && row.lock === null && !covers(row.cutoff, rev)
 
-/** Of a row of `sessions`: whether the act finds the token valid and writes nothing, as a condition of SQL. May be narrower than the act, never wider. */
-export const isPlainlyValid = (p: Takes<Omit<Input, 'joins' | 'needs' | 'audience'> & Pick<Concerned, 'needs' | 'audience'>>): SQL =>
-  sql`${sessions.sub} = ${p.sub} AND ${sessionIsLive(p.now)} AND NOT (${p.touch} AND ${touchIsDue(p.now)})
-    AND NOT ${isCovered(grantCutoff(sessions.sid, p.clientId), p.rev)} AND ${removedAt(p.needs)} IS NULL
-    AND ${lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [p.clientId, p.needs], audience: p.audience })} IS NULL`
-
-function* accessOf(row: SessionRow | undefined, { sub, clientId, rev, now, joins, needs = joins, audience }: Input): Act<Access> {
-  const standing = yield* standingOf(row, now)
-  if (row === undefined || standing.state === 'unknown' || row.sub !== sub) return { outcome: 'rejected', why: 'unknown' }
-  if (standing.state === 'ended') return { outcome: 'rejected', why: rejectedBy(standing.why) }
-  const grant = yield* standingOfGrant.get({ sid: row.sid, tid: row.tid, oid: row.oid, clientId, needs, audience })
-  if (isValid(grant, rev)) return { outcome: 'good', session: standing.session }
-  return { outcome: 'rejected', why: typeof grant?.lock === 'string' ? 'locked' : 'revoked' }
+/** Returns why the token is not valid; undefined where it is. */
+export function rejectionOf(row: AccessRow, { sub, rev, now }: Input): RejectedWhy | undefined {
+  if (row.sub !== sub) return 'unknown'
+  const ended = endOfSession(row, now)
+  if (ended !== undefined) return rejectedBy(ended)
+  if (isValid({ ...row, cutoff: row.grantCutoff }, rev)) return undefined
+  return row.lock === null ? 'revoked' : 'locked'
 }
 
-/** @returns the answer, and whether it has to be made again by `join` because something is to be written */
-function* look(input: Input): Act<{ access: Access; writes: boolean }> {
-  const row = yield* sessionBySid(input.sid)
-  const access = yield* accessOf(row, input)
-  const joins = input.joins !== undefined || (input.touch && row !== undefined && touchDue(row, input.now))
-  return { access, writes: access.outcome === 'good' && joins }
+const rejected = (why: RejectedWhy): Access => ({ outcome: 'rejected', why })
+
+/** Returns the answer; undefined where the use of a valid token is to be written, which `lookAndWrite` does. */
+export function answerOf(row: AccessRow | undefined, input: Input): Access | undefined {
+  const why = row === undefined ? 'unknown' : rejectionOf(row, input)
+  if (row === undefined || why !== undefined) return rejected(why ?? 'unknown')
+  if (input.joins !== undefined || (input.touch && touchDue(row, input.now))) return undefined
+  return { outcome: 'good', session: validSession(row) }
+}
+
+const concerned = ({ sid, clientId, joins, needs = joins, audience }: Input) => ({ sid, clientId, needs, audience })
+
+function* look(input: Input): Act<Access | undefined> {
+  return answerOf(yield* bySid.get(concerned(input)), input)
 }
 
 function* lookAndWrite(input: Input): Act<Access> {
   const { sid, clientId, now, joins } = input
   yield* lockSession(sid)
-  const row = yield* sessionBySid(sid)
-  const access = yield* accessOf(row, input)
-  if (access.outcome === 'rejected' || row === undefined) return access
+  const row = yield* bySid.get(concerned(input))
+  const why = row === undefined ? 'unknown' : rejectionOf(row, input)
+  if (row === undefined || why !== undefined) return rejected(why ?? 'unknown')
   if (joins !== undefined) yield* join.run({ sid, clientId: joins, now, head: row.head })
   if (input.touch) yield* touch(row, clientId, now)
-  return { outcome: 'good', session: yield* sessionOf(row) }
+  return { outcome: 'good', session: validSession(row) }
 }
 
 export async function checkAccess({ read, write }: Engine, input: Input): Promise<Access> {
-  const { access, writes } = await read(() => look(input))
-  return writes ? write(() => lookAndWrite(input)) : access
+  return (await read(() => look(input))) ?? write(() => lookAndWrite(input))
 }
 
 export function* checkClientAccess({ clientId, rev, needs, audience }: Parameters<TokenActs['checkClientAccess']>[0]): Act<boolean> {
-  return isValid(yield* standingOfClient.get({ clientId, needs, audience }), rev)
+  const row = yield* standingOfClient.get({ clientId, needs, audience })
+  return row !== undefined && isValid(row, rev)
 }

@@ -6,26 +6,15 @@ import { verifierMatches } from '../../src/protocol/pkce.ts'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertInto, names, query, textParam } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { lockedBy } from '../locks/locked.ts'
-import { covers, grantCutoff, isCovered } from '../revocation/covers.ts'
+import { covers, grantCutoff } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
 import { codes, participants, sessions, subjects } from '../schema.ts'
 import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
-import {
-  authenticatedAt,
-  authenticationTime,
-  joinUser,
-  lockSession,
-  rejectedBy,
-  sessionBySid,
-  sessionIsLive,
-  sessionOf,
-  standingOf,
-  touch,
-} from '../session/row.ts'
+import { authenticatedAt, joinUser, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { RejectedWhy, TokenActs } from '../store.ts'
 import type { CodeGrant } from '../types.ts'
@@ -33,11 +22,11 @@ import { openFamily } from './rotate.ts'
 
 /** Authorization codes: consumed once. It refuses what a revocation covers; a second use revokes what the first gave. */
 
-export const codeFields = {
+const codeFields = {
   ...columnsOf(codes, 'sid', 'clientId', 'redirectUri', 'scope', 'audience', 'nonce', 'codeChallenge', 'wantsAuthTime', 'openedSeq', 'expiresAt'),
   consumedAt: codes.consumedAt,
 }
-export type CodeRow = RowOf<typeof codeFields>
+type CodeRow = RowOf<typeof codeFields>
 
 const byHash = query(
   codeFields,
@@ -55,29 +44,32 @@ const standingOfGrant = query(
     sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser}
       WHERE ${codes.codeHash} = ${hidden(p.codeHash)}`,
 )
-/** What a redemption writes into its code. */
-export const consumption = (now: Param<number>): SQL => assign(codes, { consumedAt: now })
 const consume = command(
   (p: Takes<{ codeHash: string; now: number }>) =>
-    sql`UPDATE ${codes} SET ${consumption(p.now)} WHERE ${codes.codeHash} = ${p.codeHash} AND ${codes.consumedAt} IS NULL`,
+    sql`UPDATE ${codes} SET ${assign(codes, { consumedAt: p.now })} WHERE ${codes.codeHash} = ${p.codeHash} AND ${codes.consumedAt} IS NULL`,
 )
-/** What a client that signs a user in is written as; where it takes part already, with `joinsAgain`. */
-export const joining = (p: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) => ({
-  ...{ sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head, signedInAt: p.now, freshUntil: p.freshUntil },
-})
-export const joinsAgain = sql`ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, {
-  ...{ lastAt: excluded(participants.lastAt), joinedSeq: excluded(participants.joinedSeq), freshUntil: excluded(participants.freshUntil) },
-  signedInAt: excluded(participants.signedInAt),
-})}`
-const join = command((p: Parameters<typeof joining>[0]) => sql`${insertInto(participants, joining(p))} ${joinsAgain}`)
+/** The client takes part in the session from now on, or again. */
+const join = command(
+  ({
+    sid,
+    clientId,
+    now,
+    head,
+    freshUntil: until,
+  }: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) => {
+    const again = { lastAt: now, joinedSeq: head, signedInAt: now, freshUntil: until }
+    return sql`${insertInto(participants, { ...again, sid, clientId, firstAt: now })}
+      ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, again)}`
+  },
+)
 
 export type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
 export type Redeemed = Awaited<ReturnType<TokenActs['redeemAuthorizationCode']>>
 
 /** Whether it gives a token family. */
-export const isOffline = ({ scope }: CodeRow): boolean => splitList(scope).includes('offline_access')
+const isOffline = ({ scope }: CodeRow): boolean => splitList(scope).includes('offline_access')
 
-export const grantOf = (row: CodeRow): CodeGrant => ({
+const grantOf = (row: CodeRow): CodeGrant => ({
   clientId: row.clientId,
   redirectUri: row.redirectUri,
   scope: row.scope,
@@ -118,23 +110,6 @@ const notTheirs = (code: CodeRow, { clientId, verifier }: Redemption): RejectedW
 const notPresentable = (code: CodeRow, { redirectUri, now }: Redemption): RejectedWhy | undefined => {
   if (code.redirectUri !== redirectUri) return 'wrong_redirect_uri'
   return code.expiresAt <= now ? 'expired' : undefined
-}
-
-/** Whether nothing about the code itself keeps it from being redeemed. */
-export const isPresented = (code: CodeRow, input: Redemption): boolean =>
-  (notTheirs(code, input) ?? notPresentable(code, input)) === undefined && code.consumedAt === null
-
-/** Of a row of `codes` with its session: until when the user's authentication is recent enough; NULL where the client sets no limit. */
-export const freshUntilOf = (most: SQL): SQL<number | undefined> => sql<number | undefined>`${authenticationTime} + ${most}`
-
-/**
- * Of a row of `codes` with its session, whose code is presented as it must be: whether the act would redeem it, as a condition of SQL. It may be narrower
- * than the act, never wider.
- */
-export function mayRedeem({ now, audience, most }: { now: SQL<number>; audience: SQL; most: SQL }): SQL {
-  const { cutoff, removedAt: removed, lock } = grantStanding(audience)
-  return sql`${codes.consumedAt} IS NULL AND ${sessionIsLive(now)} AND coalesce(${freshUntilOf(most)} > ${now}, TRUE)
-    AND ${removed} IS NULL AND NOT ${isCovered(cutoff, codes.openedSeq)} AND ${lock} IS NULL`
 }
 
 function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redemption): Act<RejectedWhy | undefined> {

@@ -7,10 +7,10 @@ import { assign, columnsOf, command, insertInto, query, textParam } from '../eng
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { lockedBy } from '../locks/locked.ts'
-import { covers, grantCutoff, isCovered } from '../revocation/covers.ts'
+import { covers, grantCutoff } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
-import { isRevoked, joinUser, rejectedBy, sessionFields, sessionIsLive, sessionOf, standingOf, touch } from '../session/row.ts'
+import { endOfSession, isRevoked, joinUser, rejectedBy, sessionFields, touch, validSession } from '../session/row.ts'
 import type { Ambient } from '../engine/act.ts'
 import type { RejectedWhy, Store } from '../store.ts'
 import type { CodeGrant, Session, TokenFamily } from '../types.ts'
@@ -25,7 +25,7 @@ const PIPELINE_SECONDS = 30
 /** Rotations within those seconds that are remembered; no client has more of them under way. */
 const REMEMBERED = 128
 
-export const familyFields = {
+const familyFields = {
   ...sessionFields,
   ...columnsOf(families, 'familyId', 'generation', 'scope', 'audience', 'nonce', 'rotatedAt', 'replacedAt'),
   familyClient: families.clientId,
@@ -39,19 +39,19 @@ export const familyFields = {
 /** Of a row of `families` with its session. @param audience asked for instead of the family's own, or NULL */
 const lockOfFamily = (audience: SQL): SQL<LockKind | null> =>
   lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [families.clientId], audience: sql`coalesce(${audience}, ${families.audience})` })
-const judgedFields = { ...familyFields, lock: lockOfFamily(textParam('audience')) }
-type FamilyRow = RowOf<typeof judgedFields>
-/** Without what was looked at. */
-type CheckedFamily = Omit<FamilyRow, 'cutoff' | 'grantCutoff' | 'freshUntil' | 'lock'>
+/** All that decides about a rotation, in one row. @param audience asked for instead of the family's own, or NULL */
+export const judgedFields = (audience: SQL) => ({ ...familyFields, lock: lockOfFamily(audience) })
+const fields = judgedFields(textParam('audience'))
+type FamilyRow = RowOf<typeof fields>
 
 const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
 const byId = query(
-  judgedFields,
+  fields,
   (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}`,
 )
 const byIdLocked = query(
-  judgedFields,
+  fields,
   (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}${forUpdate(families)}`,
 )
@@ -65,12 +65,12 @@ interface NewFamily {
   openedSeq: number
   now: number
 }
-/** What a new family is written as. */
-export const opening = (p: Takes<NewFamily>) => ({
-  ...{ familyId: p.familyId, sid: p.sid, clientId: p.clientId, generation: 1, scope: p.scope, audience: p.audience, nonce: p.nonce },
-  ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
-})
-const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) => insertInto(families, opening(p)))
+const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) =>
+  insertInto(families, {
+    ...{ familyId: p.familyId, sid: p.sid, clientId: p.clientId, generation: 1, scope: p.scope, audience: p.audience, nonce: p.nonce },
+    ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
+  }),
+)
 /** Where the list of `replaced_at` is full. */
 const FULL = JSON.stringify(Array.from({ length: REMEMBERED }, () => 1_000_000_000)).length
 
@@ -93,16 +93,7 @@ const advance = command(
 export type Input = Parameters<Store['rotateRefreshToken']>[0]
 export type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
 
-/**
- * Of a row of `families` with its session: whether the act would rotate it, as a condition of SQL. What it does not fulfil is for the act to judge: it may be
- * narrower than the act, never wider.
- */
-export const mayRotate = (p: Takes<Pick<Input, 'generation' | 'clientId' | 'audience' | 'now'>>): SQL =>
-  sql`${families.generation} = ${p.generation} AND ${families.clientId} = ${p.clientId} AND ${sessionIsLive(p.now)}
-    AND NOT ${isCovered(familyFields.grantCutoff, families.openedSeq)} AND coalesce(${familyFields.freshUntil} > ${p.now}, TRUE)
-    AND ${lockOfFamily(p.audience ?? sql`NULL`)} IS NULL`
-
-const familyOf = (row: CheckedFamily, generation = row.generation): TokenFamily => ({
+const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => ({
   familyId: row.familyId,
   sid: row.sid,
   clientId: row.familyClient,
@@ -113,7 +104,7 @@ const familyOf = (row: CheckedFamily, generation = row.generation): TokenFamily 
 })
 
 /** @param row as it was before. @param session as it is after it */
-export const rotated = (row: CheckedFamily, session: Session): Rotation => ({
+export const rotated = (row: FamilyRow, session: Session): Rotation => ({
   outcome: 'rotated',
   family: familyOf(row, row.generation + 1),
   session,
@@ -156,24 +147,29 @@ function* older(ambient: Ambient, row: FamilyRow, input: Input): Act<Rotation> {
 const isNoneOf = (row: FamilyRow | undefined, generation: number): row is undefined =>
   row === undefined || generation > row.generation || generation < 1
 
+/** Returns why no generation of this family may be used now; undefined where its generation decides. */
+export function rejection(row: FamilyRow, { generation, clientId, now }: Input): RejectedWhy | undefined {
+  if (isNoneOf(row, generation)) return 'unknown'
+  if (row.familyClient !== clientId) return 'wrong_client'
+  if (row.lock !== null) return 'locked'
+  const ended = endOfSession(row, now)
+  if (ended !== undefined) return rejectedBy(ended)
+  if (covers(row.grantCutoff, row.familyOpenedSeq)) return 'revoked'
+  return row.freshUntil !== null && row.freshUntil <= now ? 'not_fresh' : undefined
+}
+
 export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
   const { familyId, generation, clientId, audience, now } = input
   const row = yield* byIdLocked.get({ familyId, audience })
-  if (isNoneOf(row, generation)) return rejected('unknown')
-  if (row.familyClient !== clientId) return rejected('wrong_client')
-  if (row.lock !== null) return rejected('locked')
-  const standing = yield* standingOf(row, now)
-  if (standing.state === 'unknown') return rejected('unknown')
-  if (standing.state === 'ended') return rejected(rejectedBy(standing.why))
-  if (covers(row.grantCutoff, row.familyOpenedSeq)) return rejected('revoked')
-  if (row.freshUntil !== null && row.freshUntil <= now) return rejected('not_fresh')
+  const why = row === undefined ? 'unknown' : rejection(row, input)
+  if (row === undefined || why !== undefined) return rejected(why ?? 'unknown')
   if (generation === row.generation) {
     yield* advance.run({ familyId, generation, now })
     yield* touch(row, clientId, now)
-    return rotated(row, yield* sessionOf(row))
+    return rotated(row, validSession(row))
   }
   if (!mayReplay(row, input)) return yield* older(ambient, row, input)
-  return { outcome: 'replayed', family: familyOf(row), session: standing.session, rev: row.head }
+  return { outcome: 'replayed', family: familyOf(row), session: validSession(row), rev: row.head }
 }
 
 export function* findFamily(familyId: string, generation: number): Act<{ family: TokenFamily; current: boolean } | undefined> {
@@ -188,10 +184,5 @@ export function* openFamily(input: { familyId: string; sid: string; grant: CodeG
   const { familyId, sid, grant, openedSeq, now } = input
   const { clientId, scope, audience, nonce } = grant
   yield* insert.run({ familyId, sid, clientId, scope, audience, nonce, openedSeq, now })
-  return firstOf({ familyId, sid, grant })
+  return { familyId, sid, clientId, generation: 1, scope, audience, nonce }
 }
-
-/** A family as it is when it opens. */
-export const firstOf = ({ familyId, sid, grant }: { familyId: string; sid: string; grant: CodeGrant }): TokenFamily => ({
-  ...{ familyId, sid, clientId: grant.clientId, generation: 1, scope: grant.scope, audience: grant.audience, nonce: grant.nonce },
-})

@@ -7,19 +7,17 @@ import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { leaseTogether } from '../../db/postgres/lease-deliveries.ts'
 import { lease } from '../../db/outbox/lease.ts'
-import { redeemTogether } from '../../db/postgres/redeem.ts'
 import { rotateTogether } from '../../db/postgres/rotate.ts'
 import type { Connecting } from '../../db/postgres/transact.ts'
 import { beginChains } from '../../db/revocation/chain.ts'
 import type { Engine } from '../../db/engine/act.ts'
 import { checkTogether } from '../../db/postgres/access.ts'
 import { checkAccess } from '../../db/token/access.ts'
-import { redeem, type Redemption } from '../../db/token/codes.ts'
 import { rotate, type Input } from '../../db/token/rotate.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import { StoreUnavailable, type Store } from '../../db/store.ts'
 import type { Session, TokenFamily } from '../../db/types.ts'
-import { bench, CHALLENGE, codeFor, family, redemptionOf, T0, VERIFIER, type Bench } from './fixture.ts'
+import { bench, codeFor, family, redemptionOf, T0, type Bench } from './fixture.ts'
 
 /** The hot acts of Postgres: what they do as one statement is what the act does, or nothing. */
 
@@ -147,18 +145,25 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
   test('their statements look each row up by its key, with whatever statistics they were planned', async () => {
     const token = { familyId: 'f', clientId: 'c', generation: 1, now: T0 }
     const texts: string[] = []
-    const code = { place: 1, sid: 's', clientId: 'c', redirectUri: 'https://c.example', scope: 'openid', codeChallenge: CHALLENGE, expiresAt: T0 + 1 }
-    const query = async (asked: string | { name: string; text: string }) => {
-      if (typeof asked === 'string') return { command: asked }
+    const row = { place: 1, familyId: 'f', familyClient: 'c', generation: 1, familyOpenedSeq: 1, grantCutoff: 0, lock: null, freshUntil: null }
+    const session = {
+      sid: 's',
+      endedSeq: null,
+      cutoff: 0,
+      openedSeq: 1,
+      lastActiveAt: T0,
+      idleSeconds: 9,
+      absoluteAt: T0 + 9,
+      markAt: null,
+      amr: null,
+    }
+    const query = async (asked: { name: string; text: string }) => {
       texts.push(asked.text)
-      return { rows: asked.name === 'broker_lock_codes' ? [{ ...code, consumedAt: null }] : [] }
+      return { rows: asked.name === 'broker_read_families' ? [{ ...row, ...session, roles: '[]' }] : [] }
     }
     const taking = { connect: async () => ({ query, on() {}, off() {}, release() {} }) }
-    await rotateTogether(taking as unknown as Pool)([token])
+    await rotateTogether(taking as unknown as Pool, (read) => read())([token])
     await checkTogether(taking as unknown as Pool, (read) => read())([{ sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true }])
-    await redeemTogether(taking as unknown as Pool)([
-      { codeHash: 'h', clientId: 'c', redirectUri: 'https://c.example', verifier: VERIFIER, familyId: 'f', now: T0 },
-    ])
     await leaseTogether(taking as unknown as Pool, (read) => read(), ambient)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
     await client.query('SET plan_cache_mode = force_generic_plan')
     for (const [i, text] of texts.entries()) {
@@ -168,10 +173,10 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         `EXPLAIN EXECUTE together_${i}(${Array.from({ length: lists }, () => "'{}'").join(', ')})`,
       )
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
-      expect(plan).toMatch(/Index Scan using (sessions|deliveries)_pkey/)
+      expect(plan).toMatch(/Index Scan using (sessions|families|deliveries)_pkey/)
       expect(plan).not.toMatch(/Seq Scan|Hash Join|Merge Join|Join Filter/)
     }
-    expect(texts).toHaveLength(5)
+    expect(texts).toHaveLength(4)
   })
 
   /** What is asked of each session, beside what a family is presented with. */
@@ -290,63 +295,14 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     await expect(leases).rejects.toThrow('not confirmed')
   })
 
-  test('redemptions together answer and write what the act does, and leave everything else to it', async () => {
-    let settled = 0
-    const property = fc.asyncProperty(families, codes, usually(0, seq), async (all, asked, everything) => {
-      await client.query('BEGIN')
-      try {
-        await put(all, everything)
-        const rows = asked.slice(0, all.length)
-        await insert(
-          'codes',
-          rows.map((one, i) => ({
-            ...{ code_hash: `h${i}`, sid: idsOf(i).sid, client_id: idsOf(i).client_id, redirect_uri: 'https://c.example', scope: one.scope },
-            ...{ audience: 'a', nonce: `n${i}`, code_challenge: one.challenge, wants_auth_time: i % 2, opened_seq: one.openedSeq },
-            ...{ expires_at: one.expiresAt, consumed_at: one.consumedAt },
-          })),
-        )
-        const metadata = { source: 'command', metadata: '{}', logout_by: 'sid', former_tenants: '[]', created_at: T0, updated_at: T0 }
-        await insert(
-          'clients',
-          rows.map((one, i) => ({ client_id: idsOf(i).client_id, ...metadata, removed_at: one.removed ? T0 : null })),
-        )
-        await insert(
-          'locks',
-          rows.flatMap((one, i) =>
-            one.locked ? [{ id: `l${i}`, kind: 'tenant', key: idsOf(i).tid, oid: '', actor_kind: 'operator', actor_id: 'olga', at: T0 }] : [],
-          ),
-        )
-        const inputs = rows.flatMap(({ verifier, most, audience, rightUri, times }, i): Redemption[] =>
-          Array.from({ length: times }, () => ({
-            ...{ codeHash: `h${i}`, clientId: all[i]?.rightClient ? idsOf(i).client_id : 'another', familyId: `g${i}`, now: T0, verifier, audience },
-            ...{ redirectUri: rightUri ? 'https://c.example' : 'https://c.example/', maxAuthenticationSeconds: most },
-          })),
-        )
-        const act = async (input: Redemption) => (await runAct(client, redeem(ambient, input))).value
-        const left = async () => {
-          const of = async (table: string) => (await client.query<object>(`SELECT * FROM ${table} t ORDER BY t::text`)).rows
-          const rows = []
-          for (const table of ['codes', 'families', 'participants', 'sessions', 'revocations']) rows.push(await of(table))
-          return rows
-        }
-        const together = await tried(async () => ({ answers: await redeemTogether(here)(inputs), rows: await left() }))
-        const isSettled = inputs.map((_, i) => together.answers.answers[i] !== undefined)
-        const codesOfSettled = new Set(inputs.filter((_, i) => isSettled[i]).map(({ codeHash }) => codeHash))
-        for (const input of inputs.filter(({ codeHash }) => !codesOfSettled.has(codeHash)))
-          expect((await tried(() => act(input))).answers.outcome).not.toBe('redeemed')
-        const alone = await tried(async () => {
-          const answers = []
-          for (const [i, input] of inputs.entries()) answers.push(isSettled[i] ? await act(input) : undefined)
-          return { answers, rows: await left() }
-        })
-        expect(together).toEqual(alone)
-        settled += codesOfSettled.size
-      } finally {
-        await client.query('ROLLBACK')
-      }
-    })
-    await fc.assert(property, { numRuns: 100 })
-    expect(settled).toBeGreaterThan(20)
+  test('no refresh token is rotated by a process whose own lease has run out meanwhile, which may be asking an isolated old primary', async () => {
+    let asked = 0
+    const mustBeFenced = (): void => {
+      if (++asked === 2) throw new StoreUnavailable('not confirmed')
+    }
+    const fenced = fencedBy({ pool: { generation: 0 }, mustBeFenced })
+    const rotations = rotateTogether(here, fenced)([{ familyId: 'f', clientId: 'c', generation: 1, now: T0 }])
+    await expect(rotations).rejects.toThrow('not confirmed')
   })
 
   test('rotations together answer and write what the act does, and leave everything else to it', async () => {
@@ -355,7 +311,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       await client.query('BEGIN')
       try {
         const inputs = await put(all, everything)
-        const together = await tried(() => rotateTogether(here)(inputs))
+        const together = await tried(() => rotateTogether(here, (read) => read())(inputs))
         const isSettled = inputs.map((_, i) => together.answers[i] !== undefined)
         for (const input of inputs.filter((_, i) => !isSettled[i])) expect((await tried(() => actAlone(input))).answers.outcome).not.toBe('rotated')
         const alone = await tried(async () => {
@@ -374,25 +330,6 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     expect(settled).toBeGreaterThan(20)
   })
 })
-
-/** A code of each session, and how it is presented. */
-const codes = fc.array(
-  fc.record({
-    consumedAt: usually<number | null>(null, fc.constant(T0 - 5)),
-    expiresAt: usually(T0 + 60, seconds(-1, 1)),
-    challenge: usually<string | null>(CHALLENGE, fc.constant(null)),
-    verifier: usually<string | undefined>(VERIFIER, fc.constantFrom(undefined, `${VERIFIER}-not`)),
-    openedSeq: usually(4, seq),
-    scope: fc.constantFrom('openid', 'openid offline_access'),
-    rightUri: usually(true, fc.constant(false)),
-    removed: usually(false, fc.constant(true)),
-    locked: usually(false, fc.constant(true)),
-    most: usually<number | undefined>(undefined, fc.integer({ min: 0, max: 1 })),
-    audience: fc.constantFrom(undefined, 'another'),
-    times: usually(1, fc.constant(2)),
-  }),
-  { minLength: 6, maxLength: 6 },
-)
 
 describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => {
   let database: Database
@@ -494,48 +431,29 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     },
   )
 
-  test('a revocation that commits once codes are locked is seen by their redemption', async () => {
-    const { session } = await b.signIn('user-1')
-    const code = codeFor('sydney', b.now)
-    await b.store.issueCode({ sid: session.sid, code, now: b.now })
+  test('a revocation that commits between the reading of a family and its rotation covers what the rotation gives', async () => {
+    const [one] = await someFamilies()
+    if (one === undefined) return expect.unreachable()
     const third = new Client(connectionConfig(database.url))
     await third.connect()
-    const query = async (asked: string | { name: string }) => {
-      const answer = await third.query<object>(asked as string)
-      const isLock = typeof asked === 'object' && asked.name === 'broker_lock_codes'
-      // The one row of a revocation of a user; the fan-out would wait for the session.
-      if (isLock) await b.revoke({ kind: 'subject', sub: session.sub })
+    const revoked: number[] = []
+    const query = async (asked: { name: string }) => {
+      const answer = await third.query<object>(asked as never)
+      if (asked.name !== 'broker_read_families') return answer
+      const { outcome, ...rest } = await b.revoke({ kind: 'session', sid: one.sid })
+      if (outcome === 'revoked' && 'committed' in rest) revoked.push(rest.committed.revocation.seq)
       return answer
     }
     const pool = { connect: async () => ({ query, on: () => undefined, off: () => undefined, release: () => undefined }) } as unknown as Connecting
     try {
-      expect(await redeemTogether(pool)([redemptionOf(code, b.now)])).toEqual([undefined])
+      const [answer] = await rotateTogether(pool, (read) => read())([{ ...one, audience: undefined, now: b.now }])
+      expect(answer).toMatchObject({ outcome: 'rotated' })
+      expect(revoked).toHaveLength(1)
+      if (answer?.outcome === 'rotated') expect(answer.rev).toBeLessThan(revoked[0] ?? 0)
     } finally {
       await third.end()
     }
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'rejected', why: 'revoked' })
-  })
-
-  test('codes that are redeemed together cost three statements and a commit, however many there are', async () => {
-    const texts: string[] = []
-    const third = new Client(connectionConfig(database.url))
-    await third.connect()
-    const query = (asked: string | { text: string }) => (texts.push(typeof asked === 'string' ? asked : 'statement'), third.query(asked as never))
-    const pool = { connect: async () => ({ query, on: () => undefined, off: () => undefined, release: () => undefined }) } as unknown as Connecting
-    const issued = await Promise.all(
-      Array.from({ length: 12 }, async (_, n) => {
-        const code = codeFor('sydney', b.now)
-        await b.store.issueCode({ sid: (await b.signIn(`user-${n}`)).session.sid, code, now: b.now })
-        return code
-      }),
-    )
-    try {
-      const answers = await redeemTogether(pool)(issued.map((code) => redemptionOf(code, b.now)))
-      expect(answers.map((one) => one?.outcome)).toEqual(issued.map(() => 'redeemed'))
-    } finally {
-      await third.end()
-    }
-    expect(texts).toEqual(['BEGIN', 'statement', 'statement', 'COMMIT'])
+    expect(await refresh(b.store, { ...one, generation: one.generation + 1 })).toEqual({ outcome: 'rejected', why: 'revoked' })
   })
 
   test('an access token is refused by whatever check starts after its revocation was acknowledged on the other, beside checks under way', async () => {
