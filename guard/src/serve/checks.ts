@@ -1,9 +1,10 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
 import type { CheckResult } from '../claims.ts'
 import type { Guard, Known } from '../guard.ts'
 import { quoted } from '../quoted.ts'
 import { HeaderReader, REPEATED } from './headers.ts'
-import { Answer, type CheckRequest, type Decide } from './answer.ts'
+import { Answer } from './answer.ts'
 import type { IdentityHeaders } from './identity.ts'
 import { readRequest, REQUEST_HEADERS, type RequestFrom } from './original-request.ts'
 import { lacking, rulingFor, type Rule } from './rules.ts'
@@ -39,6 +40,8 @@ export interface CheckParts {
   tokenHeader: string
   identityPrefix: string
   staleStatus: 403 | 503
+  /** Aborted at the end: the answers under way are the last of their connections. */
+  stopping: AbortSignal
   /** For an operator: what is wrong with the proxy's configuration, or with this program. */
   problem: (error: Error) => void
 }
@@ -49,23 +52,28 @@ export interface CheckCounters {
   denied: Partial<Record<Denied, number>>
 }
 
-/** Decides the proxy's question about each request. Every path of this listener is such a question. */
-export function checks(parts: CheckParts): { decide: Decide; counters: CheckCounters } {
+/** Answers the proxy's question about each request. Every path of this listener is such a question. */
+export function checks(parts: CheckParts): { listener: RequestListener; counters: CheckCounters } {
   const counters: CheckCounters = { allowed: 0, public: 0, denied: {} }
   const check = new Check(parts, counters)
   const failed = (cause: unknown): Answer => {
     parts.problem(new Error('A check failed.', { cause }))
     return check.unavailable('error')
   }
-  const decide: Decide = (request) => {
+  const send = (response: ServerResponse, answer: Answer): void => {
+    if (parts.stopping.aborted) response.setHeader('Connection', 'close')
+    answer.send(response)
+  }
+  const listener: RequestListener = (request, response) => {
     try {
       const answer = check.answer(request)
-      return answer instanceof Answer ? answer : answer.catch(failed)
+      if (answer instanceof Answer) send(response, answer)
+      else void answer.catch(failed).then((later) => send(response, later))
     } catch (cause) {
-      return failed(cause)
+      send(response, failed(cause))
     }
   }
-  return { decide, counters }
+  return { listener, counters }
 }
 
 class Check {
@@ -81,9 +89,9 @@ class Check {
     this.#bearerAlone = parts.tokenHeader.toLowerCase() === 'authorization'
   }
 
-  answer(request: CheckRequest): Answer | Promise<Answer> {
+  answer(request: IncomingMessage): Answer | Promise<Answer> {
     const { guard, identity, known, pathPrefix, requestFrom, rules, trustedProxies } = this.#parts
-    const { remoteAddress } = request
+    const { remoteAddress } = request.socket
     if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
       return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
     const headers = this.#headers.read(request.rawHeaders)

@@ -1,4 +1,4 @@
-import type { CheckRequest } from './answer.ts'
+import type { IncomingMessage } from 'node:http'
 import type { Asked } from './rules.ts'
 import { HOST } from './rules.ts'
 import type { Once } from './headers.ts'
@@ -25,7 +25,7 @@ export const REQUEST_HEADERS: Record<RequestFrom, readonly [method: string, host
 }
 
 export function readRequest(
-  { method: ownMethod, url: ownUrl }: Pick<CheckRequest, 'method' | 'url'>,
+  { method: ownMethod, url: ownUrl = '' }: Pick<IncomingMessage, 'method' | 'url'>,
   headers: readonly Once[],
   from: RequestFrom,
   pathPrefix: string,

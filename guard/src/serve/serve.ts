@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import { completeClock, type Clock } from '../clock.ts'
 import { openGuard, type Guard } from '../guard.ts'
 import type { GuardOptions } from '../options.ts'
 import { listen, removeSocket, type Address } from './addresses.ts'
-import { createCheckServer, type CheckServer } from './check-server.ts'
 import { checks } from './checks.ts'
 import { EndedStream } from './ended-stream.ts'
 import { createSigner, IdentityHeaders } from './identity.ts'
@@ -58,13 +57,13 @@ export async function serve({ config, guard: given, mostSessions, problem }: Ser
   const identity = new IdentityHeaders({ prefix: config.identityPrefix, names: config.identityHeaders, signer, clock })
   const ended = new EndedStream({ clock, run: crypto.randomUUID(), isKnown: () => knows(guard) })
   const sessions = new Sessions({ guard, say: (event, session) => ended.send(event, session), most: mostSessions })
-  const { counters, decide } = checks({ ...config, guard, known, identity, sessions, problem, rules: () => rules })
+  const stop = new AbortController()
+  const { counters, listener } = checks({ ...config, guard, known, identity, sessions, problem, rules: () => rules, stopping: stop.signal })
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
   const localListener = local({ guard, ended, signer, metrics, address: config.localListen, hosts: config.localHosts, secret: config.localSecret })
-  const check = createCheckServer(decide, { ...HTTP, clock, firstRequestMs: HTTP.requestTimeout })
   const wanted: Wanted[] = [
-    { address: config.listen, ...check },
-    { address: config.localListen, server: createServer(HTTP, localListener) },
+    [config.listen, listener],
+    [config.localListen, localListener],
   ]
   const servers = await open(wanted, clock)
   ended.watch()
@@ -79,6 +78,7 @@ export async function serve({ config, guard: given, mostSessions, problem }: Ser
       return read.ok ? [] : read.problems
     },
     async stop() {
+      stop.abort()
       ended.close()
       await Promise.all(servers.map((one) => one.close()))
       await guard.stop()
@@ -114,7 +114,7 @@ export const rulesProblems = (file: string): string[] => {
   return read.ok ? [] : read.problems
 }
 
-type Wanted = Pick<CheckServer, 'server'> & Partial<CheckServer> & { address: Address }
+type Wanted = [Address, RequestListener]
 interface Opened {
   address: string
   close(): Promise<void>
@@ -123,9 +123,12 @@ interface Opened {
 /** All or none. */
 async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> {
   const opened: Opened[] = []
-  for (const one of wanted) {
+  for (const [address, listener] of wanted) {
+    const server = createServer(HTTP, listener)
+    // Node 20 silently leaves out what comes after about a thousand headers: a name that no client may send, or a second token. Their size is limited.
+    server.maxHeadersCount = 0
     try {
-      opened.push({ address: await listen(one.server, one.address), close: () => close(one, clock) })
+      opened.push({ address: await listen(server, address), close: () => close(server, address, clock) })
     } catch (error) {
       await Promise.all(opened.map((before) => before.close()))
       throw error
@@ -135,15 +138,11 @@ async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> 
 }
 
 /** What is being answered is answered, within a limit. */
-async function close({ address, server, simple }: Wanted, clock: Clock): Promise<void> {
-  const cancel = clock.after(STOP_MS, () => {
-    server.closeAllConnections()
-    simple?.destroy()
-  })
+async function close(server: Server, address: Address, clock: Clock): Promise<void> {
+  const cancel = clock.after(STOP_MS, () => server.closeAllConnections())
   await new Promise<void>((resolve) => {
     server.close(() => resolve())
     server.closeIdleConnections()
-    simple?.drain()
   })
   cancel()
   removeSocket(address)

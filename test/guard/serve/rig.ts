@@ -99,7 +99,7 @@ function toHeaders({ headers = [], host = 'cases.example', method = 'GET', token
   return ['Host', 'guard', ...set.filter(([, value]) => value !== '').flat(), ...headers] as string[]
 }
 
-/** One request, its headers exactly as given; without `Connection` among them, of the simple form. */
+/** One request on a connection of its own, its headers exactly as given. Not given among them: `Connection: keep-alive`, as a proxy sends it. */
 export function ask(address: string, headers: string[], { method = 'GET', path = '/' }: { method?: string; path?: string } = {}): Promise<Answer> {
   const kept = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'connection') ? headers : [...headers, 'Connection', 'keep-alive']
   return new Promise((resolve, reject) => {
