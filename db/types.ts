@@ -368,11 +368,10 @@ export interface StoredSigningKey {
   retireAt?: number | undefined
 }
 
-/** What a guard does with tokens once it has not heard of the broker for `afterSeconds`. `accept`: it goes on, for `acceptSeconds`. */
+/** What a guard does with tokens once it has not heard of the broker for `afterSeconds`. */
 export interface GuardStaleness {
   afterSeconds: number
-  policy: 'refuse' | 'introspect' | 'accept'
-  acceptSeconds?: number | undefined
+  policy: 'refuse' | 'introspect'
 }
 
 export interface GuardReport {

@@ -12,7 +12,7 @@ export interface HasHeaders {
   headers: { get(name: string): string | null }
 }
 
-export type Authorized = { ok: true; claims: AccessClaims; stale: boolean } | { ok: false; response: Response }
+export type Authorized = { ok: true; claims: AccessClaims } | { ok: false; response: Response }
 
 /** Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as §3 says where it is not valid. */
 export async function authorize(

@@ -9,7 +9,7 @@ export interface Report {
   seq: number
   guard: string
   version: string
-  staleness: { after_seconds: number; policy: 'refuse' | 'introspect' | 'accept'; accept_seconds?: number }
+  staleness: { after_seconds: number; policy: 'refuse' | 'introspect' }
   clock_offset_seconds?: number
 }
 

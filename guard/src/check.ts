@@ -7,7 +7,7 @@ import type { Hooks } from './hooks.ts'
 import { KeysUnavailable, type KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
-import { isStale, whenStale } from './staleness.ts'
+import { isStale } from './staleness.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
 import type { Validity } from './validity.ts'
 
@@ -32,7 +32,7 @@ export interface CheckParts {
 
 /** Decides whether an access token is honored. Refuses whatever it cannot be sure of. */
 export class Checker {
-  readonly counters = { checks: 0, cacheHits: 0, accepted: 0, acceptedStale: 0, introspections: 0 }
+  readonly counters = { checks: 0, cacheHits: 0, accepted: 0, introspections: 0 }
   readonly rejected: Partial<Record<Why, number>> = {}
   readonly #parts: CheckParts
   /** The same token, asked about by several requests at once, is verified once. */
@@ -65,7 +65,7 @@ export class Checker {
     const over = this.#over(token, verified)
     if (over !== undefined) return this.#refuse(over)
     onIssued(verified.claims.rev)
-    return this.#accept(verified.claims, false)
+    return this.#accept(verified.claims)
   }
 
   async #later(token: string): Promise<CheckResult> {
@@ -84,15 +84,13 @@ export class Checker {
     const over = this.#over(token, verified)
     if (over !== undefined) return this.#refuse(over)
     this.#parts.onIssued(verified.claims.rev)
-    const silentForMs = feed.freshness.silentForMs()
-    if (!isStale(this.#parts.settings.staleness, silentForMs)) return this.#accept(verified.claims, false)
-    return this.#whenStale(token, verified, silentForMs)
+    if (!isStale(this.#parts.settings.staleness, feed.freshness.silentForMs())) return this.#accept(verified.claims)
+    return this.#whenStale(token, verified)
   }
 
-  #accept(claims: AccessClaims, stale: boolean): CheckResult {
+  #accept(claims: AccessClaims): CheckResult {
     this.counters.accepted++
-    if (stale) this.counters.acceptedStale++
-    return { ok: true, claims, stale }
+    return { ok: true, claims }
   }
 
   #refuse(refusal: Refusal): Refusal {
@@ -155,10 +153,9 @@ export class Checker {
     return undefined
   }
 
-  async #whenStale(token: string, verified: Verified, silentForMs: number): Promise<CheckResult> {
-    const then = whenStale(this.#parts.settings.staleness, silentForMs)
-    if (then === 'accept') return this.#accept(verified.claims, true)
-    if (then === 'refuse') return this.#refuse(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
+  async #whenStale(token: string, verified: Verified): Promise<CheckResult> {
+    if (this.#parts.settings.staleness.policy === 'refuse')
+      return this.#refuse(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
     try {
       if (!(await this.#ask(token))) return this.#refuse(invalid('inactive', 'The broker says that it is no longer valid.'))
     } catch {
@@ -166,7 +163,7 @@ export class Checker {
     }
     // Meanwhile the feed may have come back and said otherwise.
     const over = this.#over(token, verified)
-    return over === undefined ? this.#accept(verified.claims, false) : this.#refuse(over)
+    return over === undefined ? this.#accept(verified.claims) : this.#refuse(over)
   }
 
   /** Requests that wait for the same answer share it; it is not kept, because the next may be another. */

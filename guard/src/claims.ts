@@ -54,8 +54,7 @@ export type Refusal = {
   description: string
 }
 
-/** `stale`: accepted by the staleness policy, not by what the broker has said lately. */
-export type CheckResult = { ok: true; claims: AccessClaims; stale: boolean } | Refusal
+export type CheckResult = { ok: true; claims: AccessClaims } | Refusal
 
 export const invalid = (why: Why, description: string): Refusal => ({ ok: false, error: 'invalid_token', status: 401, why, description })
 export const unavailable = (why: Why, description: string): Refusal => ({

@@ -131,11 +131,10 @@ function aboutGuard(
   { guardId: guard, staleness: { afterSeconds, policy } }: Settings,
   offsetSeconds: number | undefined,
 ): Omit<Report, 'epoch' | 'seq'> {
-  const after_seconds = afterSeconds
   return {
     guard,
     version: VERSION,
-    staleness: typeof policy === 'object' ? { after_seconds, policy: 'accept', accept_seconds: policy.acceptSeconds } : { after_seconds, policy },
+    staleness: { after_seconds: afterSeconds, policy },
     ...(offsetSeconds === undefined ? {} : { clock_offset_seconds: offsetSeconds }),
   }
 }

@@ -30,7 +30,6 @@ export interface GuardStatus {
     checks: number
     cacheHits: number
     accepted: number
-    acceptedStale: number
     introspections: number
     connects: number
     events: number

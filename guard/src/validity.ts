@@ -3,7 +3,6 @@ import type { AccessClaims } from './claims.ts'
 import type { KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
-import { mostSilenceMs } from './staleness.ts'
 
 export interface ValidityParts {
   brokerClock: BrokerClock
@@ -43,6 +42,6 @@ export class Validity {
 
   /** For how long the broker may be silent before nothing can be accepted without asking it. */
   get silenceMs(): number {
-    return mostSilenceMs(this.#parts.settings.staleness)
+    return this.#parts.settings.staleness.afterSeconds * 1000
   }
 }

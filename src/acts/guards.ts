@@ -19,8 +19,6 @@ export interface GuardState {
   /** It says no version, or one that is older than the guard of this broker. */
   outdated: boolean
   staleness: GuardStaleness | undefined
-  /** It goes on accepting tokens for a while after it has lost the broker. */
-  failOpen: boolean
   /** The broker's clock less the guard's; undefined where it does not say. */
   clockOffsetSeconds: number | undefined
 }
@@ -51,7 +49,6 @@ export async function guardsNow(deps: Pick<Deps, 'store' | 'feed'>): Promise<{ l
       version: report?.version,
       outdated: report !== undefined && isOutdated(report.version),
       staleness: report?.staleness,
-      failOpen: report?.staleness?.policy === 'accept' && report.staleness.acceptSeconds !== 0,
       clockOffsetSeconds: report?.clockOffsetSeconds,
     }
   })
@@ -111,7 +108,6 @@ function isOutdated(version: string | undefined): boolean {
 /** What it does without the broker, in words. */
 export function stalenessWords(staleness: GuardStaleness | undefined): string {
   if (staleness === undefined) return 'not reported'
-  const { acceptSeconds, afterSeconds, policy } = staleness
-  const then = { refuse: 'refuses', introspect: 'introspects', accept: `accepts for ${acceptSeconds ?? 0} s` }[policy]
-  return `${then} after ${afterSeconds} s`
+  const { afterSeconds, policy } = staleness
+  return `${{ refuse: 'refuses', introspect: 'introspects' }[policy]} after ${afterSeconds} s`
 }

@@ -58,8 +58,7 @@ const guard = shape('Guard', {
   first_seq: z.int().nullable().meta({ description: 'where its reports begin: its first snapshot held what was revoked up to there' }),
   version: z.string().nullable(),
   outdated: z.boolean().meta({ description: 'it says no version, or one older than the guard of this broker' }),
-  staleness: z.object({ after_seconds: z.int(), policy: z.enum(['refuse', 'introspect', 'accept']), accept_seconds: z.int().nullable() }).nullable(),
-  fail_open: z.boolean().meta({ description: 'it accepts tokens for a while after it has lost the broker' }),
+  staleness: z.object({ after_seconds: z.int(), policy: z.enum(['refuse', 'introspect']) }).nullable(),
   clock_offset_seconds: z.int().nullable().meta({ description: 'the broker’s clock less the guard’s' }),
 })
 const reading = { may: 'operate' } as const
@@ -145,11 +144,7 @@ async function guards(deps: Deps): Promise<Record<string, unknown>> {
     first_seq: one.firstSeq ?? null,
     version: one.version ?? null,
     outdated: one.outdated,
-    staleness:
-      one.staleness === undefined
-        ? null
-        : { after_seconds: one.staleness.afterSeconds, policy: one.staleness.policy, accept_seconds: one.staleness.acceptSeconds ?? null },
-    fail_open: one.failOpen,
+    staleness: one.staleness === undefined ? null : { after_seconds: one.staleness.afterSeconds, policy: one.staleness.policy },
     clock_offset_seconds: one.clockOffsetSeconds ?? null,
   }))
   return { log, guards: shown }

@@ -53,17 +53,15 @@ interface GuardShown extends Json {
   reported_at_ms: number | null
   version: string | null
   outdated: boolean
-  staleness: { after_seconds: number; policy: string; accept_seconds: number | null } | null
-  fail_open: boolean
+  staleness: { after_seconds: number; policy: string } | null
   clock_offset_seconds: number | null
 }
 
-const POLICY: Record<string, string> = { refuse: 'refuses', introspect: 'introspects', accept: 'ACCEPTS' }
+const POLICY: Record<string, string> = { refuse: 'refuses', introspect: 'introspects' }
 
 function withoutBroker({ staleness }: GuardShown): string {
   if (staleness === null) return 'not reported'
-  const { accept_seconds: accepts, after_seconds: after, policy } = staleness
-  return `${POLICY[policy] ?? policy}${policy === 'accept' ? ` for ${accepts ?? 0} s` : ''} after ${after} s`
+  return `${POLICY[staleness.policy] ?? staleness.policy} after ${staleness.after_seconds} s`
 }
 
 interface Status extends Json {

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import { stalenessWords, type GuardState } from '../acts/guards.ts'
+import type { GuardState } from '../acts/guards.ts'
 import { count, plural, when } from './format.ts'
 import type { InstanceNow, TargetNow } from './instances.ts'
 import { linkOf } from './links.ts'
@@ -72,9 +72,7 @@ export function Guard({ guard }: { guard: GuardState }) {
   return (
     <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
       <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
-      {guard.connected ? null : <span class="soft">, {words}</span>}{' '}
-      {guard.failOpen ? <span class="tag wait">{stalenessWords(guard.staleness)}</span> : null}{' '}
-      {guard.outdated ? <span class="tag wait">outdated</span> : null}{' '}
+      {guard.connected ? null : <span class="soft">, {words}</span>} {guard.outdated ? <span class="tag wait">outdated</span> : null}{' '}
       {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span> : null}
     </div>
   )

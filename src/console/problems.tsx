@@ -43,7 +43,7 @@ export const RUNBOOK: Readonly<Record<string, string>> = {
   'postgres-clock': 'the-clock-is-wrong',
   secrets: 'broker_secret-leaked',
 }
-const [DOWN, REJECTS, NO_GUARD] = ['an-instance-is-down', 'an-instance-rejects-logout-tokens', 'a-guard-is-outdated-fails-open-or-is-gone']
+const [DOWN, REJECTS, NO_GUARD] = ['an-instance-is-down', 'an-instance-rejects-logout-tokens', 'a-guard-is-outdated-or-gone']
 
 const ofFinding = (one: Finding, sinceMs: number | undefined): Problem => ({
   id: `${one.check} ${one.about ?? ''}`.trim(),

@@ -91,7 +91,7 @@ export const reportSchema = z.object({
     .meta({ description: 'of the guard' })
     .optional(),
   staleness: z
-    .object({ after_seconds: seconds, policy: z.enum(['refuse', 'introspect', 'accept']), accept_seconds: seconds.optional() })
+    .object({ after_seconds: seconds, policy: z.enum(['refuse', 'introspect']) })
     .meta({ description: 'what it does with tokens once it has not heard of the broker for so long' })
     .optional(),
   clock_offset_seconds: z.int().meta({ description: 'the broker’s clock less the guard’s' }).optional(),

@@ -166,7 +166,7 @@ async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<v
     )
   const { clientId } = client
   const since = deps.feed.since(clientId, report.guard)
-  const { after_seconds: afterSeconds = 0, policy, accept_seconds: acceptSeconds } = report.staleness ?? {}
+  const { after_seconds: afterSeconds = 0, policy } = report.staleness ?? {}
   await note({
     clientId,
     guardId: report.guard,
@@ -175,7 +175,7 @@ async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<v
     reportedAtMs: deps.clock.nowMs(),
     connectedAtMs: since === undefined ? undefined : since * 1000,
     version: report.version,
-    staleness: policy === undefined ? undefined : { afterSeconds, policy, acceptSeconds },
+    staleness: policy === undefined ? undefined : { afterSeconds, policy },
     clockOffsetSeconds: report.clock_offset_seconds,
   })
   deps.feed.enforced(clientId, report.guard, report.seq)

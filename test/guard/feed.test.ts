@@ -98,7 +98,7 @@ describe('following the feed', () => {
     const clock = new TestClock('turned')
     const broker = await startBroker(clock)
     broker.aheadSeconds = 4
-    const guard = await startGuard(broker, { staleness: { afterSeconds: 20, policy: { acceptSeconds: 60 } } })
+    const guard = await startGuard(broker, { staleness: { afterSeconds: 20, policy: 'introspect' } })
     await eventually(() =>
       expect(broker.reports).toEqual([
         {
@@ -106,7 +106,7 @@ describe('following the feed', () => {
           seq: 100,
           guard: 'web-1',
           version: VERSION,
-          staleness: { after_seconds: 20, policy: 'accept', accept_seconds: 60 },
+          staleness: { after_seconds: 20, policy: 'introspect' },
           clock_offset_seconds: 4,
         },
       ]),

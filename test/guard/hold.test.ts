@@ -77,25 +77,19 @@ describe('a connection that is held open', () => {
     await eventually(() => expect(signal.aborted).toBe(true))
   })
 
-  test('ends when the broker has not been heard for too long, unless it holds through that', async () => {
-    const { broker, clock, guard } = await both()
-    const claims = await opened(guard, broker)
-    const [signal, through] = [guard.hold(claims), guard.hold(claims, { throughStale: true })]
-    clock.advance(34.9)
-    expect(endOf(signal)).toBe('held')
-    clock.advance(0.2)
-    await eventually(() => expect(endOf(signal)).toBe('stale'))
-    expect(endOf(through)).toBe('held')
-  })
-
-  test('goes on for as long as the policy accepts tokens', async () => {
-    const { broker, clock, guard } = await both({ staleness: { afterSeconds: 35, policy: { acceptSeconds: 60 } } })
-    const signal = guard.hold(await opened(guard, broker))
-    clock.advance(94)
-    expect(endOf(signal)).toBe('held')
-    clock.advance(2)
-    await eventually(() => expect(endOf(signal)).toBe('stale'))
-  })
+  test.each(['refuse', 'introspect'] as const)(
+    'ends when the broker has not been heard for too long, unless it holds through that: %s',
+    async (policy) => {
+      const { broker, clock, guard } = await both({ staleness: { afterSeconds: 35, policy } })
+      const claims = await opened(guard, broker)
+      const [signal, through] = [guard.hold(claims), guard.hold(claims, { throughStale: true })]
+      clock.advance(34.9)
+      expect(endOf(signal)).toBe('held')
+      clock.advance(0.2)
+      await eventually(() => expect(endOf(signal)).toBe('stale'))
+      expect(endOf(through)).toBe('held')
+    },
+  )
 
   test('ends when the key that signed its token is withdrawn', async () => {
     const { broker, guard } = await both()

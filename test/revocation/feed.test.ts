@@ -482,7 +482,7 @@ describe('what a guard has applied', () => {
     const guard = await feed('?guard=web-1')
     await guard.until('live')
     rig.clock.advance(3)
-    const staleness = { after_seconds: 20, policy: 'accept', accept_seconds: 60 }
+    const staleness = { after_seconds: 20, policy: 'introspect' }
     expect((await enforced({ epoch, seq: 0, guard: 'web-1', version: '0.0.9', staleness, clock_offset_seconds: -7, later: 'member' })).status).toBe(
       204,
     )
@@ -497,12 +497,11 @@ describe('what a guard has applied', () => {
         connected: true,
         firstSeenAtMs: rig.clock.nowMs() - 3000,
         outdated: true,
-        failOpen: true,
-        staleness: { afterSeconds: 20, policy: 'accept', acceptSeconds: 60 },
+        staleness: { afterSeconds: 20, policy: 'introspect' },
         clockOffsetSeconds: -7,
       },
-      { guardId: 'web-2', connected: false, firstSeenAtMs: rig.clock.nowMs(), outdated: true, failOpen: false, version: undefined },
-      { guardId: 'web-3', outdated: false, failOpen: false },
+      { guardId: 'web-2', connected: false, firstSeenAtMs: rig.clock.nowMs(), outdated: true, version: undefined },
+      { guardId: 'web-3', outdated: false },
     ])
     expect(JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8'))).toMatchObject({ version: GUARD_VERSION })
   })
@@ -521,7 +520,7 @@ describe('what a guard has applied', () => {
 
   test.each([
     ['version', { version: 'a b' }],
-    ['staleness.policy', { staleness: { after_seconds: 1, policy: 'hope' } }],
+    ['staleness.policy', { staleness: { after_seconds: 1, policy: 'accept', accept_seconds: 60 } }],
     ['clock_offset_seconds', { clock_offset_seconds: 1.5 }],
   ])('with a wrong %s is refused, and it is named', async (name, more) => {
     const { rig, enforced } = await broker()

@@ -174,12 +174,12 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     await report(2, 5000, {
       connectedAtMs: 4000,
       version: '0.1.0',
-      staleness: { afterSeconds: 35, policy: 'accept', acceptSeconds: 60 },
+      staleness: { afterSeconds: 35, policy: 'introspect' },
       clockOffsetSeconds: -7,
     })
     const first = { firstSeenAtMs: 4000, firstSeq: 2 }
     expect(await b.store.guardReports()).toMatchObject([
-      { ...first, enforcedSeq: 2, reportedAtMs: 5000, version: '0.1.0', staleness: { policy: 'accept', acceptSeconds: 60 }, clockOffsetSeconds: -7 },
+      { ...first, enforcedSeq: 2, reportedAtMs: 5000, version: '0.1.0', staleness: { policy: 'introspect' }, clockOffsetSeconds: -7 },
     ])
     await report(3, 9000, { connectedAtMs: 8000 })
     const [latest] = await b.store.guardReports()

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import type { ClientKey } from '../credentials.ts'
 import type { GuardOptions } from '../options.ts'
+import type { Staleness } from '../staleness.ts'
 import { isLoopback, readAddress, type Address } from './addresses.ts'
 import { IDENTITY_NAMES, type IdentityName } from './identity.ts'
 import type { RequestFrom } from './original-request.ts'
@@ -82,7 +83,10 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
     clientSecret,
     clientKey,
     audience: audience.length === 0 ? undefined : audience,
-    staleness: { afterSeconds: numberOf(get, say, 'stale_after_seconds'), policy: policyOf(get, say) },
+    staleness: {
+      afterSeconds: numberOf(get, say, 'stale_after_seconds'),
+      policy: oneOf(get, say, 'stale_policy', ['refuse', 'introspect']) as Staleness['policy'],
+    },
     clockToleranceSeconds: numberOf(get, say, 'clock_tolerance_seconds'),
     guardId: get('guard_id'),
   }
@@ -121,14 +125,6 @@ function headerName(get: Get, say: Say, name: Name): string {
   const value = get(name) ?? ''
   if (!/^[A-Za-z][A-Za-z0-9-]{0,63}$/.test(value)) say(name, `must be made of letters, digits and dashes, and is "${value}".`)
   return value
-}
-
-function policyOf(get: Get, say: Say): NonNullable<GuardOptions['staleness']>['policy'] {
-  const value = get('stale_policy') ?? ''
-  const seconds = /^accept:(\d{1,5})$/.exec(value)?.[1]
-  if (seconds !== undefined) return { acceptSeconds: Number(seconds) }
-  if (value !== 'refuse' && value !== 'introspect') say('stale_policy', `must be refuse, introspect or accept:SECONDS, and is "${value}".`)
-  return value === 'introspect' ? 'introspect' : 'refuse'
 }
 
 function secretOf(get: Get, say: Say, name: 'client_secret' | 'local_secret'): string | undefined {

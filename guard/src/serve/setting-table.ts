@@ -55,7 +55,7 @@ const TABLE = [
   { name: 'identity_audience', help: 'aud of the signed identity header; not set: it is empty', example: 'https://cases.internal' },
   { name: 'stale_status', help: 'the answer when it cannot know: 503, or 403 for nginx', example: '403', fallback: '503' },
   { name: 'stale_after_seconds', help: 'how long the broker may be silent', example: '35', fallback: '35' },
-  { name: 'stale_policy', help: 'then: refuse, introspect, or accept:SECONDS', example: 'accept:120', fallback: 'refuse' },
+  { name: 'stale_policy', help: 'then: refuse, or introspect (asks the broker about each token)', example: 'introspect', fallback: 'refuse' },
   { name: 'clock_tolerance_seconds', help: 'how far this clock may be off, 0 to 30', example: '5', fallback: '5' },
   { name: 'guard_id', help: 'the name of this process in the console of the broker', example: 'web-1' },
 ] as const satisfies readonly Setting[]

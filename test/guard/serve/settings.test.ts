@@ -76,7 +76,7 @@ describe('the settings of guard serve', () => {
     [{ identity_headers: 'Sub', identity_audience: 'https://cases.internal' }, 'identity_headers'],
     [{ token_header: 'a b' }, 'token_header'],
     [{ path_prefix: '/check/' }, 'path_prefix'],
-    [{ stale_policy: 'accept' }, 'stale_policy'],
+    [{ stale_policy: 'accept:120' }, 'stale_policy'],
     [{ stale_after_seconds: '-1' }, 'stale_after_seconds'],
     [{ client_secret: '', client_secret_file: '/nowhere' }, 'client_secret_file'],
     [{ client_secret_file: '/nowhere' }, 'client_secret_file'],
