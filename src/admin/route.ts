@@ -16,8 +16,6 @@ type Nothing = typeof NOTHING
 interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
   id: string
   summary: string
-  /** A former name of another operation (docs/names.md). */
-  deprecated?: true
   /** Of a GET, `operate` is for auditors too: what an operator may read they may read. */
   may: Acting
   params?: P

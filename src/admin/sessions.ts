@@ -17,7 +17,6 @@ const search = z.strictObject({
   tid: storedText().max(64).optional(),
   client_id: storedText().max(100).optional().meta({ description: 'where they took part' }),
   user: storedText().max(200).optional().meta({ description: 'beginnings of words of a name or username; or a whole oid, sub or sid' }),
-  person: storedText().max(200).optional().meta({ description: 'the former name of user', deprecated: true }),
   before: cursor.optional().meta({ description: 'the next of the page before' }),
   limit,
 })
@@ -44,9 +43,8 @@ const about = {
 
 export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  route(routes, 'get', '/sessions', about, async ({ query: { sub, tid, client_id: clientId, user, person, before, limit: most } }, c) => {
+  route(routes, 'get', '/sessions', about, async ({ query: { sub, tid, client_id: clientId, user: text, before, limit: most } }, c) => {
     const now = deps.clock.now()
-    const text = user ?? person
     const { found, searchedTo: to } = await sessionsBy(deps, {
       sub,
       tid: tid?.toLowerCase(),

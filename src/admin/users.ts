@@ -132,7 +132,6 @@ export function userRoutes(deps: Deps): Hono<AdminEnv> {
   }
   route(routes, 'post', '/users/export', aboutExport, (asked, c) => exportPage(deps, asked, c))
   route(routes, 'post', '/users/erase', about, erase)
-  route(routes, 'post', '/people/erase', { ...about, id: 'erasePerson', deprecated: true }, erase)
   return routes
 }
 

@@ -1,5 +1,4 @@
 import type { Deps } from '../deps.ts'
-import { toWire, withoutSsfScope } from '../client/metadata.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Check, Looking } from './check.ts'
 import { type Failure, type FailureCause, failureOf } from '../revocation/failure-cause.ts'
@@ -40,9 +39,7 @@ function looksAt(deps: Deps, client: Client, guarded: ReadonlySet<string>): (() 
   const { logoutUris, redirectUris, jwksUri } = client.metadata
   const about = `client ${client.clientId}`
   const homes = new Set(redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin))
-  const unused = withoutSsfScope(client.metadata.scopes, toWire(client))
   const looks = [
-    ...(unused.length > 0 ? [async () => withoutEffect(unused)] : []),
     ...logoutUris.map((uri) => () => logoutAddress(deps, uri)),
     ...[...homes].map((home) => () => origin(deps, home)),
     ...(jwksUri === undefined ? [] : [() => jwks(deps, jwksUri)]),
@@ -57,13 +54,6 @@ const unreached = (client: Client): Found =>
   warning(
     `It has neither a logout address nor a guard: after a sign-out it accepts access tokens for up to ${client.metadata.accessTokenSeconds} seconds, and keeps its own session.`,
     'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
-  )
-
-/** Registered before the broker rejected it. */
-const withoutEffect = (fields: readonly string[]): Found =>
-  warning(
-    `Its registration has ${fields.join(' and ')}, but neither the scope ssf.manage nor ssf.read: these fields have no effect.`,
-    'Add the scope, or remove the fields. Until then the broker rejects every other change of this registration.',
   )
 
 async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status: number; body: string } | { problem: Failure }> {

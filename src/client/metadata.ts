@@ -129,19 +129,15 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const ofClients = scopes.filter((scope) => [...OPERATOR_SCOPES, ...SSF_SCOPES].some((each) => each === scope))
   if (ofClients.length > 0 && !grants.has(GRANT.clientCredentials))
     problems.push(`scope: ${ofClients.join(' ')} is for client_credentials; add that to grant_types or remove it`)
-  for (const field of withoutSsfScope(scopes, wire))
-    problems.push(`${field}: has no effect without the scope ssf.manage or ssf.read; add one to scope, or remove ${field}`)
+  if (!scopes.some((scope) => SSF_SCOPES.some((each) => each === scope)))
+    for (const field of ['ssf_push_origins', 'ssf_email_domains'] as const)
+      if (wire[field] !== undefined)
+        problems.push(`${field}: has no effect without the scope ssf.manage or ssf.read; add one to scope, or remove ${field}`)
   for (const tid of Object.keys(wire.ssf_email_domains ?? {}))
     if (wire.tenants?.includes(tid) === false)
       problems.push(`ssf_email_domains: names ${tid}, which is not among the tenants of this client; add it to tenants or remove it here`)
   if (wire.audience === undefined && clientId === undefined) problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
   return problems
-}
-
-/** What only a receiver of security events needs. @returns the fields that are set although the client has no scope of Shared Signals */
-export function withoutSsfScope(scopes: readonly string[], wire: Readonly<Record<string, unknown>>): string[] {
-  if (scopes.some((scope) => SSF_SCOPES.some((each) => each === scope))) return []
-  return ['ssf_push_origins', 'ssf_email_domains'].filter((field) => wire[field] !== undefined)
 }
 
 function fromWire(wire: Wire, clientId: string): ClientMetadata {

@@ -59,7 +59,6 @@ export const nextPage = (next: string | number | null): string => (next === null
 /** A page of a list that is searched in its order. `searched_to`: the broker looked no further for this answer. */
 interface Searched {
   next: string | number | null
-  /** A broker of an earlier version does not say it. */
   searched_to?: { at?: number; opened_at?: number; at_ms?: number } | null
 }
 

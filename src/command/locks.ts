@@ -82,7 +82,7 @@ interface LockShown {
 }
 type Answer = { outcome: 'locked' | 'already'; lock: LockShown } | { outcome: 'proposed'; act: ActShown }
 interface Preview {
-  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; other_subjects?: string[] }
+  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; other_subjects: string[] }
 }
 
 const nameOf = ({ target }: Pick<LockShown, 'target'>): string => Object.values(target).join(' ')

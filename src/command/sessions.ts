@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
 import { asJson, before, examples, fullPage, nextPage, queryOf, type Context } from './context.ts'
 import { columns, time } from './show.ts'
 
@@ -20,17 +20,15 @@ export function sessionCommands(program: Command, context: Context): void {
       .command('list')
       .description('List live sessions, newest first.')
       .option('--user <text>', 'beginnings of words of a name or username, or a whole oid')
-      // Deprecated: the former name (docs/names.md).
-      .addOption(new Option('--person <text>').hideHelp())
       .option('--sub <sub>', 'one user, by the sub of their tokens')
       .option('--client <id>', 'only those in which this client took part')
       .option('--tenant <tid>', 'only those of one Microsoft tenant')
       .option('--limit <n>', 'how many at most', '100')
       .addOption(before())
       .addOption(asJson())
-      .action(async (options: Record<'user' | 'person' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>, command: Command) => {
+      .action(async (options: Record<'user' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>, command: Command) => {
         const query = {
-          user: options.user ?? options.person,
+          user: options.user,
           sub: options.sub,
           client_id: options.client,
           tid: options.tenant,

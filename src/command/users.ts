@@ -16,8 +16,6 @@ export function userCommands(program: Command, context: Context): void {
   const users = program.command('users').description('Export or erase what the broker holds about a user.')
   exportCommand(users, context)
   eraseCommand(users, context)
-  // Deprecated: the former name (docs/names.md).
-  eraseCommand(program.command('people', { hidden: true }).description('The deprecated name of cmb users.'), context)
 }
 
 interface HeldPage {

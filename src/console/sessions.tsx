@@ -13,9 +13,9 @@ export const SessionState = ({ state }: { state: Standing['state'] }) =>
 /** Live sessions by user, instance and device. The page lists none before a search. */
 
 export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
-  const [text, clientId, device] = [asked(request, 'user') ?? asked(request, 'person'), asked(request, 'client'), asked(request, 'device')]
+  const [text, clientId, device] = [asked(request, 'user'), asked(request, 'client'), asked(request, 'device')]
   const searched = text !== undefined || clientId !== undefined || device !== undefined
-  const sent = ['user', 'person', 'client', 'device'].some((name) => request.c.req.query(name) !== undefined)
+  const sent = ['user', 'client', 'device'].some((name) => request.c.req.query(name) !== undefined)
   const page = searched ? await findSessions(request, { text, clientId, device }) : undefined
   return desk(
     request,

@@ -13,8 +13,6 @@ export interface Description {
   id: string
   summary: string
   description?: string
-  /** A former name of another operation (docs/names.md). */
-  deprecated?: true
   tag: 'sign-in' | 'oauth' | 'feed' | 'signals' | 'ssf' | 'health' | 'admin'
   /** Security requirements (OpenAPI 3.1 §4.8.30), any one of them is enough. Left out: no authentication. */
   security?: readonly Readonly<Record<string, readonly string[]>>[]
@@ -44,13 +42,12 @@ export function described<H extends object>(about: Description, handler: H): H {
 }
 
 function operation(about: Description): Json {
-  const { id, summary, description, deprecated, tag, security = [], params, query, headers, body, bodyOptional, answers } = about
+  const { id, summary, description, tag, security = [], params, query, headers, body, bodyOptional, answers } = about
   const parameters = [...parametersOf('path', params), ...parametersOf('query', query), ...parametersOf('header', headers)]
   return {
     operationId: id,
     summary,
     ...(description !== undefined && { description }),
-    ...(deprecated && { deprecated }),
     tags: [tag],
     security,
     ...(parameters.length > 0 && { parameters }),

@@ -148,10 +148,7 @@ async function healthOf(server: Server, engine: QueueEngine): ReturnType<Deliver
   }
 }
 
-/**
- * `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. An older version
- * does not know `more`, and does the first; the relay finds the rows of the others.
- */
+/** `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. */
 const toJob = ({ ref, more = [], delayMs }: Added) => ({
   name: 'deliver',
   data: { ...ref, ...(more.length > 0 ? { more } : {}) } satisfies JobData,

@@ -115,6 +115,3 @@ export const REPORT: Description = {
     503: rejected('The store cannot commit. Nothing was changed.'),
   },
 }
-
-/** For guards of the version before (docs/names.md). */
-export const FORMER_REPORT: Description = { ...REPORT, id: 'reportApplied', summary: 'The former name of /revocations/enforced', deprecated: true }

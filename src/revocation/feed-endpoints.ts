@@ -10,7 +10,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { readParams, type Params } from '../protocol/params.ts'
-import { FOLLOW, FOLLOW_BY_FORM, FORMER_REPORT, REPORT, reportSchema } from './feed-described.ts'
+import { FOLLOW, FOLLOW_BY_FORM, REPORT, reportSchema } from './feed-described.ts'
 import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, visibleTo } from './feed-wire.ts'
 import { isLost, noteLost } from './lost-log.ts'
 import { createReportBook } from './report-book.ts'
@@ -55,10 +55,6 @@ export function feedEndpoints(deps: Deps): Hono {
     return c.body(null, 204, NO_STORE)
   }
   endpoints.post('/revocations/enforced', described(REPORT, report))
-  endpoints.post(
-    '/revocations/applied',
-    described(FORMER_REPORT, (c: Context) => report(c)),
-  )
   return endpoints
 }
 

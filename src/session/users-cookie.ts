@@ -14,11 +14,11 @@ export const isSame = (a: Who, b: Who): boolean => a.tid === b.tid && a.oid === 
 
 /** @param place where the sealed value belongs: a value of another cookie does not open here */
 export function usersCookie<T extends Who>({ name, place, seconds }: { name: string; place: string; seconds: number }) {
-  /** The latest user first. The `known_user` cookie of an earlier version holds one user. */
+  /** The latest user first. */
   const read = (deps: Pick<Deps, 'sealer'>, c: Context): T[] => {
     const sealed = getCookie(c, name)
     const opened = sealed === undefined ? undefined : deps.sealer.open(place, sealed)
-    return opened === undefined ? [] : ([JSON.parse(opened.toString('utf8')) as T | T[]].flat() as T[])
+    return opened === undefined ? [] : (JSON.parse(opened.toString('utf8')) as T[])
   }
   /** Puts `user` first, in place of what was kept of the same user. */
   const put = (deps: Pick<Deps, 'sealer'>, c: Context, user: T, others: readonly T[]): void => {

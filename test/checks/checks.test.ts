@@ -113,20 +113,6 @@ describe('running checks', () => {
     expect(address?.fix?.includes('certificate')).toBe(code === 'CERT_HAS_EXPIRED')
   })
 
-  test('a stored client that has fields of Shared Signals without a scope of it still loads, and a check says that they have no effect', async () => {
-    const rig = await createRig()
-    await rig.register('Sydney', { ssfPushOrigins: ['https://sydney.example'] })
-    await rig.register('Melbourne', { ssfPushOrigins: ['https://melbourne.example'], scopes: ['openid', 'ssf.read'] })
-    const found = await createChecks(rig.deps, clientChecks).look({ fresh: true })
-    expect(found.filter((one) => one.found.includes('ssf_'))).toMatchObject([
-      {
-        state: 'warning',
-        about: expect.stringMatching(/sydney/i) as string,
-        found: expect.stringContaining('ssf_push_origins, but neither') as string,
-      },
-    ])
-  })
-
   test.each([
     ['NOAUTH Authentication required.', /^Put the password of the queue server into BROKER_QUEUE_URL/],
     ['WRONGPASS invalid username-password pair or user is disabled.', /^Put the password/],

@@ -59,7 +59,6 @@ describe('cmb completion', () => {
     expect(offered('cmb', '--data-dir', '/x', 'clients', '')).toEqual(expect.arrayContaining(['list', 'add', 'rotate-secret', '--data-dir']))
     expect(offered('cmb', 'sessions', 'list', '--te')).toEqual(['--tenant'])
     expect(offered('cmb', 'sessions', 'list', '--out')).toEqual(['--output'])
-    expect(offered('cmb', 'sessions', 'list', '--person')).toEqual([])
     expect(offered('cmb', 'completion', 'f')).toEqual(['fish'])
   })
 

@@ -432,24 +432,6 @@ describe('the stream', () => {
   })
 })
 
-describe('a guard of the version before (docs/names.md)', () => {
-  test('follows the feed and reports to /revocations/applied with the shapes that it knows', async () => {
-    const { rig, client, url, feed } = await broker()
-    const guard = await feed('?guard=default')
-    await guard.until('live')
-    const { seq, sid } = await end(rig)
-    expect(await guard.until('revocation')).toMatchObject({ data: { seq, selector: { kind: 'session', sid }, exp: expect.any(Number) as number } })
-    const { epoch } = await rig.deps.store.head()
-    const report = await fetch(`${url}/revocations/applied`, {
-      method: 'POST',
-      headers: { accept: 'application/json', authorization: client.basic, 'content-type': 'application/json' },
-      body: JSON.stringify({ epoch, seq, guard: 'default' }),
-    })
-    expect([report.status, await report.text()]).toEqual([204, ''])
-    expect(await rig.deps.store.guardReports()).toMatchObject([{ clientId: 'sydney', guardId: 'default', epoch, enforcedSeq: seq }])
-  })
-})
-
 describe('what a guard has applied', () => {
   test('is the proof that it enforces: kept, shown, and measured', async () => {
     const { rig, feed, enforced } = await broker()
