@@ -46,7 +46,7 @@ export class BrokerProcess {
   readonly ops: string
   readonly env: Record<string, string>
   /** What it is from its next start on: a file and its arguments. */
-  program: readonly string[]
+  readonly program: readonly string[]
   #child: ChildProcess | undefined
   #output = ''
 

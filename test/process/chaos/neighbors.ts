@@ -118,6 +118,7 @@ async function sessionEverywhere(store: Store, n: number, instances: readonly Te
     session: {
       user: { tid: FABRIKAM.tid, oid: `00000000-0000-4000-a000-${String(n).padStart(12, '0')}` },
       authTime: now,
+      visitStartedAt: now,
       idleSeconds: 28_800,
       absoluteAt: now + 43_200,
       roles: [],

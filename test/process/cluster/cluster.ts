@@ -35,8 +35,6 @@ interface ClusterOptions {
   brokers?: number
   workers?: number
   env?: Record<string, string>
-  /** What the brokers run instead of `cmb serve`. */
-  program?: readonly string[]
   registration?: (city: string) => Record<string, unknown>
   /** A server with a database that has the broker's tables; not given: one without a standby. */
   database?: () => Promise<{ server: PostgresServer; url: string }>
@@ -69,7 +67,6 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
     issuer: `http://localhost:${port}`,
     start: false,
     ...(options.registration && { registration: options.registration }),
-    ...(options.program && { program: options.program }),
     env: {
       BROKER_DATABASE_URL: databaseUrl,
       BROKER_QUEUE_URL: queue.url,
@@ -92,7 +89,7 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
     }
     return made
   }
-  const brokers = [world.broker, ...(await siblings(brokerCount - 1, { program: options.program }))]
+  const brokers = [world.broker, ...(await siblings(brokerCount - 1))]
   const workers = await siblings(workerCount, { program: [CMB, 'work', '--only', 'all'] })
   // One after the other: each start is a second of work.
   const all = [...brokers, ...workers]

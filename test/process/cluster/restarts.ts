@@ -1,13 +1,8 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { Guard } from '@case-manager/guard'
-import { migratePostgres } from '../../../db/postgres/migrate.ts'
-import { sql, startPostgres } from '../../postgres.ts'
 import { type BrokerProcess, until } from '../broker-process.ts'
 import { startGuards } from '../guards.ts'
 import { ALICE, type TestInstance } from '../world.ts'
-import { type Cluster, CMB, openCluster } from './cluster.ts'
+import { type Cluster, openCluster } from './cluster.ts'
 import { type Load, startLoad } from './load.ts'
 
 /** Restarts brokers and workers one after another while users work: no request may fail, and every sign-out reaches its instance. */
@@ -88,66 +83,6 @@ const logsOf = ({ proxyLog, brokers }: Cluster): string[] => [
       .slice(-100),
   ),
 ]
-
-export interface UpgradeReport extends Omit<RestartsReport, 'rounds' | 'restarts'> {
-  /** Requests, and those that failed, in each part. The former version may end without waiting for its load balancer. */
-  parts: Record<string, { requests: number; failed: number }>
-}
-
-/** Requests of each part. */
-const ENOUGH = 400
-
-/** As docs/scale-out.md says it: a former version serves, `cmb migrate` runs, and its brokers are replaced by this version one after another. */
-export async function runUpgrade({ from, users, say }: { from: string; users: number; say(words: string): void }): Promise<UpgradeReport> {
-  const cli = join(from, 'dist/src/cli.js')
-  let url = ''
-  const cluster = await openCluster({
-    workers: 0,
-    env: { BROKER_WORK: 'all' },
-    program: [cli, 'serve'],
-    async database() {
-      const server = await startPostgres({ fsync: 'on', full_page_writes: 'on' })
-      await sql(server.url('postgres'), 'CREATE DATABASE broker')
-      url = server.url('broker')
-      await promisify(execFile)(process.execPath, [cli, 'migrate', '--url', url])
-      return { server, url }
-    },
-  })
-  const { world, brokers } = cluster
-  world.as(ALICE)
-  const guards = await startGuards(world, world.instances[0] as TestInstance, { count: GUARDS, name: 'web' })
-  const begun = performance.now()
-  const load = startLoad(world, users)
-  try {
-    const parts: UpgradeReport['parts'] = {}
-    const part = async (what: string, act: () => Promise<unknown> = async () => undefined): Promise<void> => {
-      const before = { requests: load.requests, failed: load.failures.length }
-      await act()
-      await until(what, () => load.requests > before.requests + ENOUGH, 300)
-      parts[what] = { requests: load.requests - before.requests, failed: load.failures.length - before.failed }
-      say(`${what}: ${JSON.stringify(parts[what])} ${load.failures.slice(before.failed).slice(-3).join('; ')}`.trim())
-    }
-    const replaced = (n: number) => async () => {
-      const one = brokers[n] as BrokerProcess
-      await one.end('SIGTERM')
-      one.program = [CMB, 'serve']
-      await one.start()
-      await until('the proxy sends it requests', async () => (await answered(one)) > 0)
-    }
-    await part('the former version')
-    await part('the former version, while and after the tables are migrated', async () => say(`${await migratePostgres(url)} migrations`))
-    await part('one broker is replaced', replaced(1))
-    await part('both versions beside each other')
-    await part('the other broker is replaced', replaced(0))
-    await part('this version')
-    await load.stop()
-    const judged = await judge(cluster, load, guards)
-    return { ...judged, parts, seconds: Math.round((performance.now() - begun) / 1000) }
-  } finally {
-    for (const guard of guards) await guard.stop()
-    await cluster.close()
-  }
-}
 
 /** As docs/scale-out.md says it: SIGTERM, start, and the next only when the proxy sends requests to it again. */
 async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<void> {
