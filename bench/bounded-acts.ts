@@ -161,7 +161,7 @@ async function grant(store: Store, now: number): Promise<Grant> {
   const [codeHash, familyId] = [randomName(), randomName()]
   const user = { tid: 'refreshers', oid: randomName(), name: 'Refresher' }
   // Longer than that of the sessions that the sweep is to find.
-  const times = { authTime: now, idleSeconds: 43_200, absoluteAt: now + 86_400 }
+  const times = { authTime: now, visitStartedAt: now, idleSeconds: 43_200, absoluteAt: now + 86_400 }
   const session = { user, ...times, roles: [], staySignedIn: false, device: 'bench', cookieHash: randomName() }
   const redirectUri = 'https://a.example/callback'
   const code = { codeHash, clientId: 'client-0', redirectUri, scope: 'openid offline_access', audience: 'x', expiresAt: now + 600 }

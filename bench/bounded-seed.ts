@@ -19,6 +19,7 @@ const DAY = 86_400
 const logDays = (due: Due): number => (due === 'all' ? 360 : 120)
 export const logoutUri = (clientId: string): string => `http://127.0.0.1:9/${clientId}/backchannel`
 
+const ROWS_A_SIGNATURE = 100
 const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @count)'
 
 /** @returns the tables in their order, each with the share of its count */
@@ -36,9 +37,9 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     'sessions',
     'sessions',
     1,
-    `INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, last_active_at, idle_seconds, absolute_at, deadline_at, roles, stay_signed_in,
-      probe_phase, device, cookie_hash, ended_seq, ended_at, ended_reason)
-    SELECT 's_' || lower(hex(randomblob(12))) || i, 'u_' || ((i + 1) / 2), @tenant, 0, @now - 3600, @now - 3600, ${due === 'all' ? '@now - 28801, 28800, @now + 43200, @now - 1' : '@now, 28800, @now + 43200, @now + 28800'}, '[]', 0,
+    `INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, visit_started_at, visit_ended_at, probed_at, last_active_at, idle_seconds,
+      absolute_at, deadline_at, roles, stay_signed_in, probe_phase, device, cookie_hash, ended_seq, ended_at, ended_reason)
+    SELECT 's_' || lower(hex(randomblob(12))) || i, 'u_' || ((i + 1) / 2), @tenant, 0, @now - 3600, @now - 3600, @now - 3600, @now - 3600, @now - 3600, ${due === 'all' ? '@now - 28801, 28800, @now + 43200, @now - 1' : '@now, 28800, @now + 43200, @now + 28800'}, '[]', 0,
       i % 65536, 'Firefox on Windows', 'hash-' || i, iif(i % 2 = 0, i, NULL), iif(i % 2 = 0, @now - ${due === 'all' ? 40 * DAY : `i % (40 * ${DAY})`}, NULL), iif(i % 2 = 0, 'idle', NULL) FROM n`,
   ],
   // The log of 120 days, a quarter of it due to be deleted; or of 360 days, three quarters.
@@ -46,9 +47,9 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     'revocations',
     'revocations',
     1,
-    `INSERT INTO revocations (seq, kind, sid, tid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions)
+    `INSERT INTO revocations (seq, kind, sid, tid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions, hash, personal_hash)
     SELECT i, 'session', 's_' || i, @tenant, 'idle', 'broker', 'sweep-expired', @now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count,
-      (@now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count) * 1000, 'complete', 1 FROM n`,
+      (@now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count) * 1000, 'complete', 1, 'hash', 'hash' FROM n`,
   ],
   // Most delivered, the rest failed or waiting for a retry; the oldest quarter is due to be deleted. Or all waiting, and due.
   [
@@ -63,8 +64,8 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     'audit',
     'audit',
     1,
-    `INSERT INTO audit (at_ms, actor_kind, actor_id, via, act, target, case_reference, details)
-    SELECT @now * 1000 - (@count - i) * 60000, 'operator', 'olga', 'console', 'revoke', 'session ' || i, 'CASE-' || i, '{"selector":"session"}' FROM n`,
+    `INSERT INTO audit (at_ms, actor_kind, actor_id, via, act, target, case_reference, details, hash, personal_hash)
+    SELECT @now * 1000 - (@count - i) * 60000, 'operator', 'olga', 'console', 'revoke', 'session ' || i, 'CASE-' || i, '{"selector":"session"}', 'hash', 'hash' FROM n`,
   ],
 ]
 
@@ -89,11 +90,18 @@ export function seed(file: string, size: Size, { now, due = 'some', say }: { now
     INSERT INTO families (family_id, sid, client_id, generation, scope, audience, opened_seq, rotated_at)
       SELECT 'f_' || sid, sid, 'client-' || (rowid % 10), 1, 'openid', 'x', 0, ${now} FROM sessions;
     INSERT INTO delivery_counts (client_id, state, count) SELECT client_id, state, count(*) FROM deliveries GROUP BY client_id, state;
-    INSERT INTO revocation_totals (seq, delivered) SELECT seq, count(*) FROM deliveries GROUP BY seq;
+    INSERT INTO revocation_totals (seq, pending, delivered, rejected, failed, superseded, closed)
+      SELECT seq, 0, count(*), 0, 0, 0, 0 FROM deliveries GROUP BY seq;
     UPDATE log_head SET seq = (SELECT max(seq) FROM revocations);`)
-  // As in a database that an earlier version wrote: the chains of hashes begin after these rows, so retention may delete them.
-  for (const [log, sql] of Object.entries({ revocations: 'SELECT max(seq) FROM revocations', audit: 'SELECT max(id) FROM audit' }))
-    for (const table of ['chain_heads', 'chain_begins']) db.prepare(`UPDATE ${table} SET number = (${sql}) WHERE log = ?`).run(log)
+  // Retention deletes rows up to a signed head.
+  for (const [log, number, at] of [
+    ['revocations', 'seq', 'at'],
+    ['audit', 'id', 'at_ms / 1000'],
+  ] as const) {
+    db.exec(`UPDATE chain_heads SET number = (SELECT max(${number}) FROM ${log}), hash = 'hash' WHERE log = '${log}';
+      INSERT INTO chain_signatures (log, number, hash, at, signature)
+        SELECT '${log}', ${number}, 'hash', ${at}, 'signature' FROM ${log} WHERE ${number} % ${ROWS_A_SIGNATURE} = 0`)
+  }
   db.close()
 }
 

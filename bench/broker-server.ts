@@ -71,6 +71,7 @@ export async function signIn(deps: Deps, url: string, authorization: string): Pr
     session: {
       user: { tid: TENANT, oid: newId(deps.random), name: 'Somebody' },
       authTime: now(),
+      visitStartedAt: now(),
       idleSeconds: 8 * 3600,
       absoluteAt: now() + 12 * 3600,
       acr: 'urn:case-manager:acr:mfa',

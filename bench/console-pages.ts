@@ -110,7 +110,7 @@ async function openConsole(dataDir: string): Promise<{ deps: Deps; close: () => 
 /** An administrator's pass, as a sign-in to the console gives it. */
 async function passOf(deps: Deps): Promise<string> {
   const user = { tid: TENANT, oid: '44444444-4444-4444-8444-444444444444', name: 'Adam Administrator' }
-  const times = { authTime: now, idleSeconds: 28_800, absoluteAt: now + 43_200 }
+  const times = { authTime: now, visitStartedAt: now, idleSeconds: 28_800, absoluteAt: now + 43_200 }
   const session = { user, ...times, roles: [ROLE.administrator], staySignedIn: false, device: 'bench', cookieHash: sha256(newSecret(deps.random)) }
   const ids = { sub: newSub(deps.random), sid: newSid(deps.random) }
   await keepRegistered(deps)

@@ -123,6 +123,7 @@ async function open(deps: Deps, how: { clients: string[]; tid: string; codes: bo
     session: {
       user: { tid: how.tid, oid: newId(deps.random), name: 'Somebody' },
       authTime: now,
+      visitStartedAt: now,
       idleSeconds: 8 * 3600,
       absoluteAt: now + 12 * 3600,
       acr: 'urn:case-manager:acr:mfa',

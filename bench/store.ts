@@ -44,6 +44,7 @@ const signIn = (store: Store, n: number) =>
     session: {
       user: { tid: 't', oid: `oid-${n}`, name: `User ${n}` },
       authTime: NOW,
+      visitStartedAt: NOW,
       idleSeconds: 28_800,
       absoluteAt: NOW + 43_200,
       roles: ['Case.Worker'],

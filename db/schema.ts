@@ -38,12 +38,12 @@ export const revocations = sqliteTable(
     fanOut: text('fan_out', { enum: ['complete', 'pending'] }).notNull(),
     /** The last sid whose deliveries are written, while the fan-out is pending. */
     fanOutCursor: text('fan_out_cursor').notNull().default(''),
-    sessions: integer().notNull().default(0),
+    sessions: integer().notNull(),
     /** When a guard last said that it enforces it: what operators' times are made of. */
     enforcedAtMs: integer('enforced_at_ms'),
-    /** Of the chain (src/protocol/evidence-chain.ts); empty in rows that are older than it. Erasing the user deletes the salt, and leaves an empty one in older rows. */
-    hash: text().notNull().default(''),
-    personalHash: text('personal_hash').notNull().default(''),
+    /** The row's link in the chain (src/protocol/evidence-chain.ts). Erasing the user deletes the salt. */
+    hash: text().notNull(),
+    personalHash: text('personal_hash').notNull(),
     salt: text(),
     /** W3C Trace Context of the request that caused it: its logout tokens are sent in that trace. No part of the chain. */
     traceparent: text(),
@@ -92,7 +92,7 @@ export const floors = sqliteTable(
     kind: text({ enum: FLOOR_KINDS }).notNull(),
     key: text().notNull(),
     seq: integer().notNull(),
-    securitySeq: integer('security_seq').notNull().default(0),
+    securitySeq: integer('security_seq').notNull(),
     atMs: integer('at_ms').notNull(),
   },
   (t) => [primaryKey({ columns: [t.kind, t.key] })],
@@ -181,7 +181,7 @@ export const locks = sqliteTable(
     /** tid of a user or a tenant; client_id. */
     key: text().notNull(),
     /** Of a user; empty for others. */
-    oid: text().notNull().default(''),
+    oid: text().notNull(),
     /** Of a user whose home account is known: the lock covers them in every tenant. */
     homeId: text('home_id'),
     /** Of a client, as its registration has it now. */
@@ -340,9 +340,9 @@ export const sessions = sqliteTable(
     openedSeq: integer('opened_seq').notNull(),
     openedAt: integer('opened_at').notNull(),
     authTime: integer('auth_time').notNull(),
-    /** Of the latest sign-in: when the browser left for Microsoft, and when it was back. NULL in rows that are older than these columns. */
-    visitStartedAt: integer('visit_started_at'),
-    visitEndedAt: integer('visit_ended_at'),
+    /** When the browser left for Microsoft at the latest sign-in, and when it was back. */
+    visitStartedAt: integer('visit_started_at').notNull(),
+    visitEndedAt: integer('visit_ended_at').notNull(),
     lastActiveAt: integer('last_active_at').notNull(),
     idleSeconds: integer('idle_seconds').notNull(),
     absoluteAt: integer('absolute_at').notNull(),
@@ -359,9 +359,9 @@ export const sessions = sqliteTable(
     /** Microsoft's own tokens: gone when the session ends. */
     microsoftCacheSealed: text('microsoft_cache_sealed'),
     /** Its place in each round of the probe, 0 to 65535, for life: sessions are spread evenly over it. */
-    probePhase: integer('probe_phase').notNull().default(0),
+    probePhase: integer('probe_phase').notNull(),
     /** When Microsoft last vouched for it: its sign-in, or the latest probe that was answered with tokens. */
-    probedAt: integer('probed_at'),
+    probedAt: integer('probed_at').notNull(),
     device: text().notNull(),
     cookieHash: text('cookie_hash').notNull(),
     endedSeq: integer('ended_seq'),
@@ -532,9 +532,7 @@ export const deliveries = sqliteTable(
   {
     id: text().primaryKey(),
     /** What payload, signature and rules of success it has. */
-    kind: text({ enum: ['logout_token', 'webhook', 'email', 'set'] })
-      .notNull()
-      .default('logout_token'),
+    kind: text({ enum: ['logout_token', 'webhook', 'email', 'set'] }).notNull(),
     /** The revocation that caused it, where one did. */
     seq: integer(),
     clientId: text('client_id').notNull(),
@@ -545,7 +543,7 @@ export const deliveries = sqliteTable(
     /** What other kinds are minted from, until it is delivered or closed. A logout token needs none: it is minted for each attempt. */
     payload: text(),
     /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: no user waits (expiry). */
-    priority: integer().notNull().default(0),
+    priority: integer().notNull(),
     state: text({ enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] }).notNull(),
     attempts: integer().notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
@@ -651,12 +649,12 @@ export const deliveryCounts = sqliteTable(
  */
 export const revocationTotals = sqliteTable('revocation_totals', {
   seq: integer().primaryKey(),
-  pending: integer().notNull().default(0),
-  delivered: integer().notNull().default(0),
-  rejected: integer().notNull().default(0),
-  failed: integer().notNull().default(0),
-  superseded: integer().notNull().default(0),
-  closed: integer().notNull().default(0),
+  pending: integer().notNull(),
+  delivered: integer().notNull(),
+  rejected: integer().notNull(),
+  failed: integer().notNull(),
+  superseded: integer().notNull(),
+  closed: integer().notNull(),
 })
 
 /** Proof, one row an attempt. A redriven delivery counts its attempts from zero, so the pair is not unique. */
@@ -684,9 +682,9 @@ export const guards = sqliteTable(
     epoch: text().notNull(),
     enforcedSeq: integer('enforced_seq').notNull(),
     reportedAtMs: integer('reported_at_ms').notNull(),
-    /** When it first connected, and where in this epoch its reports began: it came after every revocation up to there. 0: before this was kept. */
-    firstSeenAtMs: integer('first_seen_at_ms').notNull().default(0),
-    firstSeq: integer('first_seq').notNull().default(0),
+    /** When it first connected, and where in this epoch its reports began: it came after every revocation up to there. */
+    firstSeenAtMs: integer('first_seen_at_ms').notNull(),
+    firstSeq: integer('first_seq').notNull(),
     /** Its latest report of more revocations than are marked one by one (`enforced_at_ms`): it enforced all up to this seq no later than then. */
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),
@@ -841,7 +839,7 @@ export const registry = sqliteTable('registry', {
 export const audit = sqliteTable(
   'audit',
   {
-    id: integer().primaryKey({ autoIncrement: true }),
+    id: integer().primaryKey(),
     atMs: integer('at_ms').notNull(),
     actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
     actorId: text('actor_id').notNull(),
@@ -852,9 +850,9 @@ export const audit = sqliteTable(
     caseReference: text('case_reference'),
     comment: text(),
     details: text().notNull(),
-    /** Of the chain, written with the row. */
-    hash: text().notNull().default(''),
-    personalHash: text('personal_hash').notNull().default(''),
+    /** The row's link in the chain. */
+    hash: text().notNull(),
+    personalHash: text('personal_hash').notNull(),
   },
   (t) => [
     index('audit_by_actor').on(t.actorId, t.id),
@@ -875,7 +873,7 @@ export const auditOutcomes = sqliteTable('audit_outcomes', {
   result: text().notNull(),
 })
 
-/** The salts of the audit log's personal fields, beside it because its rows never change: erasing a user deletes theirs, and leaves an empty one for older rows. */
+/** The salts of the audit log's personal fields, beside it because its rows never change: erasing a user deletes theirs. */
 export const auditSalts = sqliteTable('audit_salts', { id: integer().primaryKey(), salt: text().notNull() })
 
 /** The head of each log's chain, advanced in the transaction that appends a row. */
@@ -885,7 +883,7 @@ export const chainHeads = sqliteTable('chain_heads', {
   hash: text().notNull(),
 })
 
-/** Where a segment of a chain begins: a new log, an upgrade, a restore. Its hash covers the head before it. */
+/** Where a segment of a chain begins: a new log, a restore, a promoted server. Its hash covers the head before it. */
 export const chainBegins = sqliteTable(
   'chain_begins',
   {

@@ -149,7 +149,7 @@ export interface NewSession {
   user: User
   authTime: number
   /** When the browser left for Microsoft. */
-  visitStartedAt?: number | undefined
+  visitStartedAt: number
   idleSeconds: number
   absoluteAt: number
   acr?: string | undefined
@@ -292,8 +292,6 @@ export interface SignInActs extends FloorActs {
    * `more`, depends on the users of others.
    */
   searchUsers(input: { text: string; tid?: string | undefined; limit: number }): Promise<{ users: Subject[]; more: boolean }>
-  /** Indexes the next users of a database that is older than the index of names; resumable. True while there is more. */
-  indexOlderNames(input: { limit: number }): Promise<boolean>
   hasConsent(input: { sub: string; clientId: string; scope: string }): Promise<boolean>
   recordConsent(input: { sub: string; clientId: string; scope: string; now: number }): Promise<void>
   /** The grants of a user's live sessions that no revocation covers, and what the user consented to. */
@@ -945,7 +943,7 @@ export interface EvidenceActs {
   /** Rows after `after` up to and with `to`, rising. */
   chainRows(input: { log: LogName; after: number; to: number; limit: number }): Promise<Link[]>
   chainBegins(input: { log: LogName; from: number; to: number }): Promise<Link[]>
-  /** The same rows and those that are older than the chain, whole: with their personal fields, and of the audit log how the act ended. */
+  /** The same rows with their personal fields, and of the audit log with how each act ended. */
   evidenceRows(input: { log: LogName; after: number; to: number; limit: number }): Promise<EvidenceRow[]>
 }
 

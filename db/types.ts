@@ -1,4 +1,3 @@
-import type { Link } from '../src/protocol/evidence-chain.ts'
 import type { LockTarget } from '../src/protocol/lock-target.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-types.ts'
@@ -52,7 +51,7 @@ export interface Session {
   /** For the user to recognize it by: "Firefox on Windows". */
   device: string
   /** When Microsoft last vouched for it: its sign-in, or the latest probe. */
-  probedAt?: number | undefined
+  probedAt: number
   ended?: { seq: number; at: number; reason: Reason } | undefined
 }
 
@@ -149,12 +148,8 @@ export interface SignedHead {
 /** A row of a log as evidence shows it. */
 export interface EvidenceRow {
   number: number
-  /** False: it is older than the chain, and has no hash. */
-  chained: boolean
-  /** As its link has them. */
-  fields: Link['fields']
-  /** What the chain has as a salted hash; a row that is older than it has no salt. Undefined: the user was erased. */
-  personal: { salt: string | null; fields: Record<string, string | null> } | undefined
+  /** What the chain has as a salted hash. Undefined: the user was erased. */
+  personal: { salt: string; fields: Record<string, string | null> } | undefined
   /** Of an audit entry that has ended. */
   ended: { outcome: AuditOutcome['outcome']; atMs: number; result: Record<string, unknown> } | undefined
 }
@@ -500,7 +495,7 @@ export interface ProbeDue extends ProbePlace {
   sub: string
   user: Pick<User, 'tid' | 'oid'>
   cacheSealed: string
-  probedAt?: number | undefined
+  probedAt: number
 }
 
 /** A page of sessions that is the caller's to probe, by its id, until it is finished or its lease runs out. */

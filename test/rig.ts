@@ -351,6 +351,7 @@ export async function createRig(options: RigOptions = {}) {
       session: {
         user: { ...microsoft.user, ...user },
         authTime: now,
+        visitStartedAt: now,
         idleSeconds: config.limits.idleSeconds,
         absoluteAt: now + config.limits.absoluteSeconds,
         acr: 'urn:case-manager:acr:mfa',

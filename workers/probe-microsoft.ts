@@ -78,7 +78,7 @@ class ProbeRound implements Probing {
 
   refreshed({ sid, user, probedAt }: Session): void {
     const { clock } = this.#deps
-    if (this.#everySeconds === 0 || probedAt === undefined) return
+    if (this.#everySeconds === 0) return
     // The hand itself comes a little late now and then.
     if (clock.now() - probedAt <= this.#everySeconds + Math.min(60, this.#everySeconds / 10)) return
     want(sid, this.#laneOf(user.tid, clock.nowMs()))

@@ -9,7 +9,6 @@ import { askMicrosoft } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
 import { forgetErased } from './forget-erased.ts'
-import { indexNames } from './index-names.ts'
 import { createProbing } from './probe-microsoft.ts'
 import { purgeOld, purgeOneTime } from './purge.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
@@ -38,7 +37,6 @@ const STREAMS_MS = 5_000
 const LIMITS_MS = 10_000
 const SCHEDULED_MS = 1_000
 const FORGET_MS = 5_000
-const INDEX_NAMES_MS = 600_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
 const PURGE_ONE_TIME_MS = 60_000
@@ -152,7 +150,6 @@ function startHousekeeping({ deps, stillGoing }: Start): Running[] {
   const oneTime = inTime(deps, () => purgeOneTime(deps, stillGoing))
   const old = inTime(deps, () => purgeOld(deps, stillGoing))
   return [
-    begun(repeat(deps.log, 'index-names', INDEX_NAMES_MS, () => indexNames(deps, stillGoing))),
     begun(repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing))),
     repeat(deps.log, 'purge-one-time', PURGE_ONE_TIME_MS, oneTime),
     repeat(deps.log, 'purge', PURGE_MS, old),

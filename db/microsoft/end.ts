@@ -32,7 +32,7 @@ const isMeant = (row: SessionRow, until: number | undefined): boolean => until =
 
 /** What happened during the sign-in itself, such as a password change that Microsoft demanded, is part of it. */
 const spans = ({ visitStartedAt: from, visitEndedAt: to }: Row, moment: number | undefined): boolean =>
-  moment !== undefined && from !== null && to !== null && from <= moment && moment <= to
+  moment !== undefined && from <= moment && moment <= to
 
 type Why = Pick<Parameters<MicrosoftActs['endMicrosoftSession']>[0], 'reason' | 'actor' | 'now'>
 

@@ -3,7 +3,6 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden, indexedBy, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
 import { lockHead } from '../revocation/log.ts'
 import { sessions, subjects } from '../schema.ts'
 import { joinUser } from '../session/row.ts'
@@ -27,7 +26,7 @@ const dueOf = (row: RowOf<typeof dueFields>): ProbeDue => ({
   user: { tid: row.tid, oid: row.oid },
   phase: row.probePhase,
   cacheSealed: row.cacheSealed,
-  probedAt: optional(row.probedAt),
+  probedAt: row.probedAt,
 })
 
 const isProbed = (p: Takes<{ now: number }>) =>

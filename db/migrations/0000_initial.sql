@@ -1,5 +1,5 @@
 CREATE TABLE `audit` (
-	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`id` integer PRIMARY KEY NOT NULL,
 	`at_ms` integer NOT NULL,
 	`actor_kind` text NOT NULL,
 	`actor_id` text NOT NULL,
@@ -9,8 +9,8 @@ CREATE TABLE `audit` (
 	`case_reference` text,
 	`comment` text,
 	`details` text NOT NULL,
-	`hash` text DEFAULT '' NOT NULL,
-	`personal_hash` text DEFAULT '' NOT NULL
+	`hash` text NOT NULL,
+	`personal_hash` text NOT NULL
 );
 --> statement-breakpoint
 CREATE INDEX `audit_by_actor` ON `audit` (`actor_id`,`id`);--> statement-breakpoint
@@ -122,14 +122,14 @@ CREATE TABLE `cutoffs` (
 --> statement-breakpoint
 CREATE TABLE `deliveries` (
 	`id` text PRIMARY KEY NOT NULL,
-	`kind` text DEFAULT 'logout_token' NOT NULL,
+	`kind` text NOT NULL,
 	`seq` integer,
 	`client_id` text NOT NULL,
 	`target_id` text NOT NULL,
 	`sid` text,
 	`sub` text,
 	`payload` text,
-	`priority` integer DEFAULT 0 NOT NULL,
+	`priority` integer NOT NULL,
 	`state` text NOT NULL,
 	`attempts` integer NOT NULL,
 	`created_at_ms` integer NOT NULL,
@@ -203,7 +203,7 @@ CREATE TABLE `floors` (
 	`kind` text NOT NULL,
 	`key` text NOT NULL,
 	`seq` integer NOT NULL,
-	`security_seq` integer DEFAULT 0 NOT NULL,
+	`security_seq` integer NOT NULL,
 	`at_ms` integer NOT NULL,
 	PRIMARY KEY(`kind`, `key`)
 );
@@ -222,8 +222,8 @@ CREATE TABLE `guards` (
 	`epoch` text NOT NULL,
 	`enforced_seq` integer NOT NULL,
 	`reported_at_ms` integer NOT NULL,
-	`first_seen_at_ms` integer DEFAULT 0 NOT NULL,
-	`first_seq` integer DEFAULT 0 NOT NULL,
+	`first_seen_at_ms` integer NOT NULL,
+	`first_seq` integer NOT NULL,
 	`leap_seq` integer DEFAULT 0 NOT NULL,
 	`leap_at_ms` integer DEFAULT 0 NOT NULL,
 	`version` text,
@@ -248,7 +248,7 @@ CREATE TABLE `locks` (
 	`id` text PRIMARY KEY NOT NULL,
 	`kind` text NOT NULL,
 	`key` text NOT NULL,
-	`oid` text DEFAULT '' NOT NULL,
+	`oid` text NOT NULL,
 	`home_id` text,
 	`audience` text,
 	`case_reference` text,
@@ -346,12 +346,12 @@ CREATE TABLE `registry` (
 --> statement-breakpoint
 CREATE TABLE `revocation_totals` (
 	`seq` integer PRIMARY KEY NOT NULL,
-	`pending` integer DEFAULT 0 NOT NULL,
-	`delivered` integer DEFAULT 0 NOT NULL,
-	`rejected` integer DEFAULT 0 NOT NULL,
-	`failed` integer DEFAULT 0 NOT NULL,
-	`superseded` integer DEFAULT 0 NOT NULL,
-	`closed` integer DEFAULT 0 NOT NULL
+	`pending` integer NOT NULL,
+	`delivered` integer NOT NULL,
+	`rejected` integer NOT NULL,
+	`failed` integer NOT NULL,
+	`superseded` integer NOT NULL,
+	`closed` integer NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE `revocations` (
@@ -370,10 +370,10 @@ CREATE TABLE `revocations` (
 	`comment` text,
 	`fan_out` text NOT NULL,
 	`fan_out_cursor` text DEFAULT '' NOT NULL,
-	`sessions` integer DEFAULT 0 NOT NULL,
+	`sessions` integer NOT NULL,
 	`enforced_at_ms` integer,
-	`hash` text DEFAULT '' NOT NULL,
-	`personal_hash` text DEFAULT '' NOT NULL,
+	`hash` text NOT NULL,
+	`personal_hash` text NOT NULL,
 	`salt` text,
 	`traceparent` text
 );
@@ -439,8 +439,8 @@ CREATE TABLE `sessions` (
 	`opened_seq` integer NOT NULL,
 	`opened_at` integer NOT NULL,
 	`auth_time` integer NOT NULL,
-	`visit_started_at` integer,
-	`visit_ended_at` integer,
+	`visit_started_at` integer NOT NULL,
+	`visit_ended_at` integer NOT NULL,
 	`last_active_at` integer NOT NULL,
 	`idle_seconds` integer NOT NULL,
 	`absolute_at` integer NOT NULL,
@@ -454,8 +454,8 @@ CREATE TABLE `sessions` (
 	`microsoft_sid` text,
 	`login_hint_sealed` text,
 	`microsoft_cache_sealed` text,
-	`probe_phase` integer DEFAULT 0 NOT NULL,
-	`probed_at` integer,
+	`probe_phase` integer NOT NULL,
+	`probed_at` integer NOT NULL,
 	`device` text NOT NULL,
 	`cookie_hash` text NOT NULL,
 	`ended_seq` integer,

@@ -57,7 +57,6 @@ async function copyInto(part: string, client: Client, check: () => Promise<void>
     const head = await readHead(client)
     if (head === undefined) throw new Error('The log has no head: the database is damaged. Restore a backup.')
     for (const table of TABLES) await copyTable(table, db, client, check)
-    keepAuditNumbers(db)
     await client.query('COMMIT')
     return head
   } finally {
@@ -81,12 +80,4 @@ async function copyTable({ name, columns }: MovedTable, db: Sqlite, client: Clie
     await pace.rest()
   }
   await client.query('CLOSE copied')
-}
-
-/** No id of the audit log is given again, also where retention has deleted the last one. */
-function keepAuditNumbers(db: Sqlite): void {
-  const last = db.prepare<[], number>("SELECT number FROM chain_heads WHERE log = 'audit'").pluck().get()
-  if (last === undefined) return
-  db.prepare("DELETE FROM sqlite_sequence WHERE name = 'audit'").run()
-  db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('audit', ?)").run(last)
 }

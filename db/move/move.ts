@@ -96,7 +96,7 @@ export async function copyAll(
   await target.mustBeEmpty()
   await target.clear()
   const tables = await copy(source, (table, rows) => target.insert(table, rows), report)
-  await target.setSequences(source.lastAuditId)
+  await target.setSequences()
   report('Verifying.')
   await verify(source, target, tables)
   await target.analyze()

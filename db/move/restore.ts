@@ -8,8 +8,6 @@ import { remember } from '../postgres/adopt.ts'
 import { serverOf } from '../postgres/connections.ts'
 import { readHead } from '../postgres/lineage.ts'
 import { restored } from '../postgres/take-over.ts'
-import { beginChainsOf } from '../sqlite/chains.ts'
-import { createExecutor } from '../sqlite/executor.ts'
 import type { Sqlite } from '../sqlite/open.ts'
 import { copyWhole, openCopy } from '../sqlite/restore.ts'
 import { StoreUnavailable } from '../store.ts'
@@ -77,11 +75,6 @@ async function fromCopy(db: Sqlite, input: RestoreIntoInput): Promise<RestoredIn
 
 async function into(target: Target, db: Sqlite, { actor, nowMs, report, dataDir }: RestoreIntoInput): Promise<RestoredInto> {
   const ambient = { nowMs, newId: () => newRowId(nowMs(), randomBytes) }
-  beginChainsOf(
-    db,
-    createExecutor(db, () => undefined),
-    ambient,
-  )
   const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get() ?? { epoch: '', seq: 0 }
   await target.begin(true)
   await copyAll({ head, ...rowsOf(db) }, target, report)

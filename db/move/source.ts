@@ -34,8 +34,6 @@ export interface ChainHead {
 /** What a database has, to be copied. */
 export interface SourceRows {
   readonly chains: ChainHead[]
-  /** The highest id that the audit log has ever given: none is given again. */
-  readonly lastAuditId: number
   count(table: MovedTable): number
   /** @throws StoreUnavailable at a value that Postgres cannot hold */
   pages(table: MovedTable): Generator<Row[]>
@@ -130,11 +128,9 @@ function sourceOf({ file, db, unlock, head, mark }: Parts): Source {
 }
 
 export function rowsOf(db: Sqlite): SourceRows {
-  const auditSequence = db.prepare<[], number>("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'").pluck().get() ?? 0
   const chains = db.prepare<[], ChainHead>('SELECT log, number, hash FROM chain_heads ORDER BY log').all()
   return {
     chains,
-    lastAuditId: Math.max(auditSequence, chains.find(({ log }) => log === 'audit')?.number ?? 0),
     count: ({ name }) => db.prepare<[], number>(`SELECT count(*) FROM "${name}"`).pluck().get() ?? 0,
     pages: (table) => pagesOf(db, table),
   }

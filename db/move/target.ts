@@ -23,8 +23,8 @@ export interface Target {
   clear(): Promise<void>
   insert(table: MovedTable, rows: Cell[][]): Promise<void>
   count(table: MovedTable): Promise<number>
-  /** Numbers that Postgres gives by itself go on after the copied ones, and after `lastAuditId`. */
-  setSequences(lastAuditId: number): Promise<void>
+  /** Numbers that Postgres gives by itself go on after the copied ones. */
+  setSequences(): Promise<void>
   /** So that the first statements are planned for what is there. */
   analyze(): Promise<void>
   /** Notes that the log goes on here, as it is. */
@@ -80,7 +80,7 @@ function targetOf(client: Client): Target {
       await client.query({ name: `move_${table.name}`, text: insertText(table), values: table.columns.map((_, at) => rows.map((row) => row[at])) })
     },
     count: async (table) => (await rowsOf<{ count: number }>(`SELECT count(*) AS count FROM ${nameOf(table)}`))[0]?.count ?? 0,
-    setSequences: (lastAuditId) => setSequences(client, lastAuditId),
+    setSequences: () => setSequences(client),
     async analyze() {
       for (const table of TABLES) await client.query(`ANALYZE ${nameOf(table)}`)
     },
@@ -113,15 +113,15 @@ function insertText(table: MovedTable): string {
   return `INSERT INTO ${nameOf(table)} (${names}) SELECT * FROM unnest(${arrays})`
 }
 
-async function setSequences(client: Client, lastAuditId: number): Promise<void> {
+async function setSequences(client: Client): Promise<void> {
   const { rows } = await client.query<{ table: string; column: string }>(
     `SELECT table_name AS table, column_name AS column FROM information_schema.columns WHERE table_schema = $1 AND is_identity = 'YES'`,
     [NAMESPACE],
   )
   for (const { table, column } of rows)
     await client.query(
-      `SELECT setval(pg_get_serial_sequence($1, $2), greatest((SELECT coalesce(max("${column}"), 0) FROM "${NAMESPACE}"."${table}"), $3::bigint) + 1, false)`,
-      [`"${NAMESPACE}"."${table}"`, column, table === 'audit' ? lastAuditId : 0],
+      `SELECT setval(pg_get_serial_sequence($1, $2), (SELECT coalesce(max("${column}"), 0) FROM "${NAMESPACE}"."${table}") + 1, false)`,
+      [`"${NAMESPACE}"."${table}"`, column],
     )
 }
 

@@ -17,8 +17,7 @@ const written = columnsOf(audit, 'id', 'atMs', 'actorKind', 'actorId', 'via', 'a
 /** NULL where the act has not ended. */
 const outcomeFields = {
   endedAtMs: sql<number | null>`${auditOutcomes.atMs}`,
-  /** `refused` in rows written before `rejected` was the word: the log is append-only. */
-  outcome: sql<AuditOutcome['outcome'] | 'refused' | null>`${auditOutcomes.outcome}`,
+  outcome: sql<AuditOutcome['outcome'] | null>`${auditOutcomes.outcome}`,
   result: sql<string | null>`${auditOutcomes.result}`,
 }
 export const joinOutcomes = sql`LEFT JOIN ${auditOutcomes} ON ${auditOutcomes.id} = ${audit.id}`
@@ -59,7 +58,7 @@ export function* concludeAudit(ambient: Ambient, { id, outcome, result }: { id: 
 const parse = (value: string | null): Record<string, unknown> => JSON.parse(value ?? '{}') as Record<string, unknown>
 
 export function endOf({ endedAtMs, outcome, result }: RowOf<typeof outcomeFields>, atMs: number): AuditEntry['ended'] {
-  return outcome === null ? undefined : { outcome: outcome === 'refused' ? 'rejected' : outcome, atMs: endedAtMs ?? atMs, result: parse(result) }
+  return outcome === null ? undefined : { outcome, atMs: endedAtMs ?? atMs, result: parse(result) }
 }
 
 /** Of `audit` with `joinOutcomes`. */

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { command, names, query } from '../engine/statement.ts'
+import { command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { audit, auditSalts } from '../schema.ts'
 
@@ -27,11 +27,6 @@ const statements = (by: Column) => {
         sql`SELECT ${f} FROM (SELECT ${audit.id} ${entries(p)} ORDER BY ${audit.id} LIMIT ${p.limit}) AS page`,
     ),
     dropSalts: command((p: Takes<Range>) => sql`DELETE FROM ${auditSalts} WHERE ${auditSalts.id} IN (SELECT ${audit.id} ${entries(p)})`),
-    // A row that is older than the chain never had one: an empty salt says that its user was erased.
-    addEmptySalts: command(
-      (p: Takes<Range>) =>
-        sql`INSERT INTO ${auditSalts} (${names(auditSalts.id, auditSalts.salt)}) SELECT ${audit.id}, '' ${entries(p)} AND ${audit.hash} = ''`,
-    ),
   }
 }
 const STATEMENTS = { actor: statements('actor'), target: statements('target') }
@@ -41,11 +36,13 @@ const newest = query({ id: sql<number>`${audit.id}` }, (_, f) => sql`SELECT ${f}
 export function* forgetAudited({ sub, cursor }: { sub: string; cursor: string }, limit: number): Act<string> {
   const [, column, from, upTo] = cursor.split(' ')
   const by = column === 'target' ? 'target' : 'actor'
-  const { page, dropSalts, addEmptySalts } = STATEMENTS[by]
+  const { page, dropSalts } = STATEMENTS[by]
   const range = { who: by === 'actor' ? sub : `subject ${sub}`, after: Number(from), to: Number(upTo) }
   const found = yield* page.get({ ...range, limit })
-  if (typeof found?.last === 'number') for (const one of [dropSalts, addEmptySalts]) yield* one.run({ ...range, to: found.last })
-  if (typeof found?.last === 'number' && found.count === limit) return cursorIn(by, found.last, range.to)
+  if (typeof found?.last === 'number') {
+    yield* dropSalts.run({ ...range, to: found.last })
+    if (found.count === limit) return cursorIn(by, found.last, range.to)
+  }
   return by === 'actor' ? cursorIn('target', 0, range.to) : ''
 }
 

@@ -72,11 +72,10 @@ const pageOfLog = query(
   (p: Takes<{ after: number; to: number; limit: number }>, f) => sql`SELECT ${f} FROM (SELECT ${revocations.seq} FROM ${revocations}
     WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} ORDER BY ${revocations.seq} LIMIT ${p.limit}) AS page`,
 )
-// Without its salt the hash of a row's personal fields says nothing; the chain verifies as before. A row that is older than the chain never had
-// one: an empty salt says that its user was erased.
+// Without its salt the hash of a row's personal fields says nothing; the chain verifies as before.
 const forgetSalts = command(
   (p: Takes<{ after: number; to: number; sub: string }>) =>
-    sql`UPDATE ${revocations} SET ${assign(revocations, { salt: sql`CASE ${revocations.hash} WHEN '' THEN '' END` })}
+    sql`UPDATE ${revocations} SET ${assign(revocations, { salt: sql`NULL` })}
       WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} AND (${revocations.sub} = ${p.sub} OR ${revocations.actorId} = ${p.sub}
         OR EXISTS (SELECT 1 FROM ${sessions} WHERE ${sessions.sid} = ${revocations.sid} AND ${sessions.sub} = ${p.sub}))`,
 )

@@ -12,26 +12,18 @@ import { endOf, entryFields, joinOutcomes, linkOfEntry } from './audit.ts'
 
 /** The chains as evidence: signed heads, and stretches of a log with what their hashes cover. */
 
-/** `chained`: without the rows that are older than the chain. */
-const ofRevocations = (chained: SQL) =>
-  query(
-    { ...revocationFields, ...columnsOf(revocations, 'hash', 'personalHash', 'salt') },
-    (p: Takes<{ after: number; to: number; limit: number }>, f) =>
-      sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} ${chained}
-        ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
-  )
-const ofAudit = (chained: SQL) =>
-  query(
-    { ...entryFields, ...columnsOf(audit, 'hash', 'personalHash'), salt: sql<string | null>`${auditSalts.salt}` },
-    (p: Takes<{ after: number; to: number; limit: number }>, f) =>
-      sql`SELECT ${f} FROM ${audit} ${joinOutcomes} LEFT JOIN ${auditSalts} ON ${auditSalts.id} = ${audit.id}
-        WHERE ${audit.id} > ${p.after} AND ${audit.id} <= ${p.to} ${chained} ORDER BY ${audit.id} LIMIT ${p.limit}`,
-  )
-const CHAINED = {
-  revocations: ofRevocations(sql`AND ${revocations.hash} <> ''`),
-  audit: ofAudit(sql`AND ${audit.hash} <> ''`),
-}
-const ALL = { revocations: ofRevocations(sql``), audit: ofAudit(sql``) }
+const ofRevocations = query(
+  { ...revocationFields, ...columnsOf(revocations, 'hash', 'personalHash', 'salt') },
+  (p: Takes<{ after: number; to: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to}
+      ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
+)
+const ofAudit = query(
+  { ...entryFields, ...columnsOf(audit, 'hash', 'personalHash'), salt: sql<string | null>`${auditSalts.salt}` },
+  (p: Takes<{ after: number; to: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${audit} ${joinOutcomes} LEFT JOIN ${auditSalts} ON ${auditSalts.id} = ${audit.id}
+      WHERE ${audit.id} > ${p.after} AND ${audit.id} <= ${p.to} ORDER BY ${audit.id} LIMIT ${p.limit}`,
+)
 
 const addSignature = command(
   (p: Takes<{ log: LogName; number: number; hash: string; at: number; signature: string }>) =>
@@ -71,20 +63,19 @@ interface Stretch {
   limit: number
 }
 
-function* rowsOf(statements: typeof ALL, { log, ...stretch }: Stretch): Act<Row[]> {
+function* rowsOf({ log, ...stretch }: Stretch): Act<Row[]> {
   if (log === 'revocations')
-    return (yield* statements.revocations.all(stretch)).map((row) => ({ ...row, number: row.seq, ...linkOfRevocation(row), ended: undefined }))
-  return (yield* statements.audit.all(stretch)).map((row) => ({ ...row, number: row.id, ...linkOfEntry(row), ended: endOf(row, row.atMs) }))
+    return (yield* ofRevocations.all(stretch)).map((row) => ({ ...row, number: row.seq, ...linkOfRevocation(row), ended: undefined }))
+  return (yield* ofAudit.all(stretch)).map((row) => ({ ...row, number: row.id, ...linkOfEntry(row), ended: endOf(row, row.atMs) }))
 }
 
 const linkOf = ({ number, hash, personalHash, fields }: Row): Link => ({ number, kind: 'row', hash, personal: personalHash, fields })
 
-function evidenceOf({ number, hash, salt, fields, personal, ended }: Row): EvidenceRow {
-  const chained = hash !== ''
-  // Erasing the user deletes the salt of a row in the chain, and leaves an empty one with a row that is older.
-  const erased = chained ? salt === null : salt === ''
-  return { number, chained, fields, personal: erased ? undefined : { salt, fields: personal }, ended }
-}
+const evidenceOf = ({ number, salt, personal, ended }: Row): EvidenceRow => ({
+  number,
+  personal: salt === null ? undefined : { salt, fields: personal },
+  ended,
+})
 
 export function* headAndSignature(log: LogName): Act<{ number: number; hash: string; signed: SignedHead | undefined }> {
   return { ...(yield* chainHead(log)), signed: yield* signedUpTo.get({ log, number: Number.MAX_SAFE_INTEGER }) }
@@ -96,10 +87,10 @@ export function* signedAround(place: { log: LogName; number: number }): Act<{ be
   return { before: yield* signedBefore.get(place), from: yield* signedFrom.get(place) }
 }
 export function* chainRows(stretch: Stretch): Act<Link[]> {
-  return (yield* rowsOf(CHAINED, stretch)).map(linkOf)
+  return (yield* rowsOf(stretch)).map(linkOf)
 }
 export function* evidenceRows(stretch: Stretch): Act<EvidenceRow[]> {
-  return (yield* rowsOf(ALL, stretch)).map(evidenceOf)
+  return (yield* rowsOf(stretch)).map(evidenceOf)
 }
 export function* segmentBegins(place: { log: LogName; from: number; to: number }): Act<Link[]> {
   return (yield* begins.all(place)).map(({ fields, ...row }) => ({ ...row, kind: 'begin', fields: JSON.parse(fields) as Link['fields'] }))

@@ -4,7 +4,7 @@ import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
 import { columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { audit, auditOutcomes, auditSalts, chainBegins, chainSignatures, deliveries, revocations, revocationTotals } from '../schema.ts'
+import { audit, auditOutcomes, auditSalts, chainSignatures, deliveries, revocations, revocationTotals } from '../schema.ts'
 
 /**
  * Retention of the two logs: each is cut from its old end alone, at a signed head, so that what is left verifies from there. A row that is
@@ -17,19 +17,15 @@ const signedBefore = query(
     sql`SELECT ${f} FROM ${chainSignatures} WHERE ${chainSignatures.log} = ${p.log} AND ${chainSignatures.at} <= ${p.before}
       AND ${chainSignatures.number} < ${p.needed} ORDER BY ${chainSignatures.at} DESC, ${chainSignatures.number} DESC LIMIT 1`,
 )
-const firstBegin = query(
-  columnsOf(chainBegins, 'number'),
-  (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} FROM ${chainBegins} WHERE ${chainBegins.log} = ${p.log} ORDER BY ${chainBegins.number} LIMIT 1`,
-)
 const forgetSignatures = command(
   (p: Takes<{ log: LogName; number: number }>) =>
     sql`DELETE FROM ${chainSignatures} WHERE ${chainSignatures.log} = ${p.log} AND ${chainSignatures.number} < ${p.number}`,
 )
 
-/** Up to where a log may be cut: at a signed head before `needed`, or before its chain begins. Older signatures go. */
+/** Up to where a log may be cut: at a signed head before `needed`; 0 where there is none. Older signatures go. */
 function* cut(log: LogName, before: number, needed: number): Act<number> {
   const number = (yield* signedBefore.get({ log, before, needed }))?.number
-  if (number === undefined) return (yield* firstBegin.get({ log }))?.number ?? 0
+  if (number === undefined) return 0
   yield* forgetSignatures.run({ log, number })
   return number
 }

@@ -71,19 +71,21 @@ export function judgeMet({ server, entries, head, reached }: Found & { reached: 
 /** @param mark what this data directory remembers. @returns why a broker may not start on this database, and what to do */
 export function problemAtStart({ server, entries, head, mark, file }: Found & { mark: HighWater | undefined; file: string }): string | undefined {
   const [last] = entries
-  if (last === undefined) return undefined
+  if (last === undefined) return mark === undefined ? undefined : another(head, mark, file)
   if (last.systemIdentifier !== server.systemIdentifier) return `${FOREIGN} ${ADOPT}`
   if (!isSame(server, last))
     return `The database was recovered, or a standby was promoted, while no broker was running (timeline ${server.timeline} instead of ${last.timeline}). ${ADOPT}`
   if (mark === undefined) return undefined
   const known = mark.epoch === head.epoch || entries.some(({ epoch }) => epoch === mark.epoch)
-  if (!known)
-    return `This is not the database that this broker used before (epoch ${head.epoch} instead of ${mark.epoch}). Check BROKER_DATABASE_URL. If it is meant, remove ${highWaterFile(file)}.`
+  if (!known) return another(head, mark, file)
   const behind = mark.epoch === head.epoch && mark.seq > head.seq
   if (behind || wasLost(entries, mark))
     return `The database is older than it was: its log ends at ${head.seq}, and had come to ${mark.seq}. Revocations since then are missing, so sessions that had ended would come back. Stop every broker, then run: cmb restore --adopt`
   return undefined
 }
+
+const another = (head: HighWater, mark: HighWater, file: string): string =>
+  `This is not the database that this broker used before (epoch ${head.epoch} instead of ${mark.epoch}). Check BROKER_DATABASE_URL. If it is meant, remove ${highWaterFile(file)}.`
 
 export const FOREIGN = 'The database was copied or loaded into another Postgres server than the one that brokers used.'
 

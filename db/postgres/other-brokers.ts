@@ -12,7 +12,7 @@ import { Servers } from './servers.ts'
 export const CHANNEL = 'broker_log'
 const LEAST_PAUSE_MS = 100
 const MOST_PAUSE_MS = 2_000
-/** Ends the payload of a wide revocation, whose deliveries are written afterwards. An earlier version reads it as any other. */
+/** Ends the payload of a wide revocation, whose deliveries are written afterwards. */
 export const WIDE = ' wide'
 /** Begins the payload of a notification that a broker sends to itself: no revocation. */
 const OWN = 'check '

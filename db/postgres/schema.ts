@@ -55,7 +55,7 @@ export const processes = namespace.table('processes', {
   kind: text('kind').notNull(),
   host: text('host').notNull(),
   version: text('version').notNull(),
-  work: text('work').notNull().default('all'),
+  work: text('work').notNull(),
   started_at_ms: bigint('started_at_ms', { mode: 'number' }).notNull(),
   seen_at_ms: bigint('seen_at_ms', { mode: 'number' }).notNull(),
 })

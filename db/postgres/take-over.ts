@@ -72,7 +72,7 @@ export async function restored({ client, ambient, server, head, actor, via }: By
   return { epoch, ...value, revoked }
 }
 
-/** Of a database that no broker has used yet, or only ones that kept no lineage. */
+/** Begins the lineage of a database that no broker has used yet. */
 export async function beginLineage({ client, ambient }: Pick<Asked, 'client' | 'ambient'>): Promise<void> {
   const head = await readHead(client, 'FOR UPDATE')
   if (head === undefined) throw new StoreUnavailable('The log has no head: the database is damaged. Restore a backup.')

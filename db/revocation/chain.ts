@@ -5,7 +5,7 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { audit, chainBegins, chainHeads, logHead } from '../schema.ts'
+import { chainBegins, chainHeads, logHead } from '../schema.ts'
 
 /** The heads of the chains, advanced in the transaction that appends to a log. It refuses to append where a log has no chain. */
 
@@ -28,8 +28,7 @@ const addBegin = command((p: Takes<{ log: LogName; number: number; hash: string;
 )
 
 // Locked: of two brokers that open a new store, the second finds its chains.
-const logLocked = query(columnsOf(logHead, 'seq', 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
-const lastEntry = query(columnsOf(audit, 'id'), (_, f) => sql`SELECT ${f} FROM ${audit} ORDER BY ${audit.id} DESC LIMIT 1`)
+const logLocked = query(columnsOf(logHead, 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
 
 type Fields = Record<string, string | number | null>
 
@@ -63,7 +62,7 @@ export function* link(log: LogName, row: { number: number; fields: Fields; salt:
 export interface Begin {
   after: number
   at: number
-  why: 'new' | 'upgraded' | 'restored' | 'promoted'
+  why: 'new' | 'restored' | 'promoted'
   epoch: string
 }
 
@@ -76,16 +75,9 @@ export function* beginSegment(log: LogName, { after, at, why, epoch }: Begin): A
   yield* addBegin.run({ log, number: after, hash, fields: JSON.stringify(fields) })
 }
 
-/**
- * The chain of a log that has none: the store is new, or a version wrote it that kept none. What is there already is before the chain, which
- * says so.
- * @param lastAudit the last id of the audit log, where the engine knows it although retention has deleted its entry
- */
-export function* beginChains({ nowMs }: Pick<Ambient, 'nowMs'>, lastAudit = 0): Act<void> {
-  const { seq, epoch } = (yield* logLocked.get({})) ?? { seq: 0, epoch: '' }
-  const last = { revocations: seq, audit: Math.max(lastAudit, (yield* lastEntry.get({}))?.id ?? 0) }
-  for (const log of ['revocations', 'audit'] as const) {
-    if ((yield* head.get({ log })) !== undefined) continue
-    yield* beginSegment(log, { after: last[log], at: Math.floor(nowMs() / 1000), why: last[log] === 0 ? 'new' : 'upgraded', epoch })
-  }
+/** Begins the chains of a new store. */
+export function* beginChains({ nowMs }: Pick<Ambient, 'nowMs'>): Act<void> {
+  const epoch = (yield* logLocked.get({}))?.epoch ?? ''
+  for (const log of ['revocations', 'audit'] as const)
+    if ((yield* head.get({ log })) === undefined) yield* beginSegment(log, { after: 0, at: Math.floor(nowMs() / 1000), why: 'new', epoch })
 }

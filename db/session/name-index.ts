@@ -1,10 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { folded, wordsOf } from '../../src/protocol/fold.ts'
-import { keepSetting, setting } from '../operator/settings.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { forUpdate, rowsOf } from '../engine/dialect.ts'
-import { castTo, columnsOf, command, insertEach, query } from '../engine/statement.ts'
+import { rowsOf } from '../engine/dialect.ts'
+import { castTo, command, insertEach, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { subjects, subjectWords } from '../schema.ts'
@@ -42,30 +41,10 @@ export function* forgetWords(sub: string): Act<void> {
 }
 
 /** In the act that writes the names. @param former the names until now; of a user without any, no words are stored */
-export function* indexNames(sub: string, names: Named, former: Named = names): Act<void> {
+export function* indexNames(sub: string, names: Named, former: Named): Act<void> {
   if ([former.name, former.username, former.email, former.mail].some(Boolean)) yield* forgetWords(sub)
   const words = indexedWords(names)
   if (words.length > 0) yield* add.run({ sub, list: listOf(words.map((word) => ({ word }))) })
-}
-
-/** Where the index of names that are older than it has come to. */
-const CURSOR = 'names_indexed_to'
-const DONE = '~'
-const page = query(
-  columnsOf(subjects, 'sub', 'name', 'username', 'email', 'mail'),
-  (p: Takes<{ after: string; limit: number }>, f) =>
-    // Locked: what is erased meanwhile is not written again.
-    sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} > ${p.after} ORDER BY ${subjects.sub} LIMIT ${p.limit}${forUpdate(subjects)}`,
-)
-
-/** The next users of a database that is older than the index. @returns whether there are more */
-function* indexNext(limit: number): Act<boolean> {
-  const after = (yield* setting(CURSOR)) ?? ''
-  if (after === DONE) return false
-  const rows = yield* page.all({ after, limit })
-  for (const { sub, ...names } of rows) yield* indexNames(sub, names)
-  yield* keepSetting(CURSOR, rows.length < limit ? DONE : (rows.at(-1)?.sub ?? DONE))
-  return rows.length === limit
 }
 
 type Place = { word: string; sub: string }
@@ -132,7 +111,4 @@ export async function searchUsers({ read }: Pick<Engine, 'read'>, { text, tid, l
   return { users: [...found.values()], more: true }
 }
 
-export const nameActs = (engine: Engine): Pick<SignInActs, 'searchUsers' | 'indexOlderNames'> => ({
-  searchUsers: (input) => searchUsers(engine, input),
-  indexOlderNames: ({ limit }) => engine.write(() => indexNext(limit)),
-})
+export const nameActs = (engine: Engine): Pick<SignInActs, 'searchUsers'> => ({ searchUsers: (input) => searchUsers(engine, input) })

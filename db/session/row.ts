@@ -137,7 +137,7 @@ export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session 
     microsoftSid: optional(row.microsoftSid),
     loginHintSealed: optional(row.loginHintSealed),
     device: row.device,
-    probedAt: optional(row.probedAt),
+    probedAt: row.probedAt,
     ended: undefined,
   }
 }

@@ -20,7 +20,6 @@ import type { Actor } from '../../src/protocol/revocation.ts'
 import { StoreUnavailable } from '../store.ts'
 import { beginRestored } from '../operator/restored.ts'
 import { syncFile } from './backup.ts'
-import { beginChainsOf } from './chains.ts'
 import { newRowId } from '../engine/values.ts'
 import { writeHighWater } from '../high-water.ts'
 import { lockDataFile } from './lock.ts'
@@ -124,14 +123,11 @@ function settleFormer(file: string, nowMs: number): { seq: number; locks: LockTa
 
 const NOTHING = { seq: 0, locks: [] }
 
-/** A version before locks has no such table. */
-function openLocksOf(db: Sqlite): LockTarget[] {
-  if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'locks'").get() === undefined) return []
-  return db
+const openLocksOf = (db: Sqlite): LockTarget[] =>
+  db
     .prepare<[], LockKey>('SELECT kind, key, oid FROM locks WHERE lifted_at IS NULL ORDER BY id LIMIT 1000')
     .all()
     .map((row) => lockTarget(row))
-}
 
 const without = (targets: LockTarget[], others: LockTarget[]): LockTarget[] => {
   const names = new Set(others.map((one) => lockTargetName(one)))
@@ -154,7 +150,6 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
     const executor = createExecutor(db, () => undefined)
     const ambient = { nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
     const epoch = randomBytes(9).toString('base64url')
-    beginChainsOf(db, executor, ambient)
     const begun = db.transaction(() => executor.run(beginRestored(ambient, { actor, via: 'command', epoch, formerSeq })))()
     db.pragma('wal_checkpoint(TRUNCATE)')
     return { epoch, ...begun }

@@ -2,13 +2,13 @@ import { stat } from 'node:fs/promises'
 import { pooledRandom, type Random } from '../../src/protocol/ids.ts'
 import { Topic } from '../../src/protocol/topic.ts'
 import { allActs } from '../acts.ts'
+import { beginChains } from '../revocation/chain.ts'
 import { logHeadRow } from '../revocation/log.ts'
 import type { Store } from '../store.ts'
 import { writeHighWater } from '../high-water.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { CheckpointOptions } from './checkpoints.ts'
 import { DataFile } from './data-file.ts'
-import { beginChainsOf } from './chains.ts'
 import { reading } from './read.ts'
 import { newRowId } from '../engine/values.ts'
 import { createExecutor, sqliteEngine } from './executor.ts'
@@ -52,7 +52,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const executor = createExecutor(db, writer.revoked)
   if (prepares !== 'at_first_use') executor.prepareAll()
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
-  beginChainsOf(db, executor, ambient)
+  db.transaction(() => executor.run(beginChains(ambient)))()
   const reader = new Reader(file, dataFile, startReader)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
   const acts = allActs(sqliteEngine({ ...ambient, writer, read: reading(db, dataFile) }, executor))

@@ -124,7 +124,7 @@ const linkShown = ({ number, kind, fields, personal, hash }: Link): Record_ => (
   hash,
 })
 
-/** Of each row in question what its link has not in clear; a row that is older than the chain has no link, and is written whole. */
+/** What the link of each row in question has not in clear. */
 async function* rows({ store }: AuditDeps, log: LogName, { from, to }: Range): AsyncGenerator<Record_> {
   for (let after = from - 1; ;) {
     const found = await store.evidenceRows({ log, after, to, limit: PAGE })
@@ -135,10 +135,9 @@ async function* rows({ store }: AuditDeps, log: LogName, { from, to }: Range): A
   }
 }
 
-function* rowShown({ number, chained, fields, personal, ended }: EvidenceRow): Generator<Record_> {
-  if (!chained) yield { record: 'older', number, fields, personal: personal?.fields ?? null }
+function* rowShown({ number, personal, ended }: EvidenceRow): Generator<Record_> {
   // Without its salt the user was erased: the hash in the chain is all that is left to verify.
-  else if (personal !== undefined) yield { record: 'personal', number, salt: personal.salt, fields: personal.fields }
+  if (personal !== undefined) yield { record: 'personal', number, salt: personal.salt, fields: personal.fields }
   if (ended !== undefined) yield { record: 'ended', number, outcome: ended.outcome, at_ms: ended.atMs, result: ended.result }
 }
 

@@ -141,21 +141,14 @@ ${lines([
   ['signed by', shown.kids.join(' ')],
   ['keys from', shown.keysFrom],
   ['times of the keys', shown.keyTimes ? 'each key was in use when it signed' : 'not checked: the keys say nothing of their times'],
-  ['rows in the chain', chainWords(shown)],
+  ['rows', shown.rows],
   ['personal fields', personalWords(shown)],
 ])}${shown.keysFrom === FILE_ITSELF ? 'Compare the key ids with /.well-known/signing-keys-archive of the broker, or name its copy with --keys.\n' : ''}`
 
 const about = ({ log, from, to, rows }: Verified): string =>
   log === 'revocations' ? `revocation ${from}` : `the audit log, ${rows} entries from number ${from} to ${to},`
 
-const chainWords = ({ rows, older }: Verified): string =>
-  older === 0
-    ? `${rows} of ${rows}`
-    : `${rows - older} of ${rows}: ${older} ${older === 1 ? 'is' : 'are'} older than the chain. Only the signature of the export covers ${older === 1 ? 'it' : 'them'}: it proves what the log held when the export was made, and not that it was so before.`
-
-function personalWords({ rows, older, withoutPersonal }: Verified): string {
-  const erased =
-    withoutPersonal === 0 ? '' : `${withoutPersonal} of ${rows} ${withoutPersonal === 1 ? 'row has' : 'rows have'} none: the user was erased`
-  if (older === rows) return erased || 'not in the chain'
-  return erased || 'match the chain'
-}
+const personalWords = ({ rows, withoutPersonal }: Verified): string =>
+  withoutPersonal === 0
+    ? 'match the chain'
+    : `${withoutPersonal} of ${rows} ${withoutPersonal === 1 ? 'row has' : 'rows have'} none: the user was erased`

@@ -23,7 +23,7 @@ const sha256 = (text: string): string => hash('sha256', text, 'base64url')
 /** @param salt random, of this row alone; without it the hash says nothing about the fields */
 export const personalHash = (salt: string, personal: Readonly<Record<string, string | null>>): string => sha256(canonical([salt, personal]))
 
-/** A row of the log, or the beginning of a segment of its chain (a new log, an upgrade, a restore). */
+/** A row of the log, or the beginning of a segment of its chain (a new log, a restore, a log that goes on at a promoted server). */
 export interface Link {
   /** Its number in the log; of a beginning, the number after which its rows follow. */
   number: number

@@ -13,8 +13,6 @@ export interface Verified {
   from: number
   to: number
   rows: number
-  /** How many of them are older than the chain: only the signature of the export covers those. */
-  older: number
   /** How many of them are without personal fields, because the user was erased. */
   withoutPersonal: number
   signedAt: number
@@ -50,18 +48,12 @@ async function verifiedChain(records: readonly Line[], { log, from, to }: About,
   const end = heads.at(-1)
   if (end === undefined || heads.includes(undefined)) throw new Error('A head of the chain is not signed by the broker.')
   const start = heads.length > 1 ? heads[0] : undefined
-  const begin = links[0]
-  if (start === undefined && begin?.fields.former_hash !== null) throw new Error('The chain begins at no signed head.')
+  if (start === undefined && links[0]?.fields.former_hash !== null) throw new Error('The chain begins at no signed head.')
   const stretch = links.map(({ personal, ...link }): Link => (personal === null ? link : { ...link, personal }))
   const problem = chainProblem(log, anchorOf(start), stretch, anchorOf(end))
   if (problem !== undefined) throw new Error(problem)
   const ofRows = new Map(stretch.filter(({ kind, number }) => kind === 'row' && number >= from && number <= to).map((link) => [link.number, link]))
-  const lastOlder = start === undefined ? Number(begin?.number) : 0
-  const older = records.filter(({ record }) => record === 'older').map(({ number }) => Number(number))
-  const firstChained = Math.max(from, lastOlder + 1)
-  const chained = Math.max(0, to - firstChained + 1)
-  if (older.some((number) => number > lastOlder || number < from || number > to) || ofRows.size !== chained || older.length + chained === 0)
-    throw new Error('A row is missing, or is said to be older than the chain and is not.')
+  if (ofRows.size !== to - from + 1 || ofRows.size === 0) throw new Error('A row is missing.')
   return ofRows
 }
 
@@ -74,15 +66,12 @@ function verifiedRows(
   records: readonly Line[],
   links: ReadonlyMap<number, Link>,
   { from, to }: Omit<About, 'log'>,
-): Pick<Verified, 'rows' | 'older' | 'withoutPersonal'> {
-  const older = records.filter(({ record }) => record === 'older')
+): Pick<Verified, 'rows' | 'withoutPersonal'> {
   const personal = records.filter(({ record, number }) => record === 'personal' && Number(number) >= from && Number(number) <= to)
   for (const { number, salt, fields } of personal)
     if (personalHash(String(salt), fields as Record<string, string | null>) !== links.get(Number(number))?.personal)
       throw new Error(`The personal fields of number ${Number(number)} are not what was written.`)
-  const withPersonal = personal.length + older.filter((one) => one.personal !== null).length
-  const rows = links.size + older.length
-  return { rows, older: older.length, withoutPersonal: rows - withPersonal }
+  return { rows: links.size, withoutPersonal: links.size - personal.length }
 }
 
 /** When a key may have signed: seconds. Not there: not known. */

@@ -115,7 +115,7 @@ function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, 
   if (code === DISABLED) return { outcome: 'end_user', reason: 'microsoft_account_disabled' }
   // Revoked after Microsoft last vouched for this session: sessions authenticated before that, by Microsoft's clock, end too. A later
   // one is probed by itself, for it may have come after the revocation.
-  return { outcome: 'end_user', reason: 'microsoft_session_revoked', until: (due.probedAt ?? 0) - SKEW_SECONDS }
+  return { outcome: 'end_user', reason: 'microsoft_session_revoked', until: due.probedAt - SKEW_SECONDS }
 }
 
 async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, words: string): Promise<Probed> {

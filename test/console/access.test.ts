@@ -142,6 +142,7 @@ describe('how long', () => {
       session: {
         user: { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-0000000000b2' },
         authTime: rig.clock.now(),
+        visitStartedAt: rig.clock.now(),
         idleSeconds: 3600,
         absoluteAt: rig.clock.now() + 3600,
         roles: [],

@@ -170,6 +170,7 @@ describe('revoking', () => {
         device,
         idleSeconds,
         authTime,
+        visitStartedAt: authTime,
         absoluteAt: rig.clock.now() + 3600,
         staySignedIn: false,
         cookieHash: `fresh-${authTime}`,

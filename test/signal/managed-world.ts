@@ -104,7 +104,7 @@ function acts(there: Rig, here: Rig, client: RegisteredClient) {
     await there.signInAt(session.sid, client)
     const { user, authTime, idleSeconds, absoluteAt, roles, staySignedIn, device } = session
     await here.store.signIn({
-      session: { user, authTime, idleSeconds, absoluteAt, roles, staySignedIn, device, cookieHash: `cookie of ${oid}` },
+      session: { user, authTime, visitStartedAt: authTime, idleSeconds, absoluteAt, roles, staySignedIn, device, cookieHash: `cookie of ${oid}` },
       provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: session.sub, sid: session.sid },
       now: here.clock.now(),

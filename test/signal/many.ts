@@ -24,6 +24,7 @@ async function manySignedIn(rig: Rig, count: number): Promise<void> {
       session: {
         user,
         authTime: now,
+        visitStartedAt: now,
         idleSeconds: 80_000,
         absoluteAt: now + 80_000,
         roles: [],

@@ -131,6 +131,7 @@ describe('limits and alarms', () => {
         session: {
           user,
           authTime: now,
+          visitStartedAt: now,
           idleSeconds: 900,
           absoluteAt: now + 9000,
           roles: [],

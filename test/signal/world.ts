@@ -76,6 +76,7 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
       session: {
         user: identity.user,
         authTime: identity.authTime ?? 0,
+        visitStartedAt: now,
         idleSeconds: 28_800,
         absoluteAt: now + 43_200,
         roles: identity.roles,

@@ -143,7 +143,7 @@ describe('the audit log in its file', () => {
     onTestFinished(() => void db.close())
     for (const sql of [
       "UPDATE audit SET act = 'nothing' WHERE id = 2",
-      "INSERT OR REPLACE INTO audit (id, at_ms, actor_kind, actor_id, via, act, details) VALUES (2, 0, 'operator', 'x', 'api', 'nothing', '{}')",
+      "INSERT OR REPLACE INTO audit (id, at_ms, actor_kind, actor_id, via, act, details, hash, personal_hash) VALUES (2, 0, 'operator', 'x', 'api', 'nothing', '{}', '', '')",
       'DELETE FROM audit WHERE id = 2',
       'DELETE FROM audit WHERE id = 3',
       "UPDATE audit_outcomes SET outcome = 'failed'",

@@ -29,8 +29,8 @@ function fillLog(count: number, days: number): void {
   raw
     .prepare(
       `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @count)
-      INSERT INTO revocations (seq, kind, sid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions)
-      SELECT i, 'session', 's_' || i, 'idle', 'broker', 'sweep-expired', @from + i * @seconds / @count, 0, 'complete', 1 FROM n`,
+      INSERT INTO revocations (seq, kind, sid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions, hash, personal_hash)
+      SELECT i, 'session', 's_' || i, 'idle', 'broker', 'sweep-expired', @from + i * @seconds / @count, 0, 'complete', 1, '', '' FROM n`,
     )
     .run({ count, from: T0 - days * 86_400, seconds: days * 86_400 })
   raw.prepare('UPDATE log_head SET seq = ?').run(count)

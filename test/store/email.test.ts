@@ -40,6 +40,7 @@ function tryToSignIn(b: Bench, how: Options, cookieHash = `cookie-${++made}`) {
       user: { tid: TENANT, oid, name: 'Alice', username: 'alice@contoso.example', email: email ?? undefined },
       ...{
         authTime: b.now,
+        visitStartedAt: b.now,
         idleSeconds: 28_800,
         absoluteAt: b.now + 43_200,
         roles: [],

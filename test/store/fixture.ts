@@ -180,6 +180,7 @@ export const redemptionOf = (code: NewCode, now: number) => ({
 const newSession = (who: string, tid: string, cookie: string, now: number): NewSession => ({
   user: { tid, oid: `oid-${who}`, name: who, username: `${who}@contoso.example` },
   authTime: now,
+  visitStartedAt: now,
   idleSeconds: 28_800,
   absoluteAt: now + 43_200,
   roles: ['Case.Worker'],

@@ -13,6 +13,7 @@ async function attempt(b: Bench, provenSeq: number, { who = 'alice', tid = TENAN
     session: {
       user: { tid, oid: `oid-${who}`, homeId },
       authTime,
+      visitStartedAt: b.now,
       idleSeconds: 28_800,
       absoluteAt: b.now + 43_200,
       roles: [],

@@ -12,7 +12,7 @@ const told = (events: SecurityEvent[]) => events.map(({ kind, sid }) => [kind, s
 
 async function signInFrom(b: Bench, who: string, browser?: string) {
   const cookie = `${who}-${++opened}`
-  const session = { user: { tid: TENANT, oid: `oid-${who}` }, authTime: b.now, idleSeconds: 600, absoluteAt: b.now + DAY }
+  const session = { user: { tid: TENANT, oid: `oid-${who}` }, authTime: b.now, visitStartedAt: b.now, idleSeconds: 600, absoluteAt: b.now + DAY }
   const rest = { roles: [], staySignedIn: false, device: 'Safari on iPhone', cookieHash: sha(cookie) }
   const done = await b.store.signIn({
     session: { ...session, ...rest },

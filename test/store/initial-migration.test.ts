@@ -9,8 +9,8 @@ import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 
 // The statements of db/after-tables.sql and db/postgres/after-tables.sql, which drizzle-kit neither generates nor compares.
 
-const ENTRY = `INSERT INTO audit (id, at_ms, actor_kind, actor_id, via, act, details) VALUES`
-const entries = `${ENTRY} (1, 1, 'operator', 'ann', 'command', 'revoke', '{}'), (2, 2, 'operator', 'ann', 'command', 'revoke', '{}')`
+const ENTRY = `INSERT INTO audit (id, at_ms, actor_kind, actor_id, via, act, details, hash, personal_hash) VALUES`
+const entries = `${ENTRY} (1, 1, 'operator', 'ann', 'command', 'revoke', '{}', 'h', 'p'), (2, 2, 'operator', 'ann', 'command', 'revoke', '{}', 'h', 'p')`
 const outcomes = `INSERT INTO audit_outcomes (id, at_ms, outcome, result) VALUES (1, 1, 'done', '{}'), (2, 2, 'done', '{}')`
 
 /** Each statement would change what an audit entry says, or remove an entry and keep an older one. */
@@ -39,9 +39,9 @@ describe('the audit log is append-only on SQLite', () => {
   })
 
   test('an entry is not replaced', () => {
-    expect(() => filled().exec(`INSERT OR REPLACE ${ENTRY.slice('INSERT '.length)} (1, 9, 'operator', 'eve', 'command', 'nothing', '{}')`)).toThrow(
-      'The audit log is append-only.',
-    )
+    expect(() =>
+      filled().exec(`INSERT OR REPLACE ${ENTRY.slice('INSERT '.length)} (1, 9, 'operator', 'eve', 'command', 'nothing', '{}', 'h', 'p')`),
+    ).toThrow('The audit log is append-only.')
   })
 
   test('an outcome is written once: a second one is ignored', () => {

@@ -117,6 +117,13 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     await open()
   })
 
+  test('a database that no broker has used is refused by a broker that has used another one', async () => {
+    writeFileSync(`${mark}.mark`, `another 1\n`)
+    await expect(open()).rejects.toThrow(`If it is meant, remove ${mark}.mark`)
+    rmSync(`${mark}.mark`)
+    await open()
+  })
+
   test('adopted as a restore, it begins a new log that revokes everything; each broker that remembers the former one starts', async () => {
     const { sid, head } = await used()
     await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
@@ -168,7 +175,8 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     const ms = b.now * 1000
     await sql(
       url,
-      `INSERT INTO broker.processes VALUES ('old', 'broker', 'h', '1', 0, ${ms - 3_700_000}), ('late', 'broker', 'h', '1', 0, ${ms - 3_500_000})`,
+      `INSERT INTO broker.processes (id, kind, host, version, work, started_at_ms, seen_at_ms)
+        VALUES ('old', 'broker', 'h', '1', 'all', 0, ${ms - 3_700_000}), ('late', 'broker', 'h', '1', 'all', 0, ${ms - 3_500_000})`,
     )
     const ids = async () => {
       const pool = new Connections(url)

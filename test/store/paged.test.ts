@@ -76,9 +76,9 @@ describe('the sweep of expired sessions', () => {
     raw
       .prepare(
         `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
-        INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, last_active_at, idle_seconds, absolute_at, deadline_at, roles,
-          stay_signed_in, device, cookie_hash)
-        SELECT 's_' || i, u.sub, @tid, 0, @now, @now, @now, 300, @now + 43200, @now + 300, '[]', 0, 'x', 'c_' || i FROM n, subjects u`,
+        INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, visit_started_at, visit_ended_at, probed_at, last_active_at,
+          idle_seconds, absolute_at, deadline_at, roles, stay_signed_in, probe_phase, device, cookie_hash)
+        SELECT 's_' || i, u.sub, @tid, 0, @now, @now, @now, @now, @now, @now, 300, @now + 43200, @now + 300, '[]', 0, 0, 'x', 'c_' || i FROM n, subjects u`,
       )
       .run({ tid: TENANT, now: b.now })
     await b.revoke({ kind: 'tenant', tid: TENANT })

@@ -77,7 +77,7 @@ const BOUNDED: [piece: string, why: string][] = [
   ['revocations.seq <= ? AND (revocations.sub = ? OR', 'a page whose end was looked up before'],
   ['DELETE FROM consents WHERE consents.sub = ?', 'one for each client'],
   ["roles = '[]' WHERE sessions.sid > ? AND sessions.sid <= ?", 'a page whose end was looked up before'],
-  ["WHEN '' THEN '' END WHERE revocations.seq > ? AND revocations.seq <= ?", 'a page whose end was looked up before'],
+  ['SET salt = NULL WHERE revocations.seq > ? AND revocations.seq <= ?', 'a page whose end was looked up before'],
   ['FROM audit WHERE audit.actor_id = ? AND audit.id > ? AND audit.id <= ?', 'a page whose end was looked up before'],
   ['FROM audit WHERE audit.target = ? AND audit.id > ? AND audit.id <= ?', 'a page whose end was looked up before'],
   ['DELETE FROM families WHERE families.sid IN', 'the grants of a page of sessions that was read with a limit'],

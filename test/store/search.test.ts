@@ -67,14 +67,6 @@ describe.each(STORES)('%s', (_, make) => {
       expect(await of(OTHER, 'number1', 3)).toEqual({ users: [], more: false })
       expect(await of(TENANT, 'pat', 3)).toMatchObject({ users: [{}, {}, {}], more: true })
     })
-
-    test('the index of older users is made page by page, once, and changes nothing that is there', async () => {
-      const b = await fresh()
-      for (let n = 0; n < 5; n++) await named(b, `q${n}`, `Quinn Number${n}`)
-      expect([await b.store.indexOlderNames({ limit: 3 }), await b.store.indexOlderNames({ limit: 3 })]).toEqual([true, false])
-      expect(await b.store.indexOlderNames({ limit: 3 })).toBe(false)
-      expect(await names(b, 'quinn')).toHaveLength(5)
-    })
   })
 
   describe('revocations are found by', () => {

@@ -35,6 +35,7 @@ async function user(n: number): Promise<void> {
     session: {
       user: { tid: 't', oid: `oid-${n}`, name: 'x'.repeat(200) },
       authTime: now,
+      visitStartedAt: now,
       idleSeconds: 28_800,
       absoluteAt: now + 43_200,
       roles: [],

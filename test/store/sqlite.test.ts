@@ -25,6 +25,7 @@ const signIn = (store: Store, n: number) =>
     session: {
       user: { tid: 't', oid: `oid-${n}`, name: 'x'.repeat(1000) },
       authTime: T0,
+      visitStartedAt: T0,
       idleSeconds: 28_800,
       absoluteAt: T0 + 43_200,
       roles: [],

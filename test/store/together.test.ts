@@ -75,10 +75,10 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
 
   const idsOf = (i: number) => ({ sid: `s${i}`, sub: `u${i}`, tid: `t${i}`, client_id: `c${i}`, family_id: `f${i}` })
   const sessionRow = ({ session }: Family, i: number): Row => ({
-    ...{ sid: idsOf(i).sid, sub: idsOf(i).sub, tid: idsOf(i).tid, opened_seq: session.openedSeq, opened_at: T0, auth_time: T0 },
+    ...{ sid: idsOf(i).sid, sub: idsOf(i).sub, tid: idsOf(i).tid, opened_seq: session.openedSeq, opened_at: T0, auth_time: T0, visit_started_at: T0 },
     ...{ last_active_at: session.lastActiveAt, idle_seconds: session.idleSeconds, absolute_at: session.absoluteAt, mark_at: session.markAt },
     ...{ mark_reason: 'mfa_lapsed', deadline_at: T0, roles: '["Case.Worker"]', stay_signed_in: 1, device: 'Firefox', cookie_hash: idsOf(i).sid },
-    ...{ ended_seq: session.endedSeq, ended_at: T0, ended_reason: 'administrator' },
+    ...{ visit_ended_at: T0, probed_at: T0, probe_phase: 0, ended_seq: session.endedSeq, ended_at: T0, ended_reason: 'administrator' },
   })
   function familyRow(family: Family, i: number): Row {
     const { sid, client_id, family_id } = idsOf(i)

@@ -36,7 +36,7 @@ function countRows(): () => number {
 }
 
 /** By these acts, work goes on page by page. */
-const PAGED = ['applyAuthenticationAge', 'expireGrants', 'expireSessions', 'fanOutPending', 'forgetErased', 'indexOlderNames'] as const
+const PAGED = ['applyAuthenticationAge', 'expireGrants', 'expireSessions', 'fanOutPending', 'forgetErased'] as const
 
 /** One page of each work is counted: how many it has time for before the broker listens is not the broker's, but the machine's. */
 function onePageEach(store: Store): { store: Store; goOn(): void } {

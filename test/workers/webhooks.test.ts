@@ -78,7 +78,15 @@ async function causeEachEvent({ store, openSession, clock, config }: Rig): Promi
 }
 
 async function newDevice(store: Rig['store'], now: number, idleSeconds: number): Promise<void> {
-  const session = { authTime: now, idleSeconds, absoluteAt: now + 43_200, roles: [], staySignedIn: false, device: 'Firefox on Windows' }
+  const session = {
+    authTime: now,
+    visitStartedAt: now,
+    idleSeconds,
+    absoluteAt: now + 43_200,
+    roles: [],
+    staySignedIn: false,
+    device: 'Firefox on Windows',
+  }
   await store.signIn({
     session: { ...session, user: { tid: TENANT, oid: 'oid-nora', name: 'Nora' }, cookieHash: 'cookie-of-nora' },
     newDevice: { address: '203.0.113.7' },

@@ -11,8 +11,8 @@ CREATE TABLE "broker"."audit" (
 	"case_reference" text COLLATE "C",
 	"comment" text COLLATE "C",
 	"details" text COLLATE "C" NOT NULL,
-	"hash" text COLLATE "C" DEFAULT '' NOT NULL,
-	"personal_hash" text COLLATE "C" DEFAULT '' NOT NULL
+	"hash" text COLLATE "C" NOT NULL,
+	"personal_hash" text COLLATE "C" NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "broker"."audit_outcomes" (
@@ -114,14 +114,14 @@ CREATE TABLE "broker"."cutoffs" (
 --> statement-breakpoint
 CREATE TABLE "broker"."deliveries" (
 	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
-	"kind" text COLLATE "C" DEFAULT 'logout_token' NOT NULL,
+	"kind" text COLLATE "C" NOT NULL,
 	"seq" bigint,
 	"client_id" text COLLATE "C" NOT NULL,
 	"target_id" text COLLATE "C" NOT NULL,
 	"sid" text COLLATE "C",
 	"sub" text COLLATE "C",
 	"payload" text COLLATE "C",
-	"priority" bigint DEFAULT 0 NOT NULL,
+	"priority" bigint NOT NULL,
 	"state" text COLLATE "C" NOT NULL,
 	"attempts" bigint NOT NULL,
 	"created_at_ms" bigint NOT NULL,
@@ -184,7 +184,7 @@ CREATE TABLE "broker"."floors" (
 	"kind" text COLLATE "C" NOT NULL,
 	"key" text COLLATE "C" NOT NULL,
 	"seq" bigint NOT NULL,
-	"security_seq" bigint DEFAULT 0 NOT NULL,
+	"security_seq" bigint NOT NULL,
 	"at_ms" bigint NOT NULL,
 	CONSTRAINT "floors_kind_key_pk" PRIMARY KEY("kind","key")
 );
@@ -202,8 +202,8 @@ CREATE TABLE "broker"."guards" (
 	"epoch" text COLLATE "C" NOT NULL,
 	"enforced_seq" bigint NOT NULL,
 	"reported_at_ms" bigint NOT NULL,
-	"first_seen_at_ms" bigint DEFAULT 0 NOT NULL,
-	"first_seq" bigint DEFAULT 0 NOT NULL,
+	"first_seen_at_ms" bigint NOT NULL,
+	"first_seq" bigint NOT NULL,
 	"leap_seq" bigint DEFAULT 0 NOT NULL,
 	"leap_at_ms" bigint DEFAULT 0 NOT NULL,
 	"version" text COLLATE "C",
@@ -238,7 +238,7 @@ CREATE TABLE "broker"."locks" (
 	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"kind" text COLLATE "C" NOT NULL,
 	"key" text COLLATE "C" NOT NULL,
-	"oid" text COLLATE "C" DEFAULT '' NOT NULL,
+	"oid" text COLLATE "C" NOT NULL,
 	"home_id" text COLLATE "C",
 	"audience" text COLLATE "C",
 	"case_reference" text COLLATE "C",
@@ -315,7 +315,7 @@ CREATE TABLE "broker"."processes" (
 	"kind" text COLLATE "C" NOT NULL,
 	"host" text COLLATE "C" NOT NULL,
 	"version" text COLLATE "C" NOT NULL,
-	"work" text COLLATE "C" DEFAULT 'all' NOT NULL,
+	"work" text COLLATE "C" NOT NULL,
 	"started_at_ms" bigint NOT NULL,
 	"seen_at_ms" bigint NOT NULL
 );
@@ -334,12 +334,12 @@ CREATE TABLE "broker"."registry" (
 --> statement-breakpoint
 CREATE TABLE "broker"."revocation_totals" (
 	"seq" bigint PRIMARY KEY NOT NULL,
-	"pending" bigint DEFAULT 0 NOT NULL,
-	"delivered" bigint DEFAULT 0 NOT NULL,
-	"rejected" bigint DEFAULT 0 NOT NULL,
-	"failed" bigint DEFAULT 0 NOT NULL,
-	"superseded" bigint DEFAULT 0 NOT NULL,
-	"closed" bigint DEFAULT 0 NOT NULL
+	"pending" bigint NOT NULL,
+	"delivered" bigint NOT NULL,
+	"rejected" bigint NOT NULL,
+	"failed" bigint NOT NULL,
+	"superseded" bigint NOT NULL,
+	"closed" bigint NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "broker"."revocations" (
@@ -358,10 +358,10 @@ CREATE TABLE "broker"."revocations" (
 	"comment" text COLLATE "C",
 	"fan_out" text COLLATE "C" NOT NULL,
 	"fan_out_cursor" text COLLATE "C" DEFAULT '' NOT NULL,
-	"sessions" bigint DEFAULT 0 NOT NULL,
+	"sessions" bigint NOT NULL,
 	"enforced_at_ms" bigint,
-	"hash" text COLLATE "C" DEFAULT '' NOT NULL,
-	"personal_hash" text COLLATE "C" DEFAULT '' NOT NULL,
+	"hash" text COLLATE "C" NOT NULL,
+	"personal_hash" text COLLATE "C" NOT NULL,
 	"salt" text COLLATE "C",
 	"traceparent" text COLLATE "C"
 );
@@ -416,8 +416,8 @@ CREATE TABLE "broker"."sessions" (
 	"opened_seq" bigint NOT NULL,
 	"opened_at" bigint NOT NULL,
 	"auth_time" bigint NOT NULL,
-	"visit_started_at" bigint,
-	"visit_ended_at" bigint,
+	"visit_started_at" bigint NOT NULL,
+	"visit_ended_at" bigint NOT NULL,
 	"last_active_at" bigint NOT NULL,
 	"idle_seconds" bigint NOT NULL,
 	"absolute_at" bigint NOT NULL,
@@ -431,8 +431,8 @@ CREATE TABLE "broker"."sessions" (
 	"microsoft_sid" text COLLATE "C",
 	"login_hint_sealed" text COLLATE "C",
 	"microsoft_cache_sealed" text COLLATE "C",
-	"probe_phase" bigint DEFAULT 0 NOT NULL,
-	"probed_at" bigint,
+	"probe_phase" bigint NOT NULL,
+	"probed_at" bigint NOT NULL,
 	"device" text COLLATE "C" NOT NULL,
 	"cookie_hash" text COLLATE "C" NOT NULL,
 	"ended_seq" bigint,
