@@ -122,15 +122,19 @@ function openMicrosoft(
   return createMicrosoft({ ...input, fetch })
 }
 
+const outboundOptions = (config: Config) => ({
+  allowLoopback: config.allowLoopbackTargets,
+  proxy: config.proxy.deliveries ? proxyOf(config) : undefined,
+})
+
 function openOutbound(config: Config, closing: Closing): Deps['outbound'] {
-  const outbound = createOutbound({ allowLoopback: config.allowLoopbackTargets, proxy: config.proxy.deliveries ? proxyOf(config) : undefined })
+  const outbound = createOutbound(outboundOptions(config))
   closing.add('outbound', () => outbound.close())
   return outbound
 }
 
 function openWebhookOutbound(config: Config, closing: Closing): Deps['webhookOutbound'] {
-  const { allowLoopbackTargets: allowLoopback, webhooks } = config
-  const outbound = createOutbound({ allowLoopback, privateRanges: webhooks.privateRanges, proxy: webhooks.proxy ? proxyOf(config) : undefined })
+  const outbound = createOutbound({ ...outboundOptions(config), privateRanges: config.webhookPrivateRanges })
   closing.add('webhook outbound', () => outbound.close())
   return outbound
 }

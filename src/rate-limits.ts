@@ -7,21 +7,23 @@ import { type Rate, TokenBuckets } from './protocol/token-buckets.ts'
 
 /** How many requests of a kind each key may make. It never limits a sign-out, a revocation or a guard's report. */
 
-export const LIMITS = [
-  'clientFailures',
-  'authorize',
-  'par',
-  'pushedRequests',
-  'introspect',
-  'setupToken',
-  'callback',
-  'exports',
-  'streamChanges',
-] as const
-export type Limit = (typeof LIMITS)[number]
+/** The rates that an operator sets; undefined switches a limit off. */
+export type RateSettings = Record<'clientFailures' | 'authorize' | 'pushedRequests' | 'introspect', Rate | undefined>
 
-/** A rate for each limit; undefined switches it off. */
-export type RateSettings = Record<Limit, Rate | undefined>
+/** The limits, each with its rate. */
+const ratesOf = (settings: RateSettings) => ({
+  ...settings,
+  // A sign-in is one request of each: where many users share an address, both need the room that /authorize needs.
+  par: settings.authorize,
+  callback: settings.authorize,
+  // Wrong setup tokens, by address: an administrator mistypes a few times, and 256 random bits are not guessed.
+  setupToken: { perSecond: 6 / 60, burst: 10 },
+  // CSV lists of one administrator of a tenant. The audit log keeps an entry of each for years.
+  exports: { perSecond: 6 / 60, burst: 20 },
+  // Changes of a receiver's own stream of security events. The audit log keeps an entry of each for years.
+  streamChanges: { perSecond: 10 / 60, burst: 200 },
+})
+export type Limit = keyof ReturnType<typeof ratesOf>
 
 export interface RateLimits {
   /** @returns undefined where the request is within the limit, else when to try again */
@@ -42,8 +44,7 @@ export function createRateLimits(
   settings: RateSettings,
 ): RateLimits {
   const buckets = new Map<Limit, TokenBuckets>()
-  for (const limit of LIMITS) {
-    const rate = settings[limit]
+  for (const [limit, rate] of Object.entries(ratesOf(settings)) as [Limit, Rate | undefined][]) {
     if (rate !== undefined) buckets.set(limit, new TokenBuckets(rate))
     metrics.rateLimited.inc({ limit }, 0)
   }

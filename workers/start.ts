@@ -132,7 +132,7 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
 }
 
 function startProbe({ deps, stillGoing }: Start): Running[] {
-  if (deps.config.signals.probe.everySeconds === 0) return []
+  if (deps.config.signals.probeEverySeconds === 0) return []
   const probing = createProbing(deps, stillGoing)
   const unsubscribe = deps.refreshes.subscribe(probing.refreshed)
   const turns = begun(repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn()))

@@ -110,7 +110,6 @@ const environment = ({ dir, ports, issuer, authority, directory, clientsFile }: 
   }),
   // A test suite signs in far more often than users do.
   BROKER_RATE_AUTHORIZE: '1000/s:100000',
-  BROKER_RATE_CALLBACK: '1000/s:100000',
 })
 
 async function portsOf(first: number | undefined): Promise<Ports> {

@@ -173,24 +173,14 @@ const entra = {
 }
 
 const signals = {
-  probe: {
-    everySeconds: setting({
-      name: 'BROKER_PROBE_MINUTES',
-      section: 'signals',
-      default: '15',
-      schema: parse.minutes,
-      example: '15',
-      text: 'The broker asks Microsoft about every live session once in this many minutes. `0` turns the probe off.',
-    }),
-    perSecond: setting({
-      name: 'BROKER_PROBE_PER_SECOND',
-      section: 'signals',
-      default: '100',
-      schema: parse.whole(1, 1000),
-      example: '100',
-      text: 'The most probe requests a second, for each broker.',
-    }),
-  },
+  probeEverySeconds: setting({
+    name: 'BROKER_PROBE_MINUTES',
+    section: 'signals',
+    default: '15',
+    schema: parse.minutes,
+    example: '15',
+    text: 'The broker asks Microsoft about every live session once in this many minutes. `0` turns the probe off.',
+  }),
   graph: {
     tenants: setting({
       name: 'BROKER_GRAPH',
@@ -368,15 +358,7 @@ const rates = {
     default: '20/s:600',
     schema: parse.rate,
     example: '50/s:2000',
-    text: '`/authorize`, by client and address. All users of an office behind one public address share this limit.',
-  }),
-  par: setting({
-    name: 'BROKER_RATE_PAR',
-    section: 'rates',
-    default: '20/s:600',
-    schema: parse.rate,
-    example: '50/s:2000',
-    text: '`/par`, by client and address.',
+    text: '`/authorize` and `/par`, each by client and address, and `/signin/callback`, by address: a sign-in is one request of each. All users of an office behind one public address share this limit.',
   }),
   pushedRequests: setting({
     name: 'BROKER_RATE_PUSHED_REQUESTS',
@@ -393,58 +375,6 @@ const rates = {
     schema: parse.rate,
     example: '5000/s:20000',
     text: '`/introspect`, by client.',
-  }),
-  setupToken: setting({
-    name: 'BROKER_RATE_SETUP_TOKEN',
-    section: 'rates',
-    default: '6/min:10',
-    schema: parse.rate,
-    example: '2/min:5',
-    text: 'Wrong setup tokens typed at `/setup` and wrong passes at `/ops/wall`, by address.',
-  }),
-  callback: setting({
-    name: 'BROKER_RATE_CALLBACK',
-    section: 'rates',
-    default: '20/s:600',
-    schema: parse.rate,
-    example: '50/s:2000',
-    text: '`/signin/callback`, by address.',
-  }),
-  exports: setting({
-    name: 'BROKER_RATE_EXPORTS',
-    section: 'rates',
-    default: '6/min:20',
-    schema: parse.rate,
-    example: '2/min:10',
-    text: 'CSV lists that an administrator of a tenant downloads at `/tenant`, by user. Each is kept in the audit log.',
-  }),
-  streamChanges: setting({
-    name: 'BROKER_RATE_STREAM_CHANGES',
-    section: 'rates',
-    default: '10/min:200',
-    schema: parse.rate,
-    example: '2/min:50',
-    text: 'Changes of its stream that a receiver of Shared Signals makes (`/ssf/streams`, `/ssf/status`), by client. Each is kept in the audit log.',
-  }),
-}
-
-const webhooks = {
-  privateRanges: setting({
-    name: 'BROKER_WEBHOOK_PRIVATE_RANGES',
-    section: 'messages',
-    default: '',
-    defaultText: 'none',
-    schema: parse.proxies,
-    example: '10.20.0.0/16',
-    text: 'Comma list of private addresses and CIDRs that [webhooks](webhooks.md) may go to. Public addresses always may; link-local and metadata addresses never.',
-  }),
-  proxy: setting({
-    name: 'BROKER_WEBHOOK_PROXY',
-    section: 'messages',
-    default: 'no',
-    schema: parse.yes,
-    example: 'yes',
-    text: '`yes` sends webhooks through `HTTPS_PROXY`. The proxy then resolves the names, so it decides which private addresses can be called.',
   }),
 }
 
@@ -600,7 +530,15 @@ export const SETTINGS = {
   sessionRules,
   retention,
   rates,
-  webhooks,
+  webhookPrivateRanges: setting({
+    name: 'BROKER_WEBHOOK_PRIVATE_RANGES',
+    section: 'messages',
+    default: '',
+    defaultText: 'none',
+    schema: parse.proxies,
+    example: '10.20.0.0/16',
+    text: 'Comma list of private addresses and CIDRs that [webhooks](webhooks.md) may go to. Public addresses always may; link-local and metadata addresses never.',
+  }),
   email,
   look,
   databaseUrl: setting({
@@ -682,7 +620,7 @@ export const SETTINGS = {
       default: 'no',
       schema: parse.yes,
       example: 'yes',
-      text: '`yes` sends deliveries and reads of `jwks_uri` over https through `HTTPS_PROXY` too. The proxy then resolves the names, so it decides which internal addresses can be called.',
+      text: '`yes` sends deliveries, webhooks among them, and reads of `jwks_uri` over https through `HTTPS_PROXY` too. The proxy then resolves the names, so it decides which internal addresses can be called.',
     }),
   },
 }

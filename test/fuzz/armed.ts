@@ -42,7 +42,7 @@ export async function openTargets(onEnd: (close: () => Promise<void>) => void): 
   const rig = await createRig({
     config: {
       signals: {
-        probe: { everySeconds: 0, perSecond: 1 },
+        probeEverySeconds: 0,
         graph: { tenants: 'all', origin: 'https://graph.microsoft.com' },
         revokeAtMicrosoft: [],
         risk: [],

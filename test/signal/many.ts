@@ -41,8 +41,8 @@ async function manySignedIn(rig: Rig, count: number): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, i) => open(i)))
 }
 
-export async function openMany(count: number, perSecond = 100) {
-  const rig = await createRig({ config: { signals: signalsOf([], { everySeconds: ROUND, perSecond }) } })
+export async function openMany(count: number, perSecond?: number) {
+  const rig = await createRig({ config: { signals: signalsOf([], ROUND) } })
   await manySignedIn(rig, count)
   const asked: Asked[] = []
   let answer: (oid: string) => Renewal | MicrosoftRefusal = () => VOUCHED
@@ -50,12 +50,12 @@ export async function openMany(count: number, perSecond = 100) {
     asked.push({ at: rig.clock.now(), oid: user.oid })
     return answer(user.oid)
   }
-  let probing = createProbing(rig.deps)
+  let probing = createProbing(rig.deps, undefined, perSecond)
   return {
     rig,
     asked,
     answers: (next: typeof answer) => (answer = next),
-    restart: () => (probing = createProbing(rig.deps)),
+    restart: () => (probing = createProbing(rig.deps, undefined, perSecond)),
     /** @returns how many were asked about, by step */
     async pass(seconds: number): Promise<number[]> {
       const load: number[] = []

@@ -118,7 +118,7 @@ test('who signed in again after the revocation, on another browser, stays; who h
 })
 
 test('a session that was not vouched for in more than a round, as after a restart, is looked at when it refreshes', async () => {
-  const world = await openWorld({ signals: { probe: { everySeconds: 6000, perSecond: 1000 } } })
+  const world = await openWorld({ signals: { probeEverySeconds: 6000 } })
   const { rig, entra } = world
   const [alice, bob] = [await world.signIn(ALICE), await world.signIn(BOB)]
   entra.change(ALICE, { accountEnabled: false })
@@ -134,7 +134,7 @@ test('a session that was not vouched for in more than a round, as after a restar
 })
 
 test('one that was to be looked at while the store did not answer is looked at in the next turn', async () => {
-  const world = await openWorld({ signals: { probe: { everySeconds: 6000, perSecond: 1000 } } })
+  const world = await openWorld({ signals: { probeEverySeconds: 6000 } })
   const { rig, entra } = world
   const alice = await world.signIn(ALICE)
   entra.change(ALICE, { accountEnabled: false })

@@ -35,7 +35,7 @@ export async function openWorld(options: { graph?: boolean; signals?: Partial<Si
     issuer: '',
     entra: brokerSettings(entra, [TENANT, OTHER_TENANT]),
     signals: {
-      probe: { everySeconds: 60, perSecond: 1000 },
+      probeEverySeconds: 60,
       graph: { tenants: options.graph ? [TENANT] : [], origin: `${entra.origin}/graph/v1.0` },
       revokeAtMicrosoft: [],
       risk: [],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { LIMITS, type RateSettings } from '../../src/rate-limits.ts'
+import type { RateSettings } from '../../src/rate-limits.ts'
 import { browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RigOptions } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, delivered, linkOf, location, signIn } from './browser.ts'
@@ -7,7 +7,7 @@ import { atMicrosoft, authorizePath, createBrowser, delivered, linkOf, location,
 /** No page of a sign-in is a dead end: each says what happened, how to go on, and by which reference an administrator finds it in the log. */
 
 /** No other limit is in the way. */
-const OFF = Object.fromEntries(LIMITS.map((limit) => [limit, undefined])) as unknown as RateSettings
+const OFF: RateSettings = { clientFailures: undefined, authorize: undefined, pushedRequests: undefined, introspect: undefined }
 const HTML = { headers: { accept: 'text/html' } }
 const lineOf = (lines: readonly string[], event: string) =>
   lines.map((line) => JSON.parse(line) as Record<string, unknown>).findLast((line) => line.event === event)

@@ -7,13 +7,8 @@ import { createRig, ISSUER, type Rig, type RigOptions } from '../rig.ts'
 const OFF: RateSettings = {
   clientFailures: undefined,
   authorize: undefined,
-  par: undefined,
   pushedRequests: undefined,
   introspect: undefined,
-  setupToken: undefined,
-  callback: undefined,
-  exports: undefined,
-  streamChanges: undefined,
 }
 const TWO = { perSecond: 1 / 60, burst: 2 }
 
@@ -141,7 +136,7 @@ describe('a request within its limit', () => {
   }
 
   test('/par: by client and address', async () => {
-    const rig = await limited({ par: TWO })
+    const rig = await limited({ authorize: TWO })
     const { basic: right } = await rig.register('Sydney')
     const push = async (from: string) => (await form(rig, '/par', PUSHED, right, from)).status
     expect([await push('203.0.113.1'), await push('203.0.113.1'), await push('203.0.113.1'), await push('203.0.113.2')]).toEqual([201, 201, 429, 201])
@@ -156,7 +151,7 @@ describe('a request within its limit', () => {
   })
 
   test('/signin/callback: by address', async () => {
-    const rig = await limited({ callback: TWO })
+    const rig = await limited({ authorize: TWO })
     const statuses: number[] = []
     for (let i = 0; i < 3; i++) statuses.push((await send(rig, '/signin/callback?state=x')).status)
     expect(statuses).toEqual([400, 400, 429])
