@@ -80,32 +80,21 @@ export const cutoffs = sqliteTable(
   (t) => [primaryKey({ columns: [t.kind, t.key] })],
 )
 
-const FLOOR_KINDS = ['subject', 'home', 'tenant', 'everything'] as const
-
 /**
  * How fresh a sign-in must be: its visit to Microsoft began when the log had this seq, or later. A floor only rises, and no act deletes one. The
  * key is a sub, a home account id or a tid; empty for everything. `securitySeq` is the latest that was raised for a security reason; 0: none was.
+ * A row of seq 0 holds a waiver alone.
  */
 export const floors = sqliteTable(
   'floors',
   {
-    kind: text({ enum: FLOOR_KINDS }).notNull(),
+    kind: text({ enum: ['subject', 'home', 'tenant', 'everything'] }).notNull(),
     key: text().notNull(),
     seq: integer().notNull(),
     securitySeq: integer('security_seq').notNull(),
-    atMs: integer('at_ms').notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.kind, t.key] })],
-)
-
-/** Floors that are not demanded for a while: those up to this seq, until then. */
-export const floorWaivers = sqliteTable(
-  'floor_waivers',
-  {
-    kind: text({ enum: FLOOR_KINDS }).notNull(),
-    key: text().notNull(),
-    seq: integer().notNull(),
-    untilAt: integer('until_at').notNull(),
+    /** Until then a floor up to this seq is not demanded. */
+    waivedSeq: integer('waived_seq').notNull().default(0),
+    waivedUntil: integer('waived_until').notNull().default(0),
   },
   (t) => [primaryKey({ columns: [t.kind, t.key] })],
 )

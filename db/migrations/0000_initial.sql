@@ -191,20 +191,13 @@ CREATE TABLE `families` (
 );
 --> statement-breakpoint
 CREATE INDEX `families_by_session` ON `families` (`sid`);--> statement-breakpoint
-CREATE TABLE `floor_waivers` (
-	`kind` text NOT NULL,
-	`key` text NOT NULL,
-	`seq` integer NOT NULL,
-	`until_at` integer NOT NULL,
-	PRIMARY KEY(`kind`, `key`)
-);
---> statement-breakpoint
 CREATE TABLE `floors` (
 	`kind` text NOT NULL,
 	`key` text NOT NULL,
 	`seq` integer NOT NULL,
 	`security_seq` integer NOT NULL,
-	`at_ms` integer NOT NULL,
+	`waived_seq` integer DEFAULT 0 NOT NULL,
+	`waived_until` integer DEFAULT 0 NOT NULL,
 	PRIMARY KEY(`kind`, `key`)
 );
 --> statement-breakpoint

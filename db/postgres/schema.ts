@@ -78,7 +78,6 @@ export const {
   revocations,
   cutoffs,
   floors,
-  floorWaivers,
   authTimes,
   subjects,
   subjectWords,

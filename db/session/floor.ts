@@ -6,7 +6,7 @@ import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
 import { assign, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
-import { authTimes, floors, floorWaivers } from '../schema.ts'
+import { authTimes, floors } from '../schema.ts'
 import type { FreshDemand, FreshProof } from '../store.ts'
 import { findSubject, findSubjectByUser } from './user.ts'
 
@@ -23,8 +23,8 @@ const literal = (kind: Kind): SQL => sql.raw(`'${kind}'`)
 const floorOf = (column: typeof floors.seq | typeof floors.securitySeq, kind: Kind, key: Key): SQL =>
   sql`coalesce((SELECT ${column} FROM ${floors} WHERE ${floors.kind} = ${literal(kind)} AND ${floors.key} = ${key}), 0)`
 const waivedOf = (kind: Kind, key: Key, now: Param<number>): SQL =>
-  sql`coalesce((SELECT ${floorWaivers.seq} FROM ${floorWaivers} WHERE ${floorWaivers.kind} = ${literal(kind)} AND ${floorWaivers.key} = ${key}
-    AND ${floorWaivers.untilAt} > ${now}), 0)`
+  sql`coalesce((SELECT ${floors.waivedSeq} FROM ${floors} WHERE ${floors.kind} = ${literal(kind)} AND ${floors.key} = ${key}
+    AND ${floors.waivedUntil} > ${now}), 0)`
 
 const highest = (column: typeof floors.seq | typeof floors.securitySeq, { sub, homeId, tid }: Takes<Whose>): SQL<number> =>
   greatest(floorOf(column, 'subject', sub), floorOf(column, 'home', homeId), floorOf(column, 'tenant', tid), floorOf(column, 'everything', NO_KEY))
@@ -45,11 +45,10 @@ const sawAuthTime = command(
 )
 const raise = command(
   (q: Takes<Raised & { kind: string; key: string }>) =>
-    sql`${insertInto(floors, { kind: q.kind, key: q.key, seq: q.seq, securitySeq: q.securitySeq, atMs: q.atMs })} ON CONFLICT (${names(floors.kind, floors.key)})
+    sql`${insertInto(floors, { kind: q.kind, key: q.key, seq: q.seq, securitySeq: q.securitySeq })} ON CONFLICT (${names(floors.kind, floors.key)})
       DO UPDATE SET ${assign(floors, {
         seq: greatest(sql`${floors.seq}`, excluded(floors.seq)),
         securitySeq: greatest(sql`${floors.securitySeq}`, excluded(floors.securitySeq)),
-        atMs: greatest(sql`${floors.atMs}`, excluded(floors.atMs)),
       })}`,
 )
 
@@ -85,7 +84,6 @@ export function* owesFreshSignIn(user: { tid: string; oid: string }, proof: Fres
 type Raised = {
   seq: number
   securitySeq: number
-  atMs: number
 }
 
 interface Cause {
@@ -97,11 +95,11 @@ interface Cause {
  * In the transaction of the revocation. The broker's own operators mean the human: the guest accounts in other tenants too. The administrator of a
  * tenant means the user of that tenant.
  */
-export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: number; atMs: number; sub?: string | undefined }): Act<void> {
+export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: number; sub?: string | undefined }): Act<void> {
   const why = raisesFloor(reason, selector)
   if (why === false) return
-  const { seq, atMs, sub } = at
-  const raised: Raised = { seq, securitySeq: why === 'security' ? seq : 0, atMs }
+  const { seq, sub } = at
+  const raised: Raised = { seq, securitySeq: why === 'security' ? seq : 0 }
   if (selector.kind === 'tenant') return void (yield* raise.run({ kind: 'tenant', key: selector.tid, ...raised }))
   if (selector.kind === 'everything') return void (yield* raise.run({ kind: 'everything', key: '', ...raised }))
   if (sub === undefined) return

@@ -3,7 +3,7 @@ import type { Act } from '../engine/act.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { head } from '../revocation/log.ts'
-import { authTimes, floorWaivers } from '../schema.ts'
+import { authTimes, floors } from '../schema.ts'
 import type { FloorActs } from '../store.ts'
 import { findSubject } from './user.ts'
 
@@ -11,8 +11,9 @@ import { findSubject } from './user.ts'
 
 const put = command(
   (p: Takes<{ kind: string; key: string; seq: number; untilAt: number }>) =>
-    sql`${insertInto(floorWaivers, { kind: p.kind, key: p.key, seq: p.seq, untilAt: p.untilAt })} ON CONFLICT (${names(floorWaivers.kind, floorWaivers.key)})
-      DO UPDATE SET ${assign(floorWaivers, { seq: excluded(floorWaivers.seq), untilAt: excluded(floorWaivers.untilAt) })}`,
+    sql`${insertInto(floors, { kind: p.kind, key: p.key, seq: 0, securitySeq: 0, waivedSeq: p.seq, waivedUntil: p.untilAt })}
+      ON CONFLICT (${names(floors.kind, floors.key)})
+      DO UPDATE SET ${assign(floors, { waivedSeq: excluded(floors.waivedSeq), waivedUntil: excluded(floors.waivedUntil) })}`,
 )
 const withAuthTime = query(columnsOf(authTimes, 'tid'), (_, f) => sql`SELECT ${f} FROM ${authTimes} ORDER BY ${authTimes.tid}`)
 

@@ -172,20 +172,13 @@ CREATE TABLE "broker"."families" (
 	"replaced_at" text COLLATE "C" DEFAULT '[]' NOT NULL
 );
 --> statement-breakpoint
-CREATE TABLE "broker"."floor_waivers" (
-	"kind" text COLLATE "C" NOT NULL,
-	"key" text COLLATE "C" NOT NULL,
-	"seq" bigint NOT NULL,
-	"until_at" bigint NOT NULL,
-	CONSTRAINT "floor_waivers_kind_key_pk" PRIMARY KEY("kind","key")
-);
---> statement-breakpoint
 CREATE TABLE "broker"."floors" (
 	"kind" text COLLATE "C" NOT NULL,
 	"key" text COLLATE "C" NOT NULL,
 	"seq" bigint NOT NULL,
 	"security_seq" bigint NOT NULL,
-	"at_ms" bigint NOT NULL,
+	"waived_seq" bigint DEFAULT 0 NOT NULL,
+	"waived_until" bigint DEFAULT 0 NOT NULL,
 	CONSTRAINT "floors_kind_key_pk" PRIMARY KEY("kind","key")
 );
 --> statement-breakpoint
