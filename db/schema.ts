@@ -100,10 +100,7 @@ export const floors = sqliteTable(
 )
 
 /** Tenants whose ID tokens have had auth_time: only there a fresh sign-in can be proved, and is demanded. */
-export const authTimes = sqliteTable('auth_times', {
-  tid: text().primaryKey(),
-  firstAt: integer('first_at').notNull(),
-})
+export const authTimes = sqliteTable('auth_times', { tid: text().primaryKey() })
 
 export const subjects = sqliteTable(
   'subjects',

@@ -31,8 +31,7 @@ CREATE TABLE `audit_salts` (
 );
 --> statement-breakpoint
 CREATE TABLE `auth_times` (
-	`tid` text PRIMARY KEY NOT NULL,
-	`first_at` integer NOT NULL
+	`tid` text PRIMARY KEY NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE `chain_begins` (

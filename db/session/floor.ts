@@ -40,9 +40,7 @@ const demand = query(
   },
   (_: Takes<Whose & { now: number }>, f) => sql`SELECT ${f}`,
 )
-const sawAuthTime = command(
-  (q: Takes<{ tid: string; now: number }>) => sql`${insertInto(authTimes, { tid: q.tid, firstAt: q.now })} ON CONFLICT DO NOTHING`,
-)
+const sawAuthTime = command((q: Takes<{ tid: string }>) => sql`${insertInto(authTimes, { tid: q.tid })} ON CONFLICT DO NOTHING`)
 const raise = command(
   (q: Takes<Raised & { kind: string; key: string }>) =>
     sql`${insertInto(floors, { kind: q.kind, key: q.key, seq: q.seq, securitySeq: q.securitySeq })} ON CONFLICT (${names(floors.kind, floors.key)})
@@ -67,7 +65,7 @@ function unmet({ floor, security, waived }: Found, { provenSeq, contextSeq }: Fr
 export function* missingFreshness(whose: Whose, { authTime, now, ...proof }: FreshProof & { authTime: number; now: number }): Act<Missing> {
   const found = yield* demand.get({ ...whose, now })
   if (found === undefined) throw new Error('The query of the floors returned no row.')
-  if (authTime > 0 && found.provable === 0) yield* sawAuthTime.run({ tid: whose.tid, now })
+  if (authTime > 0 && found.provable === 0) yield* sawAuthTime.run({ tid: whose.tid })
   return found.provable === 0 && authTime === 0 ? undefined : unmet(found, proof)
 }
 type Missing = FreshDemand | undefined

@@ -28,8 +28,7 @@ CREATE TABLE "broker"."audit_salts" (
 );
 --> statement-breakpoint
 CREATE TABLE "broker"."auth_times" (
-	"tid" text COLLATE "C" PRIMARY KEY NOT NULL,
-	"first_at" bigint NOT NULL
+	"tid" text COLLATE "C" PRIMARY KEY NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "broker"."chain_begins" (
