@@ -9,9 +9,6 @@ const LAYERS = ['db', 'keys', 'client', 'session', 'revocation', 'microsoft', 'a
 /** The files of src/ that every module above `protocol` may import: the parts that are handed in, logs, metrics and traces. */
 export const COMMON = '^src/(deps|log|metrics|outbound|outbound-addresses|proxy|rate-limits|telemetry)[.]ts$'
 
-/** The texts for users, which email has too. They import nothing of ours. */
-const CATALOG = '^src/page/texts([.]ts$|/)'
-
 const folder = (name) => (name === 'db' ? '^db/' : `^src/${name}/`)
 const folders = (names) => names.map(folder).join('|')
 const endpoints = `^src/(${ENDPOINTS.join('|')})/`
@@ -31,7 +28,7 @@ const layers = LAYERS.map((name, at) => ({
   from: { path: folder(name) },
   to: {
     path: '^(src|workers|db|demo|bench|test|guard)/',
-    pathNot: [COMMON, '^src/(protocol|config)/', CATALOG, ...LAYERS.slice(0, at + 1).map(folder)],
+    pathNot: [COMMON, '^src/(protocol|config)/', ...LAYERS.slice(0, at + 1).map(folder)],
   },
 }))
 
@@ -142,7 +139,6 @@ export default {
     onlyIn('msal', '@azure/msal-node', '^src/microsoft/'),
     onlyIn('database', 'drizzle-orm|better-sqlite3', '^db/'),
     onlyIn('postgres-driver', 'pg', '^(db/(postgres|move)/|src/revocation/)'),
-    onlyIn('nodemailer', 'nodemailer', '^src/revocation/smtp[.]ts$'),
     onlyIn('opentelemetry', '@opentelemetry/[^/]+', '^src/telemetry[.]ts$'),
     onlyIn('redis-driver', 'ioredis', '^src/revocation/'),
     onlyIn('bullmq', 'bullmq', '^(src/revocation/|workers/|src/console/)'),

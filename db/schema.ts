@@ -112,12 +112,8 @@ export const subjects = sqliteTable(
     username: text(),
     /** The `email` claim of the latest accepted sign-in. */
     email: text(),
-    /** Graph's `mail`. Where it is set, email goes there. */
-    mail: text(),
     /** Microsoft's home account id (`uid.utid`): the same for one human's guest accounts in other tenants. */
     homeId: text('home_id'),
-    /** In which the user read the pages at the latest accepted sign-in: that of email. */
-    language: text(),
     createdAt: integer('created_at').notNull(),
   },
   (t) => [
@@ -136,17 +132,6 @@ export const subjectWords = sqliteTable(
     sub: text().notNull(),
   },
   (t) => [primaryKey({ columns: [t.word, t.sub] }), index('subject_words_by_sub').on(t.sub)],
-)
-
-/** Addresses of users before a change. Until `untilAt` email goes there too. */
-export const formerAddresses = sqliteTable(
-  'former_addresses',
-  {
-    sub: text().notNull(),
-    address: text().notNull(),
-    untilAt: integer('until_at').notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.sub, t.address] }), index('former_addresses_by_end').on(t.untilAt)],
 )
 
 /** Erased users whose ended sessions still have to be looked for. */
@@ -518,7 +503,7 @@ export const deliveries = sqliteTable(
   {
     id: text().primaryKey(),
     /** What payload, signature and rules of success it has. */
-    kind: text({ enum: ['logout_token', 'webhook', 'email', 'set'] }).notNull(),
+    kind: text({ enum: ['logout_token', 'webhook', 'set'] }).notNull(),
     /** The revocation that caused it, where one did. */
     seq: integer(),
     clientId: text('client_id').notNull(),

@@ -15,7 +15,6 @@ import type {
   DeliveryRef,
   DeliveryState,
   EarlyCursor,
-  EmailPolicy,
   EvidenceRow,
   GuardRecord,
   GuardReport,
@@ -161,8 +160,6 @@ export interface NewSession {
   /** MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed (src/session/sealed.ts). A renewal replaces it; it goes when the session ends. */
   microsoftCacheSealed?: string | undefined
   device: string
-  /** In which the user reads the pages. */
-  language?: string | undefined
   cookieHash: string
 }
 
@@ -254,8 +251,8 @@ export interface SignInActs extends FloorActs {
       browserCookieHash?: string | undefined
       /** For the security history: the address of the browser, and the instance that it signs in to. */
       from?: SignInFrom | undefined
-      /** The user had not used this browser: written as an event, and as an email to them where `email` allows it. */
-      newDevice?: { address?: string | undefined; email?: EmailPolicy | undefined } | undefined
+      /** The user has not used this browser before: a webhook event, unless it is their first sign-in. */
+      newDevice?: boolean | undefined
       limit?: SessionLimit | undefined
       ids: { sub: string; sid: string }
       now: number
@@ -415,8 +412,6 @@ export interface RevokeInput {
   comment?: string | undefined
   /** A `subject` of one of these tenants is signed out at Microsoft too: that work is written in the same transaction. */
   alsoAtMicrosoft?: 'all' | readonly string[] | undefined
-  /** A `subject` who signed out everywhere gets an email about it. */
-  email?: EmailPolicy | undefined
 }
 
 export interface RevocationPreview {
@@ -561,8 +556,6 @@ export interface MicrosoftActs {
     actor: Actor
     now: number
   }): Promise<Committed[]>
-  /** Graph's `mail` of a user who has a live session; the address that it replaces stays a former one for a time. */
-  recordMail(input: { sub: string; mail: string | undefined; now: number }): Promise<void>
   /** Persists work in one transaction; what is there already is asked for again, and due now. */
   askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
   /** Whether that work is pending. */
@@ -801,8 +794,6 @@ export interface LockInput {
   comment?: string | undefined
   /** The open lock that this one takes the place of: it is lifted in the same act. */
   replaces?: string | undefined
-  /** A user gets an email about it, but not where it takes the place of another. */
-  email?: EmailPolicy | undefined
   now: number
 }
 export type LockProtection = 'self' | 'operator_tenant' | 'console' | 'last_administrators' | 'has_role'
@@ -875,7 +866,7 @@ export interface ScheduledActs {
    * confirmed in time. `settled`: nothing is to be confirmed any more.
    */
   confirmAct(
-    input: { id: string; operatorTenant: string | undefined; email?: EmailPolicy | undefined; now: number } & Scheduler,
+    input: { id: string; operatorTenant: string | undefined; now: number } & Scheduler,
   ): Promise<{ outcome: 'confirmed'; act: ScheduledAct } | { outcome: 'settled' | 'same' | 'expired'; act: ScheduledAct } | { outcome: 'unknown' }>
   cancelAct(input: {
     id: string
@@ -891,12 +882,7 @@ export interface ScheduledActs {
    * Does what is due, once, in one transaction with its audit entry. It fails where its creator, or who confirmed it, has no longer the right to.
    * Undefined where another broker has done it.
    */
-  runDueAct(input: {
-    id: string
-    operatorTenant: string | undefined
-    email?: EmailPolicy | undefined
-    now: number
-  }): Promise<ScheduledAct | undefined>
+  runDueAct(input: { id: string; operatorTenant: string | undefined; now: number }): Promise<ScheduledAct | undefined>
   /** Announces wide acts that are due before `until`, each once, with its audit entry. */
   announceActs(input: { until: number; now: number; limit: number }): Promise<ScheduledAct[]>
   /** Settles proposals that were not confirmed in time, each with its audit entry. Nothing of them is done. */
@@ -961,7 +947,6 @@ export const PURGED_LATE = [
   'guards',
   'history',
   'addresses',
-  'former_addresses',
   'wall_passes',
   'token_hours',
 ] as const

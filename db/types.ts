@@ -17,10 +17,6 @@ export interface User {
 
 export interface Subject extends User {
   sub: string
-  /** Graph's `mail`, where Graph was read while email is configured. */
-  mail?: string | undefined
-  /** In which the user read the pages at the latest accepted sign-in. */
-  language?: string | undefined
   createdAt: number
 }
 
@@ -76,19 +72,7 @@ export interface SecurityEvent {
 
 /** A row that is held about a user, under the names of its table's columns. */
 export interface HeldRecord {
-  kind:
-    | 'user'
-    | 'former_address'
-    | 'floor'
-    | 'lock'
-    | 'consent'
-    | 'microsoft_work'
-    | 'audit'
-    | 'history'
-    | 'session'
-    | 'participation'
-    | 'delivery'
-    | 'revocation'
+  kind: 'user' | 'floor' | 'lock' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
   values: Record<string, string | number | null>
 }
 
@@ -185,7 +169,7 @@ export interface Committed {
 export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded' | 'closed'
 
 /** What a delivery carries; each kind has its own payload, signature and rules of success. */
-export type DeliveryKind = 'logout_token' | 'webhook' | 'email' | 'set'
+export type DeliveryKind = 'logout_token' | 'webhook' | 'set'
 
 /** One message of the outbox to one target. */
 export interface Delivery {
@@ -194,7 +178,7 @@ export interface Delivery {
   /** The revocation that caused it, where one did, and why it was revoked. */
   seq?: number | undefined
   reason?: Reason | undefined
-  /** Of a webhook the endpoint's id; of email `@email`. */
+  /** Of a webhook the endpoint's id. */
   clientId: string
   targetId: string
   uri: string
@@ -281,22 +265,6 @@ export interface SignalStream {
   askedAt?: number | undefined
   createdAt: number
   updatedAt: number
-}
-
-/** Where email may go. */
-export interface EmailPolicy {
-  /** Lower case. */
-  domains: readonly string[]
-}
-
-/** What an email says. */
-export interface EmailContent {
-  template: 'new_device' | 'signed_out_everywhere' | 'locked'
-  /** When it happened. */
-  atMs: number
-  device?: string | undefined
-  /** The user's; not set: the broker's own. */
-  language?: string | undefined
 }
 
 /** Proof of one attempt. */

@@ -16,7 +16,6 @@ const PROCESSES = /^src\/(cli|main)[.]ts$/
 /** The box of a file, or undefined where it is in none: the common files of src/, which every module may import. */
 function boxOf(file, rules) {
   if (rules.common.test(file)) return undefined
-  if (file.startsWith('src/page/texts')) return 'texts'
   if (PROCESSES.test(file)) return 'command'
   const [top, second, third] = file.split('/')
   if (/(^|\/)guard\/(src|dist)\/|@case-manager\/guard/.test(file)) return 'guard'

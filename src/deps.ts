@@ -17,7 +17,6 @@ import type { SigningAlg } from './protocol/names.ts'
 import type { Topic } from './protocol/topic.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { DeliveryQueue, Feed } from './revocation/interface.ts'
-import type { Mailer } from './revocation/smtp.ts'
 
 /** All that is ambient, handed in: no module reads a clock, a random number, the network or the environment by itself. */
 export interface Deps {
@@ -50,8 +49,6 @@ export interface Deps {
   outbound: Outbound
   /** The same to the endpoints of webhooks: public addresses, and private ones of an allow-list. */
   webhookOutbound: Outbound
-  /** Not there: no mail server is set. */
-  mailer?: Mailer | undefined
 }
 
 export interface Outbound {

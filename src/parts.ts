@@ -58,7 +58,6 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
   const outbound = given.outbound ?? openOutbound(config, closing)
   const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
-  const mailer = given.mailer ?? (await openMailer(config, closing))
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
@@ -76,7 +75,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   await readBranding({ store, config })
   closing.add('other brokers', followOtherBrokers({ store, feed, clients, connection, keys, log, config }))
   const tokenCounts = given.tokenCounts ?? new TokenCounts()
-  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
+  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits }
   return { tokenCounts, config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }
 
@@ -137,14 +136,6 @@ function openWebhookOutbound(config: Config, closing: Closing): Deps['webhookOut
   const outbound = createOutbound({ ...outboundOptions(config), privateRanges: config.webhookPrivateRanges })
   closing.add('webhook outbound', () => outbound.close())
   return outbound
-}
-
-async function openMailer({ email: { smtpUrl }, allowLoopbackTargets: allowLoopback }: Config, closing: Closing): Promise<Deps['mailer']> {
-  if (smtpUrl === undefined) return undefined
-  const { createMailer } = await import('./revocation/smtp.ts')
-  const mailer = createMailer(smtpUrl, { allowLoopback })
-  closing.add('mailer', async () => mailer.close())
-  return mailer
 }
 
 async function openQueue(input: { config: Config; log: Log; metrics: Metrics; clock: SteadyClock }, closing: Closing): Promise<DeliveryQueue> {

@@ -140,8 +140,7 @@ const correlation = ({ delivery, attempt }: Sending, traceparent: string): Recor
 
 async function exchange(deps: DeliverDeps, sending: Sending, traceparent: string): Promise<Sent> {
   const { kind, delivery, how } = sending
-  const minted =
-    delivery.kind === 'email' ? sending.minted : { ...sending.minted, headers: { ...sending.minted.headers, ...correlation(sending, traceparent) } }
+  const minted = { ...sending.minted, headers: { ...sending.minted.headers, ...correlation(sending, traceparent) } }
   const { headers, body } = minted
   const limits = { timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS, signal: deps.ending }
   const post = () => deps.outbound.request(delivery.uri, { method: 'POST', headers, body, maxBytes: MAX_ANSWER_BYTES, ...limits })
@@ -169,10 +168,6 @@ const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
   webhook: {
     rejected: 'Fix what the cause says, then redrive the delivery; or close it with a reason.',
     failed: 'Fix the receiver of the webhook, then redrive the delivery; or close it with a reason.',
-  },
-  email: {
-    rejected: 'The mail server did not take the message. Fix what it says, then redrive the delivery; or close it with a reason.',
-    failed: 'Fix the mail server or BROKER_SMTP_URL, then redrive the delivery; or close it with a reason.',
   },
 }
 

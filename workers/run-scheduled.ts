@@ -1,7 +1,6 @@
 import type { Deps } from '../src/deps.ts'
 import { logged } from '../src/acts/scheduled.ts'
 import { lockTargetName } from '../src/protocol/lock-target.ts'
-import { emailPolicy } from '../src/revocation/email-policy.ts'
 
 /**
  * Lifts locks whose end has come, announces wide acts before their time, ends proposals that no administrator confirmed, and does what is due. Each is one act of the store, so that of several
@@ -54,6 +53,6 @@ async function expire({ store, log, metrics }: Needs, now: number): Promise<void
 
 async function run(deps: Needs, id: string, now: number): Promise<void> {
   const { operatorTenant } = deps.connection.current()
-  const act = await deps.store.runDueAct({ id, operatorTenant, email: emailPolicy(deps.config), now })
+  const act = await deps.store.runDueAct({ id, operatorTenant, now })
   if (act !== undefined) logged(deps, act)
 }

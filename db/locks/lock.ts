@@ -4,11 +4,8 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { addressesOf } from '../email/addresses.ts'
-import { queueEmail } from '../email/queue.ts'
 import { append, lockHead } from '../revocation/log.ts'
 import { locks } from '../schema.ts'
-import { findSubject } from '../session/user.ts'
 import type { LockActs, LockInput } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { lift } from './lift.ts'
@@ -71,14 +68,5 @@ function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
   const { homeId, audience } = known
   yield* insert.run({ id, ...lockKey(target), ...words, homeId, audience, at: now, endsAt: endsAt ?? null, seq: seq ?? null })
   yield* tell(ambient, 'lock.placed', selector, { ...said, until: endsAt })
-  yield* tellUser(ambient, input, known)
   return { outcome: 'locked', lock: { id, target, ...said, at: now, endsAt, seq, lifted: undefined }, committed }
-}
-
-/** A lock in place of another is not news to the user: they are locked already. */
-function* tellUser(ambient: Ambient, { email, replaces, now }: LockInput, { sub }: Known): Act<void> {
-  if (email === undefined || sub === undefined || replaces !== undefined) return
-  const user = yield* findSubject(sub)
-  const content = { template: 'locked', atMs: ambient.nowMs(), language: user?.language } as const
-  yield* queueEmail(ambient, { sub, to: yield* addressesOf(user, now), content }, email)
 }

@@ -1,7 +1,6 @@
 import type { Engine } from '../engine/act.ts'
 import type { MicrosoftActs } from '../store.ts'
 import { endAuthenticated, endMicrosoftSession } from './end.ts'
-import { recordMail } from './mail.ts'
 import { findProbe, recordProbe } from './probe.ts'
 import { probePageActs } from './probe-pages.ts'
 import { microsoftWorkActs } from './work.ts'
@@ -15,7 +14,6 @@ export function microsoftActs(engine: Engine): MicrosoftActs {
     recordProbe: (input) => write(() => recordProbe(engine, input)),
     endMicrosoftSession: (input) => write(() => endMicrosoftSession(engine, input)),
     endAuthenticated: (input) => write(() => endAuthenticated(engine, input)),
-    recordMail: (input) => write(() => recordMail(input)),
     ...microsoftWorkActs(engine),
   }
 }

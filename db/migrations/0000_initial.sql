@@ -200,14 +200,6 @@ CREATE TABLE `floors` (
 	PRIMARY KEY(`kind`, `key`)
 );
 --> statement-breakpoint
-CREATE TABLE `former_addresses` (
-	`sub` text NOT NULL,
-	`address` text NOT NULL,
-	`until_at` integer NOT NULL,
-	PRIMARY KEY(`sub`, `address`)
-);
---> statement-breakpoint
-CREATE INDEX `former_addresses_by_end` ON `former_addresses` (`until_at`);--> statement-breakpoint
 CREATE TABLE `guards` (
 	`client_id` text NOT NULL,
 	`guard_id` text NOT NULL,
@@ -513,9 +505,7 @@ CREATE TABLE `subjects` (
 	`name` text,
 	`username` text,
 	`email` text,
-	`mail` text,
 	`home_id` text,
-	`language` text,
 	`created_at` integer NOT NULL
 );
 --> statement-breakpoint

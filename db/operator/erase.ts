@@ -1,5 +1,4 @@
 import { sql } from 'drizzle-orm'
-import { forgetFormerAddresses } from '../email/addresses.ts'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
@@ -28,8 +27,7 @@ const nothing = { device: '', microsoftSid: null, loginHintSealed: null, microso
 
 type User = { sub: string }
 const forgetName = command(
-  (p: Takes<User>) =>
-    sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null, mail: null, language: null })} WHERE ${subjects.sub} = ${p.sub}`,
+  (p: Takes<User>) => sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null })} WHERE ${subjects.sub} = ${p.sub}`,
 )
 const forgetConsents = command((p: Takes<User>) => sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub}`)
 // What an operator wrote of them. The lock stays: it names them by opaque ids.
@@ -124,7 +122,6 @@ function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<Ret
   // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this order too.
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
-  yield* forgetFormerAddresses(sub)
   yield* forgetWords(sub)
   yield* forgetConsents.run({ sub })
   yield* forgetLockWords.run({ sub })

@@ -8,7 +8,6 @@ import {
   consents,
   deliveries,
   floors,
-  formerAddresses,
   locks,
   microsoftWork,
   participants,
@@ -99,7 +98,6 @@ const ofSession = (sid: Column, p: Takes<Who>): SQL =>
 
 const STAGES: readonly Stage[] = [
   whole('user', subjects, (p) => sql`${subjects.sub} = ${p.sub}`),
-  whole('former_address', formerAddresses, (p) => sql`${formerAddresses.sub} = ${p.sub}`),
   whole(
     'floor',
     floors,

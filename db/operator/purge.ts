@@ -12,7 +12,6 @@ import {
   deliveries,
   deliveryAttempts,
   families,
-  formerAddresses,
   guards,
   idempotencyKeys,
   locks,
@@ -62,11 +61,6 @@ const purgeConsumed = oldest(consumed, {
   key: [consumed.purpose, consumed.idHash],
   index: 'consumed_by_expiry',
   old: (before) => sql`${consumed.expiresAt} <= ${before}`,
-})
-const purgeFormerAddresses = oldest(formerAddresses, {
-  key: [formerAddresses.sub, formerAddresses.address],
-  index: 'former_addresses_by_end',
-  old: (before) => sql`${formerAddresses.untilAt} <= ${before}`,
 })
 const purgePushedRequests = oldest(pushedRequests, {
   key: [pushedRequests.requestHash],
@@ -186,7 +180,6 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   scheduled_acts: { purge: purgeScheduled, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
-  former_addresses: { purge: purgeFormerAddresses, keep: () => 0 },
   wall_passes: { purge: purgeWallPasses, keep: () => WALL_PASS_DAYS * DAY },
   token_hours: { purge: purgeTokenHours, keep: () => TOKEN_HOURS * 3600 },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },

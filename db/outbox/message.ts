@@ -8,7 +8,7 @@ import { AT_ONCE } from './add.ts'
 import type { Move } from './counts.ts'
 import { HELD, priorityNumber } from './row.ts'
 
-/** Adds a delivery that is minted from its payload: an email, a webhook event or a security event token, for one target. */
+/** Adds a delivery that is minted from its payload: a webhook event or a security event token, for one target. */
 
 type Message = {
   kind: Exclude<DeliveryKind, 'logout_token'>

@@ -81,7 +81,6 @@ export const {
   authTimes,
   subjects,
   subjectWords,
-  formerAddresses,
   erasures,
   locks,
   idempotencyKeys,

@@ -3,8 +3,6 @@ import type { Actor, Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { addressesOf } from '../email/addresses.ts'
-import { queueEmail } from '../email/queue.ts'
 import { askMicrosoft } from '../microsoft/work.ts'
 import { clients, participants } from '../schema.ts'
 import { isRevoked, sessionBySid } from '../session/row.ts'
@@ -54,22 +52,11 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
   yield* askMicrosoft([{ kind: 'revoke_sessions', tid: user.tid, oid: user.oid }], nowMs)
 }
 
-/** To the addresses that are known. */
-function* tellOfSignOut(ambient: Ambient, { selector, reason, email, now }: RevokeInput): Act<void> {
-  if (email === undefined || reason !== 'signed_out_everywhere' || selector.kind !== 'subject') return
-  const { sub } = selector
-  const user = yield* findSubject(sub)
-  const content = { template: 'signed_out_everywhere', atMs: ambient.nowMs(), language: user?.language } as const
-  yield* queueEmail(ambient, { sub, to: yield* addressesOf(user, now), content }, email)
-}
-
 export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {
   // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
   yield* lockHead()
   const outcome = (yield* isOutside(input.selector, input.actor)) ? 'unknown' : yield* ineffective(input.selector)
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, ambient.nowMs())
-  const committed = yield* append(ambient, input)
-  yield* tellOfSignOut(ambient, input)
-  return { outcome: 'revoked', committed }
+  return { outcome: 'revoked', committed: yield* append(ambient, input) }
 }

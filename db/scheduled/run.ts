@@ -8,7 +8,7 @@ import { appendAudit, concludeAudit } from '../operator/audit.ts'
 import { lockHead } from '../revocation/log.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { scheduledActs } from '../schema.ts'
-import type { EmailPolicy, ScheduledAct, ScheduledState } from '../types.ts'
+import type { ScheduledAct, ScheduledState } from '../types.ts'
 import { stillMay } from './rights.ts'
 import { findScheduledAct, lockScheduled, targetOfWhat, whatOf } from './row.ts'
 import type { ScheduledRow } from './row.ts'
@@ -33,12 +33,10 @@ export const WORKER: Actor = { kind: 'broker', id: 'run-scheduled' }
 
 interface When {
   operatorTenant: string | undefined
-  /** Where the email about the lock of a user may go. */
-  email?: EmailPolicy | undefined
   now: number
 }
 
-function* carryOut(ambient: Ambient, row: ScheduledRow, { operatorTenant, email, now }: When): Act<End> {
+function* carryOut(ambient: Ambient, row: ScheduledRow, { operatorTenant, now }: When): Act<End> {
   const what = whatOf(row)
   const actor: Actor = { kind: row.actorKind, id: row.actorId }
   const said = { caseReference: row.caseReference ?? undefined, comment: row.comment ?? undefined }
@@ -47,7 +45,7 @@ function* carryOut(ambient: Ambient, row: ScheduledRow, { operatorTenant, email,
     if (answer.outcome === 'revoked') return { state: 'done', result: { seq: answer.committed.revocation.seq } }
     return { state: answer.outcome === 'unknown' ? 'failed' : 'done', result: { outcome: answer.outcome } }
   }
-  const answer = yield* lock(ambient, { target: what.target, endsAt: what.endsAt, actor, may: row.may, operatorTenant, email, ...said, now })
+  const answer = yield* lock(ambient, { target: what.target, endsAt: what.endsAt, actor, may: row.may, operatorTenant, ...said, now })
   if (answer.outcome === 'locked') return { state: 'done', result: { lock: answer.lock.id, seq: answer.lock.seq ?? null } }
   if (answer.outcome === 'already') return { state: 'done', result: { outcome: 'already', lock: answer.lock.id } }
   return { state: 'failed', result: answer.outcome === 'rejected' ? { outcome: 'rejected', why: answer.why } : { outcome: answer.outcome } }

@@ -97,7 +97,7 @@ export function* scheduleAct(ambient: Ambient, input: Input<'scheduleAct'>): Act
 }
 
 export function* confirmAct(ambient: Ambient, input: Input<'confirmAct'>): Act<Answer<'confirmAct'>> {
-  const { id, actor, via, operatorTenant, email, now } = input
+  const { id, actor, via, operatorTenant, now } = input
   yield* lockHead()
   const row = yield* lockScheduled(id)
   if (row === undefined) return { outcome: 'unknown' }
@@ -107,7 +107,7 @@ export function* confirmAct(ambient: Ambient, input: Input<'confirmAct'>): Act<A
   if (now >= (row.confirmUntil ?? (row.dueAt ?? row.createdAt) + CONFIRM_SECONDS)) return { outcome: 'expired', act }
   yield* confirm.run({ id, at: now, byKind: actor.kind, byId: actor.id, via })
   const confirmed = { ...row, confirmedByKind: actor.kind, confirmedById: actor.id, confirmedVia: via }
-  if (row.dueAt === null || row.dueAt <= now) yield* perform(ambient, confirmed, { operatorTenant, email, now })
+  if (row.dueAt === null || row.dueAt <= now) yield* perform(ambient, confirmed, { operatorTenant, now })
   return { outcome: 'confirmed', act: found(yield* findScheduledAct(id)) }
 }
 

@@ -13,15 +13,15 @@ import { subjectFields, subjectOf } from './user-row.ts'
 
 /** Users by the words of their names, in any order, whether or not they are signed in: an index of words that is written with the name. */
 
-type Named = Pick<RowOf<typeof subjectFields>, 'name' | 'username' | 'email' | 'mail'>
+type Named = Pick<RowOf<typeof subjectFields>, 'name' | 'username' | 'email'>
 
 const LONGEST_WORD = 64
 /** Of one user. */
 const MOST_WORDS = 40
 
 /** Each word whole and in its parts: `carol.chen@contoso.example` is found by its beginning, by chen and by contoso. */
-function indexedWords({ name, username, email, mail }: Named): string[] {
-  const whole = folded([name, username, email, mail].filter(Boolean).join(' ')).split(/\s+/)
+function indexedWords({ name, username, email }: Named): string[] {
+  const whole = folded([name, username, email].filter(Boolean).join(' ')).split(/\s+/)
   const parts = whole.flatMap((word) => word.split(/[^\p{L}\p{N}]+/u))
   return [...new Set([...whole, ...parts])]
     .filter(Boolean)
@@ -42,7 +42,7 @@ export function* forgetWords(sub: string): Act<void> {
 
 /** In the act that writes the names. @param former the names until now; of a user without any, no words are stored */
 export function* indexNames(sub: string, names: Named, former: Named): Act<void> {
-  if ([former.name, former.username, former.email, former.mail].some(Boolean)) yield* forgetWords(sub)
+  if ([former.name, former.username, former.email].some(Boolean)) yield* forgetWords(sub)
   const words = indexedWords(names)
   if (words.length > 0) yield* add.run({ sub, list: listOf(words.map((word) => ({ word }))) })
 }

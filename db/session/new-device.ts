@@ -1,35 +1,19 @@
 import type { Act, Ambient } from '../engine/act.ts'
-import { addressOf } from '../../src/protocol/email-address.ts'
-import { addressesOf } from '../email/addresses.ts'
-import { queueEmail } from '../email/queue.ts'
-import { moved } from '../outbox/counts.ts'
-import type { Move } from '../outbox/counts.ts'
-import type { SignInActs } from '../store.ts'
-import type { Session, Subject } from '../types.ts'
+import type { Session } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
+import type { KnownUser } from './user.ts'
 
-/** A sign-in with a browser that the user had not used: a webhook event, and an email to them. */
+/** The webhook event of a sign-in with a browser that the user has not used before. */
 
-/** @param before the user as they were known; undefined: they have never signed in, and no address of theirs is known */
+/** @param before the user's names before this sign-in: without any, it is the user's first, and no browser of theirs is known */
 export function* announceNewDevice(
   ambient: Ambient,
-  { sub, sid, device, user }: Session,
-  { address, email, now }: NonNullable<Parameters<SignInActs['signIn']>[0]['newDevice']> & { now: number },
-  before: Subject | undefined,
+  { sub, sid, device, user: { tid, name, username } }: Session,
+  before: KnownUser['names']['stored'],
+  address: string | undefined,
 ): Act<void> {
-  const moves: Move[] = []
-  const personal = { name: user.name, username: user.username, ip_address: address }
-  yield* emit(ambient, { type: 'user.signed_in_on_new_device', data: { sub, tid: user.tid, sid, device, ...personal } }, moves)
-  if (email !== undefined) {
-    // The sign-in has made the address that it changed a former one. Never only to one that it brings: an attacker could have set it.
-    const known = yield* addressesOf(before, now)
-    const to = known.some((one) => one !== undefined) ? [...known, addressOf({ mail: before?.mail, email: user.email })] : []
-    yield* queueEmail(
-      ambient,
-      { sub, to, content: { template: 'new_device', atMs: ambient.nowMs(), device, language: before?.language } },
-      email,
-      moves,
-    )
-  }
-  yield* moved(moves)
+  if (before.name === null && before.username === null && before.email === null) return
+  // Never the address that this sign-in brings: an attacker could have set it.
+  const personal = { name, username, email: before.email ?? undefined, ip_address: address }
+  yield* emit(ambient, { type: 'session.new_device', data: { sub, tid, sid, device, ...personal } })
 }

@@ -18,7 +18,7 @@ import { makeRoom, mayHaveToEnd } from './limit.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
 import { announceNewDevice } from './new-device.ts'
-import { findSubjectByUser, nameUser, subjectFor } from './user.ts'
+import { nameUser, subjectFor } from './user.ts'
 import type { KnownUser } from './user.ts'
 
 /** A user has signed in on a browser: their session opens or is renewed, and the other one that this browser had ends. */
@@ -93,20 +93,17 @@ function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, 
 type Rejected = { outcome: 'rejected' } & SignInRejection
 
 export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected> {
-  const { newDevice } = input
-  const { tid, oid } = input.session.user
-  const before = newDevice?.email && (yield* findSubjectByUser(tid, oid))
-  const done = yield* letIn(ambient, input)
+  const user = yield* subjectFor(input.session, input.ids.sub, input.now)
+  const done = yield* letIn(ambient, input, user)
   if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
   yield* recordEvent(ambient, { sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
-  if (newDevice !== undefined && !done.renewed) yield* announceNewDevice(ambient, done.session, { ...newDevice, now: input.now }, before)
+  if (input.newDevice === true && !done.renewed) yield* announceNewDevice(ambient, done.session, user.names.stored, input.from?.address)
   return done
 }
 
-function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
+function* letIn(ambient: Ambient, asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   const { session: input, code, browserCookieHash, limit, ids, now } = asked
-  const user = yield* subjectFor(input, ids.sub, now)
   const { sub } = user
   const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
   const renewed = former !== undefined && isRenewed(former, sub, now) ? former : undefined
@@ -116,7 +113,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   const rejected = yield* rejectionOf(user, asked)
   if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
-    yield* nameUser(user, now)
+    yield* nameUser(user)
     yield* tellClaims(ambient, renewed, input.roles, now)
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
@@ -125,7 +122,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   }
   const made = yield* makeRoom(ambient, sub, limit, now)
   if (!made.room) return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
-  yield* nameUser(user, now)
+  yield* nameUser(user)
   const committed = [...made.committed, ...(former === undefined ? [] : yield* endFormer(ambient, former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head

@@ -6,7 +6,7 @@ import type { Subject } from '../types.ts'
 
 /** A user as a row of the store. */
 
-export const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'mail', 'homeId', 'language', 'createdAt')
+export const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'homeId', 'createdAt')
 
 export const subjectOf = (row: RowOf<typeof subjectFields>): Subject => ({
   sub: row.sub,
@@ -15,8 +15,6 @@ export const subjectOf = (row: RowOf<typeof subjectFields>): Subject => ({
   name: optional(row.name),
   username: optional(row.username),
   email: optional(row.email),
-  mail: optional(row.mail),
   homeId: optional(row.homeId),
-  language: optional(row.language),
   createdAt: row.createdAt,
 })

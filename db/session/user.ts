@@ -1,5 +1,4 @@
 import { sql } from 'drizzle-orm'
-import { keepFormerAddress } from '../email/addresses.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, lockRows, names, query } from '../engine/statement.ts'
@@ -24,26 +23,23 @@ const sameHuman = query(
   (p: Takes<{ homeId: string; sub: string }>, f) =>
     sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.homeId} = ${p.homeId} AND ${subjects.sub} <> ${p.sub} ORDER BY ${subjects.sub}`,
 )
-type Names = { sub: string; name: string | null; username: string | null; email: string | null; homeId: string | null; language: string | null }
+type Names = { sub: string; name: string | null; username: string | null; email: string | null; homeId: string | null }
 const add = command(
   (p: Takes<Names & { tid: string; oid: string; now: number }>) =>
     sql`${insertInto(subjects, {
-      ...{
-        sub: p.sub,
-        tid: p.tid,
-        oid: p.oid,
-        name: p.name,
-        username: p.username,
-        email: p.email,
-        homeId: p.homeId,
-        language: p.language,
-        createdAt: p.now,
-      },
+      sub: p.sub,
+      tid: p.tid,
+      oid: p.oid,
+      name: p.name,
+      username: p.username,
+      email: p.email,
+      homeId: p.homeId,
+      createdAt: p.now,
     })} ON CONFLICT (${names(subjects.tid, subjects.oid)}) DO NOTHING`,
 )
 const describe = command(
   (p: Takes<Names>) =>
-    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email, homeId: p.homeId, language: p.language })}
+    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email, homeId: p.homeId })}
       WHERE ${subjects.sub} = ${p.sub}`,
 )
 
@@ -52,19 +48,19 @@ export interface KnownUser {
   /** Also where this sign-in did not say: what Microsoft has said once of an account does not change. */
   homeId: string | undefined
   /** What is stored, and what this sign-in says. */
-  names: { stored: Omit<Names, 'sub'> & { mail: string | null }; said: Omit<Names, 'sub'> }
+  names: { stored: Omit<Names, 'sub'>; said: Omit<Names, 'sub'> }
 }
 
-const UNNAMED = { name: null, username: null, email: null, mail: null, language: null }
+const UNNAMED = { name: null, username: null, email: null }
 
 /**
  * Stores of a new user no more than who they are: what a sign-in says of a user counts once it is accepted (`nameUser`).
  *
  * @param sub theirs from now on, where they have none
  */
-export function* subjectFor({ user, language }: Pick<NewSession, 'user' | 'language'>, sub: string, now: number): Act<KnownUser> {
+export function* subjectFor({ user }: Pick<NewSession, 'user'>, sub: string, now: number): Act<KnownUser> {
   const { tid, oid, name = null, username = null, email = null, homeId = null } = user
-  const said = { name, username, email, homeId, language: language ?? null }
+  const said = { name, username, email, homeId }
   let known = yield* byUserLocked.get({ tid, oid })
   if (known === undefined) {
     const stored = { ...UNNAMED, homeId }
@@ -73,25 +69,19 @@ export function* subjectFor({ user, language }: Pick<NewSession, 'user' | 'langu
     known = yield* byUserLocked.get({ tid, oid })
     if (known === undefined) throw new Error('The user is known and is not there.')
   }
-  const names = { stored: known, said: { ...said, homeId: homeId ?? known.homeId, language: said.language ?? known.language } }
+  const names = { stored: known, said: { ...said, homeId: homeId ?? known.homeId } }
   return { sub: known.sub, homeId: optional(names.said.homeId), names }
 }
 
-/** Email goes to the address that was known before. So a rejected sign-in stores no address, and an accepted one keeps the former address. */
-export function* nameUser({ sub, names: { stored, said } }: KnownUser, now: number): Act<void> {
+/** Stores what an accepted sign-in says of the user. A rejected one changes neither name nor address. */
+export function* nameUser({ sub, names: { stored, said } }: KnownUser): Act<void> {
   if (!isOtherwise(stored, said)) return
-  yield* keepFormerAddress({ sub, was: stored, is: { mail: stored.mail, email: said.email }, now })
   yield* describe.run({ sub, ...said })
-  if (said.name !== stored.name || said.username !== stored.username || said.email !== stored.email)
-    yield* indexNames(sub, { ...said, mail: stored.mail }, stored)
+  if (said.name !== stored.name || said.username !== stored.username || said.email !== stored.email) yield* indexNames(sub, said, stored)
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>
-  known.name !== now.name ||
-  known.username !== now.username ||
-  known.email !== now.email ||
-  known.homeId !== now.homeId ||
-  known.language !== now.language
+  known.name !== now.name || known.username !== now.username || known.email !== now.email || known.homeId !== now.homeId
 
 /** Keeps other acts from writing what is this user's until this one ends. */
 export const lockSubject = (sub: string): Act<unknown> => lock.get({ sub })

@@ -18,8 +18,6 @@ export const userPatch = z.strictObject({
   roles: z.array(z.string()).optional(),
   wids: z.array(z.string()).optional(),
   name: z.string().min(1).max(200).optional(),
-  /** Graph's `mail`; null removes it. */
-  mail: z.email().nullable().optional(),
 })
 export type UserPatch = z.infer<typeof userPatch>
 
@@ -29,7 +27,6 @@ export function changeUser(world: World, user: User, patch: UserPatch): void {
   if (patch.roles !== undefined) user.roles = patch.roles
   if (patch.wids !== undefined) user.wids = patch.wids
   if (patch.name !== undefined) user.name = patch.name
-  if (patch.mail !== undefined) user.mail = patch.mail ?? undefined
   if (patch.atRisk !== undefined) user.riskSince = patch.atRisk ? world.clock.now() : undefined
   if (patch.accountEnabled !== undefined && patch.accountEnabled !== user.accountEnabled) {
     user.accountEnabled = patch.accountEnabled
@@ -63,11 +60,6 @@ function endGrants(user: User): void {
 /** App roles and methods are not properties of the user: Graph sends no notification of them. */
 function announce(world: World, user: User, patch: UserPatch): void {
   if (patch.deleted) return world.changed(user, 'deleted')
-  const seen =
-    patch.accountEnabled !== undefined ||
-    patch.password !== undefined ||
-    patch.name !== undefined ||
-    patch.mail !== undefined ||
-    patch.deleted !== undefined
+  const seen = patch.accountEnabled !== undefined || patch.password !== undefined || patch.name !== undefined || patch.deleted !== undefined
   if (seen || (patch.revokeSessions && world.switches.revokeNotifies)) world.changed(user, 'updated')
 }

@@ -12,8 +12,6 @@ export interface Tenant {
 export interface User {
   upn: string
   name: string
-  /** Graph's `mail`. */
-  mail: string | undefined
   tid: string
   oid: string
   password: string
@@ -59,7 +57,6 @@ export function newUser(seed: UserSeed): User {
   return {
     password: `${seed.upn.split('@')[0]}-demo`,
     note: '',
-    mail: seed.upn,
     home: undefined,
     mfa: 'authenticator',
     accountEnabled: true,

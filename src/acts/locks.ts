@@ -2,7 +2,6 @@ import type { LockProtection } from '../../db/store.ts'
 import type { Lock } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { lockKey, type LockTarget, lockTargetName } from '../protocol/lock-target.ts'
-import { emailPolicy } from '../revocation/email-policy.ts'
 import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
@@ -123,7 +122,7 @@ const described = ({ outcome, lock }: Locked): Record<string, unknown> => ({
 async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Locked> {
   const [{ actor }, may] = [caller, acting(caller)]
   const { operatorTenant } = deps.connection.current()
-  const answer = await deps.store.lock({ ...asked, actor, may, operatorTenant, email: emailPolicy(deps.config) })
+  const answer = await deps.store.lock({ ...asked, actor, may, operatorTenant })
   if (answer.outcome === 'rejected') throw protectedBy(answer.why)
   if (answer.outcome === 'unknown') throw new Problem(404, 'Not found', UNKNOWN[asked.target.kind])
   if (answer.outcome === 'locked') return { outcome: 'locked', lock: answer.lock }

@@ -1,7 +1,6 @@
 import type { ScheduledAct, ScheduledWhat } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { lockTargetName } from '../protocol/lock-target.ts'
-import { emailPolicy } from '../revocation/email-policy.ts'
 import { acting, type Caller } from './caller.ts'
 import { mustBeAllowed, mustBeKnown, mustNotBeProtected, previewedLock } from './locks.ts'
 import { Problem } from './problem.ts'
@@ -79,7 +78,7 @@ export async function confirmAs(deps: Deps, caller: Caller, id: string, now: num
     },
     async () => {
       if (await sameUser(deps, before.actor, actor)) throw notConfirmed('same')
-      const answer = await deps.store.confirmAct({ id, actor, via, may, operatorTenant, email: emailPolicy(deps.config), now })
+      const answer = await deps.store.confirmAct({ id, actor, via, may, operatorTenant, now })
       if (answer.outcome === 'unknown') throw NONE()
       if (answer.outcome !== 'confirmed') throw notConfirmed(answer.outcome)
       return answer.act

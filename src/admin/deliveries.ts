@@ -43,9 +43,9 @@ const attempt = shape('Attempt', {
 })
 export const deliverySchema = shape('Delivery', {
   id: z.string(),
-  kind: z.enum(['logout_token', 'webhook', 'email']),
+  kind: z.enum(['logout_token', 'webhook', 'set']),
   seq: z.int().nullable().meta({ description: 'of the revocation that caused it' }),
-  client_id: z.string().meta({ description: 'of a webhook, the id of its endpoint; of email, @email' }),
+  client_id: z.string().meta({ description: 'of a webhook, its endpoint’s id; of a security event, its stream’s id' }),
   target_id: z.string(),
   uri: z.string(),
   sid: z.string().optional().meta({ description: 'the session that the logout token names; else sub' }),

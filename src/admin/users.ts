@@ -43,20 +43,7 @@ const exportRequest = z.union(
   'name sub, or tid and oid (GUIDs); for the next page, send next alone',
 )
 const heldSchema = shape('HeldRecord', {
-  kind: z.enum([
-    'user',
-    'former_address',
-    'floor',
-    'lock',
-    'consent',
-    'microsoft_work',
-    'audit',
-    'history',
-    'session',
-    'participation',
-    'delivery',
-    'revocation',
-  ]),
+  kind: z.enum(['user', 'floor', 'lock', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']),
   values: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
 })
 const aboutExport = {

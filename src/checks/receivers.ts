@@ -1,12 +1,11 @@
 import { secretPlace } from '../revocation/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
-import { failed, type Found, ok, warning } from './finding.ts'
+import { failed, type Found, ok } from './finding.ts'
 
-/** Receivers of messages beside the clients' logout addresses: webhooks, streams of security events, the mail server. What they do not get, and why. */
+/** Receivers of messages beside the clients' logout addresses: webhooks, streams of security events. What they do not get, and why. */
 export const receiverChecks: readonly Check[] = [
   { id: 'webhooks', question: 'Do webhooks reach their endpoints?', cost: { everySeconds: 30 }, severity: 'none', look: webhooks },
   { id: 'streams', question: 'Do security events reach their receivers?', cost: { everySeconds: 30 }, severity: 'ticket', look: streams },
-  { id: 'email', question: 'Does the mail server take email?', cost: { everySeconds: 30 }, severity: 'none', look: email },
 ]
 
 /** What no attempt delivers any more, by client id. The alerts of deliveries go by the same counts. */
@@ -56,10 +55,4 @@ async function streams(looking: Looking): Promise<Found[]> {
       { about },
     )
   })
-}
-
-async function email(looking: Looking): Promise<Found[]> {
-  if (looking.deps.mailer === undefined) return []
-  const count = (await lost(looking)).get('@email') ?? 0
-  return [count > 0 ? warning(`${count} emails are failed or rejected.`, fixOf('@email')) : ok('Every email is delivered or pending.')]
 }

@@ -63,7 +63,6 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
   // Rules between settings judge only settings that could be read.
   if (entra.authority !== undefined && entra.simulated !== undefined) judgeSimulation(read, entra, signals.graph.origin)
   judgeWork(read, values, kind)
-  judgeEmail(read, values.email)
   judgeRisk(read, signals)
   const { issuersFile, ...ownSignals } = signals
   const issuers =
@@ -122,19 +121,6 @@ function judgeWork(read: Reader, { work, databaseUrl, queueUrl }: Pick<Values, '
   if (queueUrl === undefined) read.add(SETTINGS.queueUrl, `${when}: brokers and workers need one queue server`)
   if (kind === 'worker' && work.length === 0)
     read.add({ ...SETTINGS.work, example: 'all' }, 'is none, so that this process would do nothing: leave it out, or name the work')
-}
-
-/** A mail server alone sends nothing: it needs a sender, and domains that it may send to. */
-function judgeEmail(read: Reader, { smtpUrl, from, domains }: Values['email']): void {
-  if (smtpUrl === undefined) return
-  const {
-    from: fromSetting,
-    domains: domainsSetting,
-    smtpUrl: { name },
-  } = SETTINGS.email
-  if (from === undefined) read.add(fromSetting, `is not set, and ${name} needs it`)
-  if (domains !== undefined && domains.length === 0)
-    read.add(domainsSetting, `is not set, and ${name} needs it: name the domains of your users’ addresses`)
 }
 
 /** The check of an account reads the risk, and only Graph's tenants have that check. */

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { judgeAccent, judgeBackground } from '../protocol/contrast.ts'
-import { DOMAIN } from '../protocol/email-address.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { FRESH_CONTEXT_EXPECTED, parseFreshContext, type FreshContext } from '../protocol/fresh-context.ts'
 import { LANGUAGES } from '../protocol/languages.ts'
@@ -164,22 +163,6 @@ export const queueUrl = z.string().transform((value, c) => {
   if (/^rediss?:\/\/[^/\s]+/.test(value)) return value
   c.addIssue('must begin with redis:// or rediss:// (leave it unset and the broker runs its own queue server)')
   return z.NEVER
-})
-
-export const smtpUrl = z.string().transform((value, c) => {
-  const url = URL.canParse(value) ? new URL(value) : undefined
-  if (url !== undefined && /^smtps?:$/.test(url.protocol) && url.hostname !== '' && /^\/?$/.test(url.pathname) && url.search === '') return value
-  c.addIssue('must be the address of a mail server, such as smtp://user:password@host:587, without a path')
-  return z.NEVER
-})
-
-export const emailAddress = z.string().regex(/^[^\s@<>,;:"]{1,64}@[a-z0-9.-]{1,255}$/i, 'must be one email address')
-
-/** Lower case. */
-export const domains = list.transform((values, c) => {
-  const lower = values.map((value) => value.toLowerCase())
-  for (const value of lower) if (!DOMAIN.test(value)) c.addIssue(`must be a comma list of domains; "${value.slice(0, 40)}" is not one`)
-  return lower
 })
 
 export const databaseUrl = z.string().transform((value, c) => {

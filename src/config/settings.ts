@@ -378,33 +378,6 @@ const rates = {
   }),
 }
 
-const email = {
-  smtpUrl: setting({
-    name: 'BROKER_SMTP_URL',
-    section: 'messages',
-    defaultText: 'no email',
-    schema: parse.smtpUrl,
-    example: 'smtp://broker:password@smtp.example:587',
-    text: 'The mail server: `smtp://` (STARTTLS, which is required) or `smtps://`. Users get an email when they sign in on a new device, sign out everywhere or are locked.',
-  }),
-  from: setting({
-    name: 'BROKER_EMAIL_FROM',
-    section: 'messages',
-    schema: parse.emailAddress,
-    example: 'case-manager@contoso.example',
-    text: 'The sender of email.',
-  }),
-  domains: setting({
-    name: 'BROKER_EMAIL_DOMAINS',
-    section: 'messages',
-    default: '',
-    defaultText: 'none',
-    schema: parse.domains,
-    example: 'contoso.example,contoso.onmicrosoft.com',
-    text: 'Comma list of domains that your organization has verified. Email goes to addresses in these domains only.',
-  }),
-}
-
 /** What users see of the organization that runs this broker. */
 const look = {
   product: setting({
@@ -413,7 +386,7 @@ const look = {
     default: 'Case Manager',
     schema: parse.shownName,
     example: 'Contoso Cases',
-    text: 'The name under which users know what they sign in to. Pages and email use it.',
+    text: 'The name under which users know what they sign in to. Pages use it.',
   }),
   language: setting({
     name: 'BROKER_LANGUAGE',
@@ -421,7 +394,7 @@ const look = {
     default: 'en',
     schema: parse.language,
     example: 'de',
-    text: 'The language of users’ pages and email where neither the user, nor the app (`ui_locales`), nor the browser asks for a supported one: `en`, `de`, `fr`, `es` or `ar`.',
+    text: 'The language of users’ pages where neither the user, nor the app (`ui_locales`), nor the browser asks for a supported one: `en`, `de`, `fr`, `es` or `ar`.',
   }),
   organization: setting({
     name: 'BROKER_ORGANIZATION_NAME',
@@ -539,7 +512,6 @@ export const SETTINGS = {
     example: '10.20.0.0/16',
     text: 'Comma list of private addresses and CIDRs that [webhooks](webhooks.md) may go to. Public addresses always may; link-local and metadata addresses never.',
   }),
-  email,
   look,
   databaseUrl: setting({
     name: 'BROKER_DATABASE_URL',

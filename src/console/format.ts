@@ -72,13 +72,13 @@ export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, us
 /** As pages show it: the path of a webhook may be a secret of its receiver. */
 export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string => (kind === 'webhook' ? new URL(uri).origin : uri)
 
-/** Webhook endpoints, streams of receivers and email have deliveries too, and are not clients. */
-export const isNoClient = (clientId: string): boolean => /^(?:(?:wh|st)_[\w-]{22}|@email)$/.test(clientId)
+/** Webhook endpoints and streams of receivers have deliveries too, and are not clients. */
+export const isNoClient = (clientId: string): boolean => /^(?:wh|st)_[\w-]{22}$/.test(clientId)
 
 export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => {
   const client = deps.clients.find(clientId)
   if (client !== undefined) return client.metadata.name
-  if (isNoClient(clientId)) return clientId === '@email' ? 'Email' : `${clientId.startsWith('st_') ? 'Stream' : 'Webhook'} ${clientId}`
+  if (isNoClient(clientId)) return `${clientId.startsWith('st_') ? 'Stream' : 'Webhook'} ${clientId}`
   return `${clientId} (removed)`
 }
 

@@ -61,7 +61,7 @@ const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
       items={[
         ['Name', user.name],
         ['Username', user.username],
-        ['Email', user.mail ?? user.email],
+        ['Email', user.email],
         ['Tenant', user.tid],
         ['Object ID', user.oid],
         ['Subject (sub)', user.sub],

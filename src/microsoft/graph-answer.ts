@@ -30,6 +30,3 @@ export function secondsOf(value: unknown): number | undefined {
   const atMs = typeof value === 'string' ? Date.parse(value) : Number.NaN
   return Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000)
 }
-
-/** Undefined: the user has no mail address, or Graph's text is not an address. The length is RFC 5321's (§4.5.3.1). */
-export const addressIn = (value: unknown): string | undefined => (typeof value === 'string' && /^[^\s\p{C}]{3,320}$/u.test(value) ? value : undefined)

@@ -1,6 +1,6 @@
 import type { Directory } from './directory.ts'
 import { openApplication } from './application.ts'
-import { about, addressIn, good, isNobody, secondsOf } from './graph-answer.ts'
+import { about, good, isNobody, secondsOf } from './graph-answer.ts'
 import { type Graph, GraphProblem, MicrosoftRefusal } from './interface.ts'
 import { type Need, outage, rejected } from './asking.ts'
 import { domainReader } from './domains.ts'
@@ -36,13 +36,13 @@ export function createGraph(need: Need, directory: Directory): Graph {
 function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
   return {
     async user(tid, oid) {
-      const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime,mail'
+      const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime'
       const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
       if (isNobody(answer)) return { state: 'gone' }
-      const { accountEnabled, signInSessionsValidFromDateTime: from, lastPasswordChangeDateTime: changed, mail } = about(answer, oid)
+      const { accountEnabled, signInSessionsValidFromDateTime: from, lastPasswordChangeDateTime: changed } = about(answer, oid)
       if (typeof accountEnabled !== 'boolean') throw new GraphProblem('rejected', 'Graph does not say whether the account is enabled.')
       const times = { sessionsValidFrom: secondsOf(from), passwordChangedAt: secondsOf(changed) }
-      return { state: 'there', enabled: accountEnabled, ...times, mail: addressIn(mail) }
+      return { state: 'there', enabled: accountEnabled, ...times }
     },
     async revokeSessions(tid, oid) {
       const answer = await path(tid, 'POST', `/users/${encodeURIComponent(oid)}/revokeSignInSessions`, {})
@@ -89,7 +89,7 @@ function subscriptions(path: Ask): Pick<Graph, 'subscribe' | 'renewSubscription'
 function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow' | 'changes'> {
   return {
     async deltaFromNow(tid) {
-      const answer = good(await path(tid, 'GET', '/users/delta?$deltatoken=latest&$select=id,accountEnabled,lastPasswordChangeDateTime,mail'))
+      const answer = good(await path(tid, 'GET', '/users/delta?$deltatoken=latest&$select=id,accountEnabled,lastPasswordChangeDateTime'))
       return within(origin, answer.body['@odata.deltaLink'])
     },
     async changes(tid, link) {

@@ -55,7 +55,6 @@ export interface Account {
   /** Sign-ins before it are revoked. */
   sessionsValidFrom: number | undefined
   passwordChangedAt: number | undefined
-  mail: string | undefined
 }
 
 /** Microsoft Graph by the broker's own permissions. Each call may throw a `GraphProblem`. */

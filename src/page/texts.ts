@@ -34,10 +34,6 @@ export function textsIn(language: Language, product: string = PRODUCT): Texts {
 /** What an app gets about a user's sign-in is English, whatever the user reads. */
 export const ENGLISH = textsIn('en')
 
-/** For what is read outside a page: in that language, else in the broker's own. */
-export const textsFor = ({ look }: Pick<Config, 'look'>, language: string | undefined): Texts =>
-  textsIn(language !== undefined && isLanguage(language) ? language : look.language, look.product)
-
 /** What the user chose, or an app asked for, in this browser: no secret, and nothing is decided by it but words. */
 const CHOSEN = '__Host-cmb_language'
 const ASKED = '__Host-cmb_ui_locale'

@@ -4,13 +4,6 @@
 export const DOMAIN = /^(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$/
 const ADDRESS = /^([^\s\p{Cc}@<>,;:"]{1,64})@([a-z0-9.-]{1,255})$/iu
 
-interface Sources {
-  mail?: string | null | undefined
-  email?: string | null | undefined
-}
-/** A user's address: Graph's `mail`, without one the `email` claim. */
-export const addressOf = ({ mail, email }: Sources): string | undefined => mail ?? email ?? undefined
-
 /** @returns the address with its domain in lower case; undefined where its domain is none of these */
 export function addressIn(address: string, domains: readonly string[]): string | undefined {
   const [, local, domain] = ADDRESS.exec(address) ?? []

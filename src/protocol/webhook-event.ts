@@ -36,9 +36,12 @@ const revocation = {
 
 /** By type: when it is sent, and its `data`. */
 export const WEBHOOK_EVENTS = {
-  'user.signed_in_on_new_device': {
-    when: 'A user signed in with a browser that they had not used before, or not for 90 days.',
-    data: z.object({ sub, tid, sid, device: z.string().meta({ description: 'e.g. Firefox on Windows' }), ...personal }),
+  'session.new_device': {
+    when: 'A user opened a session with a browser that they had not used before, or not for 90 days. Their first sign-in is no such event.',
+    data: z.object({
+      ...{ sub, tid, sid, device: z.string().meta({ description: 'e.g. Firefox on Windows' }), ...personal },
+      email: z.string().optional().meta({ description: 'the user’s email address, as it was before this sign-in; switch `names`' }),
+    }),
   },
   'user.signed_out_everywhere': { when: 'A user signed out on every device.', data: z.object({ ...revocation, sub }) },
   'user.reported_sign_in': {

@@ -1,7 +1,7 @@
 /** The types of webhook events, and the switches of an endpoint. They are apart from the schemas, because each `cmb` command loads them. */
 
 export const SWITCHES = {
-  names: ['name', 'username', 'actor'],
+  names: ['name', 'username', 'email', 'actor'],
   ip_addresses: ['ip_address'],
   comments: ['comment'],
   case_references: ['case_reference'],
@@ -11,7 +11,7 @@ export type WebhookSwitch = keyof typeof SWITCHES
 export const WEBHOOK_SWITCHES = Object.keys(SWITCHES) as WebhookSwitch[]
 
 export const WEBHOOK_TYPES = [
-  'user.signed_in_on_new_device',
+  'session.new_device',
   'user.signed_out_everywhere',
   'user.reported_sign_in',
   'revocation.by_operator',

@@ -1,6 +1,5 @@
 import type { DeliveryKind } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { emails } from './email-message.ts'
 import { logoutTokens } from './logout-token.ts'
 import type { MessageKind } from './message-kind.ts'
 import { securityEvents } from './security-event-message.ts'
@@ -10,10 +9,9 @@ import { webhooks } from './webhook-message.ts'
 export type MessageKinds = Record<DeliveryKind, MessageKind>
 
 export const messageKinds = (
-  deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound' | 'mailer' | 'clock'>,
+  deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound' | 'clock'>,
 ): MessageKinds => ({
   logout_token: logoutTokens(deps),
   webhook: webhooks(deps),
-  email: emails(deps),
   set: securityEvents(deps),
 })

@@ -1,6 +1,5 @@
 import type { RevokeInput, Store } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
-import { emailPolicy } from './email-policy.ts'
 
 /**
  * The one function by which a session, a grant, a user, a client, a tenant or everything is revoked. It decides nothing: the store's
@@ -11,7 +10,7 @@ type RevokeDeps = { store: Pick<Store, 'revoke'> } & Partial<Pick<Deps, 'config'
 
 /** @throws StoreUnavailable: nothing was revoked */
 export const revoke = async (deps: RevokeDeps, input: RevokeInput): ReturnType<Store['revoke']> =>
-  deps.store.revoke({ ...input, ...alsoAtMicrosoft(deps, input), email: deps.config && emailPolicy(deps.config) })
+  deps.store.revoke({ ...input, ...alsoAtMicrosoft(deps, input) })
 
 /** Signing out everywhere goes on to Microsoft in tenants that want it so; pending from the same transaction on. */
 const alsoAtMicrosoft = ({ config }: RevokeDeps, { reason }: RevokeInput): Pick<RevokeInput, 'alsoAtMicrosoft'> =>

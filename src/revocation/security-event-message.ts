@@ -1,7 +1,7 @@
 import type { Delivery, SignalStream } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'
-import { addressIn, addressOf } from '../protocol/email-address.ts'
+import { addressIn } from '../protocol/email-address.ts'
 import { streamAudience, TYP } from '../protocol/names.ts'
 import { type About, isAboutStream, isPushing, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'
 import type { MessageKind } from './message-kind.ts'
@@ -94,8 +94,7 @@ async function emailOf({ clients, store }: Pick<Deps, 'clients' | 'store'>, clie
   const domainsOf = clients.find(clientId)?.metadata.ssfEmailDomains
   if (domainsOf === undefined || sub === undefined) return undefined
   const user = await store.findSubject(sub)
-  const address = user && addressOf(user)
-  return address === undefined ? undefined : addressIn(address, domainsOf[user?.tid ?? ''] ?? [])
+  return user?.email === undefined ? undefined : addressIn(user.email, domainsOf[user.tid] ?? [])
 }
 
 const opaque = (id: string): Record<string, unknown> => ({ format: 'opaque', id })

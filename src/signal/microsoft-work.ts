@@ -1,8 +1,7 @@
-import type { MicrosoftWork, Subject, User } from '../../db/types.ts'
+import type { MicrosoftWork, User } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { type Graph, GraphProblem } from '../microsoft/interface.ts'
 import type { Reason } from '../protocol/revocation.ts'
-import { emailPolicy } from '../revocation/email-policy.ts'
 import { tendSubscription } from './subscription.ts'
 import { chosen, graphTenants } from './tenants.ts'
 
@@ -24,14 +23,8 @@ async function checkUser(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void>
   const found = await deps.microsoft.graph.user(tid, oid)
   let ended = false
   for (const word of wordsOf(found)) ended = (await end(deps, subject.sub, word)) || ended
-  if (found.state === 'there') await recordMail(deps, subject, found.mail)
   if (found.state === 'there' && found.enabled) ended = (await checkRisk(deps, { tid, oid }, subject.sub)) || ended
   if (!ended) count(deps, 'good')
-}
-
-/** The address to which email goes. Kept only where the broker sends email. */
-async function recordMail({ config, store, clock }: Deps, { sub, mail: known }: Subject, mail: string | undefined): Promise<void> {
-  if (emailPolicy(config) !== undefined && mail !== known) await store.recordMail({ sub, mail, now: clock.now() })
 }
 
 /** A failure is counted and the work goes on: the next probe of the user reads the risk again, and no account's check waits for it. */

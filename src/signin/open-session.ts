@@ -7,8 +7,6 @@ import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { freshContextOf } from '../protocol/fresh-context.ts'
 import { newId, newSid, newSub } from '../protocol/ids.ts'
 import { sessionRoles } from '../protocol/tenant-administrators.ts'
-import { textsOf } from '../page/texts.ts'
-import { emailPolicy } from '../revocation/email-policy.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
@@ -104,7 +102,7 @@ export async function enter(
 function where(deps: Deps, c: Context, { errand, session: { user } }: Entry, now: number) {
   const from = signInFrom(deps, c, errand)
   if (isKnownDevice(deps, c, user, now)) return { from }
-  return { from, newDevice: { address: from.address, email: emailPolicy(deps.config) } }
+  return { from, newDevice: true }
 }
 
 /** The sign-in waits for the user's choice, under a new id: each form is used once. */
@@ -155,7 +153,6 @@ function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, ac
     loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
     microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),
     device: deviceName(c.req.header('user-agent')),
-    language: textsOf(c, deps.config).language,
   }
 }
 

@@ -51,19 +51,6 @@ test.each([
   await expect(graph.revokeSessions(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })
 })
 
-test.each([
-  ['alice@contoso.example', 'alice@contoso.example'],
-  [null, undefined],
-  [undefined, undefined],
-  ['', undefined],
-  [7, undefined],
-  ['alice@contoso.example\r\nBcc: x@evil.example', undefined],
-  ['alice\0@contoso.example', undefined],
-  [`${'a'.repeat(320)}@contoso.example`, undefined],
-])('the mail of a user: %j', async (mail, known) => {
-  expect(await graphThatAnswers(200, { id: OID, accountEnabled: true, mail }).user(TENANT, OID)).toMatchObject({ mail: known })
-})
-
 test('an answer about another user is not an answer', async () => {
   const graph = graphThatAnswers(200, { id: '55555555-5555-4555-8555-555555555555', accountEnabled: false })
   await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })

@@ -5,6 +5,7 @@ import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/
 import { onPath } from '../needs.ts'
 import { application, exchanges, refreshes } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
+import { newDeviceMail } from './new-device-mail.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
 import { configured, proxy, written, type Proxy, type ProxyParts } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
@@ -267,4 +268,5 @@ export const RECIPES: readonly Recipe[] = [
   go,
   spring,
   serviceToService,
+  newDeviceMail({ name: 'new-device-mail', version: packaged('nodemailer') }),
 ]

@@ -7,6 +7,7 @@ import * as oidc from 'openid-client'
 import { request } from 'undici'
 import { startEntra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
+import { type Broker, openBroker } from '../../src/command/broker.ts'
 import { Browser, type Page } from '../browser.ts'
 import { newCertificate } from '../demo-entra/certificate.ts'
 import { type ClientEntry, prepareBroker } from '../process/broker-process.ts'
@@ -37,6 +38,8 @@ export interface World {
   /** A file with the certificate of the issuer, in PEM. */
   caFile: string
   directory: string
+  /** The administrator's interface. */
+  admin(): Promise<Broker>
   place(name: string): Place
   /** While it is shut, no request with that client's credentials reaches the broker. */
   shut(clientId: string, isShut: boolean): void
@@ -144,6 +147,8 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
     inside,
     caFile,
     directory: broker.dataDir,
+    admin: () =>
+      openBroker({ env: {}, out: () => {}, err: () => {}, user: 'recipes', ask: undefined, input: async () => '' }, broker.env.BROKER_DATA_DIR ?? ''),
     place: (name) => find(name).place,
     shut: (clientId, isShut) => void (isShut ? refused.add(clientId) : refused.delete(clientId)),
     newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),

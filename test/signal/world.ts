@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import { APP_CLIENT_ID } from '../../demo/entra/users.ts'
 import type { Session } from '../../db/types.ts'
-import type { Config, SignalSettings } from '../../src/config/config.ts'
+import type { SignalSettings } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { newSecret, newSid, newSub } from '../../src/protocol/ids.ts'
@@ -24,7 +24,7 @@ export interface SignedIn {
 export const ALICE = 'alice@contoso.example'
 export const BOB = 'bob@contoso.example'
 
-export async function openWorld(options: { graph?: boolean; signals?: Partial<SignalSettings>; appRole?: string; email?: Config['email'] } = {}) {
+export async function openWorld(options: { graph?: boolean; signals?: Partial<SignalSettings>; appRole?: string } = {}) {
   let rig: Rig | undefined
   const clock = {
     now: () => rig?.clock.now() ?? Math.floor(Date.now() / 1000),
@@ -49,7 +49,7 @@ export async function openWorld(options: { graph?: boolean; signals?: Partial<Si
   rig = await createRig({
     listening: true,
     realTime: true,
-    config: { entra: entraSettings, signals, ...(options.email && { email: options.email }) },
+    config: { entra: entraSettings, signals },
     deps: { microsoft },
   })
   settings.issuer = rig.config.issuer

@@ -149,7 +149,7 @@ describe('a password change', () => {
     rig.microsoft.next = { authTime }
     expect(delivered(await browser.get(back))).toHaveProperty('code')
     const { tid, oid } = rig.microsoft.user
-    const user: Graph['user'] = async () => ({ state: 'there', enabled: true, sessionsValidFrom: undefined, passwordChangedAt, mail: undefined })
+    const user: Graph['user'] = async () => ({ state: 'there', enabled: true, sessionsValidFrom: undefined, passwordChangedAt })
     rig.microsoft.graph = { ...rig.microsoft.graph, user }
     await doMicrosoftWork(rig.deps, { kind: 'check_user', tid, oid })
     const [ended] = await rig.store.listRevocations({ limit: 10 })

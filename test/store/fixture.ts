@@ -11,7 +11,7 @@ import { placeDataFile } from '../data-file.ts'
 import { borrowDatabase } from '../emptied-database.ts'
 import { readHere } from '../reads-here.ts'
 import { HAS_POSTGRES, type Database } from '../postgres.ts'
-import type { NewCode, NewSession, SessionLimit, Store } from '../../db/store.ts'
+import type { NewCode, NewSession, SessionLimit, SignInFrom, Store } from '../../db/store.ts'
 import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Reason, Selector } from '../../src/protocol/revocation.ts'
@@ -110,6 +110,8 @@ export interface SignInOptions {
   /** Not given: the sign-in is as fresh as can be. */
   provenSeq?: number
   limit?: SessionLimit | undefined
+  newDevice?: boolean
+  from?: SignInFrom
 }
 
 export interface SignedIn {
@@ -197,14 +199,14 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
       await b.store.putClient({ clientId, source: 'command', metadata: metadataOf(clientId, metadata), now: b.now })
       return clientId
     },
-    async tryToSignIn(who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER, limit } = {}) {
+    async tryToSignIn(who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER, ...more } = {}) {
       const cookie = random()
       const done = await b.store.signIn({
         session: { ...newSession(who, tid, cookie, b.now), ...session },
         code,
         browserCookieHash: browser === undefined ? undefined : sha(browser),
         provenSeq,
-        limit,
+        ...more,
         ids: { sub: random('u_'), sid: random('s_') },
         now: b.now,
       })

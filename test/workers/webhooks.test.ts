@@ -59,7 +59,7 @@ async function causeEachEvent({ store, openSession, clock, config }: Rig): Promi
   const [laptop, phone, other] = [(await openSession()).session, (await openSession()).session, (await openSession()).session]
   const { sub } = laptop
   const user = { kind: 'user', id: sub } as const
-  await newDevice(store, now, config.limits.idleSeconds)
+  for (const one of ['first', 'second']) await newDevice(store, now, config.limits.idleSeconds, one)
   const report = { everywhere: false, atMicrosoft: false, address: '203.0.113.7', freshSince: now - 300, now }
   await store.reportByUser({ sub, acting: laptop.sid, what: { sid: phone.sid }, ...report })
   await store.revoke({ selector: { kind: 'session', sid: other.sid }, reason: 'refresh_token_reuse', actor: { kind: 'client', id: 'sydney' }, now })
@@ -77,7 +77,7 @@ async function causeEachEvent({ store, openSession, clock, config }: Rig): Promi
   await store.changeTenant({ tid: TENANT, change: { idleSeconds: 600 } })
 }
 
-async function newDevice(store: Rig['store'], now: number, idleSeconds: number): Promise<void> {
+async function newDevice(store: Rig['store'], now: number, idleSeconds: number, which: string): Promise<void> {
   const session = {
     authTime: now,
     visitStartedAt: now,
@@ -88,9 +88,9 @@ async function newDevice(store: Rig['store'], now: number, idleSeconds: number):
     device: 'Firefox on Windows',
   }
   await store.signIn({
-    session: { ...session, user: { tid: TENANT, oid: 'oid-nora', name: 'Nora' }, cookieHash: 'cookie-of-nora' },
-    newDevice: { address: '203.0.113.7' },
-    ...{ provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: 'u_nora', sid: 's_nora' }, now },
+    session: { ...session, user: { tid: TENANT, oid: 'oid-nora', name: 'Nora', email: 'nora@contoso.example' }, cookieHash: `cookie-${which}` },
+    ...{ newDevice: true, from: { address: '203.0.113.7' } },
+    ...{ provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: 'u_nora', sid: `s_${which}` }, now },
   })
 }
 

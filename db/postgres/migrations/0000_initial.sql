@@ -181,13 +181,6 @@ CREATE TABLE "broker"."floors" (
 	CONSTRAINT "floors_kind_key_pk" PRIMARY KEY("kind","key")
 );
 --> statement-breakpoint
-CREATE TABLE "broker"."former_addresses" (
-	"sub" text COLLATE "C" NOT NULL,
-	"address" text COLLATE "C" NOT NULL,
-	"until_at" bigint NOT NULL,
-	CONSTRAINT "former_addresses_sub_address_pk" PRIMARY KEY("sub","address")
-);
---> statement-breakpoint
 CREATE TABLE "broker"."guards" (
 	"client_id" text COLLATE "C" NOT NULL,
 	"guard_id" text COLLATE "C" NOT NULL,
@@ -478,9 +471,7 @@ CREATE TABLE "broker"."subjects" (
 	"name" text COLLATE "C",
 	"username" text COLLATE "C",
 	"email" text COLLATE "C",
-	"mail" text COLLATE "C",
 	"home_id" text COLLATE "C",
-	"language" text COLLATE "C",
 	"created_at" bigint NOT NULL
 );
 --> statement-breakpoint
@@ -565,7 +556,6 @@ CREATE INDEX "deliveries_leased" ON "broker"."deliveries" USING btree ("leased_u
 CREATE INDEX "deliveries_settled" ON "broker"."deliveries" USING btree ("settled_at_ms") WHERE settled_at_ms IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "delivery_attempts_by_delivery" ON "broker"."delivery_attempts" USING btree ("delivery_id");--> statement-breakpoint
 CREATE INDEX "families_by_session" ON "broker"."families" USING btree ("sid");--> statement-breakpoint
-CREATE INDEX "former_addresses_by_end" ON "broker"."former_addresses" USING btree ("until_at");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_by_expiry" ON "broker"."idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "locks_open" ON "broker"."locks" USING btree ("kind","key","oid") WHERE lifted_at IS NULL;--> statement-breakpoint
 CREATE INDEX "locks_open_by_home" ON "broker"."locks" USING btree ("home_id") WHERE lifted_at IS NULL AND home_id IS NOT NULL;--> statement-breakpoint

@@ -7,7 +7,6 @@ function properties(user: User): Record<string, unknown> {
     id: user.oid,
     displayName: user.name,
     userPrincipalName: user.upn,
-    mail: user.mail ?? null,
     accountEnabled: user.accountEnabled,
     signInSessionsValidFromDateTime: iso(user.sessionsValidFrom),
     lastPasswordChangeDateTime: iso(user.passwordChangedAt),
@@ -15,7 +14,7 @@ function properties(user: User): Record<string, unknown> {
   }
 }
 
-const BY_DEFAULT = ['id', 'displayName', 'userPrincipalName', 'mail']
+const BY_DEFAULT = ['id', 'displayName', 'userPrincipalName']
 
 /** Without `$select` Graph leaves out exactly what the broker wants to know. */
 export function selectProperties(user: User, select: string | undefined): Record<string, unknown> {

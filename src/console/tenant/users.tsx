@@ -107,7 +107,7 @@ const Who = ({ request, user }: { request: TenantRequest; user: Subject }) => (
       items={[
         ['Name', user.name],
         ['Username', user.username],
-        ['Email', user.mail ?? user.email],
+        ['Email', user.email],
         ['Object ID', user.oid],
         ['Known since', when(user.createdAt * 1000, request.deps.clock.nowMs())],
       ]}

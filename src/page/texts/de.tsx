@@ -581,28 +581,6 @@ export const de = (product: string): Texts => ({
     notSaved: { title: 'Es wurde nichts geändert', what: 'Ihre Meldung konnte nicht gespeichert werden.' },
   },
 
-  email: {
-    ifYou: 'Wenn Sie das waren, müssen Sie nichts tun.',
-    ifNot:
-      'Wenn Sie es nicht waren, melden Sie sich überall ab, ändern Sie Ihr Microsoft-Kennwort und sagen Sie es Ihrem Administrator. „Wo Sie angemeldet sind“ finden Sie hier:',
-    newDevice: {
-      subject: `Neue Anmeldung bei ${product}`,
-      what: (device: string, at: string) =>
-        `Ihr Konto hat sich bei ${product} auf einem Gerät angemeldet, das es vorher nicht verwendet hat: ${device}, am ${at}.`,
-    },
-    everywhere: {
-      subject: `Sie sind überall von ${product} abgemeldet`,
-      what: (at: string) => `Ihr Konto wurde am ${at} auf jedem Gerät von ${product} abgemeldet.`,
-      ifNot:
-        'Wenn Sie es nicht waren, ändern Sie Ihr Microsoft-Kennwort und sagen Sie es Ihrem Administrator. „Wo Sie angemeldet sind“ finden Sie hier:',
-    },
-    locked: {
-      subject: `Ihr Zugriff auf ${product} ist gesperrt`,
-      what: (at: string) => `Ihr Zugriff auf ${product} wurde am ${at} gesperrt. Sie können sich erst anmelden, wenn die Sperre aufgehoben ist.`,
-      next: 'Ihr Administrator kann Ihnen mehr sagen. Ihr Konto finden Sie hier:',
-    },
-  },
-
   ready: {
     title: 'Prüfen, ob Ihr Konto bereit ist',
     intro: `Melden Sie sich einmal an, und diese Seite zeigt, ob Sie ${product} verwenden können. Sie beantwortet drei Fragen:`,

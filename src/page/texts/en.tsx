@@ -551,26 +551,6 @@ export const en = (product: string) => ({
     notSaved: { title: 'Nothing was changed', what: 'Your report could not be saved.' },
   },
 
-  /** Email about a user's account. */
-  email: {
-    ifYou: 'If this was you, there is nothing to do.',
-    ifNot: 'If it was not you, sign out everywhere, change your Microsoft password and tell your administrator. “Where you are signed in” is here:',
-    newDevice: {
-      subject: `New sign-in to ${product}`,
-      what: (device: string, at: string) => `Your account signed in to ${product} on a device that it had not used before: ${device}, on ${at}.`,
-    },
-    everywhere: {
-      subject: `You are signed out of ${product} everywhere`,
-      what: (at: string) => `Your account was signed out of ${product} on every device, on ${at}.`,
-      ifNot: 'If it was not you, change your Microsoft password and tell your administrator. “Where you are signed in” is here:',
-    },
-    locked: {
-      subject: `Your access to ${product} is locked`,
-      what: (at: string) => `Your access to ${product} was locked on ${at}. You cannot sign in until it is unlocked.`,
-      next: 'Your administrator can tell you more. Your account is here:',
-    },
-  },
-
   ready: {
     title: 'Check your account is ready',
     intro: `Sign in once, and this page shows whether you can use ${product}. It answers three questions:`,

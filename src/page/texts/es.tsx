@@ -560,26 +560,6 @@ export const es = (product: string): Texts => ({
     notSaved: { title: 'No se cambió nada', what: 'No se pudo guardar su aviso.' },
   },
 
-  email: {
-    ifYou: 'Si fue usted, no tiene que hacer nada.',
-    ifNot:
-      'Si no fue usted, cierre la sesión en todas partes, cambie su contraseña de Microsoft y avise a su administrador. Sus sesiones abiertas están aquí:',
-    newDevice: {
-      subject: `Nuevo inicio de sesión en ${product}`,
-      what: (device: string, at: string) => `Su cuenta inició sesión en ${product} en un dispositivo que no había usado antes: ${device}, el ${at}.`,
-    },
-    everywhere: {
-      subject: `Se ha cerrado su sesión de ${product} en todas partes`,
-      what: (at: string) => `Se cerró la sesión de su cuenta de ${product} en cada dispositivo, el ${at}.`,
-      ifNot: 'Si no fue usted, cambie su contraseña de Microsoft y avise a su administrador. Sus sesiones abiertas están aquí:',
-    },
-    locked: {
-      subject: `Su acceso a ${product} está bloqueado`,
-      what: (at: string) => `Su acceso a ${product} se bloqueó el ${at}. No puede iniciar sesión hasta que se desbloquee.`,
-      next: 'Su administrador puede decirle más. Su cuenta está aquí:',
-    },
-  },
-
   ready: {
     title: 'Comprobar que su cuenta está lista',
     intro: `Inicie sesión una vez, y esta página muestra si puede usar ${product}. Responde a tres preguntas:`,

@@ -574,29 +574,6 @@ export const fr = (product: string): Texts => ({
     notSaved: { title: 'Rien n’a été modifié', what: 'Votre signalement n’a pas pu être enregistré.' },
   },
 
-  email: {
-    ifYou: 'Si c’était vous, il n’y a rien à faire.',
-    ifNot:
-      'Si ce n’était pas vous, déconnectez-vous partout, changez votre mot de passe Microsoft et prévenez votre administrateur. « Où vous êtes connecté » se trouve ici :',
-    newDevice: {
-      subject: `Nouvelle connexion à ${product}`,
-      what: (device: string, at: string) =>
-        `Votre compte s’est connecté à ${product} sur un appareil qu’il n’avait pas utilisé auparavant : ${device}, le ${at}.`,
-    },
-    everywhere: {
-      subject: `Vous êtes déconnecté de ${product} partout`,
-      what: (at: string) => `Votre compte a été déconnecté de ${product} sur chaque appareil, le ${at}.`,
-      ifNot:
-        'Si ce n’était pas vous, changez votre mot de passe Microsoft et prévenez votre administrateur. « Où vous êtes connecté » se trouve ici :',
-    },
-    locked: {
-      subject: `Votre accès à ${product} est verrouillé`,
-      what: (at: string) =>
-        `Votre accès à ${product} a été verrouillé le ${at}. Vous ne pouvez pas vous connecter tant qu’il n’est pas déverrouillé.`,
-      next: 'Votre administrateur peut vous en dire plus. Votre compte se trouve ici :',
-    },
-  },
-
   ready: {
     title: 'Vérifier que votre compte est prêt',
     intro: `Connectez-vous une fois, et cette page montre si vous pouvez utiliser ${product}. Elle répond à trois questions :`,

@@ -1,0 +1,37 @@
+// Mail to users about a sign-in on a new device: verifies the broker's webhook and sends the mail by SMTP.
+import { createServer } from 'node:http'
+import nodemailer from 'nodemailer'
+import { Webhook, WebhookVerificationError } from 'standardwebhooks'
+
+const { ACCOUNT_URL, MAIL_DOMAINS, MAIL_FROM, PORT, SMTP_URL, WEBHOOK_SECRET } = process.env
+const webhook = new Webhook(WEBHOOK_SECRET)
+const mail = nodemailer.createTransport(SMTP_URL, { from: MAIL_FROM, headers: { 'Auto-Submitted': 'auto-generated' } })
+const HEAD = 'Your account signed in on a device that it had not used before:'
+const FOOT = `If this was not you, sign out everywhere and tell your administrator: ${ACCOUNT_URL}`
+
+/** Returns whether the text is one address in a domain of ours. Anything else could name another recipient. */
+const isOurs = (email) => MAIL_DOMAINS.split(',').includes(/^[\w.+'-]+@([\w.-]+)$/.exec(email)?.[1].toLowerCase())
+
+async function receive(request) {
+  let body = ''
+  for await (const piece of request.setEncoding('utf8')) if ((body += piece).length > 65_536) return 413
+  const { type, timestamp, data } = webhook.verify(body, request.headers)
+  if (type !== 'session.new_device' || !isOurs(data.email)) return 204
+  const text = [HEAD, data.device, timestamp, FOOT].join('\n')
+  // The same for each attempt of the broker, so that a mail server can tell a repeated mail.
+  const messageId = `<${String(request.headers['webhook-id'])}@${MAIL_FROM.split('@')[1]}>`
+  await mail.sendMail({ to: data.email, subject: 'New sign-in to Case Manager', text, messageId })
+  return 204
+}
+
+const failure = (error) => {
+  if (error instanceof WebhookVerificationError) return 401
+  console.error('The mail was not sent:', error.code ?? error.name)
+  return 503
+}
+const server = createServer((request, response) => {
+  void receive(request)
+    .catch(failure)
+    .then((status) => response.writeHead(status).end())
+})
+server.listen(Number(PORT), '127.0.0.1')
