@@ -6,7 +6,7 @@ import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** What a broker answers while Postgres, or the way to it, fails; and that it goes on by itself. */
 
-/** The way to a server, as a pooler or a network has it: it can be cut, and cut when a COMMIT has been passed on. */
+/** The way to a server, as a network has it: it can be cut when a COMMIT has been passed on. */
 async function wayTo(url: string) {
   const { searchParams } = new URL(url.replace('@/', '@localhost/'))
   const path = join(searchParams.get('host') ?? '', '.s.PGSQL.5432')
@@ -32,14 +32,13 @@ async function wayTo(url: string) {
     behind.on('data', (bytes) => void client.write(bytes))
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const cut = (): void => {
+  onTestFinished(() => {
     for (const one of sockets) one.destroy()
-  }
-  onTestFinished(() => (cut(), void server.close()))
+    server.close()
+  })
   const { port } = server.address() as AddressInfo
   return {
     url: url.replace('@/', `@127.0.0.1:${port}/`).replace(/\?.*/, ''),
-    cut,
     loseNextCommit: () => void (losing = true),
   }
 }
@@ -83,15 +82,6 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres fails', () => {
     await expect.poll(revoke).toBe(200)
     expect(await rig.store.listRevocations({ limit: 10 })).toHaveLength(1)
     expect((await rig.store.head()).seq).toBe(1)
-  })
-
-  test('a pooler that restarts costs what was under way; what follows prepares its statements again', async () => {
-    expect([await refresh(), await introspect()]).toEqual([200, 200])
-    const underWay = Array.from({ length: 20 }, introspect)
-    way.cut()
-    for (const answer of await Promise.all(underWay)) expect([200, 503]).toContain(answer)
-    await expect.poll(introspect).toBe(200)
-    expect([await refresh(), await revoke()]).toEqual([200, 200])
   })
 
   test('on a primary that has become read-only everything is 503, until it can write again', async () => {

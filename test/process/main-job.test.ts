@@ -7,7 +7,7 @@ import { cmb } from '../command/cmb.ts'
 import { startReceiver } from '../workers/receiver.ts'
 import { until } from './broker-process.ts'
 import { loseQueueServers, queueServers } from './queue-servers.ts'
-import { ALICE, newBrowser, openWorld, sidOf, type TestWorld } from './world.ts'
+import { ALICE, openWorld, sidOf, type TestWorld } from './world.ts'
 
 /** The main job over plain HTTP with openid-client, the broker in a process of its own that is killed where the test says so. */
 
@@ -126,28 +126,4 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     expect(world.broker.output).not.toMatch(/eyJ[\w-]{10,}\.|cmr_[\w-]{20,}|cms_[\w-]{20,}|__Host-cmb_session=\w/)
     for (const { entry } of world.instances) expect(world.broker.output).not.toContain(entry.client_secret)
   })
-})
-
-test('an unconnected broker starts with issuer and secret alone, and says at /authorize what is missing', async () => {
-  const alone = await openWorld({ start: false })
-  try {
-    for (const name of Object.keys(alone.broker.env)) if (name.startsWith('BROKER_ENTRA')) delete alone.broker.env[name]
-    await alone.broker.start()
-    const config = (await fetch(`${alone.broker.issuer}/.well-known/openid-configuration`).then((response) => response.json())) as {
-      authorization_endpoint: string
-    }
-    const query = new URLSearchParams({
-      client_id: 'sydney',
-      response_type: 'code',
-      redirect_uri: 'http://127.0.0.1/sydney/oidc/callback',
-      scope: 'openid',
-      code_challenge: 'a'.repeat(43),
-      code_challenge_method: 'S256',
-      state: 's',
-    })
-    const page = await newBrowser().get(`${config.authorization_endpoint}?${query}`)
-    expect(page.html).toContain('BROKER_ENTRA_TENANT')
-  } finally {
-    await alone.dispose()
-  }
 })

@@ -123,15 +123,6 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
     expect(retiring).toHaveLength(3 * PAIRS.length - 2)
   })
 
-  test('of two activations of one key, one does it', async () => {
-    const b = await open()
-    for (const kid of PAIRS) {
-      await b.store.addKey(key(kid, 'ES256'))
-      const activate = () => b.store.activateKey({ kid, retireAt: T0 + 900, now: T0 })
-      expect((await Promise.all([activate(), activate()])).toSorted()).toEqual([false, true])
-    }
-  })
-
   test('of a change of a tenant beside its removal, whichever comes first, it is removed and no session of it is left', async () => {
     const b = await open()
     await each(async (tid) => {

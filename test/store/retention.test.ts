@@ -99,21 +99,6 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect(await b.store.findRevocation(2)).toMatchObject({ totals: { delivered: 1, pending: 1 } })
   })
 
-  test('the log is cut from its old end alone: a revocation with a pending delivery keeps all that came after it', async () => {
-    const b = await open()
-    await b.client('sydney')
-    const { session } = await b.signIn('alice')
-    await b.exchange(session.sid, 'sydney')
-    await b.revoke({ kind: 'session', sid: session.sid })
-    await b.revoke({ kind: 'tenant', tid: 'another' })
-    await b.fanOutAll()
-    await purge(b, T0 + 91 * DAY)
-    expect((await b.store.listRevocations({ limit: 10 })).map(({ seq }) => seq)).toEqual([2, 1])
-    await b.store.closeDeliveries({ reason: 'the instance is gone' })
-    await purge(b, T0 + 91 * DAY)
-    expect(await b.store.listRevocations({ limit: 10 })).toEqual([])
-  })
-
   test('the log goes from its old end: a revocation with pending deliveries keeps those after it until they settle', async () => {
     const b = await open()
     await b.client('sydney')
