@@ -8,7 +8,6 @@ import { repeatableActs } from './operator/repeatable.ts'
 import { housekeepingActs } from './operator/housekeeping.ts'
 import { tenantActs } from './operator/tenants.ts'
 import { tokenHourActs } from './operator/token-hours.ts'
-import { wallPassActs } from './operator/wall-passes.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
 import { scheduledActActs } from './scheduled/acts.ts'
@@ -37,7 +36,6 @@ export const allActs = (engine: Engine) => ({
   ...lockActs(engine),
   ...scheduledActActs(engine),
   ...repeatableActs(engine),
-  ...wallPassActs(engine),
   ...tokenHourActs(engine),
   ...housekeepingActs(engine),
 })

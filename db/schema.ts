@@ -276,25 +276,6 @@ export const tokenHours = sqliteTable(
   (t) => [primaryKey({ columns: [t.clientId, t.at] }), index('token_hours_by_time').on(t.at)],
 )
 
-/** Passes of wall displays: what one opens is /ops/wall alone. The pass itself is kept as its SHA-256. */
-export const wallPasses = sqliteTable(
-  'wall_passes',
-  {
-    id: text().primaryKey(),
-    passHash: text('pass_hash').notNull(),
-    name: text().notNull(),
-    /** Whose act it was: the subject of an administrator. */
-    madeBy: text('made_by').notNull(),
-    createdAt: integer('created_at').notNull(),
-    /** When it expires, or was revoked. */
-    endsAt: integer('ends_at').notNull(),
-    revokedAt: integer('revoked_at'),
-    /** Written once an hour at most. */
-    usedAt: integer('used_at'),
-  },
-  (t) => [uniqueIndex('wall_passes_by_hash').on(t.passHash), index('wall_passes_by_end').on(t.endsAt)],
-)
-
 /** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. `tenant`: of their own tenant. */
 export const operators = sqliteTable('operators', {
   sub: text().primaryKey(),

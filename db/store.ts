@@ -45,7 +45,6 @@ import type {
   Tenant,
   TokenFamily,
   TokenHour,
-  WallPass,
   WebhookEndpoint,
 } from './types.ts'
 
@@ -76,7 +75,6 @@ export interface Store
     LockActs,
     ScheduledActs,
     RepeatableActs,
-    WallPassActs,
     TokenHourActs,
     Housekeeping {}
 
@@ -947,7 +945,6 @@ export const PURGED_LATE = [
   'guards',
   'history',
   'addresses',
-  'wall_passes',
   'token_hours',
 ] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
@@ -986,18 +983,6 @@ export interface TokenHourActs {
   addTokenHours(hours: readonly TokenHour[]): Promise<void>
   /** Hours of the client that began after `since`, the newest first. */
   tokenHours(input: { clientId: string; since: number }): Promise<TokenHour[]>
-}
-
-/** Passes of wall displays. The caller hashes the pass. */
-export interface WallPassActs {
-  /** The newest first; those that have ended until retention deletes them. */
-  listWallPasses(limit: number): Promise<WallPass[]>
-  /** False where `most` are valid already. */
-  addWallPass(input: { pass: WallPass; passHash: string; now: number; most: number }): Promise<boolean>
-  /** False where no valid pass has that id. */
-  revokeWallPass(input: { id: string; now: number }): Promise<boolean>
-  /** The valid pass with that hash; undefined where there is none, or it has ended. Notes its use, once an hour at most. */
-  useWallPass(input: { passHash: string; now: number }): Promise<WallPass | undefined>
 }
 
 export interface Housekeeping {

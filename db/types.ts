@@ -231,20 +231,6 @@ export interface TokenHour extends Record<TokenOutcome, number> {
   at: number
 }
 
-/** What a wall display shows itself with. */
-export interface WallPass {
-  id: string
-  name: string
-  /** The subject of the administrator. */
-  madeBy: string
-  createdAt: number
-  /** When it expires, or was revoked. */
-  endsAt: number
-  revokedAt?: number | undefined
-  /** When it was last used, to the hour. */
-  usedAt?: number | undefined
-}
-
 /** A stream of security events to a client's receiver (SSF 1.0 §8.1). */
 export interface SignalStream {
   id: string

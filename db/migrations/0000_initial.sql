@@ -546,19 +546,6 @@ CREATE TABLE `token_hours` (
 );
 --> statement-breakpoint
 CREATE INDEX `token_hours_by_time` ON `token_hours` (`at`);--> statement-breakpoint
-CREATE TABLE `wall_passes` (
-	`id` text PRIMARY KEY NOT NULL,
-	`pass_hash` text NOT NULL,
-	`name` text NOT NULL,
-	`made_by` text NOT NULL,
-	`created_at` integer NOT NULL,
-	`ends_at` integer NOT NULL,
-	`revoked_at` integer,
-	`used_at` integer
-);
---> statement-breakpoint
-CREATE UNIQUE INDEX `wall_passes_by_hash` ON `wall_passes` (`pass_hash`);--> statement-breakpoint
-CREATE INDEX `wall_passes_by_end` ON `wall_passes` (`ends_at`);--> statement-breakpoint
 CREATE TABLE `webhook_endpoints` (
 	`endpoint_id` text PRIMARY KEY NOT NULL,
 	`url` text NOT NULL,

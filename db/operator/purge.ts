@@ -23,7 +23,6 @@ import {
   sessions,
   tenants,
   tokenHours,
-  wallPasses,
 } from '../schema.ts'
 import type { Housekeeping, Purged, Retention } from '../store.ts'
 import { purgeAudit, purgeRevocations } from './purge-logs.ts'
@@ -37,7 +36,6 @@ const DAY = 86_400
 /** A used code is remembered past its end, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
-const WALL_PASS_DAYS = 30
 /** A day of whole hours. */
 const TOKEN_HOURS = 25
 const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
@@ -98,12 +96,6 @@ const purgeScheduled = oldest(scheduledActs, {
   old: (before) => sql`${scheduledActs.settledAt} IS NOT NULL AND ${scheduledActs.settledAt} <= ${before}`,
 })
 const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
-
-const purgeWallPasses = oldest(wallPasses, {
-  key: [wallPasses.id],
-  index: 'wall_passes_by_end',
-  old: (before) => sql`${wallPasses.endsAt} <= ${before}`,
-})
 
 const purgeTokenHours = oldest(tokenHours, {
   key: [tokenHours.clientId, tokenHours.at],
@@ -180,7 +172,6 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   scheduled_acts: { purge: purgeScheduled, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
-  wall_passes: { purge: purgeWallPasses, keep: () => WALL_PASS_DAYS * DAY },
   token_hours: { purge: purgeTokenHours, keep: () => TOKEN_HOURS * 3600 },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }

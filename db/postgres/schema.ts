@@ -85,7 +85,6 @@ export const {
   locks,
   idempotencyKeys,
   tokenHours,
-  wallPasses,
   operators,
   scheduledActs,
   sessions,

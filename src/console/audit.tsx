@@ -62,8 +62,6 @@ const ACTS = [
   'webhook.rotate_secret',
   'webhook.test',
   'webhook.remove',
-  'wall_pass.create',
-  'wall_pass.revoke',
   'stream.create',
   'stream.change',
   'stream.delete',

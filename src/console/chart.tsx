@@ -67,7 +67,7 @@ const Percentiles = ({ look, points, y }: Pick<Series, 'look' | 'points'> & { y:
   </>
 )
 
-const Caption = ({ all, count, links }: { all: readonly Series[]; count: number; links: boolean }) => (
+const Caption = ({ all, count }: { all: readonly Series[]; count: number }) => (
   <figcaption class="tight small">
     {all.map((one) => (
       <div>
@@ -77,14 +77,10 @@ const Caption = ({ all, count, links }: { all: readonly Series[]; count: number;
         {one.name}: {captionOf(one)}
       </div>
     ))}
-    {links ? (
-      <div class="soft">
-        Solid line: half took no longer (p50). Dashed line: 99 in 100 (p99). The last {plural(count, 'revocation')}, by the time of their commit
-        (UTC). Each part of the chart leads to its revocations.
-      </div>
-    ) : (
-      <div class="soft">Solid line: p50. Dashed line: p99. Times are UTC.</div>
-    )}
+    <div class="soft">
+      Solid line: half took no longer (p50). Dashed line: 99 in 100 (p99). The last {plural(count, 'revocation')}, by the time of their commit (UTC).
+      Each part of the chart leads to its revocations.
+    </div>
   </figcaption>
 )
 
@@ -156,8 +152,8 @@ const seriesOfAll = (times: readonly RevocationTime[]): Series[] => [
   seriesOf('Last guard enforced it', 'two', times, (one) => one.enforcedMs),
 ]
 
-/** @param newestFirst as the store lists them. `links`: whether parts of the chart lead to their revocations */
-export function TimesChart({ newestFirst: times, links = true }: { newestFirst: readonly RevocationTime[]; links?: boolean }) {
+/** @param newestFirst as the store lists them */
+export function TimesChart({ newestFirst: times }: { newestFirst: readonly RevocationTime[] }) {
   const all = seriesOfAll(times)
   const shown = all.filter((one) => one.points.length > 0)
   if (shown.length === 0) return <p class="soft">Nothing to show yet: no revocation has reached an instance.</p>
@@ -167,7 +163,7 @@ export function TimesChart({ newestFirst: times, links = true }: { newestFirst: 
   const x = (atMs: number): number => round(LEFT + ((atMs - period.fromMs) / (period.toMs - period.fromMs)) * (WIDTH - LEFT - RIGHT))
   return (
     <figure class="chart stack">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role={links ? 'group' : 'img'} aria-label={spoken(shown)}>
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label={spoken(shown)}>
         <Grid decades={decades} y={y} />
         {shown.map(({ look, points }) => (
           <>
@@ -178,9 +174,9 @@ export function TimesChart({ newestFirst: times, links = true }: { newestFirst: 
           </>
         ))}
         <TimeAxis period={period} x={x} />
-        {links ? <Slots times={times} period={period} x={x} /> : null}
+        <Slots times={times} period={period} x={x} />
       </svg>
-      <Caption all={all} count={times.length} links={links} />
+      <Caption all={all} count={times.length} />
     </figure>
   )
 }

@@ -118,10 +118,10 @@ export function desk(
   )
 }
 
-export const isPaused = (c: Context): boolean => c.req.query('live') === 'off'
+const isPaused = (c: Context): boolean => c.req.query('live') === 'off'
 
 /** WCAG 2.2, 2.2.2: whatever renews itself can be stopped; and without scripts there is a link. */
-export function LiveState({ c, paused, lost = LOST }: { c: Context; paused: boolean; lost?: string }) {
+function LiveState({ c, paused }: { c: Context; paused: boolean }) {
   const url = new URL(c.req.url)
   url.searchParams.delete('live')
   const here = url.pathname + url.search
@@ -133,7 +133,7 @@ export function LiveState({ c, paused, lost = LOST }: { c: Context; paused: bool
         role="status"
         data-connected="Live."
         data-skipped="Live, except the part that has the focus: it updates when you leave it."
-        data-lost={lost}
+        data-lost="Not live: the broker does not answer."
       >
         {paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}
       </span>
@@ -142,8 +142,6 @@ export function LiveState({ c, paused, lost = LOST }: { c: Context; paused: bool
     </p>
   )
 }
-
-const LOST = 'Not live: the broker does not answer.'
 
 /** A part of the page that the script renews, unless the reader is in it. `announced`: a screen reader announces what changed in it. */
 export const Live = ({ id, children, announced }: { id: string; children: Child; announced?: boolean }) => (

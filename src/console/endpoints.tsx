@@ -32,9 +32,6 @@ import { sessionsPage } from './sessions.tsx'
 import { changeStream } from './stream.tsx'
 import { userPage } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
-import { WALL_SHEET_PATH, wallPage, wallSheet } from './wall.tsx'
-import { enterWall, hasWallPass, wallEntrance } from './wall-entrance.tsx'
-import { makePassNow, revokePassNow, wallPassesPage } from './wall-passes.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
 import { parseForm } from '../protocol/params.ts'
 import { hasNul, NUL_IN_ADDRESS } from '../protocol/stored-text.ts'
@@ -47,14 +44,12 @@ export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   const endpoints = new Hono()
   const unchanged = { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }
   endpoints.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
-  endpoints.get(WALL_SHEET_PATH, (c) => wallSheet(deps.config).serve(c))
   endpoints.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
   endpoints.get('/ops/sign-in', (c) =>
     goSignIn(deps, c, { returnTo: ownPath(c.req.query('return_to')), fresh: c.req.query('fresh') === 'yes' }, deps.clock.now()),
   )
   endpoints.get('/ops/callback', (c) => comeBack(deps, c, deps.clock.now()))
   endpoints.get('/ops/signed-out', (c) => signedOutPage(deps, c))
-  mountWall(endpoints, deps, checks)
   mountPages(endpoints, deps, checks)
   mountForms(endpoints, deps)
   mountLive(endpoints, deps)
@@ -108,7 +103,6 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/search', searchPage)
   show('/ops/guards', guardsPage)
   show('/ops/webhooks', webhooksPage)
-  show('/ops/wall-passes', (request) => wallPassesPage(request))
   show('/ops/keys', keysPage)
   show('/ops/audit', auditPage)
   show('/ops/audit.jsonl', auditDownload)
@@ -120,12 +114,6 @@ const bodyLimitOf = ({ config }: Deps) =>
     onError: (c) =>
       messagePage(c, { title: 'This request is not valid', status: 413, what: 'The request is too long. Nothing was changed.', config }),
   })
-
-/** Not the console's sign-in: a display has a pass, which opens this page alone. */
-function mountWall(endpoints: Hono, deps: Deps, checks: Checks): void {
-  endpoints.get('/ops/wall', async (c) => ((await hasWallPass(deps, c, deps.clock.now())) ? wallPage(deps, c, checks) : wallEntrance(deps, c)))
-  endpoints.post('/ops/wall', bodyLimitOf(deps), async (c) => enterWall(deps, c, parseForm(await c.req.text()), deps.clock.now()))
-}
 
 function mountForms(endpoints: Hono, deps: Deps): void {
   const limit = bodyLimitOf(deps)
@@ -156,8 +144,6 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/lock/client', lockClientNow)
   take('/ops/locks/lift', liftNow)
   take('/ops/scheduled', decideNow)
-  take('/ops/wall-passes', makePassNow)
-  take('/ops/wall-passes/revoke', revokePassNow)
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now), 'audit')
 }
 

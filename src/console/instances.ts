@@ -96,10 +96,9 @@ const unsettled = ({ state, count }: { state: DeliveryState; count: number }): b
 export type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
-/** @returns `cause`: as the network said it, which may name an address */
-export function healthOf(one: InstanceNow): { health: Health; why: string; cause?: string | undefined } {
+export function healthOf(one: InstanceNow): { health: Health; why: string } {
   const down = one.targets.find(({ state, pending }) => state?.breaker === 'open' || (state?.breaker === 'failing' && pending > 0))
-  if (down !== undefined) return { health: 'bad', why: 'does not answer', cause: down.state?.lastFailure }
+  if (down !== undefined) return { health: 'bad', why: ['does not answer', down.state?.lastFailure].filter(Boolean).join(': ') }
   if (one.counts.failed > 0) return { health: 'bad', why: 'deliveries failed' }
   if (one.counts.rejected > 0) return { health: 'ill', why: 'rejects deliveries' }
   if (one.unreached) return { health: 'ill', why: 'has neither a guard nor a logout address' }
@@ -110,7 +109,6 @@ export function healthOf(one: InstanceNow): { health: Health; why: string; cause
 }
 
 export const HEALTH_TAG: Record<Health, string> = { bad: 'tag bad', ill: 'tag wait', waits: 'tag calm', good: 'tag' }
-export const healthWords = ({ why, cause }: ReturnType<typeof healthOf>): string => (cause === undefined ? why : `${why}: ${cause}`)
 
 /** Clients that no user signs in at, and that get nothing, are in the list of clients alone. */
 export const isWatched = ({ targets, guards, registered, userFacing }: InstanceNow): boolean =>

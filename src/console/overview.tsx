@@ -5,11 +5,10 @@ import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { deliveryFigures } from './delivery-figures.ts'
 import { desk, Figures, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
-import { HEALTH_TAG, healthOf, healthWords, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
+import { HEALTH_TAG, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
 import { Problems, problemsOf } from './problems.tsx'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
 import { WaitingForApproval, waitingNow, waitingRows } from './waiting.tsx'
@@ -55,7 +54,6 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
         <Parts ready={ready} brokers={brokers} nowMs={nowMs} />
       </div>
       <Latest rows={rows} />
-      <WallDisplays />
     </>,
   )
 }
@@ -72,12 +70,6 @@ function Urgent({ request, waits, problems }: { request: ConsoleRequest; waits: 
     </>
   )
 }
-
-const WallDisplays = () => (
-  <p class="small">
-    <a href="/ops/wall-passes">Wall displays</a>
-  </p>
-)
 
 const Now = ({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) => (
   <Live id="state">
@@ -147,9 +139,24 @@ const partsOf = (ready: Readiness) => [
   ['Microsoft', ready.parts.microsoft] as const,
 ]
 
-const Totals = ({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) => (
-  <Figures items={[{ name: 'Live sessions', value: count(sessions) }, ...deliveryFigures(instances, nowMs)]} />
-)
+function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) {
+  const sum = (pick: (one: InstanceNow) => number): number => instances.reduce((total, one) => total + pick(one), 0)
+  const [pending, rejected, failed] = [sum((one) => one.counts.pending), sum((one) => one.counts.rejected), sum((one) => one.counts.failed)]
+  const oldest = Math.min(...instances.flatMap((one) => one.targets.flatMap((target) => target.oldestAtMs ?? [])))
+  return (
+    <Figures
+      items={[
+        { name: 'Live sessions', value: count(sessions) },
+        { name: 'Pending', value: count(pending), look: pending > 0 ? 'warn' : undefined },
+        { name: 'Being delivered', value: count(sum((one) => one.delivering)) },
+        { name: 'Rejected', value: count(rejected), look: rejected > 0 ? 'bad' : undefined },
+        { name: 'Failed', value: count(failed), look: failed > 0 ? 'bad' : undefined },
+        { name: 'Delivered', value: count(sum((one) => one.counts.delivered)) },
+        { name: 'Oldest pending', value: Number.isFinite(oldest) ? span(Math.max(0, nowMs - oldest)) : 'none', look: 'small' },
+      ]}
+    />
+  )
+}
 
 const end = (name: string) => ({ name, end: true }) as const
 const HEAD = ['Instance', 'State', end('Pending'), end('Rejected'), end('Failed'), 'Logout addresses', 'Guards']
@@ -164,7 +171,7 @@ const number = (value: number, look: string, href: string): Child =>
   )
 
 function instanceRow(one: InstanceNow, nowMs: number): Child[] {
-  const found = healthOf(one)
+  const { health, why } = healthOf(one)
   const list = (state: string): string => linkOf('/ops/deliveries', { client: one.clientId, state })
   return [
     <>
@@ -173,7 +180,7 @@ function instanceRow(one: InstanceNow, nowMs: number): Child[] {
       </strong>{' '}
       {one.registered ? null : <span class="tag calm">removed</span>}
     </>,
-    <span class={HEALTH_TAG[found.health]}>{healthWords(found)}</span>,
+    <span class={HEALTH_TAG[health]}>{why}</span>,
     number(one.counts.pending, 'pending', list('pending')),
     number(one.counts.rejected, 'hurt', list('rejected')),
     number(one.counts.failed, 'hurt', list('failed')),

@@ -4,12 +4,12 @@ import type { Finding } from '../checks/finding.ts'
 import { CHECKS } from '../checks/list.ts'
 import { Live, Panel, type ConsoleRequest } from './desk.tsx'
 import { plural, span, when } from './format.ts'
-import { healthOf, healthWords, type InstanceNow } from './instances.ts'
+import { healthOf, type InstanceNow } from './instances.ts'
 import { clientLink } from './links.ts'
 
 /** What is wrong now, the worst first: each finding of the one list of checks, and each instance that does not get what it should. */
 
-export interface Problem {
+interface Problem {
   id: string
   title: string
   severity: Check['severity']
@@ -23,7 +23,7 @@ export interface Problem {
 }
 
 const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))
-export const SEVERITY = {
+const SEVERITY = {
   page: { words: 'act now', rank: 0 },
   ticket: { words: 'act today', rank: 1 },
   none: { words: 'note', rank: 2 },
@@ -59,8 +59,7 @@ const ofFinding = (one: Finding, sinceMs: number | undefined): Problem => ({
 const honors = ({ tokenSeconds }: InstanceNow): string => `It honors an access token for up to ${span(tokenSeconds * 1000)} after it was revoked.`
 
 function ofInstance(one: InstanceNow): Problem[] {
-  const found = healthOf(one)
-  const { health } = found
+  const { health, why } = healthOf(one)
   if (health === 'good' || health === 'waits') return []
   const { pending, rejected, failed } = one.counts
   const oldest = Math.min(...one.targets.flatMap(({ oldestAtMs }) => oldestAtMs ?? []))
@@ -73,7 +72,7 @@ function ofInstance(one: InstanceNow): Problem[] {
   return [
     {
       id: `instance ${one.clientId}`,
-      title: `${one.name}: ${healthWords(found)}`,
+      title: `${one.name}: ${why}`,
       severity: health === 'bad' ? 'page' : 'ticket',
       bad: health === 'bad',
       sinceMs: Number.isFinite(oldest) ? oldest : undefined,

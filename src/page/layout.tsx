@@ -31,8 +31,8 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   desk?: { nav: Child; sheet: string } | undefined
   /** A script of this page alone, a constant of ours. */
   script?: string | undefined
-  /** Its parts marked `data-live` follow what changes: by a stream of events, by asking for so many seconds, or by asking every so many for good. */
-  live?: { events: string } | { seconds: number } | { every: number } | undefined
+  /** Its parts marked `data-live` follow what changes: by a stream of events, or by asking for so many seconds. */
+  live?: { events: string } | { seconds: number } | undefined
 }
 
 interface Script {

@@ -1,16 +1,15 @@
 // Keeps the parts of a page that are marked data-live current: fetches the page again and replaces the parts that changed. A part in which the
-// reader is at work is left alone. The script's attributes say when: data-events names a stream of changes, data-seconds for how long to look,
-// data-every how often to look for as long as the page is open.
+// reader is at work is left alone. The script's attributes say when: data-events names a stream of changes, data-seconds for how long to look.
 {
-  const { events, seconds, every } = document.currentScript.dataset
+  const { events, seconds } = document.currentScript.dataset
   const state = document.getElementById('live-state')
   const say = (words) => {
     if (state && state.textContent !== words) state.textContent = words
   }
 
   /** @returns the page as it is now, and whether a part was left as it was; undefined where the page could not be had */
-  const renew = async (signal) => {
-    const answer = await fetch(location.href, { signal }).catch(() => undefined)
+  const renew = async () => {
+    const answer = await fetch(location.href).catch(() => undefined)
     if (answer && !answer.ok && answer.status < 500) location.reload()
     const html = answer?.ok ? await answer.text().catch(() => undefined) : undefined
     if (html === undefined) return undefined
@@ -80,20 +79,6 @@
     if (!done && performance.now() < end) setTimeout(() => void followUntil(end), 1000)
   }
 
-  /** A request that hangs counts as one without an answer: what is shown is old. */
-  const followClock = () => {
-    const milliseconds = Number(every) * 1000
-    const look = async () => {
-      const renewed = await renew(AbortSignal.timeout(milliseconds))
-      state?.toggleAttribute('data-is-lost', !renewed)
-      say(state?.dataset[renewed ? 'connected' : 'lost'])
-      setTimeout(() => void look(), milliseconds)
-    }
-    setTimeout(() => void look(), milliseconds)
-    say(state?.dataset.connected)
-  }
-
   if (events) followEvents()
-  else if (every) followClock()
   else void followUntil(performance.now() + Number(seconds) * 1000)
 }

@@ -8,8 +8,6 @@ import { type Asset, asset, readAsset, styleSheet } from './assets.ts'
 
 export interface Look {
   sheet: Asset
-  /** CSS: the colors of dark pages, for a page that is dark whatever the browser prefers. */
-  darkColors: string
   icon: Asset
   logo: Asset | undefined
   darkLogo: Asset | undefined
@@ -22,12 +20,11 @@ const ICON = readAsset(import.meta.url, './icon.svg')
 const variables = ({ act, over, on }: Accent): string => `:root{--act:${act};--act-over:${over};--on-act:${on}}`
 
 /** Both colors were checked when they were read: they hold nothing else. */
-function sheetOf({ accent, background }: Config['look']): Pick<Look, 'sheet' | 'darkColors'> {
+function sheetOf({ accent, background }: Config['look']): Asset {
   const { light, dark } = accentsOf(accent)
-  const darkColors = `${DARK}${variables(dark)}`
   const ground = `@media not all and (prefers-color-scheme:dark){.users{--ground:${background}}}`
-  const css = `${CSS}\n${variables(light)}\n@media (prefers-color-scheme:dark){\n${darkColors}}\n${ground}\n`
-  return { sheet: styleSheet('/assets/broker.css', css), darkColors }
+  const css = `${CSS}\n${variables(light)}\n@media (prefers-color-scheme:dark){\n${DARK}${variables(dark)}}\n${ground}\n`
+  return styleSheet('/assets/broker.css', css)
 }
 
 const imageAt = (path: string, image: Image | undefined): Asset | undefined =>
@@ -39,7 +36,7 @@ export function lookOf({ look }: Pick<Config, 'look'>): Look {
   const known = looks.get(look)
   if (known !== undefined) return known
   const made = {
-    ...sheetOf(look),
+    sheet: sheetOf(look),
     icon: imageAt('/assets/icon', look.icon) ?? asset('/assets/icon.svg', 'image/svg+xml', ICON.replace('#0b5563', look.accent)),
     logo: imageAt('/assets/logo', look.logo),
     darkLogo: imageAt('/assets/logo-dark', look.darkLogo),

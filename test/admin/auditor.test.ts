@@ -71,8 +71,7 @@ describe('Broker.Auditor at the console', () => {
     const aura = await atConsole(rig, 'auditor')
     const { csrf = '' } = (await aura.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
     const forms = rig.opsApp.routes.filter(({ method, path }) => method === 'POST' && path.startsWith('/ops/')).map(({ path }) => path)
-    // A wall display is no user: it has a pass.
-    const acting = [...new Set(forms)].filter((path) => path !== '/ops/sign-out' && path !== '/ops/wall')
+    const acting = [...new Set(forms)].filter((path) => path !== '/ops/sign-out')
     expect(acting).toEqual(expect.arrayContaining(['/ops/revoke', '/ops/lock', '/ops/deliveries/redrive', '/ops/microsoft/redrive']))
     for (const path of acting) {
       const answer = await aura.post(path, { csrf, all: 'yes', kind: 'everything' })

@@ -61,7 +61,6 @@ const PAGES = [
   ['keys', '/ops/keys'],
   ['audit', '/ops/audit'],
   ['guards', '/ops/guards'],
-  ['wall-passes', '/ops/wall-passes'],
   ['further-back', '/ops/revocations?reason=client_removed'],
 ] as const
 
@@ -142,71 +141,6 @@ test('the pages of locks fit at 320, 768 and 1440 px, in light and dark, and axe
     await fits(page, `ops-${name}`)
   }
   expect(window.complaints).toEqual([])
-})
-
-/** Three problems in long words, and nine instances with long names. */
-async function haveMuchWrong({ queue, config, clock, register }: Rig): Promise<void> {
-  queue.problem = 'NOAUTH Authentication required.'
-  queue.kept = { appendOnly: false, evictionPolicy: 'allkeys-lru' }
-  config.clientsFile = `/etc/case-manager-identity-broker/${'of-the-organization/'.repeat(5)}clients.yaml`
-  for (const region of ['Western', 'Northern', 'Southern', 'Eastern', 'Central', 'Outer'])
-    await register(`Case Manager of the ${region} Region`, { logoutUris: [] })
-  // Later than any look of before counts.
-  clock.advance(301)
-}
-
-test('a wall display: a pass made and typed by keyboard, read from afar, honest about old figures, and shut when it is revoked', async () => {
-  await using desk = await open({ width: 1280, who: 'administrator' })
-  await pressAt(desk.page, /^Wall displays$/)
-  await desk.page.waitForURL('**/ops/wall-passes')
-  await tabTo(desk.page, /^Name$/)
-  await desk.page.keyboard.type('Operations room')
-  await pressAt(desk.page, /^Create a pass$/)
-  const pass = (await desk.page.locator('#pass').textContent()) ?? ''
-  expect(await objections(desk.page)).toEqual([])
-  rig.queue.up = false
-  await using wall = await openWindow(browser, { width: 1920, height: 1080 })
-  const { page } = wall
-  await page.clock.install()
-  await page.goto(`${ops}/ops/wall`)
-  await fits(page, 'ops-wall-entrance')
-  await tabTo(page, /^Pass$/)
-  await page.keyboard.type(pass)
-  await page.keyboard.press('Enter')
-  await page.getByRole('heading', { name: 'Health of the broker' }).waitFor()
-  await page.getByText('Live.', { exact: true }).waitFor()
-  await fits(page, 'ops-wall')
-  await page.setViewportSize({ width: 1920, height: 1080 })
-  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
-  const seen = await page.evaluate(() => {
-    const sizes = [...document.querySelectorAll('main *')]
-      .filter((one) => !one.closest('svg') && [...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent?.trim()))
-      .map((one) => Number.parseFloat(getComputedStyle(one).fontSize))
-    return { least: Math.min(...sizes), ground: getComputedStyle(document.body).backgroundColor, width: document.documentElement.scrollWidth }
-  })
-  // 26 px of 1920 are 16 mm on a screen of 55 inches.
-  expect(seen).toEqual({ least: expect.closeTo(26, 0) as number, ground: 'rgb(18, 22, 27)', width: 1920 })
-  await picture(page, 'ops-wall-1920', false)
-  // What is wrong has much to say, at more instances than a screen has room for: what does not fit is counted, and nothing is cut off.
-  await haveMuchWrong(rig)
-  await page.reload()
-  await page.getByText(/The console shows \d more findings\./).waitFor()
-  await page.getByText(/The console shows \d more instances\./).waitFor()
-  expect(await page.evaluate(() => document.documentElement.scrollHeight)).toBe(1080)
-  await picture(page, 'ops-wall-much-wrong', false)
-  await page.route('**/ops/wall', (route) => route.abort())
-  await page.clock.fastForward(10_000)
-  await page.getByText('These figures are old: the broker does not answer.').waitFor()
-  expect(await objections(page)).toEqual([])
-  await picture(page, 'ops-wall-old', false)
-  await page.unroute('**/ops/wall')
-  await page.clock.fastForward(10_000)
-  await page.getByText('Live.', { exact: true }).waitFor()
-  const [made] = await rig.store.listWallPasses(1)
-  await rig.store.revokeWallPass({ id: made?.id ?? '', now: rig.clock.now() })
-  await page.clock.fastForward(10_000)
-  await page.getByRole('heading', { name: 'Wall display', exact: true }).waitFor()
-  expect([desk.complaints, wall.complaints]).toEqual([[], []])
 })
 
 describe('who is let in', () => {

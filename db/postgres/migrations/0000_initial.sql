@@ -508,17 +508,6 @@ CREATE TABLE "broker"."token_hours" (
 	CONSTRAINT "token_hours_client_id_at_pk" PRIMARY KEY("client_id","at")
 );
 --> statement-breakpoint
-CREATE TABLE "broker"."wall_passes" (
-	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
-	"pass_hash" text COLLATE "C" NOT NULL,
-	"name" text COLLATE "C" NOT NULL,
-	"made_by" text COLLATE "C" NOT NULL,
-	"created_at" bigint NOT NULL,
-	"ends_at" bigint NOT NULL,
-	"revoked_at" bigint,
-	"used_at" bigint
-);
---> statement-breakpoint
 CREATE TABLE "broker"."webhook_endpoints" (
 	"endpoint_id" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"url" text COLLATE "C" NOT NULL,
@@ -595,9 +584,7 @@ CREATE INDEX "subject_words_by_sub" ON "broker"."subject_words" USING btree ("su
 CREATE UNIQUE INDEX "subjects_by_user" ON "broker"."subjects" USING btree ("tid","oid");--> statement-breakpoint
 CREATE INDEX "subjects_by_home" ON "broker"."subjects" USING btree ("home_id","sub") WHERE home_id IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "targets_by_client" ON "broker"."targets" USING btree ("client_id","uri");--> statement-breakpoint
-CREATE INDEX "token_hours_by_time" ON "broker"."token_hours" USING btree ("at");--> statement-breakpoint
-CREATE UNIQUE INDEX "wall_passes_by_hash" ON "broker"."wall_passes" USING btree ("pass_hash");--> statement-breakpoint
-CREATE INDEX "wall_passes_by_end" ON "broker"."wall_passes" USING btree ("ends_at");
+CREATE INDEX "token_hours_by_time" ON "broker"."token_hours" USING btree ("at");
 --> statement-breakpoint
 -- The audit log is append-only. Only retention deletes rows, the oldest first.
 CREATE FUNCTION "broker"."audit_is_append_only"() RETURNS trigger LANGUAGE plpgsql AS $$
