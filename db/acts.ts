@@ -10,7 +10,6 @@ import { tenantActs } from './operator/tenants.ts'
 import { tokenHourActs } from './operator/token-hours.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
-import { scheduledActActs } from './scheduled/acts.ts'
 import { signInActs } from './session/acts.ts'
 import { historyActs } from './session/history.ts'
 import { streamActs } from './stream/acts.ts'
@@ -34,7 +33,6 @@ export const allActs = (engine: Engine) => ({
   ...tenantActs(engine),
   ...userActs(engine),
   ...lockActs(engine),
-  ...scheduledActActs(engine),
   ...repeatableActs(engine),
   ...tokenHourActs(engine),
   ...housekeepingActs(engine),

@@ -192,58 +192,6 @@ export const locks = sqliteTable(
   ],
 )
 
-/**
- * Revocations and locks that wait: for a second administrator, or for their time. What waits is done once, in the commit that takes it from
- * `scheduled` to `done`.
- */
-export const scheduledActs = sqliteTable(
-  'scheduled_acts',
-  {
-    id: text().primaryKey(),
-    act: text({ enum: ['revoke', 'lock'] }).notNull(),
-    /** JSON: a selector, or what is locked. */
-    target: text().notNull(),
-    /** 1: it concerns more than one user. */
-    wide: integer().notNull(),
-    caseReference: text('case_reference'),
-    comment: text(),
-    /** Of the lock. */
-    endsAt: integer('ends_at'),
-    /** NULL: as soon as it is confirmed. */
-    dueAt: integer('due_at'),
-    /** `proposed`: a second administrator has to confirm it. `held`: it came from a backup, and is not done. */
-    state: text({ enum: ['proposed', 'scheduled', 'done', 'failed', 'cancelled', 'expired', 'held'] }).notNull(),
-    /** Of a proposal: from then on it cannot be confirmed. NULL: it needs no second administrator, or is older than this column. */
-    confirmUntil: integer('confirm_until'),
-    actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
-    actorId: text('actor_id').notNull(),
-    via: text().$type<AuditWay>().notNull(),
-    may: text({ enum: ['operate', 'administer'] }).notNull(),
-    createdAt: integer('created_at').notNull(),
-    confirmedByKind: text('confirmed_by_kind').$type<Actor['kind']>(),
-    confirmedById: text('confirmed_by_id'),
-    confirmedVia: text('confirmed_via').$type<AuditWay>(),
-    confirmedAt: integer('confirmed_at'),
-    announcedAt: integer('announced_at'),
-    settledAt: integer('settled_at'),
-    settledByKind: text('settled_by_kind').$type<Actor['kind']>(),
-    settledById: text('settled_by_id'),
-    /** JSON: the outcome. */
-    result: text(),
-  },
-  (t) => [
-    index('scheduled_acts_due')
-      .on(t.dueAt)
-      .where(sql`state = 'scheduled'`),
-    index('scheduled_acts_to_expire')
-      .on(t.confirmUntil)
-      .where(sql`state = 'proposed'`),
-    index('scheduled_acts_settled')
-      .on(t.settledAt)
-      .where(sql`settled_at IS NOT NULL`),
-  ],
-)
-
 /** Requests of the admin API that had an `Idempotency-Key`: what was asked, and the answer once there is one. Kept for a day. */
 export const idempotencyKeys = sqliteTable(
   'idempotency_keys',

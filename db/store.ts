@@ -7,7 +7,6 @@ import type {
   AttemptResult,
   AuditEntry,
   AuditOutcome,
-  AuditWay,
   CodeGrant,
   Committed,
   Delivery,
@@ -33,9 +32,6 @@ import type {
   SignedHead,
   Revocation,
   RevocationTime,
-  ScheduledAct,
-  ScheduledState,
-  ScheduledWhat,
   Searched,
   Session,
   SignalStream,
@@ -73,7 +69,6 @@ export interface Store
     AuditActs,
     EvidenceActs,
     LockActs,
-    ScheduledActs,
     RepeatableActs,
     TokenHourActs,
     Housekeeping {}
@@ -471,12 +466,12 @@ export interface RevocationActs {
   >
   /**
    * Who and how many a revocation would sign out, without doing it. `withOthers`: as the lock of a user does, which ends what the same human has
-   * in other tenants. `stopAfter`: more sessions than that are not counted.
+   * in other tenants.
    */
   previewRevocation(
     what: Selector | readonly Extract<Selector, { kind: 'subject' }>[],
     now: number,
-    how?: { withOthers?: boolean; stopAfter?: number },
+    how?: { withOthers?: boolean },
   ): Promise<RevocationPreview>
   /** Writes the next batch of the deliveries of wide revocations; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
@@ -819,7 +814,7 @@ export interface LockActs {
     comment?: string | undefined
     now: number
   }): Promise<{ outcome: 'lifted' | 'already'; lock: Lock } | { outcome: 'unknown' }>
-  /** Lifts locks whose end has come, each with its audit entry. */
+  /** Lifts locks whose end has come, each with its audit entry. Only reads while there is none. */
   liftDueLocks(input: { now: number; limit: number }): Promise<Lock[]>
   findLock(id: string): Promise<Lock | undefined>
   /** Newest first, before the lock `before`. */
@@ -837,59 +832,6 @@ export interface LockActs {
   lockCounts(): Promise<{ kind: LockKind; open: number; firstEndsAt: number | undefined }[]>
   /** A user with a role of the broker is at the console: who is known as an administrator, and as one of their own tenant. */
   recordOperator(input: { sub: string; may: 'audit' | 'operate' | 'administer' | 'tenant'; now: number }): Promise<void>
-}
-
-/** Who schedules, confirms or cancels. */
-export interface Scheduler {
-  actor: Actor
-  via: AuditWay
-  may: 'operate' | 'administer'
-}
-
-export interface ScheduledActs {
-  /** A wide act is proposed, and another administrator confirms it; a narrow one needs a time, and is scheduled at once. */
-  scheduleAct(
-    input: Scheduler & {
-      what: ScheduledWhat
-      caseReference?: string | undefined
-      comment?: string | undefined
-      dueAt: number | undefined
-      /** How long a wide act can be confirmed, from when it is proposed or due. Not given: a day. */
-      confirmSeconds?: number | undefined
-      now: number
-    },
-  ): Promise<ScheduledAct>
-  /**
-   * A second administrator agrees. What is due is done in the same transaction. `same`: it is their own proposal. `expired`: it was not
-   * confirmed in time. `settled`: nothing is to be confirmed any more.
-   */
-  confirmAct(
-    input: { id: string; operatorTenant: string | undefined; now: number } & Scheduler,
-  ): Promise<{ outcome: 'confirmed'; act: ScheduledAct } | { outcome: 'settled' | 'same' | 'expired'; act: ScheduledAct } | { outcome: 'unknown' }>
-  cancelAct(input: {
-    id: string
-    actor: Actor
-    now: number
-  }): Promise<{ outcome: 'cancelled' | 'settled'; act: ScheduledAct } | { outcome: 'unknown' }>
-  /** What a worker has to do now: whether locks are to be lifted, wide acts to be announced and proposals to expire, and the act that is due first. Reads alone. */
-  dueNow(input: {
-    now: number
-    announceUntil: number
-  }): Promise<{ lifts: boolean; announcements: boolean; expiries: boolean; act: string | undefined }>
-  /**
-   * Does what is due, once, in one transaction with its audit entry. It fails where its creator, or who confirmed it, has no longer the right to.
-   * Undefined where another broker has done it.
-   */
-  runDueAct(input: { id: string; operatorTenant: string | undefined; now: number }): Promise<ScheduledAct | undefined>
-  /** Announces wide acts that are due before `until`, each once, with its audit entry. */
-  announceActs(input: { until: number; now: number; limit: number }): Promise<ScheduledAct[]>
-  /** Settles proposals that were not confirmed in time, each with its audit entry. Nothing of them is done. */
-  expireActs(input: { now: number; limit: number }): Promise<ScheduledAct[]>
-  findScheduledAct(id: string): Promise<ScheduledAct | undefined>
-  /** Newest first, before the act `before`. */
-  listScheduledActs(input: { state?: ScheduledState | undefined; before?: string | undefined; limit: number }): Promise<ScheduledAct[]>
-  /** What waits, by state, and when the first of it is due: for metrics and checks. */
-  scheduledCounts(): Promise<{ state: ScheduledState; count: number; firstDueAt: number | undefined }[]>
 }
 
 /** What operators and administrators did: append-only. Only retention (`purge`) shortens it, from its old end. */
@@ -941,7 +883,6 @@ export const PURGED_LATE = [
   'microsoft_work',
   'audit',
   'locks',
-  'scheduled_acts',
   'guards',
   'history',
   'addresses',

@@ -384,29 +384,6 @@ export interface Lock {
   lifted: { at: number; actor: Actor; caseReference: string | undefined; comment: string | undefined } | undefined
 }
 
-export type ScheduledState = 'proposed' | 'scheduled' | 'done' | 'failed' | 'cancelled' | 'expired' | 'held'
-export type ScheduledWhat = { act: 'revoke'; selector: Selector } | { act: 'lock'; target: LockTarget; endsAt: number | undefined }
-
-/** A revocation or a lock that waits for a second administrator, or for its time. */
-export interface ScheduledAct {
-  id: string
-  what: ScheduledWhat
-  /** It concerns more than one user: a second administrator confirms it, and it is announced before. */
-  wide: boolean
-  caseReference: string | undefined
-  comment: string | undefined
-  /** Undefined: as soon as it is confirmed. */
-  dueAt: number | undefined
-  state: ScheduledState
-  actor: Actor
-  createdAt: number
-  /** Until then a second administrator may confirm it; then it expires. Undefined: it needs none. */
-  confirmUntil: number | undefined
-  confirmed: { actor: Actor; at: number } | undefined
-  announcedAt: number | undefined
-  settled: { actor: Actor; at: number; result: Record<string, unknown> } | undefined
-}
-
 /** By which way an act came in. `account`: a user's own page. `broker`: the broker itself. */
 export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file' | 'account' | 'broker'
 

@@ -14,7 +14,6 @@ export function createMetrics() {
   // From zero, so that the first one is a rise too: Prometheus sees none from nothing to one.
   for (const outcome of [...AMISS, 'opened']) metrics.signIns.inc({ outcome }, 0)
   for (const reason of REASONS) metrics.revocations.inc({ reason }, 0)
-  for (const act of ['revoke', 'lock']) metrics.scheduledActs.inc({ act, outcome: 'failed' }, 0)
   for (const outcome of ['alarm', 'credential']) metrics.signals.inc({ kind: 'probe', outcome }, 0)
   return metrics
 }
@@ -169,17 +168,6 @@ function sessionMetrics(make: Maker) {
     sessions: make.gauge('broker_live_sessions', 'Live sessions.'),
     locks: make.counter('broker_lock_changes_total', 'Locks that were set and lifted, by change (set, lifted) and kind of target.', 'change', 'kind'),
     openLocks: make.gauge('broker_open_locks', 'Open locks, by kind of target (user, tenant, client).', 'kind'),
-    scheduledActs: make.counter(
-      'broker_scheduled_acts_total',
-      'Scheduled acts whose time came, by act (revoke, lock) and outcome (done, failed, expired).',
-      'act',
-      'outcome',
-    ),
-    waitingActs: make.gauge(
-      'broker_waiting_acts',
-      'Waiting acts, by state (proposed: a second administrator must confirm; scheduled; held).',
-      'state',
-    ),
     signals: make.counter('broker_signals_total', 'Signals from Microsoft and others, by kind and outcome.', 'kind', 'outcome'),
   }
 }

@@ -9,13 +9,13 @@ import { askMicrosoft } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
 import { forgetErased } from './forget-erased.ts'
+import { liftLocks } from './lift-locks.ts'
 import { createProbing } from './probe-microsoft.ts'
 import { purgeOld, purgeOneTime } from './purge.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat, type Repeating } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
-import { runScheduled } from './run-scheduled.ts'
 import { signHeads } from './sign-heads.ts'
 import { tendSignalStreams } from './tend-signal-streams.ts'
 import { tendStreams } from './tend-streams.ts'
@@ -35,7 +35,7 @@ const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
 const STREAMS_MS = 5_000
 const LIMITS_MS = 10_000
-const SCHEDULED_MS = 1_000
+const LIFT_LOCKS_MS = 1_000
 const FORGET_MS = 5_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
@@ -70,7 +70,7 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
   expiry: ({ deps, checks = createChecks(deps), stillGoing }) => [
     begun(repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks, stillGoing))),
     begun(repeat(deps.log, 'apply-limits', LIMITS_MS, () => applyLimits(deps, stillGoing))),
-    begun(repeat(deps.log, 'run-scheduled', SCHEDULED_MS, () => runScheduled(deps, stillGoing))),
+    begun(repeat(deps.log, 'lift-locks', LIFT_LOCKS_MS, () => liftLocks(deps, stillGoing))),
   ],
   housekeeping: startHousekeeping,
   keys: ({ deps }) => {

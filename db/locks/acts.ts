@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/act.ts'
 import type { LockActs } from '../store.ts'
-import { liftDue, unlock } from './lift.ts'
+import { anyDue, liftDue, unlock } from './lift.ts'
 import { lock } from './lock.ts'
 import { recordOperator } from './protected.ts'
 import { findLock, listLocks, lockCounts } from './row.ts'
@@ -11,7 +11,7 @@ export function lockActs(engine: Engine): LockActs {
   return {
     lock: (input) => write(() => lock(engine, input)),
     liftLock: (input) => write(() => unlock(engine, input)),
-    liftDueLocks: (input) => write(() => liftDue(engine, input)),
+    liftDueLocks: async (input) => ((await read(() => anyDue(input))) ? write(() => liftDue(engine, input)) : []),
     findLock: (id) => read(() => findLock(id)),
     listLocks: (input) => read(() => listLocks(input)),
     lockCounts: () => read(lockCounts),

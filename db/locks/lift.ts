@@ -1,16 +1,17 @@
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import { lockTarget, lockTargetName } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked } from '../engine/dialect.ts'
-import { assign, command, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { appendAudit, concludeAudit } from '../operator/audit.ts'
 import { locks } from '../schema.ts'
 import { findSubject, findSubjectByUser } from '../session/user.ts'
 import type { LockActs } from '../store.ts'
 import type { Lock } from '../types.ts'
-import { findLock, isToLift, lockFields, lockFrom } from './row.ts'
+import { findLock, lockFields, lockFrom } from './row.ts'
 import type { LockRow } from './row.ts'
 import { selectorOf, tell } from './webhooks.ts'
 
@@ -23,6 +24,9 @@ const setLifted = command(
       ...{ liftedAt: p.at, liftedByKind: p.byKind, liftedById: p.byId, liftCaseReference: p.caseReference, liftComment: p.comment },
     })} WHERE ${locks.id} = ${p.id} AND ${locks.liftedAt} IS NULL`,
 )
+/** Its end has come. */
+const isToLift = (now: SQL): SQL => sql`${locks.liftedAt} IS NULL AND ${locks.endsAt} IS NOT NULL AND ${locks.endsAt} <= ${now}`
+const oneDue = query(columnsOf(locks, 'id'), (p: Takes<{ now: number }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${isToLift(p.now)} LIMIT 1`)
 const due = query(
   lockFields,
   (p: Takes<{ now: number; limit: number }>, f) =>
@@ -67,6 +71,11 @@ function* record(ambient: Ambient, { id: lock, target, caseReference, endsAt }: 
   const details = { lock, ends_at: endsAt ?? null }
   const id = yield* appendAudit(ambient, { actor: WORKER, via: 'broker', act: 'lock.lift', target: lockTargetName(target), caseReference, details })
   yield* concludeAudit(ambient, { id, outcome: 'done' })
+}
+
+/** Returns whether the end of a lock has come. */
+export function* anyDue({ now }: { now: number }): Act<boolean> {
+  return (yield* oneDue.get({ now })) !== undefined
 }
 
 /** Lifts locks whose end has come, each with its entry in the audit log. Of several brokers, one lifts each. */

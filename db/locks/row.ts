@@ -40,9 +40,6 @@ export const lockFrom = (row: LockRow): Lock => ({
   lifted: liftedOf(row),
 })
 
-/** Its end has come. */
-export const isToLift = (now: SQL): SQL => sql`${locks.liftedAt} IS NULL AND ${locks.endsAt} IS NOT NULL AND ${locks.endsAt} <= ${now}`
-
 const byId = query(lockFields, (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}`)
 const openLocked = query(
   lockFields,

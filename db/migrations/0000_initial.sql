@@ -368,36 +368,6 @@ CREATE INDEX `revocations_by_client` ON `revocations` (`client_id`,`seq`) WHERE 
 CREATE INDEX `revocations_by_case` ON `revocations` (`case_reference`,`seq`) WHERE case_reference IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `revocations_by_tenant` ON `revocations` (`tid`,`seq`) WHERE tid IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `revocations_pending` ON `revocations` (`kind`,`seq`) WHERE fan_out = 'pending';--> statement-breakpoint
-CREATE TABLE `scheduled_acts` (
-	`id` text PRIMARY KEY NOT NULL,
-	`act` text NOT NULL,
-	`target` text NOT NULL,
-	`wide` integer NOT NULL,
-	`case_reference` text,
-	`comment` text,
-	`ends_at` integer,
-	`due_at` integer,
-	`state` text NOT NULL,
-	`confirm_until` integer,
-	`actor_kind` text NOT NULL,
-	`actor_id` text NOT NULL,
-	`via` text NOT NULL,
-	`may` text NOT NULL,
-	`created_at` integer NOT NULL,
-	`confirmed_by_kind` text,
-	`confirmed_by_id` text,
-	`confirmed_via` text,
-	`confirmed_at` integer,
-	`announced_at` integer,
-	`settled_at` integer,
-	`settled_by_kind` text,
-	`settled_by_id` text,
-	`result` text
-);
---> statement-breakpoint
-CREATE INDEX `scheduled_acts_due` ON `scheduled_acts` (`due_at`) WHERE state = 'scheduled';--> statement-breakpoint
-CREATE INDEX `scheduled_acts_to_expire` ON `scheduled_acts` (`confirm_until`) WHERE state = 'proposed';--> statement-breakpoint
-CREATE INDEX `scheduled_acts_settled` ON `scheduled_acts` (`settled_at`) WHERE settled_at IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `security_events` (
 	`sub` text NOT NULL,
 	`at` integer NOT NULL,

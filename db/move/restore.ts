@@ -39,8 +39,6 @@ export interface RestoredInto extends Position {
   lastRevocationAt: number | undefined
   /** What is locked in the backup: some of it may have been lifted since. */
   openLocks: LockTarget[]
-  /** Scheduled acts that waited in the backup. */
-  heldActs: number
 }
 
 /** @throws StoreUnavailable with what is wrong; nothing was restored then, but where the message says so */
@@ -84,7 +82,7 @@ async function into(target: Target, db: Sqlite, { actor, nowMs, report, dataDir 
     return restored({ client, ambient, server, head: own, actor, via: 'command' }, own.seq)
   })
   await target.commit('Repeat the command. If it says that the database is in use, the backup was restored: start the brokers.')
-  const { epoch, seq, lastRevocationAt, openLocks, heldActs } = begun
+  const { epoch, seq, lastRevocationAt, openLocks } = begun
   remember(join(dataDir, 'postgres'), { epoch, seq })
-  return { to: target.name, epoch, seq, lastRevocationAt, openLocks, heldActs }
+  return { to: target.name, epoch, seq, lastRevocationAt, openLocks }
 }

@@ -18,7 +18,6 @@ import {
   microsoftWork,
   participants,
   pushedRequests,
-  scheduledActs,
   securityEvents,
   sessions,
   tenants,
@@ -89,11 +88,6 @@ const purgeLocks = oldest(locks, {
   key: [locks.id],
   index: 'locks_lifted',
   old: (before) => sql`${locks.liftedAt} IS NOT NULL AND ${locks.liftedAt} <= ${before}`,
-})
-const purgeScheduled = oldest(scheduledActs, {
-  key: [scheduledActs.id],
-  index: 'scheduled_acts_settled',
-  old: (before) => sql`${scheduledActs.settledAt} IS NOT NULL AND ${scheduledActs.settledAt} <= ${before}`,
 })
 const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
 
@@ -169,7 +163,6 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   microsoft_work: { purge: inMs(purgeMicrosoftWork), keep: keepDays('revocationDays') },
   audit: { purge: purgeAudit, keep: keepDays('auditDays') },
   locks: { purge: purgeLocks, keep: keepDays('auditDays') },
-  scheduled_acts: { purge: purgeScheduled, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
   token_hours: { purge: purgeTokenHours, keep: () => TOKEN_HOURS * 3600 },

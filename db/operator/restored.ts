@@ -7,7 +7,6 @@ import type { Takes } from '../engine/statement.ts'
 import { beginSegment, lockChain } from '../revocation/chain.ts'
 import { listLocks } from '../locks/row.ts'
 import { append, logHeadRow } from '../revocation/log.ts'
-import { holdAll } from '../scheduled/schedule.ts'
 import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
 import type { AuditWay } from '../types.ts'
 import { appendAudit, concludeAudit } from './audit.ts'
@@ -52,8 +51,6 @@ interface Begun {
   lastRevocationAt: number | undefined
   /** What is locked in the backup, at most a thousand. Some may have been lifted since. */
   openLocks: LockTarget[]
-  /** How many scheduled acts waited in the backup: they are held. */
-  heldActs: number
 }
 
 interface Restoring {
@@ -79,10 +76,9 @@ export function* beginRestored(ambient: Ambient, { actor, via, epoch, formerSeq 
   yield* setHead.run({ seq: next, epoch })
   yield* retireKeys.run({ now })
   const { revocation } = yield* append(ambient, { selector: { kind: 'everything' }, reason: 'restored', actor, now })
-  const heldActs = yield* holdAll()
   const openLocks = (yield* listLocks({ state: 'open', limit: MOST_LISTED })).map(({ target }) => target)
   yield* concludeAudit(ambient, { id, outcome: 'done', result: { seq: revocation.seq } })
-  return { seq: revocation.seq, lastRevocationAt, openLocks, heldActs }
+  return { seq: revocation.seq, lastRevocationAt, openLocks }
 }
 
 /**

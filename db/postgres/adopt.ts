@@ -39,8 +39,6 @@ export interface Adopted {
   lastRevocationAt: number | undefined
   /** What is locked. Where a new log begins, some of it may have been lifted since. */
   openLocks?: LockTarget[]
-  /** Scheduled acts that are held since a new log began. */
-  heldActs?: number
 }
 
 /** @throws StoreUnavailable where it cannot be adopted, with what to do */

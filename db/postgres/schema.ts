@@ -86,7 +86,6 @@ export const {
   idempotencyKeys,
   tokenHours,
   operators,
-  scheduledActs,
   sessions,
   participants,
   codes,

@@ -84,14 +84,11 @@ class Count {
     this.#only = 'clientId' in selector ? selector.clientId : undefined
   }
 
-  /**
-   * @param provable tenants in which a fresh sign-in can be proved
-   * @returns how many sessions are counted
-   */
-  add(row: Row, tookPart: Reached[], provable: readonly string[]): number {
-    if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return this.#sessions
+  /** @param provable tenants in which a fresh sign-in can be proved */
+  add(row: Row, tookPart: Reached[], provable: readonly string[]): void {
+    if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
     const delivered = tookPart.filter(({ clientId }) => this.#only === undefined || clientId === this.#only)
-    if (this.#only !== undefined && delivered.length === 0) return this.#sessions
+    if (this.#only !== undefined && delivered.length === 0) return
     this.#sessions += 1
     if (row.sub !== this.#lastSub) {
       this.#lastSub = row.sub
@@ -101,7 +98,6 @@ class Count {
       this.#sentBySub = new Set()
     }
     for (const one of delivered) this.#deliver(one)
-    return this.#sessions
   }
 
   /** A wide revocation sends a client that asked for it one message a user. */
@@ -145,7 +141,7 @@ export async function previewRevocation(
   { read }: Reader,
   what: Selector | readonly UserSelector[],
   now: number,
-  { withOthers = false, stopAfter }: { withOthers?: boolean; stopAfter?: number } = {},
+  { withOthers = false }: { withOthers?: boolean } = {},
 ): Promise<Preview> {
   const selectors: readonly Selector[] = 'kind' in what ? [what] : what
   const count = new Count(selectors[0] ?? { kind: 'subject', sub: '' })
@@ -153,17 +149,15 @@ export async function previewRevocation(
   const otherSubjects: string[] = []
   for (const one of selectors) if (one.kind === 'subject') otherSubjects.push(...(await read(() => otherUsersOf(one.sub))))
   const others = withOthers ? otherSubjects.map((sub): Selector => ({ kind: 'subject', sub })) : []
-  for (const one of [...selectors, ...others])
-    await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable) <= (stopAfter ?? Infinity))
+  for (const one of [...selectors, ...others]) await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
   return { ...count.result(), otherSubjects }
 }
 
-/** @param add whether more is to be counted */
-async function countAll({ read }: Reader, selector: Selector, now: number, add: (row: Row, tookPart: Reached[]) => boolean): Promise<void> {
+async function countAll({ read }: Reader, selector: Selector, now: number, add: (row: Row, tookPart: Reached[]) => void): Promise<void> {
   for (let after = { sub: '', sid: '' }; ; await turn()) {
     const from = after
     const { rows, reached } = await read(() => pageOf(selector, from))
-    for (const row of rows) if (isLive(row, now) && !add(row, reached.get(row.sid) ?? [])) return
+    for (const row of rows) if (isLive(row, now)) add(row, reached.get(row.sid) ?? [])
     const last = rows.at(-1)
     if (rows.length < PAGE || last === undefined) return
     after = last

@@ -46,7 +46,6 @@ export interface Restored {
   locksBack: LockTarget[]
   /** Locks that were open in what stood there before, and are not in the backup: to be set again. */
   locksGone: LockTarget[]
-  heldActs: number
 }
 
 export interface RestoreInput {

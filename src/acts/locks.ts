@@ -34,12 +34,6 @@ export async function resolved({ store }: Pick<Deps, 'store'>, target: NamedTarg
 /** @throws Problem 403, 422: before the store is asked */
 export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }: LockAsked): void {
   if (endsAt !== undefined && endsAt <= now) throw new Problem(422, 'The end has passed', 'ends_at must be in the future, or be left out.')
-  if (replaces !== undefined && target.kind !== 'user')
-    throw new Problem(
-      422,
-      'It cannot be replaced',
-      'replaces works for the lock of a user only. Lift the lock of a tenant or a client, then propose another.',
-    )
   if (caller.may === 'administer') return
   const needs = (what: string): never => {
     throw new Problem(403, 'This needs an administrator', `${what} An operator may lock one user for at most 24 hours (ends_at).`)
@@ -66,7 +60,7 @@ async function wouldEnd({ store }: Deps, target: LockTarget, now: number) {
 }
 
 /** @throws Problem 404 */
-export async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTarget): Promise<void> {
+async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTarget): Promise<void> {
   const found =
     target.kind === 'client'
       ? await store.findClient(target.clientId)
@@ -74,8 +68,8 @@ export async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTa
   if (found === undefined) throw new Problem(404, 'Not found', UNKNOWN[target.kind])
 }
 
-/** What no request can change, so that no proposal waits for a second administrator in vain. @throws Problem 409 */
-export function mustNotBeProtected({ clients, connection }: Pick<Deps, 'clients' | 'connection'>, target: LockTarget): void {
+/** Lets the dry run reject what no role may lock, as the lock itself does. @throws Problem 409 */
+function mustNotBeProtected({ clients, connection }: Pick<Deps, 'clients' | 'connection'>, target: LockTarget): void {
   if (target.kind === 'tenant' && target.tid === connection.current().operatorTenant) throw protectedBy('operator_tenant')
   if (target.kind === 'client' && clients.find(target.clientId)?.source === 'broker') throw protectedBy('console')
 }
@@ -99,7 +93,7 @@ const UNKNOWN: Record<LockTarget['kind'], string> = {
 
 export type Locked = { outcome: 'locked' | 'already'; lock: Lock }
 
-/** Locks one user, recorded. A tenant or a client is proposed instead (acts/scheduled.ts). @throws Problem 403, 404, 409, 422 */
+/** Locks a user, a tenant or a client, recorded. @throws Problem 403, 404, 409, 422 */
 export async function lockAs(deps: Deps, caller: Caller, asked: LockAsked): Promise<Locked> {
   mustBeAllowed(caller, asked)
   const { target, endsAt, caseReference, comment, replaces } = asked

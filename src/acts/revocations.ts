@@ -17,7 +17,7 @@ export async function previewed(deps: Deps, what: Selector, now: number): Return
 }
 
 /** @throws Problem 404 */
-export async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector, now: number): Promise<void> {
+async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector, now: number): Promise<void> {
   const there =
     what.kind === 'everything' ||
     (what.kind === 'subject' && (await store.findSubject(what.sub))) ||
@@ -31,12 +31,12 @@ export async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector
 export const firstUsers = async ({ store }: Pick<Deps, 'store'>, subs: readonly string[]): Promise<Subject[]> =>
   (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter((one) => one !== undefined)
 
-export interface Revoking {
+interface Revoking {
   now: number
   caseReference?: string | undefined
   comment?: string | undefined
 }
-export type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
+type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
 
 /** The target of its audit entry. */
 export const revokeTarget = (what: Selector): string => Object.values(what).join(' ')

@@ -11,7 +11,6 @@ import { microsoftWorkRoutes } from './microsoft-work.ts'
 import { overviewRoutes } from './overview.ts'
 import { userRoutes } from './users.ts'
 import { revocationRoutes } from './revocations.ts'
-import { scheduledActRoutes } from './scheduled-acts.ts'
 import { searchRoutes } from './search.ts'
 import { sessionRoutes } from './sessions.ts'
 import { streamRoutes } from './streams.ts'
@@ -57,7 +56,6 @@ const everyRoute = (deps: Deps, checks: Checks): Hono<AdminEnv>[] => [
   revocationRoutes(deps),
   freshSignInRoutes(deps),
   lockRoutes(deps),
-  scheduledActRoutes(deps),
   deliveryRoutes(deps),
   webhookRoutes(deps),
   streamRoutes(deps),

@@ -1,24 +1,41 @@
 import type { Context } from 'hono'
 import { Problem } from '../acts/problem.ts'
 import type { Caller } from '../acts/caller.ts'
-import { doneOnce } from '../acts/once.ts'
 import type { Deps } from '../deps.ts'
+import { sha256 } from '../protocol/compare.ts'
 
 /** `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a request that is sent again is not done again, and gets the first answer. */
+
+/** Bounds the keys that are stored of one caller within 24 hours. A request beyond them is done and not remembered, because no revocation may be rejected. */
+const MOST_KEYS = 10_000
 
 /** @param answer does what is asked */
 export type Repeatable = (caller: Caller, body: unknown, c: Context, answer: () => Promise<Response> | Response) => Promise<Response>
 
 export const repeatable =
-  (deps: Pick<Deps, 'store' | 'clock'>): Repeatable =>
+  ({ store, clock }: Pick<Deps, 'store' | 'clock'>): Repeatable =>
   async ({ actor }, body, c, answer) => {
     const key = keyOf(c.req.header('idempotency-key'))
     if (key === undefined) return answer()
-    const request = JSON.stringify([c.req.method, c.req.path, body])
-    const once = await doneOnce(deps, { actor, key, request }, answer, async (done) => ({ status: done.status, body: await done.clone().text() }))
-    if (once.outcome === 'done') return once.answer
-    if (once.outcome !== 'repeated') throw REJECTED[once.outcome]()
-    return new Response(once.body, { status: once.status, headers: { 'Content-Type': 'application/json', 'Idempotent-Replayed': 'true' } })
+    // The same key with another request is not answered.
+    const requestHash = sha256(JSON.stringify([c.req.method, c.req.path, body]))
+    const asked = { caller: `${actor.kind} ${actor.id}`, keyHash: sha256(key), requestHash }
+    const begun = await store.beginRepeatable({ ...asked, now: clock.now(), most: MOST_KEYS })
+    if (begun.outcome === 'done')
+      return new Response(begun.answer, { status: begun.status, headers: { 'Content-Type': 'application/json', 'Idempotent-Replayed': 'true' } })
+    if (begun.outcome === 'full') return answer()
+    if (begun.outcome !== 'begun') throw REJECTED[begun.outcome]()
+    // Where the store does not take the answer, it is true all the same: a repeated request finds that it runs, and later does it again.
+    const conclude = (kept?: { status: number; body: string }) => store.concludeRepeatable({ ...asked, answer: kept }).catch(() => undefined)
+    try {
+      const done = await answer()
+      await conclude({ status: done.status, body: await done.clone().text() })
+      return done
+    } catch (error) {
+      // Nothing was done, so the same request may be sent again.
+      if (error instanceof Problem) await conclude()
+      throw error
+    }
   }
 
 /** §2.1: a string of RFC 9651, as most clients do also without its quotes. */

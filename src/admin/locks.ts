@@ -3,7 +3,6 @@ import { z } from 'zod'
 import type { Lock } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { liftAs, lockAs, mustBeAllowed, NO_LOCK, previewedLock, resolved } from '../acts/locks.ts'
-import { scheduleAs } from '../acts/scheduled.ts'
 import { seconds } from '../protocol/described.ts'
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
@@ -11,7 +10,6 @@ import { repeatable } from './idempotent.ts'
 import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
 import { previewSchema, previewShown } from './preview.ts'
 import { guid, limit, named, ok, route, said, shape } from './route.ts'
-import { actSchema, actShown } from './scheduled-acts.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** Locks of users, tenants and clients: set, listed and lifted. */
@@ -31,23 +29,21 @@ const lock = shape('Lock', {
 const request = z.strictObject({
   target: namedTarget,
   ends_at: moment.optional().meta({ description: 'epoch seconds; an operator has to name one, within 24 hours' }),
-  replaces: id.optional().meta({ description: 'the open lock whose place it takes: a user’s, by an administrator' }),
+  replaces: id.optional().meta({ description: 'the open lock whose place it takes; only an administrator may name one' }),
   ...said,
   dry_run: z.boolean().default(false),
 })
 const locked = z.object({ outcome: z.enum(['locked', 'already']), lock })
 const dryRun = z.object({ dry_run: z.literal(true), target: targetSchema, would_end: previewSchema, open: lock.nullable() })
-const proposed = z.object({ outcome: z.literal('proposed'), act: actSchema })
 
 const LOCK = {
   id: 'lock',
-  summary: 'Locks a user at once; proposes the lock of a tenant or a client, which a second administrator confirms',
+  summary: 'Locks a user, a tenant or a client at once',
   may: 'operate' as const,
   body: request,
   answers: {
     200: ok('A dry run, or locked already.', z.union([dryRun, locked])),
     201: ok('Locked.', locked),
-    202: ok('Proposed: it waits for a second administrator.', proposed),
   },
   rejects: [404, 409, 422] as const,
 }
@@ -97,10 +93,6 @@ export function lockRoutes(deps: Deps): Hono<AdminEnv> {
       const { wouldEnd, open = null } = await previewedLock(deps, target, now)
       const shown = { target: targetShown(target), would_end: await previewShown(deps, wouldEnd), open: open && lockShown(open) }
       return c.json({ dry_run: true, ...shown })
-    }
-    if (target.kind !== 'user') {
-      const act = await scheduleAs(deps, caller, { what: { act: 'lock', target, endsAt }, dueAt: undefined, caseReference, comment, now })
-      return c.json({ outcome: 'proposed', act: actShown(act) }, 202)
     }
     const answer = await lockAs(deps, caller, asked)
     return c.json({ outcome: answer.outcome, lock: lockShown(answer.lock) }, answer.outcome === 'locked' ? 201 : 200)

@@ -10,7 +10,6 @@ import { repeatable } from './idempotent.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
 import { REASONS } from '../protocol/revocation.ts'
 import { previewSchema, previewShown } from './preview.ts'
-import { actSchema, actShown } from './scheduled-acts.ts'
 import { instant, limit, ok, proofLimit, route, said, searchedTo, seqNumber, shape } from './route.ts'
 import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { evidenceOf } from '../acts/evidence.ts'
@@ -18,8 +17,7 @@ import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
 import { MOST_ENTRIES } from '../acts/searched.ts'
 import { totalOf } from '../acts/totals.ts'
-import { revokeOrRequest } from '../acts/approval.ts'
-import { previewed, tenantsWithoutAuthTime } from '../acts/revocations.ts'
+import { previewed, revokeAs, tenantsWithoutAuthTime } from '../acts/revocations.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** An operator's revocations, and the log of all of them, each with its deliveries and their proof. */
@@ -60,7 +58,6 @@ const revoked = revocation.extend({
   tenants_without_auth_time: z.array(z.string()).meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
 })
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
-const proposed = z.object({ outcome: z.literal('proposed'), act: actSchema })
 const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
 const guards = z.array(
   z.object({
@@ -89,7 +86,6 @@ const REVOKE = {
   answers: {
     200: ok('A dry run, or revoked already.', z.union([dryRun, already])),
     201: ok('Revoked.', revoked),
-    202: ok('Nothing is revoked yet: it ends more sessions than BROKER_APPROVAL_SESSIONS, and waits for a second administrator.', proposed),
   },
   rejects: [404] as const,
 }
@@ -137,8 +133,7 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const what = decodeSelector(wanted.selector)
     if (wanted.dry_run)
       return c.json({ dry_run: true, selector: wanted.selector, would_end: await previewShown(deps, await previewed(deps, what, now)) })
-    const answer = await revokeOrRequest(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
-    if (answer.outcome === 'proposed') return c.json({ outcome: 'proposed', act: actShown(answer.act) }, 202)
+    const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     const { revocation: done } = answer.committed
     return c.json({ outcome: 'revoked', ...shown(done), tenants_without_auth_time: await tenantsWithoutAuthTime(deps, done) }, 201)

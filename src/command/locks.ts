@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
+import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { asJson, before, caseOption, commentOption, type Context, examples, nextPage, queryOf, type Said, saidOf } from './context.ts'
 import { readMoment } from './moment.ts'
-import { actWords, type ActShown } from './scheduled.ts'
-import { columns, othersWords, time } from './show.ts'
+import { agree, dryRunWords, type Preview } from './preview.ts'
+import { columns, time } from './show.ts'
 
 /** Locks: no new sign-in, code or token of a user, a tenant or a client, until the lock is lifted. */
 export function lockCommands(program: Command, context: Context): void {
@@ -16,9 +16,9 @@ export function lockCommands(program: Command, context: Context): void {
     ['client', 'id', 'client_id'],
   ] as const)
     examples(
-      options(
-        lock.command(`${kind} <${name}>`).description(`Lock a ${kind}. A second administrator has to confirm it (cmb scheduled confirm).`),
-      ).action((id: string, given: LockOptions, self: Command) => lockAs(context, self, { kind, [member]: id }, given)),
+      options(lock.command(`${kind} <${name}>`).description(`Lock a ${kind}.`).option('--yes', 'do not ask')).action(
+        (id: string, given: LockOptions, self: Command) => lockAs(context, self, { kind, [member]: id }, given),
+      ),
       `cmb lock ${kind} ${kind === 'tenant' ? '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11' : 'sydney'} --case INC-4711`,
     )
   unlockCommand(program, context)
@@ -27,11 +27,11 @@ export function lockCommands(program: Command, context: Context): void {
 
 interface LockOptions {
   until?: number
-  at?: number
   case?: string
   comment?: string
   replaces?: string
   dryRun?: boolean
+  yes?: boolean
 }
 interface UserOptions extends LockOptions {
   subject?: string
@@ -42,7 +42,7 @@ interface UserOptions extends LockOptions {
 const options = (command: Command): Command =>
   command
     .option('--until <time>', 'the broker lifts it then: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
-    .option('--at <time>', 'do it at this time instead of now', (value) => readMoment(value))
+    .option('--replaces <lock>', 'replace this open lock')
     .addOption(caseOption())
     .addOption(commentOption())
     .option('--dry-run', 'show whom it would sign out, and change nothing')
@@ -56,11 +56,10 @@ function lockUser(lock: Command, context: Context): void {
         .description('Lock a user, also before they have signed in.')
         .option('--subject <sub>', 'by the sub of their tokens')
         .option('--tid <tid>', 'by their Microsoft tenant, with --oid')
-        .option('--oid <oid>', 'their object id there')
-        .option('--replaces <lock>', 'replace this open lock'),
+        .option('--oid <oid>', 'their object id there'),
     ).action((given: UserOptions, self: Command) => lockAs(context, self, userOf(given), given)),
     'cmb lock user --subject u_9fK… --case INC-4711 --until +24h',
-    'cmb lock user --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f… --at 2026-12-04T17:00+01:00',
+    'cmb lock user --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f… --until 2026-12-04T17:00+01:00',
   )
 }
 
@@ -80,40 +79,27 @@ interface LockShown {
   seq: number | null
   lifted: { at: number; actor: { id: string } } | null
 }
-type Answer = { outcome: 'locked' | 'already'; lock: LockShown } | { outcome: 'proposed'; act: ActShown }
-interface Preview {
-  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; other_subjects: string[] }
+interface Answer {
+  outcome: 'locked' | 'already'
+  lock: LockShown
 }
 
 const nameOf = ({ target }: Pick<LockShown, 'target'>): string => Object.values(target).join(' ')
 
-async function lockAs(context: Context, self: Command, target: Json, { until, at, dryRun, replaces, ...said }: LockOptions): Promise<void> {
+async function lockAs(context: Context, self: Command, target: Json, { until, dryRun, yes, replaces, ...said }: LockOptions): Promise<void> {
   const broker = await context.broker(self)
-  const body = { ...saidOf(said), dry_run: dryRun }
-  if (at !== undefined) return schedule(context, self, broker, { what: { act: 'lock', target, ends_at: until }, at, ...body })
-  const request = { target, ends_at: until, replaces, ...body }
-  if (dryRun === true) return dryRunOf(context, self, await broker.send('POST', '/locks', request))
+  const request = { target, ends_at: until, replaces, ...saidOf(said) }
+  const preview = () => broker.send<{ would_end: Preview }>('POST', '/locks', { ...request, dry_run: true })
+  if (dryRun === true) {
+    const answer = await preview()
+    return context.print(self, answer, () => dryRunWords(answer))
+  }
+  if (target['kind'] !== 'user' && yes !== true) await agree(context, (await preview()).would_end)
   const answer = await broker.send<Answer>('POST', '/locks', request)
   context.print(self, answer, () => {
-    if (answer.outcome === 'proposed') return actWords(answer.act)
     if (answer.outcome === 'already') return `${nameOf(answer.lock)} is locked already, by lock ${answer.lock.id}. Nothing was changed.\n`
     return `Locked: ${nameOf(answer.lock)}, by lock ${answer.lock.id}${answer.lock.ends_at === null ? '' : `, until ${time(answer.lock.ends_at)}`}. To lift it: cmb unlock ${answer.lock.id}\n`
   })
-}
-
-const dryRunOf = (context: Context, self: Command, answer: Preview): void =>
-  context.print(
-    self,
-    answer,
-    () =>
-      `This would end ${answer.would_end.sessions} session(s) of ${answer.would_end.subjects} user(s), at ${answer.would_end.clients} client(s)${othersWords(answer.would_end)}. Nothing was done.\n`,
-  )
-
-/** Of `cmb lock --at` and `cmb revoke --at`. */
-export async function schedule(context: Context, self: Command, broker: Broker, body: Json): Promise<void> {
-  if (body['dry_run'] === true) return dryRunOf(context, self, await broker.send('POST', '/scheduled-acts', body))
-  const act = await broker.send<ActShown>('POST', '/scheduled-acts', body)
-  context.print(self, act, () => actWords(act))
 }
 
 function unlockCommand(program: Command, context: Context): void {

@@ -17,7 +17,6 @@ import { migrateCommand } from './migrate.ts'
 import { overviewCommands } from './overview.ts'
 import { userCommands } from './users.ts'
 import { revocationCommands } from './revocations.ts'
-import { scheduledCommands } from './scheduled.ts'
 import { serveCommands } from './serve.ts'
 import { searchCommand } from './search.ts'
 import { sessionCommands } from './sessions.ts'
@@ -38,7 +37,6 @@ const COMMANDS = [
   revocationCommands,
   freshSignInCommands,
   lockCommands,
-  scheduledCommands,
   deliveryCommands,
   webhookCommands,
   streamCommands,

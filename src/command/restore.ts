@@ -74,7 +74,6 @@ interface Restored {
   /** As `cmb lock` names them. */
   locks_back?: string[]
   locks_gone?: string[]
-  held_acts: number
 }
 
 const actorOf = ({ terminal }: Context) =>
@@ -95,8 +94,8 @@ async function restoreIntoPostgres(context: Context, backup: string, dataDir: st
   const { restoreInto } = await import('../../db/move/restore.ts')
   const report = (line: string): void => context.terminal.err(`${line}\n`)
   const restored = await restoreInto({ backup, to, dataDir, actor: actorOf(context), nowMs: systemClock.nowMs, report })
-  const { epoch, seq, lastRevocationAt, openLocks, heldActs } = restored
-  const locks = { locks_back: openLocks.map(lockTargetName), held_acts: heldActs }
+  const { epoch, seq, lastRevocationAt, openLocks } = restored
+  const locks = { locks_back: openLocks.map(lockTargetName) }
   return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null, database: restored.to, ...locks }
 }
 
@@ -104,8 +103,8 @@ async function restoreFile(context: Context, backup: string, dataDir: string): P
   // Loaded only when it is needed: other commands ask the running broker, and open no database.
   const { restoreBackup } = await import('../../db/sqlite/restore.ts')
   const input = { backup, file: join(dataDir, 'broker.db'), actor: actorOf(context), nowMs: systemClock.nowMs() }
-  const { lastRevocationAt, formerKeptAs, locksBack, locksGone, heldActs, ...log } = restoreBackup(input)
-  const locks = { locks_back: locksBack.map(lockTargetName), locks_gone: locksGone.map(lockTargetName), held_acts: heldActs }
+  const { lastRevocationAt, formerKeptAs, locksBack, locksGone, ...log } = restoreBackup(input)
+  const locks = { locks_back: locksBack.map(lockTargetName), locks_gone: locksGone.map(lockTargetName) }
   return { log, last_revocation_at: lastRevocationAt ?? null, former_kept_as: formerKeptAs ?? null, ...locks }
 }
 
@@ -114,8 +113,8 @@ async function adopt(context: Context, command: Command, { nothingLost = false }
   if (url === undefined) throw new CommandFailure(EXIT.usage, 'Set BROKER_DATABASE_URL to the database that is to be adopted.')
   const { adoptDatabase } = await import('../../db/postgres/adopt.ts')
   const input = { url, actor: actorOf(context), nowMs: systemClock.nowMs, nothingLost, mark: join(context.dataDir(command), 'postgres') }
-  const { lastRevocationAt, epoch, seq, openLocks = [], heldActs = 0 } = await adoptDatabase(input)
-  const locks = { locks_back: openLocks.map(lockTargetName), held_acts: heldActs }
+  const { lastRevocationAt, epoch, seq, openLocks = [] } = await adoptDatabase(input)
+  const locks = { locks_back: openLocks.map(lockTargetName) }
   return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null, ...locks }
 }
 
@@ -134,10 +133,9 @@ ${locksShown(restored)}`
 }
 
 /** What must be entered again, or lifted. */
-function locksShown({ locks_back: back = [], locks_gone: gone = [], held_acts: held }: Omit<Restored, 'log'>): string {
+function locksShown({ locks_back: back = [], locks_gone: gone = [] }: Omit<Restored, 'log'>): string {
   return [
     ...gone.map((name) => `Not in the backup, lock it again: cmb lock ${name}\n`),
     ...back.map((name) => `Locked in the backup; where the lock was lifted since, lift it: ${name} (cmb locks list)\n`),
-    ...(held === 0 ? [] : [`${held} scheduled act(s) are held. Enter again what is still wanted: cmb scheduled list --state held\n`]),
   ].join('')
 }

@@ -3,7 +3,7 @@ import type { WireSelector } from '../protocol/selector.ts'
 import type { DeliveryTotals } from '../../db/types.ts'
 import { GUARD_WORDS, type GuardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
-import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
+import { CommandFailure, EXIT, type Json } from './broker.ts'
 import {
   asJson,
   before,
@@ -18,10 +18,8 @@ import {
   saidOf,
   toOption,
 } from './context.ts'
-import { schedule } from './locks.ts'
-import { type ActShown, actWords, decideCommand } from './scheduled.ts'
-import { readMoment } from './moment.ts'
-import { columns, lines, othersWords, firstWords, time, timeMs } from './show.ts'
+import { agree, dryRunWords, type Preview } from './preview.ts'
+import { columns, lines, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
   session?: string
@@ -33,7 +31,6 @@ interface RevokeOptions {
   case?: string
   comment?: string
   dryRun?: boolean
-  at?: number
   yes?: boolean
 }
 
@@ -59,7 +56,6 @@ export function revocationCommands(program: Command, context: Context): void {
   const log = program.command('revocations').description('Show the log of revocations, with the deliveries of each and their proof.')
   listCommand(log, context)
   showCommand(log, context)
-  for (const decision of DECISIONS) examples(decideCommand(log, context, decision), `cmb revocations ${decision.name} a_0mi8…`)
 }
 
 function listCommand(log: Command, context: Context): void {
@@ -105,12 +101,6 @@ function showCommand(log: Command, context: Context): void {
     })
 }
 
-/** Of revocations that end more sessions than one administrator may end alone. */
-const DECISIONS = [
-  { name: 'approve', verb: 'confirm', words: 'Approve a revocation that another administrator asked for. It is done at once.' },
-  { name: 'decline', verb: 'cancel', words: 'Decline a revocation that waits for approval. Nothing is revoked.' },
-] as const
-
 function revokeCommand(program: Command, context: Context): void {
   const command = program
     .command('revoke')
@@ -124,7 +114,6 @@ function revokeCommand(program: Command, context: Context): void {
     .addOption(caseOption())
     .addOption(commentOption())
     .option('--dry-run', 'show how many users it would sign out, and change nothing')
-    .option('--at <time>', 'do it at this time instead of now: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
     .option('--yes', 'do not ask (wide revocations ask)')
     .addOption(asJson())
     .action((options: RevokeOptions, self: Command) => revokeNow(context, self, options))
@@ -135,26 +124,28 @@ function revokeCommand(program: Command, context: Context): void {
     'cmb revoke --grant s_3qW… --client sydney',
     'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
     'cmb revoke --everything --yes',
-    'cmb revoke --subject u_9fK… --at 2026-12-04T17:00+01:00',
   )
 }
+
+const WIDE: readonly WireSelector['kind'][] = ['client', 'tenant', 'everything']
 
 async function revokeNow(context: Context, self: Command, options: RevokeOptions): Promise<void> {
   const selector = selectorOf(options)
   const broker = await context.broker(self)
   const said = saidOf(options)
-  if (options.at !== undefined)
-    return schedule(context, self, broker, { what: { act: 'revoke', selector }, at: options.at, dry_run: options.dryRun, ...said })
-  if (options.dryRun === true) return dryRun(context, self, broker, selector)
-  await agree(context, broker, selector, options)
+  const preview = () => broker.send<{ would_end: Preview }>('POST', '/revocations', { selector, dry_run: true })
+  if (options.dryRun === true) {
+    const answer = await preview()
+    return context.print(self, answer, () => dryRunWords(answer))
+  }
+  if (WIDE.includes(selector.kind) && options.yes !== true) await agree(context, (await preview()).would_end)
   const answer = await broker.send<Revoked>('POST', '/revocations', { selector, ...said })
   context.print(self, answer, () => revokedWords(answer))
 }
 
-type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[]; act?: ActShown }
+type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[] }
 
-function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [], act }: Revoked): string {
-  if (act !== undefined) return `Nothing is revoked yet: it ends more sessions than one administrator may end alone. ${actWords(act)}`
+function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }: Revoked): string {
   if (outcome === 'already') return 'That had already ended; nothing was revoked.\n'
   const notAsked = tenants.map((tid) => `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`)
   return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
@@ -180,33 +171,6 @@ function selectorOf(options: RevokeOptions): WireSelector {
   if (client !== undefined) return { kind: 'client', client_id: client }
   if (tenant !== undefined) return { kind: 'tenant', tid: tenant }
   return { kind: 'everything' }
-}
-
-interface Preview {
-  would_end: Parameters<typeof othersWords>[0] &
-    Parameters<typeof firstWords>[0] & { sessions: number; clients: number; deliveries: number; without_fresh_sign_in: number }
-}
-
-const preview = (broker: Broker, selector: WireSelector): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
-const previewWords = ({ would_end: end }: Preview): string =>
-  `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver${
-    end.without_fresh_sign_in === 0
-      ? ''
-      : `; ${end.without_fresh_sign_in} of the user(s) come back without a password (their tenant sends no auth_time)`
-  }${firstWords(end)}${othersWords(end)}`
-
-async function dryRun(context: Context, command: Command, broker: Broker, selector: WireSelector): Promise<void> {
-  const answer = await preview(broker, selector)
-  context.print(command, answer, () => `This would end ${previewWords(answer)}. Nothing was done.\n`)
-}
-
-/** Signing out many users needs a confirmation with their number; without a terminal, --yes. */
-async function agree(context: Context, broker: Broker, selector: WireSelector, options: RevokeOptions): Promise<void> {
-  if (options.yes === true || !['client', 'tenant', 'everything'].includes(selector.kind)) return
-  const words = previewWords(await preview(broker, selector))
-  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `This would end ${words}. Nothing was done. Add --yes to do it.`)
-  const answer = await context.terminal.ask(`This ends ${words}. Type yes to do it: `)
-  if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }
 
 interface RevocationShown {

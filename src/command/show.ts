@@ -48,18 +48,3 @@ export const jsonLine = (value: unknown): string => `${escaped(JSON.stringify(va
 
 /** Words with what others chose in them, safe for a terminal. */
 export const fenced = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, (letter) => (letter === '\n' ? letter : '?'))
-
-interface FirstUser {
-  sub: string
-  name: string | null
-  username: string | null
-}
-/** The first of the users that a preview counts. */
-export const firstWords = ({ subjects, first_users: first }: { subjects: number; first_users: FirstUser[] }): string =>
-  first.length === 0
-    ? ''
-    : `; ${first.length < subjects ? 'the first are' : 'they are'} ${first.map(({ sub, name, username }) => [name, username].filter(Boolean).join(' · ') || sub).join(', ')}`
-
-/** What a preview says of a guest. */
-export const othersWords = ({ other_subjects: others }: { other_subjects: string[] }): string =>
-  others.length === 0 ? '' : `; it also concerns ${others.length} account(s) of the same user in other tenants: ${others.join(', ')}`

@@ -62,14 +62,6 @@ const broker = {
     example: 'https://ops.case-manager.example',
     text: "The address at which browsers reach the operators' listener; the console is at `/ops`. https, except on localhost.",
   }),
-  approvalSessions: setting({
-    name: 'BROKER_APPROVAL_SESSIONS',
-    section: 'broker',
-    defaultText: 'none',
-    schema: parse.whole(0, 1_000_000_000),
-    example: '500',
-    text: 'A revocation of an instance, a tenant or every user that ends more sessions than this waits for a second administrator, for at most 30 minutes. The revocation of one user or one session never waits. Not set: none waits.',
-  }),
   runbookUrl: setting({
     name: 'BROKER_RUNBOOK_URL',
     section: 'broker',

@@ -66,7 +66,7 @@ const More = ({ request, clientId }: { request: ConsoleRequest; clientId: string
     </ul>
     {isAdministrator(request) ? (
       <div class="row">
-        <LinkButton href={linkOf('/ops/lock/client', { client: clientId })} kind="danger">
+        <LinkButton href={linkOf('/ops/lock/check', { client: clientId })} kind="danger">
           Lock this instance
         </LinkButton>
       </div>

@@ -9,13 +9,12 @@ import { auditDownload, auditPage } from './audit.tsx'
 import { clientPage } from './client.tsx'
 import { closeDeliveries } from './close.tsx'
 import { deliveriesPage, redrive, tryNow } from './deliveries.tsx'
-import { decideNow, decidePage, liftNow, liftPage } from './decide.tsx'
 import { CONSOLE_SHEET, formHolds, type ConsoleRequest } from './desk.tsx'
 import { redriveFailed } from './failed-work.tsx'
 import { guardsPage } from './guards.tsx'
+import { liftNow, liftPage } from './lift.tsx'
 import { LivePages } from './live.ts'
 import { lockCheckPage, lockNow, lockPage } from './lock.tsx'
-import { lockClientNow, lockClientPage } from './lock-client.tsx'
 import { locksPage } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
@@ -92,10 +91,8 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/revoke/users/check', usersCheckPage)
   show('/ops/locks', locksPage)
   show('/ops/lock', lockPage, 'operate')
-  show('/ops/lock/client', (request) => lockClientPage(request))
   show('/ops/lock/check', lockCheckPage, 'operate')
   show('/ops/locks/lift', liftPage)
-  show('/ops/scheduled', decidePage)
   show('/ops/fresh', freshPage)
   show('/ops/clients', clientsPage)
   show('/ops/clients/:id', (request) => clientPage(request, request.c.req.param('id') ?? ''))
@@ -141,9 +138,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/revoke', revokeNow)
   take('/ops/revoke/users', revokeUsersNow)
   take('/ops/lock', lockNow)
-  take('/ops/lock/client', lockClientNow)
   take('/ops/locks/lift', liftNow)
-  take('/ops/scheduled', decideNow)
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now), 'audit')
 }
 

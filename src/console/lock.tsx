@@ -8,27 +8,38 @@ import type { LockTarget } from '../protocol/lock-target.ts'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
+import { clientLink, linkOf } from './links.ts'
 import { endOf, HOUR_CHOICES, UNTIL_LIFTED } from './lock-hours.ts'
 import { targetWords } from './locks.tsx'
+import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
 import { queried } from './revoke.tsx'
-import { linkOf } from './links.ts'
 import { SaidFields, saidIn } from './said.tsx'
+import { notTyped, TypedWord } from './typed-word.tsx'
 
-/** Locking one user: a form, a dry run that says how many sessions end, and the deed. */
+/**
+ * Locking a user or an instance: a dry run that says how many sessions end, and the lock. A form chooses the user; the page of an instance leads
+ * to its dry run, and the administrator types the id of the instance.
+ */
 
 interface Draft {
   user: string
+  /** Empty for the lock of a user. */
+  client: string
   hours: string
 }
 
-const readDraft = (source: URLSearchParams): Draft => ({ user: (source.get('user') ?? '').trim(), hours: source.get('hours') ?? '24' })
+function readDraft(source: URLSearchParams): Draft {
+  const client = (source.get('client') ?? '').slice(0, 200)
+  return { user: (source.get('user') ?? '').trim(), client, hours: source.get('hours') ?? (client === '' ? '24' : '') }
+}
 
 /** Until lifted, for administrators alone. */
 const choices = (request: ConsoleRequest) => [...HOUR_CHOICES, ...(isAdministrator(request) ? [UNTIL_LIFTED] : [])]
 
-/** A sub, or tenant and object id with a space between. */
-async function targetOf({ deps }: ConsoleRequest, { user }: Draft): Promise<LockTarget | undefined> {
+/** Reads a client id, a sub, or tenant and object id with a space between. */
+async function targetOf({ deps }: ConsoleRequest, { user, client }: Draft): Promise<LockTarget | undefined> {
+  if (client !== '') return { kind: 'client', clientId: client }
   const [tid = '', oid = '', more] = user.toLowerCase().split(/\s+/)
   if (more === undefined && isGuid(tid) && isGuid(oid)) return { kind: 'user', tid, oid }
   const subject = user === '' || user.length > 200 ? undefined : await deps.store.findSubject(user)
@@ -63,14 +74,13 @@ function formPage(request: ConsoleRequest, draft: Draft, problem?: string): Resp
   )
 }
 
-export async function lockCheckPage(request: ConsoleRequest): Promise<Response> {
-  return confirmPage(request, readDraft(queried(request)))
-}
+export const lockCheckPage = (request: ConsoleRequest): Promise<Response> => confirmPage(request, readDraft(queried(request)))
 
-async function confirmPage(request: ConsoleRequest, draft: Draft, problem?: string): Promise<Response> {
+async function confirmPage(request: ConsoleRequest, draft: Draft, { problem, said }: Confirm = {}): Promise<Response> {
   const { deps, now, operator } = request
   const target = await targetOf(request, draft)
   if (target === undefined) return formPage(request, draft, UNKNOWN)
+  if (!mayLock(request, draft)) return notAllowed(request)
   try {
     const { wouldEnd, open } = await previewedLock(deps, target, now)
     const until = endOf(draft.hours, now)
@@ -79,38 +89,54 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, problem?: stri
       { title: 'Check before you lock', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
       <Panel class="narrow">
         {problem === undefined ? null : <Notice kind="bad" title={problem} />}
-        {open === undefined ? null : <Notice kind="warn" title="This user is locked already." />}
+        {open === undefined ? null : <Notice kind="warn" title={`This ${named(draft)} is locked already.`} />}
         <Facts
           items={[
-            ['User', await targetWords(request, target)],
+            ['What', await targetWords(request, target)],
             ['Ends now', howMany(wouldEnd)],
             ['Lifted', until === undefined ? 'by an administrator' : `by the broker, in ${draft.hours} h`],
           ]}
         />
+        {draft.client === '' ? null : <p>While it is locked the instance gets no code and no token.</p>}
         {isFresh(operator.session, now) ? null : <SignInAgain what="Locking" />}
         <form class="stack" method="post" action="/ops/lock">
           <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...draft }} />
-          <SaidFields />
+          <SaidFields said={said} />
+          {draft.client === '' ? null : <TypedWord word={draft.client} />}
           <div class="row">
             <Button kind="danger">Lock now</Button>
-            <LinkButton kind="quiet" href={linkOf('/ops/lock', { ...draft })}>
-              Change
+            <LinkButton kind="quiet" href={draft.client === '' ? linkOf('/ops/lock', { ...draft }) : clientLink(draft.client)}>
+              {draft.client === '' ? 'Change' : 'Back'}
             </LinkButton>
           </div>
         </form>
       </Panel>,
     )
   } catch (error) {
-    return formPage(request, draft, words(error))
+    return rejected(request, draft, error)
   }
 }
 
-const UNKNOWN = 'No such user. Search the sessions to find the user, or enter the tenant id and the object id.'
+interface Confirm {
+  problem?: string
+  said?: ReturnType<typeof saidIn>
+}
 
-/** The form has no addresses of the API to send an operator to. @throws what is not a Problem */
-function words(error: unknown): string {
+const named = ({ client }: Draft): string => (client === '' ? 'user' : 'instance')
+
+const mayLock = (request: ConsoleRequest, { client }: Draft): boolean => client === '' || isAdministrator(request)
+const notAllowed = (request: ConsoleRequest): Response =>
+  nothingHere(request, 'Locking an instance needs the app role Broker.Administrator.', '/ops/clients', 403)
+
+const UNKNOWN = 'No such user. Search the sessions to find the user, or enter the tenant id and the object id.'
+const NO_CLIENT = 'No client of that ID is registered.'
+
+/** The page has no addresses of the API to send an operator to. @throws what is not a Problem */
+function rejected(request: ConsoleRequest, draft: Draft, error: unknown): Response {
   if (!(error instanceof Problem)) throw error
-  return error.status === 404 ? UNKNOWN : `${error.title}. ${error.message}`
+  const words = `${error.title}. ${error.message}`
+  if (draft.client === '') return formPage(request, draft, error.status === 404 ? UNKNOWN : words)
+  return nothingHere(request, error.status === 404 ? NO_CLIENT : words, '/ops/clients', 422)
 }
 
 export async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
@@ -118,12 +144,14 @@ export async function lockNow(request: ConsoleRequest, form: URLSearchParams): P
   const draft = readDraft(form)
   const target = await targetOf(request, draft)
   if (target === undefined) return formPage(request, draft, UNKNOWN)
-  if (!isFresh(operator.session, now)) return confirmPage(request, draft, NOT_FRESH)
+  if (!mayLock(request, draft)) return notAllowed(request)
+  const said = saidIn(form)
+  const problem = isFresh(operator.session, now) ? notTyped(form, draft.client || undefined) : NOT_FRESH
+  if (problem !== undefined) return confirmPage(request, draft, { problem, said })
   try {
-    const asked = { target, endsAt: endOf(draft.hours, now), ...saidIn(form), now }
-    const { outcome } = await lockAs(deps, operator.caller, asked)
-    return c.redirect(`/ops/locks?done=${outcome}`, 303)
+    const { outcome } = await lockAs(deps, operator.caller, { target, endsAt: endOf(draft.hours, now), ...said, now })
+    return c.redirect(`/ops/locks?done=${draft.client === '' ? outcome : `client_${outcome}`}`, 303)
   } catch (error) {
-    return formPage(request, draft, words(error))
+    return rejected(request, draft, error)
   }
 }

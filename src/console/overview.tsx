@@ -5,13 +5,12 @@ import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { desk, Figures, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { desk, Figures, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
 import { HEALTH_TAG, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
 import { Problems, problemsOf } from './problems.tsx'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
-import { WaitingForApproval, waitingNow, waitingRows } from './waiting.tsx'
 import { count, span } from './format.ts'
 import { clientLink, linkOf } from './links.ts'
 
@@ -21,7 +20,7 @@ const TIMES_OF = 200
 
 export async function overviewPage(request: ConsoleRequest, checks: Checks): Promise<Response> {
   const { deps, now } = request
-  const [ready, instances, sessions, times, latest, failedWork, brokers, waiting] = await Promise.all([
+  const [ready, instances, sessions, times, latest, failedWork, brokers] = await Promise.all([
     readinessOf(deps, checks),
     instancesNow(deps),
     deps.store.liveSessionCount(now),
@@ -29,17 +28,16 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     deps.store.listRevocations({ limit: 5 }),
     deps.store.failedMicrosoftWork(MOST_SHOWN),
     brokersNow(deps),
-    waitingNow(request),
   ])
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
-  const [rows, waits] = await Promise.all([revocationRows(request, latest), waitingRows(request, waiting)])
+  const rows = await revocationRows(request, latest)
   return desk(
     request,
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
-      <Urgent request={request} waits={waits} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
+      <Problems request={request} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
       <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">
@@ -55,19 +53,6 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
       </div>
       <Latest rows={rows} />
     </>,
-  )
-}
-
-/** A request waits for 30 minutes: it is first for the administrators, who may decide on it. */
-function Urgent({ request, waits, problems }: { request: ConsoleRequest; waits: Child[][]; problems: ReturnType<typeof problemsOf> }) {
-  const approvals = <WaitingForApproval request={request} rows={waits} />
-  const decides = isAdministrator(request)
-  return (
-    <>
-      {decides ? approvals : null}
-      <Problems request={request} problems={problems} />
-      {decides ? null : approvals}
-    </>
   )
 }
 

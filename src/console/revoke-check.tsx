@@ -1,23 +1,20 @@
-import { needsApproval, revokeOrRequest } from '../acts/approval.ts'
-import { firstUsers, previewed, revokeTarget } from '../acts/revocations.ts'
+import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
 import { Problem } from '../acts/problem.ts'
 import { readAsset } from '../page/assets.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
-import { TextField } from '../page/fields.tsx'
 import type { Selector } from '../protocol/revocation.ts'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
-import { covered, plural, REASON, whoIs } from './format.ts'
+import { covered, REASON, whoIs } from './format.ts'
 import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { nothingHere } from './nothing.tsx'
-import { onceField, onceOnly } from './once.tsx'
 import { howMany } from './revocations.tsx'
 import { SaidFields } from './said.tsx'
 import { notAllowed, queried, revokePage } from './revoke.tsx'
 import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
 import { linkOf } from './links.ts'
-import { SameWaits, sameWaiting } from './waiting.tsx'
+import { notTyped, TypedWord } from './typed-word.tsx'
 
 /**
  * Revoking: a dry run that says how many, and the deed. For administrators with a fresh sign-in; to sign out many users they must type what they revoke.
@@ -93,7 +90,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
   const { deps, now, operator } = request
   const { selector } = wanted
   const [end, what] = await Promise.all([previewed(deps, selector, now), covered(deps, selector)])
-  const [first, waits] = await Promise.all([firstUsers(deps, end.firstSubjects), needsApproval(deps, selector, now)])
+  const first = await firstUsers(deps, end.firstSubjects)
   return desk(
     request,
     { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422, script: AGAIN },
@@ -113,49 +110,27 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
           Their tenant has never sent auth_time, so the broker cannot demand a fresh sign-in.
         </Notice>
       )}
-      <SameWaits act={waits ? await sameWaiting(request, { act: 'revoke', selector }) : undefined} />
-      {waits ? <Waits most={deps.config.approvalSessions ?? 0} /> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain what="Revoking" />}
-      <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} waits={waits} />
+      <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} />
     </Panel>,
   )
 }
-
-const Waits = ({ most }: { most: number }) => (
-  <Notice kind="warn" title={`This ends more than ${plural(most, 'session')}, so a second administrator must approve it.`}>
-    <p>Nothing is revoked until then. The request waits for at most 30 minutes, and covers what there is when it is approved.</p>
-    <p>The revocation of one user or one session does not wait.</p>
-  </Notice>
-)
 
 interface ConfirmFormProps {
   request: ConsoleRequest
   draft: Draft
   typed: string | undefined
   seen: number
-  /** For a second administrator. */
-  waits: boolean
 }
-function ConfirmForm({ request, draft, typed, seen, waits }: ConfirmFormProps) {
+function ConfirmForm({ request, draft, typed, seen }: ConfirmFormProps) {
   const { kind, value, client } = draft
   return (
     <form class="stack" method="post" action="/ops/revoke">
-      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...onceField(request), kind, value, client, seen: String(seen) }} />
+      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), kind, value, client, seen: String(seen) }} />
       <SaidFields said={draft} />
-      {typed === undefined ? null : (
-        <TextField
-          name="typed"
-          label={
-            <>
-              Type <code>{typed}</code> to sign them out
-            </>
-          }
-          literal
-          required
-        />
-      )}
+      {typed === undefined ? null : <TypedWord word={typed} />}
       <div class="row">
-        <Button kind="danger">{waits ? 'Ask for approval' : 'Revoke now'}</Button>
+        <Button kind="danger">Revoke now</Button>
         <LinkButton kind="quiet" href={backLink(draft)}>
           Change
         </LinkButton>
@@ -179,16 +154,11 @@ export async function revokeNow(request: ConsoleRequest, form: URLSearchParams):
   const done = await carriedOut(request, selector, seen)
   if (done !== undefined) return c.redirect(`/ops/revocations/${done}?done=before`, 303)
   try {
-    if (!isFresh(operator.session, now)) return await confirmPage(request, draft, read.wanted, { seen, problem: NOT_FRESH })
-    const typed = typedFor(selector)
-    if (typed !== undefined && form.get('typed')?.trim() !== typed)
-      return await confirmPage(request, draft, read.wanted, { seen, problem: `Nothing was done: what was typed is not ${typed}.` })
-    return await onceOnly(request, form, revokeTarget(selector), async () => {
-      const answer = await revokeOrRequest(deps, operator.caller, selector, { now, caseReference, comment })
-      if (answer.outcome === 'proposed') return c.redirect(linkOf('/ops/scheduled', { id: answer.act.id, asked: 'yes' }), 303)
-      if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
-      return nothingHere(request, 'It had already ended. Nothing was revoked.', '/ops/revocations', 422)
-    })
+    const problem = isFresh(operator.session, now) ? notTyped(form, typedFor(selector)) : NOT_FRESH
+    if (problem !== undefined) return await confirmPage(request, draft, read.wanted, { seen, problem })
+    const answer = await revokeAs(deps, operator.caller, selector, { now, caseReference, comment })
+    if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
+    return nothingHere(request, 'It had already ended. Nothing was revoked.', '/ops/revocations', 422)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     return revokePage(request, draft, [unknown(draft)])

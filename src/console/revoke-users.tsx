@@ -4,7 +4,6 @@ import { firstUsers, revokeAs } from '../acts/revocations.ts'
 import { readAsset } from '../page/assets.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
-import { TextField } from '../page/fields.tsx'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { covered, plural, REASON, whoIs } from './format.ts'
@@ -16,6 +15,7 @@ import { SaidFields } from './said.tsx'
 import { carriedOut, seenIn } from './revoke-check.tsx'
 import { notAllowed, queried } from './revoke.tsx'
 import { type Draft, readDraft, saidOf, wordsIn } from './revoke-wanted.ts'
+import { notTyped, TypedWord } from './typed-word.tsx'
 
 /** Revoking several users: a dry run that names them, and the deed, which is one revocation for each user. */
 
@@ -107,18 +107,7 @@ function ConfirmForm({ request, subs, draft, seen }: { request: ConsoleRequest; 
       <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), seen: String(seen) }} />
       <PickedFields subs={subs} />
       <SaidFields said={draft} />
-      {subs.length === 1 ? null : (
-        <TextField
-          name="typed"
-          label={
-            <>
-              Type <code>{subs.length}</code>, the number of users, to sign them out
-            </>
-          }
-          literal
-          required
-        />
-      )}
+      {subs.length === 1 ? null : <TypedWord word={String(subs.length)} meaning=", the number of users," />}
       <div class="row">
         <Button kind="danger">Revoke now</Button>
         <LinkButton kind="quiet" href={linkOf('/ops/revoke/users', subs)}>
@@ -136,12 +125,8 @@ export async function revokeUsersNow(request: ConsoleRequest, form: URLSearchPar
   const users = await firstUsers(deps, pickedIn(form))
   if (users.length === 0) return pickUsersPage(request, NO_ONE)
   const [draft, seen] = [readDraft(form), seenIn(form) ?? Number.MAX_SAFE_INTEGER]
-  const typed = users.length === 1 || form.get('typed')?.trim() === String(users.length)
-  const problem = !isFresh(operator.session, now)
-    ? NOT_FRESH
-    : typed
-      ? wordsIn(draft)[0]
-      : `Nothing was done: the number of users is ${users.length}.`
+  const word = users.length === 1 ? undefined : String(users.length)
+  const problem = isFresh(operator.session, now) ? (notTyped(form, word) ?? wordsIn(draft)[0]) : NOT_FRESH
   if (problem !== undefined) return confirmPage(request, users, { draft, seen, problem })
   const said = { ...saidOf(draft), now }
   const done: number[] = []

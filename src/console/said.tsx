@@ -6,7 +6,7 @@ const LONGEST_CASE = 200
 const LONGEST_COMMENT = 2000
 
 /** @param said what was typed before */
-export const SaidFields = ({ said = {} }: { said?: { caseReference?: string; comment?: string } }) => (
+export const SaidFields = ({ said = {} }: { said?: { caseReference?: string | undefined; comment?: string | undefined } | undefined }) => (
   <>
     <TextField
       name="case_reference"

@@ -38,10 +38,8 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
 }
 
 async function refreshLocks({ metrics, store }: Deps): Promise<void> {
-  const [locks, acts] = await Promise.all([store.lockCounts(), store.scheduledCounts()])
+  const locks = await store.lockCounts()
   for (const kind of ['user', 'tenant', 'client'] as const) metrics.openLocks.set({ kind }, locks.find((one) => one.kind === kind)?.open ?? 0)
-  for (const state of ['proposed', 'scheduled', 'held'] as const)
-    metrics.waitingActs.set({ state }, acts.find((one) => one.state === state)?.count ?? 0)
 }
 
 /** Before the database is asked anything, because a full disk is one reason why it does not answer. */

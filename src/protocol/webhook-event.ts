@@ -59,17 +59,6 @@ export const WEBHOOK_EVENTS = {
     data: z.object({ selector: selectorSchema, until: until.optional(), ...actor, ...words }),
   },
   'lock.lifted': { when: 'A lock was lifted.', data: z.object({ selector: selectorSchema, ...actor, ...words }) },
-  'scheduled.announced': {
-    when: 'A scheduled revocation or lock of a client, of a tenant, or of every user is due within an hour.',
-    data: z.object({
-      id: z.string().meta({ description: 'of the scheduled act: cmb scheduled cancel ends it' }),
-      act: z.enum(['revoke', 'lock']),
-      selector: selectorSchema,
-      due_at: until,
-      ...actor,
-      ...words,
-    }),
-  },
   'key.rotated': {
     when: 'A signing key began to sign, or is no longer published.',
     data: z.object({

@@ -19,7 +19,6 @@ export const WEBHOOK_TYPES = [
   'revocation.wide',
   'lock.placed',
   'lock.lifted',
-  'scheduled.announced',
   'key.rotated',
   'setting.changed',
   'webhook.test',

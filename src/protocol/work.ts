@@ -3,7 +3,7 @@ export const WORK = {
   deliveries: 'writes the deliveries of wide revocations, sends logout tokens and other messages, and retries',
   probe: 'asks Microsoft about each live session',
   microsoft: 'asks Microsoft Graph, renews its subscriptions, and keeps streams at transmitters of security events',
-  expiry: 'ends sessions whose time has passed, applies limits that were changed, lifts locks, and does scheduled acts',
+  expiry: 'ends sessions whose time has passed, applies limits that were changed, and lifts locks',
   housekeeping: 'deletes what retention ends, and erases users',
   keys: 'rotates signing keys, and signs the heads of the logs',
 } as const

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { runScheduled } from '../../workers/run-scheduled.ts'
+import { liftLocks } from '../../workers/lift-locks.ts'
 import { createRig, START, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 
-/** Who may lock whom over the admin API, and what waits for a second administrator or for its time. */
+/** Who may lock what over the admin API. */
 
 let rig: Rig
-type Who = 'operator' | 'administrator' | 'second' | 'third'
+type Who = 'operator' | 'administrator' | 'second'
 let robots: Record<'robot' | 'second', RegisteredClient>
 
 beforeEach(async () => {
@@ -16,7 +16,7 @@ beforeEach(async () => {
 const robot = (name: string) =>
   rig.register(name, { grants: ['client_credentials'], redirectUris: [], scopes: ['broker:operate', 'broker:administer'] })
 const tokenOf = async (who: Who): Promise<string> => {
-  const client = who === 'second' ? robots.second : who === 'third' ? await robot('Third') : robots.robot
+  const client = who === 'second' ? robots.second : robots.robot
   const scope = who === 'operator' ? 'broker:operate' : 'broker:administer'
   const response = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
   return ((await response.json()) as { access_token: string }).access_token
@@ -27,10 +27,9 @@ async function call(who: Who | { token: string }, method: string, path: string, 
   const headers = { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
   const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) }
   const response = await rig.opsApp.request(`http://localhost:7401/admin/v1${path}`, init)
-  const answer = (await response.json()) as Record<string, unknown> & { id: string; lock: { id: string }; act: { id: string } }
+  const answer = (await response.json()) as Record<string, unknown> & { lock: { id: string } }
   return { status: response.status, body: answer }
 }
-const work = () => runScheduled(rig.deps)
 
 const user = (sub: string) => ({ kind: 'user', sub })
 
@@ -77,17 +76,16 @@ describe('locks over the admin API', () => {
     expect(revocation.body).toMatchObject({ would_end: { sessions: 1, subjects: 1, other_subjects: [guest.sub] } })
   })
 
-  test('a lock of a client waits for a second administrator; then the client has nothing, and no token is for its audience', async () => {
+  test('a locked client has nothing, and no token is for its audience', async () => {
     const sydney = await rig.register('Sydney')
     const { session } = await rig.openSession()
     const { refresh_token: refreshToken = '', access_token: accessToken } = await rig.signInAt(session.sid, sydney)
-    const proposed = await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'sydney' } })
-    expect(proposed).toMatchObject({ status: 202, body: { outcome: 'proposed', act: { state: 'proposed', wide: true, due_at: null } } })
-    const { id } = proposed.body.act
-    expect((await call('administrator', 'POST', `/scheduled-acts/${id}/confirm`)).status).toBe(409)
+    const target = { kind: 'client', client_id: 'sydney' }
+    const dry = await call('administrator', 'POST', '/locks', { target, dry_run: true })
+    expect(dry).toMatchObject({ status: 200, body: { would_end: { sessions: 1, subjects: 1, clients: 1 }, open: null } })
     const refresh = () => rig.post('/token', { grant_type: 'refresh_token', refresh_token: refreshToken }, { authorization: sydney.basic })
-    const done = await call('second', 'POST', `/scheduled-acts/${id}/confirm`)
-    expect(done).toMatchObject({ status: 200, body: { state: 'done', confirmed: { actor: { id: 'second' } }, settled: { result: { seq: 1 } } } })
+    const done = await call('administrator', 'POST', '/locks', { target })
+    expect(done).toMatchObject({ status: 201, body: { outcome: 'locked', lock: { actor: { id: 'robot' }, seq: 1, ends_at: null } } })
     const answer = await refresh()
     expect([answer.status, await answer.json()]).toMatchObject([
       400,
@@ -111,58 +109,49 @@ describe('locks over the admin API', () => {
     expect((await call('administrator', 'POST', '/locks', { target: user(session.sub), ends_at: START - 1 })).status).toBe(422)
     expect((await call('administrator', 'POST', '/locks', { target: { kind: 'user' } })).status).toBe(400)
     expect((await call('administrator', 'POST', '/locks', { target: user(session.sub), replaces: 'l_none' })).status).toBe(409)
-    const own = await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'robot' } })
-    const { id } = own.body.act
-    expect((await call('second', 'POST', `/scheduled-acts/${id}/confirm`)).body).toMatchObject({
-      state: 'failed',
-      settled: { result: { why: 'self' } },
-    })
+    const refusals = [
+      [{ kind: 'client', client_id: 'robot' }, 'You cannot lock your own account'],
+      [{ kind: 'tenant', tid: rig.config.operatorTenant }, 'The operator tenant cannot be locked'],
+    ] as const
+    for (const [target, detail] of refusals)
+      expect([target, await call('administrator', 'POST', '/locks', { target })]).toMatchObject([
+        target,
+        { status: 409, body: { detail: expect.stringContaining(detail) as string } },
+      ])
+    expect(await rig.store.listLocks({ state: 'all', limit: 1 })).toEqual([])
   })
 
   test('a locked administrator’s token administers nothing', async () => {
-    const proposed = await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'second' } })
-    const { id } = proposed.body.act
     const token = await tokenOf('second')
     expect((await call({ token }, 'GET', '/locks')).status).toBe(200)
-    expect((await call('third', 'POST', `/scheduled-acts/${id}/confirm`)).body).toMatchObject({ state: 'done' })
+    expect((await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'second' } })).status).toBe(201)
     expect((await call({ token }, 'GET', '/locks')).status).toBe(401)
   })
 
-  test('a lock of a user at a time is done then, by the worker, and lifted at its end; by a wrong clock nothing is', async () => {
+  test('a lock with an end is lifted then by the worker; by a wrong clock none is', async () => {
     const { session } = await rig.openSession()
-    const what = { act: 'lock', target: user(session.sub), ends_at: START + 7200 }
-    expect((await call('operator', 'POST', '/scheduled-acts', { what, at: START + 3600 })).status).toBe(403)
-    const added = await call('administrator', 'POST', '/scheduled-acts', { what, at: START + 3600, case_reference: 'HR-1' })
-    expect(added).toMatchObject({ status: 201, body: { state: 'scheduled', wide: false, due_at: START + 3600 } })
-    const stateNow = async () => (await rig.store.standingBySid(session.sid, rig.clock.now())).state
-    await work()
-    expect(await stateNow()).toBe('live')
-    rig.clock.step(3700)
-    await work()
-    expect(await rig.store.listLocks({ state: 'open', limit: 9 })).toEqual([])
-    rig.clock.step(-3700)
-    rig.clock.advance(3600)
-    await work()
-    expect(await stateNow()).toBe('ended')
-    expect(await rig.store.listLocks({ state: 'open', limit: 9 })).toMatchObject([{ endsAt: START + 7200, caseReference: 'HR-1' }])
-    rig.clock.advance(3600)
-    await work()
+    const locked = await call('administrator', 'POST', '/locks', { target: user(session.sub), ends_at: START + 7200, case_reference: 'HR-1' })
+    const { id } = locked.body.lock
+    const open = async () => (await rig.store.listLocks({ state: 'open', limit: 9 })).map((lock) => lock.id)
+    await liftLocks(rig.deps)
+    expect(await open()).toEqual([id])
+    rig.clock.step(7300)
+    await liftLocks(rig.deps)
+    expect(await open()).toEqual([id])
+    rig.clock.step(-7300)
+    rig.clock.advance(7200)
+    await liftLocks(rig.deps)
     expect(await rig.store.listLocks({ state: 'all', limit: 9 })).toMatchObject([{ lifted: { actor: { kind: 'broker', id: 'lift-locks' } } }])
+    expect(rig.lines.filter((line) => line.includes('lock_lifted'))).toHaveLength(1)
   })
 
-  test('a scheduled act is canceled once; a wide one is announced an hour before', async () => {
-    const what = { act: 'revoke', selector: { kind: 'everything' } }
-    const added = await call('administrator', 'POST', '/scheduled-acts', { what, at: START + 7200 })
-    const { id } = added.body
-    expect(added.body).toMatchObject({ state: 'proposed', wide: true })
-    await call('second', 'POST', `/scheduled-acts/${id}/confirm`)
-    rig.clock.advance(3600)
-    await work()
-    expect((await call('operator', 'GET', `/scheduled-acts/${id}`)).body).toMatchObject({ state: 'scheduled', announced_at: START + 3600 })
-    expect((await call('administrator', 'POST', `/scheduled-acts/${id}/cancel`)).body).toMatchObject({ state: 'cancelled' })
-    expect((await call('administrator', 'POST', `/scheduled-acts/${id}/cancel`)).status).toBe(409)
-    rig.clock.advance(3700)
-    await work()
-    expect((await rig.store.head()).seq).toBe(0)
+  test('more locks than one batch are lifted in one turn', async () => {
+    for (let index = 0; index < 21; index++) {
+      const oid = `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`
+      await call('administrator', 'POST', '/locks', { target: { kind: 'user', tid: TENANT, oid }, ends_at: START + 60 })
+    }
+    rig.clock.advance(60)
+    await liftLocks(rig.deps)
+    expect(await rig.store.listLocks({ state: 'open', limit: 50 })).toEqual([])
   })
 })

@@ -113,19 +113,17 @@ test('on a phone, without scripts, the menu leads on, and the search finds a use
 
 const STRANGER = '00000000-0000-4000-8000-0000000000ff'
 
-/** A user who has never signed in is locked, and the lock of an instance waits for a second administrator. */
-async function lockedAndWaiting({ store, clock }: Rig): Promise<{ lock: string; act: string }> {
+/** A user who has never signed in is locked. */
+async function lockStranger({ store, clock }: Rig): Promise<string> {
   const by = { actor: { kind: 'operator', id: 'cmb@erin (unverified)' }, may: 'administer', now: clock.now() } as const
   const said = { caseReference: 'INC-4711', comment: 'Laptop stolen on the train' }
   const target = { kind: 'user', tid: TENANT, oid: STRANGER } as const
   const locked = await store.lock({ ...by, ...said, target, operatorTenant: TENANT, endsAt: by.now + 86_400 })
-  const what = { act: 'lock', target: { kind: 'client', clientId: 'sydney' }, endsAt: undefined } as const
-  const { id: act } = await store.scheduleAct({ ...by, ...said, via: 'command', what, dueAt: undefined })
-  return { lock: locked.outcome === 'locked' ? locked.lock.id : expect.unreachable(), act }
+  return locked.outcome === 'locked' ? locked.lock.id : expect.unreachable()
 }
 
 test('the pages of locks fit at 320, 768 and 1440 px, in light and dark, and axe objects to nothing', async () => {
-  const { lock, act } = await lockedAndWaiting(rig)
+  const lock = await lockStranger(rig)
   await using window = await open({ width: 320, who: 'administrator' })
   const { page } = window
   const pages = [
@@ -133,7 +131,7 @@ test('the pages of locks fit at 320, 768 and 1440 px, in light and dark, and axe
     ['lock', '/ops/lock'],
     ['lock-check', `/ops/lock/check?${new URLSearchParams({ user: `${TENANT} ${STRANGER.replace(/ff$/, 'fe')}`, hours: '8' })}`],
     ['lock-lift', `/ops/locks/lift?id=${lock}`],
-    ['scheduled', `/ops/scheduled?id=${act}`],
+    ['lock-client', '/ops/lock/check?client=sydney'],
   ] as const
   for (const [name, path] of pages) {
     const response = await page.goto(ops + path)
@@ -207,28 +205,18 @@ test('by keyboard alone an administrator picks two users, sees whom it would sig
   expect(window.complaints).toEqual([])
 })
 
-test('by keyboard alone an administrator asks for approval of a wide revocation, and another gives it', async () => {
-  rig.config.approvalSessions = 0
-  await using asks = await open({ width: 1280, who: 'administrator' })
-  await asks.page.goto(`${ops}/ops/revoke/check?kind=client&client=sydney`)
-  await fits(asks.page, 'ops-approval-check')
-  await tabTo(asks.page, /^Comment/)
-  await asks.page.keyboard.type('The key of this instance was found in a public repository')
-  await tabTo(asks.page, /^Type sydney/)
-  await asks.page.keyboard.type('sydney')
-  await pressAt(asks.page, /^Ask for approval$/)
-  await asks.page.getByText('Nothing is done yet').waitFor()
-  await fits(asks.page, 'ops-approval-asked')
-  await using gives = await open({ width: 1280, who: 'second' })
-  const { page } = gives
-  await page.getByRole('heading', { name: 'Waiting for a second administrator' }).waitFor()
-  await fits(page, 'ops-approvals')
-  await pressAt(page, /^Decide: Revoke/)
-  await page.waitForURL('**/ops/scheduled?**')
-  await fits(page, 'ops-approval-decide')
-  await pressAt(page, /^Confirm$/)
+test('by keyboard alone an administrator types the name of an instance, and revokes for all of its users', async () => {
+  await using window = await open({ width: 1280, who: 'administrator' })
+  const { page } = window
+  await page.goto(`${ops}/ops/revoke/check?kind=client&client=sydney`)
+  await fits(page, 'ops-revoke-client-check')
+  await tabTo(page, /^Comment/)
+  await page.keyboard.type('The key of this instance was found in a public repository')
+  await tabTo(page, /^Type sydney/)
+  await page.keyboard.type('sydney')
+  await pressAt(page, /^Revoke now$/)
   await page.waitForURL('**/ops/revocations/*?done=yes')
-  expect([asks.complaints, gives.complaints]).toEqual([[], []])
+  expect(window.complaints).toEqual([])
 })
 
 test('Back after revoking shows what was done; a page that the browser had kept is loaded again', async () => {

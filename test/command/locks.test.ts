@@ -1,23 +1,26 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createRig, START, TENANT, type Rig } from '../rig.ts'
+import { createRig, OTHER_TENANT, START, TENANT, type Rig } from '../rig.ts'
 import { cmb, startCmb, type Ran } from './cmb.ts'
 
-/** `cmb lock`, `unlock`, `locks` and `scheduled`, as two administrators type them on the broker's machine. */
+/** `cmb lock`, `unlock` and `locks`, as two administrators type them on the broker's machine. */
 
 let rig: Rig
-let type: (args: string[], user?: string) => Promise<Ran>
+let type: (args: string[], user?: string, answer?: string) => Promise<Ran>
 
 beforeEach(async () => {
   rig = await createRig()
   await startCmb(rig)
-  type = (args, user = 'olga') => cmb(args, { dataDir: rig.config.dataDir, user })
+  type = (args, user = 'olga', answer) => cmb(args, { dataDir: rig.config.dataDir, user, ...(answer !== undefined && { answer }) })
 })
 
 describe('cmb lock', () => {
   test('locks a user, lists the lock and lifts it', async () => {
     const { session } = await rig.openSession()
     const dry = await type(['lock', 'user', '--subject', session.sub, '--dry-run'])
-    expect([dry.code, dry.out]).toEqual([0, 'This would end 1 session(s) of 1 user(s), at 0 client(s). Nothing was done.\n'])
+    expect([dry.code, dry.out]).toEqual([
+      0,
+      expect.stringMatching(/^This would end 1 session\(s\) of 1 user\(s\), at 0 client\(s\); .*\. Nothing was done\.\n$/),
+    ])
     const until = new Date((START + 3600) * 1000).toISOString().replace('.000', '')
     const made = await type(['lock', 'user', '--subject', session.sub, '--case', 'INC-7', '--until', until, '--json'])
     expect(made.json()).toMatchObject({ outcome: 'locked', lock: { ends_at: START + 3600, actor: { id: 'cmb@olga (unverified)' } } })
@@ -32,24 +35,35 @@ describe('cmb lock', () => {
     expect((await type(['locks', 'list'])).out).toBe('Nothing is locked.\n')
   })
 
-  test('a lock of a client waits until another administrator confirms it', async () => {
-    await rig.register('Sydney')
-    const proposed = await type(['lock', 'client', 'sydney', '--case', 'INC-8'])
-    const [, id = ''] = /cmb scheduled confirm (a_\S+)/.exec(proposed.out) ?? []
-    expect((await type(['scheduled', 'confirm', id])).err).toContain('Another administrator must confirm it.')
-    expect((await type(['scheduled', 'list', '--state', 'proposed'])).out).toContain('lock client sydney')
-    expect((await type(['scheduled', 'confirm', id], 'erin')).out).toMatch(/^Done: lock client sydney \(lock l_\w+/)
+  test('asks before it locks a client or a tenant, with what that ends; --yes does not ask', async () => {
+    const sydney = await rig.register('Sydney')
+    const { session } = await rig.openSession({ user: { tid: OTHER_TENANT } })
+    await rig.signInAt(session.sid, sydney)
+    const ends = 'ends 1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s) to deliver; they are Alice Adams'
+    for (const [kind, id] of [
+      ['client', 'sydney'],
+      ['tenant', OTHER_TENANT],
+    ] as const) {
+      const refused = await type(['lock', kind, id])
+      expect([kind, refused.code, refused.err]).toEqual([kind, 2, expect.stringContaining('Nothing was done. Add --yes to do it.')])
+      const declined = await type(['lock', kind, id], 'olga', 'no')
+      expect([kind, declined.code, declined.err]).toEqual([kind, 1, expect.stringContaining(ends)])
+    }
+    expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
+    expect((await type(['lock', 'tenant', OTHER_TENANT, '--dry-run'])).out).toContain('Nothing was done.')
+    const made = await type(['lock', 'client', 'sydney', '--case', 'INC-8'], 'olga', 'yes')
+    expect(made.out).toMatch(/^Locked: client sydney, by lock l_\w+/)
     expect((await type(['locks', 'list', '--kind', 'client', '--json'])).json()).toMatchObject({ locks: [{ target: { client_id: 'sydney' } }] })
+    expect((await type(['lock', 'client', 'sydney', '--yes'])).out).toContain('is locked already')
+    const { id } = (await rig.store.listLocks({ state: 'open', limit: 1 }))[0] ?? { id: '' }
+    const replaced = await type(['lock', 'client', 'sydney', '--yes', '--replaces', id, '--until', '+8h', '--json'])
+    expect(replaced.json()).toMatchObject({ outcome: 'locked', lock: { target: { client_id: 'sydney' } } })
+    expect(await rig.store.findLock(id)).toMatchObject({ lifted: { actor: { id: 'cmb@olga (unverified)' } } })
   })
 
-  test('a revocation and a lock are scheduled, and canceled; a time needs its offset', async () => {
+  test('a time needs its offset, and a user both ids', async () => {
     const { session } = await rig.openSession()
-    const at = new Date((START + 3600) * 1000).toISOString().replace('.000', '')
-    expect((await type(['revoke', '--subject', session.sub, '--at', at])).out).toMatch(/^Scheduled: revoke subject .* at 2026-11-24T10:00:00Z/)
-    expect((await type(['lock', 'user', '--subject', session.sub, '--at', at, '--dry-run'])).out).toContain('Nothing was done.')
-    const [act] = await rig.store.listScheduledActs({ limit: 1 })
-    expect((await type(['scheduled', 'cancel', act?.id ?? ''])).out).toMatch(/^Canceled: revoke subject/)
-    const wrong = await type(['lock', 'user', '--subject', session.sub, '--at', '2026-12-04 17:00'])
+    const wrong = await type(['lock', 'user', '--subject', session.sub, '--until', '2026-12-04 17:00'])
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('Name a time with its offset')])
     expect((await type(['lock', 'user', '--tid', TENANT])).code).toBe(2)
   })

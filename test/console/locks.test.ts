@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { createRig, type Rig } from '../rig.ts'
 import { atConsole, sessionsAt } from './console.ts'
 
-/** Locking at the console: who may, a recent sign-in, and a second administrator for what another one proposed. */
+/** Locking at the console: who may, a recent sign-in, and what an administrator types for an instance. */
 
 let rig: Rig
 beforeEach(async () => {
@@ -47,49 +47,35 @@ describe('/ops/locks', () => {
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
   })
 
-  test('an administrator asks for the lock of an instance from its page; another one confirms it', async () => {
+  test('an administrator locks an instance from its page, having typed its id; no operator does', async () => {
     await sessionsAt(rig, 'Sydney', ['Ulla'])
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.press(await adam.get('/ops/clients/sydney'), 'Lock this instance')
-    expect(check.text).toMatch(/The instance Case Manager Sydney Would end now 1 session of 1 user/)
-    const asked = await adam.submitTo(check, '/ops/lock/client', { case_reference: 'INC-9', comment: 'its key leaked' })
-    expect(asked.text).toMatch(/Nothing is done yet: the request waits for another administrator\..*INC-9/)
-    expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
-    const ada = await atConsole(rig, 'second')
-    const decide = await ada.press(await ada.get('/ops'), 'Decide')
-    expect((await ada.submitTo(decide, '/ops/scheduled', { decision: 'confirm' })).text).toContain('The act is confirmed.')
-    expect(await rig.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([{ target: { clientId: 'sydney' }, caseReference: 'INC-9' }])
-    expect((await adam.get('/ops/lock/client?client=nowhere')).status).toBe(422)
+    expect(check.text).toMatch(/The instance Case Manager Sydney Ends now 1 session of 1 user/)
+    const said = { case_reference: 'INC-9', comment: 'its key leaked' }
+    for (const typed of ['', 'melbourne']) {
+      const wrong = await adam.submitTo(check, '/ops/lock', { ...said, typed })
+      expect([typed, wrong.status, wrong.text]).toEqual([typed, 422, expect.stringContaining('what was typed is not sydney')])
+      expect(wrong.html).toContain('its key leaked')
+    }
     rig.clock.advance(301)
-    const late = await adam.submitTo(check, '/ops/lock/client', { comment: 'kept' })
-    expect([late.status, late.html]).toEqual([422, expect.stringContaining('kept')])
+    const late = await adam.submitTo(check, '/ops/lock', { ...said, typed: 'sydney' })
+    expect([late.status, late.text]).toEqual([422, expect.stringContaining('sign in again first')])
+    expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
+    const fresh = await atConsole(rig, 'administrator')
+    const locked = await fresh.submitTo(await fresh.get('/ops/lock/check?client=sydney'), '/ops/lock', { ...said, typed: 'sydney' })
+    expect(locked.text).toContain('The instance is locked. It gets no code and no token.')
+    expect(await rig.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([
+      { target: { clientId: 'sydney' }, caseReference: 'INC-9', endsAt: undefined },
+    ])
+    const again = await fresh.get('/ops/lock/check?client=sydney')
+    expect(again.text).toContain('This instance is locked already.')
+    expect((await fresh.submitTo(again, '/ops/lock', { typed: 'sydney' })).text).toContain('Nothing was changed.')
+    expect((await fresh.get('/ops/lock/check?client=nowhere')).status).toBe(422)
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops/clients/sydney')).text).not.toContain('Lock this instance')
-    expect((await olga.get('/ops/lock/client?client=sydney')).status).toBe(403)
-  })
-
-  test('what another administrator proposed is confirmed or canceled here', async () => {
-    await rig.register('Sydney')
-    const what = { act: 'lock', target: { kind: 'client', clientId: 'sydney' }, endsAt: undefined } as const
-    const propose = () =>
-      rig.store.scheduleAct({
-        actor: { kind: 'operator', id: 'cmb@erin' },
-        via: 'command',
-        may: 'administer',
-        what,
-        dueAt: undefined,
-        now: rig.clock.now(),
-      })
-    const [first, second] = [await propose(), await propose()]
-    const adam = await atConsole(rig, 'administrator')
-    const list = await adam.get('/ops/locks')
-    expect(list.text).toContain('Lock: The instance Case Manager Sydney')
-    const confirmed = await adam.submitTo(await adam.get(`/ops/scheduled?id=${first.id}`), '/ops/scheduled', { decision: 'confirm' })
-    expect(confirmed.text).toContain('The act is confirmed.')
-    expect(confirmed.text).toContain('The instance Case Manager Sydney')
-    const cancelled = await adam.submitTo(await adam.get(`/ops/scheduled?id=${second.id}`), '/ops/scheduled', { decision: 'cancel' })
-    expect(cancelled.text).toContain('The act is canceled.')
-    expect((await adam.get(`/ops/scheduled?id=${second.id}`)).status).toBe(404)
-    expect((await (await atConsole(rig, 'operator')).get(`/ops/scheduled?id=${second.id}`)).status).toBe(403)
+    expect((await olga.get('/ops/lock/check?client=sydney')).status).toBe(403)
+    const { csrf = '' } = (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
+    expect((await olga.post('/ops/lock', { csrf, client: 'sydney', typed: 'sydney' })).status).toBe(403)
   })
 })

@@ -48,7 +48,7 @@ describe('revoking several users', () => {
     const send = (typed: string) =>
       adam.post('/ops/revoke/users', naming(subs, { csrf: form['csrf'] ?? '', seen: form['seen'] ?? '', typed, case_reference: 'INC-9' }))
     const wrong = await send('3')
-    expect([wrong.status, wrong.text]).toEqual([422, expect.stringContaining('the number of users is 2')])
+    expect([wrong.status, wrong.text]).toEqual([422, expect.stringContaining('what was typed is not 2')])
     expect(wrong.html).toContain('INC-9')
     expect(await rig.store.listRevocations({ limit: 9 })).toEqual([])
     expect([(await send('2')).title, (await send('2')).title]).toEqual(['2 users revoked', '2 users revoked'])

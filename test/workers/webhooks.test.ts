@@ -68,10 +68,6 @@ async function causeEachEvent({ store, openSession, clock, config }: Rig): Promi
   const by = { actor: OLGA, may: 'administer', operatorTenant: undefined, now } as const
   const locked = await store.lock({ ...by, ...SAID, target: { kind: 'user', tid: TENANT, oid: laptop.user.oid }, endsAt: now + 3600 })
   await store.liftLock({ id: locked.outcome === 'locked' ? locked.lock.id : '', actor: OLGA, now })
-  const what = { act: 'revoke', selector: { kind: 'tenant', tid: TENANT } } as const
-  const { id } = await store.scheduleAct({ ...by, ...SAID, via: 'command', what, dueAt: now + 1800 })
-  await store.confirmAct({ ...by, id, actor: { kind: 'operator', id: 'erin' }, via: 'command' })
-  await store.announceActs({ until: now + 3600, now, limit: 9 })
   await store.addKey({ kid: 'another', alg: 'ES256', privateSealed: null, publicJwk: {}, createdAt: now, state: 'next' })
   await store.activateKey({ kid: 'another', retireAt: now + 60, now })
   await store.changeTenant({ tid: TENANT, change: { idleSeconds: 600 } })

@@ -351,33 +351,6 @@ CREATE TABLE "broker"."revocations" (
 	"traceparent" text COLLATE "C"
 );
 --> statement-breakpoint
-CREATE TABLE "broker"."scheduled_acts" (
-	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
-	"act" text COLLATE "C" NOT NULL,
-	"target" text COLLATE "C" NOT NULL,
-	"wide" bigint NOT NULL,
-	"case_reference" text COLLATE "C",
-	"comment" text COLLATE "C",
-	"ends_at" bigint,
-	"due_at" bigint,
-	"state" text COLLATE "C" NOT NULL,
-	"confirm_until" bigint,
-	"actor_kind" text COLLATE "C" NOT NULL,
-	"actor_id" text COLLATE "C" NOT NULL,
-	"via" text COLLATE "C" NOT NULL,
-	"may" text COLLATE "C" NOT NULL,
-	"created_at" bigint NOT NULL,
-	"confirmed_by_kind" text COLLATE "C",
-	"confirmed_by_id" text COLLATE "C",
-	"confirmed_via" text COLLATE "C",
-	"confirmed_at" bigint,
-	"announced_at" bigint,
-	"settled_at" bigint,
-	"settled_by_kind" text COLLATE "C",
-	"settled_by_id" text COLLATE "C",
-	"result" text COLLATE "C"
-);
---> statement-breakpoint
 CREATE TABLE "broker"."security_events" (
 	"sub" text COLLATE "C" NOT NULL,
 	"at" bigint NOT NULL,
@@ -564,9 +537,6 @@ CREATE INDEX "revocations_by_client" ON "broker"."revocations" USING btree ("cli
 CREATE INDEX "revocations_by_case" ON "broker"."revocations" USING btree ("case_reference","seq") WHERE case_reference IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "revocations_by_tenant" ON "broker"."revocations" USING btree ("tid","seq") WHERE tid IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "revocations_pending" ON "broker"."revocations" USING btree ("kind","seq") WHERE fan_out = 'pending';--> statement-breakpoint
-CREATE INDEX "scheduled_acts_due" ON "broker"."scheduled_acts" USING btree ("due_at") WHERE state = 'scheduled';--> statement-breakpoint
-CREATE INDEX "scheduled_acts_to_expire" ON "broker"."scheduled_acts" USING btree ("confirm_until") WHERE state = 'proposed';--> statement-breakpoint
-CREATE INDEX "scheduled_acts_settled" ON "broker"."scheduled_acts" USING btree ("settled_at") WHERE settled_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "security_events_by_time" ON "broker"."security_events" USING btree ("at");--> statement-breakpoint
 CREATE INDEX "security_events_with_address" ON "broker"."security_events" USING btree ("at") WHERE address IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_by_cookie" ON "broker"."sessions" USING btree ("cookie_hash");--> statement-breakpoint
