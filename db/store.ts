@@ -466,12 +466,13 @@ export interface RevocationActs {
   >
   /**
    * Who and how many a revocation would sign out, without doing it. `withOthers`: as the lock of a user does, which ends what the same human has
-   * in other tenants.
+   * in other tenants. `authenticatedUntil`: counts what a new limit on the age of an authentication ends at once, which is each session, or each
+   * grant of the client, whose user authenticated at Microsoft no later than then.
    */
   previewRevocation(
     what: Selector | readonly Extract<Selector, { kind: 'subject' }>[],
     now: number,
-    how?: { withOthers?: boolean },
+    how?: { withOthers?: boolean; authenticatedUntil?: number },
   ): Promise<RevocationPreview>
   /** Writes the next batch of the deliveries of wide revocations; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>

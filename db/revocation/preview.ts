@@ -8,11 +8,11 @@ import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
-import { isLive } from '../session/row.ts'
+import { authenticatedAt, isLive } from '../session/row.ts'
 import { otherUsersOf } from '../session/user.ts'
 import { tenantsWithAuthTime } from '../session/waiver.ts'
 import type { RevocationActs } from '../store.ts'
-import { sessionCutoff } from './covers.ts'
+import { covers, rowGrantCutoff, sessionCutoff } from './covers.ts'
 
 /** Counts what a revocation would end, page by page, with the event loop let in between: a preview of everything must not stop the broker. */
 
@@ -21,12 +21,13 @@ const PAGE = 100
 const FIRST = 10
 
 const rowFields = {
-  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'lastActiveAt', 'idleSeconds', 'absoluteAt', 'markAt', 'endedSeq'),
+  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'openedAt', 'authTime', 'lastActiveAt', 'idleSeconds', 'absoluteAt', 'markAt', 'endedSeq'),
   cutoff: sessionCutoff,
 }
 type Row = RowOf<typeof rowFields>
 const reachedFields = {
-  ...columnsOf(participants, 'sid', 'clientId'),
+  ...columnsOf(participants, 'sid', 'clientId', 'joinedSeq'),
+  cutoff: rowGrantCutoff,
   logoutBy: clients.logoutBy,
   targets: sql<number>`(SELECT count(*) FROM ${targets} WHERE ${targets.clientId} = ${participants.clientId} AND ${targets.removedSeq} IS NULL)`,
 }
@@ -68,6 +69,8 @@ type Preview = Awaited<ReturnType<RevocationActs['previewRevocation']>>
 class Count {
   readonly #selector: Selector
   readonly #only: string | undefined
+  /** Given: each session or grant ends by itself, by its age. */
+  readonly #until: number | undefined
   readonly #clients = new Set<string>()
   #sentBySub = new Set<string>()
   #lastSub: string | undefined
@@ -78,16 +81,18 @@ class Count {
   readonly #first: string[] = []
   readonly #raises: boolean
 
-  constructor(selector: Selector) {
+  constructor(selector: Selector, until: number | undefined) {
     this.#selector = selector
-    this.#raises = raisesFloor('administrator', selector) !== false
+    this.#until = until
+    this.#raises = until === undefined && raisesFloor('administrator', selector) !== false
     this.#only = 'clientId' in selector ? selector.clientId : undefined
   }
 
   /** @param provable tenants in which a fresh sign-in can be proved */
   add(row: Row, tookPart: Reached[], provable: readonly string[]): void {
     if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
-    const delivered = tookPart.filter(({ clientId }) => this.#only === undefined || clientId === this.#only)
+    if (this.#until !== undefined && authenticatedAt(row) > this.#until) return
+    const delivered = tookPart.filter((one) => this.#only === undefined || (one.clientId === this.#only && !this.#hasEnded(one)))
     if (this.#only !== undefined && delivered.length === 0) return
     this.#sessions += 1
     if (row.sub !== this.#lastSub) {
@@ -100,9 +105,14 @@ class Count {
     for (const one of delivered) this.#deliver(one)
   }
 
+  /** A grant that was revoked does not end by its age a second time. */
+  #hasEnded({ cutoff, joinedSeq }: Reached): boolean {
+    return this.#until !== undefined && covers(cutoff, joinedSeq)
+  }
+
   /** A wide revocation sends a client that asked for it one message a user. */
   #deliver({ clientId, logoutBy, targets: count }: Reached): void {
-    const narrow = this.#selector.kind === 'session' || this.#selector.kind === 'grant'
+    const narrow = this.#until !== undefined || this.#selector.kind === 'session' || this.#selector.kind === 'grant'
     this.#clients.add(clientId)
     if (narrow || logoutBy === 'sid' || !this.#sentBySub.has(clientId)) this.#deliveries += count
     this.#sentBySub.add(clientId)
@@ -141,10 +151,10 @@ export async function previewRevocation(
   { read }: Reader,
   what: Selector | readonly UserSelector[],
   now: number,
-  { withOthers = false }: { withOthers?: boolean } = {},
+  { withOthers = false, authenticatedUntil }: { withOthers?: boolean; authenticatedUntil?: number } = {},
 ): Promise<Preview> {
   const selectors: readonly Selector[] = 'kind' in what ? [what] : what
-  const count = new Count(selectors[0] ?? { kind: 'subject', sub: '' })
+  const count = new Count(selectors[0] ?? { kind: 'subject', sub: '' }, authenticatedUntil)
   const provable = await read(tenantsWithAuthTime)
   const otherSubjects: string[] = []
   for (const one of selectors) if (one.kind === 'subject') otherSubjects.push(...(await read(() => otherUsersOf(one.sub))))

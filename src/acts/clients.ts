@@ -6,6 +6,7 @@ import type { Client, ClientMetadata, ClientSource, SecretHash } from '../protoc
 import type { Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
+import { previewedAge } from './revocations.ts'
 
 /** What an operator does to a registration: each act recorded, each refused where another source owns it. */
 
@@ -62,6 +63,12 @@ export async function add(deps: Deps, caller: Caller, id: string, one: ClientMet
     const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
     return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
   })
+}
+
+/** Counts the sessions in which the client's part would end at once. @throws Problem 404, 409 as the change itself */
+export async function previewedChange(deps: Deps, caller: Caller, id: string, one: ClientMetadata): ReturnType<typeof previewedAge> {
+  mine(await known(deps, id), caller)
+  return previewedAge(deps, { kind: 'client', clientId: id }, one.maxAuthenticationSeconds, deps.clock.now())
 }
 
 /** The audit log gets each field that changes, before and after; a registration holds no secret. */

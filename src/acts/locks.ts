@@ -5,6 +5,7 @@ import { lockKey, type LockTarget, lockTargetName } from '../protocol/lock-targe
 import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
+import { NOTHING } from './revocations.ts'
 
 /** Locks as the console, the admin API and `cmb` set and lift them: who may lock whom, and for how long. */
 
@@ -54,8 +55,7 @@ export async function previewedLock(deps: Deps, target: LockTarget, now: number)
 async function wouldEnd({ store }: Deps, target: LockTarget, now: number) {
   if (target.kind !== 'user') return store.previewRevocation(target, now)
   const subject = await store.findSubjectByUser(target.tid, target.oid)
-  if (subject === undefined)
-    return { sessions: 0, subjects: 0, clients: 0, deliveries: 0, withoutFreshSignIn: 0, firstSubjects: [], otherSubjects: [] }
+  if (subject === undefined) return NOTHING
   return store.previewRevocation({ kind: 'subject', sub: subject.sub }, now, { withOthers: true })
 }
 

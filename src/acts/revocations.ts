@@ -1,4 +1,4 @@
-import type { Store } from '../../db/store.ts'
+import type { RevocationPreview } from '../../db/store.ts'
 import type { Revocation, Subject } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { raisesFloor } from '../protocol/revocation.ts'
@@ -11,9 +11,30 @@ import { recorded } from './recorded.ts'
 /** An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them. */
 
 /** Counts what a revocation would end. Refuses an unknown target, so that a typo is not mistaken for an empty preview. @throws Problem 404 */
-export async function previewed(deps: Deps, what: Selector, now: number): ReturnType<Store['previewRevocation']> {
+export async function previewed(deps: Deps, what: Selector, now: number): Promise<RevocationPreview> {
   await mustBeThere(deps, what, now)
   return deps.store.previewRevocation(what, now)
+}
+
+/** The preview of what ends nothing. */
+export const NOTHING: RevocationPreview = {
+  sessions: 0,
+  subjects: 0,
+  clients: 0,
+  deliveries: 0,
+  withoutFreshSignIn: 0,
+  firstSubjects: [],
+  otherSubjects: [],
+}
+
+/** Counts what a new `max_authentication_age` ends at once. @param seconds undefined: no limit, which ends nothing */
+export async function previewedAge(
+  { store }: Pick<Deps, 'store'>,
+  what: Extract<Selector, { kind: 'tenant' | 'client' }>,
+  seconds: number | undefined,
+  now: number,
+): Promise<RevocationPreview> {
+  return seconds === undefined ? NOTHING : store.previewRevocation(what, now, { authenticatedUntil: now - seconds })
 }
 
 /** @throws Problem 404 */

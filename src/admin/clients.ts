@@ -6,8 +6,10 @@ import type { Deps } from '../deps.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
+import { dryRun, dryRunOfChange, dryRunShown } from './preview.ts'
 import { named, ok, route } from './route.ts'
-import { add, change, known, remove, removeSecret, rotateSecret, shown } from '../acts/clients.ts'
+import { add, change, known, previewedChange, remove, removeSecret, rotateSecret, shown } from '../acts/clients.ts'
+import type { Caller } from '../acts/caller.ts'
 import { Problem } from '../acts/problem.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
@@ -21,12 +23,12 @@ const beside = {
   updated_at: seconds,
 }
 const ignored = Object.fromEntries([...Object.keys(beside), 'client_secret'].map((name) => [name, z.unknown().optional()]))
-const registration = clientRegistrationSchema.extend(ignored).meta({
+const registration = clientRegistrationSchema.extend({ ...ignored, dry_run: dryRun }).meta({
   id: 'Registration',
   description: 'A client’s registration (RFC 7591 §2 where it has a name for it). What an answer has beside it may be sent back, and is ignored.',
 })
 const added = clientRegistrationSchema.extend({ ...ignored, client_id: clientIdSchema }).meta({ id: 'NewRegistration' })
-const patch = z.record(z.string(), z.unknown())
+const patch = z.looseObject({ dry_run: dryRun })
 const client = clientRegistrationSchema.extend({ client_id: clientIdSchema, ...beside }).meta({ id: 'Client' })
 const withSecret = client
   .extend({ client_secret: z.string().optional().meta({ description: 'in this answer only' }) })
@@ -39,6 +41,7 @@ const fromSource = z.strictObject({
 const reading = { may: 'operate' } as const
 const changing = { may: 'administer', params: named, rejects: [404, 409, 422] } as const
 const changed = { 200: ok('As it is now.', client) }
+const changedOrDry = { 200: ok('A dry run, or as it is now.', z.union([dryRunOfChange, client])) }
 
 export function clientRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
@@ -85,23 +88,27 @@ function changeRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
   route(routes, 'post', '/clients', adding, async ({ caller, body: { client_id: id, ...wire } }, c) =>
     c.json(await add(deps, caller, id, metadata(deps, id, withoutId(wire))), 201),
   )
+  const changeTo = async (id: string, wire: Record<string, unknown>, { caller, dry }: { caller: Caller; dry: boolean }) => {
+    const wanted = metadata(deps, id, wire)
+    return dry ? dryRunShown(deps, await previewedChange(deps, caller, id, wanted)) : shown(await change(deps, caller, id, wanted))
+  }
   const replacing = {
     id: 'replaceClient',
     summary: 'Replaces a registration that the admin API made',
     ...changing,
     body: registration,
-    answers: changed,
+    answers: changedOrDry,
   }
-  route(routes, 'put', '/clients/:id', replacing, async ({ caller, params, body }, c) => {
+  route(routes, 'put', '/clients/:id', replacing, async ({ caller, params, body: { dry_run: dry, ...wire } }, c) => {
     const { clientId } = await known(deps, params.id)
-    return c.json(shown(await change(deps, caller, clientId, metadata(deps, clientId, withoutId(body)))))
+    return c.json(await changeTo(clientId, withoutId(wire), { caller, dry }))
   })
   const summary = 'Changes fields of a registration; null removes one (RFC 7396, first level)'
-  const patching = { id: 'changeClient', summary, ...changing, body: patch, type: 'application/merge-patch+json' as const, answers: changed }
-  route(routes, 'patch', '/clients/:id', patching, async ({ caller, params, body }, c) => {
+  const patching = { id: 'changeClient', summary, ...changing, body: patch, type: 'application/merge-patch+json' as const, answers: changedOrDry }
+  route(routes, 'patch', '/clients/:id', patching, async ({ caller, params, body: { dry_run: dry, ...wire } }, c) => {
     const before = await known(deps, params.id)
-    const merged = mergePatch(withoutId(toWire(before)), withoutId(body))
-    return c.json(shown(await change(deps, caller, before.clientId, metadata(deps, before.clientId, merged))))
+    const merged = mergePatch(withoutId(toWire(before)), withoutId(wire))
+    return c.json(await changeTo(before.clientId, merged, { caller, dry }))
   })
 }
 

@@ -8,7 +8,7 @@ import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
 import { repeatable } from './idempotent.ts'
 import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
-import { previewSchema, previewShown } from './preview.ts'
+import { dryRun, previewSchema, previewShown } from './preview.ts'
 import { guid, limit, named, ok, route, said, shape } from './route.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
@@ -31,10 +31,10 @@ const request = z.strictObject({
   ends_at: moment.optional().meta({ description: 'epoch seconds; an operator has to name one, within 24 hours' }),
   replaces: id.optional().meta({ description: 'the open lock whose place it takes; only an administrator may name one' }),
   ...said,
-  dry_run: z.boolean().default(false),
+  dry_run: dryRun,
 })
 const locked = z.object({ outcome: z.enum(['locked', 'already']), lock })
-const dryRun = z.object({ dry_run: z.literal(true), target: targetSchema, would_end: previewSchema, open: lock.nullable() })
+const dryRunAnswer = z.object({ dry_run: z.literal(true), target: targetSchema, would_end: previewSchema, open: lock.nullable() })
 
 const LOCK = {
   id: 'lock',
@@ -42,7 +42,7 @@ const LOCK = {
   may: 'operate' as const,
   body: request,
   answers: {
-    200: ok('A dry run, or locked already.', z.union([dryRun, locked])),
+    200: ok('A dry run, or locked already.', z.union([dryRunAnswer, locked])),
     201: ok('Locked.', locked),
   },
   rejects: [404, 409, 422] as const,

@@ -6,6 +6,9 @@ import { shape } from './route.ts'
 
 /** What a dry run says. */
 
+/** A member of a request. */
+export const dryRun = z.boolean().default(false)
+
 export const previewSchema = shape('Preview', {
   sessions: z.int(),
   subjects: z.int(),
@@ -30,3 +33,11 @@ export const previewShown = async (
   without_fresh_sign_in: withoutFreshSignIn,
   other_subjects: otherSubjects,
 })
+
+/** The dry run of a change that may lower `max_authentication_age`. */
+export const dryRunOfChange = z.object({
+  dry_run: z.literal(true),
+  would_end: previewSchema.meta({ description: 'what a lower max_authentication_age ends at once' }),
+})
+export const dryRunShown = async (deps: Pick<Deps, 'store'>, end: RevocationPreview) =>
+  ({ dry_run: true, would_end: await previewShown(deps, end) }) as const

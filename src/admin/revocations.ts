@@ -9,7 +9,7 @@ import type { AdminEnv } from './caller.ts'
 import { repeatable } from './idempotent.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
 import { REASONS } from '../protocol/revocation.ts'
-import { previewSchema, previewShown } from './preview.ts'
+import { dryRun, previewSchema, previewShown } from './preview.ts'
 import { instant, limit, ok, proofLimit, route, said, searchedTo, seqNumber, shape } from './route.ts'
 import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { evidenceOf } from '../acts/evidence.ts'
@@ -26,7 +26,7 @@ const request = z.strictObject({
   selector: selectorSchema,
   reason: z.literal('administrator').optional(),
   ...said,
-  dry_run: z.boolean().default(false),
+  dry_run: dryRun,
 })
 const revocation = z.object({
   seq: z.int(),
@@ -58,7 +58,7 @@ const revoked = revocation.extend({
   tenants_without_auth_time: z.array(z.string()).meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
 })
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
-const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
+const dryRunAnswer = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
 const guards = z.array(
   z.object({
     client_id: z.string(),
@@ -84,7 +84,7 @@ const REVOKE = {
   may: 'administer' as const,
   body: request,
   answers: {
-    200: ok('A dry run, or revoked already.', z.union([dryRun, already])),
+    200: ok('A dry run, or revoked already.', z.union([dryRunAnswer, already])),
     201: ok('Revoked.', revoked),
   },
   rejects: [404] as const,

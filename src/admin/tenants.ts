@@ -19,10 +19,12 @@ import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { seconds } from '../protocol/described.ts'
 import { ADMINISTRATORS, ADMINISTRATORS_EXPECTED, isAdministratorsSetting } from '../protocol/tenant-administrators.ts'
 import type { AdminEnv } from './caller.ts'
+import { dryRun, dryRunOfChange, dryRunShown } from './preview.ts'
 import { ok, route, shape } from './route.ts'
 import { setupTokens } from './setup-tokens.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
+import { previewedAge } from '../acts/revocations.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** The connection to Microsoft, as operators work on it without a page: tenants and the app registration's manifest. */
@@ -51,6 +53,7 @@ const change = z.strictObject({
     .nullable()
     .optional()
     .meta({ description: `who administers the tenant’s users at the console: ${ADMINISTRATORS_EXPECTED}; null: no user of the tenant` }),
+  dry_run: dryRun,
 })
 
 const tenant = shape('Tenant', {
@@ -100,7 +103,7 @@ const CHANGE = {
   may: 'administer' as const,
   params: one,
   body: change,
-  answers: { 200: ok('Changed.', tenant) },
+  answers: { 200: ok('A dry run, or changed.', z.union([dryRunOfChange, tenant])) },
   rejects: [404, 409, 422] as const,
 }
 const REMOVE = {
@@ -174,18 +177,26 @@ function changing(routes: Hono<AdminEnv>, deps: Deps): void {
       ...(body.administrators !== undefined && { administrators: body.administrators ?? undefined }),
     }
     const before = await deps.store.findTenant(tid)
+    if (body.dry_run) {
+      if (before === undefined || before.removedAt !== undefined) throw NOT_CONNECTED(tid)
+      mayHaveAdministrators(deps, tid, change.administrators)
+      const end = await previewedAge(deps, { kind: 'tenant', tid }, change.maxAuthenticationSeconds, deps.clock.now())
+      return c.json(await dryRunShown(deps, end))
+    }
     const changed = changes(tenantSettings(before), tenantSettings({ ...before, ...change }))
     const row = await recorded(deps, caller, { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } }, async () => {
       mayHaveAdministrators(deps, tid, change.administrators)
       const done = await deps.store.changeTenant({ tid, change })
       const after = done ? await deps.store.findTenant(tid) : undefined
-      if (after === undefined)
-        throw new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
+      if (after === undefined) throw NOT_CONNECTED(tid)
       return after
     })
     return c.json(shown(row, deps.connection.current().operatorTenant))
   })
 }
+
+const NOT_CONNECTED = (tid: string): Problem =>
+  new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
 
 /** @throws Problem 409: the app roles of operators count there, and no other */
 function mayHaveAdministrators({ connection }: Deps, tid: string, administrators: string | undefined): void {
@@ -212,8 +223,7 @@ function disconnecting(routes: Hono<AdminEnv>, deps: Deps): void {
             `No administrator could sign in without it. First choose another operator tenant at ${deps.config.opsOrigin}/setup.`,
           )
         const answer = await disconnectTenant(deps, { tid, actor: caller.actor, now: deps.clock.now() })
-        if (answer.outcome === 'unknown')
-          throw new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
+        if (answer.outcome === 'unknown') throw NOT_CONNECTED(tid)
         return answer
       },
       ({ seq }) => ({ seq }),

@@ -4,6 +4,7 @@ import { newClientSecret } from '../client/secret.ts'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { metadataOf, withMetadata, type MetadataOptions } from './client-metadata.ts'
 import { asJson, examples, queryOf, type Context } from './context.ts'
+import { sendAgreed } from './preview.ts'
 import { columns, json, lines, time } from './show.ts'
 
 type ClientShown = Json & {
@@ -88,13 +89,18 @@ function addCommand(clients: Command, context: Context): void {
 function updateCommand(clients: Command, context: Context): void {
   examples(
     withMetadata(
-      clients.command('update <client>').description('Change the given fields and keep the others. A list replaces the former list.'),
-    ).action(async (client: string, options: MetadataOptions, command: Command) => {
+      clients
+        .command('update <client>')
+        .description('Change the given fields and keep the others. A list replaces the former list.')
+        .option('--dry-run', 'show in how many sessions its part ends at once by a lower max_authentication_age, and change nothing')
+        .option('--yes', 'do not ask (a max_authentication_age that ends sessions asks)'),
+    ).action(async (client: string, { dryRun, yes, ...options }: MetadataOptions & { dryRun?: boolean; yes?: boolean }, command: Command) => {
       const metadata = await metadataOf(context, options)
       if (Object.keys(metadata).length === 0)
         throw new CommandFailure(EXIT.usage, 'Name at least one field to change. cmb clients update --help lists them.')
-      const answer = await (await context.broker(command)).send<ClientShown>('PATCH', `/clients/${encodeURIComponent(client)}`, metadata)
-      context.print(command, answer, () => clientWords(answer))
+      const request = { method: 'PATCH', path: `/clients/${encodeURIComponent(client)}`, body: metadata } as const
+      const answer = await sendAgreed<ClientShown>(context, command, request, { ask: 'if_sessions_end', dryRun, yes })
+      if (answer !== undefined) context.print(command, answer, () => clientWords(answer))
     }),
     'cmb clients update sydney --logout-uri https://sydney.case-manager.example/oidc/backchannel-logout',
   )

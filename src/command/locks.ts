@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { asJson, before, caseOption, commentOption, type Context, examples, nextPage, queryOf, type Said, saidOf } from './context.ts'
 import { readMoment } from './moment.ts'
-import { agree, dryRunWords, type Preview } from './preview.ts'
+import { sendAgreed } from './preview.ts'
 import { columns, time } from './show.ts'
 
 /** Locks: no new sign-in, code or token of a user, a tenant or a client, until the lock is lifted. */
@@ -87,15 +87,9 @@ interface Answer {
 const nameOf = ({ target }: Pick<LockShown, 'target'>): string => Object.values(target).join(' ')
 
 async function lockAs(context: Context, self: Command, target: Json, { until, dryRun, yes, replaces, ...said }: LockOptions): Promise<void> {
-  const broker = await context.broker(self)
-  const request = { target, ends_at: until, replaces, ...saidOf(said) }
-  const preview = () => broker.send<{ would_end: Preview }>('POST', '/locks', { ...request, dry_run: true })
-  if (dryRun === true) {
-    const answer = await preview()
-    return context.print(self, answer, () => dryRunWords(answer))
-  }
-  if (target['kind'] !== 'user' && yes !== true) await agree(context, (await preview()).would_end)
-  const answer = await broker.send<Answer>('POST', '/locks', request)
+  const request = { method: 'POST', path: '/locks', body: { target, ends_at: until, replaces, ...saidOf(said) } } as const
+  const answer = await sendAgreed<Answer>(context, self, request, { ask: target['kind'] === 'user' ? 'never' : 'always', dryRun, yes })
+  if (answer === undefined) return
   context.print(self, answer, () => {
     if (answer.outcome === 'already') return `${nameOf(answer.lock)} is locked already, by lock ${answer.lock.id}. Nothing was changed.\n`
     return `Locked: ${nameOf(answer.lock)}, by lock ${answer.lock.id}${answer.lock.ends_at === null ? '' : `, until ${time(answer.lock.ends_at)}`}. To lift it: cmb unlock ${answer.lock.id}\n`

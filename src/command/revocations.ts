@@ -18,7 +18,7 @@ import {
   saidOf,
   toOption,
 } from './context.ts'
-import { agree, dryRunWords, type Preview } from './preview.ts'
+import { sendAgreed } from './preview.ts'
 import { columns, lines, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
@@ -131,16 +131,10 @@ const WIDE: readonly WireSelector['kind'][] = ['client', 'tenant', 'everything']
 
 async function revokeNow(context: Context, self: Command, options: RevokeOptions): Promise<void> {
   const selector = selectorOf(options)
-  const broker = await context.broker(self)
-  const said = saidOf(options)
-  const preview = () => broker.send<{ would_end: Preview }>('POST', '/revocations', { selector, dry_run: true })
-  if (options.dryRun === true) {
-    const answer = await preview()
-    return context.print(self, answer, () => dryRunWords(answer))
-  }
-  if (WIDE.includes(selector.kind) && options.yes !== true) await agree(context, (await preview()).would_end)
-  const answer = await broker.send<Revoked>('POST', '/revocations', { selector, ...said })
-  context.print(self, answer, () => revokedWords(answer))
+  const request = { method: 'POST', path: '/revocations', body: { selector, ...saidOf(options) } } as const
+  const ask = WIDE.includes(selector.kind) ? 'always' : 'never'
+  const answer = await sendAgreed<Revoked>(context, self, request, { ask, dryRun: options.dryRun, yes: options.yes })
+  if (answer !== undefined) context.print(self, answer, () => revokedWords(answer))
 }
 
 type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[] }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
+import { sendAgreed } from './preview.ts'
 import { columns, time, type Cell } from './show.ts'
 
 /** The connection to Microsoft: tenants, the token of the first visit to /setup, what to register in Entra. */
@@ -65,10 +66,13 @@ function changeCommand(tenants: Command, context: Context): void {
       )
       .option('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own')
       .option('--administrators <who>', 'app_role (Broker.TenantAdministrator), directory_role:<template id>, or none')
+      .option('--dry-run', 'show how many sessions a lower age ends at once, and change nothing')
+      .option('--yes', 'do not ask (an age that ends sessions asks)')
       .addOption(asJson())
       .action(async (tid: string, options: Changed, command: Command) => {
-        const answer = await (await context.broker(command)).send('PATCH', `/tenants/${encodeURIComponent(tid)}`, changeOf(options))
-        context.print(command, answer, () => `${tid} is changed. Sessions that are open already follow within seconds.\n`)
+        const request = { method: 'PATCH', path: `/tenants/${encodeURIComponent(tid)}`, body: changeOf(options) } as const
+        const answer = await sendAgreed(context, command, request, { ask: 'if_sessions_end', dryRun: options.dryRun, yes: options.yes })
+        if (answer !== undefined) context.print(command, answer, () => `${tid} is changed. Sessions that are open already follow within seconds.\n`)
       }),
     'cmb tenants change 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --max-authentication-age 28800',
     'cmb tenants change 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --administrators app_role',
@@ -78,6 +82,8 @@ function changeCommand(tenants: Command, context: Context): void {
 interface Changed {
   maxAuthenticationAge?: string
   administrators?: string
+  dryRun?: boolean
+  yes?: boolean
 }
 
 /** @throws CommandFailure where nothing is to be changed, or the age is not a number */

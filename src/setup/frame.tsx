@@ -55,7 +55,7 @@ export interface Said {
 
 export function setupPage(
   { deps, c, visitor }: Pick<SetupRequest, 'deps' | 'c' | 'visitor'>,
-  about: { title: string; status?: 200 | 400 | 403 | 409; said?: Said | undefined; script?: string; home?: boolean },
+  about: { title: string; status?: 200 | 400 | 403 | 409 | 422; said?: Said | undefined; script?: string; home?: boolean },
   children: Child,
 ): Response {
   return page(

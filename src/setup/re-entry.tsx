@@ -1,10 +1,12 @@
-import { Answer, Button } from '../page/components.tsx'
+import { previewedAge } from '../acts/revocations.ts'
+import { Answer, Button, Facts, HiddenFields, LinkButton } from '../page/components.tsx'
 import { TextField } from '../page/fields.tsx'
 import { MAX_AUTHENTICATION, tenantSettings } from '../microsoft/tenants.ts'
 import { changes } from '../protocol/changes.ts'
 import { maxAuthenticationSeconds } from '../session/lifetimes.ts'
-import { Form, goOn, recorded, type SetupRequest } from './frame.tsx'
+import { Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
+import type { Tenant } from '../../db/types.ts'
 
 /** How often the users of one tenant have to authenticate at Microsoft again, whatever Microsoft itself demands. */
 
@@ -50,9 +52,12 @@ function secondsOf(form: URLSearchParams): { seconds: number | undefined } | und
 }
 
 export async function saveReEntry(request: SetupRequest, { row }: Seen, form: URLSearchParams): Promise<Response> {
-  const { deps, c } = request
+  const { deps, c, now } = request
   const limit = secondsOf(form)
   if (limit === undefined) return goOn(c, `/setup/tenants/${row.tid}?said=no_limit`)
+  const end = await previewedAge(deps, { kind: 'tenant', tid: row.tid }, limit.seconds, now)
+  const typed = form.get('typed')?.trim()
+  if (end.sessions > 0 && typed !== row.tid) return checkPage(request, { row, typed, hours: (form.get('hours') ?? '').trim(), ...end })
   const change = { maxAuthenticationSeconds: limit.seconds }
   const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
   await recorded(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
@@ -60,3 +65,51 @@ export async function saveReEntry(request: SetupRequest, { row }: Seen, form: UR
   )
   return goOn(c, `/setup/tenants/${row.tid}?said=saved`)
 }
+
+interface Checked {
+  row: Tenant
+  /** Undefined where nothing was asked for yet. */
+  typed: string | undefined
+  hours: string
+  sessions: number
+  subjects: number
+}
+
+/** The dry run of a limit that ends sessions at once. The administrator types the id of the tenant. */
+const checkPage = (request: SetupRequest, { row, typed, hours: limit, sessions, subjects }: Checked): Response =>
+  setupPage(
+    request,
+    {
+      title: 'Check before you save the limit',
+      ...(typed !== undefined && { status: 422, said: { kind: 'bad', title: `Nothing was changed: what was typed is not ${row.tid}.` } }),
+    },
+    <>
+      <Facts
+        items={[
+          ['Tenant', nameOf(row)],
+          ['New limit', `${limit} h`],
+          ['Sessions that end at once', String(sessions)],
+          ['Their users', String(subjects)],
+        ]}
+      />
+      <Form request={request} action={`/setup/tenants/${row.tid}/re-entry`}>
+        <HiddenFields fields={{ hours: limit }} />
+        <TextField
+          name="typed"
+          label={
+            <>
+              Type <code>{row.tid}</code> to sign them out
+            </>
+          }
+          literal
+          required
+        />
+        <div class="row">
+          <Button kind="danger">Save the limit</Button>
+          <LinkButton href={`/setup/tenants/${row.tid}`} kind="quiet">
+            Back
+          </LinkButton>
+        </div>
+      </Form>
+    </>,
+  )

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { adminAudience, TYP } from '../../src/protocol/names.ts'
-import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+import { createRig, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 
 let rig: Rig
 let robot: RegisteredClient
@@ -78,6 +78,39 @@ describe('the admin API over HTTP', () => {
     expect(await call(token, 'PUT', '/clients/perth', body)).toMatchObject({ status: 200, body: { client_name: 'Perth 2' } })
     expect((await call(token, 'PUT', '/clients/perth', METADATA)).body).toMatchObject({ client_name: 'Perth', secrets: [expect.anything()] })
     expect((await call(token, 'PUT', '/clients/nobody', METADATA)).status).toBe(404)
+  })
+
+  test('dry_run of a change says what a lower max_authentication_age ends at once, and changes nothing', async () => {
+    const token = await tokenFor('broker:administer')
+    const added = await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })
+    const perth = rig.clients.find('perth') ?? expect.unreachable()
+    const basic = `Basic ${Buffer.from(`perth:${String(added.body.client_secret)}`).toString('base64')}`
+    const { session } = await rig.openSession({ authTime: rig.clock.now() - 7200 })
+    await rig.signInAt(session.sid, { ...perth, secret: String(added.body.client_secret), basic })
+    const entries = async () => (await rig.store.listAudit({ limit: 50 })).filter(({ act }) => act.endsWith('.change')).length
+    const age = { max_authentication_age: 3600, dry_run: true }
+    const one = { status: 200, body: { dry_run: true, would_end: { sessions: 1, subjects: 1, clients: 1 } } }
+    expect(await call(token, 'PATCH', '/clients/perth', age)).toMatchObject(one)
+    expect(await call(token, 'PUT', '/clients/perth', { ...METADATA, ...age })).toMatchObject(one)
+    expect(await call(token, 'PATCH', `/tenants/${TENANT}`, age)).toMatchObject(one)
+    for (const none of [{ max_authentication_age: 7201 }, { max_authentication_age: null }, {}]) {
+      const nothing = { status: 200, body: { would_end: { sessions: 0 } } }
+      expect([none, await call(token, 'PATCH', '/clients/perth', { ...none, dry_run: true })]).toMatchObject([none, nothing])
+      expect([none, await call(token, 'PATCH', `/tenants/${TENANT}`, { ...none, dry_run: true })]).toMatchObject([none, nothing])
+    }
+    expect(rig.clients.find('perth')?.metadata).toEqual(perth.metadata)
+    expect([(await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds, await entries()]).toEqual([undefined, 0])
+    expect((await call(token, 'PATCH', '/clients/perth', { max_authentication_age: 1, dry_run: true })).status).toBe(422)
+    await rig.register('Sydney')
+    expect((await call(token, 'PATCH', '/clients/sydney', age)).status).toBe(409)
+    expect((await call(token, 'PATCH', '/clients/nobody', age)).status).toBe(404)
+    expect((await call(token, 'PATCH', '/tenants/99999999-2222-4333-8444-555555555555', age)).status).toBe(404)
+    expect((await call(await tokenFor('broker:operate'), 'PATCH', '/clients/perth', age)).status).toBe(403)
+    expect((await call(token, 'PATCH', '/clients/perth', { max_authentication_age: 3600, dry_run: false })).body).toMatchObject({
+      client_id: 'perth',
+      max_authentication_age: 3600,
+    })
+    expect(await entries()).toBe(1)
   })
 
   test('every problem of a request is named', async () => {

@@ -107,6 +107,31 @@ describe('cmb clients', () => {
     expect(await type(['clients', 'update', 'sydney'])).toMatchObject({ code: 2 })
   })
 
+  test('update asks before a lower max_authentication_age ends grants; --dry-run changes nothing, and --yes does not ask', async () => {
+    const sydney = await rig.register('Sydney')
+    const { session } = await rig.openSession({ authTime: rig.clock.now() - 7200 })
+    await rig.signInAt(session.sid, sydney)
+    const limit = () => rig.clients.find('sydney')?.metadata.maxAuthenticationSeconds
+    const update = (age: string, args: string[] = [], answer?: string) =>
+      type(['clients', 'update', 'sydney', '--metadata', '-', ...args], {
+        input: `max_authentication_age: ${age}`,
+        ...(answer !== undefined && { answer }),
+      })
+    const ends = '1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s)'
+    const refused = await update('3600')
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(`This would end ${ends}`)])
+    const declined = await update('3600', [], 'no')
+    expect([declined.code, declined.err]).toEqual([1, expect.stringContaining(`This ends ${ends}`)])
+    expect((await update('3600', ['--dry-run'])).out).toContain(`This would end ${ends}`)
+    expect([limit(), await rig.store.listAudit({ act: 'client.change', limit: 2 })]).toEqual([undefined, []])
+    expect((await update('86400')).code).toBe(0)
+    expect((await update('3600', [], 'yes')).code).toBe(0)
+    expect(limit()).toBe(3600)
+    expect((await update('null')).code).toBe(0)
+    expect((await update('3600', ['--yes'])).code).toBe(0)
+    expect(limit()).toBe(3600)
+  })
+
   test('rotate-secret: two are valid at a time, a third ends the first', async () => {
     const first = (await type([...ADD, '--json'])).json<{ client_secret: string }>().client_secret
     rig.clock.advance(1)

@@ -66,6 +66,31 @@ describe('cmb tenants', () => {
     expect(await limit()).toBeUndefined()
   })
 
+  test('change asks before a lower limit ends sessions, with their number; --dry-run says it, and changes nothing', async () => {
+    const limit = async () => (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
+    await rig.openSession({ authTime: rig.clock.now() - 7200 })
+    await rig.openSession()
+    const change = (age: string, args: string[] = [], answer?: string) =>
+      type(['tenants', 'change', TENANT, '--max-authentication-age', age, ...args], answer === undefined ? {} : { answer })
+    const ends = '1 session(s) of 1 user(s)'
+    const refused = await change('3600')
+    expect([refused.code, refused.err]).toEqual([2, expect.stringMatching(/^This would end 1 session\(s\) of 1 user\(s\).*Add --yes to do it/)])
+    const declined = await change('3600', [], 'no')
+    expect([declined.code, declined.err]).toEqual([1, expect.stringContaining(`This ends ${ends}`)])
+    const dry = await change('3600', ['--dry-run'])
+    expect([dry.code, dry.out]).toEqual([0, expect.stringContaining(`This would end ${ends}`)])
+    expect((await change('3600', ['--dry-run', '--json'])).json()).toMatchObject({ dry_run: true, would_end: { sessions: 1 } })
+    expect((await type(['tenants', 'change', THIRD, '--max-authentication-age', '600', '--dry-run'])).err).toContain('No such tenant')
+    expect([await limit(), await rig.store.listAudit({ act: 'tenant.change', limit: 9 })]).toEqual([undefined, []])
+    expect((await change('3600', [], 'yes')).code).toBe(0)
+    expect(await limit()).toBe(3600)
+    // A limit that ends nothing, or none, does not ask.
+    for (const age of ['86400', 'none']) expect((await change(age)).code).toBe(0)
+    expect((await change('3600', ['--yes'])).code).toBe(0)
+    expect(await limit()).toBe(3600)
+  })
+
   test('change sets who administers a tenant; what is left out stays, and the operator tenant has no such administrators', async () => {
     await rig.store.putTenant({ tid: THIRD, mfaProof: 'amr', maxAuthenticationSeconds: 600, connectedAt: rig.clock.now() })
     const change = (who: string, tid = THIRD) => type(['tenants', 'change', tid, '--administrators', who])

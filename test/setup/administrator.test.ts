@@ -24,8 +24,10 @@ describe('an administrator by role', () => {
     const world = await createWorld()
     const { rig, clock, browser } = world
     await signInAsAdam(world)
-    const add = await browser.get('/setup/add-tenant')
+    const [add, tenant] = [await browser.get('/setup/add-tenant'), await browser.get(tenantPath())]
     clock.ahead = 400
+    const limit = await browser.submitTo(tenant, `${tenantPath()}/re-entry`, { hours: '1', typed: TENANT })
+    expect([limit.status, (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds]).toEqual([403, undefined])
     const stale = await browser.submitTo(add, '/setup/tenants', { tid: FABRIKAM.tid })
     expect([stale.status, stale.text]).toEqual([403, expect.stringContaining('five minutes')])
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
