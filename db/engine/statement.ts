@@ -1,7 +1,7 @@
 import { Column, getTableColumns, is, Placeholder, sql, SQL } from 'drizzle-orm'
 import type { GetColumnData, Query, Table } from 'drizzle-orm'
 import type { Act, AnyStatement, Params, SqlDialect, Statement, Value } from './act.ts'
-import { forUpdate, renderFor } from './dialect.ts'
+import { each, forUpdate, renderFor } from './dialect.ts'
 import type { EngineName } from './dialect.ts'
 import { listOf } from './values.ts'
 
@@ -80,6 +80,19 @@ export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statemen
 export function lockRows<P extends Params>(table: Table, where: (p: Takes<P>) => SQL): Statement<P, never> {
   return new Prepared(sql`SELECT 1 FROM ${table} WHERE ${where(placeholders)}${forUpdate(table)}`, true)
 }
+
+/**
+ * A statement that takes a lock by a name until the act ends: together with others that share it, or alone. It locks no row, so it leaves no dead
+ * one behind. SQLite has one writer, and needs none. @param about any number that is the same for all names of a kind
+ */
+export const lockByName = (about: number, how: 'shared' | 'alone'): Statement<{ name: string }, never> =>
+  new Prepared(
+    each({
+      sqlite: sql`SELECT 1`,
+      postgres: sql`SELECT ${sql.raw(how === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock')}(${sql.raw(String(about))}, hashtext(${sql.placeholder('name')}))`,
+    }),
+    true,
+  )
 
 const listed = (parts: SQL[]): SQL => sql.join(parts, sql`, `)
 

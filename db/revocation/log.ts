@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { currentTraceparent } from '../../src/protocol/request-context.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
+import { waitForJoins } from '../client/joins.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { each, forShare } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, lockRows, names, query } from '../engine/statement.ts'
@@ -212,6 +213,8 @@ const NO_ENTRY =
 
 /** Appends a revocation: in force, and announced, from this act's commit on. */
 export function* append(ambient: Ambient, entry: Entry): Act<Committed> {
+  // Before the head: an act that joins may wait for the head.
+  if (entry.selector.kind === 'client') yield* waitForJoins(entry.selector.clientId)
   // First of all: who appends waits here for the one before, so that `seq` is in commit order and what is read afterwards is current.
   const taken = yield* next.get({})
   if (taken === undefined) throw new StoreUnavailable(NO_ENTRY)

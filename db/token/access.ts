@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
+import { joinsClient } from '../client/joins.ts'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
@@ -83,6 +84,7 @@ function* look(input: Input): Act<Access | undefined> {
 
 function* lookAndWrite(input: Input): Act<Access> {
   const { sid, clientId, now, joins } = input
+  if (joins !== undefined) yield* joinsClient(joins)
   yield* lockSession(sid)
   const row = yield* bySid.get(concerned(input))
   const why = row === undefined ? 'unknown' : rejectionOf(row, input)

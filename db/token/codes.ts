@@ -3,6 +3,7 @@ import type { SQL } from 'drizzle-orm'
 import { equalInConstantTime } from '../../src/protocol/compare.ts'
 import { splitList } from '../../src/protocol/params.ts'
 import { verifierMatches } from '../../src/protocol/pkce.ts'
+import { joinsClient } from '../client/joins.ts'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
@@ -146,6 +147,7 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   const why = notTheirs(code, input)
   if (why !== undefined) return rejected(why)
   if (code.consumedAt !== null) return yield* reuse(ambient, code, input)
+  yield* joinsClient(code.clientId)
   if (input.sessionLimit !== undefined) yield* lockForClient(code.sid)
   // Before who takes part is looked at: a revocation of this session either sees the new participant, or is seen here.
   yield* lockSession(code.sid)
