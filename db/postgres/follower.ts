@@ -38,7 +38,7 @@ const MARK_MS = 1_000
 export class LogFollower {
   readonly #options: FollowerOptions
   #known: Known
-  #met: { server: Server; atMs: number } | undefined
+  #met: { server: Server; atMs: number; behind: boolean } | undefined
   #marked = { epoch: '', seq: -1, atMs: -Infinity }
 
   constructor(options: FollowerOptions, known: Known) {
@@ -62,16 +62,28 @@ export class LogFollower {
     return wasLost(this.#known.entries, { epoch: this.#known.reached.epoch, seq })
   }
 
-  /** @returns whether the log is taken over on this server */
-  async follows({ systemIdentifier, timeline }: Server): Promise<boolean> {
+  /** How far the log is known to have come. */
+  get position(): HighWater {
+    return this.#known.reached
+  }
+
+  /**
+   * @param found the server, and how far it says that the log has come
+   * @param before how far the log was known to have come when the server was asked
+   * @returns whether the log is taken over on this server
+   */
+  async follows({ systemIdentifier, timeline, epoch, seq }: Server & HighWater, before: HighWater): Promise<boolean> {
     const server = { systemIdentifier, timeline }
     const { connections, steadyMs, leaseMs } = this.#options
-    if (isSame(server, this.#known.server)) {
+    const same = isSame(server, this.#known.server)
+    // A restored copy of its volume has the same identifier and timeline. It stays behind until it is taken over, whatever is appended meanwhile.
+    const behind = same && (this.#met?.behind === true || (epoch === before.epoch && seq < before.seq))
+    if (same && !behind) {
       this.#met = undefined
       return true
     }
     if (this.#met === undefined || !isSame(server, this.#met.server)) {
-      this.#met = { server, atMs: steadyMs() }
+      this.#met = { server, atMs: steadyMs(), behind }
       connections.drop()
     }
     if (server.systemIdentifier === this.#known.server.systemIdentifier && server.timeline < this.#known.server.timeline) {
@@ -79,14 +91,14 @@ export class LogFollower {
       connections.passOver()
       return false
     }
-    return steadyMs() - this.#met.atMs >= leaseMs && (await this.#takeOver(server))
+    return steadyMs() - this.#met.atMs >= leaseMs && (await this.#takeOver(server, behind))
   }
 
-  async #takeOver(server: Server): Promise<boolean> {
+  async #takeOver(server: Server, behind: boolean): Promise<boolean> {
     const { connections, moved, nowMs, newId } = this.#options
     const { reached } = this.#known
     const latest = { connect: () => connections.connectAny() }
-    const done = await committed(latest, (client) => takeOver({ client, ambient: { nowMs, newId }, server, reached }))
+    const done = await committed(latest, (client) => takeOver({ client, ambient: { nowMs, newId }, server, reached, behind }))
     connections.problem = done.taken === 'foreign' ? mustBeAdopted : undefined
     if (done.taken === 'foreign' || done.taken === 'another') return false
     const [last] = done.entries

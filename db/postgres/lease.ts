@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Connections, Server } from './connections.ts'
 import { SERVER } from './connections.ts'
@@ -30,8 +31,10 @@ export interface LeaseOptions {
   process: Process
   nowMs(): number
   steadyMs(): number
-  /** Whether the log is taken over on this server; where it is not, this may do it. */
-  follows(server: Server): Promise<boolean>
+  /** How far the log is known to have come. */
+  reached(): HighWater
+  /** Whether the log is taken over on this server; where it is not, this may do it. @param before what `reached` said when the server was asked */
+  follows(server: Server & HighWater, before: HighWater): Promise<boolean>
   /** Each renewal tells where the log and the registry are. */
   seen(position: Position): void
   /** It has run out: nothing may be answered, and no guard be kept fresh, until it holds again. */
@@ -119,11 +122,11 @@ export class Lease {
   }
 
   async #renew(): Promise<void> {
-    const { process: own, nowMs, steadyMs, follows, seen, standbyRequired } = this.#options
-    const begun = steadyMs()
+    const { process: own, nowMs, steadyMs, reached, follows, seen, standbyRequired } = this.#options
+    const [begun, before] = [steadyMs(), reached()]
     const row = await this.#written([own.id, own.kind, own.work, own.host, own.version, nowMs()])
     if (row === undefined || row.recovering || (standbyRequired && !row.standby)) return
-    if (!(await follows(row))) return
+    if (!(await follows(row, before))) return
     this.#until = begun + VALID_MS
     this.#wasHeld = true
     seen({ epoch: row.epoch, seq: row.seq, version: row.version })

@@ -58,14 +58,22 @@ interface Found {
 /**
  * What a broker that serves has met.
  * @param reached how far it knows the log to have come
+ * @param behind the same server was seen with less of that log
  * @returns `taken`: another broker has continued the log here. `continue`: it is a later timeline that lacks nothing. `lost`: it lacks what was
  * acknowledged. `foreign`: it is another database system
  */
-export function judgeMet({ server, entries, head, reached }: Found & { reached: HighWater }): 'taken' | 'continue' | 'lost' | 'foreign' {
+export function judgeMet({
+  server,
+  entries,
+  head,
+  reached,
+  behind = false,
+}: Found & { reached: HighWater; behind?: boolean }): 'taken' | 'continue' | 'lost' | 'foreign' {
   const [last] = entries
-  if (last !== undefined && isSame(server, last)) return wasLost(entries, reached) ? 'lost' : 'taken'
+  const sameLog = reached.epoch === head.epoch
+  if (last !== undefined && isSame(server, last)) return (behind && sameLog) || wasLost(entries, reached) ? 'lost' : 'taken'
   if (last === undefined || last.systemIdentifier !== server.systemIdentifier) return 'foreign'
-  return reached.epoch === head.epoch && reached.seq <= head.seq ? 'continue' : 'lost'
+  return sameLog && reached.seq <= head.seq ? 'continue' : 'lost'
 }
 
 /** @param mark what this data directory remembers. @returns why a broker may not start on this database, and what to do */

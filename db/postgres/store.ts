@@ -127,7 +127,8 @@ function startPresence({ pool, options, ambient, known, elsewhere, announce }: P
     nowMs: ambient.nowMs,
     steadyMs,
     standbyRequired,
-    follows: (server) => follower.follows(server),
+    reached: () => follower.position,
+    follows: (server, before) => follower.follows(server, before),
     seen(position) {
       follower.reached(position)
       watch.seen(position)

@@ -27,6 +27,8 @@ interface Asked {
   /** The server that was met. */
   server: Server
   reached: HighWater
+  /** It is the server that was known, with less of the log than it had. */
+  behind: boolean
 }
 
 interface Done {
@@ -35,12 +37,12 @@ interface Done {
   revoked: Committed[]
 }
 
-export async function takeOver({ client, ambient, server, reached }: Asked): Promise<Done> {
+export async function takeOver({ client, ambient, server, reached, behind }: Asked): Promise<Done> {
   const head = await readHead(client, 'FOR UPDATE')
   const now = await serverOf(client)
   const entries = await readLineage(client)
   if (head === undefined || !isSame(now, server)) return { taken: 'another', entries, revoked: [] }
-  const taken = judgeMet({ server, entries, head, reached })
+  const taken = judgeMet({ server, entries, head, reached, behind })
   const by = { client, ambient, server, head, actor: BROKER, via: 'broker' } as const
   const revoked = taken === 'lost' ? (await restored(by, reached.seq)).revoked : []
   if (taken === 'continue') await continued(by)
