@@ -60,6 +60,7 @@ COPY --from=build /app/guard/dist guard/dist
 COPY --from=build /app/dist dist
 COPY db/migrations db/migrations
 COPY db/postgres/migrations db/postgres/migrations
+COPY languages languages
 COPY package.json LICENSE ./
 RUN ln -s /app/dist/src/cli.js /usr/local/bin/cmb \
  && install -d -m 0700 -o node -g node /data

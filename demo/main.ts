@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -73,6 +73,7 @@ function brokerEnvironment(
   const { broker: port, ops: operatorsPort, microsoft } = ports
   return {
     TMPDIR: path,
+    BROKER_TRANSLATION_FILES: languageFiles().join(','),
     ...(issuer.startsWith('https:') && { BROKER_TRUSTED_PROXIES: '127.0.0.1/32' }),
     ...(signalIssuersFile !== undefined && { BROKER_SIGNAL_ISSUERS_FILE: signalIssuersFile }),
     ...environmentOf({
@@ -80,6 +81,12 @@ function brokerEnvironment(
       ...{ authority: localhost(microsoft), tenants: [CONTOSO.tid, FABRIKAM.tid] },
     }),
   }
+}
+
+/** Each file of `languages`, whether the demo runs from its source or from `dist`. */
+function languageFiles(): string[] {
+  const folder = ['../languages', '../../languages'].map((path) => join(import.meta.dirname, path)).find((path) => existsSync(path)) ?? ''
+  return readdirSync(folder).map((name) => join(folder, name))
 }
 
 /** Everything that runs, ended in the opposite order. */

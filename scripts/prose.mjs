@@ -33,7 +33,7 @@ const blank = (block) => block.replaceAll(/[^\n]/g, ' ')
 const withoutCode = {
   md: (text) => text.replace(/^( *)```[^]*?^\1```/gm, blank).replace(/`[^`\n]*`|\]\([^)\n]*\)|<[^>\n]*>/g, ''),
   yml: (text) => text.replace(/^( *)expr: .*\n(?:\1 +.*\n)*/gm, blank),
-  tsx: (text) => text.replace(/\/\*[^]*?\*\/|\/\/ .*/g, blank),
+  ts: (text) => text.replace(/\/\*[^]*?\*\/|\/\/ .*/g, blank),
 }
 
 /** @returns the line, the word found and the better one, in the order of the text */
@@ -91,7 +91,7 @@ export function texts() {
     ...inside('guard/conformance', /\.md$/),
     ...inside('broker-dev', /\.md$/),
     ...guides,
-    'src/page/texts/en.tsx',
+    'src/languages/texts/en.ts',
   ]
 }
 

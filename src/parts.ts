@@ -51,6 +51,7 @@ export async function openParts(input: { config: Config; log: Log }, overrides: 
 }
 
 async function open({ config, log }: { config: Config; log: Log }, given: Overrides, closing: Closing): Promise<Deps> {
+  logLanguages(config, log)
   const { clock: wall = systemClock, random = pooledRandom(), makeKey = makeSigningKey } = given
   const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
@@ -77,6 +78,16 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const tokenCounts = given.tokenCounts ?? new TokenCounts()
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits }
   return { tokenCounts, config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
+}
+
+/** Texts that a file lacks do not keep the broker from its start: the file may be of another version. */
+function logLanguages({ look }: Config, log: Log): void {
+  for (const { language, reviewed, missing, unknown } of look.languages.slice(1)) {
+    log.info('language_loaded', { language, reviewed })
+    const [first] = [...missing, ...unknown]
+    const next = 'Users read the missing texts in English. docs/languages.md says how to update a file.'
+    if (first !== undefined) log.warn('language_file_differs', { language, missing: missing.length, unknown: unknown.length, first, next })
+  }
 }
 
 async function openStore(

@@ -219,7 +219,14 @@ export const CHALLENGE = createHash('sha256').update(VERIFIER).digest('base64url
 
 export type Rig = Awaited<ReturnType<typeof createRig>>
 
+/** The setting that loads the languages of this repository. */
+export const LANGUAGES = {
+  BROKER_TRANSLATION_FILES: ['de', 'fr', 'es', 'ar'].map((language) => join(import.meta.dirname, `../languages/${language}.json`)).join(','),
+}
+
 export interface RigOptions {
+  /** Settings besides those of every rig. */
+  env?: Record<string, string>
   config?: Partial<Config>
   deps?: Partial<Deps>
   clients?: string[]
@@ -282,6 +289,7 @@ export async function createRig(options: RigOptions = {}) {
       BROKER_MFA_PROOF: 'auth_context:c1',
       BROKER_OPERATOR_TENANT: TENANT,
       BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
+      ...options.env,
     }),
     ...options.config,
   }

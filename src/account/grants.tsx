@@ -74,7 +74,7 @@ function Row({ app: { clientId, metadata, sids, since, consent }, csrf, t }: { a
       <div class="row apart">
         <div class="tight">
           <h2>{home === undefined ? name : <a href={home}>{name}</a>}</h2>
-          <p class="soft">{sids.length === 0 ? t.grants.notSignedIn : t.grants.devices(sids.length)}</p>
+          <p class="soft">{sids.length === 0 ? t.grants.notSignedIn : t.grants.devices({ devices: sids.length })}</p>
           <Facts
             items={[
               [t.sessions.since, since === undefined ? undefined : <Moment at={since} t={t} />],
@@ -92,7 +92,7 @@ function Row({ app: { clientId, metadata, sids, since, consent }, csrf, t }: { a
         </div>
         <form method="post" action="/account/apps">
           <HiddenFields fields={{ [CSRF_FIELD]: csrf, client: clientId }} />
-          <Button kind="quiet" small label={t.grants.endOf(name)}>
+          <Button kind="quiet" small label={t.grants.endOf({ app: name })}>
             {t.grants.end}
           </Button>
         </form>
@@ -112,5 +112,5 @@ export async function endAccess(deps: Deps, c: Context, session: Session, form: 
   const actor = { kind: 'user', id: session.sub } as const
   for (const sid of sids) await revoke(deps, { selector: { kind: 'grant', sid, clientId }, reason: 'signed_out', actor, now })
   const t = textsOf(c, deps.config)
-  return grantsPage(deps, c, session, now, t.grants.ended(metadata.name))
+  return grantsPage(deps, c, session, now, t.grants.ended({ app: metadata.name }))
 }

@@ -96,7 +96,7 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
         </div>
         {event.kind === 'reported' ? null : (
           <div class="acts">
-            <LinkButton kind="quiet" small href={`/account/report?entry=${entryName(event)}`} label={t.report.notMeOf(what, when)}>
+            <LinkButton kind="quiet" small href={`/account/report?entry=${entryName(event)}`} label={t.report.notMeOf({ what, when })}>
               {t.report.notMe}
             </LinkButton>
           </div>

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { MicrosoftButton } from '../page/components.tsx'
+import { MicrosoftButton, Trouble } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import { ANOTHER_ACCOUNT } from '../page/places.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
@@ -19,7 +19,7 @@ export function homeForAnybody(deps: Deps, c: Context): Response {
     <>
       <p>{t.home.intro}</p>
       <MicrosoftButton href="/signin/start?return_to=/" />
-      <p class="soft small">{t.shared.trouble('/account/ready')}</p>
+      <Trouble />
     </>,
   )
 }

@@ -1,13 +1,10 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { chooseLanguage } from '../page/texts.ts'
-import { LANGUAGES } from '../protocol/languages.ts'
 
 /** The choice of a language, from any page: back to that page, if it is one of ours that can be opened again. */
 export async function takeLanguage({ config }: Pick<Deps, 'config'>, c: Context): Promise<Response> {
-  const wanted = new URLSearchParams(await c.req.text()).get('language')
-  const language = LANGUAGES.find((one) => one === wanted)
-  if (language !== undefined) chooseLanguage(c, language)
+  chooseLanguage(c, config, new URLSearchParams(await c.req.text()).get('language'))
   c.header('Cache-Control', 'no-store')
   return c.redirect(cameFrom(c, config.issuer), 303)
 }

@@ -33,7 +33,7 @@ export function readyBeforeSignIn(deps: Deps, c: Context): Response {
           </div>,
           <div class="tight">
             <h2>{t.ready.mfa}</h2>
-            <p class="soft">{t.ready.mfaHint(<a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a>)}</p>
+            <p class="soft">{t.ready.mfaHint({ link: <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a> })}</p>
           </div>,
         ]}
       />
@@ -61,14 +61,14 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
         {[session.user.name, session.user.username ?? session.user.email].filter(Boolean).join(' · ')}
       </Notice>
       <Answer question={t.ready.reach} is="yes">
-        <p class="soft">{t.ready.confirmed(ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t))}</p>
+        <p class="soft">{t.ready.confirmed({ ago: ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t) })}</p>
       </Answer>
       <Connected open={open} closed={closed} t={t} />
       {/* Without it there would be no session: signin/mfa.ts decides. */}
       <Answer question={t.ready.mfa} is="yes">
         <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
       </Answer>
-      {first?.uri === undefined ? null : <LinkButton href={first.uri}>{t.ready.open(first.name)}</LinkButton>}
+      {first?.uri === undefined ? null : <LinkButton href={first.uri}>{t.ready.open({ app: first.name })}</LinkButton>}
     </>,
   )
 }
@@ -86,7 +86,7 @@ function Connected({ open, closed, t }: { open: readonly ClientMetadata[]; close
       {open.length > 0 || closed.length > 0 ? null : <p>{t.ready.noApps}</p>}
       {closed.length === 0 ? null : (
         <>
-          <p>{t.ready.closed(closed.map(({ name }) => name).join(', '))}</p>
+          <p>{t.ready.closed({ names: closed.map(({ name }) => name).join(', ') })}</p>
           <ul class="bullets">
             {[...new Set(closed.map(({ appRole }) => appRole))].map((role) => (
               <li>

@@ -143,8 +143,8 @@ export function reportedPage(deps: Deps, c: Context): Response {
       <p>{t.report.done}</p>
       <Steps
         items={[
-          t.report.password(<a href="https://aka.ms/sspr">aka.ms/sspr</a>),
-          t.report.methods(<a href="https://aka.ms/mysecurityinfo">aka.ms/mysecurityinfo</a>),
+          t.report.password({ link: <a href="https://aka.ms/sspr">aka.ms/sspr</a> }),
+          t.report.methods({ link: <a href="https://aka.ms/mysecurityinfo">aka.ms/mysecurityinfo</a> }),
           t.report.administrator,
         ]}
       />

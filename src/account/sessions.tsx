@@ -68,7 +68,7 @@ export async function askEverywhere(deps: Deps, c: Context, current: Session, no
     c,
     { title: t.sessions.everywhereTitle, config: deps.config, mark: 'warn', wide: true, nav: <AccountNav at={undefined} /> },
     <>
-      <p>{others.length === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers(others.length)}</p>
+      <p>{others.length === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others: others.length })}</p>
       <ul class="bullets">
         {others.map(({ session }) => (
           <li>{session.device}</li>
@@ -92,7 +92,7 @@ const WARN_SECONDS = 300
 
 const EndsSoon = ({ at, t }: { at: number; t: Texts }) => (
   <Notice kind="warn" title={t.sessions.endsSoonTitle}>
-    {t.sessions.endsSoon(<Moment at={at} t={t} />)}
+    {t.sessions.endsSoon({ at: <Moment at={at} t={t} /> })}
   </Notice>
 )
 
@@ -106,14 +106,15 @@ interface RowProps {
 }
 
 function Row({ deps, live: { session, participants }, current, csrf, now, t }: RowProps) {
+  const { device, sid } = session
   const lastUsed = ago(session.lastActiveAt, now, t)
   return (
     <li>
       <div class="line">
-        <DeviceIcon device={session.device} />
+        <DeviceIcon device={device} />
         <div class="tight">
           <div class="row">
-            <h2>{session.device}</h2>
+            <h2>{device}</h2>
             {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
           </div>
           <p class="soft">{instancesOf(deps, participants) ?? t.shared.noApps}</p>
@@ -127,13 +128,13 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
         </div>
         <div class="acts">
           <form method="post" action="/account/sign-out">
-            <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid: session.sid }} />
-            <Button kind="quiet" small label={t.sessions.signOutOf(session.device, lastUsed)}>
+            <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid }} />
+            <Button kind="quiet" small label={t.sessions.signOutOf({ device, lastUsed })}>
               {t.shared.signOut}
             </Button>
           </form>
           {current ? null : (
-            <LinkButton kind="quiet" small href={`/account/report?session=${session.sid}`} label={t.report.notMeOf(session.device, lastUsed)}>
+            <LinkButton kind="quiet" small href={`/account/report?session=${sid}`} label={t.report.notMeOf({ what: device, when: lastUsed })}>
               {t.report.notMe}
             </LinkButton>
           )}

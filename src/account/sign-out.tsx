@@ -24,7 +24,7 @@ export async function signOutFrom(deps: Deps, c: Context, current: Session, form
   const selector = { kind: 'session', sid: own.session.sid } as const
   await revoke(deps, { selector, reason: 'signed_out_remotely', actor: { kind: 'user', id: current.sub }, now })
   const t = textsOf(c, deps.config)
-  return sessionsPage(deps, c, current, now, t.sessions.signedOut(own.session.device))
+  return sessionsPage(deps, c, current, now, t.sessions.signedOut({ device: own.session.device }))
 }
 
 interface Leaving {

@@ -1,4 +1,6 @@
+import type { Language } from '../languages/language.ts'
 import { type Image, readImage } from './image.ts'
+import { readLanguages } from './languages.ts'
 import { Reader } from './read.ts'
 import type { ConfigProblem, Environment } from './setting.ts'
 import { SETTINGS, type Values } from './settings.ts'
@@ -22,7 +24,10 @@ export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' |
     /** Epoch seconds. */
     secretExpiresAt?: number | undefined
   }
-  look: Omit<Values['look'], keyof typeof IMAGES> & { [K in keyof typeof IMAGES]: Image | undefined }
+  look: Omit<Values['look'], keyof typeof IMAGES | 'translationFiles'> & { [K in keyof typeof IMAGES]: Image | undefined } & {
+    /** English first. */
+    languages: readonly Language[]
+  }
   signals: Omit<Values['signals'], 'issuersFile'> & { issuers: SignalIssuer[] }
   /** `mfaProof` was set by the operator, who thereby asserts that a policy demands it (docs/entra.md). */
   mfaProofAsserted: boolean
@@ -74,6 +79,7 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
           add: (problem) => read.add(SETTINGS.signals.issuersFile, problem),
         })
   const images = readImages(read, look)
+  const languages = readLanguages(read, look)
   if (read.problems.length > 0) throw new ConfigError(read.problems)
   return {
     ...values,
@@ -88,7 +94,7 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
       secretExpiresAt: entra.secretExpiresAt,
     },
     signals: { ...ownSignals, issuers },
-    look: { ...look, ...images },
+    look: { ...look, ...images, languages },
     mfaProofAsserted: Boolean(env[SETTINGS.mfaProof.name] || env[`${SETTINGS.mfaProof.name}_FILE`]),
     warnings: unknownSettings(env),
   }

@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { judgeAccent, judgeBackground } from '../protocol/contrast.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { FRESH_CONTEXT_EXPECTED, parseFreshContext, type FreshContext } from '../protocol/fresh-context.ts'
-import { LANGUAGES } from '../protocol/languages.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { parseWork, WORK_NAMES, type Work } from '../protocol/work.ts'
@@ -190,8 +189,6 @@ export const rate = z.string().transform((value, c): Rate | undefined => {
   c.addIssue('must be a rate and a burst like 20/s:600 or 10/min:30, or off')
   return z.NEVER
 })
-
-export const language = z.enum(LANGUAGES, `must be one of ${LANGUAGES.join(', ')}`)
 
 /** One line, as it is shown. */
 export const shownName = z

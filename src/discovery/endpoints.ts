@@ -19,7 +19,7 @@ const METADATA_SECONDS = 3600
 /** @param openApi generates the document; asked once, when it is first read, because it describes the routes that are mounted by then */
 export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>, openApi: () => Promise<OpenApi>): Hono {
   const endpoints = new Hono()
-  const metadata = documentOf(providerMetadata(deps.config.issuer))
+  const metadata = documentOf(providerMetadata(deps.config))
   const jwks = jwksDocument(deps)
   publish(endpoints, '/.well-known/openid-configuration', maxAge(METADATA_SECONDS), () => metadata)
   // RFC 8414 §3: the same, where OAuth libraries look for it.

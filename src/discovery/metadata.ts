@@ -1,4 +1,4 @@
-import { LANGUAGES } from '../protocol/languages.ts'
+import type { Config } from '../config/config.ts'
 import { FOREIGN_ALGS } from '../keys/jws.ts'
 import { ACR_MFA, GRANT, SCOPES } from '../protocol/names.ts'
 
@@ -24,7 +24,7 @@ const CLAIMS = [
 ]
 
 /** What the broker supports, and nothing that it does not (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). */
-export const providerMetadata = (issuer: string): Record<string, unknown> => ({
+export const providerMetadata = ({ issuer, look }: Pick<Config, 'issuer' | 'look'>): Record<string, unknown> => ({
   issuer,
   authorization_endpoint: `${issuer}/authorize`,
   token_endpoint: `${issuer}/token`,
@@ -49,8 +49,8 @@ export const providerMetadata = (issuer: string): Record<string, unknown> => ({
   revocation_endpoint_auth_methods_supported: [...WITH_CREDENTIAL, 'none'],
   revocation_endpoint_auth_signing_alg_values_supported: FOREIGN_ALGS,
   code_challenge_methods_supported: ['S256'],
+  ui_locales_supported: look.languages.map(({ language }) => language),
   // OpenID Connect Prompt Create 1.0 §4.1
-  ui_locales_supported: LANGUAGES,
   prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
   acr_values_supported: [ACR_MFA],
   claim_types_supported: ['normal'],

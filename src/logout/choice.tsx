@@ -42,7 +42,7 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
     <>
       {notice}
       {whoseSession(deps, session, request, t)}
-      <p class="soft">{t.signOut.signedInAs(userWords(session.user, t), session.device)}</p>
+      <p class="soft">{t.signOut.signedInAs({ who: userWords(session.user, t), device: session.device })}</p>
       <ChoiceForm
         fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }}
         apps={namesOf(deps.clients, here)}
@@ -74,11 +74,11 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
       legend={t.signOut.question}
       name="scope"
       options={[
-        { value: 'device', label: t.signOut.device, hint: t.signOut.deviceHint(apps) },
+        { value: 'device', label: t.signOut.device, hint: openedHere(apps, t) },
         {
           value: 'everywhere',
           label: t.signOut.everywhere,
-          hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers(others),
+          hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others }),
         },
       ]}
     />
@@ -95,18 +95,22 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
   </form>
 )
 
+/** The apps that this sign-in was used for in this browser. */
+const openedHere = (apps: readonly string[], t: Texts): string =>
+  apps.length === 0 ? t.signOut.noApps : t.signOut.apps({ apps: apps.map((name) => t.shared.listItem({ name })).join(t.shared.listSeparator) })
+
 /** An ID token of another user, or of an ended session, must not end this browser's session without asking. */
 function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest, t: Texts): Child {
   const asker = clientName(deps.clients, clientId) ?? deps.config.look.product
   if (hint !== undefined && hint.sub !== session.sub) {
     return (
       <Notice kind="warn" title={t.signOut.otherUserTitle}>
-        {t.signOut.otherUser(asker, userWords(session.user, t))}
+        {t.signOut.otherUser({ app: asker, who: userWords(session.user, t) })}
       </Notice>
     )
   }
   if (hint?.sid !== undefined && hint.sid !== session.sid) {
-    return <Notice title={t.signOut.sinceTitle}>{t.signOut.since(asker)}</Notice>
+    return <Notice title={t.signOut.sinceTitle}>{t.signOut.since({ app: asker })}</Notice>
   }
   return null
 }

@@ -42,7 +42,7 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
       ) : null}
       {rows.some((row) => row.progress === 'unconfirmed') ? <p class="soft small">{t.signedOut.unconfirmed}</p> : null}
       {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
-        <Notice kind="warn" title={t.signedOut.elsewhereTitle(done.elsewhere)}>
+        <Notice kind="warn" title={t.signedOut.elsewhereTitle({ devices: done.elsewhere })}>
           {t.signedOut.elsewhere}
         </Notice>
       )}
@@ -57,7 +57,7 @@ const signedInAgain = (deps: Deps, c: Context, who: string, t: Texts): Response 
     c,
     { title: t.signedOut.signedInTitle, config: deps.config },
     <>
-      <p>{t.signedOut.signedIn(who)}</p>
+      <p>{t.signedOut.signedIn({ who })}</p>
       <div class="row">
         <LinkButton href="/logout">{t.shared.signOut}</LinkButton>
         <LinkButton kind="quiet" href="/account">
@@ -144,7 +144,7 @@ function wayBack(deps: Deps, done: Done | undefined, t: Texts): Child {
         </LinkButton>
       ) : (
         <LinkButton kind={kind} href={href}>
-          {t.signedOut.back(name)}
+          {t.signedOut.back({ app: name })}
         </LinkButton>
       )}
     </div>

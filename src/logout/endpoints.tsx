@@ -71,7 +71,7 @@ function doneOf(deps: Deps, c: Context, now: number) {
 }
 
 function check(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Checked> {
-  useLocales(c, sent.get('ui_locales'))
+  useLocales(c, deps.config, sent.get('ui_locales'))
   return checkRequest(deps, sent, now)
 }
 
@@ -94,7 +94,7 @@ const whyTexts = (t: Texts): Record<Refusal, string> => t.signOutRefused.why
 
 const refusedNotice = (refusal: Refusal, t: Texts) => (
   <Notice kind="bad" title={t.signOutRefused.noticeTitle}>
-    {t.signOutRefused.notice(whyTexts(t)[refusal])}
+    {t.signOutRefused.notice({ why: whyTexts(t)[refusal] })}
   </Notice>
 )
 
@@ -103,7 +103,7 @@ function rejectedPage(deps: Deps, c: Context, refusal: Refusal): Response {
   return messagePage(c, {
     title: t.signOutRefused.title,
     status: 400,
-    what: t.signOutRefused.what(whyTexts(t)[refusal]),
+    what: t.signOutRefused.what({ why: whyTexts(t)[refusal] }),
     next: t.signOutRefused.next,
     config: deps.config,
   })

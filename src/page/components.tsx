@@ -57,6 +57,12 @@ export const MicrosoftButton = ({ href, name, value }: { href?: string | undefin
   )
 }
 
+/** Where a user finds out why they cannot sign in. */
+export const Trouble = () => {
+  const t = useTexts()
+  return <p class="soft small">{t.shared.trouble({ link: <a href="/account/ready">{t.shared.checkAccount}</a> })}</p>
+}
+
 /** Links between pages that belong together; the one at hand is marked. */
 export const PageLinks = ({ links, at }: { links: readonly (readonly [href: string, label: string])[]; at: string | undefined }) => (
   <ul class="ways">

@@ -64,7 +64,7 @@ function rejectedPage(deps: Need, c: Context, error: OAuthError, asker: Options[
     what: t.errors.appAsked,
     next: t.errors.appAskedNext,
     detail: error.message,
-    links: back === undefined || app === undefined ? home(c, t) : [{ href: back, label: t.reply.back(app.name) }, ...home(c, t)],
+    links: back === undefined || app === undefined ? home(c, t) : [{ href: back, label: t.reply.back({ app: app.name }) }, ...home(c, t)],
   })
 }
 

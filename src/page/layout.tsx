@@ -3,11 +3,10 @@ import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Config } from '../config/config.ts'
-import { LANGUAGES } from '../protocol/languages.ts'
 import { readAsset } from './assets.ts'
 import { type PageSecurity, setPageHeaders } from './headers.ts'
 import { lookOf } from './look.ts'
-import { speaksEnglish, textsIn, textsOf, TextsProvider, type Texts } from './texts.ts'
+import { speaksEnglish, textsOf, TextsProvider, type Texts } from './texts.ts'
 
 const LIVE = readAsset(import.meta.url, './live.js')
 const USERS = readAsset(import.meta.url, './users.js')
@@ -70,18 +69,20 @@ function Brand({ config }: Pick<PageOptions, 'config'>) {
 }
 
 /** By buttons, each in its own language: it works without scripts, and for who cannot read the page. */
-const Languages = ({ language, label }: { language: string; label: string }) => (
-  <form class="languages" method="post" action="/language" aria-label={label}>
-    {LANGUAGES.map((one) => textsIn(one)).map((t) => (
-      <button name="language" value={t.language} lang={t.language} aria-current={t.language === language ? 'true' : undefined}>
-        {t.name}
-      </button>
-    ))}
-  </form>
-)
+const Languages = ({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: Texts }) =>
+  look.languages.length === 1 ? null : (
+    <form class="languages" method="post" action="/language" aria-label={t.layout.languages}>
+      {look.languages.map(({ language, name }) => (
+        <button name="language" value={language} lang={language} aria-current={language === t.language ? 'true' : undefined}>
+          {name}
+        </button>
+      ))}
+    </form>
+  )
 
 /** Who runs this, and where help and the statements are. */
-function Foot({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: Texts }) {
+function Foot({ config, t }: Pick<PageOptions, 'config'> & { t: Texts }) {
+  const { look } = config
   const links = [
     [look.support, t.layout.help],
     [look.privacy, t.layout.privacy],
@@ -91,7 +92,7 @@ function Foot({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: Texts 
   const shown = links.filter(([href]) => href !== undefined)
   return (
     <footer class="foot">
-      <Languages language={t.language} label={t.layout.languages} />
+      <Languages config={config} t={t} />
       {look.organization === undefined ? null : <p>{look.organization}</p>}
       {shown.length === 0 ? null : (
         <ul>

@@ -41,14 +41,16 @@ export function ForSupport({ config, reference, code }: { config: PageOptions['c
   const shown = <code id="reference">{reference}</code>
   return (
     <div class="support">
-      <p class="soft small">{code === undefined ? t.message.reference(shown) : t.message.referenceAndCode(shown, code)}</p>
+      <p class="soft small">
+        {code === undefined ? t.message.reference({ reference: shown }) : t.message.referenceAndCode({ reference: shown, code: <>{code}</> })}
+      </p>
       <div class="row">
         <button type="button" class="button quiet small" data-copies="reference" data-copied={t.message.copied} hidden>
           {t.message.copy}
         </button>
         {support === undefined ? null : (
           <a class="small" href={support}>
-            {t.layout.helpAt(support.replace(/^(?:mailto|tel):/, '').replace(/^https:\/\//, ''))}
+            {t.layout.helpAt({ where: support.replace(/^(?:mailto|tel):|^https:\/\//, '') })}
           </a>
         )}
       </div>
@@ -79,14 +81,16 @@ export function messagePage(c: Context, message: Message): Response {
       <ForSupport config={config} reference={message.reference} />
       {message.detail === undefined ? null : (
         <p class="soft small">
-          {t.errors.detail(
-            <span lang="en" dir="ltr">
-              {message.detail}
-            </span>,
-          )}
+          {t.errors.detail({
+            detail: (
+              <span lang="en" dir="ltr">
+                {message.detail}
+              </span>
+            ),
+          })}
         </p>
       )}
-      {message.code === undefined ? null : <p class="soft small">{t.message.code(message.code)}</p>}
+      {message.code === undefined ? null : <p class="soft small">{t.message.code({ code: message.code })}</p>}
     </>,
   )
 }

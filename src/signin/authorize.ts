@@ -50,7 +50,7 @@ async function answerRequest(
   if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
   const hash = pushedHash(sent)
   const { source, pushed } = hash === undefined ? { source: sent, pushed: undefined } : await readPushed(deps, sent, hash, now)
-  useLocales(c, source.get('ui_locales'))
+  useLocales(c, deps.config, source.get('ui_locales'))
   const { client, reply } = readReturn(deps, source)
   const read = await readRequest(deps, client, reply, source, now).catch(asAnswer)
   if (read instanceof OAuthError) return answerInstance(deps, c, reply, rejected(read))

@@ -39,14 +39,14 @@ export async function askConsent(deps: Deps, c: Context, sealed: string | undefi
   const wants: Readonly<Record<string, string>> = t.consent.scopes
   return page(
     c,
-    { title: t.consent.title(name), formAction: [request.reply.redirectUri, uri, ...redirectUris], config: deps.config },
+    { title: t.consent.title({ app: name }), formAction: [request.reply.redirectUri, uri, ...redirectUris], config: deps.config },
     <form class="stack" method="post" action="/signin/consent">
       <ul class="bullets">
         {splitList(request.scope).map((scope) => (
           <li>{wants[scope] ?? scope}</li>
         ))}
       </ul>
-      <p class="soft">{t.consent.signedInAs(<strong>{who}</strong>)}</p>
+      <p class="soft">{t.consent.signedInAs({ who: <strong>{who}</strong> })}</p>
       <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, csrfPurpose(sealed)) }} />
       <div class="row">
         <Button name="decision" value="allow">

@@ -5,7 +5,7 @@ import type { Standing } from '../../db/types.ts'
 import { clientLogo } from '../client/logos.ts'
 import type { Deps } from '../deps.ts'
 import { guidanceFor, guidanceKey, type Guidance, type GuidanceKey, type Offer } from '../microsoft/guidance.ts'
-import { LinkButton, MicrosoftButton, Notice, Steps } from '../page/components.tsx'
+import { LinkButton, MicrosoftButton, Notice, Steps, Trouble } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import { appLogo } from '../page/look.ts'
 import { ForSupport, newReference } from '../page/message.tsx'
@@ -65,13 +65,13 @@ export async function signInPage(
         <p>{purposeOf(deps, errand, t)}</p>
       </div>
       {errand.kind === 'own' && errand.another && former.state === 'live' ? (
-        <Notice kind="warn">{t.signIn.replaces(<strong>{userWords(former.session.user, t)}</strong>)}</Notice>
+        <Notice kind="warn">{t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}</Notice>
       ) : null}
       <MicrosoftButton href={startAddress(deps, c, errand, now)} />
       <Other deps={deps} c={c} errand={errand} now={now} t={t} />
       <div class="tight">
         <Destination errand={errand} />
-        <p class="soft small">{t.shared.trouble('/account/ready')}</p>
+        <Trouble />
       </div>
       {app === undefined ? null : <AppLinks app={app.metadata} />}
     </>,
@@ -86,13 +86,13 @@ function Other({ deps, c, errand, now, t }: { deps: Need; c: Context; errand: Er
   const minutes = Math.round(Math.min(sharedIdleSeconds, deps.config.limits.idleSeconds) / 60)
   return (
     <>
-      {shared ? <Notice>{t.sharedComputer.on(minutes)}</Notice> : null}
+      {shared ? <Notice>{t.sharedComputer.on({ minutes })}</Notice> : null}
       <ul class="plain tight small">
         {expectsUser(errand) ? <li>{link(t.offers.another_account, { account: 'another' })}</li> : null}
         {sharedComputer === 'offer' && !shared ? (
           <li>
             {link(t.sharedComputer.use, { computer: 'shared' })}
-            <p class="soft">{t.sharedComputer.hint(minutes)}</p>
+            <p class="soft">{t.sharedComputer.hint({ minutes })}</p>
           </li>
         ) : null}
         {sharedComputer === 'offer' && shared ? <li>{link(t.sharedComputer.own, { computer: 'own' })}</li> : null}
@@ -134,11 +134,11 @@ function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: Cl
 function Destination({ errand }: { errand: Errand }) {
   const t = useTexts()
   const host = errand.kind === 'instance' ? hostOf(errand.request.reply.redirectUri) : undefined
-  return host === undefined ? null : <p class="soft small">{t.signIn.destination(<strong>{host}</strong>)}</p>
+  return host === undefined ? null : <p class="soft small">{t.signIn.destination({ host: <strong>{host}</strong> })}</p>
 }
 
 function purposeOf(deps: Need, errand: Errand, t: Texts): Child {
-  if (errand.kind === 'instance') return t.signIn.toApp(<strong>{nameOf(deps, errand.request.clientId)}</strong>)
+  if (errand.kind === 'instance') return t.signIn.toApp({ name: <strong>{nameOf(deps, errand.request.clientId)}</strong> })
   if (errand.returnTo === '/') return t.signIn.toApps
   if (errand.returnTo.startsWith('/tenant')) return t.signIn.toTenant
   return errand.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
@@ -198,7 +198,7 @@ const formTarget = (errand: Errand): string | undefined =>
 
 function Back({ deps, errand, answer, t }: { deps: Need; errand: Errand; answer: Pick<OAuthError, 'code' | 'message'>; t: Texts }) {
   if (errand.kind === 'own') return null
-  return <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.reply.back(nameOf(deps, errand.request.clientId))} />
+  return <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.reply.back({ app: nameOf(deps, errand.request.clientId) })} />
 }
 
 function offerButton(deps: Need, c: Context, label: string, offer: Offer, { errand, now }: { errand: Errand; now: number }, first: boolean) {
@@ -228,7 +228,9 @@ export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing
           <li>{one}</li>
         ))}
       </ul>
-      <p class="soft small">{t.notConnected.operator(<code>/setup</code>, <code>cmb setup</code>, <code>cmb doctor</code>)}</p>
+      <p class="soft small">
+        {t.notConnected.operator({ setup: <code>/setup</code>, setupCommand: <code>cmb setup</code>, doctor: <code>cmb doctor</code> })}
+      </p>
     </>,
   )
 }
@@ -236,12 +238,12 @@ export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing
 export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c: Context): Response {
   const { clientId } = deps.connection.current()
   const t = textsOf(c, deps.config)
-  const words = { subject: t.grantingConsent.subject, body: t.grantingConsent.message(`${deps.config.issuer}/signin/granting-consent`) }
+  const words = { subject: t.grantingConsent.subject, body: t.grantingConsent.message({ address: `${deps.config.issuer}/signin/granting-consent` }) }
   // RFC 6068: a space is %20, never +.
   const message = Object.entries(words)
     .map(([name, text]) => `${name}=${encodeURIComponent(text)}`)
     .join('&')
-  const find = clientId === undefined ? t.grantingConsent.find : t.grantingConsent.findById(<code>{clientId}</code>)
+  const find = clientId === undefined ? t.grantingConsent.find : t.grantingConsent.findById({ id: <code>{clientId}</code> })
   return page(
     c,
     { title: t.grantingConsent.title, config: deps.config },

@@ -35,7 +35,7 @@ export function limitPage(
       config: deps.config,
     },
     <>
-      <p>{t.sessionLimit.most(deps.config.sessionRules.most ?? among.length)}</p>
+      <p>{t.sessionLimit.most({ most: deps.config.sessionRules.most ?? among.length })}</p>
       <form class="stack" method="post" action="/signin/session-limit">
         <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, limitPurpose(sealed)) }} />
         <Chooser choose={choose} among={among} now={now} t={t} />
@@ -50,12 +50,12 @@ export function limitPage(
 
 const Chooser = ({ choose, among, now, t }: { choose: number; among: readonly Session[]; now: number; t: Texts }) => (
   <fieldset>
-    <legend>{t.sessionLimit.choose(choose)}</legend>
+    <legend>{t.sessionLimit.choose({ count: choose })}</legend>
     {among.map((session) => (
       <label class="choice">
         <input type={choose === 1 ? 'radio' : 'checkbox'} name="end" value={session.sid} required={choose === 1} />
         <span>{session.device}</span>
-        <span class="hint">{t.sessionLimit.lastUsed(ago(session.lastActiveAt, now, t))}</span>
+        <span class="hint">{t.sessionLimit.lastUsed({ lastUsed: ago(session.lastActiveAt, now, t) })}</span>
       </label>
     ))}
   </fieldset>

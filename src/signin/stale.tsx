@@ -40,7 +40,7 @@ function show(deps: Need, c: Context, how: keyof typeof STATUS, errand: Errand |
     <>
       <div class="stack">
         <p>{why}</p>
-        {how === 'forgotten' ? <p>{t.stale.allowCookies(new URL(deps.config.issuer).host)}</p> : null}
+        {how === 'forgotten' ? <p>{t.stale.allowCookies({ host: new URL(deps.config.issuer).host })}</p> : null}
         {errand === undefined ? <p>{t.stale.startAtApp}</p> : null}
       </div>
       <div class="row">
@@ -56,6 +56,6 @@ function anew(deps: Need, c: Context, errand: Errand, signedIn: boolean, t: Text
   const begins = app === undefined ? undefined : startsAnew(app, deps.config.issuer)
   const href = begins ?? (app === undefined ? undefined : homeOf(app))
   if (app === undefined || href === undefined) return { href: againAddress(deps, c, errand, now), label: t.shared.continue }
-  if (signedIn) return { href, label: t.ready.open(app.name) }
-  return { href, label: begins === undefined ? t.reply.back(app.name) : t.shared.signInAgain }
+  if (signedIn) return { href, label: t.ready.open({ app: app.name }) }
+  return { href, label: begins === undefined ? t.reply.back({ app: app.name }) : t.shared.signInAgain }
 }

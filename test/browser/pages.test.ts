@@ -3,8 +3,8 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
-import { PSEUDO, speakPseudo } from '../page/pseudo.ts'
-import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+import { PSEUDO } from '../page/pseudo.ts'
+import { createRig, LANGUAGES, type RegisteredClient, type Rig } from '../rig.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /**
@@ -23,7 +23,7 @@ let base: string
 let session: Awaited<ReturnType<Rig['openSession']>>
 let phone: typeof session
 beforeEach(async () => {
-  rig = await createRig()
+  rig = await createRig({ env: LANGUAGES })
   const clients = [await rig.register('Sydney'), await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })]
   session = await rig.openSession({ device: 'Firefox on Windows' })
   phone = await rig.openSession({ device: 'Safari on iPhone' })
@@ -102,8 +102,9 @@ describe.each([
     for (const { name, path, signedIn } of PAGES) {
       const { page, complaints } = signedIn ? inside : outside
       await page.goto(base + path.replace('PHONE', phone.session.sid))
-      const width = await page.evaluate(() => document.documentElement.scrollWidth)
+      const { width, lang } = await page.evaluate(() => ({ width: document.documentElement.scrollWidth, lang: document.documentElement.lang }))
       expect.soft(width, `the width of ${name}`).toBeLessThanOrEqual(look.width)
+      expect.soft(lang, `the language of ${name}`).toBe(name === 'openapi' ? 'en' : (look.language ?? 'en'))
       await picture(page, `${name}-${look.look.replaceAll(' ', '-')}`)
       expect.soft(await objections(page), `axe, of ${name}`).toEqual([])
       expect.soft(complaints.splice(0), `the browser, of ${name}`).toEqual([])
@@ -115,13 +116,13 @@ test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) =
   await using window = await open({ width: 320, language, signedIn: true })
   for (const { path } of PAGES) {
     await window.page.goto(base + path.replace('PHONE', phone.session.sid))
-    expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([path, 320])
+    const { width, lang } = await window.page.evaluate(() => ({ width: document.documentElement.scrollWidth, lang: document.documentElement.lang }))
+    expect([path, width, lang]).toEqual([path, 320, path === '/openapi' ? 'en' : language])
   }
 })
 
 test('in a language that is longer by half, every page fits 320 px', async () => {
-  speakPseudo()
-  rig.config.look = { ...rig.config.look, product: PSEUDO }
+  rig.config.look = { ...rig.config.look, languages: [PSEUDO], language: PSEUDO.language }
   await using window = await open({ width: 320, signedIn: true })
   for (const { path } of PAGES) {
     await window.page.goto(base + path.replace('PHONE', phone.session.sid))

@@ -9,6 +9,7 @@ import { settingsOf } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { unknownSettings } from '../../src/config/unknown.ts'
 import { WORK_NAMES } from '../../src/protocol/work.ts'
+import { LANGUAGES } from '../rig.ts'
 
 const SECRET = '8f1d4c0b2a6e97f35d80c1b4e29a7f6630d5c8b1a4e7920f6b3d8c5e1f0a2b4c'
 const LEAST = { BROKER_ISSUER: 'https://login.case-manager.example', BROKER_SECRET: SECRET }
@@ -52,6 +53,43 @@ describe('settings', () => {
     expect(problems(env).toSorted()).toEqual(Object.keys(env).toSorted())
     expect(() => loadConfig(env)).toThrow(/BROKER_LISTEN: must be host:port[\s\S]*for example: BROKER_LISTEN=/)
     expect(() => loadConfig(env)).not.toThrow(/too-short/)
+  })
+
+  test('the languages are English and those of the files, in their order; the default is one of them', () => {
+    const languagesOf = (env: Record<string, string>) => loadConfig({ ...LEAST, ...env }).look.languages.map(({ language }) => language)
+    expect([languagesOf({}), languagesOf(LANGUAGES)]).toEqual([['en'], ['en', 'de', 'fr', 'es', 'ar']])
+    expect(loadConfig({ ...LEAST, ...LANGUAGES, BROKER_LANGUAGE: 'ar' }).look.language).toBe('ar')
+    expect(() => loadConfig({ ...LEAST, BROKER_LANGUAGE: 'de' })).toThrow(
+      'BROKER_LANGUAGE: is not a language of this broker, which has en: BROKER_TRANSLATION_FILES adds others',
+    )
+  })
+
+  test('each problem of each file of a language is reported with the others', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'cmb-config-'))
+    onTestFinished(() => rmSync(dir, { recursive: true }))
+    const file = (name: string, content: object): string => {
+      writeFileSync(join(dir, name), JSON.stringify(content))
+      return join(dir, name)
+    }
+    const dutch = { language: 'nl', name: 'Nederlands', direction: 'ltr', locale: 'nl-NL', reviewed: true, texts: {} }
+    const files = [
+      file('nl.json', dutch),
+      file('again.json', dutch),
+      file('pl.json', { ...dutch, language: 'pl', direction: 'up', texts: { home: { title: '{apps}' } } }),
+      join(dir, 'none.json'),
+    ]
+    expect(problems({ ...LEAST, BROKER_TRANSLATION_FILES: files.join(','), BROKER_LISTEN: 'nowhere' })).toEqual([
+      'BROKER_LISTEN',
+      ...['BROKER_TRANSLATION_FILES', 'BROKER_TRANSLATION_FILES', 'BROKER_TRANSLATION_FILES', 'BROKER_TRANSLATION_FILES'],
+    ])
+    const report = () => loadConfig({ ...LEAST, BROKER_TRANSLATION_FILES: files.join(',') })
+    for (const words of [
+      `names ${files[1]}, which is a second file of the language nl`,
+      `names ${files[2]}: direction must be ltr or rtl`,
+      `names ${files[2]}: texts.home.title has the placeholder {apps}. The English text has none`,
+      `names ${files[3]}, which cannot be read: ENOENT\n      for example: BROKER_TRANSLATION_FILES=languages/de.json,languages/fr.json`,
+    ])
+      expect(report).toThrow(words)
   })
 
   test('a proof of MFA is asserted by setting it, even to its default, and not by an empty variable', () => {

@@ -76,7 +76,21 @@ describe('the import rules', () => {
       { 'src/protocol/a.ts': ['../config/b.ts'], 'src/config/b.ts': [] },
       'protocol-imports-nothing: src/protocol/a.ts → src/config/b.ts',
     ],
-    ['config that reaches down', { 'src/config/a.ts': ['../../db/b.ts'], 'db/b.ts': [] }, 'config-imports-only-protocol: src/config/a.ts → db/b.ts'],
+    [
+      'config that reaches down',
+      { 'src/config/a.ts': ['../../db/b.ts'], 'db/b.ts': [] },
+      'config-imports-only-protocol-and-languages: src/config/a.ts → db/b.ts',
+    ],
+    [
+      'languages with an import',
+      { 'src/languages/a.ts': ['../protocol/b.ts'], 'src/protocol/b.ts': [] },
+      'languages-imports-nothing: src/languages/a.ts → src/protocol/b.ts',
+    ],
+    [
+      'messages that are parsed in a page',
+      { 'src/page/a.ts': ['intl-messageformat'] },
+      'icu-messages-only-in-its-module: src/page/a.ts → intl-messageformat',
+    ],
     [
       'one endpoint module in another',
       { 'src/token/a.ts': ['../signin/b.ts'], 'src/signin/b.ts': [] },

@@ -18,7 +18,7 @@ const found = (path: string, text: string): string[] => findings(path, text).map
 describe('the words of our texts', () => {
   test('are those of the glossary: each other word is reported with its file, line and the better one', () => {
     expect(report()).toEqual([])
-    expect(texts()).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/page/texts/en.tsx']))
+    expect(texts()).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/languages/texts/en.ts']))
     expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/relay-deliveries.ts', 'src/page/broker.css']))
   })
 
@@ -51,6 +51,6 @@ describe('the words of our texts', () => {
   test('code keeps its words, and what follows it keeps its line', () => {
     expect(found('a.md', '`owed` and [a link](people.md) and <whoever>\n```sh\ncmb people erase\n```\nowed')).toEqual(['5 owed'])
     expect(found('a.yml', 'alert: A\n  expr: |\n      owed > 0\n  summary: owed')).toEqual(['4 owed'])
-    expect(found('a.tsx', "/** Nobody\n reads it. */\nconst a = 'owed' // somebody")).toEqual(['3 owed'])
+    expect(found('a.ts', "/** Nobody\n reads it. */\nconst a = 'owed' // somebody")).toEqual(['3 owed'])
   })
 })

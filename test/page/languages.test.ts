@@ -1,63 +1,12 @@
-import { describe, expect, test } from 'vitest'
-import { textsIn, type Texts } from '../../src/page/texts.ts'
-import { LANGUAGES, type Language } from '../../src/protocol/languages.ts'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Browser, browserAt } from '../browser.ts'
-import { createRig, ISSUER, type Rig } from '../rig.ts'
+import { createRig, ISSUER, LANGUAGES, type Rig } from '../rig.ts'
 import { authorizePath, createBrowser } from '../signin/browser.ts'
 
-/** Users' pages in each language: nothing left out, nothing left in English, and the right one of them chosen. */
-
-const OTHERS = LANGUAGES.filter((one) => one !== 'en')
-const MARKS = ['\u{1F7E5}', '\u{1F7E7}', '\u{1F7E8}'] as const
-
-/** Every text by its path. A function is called with marks, so that what it leaves out can be seen. */
-function* leaves(node: object, path = ''): Generator<[string, string]> {
-  for (const [key, value] of Object.entries(node) as [string, unknown][]) {
-    const at = `${path}.${key}`
-    if (typeof value === 'string') yield [at, value]
-    else if (typeof value === 'function') yield [at, shown(value as (...marks: unknown[]) => unknown)]
-    else yield* leaves(value as object, at)
-  }
-}
-
-function shown(text: (...marks: unknown[]) => unknown): string {
-  try {
-    return String(text(...MARKS))
-  } catch {
-    return String(text([...MARKS]))
-  }
-}
-
-const marksIn = (text: string): string[] => MARKS.filter((mark) => text.includes(mark))
-
-/** Names of products and things that are called the same. */
-const ALIKE = /^\.(?:locale|layout\.helpAt|history\.(?:app|pages|actor)|direction|home|answer\.no)/
-
-describe.each(OTHERS)('%s', (language: Language) => {
-  const english = new Map(leaves(textsIn('en', 'Vantage')))
-  const texts = new Map(leaves(textsIn(language, 'Vantage')))
-
-  test('has every text, in other words than English', () => {
-    expect([...texts.keys()].toSorted()).toEqual([...english.keys()].toSorted())
-    expect([...texts].filter(([path, text]) => !ALIKE.test(path) && text === english.get(path)).map(([path]) => path)).toEqual([])
-  })
-
-  test('names the product, and shows each name and number, wherever English does', () => {
-    const shows = (all: ReadonlyMap<string, string>): string[] =>
-      [...all].map(([path, text]) => [path, ...marksIn(text), ...(text.includes('Vantage') ? ['the product'] : [])].join(' '))
-    expect(shows(texts)).toEqual(shows(english))
-  })
-})
-
-test('numbers take the forms of the language', () => {
-  const devices = (texts: Texts, count: number) => texts.signedOut.elsewhereTitle(count)
-  expect([1, 2, 3].map((count) => devices(textsIn('en'), count))).toEqual([
-    'You are still signed in on another device',
-    'You are still signed in on 2 other devices',
-    'You are still signed in on 3 other devices',
-  ])
-  expect(new Set([1, 2, 3, 11, 100].map((count) => devices(textsIn('ar'), count).replaceAll(/\p{N}+/gu, '#'))).size).toBe(5)
-})
+/** The language of users' pages: which of those that the broker has, and the choice among them. */
 
 describe('the language of a page', () => {
   const languageOf = async (browser: Browser, path: string): Promise<string> => /<html lang="([^"]+)"/.exec((await browser.get(path)).html)?.[1] ?? ''
@@ -72,14 +21,13 @@ describe('the language of a page', () => {
       },
     })
 
-  async function open(env: { language?: Language } = {}) {
-    const rig = await createRig()
-    Object.assign(rig.config.look, env)
+  async function open(env: Record<string, string> = {}) {
+    const rig = await createRig({ env: { ...LANGUAGES, ...env } })
     return { rig, browser: createBrowser(rig), sydney: await rig.register('Sydney') }
   }
 
   test('is what the user chose, else what the app asks for, else what the browser accepts, else the setting', async () => {
-    const { rig, browser, sydney } = await open({ language: 'es' })
+    const { rig, browser, sydney } = await open({ BROKER_LANGUAGE: 'es' })
     expect(await languageOf(browser, '/account/ready')).toBe('es')
     const french = inLanguage(rig, 'fr-CA, en;q=0.5')
     expect(await languageOf(french, '/account/ready')).toBe('fr')
@@ -114,14 +62,42 @@ describe('the language of a page', () => {
   })
 
   test('discovery lists the languages', async () => {
-    const { rig } = await open({ language: 'de' })
+    const { rig } = await open({ BROKER_LANGUAGE: 'de' })
     expect(await (await rig.app.request(`${ISSUER}/.well-known/openid-configuration`)).json()).toMatchObject({
       ui_locales_supported: ['en', 'de', 'fr', 'es', 'ar'],
     })
   })
 
+  test('without a file it is English, and there is no choice, whatever is asked for', async () => {
+    const rig = await createRig()
+    const browser = inLanguage(rig, 'de')
+    await browser.post('/language', new URLSearchParams({ language: 'fr' }))
+    const { html } = await browser.get(authorizePath(await rig.register('Sydney'), { ui_locales: 'ar' }))
+    expect(html).toContain('<html lang="en">')
+    expect(html).not.toContain('action="/language"')
+    expect(await (await rig.app.request(`${ISSUER}/.well-known/openid-configuration`)).json()).toMatchObject({ ui_locales_supported: ['en'] })
+  })
+
+  test('the log has each file, and counts the texts in which it differs from this version', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'cmb-languages-'))
+    onTestFinished(() => rmSync(dir, { recursive: true }))
+    const file = join(dir, 'de.json')
+    const german = JSON.parse(readFileSync(LANGUAGES.BROKER_TRANSLATION_FILES.split(',')[0] ?? '', 'utf8')) as {
+      texts: { home: Record<string, string> }
+    }
+    const { title, ...home } = german.texts.home
+    writeFileSync(file, JSON.stringify({ ...german, texts: { ...german.texts, home: { ...home, heading: title, more: '' } } }))
+    const { lines } = await createRig({ env: { BROKER_TRANSLATION_FILES: `${file},${LANGUAGES.BROKER_TRANSLATION_FILES.split(',')[1]}` } })
+    const logged = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ event }) => String(event).startsWith('language_'))
+    expect(logged).toEqual([
+      expect.objectContaining({ level: 'info', event: 'language_loaded', language: 'de', reviewed: false }),
+      expect.objectContaining({ level: 'warn', event: 'language_file_differs', missing: 1, unknown: 2, first: 'texts.home.title' }),
+      expect.objectContaining({ level: 'info', event: 'language_loaded', language: 'fr', reviewed: false }),
+    ])
+  })
+
   test.each(['/nothing', '/setup', '/ops'])('an operator’s page is English and offers no other language: %s', async (path) => {
-    const { rig } = await open({ language: 'de' })
+    const { rig } = await open({ BROKER_LANGUAGE: 'de' })
     const html = await (await rig.opsApp.request(path, { headers: { accept: 'text/html' } })).text()
     expect(html).toContain('<html lang="en">')
     expect(html).not.toContain('action="/language"')
@@ -130,7 +106,7 @@ describe('the language of a page', () => {
   test.each(['/openapi', '/signin/connect', '/signin/setup', '/signin/assert'])(
     'a page for administrators and developers is English on the public listener too, and offers no other language: %s',
     async (path) => {
-      const { browser } = await open({ language: 'de' })
+      const { browser } = await open({ BROKER_LANGUAGE: 'de' })
       const { html } = await browser.get(path)
       expect(html).toContain('<html lang="en">')
       expect(html).not.toContain('action="/language"')

@@ -1,12 +1,11 @@
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { textsIn } from '../../src/languages/texts.ts'
 import { browserAt } from '../browser.ts'
 import { createRig } from '../rig.ts'
 import { authorizePath } from '../signin/browser.ts'
-import { PSEUDO, speakPseudo } from './pseudo.ts'
+import { PSEUDO } from './pseudo.ts'
 
 /** Every text of users' pages is from the catalog: in the language of tests, no English is left. */
-
-beforeAll(() => void speakPseudo())
 
 /** What the page shows, and what is read to who does not see it. */
 function textOf(html: string): string {
@@ -18,7 +17,7 @@ function textOf(html: string): string {
 }
 
 const DATA = [
-  ...['Case Manager Sydney', 'Case Manager Melbourne', 'Alice Adams', 'alice@contoso.example', 'sydney.case-manager.example'],
+  ...['Case Manager Sydney', 'Case Manager Melbourne', 'Case Manager', 'Alice Adams', 'alice@contoso.example', 'sydney.case-manager.example'],
   ...['Firefox on Windows', 'Safari on iPhone', 'CaseManager.Melbourne', 'localhost:7400', 'support@case-manager.example'],
 ]
 
@@ -53,7 +52,7 @@ const NOBODYS = [
 
 async function open() {
   const rig = await createRig()
-  rig.config.look = { ...rig.config.look, product: PSEUDO, organization: undefined }
+  rig.config.look = { ...rig.config.look, languages: [PSEUDO], language: PSEUDO.language }
   const sydney = await rig.register('Sydney', { contacts: ['support@case-manager.example'] })
   await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
   const laptop = await rig.openSession({ device: 'Firefox on Windows' })
@@ -64,10 +63,10 @@ async function open() {
 }
 
 test('a sentence of a page’s own is found, and what was handed to a text is not', () => {
-  const t = speakPseudo()
+  const t = textsIn(PSEUDO, 'Case Manager')
   expect(leftOver(`<body><p>${t.nothing.what}</p><p>Hello you</p>`)).toEqual(['Hello', 'you'])
-  expect(leftOver(`<body><p>${t.ready.open('Case Manager Sydney')}</p>`)).toEqual([])
-  expect(t.ready.open('Case Manager Sydney')).toContain('Case Manager Sydney')
+  expect(leftOver(`<body><p>${t.ready.open({ app: 'Case Manager Sydney' })}</p>`)).toEqual([])
+  expect(t.ready.open({ app: 'Case Manager Sydney' })).toContain('Case Manager Sydney')
 })
 
 test('no page of a user who is signed in has other text', async () => {

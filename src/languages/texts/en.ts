@@ -1,26 +1,13 @@
-import type { Child } from 'hono/jsx'
-import { plurals } from './plural.ts'
-
 /**
- * Every text of users' pages, in English, grouped by page. Text that holds names, numbers or markup is a function. Another language is another
- * file of this shape; `texts.ts` says where it is named.
- * @param product the name under which users know what they sign in to
+ * Every text of users' pages, in English, grouped by page: messages in ICU MessageFormat. `{product}` is the name under which users know what they
+ * sign in to. A text that counts has its forms in `{number, plural, …}`. Other languages are files with the same keys (docs/languages.md).
  */
 
-const plural = plurals('en')
-
-export const en = (product: string) => ({
-  language: 'en',
-  /** In itself, for who chooses. */
-  name: 'English',
-  direction: 'ltr' as 'ltr' | 'rtl',
-  /** For dates: day before month. */
-  locale: 'en-GB',
-
+export const en = {
   layout: {
     skip: 'Skip to the content',
     help: 'Help',
-    helpAt: (where: string) => `Help: ${where}`,
+    helpAt: 'Help: {where}',
     privacy: 'Privacy',
     terms: 'Terms of use',
     accessibility: 'Accessibility',
@@ -38,13 +25,13 @@ export const en = (product: string) => ({
     continue: 'Continue',
     requestUnusable: 'That request cannot be used',
     microsoftMayRemain: 'You may still be signed in to Microsoft 365 in this browser. On a shared computer, sign out there too.',
-    trouble: (href: string) => (
-      <>
-        Trouble signing in? <a href={href}>Check your account</a>
-      </>
-    ),
+    trouble: 'Trouble signing in? {link}',
+    checkAccount: 'Check your account',
     unnamedUser: 'a user whose name Microsoft did not send',
     justNow: 'just now',
+    /** One name of a list, and the separator of two. Languages from right to left isolate the name. */
+    listItem: '{name}',
+    listSeparator: ', ',
   },
 
   nav: {
@@ -58,7 +45,7 @@ export const en = (product: string) => ({
 
   home: {
     title: 'Your apps',
-    intro: `Sign in once with your work account, and open every ${product} of your organization.`,
+    intro: 'Sign in once with your work account, and open every {product} of your organization.',
     noAddress: 'Open it by the address that you know.',
   },
 
@@ -73,13 +60,9 @@ export const en = (product: string) => ({
   message: {
     copy: 'Copy the reference',
     copied: 'Copied',
-    reference: (reference: Child) => <>If you ask for help, give the reference {reference}.</>,
-    referenceAndCode: (reference: Child, code: number) => (
-      <>
-        If you ask for help, give the reference {reference} and Microsoft’s code {code}.
-      </>
-    ),
-    code: (code: string) => `Microsoft’s code for this is ${code}.`,
+    reference: 'If you ask for help, give the reference {reference}.',
+    referenceAndCode: 'If you ask for help, give the reference {reference} and Microsoft’s code {code}.',
+    code: 'Microsoft’s code for this is {code}.',
   },
 
   errors: {
@@ -93,27 +76,27 @@ export const en = (product: string) => ({
     appAskedNext: 'Go back to the app and try again. If it happens again, tell your administrator.',
     tooManyTitle: 'Too many requests',
     tooMany: 'Too many requests came from your network. Wait a moment, then try again.',
-    detail: (detail: Child) => <>For your administrator: {detail}</>,
+    detail: 'For your administrator: {detail}',
     tooLong: 'Nothing was changed: the request is longer than allowed.',
   },
 
   signIn: {
     title: 'Sign in',
-    toApp: (name: Child) => <>Sign in with your work account to continue to {name}.</>,
+    toApp: 'Sign in with your work account to continue to {name}.',
     toAccount: 'Sign in with your work account to see where you’re signed in.',
     toReady: 'Sign in with your work account to check that it is ready.',
     toApps: 'Sign in with your work account to see your apps.',
     toTenant: 'Sign in with your work account to administer the users of your organization.',
-    destination: (host: Child) => <>You’ll be taken to {host}.</>,
+    destination: 'You’ll be taken to {host}.',
     /** Why the user has to sign in again. */
     ended: {
       ended_elsewhere: 'Your earlier sign-in on this browser was ended from elsewhere.',
       administrator: 'An administrator ended your earlier sign-in on this browser.',
-      account: `Your earlier sign-in on this browser ended, because your Microsoft account or its access to ${product} changed.`,
+      account: 'Your earlier sign-in on this browser ended, because your Microsoft account or its access to {product} changed.',
       expired: 'Your earlier sign-in on this browser has expired.',
     },
     password: 'Sign in again. Microsoft asks for your password.',
-    replaces: (who: Child) => <>You are signed in as {who}. When another user signs in, this sign-in ends in this browser.</>,
+    replaces: 'You are signed in as {who}. When another user signs in, this sign-in ends in this browser.',
     notSaved: { title: 'You are not signed in yet', what: 'Your sign-in could not be saved, so nothing was changed.' },
   },
 
@@ -126,15 +109,15 @@ export const en = (product: string) => ({
     },
     another_account: {
       title: 'Please use another account',
-      read: [`This account does not belong to an organization that uses ${product} here. Sign in with your work account.`],
+      read: ['This account does not belong to an organization that uses {product} here. Sign in with your work account.'],
     },
     personal_account: {
       title: 'Please use your work account',
-      read: [`Personal Microsoft accounts cannot be used for ${product}. Sign in with the account that your organization gave you.`],
+      read: ['Personal Microsoft accounts cannot be used for {product}. Sign in with the account that your organization gave you.'],
     },
     tenant_not_connected: {
       title: 'Please use another account',
-      read: [`The organization of this account is not connected to ${product} here. Sign in with another work account, or ask your administrator.`],
+      read: ['The organization of this account is not connected to {product} here. Sign in with another work account, or ask your administrator.'],
     },
     step_up: {
       title: 'Microsoft asks for one more step',
@@ -149,7 +132,7 @@ export const en = (product: string) => ({
     mfa_not_proved: {
       title: 'Two-step verification is needed',
       read: [
-        `Microsoft did not confirm that you used two-step verification (authenticator app). ${product} requires it for every sign-in.`,
+        'Microsoft did not confirm that you used two-step verification (authenticator app). {product} requires it for every sign-in.',
         'If your account has no two-step verification yet, set it up and try again. If you have just used it, tell your administrator.',
       ],
     },
@@ -171,36 +154,36 @@ export const en = (product: string) => ({
       title: 'Your organization does not allow this sign-in',
       read: ['A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.'],
     },
-    not_assigned: { title: 'You have no access yet', read: [`Your account has no access to ${product} yet. Ask your administrator for it.`] },
+    not_assigned: { title: 'You have no access yet', read: ['Your account has no access to {product} yet. Ask your administrator for it.'] },
     not_assigned_here: {
       title: 'You have no access here',
-      read: [`You are signed in, but your account may not use this ${product} instance. Ask your administrator for access, or use another account.`],
+      read: ['You are signed in, but your account may not use this {product} instance. Ask your administrator for access, or use another account.'],
     },
     user_locked: {
-      title: `Your access to ${product} is locked`,
+      title: 'Your access to {product} is locked',
       read: [
-        `An administrator of ${product} has locked your access, so you cannot sign in.`,
-        `Ask the administrator of ${product} in your organization. Only an administrator can unlock it; trying again does not help.`,
+        'An administrator of {product} has locked your access, so you cannot sign in.',
+        'Ask the administrator of {product} in your organization. Only an administrator can unlock it; trying again does not help.',
       ],
     },
     tenant_locked: {
-      title: `Your organization’s access to ${product} is locked`,
+      title: 'Your organization’s access to {product} is locked',
       read: [
-        `An administrator of ${product} has locked the access of your whole organization, so you cannot sign in.`,
-        `Ask the administrator of ${product} in your organization. Only an administrator can unlock it; trying again does not help.`,
+        'An administrator of {product} has locked the access of your whole organization, so you cannot sign in.',
+        'Ask the administrator of {product} in your organization. Only an administrator can unlock it; trying again does not help.',
       ],
     },
     client_locked: {
-      title: `This ${product} instance is locked`,
+      title: 'This {product} instance is locked',
       read: [
         'An administrator has locked the instance that you want to open, so no user can sign in to it. Your account is not the cause.',
-        `Ask the administrator of ${product} in your organization when it is available again.`,
+        'Ask the administrator of {product} in your organization when it is available again.',
       ],
     },
     consent: {
       title: 'Your agreement is needed',
       read: [
-        `Microsoft asks whether ${product} may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everyone.`,
+        'Microsoft asks whether {product} may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everyone.',
       ],
     },
     declined: {
@@ -215,16 +198,16 @@ export const en = (product: string) => ({
       read: ['You need to contact your IT administrator. An extra setup action remains to be done.'],
     },
     redirect_mismatch: {
-      title: `${product} is not set up correctly`,
+      title: '{product} is not set up correctly',
       read: ['This is not your fault: the sign-in address is not registered at Microsoft. Please tell your administrator.'],
     },
     app_missing: {
-      title: `${product} is not set up in your organization`,
-      read: [`This is not your fault: ${product} is not set up, or is switched off, at Microsoft. Please tell your administrator.`],
+      title: '{product} is not set up in your organization',
+      read: ['This is not your fault: {product} is not set up, or is switched off, at Microsoft. Please tell your administrator.'],
     },
     credential: {
       title: 'Sign-in is not possible right now',
-      read: [`This is not your fault: ${product} cannot identify itself to Microsoft. Please try again later, or tell your administrator.`],
+      read: ['This is not your fault: {product} cannot identify itself to Microsoft. Please try again later, or tell your administrator.'],
     },
     loop: {
       title: 'Too many attempts in a row',
@@ -236,7 +219,7 @@ export const en = (product: string) => ({
     },
     clock_wrong: {
       title: 'Sign-in is not possible right now',
-      read: [`This is not your fault: the clock of ${product} is wrong. Please try again in a moment. If you’re already signed in, you still are.`],
+      read: ['This is not your fault: the clock of {product} is wrong. Please try again in a moment. If you’re already signed in, you still are.'],
     },
     untrusted_token: {
       title: 'The sign-in could not be verified',
@@ -268,97 +251,82 @@ export const en = (product: string) => ({
       title: 'This browser did not keep the sign-in',
       why: 'The sign-in was started in another browser, or this browser does not accept cookies.',
     },
-    allowCookies: (host: string) => `Allow cookies for ${host}, then start again.`,
+    allowCookies: 'Allow cookies for {host}, then start again.',
     foreign: { title: 'This sign-in cannot be continued', why: 'The address is incomplete, or was not made here.' },
-    startAtApp: `Go back to ${product} by the address you know, and sign in from there.`,
+    startAtApp: 'Go back to {product} by the address you know, and sign in from there.',
   },
 
   /** Read by the operator who opens the broker for the first time, where users sign in. */
   notConnected: {
     title: 'Sign-in is not set up yet',
-    missing: `${product}’s identity broker is running, but it is not connected to Microsoft. Users cannot sign in until its operator sets:`,
-    operator: (setup: Child, setupCommand: Child, doctor: Child) => (
-      <>
-        Are you its operator? Open {setup} at the operators’ address of this broker: it takes you through the steps, and {setupCommand} prints what
-        you need to get in. Or set what is missing and restart the broker. {doctor} checks every setting.
-      </>
-    ),
+    missing: '{product}’s identity broker is running, but it is not connected to Microsoft. Users cannot sign in until its operator sets:',
+    operator:
+      'Are you its operator? Open {setup} at the operators’ address of this broker: it takes you through the steps, and {setupCommand} prints what you need to get in. Or set what is missing and restart the broker. {doctor} checks every setting.',
   },
 
   grantingConsent: {
     title: 'Granting consent',
     forAdministrators: 'For IT administrators',
-    intro: `An extra setup action remains to be done: your organization has to allow ${product} to sign its users in. You do it once, for everyone.`,
+    intro: 'An extra setup action remains to be done: your organization has to allow {product} to sign its users in. You do it once, for everyone.',
     open: 'Open the Microsoft Entra admin center as a Cloud Application Administrator or a Global Administrator.',
-    find: `Go to Enterprise applications and open ${product}.`,
-    findById: (id: Child) => (
-      <>
-        Go to Enterprise applications and open {product} (application id {id}).
-      </>
-    ),
-    grant: `Under Security choose Permissions, then “Grant admin consent”. ${product} asks for the basic profile of users who sign in: openid, profile, email, offline_access.`,
+    find: 'Go to Enterprise applications and open {product}.',
+    findById: 'Go to Enterprise applications and open {product} (application id {id}).',
+    grant:
+      'Under Security choose Permissions, then “Grant admin consent”. {product} asks for the basic profile of users who sign in: openid, profile, email, offline_access.',
     tell: 'Ask your users to sign in again.',
     write: 'Write to your administrator',
-    subject: `Please allow ${product} for our organization`,
-    message: (address: string) =>
-      `I cannot sign in to ${product}: an administrator has to allow it for our organization once. This page says how: ${address}`,
-    notYou: `You are not the administrator? Send them a message: it names the address of this page. ${product} is not among the enterprise applications? Then ask the operator of ${product} for a link: their setup page makes one for your tenant.`,
+    subject: 'Please allow {product} for our organization',
+    message: 'I cannot sign in to {product}: an administrator has to allow it for our organization once. This page says how: {address}',
+    notYou:
+      'You are not the administrator? Send them a message: it names the address of this page. {product} is not among the enterprise applications? Then ask the operator of {product} for a link: their setup page makes one for your tenant.',
   },
 
   consent: {
-    title: (app: string) => `${app} wants to:`,
+    title: '{app} wants to:',
     scopes: {
-      openid: `Know that it is you, by an identifier made for ${product}`,
+      openid: 'Know that it is you, by an identifier made for {product}',
       profile: 'See your name and your user name at Microsoft',
       email: 'See your email address',
       offline_access: 'Keep you signed in',
     },
-    signedInAs: (who: Child) => <>You are signed in as {who}.</>,
+    signedInAs: 'You are signed in as {who}.',
     unnamed: 'your Microsoft account',
     allow: 'Allow',
     deny: 'Do not allow',
   },
 
   reply: {
-    title: `Returning to ${product}`,
+    title: 'Returning to {product}',
     noScript: 'If nothing happens, continue yourself.',
-    back: (app: string) => `Go back to ${app}`,
+    back: 'Go back to {app}',
   },
 
   /** A computer that several users share. */
   sharedComputer: {
     use: 'Sign in on a shared computer',
-    hint: (minutes: number) =>
-      plural(minutes, {
-        one: 'You are signed out after # minute without use.',
-        other: 'You are signed out after # minutes without use.',
-      }),
-    on: (minutes: number) =>
-      plural(minutes, {
-        one: 'This is a shared computer. Microsoft asks for your password. You are signed out after # minute without use and when you close the browser.',
-        other:
-          'This is a shared computer. Microsoft asks for your password. You are signed out after # minutes without use and when you close the browser.',
-      }),
+    hint: '{minutes, plural, one {You are signed out after # minute without use.} other {You are signed out after # minutes without use.}}',
+    on: '{minutes, plural, one {This is a shared computer. Microsoft asks for your password. You are signed out after # minute without use and when you close the browser.} other {This is a shared computer. Microsoft asks for your password. You are signed out after # minutes without use and when you close the browser.}}',
     own: 'This is my own computer',
     signOut: 'This is a shared computer: next, you sign out of Microsoft 365 too.',
   },
 
   signOut: {
     title: 'Sign out?',
-    signedInAs: (who: string, device: string) => `Signed in as ${who} on ${device}.`,
-    question: `Where do you want to sign out of ${product}?`,
+    signedInAs: 'Signed in as {who} on {device}.',
+    question: 'Where do you want to sign out of {product}?',
     device: 'On this device',
-    deviceHint: (apps: readonly string[]) => (apps.length === 0 ? 'You opened no app in this browser.' : `${apps.join(', ')} in this browser.`),
+    noApps: 'You opened no app in this browser.',
+    apps: '{apps} in this browser.',
     everywhere: 'Everywhere',
     everywhereOnlyHere: 'On every device. You are signed in on this one only.',
-    everywhereOthers: (others: number) => plural(others, { one: 'On this device and on one other.', other: 'On this device and on # others.' }),
+    everywhereOthers: '{others, plural, one {On this device and on one other.} other {On this device and on # others.}}',
     microsoft: 'Sign out of Microsoft 365 too',
     microsoftHint: 'In this browser: Outlook, Teams and everything else you opened with this account.',
     stay: 'Stay signed in',
     otherUserTitle: 'Another user is signed in here',
-    otherUser: (app: string, who: string) => `${app} asked to sign out another user. In this browser ${who} is signed in, and would be signed out.`,
+    otherUser: '{app} asked to sign out another user. In this browser {who} is signed in, and would be signed out.',
     sinceTitle: 'You have signed in again since',
-    since: (app: string) => `${app} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.`,
+    since: '{app} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.',
     oldPageTitle: 'This page is too old',
     oldPage: 'Nothing was changed: the page that you answered has expired.',
     oldPageNext: 'Open the sign-out page again and choose there.',
@@ -381,10 +349,10 @@ export const en = (product: string) => ({
   /** A sign-out request of an app that cannot be used. */
   signOutRefused: {
     noticeTitle: 'Something went wrong on the previous site',
-    notice: (why: string) => `${why} You can still sign out, but you will not be taken back.`,
+    notice: '{why} You can still sign out, but you will not be taken back.',
     title: 'You’re signed out, but we couldn’t return you',
-    what: (why: string) => `You are not signed in to ${product} in this browser. ${why}`,
-    next: `Go back to ${product} by the address you know. Its administrator can fix the request.`,
+    what: 'You are not signed in to {product} in this browser. {why}',
+    next: 'Go back to {product} by the address you know. Its administrator can fix the request.',
     why: {
       malformed: 'The sign-out request could not be read.',
       hint: 'The sign-out request has an ID token (id_token_hint) that this broker did not issue, or that was changed since.',
@@ -403,43 +371,38 @@ export const en = (product: string) => ({
     what: {
       device: 'In this browser you are signed out of:',
       everywhere: 'On every device, you are signed out of:',
-      none: `You are not signed in to ${product} in this browser.`,
+      none: 'You are not signed in to {product} in this browser.',
     },
     reload: 'Reload the page to see what has changed.',
-    plain: `You are signed out of ${product}.`,
+    plain: 'You are signed out of {product}.',
     why: {
       signed_out: 'You had already signed out.',
       ended_elsewhere: 'Your sign-in in this browser had already been ended from elsewhere.',
       administrator: 'An administrator had already ended your sign-in.',
-      account: `Your sign-in had already ended, because your Microsoft account or its access to ${product} changed.`,
+      account: 'Your sign-in had already ended, because your Microsoft account or its access to {product} changed.',
       expired: 'Your sign-in had already expired.',
     },
     progress: { delivered: 'Signed out', pending: 'Signing out…', unconfirmed: 'Not confirmed yet' },
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in, for a few minutes at most.',
-    elsewhereTitle: (devices: number) =>
-      plural(devices, { one: 'You are still signed in on another device', other: 'You are still signed in on # other devices' }),
+    elsewhereTitle: '{devices, plural, one {You are still signed in on another device} other {You are still signed in on # other devices}}',
     elsewhere: 'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
     microsoftNextTitle: 'One step is left: Microsoft 365',
-    microsoftNext: `You are signed out of ${product}. Microsoft’s page opens next. Whatever it shows, you stay signed out here.`,
+    microsoftNext: 'You are signed out of {product}. Microsoft’s page opens next. Whatever it shows, you stay signed out here.',
     microsoftGo: 'Sign out of Microsoft 365',
     microsoftLeft: 'You have signed out of Microsoft 365 in this browser too.',
     microsoftUnreachableTitle: 'You may still be signed in to Microsoft 365',
     microsoftUnreachable: 'Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.',
-    back: (app: string) => `Back to ${app}`,
+    back: 'Back to {app}',
     signedInTitle: 'You are signed in',
-    signedIn: (who: string) => `In this browser ${who} is signed in to ${product}.`,
+    signedIn: 'In this browser {who} is signed in to {product}.',
   },
 
   sessionLimit: {
     title: 'You are signed in too many times',
-    most: (most: number) =>
-      plural(most, {
-        one: 'You can be signed in on # device at once. Sign out there to sign in here.',
-        other: 'You can be signed in on # devices at once. Sign out somewhere to sign in here.',
-      }),
-    choose: (count: number) => plural(count, { one: 'Which sign-in ends?', other: 'Choose # sign-ins to end' }),
-    lastUsed: (lastUsed: string) => `Last used ${lastUsed}`,
+    most: '{most, plural, one {You can be signed in on # device at once. Sign out there to sign in here.} other {You can be signed in on # devices at once. Sign out somewhere to sign in here.}}',
+    choose: '{count, plural, one {Which sign-in ends?} other {Choose # sign-ins to end}}',
+    lastUsed: 'Last used {lastUsed}',
     end: 'Sign out there and sign in here',
     back: 'Do not sign in',
   },
@@ -450,15 +413,15 @@ export const en = (product: string) => ({
     since: 'Since',
     lastUsed: 'Last used',
     endsBy: 'Ends by',
-    signOutOf: (device: string, lastUsed: string) => `Sign out ${device}, last used ${lastUsed}`,
-    signedOut: (device: string) => `Signed out: ${device}`,
+    signOutOf: 'Sign out {device}, last used {lastUsed}',
+    signedOut: 'Signed out: {device}',
     tenant: 'Administer your organization’s users',
     lostDevice: 'Lost a device, or not sure about one?',
     everywhereTitle: 'Sign out everywhere?',
     everywhereHint: 'Sign out everywhere ends every sign-in above, this one included, in every app at once.',
     everywhere: 'Sign out everywhere',
     endsSoonTitle: 'You will be signed out soon',
-    endsSoon: (at: Child) => <>This sign-in ends on {at}. Save your work in every app before then.</>,
+    endsSoon: 'This sign-in ends on {at}. Save your work in every app before then.',
     forgedTitle: 'Please try again',
     forged: 'Nothing was changed: the request did not come from a page that was shown in this browser.',
     notSaved: { title: 'You are still signed in', what: 'The sign-out could not be saved, so nothing was changed.' },
@@ -468,20 +431,20 @@ export const en = (product: string) => ({
     title: 'Apps and consents',
     intro: 'These apps use your sign-in here. You also see what you agreed to.',
     none: 'No app uses your sign-in now.',
-    devices: (devices: number) => plural(devices, { one: 'Signed in on # device', other: 'Signed in on # devices' }),
+    devices: '{devices, plural, one {Signed in on # device} other {Signed in on # devices}}',
     notSignedIn: 'Not signed in now',
     agreed: 'Agreed on',
     may: 'It may',
     end: 'End access',
-    endOf: (app: string) => `End access: ${app}`,
-    ended: (app: string) => `Access ended: ${app}`,
+    endOf: 'End access: {app}',
+    ended: 'Access ended: {app}',
     endedHint: 'You stay signed in here, so the app signs you in again when you open it.',
     notSaved: { title: 'Nothing was changed', what: 'The app’s access was not ended.' },
   },
 
   history: {
     title: 'Security history',
-    intro: `Sign-ins to ${product} with your account, sign-ins that were rejected, and where a sign-in ended. The newest come first.`,
+    intro: 'Sign-ins to {product} with your account, sign-ins that were rejected, and where a sign-in ended. The newest come first.',
     none: 'There are no entries.',
     pages: 'Pages',
     newest: 'Newest entries',
@@ -520,7 +483,7 @@ export const en = (product: string) => ({
       tenant_locked: 'Your organization’s access was locked',
       client_locked: 'The app was locked',
     },
-    rejectedOther: `${product} did not accept the sign-in`,
+    rejectedOther: '{product} did not accept the sign-in',
     actor: {
       user: 'You',
       otherUser: 'Another user of the same browser',
@@ -531,7 +494,7 @@ export const en = (product: string) => ({
 
   report: {
     notMe: 'This wasn’t me',
-    notMeOf: (what: string, when: string) => `This wasn’t me: ${what}, ${when}`,
+    notMeOf: 'This wasn’t me: {what}, {when}',
     title: 'Was this not you?',
     ends: 'If you confirm, this sign-in ends at once, in every app.',
     nothingLeft: 'This sign-in is not open any more. If you confirm, you are signed out here, and each new sign-in needs your password.',
@@ -545,33 +508,30 @@ export const en = (product: string) => ({
     cancel: 'Cancel',
     doneTitle: 'Thank you. We told your administrators.',
     done: 'What you reported is ended. If you do not know how this happened, do the following now:',
-    password: (link: Child) => <>Change your password: {link}.</>,
-    methods: (link: Child) => <>Check your sign-in methods and remove those that are not yours: {link}.</>,
+    password: 'Change your password: {link}.',
+    methods: 'Check your sign-in methods and remove those that are not yours: {link}.',
     administrator: 'Tell your administrator when it happened, and what you noticed.',
     notSaved: { title: 'Nothing was changed', what: 'Your report could not be saved.' },
   },
 
   ready: {
     title: 'Check your account is ready',
-    intro: `Sign in once, and this page shows whether you can use ${product}. It answers three questions:`,
+    intro: 'Sign in once, and this page shows whether you can use {product}. It answers three questions:',
     reach: 'Can you reach your Microsoft account?',
     reachHint: 'You need your work account and its password. Forgotten? Choose “Can’t access your account?” on Microsoft’s page.',
-    connected: `Is your account connected to ${product}?`,
+    connected: 'Is your account connected to {product}?',
     connectedHint: 'Your organization’s administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
     mfa: 'Is it set up for two-step verification (authenticator app)?',
-    mfaHint: (link: Child) => <>Have your phone at hand. Nothing set up yet? Do it first at {link}, for instance with Microsoft Authenticator.</>,
+    mfaHint: 'Have your phone at hand. Nothing set up yet? Do it first at {link}, for instance with Microsoft Authenticator.',
     unavailableTitle: 'Sign-in is not available yet',
-    unavailable: `This ${product} is not connected to Microsoft. Its administrator has to finish the setup first.`,
-    open: (app: string) => `Open ${app}`,
-    isReady: `You are ready to use ${product}.`,
+    unavailable: 'This {product} is not connected to Microsoft. Its administrator has to finish the setup first.',
+    open: 'Open {app}',
+    isReady: 'You are ready to use {product}.',
     notReady: 'One thing is left to do.',
-    confirmed: (ago: string) => `Microsoft confirmed that it is you, ${ago}.`,
+    confirmed: 'Microsoft confirmed that it is you, {ago}.',
     proved: 'Microsoft confirmed your two-step verification, now or recently.',
-    required: `Your organization requires two-step verification for ${product}, and Microsoft let you in.`,
-    noApps: `Your organization has no ${product} here yet. Ask your administrator which address to use.`,
-    closed: (names: string) =>
-      `Not open to you: ${names}. If you need it, ask your administrator to assign you to ${product} in Microsoft Entra with this role:`,
+    required: 'Your organization requires two-step verification for {product}, and Microsoft let you in.',
+    noApps: 'Your organization has no {product} here yet. Ask your administrator which address to use.',
+    closed: 'Not open to you: {names}. If you need it, ask your administrator to assign you to {product} in Microsoft Entra with this role:',
   },
-})
-
-export type Texts = ReturnType<typeof en>
+} as const
