@@ -22,7 +22,7 @@ for (const { folder, dialect } of [
     const tables = readFileSync(join(fresh, NAME), 'utf8').trimEnd().replace('CREATE SCHEMA ', 'CREATE SCHEMA IF NOT EXISTS ')
     const rest = readFileSync(join(root, folder, 'after-tables.sql'), 'utf8')
     writeFileSync(join(fresh, NAME), `${tables}${BREAKPOINT}${rest}`)
-    if (read(join(migrations, NAME)) === read(join(fresh, NAME))) continue
+    if (contentOf(migrations) === contentOf(fresh)) continue
     rmSync(migrations, { recursive: true, force: true })
     cpSync(fresh, migrations, { recursive: true })
     console.log(`${folder}/migrations: written again.`)
@@ -37,6 +37,9 @@ function generate(dialect, schema, out) {
   if (status !== 0) throw new Error(`drizzle-kit failed for ${schema}. Its message is above.`)
 }
 
-function read(file) {
-  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+/** The migration, and drizzle-kit's snapshot of it without the id, which is new each time. */
+function contentOf(folder) {
+  const files = [join(folder, NAME), join(folder, 'meta', '0000_snapshot.json'), join(folder, 'meta', '_journal.json')]
+  if (!files.every(existsSync)) return undefined
+  return files.map((file) => readFileSync(file, 'utf8').replace(/"(id|when)": ("[^"]*"|\d+)/g, '')).join('\n')
 }
