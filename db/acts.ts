@@ -7,7 +7,6 @@ import { userActs } from './operator/erase.ts'
 import { repeatableActs } from './operator/repeatable.ts'
 import { housekeepingActs } from './operator/housekeeping.ts'
 import { tenantActs } from './operator/tenants.ts'
-import { tokenHourActs } from './operator/token-hours.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
 import { signInActs } from './session/acts.ts'
@@ -34,6 +33,5 @@ export const allActs = (engine: Engine) => ({
   ...userActs(engine),
   ...lockActs(engine),
   ...repeatableActs(engine),
-  ...tokenHourActs(engine),
   ...housekeepingActs(engine),
 })

@@ -210,20 +210,6 @@ export const idempotencyKeys = sqliteTable(
   (t) => [primaryKey({ columns: [t.caller, t.keyHash] }), index('idempotency_keys_by_expiry').on(t.expiresAt)],
 )
 
-/** Token requests of each client by the hour, of every broker together, for a day. Each broker adds its own once a minute. */
-export const tokenHours = sqliteTable(
-  'token_hours',
-  {
-    clientId: text('client_id').notNull(),
-    /** When the hour began. */
-    at: integer().notNull(),
-    issued: integer().notNull(),
-    refreshed: integer().notNull(),
-    rejected: integer().notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.clientId, t.at] }), index('token_hours_by_time').on(t.at)],
-)
-
 /** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. `tenant`: of their own tenant. */
 export const operators = sqliteTable('operators', {
   sub: text().primaryKey(),

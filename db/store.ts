@@ -40,7 +40,6 @@ import type {
   Subject,
   Tenant,
   TokenFamily,
-  TokenHour,
   WebhookEndpoint,
 } from './types.ts'
 
@@ -70,7 +69,6 @@ export interface Store
     EvidenceActs,
     LockActs,
     RepeatableActs,
-    TokenHourActs,
     Housekeeping {}
 
 /**
@@ -877,18 +875,7 @@ export interface EvidenceActs {
 /** What lives for a day at most, and a request can create. */
 export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests', 'idempotency_keys'] as const
 /** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
-export const PURGED_LATE = [
-  'sessions',
-  'deliveries',
-  'revocations',
-  'microsoft_work',
-  'audit',
-  'locks',
-  'guards',
-  'history',
-  'addresses',
-  'token_hours',
-] as const
+export const PURGED_LATE = ['sessions', 'deliveries', 'revocations', 'microsoft_work', 'audit', 'locks', 'guards', 'history', 'addresses'] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
 
 export interface Retention {
@@ -917,14 +904,6 @@ export interface RepeatableActs {
   ): Promise<{ outcome: 'begun' | 'running' | 'other' | 'full' } | { outcome: 'done'; status: number; answer: string }>
   /** Keeps the answer for a day. Without one nothing was done, and the key is free. */
   concludeRepeatable(request: RepeatableRequest & { answer: { status: number; body: string } | undefined }): Promise<void>
-}
-
-/** Token requests of clients by the hour, of every broker together. */
-export interface TokenHourActs {
-  /** Adds to what is there. Each client's hour is given once. */
-  addTokenHours(hours: readonly TokenHour[]): Promise<void>
-  /** Hours of the client that began after `since`, the newest first. */
-  tokenHours(input: { clientId: string; since: number }): Promise<TokenHour[]>
 }
 
 export interface Housekeeping {

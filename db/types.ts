@@ -221,16 +221,6 @@ export interface WebhookEndpoint {
   updatedAt: number
 }
 
-/** `issued`: by a code, by client credentials or by token exchange. `refreshed`: by a refresh token. `rejected`: with an error of OAuth. */
-export type TokenOutcome = 'issued' | 'refreshed' | 'rejected'
-
-/** Token requests of one client in one hour. */
-export interface TokenHour extends Record<TokenOutcome, number> {
-  clientId: string
-  /** When it began, in epoch seconds. */
-  at: number
-}
-
 /** A stream of security events to a client's receiver (SSF 1.0 §8.1). */
 export interface SignalStream {
   id: string

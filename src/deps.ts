@@ -1,7 +1,6 @@
 import type { Store } from '../db/store.ts'
 import type { Session } from '../db/types.ts'
 import type { ClientRegistry } from './client/interface.ts'
-import type { TokenCounts } from './client/token-counts.ts'
 import type { Config } from './config/config.ts'
 import type { KeyRing, Sealer } from './keys/interface.ts'
 import type { SigningKey } from './keys/signing-key.ts'
@@ -42,7 +41,6 @@ export interface Deps {
   queue: DeliveryQueue
   /** The session of each refresh that succeeded. */
   refreshes: Topic<Session>
-  tokenCounts: TokenCounts
   feed: Feed
   rateLimits: RateLimits
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */

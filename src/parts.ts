@@ -10,7 +10,6 @@ import { openKeyRing } from './keys/ring.ts'
 import { createSealer } from './keys/sealer.ts'
 import { makeSigningKey } from './keys/signing-key.ts'
 import type { Log } from './log.ts'
-import { TokenCounts } from './client/token-counts.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
@@ -75,9 +74,8 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
   await readBranding({ store, config })
   closing.add('other brokers', followOtherBrokers({ store, feed, clients, connection, keys, log, config }))
-  const tokenCounts = given.tokenCounts ?? new TokenCounts()
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits }
-  return { tokenCounts, config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
+  return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }
 
 /** Texts that a file lacks do not keep the broker from its start: the file may be of another version. */

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { addTokenHours } from '../workers/add-token-hours.ts'
 import { startWorkers } from '../workers/start.ts'
 import { serveAdminSocket } from './admin/socket.ts'
 import { answerTimes } from './answer-times.ts'
@@ -45,7 +44,6 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
       closing.add('clients file', () => watcher.close())
     }
     await compareClocks(checks)
-    closing.add('token counts', () => addLastCounts(deps))
     const workers = await startWorkers(deps, checks)
     closing.add('workers', () => workers.drain())
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
@@ -93,15 +91,6 @@ async function handOver(ops: Listener, server: Listener | undefined, drainSecond
 const COMPARE_MS = 1_000
 
 const compareClocks = (checks: Checks): Promise<void> => atMost(COMPARE_MS, checks.look({ fresh: true, which: ({ id }) => id === 'clock' }))
-
-const COUNTS_MS = 1_000
-
-/** After the last request. They are figures: a store that does not answer holds up no end. */
-const addLastCounts = (deps: Deps): Promise<void> =>
-  atMost(
-    COUNTS_MS,
-    addTokenHours(deps).catch(() => undefined),
-  )
 
 /** Waits for work, but not longer than this. */
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {

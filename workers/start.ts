@@ -3,7 +3,6 @@ import { type Checks, createChecks } from '../src/checks/checks.ts'
 import { createLanes, type Lanes } from '../src/revocation/lanes.ts'
 import type { Work } from '../src/protocol/work.ts'
 import { messageKinds } from '../src/revocation/message-kinds.ts'
-import { addTokenHours } from './add-token-hours.ts'
 import { applyLimits } from './apply-limits.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
@@ -40,7 +39,6 @@ const FORGET_MS = 5_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
 const PURGE_ONE_TIME_MS = 60_000
-const TOKEN_HOURS_MS = 60_000
 const HEADS_MS = 60_000
 const KEYS_MS = 60 * 60_000
 /** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
@@ -88,8 +86,6 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
   const start: Start = { deps, checks, stillGoing: () => going }
   const running = deps.config.work.flatMap((work) => STARTED_BY[work](start))
   if (checks !== undefined) running.push(begun(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))
-  // By each process too: what it has counted is in its memory alone.
-  running.push(repeat(deps.log, 'add-token-hours', TOKEN_HOURS_MS, () => addTokenHours(deps)))
   return {
     async drain() {
       going = false

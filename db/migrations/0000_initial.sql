@@ -506,16 +506,6 @@ CREATE TABLE `tenants` (
 	`removed_at` integer
 );
 --> statement-breakpoint
-CREATE TABLE `token_hours` (
-	`client_id` text NOT NULL,
-	`at` integer NOT NULL,
-	`issued` integer NOT NULL,
-	`refreshed` integer NOT NULL,
-	`rejected` integer NOT NULL,
-	PRIMARY KEY(`client_id`, `at`)
-);
---> statement-breakpoint
-CREATE INDEX `token_hours_by_time` ON `token_hours` (`at`);--> statement-breakpoint
 CREATE TABLE `webhook_endpoints` (
 	`endpoint_id` text PRIMARY KEY NOT NULL,
 	`url` text NOT NULL,

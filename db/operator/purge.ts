@@ -21,7 +21,6 @@ import {
   securityEvents,
   sessions,
   tenants,
-  tokenHours,
 } from '../schema.ts'
 import type { Housekeeping, Purged, Retention } from '../store.ts'
 import { purgeAudit, purgeRevocations } from './purge-logs.ts'
@@ -35,8 +34,6 @@ const DAY = 86_400
 /** A used code is remembered past its end, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
-/** A day of whole hours. */
-const TOKEN_HOURS = 25
 const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
 
 /** @returns the rows that it looked at; as many as `limit` where there may be more */
@@ -90,12 +87,6 @@ const purgeLocks = oldest(locks, {
   old: (before) => sql`${locks.liftedAt} IS NOT NULL AND ${locks.liftedAt} <= ${before}`,
 })
 const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
-
-const purgeTokenHours = oldest(tokenHours, {
-  key: [tokenHours.clientId, tokenHours.at],
-  index: 'token_hours_by_time',
-  old: (before) => sql`${tokenHours.at} <= ${before}`,
-})
 
 const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
 const eventKeys = sql.join(eventKey, sql`, `)
@@ -165,7 +156,6 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   locks: { purge: purgeLocks, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
-  token_hours: { purge: purgeTokenHours, keep: () => TOKEN_HOURS * 3600 },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }
 

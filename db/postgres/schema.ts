@@ -84,7 +84,6 @@ export const {
   erasures,
   locks,
   idempotencyKeys,
-  tokenHours,
   operators,
   sessions,
   participants,

@@ -11,7 +11,6 @@ import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { SOURCE } from './registered.tsx'
 import { linkOf } from './links.ts'
-import { tokenHoursOf, TokensIssued } from './tokens-issued.tsx'
 import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
 
 /** One client: everything that is registered, how old its secrets are, which addresses answer and why not, its guards, deliveries and stream. */
@@ -23,7 +22,7 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
   if (client === undefined && now === undefined) return nothingHere(request, 'No client of that ID is registered.', '/ops/clients')
   const [lock] = await deps.store.listLocks({ state: 'open', kind: 'client', key: clientId, limit: 1 })
   const nowMs = deps.clock.nowMs()
-  const [stream, hours] = await Promise.all([streamNow(request, clientId), tokenHoursOf(deps, clientId, request.now)])
+  const stream = await streamNow(request, clientId)
   return desk(
     request,
     { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/ops/clients', live: true },
@@ -40,7 +39,6 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
           <div>{guards(now)}</div>
         </Panel>
         {now === undefined ? null : <Deliveries now={now} />}
-        {client === undefined ? null : <TokensIssued hours={hours} nowMs={nowMs} />}
         <StreamPanel now={stream} client={client} nowMs={nowMs} />
       </Live>
       {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}

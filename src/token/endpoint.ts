@@ -2,7 +2,6 @@ import type { Context } from 'hono'
 import { readForm } from '../client/form.ts'
 import { remoteOf } from '../client/remote.ts'
 import { requestingClient } from '../client/requesting-client.ts'
-import type { TokenOutcome } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { GRANT } from '../protocol/names.ts'
@@ -48,17 +47,11 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     const requester = () => ({ from: remoteOf(c, deps.config), device: deviceName(c.req.header('user-agent')) })
     const answer = await grants[type](deps, { client, params, now, requester })
     deps.metrics.tokens.inc({ grant, outcome: 'issued' })
-    counted(deps, client, type === GRANT.refreshToken ? 'refreshed' : 'issued', now)
+    deps.metrics.clientTokens.inc({ client: client.clientId, outcome: type === GRANT.refreshToken ? 'refreshed' : 'issued' })
     return c.json(answer, 200, NOT_STORED)
   } catch (error) {
     deps.metrics.tokens.inc({ grant, outcome: error instanceof OAuthError ? error.code : 'failed' })
-    if (known !== undefined && error instanceof OAuthError) counted(deps, known, 'rejected', now)
+    if (known !== undefined && error instanceof OAuthError) deps.metrics.clientTokens.inc({ client: known.clientId, outcome: 'rejected' })
     throw error
   }
-}
-
-/** For the page of the client in the console, and for all brokers together. */
-function counted({ metrics, tokenCounts }: TokenDeps, { clientId }: Client, outcome: TokenOutcome, now: number): void {
-  metrics.clientTokens.inc({ client: clientId, outcome })
-  tokenCounts.count(clientId, outcome, now)
 }

@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { TokenCounts } from '../../src/client/token-counts.ts'
 import { RUNBOOK } from '../../src/console/problems.tsx'
-import { tokenHoursOf } from '../../src/console/tokens-issued.tsx'
 import { CHECKS } from '../../src/checks/list.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
-import { addTokenHours } from '../../workers/add-token-hours.ts'
 import { atConsole, attempted, sessionsAt } from './console.ts'
 
 /** The console by its tasks: what is wrong, the search in the header, a page for each user and each instance, and lists that can be narrowed. */
@@ -99,61 +96,6 @@ describe('the page of an instance', () => {
     for (const name of ['redirect_uris', 'grant_types', 'token_endpoint_auth_method']) expect(page.text).toContain(name)
     expect(page.html).toContain('/ops/revocations?client=sydney')
   })
-})
-
-describe('the tokens of an instance', () => {
-  test('are counted by the hour for a day, of all brokers together, and a request of no client is not', async () => {
-    const client = await rig.register('Sydney')
-    const refreshed = async (token: string) =>
-      (await rig.post('/token', { grant_type: 'refresh_token', refresh_token: token }, { authorization: client.basic })).status
-    const { session } = await rig.openSession()
-    const { refresh_token: token } = await rig.signInAt(session.sid, client)
-    expect(await refreshed(token ?? '')).toBe(200)
-    rig.clock.advance(3600)
-    expect(await refreshed('x')).toBe(400)
-    expect((await rig.post('/token', { grant_type: 'refresh_token' }, { authorization: 'Basic c3lkbmV5Ong=' })).status).toBe(401)
-    const olga = await atConsole(rig, 'operator')
-    const shown = async () => tableOf((await olga.get('/ops/clients/sydney')).html)
-    expect(await shown()).toEqual([
-      ['All', '1', '1', '1'],
-      [expect.stringContaining('UTC'), '0', '0', '1'],
-      [expect.stringContaining('UTC'), '1', '1', '0'],
-    ])
-    const own = await shown()
-    await addTokenHours(rig.deps)
-    expect([await shown(), rig.deps.tokenCounts.take()]).toEqual([own, []])
-    const another = new TokenCounts()
-    for (const outcome of ['issued', 'issued', 'rejected'] as const) another.count('sydney', outcome, rig.clock.now())
-    await addTokenHours({ ...rig.deps, tokenCounts: another })
-    expect(await shown()).toEqual([['All', '3', '1', '2'], [expect.stringContaining('UTC'), '2', '0', '2'], own[2]])
-    rig.clock.advance(24 * 3600)
-    expect((await (await atConsole(rig, 'operator')).get('/ops/clients/sydney')).text).toContain('This client has requested no token.')
-  })
-
-  test('what the store does not take is kept, is shown, and is added later; not what is a day old by then', async () => {
-    const { deps, clock } = rig
-    await rig.register('Sydney')
-    const { addTokenHours: add } = rig.store
-    rig.store.addTokenHours = () => Promise.reject(new Error('The disk is full.'))
-    const count = (times: number) => Array.from({ length: times }).forEach(() => deps.tokenCounts.count('sydney', 'refreshed', clock.now()))
-    count(1)
-    clock.advance(23 * 3600)
-    count(2)
-    await expect(addTokenHours(deps)).rejects.toThrow('The disk is full.')
-    const all = async () => (await tokenHoursOf(deps, 'sydney', clock.now())).map(({ refreshed }) => refreshed)
-    expect(await all()).toEqual([2, 1])
-    clock.advance(2 * 3600)
-    await expect(addTokenHours(deps)).rejects.toThrow('The disk is full.')
-    rig.store.addTokenHours = add
-    await addTokenHours(deps)
-    expect([await all(), deps.tokenCounts.take()]).toEqual([[2], []])
-    expect(await rig.store.tokenHours({ clientId: 'sydney', since: 0 })).toHaveLength(1)
-  })
-
-  const tableOf = (html: string): string[][] =>
-    [...(html.split('aria-label="Token requests by hour"')[1]?.split('</table>')[0] ?? '').matchAll(/<tr[^>]*>(.*?)<\/tr>/gs)]
-      .map(([, cells = '']) => [...cells.matchAll(/<td[^>]*>(.*?)<\/td>/gs)].map(([, cell = '']) => cell.replaceAll(/<[^>]*>/g, '').trim()))
-      .filter(({ length }) => length > 0)
 })
 
 describe('the overview', () => {

@@ -472,15 +472,6 @@ CREATE TABLE "broker"."tenants" (
 	"removed_at" bigint
 );
 --> statement-breakpoint
-CREATE TABLE "broker"."token_hours" (
-	"client_id" text COLLATE "C" NOT NULL,
-	"at" bigint NOT NULL,
-	"issued" bigint NOT NULL,
-	"refreshed" bigint NOT NULL,
-	"rejected" bigint NOT NULL,
-	CONSTRAINT "token_hours_client_id_at_pk" PRIMARY KEY("client_id","at")
-);
---> statement-breakpoint
 CREATE TABLE "broker"."webhook_endpoints" (
 	"endpoint_id" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"url" text COLLATE "C" NOT NULL,
@@ -553,8 +544,7 @@ CREATE UNIQUE INDEX "streams_by_client" ON "broker"."streams" USING btree ("clie
 CREATE INDEX "subject_words_by_sub" ON "broker"."subject_words" USING btree ("sub");--> statement-breakpoint
 CREATE UNIQUE INDEX "subjects_by_user" ON "broker"."subjects" USING btree ("tid","oid");--> statement-breakpoint
 CREATE INDEX "subjects_by_home" ON "broker"."subjects" USING btree ("home_id","sub") WHERE home_id IS NOT NULL;--> statement-breakpoint
-CREATE UNIQUE INDEX "targets_by_client" ON "broker"."targets" USING btree ("client_id","uri");--> statement-breakpoint
-CREATE INDEX "token_hours_by_time" ON "broker"."token_hours" USING btree ("at");
+CREATE UNIQUE INDEX "targets_by_client" ON "broker"."targets" USING btree ("client_id","uri");
 --> statement-breakpoint
 -- The audit log is append-only. Only retention deletes rows, the oldest first.
 CREATE FUNCTION "broker"."audit_is_append_only"() RETURNS trigger LANGUAGE plpgsql AS $$
