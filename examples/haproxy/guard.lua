@@ -22,8 +22,10 @@ local function ask(txn, address)
     ["x-forwarded-host"] = values(request, "host"),
     ["x-forwarded-uri"] = { txn.f:pathq() },
   }
-  if request["authorization"] then
-    headers["authorization"] = values(request, "authorization")
+  for _, name in ipairs({ "authorization", "upgrade" }) do
+    if request[name] then
+      headers[name] = values(request, name)
+    end
   end
   return core.httpclient():get({ url = "http://" .. address .. "/", headers = headers, timeout = 2000 })
 end

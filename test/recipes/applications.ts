@@ -6,6 +6,7 @@ import { until } from '../process/broker-process.ts'
 import { ask, startApplication, type Application } from './application.ts'
 import { Program, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
+import { upgradeTests } from './upgrades.ts'
 import type { Place, Registered, World } from './world.ts'
 
 /** What every application with a sign-in or an API of its own must do, whatever it is written in. */
@@ -36,6 +37,8 @@ export interface ApplicationParts {
 }
 
 export interface RunningApplication {
+  /** What a proxy passes requests to. */
+  behind: Application
   place: Place
   world: World
   note: (line: string) => void
@@ -67,6 +70,7 @@ function defineTests({ api, command, more, name, ready, signIn }: ApplicationPar
   /** What a proxy passes requests to. */
   let behind: Application | undefined
   const running = (): RunningApplication => {
+    if (behind === undefined) throw new Error('The application did not start.')
     const place = world().place(name)
     const me = async (browser: Browser) => {
       // A redirect to sign in is not followed: it would sign the user in again.
@@ -74,6 +78,7 @@ function defineTests({ api, command, more, name, ready, signIn }: ApplicationPar
       return { status: response.status, body: await response.text() }
     }
     return {
+      behind,
       place,
       world: world(),
       note,
@@ -173,6 +178,18 @@ function apiTests(path: string, running: () => RunningApplication): void {
     })
   })
 }
+
+/** For a proxy that signs users in, or checks their tokens. */
+export const upgrades =
+  (path: string, headersOf: (running: RunningApplication) => Promise<string>) =>
+  (running: () => RunningApplication): void => {
+    let header: Promise<string> | undefined
+    upgradeTests(async () => {
+      const { behind, place } = running()
+      header ??= headersOf(running())
+      return { application: behind, port: place.port, passing: [[path, [await header]]] }
+    })
+  }
 
 /** For an application that says when its token expires. */
 export function refreshes(running: () => RunningApplication): void {

@@ -15,7 +15,7 @@ interface SignedInBefore {
   name: string
   missing: string | undefined
   version: () => string
-  nginx: Pick<Proxy, 'prepare' | 'staleStatus'>
+  nginx: Pick<Proxy, 'prepare' | 'settings'>
   command: (of: { place: Place; world: World; directory: string; upstreamPort: number }) => Command
 }
 
@@ -27,12 +27,16 @@ export const signedInBefore = (parts: SignedInBefore): Recipe => ({
   define: (world, note) => defineTests(parts, world, note),
 })
 
-function defineTests({ command, missing, name, nginx, version }: SignedInBefore, world: () => World, note: (line: string) => void): void {
+function defineTests({ command, name, nginx }: SignedInBefore, world: () => World, note: (line: string) => void): void {
   let behind: Running
   let program: Program | undefined
   beforeAll(async () => {
     const [upstreamPort = 0] = await freePorts(1)
-    behind = await startProxy({ name, missing, version, ...nginx, tokenHeader: 'X-Forwarded-Access-Token' }, world(), upstreamPort)
+    behind = await startProxy(
+      { prepare: nginx.prepare, name, settings: [...nginx.settings, '--token-header', 'X-Forwarded-Access-Token'] },
+      world(),
+      upstreamPort,
+    )
     const directory = mkdtempSync(join(world().directory, `${name}-`))
     program = new Program(command({ place: behind.place, world: world(), directory, upstreamPort }))
     await program.start(() => answers(`${behind.place.baseUrl}/ping`))

@@ -7,6 +7,7 @@ import { claimsOf } from '../token/tokens.ts'
 import { ask, startApplication, type Answer, type Application } from './application.ts'
 import { answers, example, NODE, Program, ROOT, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
+import { upgradeTests, webSocketTest } from './upgrades.ts'
 import type { Place, World } from './world.ts'
 
 /** What every proxy before `guard serve` must do: rules 19 and 20 of docs/guard-serve.md, and the sign-out itself. */
@@ -24,10 +25,10 @@ export interface Proxy {
   name: string
   missing: string | undefined
   version: () => string
-  /** The `--stale-status` that the proxy needs. Not given: 503. */
-  staleStatus?: '403'
-  /** Where the token is, if not in Authorization. */
-  tokenHeader?: string
+  /** The settings of `guard serve` that the proxy needs. */
+  settings: readonly string[]
+  /** What the proxy answers where the guard does not. Not given: 503. */
+  unavailableStatus?: 500
   /** Writes the configuration; the program runs in the foreground. */
   prepare: (parts: ProxyParts) => Command
 }
@@ -85,23 +86,18 @@ export interface Running {
 }
 
 /** @param port where the proxy listens; not given: at the client's own address */
-export async function startProxy({ name, prepare, staleStatus, tokenHeader }: Proxy, world: World, port?: number): Promise<Running> {
+export async function startProxy(
+  { name, prepare, settings }: Pick<Proxy, 'name' | 'prepare' | 'settings'>,
+  world: World,
+  port?: number,
+): Promise<Running> {
   const place = world.place(name)
   const baseUrl = port === undefined ? place.baseUrl : `http://127.0.0.1:${port}`
   const application = await startApplication()
   const [guardPort = 0, localPort = 0] = await freePorts(2)
   const guard = new Program({
     file: NODE,
-    args: [
-      join(ROOT, 'guard/dist/serve/bin.js'),
-      'serve',
-      '--rules',
-      example('rules.json'),
-      '--stale-status',
-      staleStatus ?? '503',
-      '--token-header',
-      tokenHeader ?? 'Authorization',
-    ],
+    args: [join(ROOT, 'guard/dist/serve/bin.js'), 'serve', '--rules', example('rules.json'), ...settings],
     env: {
       GUARD_ISSUER: world.issuer,
       GUARD_CLIENT_ID: place.clientId,
@@ -136,6 +132,7 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
   let running: Running
   let token = ''
   let sub = ''
+  const { unavailableStatus: unavailable = 503 } = proxied
   const passes = async (): Promise<boolean> => (await running.ask('/cases', bearer(token))).status === 200
   beforeAll(async () => {
     running = await startProxy(proxied, world())
@@ -187,20 +184,36 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
     })
   })
 
+  describe('no connection passes to another protocol than WebSocket', () => {
+    const behind = () => ({ application: running.application, port: running.place.port, bearer: `Authorization: Bearer ${token}`, sub })
+    upgradeTests(async () => ({
+      ...behind(),
+      passing: [
+        ['/health', []],
+        ['/cases', [behind().bearer]],
+      ],
+    }))
+    webSocketTest(behind)
+    test('the settings of an upgrade to HTTP/2 do not reach the application', async () => {
+      const { reached, status } = await running.ask('/health', ['HTTP2-Settings', 'AAMAAABkAAQAAP__'])
+      expect([status, reached.map(([name]) => name.toLowerCase())]).toEqual([200, expect.not.arrayContaining(['http2-settings'])])
+    })
+  })
+
   describe('rule 20: what the guard does not know does not pass', () => {
-    test('a guard that does not answer: 503, and then it passes again', async () => {
+    test(`a guard that does not answer: ${unavailable}, and then it passes again`, async () => {
       running.guard.signal('SIGSTOP')
       try {
-        expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: 503, reached: [] })
+        expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: unavailable, reached: [] })
       } finally {
         running.guard.signal('SIGCONT')
       }
       await until('it passes again', passes, 120)
     })
 
-    test('a guard that was killed: 503; one that has not heard of the broker: 503, never 401; and then it passes again', async () => {
+    test(`a guard that was killed: ${unavailable}; one that has not heard of the broker: 503, never 401; and then it passes again`, async () => {
       await running.guard.end()
-      expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: 503, reached: [] })
+      expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: unavailable, reached: [] })
       world().shut(proxied.name, true)
       try {
         await running.startGuard()

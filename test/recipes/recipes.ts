@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
-import { application, exchanges, refreshes } from './applications.ts'
+import { application, exchanges, refreshes, upgrades } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
 import { newDeviceMail } from './new-device-mail.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
@@ -35,8 +35,8 @@ const NGINX = onPath('nginx')
 const HAPROXY = onPath('haproxy')
 const CADDY = onPath('caddy')
 
-const behindNginx: Pick<Proxy, 'prepare' | 'staleStatus'> = {
-  staleStatus: '403',
+const behindNginx: Pick<Proxy, 'prepare' | 'settings'> = {
+  settings: ['--stale-status', '403'],
   prepare(parts) {
     const { directory } = parts
     const site = configuredProxy('nginx/guard.conf', parts)
@@ -76,6 +76,7 @@ const haproxy = proxy({
   name: 'haproxy',
   missing: lacks('HAProxy', HAPROXY, 'haproxy'),
   version: versionOf('HAProxy', HAPROXY ?? '', '-v'),
+  settings: [],
   prepare(parts) {
     const { directory } = parts
     written(directory, 'guard.lua', configured('haproxy/guard.lua', {}))
@@ -88,11 +89,40 @@ const caddy = proxy({
   name: 'caddy',
   missing: lacks('Caddy', CADDY, 'caddy'),
   version: versionOf('Caddy', CADDY ?? '', 'version'),
+  settings: [],
   prepare(parts) {
     const { directory } = parts
     const file = written(directory, 'Caddyfile', configuredProxy('caddy/Caddyfile', parts))
     const args = ['run', '--adapter', 'caddyfile', '--config', file]
     return { file: CADDY ?? '', args, env: { XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory } }
+  },
+})
+
+const TRAEFIK = made('traefik')
+const traefik = proxy({
+  name: 'traefik',
+  missing: TRAEFIK.missing,
+  version: versionOf('Traefik', TRAEFIK.file, 'version'),
+  unavailableStatus: 500,
+  settings: [],
+  prepare(parts) {
+    const { directory } = parts
+    written(directory, 'guard.yml', configured('traefik/guard.yml', { 7410: parts.guardPort, 3000: parts.applicationPort }))
+    const file = written(directory, 'traefik.yml', configured('traefik/traefik.yml', { 8080: parts.port }))
+    return { file: TRAEFIK.file, args: ['--configFile', file], cwd: directory }
+  },
+})
+
+const ENVOY = made('envoy')
+const envoy = proxy({
+  name: 'envoy',
+  missing: ENVOY.missing,
+  version: versionOf('Envoy', ENVOY.file, '--version'),
+  settings: ['--request-from', 'request', '--path-prefix', '/check'],
+  prepare(parts) {
+    const file = written(parts.directory, 'envoy.yaml', configuredProxy('envoy/envoy.yaml', parts))
+    // Several may run on one machine: no shared memory for a hot restart.
+    return { file: ENVOY.file, args: ['--config-path', file, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'] }
   },
 })
 
@@ -172,6 +202,11 @@ const apacheOpenidc = application({
     })
     return OPENIDC.command(directory, site, `OIDCCABundlePath ${world.caFile}`)
   },
+  more: upgrades('/data/me', async ({ place, signIn, world }) => {
+    const browser = world.newBrowser()
+    await signIn(browser)
+    return `Cookie: ${browser.cookies.header(place.baseUrl)}`
+  }),
 })
 
 const OAUTH2 = apache('oauth2')
@@ -190,6 +225,7 @@ const apacheOauth2 = application({
     })
     return OAUTH2.command(directory, site)
   },
+  more: upgrades('/me', async ({ place, world }) => `Authorization: Bearer ${await world.accessToken(world.newBrowser(), place)}`),
 })
 
 const GO = made('go')
@@ -258,6 +294,8 @@ export const RECIPES: readonly Recipe[] = [
   nginx,
   haproxy,
   caddy,
+  traefik,
+  envoy,
   oauth2Proxy,
   express,
   fastify,

@@ -14,6 +14,7 @@ import type { Sessions } from './sessions.ts'
 export type Denied =
   | 'unlisted_proxy'
   | 'identity_header'
+  | 'upgrade'
   | 'method'
   | 'host'
   | 'path'
@@ -85,7 +86,7 @@ class Check {
   constructor(parts: CheckParts, counters: CheckCounters) {
     this.#parts = parts
     this.#counters = counters
-    this.#headers = new HeaderReader([...REQUEST_HEADERS[parts.requestFrom], parts.tokenHeader], parts.identityPrefix)
+    this.#headers = new HeaderReader([...REQUEST_HEADERS[parts.requestFrom], parts.tokenHeader, 'Upgrade'], parts.identityPrefix)
     this.#bearerAlone = parts.tokenHeader.toLowerCase() === 'authorization'
   }
 
@@ -96,6 +97,13 @@ class Check {
       return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
     const headers = this.#headers.read(request.rawHeaders)
     if (headers === undefined) return this.#deny('identity_header')
+    const [, , , held, upgrade] = headers
+    // Past any other upgrade, the proxy would pass on requests of another protocol without asking.
+    if (upgrade !== undefined && (upgrade === REPEATED || upgrade.toLowerCase() !== 'websocket'))
+      return this.#misconfigured(
+        'upgrade',
+        'The client offers an upgrade. Remove Upgrade and HTTP2-Settings from a request unless Upgrade is websocket.',
+      )
     const read = readRequest(request, headers, requestFrom, pathPrefix)
     if (!read.ok) return read.missing === undefined ? this.#deny(read.why) : this.#misconfigured(read.why, read.missing)
     const ruling = rulingFor(rules(), read.asked)
@@ -104,7 +112,6 @@ class Check {
       this.#counters.public++
       return identity.none
     }
-    const held = headers[3]
     if (held === REPEATED) return this.#deny('token_repeated')
     const token = held === undefined ? undefined : this.#tokenIn(held.trim())
     if (token === undefined) return this.#unauthenticated('no_token', 'Bearer')

@@ -214,6 +214,30 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
   })
 })
 
+describe('an upgrade', () => {
+  test.each([['h2c'], ['H2C'], ['websocket, h2c'], ['h2c, websocket'], ['websocket;h2c'], ['websocket', 'h2c'], ['h2c', 'websocket'], ['']])(
+    'to %j: 403 on every path, and the log says so to the operator',
+    async (...values) => {
+      const { broker, check, problems, serving } = await startServe()
+      const offers = values.flatMap((value) => ['Upgrade', value])
+      const settings = ['Connection', 'Upgrade, HTTP2-Settings', ...offers, 'HTTP2-Settings', 'AAMAAABkAAQAAP__']
+      for (const headers of [settings, ['Connection', 'Upgrade', ...offers], offers]) {
+        expect(shown(await check({ token: await broker.token(), headers }))).toEqual([403, 'denied'])
+        expect(shown(await check({ uri: '/health', headers }))).toEqual([403, 'denied'])
+      }
+      expect(problems[0]).toContain('unless Upgrade is websocket')
+      expect(serving.guard.status().counters.accepted).toBe(0)
+    },
+  )
+
+  test.each(['websocket', 'WebSocket'])('to %s passes as any other request', async (value) => {
+    const { broker, check } = await startServe()
+    const headers = ['Connection', 'Upgrade', 'Upgrade', value]
+    expect((await check({ token: await broker.token(), headers })).status).toBe(200)
+    expect((await check({ headers })).status).toBe(401)
+  })
+})
+
 describe('identity comes from here alone (rule 19)', () => {
   test.each(['X-Guard-Sub', 'x-guard-sub', 'X_Guard_Sub', 'X-Guard-Anything', 'X-Guard', 'x_guard-assertion', 'X.Guard.Sub', 'x~guard+sub'])(
     'a client that sends %s: 403',
