@@ -86,7 +86,8 @@ export function ask(baseUrl: string, path: string, headers: readonly string[] = 
 }
 
 function pairsIn(body: string): [string, string][] {
-  if (!body.startsWith('{"url"')) return []
-  const { rawHeaders } = JSON.parse(body) as { rawHeaders: string[] }
-  return rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as [string, string]] : []))
+  return body.startsWith('{"url"') ? pairsOf((JSON.parse(body) as { rawHeaders: string[] }).rawHeaders) : []
 }
+
+export const pairsOf = (rawHeaders: readonly string[]): [name: string, value: string][] =>
+  rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as [string, string]] : []))

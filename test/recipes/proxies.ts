@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
 import { claimsOf } from '../token/tokens.ts'
-import { ask, startApplication, type Answer, type Application } from './application.ts'
+import { ask, pairsOf, startApplication, type Answer, type Application } from './application.ts'
 import { answers, example, NODE, Program, ROOT, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
 import { upgradeTests, webSocketTest } from './upgrades.ts'
@@ -64,6 +64,17 @@ const FORGED: [what: string, headers: string[]][] = [
   ['a name of the prefix that the guard does not have', ['X-Guard-Admin', 'u_forged']],
   ['a name in Connection', ['Connection', 'close, X-Guard-Sub, X-Guard-Roles']],
   ['a name with an underscore in Connection', ['Connection', 'x_guard_sub']],
+]
+
+/** What some applications take for the method or the path of a request. */
+const OVERRIDES: [what: string, headers: string[]][] = [
+  ['the method', ['X-HTTP-Method-Override', 'DELETE', 'X-HTTP-Method', 'DELETE', 'X-Method-Override', 'DELETE']],
+  ['the path', ['X-Original-URL', '/admin/users', 'X-Rewrite-URL', '/admin/users', 'X-Override-URL', '/admin/users']],
+  ['the path, with underscores', ['X_Original_URL', '/admin/users', 'x_rewrite_url', '/admin/users']],
+  ['the path, with dots', ['X.Original.Url', '/admin/users']],
+  ['where the application begins', ['X-Script-Name', '/cases', 'x_script_name', '/cases']],
+  ['the host', ['X-Forwarded-Host', 'open.example', 'Forwarded', 'host=open.example']],
+  ['the host, with underscores', ['X_Forwarded_Host', 'open.example']],
 ]
 
 export const proxy = (parts: Proxy): Recipe => ({
@@ -163,10 +174,32 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
     expect([open.status, identityIn(open)]).toEqual([200, []])
   })
 
+  test('another spelling of a path gets around no rule, and is not public', async () => {
+    for (const path of ['/admin.json', '/ADMIN/users', '/admin/', '/admin.', '/admin%20', '/admin::$DATA'])
+      expect([path, await running.ask(path, bearer(token))]).toEqual([path, expect.objectContaining({ reached: [] })])
+    for (const path of ['/HEALTH', '/health/', '/health.json', '/health.'])
+      expect([path, await running.ask(path)]).toEqual([path, expect.objectContaining({ status: 401, reached: [] })])
+  })
+
   test('what the guard is asked about is the request itself, whatever the client forwards', async () => {
     const elsewhere = ['X-Forwarded-Uri', '/health', 'X-Forwarded-Method', 'GET', 'X-Forwarded-Host', 'open.example', 'X_Forwarded_Uri', '/health']
     expect((await running.ask('/cases', elsewhere)).reached).toEqual([])
     expect((await running.ask('/admin/users', [...bearer(token), ...elsewhere])).reached).toEqual([])
+  })
+
+  describe('a header that overrides the request line does not reach the application', () => {
+    test.each(OVERRIDES)('%s', async (_, headers) => {
+      for (const [path, sent] of [
+        ['/cases', bearer(token)],
+        ['/health', []],
+      ] as const) {
+        const { reached, status } = await running.ask(path, [...sent, ...headers])
+        expect([200, 400, 403]).toContain(status)
+        // A proxy sets X-Forwarded-Host to the name by which it was called.
+        const sentByClient = pairsOf(headers).map(([name, value]) => `${folded(name)}: ${value}`)
+        expect(reached.map(([name, value]) => `${folded(name)}: ${value}`).filter((each) => sentByClient.includes(each))).toEqual([])
+      }
+    })
   })
 
   describe('rule 19: no identity of the client’s own reaches the application', () => {

@@ -14,6 +14,7 @@ import type { Sessions } from './sessions.ts'
 export type Denied =
   | 'unlisted_proxy'
   | 'identity_header'
+  | 'override_header'
   | 'upgrade'
   | 'method'
   | 'host'
@@ -96,7 +97,12 @@ class Check {
     if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
       return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
     const headers = this.#headers.read(request.rawHeaders)
-    if (headers === undefined) return this.#deny('identity_header')
+    if (headers === 'identity_header') return this.#deny(headers)
+    if (headers === 'override_header')
+      return this.#misconfigured(
+        headers,
+        'The client sent a header that overrides its method or path. Remove X-HTTP-Method-Override, X-Original-URL and their like.',
+      )
     const [, , , held, upgrade] = headers
     // Past any other upgrade, the proxy would pass on requests of another protocol without asking.
     if (upgrade !== undefined && (upgrade === REPEATED || upgrade.toLowerCase() !== 'websocket'))

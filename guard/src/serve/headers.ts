@@ -14,6 +14,13 @@ export function valuesOf(rawHeaders: readonly string[], folded: string): string[
 const MOST_KNOWN = 1000
 const OURS = -2
 const CONNECTION = -3
+const OVERRIDE = -4
+
+/** Names, folded, by which some applications serve another method or path than that of the request line. A rule knows only the latter. */
+const OVERRIDES = [
+  ...['x-http-method-override', 'x-http-method', 'x-method-override'],
+  ...['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-rewrite-uri', 'x-override-url', 'x-script-name'],
+]
 
 /** A header that is there more than once. */
 export const REPEATED = Symbol('repeated')
@@ -31,13 +38,14 @@ export class HeaderReader {
     this.#prefix = foldName(identityPrefix)
   }
 
-  /** @returns the wanted ones in their order, or undefined where a client has sent what only this program says */
-  read(rawHeaders: readonly string[]): Once[] | undefined {
+  /** @returns the wanted ones in their order; or that the client has sent what only this program says, or what overrides the request line */
+  read(rawHeaders: readonly string[]): Once[] | 'identity_header' | 'override_header' {
     const found: Once[] = []
     for (let at = 0; at < rawHeaders.length; at += 2) {
       const kind = this.#kindOf(rawHeaders[at] ?? '')
       const value = rawHeaders[at + 1] ?? ''
-      if (kind === OURS || (kind === CONNECTION && this.#takesAway(value))) return undefined
+      if (kind === OURS || (kind === CONNECTION && this.#takesAway(value))) return 'identity_header'
+      if (kind === OVERRIDE) return 'override_header'
       if (kind >= 0) found[kind] = found[kind] === undefined ? value : REPEATED
     }
     return found
@@ -47,7 +55,8 @@ export class HeaderReader {
     const known = this.#kinds.get(name)
     if (known !== undefined) return known
     const folded = foldName(name)
-    const kind = this.#isOurs(folded) ? OURS : folded === 'connection' ? CONNECTION : this.#wanted.indexOf(folded)
+    const special = this.#isOurs(folded) ? OURS : folded === 'connection' ? CONNECTION : OVERRIDES.includes(folded) ? OVERRIDE : undefined
+    const kind = special ?? this.#wanted.indexOf(folded)
     if (this.#kinds.size < MOST_KNOWN) this.#kinds.set(name, kind)
     return kind
   }

@@ -7,7 +7,9 @@ import { fold, readPath } from './path.ts'
 export interface Rule {
   /** As written: exact, or with all below it (`/api/*`). */
   path: string
-  /** Folded, without the asterisk and the slash before it. */
+  /** As written, without the asterisk and the slash before it: of a public rule, nothing else matches. */
+  written: string
+  /** The same, folded. */
   base: string
   below: boolean
   methods: ReadonlySet<string> | undefined
@@ -32,17 +34,17 @@ export interface Asked {
 export type Ruling = { outcome: 'none' } | { outcome: 'public' } | { outcome: 'token'; rules: readonly Rule[] }
 
 /**
- * No rule: refused. Every rule that matches has to be satisfied. A public rule counts only where each other rule that matches has a shorter
- * path, and names neither hosts nor methods that the public rule does not name too.
+ * No rule: refused. Every rule that matches has to be satisfied, also one whose path the application may take for the one that is asked for. Such
+ * an alias only ever demands: some other rule has to let the request pass. A public rule counts only where each other rule that matches has a
+ * shorter path, and names neither hosts nor methods that the public rule does not name too.
  */
 export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
   const path = fold(asked.path)
-  const matching = rules.filter((rule) => matches(rule, asked, path))
-  if (matching.length === 0) return { outcome: 'none' }
-  const guarded = matching.filter((rule) => !rule.public)
-  const open = matching.find((rule) => rule.public && guarded.every((other) => yields(other, rule)))
+  const named = rules.filter((rule) => isNamed(rule, asked))
+  const guarded = named.filter((rule) => !rule.public && (covers(rule, rule.base, path) || isAlias(rule, path)))
+  const open = named.find((rule) => rule.public && covers(rule, rule.written, asked.path) && guarded.every((other) => yields(other, rule)))
   if (open !== undefined) return { outcome: 'public' }
-  return guarded.length === 0 ? { outcome: 'none' } : { outcome: 'token', rules: guarded }
+  return guarded.some((rule) => covers(rule, rule.base, path)) ? { outcome: 'token', rules: guarded } : { outcome: 'none' }
 }
 
 const yields = (guarded: Rule, open: Rule): boolean =>
@@ -50,12 +52,20 @@ const yields = (guarded: Rule, open: Rule): boolean =>
   (guarded.hosts === undefined || open.hosts !== undefined) &&
   (guarded.methods === undefined || open.methods !== undefined)
 
-function matches({ base, below, hosts, methods }: Rule, asked: Asked, path: string): boolean {
+function isNamed({ hosts, methods }: Rule, asked: Asked): boolean {
   // A backend answers HEAD by what it has for GET.
   if (methods !== undefined && !methods.has(asked.method) && !(asked.method === 'HEAD' && methods.has('GET'))) return false
-  if (hosts !== undefined && !hosts.has(asked.host)) return false
-  return path === base || (below && path.startsWith(base) && (base === '/' || path[base.length] === '/'))
+  return hosts === undefined || hosts.has(asked.host)
 }
+
+const covers = ({ below }: Rule, base: string, path: string): boolean =>
+  path === base || (below && path.startsWith(base) && (base === '/' || path[base.length] === '/'))
+
+/** What begins a suffix, e.g. `/admin.json` (Rails, Spring), `/admin.`, `/admin ` and `/admin::$DATA` (IIS), and no further word. */
+const SUFFIX = /^[^\p{L}\p{N}_~/-]/u
+
+/** Whether an application may take the path for that of the rule. */
+const isAlias = ({ base }: Rule, path: string): boolean => base !== '/' && path.startsWith(base) && SUFFIX.test(path.slice(base.length))
 
 /** The first thing that a token lacks; undefined where it has all. */
 export function lacking(rules: readonly Rule[], claims: AccessClaims): { what: 'scope' | 'role' | 'audience'; scope?: string } | undefined {
@@ -122,9 +132,11 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
   if (rest.public === true && [scope, any_role, audience].some((each) => each !== undefined))
     say('public', 'a public rule has no scope, any_role or audience')
   const below = typeof path === 'string' && path.endsWith('/*')
+  const written = below ? path.slice(0, -2) || '/' : String(path)
   return {
     path: String(path),
-    base: fold(below ? path.slice(0, -1) : String(path)),
+    written,
+    base: fold(written),
     below,
     methods: setOf(methods),
     hosts: setOf(hosts),

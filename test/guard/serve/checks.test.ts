@@ -214,6 +214,18 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
   })
 })
 
+describe('a header that overrides the method or the path', () => {
+  test.each([
+    ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'x_http_method_override', 'X.Http.Method.Override'],
+    ...['X-Original-URL', 'X-Original-Uri', 'X-Rewrite-URL', 'X-Rewrite-Uri', 'X-Override-URL', 'X-Script-Name', 'x_original_url'],
+  ])('%s: 403 on every path, and the log says so to the operator', async (name) => {
+    const { broker, check, problems } = await startServe()
+    expect(shown(await check({ token: await broker.token(), headers: [name, ''] }))).toEqual([403, 'denied'])
+    expect(shown(await check({ uri: '/health', headers: [name, '/api/admin/x'] }))).toEqual([403, 'denied'])
+    expect(problems[0]).toContain('overrides its method or path')
+  })
+})
+
 describe('an upgrade', () => {
   test.each([['h2c'], ['H2C'], ['websocket, h2c'], ['h2c, websocket'], ['websocket;h2c'], ['websocket', 'h2c'], ['h2c', 'websocket'], ['']])(
     'to %j: 403 on every path, and the log says so to the operator',

@@ -34,6 +34,34 @@ describe('which rules decide', () => {
       expect(ruling([{ path: '/*' }, { path: '/api/admin/*' }], { path })).toBe('/* /api/admin/*')
   })
 
+  test.each(['/admin.json', '/admin.', '/Admin.JSON', '/admin.json/users', '/admin ', '/admin::$DATA', '/admin,1', '/admin(1)', '/admin!'])(
+    'nor does %j, which an application may take for the path of a rule',
+    (path) => {
+      expect(ruling([{ path: '/*' }, { path: '/admin/*' }], { path })).toBe('/* /admin/*')
+      expect(ruling([{ path: '/*' }, { path: '/admin' }], { path })).toBe('/* /admin')
+      expect(ruling([{ path: '/*', public: true }, { path: '/admin/*' }], { path })).not.toBe('public')
+    },
+  )
+
+  test('such an alias opens nothing by itself, and another word is none', () => {
+    expect(ruling([{ path: '/admin/*' }, { path: '/api' }], { path: '/admin.json' })).toBe('none')
+    for (const path of ['/admins', '/admin-help', '/admin_help', '/admin~', '/admin2', '/admin\u00e9', '/x/admin.json'])
+      expect(ruling([{ path: '/*' }, { path: '/admin/*' }], { path })).toBe('/*')
+    expect(ruling([{ path: '/*' }, { path: '/' }], { path: '/.well-known' })).toBe('/*')
+    expect(ruling([{ path: '/*' }, { path: '/admin' }], { path: '/admin/x' })).toBe('/*')
+  })
+
+  test('a public rule matches what is written and nothing else: neither another case, nor a slash at the end, nor a suffix', () => {
+    const open = [{ path: '/health', public: true }, { path: '/assets/*', public: true }, { path: '/*' }]
+    for (const path of ['/health', '/assets/a.css', '/assets/A', '/assets', '/assets/'])
+      expect([path, ruling(open, { path })]).toEqual([path, 'public'])
+    for (const path of ['/HEALTH', '/health/', '/health.json', '/health.', '/Assets/a.css', '/ASSETS', '/assets.css', '/health/x'])
+      expect([path, ruling(open, { path }), ruling(open.slice(0, 2), { path })]).toEqual([path, '/*', 'none'])
+    // The same path with and without the slash is one path to a rule that is not public.
+    expect(ruling([{ path: '/a/', public: true }, { path: '/a' }], { path: '/a/' })).toBe('/a')
+    expect(ruling([{ path: '/a/', public: true }, { path: '/*' }], { path: '/a/' })).toBe('public')
+  })
+
   test('a rule for GET covers HEAD, and no other method', () => {
     expect(ruling([{ path: '/a', methods: ['GET'] }], { path: '/a', method: 'HEAD' })).toBe('/a')
     expect(ruling([{ path: '/a', methods: ['GET'] }], { path: '/a', method: 'OPTIONS' })).toBe('none')
