@@ -6,6 +6,7 @@ import random
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -13,6 +14,8 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 import jwt
 
 SILENCE_SECONDS = 35
+ANSWER_SECONDS = 5
+MOST_BYTES = 4 * 2**20
 TOLERANCE_SECONDS = 5
 LONGEST_TOKEN_SECONDS = 3600
 MAX_SEQ = 2**53 - 1
@@ -36,6 +39,26 @@ def key_of(selector):
     return (kind, *values)
 
 
+def shut(connection):
+    """Ends a connection that another thread reads."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except (AttributeError, OSError):
+        pass  # There is none.
+
+
+@contextmanager
+def limited(connection):
+    """A limit of time on a whole answer: the timeout of a socket is one on each of its pieces."""
+    timer = threading.Timer(ANSWER_SECONDS, shut, [connection])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 class Guard:
     def __init__(self, issuer, client_id, client_secret, audience, guard="python-1", stale_after_seconds=SILENCE_SECONDS):
         self.issuer, self.audience, self.name, self.stale_after = issuer, audience, guard, stale_after_seconds
@@ -48,7 +71,7 @@ class Guard:
         self.offset = 0
         self.keys_read_at = 0.0
         self.stopped, self.report_due, self.hurry = threading.Event(), threading.Event(), threading.Event()
-        self.live_here, self.hurried, self.socket = False, 0, None
+        self.live_here, self.hurried, self.socket, self.keys_changed = False, 0, None, False
 
     def start(self):
         for run in (self._follow, self._report):
@@ -153,16 +176,9 @@ class Guard:
         self.hurry.set()
         if self.live_here and rev > self.hurried:
             self.hurried = rev
-            timer = threading.Timer(1, lambda: self._drop() if self.live_here and self.seq < rev else None)
+            timer = threading.Timer(1, lambda: shut(self.socket) if self.live_here and self.seq < rev else None)
             timer.daemon = True
             timer.start()
-
-    def _drop(self):
-        """Ends the stream, so that the next one resumes."""
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except (AttributeError, OSError):
-            pass  # There is none.
 
     def _stream(self):
         discovery = json.loads(self._request("GET", "/.well-known/openid-configuration")[1])
@@ -178,8 +194,9 @@ class Guard:
             self.hurry.clear()
             connection.connect()
             self.socket = connection.sock
-            connection.request("GET", self._path("/revocations?" + urlencode({"guard": self.name})), headers=headers)
-            response = connection.getresponse()
+            with limited(connection.sock):
+                connection.request("GET", self._path("/revocations?" + urlencode({"guard": self.name})), headers=headers)
+                response = connection.getresponse()
             if response.status != 200:
                 raise ValueError(f"the feed answered {response.status}")
             self._events(response)
@@ -189,9 +206,11 @@ class Guard:
     def _events(self, response):
         event, identifier, data = "", None, []
         while not self.stopped.is_set():
-            line = response.readline()
+            line = response.readline(MOST_BYTES)
             if not line:
                 return
+            if not line.endswith(b"\n") or sum(map(len, data)) > MOST_BYTES:
+                raise Unreadable("a line or an event without end")
             if self.live_here:
                 self.heard_at = time.monotonic()
             line = line.decode().rstrip("\r\n")
@@ -217,7 +236,11 @@ class Guard:
             with self.lock:
                 if identifier is not None and event in ("revocation", "head") and identifier.rpartition(".")[0] != self.epoch:
                     raise Unreadable(event)
-                return getattr(self, "_on_" + event)(data) is not False
+                goes_on = getattr(self, "_on_" + event)(data) is not False
+            if self.keys_changed:  # Without the lock: the answer may take its time, and checks go on.
+                self.keys_changed = False
+                self._read_keys()
+            return goes_on
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unreadable(event) from error
 
@@ -225,7 +248,7 @@ class Guard:
         self.turned = self.turned or self.ready or self.exactly
         self.ready, self.live_here, self.exactly = False, False, False
         self.epoch, self.seq, self.entries, self.hurried = data["epoch"], 0, {}, 0
-        self._read_keys()
+        self.keys_changed = True
 
     def _on_snapshot(self, data):
         if self.epoch not in (None, data["epoch"]):
@@ -267,7 +290,7 @@ class Guard:
 
     def _on_keys(self, data):
         self.retired |= set(data["retired_kids"])
-        self._read_keys()
+        self.keys_changed = True
 
     def _on_end(self, _data):
         return False
@@ -285,11 +308,11 @@ class Guard:
             report["staleness"] = {"after_seconds": self.stale_after, "policy": "refuse"}
             try:
                 status = self._request("POST", "/revocations/enforced", json.dumps(report))[0]
-            except (OSError, HTTPException):
+            except (OSError, HTTPException, ValueError):
                 status = 0
             done = status in (204, 400, 409)
             if status == 409:
-                self._drop()
+                shut(self.socket)
             retry = 2 if done else min(30, retry * 2)
             if not done:
                 self.report_due.set()
@@ -305,12 +328,14 @@ class Guard:
         return urlsplit(self.issuer).path + path
 
     def _request(self, method, path, body=None):
-        connection = self._connect(5)
+        connection = self._connect(ANSWER_SECONDS)
         try:
             headers = {"Authorization": self.authorization, "Content-Type": "application/json"}
-            connection.request(method, self._path(path), body, headers)
-            response = connection.getresponse()
-            text = response.read()
+            connection.connect()
+            with limited(connection.sock):
+                connection.request(method, self._path(path), body, headers)
+                response = connection.getresponse()
+                text = response.read(MOST_BYTES)
             if response.headers["Date"]:
                 offset = parsedate_to_datetime(response.headers["Date"]).timestamp() + 0.5 - time.time()
                 self.offset = 0 if abs(offset) < 2 else round(offset)

@@ -2,6 +2,7 @@ import type { BrokerClock } from './broker-clock.ts'
 import type { Clock } from './clock.ts'
 import type { Credentials } from './credentials.ts'
 import { quoted } from './quoted.ts'
+import { readText } from './read-text.ts'
 
 /** What a guard says of itself with each report (docs/feed.md). */
 export interface Report {
@@ -14,6 +15,8 @@ export interface Report {
 }
 
 const ANSWER_MS = 5000
+/** A page of the log has 1,000 entries, some 150 KB; with the longest ids that are allowed, 1 MB. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 /** How the guard calls the broker: its addresses, its credentials, and a limit of time on everything but the stream itself. */
 export class Broker {
@@ -52,8 +55,8 @@ export class Broker {
    */
   async readIssuer(stopping: AbortSignal): Promise<string | undefined> {
     try {
-      const response = await this.#bounded(`${this.issuer}/.well-known/openid-configuration`, { headers: { accept: 'application/json' } }, stopping)
-      const document = response.status === 200 ? ((await response.json()) as { issuer?: unknown } | null) : await response.body?.cancel()
+      const init = { headers: { accept: 'application/json' } }
+      const document = await this.#bounded(`${this.issuer}/.well-known/openid-configuration`, init, stopping, readJson)
       return typeof document?.issuer === 'string' ? document.issuer : undefined
     } catch {
       stopping.throwIfAborted()
@@ -64,9 +67,10 @@ export class Broker {
   /** What is new in the log since a position (docs/feed.md, "Poll"). @throws where there is no answer, or another than 200 */
   async poll(position: { epoch: string; seq: number } | undefined, stopping: AbortSignal): Promise<unknown> {
     const { uri, init } = await this.#feedRequest('application/json', { epoch: position?.epoch, after: position?.seq.toString() })
-    const response = await this.#bounded(uri, init, stopping)
-    if (response.status !== 200) throw await this.explain(response, '200 "application/json"')
-    return await response.json()
+    return this.#bounded(uri, init, stopping, async (response) => {
+      if (response.status !== 200) throw await this.explain(response, '200 "application/json"')
+      return readJson(response)
+    })
   }
 
   /** An assertion does not belong in an address: those end up in logs. */
@@ -92,35 +96,32 @@ export class Broker {
   /** The status alone is of interest. @throws where there is no answer */
   async report(report: Report, stopping: AbortSignal): Promise<number> {
     const body = JSON.stringify({ ...report, ...(await this.#members()) })
-    const response = await this.#post('/revocations/enforced', body, 'application/json', stopping)
-    await response.body?.cancel()
-    return response.status
+    return this.#post('/revocations/enforced', body, 'application/json', stopping, async (response) => {
+      await response.body?.cancel()
+      return response.status
+    })
   }
 
   /** RFC 7662. @throws where there is no answer, or none that can be understood */
   async introspect(token: string, stopping: AbortSignal): Promise<boolean> {
     const body = new URLSearchParams({ token, token_type_hint: 'access_token', ...(await this.#members()) })
-    const response = await this.#post('/introspect', body.toString(), 'application/x-www-form-urlencoded', stopping)
-    if (response.status !== 200) {
-      await response.body?.cancel()
-      throw new Error(`The broker answered an introspection with ${response.status}.`)
-    }
-    const answer = (await response.json()) as { active?: unknown } | null
+    const answer = await this.#post('/introspect', body.toString(), 'application/x-www-form-urlencoded', stopping, readJson)
     return answer?.active === true
   }
 
-  #post(path: string, body: string, type: string, stopping: AbortSignal): Promise<Response> {
+  #post<T>(path: string, body: string, type: string, stopping: AbortSignal, read: (response: Response) => Promise<T>): Promise<T> {
     const headers = { accept: 'application/json', 'content-type': type, ...this.#authorization() }
-    return this.#bounded(`${this.issuer}${path}`, { method: 'POST', headers, body }, stopping)
+    return this.#bounded(`${this.issuer}${path}`, { method: 'POST', headers, body }, stopping, read)
   }
 
-  async #bounded(uri: string, init: RequestInit, stopping: AbortSignal): Promise<Response> {
+  /** The limit of time covers what `read` takes of the body. */
+  async #bounded<T>(uri: string, init: RequestInit, stopping: AbortSignal, read: (response: Response) => Promise<T>): Promise<T> {
     const abort = new AbortController()
     const stop = (): void => abort.abort(stopping.reason)
     stopping.addEventListener('abort', stop)
     const cancel = this.#clock.after(ANSWER_MS, () => abort.abort(new Error(`no answer within ${ANSWER_MS} ms`)))
     try {
-      return await this.#ask(uri, { ...init, signal: abort.signal })
+      return await read(await this.#ask(uri, { ...init, signal: abort.signal }))
     } finally {
       cancel()
       stopping.removeEventListener('abort', stop)
@@ -154,4 +155,15 @@ export class Broker {
     if (status === 404) return new Error(`${issuer} has no feed (404): set issuer to the broker's, exactly as its discovery document says`)
     return new Error(`${issuer} answered the feed with ${status} ${quoted(response.headers.get('content-type') ?? '')}, expected ${expected}`)
   }
+}
+
+/** @throws where it is not 200, too long, or no JSON */
+async function readJson(response: Response): Promise<Record<string, unknown> | null> {
+  if (response.status !== 200) {
+    await response.body?.cancel()
+    throw new Error(`The broker answered ${response.status}.`)
+  }
+  const text = await readText(response, MAX_ANSWER_BYTES)
+  if (text === undefined) throw new Error(`The broker answered with more than ${MAX_ANSWER_BYTES} bytes.`)
+  return JSON.parse(text) as Record<string, unknown> | null
 }

@@ -40,7 +40,7 @@ export interface HoldParts {
   freshness: Freshness
   kids: WeakMap<AccessClaims, string>
   validity: Validity
-  /** Before each look, where the guard polls. Never rejects. */
+  /** Begins at each look, where the guard polls. Never rejects. */
   catchUp: (() => Promise<void> | undefined) | undefined
 }
 
@@ -147,12 +147,13 @@ export class Holds {
     const atMs = clock.monotonicMs() + ms
     if (this.#look !== undefined && this.#look.atMs <= atMs) return
     this.#look?.cancel()
-    this.#look = { atMs, cancel: clock.after(ms, () => void this.#lookNow()) }
+    this.#look = { atMs, cancel: clock.after(ms, () => this.#lookNow()) }
   }
 
-  async #lookNow(): Promise<void> {
+  #lookNow(): void {
     this.#look = undefined
-    await this.#parts.catchUp?.()
+    // It is not waited for: what has ended by what is known now ends now, and what it brings is enforced as it comes.
+    void this.#parts.catchUp?.()
     this.recheck()
     let due = LOOK_MS
     for (const held of this.#held) due = Math.min(due, this.#dueMs(held))

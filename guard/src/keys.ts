@@ -1,5 +1,6 @@
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 import type { Clock } from './clock.ts'
+import { readText } from './read-text.ts'
 
 /** Signature algorithms that are ever accepted; `none` and the symmetric ones are not among them (RFC 8725 §3.1). */
 export type Algorithm = 'ES256' | 'RS256'
@@ -141,8 +142,8 @@ export class KeySet {
         await response.body?.cancel()
         throw new Error(`it answered ${response.status}, expected 200`)
       }
-      const text = await response.text()
-      if (text.length > MAX_JWKS_BYTES) throw new Error('it is too large')
+      const text = await readText(response, MAX_JWKS_BYTES)
+      if (text === undefined) throw new Error('it is too large')
       return await importKeys(JSON.parse(text))
     } finally {
       cancel()

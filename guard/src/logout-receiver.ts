@@ -1,6 +1,7 @@
 import { KeysUnavailable, type Algorithm, type KeySet } from './keys.ts'
 import { verifyLogoutToken, type LogoutTokenClaims, type ReasonClass } from './logout-token.ts'
 import { Once } from './once.ts'
+import { readText } from './read-text.ts'
 
 /** What the sink of an instance gets: end the session `sid`, or where there is none, every session of `sub`, that is older than `rev`. */
 export interface Logout {
@@ -129,26 +130,6 @@ async function readForm(request: Request): Promise<URLSearchParams | Response> {
   if (request.method !== 'POST') return answer(405, 'invalid_request', 'Logout tokens are sent by POST.', { allow: 'POST' })
   const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/x-www-form-urlencoded') return answer(415, 'invalid_request', 'Send application/x-www-form-urlencoded.')
-  const text = await readText(request)
+  const text = await readText(request, MAX_BODY_BYTES)
   return text === undefined ? answer(413, 'invalid_request', `Send at most ${MAX_BODY_BYTES} bytes.`) : new URLSearchParams(text)
-}
-
-/** Undefined where it is too long; read no further than that. */
-async function readText(request: Request): Promise<string | undefined> {
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) return undefined
-  if (request.body === null) return ''
-  const reader = (request.body as ReadableStream<Uint8Array>).getReader()
-  const decoder = new TextDecoder()
-  let text = ''
-  let size = 0
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return text + decoder.decode()
-    size += value.byteLength
-    if (size > MAX_BODY_BYTES) {
-      await reader.cancel()
-      return undefined
-    }
-    text += decoder.decode(value, { stream: true })
-  }
 }

@@ -103,6 +103,25 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     await eventually(() => expect(broker.reports.map(({ seq }) => seq)).toEqual([100, 101]))
   })
 
+  test('ends a connection that it holds when its token expires, while a poll for it has no answer yet', async () => {
+    const { broker, clock, guard } = await both()
+    const result = await guard.check(await broker.token({ exp: clock.now + 7 }))
+    if (!result.ok) throw new Error(result.why)
+    const signal = guard.hold(result.claims)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    broker.hold = promise
+    const asked = polls(broker)
+    clock.advance(5)
+    await eventually(() => expect(polls(broker)).toBe(asked + 1))
+    clock.advance(5)
+    await eventually(() => expect(guard.status().lastProblem?.message).toContain('no answer within 5000 ms'))
+    expect(signal.aborted).toBe(false)
+    // The tolerance for clocks is 5 s.
+    clock.advance(2)
+    expect((signal.reason as HoldEnded | undefined)?.why).toBe('expired')
+    resolve()
+  })
+
   test('polls for the connections that it holds, though no request comes', async () => {
     const { broker, clock, guard } = await both()
     const result = await guard.check(await broker.token())

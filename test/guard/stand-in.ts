@@ -94,6 +94,8 @@ export class Broker {
   page = 1000
   /** With which guards have authenticated. */
   readonly assertions: string[] = []
+  /** What a route sends instead of its answer. */
+  instead: Record<string, (response: ServerResponse) => void> = {}
   /** Resolves what waits, for answers that a test wants late. */
   hold: Promise<void> | undefined
 
@@ -185,6 +187,8 @@ export class Broker {
     const path = url.split('?')[0] ?? ''
     const status = this.broken[path]
     if (status !== undefined) return void response.writeHead(status).end()
+    const send = this.instead[path]
+    if (send !== undefined) return send(response)
     if (path === '/jwks') return json(response, 200, { keys: this.keys.map(({ jwk }) => jwk) })
     if (path === '/.well-known/openid-configuration') return json(response, 200, { issuer: this.calledItself ?? this.issuer })
     const params = new URLSearchParams(method === 'POST' ? body : url.split('?')[1])

@@ -68,7 +68,7 @@ describe.skipIf(PYTHON === undefined).concurrent('the guard in Python (examples/
       'trusts a stream that is stuck',
       'feed/a newer rev on a stream that is stuck',
       'no new connection within 5 s',
-      ['lambda: self._drop() if self.live_here', 'lambda: None if self.live_here'],
+      ['lambda: shut(self.socket) if self.live_here', 'lambda: None if self.live_here'],
     ],
     [
       'keeps its log after 409',

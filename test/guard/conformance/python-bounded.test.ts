@@ -1,0 +1,58 @@
+import type { ServerResponse } from 'node:http'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { findPython } from '../../../scripts/python-guard.mjs'
+import { completeClock } from '../../../guard/src/clock.ts'
+import { openAdapter } from '../../../guard/src/conformance/adapter.ts'
+import { CLIENT, eventually, START, startBroker, TestClock } from '../stand-in.ts'
+
+/** The example guard in Python, when an answer of the broker does not end. */
+
+const PYTHON = findPython()
+const ADAPTER = new URL('../../../examples/python-guard/adapter.py', import.meta.url).pathname
+
+const begin = (response: ServerResponse): ServerResponse => response.writeHead(200, { 'content-type': 'application/json' })
+
+/** A piece before each timeout of a socket. */
+function drips(response: ServerResponse): void {
+  begin(response)
+  const timer = setInterval(() => void response.write(' '), 500)
+  response.on('close', () => clearInterval(timer))
+}
+
+function floods(response: ServerResponse): void {
+  const piece = ' '.repeat(64 * 1024)
+  const more = (): void => {
+    while (!response.destroyed && response.write(piece));
+    response.once('drain', more)
+  }
+  begin(response)
+  more()
+}
+
+describe.skipIf(PYTHON === undefined)('the guard in Python', () => {
+  test.each([
+    ['drips', drips],
+    ['floods', floods],
+  ])('keeps checking and following while an answer %s', async (_, send) => {
+    const clock = new TestClock()
+    clock.set(Date.now() / 1000 - START)
+    const broker = await startBroker(clock)
+    const adapter = openAdapter(`PYTHONDONTWRITEBYTECODE=1 ${PYTHON} ${ADAPTER}`, completeClock(undefined))
+    onTestFinished(() => adapter.close())
+    const { clientId: client_id, clientSecret: client_secret } = CLIENT
+    const audience = 'https://sydney.example'
+    await adapter.ask({ do: 'start', issuer: broker.issuer, client_id, client_secret, audience, guard: 'python-1', stale_after_seconds: 600 })
+    const token = await broker.token()
+    const status = async (): Promise<number | undefined> => (await adapter.ask({ do: 'check', token })).status
+    await eventually(async () => expect(await status()).toBe(200))
+    broker.instead['/jwks'] = send
+    const asked = broker.count('/jwks')
+    broker.send('keys', { jwks: 'changed', retired_kids: [] })
+    await eventually(() => expect(broker.count('/jwks')).toBe(asked + 1))
+    const begunMs = performance.now()
+    expect(await status()).toBe(200)
+    expect(performance.now() - begunMs).toBeLessThan(4000)
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    await eventually(async () => expect(await status()).toBe(401))
+  })
+})
