@@ -38,7 +38,8 @@ export interface CheckParts {
   sessions: Sessions
   requestFrom: RequestFrom
   pathPrefix: string
-  trustedProxies: BlockList
+  /** Undefined where the listener is a unix socket: the mode of its file decides. */
+  trustedProxies: BlockList | undefined
   tokenHeader: string
   identityPrefix: string
   staleStatus: 403 | 503
@@ -93,9 +94,12 @@ class Check {
 
   answer(request: IncomingMessage): Answer | Promise<Answer> {
     const { guard, identity, known, pathPrefix, requestFrom, rules, trustedProxies } = this.#parts
-    const { remoteAddress } = request.socket
-    if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
-      return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
+    if (trustedProxies !== undefined) {
+      const { remoteAddress } = request.socket
+      // A connection that was reset has no address any more.
+      if (remoteAddress === undefined) return this.#deny('unlisted_proxy')
+      if (!isListed(trustedProxies, remoteAddress)) return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
+    }
     const headers = this.#headers.read(request.rawHeaders)
     if (headers === 'identity_header') return this.#deny(headers)
     if (headers === 'override_header')

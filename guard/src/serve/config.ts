@@ -20,7 +20,8 @@ export interface ServeConfig {
   localHosts: readonly string[]
   requestFrom: RequestFrom
   pathPrefix: string
-  trustedProxies: BlockList
+  /** Undefined where `listen` is a unix socket: the mode of its file decides. */
+  trustedProxies: BlockList | undefined
   tokenHeader: string
   identityPrefix: string
   identityHeaders: readonly IdentityName[]
@@ -161,7 +162,7 @@ function addressOf(get: Get, say: Say, name: 'listen' | 'local_listen'): Address
   return address ?? { kind: 'tcp', host: '127.0.0.1', port: 0 }
 }
 
-function proxiesOf(get: Get, say: Say, listen: Address): BlockList {
+function proxiesOf(get: Get, say: Say, listen: Address): BlockList | undefined {
   const list = new BlockList()
   const proxies = listOf(get('trusted_proxies'))
   for (const proxy of proxies) {
@@ -175,5 +176,5 @@ function proxiesOf(get: Get, say: Say, listen: Address): BlockList {
   }
   if (listen.kind === 'tcp' && !isLoopback(listen.host) && proxies.every((proxy) => isLoopback(proxy.split('/')[0] ?? '')))
     say('trusted_proxies', 'must name the proxies, because listen is open to other machines.')
-  return list
+  return listen.kind === 'unix' ? undefined : list
 }

@@ -6,6 +6,8 @@ import { startServe, type Running } from './rig.ts'
 
 /** The connections of a proxy to the check listener. */
 
+const LINES = ['GET / HTTP/1.1', 'Host: guard', 'X-Forwarded-Method: GET', 'X-Forwarded-Host: cases.example', 'X-Forwarded-Uri: /api/cases']
+
 class Connection {
   readonly socket: Socket
   text = ''
@@ -25,8 +27,7 @@ class Connection {
   }
 
   send(token: string | undefined): this {
-    const lines = ['GET / HTTP/1.1', 'Host: guard', 'X-Forwarded-Method: GET', 'X-Forwarded-Host: cases.example', 'X-Forwarded-Uri: /api/cases']
-    this.socket.write([...lines, ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]), '', ''].join('\r\n'))
+    this.socket.write([...LINES, ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]), '', ''].join('\r\n'))
     return this
   }
 }
@@ -45,6 +46,21 @@ async function slow({ broker }: Running): Promise<{ token: string; release: () =
   const before = broker.count('/jwks')
   const waits = (): Promise<void> => eventually(() => expect(broker.count('/jwks')).toBe(before + 1))
   return { token: await broker.token({ sub: 'u_slow' }, {}, key), release: resolve, waits }
+}
+
+/** Requests on TCP, each with its connection reset before the guard has read it. */
+async function resets({ serving }: Running, token: string): Promise<void> {
+  const { port } = new URL(serving.checkAddress)
+  for (let each = 0; each < 20; each++) {
+    const socket = connect(Number(port), '127.0.0.1')
+    await new Promise((resolve) => socket.once('connect', resolve))
+    // The guard has to have taken the connection before it is reset.
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(`${[...LINES, `Authorization: Bearer ${token}`].join('\r\n')}\r\n\r\n`)
+    socket.resetAndDestroy()
+    await closed
+  }
 }
 
 describe('a connection of a proxy', () => {
@@ -78,6 +94,15 @@ describe('a connection of a proxy', () => {
     release()
     const next = new Connection(running).send(token)
     await eventually(() => expect(next.answers).toEqual(['200 u_slow']))
+    expect(running.problems).toEqual([])
+  })
+
+  test('that is not listed is rejected, also where it was reset and has no address any more', async () => {
+    const running = await startServe({ trusted_proxies: '192.0.2.0/24' })
+    await resets(running, await running.broker.token())
+    const counted = async (): Promise<string[]> => (await running.local('/metrics')).body.split('\n').filter((line) => /^guard_requests/.test(line))
+    await eventually(async () => expect((await counted()).join()).toMatch(/why="unlisted_proxy"} 20\b/))
+    expect(await counted()).toContain('guard_requests_allowed_total 0')
     expect(running.problems).toEqual([])
   })
 
