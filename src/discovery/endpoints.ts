@@ -3,10 +3,8 @@ import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { JWKS_MAX_AGE_SECONDS } from '../keys/interface.ts'
-import { inEnglish } from '../page/texts.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { providerMetadata } from './metadata.ts'
-import { openApiPage } from './openapi-page.tsx'
 import type { Document as OpenApi } from './openapi.ts'
 
 interface Document {
@@ -39,9 +37,7 @@ export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>
     }),
   )
   let generated: Promise<OpenApi> | undefined
-  const document = () => (generated ??= openApi())
-  publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await document()))
-  endpoints.get('/openapi', inEnglish, async (c) => openApiPage(c, await document(), deps.config))
+  publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await (generated ??= openApi())))
   return endpoints
 }
 
