@@ -100,7 +100,8 @@ describe('a connection of a proxy', () => {
   test('that is not listed is rejected, also where it was reset and has no address any more', async () => {
     const running = await startServe({ trusted_proxies: '192.0.2.0/24' })
     await resets(running, await running.broker.token())
-    const counted = async (): Promise<string[]> => (await running.local('/metrics')).body.split('\n').filter((line) => line.startsWith('guard_requests'))
+    const counted = async (): Promise<string[]> =>
+      (await running.local('/metrics')).body.split('\n').filter((line) => line.startsWith('guard_requests'))
     await eventually(async () => expect((await counted()).join()).toMatch(/why="unlisted_proxy"} 20\b/))
     expect(await counted()).toContain('guard_requests_allowed_total 0')
     expect(running.problems).toEqual([])
