@@ -40,7 +40,6 @@ async function compare(): Promise<void> {
       ...flags,
       'local-listen': `unix:${dir}/local.sock`,
       'stale-status': '403',
-      'identity-headers': 'Sub,Roles',
     }).flatMap(([flag, value]) => [`--${flag}`, value])
     pin(process.execPath, GUARD, 'serve', ...args)
     pin(...sameProgram(undefined, 'bare', join(dir, 'bare.sock')))

@@ -87,12 +87,13 @@ export const proxy = (parts: Proxy): Recipe => ({
 
 export interface Running {
   application: Application
-  guard: Program
+  signalGuard(name: 'SIGSTOP' | 'SIGCONT'): void
+  endGuard(): Promise<void>
   program: Program
   place: Place
   ask(path: string, headers?: readonly string[]): Promise<Answer>
-  /** The guard listens; whether it knows of revocations yet is another matter. */
-  startGuard(): Promise<void>
+  /** The guard listens; whether it knows of revocations yet is another matter. @param more settings */
+  startGuard(more?: readonly string[]): Promise<void>
   end(): Promise<void>
 }
 
@@ -106,34 +107,40 @@ export async function startProxy(
   const baseUrl = port === undefined ? place.baseUrl : `http://127.0.0.1:${port}`
   const application = await startApplication()
   const [guardPort = 0, localPort = 0] = await freePorts(2)
-  const guard = new Program({
-    file: NODE,
-    args: [join(ROOT, 'guard/dist/serve/bin.js'), 'serve', '--rules', example('rules.json'), ...settings],
-    env: {
-      GUARD_ISSUER: world.issuer,
-      GUARD_CLIENT_ID: place.clientId,
-      GUARD_CLIENT_SECRET: place.clientSecret,
-      GUARD_LISTEN: `127.0.0.1:${guardPort}`,
-      GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
-      GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
-      NODE_EXTRA_CA_CERTS: world.caFile,
-    },
-  })
-  const startGuard = (): Promise<void> => guard.start(() => answers(`http://127.0.0.1:${guardPort}/`))
+  const guardWith = (more: readonly string[]): Program =>
+    new Program({
+      file: NODE,
+      args: [join(ROOT, 'guard/dist/serve/bin.js'), 'serve', '--rules', example('rules.json'), ...settings, ...more],
+      env: {
+        GUARD_ISSUER: world.issuer,
+        GUARD_CLIENT_ID: place.clientId,
+        GUARD_CLIENT_SECRET: place.clientSecret,
+        GUARD_LISTEN: `127.0.0.1:${guardPort}`,
+        GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
+        GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
+        NODE_EXTRA_CA_CERTS: world.caFile,
+      },
+    })
+  let guard: Program | undefined
+  const startGuard = (more: readonly string[] = []): Promise<void> => {
+    guard = guardWith(more)
+    return guard.start(() => answers(`http://127.0.0.1:${guardPort}/`))
+  }
   await startGuard()
   const directory = mkdtempSync(join(world.directory, `${name}-`))
   const program = new Program(prepare({ port: port ?? place.port, guardPort, applicationPort: application.port, directory }))
   await program.start(() => answers(`${baseUrl}/health`))
   return {
     application,
-    guard,
+    signalGuard: (name) => guard?.signal(name),
+    endGuard: async () => guard?.end(),
     program,
     place,
     ask: (path, headers = []) => ask(baseUrl, path, headers),
     startGuard,
     async end() {
       await program.end()
-      await guard.end()
+      await guard?.end()
       await application.close()
     },
   }
@@ -160,6 +167,8 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
       'x-guard-sub': sub,
       'x-guard-client-id': proxied.name,
       'x-guard-roles': 'CaseManager.User',
+      'x-guard-sid': expect.stringMatching(/^s_/) as string,
+      'x-guard-rev': expect.stringMatching(/^\d+$/) as string,
     })
     expect(JSON.parse(answer.body)).toMatchObject({ url: '/cases?of=mine' })
   })
@@ -235,17 +244,17 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
 
   describe('rule 20: what the guard does not know does not pass', () => {
     test(`a guard that does not answer: ${unavailable}, and then it passes again`, async () => {
-      running.guard.signal('SIGSTOP')
+      running.signalGuard('SIGSTOP')
       try {
         expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: unavailable, reached: [] })
       } finally {
-        running.guard.signal('SIGCONT')
+        running.signalGuard('SIGCONT')
       }
       await until('it passes again', passes, 120)
     })
 
     test(`a guard that was killed: ${unavailable}; one that has not heard of the broker: 503, never 401; and then it passes again`, async () => {
-      await running.guard.end()
+      await running.endGuard()
       expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: unavailable, reached: [] })
       world().shut(proxied.name, true)
       try {
@@ -257,6 +266,15 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
       }
       await until('it passes again', passes, 120)
     })
+  })
+
+  test('an identity header that identity_headers leaves out is empty', async () => {
+    await running.endGuard()
+    await running.startGuard(['--identity-headers', 'Sub,Roles'])
+    await until('it passes again', passes, 120)
+    const identity = Object.fromEntries(identityIn(await running.ask('/cases', bearer(token))))
+    expect(identity).toEqual({ 'x-guard-sub': sub, 'x-guard-roles': 'CaseManager.User' })
+    expect(identityIn(await running.ask('/health'))).toEqual([])
   })
 
   test('a sign-out is seen: the token no longer passes', async () => {

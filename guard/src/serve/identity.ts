@@ -54,10 +54,13 @@ function signIdentity(
     .sign(privateKey)
 }
 
-/** The answer to a request with a token that was accepted, made once for each token. Each header is always present, even if it is empty. */
+/**
+ * The answer to a request with a token that was accepted, made once for each token. Each header is always present, also one that has no value or is
+ * not among `names`: Caddy writes its own placeholder for one that is missing, and another proxy lets the client's pass.
+ */
 export class IdentityHeaders {
   readonly #prefix: string
-  readonly #names: readonly IdentityName[]
+  readonly #names: ReadonlySet<IdentityName>
   readonly #signer: IdentitySigner | undefined
   readonly #clock: Clock
   readonly #made = new WeakMap<AccessClaims, { answer: Answer; untilMs: number }>()
@@ -66,10 +69,10 @@ export class IdentityHeaders {
 
   constructor(options: { prefix: string; names: readonly IdentityName[]; signer: IdentitySigner | undefined; clock: Clock }) {
     this.#prefix = options.prefix
-    this.#names = options.names
+    this.#names = new Set(options.names)
     this.#signer = options.signer
     this.#clock = options.clock
-    this.none = new Answer(200, ['X-Guard', 'public', ...options.names.flatMap((name) => [`${options.prefix}${name}`, ''])])
+    this.none = new Answer(200, ['X-Guard', 'public', ...IDENTITY_NAMES.flatMap((name) => [`${options.prefix}${name}`, ''])])
   }
 
   /** Undefined where it has to be made, which takes a moment. */
@@ -80,14 +83,15 @@ export class IdentityHeaders {
 
   async make(claims: AccessClaims): Promise<Answer> {
     const headers = ['X-Guard', 'allowed']
-    for (const name of this.#names) {
-      const value = name === ASSERTION ? ((await this.#signer?.sign(claims)) ?? '') : SAYS[name](claims).map(encode).join(' ')
-      headers.push(`${this.#prefix}${name}`, value)
-    }
+    for (const name of IDENTITY_NAMES) headers.push(`${this.#prefix}${name}`, this.#names.has(name) ? await this.#valueOf(name, claims) : '')
     const answer = new Answer(200, headers)
     // Half of an assertion's life is left to the application.
     this.#made.set(claims, { answer, untilMs: this.#signer === undefined ? Infinity : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000 })
     return answer
+  }
+
+  async #valueOf(name: IdentityName, claims: AccessClaims): Promise<string> {
+    return name === ASSERTION ? ((await this.#signer?.sign(claims)) ?? '') : SAYS[name](claims).map(encode).join(' ')
   }
 }
 

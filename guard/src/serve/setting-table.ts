@@ -47,7 +47,7 @@ const TABLE = [
   { name: 'identity_prefix', help: 'what the names of the identity headers begin with', example: 'X-Guard-', fallback: 'X-Guard-' },
   {
     name: 'identity_headers',
-    help: 'which identity headers the application reads, by their names without the prefix; the fewer, the faster',
+    help: 'which identity headers have a value, by their names without the prefix; the others are empty',
     example: 'Sub,Roles',
     fallback: 'Sub,Sid,Tid,Oid,Client-Id,Scope,Roles,Acr,Auth-Time,Exp,Rev,Assertion',
     list: true,
