@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import { joinsClient } from '../client/joins.ts'
+import { joinsClient } from '../revocation/joins.ts'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
