@@ -32,7 +32,8 @@ import { createFeed } from './revocation/feed.ts'
 import { startQueueEngine } from './revocation/queue-engine.ts'
 import { systemClock } from './system-clock.ts'
 
-type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader' | 'prepares'>
+/** `leaseMs`: the clock of the lease on Postgres, in monotonic milliseconds. */
+type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader' | 'prepares'> & { leaseMs?: () => number }
 
 /**
  * Opens the parts of a broker in the order in which they need each other. A part that `overrides` holds is used as it is, not opened, and
@@ -110,6 +111,7 @@ async function openStore(
       kind,
       work: workText(config.work),
       ...clocks,
+      ...(given.leaseMs && { steadyMs: given.leaseMs }),
     })
   }
   const store = await open()

@@ -315,6 +315,8 @@ export async function createRig(options: RigOptions = {}) {
     makeKey: borrowedKeys(),
     startReader: readHere,
     prepares: 'at_first_use' as const,
+    // Postgres answers in real time: a clock that a test advances would end the lease on it, and with it every stream.
+    leaseMs: () => performance.now(),
     ...(quiet && { store: quiet }),
     ...options.deps,
   }
