@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { sessions, subjects } from '../schema.ts'
-import { accessFields, answerOf } from '../token/access.ts'
+import { accessFields, answerOf, concerned } from '../token/access.ts'
 import type { Access, Input } from '../token/access.ts'
 import type { Fenced } from './engine.ts'
 import { askedRows, lookUp, setStatement } from './executor.ts'
@@ -25,7 +25,7 @@ const readAll = setStatement<Asked, typeof fields>(
 export const checkTogether =
   (pool: Connecting, fenced: Fenced) =>
   async (inputs: Input[]): Promise<(Access | undefined)[]> => {
-    const asking = readAll.query(inputs.map(({ sid, clientId, needs, audience }) => ({ sid, clientId, needs, audience })))
+    const asking = readAll.query(inputs.map(concerned))
     const found = new Map(readAll.rows(await fenced(() => readOne(pool, asking))).map((row) => [row.place, row]))
     return inputs.map((input, index) => answerOf(found.get(index + 1), input))
   }

@@ -13,7 +13,7 @@ import type { Connecting } from './transact.ts'
 
 type HotActs = Pick<Store, 'rotateRefreshToken' | 'checkAccess' | 'leaseDelivery' | 'recordDelivery'>
 
-/** The hot acts: those that wait together are one statement, or one transaction. They take the place of the acts that they fall back to. */
+/** The hot acts: those that wait together share statements. They take the place of the acts that they fall back to. */
 export function setBasedActs(engine: Engine, pool: Connecting, fenced: Fenced): HotActs {
   const check = (input: Parameters<Store['checkAccess']>[0]) => checkAccess(engine, input)
   const checkGrouped = groupCommit({ together: checkTogether(pool, fenced), alone: check })

@@ -21,7 +21,7 @@ export type Input = Parameters<TokenActs['checkAccess']>[0]
 export type Access = Awaited<ReturnType<TokenActs['checkAccess']>>
 
 type Concerned = { clientId: string; needs: string | undefined; audience: string | undefined }
-/** Parameters, or columns, that hold the clients that bring the token or that it was issued to, and its audience. */
+/** The SQL of each: a parameter of a statement for one check, or a column of the rows of one for many. */
 type ConcernedSql = { readonly [K in keyof Concerned]-?: SQL }
 const given: ConcernedSql = { clientId: textParam('clientId'), needs: textParam('needs'), audience: textParam('audience') }
 
@@ -76,7 +76,8 @@ export function answerOf(row: AccessRow | undefined, input: Input): Access | und
   return { outcome: 'good', session: validSession(row) }
 }
 
-const concerned = ({ sid, clientId, joins, needs = joins, audience }: Input) => ({ sid, clientId, needs, audience })
+/** What the statement that reads `accessFields` asks for. */
+export const concerned = ({ sid, clientId, joins, needs = joins, audience }: Input) => ({ sid, clientId, needs, audience })
 
 function* look(input: Input): Act<Access | undefined> {
   return answerOf(yield* bySid.get(concerned(input)), input)
