@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_STALENESS } from '../../guard/src/staleness.ts'
 import { clientsFileJsonSchema } from '../../src/client/clients-file-schema.ts'
 import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { variablesOf } from '../../src/config/read.ts'
@@ -41,6 +42,30 @@ const example = (): { clients: Record<string, unknown>[] } =>
   parse(/```yaml\n(clients:[\s\S]*?)```/.exec(text('docs/clients.md'))?.[1] ?? '') as { clients: Record<string, unknown>[] }
 
 describe('the documentation', () => {
+  test('states one bound for each kind of instance and each cause, as the code has it', () => {
+    const client = parseClientMetadata({ client_id: 'a', client_name: 'A', redirect_uris: ['https://a.example/'], audience: 'urn:a' })
+    const tokens = `${(client.ok ? client.metadata.accessTokenSeconds : 0) / 60} minutes`
+    const probe = `${SETTINGS.signals.probeEverySeconds.default} minutes`
+    const lost = DEFAULT_STALENESS.afterSeconds
+    const stated: Record<string, RegExp[]> = {
+      'README.md': [
+        new RegExp(`^\\| a guard \\|.*within ${lost} s when`, 'm'),
+        new RegExp(`^\\| neither .*expires: ${tokens}`, 'm'),
+        new RegExp(`from\\sthe\\sprobe\\swithin ${probe}`),
+      ],
+      'docs/relying-party.md': [new RegExp(`has lost the broker \\| within ${lost} s`), new RegExp(`^\\| neither, .*up to ${tokens}`, 'm')],
+      'SECURITY.md': [
+        new RegExp(`guard that has lost the broker\\*\\* notices within ${lost} seconds`),
+        new RegExp(`access token until it expires, ${tokens}`),
+        new RegExp(`by the probe, within ${probe}`),
+      ],
+      'docs/microsoft.md': [new RegExp(`N is \`BROKER_PROBE_MINUTES\` \\(${SETTINGS.signals.probeEverySeconds.default}\\)`)],
+    }
+    for (const [page, bounds] of Object.entries(stated)) for (const bound of bounds) expect(text(page), page).toMatch(bound)
+    const unbounded = pages.flatMap((page) => text(page).match(/\b(?:every|all) instances?\b[^.|:]*\b(?:within a second|at once)\b[^.|]*/g) ?? [])
+    expect(unbounded.filter((sentence) => !/guard|bound|logout address/.test(sentence))).toEqual([])
+  })
+
   test('links to files that are there', () => {
     const missing = pages.flatMap((page) =>
       [...text(page).matchAll(/\]\(([^)#\s:]+)(?:#[^)]*)?\)/g)]

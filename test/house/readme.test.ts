@@ -10,11 +10,6 @@ const BY_THE_PROCESS_TEST = ['Run it', 'Operate it']
 /** Who else runs a command, and what there shows it. */
 const RUN_BY: Record<string, [file: string, shows: string]> = {
   'npm run demo': ['test/process/demo-process.ts', "'demo', '--'"],
-  'DEMO_PORT_BASE=8400 npm run demo': ['test/process/demo-process.ts', 'DEMO_PORT_BASE:'],
-  'npm run demo -- --json': ['test/process/demo-process.ts', "'--json'"],
-  'npm run demo -- --public-url https://demo.example': ['test/process/demo-public-url.test.ts', "'--public-url'"],
-  'npm run demo -- --clients clients.yaml': ['test/process/demo-ends.test.ts', "'--clients'"],
-  'npm run demo -- --cluster': ['test/process/demo-cluster.test.ts', "'--cluster'"],
   'npm test': ['.ci/run', 'npm test --'],
 }
 
