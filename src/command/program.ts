@@ -53,7 +53,7 @@ const COMMANDS = [
 ]
 
 /** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
-function createProgram(terminal: Terminal): Command {
+export function createProgram(terminal: Terminal): Command {
   const program = new Command('cmb')
     .description('Case Manager Identity Broker: run the broker, and operate a running one.')
     .version(version(), '--version', 'print the version')

@@ -17,7 +17,7 @@ type Shown = Json & {
   secret?: string
 }
 interface Settings extends Said {
-  url?: string
+  address?: string
   description?: string
   event?: string[]
   include?: string[]
@@ -53,7 +53,7 @@ const choice =
     return repeated(value, before)
   }
 
-const settingsOf = ({ url, description, event, include }: Settings) => ({ url, description, events: event, include })
+const settingsOf = ({ address, description, event, include }: Settings) => ({ url: address, description, events: event, include })
 
 function words({ secret, ...shown }: Shown): string {
   const read = members(shown)
@@ -110,7 +110,7 @@ function addCommand(webhooks: Command, context: Context): void {
 function changeCommand(webhooks: Command, context: Context): void {
   examples(
     withSettings(webhooks.command('change <webhook>').description('Change the given fields and keep the others. A list replaces the former list.'))
-      .option('--url <url>', 'another address')
+      .option('--address <url>', 'another address')
       .option('--enable', 'send events again')
       .option('--disable <reason>', 'send no more events, and close pending ones')
       .action(async (id: string, options: Settings & { enable?: boolean; disable?: string }, command: Command) => {
@@ -122,6 +122,7 @@ function changeCommand(webhooks: Command, context: Context): void {
         context.print(command, answer, () => words(answer))
       }),
     'cmb webhooks change wh_9fK… --event revocation.theft --include case_references',
+    'cmb webhooks change wh_9fK… --address https://siem.example/events',
     'cmb webhooks change wh_9fK… --disable "the receiver moves"',
   )
 }

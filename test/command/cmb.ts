@@ -14,6 +14,9 @@ export interface Ran {
   json<T = Record<string, unknown>>(): T
 }
 
+/** A terminal that shows nothing. */
+export const silent: Terminal = { env: {}, out: () => {}, err: () => {}, user: 'olga', ask: undefined, input: async () => '' }
+
 export async function cmb(
   args: string[],
   options: { dataDir: string; answer?: string; input?: string; env?: Record<string, string>; user?: string },

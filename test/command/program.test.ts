@@ -1,9 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { createProgram } from '../../src/command/program.ts'
 import { createRig } from '../rig.ts'
-import { cmb, startCmb } from './cmb.ts'
+import { cmb, silent, startCmb } from './cmb.ts'
 
 const emptyDir = (): string => {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-none-'))
@@ -78,6 +80,20 @@ describe('cmb', () => {
       expect(ran).toMatchObject({ code: 0, err: '' })
       expect(ran.out).toContain(`Usage: cmb ${path}`.trim())
     }
+  })
+
+  test('no command declares an option that cmb itself takes: it would never see the value', () => {
+    const program = createProgram(silent)
+    const global = new Set(program.options.flatMap(({ short, long }) => [short, long]).filter((name) => name !== undefined))
+    const shadowed = ({ commands }: Command, path: string): string[] =>
+      commands.flatMap((one) => [
+        ...one.options
+          .flatMap(({ short, long }) => [short, long])
+          .flatMap((name) => (global.has(name ?? '') ? [`${path} ${one.name()} ${name}`] : [])),
+        ...shadowed(one, `${path} ${one.name()}`),
+      ])
+    expect(global).toContain('--url')
+    expect(shadowed(program, 'cmb')).toEqual([])
   })
 
   test('what is not a command, or lacks something, exits 2', async () => {
