@@ -250,12 +250,17 @@ export const sessions = sqliteTable(
     probedAt: integer('probed_at').notNull(),
     device: text().notNull(),
     cookieHash: text('cookie_hash').notNull(),
+    /** Of the cookie that names the browser: a browser has one session. */
+    browserHash: text('browser_hash'),
     endedSeq: integer('ended_seq'),
     endedAt: integer('ended_at'),
     endedReason: text('ended_reason').$type<Reason>(),
   },
   (t) => [
     uniqueIndex('sessions_by_cookie').on(t.cookieHash),
+    index('sessions_open_by_browser')
+      .on(t.browserHash)
+      .where(sql`ended_seq IS NULL AND browser_hash IS NOT NULL`),
     index('sessions_open')
       .on(t.sid)
       .where(sql`ended_seq IS NULL`),

@@ -152,6 +152,8 @@ export interface NewSession {
   microsoftCacheSealed?: string | undefined
   device: string
   cookieHash: string
+  /** SHA-256 of the cookie that names the browser. Not given: the session belongs to no known browser. */
+  browserHash?: string | undefined
 }
 
 /** How many sessions a user may have at once. */
@@ -230,9 +232,9 @@ type FoundSession = { session: Session; participants: Participant[] }
 
 export interface SignInActs extends FloorActs {
   /**
-   * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
-   * names ends as `replaced` where it is another user's, and is renewed (same sid, new cookie) where it is theirs and live; otherwise a
-   * session opens; and the code is issued for it. Rejected, nothing of that is done.
+   * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session of this browser
+   * (`browserCookieHash`, `session.browserHash`) ends as `replaced` where it is another user's, and is renewed (same sid, new cookie)
+   * where it is theirs and live; otherwise a session opens; and the code is issued for it. Rejected, nothing of that is done.
    * @param input.ids candidates for new rows: `sub`, `sid`
    */
   signIn(

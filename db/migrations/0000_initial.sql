@@ -412,12 +412,14 @@ CREATE TABLE `sessions` (
 	`probed_at` integer NOT NULL,
 	`device` text NOT NULL,
 	`cookie_hash` text NOT NULL,
+	`browser_hash` text,
 	`ended_seq` integer,
 	`ended_at` integer,
 	`ended_reason` text
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `sessions_by_cookie` ON `sessions` (`cookie_hash`);--> statement-breakpoint
+CREATE INDEX `sessions_open_by_browser` ON `sessions` (`browser_hash`) WHERE ended_seq IS NULL AND browser_hash IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open` ON `sessions` (`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_opening` ON `sessions` (`opened_at`,`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_sub` ON `sessions` (`sub`,`sid`) WHERE ended_seq IS NULL;--> statement-breakpoint

@@ -36,6 +36,13 @@ const byCookie = query(
   sessionFields,
   (p: Takes<{ cookieHash: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${hidden(p.cookieHash)}`,
 )
+type Browser = { cookieHash: string | undefined; browserHash: string | undefined }
+const ofBrowser = query(
+  sessionFields,
+  (p: Takes<Browser>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
+    WHERE ${sessions.endedSeq} IS NULL AND (${sessions.cookieHash} = ${hidden(p.cookieHash)} OR ${sessions.browserHash} = ${hidden(p.browserHash)})
+    ORDER BY ${sessions.openedAt} DESC, ${sessions.sid}`,
+)
 const lock = lockRows(sessions, (p: Takes<{ sid: string }>) => sql`${sessions.sid} = ${p.sid}`)
 const logged = query(
   columnsOf(revocations, 'at', 'reason'),
@@ -55,6 +62,8 @@ const participated = command(
 )
 
 export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.get({ sid })
+/** The open sessions of a browser, by the session cookie that it sent and by the cookie that names it. The latest comes first. */
+export const sessionsOfBrowser = (browser: Browser): Act<SessionRow[]> => ofBrowser.all(browser)
 export const sessionByCookie = (cookieHash: string): Act<SessionRow | undefined> => byCookie.get({ cookieHash })
 /**
  * Keeps others from joining or revoking a session until this act ends: an act that decides by who takes part in it locks it first (a client that

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, command, insertInto } from '../engine/statement.ts'
+import { assign, command, insertInto, lockByName } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockOf } from '../locks/locked.ts'
 import { append, headOfOpening, lockHead } from '../revocation/log.ts'
@@ -15,13 +15,13 @@ import { addCode } from './issue-code.ts'
 import { missingFreshness } from './floor.ts'
 import { recordEvent } from './history.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
-import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
+import { deadlineOf, isLive, isRevoked, lockSession, sessionBySid, sessionOf, sessionsOfBrowser, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
 import { announceNewDevice } from './new-device.ts'
 import { nameUser, subjectFor } from './user.ts'
 import type { KnownUser } from './user.ts'
 
-/** A user has signed in on a browser: their session opens or is renewed, and the other one that this browser had ends. */
+/** A user has signed in on a browser: their session opens or is renewed, and every other one that this browser had ends. */
 
 const valuesOf = (input: NewSession, now: number) => ({
   ...{ authTime: input.authTime, visitStartedAt: input.visitStartedAt, now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt },
@@ -29,7 +29,7 @@ const valuesOf = (input: NewSession, now: number) => ({
   ...{ acr: input.acr, amr: input.amr === undefined ? undefined : JSON.stringify(input.amr), roles: JSON.stringify(input.roles) },
   staySignedIn: input.staySignedIn ? 1 : 0,
   ...{ microsoftSid: input.microsoftSid, loginHintSealed: input.loginHintSealed, microsoftCacheSealed: input.microsoftCacheSealed },
-  ...{ device: input.device, cookieHash: input.cookieHash },
+  ...{ device: input.device, cookieHash: input.cookieHash, browserHash: input.browserHash },
 })
 type Values = ReturnType<typeof valuesOf>
 
@@ -37,7 +37,7 @@ type Values = ReturnType<typeof valuesOf>
 const columns = (p: Takes<Values>) => ({
   ...{ authTime: p.authTime, lastActiveAt: p.now, idleSeconds: p.idleSeconds, absoluteAt: p.absoluteAt, deadlineAt: p.deadlineAt },
   ...{ acr: p.acr, amr: p.amr, roles: p.roles, staySignedIn: p.staySignedIn, device: p.device, cookieHash: p.cookieHash },
-  ...{ visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
+  ...{ browserHash: p.browserHash, visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
   ...{ microsoftSid: p.microsoftSid, loginHintSealed: p.loginHintSealed, microsoftCacheSealed: p.microsoftCacheSealed, probedAt: p.now },
 })
 const open = command((p: Takes<Values & { sid: string; sub: string; tid: string; openedSeq: number; probePhase: number }>) =>
@@ -61,26 +61,35 @@ const phaseOf = (sid: string): number => hash('sha256', sid, 'buffer').readUInt1
 
 const isRenewed = (former: SessionRow, sub: string, now: number): boolean => former.sub === sub && isLive(former, now)
 
-/** The session that this browser had, locked: of two sign-ins on one browser at once, the second finds what the first made of it. */
-function* formerOf(cookieHash: string, sub: string, now: number): Act<SessionRow | undefined> {
-  const seen = yield* sessionByCookie(cookieHash)
-  if (seen === undefined) return undefined
-  if (!isRenewed(seen, sub, now)) yield* lockHead()
-  yield* lockSession(seen.sid)
-  return yield* sessionByCookie(cookieHash)
-}
-
-/** It is another user's, or time ended it before the sweep came. */
-function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: number): Act<Committed[]> {
-  if (isRevoked(former)) return []
-  const selector = { kind: 'session', sid: former.sid } as const
-  const why = isLive(former, now)
-    ? ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
-    : ({ reason: timeReason(former), actor: { kind: 'broker', id: 'signin' } } as const)
-  return [yield* append(ambient, { selector, ...why, now })]
-}
-
 type Input = Parameters<SignInActs['signIn']>[0]
+
+const BROWSERS = 7_403
+const lockBrowser = lockByName(BROWSERS, 'alone')
+
+/**
+ * The sessions that this browser had, locked. Two tabs may return from Microsoft at once, with the same cookies: the second sign-in finds what the
+ * first one opened.
+ */
+function* sessionsHere({ browserCookieHash: cookieHash, session: { browserHash }, now }: Input, sub: string): Act<SessionRow[]> {
+  if (browserHash !== undefined) yield* lockBrowser.get({ name: browserHash })
+  const seen = yield* sessionsOfBrowser({ cookieHash, browserHash })
+  if (seen.length > 1 || seen.some((row) => !isRenewed(row, sub, now))) yield* lockHead()
+  for (const { sid } of seen) yield* lockSession(sid)
+  return seen.length === 0 ? [] : yield* sessionsOfBrowser({ cookieHash, browserHash })
+}
+
+/** Ends sessions of another user, those beside a renewed one, and those that time ended before the sweep came. */
+function* endFormer(ambient: Ambient, former: readonly SessionRow[], sub: string, now: number): Act<Committed[]> {
+  const committed: Committed[] = []
+  for (const row of former.filter((one) => !isRevoked(one))) {
+    const selector = { kind: 'session', sid: row.sid } as const
+    const why = isLive(row, now)
+      ? ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
+      : ({ reason: timeReason(row), actor: { kind: 'broker', id: 'signin' } } as const)
+    committed.push(yield* append(ambient, { selector, ...why, now }))
+  }
+  return committed
+}
 
 /** Once the head of the log is held: a revocation that is not seen here covers the session. */
 function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, provenSeq, contextSeq, now }: Input): Act<Rejected | undefined> {
@@ -103,10 +112,11 @@ export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected
 }
 
 function* letIn(ambient: Ambient, asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
-  const { session: input, code, browserCookieHash, limit, ids, now } = asked
+  const { session: input, code, limit, ids, now } = asked
   const { sub } = user
-  const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
-  const renewed = former !== undefined && isRenewed(former, sub, now) ? former : undefined
+  const here = yield* sessionsHere(asked, sub)
+  const renewed = here.find((row) => isRenewed(row, sub, now))
+  const former = here.filter((row) => row !== renewed)
   // Of a renewed session the head stays free: what revokes it meanwhile covers it.
   if (renewed === undefined && (yield* mayHaveToEnd(sub, limit, now))) yield* lockHead()
   const head = renewed === undefined ? yield* headOfOpening() : renewed.head
@@ -118,12 +128,12 @@ function* letIn(ambient: Ambient, asked: Input, user: KnownUser): Act<SignedIn |
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })
-    return yield* signedIn(renewed.sid, true, [])
+    return yield* signedIn(renewed.sid, true, yield* endFormer(ambient, former, sub, now))
   }
   const made = yield* makeRoom(ambient, sub, limit, now)
   if (!made.room) return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
   yield* nameUser(user)
-  const committed = [...made.committed, ...(former === undefined ? [] : yield* endFormer(ambient, former, sub, now))]
+  const committed = [...made.committed, ...(yield* endFormer(ambient, former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head
   yield* open.run({ ...valuesOf(input, now), sid, sub, tid: input.user.tid, openedSeq, probePhase: phaseOf(sid) })

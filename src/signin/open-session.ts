@@ -24,7 +24,7 @@ import { notAdmitted, signInFrom } from './not-admitted.ts'
 import { guidancePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import { clientOf, type SignInRequest } from './request.ts'
-import type { Entry, Visit } from './sealed.ts'
+import { browserHash, type Entry, type Visit } from './sealed.ts'
 import { limitPage } from './session-limit-page.tsx'
 import { usedPage } from './stale.tsx'
 
@@ -74,7 +74,7 @@ export async function enter(
   const cookie = newSessionCookie(deps.random)
   const { most, whenFull } = deps.config.sessionRules
   const answer = await deps.store.signIn({
-    session: { ...session, cookieHash: cookie.hash },
+    session: { ...session, cookieHash: cookie.hash, browserHash: browserHash(deps, c) },
     code: made?.row,
     browserCookieHash: sessionCookieHash(c),
     ...where(deps, c, entry, now),

@@ -60,7 +60,7 @@ export interface Visit {
 export interface Entry {
   id: string
   errand: Errand
-  session: Omit<NewSession, 'cookieHash'>
+  session: Omit<NewSession, 'cookieHash' | 'browserHash'>
   shared?: true | undefined
   /** The head of the log when this visit departed, where it was fresh; 0: it was not. */
   provenSeq: number
@@ -112,8 +112,11 @@ function nameBrowser(deps: Pick<Deps, 'random'>, c: Context): string {
   return made
 }
 
+/** SHA-256 of the cookie that names the browser. */
+export const browserHash = (deps: Pick<Deps, 'random'>, c: Context): string => sha256(nameBrowser(deps, c))
+
 export function seal<K extends keyof Travels>(deps: Pick<Deps, 'sealer' | 'random'>, c: Context, place: K, value: Travels[K], now: number): string {
-  const envelope: Envelope<Travels[K]> = { until: now + SECONDS[place], browser: BOUND[place] ? sha256(nameBrowser(deps, c)) : undefined, value }
+  const envelope: Envelope<Travels[K]> = { until: now + SECONDS[place], browser: BOUND[place] ? browserHash(deps, c) : undefined, value }
   return deps.sealer.seal(`signin/${place}`, JSON.stringify(envelope))
 }
 

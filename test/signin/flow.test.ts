@@ -268,6 +268,17 @@ describe('the state that comes back', () => {
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
   })
 
+  test('two tabs that return at once, neither with a session cookie, leave the browser one session, which its cookie names', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig)
+    const tab = async () => atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    const callbacks = [await tab(), await tab()]
+    for (const answer of await Promise.all(callbacks.map((address) => browser.send(address)))) expect(delivered(answer)).toHaveProperty('code')
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
+    expect(await browser.get('/account')).toMatchObject({ title: 'Where you are signed in' })
+  })
+
   test('the link to Microsoft is valid in the browser it was made for alone', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')

@@ -82,6 +82,8 @@ export interface Bench {
   now: number
   client(clientId: string, metadata?: Partial<ClientMetadata>): Promise<string>
   signIn(who?: string, options?: SignInOptions): Promise<SignedIn>
+  /** What the store is given for it. */
+  signInOf(who?: string, options?: SignInOptions, cookie?: string): Parameters<Store['signIn']>[0]
   /** The same, which may be rejected. */
   tryToSignIn(who?: string, options?: SignInOptions): Promise<Awaited<ReturnType<Store['signIn']>> & { cookie: string }>
   /** Single sign-on at a client and the exchange of its code. */
@@ -199,18 +201,18 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
       await b.store.putClient({ clientId, source: 'command', metadata: metadataOf(clientId, metadata), now: b.now })
       return clientId
     },
-    async tryToSignIn(who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER, ...more } = {}) {
+    signInOf: (who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER, ...more } = {}, cookie = random()) => ({
+      session: { ...newSession(who, tid, cookie, b.now), ...session },
+      code,
+      browserCookieHash: browser === undefined ? undefined : sha(browser),
+      provenSeq,
+      ...more,
+      ids: { sub: random('u_'), sid: random('s_') },
+      now: b.now,
+    }),
+    async tryToSignIn(who, options) {
       const cookie = random()
-      const done = await b.store.signIn({
-        session: { ...newSession(who, tid, cookie, b.now), ...session },
-        code,
-        browserCookieHash: browser === undefined ? undefined : sha(browser),
-        provenSeq,
-        ...more,
-        ids: { sub: random('u_'), sid: random('s_') },
-        now: b.now,
-      })
-      return { ...done, cookie }
+      return { ...(await b.store.signIn(b.signInOf(who, options, cookie))), cookie }
     },
     signIn: async (who, options) => expectOutcome(await b.tryToSignIn(who, options), 'signed_in'),
     async exchange(sid, clientId, scope = 'openid offline_access') {

@@ -25,16 +25,22 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     })
   })
 
-  test('two sign-ins of one user on one browser: one renews the session, the other opens its own', async () => {
+  test('sign-ins that return to one browser at once leave it one session, whatever session cookie they bring', async () => {
     const b = await open()
     await each(async (who) => {
-      const { cookie, session } = await b.signIn(who)
-      const both = await Promise.all([b.signIn(who, { browser: cookie }), b.signIn(who, { browser: cookie })])
-      expect(both.map(({ renewed }) => renewed).toSorted()).toEqual([false, true])
-      expect(both.find(({ renewed }) => renewed)?.session.sid).toBe(session.sid)
-      for (const one of both)
-        expect(await b.store.standingByCookie(sha(one.cookie), b.now)).toMatchObject({ state: 'live', session: { sid: one.session.sid } })
-      expect(await b.store.standingByCookie(sha(cookie), b.now)).toEqual({ state: 'unknown' })
+      const session = { browserHash: `browser of ${who}` }
+      const first = await Promise.all([b.signIn(who, { session }), b.signIn(who, { session })])
+      expect(first.map(({ renewed }) => renewed).toSorted()).toEqual([false, true])
+      const browser = first.find(({ renewed }) => renewed)?.cookie
+      const again = await Promise.all([b.signIn(who, { browser, session }), b.signIn(who, { browser, session })])
+      expect(again.map(({ renewed }) => renewed)).toEqual([true, true])
+      const all = [...first, ...again]
+      expect(new Set(all.map((one) => one.session.sid)).size).toBe(1)
+      const states = await Promise.all(all.map(({ cookie }) => b.store.standingByCookie(sha(cookie), b.now)))
+      expect(states.map(({ state }) => state).toSorted()).toEqual(['live', 'unknown', 'unknown', 'unknown'])
+      const others = await Promise.all([b.signIn(`${who}-b`, { session }), b.signIn(`${who}-c`, { session })])
+      const ends = await Promise.all([...all, ...others].map((one) => stateOf(b, one.session.sid)))
+      expect(ends.toSorted()).toEqual(['ended', 'ended', 'ended', 'ended', 'ended', 'live'])
     })
   })
 

@@ -393,6 +393,7 @@ CREATE TABLE "broker"."sessions" (
 	"probed_at" bigint NOT NULL,
 	"device" text COLLATE "C" NOT NULL,
 	"cookie_hash" text COLLATE "C" NOT NULL,
+	"browser_hash" text COLLATE "C",
 	"ended_seq" bigint,
 	"ended_at" bigint,
 	"ended_reason" text COLLATE "C"
@@ -531,6 +532,7 @@ CREATE INDEX "revocations_pending" ON "broker"."revocations" USING btree ("kind"
 CREATE INDEX "security_events_by_time" ON "broker"."security_events" USING btree ("at");--> statement-breakpoint
 CREATE INDEX "security_events_with_address" ON "broker"."security_events" USING btree ("at") WHERE address IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_by_cookie" ON "broker"."sessions" USING btree ("cookie_hash");--> statement-breakpoint
+CREATE INDEX "sessions_open_by_browser" ON "broker"."sessions" USING btree ("browser_hash") WHERE ended_seq IS NULL AND browser_hash IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "sessions_open" ON "broker"."sessions" USING btree ("sid") WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX "sessions_open_by_opening" ON "broker"."sessions" USING btree ("opened_at","sid") WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX "sessions_open_by_sub" ON "broker"."sessions" USING btree ("sub","sid") WHERE ended_seq IS NULL;--> statement-breakpoint
