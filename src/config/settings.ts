@@ -271,7 +271,7 @@ const sessionRules = {
     default: 'offer',
     schema: parse.sharedComputer,
     example: 'always',
-    text: 'Sign-in on a shared computer: it ends after a short idle time and with the browser’s window, Microsoft asks for the password each time, and sign-out signs out of Microsoft 365 too. `offer`: the sign-in page offers it. `always`: each sign-in counts as one. `never`: none does.',
+    text: 'Sign-in on a shared computer: it ends after a short idle time and with the browser’s window, Microsoft asks for the password each time (the broker verifies it where the tenant sends `auth_time`), and sign-out signs out of Microsoft 365 too. `offer`: the sign-in page offers it. `always`: each sign-in counts as one. `never`: none does.',
   }),
   sharedIdleSeconds: setting({
     name: 'BROKER_SHARED_COMPUTER_IDLE_SECONDS',

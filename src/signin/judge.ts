@@ -35,8 +35,8 @@ export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentit
       ? { admitted: false, demand: 'context', ask: { tid: identity.user.tid, authContext: policy.id } }
       : { admitted: false, guidance: 'mfa_not_proved' }
   }
-  if (!isFresh(visit, identity, now) || isTooOld(identity, authenticationLimit(deps, visit.errand, tenant), now))
-    return notFresh(deps, visit, identity, 'fresh')
+  const fresh = isFresh(visit, identity, now) && (!visit.shared || (await isFreshHere(deps, visit, identity)))
+  if (!fresh || isTooOld(identity, authenticationLimit(deps, visit.errand, tenant), now)) return notFresh(deps, visit, identity, 'fresh')
   const rejected = visit.errand.kind === 'instance' ? await judgeRequest(deps, visit.errand.request, identity) : undefined
   if (rejected !== undefined) return { admitted: false, guidance: rejected }
   // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be had is an error, not a lesser sign-in.
@@ -65,6 +65,15 @@ function isFresh({ errand, fresh, login, startedAt }: Visit, identity: Microsoft
   const { prompt, maxAgeSeconds } = errand.request
   const oldest = prompt.includes('login') || maxAgeSeconds === undefined ? departedAt : Math.min(departedAt, now - maxAgeSeconds)
   return enteredSince(identity, oldest)
+}
+
+/**
+ * On a shared computer the user before may still be signed in at Microsoft, and `prompt=login` can be taken out of the address. A tenant that never
+ * sends `auth_time` cannot prove that the password was entered.
+ */
+async function isFreshHere(deps: Deps, visit: Visit, identity: MicrosoftIdentity): Promise<boolean> {
+  if (enteredSince(identity, visit.login?.at ?? visit.startedAt)) return true
+  return identity.authTime === undefined && !(await deps.store.tenantsWithAuthTime()).includes(identity.user.tid)
 }
 
 /** One further visit for a fresh sign-in, if it may help; else the page that says so. */

@@ -125,6 +125,17 @@ describe('a phone with a session at Microsoft, after a revocation', () => {
   })
 })
 
+test('on a shared computer, the next user does not get in by the account that is still signed in at Microsoft', async () => {
+  const { rig, entra, device, signIn } = await world()
+  Object.assign(rig.config.sessionRules, { sharedComputer: 'always' })
+  const desk = device()
+  expect(await signIn(desk)).toMatchObject({ asked: ['login'], in: true })
+  ageSessions(entra, desk.microsoft, 600)
+  const next = { ours: createBrowser(rig), microsoft: desk.microsoft }
+  expect(await signIn(next, { thief: true })).toMatchObject({ asked: ['login'], in: false, status: 403 })
+  expect(await signIn(next)).toMatchObject({ in: true })
+})
+
 test('one human in two tenants: an operator who revokes the account at home demands a fresh sign-in of the guest account too', async () => {
   const { rig, entra, device, signIn, revoke } = await world()
   const home = entra.world.userOf(ALICE) ?? expect.unreachable()

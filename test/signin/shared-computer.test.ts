@@ -99,6 +99,22 @@ describe('by the setting', () => {
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login' })
   })
 
+  test('always: without prompt=login in Microsoft’s address the account of the user before opens no session', async () => {
+    policy('always')
+    const send = async (authTime: number | undefined) => {
+      rig.microsoft.next = { authTime }
+      return (await browser.send(await atMicrosoft(rig, browser, await browser.get('/account')))).status
+    }
+    // A tenant that never sends auth_time cannot prove it.
+    expect(await send(undefined)).toBe(303)
+    rig.clock.advance(43_201)
+    expect(await send(rig.clock.now() - 600)).toBe(403)
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+    expect(await send(rig.clock.now())).toBe(303)
+    rig.clock.advance(43_201)
+    expect(await send(undefined)).toBe(403)
+  })
+
   test('never: it is neither offered nor taken', async () => {
     policy('never')
     const page = await browser.get('/account')
