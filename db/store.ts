@@ -262,6 +262,8 @@ export interface SignInActs extends FloorActs {
   owesFreshSignIn(input: FreshProof & { user: Pick<User, 'tid' | 'oid'>; now: number }): Promise<FreshDemand | undefined>
   findSubject(sub: string): Promise<Subject | undefined>
   findSubjectByUser(tid: string, oid: string): Promise<Subject | undefined>
+  /** The subs that a lock of this user covers: their own, where they have signed in, and the same human's in other tenants. */
+  findHuman(user: Pick<User, 'tid' | 'oid'>): Promise<{ sub: string | undefined; others: string[] }>
   /** Who took part: what sign-out tells, whether or not their tokens still live. */
   participants(sid: string): Promise<Participant[]>
   /** A user's live sessions, newest first, each with who took part. */
@@ -465,14 +467,13 @@ export interface RevocationActs {
     { outcome: 'reported'; committed: Committed[]; pending: DeliveryRef[]; sid: string | undefined; actingEnded: boolean } | { outcome: 'unknown' }
   >
   /**
-   * Who and how many a revocation would sign out, without doing it. `withOthers`: as the lock of a user does, which ends what the same human has
-   * in other tenants. `authenticatedUntil`: counts what a new limit on the age of an authentication ends at once, which is each session, or each
-   * grant of the client, whose user authenticated at Microsoft no later than then.
+   * Who and how many a revocation would sign out, without doing it. `authenticatedUntil`: counts what a new limit on the age of an
+   * authentication ends at once, which is each session, or each grant of the client, whose user authenticated at Microsoft no later than then.
    */
   previewRevocation(
     what: Selector | readonly Extract<Selector, { kind: 'subject' }>[],
     now: number,
-    how?: { withOthers?: boolean; authenticatedUntil?: number },
+    how?: { authenticatedUntil?: number },
   ): Promise<RevocationPreview>
   /** Writes the next batch of the deliveries of wide revocations; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>

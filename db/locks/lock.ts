@@ -60,7 +60,7 @@ function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
   const selector = selectorOf(target, known.sub)
   const others = known.others.map((sub): Selector => ({ kind: 'subject', sub }))
   const committed: Committed[] = []
-  for (const one of selector === undefined ? [] : [selector, ...others])
+  for (const one of selector === undefined ? others : [selector, ...others])
     committed.push(yield* append(ambient, { selector: one, reason: 'locked', now, ...said }))
   const seq = committed[0]?.revocation.seq
   const id = `l_${ambient.newId()}`

@@ -7,7 +7,7 @@ import { assign, columnsOf, command, excluded, insertInto, names, query } from '
 import type { Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
 import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
-import { findSubject, findSubjectByUser, otherUsersOf } from '../session/user.ts'
+import { findHuman, findSubject } from '../session/user.ts'
 import type { LockInput, LockProtection } from '../store.ts'
 import { lockedBy } from './locked.ts'
 
@@ -69,16 +69,14 @@ export interface Known {
 
 const NONE: Known = { sub: undefined, homeId: undefined, others: [], audience: undefined }
 
-/** @returns undefined where there is nothing of that name; a user need not have signed in, but their tenant is known */
+/** @returns undefined where there is nothing of that name; a user need not have signed in, but their tenant is known, or they are a guest elsewhere */
 export function* knownTarget(target: LockInput['target']): Act<(Known & { source?: string }) | undefined> {
   if (target.kind === 'client') {
     const row = yield* client.get(target)
     return row && { ...NONE, audience: (JSON.parse(row.metadata) as { audience?: string }).audience, source: row.source }
   }
-  const user = target.kind === 'user' ? yield* findSubjectByUser(target.tid, target.oid) : undefined
-  if (user === undefined) return (yield* tenant.get(target)) === undefined ? undefined : NONE
-  const { sub, homeId } = user
-  return { ...NONE, sub, homeId, others: yield* otherUsersOf(sub) }
+  const known = { ...NONE, ...(target.kind === 'user' && (yield* findHuman(target))) }
+  return usersOf(known).length > 0 || (yield* tenant.get(target)) !== undefined ? known : undefined
 }
 
 function* roleOf(sub: string, now: number): Act<Exclude<Role, 'tenant'> | undefined> {
@@ -90,7 +88,7 @@ function* roleOf(sub: string, now: number): Act<Exclude<Role, 'tenant'> | undefi
 }
 
 /** The lock of a user covers their guest accounts in other tenants, so protection covers these too. */
-const usersOf = ({ sub, others }: Known): string[] => (sub === undefined ? [] : [sub, ...others])
+const usersOf = ({ sub, others }: Known): string[] => (sub === undefined ? others : [sub, ...others])
 
 const isSelf = (target: LockInput['target'], actor: Actor, known: Known): boolean =>
   target.kind === 'client' ? actor.kind === 'client' && actor.id === target.clientId : actor.kind === 'operator' && usersOf(known).includes(actor.id)

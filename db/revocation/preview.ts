@@ -151,15 +151,14 @@ export async function previewRevocation(
   { read }: Reader,
   what: Selector | readonly UserSelector[],
   now: number,
-  { withOthers = false, authenticatedUntil }: { withOthers?: boolean; authenticatedUntil?: number } = {},
+  { authenticatedUntil }: { authenticatedUntil?: number } = {},
 ): Promise<Preview> {
   const selectors: readonly Selector[] = 'kind' in what ? [what] : what
   const count = new Count(selectors[0] ?? { kind: 'subject', sub: '' }, authenticatedUntil)
   const provable = await read(tenantsWithAuthTime)
   const otherSubjects: string[] = []
   for (const one of selectors) if (one.kind === 'subject') otherSubjects.push(...(await read(() => otherUsersOf(one.sub))))
-  const others = withOthers ? otherSubjects.map((sub): Selector => ({ kind: 'subject', sub })) : []
-  for (const one of [...selectors, ...others]) await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
+  for (const one of selectors) await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
   return { ...count.result(), otherSubjects }
 }
 

@@ -8,7 +8,7 @@ import { nameActs } from './name-index.ts'
 import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions } from './live.ts'
 import { sessionByCookie, sessionBySid, standingOf } from './row.ts'
 import { signIn } from './sign-in.ts'
-import { findSubject, findSubjectByUser } from './user.ts'
+import { findHuman, findSubject, findSubjectByUser } from './user.ts'
 import { tenantsWithAuthTime, waive } from './waiver.ts'
 
 /** Users, their sessions and what they consented to. */
@@ -30,6 +30,7 @@ export function signInActs(engine: Engine): SignInActs {
     tenantsWithAuthTime: () => read(tenantsWithAuthTime),
     findSubject: (sub) => read(() => findSubject(sub)),
     findSubjectByUser: (tid, oid) => read(() => findSubjectByUser(tid, oid)),
+    findHuman: (user) => read(() => findHuman(user)),
     participants: (sid) => read(() => participantsIn(sid)),
     liveSessionsOf: (sub, now) => read(() => liveSessionsOf(sub, now)),
     searchSessions: (input) => searchSessions(engine, input),

@@ -8,7 +8,7 @@ import { assign, command, excluded, insertInto, names, placeholders, query } fro
 import type { Param, Takes } from '../engine/statement.ts'
 import { authTimes, floors } from '../schema.ts'
 import type { FreshDemand, FreshProof } from '../store.ts'
-import { findSubject, findSubjectByUser } from './user.ts'
+import { findSubject, findSubjectByUser, homeOf } from './user.ts'
 
 /**
  * Floors: how fresh a sign-in must be, so that a revocation is not undone by one click on Microsoft's account tile. It refuses a sign-in whose
@@ -103,6 +103,6 @@ export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: numbe
   if (sub === undefined) return
   yield* raise.run({ kind: 'subject', key: sub, ...raised })
   if (actor.tid !== undefined || (actor.kind !== 'operator' && reason !== 'administrator')) return
-  const homeId = (yield* findSubject(sub))?.homeId
-  if (homeId !== undefined) yield* raise.run({ kind: 'home', key: homeId, ...raised })
+  const user = yield* findSubject(sub)
+  if (user !== undefined) yield* raise.run({ kind: 'home', key: homeOf(user), ...raised })
 }

@@ -95,8 +95,24 @@ export function* findSubjectByUser(tid: string, oid: string): Act<Subject | unde
   return row && subjectOf(row)
 }
 
-/** The same human's users in other tenants, whose guest they are. */
+/** Microsoft's home account id. Where Microsoft did not say it, the id that a member of the tenant has. */
+export const homeOf = ({ homeId, oid, tid }: Pick<Subject, 'tid' | 'oid' | 'homeId'>): string => homeId ?? `${oid}.${tid}`
+
+interface Human {
+  sub: string | undefined
+  homeId: string
+  others: string[]
+}
+
+/** The user of a tenant, where they have signed in there, and the same human's users in other tenants, whose guest they are. */
+export function* findHuman({ tid, oid }: { tid: string; oid: string }): Act<Human> {
+  const user = yield* findSubjectByUser(tid, oid)
+  const homeId = homeOf(user ?? { tid, oid })
+  const others = yield* sameHuman.all({ homeId, sub: user?.sub ?? '' })
+  return { sub: user?.sub, homeId, others: others.map((one) => one.sub) }
+}
+
 export function* otherUsersOf(sub: string): Act<string[]> {
-  const homeId = (yield* findSubject(sub))?.homeId
-  return homeId !== undefined ? (yield* sameHuman.all({ homeId, sub })).map((one) => one.sub) : []
+  const user = yield* findSubject(sub)
+  return user === undefined ? [] : (yield* findHuman(user)).others
 }

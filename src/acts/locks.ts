@@ -5,7 +5,6 @@ import { lockKey, type LockTarget, lockTargetName } from '../protocol/lock-targe
 import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
-import { NOTHING } from './revocations.ts'
 
 /** Locks as the console, the admin API and `cmb` set and lift them: who may lock whom, and for how long. */
 
@@ -46,25 +45,18 @@ export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }:
 
 /** Who would be signed out, and the lock that is there already. Refuses a target that nothing has the name of. @throws Problem 404, 409 */
 export async function previewedLock(deps: Deps, target: LockTarget, now: number) {
-  await mustBeKnown(deps, target)
+  const human = target.kind === 'user' ? await deps.store.findHuman(target) : { sub: undefined, others: [] }
+  const subs = human.sub === undefined ? human.others : [human.sub, ...human.others]
+  if (subs.length === 0) await mustBeKnown(deps, target)
   mustNotBeProtected(deps, target)
   const [open] = await deps.store.listLocks({ state: 'open', ...lockKey(target), limit: 1 })
-  return { wouldEnd: await wouldEnd(deps, target, now), open }
-}
-
-async function wouldEnd({ store }: Deps, target: LockTarget, now: number) {
-  if (target.kind !== 'user') return store.previewRevocation(target, now)
-  const subject = await store.findSubjectByUser(target.tid, target.oid)
-  if (subject === undefined) return NOTHING
-  return store.previewRevocation({ kind: 'subject', sub: subject.sub }, now, { withOthers: true })
+  const what = target.kind === 'user' ? subs.map((sub) => ({ kind: 'subject' as const, sub })) : target
+  return { wouldEnd: { ...(await deps.store.previewRevocation(what, now)), otherSubjects: human.others }, open }
 }
 
 /** @throws Problem 404 */
 async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTarget): Promise<void> {
-  const found =
-    target.kind === 'client'
-      ? await store.findClient(target.clientId)
-      : ((await store.findTenant(target.tid)) ?? (target.kind === 'user' ? await store.findSubjectByUser(target.tid, target.oid) : undefined))
+  const found = target.kind === 'client' ? await store.findClient(target.clientId) : await store.findTenant(target.tid)
   if (found === undefined) throw new Problem(404, 'Not found', UNKNOWN[target.kind])
 }
 

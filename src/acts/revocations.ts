@@ -17,7 +17,7 @@ export async function previewed(deps: Deps, what: Selector, now: number): Promis
 }
 
 /** The preview of what ends nothing. */
-export const NOTHING: RevocationPreview = {
+const NOTHING: RevocationPreview = {
   sessions: 0,
   subjects: 0,
   clients: 0,

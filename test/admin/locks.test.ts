@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { liftLocks } from '../../workers/lift-locks.ts'
-import { createRig, START, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
+import { createRig, OTHER_TENANT, START, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** Who may lock what over the admin API. */
 
@@ -30,6 +30,9 @@ async function call(who: Who | { token: string }, method: string, path: string, 
   const answer = (await response.json()) as Record<string, unknown> & { lock: { id: string } }
   return { status: response.status, body: answer }
 }
+
+/** A user of the operator tenant who has never signed in there. */
+const OID = '00000000-0000-4000-8000-0000000000fe'
 
 const user = (sub: string) => ({ kind: 'user', sub })
 
@@ -72,6 +75,9 @@ describe('locks over the admin API', () => {
     const asked = { dry_run: true, ends_at: START + 60 }
     const lock = await call('operator', 'POST', '/locks', { target: user(sub), ...asked })
     expect(lock.body).toMatchObject({ would_end: { sessions: 2, subjects: 2, other_subjects: [guest.sub] } })
+    const other = await rig.openSession({ user: { oid: 'guest2', tid: OTHER_TENANT, homeId: `${OID}.${TENANT}` } })
+    const unknown = await call('operator', 'POST', '/locks', { target: { kind: 'user', tid: TENANT, oid: OID }, ...asked })
+    expect(unknown.body).toMatchObject({ would_end: { sessions: 1, subjects: 1, other_subjects: [other.session.sub] } })
     const revocation = await call('administrator', 'POST', '/revocations', { selector: { kind: 'subject', sub }, dry_run: true })
     expect(revocation.body).toMatchObject({ would_end: { sessions: 1, subjects: 1, other_subjects: [guest.sub] } })
   })

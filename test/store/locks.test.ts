@@ -124,16 +124,35 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const guests = [user('22222222-2222-4333-8444-555555555555', 'g1'), user('33333333-2222-4333-8444-555555555555', 'g2')] as const
     const own = await b.signIn('alice', user(TENANT, 'oid-alice'))
     const guest = await b.signIn('guest', guests[0])
-    const preview = (how?: object) => b.store.previewRevocation({ kind: 'subject', sub: own.session.sub }, b.now, how)
     const otherSubjects = [guest.session.sub]
-    expect(await preview()).toMatchObject({ sessions: 1, subjects: 1, otherSubjects })
-    expect(await preview({ withOthers: true })).toMatchObject({ sessions: 2, subjects: 2, otherSubjects })
+    const preview = await b.store.previewRevocation({ kind: 'subject', sub: own.session.sub }, b.now)
+    expect(preview).toMatchObject({ sessions: 1, subjects: 1, otherSubjects })
     expect(await b.store.previewRevocation({ kind: 'tenant', tid: TENANT }, b.now)).toMatchObject({ sessions: 1, otherSubjects: [] })
     const one = await locked(b, ALICE)
     expect([await stateOf(b, own.session.sid), await stateOf(b, guest.session.sid)]).toEqual(['ended', 'ended'])
     for (const how of [user(TENANT, 'oid-alice'), ...guests]) expect(await b.tryToSignIn('x', how)).toMatchObject({ why: 'user_locked' })
     await lift(b, one.id)
     for (const how of guests) await b.signIn('x', how)
+  })
+
+  test.each([
+    ['who has signed in only as a guest of another tenant', false],
+    ['whose home account Microsoft did not name', true],
+  ])('a lock by tenant and object id of a user %s covers the guest', async (_, signedInAtHome) => {
+    const b = await open()
+    const at = { session: { user: { tid: '22222222-2222-4333-8444-555555555555', oid: 'g1', homeId: `oid-alice.${TENANT}` } } }
+    const guest = (await b.signIn('guest', at)).session
+    const own = signedInAtHome ? (await b.signIn('alice')).session : undefined
+    expect(await b.store.findHuman({ tid: TENANT, oid: 'oid-alice' })).toMatchObject({ sub: own?.sub, others: [guest.sub] })
+    const self = { actor: { kind: 'operator', id: guest.sub } } as const
+    expect(await lock(b, ALICE, self)).toEqual({ outcome: 'rejected', why: 'self' })
+    const one = await locked(b, ALICE)
+    expect(await b.store.findRevocation(one.seq ?? 0)).toMatchObject({ selector: { kind: 'subject', sub: own?.sub ?? guest.sub }, reason: 'locked' })
+    expect(await stateOf(b, guest.sid)).toBe('ended')
+    expect(await b.tryToSignIn('guest', at)).toMatchObject({ why: 'user_locked' })
+    await lift(b, one.id)
+    expect(await b.tryToSignIn('guest', { ...at, provenSeq: 0 })).toMatchObject({ why: 'not_fresh' })
+    await b.signIn('guest', at)
   })
 
   test('a lock of a tenant is one of each of its users', async () => {
