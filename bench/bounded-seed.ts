@@ -85,8 +85,8 @@ export function seed(file: string, size: Size, { now, due = 'some', say }: { now
     statement.run(Object.fromEntries(Object.entries(all).filter(([key]) => key === 'count' || sql.includes(`@${key}`))))
     say?.(`  ${name}: ${count} rows in ${Math.round((performance.now() - begun) / 1000)} s`)
   }
-  db.exec(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq)
-      SELECT sid, 'client-' || (rowid % 10), ${now}, ${now}, 0 FROM sessions;
+  db.exec(`INSERT INTO participants (sid, client_id, first_at, last_at, first_seq, joined_seq)
+      SELECT sid, 'client-' || (rowid % 10), ${now}, ${now}, 0, 0 FROM sessions;
     INSERT INTO families (family_id, sid, client_id, generation, scope, audience, opened_seq, rotated_at)
       SELECT 'f_' || sid, sid, 'client-' || (rowid % 10), 1, 'openid', 'x', 0, ${now} FROM sessions;
     INSERT INTO delivery_counts (client_id, state, count) SELECT client_id, state, count(*) FROM deliveries GROUP BY client_id, state;

@@ -50,7 +50,7 @@ function fill(file: string, sessions: number): void {
     ${numbers} INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, visit_started_at, visit_ended_at, probed_at, last_active_at,
         idle_seconds, absolute_at, deadline_at, roles, stay_signed_in, probe_phase, device, cookie_hash)
       SELECT 's_' || i, 'u_' || i, 't', 0, ${NOW}, ${NOW}, ${NOW}, ${NOW}, ${NOW}, ${NOW}, 28800, ${NOW + 43_200}, ${NOW + 28_800}, '[]', 0, i % 65536, 'Firefox on Linux', 'c_' || i FROM n;
-    ${numbers} INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) SELECT 's_' || i, 'c' || (i % 10), ${NOW}, ${NOW}, 0 FROM n;
+    ${numbers} INSERT INTO participants (sid, client_id, first_at, last_at, first_seq, joined_seq) SELECT 's_' || i, 'c' || (i % 10), ${NOW}, ${NOW}, 0, 0 FROM n;
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)
       INSERT INTO clients (client_id, source, metadata, logout_by, created_at, updated_at) SELECT 'c' || i, 'command', '{}', 'sid', ${NOW}, ${NOW} FROM n;
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)

@@ -299,7 +299,8 @@ export const participants = sqliteTable(
     clientId: text('client_id').notNull(),
     firstAt: integer('first_at').notNull(),
     lastAt: integer('last_at').notNull(),
-    /** The head of the log when it last joined. */
+    /** The head of the log when it first joined, and when it last did. */
+    firstSeq: integer('first_seq').notNull(),
     joinedSeq: integer('joined_seq').notNull(),
     /** The latest revocation of this grant; 0 where there is none. */
     grantCutoff: integer('grant_cutoff').notNull().default(0),
@@ -431,7 +432,7 @@ export const deliveries = sqliteTable(
     /** Of a logout token, exactly one of the two. Of other kinds `sub` is the user whom it is about. */
     sid: text(),
     sub: text(),
-    /** What other kinds are minted from, until it is delivered or closed. A logout token needs none: it is minted for each attempt. */
+    /** What other kinds are minted from; of a logout token by `sub`, the sids that it ends, with spaces between. NULL once it is settled. */
     payload: text(),
     /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: no user waits (expiry). */
     priority: integer().notNull(),

@@ -575,7 +575,7 @@ export interface DeliveryActs {
   findDelivery(id: string): Promise<Delivery | undefined>
   /**
    * Takes a delivery for one attempt until `untilMs`: only if it is pending, `attempt` is the one that comes next, and no other worker has it.
-   * `superseded`: its user has a newer participation at that client, which a logout token would end.
+   * `endsNewer`: it is a logout token by `sub` that would end a newer session of its user at that client, and has to be split.
    * With `early` it need not be due: a probe of a target that was down.
    */
   leaseDelivery(input: {
@@ -584,12 +584,14 @@ export interface DeliveryActs {
     nowMs: number
     untilMs: number
     early?: boolean | undefined
-  }): Promise<{ outcome: 'leased'; delivery: Delivery; superseded: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }>
+  }): Promise<{ outcome: 'leased'; delivery: Delivery; endsNewer: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }>
   /**
    * Compare-and-set on (id, attempt); never leaves `delivered`. False where it changes nothing: another process recorded that attempt, or the
    * delivery was superseded or closed meanwhile (then only `delivered` is news; the proof is kept).
    */
   recordDelivery(input: { id: string; result: AttemptResult }): Promise<boolean>
+  /** Replaces a delivery by `sub` by one for each session that it names. Returns none where `attempt` is not the next one. */
+  splitDelivery(input: { id: string; attempt: DeliveryAttempt }): Promise<DeliveryRef[]>
   /** Gives a lease back unused (drain, breaker open): due again at `nextAttemptAtMs`, the attempt not counted. */
   releaseDelivery(input: { id: string; attempt: number; nextAttemptAtMs: number }): Promise<void>
   /**

@@ -54,7 +54,7 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
   })
   if (lease.outcome !== 'leased') return { outcome: 'passed' }
   const { delivery } = lease
-  if (lease.superseded) return spare(deps, delivery, ref)
+  if (lease.endsNewer) return split(deps, delivery, ref)
   const kind = kinds[delivery.kind]
   const attempted = await attempt(deps, kind, delivery, ref, how)
   if (attempted === 'held') {
@@ -79,10 +79,12 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
 
 const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({ client_id: delivery.clientId, address: addressOf(delivery), cause })
 
-async function spare(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
+/** A token by `sub` would end a session that was opened since: each session that is to end gets a token of its own. */
+async function split(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
   const attempt: DeliveryAttempt = { attempt: ref.attempt, atMs: deps.clock.nowMs(), outcome: 'superseded', latencyMs: 0 }
-  await deps.store.recordDelivery({ id: ref.id, result: { outcome: 'superseded', attempt } })
+  const refs = await deps.store.splitDelivery({ id: ref.id, attempt })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'superseded' })
+  if (refs.length > 0) deps.queue.add(refs)
   return { outcome: 'passed' }
 }
 

@@ -288,6 +288,7 @@ CREATE TABLE `participants` (
 	`client_id` text NOT NULL,
 	`first_at` integer NOT NULL,
 	`last_at` integer NOT NULL,
+	`first_seq` integer NOT NULL,
 	`joined_seq` integer NOT NULL,
 	`grant_cutoff` integer DEFAULT 0 NOT NULL,
 	`signed_in_at` integer,

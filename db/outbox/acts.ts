@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/act.ts'
 import type { DeliveryActs } from '../store.ts'
+import { splitDelivery } from './add.ts'
 import { attemptsOf, findDelivery, record, release } from './attempts.ts'
 import { closeDeliveries, redrive, tryNow } from './decisions.ts'
 import { dueDeliveries, earlyDeliveries, pendingTargetIds } from './due.ts'
@@ -15,6 +16,7 @@ export function deliveryActs(engine: Engine): DeliveryActs {
     leaseDelivery: (input) => write(() => lease(engine, input)),
     recordDelivery: (input) => write(() => record(input)),
     releaseDelivery: (input) => write(() => release(input)),
+    splitDelivery: (input) => write(() => splitDelivery(engine, input)),
     dueDeliveries: (page) => read(() => dueDeliveries(page)),
     earlyDeliveries: (page) => read(() => earlyDeliveries(page)),
     pendingTargetIds: () => read(pendingTargetIds),

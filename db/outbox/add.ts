@@ -1,14 +1,15 @@
 import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
-import { assign, castTo, columnsOf, command, insertEach, query } from '../engine/statement.ts'
+import { assign, castTo, columnsOf, command, excluded, insertEach, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
-import type { DeliveryRef, DeliveryState, Priority } from '../types.ts'
+import type { DeliveryAttempt, DeliveryRef, DeliveryState, Priority } from '../types.ts'
+import { recordInto } from './attempts.ts'
+import { moved } from './counts.ts'
 import type { Move } from './counts.ts'
-import { priorityNumber } from './row.ts'
+import { PRIORITIES, priorityNumber } from './row.ts'
 
 /** Adds deliveries: one for each logout address of each client that took part. It never decides whether a revocation covers. */
 
@@ -45,25 +46,34 @@ const ofOne = query(
 
 interface NewDelivery {
   id: string
-  target: TargetRow
-  /** By `sub`, for all sessions of the user; else by `sid`. */
-  bySub: boolean
+  clientId: string
+  targetId: string
 }
 type Of = { seq: number; sid: string; sub: string; priority: number; atMs: number }
-// For all targets at once: while a revocation is written, every other one waits for it.
-const insert = query(columnsOf(deliveries, 'id'), (p: Takes<Of & { list: string }>, f) => {
-  const { rows, row } = rowsOf(p.list, { id: 'text', clientId: 'text', targetId: 'text', bySub: 'bigint' })
-  const who = (is: number, value: SQL): SQL => sql`CASE WHEN ${row.bySub} = ${sql.raw(String(is))} THEN ${value} END`
+const newRows = (p: Takes<Of & { list: string }>) => {
+  const { rows, row } = rowsOf(p.list, { id: 'text', clientId: 'text', targetId: 'text' })
   const values = {
     ...{ id: row.id, kind: 'logout_token' as const, seq: castTo('bigint', p.seq), clientId: row.clientId, targetId: row.targetId },
-    ...{ sid: who(0, castTo('text', p.sid)), sub: who(1, castTo('text', p.sub)), priority: castTo('bigint', p.priority) },
-    ...{ state: 'pending' as const, attempts: 0, createdAtMs: castTo('bigint', p.atMs), nextAttemptAtMs: AT_ONCE },
+    ...{ priority: castTo('bigint', p.priority), state: 'pending' as const, attempts: 0 },
+    ...{ createdAtMs: castTo('bigint', p.atMs), nextAttemptAtMs: AT_ONCE },
   }
-  return sql`${insertEach(deliveries, values, rows)} ON CONFLICT DO NOTHING RETURNING ${f}`
+  return { rows, values }
+}
+// For all targets at once: while a revocation is written, every other one waits for it.
+const insertBySid = query(columnsOf(deliveries, 'id'), (p: Takes<Of & { list: string }>, f) => {
+  const { rows, values } = newRows(p)
+  return sql`${insertEach(deliveries, { ...values, sid: castTo('text', p.sid) }, rows)} ON CONFLICT DO NOTHING RETURNING ${f}`
+})
+// Another session of the same user may have written it already: then this session joins its list, unless the list is deleted.
+const insertBySub = query(columnsOf(deliveries, 'id', 'targetId', 'state'), (p: Takes<Of & { list: string }>, f) => {
+  const { rows, values } = newRows(p)
+  return sql`${insertEach(deliveries, { ...values, sub: castTo('text', p.sub), payload: castTo('text', p.sid) }, rows)}
+    ON CONFLICT (${names(deliveries.sub, deliveries.targetId, deliveries.seq)}) WHERE sub IS NOT NULL
+    DO UPDATE SET ${assign(deliveries, { payload: sql`${deliveries.payload} || ' ' || ${excluded(deliveries.payload)}` })} RETURNING ${f}`
 })
 
 // The newest delivery says all that the others would: they close at once, and it is the one that is retried, fails or is redriven.
-const otherFields = { ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'state'), seq: sql<number>`${deliveries.seq}` }
+const otherFields = { ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'state', 'payload'), seq: sql<number>`${deliveries.seq}` }
 const others = (which: 'sid' | 'sub') =>
   query(
     otherFields,
@@ -71,12 +81,19 @@ const others = (which: 'sid' | 'sub') =>
       sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries[which]} = ${p.who} AND ${isOneOf(deliveries.targetId, p.targetIds)}
         AND ${deliveries.seq} <> ${p.seq} AND ${deliveries.state} IN ('pending', 'failed', 'rejected') ORDER BY ${deliveries.id}${forUpdate(deliveries)}`,
   )
-const othersBySid = others('sid')
-const othersBySub = others('sub')
+const OTHERS = { sid: others('sid'), sub: others('sub') }
 const supersede = command(
   (p: Takes<{ id: string; by: string; atMs: number }>) =>
-    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'superseded', supersededBy: p.by, settledAtMs: p.atMs })} WHERE ${deliveries.id} = ${p.id}`,
+    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'superseded', supersededBy: p.by, settledAtMs: p.atMs, payload: null })}
+      WHERE ${deliveries.id} = ${p.id}`,
 )
+const setSessions = command(
+  (p: Takes<{ id: string; sids: string }>) =>
+    sql`UPDATE ${deliveries} SET ${assign(deliveries, { payload: p.sids })} WHERE ${deliveries.id} = ${p.id}`,
+)
+
+/** The sessions of logout tokens by `sub`, each once. */
+const sessionsIn = (...payloads: (string | null)[]): string[] => [...new Set(payloads.flatMap((one) => one?.split(' ') ?? []))]
 
 interface Superseded {
   id: string
@@ -90,47 +107,98 @@ function* close(ambient: Ambient, one: Superseded, by: string, moves: Move[]): A
 }
 
 /**
- * Wide revocations are written in batches, by turns: an older one may come to a session after a newer one, whose delivery then says all.
- * @param added all by `sub`, or all by `sid` @returns those that no newer one supersedes
+ * Wide revocations are written in batches, by turns: an older one may come to a session after a newer one, whose delivery then says all. A newest
+ * one by `sub` takes over the sessions of those that it supersedes.
+ * @returns those that no newer one supersedes
  */
 function* supersedeAllButNewest(
   ambient: Ambient,
+  by: 'sid' | 'sub',
   added: readonly NewDelivery[],
   { seq, sid, sub }: DeliveriesFor,
   moves: Move[],
 ): Act<NewDelivery[]> {
-  const [first] = added
-  if (first === undefined) return []
-  const own = new Map(added.map(({ id, target }) => [target.targetId, id]))
-  const newer = new Map<string, string>()
-  const asked = { targetIds: listOf([...own.keys()]), seq }
-  for (const other of yield* first.bySub ? othersBySub.all({ ...asked, who: sub }) : othersBySid.all({ ...asked, who: sid })) {
-    if (other.seq > seq) newer.set(other.targetId, other.id)
-    else yield* close(ambient, other, own.get(other.targetId) ?? '', moves)
+  if (added.length === 0) return []
+  const asked = { targetIds: listOf(added.map(({ targetId }) => targetId)), seq, who: by === 'sub' ? sub : sid }
+  const found = Map.groupBy(yield* OTHERS[by].all(asked), ({ targetId }) => targetId)
+  const newest: NewDelivery[] = []
+  for (const { id, clientId, targetId } of added) {
+    const rows = found.get(targetId) ?? []
+    const newer = rows.find((other) => other.seq > seq)
+    for (const other of rows) if (other.seq < seq) yield* close(ambient, other, id, moves)
+    if (newer === undefined) newest.push({ id, clientId, targetId })
+    else yield* close(ambient, { id, clientId, seq, state: 'pending' }, newer.id, moves)
+    if (by === 'sub' && rows.length > 0)
+      yield* setSessions.run({ id: newer?.id ?? id, sids: sessionsIn(sid, ...rows.map(({ payload }) => payload)).join(' ') })
   }
-  for (const { id, target } of added) {
-    const by = newer.get(target.targetId)
-    if (by !== undefined) yield* close(ambient, { id, clientId: target.clientId, seq, state: 'pending' }, by, moves)
-  }
-  return added.filter(({ target }) => !newer.has(target.targetId))
+  return newest
+}
+
+const listed = (targets: readonly NewDelivery[]): string => listOf(targets.map(({ id, clientId, targetId }) => ({ id, clientId, targetId })))
+
+function* addEach(
+  ambient: Ambient,
+  by: 'sid' | 'sub',
+  { asked, ids }: { asked: readonly NewDelivery[]; ids: ReadonlySet<string> },
+  what: DeliveriesFor,
+  moves: Move[],
+): Act<DeliveryRef[]> {
+  const { seq, priority } = what
+  const added = asked.filter(({ id }) => ids.has(id))
+  for (const { clientId } of added) moves.push({ clientId, seq, from: undefined, to: 'pending' })
+  const newest = yield* supersedeAllButNewest(ambient, by, added, what, moves)
+  return newest.map(({ id, targetId }) => ({ id, attempt: 1, targetId, priority, seq }))
+}
+
+/** One logout token for a session at each of these targets. */
+function* addBySid(ambient: Ambient, asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
+  if (asked.length === 0) return []
+  const written = yield* insertBySid.all({ ...what, priority: priorityNumber(what.priority), list: listed(asked) })
+  return yield* addEach(ambient, 'sid', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
+}
+
+/** One logout token for a user at each of these targets. The session gets its own where that of its user does not name it any more. */
+function* addBySub(ambient: Ambient, asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
+  if (asked.length === 0) return []
+  const written = yield* insertBySub.all({ ...what, priority: priorityNumber(what.priority), list: listed(asked) })
+  const refs = yield* addEach(ambient, 'sub', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
+  const superseded = new Set(written.filter(({ state }) => state === 'superseded').map(({ targetId }) => targetId))
+  const alone = asked.filter(({ targetId }) => superseded.has(targetId))
+  return [...refs, ...(yield* addBySid(ambient, alone, what, moves))]
 }
 
 /** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `moved` has to be run with them */
 export function* addUncounted(ambient: Ambient, what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
-  const { sid, sub, seq, atMs, clientId, wide, priority } = what
+  const { sid, seq, clientId, wide } = what
   const found = yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })
-  if (found.length === 0) return []
-  const asked = found.map((target): NewDelivery => ({ id: ambient.newId(), target, bySub: wide && target.logoutBy === 'sub' }))
-  const list = asked.map(({ id, target, bySub }) => ({ id, clientId: target.clientId, targetId: target.targetId, bySub: Number(bySub) }))
-  const written = yield* insert.all({ list: listOf(list), seq, sid, sub, priority: priorityNumber(priority), atMs })
-  const ids = new Set(written.map(({ id }) => id))
-  // By `sub`, another session of the same user has written it already.
-  const added = asked.filter(({ id }) => ids.has(id))
-  for (const { target } of added) moves.push({ clientId: target.clientId, seq, from: undefined, to: 'pending' })
-  const newest: NewDelivery[] = []
-  for (const isBySub of [false, true]) {
-    const some = added.filter(({ bySub }) => bySub === isBySub)
-    newest.push(...(yield* supersedeAllButNewest(ambient, some, what, moves)))
-  }
-  return newest.map(({ id, target }) => ({ id, attempt: 1, targetId: target.targetId, priority, seq }))
+  const isBySub = ({ logoutBy }: TargetRow): boolean => wide && logoutBy === 'sub'
+  const asked = (rows: readonly TargetRow[]): NewDelivery[] => rows.map((row) => ({ ...row, id: ambient.newId() }))
+  const bySid = yield* addBySid(ambient, asked(found.filter((row) => !isBySub(row))), what, moves)
+  return [...bySid, ...(yield* addBySub(ambient, asked(found.filter(isBySub)), what, moves))]
+}
+
+const wideFields = {
+  ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'payload', 'priority', 'createdAtMs'),
+  ...{ seq: sql<number>`${deliveries.seq}`, sub: sql<string>`${deliveries.sub}` },
+}
+const wideOne = query(
+  wideFields,
+  (p: Takes<{ id: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${hidden(p.id)} AND ${deliveries.state} = 'pending'${forUpdate(deliveries)}`,
+)
+
+/** Replaces a delivery by `sub` by one for each session that it names: a token by `sub` would end a newer session as well. @returns the new ones */
+export function* splitDelivery(ambient: Ambient, { id, attempt }: { id: string; attempt: DeliveryAttempt }): Act<DeliveryRef[]> {
+  const row = yield* wideOne.get({ id })
+  const moves: Move[] = []
+  if (row === undefined) return []
+  const [settled] = yield* recordInto([{ id, result: { outcome: 'superseded', attempt } }], moves)
+  if (settled !== true) return []
+  const { clientId, targetId, seq, sub, createdAtMs: atMs } = row
+  const refs: DeliveryRef[] = []
+  const priority = PRIORITIES[row.priority] ?? 'background'
+  for (const sid of sessionsIn(row.payload))
+    refs.push(...(yield* addBySid(ambient, [{ id: ambient.newId(), clientId, targetId }], { seq, atMs, sid, sub, wide: true, priority }, moves)))
+  yield* moved(moves)
+  return refs
 }

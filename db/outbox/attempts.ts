@@ -42,8 +42,8 @@ const settlement = (p: Takes<Omit<Written, 'id'>>): SQL =>
   assign(deliveries, {
     ...{ state: p.state, attempts: p.attempt, leasedUntilMs: 0, nextAttemptAtMs: p.nextAttemptAtMs },
     ...{ settledAtMs: p.settledAtMs, lastStatus: p.status, lastError: p.error },
-    // What was delivered is not needed again.
-    payload: sql`CASE WHEN ${p.state} = 'delivered' THEN NULL ELSE ${deliveries.payload} END`,
+    // What was delivered or replaced is not needed again.
+    payload: sql`CASE WHEN ${p.state} IN ('delivered', 'superseded') THEN NULL ELSE ${deliveries.payload} END`,
   })
 const settle = command((p: Takes<Written>) => sql`UPDATE ${deliveries} SET ${settlement(p)} WHERE ${deliveries.id} = ${p.id}`)
 const settleAll = command((p: Takes<{ list: string }>) => {
@@ -84,7 +84,7 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
   error: optional(row.error),
 })
 
-/** A superseded delivery was sent to no client, and none needed it: it closes as superseded, with the attempt as its proof. */
+/** What was superseded or closed while an attempt was under way may still turn out to be delivered. */
 const RECORDABLE: readonly DeliveryState[] = ['pending', 'superseded', 'closed']
 const STATE_AFTER = { delivered: 'delivered', rejected: 'rejected', failed: 'failed', superseded: 'superseded', retry: 'pending' } as const
 
@@ -142,9 +142,8 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
   return new Map(all.map((one) => [one.written.id, one]))
 }
 
-/** As many statements as for one result, with one change of each sum. @returns which counted, by place */
-export function* recordAll(results: readonly Result[]): Act<boolean[]> {
-  const moves: Move[] = []
+/** @param moves takes the changes of states: `moved` has to be run with them @returns which counted, by place */
+export function* recordInto(results: readonly Result[], moves: Move[]): Act<boolean[]> {
   const counted = results.map(() => false)
   for (const turn of inTurns([...results.entries()], ([, { id }]) => id)) {
     const done = yield* settleEach(turn.map(([, one]) => one))
@@ -155,6 +154,13 @@ export function* recordAll(results: readonly Result[]): Act<boolean[]> {
       counted[place] = !one.late
     }
   }
+  return counted
+}
+
+/** As many statements as for one result, with one change of each sum. @returns which counted, by place */
+export function* recordAll(results: readonly Result[]): Act<boolean[]> {
+  const moves: Move[] = []
+  const counted = yield* recordInto(results, moves)
   yield* moved(moves)
   return counted
 }

@@ -7,7 +7,7 @@ import { deliveries } from '../schema.ts'
 import type { DeliveryRef } from '../types.ts'
 import { closeRows } from './decisions.ts'
 
-/** Erases what messages say of a user: those that still have a content are closed, which deletes it. Security events name users by `sub` alone, and stay pending. */
+/** Erases what messages say of a user: those that still have a content are closed, which deletes it. Logout tokens and security events name users by ids alone, and stay pending. */
 
 /** More than any user has: a delivered message keeps no content. */
 const MOST = 1_000
@@ -15,7 +15,7 @@ const MOST = 1_000
 const ofUser = query(
   columnsOf(deliveries, 'id', 'clientId', 'seq', 'state'),
   (p: Takes<{ sub: string }>, f) =>
-    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.sub} = ${p.sub} AND ${deliveries.payload} IS NOT NULL AND ${deliveries.kind} <> 'set'
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.sub} = ${p.sub} AND ${deliveries.payload} IS NOT NULL AND ${deliveries.kind} = 'webhook'
       ORDER BY ${deliveries.id} LIMIT ${sql.raw(String(MOST))}${forUpdate(deliveries)}`,
 )
 

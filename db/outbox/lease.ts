@@ -37,21 +37,18 @@ export const mayLease = (p: Takes<Wanted>): SQL =>
 /** What a lease writes. */
 export const leasedUntil = (untilMs: Param<number>): SQL => assign(deliveries, { leasedUntilMs: untilMs })
 
-// By the keys, whatever the planner knows of the tables: not by the time, and not by the client.
-const newerBy = (which: 'sub' | 'sid', now: Param<number>): SQL =>
-  sql`EXISTS (SELECT 1 FROM ${sessions} WHERE ${sessions[which]} = ${deliveries[which]} AND ${sessions.endedSeq} IS NULL
+/**
+ * Of a row of `deliveries`: 1 where it is a logout token by `sub` and its user has a live participation at that client that began after the
+ * revocation, which the token would end as well; else 0. It goes by the keys, whatever the planner knows of the tables.
+ */
+export const endsNewer = (now: Param<number>): SQL<number> =>
+  sql<number>`CASE WHEN ${deliveries.seq} IS NOT NULL AND ${deliveries.sub} IS NOT NULL AND EXISTS (
+      SELECT 1 FROM ${sessions} WHERE ${sessions.sub} = ${deliveries.sub} AND ${sessions.endedSeq} IS NULL
       AND ${sessions.deadlineAt} + 0 > ${now} AND ${sessions.openedSeq} >= ${sessionCutoff}
       AND (SELECT ${participants.joinedSeq} FROM ${participants}
-        WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId}) >= ${deliveries.seq})`
-/**
- * Of a row of `deliveries`: 1 where there is a live participation that began after the revocation, which a token for the same `sub` or `sid`
- * would end; else 0. A delivery without a `seq` carries no such token.
- */
-export const isSuperseded = (now: Param<number>): SQL<number> =>
-  sql<number>`CASE WHEN ${deliveries.seq} IS NULL THEN 0 WHEN ${deliveries.sub} IS NOT NULL THEN CASE WHEN ${newerBy('sub', now)} THEN 1 ELSE 0 END
-    WHEN ${newerBy('sid', now)} THEN 1 ELSE 0 END`
+        WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId}) >= ${deliveries.seq}) THEN 1 ELSE 0 END`
 
-const leasedFields = { ...deliveryFields, superseded: isSuperseded(sql<number>`${sql.placeholder('now')}`) }
+const leasedFields = { ...deliveryFields, endsNewer: endsNewer(sql<number>`${sql.placeholder('now')}`) }
 export type LeasedRow = RowOf<typeof leasedFields>
 const byId = query(
   leasedFields,
@@ -63,7 +60,7 @@ const take = command(
     sql`UPDATE ${deliveries} SET ${leasedUntil(p.untilMs)} WHERE ${deliveries.id} = ${p.id} AND ${mayLease(p)}`,
 )
 
-export const leased = (row: LeasedRow): Leased => ({ outcome: 'leased', delivery: deliveryOf(row), superseded: row.superseded === 1 })
+export const leased = (row: LeasedRow): Leased => ({ outcome: 'leased', delivery: deliveryOf(row), endsNewer: row.endsNewer === 1 })
 
 /** Epoch seconds. */
 export const secondsOf = ({ nowMs }: Pick<Ambient, 'nowMs'>): number => Math.floor(nowMs() / 1000)

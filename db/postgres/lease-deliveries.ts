@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Ambient } from '../engine/act.ts'
-import { isSuperseded, leased, leasedUntil, mayLease, secondsOf, wanted } from '../outbox/lease.ts'
+import { endsNewer, leased, leasedUntil, mayLease, secondsOf, wanted } from '../outbox/lease.ts'
 import type { Leased, LeaseInput, Wanted } from '../outbox/lease.ts'
 import { deliveryFields } from '../outbox/row.ts'
 import { deliveries, targets } from '../schema.ts'
@@ -17,7 +17,7 @@ const numbers = { made: 'bigint', nowMs: 'bigint', dueByMs: 'bigint', untilMs: '
 const { rows, asked, place } = askedRows<Asked>({ id: 'text', ...numbers })
 const fields = {
   ...deliveryFields,
-  superseded: isSuperseded(asked.now),
+  endsNewer: endsNewer(asked.now),
   untilMs: asked.untilMs,
   place,
 }

@@ -67,8 +67,8 @@ const PAGES = {
     {
       sid: participants.sid,
       sub: sql<string>`coalesce(${sessions.sub}, '')`,
-      /** Of the participation; NULL where its session has ended. */
-      openedSeq: sql<number | null>`CASE WHEN ${sessions.sid} IS NOT NULL AND ${sessions.endedSeq} IS NULL THEN ${participants.joinedSeq} END`,
+      /** The first of the participation; NULL where its session has ended. What the client opened before the revocation may live there still. */
+      openedSeq: sql<number | null>`CASE WHEN ${sessions.sid} IS NOT NULL AND ${sessions.endedSeq} IS NULL THEN ${participants.firstSeq} END`,
     },
     (p: Takes<{ [K in keyof PageAt]: PageAt[K] }>, f) =>
       sql`SELECT ${f} FROM ${participants}${indexedBy('participants_by_client')} LEFT JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
@@ -76,7 +76,7 @@ const PAGES = {
   ),
 }
 const participation = query(
-  columnsOf(participants, 'joinedSeq'),
+  columnsOf(participants, 'sid'),
   (p: Takes<{ sid: string; clientId: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
       WHERE ${participants.sid} = ${hidden(p.sid)} AND ${participants.clientId} = ${hidden(p.clientId)} AND ${sessions.endedSeq} IS NULL`,
@@ -94,13 +94,12 @@ function* claimNext(lastWide: number): Act<Pending | undefined> {
 
 /**
  * Locks the session, and ends it where its user is revoked. What was read of it before may be old by then.
- * @returns false where another act has ended it, or the client has joined it again
+ * @returns false where another act has ended it
  */
 function* take(ambient: Ambient, { seq, kind, clientId, at, reason, actorKind, actorId }: Pending, sid: string): Act<boolean> {
   if (kind !== 'client') return yield* endSession(ambient, sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })
   yield* lockSession(sid)
-  const joined = yield* participation.get({ sid, clientId: clientId ?? '' })
-  return joined !== undefined && covers(seq, joined.joinedSeq)
+  return (yield* participation.get({ sid, clientId: clientId ?? '' })) !== undefined
 }
 
 /** Writes the next sessions of one revocation, until about `limit` deliveries are pending. */

@@ -49,7 +49,7 @@ const standingOfClient = query(
 // No sign-in at that client: it still gets what was revoked there before.
 const join = command(
   (p: Takes<{ sid: string; clientId: string; now: number; head: number }>) =>
-    sql`${insertInto(participants, { sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head })}
+    sql`${insertInto(participants, { sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, firstSeq: p.head, joinedSeq: p.head })}
       ON CONFLICT (${names(participants.sid, participants.clientId)})
       DO UPDATE SET ${assign(participants, { lastAt: excluded(participants.lastAt) })}`,
 )

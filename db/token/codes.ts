@@ -59,7 +59,7 @@ const join = command(
     freshUntil: until,
   }: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) => {
     const again = { lastAt: now, joinedSeq: head, signedInAt: now, freshUntil: until }
-    return sql`${insertInto(participants, { ...again, sid, clientId, firstAt: now })}
+    return sql`${insertInto(participants, { ...again, sid, clientId, firstAt: now, firstSeq: head })}
       ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, again)}`
   },
 )

@@ -48,7 +48,7 @@ const totals = shape('DeliveryTotals', {
   delivered: z.int(),
   rejected: z.int(),
   failed: z.int(),
-  superseded: z.int().meta({ description: 'a newer delivery covers them' }),
+  superseded: z.int().meta({ description: 'other deliveries replace them' }),
   closed: z.int(),
 }).meta({ description: 'of those written: while fan_out is pending, more may come' })
 const logged = revocation.extend({ totals })

@@ -63,7 +63,7 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
   delivered: { words: 'delivered', tag: 'tag' },
   rejected: { words: 'rejected', tag: 'tag bad' },
   failed: { words: 'failed', tag: 'tag bad' },
-  superseded: { words: 'covered by a wider revocation', tag: 'tag calm' },
+  superseded: { words: 'replaced by other deliveries', tag: 'tag calm' },
   closed: { words: 'closed', tag: 'tag calm' },
 }
 

@@ -36,7 +36,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const both = await Promise.all([lease(MS), lease(MS)])
     expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['leased', 'taken'])
     expect(expectOutcome(both.find(({ outcome }) => outcome === 'leased') ?? both[0], 'leased')).toMatchObject({
-      superseded: false,
+      endsNewer: false,
       delivery: { id, attempts: 0 },
     })
     expect(await b.due(MS)).toEqual([])
@@ -253,53 +253,82 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     ])
   })
 
-  test('by sub, a user with a newer participation there is superseded, and only there and only while that session lives', async () => {
+  /** Leases what is due. @returns by the client and what the message names: whether it would end a newer session */
+  const leased = async (b: Bench) => {
+    const found: Record<string, boolean> = {}
+    for (const { id, attempt } of await b.due(MS)) {
+      const { delivery, endsNewer } = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
+      found[`${delivery.clientId} ${delivery.sid ?? delivery.sub}`] = endsNewer
+    }
+    return found
+  }
+  const split = (b: Bench, id: string) => b.store.splitDelivery({ id, attempt: done(1, 'superseded').attempt })
+
+  test('by sub, it would end a newer session of the user there, and only there and only while that session lives', async () => {
     const b = await open()
-    await b.client('sydney', { logoutBy: 'sub' })
-    await b.client('perth', { logoutBy: 'sub' })
-    const { session } = await b.signIn('alice')
-    for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
-    await b.revoke({ kind: 'subject', sub: session.sub })
+    for (const one of ['sydney', 'perth']) await b.client(one, { logoutBy: 'sub' })
+    const { sub, sid } = (await b.signIn('alice')).session
+    for (const one of ['sydney', 'perth']) await b.exchange(sid, one)
+    await b.revoke({ kind: 'subject', sub })
     await b.fanOutAll()
     const again = await b.signIn('alice')
     await b.exchange(again.session.sid, 'sydney')
-    const superseded = async () => {
-      const found: Record<string, boolean> = {}
-      for (const { id, attempt } of await b.due(MS)) {
-        const lease = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
-        found[lease.delivery.clientId] = lease.superseded
-      }
-      return found
-    }
-    expect(await superseded()).toEqual({ sydney: true, perth: false })
+    expect(await leased(b)).toEqual({ [`sydney ${sub}`]: true, [`perth ${sub}`]: false })
     await b.revoke({ kind: 'session', sid: again.session.sid })
-    expect(await superseded()).toMatchObject({ sydney: false, perth: false })
+    expect(await leased(b)).toMatchObject({ [`sydney ${sub}`]: false, [`perth ${sub}`]: false })
   })
 
-  test('by sid, a user who has come back to that client in the same session is superseded: grant and client revocations leave the session alive', async () => {
+  test('by sub, it is split into one for each session that it ends, those of older ones that it superseded among them', async () => {
+    const b = await open()
+    await b.client('sydney', { logoutBy: 'sub' })
+    const ended: string[] = []
+    for (let revocation = 0; revocation < 2; revocation++) {
+      for (let browser = 0; browser < 2; browser++) {
+        const { sid } = (await b.signIn('alice')).session
+        await b.exchange(sid, 'sydney')
+        ended.push(sid)
+      }
+      await b.revoke({ kind: 'tenant', tid: TENANT })
+      // One session a batch, and failed before the next one is written.
+      await b.fanOutAll(1)
+    }
+    const { sid, sub } = (await b.signIn('alice')).session
+    await b.exchange(sid, 'sydney')
+    expect(await leased(b)).toEqual({ [`sydney ${sub}`]: true })
+    const [{ id = '' } = {}] = await b.due(MS)
+    const [refs, none] = await Promise.all([split(b, id), split(b, id)])
+    expect([...refs, ...none]).toHaveLength(4)
+    expect(await leased(b)).toEqual(Object.fromEntries(ended.map((one) => [`sydney ${one}`, false])))
+    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'superseded', payload: undefined })
+    expect(await b.store.deliveryCounts()).toMatchObject([
+      { state: 'pending', count: 4 },
+      { state: 'superseded', count: 2 },
+    ])
+    expect(await split(b, refs[0]?.id ?? none[0]?.id ?? '')).toEqual([])
+  })
+
+  test('by sub, a session that the fan-out reaches after the split gets its own', async () => {
+    const b = await open()
+    await b.client('sydney', { logoutBy: 'sub' })
+    const sids = [(await b.signIn('alice')).session, (await b.signIn('alice')).session].map(({ sid }) => sid).toSorted()
+    for (const sid of sids) await b.exchange(sid, 'sydney')
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    const { pending: first } = await b.store.fanOutPending({ limit: 1, nowMs: MS })
+    expect(await split(b, first[0]?.id ?? '')).toHaveLength(1)
+    await b.fanOutAll()
+    expect(Object.keys(await leased(b)).toSorted()).toEqual(sids.map((sid) => `sydney ${sid}`))
+  })
+
+  test('by sid, it stays pending when the user comes back there in the same session: what was opened before may live there still', async () => {
     const b = await open()
     for (const one of ['sydney', 'perth']) await b.client(one)
-    const { session } = await b.signIn('alice')
-    for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
-    await b.revoke({ kind: 'grant', sid: session.sid, clientId: 'perth' })
+    const { sid } = (await b.signIn('alice')).session
+    for (const one of ['sydney', 'perth']) await b.exchange(sid, one)
+    await b.revoke({ kind: 'grant', sid, clientId: 'perth' })
     await b.revoke({ kind: 'client', clientId: 'sydney' })
+    for (const one of ['sydney', 'perth']) await b.exchange(sid, one)
     await b.fanOutAll()
-    const superseded = async () => {
-      const found: Record<string, boolean> = {}
-      for (const { id, attempt } of await b.due(MS)) {
-        const lease = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
-        found[`${lease.delivery.clientId} ${lease.delivery.seq}`] = lease.superseded
-      }
-      return found
-    }
-    expect(await superseded()).toEqual({ 'perth 1': false, 'sydney 2': false })
-    await b.exchange(session.sid, 'perth')
-    expect(await superseded()).toEqual({ 'perth 1': true, 'sydney 2': false })
-    await b.exchange(session.sid, 'sydney')
-    expect(await superseded()).toEqual({ 'perth 1': true, 'sydney 2': true })
-    // The end of the session itself is delivered, however often the user had come back before.
-    await b.revoke({ kind: 'tenant', tid: TENANT })
-    expect(await superseded()).toEqual({ 'perth 1': false, 'sydney 2': false })
+    expect(await leased(b)).toEqual({ [`perth ${sid}`]: false, [`sydney ${sid}`]: false })
   })
 
   test('a delivery that is superseded closes without having been delivered', async () => {

@@ -108,7 +108,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       'participants',
       all.map(({ grantCutoff }, i) => {
         const { sid, client_id } = idsOf(i)
-        return { sid, client_id, first_at: T0, last_at: T0 - 90, joined_seq: 0, grant_cutoff: grantCutoff }
+        return { sid, client_id, first_at: T0, last_at: T0 - 90, first_seq: 0, joined_seq: 0, grant_cutoff: grantCutoff }
       }),
     )
     await insert('families', all.map(familyRow))

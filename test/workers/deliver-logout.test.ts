@@ -279,10 +279,12 @@ describe('one attempt', () => {
     expect(new Set(receiver.tokens.map((token) => token['jti'])).size).toBe(2)
   })
 
-  test('by sub, a user who has signed in there again in the meantime is superseded', async () => {
-    const { rig } = await broker({ unannounced: true })
-    const receiver = await startReceiver()
+  test('by sub, a user who has signed in there again since: each session that was revoked gets its token, and the new one none', async () => {
+    const { rig, queue } = await broker({ unannounced: true })
+    const receiver = await startReceiver(status(503))
     const { session, client } = await signedIn(rig, receiver, { logoutBy: 'sub' })
+    const browsers = [session.sid, (await rig.openSession()).session.sid]
+    await rig.signInAt(browsers[1] ?? '', client)
     await revoke(rig.deps, {
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
@@ -290,10 +292,16 @@ describe('one attempt', () => {
       now: rig.clock.now(),
     })
     const { pending } = await rig.deps.store.fanOutPending({ limit: 100, nowMs: rig.clock.nowMs() })
+    const ref = only(pending)
+    expect(await deliverLogout(rig.deps, ref)).toMatchObject({ outcome: 'failed' })
     await rig.signInAt((await rig.openSession()).session.sid, client)
-    expect(await deliverLogout(rig.deps, only(pending))).toEqual({ outcome: 'passed' })
-    expect(receiver.tokens).toEqual([])
-    expect(await rig.deps.store.attemptsOf(only(pending).id)).toMatchObject([{ outcome: 'superseded' }])
+    receiver.answer = ok
+    rig.clock.advance(1)
+    queue.jobs.length = 0
+    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
+    expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([{ outcome: 'retry' }, { outcome: 'superseded' }])
+    for (const one of queue.jobs) expect(await deliverLogout(rig.deps, one.ref)).toEqual({ outcome: 'delivered' })
+    expect(receiver.tokens.slice(1).map(({ sub, sid }) => sub ?? sid)).toEqual(browsers.toSorted())
   })
 
   test('a client that has been removed still gets its logout tokens', async () => {

@@ -271,6 +271,7 @@ CREATE TABLE "broker"."participants" (
 	"client_id" text COLLATE "C" NOT NULL,
 	"first_at" bigint NOT NULL,
 	"last_at" bigint NOT NULL,
+	"first_seq" bigint NOT NULL,
 	"joined_seq" bigint NOT NULL,
 	"grant_cutoff" bigint DEFAULT 0 NOT NULL,
 	"signed_in_at" bigint,

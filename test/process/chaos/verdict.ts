@@ -50,7 +50,7 @@ export async function judge(parts: { world: TestWorld; users: readonly User[]; i
     for (const seat of session.seats) {
       const heard = delivered.get(seat.city) ?? []
       if (session.ended === undefined) superseded(session, seat, heard)
-      else heardOf({ session, seat, heard, visible, sessions })
+      else heardOf({ session, seat, heard, visible })
     }
   }
   for (const user of users) {
@@ -73,20 +73,11 @@ function superseded(session: KnownSession, seat: Seat, heard: readonly Delivered
   if (wrong) throw new Violation(`${seat.city} got a logout token for session ${session.sid} (${JSON.stringify(wrong)}), which no act had ended.`)
 }
 
-/** Every end that was acknowledged: delivered, visible as failed, or, by `sub`, not sent because the user is signed in there again. */
-function heardOf(parts: {
-  session: KnownSession
-  seat: Seat
-  heard: readonly Delivered[]
-  visible: readonly Pending[]
-  sessions: readonly KnownSession[]
-}): void {
-  const { session, seat, heard, visible, sessions } = parts
+/** Every end that was acknowledged: delivered, or visible as failed. */
+function heardOf(parts: { session: KnownSession; seat: Seat; heard: readonly Delivered[]; visible: readonly Pending[] }): void {
+  const { session, seat, heard, visible } = parts
   if (heard.some((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))) return
   if (visible.some((one) => one.client_id === seat.city && (one.sid === session.sid || one.sub === session.sub))) return
-  const bySub = seat.instance.entry.logout_by === 'sub' && session.ended !== 'session'
-  const newer = sessions.some((one) => one.sub === session.sub && one.seats.some(({ city, rev }) => city === seat.city && rev > seat.rev))
-  if (bySub && newer) return
   throw new Violation(
     `${seat.city} got no logout token for session ${session.sid} of ${session.upn} (${session.act ?? session.ended}), and no failed delivery shows it.`,
   )
