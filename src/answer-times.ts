@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Metrics } from './metrics.ts'
 
 /** How long requests take, by route class. */
@@ -30,7 +30,11 @@ export function routeOf(target: string): string {
   return ROUTES.has(segment) ? segment : 'other'
 }
 
-export type ObserveAnswer = (request: IncomingMessage, answer: () => Response | Promise<Response>) => Response | Promise<Response>
+export type ObserveAnswer = (
+  request: IncomingMessage,
+  answer: () => Response | Promise<Response>,
+  response: ServerResponse,
+) => Response | Promise<Response>
 
 /** Records the time until an answer begins. An event stream then goes on for as long as its reader stays: that is not counted. */
 export function answerTimes({ httpSeconds }: Pick<Metrics, 'httpSeconds'>): ObserveAnswer {

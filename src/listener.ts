@@ -43,7 +43,9 @@ export async function listen(
   setting: string,
   observe: ObserveAnswer = (_request, answer) => answer(),
 ): Promise<Listener> {
-  const answer = getRequestListener((request, env) => observe(env.incoming as IncomingMessage, () => app.fetch(request, env)))
+  const answer = getRequestListener((request, env) =>
+    observe(env.incoming as IncomingMessage, () => app.fetch(request, env), env.outgoing as ServerResponse),
+  )
   const answers = new Set<ServerResponse>()
   let draining = false
   let begun = 0

@@ -5,7 +5,7 @@ import { isTrustedProxy, remoteAddress } from './protocol/remote-address.ts'
 import { type Came, inRequest, RequestContext } from './protocol/request-context.ts'
 import { activeTraceparent } from './telemetry.ts'
 
-/** What surrounds each request of a listener: its ids, and a line of the access log where that is on. */
+/** What surrounds each request of a listener: its ids, the id in its answer, and a line of the access log where that is on. */
 
 type Needs = Pick<Deps, 'config' | 'log'>
 const MOST_OF_PATH = 200
@@ -13,8 +13,14 @@ const MOST_OF_PATH = 200
 /** @param within what else observes the answer */
 export function requestsOf(deps: Needs, listener: 'public' | 'operators', within: ObserveAnswer): ObserveAnswer {
   const { accessLog } = deps.config
-  const answered: ObserveAnswer = accessLog ? (request, answer) => inAccessLog(deps, listener, request, () => within(request, answer)) : within
-  return (request, answer) => inRequest(new RequestContext(cameWith(deps.config, request)), () => answered(request, answer))
+  const answered: ObserveAnswer = accessLog
+    ? (request, answer, response) => inAccessLog(deps, listener, request, () => within(request, answer, response))
+    : within
+  return (request, answer, response) => {
+    const context = new RequestContext(cameWith(deps.config, request))
+    response.setHeader('X-Request-Id', context.requestId)
+    return inRequest(context, () => answered(request, answer, response))
+  }
 }
 
 const one = (value: string | string[] | undefined): string | undefined => (typeof value === 'string' ? value : undefined)

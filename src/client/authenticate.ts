@@ -7,11 +7,12 @@ import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { tooMany } from '../rate-limits.ts'
 import type { AuthenticateDeps } from './authenticate-deps.ts'
-import { verifyAssertion } from './assertion.ts'
+import { type AssertionProblem, verifyAssertion } from './assertion.ts'
 import type { ClientCredentialsInput } from './interface.ts'
 
 /**
- * A client that is rejected is logged with the cause; the answer has one text for every cause. Over the limit of failures the answer is 429:
+ * A client that is rejected is logged with the cause. The answer has one text for every cause; a client whose assertion has a valid signature is
+ * told which claim is wrong. Over the limit of failures the answer is 429:
  * only a failure counts and only a failure is answered so, so that no stranger locks a client out.
  * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with WWW-Authenticate where Basic was tried), 429
  * @throws StoreUnavailable where an assertion's `jti` cannot be recorded
@@ -20,8 +21,9 @@ export async function authenticateClient(deps: AuthenticateDeps, input: ClientCr
   const attempt = readAttempt(input)
   const named = input.params.get('client_id')
   if (attempt.method !== 'assertion' && attempt.clientId !== undefined && named !== undefined && named !== attempt.clientId) throw twoClients()
-  const { client, why } = await identify(deps, attempt, input.now)
-  if (why !== undefined) throw reject(deps, input, attempt, client, why)
+  const identified = await identify(deps, attempt, input.now)
+  if (identified.why !== undefined) throw reject(deps, input, attempt, identified)
+  const { client } = identified
   if (named !== undefined && named !== client.clientId) throw twoClients()
   return client
 }
@@ -36,20 +38,25 @@ const REJECTED = {
   other_method: 'The client is registered for another authentication method.',
   wrong_secret: 'The client secret is wrong.',
   expired_secret: 'The client secret has expired.',
-  bad_assertion: 'The client assertion is not valid: check its signature, iss, sub, aud, exp and jti.',
 } as const
 type Why = keyof typeof REJECTED
 
-type Identified = { client: Client; why?: undefined } | { client?: Client | undefined; why: Why }
+interface Rejected {
+  client?: Client | undefined
+  why: Why | AssertionProblem
+  problem: string
+  isTold?: boolean
+}
+type Identified = { client: Client; why?: undefined } | Rejected
 
-function reject(deps: AuthenticateDeps, input: ClientCredentialsInput, attempt: Attempt, client: Client | undefined, why: Why): OAuthError {
+function reject(deps: AuthenticateDeps, input: ClientCredentialsInput, attempt: Attempt, { client, why, problem, isTold }: Rejected): OAuthError {
   const key = { clientId: client?.clientId, address: input.address }
   if (deps.rateLimits.mayLog(key)) {
     const { method } = attempt
-    deps.log.warn('client_rejected', { why, problem: REJECTED[why], client_id: key.clientId ?? shown(attempt), method, from: input.address })
+    deps.log.warn('client_rejected', { why, problem, client_id: key.clientId ?? shown(attempt), method, from: input.address })
   }
   const exceeded = input.limited === false ? undefined : deps.rateLimits.take('clientFailures', key)
-  return exceeded === undefined ? rejected(attempt) : tooMany(exceeded)
+  return exceeded === undefined ? rejected(attempt, isTold === true ? `The client assertion is not valid. ${problem}` : undefined) : tooMany(exceeded)
 }
 
 /** An unknown client_id may be a secret in the wrong field: secrets are longer than this. */
@@ -96,17 +103,15 @@ function formDecode(text: string): string | undefined {
 }
 
 async function identify(deps: AuthenticateDeps, attempt: Attempt, now: number): Promise<Identified> {
-  if (attempt.method === 'assertion') {
-    const signer = await verifyAssertion(deps, attempt, now)
-    return signer === undefined ? { why: 'bad_assertion' } : { client: signer }
-  }
+  if (attempt.method === 'assertion') return verifyAssertion(deps, attempt, now)
   const client = deps.clients.find(attempt.clientId ?? '')
   const method = client?.metadata.authMethod
-  if (attempt.method === 'none') return client !== undefined && method === 'none' ? { client } : { client, why: whyNot(attempt, client) }
+  const because = (why: Why): Identified => ({ client, why, problem: REJECTED[why] })
+  if (attempt.method === 'none') return client !== undefined && method === 'none' ? { client } : because(whyNot(attempt, client))
   const takesSecrets = method === 'client_secret_basic' || method === 'client_secret_post'
   const match = compareSecret(attempt.secret, takesSecrets ? client?.secrets : undefined, now)
   if (match === 'good' && client !== undefined) return { client }
-  return { client, why: takesSecrets ? (match === 'expired' ? 'expired_secret' : 'wrong_secret') : whyNot(attempt, client) }
+  return because(takesSecrets ? (match === 'expired' ? 'expired_secret' : 'wrong_secret') : whyNot(attempt, client))
 }
 
 function whyNot({ clientId }: { clientId: string | undefined }, client: Client | undefined): Why {
@@ -131,14 +136,16 @@ function compareSecret(secret: string, hashes: readonly SecretHash[] | undefined
   return expired ? 'expired' : 'wrong'
 }
 
-/** RFC 6749 §5.2: 401, and the challenge where the Authorization header was used. One text for every cause. */
-function rejected(attempt: Attempt): OAuthError {
+const UNNAMED = "The log of the broker names the cause by this answer's X-Request-Id."
+
+/** RFC 6749 §5.2: 401, and the challenge where the Authorization header was used. @param told one text for every cause, where it is left out */
+function rejected(attempt: Attempt, told?: string): OAuthError {
   const headers = attempt.method === 'basic' ? { 'WWW-Authenticate': 'Basic realm="Case Manager Identity Broker", charset="UTF-8"' } : {}
   const text =
     attempt.method === 'none'
       ? 'This client must authenticate, or it is not registered at this broker.'
       : 'The client is not registered at this broker, is registered for another authentication method, or its credential is wrong.'
-  return new OAuthError('invalid_client', text, { headers })
+  return new OAuthError('invalid_client', told ?? `${text} ${UNNAMED}`, { headers })
 }
 
 /** For endpoints that a public client has no business at (RFC 7662 §2.1). @throws OAuthError invalid_client */

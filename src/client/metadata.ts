@@ -52,6 +52,7 @@ const wireSchema = (loopback: boolean) =>
     token_endpoint_auth_method: authMethod.default('client_secret_basic'),
     jwks: jwksSchema.optional(),
     jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
+    client_assertion_audience: z.enum(['issuer', 'endpoint'], 'issuer, or endpoint for a library that names an endpoint').default('issuer'),
     response_types: z.array(z.literal('code', 'the only response type is "code"')).optional(),
     grant_types: z
       .array(z.enum(GRANTS, `one of ${GRANTS.join(', ')}`))
@@ -124,6 +125,8 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
     problems.push('jwks: private_key_jwt needs exactly one of jwks and jwks_uri; e.g. jwks_uri: "https://sydney.case-manager.example/jwks"')
   if (!byKey && (wire.jwks !== undefined || wire.jwks_uri !== undefined))
     problems.push('jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri')
+  if (!byKey && wire.client_assertion_audience === 'endpoint')
+    problems.push('client_assertion_audience: only private_key_jwt sends assertions; remove it')
   for (const scope of scopes)
     if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has characters that RFC 6749 §3.3 does not allow`)
   const ofClients = scopes.filter((scope) => [...OPERATOR_SCOPES, ...SSF_SCOPES].some((each) => each === scope))
@@ -167,6 +170,7 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
     requirePkce: wire.require_pkce,
     requirePar: wire.require_pushed_authorization_requests,
     idTokenAlg: wire.id_token_signed_response_alg,
+    ...(wire.client_assertion_audience === 'endpoint' && { assertionAudience: wire.client_assertion_audience }),
     ...(!wire.id_token_user_claims && { idTokenUserClaims: false }),
     accessTokenSeconds: wire.access_token_seconds,
     ...(wire.tenants !== undefined && { tenants: unique(wire.tenants) }),
@@ -209,6 +213,7 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
     token_endpoint_auth_method: m.authMethod,
     jwks: m.jwks,
     jwks_uri: m.jwksUri,
+    client_assertion_audience: m.assertionAudience,
     grant_types: m.grants,
     scope: m.scopes.join(' '),
     audience: m.audience,

@@ -13,7 +13,7 @@ export async function stillAuthenticated(deps: AuthenticateDeps, client: Client,
   const assertion = input.params.get('client_assertion')
   if (assertion !== undefined) {
     const now = deps.clients.find(client.clientId)
-    return now?.metadata.authMethod === 'private_key_jwt' && signedByClient(deps, now, assertion, input.now)
+    return now?.metadata.authMethod === 'private_key_jwt' && (await signedByClient(deps, now, assertion, input.now)) === 'good'
   }
   try {
     return (await authenticateClient(deps, input)).clientId === client.clientId

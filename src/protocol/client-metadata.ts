@@ -28,6 +28,8 @@ export interface ClientMetadata {
   /** Public keys for `private_key_jwt`: by value or by address. */
   jwks?: { keys: Record<string, unknown>[] }
   jwksUri?: string
+  /** Its assertions may name an endpoint of the broker, or a list of one, instead of the issuer: a library of before rfc7523bis. */
+  assertionAudience?: 'endpoint' | undefined
   grants: GrantType[]
   scopes: string[]
   /** The `aud` of its own access tokens; others name it as `resource` (RFC 8707). */

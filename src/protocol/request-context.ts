@@ -3,8 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { parseTraceparent, type TraceContext, traceparentOf } from './traceparent.ts'
 
 /**
- * Which request is being answered: log lines and messages of the outbox name it. It decides nothing. Ids are drawn when one is first asked for,
- * because most requests write no line.
+ * The request that is being answered: its answer, log lines and messages of the outbox name it. It decides nothing.
  */
 
 /** What came with a request. What is not given, or not well formed, is made here. */

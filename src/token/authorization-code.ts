@@ -27,7 +27,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
     deps.log.warn('code_reused', { client_id: client.clientId, ...whose(redeemed.committed), ...requester() })
     throw new OAuthError('invalid_grant', 'The code was used before, so the broker revoked its tokens. Start a new sign-in.')
   }
-  if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[redeemed.why])
+  if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[redeemed.why], { cause: redeemed.why })
   const { session, grant, family, rev } = redeemed
   mustAdmit(client, session)
   const scope = stillRegistered(client, grant.scope)

@@ -11,7 +11,7 @@ export function allowOrigin(c: Context, clients: ClientRegistry): boolean {
   c.header('Vary', 'Origin')
   if (!clients.list().some((client) => client.metadata.allowedOrigins.includes(origin))) return false
   c.header('Access-Control-Allow-Origin', origin)
-  c.header('Access-Control-Expose-Headers', 'WWW-Authenticate')
+  c.header('Access-Control-Expose-Headers', 'WWW-Authenticate, X-Request-Id')
   return true
 }
 

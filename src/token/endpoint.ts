@@ -51,7 +51,15 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     return c.json(answer, 200, NOT_STORED)
   } catch (error) {
     deps.metrics.tokens.inc({ grant, outcome: error instanceof OAuthError ? error.code : 'failed' })
-    if (known !== undefined && error instanceof OAuthError) deps.metrics.clientTokens.inc({ client: known.clientId, outcome: 'rejected' })
+    if (known !== undefined && error instanceof OAuthError) rejected(deps, c, known.clientId, grant, error)
     throw error
   }
+}
+
+/** A client reads the same text for causes that it must not tell apart, such as the code of another client: the log has the cause. */
+function rejected(deps: TokenDeps, c: Context, clientId: string, grant: string, { code: error, message: problem, cause }: OAuthError): void {
+  deps.metrics.clientTokens.inc({ client: clientId, outcome: 'rejected' })
+  const from = remoteOf(c, deps.config)
+  if (!deps.rateLimits.mayLog({ clientId, address: from })) return
+  deps.log.info('token_rejected', { client_id: clientId, grant, error, problem, ...(typeof cause === 'string' && { why: cause }), from })
 }

@@ -37,7 +37,7 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
     replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
     now,
   })
-  if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[rotated.why])
+  if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[rotated.why], { cause: rotated.why })
   if ('committed' in rotated) {
     deps.log.warn(`refresh_token_${rotated.outcome}`, { client_id: client.clientId, ...whose(rotated.committed), ...requester() })
     throw new OAuthError('invalid_grant', REUSED[rotated.outcome])

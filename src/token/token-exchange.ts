@@ -104,5 +104,8 @@ async function standing(deps: TokenDeps, source: AccessTokenClaims, check: Check
   const access = await deps.store.checkAccess({ sub, clientId, rev, touch: check.joins !== undefined, ...check })
   if (access.outcome === 'good') return access.session
   if (access.why === 'locked') throw new OAuthError('invalid_grant', LOCKED)
-  throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The user must sign in again.')
+  throw new OAuthError(
+    'invalid_request',
+    'The session of the subject_token has ended. Refresh, and end your session where that answers invalid_grant.',
+  )
 }

@@ -65,6 +65,7 @@ beforeEach(async () => {
     client('a b:+%é', {}, [one.hash]),
     client('app', { authMethod: 'none' }),
     client('signer', { authMethod: 'private_key_jwt', jwks: { keys: [publicJwk] } }),
+    client('former', { authMethod: 'private_key_jwt', jwks: { keys: [publicJwk] }, assertionAudience: 'endpoint' }),
     client('remote', { authMethod: 'private_key_jwt', jwksUri: JWKS_URI }),
   ]
   deps = {
@@ -179,12 +180,22 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
   const assert = async (jwt: string | Promise<string>, more: Record<string, string> = {}, now = NOW) =>
     attempt({ client_assertion: await jwt, client_assertion_type: JWT_BEARER_ASSERTION, ...more }, undefined, now)
 
-  test('an assertion of the registered key for our issuer, or our token endpoint, is the client', async () => {
+  test('an assertion of the registered key for our issuer is the client', async () => {
     expect(await assert(sign())).toBe('signer')
-    expect(await assert(sign({ aud: `${ISSUER}/token` }))).toBe('signer')
-    expect(await assert(sign({ aud: [ISSUER] }))).toBe('signer')
+    for (const typ of ['JWT', 'client-authentication+jwt', 'application/client-authentication+jwt'])
+      expect(await assert(sign({}, { typ }))).toBe('signer')
     expect(await assert(sign(), { client_id: 'signer' })).toBe('signer')
     expect(await assert(sign(), { client_id: 'sydney' })).toBe('400 invalid_request')
+  })
+
+  test('its aud is the issuer alone, as a string, unless the client is registered to name an endpoint (CVE-2025-27370)', async () => {
+    const former = (aud: unknown) => assert(sign({ iss: 'former', sub: 'former', aud }))
+    for (const aud of [`${ISSUER}/token`, `${ISSUER}/par`, [ISSUER], [`${ISSUER}/token`]]) {
+      expect(await assert(sign({ aud }))).toBe('401 invalid_client')
+      expect(await former(aud)).toBe('former')
+    }
+    expect(await former(ISSUER)).toBe('former')
+    for (const aud of [`${ISSUER}/token/`, [ISSUER, `${ISSUER}/token`], [], undefined]) expect(await former(aud)).toBe('401 invalid_client')
   })
 
   test.each([
@@ -205,6 +216,10 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
     ['of the future', { iat: NOW + 60 }],
   ])('%s: refused', async (_what, claims) => {
     expect(await assert(sign(claims))).toBe('401 invalid_client')
+  })
+
+  test.each(['at+jwt', 'logout+jwt', '', 7])('of typ %s: refused', async (typ) => {
+    expect(await assert(sign({}, { typ }))).toBe('401 invalid_client')
   })
 
   test('a foreign key, alg none, HS256 with the public key, rubbish: refused', async () => {

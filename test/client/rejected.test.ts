@@ -1,4 +1,6 @@
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
+import { JWT_BEARER_ASSERTION } from '../../src/protocol/names.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 
 /** What the log says of a client that is rejected: the cause, and never a secret. */
@@ -23,7 +25,7 @@ describe('a client that is rejected', () => {
     await rig.post('/token', {
       grant_type: 'client_credentials',
       client_assertion: 'a.b.c',
-      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion_type: JWT_BEARER_ASSERTION,
     })
     expect(answers.size).toBe(1)
     expect(lines(rig, 'client_rejected').map(({ why, client_id: id }) => [why, id])).toEqual([
@@ -32,9 +34,39 @@ describe('a client that is rejected', () => {
       ['other_method', 'app'],
       ['unknown_client', ''],
       ['not_named', undefined],
-      ['bad_assertion', undefined],
+      ['unreadable_assertion', undefined],
     ])
     expect(new Set(lines(rig, 'client_rejected').map(({ problem }) => problem)).size).toBe(5)
+  })
+
+  test('by its assertion is logged with the key that was looked for, and its answer tells no stranger of it', async () => {
+    const rig = await createRig()
+    const now = rig.clock.now()
+    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
+    await rig.register('Sydney', { authMethod: 'private_key_jwt', jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'registered' }] } })
+    await rig.register('Melbourne')
+    const foreign = (await generateKeyPair('ES256')).privateKey
+    const answers: string[] = []
+    for (const [iss, kid, key] of [
+      ['nowhere', 'registered', foreign],
+      ['melbourne', 'registered', foreign],
+      ['sydney', 'other', foreign],
+      ['sydney', 'registered', foreign],
+      ['sydney', 'registered', privateKey],
+    ] as const) {
+      const assertion = new SignJWT({ iss, sub: iss, jti: kid, exp: now + 60 }).setProtectedHeader({ alg: 'ES256', kid }).sign(key)
+      const form = { client_assertion: await assertion, client_assertion_type: JWT_BEARER_ASSERTION }
+      answers.push(await (await rig.post('/token', form)).text())
+    }
+    expect(lines(rig, 'client_rejected').map(({ why, client_id: id, problem }) => [why, id, problem])).toEqual([
+      ['unknown_client', undefined, expect.stringContaining('nowhere')],
+      ['other_method', 'melbourne', expect.any(String)],
+      ['unknown_key', 'sydney', expect.stringContaining('kid other')],
+      ['wrong_signature', 'sydney', expect.stringContaining('kid registered')],
+      ['wrong_claim', 'sydney', expect.stringContaining('aud is missing')],
+    ])
+    expect(new Set(answers.slice(0, 4)).size).toBe(1)
+    expect(answers[4]).toContain('aud is missing')
   })
 
   test('is never logged with a secret, not even one that was sent as the client_id', async () => {

@@ -75,6 +75,42 @@ describe('a request id', () => {
   })
 })
 
+describe('the answer to a request', () => {
+  const listening = async (app: Rig['app'], which: Parameters<typeof requestsOf>[1], rig: Rig): Promise<string> => {
+    const observe = requestsOf(rig.deps, which, (_request, answer) => answer())
+    const listener = await listen(app, { host: '127.0.0.1', port: 0 }, 'BROKER_LISTEN', observe)
+    onTestFinished(() => listener.close())
+    return `http://127.0.0.1:${listener.address.port}`
+  }
+
+  test('has its id, whatever it is and at either listener, and the log has the same', async () => {
+    const rig = await createRig({ config: { accessLog: true } })
+    const sydney = await rig.register('Sydney')
+    const [at, ops] = [await listening(rig.app, 'public', rig), await listening(rig.opsApp, 'operators', rig)]
+    const stream = new AbortController()
+    const answers = [
+      fetch(`${at}/.well-known/openid-configuration`),
+      fetch(`${at}/nothing`),
+      fetch(`${at}/token`, { method: 'POST', headers: { authorization: 'Basic eDp5' }, body: new URLSearchParams() }),
+      fetch(`${at}/token`, { method: 'OPTIONS' }),
+      fetch(`${at}/account`, { redirect: 'manual', headers: PROXY }),
+      fetch(`${at}/revocations`, { headers: { authorization: sydney.basic, accept: 'text/event-stream' }, signal: stream.signal }),
+      fetch(`${ops}/healthz`, { method: 'HEAD' }),
+      fetch(`${ops}/admin/v1/clients`),
+    ]
+    const ids = (await Promise.all(answers)).map(({ headers }) => headers.get('x-request-id'))
+    stream.abort()
+    expect(new Set(ids).size).toBe(answers.length)
+    expect(ids).toEqual(ids.map(() => expect.stringMatching(/^[\da-f]{24}$/)))
+    expect(
+      linesOf(rig, 'request')
+        .map(({ request_id: id }) => id)
+        .toSorted(),
+    ).toEqual(ids.toSorted())
+    expect(ids).toContain(linesOf(rig, 'client_rejected')[0]?.request_id)
+  })
+})
+
 describe('a logout token', () => {
   test('is sent in the trace of the request that revoked, and names its delivery and attempt', async () => {
     const { rig, receiver, revoke } = await world(BEHIND_PROXY)

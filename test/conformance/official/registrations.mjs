@@ -42,7 +42,11 @@ for (const [alias, kind] of [
       require_pkce: false,
       ...(alias === 'cmbout' ? { backchannel_logout_uri: `${at}/backchannel_logout` } : {}),
       ...(key
-        ? { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [(({ d: _d, ...pub }) => pub)(key)] } }
+        ? {
+            token_endpoint_auth_method: 'private_key_jwt',
+            client_assertion_audience: 'endpoint',
+            jwks: { keys: [(({ d: _d, ...pub }) => pub)(key)] },
+          }
         : { token_endpoint_auth_method: method, client_secret_hash: hash(secret) }),
     })
     config[field] = key ? { client_id, jwks: { keys: [key] } } : { client_id, client_secret: secret }
