@@ -2,7 +2,7 @@
  * Decides who an OAuth request comes from (RFC 6749 §2.3, RFC 7523). Refuses more than one method at once, and answers an unknown client
  * as it answers a wrong secret, after the same work.
  */
-import type { Client, SecretHash } from '../protocol/client-metadata.ts'
+import { type Client, isPublic, type SecretHash } from '../protocol/client-metadata.ts'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { tooMany } from '../rate-limits.ts'
@@ -150,6 +150,6 @@ function rejected(attempt: Attempt, told?: string): OAuthError {
 
 /** For endpoints that a public client has no business at (RFC 7662 §2.1). @throws OAuthError invalid_client */
 export function mustBeConfidential(client: Client): Client {
-  if (client.metadata.authMethod === 'none') throw new OAuthError('invalid_client', 'A client without a credential cannot use this endpoint.')
+  if (isPublic(client)) throw new OAuthError('invalid_client', 'A client without a credential cannot use this endpoint.')
   return client
 }

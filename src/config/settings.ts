@@ -350,7 +350,7 @@ const rates = {
     default: '20/s:600',
     schema: parse.rate,
     example: '50/s:2000',
-    text: '`/authorize` and `/par`, each by client and address, and `/signin/callback`, by address: a sign-in is one request of each. All users of an office behind one public address share this limit.',
+    text: '`/authorize`, by client and address, `/par` of a public client in the same way, and `/signin/callback`, by address: a sign-in is one request of each. All users of an office behind one public address share this limit.',
   }),
   pushedRequests: setting({
     name: 'BROKER_RATE_PUSHED_REQUESTS',
@@ -358,7 +358,7 @@ const rates = {
     default: '50/s:5000',
     schema: parse.rate,
     example: '100/s:10000',
-    text: 'Requests that `/par` stores, by client. Each is kept for one to two minutes.',
+    text: 'Requests that `/par` stores, by client: the only limit of `/par` for a client that authenticates, from whatever address. Each has at most 8 kB and is kept for one to two minutes.',
   }),
   introspect: setting({
     name: 'BROKER_RATE_INTROSPECT',

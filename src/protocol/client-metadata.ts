@@ -97,3 +97,6 @@ export interface Client {
   formerTenants: readonly FormerTenant[]
   removedAt?: number
 }
+
+/** Whether the client has no credential: any caller can send a request in its name. */
+export const isPublic = ({ metadata }: Client): boolean => metadata.authMethod === 'none'

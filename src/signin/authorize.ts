@@ -3,7 +3,7 @@ import { StoreUnavailable } from '../../db/store.ts'
 import { admits } from '../client/admission.ts'
 import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
-import type { Client } from '../protocol/client-metadata.ts'
+import { type Client, isPublic } from '../protocol/client-metadata.ts'
 import { loggedAs } from '../page/errors.tsx'
 import { newReference } from '../page/message.tsx'
 import { useLocales } from '../page/texts.ts'
@@ -100,11 +100,11 @@ async function serveSilently(deps: Deps, c: Context, client: Client, request: Si
 }
 
 /**
- * By the client's registration alone. A request that names the user shows the page, unless its client has pushed it: with a hint Microsoft may
- * sign in without a question, and any site can make up such a request.
+ * By the client's registration alone. A request that names the user shows the page, unless its client has authenticated and pushed it: with a hint
+ * Microsoft may sign in without a question, and any site can make up such a request.
  */
-const skipsPage = ({ metadata }: Client, { loginHint, sub, pushed }: SignInRequest): boolean =>
-  metadata.skipSignInPage === true && (pushed !== undefined || (loginHint === undefined && sub === undefined))
+const skipsPage = (client: Client, { loginHint, sub, pushed }: SignInRequest): boolean =>
+  client.metadata.skipSignInPage === true && ((pushed !== undefined && !isPublic(client)) || (loginHint === undefined && sub === undefined))
 
 async function serveWithPages(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response> {
   const errand = { kind: 'instance', request } as const

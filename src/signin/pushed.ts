@@ -3,6 +3,7 @@ import { readForm } from '../client/form.ts'
 import { remoteOf } from '../client/remote.ts'
 import { requestingClient } from '../client/requesting-client.ts'
 import type { Deps } from '../deps.ts'
+import { isPublic } from '../protocol/client-metadata.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newSecret } from '../protocol/ids.ts'
@@ -27,7 +28,8 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c, ['resource'])
   const client = await requestingClient(deps, c, params, { now })
-  mustBeWithin(deps.rateLimits, 'par', { clientId: client.clientId, address: remoteOf(c, deps.config) })
+  // A client that has authenticated pushes from its server, for all of its users at one address. Any caller can push for a public client.
+  if (isPublic(client)) mustBeWithin(deps.rateLimits, 'par', { clientId: client.clientId, address: remoteOf(c, deps.config) })
   // RFC 9126 §2.1
   if (params.has('request_uri')) throw new OAuthError('invalid_request', 'Leave request_uri out of a pushed request.')
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
@@ -36,7 +38,7 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
     throw new OAuthError('invalid_request', `A pushed request has at most ${MOST_CHARACTERS} characters.`, { status: 413 })
   const { reply } = readReturn(deps, source)
   await readRequest(deps, client, reply, source, now)
-  // Each is kept for a minute, and any caller may push for a public client.
+  // Each is kept for a minute, so this bounds what is stored for a client.
   mustBeWithin(deps.rateLimits, 'pushedRequests', { clientId: client.clientId })
   const id = newSecret(deps.random)
   const pushed: Pushed = { parameters: source.toString(), expiresAt: now + SECONDS }

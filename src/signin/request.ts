@@ -1,6 +1,6 @@
 import { audienceFor } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
-import type { Client } from '../protocol/client-metadata.ts'
+import { type Client, isPublic } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { ACR_MFA, OPERATOR_SCOPES, SSF_SCOPES, TYP } from '../protocol/names.ts'
 import { type Params, printable, readParams, splitList } from '../protocol/params.ts'
@@ -177,7 +177,7 @@ function readChallenge(client: Client, params: Params): string | undefined {
   const challenge = params.get('code_challenge')
   const method = params.get('code_challenge_method')
   if (challenge === undefined) {
-    if (client.metadata.requirePkce || client.metadata.authMethod === 'none')
+    if (client.metadata.requirePkce || isPublic(client))
       throw new OAuthError('invalid_request', 'Send a code_challenge with code_challenge_method S256 (RFC 7636).')
     if (method !== undefined) throw new OAuthError('invalid_request', 'Send code_challenge and code_challenge_method together, or neither.')
     return undefined

@@ -1,4 +1,4 @@
-import type { Client } from '../protocol/client-metadata.ts'
+import { type Client, isPublic } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { OPERATOR_SCOPES, SCOPES, SSF_SCOPES, adminAudience, ssfAudience } from '../protocol/names.ts'
 import { printable, splitList } from '../protocol/params.ts'
@@ -22,7 +22,7 @@ const apiOf = (scope: string): OwnApi | undefined => OWN_APIS.find(({ scopes }) 
 
 /** RFC 6749 §4.4: a client for itself. No user, so no `sid`, no ID token and no refresh token (§4.4.3). */
 export async function clientCredentials(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
-  if (client.metadata.authMethod === 'none')
+  if (isPublic(client))
     throw new OAuthError('unauthorized_client', 'A client without a credential cannot use client_credentials. Register the client with a credential.')
   const { issuer } = deps.config
   const resource = params.get('resource')

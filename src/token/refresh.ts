@@ -1,6 +1,6 @@
 import type { RejectedWhy } from '../../db/store.ts'
 import type { Session, TokenFamily } from '../../db/types.ts'
-import type { Client } from '../protocol/client-metadata.ts'
+import { type Client, isPublic } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { required, splitList } from '../protocol/params.ts'
 import {
@@ -59,8 +59,6 @@ interface Wanted {
   audience: string | undefined
   scope: string | undefined
 }
-
-const isPublic = (client: Client): boolean => client.metadata.authMethod === 'none'
 
 /**
  * Before the rotation: asking for too much must not use up the token. A public client has 10 s for a lost answer, so everything that may fail

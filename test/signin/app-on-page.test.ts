@@ -105,6 +105,15 @@ describe('skip_sign_in_page', () => {
       expect((await browser.get(authorizePath(sydney, { [name]: 'true' }))).status).toBe(200)
   })
 
+  test('a request of a public client that names the user shows the page, also where it was pushed: any site can push it', async () => {
+    const { rig, browser, sydney } = await open({ ...SKIPS, authMethod: 'none' })
+    const asked = Object.fromEntries(new URL(authorizePath(sydney, { login_hint: 'alice@contoso.example' }), ISSUER).searchParams)
+    const pushed = (await (await rig.post('/par', asked)).json()) as { request_uri: string }
+    const path = `/authorize?${new URLSearchParams({ client_id: sydney.clientId, request_uri: pushed.request_uri })}`
+    expect((await browser.get(path)).status).toBe(200)
+    expect(rig.microsoft.started).toEqual([])
+  })
+
   test('a request that names the user shows the page, unless the client has pushed it', async () => {
     const { rig, browser, sydney } = await open(SKIPS)
     expect((await browser.get(authorizePath(sydney, { login_hint: 'alice@contoso.example' }))).status).toBe(200)

@@ -17,10 +17,10 @@ const limited = (rates: Partial<RateSettings>, options: RigOptions = {}) => crea
 /** A request from that address. */
 const send = (rig: Rig, path: string, { from = '203.0.113.7', ...init }: RequestInit & { from?: string } = {}) =>
   rig.app.request(`${ISSUER}${path}`, init, { incoming: { socket: { remoteAddress: from } } })
-const form = (rig: Rig, path: string, fields: Record<string, string>, authorization: string, from?: string) =>
+const form = (rig: Rig, path: string, fields: Record<string, string>, authorization: string | undefined, from?: string) =>
   send(rig, path, {
     method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded', authorization },
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...(authorization !== undefined && { authorization }) },
     body: new URLSearchParams(fields).toString(),
     ...(from !== undefined && { from }),
   })
@@ -135,11 +135,18 @@ describe('a request within its limit', () => {
     code_challenge_method: 'S256',
   }
 
-  test('/par: by client and address', async () => {
+  test('/par of a public client: by client and address', async () => {
     const rig = await limited({ authorize: TWO })
-    const { basic: right } = await rig.register('Sydney')
-    const push = async (from: string) => (await form(rig, '/par', PUSHED, right, from)).status
+    await rig.register('Sydney', { authMethod: 'none' })
+    const push = async (from: string) => (await form(rig, '/par', { ...PUSHED, client_id: 'sydney' }, undefined, from)).status
     expect([await push('203.0.113.1'), await push('203.0.113.1'), await push('203.0.113.1'), await push('203.0.113.2')]).toEqual([201, 201, 429, 201])
+  })
+
+  test('/par of a client that authenticates: 1,500 visitors of an application that pushes from one address', async () => {
+    const rig = await createRig()
+    const { basic: right } = await rig.register('Sydney')
+    const visits = Array.from({ length: 1500 }, async () => (await form(rig, '/par', PUSHED, right)).status)
+    expect(new Set(await Promise.all(visits))).toEqual(new Set([201]))
   })
 
   test('/par: what is stored for a client is bounded, from however many addresses', async () => {
