@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # The image uses Node's own runtime: the optional runtime package and the embedded Postgres stay out of it. Name a queue server by BROKER_QUEUE_URL.
 ARG NODE_IMAGE=node:26.10.0-bookworm-slim
 
@@ -15,15 +13,19 @@ COPY guard guard
 COPY db db
 COPY src src
 COPY workers workers
-COPY demo demo
-COPY bench bench
-RUN node scripts/build.mjs
+RUN node scripts/build.mjs \
+ && find dist guard/dist \( -name '*.map' -o -name '*.d.ts' \) -delete
 
 FROM ${NODE_IMAGE} AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY guard/package.json guard/
-RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+# The sources of SQLite, and its bindings for other systems, serve nothing here.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
+ && cd node_modules \
+ && rm -rf better-sqlite3/deps better-sqlite3/src \
+ && find better-sqlite3/prebuilds -type f ! -name "linux-$(node -p process.arch).node" -delete \
+ && find . -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
 
 # guard serve, for the host of an application: docker build --target guard (docs/guard-serve.md).
 FROM ${NODE_IMAGE} AS guard
@@ -40,7 +42,7 @@ RUN install -d -m 0770 -o node -g node /run/guard
 USER node
 # The proxy and the application share the sockets.
 VOLUME /run/guard
-HEALTHCHECK --interval=15s --timeout=6s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=6s --start-period=20s --retries=3 \
   CMD ["node", "-e", "require('node:http').get({ socketPath: '/run/guard/local.sock', path: '/readyz' }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 ENTRYPOINT ["node", "guard/dist/serve/bin.js"]
 CMD ["serve"]
@@ -67,7 +69,7 @@ RUN ln -s /app/dist/src/cli.js /usr/local/bin/cmb \
 USER node
 VOLUME /data
 EXPOSE 7400 7401
-HEALTHCHECK --interval=15s --timeout=6s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=6s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7401/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/src/cli.js"]
 CMD ["serve"]

@@ -28,6 +28,8 @@ export interface EntraOptions {
   /** 0: picked by the system. */
   port: number
   host?: string
+  /** Where a proxy in front of it listens; not given: its own address. */
+  origin?: string
   tenants?: readonly Tenant[]
   users?: readonly UserSeed[]
   apps?: readonly AppSeed[]
@@ -72,7 +74,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   const server = createAdaptorServer({ fetch: app.fetch }) as HttpServer
   server.listen(options.port, options.host ?? '127.0.0.1')
   await once(server as Server, 'listening')
-  const origin = `http://localhost:${(server.address() as AddressInfo).port}`
+  const origin = options.origin ?? `http://localhost:${(server.address() as AddressInfo).port}`
   const world = new World({ origin, tenants: options.tenants, users: options.users, apps: options.apps, clock: options.clock })
   const site = new Site(world)
   const subscriptions = new Subscriptions(world)

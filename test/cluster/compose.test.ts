@@ -1,20 +1,16 @@
-import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Hono } from 'hono'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
-import { grantRole, migratePostgres } from '../../db/postgres/migrate.ts'
-import { openPostgresStore } from '../../db/postgres/store.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { listen } from '../../src/listener.ts'
-import { BIN, sql, startPostgres } from '../postgres.ts'
 
-/** compose.yaml and its profile `cluster`, outside containers: what its services name, and the scripts that it gives to Postgres. */
+/** What the services of compose.yaml name. test/containers runs them. */
 
 interface Service {
   profiles?: string[]
@@ -25,16 +21,14 @@ interface Service {
   volumes?: string[]
   secrets?: string[]
   configs?: { source: string }[]
-  healthcheck?: { test: string[] }
 }
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
 type Named = 'networks' | 'volumes' | 'secrets' | 'configs'
-type Compose = { services: Record<string, Service>; configs: Record<string, { content: string }> } & Record<Exclude<Named, 'configs'>, object>
+type Compose = { services: Record<string, Service> } & Record<Named, object>
 
 const compose = parse(readFileSync(resolve(import.meta.dirname, '../../compose.yaml'), 'utf8'), { merge: true }) as Compose
 const services = Object.entries(compose.services)
-const scriptOf = (name: string): string => (compose.configs[name]?.content ?? expect.fail(`no ${name}`)).replaceAll('$$', '$')
 
 describe('compose.yaml', () => {
   test('services use the networks, volumes, secrets and configs that it declares, and all of them', () => {
@@ -66,7 +60,7 @@ describe('compose.yaml', () => {
       writeFileSync(join(dir, 'database_url'), 'postgres://broker:b0b0@postgres/broker')
       const given = Object.entries(environment).map(([key, value]) => [
         key,
-        value.replace('/run/secrets', dir).replace(/^\$\{BROKER_ISSUER:.*/, 'https://login.case-manager.example'),
+        value.replace('/run/secrets', dir).replace(/^\$\{BROKER_ISSUER.*/, 'https://login.case-manager.example'),
       ])
       const env = Object.fromEntries(given) as Record<string, string>
       expect(Object.values(env).filter((value) => value.includes('${'))).toEqual([])
@@ -92,51 +86,10 @@ describe('compose.yaml', () => {
     )
     onTestFinished(() => listener.close())
     const { headers } = await fetch(`http://127.0.0.1:${listener.address.port}/`)
-    const [announced, kept] = [/timeout=(\d+)/.exec(headers.get('keep-alive') ?? ''), /timeout http-keep-alive (\d+)s/.exec(scriptOf('haproxy'))]
+    const [announced, kept] = [
+      /timeout=(\d+)/.exec(headers.get('keep-alive') ?? ''),
+      /timeout http-keep-alive (\d+)s/.exec(readFileSync(resolve(import.meta.dirname, '../../deploy/compose/haproxy.cfg'), 'utf8')),
+    ]
     expect(Number(kept?.[1])).toBeGreaterThan(Number(announced?.[1]))
   })
 })
-
-const hasTools = BIN !== undefined && existsSync(join(BIN, 'pg_basebackup')) && existsSync(join(BIN, 'psql'))
-
-test.skipIf(!hasTools)(
-  'its scripts make a primary and a standby that confirms commits; its healthcheck sees it; a broker runs with the least rights',
-  async () => {
-    const primary = await startPostgres()
-    onTestFinished(() => primary.stop())
-    await sql(primary.url('postgres'), 'CREATE DATABASE broker')
-    const { uid, gid } = statSync(primary.dir)
-    const dir = mkdtempSync(join(tmpdir(), 'compose-'))
-    onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
-    mkdirSync(join(dir, 'standby'), { mode: 0o700 })
-    const secrets = { database_url: 'postgres://broker:b0b0@postgres/broker', replication_password: 'r3r3' }
-    for (const [name, text] of Object.entries(secrets)) writeFileSync(join(dir, name), text)
-    for (const path of [dir, join(dir, 'standby')]) chownSync(path, uid, gid)
-    const here = (script: string): string => script.replaceAll('/run/secrets', dir).replace('--host postgres ', `--host ${primary.dir} `)
-    const env = { PATH: `${BIN}:${process.env.PATH}`, LC_ALL: 'C', PGHOST: primary.dir }
-    const as = process.getuid?.() === 0 ? { uid, gid } : {}
-
-    const roles = spawnSync('bash', ['-c', here(scriptOf('postgres_roles'))], { env: { ...env, PGDATA: join(primary.dir, 'data') }, ...as })
-    expect([roles.status, roles.stderr.toString()]).toEqual([0, ''])
-    await sql(primary.url('postgres'), 'SELECT pg_reload_conf()')
-    // A standby needs as many connections as its primary, which the tests' server is started with.
-    const settings = `-p 5433 -k ${dir} -c listen_addresses= -c max_connections=200`
-    const start = here(scriptOf('postgres_standby')).replace('exec postgres', `exec postgres ${settings}`)
-    const standby = spawn('bash', ['-c', start], { env: { ...env, PGDATA: join(dir, 'standby') }, cwd: '/', stdio: 'ignore', ...as })
-    const ended = new Promise((done) => standby.once('exit', done))
-    onTestFinished(async () => {
-      standby.kill('SIGINT')
-      await ended
-    })
-    const [, healthy = expect.fail('no healthcheck')] = compose.services['standby']?.healthcheck?.test ?? []
-    const health = { env: { ...env, PGHOST: dir, PGPORT: '5433' } }
-    await expect.poll(() => spawnSync('sh', ['-c', healthy], health).status, { interval: 200, timeout: 40_000 }).toBe(0)
-
-    await migratePostgres(primary.url('broker'))
-    await grantRole(primary.url('broker'), 'broker')
-    const asBroker = primary.url('broker').replace('postgres@', 'broker:b0b0@')
-    const store = await openPostgresStore({ url: asBroker, standbyRequired: true })
-    onTestFinished(() => store.close())
-    expect(await store.brokers()).toHaveLength(1)
-  },
-)

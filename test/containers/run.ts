@@ -1,0 +1,261 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createGuard, type Guard } from '@case-manager/guard'
+import { Browser } from '../browser.ts'
+import { until } from '../process/broker-process.ts'
+import { freePorts } from '../process/ports.ts'
+import { startEngine } from './engine.ts'
+import { blocksOf, openStack, ROOT, type Stack } from './stack.ts'
+
+/** What the documentation says of containers, run by a real engine from the images and compose.yaml as they are. */
+
+const NAME = 'cmb-containers-test'
+const SYDNEY = { id: 'sydney', redirect: 'https://sydney.case-manager.example/callback', audience: 'https://sydney.case-manager.example' }
+const engine = startEngine(ROOT)
+if (engine === undefined)
+  console.warn('No container engine answers, and CONTAINERS_SETUP names no script that starts one: what runs in containers is left out.')
+afterAll(() => engine?.stop())
+
+const newBrowser = (stack: Stack): Browser =>
+  new Browser({ fetch: stack.fetch, at: stack.issuer, follows: (to) => !to.href.startsWith(SYDNEY.redirect) })
+
+/** @returns its secret */
+async function register(stack: Stack, broker: string): Promise<string> {
+  const added = await stack.sh(
+    `docker compose exec -T ${broker} cmb clients add ${SYDNEY.id} --name Sydney --redirect-uri ${SYDNEY.redirect} --audience ${SYDNEY.audience} --grant authorization_code --grant refresh_token --grant client_credentials --json`,
+  )
+  return (JSON.parse(added) as { client_secret: string }).client_secret
+}
+
+/** With the simulated Microsoft, and the code flow by a library. */
+async function signIn(stack: Stack, browser: Browser, secret: string): Promise<oidc.TokenEndpointResponse> {
+  stack.entra.auto('alice@contoso.example')
+  const config = await oidc.discovery(new URL(stack.issuer), SYDNEY.id, {}, oidc.ClientSecretBasic(secret), {
+    [oidc.customFetch]: stack.fetch as never,
+  })
+  const verifier = oidc.randomPKCECodeVerifier()
+  const url = oidc.buildAuthorizationUrl(config, {
+    ...{ redirect_uri: SYDNEY.redirect, scope: 'openid profile offline_access', code_challenge_method: 'S256' },
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+  })
+  let page = await browser.get(url.href)
+  for (let pages = 0; page.left === undefined && pages < 5; pages++) page = await browser.press(page, 'Sign in with Microsoft')
+  return oidc.authorizationCodeGrant(config, page.left ?? expect.fail(page.url), { pkceCodeVerifier: verifier })
+}
+const signOut = async (stack: Stack, browser: Browser): Promise<unknown> =>
+  browser.submit(await browser.get(`${stack.issuer}/logout`), { scope: 'everywhere' }, 'Sign out')
+
+async function statusOf(stack: Stack, secret: string, form: Record<string, string>): Promise<number> {
+  const authorization = `Basic ${Buffer.from(`${SYDNEY.id}:${secret}`).toString('base64')}`
+  const response = await stack.fetch(`${stack.issuer}/token`, {
+    method: 'POST',
+    headers: { authorization },
+    body: new URLSearchParams(form),
+    signal: AbortSignal.timeout(10_000),
+  })
+  await response.text()
+  return response.status
+}
+const refresh = (stack: Stack, secret: string, token = ''): Promise<number> =>
+  statusOf(stack, secret, { grant_type: 'refresh_token', refresh_token: token })
+
+async function refuseOthers(stack: Stack): Promise<void> {
+  const taken = await stack.sh(
+    `docker ps -aq --filter label=com.docker.compose.project=${NAME}; docker network ls -q --filter name=^case-manager-broker_`,
+  )
+  if (taken.trim() !== '')
+    throw new Error('A stack of compose.yaml, or one that a test left, exists on this engine. End it first: its network would be taken.')
+}
+
+const only = process.env.CONTAINERS_ONLY
+describe.skipIf(engine === undefined || (only !== undefined && only !== 'one'))('one broker on SQLite', () => {
+  let stack: Stack
+  let secret: string
+  beforeAll(async () => {
+    stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.73.1')
+    await refuseOthers(stack)
+    await stack.startProxy()
+    const [setUp = ''] = blocksOf('operations.md', 'With containers')
+    expect(await stack.sh(setUp)).toMatch(/(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}/)
+    secret = await register(stack, 'broker')
+  })
+  afterAll(() => stack?.end())
+
+  test('a user signs in and out behind nginx, and the broker knows the address of the browser', async () => {
+    const browser = newBrowser(stack)
+    const { refresh_token: token } = await signIn(stack, browser, secret)
+    await signOut(stack, browser)
+    expect(await refresh(stack, secret, token)).toBe(400)
+    const from = [...(await stack.sh('docker compose logs --no-log-prefix broker')).matchAll(/"from":"([^"]*)"/g)].map(([, address]) => address)
+    expect(new Set(from)).toEqual(new Set(['127.0.0.1']))
+  })
+
+  test('a backup is made and restored as documented: every session has ended', async () => {
+    const [, , backup = '', restore = ''] = blocksOf('operations.md', 'With containers')
+    const { refresh_token: token } = await signIn(stack, newBrowser(stack), secret)
+    await stack.sh(backup)
+    await stack.sh('chmod 644 backup.db')
+    await stack.sh(restore)
+    expect(await refresh(stack, secret, token)).toBe(400)
+    expect((await signIn(stack, newBrowser(stack), secret)).refresh_token).toBeDefined()
+  })
+
+  test('guard serve, with a proxy in another container, refuses what has ended', async () => {
+    const browser = newBrowser(stack)
+    const { access_token: token } = await signIn(stack, browser, secret)
+    stack.write('secrets/guard_client_secret', secret)
+    const [setUp = ''] = blocksOf('guard-serve.md', 'In a container')
+    await stack.sh(setUp)
+    stack.write('app.conf', APPLICATION)
+    const [port = 0] = await freePorts(1)
+    const mounts = `-v ${NAME}_guard-sockets:/run/guard -v "$PWD/app.conf:/app.conf:ro" --tmpfs /tmp`
+    await stack.sh(`docker run -d --name ${NAME}-app --user 101:1000 -p 127.0.0.1:${port}:8080 ${mounts} nginx:1.28 nginx -c /app.conf`)
+    const asked = async (): Promise<number> => {
+      const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { authorization: `Bearer ${token}` } }).catch(() => undefined)
+      return response?.status ?? 0
+    }
+    await until('the application answers', async () => (await asked()) === 200)
+    await signOut(stack, browser)
+    await until('it is refused', async () => (await asked()) === 401, 5)
+  })
+})
+
+/** An nginx that asks the guard by its socket, in front of an application. */
+const APPLICATION = `daemon off;
+pid /tmp/nginx.pid;
+error_log stderr;
+events {}
+http {
+  access_log off;
+  client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi; uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
+  ${readFileSync(join(ROOT, 'examples/nginx/guard.conf'), 'utf8').replace('127.0.0.1:7410', 'unix:/run/guard/check.sock').replace('127.0.0.1:8080', '8080')}
+  server { listen 127.0.0.1:3000; return 200; }
+}
+`
+
+/** A token each 50 ms, and a guard that follows the feed, while something fails. */
+class Load {
+  requests = 0
+  failed = 0
+  longestMs = 0
+  #lastMs = performance.now()
+  readonly #timer: NodeJS.Timeout
+  constructor(stack: Stack, secret: string) {
+    this.#timer = setInterval(() => {
+      this.requests++
+      statusOf(stack, secret, { grant_type: 'client_credentials' }).then(
+        (status) => this.#ended(status === 200),
+        () => this.#ended(false),
+      )
+    }, 50)
+  }
+  #ended(ok: boolean): void {
+    if (!ok) this.failed++
+    else this.longestMs = Math.max(this.longestMs, performance.now() - this.#lastMs)
+    if (ok) this.#lastMs = performance.now()
+  }
+  /** @returns what was seen since the last time */
+  async during(what: string, act: () => Promise<unknown>): Promise<{ requests: number; failed: number; longestMs: number }> {
+    Object.assign(this, { requests: 0, failed: 0, longestMs: 0 })
+    await act()
+    const before = this.requests - this.failed
+    await until('tokens are issued again', () => this.requests - this.failed > before + 20, 90)
+    const seen = { requests: this.requests, failed: this.failed, longestMs: Math.round(this.longestMs) }
+    console.log(`${what}: ${seen.requests} requests, ${seen.failed} failed, longest without an answer ${seen.longestMs} ms`)
+    return seen
+  }
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+}
+
+describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))('two brokers on two Postgres servers', () => {
+  let stack: Stack
+  let secret: string
+  let load: Load
+  let guard: Guard
+  beforeAll(async () => {
+    stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.74.1')
+    await refuseOthers(stack)
+    await stack.startProxy()
+    await stack.sh((blocksOf('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''))
+    const [setUp = ''] = blocksOf('scale-out.md', 'Run it with compose')
+    // cmb doctor reports that it does not reach the issuer's name from inside.
+    await stack.sh(setUp.replace(/cmb doctor$/m, 'cmb status'))
+    secret = await register(stack, 'broker-a')
+    guard = createGuard({ issuer: stack.issuer, clientId: SYDNEY.id, clientSecret: secret, audience: SYDNEY.audience, fetch: stack.fetch })
+    await guard.start()
+    load = new Load(stack, secret)
+  })
+  afterAll(async () => {
+    load?.stop()
+    await guard?.stop()
+    await stack?.end()
+  })
+
+  /** A session that ends at both brokers and at the guard. */
+  const endsASession = async (): Promise<void> => {
+    const browser = newBrowser(stack)
+    const tokens = await signIn(stack, browser, secret)
+    await until('the guard accepts it', async () => (await guard.check(tokens.access_token)).ok)
+    await signOut(stack, browser)
+    await until('the guard refuses it', async () => !(await guard.check(tokens.access_token)).ok, 5)
+    expect(await refresh(stack, secret, tokens.refresh_token)).toBe(400)
+  }
+
+  test('a user signs in and out', endsASession)
+
+  test('no request fails while a broker is killed, or the queue’s server is stopped', async () => {
+    const sh = (script: string) => () => stack.sh(script)
+    expect(await load.during('a broker killed', sh('docker compose kill broker-a'))).toMatchObject({ failed: 0 })
+    expect(await load.during('a broker started', sh('docker compose start broker-a'))).toMatchObject({ failed: 0 })
+    expect(await load.during('the queue’s server stopped', sh('docker compose stop valkey'))).toMatchObject({ failed: 0 })
+    await endsASession()
+    expect(await load.during('the queue’s server started', sh('docker compose start valkey'))).toMatchObject({ failed: 0 })
+  })
+
+  test('the proxy starts while one broker is down', async () => {
+    await stack.sh('docker compose stop broker-b')
+    await load.during('the proxy restarted beside one broker', () => stack.sh('docker compose restart proxy'))
+    await stack.sh('docker compose start broker-b')
+  })
+
+  test('a primary that was killed goes on as the primary', async () => {
+    await load.during('the primary killed and started', () => stack.sh('docker compose kill postgres-a; docker compose start postgres-a'))
+    await endsASession()
+  })
+
+  test('the documented failover, and the way back, lose nothing', async () => {
+    const [over = ''] = blocksOf('scale-out.md', 'Fail over with compose')
+    const tokens = await signIn(stack, newBrowser(stack), secret)
+    await load.during('failed over', () => stack.sh(over))
+    expect(await refresh(stack, secret, tokens.refresh_token)).toBe(200)
+    expect(await stack.sh('docker compose logs postgres-a')).toContain('postgres-b took its place')
+    await endsASession()
+    const back = over.replace(/postgres-([ab])/g, (_, one) => `postgres-${one === 'a' ? 'b' : 'a'}`)
+    await load.during('failed back', () => stack.sh(back))
+    await endsASession()
+  })
+
+  test('a standby whose volume was lost begins with a copy, also of a primary that waited for it', async () => {
+    const [, alone = ''] = blocksOf('scale-out.md', 'Fail over with compose')
+    await load.during('the standby lost', () =>
+      stack.sh(`docker compose rm -fsv postgres-b; docker volume rm ${NAME}_postgres-b-data; docker compose restart postgres-a; ${alone}`),
+    )
+    await endsASession()
+  })
+
+  test('no request fails during the documented upgrade', async () => {
+    const [upgrade = ''] = blocksOf('scale-out.md', 'Upgrade with compose')
+    expect(await load.during('upgraded', () => stack.sh(upgrade.replaceAll('--wait ', '--wait --force-recreate ')))).toMatchObject({ failed: 0 })
+  })
+
+  test('a backup is made as documented', async () => {
+    const [, backup = ''] = blocksOf('scale-out.md', 'Run it with compose')
+    await stack.sh(backup)
+    expect(readFileSync(join(stack.dir, 'backup.db')).subarray(0, 15).toString()).toBe('SQLite format 3')
+  })
+})
