@@ -89,6 +89,9 @@ interface Cause {
   reason: Reason
   actor: Actor
 }
+/** By the admin API an operator is a client: these reasons are theirs alone. */
+const OPERATORS: readonly Reason[] = ['administrator', 'locked']
+
 /**
  * In the transaction of the revocation. The broker's own operators mean the human: the guest accounts in other tenants too. The administrator of a
  * tenant means the user of that tenant.
@@ -102,7 +105,7 @@ export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: numbe
   if (selector.kind === 'everything') return void (yield* raise.run({ kind: 'everything', key: '', ...raised }))
   if (sub === undefined) return
   yield* raise.run({ kind: 'subject', key: sub, ...raised })
-  if (actor.tid !== undefined || (actor.kind !== 'operator' && reason !== 'administrator')) return
+  if (actor.tid !== undefined || (actor.kind !== 'operator' && !OPERATORS.includes(reason))) return
   const user = yield* findSubject(sub)
   if (user !== undefined) yield* raise.run({ kind: 'home', key: homeOf(user), ...raised })
 }

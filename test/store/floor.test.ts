@@ -177,6 +177,17 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId: 'oid-bob.tid-home' })).toMatchObject(SIGNED_IN)
   })
 
+  test('a lock by a client of the admin API does too, once it is lifted', async () => {
+    const b = await open()
+    const homeId = 'oid-alice.tid-home'
+    expectOutcome(await attempt(b, 0, { homeId }), 'signed_in')
+    const actor = { kind: 'client', id: 'robot' } as const
+    const target = { kind: 'user', tid: TENANT, oid: 'oid-alice' } as const
+    const { lock } = expectOutcome(await b.store.lock({ target, actor, may: 'administer', operatorTenant: undefined, now: b.now }), 'locked')
+    await b.store.liftLock({ id: lock.id, actor, now: b.now })
+    expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(NOT_FRESH)
+  })
+
   test('where a tenant has never sent auth_time no sign-in could meet it, and none is demanded; from the first auth_time on it is', async () => {
     const b = await open()
     const silent = { authTime: 0 }
