@@ -334,7 +334,7 @@ export const codes = sqliteTable(
     expiresAt: integer('expires_at').notNull(),
     consumedAt: integer('consumed_at'),
   },
-  (t) => [index('codes_by_expiry').on(t.expiresAt)],
+  (t) => [index('codes_by_expiry').on(t.expiresAt), index('codes_by_session').on(t.sid, t.clientId)],
 )
 
 /** One row a grant, whatever the number of refreshes; nothing here can be used as a token. */

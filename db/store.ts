@@ -291,8 +291,8 @@ export interface SignInActs extends FloorActs {
     sub: string,
     now: number,
   ): Promise<{ grants: { sid: string; clientId: string; firstAt: number }[]; consents: { clientId: string; scope: string; at: number }[] }>
-  /** The client asks again at its next sign-in, if it asks at all. */
-  withdrawConsent(input: { sub: string; clientId: string }): Promise<void>
+  /** The client asks again at its next sign-in, if it asks at all. Codes that it has not redeemed go too. */
+  withdrawConsent(input: { sub: string; clientId: string; now: number }): Promise<void>
 }
 
 /** What users read about the security of their account. Sign-ins and ends write their entries in their own acts. */

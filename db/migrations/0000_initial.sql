@@ -96,6 +96,7 @@ CREATE TABLE `codes` (
 );
 --> statement-breakpoint
 CREATE INDEX `codes_by_expiry` ON `codes` (`expires_at`);--> statement-breakpoint
+CREATE INDEX `codes_by_session` ON `codes` (`sid`,`client_id`);--> statement-breakpoint
 CREATE TABLE `consents` (
 	`sub` text NOT NULL,
 	`client_id` text NOT NULL,

@@ -5,6 +5,7 @@ import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { askMicrosoft } from '../microsoft/work.ts'
 import { clients, participants } from '../schema.ts'
+import { dropCodes } from '../session/issue-code.ts'
 import { isRevoked, sessionBySid } from '../session/row.ts'
 import { findSubject } from '../session/user.ts'
 import type { RevocationActs, RevokeInput } from '../store.ts'
@@ -53,9 +54,11 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
 }
 
 export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {
+  if (yield* isOutside(input.selector, input.actor)) return { outcome: 'unknown' }
+  if (input.selector.kind === 'grant') yield* dropCodes(input.selector)
   // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
   yield* lockHead()
-  const outcome = (yield* isOutside(input.selector, input.actor)) ? 'unknown' : yield* ineffective(input.selector)
+  const outcome = yield* ineffective(input.selector)
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, ambient.nowMs())
   return { outcome: 'revoked', committed: yield* append(ambient, input) }

@@ -6,6 +6,7 @@ import { rowGrantCutoff, isCovered } from '../revocation/covers.ts'
 import { consents, participants } from '../schema.ts'
 import type { SignInActs } from '../store.ts'
 import { liveSessionsOf } from './live.ts'
+import { dropCodes } from './issue-code.ts'
 import { lockSubject } from './user.ts'
 
 /** The apps that a user is signed in to, and those that they consented to. */
@@ -33,7 +34,8 @@ export function* appsOfUser(sub: string, now: number): Act<Answer<'appsOfUser'>>
   return { grants, consents: yield* consentsOf.all({ sub }) }
 }
 
-export function* withdrawConsent({ sub, clientId }: Parameters<SignInActs['withdrawConsent']>[0]): Act<void> {
+export function* withdrawConsent({ sub, clientId, now }: Parameters<SignInActs['withdrawConsent']>[0]): Act<void> {
+  for (const { session } of yield* liveSessionsOf(sub, now)) yield* dropCodes({ sid: session.sid, clientId })
   yield* lockSubject(sub)
   yield* withdraw.run({ sub, clientId })
 }

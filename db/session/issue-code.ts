@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { isRemoved } from '../client/removed.ts'
 import type { Act } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
@@ -33,6 +34,17 @@ export function* addCode(code: NewCode, { sid, openedSeq }: { sid: string; opene
   const wantsAuthTime = code.wantsAuthTime ? 1 : 0
   yield* add.run({ codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt })
 }
+
+const drop = command(
+  (p: Takes<{ sid: string; clientId: string }>) =>
+    sql`DELETE FROM ${codes} WHERE ${codes.sid} = ${p.sid} AND ${codes.clientId} = ${p.clientId} AND ${codes.consumedAt} IS NULL`,
+)
+
+/**
+ * Deletes the codes of a session that a client has not redeemed: no grant exists yet that a revocation could end. An act calls it before it locks
+ * anything else, because a redemption locks its code first.
+ */
+export const dropCodes = (grant: { sid: string; clientId: string }): Act<unknown> => drop.run(grant)
 
 /**
  * Single sign-on: it counts as activity. A revocation beside it ends the code too, which is opened against the head of the log that the session

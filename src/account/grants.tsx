@@ -106,11 +106,14 @@ export async function endAccess(deps: Deps, c: Context, session: Session, form: 
   if (!csrfHolds(deps, c, purposeOf(session), form.get(CSRF_FIELD) ?? undefined)) return forged(deps, c)
   const app = (await appsOf(deps, session, now)).find(({ clientId }) => clientId === form.get('client'))
   if (app === undefined) return c.redirect('/account/apps', 303)
-  const { clientId, metadata, sids } = app
+  const { clientId, metadata } = app
   // First what asks again: an app that comes back meanwhile finds no consent.
-  await deps.store.withdrawConsent({ sub: session.sub, clientId })
+  await deps.store.withdrawConsent({ sub: session.sub, clientId, now })
   const actor = { kind: 'user', id: session.sub } as const
-  for (const sid of sids) await revoke(deps, { selector: { kind: 'grant', sid, clientId }, reason: 'signed_out', actor, now })
+  // Read now: a code that was redeemed before it could be deleted has given a grant.
+  const { grants } = await deps.store.appsOfUser(session.sub, now)
+  for (const { sid } of grants.filter((one) => one.clientId === clientId))
+    await revoke(deps, { selector: { kind: 'grant', sid, clientId }, reason: 'signed_out', actor, now })
   const t = textsOf(c, deps.config)
   return grantsPage(deps, c, session, now, t.grants.ended({ app: metadata.name }))
 }

@@ -52,6 +52,19 @@ describe('apps and consents', () => {
     expect(logged).toEqual(Array.from({ length: 2 }, () => ['signed_out', { kind: 'user', id: sub }, 'grant']))
   })
 
+  test('ending an app that the user agreed to takes the code that it has not redeemed yet, on every device', async () => {
+    const { sub } = laptop.session
+    await rig.store.recordConsent({ sub, clientId: 'sydney', scope: 'openid', now: rig.clock.now() })
+    const redemption = async (at: typeof phone, client: RegisteredClient) => {
+      const { form } = await rig.issueCode(at.session.sid, client)
+      return async () => (await rig.post('/token', form, { authorization: client.basic })).status
+    }
+    const codes = [await redemption(laptop, sydney), await redemption(phone, sydney), await redemption(phone, melbourne)]
+    const page = await browser.get('/account/apps')
+    await browser.submit(page, {}, formOf(page, 'sydney'))
+    expect(await Promise.all(codes.map((redeem) => redeem()))).toEqual([400, 400, 200])
+  })
+
   test('a form made up, of another page, or for an app that the user does not have changes nothing', async () => {
     const { access_token } = await rig.signInAt(laptop.session.sid, sydney)
     const page = await browser.get('/account/apps')

@@ -76,6 +76,18 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
     expect(told.map((one) => [one.sid, one.clientId])).toContainEqual([sid, 'sydney'])
   })
 
+  test('the redemption of a code that commits after the revocation of its grant began leaves no grant', async () => {
+    const { sid, sub } = (await b.signIn('erin')).session
+    const redeems = await redeemsCode(sid)
+    await first.query('BEGIN')
+    expect(await redeems()).toMatchObject({ outcome: 'redeemed' })
+    const revocation = b.revoke({ kind: 'grant', sid, clientId: 'sydney' })
+    await waitsOrHasCommitted(revocation)
+    await first.query('COMMIT')
+    await revocation
+    expect((await b.store.appsOfUser(sub, b.now)).grants).toEqual([])
+  })
+
   test.each([
     ['the same user', 'carol', true],
     ['another user', 'dave', false],

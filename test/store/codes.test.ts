@@ -103,6 +103,27 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     }
   })
 
+  test('a code issued before a revocation of its grant is refused after it, also where the client holds no grant; a later one is good', async () => {
+    const b = await open()
+    const { sid } = await signedIn(b)
+    const issued = async (clientId: string) => {
+      const code = codeFor(clientId, b.now)
+      await b.store.issueCode({ sid, code, now: b.now })
+      return async () => (await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).outcome
+    }
+    const [first, other] = [await issued('sydney'), await issued('melbourne')]
+    expect(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' })).toEqual({ outcome: 'already' })
+    expect([await first(), await other()]).toEqual(['rejected', 'redeemed'])
+    await b.exchange(sid, 'sydney')
+    const [second, tenants] = [await issued('sydney'), { kind: 'operator', id: 'tina', tid: 'another tenant' } as const]
+    await b.store.revoke({ selector: { kind: 'grant', sid, clientId: 'sydney' }, reason: 'administrator', actor: tenants, now: b.now })
+    expect(await second()).toBe('redeemed')
+    await b.revoke({ kind: 'grant', sid, clientId: 'sydney' })
+    const third = await issued('sydney')
+    expect(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' })).toEqual({ outcome: 'already' })
+    expect([await third(), await (await issued('sydney'))()]).toEqual(['rejected', 'redeemed'])
+  })
+
   test.each([
     ['session', (sid: string) => ({ kind: 'session', sid }) as const],
     ['client', () => ({ kind: 'client', clientId: 'sydney' }) as const],

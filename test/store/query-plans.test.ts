@@ -42,6 +42,7 @@ const BOUNDED: [piece: string, why: string][] = [
   ['FROM subjects WHERE subjects.home_id = ? AND subjects.sub <> ?', 'the users of one human: one for each tenant'],
   ['WHERE sessions.microsoft_sid = ? AND sessions.ended_seq IS NULL ORDER BY', 'the sessions of one sign-in session of Entra'],
   ['sessions.cookie_hash = ? OR sessions.browser_hash = ?', 'the session of one browser'],
+  ['DELETE FROM codes WHERE codes.sid = ? AND codes.client_id = ?', 'the codes of one session at one client'],
   ['INDEXED BY sessions_open_by_sub SET device', 'the open sessions of one user'],
   [
     "FROM revocations INDEXED BY revocations_pending WHERE revocations.fan_out = 'pending'",

@@ -192,7 +192,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     // After its revocation an app may come back: that is a grant again.
     await b.exchange(second.session.sid, 'melbourne')
     expect(await apps()).toEqual([[`melbourne ${second.session.sid}`, ...sydney].toSorted(), ['perth openid']])
-    await b.store.withdrawConsent({ sub, clientId: 'perth' })
+    await b.store.withdrawConsent({ sub, clientId: 'perth', now: b.now })
     expect(await b.store.hasConsent({ sub, clientId: 'perth', scope: 'openid' })).toBe(false)
     expect((await apps())[1]).toEqual([])
   })
