@@ -107,6 +107,11 @@ function guardMetrics(make: Maker) {
       'Times that a guard enforced a seq that the log has not reached, by client: revocations were lost.',
       'client',
     ),
+    streamsRejected: make.counter(
+      'broker_feed_streams_rejected_total',
+      'Feed streams that got 503 because their client, or all clients, had as many as they may, by client.',
+      'client',
+    ),
     guards: make.gauge('broker_feed_streams', 'Guards that follow the feed now, by client.', 'client'),
   }
 }

@@ -62,7 +62,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
-  const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock, rateLimits })
+  const feed = given.feed ?? createFeed({ config, store, clients, metrics, log, clock, rateLimits })
   const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
   const { issuer, keyFiles } = config
   const keys = given.keys ?? (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))

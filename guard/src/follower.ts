@@ -14,6 +14,8 @@ const CONNECT_MS = 5_000
 const RESTART_MS = 10_000
 const RESTART_RETRY_MS = 500
 const RETRY_MS = 2_000
+/** The longest that the broker can ask a guard to wait. */
+const MOST_RETRY_MS = 30_000
 /** A stream that lasted so long is none that fails again and again. */
 const HEALTHY_MS = 5000
 /** A token or a logout token can be quicker than the feed, but not by more. */
@@ -38,6 +40,8 @@ export class Follower implements LogFollower {
   /** Between two connections. */
   #pause: AbortController | undefined
   #lostAtMs = 0
+  /** The Retry-After of the latest answer to the feed's request; 0 where it had none. */
+  #askedMs = 0
   #issuerChecked = false
   /** The newest `seq` for which the feed was hurried: once is enough. */
   #hurriedFor: { epoch: string | undefined; seq: number } = { epoch: undefined, seq: 0 }
@@ -86,10 +90,12 @@ export class Follower implements LogFollower {
     })
   }
 
-  /** With jitter, so that a thousand guards do not come back at once. */
+  /** With jitter, so that a thousand guards do not come back at once. A longer wait that the broker asked for is honored after a restart's time. */
   #retryMs(): number {
     const { clock, random } = this.#parts
-    const ceiling = clock.monotonicMs() - this.#lostAtMs < RESTART_MS ? RESTART_RETRY_MS : RETRY_MS
+    const mayRestart = clock.monotonicMs() - this.#lostAtMs < RESTART_MS
+    if (!mayRestart && this.#askedMs > RETRY_MS) return Math.round((1 + 0.5 * random()) * Math.min(this.#askedMs, MOST_RETRY_MS))
+    const ceiling = mayRestart ? RESTART_RETRY_MS : RETRY_MS
     return Math.round((0.2 + 0.8 * random()) * ceiling)
   }
 
@@ -148,7 +154,9 @@ export class Follower implements LogFollower {
   async #open(signal: AbortController): Promise<ReadableStream<Uint8Array>> {
     const { broker, feed, guardId } = this.#parts
     this.connects++
+    this.#askedMs = 0
     const response = await broker.openFeed({ guardId, lastEventId: feed.resumeFrom, signal, timeoutMs: CONNECT_MS })
+    this.#askedMs = 1000 * Number(response.headers.get('retry-after') ?? 0)
     const type = response.headers.get('content-type') ?? ''
     if (response.status !== 200 || response.body === null || !type.startsWith('text/event-stream'))
       throw await broker.explain(response, '200 "text/event-stream"')

@@ -8,7 +8,28 @@ import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
 export const clientChecks: readonly Check[] = [
   { id: 'deliveries', question: 'Is everything delivered?', cost: 'on_demand', severity: 'none', look: deliveries },
   { id: 'clients', question: 'Does the broker reach its clients?', cost: 'on_demand', severity: 'none', look: addresses },
+  { id: 'feed-streams', question: 'Is there a place for each guard?', cost: 'cheap', severity: 'ticket', look: feedStreams },
 ]
+
+/** A check warns from this share of the places on, so that an operator learns of it before a guard does. */
+const NEARLY_FULL = 0.9
+
+function feedStreams({ deps: { config, feed } }: Looking): Found[] {
+  const { ofClient, inAll } = config.feedStreams
+  const streams = feed.streams()
+  const found = [...Map.groupBy(streams, ({ clientId }) => clientId)]
+    .filter(([, { length }]) => length >= NEARLY_FULL * ofClient)
+    .map(([clientId, { length }]) =>
+      warning(
+        `It holds ${length} of at most ${ofClient} feed streams open at this broker.`,
+        `Compare with its guards (cmb guards). More streams than guards: restart the application, and replace its secret if that does not help. As many: raise BROKER_FEED_STREAMS_OF_CLIENT.`,
+        { about: `client ${clientId}` },
+      ),
+    )
+  if (streams.length < NEARLY_FULL * inAll) return [...found, ok(`${streams.length} of at most ${inAll} feed streams are open at this broker.`)]
+  const fix = 'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.'
+  return [...found, warning(`${streams.length} of at most ${inAll} feed streams are open at this broker.`, fix)]
+}
 
 const TIMEOUT_MS = 3_000
 const AT_ONCE = 8

@@ -32,7 +32,7 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
   },
   rates: {
     title: 'Rate limits',
-    text: '`20/s:600` allows 20 requests a second and 600 at once; `10/min:30` is per minute; `off` removes the limit. A request over a limit gets 429 with `Retry-After` and counts in `broker_rate_limited_total`. Each limit remembers at most 20,000 keys. An IPv6 /64 counts as one address. Behind a proxy, set `BROKER_TRUSTED_PROXIES`; otherwise every user has the address of the proxy. Three limits are fixed: wrong setup tokens (`6/min:10`, by address), CSV lists that an administrator of a tenant downloads (`6/min:20`, by user), and changes that a receiver of Shared Signals makes to its stream (`10/min:200`, by client). Sign-outs, revocations and the reports of guards have no limit. How signals are bounded: [microsoft.md](microsoft.md#how-signals-are-bounded).',
+    text: '`20/s:600` allows 20 requests a second and 600 at once; `10/min:30` is per minute; `off` removes the limit. A request over a limit gets 429 with `Retry-After` and counts in `broker_rate_limited_total`. Each limit remembers at most 20,000 keys. An IPv6 /64 counts as one address. Behind a proxy, set `BROKER_TRUSTED_PROXIES`; otherwise every user has the address of the proxy. Feed streams over their number get 503 instead. Three limits are fixed: wrong setup tokens (`6/min:10`, by address), CSV lists that an administrator of a tenant downloads (`6/min:20`, by user), and changes that a receiver of Shared Signals makes to its stream (`10/min:200`, by client). Sign-outs, revocations and the reports of guards have no limit. How signals are bounded: [microsoft.md](microsoft.md#how-signals-are-bounded).',
   },
   messages: {
     title: 'Webhooks',

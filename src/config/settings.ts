@@ -370,6 +370,25 @@ const rates = {
   }),
 }
 
+const feedStreams = {
+  ofClient: setting({
+    name: 'BROKER_FEED_STREAMS_OF_CLIENT',
+    section: 'rates',
+    default: '500',
+    schema: parse.whole(1, 100_000),
+    example: '2000',
+    text: 'Feed streams that a client may hold open at a broker: one a guard, and some to spare. A further one gets 503.',
+  }),
+  inAll: setting({
+    name: 'BROKER_FEED_STREAMS',
+    section: 'rates',
+    default: '5000',
+    schema: parse.whole(1, 1_000_000),
+    example: '20000',
+    text: 'Feed streams that all clients together may hold open at a broker. Each takes a file descriptor.',
+  }),
+}
+
 /** What users see of the organization that runs this broker. */
 const look = {
   product: setting({
@@ -504,6 +523,7 @@ export const SETTINGS = {
   sessionRules,
   retention,
   rates,
+  feedStreams,
   webhookPrivateRanges: setting({
     name: 'BROKER_WEBHOOK_PRIVATE_RANGES',
     section: 'messages',

@@ -15,13 +15,13 @@ import { Turns } from './turns.ts'
 
 export { feedEndpoints } from './feed-endpoints.ts'
 
-type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits'>
+type FeedDeps = Pick<Deps, 'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits'>
 
 const HEARTBEAT_MS = 15_000
 /** How often the log is looked at for what was not announced to this process. */
 const WATCH_MS = 5_000
-/** Streams of one client that are served at a time: each may let a megabyte wait. More are kept open, with heartbeats, until one ends. */
-export const MOST_STREAMS = 500
+/** When a guard whose stream has no place tries again. */
+const NO_PLACE_SECONDS = 10
 /** Reads of the log at a time, each a page and the event loop's turn after it. More wait: after a restart all guards come at once. */
 const SNAPSHOTS_OF_ONE = 2
 const SNAPSHOTS = 4
@@ -45,10 +45,8 @@ class FeedOfThisProcess implements Feed {
   readonly #listeners = new Set<(revocation: Revocation) => void>()
   readonly #published = new Map<number, number>()
   readonly #broadcaster: Broadcaster
-  readonly #places = new Turns(MOST_STREAMS)
   readonly #snapshots = new Turns(SNAPSHOTS_OF_ONE, SNAPSHOTS)
-  /** How a stream that has a place gives it back. */
-  readonly #placed = new Map<FeedStream, () => void>()
+  readonly #ofClient = new Map<string, number>()
   readonly #log: FeedLog
   #timers: NodeJS.Timeout[] = []
   #closed = false
@@ -113,6 +111,7 @@ class FeedOfThisProcess implements Feed {
     this.#makeRoom(clientId, listener.guardId)
     const stream = new FeedStream(this.#log, listener)
     this.#streams.add(stream)
+    this.#ofClient.set(clientId, this.#openOf(clientId) + 1)
     const name = nameOf(clientId, listener.guardId)
     this.#named.set(name, (this.#named.get(name) ?? new Set<FeedStream>()).add(stream))
     this.#deps.metrics.guards.inc({ client: clientId })
@@ -144,17 +143,28 @@ class FeedOfThisProcess implements Feed {
   }
 
   async #serve(stream: FeedStream, after: FeedPosition | undefined, retiredKids: string[]): Promise<void> {
-    const leave = await this.#places.take(stream.client.clientId)
-    if (!stream.open) return leave()
-    this.#placed.set(stream, leave)
     await this.#broadcaster.ready()
     await stream.catchUp(after, retiredKids)
   }
 
-  /** Where all places of a client are taken, a stream that the same guard opened before gives way: its connection broke unnoticed. */
+  #openOf(clientId: string): number {
+    return this.#ofClient.get(clientId) ?? 0
+  }
+
+  /**
+   * Where all places are taken, a stream that the same guard opened before gives way: its connection broke unnoticed.
+   * @throws OAuthError temporarily_unavailable where there is no place
+   */
   #makeRoom(clientId: string, guardId: string): void {
-    const own = [...this.#streams].filter((stream) => stream.client.clientId === clientId)
-    if (own.length >= MOST_STREAMS) own.find((stream) => stream.guardId === guardId && guardId !== ANY_GUARD)?.cut()
+    const { ofClient, inAll } = this.#deps.config.feedStreams
+    const isFull = (): boolean => this.#openOf(clientId) >= ofClient || this.#streams.size >= inAll
+    const [before] = this.#named.get(nameOf(clientId, guardId)) ?? []
+    if (isFull() && guardId !== ANY_GUARD) before?.cut()
+    if (!isFull()) return
+    this.#deps.metrics.streamsRejected.inc({ client: clientId })
+    throw new OAuthError('temporarily_unavailable', 'As many streams are open as may be. Close those of guards that have ended, and try again.', {
+      headers: { 'Retry-After': String(NO_PLACE_SECONDS) },
+    })
   }
 
   #forget(stream: FeedStream): void {
@@ -163,8 +173,9 @@ class FeedOfThisProcess implements Feed {
     const own = this.#named.get(nameOf(clientId, stream.guardId))
     own?.delete(stream)
     if (own?.size === 0) this.#named.delete(nameOf(clientId, stream.guardId))
-    this.#placed.get(stream)?.()
-    this.#placed.delete(stream)
+    const left = this.#openOf(clientId) - 1
+    if (left > 0) this.#ofClient.set(clientId, left)
+    else this.#ofClient.delete(clientId)
     this.#deps.metrics.guards.dec({ client: clientId })
     if (this.#streams.size === 0) this.#stopTimers()
   }

@@ -59,8 +59,8 @@ export interface Feed {
   /** Called with every revocation that is published, until the answer is called. */
   subscribe(listener: (revocation: Revocation) => void): () => void
   /**
-   * A stream of server-sent events for one guard of a client, from where it left off. Where the client has too many it waits, open.
-   * @throws OAuthError temporarily_unavailable once the feed is closed
+   * A stream of server-sent events for one guard of a client, from where it left off.
+   * @throws OAuthError temporarily_unavailable once the feed is closed, and where as many are open as may be
    * @param drop closes the connection beneath, where its reader is too slow
    * @param isValid whether the credential that opened the stream is still valid: asked while the stream lasts
    */

@@ -6,7 +6,7 @@ export class Turns {
   readonly #waiting = new Map<string, (() => void)[]>()
   #total = 0
 
-  constructor(perKey: number, inAll = Infinity) {
+  constructor(perKey: number, inAll: number) {
     this.#perKey = perKey
     this.#inAll = inAll
   }

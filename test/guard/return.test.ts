@@ -47,6 +47,17 @@ describe('after a loss', () => {
     expect(new Set(delays).size).toBeGreaterThan(5)
   })
 
+  test('it waits as long as the broker asks for by Retry-After, and a little at random, once a restart would be over', async () => {
+    const { broker, clock, delays } = await lost()
+    broker.retryAfter = '10'
+    for (let n = 1; clock.monotonicMs() < 60_000; n++) {
+      clock.advance((delays[n - 1] ?? 0) / 1000)
+      await eventually(() => expect(delays).toHaveLength(n + 1))
+    }
+    expect(new Set(delays.slice(0, 20))).toEqual(new Set([500]))
+    expect(new Set(delays.slice(20))).toEqual(new Set([14_995]))
+  })
+
   test.each(['a logout token', 'a token with a newer rev'])('%s says that the broker is back: it connects at once', async (what) => {
     const { broker, guard, clock } = await lost()
     broker.broken = {}

@@ -89,6 +89,7 @@ export class Broker {
   active: boolean | undefined = true
   /** The status of a whole route, instead of what it does. */
   broken: Record<string, number> = {}
+  retryAfter: string | undefined
   reportStatus = 204
   /** Entries in one answer to a poll. */
   page = 1000
@@ -186,7 +187,7 @@ export class Broker {
     response.setHeader('date', new Date(this.now * 1000).toUTCString())
     const path = url.split('?')[0] ?? ''
     const status = this.broken[path]
-    if (status !== undefined) return void response.writeHead(status).end()
+    if (status !== undefined) return void response.writeHead(status, this.retryAfter === undefined ? {} : { 'retry-after': this.retryAfter }).end()
     const send = this.instead[path]
     if (send !== undefined) return send(response)
     if (path === '/jwks') return json(response, 200, { keys: this.keys.map(({ jwk }) => jwk) })

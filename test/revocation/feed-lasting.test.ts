@@ -1,5 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createFeed, feedEndpoints, MOST_STREAMS } from '../../src/revocation/feed.ts'
+import { createFeed, feedEndpoints } from '../../src/revocation/feed.ts'
+import { createChecks } from '../../src/checks/checks.ts'
+import { clientChecks } from '../../src/checks/clients.ts'
 import { ENTRY_SECONDS } from '../../src/revocation/feed-wire.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { Turns } from '../../src/revocation/turns.ts'
@@ -26,8 +28,8 @@ async function change(rig: Rig, tenants: string[]): Promise<void> {
 }
 
 /** The rig's feed with a heart that beats quickly, at an address of its own. */
-async function quickFeed() {
-  const rig = await createRig()
+async function quickFeed(feedStreams?: Rig['config']['feedStreams']) {
+  const rig = await createRig(feedStreams && { config: { feedStreams } })
   const client = await rig.register('Sydney')
   const feed = createFeed(rig.deps, { heartbeatMs: 20 })
   const url = await rig.serve(feedEndpoints({ ...rig.deps, feed }))
@@ -73,30 +75,60 @@ describe('a stream of the feed that lasts', () => {
     feed.close()
   })
 
-  test('is one of a bounded number: past it a client’s next one waits, open, until another ends; other clients’ do not', async () => {
-    const { rig, client, feed, url } = await quickFeed()
-    const perth = await rig.register('Perth')
-    const open = (guardId: string) => feed.open({ client: rig.clients.find('sydney')!, guardId, retiredKids: [] })
-    const first = open('s-0')
-    for (let i = 1; i < MOST_STREAMS; i++) open(`s-${i}`)
-    const waiting = await follow(`${url}/revocations?guard=one-more`, { authorization: client.basic })
-    expect(waiting.response.status).toBe(200)
-    await vi.waitFor(() => expect(waiting.comments).toContain('heartbeat'), { timeout: 60_000 })
-    expect(waiting.names()).toEqual([])
-    const other = await follow(`${url}/revocations`, { authorization: perth.basic })
-    await other.until('live')
+  test('has a place among its client’s alone: one client that opens 10,000 gets 503 past its own, and 100 guards of others keep theirs', async () => {
+    const rig = await createRig()
+    const client = await rig.register('Sydney')
+    const { feed } = rig
+    const url = await rig.serve()
+    const open = (clientId: string, guardId: string) => feed.open({ client: rig.clients.find(clientId)!, guardId, retiredKids: [] })
+    for (let city = 0; city < 10; city++) {
+      const { clientId } = await rig.register(`City${city}`)
+      for (let i = 0; i < 10; i++) open(clientId, `g-${i}`)
+    }
+    const first = open('sydney', 's-0')
+    let rejected = 0
+    for (let i = 1; i < 10_000; i++) {
+      try {
+        open('sydney', `s-${i}`)
+      } catch {
+        rejected++
+      }
+    }
+    const { ofClient } = rig.config.feedStreams
+    expect(rejected).toBe(10_000 - ofClient)
+    const ask = { headers: { authorization: client.basic, accept: 'text/event-stream' } }
+    const response = await fetch(`${url}/revocations?guard=one-more`, ask)
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '10'])
+    expect(await rig.metrics.registry.metrics()).toContain(`broker_feed_streams_rejected_total{client="sydney"} ${rejected + 1}`)
+    expect(feed.streams().filter(({ clientId }) => clientId !== 'sydney')).toHaveLength(100)
+    expect(await createChecks(rig.deps, clientChecks).look({ which: ({ id }) => id === 'feed-streams' })).toMatchObject([
+      { state: 'warning', about: 'client sydney', found: expect.stringContaining(`${ofClient} of at most ${ofClient}`) as string },
+      { state: 'ok' },
+    ])
     await first.cancel()
-    await waiting.until('live')
-    expect(waiting.names()).toEqual(['snapshot', 'live'])
+    await (await follow(`${url}/revocations?guard=one-more`, { authorization: client.basic })).until('live')
+  })
+
+  test('has a place among all: a client’s next one gets 503 although it has few', async () => {
+    const { rig, feed } = await quickFeed({ ofClient: 3, inAll: 4 })
+    await rig.register('Perth')
+    const open = (clientId: string, guardId: string) => feed.open({ client: rig.clients.find(clientId)!, guardId, retiredKids: [] })
+    for (let i = 0; i < 3; i++) open('sydney', `s-${i}`)
+    open('perth', 'p-0')
+    expect(() => open('perth', 'p-1')).toThrow(expect.objectContaining({ code: 'temporarily_unavailable' }) as Error)
+    expect(await createChecks({ ...rig.deps, feed }, clientChecks).look({ which: ({ id }) => id === 'feed-streams' })).toMatchObject([
+      { state: 'warning', about: 'client sydney' },
+      { state: 'warning', found: '4 of at most 4 feed streams are open at this broker.' },
+    ])
     feed.close()
   })
 
   test('gives way, where all places are taken, to the next one of the same guard: its connection broke unnoticed', async () => {
-    const { rig, client, feed, url } = await quickFeed()
-    for (let i = 0; i < MOST_STREAMS; i++) feed.open({ client: rig.clients.find('sydney')!, guardId: `s-${i}`, retiredKids: [] })
-    const again = await follow(`${url}/revocations?guard=s-7`, { authorization: client.basic })
+    const { rig, client, feed, url } = await quickFeed({ ofClient: 3, inAll: 9 })
+    for (let i = 0; i < 3; i++) feed.open({ client: rig.clients.find('sydney')!, guardId: `s-${i}`, retiredKids: [] })
+    const again = await follow(`${url}/revocations?guard=s-1`, { authorization: client.basic })
     await again.until('live')
-    expect(feed.streams()).toHaveLength(MOST_STREAMS)
+    expect(feed.streams()).toHaveLength(3)
     feed.close()
   })
 
