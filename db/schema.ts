@@ -192,7 +192,7 @@ export const locks = sqliteTable(
   ],
 )
 
-/** Requests of the admin API that had an `Idempotency-Key`: what was asked, and the answer once there is one. Kept for a day. */
+/** Requests of the admin API that had an `Idempotency-Key`: what was asked, and the answer. Kept for a day. */
 export const idempotencyKeys = sqliteTable(
   'idempotency_keys',
   {
@@ -201,11 +201,9 @@ export const idempotencyKeys = sqliteTable(
     keyHash: text('key_hash').notNull(),
     /** Of the method, the path and the body. */
     requestHash: text('request_hash').notNull(),
-    startedAt: integer('started_at').notNull(),
     expiresAt: integer('expires_at').notNull(),
-    /** NULL: it is being done. */
-    status: integer(),
-    answer: text(),
+    status: integer().notNull(),
+    answer: text().notNull(),
   },
   (t) => [primaryKey({ columns: [t.caller, t.keyHash] }), index('idempotency_keys_by_expiry').on(t.expiresAt)],
 )

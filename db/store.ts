@@ -897,18 +897,13 @@ interface RepeatableRequest {
   caller: string
   keyHash: string
   requestHash: string
+  now: number
 }
-
 export interface RepeatableActs {
-  /**
-   * `begun`: the caller does what is asked, then concludes it. Of two at once one begins. `running`: another does it, for a minute at most; then it
-   * has ended without an answer, and the next may begin. `other`: the key was used for another request. `full`: the caller has `most` keys.
-   */
-  beginRepeatable(
-    request: RepeatableRequest & { now: number; most: number },
-  ): Promise<{ outcome: 'begun' | 'running' | 'other' | 'full' } | { outcome: 'done'; status: number; answer: string }>
-  /** Keeps the answer for a day. Without one nothing was done, and the key is free. */
-  concludeRepeatable(request: RepeatableRequest & { answer: { status: number; body: string } | undefined }): Promise<void>
+  /** Looks up the answer that was kept under a key. `other`: it was kept of another request. */
+  findRepeatable(request: RepeatableRequest): Promise<{ outcome: 'new' | 'other' } | { outcome: 'done'; status: number; answer: string }>
+  /** Keeps the answer for a day, unless the key has one or the caller has `most` keys. */
+  keepRepeatable(request: RepeatableRequest & { most: number; status: number; answer: string }): Promise<void>
 }
 
 export interface Housekeeping {

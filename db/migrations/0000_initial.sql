@@ -221,10 +221,9 @@ CREATE TABLE `idempotency_keys` (
 	`caller` text NOT NULL,
 	`key_hash` text NOT NULL,
 	`request_hash` text NOT NULL,
-	`started_at` integer NOT NULL,
 	`expires_at` integer NOT NULL,
-	`status` integer,
-	`answer` text,
+	`status` integer NOT NULL,
+	`answer` text NOT NULL,
 	PRIMARY KEY(`caller`, `key_hash`)
 );
 --> statement-breakpoint

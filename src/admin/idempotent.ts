@@ -12,6 +12,10 @@ const MOST_KEYS = 10_000
 /** @param answer does what is asked */
 export type Repeatable = (caller: Caller, body: unknown, c: Context, answer: () => Promise<Response> | Response) => Promise<Response>
 
+/**
+ * The key is taken by an answer alone: a request that failed or that still runs keeps no repeated one from being done. Every act that takes a key
+ * may be done twice, and finds what is there already.
+ */
 export const repeatable =
   ({ store, clock }: Pick<Deps, 'store' | 'clock'>): Repeatable =>
   async ({ actor }, body, c, answer) => {
@@ -19,23 +23,20 @@ export const repeatable =
     if (key === undefined) return answer()
     // The same key with another request is not answered.
     const requestHash = sha256(JSON.stringify([c.req.method, c.req.path, body]))
-    const asked = { caller: `${actor.kind} ${actor.id}`, keyHash: sha256(key), requestHash }
-    const begun = await store.beginRepeatable({ ...asked, now: clock.now(), most: MOST_KEYS })
-    if (begun.outcome === 'done')
-      return new Response(begun.answer, { status: begun.status, headers: { 'Content-Type': 'application/json', 'Idempotent-Replayed': 'true' } })
-    if (begun.outcome === 'full') return answer()
-    if (begun.outcome !== 'begun') throw REJECTED[begun.outcome]()
-    // Where the store does not take the answer, it is true all the same: a repeated request finds that it runs, and later does it again.
-    const conclude = (kept?: { status: number; body: string }) => store.concludeRepeatable({ ...asked, answer: kept }).catch(() => undefined)
-    try {
-      const done = await answer()
-      await conclude({ status: done.status, body: await done.clone().text() })
-      return done
-    } catch (error) {
-      // Nothing was done, so the same request may be sent again.
-      if (error instanceof Problem) await conclude()
-      throw error
-    }
+    const asked = { caller: `${actor.kind} ${actor.id}`, keyHash: sha256(key), requestHash, now: clock.now() }
+    const found = await store.findRepeatable(asked)
+    if (found.outcome === 'other')
+      throw new Problem(
+        422,
+        'The key was used',
+        'This Idempotency-Key was sent with another request in the last 24 hours. Send each request with a key of its own.',
+      )
+    if (found.outcome === 'done')
+      return new Response(found.answer, { status: found.status, headers: { 'Content-Type': 'application/json', 'Idempotent-Replayed': 'true' } })
+    const done = await answer()
+    // Where the store does not keep the answer, it is true all the same.
+    await store.keepRepeatable({ ...asked, most: MOST_KEYS, status: done.status, answer: await done.clone().text() }).catch(() => undefined)
+    return done
   }
 
 /** §2.1: a string of RFC 9651, as most clients do also without its quotes. */
@@ -46,14 +47,4 @@ function keyOf(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
   if (IDEMPOTENCY_KEY.test(header)) return header.startsWith('"') ? header.slice(1, -1) : header
   throw new Problem(400, 'The key is not usable', 'Idempotency-Key: send 1 to 255 visible ASCII characters, such as a UUID, in double quotes.')
-}
-
-const REJECTED = {
-  running: () => new Problem(409, 'The first request runs', 'A request with this Idempotency-Key is being done. Send it again in a moment.'),
-  other: () =>
-    new Problem(
-      422,
-      'The key was used',
-      'This Idempotency-Key was sent with another request in the last 24 hours. Send each request with a key of its own.',
-    ),
 }

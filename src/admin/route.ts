@@ -67,7 +67,7 @@ export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q ex
 ): void {
   const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
   const need: Right = method === 'get' && may === 'operate' ? 'audit' : may
-  const statuses = [400, 401, 403, ...rejects, ...(repeatable === undefined ? [] : [409, 422]), ...(body === undefined ? [] : [413, 415]), 503]
+  const statuses = [400, 401, 403, ...rejects, ...(repeatable === undefined ? [] : [422]), ...(body === undefined ? [] : [413, 415]), 503]
   const description = {
     ...about,
     tag: 'admin' as const,

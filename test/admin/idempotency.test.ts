@@ -52,15 +52,7 @@ describe('a revocation with Idempotency-Key', () => {
     expect(await post('/revocations', of(second), KEY, other)).toMatchObject({ status: 201 })
   })
 
-  test('is done also where the caller has as many keys as the broker remembers: no revocation is refused', async () => {
-    const { rig, post } = await world()
-    const { session } = await rig.openSession()
-    rig.store.beginRepeatable = async () => ({ outcome: 'full' })
-    expect(await post('/revocations', { selector: { kind: 'session', sid: session.sid } }, KEY)).toMatchObject({ status: 201, replayed: null })
-    expect(await revocations(rig)).toBe(1)
-  })
-
-  test('is rejected (409) while the first is being done', async () => {
+  test('is done again while the first is being done: no revocation waits, and the first answer is kept', async () => {
     const { rig, post } = await world()
     const { session } = await rig.openSession()
     const body = { selector: { kind: 'session', sid: session.sid } }
@@ -74,26 +66,34 @@ describe('a revocation with Idempotency-Key', () => {
     }
     const first = post('/revocations', body, KEY)
     await begun.promise
-    expect(await post('/revocations', body, KEY)).toMatchObject({ status: 409, body: { title: 'The first request runs' } })
+    rig.store.revoke = revoke
+    const second = await post('/revocations', body, KEY)
+    expect(second).toMatchObject({ status: 201, replayed: null })
     goOn.resolve()
-    expect(await first).toMatchObject({ status: 201 })
-    expect(await post('/revocations', body, KEY)).toMatchObject({ status: 201, replayed: 'true' })
+    expect(await first).toMatchObject({ replayed: null, body: { outcome: 'already' } })
+    expect(await post('/revocations', body, KEY)).toEqual({ ...second, replayed: 'true' })
+    expect(await revocations(rig)).toBe(1)
   })
 
-  test('leaves its key free when it was rejected, and not when its outcome is unknown', async () => {
-    const { rig, post } = await world()
-    const { session } = await rig.openSession()
-    const unknown = { selector: { kind: 'session', sid: 's_none' } }
-    expect(await post('/revocations', unknown, KEY)).toMatchObject({ status: 404 })
-    const body = { selector: { kind: 'session', sid: session.sid } }
-    const { revoke } = rig.store
-    rig.store.revoke = () => Promise.reject(new StoreUnavailable('The database did not say whether it has committed.'))
-    expect(await post('/revocations', body, KEY)).toMatchObject({ status: 503 })
-    rig.store.revoke = revoke
-    expect(await post('/revocations', body, KEY)).toMatchObject({ status: 409 })
-    rig.clock.advance(60)
-    expect(await post('/revocations', body, KEY)).toMatchObject({ status: 201, replayed: null })
-  })
+  test.each(['revocations', 'locks'])(
+    'of %s leaves its key free at once when it was rejected or failed, also while the store takes nothing',
+    async (path) => {
+      const { rig, post } = await world()
+      const { session } = await rig.openSession()
+      const [unknown, body] =
+        path === 'locks'
+          ? [{ target: { kind: 'user', sub: 'u_none' } }, { target: { kind: 'user', sub: session.sub } }]
+          : [{ selector: { kind: 'session', sid: 's_none' } }, { selector: { kind: 'session', sid: session.sid } }]
+      expect(await post(`/${path}`, unknown, KEY)).toMatchObject({ status: 404 })
+      const { revoke, lock, keepRepeatable } = rig.store
+      const down = () => Promise.reject(new StoreUnavailable('The database did not say whether it has committed.'))
+      Object.assign(rig.store, { revoke: down, lock: down, keepRepeatable: down })
+      expect(await post(`/${path}`, body, KEY)).toMatchObject({ status: 503 })
+      Object.assign(rig.store, { revoke, lock, keepRepeatable })
+      expect(await post(`/${path}`, body, KEY)).toMatchObject({ status: 201, replayed: null })
+      expect(await post(`/${path}`, body, KEY)).toMatchObject({ status: 201, replayed: 'true' })
+    },
+  )
 
   test('needs a key that is usable', async () => {
     const { rig, post } = await world()

@@ -201,10 +201,9 @@ CREATE TABLE "broker"."idempotency_keys" (
 	"caller" text COLLATE "C" NOT NULL,
 	"key_hash" text COLLATE "C" NOT NULL,
 	"request_hash" text COLLATE "C" NOT NULL,
-	"started_at" bigint NOT NULL,
 	"expires_at" bigint NOT NULL,
-	"status" bigint,
-	"answer" text COLLATE "C",
+	"status" bigint NOT NULL,
+	"answer" text COLLATE "C" NOT NULL,
 	CONSTRAINT "idempotency_keys_caller_key_hash_pk" PRIMARY KEY("caller","key_hash")
 );
 --> statement-breakpoint
