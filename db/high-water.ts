@@ -1,4 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { syncFile } from './sync-file.ts'
 import { StoreUnavailable } from './store.ts'
 
 /** How far the log of a data directory has come, in a file of its own: what a database that was restored to an earlier state does not know. */
@@ -24,9 +26,11 @@ export function readHighWater(file: string): HighWater | undefined {
   return { epoch, seq: Number(seq) }
 }
 
-/** Not synced: after a power failure it may be older than the log, never newer. */
+/** Synced, file and folder: after a power failure neither an older file nor an empty one may be there. */
 export function writeHighWater(file: string, { epoch, seq }: HighWater): void {
   const part = `${highWaterFile(file)}.new`
   writeFileSync(part, `${epoch} ${seq}\n`, { mode: 0o600 })
+  syncFile(part)
   renameSync(part, highWaterFile(file))
+  syncFile(dirname(part))
 }

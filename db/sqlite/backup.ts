@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { StoreUnavailable } from '../store.ts'
 import type { Housekeeping } from '../store.ts'
+import { syncFile } from '../sync-file.ts'
 
 /**
  * A copy of the database in one file, as it was at one moment after it was asked for. It runs in the reader's thread, on a read-only connection
@@ -79,14 +80,4 @@ function refusalOf(error: unknown): Outcome {
   if (code === 'EEXIST') return { outcome: 'exists' }
   if (typeof code !== 'string' || error instanceof StoreUnavailable) throw error
   return { outcome: 'unwritable', code }
-}
-
-/** A file, or what a directory says of its files. */
-export function syncFile(path: string): void {
-  const file = openSync(path, 'r')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { StoreUnavailable } from '../store.ts'
-import { syncFile } from './backup.ts'
+import { syncFile } from '../sync-file.ts'
 
 /** That a store has moved to Postgres, in a file beside the database. It keeps every broker from starting on what was left behind. */
 

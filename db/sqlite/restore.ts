@@ -19,7 +19,7 @@ import { type LockKey, type LockTarget, lockTarget, lockTargetName } from '../..
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { StoreUnavailable } from '../store.ts'
 import { beginRestored } from '../operator/restored.ts'
-import { syncFile } from './backup.ts'
+import { syncFile } from '../sync-file.ts'
 import { newRowId } from '../engine/values.ts'
 import { writeHighWater } from '../high-water.ts'
 import { lockDataFile } from './lock.ts'
@@ -93,7 +93,6 @@ function replace(input: RestoreInput, former: boolean): Restored {
     if (formerKeptAs !== undefined) linkSync(file, formerKeptAs)
     renameSync(copy, file)
     writeHighWater(file, begun)
-    syncFile(dirname(file))
     return { ...begun, formerKeptAs, locksBack: without(openLocks, locks), locksGone: without(locks, openLocks) }
   } finally {
     for (const end of ['', '-wal', '-shm']) rmSync(`${copy}${end}`, { force: true })
