@@ -29,7 +29,7 @@ export class CommandFailure extends Error {
   }
 }
 
-export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3 } as const
+export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3, unproven: 4 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 const TIMEOUT_MS = 60_000

@@ -14,7 +14,10 @@ export function evidenceCommands(program: Command, context: Context): void {
     evidence
       .command('verify <file>')
       .description('Verify a file of evidence without the broker. It finds every changed, removed, added or moved line.')
-      .option('--keys <file>', "the broker's public keys, saved from /.well-known/signing-keys-archive; without it, those in the file itself")
+      .option(
+        '--keys <file>',
+        "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
+      )
       .addOption(asJson())
       .action((file: string, options: { keys?: string }, command: Command) => verify(context, command, file, options.keys)),
     'cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json',
@@ -105,6 +108,7 @@ async function verify(context: Context, command: Command, file: string, keysFile
     }
     const evidence = await verifyEvidence(found, check)
     const verified = { ...evidence, keyTimes: timed, kids: [...kids], keysFrom: keysFile ?? FILE_ITSELF }
+    command.setOptionValue('exitCode', keysFile === undefined ? EXIT.unproven : EXIT.done)
     context.print(command, verified, () => words(verified))
   } catch (error) {
     if (error instanceof CommandFailure) throw error
@@ -135,7 +139,7 @@ function timesOf({ kid, created_at: createdAt, activated_at: activatedAt, retire
 type Shown = Verified & { keyTimes: boolean; kids: string[]; keysFrom: string }
 
 const words = (shown: Shown): string =>
-  `The evidence of ${about(shown)} is as the broker signed it.
+  `The evidence of ${about(shown)} is as ${shown.keysFrom === FILE_ITSELF ? 'the keys in it' : 'the broker'} signed it.
 ${lines([
   ['signed at', time(shown.signedAt)],
   ['signed by', shown.kids.join(' ')],
@@ -143,7 +147,7 @@ ${lines([
   ['times of the keys', shown.keyTimes ? 'each key was in use when it signed' : 'not checked: the keys say nothing of their times'],
   ['rows', shown.rows],
   ['personal fields', personalWords(shown)],
-])}${shown.keysFrom === FILE_ITSELF ? 'Compare the key ids with /.well-known/signing-keys-archive of the broker, or name its copy with --keys.\n' : ''}`
+])}${shown.keysFrom === FILE_ITSELF ? 'It is not proved that the broker signed it: a forger names keys of their own. Name a copy of /.well-known/signing-keys-archive of the broker with --keys.\n' : ''}`
 
 const about = ({ log, from, to, rows }: Verified): string =>
   log === 'revocations' ? `revocation ${from}` : `the audit log, ${rows} entries from number ${from} to ${to},`

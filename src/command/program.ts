@@ -68,7 +68,7 @@ export function createProgram(terminal: Terminal): Command {
     .showHelpAfterError('(add --help to list the commands and options)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done; 1 rejected, or something is wrong; 2 the command or the settings are wrong; 3 no broker answers.\nSettings: docs/configuration.md. cmb: docs/cmb.md. Operating: docs/operations.md.',
+      '\nExit codes: 0 done; 1 rejected, or something is wrong; 2 the command or the settings are wrong; 3 no broker answers; 4 evidence whose keys are not proved.\nSettings: docs/configuration.md. cmb: docs/cmb.md. Operating: docs/operations.md.',
     )
   const context = createContext(terminal)
   for (const add of COMMANDS) add(program, context)

@@ -65,8 +65,9 @@ describe('cmb evidence (docs/evidence.md)', () => {
     await findsAnyChange(text, format)
   })
 
-  test('keys that are retired since still verify it, from the archive; another broker’s keys do not', async () => {
+  test('keys that are retired since still verify it, from the archive; another broker’s keys do not, and those in the file prove no signer', async () => {
     const text = await exported()
+    expect((await verify(text)).code).toBe(4)
     await rig.keys.rotate('ES256', 'emergency', rig.clock.now())
     const archive = await (await rig.app.request('/.well-known/signing-keys-archive')).text()
     const keys = join(rig.config.dataDir, 'keys.json')
@@ -152,7 +153,10 @@ describe('cmb evidence export --audit', () => {
     expect(recordsOf(all).filter(({ record }) => record === 'ended')).toMatchObject([1, 2, 3].map((number) => ({ number, outcome: 'done' })))
     const file = join(rig.config.dataDir, 'audit')
     writeFileSync(file, all)
-    const { out } = await type(['evidence', 'verify', file])
+    const { out, code } = await type(['evidence', 'verify', file])
+    expect(code).toBe(4)
+    expect(out).toContain('is as the keys in it signed it')
+    expect(out).toContain('It is not proved that the broker signed it')
     expect(out).toMatch(/the audit log, 3 entries from number 1 to 3.*[^]*rows +3[^]*personal fields +match the chain/)
     const one = recordsOf((await exportAudit('--from', '2', '--to', '2')).out)
     expect(one.filter(({ record }) => record === 'personal').map(({ number }) => number)).toEqual([2])
