@@ -14,6 +14,13 @@ const TEXT = { holds: isText, expected: 'a string that is not empty' }
 const TEXT_IF_ANY = { holds: (value: unknown) => optional(value, isText), expected: 'absent or a string that is not empty' }
 const LIST_IF_ANY = { holds: (value: unknown) => optional(value, isTexts), expected: 'absent or a list of strings' }
 
+function isActor(value: unknown): boolean {
+  if (value === undefined) return true
+  if (typeof value !== 'object' || value === null) return false
+  const { act, sub } = value as Record<string, unknown>
+  return isText(sub) && isActor(act)
+}
+
 /** RFC 9068 §2.2, and what is ours in it: claims of another type than they say would be compared with nothing and match nothing. */
 const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expected: string }>> = {
   sub: TEXT,
@@ -27,6 +34,7 @@ const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expe
   scope: { holds: (value) => optional(value, (scope) => typeof scope === 'string'), expected: 'absent or a string' },
   roles: LIST_IF_ANY,
   amr: LIST_IF_ANY,
+  act: { holds: isActor, expected: 'absent or an actor with a sub (RFC 8693 §4.1)' },
 }
 
 /** Verifies an access token as RFC 9068 §4 says. Whether it is revoked is another question. @throws KeysUnavailable */

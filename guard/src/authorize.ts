@@ -29,8 +29,8 @@ export async function authorize(
   if (!result.ok) return refusal(result.status, result.error, result.description)
   const scopes = typeof requirement.scope === 'string' ? requirement.scope.split(' ') : (requirement.scope ?? [])
   const granted = new Set(result.claims.scope?.split(' '))
-  if (!scopes.every((scope) => granted.has(scope)))
-    return refusal(403, 'insufficient_scope', 'The token lacks a scope that this needs.', scopes.join(' '))
+  const missing = scopes.filter((scope) => !granted.has(scope))
+  if (missing.length > 0) return refusal(403, 'insufficient_scope', `The token lacks the scope ${missing.join(' ')}.`, scopes.join(' '))
   if (requirement.anyRole !== undefined && !requirement.anyRole.some((role) => result.claims.roles?.includes(role)))
     return refusal(403, 'insufficient_scope', 'The user has none of the roles that this needs.')
   return result

@@ -53,10 +53,9 @@ export function warnOfClock(toleranceSeconds: number, problem: (error: Error) =>
     if (Math.abs(offset) <= toleranceSeconds) warned = undefined
     else if (warned === undefined || Math.abs(offset - warned) > toleranceSeconds) {
       warned = offset
-      const which = offset > 0 ? 'behind' : 'ahead of'
-      problem(
-        new Error(`This machine's clock is ${Math.abs(offset)} s ${which} the broker's. Set it: tokens are rejected while the clocks disagree.`),
-      )
+      const seconds = Math.abs(offset)
+      const meanwhile = offset > 0 ? "the broker's clock decides meanwhile" : `until then tokens expire ${seconds} s early`
+      problem(new Error(`This machine's clock is ${seconds} s ${offset > 0 ? 'behind' : 'ahead of'} the broker's. Set it: ${meanwhile}.`))
     }
   }
 }

@@ -142,9 +142,9 @@ export class Broker {
     const { status } = response
     await response.body?.cancel()
     if (status === 401) {
-      const [what, option] = this.#credentials.kind === 'secret' ? ['secret', 'clientSecret'] : ['key', 'clientKey']
+      const what = this.#credentials.kind === 'secret' ? 'secret' : 'key'
       return new Error(
-        `${issuer} refused the client_id or the ${what} of this guard (401, client_id ${quoted(clientId)}): set clientId and ${option} as the client is registered`,
+        `${issuer} refused the client_id or the ${what} of this guard (401, client_id ${quoted(clientId)}): use those of the client's registration`,
       )
     }
     // A browser's fetch hides where a redirect leads.

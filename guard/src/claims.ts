@@ -18,7 +18,15 @@ export interface AccessClaims {
   readonly roles?: readonly string[]
   readonly acr?: string
   readonly amr?: readonly string[]
+  /** In a token of an exchange (RFC 8693 §4.1): the client that exchanged it, and in it those before. */
+  readonly act?: Actor
   readonly [claim: string]: unknown
+}
+
+/** A client that acts for the user. */
+export interface Actor {
+  readonly sub: string
+  readonly act?: Actor
 }
 
 /** Why a token is not honored: for logs and metrics, a closed list. */

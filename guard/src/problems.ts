@@ -14,7 +14,7 @@ const QUIET_MS = 60_000
 export function describe(error: unknown): string {
   const parts: string[] = []
   for (let each: unknown = error; each !== undefined && parts.length < 4; each = each instanceof Error ? each.cause : undefined)
-    parts.push(each instanceof Error ? each.message : 'unknown cause')
+    parts.push(each instanceof Error ? each.message.replace(/^.*wrong version number.*$/s, 'it answers http, not https') : 'unknown cause')
   return parts.filter((part, at) => part !== '' && parts.indexOf(part) === at).join(': ')
 }
 

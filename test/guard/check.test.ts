@@ -60,6 +60,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     ['whose sid is no string', 'claims', { sid: ['s_1'] }, {}],
     ['whose tid is no string', 'claims', { tid: 1 }, {}],
     ['whose roles are no list', 'claims', { roles: 'CaseManager.User' }, {}],
+    ['whose actor has no sub', 'claims', { act: { sub: 'sydney', act: {} } }, {}],
     ['that is an ID token', 'type', {}, { typ: 'JWT' }],
     ['that is a logout token', 'type', {}, { typ: 'logout+jwt' }],
     ['without typ', 'type', {}, { typ: undefined }],

@@ -65,7 +65,7 @@ describe('a guard whose clock is wrong', () => {
   test('is warned of once, and again when it has parted further', async () => {
     const { broker, clock, guard, problems } = await skewed(-60)
     const warned = () => problems.filter((problem) => problem.startsWith("This machine's clock"))
-    expect(warned()).toEqual(["This machine's clock is 60 s behind the broker's. Set it: tokens are rejected while the clocks disagree."])
+    expect(warned()).toEqual(["This machine's clock is 60 s behind the broker's. Set it: the broker's clock decides meanwhile."])
     await eventually(() => expect(guard.status().reportedSeq).toBe(100))
     broker.revoke({ kind: 'session', sid: 's_9' })
     await eventually(() => expect(guard.status().enforcedSeq).toBe(101))

@@ -17,13 +17,23 @@ describe('a guard that is set up wrongly says so at once', () => {
     const guard = createGuard({ issuer: broker.issuer, clientId: CLIENT.clientId, clientSecret: 'hunter2', clock: broker.clock, random: () => 0 })
     onTestFinished(() => guard.stop())
     void guard.start()
-    const expected = `${broker.issuer} refused the client_id or the secret of this guard (401, client_id 'sydney'): set clientId and clientSecret as the client is registered`
+    const expected = `${broker.issuer} refused the client_id or the secret of this guard (401, client_id 'sydney'): use those of the client's registration`
     await eventually(() => expect(said[0]).toBe(`@case-manager/guard: The revocation feed broke. Reconnecting in 0.1 s.: ${expected}`))
     expect(guard.status()).toMatchObject({ ready: false, lastProblem: { atMs: broker.clock.nowMs() } })
     expect(guard.status().lastProblem?.message).toContain(expected)
     await eventually(() => expect(broker.count('/revocations')).toBeGreaterThan(3))
     expect(said).toHaveLength(1)
     expect(said.join()).not.toContain('hunter2')
+  })
+
+  test('https for a broker that speaks http', async () => {
+    const said = warnings()
+    const broker = await startBroker()
+    const { clientId, clientSecret } = CLIENT
+    const guard = createGuard({ issuer: broker.issuer.replace('http:', 'https:'), clientId, clientSecret, clock: broker.clock, random: () => 0 })
+    onTestFinished(() => guard.stop())
+    void guard.start()
+    await eventually(() => expect(said[0]).toMatch(/: it answers http, not https$/))
   })
 
   test('an alias of the issuer: nothing is accepted, and both names are said', async () => {

@@ -76,7 +76,7 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
     })
     onTestFinished(() => guard.stop())
     void guard.start()
-    await expect.poll(() => problems.join()).toContain("(401, client_id 'sydney'): set clientId and clientKey as the client is registered")
+    await expect.poll(() => problems.join()).toContain("(401, client_id 'sydney'): use those of the client's registration")
   })
 
   test.each([

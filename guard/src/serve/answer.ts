@@ -1,22 +1,28 @@
 import { validateHeaderValue, type ServerResponse } from 'node:http'
 
-/** No cache may keep an answer, and none has a body. */
-const EVERY: readonly string[] = ['Cache-Control', 'no-store', 'Content-Length', '0']
+/** No cache may keep an answer. */
+const EVERY: readonly string[] = ['Cache-Control', 'no-store']
 
 /** The answer to a check. One object answers many requests. */
 export class Answer {
   readonly #status: number
   /** Names and values in turn. */
   readonly #headers: string[]
+  readonly #body: string
 
-  /** @throws TypeError for a value that would end its header */
-  constructor(status: number, headers: readonly string[]) {
+  /**
+   * @param body JSON: what Envoy, Traefik and Caddy pass on to the client
+   * @throws TypeError for a value that would end its header
+   */
+  constructor(status: number, headers: readonly string[], body = '') {
     for (let at = 0; at < headers.length; at += 2) validateHeaderValue(headers[at] ?? '', headers[at + 1] ?? '')
     this.#status = status
-    this.#headers = [...EVERY, ...headers]
+    const type = body === '' ? [] : ['Content-Type', 'application/json']
+    this.#headers = [...EVERY, 'Content-Length', String(Buffer.byteLength(body)), ...type, ...headers]
+    this.#body = body
   }
 
   send(response: ServerResponse): void {
-    response.writeHead(this.#status, this.#headers).end()
+    response.writeHead(this.#status, this.#headers).end(this.#body)
   }
 }

@@ -7,7 +7,7 @@ import { HeaderReader, REPEATED } from './headers.ts'
 import { Answer } from './answer.ts'
 import type { IdentityHeaders } from './identity.ts'
 import { readRequest, REQUEST_HEADERS, type RequestFrom } from './original-request.ts'
-import { lacking, rulingFor, type Rule } from './rules.ts'
+import { lacking, rulingFor, type Asked, type Lack, type Rule } from './rules.ts'
 import type { Sessions } from './sessions.ts'
 
 /** Why a request was refused, for metrics: a closed list. */
@@ -79,6 +79,8 @@ export function checks(parts: CheckParts): { listener: RequestListener; counters
   return { listener, counters }
 }
 
+const NO_RULE = 'No rule has this method, host and path.'
+
 class Check {
   readonly #parts: CheckParts
   readonly #counters: CheckCounters
@@ -117,7 +119,7 @@ class Check {
     const read = readRequest(request, headers, requestFrom, pathPrefix)
     if (!read.ok) return read.missing === undefined ? this.#deny(read.why) : this.#misconfigured(read.why, read.missing)
     const ruling = rulingFor(rules(), read.asked)
-    if (ruling.outcome === 'none') return this.#deny('no_rule')
+    if (ruling.outcome === 'none') return this.#logged('no_rule', NO_RULE, read.asked)
     if (ruling.outcome === 'public') {
       this.#counters.public++
       return identity.none
@@ -126,14 +128,14 @@ class Check {
     const token = held === undefined ? undefined : this.#tokenIn(held.trim())
     if (token === undefined) return this.#unauthenticated('no_token', 'Bearer')
     const result = known(token)
-    if (result !== undefined) return this.#judge(ruling.rules, result)
-    return guard.check(token).then((checked) => this.#judge(ruling.rules, checked))
+    if (result !== undefined) return this.#judge(ruling.rules, result, read.asked)
+    return guard.check(token).then((checked) => this.#judge(ruling.rules, checked, read.asked))
   }
 
-  #judge(rules: readonly Rule[], result: CheckResult): Answer | Promise<Answer> {
+  #judge(rules: readonly Rule[], result: CheckResult, asked: Asked): Answer | Promise<Answer> {
     if (!result.ok) return result.status === 503 ? this.unavailable('unavailable') : this.#invalid(result.description)
     const lacks = lacking(rules, result.claims)
-    if (lacks !== undefined) return this.#insufficient(lacks.what, lacks.scope)
+    if (lacks !== undefined) return this.#insufficient(lacks, asked)
     this.#parts.sessions.accepted(result.claims)
     const { identity } = this.#parts
     const ready = identity.ready(result.claims)
@@ -160,21 +162,38 @@ class Check {
     return new Answer(401, ['X-Guard', 'unauthenticated', 'WWW-Authenticate', challenge])
   }
 
-  #insufficient(what: Denied, scope: string | undefined): Answer {
-    const challenge = `Bearer error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
-    this.#count(what)
-    return new Answer(403, ['X-Guard', 'denied', 'WWW-Authenticate', challenge])
+  #insufficient({ description, rule, scope, what }: Lack, asked: Asked): Answer {
+    const named = scope === undefined ? '' : `, scope="${scope}"`
+    const challenge = `Bearer error="insufficient_scope", error_description="${description}"${named}`
+    return this.#logged(what, description, asked, { rule, error: 'insufficient_scope', challenge })
   }
 
-  #deny(why: Denied): Answer {
+  /** For the operator too: of each reason one line a minute, with the request that came first. */
+  #logged(
+    why: Denied,
+    description: string,
+    { host, method, path }: Asked,
+    { challenge, error, rule }: { rule?: string; error?: string; challenge?: string } = {},
+  ): Answer {
+    const cause = new Error(rule === undefined ? description : `Rule ${rule}: ${description}`)
+    this.#parts.problem(new Error(`A request was refused with 403: ${method} ${quoted(host + path)}`, { cause }))
+    return this.#deny(why, description, error, challenge === undefined ? [] : ['WWW-Authenticate', challenge])
+  }
+
+  #deny(
+    why: Denied,
+    description = 'guard serve cannot be certain what this request asks for.',
+    error = 'access_denied',
+    more: readonly string[] = [],
+  ): Answer {
     this.#count(why)
-    return new Answer(403, ['X-Guard', 'denied'])
+    return new Answer(403, ['X-Guard', 'denied', ...more], JSON.stringify({ error, error_description: description }))
   }
 
   /** Not the user's fault: logged for the operator. */
   #misconfigured(why: Denied, problem: string): Answer {
     this.#parts.problem(new Error(`A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`))
-    return this.#deny(why)
+    return this.#deny(why, 'The proxy is not set up for guard serve, whose log says more.')
   }
 
   /** It cannot know. Never 401: the user would be sent to sign in, in a loop. */

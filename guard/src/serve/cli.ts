@@ -82,8 +82,6 @@ async function started(options: Parameters<typeof serve>[0]): Promise<Serving | 
   try {
     return await serve(options)
   } catch (error) {
-    // The guard's own options: every problem is in the text.
-    if (error instanceof TypeError) throw new UsageError(error.message, { cause: error })
     process.stderr.write(`guard serve cannot start. ${(error as Error).message}\n`)
     process.exitCode = 1
     return undefined

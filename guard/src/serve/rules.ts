@@ -1,4 +1,5 @@
 import type { AccessClaims } from '../claims.ts'
+import { quoted } from '../quoted.ts'
 import { isText } from '../selector.ts'
 import { fold, readPath } from './path.ts'
 
@@ -67,14 +68,26 @@ const SUFFIX = /^[^\p{L}\p{N}_~/-]/u
 /** Whether an application may take the path for that of the rule. */
 const isAlias = ({ base }: Rule, path: string): boolean => base !== '/' && path.startsWith(base) && SUFFIX.test(path.slice(base.length))
 
+export interface Lack {
+  what: 'scope' | 'role' | 'audience'
+  /** All that the rule needs. */
+  scope?: string
+  description: string
+  /** The path of the rule, as written. */
+  rule: string
+}
+
 /** The first thing that a token lacks; undefined where it has all. */
-export function lacking(rules: readonly Rule[], claims: AccessClaims): { what: 'scope' | 'role' | 'audience'; scope?: string } | undefined {
+export function lacking(rules: readonly Rule[], claims: AccessClaims): Lack | undefined {
   const granted = claims.scope?.split(' ') ?? []
   const audiences: readonly string[] = typeof claims.aud === 'string' ? [claims.aud] : claims.aud
-  for (const { anyRole, audience, scope } of rules) {
-    if (!scope.every((each) => granted.includes(each))) return { what: 'scope', scope: scope.join(' ') }
-    if (anyRole !== undefined && !anyRole.some((role) => claims.roles?.includes(role))) return { what: 'role' }
-    if (audience !== undefined && !audience.some((each) => audiences.includes(each))) return { what: 'audience' }
+  for (const { anyRole, audience, path: rule, scope } of rules) {
+    const missing = scope.filter((each) => !granted.includes(each))
+    if (missing.length > 0) return { what: 'scope', scope: scope.join(' '), description: `The token lacks the scope ${missing.join(' ')}.`, rule }
+    if (anyRole !== undefined && !anyRole.some((role) => claims.roles?.includes(role)))
+      return { what: 'role', description: `The user has none of the roles ${quoted(anyRole)}.`, rule }
+    if (audience !== undefined && !audience.some((each) => audiences.includes(each)))
+      return { what: 'audience', description: `The aud of the token is none of ${quoted(audience)}.`, rule }
   }
   return undefined
 }

@@ -14,7 +14,7 @@ interface Setting {
 const TABLE = [
   { name: 'issuer', help: "the broker's issuer, exactly", example: 'https://sign-in.example' },
   { name: 'client_id', help: 'as this application is registered', example: 'sydney' },
-  { name: 'client_secret', help: 'its secret', example: 'cmb_…', secret: true },
+  { name: 'client_secret', help: 'its secret', example: 'cms_…', secret: true },
   { name: 'client_secret_file', help: 'a file that holds the secret', example: '/run/secrets/client_secret' },
   { name: 'client_key_file', help: 'a private JWK instead of a secret (private_key_jwt)', example: '/run/secrets/client_key.json' },
   {

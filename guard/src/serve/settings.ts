@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { readOptions } from '../options.ts'
 import { toConfig, type ServeConfig } from './config.ts'
 import { SETTINGS, flagOf, variableOf, type Name } from './setting-table.ts'
 
@@ -18,7 +19,7 @@ export function readSettings({ env, file, flags }: Sources): { ok: true; config:
   const problems: string[] = []
   const say = (name: Name, wrong: string): void => {
     const { example } = SETTINGS.find((one) => one.name === name) ?? { example: '' }
-    problems.push(`${name} (${flagOf(name)}, ${variableOf(name)}): ${wrong} Example: ${example}`)
+    problems.push(`${named(name)}: ${wrong} Example: ${example}`)
   }
   const inFile = file === undefined ? {} : readFile(file, problems)
   const values = new Map<string, string>()
@@ -28,8 +29,30 @@ export function readSettings({ env, file, flags }: Sources): { ok: true; config:
   }
   const get = (name: Name): string | undefined => values.get(name) || undefined
   const config = toConfig(get, say)
+  if (problems.length === 0) problems.push(...guardProblems(config.guard))
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems }
 }
+
+/** Settings whose option of the guard has another name. */
+const SETTING_OF: Readonly<Record<string, string>> = {
+  clientSecret: 'client_secret_file',
+  clientKey: 'client_key_file',
+  'staleness.afterSeconds': 'stale_after_seconds',
+}
+const settingOf = (option: string): string => SETTING_OF[option] ?? option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/** What the guard finds wrong, by the names that the operator wrote. */
+function guardProblems(options: ServeConfig['guard']): string[] {
+  try {
+    readOptions(options)
+    return []
+  } catch (error) {
+    const [, ...problems] = (error as Error).message.split('\n- ')
+    return problems.map((problem) => problem.replace(/^[\w.]+/, (option) => named(settingOf(option))))
+  }
+}
+
+const named = (name: string): string => `${name} (${flagOf(name)}, ${variableOf(name)})`
 
 /** File values as text; paths in the file are relative to it. */
 function readFile(file: string, problems: string[]): Record<string, string> {

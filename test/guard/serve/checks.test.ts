@@ -45,15 +45,28 @@ describe('the check of a request', () => {
   })
 
   test('a token that lacks what the rules of the path ask for: 403, scope, role and audience', async () => {
-    const { broker, check } = await startServe()
+    const { broker, check, problems } = await startServe()
     const scope = await check({ token: await broker.token({ scope: 'profile' }) })
-    expect([...shown(scope), scope.headers['www-authenticate']]).toEqual([403, 'denied', 'Bearer error="insufficient_scope", scope="openid"'])
+    expect([...shown(scope), scope.headers['www-authenticate']]).toEqual([
+      403,
+      'denied',
+      'Bearer error="insufficient_scope", error_description="The token lacks the scope openid.", scope="openid"',
+    ])
+    expect([scope.headers['content-type'], JSON.parse(scope.body)]).toEqual([
+      'application/json',
+      { error: 'insufficient_scope', error_description: 'The token lacks the scope openid.' },
+    ])
+    expect(problems).toEqual(["A request was refused with 403: GET 'cases.example/api/cases': Rule /api/*: The token lacks the scope openid."])
     const user = await broker.token()
     const admin = await broker.token({ roles: ['CaseManager.Admin'] })
     expect([(await check({ uri: '/api/admin/x', token: user })).status, (await check({ uri: '/api/admin/x', token: admin })).status]).toEqual([
       403, 200,
     ])
-    expect((await check({ uri: '/ledger/1', token: user })).status).toBe(403)
+    const ledger = await check({ uri: '/ledger/1', token: user })
+    expect([ledger.status, ledger.headers['www-authenticate']]).toEqual([
+      403,
+      `Bearer error="insufficient_scope", error_description="The aud of the token is none of 'https://ledger.example'."`,
+    ])
     expect((await check({ uri: '/ledger/1', token: await broker.token({ aud: 'https://ledger.example' }) })).status).toBe(200)
   })
 
@@ -62,7 +75,11 @@ describe('the check of a request', () => {
     const answer = await check({ uri: '/health?x=1' })
     expect(shown(answer)).toEqual([200, 'public'])
     for (const name of IDENTITY_NAMES.map((each) => `X-Guard-${each}`)) expect([name, answer.headers[name.toLowerCase()]]).toEqual([name, ''])
-    expect((await check({ uri: '/health', method: 'POST' })).status).toBe(403)
+    const refused = await check({ uri: '/health', method: 'POST' })
+    expect([refused.status, JSON.parse(refused.body)]).toEqual([
+      403,
+      { error: 'access_denied', error_description: 'No rule has this method, host and path.' },
+    ])
   })
 
   test('only the identity headers that identity_headers names have a value: the others are there and empty, and a client may send none of them', async () => {
@@ -126,7 +143,7 @@ describe('when it cannot know (rule 20)', () => {
       throw new Error('out of memory')
     }
     expect(shown(await check({ token }))).toEqual([503, 'stale'])
-    expect(problems).toEqual(['A check failed.'])
+    expect(problems).toEqual(['A check failed.: out of memory'])
   })
 })
 

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { describe } from '../../../guard/src/problems.ts'
 import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
 import { readSettings } from '../../../guard/src/serve/settings.ts'
 import { CLIENT, startBroker, type Broker } from '../stand-in.ts'
@@ -73,7 +74,7 @@ export async function startServe(
   const read = readSettings({ flags: filled, env: {}, file: undefined })
   if (!read.ok) throw new Error(read.problems.join('\n'))
   const problems: string[] = []
-  const problem = (error: Error): void => void problems.push(error.message)
+  const problem = (error: Error): void => void problems.push(describe(error))
   const { mostSessions } = options
   const serving = await serve({ config: read.config, problem, guard: { clock: broker.clock, random: () => 0 }, mostSessions })
   onTestFinished(() => serving.stop())

@@ -46,6 +46,18 @@ describe('the settings of guard serve', () => {
     expect(config({ client_secret: '', client_key_file: file }).guard).toMatchObject({ clientSecret: undefined, clientKey: { kid: 'k' } })
   })
 
+  test('what the guard itself finds wrong is named by the setting, not by the option of the package', () => {
+    const problems = problemsOf({ issuer: 'http://x.example/', guard_id: 'a b', stale_after_seconds: '0', clock_tolerance_seconds: '60' })
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+      'issuer (--issuer, GUARD_ISSUER)',
+      'stale_after_seconds (--stale-after-seconds, GUARD_STALE_AFTER_SECONDS)',
+      'clock_tolerance_seconds (--clock-tolerance-seconds, GUARD_CLOCK_TOLERANCE_SECONDS)',
+      'guard_id (--guard-id, GUARD_GUARD_ID)',
+    ])
+    expect(problemsOf({ client_secret: 'x' })).toEqual([])
+    expect(describeSettings()).toContain('cms_')
+  })
+
   test('every problem is said at once, each with its flag, its variable and an example', () => {
     const read = readSettings({
       flags: { listen: '0.0.0.0:80', local_listen: 'x', stale_status: '500', request_from: 'guess', trusted_proxies: '10.0.0.0/33' },
