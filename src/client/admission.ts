@@ -1,4 +1,4 @@
-import type { Client } from '../protocol/client-metadata.ts'
+import { type Client, isPublic } from '../protocol/client-metadata.ts'
 import type { User } from '../../db/types.ts'
 
 /**
@@ -16,3 +16,14 @@ export function audienceFor(client: Client, resource: string | undefined): strin
   if (resource === undefined || resource === audience) return audience
   return resources.includes(resource) ? resource : undefined
 }
+
+const LOOPBACK_PORT = /(?<=^http:\/\/(?:127\.0\.0\.1|\[::1\])):\d{1,5}(?=[/?]|$)/
+
+/**
+ * Whether codes of a client may be sent there: an exact match (RFC 9700 §4.1.3), except that a public client which is registered with a loopback
+ * address without a port may use any port there (RFC 8252 §7.3).
+ */
+export const redirectsTo = (client: Client, address: string): boolean =>
+  [address, ...(isPublic(client) && URL.canParse(address) ? [address.replace(LOOPBACK_PORT, '')] : [])].some((each) =>
+    client.metadata.redirectUris.includes(each),
+  )

@@ -11,6 +11,9 @@ export const clientIdSchema = z
   .string('an id, e.g. "sydney"')
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'letters, digits, dots, dashes and underscores, at most 100, e.g. "sydney"')
 
+/** RFC 8252 §7.3: where a native application waits for the answer, on a port that it learns when it starts. */
+const NATIVE = /^http:\/\/(?:127\.0\.0\.1|\[::1\])(?=[/?]|$)/
+
 /** Why an address is refused, or undefined. Addresses must match exactly later, so nothing is normalized here. */
 export function addressProblem(value: string, loopback: boolean): string | undefined {
   const url = URL.canParse(value) ? new URL(value) : undefined
@@ -26,11 +29,11 @@ export function addressProblem(value: string, loopback: boolean): string | undef
 }
 
 /** An https address without fragment (RFC 6749 §3.1.2), wildcard or user name. */
-export const webAddress = (example: string, loopback: boolean) =>
+export const webAddress = (example: string, loopback: boolean, isNative = false) =>
   storedText(`an address, e.g. "${example}"`)
     .max(2000, 'at most 2000 characters')
     .superRefine((value, c) => {
-      const problem = addressProblem(value, loopback)
+      const problem = addressProblem(value, loopback || (isNative && NATIVE.test(value)))
       if (problem !== undefined) c.addIssue({ code: 'custom', message: `${JSON.stringify(value.slice(0, 100))} ${problem}; e.g. "${example}"` })
     })
 

@@ -19,7 +19,7 @@ export interface MetadataOptions {
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 const GRANTS = Object.values(GRANT)
 
-const uris = (example: string, loopback: boolean) => z.array(webAddress(example, loopback)).max(50)
+const uris = (example: string, loopback: boolean, isNative = false) => z.array(webAddress(example, loopback, isNative)).max(50)
 
 const authMethod = z.enum(
   ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
@@ -38,12 +38,15 @@ const shownToUsers = (loopback: boolean) => ({
   skip_sign_in_page: z.boolean('true or false').default(false),
 })
 
-/** @param loopback whether addresses on this machine are taken, http included */
-const wireSchema = (loopback: boolean) =>
+/**
+ * @param loopback whether addresses on this machine are taken, http included
+ * @param isNative whether a redirect address may be one of RFC 8252 §7.3
+ */
+const wireSchema = (loopback: boolean, isNative = false) =>
   z.strictObject({
     client_id: clientIdSchema.optional(),
     ...shownToUsers(loopback),
-    redirect_uris: uris('https://sydney.case-manager.example/oidc/callback', loopback).default([]),
+    redirect_uris: uris('https://sydney.case-manager.example/oidc/callback', loopback, isNative).default([]),
     post_logout_redirect_uris: uris('https://sydney.case-manager.example/signed-out', loopback).default([]),
     backchannel_logout_uri: webAddress('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).optional(),
     backchannel_logout_uris: uris('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).max(10).default([]),
@@ -87,7 +90,8 @@ export function parseClientMetadata(
   input: unknown,
   options: MetadataOptions = {},
 ): { ok: true; metadata: ClientMetadata; clientId: string | undefined } | { ok: false; problems: string[] } {
-  const parsed = wireSchema(options.allowLoopback ?? false).safeParse(input)
+  const isNative = (input as Partial<Wire> | undefined | null)?.token_endpoint_auth_method === 'none'
+  const parsed = wireSchema(options.allowLoopback ?? false, isNative).safeParse(input)
   if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap(describe) }
   const clientId = parsed.data.client_id ?? options.clientId
   const problems = contradictions(parsed.data, clientId)

@@ -91,7 +91,9 @@ function listCommand(log: Command, context: Context): void {
 function showCommand(log: Command, context: Context): void {
   log
     .command('show <seq>')
-    .description('Show one revocation: each delivery with its attempts, and which guards enforce it.')
+    .description(
+      'Show one revocation: each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
+    )
     .addOption(before())
     .addOption(asJson())
     .action(async (seq: string, options: { before?: string }, command: Command) => {

@@ -10,12 +10,8 @@ export interface PageSecurity {
   reads?: boolean | undefined
 }
 
-/** The source expression of an address: its origin, or its scheme where it has none (a native app's `my.app:/signed-out`). */
-function source(address: string): string | undefined {
-  if (!URL.canParse(address)) return undefined
-  const url = new URL(address)
-  return url.origin === 'null' ? url.protocol : url.origin
-}
+/** The source expression of an address. */
+const source = (address: string): string | undefined => (URL.canParse(address) ? new URL(address).origin : undefined)
 
 const hashes = new Map<string, string>()
 

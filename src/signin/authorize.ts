@@ -22,6 +22,9 @@ import { visitMicrosoft } from './to-microsoft.ts'
 
 /** The authorization endpoint: a valid session goes straight back with a code; a user without one sees the sign-in page. */
 
+/** More of a redirect_uri says no more to an operator who compares it with the registered ones. */
+const MOST_OF_ADDRESS = 200
+
 /** @throws OAuthError that must not redirect */
 export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Response> {
   const clientId = deps.clients.find(sent.get('client_id') ?? '')?.clientId
@@ -31,7 +34,14 @@ export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, n
     const reference = deps.rateLimits.mayLog(key) ? newReference(deps.random) : undefined
     loggedAs(c, reference)
     if (reference !== undefined)
-      deps.log.warn('authorize_rejected', { client_id: clientId, error: error.code, problem: error.message, reference, from: key.address })
+      deps.log.warn('authorize_rejected', {
+        client_id: clientId,
+        error: error.code,
+        problem: error.message,
+        redirect_uri: sent.get('redirect_uri')?.slice(0, MOST_OF_ADDRESS),
+        reference,
+        from: key.address,
+      })
     return error
   }
   return answerRequest(deps, c, sent, now, rejected).catch((error: unknown) => {

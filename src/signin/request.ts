@@ -1,4 +1,4 @@
-import { audienceFor } from '../client/admission.ts'
+import { audienceFor, redirectsTo } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
 import { type Client, isPublic } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
@@ -46,8 +46,7 @@ export function readReturn(deps: Pick<Deps, 'clients'>, source: URLSearchParams)
   const client = deps.clients.find(only(source, 'client_id'))
   if (client === undefined) throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
   const redirectUri = only(source, 'redirect_uri')
-  // An exact match (RFC 9700 §4.1.3): no prefix, no other query, no other port.
-  if (!client.metadata.redirectUris.includes(redirectUri))
+  if (!redirectsTo(client, redirectUri))
     throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this client. Send one that exactly matches a registered one.')
   const mode = (source.getAll('response_mode').at(0) ?? modeInside(source)) === 'form_post' ? 'form_post' : 'query'
   const states = source.getAll('state')
@@ -72,7 +71,7 @@ function modeInside(source: URLSearchParams): unknown {
 /** The client of a request that has travelled: registrations change meanwhile. @throws OAuthError that must not redirect */
 export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): Client {
   const client = deps.clients.find(request.clientId)
-  if (!client?.metadata.redirectUris.includes(request.reply.redirectUri))
+  if (client === undefined || !redirectsTo(client, request.reply.redirectUri))
     throw new OAuthError(
       'invalid_request',
       'The application is no longer registered at this broker, or its address has changed. Start the sign-in again from the application.',

@@ -79,6 +79,13 @@ describe('reading a registration (RFC 7591 §2)', () => {
       expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toHaveLength(1)
   })
 
+  test('a public client may have a loopback address without a port, for a native application (RFC 8252 §7.3)', () => {
+    const native = (uri: string) => problems({ token_endpoint_auth_method: 'none', redirect_uris: [uri] })
+    for (const uri of ['http://127.0.0.1/cb', 'http://[::1]/cb']) expect(native(uri)).toEqual([])
+    for (const uri of ['http://127.0.0.1:80/cb', 'http://127.0.0.1.example/cb', 'http://localhost/cb', 'https://127.0.0.1/cb'])
+      expect(native(uri)).toHaveLength(1)
+  })
+
   test('an address is kept exactly', () => {
     const uri = 'https://SYDNEY.example:443/a/../cb?x=%7e'
     const parsed = parseClientMetadata({ ...SYDNEY, redirect_uris: [uri] })

@@ -98,10 +98,10 @@ describe('an authorization request that is rejected', () => {
     ])
       await rig.app.request(`${ISSUER}/authorize?${new URLSearchParams(query)}`)
     const found = lines(rig, 'authorize_rejected')
-    expect(found.map(({ client_id: id, error }) => [id, error])).toEqual([
-      [undefined, 'invalid_request'],
-      ['sydney', 'invalid_request'],
-      ['sydney', 'unsupported_response_type'],
+    expect(found.map(({ client_id: id, error, redirect_uri: sent }) => [id, error, sent])).toEqual([
+      [undefined, 'invalid_request', redirect],
+      ['sydney', 'invalid_request', `${redirect}/x`],
+      ['sydney', 'unsupported_response_type', redirect],
     ])
     expect(new Set(found.map(({ problem }) => problem)).size).toBe(3)
   })

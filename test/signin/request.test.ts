@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ACR_MFA } from '../../src/protocol/names.ts'
-import { ISSUER, type RegisteredClient } from '../rig.ts'
+import { ISSUER, type RegisteredClient, VERIFIER } from '../rig.ts'
 import { authorizePath, fieldsOf, linkOf, location, signedIn, delivered } from './browser.ts'
 
 describe('a request whose answer may go nowhere (RFC 6749 §4.1.2.1) is a page and never a redirect', () => {
@@ -32,6 +32,33 @@ describe('a request whose answer may go nowhere (RFC 6749 §4.1.2.1) is a page a
     const response = await browser.get(`${path}&${name}=${encodeURIComponent(new URL(path, ISSUER).searchParams.get(name) ?? '')}`)
     expect(response.status).toBe(400)
     expect(response.headers.get('location')).toBeNull()
+  })
+})
+
+describe('a native application (RFC 8252 §7.3)', () => {
+  const AT = { redirectUris: ['http://127.0.0.1/callback', 'http://[::1]/callback', 'http://localhost/callback'] }
+
+  test('gets its code on any loopback port, and redeems it', async () => {
+    const { rig, ask } = await signedIn({ ...AT, authMethod: 'none' })
+    for (const uri of ['http://127.0.0.1:51823/callback', 'http://[::1]:1/callback', 'http://127.0.0.1/callback']) {
+      const answer = await ask({ redirect_uri: uri })
+      expect(location(answer).href).toMatch(new URL(uri).href)
+      const form = { grant_type: 'authorization_code', client_id: 'sydney', code: delivered(answer).code ?? '', code_verifier: VERIFIER }
+      expect((await rig.post('/token', { ...form, redirect_uri: uri })).status).toBe(200)
+    }
+  })
+
+  test.each([
+    ['another path', 'http://127.0.0.1:5000/callback/x', 'none'],
+    ['another host', 'http://127.0.0.2:5000/callback', 'none'],
+    ['a host that begins alike', 'http://127.0.0.1:5000@evil.example/callback', 'none'],
+    ['a name that DNS may answer', 'http://localhost:5000/callback', 'none'],
+    ['a port that is none', 'http://127.0.0.1:99999/callback', 'none'],
+    ['a client with a secret', 'http://127.0.0.1:5000/callback', 'client_secret_basic'],
+  ] as const)('%s: a page', async (_what, uri, authMethod) => {
+    const { ask } = await signedIn({ ...AT, authMethod })
+    const answer = await ask({ redirect_uri: uri })
+    expect([answer.status, answer.headers.get('location')]).toEqual([400, null])
   })
 })
 
