@@ -48,7 +48,7 @@ export const WEBHOOK_EVENTS = {
     when: 'A user reported a session or a sign-in that was not theirs (“This wasn’t me”).',
     data: z.object({ sub, tid, sid: sid.optional(), seq: seq.optional(), ...personal }),
   },
-  'revocation.by_operator': { when: 'An operator or administrator revoked something.', data: z.object(revocation) },
+  'revocation.by_operator': { when: 'An operator, an administrator or a client of the admin API revoked something.', data: z.object(revocation) },
   'revocation.theft': {
     when: 'A refresh token or an authorization code was used a second time, as a thief would. The session or the grant was revoked.',
     data: z.object(revocation),

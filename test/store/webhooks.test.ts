@@ -77,7 +77,9 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
       ['subject', { reason: 'signed_out_everywhere', actor: user }, ['user.signed_out_everywhere']],
       ['session', { reason: 'refresh_token_reuse', actor: { kind: 'client', id: 'sydney' } }, ['revocation.theft']],
       ['session', { reason: 'code_reuse', actor: broker }, ['revocation.theft']],
+      ['session', { reason: 'token_revoked', actor: { kind: 'client', id: 'sydney' } }, []],
       ['subject', {}, ['revocation.by_operator']],
+      ['session', { actor: { kind: 'client', id: 'robot' } }, ['revocation.by_operator']],
       ['tenant', {}, ['revocation.by_operator', 'revocation.wide']],
       ['everything', { reason: 'restored', actor: broker }, ['revocation.wide']],
     ]

@@ -116,6 +116,26 @@ describe('webhooks', () => {
       .toMatchObject({ state: 'delivered', count: 4 })
   })
 
+  test('tell of a revocation through the admin API by a client, as of one by an operator', async () => {
+    const { rig, receiver, add } = await world()
+    await withWorkers(rig)
+    await add('revocation.by_operator')
+    const robot = await rig.register('Robot', { grants: ['client_credentials'], redirectUris: [], scopes: ['broker:administer'] })
+    const form = { grant_type: 'client_credentials', scope: 'broker:administer' }
+    const token = (await (await rig.post('/token', form, { authorization: robot.basic })).json()) as { access_token: string }
+    const { session } = await rig.openSession()
+    await rig.opsApp.request('http://localhost:7401/admin/v1/revocations', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token.access_token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ selector: { kind: 'session', sid: session.sid } }),
+    })
+    await expect.poll(() => receiver.requests).toHaveLength(1)
+    expect(JSON.parse(receiver.requests[0]?.body ?? '')).toMatchObject({
+      type: 'revocation.by_operator',
+      data: { actor_kind: 'client', reason: 'administrator' },
+    })
+  })
+
   test('of every type are verified by a receiver, and fit the schema', async () => {
     const { rig, receiver, add, cmb } = await world()
     const { id, secret } = await add(...WEBHOOK_TYPES)
