@@ -119,7 +119,7 @@ async function startBrokers(
 ): Promise<Pick<Cluster, 'queue' | 'ended'> & Partial<Cluster>> {
   const environment = brokerEnvironment(dir, clientsFile, options)
   const onLine = (line: string): void => {
-    if (!options.json && /"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
+    if (/"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
   }
   if (options.cluster) {
     const say = (text: string): void => void (options.json || process.stderr.write(`${text}\n`))

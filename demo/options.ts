@@ -9,7 +9,7 @@ Runs the broker with its workers, a simulated Microsoft and two Case Manager ins
 
 Options:
   --cluster        two brokers on an embedded Postgres behind a proxy: kill one broker, and nothing happens
-  --json           when everything answers, print one line of JSON about it and nothing else
+  --json           when everything answers, print one line of JSON about it; problems go to standard error
   --public-url URL the https address at which a TLS proxy of yours shows the broker (its port 7400), for phones and for other machines
   --clients FILE   register the clients of this file too (clients.yaml, see docs/clients.md)
   --signal-issuers FILE

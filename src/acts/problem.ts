@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 
 /** A refusal of the admin API, said as RFC 9457 wants: what is wrong, every problem at once, and what to do next. */
 export class Problem extends Error {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 503
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503
   readonly title: string
   /** One sentence each, if there is more than one problem. */
   readonly problems: string[]
@@ -23,7 +23,7 @@ export class Problem extends Error {
 /** RFC 9457 §3: the document, with our one extension member `problems`. */
 export const problemSchema = z
   .object({
-    type: z.string(),
+    type: z.string().meta({ description: 'which problem: a URN made of the title, which does not vary' }),
     title: z.string(),
     status: z.int(),
     detail: z.string().meta({ description: 'what to do next' }),
@@ -33,7 +33,8 @@ export const problemSchema = z
 
 export function problemResponse(problem: Problem, headers: Record<string, string> = {}): Response {
   const { status, title, problems } = problem
-  const body = { type: 'about:blank', title, status, detail: problem.message, ...(problems.length > 0 ? { problems } : {}) }
+  const type = `urn:case-manager:problem:${title.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`
+  const body = { type, title, status, detail: problem.message, ...(problems.length > 0 ? { problems } : {}) }
   return new Response(JSON.stringify(body), {
     status,
     headers: { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store', ...headers },
@@ -54,11 +55,5 @@ export function problemOf(error: unknown, log: Log, c: Context): Response {
     )
   }
   log.error('admin_failed', { method: c.req.method, path: c.req.path, cause: error })
-  const body = {
-    type: 'about:blank',
-    title: 'The broker failed',
-    status: 500,
-    detail: 'This is a fault of the broker; its log has the cause as admin_failed.',
-  }
-  return new Response(JSON.stringify(body), { status: 500, headers: { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' } })
+  return problemResponse(new Problem(500, 'The broker failed', 'This is a fault of the broker; its log has the cause as admin_failed.'))
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { Problem, problemSchema } from '../acts/problem.ts'
 import type { Acting, Caller, Right } from '../acts/caller.ts'
 import { type Answer, type Content, described, json } from '../protocol/described.ts'
+import { inWords } from '../protocol/in-words.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
 import { jsonBody } from './body.ts'
 import { IDEMPOTENCY_KEY, type Repeatable } from './idempotent.ts'
@@ -96,7 +97,7 @@ function once(c: Context): Record<string, string> {
 
 /** @throws Problem with each problem and where it is: 422 where only rules beyond the schema's are broken (RFC 9110 §15.5.21), else 400 */
 export function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter' | 'member'): T {
-  const parsed = schema.safeParse(value)
+  const parsed = schema.safeParse(value, { error: inWords })
   if (parsed.success) return parsed.data
   const { issues } = parsed.error
   const problems = issues.flatMap((issue) =>

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
 import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
 import type { GrantType } from '../protocol/names.ts'
+import { inWords } from '../protocol/in-words.ts'
 import { absoluteUri, clientIdSchema, emailDomainsSchema, jwksSchema, originSchema, tenantSchema, webAddress } from './metadata-fields.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
@@ -91,7 +92,7 @@ export function parseClientMetadata(
   options: MetadataOptions = {},
 ): { ok: true; metadata: ClientMetadata; clientId: string | undefined } | { ok: false; problems: string[] } {
   const isNative = (input as Partial<Wire> | undefined | null)?.token_endpoint_auth_method === 'none'
-  const parsed = wireSchema(options.allowLoopback ?? false, isNative).safeParse(input)
+  const parsed = wireSchema(options.allowLoopback ?? false, isNative).safeParse(input, { error: inWords })
   if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap(describe) }
   const clientId = parsed.data.client_id ?? options.clientId
   const problems = contradictions(parsed.data, clientId)

@@ -40,7 +40,7 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     const asked = params.get('grant_type')
     if (isGrant(asked)) grant = asked
     const client = (known = await requestingClient(deps, c, params, { now }))
-    onlyFor(c, client)
+    onlyFor(deps, c, client)
     const type = required(params, 'grant_type')
     if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `Unsupported grant_type. Supported values: ${Object.keys(grants).join(', ')}.`)
     if (!client.metadata.grants.includes(type)) throw new OAuthError('unauthorized_client', `The client is not registered for the grant ${type}.`)

@@ -33,7 +33,7 @@ export function tokenEndpoints(deps: Deps): Hono {
           return endpoint(withTokens, c)
         }),
       )
-    if (fromBrowsers) endpoints.options(path, (c) => preflight(c, deps.clients, Object.keys(methods).join(', ')))
+    if (fromBrowsers) endpoints.options(path, (c) => preflight(deps, c, Object.keys(methods).join(', ')))
   }
   mount('/token', { POST: TOKEN }, tokenEndpoint, true)
   mount('/introspect', { POST: INTROSPECT }, introspect, false)

@@ -18,7 +18,7 @@ export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response
   const now = deps.clock.now()
   const params = await readForm(c)
   const client = await requestingClient(deps, c, params, { now, limited: false })
-  onlyFor(c, client)
+  onlyFor(deps, c, client)
   const sid = await sessionOf(deps, client, required(params, 'token'), now)
   if (sid !== undefined) {
     await revoke(deps, {

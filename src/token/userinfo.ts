@@ -1,7 +1,9 @@
 import type { Context } from 'hono'
 import { isForm, readForm } from '../client/form.ts'
+import { readUnverified, sameType } from '../keys/jws.ts'
 import { OAuthError } from '../protocol/error.ts'
 import type { ErrorCode } from '../protocol/error.ts'
+import { TYP } from '../protocol/names.ts'
 import { splitList } from '../protocol/params.ts'
 import { readAccessToken } from './access-token.ts'
 import { onlyFor } from './cors.ts'
@@ -11,9 +13,15 @@ import { userInfo } from './id-token.ts'
 /** `GET|POST /userinfo` (OpenID Connect Core §5.3): what the token's scopes let its holder know of the user. It counts as activity. */
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
-  const claims = await readAccessToken(deps, await presentedToken(c), now)
-  if (!claims) throw rejected('invalid_token', 'The access token is not valid or has expired. Refresh it, and send the new one.')
-  onlyFor(c, deps.clients.find(claims.clientId))
+  const token = await presentedToken(c)
+  const claims = await readAccessToken(deps, token, now)
+  if (!claims) {
+    const typ = readUnverified(token)?.header.typ
+    if (typ !== undefined && !sameType(typ, TYP.accessToken))
+      throw rejected('invalid_token', 'This is not an access token, but another JWT, such as an ID token. Send the access_token.')
+    throw rejected('invalid_token', 'The access token is not valid or has expired. Refresh it, and send the new one.')
+  }
+  onlyFor(deps, c, deps.clients.find(claims.clientId))
   const scope = splitList(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
     throw rejected('insufficient_scope', 'The access token needs the scope openid.', ', scope="openid"')

@@ -125,6 +125,18 @@ describe('the admin API over HTTP', () => {
     expect((answer.body.problems as string[]).length).toBeGreaterThanOrEqual(3)
     expect((await call(token, 'POST', '/revocations', { selector: { kind: 'grant', sid: 's' }, colour: 'red' })).body.problems).toHaveLength(2)
     expect((await call(token, 'POST', '/deliveries/redrive', {})).status).toBe(400)
+    const wrong: [string, unknown, string[]][] = [
+      ['/locks', { target: { kind: 'tenant' }, ends_at: 'soon', comment: 7 }, ['target']],
+      ['/keys/rotate', { alg: 'HS256', comment: 'x'.repeat(3000) }, ['alg: has to be ES256 or RS256', 'comment: has to be at most 2000 characters']],
+      ['/revocations', { selector: { kind: 'planet' } }, ['selector']],
+      ['/clients', { client_id: 'p', client_name: 'P', redirect_uris: 'x', consent_required: 1 }, ['redirect_uris: has to be a list']],
+    ]
+    for (const [path, body, expected] of wrong) {
+      const { problems, type } = (await call(token, 'POST', path, body)).body
+      for (const each of expected) expect((problems as string[]).join('\n')).toContain(each)
+      expect((problems as string[]).join('\n')).not.toMatch(/Invalid|expected|received|Too (?:small|big)/)
+      expect(type).toMatch(/^urn:case-manager:problem:the-re[a-z-]+$/)
+    }
   })
 
   test('what cmb registered is not the API’s to change (409)', async () => {

@@ -72,7 +72,8 @@ describe('--clients FILE', () => {
     const file = clientsFile(
       'clients:\n  - client_id: mine\n    client_name: Mine\n    redirect_uris: [http://localhost:9/cb]\n    client_secret_file: secret\n',
     )
-    const { facts } = await start('npm', ['--clients', file])
+    const demo = await start('npm', ['--clients', file])
+    const { facts } = demo
     const secret = readFileSync(join(dirname(file), 'secret'), 'utf8')
     const answer = await fetch(`${facts.issuer}/introspect`, {
       method: 'POST',
@@ -80,6 +81,9 @@ describe('--clients FILE', () => {
       body: new URLSearchParams({ token: 'none' }),
     })
     expect(await answer.json()).toEqual({ active: false })
+    // Warnings of the broker are seen beside the line of JSON.
+    await fetch(`${facts.issuer}/introspect`, { method: 'POST', headers: { authorization: 'Basic bWluZTp4' }, body: new URLSearchParams() })
+    await until('the warning', () => demo.errors().includes('client_rejected'))
   })
 
   test.each([

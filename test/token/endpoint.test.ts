@@ -197,6 +197,21 @@ describe('CORS, only where a browser client needs it', () => {
   })
 })
 
+test('an origin that is not registered is logged with what to register, at the preflight and where there is none', async () => {
+  const rig = await createRig()
+  await rig.register('App', { authMethod: 'none', allowedOrigins: ['https://app.case-manager.example'] })
+  const origin = 'http://localhost:5173'
+  await rig.app.request('/userinfo', { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'GET' } })
+  await rig.post('/token', { ...refreshForm('x'), client_id: 'app' }, { origin })
+  await rig.post('/token', { ...refreshForm('x'), client_id: 'app' }, { origin: rig.config.issuer })
+  const lines = rig.lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ event }) => event === 'origin_rejected')
+  expect(lines).toMatchObject([
+    { origin, path: '/userinfo', next: expect.stringContaining('allowed_origins') },
+    { origin, path: '/token', client_id: 'app' },
+  ])
+  expect(lines).toHaveLength(2)
+})
+
 describe('the log of reuse and theft', () => {
   test.each(['code_reused', 'refresh_token_stolen'])(
     '%s is logged with the client, the session, its user and where the request came from',

@@ -199,6 +199,11 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
         expect.stringMatching(/^Bearer realm="[^"]+", error="invalid_token", error_description="[^"]+"$/),
       ])
     }
+    for (const [token, words] of [
+      [tokens.id_token!, 'This is not an access token, but another JWT, such as an ID token.'],
+      ['x', 'The access token is not valid or has expired.'],
+    ] as const)
+      expect(((await (await get(rig, token)).json()) as { error_description: string }).error_description).toContain(words)
     const both = await rig.post('/userinfo', { access_token: tokens.access_token }, { authorization: `Bearer ${tokens.access_token}` })
     expect([both.status, both.headers.get('www-authenticate')]).toEqual([400, expect.stringContaining('error="invalid_request"')])
     const basic = await rig.app.request('/userinfo', { headers: { authorization: 'Basic abc' } })
