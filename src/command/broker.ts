@@ -1,5 +1,4 @@
 import { request } from 'node:http'
-import { resolve } from 'node:path'
 import { findSocket } from '../admin/socket-path.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -35,8 +34,6 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 const TIMEOUT_MS = 60_000
 /** Evidence of a wide revocation. */
 const LONG_MS = 3_600_000
-
-export const dataDirOf = (terminal: Terminal, given: string | undefined): string => resolve(given ?? (terminal.env.BROKER_DATA_DIR || 'data'))
 
 /** @throws CommandFailure where the broker rejects what is asked */
 export function brokerBy(ask: Ask): Broker {

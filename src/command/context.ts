@@ -1,5 +1,8 @@
+import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { dataDirOf, openBroker, type Broker } from './broker.ts'
+import { readText, withSettings } from '../config/read.ts'
+import type { Environment } from '../config/setting.ts'
+import { CommandFailure, EXIT, openBroker, type Broker } from './broker.ts'
 import { csvOf } from './csv.ts'
 import { readPast } from './moment.ts'
 import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
@@ -12,15 +15,26 @@ export interface Context {
   /** @throws CommandFailure 3 where none runs */
   broker(command: Command): Promise<Broker>
   dataDir(command: Command): string
+  /** A setting of the broker, read as the broker reads it, also from `<NAME>_FILE`. @throws CommandFailure 2 where it cannot be read */
+  setting(name: `BROKER_${string}`): string | undefined
+  /** The environment of a broker, with these settings in place of its own. */
+  environment(settings: Record<string, string>): Environment
   /** As JSON where `--json` was said, as CSV with `--output csv`, else in words. */
   print(command: Command, answer: unknown, words: () => string): void
 }
 
 export function createContext(terminal: Terminal): Context {
-  const dataDir = (command: Command): string => dataDirOf(terminal, command.optsWithGlobals<{ dataDir?: string }>().dataDir)
+  const setting: Context['setting'] = (name) =>
+    readText(terminal.env, name, (problem, about = { name, example: '' }) => {
+      throw new CommandFailure(EXIT.usage, `${about.name} ${problem}.`)
+    })
+  const dataDir = (command: Command): string =>
+    resolve(command.optsWithGlobals<{ dataDir?: string }>().dataDir ?? setting('BROKER_DATA_DIR') ?? 'data')
   return {
     terminal,
     dataDir,
+    setting,
+    environment: (settings) => withSettings(terminal.env, settings),
     broker: (command) => {
       const options = command.optsWithGlobals<RemoteOptions>()
       return remoteUrl(terminal, options) === undefined ? openBroker(terminal, dataDir(command)) : openRemote(terminal, options)
@@ -34,6 +48,19 @@ export function createContext(terminal: Terminal): Context {
     },
   }
 }
+
+/** The database that a command changes, past a pooler where there is one. @param to what the operator named */
+export const databaseUrl = ({ setting }: Context, to: string | undefined): string | undefined =>
+  to ?? setting('BROKER_DATABASE_DIRECT_URL') ?? setting('BROKER_DATABASE_URL')
+
+/** @throws CommandFailure 2 where no database is named */
+export function namedDatabaseUrl(context: Context, to: string | undefined): string {
+  const url = databaseUrl(context, to)
+  if (url === undefined) throw new CommandFailure(EXIT.usage, 'Name the database: --to postgres://…, or set BROKER_DATABASE_URL.')
+  return url
+}
+
+export const databaseDefault = 'default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL'
 
 /** How an answer is printed. `words`: for users. */
 const FORMATS = {

@@ -43,7 +43,7 @@ async function clientsFile(config: Config): Promise<Found[]> {
 async function settings(context: Context, dataDir: string, running: boolean): Promise<{ config?: Config; findings: Finding[] }> {
   const { ConfigError, loadConfig } = await import('../config/config.ts')
   try {
-    const config = loadConfig({ ...context.terminal.env, BROKER_DATA_DIR: dataDir })
+    const config = loadConfig(context.environment({ BROKER_DATA_DIR: dataDir }))
     const warnings = config.warnings.map(({ name, problem, example }) =>
       warning(`It ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }),
     )

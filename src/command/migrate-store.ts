@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { StoreUnavailable } from '../../db/store.ts'
 import { systemClock } from '../system-clock.ts'
 import { CommandFailure, EXIT } from './broker.ts'
-import { asJson, examples, type Context } from './context.ts'
+import { asJson, databaseDefault, examples, namedDatabaseUrl, type Context } from './context.ts'
 import { lines } from './show.ts'
 
 /** Moves the store of a broker that is stopped from SQLite to Postgres. */
@@ -15,7 +15,7 @@ export function migrateStoreCommand(program: Command, context: Context): void {
         'Move the store of a stopped broker from SQLite to an empty Postgres database. No user is signed out. The SQLite file is disabled at the end.',
       )
       .option('--from <file>', 'the SQLite file (default: broker.db in the data directory)')
-      .option('--to <url>', 'the Postgres database, prepared by cmb migrate (default: BROKER_DATABASE_URL)')
+      .option('--to <url>', `the Postgres database, prepared by cmb migrate (${databaseDefault})`)
       .option('--check', 'read and check everything, and change nothing')
       .addOption(asJson())
       .action(async (options: { from?: string; to?: string; check?: boolean }, command: Command) => {
@@ -28,13 +28,11 @@ export function migrateStoreCommand(program: Command, context: Context): void {
 }
 
 async function move(context: Context, command: Command, { from, to, check = false }: { from?: string; to?: string; check?: boolean }) {
-  const { terminal } = context
-  const url = to ?? terminal.env.BROKER_DATABASE_URL
-  if (!url) throw new CommandFailure(EXIT.usage, 'Name the database: --to postgres://…, or set BROKER_DATABASE_URL.')
+  const url = namedDatabaseUrl(context, to)
   const file = from === undefined ? join(context.dataDir(command), 'broker.db') : resolve(from)
   const { moveStore } = await import('../../db/move/move.ts')
   try {
-    const report = (line: string): void => terminal.err(`${line}\n`)
+    const report = (line: string): void => context.terminal.err(`${line}\n`)
     const { keptAs, ...moved } = await moveStore({ from: file, to: url, check, nowMs: systemClock.nowMs, report })
     return { checked_only: check, ...moved, kept_as: keptAs ?? null }
   } catch (error) {

@@ -1,24 +1,22 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT } from './broker.ts'
-import { examples, type Context } from './context.ts'
+import { databaseDefault, examples, namedDatabaseUrl, type Context } from './context.ts'
 
 /** Brings the tables of Postgres up to date. SQLite's are brought up to date when the broker starts. */
-export function migrateCommand(program: Command, { terminal }: Context): void {
+export function migrateCommand(program: Command, context: Context): void {
   examples(
     program
       .command('migrate')
       .description("Create or upgrade the broker's tables in Postgres. Safe while brokers of the version before run.")
-      .option('--to <url>', 'the database, with the role that owns the schema (default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL)')
+      .option('--to <url>', `the database, with the role that owns the schema (${databaseDefault})`)
       .option('--grant <role>', 'let this role run the broker: it may read and write rows, and may not change the tables')
       .action(async ({ to, grant }: { to?: string; grant?: string }) => {
-        const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = terminal.env
-        const at = to ?? (direct || shared)
-        if (!at) throw new CommandFailure(EXIT.usage, 'Name the database: --to postgres://…, or set BROKER_DATABASE_URL.')
+        const at = namedDatabaseUrl(context, to)
         const { grantRole, migratePostgres } = await import('../../db/postgres/migrate.ts')
         const applied = await migratePostgres(at).catch((error: unknown) => failed(error))
         if (grant !== undefined) await grantRole(at, grant).catch((error: unknown) => failed(error))
         const tables = applied === 0 ? 'The tables are up to date.' : `Applied ${applied} ${applied === 1 ? 'migration' : 'migrations'}.`
-        terminal.out(`${tables}${grant === undefined ? '' : ` The role ${grant} may run the broker.`}\n`)
+        context.terminal.out(`${tables}${grant === undefined ? '' : ` The role ${grant} may run the broker.`}\n`)
       }),
     'cmb migrate --to postgres://owner@db.internal/broker --grant broker',
   )

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '../../db/store.ts'
 import { lockTargetName } from '../protocol/lock-target.ts'
 import { systemClock } from '../system-clock.ts'
 import { CommandFailure, EXIT } from './broker.ts'
-import { asJson, examples, type Context } from './context.ts'
+import { asJson, databaseDefault, databaseUrl, examples, namedDatabaseUrl, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
 /** Puts a backup in the place of the store of a stopped broker, or adopts a Postgres database that was recovered by other tools. */
@@ -23,7 +23,7 @@ export function restoreCommand(program: Command, context: Context): void {
       .description(
         'Replace the store of a stopped broker with a backup. This signs every user out, because the backup lacks the revocations made since.',
       )
-      .option('--to <url>', 'into this Postgres database, prepared by cmb migrate and empty (default: BROKER_DATABASE_URL; not set: SQLite)')
+      .option('--to <url>', `the Postgres database; for a file one that is prepared by cmb migrate and empty (${databaseDefault}, else SQLite)`)
       .option('--adopt', 'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion')
       .option('--nothing-lost', 'with --adopt: the database has everything that was acknowledged, so that no user is signed out')
       .option('--yes', 'do not ask')
@@ -80,14 +80,8 @@ const actorOf = ({ terminal }: Context) =>
   ({ kind: 'operator', id: `cmb@${terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)} (unverified)` }) as const
 
 async function restore(context: Context, backup: string, dataDir: string, { to }: Options): Promise<Restored> {
-  const url = to ?? addressIn(context)
+  const url = databaseUrl(context, to)
   return url === undefined ? restoreFile(context, backup, dataDir) : restoreIntoPostgres(context, backup, dataDir, url)
-}
-
-/** Past a pooler, where there is one. */
-function addressIn({ terminal }: Context): string | undefined {
-  const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = terminal.env
-  return direct || shared || undefined
 }
 
 async function restoreIntoPostgres(context: Context, backup: string, dataDir: string, to: string): Promise<Restored> {
@@ -105,12 +99,11 @@ async function restoreFile(context: Context, backup: string, dataDir: string): P
   const input = { backup, file: join(dataDir, 'broker.db'), actor: actorOf(context), nowMs: systemClock.nowMs() }
   const { lastRevocationAt, formerKeptAs, locksBack, locksGone, ...log } = restoreBackup(input)
   const locks = { locks_back: locksBack.map(lockTargetName), locks_gone: locksGone.map(lockTargetName) }
-  return { log, last_revocation_at: lastRevocationAt ?? null, former_kept_as: formerKeptAs ?? null, ...locks }
+  return { log, last_revocation_at: lastRevocationAt ?? null, database: input.file, former_kept_as: formerKeptAs ?? null, ...locks }
 }
 
-async function adopt(context: Context, command: Command, { nothingLost = false }: Options): Promise<Restored> {
-  const url = addressIn(context)
-  if (url === undefined) throw new CommandFailure(EXIT.usage, 'Set BROKER_DATABASE_URL to the database that is to be adopted.')
+async function adopt(context: Context, command: Command, { to, nothingLost = false }: Options): Promise<Restored> {
+  const url = namedDatabaseUrl(context, to)
   const { adoptDatabase } = await import('../../db/postgres/adopt.ts')
   const input = { url, actor: actorOf(context), nowMs: systemClock.nowMs, nothingLost, mark: join(context.dataDir(command), 'postgres') }
   const { lastRevocationAt, epoch, seq, openLocks = [] } = await adoptDatabase(input)

@@ -6,8 +6,8 @@ import { examples, type Context } from './context.ts'
 export function serveCommands(program: Command, context: Context): void {
   const run = async (command: Command, kind: 'broker' | 'worker', more: Record<string, string> = {}): Promise<void> => {
     const { serve } = await import('../main.ts')
-    const env = { ...context.terminal.env, BROKER_DATA_DIR: context.dataDir(command), ...more }
-    command.setOptionValue('exitCode', await serve(env, {}, kind))
+    const settings = context.environment({ BROKER_DATA_DIR: context.dataDir(command), ...more })
+    command.setOptionValue('exitCode', await serve(settings, {}, kind))
   }
   examples(
     program

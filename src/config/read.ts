@@ -9,7 +9,7 @@ export class Reader {
     this.#env = env
   }
 
-  add({ name, example }: Pick<Setting<unknown>, 'name' | 'example'>, problem: string): undefined {
+  add({ name, example }: Omit<ConfigProblem, 'problem'>, problem: string): undefined {
     this.problems.push({ name, problem, example })
   }
 
@@ -21,7 +21,8 @@ export class Reader {
 
   #one(setting: Setting<unknown>): unknown {
     const before = this.problems.length
-    const text = this.#text(setting) ?? setting.default
+    const add = (problem: string, about: Omit<ConfigProblem, 'problem'> = setting): undefined => this.add(about, problem)
+    const text = readText(this.#env, setting.name, add) ?? setting.default
     if (text === undefined) {
       if (setting.required && this.problems.length === before) this.add(setting, 'is not set')
       return undefined
@@ -31,31 +32,53 @@ export class Reader {
     for (const issue of parsed.error.issues) this.add(setting, issue.message)
     return undefined
   }
+}
 
-  /** An empty variable counts as not set. */
-  #text(setting: Setting<unknown>): string | undefined {
-    const value = this.#env[setting.name] || undefined
-    const variable = fileVariable(setting)
-    const file = variable === undefined ? undefined : this.#env[variable] || undefined
-    if (variable === undefined || file === undefined) return value?.trim()
-    if (value !== undefined) return this.add(setting, `and ${variable} are both set: keep one of them`)
-    const shown = { name: variable as Setting<unknown>['name'], example: '/run/secrets/broker' }
-    try {
-      return readFileSync(file, 'utf8').trim() || this.add(shown, `names an empty file (${file})`)
-    } catch (error) {
-      return this.add(shown, `names a file that cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'} ${file}`)
-    }
+/**
+ * The text of one setting, from its variable or from the file that `<NAME>_FILE` names. An empty variable counts as not set.
+ * @param add takes what is wrong
+ */
+export function readText(
+  env: Environment,
+  name: string,
+  add: (problem: string, about?: { name: string; example: string }) => void,
+): string | undefined {
+  const value = env[name] || undefined
+  const variable = fileVariable(name)
+  const file = variable === undefined ? undefined : env[variable] || undefined
+  if (variable === undefined || file === undefined) return value?.trim()
+  const about = { name: variable, example: '/run/secrets/broker' }
+  const text = value === undefined ? textOf(file) : undefined
+  if (text === undefined) add(`and ${variable} are both set: keep one of them`)
+  else if ('code' in text) add(`names a file that cannot be read: ${text.code} ${file}`, about)
+  else if (text.text === '') add(`names an empty file (${file})`, about)
+  else return text.text
+  return undefined
+}
+
+function textOf(file: string): { text: string } | { code: string } {
+  try {
+    return { text: readFileSync(file, 'utf8').trim() }
+  } catch (error) {
+    return { code: (error as NodeJS.ErrnoException).code ?? 'error' }
   }
 }
 
+/** The environment with these settings. What it says of them itself, also by `<NAME>_FILE`, no longer counts. */
+export const withSettings = (env: Environment, settings: Record<string, string>): Environment => ({
+  ...env,
+  ...Object.fromEntries(Object.keys(settings).map((name) => [`${name}_FILE`, undefined])),
+  ...settings,
+})
+
 /** The name of the variable that may name a file instead. A setting that is a file's path has none. */
-const fileVariable = ({ name }: Setting<unknown>): string | undefined => (name.endsWith('_FILE') ? undefined : `${name}_FILE`)
+const fileVariable = (name: string): string | undefined => (name.endsWith('_FILE') ? undefined : `${name}_FILE`)
 
 /** Every variable that is read. */
 export function* variablesOf(table: Table): Generator<string> {
   for (const setting of settingsOf(table)) {
     yield setting.name
-    const file = fileVariable(setting)
+    const file = fileVariable(setting.name)
     if (file !== undefined) yield file
   }
 }

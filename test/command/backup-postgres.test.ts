@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -65,7 +65,8 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     await type(['backup', file])
     const to = await databaseUrl()
     const dataDir = join(dir, 'data')
-    const env = { BROKER_DATABASE_URL: to }
+    const env = { BROKER_DATABASE_URL_FILE: join(dir, 'database_url') }
+    writeFileSync(env.BROKER_DATABASE_URL_FILE, `${to}\n`)
     const ran = await cmb(['restore', file, '--yes', '--json'], { dataDir, env })
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.json()).toMatchObject({ restored: file, log: { seq: expect.any(Number) as number }, database: expect.any(String) as string })
@@ -129,7 +130,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const err = (text: string) => expect.stringContaining(text) as string
     expect(await cmb(['restore'], { dataDir })).toMatchObject({ code: 2, err: err('Name what to restore') })
     expect(await cmb(['restore', 'x', '--nothing-lost'], { dataDir })).toMatchObject({ code: 2, err: err('goes with --adopt') })
-    expect(await cmb(['restore', '--adopt', '--yes'], { dataDir })).toMatchObject({ code: 2, err: err('Set BROKER_DATABASE_URL') })
+    expect(await cmb(['restore', '--adopt', '--yes'], { dataDir })).toMatchObject({ code: 2, err: err('set BROKER_DATABASE_URL') })
     const env = { BROKER_DATABASE_URL: await databaseUrl() }
     expect(await cmb(['restore', '--adopt'], { dataDir, env })).toMatchObject({
       code: 2,

@@ -1,8 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { variablesOf } from '../../src/config/read.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 import { createProgram } from '../../src/command/program.ts'
 import { createRig } from '../rig.ts'
 import { cmb, silent, startCmb } from './cmb.ts'
@@ -103,6 +105,38 @@ describe('cmb', () => {
 
   test('work --help lists the kinds of work', async () => {
     expect((await cmb(['work', '--help'], { dataDir: emptyDir() })).out).toMatch(/deliveries +writes[^]*probe +asks[^]*keys +rotates/)
+  })
+
+  test('no command reads a setting by itself: context.ts does, and an operator’s own CMB_ variables are read in remote.ts', () => {
+    const dir = join(import.meta.dirname, '../../src/command')
+    const sources = readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), 'utf8')] as const)
+    expect(sources.filter(([, text]) => /\benv\b/.test(text)).map(([name]) => name)).toEqual(['context.ts', 'remote.ts', 'terminal.ts'])
+    const known = new Set(variablesOf(SETTINGS))
+    const read = sources.flatMap(([, text]) => [...text.matchAll(/\bsetting\('(\w+)'\)/g)].map(([, name = '']) => name))
+    expect(read.length).toBeGreaterThan(2)
+    expect(read.filter((name) => !known.has(name))).toEqual([])
+    expect(sources.find(([name]) => name === 'remote.ts')?.[1]).not.toContain('BROKER_')
+  })
+
+  test('a setting counts from the file that <NAME>_FILE names; one that cannot be read ends every command', async () => {
+    const dir = emptyDir()
+    const file = join(dir, 'setting')
+    const at = (settings: Record<string, string>) => ({ dataDir: '', env: settings })
+    writeFileSync(file, `${join(dir, 'data')}\n`)
+    expect((await cmb(['status'], at({ BROKER_DATA_DIR_FILE: file }))).err).toContain(`No broker is running on ${join(dir, 'data')} (`)
+    expect(await cmb(['doctor'], at({ ...GOOD, BROKER_DATA_DIR_FILE: file }))).toMatchObject({
+      out: expect.stringContaining('Every setting here can be read.') as string,
+    })
+    writeFileSync(file, 'postgres://broker:hunter2@127.0.0.1:1/broker\n')
+    for (const command of [['restore', file, '--yes'], ['restore', '--adopt', '--yes'], ['migrate'], ['migrate-store']]) {
+      const named = await cmb(command, at({ BROKER_DATA_DIR: dir, BROKER_DATABASE_URL_FILE: file }))
+      const err = expect.stringMatching(/is not a complete database|Postgres cannot be reached|ECONNREFUSED|There is no/) as string
+      expect([command, named.err]).toEqual([command, err])
+      expect(named.err).not.toContain('hunter2')
+      const unread = await cmb(command, at({ BROKER_DATA_DIR: dir, BROKER_DATABASE_URL_FILE: join(dir, 'none') }))
+      expect(unread).toMatchObject({ code: 2, err: expect.stringMatching(/^BROKER_DATABASE_URL_FILE names a file that cannot be read/) as string })
+    }
+    expect(readdirSync(dir)).not.toContain('broker.db')
   })
 
   test('--data-dir wins over BROKER_DATA_DIR', async () => {
