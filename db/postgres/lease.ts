@@ -54,11 +54,15 @@ const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
   INSERT INTO processes AS p (id, kind, work, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $6)
   ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
   RETURNING (SELECT epoch FROM log_head) AS epoch, (SELECT seq FROM log_head) AS seq, coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
-    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby, ${SERVER}`
+    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby,
+    pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS "seesStandbys", quote_ident(current_user) AS role, ${SERVER}`
 
 interface Renewed extends Position, Server {
   recovering: boolean
   standby: boolean
+  /** Without the right, `pg_stat_replication` shows the role no state of a standby. */
+  seesStandbys: boolean
+  role: string
 }
 
 export class Lease {
@@ -70,6 +74,8 @@ export class Lease {
   #stopped = false
   /** What the latest renewal failed with. */
   #cause: unknown
+  /** What the latest renewal that was answered lacks. */
+  #missing: string | undefined
 
   constructor(options: LeaseOptions) {
     this.#options = options
@@ -98,7 +104,7 @@ export class Lease {
     const late = sleep(PATIENCE_MS, undefined, { ref: false })
     // The renewal that is under way may have begun too long ago to count: then the next one.
     for (let turn = 0; turn < 2 && !this.#holds(); turn++) await Promise.race([this.#renewed(), late])
-    if (!this.#holds()) throw new StoreUnavailable(this.#options.connections.problem ?? UNCONFIRMED, { cause: this.#cause })
+    if (!this.#holds()) throw new StoreUnavailable(this.#options.connections.problem ?? this.#missing ?? UNCONFIRMED, { cause: this.#cause })
   }
 
   /** Renews it now. */
@@ -125,6 +131,7 @@ export class Lease {
     const { process: own, nowMs, steadyMs, reached, follows, seen, standbyRequired } = this.#options
     const [begun, before] = [steadyMs(), reached()]
     const row = await this.#written([own.id, own.kind, own.work, own.host, own.version, nowMs()])
+    this.#missing = standbyRequired && row?.seesStandbys === false ? unseen(row.role) : undefined
     if (row === undefined || row.recovering || (standbyRequired && !row.standby)) return
     if (!(await follows(row, before))) return
     this.#until = begun + VALID_MS
@@ -147,3 +154,6 @@ export class Lease {
 
 const UNCONFIRMED =
   'Postgres has confirmed no commit of this broker within a second, so nothing is answered from it. Check that the primary runs, and that its synchronous standby answers.'
+
+const unseen = (role: string): string =>
+  `BROKER_DATABASE_STANDBY is required, and the role ${role} may not see whether a standby confirms commits, so nothing is answered. As a superuser: GRANT pg_read_all_stats TO ${role}.`

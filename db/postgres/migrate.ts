@@ -62,8 +62,12 @@ export async function migratePostgres(url: string): Promise<number> {
   }
 }
 
-/** Lets a role run the broker with the least rights that it needs. @param role a role's name, as Postgres has it */
-export async function grantRole(url: string, role: string): Promise<void> {
+/**
+ * Lets a role run the broker with the least rights that it needs.
+ * @param role a role's name, as Postgres has it
+ * @returns what only a superuser can add: the statement that lets the role see whether a standby confirms commits
+ */
+export async function grantRole(url: string, role: string): Promise<string | undefined> {
   const client = await connectPrimary(url)
   try {
     const name = client.escapeIdentifier(role)
@@ -71,9 +75,11 @@ export async function grantRole(url: string, role: string): Promise<void> {
     await client.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${NAMESPACE} TO ${name}`)
     await client.query(`REVOKE INSERT, UPDATE, DELETE ON ${NAMESPACE}.${TABLE} FROM ${name}`)
     await client.query(`GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${NAMESPACE} TO ${name}`)
-    // Only members of this role may see whether a standby confirms commits.
-    await client.query(`GRANT pg_read_all_stats TO ${name}`).catch(() => undefined)
     await client.query(`ALTER ROLE ${name} SET search_path = ${NAMESPACE}`).catch(() => undefined)
+    const grant = `GRANT pg_read_all_stats TO ${name}`
+    await client.query(grant).catch(() => undefined)
+    const { rows } = await client.query<{ sees: boolean }>(`SELECT pg_has_role($1, 'pg_read_all_stats', 'USAGE') AS sees`, [role])
+    return rows[0]?.sees === true ? undefined : grant
   } finally {
     await client.end()
   }

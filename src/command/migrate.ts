@@ -14,9 +14,10 @@ export function migrateCommand(program: Command, context: Context): void {
         const at = namedDatabaseUrl(context, to)
         const { grantRole, migratePostgres } = await import('../../db/postgres/migrate.ts')
         const applied = await migratePostgres(at).catch((error: unknown) => failed(error))
-        if (grant !== undefined) await grantRole(at, grant).catch((error: unknown) => failed(error))
+        const missing = grant === undefined ? undefined : await grantRole(at, grant).catch((error: unknown) => failed(error))
         const tables = applied === 0 ? 'The tables are up to date.' : `Applied ${applied} ${applied === 1 ? 'migration' : 'migrations'}.`
         context.terminal.out(`${tables}${grant === undefined ? '' : ` The role ${grant} may run the broker.`}\n`)
+        if (missing !== undefined) context.terminal.err(`BROKER_DATABASE_STANDBY=required needs a right that only a superuser gives: ${missing};\n`)
       }),
     'cmb migrate --to postgres://owner@db.internal/broker --grant broker',
   )

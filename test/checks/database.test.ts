@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { grantRole } from '../../db/postgres/migrate.ts'
+import { openPostgresStore } from '../../db/postgres/store.ts'
 import type { DatabaseFacts } from '../../db/store.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { databaseChecks } from '../../src/checks/database.ts'
+import { cmb } from '../command/cmb.ts'
 import { createDatabase, createMigrated, HAS_POSTGRES, type PostgresServer, sql, startPostgres } from '../postgres.ts'
 import { createRig, type Rig, type RigOptions } from '../rig.ts'
 
@@ -65,6 +67,19 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
     expect(await durability({ seesStandbys: false })).toMatchObject({ state: 'failed', fix: saying(/pg_read_all_stats/) })
     expect(await durability({ standby: true, synchronousCommit: 'local' })).toMatchObject({ state: 'failed', found: saying(/a failover loses/) })
     expect(await durability({ standby: true })).toMatchObject({ state: 'ok' })
+  })
+
+  test('where a standby is required and the role may not see it: cmb migrate --grant and the start name the right, and what gives it', async () => {
+    for (const role of ['tables_owner', 'blind']) await sql(server.url('postgres'), `CREATE ROLE ${role} LOGIN`)
+    await sql(server.url('postgres'), 'CREATE DATABASE owned OWNER tables_owner')
+    const as = (role: string): string => server.url('owned').replace('postgres@', `${role}@`)
+    const granted = await cmb(['migrate', '--to', as('tables_owner'), '--grant', 'blind'], { dataDir: '' })
+    expect(granted).toMatchObject({ code: 0, err: expect.stringContaining('GRANT pg_read_all_stats TO "blind";') as string })
+    const start = () => openPostgresStore({ url: as('blind'), standbyRequired: true })
+    await expect(start()).rejects.toThrow(/the role blind may not see .* As a superuser: GRANT pg_read_all_stats TO blind\.$/)
+    await sql(server.url('postgres'), 'GRANT pg_read_all_stats TO blind')
+    await expect(start()).rejects.toThrow(/its synchronous standby answers\.$/)
+    expect((await cmb(['migrate', '--to', as('tables_owner'), '--grant', 'blind'], { dataDir: '' })).err).toBe('')
   })
 
   test('through which no notification comes back is a warning, and says what to set; other brokers take it for no revocation', async () => {
