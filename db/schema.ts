@@ -392,7 +392,7 @@ export const consents = sqliteTable(
     scope: text().notNull(),
     at: integer().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.sub, t.clientId] })],
+  (t) => [primaryKey({ columns: [t.sub, t.clientId] }), index('consents_by_client').on(t.clientId, t.at)],
 )
 
 export const consumed = sqliteTable(

@@ -880,7 +880,18 @@ export interface EvidenceActs {
 /** What lives for a day at most, and a request can create. */
 export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests', 'idempotency_keys'] as const
 /** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
-export const PURGED_LATE = ['sessions', 'deliveries', 'revocations', 'microsoft_work', 'audit', 'locks', 'guards', 'history', 'addresses'] as const
+export const PURGED_LATE = [
+  'sessions',
+  'deliveries',
+  'revocations',
+  'microsoft_work',
+  'audit',
+  'locks',
+  'guards',
+  'consents',
+  'history',
+  'addresses',
+] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
 
 export interface Retention {

@@ -61,7 +61,10 @@ const clientOf = ({ removedAt, ...row }: ClientRow, secrets: SecretHash[]): Clie
 /** Past it no access token of a former tenant's users can live (an hour at most). */
 const FORMER_SECONDS = 7200
 
-/** The tenants that this change, or one before it, took out of a registration: each once, by its latest removal. */
+/**
+ * The tenants that this change, or one before it, took out of a registration: each once, by its latest removal.
+ * @param before the latest registration, also where the client was removed since: tokens of other clients for its audience live on
+ */
 function formerTenants(before: Client | undefined, metadata: ClientMetadata, now: number): readonly FormerTenant[] {
   if (before === undefined) return []
   const taken = takenOut(before.metadata.tenants, metadata.tenants).map((tid): FormerTenant => ({ ...(tid && { tid }), removedAt: now }))
@@ -99,15 +102,17 @@ function* lockRegistered(clientId: string): Act<ClientRow | undefined> {
 }
 
 export function* putClient({ clientId, source, metadata, secrets, now }: Input<'putClient'>): Act<Answer<'putClient'>> {
-  yield* claim.run({ clientId, source, now })
-  const row = yield* lockRegistered(clientId)
-  const before = row && clientOf(row, yield* secretsOf(clientId))
+  const isNew = (yield* claim.run({ clientId, source, now })) === 1
+  const row = isNew ? undefined : yield* findLocked.get({ clientId })
+  const latest = row && clientOf(row, yield* secretsOf(clientId))
+  const before = latest?.removedAt === undefined ? latest : undefined
   if (before !== undefined && before.source !== source) return { outcome: 'foreign', source: before.source }
   const sameSecrets = secrets === undefined || isDeepStrictEqual(asKept(secrets), before?.secrets)
   if (before !== undefined && sameSecrets && isDeepStrictEqual(asKept(metadata), before.metadata)) return { outcome: 'unchanged', client: before }
   yield* write.run({
-    ...{ clientId, source, metadata: JSON.stringify(metadata), formerTenants: JSON.stringify(formerTenants(before, metadata, now)) },
-    ...{ logoutBy: metadata.logoutBy, createdAt: before?.createdAt ?? now, updatedAt: now },
+    ...{ clientId, source, metadata: JSON.stringify(metadata), formerTenants: JSON.stringify(formerTenants(latest, metadata, now)) },
+    // Later than the removal of a former registration: what users consented to there does not count.
+    ...{ logoutBy: metadata.logoutBy, createdAt: before?.createdAt ?? Math.max(now, (latest?.removedAt ?? 0) + 1), updatedAt: now },
   })
   yield* replaceTargets(clientId, metadata.logoutUris)
   yield* followAudience(clientId, metadata.audience)

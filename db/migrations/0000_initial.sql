@@ -105,6 +105,7 @@ CREATE TABLE `consents` (
 	PRIMARY KEY(`sub`, `client_id`)
 );
 --> statement-breakpoint
+CREATE INDEX `consents_by_client` ON `consents` (`client_id`,`at`);--> statement-breakpoint
 CREATE TABLE `consumed` (
 	`purpose` text NOT NULL,
 	`id_hash` text NOT NULL,

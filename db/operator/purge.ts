@@ -7,7 +7,9 @@ import type { Takes } from '../engine/statement.ts'
 import { dropWorkOfTenant } from '../microsoft/work.ts'
 import { moved } from '../outbox/counts.ts'
 import {
+  clients,
   codes,
+  consents,
   consumed,
   deliveries,
   deliveryAttempts,
@@ -22,6 +24,7 @@ import {
   sessions,
   tenants,
 } from '../schema.ts'
+import { consentsFrom } from '../session/consent.ts'
 import type { Housekeeping, Purged, Retention } from '../store.ts'
 import { purgeAudit, purgeRevocations } from './purge-logs.ts'
 
@@ -71,6 +74,14 @@ const purgeFailedWork = oldest(microsoftWork, {
   index: 'microsoft_work_failed',
   old: (before) => sql`${microsoftWork.state} = 'failed' AND ${microsoftWork.askedAtMs} <= ${before}`,
 })
+/** Consents to clients that were removed since. SQLite reads the left side of a CROSS JOIN first: there are few clients. */
+const purgeConsents = command(
+  (p: Takes<{ limit: number }>) =>
+    sql`WITH page AS MATERIALIZED (SELECT ${consents.sub}, ${consents.clientId} FROM ${clients}
+        CROSS JOIN ${consents} WHERE ${consents.clientId} = ${clients.clientId} AND ${consents.at} < ${consentsFrom}
+        LIMIT ${p.limit}${forUpdateSkipLocked(consents)})
+      DELETE FROM ${consents} WHERE (${consents.sub}, ${consents.clientId}) IN (SELECT ${names(consents.sub, consents.clientId)} FROM page)`,
+)
 const removedTenants = query(columnsOf(tenants, 'tid'), (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NOT NULL`)
 
 /** Work that failed long ago, and what the removal of a tenant left. */
@@ -155,6 +166,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   audit: { purge: purgeAudit, keep: keepDays('auditDays') },
   locks: { purge: purgeLocks, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
+  consents: { purge: (_, limit) => purgeConsents.run({ limit }), keep: () => 0 },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }

@@ -6,6 +6,7 @@ import { rowGrantCutoff, isCovered } from '../revocation/covers.ts'
 import { consents, participants } from '../schema.ts'
 import type { SignInActs } from '../store.ts'
 import { liveSessionsOf } from './live.ts'
+import { isInForce } from './consent.ts'
 import { dropCodes } from './issue-code.ts'
 import { lockSubject } from './user.ts'
 
@@ -19,7 +20,7 @@ const grantsIn = query(
 )
 const consentsOf = query(
   columnsOf(consents, 'clientId', 'scope', 'at'),
-  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${consents} WHERE ${consents.sub} = ${p.sub} ORDER BY ${consents.clientId}`,
+  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${isInForce} ORDER BY ${consents.clientId}`,
 )
 const withdraw = command(
   (p: Takes<{ sub: string; clientId: string }>) =>

@@ -3,16 +3,21 @@ import { splitList } from '../../src/protocol/params.ts'
 import type { Act } from '../engine/act.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { consents } from '../schema.ts'
+import { clients, consents } from '../schema.ts'
 import type { SignInActs } from '../store.ts'
 import { lockSubject } from './user.ts'
 
-/** What a user consented to at a client: remembered by scope, and only grows. */
+/** What a user consented to at a client: remembered by scope, and only grows. It counts for that registration of the client alone. */
+
+/** Only a consent of this time or later is one to the client as it is registered now. A removed client has none. */
+export const consentsFrom = sql<number>`CASE WHEN ${clients.removedAt} IS NULL THEN ${clients.createdAt} ELSE 9007199254740991 END`
+/** A condition of a row of `consents`. */
+export const isInForce = sql`${consents.at} >= (SELECT ${consentsFrom} FROM ${clients} WHERE ${clients.clientId} = ${consents.clientId})`
 
 const given = query(
   columnsOf(consents, 'scope'),
   (p: Takes<{ sub: string; clientId: string }>, f) =>
-    sql`SELECT ${f} FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${consents.clientId} = ${p.clientId}`,
+    sql`SELECT ${f} FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${consents.clientId} = ${p.clientId} AND ${isInForce}`,
 )
 const put = command(
   (p: Takes<{ sub: string; clientId: string; scope: string; now: number }>) =>

@@ -300,6 +300,17 @@ describe('consent', () => {
     expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toHaveProperty('code')
   })
 
+  test('is asked again by a client that was removed and registered again', async () => {
+    const { rig, client, browser } = await arrive({}, { consentRequired: true })
+    await browser.post('/signin/consent', { ...fieldsOf((await browser.get(await consentPage(rig, browser, client))).html), decision: 'allow' })
+    const silent = async () => delivered(await browser.get(authorizePath(client, { prompt: 'none' })))
+    expect(await silent()).toHaveProperty('code')
+    const { clientId } = client
+    await rig.store.removeClient({ clientId, source: 'any', actor: { kind: 'operator', id: 'o' }, now: rig.clock.now() })
+    await rig.register('Sydney', { consentRequired: true })
+    expect(await silent()).toMatchObject({ error: 'consent_required' })
+  })
+
   test('refused, the instance gets access_denied; prompt=none before it gets consent_required', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
     const html = (await browser.get(await consentPage(rig, browser, client))).html

@@ -106,6 +106,44 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     ])
   })
 
+  test('a client that is registered again hears of the tenants of its former registration for two hours', async () => {
+    const b = await open()
+    await put(b, { metadata: metadataOf('sydney', { tenants: ['a', 'b'] }) })
+    b.now += 10
+    await put(b, { metadata: metadataOf('sydney', { tenants: ['a', 'c'] }) })
+    b.now += 10
+    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    b.now += 10
+    const again = expectOutcome(await put(b, { metadata: metadataOf('sydney', { tenants: ['c'] }) }), 'added').client
+    expect(again.formerTenants).toEqual([
+      { tid: 'b', removedAt: T0 + 10 },
+      { tid: 'a', removedAt: T0 + 30 },
+    ])
+    expect(
+      expectOutcome(await put(b, { clientId: 'perth', metadata: metadataOf('perth', { tenants: ['c'] }) }), 'added').client.formerTenants,
+    ).toEqual([])
+  })
+
+  test('consents go with a client, whenever it is registered again, and retention deletes them', async () => {
+    const b = await open()
+    const { sub } = (await b.signIn('alice')).session
+    const sydney = { sub, clientId: 'sydney', scope: 'openid' }
+    const perth = { ...sydney, clientId: await b.client('perth') }
+    const purged = (limit: number) => b.store.purge({ kind: 'consents', now: b.now, limit })
+    await put(b)
+    for (const one of [sydney, perth]) await b.store.recordConsent({ ...one, now: b.now })
+    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    expect(await b.store.hasConsent(sydney)).toBe(false)
+    await put(b)
+    expect(await b.store.hasConsent(sydney)).toBe(false)
+    expect((await b.store.appsOfUser(sub, b.now)).consents).toMatchObject([{ clientId: 'perth' }])
+    expect([await purged(1), await purged(1)]).toEqual([true, false])
+    b.now += 1
+    await b.store.recordConsent({ ...sydney, scope: 'email', now: b.now })
+    expect([await b.store.hasConsent({ ...sydney, scope: 'email' }), await b.store.hasConsent(sydney)]).toEqual([true, false])
+    expect([await purged(1), await b.store.hasConsent(perth)]).toEqual([false, true])
+  })
+
   test('what was revoked with a client stays revoked when the client is registered again', async () => {
     const b = await open()
     await put(b)

@@ -136,6 +136,7 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
 
   test('consent given on two pages is remembered from both', async () => {
     const b = await open()
+    await b.client('sydney')
     await each(async (who) => {
       const { session } = await b.signIn(who)
       const consent = { sub: session.sub, clientId: 'sydney', now: b.now }

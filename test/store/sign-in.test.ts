@@ -162,7 +162,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
   test('consent is remembered by scope, and grows', async () => {
     const b = await open()
     const { session } = await b.signIn('alice')
-    const asked = { sub: session.sub, clientId: 'sydney' }
+    const asked = { sub: session.sub, clientId: await b.client('sydney') }
     expect(await b.store.hasConsent({ ...asked, scope: 'openid' })).toBe(false)
     await b.store.recordConsent({ ...asked, scope: 'openid profile', now: b.now })
     await b.store.recordConsent({ ...asked, scope: 'email', now: b.now })

@@ -499,6 +499,7 @@ CREATE UNIQUE INDEX "chain_signatures_by_number" ON "broker"."chain_signatures" 
 CREATE INDEX "chain_signatures_by_time" ON "broker"."chain_signatures" USING btree ("log","at");--> statement-breakpoint
 CREATE INDEX "codes_by_expiry" ON "broker"."codes" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "codes_by_session" ON "broker"."codes" USING btree ("sid","client_id");--> statement-breakpoint
+CREATE INDEX "consents_by_client" ON "broker"."consents" USING btree ("client_id","at");--> statement-breakpoint
 CREATE INDEX "consumed_by_expiry" ON "broker"."consumed" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "deliveries_by_sid" ON "broker"."deliveries" USING btree ("sid","target_id","seq") WHERE sid IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "deliveries_by_sub" ON "broker"."deliveries" USING btree ("sub","target_id","seq") WHERE sub IS NOT NULL;--> statement-breakpoint
