@@ -23,9 +23,7 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees()) return clockIsWrong(deps, c, opened.value.errand, now)
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value.errand, now)
   const visit = opened.value
-  // Consumed before the code is redeemed: of two callbacks at once one goes on.
-  const first = await deps.store.consumeOnce({ purpose: 'microsoft-visit', idHash: sha256(visit.id), expiresAt: opened.until + 60, now })
-  if (!first || params === undefined) return usedPage(deps, c, visit.errand, now)
+  if (params === undefined || (await isUsed(deps, visit, params, opened.until, now))) return usedPage(deps, c, visit.errand, now)
   try {
     const identity = await identify(deps, visit, params, now)
     const tenant = await deps.store.findTenant(identity.user.tid)
@@ -37,6 +35,12 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
     if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, { now, brought: bringsError(params) })
     throw error
   }
+}
+
+/** Consumes the visit before its code is redeemed: of two callbacks at once one goes on. Without a code no session can open, and nothing is stored. */
+async function isUsed({ store }: Deps, { id }: Visit, params: Params, until: number, now: number): Promise<boolean> {
+  const once = { purpose: 'microsoft-visit', idHash: sha256(id) }
+  return bringsError(params) ? store.wasConsumed(once) : !(await store.consumeOnce({ ...once, expiresAt: until + 60, now }))
 }
 
 /** The answer is in the query itself, which Microsoft does not sign. */

@@ -317,6 +317,18 @@ describe('what Microsoft refuses', () => {
     expect(metrics).toContain('broker_sign_in_callback_errors_total{outcome="credential"} 1\n')
   })
 
+  test('a callback without a code stores nothing: the user may go back to Microsoft’s page and sign in', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney', NO_HOME)
+    const browser = createBrowser(rig)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    const withQuery = async (query: string) => (await browser.get(callback.replace('code=microsoft-code', query))).status
+    expect([await withQuery('error=access_denied'), await withQuery('error=access_denied'), await withQuery('')]).toEqual([403, 403, 403])
+    expect(await withQuery('code=a&code=b')).toBe(400)
+    expect(delivered(await browser.get(callback))).toHaveProperty('code')
+    expect(await withQuery('error=access_denied')).toBe(409)
+  })
+
   test('90094 leads to Granting consent', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
