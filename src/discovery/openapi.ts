@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 import { generateSpecs } from 'hono-openapi'
 import type { Config } from '../config/config.ts'
 import type { Json } from '../protocol/described.ts'
+import { webhookJsonSchema } from '../protocol/webhook-event.ts'
 
 /** OpenAPI 3.1 of every described route, generated from the routes that are mounted on the two listeners. */
 
@@ -18,6 +19,7 @@ const TAGS = [
   { name: 'feed', description: 'The revocation feed, for guards.' },
   { name: 'signals', description: 'Microsoft reports here that sessions must end.' },
   { name: 'ssf', description: 'Shared Signals: streams of security events to other systems.' },
+  { name: 'webhooks', description: 'Messages that the broker sends (docs/webhooks.md), signed as Standard Webhooks says.' },
   { name: 'health', description: 'Health, readiness and metrics.' },
   {
     name: 'admin',
@@ -41,11 +43,33 @@ export async function openApiDocument(config: Pick<Config, 'issuer' | 'opsOrigin
     servers: [{ url: config.issuer, description: 'The public listener' }],
     tags: TAGS,
     paths: { ...open?.paths, ...Object.fromEntries(theirs.map(([path, item]) => [path, { servers, ...item }])) },
+    webhooks: webhooks(),
     components: {
-      schemas: { ...open?.components.schemas, ...operators?.components.schemas } as Record<string, Json>,
+      schemas: withKinds({ ...open?.components.schemas, ...operators?.components.schemas } as Record<string, Json>),
       securitySchemes: securitySchemes(config.issuer),
     },
   }
+}
+
+/** OpenAPI 3.1 §4.8.25: a generated client then has one type for each kind of selector. */
+function withKinds(schemas: Record<string, Json>): Record<string, Json> {
+  const { Selector } = schemas
+  const refs = ((Selector?.oneOf ?? []) as { $ref: string }[]).map(({ $ref }) => $ref)
+  const mapping = Object.fromEntries(refs.map((ref) => [(/(\w+)Selector$/.exec(ref)?.[1] ?? '').toLowerCase(), ref]))
+  return { ...schemas, Selector: { ...Selector, discriminator: { propertyName: 'kind', mapping } } }
+}
+
+/** OpenAPI 3.1 §4.8.1: each type of message, with the schemas of the document in place of its own. */
+function webhooks(): Json {
+  const { oneOf } = JSON.parse(JSON.stringify(webhookJsonSchema()).replaceAll('#/$defs/', '#/components/schemas/')) as { oneOf: Json[] }
+  const item = ({ title, description, ...schema }: Json) => {
+    const requestBody = { required: true, content: { 'application/json': { schema } } }
+    return [
+      title,
+      { post: { summary: description, tags: ['webhooks'], requestBody, responses: { '2XX': { description: 'The message is not sent again.' } } } },
+    ]
+  }
+  return Object.fromEntries(oneOf.map(item)) as Json
 }
 
 const securitySchemes = (issuer: string): Json => ({

@@ -9,12 +9,12 @@ const id = storedText().max(200).min(1)
 /** Unknown kinds, unknown members and missing members are rejected. */
 export const selectorSchema = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('session'), sid: id }),
-    z.strictObject({ kind: z.literal('grant'), sid: id, client_id: id }),
-    z.strictObject({ kind: z.literal('subject'), sub: id }),
-    z.strictObject({ kind: z.literal('client'), client_id: id }),
-    z.strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') }),
-    z.strictObject({ kind: z.literal('everything') }),
+    z.strictObject({ kind: z.literal('session'), sid: id }).meta({ id: 'SessionSelector' }),
+    z.strictObject({ kind: z.literal('grant'), sid: id, client_id: id }).meta({ id: 'GrantSelector' }),
+    z.strictObject({ kind: z.literal('subject'), sub: id }).meta({ id: 'SubjectSelector' }),
+    z.strictObject({ kind: z.literal('client'), client_id: id }).meta({ id: 'ClientSelector' }),
+    z.strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') }).meta({ id: 'TenantSelector' }),
+    z.strictObject({ kind: z.literal('everything') }).meta({ id: 'EverythingSelector' }),
   ])
   .meta({ id: 'Selector', description: 'What a revocation covers.' })
 export type WireSelector = z.infer<typeof selectorSchema>

@@ -23,36 +23,36 @@ export const subjectSchema = z.object({
 })
 
 export const CREATE: Description = {
-  ...{ id: 'createStream', summary: 'Creates the stream of the client', ...manage, body: json(creating) },
+  ...{ id: 'createOwnStream', summary: 'Creates the stream of the client', ...manage, body: json(creating) },
   answers: { 201: one, ...body400, ...rejections, 409: rejected('The client already has a stream.'), ...limited },
 }
 export const READ: Description = {
-  ...{ id: 'readStream', summary: 'Reads the stream of the client; without stream_id, a list of it', ...read, query: query.partial() },
+  ...{ id: 'readOwnStream', summary: 'Reads the stream of the client; without stream_id, a list of it', ...read, query: query.partial() },
   answers: { 200: ['The stream, or the list.', json(z.union([shown, z.array(shown)]))], ...rejections, ...unknown404 },
 }
 export const UPDATE: Description = {
-  ...{ id: 'updateStream', summary: 'Changes the members that are sent, and keeps the others', ...manage, body: json(updating) },
+  ...{ id: 'updateOwnStream', summary: 'Changes the members that are sent, and keeps the others', ...manage, body: json(updating) },
   answers: { 200: one, ...body400, ...rejections, ...unknown404, ...limited },
 }
 export const REPLACE: Description = {
-  ...{ id: 'replaceStream', summary: 'Replaces all members that the receiver supplies', ...manage, body: json(replacing) },
+  ...{ id: 'replaceOwnStream', summary: 'Replaces all members that the receiver supplies', ...manage, body: json(replacing) },
   answers: { 200: one, ...body400, ...rejections, ...unknown404, ...limited },
 }
 export const DELETE: Description = {
-  ...{ id: 'deleteStream', summary: 'Deletes the stream and the events that it keeps', ...manage, query },
+  ...{ id: 'deleteOwnStream', summary: 'Deletes the stream and the events that it keeps', ...manage, query },
   answers: { 204: ['Deleted.'], 400: rejected('stream_id is missing.'), ...rejections, ...unknown404, ...limited },
 }
 const status: Answer = ['The status.', json(statusSchema)]
 export const READ_STATUS: Description = {
-  ...{ id: 'readStreamStatus', summary: 'Reads whether events are sent', ...read, query },
+  ...{ id: 'readOwnStreamStatus', summary: 'Reads whether events are sent', ...read, query },
   answers: { 200: status, 400: rejected('stream_id is missing.'), ...rejections, ...unknown404 },
 }
 export const UPDATE_STATUS: Description = {
-  ...{ id: 'updateStreamStatus', summary: 'Enables, pauses or disables the stream', ...manage, body: json(statusSchema) },
+  ...{ id: 'updateOwnStreamStatus', summary: 'Enables, pauses or disables the stream', ...manage, body: json(statusSchema) },
   answers: { 200: status, ...body400, ...rejections, ...unknown404, ...limited },
 }
 export const VERIFY: Description = {
-  ...{ id: 'verifyStream', summary: 'Asks for a verification event', ...manage, body: json(verificationSchema) },
+  ...{ id: 'verifyOwnStream', summary: 'Asks for a verification event', ...manage, body: json(verificationSchema) },
   answers: {
     204: ['The broker sends it.'],
     ...body400,
@@ -69,7 +69,7 @@ export const ADD_SUBJECT = subjects('addSubject', 'Accepts a subject, and change
 export const REMOVE_SUBJECT = subjects('removeSubject', 'Accepts a subject, and changes nothing: the stream keeps all subjects of the client', 204)
 export const POLL: Description = {
   ...{
-    id: 'pollStream',
+    id: 'pollOwnStream',
     summary: 'Polls for security event tokens, and acknowledges them (RFC 8936)',
     ...read,
     body: json(polling),

@@ -2,6 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Hono } from 'hono'
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { WEBHOOK_TYPES } from '../../src/protocol/webhook-types.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 import { claimsOf } from '../token/tokens.ts'
@@ -12,6 +13,7 @@ type Json = Record<string, unknown>
 interface Document {
   openapi: string
   paths: Record<string, Record<string, Operation>>
+  webhooks: Json
   components: { schemas: Record<string, Json> }
 }
 interface Operation {
@@ -60,6 +62,15 @@ describe('openapi.json', () => {
         return `| \`${method} ${path.slice('/admin/v1'.length)}\` | ${operation.summary} | \`${String(scope)}\` |`
       })
     expect(page.split('\n').filter((line) => /^\| `[A-Z]+ \//.test(line))).toEqual(rows)
+  })
+
+  test('has each type of webhook, and a name and a discriminator for each kind of selector', () => {
+    expect(Object.keys(document.webhooks)).toEqual([...WEBHOOK_TYPES])
+    const { discriminator, oneOf } = document.components.schemas.Selector as { discriminator: { mapping: Record<string, string> }; oneOf: Json[] }
+    expect(Object.keys(discriminator.mapping)).toEqual(['session', 'grant', 'subject', 'client', 'tenant', 'everything'])
+    expect(oneOf).toEqual(Object.values(discriminator.mapping).map((ref) => ({ $ref: ref })))
+    for (const [kind, ref] of Object.entries(discriminator.mapping))
+      expect(document.components.schemas[ref.split('/').at(-1) ?? '']).toMatchObject({ properties: { kind: { const: kind } } })
   })
 
   test('has every route that is not a page, and no other', () => {
