@@ -67,8 +67,8 @@ function problemOf({ header, claims }: UnverifiedJwt, client: Client, issuer: st
 }
 
 const shown = (value: unknown): string => {
-  if (value === undefined) return 'missing'
-  return printable(Array.isArray(value) ? `[${value.join(', ')}]` : String(value))
+  if (typeof value === 'string') return printable(value)
+  return value === undefined ? 'missing' : printable(JSON.stringify(value).replaceAll('"', ''))
 }
 /** A number that is beyond a Date stays as it is. */
 const moment = (seconds: number): string => (Math.abs(seconds) <= 8.64e12 ? new Date(seconds * 1000).toISOString() : String(seconds))

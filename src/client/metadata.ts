@@ -5,7 +5,6 @@
 import { z } from 'zod'
 import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
 import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
-import type { GrantType } from '../protocol/names.ts'
 import { inWords } from '../protocol/in-words.ts'
 import { absoluteUri, clientIdSchema, emailDomainsSchema, jwksSchema, originSchema, tenantSchema, webAddress } from './metadata-fields.ts'
 import { storedText } from '../protocol/stored-text.ts'
@@ -148,98 +147,79 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   return problems
 }
 
+/** Each field of a registration by its name on the wire. */
+const WIRE = {
+  name: 'client_name',
+  uri: 'client_uri',
+  initiateLoginUri: 'initiate_login_uri',
+  logoUri: 'logo_uri',
+  policyUri: 'policy_uri',
+  tosUri: 'tos_uri',
+  contacts: 'contacts',
+  skipSignInPage: 'skip_sign_in_page',
+  redirectUris: 'redirect_uris',
+  postLogoutRedirectUris: 'post_logout_redirect_uris',
+  logoutUris: 'backchannel_logout_uris',
+  logoutBy: 'logout_by',
+  authMethod: 'token_endpoint_auth_method',
+  jwks: 'jwks',
+  jwksUri: 'jwks_uri',
+  assertionAudience: 'client_assertion_audience',
+  grants: 'grant_types',
+  scopes: 'scope',
+  audience: 'audience',
+  resources: 'resources',
+  exchangeFrom: 'exchange_from',
+  requirePkce: 'require_pkce',
+  requirePar: 'require_pushed_authorization_requests',
+  idTokenAlg: 'id_token_signed_response_alg',
+  idTokenUserClaims: 'id_token_user_claims',
+  accessTokenSeconds: 'access_token_seconds',
+  tenants: 'tenants',
+  appRole: 'app_role',
+  consentRequired: 'consent_required',
+  maxAuthAgeSeconds: 'default_max_age',
+  sessionLimit: 'session_limit',
+  maxAuthenticationSeconds: 'max_authentication_age',
+  allowedOrigins: 'allowed_origins',
+  ssfPushOrigins: 'ssf_push_origins',
+  ssfEmailDomains: 'ssf_email_domains',
+} as const satisfies Record<keyof ClientMetadata, keyof Wire>
+
+/** The members that are set, each list without duplicates. */
+const compact = (members: readonly (readonly [name: string, value: unknown])[]): Record<string, unknown> =>
+  Object.fromEntries(
+    members.filter(([, value]) => value !== undefined).map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)] : value]),
+  )
+
+/** What is the default on the wire is not kept, where a field may be absent. */
 function fromWire(wire: Wire, clientId: string): ClientMetadata {
-  const logoutUris =
-    wire.backchannel_logout_uri === undefined ? wire.backchannel_logout_uris : [wire.backchannel_logout_uri, ...wire.backchannel_logout_uris]
-  return {
-    name: wire.client_name,
-    ...(wire.client_uri !== undefined && { uri: wire.client_uri }),
-    ...(wire.initiate_login_uri !== undefined && { initiateLoginUri: wire.initiate_login_uri }),
-    ...(wire.logo_uri !== undefined && { logoUri: wire.logo_uri }),
-    ...(wire.policy_uri !== undefined && { policyUri: wire.policy_uri }),
-    ...(wire.tos_uri !== undefined && { tosUri: wire.tos_uri }),
-    ...(wire.contacts !== undefined && { contacts: unique(wire.contacts) }),
-    ...(wire.skip_sign_in_page && { skipSignInPage: true }),
-    redirectUris: unique(wire.redirect_uris),
-    postLogoutRedirectUris: unique(wire.post_logout_redirect_uris),
-    logoutUris: unique(logoutUris),
-    logoutBy: wire.logout_by,
-    authMethod: wire.token_endpoint_auth_method,
-    ...(wire.jwks !== undefined && { jwks: wire.jwks }),
-    ...(wire.jwks_uri !== undefined && { jwksUri: wire.jwks_uri }),
-    grants: unique<GrantType>(wire.grant_types),
-    scopes: unique(wire.scope.split(' ').filter(Boolean)),
+  const { backchannel_logout_uri: first, backchannel_logout_uris: more } = wire
+  const given: Partial<Record<keyof Wire, unknown>> = {
+    ...wire,
+    backchannel_logout_uris: first === undefined ? more : [first, ...more],
     audience: wire.audience ?? `urn:case-manager:instance:${clientId}`,
-    resources: unique(wire.resources),
-    exchangeFrom: unique(wire.exchange_from),
-    requirePkce: wire.require_pkce,
-    requirePar: wire.require_pushed_authorization_requests,
-    idTokenAlg: wire.id_token_signed_response_alg,
-    ...(wire.client_assertion_audience === 'endpoint' && { assertionAudience: wire.client_assertion_audience }),
-    ...(!wire.id_token_user_claims && { idTokenUserClaims: false }),
-    accessTokenSeconds: wire.access_token_seconds,
-    ...(wire.tenants !== undefined && { tenants: unique(wire.tenants) }),
-    ...(wire.app_role !== undefined && { appRole: wire.app_role }),
-    consentRequired: wire.consent_required,
-    ...(wire.default_max_age !== undefined && { maxAuthAgeSeconds: wire.default_max_age }),
-    ...(wire.session_limit !== undefined && { sessionLimit: wire.session_limit }),
-    ...(wire.max_authentication_age !== undefined && { maxAuthenticationSeconds: wire.max_authentication_age }),
-    allowedOrigins: unique(wire.allowed_origins),
-    ...(wire.ssf_push_origins !== undefined && { ssfPushOrigins: unique(wire.ssf_push_origins) }),
-    ...(wire.ssf_email_domains !== undefined && { ssfEmailDomains: eachUnique(wire.ssf_email_domains) }),
+    scope: wire.scope.split(' ').filter(Boolean),
+    skip_sign_in_page: wire.skip_sign_in_page ? true : undefined,
+    id_token_user_claims: wire.id_token_user_claims ? undefined : false,
+    client_assertion_audience: wire.client_assertion_audience === 'issuer' ? undefined : wire.client_assertion_audience,
+    ssf_email_domains: wire.ssf_email_domains && compact(Object.entries(wire.ssf_email_domains)),
   }
+  return compact(Object.entries(WIRE).map(([field, name]) => [field, given[name]])) as unknown as ClientMetadata
 }
 
-const unique = <T>(values: readonly T[]): T[] => [...new Set(values)]
-const eachUnique = (lists: Record<string, string[]>): Record<string, string[]> =>
-  Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, unique(list)]))
-
-const shownToUsersOf = (m: ClientMetadata): Record<string, unknown> => ({
-  client_name: m.name,
-  client_uri: m.uri,
-  initiate_login_uri: m.initiateLoginUri,
-  logo_uri: m.logoUri,
-  policy_uri: m.policyUri,
-  tos_uri: m.tosUri,
-  contacts: m.contacts,
-  skip_sign_in_page: m.skipSignInPage ?? false,
-})
-
 /** A registration as it is shown and exported: what `parseClientMetadata` reads back to the same. Never a secret. */
-export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<string, unknown> {
-  const { metadata: m } = client
-  const wire: Record<string, unknown> = {
-    client_id: client.clientId,
-    ...shownToUsersOf(m),
-    redirect_uris: m.redirectUris,
-    post_logout_redirect_uris: m.postLogoutRedirectUris,
-    backchannel_logout_uris: m.logoutUris,
-    logout_by: m.logoutBy,
-    token_endpoint_auth_method: m.authMethod,
-    jwks: m.jwks,
-    jwks_uri: m.jwksUri,
-    client_assertion_audience: m.assertionAudience,
-    grant_types: m.grants,
-    scope: m.scopes.join(' '),
-    audience: m.audience,
-    resources: m.resources,
-    exchange_from: m.exchangeFrom,
-    require_pkce: m.requirePkce,
-    require_pushed_authorization_requests: m.requirePar,
-    id_token_signed_response_alg: m.idTokenAlg,
-    id_token_user_claims: m.idTokenUserClaims ?? true,
-    access_token_seconds: m.accessTokenSeconds,
-    tenants: m.tenants,
-    app_role: m.appRole,
-    consent_required: m.consentRequired,
-    default_max_age: m.maxAuthAgeSeconds,
-    session_limit: m.sessionLimit,
-    max_authentication_age: m.maxAuthenticationSeconds,
-    allowed_origins: m.allowedOrigins,
-    ssf_push_origins: m.ssfPushOrigins,
-    ssf_email_domains: m.ssfEmailDomains,
+export function toWire({ clientId, metadata }: Pick<Client, 'clientId' | 'metadata'>): Record<string, unknown> {
+  const written = Object.entries(WIRE).map(([field, name]) => [name, metadata[field as keyof ClientMetadata]] as const)
+  return {
+    client_id: clientId,
+    ...compact([
+      ...written,
+      ['scope', metadata.scopes.join(' ')],
+      ['skip_sign_in_page', metadata.skipSignInPage ?? false],
+      ['id_token_user_claims', metadata.idTokenUserClaims ?? true],
+    ]),
   }
-  return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined))
 }
 
 /** The wire form as the admin API describes it; addresses on this machine are for `parseClientMetadata` to judge. */
