@@ -105,7 +105,9 @@ function answer(error: Error, c: Context, deps: Deps): Response {
     return c.json({ error: 'temporarily_unavailable', error_description: 'Nothing was changed. Try again in a moment.' }, 503)
   }
   if (senderIsGone(error, c)) return c.body(null, 400)
-  const reference = deps.random(6).toString('hex')
-  deps.log.error('bug', { path: c.req.path, method: c.req.method, reference, cause: error })
-  return c.json({ error: 'server_error', error_description: `Something went wrong here. Reference ${reference}.` }, 500)
+  deps.log.error('bug', { path: c.req.path, method: c.req.method, cause: error })
+  return c.json(
+    { error: 'server_error', error_description: 'This is a fault of the broker. Its log has the cause by the X-Request-Id of this answer.' },
+    500,
+  )
 }

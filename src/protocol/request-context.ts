@@ -1,10 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { parseTraceparent, type TraceContext, traceparentOf } from './traceparent.ts'
 
-/**
- * The request that is being answered: its answer, log lines and messages of the outbox name it. It decides nothing.
- */
+/** The request that is being answered: its answer, log lines and messages of the outbox name it. It decides nothing. */
 
 /** What came with a request. What is not given, or not well formed, is made here. */
 export interface Came {
@@ -18,16 +16,13 @@ const REQUEST_ID = /^[\w.:+/=-]{8,128}$/
 
 export class RequestContext {
   readonly #came: Came
-  #requestId: string | undefined
+  readonly requestId: string
   #trace: TraceContext | undefined
 
   constructor(came: Came = {}) {
     this.#came = came
-  }
-
-  get requestId(): string {
-    const { requestId = '' } = this.#came
-    return (this.#requestId ??= REQUEST_ID.test(requestId) ? requestId : randomBytes(12).toString('hex'))
+    const { requestId = '' } = came
+    this.requestId = REQUEST_ID.test(requestId) ? requestId : randomUUID()
   }
 
   get trace(): TraceContext {

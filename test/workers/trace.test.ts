@@ -15,6 +15,7 @@ import { startReceiver } from './receiver.ts'
 
 /** One id from a request to its log lines, and one trace from it to the messages that it causes. */
 
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`
 const PROXY = { 'x-request-id': 'proxy-4711-abc', traceparent: TRACEPARENT }
@@ -68,7 +69,7 @@ describe('a request id', () => {
     const made = linesOf(rig, 'client_rejected')
     for (const line of made)
       expect(line).toMatchObject({
-        request_id: expect.stringMatching(/^[\da-f]{24}$/),
+        request_id: expect.stringMatching(UUID),
         trace_id: expect.stringMatching(/^(?!4bf92f35|0{32})[\da-f]{32}$/),
       })
     expect(new Set(made.map(({ request_id: id }) => id)).size).toBe(2)
@@ -101,7 +102,7 @@ describe('the answer to a request', () => {
     const ids = (await Promise.all(answers)).map(({ headers }) => headers.get('x-request-id'))
     stream.abort()
     expect(new Set(ids).size).toBe(answers.length)
-    expect(ids).toEqual(ids.map(() => expect.stringMatching(/^[\da-f]{24}$/)))
+    expect(ids).toEqual(ids.map(() => expect.stringMatching(UUID)))
     expect(
       linesOf(rig, 'request')
         .map(({ request_id: id }) => id)
