@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { endingAsked } from '../../demo/ending.ts'
 import type { BrokerOptions, Facts } from './api.ts'
+import { mustBeNewEnough } from './node-version.ts'
 import type { Running } from './run.ts'
 
 /** `broker-dev`: the same as `startBroker()`, for tests in any language and for use by hand. */
@@ -87,6 +88,7 @@ async function main(): Promise<number> {
       process.stdout.write(HELP)
       return 0
     }
+    mustBeNewEnough()
     const asked = Promise.race([endingAsked(), ...(stdin ? [inputClosed()] : [])])
     const { resolveQuickly } = await import('../../db/resolve-quickly.ts')
     resolveQuickly()

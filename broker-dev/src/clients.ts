@@ -39,40 +39,58 @@ export async function openClients(wanted: string | readonly DevClient[] | undefi
   const clientsFile = join(dir, 'clients.yaml')
   const from = typeof wanted === 'string' ? resolve(wanted) : OPTION
   if (from !== OPTION && !existsSync(from)) throw new Error(`${from} is not there.`)
-  const text = typeof wanted === 'string' ? textOf(from) : stringify({ clients: (wanted ?? DEFAULT).map(withSecret) })
-  let known = await apply(text, from, clientsFile)
+  const text = typeof wanted === 'string' ? textOf(from) : stringify({ clients: wanted ?? DEFAULT })
+  const made = new Map<string, string>()
+  let known = await apply(text, from, clientsFile, made)
   const edited = async (changed: string): Promise<void> => {
-    known = await apply(changed, from, clientsFile)
+    known = await apply(changed, from, clientsFile, made)
   }
   const following = from === OPTION ? undefined : followFile(from, text, { apply: edited, say, pollMs: POLL_MS })
   return { file: clientsFile, known: () => known, close: () => following?.close() }
 }
 
-function withSecret(client: DevClient): Record<string, unknown> {
-  const { client_secret: secret, client_secret_hash: hash, client_secret_file: file, token_endpoint_auth_method: method } = client
-  const needs = method === undefined || method === 'client_secret_basic' || method === 'client_secret_post'
-  return {
-    client_name: client.client_id,
-    ...client,
-    ...(needs && (secret ?? hash ?? file) === undefined && { client_secret: `cms_${randomBytes(32).toString('base64url')}` }),
-  }
+/** The client with what it lacks: its id as its name, and a secret, which stays the same over edits (`made`). */
+function completed(client: unknown, made: Map<string, string>): unknown {
+  const { client_id: id, client_secret_hash: hash, client_secret_file: file, token_endpoint_auth_method: method } = client as Partial<DevClient>
+  if (typeof id !== 'string') return client
+  const needs = (method === undefined || method === 'client_secret_basic' || method === 'client_secret_post') && (hash ?? file) === undefined
+  if (needs) made.set(id, made.get(id) ?? `cms_${randomBytes(32).toString('base64url')}`)
+  return { client_name: id, ...(client as DevClient), ...(needs && { client_secret_hash: sha256(made.get(id) ?? '') }) }
 }
 
-async function apply(text: string, from: string, file: string): Promise<ReturnType<DevClients['known']>> {
+/** The text with every client completed. One that has no list of clients stays as it is: the broker's reader says what is wrong. */
+function complete(text: string, made: Map<string, string>): string {
+  const document = parseDocument(text)
+  const content = document.errors.length > 0 ? undefined : (document.toJS() as { clients?: unknown } | null)
+  if (!Array.isArray(content?.clients) || !content.clients.every((one) => typeof one === 'object' && one !== null)) return text
+  return stringify({ ...content, clients: content.clients.map((one) => completed(one, made)) })
+}
+
+async function apply(text: string, from: string, file: string, made: Map<string, string>): Promise<ReturnType<DevClients['known']>> {
   const { ready, secrets } = withoutSecrets(text, dirname(from))
   // Under another name first: the broker never reads half a file, nor one with a problem.
-  writeFileSync(`${file}.new`, ready, { mode: 0o600 })
-  const read = await readClientsFile(`${file}.new`, { allowLoopback: true })
-  if (!read.ok)
-    throw new Error(`${from} has problems:\n${read.problems.map((one) => `  ${from === OPTION ? one.replace(/^line \d+: /, '') : one}`).join('\n')}`)
+  const read = async (content: string) => {
+    writeFileSync(`${file}.new`, content, { mode: 0o600 })
+    return readClientsFile(`${file}.new`, { allowLoopback: true })
+  }
+  const whole = await read(complete(ready, made))
+  if (!whole.ok) {
+    // The lines are those of the developer's file, which may lack what is completed.
+    const asWritten = await read(ready)
+    const known = new Set(whole.problems.map(withoutLine))
+    const problems = (asWritten.ok ? whole : asWritten).problems.filter((one) => known.has(withoutLine(one)))
+    throw new Error(`${from} has problems:\n${problems.map((one) => `  ${from === OPTION ? withoutLine(one) : one}`).join('\n')}`)
+  }
   renameSync(`${file}.new`, file)
-  return read.clients.map(({ clientId, metadata: { redirectUris, authMethod } }) => ({
+  return whole.clients.map(({ clientId, metadata: { redirectUris, authMethod } }) => ({
     clientId,
-    secret: secrets.get(clientId),
+    secret: secrets.get(clientId) ?? made.get(clientId),
     redirectUris,
     authMethod,
   }))
 }
+
+const withoutLine = (problem: string): string => problem.replace(/^line \d+: /, '')
 
 interface Edit {
   at: readonly [number, number]

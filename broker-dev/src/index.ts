@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import type { BrokerOptions, DevBroker, Facts, Revoked, RevokeRequest, SignedIn, SignInRequest } from './api.ts'
+import { mustBeNewEnough } from './node-version.ts'
 
 /** `startBroker()`: a broker for test code, in a process of its own that ends with this one. */
 
@@ -12,6 +13,7 @@ const STOP_MS = 10_000
  * @throws Error with a message for the developer: a problem of the users, the clients or the settings
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<DevBroker> {
+  mustBeNewEnough()
   const child = fork(new URL('./host.js', import.meta.url), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const gone = new Promise<void>((done) => child.once('exit', () => done()))
   const facts = await factsOf(child, options)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { SignedIn } from '../../broker-dev/src/api.ts'
+import { mustBeNewEnough } from '../../broker-dev/src/node-version.ts'
 import { run, type Running } from '../../broker-dev/src/run.ts'
 
 /** broker-dev in this process: the real broker, its work queue in memory, a simulated Microsoft, and `/_control`. */
@@ -167,7 +168,8 @@ test('an edit of the clients file takes effect, and is reported; a file with a p
   save(first + entry('perth', '    client_secret: another\n    mistake: yes\n'))
   await vi.waitFor(() => expect(said.join('\n')).toMatch(/line \d+: .*mistake/), waiting)
   expect(said.join('\n')).toContain(`line ${first.split('\n').length + 5}: `)
-  save(first + entry('perth', '    client_secret: another\n'))
+  // Without a name and a secret: broker-dev gives it both.
+  save(`${first}  - client_id: perth\n    redirect_uris: [http://localhost:9/perth]\n`)
   await vi.waitFor(() => expect(said.join('\n')).toContain('changed: perth'), waiting)
   expect((await signIn('alice@acme.example', 'perth')).tokens).toBeDefined()
 })
@@ -180,4 +182,9 @@ test('a wrong setting, port or client is an error that says so', { timeout: LONG
     /^The option clients has problems:\n {2}x: redirect_uris/,
   )
   await expect(start({ clients: '/nowhere/clients.yaml' })).rejects.toThrow('/nowhere/clients.yaml is not there.')
+})
+
+test.each(['20.20.2', '22.13.1'])('Node %s is named as too old', (version) => {
+  expect(() => mustBeNewEnough(version)).toThrow(`broker-dev needs Node 22.14 or later; this is ${version}.`)
+  expect(() => mustBeNewEnough('22.14.0')).not.toThrow()
 })

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
+import { blocksOf } from '../markdown.ts'
 import { PYTHON } from '../needs.ts'
 import { isFitToPublish } from './packed.ts'
 
@@ -12,8 +13,7 @@ const root = new URL('../..', import.meta.url).pathname
 const node = join(root, 'node_modules')
 
 /** The examples of the documentation, run with what `npm publish` would send. */
-const example = (language: string): string =>
-  new RegExp(`\`\`\`${language}\\n(import [\\s\\S]*?)\`\`\``).exec(readFileSync(join(root, 'docs/testing-your-instance.md'), 'utf8'))?.[1] ?? ''
+const example = (language: string): string => blocksOf('docs/testing-your-instance.md').find((block) => block.language === language)?.text ?? ''
 
 interface Manifest {
   version: string

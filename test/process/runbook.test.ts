@@ -13,7 +13,8 @@ import { newCertificate } from '../demo-entra/certificate.ts'
 import { until } from './broker-process.ts'
 import { setClock } from './chaos/clock.ts'
 import { loseQueueServers, queueServers } from './queue-servers.ts'
-import { INCIDENTS, installCmb, type Machine, Walk } from './runbook.ts'
+import { INCIDENTS, type Machine, Walk } from './runbook.ts'
+import { CMB, install } from './shell.ts'
 import { ALICE, BOB, newBrowser, openWorld, Receiver, sidOf, type TestInstance, type TestWorld } from './world.ts'
 
 /** Every incident of docs/runbook.md, walked with its own commands against the built broker. */
@@ -26,7 +27,7 @@ beforeAll(async () => {
     registration: (city) => ({ audience: `urn:runbook:${city}` }),
     program: [join(import.meta.dirname, 'chaos/broker.ts')],
   })
-  bin = installCmb(world.broker.dataDir)
+  bin = install(world.broker.dataDir, { cmb: CMB })
 })
 afterAll(() => world?.dispose())
 

@@ -35,6 +35,9 @@ export interface World {
   issuer: string
   /** The broker behind its TLS. */
   inside: string
+  /** The address of the operators' listener. */
+  ops: string
+  dataDir: string
   /** A file with the certificate of the issuer, in PEM. */
   caFile: string
   directory: string
@@ -145,6 +148,8 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   return {
     issuer,
     inside,
+    ops: broker.ops,
+    dataDir: broker.env.BROKER_DATA_DIR ?? '',
     caFile,
     directory: broker.dataDir,
     admin: () =>

@@ -20,8 +20,11 @@ export interface Start {
 
 export type Message = Start | { do: 'check'; token: string } | { do: 'logout'; logout_token: string } | { do: 'stop' }
 
+/** The adapter has ended, so that no further case can be run. */
+export class AdapterGone extends Error {}
+
 export interface Adapter {
-  /** @throws where there is no answer */
+  /** @throws where there is no answer; AdapterGone where there will be none */
   ask(message: Message): Promise<{ status?: number }>
   close(): Promise<void>
 }
@@ -39,6 +42,9 @@ function overHttp(address: string): Adapter {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(message),
         signal: AbortSignal.timeout(ANSWER_MS),
+      }).catch((error: Error & { cause?: { code?: string } }) => {
+        if (error.cause?.code === 'ECONNREFUSED') throw new AdapterGone(`No adapter listens at ${address}.`)
+        throw error
       })
       if (!response.ok) throw new Error(`The adapter answered ${response.status} to ${message.do}; expected is 200 with a JSON object.`)
       return (await response.json()) as { status?: number }
@@ -53,7 +59,7 @@ function overStdio(command: string, clock: Clock): Adapter {
   let ended: Error | undefined
   const exited = new Promise<void>((resolve) => {
     child.on('close', (code) => {
-      ended ??= new Error(`The adapter ended with status ${code}. Its own messages are above.`)
+      ended ??= new AdapterGone(`The adapter ended with status ${code}. Its own messages are above.`)
       for (const { reject } of waiting.splice(0)) reject(ended)
       resolve()
     })

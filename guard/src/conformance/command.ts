@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Clock } from '../clock.ts'
-import { openAdapter } from './adapter.ts'
+import { AdapterGone, openAdapter } from './adapter.ts'
 import { readCases, runKit, type Result } from './kit.ts'
 import { NEEDS } from './shapes.ts'
 
@@ -23,7 +23,7 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
   --list                 print the names of the cases, and end
   --help
 
-Exit status: 0 all cases passed or were left out, 1 a case failed, 2 the arguments are wrong.
+Exit status: 0 all cases passed or were left out, 1 a case failed or the adapter ended, 2 the arguments are wrong.
 `
 
 const OPTIONS = {
@@ -56,6 +56,10 @@ export async function conformance(args: readonly string[], { clock, err, out }: 
     const results = await runKit({ adapter, clock, only, without, staleAfterSeconds, onResult })
     out(json ? `${JSON.stringify({ results }, null, 2)}\n` : summary(results))
     return results.some(({ outcome }) => outcome === 'fail') ? 1 : 0
+  } catch (error) {
+    if (!(error instanceof AdapterGone)) throw error
+    err(`${error.message} The kit stops: no further case can be run.\n`)
+    return 1
   } finally {
     await adapter.close()
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
-import type { Adapter } from './adapter.ts'
+import { type Adapter, AdapterGone } from './adapter.ts'
 import { Play, type Stage } from './run-case.ts'
 import type { Case, Decision, LogoutDecision, Step, TokenSpec } from './shapes.ts'
 import type { Keys } from './sign.ts'
@@ -50,6 +50,7 @@ export interface RunOptions {
   onResult?: (result: Result) => void
 }
 
+/** @throws AdapterGone where the adapter ends: no further case is run */
 export async function runKit({ only = '', onResult, without = [], ...rest }: RunOptions): Promise<Result[]> {
   const stage: Stage = { ...rest, keys: readKeys() }
   const results: Result[] = []
@@ -77,8 +78,15 @@ async function startShared(stage: Stage): Promise<Play> {
   const play = new Play(stage)
   await play.start()
   // Ready before the first vector. Where it does not become ready, each vector says so.
-  await play.play({ steps: [{ do: 'start' }, { do: 'check', token: {}, expect: 'accept', never: 'reject' }] }).catch(() => {})
+  await play.play({ steps: [{ do: 'start' }, { do: 'check', token: {}, expect: 'accept', never: 'reject' }] }).catch(async (error: unknown) => {
+    if (error instanceof AdapterGone) await play.stop()
+    unlessGone(error)
+  })
   return play
+}
+
+function unlessGone(error: unknown): void {
+  if (error instanceof AdapterGone) throw error
 }
 
 async function stop(play: Play): Promise<undefined> {
@@ -92,6 +100,7 @@ async function playOne(each: Case, stage: Stage, shared: Play | undefined): Prom
     const wrong = await (own ?? shared)?.play(each)
     return wrong === undefined ? undefined : `${wrong}. ${each.why}${each.section === undefined ? '' : ` (docs/feed.md, "${each.section}")`}`
   } catch (error) {
+    unlessGone(error)
     return (error as Error).message
   } finally {
     await own?.stop().catch(() => {})

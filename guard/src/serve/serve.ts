@@ -12,6 +12,7 @@ import { metricsText } from './metrics.ts'
 import { readRules, type Rule } from './rules.ts'
 import { Sessions } from './sessions.ts'
 import type { ServeConfig } from './config.ts'
+import { flagOf, type Name } from './setting-table.ts'
 
 /** `guard serve`: the guard as a process of its own, for programs in any language. */
 
@@ -62,8 +63,8 @@ export async function serve({ config, guard: given, mostSessions, problem }: Ser
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
   const localListener = local({ guard, ended, signer, metrics, address: config.localListen, hosts: config.localHosts, secret: config.localSecret })
   const wanted: Wanted[] = [
-    [config.listen, listener],
-    [config.localListen, localListener],
+    ['listen', config.listen, listener],
+    ['local_listen', config.localListen, localListener],
   ]
   const servers = await open(wanted, clock)
   ended.watch()
@@ -114,7 +115,7 @@ export const rulesProblems = (file: string): string[] => {
   return read.ok ? [] : read.problems
 }
 
-type Wanted = [Address, RequestListener]
+type Wanted = [setting: Name, address: Address, listener: RequestListener]
 interface Opened {
   address: string
   close(): Promise<void>
@@ -123,7 +124,7 @@ interface Opened {
 /** All or none. */
 async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> {
   const opened: Opened[] = []
-  for (const [address, listener] of wanted) {
+  for (const [setting, address, listener] of wanted) {
     const server = createServer(HTTP, listener)
     // Node 20 silently leaves out what comes after about a thousand headers: a name that no client may send, or a second token. Their size is limited.
     server.maxHeadersCount = 0
@@ -131,7 +132,7 @@ async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> 
       opened.push({ address: await listen(server, address), close: () => close(server, address, clock) })
     } catch (error) {
       await Promise.all(opened.map((before) => before.close()))
-      throw error
+      throw new Error(`${(error as Error).message} Another address: ${flagOf(setting)}.`, { cause: error })
     }
   }
   return opened

@@ -25,7 +25,7 @@ const TABLE = [
   },
   { name: 'rules', help: 'the file of rules: which requests need what', example: 'rules.json' },
   { name: 'listen', help: 'where the proxy asks', example: 'unix:/run/guard/check.sock', fallback: '127.0.0.1:7410' },
-  { name: 'local_listen', help: 'where the application and the monitoring ask', example: 'unix:/run/guard/local.sock', fallback: '127.0.0.1:7411' },
+  { name: 'local_listen', help: 'where the application and the monitoring ask', example: 'unix:/run/guard/local.sock', fallback: '127.0.0.1:7409' },
   {
     name: 'local_secret',
     help: 'the bearer token of the stream of ended sessions, where local_listen is TCP',

@@ -140,9 +140,11 @@ describe('guard conformance', () => {
     await adapter.ask({ do: 'stop' })
   }, 120_000)
 
-  test('an adapter that ends is named as the problem', async () => {
-    const { out, status } = await run('--adapter', 'exit 3', '--only', 'without rev')
-    expect({ out, status }).toMatchObject({ status: 1, out: expect.stringContaining('The adapter ended with status 3.') as string })
+  test.each([
+    ['exit 3', 'The adapter ended with status 3. Its own messages are above.'],
+    ['http://127.0.0.1:2/', 'No adapter listens at http://127.0.0.1:2/.'],
+  ])('the kit stops where the adapter %s has ended, and says so', async (adapter, problem) => {
+    expect(await run('--adapter', adapter)).toEqual({ status: 1, out: '', err: `${problem} The kit stops: no further case can be run.\n` })
   })
 
   test.each([

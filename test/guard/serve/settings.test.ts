@@ -125,7 +125,7 @@ describe('a unix socket', () => {
       config: config({ listen: `unix:${path}`, local_listen: `unix:${path}.local`, rules: join(running.directory, 'rules.json') }),
       problem: () => {},
     }
-    await expect(serve(again)).rejects.toThrow(`Another process listens at ${path}.`)
+    await expect(serve(again)).rejects.toThrow(`Another process listens at ${path}. Another address: --listen.`)
     await running.serving.stop()
     writeFileSync(path, 'precious')
     await expect(serve(again)).rejects.toThrow('exists and is not a socket')

@@ -1,0 +1,65 @@
+/** The programs in which blocks of code stand: what comes before and after them. */
+
+const START = `const [issuer, clientId, clientSecret, audience] = [process.env.ISSUER, 'sydney', process.env.CLIENT_SECRET, 'https://sydney.example']`
+const HONO = `import { Hono } from 'hono'
+const ended = []
+const sessions = { end: (which) => ended.push(which), endWhere: (which) => ended.push(which), all: () => [] }
+const log = console
+const app = new Hono()`
+/** A request without a token and an empty logout token are rejected, and the guard comes to know what is revoked. */
+const SERVED = `if ((await app.request('/api/me')).status !== 401 && (await app.request('/api/me')).status !== 503) throw new Error('not protected')
+if ((await app.request('/oidc/backchannel-logout', { method: 'POST', body: new URLSearchParams({ logout_token: 'x' }) })).status < 400) throw new Error('accepted')`
+
+export const SNIPPETS: { page: string; has: string; before: string; after: string }[] = [
+  {
+    page: 'broker-dev/README.md',
+    has: 'startBroker',
+    before: '',
+    after: `if (!tokens.access_token) throw new Error('no token')\nconsole.log('DONE')`,
+  },
+  {
+    page: 'docs/relying-party.md',
+    has: 'openid-client',
+    before: `${START}\n${HONO}`,
+    after: `await guard.start()\n${SERVED}\nawait guard.stop()\nconsole.log('DONE')`,
+  },
+  {
+    page: 'guard/README.md',
+    has: 'createGuard({',
+    before: HONO,
+    // Its issuer is an example's: nothing is accepted.
+    after: `${SERVED}\nawait guard.stop()\nconsole.log('DONE')\nprocess.exit(0)`,
+  },
+  {
+    page: 'guard/README.md',
+    has: 'GuardVariables',
+    before: `import { Hono } from 'hono'`,
+    after: `app.get('/', (c) => c.text(c.get('claims').sub))\nconsole.log('DONE')`,
+  },
+  {
+    page: 'guard/README.md',
+    has: 'guard.hold',
+    before: `import { createGuard } from '@case-manager/guard'
+${START}
+const guard = createGuard({ issuer, clientId, clientSecret, audience, onLogout: () => {} })
+await guard.start()
+const { claims } = await guard.check(process.env.TOKEN)
+const closed = []
+const [request, socket] = [new Request('http://localhost/'), { close: (code, why) => closed.push(code, why) }]`,
+    after: `await guard.stop()\nif (closed.join() !== '4401,stopped') throw new Error(closed.join())\nconsole.log('DONE')`,
+  },
+  {
+    page: 'docs/relying-party.md',
+    has: 'JwtDecoder',
+    before: `import com.nimbusds.jose.JOSEObjectType;
+import com.nimbusds.jose.proc.DefaultJOSEObjectTypeVerifier;
+import java.util.List;
+import org.springframework.context.annotation.Bean;
+import org.springframework.security.oauth2.core.DelegatingOAuth2TokenValidator;
+import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
+import org.springframework.security.oauth2.jwt.*;
+class Documented {
+String issuer, audience;`,
+    after: '}',
+  },
+]
