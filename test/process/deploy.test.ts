@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get as httpGet, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -25,6 +25,8 @@ interface Place {
   https: number
   certificate: string
   key: string
+  /** What the proxy printed. */
+  said: () => string
 }
 interface Proxy {
   program: string
@@ -34,8 +36,9 @@ interface Proxy {
 }
 const APACHE_MODULES = '/usr/lib/apache2/modules'
 const isRoot = process.getuid?.() === 0
-const withPorts = (config: string, { http, https, certificate, key }: Place, upstream: string): string =>
+const withPorts = (config: string, { dir, http, https, certificate, key }: Place, upstream: string): string =>
   config
+    .replaceAll(/\/var\/log\/(nginx|apache2)/g, join(dir, 'logs'))
     .replace('listen 80;', `listen 127.0.0.1:${http};`)
     .replace('listen 443 ssl;', `listen 127.0.0.1:${https} ssl;`)
     .replace('<VirtualHost *:80>', `<VirtualHost 127.0.0.1:${http}>`)
@@ -49,10 +52,10 @@ const PROXIES: Record<string, Proxy> = {
     program: 'nginx',
     config: (place, upstream) => `${isRoot ? 'user root;\n' : ''}daemon off;
 pid ${place.dir}/nginx.pid;
-error_log stderr;
+error_log ${place.dir}/logs/error.log;
 events {}
 http {
-  access_log off;
+  access_log ${place.dir}/logs/access.log;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${place.dir}/${name};`).join('\n  ')}
   ${withPorts(text('nginx.conf'), place, upstream)}
 }
@@ -62,10 +65,9 @@ http {
   Caddyfile: {
     program: 'caddy',
     config: (place, upstream) =>
-      `{\n\tadmin off\n\thttp_port ${place.http}\n\thttps_port ${place.https}\n}\n${withPorts(text('Caddyfile'), place, upstream).replace(
-        `\n${HOST} {`,
-        `\n${HOST} {\n\tbind 127.0.0.1\n\ttls ${place.certificate} ${place.key}`,
-      )}`,
+      withPorts(text('Caddyfile'), place, upstream)
+        .replace('\n{', `\n{\n\tadmin off\n\thttp_port ${place.http}\n\thttps_port ${place.https}`)
+        .replace(`\n${HOST} {`, `\n${HOST} {\n\tbind 127.0.0.1\n\ttls ${place.certificate} ${place.key}`),
     args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],
   },
   'apache.conf': {
@@ -73,7 +75,9 @@ http {
     config: (place, upstream) => `ServerRoot ${place.dir}
 PidFile ${place.dir}/apache.pid
 ServerName localhost
-ErrorLog ${place.dir}/error.log
+ErrorLog ${place.dir}/logs/error.log
+LogFormat "%h %l %u %t \\"%r\\" %>s %O \\"%{Referer}i\\"" combined
+CustomLog ${place.dir}/logs/access.log combined
 ${isRoot ? 'User www-data\nGroup www-data' : ''}
 ${['mpm_event', 'authz_core', 'socache_shmcb', 'alias', 'headers', 'proxy', 'proxy_http', 'ssl'].map((name) => `LoadModule ${name}_module ${APACHE_MODULES}/mod_${name}.so`).join('\n')}
 Listen 127.0.0.1:${place.http}
@@ -105,22 +109,23 @@ afterAll(async () => {
   await Promise.all(removals.map((remove) => remove()))
 })
 
-async function start(name: string): Promise<Place> {
+/** @param upstream where no broker listens, it is up once it answers that */
+async function start(name: string, upstream = broker.env.BROKER_LISTEN ?? '', answer = 200): Promise<Place> {
   const proxy = PROXIES[name] ?? expect.fail(name)
   const dir = mkdtempSync(join(tmpdir(), 'cmb-deploy-'))
   const [http = 0, https = 0] = await freePorts(2)
-  const place = { dir, http, https, certificate: join(dir, 'broker.pem'), key: join(dir, 'broker.key') }
+  let said = ''
+  const place: Place = { dir, http, https, certificate: join(dir, 'broker.pem'), key: join(dir, 'broker.key'), said: () => said }
   const { certificate, privateKey } = newCertificate(undefined, HOST)
   writeFileSync(place.certificate, certificate)
   writeFileSync(place.key, privateKey)
   mkdirSync(join(dir, 'logs'))
   const file = join(dir, name)
-  writeFileSync(file, proxy.config(place, broker.env.BROKER_LISTEN ?? ''))
+  writeFileSync(file, proxy.config(place, upstream))
   const child: ChildProcess = spawn(pathOf(proxy.program) ?? proxy.program, proxy.args(file, dir), {
     env: { PATH: process.env.PATH ?? '', HOME: dir, XDG_DATA_HOME: dir, XDG_CONFIG_HOME: dir },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let said = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
   const gone = new Promise<void>((done) => child.once('exit', () => done()))
   removals.push(async () => {
@@ -130,7 +135,7 @@ async function start(name: string): Promise<Place> {
   })
   const ended = gone.then(() => Promise.reject(new Error(`${proxy.program} ended: ${said}`)))
   ended.catch(() => undefined)
-  await Promise.race([until(`${proxy.program} serves`, async () => (await ask(place, '/healthz')).statusCode === 200, 100), ended])
+  await Promise.race([until(`${proxy.program} serves`, async () => (await ask(place, '/healthz')).statusCode === answer, 100), ended])
   return place
 }
 
@@ -191,6 +196,20 @@ for (const name of installed) {
       // It is small: a proxy that collects before it sends would keep it.
       await until('the feed has the revocation', () => new RegExp(String.raw`^id: ?\S*\b${seq}$`, 'm').test(read))
       feed.destroy()
+    }, 300_000)
+
+    test('writes no query and no referrer to a log, not even of a request that fails', async () => {
+      const [closed] = await freePorts(1)
+      const place = await start(name, `127.0.0.1:${closed}`, name === 'apache.conf' ? 503 : 502)
+      const headers = { referer: `https://${HOST}/signin/callback?code=c0de-of-the-referrer` }
+      ;(await ask(place, '/signin/callback?code=c0de-of-the-query', { headers })).resume()
+      ;(await ask(place, '/token?code=c0de-of-the-query', { headers, body: 'x'.repeat(2_000_000) })).resume()
+      const redirect = { host: '127.0.0.1', port: place.http, path: '/authorize?code=c0de-of-the-query', headers: { host: HOST, ...headers } }
+      await new Promise<void>((done) => httpGet(redirect, (answer) => answer.resume().once('end', done)))
+      const logs = (): string =>
+        [place.said(), ...readdirSync(join(place.dir, 'logs')).map((log) => readFileSync(join(place.dir, 'logs', log), 'utf8'))].join('')
+      await until('the log has the path', () => logs().includes('/signin/callback') && /\/token\b/.test(logs()))
+      expect(logs()).not.toContain('c0de')
     }, 300_000)
   })
 }
