@@ -9,6 +9,7 @@ import type { Metrics } from './metrics.ts'
 import type { EntraConnection } from './microsoft/connection.ts'
 import type { Microsoft } from './microsoft/interface.ts'
 import type { SignInWatch } from './microsoft/sign-in-watch.ts'
+import type { AddressWatch } from './protocol/address-watch.ts'
 import type { ClockWatch } from './protocol/clock-watch.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
@@ -26,6 +27,8 @@ export interface Deps {
   clockWatch: ClockWatch
   /** Whether each tenant's users get through Microsoft's sign-in. */
   signInWatch: SignInWatch
+  /** Whether a proxy hides the addresses of clients. */
+  addressWatch: AddressWatch
   random: Random
   /** Draws a signing key, which Node does by itself and not from `random`. */
   makeKey: (alg: SigningAlg) => Promise<SigningKey>

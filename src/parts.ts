@@ -17,6 +17,7 @@ import { SignInWatch } from './microsoft/sign-in-watch.ts'
 import { createOutbound } from './outbound.ts'
 import { proxiedFetch, type ProxySettings } from './proxy.ts'
 import { pooledRandom } from './protocol/ids.ts'
+import { AddressWatch } from './protocol/address-watch.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import { ClockWatch } from './protocol/clock-watch.ts'
 import { inRequest } from './protocol/request-context.ts'
@@ -70,13 +71,13 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   // By the wall clock: Microsoft's time is compared with that one.
   const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
   const refreshes = given.refreshes ?? new Topic()
-  const signInWatch = given.signInWatch ?? new SignInWatch(clock)
+  const { signInWatch = new SignInWatch(clock), addressWatch = new AddressWatch() } = given
   // Of several requests at once: they share one commit.
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
   await readBranding({ store, config })
   closing.add('other brokers', followOtherBrokers({ store, feed, clients, connection, keys, log, config }))
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits }
-  return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
+  return { config, clock, clockWatch, signInWatch, addressWatch, random, makeKey, log, metrics, ...opened }
 }
 
 /** Texts that a file lacks do not keep the broker from its start: the file may be of another version. */

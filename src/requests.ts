@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http'
+import { BlockList } from 'node:net'
 import { type ObserveAnswer } from './answer-times.ts'
 import type { Deps } from './deps.ts'
-import { isTrustedProxy, remoteAddress } from './protocol/remote-address.ts'
+import { privateProblem } from './outbound-addresses.ts'
+import { forwarded, isTrustedProxy, remoteAddress } from './protocol/remote-address.ts'
 import { type Came, inRequest, RequestContext } from './protocol/request-context.ts'
 import { activeTraceparent } from './telemetry.ts'
 
 /** What surrounds each request of a listener: its ids, the id in its answer, and a line of the access log where that is on. */
 
-type Needs = Pick<Deps, 'config' | 'log'>
+type Needs = Pick<Deps, 'config' | 'log' | 'addressWatch'>
 const MOST_OF_PATH = 200
 
 /** @param within what else observes the answer */
@@ -18,12 +20,22 @@ export function requestsOf(deps: Needs, listener: 'public' | 'operators', within
     : within
   return (request, answer, response) => {
     const context = new RequestContext(cameWith(deps.config, request))
+    if (listener === 'public') watchAddress(deps, request)
     response.setHeader('X-Request-Id', context.requestId)
     return inRequest(context, () => answered(request, answer, response))
   }
 }
 
 const one = (value: string | string[] | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
+
+const NONE = new BlockList()
+const isPrivate = (address: string): boolean => privateProblem(address, NONE, false) !== undefined
+
+function watchAddress({ config, addressWatch }: Needs, { headers, socket }: IncomingMessage): void {
+  const header = one(headers['x-forwarded-for'])
+  if (header === undefined || socket.remoteAddress === undefined) return
+  addressWatch.note(forwarded(socket.remoteAddress, header, config.trustedProxies), isPrivate)
+}
 
 /** Of headers only what a trusted proxy sends: any client can write a request id, and one that is not unique misleads the operator who searches for it. */
 function cameWith({ trustedProxies }: Needs['config'], { headers, socket }: IncomingMessage): Came {

@@ -12,6 +12,7 @@ import { missingSecrets, secretSince } from './secrets.ts'
 /** The broker itself: its settings, queue, secrets, keys and clients file. */
 export const brokerChecks: readonly Check[] = [
   { id: 'settings', question: 'Are the settings right?', cost: 'cheap', severity: 'none', look: settings },
+  { id: 'client-addresses', question: 'Do clients’ addresses reach the broker?', cost: 'cheap', severity: 'none', look: clientAddresses },
   { id: 'queue', question: 'Does the queue server answer?', cost: 'cheap', severity: 'ticket', part: 'queue', look: queue },
   { id: 'queue-durability', question: 'Does the queue server keep its jobs?', cost: { everySeconds: 300 }, severity: 'ticket', look: durability },
   { id: 'work', question: 'Does a process do each kind of background work?', cost: { everySeconds: 20 }, severity: 'ticket', look: work },
@@ -56,6 +57,18 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
   for (const { name, problem, example } of config.warnings)
     found.push(warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }))
   return found
+}
+
+function clientAddresses({ deps: { addressWatch } }: Looking): Found[] {
+  const hidden = addressWatch.hidden()
+  if (hidden === undefined) return [ok('No unknown proxy hides them.')]
+  const { address, requests } = hidden
+  return [
+    warning(
+      `The last ${requests} requests with X-Forwarded-For all count as requests from ${address}, which BROKER_TRUSTED_PROXIES does not name. Rate limits and the security history then see one address for every user.`,
+      `If ${address} is your proxy, or the network of its container, add it to BROKER_TRUSTED_PROXIES and restart the broker.`,
+    ),
+  ]
 }
 
 /** Brokers may leave work to others (BROKER_WORK), which may not run. */

@@ -31,14 +31,23 @@ const trusts = (proxies: TrustedProxies, address: string): boolean => {
 
 export const isTrustedProxy = (proxies: TrustedProxies, peer: string | undefined): boolean => peer !== undefined && trusts(proxies, plain(peer))
 
-/** The first address from the right that is not a trusted proxy; the peer itself where it is none. */
-export function remoteAddress(peer: string | undefined, forwardedFor: string | undefined, proxies: TrustedProxies): string | undefined {
-  if (peer === undefined) return undefined
+export interface Forwarded {
+  /** The first address from the right that is not a trusted proxy; the peer itself where it is none. */
+  from: string
+  /** The header names an address before `from`, which does not count. */
+  unused: boolean
+}
+
+export function forwarded(peer: string, forwardedFor: string | undefined, proxies: TrustedProxies): Forwarded {
   let from = plain(peer)
   for (const hop of (forwardedFor ?? '').split(',').toReversed()) {
     const address = plain(hop)
-    if (!trusts(proxies, from) || isIP(address) === 0) break
+    if (isIP(address) === 0) break
+    if (!trusts(proxies, from)) return { from, unused: true }
     from = address
   }
-  return from
+  return { from, unused: false }
 }
+
+export const remoteAddress = (peer: string | undefined, forwardedFor: string | undefined, proxies: TrustedProxies): string | undefined =>
+  peer === undefined ? undefined : forwarded(peer, forwardedFor, proxies).from

@@ -1,7 +1,10 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import { brokerChecks } from '../../src/checks/broker.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
+import { trustedProxies } from '../../src/protocol/remote-address.ts'
+import { requestsOf } from '../../src/requests.ts'
 import { createRig, type Rig } from '../rig.ts'
 
 /** Checks of the broker's own parts: the queue's server and BROKER_SECRET. */
@@ -30,6 +33,42 @@ describe('queue', () => {
     expect(await look({ ...rig.deps, queue }, 'queue')).toMatchObject([
       { state: 'warning', engine: 'postgres', fix: expect.stringContaining('BROKER_QUEUE_URL') as string },
     ])
+  })
+})
+
+describe('client-addresses', () => {
+  const request = (listener: 'public' | 'operators', rig: Rig, peer: string, forwardedFor: string) => {
+    const observe = requestsOf(rig.deps, listener, (_request, answer) => answer())
+    const incoming = { headers: { 'x-forwarded-for': forwardedFor }, socket: { remoteAddress: peer } } as unknown as IncomingMessage
+    observe(incoming, () => new Response(), { setHeader: () => undefined } as unknown as ServerResponse)
+  }
+
+  test.each([
+    ['a proxy that is not named', '172.18.0.1', '198.51.100.7', '172.18.0.1'],
+    ['a proxy on this machine that is not named', '::ffff:127.0.0.1', '198.51.100.7', '127.0.0.1'],
+    ['one before the proxy that is named', '10.0.0.2', '198.51.100.7, 192.168.1.9', '192.168.1.9'],
+  ])('warns of %s, with what to set, until one client’s address arrives', async (_, peer, header, shown) => {
+    const rig = await createRig({ config: { trustedProxies: trustedProxies(['10.0.0.0/8']) } })
+    for (let n = 0; n < 4; n++) request('public', rig, peer, header)
+    for (let n = 0; n < 9; n++) request('operators', rig, peer, header)
+    expect(await look(rig.deps, 'client-addresses')).toMatchObject([{ state: 'ok' }])
+    request('public', rig, peer, header)
+    const fix = expect.stringContaining(`If ${shown} is your proxy`) as string
+    expect(await look(rig.deps, 'client-addresses')).toMatchObject([
+      { state: 'warning', found: expect.stringContaining(`The last 5 requests`) as string, fix },
+    ])
+    request('public', rig, '10.0.0.2', '198.51.100.8')
+    expect(await look(rig.deps, 'client-addresses')).toMatchObject([{ state: 'ok' }])
+  })
+
+  test.each([
+    ['a client that forges the header at the proxy', '10.0.0.2', '203.0.114.1, 198.41.0.4'],
+    ['a client without a proxy', '198.41.0.4', '203.0.114.1'],
+    ['a client of the own network behind the proxy', '10.0.0.2', '192.168.1.9'],
+  ])('does not warn of %s', async (_, peer, header) => {
+    const rig = await createRig({ config: { trustedProxies: trustedProxies(['10.0.0.0/8']) } })
+    for (let n = 0; n < 9; n++) request('public', rig, peer, header)
+    expect(await look(rig.deps, 'client-addresses')).toMatchObject([{ state: 'ok' }])
   })
 })
 
