@@ -45,7 +45,7 @@ export function backupRoutes(deps: Deps): Hono<AdminEnv> {
         throw new Problem(
           409,
           'The file cannot be written',
-          `${path}: ${answer.code}. Its directory must exist, and the broker's user must be able to write to it.`,
+          `${path}: ${answer.code}. Its directory must exist, and the broker's user must be able to write to it. In a container, name a path on a mounted volume.`,
         )
       },
       ({ bytes, seq }) => ({ bytes, seq }),

@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { StoreUnavailable } from '../../db/store.ts'
 import { findSocket } from '../admin/socket-path.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -30,6 +31,17 @@ export class CommandFailure extends Error {
 
 export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3, unproven: 4 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+const NOT_ALLOWED = new Set(['EACCES', 'EPERM', 'EROFS'])
+
+/** What a command that opens the store itself says of a failure. Never with the address of a database, which may hold a password. */
+export function storeFailure(error: unknown): never {
+  if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)
+  const { code = '', path, message } = error as NodeJS.ErrnoException
+  if (path === undefined) throw error
+  const may = `This command runs with the user id ${process.getuid?.() ?? 'unknown'}. Let that user read the file that is named, and write to the data directory.`
+  throw new CommandFailure(EXIT.failed, NOT_ALLOWED.has(code) ? `${message}.\n${may}` : `${message}.`)
+}
 
 const TIMEOUT_MS = 60_000
 /** Evidence of a wide revocation. */

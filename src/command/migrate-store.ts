@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
-import { StoreUnavailable } from '../../db/store.ts'
 import { systemClock } from '../system-clock.ts'
-import { CommandFailure, EXIT } from './broker.ts'
+import { storeFailure } from './broker.ts'
 import { asJson, databaseDefault, examples, namedDatabaseUrl, type Context } from './context.ts'
 import { lines } from './show.ts'
 
@@ -31,15 +30,9 @@ async function move(context: Context, command: Command, { from, to, check = fals
   const url = namedDatabaseUrl(context, to)
   const file = from === undefined ? join(context.dataDir(command), 'broker.db') : resolve(from)
   const { moveStore } = await import('../../db/move/move.ts')
-  try {
-    const report = (line: string): void => context.terminal.err(`${line}\n`)
-    const { keptAs, ...moved } = await moveStore({ from: file, to: url, check, nowMs: systemClock.nowMs, report })
-    return { checked_only: check, ...moved, kept_as: keptAs ?? null }
-  } catch (error) {
-    // Never with the address, which may hold a password.
-    if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)
-    throw error
-  }
+  const report = (line: string): void => context.terminal.err(`${line}\n`)
+  const { keptAs, ...moved } = await moveStore({ from: file, to: url, check, nowMs: systemClock.nowMs, report }).catch(storeFailure)
+  return { checked_only: check, ...moved, kept_as: keptAs ?? null }
 }
 
 function shown({ checked_only: checkedOnly, to, log, tables, kept_as: keptAs }: Awaited<ReturnType<typeof move>>): string {

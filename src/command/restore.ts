@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
-import { StoreUnavailable } from '../../db/store.ts'
 import { lockTargetName } from '../protocol/lock-target.ts'
 import { systemClock } from '../system-clock.ts'
-import { CommandFailure, EXIT } from './broker.ts'
+import { CommandFailure, EXIT, storeFailure } from './broker.ts'
 import { asJson, databaseDefault, databaseUrl, examples, namedDatabaseUrl, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
@@ -32,7 +31,7 @@ export function restoreCommand(program: Command, context: Context): void {
         mustBeOneOf(file, options)
         await agree(context, file, options)
         const run = file === undefined ? adopt(context, command, options) : restore(context, resolve(file), context.dataDir(command), options)
-        const restored = await run.catch(inWords)
+        const restored = await run.catch(storeFailure)
         const words = (): string => shown(restored, options.nothingLost === true)
         context.print(command, { ...(file !== undefined && { restored: resolve(file) }), ...restored }, words)
       }),
@@ -58,12 +57,6 @@ async function agree(context: Context, file: string | undefined, { yes, nothingL
   if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${does} Nothing was done. Add --yes to do it.`)
   const answer = await context.terminal.ask(`${does} Type yes to do it: `)
   if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
-}
-
-function inWords(error: unknown): never {
-  // Never with an address, which may hold a password.
-  if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)
-  throw error
 }
 
 interface Restored {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -32,7 +32,10 @@ describe('cmb backup and restore', () => {
     const again = await type(['backup', file])
     expect(again.code).toBe(1)
     expect(again.err).toContain('overwrites no file')
-    expect((await type(['backup', join(dir, 'nowhere', 'broker.db')])).err).toContain('ENOENT')
+    for (const unwritable of [join(dir, 'nowhere', 'broker.db'), '/sys/broker.db']) {
+      const rejected = await type(['backup', unwritable])
+      expect([rejected.code, rejected.err]).toEqual([1, expect.stringMatching(/: E[A-Z]+\. Its directory must exist[^]* a path on a mounted volume/)])
+    }
   })
 
   test('restored on another machine: every user is signed out, and it says so', async () => {
@@ -61,6 +64,22 @@ describe('cmb backup and restore', () => {
     })
     expect(await cmb(['restore', file], { dataDir })).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
     expect(await cmb(['restore', file, '--yes', '--json'], { dataDir })).toMatchObject({ code: 0 })
+  })
+
+  test('a backup that cannot be read, or a data directory that cannot be written, is named, with the user who needs the right', async () => {
+    const file = join(dir, 'broker.db')
+    await type(['backup', file])
+    const unwritable = await cmb(['restore', file, '--yes'], { dataDir: '/sys/broker' })
+    const right = `This command runs with the user id ${process.getuid?.()}. Let that user read`
+    expect(unwritable).toMatchObject({ code: 1, err: expect.stringMatching(/^E[A-Z]+: .*'\/sys\/broker'\.\n/) as string })
+    expect(unwritable.err).toContain(right)
+    // Root may read every file, but no directory as one.
+    const isRoot = process.getuid?.() === 0
+    chmodSync(file, 0)
+    const unread = await cmb(['restore', isRoot ? dir : file, '--yes'], { dataDir: join(dir, 'data') })
+    expect(unread).toMatchObject({ code: 1, err: expect.stringMatching(/^E[A-Z]+: /) as string })
+    expect(unread.err.includes(right)).toBe(!isRoot)
+    expect(unread.err).toContain(isRoot ? dir : file)
   })
 
   test('is refused while a broker runs on that data', async () => {
