@@ -12,7 +12,7 @@ say() { [ "$*" = "${said:-}" ] || echo "$self: $*" >&2; said=$*; }
 # What the other server says of itself. Fails while it does not answer.
 ask() {
   local answer
-  answer=$(psql "host=$other user=replicator dbname=broker replication=database" -XAt -F ' ' -c IDENTIFY_SYSTEM -c 'SELECT pg_is_in_recovery()' 2>/dev/null) || return 1
+  answer=$(psql "host=$other user=replicator dbname=postgres replication=database" -XAt -F ' ' -c IDENTIFY_SYSTEM -c 'SELECT pg_is_in_recovery()' 2>/dev/null) || return 1
   read -r their_system their_timeline _ _ recovers <<<"${answer//$'\n'/ }"
 }
 
@@ -30,7 +30,7 @@ timeline() {
 # Copies the primary. What an interrupted copy left is removed, and so is what the one before last set aside.
 copy() {
   rm -rf "$kept/copy"
-  psql "host=$other user=replicator dbname=broker" -XAtqc "SELECT pg_create_physical_replication_slot(name, true) FROM (VALUES ('${self//-/_}')) AS wanted (name)
+  psql "host=$other user=replicator dbname=postgres" -XAtqc "SELECT pg_create_physical_replication_slot(name, true) FROM (VALUES ('${self//-/_}')) AS wanted (name)
     WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = name)"
   pg_basebackup --host "$other" --username replicator --pgdata "$kept/copy" --slot "${self//-/_}" --wal-method stream --checkpoint fast --write-recovery-conf
   if has_data; then rm -rf "$kept/former" && mv "$PGDATA" "$kept/former"; fi

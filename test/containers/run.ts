@@ -253,9 +253,14 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))(
     expect(await load.during('upgraded', () => stack.sh(upgrade.replaceAll('--wait ', '--wait --force-recreate ')))).toMatchObject({ failed: 0 })
   })
 
-  test('a backup is made as documented', async () => {
-    const [, backup = ''] = blocksOf('scale-out.md', 'Run it with compose')
-    await stack.sh(backup)
-    expect(readFileSync(join(stack.dir, 'backup.db')).subarray(0, 15).toString()).toBe('SQLite format 3')
+  test('a backup is made and restored as documented: every session has ended', async () => {
+    const [, backup = '', restore = ''] = blocksOf('scale-out.md', 'Run it with compose')
+    const browser = newBrowser(stack)
+    const tokens = await signIn(stack, browser, secret)
+    await stack.sh(`${backup}chmod 644 backup.db`)
+    await stack.sh(restore)
+    await until('it has ended', async () => (await refresh(stack, secret, tokens.refresh_token)) === 400)
+    await until('the guard refuses it', async () => !(await guard.check(tokens.access_token)).ok)
+    await endsASession()
   })
 })
