@@ -258,6 +258,8 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))(
     const browser = newBrowser(stack)
     const tokens = await signIn(stack, browser, secret)
     await stack.sh(`${backup}chmod 644 backup.db`)
+    const intoWhatIsUsed = 'docker compose run --rm --no-deps -v "$PWD/backup.db:/backup.db:ro" broker-a restore /backup.db --yes'
+    await expect(stack.sh(intoWhatIsUsed)).rejects.toThrow('broker-a restore')
     await stack.sh(restore)
     await until('it has ended', async () => (await refresh(stack, secret, tokens.refresh_token)) === 400)
     await until('the guard refuses it', async () => !(await guard.check(tokens.access_token)).ok)
