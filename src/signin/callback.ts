@@ -1,5 +1,4 @@
 import type { Context } from 'hono'
-import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/interface.ts'
@@ -8,9 +7,9 @@ import { type Params, tryParams } from '../protocol/params.ts'
 import { knownUser } from '../session/known-user.ts'
 import { withEarlier } from './earlier-visits.ts'
 import { clockIsWrong } from './clock-is-wrong.ts'
-import { type Judgement, judge } from './judge.ts'
+import type { NotAdmitted } from './judge.ts'
 import { notAdmitted } from './not-admitted.ts'
-import { openSession } from './open-session.ts'
+import { signIn } from './open-session.ts'
 import { guidancePage } from './pages.tsx'
 import { open, type Visit } from './sealed.ts'
 import { stalePage, usedPage } from './stale.tsx'
@@ -28,11 +27,11 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
     const identity = await identify(deps, visit, params, now)
     const tenant = await deps.store.findTenant(identity.user.tid)
     const came = withEarlier(deps.config, visit, identity, tenant)
-    const judgement = await judge(deps, came.visit, came.identity, tenant, now)
-    return await follow(deps, c, came.visit, { identity: came.identity, tenant }, judgement, now)
+    const rejected = (why: NotAdmitted) => notAdmitted(deps, c, came, why, now)
+    return await signIn(deps, c, { ...came, tenant }, { now, rejected })
   } catch (error) {
     // Ignores the refusal's effect on sessions: the user is not authenticated yet.
-    if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, { now, brought: bringsError(params) })
+    if (error instanceof MicrosoftRefusal) return refused(deps, c, visit, error, { now, brought: bringsError(params) })
     throw error
   }
 }
@@ -53,7 +52,7 @@ async function identify(deps: Deps, visit: Visit, params: Params, now: number): 
   return deps.microsoft.redeemCode({ code, codeVerifier: visit.verifier, nonce: visit.nonce, tid: visit.tid, now })
 }
 
-function rejected(
+function refused(
   deps: Deps,
   c: Context,
   visit: Visit,
@@ -75,14 +74,4 @@ function rejected(
     cause: error.cause ?? error,
     retryAfterSeconds: error.retryAfterSeconds,
   })
-}
-
-interface Came {
-  identity: MicrosoftIdentity
-  tenant: Tenant | undefined
-}
-
-async function follow(deps: Deps, c: Context, visit: Visit, came: Came, judgement: Judgement, now: number): Promise<Response> {
-  if (judgement.admitted) return openSession(deps, c, visit, { ...came, acr: judgement.acr, amr: judgement.amr }, now)
-  return notAdmitted(deps, c, visit, came.identity, judgement, now)
 }

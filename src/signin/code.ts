@@ -4,18 +4,21 @@ import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import type { LockKind } from '../protocol/lock-target.ts'
-import { newSecret, type Random } from '../protocol/ids.ts'
+import { newSecret } from '../protocol/ids.ts'
 import { guidancePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
-import type { SignInRequest } from './request.ts'
+import { asRegistered, clientOf, type SignInRequest } from './request.ts'
 
 /** RFC 6749 §4.1.2 advises ten minutes at most; an instance needs a second. */
 const CODE_SECONDS = 60
 
-/** 256 random bits for the instance; their hash, with all that they stand for, for the store. */
-export function newCode(random: Random, request: SignInRequest, now: number): { code: string; row: NewCode } {
-  const code = newSecret(random)
-  const { clientId, reply, scope, audience, nonce, codeChallenge, wantsAuthTime } = request
+/**
+ * 256 random bits for the instance; their hash, with all that they stand for, for the store.
+ * @throws OAuthError that must not redirect: the client is no longer registered for the request
+ */
+export function newCode(deps: Pick<Deps, 'clients' | 'random'>, asked: SignInRequest, now: number): { code: string; row: NewCode } {
+  const code = newSecret(deps.random)
+  const { clientId, reply, scope, audience, nonce, codeChallenge, wantsAuthTime } = asRegistered(clientOf(deps, asked), asked)
   return {
     code,
     row: {
@@ -40,7 +43,7 @@ export async function codeForSession(
   sid: string,
   now: number,
 ): Promise<{ issued: boolean; response: Response } | undefined> {
-  const { code, row } = newCode(deps.random, request, now)
+  const { code, row } = newCode(deps, request, now)
   const standing = await deps.store.issueCode({ sid, code: row, now })
   // By another broker, a moment ago.
   if (standing.state === 'client_removed') throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')

@@ -1,25 +1,17 @@
 import type { Context } from 'hono'
 import type { SignInFrom } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
-import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { addressOf } from '../session/address.ts'
 import { deviceName } from '../session/device.ts'
 import type { NotAdmitted } from './judge.ts'
 import { guidancePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
-import type { Visit } from './sealed.ts'
+import type { Came, Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 
 /** What a user gets whom Microsoft has identified and who is not signed in: one further visit, a page, or the answer to their instance. */
 
-export async function notAdmitted(
-  deps: Deps,
-  c: Context,
-  visit: Visit,
-  identity: MicrosoftIdentity,
-  judgement: NotAdmitted,
-  now: number,
-): Promise<Response> {
+export async function notAdmitted(deps: Deps, c: Context, { visit, identity }: Came, judgement: NotAdmitted, now: number): Promise<Response> {
   const { errand } = visit
   if ('demand' in judgement) {
     const loginHint = identity.loginHint ?? identity.user.username

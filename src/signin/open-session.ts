@@ -1,9 +1,8 @@
 import type { Context } from 'hono'
-import type { SignedIn, SignInRejection } from '../../db/store.ts'
+import type { NewSession, SignedIn } from '../../db/store.ts'
 import type { Session, Tenant } from '../../db/types.ts'
 import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
-import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { freshContextOf } from '../protocol/fresh-context.ts'
 import { newId, newSid, newSub } from '../protocol/ids.ts'
 import { sessionRoles } from '../protocol/tenant-administrators.ts'
@@ -19,65 +18,53 @@ import { keepSharedComputer } from '../session/shared-computer.ts'
 import { codeForSession, newCode } from './code.ts'
 import { consentMissing, toConsent } from './consent.tsx'
 import { provenBy } from './fresh.ts'
-import { type NotAdmitted, notFresh } from './judge.ts'
-import { notAdmitted, signInFrom } from './not-admitted.ts'
+import { judge, type NotAdmitted, notFresh } from './judge.ts'
+import { signInFrom } from './not-admitted.ts'
 import { guidancePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import { clientOf, type SignInRequest } from './request.ts'
-import { browserHash, type Entry, type Visit } from './sealed.ts'
+import { browserHash, type Came, type Visit } from './sealed.ts'
 import { limitPage } from './session-limit-page.tsx'
 import { usedPage } from './stale.tsx'
 
-/** Opens or renews the session of a user who is admitted, with its code, in one transaction. What the store rejects gets a page. */
+/** Opens or renews the session of a user who is admitted, with its code, in one transaction. What the store rejects is handed back. */
 
 /** What Microsoft has proved, and what tokens may say of it. */
-interface Proved {
-  identity: MicrosoftIdentity
+interface Proved extends Came {
   tenant: Tenant | undefined
   acr: string | undefined
   amr: string[] | undefined
 }
 
-type Rejected = Exclude<SignInRejection, { why: 'session_limit' }> | { why: 'tenant_not_connected' }
-
-/** In words; a floor that was found on return leads on to Microsoft by itself. */
-const ofRejection = (deps: Deps, rejected: Rejected, visit: Visit, identity: MicrosoftIdentity): NotAdmitted =>
-  rejected.why === 'not_fresh' ? notFresh(deps, visit, identity, rejected.demand) : { admitted: false, guidance: rejected.why }
-
-export async function openSession(deps: Deps, c: Context, visit: Visit, proved: Proved, now: number): Promise<Response> {
-  const { identity } = proved
-  const session = newSession(deps, c, visit, proved, now)
-  const entry: Entry = {
-    id: newId(deps.random),
-    errand: visit.errand,
-    shared: visit.shared,
-    session,
-    provenSeq: provenBy(visit, identity),
-    context: visit.earlier?.context,
-  }
-  return enter(deps, c, entry, { now }, (why) => notAdmitted(deps, c, visit, identity, ofRejection(deps, why, visit, identity), now))
+interface How {
+  /** Sessions that the user chose to end, where they have too many. */
+  end?: readonly string[]
+  now: number
+  rejected: (why: NotAdmitted) => Response | Promise<Response>
 }
 
-/** @param end sessions that the user chose to end, where they have too many */
-export async function enter(
-  deps: Deps,
-  c: Context,
-  entry: Entry,
-  { end, now }: { end?: readonly string[]; now: number },
-  rejected: (why: Rejected) => Response | Promise<Response>,
-): Promise<Response> {
-  const { errand, session, provenSeq, context } = entry
-  const proven = { seq: provenSeq, context }
+/** Judges the user by the rules of now, and opens the session of one who is admitted. */
+export async function signIn(deps: Deps, c: Context, came: Came & { tenant: Tenant | undefined }, how: How): Promise<Response> {
+  const judgement = await judge(deps, came.visit, came.identity, came.tenant, how.now)
+  if (!judgement.admitted) return how.rejected(judgement)
+  return openSession(deps, c, { ...came, acr: judgement.acr, amr: judgement.amr }, how)
+}
+
+async function openSession(deps: Deps, c: Context, proved: Proved, { end, now, rejected }: How): Promise<Response> {
+  const { visit, identity } = proved
+  const { errand } = visit
+  const session = newSession(deps, c, proved, now)
+  const proven = { seq: provenBy(visit, identity), context: visit.earlier?.context }
   const request = errand.kind === 'instance' ? errand.request : undefined
   const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
-  const made = request === undefined || asks ? undefined : newCode(deps.random, request, now)
+  const made = request === undefined || asks ? undefined : newCode(deps, request, now)
   const cookie = newSessionCookie(deps.random)
   const { most, whenFull } = deps.config.sessionRules
   const answer = await deps.store.signIn({
     session: { ...session, cookieHash: cookie.hash, browserHash: browserHash(deps, c) },
     code: made?.row,
     browserCookieHash: sessionCookieHash(c),
-    ...where(deps, c, entry, now),
+    ...where(deps, c, proved, now),
     ...freshProof(latest(provenBefore(deps, c, session.user), proven), freshContextOf(deps.config.freshContext, session.user.tid)),
     limit: most === undefined ? undefined : { most, whenFull, end },
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
@@ -85,13 +72,15 @@ export async function enter(
   })
   const removed = (await deps.store.findTenant(session.user.tid))?.removedAt !== undefined
   if (answer.outcome === 'rejected') {
-    if (removed) return rejected({ why: 'tenant_not_connected' })
-    return answer.why === 'session_limit' ? tooMany(deps, c, entry, answer, now) : rejected(answer)
+    if (removed) return rejected({ admitted: false, guidance: 'tenant_not_connected' })
+    if (answer.why === 'session_limit') return tooMany(deps, c, proved, answer, now)
+    // A floor that was found on return leads on to Microsoft by itself.
+    return rejected(answer.why === 'not_fresh' ? notFresh(deps, visit, identity, answer.demand) : { admitted: false, guidance: answer.why })
   }
   // Removed since it was judged: the revocation came before this session and does not cover it.
   if (removed) return tooLate(deps, c, answer.session, errand, now)
   setSessionCookie(c, cookie.value, answer.session.staySignedIn ? { staySignedInUntil: answer.session.absoluteAt } : {})
-  keepInBrowser(deps, c, entry, proven, now)
+  keepInBrowser(deps, c, proved, proven, now)
   recordSignIn(deps, c, answer, request?.clientId)
   if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
   if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
@@ -99,20 +88,20 @@ export async function enter(
 }
 
 /** Where the sign-in comes from, and whether the user has not used this browser yet. */
-function where(deps: Deps, c: Context, { errand, session: { user } }: Entry, now: number) {
-  const from = signInFrom(deps, c, errand)
-  if (isKnownDevice(deps, c, user, now)) return { from }
+function where(deps: Deps, c: Context, { visit, identity }: Came, now: number) {
+  const from = signInFrom(deps, c, visit.errand)
+  if (isKnownDevice(deps, c, identity.user, now)) return { from }
   return { from, newDevice: true }
 }
 
 /** The sign-in waits for the user's choice, under a new id: each form is used once. */
-function tooMany(deps: Deps, c: Context, entry: Entry, full: { choose: number; among: Session[] }, now: number): Response {
+function tooMany(deps: Deps, c: Context, { visit, identity }: Came, full: { choose: number; among: Session[] }, now: number): Response {
   deps.metrics.signIns.inc({ outcome: 'session_limit' })
-  return limitPage(deps, c, { ...entry, id: newId(deps.random) }, full, now)
+  return limitPage(deps, c, { id: newId(deps.random), visit, identity }, full, now)
 }
 
 /** A shared computer keeps nothing of its users. */
-function keepInBrowser(deps: Deps, c: Context, { session: { user }, shared }: Entry, proven: Proven, now: number): void {
+function keepInBrowser(deps: Deps, c: Context, { visit: { shared }, identity: { user } }: Came, proven: Proven, now: number): void {
   keepSharedComputer(c, shared === true)
   if (shared) return
   keepProof(deps, c, user, proven)
@@ -134,7 +123,7 @@ async function tooLate(deps: Deps, c: Context, { sid }: Session, errand: Visit['
   return guidancePage(deps, c, { key: 'tenant_not_connected', errand, now })
 }
 
-function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, acr, amr }: Proved, now: number): Entry['session'] {
+function newSession(deps: Deps, c: Context, { visit, identity, tenant, acr, amr }: Proved, now: number): Omit<NewSession, 'cookieHash'> {
   const { user } = identity
   const staySignedIn = visit.shared ? false : identity.staySignedIn
   const limits = sessionLimits(deps.config, tenant, staySignedIn, visit.shared ? deps.config.sessionRules.sharedIdleSeconds : undefined)

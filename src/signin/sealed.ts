@@ -1,7 +1,8 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
-import type { FreshDemand, NewSession } from '../../db/store.ts'
+import type { FreshDemand } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
+import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
 import type { ContextProof } from '../session/fresh-proof.ts'
@@ -56,16 +57,10 @@ export interface Visit {
   shared?: true | undefined
 }
 
-/** A sign-in that Microsoft has proved and the store has not admitted yet. */
-export interface Entry {
-  id: string
-  errand: Errand
-  session: Omit<NewSession, 'cookieHash' | 'browserHash'>
-  shared?: true | undefined
-  /** The head of the log when this visit departed, where it was fresh; 0: it was not. */
-  provenSeq: number
-  /** The latest visit of this sign-in that was fresh and brought the tenant's authentication context too. */
-  context?: ContextProof | undefined
+/** A user whom Microsoft has identified, by one visit. */
+export interface Came {
+  visit: Visit
+  identity: MicrosoftIdentity
 }
 
 interface Travels {
@@ -75,8 +70,8 @@ interface Travels {
   start: Errand
   /** In the form that asks for consent, once everything else was checked for that session. */
   consent: { request: SignInRequest; sid: string }
-  /** In the form that asks which session ends, where a user has as many as are allowed. */
-  limit: Entry
+  /** In the form that asks which session ends, where a user has as many as are allowed. What came back is judged again with it. */
+  limit: Came & { id: string }
   /** As Microsoft's `state`. */
   visit: Visit
 }

@@ -8,7 +8,7 @@ import { textsOf, type Texts } from '../page/texts.ts'
 import { ago } from '../page/times.tsx'
 import { OAuthError } from '../protocol/error.ts'
 import { WayBack } from './reply.tsx'
-import { type Entry, seal } from './sealed.ts'
+import { type Came, seal } from './sealed.ts'
 
 /** A user with as many sessions as are allowed chooses which of them end. The sign-in travels in the form, sealed, until they have. */
 
@@ -18,12 +18,12 @@ export const limitPurpose = (sealed: string): string => `session-limit:${sealed}
 export function limitPage(
   deps: Deps,
   c: Context,
-  entry: Entry,
+  came: Came & { id: string },
   { choose, among }: { choose: number; among: readonly Session[] },
   now: number,
 ): Response {
-  const { errand } = entry
-  const sealed = seal(deps, c, 'limit', entry, now)
+  const { errand } = came.visit
+  const sealed = seal(deps, c, 'limit', came, now)
   const t = textsOf(c, deps.config)
   const answer = new OAuthError('access_denied', 'The user has reached the maximum number of sessions, and ended none of them.')
   return page(

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { createRig, type Rig } from '../rig.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT, VERIFIER } from '../rig.ts'
 import { authorizePath, createBrowser, delivered, fieldsOf, signIn } from './browser.ts'
 
 /** The limit of sessions, as a user meets it. */
+
+const CONTOSO = { tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: 0 }
 
 async function limited(whenFull: 'end_oldest' | 'ask', most = 1, metadata: Parameters<Rig['register']>[1] = {}) {
   const rig = await createRig()
@@ -107,6 +110,35 @@ describe('a sign-in beyond the limit of sessions', () => {
     expect(rejected.headers.get('location')).toContain('/signin/continue')
     expect(await live()).toEqual([])
     expect(desk.cookies.get('__Host-cmb_session')).toBeDefined()
+  })
+
+  test.each<[string, (rig: Rig, client: RegisteredClient) => Promise<unknown>, number]>([
+    ['the client admits another tenant alone', (rig) => rig.register('Sydney', { tenants: [OTHER_TENANT] }), 403],
+    ['the tenant demands another proof of MFA', (rig) => rig.store.putTenant({ ...CONTOSO, mfaProof: 'auth_context:c7' }), 303],
+    ['the tenant demands a younger authentication', (rig) => rig.store.putTenant({ ...CONTOSO, maxAuthenticationSeconds: 300 }), 303],
+  ])('what was decided meanwhile counts: %s', async (_, decide, status) => {
+    const { rig, client, phone, live } = await limited('ask')
+    const before = await live()
+    const full = await signIn(rig, phone, authorizePath(client))
+    rig.clock.advance(400)
+    await decide(rig, client)
+    const answer = await phone.submit(full, { end: before[0] ?? '' })
+    expect([answer.status, answer.headers.get('location')]).toEqual([status, status === 403 ? null : expect.stringContaining('/signin/continue')])
+    expect(await live()).toEqual(before)
+  })
+
+  test('the session has the limits of the moment in which it opens, and the code the scopes that the client still has', async () => {
+    const { rig, client, phone, live } = await limited('ask')
+    const [first = ''] = await live()
+    const full = await signIn(rig, phone, authorizePath(client))
+    await rig.store.putTenant({ ...CONTOSO, absoluteSeconds: 3600 })
+    await rig.register('Sydney', { scopes: ['openid'] })
+    const { code = '' } = delivered(await phone.submit(full, { end: first }))
+    const input = { clientId: 'sydney', redirectUri: client.metadata.redirectUris[0], verifier: VERIFIER, familyId: 'f', now: rig.clock.now() }
+    expect(await rig.store.redeemAuthorizationCode({ ...input, codeHash: sha256(code) })).toMatchObject({
+      session: { absoluteAt: rig.clock.now() + 3600 },
+      grant: { scope: 'openid' },
+    })
   })
 
   test('a client’s own session_limit ends its oldest grant alone', async () => {
