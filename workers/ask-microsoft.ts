@@ -1,3 +1,4 @@
+import { LEASE_MS } from '../db/engine/lease.ts'
 import type { QueuedMicrosoftWork } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { GraphProblem } from '../src/microsoft/interface.ts'
@@ -10,8 +11,6 @@ import { doMicrosoftWork } from '../src/signal/microsoft-work.ts'
 
 const BATCH = 40
 const CONCURRENCY = 8
-/** A batch whose calls all time out is done before. A broker that dies leaves its batch to the others after it. */
-const LEASE_MS = 2 * 60_000
 const MOST_DELAY_MS = 10 * 60_000
 /** A permission or credential that is missing is not there a second later either. */
 const SET_UP_DELAY_MS = 5 * 60_000
@@ -29,7 +28,7 @@ async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<num
   let tried = 0
   for (;;) {
     const nowMs = deps.clock.nowMs()
-    const claimed = await deps.store.claimMicrosoftWork({ tid, nowMs, untilMs: nowMs + LEASE_MS, limit: BATCH })
+    const claimed = await deps.store.claimMicrosoftWork({ tid, nowMs, untilMs: nowMs + LEASE_MS.microsoft, limit: BATCH })
     const { begun, well } = await askBatch(deps, claimed, going)
     tried += begun
     if (begun < claimed.length) await deps.store.releaseMicrosoftWork(claimed.slice(begun))

@@ -1,3 +1,4 @@
+import { LEASE_MS } from '../db/engine/lease.ts'
 import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { failureOf } from '../src/revocation/failure-cause.ts'
@@ -21,8 +22,6 @@ export type DeliverDeps = Pick<Deps, 'clock' | 'random' | 'log' | 'metrics' | 's
 /** How long a receiver has to answer. A probe of a target that was down is shorter, so that the next one is not late. */
 const TIMEOUT_MS = 5_000
 const PROBE_TIMEOUT_MS = 2_000
-/** Longer than any attempt: a lease that runs out belonged to a process that was killed. */
-const LEASE_MS = 15_000
 const MAX_ANSWER_BYTES = 4_096
 
 interface Sending {
@@ -49,7 +48,7 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
     id: ref.id,
     attempt: ref.attempt,
     nowMs: steadyMs,
-    untilMs: steadyMs + LEASE_MS,
+    untilMs: steadyMs + LEASE_MS.delivery,
     early: how !== 'due',
   })
   if (lease.outcome !== 'leased') return { outcome: 'passed' }

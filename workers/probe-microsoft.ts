@@ -1,3 +1,4 @@
+import { LEASE_MS } from '../db/engine/lease.ts'
 import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
@@ -20,8 +21,6 @@ const LEAST_BACK_OFF_MS = 5_000
 const MOST_BACK_OFF_MS = 300_000
 /** A turn that comes late does not make up for more than this. */
 const MOST_SECONDS_A_TURN = 10
-/** A page whose requests are slow is done before. A broker that dies leaves its page to the others after it. */
-const LEASE_MS = 2 * 60_000
 /** Of each tenant. */
 const MOST_WANTED = 5_000
 
@@ -124,7 +123,7 @@ class ProbeRound implements Probing {
   /** The next sessions beneath the hand, at most `limit`: this broker's until they are finished. */
   #take(tid: string, { begunMs }: Lane, nowMs: number, limit: number): Promise<ProbeTaken | undefined> {
     const begun = { place: this.#placeAt(begunMs), atMs: begunMs }
-    const untilMs = nowMs + LEASE_MS
+    const untilMs = nowMs + LEASE_MS.microsoft
     return this.#deps.store.takeProbes({ tid, begun, end: this.#placeAt(nowMs), limit, now: this.#deps.clock.now(), nowMs, untilMs })
   }
 

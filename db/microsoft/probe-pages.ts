@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
+import { isFree } from '../engine/lease.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { probeHands, probePages } from '../schema.ts'
@@ -44,7 +45,7 @@ type PageRow = RowOf<typeof pageFields>
 const leftBehind = query(
   pageFields,
   (p: Takes<{ tid: string; nowMs: number }>, f) =>
-    sql`SELECT ${f} FROM ${probePages} WHERE ${probePages.tid} = ${p.tid} AND ${probePages.leasedUntilMs} <= ${p.nowMs}
+    sql`SELECT ${f} FROM ${probePages} WHERE ${probePages.tid} = ${p.tid} AND ${isFree(probePages.leasedUntilMs, p.nowMs, 'microsoft')}
       ORDER BY ${probePages.leasedUntilMs} LIMIT 1`,
 )
 const addPage = command((p: Takes<{ [K in keyof PageRow]: PageRow[K] }>) => {

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
+import { isFree } from '../engine/lease.ts'
 import { pacing } from '../engine/pace.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -41,7 +42,7 @@ const hasPending = query(
 const claim = query(workFields, (p: Takes<{ tid: string; nowMs: number; untilMs: number; limit: number }>, f) => {
   const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
   const isDue = sql`${microsoftWork.state} = 'pending' AND ${key.tid} = ${p.tid} AND ${microsoftWork.nextAtMs} <= ${p.nowMs}
-    AND ${microsoftWork.leasedUntilMs} <= ${p.nowMs}`
+    AND ${isFree(microsoftWork.leasedUntilMs, p.nowMs, 'microsoft')}`
   return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork}${indexedBy('microsoft_work_due')} WHERE ${isDue}
       ORDER BY ${microsoftWork.nextAtMs} LIMIT ${p.limit}${forUpdateSkipLocked(microsoftWork)})
     UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: p.untilMs })}

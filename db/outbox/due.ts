@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
+import { isFree } from '../engine/lease.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries } from '../schema.ts'
@@ -27,7 +28,7 @@ const ofRevocations = (p: Takes<{ targetId: string }>) =>
   sql`FROM ${deliveries}${indexedBy('deliveries_due_by_revocation')}
     WHERE ${deliveries.state} = 'pending' AND ${deliveries.priority} = 1 AND ${deliveries.targetId} = ${p.targetId}`
 const isDue = (p: Takes<Page>) =>
-  sql`AND ${deliveries.nextAttemptAtMs} <= ${p.nowMs} AND ${deliveries.leasedUntilMs} <= ${p.nowMs} ORDER BY ${deliveries.nextAttemptAtMs} LIMIT ${p.limit}`
+  sql`AND ${deliveries.nextAttemptAtMs} <= ${p.nowMs} AND ${isFree(deliveries.leasedUntilMs, p.nowMs, 'delivery')} ORDER BY ${deliveries.nextAttemptAtMs} LIMIT ${p.limit}`
 
 const due = query(refFields, (p: Takes<Page & { priority: number }>, f) => sql`SELECT ${f} ${ofTarget(p)} ${isDue(p)}`)
 const dueOfRevocation = query(
@@ -45,7 +46,7 @@ const early = query(
   (p: Takes<Page & { priority: number; fromMs: number; dueAtMs: number; id: string }>, f) =>
     sql`SELECT ${f} ${ofTarget(p)} AND ${deliveries.nextAttemptAtMs} >= ${p.fromMs}
       AND (${deliveries.nextAttemptAtMs}, ${deliveries.id}) > (${p.dueAtMs}, ${p.id}) AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))}
-      AND ${deliveries.leasedUntilMs} <= ${p.nowMs} ORDER BY ${deliveries.nextAttemptAtMs}, ${deliveries.id} LIMIT ${p.limit}`,
+      AND ${isFree(deliveries.leasedUntilMs, p.nowMs, 'delivery')} ORDER BY ${deliveries.nextAttemptAtMs}, ${deliveries.id} LIMIT ${p.limit}`,
 )
 const nextTarget = query(
   columnsOf(deliveries, 'targetId'),

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
+import { isFree } from '../engine/lease.ts'
 import { assign, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { sessionCutoff } from '../revocation/covers.ts'
@@ -32,7 +33,7 @@ export const wanted = ({ attempt, nowMs, early }: LeaseInput): Wanted => ({
 
 /** Of a row of `deliveries`: whether the attempt may be leased. */
 export const mayLease = (p: Takes<Wanted>): SQL =>
-  sql`${deliveries.state} = 'pending' AND ${deliveries.attempts} = ${p.made} AND ${deliveries.leasedUntilMs} <= ${p.nowMs}
+  sql`${deliveries.state} = 'pending' AND ${deliveries.attempts} = ${p.made} AND ${isFree(deliveries.leasedUntilMs, p.nowMs, 'delivery')}
     AND ${deliveries.nextAttemptAtMs} <= ${p.dueByMs}`
 /** What a lease writes. */
 export const leasedUntil = (untilMs: Param<number>): SQL => assign(deliveries, { leasedUntilMs: untilMs })

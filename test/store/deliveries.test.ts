@@ -4,6 +4,7 @@ import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const MS = T0 * 1000
+const DAY_MS = 86_400_000
 
 /** A session at `clients`, ended: what is pending for it. */
 async function pending(b: Bench, ...clients: string[]) {
@@ -43,6 +44,18 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     // Its worker was killed: the same attempt is due again.
     expect(await b.due(MS + 10_000)).toMatchObject([{ id, attempt: 1 }])
     expect((await lease(MS + 10_000)).outcome).toBe('leased')
+  })
+
+  test('a worker whose clock is a day ahead and that dies holds a delivery no longer than any other', async () => {
+    const b = await open()
+    const { id } = await first(b)
+    const lease = async (nowMs: number) => (await b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 15_000 })).outcome
+    // So little may the clocks of two machines differ.
+    expect(await lease(MS + 30_000)).toBe('leased')
+    expect([await b.due(MS), await lease(MS)]).toEqual([[], 'taken'])
+    expect(await lease(MS + DAY_MS)).toBe('leased')
+    expect(await b.due(MS)).toMatchObject([{ id, attempt: 1 }])
+    expect(await lease(MS)).toBe('leased')
   })
 
   test('only the attempt that comes next is leased, when it is due, and not one that is settled', async () => {
