@@ -77,7 +77,7 @@ export interface Store
  * the store says otherwise by answering again. `promoted`: the log went on at another server. `log_lost`: that server lacked what had been
  * acknowledged, so a new log has begun, and everything is revoked.
  */
-export type Elsewhere = 'log' | 'wide' | 'registry' | 'unconfirmed' | 'promoted' | 'log_lost'
+export type Elsewhere = 'log' | 'wide' | 'registry' | 'unconfirmed' | 'returned' | 'promoted' | 'log_lost'
 
 /** A process that has this store: a broker, or workers alone. */
 export interface BrokerProcess {

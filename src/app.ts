@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import type { Context } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { StoreUnavailable } from '../db/store.ts'
 import { accountEndpoints } from './account/endpoints.tsx'
@@ -15,6 +15,7 @@ import { createChecks } from './checks/checks.ts'
 import { adminEndpoints } from './admin/endpoints.ts'
 import { healthEndpoints } from './health/endpoints.ts'
 import { operatorHealthEndpoints } from './health/operators.ts'
+import type { Followed } from './other-brokers.ts'
 import { pageAssets } from './page/look.ts'
 import { nothingHere } from './page/nothing.ts'
 import { inEnglish } from './page/texts.ts'
@@ -37,6 +38,9 @@ import { tokenEndpoints } from './token/endpoints.ts'
 export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): { app: Hono; opsApp: Hono } {
   const app = answerHead(withErrors(new Hono(), deps))
   const opsApp = answerHead(withErrors(new Hono().use(inEnglish), deps, { console: '/ops' }))
+  for (const one of [app, opsApp]) one.route('/', healthEndpoints(deps))
+  opsApp.route('/', operatorHealthEndpoints(deps, checks, isEnding))
+  for (const one of [app, opsApp]) one.use(current(deps.followed))
   for (const endpoints of [
     discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
     tokenEndpoints(deps),
@@ -49,19 +53,32 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
     logoutEndpoints(deps),
     accountEndpoints(deps),
     tenantConsole(deps, (tid, now) => invitationAddress(deps, tid, now)),
-    healthEndpoints(deps),
     pageAssets(deps.config),
   ])
     app.route('/', endpoints)
   const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa, checks })
-  opsApp.route('/', healthEndpoints(deps))
-  opsApp.route('/', operatorHealthEndpoints(deps, checks, isEnding))
   opsApp.route('/', adminEndpoints(deps, checks))
   opsApp.route('/', consoleEndpoints(deps, checks))
   opsApp.route('/', setup)
   opsApp.route('/', pageAssets(deps.config))
   return { app, opsApp }
 }
+
+/**
+ * A broker that was cut off from its database answers by what has changed meanwhile, from the first answer on. What it was asked before it came back
+ * is not answered: it may have gone by what is old.
+ */
+const current =
+  (followed: Followed): MiddlewareHandler =>
+  async (c, next) => {
+    const reading = followed.current()
+    if (reading !== undefined) await reading
+    const { returns } = followed
+    await next()
+    if (followed.returns === returns) return
+    await c.res.body?.cancel()
+    throw new StoreUnavailable('This broker was cut off from the database while it was asked. Ask again: every act may be repeated.')
+  }
 
 /** Hono answers HEAD by GET and drops the body. A stream in it would stay open with no reader, so the body is canceled here. */
 function answerHead(app: Hono): Hono {

@@ -13,6 +13,7 @@ import type { AddressWatch } from './protocol/address-watch.ts'
 import type { ClockWatch } from './protocol/clock-watch.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
+import type { Followed } from './other-brokers.ts'
 import type { SigningAlg } from './protocol/names.ts'
 import type { Topic } from './protocol/topic.ts'
 import type { RateLimits } from './rate-limits.ts'
@@ -45,6 +46,7 @@ export interface Deps {
   /** The session of each refresh that succeeded. */
   refreshes: Topic<Session>
   feed: Feed
+  followed: Followed
   rateLimits: RateLimits
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
   outbound: Outbound

@@ -1,23 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readBranding } from './acts/branding.ts'
+import { StoreUnavailable } from '../db/store.ts'
 import type { Deps } from './deps.ts'
 import { allEnded } from './protocol/all-ended.ts'
 
 /** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
 
-type Followed = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'config'>
+type Following = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'config'>
 
 /** How long after a reading that failed the next one begins: at first, and after many. */
 const [FIRST_PAUSE_MS, MOST_PAUSE_MS] = [250, 10_000]
 
-/** @returns what ends it */
-export function followOtherBrokers(deps: Followed): () => void {
+/** How long a request waits until what this broker keeps in memory is read again. */
+const PATIENCE_MS = 3_000
+
+/** Whether what this broker keeps in memory is as the store had it when the broker came back to it. */
+export interface Followed {
+  /** Waits for it where it is not. @throws StoreUnavailable */
+  current(): Promise<void> | undefined
+  /** Rises when the broker comes back and has to read again: what was begun before may have gone by what is old. */
+  readonly returns: number
+}
+
+export function followOtherBrokers(deps: Following): Followed & { stop(): void } {
   const { store, feed, log } = deps
   const registry = new Registry(deps)
   store.onElsewhere((what) => {
     if (what === 'log') feed.lookAgain()
     else if (what === 'wide') return
     else if (what === 'registry') registry.changed()
+    else if (what === 'returned') registry.returned()
     else if (what === 'promoted') log.warn('log_continued', { next: 'Make sure that the former primary of Postgres is stopped.' })
     else if (what === 'log_lost') {
       log.error('log_lost', {
@@ -30,17 +42,21 @@ export function followOtherBrokers(deps: Followed): () => void {
       feed.interrupt()
     }
   })
-  return () => registry.stop()
+  return registry
 }
 
 /** What this broker keeps in memory of clients, tenants, keys and settings: read again after each change, and until the store has answered. */
-class Registry {
-  readonly #deps: Followed
+class Registry implements Followed {
+  returns = 0
+  readonly #deps: Following
   readonly #stopped = new AbortController()
   #isOld = false
   #reading = false
+  /** Resolves when all is read that had changed while the broker was cut off. */
+  #current: PromiseWithResolvers<void> | undefined
+  #pause = new AbortController()
 
-  constructor(deps: Followed) {
+  constructor(deps: Following) {
     this.#deps = deps
   }
 
@@ -49,8 +65,25 @@ class Registry {
     if (!this.#reading) void this.#readUntilNew()
   }
 
+  /** What changed while the broker was cut off was told before. It holds from the first answer on. */
+  returned(): void {
+    if (!this.#reading) return
+    this.returns++
+    this.#current ??= Promise.withResolvers()
+    this.#pause.abort()
+  }
+
+  current(): Promise<void> | undefined {
+    if (this.#current === undefined) return undefined
+    const late = sleep(PATIENCE_MS, undefined, { ref: false }).then(() => {
+      throw new StoreUnavailable('What changed while this broker was cut off from the database cannot be read yet. Try again.')
+    })
+    return Promise.race([this.#current.promise, late])
+  }
+
   stop(): void {
     this.#stopped.abort()
+    this.#pause.abort()
   }
 
   /** One reading at a time: what changes meanwhile, it may have missed. */
@@ -64,11 +97,18 @@ class Registry {
       } catch (error) {
         this.#isOld = true
         if (pauseMs === FIRST_PAUSE_MS && !signal.aborted) this.#deps.log.warn('registry_not_reloaded', { cause: String(error) })
-        await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined)
+        await this.#rest(pauseMs)
         pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)
       }
     }
     this.#reading = false
+    this.#current?.resolve()
+    this.#current = undefined
+  }
+
+  async #rest(ms: number): Promise<void> {
+    this.#pause = new AbortController()
+    await sleep(ms, undefined, { signal: this.#pause.signal, ref: false }).catch(() => undefined)
   }
 
   /** Reads each part, also where another fails. */

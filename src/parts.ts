@@ -75,8 +75,9 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   // Of several requests at once: they share one commit.
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
   await readBranding({ store, config })
-  closing.add('other brokers', followOtherBrokers({ store, feed, clients, connection, keys, log, config }))
-  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits }
+  const followed = followOtherBrokers({ store, feed, clients, connection, keys, log, config })
+  closing.add('other brokers', () => followed.stop())
+  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits, followed }
   return { config, clock, clockWatch, signInWatch, addressWatch, random, makeKey, log, metrics, ...opened }
 }
 

@@ -39,6 +39,8 @@ export interface LeaseOptions {
   seen(position: Position): void
   /** It has run out: nothing may be answered, and no guard be kept fresh, until it holds again. */
   lost(): void
+  /** It holds again. Whatever changed meanwhile was told to `seen` before. */
+  returned(): void
   /** Refuse where no standby confirms commits. */
   standbyRequired: boolean
 }
@@ -109,11 +111,14 @@ export class Lease {
 
   /** Renews it now. */
   look(): void {
-    if (this.#wasHeld && !this.#holds()) {
-      this.#wasHeld = false
-      this.#options.lost()
-    }
+    this.#noteLapse()
     void this.#renewed()
+  }
+
+  #noteLapse(): void {
+    if (!this.#wasHeld || this.#holds()) return
+    this.#wasHeld = false
+    this.#options.lost()
   }
 
   /** One at a time, however many ask. */
@@ -128,15 +133,20 @@ export class Lease {
   }
 
   async #renew(): Promise<void> {
-    const { process: own, nowMs, steadyMs, reached, follows, seen, standbyRequired } = this.#options
+    const { process: own, nowMs, steadyMs, reached, follows, seen, returned, standbyRequired } = this.#options
     const [begun, before] = [steadyMs(), reached()]
     const row = await this.#written([own.id, own.kind, own.work, own.host, own.version, nowMs()])
     this.#missing = standbyRequired && row?.seesStandbys === false ? unseen(row.role) : undefined
     if (row === undefined || row.recovering || (standbyRequired && !row.standby)) return
     if (!(await follows(row, before))) return
+    // A process that was stopped renews before its timer has run.
+    this.#noteLapse()
+    const isBack = !this.#wasHeld
     this.#until = begun + VALID_MS
     this.#wasHeld = true
+    // In one turn: no request runs between them.
     seen({ epoch: row.epoch, seq: row.seq, version: row.version })
+    if (isBack) returned()
   }
 
   async #written(values: unknown[]): Promise<Renewed | undefined> {

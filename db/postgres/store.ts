@@ -134,6 +134,7 @@ function startPresence({ pool, options, ambient, known, elsewhere, announce }: P
       watch.seen(position)
     },
     lost: () => elsewhere.publish('unconfirmed'),
+    returned: () => elsewhere.publish('returned'),
   })
   pool.onOther = () => lease.look()
   return {

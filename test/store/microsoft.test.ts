@@ -86,7 +86,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     for (const page of again) if (page !== undefined) await b.store.finishProbes(page.id)
     expect(await take(later + 120_000)).toBeUndefined()
     // The next round. A page that was taken by a clock that is a day ahead is held no longer than by any other.
-    expect(new Set(sidsOf(await Promise.all([1, 2, 3].map((days) => take(later + days * DAY_MS, { rounds: 12 }))))).size).toBe(60)
+    expect(new Set(sidsOf(await Promise.all([1, 2, 3].map(() => take(later + DAY_MS, { rounds: 12 }))))).size).toBe(60)
     expect(sidsOf(await Promise.all([1, 2, 3].map(() => take(later, { rounds: 12 }))))).toHaveLength(60)
   })
 
