@@ -23,13 +23,20 @@ const WRONG = `Basic ${btoa('sydney:wrong')}`
 
 type Form = Record<string, string>
 
-async function world() {
+async function registered() {
   const rig = await createRig()
-  const now = rig.clock.now()
   const sydney = await rig.register('Sydney', { grants: Object.values(GRANT) })
   const other = await rig.register('Other', { grants: [GRANT.authorizationCode, GRANT.refreshToken], exchangeFrom: ['sydney'] })
   await rig.register('Signer', { authMethod: 'private_key_jwt', jwks: { keys: [jwk] }, grants: [GRANT.clientCredentials] })
   await rig.register('App', { authMethod: 'none' })
+  return { rig, sydney, other }
+}
+
+let jti = 0
+
+/** What an answer needs, with a session of its own. */
+async function world({ rig, sydney, other }: Awaited<ReturnType<typeof registered>>) {
+  const now = rig.clock.now()
   const { session } = await rig.openSession()
   const code = async (client = sydney) => (await rig.issueCode(session.sid, client)).form
   const refreshed = async () => ({ grant_type: 'refresh_token', refresh_token: (await rig.signInAt(session.sid, sydney)).refresh_token ?? '' })
@@ -39,7 +46,6 @@ async function world() {
   }
   const post = (form: Form, authorization: string | undefined = sydney.basic) =>
     rig.post('/token', form, authorization === '' ? {} : { authorization })
-  let jti = 0
   const sign = (claims: Record<string, unknown>, header: Record<string, unknown> = {}, key: CryptoKey = pair.privateKey) =>
     new SignJWT({ iss: 'signer', sub: 'signer', aud: ISSUER, jti: `j${jti++}`, iat: now, exp: now + 60, ...claims })
       .setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header })
@@ -121,10 +127,11 @@ const answers: Record<string, (at: World) => Promise<Response> | Response> = {
 }
 
 test('docs/errors.md has each answer of /token, and no other', async () => {
+  const clients = await registered()
   const seen = new Set<string>()
   const missing: string[] = []
   for (const [name, answered] of Object.entries(answers)) {
-    const answer = (await (await answered(await world())).json()) as { error: string; error_description: string }
+    const answer = (await (await answered(await world(clients))).json()) as { error: string; error_description: string }
     const row = ROWS.find((each) => isRow(each, answer))
     if (row === undefined) missing.push(`${name}: | \`${answer.error}\` | ${answer.error_description} | |`)
     else seen.add(row.description)
