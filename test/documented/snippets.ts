@@ -49,6 +49,19 @@ const [request, socket] = [new Request('http://localhost/'), { close: (code, why
     after: `await guard.stop()\nif (closed.join() !== '4401,stopped') throw new Error(closed.join())\nconsole.log('DONE')`,
   },
   {
+    page: 'docs/webhooks.md',
+    has: 'standardwebhooks',
+    before: '',
+    after: `const body = JSON.stringify({ type: 'webhook.test', position: 1, data: {} })
+const at = new Date()
+const signed = { 'webhook-id': 'm_1', 'webhook-timestamp': String(Math.floor(at.getTime() / 1000)), 'webhook-signature': webhook.sign('m_1', at, body) }
+const send = async (headers) => (await fetch('http://127.0.0.1:' + process.env.PORT, { method: 'POST', headers, body })).status
+const answers = [await send(signed), await send({ ...signed, 'webhook-id': 'm_2' })]
+server.close()
+if (answers.join() !== '204,401') throw new Error(answers.join())
+console.log('DONE')`,
+  },
+  {
     page: 'docs/relying-party.md',
     has: 'JwtDecoder',
     before: `import com.nimbusds.jose.JOSEObjectType;

@@ -59,6 +59,17 @@ export async function openDocumented(dir: string): Promise<Documented> {
   }
   const robot = await service('robot', { scope: 'broker:operate' })
   const gateway = await service('gateway', { scope: 'ssf.read ssf.manage', ssf_push_origins: ['https://gateway.example'] })
+  const root = await service('root', { scope: 'broker:administer' })
+  const poller = await service('poller', { scope: 'ssf.read ssf.manage' })
+  const tokenOf = async (id: string, secret: string, scope: string): Promise<string> => {
+    const headers = { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
+    const answer = await fetch(`${world.inside}/token`, {
+      method: 'POST',
+      body: new URLSearchParams({ grant_type: 'client_credentials', scope }),
+      headers,
+    })
+    return ((await answer.json()) as { access_token: string }).access_token
+  }
   const hook = await admin.send<{ id: string }>('POST', '/webhooks', { url: 'https://siem.example/broker', events: ['revocation.theft'] })
   const directory = (...path: string[]): string => {
     mkdirSync(join(dir, ...path), { recursive: true })
@@ -168,10 +179,16 @@ export async function openDocumented(dir: string): Promise<Documented> {
     'docs/guard-serve.md': async ({ cwd }) => writeFileSync(join(cwd, 'rules.json'), blockOf('docs/guard-serve.md', 'json')),
     'docs/operations.md': async ({ root }) => void run(['backup', join(root, `var/backups/broker-${TODAY}-before.db`)]),
     'docs/shared-signals.md': async ({ env }) => {
-      const body = new URLSearchParams({ grant_type: 'client_credentials', scope: 'ssf.read ssf.manage' })
-      const headers = { authorization: `Basic ${Buffer.from(`gateway:${gateway}`).toString('base64')}` }
-      const answer = await fetch(`${world.inside}/token`, { method: 'POST', body, headers })
-      env.token = ((await answer.json()) as { access_token: string }).access_token
+      env.token = await tokenOf('gateway', gateway, 'ssf.read ssf.manage')
+      env.poller_token = await tokenOf('poller', poller, 'ssf.read ssf.manage')
+      const body = JSON.stringify({ delivery: { method: 'urn:ietf:rfc:8936' } })
+      const headers = { authorization: `Bearer ${env.poller_token}`, 'content-type': 'application/json' }
+      const made = await fetch(`${world.inside}/ssf/streams`, { method: 'POST', headers, body })
+      env.ENDPOINT_URL = ((await made.json()) as { delivery: { endpoint_url: string } }).delivery.endpoint_url
+    },
+    'docs/webhooks.md': async ({ env }) => {
+      env.token = await tokenOf('root', root, 'broker:administer')
+      Object.assign(env, { PORT: String((await freePorts(1))[0]), WEBHOOK_SECRET: `whsec_${randomBytes(32).toString('base64')}` })
     },
     'docs/testing-your-instance.md': async ({ cwd }) => {
       writeFileSync(join(cwd, 'users.yaml'), blockOf('docs/testing-your-instance.md', 'yaml'))
@@ -204,6 +221,7 @@ export async function openDocumented(dir: string): Promise<Documented> {
       [/broker-2026-11-24/g, `broker-${TODAY}`],
       [/6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11|<tid>|<tenant>|\bTENANT\b(?!=)/g, CONTOSO.tid],
       [/\bu_…/g, sub],
+      [/\$token(?=.*\$ENDPOINT_URL)/g, '$poller_token'],
       [/\bs_…/g, sid],
       [/\bwh_(?:9fK)?…/g, hook.id],
       [/(?<=--secret-file )FILE/g, join(root, 'run/secrets/robot')],
