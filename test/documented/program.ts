@@ -107,16 +107,15 @@ async function serve(file: string, given: readonly string[], options: Options & 
   appendFileSync(join(DIR, 'servers'), `${pid}\n`)
   const printed = (): string => readFileSync(log, 'utf8')
   const isReady = (): boolean => (options.until === undefined ? listens(pid) : options.until.test(printed()))
-  let ended = false
-  void gone.then(() => (ended = true))
-  for (const end = Date.now() + START_MS; !ended && !isReady(); await sleep(50)) {
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null
+  for (const end = Date.now() + START_MS; !hasEnded() && !isReady(); await sleep(50)) {
     if (Date.now() < end) continue
     process.stderr.write(`It did not start:\n${printed()}`)
     return 1
   }
   // A server that cannot go on ends soon after it listens.
-  if (!ended) await sleep(200)
-  if (ended) {
+  if (!hasEnded()) await sleep(200)
+  if (hasEnded()) {
     process.stderr.write(`It ended:\n${printed()}`)
     return (await gone) || 1
   }

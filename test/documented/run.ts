@@ -67,7 +67,7 @@ afterAll(async () => {
 function report(): void {
   const lines: string[] = []
   for (const [kind, all = []] of Object.entries(Object.groupBy(outcomes, (one) => one.kind))) {
-    const counts = Object.entries(Object.groupBy(all, ({ outcome }) => outcome.as)).map(([as, some = []]) => `${some.length} ${as}`)
+    const counts = Object.entries(Object.groupBy(all, ({ outcome }) => outcome.as)).map(([as, some]) => `${some.length} ${as}`)
     lines.push(`${all.length} ${kind}: ${counts.join(', ')}`)
   }
   for (const { outcome } of outcomes)

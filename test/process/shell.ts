@@ -46,7 +46,7 @@ export function commandsOf(script: string): string[] {
 
 /** Quotes are closed, and a document within it (`<<`) has its end. */
 function isWhole(command: string): boolean {
-  if (/\\$/.test(command)) return false
+  if (command.endsWith('\\')) return false
   if (!/['"<({|&]/.test(command)) return true
   try {
     return execFileSync('bash', ['-c', 'bash -n -c "$1" 2>&1', '-', command], { encoding: 'utf8' }).trim() === ''
