@@ -9,7 +9,7 @@ import { NAMESPACE } from './schema.ts'
 
 /** Brings the tables of Postgres up to date, one process at a time; refuses a schema that a newer version has written. */
 
-/** Of the advisory lock: any number that is always the same. */
+/** The key of the advisory lock under which one process at a time changes tables and rights. Any number does. */
 const LOCK = 7_400_001
 const TABLE = 'migrations'
 
@@ -70,6 +70,7 @@ export async function migratePostgres(url: string): Promise<number> {
 export async function grantRole(url: string, role: string): Promise<string | undefined> {
   const client = await connectPrimary(url)
   try {
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK])
     const name = client.escapeIdentifier(role)
     await client.query(`GRANT USAGE ON SCHEMA ${NAMESPACE} TO ${name}`)
     await client.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${NAMESPACE} TO ${name}`)

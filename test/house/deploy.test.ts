@@ -47,7 +47,8 @@ interface Container {
   livenessProbe?: { httpGet: { path: string; port: string } }
   readinessProbe?: { httpGet: { path: string; port: string } }
   ports?: { name: string; containerPort: number }[]
-  volumeMounts: { name: string }[]
+  args?: string[]
+  volumeMounts: { name: string; mountPath: string }[]
 }
 interface Resource {
   kind: string
@@ -66,6 +67,7 @@ interface Resource {
       metadata: { labels: object }
       spec: {
         enableServiceLinks: boolean
+        securityContext: object
         terminationGracePeriodSeconds: number
         containers: Container[]
         initContainers: Container[]
@@ -107,6 +109,16 @@ describe('deploy/kubernetes/broker.yaml', () => {
       ['broker-ops', ['ops']],
     ])
     expect(set?.serviceName).toBe('broker-ops')
+  })
+
+  test('gives the owner of the tables to the migration alone, and the broker a directory that fsGroup does not open', () => {
+    const [migration = expect.fail('The pod migrates nothing.')] = pod.initContainers
+    expect([migration.args, migration.volumeMounts.map(({ name }) => name)]).toEqual([['migrate', '--grant', 'broker'], ['owner']])
+    expect(migration.env).toEqual([{ name: 'BROKER_DATABASE_URL_FILE', value: '/run/secrets/owner/database_url' }])
+    const mounts = Object.fromEntries(broker.volumeMounts.map(({ name, mountPath }) => [name, mountPath]))
+    expect(Object.keys(mounts)).toEqual(['data', 'tmp', 'secrets'])
+    expect(of('ConfigMap').data?.BROKER_DATA_DIR).toMatch(new RegExp(`^${mounts['data']}/[a-z]+$`))
+    expect(pod.securityContext).toMatchObject({ fsGroupChangePolicy: 'OnRootMismatch' })
   })
 
   test('keeps one broker while nodes are drained, and lets requests finish', () => {
