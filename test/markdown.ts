@@ -15,7 +15,7 @@ export const PAGES: readonly string[] = [
 interface Place {
   page: string
   line: number
-  /** The heading of the second level above it. */
+  /** The nearest heading above it, the title of the page aside. */
   heading: string
 }
 export interface Block extends Place {
@@ -37,7 +37,7 @@ const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8')
 
 function placeOf(page: string, text: string, at: number): Place {
   const before = text.slice(0, at)
-  return { page, line: before.split('\n').length, heading: [...before.matchAll(/^## (.*)$/gm)].at(-1)?.[1] ?? '' }
+  return { page, line: before.split('\n').length, heading: [...before.matchAll(/^##+ (.*)$/gm)].at(-1)?.[1] ?? '' }
 }
 
 export function blocksOf(page: string): Block[] {

@@ -5,10 +5,11 @@ import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createGuard, type Guard } from '@case-manager/guard'
 import { Browser } from '../browser.ts'
+import { ROOT } from '../markdown.ts'
 import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
 import { startEngine } from './engine.ts'
-import { blocksOf, openStack, ROOT, type Stack } from './stack.ts'
+import { blocksUnder, openStack, type Stack } from './stack.ts'
 
 /** What the documentation says of containers, run by a real engine from the images and compose.yaml as they are. */
 
@@ -78,7 +79,7 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'one'))(
     stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.73.1')
     await refuseOthers(stack)
     await stack.startProxy()
-    const [setUp = ''] = blocksOf('operations.md', 'With containers')
+    const [setUp = ''] = blocksUnder('operations.md', 'With containers')
     expect(await stack.sh(setUp)).toMatch(/(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}/)
     secret = await register(stack, 'broker')
   })
@@ -94,7 +95,7 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'one'))(
   })
 
   test('a backup is made and restored as documented: every session has ended', async () => {
-    const [, , backup = '', restore = ''] = blocksOf('operations.md', 'With containers')
+    const [, , backup = '', restore = ''] = blocksUnder('operations.md', 'With containers')
     const { refresh_token: token } = await signIn(stack, newBrowser(stack), secret)
     await stack.sh(backup)
     await stack.sh('chmod 644 backup.db')
@@ -107,7 +108,7 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'one'))(
     const browser = newBrowser(stack)
     const { access_token: token } = await signIn(stack, browser, secret)
     stack.write('secrets/guard_client_secret', secret)
-    const [setUp = ''] = blocksOf('guard-serve.md', 'In a container')
+    const [setUp = ''] = blocksUnder('guard-serve.md', 'In a container')
     await stack.sh(setUp)
     stack.write('app.conf', APPLICATION)
     const [port = 0] = await freePorts(1)
@@ -181,8 +182,8 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))(
     stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.74.1')
     await refuseOthers(stack)
     await stack.startProxy()
-    await stack.sh((blocksOf('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''))
-    const [setUp = ''] = blocksOf('scale-out.md', 'Run it with compose')
+    await stack.sh((blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''))
+    const [setUp = ''] = blocksUnder('scale-out.md', 'Run it with compose')
     // cmb doctor reports that it does not reach the issuer's name from inside.
     await stack.sh(setUp.replace(/cmb doctor$/m, 'cmb status'))
     secret = await register(stack, 'broker-a')
@@ -229,7 +230,7 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))(
   })
 
   test('the documented failover, and the way back, lose nothing', async () => {
-    const [over = ''] = blocksOf('scale-out.md', 'Fail over with compose')
+    const [over = ''] = blocksUnder('scale-out.md', 'Fail over with compose')
     const tokens = await signIn(stack, newBrowser(stack), secret)
     await load.during('failed over', () => stack.sh(over))
     expect(await refresh(stack, secret, tokens.refresh_token)).toBe(200)
@@ -241,7 +242,7 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))(
   })
 
   test('a standby whose volume was lost begins with a copy, also of a primary that waited for it', async () => {
-    const [, alone = ''] = blocksOf('scale-out.md', 'Fail over with compose')
+    const [, alone = ''] = blocksUnder('scale-out.md', 'Fail over with compose')
     await load.during('the standby lost', () =>
       stack.sh(`docker compose rm -fsv postgres-b; docker volume rm ${NAME}_postgres-b-data; docker compose restart postgres-a; ${alone}`),
     )
@@ -249,12 +250,12 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))(
   })
 
   test('no request fails during the documented upgrade', async () => {
-    const [upgrade = ''] = blocksOf('scale-out.md', 'Upgrade with compose')
+    const [upgrade = ''] = blocksUnder('scale-out.md', 'Upgrade with compose')
     expect(await load.during('upgraded', () => stack.sh(upgrade.replaceAll('--wait ', '--wait --force-recreate ')))).toMatchObject({ failed: 0 })
   })
 
   test('a backup is made and restored as documented: every session has ended', async () => {
-    const [, backup = '', restore = ''] = blocksOf('scale-out.md', 'Run it with compose')
+    const [, backup = '', restore = ''] = blocksUnder('scale-out.md', 'Run it with compose')
     const browser = newBrowser(stack)
     const tokens = await signIn(stack, browser, secret)
     await stack.sh(`${backup}chmod 644 backup.db`)

@@ -1,28 +1,25 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Agent, fetch as fetchBy } from 'undici'
 import { startEntra, type Entra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 import { newCertificate } from '../demo-entra/certificate.ts'
+import { blocksOf, ROOT } from '../markdown.ts'
 import { freePorts } from '../process/ports.ts'
 import type { Engine } from './engine.ts'
 
 /** A copy of this repository in which the commands of the documentation are run as they are written. */
 
-export const ROOT = resolve(import.meta.dirname, '../..')
 const HOST = 'login.case-manager.example'
 const MICROSOFT = 'microsoft.example'
 
 /** The commands of each fenced block beneath a heading of a page, up to the next heading. */
-export function blocksOf(page: string, heading: string): string[] {
-  const text = readFileSync(join(ROOT, 'docs', page), 'utf8')
-  const [, after] = text.split(new RegExp(`^#+ ${heading}$`, 'm'))
-  if (after === undefined) throw new Error(`docs/${page} has no “${heading}”.`)
-  const [section = ''] = after.split(/^#+ /m)
-  return [...section.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, script = '']) => script)
-}
+export const blocksUnder = (page: string, heading: string): string[] =>
+  blocksOf(`docs/${page}`)
+    .filter((block) => block.heading === heading && block.language === 'sh')
+    .map(({ text }) => text)
 
 export interface Stack {
   name: string
