@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { highWaterFile } from '../../db/high-water.ts'
 import { lockTargetName } from '../protocol/lock-target.ts'
 import { systemClock } from '../system-clock.ts'
 import { CommandFailure, EXIT, storeFailure } from './broker.ts'
@@ -87,6 +89,13 @@ async function restoreIntoPostgres(context: Context, backup: string, dataDir: st
 }
 
 async function restoreFile(context: Context, backup: string, dataDir: string): Promise<Restored> {
+  // A shell may lack the settings of the broker: a SQLite file beside the database in use would restore nothing.
+  const mark = highWaterFile(join(dataDir, 'postgres'))
+  if (existsSync(mark))
+    throw new CommandFailure(
+      EXIT.usage,
+      `The broker of ${dataDir} keeps its state in Postgres. Name the database: --to postgres://…, or set BROKER_DATABASE_URL. To go back to SQLite, first remove ${mark}.`,
+    )
   // Loaded only when it is needed: other commands ask the running broker, and open no database.
   const { restoreBackup } = await import('../../db/sqlite/restore.ts')
   const input = { backup, file: join(dataDir, 'broker.db'), actor: actorOf(context), nowMs: systemClock.nowMs() }

@@ -72,6 +72,10 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     expect(ran.json()).toMatchObject({ restored: file, log: { seq: expect.any(Number) as number }, database: expect.any(String) as string })
     expect(readdirSync(dataDir)).toEqual(['postgres.mark'])
 
+    const withoutSettings = await cmb(['restore', file, '--yes'], { dataDir })
+    expect(withoutSettings).toMatchObject({ code: 2, err: expect.stringContaining('keeps its state in Postgres') as string })
+    expect(readdirSync(dataDir)).toEqual(['postgres.mark'])
+
     const restored = await createRig({ config: { databaseUrl: to } })
     expect(await restored.store.standingBySid(alice.session.sid, rig.clock.now())).toMatchObject({
       state: 'ended',
