@@ -13,7 +13,6 @@ import type { AddressWatch } from './protocol/address-watch.ts'
 import type { ClockWatch } from './protocol/clock-watch.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
-import type { Followed } from './other-brokers.ts'
 import type { SigningAlg } from './protocol/names.ts'
 import type { Topic } from './protocol/topic.ts'
 import type { RateLimits } from './rate-limits.ts'
@@ -52,6 +51,14 @@ export interface Deps {
   outbound: Outbound
   /** The same to the endpoints of webhooks: public addresses, and private ones of an allow-list. */
   webhookOutbound: Outbound
+}
+
+/** Whether what this broker keeps in memory is as the store had it when the broker came back to it. */
+export interface Followed {
+  /** Waits for it where it is not. @throws StoreUnavailable */
+  current(): Promise<void> | undefined
+  /** Rises when the broker comes back and has to read again: what was begun before may have gone by what is old. */
+  readonly returns: number
 }
 
 export interface Outbound {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readBranding } from './acts/branding.ts'
 import { StoreUnavailable } from '../db/store.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Followed } from './deps.ts'
 import { allEnded } from './protocol/all-ended.ts'
 
 /** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
@@ -14,14 +14,7 @@ const [FIRST_PAUSE_MS, MOST_PAUSE_MS] = [250, 10_000]
 /** How long a request waits until what this broker keeps in memory is read again. */
 const PATIENCE_MS = 3_000
 
-/** Whether what this broker keeps in memory is as the store had it when the broker came back to it. */
-export interface Followed {
-  /** Waits for it where it is not. @throws StoreUnavailable */
-  current(): Promise<void> | undefined
-  /** Rises when the broker comes back and has to read again: what was begun before may have gone by what is old. */
-  readonly returns: number
-}
-
+/** @returns also what ends it */
 export function followOtherBrokers(deps: Following): Followed & { stop(): void } {
   const { store, feed, log } = deps
   const registry = new Registry(deps)
@@ -65,7 +58,7 @@ class Registry implements Followed {
     if (!this.#reading) void this.#readUntilNew()
   }
 
-  /** What changed while the broker was cut off was told before. It holds from the first answer on. */
+  /** The store has delivered what changed while the broker was cut off. It holds from the first answer on. */
   returned(): void {
     if (!this.#reading) return
     this.returns++

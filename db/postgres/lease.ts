@@ -39,7 +39,7 @@ export interface LeaseOptions {
   seen(position: Position): void
   /** It has run out: nothing may be answered, and no guard be kept fresh, until it holds again. */
   lost(): void
-  /** It holds again. Whatever changed meanwhile was told to `seen` before. */
+  /** It holds again. `seen` got what changed meanwhile before. */
   returned(): void
   /** Refuse where no standby confirms commits. */
   standbyRequired: boolean

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BrokerProcess, until } from '../broker-process.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { signal } from '../queue-servers.ts'
+import { cutOffForAMinute } from './cut-off.ts'
 import { type Chance, faultsOfInstances, paused, type Row } from './faults.ts'
 import type { Line } from '../../line.ts'
 import type { Pair } from './pair.ts'
@@ -28,6 +29,7 @@ export function clusterFaults({ cluster, lines, pair, pooler, short }: Parts): R
   const inside = {
     ...faultsOfProcesses('broker', brokers, lines),
     ...faultsOfProcesses('worker', workers, lines),
+    ...(brokers.length > 1 && faultsOfTwo(brokers, lines)),
     ...faultsOfServers(cluster),
     ...(pair && faultsOfStandby(pair, pooler, brokers)),
     ...(pooler && faultsOfPooler(pooler, brokers)),
@@ -59,6 +61,14 @@ function faultsOfProcesses(what: 'broker' | 'worker', all: readonly BrokerProces
     [`${what}: its line to Postgres refuses`]: cut('refuse'),
   }
 }
+
+const faultsOfTwo = (brokers: readonly BrokerProcess[], lines: ReadonlyMap<BrokerProcess, Line>): Row => ({
+  'broker: cut off from Postgres for a minute, while another one changes clients, locks and a tenant': async ({ gapMs }) => {
+    const [victim, other] = [brokers[gapMs % brokers.length], brokers[(gapMs + 1) % brokers.length]]
+    const line = victim && lines.get(victim)
+    if (victim !== undefined && other !== undefined && line !== undefined) await cutOffForAMinute(victim, other, line)
+  },
+})
 
 function faultsOfServers({ postgres, queue, brokers }: Cluster): Row {
   return {
