@@ -40,7 +40,7 @@ describe('client-addresses', () => {
   const request = (listener: 'public' | 'operators', rig: Rig, peer: string, forwardedFor: string) => {
     const observe = requestsOf(rig.deps, listener, (_request, answer) => answer())
     const incoming = { headers: { 'x-forwarded-for': forwardedFor }, socket: { remoteAddress: peer } } as unknown as IncomingMessage
-    observe(incoming, () => new Response(), { setHeader: () => undefined } as unknown as ServerResponse)
+    void observe(incoming, () => new Response(), { setHeader: () => undefined } as unknown as ServerResponse)
   }
 
   test.each([
