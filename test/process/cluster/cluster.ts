@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parse } from 'yaml'
 import { QueueProcess } from '../../../bench/queue.ts'
 import { HAPROXY } from '../../needs.ts'
 import { createMigrated, startPostgres, type PostgresServer } from '../../postgres.ts'
@@ -112,7 +111,7 @@ const portOf = (address: string | undefined): string => (address ?? '').split(':
 const ENDED_WELL = / [1-4]\d\d \d+ - - ---- /
 const LOG_LINES = 2_000
 
-/** With the configuration of compose.yaml: its addresses are those of containers, and its log has each request. */
+/** With the configuration of compose.yaml's proxy: its addresses are those of containers, and its log has each request. */
 async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Promise<{ log: readonly string[]; close(): Promise<void> }> {
   if (HAPROXY === undefined) throw new Error('HAProxy is not installed.')
   const dir = mkdtempSync(join(tmpdir(), 'haproxy-'))
@@ -135,10 +134,9 @@ async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Pr
 }
 
 function configuration(port: number, opsPort: number, brokers: readonly BrokerProcess[]): string {
-  const compose = parse(readFileSync(resolve(import.meta.dirname, '../../../compose.yaml'), 'utf8'), { merge: true }) as {
-    configs: Record<string, { content: string }>
-  }
-  const text = (compose.configs['haproxy']?.content ?? '').replaceAll('$$', '$').replace('bind :7400', `bind 127.0.0.1:${port}`)
+  const text = readFileSync(resolve(import.meta.dirname, '../../../deploy/compose/haproxy.cfg'), 'utf8')
+    .replace('bind :7400', `bind 127.0.0.1:${port}`)
+    .replace(' resolvers docker init-addr none', '')
   const names = ['broker-a', 'broker-b']
   return names.reduce(
     (config, name, n) => {
