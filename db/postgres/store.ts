@@ -112,8 +112,8 @@ interface PresenceParts {
 
 /** Keeps this broker's lease, follows the log to another primary, and listens to what other brokers commit. */
 function startPresence({ pool, options, ambient, known, elsewhere, announce }: PresenceParts) {
-  const { url, directUrl = url, standbyRequired = false, version = 'unknown', kind = 'broker', work = 'all', mark } = options
-  const { steadyMs = () => performance.now(), random = pooledRandom() } = options
+  const { url, directUrl = url, standbyRequired = false, version = 'unknown', kind = 'broker', work = 'all' } = options
+  const { steadyMs = () => performance.now(), random = pooledRandom(), mark } = options
   const watch = new OtherBrokersWatch(directUrl, (what) => elsewhere.publish(what))
   const moved: FollowerOptions['moved'] = (taken, revoked) => {
     watch.again()
@@ -121,12 +121,9 @@ function startPresence({ pool, options, ambient, known, elsewhere, announce }: P
     if (revoked.length > 0) announce(revoked)
   }
   const follower = new LogFollower({ ...ambient, connections: pool, steadyMs, leaseMs: VALID_MS, mark, moved }, known)
+  const id = random(12).toString('base64url')
   const lease = new Lease({
-    connections: pool,
-    process: { id: random(12).toString('base64url'), kind, work, host: hostname(), version },
-    nowMs: ambient.nowMs,
-    steadyMs,
-    standbyRequired,
+    ...{ connections: pool, process: { id, kind, work, host: hostname(), version }, nowMs: ambient.nowMs, steadyMs, standbyRequired },
     reached: () => follower.position,
     follows: (server, before) => follower.follows(server, before),
     seen(position) {
