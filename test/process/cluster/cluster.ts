@@ -134,17 +134,15 @@ async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Pr
 }
 
 function configuration(port: number, opsPort: number, brokers: readonly BrokerProcess[]): string {
-  const text = readFileSync(resolve(import.meta.dirname, '../../../deploy/compose/haproxy.cfg'), 'utf8')
-    .replace('bind :7400', `bind 127.0.0.1:${port}`)
-    .replace(' resolvers docker init-addr none', '')
-  const names = ['broker-a', 'broker-b']
-  return names.reduce(
-    (config, name, n) => {
+  const file = readFileSync(resolve(import.meta.dirname, '../../../deploy/compose/haproxy.cfg'), 'utf8')
+  const text = file.replace('bind :7400', `bind 127.0.0.1:${port}`)
+  return ['172.30.74.11', '172.30.74.12'].reduce(
+    (config, address, n) => {
       const env = brokers[n]?.env ?? {}
       const [listen, ops] = [portOf(env['BROKER_LISTEN']), portOf(env['BROKER_OPS_LISTEN'])]
       return config
-        .replaceAll(`${name}:7400 check port 7401`, `127.0.0.1:${listen} check port ${ops}`)
-        .replaceAll(`${name}:7401 check`, `127.0.0.1:${ops} check`)
+        .replaceAll(`${address}:7400 check port 7401`, `127.0.0.1:${listen} check port ${ops}`)
+        .replaceAll(`${address}:7401 check`, `127.0.0.1:${ops} check`)
     },
     text
       .replace('bind :7401', `bind 127.0.0.1:${opsPort}`)
