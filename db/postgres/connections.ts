@@ -143,10 +143,15 @@ export class Connections {
     this.#generation++
   }
 
-  /** The server that connections go to does not confirm commits: where the address names another one, that is tried. */
-  passOver(): void {
-    if (!this.hasOthers) return
-    this.#servers.passOver(this.#servers.current)
+  /** The server that connections go to now. */
+  get address(): string {
+    return this.#servers.current
+  }
+
+  /** That server does not confirm commits: where the address names another one, that is tried, unless it is already. */
+  passOver(address: string): void {
+    if (!this.hasOthers || address !== this.address) return
+    this.#servers.passOver(address)
     this.drop()
   }
 

@@ -88,7 +88,7 @@ export class LogFollower {
     }
     if (server.systemIdentifier === this.#known.server.systemIdentifier && server.timeline < this.#known.server.timeline) {
       connections.problem = FORMER
-      connections.passOver()
+      connections.passOver(connections.address)
       return false
     }
     return steadyMs() - this.#met.atMs >= leaseMs && (await this.#takeOver(server, behind))

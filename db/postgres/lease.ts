@@ -152,11 +152,12 @@ export class Lease {
   async #written(values: unknown[]): Promise<Renewed | undefined> {
     const { connections } = this.#options
     const latest = { connect: () => connections.connectAny(), drop: () => connections.drop() }
+    const { address } = connections
     try {
       const [row] = await commitOne(latest, { name: 'renew', text: RENEWAL, values, query_timeout: ANSWER_MS })
       return row as Renewed | undefined
     } catch (error) {
-      connections.passOver()
+      connections.passOver(address)
       throw error
     }
   }

@@ -8,6 +8,8 @@ import { Connections, serverOf } from '../../db/postgres/connections.ts'
 import { judgeMet, wasLost } from '../../db/postgres/lineage.ts'
 import { addressesOf, Servers } from '../../db/postgres/servers.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
+import type { Elsewhere } from '../../db/store.ts'
+import { Line } from '../line.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 import { bench, type Bench } from './fixture.ts'
 
@@ -66,6 +68,27 @@ test('an address may name several servers, which are tried in turn', () => {
   // Of many that failed at once, the first one counts.
   servers.passOver('postgres://a/db')
   expect(servers.current).toBe('postgres://b/db')
+})
+
+test.skipIf(!HAS_POSTGRES)('of two servers the one that answers is found, whichever it is, also while no act is asked for', async () => {
+  const database = await createDatabase()
+  onTestFinished(() => database.drop())
+  const host = new URL(database.url.replace('@/', '@localhost/')).searchParams.get('host') ?? ''
+  const [first, second] = [await Line.open({ path: join(host, '.s.PGSQL.5432') }), await Line.open({ path: join(host, '.s.PGSQL.5432') })]
+  onTestFinished(async () => void (await Promise.all([first.close(), second.close()])))
+  await second.refuse()
+  const both = `@127.0.0.1:${first.port},127.0.0.1:${second.port}/`
+  const store = await openPostgresStore({ url: database.url.replace('@/', both).replace(/\?.*/, ''), nowMs: Date.now })
+  onTestFinished(() => store.close())
+  const heard: Elsewhere[] = []
+  store.onElsewhere((what) => heard.push(what))
+  for (const next of [second, first, first]) {
+    heard.length = 0
+    await Promise.all([first.refuse(), second.refuse()])
+    await expect.poll(() => heard).toContain('unconfirmed')
+    await next.repair()
+    await expect.poll(() => heard).toContain('returned')
+  }
 })
 
 describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another', () => {
