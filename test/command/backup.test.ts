@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -69,10 +69,13 @@ describe('cmb backup and restore', () => {
   test('a backup that cannot be read, or a data directory that cannot be written, is named, with the user who needs the right', async () => {
     const file = join(dir, 'broker.db')
     await type(['backup', file])
-    const unwritable = await cmb(['restore', file, '--yes'], { dataDir: '/sys/broker' })
     const right = `This command runs with the user id ${process.getuid?.()}. Let that user read`
-    expect(unwritable).toMatchObject({ code: 1, err: expect.stringMatching(/^E[A-Z]+: .*'\/sys\/broker'\.\n/) as string })
-    expect(unwritable.err).toContain(right)
+    // Where nobody may write, root included; a chroot may have it as an empty folder.
+    if (existsSync('/sys/kernel')) {
+      const unwritable = await cmb(['restore', file, '--yes'], { dataDir: '/sys/broker' })
+      expect(unwritable).toMatchObject({ code: 1, err: expect.stringMatching(/^E[A-Z]+: .*'\/sys\/broker'\.\n/) as string })
+      expect(unwritable.err).toContain(right)
+    }
     // Root may read every file, but no directory as one.
     const isRoot = process.getuid?.() === 0
     chmodSync(file, 0)
