@@ -103,13 +103,16 @@ for node in null zero full random urandom tty; do
   mount --bind "/dev/$node" "$dir/dev/$node"
 done
 ln -s /proc/self/fd "$dir/dev/fd"
-mkdir "$dir/dev/shm"
+for fd in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${fd%:*}" "$dir/dev/${fd#*:}"; done
+mkdir "$dir/dev/shm" "$dir/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$dir/dev/pts"
+ln -s pts/ptmx "$dir/dev/ptmx"
 mount -t tmpfs -o mode=1777 tmpfs "$dir/dev/shm"
 exec chroot "$dir" /bin/sh -c "
   set -e
   command -v npm >/dev/null && command -v git >/dev/null || {
     apt-get -q update
-    apt-get -q -y install --no-install-recommends ca-certificates git nodejs npm procps
+    apt-get -q -y install --no-install-recommends ca-certificates curl git nodejs npm openssl procps
   } >/tmp/apt.log 2>&1 || { tail -n 20 /tmp/apt.log; exit 2; }
   echo \"== Debian \$(cat /etc/debian_version), Node \$(node --version), npm \$(npm --version)\"
   cd /srv/broker
