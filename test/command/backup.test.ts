@@ -25,7 +25,7 @@ const audit = async () => (await rig.store.listAudit({ limit: 1 }))[0]
 /** Whether nobody may make that folder, root included. A kernel, or a chroot, may answer otherwise. */
 function rejectsRoot(path: string): boolean {
   try {
-    mkdirSync(path)
+    mkdirSync(path, { recursive: true })
     return false
   } catch (error) {
     return /^E(ACCES|PERM|ROFS):/.test((error as Error).message)
