@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 const audit = async () => (await rig.store.listAudit({ limit: 1 }))[0]
 
-/** Whether nobody may make that folder, root included. A kernel, or a chroot, may answer otherwise. */
+/** Whether the system lets no user make that folder, root included. A kernel, or a chroot, may answer otherwise. */
 function rejectsRoot(path: string): boolean {
   try {
     mkdirSync(path, { recursive: true })
