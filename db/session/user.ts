@@ -108,11 +108,14 @@ interface Human {
 export function* findHuman({ tid, oid }: { tid: string; oid: string }): Act<Human> {
   const user = yield* findSubjectByUser(tid, oid)
   const homeId = homeOf(user ?? { tid, oid })
-  const others = yield* sameHuman.all({ homeId, sub: user?.sub ?? '' })
-  return { sub: user?.sub, homeId, others: others.map((one) => one.sub) }
+  return { sub: user?.sub, homeId, others: yield* othersAt(homeId, user?.sub) }
+}
+
+function* othersAt(homeId: string, sub = ''): Act<string[]> {
+  return (yield* sameHuman.all({ homeId, sub })).map((one) => one.sub)
 }
 
 export function* otherUsersOf(sub: string): Act<string[]> {
   const user = yield* findSubject(sub)
-  return user === undefined ? [] : (yield* findHuman(user)).others
+  return user === undefined ? [] : yield* othersAt(homeOf(user), sub)
 }
