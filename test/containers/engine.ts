@@ -11,7 +11,8 @@ export interface Engine {
   stop(): void
 }
 
-const NGINX = 'nginx:1.28'
+/** The image of the proxies; what compose.yaml and the Dockerfile name comes besides. */
+export const NGINX = 'nginx:1.28'
 
 /** Undefined where this machine has no engine and none can be started. */
 export function startEngine(root: string): Engine | undefined {

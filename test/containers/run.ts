@@ -8,7 +8,7 @@ import { Browser } from '../browser.ts'
 import { ROOT } from '../markdown.ts'
 import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
-import { startEngine } from './engine.ts'
+import { NGINX, startEngine } from './engine.ts'
 import { blocksUnder, openStack, type Stack } from './stack.ts'
 
 /** What the documentation says of containers, run by a real engine from the images and compose.yaml as they are. */
@@ -67,21 +67,11 @@ async function statusOf(stack: Stack, secret: string, form: Record<string, strin
 const refresh = (stack: Stack, secret: string, token = ''): Promise<number> =>
   statusOf(stack, secret, { grant_type: 'refresh_token', refresh_token: token })
 
-async function refuseOthers(stack: Stack): Promise<void> {
-  const taken = await stack.sh(
-    `docker ps -aq --filter label=com.docker.compose.project=${NAME}; docker network ls -q --filter name=^case-manager-broker_`,
-  )
-  if (taken.trim() !== '')
-    throw new Error('A stack of compose.yaml, or one that a test left, exists on this engine. End it first: its network would be taken.')
-}
-
-const only = process.env.CONTAINERS_ONLY
-describe.skipIf(engine === undefined || (only !== undefined && only !== 'one'))('one broker on SQLite', () => {
+describe.skipIf(engine === undefined)('one broker on SQLite', () => {
   let stack: Stack
   let secret: string
   beforeAll(async () => {
     stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.73.1')
-    await refuseOthers(stack)
     await stack.startProxy()
     const [setUp = ''] = blocksUnder('operations.md', 'With containers')
     expect(await stack.sh(setUp)).toMatch(/(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}/)
@@ -117,7 +107,7 @@ describe.skipIf(engine === undefined || (only !== undefined && only !== 'one'))(
     stack.write('app.conf', APPLICATION)
     const [port = 0] = await freePorts(1)
     const mounts = `-v ${NAME}_guard-sockets:/run/guard -v "$PWD/app.conf:/app.conf:ro" --tmpfs /tmp`
-    await stack.sh(`docker run -d --name ${NAME}-app --user 101:1000 -p 127.0.0.1:${port}:8080 ${mounts} nginx:1.28 nginx -c /app.conf`)
+    await stack.sh(`docker run -d --name ${NAME}-app --user 101:1000 -p 127.0.0.1:${port}:8080 ${mounts} ${NGINX} nginx -c /app.conf`)
     const asked = async (): Promise<number> => {
       const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { authorization: `Bearer ${token}` } }).catch(() => undefined)
       return response?.status ?? 0
@@ -141,50 +131,51 @@ http {
 }
 `
 
-/** A token each 50 ms, and a guard that follows the feed, while something fails. */
+/** A token each 50 ms, while something fails. */
 class Load {
-  requests = 0
-  failed = 0
-  longestMs = 0
+  #seen = { requests: 0, answered: 0, failed: 0, longestMs: 0 }
   #lastMs = performance.now()
   readonly #timer: NodeJS.Timeout
   constructor(stack: Stack, secret: string) {
     this.#timer = setInterval(() => {
-      this.requests++
+      this.#seen.requests++
       statusOf(stack, secret, { grant_type: 'client_credentials' }).then(
         (status) => this.#ended(status === 200),
         () => this.#ended(false),
       )
     }, 50)
   }
-  #ended(ok: boolean): void {
-    if (!ok) this.failed++
-    else this.longestMs = Math.max(this.longestMs, performance.now() - this.#lastMs)
-    if (ok) this.#lastMs = performance.now()
+  #ended(well: boolean): void {
+    if (!well) return void this.#seen.failed++
+    this.#seen.answered++
+    this.#seen.longestMs = Math.max(this.#seen.longestMs, Math.round(performance.now() - this.#lastMs))
+    this.#lastMs = performance.now()
   }
-  /** @returns what was seen since the last time */
-  async during(what: string, act: () => Promise<unknown>): Promise<{ requests: number; failed: number; longestMs: number }> {
-    Object.assign(this, { requests: 0, failed: 0, longestMs: 0 })
+  /** @returns what was seen from then on, until twenty more tokens are issued */
+  async during(what: string, act: () => Promise<unknown>): Promise<Load['seen']> {
+    this.#seen = { requests: 0, answered: 0, failed: 0, longestMs: 0 }
     await act()
-    const before = this.requests - this.failed
-    await until('tokens are issued again', () => this.requests - this.failed > before + 20, 90)
-    const seen = { requests: this.requests, failed: this.failed, longestMs: Math.round(this.longestMs) }
-    console.log(`${what}: ${seen.requests} requests, ${seen.failed} failed, longest without an answer ${seen.longestMs} ms`)
-    return seen
+    const before = this.#seen.answered
+    await until('tokens are issued again', () => this.#seen.answered > before + 20, 90)
+    const { requests, failed, longestMs } = this.#seen
+    console.log(`${what}: ${requests} requests, ${failed} failed, longest without a token ${longestMs} ms`)
+    return this.seen
+  }
+  get seen(): { requests: number; failed: number; longestMs: number } {
+    return this.#seen
   }
   stop(): void {
     clearInterval(this.#timer)
   }
 }
 
-describe.skipIf(engine === undefined || (only !== undefined && only !== 'two'))('two brokers on two Postgres servers', () => {
+describe.skipIf(engine === undefined)('two brokers on two Postgres servers', () => {
   let stack: Stack
   let secret: string
   let load: Load
   let guard: Guard
   beforeAll(async () => {
     stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.74.1')
-    await refuseOthers(stack)
     await stack.startProxy()
     await stack.sh((blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''))
     const [setUp = ''] = blocksUnder('scale-out.md', 'Run it with compose')

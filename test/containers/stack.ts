@@ -8,7 +8,7 @@ import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/user
 import { newCertificate } from '../demo-entra/certificate.ts'
 import { blocksOf, ROOT } from '../markdown.ts'
 import { freePorts } from '../process/ports.ts'
-import type { Engine } from './engine.ts'
+import { type Engine, NGINX } from './engine.ts'
 
 /** A copy of this repository in which the commands of the documentation are run as they are written. */
 
@@ -38,8 +38,18 @@ export interface Stack {
   end(): Promise<void>
 }
 
+/** @throws where a stack has the network already: a user's own is never touched */
+function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
+  const docker = (...args: string[]): string => execFileSync('docker', args, { env }).toString().trim()
+  const own = docker('ps', '-aq', '--filter', `label=com.docker.compose.project=${name}`)
+  if (own !== '' || docker('network', 'ls', '-q', '--filter', 'name=^case-manager-broker_') !== '')
+    throw new Error('A stack of compose.yaml, or one that a test left, exists on this engine. End it first: its network would be taken.')
+}
+
 /** @param gateway this machine, as the containers of that stack see it */
 export async function openStack(engine: Engine, name: string, gateway: string): Promise<Stack> {
+  const env = { ...process.env, ...engine.env, COMPOSE_PROJECT_NAME: name }
+  refuseOthers(name, env)
   const dir = mkdtempSync(join(tmpdir(), `${name}-`))
   for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT }).toString().trim().split('\n'))
     cpSync(join(ROOT, file), join(dir, file), { recursive: true })
@@ -71,7 +81,6 @@ export async function openStack(engine: Engine, name: string, gateway: string): 
   const ports = `ports: !override ['127.0.0.1:${open}:7400', '127.0.0.1:${ops}:7401']`
   const services = ['broker-a', 'broker-b', 'worker-a', 'worker-b', 'guard'].map((service) => `  ${service}: { ${reaches} }\n`)
   write('compose.override.yaml', `services:\n  broker: { ${reaches}, ${ports} }\n  proxy: { ${ports} }\n${services.join('')}`)
-  const env = { ...process.env, ...engine.env, COMPOSE_PROJECT_NAME: name }
   const sh = (script: string): Promise<string> =>
     new Promise((done, failed) => {
       execFile('bash', ['--norc', '-euc', script.replaceAll(`https://${HOST}`, issuer)], { cwd: dir, env, maxBuffer: 1 << 26 }, (error, out, err) => {
@@ -104,7 +113,7 @@ server {
         ...[`${HOST}.pem:/etc/ssl/broker.pem`, `${HOST}.key:/etc/ssl/broker.key`],
         ...['pem', 'key'].map((end) => `${MICROSOFT}.${end}:/etc/ssl/${MICROSOFT}.${end}`),
       ]
-      await sh(`docker run -d --name ${name}-tls --network host ${mounts.map((one) => `-v "$PWD/${one}:ro"`).join(' ')} nginx:1.28`)
+      await sh(`docker run -d --name ${name}-tls --network host ${mounts.map((one) => `-v "$PWD/${one}:ro"`).join(' ')} ${NGINX}`)
     },
     async end() {
       await sh(`docker rm -f ${name}-tls ${name}-app; docker compose --profile '*' down -v --remove-orphans --timeout 2`).catch(() => '')
