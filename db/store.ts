@@ -148,7 +148,7 @@ export interface NewSession {
   staySignedIn: boolean
   microsoftSid?: string | undefined
   loginHintSealed?: string | undefined
-  /** MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed (src/session/sealed.ts). A renewal replaces it; it goes when the session ends. */
+  /** MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed (src/clients/session/sealed.ts). A renewal replaces it; it goes when the session ends. */
   microsoftCacheSealed?: string | undefined
   device: string
   cookieHash: string

@@ -42,7 +42,7 @@ export interface Session {
   staySignedIn: boolean
   /** Entra's own `sid`, by which its front-channel logout names the session. */
   microsoftSid?: string | undefined
-  /** Entra's `login_hint` claim, sealed (src/session/sealed.ts opens it). */
+  /** Entra's `login_hint` claim, sealed (src/clients/session/sealed.ts opens it). */
   loginHintSealed?: string | undefined
   /** For the user to recognize it by: "Firefox on Windows". */
   device: string

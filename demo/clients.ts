@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
-import { readClientsFile } from '../src/client/read-clients-file.ts'
+import { readClientsFile } from '../src/clients/read-clients-file.ts'
 import { followFile, textOf } from './follow-file.ts'
 
 /** The further clients of `--clients FILE`: checked before the broker gets them, because it would reject the sample instances with them. */

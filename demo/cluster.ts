@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { startOwnPostgres } from '../src/revocation/queue-engine.ts'
+import { startOwnPostgres } from '../src/outbox/queue-engine.ts'
 import { runBroker, runCommand, type RunningBroker } from './broker.ts'
 import type { DemoDirectory } from './directory.ts'
 import { localhost, type ClusterBroker } from './facts.ts'

@@ -3,5 +3,5 @@ interface Module {
   source: string
   dependencies: { resolved: string }[]
 }
-export function modulePicture(modules: readonly Module[], rules: { endpoints: readonly string[]; common: RegExp }): string
+export function modulePicture(modules: readonly Module[]): string
 export function withPicture(page: string, picture: string): string

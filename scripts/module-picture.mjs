@@ -8,31 +8,23 @@ import { fileURLToPath } from 'node:url'
 export const FOLDERS = ['src', 'workers', 'db', 'guard/src', 'demo', 'broker-dev/src']
 const PAGE = fileURLToPath(new URL('../docs/architecture.md', import.meta.url))
 const [BEGIN, END] = ['<!-- The modules, by npm run docs:modules -->', '<!-- end of the modules -->']
-const ENDPOINTS = 'endpoints'
 
-/** The files of src/ that are processes of their own. */
-const PROCESSES = /^src\/(cli|main)[.]ts$/
-
-/** The box of a file, or undefined where it is in none: the common files of src/, which every module may import. */
-function boxOf(file, rules) {
-  if (rules.common.test(file)) return undefined
-  if (PROCESSES.test(file)) return 'command'
+/** The box of a file, or undefined where it is in none: a package that is not ours. */
+function boxOf(file) {
   const [top, second, third] = file.split('/')
   if (/(^|\/)guard\/(src|dist)\/|@case-manager\/guard/.test(file)) return 'guard'
-  if (top === 'broker-dev') return top
-  if (top !== 'src') return FOLDERS.includes(top) ? top : undefined
-  if (third === undefined) return 'start'
-  return rules.endpoints.includes(second) ? ENDPOINTS : second
+  if (top !== 'src') return FOLDERS.some((one) => one.split('/')[0] === top) ? top : undefined
+  return third === undefined ? 'wiring' : second
 }
 
-function edgesOf(modules, rules) {
+function edgesOf(modules) {
   const edges = new Map()
   for (const { source, dependencies } of modules) {
-    const from = boxOf(source, rules)
+    const from = boxOf(source)
     if (from === undefined) continue
     const to = edges.get(from) ?? edges.set(from, new Set()).get(from)
     for (const { resolved } of dependencies) {
-      const box = boxOf(resolved, rules)
+      const box = boxOf(resolved)
       if (box !== undefined && box !== from) to.add(box)
     }
   }
@@ -49,15 +41,14 @@ function reach(edges, from, seen = new Set()) {
   return seen
 }
 
-/** Mermaid, which GitHub draws. @param modules of dependency-cruiser @param rules the endpoint modules, and the pattern of the common files */
-export function modulePicture(modules, rules) {
-  const edges = edgesOf(modules, rules)
+/** Mermaid, which GitHub draws. @param modules of dependency-cruiser */
+export function modulePicture(modules) {
+  const edges = edgesOf(modules)
   const arrows = [...edges].flatMap(([from, tos]) => {
     const direct = [...tos].filter((to) => ![...tos].some((other) => other !== to && reach(edges, other).has(to)))
     return direct.map((to) => `  ${from} --> ${to}`)
   })
-  const labels = [`  ${ENDPOINTS}["${rules.endpoints.join(', ')}"]`, '  command["command, main, cli"]', '  start["start, app, parts"]']
-  return ['```mermaid', 'flowchart TB', ...labels, ...arrows.toSorted(), '```'].join('\n')
+  return ['```mermaid', 'flowchart TB', '  wiring["start, app, parts, program, main, cli"]', ...arrows.toSorted(), '```'].join('\n')
 }
 
 /** @returns the page with this picture in its place */
@@ -69,8 +60,8 @@ export function withPicture(page, picture) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { cruise } = await import('dependency-cruiser')
-  const { default: cruiser, COMMON, ENDPOINTS: endpoints } = await import('../.dependency-cruiser.mjs')
+  const { default: cruiser } = await import('../.dependency-cruiser.mjs')
   const { output } = await cruise(FOLDERS, cruiser.options)
-  writeFileSync(PAGE, withPicture(readFileSync(PAGE, 'utf8'), modulePicture(output.modules, { endpoints, common: new RegExp(COMMON) })))
+  writeFileSync(PAGE, withPicture(readFileSync(PAGE, 'utf8'), modulePicture(output.modules)))
   console.log('docs/architecture.md has the picture of the modules as they are now.')
 }

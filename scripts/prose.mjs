@@ -91,7 +91,7 @@ export function texts() {
     ...inside('guard/conformance', /\.md$/),
     ...inside('broker-dev', /\.md$/),
     ...guides,
-    'src/languages/texts/en.ts',
+    'src/config/languages/texts/en.ts',
   ]
 }
 

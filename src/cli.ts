@@ -9,8 +9,8 @@ if (major < 22 || (major === 22 && minor < 14)) {
 }
 const { resolveQuickly } = await import('../db/resolve-quickly.ts')
 resolveQuickly()
-const { run } = await import('./command/program.ts')
-const { terminal, written } = await import('./command/terminal.ts')
+const { run } = await import('./program.ts')
+const { terminal, written } = await import('./operations/command/terminal.ts')
 const code = await run(process.argv.slice(2), terminal())
 // A pipe takes 64 KiB at a time: what is not written when the process exits is lost.
 await written()

@@ -1,9 +1,10 @@
-import { ConfigError, loadConfig, type Address, type Environment } from './config/config.ts'
+import { ConfigError, loadConfig, type Environment } from './config/config.ts'
+import type { Address } from './runtime/listener.ts'
 import type { Deps } from './deps.ts'
 import { workText, type ProcessKind } from './protocol/work.ts'
-import { createLog } from './log.ts'
+import { createLog } from './runtime/log.ts'
 import { startBroker, type Broker } from './start.ts'
-import { systemClock } from './system-clock.ts'
+import { systemClock } from './runtime/system-clock.ts'
 
 /**
  * The process of a broker, or of workers alone: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readBranding } from './acts/branding.ts'
+import { readBranding } from './operations/acts/branding.ts'
 import { StoreUnavailable } from '../db/store.ts'
 import type { Deps, Followed } from './deps.ts'
-import { allEnded } from './protocol/all-ended.ts'
+import { allEnded } from './runtime/all-ended.ts'
 
 /** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
 

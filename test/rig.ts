@@ -8,10 +8,10 @@ import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { expect, onTestFinished } from 'vitest'
 import { createApp } from '../src/app.ts'
-import { newClientSecret } from '../src/client/secret.ts'
+import { newClientSecret } from '../src/clients/secret.ts'
 import { loadConfig, type Config } from '../src/config/config.ts'
 import type { Deps } from '../src/deps.ts'
-import { createLog } from '../src/log.ts'
+import { createLog } from '../src/runtime/log.ts'
 import {
   type Examination,
   type Graph,
@@ -22,14 +22,14 @@ import {
   type Renewal,
   type StartSignIn,
 } from '../src/microsoft/interface.ts'
-import type { TargetState } from '../src/revocation/interface.ts'
+import type { TargetState } from '../src/outbox/interface.ts'
 import { makeSigningKey, type SigningKey } from '../src/keys/signing-key.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import type { SigningAlg } from '../src/protocol/names.ts'
-import { sha256 } from '../src/protocol/compare.ts'
-import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
+import { sha256 } from '../src/runtime/compare.ts'
+import { newSecret, newSid, newSub } from '../src/runtime/ids.ts'
 import { openParts } from '../src/parts.ts'
-import { SESSION_COOKIE } from '../src/session/interface.ts'
+import { SESSION_COOKIE } from '../src/clients/session/interface.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
 import { placeDataFile } from './data-file.ts'

@@ -1,6 +1,6 @@
 import { pacing } from '../db/engine/pace.ts'
 import type { Deps } from '../src/deps.ts'
-import { maxAuthenticationSeconds } from '../src/session/lifetimes.ts'
+import { maxAuthenticationSeconds } from '../src/clients/session/lifetimes.ts'
 
 /**
  * Applies the limits on the age of an authentication to what was open when they were set: those of tenants to sessions, those of clients to

@@ -1,13 +1,13 @@
 import { LEASE_MS } from '../db/engine/lease.ts'
 import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
-import { failureOf } from '../src/revocation/failure-cause.ts'
-import type { How, Taken } from '../src/revocation/lanes.ts'
-import type { MessageKind, Minted } from '../src/revocation/message-kind.ts'
-import type { MessageKinds } from '../src/revocation/message-kinds.ts'
-import { parseTraceparent } from '../src/protocol/traceparent.ts'
-import { retryDelayMs, uniform, type Verdict } from '../src/revocation/retry.ts'
-import { tracedAttempt } from '../src/telemetry.ts'
+import { failureOf } from '../src/outbox/failure-cause.ts'
+import type { How, Taken } from '../src/outbox/lanes.ts'
+import type { MessageKind, Minted } from '../src/outbox/message-kind.ts'
+import type { MessageKinds } from '../src/outbox/message-kinds.ts'
+import { parseTraceparent } from '../src/runtime/traceparent.ts'
+import { retryDelayMs, uniform, type Verdict } from '../src/outbox/retry.ts'
+import { tracedAttempt } from '../src/runtime/telemetry.ts'
 
 /**
  * One attempt at one delivery: the row is leased, the message minted and posted, the outcome recorded. Run twice it does nothing the second

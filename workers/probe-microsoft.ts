@@ -2,9 +2,9 @@ import { LEASE_MS } from '../db/engine/lease.ts'
 import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
-import { createProbeAlarm } from '../src/signal/probe-alarm.ts'
-import { allEnded } from '../src/protocol/all-ended.ts'
-import { probeSession } from '../src/signal/probe-session.ts'
+import { createProbeAlarm } from '../src/signals/in/probe-alarm.ts'
+import { allEnded } from '../src/runtime/all-ended.ts'
+import { probeSession } from '../src/signals/in/probe-session.ts'
 
 /**
  * Asks Microsoft about every live session once in so many minutes. Each session has its place in the round for life, and a hand goes round like

@@ -1,4 +1,4 @@
-import type { Lanes } from '../src/revocation/lanes.ts'
+import type { Lanes } from '../src/outbox/lanes.ts'
 
 /**
  * Finds deliveries that are due and that no process has: the queue was down, its data was lost, a process was killed. It goes straight to the lanes of

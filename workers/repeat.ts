@@ -1,4 +1,4 @@
-import type { Log } from '../src/log.ts'
+import type { Log } from '../src/runtime/log.ts'
 
 /** Work that repeats: never two at a time; a fault is logged, and the next turn retries. */
 export interface Repeating {

@@ -1,5 +1,5 @@
 import type { Deps } from '../src/deps.ts'
-import { signHead } from '../src/acts/evidence.ts'
+import { signHead } from '../src/operations/acts/evidence.ts'
 
 /**
  * Signs the heads of the logs' chains: once an hour, and sooner where many rows were appended, so that the stretch of a log between two signed heads

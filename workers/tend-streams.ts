@@ -1,6 +1,6 @@
 import type { SignalStream } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
-import { releaseStream } from '../src/revocation/release-stream.ts'
+import { releaseStream } from '../src/outbox/release-stream.ts'
 
 /**
  * Releases the events that push streams kept while they were paused or not verified. Disables a stream with too many pending events: its

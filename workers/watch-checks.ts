@@ -1,4 +1,4 @@
-import type { Checks } from '../src/checks/checks.ts'
+import type { Checks } from '../src/operations/checks/checks.ts'
 import type { Deps } from '../src/deps.ts'
 
 /** Runs the checks regularly, and logs each failure when it begins and when it ends. */

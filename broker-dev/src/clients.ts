@@ -3,8 +3,8 @@ import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { isMap, isScalar, isSeq, parseDocument, stringify, type Pair, type Scalar } from 'yaml'
 import { followFile, textOf } from '../../demo/follow-file.ts'
-import { readClientsFile } from '../../src/client/read-clients-file.ts'
-import { sha256 } from '../../src/protocol/compare.ts'
+import { readClientsFile } from '../../src/clients/read-clients-file.ts'
+import { sha256 } from '../../src/runtime/compare.ts'
 import type { DevClient } from './api.ts'
 
 /** The clients: the broker's own file format, with secrets in plain text. The broker gets a file of its own, with their hashes. */

@@ -1,4 +1,4 @@
-import type { Random } from '../../src/protocol/ids.ts'
+import type { Random } from '../../src/runtime/ids.ts'
 
 /** A column that may be NULL, as the rest of the broker knows it. */
 export const optional = <T>(value: T | null): T | undefined => value ?? undefined

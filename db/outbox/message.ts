@@ -1,4 +1,4 @@
-import { currentTraceparent } from '../../src/protocol/request-context.ts'
+import { currentTraceparent } from '../../src/runtime/request-context.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'

@@ -3,7 +3,7 @@ import type { Connections } from './connections.ts'
 import { refusal } from './engine.ts'
 import { NAMESPACE } from './schema.ts'
 
-/** What Postgres says of itself, for the checks. It changes nothing, and judges nothing: src/checks/database.ts does. */
+/** What Postgres says of itself, for the checks. It changes nothing, and judges nothing: src/operations/checks/database.ts does. */
 
 const FACTS = `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
     current_setting('synchronous_commit') AS "synchronousCommit", current_setting('fsync') = 'on' AS fsync,

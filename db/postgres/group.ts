@@ -1,4 +1,4 @@
-import { currentRequest, inRequest, type RequestContext } from '../../src/protocol/request-context.ts'
+import { currentRequest, inRequest, type RequestContext } from '../../src/runtime/request-context.ts'
 import { refusal } from './engine.ts'
 import { mayPassAlone } from './transact.ts'
 import { isPlain } from './executor.ts'

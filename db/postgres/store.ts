@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
-import { pooledRandom, type Random } from '../../src/protocol/ids.ts'
-import { HeldTopic, Topic } from '../../src/protocol/topic.ts'
+import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
+import { HeldTopic, Topic } from '../../src/runtime/topic.ts'
 import type { ProcessKind } from '../../src/protocol/work.ts'
 import { newRowId } from '../engine/values.ts'
 import type { Ambient } from '../engine/act.ts'

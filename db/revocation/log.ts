@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { currentTraceparent } from '../../src/protocol/request-context.ts'
+import { currentTraceparent } from '../../src/runtime/request-context.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import { waitForJoins } from './joins.ts'

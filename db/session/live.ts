@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import { folded } from '../../src/protocol/fold.ts'
+import { folded } from '../../src/runtime/fold.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { has, hidden, indexedBy } from '../engine/dialect.ts'
 import { searchBack, WINDOW } from '../engine/search-back.ts'

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
-import { folded, wordsOf } from '../../src/protocol/fold.ts'
+import { folded, wordsOf } from '../../src/runtime/fold.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { rowsOf } from '../engine/dialect.ts'
 import { castTo, command, insertEach, query } from '../engine/statement.ts'

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { pooledRandom, type Random } from '../../src/protocol/ids.ts'
-import { Topic } from '../../src/protocol/topic.ts'
+import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
+import { Topic } from '../../src/runtime/topic.ts'
 import { allActs } from '../acts.ts'
 import { beginChains } from '../revocation/chain.ts'
 import { logHeadRow } from '../revocation/log.ts'

@@ -1,4 +1,4 @@
-import { currentRequest, inRequest, type RequestContext } from '../../src/protocol/request-context.ts'
+import { currentRequest, inRequest, type RequestContext } from '../../src/runtime/request-context.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'

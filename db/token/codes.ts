@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import { equalInConstantTime } from '../../src/protocol/compare.ts'
+import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
 import { splitList } from '../../src/protocol/params.ts'
-import { verifierMatches } from '../../src/protocol/pkce.ts'
+import { isCodeVerifier } from '../../src/protocol/pkce.ts'
 import { joinsClient } from '../revocation/joins.ts'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Ambient } from '../engine/act.ts'
@@ -82,7 +82,7 @@ const grantOf = (row: CodeRow): CodeGrant => ({
 
 /** RFC 7636 §4.6; a verifier where there was no challenge is refused too (RFC 9700 §4.8.2, downgrade). */
 const verifierIsRight = (challenge: string | null, verifier: string | undefined): boolean =>
-  challenge === null ? verifier === undefined : verifier !== undefined && verifierMatches(verifier, challenge)
+  challenge === null ? verifier === undefined : verifier !== undefined && isCodeVerifier(verifier) && equalInConstantTime(sha256(verifier), challenge)
 
 const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
 

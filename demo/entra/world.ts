@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import type { Clock } from '../../src/protocol/clock.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
 import { BoundedMap } from './bounded.ts'
 import { newApp, newUser, USERS, TENANTS, type AppRegistration, type AppSeed, type User, type UserSeed, type Tenant } from './users.ts'
 import { DEFAULTS, type Area, type Switches } from './switches.ts'

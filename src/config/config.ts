@@ -1,4 +1,4 @@
-import type { Language } from '../languages/language.ts'
+import type { Language } from './languages/language.ts'
 import { type Image, readImage } from './image.ts'
 import { readLanguages } from './languages.ts'
 import { Reader } from './read.ts'
@@ -10,7 +10,7 @@ import { WORK_NAMES, type ProcessKind } from '../protocol/work.ts'
 
 /** The settings of one broker, read from the environment once: the table's values and what follows from several of them. */
 
-export type { Address, Tenants } from './parsers.ts'
+export type { Tenants } from './parsers.ts'
 export type { ConfigProblem, Environment } from './setting.ts'
 export type { SignalIssuer } from './signal-issuers.ts'
 

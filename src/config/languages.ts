@@ -1,4 +1,4 @@
-import { BUILT_IN, type Language, readLanguage } from '../languages/language.ts'
+import { BUILT_IN, type Language, readLanguage } from './languages/language.ts'
 import type { Reader } from './read.ts'
 import { SETTINGS, type Values } from './settings.ts'
 

@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { pooledRandom, type Random } from '../protocol/ids.ts'
+import { pooledRandom, type Random } from '../runtime/ids.ts'
 import type { Sealer } from './interface.ts'
 
 const VERSION = 1

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPair, sign } from 'node:c
 import type { KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { SigningAlg } from '../protocol/names.ts'
-import { sha256 } from '../protocol/compare.ts'
+import { sha256 } from '../runtime/compare.ts'
 
 /** One key pair that signs. */
 export interface SigningKey {

@@ -1,10 +1,10 @@
 import type { Store } from '../../db/store.ts'
 import type { Config, EntraCredential } from '../config/config.ts'
-import type { Clock } from '../protocol/clock.ts'
-import { Readings } from '../protocol/readings.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { Readings } from '../runtime/readings.ts'
 import type { Sealer } from '../keys/interface.ts'
 import { resealed } from '../keys/resealed.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../runtime/log.ts'
 
 /**
  * Which tenants are connected, as which application, proved with what. The database is the truth; the environment seeds what the database

@@ -1,4 +1,4 @@
-import type { Clock } from '../protocol/clock.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { createJwksVerifier, type JwksVerifier } from '../keys/verify.ts'
 import { call, type Fetch, MicrosoftUnreachable } from './transport.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../protocol/clock.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { about, secondsOf } from './graph-answer.ts'
 import { type Graph, GraphProblem } from './interface.ts'
 import type { Answer } from './transport.ts'

@@ -1,4 +1,4 @@
-import type { SteadyClock } from '../protocol/clock.ts'
+import type { SteadyClock } from '../runtime/clock.ts'
 import { guidanceKey, type GuidanceKey } from './guidance.ts'
 
 /**

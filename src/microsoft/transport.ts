@@ -1,5 +1,5 @@
 import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
-import type { Clock } from '../protocol/clock.ts'
+import type { Clock } from '../runtime/clock.ts'
 
 /**
  * Calls to Microsoft: bounded in time and size, no redirects followed. MSAL's own client waits for a POST without end, and keeps from us what

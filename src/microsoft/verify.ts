@@ -1,7 +1,7 @@
 import type { User } from '../../db/types.ts'
 import { readUnverified } from '../keys/jws.ts'
 import type { Verified } from '../keys/verify.ts'
-import { equalInConstantTime } from '../protocol/compare.ts'
+import { equalInConstantTime } from '../runtime/compare.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { canBeStored } from '../protocol/stored-text.ts'
 import type { Directory } from './directory.ts'

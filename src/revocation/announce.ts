@@ -1,7 +1,7 @@
 import type { Committed } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { encodeSelector } from '../protocol/selector.ts'
-import { parseTraceparent } from '../protocol/traceparent.ts'
+import { parseTraceparent } from '../runtime/traceparent.ts'
 
 /** Announces what a commit of the store revoked. The store calls it (Store.onRevoked), so that no act can forget to. */
 

@@ -1,6 +1,6 @@
 import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { openFromSession } from '../session/sealed.ts'
+import { openFromSession } from '../clients/session/sealed.ts'
 import { revoke } from './revoke.ts'
 
 /** A user signs out of the session at hand, or of all of them. */

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
-import { sha256 } from '../../src/protocol/compare.ts'
+import { sha256 } from '../../src/runtime/compare.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { ROLE } from '../../src/protocol/names.ts'
 import { createRig, ISSUER, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'

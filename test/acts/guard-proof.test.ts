@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import { guardProof } from '../../src/acts/guards.ts'
+import { guardProof } from '../../src/operations/acts/guards.ts'
 import { createRig, type Rig } from '../rig.ts'
 
 let rig: Rig

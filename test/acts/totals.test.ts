@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { totalsInWords } from '../../src/acts/totals.ts'
+import { totalsInWords } from '../../src/operations/acts/totals.ts'
 
 const NONE = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
 import { createApp } from '../../src/app.ts'
-import { createChecks } from '../../src/checks/checks.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
 import { createRig } from '../rig.ts'
 
 describe('/healthz', () => {

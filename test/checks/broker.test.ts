@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
-import { brokerChecks } from '../../src/checks/broker.ts'
-import { createChecks } from '../../src/checks/checks.ts'
+import { brokerChecks } from '../../src/operations/checks/broker.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
-import { trustedProxies } from '../../src/protocol/remote-address.ts'
-import { requestsOf } from '../../src/requests.ts'
+import { trustedProxies } from '../../src/runtime/remote-address.ts'
+import { requestsOf } from '../../src/runtime/requests.ts'
 import { createRig, type Rig } from '../rig.ts'
 
 /** Checks of the broker's own parts: the queue's server and BROKER_SECRET. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { CONTOSO } from '../../demo/entra/users.ts'
-import { createChecks } from '../../src/checks/checks.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
 import { type FederatedDomain, type Graph, GraphProblem } from '../../src/microsoft/interface.ts'
 import { createRig, TENANT } from '../rig.ts'
 import { APP_CLIENT_ID } from '../setup/world.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createChecks } from '../../src/checks/checks.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
 import { trialSetting } from '../../src/microsoft/tenants.ts'
 import { createRig, OTHER_TENANT, TENANT } from '../rig.ts'
 

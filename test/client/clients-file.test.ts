@@ -1,9 +1,9 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { sha256 } from '../../src/protocol/compare.ts'
-import { watchClientsFile } from '../../src/client/clients-file.ts'
-import { fingerprintOf, readClientsFile } from '../../src/client/read-clients-file.ts'
+import { sha256 } from '../../src/runtime/compare.ts'
+import { watchClientsFile } from '../../src/clients/clients-file.ts'
+import { fingerprintOf, readClientsFile } from '../../src/clients/read-clients-file.ts'
 import { createRig, type Rig } from '../rig.ts'
 
 const HASH = sha256('cms_a-secret-that-is-random-enough-for-a-test')

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { clientMetadataJsonSchema, parseClientMetadata, toWire } from '../../src/client/metadata.ts'
+import { clientMetadataJsonSchema, parseClientMetadata, toWire } from '../../src/clients/metadata.ts'
 
 const SYDNEY = {
   client_id: 'sydney',

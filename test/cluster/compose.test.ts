@@ -8,7 +8,7 @@ import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/config.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
-import { listen } from '../../src/listener.ts'
+import { listen } from '../../src/runtime/listener.ts'
 
 /** What the services of compose.yaml name. test/containers runs them. */
 

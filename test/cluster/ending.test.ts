@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
-import { listen } from '../../src/listener.ts'
+import { listen } from '../../src/runtime/listener.ts'
 
 /** What a broker that ends does for requests of a proxy that has not noticed yet. */
 

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Caller } from '../../src/acts/caller.ts'
-import { removeSecret } from '../../src/acts/clients.ts'
-import { sha256 } from '../../src/protocol/compare.ts'
+import type { Caller } from '../../src/clients/caller.ts'
+import { removeSecret } from '../../src/operations/acts/clients.ts'
+import { sha256 } from '../../src/runtime/compare.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { startCmb } from './cmb.ts'
 

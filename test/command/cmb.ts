@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
-import { run } from '../../src/command/program.ts'
-import type { Terminal } from '../../src/command/terminal.ts'
-import { serveAdminSocket } from '../../src/admin/socket.ts'
+import { run } from '../../src/program.ts'
+import type { Terminal } from '../../src/operations/command/terminal.ts'
+import { serveAdminSocket } from '../../src/operations/api/socket.ts'
 import type { Rig } from '../rig.ts'
 
 /** `cmb` as a user or a script types it, against a broker that really listens on its unix socket. */

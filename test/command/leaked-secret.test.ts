@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { serveAdminSocket } from '../../src/admin/socket.ts'
+import { serveAdminSocket } from '../../src/operations/api/socket.ts'
 import { createApp } from '../../src/app.ts'
 import type { Config } from '../../src/config/config.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
 import { openParts } from '../../src/parts.ts'
-import { refreshTokens } from '../../src/token/refresh-token.ts'
+import { refreshTokens } from '../../src/provider/token/refresh-token.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { cmb } from './cmb.ts'
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { csvOf } from '../../src/command/csv.ts'
+import { csvOf } from '../../src/operations/command/csv.ts'
 import { createRig } from '../rig.ts'
 import { cmb, startCmb } from './cmb.ts'
 

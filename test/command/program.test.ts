@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
-import { createProgram } from '../../src/command/program.ts'
+import { createProgram } from '../../src/program.ts'
 import { createRig } from '../rig.ts'
 import { cmb, silent, startCmb } from './cmb.ts'
 
@@ -108,7 +108,7 @@ describe('cmb', () => {
   })
 
   test('no command reads a setting by itself: context.ts does, and an operator’s own CMB_ variables are read in remote.ts', () => {
-    const dir = join(import.meta.dirname, '../../src/command')
+    const dir = join(import.meta.dirname, '../../src/operations/command')
     const sources = readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), 'utf8')] as const)
     expect(sources.filter(([, text]) => /\benv\b/.test(text)).map(([name]) => name)).toEqual(['context.ts', 'remote.ts', 'terminal.ts'])
     const known = new Set(variablesOf(SETTINGS))

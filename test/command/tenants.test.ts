@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { pauseProbe } from '../../src/microsoft/probe-pause.ts'
 import { disconnectTenant } from '../../src/microsoft/tenants.ts'
-import { useSetupToken } from '../../src/session/setup-token.ts'
+import { useSetupToken } from '../../src/operations/acts/setup-token.ts'
 import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { startCmb } from './cmb.ts'
 

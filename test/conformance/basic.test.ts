@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseClientMetadata } from '../../src/client/metadata.ts'
+import { parseClientMetadata } from '../../src/clients/metadata.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { CHALLENGE, ISSUER, VERIFIER } from '../rig.ts'
 import { fieldsOf } from '../signin/browser.ts'

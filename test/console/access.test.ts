@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { CONSOLE } from '../../src/console/registration.ts'
+import { CONSOLE } from '../../src/operations/console/registration.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { atConsole, browserOf, cookieHash, OPS } from './console.ts'
 

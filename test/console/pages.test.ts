@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { closeConsole } from '../../src/console/endpoints.tsx'
+import { closeConsole } from '../../src/operations/console/endpoints.tsx'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, browserOf, sessionsAt } from './console.ts'

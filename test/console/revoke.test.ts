@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Caller } from '../../src/acts/caller.ts'
-import { revokeAs } from '../../src/acts/revocations.ts'
+import type { Caller } from '../../src/clients/caller.ts'
+import { revokeAs } from '../../src/operations/acts/revocations.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { atConsole, cookieHash, sessionsAt } from './console.ts'
 

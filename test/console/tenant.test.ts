@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { assertedByTenantSetting } from '../../src/microsoft/tenants.ts'
-import { csvResponse } from '../../src/console/tenant/lists.tsx'
+import { csvResponse } from '../../src/operations/console/tenant/lists.tsx'
 import { administratorRole, isAdministratorsSetting, sessionRoles } from '../../src/protocol/tenant-administrators.ts'
 import { ROLE } from '../../src/protocol/names.ts'
 import { type Browser, browserAt } from '../browser.ts'

@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { createGuard, type Guard } from '@case-manager/guard'
-import { parseClientMetadata } from '../../src/client/metadata.ts'
+import { parseClientMetadata } from '../../src/clients/metadata.ts'
 import { eventually, makeKey, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
 
 /** The guard has read the keys: it does so beside its start. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createLog } from '../../src/log.ts'
+import { createLog } from '../../src/runtime/log.ts'
 
 /** The second fence: what looks like a secret is cut out of a line, whatever brought it there. */
 const lineOf = (write: (log: ReturnType<typeof createLog>) => void): string => {

@@ -18,8 +18,10 @@ const found = (path: string, text: string): string[] => findings(path, text).map
 describe('the words of our texts', () => {
   test('are those of the glossary: each other word is reported with its file, line and the better one', () => {
     expect(report()).toEqual([])
-    expect(texts()).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/languages/texts/en.ts']))
-    expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/relay-deliveries.ts', 'src/page/broker.css']))
+    expect(texts()).toEqual(
+      expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/config/languages/texts/en.ts']),
+    )
+    expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/relay-deliveries.ts', 'src/pages/broker.css']))
   })
 
   test('comments and names of tests have the same words; the code beside them keeps its own', () => {

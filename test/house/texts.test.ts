@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { languageFor } from '../../src/page/texts.ts'
-import { en } from '../../src/languages/texts/en.ts'
+import { languageFor } from '../../src/pages/texts.ts'
+import { en } from '../../src/config/languages/texts/en.ts'
 
 /** The texts of users' pages: a missing one fails the type check, an unused one fails here, and so does a sentence written past the catalog. */
 
 const SRC = resolve(import.meta.dirname, '../../src')
-const CATALOG = 'languages/texts/'
-const USERS = ['signin/', 'logout/', 'account/', 'page/']
+const CATALOG = 'config/languages/texts/'
+const USERS = ['provider/authorize/', 'provider/logout/', 'provider/account/', 'pages/']
 
 const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((path) => /\.tsx?$/.test(path) && !path.startsWith(CATALOG))

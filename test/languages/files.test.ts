@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { BUILT_IN, type Language, readLanguage } from '../../src/languages/language.ts'
-import { textsIn } from '../../src/languages/texts.ts'
-import { en } from '../../src/languages/texts/en.ts'
+import { BUILT_IN, type Language, readLanguage } from '../../src/config/languages/language.ts'
+import { textsIn } from '../../src/config/languages/texts.ts'
+import { en } from '../../src/config/languages/texts/en.ts'
 
 /** The files of `languages/`: no text is left out or left in English, and each has the placeholders of the English one. */
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { BUILT_IN, type Language, readLanguage } from '../../src/languages/language.ts'
-import { textsIn } from '../../src/languages/texts.ts'
+import { BUILT_IN, type Language, readLanguage } from '../../src/config/languages/language.ts'
+import { textsIn } from '../../src/config/languages/texts.ts'
 
 /** A file of a language that an operator brings: what is wrong with it, and what a page shows of it. */
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, refusalOf } from '../../src/microsoft/aadsts.ts'
 import { guidanceFor, guidanceKey } from '../../src/microsoft/guidance.ts'
-import { ENGLISH } from '../../src/page/texts.ts'
+import { ENGLISH } from '../../src/pages/texts.ts'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 
 const TABLE: [codes: number[], effect: string, guidance: string][] = [

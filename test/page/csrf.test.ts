@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import type { Config } from '../../src/config/config.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
-import { csrfHolds, csrfToken } from '../../src/page/csrf.ts'
+import { csrfHolds, csrfToken } from '../../src/pages/csrf.ts'
 
 const OLD = Buffer.alloc(32, 'the secret of last year, retired')
 const NEW = Buffer.alloc(32, 'the secret of today, just made..')

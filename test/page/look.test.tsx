@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { Hono } from 'hono'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ConfigError, loadConfig } from '../../src/config/config.ts'
-import { page } from '../../src/page/layout.tsx'
-import { pageAssets } from '../../src/page/look.ts'
-import { messagePage } from '../../src/page/message.tsx'
-import { accentsOf, contrast, GROUND_TEXT, judgeAccent } from '../../src/protocol/contrast.ts'
+import { page } from '../../src/pages/layout.tsx'
+import { pageAssets } from '../../src/pages/look.ts'
+import { messagePage } from '../../src/pages/message.tsx'
+import { accentsOf, contrast, GROUND_TEXT, judgeAccent } from '../../src/config/contrast.ts'
 
 /** What users see of the organization that runs the broker: names, links, images and a color, from the settings. */
 

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/config.ts'
-import { lookOf, pageAssets } from '../../src/page/look.ts'
-import { Facts, HiddenFields, MicrosoftButton } from '../../src/page/components.tsx'
-import { page, type PageOptions } from '../../src/page/layout.tsx'
-import { messagePage } from '../../src/page/message.tsx'
+import { lookOf, pageAssets } from '../../src/pages/look.ts'
+import { Facts, HiddenFields, MicrosoftButton } from '../../src/pages/components.tsx'
+import { page, type PageOptions } from '../../src/pages/layout.tsx'
+import { messagePage } from '../../src/pages/message.tsx'
 
 const LEAST = { BROKER_ISSUER: 'https://login.case-manager.example', BROKER_SECRET: 'b6f1'.repeat(8) + 'c2d3e4a5907f1846'.repeat(2) }
 const CONFIG = loadConfig(LEAST)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { textsIn } from '../../src/languages/texts.ts'
+import { textsIn } from '../../src/config/languages/texts.ts'
 import { browserAt } from '../browser.ts'
 import { createRig } from '../rig.ts'
 import { authorizePath } from '../signin/browser.ts'

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { type Language, readLanguage } from '../../src/languages/language.ts'
-import { en } from '../../src/languages/texts/en.ts'
+import { type Language, readLanguage } from '../../src/config/languages/language.ts'
+import { en } from '../../src/config/languages/texts/en.ts'
 
 /**
  * A language for tests: English with accents, longer by half and in brackets. Text without brackets on a page is not from the catalog, and what

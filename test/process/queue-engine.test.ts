@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Client } from 'pg'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { createLog } from '../../src/log.ts'
-import { startQueueEngine, type QueueEngine } from '../../src/revocation/queue-engine.ts'
+import { createLog } from '../../src/runtime/log.ts'
+import { startQueueEngine, type QueueEngine } from '../../src/outbox/queue-engine.ts'
 import { QUEUE_SERVER, QUEUE_SERVER_KIND } from '../needs.ts'
 
 /** Our own queue server, in each of its kinds: private, ends with its broker however that ends, replaced when it dies. */
@@ -89,7 +89,7 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
 
   test('ends when its broker is killed with kill -9, and one that did not is replaced at the next start', async () => {
     const dir = dataDir()
-    const script = `import { startQueueEngine } from ${JSON.stringify(new URL('../../src/revocation/queue-engine.ts', import.meta.url).href)}
+    const script = `import { startQueueEngine } from ${JSON.stringify(new URL('../../src/outbox/queue-engine.ts', import.meta.url).href)}
       const log = { info() {}, warn() {}, error() {} }
       await startQueueEngine({ dataDir: ${JSON.stringify(dir)}, url: undefined, log })
       process.stdout.write('ready')

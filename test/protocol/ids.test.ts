@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { newId, pooledRandom } from '../../src/protocol/ids.ts'
+import { newId, pooledRandom } from '../../src/runtime/ids.ts'
 
 test('random bytes are drawn once for many values, no byte is handed out twice, and the pool keeps none of them', () => {
   const drawn: Buffer[] = []

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { remoteAddress, trustedProxies } from '../../src/protocol/remote-address.ts'
+import { remoteAddress, trustedProxies } from '../../src/runtime/remote-address.ts'
 
 describe('where a request comes from', () => {
   const proxies = trustedProxies(['10.0.0.0/8', 'fd00::/8', '127.0.0.1'])

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Revocation } from '../../db/types.ts'
-import { createLog } from '../../src/log.ts'
+import { createLog } from '../../src/runtime/log.ts'
 import { Broadcaster } from '../../src/revocation/broadcaster.ts'
 import type { FeedStream } from '../../src/revocation/feed-stream.ts'
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createOutbound } from '../../src/outbound.ts'
-import { failureOf } from '../../src/revocation/failure-cause.ts'
+import { createOutbound } from '../../src/runtime/outbound.ts'
+import { failureOf } from '../../src/outbox/failure-cause.ts'
 
 /** What operators see of a target that gives no answer: by real connections, and by the codes of systems that are not here. */
 

@@ -1,10 +1,10 @@
 import { describe, expect, test, vi } from 'vitest'
 import { createFeed, feedEndpoints } from '../../src/revocation/feed.ts'
-import { createChecks } from '../../src/checks/checks.ts'
-import { clientChecks } from '../../src/checks/clients.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
+import { clientChecks } from '../../src/operations/checks/clients.ts'
 import { ENTRY_SECONDS } from '../../src/revocation/feed-wire.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { Turns } from '../../src/revocation/turns.ts'
+import { Turns } from '../../src/outbox/turns.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { guardsNow, GUARD_VERSION } from '../../src/acts/guards.ts'
+import { guardsNow, GUARD_VERSION } from '../../src/operations/acts/guards.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { announce } from '../../src/revocation/announce.ts'
 import { revoke } from '../../src/revocation/revoke.ts'

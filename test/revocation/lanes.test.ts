@@ -2,8 +2,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { randomBytes } from 'node:crypto'
 import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
-import { createLog } from '../../src/log.ts'
-import { createLanes, type How, type Perform, type Taken } from '../../src/revocation/lanes.ts'
+import { createLog } from '../../src/runtime/log.ts'
+import { createLanes, type How, type Perform, type Taken } from '../../src/outbox/lanes.ts'
 
 /** Lanes over a store that is a list: how much goes to which target at a time. */
 

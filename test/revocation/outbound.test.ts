@@ -2,8 +2,8 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { lookup as systemLookup } from 'node:dns'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { addressProblem } from '../../src/outbound-addresses.ts'
-import { createOutbound, type OutboundOptions } from '../../src/outbound.ts'
+import { addressProblem } from '../../src/runtime/outbound-addresses.ts'
+import { createOutbound, type OutboundOptions } from '../../src/runtime/outbound.ts'
 
 const outboundWith = (options: Partial<OutboundOptions> = {}) => {
   const outbound = createOutbound({ allowLoopback: true, ...options })

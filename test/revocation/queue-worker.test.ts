@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { keepWorking, openReady, PacedWorker } from '../../src/revocation/queue-worker.ts'
+import { keepWorking, openReady, PacedWorker } from '../../src/outbox/queue-worker.ts'
 
 /** A server's connection that fails at once, without input or output: as an ended pool of Postgres does, or one that never became ready. */
 class FailingBackend extends EventEmitter {

@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
-import { clearSessionCookie, newSessionCookie, readSessionCookie, sessionCookieHash, setSessionCookie } from '../../src/session/cookie.ts'
-import { currentStanding } from '../../src/session/current.ts'
-import { deviceName } from '../../src/session/device.ts'
-import { SESSION_COOKIE } from '../../src/session/interface.ts'
-import { sessionLimits } from '../../src/session/lifetimes.ts'
-import { sha256 } from '../../src/protocol/compare.ts'
+import { clearSessionCookie, newSessionCookie, readSessionCookie, sessionCookieHash, setSessionCookie } from '../../src/clients/session/cookie.ts'
+import { currentStanding } from '../../src/clients/session/current.ts'
+import { deviceName } from '../../src/clients/session/device.ts'
+import { SESSION_COOKIE } from '../../src/clients/session/interface.ts'
+import { sessionLimits } from '../../src/clients/session/lifetimes.ts'
+import { sha256 } from '../../src/runtime/compare.ts'
 
 const limits = { idleSeconds: 8 * 3600, absoluteSeconds: 12 * 3600, staySignedInSeconds: 24 * 3600 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createChecks } from '../../src/checks/checks.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
 import type { Browser, Page } from '../browser.ts'
 import { ISSUER } from '../rig.ts'
 import { assertion, connect, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'

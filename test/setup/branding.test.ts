@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readBranding, saveBranding } from '../../src/acts/branding.ts'
+import { readBranding, saveBranding } from '../../src/operations/acts/branding.ts'
 import { followOtherBrokers } from '../../src/other-brokers.ts'
 import { ISSUER } from '../rig.ts'
 import { createWorld, enter, OPS, type World } from './world.ts'

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
-import { createProbeAlarm } from '../../src/signal/probe-alarm.ts'
-import { probeSession } from '../../src/signal/probe-session.ts'
+import { createProbeAlarm } from '../../src/signals/in/probe-alarm.ts'
+import { probeSession } from '../../src/signals/in/probe-session.ts'
 import { createRig, TENANT } from '../rig.ts'
-import { sealForSession } from '../../src/session/sealed.ts'
-import { createChecks } from '../../src/checks/checks.ts'
+import { sealForSession } from '../../src/clients/session/sealed.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
 import { connect, createWorld, OPS, tenantPath } from './world.ts'
 
 test('the limit of a tenant is set in hours; what is not a limit changes nothing', async () => {

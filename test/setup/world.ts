@@ -3,7 +3,7 @@ import { type Entra, startEntra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import type { Config } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
-import { newSetupToken } from '../../src/session/setup-token.ts'
+import { newSetupToken } from '../../src/operations/acts/setup-token.ts'
 import { type Browser, browserAt, type Fetch, type Page } from '../browser.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createChecks } from '../../src/checks/checks.ts'
-import { signalIssuerChecks } from '../../src/checks/signal-issuers.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
+import { signalIssuerChecks } from '../../src/operations/checks/signal-issuers.ts'
 import type { SignalIssuer } from '../../src/config/config.ts'
 import { type Broker as Transmitter, makeKey, startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
 import { StoreUnavailable } from '../../db/store.ts'
 import { createProbing } from '../../workers/probe-microsoft.ts'
-import { openFromSession } from '../../src/session/sealed.ts'
+import { openFromSession } from '../../src/clients/session/sealed.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 
 /** The probe against the simulated Microsoft: msal-node, real tokens, real refusals. */

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { describe, expect, test, vi } from 'vitest'
 import { createApp } from '../../src/app.ts'
-import { openClientRegistry } from '../../src/client/registry.ts'
+import { openClientRegistry } from '../../src/clients/registry.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 import { authorizePath, createBrowser, linkOf, location } from './browser.ts'

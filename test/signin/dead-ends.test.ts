@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { RateSettings } from '../../src/rate-limits.ts'
+import type { RateSettings } from '../../src/runtime/rate-limits.ts'
 import { browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RigOptions } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, delivered, linkOf, location, signIn } from './browser.ts'

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
-import { sha256 } from '../../src/protocol/compare.ts'
-import { SESSION_COOKIE } from '../../src/session/interface.ts'
-import { openFromSession } from '../../src/session/sealed.ts'
+import { sha256 } from '../../src/runtime/compare.ts'
+import { SESSION_COOKIE } from '../../src/clients/session/interface.ts'
+import { openFromSession } from '../../src/clients/session/sealed.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, linkOf, location, signIn, delivered } from './browser.ts'
 

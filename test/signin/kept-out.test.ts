@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createChecks } from '../../src/checks/checks.ts'
-import type { Finding } from '../../src/checks/finding.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
+import type { Finding } from '../../src/operations/checks/finding.ts'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 import type { Browser } from '../browser.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'

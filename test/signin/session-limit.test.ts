@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { sha256 } from '../../src/protocol/compare.ts'
+import { sha256 } from '../../src/runtime/compare.ts'
 import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT, VERIFIER } from '../rig.ts'
 import { authorizePath, createBrowser, delivered, fieldsOf, signIn } from './browser.ts'
 

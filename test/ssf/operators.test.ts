@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createChecks } from '../../src/checks/checks.ts'
-import { receiverChecks } from '../../src/checks/receivers.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
+import { receiverChecks } from '../../src/operations/checks/receivers.ts'
 import { startCmb } from '../command/cmb.ts'
 import { polling, pushStream, STREAM_UPDATED, world } from './world.ts'
 

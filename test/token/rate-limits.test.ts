@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { RateSettings } from '../../src/rate-limits.ts'
+import type { RateSettings } from '../../src/runtime/rate-limits.ts'
 import { createRig, ISSUER, type Rig, type RigOptions } from '../rig.ts'
 
 /** Rate limits (docs/configuration.md), each over HTTP: 429 with Retry-After (RFC 6585 §4). */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { createSealer } from '../../src/keys/sealer.ts'
-import { refreshTokens } from '../../src/token/refresh-token.ts'
+import { refreshTokens } from '../../src/provider/token/refresh-token.ts'
 
 const secret = randomBytes(32)
 const tokens = refreshTokens(createSealer([secret]))

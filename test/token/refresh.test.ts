@@ -61,7 +61,7 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     const store = new Proxy(rig.store, {
       get: (target, name, receiver) => (calls.push(String(name)), Reflect.get(target, name, receiver) as unknown),
     })
-    const { tokenEndpoints } = await import('../../src/token/endpoints.ts')
+    const { tokenEndpoints } = await import('../../src/provider/token/endpoints.ts')
     const room = tokenEndpoints({ ...rig.deps, store })
     room.onError((error, c) => c.text(error.message, 400))
     const answer = await room.request('/token', {

@@ -1,7 +1,7 @@
 import type { DeliveryRef } from '../../db/types.ts'
 import type { Deps } from '../../src/deps.ts'
-import type { How } from '../../src/revocation/lanes.ts'
-import { messageKinds } from '../../src/revocation/message-kinds.ts'
+import type { How } from '../../src/outbox/lanes.ts'
+import { messageKinds } from '../../src/outbox/message-kinds.ts'
 import { deliver } from '../../workers/deliver.ts'
 
 /** One attempt at one delivery, as a lane makes it. */

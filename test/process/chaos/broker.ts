@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { SteadyClock } from '../../../src/protocol/clock.ts'
+import type { SteadyClock } from '../../../src/runtime/clock.ts'
 import { DIST, type ClockMessage } from './clock.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Broker } from '../../../src/command/broker.ts'
+import type { Broker } from '../../../src/operations/command/broker.ts'
 import type { BrokerProcess } from '../broker-process.ts'
 import { POOL_MODES, Pooler } from '../../pooler.ts'
 import { HAS_STANDBY } from '../../postgres.ts'

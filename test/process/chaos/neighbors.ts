@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { FABRIKAM } from '../../../demo/entra/users.ts'
 import { openSqliteStore } from '../../../db/sqlite/store.ts'
 import type { Store } from '../../../db/store.ts'
-import { sha256 } from '../../../src/protocol/compare.ts'
+import { sha256 } from '../../../src/runtime/compare.ts'
 import { until } from '../broker-process.ts'
 import { newBrowser, type TestInstance, type TestWorld, sidOf } from '../world.ts'
-import type { Broker } from '../../../src/command/broker.ts'
+import type { Broker } from '../../../src/operations/command/broker.ts'
 import { Violation } from './users.ts'
 
 /** Five instances that are dead from the first moment (three hang, two refuse connections) with many deliveries pending, and the sixth, which is well. */

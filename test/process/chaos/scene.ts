@@ -1,5 +1,5 @@
 import { CONTOSO } from '../../../demo/entra/users.ts'
-import type { Broker } from '../../../src/command/broker.ts'
+import type { Broker } from '../../../src/operations/command/broker.ts'
 import type { TestInstance, TestWorld } from '../world.ts'
 import type { Faults } from './faults.ts'
 import { Instance } from './instances.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Broker, openBroker } from '../../../src/command/broker.ts'
+import { type Broker, openBroker } from '../../../src/operations/command/broker.ts'
 import type { Browser } from '../../browser.ts'
 import { newBrowser, type TestInstance, type TestWorld } from '../world.ts'
 import { type Random, randomOf } from './random.ts'

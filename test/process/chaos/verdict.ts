@@ -1,5 +1,5 @@
 import { createGuard } from '@case-manager/guard'
-import type { Broker } from '../../../src/command/broker.ts'
+import type { Broker } from '../../../src/operations/command/broker.ts'
 import { until } from '../broker-process.ts'
 import type { TestWorld } from '../world.ts'
 import type { Instance, Delivered } from './instances.ts'

@@ -1,0 +1,155 @@
+/**
+ * Decides who an OAuth request comes from (RFC 6749 §2.3, RFC 7523). Refuses more than one method at once, and answers an unknown client
+ * as it answers a wrong secret, after the same work.
+ */
+import { type Client, isPublic, type SecretHash } from '../protocol/client-metadata.ts'
+import { equalInConstantTime, sha256 } from '../runtime/compare.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { tooMany } from '../runtime/rate-limits.ts'
+import type { AuthenticateDeps } from './authenticate-deps.ts'
+import { type AssertionProblem, verifyAssertion } from './assertion.ts'
+import type { ClientCredentialsInput } from './interface.ts'
+
+/**
+ * A client that is rejected is logged with the cause. The answer has one text for every cause; a client whose assertion has a valid signature is
+ * told which claim is wrong. Over the limit of failures the answer is 429:
+ * only a failure counts and only a failure is answered so, so that no stranger locks a client out.
+ * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with WWW-Authenticate where Basic was tried), 429
+ * @throws StoreUnavailable where an assertion's `jti` cannot be recorded
+ */
+export async function authenticateClient(deps: AuthenticateDeps, input: ClientCredentialsInput): Promise<Client> {
+  const attempt = readAttempt(input)
+  const named = input.params.get('client_id')
+  if (attempt.method !== 'assertion' && attempt.clientId !== undefined && named !== undefined && named !== attempt.clientId) throw twoClients()
+  const identified = await identify(deps, attempt, input.now)
+  if (identified.why !== undefined) throw reject(deps, input, attempt, identified)
+  const { client } = identified
+  if (named !== undefined && named !== client.clientId) throw twoClients()
+  return client
+}
+
+const twoClients = (): OAuthError =>
+  new OAuthError('invalid_request', 'The parameter client_id and the client authentication name different clients. Send one client.')
+
+/** For the log: what an operator does about it depends on the cause. */
+const REJECTED = {
+  not_named: 'The request names no client, or its Authorization header is not valid Basic authentication.',
+  unknown_client: 'No client with this client_id is registered.',
+  other_method: 'The client is registered for another authentication method.',
+  wrong_secret: 'The client secret is wrong.',
+  expired_secret: 'The client secret has expired.',
+} as const
+type Why = keyof typeof REJECTED
+
+interface Rejected {
+  client?: Client | undefined
+  why: Why | AssertionProblem
+  problem: string
+  isTold?: boolean
+}
+type Identified = { client: Client; why?: undefined } | Rejected
+
+function reject(deps: AuthenticateDeps, input: ClientCredentialsInput, attempt: Attempt, { client, why, problem, isTold }: Rejected): OAuthError {
+  const key = { clientId: client?.clientId, address: input.address }
+  if (deps.rateLimits.mayLog(key)) {
+    const { method } = attempt
+    deps.log.warn('client_rejected', { why, problem, client_id: key.clientId ?? shown(attempt), method, from: input.address })
+  }
+  const exceeded = input.limited === false ? undefined : deps.rateLimits.take('clientFailures', key)
+  return exceeded === undefined ? rejected(attempt, isTold === true ? `The client assertion is not valid. ${problem}` : undefined) : tooMany(exceeded)
+}
+
+/** An unknown client_id may be a secret in the wrong field: secrets are longer than this. */
+function shown(attempt: Attempt): string | undefined {
+  const named = attempt.method === 'assertion' ? undefined : attempt.clientId
+  return named !== undefined && named.length <= 32 ? named : undefined
+}
+
+type Attempt =
+  | { method: 'basic' | 'post'; clientId: string | undefined; secret: string }
+  | { method: 'assertion'; assertion: string; assertionType: string | undefined }
+  | { method: 'none'; clientId: string | undefined }
+
+/** RFC 6749 §2.3: a client must not use more than one method in a request. */
+function readAttempt({ authorization, params }: ClientCredentialsInput): Attempt {
+  const secret = params.get('client_secret')
+  const assertion = params.get('client_assertion')
+  const ways = [authorization, secret, assertion ?? params.get('client_assertion_type')].filter((way) => way !== undefined)
+  if (ways.length > 1)
+    throw new OAuthError('invalid_request', 'Authenticate the client by one method only: Authorization header, client_secret or client_assertion.')
+  if (authorization !== undefined) return readBasic(authorization)
+  if (secret !== undefined) return { method: 'post', clientId: params.get('client_id'), secret }
+  if (assertion !== undefined) return { method: 'assertion', assertion, assertionType: params.get('client_assertion_type') }
+  return { method: 'none', clientId: params.get('client_id') }
+}
+
+/** RFC 6749 §2.3.1: id and secret are each form-encoded before they are joined. */
+function readBasic(authorization: string): Attempt {
+  const encoded = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(authorization)?.[1]
+  if (encoded === undefined) return { method: 'basic', clientId: undefined, secret: '' }
+  const decoded = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = decoded.indexOf(':')
+  if (colon < 0) return { method: 'basic', clientId: undefined, secret: '' }
+  return { method: 'basic', clientId: formDecode(decoded.slice(0, colon)), secret: formDecode(decoded.slice(colon + 1)) ?? '' }
+}
+
+function formDecode(text: string): string | undefined {
+  if (!/[%+]/.test(text)) return text
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return undefined
+  }
+}
+
+async function identify(deps: AuthenticateDeps, attempt: Attempt, now: number): Promise<Identified> {
+  if (attempt.method === 'assertion') return verifyAssertion(deps, attempt, now)
+  const client = deps.clients.find(attempt.clientId ?? '')
+  const method = client?.metadata.authMethod
+  const because = (why: Why): Identified => ({ client, why, problem: REJECTED[why] })
+  if (attempt.method === 'none') return client !== undefined && method === 'none' ? { client } : because(whyNot(attempt, client))
+  const takesSecrets = method === 'client_secret_basic' || method === 'client_secret_post'
+  const match = compareSecret(attempt.secret, takesSecrets ? client?.secrets : undefined, now)
+  if (match === 'good' && client !== undefined) return { client }
+  return because(takesSecrets ? (match === 'expired' ? 'expired_secret' : 'wrong_secret') : whyNot(attempt, client))
+}
+
+function whyNot({ clientId }: { clientId: string | undefined }, client: Client | undefined): Why {
+  if (clientId === undefined) return 'not_named'
+  return client === undefined ? 'unknown_client' : 'other_method'
+}
+
+const NOBODY: SecretHash = { id: '', hash: sha256('nobody has this secret'), createdAt: 0, expiresAt: 0 }
+
+/** Always two comparisons, whether there are two secrets, one, or no such client: time tells nothing. */
+function compareSecret(secret: string, hashes: readonly SecretHash[] | undefined, now: number): 'good' | 'expired' | 'wrong' {
+  const presented = sha256(secret)
+  let [good, expired] = [false, false]
+  for (let index = 0; index < Math.max(2, hashes?.length ?? 0); index++) {
+    const candidate = hashes?.[index] ?? NOBODY
+    const matches = equalInConstantTime(presented, candidate.hash)
+    const over = candidate.expiresAt !== undefined && candidate.expiresAt <= now
+    good ||= matches && !over
+    expired ||= matches && over
+  }
+  if (good) return 'good'
+  return expired ? 'expired' : 'wrong'
+}
+
+const UNNAMED = "The log of the broker names the cause by this answer's X-Request-Id."
+
+/** RFC 6749 §5.2: 401, and the challenge where the Authorization header was used. @param told one text for every cause, where it is left out */
+function rejected(attempt: Attempt, told?: string): OAuthError {
+  const headers = attempt.method === 'basic' ? { 'WWW-Authenticate': 'Basic realm="Case Manager Identity Broker", charset="UTF-8"' } : {}
+  const text =
+    attempt.method === 'none'
+      ? 'This client must authenticate, or it is not registered at this broker.'
+      : 'The client is not registered at this broker, is registered for another authentication method, or its credential is wrong.'
+  return new OAuthError('invalid_client', told ?? `${text} ${UNNAMED}`, { headers })
+}
+
+/** For endpoints that a public client has no business at (RFC 7662 §2.1). @throws OAuthError invalid_client */
+export function mustBeConfidential(client: Client): Client {
+  if (isPublic(client)) throw new OAuthError('invalid_client', 'A client without a credential cannot use this endpoint.')
+  return client
+}

@@ -1,0 +1,17 @@
+import type { Store } from '../../db/store.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { Readings } from '../runtime/readings.ts'
+import type { ClientRegistry } from './interface.ts'
+
+/** The registered clients, from memory: no query per request. Code that changes a registration calls `reload`. */
+export async function openClientRegistry(store: Pick<Store, 'listClients'>): Promise<ClientRegistry> {
+  let clients = new Map<string, Client>()
+  const readings = new Readings()
+  const reload = (): Promise<void> =>
+    readings.take(
+      () => store.listClients(),
+      (read) => void (clients = new Map(read.map((client) => [client.clientId, client]))),
+    )
+  await reload()
+  return { find: (clientId) => clients.get(clientId), list: () => [...clients.values()], reload }
+}

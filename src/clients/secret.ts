@@ -1,0 +1,10 @@
+import type { SecretHash } from '../protocol/client-metadata.ts'
+import { sha256 } from '../runtime/compare.ts'
+import { newId, newSecret } from '../runtime/ids.ts'
+import type { Random } from '../runtime/ids.ts'
+
+/** A new client secret: shown once, kept as a hash (SHA-256 is enough for 256 random bits). */
+export function newClientSecret(random: Random, now: number): { secret: string; hash: SecretHash } {
+  const secret = `cms_${newSecret(random)}`
+  return { secret, hash: { id: newId(random), hash: sha256(secret), createdAt: now } }
+}

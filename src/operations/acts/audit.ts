@@ -1,0 +1,51 @@
+import { pacing } from '../../../db/engine/pace.ts'
+import type { AuditEntry } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+
+/** The audit log as it is shown and exported. */
+
+export const JSON_LINES = 'application/jsonl'
+/** A large export takes more than half of the loop's time, in short turns. */
+const LIMITS = { most: 500, pause: 0.5 }
+
+/** All that fits, oldest first, a line each: read page by page, as it is taken, so that its size does not matter and requests hardly notice. */
+export function auditLines(deps: Pick<Deps, 'store'>, filter: Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>): Response {
+  let after = filter.after ?? 0
+  const pace = pacing(LIMITS)
+  const body = new ReadableStream<Uint8Array>({
+    async pull(out) {
+      const limit = pace.rows
+      const entries = await deps.store.listAudit({ ...filter, after, limit })
+      after = entries.at(-1)?.id ?? after
+      if (entries.length > 0) out.enqueue(new TextEncoder().encode(entries.map((entry) => `${JSON.stringify(auditEntryShown(entry))}\n`).join('')))
+      if (entries.length < limit) out.close()
+      else await pace.rest()
+    },
+  })
+  const headers = { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'Content-Disposition': 'attachment; filename="broker-audit.jsonl"' }
+  return new Response(body, { headers: { ...headers, 'X-Content-Type-Options': 'nosniff' } })
+}
+
+/** Lines as they are made: read as fast as they are taken, so that their number does not matter. */
+export function linesResponse(lines: AsyncGenerator<string>): Response {
+  const body = new ReadableStream<Uint8Array>({
+    async pull(out) {
+      const next = await lines.next()
+      if (next.done === true) out.close()
+      else out.enqueue(new TextEncoder().encode(next.value))
+    },
+    async cancel() {
+      await lines.return(undefined)
+    },
+  })
+  return new Response(body, { headers: { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } })
+}
+
+export function auditEntryShown({ atMs, caseReference, ended, ...entry }: AuditEntry): Record<string, unknown> {
+  return {
+    ...entry,
+    at_ms: atMs,
+    case_reference: caseReference ?? null,
+    ended: ended === undefined ? null : { outcome: ended.outcome, at_ms: ended.atMs, result: ended.result },
+  }
+}

@@ -1,0 +1,63 @@
+import type { Deps } from '../../deps.ts'
+import type { Caller } from '../../clients/caller.ts'
+import { recorded } from '../../clients/with-audit.ts'
+
+/** Which deliveries: those of one id, target or client, or all. */
+export interface WhichDeliveries {
+  id?: string | undefined
+  target_id?: string | undefined
+  client_id?: string | undefined
+  all?: true | undefined
+}
+
+/** Redrives rejected and failed deliveries, recorded; for every interface. @returns how many */
+export async function redriveAs(deps: Deps, caller: Caller, wanted: WhichDeliveries): Promise<number> {
+  const [target] = Object.entries(wanted)
+  const refs = await recorded(
+    deps,
+    caller,
+    { act: 'redrive', target: target?.join(' ') },
+    () => deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id }),
+    ({ length }) => ({ redriven: length }),
+  )
+  if (refs.length > 0) deps.queue.add(refs)
+  deps.log.info('deliveries_redriven', { count: refs.length, actorKind: caller.actor.kind, actor: caller.actor.id })
+  return refs.length
+}
+
+/**
+ * Brings the next attempt of a pending delivery forward. The lane makes it when it may call the target: where the target does not answer, as its
+ * next probe. @returns whether there is one
+ */
+export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<boolean> {
+  const entry = { act: 'try_now', target: `id ${id}` }
+  const ref = await recorded(
+    deps,
+    caller,
+    entry,
+    () => deps.store.tryNow({ id }),
+    (found) => ({ brought_forward: found !== undefined }),
+  )
+  if (ref === undefined) return false
+  deps.queue.hurry([ref])
+  deps.log.info('delivery_tried_now', { delivery: id, actorKind: caller.actor.kind, actor: caller.actor.id })
+  return true
+}
+
+/** Pending, rejected and failed deliveries closed: nothing is sent any more. Recorded with the reason. @returns how many */
+export async function closeAs(
+  deps: Pick<Deps, 'store' | 'log'>,
+  caller: Caller,
+  { reason, caseReference, ...which }: WhichDeliveries & { reason: string; caseReference?: string | undefined },
+): Promise<number> {
+  const [target] = Object.entries(which)
+  const closed = await recorded(
+    deps,
+    caller,
+    { act: 'close', target: target?.join(' '), caseReference, comment: reason },
+    () => deps.store.closeDeliveries({ id: which.id, targetId: which.target_id, clientId: which.client_id, reason }),
+    (count) => ({ closed: count }),
+  )
+  deps.log.info('deliveries_closed', { count: closed, actorKind: caller.actor.kind, actor: caller.actor.id })
+  return closed
+}

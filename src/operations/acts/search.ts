@@ -1,0 +1,119 @@
+import type { SessionPlace, Store } from '../../../db/store.ts'
+import type { LoggedRevocation, Searched, Session, Standing, Subject } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
+import { folded, wordsOf } from '../../runtime/fold.ts'
+import { isGuid } from '../../protocol/guid.ts'
+import { MOST_SESSIONS } from './searched.ts'
+
+/** One search for whatever an operator has in hand, as the console, the admin API and `cmb` answer it. Each look-up is bounded, and has its index. */
+
+/** Of each group. */
+const MOST = 20
+export const LONGEST_SEARCH = 200
+
+export interface Hits {
+  users: Subject[]
+  /** More users may fit. */
+  moreUsers: boolean
+  clients: Client[]
+  /** Live or ended. */
+  sessions: { session: Session; state: Exclude<Standing['state'], 'unknown'> }[]
+  revocations: LoggedRevocation[]
+  /** A case reference, exactly as it was given; how many revocations and locks have it, up to a number. */
+  cases: { caseReference: string; revocations: number; locks: number }[]
+}
+
+export const hitCount = ({ users, clients, sessions, revocations, cases }: Hits): number =>
+  users.length + clients.length + sessions.length + revocations.length + cases.length
+
+export async function searched(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, text: string, now: number): Promise<Hits> {
+  // Postgres takes no text with a NUL.
+  const wanted = text.replaceAll('\0', '').trim().slice(0, LONGEST_SEARCH)
+  if (wanted === '') return { users: [], moreUsers: false, clients: [], sessions: [], revocations: [], cases: [] }
+  const [found, sessions, revocations, cases] = await Promise.all([
+    usersFor(deps, wanted),
+    sessionsFor(deps, wanted, now),
+    revocationsFor(deps, wanted),
+    casesFor(deps, wanted),
+  ])
+  return { users: found.users, moreUsers: found.more, clients: clientsFor(deps, wanted), sessions, revocations, cases }
+}
+
+/** By an id, whole; else by the words of a name. @param tid only users of this tenant */
+async function usersFor(
+  { store, connection }: Pick<Deps, 'store' | 'connection'>,
+  text: string,
+  tid?: string,
+): Promise<{ users: Subject[]; more: boolean }> {
+  const oid = text.toLowerCase()
+  const tenants = tid === undefined ? connection.current().tenants : [tid]
+  const byId = isGuid(oid)
+    ? await Promise.all(tenants.map((one) => store.findSubjectByUser(one, oid)))
+    : [text.startsWith('u_') ? await store.findSubject(text) : undefined]
+  const users = byId.filter((one) => one !== undefined && (tid === undefined || one.tid === tid)) as Subject[]
+  return users.length > 0 ? { users, more: false } : store.searchUsers({ text, tid, limit: MOST })
+}
+
+type SessionSearch = Parameters<Store['searchSessions']>[0]
+type FoundSession = Awaited<ReturnType<Store['searchSessions']>>[number]
+
+/** A page of live sessions, newest first, by what an operator, or the administrator of the tenant `tid`, knows of them. */
+export function sessionsBy(
+  deps: Pick<Deps, 'store' | 'connection'>,
+  { text, ...filters }: SessionSearch,
+): Promise<Searched<FoundSession, SessionPlace>> {
+  if (text !== undefined && filters.sub === undefined) return sessionsOfNamed(deps, { ...filters, text })
+  return deps.store.pageOfSessions({ ...filters, text, most: MOST_SESSIONS })
+}
+
+/**
+ * Live sessions of the users whom a text names, newest first. Where it names few users their sessions are looked up, so that a name of
+ * no user reads no session. `text` is a name's words by their beginnings, or a whole sub, sid or object id.
+ */
+async function sessionsOfNamed(
+  deps: Pick<Deps, 'store' | 'connection'>,
+  { text, before, limit, ...filters }: SessionSearch & { text: string },
+): Promise<Searched<FoundSession, SessionPlace>> {
+  const { store } = deps
+  const standing = text.startsWith('s_') ? await store.standingBySid(text, filters.now) : undefined
+  const named =
+    standing === undefined || standing.state === 'unknown'
+      ? await usersFor(deps, text, filters.tid)
+      : { users: [{ sub: standing.session.sub }], more: false }
+  if (named.more) return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
+  const each = await Promise.all(named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })))
+  const found = each
+    .flat()
+    .filter(({ session }) => standing === undefined || session.sid === text)
+    .toSorted((a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1))
+  return { found: found.slice(0, limit), searchedTo: undefined }
+}
+
+async function sessionsFor({ store }: Pick<Deps, 'store'>, text: string, now: number): Promise<Hits['sessions']> {
+  if (!/^[\w-]{1,100}$/.test(text)) return []
+  const standing = await store.standingBySid(text, now)
+  return standing.state === 'unknown' ? [] : [{ session: standing.session, state: standing.state }]
+}
+
+async function revocationsFor({ store }: Pick<Deps, 'store'>, text: string): Promise<LoggedRevocation[]> {
+  const found = /^\d{1,15}$/.test(text) ? await store.findRevocation(Number(text)) : undefined
+  return found === undefined ? [] : [found]
+}
+
+async function casesFor({ store }: Pick<Deps, 'store'>, caseReference: string): Promise<Hits['cases']> {
+  const [revocations, locks] = await Promise.all([
+    store.listRevocations({ caseReference, limit: MOST }),
+    store.listLocks({ state: 'all', caseReference, limit: MOST }),
+  ])
+  return revocations.length + locks.length === 0 ? [] : [{ caseReference, revocations: revocations.length, locks: locks.length }]
+}
+
+function clientsFor({ clients }: Pick<Deps, 'clients'>, text: string): Client[] {
+  const words = wordsOf(text)
+  const names = ({ clientId, metadata }: Client): string => folded(`${clientId} ${metadata.name}`)
+  return clients
+    .list()
+    .filter((one) => words.every((word) => names(one).includes(word)))
+    .slice(0, MOST)
+}

@@ -1,0 +1,143 @@
+import type { WebhookEndpoint } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { changes } from '../../protocol/changes.ts'
+import { newId } from '../../runtime/ids.ts'
+import type { WebhookSwitch, WebhookType } from '../../protocol/webhook-types.ts'
+import { newWebhookSecret, secretPlace } from '../../outbox/webhook-message.ts'
+import type { Caller } from '../../clients/caller.ts'
+import { Problem } from '../../clients/problem.ts'
+import { recorded } from '../../clients/with-audit.ts'
+
+/** What an administrator does to webhook endpoints: each act recorded. A secret is in the one answer that made it. */
+
+/** How long a secret that was replaced still signs beside the new one, where the administrator does not say. */
+export const OVERLAP_SECONDS = 86_400
+
+export interface WebhookSettings {
+  url: string
+  description?: string | undefined
+  events: WebhookType[]
+  include: WebhookSwitch[]
+  state: 'enabled' | 'disabled'
+  /** Why it is disabled. */
+  cause?: string | undefined
+}
+
+/** Of an act, for the audit log. */
+export interface Said {
+  caseReference?: string | undefined
+  comment?: string | undefined
+}
+
+/** As an administrator sees it. */
+export function webhookShown(one: WebhookEndpoint): Record<string, unknown> {
+  return {
+    id: one.id,
+    ...settingsShown(one),
+    position: one.position,
+    former_secret_until: one.former?.until ?? null,
+    created_at: one.createdAt,
+    updated_at: one.updatedAt,
+  }
+}
+
+const settingsShown = ({ url, description, events, include, state, cause }: WebhookSettings) => ({
+  ...{ url, description: description ?? null, events, include, state, cause: cause ?? null },
+})
+
+const noSuchWebhook = (): Problem =>
+  new Problem(404, 'No such webhook', 'There is no webhook endpoint of that id; GET /admin/v1/webhooks (cmb webhooks list) lists them.')
+
+/** @throws Problem 404 */
+export async function knownWebhook({ store }: Pick<Deps, 'store'>, id: string): Promise<WebhookEndpoint> {
+  const endpoint = await store.findWebhook(id)
+  if (endpoint === undefined) throw noSuchWebhook()
+  return endpoint
+}
+
+/** Shows the secret that it makes in its answer, once. */
+export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSettings, said: Said): Promise<Record<string, unknown>> {
+  const now = deps.clock.now()
+  const id = `wh_${newId(deps.random)}`
+  const secret = newWebhookSecret(deps.random)
+  const endpoint: WebhookEndpoint = {
+    ...wanted,
+    id,
+    secretSealed: deps.sealer.seal(secretPlace(id), secret),
+    position: 0,
+    createdAt: now,
+    updatedAt: now,
+  }
+  const about = { act: 'webhook.add', target: `webhook ${id}`, details: settingsShown(wanted), ...said }
+  return recorded(deps, caller, about, async () => {
+    if (!(await deps.store.addWebhook(endpoint)))
+      throw new Problem(409, 'Too many webhooks', 'There are 20 webhook endpoints, which is the most. Remove one first.')
+    changed(deps, caller, id, 'added')
+    return { ...webhookShown(endpoint), secret }
+  })
+}
+
+/** Disabling an endpoint closes what is pending for it. */
+export async function changeWebhook(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  { change, ...said }: Said & { change: Partial<WebhookSettings> },
+): Promise<Record<string, unknown>> {
+  const before = await knownWebhook(deps, id)
+  const after = { ...before, ...change }
+  const details = { changed: changes(settingsShown(before), settingsShown(after)) }
+  return recorded(deps, caller, { act: 'webhook.change', target: `webhook ${id}`, details, ...said }, async () => {
+    const endpoint = await deps.store.changeWebhook({ id, change, now: deps.clock.now() })
+    if (endpoint === undefined) throw noSuchWebhook()
+    if (endpoint.state === 'disabled') await deps.store.closeDeliveries({ targetId: id, reason: 'The webhook endpoint was disabled.' })
+    changed(deps, caller, id, 'changed')
+    return webhookShown(endpoint)
+  })
+}
+
+export async function rotateWebhookSecret(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  { overlapSeconds, ...said }: Said & { overlapSeconds: number },
+): Promise<Record<string, unknown>> {
+  const { secretSealed } = await knownWebhook(deps, id)
+  const details = { overlap_seconds: overlapSeconds }
+  return recorded(deps, caller, { act: 'webhook.rotate_secret', target: `webhook ${id}`, details, ...said }, async () => {
+    const now = deps.clock.now()
+    const secret = newWebhookSecret(deps.random)
+    const former = overlapSeconds === 0 ? undefined : { sealed: secretSealed, until: now + overlapSeconds }
+    const change = { secretSealed: deps.sealer.seal(secretPlace(id), secret), former }
+    const endpoint = await deps.store.changeWebhook({ id, change, now })
+    if (endpoint === undefined) throw noSuchWebhook()
+    changed(deps, caller, id, 'secret_rotated')
+    return { ...webhookShown(endpoint), secret }
+  })
+}
+
+/** What is pending for it is closed. */
+export async function removeWebhook(deps: Deps, caller: Caller, id: string, said: Said): Promise<Record<string, unknown>> {
+  const details = settingsShown(await knownWebhook(deps, id))
+  return recorded(deps, caller, { act: 'webhook.remove', target: `webhook ${id}`, details, ...said }, async () => {
+    if (!(await deps.store.removeWebhook(id))) throw noSuchWebhook()
+    await deps.store.closeDeliveries({ targetId: id, reason: 'The webhook endpoint was removed.' })
+    changed(deps, caller, id, 'removed')
+    return { id, removed: true }
+  })
+}
+
+/** Sends a test event to one endpoint, whatever events it wants. @returns the delivery, which shows how it went */
+export async function testWebhook(deps: Deps, caller: Caller, id: string): Promise<Record<string, unknown>> {
+  const { state } = await knownWebhook(deps, id)
+  return recorded(deps, caller, { act: 'webhook.test', target: `webhook ${id}` }, async () => {
+    const ref = await deps.store.testWebhook(id)
+    if (ref === undefined) throw new Problem(409, 'The webhook is disabled', `${id} is ${state}. Enable it first: cmb webhooks change ${id} --enable`)
+    deps.queue.hurry([ref])
+    return { delivery_id: ref.id }
+  })
+}
+
+function changed({ log }: Pick<Deps, 'log'>, { actor }: Caller, id: string, how: string): void {
+  log.info('webhook_changed', { webhook: id, how, actorKind: actor.kind, actor: actor.id })
+}

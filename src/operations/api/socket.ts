@@ -1,0 +1,107 @@
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
+import { chmod, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import type { Deps } from '../../deps.ts'
+import { adminApi } from './api.ts'
+import type { AdminEnv } from './caller.ts'
+import { pointer, socketPath } from '../acts/socket-path.ts'
+import { type Checks, createChecks } from '../checks/checks.ts'
+import { secretSince } from '../checks/secrets.ts'
+
+/**
+ * The admin API for `cmb`, on a unix socket that only the broker's own user (and root) can open: a user who can read the data directory has the database
+ * anyway. It refuses to take the place of a broker that answers there.
+ */
+
+/** Linux keeps 107 bytes for the path of a unix socket, macOS 103. */
+const MAX_PATH_BYTES = 103
+
+export async function serveAdminSocket(
+  deps: Deps,
+  path = socketPath(deps.config.dataDir),
+  checks = createChecks(deps),
+): Promise<{ path: string; close(): Promise<void> }> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const at = await place(path)
+  if (await answers(at))
+    throw new Error(`Another broker answers at ${at}: one broker runs on a data directory. Stop it, or set BROKER_DATA_DIR to another directory.`)
+  const listener = getRequestListener(localApi(deps, checks).fetch)
+  const server = createServer((request, response) => void listener(request, response))
+  await listenPrivately(server, at)
+  const { ino } = await lstat(at)
+  await secretSince(deps)
+  return {
+    path: at,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((done) => server.close(done))
+      // Only our own: another broker may have started meanwhile.
+      if ((await lstat(at).catch(() => undefined))?.ino !== ino) return
+      await unlink(at).catch(() => undefined)
+      if (at !== path) {
+        await rm(pointer(path), { force: true })
+        await rmdir(dirname(at)).catch(() => undefined)
+      }
+    },
+  }
+}
+
+/** The path itself, or one in a new directory of its own (0700, with a random name) that the pointer file names. */
+async function place(path: string): Promise<string> {
+  if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return path
+  const before = (await readFile(pointer(path), 'utf8').catch(() => '')).trim()
+  if (before !== '' && (await answers(before))) return before
+  const short = join(await mkdtemp(join(tmpdir(), 'cmb-')), basename(path))
+  if (Buffer.byteLength(short) > MAX_PATH_BYTES)
+    throw new Error(
+      `The path of the admin socket is too long (${path}, and ${short}): set BROKER_DATA_DIR to a path of under ${MAX_PATH_BYTES - 12} bytes.`,
+    )
+  await writeFile(pointer(path), `${short}\n`, { mode: 0o600 })
+  return short
+}
+
+/** Bound in a directory of its own, made 0600 there and only then moved into place: at no moment can another user connect. Replaces a killed broker's. */
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  const hidden = await mkdtemp(join(dirname(path), '.s-'))
+  const inner = join(hidden, 's')
+  try {
+    await new Promise<void>((done, failed) => {
+      server.once('error', failed)
+      server.listen(inner, done)
+    })
+    await chmod(inner, 0o600)
+    await rename(inner, path)
+  } finally {
+    await rm(hidden, { recursive: true, force: true })
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      done(true)
+    })
+    socket.once('error', () => done(false))
+  })
+}
+
+/**
+ * Only the broker's own user and root can open the socket. Node does not tell the peer's uid (SO_PEERCRED), so the name that `cmb` sends
+ * (SUDO_USER, or the user's own) is a claim, and the logs say so.
+ */
+function localApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>()
+  app.use('*', async (c, next) => {
+    const user = /^[\w.@-]{1,64}$/.exec(c.req.header('x-cmb-user') ?? '')?.[0] ?? 'unknown'
+    c.set('caller', { actor: { kind: 'operator', id: `cmb@${user} (unverified)` }, source: 'command', via: 'command', may: 'administer' })
+    return next()
+  })
+  app.route('/', adminApi(deps, checks))
+  return app
+}

@@ -1,0 +1,236 @@
+import { readClientsFile } from '../../clients/read-clients-file.ts'
+import type { Config } from '../../config/config.ts'
+import type { Deps } from '../../deps.ts'
+import type { Sealer } from '../../keys/interface.ts'
+import { secretPlace } from '../../outbox/webhook-message.ts'
+import { createSealer } from '../../keys/sealer.ts'
+import type { Check, Looking } from './check.ts'
+import { failed, type Found, message, ok, warning } from './finding.ts'
+import { WORK_NAMES } from '../../protocol/work.ts'
+import { missingSecrets, secretSince } from './secrets.ts'
+
+/** The broker itself: its settings, queue, secrets, keys and clients file. */
+export const brokerChecks: readonly Check[] = [
+  { id: 'settings', question: 'Are the settings right?', cost: 'cheap', severity: 'none', look: settings },
+  { id: 'client-addresses', question: 'Do clients’ addresses reach the broker?', cost: 'cheap', severity: 'none', look: clientAddresses },
+  { id: 'queue', question: 'Does the queue server answer?', cost: 'cheap', severity: 'ticket', part: 'queue', look: queue },
+  { id: 'queue-durability', question: 'Does the queue server keep its jobs?', cost: { everySeconds: 300 }, severity: 'ticket', look: durability },
+  { id: 'work', question: 'Does a process do each kind of background work?', cost: { everySeconds: 20 }, severity: 'ticket', look: work },
+  { id: 'secrets', question: 'Is every needed BROKER_SECRET set?', cost: { everySeconds: 60 }, severity: 'ticket', look: secrets },
+  { id: 'signing-keys', question: 'Are the signing keys young enough?', cost: { everySeconds: 60 }, severity: 'ticket', look: signingKeys },
+  {
+    id: 'clients-file',
+    question: 'Is the clients file in use?',
+    cost: { everySeconds: 30 },
+    severity: 'ticket',
+    look: ({ deps }) => examineClientsFile(deps.config, true),
+  },
+]
+
+function settings({ deps: { config, connection } }: Looking): Found[] {
+  const found: Found[] = [ok(`Read. The issuer is ${config.issuer}.`)]
+  const warn = (when: boolean, text: string, fix: string): void => {
+    if (when) found.push(warning(text, fix))
+  }
+  warn(
+    config.entra.simulated,
+    'Microsoft is simulated: a sign-in proves nothing.',
+    'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real users sign in.',
+  )
+  warn(
+    config.issuer.startsWith('http:'),
+    'The issuer is plain http, which is for a single machine only.',
+    'Put a TLS proxy in front and set BROKER_ISSUER to its https address.',
+  )
+  warn(
+    config.allowLoopbackTargets,
+    'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
+    'Unset it if instances run on other machines.',
+  )
+  warn(
+    connection.current().operatorTenant === undefined,
+    'There is no operator tenant, so no user has the role of an operator.',
+    'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
+  )
+  for (const difference of connection.differences())
+    warn(true, difference, 'The broker uses the value in the database. Change the setting to that value, or remove the setting.')
+  for (const { name, problem, example } of config.warnings)
+    found.push(warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }))
+  return found
+}
+
+function clientAddresses({ deps: { addressWatch } }: Looking): Found[] {
+  const hidden = addressWatch.hidden()
+  if (hidden === undefined) return [ok('No unknown proxy hides them.')]
+  const { address, requests } = hidden
+  return [
+    warning(
+      `The last ${requests} requests with X-Forwarded-For all count as requests from ${address}, which BROKER_TRUSTED_PROXIES does not name. Rate limits and the security history then see one address for every user.`,
+      `If ${address} is your proxy, or the network of its container, add it to BROKER_TRUSTED_PROXIES and restart the broker.`,
+    ),
+  ]
+}
+
+/** Brokers may leave work to others (BROKER_WORK), which may not run. */
+async function work({ deps: { store, config } }: Looking): Promise<Found[]> {
+  if (config.databaseUrl === undefined) return []
+  const all = await store.brokers()
+  const missing = WORK_NAMES.filter((name) => !all.some(({ work: does }) => does === 'all' || does.split(',').includes(name)))
+  if (missing.length === 0) return [ok('Each kind of work is done by a broker or a worker.')]
+  return [
+    failed(
+      `No broker and no worker does: ${missing.join(', ')}.`,
+      `Start cmb work --only ${missing.join(',')} with the settings of the brokers, or unset BROKER_WORK on one broker and restart it.`,
+    ),
+  ]
+}
+
+/** What Redis and Valkey answer to a client without the right password. */
+const WANTS_PASSWORD = /NOAUTH|WRONGPASS|invalid password|without any password/i
+
+/** What they answer to a write when `maxmemory` is reached. */
+const OUT_OF_MEMORY = /\bOOM command not allowed/
+
+function fixOfQueue(problem: string): string {
+  if (WANTS_PASSWORD.test(problem)) return 'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.'
+  if (OUT_OF_MEMORY.test(problem)) return 'The queue server is out of memory. Raise maxmemory, or delete what else is stored there.'
+  return 'Start the queue server that BROKER_QUEUE_URL names, or unset that and install valkey-server.'
+}
+
+async function queue({ deps }: Looking): Promise<Found[]> {
+  const { up, engine, problem = 'The queue server does not answer.' } = await deps.queue.health()
+  if (!up) {
+    const found = `${message(problem)} Revocations are effective at once, and logout tokens go out from the database meanwhile.`
+    return [failed(found, fixOfQueue(problem), { engine })]
+  }
+  if (engine === 'postgres')
+    return [
+      warning(
+        'The queue runs on the embedded Postgres, which is for trying and testing.',
+        'Install valkey-server, or set BROKER_QUEUE_URL to a Redis or Valkey with AOF and noeviction.',
+        { engine },
+      ),
+    ]
+  return [ok(`It answers (${engine}).`, { engine })]
+}
+
+async function durability({ deps }: Looking): Promise<Found[]> {
+  const said = await deps.queue.durability()
+  if (said === undefined) return []
+  const found: Found[] = []
+  if (said.evictionPolicy !== 'noeviction')
+    found.push(
+      warning(
+        `The queue server evicts jobs when its memory is full (maxmemory-policy ${said.evictionPolicy}). A lost job delays a logout token by seconds.`,
+        'Set maxmemory-policy noeviction on the queue server.',
+      ),
+    )
+  if (!said.appendOnly)
+    found.push(
+      warning(
+        'The queue server does not persist jobs (AOF is off). After its restart, logout tokens are delayed by seconds.',
+        'Set appendonly yes on the queue server.',
+      ),
+    )
+  return found.length > 0 ? found : [ok('AOF is on and nothing is evicted.')]
+}
+
+/** An old secret can go when no key is sealed under it and the longest session that could hold something of it has ended. */
+async function secrets({ deps, now }: Looking): Promise<Found[]> {
+  const { config, store } = deps
+  const [current] = config.secrets
+  const since = await secretSince(deps)
+  const everythingAt = await store.everythingRevokedAt()
+  // No session is older than a revocation of everything.
+  const free = everythingAt !== undefined && everythingAt > since ? everythingAt : since + (await longestSession(deps))
+  const missing = await missingSecrets(deps)
+  if (missing > 0 && now < free)
+    return [
+      failed(
+        `BROKER_SECRET no longer holds ${missing} value${missing === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are rejected.`,
+        `Set BROKER_SECRET=new,old again and keep the old value until ${new Date(free * 1000).toISOString()}.`,
+      ),
+    ]
+  if (current === undefined || config.secrets.length < 2) return [ok('One secret is set.')]
+  const alone = createSealer([current])
+  const sealed = await stillSealed(deps, alone)
+  if (sealed !== undefined) return [sealed]
+  if (now < free)
+    return [warning(`Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`, 'Keep it until then.')]
+  return [warning('The old secret is not needed any more.', 'Remove all but the first value from BROKER_SECRET and restart.')]
+}
+
+/** What an old secret still seals. @param alone opens what the current one has sealed */
+async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined> {
+  const { store } = deps
+  const held = (await store.listKeys()).filter(
+    (key) =>
+      key.state !== 'retired' && key.privateSealed !== null && alone.open(`signing_keys/${key.kid}/private_sealed`, key.privateSealed) === undefined,
+  )
+  if (held.length > 0)
+    return warning(
+      `An old secret still seals ${held.length} signing key(s): ${held.map((key) => key.kid).join(', ')}.`,
+      'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
+    )
+  const states = await sealedStates(deps, alone)
+  if (states.length > 0)
+    return warning(
+      `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
+      'Restart the broker while the old secret is still set: the broker then seals them with the new one. If that does not help, the log says why (graph_subscription…).',
+    )
+  const endpoints = (await store.listWebhooks()).filter(({ id, secretSealed }) => alone.open(secretPlace(id), secretSealed) === undefined)
+  if (endpoints.length > 0)
+    return warning(
+      `An old secret still seals the secrets of webhooks: ${endpoints.map(({ id }) => id).join(', ')}.`,
+      'Keep it. cmb webhooks rotate-secret <webhook> makes a secret under the new one; configure it at the receiver within the overlap.',
+    )
+  return undefined
+}
+
+/** Tenants whose Graph client state the current secret alone does not open. */
+async function sealedStates({ store, connection }: Pick<Deps, 'store' | 'connection'>, alone: Sealer): Promise<string[]> {
+  const { tenants } = connection.current()
+  const sealed = await Promise.all(tenants.map((tid) => store.setting(`graph/${tid}/client_state`)))
+  return tenants.filter((tid, index) => {
+    const value = sealed[index]
+    return value !== undefined && alone.open(`settings/graph/${tid}/client_state`, value) === undefined
+  })
+}
+
+async function longestSession({ config, store }: Pick<Deps, 'config' | 'store'>): Promise<number> {
+  const tenants = await store.listTenants()
+  const own = tenants.flatMap((tenant) => [tenant.absoluteSeconds ?? 0, tenant.staySignedInSeconds ?? 0])
+  return Math.max(...Object.values(config.limits), ...own)
+}
+
+async function signingKeys({ deps, now }: Looking): Promise<Found[]> {
+  const rows = await deps.keys.list()
+  return (['ES256', 'RS256'] as const).map((alg): Found => {
+    const about = `key ${alg}`
+    const active = rows.find((key) => key.alg === alg && key.state === 'active')
+    if (active === undefined) return failed('There is no active key.', `cmb keys rotate ${alg} --activate`, { about })
+    const days = Math.floor((now - (active.activatedAt ?? active.createdAt)) / 86_400)
+    if (days <= 100) return ok(`${active.kid} has been in use for ${days} day(s).`, { about })
+    return warning(
+      `Key ${active.kid} has been in use for ${days} days. Rotate keys every 90 days.`,
+      `cmb keys rotate ${alg}; if it comes from a file, put a new one first in the list.`,
+      { about },
+    )
+  })
+}
+
+/** @param running a broker serves, and keeps the last valid file in use */
+export async function examineClientsFile(config: Pick<Config, 'clientsFile' | 'allowLoopbackTargets'>, running: boolean): Promise<Found[]> {
+  if (config.clientsFile === undefined) return []
+  const read = await readClientsFile(config.clientsFile, { allowLoopback: config.allowLoopbackTargets })
+  if (read.ok) return [ok(`${read.clients.length} client(s) in ${config.clientsFile}.`)]
+  const problems = read.problems.join(' ')
+  return [
+    running
+      ? failed(
+          `The broker does not use it, and goes on with the last valid one: ${problems}`,
+          `Correct ${config.clientsFile}. The broker reads it again by itself.`,
+        )
+      : failed(problems, `Correct ${config.clientsFile}.`),
+  ]
+}

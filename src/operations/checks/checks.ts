@@ -1,0 +1,95 @@
+import type { Deps } from '../../deps.ts'
+import { type Check, type Looking, looking } from './check.ts'
+import { failed, type Finding, type Found, message } from './finding.ts'
+import { CHECKS } from './list.ts'
+
+/** Runs the checks. What is dear is kept for as long as its entry says, however often it is asked for. */
+
+/** What hangs is down. */
+const LOOK_MS = 6_000
+/** Of a look that no request but one of `cmb doctor` waits for. */
+const LONG_LOOK_MS = 60_000
+
+export interface Checks {
+  /** Every finding of the checks that `which` accepts. `fresh`: looks again at what is kept, and at what is looked at on demand alone. */
+  look(options?: { fresh?: boolean; which?: (check: Check) => boolean }): Promise<Finding[]>
+  /** Since when this process has seen a warning or a failure of that check about that thing, without a look that found it well; epoch milliseconds. */
+  since(finding: Pick<Finding, 'check' | 'about'>): number | undefined
+}
+
+interface Kept {
+  atMs: number
+  findings: Promise<Finding[]>
+  /** What the last look that has ended found. */
+  ended: Finding[]
+}
+
+export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Checks {
+  const kept = new Map<string, Kept>()
+  const seen = createSeen(deps)
+  const current = async (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
+    if (typeof check.cost === 'string') return run(deps, check, look)
+    const { everySeconds, background = false } = check.cost
+    const nowMs = deps.clock.steadyMs()
+    let last = kept.get(check.id)
+    if (fresh || last === undefined || nowMs - last.atMs >= everySeconds * 1000) {
+      const next: Kept = { atMs: nowMs, findings: run(deps, check, look), ended: last?.ended ?? [] }
+      void next.findings.then((findings) => (next.ended = findings))
+      kept.set(check.id, (last = next))
+    }
+    return background && !fresh ? last.ended : last.findings
+  }
+  return {
+    async look({ fresh = false, which = () => true } = {}) {
+      const look = looking(deps)
+      const due = list.filter((check) => which(check) && (fresh || check.cost !== 'on_demand'))
+      const found = await Promise.all(due.map((check) => current(check, look, fresh)))
+      for (const [index, { id }] of due.entries()) seen.note(id, found[index] ?? [])
+      return found.flat()
+    },
+    since: seen.since,
+  }
+}
+
+/** When each problem was first seen. What a look does not name any more is well. */
+function createSeen({ clock }: Pick<Deps, 'clock'>) {
+  const first = new Map<string, Map<string, number>>()
+  return {
+    note(check: string, findings: readonly Finding[]): void {
+      const before = first.get(check)
+      const wrong = findings.filter(({ state }) => state === 'warning' || state === 'failed')
+      first.set(check, new Map(wrong.map(({ about = '' }) => [about, before?.get(about) ?? clock.nowMs()])))
+    },
+    since: ({ check, about = '' }: Pick<Finding, 'check' | 'about'>): number | undefined => first.get(check)?.get(about),
+  }
+}
+
+async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> {
+  const waitedFor = typeof check.cost === 'string' ? check.cost !== 'on_demand' : check.cost.background !== true
+  const ms = waitedFor ? LOOK_MS : LONG_LOOK_MS
+  const found: Found[] = await within(
+    ms,
+    Promise.resolve().then(() => check.look(look)),
+  ).catch((error: unknown) => {
+    deps.log.warn('check_not_done', { check: check.id, problem: message(error) })
+    return [
+      {
+        ...failed(`The check could not run: ${message(error)}`, 'Look at the log, and at the other findings.'),
+        state: check.part ? 'failed' : 'unknown',
+      },
+    ]
+  })
+  return found.map((one) => ({ check: check.id, ...one }))
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`There was no answer within ${ms / 1000} seconds.`)), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

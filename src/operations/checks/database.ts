@@ -1,0 +1,133 @@
+import type { DatabaseFacts } from '../../../db/store.ts'
+import type { Check, Looking } from './check.ts'
+import { failed, type Found, message, ok, warning } from './finding.ts'
+
+/** The database: whether it commits; and of Postgres, whether it is set up so that no revocation is lost or late. */
+
+const MINUTE = { everySeconds: 60 } as const
+
+/** A check of Postgres. A SQLite file has none of these questions. */
+const ofPostgres =
+  (judge: (facts: DatabaseFacts, looking: Looking) => Found): Check['look'] =>
+  async (looking) => {
+    const facts = await looking.databaseFacts()
+    return facts === undefined ? [] : [judge(facts, looking)]
+  }
+
+export const databaseChecks: readonly Check[] = [
+  { id: 'database', question: 'Can the database commit?', cost: 'cheap', severity: 'page', part: 'store', look: commits },
+  { id: 'postgres-version', question: 'Is this version of Postgres supported?', cost: MINUTE, severity: 'none', look: ofPostgres(version) },
+  {
+    id: 'postgres-durability',
+    question: 'Does Postgres keep what it has confirmed?',
+    cost: MINUTE,
+    severity: 'page',
+    look: ofPostgres(durability),
+  },
+  {
+    id: 'postgres-notifications',
+    question: 'Do notifications of Postgres reach the broker?',
+    cost: MINUTE,
+    severity: 'ticket',
+    look: ofPostgres(notifications),
+  },
+  { id: 'postgres-clock', question: 'Do the clocks of broker and Postgres agree?', cost: MINUTE, severity: 'ticket', look: ofPostgres(clock) },
+  { id: 'postgres-rights', question: 'Has the broker’s role the least rights?', cost: MINUTE, severity: 'none', look: ofPostgres(rights) },
+  { id: 'postgres-bloat', question: 'Does Postgres clear old versions of rows away?', cost: MINUTE, severity: 'ticket', look: ofPostgres(bloat) },
+]
+
+async function commits({ deps }: Looking): Promise<Found[]> {
+  try {
+    await deps.store.probe()
+    return [ok('It commits.')]
+  } catch (error) {
+    deps.log.warn('store_probe_failed', { problem: message(error) })
+    return [
+      failed(
+        `The database cannot commit: ${message(error)} The broker cannot sign in, refresh or revoke.`,
+        deps.config.databaseUrl === undefined
+          ? 'Free space on the disk of BROKER_DATA_DIR, and check that the broker may write there. It recovers without a restart.'
+          : 'Check that the Postgres of BROKER_DATABASE_URL runs as the primary, has free disk, and that its synchronous standby answers. The broker recovers without a restart.',
+      ),
+    ]
+  }
+}
+
+const OLDEST = 15
+const NEWEST = 18
+
+function version({ version: found, major }: DatabaseFacts): Found {
+  if (major < OLDEST) return failed(`Postgres ${found} is too old.`, `Upgrade the server to Postgres ${OLDEST} or newer.`)
+  if (major > NEWEST) return warning(`The broker was not tested with Postgres ${found}.`, `Use Postgres ${OLDEST} to ${NEWEST}.`)
+  return ok(`Postgres ${found}.`)
+}
+
+function durability(facts: DatabaseFacts, { deps }: Looking): Found {
+  const { synchronousCommit: commit, standby, seesStandbys, fsync } = facts
+  if (!fsync)
+    return failed(
+      'fsync is off: a crash of the server damages the database, and loses revocations.',
+      'Set fsync = on in postgresql.conf, and restart Postgres.',
+    )
+  if (commit === 'off') return failed('synchronous_commit is off: a crash loses revocations that the broker has confirmed.', setCommit)
+  if (deps.config.databaseStandby !== 'required')
+    return ok(
+      'One server keeps it; no standby is required. If its disk is lost, so are the revocations since the last backup (BROKER_DATABASE_STANDBY).',
+    )
+  if (commit !== 'on' && commit !== 'remote_apply')
+    return failed(`synchronous_commit is ${commit}: a failover loses revocations that the broker has confirmed.`, setCommit)
+  if (standby) return ok('A synchronous standby confirms each commit.')
+  if (!seesStandbys)
+    return failed(
+      'The broker’s role may not see whether a synchronous standby confirms commits, so the broker answers nothing.',
+      'Run cmb migrate --grant <role> as a superuser, or: GRANT pg_read_all_stats TO <role>.',
+    )
+  return failed(
+    'No synchronous standby confirms commits, so the broker answers nothing (BROKER_DATABASE_STANDBY=required).',
+    'Start the standby, and check that synchronous_standby_names on the primary names it.',
+  )
+}
+
+const setCommit = 'Set synchronous_commit = on for the broker’s role: ALTER ROLE <role> SET synchronous_commit = on. Then restart the brokers.'
+
+function notifications({ notified }: DatabaseFacts, { deps }: Looking): Found {
+  if (notified) return ok('A notification came back.')
+  const direct = deps.config.databaseDirectUrl !== undefined
+  return warning(
+    'A notification that the broker sent through Postgres did not come back within a second. Guards at this broker learn of revocations at other brokers up to half a second later.',
+    direct
+      ? 'Check that BROKER_DATABASE_DIRECT_URL reaches the same database and primary as BROKER_DATABASE_URL, past every pooler.'
+      : 'If BROKER_DATABASE_URL leads to a pooler in transaction mode, set BROKER_DATABASE_DIRECT_URL to the address of Postgres itself.',
+  )
+}
+
+/** Beyond these, in seconds. Brokers decide by their own clocks; Postgres's is what they are compared by. */
+const CLOCK_WARNS = 5
+const CLOCK_FAILS = 30
+
+function clock({ clockAheadMs }: DatabaseFacts): Found {
+  const seconds = Math.abs(clockAheadMs) / 1000
+  if (seconds <= CLOCK_WARNS) return ok(`They differ by less than ${Math.ceil(seconds + 0.1)} s.`)
+  const found = `Postgres’s clock is ${seconds.toFixed(1)} s ${clockAheadMs > 0 ? 'ahead of' : 'behind'} the broker’s. Brokers whose clocks differ expire sessions and codes at different times.`
+  const fix = 'Run an NTP client on the machines of the brokers and of Postgres.'
+  return seconds > CLOCK_FAILS ? failed(found, fix) : warning(found, fix)
+}
+
+function rights({ mayChangeTables }: DatabaseFacts): Found {
+  if (!mayChangeTables) return ok('It may read and write the tables, and change none.')
+  return warning(
+    'The broker’s role may change the tables: an attacker with its password could drop them, or take away what protects the logs.',
+    'Create a role of its own for the broker, run cmb migrate --grant <role> as the owner, and name that role in BROKER_DATABASE_URL.',
+  )
+}
+
+/** `log_head` has one row, which every revocation rewrites. */
+const MOST_DEAD = 10_000
+
+function bloat({ deadHeads }: DatabaseFacts): Found {
+  if (deadHeads <= MOST_DEAD) return ok(`log_head has ${deadHeads} dead row version(s).`)
+  return warning(
+    `log_head has ${deadHeads} dead row versions: autovacuum cannot clear them away, and each revocation reads past them.`,
+    'End the transaction that keeps them: look in pg_stat_activity for the oldest xact_start, in pg_prepared_xacts and in pg_replication_slots. Check that autovacuum is on.',
+  )
+}

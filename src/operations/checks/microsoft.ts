@@ -1,0 +1,372 @@
+import type { Tenant } from '../../../db/types.ts'
+import type { Tenants } from '../../config/config.ts'
+import { probePause } from '../../microsoft/probe-pause.ts'
+import { guidanceFor } from '../../microsoft/guidance.ts'
+import { registration, signInReturn } from '../../microsoft/registration.ts'
+import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../microsoft/tenants.ts'
+import type { Check, Looking } from './check.ts'
+import { failed, type Found, ok, unknown, warning } from './finding.ts'
+import { federatedDomains } from './federated-domains.ts'
+import { freshSignIn } from './fresh-sign-in.ts'
+import { reEntry } from './re-entry.ts'
+
+/** The connection to Microsoft: whether it is there, and for each tenant whether users can sign in and what they prove. */
+
+/** The broker asks Microsoft once in this time, however often the checks are read: an outage shows within a minute. */
+const ASKED = { everySeconds: 20 }
+const MOST_SKEW_SECONDS = 30
+const DAY = 86_400
+const EARLY_DAYS = 30
+
+export const microsoftChecks: readonly Check[] = [
+  { id: 'connection', question: 'Is the broker connected to Microsoft?', cost: 'cheap', severity: 'none', part: 'microsoft', look: connection },
+  {
+    id: 'credential-expiry',
+    question: 'Is the credential valid for a while?',
+    cost: { everySeconds: 60 },
+    severity: 'ticket',
+    setup: true,
+    look: credentialExpiry,
+  },
+  {
+    id: 'microsoft',
+    question: 'Can Microsoft be reached?',
+    cost: ASKED,
+    severity: 'page',
+    part: 'microsoft',
+    setup: true,
+    look: (all) => eachTenant(all, reached),
+  },
+  { id: 'clock', question: 'Do the clocks agree?', cost: ASKED, severity: 'page', setup: true, look: clocks },
+  {
+    id: 'credential',
+    question: 'Does Entra accept the broker’s credential?',
+    cost: ASKED,
+    severity: 'page',
+    part: 'microsoft',
+    setup: true,
+    look: (all) => eachTenant(all, credential),
+  },
+  {
+    id: 'registration',
+    question: 'Does Entra’s sign-in page accept the broker’s request?',
+    cost: ASKED,
+    severity: 'page',
+    part: 'microsoft',
+    setup: true,
+    look: (all) => eachTenant(all, registered),
+  },
+  { id: 'sign-ins', question: 'Do users get through Microsoft’s sign-in?', cost: 'cheap', severity: 'page', look: (all) => eachTenant(all, signIns) },
+  { id: 'consent', question: 'Has the tenant consented?', cost: 'cheap', severity: 'none', setup: true, look: (all) => eachTenant(all, consent) },
+  { id: 'mfa-proof', question: 'Is MFA proved?', cost: 'cheap', severity: 'none', setup: true, look: mfaProofs },
+  {
+    id: 're-entry',
+    question: 'Is periodic re-entry of password and MFA enforced?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, reEntry),
+  },
+  {
+    id: 'fresh-sign-in',
+    question: 'Is a fresh sign-in demanded after a revocation?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, freshSignIn),
+  },
+  {
+    id: 'federated-domains',
+    question: 'Do federated domains ask for the password again?',
+    cost: { everySeconds: 3600, background: true },
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, federatedDomains),
+  },
+  {
+    id: 'optional-claims',
+    question: 'Do the optional claims arrive?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, claims),
+  },
+  {
+    id: 'graph-permission',
+    question: 'Does the broker hold Graph’s permission?',
+    cost: ASKED,
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, permission),
+  },
+  {
+    id: 'graph-subscription',
+    question: 'Does Graph notify the broker of changes?',
+    cost: 'cheap',
+    severity: 'ticket',
+    setup: true,
+    look: (all) => eachTenant(all, subscription),
+  },
+  { id: 'probe', question: 'Does the probe run?', cost: 'cheap', severity: 'page', part: 'microsoft', look: (all) => eachTenant(all, probe) },
+]
+
+const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => name ?? tid
+const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
+const proofPage = ({ deps }: Looking, { tid }: Tenant): string => `${deps.config.opsOrigin}/setup/tenants/${tid}/proof`
+
+async function eachTenant(looking: Looking, look: (looking: Looking, row: Tenant) => Found[] | Promise<Found[]>): Promise<Found[]> {
+  const found = await Promise.all(
+    (await looking.tenants()).map(async (row) => (await look(looking, row)).map((one) => ({ about: `tenant ${nameOf(row)}`, tid: row.tid, ...one }))),
+  )
+  return found.flat()
+}
+
+function connection({ deps }: Looking): Found[] {
+  const readiness = deps.microsoft.readiness()
+  if (readiness.connected) return [ok('Tenants, application and credential are set.')]
+  const missing = readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')
+  return [
+    failed(
+      `Not connected to Microsoft yet. Missing: ${missing}. No user can sign in.`,
+      'Open /setup with the link that cmb setup prints, or set what is missing (docs/configuration.md).',
+    ),
+  ]
+}
+
+async function credentialExpiry({ deps, now }: Looking): Promise<Found[]> {
+  const { credential } = deps.connection.current()
+  if (credential === undefined) return []
+  const end = await deps.microsoft.credentialEnd()
+  if (end === undefined)
+    return [
+      unknown(
+        credential.kind === 'federated' ? 'A workload identity is renewed by its platform.' : 'The credential does not say when it expires.',
+        credential.kind === 'federated'
+          ? undefined
+          : 'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
+      ),
+    ]
+  const days = Math.floor((end - now) / DAY)
+  const fix = 'Make a new credential in Entra, then enter it at /setup or in the settings. Entra accepts the old and the new one meanwhile.'
+  if (days < 0) return [failed(`The credential expired at ${at(end)}.`, fix)]
+  return [
+    days < EARLY_DAYS
+      ? warning(`The credential expires at ${at(end)}, in ${days} days.`, fix)
+      : ok(`The credential expires at ${at(end)}, in ${days} days.`),
+  ]
+}
+
+async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found[]> {
+  const { metadata, authorize, credential: tried } = await examine(tid)
+  const problems = [
+    metadata.ok ? [] : [metadata.problem],
+    authorize === undefined || authorize.ok ? [] : [`The sign-in page: ${authorize.problem}`],
+    tried === undefined || tried.ok || !tried.outage ? [] : [`The token endpoint: ${tried.problem}`],
+  ].flat()
+  if (problems.length === 0) return [ok('The metadata, the sign-in page and the token endpoint answered just now.')]
+  return [
+    failed(
+      `${problems.join(' ')} Users of this tenant cannot sign in; sessions go on.`,
+      'Look at Microsoft’s service status. If only this broker is affected: check the tenant id, and let the broker reach the authority over https (proxy, firewall, DNS).',
+    ),
+  ]
+}
+
+async function clocks(looking: Looking): Promise<Found[]> {
+  const found = await eachTenant(looking, clock)
+  const { clockWatch } = looking.deps
+  const ahead = clockWatch.aheadSeconds()
+  if (!clockWatch.disagrees() || found.some(({ state }) => state === 'failed')) return found
+  // Microsoft has not answered since the clock was set.
+  return [
+    ...found,
+    failed(`The clock was set while the broker ran: it is ${Math.abs(ahead)} s ${side(ahead)} the right time. ${STOPPED}`, SYNCHRONIZE),
+  ]
+}
+
+const side = (ahead: number): string => (ahead > 0 ? 'ahead of' : 'behind')
+const STOPPED = 'No session expires, and no token is issued or checked (503).'
+const SYNCHRONIZE =
+  'Synchronize it by NTP; the broker goes on as soon as the clocks agree. If the clock is right now and Microsoft cannot be asked, restart the broker.'
+
+async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant): Promise<Found[]> {
+  const compared = clockWatch.comparison()
+  const { metadata } = await examine(tid)
+  if (!metadata.ok || metadata.skewSeconds === undefined) return [unknown('Microsoft did not send its time.')]
+  compared(metadata.skewSeconds)
+  const skew = Math.abs(metadata.skewSeconds)
+  if (skew <= MOST_SKEW_SECONDS) return [ok(`They agree within ${Math.max(1, skew)} s.`)]
+  return [
+    failed(
+      `This machine’s clock is ${skew} s ${side(-metadata.skewSeconds)} Microsoft’s.${clockWatch.disagrees() ? ` ${STOPPED}` : ''}`,
+      SYNCHRONIZE,
+    ),
+  ]
+}
+
+async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
+  const { credential: tried } = await examine(row.tid)
+  if (tried === undefined || (!tried.ok && tried.outage)) return [unknown('Not asked: Microsoft was not reached.')]
+  if (tried.ok) return [ok('Entra gave the application a token just now.')]
+  const found = `${tried.problem}${tried.code === undefined ? '' : ` (AADSTS${tried.code})`}`
+  const fix =
+    tried.guidance === 'app_missing'
+      ? 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
+      : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.'
+  // A tenant that is still being connected has no application in it before its consent.
+  return [isDecided(row) || tried.guidance !== 'app_missing' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
+}
+
+async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found[]> {
+  const { authorize } = await examine(row.tid)
+  if (authorize === undefined || !authorize.ok) return [unknown('Not asked: the sign-in page was not reached.')]
+  if (authorize.shown === undefined) return [ok('The sign-in page took a request of the broker just now.')]
+  const { guidance, code } = authorize.shown
+  const found = `${guidanceFor(guidance).operator} (AADSTS${code})`
+  const fix =
+    guidance === 'redirect_mismatch'
+      ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
+      : 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
+  // A tenant that is still being connected has no application in it before its consent.
+  return [isDecided(row) || guidance === 'redirect_mismatch' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
+}
+
+/** So many users of one tenant, and none who got through meanwhile. */
+const MANY_USERS = 3
+
+async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
+  const { users, returned, causes } = deps.signInWatch.failing(tid)
+  if (users === 0) return [ok('Every user who has signed in before can sign in.')]
+  const words = causes.map((cause) => guidanceFor(cause).operator).join(' ')
+  const away = users - returned
+  const found = `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since. ${words}${
+    away === 0 ? '' : ` ${away} of them did not come back from Microsoft’s pages.`
+  }`.trim()
+  const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${deps.config.opsOrigin}/setup/tenants/${tid}; a policy that blocks is changed under Conditional Access.`
+  if (users >= MANY_USERS) return [failed(found, fix)]
+  // A user who leaves Microsoft's page has changed their mind.
+  return [returned > 0 ? warning(found, fix) : unknown(found)]
+}
+
+async function consent({ deps }: Looking, row: Tenant): Promise<Found[]> {
+  const fix = `Open ${deps.config.opsOrigin}/setup/tenants/${row.tid}, press “Granting consent”, then “Confirm by signing in”.`
+  if (row.consentConfirmedAt === undefined) return [unknown('Consent is not confirmed here.', fix)]
+  return [ok(`Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`)]
+}
+
+async function mfaProofs(looking: Looking): Promise<Found[]> {
+  const rows = await looking.tenants()
+  const { operatorTenant } = looking.deps.connection.current()
+  const found = await eachTenant(looking, async (_, row) => [await byItsTenant(looking, row, mfaProof(row, proofPage(looking, row)))])
+  if (operatorTenant !== undefined && rows.length > 0 && !rows.some((row) => row.tid === operatorTenant))
+    found.push(
+      warning(
+        'It is the operator tenant, and it is not connected: no user can sign in as an operator.',
+        `cmb tenants add ${operatorTenant}, then choose its proof of MFA at /setup.`,
+        { about: `tenant ${operatorTenant}` },
+      ),
+    )
+  return found
+}
+
+/** Only an administrator of a tenant sees its policies: what operators or the settings said of another tenant's is pointed out. */
+async function byItsTenant({ deps }: Looking, row: Tenant, found: Found): Promise<Found> {
+  if (found.state !== 'ok' || row.proofAssertedAt === undefined || !isAnothers(deps.connection.current(), row)) return found
+  if ((await deps.store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt)) return found
+  return warning(
+    `${found.found} No administrator of that tenant has asserted it.`,
+    `Send them the link at ${deps.config.opsOrigin}/setup/tenants/${row.tid}: they assert it by signing in.`,
+  )
+}
+
+function mfaProof(row: Tenant, page: string): Found {
+  if (!isDecided(row)) return warning('No proof of MFA is chosen: users of this tenant cannot sign in.', `Choose it at ${page}`)
+  const asserted = row.proofAssertedAt === undefined ? '' : `, asserted by ${row.proofAssertedBy ?? 'an administrator'}, ${at(row.proofAssertedAt)}`
+  if (row.mfaProof === 'conditional_access')
+    return warning(
+      `MFA is proved by conditional_access${asserted || ', as the settings or a command set it'}: no token shows it.`,
+      `Bind an authentication context to a policy that requires MFA, and choose it at ${page}`,
+    )
+  const context = /^auth_context:(c\d+)$/.exec(row.mfaProof)?.[1]
+  if (context !== undefined && row.proofAssertedAt === undefined)
+    return warning(
+      `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same, and it proves nothing. Tokens hold no acr until then.`,
+      `Try it and confirm it at ${page}`,
+    )
+  return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
+}
+
+/** What does not work without a claim. `acrs` is asked for by name and shows itself in the proof. */
+const NEEDED_FOR: Readonly<Record<string, string>> = {
+  sid: 'without it, a sign-out at Microsoft 365 does not reach the broker',
+  login_hint: 'without it, Microsoft asks at sign-out which account to sign out',
+  auth_time: 'without it, no user can prove a fresh sign-in, which the console requires too',
+  email: 'without it, instances get no email address',
+}
+
+async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
+  const trial = await trialOf(deps, tid)
+  if (trial === undefined) return [unknown('No sign-in at /setup has shown yet which claims arrive.', 'Open the tenant at /setup and sign in once.')]
+  const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
+  if (missing.length === 0) return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
+  const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
+  const fix = 'Token configuration in the app registration: add them for the ID token, then sign in again at /setup.'
+  // An account without a mailbox has no email, whatever is registered.
+  return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
+}
+
+async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<Found[]> {
+  const tried = (await examine(tid)).credential
+  if (!tried?.ok) return [unknown('Unknown while Entra does not accept the credential.')]
+  const has = registration('')
+    .application.filter(({ name }) => tried.graphRoles.includes(name))
+    .map(({ name }) => name)
+  const fix = 'API permissions in the app registration: add it as an application permission, then grant consent again.'
+  if (names(deps.config.signals.risk, tid) && !tried.graphRoles.includes(RISK_PERMISSION))
+    return [warning(`The application does not hold ${RISK_PERMISSION}: BROKER_MICROSOFT_RISK has no effect.`, fix)]
+  if (has.includes('User.Read.All')) return [ok(`${has.join(', ')}.`)]
+  const found = 'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.'
+  return [usesGraph(deps, tid) ? warning(found, fix) : unknown(found, fix)]
+}
+
+const RISK_PERMISSION = 'IdentityRiskyUser.Read.All'
+const names = (tenants: Tenants, tid: string): boolean => tenants === 'all' || tenants.includes(tid)
+const usesGraph = ({ config }: Looking['deps'], tid: string): boolean => names(config.signals.graph.tenants, tid)
+
+async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
+  if (!usesGraph(deps, tid))
+    return [
+      unknown(
+        'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
+        'BROKER_GRAPH=yes turns it on (docs/configuration.md).',
+      ),
+    ]
+  const kept = await deps.store.setting(`graph/${tid}/subscription`)
+  const until = kept === undefined ? undefined : (JSON.parse(kept) as { until?: number }).until
+  if (until === undefined)
+    return [
+      warning(
+        'There is no subscription yet.',
+        'The broker makes it once consent is given for User.Read.All and Microsoft reaches the issuer’s address from the internet. The log says why it does not (graph_subscription…).',
+      ),
+    ]
+  if (until > now) return [ok(`The subscription lasts until ${at(until)}. The broker renews it.`)]
+  return [
+    failed(
+      `The subscription ended at ${at(until)}.`,
+      'The broker makes a new one by itself. If it does not, the log says why (graph_subscription…).',
+    ),
+  ]
+}
+
+async function probe({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
+  const pause = await probePause(deps.store, tid)
+  if (pause === undefined) return []
+  const code = pause.code === undefined ? '' : ` (AADSTS${pause.code})`
+  return [
+    failed(
+      `The probe has been paused since ${at(pause.at)}, because it would have signed out more than 5 % of the tenant’s users within 10 minutes${code}. A disabled account may go unnoticed.`,
+      `Look at the tenant’s policies, then: cmb tenants resume-probe ${tid}`,
+    ),
+  ]
+}

@@ -1,0 +1,53 @@
+import type { Deps } from '../../deps.ts'
+import type { Check } from './check.ts'
+import type { Checks } from './checks.ts'
+import type { Finding } from './finding.ts'
+import { CHECKS } from './list.ts'
+
+/**
+ * What is up and what is down, for /readyz, the console and the admin API. Only the database makes the broker unable to serve. Without its queue
+ * it is degraded and still ready: sign-in works, and a revocation is effective at commit. Without Microsoft no user can sign in, but sessions
+ * go on and are signed out as ever. To take such a broker out of rotation would end both.
+ */
+export interface Part {
+  state: 'up' | 'down' | 'not_connected'
+  /** In words, what is wrong and what to do. */
+  problem?: string
+  engine?: string
+  /** Where the settings differ from the database, which counts. */
+  differences?: string[]
+}
+
+type PartName = NonNullable<Check['part']>
+
+export interface Readiness {
+  status: 'ready' | 'degraded' | 'unavailable'
+  parts: Record<PartName, Part>
+  /** Every warning and failure. */
+  checks: Finding[]
+}
+
+const PART_OF = new Map(CHECKS.flatMap(({ id, part }) => (part === undefined ? [] : [[id, part] as const])))
+
+export async function readinessOf(deps: Pick<Deps, 'connection' | 'microsoft'>, checks: Checks): Promise<Readiness> {
+  const findings = await checks.look()
+  const partOf = (name: PartName): Part => {
+    const its = findings.filter((one) => PART_OF.get(one.check) === name)
+    const wrong = its.filter((one) => one.state === 'failed')
+    const engine = its.find((one) => one.engine !== undefined)?.engine
+    return {
+      state: wrong.length === 0 ? 'up' : 'down',
+      ...(wrong.length > 0 && {
+        problem: wrong.map(({ about, found, fix }) => `${about === undefined ? '' : `${about}: `}${found} ${fix ?? ''}`.trim()).join(' '),
+      }),
+      ...(engine !== undefined && { engine }),
+    }
+  }
+  const differences = deps.connection.differences()
+  const microsoft = partOf('microsoft')
+  if (!deps.microsoft.readiness().connected) microsoft.state = 'not_connected'
+  if (differences.length > 0) microsoft.differences = differences
+  const parts = { store: partOf('store'), queue: partOf('queue'), microsoft }
+  const status = parts.store.state !== 'up' ? 'unavailable' : parts.queue.state === 'up' && microsoft.state === 'up' ? 'ready' : 'degraded'
+  return { status, parts, checks: findings.filter((one) => one.state === 'failed' || one.state === 'warning') }
+}

@@ -1,0 +1,58 @@
+import { secretPlace } from '../../outbox/webhook-message.ts'
+import type { Check, Looking } from './check.ts'
+import { failed, type Found, ok } from './finding.ts'
+
+/** Receivers of messages beside the clients' logout addresses: webhooks, streams of security events. What they do not get, and why. */
+export const receiverChecks: readonly Check[] = [
+  { id: 'webhooks', question: 'Do webhooks reach their endpoints?', cost: { everySeconds: 30 }, severity: 'none', look: webhooks },
+  { id: 'streams', question: 'Do security events reach their receivers?', cost: { everySeconds: 30 }, severity: 'ticket', look: streams },
+]
+
+/** What no attempt delivers any more, by client id. The alerts of deliveries go by the same counts. */
+async function lost({ deps }: Looking): Promise<Map<string, number>> {
+  const counts = await deps.store.deliveryCounts()
+  const undelivered = new Map<string, number>()
+  for (const { clientId, state, count } of counts)
+    if (state === 'failed' || state === 'rejected') undelivered.set(clientId, (undelivered.get(clientId) ?? 0) + count)
+  return undelivered
+}
+
+const fixOf = (id: string): string => `cmb deliveries list --client ${id} says why; then cmb deliveries redrive --target ${id}`
+
+async function webhooks(looking: Looking): Promise<Found[]> {
+  const { deps } = looking
+  const [endpoints, undelivered] = await Promise.all([deps.store.listWebhooks(), lost(looking)])
+  return endpoints.map(({ id, state, cause, secretSealed }): Found => {
+    const about = `webhook ${id}`
+    const count = undelivered.get(id) ?? 0
+    if (deps.sealer.open(secretPlace(id), secretSealed) === undefined)
+      return failed('Its secret is sealed under a BROKER_SECRET that is not set.', `Set that value again, or: cmb webhooks rotate-secret ${id}`, {
+        about,
+      })
+    if (count > 0) return failed(`${count} messages are failed or rejected.`, fixOf(id), { about })
+    return ok(state === 'enabled' ? 'Every message is delivered or pending.' : `It is disabled: ${cause ?? 'no cause was given'}.`, { about })
+  })
+}
+
+async function streams(looking: Looking): Promise<Found[]> {
+  const [known, undelivered] = await Promise.all([looking.deps.store.listStreams(), lost(looking)])
+  return known.map(({ id, clientId, status, statusBy, statusReason }): Found => {
+    const about = `stream ${id} of ${clientId}`
+    const count = undelivered.get(id) ?? 0
+    if (status === 'disabled' && statusBy === 'broker')
+      return failed(
+        `The broker disabled it: ${statusReason ?? 'no reason'}`,
+        'Ask the receiver’s operator to fix it. The receiver then enables its stream again (POST /ssf/status).',
+        { about },
+      )
+    if (count > 0) return failed(`${count} events are failed or rejected.`, fixOf(id), { about })
+    return ok(
+      status === 'enabled'
+        ? 'Every event is delivered or pending.'
+        : statusBy === 'operator'
+          ? `An administrator disabled it: ${statusReason ?? 'no reason'}`
+          : `The receiver set its stream to ${status}.`,
+      { about },
+    )
+  })
+}

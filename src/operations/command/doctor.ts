@@ -1,0 +1,111 @@
+import type { Command } from 'commander'
+import { access, constants, stat, statfs } from 'node:fs/promises'
+import type { Config } from '../../config/config.ts'
+import { failed, type Finding, type Found, ok, warning } from '../checks/finding.ts'
+import { CommandFailure, EXIT, openBroker } from './broker.ts'
+import { asJson, examples, type Context } from './context.ts'
+
+/** `cmb doctor`: checks settings and data directory by itself, and asks a running broker for the findings of its checks. */
+export function doctorCommand(program: Command, context: Context): void {
+  examples(
+    program
+      .command('doctor')
+      .description(
+        'Check settings, database, queue, Microsoft and every client; say how to fix what is wrong. Run it with the environment of the broker.',
+      )
+      .addOption(asJson())
+      .action(async (_options: unknown, command: Command) => {
+        const findings = await look(context, context.dataDir(command))
+        context.print(command, { findings }, () => printed(findings))
+        command.setOptionValue('exitCode', findings.some((one) => one.state === 'failed') ? EXIT.failed : EXIT.done)
+      }),
+    'cmb doctor',
+    'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\'',
+  )
+}
+
+async function look(context: Context, dataDir: string): Promise<Finding[]> {
+  const inside = await fromBroker(context, dataDir)
+  const running = !inside.some((one) => one.check === 'broker' && one.state === 'failed')
+  const { config, findings } = await settings(context, dataDir, running)
+  const file = running || config === undefined ? [] : named('clients-file', await clientsFile(config))
+  return [...findings, ...named('data-directory', [await directory(dataDir, config?.databaseUrl !== undefined)]), ...file, ...inside]
+}
+
+const named = (check: string, found: readonly Found[]): Finding[] => found.map((one) => ({ check, ...one }))
+
+async function clientsFile(config: Config): Promise<Found[]> {
+  const { examineClientsFile } = await import('../checks/broker.ts')
+  return examineClientsFile(config, false)
+}
+
+/** A shell beside a running broker rarely has its environment: what is missing there is only a warning. */
+async function settings(context: Context, dataDir: string, running: boolean): Promise<{ config?: Config; findings: Finding[] }> {
+  const { ConfigError, loadConfig } = await import('../../config/config.ts')
+  try {
+    const config = loadConfig(context.environment({ BROKER_DATA_DIR: dataDir }))
+    const warnings = config.warnings.map(({ name, problem, example }) =>
+      warning(`It ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }),
+    )
+    return { config, findings: named('environment', [ok('Every setting here can be read.'), ...warnings]) }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    if (running) {
+      const found = 'A broker could not start with the settings of this shell; the running broker has others.'
+      return { findings: named('environment', [warning(found, 'To check them, run this with the environment of the broker.')]) }
+    }
+    const wrong = error.problems.map(({ name, problem, example }) =>
+      failed(`It ${problem}.`, example === '' ? 'docs/configuration.md lists every setting.' : `For example: ${name}=${example}`, { about: name }),
+    )
+    return { findings: named('environment', wrong) }
+  }
+}
+
+const LEAST_FREE_BYTES = 256 * 1024 * 1024
+
+async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
+  try {
+    const { mode } = await stat(dataDir)
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+    const { bavail, bsize } = await statfs(dataDir)
+    const free = `${Math.floor((bavail * bsize) / 1_048_576)} MB free`
+    if ((mode & 0o077) !== 0) return warning(`Other users can read ${dataDir}.`, `chmod 700 ${dataDir}`)
+    if (bavail * bsize < LEAST_FREE_BYTES) {
+      const fails = onPostgres ? 'the broker’s own queue server fails' : 'sign-ins and revocations fail'
+      return failed(`${dataDir}: ${free}.`, `Free some space: with a full disk, ${fails}.`)
+    }
+    return ok(`${dataDir}: ${free}.`)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT')
+      return warning(
+        `${dataDir} does not exist yet; the broker makes it at its first start.`,
+        'If it should exist, name the right one: --data-dir or BROKER_DATA_DIR.',
+      )
+    return failed(
+      `${dataDir} cannot be used (${code ?? 'error'}).`,
+      `Run this as the broker's user, or let that user own it: chown -R <user> ${dataDir}`,
+    )
+  }
+}
+
+async function fromBroker(context: Context, dataDir: string): Promise<Finding[]> {
+  try {
+    const { findings } = await (await openBroker(context.terminal, dataDir)).get<{ findings: Finding[] }>('/doctor')
+    return [...named('broker', [ok('It runs.')]), ...findings]
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error
+    const found = error.message.replaceAll('\n', ' ')
+    return named('broker', [failed(found, 'Start it: its database, queue, clients and connection to Microsoft are checked while it runs.')])
+  }
+}
+
+const MARK = { ok: 'ok  ', unknown: '?   ', warning: 'warn', failed: 'FAIL' } as const
+
+function printed(findings: readonly Finding[]): string {
+  const lines = findings
+    .map((one) => `${MARK[one.state]}  ${one.about ?? one.check}: ${one.found}\n${one.fix === undefined ? '' : `        -> ${one.fix}\n`}`)
+    .join('')
+  const count = (state: Finding['state']): number => findings.filter((one) => one.state === state).length
+  return `${lines}\n${count('ok')} ok, ${count('unknown')} not known, ${count('warning')} warnings, ${count('failed')} failed.\n`
+}

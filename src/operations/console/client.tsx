@@ -1,0 +1,139 @@
+import type { Child } from 'hono/jsx'
+import type { DeliveryState } from '../../../db/types.ts'
+import { toWire } from '../../clients/metadata.ts'
+import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
+import type { Client } from '../../protocol/client-metadata.ts'
+import { desk, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { count, span, STATE, when } from './format.ts'
+import { Address, guards } from './instance-cells.tsx'
+import { type InstanceNow, instancesNow } from './instances.ts'
+import { untilOf } from './locks.tsx'
+import { nothingHere } from './nothing.tsx'
+import { SOURCE } from './registered.tsx'
+import { linkOf } from './links.ts'
+import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
+
+/** One client: everything that is registered, how old its secrets are, which addresses answer and why not, its guards, deliveries and stream. */
+
+export async function clientPage(request: ConsoleRequest, clientId: string): Promise<Response> {
+  const { deps } = request
+  const client = deps.clients.find(clientId)
+  const now = (await instancesNow(deps)).find((one) => one.clientId === clientId)
+  if (client === undefined && now === undefined) return nothingHere(request, 'No client of that ID is registered.', '/ops/clients')
+  const [lock] = await deps.store.listLocks({ state: 'open', kind: 'client', key: clientId, limit: 1 })
+  const nowMs = deps.clock.nowMs()
+  const stream = await streamNow(request, clientId)
+  return desk(
+    request,
+    { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/ops/clients', live: true },
+    <>
+      <StreamDone request={request} />
+      {lock === undefined ? null : (
+        <Notice kind="warn" title="This client is locked. The broker issues it no code and no token.">
+          Until: {untilOf(lock)}. <a href="/ops/locks">Locks</a>
+        </Notice>
+      )}
+      <Live id="now">
+        {now === undefined ? null : <Addresses now={now} nowMs={nowMs} />}
+        <Panel title="Guards">
+          <div>{guards(now)}</div>
+        </Panel>
+        {now === undefined ? null : <Deliveries now={now} />}
+        <StreamPanel now={stream} client={client} nowMs={nowMs} />
+      </Live>
+      {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}
+      {client === undefined ? null : <Secrets client={client} nowMs={nowMs} />}
+      {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
+      <More request={request} clientId={clientId} />
+    </>,
+  )
+}
+
+const More = ({ request, clientId }: { request: ConsoleRequest; clientId: string }) => (
+  <Panel title="More">
+    <ul class="bullets">
+      <li>
+        <a href={linkOf('/ops/revocations', { client: clientId })}>Revocations of this client</a>
+      </li>
+      <li>
+        <a href={linkOf('/ops/sessions', { client: clientId })}>Live sessions in which it takes part</a>
+      </li>
+      <li>
+        <a href={linkOf('/ops/audit', { target: `client ${clientId}` })}>What was changed, in the audit log</a>
+      </li>
+    </ul>
+    {isAdministrator(request) ? (
+      <div class="row">
+        <LinkButton href={linkOf('/ops/lock/check', { client: clientId })} kind="danger">
+          Lock this instance
+        </LinkButton>
+      </div>
+    ) : null}
+  </Panel>
+)
+
+const Addresses = ({ now, nowMs }: { now: InstanceNow; nowMs: number }) => (
+  <Panel title="Logout addresses">
+    {now.targets.length === 0 ? <p class={now.unreached ? 'hurt' : 'soft'}>None is registered.</p> : null}
+    {now.targets.map((target) => (
+      <Address target={target} nowMs={nowMs} whole />
+    ))}
+  </Panel>
+)
+
+const STATES: readonly DeliveryState[] = ['pending', 'rejected', 'failed', 'delivered', 'superseded', 'closed']
+
+const Deliveries = ({ now }: { now: InstanceNow }) => (
+  <Panel title="Deliveries">
+    <Table
+      label="Deliveries by state"
+      head={['State', { name: 'Deliveries', end: true }]}
+      rows={STATES.map((state) => [
+        <a href={linkOf('/ops/deliveries', { client: now.clientId, state })}>{STATE[state].words}</a>,
+        count(now.counts[state]),
+      ])}
+      none=""
+    />
+  </Panel>
+)
+
+const Secrets = ({ client, nowMs }: { client: Client; nowMs: number }) =>
+  client.secrets.length === 0 ? null : (
+    <Panel title="Secrets">
+      <Table
+        label="Secrets"
+        head={['Secret', 'Age', 'Created', 'Expires']}
+        rows={client.secrets.map(({ id, createdAt, expiresAt }) => [
+          <code>{id}</code>,
+          ageOf(nowMs - createdAt * 1000),
+          when(createdAt * 1000, nowMs),
+          expiresAt === undefined ? 'never' : when(expiresAt * 1000, nowMs),
+        ])}
+        none=""
+      />
+    </Panel>
+  )
+
+const DAY_MS = 86_400_000
+const ageOf = (ms: number): string => (ms < 2 * DAY_MS ? span(Math.max(0, ms)) : `${count(Math.floor(ms / DAY_MS))} days`)
+
+/** Under the names of RFC 7591 and docs/clients.md, so that it can be looked up and changed. */
+const Registered = ({ client, nowMs }: { client: Client; nowMs: number }) => (
+  <Panel title="Registration">
+    <Facts
+      items={[
+        ['Registered by', SOURCE[client.source]],
+        ['Registered', when(client.createdAt * 1000, nowMs)],
+        ['Changed', when(client.updatedAt * 1000, nowMs)],
+        ...Object.entries(toWire(client)).map(([name, value]): [string, Child] => [name, valueOf(value)]),
+      ]}
+    />
+  </Panel>
+)
+
+function valueOf(value: unknown): Child {
+  if (Array.isArray(value)) return value.length === 0 ? <span class="soft">none</span> : value.map((one) => <div class="small">{textOf(one)}</div>)
+  return <span class="small">{textOf(value)}</span>
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))

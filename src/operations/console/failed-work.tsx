@@ -1,0 +1,53 @@
+import type { QueuedMicrosoftWork } from '../../../db/types.ts'
+import { Button, HiddenFields } from '../../pages/components.tsx'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
+import { formToken, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { plural, when } from './format.ts'
+import { linkOf } from './links.ts'
+
+/** Requests to Microsoft that failed for a day; nothing where there is none. */
+
+const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
+  check_user: 'Look at a user',
+  revoke_sessions: 'Sign a user out of Microsoft',
+  revoke_reported: 'Sign a user out of Microsoft who reported a sign-in',
+  tend_subscription: 'Renew the subscription',
+}
+
+export function FailedWork({ request, work }: { request: ConsoleRequest; work: readonly QueuedMicrosoftWork[] }) {
+  if (work.length === 0) return null
+  const nowMs = request.deps.clock.nowMs()
+  return (
+    <Panel title="Failed at Microsoft">
+      <Table
+        label="Failed at Microsoft"
+        head={['What', 'Tenant', 'User', 'Asked for', 'Last answer']}
+        rows={work.map((one) => [
+          WHAT[one.kind],
+          <span class="small">{one.tid}</span>,
+          one.kind === 'tend_subscription' ? '' : <span class="small">{one.oid}</span>,
+          when(one.askedAtMs, nowMs),
+          one.lastError ?? '',
+        ])}
+        none=""
+      />
+      {work.length < MOST_SHOWN ? null : <p class="soft">The newest {MOST_SHOWN}; there may be more.</p>}
+      <form method="post" action="/ops/microsoft/redrive">
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
+        <Button kind="quiet">Ask Microsoft again</Button>
+      </form>
+    </Panel>
+  )
+}
+
+export async function redriveFailed({ deps, c, operator }: ConsoleRequest): Promise<Response> {
+  const asked = await redriveWorkAs(deps, operator.caller, undefined)
+  return c.redirect(linkOf('/ops', { asked: String(asked) }), 303)
+}
+
+/** After that; the address only says how many. */
+export const askedAgain = ({ c }: ConsoleRequest): string | undefined => {
+  const asked = /^\d{1,9}$/.exec(c.req.query('asked') ?? '')?.[0]
+  return asked === undefined ? undefined : `${plural(Number(asked), 'call')} to Microsoft will be retried now.`
+}

@@ -1,0 +1,112 @@
+import type { Delivery, Session } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import type { Reason, Selector } from '../../protocol/revocation.ts'
+
+/** How the console says times, numbers and causes. Operators compare with logs: every time is UTC, to the second. */
+
+/** `09:00:12 UTC` today, `24 Nov 09:00:12 UTC` else. @param atMs epoch milliseconds */
+export function when(atMs: number, nowMs: number): string {
+  const date = new Date(atMs)
+  // Never broken over two lines.
+  const time = `${date.toISOString().slice(11, 19)}\u00a0UTC`
+  if (date.toISOString().slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)) return time
+  const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }).format(date)
+  return `${day} ${time}`
+}
+
+/** `35 ms`, `1.2 s`, `14 min`, `3 h` */
+export function span(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`
+  return `${Math.round(ms / 3_600_000)} h`
+}
+
+export const count = (value: number): string => value.toLocaleString('en-GB')
+
+export const plural = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`
+
+export const REASON: Record<Reason, string> = {
+  signed_out: 'Signed out',
+  signed_out_remotely: 'Signed out from another device',
+  signed_out_everywhere: 'Signed out everywhere',
+  idle: 'Idle too long',
+  expired: 'Reached its end',
+  administrator: 'Ended by an administrator',
+  refresh_token_reuse: 'Refresh token reuse (possible theft)',
+  refresh_token_late: 'A replaced refresh token was used too late',
+  code_reuse: 'A code was used twice',
+  token_revoked: 'The instance revoked its token',
+  client_removed: 'The instance was removed',
+  tenant_removed: 'The tenant was removed',
+  microsoft_signed_out: 'Signed out at Microsoft',
+  microsoft_session_revoked: 'Microsoft revoked the session',
+  microsoft_password_changed: 'The password was changed',
+  microsoft_user_at_risk: 'Microsoft found the user at risk',
+  microsoft_sign_in_required: 'Microsoft wants a new sign-in',
+  microsoft_account_disabled: 'The account was disabled',
+  microsoft_account_deleted: 'The account was deleted',
+  microsoft_access_removed: 'The application is no longer assigned to the user',
+  mfa_lapsed: 'MFA lapsed',
+  security_event: 'A security event',
+  reported_by_user: 'The user reported it: "This wasn’t me"',
+  restored: 'Restored from a backup',
+  replaced: 'Another user signed in there',
+  session_limit: 'The user reached their limit of sessions',
+  locked: 'Locked',
+}
+
+export const isReason = (value: string): value is Reason => Object.hasOwn(REASON, value)
+
+export const STATE: Record<Delivery['state'], { words: string; tag: string }> = {
+  pending: { words: 'pending', tag: 'tag wait' },
+  delivered: { words: 'delivered', tag: 'tag' },
+  rejected: { words: 'rejected', tag: 'tag bad' },
+  failed: { words: 'failed', tag: 'tag bad' },
+  superseded: { words: 'replaced by other deliveries', tag: 'tag calm' },
+  closed: { words: 'closed', tag: 'tag calm' },
+}
+
+export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, user.username].filter(Boolean).join(' · ') || user.oid
+
+/** As pages show it: the path of a webhook may be a secret of its receiver. */
+export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string => (kind === 'webhook' ? new URL(uri).origin : uri)
+
+/** Webhook endpoints and streams of receivers have deliveries too, and are not clients. */
+export const isNoClient = (clientId: string): boolean => /^(?:wh|st)_[\w-]{22}$/.test(clientId)
+
+export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => {
+  const client = deps.clients.find(clientId)
+  if (client !== undefined) return client.metadata.name
+  if (isNoClient(clientId)) return `${clientId.startsWith('st_') ? 'Stream' : 'Webhook'} ${clientId}`
+  return `${clientId} (removed)`
+}
+
+/** To choose from. */
+export const instances = ({ deps }: { deps: Pick<Deps, 'clients'> }): [clientId: string, name: string][] =>
+  deps.clients.list().map(({ clientId, metadata }) => [clientId, metadata.name])
+
+/** What a revocation covers, as an operator says it; users by their name where it is known. */
+export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: Selector): Promise<string> {
+  switch (selector.kind) {
+    case 'session':
+      return `One session${await ofSession(deps, selector.sid)}`
+    case 'grant':
+      return `${nameOf(deps, selector.clientId)} in one session${await ofSession(deps, selector.sid)}`
+    case 'subject': {
+      const subject = await deps.store.findSubject(selector.sub)
+      return `Everything of ${subject === undefined ? selector.sub : whoIs({ user: subject })}`
+    }
+    case 'client':
+      return `Every user of ${nameOf(deps, selector.clientId)}`
+    case 'tenant':
+      return `Every user of the tenant ${(await deps.store.findTenant(selector.tid))?.name ?? selector.tid}`
+    case 'everything':
+      return 'Every user, everywhere'
+  }
+}
+
+async function ofSession(deps: Pick<Deps, 'store'>, sid: string): Promise<string> {
+  const standing = await deps.store.standingBySid(sid, 0)
+  return standing.state === 'unknown' ? '' : ` of ${whoIs(standing.session)}, ${standing.session.device}`
+}

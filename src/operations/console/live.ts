@@ -1,0 +1,132 @@
+import type { Context } from 'hono'
+import type { Deps } from '../../deps.ts'
+import { type Pass, standing } from './pass.ts'
+
+/**
+ * Tells pages that are open that something changed; they fetch it themselves. One look at the store every two seconds serves all of them, and
+ * none is taken while no page is open. A stream ends with the pass of its reader.
+ */
+
+const LOOK_MS = 2_000
+const BEAT_MS = 15_000
+const MOST = 100
+/** After a revocation: so that one of many is one look. */
+const SOON_MS = 100
+
+interface Stream {
+  pass: Pass
+  out: ReadableStreamDefaultController<Uint8Array>
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+export class LivePages {
+  readonly #deps: Deps
+  readonly #streams = new Set<Stream>()
+  #stop: (() => void) | undefined
+  #seen = ''
+  #beatAtMs = 0
+  #looking = false
+  #closed = false
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /** Undefined where there are too many, or the broker is ending. */
+  open(c: Context, pass: Pass): Response | undefined {
+    if (this.#closed || this.#streams.size >= MOST) return undefined
+    let mine: Stream | undefined
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (out) => {
+          mine = { pass, out }
+          this.#streams.add(mine)
+          out.enqueue(bytes('retry: 2000\n\n'))
+          this.#begin()
+        },
+        cancel: () => {
+          if (mine !== undefined) this.#drop(mine)
+        },
+      },
+      { highWaterMark: 8 },
+    )
+    c.header('Cache-Control', 'no-store')
+    c.header('X-Accel-Buffering', 'no')
+    c.header('Content-Type', 'text/event-stream; charset=utf-8')
+    c.header('Transfer-Encoding', 'chunked')
+    return c.body(body)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const stream of [...this.#streams]) this.#end(stream)
+  }
+
+  #begin(): void {
+    if (this.#stop !== undefined) return
+    let soon: NodeJS.Timeout | undefined
+    const timer = setInterval(() => void this.#look(), LOOK_MS)
+    timer.unref()
+    const unsubscribe = this.#deps.feed.subscribe(() => {
+      soon ??= setTimeout(() => {
+        soon = undefined
+        void this.#look()
+      }, SOON_MS)
+      soon.unref()
+    })
+    this.#stop = () => {
+      clearInterval(timer)
+      clearTimeout(soon)
+      unsubscribe()
+    }
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking) return
+    this.#looking = true
+    try {
+      const now = this.#deps.clock.now()
+      for (const stream of [...this.#streams]) {
+        if ((await standing(this.#deps, stream.pass, now, false)).is !== 'operator') this.#end(stream, 'event: over\ndata: {}\n\n')
+      }
+      const seen = await this.#fingerprint()
+      if (seen !== this.#seen) this.#tell('event: changed\ndata: {}\n\n')
+      else if (this.#deps.clock.nowMs() - this.#beatAtMs > BEAT_MS) this.#tell(': here\n\n')
+      this.#seen = seen
+    } catch {
+      // A store that is down tells nothing new; pages stand as they are, and the next look tries again.
+    } finally {
+      this.#looking = false
+    }
+  }
+
+  async #fingerprint(): Promise<string> {
+    const { store, queue, feed } = this.#deps
+    const [head, counts, guards] = await Promise.all([store.head(), store.deliveryCounts(), store.guardReports()])
+    const enforced = guards.map((one) => [one.clientId, one.guardId, one.enforcedSeq, one.version, one.staleness, one.clockOffsetSeconds])
+    const streams = feed.streams().map((one) => [one.clientId, one.guardId])
+    return JSON.stringify([head, counts.map((one) => [one.clientId, one.state, one.count]), enforced, streams, queue.targets()])
+  }
+
+  #tell(text: string): void {
+    this.#beatAtMs = this.#deps.clock.nowMs()
+    // Who does not read misses nothing by it: the next thing said means the same.
+    for (const { out } of this.#streams) if ((out.desiredSize ?? 0) > 0) out.enqueue(bytes(text))
+  }
+
+  #end(stream: Stream, last?: string): void {
+    if (!this.#drop(stream)) return
+    if (last !== undefined) stream.out.enqueue(bytes(last))
+    stream.out.close()
+  }
+
+  #drop(stream: Stream): boolean {
+    const was = this.#streams.delete(stream)
+    if (this.#streams.size === 0) {
+      this.#stop?.()
+      this.#stop = undefined
+    }
+    return was
+  }
+}

@@ -1,0 +1,157 @@
+import { lockAs, previewedLock } from '../acts/locks.ts'
+import { Problem } from '../../clients/problem.ts'
+import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { SelectField, TextField } from '../../pages/fields.tsx'
+import { isGuid } from '../../protocol/guid.ts'
+import type { LockTarget } from '../../protocol/lock-target.ts'
+import { isFresh } from '../../clients/session/fresh.ts'
+import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
+import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
+import { clientLink, linkOf } from './links.ts'
+import { endOf, HOUR_CHOICES, UNTIL_LIFTED } from './lock-hours.ts'
+import { targetWords } from './locks.tsx'
+import { nothingHere } from './nothing.tsx'
+import { howMany } from './revocations.tsx'
+import { queried } from './revoke.tsx'
+import { SaidFields, saidIn } from './said.tsx'
+import { notTyped, TypedWord } from './typed-word.tsx'
+
+/**
+ * Locking a user or an instance: a dry run that says how many sessions end, and the lock. A form chooses the user; the page of an instance leads
+ * to its dry run, and the administrator types the id of the instance.
+ */
+
+interface Draft {
+  user: string
+  /** Empty for the lock of a user. */
+  client: string
+  hours: string
+}
+
+function readDraft(source: URLSearchParams): Draft {
+  const client = (source.get('client') ?? '').slice(0, 200)
+  return { user: (source.get('user') ?? '').trim(), client, hours: source.get('hours') ?? (client === '' ? '24' : '') }
+}
+
+/** Until lifted, for administrators alone. */
+const choices = (request: ConsoleRequest) => [...HOUR_CHOICES, ...(isAdministrator(request) ? [UNTIL_LIFTED] : [])]
+
+/** Reads a client id, a sub, or tenant and object id with a space between. */
+async function targetOf({ deps }: ConsoleRequest, { user, client }: Draft): Promise<LockTarget | undefined> {
+  if (client !== '') return { kind: 'client', clientId: client }
+  const [tid = '', oid = '', more] = user.toLowerCase().split(/\s+/)
+  if (more === undefined && isGuid(tid) && isGuid(oid)) return { kind: 'user', tid, oid }
+  const subject = user === '' || user.length > 200 ? undefined : await deps.store.findSubject(user)
+  return subject && { kind: 'user', tid: subject.tid, oid: subject.oid }
+}
+
+export const lockPage = (request: ConsoleRequest): Response => formPage(request, readDraft(queried(request)))
+
+function formPage(request: ConsoleRequest, draft: Draft, problem?: string): Response {
+  return desk(
+    request,
+    { title: 'Lock a user', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
+    <Panel class="narrow">
+      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
+      <form class="stack" method="get" action="/ops/lock/check">
+        <TextField
+          name="user"
+          label="User"
+          hint="The user’s id (sub), which begins with u_; the search for sessions fills it in. Or the tenant id and the object id, with a space between them."
+          value={draft.user}
+          maxlength={200}
+          literal
+          required
+        />
+        <SelectField name="hours" label="For how long?" options={choices(request)} chosen={draft.hours} />
+        <div class="row">
+          <Button>See what the lock ends</Button>
+        </div>
+        <p class="soft small">Nothing changes yet.</p>
+      </form>
+    </Panel>,
+  )
+}
+
+export const lockCheckPage = (request: ConsoleRequest): Promise<Response> => confirmPage(request, readDraft(queried(request)))
+
+async function confirmPage(request: ConsoleRequest, draft: Draft, { problem, said }: Confirm = {}): Promise<Response> {
+  const { deps, now, operator } = request
+  const target = await targetOf(request, draft)
+  if (target === undefined) return formPage(request, draft, UNKNOWN)
+  if (!mayLock(request, draft)) return notAllowed(request)
+  try {
+    const { wouldEnd, open } = await previewedLock(deps, target, now)
+    const until = endOf(draft.hours, now)
+    return desk(
+      request,
+      { title: 'Check before you lock', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
+      <Panel class="narrow">
+        {problem === undefined ? null : <Notice kind="bad" title={problem} />}
+        {open === undefined ? null : <Notice kind="warn" title={`This ${named(draft)} is locked already.`} />}
+        <Facts
+          items={[
+            ['What', await targetWords(request, target)],
+            ['Ends now', howMany(wouldEnd)],
+            ['Lifted', until === undefined ? 'by an administrator' : `by the broker, in ${draft.hours} h`],
+          ]}
+        />
+        {draft.client === '' ? null : <p>While it is locked the instance gets no code and no token.</p>}
+        {isFresh(operator.session, now) ? null : <SignInAgain what="Locking" />}
+        <form class="stack" method="post" action="/ops/lock">
+          <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...draft }} />
+          <SaidFields said={said} />
+          {draft.client === '' ? null : <TypedWord word={draft.client} />}
+          <div class="row">
+            <Button kind="danger">Lock now</Button>
+            <LinkButton kind="quiet" href={draft.client === '' ? linkOf('/ops/lock', { ...draft }) : clientLink(draft.client)}>
+              {draft.client === '' ? 'Change' : 'Back'}
+            </LinkButton>
+          </div>
+        </form>
+      </Panel>,
+    )
+  } catch (error) {
+    return rejected(request, draft, error)
+  }
+}
+
+interface Confirm {
+  problem?: string
+  said?: ReturnType<typeof saidIn>
+}
+
+const named = ({ client }: Draft): string => (client === '' ? 'user' : 'instance')
+
+const mayLock = (request: ConsoleRequest, { client }: Draft): boolean => client === '' || isAdministrator(request)
+const notAllowed = (request: ConsoleRequest): Response =>
+  nothingHere(request, 'Locking an instance needs the app role Broker.Administrator.', '/ops/clients', 403)
+
+const UNKNOWN = 'No such user. Search the sessions to find the user, or enter the tenant id and the object id.'
+const NO_CLIENT = 'No client of that ID is registered.'
+
+/** The page has no addresses of the API to send an operator to. @throws what is not a Problem */
+function rejected(request: ConsoleRequest, draft: Draft, error: unknown): Response {
+  if (!(error instanceof Problem)) throw error
+  const words = `${error.title}. ${error.message}`
+  if (draft.client === '') return formPage(request, draft, error.status === 404 ? UNKNOWN : words)
+  return nothingHere(request, error.status === 404 ? NO_CLIENT : words, '/ops/clients', 422)
+}
+
+export async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, operator, now } = request
+  const draft = readDraft(form)
+  const target = await targetOf(request, draft)
+  if (target === undefined) return formPage(request, draft, UNKNOWN)
+  if (!mayLock(request, draft)) return notAllowed(request)
+  const said = saidIn(form)
+  const problem = isFresh(operator.session, now) ? notTyped(form, draft.client || undefined) : NOT_FRESH
+  if (problem !== undefined) return confirmPage(request, draft, { problem, said })
+  try {
+    const { outcome } = await lockAs(deps, operator.caller, { target, endsAt: endOf(draft.hours, now), ...said, now })
+    return c.redirect(`/ops/locks?done=${draft.client === '' ? outcome : `client_${outcome}`}`, 303)
+  } catch (error) {
+    return rejected(request, draft, error)
+  }
+}

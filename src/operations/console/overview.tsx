@@ -1,0 +1,190 @@
+import type { Child } from 'hono/jsx'
+import { Notice } from '../../pages/components.tsx'
+import { MOST_SHOWN } from '../acts/microsoft-work.ts'
+import { brokersNow } from '../acts/brokers.ts'
+import type { Checks } from '../checks/checks.ts'
+import { type Readiness, readinessOf } from '../checks/readiness.ts'
+import { TimesChart } from './chart.tsx'
+import { desk, Figures, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { askedAgain, FailedWork } from './failed-work.tsx'
+import { addresses, guards } from './instance-cells.tsx'
+import { HEALTH_TAG, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
+import { Problems, problemsOf } from './problems.tsx'
+import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
+import { count, span } from './format.ts'
+import { clientLink, linkOf } from './links.ts'
+
+/** Where operators look first: what is wrong, which instances are unwell, what is pending, how fast it goes, what was revoked last. */
+
+const TIMES_OF = 200
+
+export async function overviewPage(request: ConsoleRequest, checks: Checks): Promise<Response> {
+  const { deps, now } = request
+  const [ready, instances, sessions, times, latest, failedWork, brokers] = await Promise.all([
+    readinessOf(deps, checks),
+    instancesNow(deps),
+    deps.store.liveSessionCount(now),
+    deps.store.revocationTimes({ limit: TIMES_OF }),
+    deps.store.listRevocations({ limit: 5 }),
+    deps.store.failedMicrosoftWork(MOST_SHOWN),
+    brokersNow(deps),
+  ])
+  const asked = askedAgain(request)
+  const nowMs = deps.clock.nowMs()
+  const rows = await revocationRows(request, latest)
+  return desk(
+    request,
+    { title: 'Overview', at: '/ops', live: true },
+    <>
+      {asked === undefined ? null : <Notice kind="good" title={asked} />}
+      <Problems request={request} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
+      <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
+      <Now instances={instances} sessions={sessions} nowMs={nowMs} />
+      <Live id="given-up">
+        <FailedWork request={request} work={failedWork} />
+      </Live>
+      <div class="pair">
+        <Live id="times">
+          <Panel title="Time until every instance knew">
+            <TimesChart newestFirst={times} />
+          </Panel>
+        </Live>
+        <Parts ready={ready} brokers={brokers} nowMs={nowMs} />
+      </div>
+      <Latest rows={rows} />
+    </>,
+  )
+}
+
+const Now = ({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) => (
+  <Live id="state">
+    <Panel>
+      <Totals instances={instances} sessions={sessions} nowMs={nowMs} />
+    </Panel>
+  </Live>
+)
+
+const Instances = ({ instances, nowMs }: { instances: readonly InstanceNow[]; nowMs: number }) => (
+  <Live id="instances">
+    <Panel title="Instances">
+      <Table
+        label="Instances"
+        head={HEAD}
+        rows={instances.map((one) => instanceRow(one, nowMs))}
+        none="No instance is registered yet: cmb clients add registers one."
+      />
+    </Panel>
+  </Live>
+)
+
+type Brokers = Awaited<ReturnType<typeof brokersNow>>
+
+const Parts = ({ ready, ...shared }: { ready: Readiness; brokers: Brokers; nowMs: number }) => (
+  <Live id="parts">
+    <Panel title="Parts">
+      <Table label="Parts" head={['Part', 'State', 'More']} rows={partRows(ready)} none="" />
+    </Panel>
+    <SharedBy {...shared} />
+  </Live>
+)
+
+const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
+  brokers.length === 0 ? null : (
+    <Panel title="Brokers and workers">
+      <Table
+        label="Brokers and workers"
+        head={['Host', 'Kind', 'Version', 'Up for', 'Heartbeat', 'Work']}
+        rows={brokers.map((one) => [
+          one.host,
+          one.kind,
+          one.version,
+          span(Math.max(0, nowMs - one.startedAtMs)),
+          `${span(one.heartbeatAgeMs)} ago`,
+          one.work.replaceAll(',', ', '),
+        ])}
+        none=""
+      />
+    </Panel>
+  )
+
+const Latest = ({ rows }: { rows: readonly (readonly Child[])[] }) => (
+  <Live id="latest">
+    <Panel title="Latest revocations">
+      <Table label="Latest revocations" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
+      <p>
+        <a href="/ops/revocations">All revocations</a>
+      </p>
+    </Panel>
+  </Live>
+)
+
+const partsOf = (ready: Readiness) => [
+  ['Store', ready.parts.store] as const,
+  ['Queue', ready.parts.queue] as const,
+  ['Microsoft', ready.parts.microsoft] as const,
+]
+
+function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) {
+  const sum = (pick: (one: InstanceNow) => number): number => instances.reduce((total, one) => total + pick(one), 0)
+  const [pending, rejected, failed] = [sum((one) => one.counts.pending), sum((one) => one.counts.rejected), sum((one) => one.counts.failed)]
+  const oldest = Math.min(...instances.flatMap((one) => one.targets.flatMap((target) => target.oldestAtMs ?? [])))
+  return (
+    <Figures
+      items={[
+        { name: 'Live sessions', value: count(sessions) },
+        { name: 'Pending', value: count(pending), look: pending > 0 ? 'warn' : undefined },
+        { name: 'Being delivered', value: count(sum((one) => one.delivering)) },
+        { name: 'Rejected', value: count(rejected), look: rejected > 0 ? 'bad' : undefined },
+        { name: 'Failed', value: count(failed), look: failed > 0 ? 'bad' : undefined },
+        { name: 'Delivered', value: count(sum((one) => one.counts.delivered)) },
+        { name: 'Oldest pending', value: Number.isFinite(oldest) ? span(Math.max(0, nowMs - oldest)) : 'none', look: 'small' },
+      ]}
+    />
+  )
+}
+
+const end = (name: string) => ({ name, end: true }) as const
+const HEAD = ['Instance', 'State', end('Pending'), end('Rejected'), end('Failed'), 'Logout addresses', 'Guards']
+
+const number = (value: number, look: string, href: string): Child =>
+  value === 0 ? (
+    <span class="zero">0</span>
+  ) : (
+    <a href={href}>
+      <span class={look}>{count(value)}</span>
+    </a>
+  )
+
+function instanceRow(one: InstanceNow, nowMs: number): Child[] {
+  const { health, why } = healthOf(one)
+  const list = (state: string): string => linkOf('/ops/deliveries', { client: one.clientId, state })
+  return [
+    <>
+      <strong>
+        <a href={clientLink(one.clientId)}>{one.name}</a>
+      </strong>{' '}
+      {one.registered ? null : <span class="tag calm">removed</span>}
+    </>,
+    <span class={HEALTH_TAG[health]}>{why}</span>,
+    number(one.counts.pending, 'pending', list('pending')),
+    number(one.counts.rejected, 'hurt', list('rejected')),
+    number(one.counts.failed, 'hurt', list('failed')),
+    addresses(one, nowMs),
+    guards(one),
+  ]
+}
+
+const PART = {
+  up: { words: 'up', tag: 'tag' },
+  down: { words: 'down', tag: 'tag bad' },
+  not_connected: { words: 'not connected', tag: 'tag wait' },
+} as const
+
+const partRows = (ready: Readiness): Child[][] =>
+  partsOf(ready).map(([name, part]) => [
+    <strong>{name}</strong>,
+    <span class={PART[part.state].tag}>{PART[part.state].words}</span>,
+    part.problem ?? (part.engine === undefined ? '' : (ENGINE[part.engine] ?? part.engine)),
+  ])
+
+const ENGINE: Record<string, string> = { valkey: 'Valkey', redis: 'Redis', postgres: 'Postgres, for trying and testing' }

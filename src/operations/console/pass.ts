@@ -1,0 +1,86 @@
+import type { Context } from 'hono'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import type { Session } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { ROLE } from '../../protocol/names.ts'
+import type { Caller, Right } from '../../clients/caller.ts'
+import { CONSOLE } from './registration.ts'
+
+/**
+ * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it is valid only while the session behind it is, which every
+ * request asks the store: a revocation has effect at once. It refuses users of other tenants than the operator tenant, and users without one of the roles.
+ */
+
+export const PASS_SECONDS = 3600
+
+const COOKIE = '__Host-cmb_ops'
+const PLACE = 'ops/pass'
+const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+
+export interface Pass {
+  sid: string
+  sub: string
+  /** The head of the log when it was given: a revocation after it ends it. */
+  rev: number
+  until: number
+}
+
+export interface Operator {
+  session: Session
+  pass: Pass
+  /** What they may do, as the admin API has it. */
+  caller: Caller
+}
+
+export type Visitor =
+  | { is: 'operator'; operator: Operator }
+  /** `never`: without a pass. `over`: with one that is no longer valid. */
+  | { is: 'nobody'; why: 'never' | 'over' }
+  | { is: 'rejected'; why: Refusal; session: Session }
+export type Refusal = 'other_tenant' | 'no_role'
+
+export function givePass(deps: Pick<Deps, 'sealer'>, c: Context, pass: Pass, now: number): void {
+  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: Math.max(1, pass.until - now) })
+}
+
+export function takePass(c: Context): void {
+  deleteCookie(c, COOKIE, ATTRIBUTES)
+}
+
+function readPass(deps: Pick<Deps, 'sealer'>, c: Context): Pass | undefined {
+  const sealed = getCookie(c, COOKIE)
+  const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
+  return opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
+}
+
+/** @param touch whether the user looks at the page: then it counts as activity of their session */
+export async function visitorOf(
+  deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
+  c: Context,
+  now: number,
+  touch: boolean,
+): Promise<Visitor> {
+  const pass = readPass(deps, c)
+  return pass === undefined ? { is: 'nobody', why: 'never' } : standing(deps, pass, now, touch)
+}
+
+/** Whether a pass is still valid: the store alone decides. */
+export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
+  if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
+  const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })
+  if (access.outcome === 'rejected') return { is: 'nobody', why: 'over' }
+  const { session } = access
+  const judged = judge(deps, session)
+  if (judged === 'other_tenant' || judged === 'no_role') return { is: 'rejected', why: judged, session }
+  const caller: Caller = { actor: { kind: 'operator', id: session.sub }, source: 'broker', via: 'console', may: judged }
+  return { is: 'operator', operator: { session, pass, caller } }
+}
+
+/** The broker's own roles count only from the operators' tenant: an administrator of another tenant can give them to any user there. */
+export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Right | Refusal {
+  const { operatorTenant } = connection.current()
+  if (operatorTenant === undefined || user.tid !== operatorTenant) return 'other_tenant'
+  if (roles.includes(ROLE.administrator)) return 'administer'
+  if (roles.includes(ROLE.operator)) return 'operate'
+  return roles.includes(ROLE.auditor) ? 'audit' : 'no_role'
+}

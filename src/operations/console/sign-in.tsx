@@ -1,0 +1,217 @@
+import type { Context } from 'hono'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import { audited } from '../../../db/audited.ts'
+import type { Session } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { messagePage } from '../../pages/message.tsx'
+import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
+import { newId, newSecret } from '../../runtime/ids.ts'
+import { revoke } from '../../revocation/revoke.ts'
+import { operatorWasHere } from '../acts/setup-token.ts'
+import { FRESH_SECONDS } from '../../clients/session/fresh.ts'
+import { linkOf } from './links.ts'
+import { givePass, judge, type Operator, PASS_SECONDS, type Pass, type Refusal, takePass } from './pass.ts'
+import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
+
+/** Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC 9207), with the console as one client of it. */
+
+const COOKIE = '__Host-cmb_ops_signin'
+const PLACE = 'ops/sign-in'
+const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+const SECONDS = 600
+/** Pages of the console, and nothing that a browser could read as another host. */
+const OWN = /^\/(?:ops|setup)(?:\/(?!sign|callback)[\w-]+)*(?:\?[\w=&%.~-]*)?$/
+
+interface Pending {
+  state: string
+  verifier: string
+  returnTo: string
+  until: number
+}
+
+export const ownPath = (value: string | undefined): string => (value !== undefined && value.length < 1000 && OWN.test(value) ? value : '/ops')
+
+/** @param fresh Microsoft must ask again, even if a user is signed in */
+export async function goSignIn(deps: Deps, c: Context, { returnTo, fresh }: { returnTo: string; fresh: boolean }, now: number): Promise<Response> {
+  if (!(await keepRegistered(deps))) return notRegistered(deps, c)
+  const pending: Pending = { state: newId(deps.random), verifier: newSecret(deps.random), returnTo, until: now + SECONDS }
+  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pending)), { ...ATTRIBUTES, maxAge: SECONDS })
+  const query = new URLSearchParams({
+    client_id: CONSOLE,
+    response_type: 'code',
+    redirect_uri: callbackUri(deps),
+    scope: 'openid',
+    state: pending.state,
+    code_challenge: sha256(pending.verifier),
+    code_challenge_method: 'S256',
+    ...(fresh ? { prompt: 'login', max_age: String(FRESH_SECONDS) } : {}),
+  })
+  c.header('Cache-Control', 'no-store')
+  return c.redirect(`${deps.config.issuer}/authorize?${query.toString()}`, 303)
+}
+
+function readPending(deps: Deps, c: Context, now: number): Pending | undefined {
+  const sealed = getCookie(c, COOKIE)
+  const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
+  const pending = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pending)
+  return pending !== undefined && now < pending.until ? pending : undefined
+}
+
+/** Back from the broker: of this browser, for this attempt, from this issuer; then the code is redeemed in this process. */
+export async function comeBack(deps: Deps, c: Context, now: number): Promise<Response> {
+  const pending = readPending(deps, c, now)
+  const { state, iss, code, error } = c.req.query()
+  if (pending === undefined || state === undefined || !equalInConstantTime(state, pending.state) || iss !== deps.config.issuer) return lost(deps, c)
+  deleteCookie(c, COOKIE, ATTRIBUTES)
+  if (code === undefined) return turnedAway(deps, c, error)
+  const redeemed = await deps.store.redeemAuthorizationCode({
+    codeHash: sha256(code),
+    clientId: CONSOLE,
+    redirectUri: callbackUri(deps),
+    verifier: pending.verifier,
+    familyId: newId(deps.random),
+    now,
+  })
+  if (redeemed.outcome !== 'redeemed') return lost(deps, c)
+  const { session, rev } = redeemed
+  const may = judge(deps, session)
+  if (may === 'other_tenant' || may === 'no_role') return denied(deps, c, session, may)
+  if (may === 'administer') await operatorWasHere(deps.store, now)
+  await deps.store.recordOperator({ sub: session.sub, may, now })
+  const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
+  const entry = {
+    actor: { kind: 'operator', id: session.sub },
+    via: 'console',
+    act: 'console.sign_in',
+    details: { role: may, device: session.device },
+  } as const
+  await audited(deps.store, entry, async () => givePass(deps, c, { sid: session.sid, sub: session.sub, rev, until } satisfies Pass, now))
+  c.header('Cache-Control', 'no-store')
+  return c.redirect(pending.returnTo, 303)
+}
+
+async function denied(deps: Deps, c: Context, session: Session, why: Refusal): Promise<Response> {
+  deps.log.warn('console_rejected', { sub: session.sub, tid: session.user.tid, why })
+  const entry = {
+    actor: { kind: 'user', id: session.sub },
+    via: 'console',
+    act: 'console.sign_in',
+    details: { device: session.device },
+  } as const
+  const id = await deps.store.appendAudit(entry)
+  await deps.store.concludeAudit({ id, outcome: 'rejected', result: { why, tid: session.user.tid } })
+  return rejectedPage(deps, c, why, session)
+}
+
+/** Ends the console's part of the session: the pass is worth nothing from then on, wherever a copy of it is. */
+export async function leave(deps: Deps, c: Context, { session, caller }: Operator, now: number): Promise<Response> {
+  const selector = { kind: 'grant', sid: session.sid, clientId: CONSOLE } as const
+  await revoke(deps, { selector, reason: 'signed_out', actor: { kind: 'user', id: caller.actor.id }, now })
+  takePass(c)
+  return c.redirect('/ops/signed-out', 303)
+}
+
+export const signedOutPage = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'You have left the console',
+    status: 200,
+    what: 'You are still signed in to Case Manager in this browser. On a computer that others use, sign out there too.',
+    links: [
+      { href: '/ops', label: 'Back to the console' },
+      { href: `${deps.config.issuer}/logout`, label: 'Sign out of Case Manager' },
+    ],
+    config: deps.config,
+  })
+
+/** Not signed in: says what the console is, and offers the sign-in. 401, so that a page that is still open notices. */
+export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): Response =>
+  messagePage(c, {
+    title: 'Operators’ console',
+    status: 401,
+    what:
+      why === 'over'
+        ? 'Your sign-in to the console has ended. It lasts an hour, and ends earlier with your session or your role.'
+        : 'For operators of this broker. Sign in with your Microsoft account.',
+    links: [{ href: linkOf('/ops/sign-in', { return_to: ownPath(pathOf(c)) }), label: 'Sign in' }],
+    config: deps.config,
+  })
+
+const pathOf = (c: Context): string | undefined => {
+  const { pathname, search } = new URL(c.req.url)
+  return c.req.method === 'GET' ? pathname + search : undefined
+}
+
+export function rejectedPage(deps: Deps, c: Context, why: Refusal, { user }: Pick<Session, 'user'>): Response {
+  const who = [user.name, user.username].filter(Boolean).join(' · ')
+  return messagePage(c, {
+    title: 'The console is not open to you',
+    status: 403,
+    what:
+      why === 'other_tenant'
+        ? `${who} is of another Microsoft tenant than the one that operates this broker. An administrator of your tenant acts on that tenant alone, and not by this console.`
+        : `${who} has none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator.`,
+    next:
+      why === 'other_tenant'
+        ? 'If you operate this broker, sign in with your account of the operator tenant.'
+        : 'Ask for one of them to be assigned to you in Microsoft Entra (Enterprise applications, Users and groups), then sign in again.',
+    links: [{ href: '/ops/sign-in?fresh=yes', label: 'Sign in as another user' }],
+    config: deps.config,
+  })
+}
+
+export function closedPage(deps: Deps, c: Context): Response {
+  return messagePage(c, {
+    title: 'The console is closed',
+    status: 503,
+    what: (
+      <>
+        No user can be an operator yet, because the broker does not know the operator tenant. Finish the <a href="/setup">set-up</a>, or set{' '}
+        <code>BROKER_OPERATOR_TENANT</code> to the id of that Microsoft tenant and start the broker again.
+      </>
+    ),
+    next: (
+      <>
+        The tenant must also be connected, and you must open this page at <code>BROKER_OPS_ORIGIN</code> (now <code>{deps.config.opsOrigin}</code>).
+        Until then <code>cmb</code> operates the broker.
+      </>
+    ),
+    config: deps.config,
+  })
+}
+
+const lost = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'That sign-in cannot be continued',
+    status: 400,
+    what: 'It began in another browser, at another address or more than ten minutes ago, or it was used already.',
+    next: (
+      <>
+        Start again at <code>{deps.config.opsOrigin}/ops</code>.
+      </>
+    ),
+    links: [{ href: '/ops/sign-in', label: 'Sign in' }],
+    config: deps.config,
+  })
+
+const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response =>
+  messagePage(c, {
+    title: 'You are not signed in',
+    status: 403,
+    what:
+      error === 'temporarily_unavailable' ? 'The broker cannot sign users in at the moment. Nothing was changed.' : 'The sign-in was not finished.',
+    links: [{ href: '/ops/sign-in', label: 'Try again' }],
+    config: deps.config,
+  })
+
+const notRegistered = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'The console cannot be opened',
+    status: 503,
+    what: (
+      <>
+        A client of the id <code>{CONSOLE}</code> is registered elsewhere, and that id is reserved for the broker. Remove it with{' '}
+        <code>cmb clients remove</code>.
+      </>
+    ),
+    config: deps.config,
+  })

@@ -1,0 +1,94 @@
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { administratorOf } from '../../../clients/session/tenant-administrator.ts'
+import type { Deps } from '../../../deps.ts'
+import { pageErrors } from '../../../pages/errors.tsx'
+import { messagePage } from '../../../pages/message.tsx'
+import { inEnglish } from '../../../pages/texts.ts'
+import { parseForm } from '../../../protocol/params.ts'
+import { hasNul, NUL_IN_ADDRESS } from '../../../protocol/stored-text.ts'
+import { currentStanding } from '../../../clients/session/current.ts'
+import { linkOf } from '../links.ts'
+import { liftNow, liftPage, lockNow, lockPage, revokeNow, revokePage } from './act.tsx'
+import { formHolds, nothingOfTenant, TENANT_HOME, TENANT_SHEET, type TenantRequest } from './desk.tsx'
+import { auditPage } from './audit.tsx'
+import { freshPage, homePage, type InvitationAddress } from './home.tsx'
+import { locksPage } from './locks.tsx'
+import { revocationsCsv, revocationsPage } from './revocations.tsx'
+import { sessionsCsv, sessionsPage } from './sessions.tsx'
+import { userPage, usersPage } from './users.tsx'
+
+/**
+ * The console of one tenant, /tenant on the public listener, for administrators of that tenant. They reach no page of the operators: a page or a form
+ * is open to them by being mounted here, and by nothing else. Each is handed their `tid` and hands it to the store, which narrows what is read and
+ * done; no request can name another tenant. It refuses every other user.
+ */
+export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
+  const endpoints = new Hono()
+  endpoints.get(TENANT_SHEET.path, TENANT_SHEET.serve)
+  const { show, take } = forAdministrators(endpoints, deps)
+  show(TENANT_HOME, (request) => homePage(request, invitation))
+  show(`${TENANT_HOME}/fresh`, freshPage)
+  show('/tenant/users', usersPage)
+  show('/tenant/users/:sub', (request) => userPage(request, request.c.req.param('sub') ?? ''))
+  show('/tenant/sessions', sessionsPage)
+  show('/tenant/sessions.csv', sessionsCsv)
+  show('/tenant/locks', locksPage)
+  show('/tenant/revocations', revocationsPage)
+  show('/tenant/revocations.csv', revocationsCsv)
+  show('/tenant/audit', auditPage)
+  show('/tenant/revoke', (request) => revokePage(request))
+  take('/tenant/revoke', revokeNow)
+  show('/tenant/lock', (request) => lockPage(request))
+  take('/tenant/lock', lockNow)
+  show('/tenant/locks/lift', (request) => liftPage(request))
+  take('/tenant/locks/lift', liftNow)
+  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }))
+  return endpoints
+}
+
+function forAdministrators(endpoints: Hono, deps: Deps) {
+  const show = (path: string, render: (request: TenantRequest) => Response | Promise<Response>): void => {
+    endpoints.get(path, inEnglish, async (c) => {
+      const request = await enter(deps, c)
+      return request instanceof Response ? request : render(request)
+    })
+  }
+  const limit = bodyLimit({ maxSize: 64 * 1024, onError: (c) => c.text('The request is too long. Nothing was changed.', 413) })
+  const take = (path: string, act: (request: TenantRequest, form: URLSearchParams) => Promise<Response>): void => {
+    endpoints.post(path, inEnglish, limit, async (c) => {
+      const request = await enter(deps, c)
+      if (request instanceof Response) return request
+      const form = parseForm(await c.req.text())
+      return formHolds(request, form) ? act(request, form) : nothingOfTenant(request, NOT_OURS, TENANT_HOME, 403)
+    })
+  }
+  return { show, take }
+}
+
+const NOT_OURS = 'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
+
+/** Who asks; or the way to sign in, or the page that says why it is not open to them. */
+async function enter(deps: Deps, c: Context): Promise<TenantRequest | Response> {
+  const now = deps.clock.now()
+  const standing = await currentStanding(deps, c, now)
+  if (standing.state !== 'live') return c.redirect(linkOf('/signin/start', { return_to: TENANT_HOME }), 303)
+  const administrator = await administratorOf(deps, standing.session)
+  if (administrator === undefined) return notYours(deps, c)
+  const request = { deps, c, now, administrator }
+  return hasNul(c.req.url) ? nothingOfTenant(request, NUL_IN_ADDRESS, TENANT_HOME, 400) : request
+}
+
+/** The same to every user without the role, whatever their tenant has set. */
+const notYours = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'This page is not open to you',
+    status: 403,
+    what: 'It is for users who administer their organization’s tenant here. You do not have the role that makes one, or none is set for your tenant.',
+    next: 'If you administer your tenant, ask the operators of Case Manager which role they have set for it, and sign in again after it was assigned to you.',
+    links: [
+      { href: '/signin/start?return_to=/tenant&fresh=yes', label: 'Sign in again' },
+      { href: '/account', label: 'Your account' },
+    ],
+    config: deps.config,
+  })

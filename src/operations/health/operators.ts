@@ -1,0 +1,48 @@
+import { type Context, Hono } from 'hono'
+import type { Checks } from '../checks/checks.ts'
+import { type Readiness, readinessOf } from '../checks/readiness.ts'
+import type { Deps } from '../../deps.ts'
+import { readinessSchema } from '../checks/described.ts'
+import { type Description, described, json, text } from '../../protocol/described.ts'
+import { refreshGauges } from './gauges.ts'
+
+const READY: Description = {
+  id: 'isReady',
+  summary: 'What is up and what is down',
+  tag: 'health',
+  answers: { 200: ['Ready, or degraded but useful.', json(readinessSchema)], 503: ['It cannot serve, or is ending.', json(readinessSchema)] },
+}
+const METRICS: Description = {
+  id: 'readMetrics',
+  summary: 'Metrics for Prometheus',
+  tag: 'health',
+  answers: { 200: ['The metrics.', { 'text/plain': text }] },
+}
+
+/**
+ * Whether the broker is ready, and its metrics, on the operators' listener. Neither asks for authentication: this listener is loopback by default.
+ * @param isEnding a load balancer is to send nothing more here
+ */
+export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: () => boolean): Hono {
+  const endpoints = new Hono()
+  let last: Readiness | undefined
+  const ready = async (c: Context): Promise<Response> => {
+    // A load balancer has to know at once: a check that hangs would outlast BROKER_DRAIN_SECONDS.
+    const report = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
+    last = report
+    if (isEnding()) return c.json({ ...report, status: 'ending' }, 503, { 'Cache-Control': 'no-store' })
+    return c.json(report, report.status === 'unavailable' ? 503 : 200, { 'Cache-Control': 'no-store' })
+  }
+  const metrics = async (c: Context): Promise<Response> => {
+    try {
+      await refreshGauges(deps, checks)
+    } catch (error) {
+      // The counters are still right; gauges of a store that is down would only be old.
+      deps.log.warn('gauges_not_refreshed', { problem: error instanceof Error ? error.message : 'unknown' })
+    }
+    return c.body(await deps.metrics.registry.metrics(), 200, { 'Content-Type': deps.metrics.registry.contentType, 'Cache-Control': 'no-store' })
+  }
+  endpoints.get('/readyz', described(READY, ready))
+  endpoints.get('/metrics', described(METRICS, metrics))
+  return endpoints
+}

@@ -1,0 +1,182 @@
+import {
+  BRAND_IMAGES,
+  BRAND_TEXTS,
+  type BrandImage,
+  type Branding,
+  type BrandText,
+  brandTextProblem,
+  environmentLook,
+  saveBranding,
+  savedBranding,
+} from '../acts/branding.ts'
+import { imageOf, LARGEST_IMAGE } from '../../config/image.ts'
+import { SETTINGS } from '../../config/settings.ts'
+import { readAsset } from '../../pages/assets.ts'
+import { Button, Tick } from '../../pages/components.tsx'
+import { TextField } from '../../pages/fields.tsx'
+import { lookOf } from '../../pages/look.ts'
+import { GROUND_TEXT, LIGHT_GROUND, READABLE } from '../../config/contrast.ts'
+import { Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
+
+/** What users see of the organization that runs the broker: names, links, a color and images, with a preview that follows what is typed. */
+
+const PREVIEW = readAsset(import.meta.url, './preview.js')
+export const BRANDING = '/setup/branding'
+
+const LABELS: Record<BrandText, string> = {
+  product: 'Product name',
+  organization: 'Organization',
+  accent: 'Color of buttons and links',
+  background: 'Background of users’ pages',
+  support: 'Help: a mailto:, tel: or https address',
+  privacy: 'Privacy statement',
+  terms: 'Terms of use',
+  accessibility: 'Accessibility statement',
+}
+const IMAGE_LABELS: Record<BrandImage, string> = { logo: 'Logo', darkLogo: 'Logo for dark pages', icon: 'Icon of the browser’s tab' }
+
+/** What was typed, and what is wrong with it. */
+interface Typed {
+  texts: Partial<Record<BrandText, string>>
+  problems: Partial<Record<BrandText | BrandImage, string>>
+}
+
+export async function brandingPage(request: SetupRequest, typed?: Typed): Promise<Response> {
+  const { deps, c } = request
+  const saved = await savedBranding(deps)
+  const texts = typed?.texts ?? saved.texts
+  const said = typed === undefined ? c.req.query('said') : undefined
+  const wrong = Object.keys(typed?.problems ?? {}).length > 0
+  return setupPage(
+    request,
+    {
+      title: 'What users see',
+      status: wrong ? 400 : 200,
+      script: PREVIEW,
+      said: wrong
+        ? { kind: 'bad', title: 'Nothing was saved', words: 'Correct what is marked below, and choose the images again.' }
+        : said === 'saved'
+          ? { kind: 'good', title: 'Saved', words: 'Every broker shows it within a second.' }
+          : undefined,
+    },
+    <>
+      <p class="soft">
+        What you save here replaces the settings of the environment, field by field. Where a field is empty, the environment’s setting applies, and
+        the field shows it in gray.
+      </p>
+      <Preview request={request} />
+      <Form request={request} action={BRANDING} files>
+        {BRAND_TEXTS.map((name) => (
+          <Text request={request} name={name} value={texts[name]} problem={typed?.problems[name]} />
+        ))}
+        {BRAND_IMAGES.map((name) => (
+          <Picture name={name} isSaved={saved.images[name] !== undefined} problem={typed?.problems[name]} />
+        ))}
+        <div class="row">
+          <Button>Save</Button>
+        </div>
+      </Form>
+    </>,
+  )
+}
+
+function Text({ request, name, value, problem }: { request: SetupRequest; name: BrandText; value: string | undefined; problem: string | undefined }) {
+  const { [name]: fallback } = environmentLook(request.deps.config)
+  return (
+    <TextField
+      label={LABELS[name]}
+      name={name}
+      value={value}
+      maxlength={200}
+      placeholder={fallback}
+      literal={name !== 'product' && name !== 'organization'}
+      hint={problem === undefined ? undefined : <strong class="wrong">{`It ${problem}.`}</strong>}
+    />
+  )
+}
+
+const Picture = ({ name, isSaved, problem }: { name: BrandImage; isSaved: boolean; problem: string | undefined }) => (
+  <div class="field">
+    <label for={name}>{IMAGE_LABELS[name]}</label>
+    <input type="file" id={name} name={name} accept="image/png,image/webp" aria-describedby={`${name}-hint`} />
+    <p class="soft small" id={`${name}-hint`}>
+      {problem === undefined ? null : <strong class="wrong">{`The image ${problem}. `}</strong>}
+      {`PNG or WebP, at most ${LARGEST_IMAGE / 1000} kB.${isSaved ? ' One is saved; choose another to replace it.' : ''}`}
+    </p>
+    {isSaved ? <Tick name={`${name}-remove`} label={`Remove the saved image: ${IMAGE_LABELS[name]}`} /> : null}
+  </div>
+)
+
+/** As the sign-in page has it. */
+function Preview({ request: { deps } }: { request: SetupRequest }) {
+  const { look } = deps.config
+  const { logo } = lookOf(deps.config)
+  return (
+    <figure
+      class="preview"
+      id="preview"
+      data-ground={LIGHT_GROUND}
+      data-text={GROUND_TEXT}
+      data-needs={READABLE}
+      aria-label="Preview of the sign-in page"
+    >
+      <div class="brand">
+        <img id="preview-logo" src={logo?.href} alt="" hidden={logo === undefined} />
+        <span id="preview-mark" hidden={logo !== undefined}>
+          <span data-shows="product">{look.product}</span>
+        </span>
+      </div>
+      <div class="preview-card">
+        <strong>Sign in</strong>
+        <p>
+          Sign in with your work account to continue to <span data-shows="product">{look.product}</span>.
+        </p>
+        <span class="preview-button">Continue</span>
+      </div>
+      <p class="soft small" id="preview-organization">
+        {look.organization}
+      </p>
+      <figcaption class="soft small">
+        Contrast of the color to the background: <span id="preview-contrast">shown where scripts run, and checked when you save</span>
+        <br />
+        Contrast of text on the background: <span id="preview-background">shown where scripts run, and checked when you save</span>
+      </figcaption>
+    </figure>
+  )
+}
+
+export async function saveBrand(request: SetupRequest, form: FormData): Promise<Response> {
+  const { deps, c } = request
+  const saved = await savedBranding(deps)
+  const typed: Typed = { texts: {}, problems: {} }
+  const images: Branding['images'] = {}
+  for (const name of BRAND_TEXTS) readText(name, form, typed)
+  for (const name of BRAND_IMAGES) {
+    const read = await readPicture(name, form)
+    const kept = form.get(`${name}-remove`) === 'yes' ? undefined : saved.images[name]
+    if (typeof read === 'string') typed.problems[name] = read
+    const image = typeof read === 'string' ? undefined : (read ?? kept)
+    if (image !== undefined) images[name] = image
+  }
+  if (Object.keys(typed.problems).length > 0) return brandingPage(request, typed)
+  const details = { texts: typed.texts, images: Object.keys(images) }
+  await recorded(request, { act: 'branding.change', target: 'branding', details }, () => saveBranding(deps, { texts: typed.texts, images }))
+  return goOn(c, `${BRANDING}?said=saved`)
+}
+
+function readText(name: BrandText, form: FormData, { texts, problems }: Typed): void {
+  const value = form.get(name)
+  const text = typeof value === 'string' ? value.trim() : ''
+  if (text === '') return
+  texts[name] = text
+  const problem = brandTextProblem(name, text)
+  if (problem !== undefined) problems[name] = problem
+  else if (name === 'accent' || name === 'background') texts[name] = SETTINGS.look[name].schema.parse(text)
+}
+
+/** Undefined: none was chosen. A text says what is wrong with it. */
+async function readPicture(name: BrandImage, form: FormData) {
+  const file = form.get(name)
+  if (!(file instanceof File) || file.size === 0) return undefined
+  return imageOf(Buffer.from(await file.arrayBuffer()))
+}

@@ -1,0 +1,128 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import { audited } from '../../../db/audited.ts'
+import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import type { Administration } from '../../microsoft/administration.ts'
+import { HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
+import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
+import { page } from '../../pages/layout.tsx'
+import { messagePage } from '../../pages/message.tsx'
+import { newId } from '../../runtime/ids.ts'
+import { type SetupErrand, seal } from './errand.ts'
+import type { Visitor } from './visitor.ts'
+
+/** What the pages of /setup share: who is there, forms that only this visitor can send, acts that are written down before they are done. */
+
+/** Whether what Microsoft sent proves MFA by that policy: the sign-in's own judgement. */
+export type ProvesMfa = (proof: string, identity: { acrs: string[]; amr: string[] | undefined }) => boolean
+
+export interface SetupRequest {
+  deps: Deps
+  c: Context
+  visitor: Visitor
+  now: number
+  administration: Administration
+  proves: ProvesMfa
+}
+
+const purpose = ({ key }: Visitor): string => `setup ${key}`
+
+export function formHolds({ deps, c, visitor }: SetupRequest, form: URLSearchParams | FormData): boolean {
+  const token = form.get(CSRF_FIELD)
+  return csrfHolds(deps, c, purpose(visitor), typeof token === 'string' ? token : undefined, deps.config.opsOrigin)
+}
+
+/** A form of /setup. */
+export const Form = ({ request, action, files, children }: { request: SetupRequest; action: string; files?: boolean; children: Child }) => (
+  <form class="stack" method="post" action={action} enctype={files ? 'multipart/form-data' : undefined}>
+    <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, purpose(request.visitor)) }} />
+    {children}
+  </form>
+)
+
+/** A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no form-action could list. */
+export function errandAddress({ deps, visitor, now }: SetupRequest, about: Pick<SetupErrand, 'kind' | 'tid' | 'proof'>): string {
+  const errand: SetupErrand = { ...about, id: newId(deps.random), key: visitor.key }
+  return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', errand, now) })}`
+}
+
+export interface Said {
+  kind: 'good' | 'warn' | 'bad'
+  title: string
+  words?: string | undefined
+}
+
+export function setupPage(
+  { deps, c, visitor }: Pick<SetupRequest, 'deps' | 'c' | 'visitor'>,
+  about: { title: string; status?: 200 | 400 | 403 | 409 | 422; said?: Said | undefined; script?: string; home?: boolean },
+  children: Child,
+): Response {
+  return page(
+    c,
+    { title: about.title, status: about.status, wide: true, script: about.script, config: deps.config },
+    <>
+      {about.said === undefined ? null : (
+        <Notice kind={about.said.kind} title={about.said.title}>
+          {about.said.words}
+        </Notice>
+      )}
+      {children}
+      {about.home && visitor.by !== 'role' ? null : (
+        <div class="row">
+          {about.home ? null : (
+            <LinkButton href="/setup" kind="quiet">
+              All steps
+            </LinkButton>
+          )}
+          {visitor.by === 'role' ? (
+            <LinkButton href="/ops" kind="quiet">
+              Operators’ console
+            </LinkButton>
+          ) : null}
+        </div>
+      )}
+    </>,
+  )
+}
+
+/** What an act needs to know of who does it. */
+export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & { visitor: Pick<Visitor, 'actor'> }
+
+/** With its record, written before it is done. */
+export const recorded = <T,>(
+  { deps, visitor }: Pick<Acting, 'deps' | 'visitor'>,
+  entry: Omit<NewAuditEntry, 'actor' | 'via'>,
+  act: () => Promise<T>,
+  result?: (answer: T) => Record<string, unknown>,
+): Promise<T> => audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act, result === undefined ? {} : { result })
+
+/** For the audit log, as an act found it: whose operators count. The entry's target is the operators' tenant after it. */
+export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({ before: deps.connection.current().operatorTenant ?? null })
+
+/** After a form that was accepted: a redirect, so that a reload of the next page sends nothing twice. */
+export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)
+
+export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid
+
+export const freshFirst = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>, returnTo: string): Response =>
+  messagePage(c, {
+    title: 'Please sign in again',
+    status: 403,
+    what: 'What you are about to change decides who can sign in, so your own sign-in at Microsoft has to be at most five minutes old. Nothing was changed.',
+    links: [
+      { href: `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`, label: 'Sign in again' },
+      { href: '/setup', label: 'All steps' },
+    ],
+    config: deps.config,
+  })
+
+export const notOurForm = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>): Response =>
+  messagePage(c, {
+    title: 'That form cannot be used',
+    status: 403,
+    what: 'It was not sent from a page that this browser was shown, or the page is too old. Nothing was changed.',
+    next: `Open the page again at ${deps.config.opsOrigin}/setup and send it from there.`,
+    links: [{ href: '/setup', label: 'All steps' }],
+    config: deps.config,
+  })

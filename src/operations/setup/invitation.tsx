@@ -1,0 +1,140 @@
+import type { Context } from 'hono'
+import type { Deps } from '../../deps.ts'
+import type { Administration } from '../../microsoft/administration.ts'
+import { isAnothers } from '../../microsoft/tenants.ts'
+import { Answer, LinkButton, Notice } from '../../pages/components.tsx'
+import { page } from '../../pages/layout.tsx'
+import { messagePage } from '../../pages/message.tsx'
+import { newId } from '../../runtime/ids.ts'
+import { type SetupErrand, open, type Outcome, seal } from './errand.ts'
+import { keep, saidFor } from './returned.ts'
+import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
+import { proofToAssert, type Seen, seenOf } from './seen.ts'
+
+/**
+ * For the administrator of a tenant who has no way to /setup: a link by which they consent for their own tenant and confirm it. It refuses whatever is not about
+ * that one tenant, and gives its holder no right: Microsoft says who they are and which directory role they have.
+ */
+
+const DAYS = 7
+
+/** The link for the administrator, valid for a week and for that tenant alone. */
+export const invitationAddress = (deps: Pick<Deps, 'sealer' | 'config'>, tid: string, now: number): string =>
+  invitationAddressAgain(deps, { tid, until: now + DAYS * 86_400 }, now)
+
+/** The same again, with what its page is to say. */
+export const invitationAddressAgain = (
+  deps: Pick<Deps, 'sealer' | 'config'>,
+  about: { tid: string; until: number },
+  now: number,
+  said?: string,
+): string =>
+  `${deps.config.issuer}/signin/connect?${new URLSearchParams({ invitation: seal(deps, 'invitation', about, now), ...(said !== undefined && { said }) })}`
+
+export async function invitationPage(deps: Deps, c: Context, now: number): Promise<Response> {
+  const invited = open(deps, 'invitation', c.req.query('invitation'), now)?.value
+  const seen = invited === undefined || invited.until < now ? undefined : await seenOf(deps.store, invited.tid)
+  if (invited === undefined || seen === undefined) return invitationTooOld(deps, c)
+  const errand = (kind: SetupErrand['kind'], more: Pick<SetupErrand, 'proof' | 'asserts'> = {}): string => {
+    const about: SetupErrand = { ...more, id: newId(deps.random), kind, tid: invited.tid, key: 'invitation', invitedUntil: invited.until }
+    return `/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', about, now) })}`
+  }
+  const confirmed = seen.row.consentConfirmedAt !== undefined
+  const returned = seen.consentReturnedAt !== undefined
+  const said = saidFor(c.req.query('said'))
+  return page(
+    c,
+    { title: 'Allow Case Manager for your organization', config: deps.config },
+    <>
+      {said === undefined ? null : (
+        <Notice kind={said.kind} title={said.title}>
+          {said.words}
+        </Notice>
+      )}
+      <p>
+        You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its users are to sign in to Case Manager with their Microsoft accounts.
+        The steps, all at Microsoft:
+      </p>
+      <ConsentStep href={errand('consent')} done={confirmed || returned} />
+      <ConfirmStep href={errand('trial')} confirmed={confirmed} returned={returned} />
+      {confirmed && isAnothers(deps.connection.current(), seen.row) ? (
+        <ProofStep seen={seen} href={(proof) => errand('trial', { proof, asserts: true })} />
+      ) : null}
+    </>,
+  )
+}
+
+function ProofStep({ seen, href }: { seen: Seen; href: (proof: string) => string }) {
+  const proof = proofToAssert(seen)
+  const question = '3. Is MFA proved?'
+  if (proof === undefined)
+    return (
+      <Answer question={question} is={seen.assertedByTenant ? 'yes' : 'no'}>
+        <p>
+          {seen.assertedByTenant
+            ? `Done: asserted by ${seen.row.proofAssertedBy ?? 'an administrator'}.`
+            : 'The operators of Case Manager have not proposed a proof of MFA yet. Open this link again when they tell you.'}
+        </p>
+      </Answer>
+    )
+  return (
+    <Answer question={question} is="no">
+      <p>
+        The operators of Case Manager propose <code>{proof}</code>, and cannot see your policies. An administrator of your tenant asserts it:
+      </p>
+      <p>“{assertionOf(proof)}”</p>
+      {KINDS[kindOf(proof)].means(contextOf(proof)).map((words) => (
+        <p class="soft">{words}</p>
+      ))}
+      <div class="row">
+        <LinkButton href={href(proof)} kind="primary">
+          Sign in to assert it
+        </LinkButton>
+      </div>
+      <p class="soft small">Sign in as a Global, Conditional Access or Security Administrator. You confirm the words above on the next page.</p>
+    </Answer>
+  )
+}
+
+const ConfirmStep = ({ href, confirmed, returned }: { href: string; confirmed: boolean; returned: boolean }) => (
+  <Answer question="2. Confirm that it was you" is={confirmed ? 'yes' : 'no'}>
+    <p class="soft">Sign in once as an administrator of your tenant. The broker stores only your name and your confirmation.</p>
+    {confirmed ? (
+      <p>Done. Inform the operator who sent you this link.</p>
+    ) : (
+      <div class="row">
+        <LinkButton href={href} kind={returned ? 'primary' : 'quiet'}>
+          Confirm by signing in
+        </LinkButton>
+      </div>
+    )}
+  </Answer>
+)
+
+const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
+  <Answer question="1. Consent" is={done ? 'yes' : 'no'}>
+    <p class="soft">Microsoft shows what Case Manager may read. You need to be a Global Administrator or a Privileged Role Administrator.</p>
+    <div class="row">
+      <LinkButton href={href} kind={done ? 'quiet' : 'primary'}>
+        Granting consent
+      </LinkButton>
+    </div>
+  </Answer>
+)
+
+/** Stored at once: the invited administrator cannot reach the operators' listener. @returns where the browser goes on */
+export async function settle(deps: Deps, administration: Administration, outcome: Outcome, invitedUntil: number, now: number): Promise<string> {
+  const { tid } = outcome.errand
+  const actor = { kind: 'microsoft', id: tid } as const
+  const said = await keep({ deps, administration, now, visitor: { actor } }, outcome)
+  return invitationAddressAgain(deps, { tid, until: invitedUntil }, now, said)
+}
+
+export const invitationTooOld = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'This link is no longer valid',
+    status: 400,
+    what: 'It was sent more than a week ago, is incomplete, or its tenant is no longer connected.',
+    next: 'Ask the operator who sent it for a new one.',
+    config: deps.config,
+  })

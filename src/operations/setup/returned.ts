@@ -1,0 +1,139 @@
+import { sha256 } from '../../runtime/compare.ts'
+import { guidanceFor } from '../../microsoft/guidance.ts'
+import { type SetupErrand, open, type Outcome, type Trial } from './errand.ts'
+import { type Acting, goOn, recorded, type Said, type SetupRequest } from './frame.tsx'
+import { keepConsent, keepTrial, seenOf } from './seen.ts'
+
+/** What came back from Microsoft by way of the public listener: only to who began it, once, and only for a tenant that is connected. */
+
+export async function returned(request: SetupRequest): Promise<Response> {
+  const { deps, c, visitor, now } = request
+  const opened = open(deps, 'outcome', c.req.query('outcome'), now)
+  if (opened === undefined || opened.late || opened.value.errand.key !== visitor.key) return goOn(c, '/setup?said=foreign')
+  const outcome = opened.value
+  const { errand } = outcome
+  const back =
+    errand.proof === undefined ? `/setup/tenants/${errand.tid}` : `/setup/tenants/${errand.tid}/proof?${new URLSearchParams({ proof: errand.proof })}`
+  const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(errand.id), expiresAt: opened.until + 60, now })
+  if (!first) return goOn(c, back)
+  return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
+}
+
+/** @returns what the page is to say */
+export async function keep(request: Acting, outcome: Outcome): Promise<string> {
+  const { deps, now } = request
+  const { errand } = outcome
+  const seen = await seenOf(deps.store, errand.tid)
+  if (seen === undefined) return 'foreign'
+  if (outcome.came === 'refusal') {
+    deps.log.warn('setup_rejected', { tid: errand.tid, errand: errand.kind, guidance: outcome.guidance, code: outcome.code })
+    return outcome.code === undefined ? outcome.guidance : `${outcome.guidance}.${outcome.code}`
+  }
+  const target = `tenant ${errand.tid}`
+  const confirmed = seen.row.consentConfirmedAt !== undefined
+  const cameBack = seen.consentReturnedAt !== undefined
+  // An invited administrator may come back any number of times: the first result is stored, and what operators have tried does not change.
+  const invited = errand.invitedUntil !== undefined
+  if (outcome.came === 'consent') {
+    if (invited && (cameBack || confirmed)) return 'consented'
+    await recorded(request, { act: 'consent.returned', target, details: { before: seen.consentReturnedAt ?? null } }, () =>
+      keepConsent(deps.store, errand.tid, now),
+    )
+    return 'consented'
+  }
+  const { trial } = outcome
+  if (invited) return confirmed ? 'confirmed' : confirm(request, errand, trial, cameBack)
+  const details = { oid: trial.oid, proof: trial.proof, acrs: trial.acrs, amr: trial.amr, directoryRole: trial.directoryRole }
+  await recorded(request, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial, request.visitor.actor.id))
+  return confirmed ? 'tried' : confirm(request, errand, trial, cameBack)
+}
+
+/** Consent counts when a user of that tenant who can give it has signed in: then no attacker forged the return. */
+async function confirm(request: Acting, { tid }: SetupErrand, trial: Trial, cameBack: boolean): Promise<string> {
+  const { deps, now } = request
+  if (trial.directoryRole === undefined) return 'no_role'
+  // Given in the admin center rather than from here: then the application has the permissions that only consent for all gives.
+  if (!cameBack) {
+    const { credential } = await deps.microsoft.examine(tid)
+    if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
+  }
+  const by = `${trial.who} (${trial.directoryRole})`
+  await recorded(request, { act: 'consent.confirm', target: `tenant ${tid}`, details: { oid: trial.oid, directoryRole: trial.directoryRole } }, () =>
+    deps.store.changeTenant({ tid, change: { consentConfirmedBy: by, consentConfirmedAt: now } }),
+  )
+  deps.log.info('consent_confirmed', { tid, directoryRole: trial.directoryRole })
+  return 'confirmed'
+}
+
+const SAID: Readonly<Record<string, Said>> = {
+  consented: {
+    kind: 'good',
+    title: 'Microsoft says that consent was given.',
+    words: 'Now confirm it: an administrator of the tenant signs in once.',
+  },
+  confirmed: { kind: 'good', title: 'Consent is confirmed.' },
+  tried: { kind: 'good', title: 'The sign-in went through. See below what arrived.' },
+  no_role: {
+    kind: 'warn',
+    title: 'The sign-in went through, and it confirms no consent.',
+    words: 'That account holds no directory role that may consent for the tenant (Global Administrator, for instance). Sign in with one that does.',
+  },
+  not_consented: {
+    kind: 'warn',
+    title: 'The sign-in worked, but no administrator has consented for the whole tenant yet.',
+    words: 'Press “Granting consent” first, then sign in again.',
+  },
+  nobody_operates: {
+    kind: 'bad',
+    title: 'The broker has seen no administrator of that tenant yet.',
+    words:
+      'Nothing was changed. Choose the tenant’s proof of MFA first, and try it with a user who has the app role Broker.Administrator in that tenant. Otherwise no administrator could sign in here again.',
+  },
+  proposed: {
+    kind: 'good',
+    title: 'The proof of MFA is proposed.',
+    words: 'It counts once an administrator of that tenant asserts it. Send them the link below.',
+  },
+  no_policy_role: {
+    kind: 'bad',
+    title: 'The sign-in went through, and asserts nothing.',
+    words:
+      'That account holds no directory role that sees the policies of your tenant: Global Administrator, Conditional Access Administrator or Security Administrator. Nothing was changed.',
+  },
+  not_proved: {
+    kind: 'bad',
+    title: 'The sign-in went through, and did not show that proof of MFA.',
+    words: 'Nothing was changed. Look at the Conditional Access policy of your tenant, then try again.',
+  },
+  proof_changed: {
+    kind: 'warn',
+    title: 'The operators of Case Manager have proposed another proof meanwhile.',
+    words: 'Nothing was changed. Read what is proposed now, then sign in again.',
+  },
+  asserted: { kind: 'good', title: 'The proof of MFA is set. Users of this tenant can sign in now.' },
+  no_role_id: {
+    kind: 'bad',
+    title: 'This role cannot administer the tenant.',
+    words:
+      'Nothing was changed. Give the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has. Operators administer the users of the operator tenant.',
+  },
+  no_limit: {
+    kind: 'bad',
+    title: 'The limit is not valid.',
+    words: 'Nothing was changed. Type hours from 0.1 to 2160, or leave the field empty.',
+  },
+  saved: { kind: 'good', title: 'Saved.' },
+  foreign: { kind: 'bad', title: 'The step was started in another browser, or took too long.', words: 'Nothing was changed. Start the step again.' },
+}
+
+/** The words are ours; the address only chooses among them. */
+export const saidOf = (request: SetupRequest): Said | undefined => saidFor(request.c.req.query('said'))
+
+export function saidFor(said: string | undefined): Said | undefined {
+  if (said === undefined) return undefined
+  if (Object.hasOwn(SAID, said)) return SAID[said]
+  const [key = '', code] = said.split('.')
+  const guidance = guidanceFor(key)
+  const number = code !== undefined && /^\d{4,8}$/.test(code) ? ` Microsoft’s code is ${code}.` : ''
+  return { kind: 'bad', title: 'Microsoft did not let it through.', words: `${guidance.operator}${number}` }
+}

@@ -1,0 +1,19 @@
+import type { Context } from 'hono'
+import { getCookie, setCookie } from 'hono/cookie'
+import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
+
+/** The cookie that binds what /setup sends to Microsoft to the browser that went there. */
+
+const COOKIE = '__Host-cmb_setup_visit'
+const SECONDS = 900
+
+/** @returns the hash that the sealed `state` carries */
+export function bindBrowser(c: Context, secret: string): string {
+  setCookie(c, COOKIE, secret, { path: '/', secure: true, httpOnly: true, sameSite: 'Lax', maxAge: SECONDS })
+  return sha256(secret)
+}
+
+export function isBoundBrowser(c: Context, hash: string): boolean {
+  const sent = getCookie(c, COOKIE)
+  return sent !== undefined && equalInConstantTime(sha256(sent), hash)
+}

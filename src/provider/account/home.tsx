@@ -1,0 +1,60 @@
+import type { Context } from 'hono'
+import type { Session } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { MicrosoftButton, Trouble } from '../../pages/components.tsx'
+import { page } from '../../pages/layout.tsx'
+import { ANOTHER_ACCOUNT } from '../../pages/places.ts'
+import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { ClientMetadata } from '../../protocol/client-metadata.ts'
+import { appsOf } from './apps.ts'
+import { AccountNav } from './nav.tsx'
+
+/** The broker's own address: the instances that a user may open. It says nothing to strangers but what the sign-in page says. */
+
+export function homeForAnybody(deps: Deps, c: Context): Response {
+  const t = textsOf(c, deps.config)
+  return page(
+    c,
+    { title: t.home.title, config: deps.config },
+    <>
+      <p>{t.home.intro}</p>
+      <MicrosoftButton href="/signin/start?return_to=/" />
+      <Trouble />
+    </>,
+  )
+}
+
+export function homeFor(deps: Deps, c: Context, session: Session): Response {
+  const t = textsOf(c, deps.config)
+  const { open } = appsOf(deps, session)
+  return page(
+    c,
+    { title: t.home.title, config: deps.config, wide: true, nav: <AccountNav at="/" /> },
+    <>
+      {open.length === 0 ? <p>{t.ready.noApps}</p> : <Apps apps={open} t={t} />}
+      <p class="small">
+        <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+      </p>
+    </>,
+  )
+}
+
+const Apps = ({ apps, t }: { apps: readonly ClientMetadata[]; t: Texts }) => (
+  <ul class="apps">
+    {apps.map(({ name, uri }) => (
+      <li>
+        {uri === undefined ? (
+          <span class="app">
+            <strong>{name}</strong>
+            <span class="soft small">{t.home.noAddress}</span>
+          </span>
+        ) : (
+          <a class="app" href={uri}>
+            <strong>{name}</strong>
+            <span class="soft small">{new URL(uri).host}</span>
+          </a>
+        )}
+      </li>
+    ))}
+  </ul>
+)

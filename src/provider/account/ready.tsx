@@ -1,0 +1,101 @@
+import type { Context } from 'hono'
+import type { Session } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { Answer, LinkButton, MicrosoftButton, Notice, Steps } from '../../pages/components.tsx'
+import { page } from '../../pages/layout.tsx'
+import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { ClientMetadata } from '../../protocol/client-metadata.ts'
+import { ACR_MFA } from '../../protocol/names.ts'
+import { appsOf } from './apps.ts'
+import { AccountNav } from './nav.tsx'
+import { ago } from '../../pages/times.tsx'
+
+/** "Check your account is ready": three questions, answered only about the reader, and only after they have signed in. */
+
+/** Before the sign-in: what will be checked, and what to have at hand. It says nothing about any user. */
+export function readyBeforeSignIn(deps: Deps, c: Context): Response {
+  const connected = deps.microsoft.readiness().connected
+  const t = textsOf(c, deps.config)
+  return page(
+    c,
+    { title: t.ready.title, config: deps.config },
+    <>
+      <p>{t.ready.intro}</p>
+      <Steps
+        items={[
+          <div class="tight">
+            <h2>{t.ready.reach}</h2>
+            <p class="soft">{t.ready.reachHint}</p>
+          </div>,
+          <div class="tight">
+            <h2>{t.ready.connected}</h2>
+            <p class="soft">{t.ready.connectedHint}</p>
+          </div>,
+          <div class="tight">
+            <h2>{t.ready.mfa}</h2>
+            <p class="soft">{t.ready.mfaHint({ link: <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a> })}</p>
+          </div>,
+        ]}
+      />
+      {connected ? (
+        <MicrosoftButton href="/signin/start?return_to=/account/ready" />
+      ) : (
+        <Notice kind="warn" title={t.ready.unavailableTitle}>
+          {t.ready.unavailable}
+        </Notice>
+      )}
+    </>,
+  )
+}
+
+export function readyFor(deps: Deps, c: Context, session: Session, now: number): Response {
+  const { open, closed } = appsOf(deps, session)
+  const ready = open.length > 0
+  const first = open.find(({ uri }) => uri !== undefined)
+  const t = textsOf(c, deps.config)
+  return page(
+    c,
+    { title: t.ready.title, config: deps.config, wide: true, nav: <AccountNav at="/account/ready" /> },
+    <>
+      <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
+        {[session.user.name, session.user.username ?? session.user.email].filter(Boolean).join(' · ')}
+      </Notice>
+      <Answer question={t.ready.reach} is="yes">
+        <p class="soft">{t.ready.confirmed({ ago: ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t) })}</p>
+      </Answer>
+      <Connected open={open} closed={closed} t={t} />
+      {/* Without it there would be no session: signin/mfa.ts decides. */}
+      <Answer question={t.ready.mfa} is="yes">
+        <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
+      </Answer>
+      {first?.uri === undefined ? null : <LinkButton href={first.uri}>{t.ready.open({ app: first.name })}</LinkButton>}
+    </>,
+  )
+}
+
+function Connected({ open, closed, t }: { open: readonly ClientMetadata[]; closed: readonly ClientMetadata[]; t: Texts }) {
+  return (
+    <Answer question={t.ready.connected} is={open.length > 0 ? 'yes' : 'no'}>
+      {open.length === 0 ? null : (
+        <ul class="bullets">
+          {open.map(({ name, uri }) => (
+            <li>{uri === undefined ? name : <a href={uri}>{name}</a>}</li>
+          ))}
+        </ul>
+      )}
+      {open.length > 0 || closed.length > 0 ? null : <p>{t.ready.noApps}</p>}
+      {closed.length === 0 ? null : (
+        <>
+          <p>{t.ready.closed({ names: closed.map(({ name }) => name).join(', ') })}</p>
+          <ul class="bullets">
+            {[...new Set(closed.map(({ appRole }) => appRole))].map((role) => (
+              <li>
+                <code>{role}</code>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </Answer>
+  )
+}

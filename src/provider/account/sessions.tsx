@@ -1,0 +1,162 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Participant, Session } from '../../../db/types.ts'
+import { administratorOf } from '../../clients/session/tenant-administrator.ts'
+import type { Deps } from '../../deps.ts'
+import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
+import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
+import { page } from '../../pages/layout.tsx'
+import { ANOTHER_ACCOUNT, homeOf, TENANT_CONSOLE } from '../../pages/places.ts'
+import { textsOf, type Texts } from '../../pages/texts.ts'
+import { ago, Moment } from '../../pages/times.tsx'
+import { DeviceIcon } from './device.tsx'
+import { AccountNav } from './nav.tsx'
+
+/** "Where am I signed in": a user's own live sessions, each with a way to end it. */
+
+/** What a form of this page is made for: this user's sessions, on this browser. */
+export const accountPurpose = (session: Session): string => `account ${session.sub}`
+
+interface Live {
+  session: Session
+  participants: Participant[]
+}
+
+export async function sessionsPage(deps: Deps, c: Context, current: Session, now: number, done?: string): Promise<Response> {
+  const [live, administers] = await Promise.all([deps.store.liveSessionsOf(current.sub, now), administratorOf(deps, current)])
+  const here = live.filter(({ session }) => session.sid === current.sid)
+  const others = live.filter(({ session }) => session.sid !== current.sid)
+  const t = textsOf(c, deps.config)
+  const csrf = csrfToken(deps, c, accountPurpose(current))
+  return page(
+    c,
+    { title: t.sessions.title, said: done, config: deps.config, wide: true, nav: <AccountNav at="/account" /> },
+    <>
+      {done === undefined ? null : <Notice kind="good" title={done} focused />}
+      {current.absoluteAt - now > WARN_SECONDS ? null : <EndsSoon at={current.absoluteAt} t={t} />}
+      <div class="row apart">
+        <p class="soft">{whose(current)}</p>
+        <div class="row small">
+          {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
+          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+        </div>
+      </div>
+      <ul class="rows">
+        {[...here, ...others].map((one) => (
+          <Row deps={deps} live={one} current={one.session.sid === current.sid} csrf={csrf} now={now} t={t} />
+        ))}
+      </ul>
+      <hr />
+      <div class="tight">
+        <h2>{t.sessions.lostDevice}</h2>
+        <p class="soft">{t.sessions.everywhereHint}</p>
+      </div>
+      <div class="row">
+        <LinkButton kind="danger" href="/account/sign-out">
+          {t.sessions.everywhere}
+        </LinkButton>
+      </div>
+    </>,
+  )
+}
+
+/** One click more, because it reaches every device. */
+export async function askEverywhere(deps: Deps, c: Context, current: Session, now: number): Promise<Response> {
+  const others = (await deps.store.liveSessionsOf(current.sub, now)).filter(({ session }) => session.sid !== current.sid)
+  const t = textsOf(c, deps.config)
+  return page(
+    c,
+    { title: t.sessions.everywhereTitle, config: deps.config, mark: 'warn', wide: true, nav: <AccountNav at={undefined} /> },
+    <>
+      <p>{others.length === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others: others.length })}</p>
+      <ul class="bullets">
+        {others.map(({ session }) => (
+          <li>{session.device}</li>
+        ))}
+      </ul>
+      <form class="stack" method="post" action="/account/sign-out">
+        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, accountPurpose(current)), everywhere: 'yes' }} />
+        <div class="row">
+          <Button kind="danger">{t.sessions.everywhere}</Button>
+          <LinkButton kind="quiet" href="/account">
+            {t.signOut.stay}
+          </LinkButton>
+        </div>
+      </form>
+    </>,
+  )
+}
+
+/** So long before the absolute end of a session its user is warned: what is not saved by then is lost in every app. */
+const WARN_SECONDS = 300
+
+const EndsSoon = ({ at, t }: { at: number; t: Texts }) => (
+  <Notice kind="warn" title={t.sessions.endsSoonTitle}>
+    {t.sessions.endsSoon({ at: <Moment at={at} t={t} /> })}
+  </Notice>
+)
+
+interface RowProps {
+  deps: Deps
+  live: Live
+  current: boolean
+  csrf: string
+  now: number
+  t: Texts
+}
+
+function Row({ deps, live: { session, participants }, current, csrf, now, t }: RowProps) {
+  const { device, sid } = session
+  const lastUsed = ago(session.lastActiveAt, now, t)
+  return (
+    <li>
+      <div class="line">
+        <DeviceIcon device={device} />
+        <div class="tight">
+          <div class="row">
+            <h2>{device}</h2>
+            {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
+          </div>
+          <p class="soft">{instancesOf(deps, participants) ?? t.shared.noApps}</p>
+          <Facts
+            items={[
+              [t.sessions.lastUsed, lastUsed],
+              [t.sessions.since, <Moment at={session.openedAt} t={t} />],
+              [t.sessions.endsBy, <Moment at={session.absoluteAt} t={t} />],
+            ]}
+          />
+        </div>
+        <div class="acts">
+          <form method="post" action="/account/sign-out">
+            <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid }} />
+            <Button kind="quiet" small label={t.sessions.signOutOf({ device, lastUsed })}>
+              {t.shared.signOut}
+            </Button>
+          </form>
+          {current ? null : (
+            <LinkButton kind="quiet" small href={`/account/report?session=${sid}`} label={t.report.notMeOf({ what: device, when: lastUsed })}>
+              {t.report.notMe}
+            </LinkButton>
+          )}
+        </div>
+      </div>
+    </li>
+  )
+}
+
+/** With a link where a browser can open it. */
+function instancesOf(deps: Deps, participants: readonly Participant[]): Child {
+  const apps = participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata ?? [])
+  if (apps.length === 0) return undefined
+  return apps.map((app, at) => {
+    const href = homeOf(app)
+    return (
+      <>
+        {at === 0 ? null : ', '}
+        {href === undefined ? app.name : <a href={href}>{app.name}</a>}
+      </>
+    )
+  })
+}
+
+const whose = ({ user }: Session): string => [user.name, user.username ?? user.email].filter(Boolean).join(' · ')

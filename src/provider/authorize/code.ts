@@ -1,0 +1,60 @@
+import type { Context } from 'hono'
+import type { NewCode } from '../../../db/store.ts'
+import type { Deps } from '../../deps.ts'
+import { sha256 } from '../../runtime/compare.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import type { LockKind } from '../../protocol/lock-target.ts'
+import { newSecret } from '../../runtime/ids.ts'
+import { guidancePage } from './pages.tsx'
+import { answerInstance } from './reply.tsx'
+import { asRegistered, clientOf, type SignInRequest } from './request.ts'
+
+/** RFC 6749 §4.1.2 advises ten minutes at most; an instance needs a second. */
+const CODE_SECONDS = 60
+
+/**
+ * 256 random bits for the instance; their hash, with all that they stand for, for the store.
+ * @throws OAuthError that must not redirect: the client is no longer registered for the request
+ */
+export function newCode(deps: Pick<Deps, 'clients' | 'random'>, asked: SignInRequest, now: number): { code: string; row: NewCode } {
+  const code = newSecret(deps.random)
+  const { clientId, reply, scope, audience, nonce, codeChallenge, wantsAuthTime } = asRegistered(clientOf(deps, asked), asked)
+  return {
+    code,
+    row: {
+      codeHash: sha256(code),
+      clientId,
+      redirectUri: reply.redirectUri,
+      scope,
+      audience,
+      nonce,
+      codeChallenge,
+      wantsAuthTime,
+      expiresAt: now + CODE_SECONDS,
+    },
+  }
+}
+
+/** A code for a session that lives, or why there is none: its user or the client is locked. Undefined: it has ended or was marked meanwhile. */
+export async function codeForSession(
+  deps: Deps,
+  c: Context,
+  request: SignInRequest,
+  sid: string,
+  now: number,
+): Promise<{ issued: boolean; response: Response } | undefined> {
+  const { code, row } = newCode(deps, request, now)
+  const standing = await deps.store.issueCode({ sid, code: row, now })
+  // By another broker, a moment ago.
+  if (standing.state === 'client_removed') throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
+  if (standing.state === 'locked') return { issued: false, response: lockedOut(deps, c, request, standing.by, now) }
+  return standing.state === 'live' ? { issued: true, response: answerInstance(deps, c, request.reply, { code }) } : undefined
+}
+
+function lockedOut(deps: Deps, c: Context, request: SignInRequest, by: LockKind, now: number): Response {
+  const key = `${by}_locked`
+  deps.metrics.signIns.inc({ outcome: key })
+  if (request.prompt.includes('none'))
+    return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The user or an instance is locked by an operator of the broker.'))
+  return guidancePage(deps, c, { key, errand: { kind: 'instance', request }, now })
+}

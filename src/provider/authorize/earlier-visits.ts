@@ -1,0 +1,34 @@
+import type { Tenant } from '../../../db/types.ts'
+import type { Config } from '../../config/config.ts'
+import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
+import { freshContextOf } from '../../protocol/fresh-context.ts'
+import { isSame } from '../../clients/session/users-cookie.ts'
+import { provenBy } from './fresh.ts'
+import { mfaPolicy } from './mfa.ts'
+import type { Visit } from './sealed.ts'
+
+/**
+ * What the visits of one sign-in proved of one user so far. Microsoft is asked for one authentication context a visit, and a tenant may need two:
+ * one that proves MFA, and one that a fresh sign-in has to bring.
+ */
+
+/** What has come back, with what the same user proved in the visits before. Where no context is demanded, each visit counts alone. */
+export function withEarlier(
+  config: Pick<Config, 'mfaProof' | 'freshContext'>,
+  visit: Visit,
+  identity: MicrosoftIdentity,
+  tenant: Tenant | undefined,
+): { visit: Visit; identity: MicrosoftIdentity } {
+  const { tid, oid } = identity.user
+  const id = freshContextOf(config.freshContext, tid)
+  if (id === undefined) return { visit, identity }
+  const before = visit.earlier !== undefined && isSame(visit.earlier, identity.user) ? visit.earlier : undefined
+  const asked = visit.authContext === id
+  // Only a visit that asked for it: another token may hold the context from an earlier sign-in in that browser.
+  const seq = asked && identity.acrs.includes(id) ? provenBy(visit, identity) : 0
+  const context = seq > 0 ? { id, seq } : before?.context
+  const policy = mfaPolicy(config, tenant)
+  const lacksMfa = asked && policy?.kind === 'auth_context' && policy.id !== id
+  const acrs = lacksMfa ? [...new Set([...identity.acrs, ...(before?.acrs ?? [])])] : identity.acrs
+  return { visit: { ...visit, earlier: { tid, oid, acrs, context } }, identity: { ...identity, acrs } }
+}

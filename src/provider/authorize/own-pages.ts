@@ -1,0 +1,38 @@
+import type { Context } from 'hono'
+import type { Standing } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { currentStanding } from '../../clients/session/current.ts'
+import { isFresh } from '../../clients/session/fresh.ts'
+import { notConnectedPage, signInPage } from './pages.tsx'
+import type { OwnErrand } from './sealed.ts'
+
+/** Signing in for a page of our own, without a client and without a code. */
+
+/** Paths of ours and nothing that a browser could read as another host: no `//`, no backslash, no dots, no query. */
+const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*|tenant(?:\/fresh)?)?$/
+
+function readReturnTo(source: URLSearchParams): string {
+  const [returnTo, another] = source.getAll('return_to')
+  if (returnTo === undefined || another !== undefined || !OWN_PATH.test(returnTo))
+    throw new OAuthError('invalid_request', 'The return_to must be /, /account, a page below /account, or /tenant.')
+  return returnTo
+}
+
+/** @throws OAuthError that must not redirect */
+export function readOwnErrand(source: URLSearchParams): OwnErrand {
+  const [fresh, another] = [source.get('fresh') === 'yes', source.get('account') === 'another']
+  return { kind: 'own', returnTo: readReturnTo(source), ...(fresh && { fresh }), ...(another && { another }) }
+}
+
+/** Whether the session of this browser serves, so that Microsoft is not asked. */
+export const servesOwn = (standing: Standing, { fresh, another }: OwnErrand, now: number): boolean =>
+  standing.state === 'live' && another !== true && (fresh !== true || isFresh(standing.session, now))
+
+export async function signInForOwnPage(deps: Deps, c: Context, errand: OwnErrand, now: number): Promise<Response> {
+  const readiness = deps.microsoft.readiness()
+  if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
+  const standing = await currentStanding(deps, c, now)
+  if (servesOwn(standing, errand, now)) return c.redirect(errand.returnTo, 303)
+  return signInPage(deps, c, errand, now, standing)
+}

@@ -1,0 +1,263 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Standing } from '../../../db/types.ts'
+import { clientLogo } from '../../clients/logos.ts'
+import type { Deps } from '../../deps.ts'
+import { guidanceFor, guidanceKey, type Guidance, type GuidanceKey, type Offer } from '../../microsoft/guidance.ts'
+import { LinkButton, MicrosoftButton, Notice, Steps, Trouble } from '../../pages/components.tsx'
+import { page } from '../../pages/layout.tsx'
+import { appLogo } from '../../pages/look.ts'
+import { ForSupport, newReference } from '../../pages/message.tsx'
+import { ENGLISH, textsOf, type Texts, useTexts } from '../../pages/texts.ts'
+import { userWords } from '../../pages/user-words.ts'
+import type { ClientMetadata } from '../../protocol/client-metadata.ts'
+import type { OAuthError } from '../../protocol/error.ts'
+import { printable } from '../../protocol/params.ts'
+import { endedElsewhere } from '../../clients/session/current.ts'
+import { endedClass } from '../../clients/session/ended.ts'
+import { isSharedComputer } from '../../clients/session/shared-computer.ts'
+import { WayBack } from './reply.tsx'
+import { type Errand, seal } from './sealed.ts'
+import { wantsFresh } from './session-serves.ts'
+
+/** What users see of signing in. Links that begin a sign-in hold the sealed request, good in this browser alone. */
+
+type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
+
+const nameOf = (deps: Need, clientId: string): string => deps.clients.find(clientId)?.metadata.name ?? deps.config.look.product
+
+/** Where the instance lives, for the user to see where the sign-in will lead. */
+const hostOf = (address: string): string | undefined => (URL.canParse(address) ? new URL(address).host || undefined : undefined)
+
+/**
+ * A link and not a form: browsers hold every redirect that follows a form against the page's form-action, and where a tenant's own identity
+ * provider sends its users is nothing we can list. It changes nothing by itself, and leads nowhere in another browser.
+ */
+function startAddress(deps: Need, c: Context, errand: Errand, now: number, more?: Chosen): string {
+  return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, c, 'start', errand, now), ...more })}`
+}
+
+/** What the user chose beside signing in. */
+type Chosen = { account: 'another' } | { computer: 'shared' | 'own' }
+
+export const againAddress = (deps: Need, c: Context, errand: Errand, now: number): string =>
+  `/signin/continue?${new URLSearchParams({ request: seal(deps, c, 'again', errand, now) })}`
+
+/** @param former what became of the session that this browser had */
+export async function signInPage(
+  deps: Need & Pick<Deps, 'store' | 'outbound'>,
+  c: Context,
+  errand: Errand,
+  now: number,
+  former: Standing,
+): Promise<Response> {
+  const t = textsOf(c, deps.config)
+  const app = errand.kind === 'instance' ? deps.clients.find(errand.request.clientId) : undefined
+  const image = app === undefined ? undefined : await clientLogo(deps, app, now)
+  return page(
+    c,
+    { title: t.signIn.title, config: deps.config },
+    <>
+      <HowItEnded former={former} t={t} />
+      <div class="asks">
+        {app === undefined || image === undefined ? null : <img src={appLogo(app.clientId, image).href} alt="" />}
+        <p>{purposeOf(deps, errand, t)}</p>
+      </div>
+      {errand.kind === 'own' && errand.another && former.state === 'live' ? (
+        <Notice kind="warn">{t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}</Notice>
+      ) : null}
+      <MicrosoftButton href={startAddress(deps, c, errand, now)} />
+      <Other deps={deps} c={c} errand={errand} now={now} t={t} />
+      <div class="tight">
+        <Destination errand={errand} />
+        <Trouble />
+      </div>
+      {app === undefined ? null : <AppLinks app={app.metadata} />}
+    </>,
+  )
+}
+
+/** Other ways to sign in: with another account than Microsoft is given a hint of, and on a computer that several users share. */
+function Other({ deps, c, errand, now, t }: { deps: Need; c: Context; errand: Errand; now: number; t: Texts }) {
+  const { sharedComputer, sharedIdleSeconds } = deps.config.sessionRules
+  const shared = isSharedComputer(deps, c)
+  const link = (label: string, chosen: Chosen) => <a href={startAddress(deps, c, errand, now, chosen)}>{label}</a>
+  const minutes = Math.round(Math.min(sharedIdleSeconds, deps.config.limits.idleSeconds) / 60)
+  return (
+    <>
+      {shared ? <Notice>{t.sharedComputer.on({ minutes })}</Notice> : null}
+      <ul class="plain tight small">
+        {expectsUser(errand) ? <li>{link(t.offers.another_account, { account: 'another' })}</li> : null}
+        {sharedComputer === 'offer' && !shared ? (
+          <li>
+            {link(t.sharedComputer.use, { computer: 'shared' })}
+            <p class="soft">{t.sharedComputer.hint({ minutes })}</p>
+          </li>
+        ) : null}
+        {sharedComputer === 'offer' && shared ? <li>{link(t.sharedComputer.own, { computer: 'own' })}</li> : null}
+      </ul>
+    </>
+  )
+}
+
+/** Microsoft gets a login hint, and shows no account chooser. A request for one user alone leaves no choice. */
+const expectsUser = (errand: Errand): boolean =>
+  errand.kind === 'own'
+    ? errand.fresh === true && errand.another !== true
+    : errand.request.sub === undefined && (errand.request.loginHint !== undefined || wantsFresh(errand.request) || errand.request.acr === true)
+
+/** Why the user has to sign in again, by the class of the cause alone: an attacker who held the session learns no more. */
+function HowItEnded({ former, t }: { former: Standing; t: Texts }) {
+  const why = endedClass(former)
+  if (why === undefined || why === 'signed_out') return null
+  return <Notice title={t.signIn.ended[why]}>{endedElsewhere(former) ? t.signIn.password : undefined}</Notice>
+}
+
+/** Whom to ask about the app, and what it does with the user's data. */
+function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: ClientMetadata }) {
+  const t = useTexts()
+  const links = [[policyUri, t.layout.privacy], [tosUri, t.layout.terms], ...contacts.map((address) => [`mailto:${address}`, address])] as const
+  const shown = links.filter(([href]) => href !== undefined)
+  if (shown.length === 0) return null
+  return (
+    <nav class="about" aria-label={name}>
+      <strong>{name}</strong>
+      {shown.map(([href, label]) => (
+        <a href={href}>{label}</a>
+      ))}
+    </nav>
+  )
+}
+
+/** Where the sign-in leads, for the user to see. */
+function Destination({ errand }: { errand: Errand }) {
+  const t = useTexts()
+  const host = errand.kind === 'instance' ? hostOf(errand.request.reply.redirectUri) : undefined
+  return host === undefined ? null : <p class="soft small">{t.signIn.destination({ host: <strong>{host}</strong> })}</p>
+}
+
+function purposeOf(deps: Need, errand: Errand, t: Texts): Child {
+  if (errand.kind === 'instance') return t.signIn.toApp({ name: <strong>{nameOf(deps, errand.request.clientId)}</strong> })
+  if (errand.returnTo === '/') return t.signIn.toApps
+  if (errand.returnTo.startsWith('/tenant')) return t.signIn.toTenant
+  return errand.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
+}
+
+/** Every row of the table has its words: a missing one fails the type check. */
+const guidanceTexts = (t: Texts): Record<GuidanceKey, { title: string; read: readonly string[] }> => t.guidance
+
+/** Refused, in words. `code` is Microsoft's own number; the reference finds the line in the log. */
+export function guidancePage(
+  deps: Need,
+  c: Context,
+  about: { key: string; errand: Errand; now: number; code?: number | undefined; cause?: unknown; retryAfterSeconds?: number | undefined },
+): Response {
+  const guidance = guidanceFor(about.key)
+  const reference = newReference(deps.random)
+  const clientId = about.errand.kind === 'instance' ? about.errand.request.clientId : undefined
+  const fields = {
+    guidance: about.key,
+    operator: guidance.operator,
+    code: about.code,
+    reference,
+    client_id: clientId,
+    ...(about.cause !== undefined && { cause: about.cause }),
+  }
+  const t = textsOf(c, deps.config)
+  const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
+  if (about.retryAfterSeconds !== undefined) c.header('Retry-After', String(about.retryAfterSeconds))
+  if (guidance.alert) deps.log.error('signin_rejected', fields)
+  else deps.log.warn('signin_rejected', { ...fields, cause: undefined, why: about.cause instanceof Error ? about.cause.message : undefined })
+  return page(
+    c,
+    { title, mark: 'warn', status: statusOf(guidance), formAction: [formTarget(about.errand)], config: deps.config },
+    <>
+      <div class="stack">
+        {read.map((paragraph) => (
+          <p>{paragraph}</p>
+        ))}
+      </div>
+      <div class="row">
+        {guidance.offers.map((offer, index) => offerButton(deps, c, t.offers[offer], offer, about, index === 0))}
+        <Back deps={deps} errand={about.errand} answer={answerOf(about.key)} t={t} />
+      </div>
+      <ForSupport config={deps.config} reference={reference} code={about.code} />
+    </>,
+  )
+}
+
+const statusOf = ({ error }: Guidance): ContentfulStatusCode => (error === 'temporarily_unavailable' ? 503 : 403)
+const answerOf = (key: string): Pick<OAuthError, 'code' | 'message'> => ({
+  code: guidanceFor(key).error,
+  message: printable(ENGLISH.guidance[guidanceKey(key)].title),
+})
+/** Only a form_post way back is a form. */
+const formTarget = (errand: Errand): string | undefined =>
+  errand.kind === 'instance' && errand.request.reply.mode === 'form_post' ? errand.request.reply.redirectUri : undefined
+
+function Back({ deps, errand, answer, t }: { deps: Need; errand: Errand; answer: Pick<OAuthError, 'code' | 'message'>; t: Texts }) {
+  if (errand.kind === 'own') return null
+  return <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.reply.back({ app: nameOf(deps, errand.request.clientId) })} />
+}
+
+function offerButton(deps: Need, c: Context, label: string, offer: Offer, { errand, now }: { errand: Errand; now: number }, first: boolean) {
+  const links: Record<Offer, () => string> = {
+    try_again: () => startAddress(deps, c, errand, now),
+    another_account: () => startAddress(deps, c, errand, now, { account: 'another' }),
+    granting_consent: () => '/signin/granting-consent',
+    set_up_mfa: () => 'https://mysignins.microsoft.com/security-info',
+  }
+  return (
+    <LinkButton href={links[offer]()} kind={first ? 'primary' : 'quiet'}>
+      {label}
+    </LinkButton>
+  )
+}
+
+/** Started, but no Microsoft tenant is connected: for the operator who opens the broker for the first time. */
+export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing: readonly string[]): Response {
+  const t = textsOf(c, deps.config)
+  return page(
+    c,
+    { title: t.notConnected.title, status: 503, config: deps.config },
+    <>
+      <p>{t.notConnected.missing}</p>
+      <ul class="bullets">
+        {missing.map((one) => (
+          <li>{one}</li>
+        ))}
+      </ul>
+      <p class="soft small">
+        {t.notConnected.operator({ setup: <code>/setup</code>, setupCommand: <code>cmb setup</code>, doctor: <code>cmb doctor</code> })}
+      </p>
+    </>,
+  )
+}
+
+export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c: Context): Response {
+  const { clientId } = deps.connection.current()
+  const t = textsOf(c, deps.config)
+  const words = { subject: t.grantingConsent.subject, body: t.grantingConsent.message({ address: `${deps.config.issuer}/signin/granting-consent` }) }
+  // RFC 6068: a space is %20, never +.
+  const message = Object.entries(words)
+    .map(([name, text]) => `${name}=${encodeURIComponent(text)}`)
+    .join('&')
+  const find = clientId === undefined ? t.grantingConsent.find : t.grantingConsent.findById({ id: <code>{clientId}</code> })
+  return page(
+    c,
+    { title: t.grantingConsent.title, config: deps.config },
+    <>
+      <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
+      <Steps items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]} />
+      <div class="stack">
+        <p class="soft small">{t.grantingConsent.notYou}</p>
+        <div class="row">
+          <LinkButton kind="quiet" href={`mailto:?${message}`}>
+            {t.grantingConsent.write}
+          </LinkButton>
+        </div>
+      </div>
+    </>,
+  )
+}

@@ -1,0 +1,96 @@
+import type { Context } from 'hono'
+import { readForm } from '../../clients/form.ts'
+import { remoteOf } from '../../runtime/remote-address.ts'
+import { requestingClient } from '../../clients/requesting-client.ts'
+import type { Deps } from '../../deps.ts'
+import { isPublic } from '../../protocol/client-metadata.ts'
+import { sha256 } from '../../runtime/compare.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { newSecret } from '../../runtime/ids.ts'
+import { mustBeWithin } from '../../runtime/rate-limits.ts'
+import { readReturn, readRequest } from './request.ts'
+
+/** Pushed authorization requests (RFC 9126): checked when they are pushed, read again at /authorize, used once within a minute. */
+
+const URN = 'urn:ietf:params:oauth:request_uri:'
+const SECONDS = 60
+/** A pushed request is kept for a minute or more, and any caller can push for a public client: twice what an ID token hint and the rest need. */
+const MOST_CHARACTERS = 8192
+/** What proves the client is not part of its request. */
+const CREDENTIALS = ['client_secret', 'client_assertion', 'client_assertion_type']
+
+interface Pushed {
+  parameters: string
+  expiresAt: number
+}
+
+export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
+  const now = deps.clock.now()
+  const params = await readForm(c, ['resource'])
+  const client = await requestingClient(deps, c, params, { now })
+  // A client that has authenticated pushes from its server, for all of its users at one address. Any caller can push for a public client.
+  if (isPublic(client)) mustBeWithin(deps.rateLimits, 'par', { clientId: client.clientId, address: remoteOf(c, deps.config) })
+  // RFC 9126 §2.1
+  if (params.has('request_uri')) throw new OAuthError('invalid_request', 'Leave request_uri out of a pushed request.')
+  const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
+  source.set('client_id', client.clientId)
+  if (source.toString().length > MOST_CHARACTERS)
+    throw new OAuthError('invalid_request', `A pushed request has at most ${MOST_CHARACTERS} characters.`, { status: 413 })
+  const { reply } = readReturn(deps, source)
+  await readRequest(deps, client, reply, source, now)
+  // Each is kept for a minute, so this bounds what is stored for a client.
+  mustBeWithin(deps.rateLimits, 'pushedRequests', { clientId: client.clientId })
+  const id = newSecret(deps.random)
+  const pushed: Pushed = { parameters: source.toString(), expiresAt: now + SECONDS }
+  await deps.store.pushRequest({
+    requestHash: sha256(id),
+    clientId: client.clientId,
+    parameters: JSON.stringify(pushed),
+    expiresAt: pushed.expiresAt,
+  })
+  return c.json({ request_uri: `${URN}${id}`, expires_in: SECONDS }, 201, { 'Cache-Control': 'no-store' })
+}
+
+export interface PushedReference {
+  hash: string
+  expiresAt: number
+}
+
+/** The request_uri of a pushed request; undefined if it is of another client or unknown. */
+export function pushedHash(source: URLSearchParams): string | undefined {
+  const [uri, another] = source.getAll('request_uri')
+  return another === undefined && uri?.startsWith(URN) ? sha256(uri.slice(URN.length)) : undefined
+}
+
+/**
+ * What was pushed, in place of what the browser brings (RFC 9126 §4). Read without using it up: a page may be loaded again.
+ * @throws OAuthError that must not redirect
+ */
+export async function readPushed(
+  deps: Pick<Deps, 'store' | 'clients'>,
+  source: URLSearchParams,
+  hash: string,
+  now: number,
+): Promise<{ source: URLSearchParams; pushed: PushedReference }> {
+  const clientId = source.get('client_id') ?? ''
+  // Before the store is asked: the id of no client has a NUL character, which Postgres does not take.
+  if (deps.clients.find(clientId) === undefined) throw gone()
+  const stored = await deps.store.pushedRequest({ requestHash: hash, clientId, now, consume: false })
+  if (stored === undefined) throw gone()
+  const { parameters, expiresAt } = JSON.parse(stored) as Pushed
+  return { source: new URLSearchParams(parameters), pushed: { hash, expiresAt } }
+}
+
+/** Consumes the pushed request; false if it was already used. A request that was shown in time may be finished later. */
+export async function usePushed(
+  deps: Pick<Deps, 'store'>,
+  request: { clientId: string; pushed?: PushedReference | undefined },
+  now: number,
+): Promise<boolean> {
+  const { pushed, clientId } = request
+  if (pushed === undefined || pushed.expiresAt <= now) return true
+  return (await deps.store.pushedRequest({ requestHash: pushed.hash, clientId, now, consume: true })) !== undefined
+}
+
+export const gone = (): OAuthError =>
+  new OAuthError('invalid_request_uri', 'The request_uri is unknown, used or expired. Go back to the application and sign in again from there.')

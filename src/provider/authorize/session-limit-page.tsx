@@ -1,0 +1,62 @@
+import type { Context } from 'hono'
+import type { Session } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { Button, HiddenFields } from '../../pages/components.tsx'
+import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
+import { page } from '../../pages/layout.tsx'
+import { textsOf, type Texts } from '../../pages/texts.ts'
+import { ago } from '../../pages/times.tsx'
+import { OAuthError } from '../../protocol/error.ts'
+import { WayBack } from './reply.tsx'
+import { type Came, seal } from './sealed.ts'
+
+/** A user with as many sessions as are allowed chooses which of them end. The sign-in travels in the form, sealed, until they have. */
+
+export const limitPurpose = (sealed: string): string => `session-limit:${sealed}`
+
+/** @param choose so many of `among` have to end */
+export function limitPage(
+  deps: Deps,
+  c: Context,
+  came: Came & { id: string },
+  { choose, among }: { choose: number; among: readonly Session[] },
+  now: number,
+): Response {
+  const { errand } = came.visit
+  const sealed = seal(deps, c, 'limit', came, now)
+  const t = textsOf(c, deps.config)
+  const answer = new OAuthError('access_denied', 'The user has reached the maximum number of sessions, and ended none of them.')
+  return page(
+    c,
+    {
+      title: t.sessionLimit.title,
+      status: 403,
+      formAction: errand.kind === 'instance' ? [errand.request.reply.redirectUri] : [],
+      config: deps.config,
+    },
+    <>
+      <p>{t.sessionLimit.most({ most: deps.config.sessionRules.most ?? among.length })}</p>
+      <form class="stack" method="post" action="/signin/session-limit">
+        <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, limitPurpose(sealed)) }} />
+        <Chooser choose={choose} among={among} now={now} t={t} />
+        <div class="row">
+          <Button>{t.sessionLimit.end}</Button>
+        </div>
+      </form>
+      {errand.kind === 'own' ? null : <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.sessionLimit.back} />}
+    </>,
+  )
+}
+
+const Chooser = ({ choose, among, now, t }: { choose: number; among: readonly Session[]; now: number; t: Texts }) => (
+  <fieldset>
+    <legend>{t.sessionLimit.choose({ count: choose })}</legend>
+    {among.map((session) => (
+      <label class="choice">
+        <input type={choose === 1 ? 'radio' : 'checkbox'} name="end" value={session.sid} required={choose === 1} />
+        <span>{session.device}</span>
+        <span class="hint">{t.sessionLimit.lastUsed({ lastUsed: ago(session.lastActiveAt, now, t) })}</span>
+      </label>
+    ))}
+  </fieldset>
+)

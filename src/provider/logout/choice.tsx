@@ -1,0 +1,116 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Session } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { Button, Choices, HiddenFields, LinkButton, Notice, Tick } from '../../pages/components.tsx'
+import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
+import { page } from '../../pages/layout.tsx'
+import { ANOTHER_ACCOUNT } from '../../pages/places.ts'
+import { textsOf, type Texts } from '../../pages/texts.ts'
+import { userWords } from '../../pages/user-words.ts'
+import { isSharedComputer } from '../../clients/session/shared-computer.ts'
+import { clientName, clientUri, namesOf } from './names.ts'
+import { seal } from './sealed.ts'
+import type { LogoutRequest } from './types.ts'
+
+/** The question: sign out of what? Nothing has happened when it is shown, and nothing does until its form comes back from this browser. */
+
+export interface Asked {
+  session: Session
+  request: LogoutRequest
+  now: number
+  /** Something to say first: why the request itself leads nowhere, or why the question is put again. */
+  notice?: Child | undefined
+  status?: ContentfulStatusCode | undefined
+}
+
+/** What the form's token is made for: this request for this session, and no other. */
+export const choicePurpose = (sealedChoice: string): string => `logout ${sealedChoice}`
+
+export async function askWhichSignOut(deps: Deps, c: Context, { session, request, now, notice, status }: Asked): Promise<Response> {
+  const live = await deps.store.liveSessionsOf(session.sub, now)
+  const here = live.find((one) => one.session.sid === session.sid)?.participants.map((one) => one.clientId) ?? []
+  const others = live.filter((one) => one.session.sid !== session.sid).length
+  const sealed = seal(deps.sealer, 'choice', { request, sid: session.sid }, now)
+  const back = clientUri(deps.clients, request.clientId)
+  const t = textsOf(c, deps.config)
+  return page(
+    c,
+    // The browser checks the whole chain of redirects after the form.
+    { title: t.signOut.title, status, config: deps.config, formAction: [request.returnTo] },
+    <>
+      {notice}
+      {whoseSession(deps, session, request, t)}
+      <p class="soft">{t.signOut.signedInAs({ who: userWords(session.user, t), device: session.device })}</p>
+      <ChoiceForm
+        fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }}
+        apps={namesOf(deps.clients, here)}
+        others={others}
+        back={back ?? '/account'}
+        shared={isSharedComputer(deps, c)}
+        t={t}
+      />
+    </>,
+  )
+}
+
+interface ChoiceFormProps {
+  fields: Record<string, string>
+  /** What was opened in this browser. */
+  apps: readonly string[]
+  /** Live sessions on other devices. */
+  others: number
+  /** The instance, for users who stay signed in. */
+  back: string
+  /** Microsoft is signed out of too, without a question. */
+  shared: boolean
+  t: Texts
+}
+const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) => (
+  <form class="stack" method="post" action="/logout/confirm">
+    <HiddenFields fields={fields} />
+    <Choices
+      legend={t.signOut.question}
+      name="scope"
+      options={[
+        { value: 'device', label: t.signOut.device, hint: openedHere(apps, t) },
+        {
+          value: 'everywhere',
+          label: t.signOut.everywhere,
+          hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others }),
+        },
+      ]}
+    />
+    {shared ? <Notice>{t.sharedComputer.signOut}</Notice> : <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />}
+    <div class="row">
+      <Button>{t.shared.signOut}</Button>
+      <LinkButton kind="quiet" href={back}>
+        {t.signOut.stay}
+      </LinkButton>
+    </div>
+    <p class="small">
+      <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+    </p>
+  </form>
+)
+
+/** The apps that this sign-in was used for in this browser. */
+const openedHere = (apps: readonly string[], t: Texts): string =>
+  apps.length === 0 ? t.signOut.noApps : t.signOut.apps({ apps: apps.map((name) => t.shared.listItem({ name })).join(t.shared.listSeparator) })
+
+/** An ID token of another user, or of an ended session, must not end this browser's session without asking. */
+function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest, t: Texts): Child {
+  const asker = clientName(deps.clients, clientId) ?? deps.config.look.product
+  if (hint !== undefined && hint.sub !== session.sub) {
+    return (
+      <Notice kind="warn" title={t.signOut.otherUserTitle}>
+        {t.signOut.otherUser({ app: asker, who: userWords(session.user, t) })}
+      </Notice>
+    )
+  }
+  if (hint?.sid !== undefined && hint.sid !== session.sid) {
+    return <Notice title={t.signOut.sinceTitle}>{t.signOut.since({ app: asker })}</Notice>
+  }
+  return null
+}

@@ -1,0 +1,152 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Delivery } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { LinkButton, Notice } from '../../pages/components.tsx'
+import { page } from '../../pages/layout.tsx'
+import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
+import { textsOf, type Texts } from '../../pages/texts.ts'
+import { userWords } from '../../pages/user-words.ts'
+import { currentStanding } from '../../clients/session/current.ts'
+import { endedClass } from '../../clients/session/ended.ts'
+import { clientName, clientUri } from './names.ts'
+
+/** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
+
+type Progress = keyof Texts['signedOut']['progress']
+const TAG: Record<Progress, string> = { delivered: 'tag', pending: 'tag wait', unconfirmed: 'tag bad' }
+/** For so long the page keeps looking. */
+const WATCH_SECONDS = 30
+export async function signedOutPage(deps: Deps, c: Context, done: Done | undefined, now: number): Promise<Response> {
+  const t = textsOf(c, deps.config)
+  const standing = await currentStanding(deps, c, now)
+  if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, userWords(standing.session.user, t), t)
+  const scope = done?.scope ?? 'none'
+  const why = done === undefined ? endedClass(standing) : done.why
+  const rows = done === undefined ? [] : await instances(deps, done, now)
+  const watching = done !== undefined && rows.some((row) => row.progress === 'pending') && now - done.at < WATCH_SECONDS
+  return page(
+    c,
+    { title: t.signedOut.title[scope], config: deps.config, live: watching ? { seconds: WATCH_SECONDS } : undefined },
+    <>
+      {why === undefined ? null : <Notice>{t.signedOut.why[why]}</Notice>}
+      {rows.length === 0 ? (
+        <p>{scope === 'none' ? t.signedOut.what.none : t.signedOut.plain}</p>
+      ) : (
+        <Instances what={t.signedOut.what[scope]} rows={rows} t={t} />
+      )}
+      {watching ? (
+        <noscript>
+          <a href="">{t.signedOut.reload}</a>
+        </noscript>
+      ) : null}
+      {rows.some((row) => row.progress === 'unconfirmed') ? <p class="soft small">{t.signedOut.unconfirmed}</p> : null}
+      {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
+        <Notice kind="warn" title={t.signedOut.elsewhereTitle({ devices: done.elsewhere })}>
+          {t.signedOut.elsewhere}
+        </Notice>
+      )}
+      {done === undefined || scope === 'none' ? null : microsoftPart(deps, done, now, t)}
+      {wayBack(deps, done, t)}
+    </>,
+  )
+}
+
+const signedInAgain = (deps: Deps, c: Context, who: string, t: Texts): Response =>
+  page(
+    c,
+    { title: t.signedOut.signedInTitle, config: deps.config },
+    <>
+      <p>{t.signedOut.signedIn({ who })}</p>
+      <div class="row">
+        <LinkButton href="/logout">{t.shared.signOut}</LinkButton>
+        <LinkButton kind="quiet" href="/account">
+          {t.shared.whereSignedIn}
+        </LinkButton>
+      </div>
+    </>,
+  )
+
+interface Row {
+  name: string
+  progress: Progress | undefined
+}
+
+const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: Texts }) => (
+  <div class="stack">
+    <p>{what}</p>
+    <ul class="rows" id="progress" data-live aria-live="polite">
+      {rows.map(({ name, progress }) => (
+        <li>
+          <div class="row apart">
+            <span>{name}</span>
+            {progress === undefined ? null : <span class={TAG[progress]}>{t.signedOut.progress[progress]}</span>}
+          </div>
+        </li>
+      ))}
+    </ul>
+  </div>
+)
+
+/** Each instance by its name, with the progress of its deliveries. One without a logout address follows the feed instead. */
+async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
+  const deliveries = done.seq === undefined || now - done.at > 3600 ? undefined : await deps.store.listDeliveries({ seq: done.seq, limit: 500 })
+  return done.clientIds.flatMap((clientId) => {
+    const client = deps.clients.find(clientId)
+    if (client === undefined) return []
+    const followed = deliveries === undefined || client.metadata.logoutUris.length === 0
+    return [{ name: client.metadata.name, progress: followed ? undefined : progressOf(deliveries.filter((one) => one.clientId === clientId)) }]
+  })
+}
+
+/** None yet: the deliveries of a wide revocation are written in batches. */
+function progressOf(deliveries: readonly Delivery[]): Progress {
+  if (deliveries.length === 0) return 'pending'
+  if (deliveries.some((one) => one.state === 'failed' || one.state === 'rejected' || (one.state === 'pending' && one.attempts > 1)))
+    return 'unconfirmed'
+  return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded') ? 'delivered' : 'pending'
+}
+
+function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {
+  const { microsoft } = done
+  if (microsoft === 'next') {
+    return (
+      <Notice kind="warn" title={t.signedOut.microsoftNextTitle}>
+        <div class="stack">
+          <p>{t.signedOut.microsoftNext}</p>
+          <div class="row">
+            <LinkButton href={signedOutAddress(deps.sealer, done, now, '/logout/microsoft')}>{t.signedOut.microsoftGo}</LinkButton>
+          </div>
+        </div>
+      </Notice>
+    )
+  }
+  if (microsoft === 'left') return <p>{t.signedOut.microsoftLeft}</p>
+  if (microsoft === 'unreachable') {
+    return (
+      <Notice kind="warn" title={t.signedOut.microsoftUnreachableTitle}>
+        {t.signedOut.microsoftUnreachable}
+      </Notice>
+    )
+  }
+  return <p class="soft small">{t.shared.microsoftMayRemain}</p>
+}
+
+function wayBack(deps: Deps, done: Done | undefined, t: Texts): Child {
+  const name = clientName(deps.clients, done?.clientId)
+  const href = done?.back ?? clientUri(deps.clients, done?.clientId)
+  const kind = done?.microsoft === 'next' ? 'quiet' : 'primary'
+  return (
+    <div class="row">
+      {href === undefined || name === undefined ? (
+        <LinkButton kind={kind} href="/account">
+          {t.shared.signInAgain}
+        </LinkButton>
+      ) : (
+        <LinkButton kind={kind} href={href}>
+          {t.signedOut.back({ app: name })}
+        </LinkButton>
+      )}
+    </div>
+  )
+}

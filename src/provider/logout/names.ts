@@ -1,0 +1,17 @@
+import type { Deps } from '../../deps.ts'
+import { homeOf } from '../../pages/places.ts'
+
+/** Names as users read them. */
+
+type Clients = Deps['clients']
+
+export const clientName = (clients: Clients, clientId: string | undefined): string | undefined =>
+  clientId === undefined ? undefined : clients.find(clientId)?.metadata.name
+
+export function clientUri(clients: Clients, clientId: string | undefined): string | undefined {
+  const client = clientId === undefined ? undefined : clients.find(clientId)
+  return client === undefined ? undefined : homeOf(client.metadata)
+}
+
+/** In the order given; clients that were removed since have no name to show. */
+export const namesOf = (clients: Clients, clientIds: readonly string[]): string[] => clientIds.flatMap((id) => clientName(clients, id) ?? [])

@@ -1,0 +1,40 @@
+import type { Deps } from '../../deps.ts'
+import { TYP } from '../../protocol/names.ts'
+import { tryParams } from '../../protocol/params.ts'
+import type { Checked } from './types.ts'
+
+/** The request of OpenID Connect RP-Initiated Logout 1.0 §2, checked. `logout_hint` is ignored. */
+
+/** They travel in a cookie and in an address. */
+const MOST_BYTES = 1500
+
+export async function checkRequest(deps: Pick<Deps, 'keys' | 'clients'>, query: URLSearchParams, now: number): Promise<Checked> {
+  const params = tryParams(query)
+  if (params === undefined) return { refusal: 'malformed' }
+  const named = params.get('client_id')
+  const jwt = params.get('id_token_hint')
+  const hint = jwt === undefined ? undefined : await readHint(deps, jwt, now)
+  if (jwt !== undefined && hint === undefined) return { refusal: 'hint' }
+  if (hint !== undefined && named !== undefined && !hint.audience.includes(named)) return { refusal: 'client' }
+
+  const clientId = named ?? hint?.audience[0]
+  const client = clientId === undefined ? undefined : deps.clients.find(clientId)
+  if (clientId !== undefined && client === undefined) return { refusal: named === undefined ? 'hint' : 'client' }
+
+  const returnTo = params.get('post_logout_redirect_uri')
+  // Drops a state without a redirect address: no client would read it.
+  const state = returnTo === undefined ? undefined : params.get('state')
+  if (returnTo !== undefined && client === undefined) return { refusal: 'address_without_client' }
+  if (returnTo !== undefined && client?.metadata.postLogoutRedirectUris.includes(returnTo) !== true) return { refusal: 'address' }
+  if (Buffer.byteLength(`${returnTo ?? ''}${state ?? ''}`) > MOST_BYTES) return { refusal: 'malformed' }
+  return { request: { clientId, hint: hint?.who, returnTo, state } }
+}
+
+/** An ID token of ours, expired or not (§4). It does not prove that the sender is the user it names. */
+async function readHint(deps: Pick<Deps, 'keys'>, jwt: string, now: number) {
+  const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })
+  if (claims === undefined || typeof claims.sub !== 'string') return undefined
+  const audience = (Array.isArray(claims.aud) ? claims.aud : [claims.aud]).filter((one): one is string => typeof one === 'string')
+  if (audience.length === 0) return undefined
+  return { audience, who: { sub: claims.sub, sid: typeof claims.sid === 'string' ? claims.sid : undefined } }
+}

@@ -1,0 +1,64 @@
+import type { RejectedWhy } from '../../../db/store.ts'
+import { sha256 } from '../../runtime/compare.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { newId } from '../../runtime/ids.ts'
+import { GRANT } from '../../protocol/names.ts'
+import { required } from '../../protocol/params.ts'
+import { askedAudience, issueTokens, LOCKED, mustAdmit, mustAdmitAtOwners, mustStillHave, NOT_FRESH, stillRegistered, whose } from './grant.ts'
+import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+
+/** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is valid once, for a minute, for its client, its redirect address and its verifier. */
+export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
+  const code = required(params, 'code')
+  // Before the code is consumed: a request that cannot succeed must not use up the code.
+  const asked = askedAudience(client, params)
+  const redeemed = await deps.store.redeemAuthorizationCode({
+    codeHash: sha256(code),
+    clientId: client.clientId,
+    redirectUri: params.get('redirect_uri'),
+    verifier: params.get('code_verifier'),
+    familyId: newId(deps.random),
+    maxAuthenticationSeconds: client.metadata.maxAuthenticationSeconds,
+    sessionLimit: client.metadata.sessionLimit,
+    audience: asked,
+    now,
+  })
+  if (redeemed.outcome === 'reused') {
+    deps.log.warn('code_reused', { client_id: client.clientId, ...whose(redeemed.committed), ...requester() })
+    throw new OAuthError('invalid_grant', 'The code was used before, so the broker revoked its tokens. Start a new sign-in.')
+  }
+  if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[redeemed.why], { cause: redeemed.why })
+  const { session, grant, family, rev } = redeemed
+  mustAdmit(client, session)
+  const scope = stillRegistered(client, grant.scope)
+  const audience = asked ?? mustStillHave(client, grant.audience)
+  mustAdmitAtOwners(deps, client, session, audience, now)
+  const refreshToken = family && client.metadata.grants.includes(GRANT.refreshToken) ? deps.refreshTokens.write(family) : undefined
+  return issueTokens(deps, {
+    client,
+    session,
+    scope,
+    audience,
+    rev,
+    now,
+    refreshToken,
+    idToken: scope.includes('openid') && { nonce: grant.nonce },
+  })
+}
+
+const UNKNOWN = 'The code is not valid: it was issued to another client, was used before, or has expired. Start a new sign-in.'
+const ENDED = 'The session that the code belongs to has ended. Start a new sign-in.'
+
+/** Whether a code of another client exists is not that client's to know. */
+const REJECTED: Record<RejectedWhy, string> = {
+  unknown: UNKNOWN,
+  wrong_client: UNKNOWN,
+  stale: UNKNOWN,
+  expired: UNKNOWN,
+  revoked: ENDED,
+  marked: ENDED,
+  not_fresh: NOT_FRESH,
+  locked: LOCKED,
+  wrong_redirect_uri: 'The redirect_uri must exactly match the one of the authorization request.',
+  wrong_verifier: 'The code_verifier does not match the code_challenge of the authorization request. Start a new sign-in.',
+}

@@ -1,0 +1,51 @@
+/**
+ * Owns what instances call with their tokens: `/token`, `/introspect`, `/revoke` and `/userinfo`. Refuses callers that do not authenticate,
+ * whatever the store says has ended, and everything that the specifications do not name.
+ */
+import { Hono } from 'hono'
+import type { Context } from 'hono'
+import type { Deps } from '../../deps.ts'
+import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
+import { type Description, described } from '../../protocol/described.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { allowOrigin, preflight } from './cors.ts'
+import { INTROSPECT, REVOKE, TOKEN, USERINFO } from './described.ts'
+import { tokenEndpoint } from './endpoint.ts'
+import type { TokenDeps } from './grant.ts'
+import { introspect } from './introspect.ts'
+import { refreshTokens } from './refresh-token.ts'
+import { revokeToken } from './revoke.ts'
+import { userinfo } from './userinfo.ts'
+
+type Endpoint = (deps: TokenDeps, c: Context) => Promise<Response>
+
+export function tokenEndpoints(deps: Deps): Hono {
+  const endpoints = new Hono()
+  const withTokens: TokenDeps = { ...deps, refreshTokens: refreshTokens(deps.sealer) }
+  const mount = (path: string, methods: Readonly<Record<string, Description>>, endpoint: Endpoint, fromBrowsers: boolean): void => {
+    for (const [method, about] of Object.entries(methods))
+      endpoints.on(
+        method,
+        path,
+        described(about, (c: Context) => {
+          if (fromBrowsers) allowOrigin(c, deps.clients)
+          if (path !== '/revoke') mustTrustClock(deps)
+          return endpoint(withTokens, c)
+        }),
+      )
+    if (fromBrowsers) endpoints.options(path, (c) => preflight(deps, c, Object.keys(methods).join(', ')))
+  }
+  mount('/token', { POST: TOKEN }, tokenEndpoint, true)
+  mount('/introspect', { POST: INTROSPECT }, introspect, false)
+  mount('/revoke', { POST: REVOKE }, revokeToken, true)
+  mount('/userinfo', USERINFO, userinfo, true)
+  return endpoints
+}
+
+/** A wrong clock takes valid sessions for expired and replaced tokens for stolen. Revoking does not depend on the time. */
+function mustTrustClock({ clockWatch }: Pick<Deps, 'clockWatch'>): void {
+  if (!clockWatch.disagrees()) return
+  throw new OAuthError('temporarily_unavailable', "The broker's clock is wrong. Nothing was changed. Try again in a moment.", {
+    headers: { 'Retry-After': String(CLOCK_RETRY_SECONDS) },
+  })
+}

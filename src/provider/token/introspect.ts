@@ -1,0 +1,50 @@
+import type { Context } from 'hono'
+import { mustBeConfidential } from '../../clients/authenticate.ts'
+import { readForm } from '../../clients/form.ts'
+import { requestingClient } from '../../clients/requesting-client.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
+import { required } from '../../protocol/params.ts'
+import { mustBeWithin } from '../../runtime/rate-limits.ts'
+import { endOf, readAccessToken } from './access-token.ts'
+import type { TokenDeps } from './grant.ts'
+import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
+
+type Introspection = { active: false } | ({ active: true } & Record<string, unknown>)
+
+const INACTIVE: Introspection = { active: false }
+
+/** `POST /introspect` (RFC 7662). `active` only to the token's audience or to the client it was issued to: no other client learns anything. */
+export async function introspect(deps: TokenDeps, c: Context): Promise<Response> {
+  const now = deps.clock.now()
+  const params = await readForm(c)
+  const client = mustBeConfidential(await requestingClient(deps, c, params, { now }))
+  mustBeWithin(deps.rateLimits, 'introspect', { clientId: client.clientId })
+  const token = required(params, 'token')
+  const answer = token.startsWith(REFRESH_TOKEN_PREFIX) ? await refreshToken(deps, client, token, now) : await accessToken(deps, client, token, now)
+  return c.json(answer, 200, { 'Cache-Control': 'no-store' })
+}
+
+async function accessToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
+  const claims = await readAccessToken(deps, token, now)
+  if (!claims || (claims.aud !== client.metadata.audience && claims.clientId !== client.clientId)) return INACTIVE
+  const { sid, sub, clientId, rev, aud: audience } = claims
+  const needs = client.clientId
+  const good =
+    sid === undefined
+      ? await deps.store.checkClientAccess({ clientId, rev, needs, audience })
+      : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true, needs, audience })).outcome === 'good'
+  return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
+}
+
+/** A refresh token is its own client's business alone. Asking is not a use of it. */
+async function refreshToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
+  const presented = deps.refreshTokens.read(token)
+  const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))
+  if (!found?.current || found.family.clientId !== client.clientId) return INACTIVE
+  const standing = await deps.store.standingBySid(found.family.sid, now)
+  if (standing.state !== 'live' && standing.state !== 'marked') return INACTIVE
+  const { sub, sid } = standing.session
+  const exp = endOf(standing.session, client)
+  if (exp <= now) return INACTIVE
+  return { active: true, iss: deps.config.issuer, client_id: client.clientId, sub, sid, scope: found.family.scope, exp }
+}

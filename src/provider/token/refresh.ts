@@ -1,0 +1,105 @@
+import type { RejectedWhy } from '../../../db/store.ts'
+import type { Session, TokenFamily } from '../../../db/types.ts'
+import { type Client, isPublic } from '../../protocol/client-metadata.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { required, splitList } from '../../protocol/params.ts'
+import {
+  askedAudience,
+  issueTokens,
+  LOCKED,
+  mustAdmit,
+  mustAdmitAtOwners,
+  mustStillHave,
+  narrowed,
+  NOT_FRESH,
+  stillRegistered,
+  whose,
+} from './grant.ts'
+import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+import type { RefreshToken } from './refresh-token.ts'
+
+/** For so long a public client gets a lost answer again (RFC 9700 §4.14.2); a client that authenticates, until it uses the successor. */
+const PUBLIC_REPLAY_SECONDS = 10
+
+/**
+ * RFC 6749 §6 with rotation (RFC 9700 §4.14.2). The answer holds an ID token only where the request's own `scope` names `openid`
+ * (OpenID Connect Core §12.2 lets it be left out), then without a nonce.
+ */
+export async function refresh(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
+  const presented = deps.refreshTokens.read(required(params, 'refresh_token'))
+  if (!presented) throw new OAuthError('invalid_grant', UNKNOWN)
+  const wanted = { audience: askedAudience(client, params), scope: params.get('scope') }
+  await checkFirst(deps, client, presented, wanted, now)
+  const rotated = await deps.store.rotateRefreshToken({
+    ...presented,
+    clientId: client.clientId,
+    audience: wanted.audience,
+    replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
+    now,
+  })
+  if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[rotated.why], { cause: rotated.why })
+  if ('committed' in rotated) {
+    deps.log.warn(`refresh_token_${rotated.outcome}`, { client_id: client.clientId, ...whose(rotated.committed), ...requester() })
+    throw new OAuthError('invalid_grant', REUSED[rotated.outcome])
+  }
+  const { family, session, rev } = rotated
+  deps.refreshes.publish(session)
+  return issueTokens(deps, {
+    client,
+    session,
+    ...allowed(deps, client, session, family, wanted, now),
+    rev,
+    now,
+    refreshToken: deps.refreshTokens.write(family),
+    idToken: splitList(wanted.scope).includes('openid') && { nonce: undefined },
+  })
+}
+
+interface Wanted {
+  audience: string | undefined
+  scope: string | undefined
+}
+
+/**
+ * Before the rotation: asking for too much must not use up the token. A public client has 10 s for a lost answer, so everything that may fail
+ * is checked here; others get the same successor again for as long as they do not use it.
+ */
+async function checkFirst(deps: TokenDeps, client: Client, presented: RefreshToken, wanted: Wanted, now: number): Promise<void> {
+  if (wanted.scope === undefined && !isPublic(client)) return
+  const known = await deps.store.findFamily(presented.familyId, presented.generation)
+  // Every other refusal is the rotation's: it tells late use and theft apart.
+  if (known?.family.clientId !== client.clientId || known.family.generation !== presented.generation) return
+  if (!isPublic(client)) return void narrowed(splitList(known.family.scope), wanted.scope)
+  const standing = await deps.store.standingBySid(known.family.sid, now)
+  if (standing.state === 'live' || standing.state === 'marked') allowed(deps, client, standing.session, known.family, wanted, now)
+}
+
+/** What the tokens may be for, by the registrations as they are now. @throws OAuthError */
+function allowed(deps: TokenDeps, client: Client, session: Session, family: TokenFamily, wanted: Wanted, now: number) {
+  mustAdmit(client, session)
+  const scope = narrowed(stillRegistered(client, family.scope), wanted.scope)
+  const audience = wanted.audience ?? mustStillHave(client, family.audience)
+  mustAdmitAtOwners(deps, client, session, audience, now)
+  return { scope, audience }
+}
+
+const UNKNOWN = 'The refresh token is not valid for this client. Start a new sign-in.'
+const ENDED = 'The session has ended. Start a new sign-in.'
+
+const REUSED = {
+  late: 'This refresh token was replaced more than 10 s ago, so the broker revoked its grant. Start a new sign-in.',
+  stolen: 'This refresh token was replaced earlier, so it may be stolen: the broker ended the session. Start a new sign-in.',
+}
+
+const REJECTED: Record<RejectedWhy, string> = {
+  unknown: UNKNOWN,
+  wrong_client: UNKNOWN,
+  wrong_redirect_uri: UNKNOWN,
+  wrong_verifier: UNKNOWN,
+  expired: ENDED,
+  revoked: ENDED,
+  marked: ENDED,
+  not_fresh: NOT_FRESH,
+  locked: LOCKED,
+  stale: 'This refresh token has been replaced. Use the one from the latest answer.',
+}

@@ -1,0 +1,49 @@
+import type { Context } from 'hono'
+import { readForm } from '../../clients/form.ts'
+import { requestingClient } from '../../clients/requesting-client.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { required } from '../../protocol/params.ts'
+import { revoke } from '../../revocation/revoke.ts'
+import { readAccessToken } from './access-token.ts'
+import { onlyFor } from './cors.ts'
+import type { TokenDeps } from './grant.ts'
+import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
+
+/**
+ * `POST /revoke` (RFC 7009): whichever token of a grant is presented, the grant ends: all its tokens. The participants stay known and still
+ * get logout tokens. What is unknown, expired or another client's is answered with 200 (§2.2) and changes nothing.
+ */
+export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response> {
+  const now = deps.clock.now()
+  const params = await readForm(c)
+  const client = await requestingClient(deps, c, params, { now, limited: false })
+  onlyFor(deps, c, client)
+  const sid = await sessionOf(deps, client, required(params, 'token'), now)
+  if (sid !== undefined) {
+    await revoke(deps, {
+      selector: { kind: 'grant', sid, clientId: client.clientId },
+      reason: 'token_revoked',
+      actor: { kind: 'client', id: client.clientId },
+      now,
+    })
+  }
+  return c.body(null, 200, { 'Cache-Control': 'no-store' })
+}
+
+/** The session in which the client holds this token. */
+async function sessionOf(deps: TokenDeps, client: Client, token: string, now: number): Promise<string | undefined> {
+  if (token.startsWith(REFRESH_TOKEN_PREFIX)) {
+    const presented = deps.refreshTokens.read(token)
+    const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))
+    return found?.family.clientId === client.clientId ? found.family.sid : undefined
+  }
+  const claims = await readAccessToken(deps, token, now)
+  if (!claims || claims.clientId !== client.clientId) return undefined
+  if (claims.sid === undefined)
+    throw new OAuthError(
+      'unsupported_token_type',
+      'An access token from client_credentials cannot be revoked alone: it expires within minutes. An operator of the broker can revoke the client.',
+    )
+  return claims.sid
+}

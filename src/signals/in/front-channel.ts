@@ -1,0 +1,53 @@
+import type { Context } from 'hono'
+import type { Deps } from '../../deps.ts'
+import { canBeStored } from '../../protocol/stored-text.ts'
+import type { InTurn } from './queue.ts'
+
+/**
+ * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): in an iframe of Microsoft's sign-out page, by `sid`, often without
+ * `iss`. It never looks at a cookie: whose browser asks says nothing about whose session is meant. What it answers tells nothing either.
+ */
+
+const MOST = 200
+
+export async function frontChannelLogout(deps: Deps, inTurn: InTurn, c: Context): Promise<Response> {
+  const query = new URL(c.req.url).searchParams
+  const meant = whoIsMeant(deps, query.getAll('sid'), query.getAll('iss'))
+  const outcome = typeof meant === 'string' ? meant : await inTurn(c, JSON.stringify(meant), () => end(deps, meant))
+  deps.metrics.signals.inc({ kind: 'front_channel', outcome })
+  return c.body('<!doctype html><title>Signed out</title>', 200, {
+    'Content-Type': 'text/html; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy': `default-src 'none'; frame-ancestors ${new URL(deps.config.entra.authority).origin}`,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  })
+}
+
+interface Meant {
+  microsoftSid: string
+  tid: string | undefined
+}
+
+function whoIsMeant(deps: Deps, sids: string[], issuers: string[]): Meant | 'malformed' | 'foreign' {
+  const [microsoftSid = ''] = sids
+  if (sids.length !== 1 || microsoftSid === '' || microsoftSid.length > MOST || !canBeStored(microsoftSid) || issuers.length > 1) return 'malformed'
+  const [issuer] = issuers
+  const tid = issuer === undefined ? undefined : tenantOf(deps, issuer)
+  if (issuer !== undefined && tid === undefined) return 'foreign'
+  return { microsoftSid, tid }
+}
+
+async function end(deps: Deps, meant: Meant): Promise<'ended' | 'nothing'> {
+  const committed = await deps.store.endMicrosoftSession({
+    ...meant,
+    reason: 'microsoft_signed_out',
+    actor: { kind: 'microsoft', id: 'front-channel' },
+    now: deps.clock.now(),
+  })
+  return committed.length > 0 ? 'ended' : 'nothing'
+}
+
+/** Of a tenant that is connected, as its tokens name it. */
+const tenantOf = ({ config, connection }: Deps, issuer: string): string | undefined =>
+  connection.current().tenants.find((tid) => issuer === `${config.entra.authority}/${tid}/v2.0`)

@@ -1,0 +1,59 @@
+import { KeySet } from '@case-manager/guard'
+import type { SignalIssuer } from '../../config/config.ts'
+import type { StreamSettings } from '../../config/signal-stream.ts'
+import type { Deps } from '../../deps.ts'
+
+/** The issuers that may send signals besides Microsoft, each with its keys. Only those in BROKER_SIGNAL_ISSUERS_FILE. */
+
+export interface KnownIssuer extends SignalIssuer {
+  keys: KeySet
+}
+
+/** An issuer at which the broker manages its stream. */
+export type ManagedIssuer = KnownIssuer & { heardEverySeconds: number; stream: StreamSettings }
+
+export interface Issuers {
+  secevent: ReadonlyMap<string, KnownIssuer>
+  oidc: ReadonlyMap<string, KnownIssuer>
+}
+
+const TIMEOUT_MS = 5_000
+const MOST_BYTES = 512 * 1024
+
+export function openIssuers(deps: Pick<Deps, 'config' | 'clock' | 'outbound' | 'log'>): Issuers {
+  const known = deps.config.signals.issuers.map((one): KnownIssuer => ({ ...one, keys: keysOf(deps, one) }))
+  const of = (kind: SignalIssuer['kind']) => new Map(known.filter((one) => one.kind === kind).map((one) => [one.issuer, one]))
+  return { secevent: of('secevent'), oidc: of('oidc') }
+}
+
+export const isManaged = (issuer: KnownIssuer): issuer is ManagedIssuer => issuer.stream !== undefined && issuer.heardEverySeconds !== undefined
+
+function keysOf({ clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log'>, { issuer, jwksUri }: SignalIssuer): KeySet {
+  const nowMs = (): number => clock.nowMs()
+  return new KeySet({
+    uri: jwksUri,
+    clock: { nowMs, monotonicMs: nowMs, after: () => () => undefined },
+    // An administrator registered this address, so outbound rules for registered addresses apply.
+    fetch: async (url) => {
+      const answer = await outbound.request(url instanceof Request ? url.url : url.toString(), {
+        method: 'GET',
+        headers: { accept: 'application/json' },
+        timeoutMs: TIMEOUT_MS,
+        maxBytes: MOST_BYTES,
+      })
+      return new Response(answer.body, { status: answer.status })
+    },
+    onProblem: (cause) => log.warn('signal_keys_unavailable', { issuer, problem: cause.message }),
+  })
+}
+
+/** The `iss` of a token, read before it is believed: only to know whose keys to ask. */
+export function issuerOf(token: string): string | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
+    const iss = typeof claims === 'object' && claims !== null ? (claims as { iss?: unknown }).iss : undefined
+    return typeof iss === 'string' ? iss : undefined
+  } catch {
+    return undefined
+  }
+}

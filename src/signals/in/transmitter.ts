@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import type { Deps } from '../../deps.ts'
+import { authorizedCalls, type Call } from './transmitter-calls.ts'
+import type { ManagedIssuer } from './issuers.ts'
+import { change, isAsWanted, isOurs, type Own, ownAt, remove, type Stream, stream, wantedOf, withId } from './own-stream.ts'
+import { TransmitterProblem } from './transmitter-problem.ts'
+
+/**
+ * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created, changed and deleted there, never here. It changes no stream but
+ * its own: the one that is pushed to this broker, or has its description.
+ */
+
+/** How long a transmitter's configuration is cached. */
+const CONFIGURATION_SECONDS = 600
+
+const configuration = z.object({
+  ...{ issuer: z.string(), configuration_endpoint: z.url() },
+  ...{ verification_endpoint: z.url().optional(), status_endpoint: z.url().optional() },
+})
+const streams = z.union([z.array(stream), stream.transform((one) => [one])])
+const statusShape = z.object({ status: z.string().regex(/^\w{1,40}$/) })
+const polled = z.object({ sets: z.record(z.string().max(512), z.string()), moreAvailable: z.boolean().optional() })
+
+type Configuration = z.output<typeof configuration>
+export type Polled = z.output<typeof polled>
+
+export interface Poll {
+  maxEvents: number
+  returnImmediately: boolean
+  ack?: string[]
+  setErrs?: Record<string, { err: string; description: string }>
+}
+
+export interface Transmitter {
+  /** Aborts every request when the process ends. A failure after that is not a fault. */
+  readonly ending: AbortSignal | undefined
+  /** The broker's stream, as it is there. */
+  find(): Promise<Stream | undefined>
+  /** The same stream, created or changed where it differs from the settings. */
+  ensure(): Promise<{ stream: Stream; isNew: boolean }>
+  /** Deletes it, if there is one. */
+  remove(): Promise<void>
+  /** Undefined: the transmitter has no endpoint for it. */
+  status(stream: Stream): Promise<string | undefined>
+  setStatus(stream: Stream, status: string): Promise<void>
+  /** Asks for a verification event (SSF 1.0 §8.1.4.2). */
+  verify(stream: Stream, state: string): Promise<void>
+  /** RFC 8936 §2.2 */
+  poll(stream: Stream, body: Poll, limits: { timeoutMs: number; maxBytes: number }): Promise<Polled>
+}
+
+/** Every method throws TransmitterProblem if the transmitter's answer is not valid. */
+export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outbound'>, issuer: ManagedIssuer, ending?: AbortSignal): Transmitter {
+  const call = authorizedCalls(deps, issuer.stream, ending)
+  const configured = readConfiguration(deps, issuer, call)
+  const own = ownAt(deps.config.issuer)
+  const find = finding(call, configured, own)
+  return {
+    ending,
+    find,
+    async ensure() {
+      const { configuration_endpoint: url } = await configured()
+      const wanted = wantedOf(own, issuer)
+      const found = await find()
+      if (found !== undefined && isAsWanted(found, wanted)) return { stream: checked(issuer, found), isNew: false }
+      const answer = found === undefined ? await call({ method: 'POST', url, body: wanted }) : await change(call, url, found, wanted)
+      return { stream: checked(issuer, parsed(stream, answer, url)), isNew: true }
+    },
+    async remove() {
+      const found = await find()
+      if (found !== undefined) await remove(call, (await configured()).configuration_endpoint, found)
+    },
+    ...statusCalls(call, configured),
+    async verify({ stream_id }, state) {
+      const { verification_endpoint: url } = await configured()
+      if (url === undefined) throw new TransmitterProblem('Its configuration names no verification_endpoint.', 'Ask its operator for one.')
+      await call({ method: 'POST', url, body: { stream_id, state } })
+    },
+    async poll({ delivery: { endpoint_url: url } }, body, limits) {
+      if (url === undefined) throw new TransmitterProblem('Its stream has no endpoint_url to poll.', 'Ask its operator for one.')
+      return parsed(polled, await call({ method: 'POST', url, body, ...limits }), url)
+    },
+  }
+}
+
+/** SSF 1.0 §8.1.2 */
+const statusCalls = (call: Call, configured: () => Promise<Configuration>): Pick<Transmitter, 'status' | 'setStatus'> => ({
+  async status({ stream_id: id }) {
+    const { status_endpoint: url } = await configured()
+    return url === undefined ? undefined : parsed(statusShape, await call({ method: 'GET', url: withId(url, id) }), url).status
+  },
+  async setStatus({ stream_id }, status) {
+    const { status_endpoint: url } = await configured()
+    if (url === undefined)
+      throw new TransmitterProblem('Its configuration names no status_endpoint.', 'Remove status of stream in the file of issuers.')
+    await call({ method: 'POST', url, body: { stream_id, status } })
+  },
+})
+
+/** By its id once that is known (SSF 1.0 §8.1.1.2), else in the list. */
+function finding(call: Call, configured: () => Promise<Configuration>, own: Own): () => Promise<Stream | undefined> {
+  let id: string | undefined
+  const read = async (url: string): Promise<Stream | undefined> =>
+    parsed(streams, await call({ method: 'GET', url }), url).find((one) => isOurs(one, own))
+  const byId = async (url: string): Promise<Stream | undefined> => {
+    if (id === undefined) return undefined
+    try {
+      return await read(withId(url, id))
+    } catch (error) {
+      // Deleted there meanwhile.
+      if (error instanceof TransmitterProblem && error.status === 404) return undefined
+      throw error
+    }
+  }
+  return async () => {
+    const { configuration_endpoint: url } = await configured()
+    const found = (await byId(url)) ?? (await read(url))
+    id = found?.stream_id
+    return found
+  }
+}
+
+/** The operator sets the audience, never the transmitter: a token for another receiver must not count here. */
+function checked({ issuer, audience }: ManagedIssuer, found: Stream): Stream {
+  if (found.iss !== issuer)
+    throw new TransmitterProblem('Its stream has another iss.', 'Compare issuer in the file of issuers with its ssf-configuration.')
+  if (![found.aud].flat().includes(audience)) {
+    const aud = JSON.stringify(found.aud).slice(0, 300)
+    throw new TransmitterProblem(`The aud of its stream is ${aud}.`, 'If this names the broker, set it as audience in the file of issuers.')
+  }
+  return found
+}
+
+function readConfiguration({ clock }: Pick<Deps, 'clock'>, { issuer, stream: { configurationUri: url } }: ManagedIssuer, call: Call) {
+  let kept: { configuration: Configuration; until: number } | undefined
+  return async (): Promise<Configuration> => {
+    const now = clock.now()
+    if (kept !== undefined && now < kept.until) return kept.configuration
+    const read = parsed(configuration, await call({ method: 'GET', url, open: true }), url)
+    // SSF 1.0 §7.2.3: the configuration of another issuer would receive our token.
+    if (read.issuer !== issuer)
+      throw new TransmitterProblem('Its ssf-configuration names another issuer.', 'Compare issuer and configuration_uri in the file of issuers.')
+    kept = { configuration: read, until: now + CONFIGURATION_SECONDS }
+    return read
+  }
+}
+
+function parsed<T extends z.ZodType>(shape: T, answer: unknown, url: string): z.output<T> {
+  const { success, data } = shape.safeParse(answer)
+  if (!success) throw new TransmitterProblem(`The answer of ${url} is not valid (SSF 1.0 §8.1, RFC 8936).`, 'Ask its operator.')
+  return data
+}

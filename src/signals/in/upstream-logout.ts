@@ -1,0 +1,85 @@
+import { KeysUnavailable, type LogoutTokenClaims, verifyLogoutToken } from '@case-manager/guard'
+import type { Context } from 'hono'
+import type { Committed } from '../../../db/types.ts'
+import type { Deps } from '../../deps.ts'
+import { sha256 } from '../../runtime/compare.ts'
+import { canBeStored } from '../../protocol/stored-text.ts'
+import { readBody } from './body.ts'
+import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
+import type { InTurn } from './queue.ts'
+import { maySpeakOf, whoIsLoggedOut } from './subjects.ts'
+
+/**
+ * Logout tokens of an upstream provider that has back-channel logout (OpenID Connect Back-Channel Logout 1.0); Entra does not. `sid` is its own
+ * session, `sub` a user as it is configured to name them. Who was authenticated after the token was issued stays.
+ */
+
+const MOST_BYTES = 64 * 1024
+const TOLERANCE_SECONDS = 60
+const MAX_AGE_SECONDS = 600
+
+export async function upstreamLogout(deps: Deps, { oidc }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
+  const body = await readBody(c, MOST_BYTES)
+  const tokens = new URLSearchParams(body ?? '').getAll('logout_token')
+  const [token] = tokens
+  if (token === undefined || tokens.length > 1) return refuse(deps, c, 'Send one logout_token, form-encoded.')
+  const issuer = oidc.get(issuerOf(token) ?? '')
+  if (issuer === undefined) return refuse(deps, c, 'This issuer is not configured here.')
+  const answer = await inTurn(c, sha256(token), () => receive(deps, issuer, token))
+  if (answer === 'keys_unavailable') return later(deps, c)
+  if (typeof answer !== 'string') return refuse(deps, c, answer.description)
+  deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: answer })
+  return c.body(null, 200, { 'Cache-Control': 'no-store' })
+}
+
+async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<'ended' | 'nothing' | 'keys_unavailable' | { description: string }> {
+  const now = deps.clock.now()
+  try {
+    const expected = {
+      issuer: issuer.issuer,
+      clientId: issuer.audience,
+      now,
+      toleranceSeconds: TOLERANCE_SECONDS,
+      maxAgeSeconds: MAX_AGE_SECONDS,
+      // What an issuer signs by is its own choice; nothing is registered there.
+      algorithms: ['RS256', 'ES256'] as const,
+    }
+    const verified = await verifyLogoutToken(token, issuer.keys, expected)
+    if (!verified.ok) return verified.certain ? verified : 'keys_unavailable'
+    const once = { purpose: 'upstream-logout', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
+    // Sent again it ends nothing, not even for a user who has come back since by single sign-on, whose authentication is older.
+    const committed = (await deps.store.wasConsumed(once)) ? [] : await end(deps, issuer, verified.claims, now)
+    await deps.store.consumeOnce({ ...once, expiresAt: now + MAX_AGE_SECONDS + 2 * TOLERANCE_SECONDS })
+    return committed.length > 0 ? 'ended' : 'nothing'
+  } catch (error) {
+    if (error instanceof KeysUnavailable) return 'keys_unavailable'
+    throw error
+  }
+}
+
+/** §2.8 */
+function refuse(deps: Deps, c: Context, description: string): Response {
+  deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: 'invalid_request' })
+  return c.json({ error: 'invalid_request', error_description: description }, 400, { 'Cache-Control': 'no-store' })
+}
+
+function later(deps: Deps, c: Context): Response {
+  deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: 'keys_unavailable' })
+  return c.body(null, 503, { 'Cache-Control': 'no-store', 'Retry-After': '30' })
+}
+
+/** Where both are named it is that session alone (§2.4). */
+async function end(deps: Deps, issuer: KnownIssuer, { sid, sub, iat }: LogoutTokenClaims, now: number): Promise<Committed[]> {
+  const actor = { kind: 'broker', id: 'upstream-logout' } as const
+  const reason = 'security_event'
+  const until = Math.min(iat, now)
+  if (sid !== undefined && !canBeStored(sid)) return []
+  if (sid !== undefined) {
+    const ended: Committed[] = []
+    for (const tid of issuer.tenants ?? deps.connection.current().tenants)
+      if (maySpeakOf(deps, issuer, tid)) ended.push(...(await deps.store.endMicrosoftSession({ microsoftSid: sid, tid, until, reason, actor, now })))
+    return ended
+  }
+  const meant = sub === undefined ? undefined : await whoIsLoggedOut(deps, issuer, sub)
+  return meant === undefined ? [] : deps.store.endAuthenticated({ sub: meant.sub, until, reason, actor, now })
+}

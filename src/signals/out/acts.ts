@@ -1,0 +1,142 @@
+import type { z } from 'zod'
+import type { DeliveryRef, SignalStream } from '../../../db/types.ts'
+import { recorded } from '../../clients/with-audit.ts'
+import type { Deps } from '../../deps.ts'
+import { changes } from '../../protocol/changes.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { newId } from '../../runtime/ids.ts'
+import { canBeStored } from '../../protocol/stored-text.ts'
+import { mustBeWithin } from '../../runtime/rate-limits.ts'
+import { releaseStream } from '../../outbox/release-stream.ts'
+import { callerOf } from './receiver.ts'
+import { type creating, deliveryOf, mustMatch, type replacing, type updating, VERIFICATION_SECONDS } from './stream.ts'
+
+/** What a receiver does to its stream: each act recorded in the audit log. */
+
+const noSuchStream = (): OAuthError =>
+  new OAuthError('invalid_request', 'There is no stream of this id. GET /ssf/streams lists yours.', { status: 404 })
+
+/** @throws OAuthError 404, also for a stream of another client */
+export async function ownStream({ store }: Pick<Deps, 'store'>, client: Client, id: string | undefined): Promise<SignalStream> {
+  if (id === undefined) throw new OAuthError('invalid_request', 'The parameter stream_id is missing.')
+  const stream = canBeStored(id) ? await store.findStream(id) : undefined
+  if (stream === undefined || stream.clientId !== client.clientId) throw noSuchStream()
+  return stream
+}
+
+const hurry = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void => void (refs.length > 0 && queue.hurry(refs))
+
+/** @throws OAuthError 429: a receiver does not decide how much the audit log keeps */
+function record<T>(deps: Deps, client: Client, act: string, id: string, details: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
+  mustBeWithin(deps.rateLimits, 'streamChanges', { clientId: client.clientId })
+  return recorded(deps, callerOf(client), { act: `stream.${act}`, target: `stream ${id}`, details }, async () => {
+    const answer = await work()
+    deps.log.info('stream_changed', { stream: id, client_id: client.clientId, how: act })
+    return answer
+  })
+}
+
+/** For the audit log: never the header of the endpoint. */
+const noted = ({ method, endpointUrl, eventsRequested, description, status }: SignalStream): Record<string, unknown> => ({
+  ...{ method, endpoint_url: endpointUrl ?? null, events_requested: eventsRequested, description: description ?? null, status },
+})
+
+/** A client has one stream (SSF 1.0 §8.1.1.1). @throws OAuthError 409 */
+export async function createStream(deps: Deps, client: Client, wanted: z.output<typeof creating>): Promise<SignalStream> {
+  const now = deps.clock.now()
+  const { clientId } = client
+  const id = `st_${newId(deps.random)}`
+  const stream: SignalStream = {
+    ...{ id, clientId, ...deliveryOf(deps, client, id, wanted.delivery) },
+    ...{ eventsRequested: [...new Set(wanted.events_requested)], description: wanted.description },
+    ...{ status: 'enabled', statusBy: 'receiver', createdAt: now, updatedAt: now },
+  }
+  return record(deps, client, 'create', id, noted(stream), async () => {
+    const { added, refs } = await deps.store.addStream(stream)
+    if (!added)
+      throw new OAuthError(
+        'invalid_request',
+        'The client already has a stream, or the broker has its maximum of 100. GET /ssf/streams lists yours: change or delete it.',
+        { status: 409 },
+      )
+    hurry(deps, refs)
+    return stream
+  })
+}
+
+type Change = Parameters<Deps['store']['changeStream']>[0]['change']
+
+/** PATCH changes only the members that are sent. A header that is not sent is kept while the endpoint stays the same. */
+export async function updateStream(deps: Deps, client: Client, sent: z.output<typeof updating>): Promise<SignalStream> {
+  const stream = await ownStream(deps, client, sent.stream_id)
+  mustMatch(deps, stream, sent)
+  const { delivery, events_requested: events, description } = sent
+  const keeps = delivery?.authorization_header === undefined && delivery?.endpoint_url === stream.endpointUrl
+  const { authorizationSealed } = stream
+  const change: Change = {
+    ...(delivery !== undefined && {
+      ...deliveryOf(deps, client, stream.id, delivery ?? undefined),
+      ...(delivery && keeps && { authorizationSealed }),
+    }),
+    ...(events !== undefined && { eventsRequested: [...new Set(events)] }),
+    ...(description !== undefined && { description: description ?? undefined }),
+  }
+  return applied(deps, client, stream, change)
+}
+
+/** PUT deletes what is not sent (SSF 1.0 §8.1.1.4). */
+export async function replaceStream(deps: Deps, client: Client, sent: z.output<typeof replacing>): Promise<SignalStream> {
+  const stream = await ownStream(deps, client, sent.stream_id)
+  mustMatch(deps, stream, sent)
+  const { delivery, events_requested: events, description } = sent
+  return applied(deps, client, stream, {
+    ...deliveryOf(deps, client, stream.id, delivery),
+    eventsRequested: [...new Set(events)],
+    description,
+  })
+}
+
+const applied = (deps: Deps, client: Client, stream: SignalStream, change: Change): Promise<SignalStream> =>
+  record(deps, client, 'change', stream.id, { changed: changes(noted(stream), noted({ ...stream, ...change })) }, async () => {
+    const done = await deps.store.changeStream({ id: stream.id, change, now: deps.clock.now() })
+    if (done === undefined) throw noSuchStream()
+    hurry(deps, done.refs)
+    return done.stream
+  })
+
+/** A disabled stream keeps no events. Enabling a paused one pushes the events that it kept. */
+export async function setStatus(
+  deps: Deps,
+  client: Client,
+  stream: SignalStream,
+  { status, reason: statusReason }: { status: SignalStream['status']; reason?: string | undefined },
+): Promise<SignalStream> {
+  const done = await applied(deps, client, stream, { status, statusReason, statusBy: 'receiver' })
+  if (status === 'disabled') await deps.store.closeDeliveries({ targetId: stream.id, reason: 'The stream was disabled by its receiver.' })
+  if (status === 'enabled') await releaseStream(deps, stream.id)
+  return done
+}
+
+export async function deleteStream(deps: Deps, client: Client, stream: SignalStream): Promise<void> {
+  await record(deps, client, 'delete', stream.id, noted(stream), async () => {
+    if (!(await deps.store.removeStream(stream.id))) throw noSuchStream()
+    await deps.store.closeDeliveries({ targetId: stream.id, reason: 'The stream was deleted by its receiver.' })
+  })
+}
+
+/** SSF 1.0 §8.1.4.2. @throws OAuthError 429 */
+export async function askVerification(deps: Deps, { id }: SignalStream, state: string | undefined): Promise<void> {
+  const now = deps.clock.now()
+  const answer = await deps.store.verifyStream({ id, state, notBefore: now - VERIFICATION_SECONDS + 1, now })
+  if (answer.outcome === 'unknown') throw noSuchStream()
+  if (answer.outcome === 'disabled') throw new OAuthError('invalid_request', 'The stream is disabled. Enable it first.')
+  if (answer.outcome === 'too_soon') {
+    const headers = { 'Retry-After': String(answer.askedAt + VERIFICATION_SECONDS - now) }
+    throw new OAuthError('temporarily_unavailable', `Request verification at most once in ${VERIFICATION_SECONDS} s (min_verification_interval).`, {
+      status: 429,
+      headers,
+    })
+  }
+  hurry(deps, answer.refs)
+}
