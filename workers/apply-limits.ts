@@ -1,5 +1,5 @@
 import { pacing } from '../db/engine/pace.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { maxAuthenticationSeconds } from '../src/clients/session/lifetimes.ts'
 
 /**

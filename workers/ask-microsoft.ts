@@ -1,6 +1,6 @@
 import { LEASE_MS } from '../db/engine/lease.ts'
 import type { QueuedMicrosoftWork } from '../db/types.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { GraphProblem } from '../src/microsoft/interface.ts'
 import { doMicrosoftWork } from '../src/signals/in/microsoft-work.ts'
 

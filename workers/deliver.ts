@@ -1,6 +1,6 @@
 import { LEASE_MS } from '../db/engine/lease.ts'
 import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { failureOf } from '../src/outbox/failure-cause.ts'
 import type { How, Taken } from '../src/outbox/lanes.ts'
 import type { MessageKind, Minted } from '../src/outbox/message-kind.ts'

@@ -1,5 +1,5 @@
 import { pacing } from '../db/engine/pace.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 
 /**
  * Writes the deliveries of wide revocations, a batch a transaction, so that sign-ins and refreshes go on between. The cutoff has been effective since

@@ -1,5 +1,5 @@
 import { pacing } from '../db/engine/pace.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 
 /** Forgets what ended sessions of erased users still say of them: page by page over all sessions, which have no index by user once they ended. */
 

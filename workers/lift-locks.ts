@@ -1,4 +1,4 @@
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { lockTargetName } from '../src/protocol/lock-target.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { LEASE_MS } from '../db/engine/lease.ts'
 import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
 import { createProbeAlarm } from '../src/signals/in/probe-alarm.ts'
 import { allEnded } from '../src/runtime/all-ended.ts'

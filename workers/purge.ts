@@ -1,6 +1,6 @@
 import { pacing } from '../db/engine/pace.ts'
 import { PURGED_LATE, PURGED_SOON, type Purged } from '../db/store.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 
 /** Deletes what retention no longer wants, in small acts with pauses, so that sign-ins, refreshes and sign-outs go on as without it. */
 

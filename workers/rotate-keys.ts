@@ -1,4 +1,4 @@
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 
 /** Lets the key ring do what is due: publish the next key, let it sign, stop publishing an old one. Guards are notified that the JWKS has changed. */
 export async function rotateKeys(deps: Pick<Deps, 'keys' | 'clock' | 'feed' | 'log'>): Promise<void> {

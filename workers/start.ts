@@ -1,4 +1,4 @@
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { type Checks, createChecks } from '../src/operations/checks/checks.ts'
 import { createLanes, type Lanes } from '../src/outbox/lanes.ts'
 import type { Work } from '../src/protocol/work.ts'

@@ -1,6 +1,6 @@
 import { pacing } from '../db/engine/pace.ts'
 import type { Checks } from '../src/operations/checks/checks.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 
 /** Ends sessions and grants whose time has passed, each through the log, so that instances get it as any other end. */
 

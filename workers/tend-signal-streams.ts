@@ -1,4 +1,4 @@
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { isManaged, openIssuers } from '../src/signals/in/issuers.ts'
 import { createPolling } from '../src/signals/in/poll.ts'
 import { tendStream } from '../src/signals/in/stream-care.ts'

@@ -1,5 +1,5 @@
 import type { SignalStream } from '../db/types.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 import { releaseStream } from '../src/outbox/release-stream.ts'
 
 /**

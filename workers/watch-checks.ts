@@ -1,5 +1,5 @@
 import type { Checks } from '../src/operations/checks/checks.ts'
-import type { Deps } from '../src/deps.ts'
+import type { Deps } from './deps.ts'
 
 /** Runs the checks regularly, and logs each failure when it begins and when it ends. */
 export function watchChecks({ log }: Pick<Deps, 'log'>, checks: Checks): () => Promise<void> {

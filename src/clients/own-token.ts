@@ -1,4 +1,4 @@
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { TYP } from '../protocol/names.ts'
 import { splitList } from '../protocol/params.ts'

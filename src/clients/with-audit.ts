@@ -1,6 +1,6 @@
 import { audited } from '../../db/audited.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 

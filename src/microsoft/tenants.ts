@@ -1,12 +1,18 @@
+import type { Store } from '../../db/store.ts'
 import type { Tenant } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Actor } from '../protocol/revocation.ts'
-import type { Connection } from './connection.ts'
+import type { Log } from '../runtime/log.ts'
+import type { Connection, EntraConnection } from './connection.ts'
 
 /** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is not a tenant's id, and Microsoft's tenant of personal accounts. */
+
+interface TenantDeps {
+  store: Store
+  connection: EntraConnection
+}
 
 /** A tenant whose proof of MFA is not chosen yet: its users are refused, because nothing proves MFA for them. */
 export const UNDECIDED = 'undecided'
@@ -47,7 +53,7 @@ export const consentSetting = (tid: string): string => `setup/consent/${tid}`
 export const trialSetting = (tid: string): string => `setup/trial/${tid}`
 /** The latest trial sign-in, and which optional claims its ID token had. */
 export async function trialOf(
-  { store }: { store: Pick<Deps['store'], 'setting'> },
+  { store }: { store: Pick<Store, 'setting'> },
   tid: string,
 ): Promise<{ at: number; claims: Record<string, boolean> } | undefined> {
   const kept = await store.setting(trialSetting(tid))
@@ -66,7 +72,7 @@ export const isAnothers = ({ operatorTenant }: Pick<Connection, 'operatorTenant'
 
 /** Connected again, it begins without what was asserted and confirmed before. */
 export async function connectTenant(
-  deps: Pick<Deps, 'store' | 'connection' | 'log'>,
+  deps: TenantDeps & { log: Log },
   { tid, name, proof, actor, now }: { tid: string; name?: string | undefined; proof?: string | undefined; actor: Actor; now: number },
 ): Promise<'connected' | 'already'> {
   const known = await deps.store.findTenant(tid)
@@ -81,7 +87,7 @@ export async function connectTenant(
 
 /** Its users' sessions end everywhere with the same commit. */
 export async function disconnectTenant(
-  deps: Pick<Deps, 'store' | 'connection'>,
+  deps: TenantDeps,
   { tid, actor, now }: { tid: string; actor: Actor; now: number },
 ): Promise<{ outcome: 'removed'; seq: number } | { outcome: 'unknown' }> {
   const answer = await deps.store.removeTenant({ tid, actor, now })

@@ -2,7 +2,7 @@ import { Queue, createPostgresBackend, runMigrations, type Job, type Worker } fr
 import { Redis, type RedisOptions } from 'ioredis'
 import { Pool } from 'pg'
 import type { DeliveryRef } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import type { Log } from '../runtime/log.ts'
 import type { DeliveryQueue, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'

@@ -1,6 +1,6 @@
 import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import type { Lane } from './lane.ts'
 import type { Waiting } from './waiting-lines.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { BulkTurns } from './bulk-turns.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
 import { Lane, type Failing } from './lane.ts'

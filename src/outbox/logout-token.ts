@@ -1,5 +1,5 @@
 import type { Delivery } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { newId } from '../runtime/ids.ts'
 import { LOGOUT_EVENT, TYP, type SigningAlg } from '../protocol/names.ts'
 import { reasonClass } from '../protocol/reason-class.ts'

@@ -1,5 +1,5 @@
 import type { DeliveryKind } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { logoutTokens } from './logout-token.ts'
 import type { MessageKind } from './message-kind.ts'
 import { securityEvents } from './security-event-message.ts'

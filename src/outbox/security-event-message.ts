@@ -1,6 +1,6 @@
 import type { Delivery, SignalStream } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { addressIn } from '../protocol/email-address.ts'
 import { streamAudience, TYP } from '../protocol/names.ts'
 import { type About, isAboutStream, isPushing, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { WebhookEndpoint } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import type { MessageKind } from './message-kind.ts'
 import { judgeAnswer, type Verdict } from './retry.ts'
 

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { newSecret } from '../runtime/ids.ts'
 import { equalInConstantTime } from '../runtime/compare.ts'
 

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { messagePage } from './message.tsx'
 import { textsOf } from './texts.ts'
 

@@ -1,5 +1,5 @@
 import type { Committed } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { encodeSelector } from '../protocol/selector.ts'
 import { parseTraceparent } from '../runtime/traceparent.ts'
 

@@ -1,8 +1,8 @@
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { FeedStream } from './feed-stream.ts'
 import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
-import type { FeedPosition } from '../outbox/interface.ts'
+import type { FeedPosition } from './interface.ts'
 
 /**
  * Sends each revocation once, in the order of the log. Announcements may come in another order, or never (another process made them):

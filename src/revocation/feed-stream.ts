@@ -2,8 +2,8 @@ import { setImmediate as otherWork } from 'node:timers/promises'
 import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import type { FeedPosition } from '../outbox/interface.ts'
-import { isLost } from '../outbox/lost-log.ts'
+import type { FeedPosition } from './interface.ts'
+import { isLost } from './lost-log.ts'
 import { ENTRY_SECONDS, entryOf, eventId, frame, HEARTBEAT, OPENING, PAGE, visibleTo } from './feed-wire.ts'
 
 /**

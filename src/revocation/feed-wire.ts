@@ -1,7 +1,7 @@
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { encodeSelector, type WireSelector } from '../protocol/selector.ts'
-import type { FeedPosition } from '../outbox/interface.ts'
+import type { FeedPosition } from './interface.ts'
 
 /** The feed as it is on the wire (docs/feed.md): entries without their reason, and frames of server-sent events. */
 

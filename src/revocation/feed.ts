@@ -1,12 +1,12 @@
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import type { Revocation } from '../../db/types.ts'
 import { Broadcaster } from './broadcaster.ts'
-import type { Feed, FeedPosition } from '../outbox/interface.ts'
+import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
 import { ANY_GUARD, frame, tenantsHeard } from './feed-wire.ts'
-import { noteLost } from '../outbox/lost-log.ts'
+import { noteLost } from './lost-log.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { Turns } from '../outbox/turns.ts'
+import { Turns } from './turns.ts'
 
 /**
  * The feed: the log of revocations as guards follow it, in the order of `seq` and without a gap. It owns who listens and what was

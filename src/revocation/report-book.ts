@@ -1,5 +1,5 @@
 import type { GuardReport } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 
 /** Reports of guards, written many at a time. Each is answered once it is on disk: it is the proof that the guard enforces. */
 

@@ -1,5 +1,5 @@
 import type { RevokeInput, Store } from '../../db/store.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 
 /**
  * The one function by which a session, a grant, a user, a client, a tenant or everything is revoked. It decides nothing: the store's

@@ -1,5 +1,5 @@
 import type { Participant, Session } from '../../db/types.ts'
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import { openFromSession } from '../clients/session/sealed.ts'
 import { revoke } from './revoke.ts'
 

@@ -2,9 +2,34 @@ import { lookup as systemLookup, type LookupAddress, type LookupOptions } from '
 import { type BlockList, isIP, type LookupFunction } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
-import type { Outbound, Validity } from '../deps.ts'
 import { addressProblem, privateProblem } from './outbound-addresses.ts'
 import { proxyAgent, type ProxySettings } from './proxy.ts'
+
+export interface Outbound {
+  /** Never follows a redirect; reads at most `maxBytes` of the answer. Throws on transport errors and timeouts. */
+  request(
+    url: string,
+    init: {
+      method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+      headers?: Record<string, string>
+      body?: string
+      timeoutMs: number
+      maxBytes: number
+      /** `latin1`: each letter of the answer's body is one byte of it. */
+      encoding?: 'utf8' | 'latin1'
+      signal?: AbortSignal | undefined
+    },
+  ): Promise<{ status: number; headers: Record<string, string>; body: string }>
+  /** The certificate that the server at an https origin shows, through the same rules. Throws where there is no connection, or it is not valid. */
+  certificate(origin: string, timeoutMs: number): Promise<Validity>
+  close(): Promise<void>
+}
+
+/** Of a certificate, in epoch seconds. */
+export interface Validity {
+  from: number
+  until: number
+}
 
 /**
  * HTTP to addresses that others registered: logout targets, `jwks_uri`, webhooks. Private networks are where instances live, so they are allowed

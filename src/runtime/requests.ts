@@ -1,15 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList } from 'node:net'
 import { type ObserveAnswer } from './answer-times.ts'
-import type { Deps } from '../deps.ts'
+import type { AddressWatch } from './address-watch.ts'
+import type { Log } from './log.ts'
 import { privateProblem } from './outbound-addresses.ts'
-import { forwarded, isTrustedProxy, remoteAddress } from './remote-address.ts'
+import { forwarded, isTrustedProxy, remoteAddress, type TrustedProxies } from './remote-address.ts'
 import { type Came, inRequest, RequestContext } from './request-context.ts'
 import { activeTraceparent } from './telemetry.ts'
 
 /** What surrounds each request of a listener: its ids, the id in its answer, and a line of the access log where that is on. */
 
-type Needs = Pick<Deps, 'config' | 'log' | 'addressWatch'>
+interface Needs {
+  config: { accessLog: boolean; trustedProxies: TrustedProxies }
+  log: Log
+  addressWatch: AddressWatch
+}
 const MOST_OF_PATH = 200
 
 /** @param within what else observes the answer */

@@ -4,7 +4,7 @@ import { createChecks } from '../../src/operations/checks/checks.ts'
 import { clientChecks } from '../../src/operations/checks/clients.ts'
 import { ENTRY_SECONDS } from '../../src/revocation/feed-wire.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { Turns } from '../../src/outbox/turns.ts'
+import { Turns } from '../../src/revocation/turns.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 

@@ -3,7 +3,7 @@ import { signalIssuerChecks } from '../../src/operations/checks/signal-issuers.t
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import type { StreamSettings } from '../../src/config/signal-stream.ts'
 import type { SignalIssuer } from '../../src/config/config.ts'
-import type { Outbound } from '../../src/deps.ts'
+import type { Outbound } from '../../src/runtime/outbound.ts'
 import { isManaged, openIssuers } from '../../src/signals/in/issuers.ts'
 import { createPolling } from '../../src/signals/in/poll.ts'
 import { tendStream } from '../../src/signals/in/stream-care.ts'

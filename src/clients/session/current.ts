@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Standing } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { RAISES_FLOOR } from '../../protocol/revocation.ts'
 import { sessionCookieHash } from './cookie.ts'
 

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { FreshProof } from '../../../db/store.ts'
 import type { User } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { isSame, usersCookie, type Who } from './users-cookie.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { User } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { isSame, usersCookie, type Who } from './users-cookie.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Session, Tenant } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { administratorRole } from '../../protocol/tenant-administrators.ts'
 

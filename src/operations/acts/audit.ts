@@ -1,6 +1,6 @@
 import { pacing } from '../../../db/engine/pace.ts'
 import type { AuditEntry } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /** The audit log as it is shown and exported. */
 

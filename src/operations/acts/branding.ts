@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Config } from '../../config/config.ts'
 import { type Image, imageOf } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { Readings } from '../../runtime/readings.ts'
 import { brandingSetting } from '../../protocol/setting-names.ts'
 

@@ -1,5 +1,5 @@
 import type { BrokerProcess } from '../../../db/store.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /** The brokers and workers that share this one's store, the one that started first before the others; empty where it has the store for itself. */
 export async function brokersNow({ store, clock }: Pick<Deps, 'store' | 'clock'>): Promise<(BrokerProcess & { heartbeatAgeMs: number })[]> {

@@ -1,6 +1,6 @@
 import { toWire } from '../../clients/metadata.ts'
 import { newClientSecret } from '../../clients/secret.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import type { Client, ClientMetadata, ClientSource, SecretHash } from '../../protocol/client-metadata.ts'
 import type { Caller } from '../../clients/caller.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { recorded } from '../../clients/with-audit.ts'
 

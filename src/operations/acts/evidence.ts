@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { EvidenceRow, LoggedRevocation } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { canonical, type Link, type LogName } from '../../protocol/evidence-chain.ts'
 import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP } from './evidence-file.ts'
 import { guardProof } from './guards.ts'

@@ -1,5 +1,5 @@
 import type { GuardStaleness, LoggedRevocation } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /** Every guard that follows the feed now or has reported, and how far it enforces the log. A report of another epoch says nothing about this one. */
 export interface GuardState {

@@ -1,5 +1,5 @@
 import type { QueuedMicrosoftWork } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { recorded } from '../../clients/with-audit.ts'
 

@@ -1,6 +1,6 @@
 import type { RevocationPreview } from '../../../db/store.ts'
 import type { Revocation, Subject } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { raisesFloor } from '../../protocol/revocation.ts'
 import type { Selector } from '../../protocol/revocation.ts'
 import { revoke } from '../../revocation/revoke.ts'

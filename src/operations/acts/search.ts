@@ -1,6 +1,6 @@
 import type { SessionPlace, Store } from '../../../db/store.ts'
 import type { LoggedRevocation, Searched, Session, Standing, Subject } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../../runtime/fold.ts'
 import { isGuid } from '../../protocol/guid.ts'

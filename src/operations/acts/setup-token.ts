@@ -1,5 +1,5 @@
 import type { Store } from '../../../db/store.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import type { Random } from '../../runtime/ids.ts'
 

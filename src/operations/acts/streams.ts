@@ -1,5 +1,5 @@
 import type { SignalStream } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'

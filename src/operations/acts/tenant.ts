@@ -1,6 +1,6 @@
 import type { Actor, Selector } from '../../protocol/revocation.ts'
 import type { Lock, Session, Standing, Subject } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { liftAs, lockAs } from './locks.ts'

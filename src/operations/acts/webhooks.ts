@@ -1,5 +1,5 @@
 import type { WebhookEndpoint } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import { newId } from '../../runtime/ids.ts'
 import type { WebhookSwitch, WebhookType } from '../../protocol/webhook-types.ts'

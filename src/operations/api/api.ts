@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { auditRoutes } from './audit.ts'
 import { backupRoutes } from './backup.ts'
 import { clientRoutes } from './clients.ts'

@@ -4,7 +4,7 @@ import { auditEntryShown, auditLines, JSON_LINES, linesResponse } from '../acts/
 import { auditEvidence, auditRange } from '../acts/evidence.ts'
 import { Problem } from '../../clients/problem.ts'
 import { MOST_ENTRIES } from '../acts/searched.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { milliseconds } from '../../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { entryNumber, instantMs, limit, route, searchedTo, shape } from './route.ts'

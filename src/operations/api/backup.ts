@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, shape } from './route.ts'
 import { noteBackup } from '../acts/last-backup.ts'

@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { allows, type Caller, READ_ONLY, type Right } from '../../clients/caller.ts'
 import { Problem, problemResponse } from '../../clients/problem.ts'
 import { clientByToken } from '../../clients/own-token.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { adminAudience } from '../../protocol/names.ts'
 
 export interface AdminEnv {

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Delivery, DeliveryAttempt } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { milliseconds } from '../../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { limit, ok, route, seqNumber, shape } from './route.ts'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { Problem } from '../../clients/problem.ts'
 import { audited } from '../../../db/audited.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
 
 /** Records in the audit log what a caller was denied (403). A caller that repeats itself is recorded once a minute for each address. */

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import type { Checks } from '../checks/checks.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { adminApi } from './api.ts'
 import { callerByToken, unauthorised, type AdminEnv } from './caller.ts'
 

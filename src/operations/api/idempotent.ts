@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { Problem } from '../../clients/problem.ts'
 import type { Caller } from '../../clients/caller.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 
 /** `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a request that is sent again is not done again, and gets the first answer. */

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { StoredSigningKey } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import { seconds } from '../../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Lock } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { liftAs, lockAs, mustBeAllowed, NO_LOCK, previewedLock, resolved } from '../acts/locks.ts'
 import { seconds } from '../../protocol/described.ts'
 import { actorSchema } from './audit.ts'

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
 import { guid, ok, route } from './route.ts'
 import { redriveWorkAs } from '../acts/microsoft-work.ts'

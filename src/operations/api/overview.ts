@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { MOST_SHOWN, workShown } from '../acts/microsoft-work.ts'
 import { findingSchema, readinessSchema } from '../checks/described.ts'
 import { milliseconds } from '../../protocol/described.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { RevocationPreview } from '../../../db/store.ts'
 import { firstUsers } from '../acts/revocations.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { shape } from './route.ts'
 
 /** What a dry run says. */

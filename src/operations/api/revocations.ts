@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { DeliveryTotals, LoggedRevocation, Revocation } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { milliseconds, seconds } from '../../protocol/described.ts'
 import { decodeSelector, encodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { actorSchema } from './audit.ts'

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { LONGEST_SEARCH, searched, type Hits } from '../acts/search.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { seconds } from '../../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { loggedShown, revocationSchema } from './revocations.ts'

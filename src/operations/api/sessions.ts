@@ -2,7 +2,7 @@ import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/sessio
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Participant, Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { seconds } from '../../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { sessionsBy } from '../acts/search.ts'

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { disableStream, knownStream, removeStream, streamShown } from '../acts/streams.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { seconds } from '../../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { named, ok, route, said, shape } from './route.ts'

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
 import { appManifest } from '../../microsoft/registration.ts'
 import {

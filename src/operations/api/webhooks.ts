@@ -11,7 +11,7 @@ import {
   webhookShown,
 } from '../acts/webhooks.ts'
 import { webAddress } from '../../clients/metadata-fields.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { seconds } from '../../protocol/described.ts'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
 import type { AdminEnv } from './caller.ts'

@@ -1,6 +1,6 @@
 import { readClientsFile } from '../../clients/read-clients-file.ts'
 import type { Config } from '../../config/config.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Sealer } from '../../keys/interface.ts'
 import { secretPlace } from '../../outbox/webhook-message.ts'
 import { createSealer } from '../../keys/sealer.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { failureOf } from '../../outbox/failure-cause.ts'
 import type { Check, Looking } from './check.ts'
 import { eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { type Check, type Looking, looking } from './check.ts'
 import { failed, type Finding, type Found, message } from './finding.ts'
 import { CHECKS } from './list.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { Check, Looking } from './check.ts'
 import { type Failure, type FailureCause, failureOf } from '../../outbox/failure-cause.ts'

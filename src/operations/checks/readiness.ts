@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Check } from './check.ts'
 import type { Checks } from './checks.ts'
 import type { Finding } from './finding.ts'

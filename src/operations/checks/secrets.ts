@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /** Which values of BROKER_SECRET this database has known, by the id that sealed values carry. */
 

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Actor } from '../../protocol/revocation.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { isFresh } from '../../clients/session/fresh.ts'
 import { visitorOf } from './pass.ts'
 

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { readAsset, styleSheet } from '../../pages/assets.ts'
 import { Button, HiddenFields, PageLinks } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'

@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import { allows, READ_ONLY, type Right } from '../../clients/caller.ts'

@@ -1,5 +1,5 @@
 import type { Delivery, Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Reason, Selector } from '../../protocol/revocation.ts'
 
 /** How the console says times, numbers and causes. Operators compare with logs: every time is UTC, to the second. */

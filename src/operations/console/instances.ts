@@ -1,6 +1,6 @@
 import { isNoClient } from './format.ts'
 import type { DeliveryState } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { TargetState } from '../../outbox/interface.ts'
 import { type GuardState, guardsNow } from '../acts/guards.ts'
 

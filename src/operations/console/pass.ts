@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { ROLE } from '../../protocol/names.ts'
 import type { Caller, Right } from '../../clients/caller.ts'
 import { CONSOLE } from './registration.ts'

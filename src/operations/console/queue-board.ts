@@ -3,7 +3,7 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { HonoAdapter } from '@bull-board/hono'
 import { Hono } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { OpenedDeliveryQueue } from '../../outbox/delivery-queue.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { GRANT } from '../../protocol/names.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Selector } from '../../protocol/revocation.ts'
 import { decodeSelector } from '../../protocol/selector.ts'
 

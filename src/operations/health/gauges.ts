@@ -3,7 +3,7 @@ import { lastBackupAt } from '../acts/last-backup.ts'
 import type { Checks } from '../checks/checks.ts'
 import { CHECKS } from '../checks/list.ts'
 import { readinessOf } from '../checks/readiness.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { probePause } from '../../microsoft/probe-pause.ts'
 
 /** Gauges are read from the database and the feed at each scrape, so that they are right after a restart too. */

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { readinessSchema } from '../checks/described.ts'
 import { type Description, described, json, text } from '../../protocol/described.ts'
 import { refreshGauges } from './gauges.ts'

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { assertedByTenantSetting, isAnothers, proposedProofSetting } from '../../microsoft/tenants.ts'
 import { Button, Facts, HiddenFields, Tick } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'

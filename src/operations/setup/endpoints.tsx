@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
 import { createAdministration } from '../../microsoft/administration.ts'
 import { pageErrors } from '../../pages/errors.tsx'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { audited } from '../../../db/audited.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { Button, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { TextField } from '../../pages/fields.tsx'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /**
  * What /setup sends a browser to Microsoft for, and the outcome. Both travel sealed, because the operators' listener and the public one are two

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Administration } from '../../microsoft/administration.ts'
 import { isAnothers } from '../../microsoft/tenants.ts'
 import { Answer, LinkButton, Notice } from '../../pages/components.tsx'

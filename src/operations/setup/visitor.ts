@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { newId } from '../../runtime/ids.ts'
 import type { Actor } from '../../protocol/revocation.ts'

@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../../microsoft/aadsts.ts'
 import { type Administration, consentingRole, createAdministration, policyRole } from '../../microsoft/administration.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'

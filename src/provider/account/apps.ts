@@ -1,5 +1,5 @@
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { GRANT } from '../../protocol/names.ts'
 

@@ -1,7 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { currentStanding } from '../../clients/session/current.ts'
 import { endAccess, grantsPage } from './grants.tsx'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { MicrosoftButton, Trouble } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { ANOTHER_ACCOUNT } from '../../pages/places.ts'

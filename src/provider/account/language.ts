@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { chooseLanguage } from '../../pages/texts.ts'
 
 /** The choice of a language, from any page: back to that page, if it is one of ours that can be opened again. */

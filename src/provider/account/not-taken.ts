@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { messagePage } from '../../pages/message.tsx'
 import { textsOf, type Texts } from '../../pages/texts.ts'
 

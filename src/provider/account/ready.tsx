@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { Answer, LinkButton, MicrosoftButton, Notice, Steps } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { textsOf, type Texts } from '../../pages/texts.ts'

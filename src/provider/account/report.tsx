@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { audited } from '../../../db/audited.ts'
 import type { SecurityEvent, Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice, Steps, Tick } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'

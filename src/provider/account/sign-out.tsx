@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Participant, Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { CSRF_FIELD, csrfHolds } from '../../pages/csrf.ts'
 import { signedOutAddress } from '../../pages/signed-out.ts'
 import { textsOf } from '../../pages/texts.ts'

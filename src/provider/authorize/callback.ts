@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../../microsoft/aadsts.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../../microsoft/interface.ts'
 import { sha256 } from '../../runtime/compare.ts'

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import { guidancePage } from './pages.tsx'
 import type { Errand } from './sealed.ts'

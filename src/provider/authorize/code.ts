@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { NewCode } from '../../../db/store.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import type { LockKind } from '../../protocol/lock-target.ts'

@@ -1,7 +1,7 @@
 import type { FreshDemand } from '../../../db/store.ts'
 import type { Tenant } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import type { GuidanceKey } from '../../microsoft/guidance.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { SignInFrom } from '../../../db/store.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { addressOf } from '../../clients/session/address.ts'
 import { deviceName } from '../../clients/session/device.ts'
 import type { NotAdmitted } from './judge.ts'

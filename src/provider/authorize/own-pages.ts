@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Standing } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { currentStanding } from '../../clients/session/current.ts'
 import { isFresh } from '../../clients/session/fresh.ts'

@@ -1,5 +1,5 @@
 import type { Tenant } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import { lowest, maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
 import { clientOf } from './request.ts'

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { readAsset } from '../../pages/assets.ts'
 import { Button, HiddenFields, LinkButton } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'

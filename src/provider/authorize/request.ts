@@ -1,5 +1,5 @@
 import { audienceFor, redirectsTo } from '../../clients/admission.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { ACR_MFA, OPERATOR_SCOPES, SSF_SCOPES, TYP } from '../../protocol/names.ts'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
 import type { FreshDemand } from '../../../db/store.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { newSecret } from '../../runtime/ids.ts'

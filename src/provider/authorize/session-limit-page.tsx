@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'

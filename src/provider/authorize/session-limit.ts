@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { csrfHolds, CSRF_FIELD } from '../../pages/csrf.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { clockIsWrong } from './clock-is-wrong.ts'

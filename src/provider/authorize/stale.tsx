@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { LinkButton } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { homeOf, startsAnew } from '../../pages/places.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal, type StartSignIn } from '../../microsoft/interface.ts'
 import { freshContextOf } from '../../protocol/fresh-context.ts'
 import { sha256 } from '../../runtime/compare.ts'

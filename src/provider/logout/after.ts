@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
 import { inLocation } from '../location.ts'
 import type { ReasonClass } from '../../protocol/reason-class.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Session, Standing } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { Notice } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds } from '../../pages/csrf.ts'
 import { messagePage } from '../../pages/message.tsx'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Delivery } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { LinkButton, Notice } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { type Done, signedOutAddress } from '../../pages/signed-out.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { homeOf } from '../../pages/places.ts'
 
 /** Names as users read them. */

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { TYP } from '../../protocol/names.ts'
 import { tryParams } from '../../protocol/params.ts'
 import type { Checked } from './types.ts'

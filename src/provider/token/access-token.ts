@@ -1,5 +1,5 @@
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { newId } from '../../runtime/ids.ts'
 import { TYP } from '../../protocol/names.ts'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { ClientRegistry } from '../../clients/interface.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 
 /** Cross-origin calls from browser code, only for the origins that registered clients name. Never with cookies. */

@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import { type Description, described } from '../../protocol/described.ts'
 import { OAuthError } from '../../protocol/error.ts'

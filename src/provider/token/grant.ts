@@ -1,6 +1,6 @@
 import type { Committed, Session } from '../../../db/types.ts'
 import { admits, audienceFor } from '../../clients/admission.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import type { Params } from '../../protocol/params.ts'

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { User, Session } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { TYP } from '../../protocol/names.ts'
 

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { type Interval, intervalMark } from './interval.ts'
 
 /** The first broker that claims an interval in the store does its work, and no other. */

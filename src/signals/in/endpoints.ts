@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { described } from '../../protocol/described.ts'
 import { EVENTS, FRONT_CHANNEL, GRAPH, UPSTREAM_LOGOUT } from './described.ts'
 import { frontChannelLogout } from './front-channel.ts'

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
 import type { InTurn } from './queue.ts'
 

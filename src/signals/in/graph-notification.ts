@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import type { MicrosoftWork } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { isGuid } from '../../protocol/guid.ts'
 import { readBody } from './body.ts'

@@ -1,7 +1,7 @@
 import { KeySet } from '@case-manager/guard'
 import type { SignalIssuer } from '../../config/config.ts'
 import type { StreamSettings } from '../../config/signal-stream.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /** The issuers that may send signals besides Microsoft, each with its keys. Only those in BROKER_SIGNAL_ISSUERS_FILE. */
 

@@ -1,5 +1,5 @@
 import type { MicrosoftWork, User } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { type Graph, GraphProblem } from '../../microsoft/interface.ts'
 import type { Reason } from '../../protocol/revocation.ts'
 import { tendSubscription } from './subscription.ts'

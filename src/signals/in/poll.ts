@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
 import { claim } from './claim-interval.ts'
 import type { ManagedIssuer } from './issuers.ts'

@@ -1,5 +1,5 @@
 import type { ProbeDue, ProbeFinding } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal, type Renewal } from '../../microsoft/interface.ts'
 import { signInFrequencySetting } from '../../microsoft/tenants.ts'
 import { pauseProbe, probePause } from '../../microsoft/probe-pause.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { remoteOf } from '../../runtime/remote-address.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { OAuthError } from '../../protocol/error.ts'
 
 /**

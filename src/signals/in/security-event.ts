@@ -1,6 +1,6 @@
 import { KeysUnavailable, type SecurityEventClaims, type SetError, verifySecurityEvent } from '@case-manager/guard'
 import type { Context } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { heardInterval } from './interval.ts'
 import type { Reason } from '../../protocol/revocation.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Interval } from './interval.ts'
 import { claim, isClaimed } from './claim-interval.ts'
 import type { ManagedIssuer } from './issuers.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
 import type { KnownIssuer } from './issuers.ts'
 

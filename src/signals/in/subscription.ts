@@ -1,5 +1,5 @@
 import type { MicrosoftWork } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { resealed } from '../../keys/resealed.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Tenants } from '../../config/config.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /** The connected tenants among those that a setting names. */
 export function chosen(which: Tenants, { connection }: Pick<Deps, 'connection'>): readonly string[] {

@@ -1,5 +1,5 @@
 import type { StreamSettings } from '../../config/signal-stream.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { TransmitterProblem } from './transmitter-problem.ts'
 
 /** Requests to a transmitter, with the broker's authorization there: a token of the file, or one by client_credentials (RFC 6749 §4.4). */

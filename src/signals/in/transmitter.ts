@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { authorizedCalls, type Call } from './transmitter-calls.ts'
 import type { ManagedIssuer } from './issuers.ts'
 import { change, isAsWanted, isOurs, type Own, ownAt, remove, type Stream, stream, wantedOf, withId } from './own-stream.ts'

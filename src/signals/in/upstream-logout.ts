@@ -1,7 +1,7 @@
 import { KeysUnavailable, type LogoutTokenClaims, verifyLogoutToken } from '@case-manager/guard'
 import type { Context } from 'hono'
 import type { Committed } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
 import { readBody } from './body.ts'

@@ -1,4 +1,4 @@
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 
 /** The `state` of a verification that the broker asks for (SSF 1.0 §8.1.4): sealed, so that every broker recognizes it and none stores it. */
 

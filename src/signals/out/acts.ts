@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { DeliveryRef, SignalStream } from '../../../db/types.ts'
 import { recorded } from '../../clients/with-audit.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'

@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { type Description, described } from '../../protocol/described.ts'
 import { askVerification, createStream, deleteStream, ownStream, replaceStream, setStatus, updateStream } from './acts.ts'
 import { bodyOf } from './body.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { SignalStream } from '../../../db/types.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import { isAboutStream, type SetPayload } from '../../protocol/stream-event.ts'
 import { mintSet } from '../../outbox/security-event-message.ts'
 import { storedText } from '../../protocol/stored-text.ts'

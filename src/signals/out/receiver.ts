@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Caller } from '../../clients/caller.ts'
 import { clientByToken } from '../../clients/own-token.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { type SSF_SCOPES, ssfAudience } from '../../protocol/names.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { SignalStream } from '../../../db/types.ts'
 import { addressProblem } from '../../clients/metadata-fields.ts'
-import type { Deps } from '../../deps.ts'
+import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { streamAudience } from '../../protocol/names.ts'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { TenantAdministrator } from '../../../clients/session/tenant-administrator.ts'
-import type { Deps } from '../../../deps.ts'
+import type { Deps } from '../../deps.ts'
 import { HiddenFields, LinkButton, PageLinks } from '../../../pages/components.tsx'
 import { readAsset, styleSheet } from '../../../pages/assets.ts'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../../pages/csrf.ts'

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { administratorOf } from '../../../clients/session/tenant-administrator.ts'
-import type { Deps } from '../../../deps.ts'
+import type { Deps } from '../../deps.ts'
 import { pageErrors } from '../../../pages/errors.tsx'
 import { messagePage } from '../../../pages/message.tsx'
 import { inEnglish } from '../../../pages/texts.ts'

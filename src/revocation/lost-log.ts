@@ -1,4 +1,4 @@
-import type { Deps } from '../deps.ts'
+import type { Deps } from './deps.ts'
 import type { FeedPosition } from './interface.ts'
 
 /** Whether a guard names a number of this log that the database does not have: after its head, or only of a Postgres server that failed. */

@@ -1,0 +1,22 @@
+import type { Store } from '../../db/store.ts'
+import type { KeyRing } from '../keys/interface.ts'
+import type { EntraConnection } from '../microsoft/connection.ts'
+import type { Deps as PageDeps } from '../pages/deps.ts'
+import type { SteadyClock } from '../runtime/clock.ts'
+import type { Metrics } from '../runtime/metrics.ts'
+import type { Outbound } from '../runtime/outbound.ts'
+import type { ClientRegistry } from './interface.ts'
+
+/** What the clients and the sessions of browsers need, handed in. */
+export interface Deps extends PageDeps {
+  /** The wall clock, or the right time where the wall clock is wrong by more than a minute. */
+  clock: SteadyClock
+  metrics: Metrics
+  store: Store
+  keys: KeyRing
+  clients: ClientRegistry
+  /** Which Microsoft tenants are connected, as which application: the store's word, which the environment seeded. */
+  connection: EntraConnection
+  /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
+  outbound: Outbound
+}

@@ -1,0 +1,13 @@
+import type { Microsoft } from '../microsoft/interface.ts'
+import type { SignInWatch } from '../microsoft/sign-in-watch.ts'
+import type { Deps as RevocationDeps } from '../revocation/deps.ts'
+import type { AddressWatch } from '../runtime/address-watch.ts'
+import type { ClockWatch } from '../runtime/clock-watch.ts'
+
+/** What operators' work needs, handed in. */
+export interface Deps extends RevocationDeps {
+  microsoft: Microsoft
+  clockWatch: ClockWatch
+  signInWatch: SignInWatch
+  addressWatch: AddressWatch
+}

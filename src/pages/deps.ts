@@ -1,0 +1,14 @@
+import type { Config } from '../config/config.ts'
+import type { Sealer } from '../keys/interface.ts'
+import type { Random } from '../runtime/ids.ts'
+import type { Log } from '../runtime/log.ts'
+import type { RateLimits } from '../runtime/rate-limits.ts'
+
+/** What pages need, handed in. */
+export interface Deps {
+  config: Config
+  random: Random
+  log: Log
+  sealer: Sealer
+  rateLimits: RateLimits
+}

@@ -1,0 +1,17 @@
+import type { Session } from '../../db/types.ts'
+import type { Microsoft } from '../microsoft/interface.ts'
+import type { SignInWatch } from '../microsoft/sign-in-watch.ts'
+import type { Deps as RevocationDeps } from '../revocation/deps.ts'
+import type { ClockWatch } from '../runtime/clock-watch.ts'
+import type { Topic } from '../runtime/topic.ts'
+
+/** What the OpenID provider needs, handed in. */
+export interface Deps extends RevocationDeps {
+  microsoft: Microsoft
+  /** Whether the clock can be trusted with what is decided by time. */
+  clockWatch: ClockWatch
+  /** Whether each tenant's users get through Microsoft's sign-in. */
+  signInWatch: SignInWatch
+  /** The session of each refresh that succeeded. */
+  refreshes: Topic<Session>
+}
