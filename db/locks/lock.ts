@@ -4,7 +4,8 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { append, lockHead } from '../revocation/log.ts'
+import { lockHead } from '../log/head.ts'
+import { revoke } from '../revocation/revoke.ts'
 import { locks } from '../schema.ts'
 import type { LockActs, LockInput } from '../store.ts'
 import type { Committed } from '../types.ts'
@@ -61,7 +62,7 @@ function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
   const others = known.others.map((sub): Selector => ({ kind: 'subject', sub }))
   const committed: Committed[] = []
   for (const one of selector === undefined ? others : [selector, ...others])
-    committed.push(yield* append(ambient, { selector: one, reason: 'locked', now, ...said }))
+    committed.push(yield* revoke(ambient, { selector: one, reason: 'locked', now, ...said }))
   const seq = committed[0]?.revocation.seq
   const id = `l_${ambient.newId()}`
   const words = { caseReference: caseReference ?? null, comment: comment ?? null, actorKind: actor.kind, actorId: actor.id }

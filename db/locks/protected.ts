@@ -6,10 +6,10 @@ import { forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
+import { lockedBy } from '../rows/locked.ts'
+import { findHuman, findSubject } from '../rows/user.ts'
 import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
-import { findHuman, findSubject } from '../session/user.ts'
 import type { LockInput, LockProtection } from '../store.ts'
-import { lockedBy } from './locked.ts'
 
 /**
  * What must not be locked, because then no operator could lift it: the actor's own account, the operator tenant, the console's client, the last

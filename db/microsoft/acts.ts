@@ -1,9 +1,9 @@
 import type { Engine } from '../engine/act.ts'
+import { microsoftWorkActs } from '../outbox/microsoft-work.ts'
 import type { MicrosoftActs } from '../store.ts'
 import { endAuthenticated, endMicrosoftSession } from './end.ts'
-import { findProbe, recordProbe } from './probe.ts'
 import { probePageActs } from './probe-pages.ts'
-import { microsoftWorkActs } from './work.ts'
+import { findProbe, recordProbe } from './probe.ts'
 
 /** What Microsoft says of sessions, and what is to be asked of it. */
 export function microsoftActs(engine: Engine): MicrosoftActs {

@@ -3,10 +3,11 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { append, lockHead } from '../revocation/log.ts'
+import { lockHead } from '../log/head.ts'
+import { revoke } from '../revocation/revoke.ts'
+import { authenticatedAt, isLive, sessionFields, sessionsAndUsers } from '../rows/session.ts'
+import type { SessionRow } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
-import { authenticatedAt, isLive, sessionFields, sessionsAndUsers } from '../session/row.ts'
-import type { SessionRow } from '../session/row.ts'
 import type { MicrosoftActs } from '../store.ts'
 import type { Committed } from '../types.ts'
 
@@ -38,7 +39,7 @@ type Why = Pick<Parameters<MicrosoftActs['endMicrosoftSession']>[0], 'reason' | 
 
 function* endEach(ambient: Ambient, rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
   const committed: Committed[] = []
-  for (const { sid } of rows) committed.push(yield* append(ambient, { selector: { kind: 'session', sid }, reason, actor, now }))
+  for (const { sid } of rows) committed.push(yield* revoke(ambient, { selector: { kind: 'session', sid }, reason, actor, now }))
   return committed
 }
 
@@ -53,7 +54,7 @@ export function* endAuthenticated(ambient: Ambient, input: Authenticated): Act<C
   const live = (yield* openOf.all({ sub })).filter((row) => isLive(row, now))
   const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || (isMeant(row, until) && !spans(row, sparing))))
   if (meant.length === 0) return []
-  if (meant.length === live.length && sid === undefined) return [yield* append(ambient, { selector: { kind: 'subject', sub }, reason, actor, now })]
+  if (meant.length === live.length && sid === undefined) return [yield* revoke(ambient, { selector: { kind: 'subject', sub }, reason, actor, now })]
   return yield* endEach(ambient, meant, input)
 }
 

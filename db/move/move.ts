@@ -1,8 +1,8 @@
+import { TABLES } from '../postgres/tables.ts'
+import type { MovedTable } from '../postgres/tables.ts'
 import { StoreUnavailable } from '../store.ts'
 import { openSource } from './source.ts'
 import type { Position, Source, SourceRows } from './source.ts'
-import { TABLES } from './tables.ts'
-import type { MovedTable } from './tables.ts'
 import { openTarget } from './target.ts'
 import type { Target } from './target.ts'
 

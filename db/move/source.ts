@@ -1,16 +1,15 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { ownedAsItsDirectory, syncFile } from '../files.ts'
+import type { MovedTable } from '../postgres/tables.ts'
 import { mustNotBeMissing, mustNotBeOlder } from '../sqlite/data-file.ts'
-import { syncFile } from '../sync-file.ts'
 import { lockDataFile } from '../sqlite/lock.ts'
 import { movedFile, mustNotHaveMoved, readMoveMark, writeMoveMark } from '../sqlite/moved.ts'
 import type { MoveMark } from '../sqlite/moved.ts'
 import { hasAllMigrations } from '../sqlite/open.ts'
 import type { Sqlite } from '../sqlite/open.ts'
-import { ownedAsItsDirectory } from '../sqlite/restore.ts'
 import { StoreUnavailable } from '../store.ts'
-import type { MovedTable } from './tables.ts'
 
 /** The SQLite file that is moved: held by its lock, read page by page, and disabled at the end. It refuses a value that Postgres cannot hold. */
 

@@ -2,12 +2,12 @@ import type { Client } from 'pg'
 import { connectPrimary } from '../postgres/connect-primary.ts'
 import { serverOf } from '../postgres/connections.ts'
 import { addEntry } from '../postgres/lineage.ts'
-import { mustBeUsable } from '../postgres/usable.ts'
 import { NAMESPACE } from '../postgres/schema.ts'
+import { TABLES } from '../postgres/tables.ts'
+import type { MovedTable } from '../postgres/tables.ts'
+import { mustBeUsable } from '../postgres/usable.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Cell, ChainHead, Position } from './source.ts'
-import { TABLES } from './tables.ts'
-import type { MovedTable } from './tables.ts'
 
 /** The Postgres database that takes a moved store, in one transaction. It refuses one that a broker has already used. */
 

@@ -4,13 +4,13 @@ import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { forgetMessages } from '../outbox/forget.ts'
-import { append } from '../revocation/log.ts'
+import { revoke } from '../revocation/revoke.ts'
+import { forgetHistory } from '../rows/history.ts'
+import { forgetWords } from '../rows/user-words.ts'
 import { consents, erasures, locks, revocations, sessions, subjects } from '../schema.ts'
-import { forgetHistory } from '../session/history.ts'
-import { forgetWords } from '../session/name-index.ts'
 import type { UserActs } from '../store.ts'
-import { exportActs } from './export.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
+import { exportActs } from './export.ts'
 
 /**
  * Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. What many rows hold is forgotten page by page:
@@ -118,7 +118,7 @@ type Asked = Parameters<UserActs['eraseUser']>[0]
 
 function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<ReturnType<UserActs['eraseUser']>>> {
   if ((yield* forgetName.run({ sub })) === 0) return { outcome: 'unknown' }
-  const committed = yield* append(ambient, { selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
+  const committed = yield* revoke(ambient, { selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
   // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this order too.
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })

@@ -3,6 +3,7 @@ import type { Column, SQL, Table } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Fields, Takes } from '../engine/statement.ts'
+import { findSubject } from '../rows/user.ts'
 import {
   audit,
   consents,
@@ -16,7 +17,6 @@ import {
   sessions,
   subjects,
 } from '../schema.ts'
-import { findSubject } from '../session/user.ts'
 import type { UserActs } from '../store.ts'
 import type { HeldRecord } from '../types.ts'
 

@@ -4,8 +4,8 @@ import type { Act } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { dropWorkOfTenant } from '../microsoft/work.ts'
 import { moved } from '../outbox/counts.ts'
+import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import {
   clients,
   codes,

@@ -4,12 +4,13 @@ import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { beginSegment, lockChain } from '../revocation/chain.ts'
 import { listLocks } from '../locks/row.ts'
-import { append, logHeadRow } from '../revocation/log.ts'
+import { appendAudit, concludeAudit } from '../log/audit.ts'
+import { beginSegment, lockChain } from '../log/chain.ts'
+import { logHeadRow } from '../log/head.ts'
+import { revoke } from '../revocation/revoke.ts'
 import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
 import type { AuditWay } from '../types.ts'
-import { appendAudit, concludeAudit } from './audit.ts'
 
 /** What a restored backup begins with: a new log whose first entry revokes everything. No key of the former one signs or counts any more. */
 
@@ -75,7 +76,7 @@ export function* beginRestored(ambient: Ambient, { actor, via, epoch, formerSeq 
   const id = yield* appendAudit(ambient, { actor, via, act: 'restore', target: `log ${former.epoch}`, details })
   yield* setHead.run({ seq: next, epoch })
   yield* retireKeys.run({ now })
-  const { revocation } = yield* append(ambient, { selector: { kind: 'everything' }, reason: 'restored', actor, now })
+  const { revocation } = yield* revoke(ambient, { selector: { kind: 'everything' }, reason: 'restored', actor, now })
   const openLocks = (yield* listLocks({ state: 'open', limit: MOST_LISTED })).map(({ target }) => target)
   yield* concludeAudit(ambient, { id, outcome: 'done', result: { seq: revocation.seq } })
   return { seq: revocation.seq, lastRevocationAt, openLocks }

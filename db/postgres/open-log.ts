@@ -1,7 +1,7 @@
 import type { PoolClient } from 'pg'
 import type { Ambient } from '../engine/act.ts'
 import { readHighWater } from '../high-water.ts'
-import { ensureHead } from '../revocation/log.ts'
+import { ensureHead } from '../log/head.ts'
 import { StoreUnavailable } from '../store.ts'
 import { serverOf } from './connections.ts'
 import type { Connections } from './connections.ts'

@@ -2,12 +2,13 @@ import { sql } from 'drizzle-orm'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { lockHead } from '../log/head.ts'
+import { covers, grantCutoff } from '../rows/covers.ts'
+import { isLive, lockSession, sessionBySid } from '../rows/session.ts'
 import { participants } from '../schema.ts'
-import { isLive, lockSession, sessionBySid } from '../session/row.ts'
 import type { RevocationActs } from '../store.ts'
 import type { Committed } from '../types.ts'
-import { covers, grantCutoff } from './covers.ts'
-import { append, lockHead } from './log.ts'
+import { revoke } from './revoke.ts'
 
 /** Revokes grants whose user's authentication has become too old for the client. The session stays, and so do its other grants. */
 
@@ -38,7 +39,7 @@ function* expire(ambient: Ambient, grant: Grant, now: number): Act<Committed[]> 
   yield* done.run(grant)
   if (session === undefined || !isLive(session, now) || covers(row.cutoff, row.joinedSeq)) return []
   const actor = { kind: 'broker', id: 'sweep-expired' } as const
-  return [yield* append(ambient, { selector: { kind: 'grant', ...grant }, reason: 'expired', actor, now, priority: 'background' })]
+  return [yield* revoke(ambient, { selector: { kind: 'grant', ...grant }, reason: 'expired', actor, now, priority: 'background' })]
 }
 
 function* expireAll(ambient: Ambient, grants: RowOf<typeof pageFields>[], now: number): Act<Committed[]> {

@@ -3,11 +3,12 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { lockHead } from '../log/head.ts'
+import { sessionIsCovered } from '../rows/covers.ts'
+import { isRevoked, sessionFields, sessionsAndUsers, timeReason } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
-import { isRevoked, sessionFields, sessionsAndUsers, timeReason } from '../session/row.ts'
 import type { Committed } from '../types.ts'
-import { sessionIsCovered } from './covers.ts'
-import { append, lockHead } from './log.ts'
+import { revoke } from './revoke.ts'
 
 /** Ends sessions whose time has passed, in the order of their deadlines. It looks at a bounded number of them in one act. */
 
@@ -49,7 +50,7 @@ function* expire(ambient: Ambient, sid: string, now: number): Act<Committed | un
   const row = yield* claim.get({ sid, now })
   if (row === undefined || isRevoked(row)) return undefined
   const entry = { selector: { kind: 'session', sid }, reason: timeReason(row), actor: { kind: 'broker', id: 'sweep-expired' } } as const
-  return yield* append(ambient, { ...entry, now, priority: 'background' })
+  return yield* revoke(ambient, { ...entry, now, priority: 'background' })
 }
 
 interface Swept {

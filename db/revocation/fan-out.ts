@@ -7,11 +7,11 @@ import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { addUncounted } from '../outbox/add.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
+import { covers } from '../rows/covers.ts'
+import { lockSession } from '../rows/session.ts'
 import { participants, revocations, sessions } from '../schema.ts'
-import { lockSession } from '../session/row.ts'
 import type { DeliveryRef } from '../types.ts'
-import { covers } from './covers.ts'
-import { endSession } from './log.ts'
+import { endSession } from './effect.ts'
 
 /**
  * The fan-out of wide revocations, in batches. The cutoff has ended everything at its commit already; this writes it into the sessions' rows and

@@ -7,12 +7,12 @@ import type { Act, Engine } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { covers, rowGrantCutoff, sessionCutoff } from '../rows/covers.ts'
+import { tenantsWithAuthTime } from '../rows/floor.ts'
+import { authenticatedAt, isLive } from '../rows/session.ts'
+import { otherUsersOf } from '../rows/user.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
-import { authenticatedAt, isLive } from '../session/row.ts'
-import { otherUsersOf } from '../session/user.ts'
-import { tenantsWithAuthTime } from '../session/waiver.ts'
 import type { RevocationActs } from '../store.ts'
-import { covers, rowGrantCutoff, sessionCutoff } from './covers.ts'
 
 /** Counts what a revocation would end, page by page, with the event loop let in between: a preview of everything must not stop the broker. */
 

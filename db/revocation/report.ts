@@ -3,15 +3,16 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { askMicrosoft } from '../microsoft/work.ts'
+import { lockHead } from '../log/head.ts'
+import { askMicrosoft } from '../outbox/microsoft-work.ts'
+import { recordEvent } from '../rows/history.ts'
+import { isLive, isRevoked, sessionBySid } from '../rows/session.ts'
+import { findSubject } from '../rows/user.ts'
 import { securityEvents } from '../schema.ts'
-import { recordEvent } from '../session/history.ts'
-import { isLive, isRevoked, sessionBySid } from '../session/row.ts'
-import { findSubject } from '../session/user.ts'
 import type { RevocationActs } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
-import { append, lockHead } from './log.ts'
+import { revoke } from './revoke.ts'
 
 /** "This wasn't me": ends what the user does not recognize. It refuses another user's session. */
 
@@ -39,7 +40,7 @@ const entryOf = (sub: string, now: number) => ({ reason: 'reported_by_user', act
 
 function* endSessions(ambient: Ambient, input: Input, { sid, isFresh }: Reported): Act<Committed[]> {
   const { sub, acting, everywhere, now } = input
-  if (isFresh && everywhere) return [yield* append(ambient, { ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
+  if (isFresh && everywhere) return [yield* revoke(ambient, { ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
   const named = yield* endOne(ambient, input, sid)
   // An attacker at an open session gains nothing by a report: the session that acts ends too, unless it is fresh. Where nothing else was left to
   // end, it ends as well: a revocation is what raises the floor, so that the attacker's cookie at Microsoft opens no session.
@@ -49,7 +50,7 @@ function* endSessions(ambient: Ambient, input: Input, { sid, isFresh }: Reported
 function* endOne(ambient: Ambient, { sub, now }: Input, sid: string | undefined): Act<Committed[]> {
   const row = sid === undefined ? undefined : yield* sessionBySid(sid)
   if (sid === undefined || row?.sub !== sub || isRevoked(row)) return []
-  return [yield* append(ambient, { ...entryOf(sub, now), selector: { kind: 'session', sid } })]
+  return [yield* revoke(ambient, { ...entryOf(sub, now), selector: { kind: 'session', sid } })]
 }
 
 export function* reportByUser(ambient: Ambient, input: Input): Act<Outcome> {

@@ -1,65 +1,107 @@
 import { sql } from 'drizzle-orm'
-import type { Actor, Selector } from '../../src/protocol/revocation.ts'
+import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import { currentTraceparent } from '../../src/runtime/request-context.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { askMicrosoft } from '../microsoft/work.ts'
-import { clients, participants } from '../schema.ts'
-import { dropCodes } from '../session/issue-code.ts'
-import { isRevoked, sessionBySid } from '../session/row.ts'
-import { findSubject } from '../session/user.ts'
-import type { RevocationActs, RevokeInput } from '../store.ts'
-import { covers, grantCutoff } from './covers.ts'
-import { append, lockHead } from './log.ts'
+import { addEntry, takeSeq } from '../log/append.ts'
+import { addUncounted } from '../outbox/add.ts'
+import { moved } from '../outbox/counts.ts'
+import type { Move } from '../outbox/counts.ts'
+import { raiseFloor } from '../rows/floor.ts'
+import { waitForJoins } from '../rows/joins.ts'
+import { sessions, subjects } from '../schema.ts'
+import { emitRevocation as emitSecurityEvents } from '../stream/emit.ts'
+import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
+import { emitRevocation as emitWebhooks } from '../webhook/emit.ts'
+import { isNarrow, writeEffect } from './effect.ts'
 
-/** Revokes what is asked for. It refuses what covers nothing: the log holds no entry without an effect. */
+/**
+ * The one function that ends anything. An act that ends a session, a grant or anything wider calls it inside its own transaction, and its commit
+ * announces the revocation. It refuses nothing: the acts decide whether a revocation is due.
+ */
 
-const grant = query(
-  { joinedSeq: participants.joinedSeq, cutoff: grantCutoff(sql`${sql.placeholder('sid')}`, sql`${sql.placeholder('clientId')}`) },
-  (p: Takes<{ sid: string; clientId: string }>, f) =>
-    sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
+export interface RevocationEntry {
+  selector: Selector
+  reason: Reason
+  actor: Actor
+  now: number
+  caseReference?: string | undefined
+  comment?: string | undefined
+  /** The priority of its deliveries; `urgent` if not given. */
+  priority?: Priority | undefined
+}
+
+const ownerOfSession = query(
+  columnsOf(sessions, 'sub', 'tid'),
+  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}`,
 )
-const client = query(
-  columnsOf(clients, 'clientId'),
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
+const tenantOfSubject = query(
+  columnsOf(subjects, 'tid'),
+  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
 )
 
-type Outcome = Awaited<ReturnType<RevocationActs['revoke']>>
-
-/** Why a revocation would have no effect. */
-function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined> {
-  if (selector.kind === 'subject') return (yield* findSubject(selector.sub)) === undefined ? 'unknown' : undefined
-  if (selector.kind === 'client') return (yield* client.get(selector)) === undefined ? 'unknown' : undefined
-  if (selector.kind !== 'session' && selector.kind !== 'grant') return undefined
-  const row = yield* sessionBySid(selector.sid)
-  if (row === undefined) return 'unknown'
-  if (isRevoked(row)) return 'already'
-  if (selector.kind === 'session') return undefined
-  if ((yield* client.get(selector)) === undefined) return 'unknown'
-  const found = yield* grant.get(selector)
-  return found === undefined || covers(found.cutoff, found.joinedSeq) ? 'already' : undefined
+function* whose(selector: Selector): Act<{ sub?: string | undefined; tid?: string | undefined }> {
+  if (isNarrow(selector)) return (yield* ownerOfSession.get({ sid: selector.sid })) ?? {}
+  if (selector.kind === 'subject') return { sub: selector.sub, ...(yield* tenantOfSubject.get({ sub: selector.sub })) }
+  return selector.kind === 'tenant' ? { tid: selector.tid } : {}
 }
 
-/** Of the administrator of a tenant: a session, a grant or a user of it, and nothing wider. */
-function* isOutside(selector: Selector, { tid }: Actor): Act<boolean> {
-  if (tid === undefined) return false
-  if (selector.kind === 'subject') return (yield* findSubject(selector.sub))?.tid !== tid
-  return !('sid' in selector) || (yield* sessionBySid(selector.sid))?.tid !== tid
+/** A revocation while its transaction writes it. */
+interface Revoking {
+  revocation: Revocation
+  /** Who asked for it. The entry does not keep the tenant of an administrator. */
+  actor: Actor
+  /** The user whom it concerns, where that is one user. */
+  sub: string | undefined
+  atMs: number
+  priority: Priority
+  /** Deliveries that it has added. */
+  pending: DeliveryRef[]
+  moves: Move[]
 }
 
-function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = [], nowMs: number): Act<void> {
-  const user = yield* findSubject(sub)
-  if (user === undefined || (tenants !== 'all' && !tenants.includes(user.tid))) return
-  yield* askMicrosoft([{ kind: 'revoke_sessions', tid: user.tid, oid: user.oid }], nowMs)
+/** Writes a part of what a revocation causes. @returns the deliveries that it adds */
+type Writer = (ambient: Ambient, revoking: Revoking) => Act<readonly DeliveryRef[] | void>
+
+/** A session or a grant has its deliveries at once. Those of a wider revocation are added in batches, later (fan-out.ts). */
+function* addDeliveries(ambient: Ambient, { revocation: { seq, selector }, sub, atMs, priority, moves }: Revoking): Act<readonly DeliveryRef[]> {
+  if (sub === undefined || !isNarrow(selector)) return []
+  const clientId = 'clientId' in selector ? selector.clientId : undefined
+  return yield* addUncounted(ambient, { seq, atMs, sid: selector.sid, sub, clientId, wide: false, priority }, moves)
 }
 
-export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {
-  if (yield* isOutside(input.selector, input.actor)) return { outcome: 'unknown' }
-  if (input.selector.kind === 'grant') yield* dropCodes(input.selector)
-  // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
-  yield* lockHead()
-  const outcome = yield* ineffective(input.selector)
-  if (outcome !== undefined) return { outcome }
-  if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, ambient.nowMs())
-  return { outcome: 'revoked', committed: yield* append(ambient, input) }
+/**
+ * What a revocation causes, whatever its selector: each writer decides whether it has something to write. They run in this order, which is the
+ * order in which every act takes these locks: the session, the floors, the head of the chain, the webhook endpoints, the counts.
+ */
+const WRITERS: readonly Writer[] = [
+  (ambient, { revocation, actor }) => writeEffect(ambient, { ...revocation, actor }),
+  addDeliveries,
+  (_, { revocation, actor, sub }) => raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
+  (ambient, { revocation, atMs }) => addEntry(revocation, { atMs, salt: ambient.newId() }),
+  (ambient, { revocation, sub, moves }) => emitWebhooks(ambient, revocation, sub, moves),
+  (ambient, { revocation, sub, moves }) => emitSecurityEvents(ambient, revocation, sub, moves),
+  (_, { moves }) => moved(moves),
+]
+
+/** In force, and announced, from the commit of this act on. */
+export function* revoke(ambient: Ambient, { now, priority = 'urgent', ...entry }: RevocationEntry): Act<Committed> {
+  const { selector, reason, actor, caseReference, comment } = entry
+  // Before the head: an act that joins may wait for the head.
+  if (selector.kind === 'client') yield* waitForJoins(selector.clientId)
+  // Before anything else is read: what is read afterwards is current.
+  const seq = yield* takeSeq()
+  const atMs = ambient.nowMs()
+  const { sub, tid } = yield* whose(selector)
+  const narrow = isNarrow(selector)
+  const revocation: Revocation = {
+    ...{ seq, selector, tid, reason, actor: { kind: actor.kind, id: actor.id }, at: now, caseReference, comment },
+    ...{ fanOut: narrow ? 'complete' : 'pending', sessions: narrow ? 1 : 0, traceparent: currentTraceparent() ?? undefined },
+  }
+  const revoking: Revoking = { revocation, actor, sub, atMs, priority, pending: [], moves: [] }
+  for (const write of WRITERS) revoking.pending.push(...((yield* write(ambient, revoking)) ?? []))
+  const committed: Committed = { revocation, sub, pending: revoking.pending }
+  yield { revoked: committed }
+  return committed
 }

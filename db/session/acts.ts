@@ -1,20 +1,23 @@
 import type { Engine } from '../engine/act.ts'
-import type { SignInActs } from '../store.ts'
+import { issueCode } from '../rows/code.ts'
+import { owesFreshSignIn, tenantsWithAuthTime } from '../rows/floor.ts'
+import { historyActs } from '../rows/history.ts'
+import { sessionByCookie, sessionBySid, standingOf } from '../rows/session.ts'
+import { findHuman, findSubject, findSubjectByUser } from '../rows/user.ts'
+import type { HistoryActs, Housekeeping, SignInActs } from '../store.ts'
 import { appsOfUser, withdrawConsent } from './apps.ts'
-import { issueCode } from './issue-code.ts'
-import { owesFreshSignIn } from './floor.ts'
 import { hasConsent, recordConsent } from './consent.ts'
-import { nameActs } from './name-index.ts'
+import { liveSessionCount } from './count.ts'
 import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions } from './live.ts'
-import { sessionByCookie, sessionBySid, standingOf } from './row.ts'
 import { signIn } from './sign-in.ts'
-import { findHuman, findSubject, findSubjectByUser } from './user.ts'
-import { tenantsWithAuthTime, waive } from './waiver.ts'
+import { searchUsers } from './users.ts'
+import { waive } from './waiver.ts'
 
 /** Users, their sessions and what they consented to. */
-export function signInActs(engine: Engine): SignInActs {
+export function sessionActs(engine: Engine): SignInActs & HistoryActs & Pick<Housekeeping, 'liveSessionCount'> {
   const { read, write } = engine
   return {
+    ...historyActs(engine),
     signIn: (input) => write(() => signIn(engine, input)),
     issueCode: (input) => write(() => issueCode(input)),
     standingBySid: (sid, now) =>
@@ -32,10 +35,11 @@ export function signInActs(engine: Engine): SignInActs {
     findSubjectByUser: (tid, oid) => read(() => findSubjectByUser(tid, oid)),
     findHuman: (user) => read(() => findHuman(user)),
     participants: (sid) => read(() => participantsIn(sid)),
+    liveSessionCount: (now) => liveSessionCount(engine, now),
     liveSessionsOf: (sub, now) => read(() => liveSessionsOf(sub, now)),
     searchSessions: (input) => searchSessions(engine, input),
     pageOfSessions: (input) => pageOfSessions(engine, input),
-    ...nameActs(engine),
+    searchUsers: (input) => searchUsers(engine, input),
     hasConsent: (input) => read(() => hasConsent(input)),
     recordConsent: (input) => write(() => recordConsent(input)),
     appsOfUser: (sub, now) => read(() => appsOfUser(sub, now)),

@@ -2,13 +2,13 @@ import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { rowGrantCutoff, isCovered } from '../revocation/covers.ts'
+import { dropCodes } from '../rows/code.ts'
+import { rowGrantCutoff, isCovered } from '../rows/covers.ts'
+import { lockSubject } from '../rows/user.ts'
 import { consents, participants } from '../schema.ts'
 import type { SignInActs } from '../store.ts'
-import { liveSessionsOf } from './live.ts'
 import { isInForce } from './consent.ts'
-import { dropCodes } from './issue-code.ts'
-import { lockSubject } from './user.ts'
+import { liveSessionsOf } from './live.ts'
 
 /** The apps that a user is signed in to, and those that they consented to. */
 

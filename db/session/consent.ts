@@ -3,9 +3,9 @@ import { splitList } from '../../src/protocol/params.ts'
 import type { Act } from '../engine/act.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { lockSubject } from '../rows/user.ts'
 import { clients, consents } from '../schema.ts'
 import type { SignInActs } from '../store.ts'
-import { lockSubject } from './user.ts'
 
 /** What a user consented to at a client: remembered by scope, and only grows. It counts for that registration of the client alone. */
 

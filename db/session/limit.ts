@@ -3,14 +3,15 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { covers, grantCutoff } from '../revocation/covers.ts'
-import { append, lockHead } from '../revocation/log.ts'
+import { lockHead } from '../log/head.ts'
+import { revoke } from '../revocation/revoke.ts'
+import { covers, grantCutoff } from '../rows/covers.ts'
+import { isLive, joinUser, sessionBySid, sessionFields, sessionsAndUsers, validSession } from '../rows/session.ts'
+import type { SessionRow } from '../rows/session.ts'
+import { lockSubject } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
 import type { SessionLimit } from '../store.ts'
 import type { Committed, Session } from '../types.ts'
-import { isLive, joinUser, sessionBySid, sessionFields, sessionsAndUsers, validSession } from './row.ts'
-import type { SessionRow } from './row.ts'
-import { lockSubject } from './user.ts'
 
 /**
  * How many sessions a user may have at once, and in how many of them a client may take part. Both are counted while the subject's row is locked:
@@ -69,7 +70,7 @@ export function* makeRoom(ambient: Ambient, sub: string, limit: SessionLimit | u
 
 type Narrow = { kind: 'session'; sid: string } | { kind: 'grant'; sid: string; clientId: string }
 const end = (ambient: Ambient, selector: Narrow, sub: string, now: number): Act<Committed> =>
-  append(ambient, { selector, reason: 'session_limit', actor: { kind: 'user', id: sub }, now })
+  revoke(ambient, { selector, reason: 'session_limit', actor: { kind: 'user', id: sub }, now })
 
 /** Before the session is locked, as every act that revokes. */
 export function* lockForClient(sid: string): Act<void> {

@@ -7,11 +7,11 @@ import { searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
+import { isLive, joinUser, sessionFields, sessionOf, sessionsAndUsers } from '../rows/session.ts'
+import type { SessionRow } from '../rows/session.ts'
 import { participants, sessions } from '../schema.ts'
 import type { SessionPlace, SignInActs } from '../store.ts'
 import type { Participant, Session } from '../types.ts'
-import { isLive, joinUser, sessionFields, sessionOf, sessionsAndUsers } from './row.ts'
-import type { SessionRow } from './row.ts'
 
 /** Live sessions with who took part, as a user and as an operator looks for them. */
 

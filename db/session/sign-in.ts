@@ -4,22 +4,32 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
 import { assign, command, insertInto, lockByName } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { lockOf } from '../locks/locked.ts'
-import { append, headOfOpening, lockHead } from '../revocation/log.ts'
-import { sessions } from '../schema.ts'
+import { headOfOpening, lockHead } from '../log/head.ts'
+import { revoke } from '../revocation/revoke.ts'
+import { addCode } from '../rows/code.ts'
+import { missingFreshness } from '../rows/floor.ts'
+import { recordEvent } from '../rows/history.ts'
+import { lockOf } from '../rows/locked.ts'
+import {
+  authenticatedAt,
+  deadlineOf,
+  isLive,
+  isRevoked,
+  lockSession,
+  sessionBySid,
+  sessionOf,
+  sessionsOfBrowser,
+  timeReason,
+} from '../rows/session.ts'
+import type { SessionRow } from '../rows/session.ts'
+import { nameUser, subjectFor } from '../rows/user.ts'
+import type { KnownUser } from '../rows/user.ts'
+import { participants, sessions } from '../schema.ts'
 import type { NewSession, SignedIn, SignInActs, SignInRejection } from '../store.ts'
 import { tellClaims } from '../stream/claims.ts'
-import type { Committed } from '../types.ts'
-import { freshen } from './authentication-age.ts'
-import { addCode } from './issue-code.ts'
-import { missingFreshness } from './floor.ts'
-import { recordEvent } from './history.ts'
+import type { Committed, Session } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
-import { deadlineOf, isLive, isRevoked, lockSession, sessionBySid, sessionOf, sessionsOfBrowser, timeReason } from './row.ts'
-import type { SessionRow } from './row.ts'
-import { announceNewDevice } from './new-device.ts'
-import { nameUser, subjectFor } from './user.ts'
-import type { KnownUser } from './user.ts'
 
 /** A user has signed in on a browser: their session opens or is renewed, and every other one that this browser had ends. */
 
@@ -56,6 +66,18 @@ const renew = command(
     })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 
+const lengthen = command(
+  (p: Takes<{ sid: string; by: number }>) =>
+    sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: sql`${participants.freshUntil} + ${p.by}` })}
+      WHERE ${participants.sid} = ${p.sid} AND ${participants.freshUntil} IS NOT NULL`,
+)
+
+/** Grants that have not ended yet go by the user's newer authentication. */
+function* freshen(former: SessionRow, authTime: number): Act<void> {
+  const by = authTime - authenticatedAt(former)
+  if (by > 0) yield* lengthen.run({ sid: former.sid, by })
+}
+
 /** Two bytes of a hash: evenly spread, and always the same of one session. */
 const phaseOf = (sid: string): number => hash('sha256', sid, 'buffer').readUInt16BE(0)
 
@@ -86,7 +108,7 @@ function* endFormer(ambient: Ambient, former: readonly SessionRow[], sub: string
     const why = isLive(row, now)
       ? ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
       : ({ reason: timeReason(row), actor: { kind: 'broker', id: 'signin' } } as const)
-    committed.push(yield* append(ambient, { selector, ...why, now }))
+    committed.push(yield* revoke(ambient, { selector, ...why, now }))
   }
   return committed
 }
@@ -145,4 +167,20 @@ function* signedIn(sid: string, renewed: boolean, committed: Committed[]): Act<S
   const row = yield* sessionBySid(sid)
   if (row === undefined) throw new Error('The session that was just written is not there.')
   return { outcome: 'signed_in', session: yield* sessionOf(row), renewed, committed }
+}
+
+/**
+ * Sends the webhook event of a sign-in with a browser that the user has not used before.
+ * @param before the user's names before this sign-in: without any, it is the user's first, and no browser of theirs is known
+ */
+function* announceNewDevice(
+  ambient: Ambient,
+  { sub, sid, device, user: { tid, name, username } }: Session,
+  before: KnownUser['names']['stored'],
+  address: string | undefined,
+): Act<void> {
+  if (before.name === null && before.username === null && before.email === null) return
+  // Never the address that this sign-in brings: an attacker could have set it.
+  const personal = { name, username, email: before.email ?? undefined, ip_address: address }
+  yield* emit(ambient, { type: 'session.new_device', data: { sub, tid, sid, device, ...personal } })
 }

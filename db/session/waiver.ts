@@ -1,13 +1,13 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import { assign, command, excluded, insertInto, names } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { head } from '../revocation/log.ts'
-import { authTimes, floors } from '../schema.ts'
+import { head } from '../log/head.ts'
+import { findSubject } from '../rows/user.ts'
+import { floors } from '../schema.ts'
 import type { FloorActs } from '../store.ts'
-import { findSubject } from './user.ts'
 
-/** Waivers of floors, for users who cannot prove a fresh sign-in, and which tenants can. A waiver ends by itself, and covers no later revocation. */
+/** Waivers of floors, for users who cannot prove a fresh sign-in. A waiver ends by itself, and covers no later revocation. */
 
 const put = command(
   (p: Takes<{ kind: string; key: string; seq: number; untilAt: number }>) =>
@@ -15,7 +15,6 @@ const put = command(
       ON CONFLICT (${names(floors.kind, floors.key)})
       DO UPDATE SET ${assign(floors, { waivedSeq: excluded(floors.waivedSeq), waivedUntil: excluded(floors.waivedUntil) })}`,
 )
-const withAuthTime = query(columnsOf(authTimes, 'tid'), (_, f) => sql`SELECT ${f} FROM ${authTimes} ORDER BY ${authTimes.tid}`)
 
 type Waived = Awaited<ReturnType<FloorActs['waiveFreshSignIn']>>
 
@@ -24,9 +23,4 @@ export function* waive({ selector, untilAt }: Parameters<FloorActs['waiveFreshSi
   const seq = yield* head()
   yield* put.run({ kind: selector.kind, key: selector.kind === 'subject' ? selector.sub : selector.tid, seq, untilAt })
   return { outcome: 'waived', seq }
-}
-
-/** As many as tenants. */
-export function* tenantsWithAuthTime(): Act<string[]> {
-  return (yield* withAuthTime.all({})).map(({ tid }) => tid)
 }

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, fdatasyncSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { syncFile } from '../files.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Housekeeping } from '../store.ts'
-import { syncFile } from '../sync-file.ts'
 
 /**
  * A copy of the database in one file, as it was at one moment after it was asked for. It runs in the reader's thread, on a read-only connection

@@ -1,32 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import {
-  chownSync,
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { closeSync, constants, copyFileSync, existsSync, linkSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { type LockKey, type LockTarget, lockTarget, lockTargetName } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
-import { StoreUnavailable } from '../store.ts'
-import { beginRestored } from '../operator/restored.ts'
-import { syncFile } from '../sync-file.ts'
 import { newRowId } from '../engine/values.ts'
+import { ownedAsItsDirectory, syncFile } from '../files.ts'
 import { writeHighWater } from '../high-water.ts'
+import { beginRestored } from '../operator/restored.ts'
+import { StoreUnavailable } from '../store.ts'
+import { createExecutor } from './executor.ts'
 import { lockDataFile } from './lock.ts'
 import { mustNotHaveMoved } from './moved.ts'
 import { openTables } from './open.ts'
 import type { Sqlite } from './open.ts'
-import { createExecutor } from './executor.ts'
 
 /**
  * Puts a backup in the place of the data file, while no broker runs. What ended since the backup was made is not in it, so a new log begins:
@@ -185,11 +172,4 @@ function check(copy: string): void {
   } finally {
     db.close()
   }
-}
-
-/** Restored by root, it is still the broker's own. */
-export function ownedAsItsDirectory(files: string[], directory: string): void {
-  if (process.getuid?.() !== 0) return
-  const { uid, gid } = statSync(directory)
-  for (const one of files) if (existsSync(one)) chownSync(one, uid, gid)
 }

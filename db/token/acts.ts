@@ -1,5 +1,5 @@
-import { grantClient } from '../client/removed.ts'
 import type { Engine } from '../engine/act.ts'
+import { grantClient } from '../rows/client.ts'
 import type { TokenActs } from '../store.ts'
 import { checkAccess, checkClientAccess } from './access.ts'
 import { redeem } from './codes.ts'

@@ -1,22 +1,22 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
 import { splitList } from '../../src/protocol/params.ts'
 import { isCodeVerifier } from '../../src/protocol/pkce.ts'
-import { joinsClient } from '../revocation/joins.ts'
-import { removedAt } from '../client/removed.ts'
+import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query, textParam } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { lockedBy } from '../locks/locked.ts'
-import { covers, grantCutoff } from '../revocation/covers.ts'
-import { append } from '../revocation/log.ts'
+import { revoke } from '../revocation/revoke.ts'
+import { removedAt } from '../rows/client.ts'
+import { covers, grantCutoff } from '../rows/covers.ts'
+import { joinsClient } from '../rows/joins.ts'
+import { lockedBy } from '../rows/locked.ts'
+import { authenticatedAt, joinUser, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../rows/session.ts'
+import type { SessionRow } from '../rows/session.ts'
 import { codes, participants, sessions, subjects } from '../schema.ts'
 import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
-import { authenticatedAt, joinUser, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
-import type { SessionRow } from '../session/row.ts'
 import type { RejectedWhy, TokenActs } from '../store.ts'
 import type { CodeGrant } from '../types.ts'
 import { openFamily } from './rotate.ts'
@@ -92,7 +92,7 @@ function* reuse(ambient: Ambient, code: CodeRow, { codeHash, now }: Redemption):
   const grant = yield* standingOfGrant.get({ codeHash, audience: undefined })
   if (standing.state === 'unknown' || standing.state === 'ended' || grant === undefined || covers(grant.cutoff, code.openedSeq))
     return rejected('revoked')
-  const committed = yield* append(ambient, {
+  const committed = yield* revoke(ambient, {
     selector: { kind: 'grant', sid: code.sid, clientId: code.clientId },
     reason: 'code_reuse',
     actor: { kind: 'client', id: code.clientId },

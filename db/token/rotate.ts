@@ -2,16 +2,16 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
+import type { Ambient } from '../engine/act.ts'
 import { each, forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query, textParam } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { lockedBy } from '../locks/locked.ts'
-import { covers, grantCutoff } from '../revocation/covers.ts'
-import { append } from '../revocation/log.ts'
+import { revoke } from '../revocation/revoke.ts'
+import { covers, grantCutoff } from '../rows/covers.ts'
+import { lockedBy } from '../rows/locked.ts'
+import { endOfSession, isRevoked, joinUser, rejectedBy, sessionFields, touch, validSession } from '../rows/session.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
-import { endOfSession, isRevoked, joinUser, rejectedBy, sessionFields, touch, validSession } from '../session/row.ts'
-import type { Ambient } from '../engine/act.ts'
 import type { RejectedWhy, Store } from '../store.ts'
 import type { CodeGrant, Session, TokenFamily } from '../types.ts'
 
@@ -138,10 +138,10 @@ function* older(ambient: Ambient, row: FamilyRow, input: Input): Act<Rotation> {
   const actor = { kind: 'broker', id: 'token' } as const
   if (!pipelined) {
     const selector = { kind: 'session', sid: row.sid } as const
-    return { outcome: 'stolen', committed: yield* append(ambient, { selector, reason: 'refresh_token_reuse', actor, now }) }
+    return { outcome: 'stolen', committed: yield* revoke(ambient, { selector, reason: 'refresh_token_reuse', actor, now }) }
   }
   const selector = { kind: 'grant', sid: row.sid, clientId: row.familyClient } as const
-  return { outcome: 'late', committed: yield* append(ambient, { selector, reason: 'refresh_token_late', actor, now }) }
+  return { outcome: 'late', committed: yield* revoke(ambient, { selector, reason: 'refresh_token_late', actor, now }) }
 }
 
 const isNoneOf = (row: FamilyRow | undefined, generation: number): row is undefined =>

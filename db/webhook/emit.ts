@@ -1,4 +1,6 @@
 import { sql } from 'drizzle-orm'
+import type { Reason } from '../../src/protocol/revocation.ts'
+import { encodeSelector } from '../../src/protocol/selector.ts'
 import { dataFor, type WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { assign, columnsOf, query } from '../engine/statement.ts'
@@ -8,7 +10,7 @@ import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { addMessage } from '../outbox/message.ts'
 import { webhookEndpoints } from '../schema.ts'
-import type { DeliveryRef } from '../types.ts'
+import type { DeliveryRef, Revocation } from '../types.ts'
 
 /** Writes an event to the outbox, once for each endpoint that wants it, inside the transaction of the act that causes it. */
 
@@ -55,4 +57,30 @@ export function* write(
   const data = dataFor(event, parseList(include) as Parameters<typeof dataFor>[1])
   const payload = JSON.stringify({ type: event.type, timestamp: new Date(atMs).toISOString(), endpoint_id: endpointId, position, data })
   return yield* addMessage(ambient, { kind: 'webhook', targetId: endpointId, sub: subjectOf(event), payload, atMs }, moves)
+}
+
+const THEFT: readonly Reason[] = ['refresh_token_reuse', 'refresh_token_late', 'code_reuse']
+
+/** A client that redeems codes, refreshes or revokes its own tokens acts for itself, not for an operator. */
+const OF_TOKENS: readonly Reason[] = [...THEFT, 'token_revoked']
+
+function eventsOf(revocation: Revocation, sub: string | undefined): WebhookEvent[] {
+  const { seq, tid, reason, actor, caseReference: case_reference, comment } = revocation
+  const selector = encodeSelector(revocation.selector)
+  const about = { seq, selector, tid, sub, reason, actor_kind: actor.kind, actor: actor.id, case_reference, comment }
+  const events: WebhookEvent[] = []
+  if (reason === 'signed_out_everywhere' && sub !== undefined) events.push({ type: 'user.signed_out_everywhere', data: { ...about, sub } })
+  if (THEFT.includes(reason)) events.push({ type: 'revocation.theft', data: about })
+  if (actor.kind === 'operator' || (actor.kind === 'client' && !OF_TOKENS.includes(reason)))
+    events.push({ type: 'revocation.by_operator', data: about })
+  if (selector.kind === 'client' || selector.kind === 'tenant' || selector.kind === 'everything')
+    events.push({ type: 'revocation.wide', data: about })
+  return events
+}
+
+/** Emits the events that a revocation is. */
+export function* emitRevocation(ambient: Ambient, revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
+  const refs: DeliveryRef[] = []
+  for (const event of eventsOf(revocation, sub)) refs.push(...(yield* emit(ambient, event, moves)))
+  return refs
 }

@@ -1,17 +1,78 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
+import { decodeSelector } from '../../src/protocol/selector.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { indexedBy } from '../engine/dialect.ts'
+import { hidden, indexedBy } from '../engine/dialect.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
 import { columnsOf, orAny, query } from '../engine/statement.ts'
-import type { Param, Takes } from '../engine/statement.ts'
-import { revocations, revocationTotals, securityEvents } from '../schema.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { DELIVERY_STATES } from '../outbox/counts.ts'
+import { cutoffs, revocations, revocationTotals, securityEvents } from '../schema.ts'
 import type { RevocationActs } from '../store.ts'
-import type { LoggedRevocation } from '../types.ts'
-import { loggedFields, loggedOf } from './lists.ts'
+import type { DeliveryState, DeliveryTotals, LoggedRevocation, Revocation } from '../types.ts'
 
-/** The log as operators read it, the newest first, narrowed by whatever they look for. */
+/** The entries of the log of revocations, and the log as operators read it: one entry, or the newest first, narrowed by what they look for. */
+
+export const revocationFields = {
+  ...columnsOf(revocations, 'seq', 'kind', 'sid', 'sub', 'clientId', 'tid', 'reason', 'actorKind', 'actorId', 'at', 'atMs', 'caseReference'),
+  ...columnsOf(revocations, 'comment', 'fanOut', 'sessions', 'traceparent'),
+}
+export type RevocationRow = RowOf<typeof revocationFields>
+
+export const revocationOf = (row: RevocationRow): Revocation => ({
+  seq: row.seq,
+  // A row that lacks its member reads as everything: it revokes too much, never too little.
+  selector: decodeSelector({ ...row, client_id: row.clientId }) ?? { kind: 'everything' },
+  tid: optional(row.tid),
+  reason: row.reason,
+  actor: { kind: row.actorKind, id: row.actorId },
+  at: row.at,
+  caseReference: optional(row.caseReference),
+  comment: optional(row.comment),
+  fanOut: row.fanOut,
+  sessions: row.sessions,
+  traceparent: optional(row.traceparent),
+})
+
+/** What the hash of a row covers in clear, and what it covers salted. */
+export const linkOfRevocation = (row: Omit<RevocationRow, 'fanOut' | 'sessions' | 'traceparent'>) => ({
+  fields: {
+    ...{ seq: row.seq, kind: row.kind, sid: row.sid, client_id: row.clientId, tid: row.tid, reason: row.reason, actor_kind: row.actorKind },
+    ...{ at: row.at, at_ms: row.atMs, case_reference: row.caseReference },
+  },
+  personal: { sub: row.sub, actor_id: row.actorId, comment: row.comment },
+})
+
+const totals = Object.fromEntries(DELIVERY_STATES.map((state) => [state, sql<number>`coalesce(${revocationTotals[state]}, 0)`])) as Record<
+  DeliveryState,
+  ReturnType<typeof sql<number>>
+>
+const loggedFields = { ...revocationFields, ...columnsOf(revocations, 'enforcedAtMs'), ...totals }
+const joined = (index: SQL = sql.empty()): SQL =>
+  sql`${revocations}${index} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
+
+const bySeq = query(loggedFields, (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${joined()} WHERE ${revocations.seq} = ${hidden(p.seq)}`)
+const everythingAt = query(
+  columnsOf(revocations, 'at'),
+  (_, f) =>
+    sql`SELECT ${f} FROM ${cutoffs} JOIN ${revocations} ON ${revocations.seq} = ${cutoffs.seq} WHERE ${cutoffs.kind} = 'everything' AND ${cutoffs.key} = ''`,
+)
+
+const loggedOf = (row: RowOf<typeof loggedFields>): LoggedRevocation => ({
+  ...revocationOf(row),
+  enforcedAtMs: optional(row.enforcedAtMs),
+  totals: Object.fromEntries(DELIVERY_STATES.map((state) => [state, row[state]])) as DeliveryTotals,
+})
+
+export function* findRevocation(seq: number): Act<LoggedRevocation | undefined> {
+  const row = yield* bySeq.get({ seq })
+  return row && loggedOf(row)
+}
+export function* everythingRevokedAt(): Act<number | undefined> {
+  return (yield* everythingAt.get({}))?.at
+}
 
 type Wanted = {
   after: number
@@ -32,8 +93,6 @@ type Input = Parameters<RevocationActs['pageOfRevocations']>[0]
 type Place = { seq: number; at: number }
 
 const inWindow = (p: Takes<Wanted>): SQL => sql`${revocations.seq} > ${p.after} AND ${revocations.seq} < ${p.before}`
-const joined = (index: SQL = sql.empty()): SQL =>
-  sql`${revocations}${index} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
 /** What was revoked for a user, and what has ended a session or a grant of theirs, as their security history has it. */
 const ofUser = (p: Takes<Wanted>): SQL => sql`${revocations.seq} IN (
   SELECT ${securityEvents.seq} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} IS NOT NULL

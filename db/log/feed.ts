@@ -8,7 +8,8 @@ import type { FeedActs } from '../store.ts'
 import type { Revocation } from '../types.ts'
 import { advanceFloor, stepEnd } from './feed-floor.ts'
 import type { Floor } from './feed-floor.ts'
-import { head, revocationFields, revocationOf } from './log.ts'
+import { head } from './head.ts'
+import { revocationFields, revocationOf } from './revocations.ts'
 
 /** The log as guards follow it: rising, without a gap, in bounded steps. It leaves out what is older than any token that could still live. */
 

@@ -1,51 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
-import { folded, wordsOf } from '../../src/runtime/fold.ts'
-import type { Act, Engine } from '../engine/act.ts'
-import { rowsOf } from '../engine/dialect.ts'
-import { castTo, command, insertEach, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
-import { listOf } from '../engine/values.ts'
+import { wordsOf } from '../../src/runtime/fold.ts'
+import type { Engine } from '../engine/act.ts'
+import { query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { asIndexed, indexedWords } from '../rows/user-words.ts'
+import { subjectFields, subjectOf } from '../rows/user.ts'
 import { subjects, subjectWords } from '../schema.ts'
 import type { SignInActs } from '../store.ts'
 import type { Subject } from '../types.ts'
-import { subjectFields, subjectOf } from './user-row.ts'
 
-/** Users by the words of their names, in any order, whether or not they are signed in: an index of words that is written with the name. */
-
-type Named = Pick<RowOf<typeof subjectFields>, 'name' | 'username' | 'email'>
-
-const LONGEST_WORD = 64
-/** Of one user. */
-const MOST_WORDS = 40
-
-/** Each word whole and in its parts: `carol.chen@contoso.example` is found by its beginning, by chen and by contoso. */
-function indexedWords({ name, username, email }: Named): string[] {
-  const whole = folded([name, username, email].filter(Boolean).join(' ')).split(/\s+/)
-  const parts = whole.flatMap((word) => word.split(/[^\p{L}\p{N}]+/u))
-  return [...new Set([...whole, ...parts])]
-    .filter(Boolean)
-    .map((word) => word.slice(0, LONGEST_WORD).toWellFormed())
-    .slice(0, MOST_WORDS)
-}
-
-const { rows: wordRows, row: wordRow } = rowsOf(sql<string>`${sql.placeholder('list')}`, { word: 'text' })
-const add = command(
-  (p: Takes<{ sub: string; list: string }>) =>
-    sql`${insertEach(subjectWords, { word: wordRow.word, sub: castTo('text', p.sub) }, wordRows)} ON CONFLICT DO NOTHING`,
-)
-const forget = command((p: Takes<{ sub: string }>) => sql`DELETE FROM ${subjectWords} WHERE ${subjectWords.sub} = ${p.sub}`)
-
-export function* forgetWords(sub: string): Act<void> {
-  yield* forget.run({ sub })
-}
-
-/** In the act that writes the names. @param former the names until now; of a user without any, no words are stored */
-export function* indexNames(sub: string, names: Named, former: Named): Act<void> {
-  if ([former.name, former.username, former.email].some(Boolean)) yield* forgetWords(sub)
-  const words = indexedWords(names)
-  if (words.length > 0) yield* add.run({ sub, list: listOf(words.map((word) => ({ word }))) })
-}
+/** Finds users by the words of their names, in any order, whether or not they are signed in. */
 
 type Place = { word: string; sub: string }
 /** Read in one turn, and in one search: what a search that fits many users goes through before it says that there are more. */
@@ -90,7 +55,7 @@ interface Hits {
 const fits = (words: readonly string[], its: readonly string[]): boolean => words.every((word) => its.some((one) => one.startsWith(word)))
 
 export async function searchUsers({ read }: Pick<Engine, 'read'>, { text, tid, limit }: Parameters<SignInActs['searchUsers']>[0]): Promise<Hits> {
-  const words = wordsOf(text).map((word) => word.slice(0, LONGEST_WORD).toWellFormed())
+  const words = wordsOf(text).map(asIndexed)
   const by = longest(words)
   const found = new Map<string, Subject>()
   if (by === '') return { users: [], more: false }
@@ -110,5 +75,3 @@ export async function searchUsers({ read }: Pick<Engine, 'read'>, { text, tid, l
   }
   return { users: [...found.values()], more: true }
 }
-
-export const nameActs = (engine: Engine): Pick<SignInActs, 'searchUsers'> => ({ searchUsers: (input) => searchUsers(engine, input) })

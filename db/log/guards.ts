@@ -7,7 +7,7 @@ import { inTurns, listOf, optional } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
 import type { ReachedRevocation } from '../store.ts'
 import type { GuardRecord, GuardReport, GuardStaleness } from '../types.ts'
-import { logHeadRow } from './log.ts'
+import { logHeadRow } from './head.ts'
 
 /** How far each guard has come. It refuses reports of another epoch: their numbers mean something else. */
 

@@ -2,15 +2,27 @@ import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, lockRows, names, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
 import type { NewSession } from '../store.ts'
 import type { Subject } from '../types.ts'
-import { indexNames } from './name-index.ts'
-import { subjectFields, subjectOf } from './user-row.ts'
+import { indexNames } from './user-words.ts'
 
 /** Users: one `sub` for each tenant and object id, forever; their names at Microsoft are kept up to date. */
+
+export const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'homeId', 'createdAt')
+
+export const subjectOf = (row: RowOf<typeof subjectFields>): Subject => ({
+  sub: row.sub,
+  tid: row.tid,
+  oid: row.oid,
+  name: optional(row.name),
+  username: optional(row.username),
+  email: optional(row.email),
+  homeId: optional(row.homeId),
+  createdAt: row.createdAt,
+})
 
 type User = Takes<{ tid: string; oid: string }>
 const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`

@@ -6,10 +6,10 @@ import type { Window } from '../engine/search-back.ts'
 import { columnsOf, command, insertInto, orAny, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { link, lockChain } from '../revocation/chain.ts'
 import { audit, auditOutcomes, auditSalts, operators, subjects } from '../schema.ts'
 import type { AuditActs } from '../store.ts'
 import type { AuditEntry, AuditOutcome, NewAuditEntry } from '../types.ts'
+import { link, lockChain } from './chain.ts'
 
 /** What operators did. It refuses to change what is written: there is no such act here, and SQLite's triggers refuse it in SQL. */
 

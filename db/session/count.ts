@@ -5,10 +5,8 @@ import { indexedBy } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { sessions } from '../schema.ts'
-import type { Housekeeping } from '../store.ts'
-import { purge } from './purge.ts'
 
-/** How many sessions are live, and retention. */
+/** Counts the live sessions, in pages. */
 
 /** Sessions counted at a time; between two pages the event loop has its turn. */
 const COUNTED = 10_000
@@ -31,7 +29,7 @@ const rest = query(
   (p: Takes<Place>, f) => sql`SELECT ${f} FROM (SELECT ${sessions.sid} ${openAfter(p)} LIMIT ${sql.raw(String(COUNTED))}) AS page`,
 )
 
-async function liveSessionCount({ read }: Engine, now: number): Promise<number> {
+export async function liveSessionCount({ read }: Engine, now: number): Promise<number> {
   let count = 0
   for (let place: Place = { deadlineAt: now + 1, sid: '' }; ; await turn()) {
     const from = place
@@ -41,8 +39,3 @@ async function liveSessionCount({ read }: Engine, now: number): Promise<number> 
     place = end
   }
 }
-
-export const housekeepingActs = (engine: Engine): Pick<Housekeeping, 'liveSessionCount' | 'purge'> => ({
-  liveSessionCount: (now) => liveSessionCount(engine, now),
-  purge: (input) => engine.writePage(() => purge(input)),
-})

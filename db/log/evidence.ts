@@ -4,11 +4,11 @@ import type { Link, LogName } from '../../src/protocol/evidence-chain.ts'
 import type { Act } from '../engine/act.ts'
 import { columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { chainHead } from '../revocation/chain.ts'
-import { linkOfRevocation, revocationFields } from '../revocation/log.ts'
 import { audit, auditSalts, chainBegins, chainSignatures, revocations } from '../schema.ts'
 import type { EvidenceRow, SignedHead } from '../types.ts'
 import { endOf, entryFields, joinOutcomes, linkOfEntry } from './audit.ts'
+import { chainHead } from './chain.ts'
+import { linkOfRevocation, revocationFields } from './revocations.ts'
 
 /** The chains as evidence: signed heads, and stretches of a log with what their hashes cover. */
 

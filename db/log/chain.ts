@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
-import type { LogName } from '../../src/protocol/evidence-chain.ts'
 import { linkHash, NOTHING_BEFORE, personalHash } from '../../src/protocol/evidence-chain.ts'
+import type { LogName } from '../../src/protocol/evidence-chain.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'

@@ -1,18 +1,18 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
+import type { WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { dropWorkOfTenant } from '../microsoft/work.ts'
-import { append } from '../revocation/log.ts'
+import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
+import { revoke } from '../revocation/revoke.ts'
 import { tenants } from '../schema.ts'
 import type { TenantActs } from '../store.ts'
 import type { Tenant } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
-import { ofTenant } from '../webhook/of-setting.ts'
-import { registryChanged } from './registry-version.ts'
+import { registryChanged } from './version.ts'
 
 /** Microsoft tenants that are or were connected. */
 
@@ -72,6 +72,26 @@ const tenantOf = (row: TenantRow): Tenant => ({
   removedAt: optional(row.removedAt),
 })
 
+/** The settings of a tenant whose changes webhooks tell. */
+const TENANT = {
+  mfaProof: 'tenant.mfa_proof',
+  idleSeconds: 'tenant.idle_seconds',
+  absoluteSeconds: 'tenant.absolute_seconds',
+  staySignedInSeconds: 'tenant.stay_signed_in_seconds',
+  maxAuthenticationSeconds: 'tenant.max_authentication_seconds',
+  administrators: 'tenant.administrators',
+} as const satisfies Partial<Record<keyof Tenant, string>>
+type Field = keyof typeof TENANT
+
+/** @param before undefined: it was not connected */
+function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
+  const { tid } = after
+  if (before === undefined) return [{ type: 'setting.changed', data: { setting: 'tenant.connected', tid } }]
+  return (Object.keys(TENANT) as Field[])
+    .filter((field) => before[field] !== after[field])
+    .map((field) => ({ type: 'setting.changed', data: { setting: TENANT[field], tid, value: after[field]?.toString() } }))
+}
+
 /** @param before undefined: it was not connected */
 function* write(ambient: Ambient, before: Tenant | undefined, tenant: Tenant): Act<void> {
   const { tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt } = tenant
@@ -80,7 +100,7 @@ function* write(ambient: Ambient, before: Tenant | undefined, tenant: Tenant): A
     ...{ tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt },
     ...{ maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt, administrators },
   })
-  for (const event of ofTenant(before, tenant)) yield* emit(ambient, event)
+  for (const event of eventsOf(before, tenant)) yield* emit(ambient, event)
   yield* registryChanged()
 }
 
@@ -112,7 +132,7 @@ type Removal = Parameters<TenantActs['removeTenant']>[0]
 function* removeTenant(ambient: Ambient, { tid, actor, now }: Removal): Act<Awaited<ReturnType<TenantActs['removeTenant']>>> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return { outcome: 'unknown' }
-  const committed = yield* append(ambient, { selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
+  const committed = yield* revoke(ambient, { selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
   yield* remove.run({ tid, now })
   // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or before the tenant is connected again.
   yield* dropWork(tid)

@@ -3,11 +3,10 @@ import type { Act, Engine } from '../engine/act.ts'
 import { indexedBy, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
-import { dropSetting, keepSetting, setting } from '../operator/settings.ts'
+import { authenticationTime } from '../rows/session.ts'
 import { participants, sessions } from '../schema.ts'
 import type { RevocationActs } from '../store.ts'
-import { authenticatedAt, authenticationTime } from './row.ts'
-import type { SessionRow } from './row.ts'
+import { dropSetting, keepSetting, setting } from './settings.ts'
 
 /**
  * A new limit on the age of an authentication, applied page by page to what is open already: a tenant's to the ends of its users' sessions, a
@@ -45,18 +44,6 @@ const limitGrants = command(
       WHERE ${grantsOf(p)} AND ${participants.sid} <= ${p.last} AND ${participants.grantCutoff} <= ${participants.joinedSeq}
         AND ${sessions.sid} = ${participants.sid} AND ${sessions.endedSeq} IS NULL`,
 )
-
-const lengthen = command(
-  (p: Takes<{ sid: string; by: number }>) =>
-    sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: sql`${participants.freshUntil} + ${p.by}` })}
-      WHERE ${participants.sid} = ${p.sid} AND ${participants.freshUntil} IS NOT NULL`,
-)
-
-/** Grants that have not ended yet go by the user's newer authentication. */
-export function* freshen(former: SessionRow, authTime: number): Act<void> {
-  const by = authTime - authenticatedAt(former)
-  if (by > 0) yield* lengthen.run({ sid: former.sid, by })
-}
 
 type Input = Parameters<RevocationActs['applyAuthenticationAge']>[0]
 

@@ -7,7 +7,7 @@ import { optional } from '../engine/values.ts'
 import { signingKeys } from '../schema.ts'
 import type { StoredSigningKey } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
-import { registryChanged } from './registry-version.ts'
+import { registryChanged } from './version.ts'
 
 /** Signing keys and their states. Of one algorithm, one key at most is active. */
 

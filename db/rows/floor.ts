@@ -4,7 +4,7 @@ import { raisesFloor } from '../../src/protocol/revocation.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
 import { authTimes, floors } from '../schema.ts'
 import type { FreshDemand, FreshProof } from '../store.ts'
@@ -40,6 +40,7 @@ const demand = query(
   },
   (_: Takes<Whose & { now: number }>, f) => sql`SELECT ${f}`,
 )
+const withAuthTime = query(columnsOf(authTimes, 'tid'), (_, f) => sql`SELECT ${f} FROM ${authTimes} ORDER BY ${authTimes.tid}`)
 const sawAuthTime = command((q: Takes<{ tid: string }>) => sql`${insertInto(authTimes, { tid: q.tid })} ON CONFLICT DO NOTHING`)
 const raise = command(
   (q: Takes<Raised & { kind: string; key: string }>) =>
@@ -108,4 +109,9 @@ export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: numbe
   if (actor.tid !== undefined || (actor.kind !== 'operator' && !OPERATORS.includes(reason))) return
   const user = yield* findSubject(sub)
   if (user !== undefined) yield* raise.run({ kind: 'home', key: homeOf(user), ...raised })
+}
+
+/** Returns the tenants whose users can prove a fresh sign-in. */
+export function* tenantsWithAuthTime(): Act<string[]> {
+  return (yield* withAuthTime.all({})).map(({ tid }) => tid)
 }

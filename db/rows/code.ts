@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm'
-import { isRemoved } from '../client/removed.ts'
 import type { Act } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { lockOf } from '../locks/locked.ts'
 import { codes } from '../schema.ts'
 import type { NewCode, SignInActs } from '../store.ts'
-import { sessionBySid, standingOf, touch } from './row.ts'
+import { isRemoved } from './client.ts'
+import { lockOf } from './locked.ts'
+import { sessionBySid, standingOf, touch } from './session.ts'
 
 /** The code that carries a session to a client. It refuses one for a session that is not live. */
 

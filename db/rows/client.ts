@@ -3,10 +3,10 @@ import type { Column, SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { columnsOf, query, textParam } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { lockedBy } from '../locks/locked.ts'
-import { headOfLog } from '../revocation/covers.ts'
 import { clients } from '../schema.ts'
 import type { TokenActs } from '../store.ts'
+import { headOfLog } from './covers.ts'
+import { lockedBy } from './locked.ts'
 
 /**
  * Whether a client was removed, for acts to read in their own statement: a broker's registry may be older than the removal. What was issued

@@ -1,11 +1,11 @@
 import { sql } from 'drizzle-orm'
+import type { WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { settings } from '../schema.ts'
 import { emit } from '../webhook/emit.ts'
-import { ofSetting } from '../webhook/of-setting.ts'
-import { registryChanged } from './registry-version.ts'
+import { registryChanged } from './version.ts'
 
 /** The broker's own values, by name. */
 
@@ -28,6 +28,19 @@ const reseal = command(
 )
 const unset = command((p: Takes<{ name: string }>) => sql`DELETE FROM ${settings} WHERE ${settings.name} = ${p.name}`)
 
+/** The settings whose changes webhooks tell, by their names in the table. */
+const SETTINGS: Readonly<Record<string, { setting: string; isSecret?: true }>> = {
+  'entra/client_id': { setting: 'entra.client_id' },
+  'entra/credential': { setting: 'entra.credential', isSecret: true },
+  'entra/operator_tenant': { setting: 'operator_tenant' },
+}
+
+function eventsOf(name: string, value: string | undefined): WebhookEvent[] {
+  const known = SETTINGS[name]
+  if (known === undefined) return []
+  return [{ type: 'setting.changed', data: { setting: known.setting, value: known.isSecret ? undefined : value } }]
+}
+
 export function* setting(name: string): Act<string | undefined> {
   return (yield* find.get({ name }))?.value
 }
@@ -35,7 +48,7 @@ export function* setting(name: string): Act<string | undefined> {
 export function* setSetting(ambient: Ambient, name: string, value: string | undefined): Act<void> {
   const changed = yield* value === undefined ? unset.run({ name }) : set.run({ name, value })
   if (changed === 0) return
-  for (const event of ofSetting(name, value)) yield* emit(ambient, event)
+  for (const event of eventsOf(name, value)) yield* emit(ambient, event)
   yield* registryChanged()
 }
 

@@ -3,8 +3,8 @@ import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { head } from '../log/head.ts'
 import { addTarget, removeTarget } from '../outbox/targets.ts'
-import { head } from '../revocation/log.ts'
 import { clients, targets } from '../schema.ts'
 
 /** The logout addresses of clients. Who changes those of a client has locked its registration. */

@@ -5,11 +5,11 @@ import type { Act } from '../engine/act.ts'
 import { hidden, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, lockRows, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
-import { covers, headOfLog, sessionCutoff } from '../revocation/covers.ts'
+import { optional, parseList } from '../engine/values.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy } from '../store.ts'
 import type { Session, Standing } from '../types.ts'
-import { optional, parseList } from '../engine/values.ts'
+import { covers, headOfLog, sessionCutoff } from './covers.ts'
 
 /** Whether a session is valid: its row, the cutoffs and the time. Nothing else in the store decides it. */
 

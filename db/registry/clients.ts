@@ -7,13 +7,13 @@ import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock.ts'
-import { dropSetting } from '../operator/settings.ts'
-import { registryChanged } from '../operator/registry-version.ts'
-import { append } from '../revocation/log.ts'
+import { revoke } from '../revocation/revoke.ts'
 import { clients } from '../schema.ts'
 import type { ClientActs } from '../store.ts'
-import { addSecret, dropSecret, replaceSecrets, secretsByClient, secretsOf } from './secrets.ts'
-import { replaceTargets } from './targets.ts'
+import { addSecret, dropSecret, replaceSecrets, secretsByClient, secretsOf } from './client-secrets.ts'
+import { replaceTargets } from './client-targets.ts'
+import { dropSetting } from './settings.ts'
+import { registryChanged } from './version.ts'
 
 /** Registrations of clients. It refuses a change by any source but the registration's own. */
 
@@ -142,7 +142,7 @@ export function* removeClient(ambient: Ambient, { clientId, source, actor, now }
   if (row === undefined) return { outcome: 'unknown' }
   if (source !== 'any' && row.source !== source) return { outcome: 'foreign', source: row.source }
   // Before its targets go: they still get what this very revocation sends.
-  const committed = yield* append(ambient, { selector: { kind: 'client', clientId }, reason: 'client_removed', actor, now })
+  const committed = yield* revoke(ambient, { selector: { kind: 'client', clientId }, reason: 'client_removed', actor, now })
   yield* replaceTargets(clientId, [])
   yield* replaceSecrets(clientId, [])
   yield* remove.run({ clientId, now })

@@ -1,0 +1,20 @@
+import { chownSync, closeSync, existsSync, fsyncSync, openSync, statSync } from 'node:fs'
+
+/** What the store does with files, whichever engine it has. */
+
+/** Syncs a file, or what a directory says of its files. */
+export function syncFile(path: string): void {
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Gives files that root has written to the owner of their directory, so that the broker can open them. */
+export function ownedAsItsDirectory(files: string[], directory: string): void {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = statSync(directory)
+  for (const one of files) if (existsSync(one)) chownSync(one, uid, gid)
+}

@@ -1,0 +1,56 @@
+import { sql } from 'drizzle-orm'
+import { encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
+import type { Act } from '../engine/act.ts'
+import { each } from '../engine/dialect.ts'
+import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { logHead, revocations } from '../schema.ts'
+import { StoreUnavailable } from '../store.ts'
+import type { Revocation } from '../types.ts'
+import { link } from './chain.ts'
+import { linkOfRevocation, type RevocationRow } from './revocations.ts'
+
+/** Appends to the log of revocations. The import rules let `revoke` alone import it, which writes what an entry causes in the same transaction. */
+
+/**
+ * On Postgres, only where the log was continued on the timeline of the server that runs it (db/postgres/lineage.ts): no entry has a number that
+ * a former primary may have given to another one.
+ */
+const mayTakeEntries = each({
+  sqlite: sql.empty(),
+  postgres: sql` AND coalesce((SELECT timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM lineage ORDER BY id DESC LIMIT 1), true)`,
+})
+const next = query(
+  columnsOf(logHead, 'seq'),
+  (_, f) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
+)
+type NewRevocation = RevocationRow & { hash: string; personalHash: string; salt: string }
+const insert = command((p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>) => {
+  const { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut } = p
+  const columns = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut }
+  const chained = { sessions: p.sessions, hash: p.hash, personalHash: p.personalHash, salt: p.salt, traceparent: p.traceparent }
+  return insertInto(revocations, { ...columns, ...chained })
+})
+
+const NO_ENTRY =
+  'The log accepts no entry: the database began a new timeline that no broker has taken over yet, or it is damaged. Try again; if the error stays, run cmb doctor.'
+
+/** Returns the number of the next entry. Any other act that takes one waits until this act ends, so that numbers are in the order of commits. */
+export function* takeSeq(): Act<number> {
+  const taken = yield* next.get({})
+  if (taken === undefined) throw new StoreUnavailable(NO_ENTRY)
+  return taken.seq
+}
+
+/**
+ * Writes the entry with its link in the chain. A salted hash covers what identifies a user, so that erasing the salt erases it.
+ * @param salt is kept in the row until its user is erased
+ */
+export function* addEntry(revocation: Revocation, { atMs, salt }: { atMs: number; salt: string }): Act<void> {
+  const { seq, selector, tid = null, reason, actor, at, caseReference = null, comment = null, fanOut, sessions, traceparent = null } = revocation
+  const { kind, sid = null, client_id: clientId = null, sub = null }: SelectorMembers & Pick<typeof selector, 'kind'> = encodeSelector(selector)
+  const { kind: actorKind, id: actorId } = actor
+  const row = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment }
+  const linked = yield* link('revocations', { number: seq, salt, ...linkOfRevocation(row) })
+  yield* insert.run({ ...row, ...linked, salt, fanOut, sessions, traceparent })
+}

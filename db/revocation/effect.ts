@@ -1,0 +1,61 @@
+import { sql } from 'drizzle-orm'
+import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { assign, command, excluded, insertInto, names } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { recordEnd } from '../rows/history.ts'
+import { lockSession } from '../rows/session.ts'
+import { cutoffs, participants, sessions } from '../schema.ts'
+
+/** What ends by a revocation: a wide one is a cutoff, a narrow one is in the row of its session or grant, with an entry in its user's history. */
+
+const setCutoff = command(
+  (p: Takes<{ kind: string; key: string; seq: number }>) =>
+    sql`${insertInto(cutoffs, { kind: p.kind, key: p.key, seq: p.seq })} ON CONFLICT (${names(cutoffs.kind, cutoffs.key)})
+      DO UPDATE SET ${assign(cutoffs, { seq: excluded(cutoffs.seq) })}`,
+)
+const writeEnd = command(
+  (p: Takes<{ sid: string; seq: number; at: number; reason: string }>) =>
+    sql`UPDATE ${sessions} SET ${assign(sessions, { endedSeq: p.seq, endedAt: p.at, endedReason: p.reason, microsoftCacheSealed: null })}
+      WHERE ${sessions.sid} = ${p.sid} AND ${sessions.endedSeq} IS NULL`,
+)
+const endGrant = command(
+  (p: Takes<{ sid: string; clientId: string; seq: number }>) =>
+    sql`UPDATE ${participants} SET ${assign(participants, { grantCutoff: p.seq })}
+      WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
+)
+
+interface End {
+  seq: number
+  at: number
+  reason: Reason
+  actor: Actor
+}
+/** @returns false where another act has ended it */
+export function* endSession(ambient: Ambient, sid: string, end: End): Act<boolean> {
+  const { seq, at, reason } = end
+  if ((yield* writeEnd.run({ sid, seq, at, reason })) === 0) return false
+  yield* recordEnd(ambient, { sid, ...end })
+  return true
+}
+
+type Narrow = Extract<Selector, { sid: string }>
+export const isNarrow = (selector: Selector): selector is Narrow => selector.kind === 'session' || selector.kind === 'grant'
+
+/** The key of the cutoff of a wide revocation, beside its kind. */
+function keyOf(selector: Exclude<Selector, Narrow>): string {
+  if (selector.kind === 'subject') return selector.sub
+  if (selector.kind === 'client') return selector.clientId
+  return selector.kind === 'tenant' ? selector.tid : ''
+}
+
+export function* writeEffect(ambient: Ambient, { selector, seq, at, reason, actor }: End & { selector: Selector }): Act<void> {
+  if (!isNarrow(selector)) return void (yield* setCutoff.run({ kind: selector.kind, key: keyOf(selector), seq }))
+  const { sid } = selector
+  const end = { seq, at, reason, actor }
+  yield* lockSession(sid)
+  if (selector.kind === 'session') return void (yield* endSession(ambient, sid, end))
+  const { clientId } = selector
+  yield* endGrant.run({ sid, clientId, seq })
+  yield* recordEnd(ambient, { sid, clientId, ...end })
+}
