@@ -8,17 +8,14 @@ import { Browser } from '../browser.ts'
 import { ROOT } from '../markdown.ts'
 import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
-import { NGINX, startEngine } from './engine.ts'
+import { hasEngine, NGINX } from './engine.ts'
 import { blocksUnder, openStack, type Stack } from './stack.ts'
 
 /** What the documentation says of containers, run by a real engine from the images and compose.yaml as they are. */
 
 const NAME = 'cmb-containers-test'
 const SYDNEY = { id: 'sydney', redirect: 'https://sydney.case-manager.example/callback', audience: 'https://sydney.case-manager.example' }
-const engine = startEngine(ROOT)
-if (engine === undefined)
-  console.warn('No container engine answers, and CONTAINERS_SETUP names no script that starts one: what runs in containers is left out.')
-afterAll(() => engine?.stop())
+const engine = hasEngine()
 
 const newBrowser = (stack: Stack): Browser =>
   new Browser({ fetch: stack.fetch, at: stack.issuer, follows: (to) => !to.href.startsWith(SYDNEY.redirect) })
@@ -67,11 +64,11 @@ async function statusOf(stack: Stack, secret: string, form: Record<string, strin
 const refresh = (stack: Stack, secret: string, token = ''): Promise<number> =>
   statusOf(stack, secret, { grant_type: 'refresh_token', refresh_token: token })
 
-describe.skipIf(engine === undefined)('one broker on SQLite', () => {
+describe.runIf(engine)('one broker on SQLite', () => {
   let stack: Stack
   let secret: string
   beforeAll(async () => {
-    stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.73.1')
+    stack = await openStack(NAME, '172.30.73.1')
     await stack.startProxy()
     const [setUp = ''] = blocksUnder('operations.md', 'With containers')
     expect(await stack.sh(setUp)).toMatch(/(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}/)
@@ -169,13 +166,13 @@ class Load {
   }
 }
 
-describe.skipIf(engine === undefined)('two brokers on two Postgres servers', () => {
+describe.runIf(engine)('two brokers on two Postgres servers', () => {
   let stack: Stack
   let secret: string
   let load: Load
   let guard: Guard
   beforeAll(async () => {
-    stack = await openStack(engine ?? expect.unreachable(), NAME, '172.30.74.1')
+    stack = await openStack(NAME, '172.30.74.1')
     await stack.startProxy()
     await stack.sh((blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''))
     const [setUp = ''] = blocksUnder('scale-out.md', 'Run it with compose')

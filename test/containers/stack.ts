@@ -8,7 +8,7 @@ import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/user
 import { newCertificate } from '../demo-entra/certificate.ts'
 import { blocksOf, ROOT } from '../markdown.ts'
 import { freePorts } from '../process/ports.ts'
-import { type Engine, NGINX } from './engine.ts'
+import { NGINX } from './engine.ts'
 
 /** A copy of this repository in which the commands of the documentation are run as they are written. */
 
@@ -16,9 +16,9 @@ const HOST = 'login.case-manager.example'
 const MICROSOFT = 'microsoft.example'
 
 /** The commands of each fenced block beneath a heading of a page, up to the next heading. */
-export const blocksUnder = (page: string, heading: string): string[] =>
+export const blocksUnder = (page: string, heading: string, language = 'sh'): string[] =>
   blocksOf(`docs/${page}`)
-    .filter((block) => block.heading === heading && block.language === 'sh')
+    .filter((block) => block.heading === heading && block.language === language)
     .map(({ text }) => text)
 
 export interface Stack {
@@ -47,19 +47,21 @@ function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
 }
 
 /** @param gateway this machine, as the containers of that stack see it */
-export async function openStack(engine: Engine, name: string, gateway: string): Promise<Stack> {
-  const env = { ...process.env, ...engine.env, COMPOSE_PROJECT_NAME: name }
+export async function openStack(name: string, gateway: string): Promise<Stack> {
+  const env = { ...process.env, COMPOSE_PROJECT_NAME: name }
   refuseOthers(name, env)
   const dir = mkdtempSync(join(tmpdir(), `${name}-`))
   for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT }).toString().trim().split('\n'))
     cpSync(join(ROOT, file), join(dir, file), { recursive: true })
+  const write = (file: string, text: string): void => writeFileSync(join(dir, file), text)
+  // A developer's own images keep their names.
+  write('compose.yaml', readFileSync(join(dir, 'compose.yaml'), 'utf8').replaceAll('image: case-manager-', `image: ${name}-`))
   const [http = 0, https = 0, open = 0, ops = 0, microsoft = 0, inside = 0] = await freePorts(6)
   const issuer = `https://${HOST}:${https}`
   const entra = await startEntra({
     ...{ port: inside, origin: `https://${MICROSOFT}:${microsoft}` },
     apps: [{ redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`] }],
   })
-  const write = (file: string, text: string): void => writeFileSync(join(dir, file), text)
   const certificates = [HOST, MICROSOFT].map((host) => ({ host, ...newCertificate(undefined, host) }))
   for (const { host, certificate, privateKey } of certificates) {
     write(`${host}.pem`, certificate)
@@ -116,7 +118,9 @@ server {
       await sh(`docker run -d --name ${name}-tls --network host ${mounts.map((one) => `-v "$PWD/${one}:ro"`).join(' ')} ${NGINX}`)
     },
     async end() {
-      await sh(`docker rm -f ${name}-tls ${name}-app; docker compose --profile '*' down -v --remove-orphans --timeout 2`).catch(() => '')
+      await sh(
+        `docker rm -f ${name}-tls ${name}-app; docker compose --profile '*' down -v --remove-orphans --timeout 2; docker rmi ${name}-broker ${name}-guard`,
+      ).catch(() => '')
       agent.destroy().catch(() => undefined)
       await entra.close()
       rmSync(dir, { recursive: true, force: true })

@@ -5,7 +5,8 @@ export default defineConfig({
   resolve: { alias: { '@case-manager/guard': new URL('../../guard/src/index.ts', import.meta.url).pathname } },
   test: {
     name: 'containers',
-    include: ['test/containers/run.ts'],
+    globalSetup: ['test/containers/engine.ts'],
+    include: ['test/containers/run.ts', 'test/containers/kubernetes.ts'],
     pool: 'forks',
     fileParallelism: false,
     // A condition that comes true ends the wait.
