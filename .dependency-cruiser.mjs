@@ -13,7 +13,7 @@ const folder = (name) => (name === 'db' || name === 'workers' ? `^${name}/` : `^
 /** The parts of a module that answer requests. They stand side by side: what two of them need belongs below. */
 const SIDE_BY_SIDE = {
   provider: 'authorize|token|logout|account|discovery',
-  signals: 'in|out',
+  signals: 'received|sent',
   operations: 'setup|api|console|health|command',
 }
 

@@ -2,7 +2,7 @@ import { LEASE_MS } from '../db/engine/lease.ts'
 import type { QueuedMicrosoftWork } from '../db/types.ts'
 import type { Deps } from './deps.ts'
 import { GraphProblem } from '../src/microsoft/interface.ts'
-import { doMicrosoftWork } from '../src/signals/in/microsoft-work.ts'
+import { doMicrosoftWork } from '../src/signals/received/microsoft-work.ts'
 
 /**
  * Does what is to be asked of Microsoft Graph, from the store's rows: after a notification, after a gap, and where signing out everywhere goes on to

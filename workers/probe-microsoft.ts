@@ -2,9 +2,9 @@ import { LEASE_MS } from '../db/engine/lease.ts'
 import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
 import type { Deps } from './deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
-import { createProbeAlarm } from '../src/signals/in/probe-alarm.ts'
+import { createProbeAlarm } from '../src/signals/received/probe-alarm.ts'
 import { allEnded } from '../src/runtime/all-ended.ts'
-import { probeSession } from '../src/signals/in/probe-session.ts'
+import { probeSession } from '../src/signals/received/probe-session.ts'
 
 /**
  * Asks Microsoft about every live session once in so many minutes. Each session has its place in the round for life, and a hand goes round like

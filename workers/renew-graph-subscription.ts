@@ -1,5 +1,5 @@
 import type { Deps } from './deps.ts'
-import { graphTenants } from '../src/signals/in/tenants.ts'
+import { graphTenants } from '../src/signals/received/tenants.ts'
 
 /**
  * Asks for the renewal of each tenant's subscription: at the start of this process, when something may have been missed, and by a timer. The work itself

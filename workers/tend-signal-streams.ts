@@ -1,8 +1,8 @@
 import type { Deps } from './deps.ts'
-import { isManaged, openIssuers } from '../src/signals/in/issuers.ts'
-import { createPolling } from '../src/signals/in/poll.ts'
-import { tendStream } from '../src/signals/in/stream-care.ts'
-import { createTransmitter } from '../src/signals/in/transmitter.ts'
+import { isManaged, openIssuers } from '../src/signals/received/issuers.ts'
+import { createPolling } from '../src/signals/received/poll.ts'
+import { tendStream } from '../src/signals/received/stream-care.ts'
+import { createTransmitter } from '../src/signals/received/transmitter.ts'
 import { repeat, type Repeating } from './repeat.ts'
 
 /** The broker's own streams at transmitters of security events. Each has its own timers, so that a transmitter that hangs delays no other. */

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { AT_ONCE, MOST_OF_ONE, MOST_WAITING, SignalQueue } from '../../src/signals/in/queue.ts'
+import { AT_ONCE, MOST_OF_ONE, MOST_WAITING, SignalQueue } from '../../src/signals/received/queue.ts'
 import { createRig, ISSUER } from '../rig.ts'
 
 /** Work that goes on until it is let go, and what of it was begun. */

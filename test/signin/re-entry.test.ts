@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/microsoft/interface.ts'
-import { doMicrosoftWork } from '../../src/signals/in/microsoft-work.ts'
+import { doMicrosoftWork } from '../../src/signals/received/microsoft-work.ts'
 import { sweepExpired } from '../../workers/sweep-expired.ts'
 import { applyLimits } from '../../workers/apply-limits.ts'
 import { createRig, type Rig, TENANT, VERIFIER } from '../rig.ts'

@@ -7,7 +7,7 @@ import type { AdminEnv } from './caller.ts'
 import { named, ok, route, said, shape } from './route.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 
-/** The streams of Shared Signals receivers. Their receivers create and change them (src/signals/out); administrators disable and remove them. */
+/** The streams of Shared Signals receivers. Their receivers create and change them (src/signals/sent); administrators disable and remove them. */
 
 const stream = shape('ReceiverStream', {
   ...{ id: z.string(), client_id: z.string() },

@@ -1,4 +1,4 @@
-import { heardInterval, intervalMark } from '../../signals/in/interval.ts'
+import { heardInterval, intervalMark } from '../../signals/received/interval.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 
