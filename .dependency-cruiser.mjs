@@ -8,6 +8,11 @@ export const MODULES = [
   ...['protocol', 'runtime', 'config', 'db', 'keys', 'pages', 'microsoft', 'clients', 'outbox', 'revocation'],
   ...['provider', 'signals', 'operations', 'workers'],
 ]
+/** The folders of db, by the same rule. The files of db/ itself are what all of them share (schema, types) or what puts them together (acts). */
+export const STORE = [
+  ...['engine', 'rows', 'outbox', 'log', 'webhook', 'stream', 'revocation', 'session', 'token', 'locks', 'microsoft', 'registry'],
+  ...['operator', 'sqlite', 'postgres', 'move'],
+]
 
 const folder = (name) => (name === 'db' || name === 'workers' ? `^${name}/` : `^src/${name}/`)
 /** The parts of a module that answer requests. They stand side by side: what two of them need belongs below. */
@@ -33,6 +38,14 @@ const modules = MODULES.map((name, at) => ({
   to: { path: '^(src|workers|db|demo|bench|test|guard)/', pathNot: MODULES.slice(0, at + 1).map(folder) },
 }))
 
+const store = STORE.map((name, at) => ({
+  name: `db-${name}-imports-only-below`,
+  comment: `Of the folders of db, ${name} may import ${STORE.slice(0, at).join(', ') || 'none'}.`,
+  severity: 'error',
+  from: { path: `^db/${name}/` },
+  to: { path: '^db/[^/]+/', pathNot: STORE.slice(0, at + 1).map((one) => `^db/${one}/`) },
+}))
+
 const sideBySide = Object.entries(SIDE_BY_SIDE).map(([name, parts]) => ({
   name: `${name}-side-by-side`,
   comment: 'They never import each other.',
@@ -52,6 +65,14 @@ export default {
       to: { circular: true },
     },
     ...modules,
+    ...store,
+    {
+      name: 'only-revoke-appends',
+      comment: 'revoke writes what a revocation causes in the same transaction as its entry in the log.',
+      severity: 'error',
+      from: { pathNot: '^db/revocation/revoke[.]ts$' },
+      to: { path: '^db/log/append[.]ts$' },
+    },
     ...sideBySide,
     {
       name: 'guard-imports-nothing-of-ours',

@@ -3,5 +3,5 @@ interface Module {
   source: string
   dependencies: { resolved: string }[]
 }
-export function modulePicture(modules: readonly Module[]): string
-export function withPicture(page: string, picture: string): string
+export function picture(modules: readonly Module[]): string
+export function withPictures(page: string, modules: readonly Module[]): string

@@ -1,13 +1,12 @@
 /**
- * The picture of the modules in docs/architecture.md, made from the imports of the code: `npm run docs:modules` writes it, and
- * test/house/import-rules.test.ts compares it. An arrow is left out where a longer way says the same.
+ * The pictures of the modules and of the folders of db in docs/architecture.md, made from the imports of the code: `npm run docs:modules` writes
+ * them, and test/house/import-rules.test.ts compares them. An arrow is left out where a longer way says the same.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export const FOLDERS = ['src', 'workers', 'db', 'guard/src', 'demo', 'broker-dev/src']
 const PAGE = fileURLToPath(new URL('../docs/architecture.md', import.meta.url))
-const [BEGIN, END] = ['<!-- The modules, by npm run docs:modules -->', '<!-- end of the modules -->']
 
 /** The box of a file, or undefined where it is in none: a package that is not ours. */
 function boxOf(file) {
@@ -17,7 +16,16 @@ function boxOf(file) {
   return third === undefined ? 'wiring' : second
 }
 
-function edgesOf(modules) {
+/** The folder of db that a file is in. */
+const folderOf = (file) => /^db[/]([^/]+)[/]/.exec(file)?.[1]
+
+/** By the words that mark the place of each picture in the page. */
+const PICTURES = {
+  'the modules': { boxOf, first: ['  wiring["start, app, parts, program, main, cli"]'] },
+  'the folders of db': { boxOf: folderOf, first: [] },
+}
+
+function edgesOf(modules, boxOf) {
   const edges = new Map()
   for (const { source, dependencies } of modules) {
     const from = boxOf(source)
@@ -42,26 +50,31 @@ function reach(edges, from, seen = new Set()) {
 }
 
 /** Mermaid, which GitHub draws. @param modules of dependency-cruiser */
-export function modulePicture(modules) {
-  const edges = edgesOf(modules)
+export function picture(modules, { boxOf, first } = PICTURES['the modules']) {
+  const edges = edgesOf(modules, boxOf)
   const arrows = [...edges].flatMap(([from, tos]) => {
     const direct = [...tos].filter((to) => ![...tos].some((other) => other !== to && reach(edges, other).has(to)))
     return direct.map((to) => `  ${from} --> ${to}`)
   })
-  return ['```mermaid', 'flowchart TB', '  wiring["start, app, parts, program, main, cli"]', ...arrows.toSorted(), '```'].join('\n')
+  return ['```mermaid', 'flowchart TB', ...first, ...arrows.toSorted(), '```'].join('\n')
 }
 
-/** @returns the page with this picture in its place */
-export function withPicture(page, picture) {
-  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)]
-  if (from < 0 || to < from) throw new Error(`docs/architecture.md must have the lines "${BEGIN}" and "${END}".`)
-  return `${page.slice(0, from + BEGIN.length)}\n\n${picture}\n\n${page.slice(to)}`
+/** @returns the page with each picture in its place */
+export function withPictures(page, modules) {
+  let drawn = page
+  for (const [what, of] of Object.entries(PICTURES)) {
+    const [begin, end] = [`<!-- Begin of ${what}, by npm run docs:modules -->`, `<!-- End of ${what} -->`]
+    const [from, to] = [drawn.indexOf(begin), drawn.indexOf(end)]
+    if (from < 0 || to < from) throw new Error(`docs/architecture.md must have the lines "${begin}" and "${end}".`)
+    drawn = `${drawn.slice(0, from + begin.length)}\n\n${picture(modules, of)}\n\n${drawn.slice(to)}`
+  }
+  return drawn
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { cruise } = await import('dependency-cruiser')
   const { default: cruiser } = await import('../.dependency-cruiser.mjs')
   const { output } = await cruise(FOLDERS, cruiser.options)
-  writeFileSync(PAGE, withPicture(readFileSync(PAGE, 'utf8'), modulePicture(output.modules)))
-  console.log('docs/architecture.md has the picture of the modules as they are now.')
+  writeFileSync(PAGE, withPictures(readFileSync(PAGE, 'utf8'), output.modules))
+  console.log('docs/architecture.md has the pictures of the modules as they are now.')
 }

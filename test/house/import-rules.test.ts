@@ -1,14 +1,14 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-cruiser'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { FOLDERS, modulePicture, withPicture } from '../../scripts/module-picture.mjs'
+import { FOLDERS, picture, withPictures } from '../../scripts/module-picture.mjs'
 
 /** The rules of `.dependency-cruiser.mjs` hold here, and each of them finds what it forbids. */
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const { default: RULES } = (await import(join(ROOT, '.dependency-cruiser.mjs'))) as { default: IConfiguration }
+const { default: RULES, STORE } = (await import(join(ROOT, '.dependency-cruiser.mjs'))) as { default: IConfiguration; STORE: string[] }
 
 async function read(baseDir: string, folders: string[]): Promise<ICruiseResult> {
   const { output } = await cruise(folders, { ...RULES.options, baseDir, validate: true, ruleSet: { forbidden: RULES.forbidden ?? [] } })
@@ -37,15 +37,22 @@ async function broken(imports: Record<string, string[]>): Promise<string[]> {
 test('docs/architecture.md shows the modules and the imports between them as they are (npm run docs:modules)', async () => {
   const { modules } = await readProject()
   const page = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8')
-  const picture = modulePicture(modules)
-  expect(withPicture(page, picture)).toBe(page)
+  expect(withPictures(page, modules)).toBe(page)
 })
 
 test('the picture leaves out an arrow where a longer way says the same', () => {
   const imports = (source: string, ...files: string[]) => ({ source, dependencies: files.map((resolved) => ({ resolved })) })
   const modules = [imports('src/provider/token/a.ts', 'src/clients/b.ts', 'db/c.ts'), imports('src/clients/b.ts', 'db/c.ts')]
-  const picture = modulePicture(modules)
-  expect(picture.split('\n').filter((line) => line.includes('-->'))).toEqual(['  clients --> db', '  provider --> clients'])
+  expect(
+    picture(modules)
+      .split('\n')
+      .filter((line) => line.includes('-->')),
+  ).toEqual(['  clients --> db', '  provider --> clients'])
+})
+
+test('each folder of db has its place in the order', () => {
+  const folders = readdirSync(join(ROOT, 'db'), { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
+  expect(folders.filter((name) => name !== 'migrations').sort()).toEqual([...STORE].sort())
 })
 
 describe('the import rules', () => {
@@ -71,6 +78,16 @@ describe('the import rules', () => {
       'a store that reads the settings of keys',
       { 'db/a.ts': ['../src/keys/b.ts'], 'src/keys/b.ts': [] },
       'db-imports-only-below: db/a.ts → src/keys/b.ts',
+    ],
+    [
+      'a folder of db that imports one above it',
+      { 'db/rows/a.ts': ['../session/b.ts'], 'db/session/b.ts': [] },
+      'db-rows-imports-only-below: db/rows/a.ts → db/session/b.ts',
+    ],
+    [
+      'an entry of the log that causes nothing',
+      { 'db/locks/a.ts': ['../log/append.ts'], 'db/log/append.ts': [] },
+      'only-revoke-appends: db/locks/a.ts → db/log/append.ts',
     ],
     [
       'messages that are parsed in a page',
