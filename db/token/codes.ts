@@ -132,6 +132,7 @@ function* take(ambient: Ambient, code: CodeRow, row: SessionRow, input: Redempti
   const rev = row.head
   const { codeHash, clientId, familyId, sessionLimit: most, now } = input
   if (most !== undefined) yield* makeRoomAtClient(ambient, { sid, sub: row.sub, clientId, most, now })
+  // One row: `redeem` locked it before it read that the code was not consumed.
   yield* consume.run({ codeHash, now })
   yield* join.run({ sid, clientId, now, head: rev, freshUntil: freshUntil(row, input) })
   yield* touch(row, undefined, now)
