@@ -13,7 +13,7 @@ const LEAST_ROWS = 2
 const FIRST_ROWS = 4
 const MOST_GROWTH = 1.5
 
-export interface Pace {
+interface Pace {
   /** Rows of the next page. */
   readonly rows: number
   /** Pauses after a page. */

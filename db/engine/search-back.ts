@@ -18,7 +18,7 @@ export interface Window<T, P> {
 }
 
 /** How many are wanted, and how many entries may be looked at for them. */
-export interface Bounds {
+interface Bounds {
   limit: number
   most: number
 }

@@ -1,7 +1,9 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { lockTarget, lockTargetName } from '../../src/protocol/lock-target.ts'
-import type { Actor } from '../../src/protocol/revocation.ts'
+import type { LockTarget } from '../../src/protocol/lock-target.ts'
+import type { Actor, Selector } from '../../src/protocol/revocation.ts'
+import { encodeSelector } from '../../src/protocol/selector.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
@@ -11,9 +13,9 @@ import { findSubject, findSubjectByUser } from '../rows/user.ts'
 import { locks } from '../schema.ts'
 import type { LockActs } from '../store.ts'
 import type { Lock } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
 import { findLock, lockFields, lockFrom } from './row.ts'
 import type { LockRow } from './row.ts'
-import { selectorOf, tell } from './webhooks.ts'
 
 /** Lifting: an act of an operator, or of the broker at the lock's end; never the passing of time alone. */
 
@@ -33,6 +35,28 @@ const due = query(
     sql`SELECT ${f} FROM ${locks} WHERE ${isToLift(p.now)} ORDER BY ${locks.endsAt} LIMIT ${p.limit}${forUpdateSkipLocked(locks)}`,
 )
 const byIdLocked = query(lockFields, (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}${forUpdate(locks)}`)
+
+/** Webhooks name a user by `sub`. They say nothing of one who has never signed in. */
+export const selectorOf = (target: LockTarget, sub: string | undefined): Selector | undefined => {
+  if (target.kind === 'client') return { kind: 'client', clientId: target.clientId }
+  if (target.kind === 'tenant') return { kind: 'tenant', tid: target.tid }
+  return sub === undefined ? undefined : { kind: 'subject', sub }
+}
+
+interface Said {
+  actor: Actor
+  caseReference?: string | undefined
+  comment?: string | undefined
+  until?: number | undefined
+}
+
+/** Tells webhooks of a lock. */
+export function* tell(ambient: Ambient, type: 'lock.placed' | 'lock.lifted', selector: Selector | undefined, said: Said): Act<void> {
+  if (selector === undefined) return
+  const { actor, caseReference, comment, until } = said
+  const data = { selector: encodeSelector(selector), actor_kind: actor.kind, actor: actor.id, case_reference: caseReference, comment }
+  yield* emit(ambient, type === 'lock.placed' ? { type, data: { ...data, until } } : { type, data })
+}
 
 interface How {
   actor: Actor

@@ -9,12 +9,11 @@ import { revoke } from '../revocation/revoke.ts'
 import { locks } from '../schema.ts'
 import type { LockActs, LockInput } from '../store.ts'
 import type { Committed } from '../types.ts'
-import { lift } from './lift.ts'
+import { lift, selectorOf, tell } from './lift.ts'
 import { knownTarget, protection } from './protected.ts'
 import type { Known } from './protected.ts'
 import { lockFrom, openLock } from './row.ts'
 import type { LockRow } from './row.ts'
-import { selectorOf, tell } from './webhooks.ts'
 
 /** Locking: a row and a revocation, in one commit. */
 

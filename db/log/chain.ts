@@ -32,7 +32,7 @@ const logLocked = query(columnsOf(logHead, 'epoch'), (_, f) => sql`SELECT ${f} F
 
 type Fields = Record<string, string | number | null>
 
-export interface Linked {
+interface Linked {
   hash: string
   personalHash: string
 }
@@ -59,7 +59,7 @@ export function* link(log: LogName, row: { number: number; fields: Fields; salt:
   return { hash, personalHash: personal }
 }
 
-export interface Begin {
+interface Begin {
   after: number
   at: number
   why: 'new' | 'restored' | 'promoted'

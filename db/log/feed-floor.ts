@@ -11,7 +11,7 @@ import { revocations } from '../schema.ts'
  */
 
 /** Rows of the log that one step looks at: about 1 ms. */
-export const LOOKED_AT = 5_000
+const LOOKED_AT = 5_000
 
 const nth = query(
   columnsOf(revocations, 'seq'),

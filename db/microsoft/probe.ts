@@ -8,7 +8,7 @@ import { lockHead } from '../log/head.ts'
 import { joinUser } from '../rows/session.ts'
 import { sessions, subjects } from '../schema.ts'
 import type { MicrosoftActs } from '../store.ts'
-import { tellClaims } from '../stream/claims.ts'
+import { tellClaims } from '../stream/emit.ts'
 import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
 import { endAuthenticated } from './end.ts'
 

@@ -12,7 +12,7 @@ import type { Target } from './target.ts'
  * be served from, and the command can be repeated.
  */
 
-export interface MoveInput {
+interface MoveInput {
   /** The SQLite file; no broker runs on it. */
   from: string
   /** `postgres://…` of a database that is migrated and empty. */
@@ -24,7 +24,7 @@ export interface MoveInput {
   report(line: string): void
 }
 
-export interface Moved {
+interface Moved {
   to: string
   log: Position
   /** Rows of each table. */

@@ -22,7 +22,7 @@ import type { Target } from './target.ts'
  * database that a broker has used: a former one is kept by making another.
  */
 
-export interface RestoreIntoInput {
+interface RestoreIntoInput {
   backup: string
   /** `postgres://…` of a database that is migrated and empty. */
   to: string
@@ -34,7 +34,7 @@ export interface RestoreIntoInput {
   report(line: string): void
 }
 
-export interface RestoredInto extends Position {
+interface RestoredInto extends Position {
   to: string
   lastRevocationAt: number | undefined
   /** What is locked in the backup: some of it may have been lifted since. */

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { connectPrimary } from '../postgres/connect-primary.ts'
+import { connectPrimary } from '../postgres/connect.ts'
 import { serverOf } from '../postgres/connections.ts'
 import { addEntry } from '../postgres/lineage.ts'
 import { NAMESPACE } from '../postgres/schema.ts'

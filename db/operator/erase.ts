@@ -1,14 +1,15 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
-import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
+import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { forgetMessages } from '../outbox/forget.ts'
+import { closeRows } from '../outbox/decisions.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { forgetHistory } from '../rows/history.ts'
 import { forgetWords } from '../rows/user-words.ts'
-import { consents, erasures, locks, revocations, sessions, subjects } from '../schema.ts'
+import { consents, deliveries, erasures, locks, revocations, sessions, subjects } from '../schema.ts'
 import type { UserActs } from '../store.ts'
+import type { DeliveryRef } from '../types.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
 import { exportActs } from './export.ts'
 
@@ -112,6 +113,26 @@ function forgetNext(erasure: Erasure, limit: number): Act<string | undefined> {
   if (isInAudit(erasure.cursor)) return forgetAudited(erasure, limit)
   if (erasure.cursor === IN_HISTORY) return forgetInHistory(erasure, limit)
   return erasure.cursor.startsWith(IN_LOG) ? forgetInLog(erasure, limit) : forgetInSessions(erasure, limit)
+}
+
+/** The most undelivered webhooks of a user. A delivered message keeps no content and is not counted. */
+const MOST_MESSAGES = 1_000
+
+const messagesOf = query(
+  columnsOf(deliveries, 'id', 'clientId', 'seq', 'state'),
+  (p: Takes<{ sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.sub} = ${p.sub} AND ${deliveries.payload} IS NOT NULL AND ${deliveries.kind} = 'webhook'
+      ORDER BY ${deliveries.id} LIMIT ${sql.raw(String(MOST_MESSAGES))}${forUpdate(deliveries)}`,
+)
+
+/**
+ * Closes the webhooks that still have a content, which deletes it. Logout tokens and security events name users by ids alone, and stay pending.
+ * @param but what the erasure itself tells: it holds ids alone
+ */
+function* forgetMessages(ambient: Ambient, sub: string, but: readonly DeliveryRef[]): Act<void> {
+  const kept = new Set(but.map(({ id }) => id))
+  const rows = (yield* messagesOf.all({ sub })).filter(({ id }) => !kept.has(id))
+  if (rows.length > 0) yield* closeRows(ambient, rows, 'The user was erased.')
 }
 
 type Asked = Parameters<UserActs['eraseUser']>[0]

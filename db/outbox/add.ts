@@ -16,7 +16,7 @@ import { PRIORITIES, priorityNumber } from './row.ts'
 /** As `nextAttemptAtMs`: due whatever the clock says, so that a step of the clock delays no delivery. */
 export const AT_ONCE = 0
 
-export interface DeliveriesFor {
+interface DeliveriesFor {
   seq: number
   /** When the revocation was committed: its deliveries are pending since then, however late a batch writes them. */
   atMs: number

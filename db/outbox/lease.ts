@@ -50,7 +50,7 @@ export const endsNewer = (now: Param<number>): SQL<number> =>
         WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId}) >= ${deliveries.seq}) THEN 1 ELSE 0 END`
 
 const leasedFields = { ...deliveryFields, endsNewer: endsNewer(sql<number>`${sql.placeholder('now')}`) }
-export type LeasedRow = RowOf<typeof leasedFields>
+type LeasedRow = RowOf<typeof leasedFields>
 const byId = query(
   leasedFields,
   (p: Takes<{ id: string; now: number }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${hidden(p.id)}`,

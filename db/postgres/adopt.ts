@@ -9,7 +9,7 @@ import { ownedAsItsDirectory } from '../files.ts'
 import { highWaterFile, readHighWater, writeHighWater } from '../high-water.ts'
 import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../store.ts'
-import { connectPrimary } from './connect-primary.ts'
+import { connectPrimary } from './connect.ts'
 import { isSame, serverOf } from './connections.ts'
 import { readHead, readLineage } from './lineage.ts'
 import { continued, restored } from './take-over.ts'
@@ -21,7 +21,7 @@ import { mustBeUsable } from './usable.ts'
  * an administrator says that nothing is missing, as the same log.
  */
 
-export interface AdoptInput {
+interface AdoptInput {
   /** `postgres://…` */
   url: string
   actor: Actor
@@ -32,7 +32,7 @@ export interface AdoptInput {
   mark: string
 }
 
-export interface Adopted {
+interface Adopted {
   epoch: string
   seq: number
   /** The time of its latest revocation, epoch seconds. */

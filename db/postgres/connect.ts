@@ -1,6 +1,8 @@
-import { Pool, types } from 'pg'
+import { Client, Pool, types } from 'pg'
 import type { ClientConfig, PoolConfig } from 'pg'
+import { StoreUnavailable } from '../store.ts'
 import { NAMESPACE } from './schema.ts'
+import { addressesOf } from './servers.ts'
 
 /** Connections to Postgres. Each sees the broker's namespace alone, and gives whole numbers as numbers. */
 
@@ -22,3 +24,30 @@ export const connectionConfig = (url: string): ClientConfig => ({
 
 export const createPool = (url: string, more: PoolConfig = {}): Pool =>
   new Pool({ ...connectionConfig(url), max: 16, query_timeout: 5_000, connectionTimeoutMillis: 10_000, ...more })
+
+/**
+ * Opens one connection, for a command, to the server of an address that can write.
+ * @throws StoreUnavailable where none of them can be reached, or none can write
+ */
+export async function connectPrimary(url: string): Promise<Client> {
+  let cause: unknown
+  for (const address of addressesOf(url)) {
+    const client = new Client(connectionConfig(address))
+    // What ends the connection fails the statement that runs, or the next one.
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      const { rows } = await client.query<{ recovering: boolean }>('SELECT pg_is_in_recovery() AS recovering')
+      if (rows[0]?.recovering === false) return client
+    } catch (error) {
+      cause = error
+    }
+    await client.end().catch(() => undefined)
+  }
+  throw new StoreUnavailable(
+    cause === undefined
+      ? 'The address leads to a standby, which cannot write. Name the primary.'
+      : 'Postgres cannot be reached. Check the address, and that the server accepts connections from here.',
+    { cause },
+  )
+}

@@ -3,8 +3,8 @@ import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed } from '../types.ts'
 import type { Connections } from './connections.ts'
-import { CHANNEL, WIDE } from './other-brokers.ts'
 import { runAct } from './executor.ts'
+import { CHANNEL, WIDE } from './other-brokers.ts'
 import { codeOf, committed, withConnection } from './transact.ts'
 
 /**
@@ -31,7 +31,7 @@ export function refusal(error: unknown): unknown {
   )
 }
 
-export interface PostgresEngineOptions extends Ambient {
+interface PostgresEngineOptions extends Ambient {
   pool: Connections
   announce(committed: readonly Committed[]): void
   /** @throws StoreUnavailable where this broker may not answer: see lease.ts */

@@ -11,7 +11,7 @@ import type { Committed } from '../types.ts'
 /** Carries out acts on a connection to Postgres: each statement is rendered once, and prepared once in each connection by its name. */
 
 /** A connection, as far as an executor uses it. */
-export interface Connection {
+interface Connection {
   query(query: { name: string; text: string; values: unknown[] }): Promise<QueryResult<Record<string, unknown>>>
 }
 
@@ -34,7 +34,7 @@ function render(statement: AnyStatement): Rendered {
 }
 
 /** A statement for several acts at once. In its SQL, each parameter is the list of their values, in the order of the acts. */
-export interface SetStatement<P extends object, R> {
+interface SetStatement<P extends object, R> {
   query(acts: readonly P[]): { name: string; text: string; values: unknown[] }
   /** Of the answer, as it came. */
   readonly rows: (rows: unknown[]) => R[]

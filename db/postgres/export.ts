@@ -6,7 +6,7 @@ import type { Position } from '../sqlite/backup.ts'
 import { openTables } from '../sqlite/open.ts'
 import type { Sqlite } from '../sqlite/open.ts'
 import type { Housekeeping } from '../store.ts'
-import { connectPrimary } from './connect-primary.ts'
+import { connectPrimary } from './connect.ts'
 import { serverOf } from './connections.ts'
 import type { Server } from './connections.ts'
 import { readHead } from './lineage.ts'
@@ -21,7 +21,7 @@ import type { MovedTable } from './tables.ts'
 /** Rows that are read, and written, at a time: a few milliseconds of the event loop. */
 const ROWS = 250
 
-export interface ExportInput {
+interface ExportInput {
   url: string
   path: string
   /** @throws StoreUnavailable where this is not the server whose log the broker has taken over, or the store was closed: the copy ends */

@@ -1,7 +1,7 @@
 import { currentRequest, inRequest, type RequestContext } from '../../src/runtime/request-context.ts'
 import { refusal } from './engine.ts'
-import { mayPassAlone } from './transact.ts'
 import { isPlain } from './executor.ts'
+import { mayPassAlone } from './transact.ts'
 
 /**
  * The group-commit writer of Postgres: acts that wait together are one statement, and each is answered when it is committed. What the
@@ -21,7 +21,7 @@ interface Waiting<I, R> {
   reject(error: unknown): void
 }
 
-export interface Grouped<I, R> {
+interface Grouped<I, R> {
   /** One statement for all. @returns the answers by the place of their input; none: not settled */
   together(inputs: I[]): Promise<(R | undefined)[]>
   alone(input: I): Promise<R>

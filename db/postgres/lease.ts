@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../store.ts'
-import type { Connections, Server } from './connections.ts'
 import { SERVER } from './connections.ts'
+import type { Connections, Server } from './connections.ts'
 import type { Position } from './other-brokers.ts'
 import { commitOne } from './transact.ts'
 
@@ -26,7 +26,7 @@ interface Process {
   version: string
 }
 
-export interface LeaseOptions {
+interface LeaseOptions {
   connections: Connections
   process: Process
   nowMs(): number

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
-import type { HighWater } from '../high-water.ts'
 import { highWaterFile } from '../high-water.ts'
+import type { HighWater } from '../high-water.ts'
 import { isSame } from './connections.ts'
 import type { Server } from './connections.ts'
 
@@ -32,7 +32,7 @@ export async function readHead(client: Pick<ClientBase, 'query'>, lock: 'FOR UPD
   return (await client.query<HighWater>(`SELECT epoch, seq FROM log_head WHERE id = 1 ${lock}`)).rows[0]
 }
 
-export interface NewEntry extends Entry {
+interface NewEntry extends Entry {
   why: 'new' | 'promoted' | 'restored' | 'moved'
   atMs: number
 }
@@ -95,7 +95,7 @@ export function problemAtStart({ server, entries, head, mark, file }: Found & { 
 const another = (head: HighWater, mark: HighWater, file: string): string =>
   `This is not the database that this broker used before (epoch ${head.epoch} instead of ${mark.epoch}). Check BROKER_DATABASE_URL. If it is meant, remove ${highWaterFile(file)}.`
 
-export const FOREIGN = 'The database was copied or loaded into another Postgres server than the one that brokers used.'
+const FOREIGN = 'The database was copied or loaded into another Postgres server than the one that brokers used.'
 
 const ADOPT =
   'Nothing is served from it until it is adopted. If it may lack revocations (a recovery, a dump, an asynchronous standby), stop every broker and run: cmb restore --adopt. Every user then signs in again. If it certainly lacks nothing (a synchronous standby, pg_upgrade), run: cmb restore --adopt --nothing-lost'

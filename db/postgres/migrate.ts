@@ -4,7 +4,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import type { Client } from 'pg'
 import { StoreUnavailable } from '../store.ts'
-import { connectPrimary } from './connect-primary.ts'
+import { connectPrimary } from './connect.ts'
 import { NAMESPACE } from './schema.ts'
 
 /** Brings the tables of Postgres up to date, one process at a time; refuses a schema that a newer version has written. */
@@ -30,7 +30,7 @@ const knownVersions = (folder: string): number[] => {
   return journal.entries.map(({ when }) => when)
 }
 
-export interface SchemaState {
+interface SchemaState {
   /** Migrations of this version that the database does not have yet. */
   pending: number
   /** A newer version has written it. */

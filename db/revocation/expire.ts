@@ -16,7 +16,7 @@ import { revoke } from './revoke.ts'
 const LOOKED_AT = 1_000
 
 /** A place in the order of deadlines. */
-export interface Place {
+interface Place {
   deadlineAt: number
   sid: string
 }

@@ -21,7 +21,7 @@ import { isNarrow, writeEffect } from './effect.ts'
  * announces the revocation. It refuses nothing: the acts decide whether a revocation is due.
  */
 
-export interface RevocationEntry {
+interface RevocationEntry {
   selector: Selector
   reason: Reason
   actor: Actor

@@ -52,7 +52,7 @@ const forget = command(
 export const forgetHistory = (range: { sub: string; to: number; limit: number }): Act<number> => forget.run(range)
 
 /** An act that ends a session writes `recordEnd` instead. */
-export type NewSecurityEvent = Omit<SecurityEvent, 'id'>
+type NewSecurityEvent = Omit<SecurityEvent, 'id'>
 
 export function* recordEvent(ambient: Ambient, { actor, ...event }: NewSecurityEvent): Act<void> {
   const { sub, at, kind, sid, device, address, clientId, why, seq } = event
@@ -105,7 +105,7 @@ interface Rejection {
   from: SignInFrom | undefined
   now: number
 }
-export const rejection = ({ sub, why, device, from, now }: Rejection): NewSecurityEvent => ({
+const rejection = ({ sub, why, device, from, now }: Rejection): NewSecurityEvent => ({
   sub,
   at: now,
   kind: 'sign_in_rejected',

@@ -3,8 +3,9 @@ import type Database from 'better-sqlite3'
 import type { Act, Ambient, AnyStatement, Call, Engine, Params } from '../engine/act.ts'
 import { allStatements, valuesOf } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
+import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
-import type { Read } from './read.ts'
+import { refusal, storeClosed } from './writer.ts'
 import type { Writer } from './writer.ts'
 
 /** Carries out acts on one SQLite connection: each statement is rendered and prepared once, at its first use. It refuses an act that waits for anything. */
@@ -15,7 +16,7 @@ interface Prepared {
   values(params: Params): unknown[]
 }
 
-export interface Executor {
+interface Executor {
   /** Runs an act to its end, inside whatever transaction is open. */
   run<T>(act: Act<T>): T
   /** Prepares the statements of all acts: a column that is missing fails here, not in a request. */
@@ -57,6 +58,21 @@ export function createExecutor(db: Sqlite, revoked: (committed: Committed) => vo
     },
   }
 }
+
+/** Reads between two commits, so that they see only what is on disk. It refuses to read a store that is closed, or whose file is damaged. */
+type Read = <T>(act: () => T) => Promise<T>
+
+export const reading =
+  (db: Sqlite, file: Pick<DataFile, 'mustBeUndamaged' | 'damaged'>): Read =>
+  async (act) => {
+    if (!db.open) throw storeClosed()
+    file.mustBeUndamaged()
+    try {
+      return act()
+    } catch (error) {
+      throw refusal(error, file)
+    }
+  }
 
 /** The engine of the embedded store: acts of one batch share a commit, and reads run between two commits. */
 export const sqliteEngine = (

@@ -35,7 +35,7 @@ export interface Restored {
   locksGone: LockTarget[]
 }
 
-export interface RestoreInput {
+interface RestoreInput {
   backup: string
   /** The data file, `broker.db`. */
   file: string

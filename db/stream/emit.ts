@@ -1,11 +1,21 @@
 import { sql } from 'drizzle-orm'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { type About, eventsOfRevocation, isPushing, mayHaveEvent, type SetPayload, type StreamEvent } from '../../src/protocol/stream-event.ts'
+import {
+  type About,
+  eventsOfRevocation,
+  isPushing,
+  mayHaveEvent,
+  type SetPayload,
+  STREAM_EVENT,
+  type StreamEvent,
+} from '../../src/protocol/stream-event.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { parseList } from '../engine/values.ts'
+import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { addMessage } from '../outbox/message.ts'
 import { clients, participants, sessions, streams, tenants } from '../schema.ts'
@@ -72,7 +82,7 @@ interface Emitted {
   clientId?: string | undefined
 }
 
-export function* emitEvents(ambient: Ambient, { events, sid, clientId }: Emitted, moves: Move[]): Act<DeliveryRef[]> {
+function* emitEvents(ambient: Ambient, { events, sid, clientId }: Emitted, moves: Move[]): Act<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
   if (events.length === 0) return refs
   for (const receiver of yield* receivers.all({})) {
@@ -101,4 +111,26 @@ export function* emitRevocation(ambient: Ambient, revocation: Revocation, sub: s
   const events = (yield* aboutOf(selector, revocation, sub)).flatMap((about) => eventsOfRevocation(revocation, about))
   const sid = selector.kind === 'session' ? selector.sid : undefined
   return yield* emitEvents(ambient, { events, sid, clientId: 'clientId' in selector ? selector.clientId : undefined }, moves)
+}
+
+interface Before {
+  sub: string
+  sid: string
+  tid: string
+  roles: string | null
+}
+
+/**
+ * Emits the change of the claims of a live session (CAEP 1.0 §3.2).
+ * @param session as it was before. @param roles that it has now; undefined: the same
+ */
+export function* tellClaims(ambient: Ambient, session: Before, roles: readonly string[] | undefined, now: number): Act<void> {
+  if (roles === undefined) return
+  const before = parseList(session.roles) ?? []
+  if (before.length === roles.length && roles.every((role) => before.includes(role))) return
+  const { sub, sid, tid } = session
+  const event = { event_timestamp: now, initiating_entity: 'policy', claims: { roles: [...roles] } }
+  const moves: Move[] = []
+  yield* emitEvents(ambient, { events: [{ type: STREAM_EVENT.tokenClaimsChange, about: { sub, sid, tid }, event }] }, moves)
+  yield* moved(moves)
 }

@@ -10,7 +10,7 @@ import type { SignalStream } from '../types.ts'
 
 /** A stream as the table has it. */
 
-export const streamFields = {
+const streamFields = {
   ...columnsOf(streams, 'streamId', 'clientId', 'method', 'endpointUrl', 'authorizationSealed', 'eventsRequested', 'description'),
   ...columnsOf(streams, 'status', 'statusReason', 'statusBy', 'verifiedAt', 'askedAt', 'createdAt', 'updatedAt'),
 }

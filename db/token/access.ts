@@ -33,7 +33,7 @@ export const accessFields = ({ clientId, needs, audience }: ConcernedSql) => ({
   lock: lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [clientId, needs], audience }),
 })
 const fields = accessFields(given)
-export type AccessRow = RowOf<typeof fields>
+type AccessRow = RowOf<typeof fields>
 const bySid = query(
   fields,
   (p: Takes<Concerned & { sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${hidden(p.sid)}`,
@@ -58,7 +58,7 @@ const isValid = (row: { cutoff: number; removedAt: number | null; lock: string |
   row.removedAt === null && row.lock === null && !covers(row.cutoff, rev)
 
 /** Returns why the token is not valid; undefined where it is. */
-export function rejectionOf(row: AccessRow, { sub, rev, now }: Input): RejectedWhy | undefined {
+function rejectionOf(row: AccessRow, { sub, rev, now }: Input): RejectedWhy | undefined {
   if (row.sub !== sub) return 'unknown'
   const ended = endOfSession(row, now)
   if (ended !== undefined) return rejectedBy(ended)

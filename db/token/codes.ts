@@ -64,8 +64,8 @@ const join = command(
   },
 )
 
-export type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
-export type Redeemed = Awaited<ReturnType<TokenActs['redeemAuthorizationCode']>>
+type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
+type Redeemed = Awaited<ReturnType<TokenActs['redeemAuthorizationCode']>>
 
 /** Whether it gives a token family. */
 const isOffline = ({ scope }: CodeRow): boolean => splitList(scope).includes('offline_access')

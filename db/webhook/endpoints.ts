@@ -70,11 +70,11 @@ const rowOf = (one: WebhookEndpoint): Row => ({
   ...{ position: one.position, createdAt: one.createdAt, updatedAt: one.updatedAt },
 })
 
-export function* listWebhooks(): Act<WebhookEndpoint[]> {
+function* listWebhooks(): Act<WebhookEndpoint[]> {
   return (yield* all.all({})).map(endpointOf)
 }
 
-export function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefined> {
+function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefined> {
   const row = yield* find.get({ endpointId })
   return row && endpointOf(row)
 }
