@@ -42,7 +42,7 @@ RUN install -d -m 0770 -o node -g node /run/guard
 USER node
 # The proxy and the application share the sockets.
 VOLUME /run/guard
-HEALTHCHECK --interval=5s --timeout=6s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=6s --start-period=60s --retries=3 \
   CMD ["node", "-e", "require('node:http').get({ socketPath: '/run/guard/local.sock', path: '/readyz' }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 ENTRYPOINT ["node", "guard/dist/serve/bin.js"]
 CMD ["serve"]
@@ -69,7 +69,7 @@ RUN ln -s /app/dist/src/cli.js /usr/local/bin/cmb \
 USER node
 VOLUME /data
 EXPOSE 7400 7401
-HEALTHCHECK --interval=5s --timeout=6s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=6s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7401/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/src/cli.js"]
 CMD ["serve"]

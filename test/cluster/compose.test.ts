@@ -13,6 +13,8 @@ import { listen } from '../../src/runtime/listener.ts'
 /** What the services of compose.yaml name. test/containers runs them. */
 
 interface Service {
+  image: string
+  build?: unknown
   profiles?: string[]
   environment?: Record<string, string>
   env_file?: { path: string; required: boolean }[]
@@ -40,6 +42,15 @@ describe('compose.yaml', () => {
     }
     for (const kind of ['networks', 'volumes', 'secrets', 'configs'] as const)
       expect([kind, [...new Set(services.flatMap(([, service]) => used[kind](service)))].sort()]).toEqual([kind, Object.keys(compose[kind]).sort()])
+  })
+
+  test('one service of a profile builds an image, and the others take it', () => {
+    const built = services.filter(([, { build }]) => build !== undefined)
+    expect(built.map(([name, { image, profiles }]) => [name, image, profiles])).toEqual([
+      ['broker', 'case-manager-broker', undefined],
+      ['guard', 'case-manager-guard', ['guard']],
+      ['migrate', 'case-manager-broker', ['cluster']],
+    ])
   })
 
   test('every BROKER_ variable of a service is a setting', () => {

@@ -119,7 +119,7 @@ server {
     },
     async end() {
       await sh(
-        `docker rm -f ${name}-tls ${name}-app; docker compose --profile '*' down -v --remove-orphans --timeout 2; docker rmi ${name}-broker ${name}-guard`,
+        `docker rm -f ${name}-tls ${name}-app; docker compose --profile '*' down -v --remove-orphans --timeout 0; docker rmi ${name}-broker ${name}-guard`,
       ).catch(() => '')
       agent.destroy().catch(() => undefined)
       await entra.close()
