@@ -14,7 +14,7 @@ import { tracedAttempt } from '../src/runtime/telemetry.ts'
  * time; killed between the POST and the record it is done again, and the receiver gets a message with an id it has not seen.
  */
 
-export type DeliverDeps = Pick<Deps, 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'queue' | 'feed' | 'outbound'> & {
+type DeliverDeps = Pick<Deps, 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'queue' | 'feed' | 'outbound'> & {
   /** Aborted when the process ends: the attempt under way is given back. */
   ending?: AbortSignal | undefined
 }

@@ -36,7 +36,7 @@ interface Lane {
   paused: boolean
 }
 
-export interface Probing {
+interface Probing {
   /** What is due since the last turn, and what was wanted. */
   turn(): Promise<void>
   /** A session was refreshed: if it has not been vouched for in more than a round, it is looked at now. */

@@ -8,8 +8,8 @@ import { releaseStream } from '../src/outbox/release-stream.ts'
  */
 
 /** A stream with more pending events, or with a held one that is older, is disabled (docs/shared-signals.md). */
-export const MOST_KEPT = 1_000
-export const KEPT_SECONDS = 7 * 86_400
+const MOST_KEPT = 1_000
+const KEPT_SECONDS = 7 * 86_400
 
 type Needs = Pick<Deps, 'store' | 'clock' | 'log' | 'queue'>
 

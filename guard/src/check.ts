@@ -11,7 +11,7 @@ import { isStale } from './staleness.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
 import type { Validity } from './validity.ts'
 
-export interface CheckParts {
+interface CheckParts {
   broker: Broker
   brokerClock: BrokerClock
   cache: TokenCache

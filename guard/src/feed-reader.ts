@@ -14,7 +14,7 @@ const OVERLAP = 64
 /** A token of a former log cannot live longer. */
 const LONGEST_TOKEN_SECONDS = 3600
 
-export interface FeedParts {
+interface FeedParts {
   clock: Clock
   hooks: Hooks
   keys: KeySet

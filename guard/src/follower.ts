@@ -21,7 +21,7 @@ const HEALTHY_MS = 5000
 /** A token or a logout token can be quicker than the feed, but not by more. */
 const BEHIND_MS = 1000
 
-export interface FollowerParts {
+interface FollowerParts {
   broker: Broker
   clock: Clock
   feed: FeedReader

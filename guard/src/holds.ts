@@ -35,7 +35,7 @@ export interface HoldOptions {
 /** The clock may be set, and a poll is due: look at least this often. */
 const LOOK_MS = 5000
 
-export interface HoldParts {
+interface HoldParts {
   clock: Clock
   freshness: Freshness
   kids: WeakMap<AccessClaims, string>

@@ -10,7 +10,7 @@ const RETRY_MS = 500
 /** A log of 10 million entries; beyond it, answers that always say `more` are a fault. */
 const MAX_PAGES = 10_000
 
-export interface PollerParts {
+interface PollerParts {
   broker: Broker
   clock: Clock
   feed: FeedReader

@@ -9,7 +9,7 @@ const MAX_RETRY_MS = 30_000
 /** Also where nothing was revoked: the broker tells guards that are gone from those that are silent, and the clock is compared. */
 const REPEAT_MS = 5 * 60_000
 
-export interface ReporterParts {
+interface ReporterParts {
   broker: Broker
   clock: Clock
   hooks: Hooks

@@ -6,7 +6,7 @@ import type { TokenCache } from './token-cache.ts'
 
 const SWEEP_MS = 30_000
 
-export interface SweeperParts {
+interface SweeperParts {
   cache: TokenCache
   clock: Clock
   ledger: Ledger

@@ -4,7 +4,7 @@ import type { KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
 
-export interface ValidityParts {
+interface ValidityParts {
   brokerClock: BrokerClock
   keys: KeySet
   ledger: Ledger

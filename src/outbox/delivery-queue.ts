@@ -13,7 +13,7 @@ import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worke
  * It makes no caller wait: while its server is down jobs are dropped, and the relay finds their rows.
  */
 
-export const QUEUE_NAME = 'logout-delivery'
+const QUEUE_NAME = 'logout-delivery'
 const SCHEMA = 'bullmq'
 /** Jobs that wait to be handed to the server; more are dropped. */
 const MAX_WAITING = 50_000

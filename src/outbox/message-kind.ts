@@ -14,7 +14,7 @@ export interface MessageKind {
 }
 
 /** Of one attempt. */
-export interface Limits {
+interface Limits {
   timeoutMs: number
   signal: AbortSignal | undefined
 }

@@ -13,9 +13,9 @@ import { redisServer } from './engine-redis.ts'
  * the truth: losing all of them loses nothing, so the server starts empty rather than keep the broker from starting.
  */
 
-export type EngineKind = 'valkey' | 'redis' | 'postgres'
+type EngineKind = 'valkey' | 'redis' | 'postgres'
 
-export type EngineAddress = { kind: 'redis'; url: string } | { kind: 'redis'; socket: string } | { kind: 'postgres'; address: PostgresAddress }
+type EngineAddress = { kind: 'redis'; url: string } | { kind: 'redis'; socket: string } | { kind: 'postgres'; address: PostgresAddress }
 
 export interface QueueEngine {
   kind: EngineKind

@@ -7,7 +7,7 @@ import type { Random } from '../runtime/ids.ts'
  */
 
 /** Seconds after the first, second, … failed attempt. After the last one there is no further attempt. */
-export const RETRY_SECONDS = [0.5, 1, 2, 4, 8, 15, 30, 120, 600, 3_600, 21_600, 86_400] as const
+const RETRY_SECONDS = [0.5, 1, 2, 4, 8, 15, 30, 120, 600, 3_600, 21_600, 86_400] as const
 export const MAX_ATTEMPTS = RETRY_SECONDS.length + 1
 const JITTER = 0.25
 const MAX_RETRY_AFTER_SECONDS = 86_400

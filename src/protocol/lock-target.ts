@@ -1,6 +1,6 @@
 /** What a lock is on, as acts, rows and the audit log name it. */
 
-export const LOCK_KINDS = ['user', 'tenant', 'client'] as const
+const LOCK_KINDS = ['user', 'tenant', 'client'] as const
 export type LockKind = (typeof LOCK_KINDS)[number]
 /** A user is locked by tenant and object id, whether or not they have signed in before. */
 export type LockTarget = { kind: 'user'; tid: string; oid: string } | { kind: 'tenant'; tid: string } | { kind: 'client'; clientId: string }

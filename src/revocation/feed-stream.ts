@@ -28,7 +28,7 @@ export interface FeedLog {
   closed(stream: FeedStream): void
 }
 
-export type EndReason = 'client_removed' | 'credential' | 'shutdown' | 'reset' | 'unconfirmed'
+type EndReason = 'client_removed' | 'credential' | 'shutdown' | 'reset' | 'unconfirmed'
 
 export class FeedStream {
   readonly client: Client

@@ -13,7 +13,7 @@ export const PAGE = 1_000
 /** The name of a listener that gives none. */
 export const ANY_GUARD = 'default'
 
-export interface FeedEntry {
+interface FeedEntry {
   seq: number
   selector: WireSelector
   exp: number

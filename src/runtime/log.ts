@@ -9,10 +9,10 @@ interface OneName {
   client_id?: string | undefined
 }
 
-export type Fields = OneName & Record<string, string | number | boolean | null | undefined | string[]>
+type Fields = OneName & Record<string, string | number | boolean | null | undefined | string[]>
 
 /** `cause` is what went wrong: its name, message and stack are logged. */
-export type FieldsWithCause = OneName & { cause?: unknown; [name: string]: unknown }
+type FieldsWithCause = OneName & { cause?: unknown; [name: string]: unknown }
 
 export interface Log {
   info(event: string, fields?: Fields): void

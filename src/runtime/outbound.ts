@@ -26,7 +26,7 @@ export interface Outbound {
 }
 
 /** Of a certificate, in epoch seconds. */
-export interface Validity {
+interface Validity {
   from: number
   until: number
 }

@@ -23,7 +23,7 @@ const ratesOf = (settings: RateSettings) => ({
   // Changes of a receiver's own stream of security events. The audit log keeps an entry of each for years.
   streamChanges: { perSecond: 10 / 60, burst: 200 },
 })
-export type Limit = keyof ReturnType<typeof ratesOf>
+type Limit = keyof ReturnType<typeof ratesOf>
 
 export interface RateLimits {
   /** @returns undefined where the request is within the limit, else when to try again */
@@ -33,7 +33,7 @@ export interface RateLimits {
 }
 
 /** A registered client and an address, or a user who is signed in. What a stranger may choose freely (an unknown client_id) is never part of it. */
-export interface Key {
+interface Key {
   clientId?: string | undefined
   address?: string | undefined
   sub?: string | undefined

@@ -20,7 +20,7 @@ export function activeTraceparent(): string | undefined {
   return active && traceparentOf(active)
 }
 
-export interface Attempt {
+interface Attempt {
   name: string
   /** Of what caused the message. Not there: a trace of its own begins. */
   traceparent: string | undefined

@@ -15,7 +15,7 @@ interface Bucket {
   empty: boolean
 }
 
-export type Taken =
+type Taken =
   | { outcome: 'taken' }
   | { outcome: 'empty'; retryAfterSeconds: number; /** The first time since it last held a token. */ first: boolean }
 

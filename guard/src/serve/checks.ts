@@ -11,7 +11,7 @@ import { lacking, rulingFor, type Asked, type Lack, type Rule } from './rules.ts
 import type { Sessions } from './sessions.ts'
 
 /** Why a request was refused, for metrics: a closed list. */
-export type Denied =
+type Denied =
   | 'unlisted_proxy'
   | 'identity_header'
   | 'override_header'
@@ -29,7 +29,7 @@ export type Denied =
   | 'unavailable'
   | 'error'
 
-export interface CheckParts {
+interface CheckParts {
   guard: Pick<Guard, 'check'>
   known: Known
   /** As they are now: they can be read again while it runs. */

@@ -29,8 +29,8 @@ export interface ServeConfig {
   staleStatus: 403 | 503
 }
 
-export type Get = (name: Name) => string | undefined
-export type Say = (name: Name, wrong: string) => void
+type Get = (name: Name) => string | undefined
+type Say = (name: Name, wrong: string) => void
 
 /** @param say called with each problem */
 export function toConfig(get: Get, say: Say): ServeConfig {

@@ -1,7 +1,7 @@
 /** The headers of a request as they were received: none is joined with another, and none is lost because it came twice. */
 
 /** Names as CGI and WSGI programs compare them: all take `X_Guard_Sub` for `X-Guard-Sub`, and some (lighttpd) `X.Guard.Sub` too. */
-export const foldName = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
+const foldName = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 
 /** Every value of a header. @param folded the name, folded */
 export function valuesOf(rawHeaders: readonly string[], folded: string): string[] {

@@ -8,7 +8,7 @@ import { valuesOf } from './headers.ts'
 
 /** The listener for the application and the monitoring: health, metrics, the key of the identity header, the stream of ended sessions. */
 
-export interface LocalParts {
+interface LocalParts {
   guard: Pick<Guard, 'status'>
   ended: EndedStream
   signer: IdentitySigner | undefined

@@ -3,7 +3,7 @@ import type { CheckCounters } from './checks.ts'
 import type { EndedStream } from './ended-stream.ts'
 import type { Sessions } from './sessions.ts'
 
-export interface Measured {
+interface Measured {
   guard: Pick<Guard, 'status'>
   checks: CheckCounters
   sessions: Sessions

@@ -9,7 +9,7 @@ import { readPath } from './path.ts'
 /** `forwarded`: `X-Forwarded-Method`, `-Host` and `-Uri`. `request`: the check is sent with the request's own method, host and path (Envoy). */
 export type RequestFrom = 'forwarded' | 'request'
 
-export type ReadRequest =
+type ReadRequest =
   | { ok: true; asked: Asked }
   | {
       ok: false

@@ -1,6 +1,6 @@
 /** The path of a request as rules see it: decoded, or refused where two programs could read it differently. */
 
-export type ReadPath = { ok: true; path: string } | { ok: false; problem: string }
+type ReadPath = { ok: true; path: string } | { ok: false; problem: string }
 
 /** What a URI's path may hold raw (RFC 3986 §3.3, and the three that browsers leave as they are), without `;`. */
 const RAW = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%[\]|]*$/

@@ -32,7 +32,7 @@ export interface Asked {
   path: string
 }
 
-export type Ruling = { outcome: 'none' } | { outcome: 'public' } | { outcome: 'token'; rules: readonly Rule[] }
+type Ruling = { outcome: 'none' } | { outcome: 'public' } | { outcome: 'token'; rules: readonly Rule[] }
 
 /**
  * No rule: refused. Every rule that matches has to be satisfied, also one whose path the application may take for the one that is asked for. Such
@@ -94,7 +94,7 @@ export function lacking(rules: readonly Rule[], claims: AccessClaims): Lack | un
 
 export const RULES_EXAMPLE = '{ "rules": [{ "path": "/api/*", "scope": "openid" }, { "path": "/health", "methods": ["GET"], "public": true }] }'
 
-export type ReadRules = { ok: true; rules: Rule[] } | { ok: false; problems: string[] }
+type ReadRules = { ok: true; rules: Rule[] } | { ok: false; problems: string[] }
 
 /** Every problem at once, each with the place. */
 export function readRules(text: string): ReadRules {

@@ -40,7 +40,7 @@ export interface Serving {
   stop(): Promise<void>
 }
 
-export interface ServeOptions {
+interface ServeOptions {
   config: ServeConfig
   /** An operator should look at it. */
   problem: (error: Error) => void

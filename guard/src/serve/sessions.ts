@@ -3,7 +3,7 @@ import type { Guard } from '../guard.ts'
 import type { HoldEnded } from '../holds.ts'
 
 /** A session whose tokens are refused from now on. Connections that were opened by a token with this `rev` or a lower one end. */
-export interface EndedSession {
+interface EndedSession {
   sid: string
   sub: string
   client_id: string

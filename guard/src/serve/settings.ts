@@ -6,7 +6,7 @@ import { SETTINGS, flagOf, variableOf, type Name } from './setting-table.ts'
 
 /** Reads the settings from where they may be. */
 
-export interface Sources {
+interface Sources {
   /** `--name value`, by the setting's name. */
   flags: Readonly<Record<string, string>>
   env: Readonly<Record<string, string | undefined>>

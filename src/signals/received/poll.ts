@@ -26,7 +26,7 @@ const MOST_ANSWERS = 40
 const NO_STREAM_MS = 5_000
 const MOST_DELAY_MS = 60_000
 
-export interface Polling {
+interface Polling {
   /** Polls, and settles all available events. */
   turn(): Promise<void>
 }

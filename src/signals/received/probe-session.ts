@@ -14,12 +14,12 @@ import { graphTenants } from './tenants.ts'
  * policy that refuses this machine say nothing about the user, and end nothing.
  */
 
-export type ProbeDeps = Pick<
+type ProbeDeps = Pick<
   Deps,
   'config' | 'connection' | 'store' | 'sealer' | 'microsoft' | 'clock' | 'log' | 'metrics' | 'feed' | 'queue' | 'signInWatch'
 >
 
-export type Probed =
+type Probed =
   /** Microsoft gave an answer about this user. `look` names other sessions of theirs of which it is not known yet. */
   | { kind: 'answered'; look: string[] }
   /** Microsoft, or what we prove ourselves with, is not well: leave the tenant alone for a while. */

@@ -77,7 +77,7 @@ export class SignalQueue {
   }
 }
 
-export type SignalKind = 'front_channel' | 'graph' | 'security_event' | 'upstream_logout'
+type SignalKind = 'front_channel' | 'graph' | 'security_event' | 'upstream_logout'
 
 /** Does `work` for a request in its turn. @throws OAuthError 503 with Retry-After where the queue is full */
 export type InTurn = <T>(c: Context, key: string, work: () => Promise<T>) => Promise<T>

@@ -7,7 +7,7 @@ import type { KnownIssuer } from './issuers.ts'
  * in the one way that it is configured with, and only users of its own tenants.
  */
 
-export interface Meant {
+interface Meant {
   sub: string
   /** That session alone. */
   sid?: string | undefined

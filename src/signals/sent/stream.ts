@@ -50,7 +50,7 @@ export const shown = z
   })
   .meta({ id: 'Stream' })
 
-export const pollUrl = ({ config }: Pick<Deps, 'config'>, id: string): string => `${config.issuer}/ssf/poll/${id}`
+const pollUrl = ({ config }: Pick<Deps, 'config'>, id: string): string => `${config.issuer}/ssf/poll/${id}`
 
 export function shownStream(deps: Pick<Deps, 'config'>, stream: SignalStream): z.output<typeof shown> {
   const { id, clientId, method, endpointUrl, eventsRequested, description } = stream
@@ -75,7 +75,7 @@ export function mustMatch(deps: Pick<Deps, 'config'>, stream: SignalStream, sent
       throw new OAuthError('invalid_request', `The broker supplies ${name}. Leave it out, or send it as GET returns it.`)
 }
 
-export type Delivery = Pick<SignalStream, 'method' | 'endpointUrl' | 'authorizationSealed'>
+type Delivery = Pick<SignalStream, 'method' | 'endpointUrl' | 'authorizationSealed'>
 
 /** A stream without `delivery` is polled (SSF 1.0 §8.1.1.1). @throws OAuthError if the broker may not push to that address */
 export function deliveryOf(
