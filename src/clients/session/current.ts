@@ -1,15 +1,21 @@
-import type { Context } from 'hono'
 import type { Standing } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { type ReasonClass, reasonClass } from '../../protocol/reason-class.ts'
 import { RAISES_FLOOR } from '../../protocol/revocation.ts'
-import { sessionCookieHash } from './cookie.ts'
 
-/** Whose browser this is, by its cookie and the store's word alone. A browser without a cookie costs no query. */
-export async function currentStanding(deps: Pick<Deps, 'store'>, c: Context, now: number): Promise<Standing> {
-  const cookieHash = sessionCookieHash(c)
+/** The session of a browser, by the hash of its cookie and the store's word alone. A browser without a cookie costs no query. */
+export async function currentStanding(deps: Pick<Deps, 'store'>, cookieHash: string | undefined, now: number): Promise<Standing> {
   return cookieHash === undefined ? { state: 'unknown' } : deps.store.standingByCookie(cookieHash, now)
 }
 
 /** The session that this browser had was revoked in a way that demands a fresh sign-in. */
 export const endedElsewhere = (standing: Standing): boolean =>
   standing.state === 'ended' && standing.session.ended !== undefined && RAISES_FLOOR[standing.session.ended.reason] !== false
+
+/** Why the session of a browser has ended, in the words that its user may read. Undefined where it has not. */
+export function endedClass(standing: Standing): ReasonClass | undefined {
+  if (standing.state !== 'ended') return undefined
+  const { ended, markReason } = standing.session
+  const reason = ended?.reason ?? (standing.why === 'marked' ? markReason : undefined)
+  return reason === undefined ? 'expired' : reasonClass(reason)
+}

@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
+import { sessionCookieHash } from '../../clients/session/cookie.ts'
 import { currentStanding } from '../../clients/session/current.ts'
 import { endAccess, grantsPage } from './grants.tsx'
 import { takeLanguage } from './language.ts'
@@ -39,7 +40,7 @@ export function accountEndpoints(deps: Deps): Hono {
 }
 
 async function current(deps: Deps, c: Context, now: number): Promise<Session | undefined> {
-  const standing = await currentStanding(deps, c, now)
+  const standing = await currentStanding(deps, sessionCookieHash(c), now)
   return standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
 }
 

@@ -6,9 +6,7 @@ import { Button, Facts, HiddenFields, LinkButton, Notice, Steps, Tick } from '..
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { textsOf, type Texts } from '../../pages/texts.ts'
-import { chooseAccountNext } from '../../clients/session/chooser.ts'
-import { clearSessionCookie } from '../../clients/session/cookie.ts'
-import { addressOf } from '../../clients/session/address.ts'
+import { addressOf, forgetSession } from '../../clients/session/browser.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/fresh.ts'
 import { forged } from './not-taken.ts'
 import { AccountNav } from './nav.tsx'
@@ -127,8 +125,7 @@ export async function report(deps: Deps, c: Context, current: Session, form: URL
   deps.metrics.userReports.inc()
   deps.log.warn('reported_by_user', { sub, sid: done.sid, tid: current.user.tid })
   if (done.actingEnded) {
-    clearSessionCookie(c)
-    chooseAccountNext(c)
+    forgetSession(c)
   }
   return c.redirect('/account/reported', 303)
 }

@@ -6,9 +6,7 @@ import { signedOutAddress } from '../../pages/signed-out.ts'
 import { textsOf } from '../../pages/texts.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import { microsoftNext, signOut } from '../../revocation/sign-out.ts'
-import { chooseAccountNext } from '../../clients/session/chooser.ts'
-import { clearSessionCookie } from '../../clients/session/cookie.ts'
-import { isSharedComputer } from '../../clients/session/shared-computer.ts'
+import { forgetSession, isSharedComputer } from '../../clients/session/browser.ts'
 import { forged } from './not-taken.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
@@ -40,7 +38,6 @@ async function leave(deps: Deps, c: Context, { scope, live, current, now }: Leav
   const participants = live.flatMap((one) => one.participants)
   const ended = await signOut(deps, { scope, session: current, participants, now })
   const done = isSharedComputer(deps, c) ? { ...ended, ...microsoftNext(deps, current) } : ended
-  clearSessionCookie(c)
-  chooseAccountNext(c)
+  forgetSession(c)
   return c.redirect(signedOutAddress(deps.sealer, done, now), 303)
 }

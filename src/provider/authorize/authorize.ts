@@ -1,38 +1,43 @@
-import type { Context } from 'hono'
 import { StoreUnavailable } from '../../../db/store.ts'
 import { admits } from '../../clients/admission.ts'
-import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
-import { loggedAs } from '../../pages/errors.tsx'
 import { newReference } from '../../pages/message.tsx'
-import { useLocales } from '../../pages/texts.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { currentStanding, endedElsewhere } from '../../clients/session/current.ts'
-import { isSharedComputer } from '../../clients/session/shared-computer.ts'
-import { codeForSession } from './code.ts'
-import { consentMissing, toConsent } from './consent.tsx'
-import { againAddress, guidancePage, notConnectedPage, signInPage } from './pages.tsx'
+import type { Answer } from './answer.tsx'
+import { codeForSession, consentMissing } from './code.ts'
 import { gone, pushedHash, readPushed, usePushed } from './pushed.ts'
-import { answerInstance } from './reply.tsx'
 import { asRegistered, clientOf, readRequest, readReturn, type SignInRequest } from './request.ts'
 import { servingSession } from './session-serves.ts'
 import { visitMicrosoft } from './to-microsoft.ts'
+import type { Visitor } from './visitor.ts'
 
 /** The authorization endpoint: a valid session goes straight back with a code; a user without one sees the sign-in page. */
 
 /** More of a redirect_uri says no more to an operator who compares it with the registered ones. */
 const MOST_OF_ADDRESS = 200
 
+/** The request as the endpoint read it, with the two effects that its answer or its error page has. */
+export interface AuthorizeInput {
+  sent: URLSearchParams
+  isPost: boolean
+  /** The client's `ui_locales`, for the pages that follow. */
+  useLocales: (locales: string | null) => void
+  /** The error that is thrown is in the log by this reference; undefined: it was not logged. */
+  logged: (reference: string | undefined) => void
+}
+
 /** @throws OAuthError that must not redirect */
-export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Response> {
+export async function authorize(deps: Deps, visitor: Visitor, input: AuthorizeInput, now: number): Promise<Answer> {
+  const { sent } = input
   const clientId = deps.clients.find(sent.get('client_id') ?? '')?.clientId
-  const key = { clientId, address: remoteOf(c, deps.config) }
+  const key = { clientId, address: visitor.remote }
   mustBeWithin(deps.rateLimits, 'authorize', key)
   const rejected = (error: OAuthError): OAuthError => {
     const reference = deps.rateLimits.mayLog(key) ? newReference(deps.random) : undefined
-    loggedAs(c, reference)
+    input.logged(reference)
     if (reference !== undefined)
       deps.log.warn('authorize_rejected', {
         client_id: clientId,
@@ -44,38 +49,35 @@ export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, n
       })
     return error
   }
-  return answerRequest(deps, c, sent, now, rejected).catch((error: unknown) => {
+  return answerRequest(deps, visitor, input, now, rejected).catch((error: unknown) => {
     throw error instanceof OAuthError ? rejected(error) : error
   })
 }
 
 async function answerRequest(
   deps: Deps,
-  c: Context,
-  sent: URLSearchParams,
+  visitor: Visitor,
+  { sent, isPost, useLocales }: AuthorizeInput,
   now: number,
   rejected: (error: OAuthError) => OAuthError,
-): Promise<Response> {
+): Promise<Answer> {
   const readiness = deps.microsoft.readiness()
-  if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
+  if (!readiness.connected) return { kind: 'not_connected', missing: readiness.missing }
   const hash = pushedHash(sent)
   const { source, pushed } = hash === undefined ? { source: sent, pushed: undefined } : await readPushed(deps, sent, hash, now)
-  useLocales(c, deps.config, source.get('ui_locales'))
+  useLocales(source.get('ui_locales'))
   const { client, reply } = readReturn(deps, source)
   const read = await readRequest(deps, client, reply, source, now).catch(asAnswer)
-  if (read instanceof OAuthError) return answerInstance(deps, c, reply, rejected(read))
+  if (read instanceof OAuthError) return { kind: 'instance', reply, content: rejected(read) }
   // RFC 9126 §6
-  if (client.metadata.requirePar && pushed === undefined)
-    return answerInstance(
-      deps,
-      c,
-      reply,
-      rejected(new OAuthError('invalid_request', 'This client must push its authorization requests to /par (RFC 9126).')),
-    )
+  if (client.metadata.requirePar && pushed === undefined) {
+    const error = new OAuthError('invalid_request', 'This client must push its authorization requests to /par (RFC 9126).')
+    return { kind: 'instance', reply, content: rejected(error) }
+  }
   const request: SignInRequest = { ...read, pushed }
   // Another site's form comes without our cookies (SameSite=Lax). A GET that follows it has them.
-  if (c.req.method === 'POST') return c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
-  return serve(deps, c, request, now)
+  if (isPost) return { kind: 'again', purpose: { kind: 'instance', request } }
+  return serve(deps, visitor, request, now)
 }
 
 function asAnswer(error: unknown): OAuthError {
@@ -84,29 +86,29 @@ function asAnswer(error: unknown): OAuthError {
 }
 
 /** A request that was read and found good. @throws OAuthError that must not redirect */
-export async function serve(deps: Deps, c: Context, asked: SignInRequest, now: number): Promise<Response> {
+export async function serve(deps: Deps, visitor: Visitor, asked: SignInRequest, now: number): Promise<Answer> {
   const client = clientOf(deps, asked)
   const request = asRegistered(client, asked)
-  if (!request.prompt.includes('none')) return serveWithPages(deps, c, client, request, now)
-  const answer = await serveSilently(deps, c, client, request, now).catch((error: unknown) => {
+  if (!request.prompt.includes('none')) return serveWithPages(deps, visitor, client, request, now)
+  const answer = await serveSilently(deps, visitor, client, request, now).catch((error: unknown) => {
     if (error instanceof StoreUnavailable)
       return new OAuthError('temporarily_unavailable', 'Nothing was changed. Try again in a moment.', { cause: error })
     throw error
   })
-  return answer instanceof OAuthError ? answerInstance(deps, c, request.reply, answer) : answer
+  return answer instanceof OAuthError ? { kind: 'instance', reply: request.reply, content: answer } : answer
 }
 
 /** prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never Microsoft. */
-async function serveSilently(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response | OAuthError> {
-  const session = servingSession(await currentStanding(deps, c, now), request, now, client.metadata.maxAuthenticationSeconds)
+async function serveSilently(deps: Deps, visitor: Visitor, client: Client, request: SignInRequest, now: number): Promise<Answer | OAuthError> {
+  const session = servingSession(await currentStanding(deps, visitor.sessionHash, now), request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) return new OAuthError('login_required', 'The user must sign in.')
   if (!admits(client, session)) return new OAuthError('access_denied', 'The user may not use this application.')
   if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The user must consent first.')
   if (!(await usePushed(deps, request, now))) throw gone()
-  const answer = await codeForSession(deps, c, request, session.sid, now)
+  const answer = await codeForSession(deps, request, session.sid, now)
   if (answer === undefined) return new OAuthError('login_required', 'The user must sign in.')
   if (answer.issued) deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
-  return answer.response
+  return answer.answer
 }
 
 /**
@@ -116,20 +118,20 @@ async function serveSilently(deps: Deps, c: Context, client: Client, request: Si
 const skipsPage = (client: Client, { loginHint, sub, pushed }: SignInRequest): boolean =>
   client.metadata.skipSignInPage === true && ((pushed !== undefined && !isPublic(client)) || (loginHint === undefined && sub === undefined))
 
-async function serveWithPages(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response> {
-  const errand = { kind: 'instance', request } as const
-  const standing = await currentStanding(deps, c, now)
-  const session = servingSession(standing, request, now, client.metadata.maxAuthenticationSeconds)
+async function serveWithPages(deps: Deps, visitor: Visitor, client: Client, request: SignInRequest, now: number): Promise<Answer> {
+  const purpose = { kind: 'instance', request } as const
+  const former = await currentStanding(deps, visitor.sessionHash, now)
+  const session = servingSession(former, request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) {
-    if (endedElsewhere(standing) || !skipsPage(client, request)) return signInPage(deps, c, errand, now, standing)
+    if (endedElsewhere(former) || !skipsPage(client, request)) return { kind: 'sign_in', purpose, former }
     if (!(await usePushed(deps, request, now))) throw gone()
-    return visitMicrosoft(deps, c, errand, { another: false, shared: isSharedComputer(deps, c), now })
+    return visitMicrosoft(deps, visitor, purpose, { another: false, shared: visitor.isShared, now })
   }
-  if (!admits(client, session)) return guidancePage(deps, c, { key: 'not_assigned_here', errand, now })
+  if (!admits(client, session)) return { kind: 'guidance', about: { key: 'not_assigned_here', purpose } }
   if (!(await usePushed(deps, request, now))) throw gone()
-  if (await consentMissing(deps, client, request, session.sub)) return toConsent(deps, c, request, session.sid, now)
-  const answer = await codeForSession(deps, c, request, session.sid, now)
-  if (answer === undefined) return signInPage(deps, c, errand, now, standing)
+  if (await consentMissing(deps, client, request, session.sub)) return { kind: 'consent', request, sid: session.sid }
+  const answer = await codeForSession(deps, request, session.sid, now)
+  if (answer === undefined) return { kind: 'sign_in', purpose, former }
   if (answer.issued) deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
-  return answer.response
+  return answer.answer
 }

@@ -1,12 +1,11 @@
-import type { Context } from 'hono'
 import type { NewCode } from '../../../db/store.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { OAuthError } from '../../protocol/error.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
 import type { LockKind } from '../../protocol/lock-target.ts'
 import { newSecret } from '../../runtime/ids.ts'
-import { guidancePage } from './pages.tsx'
-import { answerInstance } from './reply.tsx'
+import { type Answer, rejection } from './answer.tsx'
 import { asRegistered, clientOf, type SignInRequest } from './request.ts'
 
 /** RFC 6749 §4.1.2 advises ten minutes at most; an instance needs a second. */
@@ -35,26 +34,31 @@ export function newCode(deps: Pick<Deps, 'clients' | 'random'>, asked: SignInReq
   }
 }
 
+/** Whether the user has to agree before the instance learns who they are: it is registered so, or asks for it itself. */
+export async function consentMissing(deps: Pick<Deps, 'store'>, client: Client, request: SignInRequest, sub: string): Promise<boolean> {
+  if (request.prompt.includes('consent')) return true
+  return client.metadata.consentRequired && !(await deps.store.hasConsent({ sub, clientId: client.clientId, scope: request.scope }))
+}
+
 /** A code for a session that lives, or why there is none: its user or the client is locked. Undefined: it has ended or was marked meanwhile. */
 export async function codeForSession(
   deps: Deps,
-  c: Context,
   request: SignInRequest,
   sid: string,
   now: number,
-): Promise<{ issued: boolean; response: Response } | undefined> {
+): Promise<{ issued: boolean; answer: Answer } | undefined> {
   const { code, row } = newCode(deps, request, now)
   const standing = await deps.store.issueCode({ sid, code: row, now })
   // By another broker, a moment ago.
   if (standing.state === 'client_removed') throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
-  if (standing.state === 'locked') return { issued: false, response: lockedOut(deps, c, request, standing.by, now) }
-  return standing.state === 'live' ? { issued: true, response: answerInstance(deps, c, request.reply, { code }) } : undefined
+  if (standing.state === 'locked') return { issued: false, answer: lockedOut(deps, request, standing.by) }
+  return standing.state === 'live' ? { issued: true, answer: { kind: 'instance', reply: request.reply, content: { code } } } : undefined
 }
 
-function lockedOut(deps: Deps, c: Context, request: SignInRequest, by: LockKind, now: number): Response {
+function lockedOut(deps: Deps, request: SignInRequest, by: LockKind): Answer {
   const key = `${by}_locked`
+  if (!request.prompt.includes('none')) return rejection(deps, { key, purpose: { kind: 'instance', request } })
   deps.metrics.signIns.inc({ outcome: key })
-  if (request.prompt.includes('none'))
-    return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The user or an instance is locked by an operator of the broker.'))
-  return guidancePage(deps, c, { key, errand: { kind: 'instance', request }, now })
+  const content = new OAuthError('access_denied', 'The user or an instance is locked by an operator of the broker.')
+  return { kind: 'instance', reply: request.reply, content }
 }

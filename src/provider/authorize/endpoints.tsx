@@ -1,29 +1,33 @@
-import { type Context, Hono } from 'hono'
+import { type Context, type Handler, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { isForm } from '../../clients/form.ts'
 import { clientLogo } from '../../clients/logos.ts'
-import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
-import { pageErrors } from '../../pages/errors.tsx'
+import { CSRF_FIELD, csrfHolds } from '../../pages/csrf.ts'
+import { loggedAs, pageErrors } from '../../pages/errors.tsx'
 import { appLogo } from '../../pages/look.ts'
+import { useLocales } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { currentStanding } from '../../clients/session/current.ts'
-import { takenForShared } from '../../clients/session/shared-computer.ts'
+import { takenForShared } from '../../clients/session/browser.ts'
+import { type Answer, respond, stale } from './answer.tsx'
 import { authorize, serve } from './authorize.ts'
 import { callback } from './callback.ts'
-import { askConsent, decideConsent } from './consent.tsx'
+import { askConsent, decideConsent } from './consent.ts'
+import { consentPurpose } from './consent-page.tsx'
 import { AUTHORIZE, PUSH } from './described.ts'
-import { readOwnErrand, servesOwn, signInForOwnPage } from './own-pages.ts'
+import { readOwnPurpose, servesOwn, signInForOwnPage } from './own-pages.ts'
 import { grantingConsentPage } from './pages.tsx'
 import { pushRequest, usePushed } from './pushed.ts'
 import { asRegistered, clientOf } from './request.ts'
-import { type Errand, open } from './sealed.ts'
-import { endAndSignIn } from './session-limit.ts'
+import { open, type SignInPurpose } from './sealed.ts'
+import { endAndSignIn, type SentForm } from './session-limit.ts'
+import { limitPurpose } from './session-limit-page.tsx'
 import { servingSession } from './session-serves.ts'
-import { stalePage } from './stale.tsx'
 import { visitMicrosoft } from './to-microsoft.ts'
+import { type Visitor, visitorOf } from './visitor.ts'
 import { parseForm } from '../../protocol/params.ts'
 
 /**
@@ -49,25 +53,59 @@ function pages(deps: Deps): Hono {
       throw new OAuthError('invalid_request', 'The request is larger than 64 kB.', { status: 413 })
     },
   })
+  /** Reads the browser once, takes the step, and turns its outcome into the response. */
+  const step =
+    (take: (c: Context, visitor: Visitor, now: number) => Answer | Promise<Answer>): Handler =>
+    async (c: Context) => {
+      const now = deps.clock.now()
+      const visitor = visitorOf(deps, c, now)
+      return respond(deps, c, visitor, await take(c, visitor, now), now)
+    }
+  const answerRequest = (read: (c: Context) => URLSearchParams | Promise<URLSearchParams>) =>
+    step(async (c, visitor, now) => {
+      const input = {
+        sent: await read(c),
+        isPost: c.req.method === 'POST',
+        useLocales: (locales: string | null) => useLocales(c, deps.config, locales),
+        logged: (reference: string | undefined) => loggedAs(c, reference),
+      }
+      return authorize(deps, visitor, input, now)
+    })
+  endpoints.get('/authorize', described(AUTHORIZE.get, answerRequest(query)))
+  endpoints.post('/authorize', limit, described(AUTHORIZE.post, answerRequest(form)))
   endpoints.get(
-    '/authorize',
-    described(AUTHORIZE.get, (c: Context) => authorize(deps, c, query(c), deps.clock.now())),
+    '/signin/start',
+    step((c, visitor, now) => signInForOwnPage(deps, visitor, readOwnPurpose(query(c)), now)),
+  )
+  endpoints.get(
+    '/signin/continue',
+    step((c, visitor, now) => takeUpAgain(deps, visitor, c.req.query('request'), now)),
+  )
+  endpoints.get(
+    '/signin/microsoft',
+    step((c, visitor, now) => start(deps, visitor, query(c), now)),
+  )
+  endpoints.get(
+    '/signin/callback',
+    step((c, visitor, now) => {
+      mustBeWithin(deps.rateLimits, 'callback', { address: visitor.remote })
+      return callback(deps, visitor, query(c), now)
+    }),
+  )
+  endpoints.get(
+    '/signin/consent',
+    step((c, visitor, now) => askConsent(deps, visitor, c.req.query('request'), now)),
   )
   endpoints.post(
-    '/authorize',
+    '/signin/consent',
     limit,
-    described(AUTHORIZE.post, async (c: Context) => authorize(deps, c, await form(c), deps.clock.now())),
+    step(async (c, visitor, now) => decideConsent(deps, visitor, await sentForm(deps, c, consentPurpose), now)),
   )
-  endpoints.get('/signin/start', (c) => signInForOwnPage(deps, c, readOwnErrand(query(c)), deps.clock.now()))
-  endpoints.get('/signin/continue', (c) => takeUpAgain(deps, c, deps.clock.now()))
-  endpoints.get('/signin/microsoft', (c) => start(deps, c, deps.clock.now()))
-  endpoints.get('/signin/callback', (c) => {
-    mustBeWithin(deps.rateLimits, 'callback', { address: remoteOf(c, deps.config) })
-    return callback(deps, c, deps.clock.now())
-  })
-  endpoints.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
-  endpoints.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
-  endpoints.post('/signin/session-limit', limit, async (c) => endAndSignIn(deps, c, await form(c), deps.clock.now()))
+  endpoints.post(
+    '/signin/session-limit',
+    limit,
+    step(async (c, visitor, now) => endAndSignIn(deps, visitor, await sentForm(deps, c, limitPurpose), now)),
+  )
   endpoints.get('/assets/apps/:id', async (c) => {
     const client = deps.clients.find(c.req.param('id'))
     const image = client === undefined ? undefined : await clientLogo(deps, client, deps.clock.now())
@@ -85,37 +123,44 @@ async function form(c: Context): Promise<URLSearchParams> {
   return parseForm(await c.req.text())
 }
 
-/** A request that was checked before, from any browser: as good as the address of /authorize it came by. */
-async function takeUpAgain(deps: Deps, c: Context, now: number): Promise<Response> {
-  const opened = open(deps, c, 'again', c.req.query('request'), now)
-  if (opened.how !== 'good') return stalePage(deps, c, opened.how, undefined, now)
-  return takeUp(deps, c, opened.value, now)
+/** A form of ours that holds a sealed value. */
+async function sentForm(deps: Deps, c: Context, purposeOf: (sealed: string) => string): Promise<SentForm> {
+  const fields = await form(c)
+  const sealed = fields.get('request') ?? ''
+  return { sealed, fields, isOurs: csrfHolds(deps, c, purposeOf(sealed), fields.get(CSRF_FIELD) ?? undefined) }
 }
 
-const takeUp = (deps: Deps, c: Context, errand: Errand, now: number): Promise<Response> =>
-  errand.kind === 'own' ? signInForOwnPage(deps, c, errand, now) : serve(deps, c, errand.request, now)
+/** A request that was checked before, from any browser: as good as the address of /authorize it came by. */
+async function takeUpAgain(deps: Deps, visitor: Visitor, sealed: string | undefined, now: number): Promise<Answer> {
+  const opened = open(deps, visitor, 'again', sealed, now)
+  return opened.how === 'good' ? takeUp(deps, visitor, opened.value, now) : stale(opened, undefined)
+}
 
-async function start(deps: Deps, c: Context, now: number): Promise<Response> {
-  const opened = open(deps, c, 'start', c.req.query('request'), now)
-  if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value, now)
-  const another = c.req.query('account') === 'another' || (opened.value.kind === 'own' && opened.value.another === true)
-  if (!another && (await isServed(deps, c, opened.value, now))) return takeUp(deps, c, opened.value, now)
-  const shared = takenForShared(deps, c, c.req.query('computer'))
-  return visitMicrosoft(deps, c, await begun(deps, opened.value, now), { another, shared, now })
+const takeUp = (deps: Deps, visitor: Visitor, purpose: SignInPurpose, now: number): Promise<Answer> =>
+  purpose.kind === 'own' ? signInForOwnPage(deps, visitor, purpose, now) : serve(deps, visitor, purpose.request, now)
+
+async function start(deps: Deps, visitor: Visitor, sent: URLSearchParams, now: number): Promise<Answer> {
+  const opened = open(deps, visitor, 'start', sent.get('request') ?? undefined, now)
+  if (opened.how !== 'good') return stale(opened, opened.value)
+  const { value: purpose } = opened
+  const another = sent.get('account') === 'another' || (purpose.kind === 'own' && purpose.another === true)
+  if (!another && (await isServed(deps, visitor, purpose, now))) return takeUp(deps, visitor, purpose, now)
+  const shared = takenForShared(deps.config, visitor, sent.get('computer') ?? undefined)
+  return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), { another, shared, now })
 }
 
 /** An old page of a second tab: the user has signed in in the first one since. */
-async function isServed(deps: Deps, c: Context, errand: Errand, now: number): Promise<boolean> {
-  const standing = await currentStanding(deps, c, now)
-  if (errand.kind === 'own') return servesOwn(standing, errand, now)
-  const client = clientOf(deps, errand.request)
-  return servingSession(standing, asRegistered(client, errand.request), now, client.metadata.maxAuthenticationSeconds) !== undefined
+async function isServed(deps: Deps, visitor: Visitor, purpose: SignInPurpose, now: number): Promise<boolean> {
+  const standing = await currentStanding(deps, visitor.sessionHash, now)
+  if (purpose.kind === 'own') return servesOwn(standing, purpose, now)
+  const client = clientOf(deps, purpose.request)
+  return servingSession(standing, asRegistered(client, purpose.request), now, client.metadata.maxAuthenticationSeconds) !== undefined
 }
 
 /** Beginning a sign-in consumes the pushed request; a user who was shown the page in time may go back to it. */
-async function begun(deps: Deps, errand: Errand, now: number): Promise<Errand> {
-  if (errand.kind === 'own') return errand
-  const request = asRegistered(clientOf(deps, errand.request), errand.request)
+async function begun(deps: Deps, purpose: SignInPurpose, now: number): Promise<SignInPurpose> {
+  if (purpose.kind === 'own') return purpose
+  const request = asRegistered(clientOf(deps, purpose.request), purpose.request)
   await usePushed(deps, request, now)
   return { kind: 'instance', request: { ...request, pushed: undefined } }
 }

@@ -1,6 +1,7 @@
 import type { FreshDemand } from '../../../db/store.ts'
 import type { Tenant } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
+import { lowest, maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
 import type { Deps } from '../deps.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
@@ -9,9 +10,7 @@ import { freshContextOf } from '../../protocol/fresh-context.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
-import { authenticationLimit, isTooOld } from './re-entry.ts'
-import { mayAskAgain } from './fresh.ts'
-import type { Demand, Visit } from './sealed.ts'
+import type { Demand, SignInPurpose, Visit } from './sealed.ts'
 
 /** Whether a user whom Microsoft has identified may sign in: here, for this request, now. */
 
@@ -36,11 +35,11 @@ export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentit
       : { admitted: false, guidance: 'mfa_not_proved' }
   }
   const fresh = isFresh(visit, identity, now) && (!visit.shared || (await isFreshHere(deps, visit, identity)))
-  if (!fresh || isTooOld(identity, authenticationLimit(deps, visit.errand, tenant), now)) return notFresh(deps, visit, identity, 'fresh')
-  const rejected = visit.errand.kind === 'instance' ? await judgeRequest(deps, visit.errand.request, identity) : undefined
+  if (!fresh || isTooOld(identity, authenticationLimit(deps, visit.purpose, tenant), now)) return notFresh(deps, visit, identity, 'fresh')
+  const rejected = visit.purpose.kind === 'instance' ? await judgeRequest(deps, visit.purpose.request, identity) : undefined
   if (rejected !== undefined) return { admitted: false, guidance: rejected }
   // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be had is an error, not a lesser sign-in.
-  if (visit.errand.kind === 'instance' && visit.errand.request.acr && mfa.acr === undefined) {
+  if (visit.purpose.kind === 'instance' && visit.purpose.request.acr && mfa.acr === undefined) {
     return {
       admitted: false,
       tell: new OAuthError('unmet_authentication_requirements', 'Microsoft does not prove MFA for the tenant of this user.'),
@@ -58,11 +57,11 @@ async function judgeRequest(deps: Deps, request: SignInRequest, identity: Micros
 }
 
 /** As the request demands it. What a revocation demands is decided where the session opens. */
-function isFresh({ errand, fresh, login, startedAt }: Visit, identity: MicrosoftIdentity, now: number): boolean {
+function isFresh({ purpose, fresh, login, startedAt }: Visit, identity: MicrosoftIdentity, now: number): boolean {
   if (!fresh) return true
   const departedAt = login?.at ?? startedAt
-  if (errand.kind === 'own') return enteredSince(identity, departedAt)
-  const { prompt, maxAgeSeconds } = errand.request
+  if (purpose.kind === 'own') return enteredSince(identity, departedAt)
+  const { prompt, maxAgeSeconds } = purpose.request
   const oldest = prompt.includes('login') || maxAgeSeconds === undefined ? departedAt : Math.min(departedAt, now - maxAgeSeconds)
   return enteredSince(identity, oldest)
 }
@@ -83,3 +82,19 @@ export function notFresh(deps: Pick<Deps, 'config'>, visit: Visit, identity: Mic
   if (demand === 'fresh') return { admitted: false, demand, ask: { tid } }
   return { admitted: false, demand, ask: { tid, authContext: freshContextOf(deps.config.freshContext, tid) } }
 }
+
+/** Whether another visit may prove it. Where Microsoft was asked, and answered without asking the user, it would do so again. */
+function mayAskAgain({ asked, login }: Visit, identity: MicrosoftIdentity, demand: FreshDemand): boolean {
+  if (asked?.includes(demand)) return false
+  return login === undefined || identity.clockOffsetSeconds === undefined || enteredSince(identity, login.at)
+}
+
+/** How old the user's authentication at Microsoft may be for a sign-in: the limits of the broker, the tenant and the client. */
+export function authenticationLimit(deps: Pick<Deps, 'config' | 'clients'>, purpose: SignInPurpose, tenant: Tenant | undefined): number | undefined {
+  const client = purpose.kind === 'instance' ? clientOf(deps, purpose.request) : undefined
+  return lowest(maxAuthenticationSeconds(deps.config, tenant), client?.metadata.maxAuthenticationSeconds)
+}
+
+/** Also where Microsoft does not say when the user authenticated. Whether it honors `max_age` shows here, and nowhere else. */
+const isTooOld = ({ authTime }: MicrosoftIdentity, most: number | undefined, now: number): boolean =>
+  most !== undefined && (authTime === undefined || now - authTime >= most)

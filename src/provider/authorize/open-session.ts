@@ -1,129 +1,104 @@
-import type { Context } from 'hono'
-import type { NewSession, SignedIn } from '../../../db/store.ts'
-import type { Session, Tenant } from '../../../db/types.ts'
-import { remoteOf } from '../../runtime/remote-address.ts'
+import type { NewSession, SignInFrom } from '../../../db/store.ts'
+import type { Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { freshContextOf } from '../../protocol/fresh-context.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
 import { sessionRoles } from '../../protocol/tenant-administrators.ts'
 import { revoke } from '../../revocation/revoke.ts'
-import { accountChosen } from '../../clients/session/chooser.ts'
-import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../../clients/session/cookie.ts'
-import { deviceName } from '../../clients/session/device.ts'
-import { freshProof, keepProof, latest, type Proven, provenBefore } from '../../clients/session/fresh-proof.ts'
-import { isKnownDevice, rememberUser } from '../../clients/session/known-user.ts'
+import { freshProof, isKnownDevice, provenOf } from '../../clients/session/browser.ts'
+import { newSessionCookie } from '../../clients/session/cookie.ts'
 import { maxAuthenticationSeconds, sessionLimits } from '../../clients/session/lifetimes.ts'
 import { sealForSession } from '../../clients/session/sealed.ts'
-import { keepSharedComputer } from '../../clients/session/shared-computer.ts'
-import { codeForSession, newCode } from './code.ts'
-import { consentMissing, toConsent } from './consent.tsx'
-import { provenBy } from './fresh.ts'
-import { judge, type NotAdmitted, notFresh } from './judge.ts'
-import { signInFrom } from './not-admitted.ts'
-import { guidancePage } from './pages.tsx'
-import { answerInstance } from './reply.tsx'
-import { clientOf, type SignInRequest } from './request.ts'
-import { browserHash, type Came, type Visit } from './sealed.ts'
-import { limitPage } from './session-limit-page.tsx'
-import { usedPage } from './stale.tsx'
-
-/** Opens or renews the session of a user who is admitted, with its code, in one transaction. What the store rejects is handed back. */
+import { type Answer, rejection, used } from './answer.tsx'
+import { codeForSession, consentMissing, newCode } from './code.ts'
+import { type Judgement, judge, type NotAdmitted, notFresh } from './judge.ts'
+import { provenBy } from './proven.ts'
+import { clientOf } from './request.ts'
+import type { CallbackResult } from './sealed.ts'
+import { visitAgain } from './to-microsoft.ts'
+import type { Visitor } from './visitor.ts'
 
 /** What Microsoft has proved, and what tokens may say of it. */
-interface Proved extends Came {
+interface Proved extends CallbackResult, Pick<Extract<Judgement, { admitted: true }>, 'acr' | 'amr'> {
   tenant: Tenant | undefined
-  acr: string | undefined
-  amr: string[] | undefined
 }
 
 interface How {
-  /** Sessions that the user chose to end, where they have too many. */
+  /** Sessions that the user chose to end, where they have too many. Left out: the user comes straight from Microsoft. */
   end?: readonly string[]
   now: number
-  rejected: (why: NotAdmitted) => Response | Promise<Response>
 }
 
-/** Judges the user by the rules of now, and opens the session of one who is admitted. */
-export async function signIn(deps: Deps, c: Context, came: Came & { tenant: Tenant | undefined }, how: How): Promise<Response> {
-  const judgement = await judge(deps, came.visit, came.identity, came.tenant, how.now)
-  if (!judgement.admitted) return how.rejected(judgement)
-  return openSession(deps, c, { ...came, acr: judgement.acr, amr: judgement.amr }, how)
+/** Opens the session of a user who is admitted. A user who is not is sent to Microsoft once more, or reads why. */
+export async function signIn(deps: Deps, visitor: Visitor, came: CallbackResult, tenant: Tenant | undefined, how: How): Promise<Answer> {
+  const outcome = await judgeAndOpen(deps, visitor, came, tenant, how)
+  return 'admitted' in outcome ? notAdmitted(deps, visitor, came, outcome, how) : outcome
 }
 
-async function openSession(deps: Deps, c: Context, proved: Proved, { end, now, rejected }: How): Promise<Response> {
-  const { visit, identity } = proved
-  const { errand } = visit
-  const session = newSession(deps, c, proved, now)
+/** Judges the user by the rules of now, and opens or renews their session, with its code, in one transaction. */
+async function judgeAndOpen(
+  deps: Deps,
+  visitor: Visitor,
+  came: CallbackResult,
+  tenant: Tenant | undefined,
+  { end, now }: How,
+): Promise<Answer | NotAdmitted> {
+  const { visit, identity } = came
+  const { purpose } = visit
+  const judgement = await judge(deps, visit, identity, tenant, now)
+  if (!judgement.admitted) return judgement
+  const session = newSession(deps, visitor, { ...came, tenant, acr: judgement.acr, amr: judgement.amr }, now)
+  const { user } = session
   const proven = { seq: provenBy(visit, identity), context: visit.earlier?.context }
-  const request = errand.kind === 'instance' ? errand.request : undefined
+  const request = purpose.kind === 'instance' ? purpose.request : undefined
   const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
   const made = request === undefined || asks ? undefined : newCode(deps, request, now)
   const cookie = newSessionCookie(deps.random)
   const { most, whenFull } = deps.config.sessionRules
-  const answer = await deps.store.signIn({
-    session: { ...session, cookieHash: cookie.hash, browserHash: browserHash(deps, c) },
+  const opened = await deps.store.signIn({
+    session: { ...session, cookieHash: cookie.hash, browserHash: visitor.hash() },
     code: made?.row,
-    browserCookieHash: sessionCookieHash(c),
-    ...where(deps, c, proved, now),
-    ...freshProof(latest(provenBefore(deps, c, session.user), proven), freshContextOf(deps.config.freshContext, session.user.tid)),
+    browserCookieHash: visitor.sessionHash,
+    from: signInFrom(visitor, came),
+    newDevice: !isKnownDevice(visitor, user),
+    ...freshProof(provenOf(visitor, user, proven), freshContextOf(deps.config.freshContext, user.tid)),
     limit: most === undefined ? undefined : { most, whenFull, end },
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
   })
-  const removed = (await deps.store.findTenant(session.user.tid))?.removedAt !== undefined
-  if (answer.outcome === 'rejected') {
-    if (removed) return rejected({ admitted: false, guidance: 'tenant_not_connected' })
-    if (answer.why === 'session_limit') return tooMany(deps, c, proved, answer, now)
+  const removed = (await deps.store.findTenant(user.tid))?.removedAt !== undefined
+  if (opened.outcome === 'rejected') {
+    if (removed) return { admitted: false, guidance: 'tenant_not_connected' }
+    if (opened.why === 'session_limit') {
+      deps.metrics.signIns.inc({ outcome: 'session_limit' })
+      // The sign-in waits for the user's choice, under a new id: each form is used once.
+      return { kind: 'session_limit', id: newId(deps.random), came, choose: opened.choose, among: opened.among }
+    }
     // A floor that was found on return leads on to Microsoft by itself.
-    return rejected(answer.why === 'not_fresh' ? notFresh(deps, visit, identity, answer.demand) : { admitted: false, guidance: answer.why })
+    return opened.why === 'not_fresh' ? notFresh(deps, visit, identity, opened.demand) : { admitted: false, guidance: opened.why }
   }
-  // Removed since it was judged: the revocation came before this session and does not cover it.
-  if (removed) return tooLate(deps, c, answer.session, errand, now)
-  setSessionCookie(c, cookie.value, answer.session.staySignedIn ? { staySignedInUntil: answer.session.absoluteAt } : {})
-  keepInBrowser(deps, c, proved, proven, now)
-  recordSignIn(deps, c, answer, request?.clientId)
-  if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
-  if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
-  return afterConsent(deps, c, errand.request, answer.session, now)
-}
-
-/** Where the sign-in comes from, and whether the user has not used this browser yet. */
-function where(deps: Deps, c: Context, { visit, identity }: Came, now: number) {
-  const from = signInFrom(deps, c, visit.errand)
-  if (isKnownDevice(deps, c, identity.user, now)) return { from }
-  return { from, newDevice: true }
-}
-
-/** The sign-in waits for the user's choice, under a new id: each form is used once. */
-function tooMany(deps: Deps, c: Context, { visit, identity }: Came, full: { choose: number; among: Session[] }, now: number): Response {
-  deps.metrics.signIns.inc({ outcome: 'session_limit' })
-  return limitPage(deps, c, { id: newId(deps.random), visit, identity }, full, now)
-}
-
-/** A shared computer keeps nothing of its users. */
-function keepInBrowser(deps: Deps, c: Context, { visit: { shared }, identity: { user } }: Came, proven: Proven, now: number): void {
-  keepSharedComputer(c, shared === true)
-  if (shared) return
-  keepProof(deps, c, user, proven)
-  rememberUser(deps, c, user, now)
-}
-
-/** What the log and the metrics keep of it. */
-function recordSignIn(deps: Deps, c: Context, { session, renewed }: SignedIn, clientId: string | undefined): void {
-  const { sub, sid, user } = session
+  const { sub, sid } = opened.session
+  if (removed) {
+    // Removed since it was judged: the revocation came before this session and does not cover it.
+    await revoke(deps, { selector: { kind: 'session', sid }, reason: 'tenant_removed', actor: { kind: 'broker', id: 'signin' }, now })
+    return { kind: 'guidance', about: { key: 'tenant_not_connected', purpose } }
+  }
   deps.signInWatch.succeeded(user.tid)
-  accountChosen(c)
-  const outcome = renewed ? 'renewed' : 'opened'
+  const outcome = opened.renewed ? 'renewed' : 'opened'
   deps.metrics.signIns.inc({ outcome })
-  deps.log.info('signed_in', { outcome, sub, sid, tid: user.tid, client_id: clientId, from: remoteOf(c, deps.config) })
+  deps.log.info('signed_in', { outcome, sub, sid, tid: user.tid, client_id: request?.clientId, from: visitor.remote })
+  const signedIn = { cookie: cookie.value, session: opened.session, proven, shared: visit.shared === true }
+  if (purpose.kind === 'own') return { kind: 'page_of_ours', to: purpose.returnTo, signedIn }
+  if (made !== undefined) return { kind: 'instance', reply: purpose.request.reply, content: { code: made.code }, signedIn }
+  // A user who agreed before is not asked again, unless the instance wants it.
+  if (await consentMissing(deps, clientOf(deps, purpose.request), purpose.request, sub)) {
+    return { kind: 'consent', request: purpose.request, sid, signedIn }
+  }
+  const code = await codeForSession(deps, purpose.request, sid, now)
+  return { ...(code?.answer ?? (await used(deps, visitor, purpose, now))), signedIn }
 }
 
-async function tooLate(deps: Deps, c: Context, { sid }: Session, errand: Visit['errand'], now: number): Promise<Response> {
-  await revoke(deps, { selector: { kind: 'session', sid }, reason: 'tenant_removed', actor: { kind: 'broker', id: 'signin' }, now })
-  return guidancePage(deps, c, { key: 'tenant_not_connected', errand, now })
-}
-
-function newSession(deps: Deps, c: Context, { visit, identity, tenant, acr, amr }: Proved, now: number): Omit<NewSession, 'cookieHash'> {
+function newSession(deps: Deps, { device }: Visitor, { visit, identity, tenant, acr, amr }: Proved, now: number): Omit<NewSession, 'cookieHash'> {
   const { user } = identity
   const staySignedIn = visit.shared ? false : identity.staySignedIn
   const limits = sessionLimits(deps.config, tenant, staySignedIn, visit.shared ? deps.config.sessionRules.sharedIdleSeconds : undefined)
@@ -141,18 +116,33 @@ function newSession(deps: Deps, c: Context, { visit, identity, tenant, acr, amr 
     microsoftSid: identity.sid,
     loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
     microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),
-    device: deviceName(c.req.header('user-agent')),
+    device,
   }
 }
 
-/** Who agreed before is not asked again, unless the instance wants it. */
-async function afterConsent(
-  deps: Deps,
-  c: Context,
-  request: SignInRequest,
-  { sub, sid }: { sub: string; sid: string },
-  now: number,
-): Promise<Response> {
-  if (await consentMissing(deps, clientOf(deps, request), request, sub)) return toConsent(deps, c, request, sid, now)
-  return (await codeForSession(deps, c, request, sid, now))?.response ?? usedPage(deps, c, { kind: 'instance', request }, now)
+/** A user whom Microsoft has identified and who is not signed in makes one further visit, reads a page, or goes back to their instance with an error. */
+async function notAdmitted(deps: Deps, visitor: Visitor, came: CallbackResult, judgement: NotAdmitted, { end, now }: How): Promise<Answer> {
+  const { visit, identity } = came
+  const { purpose } = visit
+  if ('demand' in judgement) {
+    // A form leads to no page of Microsoft: the user starts again.
+    if (end !== undefined) return { kind: 'again', purpose }
+    const loginHint = identity.loginHint ?? identity.user.username
+    return visitAgain(deps, visitor, visit, judgement.demand, { ...judgement.ask, loginHint }, now)
+  }
+  const why = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
+  deps.signInWatch.failed(identity.user, why)
+  const { device } = visitor
+  await deps.store.recordRejectedSignIn({ user: identity.user, why, device, from: signInFrom(visitor, came), now })
+  if ('tell' in judgement && purpose.kind === 'instance') {
+    deps.metrics.signIns.inc({ outcome: judgement.tell.code })
+    return { kind: 'instance', reply: purpose.request.reply, content: judgement.tell }
+  }
+  return rejection(deps, { key: why, purpose })
 }
+
+/** Where a sign-in came from, for the security history. */
+const signInFrom = ({ address }: Visitor, { visit: { purpose } }: CallbackResult): SignInFrom => ({
+  address,
+  clientId: purpose.kind === 'instance' ? purpose.request.clientId : undefined,
+})

@@ -1,11 +1,11 @@
-import type { Context } from 'hono'
 import type { Standing } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { currentStanding } from '../../clients/session/current.ts'
 import { isFresh } from '../../clients/session/fresh.ts'
-import { notConnectedPage, signInPage } from './pages.tsx'
-import type { OwnErrand } from './sealed.ts'
+import type { Answer } from './answer.tsx'
+import type { OwnPurpose } from './sealed.ts'
+import type { Visitor } from './visitor.ts'
 
 /** Signing in for a page of our own, without a client and without a code. */
 
@@ -20,19 +20,18 @@ function readReturnTo(source: URLSearchParams): string {
 }
 
 /** @throws OAuthError that must not redirect */
-export function readOwnErrand(source: URLSearchParams): OwnErrand {
+export function readOwnPurpose(source: URLSearchParams): OwnPurpose {
   const [fresh, another] = [source.get('fresh') === 'yes', source.get('account') === 'another']
   return { kind: 'own', returnTo: readReturnTo(source), ...(fresh && { fresh }), ...(another && { another }) }
 }
 
 /** Whether the session of this browser serves, so that Microsoft is not asked. */
-export const servesOwn = (standing: Standing, { fresh, another }: OwnErrand, now: number): boolean =>
+export const servesOwn = (standing: Standing, { fresh, another }: OwnPurpose, now: number): boolean =>
   standing.state === 'live' && another !== true && (fresh !== true || isFresh(standing.session, now))
 
-export async function signInForOwnPage(deps: Deps, c: Context, errand: OwnErrand, now: number): Promise<Response> {
+export async function signInForOwnPage(deps: Deps, visitor: Visitor, purpose: OwnPurpose, now: number): Promise<Answer> {
   const readiness = deps.microsoft.readiness()
-  if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
-  const standing = await currentStanding(deps, c, now)
-  if (servesOwn(standing, errand, now)) return c.redirect(errand.returnTo, 303)
-  return signInPage(deps, c, errand, now, standing)
+  if (!readiness.connected) return { kind: 'not_connected', missing: readiness.missing }
+  const former = await currentStanding(deps, visitor.sessionHash, now)
+  return servesOwn(former, purpose, now) ? { kind: 'page_of_ours', to: purpose.returnTo } : { kind: 'sign_in', purpose, former }
 }

@@ -14,12 +14,11 @@ import { userWords } from '../../pages/user-words.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import type { OAuthError } from '../../protocol/error.ts'
 import { printable } from '../../protocol/params.ts'
-import { endedElsewhere } from '../../clients/session/current.ts'
-import { endedClass } from '../../clients/session/ended.ts'
-import { isSharedComputer } from '../../clients/session/shared-computer.ts'
+import { endedClass, endedElsewhere } from '../../clients/session/current.ts'
 import { WayBack } from './reply.tsx'
-import { type Errand, seal } from './sealed.ts'
+import { seal, type SignInPurpose } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
+import type { Visitor } from './visitor.ts'
 
 /** What users see of signing in. Links that begin a sign-in hold the sealed request, good in this browser alone. */
 
@@ -34,26 +33,26 @@ const hostOf = (address: string): string | undefined => (URL.canParse(address) ?
  * A link and not a form: browsers hold every redirect that follows a form against the page's form-action, and where a tenant's own identity
  * provider sends its users is nothing we can list. It changes nothing by itself, and leads nowhere in another browser.
  */
-function startAddress(deps: Need, c: Context, errand: Errand, now: number, more?: Chosen): string {
-  return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, c, 'start', errand, now), ...more })}`
+function startAddress(deps: Need, visitor: Visitor, purpose: SignInPurpose, now: number, more?: Chosen): string {
+  return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, visitor, 'start', purpose, now), ...more })}`
 }
 
 /** What the user chose beside signing in. */
 type Chosen = { account: 'another' } | { computer: 'shared' | 'own' }
 
-export const againAddress = (deps: Need, c: Context, errand: Errand, now: number): string =>
-  `/signin/continue?${new URLSearchParams({ request: seal(deps, c, 'again', errand, now) })}`
+export const againAddress = (deps: Pick<Deps, 'sealer'>, visitor: Visitor, purpose: SignInPurpose, now: number): string =>
+  `/signin/continue?${new URLSearchParams({ request: seal(deps, visitor, 'again', purpose, now) })}`
 
 /** @param former what became of the session that this browser had */
 export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound'>,
   c: Context,
-  errand: Errand,
+  visitor: Visitor,
+  { purpose, former }: { purpose: SignInPurpose; former: Standing },
   now: number,
-  former: Standing,
 ): Promise<Response> {
   const t = textsOf(c, deps.config)
-  const app = errand.kind === 'instance' ? deps.clients.find(errand.request.clientId) : undefined
+  const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId) : undefined
   const image = app === undefined ? undefined : await clientLogo(deps, app, now)
   return page(
     c,
@@ -62,15 +61,15 @@ export async function signInPage(
       <HowItEnded former={former} t={t} />
       <div class="asks">
         {app === undefined || image === undefined ? null : <img src={appLogo(app.clientId, image).href} alt="" />}
-        <p>{purposeOf(deps, errand, t)}</p>
+        <p>{reasonOf(deps, purpose, t)}</p>
       </div>
-      {errand.kind === 'own' && errand.another && former.state === 'live' ? (
+      {purpose.kind === 'own' && purpose.another && former.state === 'live' ? (
         <Notice kind="warn">{t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}</Notice>
       ) : null}
-      <MicrosoftButton href={startAddress(deps, c, errand, now)} />
-      <Other deps={deps} c={c} errand={errand} now={now} t={t} />
+      <MicrosoftButton href={startAddress(deps, visitor, purpose, now)} />
+      <Other deps={deps} visitor={visitor} purpose={purpose} now={now} t={t} />
       <div class="tight">
-        <Destination errand={errand} />
+        <Destination purpose={purpose} />
         <Trouble />
       </div>
       {app === undefined ? null : <AppLinks app={app.metadata} />}
@@ -79,16 +78,24 @@ export async function signInPage(
 }
 
 /** Other ways to sign in: with another account than Microsoft is given a hint of, and on a computer that several users share. */
-function Other({ deps, c, errand, now, t }: { deps: Need; c: Context; errand: Errand; now: number; t: Texts }) {
+interface OtherProps {
+  deps: Need
+  visitor: Visitor
+  purpose: SignInPurpose
+  now: number
+  t: Texts
+}
+
+function Other({ deps, visitor, purpose, now, t }: OtherProps) {
   const { sharedComputer, sharedIdleSeconds } = deps.config.sessionRules
-  const shared = isSharedComputer(deps, c)
-  const link = (label: string, chosen: Chosen) => <a href={startAddress(deps, c, errand, now, chosen)}>{label}</a>
+  const shared = visitor.isShared
+  const link = (label: string, chosen: Chosen) => <a href={startAddress(deps, visitor, purpose, now, chosen)}>{label}</a>
   const minutes = Math.round(Math.min(sharedIdleSeconds, deps.config.limits.idleSeconds) / 60)
   return (
     <>
       {shared ? <Notice>{t.sharedComputer.on({ minutes })}</Notice> : null}
       <ul class="plain tight small">
-        {expectsUser(errand) ? <li>{link(t.offers.another_account, { account: 'another' })}</li> : null}
+        {expectsUser(purpose) ? <li>{link(t.offers.another_account, { account: 'another' })}</li> : null}
         {sharedComputer === 'offer' && !shared ? (
           <li>
             {link(t.sharedComputer.use, { computer: 'shared' })}
@@ -102,10 +109,10 @@ function Other({ deps, c, errand, now, t }: { deps: Need; c: Context; errand: Er
 }
 
 /** Microsoft gets a login hint, and shows no account chooser. A request for one user alone leaves no choice. */
-const expectsUser = (errand: Errand): boolean =>
-  errand.kind === 'own'
-    ? errand.fresh === true && errand.another !== true
-    : errand.request.sub === undefined && (errand.request.loginHint !== undefined || wantsFresh(errand.request) || errand.request.acr === true)
+const expectsUser = (purpose: SignInPurpose): boolean =>
+  purpose.kind === 'own'
+    ? purpose.fresh === true && purpose.another !== true
+    : purpose.request.sub === undefined && (purpose.request.loginHint !== undefined || wantsFresh(purpose.request) || purpose.request.acr === true)
 
 /** Why the user has to sign in again, by the class of the cause alone: an attacker who held the session learns no more. */
 function HowItEnded({ former, t }: { former: Standing; t: Texts }) {
@@ -131,31 +138,36 @@ function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: Cl
 }
 
 /** Where the sign-in leads, for the user to see. */
-function Destination({ errand }: { errand: Errand }) {
+function Destination({ purpose }: { purpose: SignInPurpose }) {
   const t = useTexts()
-  const host = errand.kind === 'instance' ? hostOf(errand.request.reply.redirectUri) : undefined
+  const host = purpose.kind === 'instance' ? hostOf(purpose.request.reply.redirectUri) : undefined
   return host === undefined ? null : <p class="soft small">{t.signIn.destination({ host: <strong>{host}</strong> })}</p>
 }
 
-function purposeOf(deps: Need, errand: Errand, t: Texts): Child {
-  if (errand.kind === 'instance') return t.signIn.toApp({ name: <strong>{nameOf(deps, errand.request.clientId)}</strong> })
-  if (errand.returnTo === '/') return t.signIn.toApps
-  if (errand.returnTo.startsWith('/tenant')) return t.signIn.toTenant
-  return errand.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
+function reasonOf(deps: Need, purpose: SignInPurpose, t: Texts): Child {
+  if (purpose.kind === 'instance') return t.signIn.toApp({ name: <strong>{nameOf(deps, purpose.request.clientId)}</strong> })
+  if (purpose.returnTo === '/') return t.signIn.toApps
+  if (purpose.returnTo.startsWith('/tenant')) return t.signIn.toTenant
+  return purpose.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
 }
 
 /** Every row of the table has its words: a missing one fails the type check. */
 const guidanceTexts = (t: Texts): Record<GuidanceKey, { title: string; read: readonly string[] }> => t.guidance
 
-/** Refused, in words. `code` is Microsoft's own number; the reference finds the line in the log. */
-export function guidancePage(
-  deps: Need,
-  c: Context,
-  about: { key: string; errand: Errand; now: number; code?: number | undefined; cause?: unknown; retryAfterSeconds?: number | undefined },
-): Response {
+export interface GuidanceAbout {
+  key: string
+  purpose: SignInPurpose
+  /** Microsoft's own number. */
+  code?: number | undefined
+  cause?: unknown
+  retryAfterSeconds?: number | undefined
+}
+
+/** A rejection, in words; the reference finds the line in the log. */
+export function guidancePage(deps: Need, c: Context, visitor: Visitor, about: GuidanceAbout, now: number): Response {
   const guidance = guidanceFor(about.key)
   const reference = newReference(deps.random)
-  const clientId = about.errand.kind === 'instance' ? about.errand.request.clientId : undefined
+  const clientId = about.purpose.kind === 'instance' ? about.purpose.request.clientId : undefined
   const fields = {
     guidance: about.key,
     operator: guidance.operator,
@@ -171,7 +183,7 @@ export function guidancePage(
   else deps.log.warn('signin_rejected', { ...fields, cause: undefined, why: about.cause instanceof Error ? about.cause.message : undefined })
   return page(
     c,
-    { title, mark: 'warn', status: statusOf(guidance), formAction: [formTarget(about.errand)], config: deps.config },
+    { title, mark: 'warn', status: statusOf(guidance), formAction: [formTarget(about.purpose)], config: deps.config },
     <>
       <div class="stack">
         {read.map((paragraph) => (
@@ -179,8 +191,8 @@ export function guidancePage(
         ))}
       </div>
       <div class="row">
-        {guidance.offers.map((offer, index) => offerButton(deps, c, t.offers[offer], offer, about, index === 0))}
-        <Back deps={deps} errand={about.errand} answer={answerOf(about.key)} t={t} />
+        {guidance.offers.map((offer, index) => offerButton(deps, visitor, t.offers[offer], offer, { purpose: about.purpose, now }, index === 0))}
+        <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
       </div>
       <ForSupport config={deps.config} reference={reference} code={about.code} />
     </>,
@@ -193,18 +205,25 @@ const answerOf = (key: string): Pick<OAuthError, 'code' | 'message'> => ({
   message: printable(ENGLISH.guidance[guidanceKey(key)].title),
 })
 /** Only a form_post way back is a form. */
-const formTarget = (errand: Errand): string | undefined =>
-  errand.kind === 'instance' && errand.request.reply.mode === 'form_post' ? errand.request.reply.redirectUri : undefined
+const formTarget = (purpose: SignInPurpose): string | undefined =>
+  purpose.kind === 'instance' && purpose.request.reply.mode === 'form_post' ? purpose.request.reply.redirectUri : undefined
 
-function Back({ deps, errand, answer, t }: { deps: Need; errand: Errand; answer: Pick<OAuthError, 'code' | 'message'>; t: Texts }) {
-  if (errand.kind === 'own') return null
-  return <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.reply.back({ app: nameOf(deps, errand.request.clientId) })} />
+function Back({ deps, purpose, answer, t }: { deps: Need; purpose: SignInPurpose; answer: Pick<OAuthError, 'code' | 'message'>; t: Texts }) {
+  if (purpose.kind === 'own') return null
+  return <WayBack deps={deps} reply={purpose.request.reply} answer={answer} label={t.reply.back({ app: nameOf(deps, purpose.request.clientId) })} />
 }
 
-function offerButton(deps: Need, c: Context, label: string, offer: Offer, { errand, now }: { errand: Errand; now: number }, first: boolean) {
+function offerButton(
+  deps: Need,
+  visitor: Visitor,
+  label: string,
+  offer: Offer,
+  { purpose, now }: { purpose: SignInPurpose; now: number },
+  first: boolean,
+) {
   const links: Record<Offer, () => string> = {
-    try_again: () => startAddress(deps, c, errand, now),
-    another_account: () => startAddress(deps, c, errand, now, { account: 'another' }),
+    try_again: () => startAddress(deps, visitor, purpose, now),
+    another_account: () => startAddress(deps, visitor, purpose, now, { account: 'another' }),
     granting_consent: () => '/signin/granting-consent',
     set_up_mfa: () => 'https://mysignins.microsoft.com/security-info',
   }

@@ -18,11 +18,11 @@ export interface Reply {
   state?: string | undefined
 }
 
-type Answer = { code: string } | Pick<OAuthError, 'code' | 'message'>
+export type Content = { code: string } | Pick<OAuthError, 'code' | 'message'>
 
-function fields(issuer: string, reply: Reply, answer: Answer): Record<string, string> {
-  const content: Record<string, string> = 'message' in answer ? { error: answer.code, error_description: answer.message } : { code: answer.code }
-  return { ...content, ...(reply.state === undefined ? {} : { state: reply.state }), iss: issuer }
+function fields(issuer: string, reply: Reply, content: Content): Record<string, string> {
+  const own: Record<string, string> = 'message' in content ? { error: content.code, error_description: content.message } : { code: content.code }
+  return { ...own, ...(reply.state === undefined ? {} : { state: reply.state }), iss: issuer }
 }
 
 /** Parameters are appended to the registered address as it is: parsing it would change letters of it. */
@@ -31,18 +31,18 @@ const address = (reply: Reply, content: Record<string, string>): string =>
 
 const SUBMIT = readAsset(import.meta.url, './submit.js')
 
-export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Reply, answer: Answer): Response {
-  const content = fields(deps.config.issuer, reply, answer)
+export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Reply, content: Content): Response {
+  const all = fields(deps.config.issuer, reply, content)
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   // 303 and never 307 (RFC 9700 §4.12): what the browser sent to us goes no further.
-  if (reply.mode === 'query') return c.redirect(inLocation(address(reply, content)), 303)
+  if (reply.mode === 'query') return c.redirect(inLocation(address(reply, all)), 303)
   const t = textsOf(c, deps.config)
   return page(
     c,
     { title: t.reply.title, formAction: [reply.redirectUri], script: SUBMIT, config: deps.config },
     <form class="stack" method="post" action={reply.redirectUri}>
-      <HiddenFields fields={content} />
+      <HiddenFields fields={all} />
       <p>{t.reply.noScript}</p>
       <Button>{t.shared.continue}</Button>
     </form>,
@@ -50,7 +50,7 @@ export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Re
 }
 
 /** The redirect for a user who does not sign in: the instance gets the error. */
-export function WayBack({ deps, reply, answer, label }: { deps: Pick<Deps, 'config'>; reply: Reply; answer: Answer; label: string }) {
+export function WayBack({ deps, reply, answer, label }: { deps: Pick<Deps, 'config'>; reply: Reply; answer: Content; label: string }) {
   const content = fields(deps.config.issuer, reply, answer)
   if (reply.mode === 'query') {
     return (

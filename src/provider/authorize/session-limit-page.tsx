@@ -8,7 +8,8 @@ import { textsOf, type Texts } from '../../pages/texts.ts'
 import { ago } from '../../pages/times.tsx'
 import { OAuthError } from '../../protocol/error.ts'
 import { WayBack } from './reply.tsx'
-import { type Came, seal } from './sealed.ts'
+import { type CallbackResult, seal } from './sealed.ts'
+import type { Visitor } from './visitor.ts'
 
 /** A user with as many sessions as are allowed chooses which of them end. The sign-in travels in the form, sealed, until they have. */
 
@@ -18,12 +19,12 @@ export const limitPurpose = (sealed: string): string => `session-limit:${sealed}
 export function limitPage(
   deps: Deps,
   c: Context,
-  came: Came & { id: string },
-  { choose, among }: { choose: number; among: readonly Session[] },
+  visitor: Visitor,
+  { id, came, choose, among }: { id: string; came: CallbackResult; choose: number; among: readonly Session[] },
   now: number,
 ): Response {
-  const { errand } = came.visit
-  const sealed = seal(deps, c, 'limit', came, now)
+  const { purpose } = came.visit
+  const sealed = seal(deps, visitor, 'limit', { id, ...came }, now)
   const t = textsOf(c, deps.config)
   const answer = new OAuthError('access_denied', 'The user has reached the maximum number of sessions, and ended none of them.')
   return page(
@@ -31,7 +32,7 @@ export function limitPage(
     {
       title: t.sessionLimit.title,
       status: 403,
-      formAction: errand.kind === 'instance' ? [errand.request.reply.redirectUri] : [],
+      formAction: purpose.kind === 'instance' ? [purpose.request.reply.redirectUri] : [],
       config: deps.config,
     },
     <>
@@ -43,7 +44,7 @@ export function limitPage(
           <Button>{t.sessionLimit.end}</Button>
         </div>
       </form>
-      {errand.kind === 'own' ? null : <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.sessionLimit.back} />}
+      {purpose.kind === 'own' ? null : <WayBack deps={deps} reply={purpose.request.reply} answer={answer} label={t.sessionLimit.back} />}
     </>,
   )
 }

@@ -7,11 +7,9 @@ import { messagePage } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
 import { textsOf } from '../../pages/texts.ts'
 import { microsoftNext, MOST_NAMES, signOut } from '../../revocation/sign-out.ts'
-import { chooseAccountNext } from '../../clients/session/chooser.ts'
-import { clearSessionCookie } from '../../clients/session/cookie.ts'
-import { currentStanding } from '../../clients/session/current.ts'
-import { endedClass } from '../../clients/session/ended.ts'
-import { isSharedComputer } from '../../clients/session/shared-computer.ts'
+import { forgetSession, isSharedComputer } from '../../clients/session/browser.ts'
+import { sessionCookieHash } from '../../clients/session/cookie.ts'
+import { currentStanding, endedClass } from '../../clients/session/current.ts'
 import { goOn } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
@@ -36,7 +34,7 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
     })
   }
   const { request, sid } = choice
-  const standing = await currentStanding(deps, c, now)
+  const standing = await currentStanding(deps, sessionCookieHash(c), now)
   const current = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
   const scope = form.get('scope')
   if (!csrfHolds(deps, c, choicePurpose(sealed), form.get(CSRF_FIELD) ?? undefined)) return again(deps, c, { current, request, now, why: 'forged' })
@@ -47,8 +45,7 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
   const asked = await deps.store.standingBySid(sid, now)
   const isLive = asked.state === 'live' || asked.state === 'marked'
   const done = isLive ? await endSession(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
-  clearSessionCookie(c)
-  chooseAccountNext(c)
+  forgetSession(c)
   const wanted = form.get('microsoft') === 'yes' || isSharedComputer(deps, c)
   const microsoft = wanted && asked.state !== 'unknown' ? microsoftNext(deps, asked.session) : undefined
   return goOn(deps, c, request, { ...done, ...microsoft }, now)

@@ -7,8 +7,8 @@ import { page } from '../../pages/layout.tsx'
 import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
 import { textsOf, type Texts } from '../../pages/texts.ts'
 import { userWords } from '../../pages/user-words.ts'
-import { currentStanding } from '../../clients/session/current.ts'
-import { endedClass } from '../../clients/session/ended.ts'
+import { sessionCookieHash } from '../../clients/session/cookie.ts'
+import { currentStanding, endedClass } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
 /** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
@@ -19,7 +19,7 @@ const TAG: Record<Progress, string> = { delivered: 'tag', pending: 'tag wait', u
 const WATCH_SECONDS = 30
 export async function signedOutPage(deps: Deps, c: Context, done: Done | undefined, now: number): Promise<Response> {
   const t = textsOf(c, deps.config)
-  const standing = await currentStanding(deps, c, now)
+  const standing = await currentStanding(deps, sessionCookieHash(c), now)
   if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, userWords(standing.session.user, t), t)
   const scope = done?.scope ?? 'none'
   const why = done === undefined ? endedClass(standing) : done.why

@@ -7,8 +7,8 @@ import { messagePage } from '../../pages/message.tsx'
 import { openDone } from '../../pages/signed-out.ts'
 import { textsOf, type Texts, useLocales } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
-import { currentStanding } from '../../clients/session/current.ts'
-import { endedClass } from '../../clients/session/ended.ts'
+import { sessionCookieHash } from '../../clients/session/cookie.ts'
+import { currentStanding, endedClass } from '../../clients/session/current.ts'
 import { asRegistered, backFromMicrosoft, goOn, goToMicrosoft, returnAddress, toDone } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
@@ -76,7 +76,7 @@ function check(deps: Deps, c: Context, sent: URLSearchParams, now: number): Prom
 }
 
 async function answer(deps: Deps, c: Context, checked: Checked, now: number): Promise<Response> {
-  const standing = await currentStanding(deps, c, now)
+  const standing = await currentStanding(deps, sessionCookieHash(c), now)
   const session = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
   if (checked.refusal !== undefined) {
     if (session === undefined) return rejectedPage(deps, c, checked.refusal)

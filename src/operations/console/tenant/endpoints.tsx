@@ -7,6 +7,7 @@ import { messagePage } from '../../../pages/message.tsx'
 import { inEnglish } from '../../../pages/texts.ts'
 import { parseForm } from '../../../protocol/params.ts'
 import { hasNul, NUL_IN_ADDRESS } from '../../../protocol/stored-text.ts'
+import { sessionCookieHash } from '../../../clients/session/cookie.ts'
 import { currentStanding } from '../../../clients/session/current.ts'
 import { linkOf } from '../links.ts'
 import { liftNow, liftPage, lockNow, lockPage, revokeNow, revokePage } from './act.tsx'
@@ -71,7 +72,7 @@ const NOT_OURS = 'The request does not come from a page of the console in this b
 /** Who asks; or the way to sign in, or the page that says why it is not open to them. */
 async function enter(deps: Deps, c: Context): Promise<TenantRequest | Response> {
   const now = deps.clock.now()
-  const standing = await currentStanding(deps, c, now)
+  const standing = await currentStanding(deps, sessionCookieHash(c), now)
   if (standing.state !== 'live') return c.redirect(linkOf('/signin/start', { return_to: TENANT_HOME }), 303)
   const administrator = await administratorOf(deps, standing.session)
   if (administrator === undefined) return notYours(deps, c)

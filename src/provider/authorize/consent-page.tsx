@@ -1,0 +1,47 @@
+import type { Context } from 'hono'
+import type { Session } from '../../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { Button, HiddenFields } from '../../pages/components.tsx'
+import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
+import { page } from '../../pages/layout.tsx'
+import { textsOf } from '../../pages/texts.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
+import { splitList } from '../../protocol/params.ts'
+import type { SignInRequest } from './request.ts'
+
+/** Asks the user whether an instance may learn who they are. */
+
+export const consentPurpose = (sealed: string): string => `consent:${sealed}`
+
+export function consentPage(
+  deps: Deps,
+  c: Context,
+  { sealed, client, request, session }: { sealed: string; client: Client; request: SignInRequest; session: Session },
+): Response {
+  const { user } = session
+  const { name, uri, redirectUris } = client.metadata
+  const t = textsOf(c, deps.config)
+  const who = user.username ?? user.name ?? t.consent.unnamed
+  const wants: Readonly<Record<string, string>> = t.consent.scopes
+  return page(
+    c,
+    { title: t.consent.title({ app: name }), formAction: [request.reply.redirectUri, uri, ...redirectUris], config: deps.config },
+    <form class="stack" method="post" action="/signin/consent">
+      <ul class="bullets">
+        {splitList(request.scope).map((scope) => (
+          <li>{wants[scope] ?? scope}</li>
+        ))}
+      </ul>
+      <p class="soft">{t.consent.signedInAs({ who: <strong>{who}</strong> })}</p>
+      <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, consentPurpose(sealed)) }} />
+      <div class="row">
+        <Button name="decision" value="allow">
+          {t.consent.allow}
+        </Button>
+        <Button name="decision" value="deny" kind="quiet">
+          {t.consent.deny}
+        </Button>
+      </div>
+    </form>,
+  )
+}
