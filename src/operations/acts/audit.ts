@@ -1,5 +1,6 @@
 import { pacing } from '../../../db/engine/pace.ts'
-import type { AuditEntry } from '../../../db/types.ts'
+import { auditEntry } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 
 /** The audit log as it is shown and exported. */
@@ -17,7 +18,7 @@ export function auditLines(deps: Pick<Deps, 'store'>, filter: Omit<Parameters<De
       const limit = pace.rows
       const entries = await deps.store.listAudit({ ...filter, after, limit })
       after = entries.at(-1)?.id ?? after
-      if (entries.length > 0) out.enqueue(new TextEncoder().encode(entries.map((entry) => `${JSON.stringify(auditEntryShown(entry))}\n`).join('')))
+      if (entries.length > 0) out.enqueue(new TextEncoder().encode(entries.map((entry) => `${JSON.stringify(shown(auditEntry, entry))}\n`).join('')))
       if (entries.length < limit) out.close()
       else await pace.rest()
     },
@@ -39,13 +40,4 @@ export function linesResponse(lines: AsyncGenerator<string>): Response {
     },
   })
   return new Response(body, { headers: { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } })
-}
-
-export function auditEntryShown({ atMs, caseReference, ended, ...entry }: AuditEntry): Record<string, unknown> {
-  return {
-    ...entry,
-    at_ms: atMs,
-    case_reference: caseReference ?? null,
-    ended: ended === undefined ? null : { outcome: ended.outcome, at_ms: ended.atMs, result: ended.result },
-  }
 }

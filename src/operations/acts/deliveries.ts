@@ -1,3 +1,7 @@
+import type { Delivery, DeliveryAttempt } from '../../../db/types.ts'
+import { Problem } from '../../clients/problem.ts'
+import { delivery } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { recorded } from '../../clients/with-audit.ts'
@@ -61,3 +65,26 @@ export async function closeAs(
   deps.log.info('deliveries_closed', { count: closed, actorKind: caller.actor.kind, actor: caller.actor.id })
   return closed
 }
+
+/** @throws Problem 404 */
+export async function knownDelivery({ store }: Pick<Deps, 'store'>, id: string): Promise<Delivery> {
+  const found = await store.findDelivery(id)
+  if (found !== undefined) return found
+  throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
+}
+
+/** A page and the cursor of the next. @throws Problem 404 where the cursor is unknown */
+export async function deliveryPage(
+  { store }: Pick<Deps, 'store'>,
+  wanted: Parameters<Deps['store']['listDeliveries']>[0],
+): Promise<{ found: Delivery[]; next: string | null }> {
+  if (wanted.before !== undefined && (await store.findDelivery(wanted.before)) === undefined)
+    throw new Problem(404, 'No such delivery', 'The parameter before names an unknown delivery. Start again without before.')
+  const found = await store.listDeliveries({ ...wanted, limit: wanted.limit + 1 })
+  const page = found.slice(0, wanted.limit)
+  return { found: page, next: found.length > wanted.limit ? (page.at(-1)?.id ?? null) : null }
+}
+
+/** A logout token names a session or a user, never both. */
+export const deliveryShown = (one: Delivery, attempts?: DeliveryAttempt[]) =>
+  shown(delivery, { ...one, sub: one.sid === undefined ? one.sub : undefined, attemptsMade: one.attempts, attempts })

@@ -1,4 +1,6 @@
 import type { GuardStaleness, LoggedRevocation } from '../../../db/types.ts'
+import type { z } from 'zod'
+import type { guardProof as guardProofShape } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 
 /** Every guard that follows the feed now or has reported, and how far it enforces the log. A report of another epoch says nothing about this one. */
@@ -55,20 +57,11 @@ export async function guardsNow(deps: Pick<Deps, 'store' | 'feed'>): Promise<{ l
   return { log, guards }
 }
 
-/** What one guard says of one revocation. */
-export interface GuardProof {
-  client_id: string
-  guard_id: string
-  /**
-   * `enforced`: it reported so. `covered`: it came later, and its first snapshot held the revocation. `waiting`: it is connected and has not reported
-   * it yet. `gone`: it is not connected, and had not reported it.
-   */
-  state: 'enforced' | 'covered' | 'waiting' | 'gone'
-  enforced: boolean
-  /** Epoch milliseconds. It enforced it no later than then, by its own reports. */
-  no_later_than_ms: number | null
-  reported_at_ms: number
-}
+/**
+ * What one guard says of one revocation. `enforced`: it reported so. `covered`: it came later, and its first snapshot held the revocation. `waiting`:
+ * it is connected and has not reported it yet. `gone`: it is not connected, and had not reported it.
+ */
+export type GuardProof = z.output<typeof guardProofShape>
 
 export const GUARD_WORDS: Record<GuardProof['state'], string> = {
   enforced: 'enforces it',

@@ -1,4 +1,3 @@
-import type { QueuedMicrosoftWork } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { recorded } from '../../clients/with-audit.ts'
@@ -22,12 +21,3 @@ export function redriveWorkAs(deps: Pick<Deps, 'store' | 'clock' | 'log'>, calle
     (redriven) => ({ redriven }),
   )
 }
-
-export const workShown = (work: QueuedMicrosoftWork): Record<string, unknown> => ({
-  kind: work.kind,
-  tid: work.tid,
-  oid: work.oid,
-  attempts_made: work.attempts,
-  asked_at_ms: work.askedAtMs,
-  last_error: work.lastError ?? null,
-})

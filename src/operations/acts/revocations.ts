@@ -1,5 +1,7 @@
 import type { RevocationPreview } from '../../../db/store.ts'
-import type { Revocation, Subject } from '../../../db/types.ts'
+import type { LoggedRevocation, Revocation, Subject } from '../../../db/types.ts'
+import { dryRunOfChange } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { raisesFloor } from '../../protocol/revocation.ts'
 import type { Selector } from '../../protocol/revocation.ts'
@@ -7,6 +9,7 @@ import { revoke } from '../../revocation/revoke.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { recorded } from '../../clients/with-audit.ts'
+import { totalOf } from './totals.ts'
 
 /** An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them. */
 
@@ -51,6 +54,18 @@ async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector, now: 
 /** Whom a dry run names. */
 export const firstUsers = async ({ store }: Pick<Deps, 'store'>, subs: readonly string[]): Promise<Subject[]> =>
   (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter((one) => one !== undefined)
+
+/** A revocation as the API shows it: sessions that are still being counted are not a number. */
+export const revocationRow = <R extends Revocation>(one: R) => ({ ...one, sessions: one.fanOut === 'pending' ? null : one.sessions })
+export const loggedRow = (one: LoggedRevocation) => ({ ...revocationRow(one), totals: { total: totalOf(one.totals), ...one.totals } })
+
+/** A dry run as the API shows it. */
+export const withFirstUsers = async (deps: Pick<Deps, 'store'>, end: RevocationPreview) => ({
+  ...end,
+  firstUsers: await firstUsers(deps, end.firstSubjects),
+})
+export const dryRunShown = async (deps: Pick<Deps, 'store'>, end: RevocationPreview) =>
+  shown(dryRunOfChange, { dryRun: true, wouldEnd: await withFirstUsers(deps, end) })
 
 interface Revoking {
   now: number

@@ -1,4 +1,6 @@
 import type { SignalStream } from '../../../db/types.ts'
+import { stream } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
 import type { Caller } from '../../clients/caller.ts'
@@ -8,22 +10,16 @@ import type { Said } from './webhooks.ts'
 
 /** What operators see of the streams of receivers, and what administrators do to them: each act recorded. A receiver's header is never shown. */
 
-/** As an operator sees it. */
-export const streamShown = (one: SignalStream): Record<string, unknown> => ({
-  ...{ id: one.id, client_id: one.clientId, method: DELIVERY[one.method], endpoint_url: one.endpointUrl ?? null },
-  ...{ events_requested: one.eventsRequested, description: one.description ?? null },
-  ...{ status: one.status, status_by: one.statusBy, status_reason: one.statusReason ?? null },
-  ...{ verified_at: one.verifiedAt ?? null, created_at: one.createdAt, updated_at: one.updatedAt },
-})
+export const streamShown = (one: SignalStream) => shown(stream, { ...one, method: DELIVERY[one.method] })
 
 const noSuchStream = (): Problem =>
   new Problem(404, 'No such stream', 'There is no stream of that id; GET /admin/v1/streams (cmb streams list) lists them.')
 
 /** @throws Problem 404 */
 export async function knownStream({ store }: Pick<Deps, 'store'>, id: string): Promise<SignalStream> {
-  const stream = await store.findStream(id)
-  if (stream === undefined) throw noSuchStream()
-  return stream
+  const found = await store.findStream(id)
+  if (found === undefined) throw noSuchStream()
+  return found
 }
 
 function changed({ log }: Pick<Deps, 'log'>, caller: Caller, { id, clientId }: SignalStream, how: string): void {
@@ -31,12 +27,7 @@ function changed({ log }: Pick<Deps, 'log'>, caller: Caller, { id, clientId }: S
 }
 
 /** Closes what is pending, and sends the receiver `stream-updated`. The receiver may enable its stream again. */
-export async function disableStream(
-  deps: Deps,
-  caller: Caller,
-  id: string,
-  { reason, ...said }: Said & { reason: string },
-): Promise<Record<string, unknown>> {
+export async function disableStream(deps: Deps, caller: Caller, id: string, { reason, ...said }: Said & { reason: string }): Promise<object> {
   const before = await knownStream(deps, id)
   const details = { client_id: before.clientId, before: before.status, reason }
   return recorded(deps, caller, { act: 'stream.disable', target: `stream ${id}`, details, ...said }, async () => {
@@ -52,7 +43,7 @@ export async function disableStream(
 }
 
 /** What is pending for it is closed. The receiver may create another stream while its client has the scope. */
-export async function removeStream(deps: Deps, caller: Caller, id: string, said: Said): Promise<Record<string, unknown>> {
+export async function removeStream(deps: Deps, caller: Caller, id: string, said: Said): Promise<object> {
   const before = await knownStream(deps, id)
   return recorded(deps, caller, { act: 'stream.remove', target: `stream ${id}`, details: streamShown(before), ...said }, async () => {
     if (!(await deps.store.removeStream(id))) throw noSuchStream()

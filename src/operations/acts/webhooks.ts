@@ -1,4 +1,6 @@
 import type { WebhookEndpoint } from '../../../db/types.ts'
+import { webhook } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import { newId } from '../../runtime/ids.ts'
@@ -30,20 +32,10 @@ export interface Said {
 }
 
 /** As an administrator sees it. */
-export function webhookShown(one: WebhookEndpoint): Record<string, unknown> {
-  return {
-    id: one.id,
-    ...settingsShown(one),
-    position: one.position,
-    former_secret_until: one.former?.until ?? null,
-    created_at: one.createdAt,
-    updated_at: one.updatedAt,
-  }
-}
+export const webhookShown = (one: WebhookEndpoint) => shown(webhook, { ...one, formerSecretUntil: one.former?.until })
 
-const settingsShown = ({ url, description, events, include, state, cause }: WebhookSettings) => ({
-  ...{ url, description: description ?? null, events, include, state, cause: cause ?? null },
-})
+const settings = webhook.pick({ url: true, description: true, events: true, include: true, state: true, cause: true })
+const settingsShown = (one: WebhookSettings) => shown(settings, one)
 
 const noSuchWebhook = (): Problem =>
   new Problem(404, 'No such webhook', 'There is no webhook endpoint of that id; GET /admin/v1/webhooks (cmb webhooks list) lists them.')
@@ -56,7 +48,7 @@ export async function knownWebhook({ store }: Pick<Deps, 'store'>, id: string): 
 }
 
 /** Shows the secret that it makes in its answer, once. */
-export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSettings, said: Said): Promise<Record<string, unknown>> {
+export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSettings, said: Said): Promise<object> {
   const now = deps.clock.now()
   const id = `wh_${newId(deps.random)}`
   const secret = newWebhookSecret(deps.random)
@@ -83,7 +75,7 @@ export async function changeWebhook(
   caller: Caller,
   id: string,
   { change, ...said }: Said & { change: Partial<WebhookSettings> },
-): Promise<Record<string, unknown>> {
+): Promise<object> {
   const before = await knownWebhook(deps, id)
   const after = { ...before, ...change }
   const details = { changed: changes(settingsShown(before), settingsShown(after)) }
@@ -101,7 +93,7 @@ export async function rotateWebhookSecret(
   caller: Caller,
   id: string,
   { overlapSeconds, ...said }: Said & { overlapSeconds: number },
-): Promise<Record<string, unknown>> {
+): Promise<object> {
   const { secretSealed } = await knownWebhook(deps, id)
   const details = { overlap_seconds: overlapSeconds }
   return recorded(deps, caller, { act: 'webhook.rotate_secret', target: `webhook ${id}`, details, ...said }, async () => {
@@ -117,7 +109,7 @@ export async function rotateWebhookSecret(
 }
 
 /** What is pending for it is closed. */
-export async function removeWebhook(deps: Deps, caller: Caller, id: string, said: Said): Promise<Record<string, unknown>> {
+export async function removeWebhook(deps: Deps, caller: Caller, id: string, said: Said): Promise<object> {
   const details = settingsShown(await knownWebhook(deps, id))
   return recorded(deps, caller, { act: 'webhook.remove', target: `webhook ${id}`, details, ...said }, async () => {
     if (!(await deps.store.removeWebhook(id))) throw noSuchWebhook()
@@ -128,7 +120,7 @@ export async function removeWebhook(deps: Deps, caller: Caller, id: string, said
 }
 
 /** Sends a test event to one endpoint, whatever events it wants. @returns the delivery, which shows how it went */
-export async function testWebhook(deps: Deps, caller: Caller, id: string): Promise<Record<string, unknown>> {
+export async function testWebhook(deps: Deps, caller: Caller, id: string): Promise<object> {
   const { state } = await knownWebhook(deps, id)
   return recorded(deps, caller, { act: 'webhook.test', target: `webhook ${id}` }, async () => {
     const ref = await deps.store.testWebhook(id)

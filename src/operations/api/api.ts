@@ -1,26 +1,60 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
+import { audited } from '../../../db/audited.ts'
+import type { Caller } from '../../clients/caller.ts'
+import { clientByToken } from '../../clients/own-token.ts'
+import { Problem, problemOf, problemResponse } from '../../clients/problem.ts'
+import { methodsAt } from '../../protocol/described.ts'
+import { adminAudience } from '../../protocol/names.ts'
+import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
 import { auditRoutes } from './audit.ts'
-import { backupRoutes } from './backup.ts'
 import { clientRoutes } from './clients.ts'
 import { deliveryRoutes } from './deliveries.ts'
-import { freshSignInRoutes } from './fresh-sign-in.ts'
 import { keyRoutes } from './keys.ts'
 import { lockRoutes } from './locks.ts'
-import { microsoftWorkRoutes } from './microsoft-work.ts'
 import { overviewRoutes } from './overview.ts'
-import { userRoutes } from './users.ts'
 import { revocationRoutes } from './revocations.ts'
+import type { AdminEnv, Route } from './route.ts'
+import { localRoutes } from './local.ts'
 import { searchRoutes } from './search.ts'
 import { sessionRoutes } from './sessions.ts'
 import { streamRoutes } from './streams.ts'
 import { tenantRoutes } from './tenants.ts'
+import { userRoutes } from './users.ts'
 import { webhookRoutes } from './webhooks.ts'
-import type { AdminEnv } from './caller.ts'
-import { deniedActs } from './denied.ts'
-import { Problem, problemOf, problemResponse } from '../../clients/problem.ts'
-import { methodsAt } from '../../protocol/described.ts'
-import type { Checks } from '../checks/checks.ts'
+
+/** The admin API over HTTP: it wants an access token of a registered client with `broker:operate` or `broker:administer`. */
+export function adminEndpoints(deps: Deps, checks: Checks): Hono<AdminEnv> {
+  const endpoints = new Hono<AdminEnv>()
+  endpoints.use('/admin/v1/*', async (c, next) => {
+    const caller = await callerByToken(deps, c.req.header('authorization'), deps.clock.now())
+    if (caller === undefined) return notAuthenticated()
+    c.set('caller', caller)
+    return next()
+  })
+  endpoints.route('/', adminApi(deps, checks))
+  return endpoints
+}
+
+/** The caller behind `Authorization: Bearer`: a client with a token of its own for the admin API. */
+async function callerByToken(deps: Deps, authorization: string | undefined, now: number): Promise<Caller | undefined> {
+  const found = await clientByToken(deps, authorization, { audience: adminAudience(deps.config.issuer), now })
+  if (found === undefined) return undefined
+  const { client, granted } = found
+  const may = (['administer', 'operate', 'audit'] as const).find((right) => granted.includes(`broker:${right}`))
+  return may === undefined ? undefined : { actor: { kind: 'client', id: client.clientId }, source: 'api', via: 'api', may }
+}
+
+/** RFC 6750 §3: no token, or one that is not valid for this. */
+const notAuthenticated = (): Response =>
+  problemResponse(
+    new Problem(
+      401,
+      'No valid access token',
+      'Ask POST /token for one: grant_type=client_credentials with the scope broker:audit, broker:operate or broker:administer.',
+    ),
+    { 'WWW-Authenticate': 'Bearer realm="admin", scope="broker:audit broker:operate broker:administer"' },
+  )
 
 /**
  * The admin API, /admin/v1: one set of routes behind two interfaces, the unix socket that `cmb` uses and HTTP with an access token. It owns no rule
@@ -38,7 +72,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     await next()
     c.header('Cache-Control', 'no-store')
   })
-  for (const routes of everyRoute(deps, checks)) api.route('/admin/v1', routes)
+  for (const mount of [...ROUTES, ...webhookRoutes(deps)]) mount(api, { deps, checks })
   api.all('/admin/v1/*', (c) => {
     const methods = methodsAt(api, c.req.path)
     if (methods.length === 0)
@@ -49,21 +83,41 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   return api
 }
 
-const everyRoute = (deps: Deps, checks: Checks): Hono<AdminEnv>[] => [
-  clientRoutes(deps),
-  sessionRoutes(deps),
-  searchRoutes(deps),
-  revocationRoutes(deps),
-  freshSignInRoutes(deps),
-  lockRoutes(deps),
-  deliveryRoutes(deps),
-  webhookRoutes(deps),
-  streamRoutes(deps),
-  keyRoutes(deps),
-  tenantRoutes(deps),
-  microsoftWorkRoutes(deps),
-  auditRoutes(deps),
-  userRoutes(deps),
-  backupRoutes(deps),
-  overviewRoutes(deps, checks),
+const ROUTES: readonly Route[] = [
+  ...clientRoutes,
+  ...sessionRoutes,
+  ...searchRoutes,
+  ...revocationRoutes,
+  ...lockRoutes,
+  ...deliveryRoutes,
+  ...streamRoutes,
+  ...keyRoutes,
+  ...tenantRoutes,
+  ...auditRoutes,
+  ...userRoutes,
+  ...localRoutes,
+  ...overviewRoutes,
 ]
+
+const DENIED_SECONDS = 60
+const MOST_DENIED = 1_000
+
+/** Records in the audit log what a caller was denied (403). A caller that repeats itself is recorded once a minute for each address. */
+function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Promise<void> {
+  const until = new Map<string, number>()
+  return async (problem, c) => {
+    const caller = c.get('caller') as Caller | undefined
+    if (!(problem instanceof Problem) || problem.status !== 403 || caller === undefined) return
+    const now = deps.clock.now()
+    const target = `${c.req.method} ${c.req.path}`.slice(0, 200)
+    const key = `${caller.actor.id} ${target}`
+    if ((until.get(key) ?? 0) > now) return
+    if (until.size >= MOST_DENIED) until.clear()
+    until.set(key, now + DENIED_SECONDS)
+    const reject = async (): Promise<never> => {
+      throw problem
+    }
+    const entry = { actor: caller.actor, via: caller.via, act: 'api.denied', target }
+    await audited(deps.store, entry, reject, { refusal: () => ({ title: problem.title, detail: problem.message }) }).catch(() => undefined)
+  }
+}

@@ -1,92 +1,67 @@
-import { Hono } from 'hono'
 import { z } from 'zod'
-import { auditEntryShown, auditLines, JSON_LINES, linesResponse } from '../acts/audit.ts'
-import { auditEvidence, auditRange } from '../acts/evidence.ts'
 import { Problem } from '../../clients/problem.ts'
+import { milliseconds, text } from '../../protocol/described.ts'
+import { auditLines, JSON_LINES, linesResponse } from '../acts/audit.ts'
+import { auditEvidence, auditRange } from '../acts/evidence.ts'
 import { MOST_ENTRIES } from '../acts/searched.ts'
-import type { Deps } from '../deps.ts'
-import { milliseconds } from '../../protocol/described.ts'
-import type { AdminEnv } from './caller.ts'
-import { entryNumber, instantMs, limit, route, searchedTo, shape } from './route.ts'
-import { storedText } from '../../protocol/stored-text.ts'
+import { entryNumber, idText, instantMs, limit } from '../contract/fields.ts'
+import { auditEntry } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
+import { route, searchedTo } from './route.ts'
 
 /** What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines where those are asked for. It can be read and not written. */
 
-const filter = storedText().min(1).max(200).optional()
-const listing = z.strictObject({
-  before: entryNumber.optional(),
-  after: entryNumber.optional(),
-  actor: filter,
-  act: filter,
-  target: filter,
-  case_reference: filter,
-  since_ms: instantMs.optional(),
-  until_ms: instantMs.optional().meta({ description: 'not included' }),
-  limit,
-})
-
-export const actorSchema = shape('Actor', { kind: z.string(), id: z.string() })
-const values = z.record(z.string(), z.unknown())
-const entry = shape('AuditEntry', {
-  id: z.int(),
-  at_ms: milliseconds,
-  actor: actorSchema,
-  via: z.enum(['console', 'api', 'command', 'setup', 'file', 'account', 'broker']),
-  act: z.string().meta({ description: 'revoke, redrive, client.add, key.rotate …' }),
-  target: z.string().optional(),
-  case_reference: z.string().nullable(),
-  comment: z.string().optional(),
-  details: values,
-  ended: z.object({ outcome: z.enum(['done', 'rejected', 'failed']), at_ms: milliseconds, result: values }).nullable(),
-})
+const filter = idText.optional()
+const period = { since_ms: instantMs.optional(), until_ms: instantMs.optional().meta({ description: 'not included' }) }
 const entries = z.object({
-  entries: z.array(entry),
+  entries: z.array(auditEntry),
   next: z.int().nullable().meta({ description: 'before (or, rising, after) of the next page' }),
   searched_to: searchedTo({ id: z.int(), at_ms: milliseconds }),
 })
 
-const EVIDENCE = {
-  id: 'readAuditEvidence',
-  summary: 'Exports signed evidence of a range of the audit log, one JSON object a line; cmb evidence verify checks it without the broker',
-  may: 'operate' as const,
-  query: z.strictObject({
-    from_id: entryNumber.optional().meta({ description: 'the first entry' }),
-    to_id: entryNumber.optional().meta({ description: 'the last entry' }),
-    since_ms: instantMs.optional(),
-    until_ms: instantMs.optional().meta({ description: 'not included' }),
-  }),
-  answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: z.string() }] as const },
-  rejects: [404] as const,
-}
-
-export function auditRoutes(deps: Deps): Hono<AdminEnv> {
-  const routes = new Hono<AdminEnv>()
-  const about = {
-    id: 'readAudit',
-    summary: 'Lists the audit log, newest first, or rising with `after`; with Accept: application/jsonl streams all of it, oldest first',
-    may: 'operate' as const,
-    query: listing,
-    answers: {
-      200: ['The entries.', { 'application/json': entries, [JSON_LINES]: z.string().meta({ description: 'one AuditEntry a line' }) }] as const,
+export const auditRoutes = [
+  route(
+    'GET /audit',
+    {
+      id: 'readAudit',
+      summary: 'Lists the audit log, newest first, or rising with `after`; with Accept: application/jsonl streams all of it, oldest first',
+      query: z.strictObject({
+        before: entryNumber.optional(),
+        after: entryNumber.optional(),
+        actor: filter,
+        act: filter,
+        target: filter,
+        case_reference: filter,
+        ...period,
+        limit,
+      }),
+      answers: { 200: ['The entries.', { 'application/json': entries, [JSON_LINES]: text.meta({ description: 'one AuditEntry a line' }) }] },
     },
-  }
-  route(routes, 'get', '/audit', about, async ({ query }, c) => {
-    const { actor: actorId, case_reference: caseReference, since_ms: sinceMs, until_ms: untilMs, ...rest } = query
-    const wanted = { ...rest, actorId, caseReference, sinceMs, untilMs }
-    if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, wanted)
-    const { found, searchedTo: to } = await deps.store.pageOfAudit({ ...wanted, most: MOST_ENTRIES })
-    const last = found.length < rest.limit ? to : found.at(-1)
-    return c.json({
-      entries: found.map(auditEntryShown),
-      next: last?.id ?? null,
-      searched_to: to === undefined ? null : { id: to.id, at_ms: to.atMs },
-    })
-  })
-  route(routes, 'get', '/audit/evidence', EVIDENCE, async ({ query: { from_id: fromId, to_id: toId, since_ms: sinceMs, until_ms: untilMs } }) => {
-    const range = await auditRange(deps, { fromId, toId, sinceMs, untilMs })
-    if (range === undefined)
+    async ({ deps, c, query: { actor: actorId, ...rest } }) => {
+      const wanted = { ...rest, actorId }
+      if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, wanted)
+      const { found, searchedTo: to } = await deps.store.pageOfAudit({ ...wanted, most: MOST_ENTRIES })
+      const last = found.length < rest.limit ? to : found.at(-1)
+      return shown(entries, { entries: found, next: last?.id, searchedTo: to })
+    },
+  ),
+  route(
+    'GET /audit/evidence',
+    {
+      id: 'readAuditEvidence',
+      summary: 'Exports signed evidence of a range of the audit log, one JSON object a line; cmb evidence verify checks it without the broker',
+      query: z.strictObject({
+        from_id: entryNumber.optional().meta({ description: 'the first entry' }),
+        to_id: entryNumber.optional().meta({ description: 'the last entry' }),
+        ...period,
+      }),
+      answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
+      rejects: [404],
+    },
+    async ({ deps, query }) => {
+      const range = await auditRange(deps, query)
+      if (range !== undefined) return linesResponse(auditEvidence(deps, range))
       throw new Problem(404, 'No such entries', 'The audit log has no entry in that range; GET /admin/v1/audit (cmb audit) lists those it has.')
-    return linesResponse(auditEvidence(deps, range))
-  })
-  return routes
-}
+    },
+  ),
+]

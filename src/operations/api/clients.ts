@@ -1,24 +1,23 @@
-import { Hono } from 'hono'
 import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
 import { clientRegistrationSchema, parseClientMetadata, toWire } from '../../clients/metadata.ts'
-import type { Deps } from '../deps.ts'
-import type { ClientMetadata } from '../../protocol/client-metadata.ts'
-import { seconds } from '../../protocol/described.ts'
-import type { AdminEnv } from './caller.ts'
-import { dryRun, dryRunOfChange, dryRunShown } from './preview.ts'
-import { named, ok, route } from './route.ts'
-import { add, change, known, previewedChange, remove, removeSecret, rotateSecret, shown } from '../acts/clients.ts'
-import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
+import type { ClientMetadata } from '../../protocol/client-metadata.ts'
+import { seconds, text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
+import { add, change, known, previewedChange, remove, removeSecret, rotateSecret, shown } from '../acts/clients.ts'
+import { dryRunShown } from '../acts/revocations.ts'
+import { dryRun, named } from '../contract/fields.ts'
+import { dryRunOfChange } from '../contract/shapes.ts'
+import type { Deps } from '../deps.ts'
+import { ok, route } from './route.ts'
 
 /** Registering instances. A secret is in exactly one answer, the one that made it; a registration is changed only from where it came. */
 
-/** What is not metadata but is beside it in an answer, so that an answer can be edited and sent back. */
+/** Members that are beside the metadata in an answer. A request may have them, so that an answer can be edited and sent back. */
 const beside = {
-  source: z.string().meta({ description: 'who owns the registration: file, command, api, demo or broker' }),
-  secrets: z.array(z.object({ id: z.string(), created_at: seconds, expires_at: seconds.optional() })),
+  source: text.meta({ description: 'who owns the registration: file, command, api, demo or broker' }),
+  secrets: z.array(z.object({ id: text, created_at: seconds, expires_at: seconds.optional() })),
   created_at: seconds,
   updated_at: seconds,
 }
@@ -28,113 +27,111 @@ const registration = clientRegistrationSchema.extend({ ...ignored, dry_run: dryR
   description: 'A client’s registration (RFC 7591 §2 where it has a name for it). What an answer has beside it may be sent back, and is ignored.',
 })
 const added = clientRegistrationSchema.extend({ ...ignored, client_id: clientIdSchema }).meta({ id: 'NewRegistration' })
-const patch = z.looseObject({ dry_run: dryRun })
 const client = clientRegistrationSchema.extend({ client_id: clientIdSchema, ...beside }).meta({ id: 'Client' })
-const withSecret = client
-  .extend({ client_secret: z.string().optional().meta({ description: 'in this answer only' }) })
-  .meta({ id: 'ClientWithSecret' })
-const oneSecret = z.strictObject({ ...named.shape, secret: storedText().max(200) })
-const removed = z.object({ client_id: z.string(), removed: z.literal(true), seq: z.int(), notes: z.array(z.string()) })
-const fromSource = z.strictObject({
-  source: z.enum(['file', 'command', 'api', 'demo']).optional().meta({ description: 'whose registration it is, where it is not the admin API’s' }),
-})
-const reading = { may: 'operate' } as const
-const changing = { may: 'administer', params: named, rejects: [404, 409, 422] } as const
-const changed = { 200: ok('As it is now.', client) }
+const withSecret = client.extend({ client_secret: text.optional().meta({ description: 'in this answer only' }) }).meta({ id: 'ClientWithSecret' })
 const changedOrDry = { 200: ok('A dry run, or as it is now.', z.union([dryRunOfChange, client])) }
 
-export function clientRoutes(deps: Deps): Hono<AdminEnv> {
-  const routes = new Hono<AdminEnv>()
-  const list = {
-    id: 'listClients',
-    summary: 'Lists the registered clients',
-    ...reading,
-    answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) },
-  }
-  route(routes, 'get', '/clients', list, async (_, c) => c.json({ clients: (await deps.store.listClients()).map(shown) }))
-  const read = {
-    id: 'readClient',
-    summary: 'Shows one client',
-    ...reading,
-    params: named,
-    answers: { 200: ok('Its registration.', client) },
-    rejects: [404] as const,
-  }
-  route(routes, 'get', '/clients/:id', read, async ({ params }, c) => c.json(shown(await known(deps, params.id))))
-  changeRoutes(deps, routes)
-  secretRoutes(deps, routes)
-  const remover = {
-    id: 'removeClient',
-    summary: 'Removes a client and revokes what it holds',
-    ...changing,
-    query: fromSource,
-    answers: { 200: ok('Removed.', removed) },
-  }
-  route(routes, 'delete', '/clients/:id', remover, async ({ caller, params, query }, c) =>
-    c.json(await remove(deps, caller, params.id, query.source)),
-  )
-  return routes
-}
+export const clientRoutes = [
+  route(
+    'GET /clients',
+    { id: 'listClients', summary: 'Lists the registered clients', answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) } },
+    async ({ deps }) => ({ clients: (await deps.store.listClients()).map(shown) }),
+  ),
+  route(
+    'GET /clients/:id',
+    { id: 'readClient', summary: 'Shows one client', params: named, answers: { 200: ok('Its registration.', client) }, rejects: [404] },
+    async ({ deps, params }) => shown(await known(deps, params.id)),
+  ),
+  route(
+    'POST /clients',
+    {
+      id: 'addClient',
+      summary: 'Registers a client; its secret is in this answer only',
+      body: added,
+      answers: { 201: ok('Registered.', withSecret) },
+      rejects: [409, 422],
+    },
+    ({ deps, caller, wire: { client_id: id, ...wire } }) => add(deps, caller, id, metadata(deps, id, withoutId(wire))),
+  ),
+  route(
+    'PUT /clients/:id',
+    {
+      id: 'replaceClient',
+      summary: 'Replaces a registration that the admin API made',
+      params: named,
+      body: registration,
+      answers: changedOrDry,
+      rejects: [404, 409, 422],
+    },
+    async ({ wire, ...asked }) => changeTo(asked, await known(asked.deps, asked.params.id), wire.dry_run, withoutId(wire)),
+  ),
+  route(
+    'PATCH /clients/:id',
+    {
+      id: 'changeClient',
+      summary: 'Changes fields of a registration; null removes one (RFC 7396, first level)',
+      params: named,
+      body: z.looseObject({ dry_run: dryRun }),
+      type: 'application/merge-patch+json',
+      answers: changedOrDry,
+      rejects: [404, 409, 422],
+    },
+    async ({ wire, ...asked }) => {
+      const before = await known(asked.deps, asked.params.id)
+      const merged = Object.entries({ ...withoutId(toWire(before)), ...withoutId(wire) }).filter(([, value]) => value !== null)
+      return changeTo(asked, before, wire.dry_run, Object.fromEntries(merged))
+    },
+  ),
+  route(
+    'POST /clients/:id/secrets',
+    {
+      id: 'addClientSecret',
+      summary: 'Adds a second secret; both work until one is removed',
+      params: named,
+      answers: { 201: ok('The secret, in this answer only.', withSecret) },
+      rejects: [404, 409],
+    },
+    ({ deps, caller, params }) => rotateSecret(deps, caller, params.id),
+  ),
+  route(
+    'DELETE /clients/:id/secrets/:secret',
+    {
+      id: 'removeClientSecret',
+      summary: 'Removes a secret',
+      params: z.strictObject({ ...named.shape, secret: storedText().max(200) }),
+      answers: { 200: ok('As it is now.', client) },
+      rejects: [404, 409],
+    },
+    ({ deps, caller, params }) => removeSecret(deps, caller, params.id, params.secret),
+  ),
+  route(
+    'DELETE /clients/:id',
+    {
+      id: 'removeClient',
+      summary: 'Removes a client and revokes what it holds',
+      params: named,
+      query: z.strictObject({
+        source: z
+          .enum(['file', 'command', 'api', 'demo'])
+          .optional()
+          .meta({ description: 'whose registration it is, where it is not the admin API’s' }),
+      }),
+      answers: { 200: ok('Removed.', z.object({ client_id: text, removed: z.literal(true), seq: z.int(), notes: z.array(text) })) },
+      rejects: [404, 409, 422],
+    },
+    ({ deps, caller, params, query }) => remove(deps, caller, params.id, query.source),
+  ),
+]
 
-function changeRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
-  const adding = {
-    id: 'addClient',
-    summary: 'Registers a client; its secret is in this answer only',
-    may: 'administer' as const,
-    body: added,
-    answers: { 201: ok('Registered.', withSecret) },
-    rejects: [409, 422] as const,
-  }
-  route(routes, 'post', '/clients', adding, async ({ caller, body: { client_id: id, ...wire } }, c) =>
-    c.json(await add(deps, caller, id, metadata(deps, id, withoutId(wire))), 201),
-  )
-  const changeTo = async (id: string, wire: Record<string, unknown>, { caller, dry }: { caller: Caller; dry: boolean }) => {
-    const wanted = metadata(deps, id, wire)
-    return dry ? dryRunShown(deps, await previewedChange(deps, caller, id, wanted)) : shown(await change(deps, caller, id, wanted))
-  }
-  const replacing = {
-    id: 'replaceClient',
-    summary: 'Replaces a registration that the admin API made',
-    ...changing,
-    body: registration,
-    answers: changedOrDry,
-  }
-  route(routes, 'put', '/clients/:id', replacing, async ({ caller, params, body: { dry_run: dry, ...wire } }, c) => {
-    const { clientId } = await known(deps, params.id)
-    return c.json(await changeTo(clientId, withoutId(wire), { caller, dry }))
-  })
-  const summary = 'Changes fields of a registration; null removes one (RFC 7396, first level)'
-  const patching = { id: 'changeClient', summary, ...changing, body: patch, type: 'application/merge-patch+json' as const, answers: changedOrDry }
-  route(routes, 'patch', '/clients/:id', patching, async ({ caller, params, body: { dry_run: dry, ...wire } }, c) => {
-    const before = await known(deps, params.id)
-    const merged = mergePatch(withoutId(toWire(before)), withoutId(wire))
-    return c.json(await changeTo(before.clientId, merged, { caller, dry }))
-  })
-}
+type Asked = Pick<Parameters<Parameters<typeof route>[2]>[0], 'deps' | 'caller'>
 
-function secretRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
-  const rejects = [404, 409] as const
-  const adding = {
-    id: 'addClientSecret',
-    summary: 'Adds a second secret; both work until one is removed',
-    ...changing,
-    rejects,
-    answers: { 201: ok('The secret, in this answer only.', withSecret) },
-  }
-  route(routes, 'post', '/clients/:id/secrets', adding, async ({ caller, params }, c) => c.json(await rotateSecret(deps, caller, params.id), 201))
-  const removing = { id: 'removeClientSecret', summary: 'Removes a secret', ...changing, rejects, params: oneSecret, answers: changed }
-  route(routes, 'delete', '/clients/:id/secrets/:secret', removing, async ({ caller, params }, c) =>
-    c.json(await removeSecret(deps, caller, params.id, params.secret)),
-  )
+async function changeTo({ deps, caller }: Asked, { clientId }: { clientId: string }, dry: boolean, wire: Record<string, unknown>) {
+  const wanted = metadata(deps, clientId, wire)
+  return dry ? dryRunShown(deps, await previewedChange(deps, caller, clientId, wanted)) : shown(await change(deps, caller, clientId, wanted))
 }
 
 const withoutId = (wire: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(wire).filter(([name]) => name !== 'client_id' && !(name in ignored)))
-
-/** JSON merge patch (RFC 7396), top level only. */
-function mergePatch(before: Record<string, unknown>, patch: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries({ ...before, ...patch }).filter(([, value]) => value !== null))
-}
+  Object.fromEntries(Object.entries(wire).filter(([name]) => name !== 'client_id' && name !== 'dry_run' && !(name in ignored)))
 
 function metadata(deps: Deps, clientId: string, wire: Record<string, unknown>): ClientMetadata {
   const parsed = parseClientMetadata(wire, { clientId, allowLoopback: deps.config.allowLoopbackTargets })

@@ -1,15 +1,19 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
+import { type Acting, allows, type Caller, READ_ONLY, type Right } from '../../clients/caller.ts'
 import { Problem, problemSchema } from '../../clients/problem.ts'
-import type { Acting, Caller, Right } from '../../clients/caller.ts'
 import { type Answer, type Content, described, json } from '../../protocol/described.ts'
 import { inWords } from '../../runtime/in-words.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
-import { jsonBody } from './body.ts'
-import { IDEMPOTENCY_KEY, type Repeatable } from './idempotent.ts'
-import { storedText } from '../../protocol/stored-text.ts'
+import type { Checks } from '../checks/checks.ts'
+import { type Fields, fieldsOf } from '../contract/wire.ts'
+import type { Deps } from '../deps.ts'
+import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
 
 /** A route of the admin API: its schemas describe it in /openapi.json and check each request before the act runs. */
+
+export interface AdminEnv {
+  Variables: { caller: Caller }
+}
 
 const NOTHING = z.strictObject({})
 type Nothing = typeof NOTHING
@@ -17,25 +21,32 @@ type Nothing = typeof NOTHING
 interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
   id: string
   summary: string
-  /** Of a GET, `operate` is for auditors too: what an operator may read they may read. */
-  may: Acting
+  /** Left out: a GET is for auditors too, and everything else for administrators alone. */
+  may?: Acting
   params?: P
   query?: Q
   body?: B
   /** The media type of the body where it is not application/json. */
   type?: 'application/merge-patch+json'
+  /** The first one is the status of an answer that is no `Response`. */
   answers: Readonly<Record<number, Answer>>
   /** Statuses of rejections beside those that every act may answer. */
   rejects?: readonly (404 | 409 | 422)[]
   /** It takes `Idempotency-Key`. */
-  repeatable?: Repeatable
+  repeatable?: true
 }
 
 interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
+  deps: Deps
+  checks: Checks
+  c: Context<AdminEnv>
   caller: Caller
+  now: number
   params: z.output<P>
-  query: z.output<Q>
-  body: z.output<B>
+  query: Fields<z.output<Q>>
+  body: Fields<z.output<B>>
+  /** The body under the names of the wire. */
+  wire: z.output<B>
 }
 
 const REJECTIONS: Readonly<Record<number, string>> = {
@@ -59,32 +70,51 @@ const IDEMPOTENCY = z.object({
     .meta({ description: 'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.' }),
 })
 
+export type Route = (api: Hono<AdminEnv>, needs: { deps: Deps; checks: Checks }) => void
+
+/** @param at the method, and the path below /admin/v1 */
 export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q extends z.ZodObject = Nothing>(
-  routes: Hono<AdminEnv>,
-  method: 'get' | 'post' | 'put' | 'patch' | 'delete',
-  path: string,
+  at: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`,
   act: Act<P, Q, B>,
-  answer: (asked: Asked<P, Q, B>, c: Context<AdminEnv>) => Response | Promise<Response>,
-): void {
+  answer: (asked: Asked<P, Q, B>) => object | Promise<object>,
+): Route {
+  const [method = '', path = ''] = at.split(' ')
   const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
-  const need: Right = method === 'get' && may === 'operate' ? 'audit' : may
-  const statuses = [400, 401, 403, ...rejects, ...(repeatable === undefined ? [] : [422]), ...(body === undefined ? [] : [413, 415]), 503]
+  const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
+  const statuses = [400, 401, 403, ...rejects, ...(repeatable ? [422] : []), ...(body === undefined ? [] : [413, 415]), 503]
   const description = {
     ...about,
     tag: 'admin' as const,
     security: [{ admin: [`broker:${need}`] }],
     ...(body !== undefined && { body: { [type]: body } }),
-    ...(repeatable !== undefined && { headers: IDEMPOTENCY }),
+    ...(repeatable && { headers: IDEMPOTENCY }),
     answers: { ...answers, ...Object.fromEntries(statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]])) },
   }
-  const handler = async (c: Context<AdminEnv>): Promise<Response> => {
-    const caller = callerOf(c, need)
-    const query = shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>
-    const params = shaped(act.params ?? NOTHING, c.req.param(), 'parameter') as z.output<P>
-    const asked = { caller, params, query, body: (body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')) as z.output<B> }
-    return repeatable === undefined ? answer(asked, c) : repeatable(caller, asked.body, c, () => answer(asked, c))
+  const done = Number(Object.keys(answers)[0])
+  return (api, needs) => {
+    const handler = async (c: Context<AdminEnv>): Promise<Response> => {
+      const caller = callerOf(c, need)
+      const query = fieldsOf(shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>)
+      const params = shaped(act.params ?? NOTHING, c.req.param(), 'parameter') as z.output<P>
+      const wire = (body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')) as z.output<B>
+      const perform = async (): Promise<Response> => {
+        const said = await answer({ ...needs, c, caller, now: needs.deps.clock.now(), params, query, body: fieldsOf(wire), wire })
+        return said instanceof Response ? said : c.json(said, done as 200)
+      }
+      return repeatable ? answeredOnce(needs.deps, caller, wire, c, perform) : perform()
+    }
+    api.on(method, `/admin/v1${path}`, described(description, handler))
   }
-  routes.on(method.toUpperCase(), path, described(description, handler))
+}
+
+/** Fails closed: an interface that names no caller admits no request. */
+function callerOf(c: Context<AdminEnv>, need: Right): Caller {
+  const caller = c.get('caller') as Caller | undefined
+  if (caller === undefined)
+    throw new Problem(401, 'Not authenticated', 'Send an access token with the scope broker:audit, broker:operate or broker:administer.')
+  if (allows(caller.may, need)) return caller
+  if (need === 'administer') throw new Problem(403, 'This needs an administrator', 'Ask for an access token with the scope broker:administer.')
+  throw new Problem(403, 'Read-only role', READ_ONLY)
 }
 
 /** @throws Problem 400 where a parameter is repeated */
@@ -95,8 +125,34 @@ function once(c: Context): Record<string, string> {
   return Object.fromEntries(given.map(([name, [value = '']]) => [name, value]))
 }
 
+const MAX_BYTES = 256 * 1024
+
+/** @throws Problem 413, 415, 400 where it is not JSON at all */
+async function jsonBody(c: Context): Promise<unknown> {
+  const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/json' && type !== 'application/merge-patch+json') throw new Problem(415, 'Not JSON', 'Send the body as application/json.')
+  const text = await bounded(c.req.raw.body)
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new Problem(400, 'Not JSON', 'The body is not valid JSON. Check for a missing quote or an extra comma.')
+  }
+}
+
+/** Reads no more than it has to: a body without a length, or one that lies about it, is cut off too. */
+async function bounded(body: ReadableStream<Uint8Array> | null): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > MAX_BYTES) throw new Problem(413, 'Too large', `Send a body of at most ${MAX_BYTES} bytes.`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
 /** @throws Problem with each problem and where it is: 422 where only rules beyond the schema's are broken (RFC 9110 §15.5.21), else 400 */
-export function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter' | 'member'): T {
+function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter' | 'member'): T {
   const parsed = schema.safeParse(value, { error: inWords })
   if (parsed.success) return parsed.data
   const { issues } = parsed.error
@@ -113,28 +169,8 @@ function known(schema: z.ZodType): string {
   return names.length === 0 ? '' : `; there are: ${names.join(', ')}`
 }
 
-/** A whole number of a query or a path: digits alone. */
-const whole = (message: string, least: number, most = Number.MAX_SAFE_INTEGER) =>
-  z.preprocess((value) => (typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value), z.int(message).min(least).max(most))
-
-export const limit = whole('has to be a number from 1 to 1000', 1, 1000).default(100)
-/** Each comes with its attempts. */
-export const proofLimit = whole('has to be a number from 1 to 200', 1, 200).default(200)
-/** A place in the log of revocations. */
-export const seqNumber = whole("has to be a revocation's number, e.g. 4711", 1)
-export const entryNumber = whole("has to be an entry's number, e.g. 4711", 0)
-export const instant = whole('has to be a time in epoch seconds', 0)
-export const instantMs = whole('has to be a time in epoch milliseconds', 0)
-/** In lower case. */
-export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
-export const named = z.strictObject({ id: storedText().max(200) })
-/** What goes into the audit log with an act. */
-export const said = { case_reference: storedText().max(200).optional(), comment: storedText().max(2000).optional() }
-
 export const ok = (description: string, schema: z.ZodType): Answer => [description, json(schema)]
-/** An object of the answers, by name in the document. */
-export const shape = <T extends z.ZodRawShape>(id: string, members: T) => z.object(members).meta({ id })
-/** Of a list that is searched where no index serves. @param place the last entry that was looked at */
+/** How far a list was searched where no index serves. @param place the last entry that was looked at */
 export const searchedTo = <T extends z.ZodRawShape>(place: T) =>
   z.object(place).nullable().meta({
     description:

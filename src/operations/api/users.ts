@@ -1,61 +1,75 @@
-import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import type { Caller } from '../../clients/caller.ts'
 import type { HeldRecord } from '../../../db/types.ts'
-import type { Deps } from '../deps.ts'
-import type { AdminEnv } from './caller.ts'
-import { previewSchema, previewShown } from './preview.ts'
-import { guid, ok, route, said, shape } from './route.ts'
+import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { recorded } from '../../clients/with-audit.ts'
+import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
+import { withFirstUsers } from '../acts/revocations.ts'
+import { caseAndComment, dryRun, guid, idText, nullable, shape } from '../contract/fields.ts'
+import { preview } from '../contract/shapes.ts'
+import type { Fields } from '../contract/wire.ts'
+import { shown } from '../contract/wire.ts'
+import type { Deps } from '../deps.ts'
+import { ok, route } from './route.ts'
 
 /** What is held about a user, and forgetting them: signed out everywhere first, then without a name. The audit log knows them by `sub` alone. */
 
-const how = { ...said, dry_run: z.boolean().default(false) }
-const request = z.union(
-  [z.strictObject({ sub: storedText().min(1).max(200), ...how }), z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...how })],
-  'name sub, or tid and oid (GUIDs)',
-)
-const about = {
-  id: 'eraseUser',
-  summary: 'Erases a user, by sub or by tid and oid: signs them out everywhere, then deletes name and address',
-  may: 'administer' as const,
-  body: request,
-  answers: {
-    200: ok(
-      'Erased, or what it would end.',
-      z.union([
-        z.object({ erased: z.literal(true), sub: z.string(), seq: z.int() }),
-        z.object({ dry_run: z.literal(true), sub: z.string(), would_end: previewSchema }),
-      ]),
-    ),
-  },
-  rejects: [404] as const,
-}
-
+const bySub = { sub: idText, ...caseAndComment }
+const byOid = { tid: guid('a tenant id'), oid: guid('an object id'), ...caseAndComment }
 const exportRequest = z.union(
-  [
-    z.strictObject({ sub: storedText().min(1).max(200), ...said }),
-    z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...said }),
-    z.strictObject({ next: storedText().min(1).max(1000) }),
-  ],
+  [z.strictObject(bySub), z.strictObject(byOid), z.strictObject({ next: storedText().min(1).max(1000) })],
   'name sub, or tid and oid (GUIDs); for the next page, send next alone',
 )
-const heldSchema = shape('HeldRecord', {
+const held = shape('HeldRecord', {
   kind: z.enum(['user', 'floor', 'lock', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']),
-  values: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
+  values: z.record(text, z.union([text, z.number(), z.null()])),
 })
-const aboutExport = {
-  id: 'exportUser',
-  summary: 'Exports what the broker holds about a user, in pages: send `next` back until it is null',
-  may: 'administer' as const,
-  body: exportRequest,
-  answers: {
-    200: ok('A page. It may be empty and have a next one.', z.object({ sub: z.string(), records: z.array(heldSchema), next: z.string().nullable() })),
-  },
-  rejects: [404] as const,
-}
+const dryRunAnswer = z.object({ dry_run: z.literal(true), sub: text, would_end: preview })
+
+export const userRoutes = [
+  route(
+    'POST /users/export',
+    {
+      id: 'exportUser',
+      summary: 'Exports what the broker holds about a user, in pages: send `next` back until it is null',
+      body: exportRequest,
+      answers: { 200: ok('A page. It may be empty and have a next one.', z.object({ sub: text, records: z.array(held), next: nullable })) },
+      rejects: [404],
+    },
+    ({ deps, caller, body }) => exportPage(deps, caller, body),
+  ),
+  route(
+    'POST /users/erase',
+    {
+      id: 'eraseUser',
+      summary: 'Erases a user, by sub or by tid and oid: signs them out everywhere, then deletes name and address',
+      body: z.union(
+        [z.strictObject({ ...bySub, dry_run: dryRun }), z.strictObject({ ...byOid, dry_run: dryRun })],
+        'name sub, or tid and oid (GUIDs)',
+      ),
+      answers: {
+        200: ok('Erased, or what it would end.', z.union([z.object({ erased: z.literal(true), sub: text, seq: z.int() }), dryRunAnswer])),
+      },
+      rejects: [404],
+    },
+    async ({ deps, caller, now, body: { caseReference, comment, dryRun: dry, ...who } }) => {
+      const sub = await subOf(deps, who)
+      if (dry) {
+        const end = await deps.store.previewRevocation({ kind: 'subject', sub }, now)
+        return shown(dryRunAnswer, { dryRun: true, sub, wouldEnd: await withFirstUsers(deps, end) })
+      }
+      const said = { caseReference, comment }
+      const erase = async () => {
+        const answer = await deps.store.eraseUser({ sub, actor: caller.actor, ...said, now })
+        if (answer.outcome === 'unknown') throw noSuchUser()
+        return answer.committed.revocation.seq
+      }
+      const seq = await recorded(deps, caller, { act: 'users.erase', target: `subject ${sub}`, ...said }, erase, (number) => ({ seq: number }))
+      return { erased: true, sub, seq }
+    },
+  ),
+]
 
 /** Rows looked at for one page of an answer, in acts of a bounded number each. */
 const [ROWS_IN_AN_ACT, ACTS_IN_A_PAGE, RECORDS] = [500, 20, 200]
@@ -66,19 +80,18 @@ interface Place {
 }
 
 /** The place of the next page is sealed: it comes only from a page before it, whose first is in the audit log. */
-async function exportPage(deps: Deps, { caller, body }: { caller: Caller; body: z.output<typeof exportRequest> }, c: Context): Promise<Response> {
-  const place = 'next' in body ? openPlace(deps, body.next) : await begin(deps, caller, body)
-  const found: HeldRecord[] = []
-  let cursor = place.cursor
-  for (let acts = 0; acts < ACTS_IN_A_PAGE && found.length < RECORDS; acts++) {
-    const page = await deps.store.exportUser({ sub: place.sub, cursor, limit: ROWS_IN_AN_ACT })
-    if (page === undefined) throw new Problem(404, 'No such user', UNKNOWN)
-    found.push(...page.records)
+async function exportPage(deps: Deps, caller: Caller, body: Fields<z.output<typeof exportRequest>>): Promise<object> {
+  const { sub, cursor: first } = 'next' in body ? openPlace(deps, body.next) : await begin(deps, caller, body)
+  const records: HeldRecord[] = []
+  let cursor = first
+  for (let acts = 0; acts < ACTS_IN_A_PAGE && records.length < RECORDS; acts++) {
+    const page = await deps.store.exportUser({ sub, cursor, limit: ROWS_IN_AN_ACT })
+    if (page === undefined) throw noSuchUser()
+    records.push(...page.records)
     cursor = page.next
     if (cursor === undefined) break
   }
-  const next = cursor === undefined ? null : deps.sealer.seal(PLACE, JSON.stringify({ sub: place.sub, cursor } satisfies Place))
-  return c.json({ sub: place.sub, records: found, next })
+  return { sub, records, next: cursor === undefined ? null : deps.sealer.seal(PLACE, JSON.stringify({ sub, cursor } satisfies Place)) }
 }
 
 function openPlace({ sealer }: Deps, next: string): Place {
@@ -87,44 +100,23 @@ function openPlace({ sealer }: Deps, next: string): Place {
   return JSON.parse(opened.toString('utf8')) as Place
 }
 
-type Named = Exclude<z.output<typeof exportRequest>, { next: string }>
+type Named = Exclude<Fields<z.output<typeof exportRequest>>, { next: string }>
 
-async function begin(deps: Deps, caller: Caller, { case_reference: caseReference, comment, ...who }: Named): Promise<Place> {
+async function begin(deps: Deps, caller: Caller, { caseReference, comment, ...who }: Named): Promise<Place> {
   const sub = await subOf(deps, who)
-  if (sub === undefined) throw new Problem(404, 'No such user', UNKNOWN)
   return recorded(deps, caller, { act: 'users.export', target: `subject ${sub}`, caseReference, comment }, async () => ({ sub, cursor: undefined }))
 }
 
-export function userRoutes(deps: Deps): Hono<AdminEnv> {
-  const routes = new Hono<AdminEnv>()
-  const erase = async ({ caller, body }: { caller: Caller; body: z.output<typeof request> }, c: Context): Promise<Response> => {
-    const now = deps.clock.now()
-    const { case_reference: caseReference, comment, dry_run: dryRun, ...who } = body
-    const sub = await subOf(deps, who)
-    if (sub === undefined) throw new Problem(404, 'No such user', UNKNOWN)
-    if (dryRun)
-      return c.json({ dry_run: true, sub, would_end: await previewShown(deps, await deps.store.previewRevocation({ kind: 'subject', sub }, now)) })
-    const { seq } = await recorded(
-      deps,
-      caller,
-      { act: 'users.erase', target: `subject ${sub}`, caseReference, comment },
-      async () => {
-        const answer = await deps.store.eraseUser({ sub, actor: caller.actor, caseReference, comment, now })
-        if (answer.outcome === 'unknown') throw new Problem(404, 'No such user', UNKNOWN)
-        return answer.committed.revocation
-      },
-      (revocation) => ({ seq: revocation.seq }),
-    )
-    return c.json({ erased: true, sub, seq })
-  }
-  route(routes, 'post', '/users/export', aboutExport, (asked, c) => exportPage(deps, asked, c))
-  route(routes, 'post', '/users/erase', about, erase)
-  return routes
-}
+const noSuchUser = (): Problem =>
+  new Problem(
+    404,
+    'No such user',
+    'No user has that sub, or that tenant and object id; GET /admin/v1/sessions?user= (cmb sessions list --user) finds a sub.',
+  )
 
-const UNKNOWN = 'No user has that sub, or that tenant and object id; GET /admin/v1/sessions?user= (cmb sessions list --user) finds a sub.'
-
-async function subOf({ store }: Deps, who: { sub: string } | { tid: string; oid: string }): Promise<string | undefined> {
+/** @throws Problem 404 */
+async function subOf({ store }: Deps, who: { sub: string } | { tid: string; oid: string }): Promise<string> {
   const subject = 'sub' in who ? await store.findSubject(who.sub) : await store.findSubjectByUser(who.tid, who.oid)
-  return subject?.sub
+  if (subject === undefined) throw noSuchUser()
+  return subject.sub
 }

@@ -1,20 +1,8 @@
-/** What one check found of one thing. */
-export interface Finding {
-  /** The check's id. */
-  check: string
-  /** The thing, where a check looks at several: `client sydney`, `tenant Contoso`. */
-  about?: string | undefined
-  /** `unknown`: nothing has shown it yet. */
-  state: 'ok' | 'unknown' | 'warning' | 'failed'
-  found: string
-  /** What to do about it. Always there for a warning and a failure. */
-  fix?: string | undefined
-  /** The tenant it is about. */
-  tid?: string | undefined
-  /** For machines: the kind of queue server. */
-  engine?: string | undefined
-}
+import type { z } from 'zod'
+import type { finding } from '../contract/shapes.ts'
 
+/** What one check found of one thing. `unknown`: nothing has shown it yet. `fix` is always there for a warning and a failure. */
+export type Finding = z.output<typeof finding>
 export type Found = Omit<Finding, 'check'>
 
 export const ok = (found: string, rest: Partial<Found> = {}): Found => ({ state: 'ok', found, ...rest })

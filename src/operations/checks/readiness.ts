@@ -1,7 +1,8 @@
+import type { z } from 'zod'
+import type { readiness } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 import type { Check } from './check.ts'
 import type { Checks } from './checks.ts'
-import type { Finding } from './finding.ts'
 import { CHECKS } from './list.ts'
 
 /**
@@ -9,23 +10,9 @@ import { CHECKS } from './list.ts'
  * it is degraded and still ready: sign-in works, and a revocation is effective at commit. Without Microsoft no user can sign in, but sessions
  * go on and are signed out as ever. To take such a broker out of rotation would end both.
  */
-export interface Part {
-  state: 'up' | 'down' | 'not_connected'
-  /** In words, what is wrong and what to do. */
-  problem?: string
-  engine?: string
-  /** Where the settings differ from the database, which counts. */
-  differences?: string[]
-}
-
+export type Readiness = Omit<z.output<typeof readiness>, 'status'> & { status: 'ready' | 'degraded' | 'unavailable' }
 type PartName = NonNullable<Check['part']>
-
-export interface Readiness {
-  status: 'ready' | 'degraded' | 'unavailable'
-  parts: Record<PartName, Part>
-  /** Every warning and failure. */
-  checks: Finding[]
-}
+type Part = Readiness['parts'][PartName]
 
 const PART_OF = new Map(CHECKS.flatMap(({ id, part }) => (part === undefined ? [] : [[id, part] as const])))
 

@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
-import { readinessSchema } from '../checks/described.ts'
+import { readiness } from '../contract/shapes.ts'
 import { type Description, described, json, text } from '../../protocol/described.ts'
 import { refreshGauges } from './gauges.ts'
 
@@ -10,7 +10,7 @@ const READY: Description = {
   id: 'isReady',
   summary: 'What is up and what is down',
   tag: 'health',
-  answers: { 200: ['Ready, or degraded but useful.', json(readinessSchema)], 503: ['It cannot serve, or is ending.', json(readinessSchema)] },
+  answers: { 200: ['Ready, or degraded but useful.', json(readiness)], 503: ['It cannot serve, or is ending.', json(readiness)] },
 }
 const METRICS: Description = {
   id: 'readMetrics',

@@ -1,0 +1,284 @@
+import { z } from 'zod'
+import { milliseconds, seconds, text } from '../../protocol/described.ts'
+import { selectorSchema } from '../../protocol/selector.ts'
+import { deliveryCursor, guid, idText, nullable, shape } from './fields.ts'
+
+/** Answers of the admin API that more than one interface reads. */
+
+const count = z.int()
+const values = z.record(text, z.unknown())
+
+export const actor = shape('Actor', { kind: text, id: text })
+export const auditEntry = shape('AuditEntry', {
+  id: count,
+  at_ms: milliseconds,
+  actor,
+  via: z.enum(['console', 'api', 'command', 'setup', 'file', 'account', 'broker']),
+  act: text.meta({ description: 'revoke, redrive, client.add, key.rotate …' }),
+  target: text.optional(),
+  case_reference: nullable,
+  comment: text.optional(),
+  details: values,
+  ended: z.object({ outcome: z.enum(['done', 'rejected', 'failed']), at_ms: milliseconds, result: values }).nullable(),
+})
+
+export const position = shape('Position', {
+  epoch: text.meta({ description: 'new after a restore' }),
+  seq: count.meta({ description: 'the head of the log' }),
+})
+
+export const DELIVERY_STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const
+const attempt = shape('Attempt', {
+  attempt: count,
+  at_ms: milliseconds,
+  outcome: z.enum(['delivered', 'retry', 'rejected', 'failed', 'superseded', 'closed']),
+  status: count.optional().meta({ description: 'HTTP status' }),
+  latency_ms: count,
+  jti: text.optional().meta({ description: 'of the logout token; of a webhook, its webhook-id' }),
+  error: text.optional().meta({ description: 'what went wrong; of closed, the reason that was given' }),
+})
+export const delivery = shape('Delivery', {
+  id: text,
+  kind: z.enum(['logout_token', 'webhook', 'set']),
+  seq: count.nullable().meta({ description: 'of the revocation that caused it' }),
+  client_id: text.meta({ description: 'of a webhook, its endpoint’s id; of a security event, its stream’s id' }),
+  target_id: text,
+  uri: text,
+  sid: text.optional().meta({ description: 'the session that the logout token names; else sub' }),
+  sub: text.optional(),
+  state: z.enum(DELIVERY_STATES),
+  attempts_made: count,
+  created_at_ms: milliseconds,
+  next_attempt_at_ms: milliseconds.nullable(),
+  settled_at_ms: milliseconds.nullable(),
+  superseded_by: nullable,
+  last_status: count.nullable().meta({ description: 'HTTP status' }),
+  last_error: nullable,
+  attempts: z.array(attempt).optional(),
+})
+
+/** What a dry run counts. */
+export const preview = shape('Preview', {
+  sessions: count,
+  subjects: count,
+  clients: count,
+  deliveries: count,
+  without_fresh_sign_in: count.meta({
+    description: 'users of tenants that have never sent auth_time: they come back without entering their password',
+  }),
+  first_users: z.array(z.object({ sub: text, name: nullable, username: nullable })).meta({ description: 'the first of the users, ten at most' }),
+  other_subjects: z.array(text).meta({
+    description: 'of one user: the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh',
+  }),
+})
+/** The dry run of a change that may lower `max_authentication_age`. */
+export const dryRunOfChange = z.object({
+  dry_run: z.literal(true),
+  would_end: preview.meta({ description: 'what a lower max_authentication_age ends at once' }),
+})
+
+export const revoked = z.object({
+  seq: count,
+  selector: selectorSchema,
+  reason: text,
+  actor,
+  at: seconds,
+  case_reference: nullable,
+  comment: nullable,
+  sessions: count
+    .nullable()
+    .meta({ description: 'how many it ended; of a client or a grant, how many it took part in; null until they are counted' }),
+  fan_out: z.enum(['complete', 'pending']),
+})
+const totals = shape('DeliveryTotals', {
+  total: count,
+  pending: count,
+  delivered: count,
+  rejected: count,
+  failed: count,
+  superseded: count.meta({ description: 'other deliveries replace them' }),
+  closed: count,
+}).meta({ description: 'of those written: while fan_out is pending, more may come' })
+const logged = revoked.extend({ totals })
+export const revocation = logged.meta({ id: 'Revocation' })
+
+/** What one guard says of one revocation. */
+export const guardProof = z.object({
+  client_id: text,
+  guard_id: text,
+  state: z.enum(['enforced', 'covered', 'waiting', 'gone']).meta({
+    description: 'covered: it came later, and its first snapshot held the revocation. gone: not connected, and it had not reported it',
+  }),
+  enforced: z.boolean().meta({ description: 'it enforces this revocation' }),
+  no_later_than_ms: milliseconds.nullable().meta({ description: 'by its own reports, it enforced it no later than then' }),
+  reported_at_ms: milliseconds.meta({ description: 'its latest report of all' }),
+})
+export const proof = logged.extend({ deliveries: z.array(delivery), next: deliveryCursor.nullable(), guards: z.array(guardProof) })
+
+const TENANT = 'a tenant id'
+const wholeUser = z.strictObject({ kind: z.literal('user'), tid: guid(TENANT), oid: guid('an object id') })
+const others = [
+  z.strictObject({ kind: z.literal('tenant'), tid: guid(TENANT) }),
+  z.strictObject({ kind: z.literal('client'), client_id: idText }),
+] as const
+/** A lock's target in a request. A user may be named by `sub`. */
+export const namedTarget = z
+  .union(
+    [wholeUser, z.strictObject({ kind: z.literal('user'), sub: idText }), ...others],
+    'target: name a user (kind user, with tid and oid, or sub), a tenant (kind tenant, with tid) or a client (kind client, with client_id)',
+  )
+  .meta({ id: 'NamedLockTarget' })
+export const lockTarget = z.union([wholeUser, ...others]).meta({ id: 'LockTarget' })
+export const lock = shape('Lock', {
+  id: text,
+  target: lockTarget,
+  actor,
+  at: seconds,
+  ends_at: seconds.nullable().meta({ description: 'the broker lifts it then' }),
+  case_reference: nullable,
+  comment: nullable,
+  seq: count.nullable().meta({ description: 'of its revocation; null where the user had not signed in yet' }),
+  lifted: z.object({ at: seconds, actor, case_reference: nullable, comment: nullable }).nullable(),
+})
+
+export const session = shape('Session', {
+  sid: text,
+  sub: text,
+  user: z.object({ tid: text, oid: text, name: nullable, username: nullable }),
+  device: text,
+  opened_at: seconds,
+  auth_time: seconds,
+  last_active_at: seconds,
+  absolute_at: seconds,
+  stay_signed_in: z.boolean(),
+  needs_microsoft: nullable.meta({ description: 'why Microsoft is asked again at the next visit' }),
+  clients: z.array(z.object({ client_id: text, first_at: seconds, last_at: seconds })),
+})
+
+export const guard = shape('Guard', {
+  client_id: text,
+  guard_id: text,
+  connected: z.boolean(),
+  enforced_seq: count.nullable().meta({ description: 'the seq it enforces' }),
+  behind: count.nullable(),
+  reported_at_ms: milliseconds.nullable(),
+  first_seen_at_ms: milliseconds.nullable(),
+  first_seq: count.nullable().meta({ description: 'where its reports begin: its first snapshot held what was revoked up to there' }),
+  version: nullable,
+  outdated: z.boolean().meta({ description: 'it says no version, or one older than the guard of this broker' }),
+  staleness: z.object({ after_seconds: count, policy: z.enum(['refuse', 'introspect']) }).nullable(),
+  clock_offset_seconds: count.nullable().meta({ description: 'the broker’s clock less the guard’s' }),
+})
+
+const part = z.object({
+  state: z.enum(['up', 'down', 'not_connected']),
+  problem: text.optional().meta({ description: 'what is wrong and what follows' }),
+  engine: text.optional(),
+  differences: z.array(text).optional(),
+})
+export const finding = shape('Finding', {
+  check: text.meta({ description: 'the id of the check: docs/checks.md' }),
+  about: text.optional().meta({ description: 'the thing, where a check looks at several' }),
+  state: z.enum(['ok', 'unknown', 'warning', 'failed']),
+  found: text,
+  fix: text.optional().meta({ description: 'what to do' }),
+  tid: text.optional().meta({ description: 'the tenant it is about' }),
+  engine: text.optional().meta({ description: 'the kind of queue server' }),
+})
+export const readiness = shape('Readiness', {
+  status: z
+    .enum(['ready', 'degraded', 'unavailable', 'ending'])
+    .meta({ description: 'ending: it was asked to end, and serves for BROKER_DRAIN_SECONDS more' }),
+  parts: z.object({ store: part, queue: part, microsoft: part }),
+  checks: z.array(finding).meta({ description: 'every warning and failure' }),
+})
+const broker = z.object({
+  id: text,
+  kind: z.enum(['broker', 'worker']),
+  work: text.meta({ description: 'its background work: all, none, or names by comma' }),
+  host: text,
+  version: text,
+  started_at_ms: milliseconds,
+  seen_at_ms: milliseconds,
+  heartbeat_age_ms: count.meta({ description: 'since its latest heartbeat, by the clock of the broker that answers' }),
+})
+export const status = readiness
+  .extend({
+    issuer: text,
+    log: position,
+    live_sessions: count,
+    brokers: z
+      .array(broker)
+      .meta({ description: 'the brokers and workers that share the store, with a heartbeat within the last minute; empty on SQLite' }),
+    pending: z.array(z.object({ target_id: text, client_id: text, uri: text, pending: count, oldest_at_ms: milliseconds })),
+    undelivered: z
+      .array(z.object({ client_id: text, state: z.enum(['rejected', 'failed']), count }))
+      .meta({ description: 'deliveries that the broker does not retry' }),
+    failed_microsoft_work: z.array(
+      z.object({ kind: text, tid: text, oid: text, attempts_made: count, asked_at_ms: milliseconds, last_error: nullable }),
+    ),
+  })
+  .meta({ id: 'Status' })
+
+export const hits = z.object({
+  users: z.array(shape('FoundUser', { sub: text, tid: text, oid: text, name: nullable, username: nullable })),
+  more_users: z.boolean().meta({ description: 'more users may match: add a word' }),
+  clients: z.array(z.object({ client_id: text, client_name: text })),
+  sessions: z.array(
+    shape('FoundSession', {
+      sid: text,
+      sub: text,
+      state: z.enum(['live', 'marked', 'ended']).meta({ description: 'marked: it is live, and Microsoft is asked again at the next visit' }),
+      device: text,
+      opened_at: seconds,
+      ended_seq: count.nullable().meta({ description: 'the revocation that ended it' }),
+    }),
+  ),
+  revocations: z.array(revocation),
+  cases: z.array(z.object({ case_reference: text, revocations: count, locks: count })).meta({ description: 'at most 20 of each are counted' }),
+})
+
+export const stream = shape('ReceiverStream', {
+  id: text,
+  client_id: text,
+  method: text.meta({ description: 'urn:ietf:rfc:8935 (push) or urn:ietf:rfc:8936 (poll)' }),
+  endpoint_url: nullable.meta({ description: 'of push' }),
+  events_requested: z.array(text),
+  description: nullable,
+  status: z.enum(['enabled', 'paused', 'disabled']),
+  status_by: z.enum(['receiver', 'broker', 'operator']).meta({ description: 'who set the status' }),
+  status_reason: nullable,
+  verified_at: seconds.nullable().meta({ description: 'when the endpoint of push accepted a verification event; nothing else is pushed before' }),
+  created_at: seconds,
+  updated_at: seconds,
+})
+
+export const webhook = shape('Webhook', {
+  id: text,
+  url: text,
+  description: nullable,
+  events: z.array(text),
+  include: z.array(text).meta({ description: 'personal data that its events hold' }),
+  state: z.enum(['enabled', 'disabled']),
+  cause: nullable.meta({ description: 'why it is disabled' }),
+  position: count.meta({ description: 'of the latest message' }),
+  former_secret_until: seconds.nullable().meta({ description: 'until then the secret before signs too' }),
+  created_at: seconds,
+  updated_at: seconds,
+})
+
+export const tenant = shape('Tenant', {
+  tid: text,
+  name: nullable,
+  mfa_proof: text.meta({ description: 'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in' }),
+  allowed: z.boolean(),
+  max_authentication_age: count.nullable().meta({ description: 'in seconds; the broker’s own limit counts beside it' }),
+  administrators: nullable.meta({ description: 'app_role, or directory_role: with its template id; null: no user of it administers it' }),
+  operators: z.boolean().meta({ description: 'the tenant whose app roles make operators' }),
+  proof_asserted_by: nullable,
+  proof_asserted_at: seconds.nullable(),
+  consent_confirmed_by: nullable,
+  consent_confirmed_at: seconds.nullable(),
+  connected_at: seconds,
+  removed_at: seconds.nullable(),
+})
