@@ -8,9 +8,8 @@ import type { Store } from '../db/store.ts'
 import type { DeliveryState } from '../db/types.ts'
 import { auditLines } from '../src/operations/acts/audit.ts'
 import { fanOutDeliveries } from '../workers/fan-out-deliveries.ts'
-import { forgetErased } from '../workers/forget-erased.ts'
-import { purgeOld, purgeOneTime } from '../workers/purge.ts'
-import { sweepExpired } from '../workers/sweep-expired.ts'
+import { forgetErased, purgeOld, purgeOneTime } from '../workers/housekeeping.ts'
+import { sweepExpired } from '../workers/expiry.ts'
 import { logoutUri, randomName, seed, TENANT } from './bounded-seed.ts'
 import { metadataOf } from './client.ts'
 import { countCommits, watchLoop } from './loop-time.ts'
@@ -229,7 +228,7 @@ async function writes(bench: ActsBench): Promise<void> {
   const { now } = plan
   const clock = { now: () => now, nowMs: () => now * 1_000, steadyMs: () => performance.now() }
   const retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
-  const deps = { store, clock, config: { retention }, queue: { hurry: () => undefined } }
+  const deps = { store, clock, config: { retention }, queue: { addUrgent: () => undefined } }
   /** The workers look at these parts of what a broker has. */
   const worker = deps as unknown as Parameters<typeof purgeOld>[0] & Parameters<typeof fanOutDeliveries>[0] & Parameters<typeof sweepExpired>[0]
   let users = 0

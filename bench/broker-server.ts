@@ -11,7 +11,7 @@ import { openParts } from '../src/parts.ts'
 import { newId, newSecret, newSid, newSub } from '../src/runtime/ids.ts'
 import { sha256 } from '../src/runtime/compare.ts'
 import type { DeliveryQueue } from '../src/outbox/interface.ts'
-import { systemClock } from '../src/runtime/system-clock.ts'
+import { systemClock } from '../src/runtime/clock.ts'
 import { announceTarget } from './loader.ts'
 
 /**
@@ -44,8 +44,8 @@ export async function openBench(dataDir: string, store?: Store): Promise<Deps> {
 export function noQueue(): DeliveryQueue {
   return {
     add: () => {},
-    hurry: () => {},
-    straight: () => {},
+    addUrgent: () => {},
+    useLanes: () => {},
     targets: () => [],
     work: () => ({ stop: async () => {} }),
     health: async () => ({ up: false, engine: 'valkey' }),

@@ -1,7 +1,7 @@
 import type { SigningKey } from './keys/signing-key.ts'
 import type { SigningAlg } from './protocol/names.ts'
 import type { Deps as ProviderDeps } from './provider/deps.ts'
-import type { AddressWatch } from './runtime/address-watch.ts'
+import type { AddressWatch } from './runtime/remote-address.ts'
 
 /** All that is ambient, handed in: no module reads a clock, a random number, the network or the environment by itself. */
 export interface Deps extends ProviderDeps {

@@ -4,7 +4,7 @@ import type { Deps } from './deps.ts'
 import { workText, type ProcessKind } from './protocol/work.ts'
 import { createLog } from './runtime/log.ts'
 import { startBroker, type Broker } from './start.ts'
-import { systemClock } from './runtime/system-clock.ts'
+import { systemClock } from './runtime/clock.ts'
 
 /**
  * The process of a broker, or of workers alone: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process
@@ -61,8 +61,8 @@ function ending(): Promise<string> {
     let askedAt: number | undefined
     const ask = (why: string): void => {
       // One Ctrl-C reaches a whole process group, and so may arrive here twice; a user who repeats it takes longer.
-      if (askedAt !== undefined && performance.now() - askedAt > 1000) process.exit(130)
-      askedAt ??= performance.now()
+      if (askedAt !== undefined && systemClock.steadyMs() - askedAt > 1000) process.exit(130)
+      askedAt ??= systemClock.steadyMs()
       resolve(why)
     }
     process.on('SIGTERM', () => ask('SIGTERM'))

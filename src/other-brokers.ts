@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readBranding } from './operations/acts/branding.ts'
 import { StoreUnavailable } from '../db/store.ts'
 import type { Deps, Followed } from './deps.ts'
-import { allEnded } from './runtime/all-ended.ts'
+import { allEnded, within } from './runtime/concurrency.ts'
 
 /** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
 
@@ -67,11 +67,8 @@ class Registry implements Followed {
   }
 
   current(): Promise<void> | undefined {
-    if (this.#current === undefined) return undefined
-    const late = sleep(PATIENCE_MS, undefined, { ref: false }).then(() => {
-      throw new StoreUnavailable('What changed while this broker was cut off from the database cannot be read yet. Try again.')
-    })
-    return Promise.race([this.#current.promise, late])
+    const late = (): Error => new StoreUnavailable('What changed while this broker was cut off from the database cannot be read yet. Try again.')
+    return this.#current && within(PATIENCE_MS, this.#current.promise, late)
   }
 
   stop(): void {

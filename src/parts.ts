@@ -14,11 +14,10 @@ import { createMetrics, type Metrics } from './runtime/metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
 import { SignInWatch } from './microsoft/sign-in-watch.ts'
-import { createOutbound } from './runtime/outbound.ts'
-import { proxiedFetch, type ProxySettings } from './runtime/proxy.ts'
+import { createOutbound, proxiedFetch, type ProxySettings } from './runtime/outbound.ts'
 import { pooledRandom } from './runtime/ids.ts'
-import { AddressWatch } from './runtime/address-watch.ts'
-import type { SteadyClock } from './runtime/clock.ts'
+import { AddressWatch } from './runtime/remote-address.ts'
+import { type SteadyClock, systemClock } from './runtime/clock.ts'
 import { ClockWatch } from './runtime/clock-watch.ts'
 import { inRequest } from './runtime/request-context.ts'
 import { Topic } from './runtime/topic.ts'
@@ -29,9 +28,8 @@ import type { DeliveryQueue } from './outbox/interface.ts'
 import { announce } from './revocation/announce.ts'
 import { followOtherBrokers } from './other-brokers.ts'
 import { version } from './runtime/version.ts'
-import { createFeed } from './revocation/feed.ts'
+import { FeedOfThisProcess } from './revocation/feed.ts'
 import { startQueueEngine } from './outbox/queue-engine.ts'
-import { systemClock } from './runtime/system-clock.ts'
 
 /** `leaseMs`: the clock of the lease on Postgres, in monotonic milliseconds. */
 type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader' | 'prepares'> & { leaseMs?: () => number }
@@ -63,7 +61,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
-  const feed = given.feed ?? createFeed({ config, store, clients, metrics, log, clock, rateLimits })
+  const feed = given.feed ?? new FeedOfThisProcess({ config, store, clients, metrics, log, clock, rateLimits })
   const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
   const { issuer, keyFiles } = config
   const keys = given.keys ?? (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))

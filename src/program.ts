@@ -4,7 +4,7 @@ import { backupCommand } from './operations/command/backup.ts'
 import { CommandFailure, EXIT } from './operations/command/broker.ts'
 import { clientCommands } from './operations/command/clients.ts'
 import { completionCommand } from './operations/command/completion.ts'
-import { asFormat, createContext } from './operations/command/context.ts'
+import { asFormat, createContext, examples, type Context } from './operations/command/context.ts'
 import { evidenceCommands } from './operations/command/evidence.ts'
 import { freshSignInCommands } from './operations/command/fresh-sign-in.ts'
 import { deliveryCommands } from './operations/command/deliveries.ts'
@@ -17,7 +17,6 @@ import { migrateCommand } from './operations/command/migrate.ts'
 import { overviewCommands } from './operations/command/overview.ts'
 import { userCommands } from './operations/command/users.ts'
 import { revocationCommands } from './operations/command/revocations.ts'
-import { serveCommands } from './serve.ts'
 import { searchCommand } from './operations/command/search.ts'
 import { sessionCommands } from './operations/command/sessions.ts'
 import { tenantCommands } from './operations/command/tenants.ts'
@@ -26,6 +25,7 @@ import { webhookCommands } from './operations/command/webhooks.ts'
 import { fenced } from './operations/command/show.ts'
 import type { Terminal } from './operations/command/terminal.ts'
 import { version } from './runtime/version.ts'
+import { WORK } from './protocol/work.ts'
 
 const COMMANDS = [
   serveCommands,
@@ -91,4 +91,38 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     terminal.err(`${fenced(error.message)}\n`)
     return error.exitCode
   }
+}
+
+/** The processes themselves: the broker, and workers apart from it. `--data-dir` counts here as BROKER_DATA_DIR. */
+export function serveCommands(program: Command, context: Context): void {
+  const run = async (command: Command, kind: 'broker' | 'worker', more: Record<string, string> = {}): Promise<void> => {
+    const { serve } = await import('./main.ts')
+    const settings = context.environment({ BROKER_DATA_DIR: context.dataDir(command), ...more })
+    command.setOptionValue('exitCode', await serve(settings, {}, kind))
+  }
+  examples(
+    program
+      .command('serve')
+      .description('Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK is set.')
+      .action((_options: unknown, command: Command) => run(command, 'broker')),
+    'BROKER_ISSUER=https://login.case-manager.example BROKER_SECRET_FILE=/run/secrets/broker cmb serve',
+    'BROKER_WORK=none cmb serve   # where cmb work runs too',
+  )
+  examples(
+    program
+      .command('work')
+      .description(
+        "Run background work without a broker, until Ctrl-C or SIGTERM. It needs Postgres (BROKER_DATABASE_URL), the brokers' queue server (BROKER_QUEUE_URL) and their other settings.",
+      )
+      .option('--only <names>', 'a comma list of the kinds of work (default: BROKER_WORK, else all)')
+      .addHelpText(
+        'after',
+        `\nKinds of work:\n${Object.entries(WORK)
+          .map(([name, does]) => `  ${name.padEnd(13)} ${does}`)
+          .join('\n')}`,
+      )
+      .action(({ only }: { only?: string }, command: Command) => run(command, 'worker', only === undefined ? {} : { BROKER_WORK: only })),
+    'cmb work',
+    'cmb work --only deliveries,probe',
+  )
 }

@@ -2,12 +2,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startWorkers } from '../workers/start.ts'
 import { serveAdminSocket } from './operations/api/socket.ts'
-import { answerTimes } from './runtime/answer-times.ts'
+import { answerTimes, requestsOf } from './runtime/requests.ts'
 import { createApp } from './app.ts'
 import { type Checks, createChecks } from './operations/checks/checks.ts'
 import { watchClientsFile } from './clients/clients-file.ts'
 import type { Config } from './config/config.ts'
 import type { Address } from './runtime/listener.ts'
+import { within } from './runtime/concurrency.ts'
 import { version } from './runtime/version.ts'
 import { closeConsole } from './operations/console/endpoints.tsx'
 import type { Deps } from './deps.ts'
@@ -16,7 +17,6 @@ import { listen } from './runtime/listener.ts'
 import type { Listener } from './runtime/listener.ts'
 import type { Log } from './runtime/log.ts'
 import { openParts } from './parts.ts'
-import { requestsOf } from './runtime/requests.ts'
 
 /** A broker that serves: its parts, where it listens, and how it ends. */
 export interface Broker {
@@ -50,7 +50,7 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
     closing.add('admin socket', () => socket.close())
     measureProcess(deps.metrics, version())
-    const observe = answerTimes(deps.metrics)
+    const observe = answerTimes(deps)
     const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN', requestsOf(deps, 'operators', observe))
     closing.add('operators’ listener', () => ops.close())
     const server = isBroker ? await listen(app, config.listen, 'BROKER_LISTEN', requestsOf(deps, 'public', observe)) : undefined
@@ -91,15 +91,8 @@ async function handOver(ops: Listener, server: Listener | undefined, drainSecond
 /** Before anything is judged by time: a machine may start with a wrong clock. Microsoft's silence delays the start by no more than this. */
 const COMPARE_MS = 1_000
 
-const compareClocks = (checks: Checks): Promise<void> => atMost(COMPARE_MS, checks.look({ fresh: true, which: ({ id }) => id === 'clock' }))
-
-/** Waits for work, but not longer than this. */
-async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
-  const enough = new AbortController()
-  const late = sleep(ms, undefined, { signal: enough.signal }).catch(() => undefined)
-  await Promise.race([work, late])
-  enough.abort()
-}
+const compareClocks = (checks: Checks): Promise<unknown> =>
+  within(COMPARE_MS, checks.look({ fresh: true, which: ({ id }) => id === 'clock' })).catch(() => undefined)
 
 /** After the broker listens, because it reads the whole file. A damaged database is served from no longer. */
 function checkDatabase({ store, log }: Deps): void {

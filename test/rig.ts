@@ -157,10 +157,10 @@ export class RecordingQueue {
   add(refs: readonly DeliveryRef[]): void {
     this.added.push(...refs)
   }
-  hurry(refs: readonly DeliveryRef[]): void {
+  addUrgent(refs: readonly DeliveryRef[]): void {
     this.added.push(...refs)
   }
-  straight(): void {}
+  useLanes(): void {}
   states: TargetState[] = []
   targets(): TargetState[] {
     return this.states

@@ -3,6 +3,7 @@ import type { QueuedMicrosoftWork } from '../db/types.ts'
 import type { Deps } from './deps.ts'
 import { GraphProblem } from '../src/microsoft/interface.ts'
 import { doMicrosoftWork } from '../src/signals/received/microsoft-work.ts'
+import { graphTenants } from '../src/signals/received/subscription.ts'
 
 /**
  * Does what is to be asked of Microsoft Graph, from the store's rows: after a notification, after a gap, and where signing out everywhere goes on to
@@ -84,4 +85,21 @@ function delayMs({ attempts }: QueuedMicrosoftWork, problem: GraphProblem | unde
   if (problem?.retryAfterSeconds !== undefined) return problem.retryAfterSeconds * 1000
   if (problem?.kind === 'forbidden' || problem?.kind === 'credential') return SET_UP_DELAY_MS
   return Math.min(1000 * 2 ** Math.min(attempts, 12), MOST_DELAY_MS)
+}
+
+/**
+ * Asks for the renewal of each tenant's subscription: at the start of this process, when something may have been missed, and by a timer. The work itself
+ * is a row like any other, so that it is retried until it is done.
+ */
+export function subscriptionCare(deps: Pick<Deps, 'config' | 'connection' | 'store' | 'clock'>): () => Promise<void> {
+  const begun = new Set<string>()
+  return async () => {
+    for (const tid of graphTenants(deps)) {
+      const why = begun.has(tid) ? 'timer' : 'start'
+      // Not asked for again while it is pending: that would undo its backoff.
+      const pending = await deps.store.hasPendingMicrosoftWork({ kind: 'tend_subscription', tid, oid: why })
+      if (!pending) await deps.store.askMicrosoft([{ kind: 'tend_subscription', tid, oid: why }], deps.clock.nowMs())
+      begun.add(tid)
+    }
+  }
 }

@@ -3,10 +3,9 @@ import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
 import type { Deps } from './deps.ts'
 import { failureOf } from '../src/outbox/failure-cause.ts'
 import type { How, Taken } from '../src/outbox/lanes.ts'
-import type { MessageKind, Minted } from '../src/outbox/message-kind.ts'
+import { type MessageKind, type Minted, retryDelayMs, uniform, type Verdict } from '../src/outbox/attempt.ts'
 import type { MessageKinds } from '../src/outbox/message-kinds.ts'
-import { parseTraceparent } from '../src/runtime/traceparent.ts'
-import { retryDelayMs, uniform, type Verdict } from '../src/outbox/retry.ts'
+import { parseTraceparent } from '../src/runtime/request-context.ts'
 import { tracedAttempt } from '../src/runtime/telemetry.ts'
 
 /**
@@ -91,10 +90,10 @@ async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery,
   const atMs = deps.clock.nowMs()
   const minted = await kind.mint(delivery, deps.clock.now())
   if ('held' in minted) return 'held'
-  const startedMs = performance.now()
+  const startedMs = deps.clock.steadyMs()
   const { status, verdict } =
     'rejected' in minted ? notSent(minted.rejected) : await send(deps, { kind, delivery, minted, how, attempt: ref.attempt })
-  const latencyMs = Math.round(performance.now() - startedMs)
+  const latencyMs = deps.clock.steadyMs() - startedMs
   deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, latencyMs / 1000)
   return {
     delivery,
@@ -110,7 +109,10 @@ async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery,
       ...('error' in verdict ? { error: verdict.error } : {}),
     },
     where: {
-      ...{ delivery: delivery.id, client_id: delivery.clientId, address: addressOf(delivery), seq: delivery.seq },
+      delivery: delivery.id,
+      client_id: delivery.clientId,
+      address: addressOf(delivery),
+      seq: delivery.seq,
       trace_id: parseTraceparent(delivery.traceparent)?.traceId,
     },
   }
@@ -127,6 +129,7 @@ const send = (deps: DeliverDeps, sending: Sending): Promise<Sent> => {
   const { delivery, attempt } = sending
   const attributes = { 'broker.delivery': delivery.id, 'broker.client_id': delivery.clientId, 'broker.attempt': attempt }
   return tracedAttempt(
+    deps.random,
     { name: `deliver ${delivery.kind}`, traceparent: delivery.traceparent, attributes },
     (traceparent) => exchange(deps, sending, traceparent),
     ({ verdict }) => ('error' in verdict ? verdict.error : undefined),

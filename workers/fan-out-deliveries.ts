@@ -1,5 +1,6 @@
 import { pacing } from '../db/engine/pace.ts'
 import type { Deps } from './deps.ts'
+import { inPages } from './repeat.ts'
 
 /**
  * Writes the deliveries of wide revocations, a batch a transaction, so that sign-ins and refreshes go on between. The cutoff has been effective since
@@ -11,11 +12,9 @@ const LIMITS = { most: 50 }
 
 /** @param going false: the process is ending, the rest is written by the next */
 export async function fanOutDeliveries(deps: Pick<Deps, 'store' | 'queue' | 'clock'>, going: () => boolean = () => true): Promise<void> {
-  const pace = pacing(LIMITS)
-  for (let more = true; more && going();) {
-    const batch = await deps.store.fanOutPending({ limit: pace.rows, nowMs: deps.clock.nowMs() })
-    if (batch.pending.length > 0) deps.queue.hurry(batch.pending)
-    more = batch.more
-    if (more) await pace.rest()
-  }
+  await inPages(pacing(LIMITS), going, async (limit) => {
+    const { pending, more } = await deps.store.fanOutPending({ limit, nowMs: deps.clock.nowMs() })
+    if (pending.length > 0) deps.queue.addUrgent(pending)
+    return more
+  })
 }

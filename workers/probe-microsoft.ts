@@ -2,9 +2,8 @@ import { LEASE_MS } from '../db/engine/lease.ts'
 import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
 import type { Deps } from './deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
-import { createProbeAlarm } from '../src/signals/received/probe-alarm.ts'
-import { allEnded } from '../src/runtime/all-ended.ts'
-import { probeSession } from '../src/signals/received/probe-session.ts'
+import { createProbeAlarm, probeSession } from '../src/signals/received/probe-session.ts'
+import { allEnded } from '../src/runtime/concurrency.ts'
 
 /**
  * Asks Microsoft about every live session once in so many minutes. Each session has its place in the round for life, and a hand goes round like
@@ -36,19 +35,7 @@ interface Lane {
   paused: boolean
 }
 
-interface Probing {
-  /** What is due since the last turn, and what was wanted. */
-  turn(): Promise<void>
-  /** A session was refreshed: if it has not been vouched for in more than a round, it is looked at now. */
-  refreshed(session: Session): void
-}
-
-export function createProbing(deps: Deps, going: () => boolean = () => true, perSecond = PER_SECOND): Probing {
-  const round = new ProbeRound(deps, going, perSecond)
-  return { turn: () => round.turn(), refreshed: (session) => round.refreshed(session) }
-}
-
-class ProbeRound implements Probing {
+export class Probing {
   readonly #deps: Deps
   readonly #going: () => boolean
   readonly #everySeconds: number
@@ -58,7 +45,7 @@ class ProbeRound implements Probing {
   readonly #running = new Set<string>()
   #lastMs: number
 
-  constructor(deps: Deps, going: () => boolean, perSecond: number) {
+  constructor(deps: Deps, going: () => boolean = () => true, perSecond = PER_SECOND) {
     this.#deps = deps
     this.#going = going
     this.#everySeconds = deps.config.signals.probeEverySeconds
@@ -67,6 +54,7 @@ class ProbeRound implements Probing {
     for (const tid of deps.connection.current().tenants) this.#laneOf(tid, deps.clock.nowMs())
   }
 
+  /** What is due since the last turn, and what was wanted. */
   async turn(): Promise<void> {
     const nowMs = this.#deps.clock.nowMs()
     const seconds = Math.min(Math.max((nowMs - this.#lastMs) / 1000, 0), MOST_SECONDS_A_TURN)
@@ -76,6 +64,7 @@ class ProbeRound implements Probing {
     await allEnded(tenants.map((tid) => this.#turnOf(tid, allowance)))
   }
 
+  /** A session was refreshed: if it has not been vouched for in more than a round, it is looked at now. */
   refreshed({ sid, user, probedAt }: Session): void {
     const { clock } = this.#deps
     if (this.#everySeconds === 0) return

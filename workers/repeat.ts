@@ -1,4 +1,7 @@
+import type { Pace } from '../db/engine/pace.ts'
 import type { Log } from '../src/runtime/log.ts'
+import type { Checks } from '../src/operations/checks/checks.ts'
+import type { Deps } from './deps.ts'
 
 /** Work that repeats: never two at a time; a fault is logged, and the next turn retries. */
 export interface Repeating {
@@ -42,4 +45,25 @@ export function repeat(log: Log, name: string, everyMs: number, work: () => Prom
       await running
     },
   }
+}
+
+/** Runs the checks regularly, and logs each failure when it begins and when it ends. */
+export function watchChecks({ log }: Pick<Deps, 'log'>, checks: Checks): () => Promise<void> {
+  let before = new Map<string, string>()
+  return async () => {
+    const failing = new Map<string, string>()
+    for (const { check, about, state, found, fix } of await checks.look()) {
+      if (state !== 'failed') continue
+      const key = `${check} ${about ?? ''}`.trim()
+      failing.set(key, check)
+      if (!before.has(key)) log.error('check_failed', { check, about, found, next: fix })
+    }
+    for (const [key, check] of before) if (!failing.has(key)) log.info('check_recovered', { check, about: key.slice(check.length + 1) || undefined })
+    before = failing
+  }
+}
+
+/** Does page after page, with a pause after each, while there is more and the process goes on. @param page returns whether there is more */
+export async function inPages(pace: Pace, going: () => boolean, page: (rows: number) => Promise<boolean>): Promise<void> {
+  while (going() && (await page(pace.rows))) await pace.rest()
 }

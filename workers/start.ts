@@ -1,25 +1,18 @@
 import type { Deps } from './deps.ts'
 import { type Checks, createChecks } from '../src/operations/checks/checks.ts'
-import { createLanes, type Lanes } from '../src/outbox/lanes.ts'
+import { Lanes } from '../src/outbox/lanes.ts'
 import type { Work } from '../src/protocol/work.ts'
 import { messageKinds } from '../src/outbox/message-kinds.ts'
-import { applyLimits } from './apply-limits.ts'
-import { askMicrosoft } from './ask-microsoft.ts'
+import { applyLimits, liftLocks, sweepingExpired } from './expiry.ts'
+import { askMicrosoft, subscriptionCare } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
-import { forgetErased } from './forget-erased.ts'
-import { liftLocks } from './lift-locks.ts'
-import { createProbing } from './probe-microsoft.ts'
-import { purgeOld, purgeOneTime } from './purge.ts'
-import { relayDeliveries } from './relay-deliveries.ts'
-import { subscriptionCare } from './renew-graph-subscription.ts'
-import { repeat, type Repeating } from './repeat.ts'
-import { rotateKeys } from './rotate-keys.ts'
-import { signHeads } from './sign-heads.ts'
+import { forgetErased, purgeOld, purgeOneTime } from './housekeeping.ts'
+import { Probing } from './probe-microsoft.ts'
+import { repeat, type Repeating, watchChecks } from './repeat.ts'
+import { rotateKeys, signHeads } from './keys.ts'
 import { tendSignalStreams } from './tend-signal-streams.ts'
 import { tendStreams } from './tend-streams.ts'
-import { watchChecks } from './watch-checks.ts'
-import { sweepingExpired } from './sweep-expired.ts'
 
 /**
  * The background work of a broker: deliveries, what time ends, what is old. All of it starts again from the store's
@@ -103,11 +96,13 @@ function begun(work: Repeating): Repeating {
 function startDeliveries({ deps, stillGoing }: Start): Running[] {
   const ending = new AbortController()
   const kinds = messageKinds(deps)
-  const lanes = createLanes(deps, (ref, how) => deliver({ ...deps, ending: ending.signal }, kinds, ref, how))
-  deps.queue.straight(lanes)
+  const lanes = new Lanes(deps, (ref, how) => deliver({ ...deps, ending: ending.signal }, kinds, ref, how))
+  deps.queue.useLanes(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const fanOut = begun(repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)))
-  const relay = begun(repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)))
+  // It finds deliveries that are due and that no process has: the queue was down, its data was lost, a process was killed. It goes straight to the
+  // lanes of this process: the queue may be down, and a delayed job of the same id would silently swallow a second one.
+  const relay = begun(repeat(deps.log, 'relay-deliveries', RELAY_MS, () => lanes.look()))
   const streams = repeat(deps.log, 'tend-streams', STREAMS_MS, () => tendStreams(deps, stillGoing))
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()
@@ -120,7 +115,7 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
     {
       async stop() {
         unsubscribe()
-        deps.queue.straight(undefined)
+        deps.queue.useLanes(undefined)
         await Promise.all([jobs.stop(), drainLanes(deps, lanes, ending), fanOut.stop(), relay.stop(), streams.stop()])
       },
     },
@@ -129,8 +124,8 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
 
 function startProbe({ deps, stillGoing }: Start): Running[] {
   if (deps.config.signals.probeEverySeconds === 0) return []
-  const probing = createProbing(deps, stillGoing)
-  const unsubscribe = deps.refreshes.subscribe(probing.refreshed)
+  const probing = new Probing(deps, stillGoing)
+  const unsubscribe = deps.refreshes.subscribe((session) => probing.refreshed(session))
   const turns = begun(repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn()))
   return [
     {

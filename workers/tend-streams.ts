@@ -1,6 +1,6 @@
 import type { SignalStream } from '../db/types.ts'
 import type { Deps } from './deps.ts'
-import { releaseStream } from '../src/outbox/release-stream.ts'
+import { releaseStream } from '../src/outbox/security-event-message.ts'
 
 /**
  * Releases the events that push streams kept while they were paused or not verified. Disables a stream with too many pending events: its
@@ -49,5 +49,5 @@ async function disable({ store, clock, log, queue }: Needs, { id, clientId }: Si
     lost,
     next: 'Fix the receiver. The receiver then enables its stream again (POST /ssf/status).',
   })
-  queue.hurry(done.refs)
+  queue.addUrgent(done.refs)
 }

@@ -10,8 +10,8 @@ export function createMemoryQueue(): DeliveryQueue {
   let lanes: LocalLanes | undefined
   return {
     add: (refs, delayMs = 0) => jobs.add(refs, delayMs),
-    hurry: (refs) => jobs.add(lanes === undefined ? refs : lanes.take(refs), 0),
-    straight(local) {
+    addUrgent: (refs) => jobs.add(lanes === undefined ? refs : lanes.take(refs), 0),
+    useLanes(local) {
       lanes = local
     },
     targets: () => lanes?.states() ?? [],

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'drizzle-orm'
 import type { Client, ClientMetadata, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
-import { logoSetting } from '../../src/protocol/setting-names.ts'
+import { logoSetting } from '../../src/protocol/names.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'

@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import { splitList } from '../../src/protocol/params.ts'
-import { isCodeVerifier } from '../../src/protocol/pkce.ts'
+import { isCodeVerifier, splitList } from '../../src/protocol/params.ts'
 import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'

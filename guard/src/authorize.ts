@@ -22,21 +22,21 @@ export async function authorize(
 ): Promise<Authorized> {
   const header = request.headers.get('authorization')
   // §3.1: a request without credentials gets the challenge without an error code.
-  if (header === null || !/^bearer(?: |$)/i.test(header)) return refusal(401, undefined, 'Send an access token: Authorization: Bearer …')
+  if (header === null || !/^bearer(?: |$)/i.test(header)) return rejection(401, undefined, 'Send an access token: Authorization: Bearer …')
   const token = header.slice(7).trim()
-  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return refusal(400, 'invalid_request', 'The Authorization header holds no bearer token.')
+  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return rejection(400, 'invalid_request', 'The Authorization header holds no bearer token.')
   const result = await check(token)
-  if (!result.ok) return refusal(result.status, result.error, result.description)
+  if (!result.ok) return rejection(result.status, result.error, result.description)
   const scopes = typeof requirement.scope === 'string' ? requirement.scope.split(' ') : (requirement.scope ?? [])
   const granted = new Set(result.claims.scope?.split(' '))
   const missing = scopes.filter((scope) => !granted.has(scope))
-  if (missing.length > 0) return refusal(403, 'insufficient_scope', `The token lacks the scope ${missing.join(' ')}.`, scopes.join(' '))
+  if (missing.length > 0) return rejection(403, 'insufficient_scope', `The token lacks the scope ${missing.join(' ')}.`, scopes.join(' '))
   if (requirement.anyRole !== undefined && !requirement.anyRole.some((role) => result.claims.roles?.includes(role)))
-    return refusal(403, 'insufficient_scope', 'The user has none of the roles that this needs.')
+    return rejection(403, 'insufficient_scope', 'The user has none of the roles that this needs.')
   return result
 }
 
-function refusal(status: number, error: string | undefined, description: string, scope?: string): Authorized {
+function rejection(status: number, error: string | undefined, description: string, scope?: string): Authorized {
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (status === 503) headers['retry-after'] = '1'
   else {

@@ -1,7 +1,7 @@
 import type { BrokerClock } from './broker-clock.ts'
 import type { Clock } from './clock.ts'
 import type { Credentials } from './credentials.ts'
-import { quoted } from './quoted.ts'
+import { quoted } from './problems.ts'
 import { readText } from './read-text.ts'
 
 /** What a guard says of itself with each report (docs/feed.md). */

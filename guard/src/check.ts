@@ -1,4 +1,4 @@
-import { verifyAccessToken } from './access-token.ts'
+import { verifyAccessToken } from './verify-jwt.ts'
 import type { BrokerClock } from './broker-clock.ts'
 import type { Broker } from './broker.ts'
 import { invalid, unavailable, type AccessClaims, type CheckResult, type Refusal, type Why } from './claims.ts'
@@ -30,7 +30,7 @@ interface CheckParts {
   validity: Validity
 }
 
-/** Decides whether an access token is honored. Refuses whatever it cannot be sure of. */
+/** Decides whether an access token is honored. Rejects whatever it cannot be sure of. */
 export class Checker {
   readonly counters = { checks: 0, cacheHits: 0, accepted: 0, introspections: 0 }
   readonly rejected: Partial<Record<Why, number>> = {}
@@ -63,7 +63,7 @@ export class Checker {
     this.counters.checks++
     this.counters.cacheHits++
     const over = this.#over(token, verified)
-    if (over !== undefined) return this.#refuse(over)
+    if (over !== undefined) return this.#reject(over)
     onIssued(verified.claims.rev)
     return this.#accept(verified.claims)
   }
@@ -71,18 +71,18 @@ export class Checker {
   async #later(token: string): Promise<CheckResult> {
     this.counters.checks++
     const { cache, feed } = this.#parts
-    if (!feed.ready) return this.#refuse(unavailable('starting', 'The guard has not heard from the broker yet. Try again in a moment.'))
+    if (!feed.ready) return this.#reject(unavailable('starting', 'The guard has not heard from the broker yet. Try again in a moment.'))
     let verified = cache.get(token)
     if (verified !== undefined) this.counters.cacheHits++
     else {
       const result = await this.#verify(token)
-      if ('error' in result) return this.#refuse(result)
+      if ('error' in result) return this.#reject(result)
       verified = result
-      if (!feed.ready) return this.#refuse(unavailable('starting', 'The broker has begun a new log. Try again in a moment.'))
+      if (!feed.ready) return this.#reject(unavailable('starting', 'The broker has begun a new log. Try again in a moment.'))
     }
     // Nothing is awaited from here to the answer, unless the broker is asked: what is known now decides.
     const over = this.#over(token, verified)
-    if (over !== undefined) return this.#refuse(over)
+    if (over !== undefined) return this.#reject(over)
     this.#parts.onIssued(verified.claims.rev)
     if (!isStale(this.#parts.settings.staleness, feed.freshness.silentForMs())) return this.#accept(verified.claims)
     return this.#whenStale(token, verified)
@@ -93,7 +93,7 @@ export class Checker {
     return { ok: true, claims }
   }
 
-  #refuse(refusal: Refusal): Refusal {
+  #reject(refusal: Refusal): Refusal {
     this.rejected[refusal.why] = (this.rejected[refusal.why] ?? 0) + 1
     this.#parts.hooks.rejected({ why: refusal.why })
     return refusal
@@ -155,15 +155,15 @@ export class Checker {
 
   async #whenStale(token: string, verified: Verified): Promise<CheckResult> {
     if (this.#parts.settings.staleness.policy === 'refuse')
-      return this.#refuse(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
+      return this.#reject(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
     try {
-      if (!(await this.#ask(token))) return this.#refuse(invalid('inactive', 'The broker says that it is no longer valid.'))
+      if (!(await this.#ask(token))) return this.#reject(invalid('inactive', 'The broker says that it is no longer valid.'))
     } catch {
-      return this.#refuse(unavailable('stale', 'The broker cannot be asked whether it is revoked.'))
+      return this.#reject(unavailable('stale', 'The broker cannot be asked whether it is revoked.'))
     }
     // Meanwhile the feed may have come back and said otherwise.
     const over = this.#over(token, verified)
-    return over === undefined ? this.#accept(verified.claims) : this.#refuse(over)
+    return over === undefined ? this.#accept(verified.claims) : this.#reject(over)
   }
 
   /** Requests that wait for the same answer share it; it is not kept, because the next may be another. */

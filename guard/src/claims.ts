@@ -51,7 +51,7 @@ export type Why =
 
 /**
  * `invalid_token`: get another one, by refreshing (RFC 6750 §3.1, 401). `temporarily_unavailable`: the guard cannot decide at the moment, and so it is
- * refused (503).
+ * rejected (503).
  */
 export type Refusal = {
   ok: false

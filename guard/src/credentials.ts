@@ -1,5 +1,5 @@
 import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
-import { quoted } from './quoted.ts'
+import { quoted } from './problems.ts'
 
 /** A private key as JWK, registered with the broker by its public half (`jwks` or `jwks_uri`). `alg` may be left out: ES256, or RS256 for RSA. */
 export type ClientKey = JWK & { kid: string }

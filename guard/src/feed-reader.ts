@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { StreamEvent } from './event-stream.ts'
-import { Freshness } from './freshness.ts'
+import { Freshness } from './staleness.ts'
 import type { Hooks } from './hooks.ts'
 import type { KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'

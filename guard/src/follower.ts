@@ -4,8 +4,7 @@ import { readEvents } from './event-stream.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
 import type { LogFollower } from './log-follower.ts'
-import { quoted } from './quoted.ts'
-import { Watchdog } from './watchdog.ts'
+import { quoted } from './problems.ts'
 
 /** Heartbeats come every 15 s: two missed ones, and a little (docs/feed.md). */
 const SILENCE_MS = 35_000
@@ -44,7 +43,7 @@ export class Follower implements LogFollower {
   #askedMs = 0
   #issuerChecked = false
   /** The newest `seq` for which the feed was hurried: once is enough. */
-  #hurriedFor: { epoch: string | undefined; seq: number } = { epoch: undefined, seq: 0 }
+  #catchingUpTo: { epoch: string | undefined; seq: number } = { epoch: undefined, seq: 0 }
 
   constructor(parts: FollowerParts) {
     this.#parts = parts
@@ -77,11 +76,11 @@ export class Follower implements LogFollower {
   }
 
   /** Connects at once, and drops a connection on which that does not arrive. */
-  hurry(seq: number): void {
+  catchUpTo(seq: number): void {
     const { clock, feed, stopping } = this.#parts
-    const { epoch, seq: before } = this.#hurriedFor
+    const { epoch, seq: before } = this.#catchingUpTo
     if (seq <= feed.enforcedSeq || (epoch === feed.epoch && seq <= before)) return
-    this.#hurriedFor = { epoch: feed.epoch, seq }
+    this.#catchingUpTo = { epoch: feed.epoch, seq }
     if (!this.connected) return this.#pause?.abort()
     const stream = this.#stream
     clock.after(BEHIND_MS, () => {
@@ -140,7 +139,7 @@ export class Follower implements LogFollower {
     }
   }
 
-  /** A broker reached by another name than its own would feed the guard, whose every check then refused the tokens for their `iss`. */
+  /** A broker reached by another name than its own would feed the guard, whose every check then rejected the tokens for their `iss`. */
   async #checkIssuer(signal: AbortSignal): Promise<void> {
     if (this.#issuerChecked) return
     const { broker } = this.#parts
@@ -162,5 +161,35 @@ export class Follower implements LogFollower {
       throw await broker.explain(response, '200 "text/event-stream"')
     this.connected = true
     return response.body as ReadableStream<Uint8Array>
+  }
+}
+
+/** Says once when nothing has come for too long. Reads the clock seldom, not at each byte. */
+class Watchdog {
+  readonly #clock: Clock
+  readonly #bark: () => void
+  readonly #silenceMs: number
+  #heardAtMs: number
+  #cancel: () => void
+
+  constructor(clock: Clock, silenceMs: number, bark: () => void) {
+    this.#clock = clock
+    this.#bark = bark
+    this.#silenceMs = silenceMs
+    this.#heardAtMs = clock.monotonicMs()
+    this.#cancel = clock.after(silenceMs, () => this.#look())
+  }
+
+  heard(): void {
+    this.#heardAtMs = this.#clock.monotonicMs()
+  }
+  stop(): void {
+    this.#cancel()
+  }
+
+  #look(): void {
+    const left = this.#heardAtMs + this.#silenceMs - this.#clock.monotonicMs()
+    if (left <= 0) this.#bark()
+    else this.#cancel = this.#clock.after(Math.max(left, 1), () => this.#look())
   }
 }

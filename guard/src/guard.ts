@@ -101,7 +101,7 @@ async function logOut({ clock, enforcer, follower, settings: { onLogout } }: Par
   const exp = Math.floor(clock.nowMs() / 1000) + LOGOUT_SECONDS
   if (rev !== undefined && sid !== undefined) enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp }, true)
   else if (rev !== undefined && sub !== undefined) enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp }, true)
-  if (rev !== undefined) follower.hurry(rev)
+  if (rev !== undefined) follower.catchUpTo(rev)
   if (onLogout === undefined && (!enforcer.hasListeners || rev === undefined)) throw new Error(NO_SINK)
   await onLogout?.(logout)
 }

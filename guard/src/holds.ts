@@ -1,6 +1,6 @@
 import type { AccessClaims } from './claims.ts'
 import type { Clock } from './clock.ts'
-import type { Freshness } from './freshness.ts'
+import type { Freshness } from './staleness.ts'
 import { keyOf, keysOf, type Entry } from './selector.ts'
 import type { Validity } from './validity.ts'
 

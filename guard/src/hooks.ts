@@ -11,7 +11,7 @@ export interface GuardHooks {
   reset?(epoch: string): void
   /** A revocation is enforced from now on. */
   enforced?(entry: Entry): void
-  /** More revocations than `maxEntries`: tokens authorized before `seq` are refused until they are refreshed. */
+  /** More revocations than `maxEntries`: tokens authorized before `seq` are rejected until they are refreshed. */
   collapsed?(info: { seq: number }): void
   /** The broker has the report of what is enforced. */
   reported?(info: { seq: number; ms: number }): void

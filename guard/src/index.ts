@@ -1,6 +1,6 @@
 /**
  * What a Case Manager instance installs: it checks the broker's access tokens offline, follows its feed of revocations, and receives its
- * logout tokens. It refuses whatever it cannot be sure of. Depends on jose alone.
+ * logout tokens. It rejects whatever it cannot be sure of. Depends on jose alone.
  */
 export { createGuard, type Guard } from './guard.ts'
 export type { GuardStatus } from './status.ts'

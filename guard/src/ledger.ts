@@ -2,7 +2,7 @@ import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
 
 /**
  * What this guard enforces: the newest `seq` for each selector. Memory is bounded however many revocations there are: entries expire, and
- * over the cap the older half becomes one cutoff, "everything authorized before this", which refuses more than it must and never less.
+ * over the cap the older half becomes one cutoff, "everything authorized before this", which rejects more than it must and never less.
  */
 export class Ledger {
   /** Rises whenever a token that was valid may no longer be. */

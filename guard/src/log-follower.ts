@@ -10,5 +10,5 @@ export interface LogFollower {
   /** The broker says that its log has not reached what this guard enforces, or is another one: ask exactly from there. */
   doubtLog(): void
   /** The broker has issued something at `seq`: it is up. */
-  hurry(seq: number): void
+  catchUpTo(seq: number): void
 }

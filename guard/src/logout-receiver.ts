@@ -1,6 +1,5 @@
 import { KeysUnavailable, type Algorithm, type KeySet } from './keys.ts'
 import { verifyLogoutToken, type LogoutTokenClaims, type ReasonClass } from './logout-token.ts'
-import { Once } from './once.ts'
 import { readText } from './read-text.ts'
 
 /** What the sink of an instance gets: end the session `sid`, or where there is none, every session of `sub`, that is older than `rev`. */
@@ -39,7 +38,7 @@ const REMEMBERED = 100_000
 const answer = (status: number, error: string, description: string, headers: Record<string, string> = {}): Response =>
   Response.json({ error, error_description: description }, { status, headers: { 'cache-control': 'no-store', ...headers } })
 const later = (description: string): Response => answer(503, 'temporarily_unavailable', description, { 'retry-after': '1' })
-const refuse = (description: string): Response => answer(400, 'invalid_request', description)
+const reject = (description: string): Response => answer(400, 'invalid_request', description)
 
 /**
  * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8): 200 once the sink has ended what they name, 400 `invalid_request` for what
@@ -73,7 +72,7 @@ class LogoutReceiver {
   async #take(form: URLSearchParams): Promise<Response> {
     const tokens = form.getAll('logout_token')
     const [token] = tokens
-    if (tokens.length !== 1 || token === undefined || token === '') return refuse('Send the parameter logout_token, once.')
+    if (tokens.length !== 1 || token === undefined || token === '') return reject('Send the parameter logout_token, once.')
     const now = this.#options.now()
     try {
       const { clientId, issuer, keys, toleranceSeconds } = this.#options
@@ -91,7 +90,7 @@ class LogoutReceiver {
   /** A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read is the reason, the broker is asked to send it again. */
   #notGood(description: string, certain: boolean): Response {
     this.#options.onProblem?.(new Error(`A logout token was not accepted. ${description}`))
-    return certain ? refuse(description) : later(description)
+    return certain ? reject(description) : later(description)
   }
 
   async #end({ sid, sub, rev, reason_class: reasonClass, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {
@@ -107,7 +106,7 @@ class LogoutReceiver {
       const outcome = await this.#once.run(jti, now, until, async () => this.#options.sink(logout))
       if (outcome === 'done_before') {
         this.counters.replayed++
-        return refuse('This logout token has been used before.')
+        return reject('This logout token has been used before.')
       }
       this.counters.ended++
       return new Response(null, { status: 200, headers: { 'cache-control': 'no-store' } })
@@ -132,4 +131,49 @@ async function readForm(request: Request): Promise<URLSearchParams | Response> {
   if (type !== 'application/x-www-form-urlencoded') return answer(415, 'invalid_request', 'Send application/x-www-form-urlencoded.')
   const text = await readText(request, MAX_BODY_BYTES)
   return text === undefined ? answer(413, 'invalid_request', `Send at most ${MAX_BODY_BYTES} bytes.`) : new URLSearchParams(text)
+}
+
+/** What is valid for one time only. An identifier is burned when its act has succeeded, so that a failed one can be retried. */
+export class Once {
+  readonly #burned = new Map<string, number>()
+  readonly #running = new Map<string, Promise<void>>()
+  readonly #limit: number
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /**
+   * Runs `act` unless it has succeeded for that id before. A caller that asks while it runs waits for its outcome.
+   * @param until epoch seconds: the id can be forgotten then, because whatever bears it is rejected for its age
+   * @throws what `act` throws
+   */
+  async run(id: string, now: number, until: number, act: () => Promise<void>): Promise<'done' | 'done_before'> {
+    const running = this.#running.get(id)
+    if (running !== undefined) {
+      await running
+      return 'done_before'
+    }
+    if ((this.#burned.get(id) ?? -1) >= now) return 'done_before'
+    const acting = act()
+    this.#running.set(id, acting)
+    try {
+      await acting
+      this.#burn(id, now, until)
+    } finally {
+      this.#running.delete(id)
+    }
+    return 'done'
+  }
+
+  #burn(id: string, now: number, until: number): void {
+    this.#burned.delete(id)
+    this.#burned.set(id, until)
+    if (this.#burned.size <= this.#limit) return
+    for (const [old, end] of this.#burned) if (end < now) this.#burned.delete(old)
+    for (const old of this.#burned.keys()) {
+      if (this.#burned.size <= this.#limit) break
+      this.#burned.delete(old)
+    }
+  }
 }

@@ -28,7 +28,7 @@ export interface LogoutTokenExpected {
   /** Epoch seconds. */
   now: number
   toleranceSeconds: number
-  /** An `iat` further back is refused. */
+  /** An `iat` further back is rejected. */
   maxAgeSeconds: number
   /** Back-Channel Logout 1.0 §2.6: the client's `id_token_signed_response_alg`. Not given: RS256, the default of registrations. */
   algorithms?: readonly Algorithm[]
@@ -39,13 +39,13 @@ export type VerifiedLogoutToken =
   /** `certain: false`: perhaps good, but the issuer could not be asked for its keys just now, or a clock is wrong. To be sent again. */
   | { ok: false; description: string; certain: boolean }
 
-const refuse = (description: string): VerifiedLogoutToken => ({ ok: false, description, certain: true })
+const reject = (description: string): VerifiedLogoutToken => ({ ok: false, description, certain: true })
 const isId = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 512
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * Verifies a logout token as Back-Channel Logout 1.0 §2.6 says, but for the replay of its `jti`. Ours are of `typ` `logout+jwt`; none at all is
- * accepted too, as the specification does, and any other is refused: it is a token of another kind (RFC 8725 §3.11).
+ * accepted too, as the specification does, and any other is rejected: it is a token of another kind (RFC 8725 §3.11).
  * @throws KeysUnavailable
  */
 export async function verifyLogoutToken(token: string, keys: KeySet, expected: LogoutTokenExpected): Promise<VerifiedLogoutToken> {
@@ -62,12 +62,12 @@ export async function verifyLogoutToken(token: string, keys: KeySet, expected: L
   })
   if (!verified.ok) return { ok: false, description: verified.description, certain: verified.certain && verified.claims === undefined }
   const { claims } = verified
-  if ('nonce' in claims) return refuse('A logout token must not have a nonce.')
-  if (!isLogoutEvent(claims.events)) return refuse(`Its events must have the one member ${EVENT}, an object.`)
-  if (!isId(claims.jti)) return refuse('Its jti must be a string.')
-  for (const name of ['sid', 'sub'] as const) if (claims[name] !== undefined && !isId(claims[name])) return refuse(`Its ${name} must be a string.`)
-  if (claims.sid === undefined && claims.sub === undefined) return refuse('It names neither a session (sid) nor a user (sub).')
-  if (claims.rev !== undefined && !isSeq(claims.rev)) return refuse('Its rev must be a whole number.')
+  if ('nonce' in claims) return reject('A logout token must not have a nonce.')
+  if (!isLogoutEvent(claims.events)) return reject(`Its events must have the one member ${EVENT}, an object.`)
+  if (!isId(claims.jti)) return reject('Its jti must be a string.')
+  for (const name of ['sid', 'sub'] as const) if (claims[name] !== undefined && !isId(claims[name])) return reject(`Its ${name} must be a string.`)
+  if (claims.sid === undefined && claims.sub === undefined) return reject('It names neither a session (sid) nor a user (sub).')
+  if (claims.rev !== undefined && !isSeq(claims.rev)) return reject('Its rev must be a whole number.')
   const age = now - (claims.iat as number)
   if (age > expected.maxAgeSeconds + toleranceSeconds)
     return { ok: false, description: `It was issued ${age} s ago; at most ${expected.maxAgeSeconds} s are accepted.`, certain: false }

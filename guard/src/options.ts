@@ -4,8 +4,7 @@ import type { GuardHooks } from './hooks.ts'
 import { ALGORITHMS, type Algorithm } from './keys.ts'
 import type { Logout } from './logout-receiver.ts'
 import { isText } from './selector.ts'
-import { DEFAULT_STALENESS, stalenessProblems, type Staleness } from './staleness.ts'
-import { within } from './within.ts'
+import { DEFAULT_STALENESS, stalenessProblems, type Staleness, within } from './staleness.ts'
 
 export interface GuardOptions {
   /** The broker's issuer, an exact match: `https://sign-in.example`. */
@@ -29,7 +28,7 @@ export interface GuardOptions {
   pollSeconds?: number | undefined
   /** How far this machine's clock may be off, 0 to 30. Not given: 5. */
   clockToleranceSeconds?: number | undefined
-  /** What this client is registered with as `id_token_signed_response_alg`: logout tokens by another algorithm are refused. Not given: RS256. */
+  /** What this client is registered with as `id_token_signed_response_alg`: logout tokens by another algorithm are rejected. Not given: RS256. */
   idTokenSignedResponseAlg?: Algorithm | undefined
   /** The sink of logout tokens: ends the instance's own sessions. What it throws makes the broker send another one. */
   onLogout?: ((logout: Logout) => void | Promise<void>) | undefined

@@ -70,7 +70,7 @@ export function openParts(options: GuardOptions): Parts {
   const kids = new WeakMap<AccessClaims, string>()
   const validity = new Validity({ brokerClock, keys, ledger, settings })
   const holds: Holds = new Holds({ clock, freshness: feed.freshness, kids, validity, catchUp })
-  const checker = new Checker({ ...known, ...log, kids, validity, onIssued: (rev) => follower.hurry(rev), stopping: stop.signal })
+  const checker = new Checker({ ...known, ...log, kids, validity, onIssued: (rev) => follower.catchUpTo(rev), stopping: stop.signal })
   return { ...known, ...log, live, becameLive, lastProblem, holds, checker }
 }
 

@@ -69,7 +69,7 @@ export class Poller implements LogFollower {
     this.#triedAtMs = -Infinity
   }
 
-  hurry(): void {}
+  catchUpTo(): void {}
 
   #poll(): Promise<void> {
     this.#polling ??= this.#pollOnce().finally(() => (this.#polling = undefined))

@@ -29,7 +29,7 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 /**
  * Verifies a security event token (RFC 8417): `typ` `secevent+jwt`, signature, `iss`, `aud`, `jti`, `iat`, and that it holds events.
  * That its `jti` was not seen before is the caller's to keep.
- * @param expected.maxAgeSeconds an `iat` further back is refused; not given: however old (events wait in streams, RFC 8936)
+ * @param expected.maxAgeSeconds an `iat` further back is rejected; not given: however old (events wait in streams, RFC 8936)
  * @throws KeysUnavailable where the transmitter's keys cannot be read: the transmitter should send it again
  */
 export async function verifySecurityEvent(

@@ -20,7 +20,7 @@ export interface GuardStatus {
   /** The newest that the broker has noted. */
   reportedSeq: number | undefined
   entries: number
-  /** What was authorized before it is refused, because there were more revocations than `maxEntries`. */
+  /** What was authorized before it is rejected, because there were more revocations than `maxEntries`. */
   cutoffSeq: number | undefined
   cachedTokens: number
   /** Connections that `hold` watches now. */

@@ -1,7 +1,8 @@
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
-import type { Why } from './claims.ts'
+import { type Why, freeze, type AccessClaims } from './claims.ts'
 import { ALGORITHMS, type Algorithm, type KeySet } from './keys.ts'
-import { quoted } from './quoted.ts'
+import { quoted } from './problems.ts'
+import { isSeq, isText } from './selector.ts'
 
 export interface ExpectedJwt {
   /** The JOSE `typ` it must have, compared as RFC 7515 §4.1.9 says. */
@@ -34,7 +35,7 @@ export type VerifiedJwt =
 /** Longer than any that we accept by far. */
 const MAX_LENGTH = 16 * 1024
 
-const refuse = (why: Why, description: string, certain = true): VerifiedJwt => ({ ok: false, why, description, certain })
+const reject = (why: Why, description: string, certain = true): VerifiedJwt => ({ ok: false, why, description, certain })
 const time = (seconds: unknown): string =>
   typeof seconds === 'number' ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z') : quoted(seconds)
 
@@ -44,18 +45,18 @@ const time = (seconds: unknown): string =>
  * @throws KeysUnavailable where the issuer's keys cannot be read
  */
 export async function verifyJwt(token: string, keys: KeySet, expected: ExpectedJwt): Promise<VerifiedJwt> {
-  if (token.length > MAX_LENGTH) return refuse('malformed', 'The token is too long.')
+  if (token.length > MAX_LENGTH) return reject('malformed', 'The token is too long.')
   const header = readHeader(token)
-  if (header === undefined) return refuse('malformed', 'This is not a signed JWT.')
+  if (header === undefined) return reject('malformed', 'This is not a signed JWT.')
   const { alg, kid, typ } = header
   if (!(expected.algorithms ?? ALGORITHMS).includes(alg as Algorithm))
-    return refuse('algorithm', `It is signed with ${quoted(alg)}; expected is ${(expected.algorithms ?? ALGORITHMS).join(' or ')}.`)
+    return reject('algorithm', `It is signed with ${quoted(alg)}; expected is ${(expected.algorithms ?? ALGORITHMS).join(' or ')}.`)
   if (typ === undefined ? expected.typMayBeAbsent !== true : !sameTyp(typ, expected.typ))
-    return refuse('type', `Its typ must be ${expected.typ}, and is ${typ === undefined ? 'absent' : quoted(typ)}.`)
-  if (typeof kid !== 'string') return refuse('unknown_key', 'Its header names no key (kid).')
+    return reject('type', `Its typ must be ${expected.typ}, and is ${typ === undefined ? 'absent' : quoted(typ)}.`)
+  if (typeof kid !== 'string') return reject('unknown_key', 'Its header names no key (kid).')
   const found = await keys.find(kid, alg as Algorithm)
   if (found.key === undefined)
-    return refuse('unknown_key', `It is signed with a key that the issuer does not publish: kid ${quoted(kid)}.`, found.certain)
+    return reject('unknown_key', `It is signed with a key that the issuer does not publish: kid ${quoted(kid)}.`, found.certain)
   try {
     const { payload } = await jwtVerify(token, found.key, {
       algorithms: [alg as string],
@@ -97,17 +98,64 @@ function explain(error: unknown, expected: ExpectedJwt): VerifiedJwt {
     return byTime('expired', `It has expired at ${time(error.payload.exp)}, and here it is ${time(expected.now)}.`, error.payload)
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, payload } = error
-    if (claim === 'iss') return refuse('issuer', `It is of issuer ${quoted(payload.iss)}; expected is ${quoted(expected.issuer)}.`)
-    if (claim === 'aud') return refuse('audience', `It is meant for audience ${quoted(payload.aud)}; expected is ${quoted(expected.audience)}.`)
+    if (claim === 'iss') return reject('issuer', `It is of issuer ${quoted(payload.iss)}; expected is ${quoted(expected.issuer)}.`)
+    if (claim === 'aud') return reject('audience', `It is meant for audience ${quoted(payload.aud)}; expected is ${quoted(expected.audience)}.`)
     if (claim === 'nbf' && typeof payload.nbf === 'number')
       return byTime('not_yet_valid', `It is not valid before ${time(payload.nbf)}, and here it is ${time(expected.now)}.`, payload)
     const value = payload[claim]
-    return refuse('claims', value === undefined ? `Its claim ${claim} is missing.` : `Its claim ${claim} must be a number, and is ${quoted(value)}.`)
+    return reject('claims', value === undefined ? `Its claim ${claim} is missing.` : `Its claim ${claim} must be a number, and is ${quoted(value)}.`)
   }
-  if (error instanceof errors.JWSSignatureVerificationFailed) return refuse('signature', 'Its signature is not good.')
+  if (error instanceof errors.JWSSignatureVerificationFailed) return reject('signature', 'Its signature is not good.')
   // `crit`, a payload that is not JSON, a broken encoding: whatever jose says of it, it is not a token of ours.
   if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof SyntaxError) {
-    return refuse('malformed', 'This is not a JWT that can be read.')
+    return reject('malformed', 'This is not a JWT that can be read.')
   }
   throw error
+}
+
+const REQUIRED = ['exp', 'iat', 'sub', 'client_id', 'jti', 'rev']
+
+const optional = (value: unknown, holds: (value: unknown) => boolean): boolean => value === undefined || holds(value)
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string')
+
+const TEXT = { holds: isText, expected: 'a string that is not empty' }
+const TEXT_IF_ANY = { holds: (value: unknown) => optional(value, isText), expected: 'absent or a string that is not empty' }
+const LIST_IF_ANY = { holds: (value: unknown) => optional(value, isTexts), expected: 'absent or a list of strings' }
+
+function isActor(value: unknown): boolean {
+  if (value === undefined) return true
+  if (typeof value !== 'object' || value === null) return false
+  const { act, sub } = value as Record<string, unknown>
+  return isText(sub) && isActor(act)
+}
+
+/** RFC 9068 §2.2, and what is ours in it: claims of another type than they say would be compared with nothing and match nothing. */
+const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expected: string }>> = {
+  sub: TEXT,
+  client_id: TEXT,
+  jti: TEXT,
+  rev: { holds: isSeq, expected: 'a whole number of 0 or more' },
+  sid: TEXT_IF_ANY,
+  tid: TEXT_IF_ANY,
+  oid: TEXT_IF_ANY,
+  acr: TEXT_IF_ANY,
+  scope: { holds: (value) => optional(value, (scope) => typeof scope === 'string'), expected: 'absent or a string' },
+  roles: LIST_IF_ANY,
+  amr: LIST_IF_ANY,
+  act: { holds: isActor, expected: 'absent or an actor with a sub (RFC 8693 §4.1)' },
+}
+
+/** Verifies an access token as RFC 9068 §4 says. Whether it is revoked is another question. @throws KeysUnavailable */
+export async function verifyAccessToken(
+  token: string,
+  keys: KeySet,
+  expected: { issuer: string; audience: string | string[]; now: number; toleranceSeconds: number },
+): Promise<{ ok: true; claims: AccessClaims; kid: string } | { ok: false; why: Why; description: string; claims?: JWTPayload }> {
+  const verified = await verifyJwt(token, keys, { ...expected, typ: 'at+jwt', required: REQUIRED })
+  if (!verified.ok) return verified
+  for (const [name, { holds, expected: wanted }] of Object.entries(CLAIMS)) {
+    const value = verified.claims[name]
+    if (!holds(value)) return { ok: false, why: 'claims', description: `Its claim ${name} must be ${wanted}, and is ${quoted(value)}.` }
+  }
+  return { ok: true, kid: verified.kid, claims: freeze(verified.claims as unknown as AccessClaims) }
 }

@@ -19,33 +19,29 @@ export async function readForm(c: Context, repeatable?: readonly string[]): Prom
   return readParams(new URLSearchParams(await readText(c, MAX_BYTES)), repeatable)
 }
 
-/**
- * A body of at most so many bytes. With a Content-Length the HTTP parser holds the sender to it; without one we count while reading.
- * @throws OAuthError 413
- */
+/** A body of at most so many bytes. @throws OAuthError 413 */
 export async function readText(c: Context, maxBytes: number): Promise<string> {
-  const length = c.req.header('content-length')
-  if (length !== undefined && Number(length) > maxBytes) throw tooLarge(maxBytes)
-  const text = length === undefined ? await readBounded(c.req.raw.body, maxBytes) : await c.req.text()
-  if (text.length > maxBytes) throw tooLarge(maxBytes)
+  const text = await readUpTo(c, maxBytes)
+  if (text === undefined) throw new OAuthError('invalid_request', `The request is larger than ${maxBytes / 1024} kB.`, { status: 413 })
   return text
 }
 
-async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
-  if (!body) return ''
+/** The body; undefined where it is longer. With a Content-Length the HTTP parser holds the sender to it; without one we count while reading. */
+export async function readUpTo(c: Context, maxBytes: number): Promise<string | undefined> {
+  const length = c.req.header('content-length')
+  if (Number(length ?? 0) > maxBytes) return undefined
+  const text = length === undefined ? await readBounded(c.req.raw.body, maxBytes) : await c.req.text()
+  return text !== undefined && text.length > maxBytes ? undefined : text
+}
+
+async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string | undefined> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  const reader = body.getReader()
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    bytes += read.value.byteLength
-    if (bytes > maxBytes) {
-      await reader.cancel().catch(() => undefined)
-      throw tooLarge(maxBytes)
-    }
-    chunks.push(read.value)
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength
+    // Leaving the loop cancels the stream.
+    if (bytes > maxBytes) return undefined
+    chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
 }
-
-const tooLarge = (maxBytes: number): OAuthError =>
-  new OAuthError('invalid_request', `The request is larger than ${maxBytes / 1024} kB.`, { status: 413 })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Image, imageOf, LARGEST_IMAGE } from '../config/image.ts'
 import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import { logoSetting } from '../protocol/setting-names.ts'
+import { logoSetting } from '../protocol/names.ts'
 import type { ClientRegistry } from './interface.ts'
 
 /**

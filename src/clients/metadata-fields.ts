@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DOMAIN } from '../protocol/email-address.ts'
+import { DOMAIN } from '../protocol/client-metadata.ts'
 import { GUID } from '../protocol/guid.ts'
 import { storedText } from '../protocol/stored-text.ts'
 

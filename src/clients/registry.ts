@@ -1,6 +1,6 @@
 import type { Store } from '../../db/store.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import { Readings } from '../runtime/readings.ts'
+import { Readings } from '../runtime/concurrency.ts'
 import type { ClientRegistry } from './interface.ts'
 
 /** The registered clients, from memory: no query per request. Code that changes a registration calls `reload`. */

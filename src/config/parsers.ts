@@ -2,13 +2,19 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { judgeAccent, judgeBackground } from './contrast.ts'
 import { isGuid } from '../protocol/guid.ts'
-import { FRESH_CONTEXT_EXPECTED, parseFreshContext, type FreshContext } from '../protocol/fresh-context.ts'
-import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
+import {
+  FRESH_CONTEXT_EXPECTED,
+  parseFreshContext,
+  type FreshContext,
+  MFA_PROOF_EXPECTED,
+  parseMfaProof,
+  type MfaProof,
+} from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { parseWork, WORK_NAMES, type Work } from '../protocol/work.ts'
 import type { Address } from '../runtime/listener.ts'
 import { trustedProxies, type TrustedProxies } from '../runtime/remote-address.ts'
-import type { Rate } from '../runtime/token-buckets.ts'
+import type { Rate } from '../runtime/rate-limits.ts'
 
 /** From the text of a variable to its value. Each issue completes the sentence "BROKER_X …". No issue repeats a secret. */
 

@@ -1,7 +1,7 @@
 import type { Store } from '../../db/store.ts'
 import type { Config, EntraCredential } from '../config/config.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { Readings } from '../runtime/readings.ts'
+import { Readings } from '../runtime/concurrency.ts'
 import type { Sealer } from '../keys/interface.ts'
 import { resealed } from '../keys/resealed.ts'
 import type { Log } from '../runtime/log.ts'

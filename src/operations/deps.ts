@@ -1,7 +1,7 @@
 import type { Microsoft } from '../microsoft/interface.ts'
 import type { SignInWatch } from '../microsoft/sign-in-watch.ts'
 import type { Deps as RevocationDeps } from '../revocation/deps.ts'
-import type { AddressWatch } from '../runtime/address-watch.ts'
+import type { AddressWatch } from '../runtime/remote-address.ts'
 import type { ClockWatch } from '../runtime/clock-watch.ts'
 
 /** What operators' work needs, handed in. */

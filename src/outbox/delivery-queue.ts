@@ -2,6 +2,7 @@ import { Queue, createPostgresBackend, runMigrations, type Job, type Worker } fr
 import { Redis, type RedisOptions } from 'ioredis'
 import { Pool } from 'pg'
 import type { DeliveryRef } from '../../db/types.ts'
+import { within } from '../runtime/concurrency.ts'
 import type { Deps } from './deps.ts'
 import type { Log } from '../runtime/log.ts'
 import type { DeliveryQueue, LocalLanes } from './interface.ts'
@@ -50,11 +51,11 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
   return {
     bull,
     add: (refs, delayMs) => adding.add(refs, delayMs),
-    hurry(refs) {
+    addUrgent(refs) {
       const left = lanes === undefined ? refs : lanes.take(refs)
       adding.addTogether(left)
     },
-    straight(local) {
+    useLanes(local) {
       lanes = local
     },
     targets: () => lanes?.states() ?? [],
@@ -332,11 +333,4 @@ function createOutageLog(log: Log): OutageLog {
       ended = true
     },
   }
-}
-
-function within<T>(ms: number, answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, failed) => (timer = setTimeout(() => failed(new Error(`no answer within ${ms} ms`)), ms)))
-  answer.catch(() => {})
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }

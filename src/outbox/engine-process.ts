@@ -132,8 +132,8 @@ async function startOnce(server: OwnServer): Promise<ChildProcess> {
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2_000)))
   let failed: Error | undefined
   child.once('error', (error) => (failed = error))
-  const deadline = performance.now() + READY_MS
-  while (performance.now() < deadline) {
+  const late = AbortSignal.timeout(READY_MS)
+  while (!late.aborted) {
     if (failed !== undefined || child.exitCode !== null || child.signalCode !== null) break
     if (await server.ready()) return child
     await sleep(25)

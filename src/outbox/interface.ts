@@ -14,7 +14,7 @@ export interface TargetState {
   targetId: string
   breaker: 'unknown' | 'closed' | 'failing' | 'open'
   failuresInARow: number
-  /** Why the last delivery failed, or (breaker closed) was rejected: connection refused, a certificate, HTTP 500. Undefined after a success. */
+  /** Why the last delivery failed, or (breaker closed) was rejected: connection rejected, a certificate, HTTP 500. Undefined after a success. */
   lastFailure?: string | undefined
   waiting: number
   running: number
@@ -24,10 +24,10 @@ export interface TargetState {
 export interface DeliveryQueue {
   /** Adds the job `<delivery>-<attempt>`, after `delayMs`. Never throws and never waits for a queue that is down: the relay adds it later. */
   add(refs: readonly DeliveryRef[], delayMs?: number): void
-  /** For deliveries that a user waits for: straight to the lanes of this process where it has them (`straight`), and jobs for what they do not take. */
-  hurry(refs: readonly DeliveryRef[]): void
+  /** For deliveries that a user waits for: directly to the lanes of this process where it has them (`useLanes`), and jobs for what they do not take. */
+  addUrgent(refs: readonly DeliveryRef[]): void
   /** This process delivers, by these lanes. Undefined: no longer. */
-  straight(lanes: LocalLanes | undefined): void
+  useLanes(lanes: LocalLanes | undefined): void
   /** Targets as this process knows them: who answers, who does not. Empty where it does not deliver. */
   targets(): TargetState[]
   /** Runs `perform` for each job in this process, `concurrency` at a time, until `stop`, which waits for those under way. */

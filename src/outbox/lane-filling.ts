@@ -1,8 +1,7 @@
 import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import type { Lane } from './lane.ts'
-import type { Waiting } from './waiting-lines.ts'
+import type { Lane, Waiting } from './lane.ts'
 
 /** Fills the lanes from the store: each holds a window of the deliveries that are due to its target, and the store holds the rest. */
 

@@ -1,13 +1,51 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Lane, type Failing, type Waiting } from './lane.ts'
 import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import { BulkTurns } from './bulk-turns.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
-import { Lane, type Failing } from './lane.ts'
 import { type FillingDeps, LaneFilling, PAUSE_MS } from './lane-filling.ts'
-import { uniform } from './retry.ts'
-import type { Waiting } from './waiting-lines.ts'
+import { uniform } from './attempt.ts'
+
+/** Bulk calls to all targets that begin in one turn of the event loop: an urgent delivery waits for the work of so many at most. */
+const BULK_A_TURN = 8
+
+/** Gives the lanes of this process their turns at bulk: one call of one lane after the other, a few in each turn of the event loop. */
+class BulkScheduler {
+  /** Lanes with bulk that may begin, in the order of their turns. */
+  readonly #eager = new Set<Lane>()
+  /** Begins the next bulk call of a lane. False where it has none that may begin. */
+  readonly #beginNext: (lane: Lane) => boolean
+  #turning = false
+
+  constructor(beginNext: (lane: Lane) => boolean) {
+    this.#beginNext = beginNext
+  }
+
+  add(lane: Lane): void {
+    this.#eager.add(lane)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#turning || this.#eager.size === 0) return
+    this.#turning = true
+    setImmediate(() => this.#turn())
+  }
+
+  #turn(): void {
+    this.#turning = false
+    let begun = 0
+    for (const lane of this.#eager) {
+      this.#eager.delete(lane)
+      if (!this.#beginNext(lane)) continue
+      // Behind the others: this loop comes to it once more.
+      if (lane.mayBeginBulk) this.#eager.add(lane)
+      if (++begun === BULK_A_TURN) break
+    }
+    this.#schedule()
+  }
+}
 
 /**
  * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a breaker, so that a target that hangs delays
@@ -15,6 +53,8 @@ import type { Waiting } from './waiting-lines.ts'
  */
 
 const TICK_MS = 250
+/** How often a drain looks whether all calls have ended. */
+const LOOK_MS = 20
 /** A hanging target may have as many probes under way. */
 const PROBES = 3
 
@@ -32,25 +72,14 @@ export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
 type LaneDeps = FillingDeps & Pick<Deps, 'random'> & { store: Pick<DeliveryActs, 'pendingTargetIds'> }
 
-export interface Lanes extends LocalLanes {
-  /** Reads which targets have pending deliveries, and what is due to them. */
-  look(): Promise<void>
-  /** Takes nothing more; waits for the calls under way. False where `timeoutMs` was not enough. */
-  drain(timeoutMs: number): Promise<boolean>
-}
-
 /** Before every delivery that is not yet due. */
 const START: EarlyCursor = { priority: 'urgent', dueAtMs: 0, id: '' }
 
-export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
-  return new LanesOfThisProcess(deps, perform)
-}
-
-class LanesOfThisProcess implements Lanes {
+export class Lanes implements LocalLanes {
   readonly #deps: LaneDeps
   readonly #perform: Perform
   readonly #lanes = new Map<string, Lane>()
-  readonly #bulk = new BulkTurns((lane) => this.#beginBulk(lane))
+  readonly #bulk = new BulkScheduler((lane) => this.#beginBulk(lane))
   readonly #filling: LaneFilling
   readonly #timer: NodeJS.Timeout
   #draining = false
@@ -77,6 +106,7 @@ class LanesOfThisProcess implements Lanes {
     return []
   }
 
+  /** Reads which targets have pending deliveries, and what is due to them. */
   async look(): Promise<void> {
     const targetIds = await this.#deps.store.pendingTargetIds()
     const isFirst = !this.#looked
@@ -92,12 +122,13 @@ class LanesOfThisProcess implements Lanes {
     }
   }
 
+  /** Takes nothing more; waits for the calls under way. False where `timeoutMs` was not enough. */
   async drain(timeoutMs: number): Promise<boolean> {
     this.#draining = true
     clearInterval(this.#timer)
     for (const lane of this.#lanes.values()) lane.waiting.clear()
     const busy = (): boolean => [...this.#lanes.values()].some((lane) => lane.running.size > 0)
-    for (const deadline = performance.now() + timeoutMs; busy() && performance.now() < deadline;) await sleep(20)
+    for (let waitedMs = 0; busy() && waitedMs < timeoutMs; waitedMs += LOOK_MS) await sleep(LOOK_MS)
     return !busy()
   }
 

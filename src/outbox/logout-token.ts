@@ -2,9 +2,8 @@ import type { Delivery } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import { newId } from '../runtime/ids.ts'
 import { LOGOUT_EVENT, TYP, type SigningAlg } from '../protocol/names.ts'
-import { reasonClass } from '../protocol/reason-class.ts'
-import type { MessageKind } from './message-kind.ts'
-import { judgeAnswer, type Verdict } from './retry.ts'
+import { reasonClass } from '../protocol/revocation.ts'
+import { type MessageKind, judgeAnswer, type Verdict } from './attempt.ts'
 
 /** Logout tokens as a kind of message: Back-Channel Logout 1.0 §2.4 (the token), §2.5 (the request), §2.8 (the answer). */
 

@@ -1,7 +1,7 @@
 import type { DeliveryKind } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import { logoutTokens } from './logout-token.ts'
-import type { MessageKind } from './message-kind.ts'
+import type { MessageKind } from './attempt.ts'
 import { securityEvents } from './security-event-message.ts'
 import { webhooks } from './webhook-message.ts'
 

@@ -1,11 +1,10 @@
+import { parseJson } from '../protocol/params.ts'
 import type { Delivery, SignalStream } from '../../db/types.ts'
-import type { Client } from '../protocol/client-metadata.ts'
+import { type Client, addressIn } from '../protocol/client-metadata.ts'
 import type { Deps } from './deps.ts'
-import { addressIn } from '../protocol/email-address.ts'
 import { streamAudience, TYP } from '../protocol/names.ts'
 import { type About, isAboutStream, isPushing, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'
-import type { MessageKind } from './message-kind.ts'
-import { judgeAnswer, type Answer, type Verdict } from './retry.ts'
+import { type MessageKind, judgeAnswer, type Answer, type Verdict } from './attempt.ts'
 
 /** Security event tokens (RFC 8417) as a kind of message, pushed by RFC 8935. Each attempt of a delivery has the same `jti`. */
 
@@ -47,12 +46,8 @@ function judge(answer: Answer, now: number): Verdict {
 }
 
 function errOf(body: string): string | undefined {
-  try {
-    const { err } = JSON.parse(body) as { err?: unknown }
-    return typeof err === 'string' && /^\w{1,40}$/.test(err) ? err : undefined
-  } catch {
-    return undefined
-  }
+  const { err } = (parseJson(body) ?? {}) as { err?: unknown }
+  return typeof err === 'string' && /^\w{1,40}$/.test(err) ? err : undefined
 }
 
 const authorizationOf = ({ sealer }: Needs, { id, authorizationSealed: sealed }: SignalStream): Record<string, string> | undefined => {
@@ -109,5 +104,21 @@ function subjectOf(iss: string, { sub, sid, tid }: About, email: string | undefi
     ...(user !== undefined && { user }),
     ...(sid !== undefined && { session: opaque(sid) }),
     ...(tid !== undefined && { tenant: opaque(tid) }),
+  }
+}
+
+/** Rows of one transaction. */
+const PAGE = 200
+
+/** Makes due what a push stream kept while it was paused or not verified, and hurries it. Nothing unless the stream is pushing. */
+export async function releaseStream(
+  { store, queue }: Pick<Deps, 'store' | 'queue'>,
+  id: string,
+  stillGoing: () => boolean = () => true,
+): Promise<void> {
+  while (stillGoing()) {
+    const refs = await store.releaseStream({ id, limit: PAGE })
+    if (refs.length === 0) return
+    queue.addUrgent(refs)
   }
 }

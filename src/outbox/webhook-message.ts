@@ -1,8 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { WebhookEndpoint } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import type { MessageKind } from './message-kind.ts'
-import { judgeAnswer, type Verdict } from './retry.ts'
+import { type MessageKind, judgeAnswer, type Verdict } from './attempt.ts'
 
 /** Webhooks as a kind of message, signed as Standard Webhooks 1.0 says. The body is as it was committed: each attempt sends the same bytes under the same id. */
 

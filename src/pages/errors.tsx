@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
 import { StoreUnavailable } from '../../db/store.ts'
-import { remoteOf } from '../runtime/remote-address.ts'
-import { senderIsGone } from '../runtime/sender-gone.ts'
+import { remoteOf, senderIsGone } from '../runtime/remote-address.ts'
 import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'

@@ -1,6 +1,6 @@
 import type { Sealer } from '../keys/interface.ts'
 import { openUntil, sealUntil } from '../keys/sealed-in-browser.ts'
-import type { ReasonClass } from '../protocol/reason-class.ts'
+import type { ReasonClass } from '../protocol/revocation.ts'
 
 /** What the signed-out page says, sealed in its address: no link of a stranger claims a sign-out that never was. */
 

@@ -50,3 +50,11 @@ export type SigningAlg = 'ES256' | 'RS256'
 
 /** Microsoft's tenant of personal accounts: never allowed in. */
 export const PERSONAL_TENANT = '9188040d-6c67-4c5b-b112-36a304b66dad'
+
+/** Names in the table of settings that more than one module uses. */
+
+/** The logo of a client, as the broker fetched it. It goes with the registration. */
+export const logoSetting = (clientId: string): string => `client_logo/${clientId}`
+
+/** What users see of the organization that runs the broker, as saved at /setup. */
+export const brandingSetting = 'branding'

@@ -52,8 +52,22 @@ export function required(params: Params, name: string): string {
   return value
 }
 
+/** The value of a JSON text; undefined where it is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** A space-separated list without duplicates, in the order given (RFC 6749 §3.3). */
 export const splitList = (value: string | undefined): string[] => [...new Set((value ?? '').split(' ').filter(Boolean))]
 
 /** What may stand in an `error_description` (RFC 6749 §5.2), shortened; whatever else becomes `?`. */
 export const printable = (value: string): string => value.slice(0, 60).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
+
+/** RFC 7636 §4.1: 43 to 128 unreserved characters. */
+export const isCodeVerifier = (value: string): boolean => /^[A-Za-z0-9\-._~]{43,128}$/.test(value)
+/** RFC 7636 §4.2, S256: a SHA-256 in base64url, so 43 characters. */
+export const isCodeChallenge = (value: string): boolean => /^[A-Za-z0-9\-_]{43}$/.test(value)

@@ -1,7 +1,6 @@
 import type { ClientMetadata } from './client-metadata.ts'
 import { SSF_SCOPES } from './names.ts'
-import { reasonClass, type ReasonClass } from './reason-class.ts'
-import type { Actor, Reason, Selector } from './revocation.ts'
+import { reasonClass, type ReasonClass, type Actor, type Reason, type Selector } from './revocation.ts'
 
 /** Events of Shared Signals streams: which there are, and which a revocation is (SSF 1.0, CAEP 1.0, RISC 1.0). */
 

@@ -1,12 +1,12 @@
 import { ROLE } from './names.ts'
 
 /**
- * Whom a customer's tenant has as its own administrators: users with the app role, or with one directory role of that tenant. It refuses the
+ * Whom a customer's tenant has as its own administrators: users with the app role, or with one directory role of that tenant. It rejects the
  * directory roles that Entra gives to every user.
  */
 
 export const APP_ROLE = 'app_role'
-/** As a request has it; `isAdministratorsSetting` refuses the directory roles of every user too. */
+/** As a request has it; `isAdministratorsSetting` rejects the directory roles of every user too. */
 export const ADMINISTRATORS = /^(?:app_role|directory_role:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 const DIRECTORY_ROLE = /^directory_role:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 export const ADMINISTRATORS_EXPECTED = `${APP_ROLE}, or directory_role: with the template id of a directory role (a GUID in lower case) that not every user has`

@@ -39,7 +39,11 @@ export const WEBHOOK_EVENTS = {
   'session.new_device': {
     when: 'A user opened a session with a browser that they had not used before, or not for 90 days. Their first sign-in is no such event.',
     data: z.object({
-      ...{ sub, tid, sid, device: z.string().meta({ description: 'e.g. Firefox on Windows' }), ...personal },
+      sub,
+      tid,
+      sid,
+      device: z.string().meta({ description: 'e.g. Firefox on Windows' }),
+      ...personal,
       email: z.string().optional().meta({ description: 'the user’s email address, as it was before this sign-in; switch `names`' }),
     }),
   },

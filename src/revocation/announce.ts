@@ -1,7 +1,7 @@
 import type { Committed } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import { encodeSelector } from '../protocol/selector.ts'
-import { parseTraceparent } from '../runtime/traceparent.ts'
+import { parseTraceparent } from '../runtime/request-context.ts'
 
 /** Announces what a commit of the store revoked. The store calls it (Store.onRevoked), so that no act can forget to. */
 
@@ -14,7 +14,7 @@ type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'>
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
   for (const { revocation, sub, pending } of committed) {
     attempt(deps, 'feed', () => deps.feed.publish(revocation))
-    if (pending.length > 0) attempt(deps, 'queue', () => deps.queue.hurry(pending))
+    if (pending.length > 0) attempt(deps, 'queue', () => deps.queue.addUrgent(pending))
     deps.metrics.revocations.inc({ reason: revocation.reason })
     const { kind, ...members } = encodeSelector(revocation.selector)
     deps.log.info('revoked', {

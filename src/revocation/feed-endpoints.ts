@@ -9,11 +9,9 @@ import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { readParams, type Params } from '../protocol/params.ts'
+import { parseJson, readParams, type Params } from '../protocol/params.ts'
 import { FOLLOW, FOLLOW_BY_FORM, REPORT, reportSchema } from './feed-described.ts'
-import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, visibleTo } from './feed-wire.ts'
-import { isLost, noteLost } from './lost-log.ts'
-import { createReportBook } from './report-book.ts'
+import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, visibleTo, isLost, noteLost } from './feed-wire.ts'
 
 /** Where guards follow the log and say what they enforce (docs/feed.md). It rejects all but registered clients. */
 
@@ -49,7 +47,7 @@ export function feedEndpoints(deps: Deps): Hono {
   const report = async (c: Context): Promise<Response> => {
     // A client that authenticates by an assertion sends it beside the report.
     const beside = c.req.header('authorization') === undefined && isJson(c)
-    const body = beside ? jsonOf(await readText(c, MAX_REPORT_BYTES + MAX_ASSERTION_BYTES)) : undefined
+    const body = beside ? parseJson(await readText(c, MAX_REPORT_BYTES + MAX_ASSERTION_BYTES)) : undefined
     const client = await whoAsks(deps, c, assertionOf(body), false)
     await noteEnforced(deps, note, client, parseReport(beside ? body : await readReport(c)))
     return c.body(null, 204, NO_STORE)
@@ -120,7 +118,7 @@ const isJson = (c: Context): boolean => (c.req.header('content-type') ?? '').sta
 
 async function readReport(c: Context): Promise<unknown> {
   if (!isJson(c)) throw new OAuthError('invalid_request', 'Send the body as application/json.', { status: 415 })
-  return jsonOf(await readText(c, MAX_REPORT_BYTES))
+  return parseJson(await readText(c, MAX_REPORT_BYTES))
 }
 
 /** The members of a report that authenticate its sender (RFC 7523 §2.2). */
@@ -141,14 +139,6 @@ function parseReport(body: unknown): Report {
     'invalid_request',
     `Send an object with epoch, seq (a whole number) and guard (1 to 64 letters, digits, dots, dashes or underscores).${wrong === '' ? '' : ` Wrong: ${wrong}.`}`,
   )
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<void>, client: Client, report: Report): Promise<void> {
@@ -175,4 +165,37 @@ async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<v
     clockOffsetSeconds: report.clock_offset_seconds,
   })
   deps.feed.enforced(clientId, report.guard, report.seq)
+}
+
+/** Reports of guards, written many at a time. Each is answered once it is on disk: it is the proof that the guard enforces. */
+
+/** After a revocation every guard reports within the same moment. */
+const TOGETHER_MS = 50
+
+interface Waiting {
+  report: GuardReport
+  noted: () => void
+  failed: (error: unknown) => void
+}
+
+/** @returns notes one report; rejects with StoreUnavailable */
+function createReportBook(deps: Pick<Deps, 'store' | 'metrics'>): (report: GuardReport) => Promise<void> {
+  let waiting: Waiting[] = []
+  const write = async (): Promise<void> => {
+    const batch = waiting
+    waiting = []
+    try {
+      const { reached } = await deps.store.recordEnforced(...batch.map(({ report }) => report))
+      for (const { clientId, atMs, reportedAtMs } of reached)
+        deps.metrics.revokedToEnforced.observe({ client: clientId }, Math.max(0, reportedAtMs - atMs) / 1000)
+      for (const { noted } of batch) noted()
+    } catch (error) {
+      for (const { failed } of batch) failed(error)
+    }
+  }
+  return (report) =>
+    new Promise((noted, failed) => {
+      waiting.push({ report, noted, failed })
+      if (waiting.length === 1) setTimeout(() => void write(), TOGETHER_MS)
+    })
 }

@@ -3,8 +3,7 @@ import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { FeedPosition } from './interface.ts'
-import { isLost } from './lost-log.ts'
-import { ENTRY_SECONDS, entryOf, eventId, frame, HEARTBEAT, OPENING, PAGE, visibleTo } from './feed-wire.ts'
+import { isLost, ENTRY_SECONDS, entryOf, eventId, frame, HEARTBEAT, OPENING, PAGE, visibleTo } from './feed-wire.ts'
 
 /**
  * One guard's stream. It reads the log from where the guard left off, and goes live in the same turn in which it has read all that was

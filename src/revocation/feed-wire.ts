@@ -2,6 +2,7 @@ import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { encodeSelector, type WireSelector } from '../protocol/selector.ts'
 import type { FeedPosition } from './interface.ts'
+import type { Deps } from './deps.ts'
 
 /** The feed as it is on the wire (docs/feed.md): entries without their reason, and frames of server-sent events. */
 
@@ -55,4 +56,25 @@ export const eventId = ({ epoch, seq }: FeedPosition): string => `${epoch}.${seq
 export function readEventId(id: string | undefined): FeedPosition | undefined {
   const read = /^([\w-]{1,100})\.(\d{1,15})$/.exec(id ?? '')
   return read === null ? undefined : { epoch: read[1]!, seq: Number(read[2]) }
+}
+
+/** Whether a guard names a number of this log that the database does not have: after its head, or only of a Postgres server that failed. */
+export const isLost = (store: Pick<Deps['store'], 'wasLost'>, head: FeedPosition, { epoch, seq }: FeedPosition): boolean =>
+  epoch === head.epoch && (seq > head.seq || store.wasLost(seq))
+
+/** Evidence that revocations were lost: the database is older than what guards have seen. A guard beyond the head gets `reset`; an operator must look. */
+export function noteLost(
+  deps: Pick<Deps, 'log' | 'metrics' | 'rateLimits'>,
+  { clientId, guardId, seq, head }: { clientId: string; guardId: string; seq: number; head: number },
+): void {
+  deps.metrics.guardsAhead.inc({ client: clientId })
+  // A guard that is wrong, or taken over, reports as often as it wants.
+  if (!deps.rateLimits.mayLog({ clientId })) return
+  deps.log.error('guard_ahead_of_log', {
+    client_id: clientId,
+    guard: guardId,
+    seq,
+    head,
+    next: 'Revocations that this guard enforces were lost: the database was restored to an earlier state. See docs/alerts.md, BrokerLogLost.',
+  })
 }

@@ -4,16 +4,14 @@ import { Broadcaster } from './broadcaster.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
 import { ANY_GUARD, frame, tenantsHeard } from './feed-wire.ts'
-import { noteLost } from './lost-log.ts'
+import { noteLost } from './feed-wire.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { Turns } from './turns.ts'
+import { FairLimiter } from '../runtime/concurrency.ts'
 
 /**
  * The feed: the log of revocations as guards follow it, in the order of `seq` and without a gap. It owns who listens and what was
  * broadcast; it refuses to decide anything: what was not announced here, or in another order, it reads from the store.
  */
-
-export { feedEndpoints } from './feed-endpoints.ts'
 
 type FeedDeps = Pick<Deps, 'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits'>
 
@@ -31,12 +29,7 @@ const REMEMBERED = 20_000
 /** No name of a guard has a space. */
 const nameOf = (clientId: string, guardId: string): string => `${guardId} ${clientId}`
 
-/** @param options.heartbeatMs not given: 15 s, as docs/feed.md says */
-export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { heartbeatMs?: number } = {}): Feed {
-  return new FeedOfThisProcess(deps, heartbeatMs)
-}
-
-class FeedOfThisProcess implements Feed {
+export class FeedOfThisProcess implements Feed {
   readonly #deps: FeedDeps
   readonly #heartbeatMs: number
   readonly #streams = new Set<FeedStream>()
@@ -45,13 +38,14 @@ class FeedOfThisProcess implements Feed {
   readonly #listeners = new Set<(revocation: Revocation) => void>()
   readonly #published = new Map<number, number>()
   readonly #broadcaster: Broadcaster
-  readonly #snapshots = new Turns(SNAPSHOTS_OF_ONE, SNAPSHOTS)
+  readonly #snapshots = new FairLimiter(SNAPSHOTS_OF_ONE, SNAPSHOTS)
   readonly #ofClient = new Map<string, number>()
   readonly #log: FeedLog
   #timers: NodeJS.Timeout[] = []
   #closed = false
 
-  constructor(deps: FeedDeps, heartbeatMs: number) {
+  /** @param heartbeatMs as docs/feed.md says */
+  constructor(deps: FeedDeps, heartbeatMs = HEARTBEAT_MS) {
     this.#deps = deps
     this.#heartbeatMs = heartbeatMs
     this.#broadcaster = new Broadcaster(deps, this.#streams)

@@ -1,7 +1,7 @@
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 
-/** The interface of this module: the feed. `revoke.ts` is the one function that ends a session. */
+/** The interface of this module: the feed. `revoke.ts` has the act that revokes and does nothing else. */
 
 /** Where a listener of the feed left off: its `Last-Event-ID`. */
 export interface FeedPosition {

@@ -9,3 +9,10 @@ export interface SteadyClock extends Clock {
   /** The milliseconds since the epoch at the start of the process, plus the monotonic time since: a step of the system's clock does not move it. */
   steadyMs(): number
 }
+
+/** The one place that reads the machine's clock; everything else is handed a `Clock`. */
+export const systemClock: SteadyClock = {
+  now: () => Math.floor(Date.now() / 1000),
+  nowMs: () => Date.now(),
+  steadyMs: () => Math.floor(performance.timeOrigin + performance.now()),
+}

@@ -38,5 +38,12 @@ export function newId(random: Random): string {
     if (!id.startsWith('-')) return id
   }
 }
+/** A random UUID (RFC 9562 §5.4). */
+export function newUuid(random: Random): string {
+  const bytes = random(16)
+  bytes.writeUInt8(0x40 | (bytes.readUInt8(6) & 0x0f), 6)
+  bytes.writeUInt8(0x80 | (bytes.readUInt8(8) & 0x3f), 8)
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+}
 /** A secret to be handed out once and kept as a hash: 256 random bits. */
 export const newSecret = (random: Random): string => random(32).toString('base64url')

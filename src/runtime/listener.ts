@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
-import type { ObserveAnswer } from './answer-times.ts'
+import type { ObserveAnswer } from './requests.ts'
 
 /** Where a listener listens. */
 export interface Address {

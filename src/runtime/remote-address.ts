@@ -33,7 +33,7 @@ const trusts = (proxies: TrustedProxies, address: string): boolean => {
 
 export const isTrustedProxy = (proxies: TrustedProxies, peer: string | undefined): boolean => peer !== undefined && trusts(proxies, plain(peer))
 
-export interface Forwarded {
+interface Forwarded {
   /** The first address from the right that is not a trusted proxy; the peer itself where it is none. */
   from: string
   /** The header names an address before `from`, which does not count. */
@@ -58,4 +58,34 @@ export const remoteAddress = (peer: string | undefined, forwardedFor: string | u
 export function remoteOf(c: Context, config: { trustedProxies: TrustedProxies }): string | undefined {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
   return remoteAddress(incoming?.socket.remoteAddress, c.req.header('x-forwarded-for'), config.trustedProxies)
+}
+
+/** Notices a proxy in front of the broker that is not trusted: every user behind it has the address of that proxy. */
+
+/** Any client may send the header: so many requests in a row, without one whose proxies are all trusted, are no accident. */
+const LEAST = 5
+
+export class AddressWatch {
+  #hidden = 0
+  #address = ''
+
+  /** Takes each request with X-Forwarded-For. @param isPrivate whether `from` is a private or loopback address, as that of a proxy is */
+  note({ from, unused }: Forwarded, isPrivate: (address: string) => boolean): void {
+    if (!unused || !isPrivate(from)) this.#hidden = 0
+    else {
+      this.#hidden++
+      this.#address = from
+    }
+  }
+
+  /** The address that all of the latest requests had, and how many they were. */
+  hidden(): { address: string; requests: number } | undefined {
+    return this.#hidden < LEAST ? undefined : { address: this.#address, requests: this.#hidden }
+  }
+}
+
+/** Whether a request failed because its sender closed the connection before the body ended: no fault of ours, and no answer is read. */
+export function senderIsGone(error: Error, c: Context): boolean {
+  const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
+  return incoming?.destroyed === true && error.message === 'aborted' && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
 }

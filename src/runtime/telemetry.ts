@@ -1,6 +1,6 @@
 import { context, createContextKey, isSpanContextValid, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { newSpanId, RequestContext } from './request-context.ts'
-import { parseTraceparent, type TraceContext, traceparentOf } from './traceparent.ts'
+import type { Random } from './ids.ts'
+import { newSpanId, newTrace, parseTraceparent, type TraceContext, traceparentOf } from './request-context.ts'
 
 /** The one place that calls OpenTelemetry. Its API does nothing until the operator loads an SDK (`node --import`). */
 
@@ -33,17 +33,18 @@ interface Attempt {
  * @param problemOf why it is not delivered; undefined: it is
  */
 export async function tracedAttempt<T>(
+  random: Random,
   attempt: Attempt,
   send: (traceparent: string) => Promise<T>,
   problemOf: (sent: T) => string | undefined,
 ): Promise<T> {
-  const cause = parseTraceparent(attempt.traceparent) ?? new RequestContext().trace
+  const cause = parseTraceparent(attempt.traceparent) ?? newTrace(random)
   const parent = { traceId: cause.traceId, spanId: cause.spanId, traceFlags: Number.parseInt(cause.flags, 16), isRemote: true }
   const above = trace.setSpanContext(ROOT_CONTEXT, parent)
   const span = tracer.startSpan(attempt.name, { kind: SpanKind.PRODUCER, attributes: attempt.attributes }, above)
   const own = traceOf(span)
   // Without an SDK the span is its parent's: the header gets an id of its own all the same.
-  const header = traceparentOf(own === undefined || own.spanId === cause.spanId ? { ...cause, spanId: newSpanId() } : own)
+  const header = traceparentOf(own === undefined || own.spanId === cause.spanId ? { ...cause, spanId: newSpanId(random) } : own)
   try {
     const sent = await context.with(trace.setSpan(above, span).setValue(SUPPRESSED, true), () => send(header))
     const problem = problemOf(sent)

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { liftLocks } from '../../workers/lift-locks.ts'
+import { liftLocks } from '../../workers/expiry.ts'
 import { createRig, OTHER_TENANT, START, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** Who may lock what over the admin API. */

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { answerTimes, routeOf } from '../../src/runtime/answer-times.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { answerTimes, routeOf } from '../../src/runtime/requests.ts'
 import { measureProcess } from '../../src/operations/health/process-metrics.ts'
 import { listen } from '../../src/runtime/listener.ts'
 import { createMetrics, type Metrics } from '../../src/runtime/metrics.ts'
@@ -35,7 +36,7 @@ describe('the disk, in /metrics', () => {
 })
 
 async function serving(app: Hono, metrics: Metrics): Promise<string> {
-  const listener = await listen(app, { host: '127.0.0.1', port: 0 }, 'BROKER_LISTEN', answerTimes(metrics))
+  const listener = await listen(app, { host: '127.0.0.1', port: 0 }, 'BROKER_LISTEN', answerTimes({ metrics, clock: systemClock }))
   onTestFinished(() => listener.close())
   return `http://127.0.0.1:${listener.address.port}`
 }

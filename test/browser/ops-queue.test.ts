@@ -8,7 +8,7 @@ import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/outbox/de
 import { type QueueEngine, startQueueEngine } from '../../src/outbox/queue-engine.ts'
 import { atConsole, browserOf } from '../console/console.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
-import { systemClock } from '../../src/runtime/system-clock.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, openWindow, picture } from './window.ts'
 

@@ -7,7 +7,7 @@ import { createChecks } from '../../src/operations/checks/checks.ts'
 import { clientChecks } from '../../src/operations/checks/clients.ts'
 import { ok } from '../../src/operations/checks/finding.ts'
 import { CHECKS } from '../../src/operations/checks/list.ts'
-import { watchChecks } from '../../workers/watch-checks.ts'
+import { watchChecks } from '../../workers/repeat.ts'
 import { createRig } from '../rig.ts'
 
 const docs = (name: string): string => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { signHeads } from '../../workers/sign-heads.ts'
+import { signHeads } from '../../workers/keys.ts'
 import { createRig, type Rig, START } from '../rig.ts'
 import { startCmb } from './cmb.ts'
 

@@ -2,7 +2,7 @@ import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import type { Guard, GuardOptions, Logout } from '@case-manager/guard'
 import { REASON_CLASSES } from '../../guard/src/logout-token.ts'
-import { Once } from '../../guard/src/once.ts'
+import { Once } from '../../guard/src/logout-receiver.ts'
 import { LOGOUT_EVENT, eventually, logoutRequest, makeKey, startBroker, startGuard, why, type Broker } from './stand-in.ts'
 
 async function receiver(options: Partial<GuardOptions> = {}): Promise<{ broker: Broker; guard: Guard; ended: Logout[] }> {

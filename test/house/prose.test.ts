@@ -21,7 +21,7 @@ describe('the words of our texts', () => {
     expect(texts()).toEqual(
       expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/config/languages/texts/en.ts']),
     )
-    expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/relay-deliveries.ts', 'src/pages/broker.css']))
+    expect(sources()).toEqual(expect.arrayContaining(['src/start.ts', 'test/rig.ts', 'workers/deliver.ts', 'src/pages/broker.css']))
   })
 
   test('comments and names of tests have the same words; the code beside them keeps its own', () => {

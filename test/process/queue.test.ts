@@ -9,7 +9,7 @@ import { createMetrics } from '../../src/runtime/metrics.ts'
 import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/outbox/delivery-queue.ts'
 import { startQueueEngine, type QueueEngine } from '../../src/outbox/queue-engine.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { systemClock } from '../../src/runtime/system-clock.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
 import { createRig } from '../rig.ts'
@@ -83,7 +83,7 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
   test('deliveries that a user waits for go several to a job, and each is performed', async () => {
     const { queue } = await open(which)
     const ids = Array.from({ length: 45 }, (_, n) => `n${n}`)
-    queue.hurry(ids.map((id) => ref(id)))
+    queue.addUrgent(ids.map((id) => ref(id)))
     await vi.waitFor(async () => expect(await queue.bull.getJobCounts('waiting')).toEqual({ waiting: 3 }), SOON)
     const done = performing(queue)
     await vi.waitFor(() => expect(done.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))).toEqual(ids.map((id) => ref(id))), SOON)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addressIn } from '../../src/protocol/email-address.ts'
+import { addressIn } from '../../src/protocol/client-metadata.ts'
 
 const DOMAINS = ['contoso.example', 'sub.contoso.example']
 const domain = fc.oneof(

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { TokenBuckets } from '../../src/runtime/token-buckets.ts'
+import { TokenBuckets } from '../../src/runtime/rate-limits.ts'
 
 describe('a token bucket', () => {
   const steps = fc.array(fc.integer({ min: -5_000, max: 20_000 }), { minLength: 1, maxLength: 300 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Breaker, PROBE_MS } from '../../src/outbox/breaker.ts'
+import { Breaker, PROBE_MS } from '../../src/outbox/lane.ts'
 
 const failing = (times: number, nowMs = 0): Breaker => {
   const breaker = new Breaker()

@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createGuard, type ClientKey, type Guard } from '@case-manager/guard'
 import { openCredentials } from '../../guard/src/credentials.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { createFeed, feedEndpoints } from '../../src/revocation/feed.ts'
+import { FeedOfThisProcess } from '../../src/revocation/feed.ts'
+import { feedEndpoints } from '../../src/revocation/feed-endpoints.ts'
 import { cityMetadata, createRig, ISSUER, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
@@ -94,7 +95,7 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
 describe('a stream that was opened by an assertion', () => {
   test('lasts after the assertion has expired, and ends when the key is taken away', async () => {
     const rig = await registered()
-    const feed = createFeed(rig.deps, { heartbeatMs: 20 })
+    const feed = new FeedOfThisProcess(rig.deps, 20)
     onTestFinished(() => feed.close())
     const url = await rig.serve(feedEndpoints({ ...rig.deps, feed }))
     const credentials = openCredentials({ issuer: ISSUER, clientId: 'sydney', clientSecret: undefined, clientKey })

@@ -1,10 +1,11 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createFeed, feedEndpoints } from '../../src/revocation/feed.ts'
+import { FeedOfThisProcess } from '../../src/revocation/feed.ts'
+import { feedEndpoints } from '../../src/revocation/feed-endpoints.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { clientChecks } from '../../src/operations/checks/clients.ts'
 import { ENTRY_SECONDS } from '../../src/revocation/feed-wire.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { Turns } from '../../src/revocation/turns.ts'
+import { FairLimiter } from '../../src/runtime/concurrency.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
@@ -31,7 +32,7 @@ async function change(rig: Rig, tenants: string[]): Promise<void> {
 async function quickFeed(feedStreams?: Rig['config']['feedStreams']) {
   const rig = await createRig(feedStreams && { config: { feedStreams } })
   const client = await rig.register('Sydney')
-  const feed = createFeed(rig.deps, { heartbeatMs: 20 })
+  const feed = new FeedOfThisProcess(rig.deps, 20)
   const url = await rig.serve(feedEndpoints({ ...rig.deps, feed }))
   return { rig, client, feed, url }
 }
@@ -161,7 +162,7 @@ describe('many that come at once', () => {
         }
       },
     }
-    const feed = createFeed({ ...rig.deps, store })
+    const feed = new FeedOfThisProcess({ ...rig.deps, store })
     const bodies = ['sydney', 'perth'].flatMap((clientId) =>
       Array.from({ length: 50 }, (_, i) => feed.open({ client: rig.clients.find(clientId)!, guardId: `g-${i}`, retiredKids: [] })),
     )
@@ -173,7 +174,7 @@ describe('many that come at once', () => {
   })
 
   test('each client has its turn, in the order in which they came', async () => {
-    const turns = new Turns(1, 2)
+    const turns = new FairLimiter(1, 2)
     const begun: string[] = []
     const ends: (() => void)[] = []
     const take = (name: string) =>

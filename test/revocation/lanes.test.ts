@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import { createLanes, type How, type Perform, type Taken } from '../../src/outbox/lanes.ts'
+import { Lanes, type How, type Perform, type Taken } from '../../src/outbox/lanes.ts'
 
 /** Lanes over a store that is a list: how much goes to which target at a time. */
 
@@ -52,7 +52,7 @@ class Rows {
 function lanesOver(perform: Perform, rows = new Rows()) {
   const lines: string[] = []
   const clock = { now: () => 0, nowMs: () => 0, steadyMs: () => rows.nowMs }
-  const lanes = createLanes({ store: rows, random: (n) => randomBytes(n), log: createLog((line) => lines.push(line), Date.now), clock }, perform)
+  const lanes = new Lanes({ store: rows, random: (n) => randomBytes(n), log: createLog((line) => lines.push(line), Date.now), clock }, perform)
   onTestFinished(async () => void (await lanes.drain(100)))
   return { lanes, rows, advance: (ms: number) => void (rows.nowMs += ms) }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { judgeAnswer, MAX_ATTEMPTS, retryDelayMs } from '../../src/outbox/retry.ts'
+import { judgeAnswer, MAX_ATTEMPTS, retryDelayMs } from '../../src/outbox/attempt.ts'
 
 const NOW = 1_795_510_800
 const judge = (status: number, body = '', headers: Record<string, string> = {}) => judgeAnswer({ status, body, headers }, NOW)

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
-import { createProbeAlarm } from '../../src/signals/received/probe-alarm.ts'
-import { probeSession } from '../../src/signals/received/probe-session.ts'
+import { createProbeAlarm, probeSession } from '../../src/signals/received/probe-session.ts'
 import { createRig, TENANT } from '../rig.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'

@@ -6,7 +6,7 @@ import { openKeyRing } from '../../src/keys/ring.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
 import { StoreUnavailable } from '../../db/store.ts'
 import { clientStateOf, tendSubscription } from '../../src/signals/received/subscription.ts'
-import { subscriptionCare } from '../../workers/renew-graph-subscription.ts'
+import { subscriptionCare } from '../../workers/ask-microsoft.ts'
 import { TENANT } from '../rig.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 

@@ -2,7 +2,7 @@ import type { User } from '../../db/types.ts'
 import { MicrosoftRefusal, type Renewal } from '../../src/microsoft/interface.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
-import { createProbing } from '../../workers/probe-microsoft.ts'
+import { Probing } from '../../workers/probe-microsoft.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { signalsOf } from './signals-of.ts'
 
@@ -50,12 +50,12 @@ export async function openMany(count: number, perSecond?: number) {
     asked.push({ at: rig.clock.now(), oid: user.oid })
     return answer(user.oid)
   }
-  let probing = createProbing(rig.deps, undefined, perSecond)
+  let probing = new Probing(rig.deps, undefined, perSecond)
   return {
     rig,
     asked,
     answers: (next: typeof answer) => (answer = next),
-    restart: () => (probing = createProbing(rig.deps, undefined, perSecond)),
+    restart: () => (probing = new Probing(rig.deps, undefined, perSecond)),
     /** @returns how many were asked about, by step */
     async pass(seconds: number): Promise<number[]> {
       const load: number[] = []

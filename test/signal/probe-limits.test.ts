@@ -4,7 +4,7 @@ import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 import { pauseProbe, resumeProbe } from '../../src/microsoft/probe-pause.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
-import { createProbing } from '../../workers/probe-microsoft.ts'
+import { Probing } from '../../workers/probe-microsoft.ts'
 import { OTHER_TENANT, TENANT } from '../rig.ts'
 import { openMany, refusal, ROUND, STEP, VOUCHED } from './many.ts'
 
@@ -50,7 +50,7 @@ describe('limits and alarms', () => {
 
   test('sessions whose answers make the probe back off hide no others: all are asked about within two rounds', async () => {
     const { rig, asked, answers } = await openMany(300)
-    const probing = createProbing(rig.deps)
+    const probing = new Probing(rig.deps)
     answers((oid) => (/(?:010|050|200)$/.test(oid) ? new MicrosoftRefusal('app_missing', { code: 7000112, effect: 'nothing' }) : VOUCHED))
     for (let second = 0; second < 2 * ROUND; second++) {
       rig.clock.advance(1)
@@ -61,7 +61,7 @@ describe('limits and alarms', () => {
 
   test('two brokers ask about each session once a round, whichever of them is faster', async () => {
     const { rig, asked, pass } = await openMany(300)
-    const other = createProbing(rig.deps)
+    const other = new Probing(rig.deps)
     for (let passed = 0; passed < ROUND; passed += 10) {
       const [first, second] = passed % 20 === 0 ? [other.turn(), pass(10)] : [pass(10), other.turn()]
       await Promise.all([first, second])
@@ -105,7 +105,7 @@ describe('limits and alarms', () => {
 
   test('a tenant that is paused does not keep users of another from being probed', async () => {
     const { rig, asked } = await openMany(1)
-    const probing = createProbing(rig.deps)
+    const probing = new Probing(rig.deps)
     await rig.store.putTenant({ tid: OTHER_TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
     await rig.deps.connection.reload()
     await pauseProbe(rig.store, { tid: OTHER_TENANT, at: rig.clock.now(), code: undefined })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
 import { StoreUnavailable } from '../../db/store.ts'
-import { createProbing } from '../../workers/probe-microsoft.ts'
+import { Probing } from '../../workers/probe-microsoft.ts'
 import { openFromSession } from '../../src/clients/session/sealed.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 
@@ -124,7 +124,7 @@ test('a session that was not vouched for in more than a round, as after a restar
   entra.change(ALICE, { accountEnabled: false })
   entra.change(BOB, { accountEnabled: false })
   rig.clock.advance(6100)
-  const restarted = createProbing(rig.deps)
+  const restarted = new Probing(rig.deps)
   rig.deps.refreshes.subscribe(restarted.refreshed)
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(GOOD)
@@ -140,7 +140,7 @@ test('one that was to be looked at while the store did not answer is looked at i
   entra.change(ALICE, { accountEnabled: false })
   rig.clock.advance(6100)
   const store = { ...rig.store }
-  const restarted = createProbing({ ...rig.deps, store })
+  const restarted = new Probing({ ...rig.deps, store })
   rig.deps.refreshes.subscribe(restarted.refreshed)
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(GOOD)

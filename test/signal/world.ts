@@ -7,9 +7,8 @@ import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { newSecret, newSid, newSub } from '../../src/runtime/ids.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
-import { askMicrosoft } from '../../workers/ask-microsoft.ts'
-import { createProbing } from '../../workers/probe-microsoft.ts'
-import { subscriptionCare } from '../../workers/renew-graph-subscription.ts'
+import { askMicrosoft, subscriptionCare } from '../../workers/ask-microsoft.ts'
+import { Probing } from '../../workers/probe-microsoft.ts'
 import { Browser, brokerSettings, entra as startSimulator } from '../demo-entra/relying-party.ts'
 import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 
@@ -57,7 +56,7 @@ export async function openWorld(options: { graph?: boolean; signals?: Partial<Si
   app.redirectUris = [`${rig.config.issuer}/signin/callback`, `${rig.config.issuer}/logout/return`]
   app.logoutUrl = `${rig.config.issuer}/signal/microsoft/front-channel-logout`
   const clients = [await rig.register('Sydney', options.appRole === undefined ? {} : { appRole: options.appRole }), await rig.register('Melbourne')]
-  const probing = createProbing(rig.deps)
+  const probing = new Probing(rig.deps)
   return { ...acts(rig, clients), rig, entra, clients, probing, tend: subscriptionCare(rig.deps), ask: () => askMicrosoft(rig.deps) }
 }
 

@@ -1,9 +1,8 @@
 import { expect } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
-import type { FreshContext } from '../../src/protocol/fresh-context.ts'
-import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
-import { systemClock } from '../../src/runtime/system-clock.ts'
+import type { FreshContext, MfaProof } from '../../src/protocol/mfa-proof.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { brokerSettings, type Browser as MicrosoftBrowser, entra as startSimulator } from '../demo-entra/relying-party.ts'
 import { createRig, ISSUER } from '../rig.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Switches } from '../../demo/entra/switches.ts'
 import { CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
-import type { FreshContext } from '../../src/protocol/fresh-context.ts'
+import type { FreshContext } from '../../src/protocol/mfa-proof.ts'
 import type { Browser, Page } from '../browser.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
 import { OTHER_TENANT, TENANT } from '../rig.ts'

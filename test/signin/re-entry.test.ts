@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/microsoft/interface.ts'
 import { doMicrosoftWork } from '../../src/signals/received/microsoft-work.ts'
-import { sweepExpired } from '../../workers/sweep-expired.ts'
-import { applyLimits } from '../../workers/apply-limits.ts'
+import { sweepExpired, applyLimits } from '../../workers/expiry.ts'
 import { createRig, type Rig, TENANT, VERIFIER } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, delivered, location, signIn } from './browser.ts'
 

@@ -9,10 +9,10 @@ export class LocalQueue implements DeliveryQueue {
   add(refs: readonly DeliveryRef[], delayMs = 0): void {
     for (const ref of refs) this.jobs.push({ ref, delayMs })
   }
-  hurry(refs: readonly DeliveryRef[]): void {
+  addUrgent(refs: readonly DeliveryRef[]): void {
     this.add(this.#lanes === undefined ? refs : this.#lanes.take(refs))
   }
-  straight(lanes: LocalLanes | undefined): void {
+  useLanes(lanes: LocalLanes | undefined): void {
     this.#lanes = lanes
   }
   targets() {

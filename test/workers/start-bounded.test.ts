@@ -9,7 +9,7 @@ import type { Store } from '../../db/store.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createLog } from '../../src/runtime/log.ts'
 import { startBroker } from '../../src/start.ts'
-import { systemClock } from '../../src/runtime/system-clock.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { RecordingQueue } from '../rig.ts'
 
 /**

@@ -4,8 +4,7 @@ import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@
 import type { DeliveryRef } from '../../db/types.ts'
 import { listen } from '../../src/runtime/listener.ts'
 import { trustedProxies } from '../../src/runtime/remote-address.ts'
-import { inRequest, RequestContext } from '../../src/runtime/request-context.ts'
-import { parseTraceparent } from '../../src/runtime/traceparent.ts'
+import { inRequest, RequestContext, parseTraceparent } from '../../src/runtime/request-context.ts'
 import { requestsOf } from '../../src/runtime/requests.ts'
 import { createRig, type Rig, type RigOptions } from '../rig.ts'
 import { signedIn } from '../token/tokens.ts'
@@ -131,7 +130,7 @@ describe('a logout token', () => {
     const ended = await Promise.all(
       traces.map(async (traceId) => {
         const { session } = await rig.openSession()
-        const ending = new RequestContext({ traceparent: `00-${traceId}-00f067aa0ba902b7-01` })
+        const ending = new RequestContext(rig.deps.random, { traceparent: `00-${traceId}-00f067aa0ba902b7-01` })
         return { traceId, sid: session.sid, ending }
       }),
     )

@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { BlockList } from 'node:net'
 import type { CheckResult } from '../claims.ts'
 import type { Guard, Known } from '../guard.ts'
-import { quoted } from '../quoted.ts'
+import { quoted } from '../problems.ts'
 import { HeaderReader, REPEATED } from './headers.ts'
 import { Answer } from './answer.ts'
 import type { IdentityHeaders } from './identity.ts'
@@ -10,7 +10,7 @@ import { readRequest, REQUEST_HEADERS, type RequestFrom } from './original-reque
 import { lacking, rulingFor, type Asked, type Lack, type Rule } from './rules.ts'
 import type { Sessions } from './sessions.ts'
 
-/** Why a request was refused, for metrics: a closed list. */
+/** Why a request was rejected, for metrics: a closed list. */
 type Denied =
   | 'unlisted_proxy'
   | 'identity_header'

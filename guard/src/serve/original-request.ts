@@ -1,10 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import type { Asked } from './rules.ts'
-import { HOST } from './rules.ts'
+import { type Asked, HOST, readPath } from './rules.ts'
 import type { Once } from './headers.ts'
-import { readPath } from './path.ts'
 
-/** What the user's request was, as the proxy in front tells it. Whatever is missing, repeated or ambiguous is refused. */
+/** What the user's request was, as the proxy in front tells it. Whatever is missing, repeated or ambiguous is rejected. */
 
 /** `forwarded`: `X-Forwarded-Method`, `-Host` and `-Uri`. `request`: the check is sent with the request's own method, host and path (Envoy). */
 export type RequestFrom = 'forwarded' | 'request'
@@ -30,16 +28,16 @@ export function readRequest(
   from: RequestFrom,
   pathPrefix: string,
 ): ReadRequest {
-  const refuse = (why: 'method' | 'host' | 'path', missing: string): ReadRequest => ({ ok: false, why, missing })
+  const reject = (why: 'method' | 'host' | 'path', missing: string): ReadRequest => ({ ok: false, why, missing })
   const forwarded = from === 'forwarded'
   const [methodAt, hostAt, pathAt] = REQUEST_HEADERS[from]
   const method = forwarded ? headers[0] : ownMethod
   if (typeof method !== 'string' || !/^[A-Z]{1,20}$/.test(method))
-    return refuse('method', `${methodAt || 'The method'} must be there once, in upper case.`)
+    return reject('method', `${methodAt || 'The method'} must be there once, in upper case.`)
   const host = readHost(headers[1])
-  if (host === undefined) return refuse('host', `${hostAt} must be there once, a host name with or without a port.`)
+  if (host === undefined) return reject('host', `${hostAt} must be there once, a host name with or without a port.`)
   const target = forwarded ? headers[2] : withoutPrefix(ownUrl, pathPrefix)
-  if (typeof target !== 'string') return refuse('path', forwarded ? `${pathAt} must be there once.` : `The path must begin with ${pathPrefix}.`)
+  if (typeof target !== 'string') return reject('path', forwarded ? `${pathAt} must be there once.` : `The path must begin with ${pathPrefix}.`)
   const path = readPath(target)
   return path.ok ? { ok: true, asked: { method, host, path: path.path } } : { ok: false, why: 'path' }
 }

@@ -1,7 +1,56 @@
 import type { AccessClaims } from '../claims.ts'
-import { quoted } from '../quoted.ts'
+import { quoted } from '../problems.ts'
 import { isText } from '../selector.ts'
-import { fold, readPath } from './path.ts'
+
+/** The path of a request as rules see it: decoded, or rejected where two programs could read it differently. */
+
+type ReadPath = { ok: true; path: string } | { ok: false; problem: string }
+
+/** What a URI's path may hold raw (RFC 3986 §3.3, and the three that browsers leave as they are), without `;`. */
+const RAW = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%[\]|]*$/
+
+/** Nothing to decode and nothing to doubt, as most paths are. */
+const PLAIN = /^(?:\/[A-Za-z0-9\-_~]+(?:\.[A-Za-z0-9\-_~]+)*)+\/?$/
+
+const reject = (problem: string): ReadPath => ({ ok: false, problem })
+
+/**
+ * The query is not part of it. What a backend may read as another path is rejected: encoded slashes, backslashes, dots that climb, parameters
+ * (`;`), empty segments, encodings of encodings, control characters.
+ */
+export function readPath(target: string): ReadPath {
+  const query = target.indexOf('?')
+  const raw = query < 0 ? target : target.slice(0, query)
+  if (PLAIN.test(raw)) return { ok: true, path: raw }
+  if (!raw.startsWith('/')) return reject('it does not begin with a slash')
+  if (!RAW.test(raw)) return reject('it holds a character that belongs encoded, or a semicolon')
+  const segments = raw.slice(1).split('/')
+  const decoded: string[] = []
+  for (const [at, segment] of segments.entries()) {
+    if (segment === '' && at < segments.length - 1) return reject('it has an empty segment (//)')
+    const text = decode(segment)
+    if (text === undefined) return reject('its percent-encoding is not UTF-8')
+    if (/[/\\%;\u0000-\u001F\u007F]/.test(text)) return reject('it encodes a slash, backslash, percent sign, semicolon or control character')
+    if (text === '.' || text === '..') return reject('it has a segment of dots')
+    decoded.push(text)
+  }
+  return { ok: true, path: `/${decoded.join('/')}` }
+}
+
+function decode(segment: string): string | undefined {
+  if (!segment.includes('%')) return segment
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return undefined
+  }
+}
+
+/** Some backends ignore case and a slash at the end: a rule for a path covers what they take for the same. */
+export function fold(path: string): string {
+  const lower = path.toLowerCase()
+  return lower.length > 1 && lower.endsWith('/') ? lower.slice(0, -1) : lower
+}
 
 /** Which requests need what: the rules file (rules.schema.json), and what it decides. */
 
@@ -35,7 +84,7 @@ export interface Asked {
 type Ruling = { outcome: 'none' } | { outcome: 'public' } | { outcome: 'token'; rules: readonly Rule[] }
 
 /**
- * No rule: refused. Every rule that matches has to be satisfied, also one whose path the application may take for the one that is asked for. Such
+ * No rule: rejected. Every rule that matches has to be satisfied, also one whose path the application may take for the one that is asked for. Such
  * an alias only ever demands: some other rule has to let the request pass. A public rule counts only where each other rule that matches has a
  * shorter path, and names neither hosts nor methods that the public rule does not name too.
  */

@@ -11,7 +11,7 @@ import { local } from './local.ts'
 import { metricsText } from './metrics.ts'
 import { readRules, type Rule } from './rules.ts'
 import { Sessions } from './sessions.ts'
-import type { ServeConfig } from './config.ts'
+import type { ServeConfig } from './settings.ts'
 import { flagOf, type Name } from './setting-table.ts'
 
 /** `guard serve`: the guard as a process of its own, for programs in any language. */

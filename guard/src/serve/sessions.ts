@@ -2,7 +2,7 @@ import type { AccessClaims } from '../claims.ts'
 import type { Guard } from '../guard.ts'
 import type { HoldEnded } from '../holds.ts'
 
-/** A session whose tokens are refused from now on. Connections that were opened by a token with this `rev` or a lower one end. */
+/** A session whose tokens are rejected from now on. Connections that were opened by a token with this `rev` or a lower one end. */
 interface EndedSession {
   sid: string
   sub: string

@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { readOptions } from '../options.ts'
-import { toConfig, type ServeConfig } from './config.ts'
+import { BlockList, isIP } from 'node:net'
+import { readOptions, type GuardOptions } from '../options.ts'
 import { SETTINGS, flagOf, variableOf, type Name } from './setting-table.ts'
+import type { ClientKey } from '../credentials.ts'
+import type { Staleness } from '../staleness.ts'
+import { isLoopback, readAddress, type Address } from './addresses.ts'
+import { IDENTITY_NAMES, type IdentityName } from './identity.ts'
+import type { RequestFrom } from './original-request.ts'
+import { HOST } from './rules.ts'
 
 /** Reads the settings from where they may be. */
 
@@ -81,3 +87,173 @@ function readFile(file: string, problems: string[]): Record<string, string> {
 }
 
 const isPath = (name: string): boolean => name === 'rules' || name.endsWith('_file')
+
+/** What `guard serve` runs by, made of the settings as they were written. */
+
+export interface ServeConfig {
+  guard: Omit<GuardOptions, 'hooks' | 'fetch' | 'clock' | 'random'>
+  rulesFile: string
+  listen: Address
+  localListen: Address
+  localSecret: string | undefined
+  localHosts: readonly string[]
+  requestFrom: RequestFrom
+  pathPrefix: string
+  /** Undefined where `listen` is a unix socket: the mode of its file decides. */
+  trustedProxies: BlockList | undefined
+  tokenHeader: string
+  identityPrefix: string
+  identityHeaders: readonly IdentityName[]
+  identityAudience: string | undefined
+  staleStatus: 403 | 503
+}
+
+type Get = (name: Name) => string | undefined
+type Say = (name: Name, wrong: string) => void
+
+/** @param say called with each problem */
+function toConfig(get: Get, say: Say): ServeConfig {
+  const listen = addressOf(get, say, 'listen')
+  const localListen = addressOf(get, say, 'local_listen')
+  const requestFrom = oneOf(get, say, 'request_from', ['forwarded', 'request'])
+  const staleStatus = Number(oneOf(get, say, 'stale_status', ['503', '403'])) as 403 | 503
+  const tokenHeader = headerName(get, say, 'token_header')
+  const identityPrefix = headerName(get, say, 'identity_prefix')
+  if (!identityPrefix.endsWith('-')) say('identity_prefix', 'must end with a dash.')
+  const pathPrefix = get('path_prefix') ?? ''
+  if (pathPrefix !== '' && !/^(?:\/[A-Za-z0-9._-]+)+$/.test(pathPrefix)) say('path_prefix', 'must be a path without a slash at its end.')
+  if (get('rules') === undefined) say('rules', 'is missing: without rules every request is refused.')
+  const localSecret = secretOf(get, say, 'local_secret')
+  if (localSecret !== undefined && localSecret.length < 16) say('local_secret', 'must have 16 characters at least.')
+  const localHosts = listOf(get('local_hosts')).map((host) => host.toLowerCase())
+  for (const host of localHosts) if (!HOST.test(host)) say('local_hosts', `"${host}" is not a host name.`)
+  if (localListen.kind === 'tcp' && !isLoopback(localListen.host) && localSecret === undefined)
+    say('local_listen', 'is open to other machines: set local_secret_file, or listen on loopback or a unix socket.')
+  return {
+    guard: guardOptions(get, say),
+    rulesFile: get('rules') ?? '',
+    listen,
+    localListen,
+    localSecret,
+    localHosts,
+    requestFrom: requestFrom as RequestFrom,
+    pathPrefix,
+    trustedProxies: proxiesOf(get, say, listen),
+    tokenHeader,
+    identityPrefix,
+    identityHeaders: identityHeadersOf(get, say),
+    identityAudience: get('identity_audience'),
+    staleStatus,
+  }
+}
+
+function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
+  const issuer = get('issuer')
+  const clientId = get('client_id')
+  const clientKey = keyOf(get, say)
+  const clientSecret = secretOf(get, say, 'client_secret')
+  if (issuer === undefined) say('issuer', 'is missing.')
+  if (clientId === undefined) say('client_id', 'is missing.')
+  if (clientKey === undefined && clientSecret === undefined && get('client_key_file') === undefined)
+    say('client_secret_file', 'is missing (or client_secret, or client_key_file).')
+  const audience = listOf(get('audience'))
+  return {
+    issuer: issuer ?? '',
+    clientId: clientId ?? '',
+    clientSecret,
+    clientKey,
+    audience: audience.length === 0 ? undefined : audience,
+    staleness: {
+      afterSeconds: numberOf(get, say, 'stale_after_seconds'),
+      policy: oneOf(get, say, 'stale_policy', ['refuse', 'introspect']) as Staleness['policy'],
+    },
+    clockToleranceSeconds: numberOf(get, say, 'clock_tolerance_seconds'),
+    guardId: get('guard_id'),
+  }
+}
+
+/** Case does not count, as in every name of a header. */
+function identityHeadersOf(get: Get, say: Say): IdentityName[] {
+  const wanted = listOf(get('identity_headers'))
+  const named = wanted.map((each) => IDENTITY_NAMES.find((name) => name.toLowerCase() === each.toLowerCase()))
+  for (const [at, name] of named.entries())
+    if (name === undefined) say('identity_headers', `"${wanted[at]}" is not one of ${IDENTITY_NAMES.join(', ')}.`)
+  if (get('identity_audience') !== undefined && !named.includes('Assertion'))
+    say('identity_headers', 'must name Assertion, because identity_audience is set.')
+  return IDENTITY_NAMES.filter((name) => named.includes(name))
+}
+
+const listOf = (value: string | undefined): string[] =>
+  (value ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
+
+function numberOf(get: Get, say: Say, name: Name): number {
+  const value = get(name) ?? ''
+  if (!/^\d{1,5}$/.test(value)) say(name, `must be a whole number, and is "${value}".`)
+  return Number(value)
+}
+
+function oneOf(get: Get, say: Say, name: Name, values: readonly string[]): string {
+  const value = get(name) ?? ''
+  if (!values.includes(value)) say(name, `must be ${values.join(' or ')}, and is "${value}".`)
+  return value
+}
+
+function headerName(get: Get, say: Say, name: Name): string {
+  const value = get(name) ?? ''
+  if (!/^[A-Za-z][A-Za-z0-9-]{0,63}$/.test(value)) say(name, `must be made of letters, digits and dashes, and is "${value}".`)
+  return value
+}
+
+function secretOf(get: Get, say: Say, name: 'client_secret' | 'local_secret'): string | undefined {
+  const file = get(`${name}_file`)
+  if (file === undefined) return get(name)
+  if (get(name) !== undefined) say(`${name}_file`, `is set beside ${name}: keep one of them.`)
+  return contentOf(file, say, `${name}_file`)?.trim()
+}
+
+function keyOf(get: Get, say: Say): ClientKey | undefined {
+  const file = get('client_key_file')
+  const text = file === undefined ? undefined : contentOf(file, say, 'client_key_file')
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as ClientKey
+  } catch {
+    say('client_key_file', 'must hold a private JWK as JSON.')
+    return undefined
+  }
+}
+
+function contentOf(file: string, say: Say, name: Name): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    say(name, `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}).`)
+    return undefined
+  }
+}
+
+function addressOf(get: Get, say: Say, name: 'listen' | 'local_listen'): Address {
+  const address = readAddress(get(name) ?? '')
+  if (address === undefined) say(name, `must be unix:/path or HOST:PORT, and is "${get(name) ?? ''}".`)
+  return address ?? { kind: 'tcp', host: '127.0.0.1', port: 0 }
+}
+
+function proxiesOf(get: Get, say: Say, listen: Address): BlockList | undefined {
+  const list = new BlockList()
+  const proxies = listOf(get('trusted_proxies'))
+  for (const proxy of proxies) {
+    const [address = '', bits] = proxy.split('/')
+    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6'
+    const most = family === 'ipv4' ? 32 : 128
+    if (isIP(address) === 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most)))
+      say('trusted_proxies', `"${proxy}" is neither an address nor a range.`)
+    else if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  if (listen.kind === 'tcp' && !isLoopback(listen.host) && proxies.every((proxy) => isLoopback(proxy.split('/')[0] ?? '')))
+    say('trusted_proxies', 'must name the proxies, because listen is open to other machines.')
+  return listen.kind === 'unix' ? undefined : list
+}

@@ -1,7 +1,6 @@
 import type { Standing } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { type ReasonClass, reasonClass } from '../../protocol/reason-class.ts'
-import { RAISES_FLOOR } from '../../protocol/revocation.ts'
+import { type ReasonClass, reasonClass, RAISES_FLOOR } from '../../protocol/revocation.ts'
 
 /** The session of a browser, by the hash of its cookie and the store's word alone. A browser without a cookie costs no query. */
 export async function currentStanding(deps: Pick<Deps, 'store'>, cookieHash: string | undefined, now: number): Promise<Standing> {

@@ -3,8 +3,8 @@ import type { Config } from '../../config/config.ts'
 import { type Image, imageOf } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
 import type { Deps } from '../deps.ts'
-import { Readings } from '../../runtime/readings.ts'
-import { brandingSetting } from '../../protocol/setting-names.ts'
+import { Readings } from '../../runtime/concurrency.ts'
+import { brandingSetting } from '../../protocol/names.ts'
 
 /**
  * What users see of the organization that runs the broker, as saved at /setup: it overrides the environment, field by field. Each broker reads it at

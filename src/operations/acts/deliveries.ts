@@ -43,7 +43,7 @@ export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<
     (found) => ({ brought_forward: found !== undefined }),
   )
   if (ref === undefined) return false
-  deps.queue.hurry([ref])
+  deps.queue.addUrgent([ref])
   deps.log.info('delivery_tried_now', { delivery: id, actorKind: caller.actor.kind, actor: caller.actor.id })
   return true
 }

@@ -36,7 +36,7 @@ export async function disableStream(deps: Deps, caller: Caller, id: string, { re
     const change = { status: 'disabled', statusReason: reason, statusBy: 'operator' } as const
     const done = await deps.store.changeStream({ id, change, tell: true, now: deps.clock.now() })
     if (done === undefined) throw noSuchStream()
-    deps.queue.hurry(done.refs)
+    deps.queue.addUrgent(done.refs)
     changed(deps, caller, before, 'disable')
     return streamShown(done.stream)
   })

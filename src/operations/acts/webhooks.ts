@@ -125,7 +125,7 @@ export async function testWebhook(deps: Deps, caller: Caller, id: string): Promi
   return recorded(deps, caller, { act: 'webhook.test', target: `webhook ${id}` }, async () => {
     const ref = await deps.store.testWebhook(id)
     if (ref === undefined) throw new Problem(409, 'The webhook is disabled', `${id} is ${state}. Enable it first: cmb webhooks change ${id} --enable`)
-    deps.queue.hurry([ref])
+    deps.queue.addUrgent([ref])
     return { delivery_id: ref.id }
   })
 }

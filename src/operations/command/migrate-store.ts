@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
-import { systemClock } from '../../runtime/system-clock.ts'
+import { systemClock } from '../../runtime/clock.ts'
 import { storeFailure } from './broker.ts'
 import { asJson, databaseDefault, examples, namedDatabaseUrl, type Context } from './context.ts'
 import { lines } from './show.ts'

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { systemClock } from '../../runtime/system-clock.ts'
+import { systemClock } from '../../runtime/clock.ts'
 
 /** Times as an operator types them. A time without an offset would mean another moment on another machine, so it is rejected. */
 

@@ -121,7 +121,7 @@ export async function report(deps: Deps, c: Context, current: Session, form: URL
     { result: (answer) => ({ outcome: answer.outcome, sid: 'sid' in answer ? answer.sid : undefined }) },
   )
   if (done.outcome === 'unknown') return c.redirect('/account/history', 303)
-  if (done.pending.length > 0) deps.queue.hurry(done.pending)
+  if (done.pending.length > 0) deps.queue.addUrgent(done.pending)
   deps.metrics.userReports.inc()
   deps.log.warn('reported_by_user', { sub, sid: done.sid, tid: current.user.tid })
   if (done.actingEnded) {

@@ -1,7 +1,7 @@
 import type { NewSession, SignInFrom } from '../../../db/store.ts'
 import type { Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { freshContextOf } from '../../protocol/fresh-context.ts'
+import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
 import { sessionRoles } from '../../protocol/tenant-administrators.ts'
 import { revoke } from '../../revocation/revoke.ts'

@@ -1,7 +1,7 @@
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal, type StartSignIn } from '../../microsoft/interface.ts'
-import { freshContextOf } from '../../protocol/fresh-context.ts'
+import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
 import { currentStanding, endedElsewhere } from '../../clients/session/current.ts'

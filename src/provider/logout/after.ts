@@ -3,7 +3,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
 import { inLocation } from '../location.ts'
-import type { ReasonClass } from '../../protocol/reason-class.ts'
+import type { ReasonClass } from '../../protocol/revocation.ts'
 import { open, seal } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
 

@@ -1,13 +1,13 @@
+import { parseJson } from '../../protocol/params.ts'
 import type { Context } from 'hono'
 import { z } from 'zod'
 import type { MicrosoftWork } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { isGuid } from '../../protocol/guid.ts'
-import { readBody } from './body.ts'
+import { readUpTo } from '../../clients/form.ts'
 import type { InTurn } from './queue.ts'
-import { clientStateOf } from './subscription.ts'
-import { graphTenants } from './tenants.ts'
+import { clientStateOf, graphTenants } from './subscription.ts'
 
 /**
  * Where Microsoft Graph notifies the broker that a user has changed. It answers within milliseconds, because Graph waits three seconds: what is said is kept,
@@ -31,9 +31,9 @@ export async function graphNotification(deps: Deps, inTurn: InTurn, c: Context):
   if (graphTenants(deps).length === 0) return c.notFound()
   const tokens = new URL(c.req.url).searchParams.getAll('validationToken')
   if (tokens.length > 0) return handshake(deps, c, tokens)
-  const body = await readBody(c, MOST_BYTES)
+  const body = await readUpTo(c, MOST_BYTES)
   if (body === undefined) return rejected(deps, c, 413, 'The notification is too long.')
-  const read = notifications.safeParse(parse(body))
+  const read = notifications.safeParse(parseJson(body))
   if (!read.success) return rejected(deps, c, 400, 'The body is not a change notification of Microsoft Graph.')
   const believed = await believable(deps, read.data.value)
   if (believed.length > 0) await inTurn(c, sha256(JSON.stringify(believed)), () => keep(deps, believed))
@@ -83,12 +83,4 @@ async function keep(deps: Deps, believed: readonly MicrosoftWork[]): Promise<voi
   for (const one of believed)
     if (one.kind === 'tend_subscription' || (await deps.store.findSubjectByUser(one.tid, one.oid)) !== undefined) work.push(one)
   if (work.length > 0) await deps.store.askMicrosoft(work, deps.clock.nowMs())
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
-  }
 }

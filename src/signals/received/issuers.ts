@@ -1,3 +1,4 @@
+import { parseJson } from '../../protocol/params.ts'
 import { KeySet } from '@case-manager/guard'
 import type { SignalIssuer } from '../../config/config.ts'
 import type { StreamSettings } from '../../config/signal-stream.ts'
@@ -49,11 +50,7 @@ function keysOf({ clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log
 
 /** The `iss` of a token, read before it is believed: only to know whose keys to ask. */
 export function issuerOf(token: string): string | undefined {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
-    const iss = typeof claims === 'object' && claims !== null ? (claims as { iss?: unknown }).iss : undefined
-    return typeof iss === 'string' ? iss : undefined
-  } catch {
-    return undefined
-  }
+  const claims = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
+  const { iss } = (claims ?? {}) as { iss?: unknown }
+  return typeof iss === 'string' ? iss : undefined
 }

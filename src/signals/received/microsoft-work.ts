@@ -2,8 +2,7 @@ import type { MicrosoftWork, User } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { type Graph, GraphProblem } from '../../microsoft/interface.ts'
 import type { Reason } from '../../protocol/revocation.ts'
-import { tendSubscription } from './subscription.ts'
-import { chosen, graphTenants } from './tenants.ts'
+import { tendSubscription, chosen, graphTenants } from './subscription.ts'
 
 /** What is asked of Microsoft Graph, one piece of work at a time. Done twice, the second time does nothing. A call that fails says nothing about the user. */
 

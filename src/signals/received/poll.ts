@@ -1,12 +1,11 @@
 import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
-import { claim } from './claim-interval.ts'
+import { claim } from './interval.ts'
 import type { ManagedIssuer } from './issuers.ts'
 import { receive, type Rejection } from './security-event.ts'
 import { logProblem } from './stream-care.ts'
-import type { Stream } from './own-stream.ts'
-import type { Poll, Polled, Transmitter } from './transmitter.ts'
-import { TransmitterProblem } from './transmitter-problem.ts'
+import type { Stream, Poll, Polled, Transmitter } from './transmitter.ts'
+import { TransmitterProblem } from './transmitter-calls.ts'
 
 /**
  * Polls a transmitter for security events (RFC 8936). An event is acknowledged only after its effect is committed. One that is not acknowledged

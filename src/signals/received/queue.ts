@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { FairLimiter } from '../../runtime/concurrency.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../../protocol/error.ts'
@@ -20,60 +21,28 @@ interface Signal {
   source: string
 }
 
-interface Waiting extends Signal {
-  done: Promise<unknown>
-  start(): void
-}
-
 export class SignalQueue {
-  #running = 0
-  readonly #lines = new Map<string, Waiting[]>()
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #limiter = new FairLimiter(AT_ONCE, AT_ONCE)
+  /** What waits, by key. */
+  readonly #waiting = new Map<string, Promise<unknown>>()
 
   get size(): number {
     return this.#waiting.size
   }
 
   /** @returns what `work` returns, and whether it is done for an equal signal that came before; undefined where the queue is full */
-  add<T>(signal: Signal, work: () => Promise<T>): { done: Promise<T>; merged: boolean } | undefined {
+  add<T>({ key, source }: Signal, work: () => Promise<T>): { done: Promise<T>; merged: boolean } | undefined {
     // Never with one that runs: it may have read the sessions before this signal came.
-    const equal = this.#waiting.get(signal.key)
-    if (equal !== undefined) return { done: equal.done as Promise<T>, merged: true }
-    const line = this.#lines.get(signal.source) ?? []
-    if (this.#waiting.size >= MOST_WAITING || line.length >= MOST_OF_ONE) return undefined
+    const equal = this.#waiting.get(key)
+    if (equal !== undefined) return { done: equal as Promise<T>, merged: true }
+    if (this.size >= MOST_WAITING || this.#limiter.waitingOf(source) >= MOST_OF_ONE) return undefined
     const { promise: done, resolve } = Promise.withResolvers<T>()
-    const start = (): void => resolve(this.#run(work))
-    const waiting = { ...signal, done, start }
-    line.push(waiting)
-    this.#lines.set(signal.source, line)
-    this.#waiting.set(signal.key, waiting)
-    this.#next()
+    this.#waiting.set(key, done)
+    this.#limiter.enter(source, (end) => {
+      this.#waiting.delete(key)
+      resolve(work().finally(end))
+    })
     return { done, merged: false }
-  }
-
-  async #run<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } finally {
-      this.#running--
-      this.#next()
-    }
-  }
-
-  #next(): void {
-    while (this.#running < AT_ONCE) {
-      const [first] = this.#lines
-      if (first === undefined) return
-      const [source, line] = first
-      const next = line.shift()
-      // A source that still waits is set again, behind the others.
-      this.#lines.delete(source)
-      if (line.length > 0) this.#lines.set(source, line)
-      if (next === undefined) continue
-      this.#waiting.delete(next.key)
-      this.#running++
-      next.start()
-    }
   }
 }
 
@@ -99,4 +68,10 @@ export function inTurn(deps: Pick<Deps, 'config' | 'metrics' | 'log' | 'rateLimi
     if (added.merged) signals.inc({ kind, outcome: 'merged' })
     return added.done
   }
+}
+
+/** The issuer's keys cannot be read at the moment: its signal is neither accepted nor rejected, and comes again. */
+export function later({ metrics }: Pick<Deps, 'metrics'>, c: Context, kind: SignalKind): Response {
+  metrics.signals.inc({ kind, outcome: 'keys_unavailable' })
+  return c.body(null, 503, { 'Cache-Control': 'no-store', 'Retry-After': '30' })
 }

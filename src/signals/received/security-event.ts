@@ -2,15 +2,13 @@ import { KeysUnavailable, type SecurityEventClaims, type SetError, verifySecurit
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
-import { heardInterval } from './interval.ts'
+import { heardInterval, claim } from './interval.ts'
 import type { Reason } from '../../protocol/revocation.ts'
 import { CAEP, STREAM_EVENT, VERIFICATION } from '../../protocol/stream-event.ts'
-import { readBody } from './body.ts'
-import { claim } from './claim-interval.ts'
+import { readUpTo } from '../../clients/form.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
-import type { InTurn } from './queue.ts'
+import { type InTurn, later } from './queue.ts'
 import { whoIsMeant } from './subjects.ts'
-import { isOwnState } from './verification-state.ts'
 
 /**
  * Security event tokens (RFC 8417) of configured issuers, pushed (RFC 8935) or polled. A token is acknowledged only after its effect is committed. An
@@ -37,14 +35,14 @@ export const EVENT_TYPES = Object.keys(EVENTS)
 
 export async function securityEvent(deps: Deps, { secevent }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
   const type = (c.req.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
-  if (type !== 'application/secevent+jwt') return refuse(deps, c, 'invalid_request', 'The content type has to be application/secevent+jwt.')
-  const token = (await readBody(c, MOST_BYTES))?.trim()
-  if (token === undefined) return refuse(deps, c, 'invalid_request', 'The token is too long.')
+  if (type !== 'application/secevent+jwt') return reject(deps, c, 'invalid_request', 'The content type has to be application/secevent+jwt.')
+  const token = (await readUpTo(c, MOST_BYTES))?.trim()
+  if (token === undefined) return reject(deps, c, 'invalid_request', 'The token is too long.')
   const issuer = secevent.get(issuerOf(token) ?? '')
-  if (issuer === undefined) return refuse(deps, c, 'invalid_issuer', 'This issuer is not configured here.')
+  if (issuer === undefined) return reject(deps, c, 'invalid_issuer', 'This issuer is not configured here.')
   const answer = await inTurn(c, sha256(token), () => receive(deps, issuer, token))
-  if (answer === 'keys_unavailable') return later(deps, c)
-  return answer === 'accepted' ? c.body(null, 202, { 'Cache-Control': 'no-store' }) : refuse(deps, c, answer.error, answer.description)
+  if (answer === 'keys_unavailable') return later(deps, c, 'security_event')
+  return answer === 'accepted' ? c.body(null, 202, { 'Cache-Control': 'no-store' }) : reject(deps, c, answer.error, answer.description)
 }
 
 /** `invalid_state`: SSF 1.0 §8.1.4.1. */
@@ -80,15 +78,9 @@ function mayBeVerification(deps: Deps, issuer: KnownIssuer, { events }: Security
 }
 
 /** RFC 8935 §2.4 */
-function refuse(deps: Deps, c: Context, err: Rejection['error'], description: string): Response {
+function reject(deps: Deps, c: Context, err: Rejection['error'], description: string): Response {
   deps.metrics.signals.inc({ kind: 'security_event', outcome: err })
   return c.json({ err, description }, 400, { 'Cache-Control': 'no-store', 'Content-Language': 'en' })
-}
-
-/** The issuer's keys cannot be read at the moment: neither accepted nor rejected. */
-function later(deps: Deps, c: Context): Response {
-  deps.metrics.signals.inc({ kind: 'security_event', outcome: 'keys_unavailable' })
-  return c.body(null, 503, { 'Cache-Control': 'no-store', 'Retry-After': '30' })
 }
 
 async function obey(deps: Deps, issuer: KnownIssuer, claims: SecurityEventClaims, now: number): Promise<void> {
@@ -119,3 +111,14 @@ function momentOf(claims: SecurityEventClaims, payload: Payload, now: number): n
   if (said === undefined) return now
   return Math.min(Math.floor(said > 1e11 ? said / 1000 : said), claims.iat, now)
 }
+
+/** The `state` of a verification that the broker asks for (SSF 1.0 §8.1.4): sealed, so that every broker recognizes it and none stores it. */
+
+const place = (issuer: string): string => `signal-verification/${issuer}`
+const MOST_CHARACTERS = 1000
+
+export const newState = ({ sealer }: Pick<Deps, 'sealer'>, issuer: string, now: number): string => sealer.seal(place(issuer), String(now))
+
+/** Whether this broker, or one beside it, asked that issuer with this state. */
+const isOwnState = ({ sealer }: Pick<Deps, 'sealer'>, issuer: string, state: unknown): boolean =>
+  typeof state === 'string' && state.length <= MOST_CHARACTERS && sealer.open(place(issuer), state) !== undefined

@@ -1,11 +1,9 @@
 import type { Deps } from '../deps.ts'
-import type { Interval } from './interval.ts'
-import { claim, isClaimed } from './claim-interval.ts'
+import { type Interval, claim, isClaimed } from './interval.ts'
 import type { ManagedIssuer } from './issuers.ts'
-import type { Stream } from './own-stream.ts'
-import type { Transmitter } from './transmitter.ts'
-import { TransmitterProblem } from './transmitter-problem.ts'
-import { newState } from './verification-state.ts'
+import type { Stream, Transmitter } from './transmitter.ts'
+import { TransmitterProblem } from './transmitter-calls.ts'
+import { newState } from './security-event.ts'
 
 /**
  * Keeps the broker's stream at a transmitter as the settings want it, and asks for a verification event twice in each interval in which the

@@ -1,6 +1,7 @@
 import type { MicrosoftWork } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { resealed } from '../../keys/resealed.ts'
+import type { Tenants } from '../../config/config.ts'
 
 /**
  * The one subscription of a tenant on `/users`: made, renewed long before its end, made again when it is lost; and after any gap the list of who
@@ -120,3 +121,11 @@ async function ask({ store, clock }: SubscriptionDeps, tid: string, oids: readon
   if (work.length > 0) await store.askMicrosoft(work, clock.nowMs())
   return work.length
 }
+
+/** The connected tenants among those that a setting names. */
+export function chosen(which: Tenants, { connection }: Pick<Deps, 'connection'>): readonly string[] {
+  const { tenants } = connection.current()
+  return which === 'all' ? tenants : tenants.filter((tid) => which.includes(tid))
+}
+
+export const graphTenants = (deps: Pick<Deps, 'config' | 'connection'>): readonly string[] => chosen(deps.config.signals.graph.tenants, deps)

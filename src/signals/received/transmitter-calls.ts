@@ -1,6 +1,18 @@
+import { parseJson } from '../../protocol/params.ts'
 import type { StreamSettings } from '../../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
-import { TransmitterProblem } from './transmitter-problem.ts'
+
+/** A transmitter cannot be reached, or its answer is not valid. The texts are for operators and contain no token. */
+export class TransmitterProblem extends Error {
+  readonly next: string
+  readonly status: number | undefined
+  constructor(message: string, next: string, status?: number) {
+    super(message)
+    this.name = 'TransmitterProblem'
+    this.next = next
+    this.status = status
+  }
+}
 
 /** Requests to a transmitter, with the broker's authorization there: a token of the file, or one by client_credentials (RFC 6749 §4.4). */
 
@@ -50,7 +62,11 @@ async function send({ outbound, signal }: CallDeps, request: Request, headers: R
   const json = body !== undefined && { 'content-type': 'application/json', 'content-language': 'en' }
   return reached(url, () =>
     outbound.request(url, {
-      ...{ method, timeoutMs, maxBytes, signal, headers: { accept: 'application/json', ...json, ...headers } },
+      method,
+      timeoutMs,
+      maxBytes,
+      signal,
+      headers: { accept: 'application/json', ...json, ...headers },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     }),
   )
@@ -67,18 +83,10 @@ async function reached(url: string, work: () => Promise<Answer>): Promise<Answer
 
 function answerOf({ status, body }: Answer, { method, url }: Pick<Request, 'method' | 'url'>): unknown {
   if (status === 204 || (status >= 200 && status < 300 && body.trim() === '')) return undefined
-  const json = jsonOf(body)
+  const json = parseJson(body)
   if (status >= 200 && status < 300 && json !== undefined) return json
   const next = status === 401 || status === 403 ? 'Check the token or client of stream in the file of issuers.' : 'Ask its operator.'
   throw new TransmitterProblem(`${method} ${url} answered ${status}${codeOf(json)}.`, next, status)
-}
-
-function jsonOf(body: string): unknown {
-  try {
-    return JSON.parse(body) as unknown
-  } catch {
-    return undefined
-  }
 }
 
 /** Only the error code: a description may repeat the token that was sent. */

@@ -4,9 +4,9 @@ import type { Committed } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
-import { readBody } from './body.ts'
+import { readUpTo } from '../../clients/form.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
-import type { InTurn } from './queue.ts'
+import { type InTurn, later } from './queue.ts'
 import { maySpeakOf, whoIsLoggedOut } from './subjects.ts'
 
 /**
@@ -19,15 +19,15 @@ const TOLERANCE_SECONDS = 60
 const MAX_AGE_SECONDS = 600
 
 export async function upstreamLogout(deps: Deps, { oidc }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
-  const body = await readBody(c, MOST_BYTES)
+  const body = await readUpTo(c, MOST_BYTES)
   const tokens = new URLSearchParams(body ?? '').getAll('logout_token')
   const [token] = tokens
-  if (token === undefined || tokens.length > 1) return refuse(deps, c, 'Send one logout_token, form-encoded.')
+  if (token === undefined || tokens.length > 1) return reject(deps, c, 'Send one logout_token, form-encoded.')
   const issuer = oidc.get(issuerOf(token) ?? '')
-  if (issuer === undefined) return refuse(deps, c, 'This issuer is not configured here.')
+  if (issuer === undefined) return reject(deps, c, 'This issuer is not configured here.')
   const answer = await inTurn(c, sha256(token), () => receive(deps, issuer, token))
-  if (answer === 'keys_unavailable') return later(deps, c)
-  if (typeof answer !== 'string') return refuse(deps, c, answer.description)
+  if (answer === 'keys_unavailable') return later(deps, c, 'upstream_logout')
+  if (typeof answer !== 'string') return reject(deps, c, answer.description)
   deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: answer })
   return c.body(null, 200, { 'Cache-Control': 'no-store' })
 }
@@ -58,14 +58,9 @@ async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<
 }
 
 /** §2.8 */
-function refuse(deps: Deps, c: Context, description: string): Response {
+function reject(deps: Deps, c: Context, description: string): Response {
   deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: 'invalid_request' })
   return c.json({ error: 'invalid_request', error_description: description }, 400, { 'Cache-Control': 'no-store' })
-}
-
-function later(deps: Deps, c: Context): Response {
-  deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: 'keys_unavailable' })
-  return c.body(null, 503, { 'Cache-Control': 'no-store', 'Retry-After': '30' })
 }
 
 /** Where both are named it is that session alone (§2.4). */

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Context } from 'hono'
 import type { DeliveryRef, SignalStream } from '../../../db/types.ts'
 import { recorded } from '../../clients/with-audit.ts'
 import type { Deps } from '../deps.ts'
@@ -8,9 +9,11 @@ import { OAuthError } from '../../protocol/error.ts'
 import { newId } from '../../runtime/ids.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
-import { releaseStream } from '../../outbox/release-stream.ts'
-import { callerOf } from './receiver.ts'
+import { releaseStream } from '../../outbox/security-event-message.ts'
 import { type creating, deliveryOf, mustMatch, type replacing, type updating, VERIFICATION_SECONDS } from './stream.ts'
+import type { Caller } from '../../clients/caller.ts'
+import { clientByToken } from '../../clients/own-token.ts'
+import { type SSF_SCOPES, ssfAudience } from '../../protocol/names.ts'
 
 /** What a receiver does to its stream: each act recorded in the audit log. */
 
@@ -25,7 +28,7 @@ export async function ownStream({ store }: Pick<Deps, 'store'>, client: Client, 
   return stream
 }
 
-const hurry = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void => void (refs.length > 0 && queue.hurry(refs))
+const enqueue = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void => void (refs.length > 0 && queue.addUrgent(refs))
 
 /** @throws OAuthError 429: a receiver does not decide how much the audit log keeps */
 function record<T>(deps: Deps, client: Client, act: string, id: string, details: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
@@ -39,7 +42,11 @@ function record<T>(deps: Deps, client: Client, act: string, id: string, details:
 
 /** For the audit log: never the header of the endpoint. */
 const noted = ({ method, endpointUrl, eventsRequested, description, status }: SignalStream): Record<string, unknown> => ({
-  ...{ method, endpoint_url: endpointUrl ?? null, events_requested: eventsRequested, description: description ?? null, status },
+  method,
+  endpoint_url: endpointUrl ?? null,
+  events_requested: eventsRequested,
+  description: description ?? null,
+  status,
 })
 
 /** A client has one stream (SSF 1.0 §8.1.1.1). @throws OAuthError 409 */
@@ -48,9 +55,15 @@ export async function createStream(deps: Deps, client: Client, wanted: z.output<
   const { clientId } = client
   const id = `st_${newId(deps.random)}`
   const stream: SignalStream = {
-    ...{ id, clientId, ...deliveryOf(deps, client, id, wanted.delivery) },
-    ...{ eventsRequested: [...new Set(wanted.events_requested)], description: wanted.description },
-    ...{ status: 'enabled', statusBy: 'receiver', createdAt: now, updatedAt: now },
+    id,
+    clientId,
+    ...deliveryOf(deps, client, id, wanted.delivery),
+    eventsRequested: [...new Set(wanted.events_requested)],
+    description: wanted.description,
+    status: 'enabled',
+    statusBy: 'receiver',
+    createdAt: now,
+    updatedAt: now,
   }
   return record(deps, client, 'create', id, noted(stream), async () => {
     const { added, refs } = await deps.store.addStream(stream)
@@ -60,7 +73,7 @@ export async function createStream(deps: Deps, client: Client, wanted: z.output<
         'The client already has a stream, or the broker has its maximum of 100. GET /ssf/streams lists yours: change or delete it.',
         { status: 409 },
       )
-    hurry(deps, refs)
+    enqueue(deps, refs)
     return stream
   })
 }
@@ -101,7 +114,7 @@ const applied = (deps: Deps, client: Client, stream: SignalStream, change: Chang
   record(deps, client, 'change', stream.id, { changed: changes(noted(stream), noted({ ...stream, ...change })) }, async () => {
     const done = await deps.store.changeStream({ id: stream.id, change, now: deps.clock.now() })
     if (done === undefined) throw noSuchStream()
-    hurry(deps, done.refs)
+    enqueue(deps, done.refs)
     return done.stream
   })
 
@@ -138,5 +151,38 @@ export async function askVerification(deps: Deps, { id }: SignalStream, state: s
       headers,
     })
   }
-  hurry(deps, answer.refs)
+  enqueue(deps, answer.refs)
 }
+
+/** Who calls the Shared Signals API: a registered client with an access token of its own for it. */
+
+type Scope = (typeof SSF_SCOPES)[number]
+
+const challenge = (error: string, scope: readonly Scope[]): Record<string, string> => ({
+  'WWW-Authenticate': `Bearer realm="ssf", error="${error}", scope="${scope.join(' ')}"`,
+})
+
+/**
+ * @param scopes any of them is enough (CAEP Interoperability Profile 1.0 §2.7.3)
+ * @throws OAuthError invalid_token (401), insufficient_scope (403)
+ */
+export async function receiverOf(deps: Deps, c: Context, scopes: readonly Scope[]): Promise<Client> {
+  const { clock, config } = deps
+  const found = await clientByToken(deps, c.req.header('authorization'), { audience: ssfAudience(config.issuer), now: clock.now() })
+  if (found === undefined)
+    throw new OAuthError(
+      'invalid_token',
+      'Ask POST /token for an access token: grant_type=client_credentials with the scope ssf.read or ssf.manage.',
+      {
+        headers: challenge('invalid_token', scopes),
+      },
+    )
+  if (!scopes.some((scope) => found.granted.includes(scope)))
+    throw new OAuthError('insufficient_scope', `This needs an access token with the scope ${scopes.join(' or ')}.`, {
+      headers: challenge('insufficient_scope', scopes),
+    })
+  return found.client
+}
+
+/** For the audit log. */
+const callerOf = ({ clientId }: Client): Caller => ({ actor: { kind: 'client', id: clientId }, source: 'api', via: 'api', may: 'operate' })

@@ -69,19 +69,19 @@ export class Polls {
     this.#waiting.get(stream.id)?.abort()
     const ending = new AbortController()
     this.#waiting.set(stream.id, ending)
-    const signal = AbortSignal.any([ending.signal, gone])
+    const signal = AbortSignal.any([ending.signal, gone, AbortSignal.timeout(LONG_POLL_MS)])
     try {
-      for (const until = performance.now() + LONG_POLL_MS; performance.now() < until;) {
+      for (;;) {
         await sleep(LOOK_MS, undefined, { signal, ref: false })
         const answer = await this.#look(stream, limit)
         if (Object.keys(answer.sets).length > 0) return answer
       }
     } catch (error) {
       if (!signal.aborted) throw error
+      return { sets: {} }
     } finally {
       if (this.#waiting.get(stream.id) === ending) this.#waiting.delete(stream.id)
     }
-    return { sets: {} }
   }
 }
 

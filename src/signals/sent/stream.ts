@@ -37,14 +37,21 @@ const transmitterSupplied = {
 const streamId = z.string('the id of the stream')
 export const replacing = z.object({ stream_id: streamId, ...receiverSupplied, ...transmitterSupplied })
 export const updating = z.object({
-  ...{ stream_id: streamId, delivery: delivery.nullish(), events_requested: receiverSupplied.events_requested.nullable() },
-  ...{ description: receiverSupplied.description.nullable(), ...transmitterSupplied },
+  stream_id: streamId,
+  delivery: delivery.nullish(),
+  events_requested: receiverSupplied.events_requested.nullable(),
+  description: receiverSupplied.description.nullable(),
+  ...transmitterSupplied,
 })
 export const shown = z
   .object({
-    ...{ stream_id: z.string(), iss: z.string(), aud: z.string() },
+    stream_id: z.string(),
+    iss: z.string(),
+    aud: z.string(),
     delivery: z.object({ method: z.string(), endpoint_url: z.string() }),
-    ...{ events_supported: z.array(z.string()), events_requested: z.array(z.string()), events_delivered: z.array(z.string()) },
+    events_supported: z.array(z.string()),
+    events_requested: z.array(z.string()),
+    events_delivered: z.array(z.string()),
     min_verification_interval: z.int(),
     description: z.string().optional(),
   })
@@ -56,7 +63,9 @@ export function shownStream(deps: Pick<Deps, 'config'>, stream: SignalStream): z
   const { id, clientId, method, endpointUrl, eventsRequested, description } = stream
   const { issuer } = deps.config
   return {
-    ...{ stream_id: id, iss: issuer, aud: streamAudience(issuer, clientId) },
+    stream_id: id,
+    iss: issuer,
+    aud: streamAudience(issuer, clientId),
     delivery: { method: DELIVERY[method], endpoint_url: endpointUrl ?? pollUrl(deps, id) },
     events_supported: [...STREAM_EVENTS],
     events_requested: eventsRequested,

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fold, readPath } from '../../../guard/src/serve/path.ts'
-import { readRules, RULES_EXAMPLE, rulingFor, type Asked } from '../../../guard/src/serve/rules.ts'
+import { fold, readPath, readRules, RULES_EXAMPLE, rulingFor, type Asked } from '../../../guard/src/serve/rules.ts'
 
 const SCHEMA = JSON.parse(readFileSync(new URL('../../../guard/rules.schema.json', import.meta.url), 'utf8')) as object
 const isValid = new Ajv2020({ strict: true }).compile(SCHEMA)

@@ -1,9 +1,11 @@
+import { parseJson } from '../protocol/params.ts'
 import type { Random } from '../runtime/ids.ts'
+import type { Delivery } from '../../db/types.ts'
 
 /**
  * What an answer of a logout address means, and when to try again. Back-Channel Logout 1.0 §2.5 discourages retransmission unless the
  * failure may be recovered from. Receivers in the wild answer a bare 400 to any failure and 404 during a deployment: only what §2.8 calls
- * `invalid_request` is a refusal; everything else may be recovered from.
+ * `invalid_request` is a rejection; everything else may be recovered from.
  */
 
 /** Seconds after the first, second, … failed attempt. After the last one there is no further attempt. */
@@ -28,7 +30,7 @@ export type Verdict =
 /** @param now epoch seconds, for a `Retry-After` that is a date (RFC 9110 §10.2.3) */
 export function judgeAnswer({ status, headers, body }: Answer, now: number): Verdict {
   if (status >= 200 && status < 300) return { outcome: 'delivered' }
-  const problem = status === 400 ? problemOf(body) : undefined
+  const problem = status === 400 ? (parseJson(body) as Problem | null | undefined) : undefined
   if (problem?.error === 'invalid_request') {
     const code = 'HTTP 400 invalid_request'
     return { outcome: 'rejected', code, error: [code, descriptionOf(problem)].filter(Boolean).join(': ') }
@@ -39,14 +41,6 @@ export function judgeAnswer({ status, headers, body }: Answer, now: number): Ver
 interface Problem {
   error?: unknown
   error_description?: unknown
-}
-
-function problemOf(body: string): Problem | undefined {
-  try {
-    return (JSON.parse(body) as Problem | null) ?? undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** What the receiver says of it (§2.8, RFC 6749 §5.2), for operators: its characters and length bounded, and no token that it may have sent back. */
@@ -79,3 +73,28 @@ export function retryDelayMs(attempt: number, retryAfterSeconds: number | undefi
 
 /** Uniform in [0, 1). */
 export const uniform = (random: Random): number => random(4).readUInt32BE() / 2 ** 32
+
+/** What makes one kind of outbox message: payload, signature and rules of success. Lanes, retries, breakers, proof and redrive are the same for all. */
+export interface MessageKind {
+  /** The request of one attempt, made and signed for it alone. `rejected`: why it may not be sent at all. `held`: not now; its stream releases it later. */
+  mint(delivery: Delivery, now: number): Promise<Minted | { rejected: string } | { held: true }>
+  /** Sends it; not there: a POST to the delivery's address. */
+  send?(delivery: Delivery, minted: Minted, limits: Limits): Promise<Answer>
+  /** What the receiver's answer means. */
+  judge(answer: Answer, now: number): Verdict
+  /** Called once a delivery is recorded as delivered. */
+  delivered?(delivery: Delivery): Promise<void>
+}
+
+/** Of one attempt. */
+interface Limits {
+  timeoutMs: number
+  signal: AbortSignal | undefined
+}
+
+export interface Minted {
+  headers: Record<string, string>
+  body: string
+  /** The id of the message, for the proof. */
+  jti: string
+}

@@ -1,1 +1,0 @@
-export const within = (value: number, from: number, to: number): boolean => Number.isFinite(value) && value >= from && value <= to
