@@ -1,6 +1,10 @@
 import { mkdirSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startOwnPostgres } from '../src/outbox/queue-engine.ts'
+import type { PostgresAddress } from '../src/outbox/engine-postgres.ts'
+import { keepRunning } from '../src/outbox/engine-process.ts'
+import { placePostgres } from '../src/outbox/queue-engine.ts'
+import type { Log } from '../src/runtime/log.ts'
 import { runBroker, runCommand, type RunningBroker } from './broker.ts'
 import type { DemoDirectory } from './directory.ts'
 import { localhost, type ClusterBroker } from './facts.ts'
@@ -67,4 +71,19 @@ function placesOf(dir: DemoDirectory, ports: DemoPorts) {
     { name: 'Broker A', listen: a, ops: opsA, data: dir.data },
     { name: 'Broker B', listen: b, ops: opsB, data: second },
   ]
+}
+
+/** The embedded Postgres that the queue falls back to, with one empty database. */
+async function startOwnPostgres(input: { dir: string; database: string; log: Log }): Promise<{ address: PostgresAddress; close(): Promise<void> }> {
+  const { dir, database, log } = input
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const { server, temporary } = await placePostgres(dir, database)
+  const running = await keepRunning(server, log)
+  return {
+    address: server.address,
+    async close() {
+      await running.close()
+      await rm(temporary, { recursive: true, force: true })
+    },
+  }
 }

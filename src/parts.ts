@@ -1,6 +1,5 @@
 import { join } from 'node:path'
-import { openSqliteStore } from '../db/sqlite/store.ts'
-import type { SqliteStoreOptions } from '../db/sqlite/store.ts'
+import { openSqliteStore, type SqliteStoreOptions } from '../db/sqlite/store.ts'
 import { readBranding } from './operations/acts/branding.ts'
 import { openClientRegistry } from './clients/registry.ts'
 import { Closing } from './runtime/closing.ts'
@@ -14,7 +13,7 @@ import { createMetrics, type Metrics } from './runtime/metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
 import { SignInWatch } from './microsoft/sign-in-watch.ts'
-import { createOutbound, proxiedFetch, type ProxySettings } from './runtime/outbound.ts'
+import { createOutbound, type OutboundOptions, proxiedFetch, type ProxySettings } from './runtime/outbound.ts'
 import { pooledRandom } from './runtime/ids.ts'
 import { AddressWatch } from './runtime/remote-address.ts'
 import { type SteadyClock, systemClock } from './runtime/clock.ts'
@@ -56,8 +55,8 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch
   const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
-  const outbound = given.outbound ?? openOutbound(config, closing)
-  const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
+  const outbound = given.outbound ?? openOutbound(config, closing, 'outbound')
+  const webhookOutbound = given.webhookOutbound ?? openOutbound(config, closing, 'webhook outbound', { privateRanges: config.webhookPrivateRanges })
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
@@ -132,20 +131,10 @@ function openMicrosoft(
   return createMicrosoft({ ...input, fetch })
 }
 
-const outboundOptions = (config: Config) => ({
-  allowLoopback: config.allowLoopbackTargets,
-  proxy: config.proxy.deliveries ? proxyOf(config) : undefined,
-})
-
-function openOutbound(config: Config, closing: Closing): Deps['outbound'] {
-  const outbound = createOutbound(outboundOptions(config))
-  closing.add('outbound', () => outbound.close())
-  return outbound
-}
-
-function openWebhookOutbound(config: Config, closing: Closing): Deps['webhookOutbound'] {
-  const outbound = createOutbound({ ...outboundOptions(config), privateRanges: config.webhookPrivateRanges })
-  closing.add('webhook outbound', () => outbound.close())
+function openOutbound(config: Config, closing: Closing, name: string, more: Partial<OutboundOptions> = {}): Deps['outbound'] {
+  const { allowLoopbackTargets: allowLoopback, proxy } = config
+  const outbound = createOutbound({ allowLoopback, proxy: proxy.deliveries ? proxyOf(config) : undefined, ...more })
+  closing.add(name, () => outbound.close())
   return outbound
 }
 

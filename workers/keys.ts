@@ -1,6 +1,8 @@
 import type { Deps } from './deps.ts'
 import { signHead } from '../src/operations/acts/evidence.ts'
 
+/** The signing keys' and the logs' regular work: rotating keys, signing the heads of the logs. */
+
 /** Lets the key ring do what is due: publish the next key, let it sign, stop publishing an old one. Guards are notified that the JWKS has changed. */
 export async function rotateKeys(deps: Pick<Deps, 'keys' | 'clock' | 'feed' | 'log'>): Promise<void> {
   const before = kids(deps)

@@ -1,4 +1,4 @@
-import type { Pace } from '../db/engine/pace.ts'
+import type { pacing } from '../db/engine/pace.ts'
 import type { Log } from '../src/runtime/log.ts'
 import type { Checks } from '../src/operations/checks/checks.ts'
 import type { Deps } from './deps.ts'
@@ -64,6 +64,6 @@ export function watchChecks({ log }: Pick<Deps, 'log'>, checks: Checks): () => P
 }
 
 /** Does page after page, with a pause after each, while there is more and the process goes on. @param page returns whether there is more */
-export async function inPages(pace: Pace, going: () => boolean, page: (rows: number) => Promise<boolean>): Promise<void> {
+export async function inPages(pace: ReturnType<typeof pacing>, going: () => boolean, page: (rows: number) => Promise<boolean>): Promise<void> {
   while (going() && (await page(pace.rows))) await pace.rest()
 }

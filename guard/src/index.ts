@@ -3,8 +3,8 @@
  * logout tokens. It rejects whatever it cannot be sure of. Depends on jose alone.
  */
 export { createGuard, type Guard } from './guard.ts'
-export type { GuardStatus } from './status.ts'
-export type { RevocationListener } from './enforcer.ts'
+export type { GuardStatus } from './guard.ts'
+export type { RevocationListener } from './ledger.ts'
 export type { GuardOptions } from './options.ts'
 export type { Staleness } from './staleness.ts'
 export type { GuardHooks } from './hooks.ts'

@@ -28,24 +28,7 @@ export interface Bearer {
 
 /** Whether a revocation covers a bearer: for an instance to find which of its own sessions have ended. */
 export function covers(revocation: { seq: number; selector: Selector }, bearer: Bearer): boolean {
-  return bearer.rev < revocation.seq && matches(revocation.selector, bearer)
-}
-
-function matches(selector: Selector, bearer: Bearer): boolean {
-  switch (selector.kind) {
-    case 'session':
-      return bearer.sid === selector.sid
-    case 'grant':
-      return bearer.sid === selector.sid && bearer.client_id === selector.client_id
-    case 'subject':
-      return bearer.sub === selector.sub
-    case 'client':
-      return bearer.client_id === selector.client_id
-    case 'tenant':
-      return bearer.tid === selector.tid
-    case 'everything':
-      return true
-  }
+  return bearer.rev < revocation.seq && keysOf(bearer).includes(keyOf(revocation.selector))
 }
 
 /** The key under which a selector is kept, so that what it covers is found without asking each. */

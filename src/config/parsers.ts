@@ -13,7 +13,7 @@ import {
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { parseWork, WORK_NAMES, type Work } from '../protocol/work.ts'
 import type { Address } from '../runtime/listener.ts'
-import { trustedProxies, type TrustedProxies } from '../runtime/remote-address.ts'
+import { addressRanges, type TrustedProxies } from '../runtime/remote-address.ts'
 import type { Rate } from '../runtime/rate-limits.ts'
 
 /** From the text of a variable to its value. Each issue completes the sentence "BROKER_X …". No issue repeats a secret. */
@@ -65,7 +65,7 @@ export const paths = list.transform((values) => values.map((value) => resolve(va
 
 export const proxies = list.transform((ranges, c): TrustedProxies => {
   try {
-    return trustedProxies(ranges)
+    return addressRanges(ranges)
   } catch (error) {
     c.addIssue(`must be a comma list of addresses and CIDRs: ${(error as Error).message}`)
     return z.NEVER

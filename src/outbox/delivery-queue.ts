@@ -296,16 +296,10 @@ async function migrate(pool: Pool): Promise<void> {
   }
 }
 
-interface OutageLog {
-  down: (error: unknown) => void
-  dropped: (jobs: number, error: unknown) => void
-  up: () => void
-  /** The queue is closed: its server may go. */
-  end: () => void
-}
+type OutageLog = ReturnType<typeof createOutageLog>
 
 /** One line when the server goes, one when it is back: not one for each of a thousand attempts in between. */
-function createOutageLog(log: Log): OutageLog {
+function createOutageLog(log: Log) {
   let down = false
   let ended = false
   let lost = 0
@@ -320,16 +314,17 @@ function createOutageLog(log: Log): OutageLog {
   }
   return {
     down: begin,
-    dropped(jobs, error) {
+    dropped(jobs: number, error: unknown): void {
       lost += jobs
       begin(error)
     },
-    up() {
+    up(): void {
       if (down) log.info('queue_up', { jobsDropped: lost })
       down = false
       lost = 0
     },
-    end() {
+    /** The queue is closed: its server may go. */
+    end(): void {
       ended = true
     },
   }

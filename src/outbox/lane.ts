@@ -1,6 +1,8 @@
 import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
 import type { TargetState } from './interface.ts'
 
+/** The lane of one target: what waits for it, its circuit breaker, and the calls under way. */
+
 /** `early`: before it is due. Its failure is not counted as an attempt. */
 export interface Waiting {
   ref: DeliveryRef

@@ -7,6 +7,11 @@ import type { LocalLanes, TargetState } from './interface.ts'
 import { type FillingDeps, LaneFilling, PAUSE_MS } from './lane-filling.ts'
 import { uniform } from './attempt.ts'
 
+/**
+ * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a breaker, so that a target that hangs delays
+ * no other. A lane holds a window of the deliveries that are due; the store holds the rest, and the row is the truth (docs/decisions/0015).
+ */
+
 /** Bulk calls to all targets that begin in one turn of the event loop: an urgent delivery waits for the work of so many at most. */
 const BULK_A_TURN = 8
 
@@ -46,11 +51,6 @@ class BulkScheduler {
     this.#schedule()
   }
 }
-
-/**
- * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a breaker, so that a target that hangs delays
- * no other. A lane holds a window of the deliveries that are due; the store holds the rest, and the row is the truth (docs/decisions/0015).
- */
 
 const TICK_MS = 250
 /** How often a drain looks whether all calls have ended. */

@@ -96,26 +96,8 @@ async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string },
   }
 }
 
-/** An embedded Postgres for trying, with one empty database; the same that the queue falls back to. */
-export async function startOwnPostgres(input: {
-  dir: string
-  database: string
-  log: Log
-}): Promise<{ address: PostgresAddress; close(): Promise<void> }> {
-  const { dir, database, log } = input
-  await mkdir(dir, { recursive: true, mode: 0o700 })
-  const { server, temporary } = await placePostgres(dir, database)
-  const running = await keepRunning(server, log)
-  return {
-    address: server.address,
-    async close() {
-      await running.close()
-      await rm(temporary, { recursive: true, force: true })
-    },
-  }
-}
-
-async function placePostgres(dir: string, database: string) {
+/** An embedded Postgres with one empty database, not started. @returns also the directory that is to be removed after it */
+export async function placePostgres(dir: string, database: string) {
   const as = process.getuid?.() === 0 ? await anotherUser() : undefined
   const at = as === undefined && Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, as)
   return { server: await postgresServer({ dir: at, as, database }), at, temporary: at === dir ? join(dir, 'pg') : at }

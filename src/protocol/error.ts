@@ -17,19 +17,16 @@ const STATUS = {
   login_required: 400,
   interaction_required: 400,
   consent_required: 400,
-  account_selection_required: 400,
   request_not_supported: 400,
   request_uri_not_supported: 400,
   registration_not_supported: 400,
-  // RFC 9126 §2.3 and RFC 9101 §6.2
+  // RFC 9126 §2.3
   invalid_request_uri: 400,
-  invalid_request_object: 400,
   // RFC 8707 §2
   invalid_target: 400,
-  // RFC 6750 §3.1 and RFC 9470 §3
+  // RFC 6750 §3.1
   invalid_token: 401,
   insufficient_scope: 403,
-  insufficient_user_authentication: 401,
   // RFC 7009 §2.2.1
   unsupported_token_type: 400,
   // OpenID Connect Core, unmet_authentication_requirements 1.0

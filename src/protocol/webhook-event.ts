@@ -4,32 +4,35 @@ import { SWITCHES, WEBHOOK_SWITCHES, WEBHOOK_TYPES, type WebhookSwitch, type Web
 
 /** Webhook events: what each of them says. docs/webhooks.md is made from this table. */
 
-const sub = z.string().meta({ description: 'the user, by the id that the broker gave them' })
-const tid = z.string().meta({ description: 'the Microsoft tenant' })
-const sid = z.string().meta({ description: 'the session' })
-const seq = z.int().meta({ description: 'the revocation, by its number in the log' })
-const until = z.int().meta({ description: 'epoch seconds' })
+const text = (description: string) => z.string().meta({ description })
+const int = (description: string) => z.int().meta({ description })
+
+const sub = text('the user, by the id that the broker gave them')
+const tid = text('the Microsoft tenant')
+const sid = text('the session')
+const seq = int('the revocation, by its number in the log')
+const until = int('epoch seconds')
 
 /** Members that an endpoint receives only where its switch is on. */
 const personal = {
-  name: z.string().optional().meta({ description: 'the user’s name; switch `names`' }),
-  username: z.string().optional().meta({ description: 'the user’s name at Microsoft; switch `names`' }),
-  ip_address: z.string().optional().meta({ description: 'where the request came from; switch `ip_addresses`' }),
+  name: text('the user’s name; switch `names`').optional(),
+  username: text('the user’s name at Microsoft; switch `names`').optional(),
+  ip_address: text('where the request came from; switch `ip_addresses`').optional(),
 }
 const words = {
-  case_reference: z.string().optional().meta({ description: 'switch `case_references`' }),
-  comment: z.string().optional().meta({ description: 'switch `comments`' }),
+  case_reference: text('switch `case_references`').optional(),
+  comment: text('switch `comments`').optional(),
 }
 const actor = {
   actor_kind: z.enum(['user', 'client', 'operator', 'microsoft', 'broker']).meta({ description: 'who caused it' }),
-  actor: z.string().optional().meta({ description: 'their id; switch `names`' }),
+  actor: text('their id; switch `names`').optional(),
 }
 const revocation = {
   seq,
   selector: selectorSchema,
   tid: tid.optional(),
   sub: sub.optional(),
-  reason: z.string().meta({ description: 'why; the admin API names every reason' }),
+  reason: text('why; the admin API names every reason'),
   ...actor,
   ...words,
 }
@@ -42,9 +45,9 @@ export const WEBHOOK_EVENTS = {
       sub,
       tid,
       sid,
-      device: z.string().meta({ description: 'e.g. Firefox on Windows' }),
+      device: text('e.g. Firefox on Windows'),
       ...personal,
-      email: z.string().optional().meta({ description: 'the user’s email address, as it was before this sign-in; switch `names`' }),
+      email: text('the user’s email address, as it was before this sign-in; switch `names`').optional(),
     }),
   },
   'user.signed_out_everywhere': { when: 'A user signed out on every device.', data: z.object({ ...revocation, sub }) },
@@ -74,9 +77,9 @@ export const WEBHOOK_EVENTS = {
   'setting.changed': {
     when: 'A setting that the broker keeps in its database was changed.',
     data: z.object({
-      setting: z.string().meta({ description: 'e.g. tenant.mfa_proof' }),
+      setting: text('e.g. tenant.mfa_proof'),
       tid: tid.optional(),
-      value: z.string().optional().meta({ description: 'never a secret; switch `setting_values`' }),
+      value: text('never a secret; switch `setting_values`').optional(),
     }),
   },
   'webhook.test': { when: 'An administrator asked for a test event.', data: z.object({}) },
@@ -89,7 +92,7 @@ const body = (type: WebhookType, { when, data }: { when: string; data: z.ZodObje
     .object({
       type: z.literal(type),
       timestamp: z.iso.datetime().meta({ description: 'when it happened' }),
-      endpoint_id: z.string().meta({ description: 'the endpoint that this message is for' }),
+      endpoint_id: text('the endpoint that this message is for'),
       position: z.int().min(1).meta({ description: 'counts the messages of this endpoint, without a gap' }),
       data,
     })

@@ -5,8 +5,8 @@ import { openFromSession } from '../clients/session/sealed.ts'
 
 /**
  * Revokes where revoking is the whole act: on behalf of a user, an operator or a client. Another act that also revokes (a stolen refresh token,
- * a second sign-in, a probe, a lock, a removal, the end of time) does so in its own transaction of the store. In both cases `append` of
- * db/revocation/log.ts is the one function that ends a session, and the commit announces what was revoked (announce.ts).
+ * a second sign-in, a probe, a lock, a removal, the end of time) does so in its own transaction of the store. In both cases `revoke` of
+ * db/revocation/revoke.ts is the one function that ends a session, and the commit announces what was revoked (announce.ts).
  */
 
 type RevokeDeps = { store: Pick<Store, 'revoke'> } & Partial<Pick<Deps, 'config'>>

@@ -1,33 +1,31 @@
-import { BlockList, isIP } from 'node:net'
+import { type BlockList, isIP } from 'node:net'
+import { addressRanges } from './remote-address.ts'
 
 /** Which addresses the broker may call: link-local, metadata and reserved ones never, loopback where the operator allows it. */
 
 /** RFC 6890 and what cloud providers serve credentials from; IPv4 inside NAT64 (RFC 6052) and 6to4 (RFC 3056) included. */
-const never = new BlockList()
-never.addSubnet('0.0.0.0', 8, 'ipv4')
-never.addSubnet('169.254.0.0', 16, 'ipv4')
-never.addSubnet('224.0.0.0', 3, 'ipv4')
-never.addAddress('168.63.129.16', 'ipv4')
-never.addAddress('100.100.100.200', 'ipv4')
-never.addAddress('192.0.0.192', 'ipv4')
-never.addAddress('::', 'ipv6')
-never.addSubnet('fe80::', 10, 'ipv6')
-never.addSubnet('ff00::', 8, 'ipv6')
-never.addAddress('fd00:ec2::254', 'ipv6')
-never.addAddress('fd20:ce::254', 'ipv6')
-never.addSubnet('64:ff9b::', 104, 'ipv6')
-never.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
-never.addSubnet('64:ff9b::a83f:8110', 128, 'ipv6')
-// NAT64 of a network's own (RFC 8215): where it holds the IPv4 is not known.
-never.addSubnet('64:ff9b:1::', 48, 'ipv6')
-never.addSubnet('2002:0::', 24, 'ipv6')
-never.addSubnet('2002:a9fe::', 32, 'ipv6')
+const never = addressRanges([
+  '0.0.0.0/8',
+  '169.254.0.0/16',
+  '224.0.0.0/3',
+  '168.63.129.16',
+  '100.100.100.200',
+  '192.0.0.192',
+  '::',
+  'fe80::/10',
+  'ff00::/8',
+  'fd00:ec2::254',
+  'fd20:ce::254',
+  '64:ff9b::/104',
+  '64:ff9b::a9fe:0/112',
+  '64:ff9b::a83f:8110/128',
+  // NAT64 of a network's own (RFC 8215): where it holds the IPv4 is not known.
+  '64:ff9b:1::/48',
+  '2002:0::/24',
+  '2002:a9fe::/32',
+])
 
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-loopback.addSubnet('64:ff9b::7f00:0', 104, 'ipv6')
-loopback.addSubnet('2002:7f00::', 24, 'ipv6')
+const loopback = addressRanges(['127.0.0.0/8', '::1', '64:ff9b::7f00:0/104', '2002:7f00::/24'])
 
 /** Undefined where the address may be called, else why not. */
 export function addressProblem(address: string, allowLoopback: boolean): string | undefined {
@@ -41,31 +39,26 @@ export function addressProblem(address: string, allowLoopback: boolean): string 
 }
 
 /** Not public (RFC 6890), with IPv4 inside NAT64; 6to4 and Teredo as a whole, because no server uses them. */
-const privates = new BlockList()
-for (const [address, bits] of [
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-] as const)
-  privates.addSubnet(address, bits, 'ipv4')
-for (const [address, bits] of [
-  ['64:ff9b::a00:0', 104],
-  ['64:ff9b::6440:0', 106],
-  ['64:ff9b::ac10:0', 108],
-  ['64:ff9b::c0a8:0', 112],
-  ['2001::', 32],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['fc00::', 7],
-  ['fec0::', 10],
-] as const)
-  privates.addSubnet(address, bits, 'ipv6')
+const privates = addressRanges([
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '64:ff9b::a00:0/104',
+  '64:ff9b::6440:0/106',
+  '64:ff9b::ac10:0/108',
+  '64:ff9b::c0a8:0/112',
+  '2001::/32',
+  '2001:db8::/32',
+  '2002::/16',
+  'fc00::/7',
+  'fec0::/10',
+])
 
 /** Undefined where the address is public or in the list, else why a webhook may not go there. @param address one that `addressProblem` accepts */
 export function privateProblem(address: string, allowed: BlockList, allowLoopback: boolean): string | undefined {

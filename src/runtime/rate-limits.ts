@@ -4,6 +4,8 @@ import type { Metrics } from './metrics.ts'
 import type { SteadyClock } from './clock.ts'
 import { OAuthError } from '../protocol/error.ts'
 
+/** How many requests of a kind each key may make. It never limits a sign-out, a revocation or a guard's report. */
+
 /**
  * A bucket of tokens for each key: it holds at most `burst`, one is taken for each request, and `perSecond` are put back. At most `mostKeys`
  * buckets are remembered; when there are more, the one that was used longest ago is forgotten.
@@ -60,8 +62,6 @@ export class TokenBuckets {
     if (oldest !== undefined) this.#buckets.delete(oldest)
   }
 }
-
-/** How many requests of a kind each key may make. It never limits a sign-out, a revocation or a guard's report. */
 
 /** The rates that an operator sets; undefined switches a limit off. */
 export type RateSettings = Record<'clientFailures' | 'authorize' | 'pushedRequests' | 'introspect', Rate | undefined>

@@ -7,7 +7,7 @@ import type { Context } from 'hono'
 export type TrustedProxies = BlockList
 
 /** @param ranges addresses (`10.0.0.7`) and CIDRs (`10.0.0.0/8`, `fd00::/8`). @throws Error that names the range that is none */
-export function trustedProxies(ranges: readonly string[]): TrustedProxies {
+export function addressRanges(ranges: readonly string[]): TrustedProxies {
   const list = new BlockList()
   for (const range of ranges) {
     const [address = '', prefix] = range.split('/')

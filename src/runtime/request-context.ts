@@ -1,6 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { newUuid, type Random } from './ids.ts'
 
+/** The request that is being answered: its answer, log lines and messages of the outbox name it. It decides nothing. */
+
 /** The header `traceparent` of W3C Trace Context. The broker sends no `tracestate`. */
 
 export interface TraceContext {
@@ -23,8 +25,6 @@ export function parseTraceparent(header: string | undefined): TraceContext | und
 }
 
 export const traceparentOf = ({ traceId, spanId, flags }: TraceContext): string => `00-${traceId}-${spanId}-${flags}`
-
-/** The request that is being answered: its answer, log lines and messages of the outbox name it. It decides nothing. */
 
 /** What came with a request. What is not given, or not well formed, is made here. */
 export interface IncomingTrace {

@@ -9,7 +9,7 @@ import { privateProblem } from './outbound-addresses.ts'
 import { type IncomingTrace, inRequest, RequestContext } from './request-context.ts'
 import { activeTraceparent } from './telemetry.ts'
 
-/** How long requests take, by route class. */
+/** What surrounds each request of a listener: its ids, the id in its answer, and a line of the access log where that is on. */
 
 /** The first segments of the paths that the broker serves. A closed list: a label never comes from what a stranger sends. */
 const ROUTES: ReadonlySet<string> = new Set([
@@ -71,8 +71,6 @@ export const answerTimes =
   ({ metrics: { httpSeconds }, clock }: { metrics: Pick<Metrics, 'httpSeconds'> } & Pick<Needs, 'clock'>): ObserveAnswer =>
   ({ url = '' }, answer) =>
     timed({ clock }, answer, ({ status }, ms) => httpSeconds.observe({ route: routeOf(url), code: `${Math.floor(status / 100)}xx` }, ms / 1000))
-
-/** What surrounds each request of a listener: its ids, the id in its answer, and a line of the access log where that is on. */
 
 interface Needs {
   config: { accessLog: boolean; trustedProxies: TrustedProxies }

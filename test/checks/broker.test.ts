@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { brokerChecks } from '../../src/operations/checks/broker.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
-import { trustedProxies } from '../../src/runtime/remote-address.ts'
+import { addressRanges } from '../../src/runtime/remote-address.ts'
 import { requestsOf } from '../../src/runtime/requests.ts'
 import { createRig, type Rig } from '../rig.ts'
 
@@ -48,7 +48,7 @@ describe('client-addresses', () => {
     ['a proxy on this machine that is not named', '::ffff:127.0.0.1', '198.51.100.7', '127.0.0.1'],
     ['one before the proxy that is named', '10.0.0.2', '198.51.100.7, 192.168.1.9', '192.168.1.9'],
   ])('warns of %s, with what to set, until one client’s address arrives', async (_, peer, header, shown) => {
-    const rig = await createRig({ config: { trustedProxies: trustedProxies(['10.0.0.0/8']) } })
+    const rig = await createRig({ config: { trustedProxies: addressRanges(['10.0.0.0/8']) } })
     for (let n = 0; n < 4; n++) request('public', rig, peer, header)
     for (let n = 0; n < 9; n++) request('operators', rig, peer, header)
     expect(await look(rig.deps, 'client-addresses')).toMatchObject([{ state: 'ok' }])
@@ -66,7 +66,7 @@ describe('client-addresses', () => {
     ['a client without a proxy', '198.41.0.4', '203.0.114.1'],
     ['a client of the own network behind the proxy', '10.0.0.2', '192.168.1.9'],
   ])('does not warn of %s', async (_, peer, header) => {
-    const rig = await createRig({ config: { trustedProxies: trustedProxies(['10.0.0.0/8']) } })
+    const rig = await createRig({ config: { trustedProxies: addressRanges(['10.0.0.0/8']) } })
     for (let n = 0; n < 9; n++) request('public', rig, peer, header)
     expect(await look(rig.deps, 'client-addresses')).toMatchObject([{ state: 'ok' }])
   })

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createOutbound } from '../../src/runtime/outbound.ts'
-import { failureOf } from '../../src/outbox/failure-cause.ts'
+import { failureOf } from '../../src/outbox/attempt.ts'
 
 /** What operators see of a target that gives no answer: by real connections, and by the codes of systems that are not here. */
 

@@ -125,7 +125,7 @@ test('a session that was not vouched for in more than a round, as after a restar
   entra.change(BOB, { accountEnabled: false })
   rig.clock.advance(6100)
   const restarted = new Probing(rig.deps)
-  rig.deps.refreshes.subscribe(restarted.refreshed)
+  rig.deps.refreshes.subscribe((session) => restarted.refreshed(session))
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(GOOD)
   await restarted.turn()
@@ -141,7 +141,7 @@ test('one that was to be looked at while the store did not answer is looked at i
   rig.clock.advance(6100)
   const store = { ...rig.store }
   const restarted = new Probing({ ...rig.deps, store })
-  rig.deps.refreshes.subscribe(restarted.refreshed)
+  rig.deps.refreshes.subscribe((session) => restarted.refreshed(session))
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(GOOD)
   for (const act of ['findProbe', 'takeProbes'] as const) {

@@ -3,7 +3,7 @@ import { context, trace } from '@opentelemetry/api'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
 import type { DeliveryRef } from '../../db/types.ts'
 import { listen } from '../../src/runtime/listener.ts'
-import { trustedProxies } from '../../src/runtime/remote-address.ts'
+import { addressRanges } from '../../src/runtime/remote-address.ts'
 import { inRequest, RequestContext, parseTraceparent } from '../../src/runtime/request-context.ts'
 import { requestsOf } from '../../src/runtime/requests.ts'
 import { createRig, type Rig, type RigOptions } from '../rig.ts'
@@ -18,7 +18,7 @@ const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`
 const PROXY = { 'x-request-id': 'proxy-4711-abc', traceparent: TRACEPARENT }
-const BEHIND_PROXY: RigOptions['config'] = { trustedProxies: trustedProxies(['127.0.0.1']) }
+const BEHIND_PROXY: RigOptions['config'] = { trustedProxies: addressRanges(['127.0.0.1']) }
 
 async function world(config: RigOptions['config'] = {}) {
   const rig = await createRig({ config, deps: { queue: new LocalQueue() } })

@@ -2,7 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { DeliveryRef } from '../../db/types.ts'
-import { trustedProxies } from '../../src/runtime/remote-address.ts'
+import { addressRanges } from '../../src/runtime/remote-address.ts'
 import { webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../src/protocol/webhook-types.ts'
 import { createOutbound } from '../../src/runtime/outbound.ts'
@@ -216,7 +216,7 @@ describe('webhooks', () => {
     ['this machine', 'https://127.0.0.1:7401/admin/v1', /127\.0\.0\.1 is a loopback address/],
     ['plain http', 'http://siem.example/hook', /siem\.example is not https/],
   ])('never go to %s, unless the operator allows it', async (_what, url, cause) => {
-    const webhookOutbound = createOutbound({ allowLoopback: false, privateRanges: trustedProxies(['10.9.0.0/16']) })
+    const webhookOutbound = createOutbound({ allowLoopback: false, privateRanges: addressRanges(['10.9.0.0/16']) })
     onTestFinished(() => webhookOutbound.close())
     const { rig } = await world({ deps: { queue: new LocalQueue(), webhookOutbound } })
     const sealed = rig.deps.sealer.seal('webhook_endpoints/wh_1/secret_sealed', 'whsec_AAAA')

@@ -1,9 +1,36 @@
+import { validateHeaderValue, type ServerResponse } from 'node:http'
 import { exportJWK, calculateJwkThumbprint, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
 import type { AccessClaims } from '../claims.ts'
 import type { Clock } from '../clock.ts'
-import { Answer } from './answer.ts'
 
 /** Who the user is, in headers for the application behind the proxy. */
+
+/** No cache may keep an answer. */
+const EVERY: readonly string[] = ['Cache-Control', 'no-store']
+
+/** The answer to a check. One object answers many requests. */
+export class Answer {
+  readonly #status: number
+  /** Names and values in turn. */
+  readonly #headers: string[]
+  readonly #body: string
+
+  /**
+   * @param body JSON: what Envoy, Traefik and Caddy pass on to the client
+   * @throws TypeError for a value that would end its header
+   */
+  constructor(status: number, headers: readonly string[], body = '') {
+    for (let at = 0; at < headers.length; at += 2) validateHeaderValue(headers[at] ?? '', headers[at + 1] ?? '')
+    this.#status = status
+    const type = body === '' ? [] : ['Content-Type', 'application/json']
+    this.#headers = [...EVERY, 'Content-Length', String(Buffer.byteLength(body)), ...type, ...headers]
+    this.#body = body
+  }
+
+  send(response: ServerResponse): void {
+    response.writeHead(this.#status, this.#headers).end(this.#body)
+  }
+}
 
 type Value = string | number | undefined
 

@@ -2,6 +2,8 @@ import type { AccessClaims } from '../claims.ts'
 import { quoted } from '../problems.ts'
 import { isText } from '../selector.ts'
 
+/** Which requests need what: the rules file (rules.schema.json), and what it decides. */
+
 /** The path of a request as rules see it: decoded, or rejected where two programs could read it differently. */
 
 type ReadPath = { ok: true; path: string } | { ok: false; problem: string }
@@ -51,8 +53,6 @@ export function fold(path: string): string {
   const lower = path.toLowerCase()
   return lower.length > 1 && lower.endsWith('/') ? lower.slice(0, -1) : lower
 }
-
-/** Which requests need what: the rules file (rules.schema.json), and what it decides. */
 
 export interface Rule {
   /** As written: exact, or with all below it (`/api/*`). */

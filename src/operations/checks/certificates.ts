@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts'
-import { failureOf } from '../../outbox/failure-cause.ts'
+import { failureOf } from '../../outbox/attempt.ts'
 import type { Check, Looking } from './check.ts'
 import { eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
 

@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { Check, Looking } from './check.ts'
-import { type Failure, type FailureCause, failureOf } from '../../outbox/failure-cause.ts'
+import { type Failure, type FailureCause, failureOf } from '../../outbox/attempt.ts'
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
 
 /** Clients: what is not delivered to them, and whether the broker reaches their addresses. A GET without a token ends nothing, and any answer below 500 counts. */

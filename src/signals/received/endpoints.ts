@@ -9,7 +9,10 @@ import { inTurn } from './queue.ts'
 import { securityEvent } from './security-event.ts'
 import { upstreamLogout } from './upstream-logout.ts'
 
-/** The endpoints for signals as /openapi.json describes them. Their senders authenticate by what they send. */
+/**
+ * What others tell us about users who are signed in here: Microsoft by front-channel logout and by Graph, and configured issuers by security
+ * events and logout tokens. It rejects whatever is not proved to come from them; what is not configured is not there.
+ */
 
 const later: Answer = ['The issuer’s keys cannot be read, the store cannot commit, or too many signals are waiting. Send it again after Retry-After.']
 const unavailable = rejected('The store cannot commit, or too many signals are waiting (Retry-After).')
@@ -59,10 +62,6 @@ const UPSTREAM_LOGOUT: Description = {
   answers: { 200: ['Committed.'], 400: rejected('The logout token is rejected.'), 503: later },
 }
 
-/**
- * What others tell us about users who are signed in here: Microsoft by front-channel logout and by Graph, and configured issuers by security
- * events and logout tokens. It rejects whatever is not proved to come from them; what is not configured is not there.
- */
 export function signalEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   const frontChannel = inTurn(deps, 'front_channel')

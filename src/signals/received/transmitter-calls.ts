@@ -2,6 +2,8 @@ import { parseJson } from '../../protocol/params.ts'
 import type { StreamSettings } from '../../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
 
+/** Requests to a transmitter, with the broker's authorization there: a token of the file, or one by client_credentials (RFC 6749 §4.4). */
+
 /** A transmitter cannot be reached, or its answer is not valid. The texts are for operators and contain no token. */
 export class TransmitterProblem extends Error {
   readonly next: string
@@ -13,8 +15,6 @@ export class TransmitterProblem extends Error {
     this.status = status
   }
 }
-
-/** Requests to a transmitter, with the broker's authorization there: a token of the file, or one by client_credentials (RFC 6749 §4.4). */
 
 const TIMEOUT_MS = 10_000
 const MOST_BYTES = 256 * 1024

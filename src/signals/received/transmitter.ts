@@ -5,7 +5,10 @@ import { EVENT_TYPES } from './security-event.ts'
 import { type Call, TransmitterProblem, authorizedCalls } from './transmitter-calls.ts'
 import type { Deps } from '../deps.ts'
 
-/** A stream at a transmitter: how the broker knows its own, how the settings want it, and how it is changed to that (SSF 1.0 §8.1.1). */
+/**
+ * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created, changed and deleted there, never here. It changes no stream but
+ * its own: the one that is pushed to this broker, or has its description.
+ */
 
 const stream = z.object({
   stream_id: z.string().min(1).max(500),
@@ -60,11 +63,6 @@ function isAsWanted({ delivery, description, events_requested: events = [] }: St
   const asSet = (types: readonly string[]): string => JSON.stringify([...new Set(types)].sort())
   return delivery.method === method && (url === undefined || delivery.endpoint_url === url) && asSet(events) === asSet(wanted.events_requested)
 }
-
-/**
- * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created, changed and deleted there, never here. It changes no stream but
- * its own: the one that is pushed to this broker, or has its description.
- */
 
 /** How long a transmitter's configuration is cached. */
 const CONFIGURATION_SECONDS = 600

@@ -5,12 +5,13 @@ import { polled, polling, Polls } from './poll.ts'
 import { creating, replacing, shown, updating, shownStatus, shownStream } from './stream.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import type { Deps } from '../deps.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
 import { askVerification, createStream, deleteStream, ownStream, replaceStream, setStatus, updateStream, receiverOf } from './acts.ts'
 import { readText } from '../../clients/form.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
 
-/** The Shared Signals API as /openapi.json describes it. */
+/** The broker as a transmitter of Shared Signals: its configuration, and the management of streams by their receivers. A client reaches only its own stream. */
 
 const read = { tag: 'ssf', security: [{ ssf: ['ssf.read'] }] } as const
 const manage = { tag: 'ssf', security: [{ ssf: ['ssf.manage'] }] } as const
@@ -109,9 +110,8 @@ const POLL: Description = {
   answers: { 200: ['The events that are not acknowledged.', json(polled)], ...body400, ...rejections, ...unknown404 },
 }
 
-/** The broker as a transmitter of Shared Signals: its configuration, and the management of streams by their receivers. A client reaches only its own stream. */
-
-type Endpoint = (c: Context) => Response | Promise<Response>
+type Endpoint = (c: Context, client: Client) => Promise<Response>
+type On = (method: string, path: string, about: Description, scopes: Parameters<typeof receiverOf>[2], endpoint: Endpoint) => void
 
 const MAY_READ = ['ssf.read', 'ssf.manage'] as const
 const MAY_MANAGE = ['ssf.manage'] as const
@@ -119,13 +119,13 @@ const CONFIGURATION_SECONDS = 3600
 
 export function ssfEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
-  const on: On = (method, path, description, endpoint) => {
+  const on: On = (method, path, about, scopes, endpoint) => {
     endpoints.on(
       method,
       path,
-      described(description, (c: Context) => {
+      described(about, async (c: Context) => {
         c.header('Cache-Control', 'no-store')
-        return endpoint(c)
+        return endpoint(c, await receiverOf(deps, c, scopes))
       }),
     )
   }
@@ -139,32 +139,21 @@ export function ssfEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-type On = (method: string, path: string, description: Description, endpoint: Endpoint) => void
-
 /** SSF 1.0 §8.1.1 */
 function configuration(deps: Deps, on: On): void {
   const path = '/ssf/streams'
-  on('POST', path, CREATE, async (c) => {
-    const client = await receiverOf(deps, c, MAY_MANAGE)
-    return c.json(shownStream(deps, await createStream(deps, client, await bodyOf(c, creating))), 201)
-  })
-  on('GET', path, READ, async (c) => {
-    const client = await receiverOf(deps, c, MAY_READ)
+  on('POST', path, CREATE, MAY_MANAGE, async (c, client) =>
+    c.json(shownStream(deps, await createStream(deps, client, await bodyOf(c, creating))), 201),
+  )
+  on('GET', path, READ, MAY_READ, async (c, client) => {
     const id = c.req.query('stream_id')
     if (id !== undefined) return c.json(shownStream(deps, await ownStream(deps, client, id)))
     const stream = await deps.store.streamOfClient(client.clientId)
     return c.json(stream === undefined ? [] : [shownStream(deps, stream)])
   })
-  on('PATCH', path, UPDATE, async (c) => {
-    const client = await receiverOf(deps, c, MAY_MANAGE)
-    return c.json(shownStream(deps, await updateStream(deps, client, await bodyOf(c, updating))))
-  })
-  on('PUT', path, REPLACE, async (c) => {
-    const client = await receiverOf(deps, c, MAY_MANAGE)
-    return c.json(shownStream(deps, await replaceStream(deps, client, await bodyOf(c, replacing))))
-  })
-  on('DELETE', path, DELETE, async (c) => {
-    const client = await receiverOf(deps, c, MAY_MANAGE)
+  on('PATCH', path, UPDATE, MAY_MANAGE, async (c, client) => c.json(shownStream(deps, await updateStream(deps, client, await bodyOf(c, updating)))))
+  on('PUT', path, REPLACE, MAY_MANAGE, async (c, client) => c.json(shownStream(deps, await replaceStream(deps, client, await bodyOf(c, replacing)))))
+  on('DELETE', path, DELETE, MAY_MANAGE, async (c, client) => {
     await deleteStream(deps, client, await ownStream(deps, client, c.req.query('stream_id')))
     return c.body(null, 204)
   })
@@ -172,17 +161,12 @@ function configuration(deps: Deps, on: On): void {
 
 /** SSF 1.0 §8.1.2 to §8.1.4, RFC 8936 */
 function control(deps: Deps, on: On): void {
-  on('GET', '/ssf/status', READ_STATUS, async (c) => {
-    const client = await receiverOf(deps, c, MAY_READ)
-    return c.json(shownStatus(await ownStream(deps, client, c.req.query('stream_id'))))
-  })
-  on('POST', '/ssf/status', UPDATE_STATUS, async (c) => {
-    const client = await receiverOf(deps, c, MAY_MANAGE)
+  on('GET', '/ssf/status', READ_STATUS, MAY_READ, async (c, client) => c.json(shownStatus(await ownStream(deps, client, c.req.query('stream_id')))))
+  on('POST', '/ssf/status', UPDATE_STATUS, MAY_MANAGE, async (c, client) => {
     const wanted = await bodyOf(c, statusSchema)
     return c.json(shownStatus(await setStatus(deps, client, await ownStream(deps, client, wanted.stream_id), wanted)))
   })
-  on('POST', '/ssf/verification', VERIFY, async (c) => {
-    const client = await receiverOf(deps, c, MAY_MANAGE)
+  on('POST', '/ssf/verification', VERIFY, MAY_MANAGE, async (c, client) => {
     const { stream_id: id, state } = await bodyOf(c, verificationSchema)
     await askVerification(deps, await ownStream(deps, client, id), state)
     return c.body(null, 204)
@@ -192,20 +176,16 @@ function control(deps: Deps, on: On): void {
     ['/ssf/subjects/add', ADD_SUBJECT, 200],
     ['/ssf/subjects/remove', REMOVE_SUBJECT, 204],
   ] as const)
-    on('POST', path, description, async (c) => {
-      const client = await receiverOf(deps, c, MAY_MANAGE)
+    on('POST', path, description, MAY_MANAGE, async (c, client) => {
       await ownStream(deps, client, (await bodyOf(c, subjectSchema)).stream_id)
       return c.body(null, status)
     })
   const polls = new Polls(deps)
-  on('POST', '/ssf/poll/:id', POLL, async (c) => {
-    const client = await receiverOf(deps, c, MAY_READ)
+  on('POST', '/ssf/poll/:id', POLL, MAY_READ, async (c, client) => {
     const stream = await ownStream(deps, client, c.req.param('id'))
     return c.json(await polls.poll(stream, await bodyOf(c, polling), c.req.raw.signal))
   })
 }
-
-/** What the Shared Signals API reads of a request: one JSON object, small. */
 
 const MOST_BYTES = 64 * 1024
 
