@@ -134,7 +134,7 @@ describe('cmb tenants', () => {
     const { session } = await rig.openSession({ user: { tid: OTHER_TENANT } })
     expect(await type(['tenants', 'remove', OTHER_TENANT], { answer: 'no' })).toMatchObject({
       code: 1,
-      err: expect.stringContaining('Nothing was changed') as string,
+      err: expect.stringContaining('Nothing was done') as string,
     })
     expect(await type(['tenants', 'remove', OTHER_TENANT])).toMatchObject({ code: 2 })
     expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')

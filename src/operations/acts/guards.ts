@@ -99,8 +99,8 @@ function isOutdated(version: string | undefined): boolean {
 }
 
 /** What it does without the broker, in words. */
-export function stalenessWords(staleness: GuardStaleness | undefined): string {
-  if (staleness === undefined) return 'not reported'
+export function stalenessWords(staleness: GuardStaleness | null | undefined): string {
+  if (!staleness) return 'not reported'
   const { afterSeconds, policy } = staleness
   return `${{ refuse: 'refuses', introspect: 'introspects' }[policy]} after ${afterSeconds} s`
 }

@@ -30,7 +30,7 @@ export class CommandFailure extends Error {
 }
 
 export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3, unproven: 4 } as const
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 const NOT_ALLOWED = new Set(['EACCES', 'EPERM', 'EROFS'])
 
@@ -51,7 +51,7 @@ const LONG_MS = 3_600_000
 export function brokerBy(ask: Ask): Broker {
   const text = async (method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<string> => {
     const answer = await ask(method, path, body === undefined ? undefined : JSON.stringify(body), timeoutMs)
-    if (answer.status >= 400) throw refusal(answer)
+    if (answer.status >= 400) throw rejection(answer)
     return answer.body
   }
   const call = async <T>(...request: Parameters<typeof text>): Promise<T> => JSON.parse(await text(...request)) as T
@@ -107,7 +107,7 @@ function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailu
 }
 
 /** RFC 9457: the detail, and each problem on a line of its own. */
-function refusal({ status, body }: Answered): CommandFailure {
+function rejection({ status, body }: Answered): CommandFailure {
   try {
     const { title, detail, problems } = JSON.parse(body) as { title?: string; detail?: string; problems?: string[] }
     const lines = problems === undefined ? [detail ?? ''] : problems.map((problem) => `  ${problem}`)

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander'
 import { readFile } from 'node:fs/promises'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
-import { asJson, repeated, type Context } from './context.ts'
+import { repeated, type Context } from './context.ts'
 
 export interface MetadataOptions {
   metadata?: string
@@ -35,7 +35,6 @@ export const withMetadata = (command: Command): Command =>
     .option('--grant <type>', 'a grant type that it may use (repeatable)', repeated)
     .option('--scope <scopes>', 'scopes that it may ask for, separated by spaces')
     .option('--audience <uri>', 'the aud of its access tokens')
-    .addOption(asJson())
 
 /** A registration's wire form: the file's, where one was named, with the options over it. */
 export async function metadataOf(context: Context, options: MetadataOptions): Promise<Json> {

@@ -78,7 +78,8 @@ export function examples(command: Command, ...texts: string[]): Command {
   return command.addHelpText('after', `\nExamples:\n${texts.map((text) => `  ${text}`).join('\n')}`)
 }
 
-/** Where the next page of a list begins. */
+/** Where a list begins, and how long its page is. */
+export const paged = (most: string) => (command: Command) => command.option('--limit <n>', 'how many at most', most).addOption(before())
 export const before = (): Option => new Option('--before <cursor>', 'the next page: the cursor that the page before printed')
 /** @param next the cursor that the broker answered, null at the end of the list */
 export const nextPage = (next: string | number | null): string => (next === null ? '' : `There are more: repeat the command with --before ${next}\n`)
@@ -108,18 +109,21 @@ export async function fullPage<K extends string, A extends Searched & Record<K, 
 }
 
 /** What goes into the audit log with an act. */
-export const caseOption = (): Option => new Option('--case <reference>', 'your case reference, kept in the audit log')
-export const commentOption = (): Option => new Option('--comment <text>', 'a comment, kept in the audit log')
-export interface Said {
+const caseOption = (): Option => new Option('--case <reference>', 'your case reference, kept in the audit log')
+export const withCase = (command: Command): Command => command.addOption(caseOption())
+export const withCaseAndComment = (command: Command): Command =>
+  withCase(command).addOption(new Option('--comment <text>', 'a comment, kept in the audit log'))
+export interface CaseAndComment {
   case?: string
   comment?: string
 }
-export const saidOf = (options: Said) => ({ case_reference: options.case, comment: options.comment })
+export const caseAndComment = (options: CaseAndComment) => ({ case_reference: options.case, comment: options.comment })
 
 /** The period that a list is narrowed to. */
-export const fromOption = (): Option =>
-  new Option('--from <time>', 'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00').argParser(readPast)
-export const toOption = (): Option => new Option('--to <time>', 'only entries before this time').argParser(readPast)
+export const withPeriod = (command: Command): Command =>
+  command
+    .addOption(new Option('--from <time>', 'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00').argParser(readPast))
+    .addOption(new Option('--to <time>', 'only entries before this time').argParser(readPast))
 
 export const repeated = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
 
@@ -127,4 +131,57 @@ export const repeated = (value: string, before: string[] | undefined): string[] 
 export function queryOf(values: Record<string, string | undefined>): string {
   const query = new URLSearchParams(Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== undefined))
   return query.size > 0 ? `?${query.toString()}` : ''
+}
+
+/** A path of the admin API. What is put in is escaped. */
+export const path = (parts: TemplateStringsArray, ...values: string[]): string =>
+  String.raw({ raw: parts }, ...values.map((value) => encodeURIComponent(value)))
+
+/** What a command was called with: its first two arguments, and its options. */
+export interface Called<O> {
+  context: Context
+  self: Command
+  id: string
+  second: string
+  options: O
+}
+
+interface Verb<A, O> {
+  /** With its arguments: `show <client>`. */
+  name: string
+  about: string
+  options?: (command: Command) => Command
+  examples?: string[]
+  /** Undefined: it has printed its answer itself. */
+  ask: (broker: Broker, called: Called<O>) => Promise<A | undefined>
+  words: (answer: A, called: Called<O>) => string
+}
+
+/** Adds a command that asks the broker, and prints the answer: in words, or as JSON. */
+export function verb<A, O = unknown>(
+  parent: Command,
+  context: Context,
+  { name, about, options, examples: texts = [], ask, words }: Verb<A, O>,
+): Command {
+  const command = parent.command(name).description(about)
+  options?.(command)
+  command.addOption(asJson()).action(async (...given: unknown[]) => {
+    const self = given.at(-1) as Command
+    const [id = '', second = ''] = self.args
+    const called = { context, self, id, second, options: self.opts() as O }
+    const answer = await ask(await context.broker(self), called)
+    if (answer !== undefined) context.print(self, answer, () => words(answer, called))
+  })
+  return texts.length === 0 ? command : examples(command, ...texts)
+}
+
+/**
+ * Asks before an act that cannot be undone.
+ * @param rejection what is said where no terminal is there to ask at
+ * @throws CommandFailure where the user does not agree, or cannot be asked
+ */
+export async function agree({ terminal }: Context, rejection: string, question: string, word = 'yes'): Promise<void> {
+  if (terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${rejection} Nothing was done. Add --yes to do it.`)
+  if ((await terminal.ask(`${question} Type ${word === 'yes' ? word : 'its name'} to do it: `)) !== word)
+    throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }

@@ -1,18 +1,11 @@
-import type { Command } from 'commander'
-import { CommandFailure, EXIT, type Json } from './broker.ts'
-import type { Context } from './context.ts'
+import type { z } from 'zod'
+import type { preview } from '../contract/shapes.ts'
+import type { Broker, Json } from './broker.ts'
+import { agree, type Called } from './context.ts'
 
 /** What a dry run counted, in words, and the question before an act that ends sessions of many users. */
 
-interface Preview {
-  sessions: number
-  subjects: number
-  clients: number
-  deliveries: number
-  without_fresh_sign_in: number
-  first_users: { sub: string; name: string | null; username: string | null }[]
-  other_subjects: string[]
-}
+type Preview = z.output<typeof preview>
 
 const previewWords = (end: Preview): string =>
   `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver${
@@ -34,36 +27,33 @@ interface Request {
   path: string
   body: Json
 }
-interface Agreeing {
-  /** `always`: a wide act. `if_sessions_end`: a change that may end sessions. */
-  ask: 'always' | 'if_sessions_end' | 'never'
-  dryRun: boolean | undefined
-  yes: boolean | undefined
+export interface Agreeing {
+  dryRun?: boolean
+  yes?: boolean
 }
 
 /**
  * Sends a request once the user has agreed to what it ends. With `--dry-run` it prints what the request would end, and sends nothing else.
+ * @param ask `always`: a wide act. `if_sessions_end`: a change that may end sessions.
  * @returns undefined after a dry run
  * @throws CommandFailure where the user does not agree, or no terminal is there to ask at
  */
-export async function sendAgreed<T>(context: Context, self: Command, { method, path, body }: Request, how: Agreeing): Promise<T | undefined> {
-  const broker = await context.broker(self)
-  const preview = () => broker.send<{ would_end: Preview }>(method, path, { ...body, dry_run: true })
-  if (how.dryRun === true) {
-    const answer = await preview()
+export async function sendAgreed<T>(
+  broker: Broker,
+  { context, self, options: { dryRun, yes } }: Called<Agreeing>,
+  { method, path, body }: Request,
+  ask: 'always' | 'if_sessions_end' | 'never',
+): Promise<T | undefined> {
+  const dryRunNow = () => broker.send<{ would_end: Preview }>(method, path, { ...body, dry_run: true })
+  if (dryRun === true) {
+    const answer = await dryRunNow()
     context.print(self, answer, () => `This would end ${previewWords(answer.would_end)}. Nothing was done.\n`)
     return undefined
   }
-  if (how.ask !== 'never' && how.yes !== true) {
-    const { would_end: end } = await preview()
-    if (how.ask === 'always' || end.sessions > 0) await agree(context, end)
+  if (ask !== 'never' && yes !== true) {
+    const { would_end: end } = await dryRunNow()
+    const words = previewWords(end)
+    if (ask === 'always' || end.sessions > 0) await agree(context, `This would end ${words}.`, `This ends ${words}.`)
   }
   return broker.send<T>(method, path, body)
-}
-
-async function agree({ terminal }: Context, end: Preview): Promise<void> {
-  const words = previewWords(end)
-  if (terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `This would end ${words}. Nothing was done. Add --yes to do it.`)
-  const answer = await terminal.ask(`This ends ${words}. Type yes to do it: `)
-  if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }

@@ -5,7 +5,7 @@ import { highWaterFile } from '../../../db/high-water.ts'
 import { lockTargetName } from '../../protocol/lock-target.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { CommandFailure, EXIT, storeFailure } from './broker.ts'
-import { asJson, databaseDefault, databaseUrl, examples, namedDatabaseUrl, type Context } from './context.ts'
+import { agree, asJson, databaseDefault, databaseUrl, examples, namedDatabaseUrl, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
 /** Puts a backup in the place of the store of a stopped broker, or adopts a Postgres database that was recovered by other tools. */
@@ -31,7 +31,8 @@ export function restoreCommand(program: Command, context: Context): void {
       .addOption(asJson())
       .action(async (file: string | undefined, options: Options, command: Command) => {
         mustBeOneOf(file, options)
-        await agree(context, file, options)
+        const question = questionOf(file, options.nothingLost)
+        if (options.yes !== true) await agree(context, question, question)
         const run = file === undefined ? adopt(context, command, options) : restore(context, resolve(file), context.dataDir(command), options)
         const restored = await run.catch(storeFailure)
         const words = (): string => shown(restored, options.nothingLost === true)
@@ -50,16 +51,10 @@ function mustBeOneOf(file: string | undefined, { adopt: adopting, nothingLost }:
   if (nothingLost === true && adopting !== true) throw new CommandFailure(EXIT.usage, '--nothing-lost goes with --adopt.')
 }
 
-async function agree(context: Context, file: string | undefined, { yes, nothingLost }: Options): Promise<void> {
-  if (yes === true) return
-  const does =
-    nothingLost === true
-      ? 'This serves from the database as it is. If it lacks revocations, sessions that had ended come back.'
-      : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs every user out.`
-  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${does} Nothing was done. Add --yes to do it.`)
-  const answer = await context.terminal.ask(`${does} Type yes to do it: `)
-  if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
-}
+const questionOf = (file: string | undefined, nothingLost: boolean | undefined): string =>
+  nothingLost === true
+    ? 'This serves from the database as it is. If it lacks revocations, sessions that had ended come back.'
+    : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs every user out.`
 
 interface Restored {
   log: { epoch: string; seq: number }

@@ -1,37 +1,37 @@
 import type { Command } from 'commander'
 import type { WireSelector } from '../../protocol/selector.ts'
-import type { DeliveryTotals } from '../../../db/types.ts'
-import { GUARD_WORDS, type GuardProof } from '../acts/guards.ts'
-import { totalOf, totalsInWords } from '../acts/totals.ts'
-import { CommandFailure, EXIT, type Json } from './broker.ts'
+import type { z } from 'zod'
+import { GUARD_WORDS } from '../acts/guards.ts'
+import { totalsInWords } from '../acts/totals.ts'
+import type { proof, revocation } from '../contract/shapes.ts'
+import { CommandFailure, EXIT } from './broker.ts'
 import {
-  asJson,
   before,
-  caseOption,
-  commentOption,
+  type Called,
+  type CaseAndComment,
+  caseAndComment,
   type Context,
-  examples,
-  fromOption,
   fullPage,
   nextPage,
+  paged,
+  path,
   queryOf,
-  saidOf,
-  toOption,
+  verb,
+  withCaseAndComment,
+  withPeriod,
 } from './context.ts'
-import { sendAgreed } from './preview.ts'
+import { type Agreeing, sendAgreed } from './preview.ts'
 import { columns, lines, time, timeMs } from './show.ts'
 
-interface RevokeOptions {
+type Shown = z.output<typeof revocation>
+
+interface RevokeOptions extends CaseAndComment, Agreeing {
   session?: string
   grant?: string
   subject?: string
   client?: string
   tenant?: string
   everything?: boolean
-  case?: string
-  comment?: string
-  dryRun?: boolean
-  yes?: boolean
 }
 
 type ListOptions = Partial<Record<'subject' | 'client' | 'case' | 'reason' | 'actor' | 'before', string>> & {
@@ -59,87 +59,77 @@ export function revocationCommands(program: Command, context: Context): void {
 }
 
 function listCommand(log: Command, context: Context): void {
-  examples(
-    log
-      .command('list')
-      .description('List revocations, newest first.')
-      .option('--subject <sub>', 'only of this user, also what ended one of their sessions or grants')
-      .option('--client <id>', 'only of this client, also of its grant in one session')
-      .option('--case <reference>', 'only with this case reference')
-      .option('--reason <reason>', 'only for this reason: administrator, locked …')
-      .option('--actor <id>', 'only revocations of this actor')
-      .addOption(fromOption())
-      .addOption(toOption())
-      .option('--limit <n>', 'how many at most', '50')
-      .addOption(before())
-      .addOption(asJson())
-      .action(async (options: ListOptions, command: Command) => {
-        const broker = await context.broker(command)
-        const answer = await fullPage(context.terminal, 'revocations', options, (more) =>
-          broker.get<{ revocations: RevocationShown[]; next: number | null }>(`/revocations${queryOf({ ...filterOf(options), ...more })}`),
-        )
-        const words = (): string =>
-          columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'DELIVERED', 'CASE'], answer.revocations.map(row), 'There are none that fit.') +
-          nextPage(answer.next)
-        context.print(command, answer, words)
-      }),
-    'cmb revocations list --limit 10',
-    'cmb revocations list --case INC-4711',
-  )
+  verb(log, context, {
+    name: 'list',
+    about: 'List revocations, newest first.',
+    options: (command) =>
+      paged('50')(
+        withPeriod(
+          command
+            .option('--subject <sub>', 'only of this user, also what ended one of their sessions or grants')
+            .option('--client <id>', 'only of this client, also of its grant in one session')
+            .option('--case <reference>', 'only with this case reference')
+            .option('--reason <reason>', 'only for this reason: administrator, locked …')
+            .option('--actor <id>', 'only revocations of this actor'),
+        ),
+      ),
+    ask: (broker, { options }: Called<ListOptions>) =>
+      fullPage(context.terminal, 'revocations', options, (more) =>
+        broker.get<{ revocations: Shown[]; next: number | null }>(`/revocations${queryOf({ ...filterOf(options), ...more })}`),
+      ),
+    words: (answer) => columns(HEAD, answer.revocations.map(row), 'There are none that fit.') + nextPage(answer.next ?? null),
+    examples: ['cmb revocations list --limit 10', 'cmb revocations list --case INC-4711'],
+  })
 }
 
+const HEAD = ['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'DELIVERED', 'CASE']
+
 function showCommand(log: Command, context: Context): void {
-  log
-    .command('show <seq>')
-    .description(
+  verb(log, context, {
+    name: 'show <seq>',
+    about:
       'Show one revocation: each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
-    )
-    .addOption(before())
-    .addOption(asJson())
-    .action(async (seq: string, options: { before?: string }, command: Command) => {
-      const path = `/revocations/${encodeURIComponent(seq)}${queryOf({ before: options.before })}`
-      const answer = await (await context.broker(command)).get<RevocationShown & Proof>(path)
-      context.print(command, answer, () => proofWords(answer))
-    })
+    options: (command) => command.addOption(before()),
+    ask: (broker, { id, options }: Called<{ before?: string }>) => broker.get<Proof>(path`/revocations/${id}` + queryOf({ before: options.before })),
+    words: proofWords,
+  })
 }
 
 function revokeCommand(program: Command, context: Context): void {
-  const command = program
-    .command('revoke')
-    .description('Revoke sessions and tokens: effective at once, with a logout token for every instance that took part.')
-    .option('--session <sid>', 'one session')
-    .option('--grant <sid>', "one client's part of a session: with --client")
-    .option('--subject <sub>', 'everything of one user')
-    .option('--client <id>', 'everything at one client')
-    .option('--tenant <tid>', 'every user of one Microsoft tenant')
-    .option('--everything', 'every user, everywhere')
-    .addOption(caseOption())
-    .addOption(commentOption())
-    .option('--dry-run', 'show how many users it would sign out, and change nothing')
-    .option('--yes', 'do not ask (wide revocations ask)')
-    .addOption(asJson())
-    .action((options: RevokeOptions, self: Command) => revokeNow(context, self, options))
-  examples(
-    command,
-    'cmb revoke --session s_3qW… --case INC-4711',
-    'cmb revoke --subject u_9fK… --comment "laptop stolen"',
-    'cmb revoke --grant s_3qW… --client sydney',
-    'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
-    'cmb revoke --everything --yes',
-  )
+  verb(program, context, {
+    name: 'revoke',
+    about: 'Revoke sessions and tokens: effective at once, with a logout token for every instance that took part.',
+    options: (command) =>
+      withCaseAndComment(
+        command
+          .option('--session <sid>', 'one session')
+          .option('--grant <sid>', "one client's part of a session: with --client")
+          .option('--subject <sub>', 'everything of one user')
+          .option('--client <id>', 'everything at one client')
+          .option('--tenant <tid>', 'every user of one Microsoft tenant')
+          .option('--everything', 'every user, everywhere'),
+      )
+        .option('--dry-run', 'show how many users it would sign out, and change nothing')
+        .option('--yes', 'do not ask (wide revocations ask)'),
+    ask: (broker, called: Called<RevokeOptions>) => {
+      const selector = selectorOf(called.options)
+      const body = { selector, ...caseAndComment(called.options) }
+      return sendAgreed<Revoked>(broker, called, { method: 'POST', path: '/revocations', body }, WIDE.includes(selector.kind) ? 'always' : 'never')
+    },
+    words: revokedWords,
+    examples: [
+      'cmb revoke --session s_3qW… --case INC-4711',
+      'cmb revoke --subject u_9fK… --comment "laptop stolen"',
+      'cmb revoke --grant s_3qW… --client sydney',
+      'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
+      'cmb revoke --everything --yes',
+    ],
+  })
 }
 
 const WIDE: readonly WireSelector['kind'][] = ['client', 'tenant', 'everything']
 
-async function revokeNow(context: Context, self: Command, options: RevokeOptions): Promise<void> {
-  const selector = selectorOf(options)
-  const request = { method: 'POST', path: '/revocations', body: { selector, ...saidOf(options) } } as const
-  const ask = WIDE.includes(selector.kind) ? 'always' : 'never'
-  const answer = await sendAgreed<Revoked>(context, self, request, { ask, dryRun: options.dryRun, yes: options.yes })
-  if (answer !== undefined) context.print(self, answer, () => revokedWords(answer))
-}
-
-type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[] }
+type Revoked = { outcome: string; seq?: number; tenants_without_auth_time?: string[] }
 
 function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }: Revoked): string {
   if (outcome === 'already') return 'That had already ended; nothing was revoked.\n'
@@ -169,45 +159,23 @@ function selectorOf(options: RevokeOptions): WireSelector {
   return { kind: 'everything' }
 }
 
-interface RevocationShown {
-  seq: number
-  totals: DeliveryTotals
-  at: number
-  selector: WireSelector
-  reason: string
-  actor: { kind: string; id: string }
-  sessions: number | null
-  fan_out: 'complete' | 'pending'
-  case_reference: string | null
-  comment: string | null
-}
-interface Proof {
-  deliveries: {
-    id: string
-    client_id: string
-    uri: string
-    state: string
-    attempts: { attempt: number; at_ms: number; outcome: string; status?: number; latency_ms: number; error?: string }[]
-  }[]
-  next: string | null
-  guards: GuardProof[]
-}
+type Proof = z.output<typeof proof>
 
 const what = ({ kind, ...rest }: WireSelector): string => [kind, ...Object.values(rest)].join(' ')
-const row = (one: RevocationShown) => [
+const row = (one: Shown) => [
   one.seq,
   time(one.at),
   what(one.selector),
   one.reason,
   `${one.actor.kind} ${one.actor.id}`,
   one.sessions,
-  `${one.totals.delivered} of ${totalOf(one.totals)}${one.fan_out === 'pending' ? ' so far' : ''}`,
+  `${one.totals.delivered} of ${one.totals.total}${one.fan_out === 'pending' ? ' so far' : ''}`,
   one.case_reference,
 ]
 
-function proofWords(answer: RevocationShown & Proof): string {
+function proofWords(answer: Proof): string {
   const attempts = answer.deliveries.flatMap((one) =>
-    one.attempts.length === 0
+    one.attempts === undefined || one.attempts.length === 0
       ? [[one.client_id, one.state, '-', '-', '-', '-', one.uri]]
       : one.attempts.map((each) => [
           one.client_id,
@@ -234,6 +202,6 @@ function proofWords(answer: RevocationShown & Proof): string {
     ]),
     attempts.length === 0 ? 'It has no deliveries.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
     ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE', 'NO LATER THAN'], guards)]),
-    nextPage(answer.next),
+    nextPage(answer.next ?? null),
   ].join('\n')
 }

@@ -1,30 +1,20 @@
 import type { Command } from 'commander'
-import { asJson, examples, queryOf, type Context } from './context.ts'
+import type { z } from 'zod'
+import type { hits } from '../contract/shapes.ts'
+import { type Context, queryOf, verb } from './context.ts'
 import { columns } from './show.ts'
 
-interface Hits {
-  users: { sub: string; name: string | null; username: string | null }[]
-  more_users: boolean
-  clients: { client_id: string; client_name: string }[]
-  sessions: { sid: string; sub: string; state: string; device: string }[]
-  revocations: { seq: number; reason: string; case_reference: string | null }[]
-  cases: { case_reference: string; revocations: number; locks: number }[]
-}
+type Hits = z.output<typeof hits>
 
 /** One search for whatever an operator has in hand. */
 export function searchCommand(program: Command, context: Context): void {
-  examples(
-    program
-      .command('search <text...>')
-      .description('Find a user, a client, a session, a revocation or a case.')
-      .addOption(asJson())
-      .action(async (text: string[], _: unknown, command: Command) => {
-        const hits = await (await context.broker(command)).get<Hits>(`/search${queryOf({ q: text.join(' ') })}`)
-        context.print(command, hits, () => hitsInWords(hits))
-      }),
-    'cmb search smith anna',
-    'cmb search INC-4711',
-  )
+  verb(program, context, {
+    name: 'search <text...>',
+    about: 'Find a user, a client, a session, a revocation or a case.',
+    ask: (broker, { self }) => broker.get<Hits>(`/search${queryOf({ q: self.args.join(' ') })}`),
+    words: hitsInWords,
+    examples: ['cmb search smith anna', 'cmb search INC-4711'],
+  })
 }
 
 function hitsInWords({ users, more_users: more, clients, sessions, revocations, cases }: Hits): string {

@@ -1,5 +1,3 @@
-import type { Json } from './broker.ts'
-
 /** How commands print: columns for users; `--json` prints what the broker answered, as it is. */
 
 export type Cell = string | number | boolean | null | undefined
@@ -30,7 +28,7 @@ export const time = (at: unknown): string => (typeof at === 'number' ? new Date(
 export const timeMs = (at: unknown): string => (typeof at === 'number' ? new Date(at).toISOString() : '-')
 
 /** Every member of an answer, by its name. */
-export const members = (shown: Json): string =>
+export const members = (shown: object): string =>
   lines(
     Object.entries(shown).map(([name, value]) => [
       name,

@@ -1,22 +1,15 @@
 import { Option, type Command } from 'commander'
+import type { z } from 'zod'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
-import { CommandFailure, EXIT, type Json } from './broker.ts'
-import { asJson, caseOption, commentOption, type Context, examples, queryOf, repeated, type Said, saidOf } from './context.ts'
+import type { webhook } from '../contract/shapes.ts'
+import { CommandFailure, EXIT } from './broker.ts'
+import { type Called, type CaseAndComment, caseAndComment, type Context, path, queryOf, repeated, verb, withCaseAndComment } from './context.ts'
 import { columns, json, members } from './show.ts'
 
 /** Webhook endpoints: where the broker sends events. */
 
-type Shown = Json & {
-  id: string
-  url: string
-  events: string[]
-  include: string[]
-  state: string
-  cause: string | null
-  position: number
-  secret?: string
-}
-interface Settings extends Said {
+type Shown = z.output<typeof webhook> & { secret?: string }
+interface Settings extends CaseAndComment {
   address?: string
   description?: string
   event?: string[]
@@ -26,17 +19,12 @@ interface Settings extends Said {
 export function webhookCommands(program: Command, context: Context): void {
   const webhooks = program.command('webhooks').description('Manage webhook endpoints: systems to which the broker sends events (docs/webhooks.md).')
   readingCommands(webhooks, context)
-  addCommand(webhooks, context)
-  changeCommand(webhooks, context)
-  rotateCommand(webhooks, context)
-  testCommand(webhooks, context)
-  removeCommand(webhooks, context)
+  settingCommands(webhooks, context)
+  otherCommands(webhooks, context)
 }
 
-const pathOf = (id: string, rest = ''): string => `/webhooks/${encodeURIComponent(id)}${rest}`
-const withCase = (command: Command): Command => command.addOption(caseOption()).addOption(commentOption()).addOption(asJson())
 const withSettings = (command: Command): Command =>
-  withCase(command)
+  command
     .option('--description <text>', 'what it is for')
     .addOption(new Option('--event <type>', 'an event to send; repeat it for more').choices(WEBHOOK_TYPES).argParser(choice(WEBHOOK_TYPES)))
     .addOption(
@@ -53,7 +41,13 @@ const choice =
     return repeated(value, before)
   }
 
-const settingsOf = ({ address, description, event, include }: Settings) => ({ url: address, description, events: event, include })
+const settingsOf = ({ address: url, description, event: events, include, ...said }: Settings) => ({
+  url,
+  description,
+  events,
+  include,
+  ...caseAndComment(said),
+})
 
 function words({ secret, ...shown }: Shown): string {
   const read = members(shown)
@@ -61,29 +55,23 @@ function words({ secret, ...shown }: Shown): string {
 }
 
 function readingCommands(webhooks: Command, context: Context): void {
-  webhooks
-    .command('list')
-    .description('List every endpoint.')
-    .addOption(asJson())
-    .action(async (_options: unknown, command: Command) => {
-      const answer = await (await context.broker(command)).get<{ webhooks: Shown[] }>('/webhooks')
-      context.print(command, answer, () =>
-        answer.webhooks.length === 0
-          ? 'None yet: cmb webhooks add --help\n'
-          : columns(
-              ['WEBHOOK', 'STATE', 'MESSAGES', 'ADDRESS', 'EVENTS'],
-              answer.webhooks.map((one) => [one.id, one.state, one.position, one.url, one.events.join(' ')]),
-            ),
-      )
-    })
-  webhooks
-    .command('show <webhook>')
-    .description('Show one endpoint. Its secret is shown only when it is made.')
-    .addOption(asJson())
-    .action(async (id: string, _options: unknown, command: Command) => {
-      const answer = await (await context.broker(command)).get<Shown>(pathOf(id))
-      context.print(command, answer, () => words(answer))
-    })
+  verb(webhooks, context, {
+    name: 'list',
+    about: 'List every endpoint.',
+    ask: (broker) => broker.get<{ webhooks: Shown[] }>('/webhooks'),
+    words: (answer) =>
+      columns(
+        ['WEBHOOK', 'STATE', 'MESSAGES', 'ADDRESS', 'EVENTS'],
+        answer.webhooks.map((one) => [one.id, one.state, one.position, one.url, one.events.join(' ')]),
+        'None yet: cmb webhooks add --help',
+      ),
+  })
+  verb(webhooks, context, {
+    name: 'show <webhook>',
+    about: 'Show one endpoint. Its secret is shown only when it is made.',
+    ask: (broker, { id }) => broker.get<Shown>(path`/webhooks/${id}`),
+    words,
+  })
   webhooks
     .command('schema')
     .description('Print the JSON Schema of the messages. Needs no broker.')
@@ -93,76 +81,65 @@ function readingCommands(webhooks: Command, context: Context): void {
     })
 }
 
-function addCommand(webhooks: Command, context: Context): void {
-  examples(
-    withSettings(webhooks.command('add <url>').description('Add an endpoint. Its secret is printed once.')).action(
-      async (url: string, options: Settings, command: Command) => {
-        if (options.event === undefined) throw new CommandFailure(EXIT.usage, `Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`)
-        const body = { ...settingsOf(options), url, ...saidOf(options) }
-        const answer = await (await context.broker(command)).send<Shown>('POST', '/webhooks', body)
-        context.print(command, answer, () => words(answer))
-      },
-    ),
-    'cmb webhooks add https://siem.example/broker --event revocation.theft --event revocation.wide',
-  )
+function settingCommands(webhooks: Command, context: Context): void {
+  verb(webhooks, context, {
+    name: 'add <url>',
+    about: 'Add an endpoint. Its secret is printed once.',
+    options: (command) => withSettings(withCaseAndComment(command)),
+    ask: (broker, { id: url, options }: Called<Settings>) => {
+      if (options.event === undefined) throw new CommandFailure(EXIT.usage, `Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`)
+      return broker.send<Shown>('POST', '/webhooks', { ...settingsOf(options), url })
+    },
+    words,
+    examples: ['cmb webhooks add https://siem.example/broker --event revocation.theft --event revocation.wide'],
+  })
+  verb(webhooks, context, {
+    name: 'change <webhook>',
+    about: 'Change the given fields and keep the others. A list replaces the former list.',
+    options: (command) =>
+      withSettings(withCaseAndComment(command))
+        .option('--address <url>', 'another address')
+        .option('--enable', 'send events again')
+        .option('--disable <reason>', 'send no more events, and close pending ones'),
+    ask: (broker, { id, options }: Called<Settings & { enable?: boolean; disable?: string }>) => {
+      const { enable, disable } = options
+      if (enable === true && disable !== undefined) throw new CommandFailure(EXIT.usage, 'Use --enable or --disable, not both.')
+      const state = enable === true ? { state: 'enabled', cause: null } : disable === undefined ? {} : { state: 'disabled', cause: disable }
+      return broker.send<Shown>('PATCH', path`/webhooks/${id}`, { ...settingsOf(options), ...state })
+    },
+    words,
+    examples: [
+      'cmb webhooks change wh_9fK… --event revocation.theft --include case_references',
+      'cmb webhooks change wh_9fK… --address https://siem.example/events',
+      'cmb webhooks change wh_9fK… --disable "the receiver moves"',
+    ],
+  })
 }
 
-function changeCommand(webhooks: Command, context: Context): void {
-  examples(
-    withSettings(webhooks.command('change <webhook>').description('Change the given fields and keep the others. A list replaces the former list.'))
-      .option('--address <url>', 'another address')
-      .option('--enable', 'send events again')
-      .option('--disable <reason>', 'send no more events, and close pending ones')
-      .action(async (id: string, options: Settings & { enable?: boolean; disable?: string }, command: Command) => {
-        const { enable, disable } = options
-        if (enable === true && disable !== undefined) throw new CommandFailure(EXIT.usage, 'Use --enable or --disable, not both.')
-        const state = enable === true ? { state: 'enabled', cause: null } : disable === undefined ? {} : { state: 'disabled', cause: disable }
-        const body = { ...settingsOf(options), ...state, ...saidOf(options) }
-        const answer = await (await context.broker(command)).send<Shown>('PATCH', pathOf(id), body)
-        context.print(command, answer, () => words(answer))
-      }),
-    'cmb webhooks change wh_9fK… --event revocation.theft --include case_references',
-    'cmb webhooks change wh_9fK… --address https://siem.example/events',
-    'cmb webhooks change wh_9fK… --disable "the receiver moves"',
-  )
-}
-
-function rotateCommand(webhooks: Command, context: Context): void {
-  examples(
-    withCase(webhooks.command('rotate-secret <webhook>').description('Make a new secret, printed once. Both sign until the overlap ends.'))
-      .option('--overlap <seconds>', 'how long the former secret signs too; 0: it ends at once', '86400')
-      .action(async (id: string, options: Said & { overlap: string }, command: Command) => {
-        const body = { overlap_seconds: Number(options.overlap), ...saidOf(options) }
-        const answer = await (await context.broker(command)).send<Shown>('POST', pathOf(id, '/secrets'), body)
-        context.print(command, answer, () => words(answer))
-      }),
-    'cmb webhooks rotate-secret wh_9fK…',
-    'cmb webhooks rotate-secret wh_9fK… --overlap 0 --case INC-4711',
-  )
-}
-
-function testCommand(webhooks: Command, context: Context): void {
-  examples(
-    webhooks
-      .command('test <webhook>')
-      .description('Send a test event, whichever events the endpoint gets.')
-      .addOption(asJson())
-      .action(async (id: string, _options: unknown, command: Command) => {
-        const answer = await (await context.broker(command)).send<{ delivery_id: string }>('POST', pathOf(id, '/test'))
-        context.print(command, answer, () => `Sent as delivery ${answer.delivery_id}: cmb deliveries list --client ${id} shows how it went.\n`)
-      }),
-    'cmb webhooks test wh_9fK…',
-  )
-}
-
-function removeCommand(webhooks: Command, context: Context): void {
-  examples(
-    withCase(webhooks.command('remove <webhook>').description('Remove an endpoint, and close its pending deliveries.')).action(
-      async (id: string, options: Said, command: Command) => {
-        const answer = await (await context.broker(command)).send('DELETE', `${pathOf(id)}${queryOf(saidOf(options))}`)
-        context.print(command, answer, () => `${id} is removed.\n`)
-      },
-    ),
-    'cmb webhooks remove wh_9fK…',
-  )
+function otherCommands(webhooks: Command, context: Context): void {
+  verb(webhooks, context, {
+    name: 'rotate-secret <webhook>',
+    about: 'Make a new secret, printed once. Both sign until the overlap ends.',
+    options: (command) =>
+      withCaseAndComment(command).option('--overlap <seconds>', 'how long the former secret signs too; 0: it ends at once', '86400'),
+    ask: (broker, { id, options }: Called<CaseAndComment & { overlap: string }>) =>
+      broker.send<Shown>('POST', path`/webhooks/${id}/secrets`, { overlap_seconds: Number(options.overlap), ...caseAndComment(options) }),
+    words,
+    examples: ['cmb webhooks rotate-secret wh_9fK…', 'cmb webhooks rotate-secret wh_9fK… --overlap 0 --case INC-4711'],
+  })
+  verb(webhooks, context, {
+    name: 'test <webhook>',
+    about: 'Send a test event, whichever events the endpoint gets.',
+    ask: (broker, { id }) => broker.send<{ delivery_id: string }>('POST', path`/webhooks/${id}/test`),
+    words: (answer, { id }) => `Sent as delivery ${answer.delivery_id}: cmb deliveries list --client ${id} shows how it went.\n`,
+    examples: ['cmb webhooks test wh_9fK…'],
+  })
+  verb(webhooks, context, {
+    name: 'remove <webhook>',
+    about: 'Remove an endpoint, and close its pending deliveries.',
+    options: withCaseAndComment,
+    ask: (broker, { id, options }: Called<CaseAndComment>) => broker.send('DELETE', path`/webhooks/${id}` + queryOf(caseAndComment(options))),
+    words: (_, { id }) => `${id} is removed.\n`,
+    examples: ['cmb webhooks remove wh_9fK…'],
+  })
 }
