@@ -9,8 +9,8 @@ import type { EngineName } from './dialect.ts'
  */
 export type Act<T> = Generator<Step, T, unknown>
 
-/** A statement to be carried out, or what this act revokes: its commit announces it. */
-export type Step = Call | Revoked
+/** A statement to be carried out, a value from outside, or what this act revokes: its commit announces it. */
+export type Step = Call | keyof Sources | Revoked
 
 export interface Revoked {
   readonly revoked: Committed
@@ -46,13 +46,23 @@ export interface Call {
 export type AnyStatement = Statement<any, any>
 
 /** What acts take from outside: the clock in milliseconds, and ids for rows of the store's own. */
-export interface Ambient {
+export interface Sources {
   nowMs(): number
   newId(): string
 }
 
+/** @returns the current time in epoch milliseconds */
+export function* currentMs(): Act<number> {
+  return (yield 'nowMs') as number
+}
+
+/** @returns a new id for a row */
+export function* newId(): Act<string> {
+  return (yield 'newId') as string
+}
+
 /** Runs acts. */
-export interface Engine extends Ambient {
+export interface Engine {
   /** One transaction. An answer means that its commit is on disk. @throws StoreUnavailable where nothing was written */
   write<T>(act: () => Act<T>): Promise<T>
   /** The same for one page of a bulk act. It shares no commit with acts that are waiting, and they go first. */

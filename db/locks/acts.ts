@@ -9,9 +9,9 @@ import { findLock, listLocks, lockCounts } from './row.ts'
 export function lockActs(engine: Engine): LockActs {
   const { read, write } = engine
   return {
-    lock: (input) => write(() => lock(engine, input)),
-    liftLock: (input) => write(() => unlock(engine, input)),
-    liftDueLocks: async (input) => ((await read(() => anyDue(input))) ? write(() => liftDue(engine, input)) : []),
+    lock: (input) => write(() => lock(input)),
+    liftLock: (input) => write(() => unlock(input)),
+    liftDueLocks: async (input) => ((await read(() => anyDue(input))) ? write(() => liftDue(input)) : []),
     findLock: (id) => read(() => findLock(id)),
     listLocks: (input) => read(() => listLocks(input)),
     lockCounts: () => read(lockCounts),

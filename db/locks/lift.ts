@@ -4,7 +4,7 @@ import { lockTarget, lockTargetName } from '../../src/protocol/lock-target.ts'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor, Selector } from '../../src/protocol/revocation.ts'
 import { encodeSelector } from '../../src/protocol/selector.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -51,11 +51,11 @@ interface Said {
 }
 
 /** Tells webhooks of a lock. */
-export function* tell(ambient: Ambient, type: 'lock.placed' | 'lock.lifted', selector: Selector | undefined, said: Said): Act<void> {
+export function* tell(type: 'lock.placed' | 'lock.lifted', selector: Selector | undefined, said: Said): Act<void> {
   if (selector === undefined) return
   const { actor, caseReference, comment, until } = said
   const data = { selector: encodeSelector(selector), actor_kind: actor.kind, actor: actor.id, case_reference: caseReference, comment }
-  yield* emit(ambient, type === 'lock.placed' ? { type, data: { ...data, until } } : { type, data })
+  yield* emit(type === 'lock.placed' ? { type, data: { ...data, until } } : { type, data })
 }
 
 interface How {
@@ -66,11 +66,11 @@ interface How {
 }
 
 /** @param row locked, and open */
-export function* lift(ambient: Ambient, row: LockRow, { actor, caseReference, comment, now }: How): Act<void> {
+export function* lift(row: LockRow, { actor, caseReference, comment, now }: How): Act<void> {
   yield* setLifted.run({ id: row.id, at: now, byKind: actor.kind, byId: actor.id, caseReference, comment })
   const target = lockTarget(row)
   const sub = target.kind === 'user' ? (yield* findSubjectByUser(target.tid, target.oid))?.sub : undefined
-  yield* tell(ambient, 'lock.lifted', selectorOf(target, sub), { actor, caseReference, comment })
+  yield* tell('lock.lifted', selectorOf(target, sub), { actor, caseReference, comment })
 }
 
 /** The administrator of a tenant lifts what an administrator of it has locked. What operators have locked, operators lift. */
@@ -81,20 +81,20 @@ function* isNotTheirs({ kind, key, actorId }: LockRow, { tid }: Actor): Act<bool
 
 type Answer = Awaited<ReturnType<LockActs['liftLock']>>
 
-export function* unlock(ambient: Ambient, { id, ...how }: How & { id: string }): Act<Answer> {
+export function* unlock({ id, ...how }: How & { id: string }): Act<Answer> {
   const row = yield* byIdLocked.get({ id })
   if (row === undefined || (yield* isNotTheirs(row, how.actor))) return { outcome: 'unknown' }
   if (row.liftedAt !== null) return { outcome: 'already', lock: lockFrom(row) }
-  yield* lift(ambient, row, how)
+  yield* lift(row, how)
   return { outcome: 'lifted', lock: (yield* findLock(id)) ?? lockFrom(row) }
 }
 
 const WORKER: Actor = { kind: 'broker', id: 'lift-locks' }
 
-function* record(ambient: Ambient, { id: lock, target, caseReference, endsAt }: Lock): Act<void> {
+function* record({ id: lock, target, caseReference, endsAt }: Lock): Act<void> {
   const details = { lock, ends_at: endsAt ?? null }
-  const id = yield* appendAudit(ambient, { actor: WORKER, via: 'broker', act: 'lock.lift', target: lockTargetName(target), caseReference, details })
-  yield* concludeAudit(ambient, { id, outcome: 'done' })
+  const id = yield* appendAudit({ actor: WORKER, via: 'broker', act: 'lock.lift', target: lockTargetName(target), caseReference, details })
+  yield* concludeAudit({ id, outcome: 'done' })
 }
 
 /** Returns whether the end of a lock has come. */
@@ -103,11 +103,11 @@ export function* anyDue({ now }: { now: number }): Act<boolean> {
 }
 
 /** Lifts locks whose end has come, each with its entry in the audit log. Of several brokers, one lifts each. */
-export function* liftDue(ambient: Ambient, { now, limit }: { now: number; limit: number }): Act<Lock[]> {
+export function* liftDue({ now, limit }: { now: number; limit: number }): Act<Lock[]> {
   const rows = yield* due.all({ now, limit })
-  for (const row of rows) yield* lift(ambient, row, { actor: WORKER, now })
+  for (const row of rows) yield* lift(row, { actor: WORKER, now })
   const lifted = rows.map((row): Lock => ({ ...lockFrom(row), lifted: { at: now, actor: WORKER, caseReference: undefined, comment: undefined } }))
   // Last of all, as in every act that sends messages: their endpoints before the chain.
-  for (const lock of lifted) yield* record(ambient, lock)
+  for (const lock of lifted) yield* record(lock)
   return lifted
 }

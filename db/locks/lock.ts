@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { lockKey } from '../../src/protocol/lock-target.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, newId } from '../engine/act.ts'
 import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -42,7 +42,7 @@ function within({ target, actor: { tid } }: LockInput, known: Known | undefined)
  * The head first: a sign-in of the user that opens a session beside this one is either covered by the revocation, or opens after it and sees
  * the lock.
  */
-export function* lock(ambient: Ambient, input: LockInput): Act<Answer> {
+export function* lock(input: LockInput): Act<Answer> {
   yield* lockHead()
   const known = within(input, yield* knownTarget(input.target))
   if (known === undefined) return { outcome: 'unknown' }
@@ -50,23 +50,23 @@ export function* lock(ambient: Ambient, input: LockInput): Act<Answer> {
   if (open?.id !== input.replaces) return open === undefined ? { outcome: 'changed' } : { outcome: 'already', lock: lockFrom(open) }
   const why = yield* protection(input, known)
   if (why !== undefined) return { outcome: 'rejected', why }
-  if (open !== undefined) yield* lift(ambient, open, input)
-  return yield* place(ambient, input, known)
+  if (open !== undefined) yield* lift(open, input)
+  return yield* place(input, known)
 }
 
-function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
+function* place(input: LockInput, known: Known): Act<Answer> {
   const { target, actor, endsAt, caseReference, comment, now } = input
   const said = { actor, caseReference, comment }
   const selector = selectorOf(target, known.sub)
   const others = known.others.map((sub): Selector => ({ kind: 'subject', sub }))
   const committed: Committed[] = []
   for (const one of selector === undefined ? others : [selector, ...others])
-    committed.push(yield* revoke(ambient, { selector: one, reason: 'locked', now, ...said }))
+    committed.push(yield* revoke({ selector: one, reason: 'locked', now, ...said }))
   const seq = committed[0]?.revocation.seq
-  const id = `l_${ambient.newId()}`
+  const id = `l_${yield* newId()}`
   const words = { caseReference: caseReference ?? null, comment: comment ?? null, actorKind: actor.kind, actorId: actor.id }
   const { homeId, audience } = known
   yield* insert.run({ id, ...lockKey(target), ...words, homeId, audience, at: now, endsAt: endsAt ?? null, seq: seq ?? null })
-  yield* tell(ambient, 'lock.placed', selector, { ...said, until: endsAt })
+  yield* tell('lock.placed', selector, { ...said, until: endsAt })
   return { outcome: 'locked', lock: { id, target, ...said, at: now, endsAt, seq, lifted: undefined }, committed }
 }

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
-import type { Act } from '../engine/act.ts'
+import { type Act, newId } from '../engine/act.ts'
 import { each } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -43,13 +43,14 @@ export function* takeSeq(): Act<number> {
 }
 
 /**
- * Writes the entry with its link in the chain. A salted hash covers what identifies a user, so that erasing the salt erases it.
- * @param salt is kept in the row until its user is erased
+ * Writes the entry with its link in the chain. A salted hash covers what identifies a user. The salt is kept in the row until its user is
+ * erased: without it nothing of the user can be read from the hash.
  */
-export function* addEntry(revocation: Revocation, { atMs, salt }: { atMs: number; salt: string }): Act<void> {
+export function* addEntry(revocation: Revocation, atMs: number): Act<void> {
   const { seq, selector, tid = null, reason, actor, at, caseReference = null, comment = null, fanOut, sessions, traceparent = null } = revocation
   const { kind, sid = null, client_id: clientId = null, sub = null }: SelectorMembers & Pick<typeof selector, 'kind'> = encodeSelector(selector)
   const { kind: actorKind, id: actorId } = actor
+  const salt = yield* newId()
   const row = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment }
   const linked = yield* link('revocations', { number: seq, salt, ...linkOfRevocation(row) })
   yield* insert.run({ ...row, ...linked, salt, fanOut, sessions, traceparent })

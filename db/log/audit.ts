@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { type Act, currentMs, type Engine, newId } from '../engine/act.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
 import { columnsOf, command, insertInto, orAny, query } from '../engine/statement.ts'
@@ -40,19 +40,19 @@ export const linkOfEntry = ({ id, atMs, actorKind, actorId, via, act, target, ca
 })
 
 /** @returns its id: the number after the chain's head, so that ids are in the order of the commits and never reused */
-export function* appendAudit(ambient: Ambient, entry: NewAuditEntry): Act<number> {
+export function* appendAudit(entry: NewAuditEntry): Act<number> {
   const id = (yield* lockChain('audit')).number + 1
   const { actor, via, act, target = null, caseReference = null, comment = null, details = {} } = entry
   const asked = { via, act, target, caseReference, comment, details: JSON.stringify(details) }
-  const row = { id, atMs: ambient.nowMs(), actorKind: actor.kind, actorId: actor.id, ...asked }
-  const salt = ambient.newId()
+  const row = { id, atMs: yield* currentMs(), actorKind: actor.kind, actorId: actor.id, ...asked }
+  const salt = yield* newId()
   yield* keepSalt.run({ id, salt })
   yield* insert.run({ ...row, ...(yield* link('audit', { number: id, salt, ...linkOfEntry(row) })) })
   return id
 }
 
-export function* concludeAudit(ambient: Ambient, { id, outcome, result }: { id: number } & AuditOutcome): Act<void> {
-  yield* insertOutcome.run({ id, atMs: ambient.nowMs(), outcome, result: JSON.stringify(result ?? {}) })
+export function* concludeAudit({ id, outcome, result }: { id: number } & AuditOutcome): Act<void> {
+  yield* insertOutcome.run({ id, atMs: yield* currentMs(), outcome, result: JSON.stringify(result ?? {}) })
 }
 
 const parse = (value: string | null): Record<string, unknown> => JSON.parse(value ?? '{}') as Record<string, unknown>

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { linkHash, NOTHING_BEFORE, personalHash } from '../../src/protocol/evidence-chain.ts'
 import type { LogName } from '../../src/protocol/evidence-chain.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -76,8 +76,9 @@ export function* beginSegment(log: LogName, { after, at, why, epoch }: Begin): A
 }
 
 /** Begins the chains of a new store. */
-export function* beginChains({ nowMs }: Pick<Ambient, 'nowMs'>): Act<void> {
+export function* beginChains(): Act<void> {
   const epoch = (yield* logLocked.get({}))?.epoch ?? ''
   for (const log of ['revocations', 'audit'] as const)
-    if ((yield* head.get({ log })) === undefined) yield* beginSegment(log, { after: 0, at: Math.floor(nowMs() / 1000), why: 'new', epoch })
+    if ((yield* head.get({ log })) === undefined)
+      yield* beginSegment(log, { after: 0, at: Math.floor((yield* currentMs()) / 1000), why: 'new', epoch })
 }

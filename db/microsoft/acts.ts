@@ -11,9 +11,9 @@ export function microsoftActs(engine: Engine): MicrosoftActs {
   return {
     ...probePageActs(engine),
     findProbe: (sid, now) => read(() => findProbe(sid, now)),
-    recordProbe: (input) => write(() => recordProbe(engine, input)),
-    endMicrosoftSession: (input) => write(() => endMicrosoftSession(engine, input)),
-    endAuthenticated: (input) => write(() => endAuthenticated(engine, input)),
+    recordProbe: (input) => write(() => recordProbe(input)),
+    endMicrosoftSession: (input) => write(() => endMicrosoftSession(input)),
+    endAuthenticated: (input) => write(() => endAuthenticated(input)),
     ...microsoftWorkActs(engine),
   }
 }

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -37,9 +37,9 @@ const spans = ({ visitStartedAt: from, visitEndedAt: to }: Row, moment: number |
 
 type Why = Pick<Parameters<MicrosoftActs['endMicrosoftSession']>[0], 'reason' | 'actor' | 'now'>
 
-function* endEach(ambient: Ambient, rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
+function* endEach(rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
   const committed: Committed[] = []
-  for (const { sid } of rows) committed.push(yield* revoke(ambient, { selector: { kind: 'session', sid }, reason, actor, now }))
+  for (const { sid } of rows) committed.push(yield* revoke({ selector: { kind: 'session', sid }, reason, actor, now }))
   return committed
 }
 
@@ -48,21 +48,21 @@ type Authenticated = Parameters<MicrosoftActs['endAuthenticated']>[0] & {
   surely?: string
 }
 
-export function* endAuthenticated(ambient: Ambient, input: Authenticated): Act<Committed[]> {
+export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
   const { sub, sid, until, sparing, surely, reason, actor, now } = input
   yield* lockHead()
   const live = (yield* openOf.all({ sub })).filter((row) => isLive(row, now))
   const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || (isMeant(row, until) && !spans(row, sparing))))
   if (meant.length === 0) return []
-  if (meant.length === live.length && sid === undefined) return [yield* revoke(ambient, { selector: { kind: 'subject', sub }, reason, actor, now })]
-  return yield* endEach(ambient, meant, input)
+  if (meant.length === live.length && sid === undefined) return [yield* revoke({ selector: { kind: 'subject', sub }, reason, actor, now })]
+  return yield* endEach(meant, input)
 }
 
 /** Where no tenant is named and sessions of several have that `sid`, none ends. */
-export function* endMicrosoftSession(ambient: Ambient, input: Parameters<MicrosoftActs['endMicrosoftSession']>[0]): Act<Committed[]> {
+export function* endMicrosoftSession(input: Parameters<MicrosoftActs['endMicrosoftSession']>[0]): Act<Committed[]> {
   const { microsoftSid, tid, until, now } = input
   yield* lockHead()
   const named = yield* byMicrosoft.all({ microsoftSid })
   const meant = named.filter((row) => isLive(row, now) && (tid === undefined || row.tid === tid) && isMeant(row, until))
-  return new Set(meant.map((row) => row.tid)).size > 1 ? [] : yield* endEach(ambient, meant, input)
+  return new Set(meant.map((row) => row.tid)).size > 1 ? [] : yield* endEach(meant, input)
 }

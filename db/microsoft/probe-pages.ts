@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { type Act, type Engine, newId } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
@@ -88,38 +88,38 @@ function* isWaiting(input: Take): Act<boolean> {
   return due.length > 0
 }
 
-function* take(ambient: Ambient, input: Take): Act<ProbeTaken | undefined> {
+function* take(input: Take): Act<ProbeTaken | undefined> {
   const { tid, nowMs, end, begun } = input
   yield* addHand.run({ tid, place: begun.place, sid: '', movedAtMs: begun.atMs })
   // Locked: who takes a page of this tenant waits for the one before.
   const hand = yield* handLocked.get({ tid })
   for (let left = yield* leftBehind.get({ tid, nowMs }); left !== undefined; left = yield* leftBehind.get({ tid, nowMs })) {
-    const taken = yield* takeAgain(ambient, input, left)
+    const taken = yield* takeAgain(input, left)
     if (taken !== undefined) return taken
   }
   const from = startOf(hand, input)
   const { due, to } = yield* walk(input, from, end)
   if (due.length === 0) return undefined
   yield* moveHand.run({ tid, ...to, movedAtMs: nowMs })
-  return yield* leased(ambient, input, { from, to, due })
+  return yield* leased(input, { from, to, due })
 }
 
-function* leased(ambient: Ambient, { tid, untilMs }: Take, { from, to, due }: { from: Hand; to: Hand; due: ProbeDue[] }): Act<ProbeTaken> {
-  const id = ambient.newId()
+function* leased({ tid, untilMs }: Take, { from, to, due }: { from: Hand; to: Hand; due: ProbeDue[] }): Act<ProbeTaken> {
+  const id = yield* newId()
   yield* addPage.run({ id, tid, place: from.place, sid: from.sid, toPlace: to.place, toSid: to.sid, leasedUntilMs: untilMs })
   return { id, due }
 }
 
 /** A page that its broker has not finished. @returns undefined where nothing of it is to be asked any more */
-function* takeAgain(ambient: Ambient, input: Take, page: PageRow): Act<ProbeTaken | undefined> {
+function* takeAgain(input: Take, page: PageRow): Act<ProbeTaken | undefined> {
   const { id, tid, toPlace, toSid } = page
   yield* removePage.run({ id })
   // The round that goes on now has come by again.
   if (input.end - toPlace > PLACES) return undefined
   const { due, to } = yield* walk(input, page, toPlace + (toSid === '' ? 0 : 1))
-  if (due.length === input.limit) yield* addPage.run({ id: ambient.newId(), tid, ...to, toPlace, toSid, leasedUntilMs: 0 })
+  if (due.length === input.limit) yield* addPage.run({ id: yield* newId(), tid, ...to, toPlace, toSid, leasedUntilMs: 0 })
   const mine = due.filter(({ phase, sid }) => toSid === '' || phase !== toPlace % PLACES || sid <= toSid)
-  return mine.length === 0 ? undefined : yield* leased(ambient, input, { from: page, to, due: mine })
+  return mine.length === 0 ? undefined : yield* leased(input, { from: page, to, due: mine })
 }
 
 function* finish(id: string): Act<void> {
@@ -130,7 +130,7 @@ export const probePageActs = (engine: Engine) => {
   const { write, read } = engine
   return {
     // Most turns find nothing: they write nothing.
-    takeProbes: async (input) => ((await read(() => isWaiting(input))) ? write(() => take(engine, input)) : undefined),
+    takeProbes: async (input) => ((await read(() => isWaiting(input))) ? write(() => take(input)) : undefined),
     finishProbes: (id) => write(() => finish(id)),
   } satisfies Partial<MicrosoftActs>
 }

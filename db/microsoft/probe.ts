@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden, indexedBy, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -73,31 +73,31 @@ export function* findProbe(sid: string, now: number): Act<ProbeDue | undefined> 
 
 type Probed = RowOf<typeof probedFields>
 
-function* apply(ambient: Ambient, session: Probed, finding: ProbeFinding, now: number): Act<Committed[]> {
+function* apply(session: Probed, finding: ProbeFinding, now: number): Act<Committed[]> {
   const { sid, sub } = session
   const actor = { kind: 'microsoft', id: 'probe' } as const
   switch (finding.outcome) {
     case 'vouched':
-      yield* tellClaims(ambient, session, finding.roles, now)
+      yield* tellClaims(session, finding.roles, now)
       yield* vouch.run({ sid, cacheSealed: finding.cacheSealed, roles: finding.roles && JSON.stringify(finding.roles), now })
       return []
     case 'mark':
       yield* mark.run({ sid, markAt: finding.markAt, reason: finding.reason })
       return []
     case 'end_session':
-      return yield* endAuthenticated(ambient, { sub, sid, reason: finding.reason, actor, now })
+      return yield* endAuthenticated({ sub, sid, reason: finding.reason, actor, now })
     case 'end_user':
-      return yield* endAuthenticated(ambient, { sub, surely: sid, until: finding.until, reason: finding.reason, actor, now })
+      return yield* endAuthenticated({ sub, surely: sid, until: finding.until, reason: finding.reason, actor, now })
   }
 }
 
 type Probe = Parameters<MicrosoftActs['recordProbe']>[0]
 type Recorded = Awaited<ReturnType<MicrosoftActs['recordProbe']>>
 
-export function* recordProbe(ambient: Ambient, { sid, cacheWas, finding, now }: Probe): Act<Recorded> {
+export function* recordProbe({ sid, cacheWas, finding, now }: Probe): Act<Recorded> {
   // The head before the session, as whatever revokes takes them.
   if (finding.outcome === 'end_session' || finding.outcome === 'end_user') yield* lockHead()
   const row = yield* oneLocked.get({ sid, now })
   if (row?.cacheSealed !== cacheWas) return { outcome: 'stale', committed: [] }
-  return { outcome: 'recorded', committed: yield* apply(ambient, row, finding, now) }
+  return { outcome: 'recorded', committed: yield* apply(row, finding, now) }
 }

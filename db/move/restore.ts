@@ -72,14 +72,14 @@ async function fromCopy(db: Sqlite, input: RestoreIntoInput): Promise<RestoredIn
 }
 
 async function into(target: Target, db: Sqlite, { actor, nowMs, report, dataDir }: RestoreIntoInput): Promise<RestoredInto> {
-  const ambient = { nowMs, newId: () => newRowId(nowMs(), randomBytes) }
+  const sources = { nowMs, newId: () => newRowId(nowMs(), randomBytes) }
   const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get() ?? { epoch: '', seq: 0 }
   await target.begin(true)
   await copyAll({ head, ...rowsOf(db) }, target, report)
   const begun = await target.run(async (client) => {
     const [server, own] = [await serverOf(client), await readHead(client)]
     if (own === undefined) throw new Error('The backup has no log.')
-    return restored({ client, ambient, server, head: own, actor, via: 'command' }, own.seq)
+    return restored({ client, sources, server, head: own, actor, via: 'command' }, own.seq)
   })
   await target.commit('Repeat the command. If it says that the database is in use, the backup was restored: start the brokers.')
   const { epoch, seq, lastRevocationAt, openLocks } = begun

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -129,24 +129,24 @@ const messagesOf = query(
  * Closes the webhooks that still have a content, which deletes it. Logout tokens and security events name users by ids alone, and stay pending.
  * @param but what the erasure itself tells: it holds ids alone
  */
-function* forgetMessages(ambient: Ambient, sub: string, but: readonly DeliveryRef[]): Act<void> {
+function* forgetMessages(sub: string, but: readonly DeliveryRef[]): Act<void> {
   const kept = new Set(but.map(({ id }) => id))
   const rows = (yield* messagesOf.all({ sub })).filter(({ id }) => !kept.has(id))
-  if (rows.length > 0) yield* closeRows(ambient, rows, 'The user was erased.')
+  if (rows.length > 0) yield* closeRows(rows, 'The user was erased.')
 }
 
 type Asked = Parameters<UserActs['eraseUser']>[0]
 
-function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<ReturnType<UserActs['eraseUser']>>> {
+function* eraseUser({ sub, ...asked }: Asked): Act<Awaited<ReturnType<UserActs['eraseUser']>>> {
   if ((yield* forgetName.run({ sub })) === 0) return { outcome: 'unknown' }
-  const committed = yield* revoke(ambient, { selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
+  const committed = yield* revoke({ selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
   // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this order too.
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
   yield* forgetWords(sub)
   yield* forgetConsents.run({ sub })
   yield* forgetLockWords.run({ sub })
-  yield* forgetMessages(ambient, sub, committed.pending)
+  yield* forgetMessages(sub, committed.pending)
   yield* forgetHistory({ sub, to: asked.now, limit: HISTORY_AT_ONCE })
   yield* forgetOpen.run({ sub })
   yield* advance.run({ sub, cursor: yield* forgetAtOnce({ sub, cursor }) })
@@ -163,6 +163,6 @@ function* forgetErased({ limit }: { limit: number }): Act<boolean> {
 
 export const userActs = (engine: Engine): UserActs => ({
   ...exportActs(engine),
-  eraseUser: (input) => engine.write(() => eraseUser(engine, input)),
+  eraseUser: (input) => engine.write(() => eraseUser(input)),
   forgetErased: (input) => engine.writePage(() => forgetErased(input)),
 })

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { listLocks } from '../locks/row.ts'
@@ -38,9 +38,9 @@ const unfinishedBackup = query(
 const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number => Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
 
 /** A backup is copied before its own audit entry ends. That it can be restored shows how it ended. */
-function* concludeBackup(ambient: Ambient): Act<void> {
+function* concludeBackup(): Act<void> {
   const backup = yield* unfinishedBackup.get({})
-  if (backup !== undefined) yield* concludeAudit(ambient, { id: backup.id, outcome: 'done', result: { restored: true } })
+  if (backup !== undefined) yield* concludeAudit({ id: backup.id, outcome: 'done', result: { restored: true } })
 }
 
 const MOST_LISTED = 1_000
@@ -62,23 +62,23 @@ interface Restoring {
   formerSeq: number
 }
 
-export function* beginRestored(ambient: Ambient, { actor, via, epoch, formerSeq }: Restoring): Act<Begun> {
-  const nowMs = ambient.nowMs()
+export function* beginRestored({ actor, via, epoch, formerSeq }: Restoring): Act<Begun> {
+  const nowMs = yield* currentMs()
   const now = Math.floor(nowMs / 1000)
   const lastRevocationAt = (yield* latest.get({}))?.at
-  yield* concludeBackup(ambient)
+  yield* concludeBackup()
   const former = yield* logHeadRow()
   const next = seqAhead(former.seq, formerSeq, nowMs)
   // Former heads of rows that the backup has not are not part of it: each log goes on in a segment of its own, which names the backup's head.
   yield* beginSegment('audit', { after: (yield* lockChain('audit')).number, at: now, why: 'restored', epoch })
   yield* beginSegment('revocations', { after: next, at: now, why: 'restored', epoch })
   const details = { seq: former.seq, epoch }
-  const id = yield* appendAudit(ambient, { actor, via, act: 'restore', target: `log ${former.epoch}`, details })
+  const id = yield* appendAudit({ actor, via, act: 'restore', target: `log ${former.epoch}`, details })
   yield* setHead.run({ seq: next, epoch })
   yield* retireKeys.run({ now })
-  const { revocation } = yield* revoke(ambient, { selector: { kind: 'everything' }, reason: 'restored', actor, now })
+  const { revocation } = yield* revoke({ selector: { kind: 'everything' }, reason: 'restored', actor, now })
   const openLocks = (yield* listLocks({ state: 'open', limit: MOST_LISTED })).map(({ target }) => target)
-  yield* concludeAudit(ambient, { id, outcome: 'done', result: { seq: revocation.seq } })
+  yield* concludeAudit({ id, outcome: 'done', result: { seq: revocation.seq } })
   return { seq: revocation.seq, lastRevocationAt, openLocks }
 }
 
@@ -86,11 +86,11 @@ export function* beginRestored(ambient: Ambient, { actor, via, epoch, formerSeq 
  * The same log on a server that took the place of another one. Whatever that one had issued, tokens and revocations, is behind every number
  * from here on. @returns the head from which it goes on
  */
-export function* continueLog(ambient: Ambient, { actor, via, epoch, seq }: Omit<Restoring, 'formerSeq'> & { seq: number }): Act<number> {
+export function* continueLog({ actor, via, epoch, seq }: Omit<Restoring, 'formerSeq'> & { seq: number }): Act<number> {
   const next = seq + 2 ** 32
-  yield* beginSegment('revocations', { after: next, at: Math.floor(ambient.nowMs() / 1000), why: 'promoted', epoch })
-  const id = yield* appendAudit(ambient, { actor, via, act: 'log.continue', target: `log ${epoch}`, details: { from: seq, to: next } })
+  yield* beginSegment('revocations', { after: next, at: Math.floor((yield* currentMs()) / 1000), why: 'promoted', epoch })
+  const id = yield* appendAudit({ actor, via, act: 'log.continue', target: `log ${epoch}`, details: { from: seq, to: next } })
   yield* setHead.run({ seq: next, epoch })
-  yield* concludeAudit(ambient, { id, outcome: 'done' })
+  yield* concludeAudit({ id, outcome: 'done' })
   return next
 }

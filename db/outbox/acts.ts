@@ -13,10 +13,10 @@ export function deliveryActs(engine: Engine): DeliveryActs {
   const { read, write } = engine
   return {
     findDelivery: (id) => read(() => findDelivery(id)),
-    leaseDelivery: (input) => write(() => lease(engine, input)),
+    leaseDelivery: (input) => write(() => lease(input)),
     recordDelivery: (input) => write(() => record(input)),
     releaseDelivery: (input) => write(() => release(input)),
-    splitDelivery: (input) => write(() => splitDelivery(engine, input)),
+    splitDelivery: (input) => write(() => splitDelivery(input)),
     dueDeliveries: (page) => read(() => dueDeliveries(page)),
     earlyDeliveries: (page) => read(() => earlyDeliveries(page)),
     pendingTargetIds: () => read(pendingTargetIds),

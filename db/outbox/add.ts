@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs, newId } from '../engine/act.ts'
 import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
 import { assign, castTo, columnsOf, command, excluded, insertEach, names, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
 import type { DeliveryAttempt, DeliveryRef, DeliveryState, Priority } from '../types.ts'
@@ -30,7 +30,6 @@ interface DeliveriesFor {
 }
 
 const targetFields = { ...columnsOf(targets, 'targetId', 'clientId'), logoutBy: clients.logoutBy }
-type TargetRow = RowOf<typeof targetFields>
 
 // A target that was removed still gets what was revoked before it went.
 const targetsOf = (seq: ReturnType<typeof sql>, sid: ReturnType<typeof sql>) =>
@@ -101,8 +100,8 @@ interface Superseded {
   seq: number
   state: DeliveryState
 }
-function* close(ambient: Ambient, one: Superseded, by: string, moves: Move[]): Act<void> {
-  yield* supersede.run({ id: one.id, by, atMs: ambient.nowMs() })
+function* close(one: Superseded, by: string, moves: Move[]): Act<void> {
+  yield* supersede.run({ id: one.id, by, atMs: yield* currentMs() })
   moves.push({ clientId: one.clientId, seq: one.seq, from: one.state, to: 'superseded' })
 }
 
@@ -112,7 +111,6 @@ function* close(ambient: Ambient, one: Superseded, by: string, moves: Move[]): A
  * @returns those that no newer one supersedes
  */
 function* supersedeAllButNewest(
-  ambient: Ambient,
   by: 'sid' | 'sub',
   added: readonly NewDelivery[],
   { seq, sid, sub }: DeliveriesFor,
@@ -125,9 +123,9 @@ function* supersedeAllButNewest(
   for (const { id, clientId, targetId } of added) {
     const rows = found.get(targetId) ?? []
     const newer = rows.find((other) => other.seq > seq)
-    for (const other of rows) if (other.seq < seq) yield* close(ambient, other, id, moves)
+    for (const other of rows) if (other.seq < seq) yield* close(other, id, moves)
     if (newer === undefined) newest.push({ id, clientId, targetId })
-    else yield* close(ambient, { id, clientId, seq, state: 'pending' }, newer.id, moves)
+    else yield* close({ id, clientId, seq, state: 'pending' }, newer.id, moves)
     if (by === 'sub' && rows.length > 0)
       yield* setSessions.run({ id: newer?.id ?? id, sids: sessionsIn(sid, ...rows.map(({ payload }) => payload)).join(' ') })
   }
@@ -137,7 +135,6 @@ function* supersedeAllButNewest(
 const listed = (targets: readonly NewDelivery[]): string => listOf(targets.map(({ id, clientId, targetId }) => ({ id, clientId, targetId })))
 
 function* addEach(
-  ambient: Ambient,
   by: 'sid' | 'sub',
   { asked, ids }: { asked: readonly NewDelivery[]; ids: ReadonlySet<string> },
   what: DeliveriesFor,
@@ -146,35 +143,34 @@ function* addEach(
   const { seq, priority } = what
   const added = asked.filter(({ id }) => ids.has(id))
   for (const { clientId } of added) moves.push({ clientId, seq, from: undefined, to: 'pending' })
-  const newest = yield* supersedeAllButNewest(ambient, by, added, what, moves)
+  const newest = yield* supersedeAllButNewest(by, added, what, moves)
   return newest.map(({ id, targetId }) => ({ id, attempt: 1, targetId, priority, seq }))
 }
 
 /** One logout token for a session at each of these targets. */
-function* addBySid(ambient: Ambient, asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
+function* addBySid(asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   if (asked.length === 0) return []
   const written = yield* insertBySid.all({ ...what, priority: priorityNumber(what.priority), list: listed(asked) })
-  return yield* addEach(ambient, 'sid', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
+  return yield* addEach('sid', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
 }
 
 /** One logout token for a user at each of these targets. The session gets its own where that of its user does not name it any more. */
-function* addBySub(ambient: Ambient, asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
+function* addBySub(asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   if (asked.length === 0) return []
   const written = yield* insertBySub.all({ ...what, priority: priorityNumber(what.priority), list: listed(asked) })
-  const refs = yield* addEach(ambient, 'sub', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
+  const refs = yield* addEach('sub', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
   const superseded = new Set(written.filter(({ state }) => state === 'superseded').map(({ targetId }) => targetId))
   const alone = asked.filter(({ targetId }) => superseded.has(targetId))
-  return [...refs, ...(yield* addBySid(ambient, alone, what, moves))]
+  return [...refs, ...(yield* addBySid(alone, what, moves))]
 }
 
 /** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `moved` has to be run with them */
-export function* addUncounted(ambient: Ambient, what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
+export function* addUncounted(what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   const { sid, seq, clientId, wide } = what
   const found = yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })
-  const isBySub = ({ logoutBy }: TargetRow): boolean => wide && logoutBy === 'sub'
-  const asked = (rows: readonly TargetRow[]): NewDelivery[] => rows.map((row) => ({ ...row, id: ambient.newId() }))
-  const bySid = yield* addBySid(ambient, asked(found.filter((row) => !isBySub(row))), what, moves)
-  return [...bySid, ...(yield* addBySub(ambient, asked(found.filter(isBySub)), what, moves))]
+  const asked: { bySid: NewDelivery[]; bySub: NewDelivery[] } = { bySid: [], bySub: [] }
+  for (const row of found) (wide && row.logoutBy === 'sub' ? asked.bySub : asked.bySid).push({ ...row, id: yield* newId() })
+  return [...(yield* addBySid(asked.bySid, what, moves)), ...(yield* addBySub(asked.bySub, what, moves))]
 }
 
 const wideFields = {
@@ -188,7 +184,7 @@ const wideOne = query(
 )
 
 /** Replaces a delivery by `sub` by one for each session that it names: a token by `sub` would end a newer session as well. @returns the new ones */
-export function* splitDelivery(ambient: Ambient, { id, attempt }: { id: string; attempt: DeliveryAttempt }): Act<DeliveryRef[]> {
+export function* splitDelivery({ id, attempt }: { id: string; attempt: DeliveryAttempt }): Act<DeliveryRef[]> {
   const row = yield* wideOne.get({ id })
   const moves: Move[] = []
   if (row === undefined) return []
@@ -198,7 +194,7 @@ export function* splitDelivery(ambient: Ambient, { id, attempt }: { id: string; 
   const refs: DeliveryRef[] = []
   const priority = PRIORITIES[row.priority] ?? 'background'
   for (const sid of sessionsIn(row.payload))
-    refs.push(...(yield* addBySid(ambient, [{ id: ambient.newId(), clientId, targetId }], { seq, atMs, sid, sub, wide: true, priority }, moves)))
+    refs.push(...(yield* addBySid([{ id: yield* newId(), clientId, targetId }], { seq, atMs, sid, sub, wide: true, priority }, moves)))
   yield* moved(moves)
   return refs
 }

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Column } from 'drizzle-orm'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { type Act, currentMs, type Engine } from '../engine/act.ts'
 import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { pacing } from '../engine/pace.ts'
 import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
@@ -82,17 +82,12 @@ function* makeAllPending(rows: readonly Row[]): Act<void> {
 }
 
 /** Closes rows that this act has locked: their content is deleted, and the reason becomes part of their proof. */
-export function* closeRows({ nowMs }: Ambient, rows: readonly Pick<Row, 'id' | 'clientId' | 'seq' | 'state'>[], reason: string): Act<void> {
-  const [ids, atMs] = [idsOf(rows), nowMs()]
+export function* closeRows(rows: readonly Pick<Row, 'id' | 'clientId' | 'seq' | 'state'>[], reason: string): Act<void> {
+  const [ids, atMs] = [idsOf(rows), yield* currentMs()]
   yield* close.run({ ids, atMs })
   yield* proveClosed.run({ ids, atMs, reason })
   yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
 }
-
-const closing =
-  (ambient: Ambient, reason: string): Decide =>
-  (rows) =>
-    closeRows(ambient, rows, reason)
 
 const isAmong = (row: Row, { targetId, clientId }: Which): boolean =>
   (targetId ?? row.targetId) === row.targetId && (clientId ?? row.clientId) === row.clientId
@@ -151,6 +146,6 @@ export function* tryNow({ id }: { id: string }): Act<DeliveryRef | undefined> {
 export async function closeDeliveries(engine: Engine, { reason, ...which }: Which & { reason: string }): Promise<number> {
   let closed = 0
   const decided = (rows: Row[]): void => void (closed += rows.length)
-  await decideEach(engine, ['pending', 'failed', 'rejected'], which, { decide: closing(engine, reason), decided })
+  await decideEach(engine, ['pending', 'failed', 'rejected'], which, { decide: (rows) => closeRows(rows, reason), decided })
   return closed
 }

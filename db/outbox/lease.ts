@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
 import { assign, command, query } from '../engine/statement.ts'
@@ -63,13 +63,10 @@ const take = command(
 
 export const leased = (row: LeasedRow): Leased => ({ outcome: 'leased', delivery: deliveryOf(row), endsNewer: row.endsNewer === 1 })
 
-/** Epoch seconds. */
-export const secondsOf = ({ nowMs }: Pick<Ambient, 'nowMs'>): number => Math.floor(nowMs() / 1000)
-
-export function* lease(ambient: Ambient, input: LeaseInput): Act<Leased> {
+export function* lease(input: LeaseInput): Act<Leased> {
   const { id, attempt, nowMs, untilMs } = input
   const taken = yield* take.run({ ...wanted(input), id, untilMs })
-  const row = yield* byId.get({ id, now: secondsOf(ambient) })
+  const row = yield* byId.get({ id, now: Math.floor((yield* currentMs()) / 1000) })
   if (row === undefined) return { outcome: 'unknown' }
   if (taken === 1) return leased(row)
   if (row.state !== 'pending') return { outcome: 'settled' }

@@ -1,5 +1,5 @@
 import { currentTraceparent } from '../../src/runtime/request-context.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, newId } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { deliveries } from '../schema.ts'
@@ -29,8 +29,8 @@ const insert = command((p: Takes<Written>) =>
 )
 
 /** @param moves takes the change of state: `moved` has to be run with it */
-export function* addMessage(ambient: Ambient, { held = false, ...message }: Message & { held?: boolean }, moves: Move[]): Act<DeliveryRef> {
-  const id = ambient.newId()
+export function* addMessage({ held = false, ...message }: Message & { held?: boolean }, moves: Move[]): Act<DeliveryRef> {
+  const id = yield* newId()
   const { targetId } = message
   yield* insert.run({
     ...message,

@@ -65,7 +65,7 @@ async function adopt(client: Client, { actor, nowMs, nothingLost, mark }: AdoptI
   const head = await readHead(client, 'FOR UPDATE')
   if (head === undefined) throw new StoreUnavailable('The database has no log: no broker has used it. Start one, or restore a backup into it.')
   const [server, [last], remembered] = [await serverOf(client), await readLineage(client), readHighWater(mark)]
-  const by = { client, ambient: { nowMs, newId: () => newRowId(nowMs(), randomBytes) }, server, head, actor, via: 'command' } as const
+  const by = { client, sources: { nowMs, newId: () => newRowId(nowMs(), randomBytes) }, server, head, actor, via: 'command' } as const
   if (!nothingLost) return restored(by, remembered?.seq ?? 0)
   if (last !== undefined && isSame(server, last))
     throw new StoreUnavailable('Brokers use this database already: there is nothing to adopt. Leave out --nothing-lost to begin a new log.')

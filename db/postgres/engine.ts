@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import type { Act, Engine, Sources } from '../engine/act.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed } from '../types.ts'
 import type { Connections } from './connections.ts'
@@ -31,7 +31,8 @@ export function refusal(error: unknown): unknown {
   )
 }
 
-interface PostgresEngineOptions extends Ambient {
+interface PostgresEngineOptions {
+  sources: Sources
   pool: Connections
   announce(committed: readonly Committed[]): void
   /** @throws StoreUnavailable where this broker may not answer: see lease.ts */
@@ -60,7 +61,7 @@ export const fencedBy =
 
 const CHANGED = 'The primary of Postgres changed while the database was asked. Ask again: every act may be repeated.'
 
-export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: PostgresEngineOptions): Engine {
+export function postgresEngine({ pool, announce, mustBeFenced, sources }: PostgresEngineOptions): Engine {
   const mustBeOpen = (): void => {
     if (pool.ending) throw new StoreUnavailable('The store is closed.')
   }
@@ -69,7 +70,7 @@ export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: P
     for (let attempt = 1; ; attempt++) {
       const { generation } = pool
       try {
-        const { value, revoked } = await committed(pool, (client) => runAndNotify(client, act))
+        const { value, revoked } = await committed(pool, (client) => runAndNotify(client, sources, act))
         if (revoked.length > 0) announce(revoked)
         await mustBeFenced()
         if (pool.generation !== generation) throw new StoreUnavailable(CHANGED)
@@ -83,18 +84,18 @@ export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: P
   const read = async <T>(act: () => Act<T>): Promise<T> => {
     mustBeOpen()
     try {
-      return await fenced(() => withConnection(pool, async (client) => (await runAct(client, act())).value))
+      return await fenced(() => withConnection(pool, async (client) => (await runAct(client, sources, act())).value))
     } catch (error) {
       throw refusal(error)
     }
   }
   // A page has a connection of its own anyway.
-  return { nowMs, newId, write, writePage: write, read }
+  return { write, writePage: write, read }
 }
 
 /** Other brokers are notified of a revocation with its commit. Only here: notifications put commits in one line, as the log's head does anyway. */
-async function runAndNotify<T>(client: PoolClient, act: () => Act<T>): Promise<{ value: T; revoked: Committed[] }> {
-  const ran = await runAct(client, act())
+async function runAndNotify<T>(client: PoolClient, sources: Sources, act: () => Act<T>): Promise<{ value: T; revoked: Committed[] }> {
+  const ran = await runAct(client, sources, act())
   const last = ran.revoked.at(-1)
   if (last === undefined) return ran
   const isWide = ran.revoked.some(({ revocation }) => revocation.fanOut === 'pending')

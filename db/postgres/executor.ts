@@ -2,7 +2,7 @@ import { getTableName, sql } from 'drizzle-orm'
 import type { SQL, Table } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import type { QueryResult } from 'pg'
-import type { Act, AnyStatement, Call } from '../engine/act.ts'
+import type { Act, AnyStatement, Call, Sources } from '../engine/act.ts'
 import { renderFor } from '../engine/dialect.ts'
 import { allStatements, fieldList, valuesOf } from '../engine/statement.ts'
 import type { Fields, RowOf, Takes } from '../engine/statement.ts'
@@ -94,11 +94,12 @@ async function carryOut(connection: Connection, { statement, params, wants }: Ca
 }
 
 /** Runs an act to its end. @returns its answer, and what it revoked: announced once it is committed */
-export async function runAct<T>(connection: Connection, act: Act<T>): Promise<{ value: T; revoked: Committed[] }> {
+export async function runAct<T>(connection: Connection, sources: Sources, act: Act<T>): Promise<{ value: T; revoked: Committed[] }> {
   const revoked: Committed[] = []
   let step = act.next()
   while (step.done !== true) {
-    if ('revoked' in step.value) {
+    if (typeof step.value === 'string') step = act.next(sources[step.value]())
+    else if ('revoked' in step.value) {
       revoked.push(step.value.revoked)
       step = act.next()
     } else step = act.next(await carryOut(connection, step.value))

@@ -1,4 +1,4 @@
-import type { Ambient } from '../engine/act.ts'
+import type { Sources } from '../engine/act.ts'
 import { writeHighWater } from '../high-water.ts'
 import type { HighWater } from '../high-water.ts'
 import type { Committed } from '../types.ts'
@@ -15,7 +15,8 @@ import { committed } from './transact.ts'
  * server, and continues the log then. It remembers how far the log had come, also beside the data of this broker.
  */
 
-export interface FollowerOptions extends Ambient {
+export interface FollowerOptions {
+  sources: Sources
   connections: Connections
   steadyMs(): number
   /** How long a lease that another broker has may still count. */
@@ -95,10 +96,10 @@ export class LogFollower {
   }
 
   async #takeOver(server: Server, behind: boolean): Promise<boolean> {
-    const { connections, moved, nowMs, newId } = this.#options
+    const { connections, moved, sources } = this.#options
     const { reached } = this.#known
     const latest = { connect: () => connections.connectAny() }
-    const done = await committed(latest, (client) => takeOver({ client, ambient: { nowMs, newId }, server, reached, behind }))
+    const done = await committed(latest, (client) => takeOver({ client, sources, server, reached, behind }))
     connections.problem = done.taken === 'foreign' ? mustBeAdopted : undefined
     if (done.taken === 'foreign' || done.taken === 'another') return false
     const [last] = done.entries

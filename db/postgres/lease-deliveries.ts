@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Ambient } from '../engine/act.ts'
-import { endsNewer, leased, leasedUntil, mayLease, secondsOf, wanted } from '../outbox/lease.ts'
+import { endsNewer, leased, leasedUntil, mayLease, wanted } from '../outbox/lease.ts'
 import type { Leased, LeaseInput, Wanted } from '../outbox/lease.ts'
 import { deliveryFields } from '../outbox/row.ts'
 import { deliveries, targets } from '../schema.ts'
@@ -46,9 +45,9 @@ const leaseAll = setStatement<Asked, typeof fields>(
  * @returns the answers by the place of their input; none where it is left to the act, as the second of two leases of one delivery is
  */
 export const leaseTogether =
-  (pool: Connecting, fenced: Fenced, ambient: Pick<Ambient, 'nowMs'>) =>
+  (pool: Connecting, fenced: Fenced, nowMs: () => number) =>
   async (inputs: LeaseInput[]): Promise<(Leased | undefined)[]> => {
-    const now = secondsOf(ambient)
+    const now = Math.floor(nowMs() / 1000)
     const asking = leaseAll.query(inputs.map((input) => ({ ...wanted(input), id: input.id, untilMs: input.untilMs, now })))
     const done = await fenced(() => commitOne(pool, asking))
     const answers: (Leased | undefined)[] = inputs.map(() => undefined)

@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import type { Ambient } from '../engine/act.ts'
+import type { Sources } from '../engine/act.ts'
 import { readHighWater } from '../high-water.ts'
 import { ensureHead } from '../log/head.ts'
 import { StoreUnavailable } from '../store.ts'
@@ -20,16 +20,16 @@ interface Asked {
 }
 
 /** @throws StoreUnavailable with what is wrong and what to do */
-export async function openLog(pool: Connections, ambient: Ambient, { newEpoch, mark }: Asked) {
+export async function openLog(pool: Connections, sources: Sources, { newEpoch, mark }: Asked) {
   const remembered = mark === undefined ? undefined : readHighWater(mark)
   const found = async (client: PoolClient) => {
     await mustBeUsable(client)
-    await runAct(client, ensureHead(newEpoch))
+    await runAct(client, sources, ensureHead(newEpoch))
     const [server, entries, head] = [await serverOf(client), await readLineage(client), await readHead(client)]
     if (head === undefined) throw new Error('The log has no head.')
     const problem = problemAtStart({ server, entries, head, mark: remembered, file: mark ?? '' })
     if (problem !== undefined) throw new StoreUnavailable(problem)
-    if (entries.length === 0) await beginLineage({ client, ambient })
+    if (entries.length === 0) await beginLineage({ client, sources })
     return { server, entries: await readLineage(client), reached: head }
   }
   return committed({ connect: () => reach(pool) }, found)

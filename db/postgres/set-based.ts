@@ -14,12 +14,12 @@ import type { Connecting } from './transact.ts'
 type HotActs = Pick<Store, 'rotateRefreshToken' | 'checkAccess' | 'leaseDelivery' | 'recordDelivery'>
 
 /** The hot acts: those that wait together share statements. They take the place of the acts that they fall back to. */
-export function setBasedActs(engine: Engine, pool: Connecting, fenced: Fenced): HotActs {
+export function setBasedActs(engine: Engine, pool: Connecting, fenced: Fenced, nowMs: () => number): HotActs {
   const check = (input: Parameters<Store['checkAccess']>[0]) => checkAccess(engine, input)
   const checkGrouped = groupCommit({ together: checkTogether(pool, fenced), alone: check })
   return {
-    rotateRefreshToken: groupCommit({ together: rotateTogether(pool, fenced), alone: (input) => engine.write(() => rotate(engine, input)) }),
-    leaseDelivery: groupCommit({ together: leaseTogether(pool, fenced, engine), alone: (input) => engine.write(() => lease(engine, input)) }),
+    rotateRefreshToken: groupCommit({ together: rotateTogether(pool, fenced), alone: (input) => engine.write(() => rotate(input)) }),
+    leaseDelivery: groupCommit({ together: leaseTogether(pool, fenced, nowMs), alone: (input) => engine.write(() => lease(input)) }),
     // The results of one revocation change the same sums, and would commit one after another.
     recordDelivery: groupCommit({
       together: (inputs) => engine.write(() => recordAll(inputs)),

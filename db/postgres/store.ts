@@ -3,7 +3,7 @@ import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
 import { HeldTopic, Topic } from '../../src/runtime/topic.ts'
 import type { ProcessKind } from '../../src/protocol/work.ts'
 import { allActs } from '../acts.ts'
-import type { Ambient } from '../engine/act.ts'
+import type { Sources } from '../engine/act.ts'
 import { newRowId } from '../engine/values.ts'
 import { beginChains } from '../log/chain.ts'
 import type { BrokerProcess, Elsewhere, Store } from '../store.ts'
@@ -60,21 +60,21 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
   const { nowMs = Date.now, random = pooledRandom() } = options
   const committed = new Topic<readonly Committed[]>()
   const elsewhere = new HeldTopic<Elsewhere>()
-  const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
-  const known = await openLog(pool, ambient, { newEpoch: random(9).toString('base64url'), mark: options.mark })
+  const sources = { nowMs, newId: () => newRowId(nowMs(), random) }
+  const known = await openLog(pool, sources, { newEpoch: random(9).toString('base64url'), mark: options.mark })
   const announce = (what: readonly Committed[]): void => committed.publish(what)
-  const presence = startPresence({ pool, options, ambient, known, elsewhere, announce })
-  const engine = postgresEngine({ pool, ...ambient, announce: presence.announce, mustBeFenced: presence.mustHold })
+  const presence = startPresence({ pool, options, sources, known, elsewhere, announce })
+  const engine = postgresEngine({ pool, sources, announce: presence.announce, mustBeFenced: presence.mustHold })
   try {
     await firstLease(presence.mustHold)
-    await engine.write(() => beginChains(ambient))
+    await engine.write(() => beginChains())
   } catch (error) {
     await presence.stop()
     throw error
   }
   return {
     ...allActs(engine),
-    ...setBasedActs(engine, pool, fencedBy({ pool, mustBeFenced: presence.mustHold })),
+    ...setBasedActs(engine, pool, fencedBy({ pool, mustBeFenced: presence.mustHold }), nowMs),
     ...ownActs(pool, options.url, nowMs),
     onRevoked: (listener) => void committed.subscribe(listener),
     onElsewhere: (listener) => void elsewhere.subscribe(listener),
@@ -104,14 +104,14 @@ async function firstLease(mustHold: () => void | Promise<void>): Promise<void> {
 interface PresenceParts {
   pool: Connections
   options: PostgresStoreOptions
-  ambient: Ambient
+  sources: Sources
   known: Awaited<ReturnType<typeof openLog>>
   elsewhere: Topic<Elsewhere>
   announce(committed: readonly Committed[]): void
 }
 
 /** Keeps this broker's lease, follows the log to another primary, and listens to what other brokers commit. */
-function startPresence({ pool, options, ambient, known, elsewhere, announce }: PresenceParts) {
+function startPresence({ pool, options, sources, known, elsewhere, announce }: PresenceParts) {
   const { url, directUrl = url, standbyRequired = false, version = 'unknown', kind = 'broker', work = 'all' } = options
   const { steadyMs = () => performance.now(), random = pooledRandom(), mark } = options
   const watch = new OtherBrokersWatch(directUrl, (what) => elsewhere.publish(what))
@@ -120,10 +120,10 @@ function startPresence({ pool, options, ambient, known, elsewhere, announce }: P
     elsewhere.publish(taken === 'lost' ? 'log_lost' : 'promoted')
     if (revoked.length > 0) announce(revoked)
   }
-  const follower = new LogFollower({ ...ambient, connections: pool, steadyMs, leaseMs: VALID_MS, mark, moved }, known)
+  const follower = new LogFollower({ sources, connections: pool, steadyMs, leaseMs: VALID_MS, mark, moved }, known)
   const id = random(12).toString('base64url')
   const lease = new Lease({
-    ...{ connections: pool, process: { id, kind, work, host: hostname(), version }, nowMs: ambient.nowMs, steadyMs, standbyRequired },
+    ...{ connections: pool, process: { id, kind, work, host: hostname(), version }, nowMs: sources.nowMs, steadyMs, standbyRequired },
     reached: () => follower.position,
     follows: (server, before) => follower.follows(server, before),
     seen(position) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { PoolClient } from 'pg'
 import type { Actor } from '../../src/protocol/revocation.ts'
-import type { Ambient } from '../engine/act.ts'
+import type { Sources } from '../engine/act.ts'
 import type { HighWater } from '../high-water.ts'
 import { beginRestored, continueLog } from '../operator/restored.ts'
 import { StoreUnavailable } from '../store.ts'
@@ -23,7 +23,7 @@ export type Taken = 'taken' | 'continue' | 'lost' | 'foreign' | 'another'
 
 interface Asked {
   client: PoolClient
-  ambient: Ambient
+  sources: Sources
   /** The server that was met. */
   server: Server
   reached: HighWater
@@ -37,13 +37,13 @@ interface Done {
   revoked: Committed[]
 }
 
-export async function takeOver({ client, ambient, server, reached, behind }: Asked): Promise<Done> {
+export async function takeOver({ client, sources, server, reached, behind }: Asked): Promise<Done> {
   const head = await readHead(client, 'FOR UPDATE')
   const now = await serverOf(client)
   const entries = await readLineage(client)
   if (head === undefined || !isSame(now, server)) return { taken: 'another', entries, revoked: [] }
   const taken = judgeMet({ server, entries, head, reached, behind })
-  const by = { client, ambient, server, head, actor: BROKER, via: 'broker' } as const
+  const by = { client, sources, server, head, actor: BROKER, via: 'broker' } as const
   const revoked = taken === 'lost' ? (await restored(by, reached.seq)).revoked : []
   if (taken === 'continue') await continued(by)
   return { taken, entries: await readLineage(client), revoked }
@@ -51,7 +51,7 @@ export async function takeOver({ client, ambient, server, reached, behind }: Ask
 
 interface By {
   client: Pick<PoolClient, 'query'>
-  ambient: Ambient
+  sources: Sources
   server: Server
   head: HighWater
   actor: Actor
@@ -59,26 +59,26 @@ interface By {
 }
 
 /** The same epoch. @returns the head from which it goes on */
-export async function continued({ client, ambient, server, head, actor, via }: By): Promise<HighWater> {
-  const { value: seq } = await runAct(client, continueLog(ambient, { ...head, actor, via }))
-  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: seq, why: 'promoted', atMs: ambient.nowMs() })
+export async function continued({ client, sources, server, head, actor, via }: By): Promise<HighWater> {
+  const { value: seq } = await runAct(client, sources, continueLog({ ...head, actor, via }))
+  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: seq, why: 'promoted', atMs: sources.nowMs() })
   return { epoch: head.epoch, seq }
 }
 
 /** A new epoch, which begins with the revocation of everything (decision 0021). @param formerSeq how far the former log is known to have come */
-export async function restored({ client, ambient, server, head, actor, via }: By, formerSeq: number) {
+export async function restored({ client, sources, server, head, actor, via }: By, formerSeq: number) {
   const epoch = randomBytes(9).toString('base64url')
   // The log takes no entry on a timeline that it was not continued on.
-  await addEntry(client, { ...server, epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'restored', atMs: ambient.nowMs() })
-  const { value, revoked } = await runAct(client, beginRestored(ambient, { actor, via, epoch, formerSeq }))
+  await addEntry(client, { ...server, epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'restored', atMs: sources.nowMs() })
+  const { value, revoked } = await runAct(client, sources, beginRestored({ actor, via, epoch, formerSeq }))
   return { epoch, ...value, revoked }
 }
 
 /** Begins the lineage of a database that no broker has used yet. */
-export async function beginLineage({ client, ambient }: Pick<Asked, 'client' | 'ambient'>): Promise<void> {
+export async function beginLineage({ client, sources }: Pick<Asked, 'client' | 'sources'>): Promise<void> {
   const head = await readHead(client, 'FOR UPDATE')
   if (head === undefined) throw new StoreUnavailable('The log has no head: the database is damaged. Restore a backup.')
   if ((await readLineage(client)).length > 0) return
   const server = await serverOf(client)
-  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'new', atMs: ambient.nowMs() })
+  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'new', atMs: sources.nowMs() })
 }

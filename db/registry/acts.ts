@@ -11,7 +11,7 @@ type SettingActs = Pick<Housekeeping, 'setting' | 'setSetting' | 'setSettingOnce
 
 /** Clients with their secrets and logout addresses, tenants, signing keys, settings, and the limits that they set to sessions. */
 export function registryActs(engine: Engine): ClientActs & TenantActs & KeyActs & SettingActs & Pick<RevocationActs, 'applyAuthenticationAge'> {
-  const { read, write, nowMs } = engine
+  const { read, write } = engine
   return {
     ...tenantActs(engine),
     findClient: (clientId) => read(() => findClient(clientId)),
@@ -20,16 +20,16 @@ export function registryActs(engine: Engine): ClientActs & TenantActs & KeyActs 
     putClient: (input) => write(() => putClient(input)),
     addClientSecret: (input) => write(() => addClientSecret(input)),
     removeClientSecret: (input) => write(() => removeClientSecret(input)),
-    removeClient: (input) => write(() => removeClient(engine, input)),
+    removeClient: (input) => write(() => removeClient(input)),
     listKeys: () => read(listKeys),
     addKey: (key) => write(() => addKey(key)),
-    activateKey: (input) => write(() => activateKey(engine, input)),
-    retireKey: (input) => write(() => retireKey(engine, input)),
+    activateKey: (input) => write(() => activateKey(input)),
+    retireKey: (input) => write(() => retireKey(input)),
     setting: (name) => read(() => setting(name)),
-    setSetting: (name, value) => write(() => setSetting(engine, name, value)),
+    setSetting: (name, value) => write(() => setSetting(name, value)),
     setSettingOnce: (name, value) => write(() => setSettingOnce(name, value)),
     resealSetting: (input) => write(() => resealSetting(input)),
-    probe: () => write(() => probe(String(nowMs()))),
+    probe: () => write(() => probe()),
     applyAuthenticationAge: applyingAge(engine),
   }
 }

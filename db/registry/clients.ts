@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'drizzle-orm'
 import type { Client, ClientMetadata, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
 import { logoSetting } from '../../src/protocol/names.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -137,12 +137,12 @@ export function* removeClientSecret({ clientId, secretId }: Input<'removeClientS
   return true
 }
 
-export function* removeClient(ambient: Ambient, { clientId, source, actor, now }: Input<'removeClient'>): Act<Answer<'removeClient'>> {
+export function* removeClient({ clientId, source, actor, now }: Input<'removeClient'>): Act<Answer<'removeClient'>> {
   const row = yield* lockRegistered(clientId)
   if (row === undefined) return { outcome: 'unknown' }
   if (source !== 'any' && row.source !== source) return { outcome: 'foreign', source: row.source }
   // Before its targets go: they still get what this very revocation sends.
-  const committed = yield* revoke(ambient, { selector: { kind: 'client', clientId }, reason: 'client_removed', actor, now })
+  const committed = yield* revoke({ selector: { kind: 'client', clientId }, reason: 'client_removed', actor, now })
   yield* replaceTargets(clientId, [])
   yield* replaceSecrets(clientId, [])
   yield* remove.run({ clientId, now })

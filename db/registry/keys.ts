@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -60,20 +60,20 @@ export function* addKey(key: StoredSigningKey): Act<void> {
   if (added > 0) yield* registryChanged()
 }
 
-export function* activateKey(ambient: Ambient, { kid, retireAt, now }: { kid: string; retireAt: number; now: number }): Act<boolean> {
+export function* activateKey({ kid, retireAt, now }: { kid: string; retireAt: number; now: number }): Act<boolean> {
   const key = (yield* lockAll.all({})).find((one) => one.kid === kid)
   if (key?.state !== 'next') return false
   yield* retireActive.run({ alg: key.alg, retireAt })
   yield* activate.run({ kid, now })
-  yield* emit(ambient, { type: 'key.rotated', data: { kid, alg: key.alg, state: 'active' } })
+  yield* emit({ type: 'key.rotated', data: { kid, alg: key.alg, state: 'active' } })
   yield* registryChanged()
   return true
 }
 
-export function* retireKey(ambient: Ambient, input: { kid: string; now: number }): Act<boolean> {
+export function* retireKey(input: { kid: string; now: number }): Act<boolean> {
   const key = yield* retire.get(input)
   if (key === undefined) return false
-  yield* emit(ambient, { type: 'key.rotated', data: { ...key, state: 'retired' } })
+  yield* emit({ type: 'key.rotated', data: { ...key, state: 'retired' } })
   yield* registryChanged()
   return true
 }

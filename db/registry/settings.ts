@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { WebhookEvent } from '../../src/protocol/webhook-event.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { settings } from '../schema.ts'
@@ -45,10 +45,10 @@ export function* setting(name: string): Act<string | undefined> {
   return (yield* find.get({ name }))?.value
 }
 
-export function* setSetting(ambient: Ambient, name: string, value: string | undefined): Act<void> {
+export function* setSetting(name: string, value: string | undefined): Act<void> {
   const changed = yield* value === undefined ? unset.run({ name }) : set.run({ name, value })
   if (changed === 0) return
-  for (const event of eventsOf(name, value)) yield* emit(ambient, event)
+  for (const event of eventsOf(name, value)) yield* emit(event)
   yield* registryChanged()
 }
 
@@ -70,7 +70,8 @@ export const keepSetting = (name: string, value: string): Act<number> => set.run
 export const dropSetting = (name: string): Act<number> => unset.run({ name })
 
 /** Writes a value and reads it back. It is of no interest to other brokers. */
-export function* probe(written: string): Act<void> {
+export function* probe(): Act<void> {
+  const written = String(yield* currentMs())
   yield* set.run({ name: 'probe', value: written })
   if ((yield* setting('probe')) !== written) throw new Error('The store does not read back what it has just written.')
 }

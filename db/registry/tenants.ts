@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { WebhookEvent } from '../../src/protocol/webhook-event.ts'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -93,14 +93,14 @@ function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
 }
 
 /** @param before undefined: it was not connected */
-function* write(ambient: Ambient, before: Tenant | undefined, tenant: Tenant): Act<void> {
+function* write(before: Tenant | undefined, tenant: Tenant): Act<void> {
   const { tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt } = tenant
   const { maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt, administrators } = tenant
   yield* put.run({
     ...{ tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt },
     ...{ maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt, administrators },
   })
-  for (const event of eventsOf(before, tenant)) yield* emit(ambient, event)
+  for (const event of eventsOf(before, tenant)) yield* emit(event)
   yield* registryChanged()
 }
 
@@ -112,27 +112,27 @@ function* dropWork(tid: string): Act<{ more: boolean }> {
 }
 
 /** Work from before a tenant's removal must not be done at Microsoft once the tenant is connected again. @returns false where there is more of that to delete */
-function* putUnlessWorkIsLeft(ambient: Ambient, tenant: Tenant): Act<boolean> {
+function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
   const row = yield* findLocked.get({ tid: tenant.tid })
   if (typeof row?.removedAt === 'number' && (yield* dropWork(tenant.tid)).more) return false
-  yield* write(ambient, row?.removedAt === null ? tenantOf(row) : undefined, tenant)
+  yield* write(row?.removedAt === null ? tenantOf(row) : undefined, tenant)
   return true
 }
 
-function* changeTenant(ambient: Ambient, { tid, change }: Parameters<TenantActs['changeTenant']>[0]): Act<boolean> {
+function* changeTenant({ tid, change }: Parameters<TenantActs['changeTenant']>[0]): Act<boolean> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return false
   const before = tenantOf(row)
-  yield* write(ambient, before, { ...before, ...change })
+  yield* write(before, { ...before, ...change })
   return true
 }
 
 type Removal = Parameters<TenantActs['removeTenant']>[0]
 
-function* removeTenant(ambient: Ambient, { tid, actor, now }: Removal): Act<Awaited<ReturnType<TenantActs['removeTenant']>>> {
+function* removeTenant({ tid, actor, now }: Removal): Act<Awaited<ReturnType<TenantActs['removeTenant']>>> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return { outcome: 'unknown' }
-  const committed = yield* revoke(ambient, { selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
+  const committed = yield* revoke({ selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
   yield* remove.run({ tid, now })
   // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or before the tenant is connected again.
   yield* dropWork(tid)
@@ -153,8 +153,8 @@ export const tenantActs = (engine: Engine): TenantActs => ({
   listTenants: () => engine.read(listTenants),
   findTenant: (tid) => engine.read(() => findTenant(tid)),
   async putTenant(tenant) {
-    while (!(await engine.write(() => putUnlessWorkIsLeft(engine, tenant)))) await turn()
+    while (!(await engine.write(() => putUnlessWorkIsLeft(tenant)))) await turn()
   },
-  changeTenant: (input) => engine.write(() => changeTenant(engine, input)),
-  removeTenant: (input) => engine.write(() => removeTenant(engine, input)),
+  changeTenant: (input) => engine.write(() => changeTenant(input)),
+  removeTenant: (input) => engine.write(() => removeTenant(input)),
 })

@@ -15,16 +15,16 @@ export function revocationActs(engine: Engine): Pick<RevocationActs, Own> {
   let lastWide = 0
   let place = START
   return {
-    revoke: (input) => write(() => revokeRequested(engine, input)),
-    reportByUser: (input) => write(() => reportByUser(engine, input)),
+    revoke: (input) => write(() => revokeRequested(input)),
+    reportByUser: (input) => write(() => reportByUser(input)),
     previewRevocation: (what, now, how) => previewRevocation(engine, what, now, how),
     async fanOutPending({ limit }) {
-      const { pending, more, ...done } = await writePage(() => fanOutPending(engine, { limit, lastWide }))
+      const { pending, more, ...done } = await writePage(() => fanOutPending({ limit, lastWide }))
       lastWide = done.lastWide
       return { pending, more }
     },
     async expireSessions({ now, limit }) {
-      const done = await writePage(() => expireSessions(engine, { now, limit, place }))
+      const done = await writePage(() => expireSessions({ now, limit, place }))
       place = done.place
       return done.committed
     },

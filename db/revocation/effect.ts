@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { assign, command, excluded, insertInto, names } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { recordEnd } from '../rows/history.ts'
@@ -32,10 +32,10 @@ interface End {
   actor: Actor
 }
 /** @returns false where another act has ended it */
-export function* endSession(ambient: Ambient, sid: string, end: End): Act<boolean> {
+export function* endSession(sid: string, end: End): Act<boolean> {
   const { seq, at, reason } = end
   if ((yield* writeEnd.run({ sid, seq, at, reason })) === 0) return false
-  yield* recordEnd(ambient, { sid, ...end })
+  yield* recordEnd({ sid, ...end })
   return true
 }
 
@@ -49,13 +49,13 @@ function keyOf(selector: Exclude<Selector, Narrow>): string {
   return selector.kind === 'tenant' ? selector.tid : ''
 }
 
-export function* writeEffect(ambient: Ambient, { selector, seq, at, reason, actor }: End & { selector: Selector }): Act<void> {
+export function* writeEffect({ selector, seq, at, reason, actor }: End & { selector: Selector }): Act<void> {
   if (!isNarrow(selector)) return void (yield* setCutoff.run({ kind: selector.kind, key: keyOf(selector), seq }))
   const { sid } = selector
   const end = { seq, at, reason, actor }
   yield* lockSession(sid)
-  if (selector.kind === 'session') return void (yield* endSession(ambient, sid, end))
+  if (selector.kind === 'session') return void (yield* endSession(sid, end))
   const { clientId } = selector
   yield* endGrant.run({ sid, clientId, seq })
-  yield* recordEnd(ambient, { sid, clientId, ...end })
+  yield* recordEnd({ sid, clientId, ...end })
 }

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -30,7 +30,7 @@ const one = query(
 )
 const done = command((p: Takes<Grant>) => sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: null })} WHERE ${isOne(p)}`)
 
-function* expire(ambient: Ambient, grant: Grant, now: number): Act<Committed[]> {
+function* expire(grant: Grant, now: number): Act<Committed[]> {
   yield* lockSession(grant.sid)
   const session = yield* sessionBySid(grant.sid)
   const row = yield* one.get(grant)
@@ -39,13 +39,13 @@ function* expire(ambient: Ambient, grant: Grant, now: number): Act<Committed[]> 
   yield* done.run(grant)
   if (session === undefined || !isLive(session, now) || covers(row.cutoff, row.joinedSeq)) return []
   const actor = { kind: 'broker', id: 'sweep-expired' } as const
-  return [yield* revoke(ambient, { selector: { kind: 'grant', ...grant }, reason: 'expired', actor, now, priority: 'background' })]
+  return [yield* revoke({ selector: { kind: 'grant', ...grant }, reason: 'expired', actor, now, priority: 'background' })]
 }
 
-function* expireAll(ambient: Ambient, grants: RowOf<typeof pageFields>[], now: number): Act<Committed[]> {
+function* expireAll(grants: RowOf<typeof pageFields>[], now: number): Act<Committed[]> {
   yield* lockHead()
   const committed: Committed[] = []
-  for (const grant of grants) committed.push(...(yield* expire(ambient, grant, now)))
+  for (const grant of grants) committed.push(...(yield* expire(grant, now)))
   return committed
 }
 
@@ -53,7 +53,7 @@ function* expireAll(ambient: Ambient, grants: RowOf<typeof pageFields>[], now: n
 export const expiringGrants = (engine: Engine): RevocationActs['expireGrants'] => {
   return async ({ now, limit }) => {
     const grants = await engine.read(() => page.all({ now, limit }))
-    const committed = grants.length === 0 ? [] : await engine.writePage(() => expireAll(engine, grants, now))
+    const committed = grants.length === 0 ? [] : await engine.writePage(() => expireAll(grants, now))
     return { committed, more: grants.length === limit }
   }
 }

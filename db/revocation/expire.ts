@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -46,11 +46,11 @@ const claim = query(
       AND ${sessions.deadlineAt} <= ${p.now}${forUpdateSkipLocked(sessions)}`,
 )
 
-function* expire(ambient: Ambient, sid: string, now: number): Act<Committed | undefined> {
+function* expire(sid: string, now: number): Act<Committed | undefined> {
   const row = yield* claim.get({ sid, now })
   if (row === undefined || isRevoked(row)) return undefined
   const entry = { selector: { kind: 'session', sid }, reason: timeReason(row), actor: { kind: 'broker', id: 'sweep-expired' } } as const
-  return yield* revoke(ambient, { ...entry, now, priority: 'background' })
+  return yield* revoke({ ...entry, now, priority: 'background' })
 }
 
 interface Swept {
@@ -60,7 +60,7 @@ interface Swept {
 }
 
 /** @param place of the act before; its sessions have ended since, unless a wide revocation covers them */
-export function* expireSessions(ambient: Ambient, { now, limit, place }: { now: number; limit: number; place: Place }): Act<Swept> {
+export function* expireSessions({ now, limit, place }: { now: number; limit: number; place: Place }): Act<Swept> {
   const pageEnd = yield* endOfPage.get({ ...place, now })
   const end = pageEnd ?? { deadlineAt: now + 1, sid: '' }
   const found = yield* page.all({ ...place, now, endAt: end.deadlineAt, endSid: end.sid, limit })
@@ -68,7 +68,7 @@ export function* expireSessions(ambient: Ambient, { now, limit, place }: { now: 
   // Before the sessions are claimed, as every act that revokes: two sweeps at once end each of them once.
   if (found.length > 0) yield* lockHead()
   for (const { sid } of found) {
-    const one = yield* expire(ambient, sid, now)
+    const one = yield* expire(sid, now)
     if (one !== undefined) committed.push(one)
   }
   // A page without enough is skipped, and after the last comes the first.

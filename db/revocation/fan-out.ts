@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
@@ -96,14 +96,14 @@ function* claimNext(lastWide: number): Act<Pending | undefined> {
  * Locks the session, and ends it where its user is revoked. What was read of it before may be old by then.
  * @returns false where another act has ended it
  */
-function* take(ambient: Ambient, { seq, kind, clientId, at, reason, actorKind, actorId }: Pending, sid: string): Act<boolean> {
-  if (kind !== 'client') return yield* endSession(ambient, sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })
+function* take({ seq, kind, clientId, at, reason, actorKind, actorId }: Pending, sid: string): Act<boolean> {
+  if (kind !== 'client') return yield* endSession(sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })
   yield* lockSession(sid)
   return (yield* participation.get({ sid, clientId: clientId ?? '' })) !== undefined
 }
 
 /** Writes the next sessions of one revocation, until about `limit` deliveries are pending. */
-function* advanceOne(ambient: Ambient, revocation: Pending, limit: number, moves: Move[]): Act<Advanced> {
+function* advanceOne(revocation: Pending, limit: number, moves: Move[]): Act<Advanced> {
   const { seq, kind, atMs, fanOutCursor } = revocation
   if (kind === 'session' || kind === 'grant') return { pending: [], written: 0, lookedAt: 0 }
   const key = revocation.sub ?? revocation.tid ?? revocation.clientId ?? ''
@@ -114,9 +114,9 @@ function* advanceOne(ambient: Ambient, revocation: Pending, limit: number, moves
   for (const { sid, sub, openedSeq } of page) {
     if (pending.length >= limit) break
     cursor = sid
-    if (openedSeq === null || !covers(seq, openedSeq) || !(yield* take(ambient, revocation, sid))) continue
+    if (openedSeq === null || !covers(seq, openedSeq) || !(yield* take(revocation, sid))) continue
     const priority = kind === 'subject' ? 'urgent' : 'bulk'
-    pending.push(...(yield* addUncounted(ambient, { seq, atMs, sid, sub, clientId, wide: true, priority }, moves)))
+    pending.push(...(yield* addUncounted({ seq, atMs, sid, sub, clientId, wide: true, priority }, moves)))
     written += 1
   }
   const done = page.length < limit && cursor === (page.at(-1)?.sid ?? cursor)
@@ -132,7 +132,7 @@ interface Batch {
 }
 
 /** @param lastWide of the act before: wide ones take turns, a batch each, so that a small one does not wait until a large one is written */
-export function* fanOutPending(ambient: Ambient, { limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
+export function* fanOutPending({ limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
   const pending: DeliveryRef[] = []
   const moves: Move[] = []
   let [written, lookedAt, lastWide] = [0, 0, before]
@@ -140,7 +140,7 @@ export function* fanOutPending(ambient: Ambient, { limit, lastWide: before }: { 
   while (written < limit && lookedAt < LOOKED_AT * limit && pending.length < limit) {
     const revocation = yield* claimNext(lastWide)
     if (revocation === undefined) break
-    const advanced = yield* advanceOne(ambient, revocation, limit - pending.length, moves)
+    const advanced = yield* advanceOne(revocation, limit - pending.length, moves)
     if (revocation.kind !== 'subject') lastWide = revocation.seq
     pending.push(...advanced.pending)
     written += 1 + advanced.written

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -38,22 +38,22 @@ interface Reported {
 
 const entryOf = (sub: string, now: number) => ({ reason: 'reported_by_user', actor: { kind: 'user', id: sub }, now }) as const
 
-function* endSessions(ambient: Ambient, input: Input, { sid, isFresh }: Reported): Act<Committed[]> {
+function* endSessions(input: Input, { sid, isFresh }: Reported): Act<Committed[]> {
   const { sub, acting, everywhere, now } = input
-  if (isFresh && everywhere) return [yield* revoke(ambient, { ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
-  const named = yield* endOne(ambient, input, sid)
+  if (isFresh && everywhere) return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
+  const named = yield* endOne(input, sid)
   // An attacker at an open session gains nothing by a report: the session that acts ends too, unless it is fresh. Where nothing else was left to
   // end, it ends as well: a revocation is what raises the floor, so that the attacker's cookie at Microsoft opens no session.
-  return isFresh && named.length > 0 ? named : [...named, ...(yield* endOne(ambient, input, acting))]
+  return isFresh && named.length > 0 ? named : [...named, ...(yield* endOne(input, acting))]
 }
 
-function* endOne(ambient: Ambient, { sub, now }: Input, sid: string | undefined): Act<Committed[]> {
+function* endOne({ sub, now }: Input, sid: string | undefined): Act<Committed[]> {
   const row = sid === undefined ? undefined : yield* sessionBySid(sid)
   if (sid === undefined || row?.sub !== sub || isRevoked(row)) return []
-  return [yield* revoke(ambient, { ...entryOf(sub, now), selector: { kind: 'session', sid } })]
+  return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'session', sid } })]
 }
 
-export function* reportByUser(ambient: Ambient, input: Input): Act<Outcome> {
+export function* reportByUser(input: Input): Act<Outcome> {
   const { sub, acting, what, freshSince, atMicrosoft, address, now } = input
   yield* lockHead()
   const [row, subject, found] = [yield* sessionBySid(acting), yield* findSubject(sub), yield* reportedSid(input)]
@@ -63,11 +63,11 @@ export function* reportByUser(ambient: Ambient, input: Input): Act<Outcome> {
   // Retention may have deleted the session of an entry.
   if (session === undefined ? 'sid' in what : session.sub !== sub) return { outcome: 'unknown' }
   const isFresh = row.authTime > 0 && row.authTime >= freshSince
-  const committed = yield* endSessions(ambient, input, { sid, isFresh })
-  if (isFresh && atMicrosoft) yield* askMicrosoft([{ kind: 'revoke_reported', tid: subject.tid, oid: subject.oid }], ambient.nowMs())
-  yield* recordEvent(ambient, { sub, at: now, kind: 'reported', sid, device: session?.device, address })
+  const committed = yield* endSessions(input, { sid, isFresh })
+  if (isFresh && atMicrosoft) yield* askMicrosoft([{ kind: 'revoke_reported', tid: subject.tid, oid: subject.oid }], yield* currentMs())
+  yield* recordEvent({ sub, at: now, kind: 'reported', sid, device: session?.device, address })
   const about = { sub, tid: subject.tid, sid, seq: committed[0]?.revocation.seq, name: optional(row.name), username: optional(row.username) }
-  const pending = yield* emit(ambient, { type: 'user.reported_sign_in', data: { ...about, ip_address: address } })
+  const pending = yield* emit({ type: 'user.reported_sign_in', data: { ...about, ip_address: address } })
   const after = yield* sessionBySid(acting)
   return { outcome: 'reported', committed, pending, sid, actingEnded: after === undefined || isRevoked(after) }
 }

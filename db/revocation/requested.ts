@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Selector } from '../../src/protocol/revocation.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -54,13 +54,13 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
   yield* askMicrosoft([{ kind: 'revoke_sessions', tid: user.tid, oid: user.oid }], nowMs)
 }
 
-export function* revokeRequested(ambient: Ambient, input: RevokeInput): Act<Outcome> {
+export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   if (yield* isOutside(input.selector, input.actor)) return { outcome: 'unknown' }
   if (input.selector.kind === 'grant') yield* dropCodes(input.selector)
   // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
   yield* lockHead()
   const outcome = yield* ineffective(input.selector)
   if (outcome !== undefined) return { outcome }
-  if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, ambient.nowMs())
-  return { outcome: 'revoked', committed: yield* revoke(ambient, input) }
+  if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, yield* currentMs())
+  return { outcome: 'revoked', committed: yield* revoke(input) }
 }

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { currentTraceparent } from '../../src/runtime/request-context.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { addEntry, takeSeq } from '../log/append.ts'
@@ -62,13 +62,13 @@ interface Revoking {
 }
 
 /** Writes a part of what a revocation causes. @returns the deliveries that it adds */
-type Writer = (ambient: Ambient, revoking: Revoking) => Act<readonly DeliveryRef[] | void>
+type Writer = (revoking: Revoking) => Act<readonly DeliveryRef[] | void>
 
 /** A session or a grant has its deliveries at once. Those of a wider revocation are added in batches, later (fan-out.ts). */
-function* addDeliveries(ambient: Ambient, { revocation: { seq, selector }, sub, atMs, priority, moves }: Revoking): Act<readonly DeliveryRef[]> {
+function* addDeliveries({ revocation: { seq, selector }, sub, atMs, priority, moves }: Revoking): Act<readonly DeliveryRef[]> {
   if (sub === undefined || !isNarrow(selector)) return []
   const clientId = 'clientId' in selector ? selector.clientId : undefined
-  return yield* addUncounted(ambient, { seq, atMs, sid: selector.sid, sub, clientId, wide: false, priority }, moves)
+  return yield* addUncounted({ seq, atMs, sid: selector.sid, sub, clientId, wide: false, priority }, moves)
 }
 
 /**
@@ -76,23 +76,23 @@ function* addDeliveries(ambient: Ambient, { revocation: { seq, selector }, sub, 
  * order in which every act takes these locks: the session, the floors, the head of the chain, the webhook endpoints, the counts.
  */
 const WRITERS: readonly Writer[] = [
-  (ambient, { revocation, actor }) => writeEffect(ambient, { ...revocation, actor }),
+  ({ revocation, actor }) => writeEffect({ ...revocation, actor }),
   addDeliveries,
-  (_, { revocation, actor, sub }) => raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
-  (ambient, { revocation, atMs }) => addEntry(revocation, { atMs, salt: ambient.newId() }),
-  (ambient, { revocation, sub, moves }) => emitWebhooks(ambient, revocation, sub, moves),
-  (ambient, { revocation, sub, moves }) => emitSecurityEvents(ambient, revocation, sub, moves),
-  (_, { moves }) => moved(moves),
+  ({ revocation, actor, sub }) => raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
+  ({ revocation, atMs }) => addEntry(revocation, atMs),
+  ({ revocation, sub, moves }) => emitWebhooks(revocation, sub, moves),
+  ({ revocation, sub, moves }) => emitSecurityEvents(revocation, sub, moves),
+  ({ moves }) => moved(moves),
 ]
 
 /** In force, and announced, from the commit of this act on. */
-export function* revoke(ambient: Ambient, { now, priority = 'urgent', ...entry }: RevocationEntry): Act<Committed> {
+export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry): Act<Committed> {
   const { selector, reason, actor, caseReference, comment } = entry
   // Before the head: an act that joins may wait for the head.
   if (selector.kind === 'client') yield* waitForJoins(selector.clientId)
   // Before anything else is read: what is read afterwards is current.
   const seq = yield* takeSeq()
-  const atMs = ambient.nowMs()
+  const atMs = yield* currentMs()
   const { sub, tid } = yield* whose(selector)
   const narrow = isNarrow(selector)
   const revocation: Revocation = {
@@ -100,7 +100,7 @@ export function* revoke(ambient: Ambient, { now, priority = 'urgent', ...entry }
     ...{ fanOut: narrow ? 'complete' : 'pending', sessions: narrow ? 1 : 0, traceparent: currentTraceparent() ?? undefined },
   }
   const revoking: Revoking = { revocation, actor, sub, atMs, priority, pending: [], moves: [] }
-  for (const write of WRITERS) revoking.pending.push(...((yield* write(ambient, revoking)) ?? []))
+  for (const write of WRITERS) revoking.pending.push(...((yield* write(revoking)) ?? []))
   const committed: Committed = { revocation, sub, pending: revoking.pending }
   yield { revoked: committed }
   return committed

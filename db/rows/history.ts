@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason } from '../../src/protocol/revocation.ts'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { type Act, type Engine, newId } from '../engine/act.ts'
 import { columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -54,11 +54,11 @@ export const forgetHistory = (range: { sub: string; to: number; limit: number })
 /** An act that ends a session writes `recordEnd` instead. */
 type NewSecurityEvent = Omit<SecurityEvent, 'id'>
 
-export function* recordEvent(ambient: Ambient, { actor, ...event }: NewSecurityEvent): Act<void> {
+export function* recordEvent({ actor, ...event }: NewSecurityEvent): Act<void> {
   const { sub, at, kind, sid, device, address, clientId, why, seq } = event
   yield* insert.run({
     ...{ sub, at, kind, sid, device, address, clientId, why, seq },
-    id: ambient.newId(),
+    id: yield* newId(),
     actorKind: actor?.kind,
     actorId: actor?.id,
   })
@@ -74,8 +74,8 @@ interface Ended {
   actor: Actor
 }
 
-export function* recordEnd(ambient: Ambient, { actor, clientId, ...end }: Ended): Act<void> {
-  yield* insertEnd.run({ ...end, clientId, id: ambient.newId(), actorKind: actor.kind, actorId: actor.id })
+export function* recordEnd({ actor, clientId, ...end }: Ended): Act<void> {
+  yield* insertEnd.run({ ...end, clientId, id: yield* newId(), actorKind: actor.kind, actorId: actor.id })
 }
 
 const eventOf = (row: Row): SecurityEvent => ({
@@ -93,9 +93,9 @@ function* securityHistory({ sub, before, limit }: Parameters<HistoryActs['securi
 
 type Rejected = Parameters<HistoryActs['recordRejectedSignIn']>[0]
 
-function* recordRejected(ambient: Ambient, { user, why, device, from, now }: Rejected): Act<void> {
+function* recordRejected({ user, why, device, from, now }: Rejected): Act<void> {
   const subject = yield* findSubjectByUser(user.tid, user.oid)
-  if (subject !== undefined) yield* recordEvent(ambient, rejection({ sub: subject.sub, why, device, from, now }))
+  if (subject !== undefined) yield* recordEvent(rejection({ sub: subject.sub, why, device, from, now }))
 }
 
 interface Rejection {
@@ -115,6 +115,6 @@ const rejection = ({ sub, why, device, from, now }: Rejection): NewSecurityEvent
 })
 
 export const historyActs = (engine: Engine): HistoryActs => ({
-  recordRejectedSignIn: (input) => engine.write(() => recordRejected(engine, input)),
+  recordRejectedSignIn: (input) => engine.write(() => recordRejected(input)),
   securityHistory: (input) => engine.read(() => securityHistory(input)),
 })

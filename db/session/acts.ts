@@ -18,7 +18,7 @@ export function sessionActs(engine: Engine): SignInActs & HistoryActs & Pick<Hou
   const { read, write } = engine
   return {
     ...historyActs(engine),
-    signIn: (input) => write(() => signIn(engine, input)),
+    signIn: (input) => write(() => signIn(input)),
     issueCode: (input) => write(() => issueCode(input)),
     standingBySid: (sid, now) =>
       read(function* () {

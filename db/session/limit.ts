@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -56,7 +56,7 @@ type Room =
   | { room: false; choose: number; among: Session[] }
 
 /** Once the head of the log is held. Ends the sessions beyond the limit that a new one would exceed. */
-export function* makeRoom(ambient: Ambient, sub: string, limit: SessionLimit | undefined, now: number): Act<Room> {
+export function* makeRoom(sub: string, limit: SessionLimit | undefined, now: number): Act<Room> {
   if (limit === undefined) return { room: true, committed: [] }
   const live = yield* liveOf(sub, now)
   const over = excess(live, limit)
@@ -64,13 +64,13 @@ export function* makeRoom(ambient: Ambient, sub: string, limit: SessionLimit | u
   if (ended.length < over) return { room: false, choose: over, among: live.map(validSession) }
   const committed: Committed[] = []
   // What the user chose does not end where the limit is not reached by now.
-  for (const { sid } of over === 0 ? [] : ended) committed.push(yield* end(ambient, { kind: 'session', sid }, sub, now))
+  for (const { sid } of over === 0 ? [] : ended) committed.push(yield* end({ kind: 'session', sid }, sub, now))
   return { room: true, committed }
 }
 
 type Narrow = { kind: 'session'; sid: string } | { kind: 'grant'; sid: string; clientId: string }
-const end = (ambient: Ambient, selector: Narrow, sub: string, now: number): Act<Committed> =>
-  revoke(ambient, { selector, reason: 'session_limit', actor: { kind: 'user', id: sub }, now })
+const end = (selector: Narrow, sub: string, now: number): Act<Committed> =>
+  revoke({ selector, reason: 'session_limit', actor: { kind: 'user', id: sub }, now })
 
 /** Before the session is locked, as every act that revokes. */
 export function* lockForClient(sid: string): Act<void> {
@@ -80,10 +80,19 @@ export function* lockForClient(sid: string): Act<void> {
 }
 
 /** A client takes part in one more session of a user, once `lockForClient` is held: its oldest grants end, where they are too many. */
-export function* makeRoomAtClient(
-  ambient: Ambient,
-  { sid, sub, clientId, most, now }: { sid: string; sub: string; clientId: string; most: number; now: number },
-): Act<void> {
+export function* makeRoomAtClient({
+  sid,
+  sub,
+  clientId,
+  most,
+  now,
+}: {
+  sid: string
+  sub: string
+  clientId: string
+  most: number
+  now: number
+}): Act<void> {
   const grants = (yield* grantsOf.all({ sub, sid, clientId })).filter((row) => isLive(row, now) && !covers(row.grantCutoff, row.joinedSeq))
-  for (const row of grants.slice(0, Math.max(0, grants.length + 1 - most))) yield* end(ambient, { kind: 'grant', sid: row.sid, clientId }, sub, now)
+  for (const row of grants.slice(0, Math.max(0, grants.length + 1 - most))) yield* end({ kind: 'grant', sid: row.sid, clientId }, sub, now)
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
 import { assign, command, insertInto, lockByName } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -101,14 +101,14 @@ function* sessionsHere({ browserCookieHash: cookieHash, session: { browserHash }
 }
 
 /** Ends sessions of another user, those beside a renewed one, and those that time ended before the sweep came. */
-function* endFormer(ambient: Ambient, former: readonly SessionRow[], sub: string, now: number): Act<Committed[]> {
+function* endFormer(former: readonly SessionRow[], sub: string, now: number): Act<Committed[]> {
   const committed: Committed[] = []
   for (const row of former.filter((one) => !isRevoked(one))) {
     const selector = { kind: 'session', sid: row.sid } as const
     const why = isLive(row, now)
       ? ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
       : ({ reason: timeReason(row), actor: { kind: 'broker', id: 'signin' } } as const)
-    committed.push(yield* revoke(ambient, { selector, ...why, now }))
+    committed.push(yield* revoke({ selector, ...why, now }))
   }
   return committed
 }
@@ -123,17 +123,17 @@ function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, 
 
 type Rejected = { outcome: 'rejected' } & SignInRejection
 
-export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected> {
+export function* signIn(input: Input): Act<SignedIn | Rejected> {
   const user = yield* subjectFor(input.session, input.ids.sub, input.now)
-  const done = yield* letIn(ambient, input, user)
+  const done = yield* letIn(input, user)
   if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
-  yield* recordEvent(ambient, { sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
-  if (input.newDevice === true && !done.renewed) yield* announceNewDevice(ambient, done.session, user.names.stored, input.from?.address)
+  yield* recordEvent({ sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
+  if (input.newDevice === true && !done.renewed) yield* announceNewDevice(done.session, user.names.stored, input.from?.address)
   return done
 }
 
-function* letIn(ambient: Ambient, asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
+function* letIn(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   const { session: input, code, limit, ids, now } = asked
   const { sub } = user
   const here = yield* sessionsHere(asked, sub)
@@ -146,16 +146,16 @@ function* letIn(ambient: Ambient, asked: Input, user: KnownUser): Act<SignedIn |
   if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
     yield* nameUser(user)
-    yield* tellClaims(ambient, renewed, input.roles, now)
+    yield* tellClaims(renewed, input.roles, now)
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })
-    return yield* signedIn(renewed.sid, true, yield* endFormer(ambient, former, sub, now))
+    return yield* signedIn(renewed.sid, true, yield* endFormer(former, sub, now))
   }
-  const made = yield* makeRoom(ambient, sub, limit, now)
+  const made = yield* makeRoom(sub, limit, now)
   if (!made.room) return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
   yield* nameUser(user)
-  const committed = [...made.committed, ...(yield* endFormer(ambient, former, sub, now))]
+  const committed = [...made.committed, ...(yield* endFormer(former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head
   yield* open.run({ ...valuesOf(input, now), sid, sub, tid: input.user.tid, openedSeq, probePhase: phaseOf(sid) })
@@ -174,7 +174,6 @@ function* signedIn(sid: string, renewed: boolean, committed: Committed[]): Act<S
  * @param before the user's names before this sign-in: without any, it is the user's first, and no browser of theirs is known
  */
 function* announceNewDevice(
-  ambient: Ambient,
   { sub, sid, device, user: { tid, name, username } }: Session,
   before: KnownUser['names']['stored'],
   address: string | undefined,
@@ -182,5 +181,5 @@ function* announceNewDevice(
   if (before.name === null && before.username === null && before.email === null) return
   // Never the address that this sign-in brings: an attacker could have set it.
   const personal = { name, username, email: before.email ?? undefined, ip_address: address }
-  yield* emit(ambient, { type: 'session.new_device', data: { sub, tid, sid, device, ...personal } })
+  yield* emit({ type: 'session.new_device', data: { sub, tid, sid, device, ...personal } })
 }

@@ -1,6 +1,6 @@
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import type Database from 'better-sqlite3'
-import type { Act, Ambient, AnyStatement, Call, Engine, Params } from '../engine/act.ts'
+import type { Act, AnyStatement, Call, Engine, Params, Sources } from '../engine/act.ts'
 import { allStatements, valuesOf } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
@@ -24,7 +24,7 @@ interface Executor {
 }
 
 /** @param revoked takes what an act revokes, which its commit announces */
-export function createExecutor(db: Sqlite, revoked: (committed: Committed) => void): Executor {
+export function createExecutor(db: Sqlite, sources: Sources, revoked: (committed: Committed) => void): Executor {
   const dialect = new SQLiteSyncDialect()
   const prepared = new Map<AnyStatement, Prepared>()
 
@@ -46,7 +46,8 @@ export function createExecutor(db: Sqlite, revoked: (committed: Committed) => vo
     run(act) {
       let step = act.next()
       while (step.done !== true) {
-        if ('revoked' in step.value) {
+        if (typeof step.value === 'string') step = act.next(sources[step.value]())
+        else if ('revoked' in step.value) {
           revoked(step.value.revoked)
           step = act.next()
         } else step = act.next(carryOut(step.value))
@@ -75,12 +76,7 @@ export const reading =
   }
 
 /** The engine of the embedded store: acts of one batch share a commit, and reads run between two commits. */
-export const sqliteEngine = (
-  { writer, read, nowMs, newId }: Ambient & { writer: Pick<Writer, 'write' | 'writePage'>; read: Read },
-  { run }: Executor,
-): Engine => ({
-  nowMs,
-  newId,
+export const sqliteEngine = (writer: Pick<Writer, 'write' | 'writePage'>, read: Read, { run }: Executor): Engine => ({
   write: (act) => writer.write(() => run(act())),
   writePage: (act) => writer.writePage(() => run(act())),
   read: (act) => read(() => run(act())),

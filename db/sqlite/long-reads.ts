@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import type { Engine } from '../engine/act.ts'
@@ -53,7 +54,7 @@ function openReads(file: string) {
 
 function open(file: string, stopped: () => boolean) {
   const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 1000 })
-  const executor = createExecutor(db, () => undefined)
+  const executor = createExecutor(db, { nowMs: Date.now, newId: randomUUID }, () => undefined)
   const engine: Pick<Engine, 'read'> = {
     async read(act) {
       if (stopped()) throw new StoreUnavailable('The store was closed before the answer was whole.')

@@ -132,10 +132,9 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
   const db = openCopy(copy, backup)
   try {
     // No broker runs on the copy: what is revoked here is announced by none.
-    const executor = createExecutor(db, () => undefined)
-    const ambient = { nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
+    const executor = createExecutor(db, { nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }, () => undefined)
     const epoch = randomBytes(9).toString('base64url')
-    const begun = db.transaction(() => executor.run(beginRestored(ambient, { actor, via: 'command', epoch, formerSeq })))()
+    const begun = db.transaction(() => executor.run(beginRestored({ actor, via: 'command', epoch, formerSeq })))()
     db.pragma('wal_checkpoint(TRUNCATE)')
     return { epoch, ...begun }
   } finally {

@@ -48,13 +48,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const checkpoints = new Checkpoints(db, { file, dataFile, ...moving })
   const announce = (committed: readonly Committed[]): void => revoked.publish(committed)
   const writer = createWriter(db, dataFile, announce, () => checkpoints.committed())
-  const executor = createExecutor(db, writer.revoked)
+  const executor = createExecutor(db, { nowMs, newId: () => newRowId(nowMs(), random) }, writer.revoked)
   if (prepares !== 'at_first_use') executor.prepareAll()
-  const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
-  db.transaction(() => executor.run(beginChains(ambient)))()
+  db.transaction(() => executor.run(beginChains()))()
   const reader = new Reader(file, dataFile, startReader)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
-  const acts = allActs(sqliteEngine({ ...ambient, writer, read: reading(db, dataFile) }, executor))
+  const acts = allActs(sqliteEngine(writer, reading(db, dataFile), executor))
   return {
     ...acts,
     onRevoked: (listener) => void revoked.subscribe(listener),

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { STREAM_UPDATED, VERIFICATION } from '../../src/protocol/stream-event.ts'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { assign, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { head } from '../log/head.ts'
@@ -44,29 +44,29 @@ const remove = command((p: One) => sql`DELETE FROM ${streams} WHERE ${streams.st
 const number = query({ count: sql<number>`count(*)` }, (_, f) => sql`SELECT ${f} FROM ${streams}`)
 
 /** Sends an event about the stream itself. A push is due whatever the status of the stream. */
-function* tellReceiver(ambient: Ambient, row: StreamRow, type: string, event: Record<string, unknown>): Act<DeliveryRef[]> {
+function* tellReceiver(row: StreamRow, type: string, event: Record<string, unknown>): Act<DeliveryRef[]> {
   const moves: Move[] = []
-  const refs = yield* emitSet(ambient, row, { type, event }, { moves, held: row.method === 'poll' })
+  const refs = yield* emitSet(row, { type, event }, { moves, held: row.method === 'poll' })
   yield* moved(moves)
   return refs
 }
 
 /** Tells the webhooks that want changed settings. */
-const announce = (ambient: Ambient, { clientId }: { clientId: string }, value: string): Act<unknown> =>
-  emit(ambient, { type: 'setting.changed', data: { setting: 'ssf.stream', value: `${clientId} ${value}` } })
+const announce = ({ clientId }: { clientId: string }, value: string): Act<unknown> =>
+  emit({ type: 'setting.changed', data: { setting: 'ssf.stream', value: `${clientId} ${value}` } })
 
-function* addStream(ambient: Ambient, stream: SignalStream): Act<Awaited<ReturnType<StreamActs['addStream']>>> {
+function* addStream(stream: SignalStream): Act<Awaited<ReturnType<StreamActs['addStream']>>> {
   const row = rowOf(stream)
   if (((yield* number.get({}))?.count ?? 0) >= MOST || (yield* insert.run(row)) === 0) return { added: false, refs: [] }
   yield* addTarget.run({ targetId: stream.id, clientId: stream.id, uri: uriOf(row) })
-  yield* announce(ambient, stream, 'created')
-  return { added: true, refs: stream.method === 'push' ? yield* tellReceiver(ambient, row, VERIFICATION, {}) : [] }
+  yield* announce(stream, 'created')
+  return { added: true, refs: stream.method === 'push' ? yield* tellReceiver(row, VERIFICATION, {}) : [] }
 }
 
 const isElsewhere = (a: StreamRow, b: StreamRow): boolean =>
   a.method !== b.method || a.endpointUrl !== b.endpointUrl || a.authorizationSealed !== b.authorizationSealed
 
-function* changeStream(ambient: Ambient, { id, change, tell = false, now }: Parameters<StreamActs['changeStream']>[0]) {
+function* changeStream({ id, change, tell = false, now }: Parameters<StreamActs['changeStream']>[0]) {
   const before = yield* lockedStream(id)
   if (before === undefined) return undefined
   const changed = rowOf({ ...streamOf(before), ...change, updatedAt: now })
@@ -74,33 +74,33 @@ function* changeStream(ambient: Ambient, { id, change, tell = false, now }: Para
   const after = { ...changed, verifiedAt: anew ? null : changed.verifiedAt }
   yield* update.run(after)
   if (anew) yield* moveTarget.run({ targetId: id, uri: uriOf(after) })
-  if (after.status === 'disabled') yield* closeAll(ambient, id)
-  yield* announce(ambient, before, change.status ?? 'changed')
-  const refs = anew && after.method === 'push' && after.status !== 'disabled' ? yield* tellReceiver(ambient, after, VERIFICATION, {}) : []
+  if (after.status === 'disabled') yield* closeAll(id)
+  yield* announce(before, change.status ?? 'changed')
+  const refs = anew && after.method === 'push' && after.status !== 'disabled' ? yield* tellReceiver(after, VERIFICATION, {}) : []
   if (tell) {
     const reason = after.statusReason === null ? {} : { reason: after.statusReason }
-    refs.push(...(yield* tellReceiver(ambient, after, STREAM_UPDATED, { status: after.status, ...reason })))
+    refs.push(...(yield* tellReceiver(after, STREAM_UPDATED, { status: after.status, ...reason })))
   }
   return { stream: streamOf(after), refs }
 }
 
-function* removeStream(ambient: Ambient, id: string): Act<boolean> {
+function* removeStream(id: string): Act<boolean> {
   const row = yield* lockedStream(id)
   if (row === undefined) return false
   yield* remove.run({ streamId: id })
   yield* removeTarget.run({ targetId: id, seq: yield* head() })
-  yield* closeAll(ambient, id)
-  yield* announce(ambient, row, 'removed')
+  yield* closeAll(id)
+  yield* announce(row, 'removed')
   return true
 }
 
-function* verifyStream(ambient: Ambient, { id, state, notBefore, now }: Parameters<StreamActs['verifyStream']>[0]): Act<VerificationAsked> {
+function* verifyStream({ id, state, notBefore, now }: Parameters<StreamActs['verifyStream']>[0]): Act<VerificationAsked> {
   const row = yield* lockedStream(id)
   if (row === undefined) return { outcome: 'unknown' }
   if (row.status === 'disabled') return { outcome: 'disabled' }
   if (row.askedAt !== null && row.askedAt >= notBefore) return { outcome: 'too_soon', askedAt: row.askedAt }
   yield* update.run({ ...row, askedAt: now })
-  return { outcome: 'asked', refs: yield* tellReceiver(ambient, row, VERIFICATION, state === undefined ? {} : { state }) }
+  return { outcome: 'asked', refs: yield* tellReceiver(row, VERIFICATION, state === undefined ? {} : { state }) }
 }
 
 function* streamVerified({ id, endpointUrl, now }: Parameters<StreamActs['streamVerified']>[0]): Act<void> {
@@ -114,10 +114,10 @@ export function streamActs(engine: Engine): StreamActs {
     listStreams: () => read(listStreams),
     findStream: (id) => read(() => findStream(id)),
     streamOfClient: (clientId) => read(() => streamOfClient(clientId)),
-    addStream: (stream) => write(() => addStream(engine, stream)),
-    changeStream: (input) => write(() => changeStream(engine, input)),
-    removeStream: (id) => write(() => removeStream(engine, id)),
-    verifyStream: (input) => write(() => verifyStream(engine, input)),
+    addStream: (stream) => write(() => addStream(stream)),
+    changeStream: (input) => write(() => changeStream(input)),
+    removeStream: (id) => write(() => removeStream(id)),
+    verifyStream: (input) => write(() => verifyStream(input)),
     streamVerified: (input) => write(() => streamVerified(input)),
     releaseStream: (input) => write(() => releaseStream(input)),
     holdDelivery: (input) => write(() => release({ ...input, nextAttemptAtMs: HELD })),

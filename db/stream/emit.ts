@@ -10,7 +10,7 @@ import {
   STREAM_EVENT,
   type StreamEvent,
 } from '../../src/protocol/stream-event.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -63,14 +63,13 @@ function* tookPart(clientId: string, { sid, sub }: About): Act<boolean> {
 
 /** @param moves takes the changes of states: `moved` has to be run with them */
 export function* emitSet(
-  ambient: Ambient,
   stream: Pick<Receiver, 'streamId' | 'method' | 'status' | 'verifiedAt'>,
   { type, about, event }: SetPayload,
   { moves, held = !isPushing(stream) }: { moves: Move[]; held?: boolean },
 ): Act<DeliveryRef[]> {
   const payload = JSON.stringify({ type, about, event } satisfies SetPayload)
   const sub = about?.sub ?? null
-  const ref = yield* addMessage(ambient, { kind: 'set', targetId: stream.streamId, sub, payload, atMs: ambient.nowMs(), held }, moves)
+  const ref = yield* addMessage({ kind: 'set', targetId: stream.streamId, sub, payload, atMs: yield* currentMs(), held }, moves)
   return held ? [] : [ref]
 }
 
@@ -82,7 +81,7 @@ interface Emitted {
   clientId?: string | undefined
 }
 
-function* emitEvents(ambient: Ambient, { events, sid, clientId }: Emitted, moves: Move[]): Act<DeliveryRef[]> {
+function* emitEvents({ events, sid, clientId }: Emitted, moves: Move[]): Act<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
   if (events.length === 0) return refs
   for (const receiver of yield* receivers.all({})) {
@@ -91,8 +90,7 @@ function* emitEvents(ambient: Ambient, { events, sid, clientId }: Emitted, moves
     for (const one of events) {
       const { tid } = one.about
       if (!delivers(receiver, one.type) || tid === undefined || !mayHaveEvent(metadata, one.type, tid)) continue
-      if (yield* tookPart(receiver.clientId, { ...one.about, sid: one.about.sid ?? sid }))
-        refs.push(...(yield* emitSet(ambient, receiver, one, { moves })))
+      if (yield* tookPart(receiver.clientId, { ...one.about, sid: one.about.sid ?? sid })) refs.push(...(yield* emitSet(receiver, one, { moves })))
     }
   }
   return refs
@@ -106,11 +104,11 @@ function* aboutOf(selector: Selector, { tid }: Revocation, sub: string | undefin
   return (yield* connected.all({})).map((tenant) => ({ tid: tenant.tid }))
 }
 
-export function* emitRevocation(ambient: Ambient, revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
+export function* emitRevocation(revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
   const { selector } = revocation
   const events = (yield* aboutOf(selector, revocation, sub)).flatMap((about) => eventsOfRevocation(revocation, about))
   const sid = selector.kind === 'session' ? selector.sid : undefined
-  return yield* emitEvents(ambient, { events, sid, clientId: 'clientId' in selector ? selector.clientId : undefined }, moves)
+  return yield* emitEvents({ events, sid, clientId: 'clientId' in selector ? selector.clientId : undefined }, moves)
 }
 
 interface Before {
@@ -124,13 +122,13 @@ interface Before {
  * Emits the change of the claims of a live session (CAEP 1.0 §3.2).
  * @param session as it was before. @param roles that it has now; undefined: the same
  */
-export function* tellClaims(ambient: Ambient, session: Before, roles: readonly string[] | undefined, now: number): Act<void> {
+export function* tellClaims(session: Before, roles: readonly string[] | undefined, now: number): Act<void> {
   if (roles === undefined) return
   const before = parseList(session.roles) ?? []
   if (before.length === roles.length && roles.every((role) => before.includes(role))) return
   const { sub, sid, tid } = session
   const event = { event_timestamp: now, initiating_entity: 'policy', claims: { roles: [...roles] } }
   const moves: Move[] = []
-  yield* emitEvents(ambient, { events: [{ type: STREAM_EVENT.tokenClaimsChange, about: { sub, sid, tid }, event }] }, moves)
+  yield* emitEvents({ events: [{ type: STREAM_EVENT.tokenClaimsChange, about: { sub, sid, tid }, event }] }, moves)
   yield* moved(moves)
 }

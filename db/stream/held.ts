@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { isPushing } from '../../src/protocol/stream-event.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -55,9 +55,9 @@ export function* releaseStream({ id: streamId, limit }: Parameters<StreamActs['r
 }
 
 /** A disabled or removed stream keeps no events. */
-export function* closeAll(ambient: Ambient, streamId: string): Act<void> {
+export function* closeAll(streamId: string): Act<void> {
   const rows = yield* pendingRows.all({ streamId, limit: MOST })
-  if (rows.length > 0) yield* closeRows(ambient, rows, 'The stream was disabled or removed.')
+  if (rows.length > 0) yield* closeRows(rows, 'The stream was disabled or removed.')
 }
 
 type Polled = Awaited<ReturnType<StreamActs['pollStream']>>

@@ -10,8 +10,8 @@ import { findFamily, rotate } from './rotate.ts'
 export function tokenActs(engine: Engine): TokenActs {
   const { read, write } = engine
   return {
-    redeemAuthorizationCode: (input) => write(() => redeem(engine, input)),
-    rotateRefreshToken: (input) => write(() => rotate(engine, input)),
+    redeemAuthorizationCode: (input) => write(() => redeem(input)),
+    rotateRefreshToken: (input) => write(() => rotate(input)),
     findFamily: (familyId, generation) => read(() => findFamily(familyId, generation)),
     checkAccess: (input) => checkAccess(engine, input),
     grantClient: (input) => read(() => grantClient(input)),

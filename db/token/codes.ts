@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { isCodeVerifier, splitList } from '../../src/protocol/params.ts'
 import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query, textParam } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -86,12 +86,12 @@ const verifierIsRight = (challenge: string | null, verifier: string | undefined)
 const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
 
 /** RFC 6749 §4.1.2: a second use, by a caller that could have made the first, revokes what the code gave. */
-function* reuse(ambient: Ambient, code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
+function* reuse(code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
   const standing = yield* standingOf(yield* sessionBySid(code.sid), now)
   const grant = yield* standingOfGrant.get({ codeHash, audience: undefined })
   if (standing.state === 'unknown' || standing.state === 'ended' || grant === undefined || covers(grant.cutoff, code.openedSeq))
     return rejected('revoked')
-  const committed = yield* revoke(ambient, {
+  const committed = yield* revoke({
     selector: { kind: 'grant', sid: code.sid, clientId: code.clientId },
     reason: 'code_reuse',
     actor: { kind: 'client', id: code.clientId },
@@ -126,11 +126,11 @@ function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redem
 const freshUntil = (row: SessionRow, { maxAuthenticationSeconds: most }: Redemption): number | undefined =>
   most === undefined ? undefined : authenticatedAt(row) + most
 
-function* take(ambient: Ambient, code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed> {
+function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed> {
   const { sid } = code
   const rev = row.head
   const { codeHash, clientId, familyId, sessionLimit: most, now } = input
-  if (most !== undefined) yield* makeRoomAtClient(ambient, { sid, sub: row.sub, clientId, most, now })
+  if (most !== undefined) yield* makeRoomAtClient({ sid, sub: row.sub, clientId, most, now })
   // One row: `redeem` locked it before it read that the code was not consumed.
   yield* consume.run({ codeHash, now })
   yield* join.run({ sid, clientId, now, head: rev, freshUntil: freshUntil(row, input) })
@@ -140,13 +140,13 @@ function* take(ambient: Ambient, code: CodeRow, row: SessionRow, input: Redempti
   return { outcome: 'redeemed', session: yield* sessionOf(row), grant, family, rev }
 }
 
-export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
+export function* redeem(input: Redemption): Act<Redeemed> {
   const { codeHash } = input
   const code = yield* byHash.get({ codeHash })
   if (code === undefined) return rejected('unknown')
   const why = notTheirs(code, input)
   if (why !== undefined) return rejected(why)
-  if (code.consumedAt !== null) return yield* reuse(ambient, code, input)
+  if (code.consumedAt !== null) return yield* reuse(code, input)
   yield* joinsClient(code.clientId)
   if (input.sessionLimit !== undefined) yield* lockForClient(code.sid)
   // Before who takes part is looked at: a revocation of this session either sees the new participant, or is seen here.
@@ -158,5 +158,5 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   if (typeof grant?.lock === 'string') return rejected('locked')
   // Issued after its client was removed, by a broker that did not know it yet: no revocation covers such a code.
   if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
-  return yield* take(ambient, code, row, input)
+  return yield* take(code, row, input)
 }

@@ -2,7 +2,6 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
-import type { Ambient } from '../engine/act.ts'
 import { each, forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query, textParam } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
@@ -131,17 +130,17 @@ const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
  * A generation that may not be used any more. Concurrent requests of one client are harmless; but the generation before the current one, which
  * only a public client may not replay forever, is either a lost answer or one of two holders of the token: the grant alone is revoked.
  */
-function* older(ambient: Ambient, row: FamilyRow, input: Input): Act<Rotation> {
+function* older(row: FamilyRow, input: Input): Act<Rotation> {
   const pipelined = isPipelined(row, input)
   if (pipelined && input.generation < row.generation - 1) return rejected('stale')
   const { now } = input
   const actor = { kind: 'broker', id: 'token' } as const
   if (!pipelined) {
     const selector = { kind: 'session', sid: row.sid } as const
-    return { outcome: 'stolen', committed: yield* revoke(ambient, { selector, reason: 'refresh_token_reuse', actor, now }) }
+    return { outcome: 'stolen', committed: yield* revoke({ selector, reason: 'refresh_token_reuse', actor, now }) }
   }
   const selector = { kind: 'grant', sid: row.sid, clientId: row.familyClient } as const
-  return { outcome: 'late', committed: yield* revoke(ambient, { selector, reason: 'refresh_token_late', actor, now }) }
+  return { outcome: 'late', committed: yield* revoke({ selector, reason: 'refresh_token_late', actor, now }) }
 }
 
 const isNoneOf = (row: FamilyRow | undefined, generation: number): row is undefined =>
@@ -158,7 +157,7 @@ export function rejection(row: FamilyRow, { generation, clientId, now }: Input):
   return row.freshUntil !== null && row.freshUntil <= now ? 'not_fresh' : undefined
 }
 
-export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
+export function* rotate(input: Input): Act<Rotation> {
   const { familyId, generation, clientId, audience, now } = input
   const row = yield* byIdLocked.get({ familyId, audience })
   const why = row === undefined ? 'unknown' : rejection(row, input)
@@ -168,7 +167,7 @@ export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
     yield* touch(row, clientId, now)
     return rotated(row, validSession(row))
   }
-  if (!mayReplay(row, input)) return yield* older(ambient, row, input)
+  if (!mayReplay(row, input)) return yield* older(row, input)
   return { outcome: 'replayed', family: familyOf(row), session: validSession(row), rev: row.head }
 }
 

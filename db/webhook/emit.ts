@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import { encodeSelector } from '../../src/protocol/selector.ts'
 import { dataFor, type WebhookEvent } from '../../src/protocol/webhook-event.ts'
-import type { Act, Ambient } from '../engine/act.ts'
+import { type Act, currentMs } from '../engine/act.ts'
 import { assign, columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
@@ -32,12 +32,12 @@ const advance = query(
 const subjectOf = ({ data }: WebhookEvent): string | null => ('sub' in data ? data.sub : undefined) ?? null
 
 /** @param moves takes the changes of states; not given: they are counted here */
-export function* emit(ambient: Ambient, event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
+export function* emit(event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
   const written: Move[] = moves ?? []
   for (const endpoint of yield* enabled.all({})) {
     if (parseList(endpoint.events)?.includes(event.type) !== true) continue
-    const ref = yield* write(ambient, endpoint, event, written)
+    const ref = yield* write(endpoint, event, written)
     if (ref !== undefined) refs.push(ref)
   }
   if (moves === undefined) yield* moved(written)
@@ -46,17 +46,16 @@ export function* emit(ambient: Ambient, event: WebhookEvent, moves?: Move[]): Ac
 
 /** To one endpoint. Undefined: it was disabled or removed meanwhile. @param moves takes the change of state: `moved` has to be run with it */
 export function* write(
-  ambient: Ambient,
   { endpointId, include }: Pick<Endpoint, 'endpointId' | 'include'>,
   event: WebhookEvent,
   moves: Move[],
 ): Act<DeliveryRef | undefined> {
   const position = (yield* advance.get({ endpointId }))?.position
   if (position === undefined) return undefined
-  const atMs = ambient.nowMs()
+  const atMs = yield* currentMs()
   const data = dataFor(event, parseList(include) as Parameters<typeof dataFor>[1])
   const payload = JSON.stringify({ type: event.type, timestamp: new Date(atMs).toISOString(), endpoint_id: endpointId, position, data })
-  return yield* addMessage(ambient, { kind: 'webhook', targetId: endpointId, sub: subjectOf(event), payload, atMs }, moves)
+  return yield* addMessage({ kind: 'webhook', targetId: endpointId, sub: subjectOf(event), payload, atMs }, moves)
 }
 
 const THEFT: readonly Reason[] = ['refresh_token_reuse', 'refresh_token_late', 'code_reuse']
@@ -79,8 +78,8 @@ function eventsOf(revocation: Revocation, sub: string | undefined): WebhookEvent
 }
 
 /** Emits the events that a revocation is. */
-export function* emitRevocation(ambient: Ambient, revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
+export function* emitRevocation(revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
-  for (const event of eventsOf(revocation, sub)) refs.push(...(yield* emit(ambient, event, moves)))
+  for (const event of eventsOf(revocation, sub)) refs.push(...(yield* emit(event, moves)))
   return refs
 }

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from '../../src/protocol/webhook-types.ts'
-import type { Act, Ambient, Engine } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -101,11 +101,11 @@ function* removeWebhook(endpointId: string): Act<boolean> {
   return true
 }
 
-function* testWebhook(ambient: Ambient, endpointId: string): Act<DeliveryRef | undefined> {
+function* testWebhook(endpointId: string): Act<DeliveryRef | undefined> {
   const row = yield* find.get({ endpointId })
   if (row === undefined) return undefined
   const moves: Move[] = []
-  const ref = yield* writeTo(ambient, row, { type: 'webhook.test', data: {} }, moves)
+  const ref = yield* writeTo(row, { type: 'webhook.test', data: {} }, moves)
   yield* moved(moves)
   return ref
 }
@@ -116,5 +116,5 @@ export const webhookActs = (engine: Engine): WebhookActs => ({
   addWebhook: (endpoint) => engine.write(() => addWebhook(endpoint)),
   changeWebhook: (input) => engine.write(() => changeWebhook(input)),
   removeWebhook: (id) => engine.write(() => removeWebhook(id)),
-  testWebhook: (id) => engine.write(() => testWebhook(engine, id)),
+  testWebhook: (id) => engine.write(() => testWebhook(id)),
 })

@@ -17,7 +17,7 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
   let database: Database
   let b: Bench
   let first: Client
-  const ambient = { nowMs: () => T0 * 1000, newId: () => randomUUID() }
+  const sources = { nowMs: () => T0 * 1000, newId: () => randomUUID() }
   beforeAll(async () => {
     database = await createDatabase()
     b = await bench({ open: (nowMs) => openPostgresStore({ url: database.url, nowMs }), remove: () => undefined })
@@ -31,12 +31,12 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
     await database.drop()
   })
 
-  const inTransaction = async <T>(act: () => Act<T>): Promise<T> => (await runAct(first, act())).value
-  const engine: Engine = { ...ambient, read: inTransaction, write: inTransaction, writePage: inTransaction }
+  const inTransaction = async <T>(act: () => Act<T>): Promise<T> => (await runAct(first, sources, act())).value
+  const engine: Engine = { read: inTransaction, write: inTransaction, writePage: inTransaction }
   const redeemsCode = async (sid: string) => {
     const code = codeFor('sydney', b.now)
     await b.store.issueCode({ sid, code, now: b.now })
-    return () => inTransaction(() => redeem(ambient, redemptionOf(code, b.now)))
+    return () => inTransaction(() => redeem(redemptionOf(code, b.now)))
   }
   const exchanges = async (sid: string, sub: string) => () =>
     checkAccess(engine, { sid, sub, clientId: 'melbourne', joins: 'sydney', rev: 1000, now: b.now, touch: false })
@@ -95,7 +95,7 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
     const browser = { session: { browserHash: `browser of ${who}` } }
     const other = b.signInOf('carol', browser)
     await first.query('BEGIN')
-    const opened = expectOutcome(await inTransaction(() => signIn(ambient, other)), 'signed_in')
+    const opened = expectOutcome(await inTransaction(() => signIn(other)), 'signed_in')
     const second = b.signIn(who, browser)
     await waitsOrHasCommitted(second)
     await first.query('COMMIT')

@@ -30,7 +30,7 @@ function* recorded<T>(act: Act<T>, into: string[]): Act<T> {
   let step = act.next()
   while (step.done !== true) {
     const { value } = step
-    if ('statement' in value) into.push(...[written(value.statement.render('postgres', dialect).sql) ?? []].flat())
+    if (typeof value === 'object' && 'statement' in value) into.push(...[written(value.statement.render('postgres', dialect).sql) ?? []].flat())
     step = act.next(yield value)
   }
   return step.value
@@ -59,9 +59,9 @@ async function writesOf(select: (session: { sid: string; sub: string }) => Selec
   const { db, unlock } = openDatabase(file)
   const writes: string[] = []
   let ids = 0
-  const ambient = { nowMs: () => T0 * 1000, newId: () => `id_${ids++}` }
+  const sources = { nowMs: () => T0 * 1000, newId: () => `id_${ids++}` }
   const entry = { selector: select(session), reason: 'administrator', actor: { kind: 'operator', id: 'olivia' }, now: T0 } as const
-  createExecutor(db, () => undefined).run(recorded(revoke(ambient, entry), writes))
+  createExecutor(db, sources, () => undefined).run(recorded(revoke(entry), writes))
   db.close()
   unlock()
   return writes

@@ -55,7 +55,7 @@ type Family = typeof families extends fc.Arbitrary<(infer F)[]> ? F : never
 describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
   let database: Database
   let client: Client
-  const ambient = { nowMs: () => T0 * 1000, newId: () => 'id' }
+  const sources = { nowMs: () => T0 * 1000, newId: () => 'id' }
   beforeAll(async () => {
     database = await createDatabase()
     client = new Client(connectionConfig(database.url))
@@ -98,7 +98,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
   async function put(all: Family[], everything: number): Promise<Input[]> {
     await insert('log_head', [{ id: 1, seq: 7, epoch: 'e' }])
     // A theft that is left to the act is appended.
-    await runAct(client, beginChains(ambient))
+    await runAct(client, sources, beginChains())
     await insert(
       'subjects',
       all.map((_, i) => ({ sub: idsOf(i).sub, tid: idsOf(i).tid, oid: `o${i}`, created_at: T0 })),
@@ -129,7 +129,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     return { answers, left }
   }
 
-  const actAlone = async (input: Input) => (await runAct(client, rotate(ambient, input))).value
+  const actAlone = async (input: Input) => (await runAct(client, sources, rotate(input))).value
   /** The test's own connection, with its transaction. */
   const ofTransaction = (asked: string | object): unknown =>
     asked === 'BEGIN' || asked === 'COMMIT' ? { command: asked } : client.query(asked as never)
@@ -164,7 +164,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     const taking = { connect: async () => ({ query, on() {}, off() {}, release() {} }) }
     await rotateTogether(taking as unknown as Pool, (read) => read())([token])
     await checkTogether(taking as unknown as Pool, (read) => read())([{ sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true }])
-    await leaseTogether(taking as unknown as Pool, (read) => read(), ambient)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
+    await leaseTogether(taking as unknown as Pool, (read) => read(), sources.nowMs)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
     await client.query('SET plan_cache_mode = force_generic_plan')
     for (const [i, text] of texts.entries()) {
       await client.query(`PREPARE together_${i} AS ${text}`)
@@ -192,8 +192,8 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
 
   test('access tokens checked together are valid where the act says so and writes nothing; everything else is left to it', async () => {
     let settled = 0
-    const run: Engine['write'] = async (act) => (await runAct(client, act())).value
-    const engine: Engine = { ...ambient, read: run, write: run, writePage: run }
+    const run: Engine['write'] = async (act) => (await runAct(client, sources, act())).value
+    const engine: Engine = { read: run, write: run, writePage: run }
     const property = fc.asyncProperty(families, checks, usually(0, seq), async (all, asked, everything) => {
       await client.query('BEGIN')
       try {
@@ -264,11 +264,14 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
           return twice ? [one, one] : [one]
         })
         const left = () => client.query<object>('SELECT * FROM deliveries ORDER BY id').then((result) => result.rows)
-        const answered = await tried(async () => ({ answers: await leaseTogether(here, (read) => read(), ambient)(inputs), rows: await left() }))
+        const answered = await tried(async () => ({
+          answers: await leaseTogether(here, (read) => read(), sources.nowMs)(inputs),
+          rows: await left(),
+        }))
         const together = answered.answers
         const alone = await tried(async () => {
           const answers = []
-          for (const input of inputs) answers.push((await runAct(client, lease(ambient, input))).value)
+          for (const input of inputs) answers.push((await runAct(client, sources, lease(input))).value)
           return { answers, rows: await left() }
         })
         // Of two that ask for one, either may get it.
@@ -291,7 +294,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       if (++asked === 2) throw new StoreUnavailable('not confirmed')
     }
     const fenced = fencedBy({ pool: { generation: 0 }, mustBeFenced })
-    const leases = leaseTogether(here, fenced, ambient)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
+    const leases = leaseTogether(here, fenced, sources.nowMs)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
     await expect(leases).rejects.toThrow('not confirmed')
   })
 
