@@ -100,7 +100,7 @@ try {
   let slowest = 0
   for (let more = true; more;) {
     const from = performance.now()
-    const batch = await store.fanOutPending({ limit: 200, nowMs: Date.now() })
+    const batch = await store.fanOutPending({ limit: 200 })
     slowest = Math.max(slowest, performance.now() - from)
     pending += batch.pending.length
     more = batch.more

@@ -1,27 +1,253 @@
-import type { Engine } from './engine/act.ts'
-import { lockActs } from './locks/acts.ts'
-import { logActs } from './log/acts.ts'
-import { microsoftActs } from './microsoft/acts.ts'
-import { operatorActs } from './operator/acts.ts'
-import { deliveryActs } from './outbox/acts.ts'
-import { registryActs } from './registry/acts.ts'
-import { revocationActs } from './revocation/acts.ts'
-import { sessionActs } from './session/acts.ts'
-import { streamActs } from './stream/acts.ts'
-import { tokenActs } from './token/acts.ts'
-import { webhookActs } from './webhook/endpoints.ts'
+import type { Act, Engine } from './engine/act.ts'
+import { liftDueLocks, liftLock } from './locks/lift.ts'
+import { lock } from './locks/lock.ts'
+import { recordOperator } from './locks/protected.ts'
+import { findLock, listLocks, lockCounts } from './locks/row.ts'
+import { appendAudit, concludeAudit, listAudit, pageOfAudit } from './log/audit.ts'
+import { addSignedHead, chainRows, evidenceRows, headAndSignature, segmentBegins, signedAround } from './log/evidence.ts'
+import { revocationsAfter } from './log/feed.ts'
+import { guardReports, recordEnforced } from './log/guards.ts'
+import { logHeadRow } from './log/head.ts'
+import { everythingRevokedAt, findRevocation, listRevocations, pageOfRevocations } from './log/revocations.ts'
+import { revocationTimes } from './log/times.ts'
+import { endAuthenticated, endMicrosoftSession } from './microsoft/end.ts'
+import { finishProbes, takeProbes } from './microsoft/probe-pages.ts'
+import { findProbe, recordProbe } from './microsoft/probe.ts'
+import { eraseUser, forgetErased } from './operator/erase.ts'
+import { exportUser } from './operator/export.ts'
+import { purge } from './operator/purge.ts'
+import { findRepeatable, keepRepeatable } from './operator/repeatable.ts'
+import { splitDelivery } from './outbox/add.ts'
+import { attemptsOf, findDelivery, recordDelivery, releaseDelivery } from './outbox/attempts.ts'
+import { closeDeliveries, redrive, tryNow } from './outbox/decisions.ts'
+import { dueDeliveries, earlyDeliveries, pendingTargetIds } from './outbox/due.ts'
+import { leaseDelivery } from './outbox/lease.ts'
+import { deliveryCountsNow, listDeliveries } from './outbox/lists.ts'
+import {
+  askAboutEverybody,
+  askMicrosoft,
+  claimMicrosoftWork,
+  failedMicrosoftWork,
+  hasPendingMicrosoftWork,
+  postponeMicrosoftWork,
+  redriveMicrosoftWork,
+  releaseMicrosoftWork,
+  settleMicrosoftWork,
+} from './outbox/microsoft-work.ts'
+import { pendingTargets } from './outbox/pending-targets.ts'
+import { applyAuthenticationAge } from './registry/authentication-age.ts'
+import { listTargets } from './registry/client-targets.ts'
+import { addClientSecret, findClient, listClients, putClient, removeClient, removeClientSecret } from './registry/clients.ts'
+import { activateKey, addKey, listKeys, retireKey } from './registry/keys.ts'
+import { probe, resealSetting, setSetting, setSettingOnce, setting } from './registry/settings.ts'
+import { changeTenant, findTenant, listTenants, putTenant, removeTenant } from './registry/tenants.ts'
+import { expireGrants } from './revocation/expire-grants.ts'
+import { expireSessions } from './revocation/expire.ts'
+import { fanOutPending } from './revocation/fan-out.ts'
+import { previewRevocation } from './revocation/preview.ts'
+import { reportByUser } from './revocation/report.ts'
+import { revokeRequested } from './revocation/requested.ts'
+import { grantClient } from './rows/client.ts'
+import { issueCode } from './rows/code.ts'
+import { owesFreshSignIn, tenantsWithAuthTime } from './rows/floor.ts'
+import { recordRejectedSignIn, securityHistory } from './rows/history.ts'
+import { standingByCookie, standingBySid } from './rows/session.ts'
+import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
+import { appsOfUser, withdrawConsent } from './session/apps.ts'
+import { hasConsent, recordConsent } from './session/consent.ts'
+import { liveSessionCount } from './session/count.ts'
+import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions } from './session/live.ts'
+import { signIn } from './session/sign-in.ts'
+import { searchUsers } from './session/users.ts'
+import { waiveFreshSignIn } from './session/waiver.ts'
+import { addStream, changeStream, holdDelivery, removeStream, streamVerified, verifyStream } from './stream/acts.ts'
+import { pollStream, releaseStream, settlePolled } from './stream/held.ts'
+import { findStream, listStreams, streamOfClient } from './stream/row.ts'
+import { checkAccess, checkClientAccess } from './token/access.ts'
+import { redeemAuthorizationCode } from './token/codes.ts'
+import { consumeOnce, pushedRequest, pushRequest, wasConsumed } from './token/one-time.ts'
+import { findFamily, rotateRefreshToken } from './token/rotate.ts'
+import { addWebhook, changeWebhook, findWebhook, listWebhooks, removeWebhook, testWebhook } from './webhook/endpoints.ts'
 
-/** Every act of the port: the same on both engines. */
+/** Acts that read in one transaction. */
+const READS = {
+  findClient,
+  listClients,
+  listTargets,
+  standingBySid,
+  standingByCookie,
+  owesFreshSignIn,
+  tenantsWithAuthTime,
+  findSubject,
+  findSubjectByUser,
+  findHuman,
+  participants: participantsIn,
+  liveSessionsOf,
+  hasConsent,
+  appsOfUser,
+  securityHistory,
+  findFamily,
+  grantClient,
+  checkClientAccess,
+  wasConsumed,
+  findRevocation,
+  everythingRevokedAt,
+  head: logHeadRow,
+  guardReports,
+  findLock,
+  listLocks,
+  lockCounts,
+  findProbe,
+  hasPendingMicrosoftWork,
+  failedMicrosoftWork,
+  findDelivery,
+  dueDeliveries,
+  earlyDeliveries,
+  pendingTargetIds,
+  attemptsOf,
+  deliveryCounts: deliveryCountsNow,
+  listWebhooks,
+  findWebhook,
+  listStreams,
+  findStream,
+  streamOfClient,
+  pollStream,
+  listKeys,
+  setting,
+  listTenants,
+  findTenant,
+  exportUser,
+  findRepeatable,
+  chainHead: headAndSignature,
+  signedAround,
+  chainRows,
+  chainBegins: segmentBegins,
+  evidenceRows,
+}
+/** Acts that write in one transaction. */
+const WRITES = {
+  putClient,
+  addClientSecret,
+  removeClientSecret,
+  removeClient,
+  signIn,
+  issueCode,
+  waiveFreshSignIn,
+  recordConsent,
+  withdrawConsent,
+  recordRejectedSignIn,
+  redeemAuthorizationCode,
+  rotateRefreshToken,
+  consumeOnce,
+  pushRequest,
+  revoke: revokeRequested,
+  reportByUser,
+  recordEnforced,
+  lock,
+  liftLock,
+  recordOperator,
+  finishProbes,
+  recordProbe,
+  endMicrosoftSession,
+  endAuthenticated,
+  askMicrosoft,
+  claimMicrosoftWork,
+  releaseMicrosoftWork,
+  settleMicrosoftWork,
+  postponeMicrosoftWork,
+  leaseDelivery,
+  recordDelivery,
+  releaseDelivery,
+  splitDelivery,
+  holdDelivery,
+  tryNow,
+  addWebhook,
+  changeWebhook,
+  removeWebhook,
+  testWebhook,
+  addStream,
+  changeStream,
+  removeStream,
+  verifyStream,
+  streamVerified,
+  releaseStream,
+  settlePolled,
+  addKey,
+  activateKey,
+  retireKey,
+  setSetting,
+  setSettingOnce,
+  resealSetting,
+  probe,
+  changeTenant,
+  removeTenant,
+  eraseUser,
+  keepRepeatable,
+  appendAudit,
+  concludeAudit,
+  addSignedHead,
+}
+/** One page of a bulk act: it shares no commit with acts that are waiting. */
+const PAGES = { purge, forgetErased }
+/** Acts that need several transactions, or know by a read that there is nothing to write. */
+const OF_SEVERAL = {
+  searchSessions,
+  pageOfSessions,
+  searchUsers,
+  checkAccess,
+  pushedRequest,
+  listRevocations,
+  pageOfRevocations,
+  revocationTimes,
+  previewRevocation,
+  expireGrants,
+  applyAuthenticationAge,
+  liftDueLocks,
+  takeProbes,
+  askAboutEverybody,
+  redriveMicrosoftWork,
+  pendingTargets,
+  listDeliveries,
+  redrive,
+  closeDeliveries,
+  listAudit,
+  pageOfAudit,
+  putTenant,
+  liveSessionCount,
+}
+
+/** A table of acts as callers of the store see it. */
+type Offered<T> = { [K in keyof T]: T[K] extends (...input: infer I) => Act<infer A> ? (...input: I) => Promise<A> : never }
+/** The same of acts that run their transactions themselves. */
+type Bound<T> = { [K in keyof T]: T[K] extends (engine: Engine, ...input: infer I) => infer A ? (...input: I) => A : never }
+
+const mapped = <F>(table: Record<string, F>, wrap: (one: F) => unknown): unknown =>
+  Object.fromEntries(Object.entries(table).map(([name, one]) => [name, wrap(one)]))
+
+/** @param run in one transaction */
+const offered = <T extends Record<string, (...input: never[]) => Act<unknown>>>(run: Engine['read'], acts: T) =>
+  mapped(
+    acts,
+    (act) =>
+      (...input: never[]) =>
+        run(() => act(...input)),
+  ) as Offered<T>
+
+const bound = <T extends Record<string, (engine: Engine, ...input: never[]) => unknown>>(engine: Engine, acts: T) =>
+  mapped(
+    acts,
+    (act) =>
+      (...input: never[]) =>
+        act(engine, ...input),
+  ) as Bound<T>
+
+/** Every act of the store: the same on both engines. */
 export const allActs = (engine: Engine) => ({
-  ...deliveryActs(engine),
-  ...logActs(engine),
-  ...webhookActs(engine),
-  ...streamActs(engine),
-  ...revocationActs(engine),
-  ...sessionActs(engine),
-  ...tokenActs(engine),
-  ...lockActs(engine),
-  ...microsoftActs(engine),
-  ...registryActs(engine),
-  ...operatorActs(engine),
+  ...offered(engine.read, READS),
+  ...offered(engine.write, WRITES),
+  ...offered(engine.writePage, PAGES),
+  ...bound(engine, OF_SEVERAL),
+  revocationsAfter: revocationsAfter(engine),
+  fanOutPending: fanOutPending(engine),
+  expireSessions: expireSessions(engine),
 })

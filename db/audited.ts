@@ -1,4 +1,4 @@
-import type { AuditActs } from './store.ts'
+import type { Store } from './store.ts'
 import type { AuditOutcome, NewAuditEntry } from './types.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { AuditOutcome, NewAuditEntry } from './types.ts'
  * @param result what is worth keeping of the answer; never a secret
  */
 export async function audited<T>(
-  store: AuditActs,
+  store: Pick<Store, 'appendAudit' | 'concludeAudit'>,
   entry: NewAuditEntry,
   act: () => Promise<T>,
   { result, refusal }: { result?: (answer: T) => Record<string, unknown>; refusal?: (error: unknown) => Record<string, unknown> | undefined } = {},

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { syncFile } from './files.ts'
-import { StoreUnavailable } from './store.ts'
+import { StoreUnavailable } from './types.ts'
 
 /** How far the log of a data directory has come, in a file of its own: what a database that was restored to an earlier state does not know. */
 

@@ -1,6 +1,7 @@
 import type { LockTarget } from '../src/protocol/lock-target.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-types.ts'
+import type { ProcessKind } from '../src/protocol/work.ts'
 
 /** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
 
@@ -465,4 +466,211 @@ export interface RevocationTime {
   deliveredMs?: number | undefined
   /** Until the last guard that has said so enforced it. */
   enforcedMs?: number | undefined
+}
+
+/**
+ * `log`: another broker has revoked. `wide`: that was a wide revocation, whose deliveries are still to be written. `registry`: another broker
+ * has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer nothing from the store, and keep no guard fresh, until
+ * the store says otherwise by answering again. `promoted`: the log went on at another server. `log_lost`: that server lacked what had been
+ * acknowledged, so a new log has begun, and everything is revoked.
+ */
+export type Elsewhere = 'log' | 'wide' | 'registry' | 'unconfirmed' | 'returned' | 'promoted' | 'log_lost'
+
+/** A process that has this store: a broker, or workers alone. */
+export interface BrokerProcess {
+  id: string
+  kind: ProcessKind
+  /** What background work it does, as BROKER_WORK says it. */
+  work: string
+  host: string
+  version: string
+  /** Epoch milliseconds, both. */
+  startedAtMs: number
+  seenAtMs: number
+}
+
+/** What a shared database is, as a database: for the checks. */
+export interface DatabaseFacts {
+  /** As Postgres writes it: `17.6`; and its first number. */
+  version: string
+  major: number
+  /** `synchronous_commit` of this broker's connections. */
+  synchronousCommit: string
+  /** Whether the server syncs its disk at all (`fsync`). */
+  fsync: boolean
+  /** Whether a synchronous standby confirms commits. Only a role with pg_read_all_stats sees it. */
+  standby: boolean
+  seesStandbys: boolean
+  /** Whether a notification that this broker sends reaches it. */
+  notified: boolean
+  /** Postgres's clock less the broker's, without the time of the question. */
+  clockAheadMs: number
+  /** Whether the broker's role may change tables, which it need not. */
+  mayChangeTables: boolean
+  /** Dead row versions of `log_head`. */
+  deadHeads: number
+}
+
+export class StoreUnavailable extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'StoreUnavailable'
+  }
+}
+
+export interface NewSession {
+  user: User
+  authTime: number
+  /** When the browser left for Microsoft. */
+  visitStartedAt: number
+  idleSeconds: number
+  absoluteAt: number
+  acr?: string | undefined
+  amr?: string[] | undefined
+  roles: string[]
+  staySignedIn: boolean
+  microsoftSid?: string | undefined
+  loginHintSealed?: string | undefined
+  /** MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed (src/clients/session/sealed.ts). A renewal replaces it; it goes when the session ends. */
+  microsoftCacheSealed?: string | undefined
+  device: string
+  cookieHash: string
+  /** SHA-256 of the cookie that names the browser. Not given: the session belongs to no known browser. */
+  browserHash?: string | undefined
+}
+
+/** How many sessions a user may have at once. */
+export interface SessionLimit {
+  most: number
+  /** Ends the oldest, or rejects the sign-in unless the user has chosen (`end`, sids) which sessions end. */
+  whenFull: 'end_oldest' | 'ask'
+  end?: readonly string[] | undefined
+}
+
+export interface NewCode extends CodeGrant {
+  codeHash: string
+  expiresAt: number
+}
+
+export interface SignInFrom {
+  address?: string | undefined
+  clientId?: string | undefined
+}
+
+/** `fresh_context`: the tenant's authentication context for security reasons is missing; its visit is a fresh one too. */
+export type FreshDemand = 'fresh' | 'fresh_context'
+
+/** The head of the log when the latest fresh visit of a user by a browser departed; 0: there was none. */
+export interface FreshProof {
+  provenSeq: number
+  /** The same of a visit that brought the tenant's authentication context too. Left out: the tenant demands none. */
+  contextSeq?: number | undefined
+}
+
+/** In the list of the newest first. */
+export type SessionPlace = { openedAt: number; sid: string }
+
+/** `not_fresh`: the session is valid, and its user's authentication is too old for this client. */
+export type RejectedWhy =
+  | 'unknown'
+  | 'expired'
+  | 'revoked'
+  | 'stale'
+  | 'wrong_client'
+  | 'wrong_redirect_uri'
+  | 'wrong_verifier'
+  | 'marked'
+  | 'not_fresh'
+  | 'locked'
+
+export interface RevokeInput {
+  selector: Selector
+  reason: Reason
+  actor: Actor
+  now: number
+  caseReference?: string | undefined
+  comment?: string | undefined
+  /** A `subject` of one of these tenants is signed out at Microsoft too: that work is written in the same transaction. */
+  alsoAtMicrosoft?: 'all' | readonly string[] | undefined
+}
+
+export interface RevocationPreview {
+  sessions: number
+  subjects: number
+  clients: number
+  deliveries: number
+  /** Of the users, those who come back without a new password: their tenant has never sent `auth_time`. */
+  withoutFreshSignIn: number
+  /** The first of the users, ten at most. */
+  firstSubjects: string[]
+  /** Of one user: the subs of the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh. */
+  otherSubjects: string[]
+}
+
+export interface RevocationFilter {
+  /** Of this user: what was revoked for them, and what has ended a session or a grant of theirs. */
+  sub?: string | undefined
+  /** Of this client alone: itself, or its grant in one session. */
+  clientId?: string | undefined
+  caseReference?: string | undefined
+  /** Of this tenant: what names it, a user, a session or a grant of it. */
+  tid?: string | undefined
+  reason?: Reason | undefined
+  actorId?: string | undefined
+  /** Epoch seconds; `until` is not included. */
+  since?: number | undefined
+  until?: number | undefined
+}
+
+export interface LockInput {
+  target: LockTarget
+  actor: Actor
+  /** What the actor may do: an operator locks no user who has a role of the broker. */
+  may: 'operate' | 'administer'
+  operatorTenant: string | undefined
+  endsAt?: number | undefined
+  caseReference?: string | undefined
+  comment?: string | undefined
+  /** The open lock that this one takes the place of: it is lifted in the same act. */
+  replaces?: string | undefined
+  now: number
+}
+export type LockProtection = 'self' | 'operator_tenant' | 'console' | 'last_administrators' | 'has_role'
+
+/** What lives for a day at most, and a request can create. */
+export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests', 'idempotency_keys'] as const
+/** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
+export const PURGED_LATE = [
+  'sessions',
+  'deliveries',
+  'revocations',
+  'microsoft_work',
+  'audit',
+  'locks',
+  'guards',
+  'consents',
+  'history',
+  'addresses',
+] as const
+export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
+
+export interface Retention {
+  sessionDays: number
+  revocationDays: number
+  auditDays: number
+  /** Of the security history; and of the IP addresses in it. */
+  historyDays: number
+  addressDays: number
+}
+
+export type BackupOutcome =
+  | { outcome: 'made'; bytes: number; epoch: string; seq: number }
+  | { outcome: 'exists' }
+  | { outcome: 'unwritable'; code: string }
+
+export interface SignedIn {
+  outcome: 'signed_in'
+  session: Session
+  renewed: boolean
+  committed: Committed[]
 }

@@ -1,6 +1,6 @@
 import { Hono, type Context, type MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { StoreUnavailable } from '../db/store.ts'
+import { StoreUnavailable } from '../db/types.ts'
 import { accountEndpoints } from './provider/account/endpoints.tsx'
 import { senderIsGone } from './runtime/remote-address.ts'
 import type { Deps, Followed } from './deps.ts'

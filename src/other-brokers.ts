@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readBranding } from './operations/acts/branding.ts'
-import { StoreUnavailable } from '../db/store.ts'
+import { StoreUnavailable } from '../db/types.ts'
 import type { Deps, Followed } from './deps.ts'
 import { allEnded, within } from './runtime/concurrency.ts'
 

@@ -13,7 +13,7 @@ const LIMITS = { most: 50 }
 /** @param going false: the process is ending, the rest is written by the next */
 export async function fanOutDeliveries(deps: Pick<Deps, 'store' | 'queue' | 'clock'>, going: () => boolean = () => true): Promise<void> {
   await inPages(pacing(LIMITS), going, async (limit) => {
-    const { pending, more } = await deps.store.fanOutPending({ limit, nowMs: deps.clock.nowMs() })
+    const { pending, more } = await deps.store.fanOutPending({ limit })
     if (pending.length > 0) deps.queue.addUrgent(pending)
     return more
   })

@@ -1,5 +1,5 @@
 import { pacing } from '../db/engine/pace.ts'
-import { PURGED_LATE, PURGED_SOON, type Purged } from '../db/store.ts'
+import { PURGED_LATE, PURGED_SOON, type Purged } from '../db/types.ts'
 import type { Deps } from './deps.ts'
 import { inPages } from './repeat.ts'
 

@@ -4,14 +4,13 @@ import { lockTarget, lockTargetName } from '../../src/protocol/lock-target.ts'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor, Selector } from '../../src/protocol/revocation.ts'
 import { encodeSelector } from '../../src/protocol/selector.ts'
-import type { Act } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { appendAudit, concludeAudit } from '../log/audit.ts'
 import { findSubject, findSubjectByUser } from '../rows/user.ts'
 import { locks } from '../schema.ts'
-import type { LockActs } from '../store.ts'
 import type { Lock } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { findLock, lockFields, lockFrom } from './row.ts'
@@ -79,9 +78,12 @@ function* isNotTheirs({ kind, key, actorId }: LockRow, { tid }: Actor): Act<bool
   return kind !== 'user' || key !== tid || (yield* findSubject(actorId))?.tid !== tid
 }
 
-type Answer = Awaited<ReturnType<LockActs['liftLock']>>
+type Answer = { outcome: 'lifted' | 'already'; lock: Lock } | { outcome: 'unknown' }
 
-export function* unlock({ id, ...how }: How & { id: string }): Act<Answer> {
+/**
+ * Lifts a lock. Of two operators at once, one lifts it; the other gets `already`, with who did.
+ */
+export function* liftLock({ id, ...how }: How & { id: string }): Act<Answer> {
   const row = yield* byIdLocked.get({ id })
   if (row === undefined || (yield* isNotTheirs(row, how.actor))) return { outcome: 'unknown' }
   if (row.liftedAt !== null) return { outcome: 'already', lock: lockFrom(row) }
@@ -97,17 +99,25 @@ function* record({ id: lock, target, caseReference, endsAt }: Lock): Act<void> {
   yield* concludeAudit({ id, outcome: 'done' })
 }
 
-/** Returns whether the end of a lock has come. */
-export function* anyDue({ now }: { now: number }): Act<boolean> {
+function* anyDue({ now }: { now: number }): Act<boolean> {
   return (yield* oneDue.get({ now })) !== undefined
 }
 
-/** Lifts locks whose end has come, each with its entry in the audit log. Of several brokers, one lifts each. */
-export function* liftDue({ now, limit }: { now: number; limit: number }): Act<Lock[]> {
+type Due = { now: number; limit: number }
+
+/** Of several brokers, one lifts each. */
+function* liftDue({ now, limit }: Due): Act<Lock[]> {
   const rows = yield* due.all({ now, limit })
   for (const row of rows) yield* lift(row, { actor: WORKER, now })
   const lifted = rows.map((row): Lock => ({ ...lockFrom(row), lifted: { at: now, actor: WORKER, caseReference: undefined, comment: undefined } }))
   // Last of all, as in every act that sends messages: their endpoints before the chain.
   for (const lock of lifted) yield* record(lock)
   return lifted
+}
+
+/**
+ * Lifts locks whose end has come, each with its audit entry. It only reads while there is none.
+ */
+export async function liftDueLocks({ read, write }: Engine, input: Due): Promise<Lock[]> {
+  return (await read(() => anyDue(input))) ? write(() => liftDue(input)) : []
 }

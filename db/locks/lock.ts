@@ -7,8 +7,7 @@ import type { Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { locks } from '../schema.ts'
-import type { LockActs, LockInput } from '../store.ts'
-import type { Committed } from '../types.ts'
+import type { Committed, Lock, LockInput, LockProtection } from '../types.ts'
 import { lift, selectorOf, tell } from './lift.ts'
 import { knownTarget, protection } from './protected.ts'
 import type { Known } from './protected.ts'
@@ -30,7 +29,12 @@ const follow = command(
 /** In the act that changes a registration. */
 export const followAudience = (clientId: string, audience: string): Act<number> => follow.run({ clientId, audience })
 
-type Answer = Awaited<ReturnType<LockActs['lock']>>
+type Answer =
+  | { outcome: 'locked'; lock: Lock; committed: Committed[] }
+  | { outcome: 'already'; lock: Lock }
+  | { outcome: 'changed' }
+  | { outcome: 'unknown' }
+  | { outcome: 'rejected'; why: LockProtection }
 
 /** The administrator of a tenant locks a user of it, in that tenant alone: the same human's users in other tenants are not theirs. */
 function within({ target, actor: { tid } }: LockInput, known: Known | undefined): Known | undefined {
@@ -39,8 +43,12 @@ function within({ target, actor: { tid } }: LockInput, known: Known | undefined)
 }
 
 /**
- * The head first: a sign-in of the user that opens a session beside this one is either covered by the revocation, or opens after it and sees
- * the lock.
+ * Revokes (`locked`) what the target has, and refuses every new sign-in, code and token of it
+ * until the lock is lifted. A user whose home account is known is locked in every tenant.
+ * `already`: the target has another open lock. `changed`: the lock that was to be replaced is not
+ * open any more. `rejected`: the target must not be locked. The head is taken first: a sign-in of
+ * the user that opens a session beside this one is either covered by the revocation, or opens
+ * after it and sees the lock.
  */
 export function* lock(input: LockInput): Act<Answer> {
   yield* lockHead()

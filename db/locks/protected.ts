@@ -9,7 +9,7 @@ import { parseList } from '../engine/values.ts'
 import { lockedBy } from '../rows/locked.ts'
 import { findHuman, findSubject } from '../rows/user.ts'
 import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
-import type { LockInput, LockProtection } from '../store.ts'
+import type { LockInput, LockProtection } from '../types.ts'
 
 /**
  * What must not be locked, because then no operator could lift it: the actor's own account, the operator tenant, the console's client, the last
@@ -53,6 +53,10 @@ const see = command(
 
 type Role = (typeof operators.$inferSelect)['may']
 
+/**
+ * Records a user with a role of the broker at the console: it is known who is an administrator,
+ * and who is one of their own tenant.
+ */
 export function* recordOperator(input: { sub: string; may: Role; now: number }): Act<void> {
   yield* see.run(input)
 }

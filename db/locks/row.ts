@@ -7,7 +7,6 @@ import { columnsOf, orAny, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { AFTER_EVERY_ID, optional } from '../engine/values.ts'
 import { locks } from '../schema.ts'
-import type { LockActs } from '../store.ts'
 import type { Lock } from '../types.ts'
 
 /** Locks as rows: open ones, and those that were lifted, as long as the audit log keeps the act. */
@@ -65,8 +64,17 @@ const list = (which: SQL) =>
       ORDER BY ${locks.id} DESC LIMIT ${p.limit}`,
   )
 const lists = { open: list(sql`${locks.liftedAt} IS NULL`), lifted: list(sql`${locks.liftedAt} IS NOT NULL`), all: list(sql`1 = 1`) }
-/** Newest first: an id begins with its time. */
-export function* listLocks(input: Parameters<LockActs['listLocks']>[0]): Act<Lock[]> {
+/** Locks, newest first: those before the lock `before`. An id begins with its time. */
+export function* listLocks(input: {
+  state: 'open' | 'lifted' | 'all'
+  kind?: LockKind | undefined
+  /** tid of users and a tenant, or client_id. */
+  key?: string | undefined
+  oid?: string | undefined
+  caseReference?: string | undefined
+  before?: string | undefined
+  limit: number
+}): Act<Lock[]> {
   const { state, kind = null, key = null, oid = null, caseReference = null, before = AFTER_EVERY_ID, limit } = input
   return (yield* lists[state].all({ kind, key, oid, caseReference, before, limit })).map(lockFrom)
 }
@@ -75,6 +83,7 @@ const counts = query(
   { kind: locks.kind, open: sql<number>`count(*)`, firstEndsAt: sql<number | null>`min(${locks.endsAt})` },
   (_, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.liftedAt} IS NULL GROUP BY ${locks.kind} ORDER BY ${locks.kind}`,
 )
+/** How many locks are open, and when the first of them ends. */
 export function* lockCounts(): Act<{ kind: LockKind; open: number; firstEndsAt: number | undefined }[]> {
   return (yield* counts.all({})).map((row) => ({ ...row, firstEndsAt: optional(row.firstEndsAt) }))
 }

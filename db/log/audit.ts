@@ -7,8 +7,7 @@ import { columnsOf, command, insertInto, orAny, query } from '../engine/statemen
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { audit, auditOutcomes, auditSalts, operators, subjects } from '../schema.ts'
-import type { AuditActs } from '../store.ts'
-import type { AuditEntry, AuditOutcome, NewAuditEntry } from '../types.ts'
+import type { AuditEntry, AuditOutcome, NewAuditEntry, Searched } from '../types.ts'
 import { link, lockChain } from './chain.ts'
 
 /** What operators did. It refuses to change what is written: there is no such act here, and SQLite's triggers refuse it in SQL. */
@@ -39,7 +38,11 @@ export const linkOfEntry = ({ id, atMs, actorKind, actorId, via, act, target, ca
   personal: { actor_id: actorId, target, comment, details },
 })
 
-/** @returns its id: the number after the chain's head, so that ids are in the order of the commits and never reused */
+/**
+ * Records an act before it is done, because what cannot be written down is not done.
+ * @returns its id: the number after the chain's head, so that ids are in the order of the commits
+ * and never reused
+ */
 export function* appendAudit(entry: NewAuditEntry): Act<number> {
   const id = (yield* lockChain('audit')).number + 1
   const { actor, via, act, target = null, caseReference = null, comment = null, details = {} } = entry
@@ -51,6 +54,7 @@ export function* appendAudit(entry: NewAuditEntry): Act<number> {
   return id
 }
 
+/** Records how an act ended. A second word about the same act changes nothing. */
 export function* concludeAudit({ id, outcome, result }: { id: number } & AuditOutcome): Act<void> {
   yield* insertOutcome.run({ id, atMs: yield* currentMs(), outcome, result: JSON.stringify(result ?? {}) })
 }
@@ -132,7 +136,20 @@ const lastBefore = at((wanted) => sql`${audit.atMs} < ${wanted}`, 'DESC')
 
 const CLOCK_BACK_MS = CLOCK_BACK_SECONDS * 1000
 
-type Input = Parameters<AuditActs['pageOfAudit']>[0]
+interface Search {
+  before?: number | undefined
+  after?: number | undefined
+  actorId?: string | undefined
+  /** What the administrators of this tenant did, newest first; of the other filters only times count then. */
+  tid?: string | undefined
+  act?: string | undefined
+  target?: string | undefined
+  caseReference?: string | undefined
+  sinceMs?: number | undefined
+  untilMs?: number | undefined
+  limit: number
+}
+type Input = Search & { most: number }
 type Place = { id: number; atMs: number }
 type Range = Pick<Wanted, 'after' | 'before'>
 
@@ -161,7 +178,11 @@ async function newestOfTenant({ read }: Pick<Engine, 'read'>, input: Input & { t
   return newest
 }
 
-export async function pageOfAudit(engine: Pick<Engine, 'read'>, input: Input): ReturnType<AuditActs['pageOfAudit']> {
+/**
+ * One page of `listAudit`. It looks at about `most` entries, and says how far it came where that
+ * was not enough.
+ */
+export async function pageOfAudit(engine: Pick<Engine, 'read'>, input: Input): Promise<Searched<AuditEntry, { id: number; atMs: number }>> {
   const { tid, limit, most } = input
   if (tid !== undefined) return { found: await newestOfTenant(engine, { ...input, tid }), searchedTo: undefined }
   const { read } = engine
@@ -182,5 +203,9 @@ export async function pageOfAudit(engine: Pick<Engine, 'read'>, input: Input): R
   return searchBack<AuditEntry, Place>(from, { limit, most }, (place, room) => read(() => windowOf(place, room)))
 }
 
+/**
+ * Entries, newest first, before `before`; or rising from `after` on. Times are epoch milliseconds,
+ * `untilMs` not included.
+ */
 export const listAudit = async (engine: Engine, input: Omit<Input, 'most'>): Promise<AuditEntry[]> =>
   (await pageOfAudit(engine, { ...input, most: Infinity })).found

@@ -83,12 +83,15 @@ export function* headAndSignature(log: LogName): Act<{ number: number; hash: str
 export function* addSignedHead({ log, number, hash, at, signature }: SignedHead & { log: LogName }): Act<void> {
   yield* addSignature.run({ log, number, hash, at, signature })
 }
+/** The last signed head before a row, and the first at or after it. */
 export function* signedAround(place: { log: LogName; number: number }): Act<{ before: SignedHead | undefined; from: SignedHead | undefined }> {
   return { before: yield* signedBefore.get(place), from: yield* signedFrom.get(place) }
 }
+/** Rows after `after` up to and with `to`, rising. */
 export function* chainRows(stretch: Stretch): Act<Link[]> {
   return (yield* rowsOf(stretch)).map(linkOf)
 }
+/** The same rows with their personal fields, and of the audit log with how each act ended. */
 export function* evidenceRows(stretch: Stretch): Act<EvidenceRow[]> {
   return (yield* rowsOf(stretch)).map(evidenceOf)
 }

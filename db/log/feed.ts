@@ -4,7 +4,6 @@ import type { Act, Engine } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { revocations } from '../schema.ts'
-import type { FeedActs } from '../store.ts'
 import type { Revocation } from '../types.ts'
 import { advanceFloor, stepEnd } from './feed-floor.ts'
 import type { Floor } from './feed-floor.ts'
@@ -70,11 +69,15 @@ class Turn {
   }
 }
 
-/** Each turn of the event loop looks at a bounded number of rows, also where many of them are too old, and where many guards ask. */
-export function following({ read }: Engine): FeedActs['revocationsAfter'] {
+/**
+ * The log after `after`, rising. Revocations before `since` are left out: they cover no token that
+ * could still live. Each turn of the event loop looks at a bounded number of rows, also where many
+ * of them are too old, and where many guards ask.
+ */
+export function revocationsAfter({ read }: Engine) {
   let floor: Floor | undefined
   const thisTurn = new Turn()
-  return async ({ after, since, limit }) => {
+  return async ({ after, since, limit }: { after: number; since: number; limit: number }): Promise<Revocation[]> => {
     const found: Revocation[] = []
     for (let from = after; ;) {
       while (thisTurn.isOver) await thisTurn.next()

@@ -5,7 +5,6 @@ import { assign, columnsOf, command, excluded, insertEach, names, query } from '
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optional } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
-import type { ReachedRevocation } from '../store.ts'
 import type { GuardRecord, GuardReport, GuardStaleness } from '../types.ts'
 import { logHeadRow } from './head.ts'
 
@@ -118,8 +117,21 @@ function* reachedBy({ input, from, seq }: Judged, read: Map<string, Entry[]>): A
   return reached
 }
 
-/** As many statements as for one report, where all come from the same seq; a thousand guards rewrite the revocations that they reached once. */
-export function* recordEnforced(reports: readonly GuardReport[]): Act<{ reached: ReachedRevocation[] }> {
+interface ReachedRevocation {
+  clientId: string
+  seq: number
+  at: number
+  atMs: number
+  reportedAtMs: number
+}
+
+/**
+ * Records what guards enforce, many of them in one transaction. It only rises within an epoch. It
+ * needs as many statements as for one report where all come from the same seq; a thousand guards
+ * rewrite the revocations that they reached once.
+ * @returns the revocations that each guard reached with it
+ */
+export function* recordEnforced(...reports: GuardReport[]): Act<{ reached: ReachedRevocation[] }> {
   const log = yield* logHeadRow()
   const marks: Range[] = []
   const reached: ReachedRevocation[] = []

@@ -10,8 +10,7 @@ import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { DELIVERY_STATES } from '../outbox/counts.ts'
 import { cutoffs, revocations, revocationTotals, securityEvents } from '../schema.ts'
-import type { RevocationActs } from '../store.ts'
-import type { DeliveryState, DeliveryTotals, LoggedRevocation, Revocation } from '../types.ts'
+import type { DeliveryState, DeliveryTotals, LoggedRevocation, Revocation, RevocationFilter, Searched } from '../types.ts'
 
 /** The entries of the log of revocations, and the log as operators read it: one entry, or the newest first, narrowed by what they look for. */
 
@@ -70,6 +69,10 @@ export function* findRevocation(seq: number): Act<LoggedRevocation | undefined> 
   const row = yield* bySeq.get({ seq })
   return row && loggedOf(row)
 }
+/**
+ * When everything was last revoked, in epoch seconds: no session is older. Undefined: the log has
+ * no such entry.
+ */
 export function* everythingRevokedAt(): Act<number | undefined> {
   return (yield* everythingAt.get({}))?.at
 }
@@ -89,7 +92,7 @@ type Wanted = {
 }
 type By = 'clientId' | 'caseReference' | 'tid' | 'none'
 type Filters = Omit<Wanted, 'after' | 'before' | 'limit'>
-type Input = Parameters<RevocationActs['pageOfRevocations']>[0]
+type Input = { before?: number | undefined; limit: number; most: number } & RevocationFilter
 type Place = { seq: number; at: number }
 
 const inWindow = (p: Takes<Wanted>): SQL => sql`${revocations.seq} > ${p.after} AND ${revocations.seq} < ${p.before}`
@@ -149,7 +152,14 @@ const filtersOf = ({ sub, clientId, caseReference, tid, reason, actorId, since, 
   ...{ reason: reason ?? null, actorId: actorId ?? null, since: since ?? 0, until: until ?? Number.MAX_SAFE_INTEGER },
 })
 
-export async function pageOfRevocations({ read }: Pick<Engine, 'read'>, input: Input): ReturnType<RevocationActs['pageOfRevocations']> {
+/**
+ * One page of `listRevocations`. It looks at about `most` entries, and says how far it came where
+ * that was not enough.
+ */
+export async function pageOfRevocations(
+  { read }: Pick<Engine, 'read'>,
+  input: Input,
+): Promise<Searched<LoggedRevocation, { seq: number; at: number }>> {
   const { before = Number.MAX_SAFE_INTEGER, limit, most } = input
   const filters = filtersOf(input)
   if (filters.sub !== null)
@@ -160,5 +170,8 @@ export async function pageOfRevocations({ read }: Pick<Engine, 'read'>, input: I
   return searchBack<LoggedRevocation, Place>(from, { limit, most }, ({ seq }, room) => read(() => windowOf(by, filters, seq, { room, size })))
 }
 
+/**
+ * Revocations, newest first. What one turn of the event loop reads is bounded, whatever is wanted.
+ */
 export const listRevocations = async (engine: Engine, input: Omit<Input, 'most'>): Promise<LoggedRevocation[]> =>
   (await pageOfRevocations(engine, { ...input, most: Infinity })).found

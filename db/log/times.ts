@@ -50,6 +50,10 @@ function* page(before: number, limit: number): Act<RevocationTime[]> {
   return times
 }
 
+/**
+ * The latest `limit` revocations for the console's chart, newest first. One with more deliveries
+ * than are read has no `deliveredMs`.
+ */
 export async function revocationTimes({ read }: Engine, { limit }: { limit: number }): Promise<RevocationTime[]> {
   const times: RevocationTime[] = []
   for (let before = Number.MAX_SAFE_INTEGER; times.length < limit;) {

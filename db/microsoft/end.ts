@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { Actor, Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
@@ -8,7 +9,6 @@ import { revoke } from '../revocation/revoke.ts'
 import { authenticatedAt, isLive, sessionFields, sessionsAndUsers } from '../rows/session.ts'
 import type { SessionRow } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
-import type { MicrosoftActs } from '../store.ts'
 import type { Committed } from '../types.ts'
 
 /** Ends what Microsoft has reported. A report about an earlier moment does not end a session that was signed in since. */
@@ -35,7 +35,11 @@ const isMeant = (row: SessionRow, until: number | undefined): boolean => until =
 const spans = ({ visitStartedAt: from, visitEndedAt: to }: Row, moment: number | undefined): boolean =>
   moment !== undefined && from <= moment && moment <= to
 
-type Why = Pick<Parameters<MicrosoftActs['endMicrosoftSession']>[0], 'reason' | 'actor' | 'now'>
+interface Why {
+  reason: Reason
+  actor: Actor
+  now: number
+}
 
 function* endEach(rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
   const committed: Committed[] = []
@@ -43,11 +47,21 @@ function* endEach(rows: SessionRow[], { reason, actor, now }: Why): Act<Committe
   return committed
 }
 
-type Authenticated = Parameters<MicrosoftActs['endAuthenticated']>[0] & {
+interface Authenticated extends Why {
+  sub: string
+  sid?: string | undefined
+  until?: number | undefined
+  /** A moment: sessions whose visit to Microsoft it fell into stay. */
+  sparing?: number | undefined
   /** This one whatever its moment: what was said was said of it. */
   surely?: string
 }
 
+/**
+ * Ends a user's live sessions that were authenticated at or before `until` (not given: all), or
+ * one of them where `sid` is given. Where that is all of them, the user is revoked. A session that
+ * has no time of authentication counts from its opening.
+ */
 export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
   const { sub, sid, until, sparing, surely, reason, actor, now } = input
   yield* lockHead()
@@ -58,8 +72,12 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
   return yield* endEach(meant, input)
 }
 
-/** Where no tenant is named and sessions of several have that `sid`, none ends. */
-export function* endMicrosoftSession(input: Parameters<MicrosoftActs['endMicrosoftSession']>[0]): Act<Committed[]> {
+/**
+ * Ends every live session that Entra's own `sid` names and that was authenticated at or before
+ * `until` (not given: all). Where no tenant is named and sessions of several have that `sid`, none
+ * ends.
+ */
+export function* endMicrosoftSession(input: Why & { microsoftSid: string; tid?: string | undefined; until?: number | undefined }): Act<Committed[]> {
   const { microsoftSid, tid, until, now } = input
   yield* lockHead()
   const named = yield* byMicrosoft.all({ microsoftSid })

@@ -6,7 +6,6 @@ import { isFree } from '../engine/lease.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { probeHands, probePages } from '../schema.ts'
-import type { MicrosoftActs } from '../store.ts'
 import type { ProbeDue, ProbeTaken } from '../types.ts'
 import { dueProbes } from './probe.ts'
 
@@ -54,7 +53,15 @@ const addPage = command((p: Takes<{ [K in keyof PageRow]: PageRow[K] }>) => {
 })
 const removePage = command((p: Takes<{ id: string }>) => sql`DELETE FROM ${probePages} WHERE ${probePages.id} = ${p.id}`)
 
-type Take = Parameters<MicrosoftActs['takeProbes']>[0]
+type Take = {
+  tid: string
+  begun: { place: number; atMs: number }
+  end: number
+  limit: number
+  now: number
+  nowMs: number
+  untilMs: number
+}
 
 /** The next sessions after `from`, at most `limit`, up to the place `end` (not included); and how far that is. */
 function* walk({ tid, limit, now }: Take, from: Hand, end: number): Act<{ due: ProbeDue[]; to: Hand }> {
@@ -122,15 +129,18 @@ function* takeAgain(input: Take, page: PageRow): Act<ProbeTaken | undefined> {
   return mine.length === 0 ? undefined : yield* leased(input, { from: page, to, due: mine })
 }
 
-function* finish(id: string): Act<void> {
-  yield* removePage.run({ id })
+/**
+ * Takes the next live sessions of a tenant that are to be probed, at most `limit`: until `untilMs`
+ * they are the caller's. The cursor of the tenant goes on to the place `end` (not included);
+ * places count on from round to round. It begins at `begun`, where this caller began, if no broker
+ * has moved it for a minute before. What a caller has not finished in time is taken again. Most
+ * turns find nothing: they write nothing.
+ * @returns undefined where nothing is due
+ */
+export async function takeProbes({ read, write }: Engine, input: Take): Promise<ProbeTaken | undefined> {
+  return (await read(() => isWaiting(input))) ? write(() => take(input)) : undefined
 }
 
-export const probePageActs = (engine: Engine) => {
-  const { write, read } = engine
-  return {
-    // Most turns find nothing: they write nothing.
-    takeProbes: async (input) => ((await read(() => isWaiting(input))) ? write(() => take(input)) : undefined),
-    finishProbes: (id) => write(() => finish(id)),
-  } satisfies Partial<MicrosoftActs>
+export function* finishProbes(id: string): Act<void> {
+  yield* removePage.run({ id })
 }

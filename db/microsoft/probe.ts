@@ -7,7 +7,6 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { joinUser } from '../rows/session.ts'
 import { sessions, subjects } from '../schema.ts'
-import type { MicrosoftActs } from '../store.ts'
 import { tellClaims } from '../stream/emit.ts'
 import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
 import { endAuthenticated } from './end.ts'
@@ -66,6 +65,7 @@ export function* dueProbes(places: Places): Act<ProbeDue[]> {
   return (yield* due.all(places)).map(dueOf)
 }
 
+/** One session as `takeProbes` has it, if it is live and keeps Microsoft's tokens. */
 export function* findProbe(sid: string, now: number): Act<ProbeDue | undefined> {
   const row = yield* one.get({ sid, now })
   return row && dueOf(row)
@@ -91,9 +91,18 @@ function* apply(session: Probed, finding: ProbeFinding, now: number): Act<Commit
   }
 }
 
-type Probe = Parameters<MicrosoftActs['recordProbe']>[0]
-type Recorded = Awaited<ReturnType<MicrosoftActs['recordProbe']>>
+type Probe = {
+  sid: string
+  cacheWas: string
+  finding: ProbeFinding
+  now: number
+}
+type Recorded = { outcome: 'recorded' | 'stale'; committed: Committed[] }
 
+/**
+ * Applies what a probe has learnt, if the session still keeps the tokens that were probed. Where a
+ * sign-in meanwhile has brought newer ones, what the old ones say means nothing (`stale`).
+ */
 export function* recordProbe({ sid, cacheWas, finding, now }: Probe): Act<Recorded> {
   // The head before the session, as whatever revokes takes them.
   if (finding.outcome === 'end_session' || finding.outcome === 'end_user') yield* lockHead()

@@ -1,6 +1,6 @@
 import { TABLES } from '../postgres/tables.ts'
 import type { MovedTable } from '../postgres/tables.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import { openSource } from './source.ts'
 import type { Position, Source, SourceRows } from './source.ts'
 import { openTarget } from './target.ts'

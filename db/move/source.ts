@@ -9,7 +9,7 @@ import { movedFile, mustNotHaveMoved, readMoveMark, writeMoveMark } from '../sql
 import type { MoveMark } from '../sqlite/moved.ts'
 import { hasAllMigrations } from '../sqlite/open.ts'
 import type { Sqlite } from '../sqlite/open.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 
 /** The SQLite file that is moved: held by its lock, read page by page, and disabled at the end. It refuses a value that Postgres cannot hold. */
 

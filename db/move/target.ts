@@ -6,7 +6,7 @@ import { NAMESPACE } from '../postgres/schema.ts'
 import { TABLES } from '../postgres/tables.ts'
 import type { MovedTable } from '../postgres/tables.ts'
 import { mustBeUsable } from '../postgres/usable.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import type { Cell, ChainHead, Position } from './source.ts'
 
 /** The Postgres database that takes a moved store, in one transaction. It refuses one that a broker has already used. */

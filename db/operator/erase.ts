@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Engine } from '../engine/act.ts'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -8,10 +9,8 @@ import { revoke } from '../revocation/revoke.ts'
 import { forgetHistory } from '../rows/history.ts'
 import { forgetWords } from '../rows/user-words.ts'
 import { consents, deliveries, erasures, locks, revocations, sessions, subjects } from '../schema.ts'
-import type { UserActs } from '../store.ts'
-import type { DeliveryRef } from '../types.ts'
+import type { Committed, DeliveryRef } from '../types.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
-import { exportActs } from './export.ts'
 
 /**
  * Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. What many rows hold is forgotten page by page:
@@ -135,9 +134,22 @@ function* forgetMessages(sub: string, but: readonly DeliveryRef[]): Act<void> {
   if (rows.length > 0) yield* closeRows(rows, 'The user was erased.')
 }
 
-type Asked = Parameters<UserActs['eraseUser']>[0]
+type Asked = {
+  sub: string
+  actor: Actor
+  caseReference?: string | undefined
+  comment?: string | undefined
+  now: number
+}
 
-function* eraseUser({ sub, ...asked }: Asked): Act<Awaited<ReturnType<UserActs['eraseUser']>>> {
+/**
+ * Erases one user. Everything of theirs is revoked, and in the same transaction their name,
+ * username, email, consents and what their open sessions say of them (device, Entra's session,
+ * login hint, Microsoft's tokens, roles) are forgotten. What their ended sessions and the logs
+ * say, `forgetErased` forgets. Opaque ids stay, so that a `sub` is never another's. Run again, it
+ * forgets what has come since.
+ */
+export function* eraseUser({ sub, ...asked }: Asked): Act<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }> {
   if ((yield* forgetName.run({ sub })) === 0) return { outcome: 'unknown' }
   const committed = yield* revoke({ selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
   // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this order too.
@@ -153,16 +165,14 @@ function* eraseUser({ sub, ...asked }: Asked): Act<Awaited<ReturnType<UserActs['
   return { outcome: 'erased', committed }
 }
 
-function* forgetErased({ limit }: { limit: number }): Act<boolean> {
+/**
+ * Looks at the next `limit` sessions or entries of a log for those of an erased user.
+ * @returns whether there is more
+ */
+export function* forgetErased({ limit }: { limit: number }): Act<boolean> {
   const erasure = yield* claim.get({})
   if (erasure === undefined) return false
   const cursor = yield* forgetNext(erasure, limit)
   yield* cursor === undefined ? done.run({ sub: erasure.sub }) : advance.run({ sub: erasure.sub, cursor })
   return (yield* any.get({})) !== undefined
 }
-
-export const userActs = (engine: Engine): UserActs => ({
-  ...exportActs(engine),
-  eraseUser: (input) => engine.write(() => eraseUser(input)),
-  forgetErased: (input) => engine.writePage(() => forgetErased(input)),
-})

@@ -1,6 +1,6 @@
 import { getTableColumns, sql } from 'drizzle-orm'
 import type { Column, SQL, Table } from 'drizzle-orm'
-import type { Act, Engine } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Fields, Takes } from '../engine/statement.ts'
 import { findSubject } from '../rows/user.ts'
@@ -17,7 +17,6 @@ import {
   sessions,
   subjects,
 } from '../schema.ts'
-import type { UserActs } from '../store.ts'
 import type { HeldRecord } from '../types.ts'
 
 /**
@@ -132,7 +131,20 @@ const STAGES: readonly Stage[] = [
   ),
 ]
 
-function* exportUser({ sub, cursor, limit }: Parameters<UserActs['exportUser']>[0]): Act<Awaited<ReturnType<UserActs['exportUser']>>> {
+/**
+ * Exports what is held about a user, without secrets: a page of at most `limit` rows looked at,
+ * and where the next begins. A page may be empty and have a next. Undefined: there is no such
+ * user, or no such cursor.
+ */
+export function* exportUser({
+  sub,
+  cursor,
+  limit,
+}: {
+  sub: string
+  cursor?: string | undefined
+  limit: number
+}): Act<{ records: HeldRecord[]; next: string | undefined } | undefined> {
   const subject = yield* findSubject(sub)
   const [, at = '', after = ''] = /^(\d+):(.*)$/.exec(cursor ?? '0:') ?? []
   const stage = STAGES[Number(at)]
@@ -142,5 +154,3 @@ function* exportUser({ sub, cursor, limit }: Parameters<UserActs['exportUser']>[
   const next = page.next === undefined ? Number(at) + 1 : Number(at)
   return { records: page.records, next: next < STAGES.length ? `${next}:${page.next ?? ''}` : undefined }
 }
-
-export const exportActs = ({ read }: Engine): Pick<UserActs, 'exportUser'> => ({ exportUser: (input) => read(() => exportUser(input)) })

@@ -25,7 +25,7 @@ import {
   tenants,
 } from '../schema.ts'
 import { consentsFrom } from '../session/consent.ts'
-import type { Housekeeping, Purged, Retention } from '../store.ts'
+import type { Purged, Retention } from '../types.ts'
 import { purgeAudit, purgeRevocations } from './purge-logs.ts'
 
 /**
@@ -171,7 +171,21 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }
 
-export function* purge({ kind, now, limit, retention = DEFAULT }: Parameters<Housekeeping['purge']>[0]): Act<boolean> {
+/**
+ * Deletes some of one kind that retention no longer wants: `limit` rows are looked at.
+ * @returns whether there is more of it
+ */
+export function* purge({
+  kind,
+  now,
+  limit,
+  retention = DEFAULT,
+}: {
+  kind: Purged
+  now: number
+  limit: number
+  retention?: Retention | undefined
+}): Act<boolean> {
   const { purge: some, keep } = KINDS[kind]
   return (yield* some(now - keep(retention), limit)) >= limit
 }

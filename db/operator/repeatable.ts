@@ -1,17 +1,23 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Engine } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { idempotencyKeys as keys } from '../schema.ts'
-import type { RepeatableActs } from '../store.ts'
 
 /** Requests that their sender may repeat: each key of a caller with its request and its answer. */
 
 const KEEP_SECONDS = 86_400
 
-type Key = Parameters<RepeatableActs['findRepeatable']>[0]
-type Answered = Parameters<RepeatableActs['keepRepeatable']>[0]
+/** A request that its sender may repeat (`Idempotency-Key`). The hashes are of the key, and of what is asked. */
+interface Key {
+  caller: string
+  keyHash: string
+  requestHash: string
+  now: number
+}
+
+type Answered = Key & { most: number; status: number; answer: string }
 
 const kept = query(
   { count: sql<number>`count(*)` },
@@ -35,19 +41,21 @@ const keep = command(
     })} WHERE ${keys.expiresAt} <= ${p.now}`,
 )
 
-function* findOne({ caller, keyHash, requestHash, now }: Key): Act<Awaited<ReturnType<RepeatableActs['findRepeatable']>>> {
+/** Looks up the answer that was kept under a key. `other`: it was kept of another request. */
+export function* findRepeatable({
+  caller,
+  keyHash,
+  requestHash,
+  now,
+}: Key): Act<{ outcome: 'new' | 'other' } | { outcome: 'done'; status: number; answer: string }> {
   const row = yield* find.get({ caller, keyHash, now })
   if (row === undefined) return { outcome: 'new' }
   return row.requestHash === requestHash ? { outcome: 'done', status: row.status, answer: row.answer } : { outcome: 'other' }
 }
 
-function* keepOne({ most, ...asked }: Answered): Act<void> {
+/** Keeps the answer for a day, unless the key has one or the caller has `most` keys. */
+export function* keepRepeatable({ most, ...asked }: Answered): Act<void> {
   const { caller, keyHash, requestHash, now, status, answer } = asked
   if (((yield* kept.get({ caller, most }))?.count ?? 0) >= most) return
   yield* keep.run({ caller, keyHash, requestHash, now, status, answer, expiresAt: now + KEEP_SECONDS })
 }
-
-export const repeatableActs = ({ read, write }: Engine): RepeatableActs => ({
-  findRepeatable: (key) => read(() => findOne(key)),
-  keepRepeatable: (asked) => write(() => keepOne(asked)),
-})

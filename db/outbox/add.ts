@@ -183,7 +183,11 @@ const wideOne = query(
     sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${hidden(p.id)} AND ${deliveries.state} = 'pending'${forUpdate(deliveries)}`,
 )
 
-/** Replaces a delivery by `sub` by one for each session that it names: a token by `sub` would end a newer session as well. @returns the new ones */
+/**
+ * Replaces a delivery by `sub` by one for each session that it names: a token by `sub` would end a
+ * newer session as well.
+ * @returns the new ones; none where `attempt` is not the next one
+ */
 export function* splitDelivery({ id, attempt }: { id: string; attempt: DeliveryAttempt }): Act<DeliveryRef[]> {
   const row = yield* wideOne.get({ id })
   const moves: Move[] = []

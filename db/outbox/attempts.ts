@@ -165,12 +165,21 @@ export function* recordAll(results: readonly Result[]): Act<boolean[]> {
   return counted
 }
 
-export function* record(result: Result): Act<boolean> {
+/**
+ * Records the result of an attempt, by compare and set on (id, attempt).
+ * @returns false where that changes nothing: another process recorded the attempt, or the delivery
+ * was superseded or closed meanwhile (then only `delivered` is news, and the proof is kept)
+ */
+export function* recordDelivery(result: Result): Act<boolean> {
   const [counted = false] = yield* recordAll([result])
   return counted
 }
 
-export function* release({ id, attempt, nextAttemptAtMs }: { id: string; attempt: number; nextAttemptAtMs: number }): Act<void> {
+/**
+ * Gives a lease back unused (drain, breaker open): the delivery is due again at `nextAttemptAtMs`,
+ * and the attempt is not counted.
+ */
+export function* releaseDelivery({ id, attempt, nextAttemptAtMs }: { id: string; attempt: number; nextAttemptAtMs: number }): Act<void> {
   yield* giveBack.run({ id, made: attempt - 1, nextAttemptAtMs })
 }
 export function* findDelivery(id: string): Act<Delivery | undefined> {

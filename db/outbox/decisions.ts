@@ -6,7 +6,6 @@ import { pacing } from '../engine/pace.ts'
 import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries, deliveryAttempts, streams, targets } from '../schema.ts'
-import type { DeliveryActs } from '../store.ts'
 import type { DeliveryRef, DeliveryState } from '../types.ts'
 import { AT_ONCE } from './add.ts'
 import { moved } from './counts.ts'
@@ -25,7 +24,7 @@ type Page = {
   id: string
   rows: number
 }
-type Which = Parameters<DeliveryActs['redrive']>[0]
+type Which = { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }
 
 const rising = (p: Takes<Page>) =>
   sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) > (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs}, ${deliveries.id}
@@ -129,6 +128,7 @@ async function decideEach(
     }
 }
 
+/** Makes failed and rejected deliveries pending again, with attempts counted from zero. */
 export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
   const decided = (rows: Row[]): void => void refs.push(...rows.map((row) => refOf({ ...row, attempts: 0 })))
@@ -136,13 +136,21 @@ export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef
   return refs
 }
 
-/** The next attempt of a pending delivery is due now; how many it has left, and every other delivery, stay as they are. */
+/**
+ * Makes the next attempt of a pending delivery due now. How many attempts it has left, and every
+ * other delivery, stay as they are. Undefined: it is not pending, or it is held for its receiver.
+ */
 export function* tryNow({ id }: { id: string }): Act<DeliveryRef | undefined> {
   if ((yield* bringForward.run({ id })) === 0) return undefined
   const row = yield* byId.get({ id })
   return row && refOf(row)
 }
 
+/**
+ * Closes pending, rejected and failed deliveries: nothing is sent any more. The reason becomes
+ * part of the proof of each.
+ * @returns how many
+ */
 export async function closeDeliveries(engine: Engine, { reason, ...which }: Which & { reason: string }): Promise<number> {
   let closed = 0
   const decided = (rows: Row[]): void => void (closed += rows.length)

@@ -5,8 +5,7 @@ import { isFree } from '../engine/lease.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries } from '../schema.ts'
-import type { DeliveryActs } from '../store.ts'
-import type { DeliveryRef, Priority } from '../types.ts'
+import type { DeliveryRef, EarlyCursor, Priority } from '../types.ts'
 import { HELD, PRIORITIES, priorityNumber, refFields, refOf } from './row.ts'
 
 /** Which deliveries are due, to which target, and in which order: urgent ones first, wide revocations fairly beside each other. */
@@ -70,6 +69,11 @@ function* bulk(page: Page): Act<{ rows: RefRow[]; more: boolean }> {
   return { rows, more }
 }
 
+/**
+ * Deliveries to a target that are pending, due and not leased: at most `limit` urgent ones, of
+ * each wide revocation, and of the others, each in the order in which they became due. `more`: a
+ * further page may have some.
+ */
 export function* dueDeliveries(page: Page): Act<{ refs: DeliveryRef[]; more: boolean }> {
   const urgent = yield* due.all({ ...page, priority: priorityNumber('urgent') })
   const background = yield* due.all({ ...page, priority: priorityNumber('background') })
@@ -80,9 +84,23 @@ export function* dueDeliveries(page: Page): Act<{ refs: DeliveryRef[]; more: boo
   }
 }
 
-type Early = Awaited<ReturnType<DeliveryActs['earlyDeliveries']>>
+type Early = { refs: DeliveryRef[]; next?: EarlyCursor | undefined }
 
-export function* earlyDeliveries({ targetId, nowMs, limit, after }: Parameters<DeliveryActs['earlyDeliveries']>[0]): Act<Early> {
+/**
+ * Deliveries to a target that are pending, not yet due and not leased, after a cursor. `next` is
+ * missing at the end.
+ */
+export function* earlyDeliveries({
+  targetId,
+  nowMs,
+  limit,
+  after,
+}: {
+  targetId: string
+  nowMs: number
+  limit: number
+  after?: EarlyCursor | undefined
+}): Act<Early> {
   const rows: RefRow[] = []
   const from: Priority = after?.priority ?? 'urgent'
   for (const priority of PRIORITIES.slice(PRIORITIES.indexOf(from))) {
@@ -95,7 +113,10 @@ export function* earlyDeliveries({ targetId, nowMs, limit, after }: Parameters<D
   return { refs: rows.map(refOf) }
 }
 
-/** One step along the index for each target, however many deliveries it has. */
+/**
+ * The targets with pending deliveries. It takes one step along the index for each target, however
+ * many deliveries it has.
+ */
 export function* pendingTargetIds(): Act<string[]> {
   const ids: string[] = []
   for (let next = yield* nextTarget.get({ after: '' }); next !== undefined; next = yield* nextTarget.get({ after: next.targetId }))

@@ -7,7 +7,7 @@ import { assign, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { sessionCutoff } from '../rows/covers.ts'
 import { deliveries, participants, sessions } from '../schema.ts'
-import type { DeliveryActs } from '../store.ts'
+import type { Delivery } from '../types.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts'
 
 /** The lease of one attempt: one process at a time. It refuses an attempt that is not the next, and one that is not due. */
@@ -15,8 +15,14 @@ import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts
 /** Clocks of queue and broker may differ a little: a job that comes this much early is still leased. */
 const EARLY_MS = 100
 
-export type LeaseInput = Parameters<DeliveryActs['leaseDelivery']>[0]
-export type Leased = Awaited<ReturnType<DeliveryActs['leaseDelivery']>>
+export type LeaseInput = {
+  id: string
+  attempt: number
+  nowMs: number
+  untilMs: number
+  early?: boolean | undefined
+}
+export type Leased = { outcome: 'leased'; delivery: Delivery; endsNewer: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }
 
 /** What a lease asks of a row of `deliveries`. */
 export type Wanted = {
@@ -63,7 +69,13 @@ const take = command(
 
 export const leased = (row: LeasedRow): Leased => ({ outcome: 'leased', delivery: deliveryOf(row), endsNewer: row.endsNewer === 1 })
 
-export function* lease(input: LeaseInput): Act<Leased> {
+/**
+ * Takes a delivery for one attempt until `untilMs`: only if it is pending, `attempt` is the one
+ * that comes next, and no other worker has it. `endsNewer`: it is a logout token by `sub` that
+ * would end a newer session of its user at that client, and has to be split. With `early` it need
+ * not be due: it probes a target that was down.
+ */
+export function* leaseDelivery(input: LeaseInput): Act<Leased> {
   const { id, attempt, nowMs, untilMs } = input
   const taken = yield* take.run({ ...wanted(input), id, untilMs })
   const row = yield* byId.get({ id, now: Math.floor((yield* currentMs()) / 1000) })

@@ -5,7 +5,6 @@ import { indexedBy } from '../engine/dialect.ts'
 import { query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries, deliveryCounts, targets } from '../schema.ts'
-import type { DeliveryActs } from '../store.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import { DELIVERY_STATES, oldestPending } from './counts.ts'
 import { deliveryFields, deliveryOf } from './row.ts'
@@ -21,8 +20,15 @@ type Place = {
   id: string
 }
 type Page = Place & { limit: number }
-type Asked = Parameters<DeliveryActs['listDeliveries']>[0]
-type Counts = Awaited<ReturnType<DeliveryActs['deliveryCounts']>>
+type Asked = {
+  seq?: number | undefined
+  clientId?: string | undefined
+  state?: DeliveryState | undefined
+  /** Only those after this one in the list: the id of a delivery. Nothing where it is unknown. */
+  before?: string | undefined
+  limit: number
+}
+type Counts = { clientId: string; state: DeliveryState; count: number; oldestAtMs?: number | undefined }[]
 /** Before the newest. */
 const FIRST: Place = { atMs: Number.MAX_SAFE_INTEGER, id: '' }
 
@@ -59,6 +65,7 @@ const counts = query(
 )
 
 const countOf = ({ oldest, ...count }: RowOf<typeof countFields>) => ({ ...count, ...(oldest === null ? {} : { oldestAtMs: oldest }) })
+/** How many deliveries of each client are in each state, and since when the oldest is pending. */
 export function* deliveryCountsNow(): Act<Counts> {
   return (yield* counts.all({})).map(countOf)
 }
@@ -86,6 +93,10 @@ async function bySeq({ read }: Engine, seq: number, { clientId, state, limit }: 
   }
 }
 
+/**
+ * Deliveries, newest first: those after the delivery `before` in that order, and none where it is
+ * unknown.
+ */
 export async function listDeliveries(engine: Engine, asked: Asked): Promise<Delivery[]> {
   const { seq, before } = asked
   const place = before === undefined ? FIRST : await engine.read(() => placeOf.get({ id: before }))

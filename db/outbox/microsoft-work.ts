@@ -7,7 +7,6 @@ import { assign, columnsOf, command, excluded, insertInto, names, query } from '
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { microsoftWork, sessions, subjects } from '../schema.ts'
-import type { MicrosoftActs } from '../store.ts'
 import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'
 
 /** What is to be asked of Microsoft Graph: rows that stay until it is done. It refuses to take something asked for again as done. */
@@ -120,16 +119,16 @@ export const dropWorkOfTenant = (tid: string, limit: number): Act<number> => ofT
 const inOrder = <T extends MicrosoftWork>(work: readonly T[]): T[] =>
   work.toSorted((a, b) => ([a.kind, a.tid, a.oid].join(' ') < [b.kind, b.tid, b.oid].join(' ') ? -1 : 1))
 
-/** What is there already is asked for again, and due now. */
+/** Persists work. What is there already is asked for again, and due now. */
 export function* askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Act<void> {
   for (const { kind, tid, oid } of inOrder(work)) yield* ask.run({ kind, tid, oid, nowMs })
 }
 
-function* hasPendingWork({ kind, tid, oid }: MicrosoftWork): Act<boolean> {
+export function* hasPendingMicrosoftWork({ kind, tid, oid }: MicrosoftWork): Act<boolean> {
   return (yield* hasPending.get({ kind, tid, oid })) !== undefined
 }
 
-type Everybody = Parameters<MicrosoftActs['askAboutEverybody']>[0]
+type Everybody = { tid: string; now: number; nowMs: number }
 
 function* askPage({ tid, now, nowMs }: Everybody, after: string, rows: number): Act<{ asked: number; next: string | undefined }> {
   const asked = yield* askUsers.run({ tid, now, nowMs, after, rows })
@@ -137,8 +136,13 @@ function* askPage({ tid, now, nowMs }: Everybody, after: string, rows: number): 
   return { asked, next: (yield* lastOfPage.get({ tid, after, rows }))?.oid }
 }
 
-/** Page by page: a tenant may have a hundred thousand users. Asked again after a fault, each is asked once more. */
-async function askAboutEverybody({ writePage }: Engine, input: Everybody): Promise<number> {
+/**
+ * Writes `check_user` for every user of a tenant who has a live session. A tenant may have a
+ * hundred thousand users, so it goes page by page. Asked again after a fault, each is asked once
+ * more.
+ * @returns how many
+ */
+export async function askAboutEverybody({ writePage }: Engine, input: Everybody): Promise<number> {
   let sum = 0
   const pace = pacing({ most: USERS })
   for (let after: string | undefined = ''; after !== undefined; await pace.rest()) {
@@ -166,8 +170,12 @@ function* redriveNext(
   return { redriven: yield* redrivePage.run({ ...range, ...last, nowMs }), next: page.length < limit ? undefined : last }
 }
 
-/** Page by page: an outage of Microsoft may have failed the work of every user of every tenant. */
-async function redriveWork({ writePage }: Engine, { tid, nowMs }: Parameters<MicrosoftActs['redriveMicrosoftWork']>[0]): Promise<number> {
+/**
+ * Makes failed work (of one tenant) pending again and due now, as if it were asked for now. An
+ * outage of Microsoft may have failed the work of every user, so it goes page by page.
+ * @returns how many
+ */
+export async function redriveMicrosoftWork({ writePage }: Engine, { tid, nowMs }: { tid?: string | undefined; nowMs: number }): Promise<number> {
   const [keys, begins] =
     tid === undefined
       ? [keysAfter, [{ kind: '', tid: '', oid: '' }]]
@@ -185,38 +193,41 @@ async function redriveWork({ writePage }: Engine, { tid, nowMs }: Parameters<Mic
   return sum
 }
 
-function* claimWork(input: Parameters<MicrosoftActs['claimMicrosoftWork']>[0]): Act<QueuedMicrosoftWork[]> {
+/**
+ * Takes due work, the earliest first: until `untilMs` it is the caller's alone. Of two that ask at
+ * once, each gets its own.
+ */
+export function* claimMicrosoftWork(input: { tid: string; nowMs: number; untilMs: number; limit: number }): Act<QueuedMicrosoftWork[]> {
   return (yield* claim.all({ ...input })).map(workOf).toSorted((a, b) => a.nextAtMs - b.nextAtMs)
 }
 
-function* releaseWork(work: readonly QueuedMicrosoftWork[]): Act<void> {
+/**
+ * Gives back what was claimed and not begun: it is due for all again. What others have claimed
+ * since stays theirs.
+ */
+export function* releaseMicrosoftWork(work: readonly QueuedMicrosoftWork[]): Act<void> {
   for (const { kind, tid, oid, generation, askedAtMs, leasedUntilMs: untilMs } of inOrder(work))
     yield* release.run({ kind, tid, oid, generation, askedAtMs, untilMs })
 }
 
-function* settleWork({ kind, tid, oid, generation, askedAtMs }: QueuedMicrosoftWork): Act<void> {
+/** Deletes work that is done, unless it was asked for again since. */
+export function* settleMicrosoftWork({ kind, tid, oid, generation, askedAtMs }: QueuedMicrosoftWork): Act<void> {
   yield* settle.run({ kind, tid, oid, generation, askedAtMs })
 }
 
-type Postponed = Parameters<MicrosoftActs['postponeMicrosoftWork']>[1]
+type Postponed = { nextAtMs: number | undefined; error: string }
 
-function* postponeWork(work: QueuedMicrosoftWork, { nextAtMs, error }: Postponed): Act<void> {
+/**
+ * Postpones work that was not done: it is due again at `nextAtMs`, or has failed where there is
+ * none. Nothing changes where it was asked for again since.
+ */
+export function* postponeMicrosoftWork(work: QueuedMicrosoftWork, { nextAtMs, error }: Postponed): Act<void> {
   const { kind, tid, oid, generation, askedAtMs } = work
   const state = nextAtMs === undefined ? 'failed' : 'pending'
   yield* postpone.run({ kind, tid, oid, generation, askedAtMs, state, nextAtMs: nextAtMs ?? work.nextAtMs, error })
 }
 
-export const microsoftWorkActs = (engine: Engine) => {
-  const { write, read } = engine
-  return {
-    askMicrosoft: (work, nowMs) => write(() => askMicrosoft(work, nowMs)),
-    hasPendingMicrosoftWork: (work) => read(() => hasPendingWork(work)),
-    askAboutEverybody: (input) => askAboutEverybody(engine, input),
-    claimMicrosoftWork: (input) => write(() => claimWork(input)),
-    releaseMicrosoftWork: (work) => write(() => releaseWork(work)),
-    settleMicrosoftWork: (work) => write(() => settleWork(work)),
-    postponeMicrosoftWork: (work, input) => write(() => postponeWork(work, input)),
-    failedMicrosoftWork: async (limit) => (await read(() => failed.all({ limit }))).map(workOf),
-    redriveMicrosoftWork: (input) => redriveWork(engine, input),
-  } satisfies Partial<MicrosoftActs>
+/** Work that has no attempts left. */
+export function* failedMicrosoftWork(limit: number): Act<QueuedMicrosoftWork[]> {
+  return (yield* failed.all({ limit })).map(workOf)
 }

@@ -60,6 +60,7 @@ async function counted({ read }: Engine, own: Target[], clientId: string): Promi
   return [...found.values()]
 }
 
+/** The targets with pending deliveries, with how many and since when, for operators. */
 export async function pendingTargets(engine: Engine): Promise<Pending[]> {
   const all: Pending[] = []
   for (const [clientId, own] of Map.groupBy(await engine.read(targetsWithPending), (target) => target.clientId)) {

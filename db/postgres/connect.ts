@@ -1,6 +1,6 @@
 import { Client, Pool, types } from 'pg'
 import type { ClientConfig, PoolConfig } from 'pg'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import { NAMESPACE } from './schema.ts'
 import { addressesOf } from './servers.ts'
 

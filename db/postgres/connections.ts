@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import type { ClientBase, ClientConfig, Pool, PoolClient, QueryResult, QueryResultRow } from 'pg'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import { createPool } from './connect.ts'
 import { Servers } from './servers.ts'
 import { withConnection } from './transact.ts'

@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
 import type { Act, Engine, Sources } from '../engine/act.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import type { Committed } from '../types.ts'
 import type { Connections } from './connections.ts'
 import { runAct } from './executor.ts'

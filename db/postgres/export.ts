@@ -5,13 +5,13 @@ import { placed } from '../sqlite/backup.ts'
 import type { Position } from '../sqlite/backup.ts'
 import { openTables } from '../sqlite/open.ts'
 import type { Sqlite } from '../sqlite/open.ts'
-import type { Housekeeping } from '../store.ts'
 import { connectPrimary } from './connect.ts'
 import { serverOf } from './connections.ts'
 import type { Server } from './connections.ts'
 import { readHead } from './lineage.ts'
 import { TABLES } from './tables.ts'
 import type { MovedTable } from './tables.ts'
+import type { BackupOutcome } from '../types.ts'
 
 /**
  * A backup of a store on Postgres, as the database of SQLite: one file, which can be restored into either. It holds what was committed at one
@@ -28,7 +28,7 @@ interface ExportInput {
   mustBeServedBy(server: Server): void
 }
 
-export const exportStore = ({ url, path, mustBeServedBy }: ExportInput): ReturnType<Housekeeping['backup']> =>
+export const exportStore = ({ url, path, mustBeServedBy }: ExportInput): Promise<BackupOutcome> =>
   placed(path, async (part) => {
     // Made by us and not by SQLite, which would go by the umask.
     const written = openSync(part, 'wx', 0o600)

@@ -1,4 +1,4 @@
-import type { DatabaseFacts } from '../store.ts'
+import type { DatabaseFacts } from '../types.ts'
 import type { Connections } from './connections.ts'
 import { refusal } from './engine.ts'
 import { NAMESPACE } from './schema.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HighWater } from '../high-water.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import { SERVER } from './connections.ts'
 import type { Connections, Server } from './connections.ts'
 import type { Position } from './other-brokers.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
-import type { Elsewhere } from '../store.ts'
+import type { Elsewhere } from '../types.ts'
 import { connectionConfig } from './connect.ts'
 import { Servers } from './servers.ts'
 

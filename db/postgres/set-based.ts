@@ -1,9 +1,9 @@
 import type { Engine } from '../engine/act.ts'
 import type { Store } from '../store.ts'
-import { record, recordAll } from '../outbox/attempts.ts'
-import { lease } from '../outbox/lease.ts'
-import { checkAccess } from '../token/access.ts'
-import { rotate } from '../token/rotate.ts'
+import { recordAll, recordDelivery } from '../outbox/attempts.ts'
+import { leaseDelivery } from '../outbox/lease.ts'
+import { checkAccess, type Input } from '../token/access.ts'
+import { rotateRefreshToken } from '../token/rotate.ts'
 import { checkTogether } from './access.ts'
 import type { Fenced } from './engine.ts'
 import { groupCommit } from './group.ts'
@@ -15,15 +15,15 @@ type HotActs = Pick<Store, 'rotateRefreshToken' | 'checkAccess' | 'leaseDelivery
 
 /** The hot acts: those that wait together share statements. They take the place of the acts that they fall back to. */
 export function setBasedActs(engine: Engine, pool: Connecting, fenced: Fenced, nowMs: () => number): HotActs {
-  const check = (input: Parameters<Store['checkAccess']>[0]) => checkAccess(engine, input)
+  const check = (input: Input) => checkAccess(engine, input)
   const checkGrouped = groupCommit({ together: checkTogether(pool, fenced), alone: check })
   return {
-    rotateRefreshToken: groupCommit({ together: rotateTogether(pool, fenced), alone: (input) => engine.write(() => rotate(input)) }),
-    leaseDelivery: groupCommit({ together: leaseTogether(pool, fenced, nowMs), alone: (input) => engine.write(() => lease(input)) }),
+    rotateRefreshToken: groupCommit({ together: rotateTogether(pool, fenced), alone: (input) => engine.write(() => rotateRefreshToken(input)) }),
+    leaseDelivery: groupCommit({ together: leaseTogether(pool, fenced, nowMs), alone: (input) => engine.write(() => leaseDelivery(input)) }),
     // The results of one revocation change the same sums, and would commit one after another.
     recordDelivery: groupCommit({
       together: (inputs) => engine.write(() => recordAll(inputs)),
-      alone: (input) => engine.write(() => record(input)),
+      alone: (input) => engine.write(() => recordDelivery(input)),
     }),
     checkAccess: (input) => (input.joins === undefined ? checkGrouped(input) : check(input)),
   }

@@ -1,5 +1,5 @@
 import type { ClientBase, PoolClient } from 'pg'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 
 /** One transaction on a connection of the pool. It refuses to call a commit done whose answer was lost or came with a warning. */
 

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import { schemaState } from './migrate.ts'
 
 /** Whether a database can be a store of this version. */

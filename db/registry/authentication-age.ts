@@ -5,7 +5,6 @@ import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
 import { authenticationTime } from '../rows/session.ts'
 import { participants, sessions } from '../schema.ts'
-import type { RevocationActs } from '../store.ts'
 import { dropSetting, keepSetting, setting } from './settings.ts'
 
 /**
@@ -45,7 +44,7 @@ const limitGrants = command(
         AND ${sessions.sid} = ${participants.sid} AND ${sessions.endedSeq} IS NULL`,
 )
 
-type Input = Parameters<RevocationActs['applyAuthenticationAge']>[0]
+type Input = { kind: 'tenant' | 'client'; key: string; seconds: number | undefined; rows: number }
 
 /** Holds the limit that is applied; followed by the last sid of a page, while pages remain. */
 const nameOf = ({ kind, key }: Pick<Input, 'kind' | 'key'>): string => `authentication_age/${kind}/${key}`
@@ -67,7 +66,6 @@ function* applyPage({ kind, key, seconds, rows }: Input, after: string): Act<str
   return end?.sid
 }
 
-/** @returns whether pages remain */
 function* apply(input: Input): Act<boolean> {
   const { done, after } = yield* progress(input)
   if (done) return false
@@ -79,7 +77,12 @@ function* apply(input: Input): Act<boolean> {
   return last !== undefined
 }
 
-/** Most turns find it applied: they write nothing. */
-export const applyingAge = ({ read, writePage }: Engine): RevocationActs['applyAuthenticationAge'] => {
-  return async (input) => !(await read(() => progress(input))).done && writePage(() => apply(input))
+/**
+ * Applies a new limit on the age of authentications (not given: none), of a tenant's users or for
+ * a client, to the next page: so many sessions or grants that are open already. Most turns find it
+ * applied: they write nothing.
+ * @returns whether pages remain
+ */
+export async function applyAuthenticationAge({ read, writePage }: Engine, input: Input): Promise<boolean> {
+  return !(await read(() => progress(input))).done && writePage(() => apply(input))
 }

@@ -32,6 +32,7 @@ const targetIdOf = (clientId: string, uri: string): string =>
     .digest('base64url')
     .slice(0, 22)}`
 
+/** The logout addresses that clients have now. */
 export const listTargets = (): Act<RowOf<typeof targetFields>[]> => all.all({})
 
 /** One that goes still gets what was revoked until now, whether or not its deliveries are written yet. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'drizzle-orm'
-import type { Client, ClientMetadata, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
+import type { Client, ClientMetadata, ClientSource, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
+import type { Actor } from '../../src/protocol/revocation.ts'
 import { logoSetting } from '../../src/protocol/names.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
@@ -9,7 +10,7 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { clients } from '../schema.ts'
-import type { ClientActs } from '../store.ts'
+import type { Committed } from '../types.ts'
 import { addSecret, dropSecret, replaceSecrets, secretsByClient, secretsOf } from './client-secrets.ts'
 import { replaceTargets } from './client-targets.ts'
 import { dropSetting } from './settings.ts'
@@ -86,14 +87,12 @@ export function* findClient(clientId: string): Act<Client | undefined> {
   return row && clientOf(row, yield* secretsOf(clientId))
 }
 
+/** The clients that are registered and not removed. */
 export function* listClients(): Act<Client[]> {
   const rows = yield* registered.all({})
   const secrets = yield* secretsByClient()
   return rows.map((row) => clientOf(row, secrets.get(row.clientId) ?? []))
 }
-
-type Input<K extends keyof ClientActs> = Parameters<ClientActs[K]>[0]
-type Answer<K extends keyof ClientActs> = Awaited<ReturnType<ClientActs[K]>>
 
 /** The row that is registered, locked: changes of a client or its secrets happen one after another. */
 function* lockRegistered(clientId: string): Act<ClientRow | undefined> {
@@ -101,7 +100,23 @@ function* lockRegistered(clientId: string): Act<ClientRow | undefined> {
   return row?.removedAt === null ? row : undefined
 }
 
-export function* putClient({ clientId, source, metadata, secrets, now }: Input<'putClient'>): Act<Answer<'putClient'>> {
+/**
+ * Adds or replaces a registration with its targets. `foreign`: another source owns it. Pending
+ * deliveries to a target that is removed stay pending.
+ */
+export function* putClient({
+  clientId,
+  source,
+  metadata,
+  secrets,
+  now,
+}: {
+  clientId: string
+  source: ClientSource
+  metadata: ClientMetadata
+  secrets?: SecretHash[] | undefined
+  now: number
+}): Act<{ outcome: 'added' | 'changed' | 'unchanged'; client: Client } | { outcome: 'foreign'; source: ClientSource }> {
   const isNew = (yield* claim.run({ clientId, source, now })) === 1
   const row = isNew ? undefined : yield* findLocked.get({ clientId })
   const latest = row && clientOf(row, yield* secretsOf(clientId))
@@ -123,7 +138,8 @@ export function* putClient({ clientId, source, metadata, secrets, now }: Input<'
   return { outcome: before === undefined ? 'added' : 'changed', client }
 }
 
-export function* addClientSecret({ clientId, secret, now }: Input<'addClientSecret'>): Act<boolean> {
+/** Adds a secret. Of more than two good ones the oldest is removed. */
+export function* addClientSecret({ clientId, secret, now }: { clientId: string; secret: SecretHash; now: number }): Act<boolean> {
   if ((yield* lockRegistered(clientId)) === undefined) return false
   yield* addSecret(clientId, secret, now)
   yield* touch.run({ clientId, now })
@@ -131,13 +147,24 @@ export function* addClientSecret({ clientId, secret, now }: Input<'addClientSecr
   return true
 }
 
-export function* removeClientSecret({ clientId, secretId }: Input<'removeClientSecret'>): Act<boolean> {
+export function* removeClientSecret({ clientId, secretId }: { clientId: string; secretId: string }): Act<boolean> {
   if ((yield* lockRegistered(clientId)) === undefined || !(yield* dropSecret(clientId, secretId))) return false
   yield* registryChanged()
   return true
 }
 
-export function* removeClient({ clientId, source, actor, now }: Input<'removeClient'>): Act<Answer<'removeClient'>> {
+/** Removes a registration and revokes what it holds, in one transaction. */
+export function* removeClient({
+  clientId,
+  source,
+  actor,
+  now,
+}: {
+  clientId: string
+  source: ClientSource | 'any'
+  actor: Actor
+  now: number
+}): Act<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' } | { outcome: 'foreign'; source: ClientSource }> {
   const row = yield* lockRegistered(clientId)
   if (row === undefined) return { outcome: 'unknown' }
   if (source !== 'any' && row.source !== source) return { outcome: 'foreign', source: row.source }

@@ -54,12 +54,14 @@ export function* listKeys(): Act<StoredSigningKey[]> {
   return (yield* all.all({})).map(keyOf)
 }
 
+/** Adds a key unless its kid is there. */
 export function* addKey(key: StoredSigningKey): Act<void> {
   const { activatedAt = null, retireAt = null, publicJwk } = key
   const added = yield* add.run({ ...key, activatedAt, retireAt, publicJwk: JSON.stringify(publicJwk) })
   if (added > 0) yield* registryChanged()
 }
 
+/** Makes a `next` key active. The active one retires until `retireAt`. */
 export function* activateKey({ kid, retireAt, now }: { kid: string; retireAt: number; now: number }): Act<boolean> {
   const key = (yield* lockAll.all({})).find((one) => one.kid === kid)
   if (key?.state !== 'next') return false
@@ -70,6 +72,7 @@ export function* activateKey({ kid, retireAt, now }: { kid: string; retireAt: nu
   return true
 }
 
+/** Stops publishing a key at once. */
 export function* retireKey(input: { kid: string; now: number }): Act<boolean> {
   const key = yield* retire.get(input)
   if (key === undefined) return false

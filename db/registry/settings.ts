@@ -41,6 +41,7 @@ function eventsOf(name: string, value: string | undefined): WebhookEvent[] {
   return [{ type: 'setting.changed', data: { setting: known.setting, value: known.isSecret ? undefined : value } }]
 }
 
+/** A value of the broker itself, sealed by the caller where it is secret. */
 export function* setting(name: string): Act<string | undefined> {
   return (yield* find.get({ name }))?.value
 }
@@ -52,7 +53,10 @@ export function* setSetting(name: string, value: string | undefined): Act<void> 
   yield* registryChanged()
 }
 
-/** @returns what is there: of two at once, the one that came first */
+/**
+ * Sets a value only if there is none.
+ * @returns what is there: of two at once, the one that came first
+ */
 export function* setSettingOnce(name: string, value: string): Act<string> {
   const added = yield* setOnce.run({ name, value })
   if (added === 0) return (yield* setting(name)) ?? value
@@ -60,7 +64,11 @@ export function* setSettingOnce(name: string, value: string): Act<string> {
   return value
 }
 
-/** Other brokers keep what it opens to, which stays: so does the registry's version, and no webhook is sent. */
+/**
+ * Keeps the same secret, sealed again. Other brokers keep what it opens to, so the registry's
+ * version stays, and no webhook is sent.
+ * @returns false where it is not `from` any more, and then it stays
+ */
 export function* resealSetting(input: { name: string; from: string; to: string }): Act<boolean> {
   return (yield* reseal.run(input)) > 0
 }
@@ -69,7 +77,7 @@ export function* resealSetting(input: { name: string; from: string; to: string }
 export const keepSetting = (name: string, value: string): Act<number> => set.run({ name, value })
 export const dropSetting = (name: string): Act<number> => unset.run({ name })
 
-/** Writes a value and reads it back. It is of no interest to other brokers. */
+/** Writes a value and reads it back, for /readyz. Other brokers have no use for it. */
 export function* probe(): Act<void> {
   const written = String(yield* currentMs())
   yield* set.run({ name: 'probe', value: written })

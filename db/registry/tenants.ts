@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
+import type { Actor } from '../../src/protocol/revocation.ts'
 import type { WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
@@ -9,8 +10,7 @@ import { optional } from '../engine/values.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { tenants } from '../schema.ts'
-import type { TenantActs } from '../store.ts'
-import type { Tenant } from '../types.ts'
+import type { Committed, Tenant } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { registryChanged } from './version.ts'
 
@@ -119,7 +119,11 @@ function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
   return true
 }
 
-function* changeTenant({ tid, change }: Parameters<TenantActs['changeTenant']>[0]): Act<boolean> {
+/**
+ * Changes some of a tenant.
+ * @returns false where it is not connected, so that a removal at the same time is not undone
+ */
+export function* changeTenant({ tid, change }: { tid: string; change: Partial<Omit<Tenant, 'tid' | 'connectedAt' | 'removedAt'>> }): Act<boolean> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return false
   const before = tenantOf(row)
@@ -127,9 +131,14 @@ function* changeTenant({ tid, change }: Parameters<TenantActs['changeTenant']>[0
   return true
 }
 
-type Removal = Parameters<TenantActs['removeTenant']>[0]
+type Removal = { tid: string; actor: Actor; now: number }
 
-function* removeTenant({ tid, actor, now }: Removal): Act<Awaited<ReturnType<TenantActs['removeTenant']>>> {
+/**
+ * Disconnects a tenant and revokes every session of its users, in one transaction. What was to be
+ * asked of Microsoft there is dropped, at the latest before the tenant is connected again.
+ * `unknown`: it is not connected.
+ */
+export function* removeTenant({ tid, actor, now }: Removal): Act<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return { outcome: 'unknown' }
   const committed = yield* revoke({ selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
@@ -140,21 +149,19 @@ function* removeTenant({ tid, actor, now }: Removal): Act<Awaited<ReturnType<Ten
   return { outcome: 'removed', committed }
 }
 
-function* listTenants(): Act<Tenant[]> {
+export function* listTenants(): Act<Tenant[]> {
   return (yield* all.all({})).map(tenantOf)
 }
 
-function* findTenant(tid: string): Act<Tenant | undefined> {
+export function* findTenant(tid: string): Act<Tenant | undefined> {
   const row = yield* find.get({ tid })
   return row && tenantOf(row)
 }
 
-export const tenantActs = (engine: Engine): TenantActs => ({
-  listTenants: () => engine.read(listTenants),
-  findTenant: (tid) => engine.read(() => findTenant(tid)),
-  async putTenant(tenant) {
-    while (!(await engine.write(() => putUnlessWorkIsLeft(tenant)))) await turn()
-  },
-  changeTenant: (input) => engine.write(() => changeTenant(input)),
-  removeTenant: (input) => engine.write(() => removeTenant(input)),
-})
+/**
+ * Connects a tenant, or replaces it. Work of the time before its removal is deleted first, in
+ * batches.
+ */
+export async function putTenant({ write: commit }: Engine, tenant: Tenant): Promise<void> {
+  while (!(await commit(() => putUnlessWorkIsLeft(tenant)))) await turn()
+}

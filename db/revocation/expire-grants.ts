@@ -6,7 +6,6 @@ import { lockHead } from '../log/head.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
 import { isLive, lockSession, sessionBySid } from '../rows/session.ts'
 import { participants } from '../schema.ts'
-import type { RevocationActs } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { revoke } from './revoke.ts'
 
@@ -49,11 +48,12 @@ function* expireAll(grants: RowOf<typeof pageFields>[], now: number): Act<Commit
   return committed
 }
 
-/** Most turns find none: they write nothing. */
-export const expiringGrants = (engine: Engine): RevocationActs['expireGrants'] => {
-  return async ({ now, limit }) => {
-    const grants = await engine.read(() => page.all({ now, limit }))
-    const committed = grants.length === 0 ? [] : await engine.writePage(() => expireAll(grants, now))
-    return { committed, more: grants.length === limit }
-  }
+/**
+ * Ends grants whose user's authentication has become too old for their client, each through the
+ * log. Most turns find none: they write nothing.
+ */
+export async function expireGrants({ read, writePage }: Engine, { now, limit }: { now: number; limit: number }) {
+  const grants = await read(() => page.all({ now, limit }))
+  const committed = grants.length === 0 ? [] : await writePage(() => expireAll(grants, now))
+  return { committed, more: grants.length === limit }
 }

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -20,7 +20,7 @@ interface Place {
   deadlineAt: number
   sid: string
 }
-export const START: Place = { deadlineAt: -1, sid: '' }
+const START: Place = { deadlineAt: -1, sid: '' }
 
 const order = sql`(${sessions.deadlineAt}, ${sessions.sid})`
 const inOrder = sql`ORDER BY ${sessions.deadlineAt}, ${sessions.sid}`
@@ -60,7 +60,7 @@ interface Swept {
 }
 
 /** @param place of the act before; its sessions have ended since, unless a wide revocation covers them */
-export function* expireSessions({ now, limit, place }: { now: number; limit: number; place: Place }): Act<Swept> {
+function* sweep({ now, limit, place }: { now: number; limit: number; place: Place }): Act<Swept> {
   const pageEnd = yield* endOfPage.get({ ...place, now })
   const end = pageEnd ?? { deadlineAt: now + 1, sid: '' }
   const found = yield* page.all({ ...place, now, endAt: end.deadlineAt, endSid: end.sid, limit })
@@ -73,4 +73,17 @@ export function* expireSessions({ now, limit, place }: { now: number; limit: num
   }
   // A page without enough is skipped, and after the last comes the first.
   return { committed, place: found.length < limit ? (pageEnd ?? START) : place }
+}
+
+/**
+ * Ends sessions whose idle, absolute or marked time has passed, each through the log. Each store
+ * keeps its own place in the rounds.
+ */
+export function expireSessions({ writePage }: Engine) {
+  let place = START
+  return async ({ now, limit }: { now: number; limit: number }): Promise<Committed[]> => {
+    const done = await writePage(() => sweep({ now, limit, place }))
+    place = done.place
+    return done.committed
+  }
 }

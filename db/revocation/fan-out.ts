@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
-import type { Act } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
@@ -132,7 +132,7 @@ interface Batch {
 }
 
 /** @param lastWide of the act before: wide ones take turns, a batch each, so that a small one does not wait until a large one is written */
-export function* fanOutPending({ limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
+function* advanceAll({ limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
   const pending: DeliveryRef[] = []
   const moves: Move[] = []
   let [written, lookedAt, lastWide] = [0, 0, before]
@@ -149,4 +149,17 @@ export function* fanOutPending({ limit, lastWide: before }: { limit: number; las
   yield* moved(moves)
   // Also what another broker is at: should it die, this one goes on.
   return { pending, more: (yield* any.get({})) !== undefined, lastWide }
+}
+
+/**
+ * Writes the next batch of the deliveries of wide revocations. `more` until nothing is pending.
+ * Each store keeps its own place among the revocations.
+ */
+export function fanOutPending({ writePage }: Engine) {
+  let lastWide = 0
+  return async ({ limit }: { limit: number }): Promise<Omit<Batch, 'lastWide'>> => {
+    const { pending, more, ...done } = await writePage(() => advanceAll({ limit, lastWide }))
+    lastWide = done.lastWide
+    return { pending, more }
+  }
 }

@@ -12,7 +12,7 @@ import { tenantsWithAuthTime } from '../rows/floor.ts'
 import { authenticatedAt, isLive } from '../rows/session.ts'
 import { otherUsersOf } from '../rows/user.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
-import type { RevocationActs } from '../store.ts'
+import type { RevocationPreview } from '../types.ts'
 
 /** Counts what a revocation would end, page by page, with the event loop let in between: a preview of everything must not stop the broker. */
 
@@ -64,7 +64,7 @@ const pagesOf = ({ kind }: Selector): (typeof PAGES)['all'] => {
   return kind === 'subject' ? PAGES.subject : PAGES.all
 }
 
-type Preview = Awaited<ReturnType<RevocationActs['previewRevocation']>>
+type Preview = RevocationPreview
 
 class Count {
   readonly #selector: Selector
@@ -147,6 +147,11 @@ function* pageOf(selector: Selector, after: { sub: string; sid: string }): Act<P
 type Reader = Pick<Engine, 'read'>
 type UserSelector = Extract<Selector, { kind: 'subject' }>
 
+/**
+ * Counts what a revocation would sign out, without doing it. `authenticatedUntil` counts what a
+ * new limit on the age of an authentication ends at once: each session, or each grant of the
+ * client, whose user authenticated at Microsoft no later than then.
+ */
 export async function previewRevocation(
   { read }: Reader,
   what: Selector | readonly UserSelector[],

@@ -9,8 +9,7 @@ import { recordEvent } from '../rows/history.ts'
 import { isLive, isRevoked, sessionBySid } from '../rows/session.ts'
 import { findSubject } from '../rows/user.ts'
 import { securityEvents } from '../schema.ts'
-import type { RevocationActs } from '../store.ts'
-import type { Committed } from '../types.ts'
+import type { Committed, DeliveryRef, SecurityEvent } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { revoke } from './revoke.ts'
 
@@ -22,8 +21,20 @@ const sidOfEvent = query(
     sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.at} = ${p.at} AND ${securityEvents.id} = ${p.id}`,
 )
 
-type Input = Parameters<RevocationActs['reportByUser']>[0]
-type Outcome = Awaited<ReturnType<RevocationActs['reportByUser']>>
+type Input = {
+  sub: string
+  acting: string
+  what: { sid: string } | { event: Pick<SecurityEvent, 'at' | 'id'> }
+  everywhere: boolean
+  atMicrosoft: boolean
+  freshSince: number
+  /** Of the browser that reports, for the history and the webhooks that may have it. */
+  address?: string | undefined
+  now: number
+}
+type Outcome =
+  | { outcome: 'reported'; committed: Committed[]; pending: DeliveryRef[]; sid: string | undefined; actingEnded: boolean }
+  | { outcome: 'unknown' }
 
 /** The session that is meant: none where the entry tells of a sign-in that was rejected. Undefined: there is no such entry. */
 function* reportedSid({ sub, what }: Input): Act<{ sid: string | null } | undefined> {
@@ -53,6 +64,14 @@ function* endOne({ sub, now }: Input, sid: string | undefined): Act<Committed[]>
   return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'session', sid } })]
 }
 
+/**
+ * Reports one of a user's sessions, or an entry of their history, as not theirs. In one
+ * transaction that session ends, the history has the report, and webhooks tell of it. The acting
+ * session ends too, unless it is fresh (authenticated at or after `freshSince`) and another
+ * session has ended by this. Only a fresh acting session ends all sessions (`everywhere`) and has
+ * the user signed out at Microsoft (`atMicrosoft`). `unknown`: what is reported is not the user's,
+ * or the acting session has ended.
+ */
 export function* reportByUser(input: Input): Act<Outcome> {
   const { sub, acting, what, freshSince, atMicrosoft, address, now } = input
   yield* lockHead()

@@ -10,7 +10,7 @@ import { covers, grantCutoff } from '../rows/covers.ts'
 import { isRevoked, sessionBySid } from '../rows/session.ts'
 import { findSubject } from '../rows/user.ts'
 import { clients, participants } from '../schema.ts'
-import type { RevocationActs, RevokeInput } from '../store.ts'
+import type { Committed, RevokeInput } from '../types.ts'
 import { revoke } from './revoke.ts'
 
 /** Revokes what an operator, a user or a client asks for. It refuses what covers nothing: the log holds no entry without an effect. */
@@ -25,7 +25,7 @@ const client = query(
   (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
 )
 
-type Outcome = Awaited<ReturnType<RevocationActs['revoke']>>
+type Outcome = { outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }
 
 /** Why a revocation would have no effect. */
 function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined> {
@@ -54,6 +54,11 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
   yield* askMicrosoft([{ kind: 'revoke_sessions', tid: user.tid, oid: user.oid }], nowMs)
 }
 
+/**
+ * Revokes what callers of the store ask for. `already`: the selector of a session or grant covers
+ * nothing that had not ended before, and nothing is appended. `unknown`: there is no such session,
+ * subject or client.
+ */
 export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   if (yield* isOutside(input.selector, input.actor)) return { outcome: 'unknown' }
   if (input.selector.kind === 'grant') yield* dropCodes(input.selector)

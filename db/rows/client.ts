@@ -4,7 +4,6 @@ import type { Act } from '../engine/act.ts'
 import { columnsOf, query, textParam } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { clients } from '../schema.ts'
-import type { TokenActs } from '../store.ts'
 import { headOfLog } from './covers.ts'
 import { lockedBy } from './locked.ts'
 
@@ -33,8 +32,15 @@ export function* isRemoved(clientId: string): Act<boolean> {
   return ((yield* removal.get({ clientId }))?.removedAt ?? null) !== null
 }
 
-/** RFC 6749 §4.4: what a client gets for itself is as new as the head in the snapshot in which it is registered and not locked. */
-export function* grantClient(input: { clientId: string; audience: string }): Act<Awaited<ReturnType<TokenActs['grantClient']>>> {
+/**
+ * The `rev` of a token that a client gets for itself (RFC 6749 §4.4). It is as new as the head in
+ * the snapshot in which the client is registered and not locked. `unknown`: the client is not
+ * registered, or was removed.
+ */
+export function* grantClient(input: {
+  clientId: string
+  audience: string
+}): Act<{ outcome: 'granted'; rev: number } | { outcome: 'rejected'; why: 'unknown' | 'locked' }> {
   const row = yield* grant.get(input)
   if (row === undefined) return { outcome: 'rejected', why: 'unknown' }
   return row.lock === null ? { outcome: 'granted', rev: row.rev } : { outcome: 'rejected', why: 'locked' }

@@ -1,9 +1,10 @@
 import { sql } from 'drizzle-orm'
+import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { codes } from '../schema.ts'
-import type { NewCode, SignInActs } from '../store.ts'
+import type { NewCode, Standing } from '../types.ts'
 import { isRemoved } from './client.ts'
 import { lockOf } from './locked.ts'
 import { sessionBySid, standingOf, touch } from './session.ts'
@@ -47,10 +48,20 @@ const drop = command(
 export const dropCodes = (grant: { sid: string; clientId: string }): Act<unknown> => drop.run(grant)
 
 /**
- * Single sign-on: it counts as activity. A revocation beside it ends the code too, which is opened against the head of the log that the session
- * was looked at with.
+ * Issues a code for a live session (single sign-on), which counts as activity. A marked, ended or
+ * unknown session gets none, nor does a client that was removed, nor where the user or the client
+ * is locked. A revocation beside it ends the code too, which is opened against the head of the log
+ * that the session was looked at with.
  */
-export function* issueCode({ sid, code, now }: Parameters<SignInActs['issueCode']>[0]): Act<Awaited<ReturnType<SignInActs['issueCode']>>> {
+export function* issueCode({
+  sid,
+  code,
+  now,
+}: {
+  sid: string
+  code: NewCode
+  now: number
+}): Act<Standing | { state: 'locked'; by: LockKind } | { state: 'client_removed' }> {
   const row = yield* sessionBySid(sid)
   const standing = yield* standingOf(row, now)
   if (row === undefined || standing.state !== 'live') return standing

@@ -7,7 +7,7 @@ import { greatest } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
 import { authTimes, floors } from '../schema.ts'
-import type { FreshDemand, FreshProof } from '../store.ts'
+import type { FreshDemand, FreshProof, User } from '../types.ts'
 import { findSubject, findSubjectByUser, homeOf } from './user.ts'
 
 /**
@@ -72,7 +72,12 @@ export function* missingFreshness(whose: Whose, { authTime, now, ...proof }: Fre
 type Missing = FreshDemand | undefined
 
 /** What a sign-in of this user would have to bring: for the way to Microsoft. What a sign-in brings is judged by `missingFreshness`. */
-export function* owesFreshSignIn(user: { tid: string; oid: string }, proof: FreshProof, now: number): Act<Missing> {
+type Returning = FreshProof & { user: Pick<User, 'tid' | 'oid'>; now: number }
+/**
+ * What a sign-in of this user would have to bring in a browser with that proof, so that Microsoft
+ * is asked for it at once. What a sign-in brings is judged by `missingFreshness`.
+ */
+export function* owesFreshSignIn({ user, now, ...proof }: Returning): Act<Missing> {
   const { tid } = user
   const subject = yield* findSubjectByUser(tid, user.oid)
   if (subject === undefined) return undefined
@@ -111,7 +116,9 @@ export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: numbe
   if (user !== undefined) yield* raise.run({ kind: 'home', key: homeOf(user), ...raised })
 }
 
-/** Returns the tenants whose users can prove a fresh sign-in. */
+/**
+ * The tenants whose ID tokens have had `auth_time`. In others no fresh sign-in can be demanded.
+ */
 export function* tenantsWithAuthTime(): Act<string[]> {
   return (yield* withAuthTime.all({})).map(({ tid }) => tid)
 }

@@ -1,12 +1,11 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason } from '../../src/protocol/revocation.ts'
-import { type Act, type Engine, newId } from '../engine/act.ts'
+import { type Act, newId } from '../engine/act.ts'
 import { columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { securityEvents, sessions } from '../schema.ts'
-import type { HistoryActs, SignInFrom } from '../store.ts'
-import type { SecurityEvent } from '../types.ts'
+import type { SecurityEvent, SignInFrom, User } from '../types.ts'
 import { findSubjectByUser } from './user.ts'
 
 /** Owns users' security histories: each entry is written in the transaction of the act that it tells of. */
@@ -87,13 +86,32 @@ const eventOf = (row: Row): SecurityEvent => ({
 
 const FROM_THE_NEWEST = { at: Number.MAX_SAFE_INTEGER, id: '' }
 
-function* securityHistory({ sub, before, limit }: Parameters<HistoryActs['securityHistory']>[0]): Act<SecurityEvent[]> {
+/** A user's security history, newest first: entries that come after `before` in that order. */
+export function* securityHistory({
+  sub,
+  before,
+  limit,
+}: {
+  sub: string
+  before?: Pick<SecurityEvent, 'at' | 'id'> | undefined
+  limit: number
+}): Act<SecurityEvent[]> {
   return (yield* newest.all({ sub, ...(before ?? FROM_THE_NEWEST), limit })).map(eventOf)
 }
 
-type Rejected = Parameters<HistoryActs['recordRejectedSignIn']>[0]
+type Rejected = {
+  user: Pick<User, 'tid' | 'oid'>
+  why: string
+  device: string
+  from?: SignInFrom | undefined
+  now: number
+}
 
-function* recordRejected({ user, why, device, from, now }: Rejected): Act<void> {
+/**
+ * Records a sign-in that was rejected after Microsoft named its user. A user who has never signed
+ * in has no history, and gets no entry.
+ */
+export function* recordRejectedSignIn({ user, why, device, from, now }: Rejected): Act<void> {
   const subject = yield* findSubjectByUser(user.tid, user.oid)
   if (subject !== undefined) yield* recordEvent(rejection({ sub: subject.sub, why, device, from, now }))
 }
@@ -112,9 +130,4 @@ const rejection = ({ sub, why, device, from, now }: Rejection): NewSecurityEvent
   why,
   device,
   ...from,
-})
-
-export const historyActs = (engine: Engine): HistoryActs => ({
-  recordRejectedSignIn: (input) => engine.write(() => recordRejected(input)),
-  securityHistory: (input) => engine.read(() => securityHistory(input)),
 })

@@ -7,8 +7,7 @@ import { assign, columnsOf, command, lockRows, query } from '../engine/statement
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
-import type { RejectedWhy } from '../store.ts'
-import type { Session, Standing } from '../types.ts'
+import type { RejectedWhy, Session, Standing } from '../types.ts'
 import { covers, headOfLog, sessionCutoff } from './covers.ts'
 
 /** Whether a session is valid: its row, the cutoffs and the time. Nothing else in the store decides it. */
@@ -64,7 +63,6 @@ const participated = command(
 export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.get({ sid })
 /** The open sessions of a browser, by the session cookie that it sent and by the cookie that names it. The latest comes first. */
 export const sessionsOfBrowser = (browser: Browser): Act<SessionRow[]> => ofBrowser.all(browser)
-export const sessionByCookie = (cookieHash: string): Act<SessionRow | undefined> => byCookie.get({ cookieHash })
 /**
  * Keeps others from joining or revoking a session until this act ends: an act that decides by who takes part in it locks it first (a client that
  * joins while it is revoked would never be sent a logout token).
@@ -149,6 +147,13 @@ export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session 
     probedAt: row.probedAt,
     ended: undefined,
   }
+}
+
+export function* standingBySid(sid: string, now: number): Act<Standing> {
+  return yield* standingOf(yield* sessionBySid(sid), now)
+}
+export function* standingByCookie(cookieHash: string, now: number): Act<Standing> {
+  return yield* standingOf(yield* byCookie.get({ cookieHash }), now)
 }
 
 export function* standingOf(row: SessionRow | undefined, now: number): Act<Standing> {

@@ -5,8 +5,7 @@ import { assign, columnsOf, command, insertInto, lockRows, names, query } from '
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
-import type { NewSession } from '../store.ts'
-import type { Subject } from '../types.ts'
+import type { NewSession, Subject } from '../types.ts'
 import { indexNames } from './user-words.ts'
 
 /** Users: one `sub` for each tenant and object id, forever; their names at Microsoft are kept up to date. */
@@ -116,7 +115,10 @@ interface Human {
   others: string[]
 }
 
-/** The user of a tenant, where they have signed in there, and the same human's users in other tenants, whose guest they are. */
+/**
+ * The user of a tenant, where they have signed in there, and the same human's users in other
+ * tenants, whose guest they are: a lock covers all of them.
+ */
 export function* findHuman({ tid, oid }: { tid: string; oid: string }): Act<Human> {
   const user = yield* findSubjectByUser(tid, oid)
   const homeId = homeOf(user ?? { tid, oid })

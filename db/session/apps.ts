@@ -6,7 +6,6 @@ import { dropCodes } from '../rows/code.ts'
 import { rowGrantCutoff, isCovered } from '../rows/covers.ts'
 import { lockSubject } from '../rows/user.ts'
 import { consents, participants } from '../schema.ts'
-import type { SignInActs } from '../store.ts'
 import { isInForce } from './consent.ts'
 import { liveSessionsOf } from './live.ts'
 
@@ -27,15 +26,22 @@ const withdraw = command(
     sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${consents.clientId} = ${p.clientId}`,
 )
 
-type Answer<K extends keyof SignInActs> = Awaited<ReturnType<SignInActs[K]>>
+type Apps = { grants: { sid: string; clientId: string; firstAt: number }[]; consents: { clientId: string; scope: string; at: number }[] }
 
-export function* appsOfUser(sub: string, now: number): Act<Answer<'appsOfUser'>> {
-  const grants: Answer<'appsOfUser'>['grants'] = []
+/**
+ * The grants of a user's live sessions that no revocation covers, and what the user consented to.
+ */
+export function* appsOfUser(sub: string, now: number): Act<Apps> {
+  const grants: Apps['grants'] = []
   for (const { session } of yield* liveSessionsOf(sub, now)) grants.push(...(yield* grantsIn.all({ sid: session.sid })))
   return { grants, consents: yield* consentsOf.all({ sub }) }
 }
 
-export function* withdrawConsent({ sub, clientId, now }: Parameters<SignInActs['withdrawConsent']>[0]): Act<void> {
+/**
+ * Withdraws a consent: the client asks again at its next sign-in, if it asks at all. Codes that it
+ * has not redeemed are deleted too.
+ */
+export function* withdrawConsent({ sub, clientId, now }: { sub: string; clientId: string; now: number }): Act<void> {
   for (const { session } of yield* liveSessionsOf(sub, now)) yield* dropCodes({ sid: session.sid, clientId })
   yield* lockSubject(sub)
   yield* withdraw.run({ sub, clientId })

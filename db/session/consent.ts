@@ -5,7 +5,6 @@ import { assign, columnsOf, command, excluded, insertInto, names, query } from '
 import type { Takes } from '../engine/statement.ts'
 import { lockSubject } from '../rows/user.ts'
 import { clients, consents } from '../schema.ts'
-import type { SignInActs } from '../store.ts'
 
 /** What a user consented to at a client: remembered by scope, and only grows. It counts for that registration of the client alone. */
 
@@ -26,12 +25,12 @@ const put = command(
       DO UPDATE SET ${assign(consents, { scope: excluded(consents.scope), at: excluded(consents.at) })}`,
 )
 
-export function* hasConsent({ sub, clientId, scope }: Parameters<SignInActs['hasConsent']>[0]): Act<boolean> {
+export function* hasConsent({ sub, clientId, scope }: { sub: string; clientId: string; scope: string }): Act<boolean> {
   const words = splitList((yield* given.get({ sub, clientId }))?.scope)
   return splitList(scope).every((word) => words.includes(word))
 }
 
-export function* recordConsent({ sub, clientId, scope, now }: Parameters<SignInActs['recordConsent']>[0]): Act<void> {
+export function* recordConsent({ sub, clientId, scope, now }: { sub: string; clientId: string; scope: string; now: number }): Act<void> {
   // Of two at once, the second adds to what the first wrote.
   yield* lockSubject(sub)
   const former = (yield* given.get({ sub, clientId }))?.scope ?? ''

@@ -10,8 +10,7 @@ import { isLive, joinUser, sessionBySid, sessionFields, sessionsAndUsers, validS
 import type { SessionRow } from '../rows/session.ts'
 import { lockSubject } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
-import type { SessionLimit } from '../store.ts'
-import type { Committed, Session } from '../types.ts'
+import type { Committed, Session, SessionLimit } from '../types.ts'
 
 /**
  * How many sessions a user may have at once, and in how many of them a client may take part. Both are counted while the subject's row is locked:

@@ -10,8 +10,7 @@ import type { Param, Takes } from '../engine/statement.ts'
 import { isLive, joinUser, sessionFields, sessionOf, sessionsAndUsers } from '../rows/session.ts'
 import type { SessionRow } from '../rows/session.ts'
 import { participants, sessions } from '../schema.ts'
-import type { SessionPlace, SignInActs } from '../store.ts'
-import type { Participant, Session } from '../types.ts'
+import type { Participant, Searched, Session, SessionPlace } from '../types.ts'
 
 /** Live sessions with who took part, as a user and as an operator looks for them. */
 
@@ -61,7 +60,18 @@ const both = (source: Source) => ({ end: ending(source), list: page(source) })
 const windows = { tid: both(sources.tid), none: both(sources.none) }
 
 type Found = { session: Session; participants: Participant[] }
-type Search = Parameters<SignInActs['searchSessions']>[0]
+interface Search {
+  sub?: string | undefined
+  tid?: string | undefined
+  clientId?: string | undefined
+  text?: string | undefined
+  /** Letters of the device's name, case aside. */
+  device?: string | undefined
+  /** Only sessions opened before this one. */
+  before?: SessionPlace | undefined
+  now: number
+  limit: number
+}
 
 function textMatches(row: SessionRow, text: string | undefined): boolean {
   if (text === undefined) return true
@@ -87,8 +97,10 @@ function* withParticipants(rows: SessionRow[]): Act<Found[]> {
   return found
 }
 
+/** The clients that took part in a session, whether or not their tokens still live. */
 export const participantsIn = (sid: string): Act<Participant[]> => participantsOf.all({ sid })
 
+/** A user's live sessions, newest first, each with the clients that took part. */
 export function* liveSessionsOf(sub: string, now: number): Act<Found[]> {
   return yield* withParticipants((yield* openOf.all({ sub, clientId: null })).filter((row) => isLive(row, now)))
 }
@@ -114,12 +126,21 @@ function* windowOf(input: Search, from: SessionPlace, { room, size }: { room: nu
 
 const placeOf = (row: SessionRow | undefined): SessionPlace | undefined => row && { openedAt: row.openedAt, sid: row.sid }
 
-export async function pageOfSessions({ read }: Pick<Engine, 'read'>, input: Search & { most: number }): ReturnType<SignInActs['pageOfSessions']> {
+/**
+ * One page of `searchSessions`. It looks at about `most` open sessions, and says how far it came
+ * where that was not enough. With `tid` only the sessions of that tenant are read, so that neither
+ * what is found nor how far it came depends on the sessions of others.
+ */
+export async function pageOfSessions({ read }: Pick<Engine, 'read'>, input: Search & { most: number }): Promise<Searched<Found, SessionPlace>> {
   const { sub, limit, most } = input
   if (sub !== undefined) return { found: await read(() => searchOf(sub, input)), searchedTo: undefined }
   const size = Math.min(WINDOW, most)
   return searchBack<Found, SessionPlace>(input.before ?? FIRST, { limit, most }, (from, room) => read(() => windowOf(input, from, { room, size })))
 }
 
+/**
+ * Live sessions for operators, newest first. `text` is words of a name or username in any order,
+ * without regard to case and accents, or a whole oid, sub or sid.
+ */
 export const searchSessions = async (engine: Pick<Engine, 'read'>, input: Search): Promise<Found[]> =>
   (await pageOfSessions(engine, { ...input, most: Infinity })).found

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
+import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
 import { assign, command, insertInto, lockByName } from '../engine/statement.ts'
@@ -25,9 +26,8 @@ import type { SessionRow } from '../rows/session.ts'
 import { nameUser, subjectFor } from '../rows/user.ts'
 import type { KnownUser } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
-import type { NewSession, SignedIn, SignInActs, SignInRejection } from '../store.ts'
+import type { Committed, FreshProof, FreshDemand, NewCode, NewSession, Session, SessionLimit, SignedIn, SignInFrom } from '../types.ts'
 import { tellClaims } from '../stream/emit.ts'
-import type { Committed, Session } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
 
@@ -83,7 +83,18 @@ const phaseOf = (sid: string): number => hash('sha256', sid, 'buffer').readUInt1
 
 const isRenewed = (former: SessionRow, sub: string, now: number): boolean => former.sub === sub && isLive(former, now)
 
-type Input = Parameters<SignInActs['signIn']>[0]
+type Input = FreshProof & {
+  session: NewSession
+  code?: NewCode | undefined
+  browserCookieHash?: string | undefined
+  /** For the security history: the address of the browser, and the instance that it signs in to. */
+  from?: SignInFrom | undefined
+  /** The user has not used this browser before: a webhook event, unless it is their first sign-in. */
+  newDevice?: boolean | undefined
+  limit?: SessionLimit | undefined
+  ids: { sub: string; sid: string }
+  now: number
+}
 
 const BROWSERS = 7_403
 const lockBrowser = lockByName(BROWSERS, 'alone')
@@ -121,8 +132,24 @@ function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, 
   return demand && { outcome: 'rejected', why: 'not_fresh', demand }
 }
 
+/**
+ * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh sign-in of them, and this one is not. The
+ * first that holds is named, in this order.
+ */
+type SignInRejection =
+  | { why: `${LockKind}_locked` }
+  | { why: 'not_fresh'; demand: FreshDemand }
+  /** The user has to choose so many of their sessions, which end with the next attempt. */
+  | { why: 'session_limit'; choose: number; among: Session[] }
 type Rejected = { outcome: 'rejected' } & SignInRejection
 
+/**
+ * Signs in a user who has proved themselves on a browser, in one transaction. Their subject is
+ * found or made. The session of this browser (`browserCookieHash`, `session.browserHash`) ends as
+ * `replaced` where it is another user's, and is renewed (same sid, new cookie) where it is theirs
+ * and live; otherwise a session opens. The code is issued for it. A rejected sign-in does nothing
+ * of that.
+ */
 export function* signIn(input: Input): Act<SignedIn | Rejected> {
   const user = yield* subjectFor(input.session, input.ids.sub, input.now)
   const done = yield* letIn(input, user)

@@ -7,7 +7,6 @@ import type { Takes } from '../engine/statement.ts'
 import { asIndexed, indexedWords } from '../rows/user-words.ts'
 import { subjectFields, subjectOf } from '../rows/user.ts'
 import { subjects, subjectWords } from '../schema.ts'
-import type { SignInActs } from '../store.ts'
 import type { Subject } from '../types.ts'
 
 /** Finds users by the words of their names, in any order, whether or not they are signed in. */
@@ -54,7 +53,16 @@ interface Hits {
 }
 const fits = (words: readonly string[], its: readonly string[]): boolean => words.every((word) => its.some((one) => one.startsWith(word)))
 
-export async function searchUsers({ read }: Pick<Engine, 'read'>, { text, tid, limit }: Parameters<SignInActs['searchUsers']>[0]): Promise<Hits> {
+/**
+ * Users for operators, by words of their name, username or address, in any order, each by its
+ * beginning, without regard to case and accents. It reads a bounded number: `more` says that
+ * others may fit too. With `tid` only the users of that tenant are read, so that the answer does
+ * not depend on the users of others.
+ */
+export async function searchUsers(
+  { read }: Pick<Engine, 'read'>,
+  { text, tid, limit }: { text: string; tid?: string | undefined; limit: number },
+): Promise<Hits> {
   const words = wordsOf(text).map(asIndexed)
   const by = longest(words)
   const found = new Map<string, Subject>()

@@ -1,11 +1,11 @@
 import { sql } from 'drizzle-orm'
+import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { assign, command, excluded, insertInto, names } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { head } from '../log/head.ts'
 import { findSubject } from '../rows/user.ts'
 import { floors } from '../schema.ts'
-import type { FloorActs } from '../store.ts'
 
 /** Waivers of floors, for users who cannot prove a fresh sign-in. A waiver ends by itself, and covers no later revocation. */
 
@@ -16,9 +16,19 @@ const put = command(
       DO UPDATE SET ${assign(floors, { waivedSeq: excluded(floors.waivedSeq), waivedUntil: excluded(floors.waivedUntil) })}`,
 )
 
-type Waived = Awaited<ReturnType<FloorActs['waiveFreshSignIn']>>
+type Waived = { outcome: 'waived'; seq: number } | { outcome: 'unknown' }
 
-export function* waive({ selector, untilAt }: Parameters<FloorActs['waiveFreshSignIn']>[0]): Act<Waived> {
+/**
+ * Demands no fresh sign-in of a user, or of a tenant's users, before `untilAt` for revocations up
+ * to now. Later revocations demand one again. A later waiver replaces this one.
+ */
+export function* waiveFreshSignIn({
+  selector,
+  untilAt,
+}: {
+  selector: Extract<Selector, { kind: 'subject' | 'tenant' }>
+  untilAt: number
+}): Act<Waived> {
   if (selector.kind === 'subject' && (yield* findSubject(selector.sub)) === undefined) return { outcome: 'unknown' }
   const seq = yield* head()
   yield* put.run({ kind: selector.kind, key: selector.kind === 'subject' ? selector.sub : selector.tid, seq, untilAt })

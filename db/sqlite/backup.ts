@@ -3,15 +3,13 @@ import { closeSync, existsSync, fdatasyncSync, fsyncSync, linkSync, openSync, rm
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { syncFile } from '../files.ts'
-import { StoreUnavailable } from '../store.ts'
-import type { Housekeeping } from '../store.ts'
+import { type BackupOutcome, StoreUnavailable } from '../types.ts'
 
 /**
  * A copy of the database in one file, as it was at one moment after it was asked for. It runs in the reader's thread, on a read-only connection
  * whose transaction holds that moment. It refuses to write over anything, and no unfinished copy ever has the name that was asked for.
  */
 
-type Outcome = Awaited<ReturnType<Housekeeping['backup']>>
 export type Position = { epoch: string; seq: number }
 
 /**
@@ -23,11 +21,11 @@ const PAGES = 32
 const MOST_PAUSE_MS = 100
 
 /** @param stopped asked between two steps; true ends the copy */
-export const copyDatabase = (file: string, path: string, stopped: () => boolean): Promise<Outcome> =>
+export const copyDatabase = (file: string, path: string, stopped: () => boolean): Promise<BackupOutcome> =>
   placed(path, (part) => copyInto(part, file, stopped))
 
 /** @param make writes the copy, synced, into a file that is not there yet */
-export async function placed(path: string, make: (part: string) => Promise<Position>): Promise<Outcome> {
+export async function placed(path: string, make: (part: string) => Promise<Position>): Promise<BackupOutcome> {
   const part = `${path}.part-${randomBytes(6).toString('hex')}`
   try {
     if (existsSync(path)) return { outcome: 'exists' }
@@ -75,7 +73,7 @@ function pacing(written: number, stopped: () => boolean): () => number {
   }
 }
 
-function refusalOf(error: unknown): Outcome {
+function refusalOf(error: unknown): BackupOutcome {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EEXIST') return { outcome: 'exists' }
   if (typeof code !== 'string' || error instanceof StoreUnavailable) throw error

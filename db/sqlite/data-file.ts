@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { createRequire } from 'node:module'
 import { highWaterFile, readHighWater } from '../high-water.ts'
 import type { HighWater } from '../high-water.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 
 /**
  * Whether the data file is still the one that this broker opened: there, not replaced, not older than what the broker has committed, not

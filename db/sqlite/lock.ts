@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 
 /**
  * SQLite has one writing process (docs: decision 1). The lock is SQLite's own, held on an empty file beside the data: the kernel lets go of it

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import type { Engine } from '../engine/act.ts'
@@ -6,7 +5,7 @@ import { pageOfAudit } from '../log/audit.ts'
 import { pageOfRevocations } from '../log/revocations.ts'
 import { previewRevocation } from '../revocation/preview.ts'
 import { pageOfSessions, searchSessions } from '../session/live.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import { copyDatabase } from './backup.ts'
 import { createExecutor } from './executor.ts'
 import { CLOSE } from './reader.ts'
@@ -52,9 +51,14 @@ function openReads(file: string) {
   return { acts, stop: () => void (stopped = true), close: () => opened?.db.close() }
 }
 
+/** A read depends on no clock and makes no row. */
+function notGiven(): never {
+  throw new Error('An act that only reads asked for the time or an id.')
+}
+
 function open(file: string, stopped: () => boolean) {
   const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 1000 })
-  const executor = createExecutor(db, { nowMs: Date.now, newId: randomUUID }, () => undefined)
+  const executor = createExecutor(db, { nowMs: notGiven, newId: notGiven }, () => undefined)
   const engine: Pick<Engine, 'read'> = {
     async read(act) {
       if (stopped()) throw new StoreUnavailable('The store was closed before the answer was whole.')

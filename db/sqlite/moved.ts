@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { syncFile } from '../files.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 
 /** That a store has moved to Postgres, in a file beside the database. It keeps every broker from starting on what was left behind. */
 

@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import type { Store } from '../store.ts'
 import type { DataFile } from './data-file.ts'
 import { programBeside, startThread } from './thread.ts'

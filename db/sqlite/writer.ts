@@ -1,5 +1,5 @@
 import { currentRequest, inRequest, type RequestContext } from '../../src/runtime/request-context.ts'
-import { StoreUnavailable } from '../store.ts'
+import { StoreUnavailable } from '../types.ts'
 import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'

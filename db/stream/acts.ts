@@ -1,21 +1,20 @@
 import { sql } from 'drizzle-orm'
 import { STREAM_UPDATED, VERIFICATION } from '../../src/protocol/stream-event.ts'
-import type { Act, Engine } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { assign, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { head } from '../log/head.ts'
-import { release } from '../outbox/attempts.ts'
+import { releaseDelivery } from '../outbox/attempts.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { HELD } from '../outbox/row.ts'
 import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
 import { streams } from '../schema.ts'
-import type { StreamActs, VerificationAsked } from '../store.ts'
 import type { DeliveryRef, SignalStream } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { emitSet } from './emit.ts'
-import { closeAll, pollStream, releaseStream, settlePolled } from './held.ts'
-import { findStream, listStreams, lockedStream, rowOf, streamOf, streamOfClient, uriOf } from './row.ts'
+import { closeAll } from './held.ts'
+import { lockedStream, rowOf, streamOf, uriOf } from './row.ts'
 import type { StreamRow } from './row.ts'
 
 /** Streams, as their receivers manage them. Each is a target of the outbox too, under its own id, so that lanes, lists and proof know its address. */
@@ -55,7 +54,11 @@ function* tellReceiver(row: StreamRow, type: string, event: Record<string, unkno
 const announce = ({ clientId }: { clientId: string }, value: string): Act<unknown> =>
   emit({ type: 'setting.changed', data: { setting: 'ssf.stream', value: `${clientId} ${value}` } })
 
-function* addStream(stream: SignalStream): Act<Awaited<ReturnType<StreamActs['addStream']>>> {
+/**
+ * Adds a stream, and writes its first verification event if it is pushed. `added` is false where
+ * its client has one, or there are as many as there may be.
+ */
+export function* addStream(stream: SignalStream): Act<{ added: boolean; refs: DeliveryRef[] }> {
   const row = rowOf(stream)
   if (((yield* number.get({}))?.count ?? 0) >= MOST || (yield* insert.run(row)) === 0) return { added: false, refs: [] }
   yield* addTarget.run({ targetId: stream.id, clientId: stream.id, uri: uriOf(row) })
@@ -66,7 +69,22 @@ function* addStream(stream: SignalStream): Act<Awaited<ReturnType<StreamActs['ad
 const isElsewhere = (a: StreamRow, b: StreamRow): boolean =>
   a.method !== b.method || a.endpointUrl !== b.endpointUrl || a.authorizationSealed !== b.authorizationSealed
 
-function* changeStream({ id, change, tell = false, now }: Parameters<StreamActs['changeStream']>[0]) {
+/**
+ * Changes some of a stream. Pushed to another endpoint, or with another header, it has to be
+ * verified again. `tell`: the broker decided it by itself, and the receiver is sent
+ * `stream-updated`. Undefined: there is no such stream.
+ */
+export function* changeStream({
+  id,
+  change,
+  tell = false,
+  now,
+}: {
+  id: string
+  change: Partial<Omit<SignalStream, 'id' | 'clientId' | 'verifiedAt' | 'askedAt' | 'createdAt' | 'updatedAt'>>
+  tell?: boolean
+  now: number
+}) {
   const before = yield* lockedStream(id)
   if (before === undefined) return undefined
   const changed = rowOf({ ...streamOf(before), ...change, updatedAt: now })
@@ -84,7 +102,7 @@ function* changeStream({ id, change, tell = false, now }: Parameters<StreamActs[
   return { stream: streamOf(after), refs }
 }
 
-function* removeStream(id: string): Act<boolean> {
+export function* removeStream(id: string): Act<boolean> {
   const row = yield* lockedStream(id)
   if (row === undefined) return false
   yield* remove.run({ streamId: id })
@@ -94,7 +112,24 @@ function* removeStream(id: string): Act<boolean> {
   return true
 }
 
-function* verifyStream({ id, state, notBefore, now }: Parameters<StreamActs['verifyStream']>[0]): Act<VerificationAsked> {
+type VerificationAsked =
+  | { outcome: 'asked'; refs: DeliveryRef[] }
+  | { outcome: 'unknown' }
+  | { outcome: 'disabled' }
+  | { outcome: 'too_soon'; askedAt: number }
+
+/** Writes a verification event, unless the stream was last asked at or after `notBefore`. */
+export function* verifyStream({
+  id,
+  state,
+  notBefore,
+  now,
+}: {
+  id: string
+  state?: string | undefined
+  notBefore: number
+  now: number
+}): Act<VerificationAsked> {
   const row = yield* lockedStream(id)
   if (row === undefined) return { outcome: 'unknown' }
   if (row.status === 'disabled') return { outcome: 'disabled' }
@@ -103,25 +138,16 @@ function* verifyStream({ id, state, notBefore, now }: Parameters<StreamActs['ver
   return { outcome: 'asked', refs: yield* tellReceiver(row, VERIFICATION, state === undefined ? {} : { state }) }
 }
 
-function* streamVerified({ id, endpointUrl, now }: Parameters<StreamActs['streamVerified']>[0]): Act<void> {
+/**
+ * Marks a stream verified: its endpoint accepted a verification event. Nothing changes where the
+ * stream has another endpoint now.
+ */
+export function* streamVerified({ id, endpointUrl, now }: { id: string; endpointUrl: string; now: number }): Act<void> {
   const row = yield* lockedStream(id)
   if (row?.endpointUrl === endpointUrl && row.verifiedAt === null) yield* update.run({ ...row, verifiedAt: now })
 }
 
-export function streamActs(engine: Engine): StreamActs {
-  const { read, write } = engine
-  return {
-    listStreams: () => read(listStreams),
-    findStream: (id) => read(() => findStream(id)),
-    streamOfClient: (clientId) => read(() => streamOfClient(clientId)),
-    addStream: (stream) => write(() => addStream(stream)),
-    changeStream: (input) => write(() => changeStream(input)),
-    removeStream: (id) => write(() => removeStream(id)),
-    verifyStream: (input) => write(() => verifyStream(input)),
-    streamVerified: (input) => write(() => streamVerified(input)),
-    releaseStream: (input) => write(() => releaseStream(input)),
-    holdDelivery: (input) => write(() => release({ ...input, nextAttemptAtMs: HELD })),
-    pollStream: (input) => read(() => pollStream(input)),
-    settlePolled: (input) => write(() => settlePolled(input)),
-  }
+/** Ends a lease without an attempt: the delivery is kept until its stream is pushing. */
+export function* holdDelivery({ id, attempt }: { id: string; attempt: number }): Act<void> {
+  yield* releaseDelivery({ id, attempt, nextAttemptAtMs: HELD })
 }

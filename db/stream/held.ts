@@ -10,8 +10,7 @@ import { recordAll } from '../outbox/attempts.ts'
 import { closeRows } from '../outbox/decisions.ts'
 import { HELD, priorityNumber, refFields, refOf } from '../outbox/row.ts'
 import { deliveries } from '../schema.ts'
-import type { StreamActs } from '../store.ts'
-import type { DeliveryRef } from '../types.ts'
+import type { Delivery, DeliveryRef } from '../types.ts'
 import { lockedStream } from './row.ts'
 
 /** The events that a stream keeps until they are polled, or until it is enabled or verified. */
@@ -46,7 +45,11 @@ const ownAttempts = query(
     sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id} AND ${deliveries.targetId} = ${p.streamId} AND ${deliveries.state} = 'pending'`,
 )
 
-export function* releaseStream({ id: streamId, limit }: Parameters<StreamActs['releaseStream']>[0]): Act<DeliveryRef[]> {
+/**
+ * Makes due a page of what was kept while a push stream was paused or not verified. Nothing
+ * changes unless it is pushing.
+ */
+export function* releaseStream({ id: streamId, limit }: { id: string; limit: number }): Act<DeliveryRef[]> {
   const stream = yield* lockedStream(streamId)
   if (stream === undefined || !isPushing(stream)) return []
   const rows = yield* heldRefs.all({ streamId, limit })
@@ -60,14 +63,28 @@ export function* closeAll(streamId: string): Act<void> {
   if (rows.length > 0) yield* closeRows(rows, 'The stream was disabled or removed.')
 }
 
-type Polled = Awaited<ReturnType<StreamActs['pollStream']>>
+type Polled = { deliveries: Pick<Delivery, 'id' | 'payload' | 'createdAtMs'>[]; more: boolean }
 
-export function* pollStream({ id: streamId, limit }: Parameters<StreamActs['pollStream']>[0]): Act<Polled> {
+/** What waits to be polled, oldest first, and whether there is more. */
+export function* pollStream({ id: streamId, limit }: { id: string; limit: number }): Act<Polled> {
   const rows = yield* heldMessages.all({ streamId, limit: limit + 1 })
   return { deliveries: rows.slice(0, limit).map((row) => ({ ...row, payload: optional(row.payload) })), more: rows.length > limit }
 }
 
-export function* settlePolled({ id: streamId, results, nowMs: atMs }: Parameters<StreamActs['settlePolled']>[0]): Act<number> {
+/**
+ * Settles what a receiver has polled and taken, or rejects. What is not the stream's, or is
+ * settled, is ignored.
+ * @returns how many
+ */
+export function* settlePolled({
+  id: streamId,
+  results,
+  nowMs: atMs,
+}: {
+  id: string
+  results: { delivery: string; error?: string | undefined }[]
+  nowMs: number
+}): Act<number> {
   const recorded: Parameters<typeof recordAll>[0][number][] = []
   for (const { delivery: id, error } of results) {
     const attempts = (yield* ownAttempts.get({ id, streamId }))?.attempts

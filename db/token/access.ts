@@ -10,15 +10,25 @@ import { joinsClient } from '../rows/joins.ts'
 import { lockedBy } from '../rows/locked.ts'
 import { endOfSession, lockSession, rejectedBy, sessionFields, sessionsAndUsers, touch, touchDue, validSession } from '../rows/session.ts'
 import { participants, sessions, subjects } from '../schema.ts'
-import type { RejectedWhy, TokenActs } from '../store.ts'
+import type { RejectedWhy, Session } from '../types.ts'
 
 /**
  * Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, whose user or client is locked, or
  * that a removed client brings.
  */
 
-export type Input = Parameters<TokenActs['checkAccess']>[0]
-export type Access = Awaited<ReturnType<TokenActs['checkAccess']>>
+export type Input = {
+  sid: string
+  sub: string
+  clientId: string
+  rev: number
+  now: number
+  touch: boolean
+  joins?: string | undefined
+  needs?: string | undefined
+  audience?: string | undefined
+}
+export type Access = { outcome: 'good'; session: Session } | { outcome: 'rejected'; why: RejectedWhy }
 
 type Concerned = { clientId: string; needs: string | undefined; audience: string | undefined }
 /** The SQL of each: a parameter of a statement for one check, or a column of the rows of one for many. */
@@ -95,11 +105,32 @@ function* lookAndWrite(input: Input): Act<Access> {
   return { outcome: 'good', session: validSession(row) }
 }
 
+/**
+ * Checks whether an access token is still valid: by its session and the cutoffs, its client's
+ * grant included. `touch` counts the check as activity of the user. With `joins`, that client
+ * becomes a participant in the same transaction (token exchange). A token is rejected where
+ * `needs` was removed: a client that brings the token, or for which it is exchanged (not given:
+ * `joins`); and while a client of its `audience` is locked.
+ */
 export async function checkAccess({ read, write }: Engine, input: Input): Promise<Access> {
   return (await read(() => look(input))) ?? write(() => lookAndWrite(input))
 }
 
-export function* checkClientAccess({ clientId, rev, needs, audience }: Parameters<TokenActs['checkClientAccess']>[0]): Act<boolean> {
+/**
+ * Checks whether a token that a client got for itself is valid: no revocation of `client` or
+ * `everything` covers it. `needs` and `audience` are as in `checkAccess`.
+ */
+export function* checkClientAccess({
+  clientId,
+  rev,
+  needs,
+  audience,
+}: {
+  clientId: string
+  rev: number
+  needs?: string | undefined
+  audience?: string | undefined
+}): Act<boolean> {
   const row = yield* standingOfClient.get({ clientId, needs, audience })
   return row !== undefined && isValid(row, rev)
 }

@@ -16,8 +16,7 @@ import { authenticatedAt, joinUser, lockSession, rejectedBy, sessionBySid, sessi
 import type { SessionRow } from '../rows/session.ts'
 import { codes, participants, sessions, subjects } from '../schema.ts'
 import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
-import type { RejectedWhy, TokenActs } from '../store.ts'
-import type { CodeGrant } from '../types.ts'
+import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '../types.ts'
 import { openFamily } from './rotate.ts'
 
 /** Authorization codes: consumed once. It refuses what a revocation covers; a second use revokes what the first gave. */
@@ -63,8 +62,24 @@ const join = command(
   },
 )
 
-type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
-type Redeemed = Awaited<ReturnType<TokenActs['redeemAuthorizationCode']>>
+type Redemption = {
+  codeHash: string
+  clientId: string
+  redirectUri: string | undefined
+  verifier: string | undefined
+  familyId: string
+  /** How old the user's authentication may be for this client: then its grant ends. */
+  maxAuthenticationSeconds?: number | undefined
+  /** In how many sessions of the user this client may take part at once: the oldest grants beyond it end. */
+  sessionLimit?: number | undefined
+  /** Asked for instead of the code's own. */
+  audience?: string | undefined
+  now: number
+}
+type Redeemed =
+  | { outcome: 'redeemed'; session: Session; grant: CodeGrant; family: TokenFamily | undefined; rev: number }
+  | { outcome: 'rejected'; why: RejectedWhy }
+  | { outcome: 'reused'; committed: Committed }
 
 /** Whether it gives a token family. */
 const isOffline = ({ scope }: CodeRow): boolean => splitList(scope).includes('offline_access')
@@ -140,7 +155,12 @@ function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed>
   return { outcome: 'redeemed', session: yield* sessionOf(row), grant, family, rev }
 }
 
-export function* redeem(input: Redemption): Act<Redeemed> {
+/**
+ * Consumes a code once. A second use is refused; from the right client with the right verifier it
+ * also revokes the code's grant. `familyId` becomes the grant's token family where the code's
+ * scope has `offline_access`.
+ */
+export function* redeemAuthorizationCode(input: Redemption): Act<Redeemed> {
   const { codeHash } = input
   const code = yield* byHash.get({ codeHash })
   if (code === undefined) return rejected('unknown')

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Act } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { consumed, pushedRequests } from '../schema.ts'
@@ -26,18 +26,28 @@ const pushed = query(
   parameters,
   (p: Takes<{ requestHash: string; clientId: string; now: number }>, f) => sql`SELECT ${f} FROM ${pushedRequests} ${isPushed(p)}`,
 )
-const pull = query(
+const pulled = query(
   parameters,
   (p: Takes<{ requestHash: string; clientId: string; now: number }>, f) => sql`DELETE FROM ${pushedRequests} ${isPushed(p)} RETURNING ${f}`,
 )
 
-/** @returns false where it was consumed before */
+/**
+ * Consumes an identifier (a `jti`, the id of a sealed state) that may be used once.
+ * @returns false where it was consumed before
+ */
 export function* consumeOnce(input: { purpose: string; idHash: string; expiresAt: number }): Act<boolean> {
   return (yield* consume.run(input)) === 1
 }
+/**
+ * Returns whether the identifier was consumed, without consuming it. Callers that consume it after
+ * their act has committed need this.
+ */
 export function* wasConsumed(input: { purpose: string; idHash: string }): Act<boolean> {
   return (yield* find.get(input)) !== undefined
 }
+/**
+ * Keeps the parameters of a pushed authorization request (RFC 9126) as JSON, until `expiresAt`.
+ */
 export function* pushRequest(input: { requestHash: string; clientId: string; parameters: string; expiresAt: number }): Act<void> {
   yield* push.run(input)
 }
@@ -47,10 +57,17 @@ interface Pull {
   clientId: string
   now: number
 }
-export function* pushedRequest({ requestHash, clientId, now }: Pull): Act<string | undefined> {
+function* peek({ requestHash, clientId, now }: Pull): Act<string | undefined> {
   return (yield* pushed.get({ requestHash, clientId, now }))?.parameters
 }
-/** Consumes it; undefined where it was consumed before. */
-export function* pullRequest({ requestHash, clientId, now }: Pull): Act<string | undefined> {
-  return (yield* pull.get({ requestHash, clientId, now }))?.parameters
+function* pull({ requestHash, clientId, now }: Pull): Act<string | undefined> {
+  return (yield* pulled.get({ requestHash, clientId, now }))?.parameters
+}
+
+/**
+ * Reads a pushed request. `consume` deletes it: the end of its use does so, because a page in
+ * between may be reloaded. Undefined: it has expired, or was consumed before.
+ */
+export async function pushedRequest({ read, write }: Engine, { consume: last, ...input }: Pull & { consume: boolean }): Promise<string | undefined> {
+  return last ? write(() => pull(input)) : read(() => peek(input))
 }

@@ -11,8 +11,7 @@ import { covers, grantCutoff } from '../rows/covers.ts'
 import { lockedBy } from '../rows/locked.ts'
 import { endOfSession, isRevoked, joinUser, rejectedBy, sessionFields, touch, validSession } from '../rows/session.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
-import type { RejectedWhy, Store } from '../store.ts'
-import type { CodeGrant, Session, TokenFamily } from '../types.ts'
+import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '../types.ts'
 
 /**
  * Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but the current one and, until that is used, the
@@ -89,8 +88,19 @@ const advance = command(
     sql`UPDATE ${families} SET ${rotation(p.now)} WHERE ${families.familyId} = ${p.familyId} AND ${families.generation} = ${p.generation}`,
 )
 
-export type Input = Parameters<Store['rotateRefreshToken']>[0]
-export type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
+export type Input = {
+  familyId: string
+  generation: number
+  clientId: string
+  replayWindowSeconds?: number | undefined
+  /** Asked for instead of the family's own. */
+  audience?: string | undefined
+  now: number
+}
+export type Rotation =
+  | { outcome: 'rotated' | 'replayed'; family: TokenFamily; session: Session; rev: number }
+  | { outcome: 'rejected'; why: RejectedWhy }
+  | { outcome: 'late' | 'stolen'; committed: Committed }
 
 const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => ({
   familyId: row.familyId,
@@ -157,7 +167,13 @@ export function rejection(row: FamilyRow, { generation, clientId, now }: Input):
   return row.freshUntil !== null && row.freshUntil <= now ? 'not_fresh' : undefined
 }
 
-export function* rotate(input: Input): Act<Rotation> {
+/**
+ * Rotates a refresh token from generation g to g+1, by compare and set. g−1 gets the same
+ * successor again until that has been used; `replayWindowSeconds` bounds that for public clients:
+ * past it g−1 is `late`, which revokes the grant, and after 30 s it is theft. An older generation
+ * is `stale` for 30 s from when it was last valid. Later it is theft, and the session is revoked.
+ */
+export function* rotateRefreshToken(input: Input): Act<Rotation> {
   const { familyId, generation, clientId, audience, now } = input
   const row = yield* byIdLocked.get({ familyId, audience })
   const why = row === undefined ? 'unknown' : rejection(row, input)
@@ -171,6 +187,10 @@ export function* rotate(input: Input): Act<Rotation> {
   return { outcome: 'replayed', family: familyOf(row), session: validSession(row), rev: row.head }
 }
 
+/**
+ * The family that a refresh token belongs to, without using the token (RFC 7009, RFC 7662).
+ * `current` says that `generation` could still be used.
+ */
 export function* findFamily(familyId: string, generation: number): Act<{ family: TokenFamily; current: boolean } | undefined> {
   const row = yield* byId.get({ familyId, audience: undefined })
   if (isNoneOf(row, generation)) return undefined

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from '../../src/protocol/webhook-types.ts'
-import type { Act, Engine } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -10,7 +10,6 @@ import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
 import { webhookEndpoints } from '../schema.ts'
-import type { WebhookActs } from '../store.ts'
 import type { DeliveryRef, WebhookEndpoint } from '../types.ts'
 import { write as writeTo } from './emit.ts'
 
@@ -70,23 +69,32 @@ const rowOf = (one: WebhookEndpoint): Row => ({
   ...{ position: one.position, createdAt: one.createdAt, updatedAt: one.updatedAt },
 })
 
-function* listWebhooks(): Act<WebhookEndpoint[]> {
+export function* listWebhooks(): Act<WebhookEndpoint[]> {
   return (yield* all.all({})).map(endpointOf)
 }
 
-function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefined> {
+export function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefined> {
   const row = yield* find.get({ endpointId })
   return row && endpointOf(row)
 }
 
-function* addWebhook(endpoint: WebhookEndpoint): Act<boolean> {
+/** Returns false where there are as many endpoints as there may be. */
+export function* addWebhook(endpoint: WebhookEndpoint): Act<boolean> {
   if ((yield* all.all({})).length >= MOST) return false
   yield* insert.run(rowOf(endpoint))
   yield* addTarget.run({ targetId: endpoint.id, clientId: endpoint.id, uri: endpoint.url })
   return true
 }
 
-function* changeWebhook({ id, change, now }: Parameters<WebhookActs['changeWebhook']>[0]): Act<WebhookEndpoint | undefined> {
+export function* changeWebhook({
+  id,
+  change,
+  now,
+}: {
+  id: string
+  change: Partial<Omit<WebhookEndpoint, 'id' | 'position' | 'createdAt' | 'updatedAt'>>
+  now: number
+}): Act<WebhookEndpoint | undefined> {
   const row = yield* findLocked.get({ endpointId: id })
   if (row === undefined) return undefined
   const changed = { ...endpointOf(row), ...change, updatedAt: now }
@@ -95,13 +103,14 @@ function* changeWebhook({ id, change, now }: Parameters<WebhookActs['changeWebho
   return changed
 }
 
-function* removeWebhook(endpointId: string): Act<boolean> {
+export function* removeWebhook(endpointId: string): Act<boolean> {
   if ((yield* remove.run({ endpointId })) === 0) return false
   yield* removeTarget.run({ targetId: endpointId, seq: yield* head() })
   return true
 }
 
-function* testWebhook(endpointId: string): Act<DeliveryRef | undefined> {
+/** Writes a test event for one endpoint. Undefined: it is not there, or disabled. */
+export function* testWebhook(endpointId: string): Act<DeliveryRef | undefined> {
   const row = yield* find.get({ endpointId })
   if (row === undefined) return undefined
   const moves: Move[] = []
@@ -109,12 +118,3 @@ function* testWebhook(endpointId: string): Act<DeliveryRef | undefined> {
   yield* moved(moves)
   return ref
 }
-
-export const webhookActs = (engine: Engine): WebhookActs => ({
-  listWebhooks: () => engine.read(listWebhooks),
-  findWebhook: (id) => engine.read(() => findWebhook(id)),
-  addWebhook: (endpoint) => engine.write(() => addWebhook(endpoint)),
-  changeWebhook: (input) => engine.write(() => changeWebhook(input)),
-  removeWebhook: (id) => engine.write(() => removeWebhook(id)),
-  testWebhook: (id) => engine.write(() => testWebhook(id)),
-})

@@ -42,7 +42,7 @@ export async function verifyAssertion(
   if (signed === 'unknown_key') return rejected('unknown_key', `The client has registered no key with kid ${shown(kid)} for alg ${shown(alg)}.`)
   if (signed === 'bad')
     return rejected('wrong_signature', `The signature by kid ${shown(kid)} is wrong, or alg ${shown(alg)} is not one of ${FOREIGN_ALGS.join(', ')}.`)
-  const problem = problemOf(unverified, client, deps.config.issuer, now) ?? (await useUp(deps, client, unverified.claims, now))
+  const problem = problemOf(unverified, client, deps.config.issuer, now) ?? (await useUp(deps, client, unverified.claims))
   return problem === undefined ? { client } : { client, why: 'wrong_claim', problem, isTold: true }
 }
 
@@ -83,14 +83,9 @@ function isForUs(aud: unknown, { assertionAudience }: ClientMetadata, issuer: st
   return others.length === 0 && [issuer, ...['token', 'par', 'introspect', 'revoke'].map((path) => `${issuer}/${path}`)].some((ours) => ours === only)
 }
 
-async function useUp(
-  { store }: AuthenticateDeps,
-  { clientId }: Client,
-  { jti, exp }: UnverifiedJwt['claims'],
-  now: number,
-): Promise<string | undefined> {
+async function useUp({ store }: AuthenticateDeps, { clientId }: Client, { jti, exp }: UnverifiedJwt['claims']): Promise<string | undefined> {
   const idHash = sha256(JSON.stringify([clientId, jti]))
-  const isFirst = await store.consumeOnce({ purpose: 'client_assertion', idHash, expiresAt: Math.floor(Number(exp)) + SKEW_SECONDS + 1, now })
+  const isFirst = await store.consumeOnce({ purpose: 'client_assertion', idHash, expiresAt: Math.floor(Number(exp)) + SKEW_SECONDS + 1 })
   return isFirst ? undefined : 'Its jti was used before: make a new assertion for each request and each attempt.'
 }
 

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { OAuthError } from '../protocol/error.ts'
 import type { Log } from '../runtime/log.ts'
 

@@ -1,8 +1,11 @@
+import type { Store } from '../../db/store.ts'
 import { readFile } from 'node:fs/promises'
-import type { KeyActs } from '../../db/store.ts'
 import type { SigningAlg } from '../protocol/names.ts'
 import { readPem } from './signing-key.ts'
 import type { SigningKey } from './signing-key.ts'
+
+/** The keys, as far as the store keeps them. */
+export type KeyStore = Pick<Store, 'listKeys' | 'addKey' | 'activateKey' | 'retireKey'>
 
 /** Signing keys that an operator keeps in files: the store knows their public parts only. */
 
@@ -23,7 +26,7 @@ export async function loadKeyFiles(paths: readonly string[]): Promise<ReadonlyMa
 }
 
 /** Publishes what the files hold; the first of each algorithm becomes the one that signs. */
-export async function adoptFiles(store: KeyActs, files: ReadonlyMap<string, SigningKey>, now: number, keepSeconds: number): Promise<void> {
+export async function adoptFiles(store: KeyStore, files: ReadonlyMap<string, SigningKey>, now: number, keepSeconds: number): Promise<void> {
   const known = new Map((await store.listKeys()).map((row) => [row.kid, row]))
   const seen = new Set<SigningAlg>()
   for (const key of files.values()) {
@@ -42,5 +45,5 @@ export async function adoptFiles(store: KeyActs, files: ReadonlyMap<string, Sign
   }
 }
 
-const isActive = async (store: KeyActs, { kid }: SigningKey): Promise<boolean> =>
+const isActive = async (store: KeyStore, { kid }: SigningKey): Promise<boolean> =>
   (await store.listKeys()).some((row) => row.kid === kid && row.state === 'active')

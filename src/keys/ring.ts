@@ -1,10 +1,10 @@
+import type { KeyStore } from './key-files.ts'
 /**
  * Owns the broker's signing keys and their rotation (next → active → retiring → retired), and is the only place that signs. Refuses tokens
  * of other issuers, other types, other algorithms, and of keys that are no longer published.
  */
 import type { KeyState, StoredSigningKey } from '../../db/types.ts'
-import { StoreUnavailable } from '../../db/store.ts'
-import type { KeyActs } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import type { Random } from '../runtime/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
 import { Readings } from '../runtime/concurrency.ts'
@@ -25,7 +25,7 @@ const UNKNOWN_KEY_SECONDS = 600
 export const ROTATE_AFTER_SECONDS = 90 * 24 * 3600
 
 export interface KeyRingInput {
-  store: KeyActs
+  store: KeyStore
   sealer: Sealer
   random: Random
   clock: { now(): number }

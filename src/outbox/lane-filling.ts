@@ -1,4 +1,4 @@
-import type { DeliveryActs } from '../../db/store.ts'
+import type { Store } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import type { Lane, Waiting } from './lane.ts'
@@ -15,7 +15,7 @@ const PROBE_PAGE = 20
 /** After a fault of our own (the store cannot write). */
 export const PAUSE_MS = 1_000
 
-export type FillingDeps = Pick<Deps, 'clock' | 'log'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries'> }
+export type FillingDeps = Pick<Deps, 'clock' | 'log'> & { store: Pick<Store, 'dueDeliveries' | 'earlyDeliveries'> }
 
 interface ForProbe {
   ref: DeliveryRef

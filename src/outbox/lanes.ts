@@ -1,6 +1,6 @@
+import type { Store } from '../../db/store.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Lane, type Failing, type Waiting } from './lane.ts'
-import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
@@ -70,7 +70,7 @@ export interface Taken {
 export type How = 'due' | 'early' | 'probe'
 export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
-type LaneDeps = FillingDeps & Pick<Deps, 'random'> & { store: Pick<DeliveryActs, 'pendingTargetIds'> }
+type LaneDeps = FillingDeps & Pick<Deps, 'random'> & { store: Pick<Store, 'pendingTargetIds'> }
 
 /** Before every delivery that is not yet due. */
 const START: EarlyCursor = { priority: 'urgent', dueAtMs: 0, id: '' }

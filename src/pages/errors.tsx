@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { remoteOf, senderIsGone } from '../runtime/remote-address.ts'
 import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'

@@ -1,4 +1,5 @@
-import type { RevokeInput, Store } from '../../db/store.ts'
+import type { Store } from '../../db/store.ts'
+import type { RevokeInput } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import type { Participant, Session } from '../../db/types.ts'
 import { openFromSession } from '../clients/session/sealed.ts'

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { ROLE } from '../../src/protocol/names.ts'

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, signIn } from '../signin/browser.ts'

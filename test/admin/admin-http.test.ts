@@ -288,7 +288,7 @@ describe('lists have cursors', () => {
     }
     const subject = (await pages(token, '/sessions', 'sessions', 1000))[0]?.sub
     const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'subject', sub: subject } })
-    await rig.store.fanOutPending({ nowMs: rig.clock.nowMs(), limit: 1000 })
+    await rig.store.fanOutPending({ limit: 1000 })
     for (let n = 0; n < 4; n++) await call(token, 'POST', '/revocations', { selector: { kind: 'client', client_id: 'sydney' } })
     for (const limit of [1, 3, 14, 200]) {
       for (const [path, name, count] of [
@@ -325,13 +325,13 @@ describe('lists have cursors', () => {
     const totals = async () => (await call(again, 'GET', `/revocations/${String(body.seq)}?limit=1`)).body
     const none = { total: 0, pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
     expect(await totals()).toMatchObject({ fan_out: 'pending', sessions: null, totals: none })
-    const { pending } = await rig.store.fanOutPending({ nowMs: rig.clock.nowMs(), limit: 3 })
+    const { pending } = await rig.store.fanOutPending({ limit: 3 })
     for (const [i, { id }] of pending.entries()) {
       const outcome = i === 0 ? 'failed' : 'delivered'
       await rig.store.recordDelivery({ id, result: { outcome, attempt: { attempt: 1, atMs: rig.clock.nowMs(), outcome, latencyMs: 3 } } })
     }
     expect(await totals()).toMatchObject({ fan_out: 'pending', sessions: null, totals: { ...none, total: 3, delivered: 2, failed: 1 } })
-    await rig.store.fanOutPending({ nowMs: rig.clock.nowMs(), limit: 100 })
+    await rig.store.fanOutPending({ limit: 100 })
     const all = { ...none, total: 5, pending: 2, delivered: 2, failed: 1 }
     expect(await totals()).toMatchObject({ fan_out: 'complete', sessions: 5, totals: all })
     expect((await call(again, 'GET', '/revocations')).body).toMatchObject({ revocations: [{ totals: all }] })

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { createApp } from '../../src/app.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { createRig } from '../rig.ts'

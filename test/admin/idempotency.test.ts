@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { createRig, type Rig } from '../rig.ts'
 
 /** `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) on revocations and locks. */

@@ -1,6 +1,5 @@
-import type { LookupFunction } from 'node:net'
+import type { AddressInfo, LookupFunction } from 'node:net'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { certificateChecks } from '../../src/operations/checks/certificates.ts'

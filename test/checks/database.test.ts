@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { grantRole } from '../../db/postgres/migrate.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
-import type { DatabaseFacts } from '../../db/store.ts'
+import type { DatabaseFacts } from '../../db/types.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { databaseChecks } from '../../src/operations/checks/database.ts'
 import { cmb } from '../command/cmb.ts'

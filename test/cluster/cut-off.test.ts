@@ -1,7 +1,7 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Elsewhere } from '../../db/store.ts'
+import type { Elsewhere } from '../../db/types.ts'
 import { saveBranding } from '../../src/operations/acts/branding.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { Line } from '../line.ts'

@@ -1,8 +1,8 @@
-import type { KeyActs } from '../../db/store.ts'
+import type { KeyStore } from '../../src/keys/key-files.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
 
 /** The store's key acts in memory: what the ring is tested against, so that these tests are about the ring alone. */
-export function memoryKeys(): KeyActs & { rows: StoredSigningKey[] } {
+export function memoryKeys(): KeyStore & { rows: StoredSigningKey[] } {
   const rows: StoredSigningKey[] = []
   return {
     rows,

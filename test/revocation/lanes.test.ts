@@ -1,6 +1,6 @@
+import type { Store } from '../../db/store.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { randomBytes } from 'node:crypto'
-import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
 import { Lanes, type How, type Perform, type Taken } from '../../src/outbox/lanes.ts'
@@ -30,11 +30,11 @@ class Rows {
     const rows = [...this.all.values()].filter((one) => one.targetId === targetId && !this.leased.has(one.id) && fits(one))
     return rows.toSorted((a, b) => a.dueAtMs - b.dueAtMs || (a.id < b.id ? -1 : 1))
   }
-  dueDeliveries: DeliveryActs['dueDeliveries'] = async ({ targetId, limit }) => {
+  dueDeliveries: Store['dueDeliveries'] = async ({ targetId, limit }) => {
     const due = this.#of(targetId, (one) => one.dueAtMs <= this.nowMs)
     return { refs: due.slice(0, limit), more: due.length > limit }
   }
-  earlyDeliveries: DeliveryActs['earlyDeliveries'] = async ({ targetId, limit, after }) => {
+  earlyDeliveries: Store['earlyDeliveries'] = async ({ targetId, limit, after }) => {
     const found = this.#of(
       targetId,
       (one) =>
@@ -171,14 +171,16 @@ describe('lanes', () => {
   /** The next reading of the store is answered as the store was when it was asked, and when the test lets it. */
   function slowly(rows: Rows, act: 'dueDeliveries' | 'earlyDeliveries') {
     const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-    const read = rows[act]
-    rows[act] = async (page: never) => {
-      rows[act] = read as never
-      const answer = await (read as (page: never) => Promise<never>)(page)
-      asked.resolve()
-      await gate.promise
-      return answer
-    }
+    const read: (page: never) => Promise<unknown> = rows[act]
+    Object.assign(rows, {
+      [act]: async (page: never) => {
+        Object.assign(rows, { [act]: read })
+        const answer = await read(page)
+        asked.resolve()
+        await gate.promise
+        return answer
+      },
+    })
     return { asked: asked.promise, answer: () => gate.resolve() }
   }
 

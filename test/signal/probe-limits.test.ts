@@ -97,7 +97,7 @@ describe('limits and alarms', () => {
     const world = await openMany(100)
     world.answers(() => refusal(guidance, code, 'subject'))
     await world.pass(ROUND)
-    while ((await world.rig.store.fanOutPending({ limit: 500, nowMs: world.rig.clock.nowMs() })).more);
+    while ((await world.rig.store.fanOutPending({ limit: 500 })).more);
     expect(await world.live()).toBe(0)
     expect(world.rig.lines.join('\n')).toContain('probe_many_ended')
     expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { Probing } from '../../workers/probe-microsoft.ts'
 import { openFromSession } from '../../src/clients/session/sealed.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'

@@ -7,7 +7,7 @@ import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { signIn } from '../../db/session/sign-in.ts'
 import { checkAccess } from '../../db/token/access.ts'
-import { redeem } from '../../db/token/codes.ts'
+import { redeemAuthorizationCode } from '../../db/token/codes.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import { bench, codeFor, expectOutcome, redemptionOf, T0, type Bench } from './fixture.ts'
 
@@ -36,7 +36,7 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
   const redeemsCode = async (sid: string) => {
     const code = codeFor('sydney', b.now)
     await b.store.issueCode({ sid, code, now: b.now })
-    return () => inTransaction(() => redeem(redemptionOf(code, b.now)))
+    return () => inTransaction(() => redeemAuthorizationCode(redemptionOf(code, b.now)))
   }
   const exchanges = async (sid: string, sub: string) => () =>
     checkAccess(engine, { sid, sub, clientId: 'melbourne', joins: 'sydney', rev: 1000, now: b.now, touch: false })

@@ -11,8 +11,8 @@ import { placeDataFile } from '../data-file.ts'
 import { borrowDatabase } from '../emptied-database.ts'
 import { readHere } from '../reads-here.ts'
 import { HAS_POSTGRES, type Database } from '../postgres.ts'
-import type { NewCode, NewSession, SessionLimit, SignInFrom, Store } from '../../db/store.ts'
-import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
+import type { Store } from '../../db/store.ts'
+import type { Committed, DeliveryRef, NewCode, NewSession, Session, SessionLimit, SignInFrom, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Reason, Selector } from '../../src/protocol/revocation.ts'
 
@@ -237,7 +237,7 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     async fanOutAll(limit = 100) {
       let pending = 0
       for (;;) {
-        const batch = await b.store.fanOutPending({ limit, nowMs: b.now * 1000 })
+        const batch = await b.store.fanOutPending({ limit })
         pending += batch.pending.length
         if (!batch.more) return pending
       }

@@ -173,7 +173,7 @@ async function play(b: Bench, steps: Step[]): Promise<SignedIn[]> {
     if (act === 'end_tenant') await b.revoke({ kind: 'tenant', tid: TENANT })
     if (act === 'end_all') await b.revoke({ kind: 'everything' })
     if (act === 'wait') b.now += 400
-    if (act === 'fan_out') await b.store.fanOutPending({ limit: 1, nowMs: b.now * 1000 })
+    if (act === 'fan_out') await b.store.fanOutPending({ limit: 1 })
     if (act === 'sweep') await b.store.expireSessions({ now: b.now, limit: 2 })
   }
   return open

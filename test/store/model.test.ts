@@ -35,7 +35,7 @@ class Run {
 
   async step(one: Step): Promise<void> {
     if (one.do === 'wait') this.b.now += one.seconds
-    else if (one.do === 'fan_out') await this.b.store.fanOutPending({ limit: one.limit, nowMs: this.b.now * 1000 })
+    else if (one.do === 'fan_out') await this.b.store.fanOutPending({ limit: one.limit })
     else if (one.do === 'signIn') await this.signIn(one.who)
     else if (one.do === 'exchange') await this.exchange(one.session, one.client)
     else if (one.do === 'refresh') await this.refresh(one.family, one.back)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { PURGED_LATE } from '../../db/store.ts'
+import { PURGED_LATE } from '../../db/types.ts'
 import type { AttemptResult, DeliveryState } from '../../db/types.ts'
 import { bench, benches, expectOutcome, signHeads, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'

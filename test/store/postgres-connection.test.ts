@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createPool } from '../../db/postgres/connect.ts'
 import { fencedBy } from '../../db/postgres/engine.ts'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { committed, withConnection } from '../../db/postgres/transact.ts'
 import { OtherBrokersWatch } from '../../db/postgres/other-brokers.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { PURGED_LATE, PURGED_SOON } from '../../db/store.ts'
+import { PURGED_LATE, PURGED_SOON } from '../../db/types.ts'
 import { benches, codeFor, expectOutcome, redemptionOf, signHeads, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 

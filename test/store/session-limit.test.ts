@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { SessionLimit } from '../../db/store.ts'
+import type { SessionLimit } from '../../db/types.ts'
 import { type Bench, benches, codeFor, expectOutcome, family, redemptionOf, STORES, T0 } from './fixture.ts'
 
 const oldest = (most: number): SessionLimit => ({ most, whenFull: 'end_oldest' })

@@ -6,16 +6,17 @@ import { fencedBy } from '../../db/postgres/engine.ts'
 import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { leaseTogether } from '../../db/postgres/lease-deliveries.ts'
-import { lease } from '../../db/outbox/lease.ts'
+import { leaseDelivery } from '../../db/outbox/lease.ts'
 import { rotateTogether } from '../../db/postgres/rotate.ts'
 import type { Connecting } from '../../db/postgres/transact.ts'
 import { beginChains } from '../../db/log/chain.ts'
 import type { Engine } from '../../db/engine/act.ts'
 import { checkTogether } from '../../db/postgres/access.ts'
 import { checkAccess } from '../../db/token/access.ts'
-import { rotate, type Input } from '../../db/token/rotate.ts'
+import { rotateRefreshToken, type Input } from '../../db/token/rotate.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
-import { StoreUnavailable, type Store } from '../../db/store.ts'
+import type { Store } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import type { Session, TokenFamily } from '../../db/types.ts'
 import { bench, codeFor, family, redemptionOf, T0, type Bench } from './fixture.ts'
 
@@ -129,7 +130,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     return { answers, left }
   }
 
-  const actAlone = async (input: Input) => (await runAct(client, sources, rotate(input))).value
+  const actAlone = async (input: Input) => (await runAct(client, sources, rotateRefreshToken(input))).value
   /** The test's own connection, with its transaction. */
   const ofTransaction = (asked: string | object): unknown =>
     asked === 'BEGIN' || asked === 'COMMIT' ? { command: asked } : client.query(asked as never)
@@ -271,7 +272,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         const together = answered.answers
         const alone = await tried(async () => {
           const answers = []
-          for (const input of inputs) answers.push((await runAct(client, sources, lease(input))).value)
+          for (const input of inputs) answers.push((await runAct(client, sources, leaseDelivery(input))).value)
           return { answers, rows: await left() }
         })
         // Of two that ask for one, either may get it.

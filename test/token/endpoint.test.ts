@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { StoreUnavailable } from '../../db/store.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { createRig, ISSUER } from '../rig.ts'
 import { outcome, refreshForm, signedIn, tokensOf } from './tokens.ts'
 

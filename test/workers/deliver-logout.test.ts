@@ -126,7 +126,7 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
       actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
-    const { pending } = await rig.deps.store.fanOutPending({ limit: 100, nowMs: rig.clock.nowMs() })
+    const { pending } = await rig.deps.store.fanOutPending({ limit: 100 })
     await deliverLogout(rig.deps, only(pending))
     expect(receiver.tokens[0]).toMatchObject({ sub: session.sub })
     expect(receiver.tokens[0]).not.toHaveProperty('sid')
@@ -290,7 +290,7 @@ describe('one attempt', () => {
       actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
-    const { pending } = await rig.deps.store.fanOutPending({ limit: 100, nowMs: rig.clock.nowMs() })
+    const { pending } = await rig.deps.store.fanOutPending({ limit: 100 })
     const ref = only(pending)
     expect(await deliverLogout(rig.deps, ref)).toMatchObject({ outcome: 'failed' })
     await rig.signInAt((await rig.openSession()).session.sid, client)

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { PURGED_LATE, PURGED_SOON, StoreUnavailable } from '../../db/store.ts'
+import { PURGED_LATE, PURGED_SOON, StoreUnavailable } from '../../db/types.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
@@ -86,9 +86,9 @@ describe('fan-out-deliveries', () => {
     const rig = await createRig()
     await users(rig, 5)
     await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
-    expect((await rig.deps.store.fanOutPending({ limit: 2, nowMs: rig.clock.nowMs() })).more).toBe(true)
+    expect((await rig.deps.store.fanOutPending({ limit: 2 })).more).toBe(true)
     await fanOutDeliveries(rig.deps)
-    expect(await rig.deps.store.fanOutPending({ limit: 2, nowMs: rig.clock.nowMs() })).toEqual({ pending: [], more: false })
+    expect(await rig.deps.store.fanOutPending({ limit: 2 })).toEqual({ pending: [], more: false })
     expect((await rig.deps.store.deliveryCounts()).map(({ count }) => count)).toEqual([5])
   })
 

@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import type { FreshProof } from '../../../db/store.ts'
-import type { Session, User } from '../../../db/types.ts'
+import type { FreshProof, Session, User } from '../../../db/types.ts'
 import type { Config } from '../../config/config.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'

@@ -1,4 +1,4 @@
-import type { BrokerProcess } from '../../../db/store.ts'
+import type { BrokerProcess } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
 /** The brokers and workers that share this one's store, the one that started first before the others; empty where it has the store for itself. */

@@ -1,5 +1,4 @@
-import type { LockProtection } from '../../../db/store.ts'
-import type { Lock } from '../../../db/types.ts'
+import type { Lock, LockProtection } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { lockKey, type LockTarget, lockTargetName } from '../../protocol/lock-target.ts'
 import { acting, type Caller } from '../../clients/caller.ts'

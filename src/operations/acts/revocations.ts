@@ -1,5 +1,4 @@
-import type { RevocationPreview } from '../../../db/store.ts'
-import type { LoggedRevocation, Revocation, Subject } from '../../../db/types.ts'
+import type { LoggedRevocation, Revocation, RevocationPreview, Subject } from '../../../db/types.ts'
 import { dryRunOfChange } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'

@@ -1,5 +1,5 @@
-import type { SessionPlace, Store } from '../../../db/store.ts'
-import type { LoggedRevocation, Searched, Session, Standing, Subject } from '../../../db/types.ts'
+import type { Store } from '../../../db/store.ts'
+import type { LoggedRevocation, Searched, Session, SessionPlace, Standing, Subject } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../../runtime/fold.ts'

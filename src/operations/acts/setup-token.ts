@@ -64,7 +64,7 @@ export async function useSetupToken({ store }: { store: StoreOnly }, typed: stri
   const kept = setting === undefined ? undefined : (JSON.parse(setting) as Kept)
   if (kept === undefined || (kept.recovery !== true && (await operatorExists(store)))) return undefined
   if (kept.expiresAt <= now || !equalInConstantTime(kept.hash, sha256(normal(typed)))) return undefined
-  if (!(await store.consumeOnce({ purpose: 'setup-token', idHash: kept.hash, expiresAt: kept.expiresAt + 60, now }))) return undefined
+  if (!(await store.consumeOnce({ purpose: 'setup-token', idHash: kept.hash, expiresAt: kept.expiresAt + 60 }))) return undefined
   await store.setSetting(TOKEN, undefined)
   return kept.recovery === true ? 'recovery' : 'first'
 }

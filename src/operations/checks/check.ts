@@ -1,5 +1,4 @@
-import type { DatabaseFacts } from '../../../db/store.ts'
-import type { Tenant } from '../../../db/types.ts'
+import type { DatabaseFacts, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Examination } from '../../microsoft/interface.ts'
 import type { Found } from './finding.ts'

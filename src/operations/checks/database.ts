@@ -1,4 +1,4 @@
-import type { DatabaseFacts } from '../../../db/store.ts'
+import type { DatabaseFacts } from '../../../db/types.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
 

@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { StoreUnavailable } from '../../../db/store.ts'
+import { StoreUnavailable } from '../../../db/types.ts'
 import { findSocket } from '../acts/socket-path.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -1,4 +1,4 @@
-import type { RevocationFilter } from '../../../db/store.ts'
+import type { RevocationFilter } from '../../../db/types.ts'
 import { Button, LinkButton, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { REASONS } from '../../protocol/revocation.ts'

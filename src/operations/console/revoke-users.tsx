@@ -1,5 +1,4 @@
-import type { RevocationPreview } from '../../../db/store.ts'
-import type { Subject } from '../../../db/types.ts'
+import type { RevocationPreview, Subject } from '../../../db/types.ts'
 import { firstUsers, revokeAs } from '../acts/revocations.ts'
 import { readAsset } from '../../pages/assets.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'

@@ -14,7 +14,7 @@ export async function returned(request: SetupRequest): Promise<Response> {
   const { errand } = outcome
   const back =
     errand.proof === undefined ? `/setup/tenants/${errand.tid}` : `/setup/tenants/${errand.tid}/proof?${new URLSearchParams({ proof: errand.proof })}`
-  const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(errand.id), expiresAt: opened.until + 60, now })
+  const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(errand.id), expiresAt: opened.until + 60 })
   if (!first) return goOn(c, back)
   return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
 }

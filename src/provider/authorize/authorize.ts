@@ -1,4 +1,4 @@
-import { StoreUnavailable } from '../../../db/store.ts'
+import { StoreUnavailable } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
 import type { Deps } from '../deps.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'

@@ -17,7 +17,7 @@ export async function callback(deps: Deps, visitor: Visitor, query: URLSearchPar
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees()) return clockIsWrong(deps, opened.value.purpose)
   if (opened.how !== 'good') return stale(opened, opened.value?.purpose)
   const visit = opened.value
-  if (params === undefined || (await isUsed(deps, visit, params, opened.until, now))) return used(deps, visitor, visit.purpose, now)
+  if (params === undefined || (await isUsed(deps, visit, params, opened.until))) return used(deps, visitor, visit.purpose, now)
   let identity: MicrosoftIdentity
   try {
     identity = await identify(deps, visit, params, now)
@@ -31,9 +31,9 @@ export async function callback(deps: Deps, visitor: Visitor, query: URLSearchPar
 }
 
 /** Consumes the visit before its code is redeemed: of two callbacks at once one goes on. Without a code no session can open, and nothing is stored. */
-async function isUsed({ store }: Deps, { id }: Visit, params: Params, until: number, now: number): Promise<boolean> {
+async function isUsed({ store }: Deps, { id }: Visit, params: Params, until: number): Promise<boolean> {
   const once = { purpose: 'microsoft-visit', idHash: sha256(id) }
-  return bringsError(params) ? store.wasConsumed(once) : !(await store.consumeOnce({ ...once, expiresAt: until + 60, now }))
+  return bringsError(params) ? store.wasConsumed(once) : !(await store.consumeOnce({ ...once, expiresAt: until + 60 }))
 }
 
 /** The answer is in the query itself, which Microsoft does not sign. */

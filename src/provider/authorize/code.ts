@@ -1,4 +1,4 @@
-import type { NewCode } from '../../../db/store.ts'
+import type { NewCode } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { OAuthError } from '../../protocol/error.ts'

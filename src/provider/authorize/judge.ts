@@ -1,5 +1,4 @@
-import type { FreshDemand } from '../../../db/store.ts'
-import type { Tenant } from '../../../db/types.ts'
+import type { FreshDemand, Tenant } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
 import { lowest, maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
 import type { Deps } from '../deps.ts'

@@ -1,5 +1,4 @@
-import type { NewSession, SignInFrom } from '../../../db/store.ts'
-import type { Tenant } from '../../../db/types.ts'
+import type { NewSession, SignInFrom, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'

@@ -1,4 +1,4 @@
-import type { FreshDemand } from '../../../db/store.ts'
+import type { FreshDemand } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import { equalInConstantTime } from '../../runtime/compare.ts'

@@ -23,7 +23,7 @@ export async function endAndSignIn(deps: Deps, visitor: Visitor, form: SentForm,
   if (opened.how !== 'good') return stale(opened, purpose)
   const { id, ...came } = opened.value
   if (!form.isOurs) return { kind: 'stale', how: 'elsewhere', purpose }
-  if (!(await deps.store.consumeOnce({ purpose: 'signin-limit', idHash: sha256(id), expiresAt: opened.until + 60, now })))
+  if (!(await deps.store.consumeOnce({ purpose: 'signin-limit', idHash: sha256(id), expiresAt: opened.until + 60 })))
     return used(deps, visitor, came.visit.purpose, now)
   const tenant = await deps.store.findTenant(came.identity.user.tid)
   return signIn(deps, visitor, came, tenant, { end: form.fields.getAll('end'), now })

@@ -1,4 +1,4 @@
-import type { RejectedWhy } from '../../../db/store.ts'
+import type { RejectedWhy } from '../../../db/types.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { newId } from '../../runtime/ids.ts'

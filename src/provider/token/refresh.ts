@@ -1,5 +1,4 @@
-import type { RejectedWhy } from '../../../db/store.ts'
-import type { Session, TokenFamily } from '../../../db/types.ts'
+import type { RejectedWhy, Session, TokenFamily } from '../../../db/types.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { required, splitList } from '../../protocol/params.ts'

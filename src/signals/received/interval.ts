@@ -29,5 +29,5 @@ export const isClaimed = ({ store }: ClaimDeps, interval: Interval, now: number)
 /** @returns whether this call is the first of the interval. It reads first: brokers that lose write nothing. */
 export async function claim(deps: ClaimDeps, interval: Interval, now: number): Promise<boolean> {
   if (await isClaimed(deps, interval, now)) return false
-  return deps.store.consumeOnce({ ...intervalMark(interval, now), expiresAt: now + 2 * interval.seconds, now })
+  return deps.store.consumeOnce({ ...intervalMark(interval, now), expiresAt: now + 2 * interval.seconds })
 }

@@ -1,5 +1,4 @@
-import type { SessionPlace } from '../../../../db/store.ts'
-import type { Participant, Session } from '../../../../db/types.ts'
+import type { Participant, Session, SessionPlace } from '../../../../db/types.ts'
 import { exportIn } from '../../acts/tenant.ts'
 import { Button } from '../../../pages/components.tsx'
 import { TextField } from '../../../pages/fields.tsx'
