@@ -9,7 +9,7 @@ import { Hono } from 'hono'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import { createApp } from '../src/app.ts'
 import { loadConfig } from '../src/config/config.ts'
-import { givePass } from '../src/operations/console/pass.ts'
+import { setConsoleCookie } from '../src/operations/console/console-session.ts'
 import { callbackUri, CONSOLE, keepRegistered } from '../src/operations/console/registration.ts'
 import type { Deps } from '../src/deps.ts'
 import { createLog } from '../src/runtime/log.ts'
@@ -128,7 +128,7 @@ async function passOf(deps: Deps): Promise<string> {
   await deps.store.redeemAuthorizationCode({ codeHash: 'bench', clientId: CONSOLE, redirectUri, verifier: undefined, familyId: 'bench', now })
   const pass = { ...ids, sub: signedIn.session.sub, rev: (await deps.store.head()).seq, until: now + 3600 }
   const giver = new Hono().get('/', (c) => {
-    givePass(deps, c, pass, now)
+    setConsoleCookie(deps, c, pass, now)
     return c.text('')
   })
   const answer = await giver.request('http://localhost/')

@@ -7,8 +7,9 @@ import type { Deps, Followed } from './deps.ts'
 import { discoveryEndpoints } from './provider/discovery/endpoints.ts'
 import { openApiDocument } from './provider/discovery/openapi.ts'
 import { logoutEndpoints } from './provider/logout/endpoints.tsx'
-import { administratorAt } from './operations/console/administrator.ts'
+import { administratorAt } from './operations/console/console-session.ts'
 import { consoleEndpoints } from './operations/console/endpoints.tsx'
+import { LivePages } from './operations/console/live.ts'
 import { tenantConsole } from './operations/console/tenant/endpoints.tsx'
 import { createChecks } from './operations/checks/checks.ts'
 import { adminEndpoints } from './operations/api/api.ts'
@@ -29,11 +30,19 @@ import { signinEndpoints } from './provider/authorize/endpoints.tsx'
 import { ssfEndpoints } from './signals/sent/endpoints.ts'
 import { tokenEndpoints } from './provider/token/endpoints.ts'
 
+interface App {
+  app: Hono
+  opsApp: Hono
+  /** Ends the streams of the console's pages. */
+  closeConsole(): void
+}
+
 /**
  * The one place that mounts endpoints, and the one place where an error becomes an answer: an `OAuthError` is the client's to read; a store that
  * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
  */
-export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): { app: Hono; opsApp: Hono } {
+export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): App {
+  const live = new LivePages(deps)
   const app = answerHead(withErrors(new Hono(), deps))
   const opsApp = answerHead(withErrors(new Hono().use(inEnglish), deps, { console: '/ops' }))
   for (const one of [app, opsApp]) one.route('/', healthEndpoints(deps))
@@ -56,10 +65,10 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
     app.route('/', endpoints)
   const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa, checks })
   opsApp.route('/', adminEndpoints(deps, checks))
-  opsApp.route('/', consoleEndpoints(deps, checks))
+  opsApp.route('/', consoleEndpoints(deps, checks, live))
   opsApp.route('/', setup)
   opsApp.route('/', pageAssets(deps.config))
-  return { app, opsApp }
+  return { app, opsApp, closeConsole: () => live.close() }
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { SigningKey } from './keys/signing-key.ts'
 import type { SigningAlg } from './protocol/names.ts'
+import type { SavedBranding } from './operations/acts/branding.ts'
 import type { Deps as ProviderDeps } from './provider/deps.ts'
 import type { AddressWatch } from './runtime/remote-address.ts'
 
@@ -10,6 +11,7 @@ export interface Deps extends ProviderDeps {
   /** Draws a signing key, which Node does by itself and not from `random`. */
   makeKey: (alg: SigningAlg) => Promise<SigningKey>
   followed: Followed
+  branding: SavedBranding
 }
 
 /** Whether what this broker keeps in memory is as the store had it when the broker came back to it. */

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readBranding } from './operations/acts/branding.ts'
 import { StoreUnavailable } from '../db/types.ts'
 import type { Deps, Followed } from './deps.ts'
 import { allEnded, within } from './runtime/concurrency.ts'
 
 /** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
 
-type Following = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'config'>
+type Following = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'branding'>
 
 /** How long after a reading that failed the next one begins: at first, and after many. */
 const [FIRST_PAUSE_MS, MOST_PAUSE_MS] = [250, 10_000]
@@ -103,7 +102,7 @@ class Registry implements Followed {
 
   /** Reads each part, also where another fails. */
   async #read(): Promise<void> {
-    const { clients, connection, keys, store, config } = this.#deps
-    await allEnded([clients.reload(), connection.reload(), keys.reload(), readBranding({ store, config })])
+    const { clients, connection, keys, branding } = this.#deps
+    await allEnded([clients.reload(), connection.reload(), keys.reload(), branding.read()])
   }
 }

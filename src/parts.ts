@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { openSqliteStore, type SqliteStoreOptions } from '../db/sqlite/store.ts'
-import { readBranding } from './operations/acts/branding.ts'
+import { SavedBranding } from './operations/acts/branding.ts'
 import { openClientRegistry } from './clients/registry.ts'
 import { Closing } from './runtime/closing.ts'
 import type { Config } from './config/config.ts'
@@ -71,11 +71,11 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const { signInWatch = new SignInWatch(clock), addressWatch = new AddressWatch() } = given
   // Of several requests at once: they share one commit.
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
-  await readBranding({ store, config })
-  const followed = followOtherBrokers({ store, feed, clients, connection, keys, log, config })
+  const branding = await SavedBranding.open({ store, config })
+  const followed = followOtherBrokers({ store, feed, clients, connection, keys, log, branding })
   closing.add('other brokers', () => followed.stop())
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits, followed }
-  return { config, clock, clockWatch, signInWatch, addressWatch, random, makeKey, log, metrics, ...opened }
+  return { config, clock, clockWatch, signInWatch, addressWatch, random, makeKey, log, metrics, branding, ...opened }
 }
 
 /** Texts that a file lacks do not keep the broker from its start: the file may be of another version. */

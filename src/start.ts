@@ -10,7 +10,6 @@ import type { Config } from './config/config.ts'
 import { type Address, listen, type Listener } from './runtime/listener.ts'
 import { within } from './runtime/concurrency.ts'
 import { version } from './runtime/version.ts'
-import { closeConsole } from './operations/console/endpoints.tsx'
 import type { Deps } from './deps.ts'
 import { measureProcess } from './operations/health/process-metrics.ts'
 import type { Log } from './runtime/log.ts'
@@ -36,7 +35,7 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
   try {
     const checks = createChecks(deps)
     let ending = false
-    const { app, opsApp } = createApp(deps, checks, () => ending)
+    const { app, opsApp, closeConsole } = createApp(deps, checks, () => ending)
     const isBroker = config.kind === 'broker'
     if (isBroker && config.clientsFile !== undefined) {
       const watcher = await watchClientsFile(deps, config.clientsFile)
@@ -55,7 +54,7 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     if (server !== undefined) closing.add('listener', () => server.close())
     // No request is kept waiting for what follows.
     closing.add('streams', () => {
-      closeConsole(deps)
+      closeConsole()
       deps.feed.close()
     })
     // First, while requests and feed streams still go on: a target that hangs delays no other.

@@ -322,7 +322,7 @@ export async function createRig(options: RigOptions = {}) {
   }
   const { deps, closing } = await openParts({ config, log }, overrides)
   const { store, keys, clients, metrics, feed, random } = deps
-  const { app, opsApp } = createApp(deps)
+  const { app, opsApp, closeConsole } = createApp(deps)
   answer = getRequestListener(app.fetch)
   const onEnd = options.onEnd ?? onTestFinished
   const stop = async () => {
@@ -431,6 +431,7 @@ export async function createRig(options: RigOptions = {}) {
     metrics,
     app,
     opsApp,
+    closeConsole,
     lines,
     register,
     openSession,

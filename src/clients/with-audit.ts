@@ -8,7 +8,7 @@ import { Problem } from './problem.ts'
  * An operator's act with its record in the audit log. A refusal, as the caller gets it, is written too; a secret never is.
  * @throws Problem 403 before anything is done, where the caller may only read
  */
-export async function recorded<T>(
+export async function withAudit<T>(
   deps: Pick<Deps, 'store'>,
   caller: Caller,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,

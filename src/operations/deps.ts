@@ -1,6 +1,7 @@
 import type { Microsoft } from '../microsoft/interface.ts'
 import type { SignInWatch } from '../microsoft/sign-in-watch.ts'
 import type { Deps as RevocationDeps } from '../revocation/deps.ts'
+import type { SavedBranding } from './acts/branding.ts'
 import type { AddressWatch } from '../runtime/remote-address.ts'
 import type { ClockWatch } from '../runtime/clock-watch.ts'
 
@@ -10,4 +11,5 @@ export interface Deps extends RevocationDeps {
   clockWatch: ClockWatch
   signInWatch: SignInWatch
   addressWatch: AddressWatch
+  branding: SavedBranding
 }

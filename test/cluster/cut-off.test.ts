@@ -2,7 +2,6 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Elsewhere } from '../../db/types.ts'
-import { saveBranding } from '../../src/operations/acts/branding.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { Line } from '../line.ts'
 import { createDatabase, HAS_POSTGRES } from '../postgres.ts'
@@ -89,7 +88,7 @@ describe.skipIf(!HAS_POSTGRES)('a broker that was cut off from Postgres', () => 
         await lock(locked)
         await a.store.liftLock({ id: open.lock.id, actor: OLIVIA, now: a.clock.now() })
         await a.keys.rotate('ES256', 'emergency', a.clock.now())
-        await saveBranding(a.deps, { texts: { product: 'Another name' }, images: {} })
+        await a.deps.branding.save({ texts: { product: 'Another name' }, images: {} })
         before = introspect()
         await turn()
       },

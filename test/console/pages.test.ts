@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { closeConsole } from '../../src/operations/console/endpoints.tsx'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, browserOf, sessionsAt } from './console.ts'
@@ -393,7 +392,7 @@ describe('live', () => {
   test('a broker that ends waits for no page: its streams end, and none is opened any more', async () => {
     const olga = await atConsole(rig, 'operator')
     const response = await olga.send('/ops/live')
-    closeConsole(rig.deps)
+    rig.closeConsole()
     expect(await response.text()).toContain('retry:')
     expect((await olga.send('/ops/live')).status).toBe(503)
   })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readBranding, saveBranding } from '../../src/operations/acts/branding.ts'
+import { SavedBranding } from '../../src/operations/acts/branding.ts'
 import { followOtherBrokers } from '../../src/other-brokers.ts'
 import { ISSUER } from '../rig.ts'
 import { createWorld, enter, OPS, type World } from './world.ts'
@@ -73,8 +73,8 @@ describe('what is saved', () => {
     const other = { ...rig.config, look: { ...rig.config.look } }
     let hear: ((what: 'registry') => void) | undefined
     const store = { ...rig.store, onElsewhere: (listener: typeof hear) => (hear = listener) } as typeof rig.store
-    followOtherBrokers({ ...rig.deps, store, config: other })
-    await readBranding({ store: rig.store, config: other })
+    const branding = await SavedBranding.open({ store: rig.store, config: other })
+    followOtherBrokers({ ...rig.deps, store, branding })
     await save(world, { product: 'Contoso Cases' })
     expect(other.look.product).toBe('Case Manager')
     hear?.('registry')
@@ -84,8 +84,11 @@ describe('what is saved', () => {
   test('of two readings at once, the later one counts, whichever ends first', async () => {
     const { rig } = await open()
     const gate = Promise.withResolvers<undefined>()
-    const early = readBranding({ store: { ...rig.store, setting: () => gate.promise }, config: rig.config })
-    await saveBranding(rig.deps, { texts: { product: 'Contoso Cases' }, images: {} })
+    let reads = 0
+    const setting = (name: string) => (reads++ === 0 ? gate.promise : rig.store.setting(name))
+    const branding = new SavedBranding({ store: { ...rig.store, setting }, config: rig.config })
+    const early = branding.read()
+    await branding.save({ texts: { product: 'Contoso Cases' }, images: {} })
     gate.resolve(undefined)
     await early
     expect(rig.config.look.product).toBe('Contoso Cases')

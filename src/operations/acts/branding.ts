@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Config } from '../../config/config.ts'
 import { type Image, imageOf } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
-import type { Deps } from '../deps.ts'
+import type { Store } from '../../../db/store.ts'
 import { Readings } from '../../runtime/concurrency.ts'
 import { brandingSetting } from '../../protocol/names.ts'
 
@@ -29,16 +29,56 @@ const keptSchema = z.object({
 
 type Look = Config['look']
 
-/** The settings of the environment, before anything saved was put over them. */
-const fromEnvironment = new WeakMap<Config, Look>()
-/** By broker: what it read last. */
-const lastRead = new WeakMap<Config, string | undefined>()
-const readings = new WeakMap<Config, Readings>()
+interface Need {
+  store: Pick<Store, 'setting' | 'setSetting'>
+  config: Config
+}
 
-type Need = Pick<Deps, 'store' | 'config'>
+/** What is saved, over the settings of the environment. Pages take `config.look` when they are made. */
+export class SavedBranding {
+  /** What a field has where it is not saved. */
+  readonly environment: Look
+  readonly #store: Need['store']
+  readonly #config: Config
+  readonly #readings = new Readings()
+  #lastRead: string | undefined
 
-export async function savedBranding({ store }: Pick<Deps, 'store'>): Promise<Branding> {
-  return parsed(await store.setting(brandingSetting))
+  constructor({ store, config }: Need) {
+    this.#store = store
+    this.#config = config
+    this.environment = config.look
+  }
+
+  static async open(needs: Need): Promise<SavedBranding> {
+    const branding = new SavedBranding(needs)
+    await branding.read()
+    return branding
+  }
+
+  async saved(): Promise<Branding> {
+    return parsed(await this.#store.setting(brandingSetting))
+  }
+
+  /** Counts from the next page on. The same text leaves `config.look` as it is, so that its assets stay. */
+  async read(): Promise<void> {
+    await this.#readings.take(
+      () => this.#store.setting(brandingSetting),
+      (text) => {
+        if (text === this.#lastRead) return
+        const { texts, images } = parsed(text)
+        this.#config.look = { ...this.environment, ...texts, ...images }
+        this.#lastRead = text
+      },
+    )
+  }
+
+  /** Where nothing is in it, the environment counts again. */
+  async save({ texts, images: pictures }: Branding): Promise<void> {
+    const images = Object.fromEntries(Object.entries(pictures).map(([name, { bytes }]) => [name, bytes.toString('base64')]))
+    const isEmpty = Object.keys(texts).length === 0 && Object.keys(images).length === 0
+    await this.#store.setSetting(brandingSetting, isEmpty ? undefined : JSON.stringify({ texts, images }))
+    await this.read()
+  }
 }
 
 function parsed(text: string | undefined): Branding {
@@ -52,35 +92,7 @@ function parsed(text: string | undefined): Branding {
   return { texts, images: read }
 }
 
-/** From the next page on. Pages take `config.look` when they are made; the same text leaves it as it is, so that its assets stay. */
-export async function readBranding({ store, config }: Need): Promise<void> {
-  const environment = fromEnvironment.get(config) ?? config.look
-  fromEnvironment.set(config, environment)
-  const ofConfig = readings.get(config) ?? new Readings()
-  readings.set(config, ofConfig)
-  await ofConfig.take(
-    () => store.setting(brandingSetting),
-    (text) => {
-      if (text === lastRead.get(config)) return
-      const { texts, images } = parsed(text)
-      config.look = { ...environment, ...texts, ...images }
-      lastRead.set(config, text)
-    },
-  )
-}
-
-/** Nothing of it: the environment counts again. */
-export async function saveBranding(deps: Need, branding: Branding): Promise<void> {
-  const images = Object.fromEntries(Object.entries(branding.images).map(([name, { bytes }]) => [name, bytes.toString('base64')]))
-  const isEmpty = Object.keys(branding.texts).length === 0 && Object.keys(images).length === 0
-  await deps.store.setSetting(brandingSetting, isEmpty ? undefined : JSON.stringify({ texts: branding.texts, images }))
-  await readBranding(deps)
-}
-
 /** @returns what is wrong with a text that was typed, completing a sentence; undefined: it can be saved */
 export function brandTextProblem(name: BrandText, value: string): string | undefined {
   return SETTINGS.look[name].schema.safeParse(value).error?.issues[0]?.message
 }
-
-/** What a field has where it is not saved. */
-export const environmentLook = (config: Config): Look => fromEnvironment.get(config) ?? config.look

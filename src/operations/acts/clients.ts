@@ -5,7 +5,7 @@ import { changes } from '../../protocol/changes.ts'
 import type { Client, ClientMetadata, ClientSource, SecretHash } from '../../protocol/client-metadata.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { previewedAge } from './revocations.ts'
 
 /** What an operator does to a registration: each act recorded, each refused where another source owns it. */
@@ -58,7 +58,7 @@ export async function add(deps: Deps, caller: Caller, id: string, one: ClientMet
     )
   }
   const details = { registration: toWire({ clientId: id, metadata: one }) }
-  return recorded(deps, caller, { act: 'client.add', target: `client ${id}`, details }, async () => {
+  return withAudit(deps, caller, { act: 'client.add', target: `client ${id}`, details }, async () => {
     const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
     const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
     return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
@@ -74,7 +74,7 @@ export async function previewedChange(deps: Deps, caller: Caller, id: string, on
 /** The audit log gets each field that changes, before and after; a registration holds no secret. */
 export async function change(deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Client> {
   const details = { changed: changes(toWire(await known(deps, id)), toWire({ clientId: id, metadata: one })) }
-  return recorded(deps, caller, { act: 'client.change', target: `client ${id}`, details }, () => put(deps, caller, id, one))
+  return withAudit(deps, caller, { act: 'client.change', target: `client ${id}`, details }, () => put(deps, caller, id, one))
 }
 
 async function put(deps: Deps, caller: Caller, id: string, one: ClientMetadata, secrets?: SecretHash[]): Promise<Client> {
@@ -103,7 +103,7 @@ export async function rotateSecret(deps: Deps, caller: Caller, id: string): Prom
     await changed(deps, caller, id, 'secret_rotated')
     return { ...shown(await known(deps, id)), client_secret: secret }
   }
-  return recorded(deps, caller, { act: 'client.rotate_secret', target: `client ${id}` }, act, secretsChanged(before))
+  return withAudit(deps, caller, { act: 'client.rotate_secret', target: `client ${id}` }, act, secretsChanged(before))
 }
 
 export async function removeSecret(deps: Deps, caller: Caller, id: string, secretId: string): Promise<Record<string, unknown>> {
@@ -116,13 +116,13 @@ export async function removeSecret(deps: Deps, caller: Caller, id: string, secre
     await changed(deps, caller, id, 'secret_removed')
     return shown(await known(deps, id))
   }
-  return recorded(deps, caller, about, act, secretsChanged(before))
+  return withAudit(deps, caller, about, act, secretsChanged(before))
 }
 
 export async function remove(deps: Deps, caller: Caller, id: string, source: ClientSource | undefined): Promise<Record<string, unknown>> {
   const before = await deps.store.findClient(id)
   const details = { source: source ?? caller.source, ...(before !== undefined && { registration: toWire(before) }) }
-  return recorded(deps, caller, { act: 'client.remove', target: `client ${id}`, details }, async () => {
+  return withAudit(deps, caller, { act: 'client.remove', target: `client ${id}`, details }, async () => {
     const now = deps.clock.now()
     const answer = await deps.store.removeClient({ clientId: id, source: source ?? caller.source, actor: caller.actor, now })
     if (answer.outcome === 'unknown') throw noSuchClient()

@@ -4,7 +4,7 @@ import { delivery } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 
 /** Which deliveries: those of one id, target or client, or all. */
 export interface WhichDeliveries {
@@ -17,7 +17,7 @@ export interface WhichDeliveries {
 /** Redrives rejected and failed deliveries, recorded; for every interface. @returns how many */
 export async function redriveAs(deps: Deps, caller: Caller, wanted: WhichDeliveries): Promise<number> {
   const [target] = Object.entries(wanted)
-  const refs = await recorded(
+  const refs = await withAudit(
     deps,
     caller,
     { act: 'redrive', target: target?.join(' ') },
@@ -35,7 +35,7 @@ export async function redriveAs(deps: Deps, caller: Caller, wanted: WhichDeliver
  */
 export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<boolean> {
   const entry = { act: 'try_now', target: `id ${id}` }
-  const ref = await recorded(
+  const ref = await withAudit(
     deps,
     caller,
     entry,
@@ -55,7 +55,7 @@ export async function closeAs(
   { reason, caseReference, ...which }: WhichDeliveries & { reason: string; caseReference?: string | undefined },
 ): Promise<number> {
   const [target] = Object.entries(which)
-  const closed = await recorded(
+  const closed = await withAudit(
     deps,
     caller,
     { act: 'close', target: target?.join(' '), caseReference, comment: reason },

@@ -3,17 +3,17 @@ import type { Deps } from '../deps.ts'
 import { lockKey, type LockTarget, lockTargetName } from '../../protocol/lock-target.ts'
 import { acting, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 
 /** Locks as the console, the admin API and `cmb` set and lift them: who may lock whom, and for how long. */
 
 /** An operator without the administrator's role locks one user for so long at most. */
-export const OPERATOR_LOCK_SECONDS = 86_400
+const OPERATOR_LOCK_SECONDS = 86_400
 
 /** What is to be locked, as a request names it. */
-export type NamedTarget = { kind: 'user'; sub: string } | LockTarget
+type NamedTarget = { kind: 'user'; sub: string } | LockTarget
 
-export interface LockAsked {
+interface LockAsked {
   target: LockTarget
   now: number
   endsAt?: number | undefined
@@ -82,7 +82,7 @@ const UNKNOWN: Record<LockTarget['kind'], string> = {
   client: 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.',
 }
 
-export type Locked = { outcome: 'locked' | 'already'; lock: Lock }
+type Locked = { outcome: 'locked' | 'already'; lock: Lock }
 
 /** Locks a user, a tenant or a client, recorded. @throws Problem 403, 404, 409, 422 */
 export async function lockAs(deps: Deps, caller: Caller, asked: LockAsked): Promise<Locked> {
@@ -90,7 +90,7 @@ export async function lockAs(deps: Deps, caller: Caller, asked: LockAsked): Prom
   const { target, endsAt, caseReference, comment, replaces } = asked
   const details = { ends_at: endsAt ?? null, ...(replaces !== undefined && { replaces }) }
   const entry = { act: 'lock', target: lockTargetName(target), caseReference, comment, details }
-  const answer = await recorded(deps, caller, entry, () => lockNow(deps, caller, asked), described)
+  const answer = await withAudit(deps, caller, entry, () => lockNow(deps, caller, asked), described)
   if (answer.outcome === 'locked') {
     deps.metrics.locks.inc({ change: 'set', kind: target.kind })
     deps.log.warn('locked', { lock: answer.lock.id, kind: target.kind, target: lockTargetName(target), ends_at: endsAt, actor: caller.actor.id })
@@ -118,7 +118,7 @@ async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Lo
 const CHANGED = (): Problem =>
   new Problem(409, 'The lock has changed', 'Another operator has lifted or replaced it. GET /admin/v1/locks (cmb locks list) shows what is open now.')
 
-export type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
+type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
 
 /** @throws Problem 404 */
 export async function liftAs(
@@ -131,7 +131,7 @@ export async function liftAs(
   if (before === undefined) throw NO_LOCK()
   const { caseReference, comment } = asked
   const entry = { act: 'lock.lift', target: lockTargetName(before.target), caseReference, comment, details: { lock: id, locked_by: before.actor.id } }
-  const answer = await recorded(
+  const answer = await withAudit(
     deps,
     caller,
     entry,

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 
 /** Retries of failed work at Microsoft Graph. */
 
@@ -9,7 +9,7 @@ export const MOST_SHOWN = 100
 
 /** Retries failed requests to Microsoft, of all tenants or of one, recorded; for every interface. @returns how many */
 export function redriveWorkAs(deps: Pick<Deps, 'store' | 'clock' | 'log'>, caller: Caller, tid: string | undefined): Promise<number> {
-  return recorded(
+  return withAudit(
     deps,
     caller,
     { act: 'microsoft.redrive', target: tid === undefined ? 'all' : `tenant ${tid}` },

@@ -7,7 +7,7 @@ import type { Selector } from '../../protocol/revocation.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { totalOf } from './totals.ts'
 
 /** An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them. */
@@ -79,7 +79,7 @@ export const revokeTarget = (what: Selector): string => Object.values(what).join
 /** An administrator's revocation, recorded; by whatever way they came. @throws Problem 404 where there is nothing of that name */
 export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Revoking): Promise<Answered> {
   const { caseReference, comment } = asked
-  return recorded(
+  return withAudit(
     deps,
     caller,
     { act: 'revoke', target: revokeTarget(what), caseReference, comment },

@@ -8,7 +8,7 @@ import type { Random } from '../../runtime/ids.ts'
  * administrator has been at the broker only a recovery token can be made and used, for when no administrator can sign in.
  */
 
-export const TOKEN_SECONDS = 900
+const TOKEN_SECONDS = 900
 const TOKEN = 'setup/token'
 const OPERATOR_SINCE = 'setup/operator_since'
 

@@ -5,8 +5,8 @@ import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
-import type { Said } from './webhooks.ts'
+import { withAudit } from '../../clients/with-audit.ts'
+import type { CaseAndComment } from './webhooks.ts'
 
 /** What operators see of the streams of receivers, and what administrators do to them: each act recorded. A receiver's header is never shown. */
 
@@ -27,10 +27,15 @@ function changed({ log }: Pick<Deps, 'log'>, caller: Caller, { id, clientId }: S
 }
 
 /** Closes what is pending, and sends the receiver `stream-updated`. The receiver may enable its stream again. */
-export async function disableStream(deps: Deps, caller: Caller, id: string, { reason, ...said }: Said & { reason: string }): Promise<object> {
+export async function disableStream(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  { reason, ...said }: CaseAndComment & { reason: string },
+): Promise<object> {
   const before = await knownStream(deps, id)
   const details = { client_id: before.clientId, before: before.status, reason }
-  return recorded(deps, caller, { act: 'stream.disable', target: `stream ${id}`, details, ...said }, async () => {
+  return withAudit(deps, caller, { act: 'stream.disable', target: `stream ${id}`, details, ...said }, async () => {
     if (before.status === 'disabled') throw new Problem(409, 'The stream is disabled', `${id} is disabled already. Nothing is sent to it.`)
     await deps.store.closeDeliveries({ targetId: id, reason: 'The stream was disabled by an administrator.' })
     const change = { status: 'disabled', statusReason: reason, statusBy: 'operator' } as const
@@ -43,9 +48,9 @@ export async function disableStream(deps: Deps, caller: Caller, id: string, { re
 }
 
 /** What is pending for it is closed. The receiver may create another stream while its client has the scope. */
-export async function removeStream(deps: Deps, caller: Caller, id: string, said: Said): Promise<object> {
+export async function removeStream(deps: Deps, caller: Caller, id: string, said: CaseAndComment): Promise<object> {
   const before = await knownStream(deps, id)
-  return recorded(deps, caller, { act: 'stream.remove', target: `stream ${id}`, details: streamShown(before), ...said }, async () => {
+  return withAudit(deps, caller, { act: 'stream.remove', target: `stream ${id}`, details: streamShown(before), ...said }, async () => {
     if (!(await deps.store.removeStream(id))) throw noSuchStream()
     await deps.store.closeDeliveries({ targetId: id, reason: 'The stream was removed by an administrator.' })
     changed(deps, caller, before, 'remove')

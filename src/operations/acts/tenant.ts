@@ -5,7 +5,7 @@ import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { liftAs, lockAs } from './locks.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { revokeAs } from './revocations.ts'
 
 /**
@@ -13,7 +13,7 @@ import { revokeAs } from './revocations.ts'
  * to the store with the actor's `tid`, which refuses by itself what is outside of it.
  */
 
-export type TenantActor = Actor & { tid: string }
+type TenantActor = Actor & { tid: string }
 
 /** Known to these acts alone: handed to any other, it would be an administrator's. */
 const callerOf = (actor: TenantActor): Caller => ({ actor, source: 'broker', via: 'console', may: 'administer' })
@@ -79,7 +79,7 @@ export async function liftIn(deps: Deps, actor: TenantActor, id: string, asked: 
 export async function exportIn(deps: Deps, actor: TenantActor, list: 'sessions' | 'revocations', now: number): Promise<void> {
   mustBeWithin(deps.rateLimits, 'exports', { sub: actor.id })
   await here(deps, actor, { now })
-  await recorded(deps, callerOf(actor), { act: `${list}.export`, target: `tenant ${actor.tid}` }, async () => undefined)
+  await withAudit(deps, callerOf(actor), { act: `${list}.export`, target: `tenant ${actor.tid}` }, async () => undefined)
 }
 
 /** Who has acted for a tenant, so that its administrators find the entries in the audit log. */

@@ -8,14 +8,14 @@ import type { WebhookSwitch, WebhookType } from '../../protocol/webhook-types.ts
 import { newWebhookSecret, secretPlace } from '../../outbox/webhook-message.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 
 /** What an administrator does to webhook endpoints: each act recorded. A secret is in the one answer that made it. */
 
 /** How long a secret that was replaced still signs beside the new one, where the administrator does not say. */
 export const OVERLAP_SECONDS = 86_400
 
-export interface WebhookSettings {
+interface WebhookSettings {
   url: string
   description?: string | undefined
   events: WebhookType[]
@@ -26,7 +26,7 @@ export interface WebhookSettings {
 }
 
 /** Of an act, for the audit log. */
-export interface Said {
+export interface CaseAndComment {
   caseReference?: string | undefined
   comment?: string | undefined
 }
@@ -48,7 +48,7 @@ export async function knownWebhook({ store }: Pick<Deps, 'store'>, id: string): 
 }
 
 /** Shows the secret that it makes in its answer, once. */
-export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSettings, said: Said): Promise<object> {
+export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSettings, said: CaseAndComment): Promise<object> {
   const now = deps.clock.now()
   const id = `wh_${newId(deps.random)}`
   const secret = newWebhookSecret(deps.random)
@@ -61,7 +61,7 @@ export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSett
     updatedAt: now,
   }
   const about = { act: 'webhook.add', target: `webhook ${id}`, details: settingsShown(wanted), ...said }
-  return recorded(deps, caller, about, async () => {
+  return withAudit(deps, caller, about, async () => {
     if (!(await deps.store.addWebhook(endpoint)))
       throw new Problem(409, 'Too many webhooks', 'There are 20 webhook endpoints, which is the most. Remove one first.')
     changed(deps, caller, id, 'added')
@@ -74,12 +74,12 @@ export async function changeWebhook(
   deps: Deps,
   caller: Caller,
   id: string,
-  { change, ...said }: Said & { change: Partial<WebhookSettings> },
+  { change, ...said }: CaseAndComment & { change: Partial<WebhookSettings> },
 ): Promise<object> {
   const before = await knownWebhook(deps, id)
   const after = { ...before, ...change }
   const details = { changed: changes(settingsShown(before), settingsShown(after)) }
-  return recorded(deps, caller, { act: 'webhook.change', target: `webhook ${id}`, details, ...said }, async () => {
+  return withAudit(deps, caller, { act: 'webhook.change', target: `webhook ${id}`, details, ...said }, async () => {
     const endpoint = await deps.store.changeWebhook({ id, change, now: deps.clock.now() })
     if (endpoint === undefined) throw noSuchWebhook()
     if (endpoint.state === 'disabled') await deps.store.closeDeliveries({ targetId: id, reason: 'The webhook endpoint was disabled.' })
@@ -92,11 +92,11 @@ export async function rotateWebhookSecret(
   deps: Deps,
   caller: Caller,
   id: string,
-  { overlapSeconds, ...said }: Said & { overlapSeconds: number },
+  { overlapSeconds, ...said }: CaseAndComment & { overlapSeconds: number },
 ): Promise<object> {
   const { secretSealed } = await knownWebhook(deps, id)
   const details = { overlap_seconds: overlapSeconds }
-  return recorded(deps, caller, { act: 'webhook.rotate_secret', target: `webhook ${id}`, details, ...said }, async () => {
+  return withAudit(deps, caller, { act: 'webhook.rotate_secret', target: `webhook ${id}`, details, ...said }, async () => {
     const now = deps.clock.now()
     const secret = newWebhookSecret(deps.random)
     const former = overlapSeconds === 0 ? undefined : { sealed: secretSealed, until: now + overlapSeconds }
@@ -109,9 +109,9 @@ export async function rotateWebhookSecret(
 }
 
 /** What is pending for it is closed. */
-export async function removeWebhook(deps: Deps, caller: Caller, id: string, said: Said): Promise<object> {
+export async function removeWebhook(deps: Deps, caller: Caller, id: string, said: CaseAndComment): Promise<object> {
   const details = settingsShown(await knownWebhook(deps, id))
-  return recorded(deps, caller, { act: 'webhook.remove', target: `webhook ${id}`, details, ...said }, async () => {
+  return withAudit(deps, caller, { act: 'webhook.remove', target: `webhook ${id}`, details, ...said }, async () => {
     if (!(await deps.store.removeWebhook(id))) throw noSuchWebhook()
     await deps.store.closeDeliveries({ targetId: id, reason: 'The webhook endpoint was removed.' })
     changed(deps, caller, id, 'removed')
@@ -122,7 +122,7 @@ export async function removeWebhook(deps: Deps, caller: Caller, id: string, said
 /** Sends a test event to one endpoint, whatever events it wants. @returns the delivery, which shows how it went */
 export async function testWebhook(deps: Deps, caller: Caller, id: string): Promise<object> {
   const { state } = await knownWebhook(deps, id)
-  return recorded(deps, caller, { act: 'webhook.test', target: `webhook ${id}` }, async () => {
+  return withAudit(deps, caller, { act: 'webhook.test', target: `webhook ${id}` }, async () => {
     const ref = await deps.store.testWebhook(id)
     if (ref === undefined) throw new Problem(409, 'The webhook is disabled', `${id} is ${state}. Enable it first: cmb webhooks change ${id} --enable`)
     deps.queue.addUrgent([ref])

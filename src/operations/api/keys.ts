@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { StoredSigningKey } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { changes } from '../../protocol/changes.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
@@ -40,7 +40,7 @@ export const keyRoutes = [
     async ({ deps, caller, now, body: { alg: which, how, ...said } }) => {
       const before = await deps.keys.list()
       mustBeKept(before, which)
-      const made = await recorded(
+      const made = await withAudit(
         deps,
         caller,
         { act: 'key.rotate', target: `key ${which}`, details: { how }, ...said },
@@ -74,7 +74,7 @@ export const keyRoutes = [
         if (!(await deps.keys.retire(kid, now))) throw new Problem(409, 'Already retired', `${kid} is no longer published; nothing was changed.`)
       }
       const changed = { changed: changes({ [kid]: found.state }, { [kid]: 'retired' }) }
-      await recorded(deps, caller, { act: 'key.retire', target: `key ${kid}` }, retire, () => changed)
+      await withAudit(deps, caller, { act: 'key.retire', target: `key ${kid}` }, retire, () => changed)
       deps.feed.publishKeys([kid])
       deps.log.info('key_retired', { kid, actorKind: caller.actor.kind, actor: caller.actor.id })
       return { kid, retired: true }

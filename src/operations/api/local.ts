@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { onlyHere } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { encodeSelector } from '../../protocol/selector.ts'
 import { storedText } from '../../protocol/stored-text.ts'
@@ -41,7 +41,7 @@ export const localRoutes = [
         )
       }
       const entry = { act: 'backup', target: `file ${path}` }
-      const { bytes, epoch, seq } = await recorded(deps, caller, entry, backup, (made) => ({ bytes: made.bytes, seq: made.seq }))
+      const { bytes, epoch, seq } = await withAudit(deps, caller, entry, backup, (made) => ({ bytes: made.bytes, seq: made.seq }))
       await noteBackup(deps.store, now)
       deps.log.info('backup_made', { path, bytes, seq, actorKind: caller.actor.kind, actor: caller.actor.id })
       return { path, bytes, log: { epoch, seq } }
@@ -73,7 +73,7 @@ export const localRoutes = [
         throw new Problem(404, 'Not found', 'There is no such user; cmb sessions list --user finds their sub.')
       }
       const entry = { act: 'fresh_sign_in.waive', target, ...said, details: { hours, until } }
-      const seq = await recorded(deps, caller, entry, waive, (answer) => ({ seq: answer }))
+      const seq = await withAudit(deps, caller, entry, waive, (answer) => ({ seq: answer }))
       deps.log.warn('fresh_sign_in_waived', { target, until, seq, actor: caller.actor.id })
       return { until, seq }
     },
@@ -89,7 +89,7 @@ export const localRoutes = [
     async ({ deps, caller, now }) => {
       onlyHere(caller, 'cmb setup')
       const url = `${deps.config.opsOrigin}/setup`
-      const made = await recorded(deps, caller, { act: 'setup.token' }, async () => {
+      const made = await withAudit(deps, caller, { act: 'setup.token' }, async () => {
         const token = await newSetupToken(deps, now)
         if (token !== undefined) return token
         throw new Problem(
@@ -110,7 +110,7 @@ export const localRoutes = [
     },
     async ({ deps, caller, now }) => {
       onlyHere(caller, 'cmb setup --recover')
-      const made = await recorded(deps, caller, { act: 'setup.recovery_token' }, () => newSetupToken(deps, now, { recovery: true }))
+      const made = await withAudit(deps, caller, { act: 'setup.recovery_token' }, () => newSetupToken(deps, now, { recovery: true }))
       if (made === undefined) throw new Error('No recovery token was made.')
       deps.log.warn('setup_recovery_token_made', { actor: caller.actor.id })
       return { token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
 import { appManifest } from '../../microsoft/registration.ts'
 import {
@@ -92,7 +92,7 @@ export const tenantRoutes = [
         return connected
       }
       const entry = { act: 'tenant.add', target: `tenant ${tid}`, details: { name, mfa_proof: proof ?? UNDECIDED } }
-      return tenantShown(deps, await recorded(deps, caller, entry, connect, (after) => ({ changed: changes(before, tenantState(after)) })))
+      return tenantShown(deps, await withAudit(deps, caller, entry, connect, (after) => ({ changed: changes(before, tenantState(after)) })))
     },
   ),
   route(
@@ -117,7 +117,7 @@ export const tenantRoutes = [
         return dryRunShown(deps, await previewedAge(deps, { kind: 'tenant', tid }, wanted.maxAuthenticationSeconds, now))
       }
       const changed = changes(tenantSettings(before), tenantSettings({ ...before, ...wanted }))
-      const row = await recorded(deps, caller, { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } }, async () => {
+      const row = await withAudit(deps, caller, { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } }, async () => {
         mayHaveAdministrators(deps, tid, wanted.administrators)
         const after = (await deps.store.changeTenant({ tid, change: wanted })) ? await deps.store.findTenant(tid) : undefined
         if (after === undefined) throw NOT_CONNECTED(tid)
@@ -149,7 +149,7 @@ export const tenantRoutes = [
         return answer
       }
       const entry = { act: 'tenant.remove', target: `tenant ${tid}`, details }
-      const { seq } = await recorded(deps, caller, entry, disconnect, (answer) => ({ seq: answer.seq }))
+      const { seq } = await withAudit(deps, caller, entry, disconnect, (answer) => ({ seq: answer.seq }))
       return { tid, removed: true, seq }
     },
   ),
@@ -167,7 +167,7 @@ export const tenantRoutes = [
       const paused = await probePause(deps.store, tid)
       const before = paused === undefined ? {} : { paused: { at: paused.at, code: paused.code ?? null } }
       const entry = { act: 'tenant.resume_probe', target: `tenant ${tid}`, details: { changed: changes(before, {}) } }
-      await recorded(deps, caller, entry, async () => {
+      await withAudit(deps, caller, entry, async () => {
         if (!(await resumeProbe(deps.store, tid)))
           throw new Problem(404, 'Not paused', `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) names the paused ones.`)
       })

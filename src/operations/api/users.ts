@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { HeldRecord } from '../../../db/types.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { withFirstUsers } from '../acts/revocations.ts'
@@ -65,7 +65,7 @@ export const userRoutes = [
         if (answer.outcome === 'unknown') throw noSuchUser()
         return answer.committed.revocation.seq
       }
-      const seq = await recorded(deps, caller, { act: 'users.erase', target: `subject ${sub}`, ...said }, erase, (number) => ({ seq: number }))
+      const seq = await withAudit(deps, caller, { act: 'users.erase', target: `subject ${sub}`, ...said }, erase, (number) => ({ seq: number }))
       return { erased: true, sub, seq }
     },
   ),
@@ -104,7 +104,7 @@ type Named = Exclude<Fields<z.output<typeof exportRequest>>, { next: string }>
 
 async function begin(deps: Deps, caller: Caller, { caseReference, comment, ...who }: Named): Promise<Place> {
   const sub = await subOf(deps, who)
-  return recorded(deps, caller, { act: 'users.export', target: `subject ${sub}`, caseReference, comment }, async () => ({ sub, cursor: undefined }))
+  return withAudit(deps, caller, { act: 'users.export', target: `subject ${sub}`, caseReference, comment }, async () => ({ sub, cursor: undefined }))
 }
 
 const noSuchUser = (): Problem =>

@@ -6,9 +6,7 @@ import { registration, signInReturn } from '../../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../microsoft/tenants.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
-import { federatedDomains } from './federated-domains.ts'
-import { freshSignIn } from './fresh-sign-in.ts'
-import { reEntry } from './re-entry.ts'
+import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
 
 /** The connection to Microsoft: whether it is there, and for each tenant whether users can sign in and what they prove. */
 

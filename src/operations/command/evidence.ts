@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
-import { evidenceCsv, evidenceLines } from '../acts/evidence-file.ts'
-import { type CheckSignature, keyTimeProblem, type KeyTimes, type Verified, verifyEvidence } from '../acts/evidence-verify.ts'
+import {
+  type CheckSignature,
+  evidenceCsv,
+  evidenceLines,
+  keyTimeProblem,
+  type KeyTimes,
+  type Verified,
+  verifyEvidence,
+} from '../acts/evidence-file.ts'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { asJson, examples, queryOf, type Context } from './context.ts'
 import { lines, time } from './show.ts'

@@ -3,8 +3,8 @@ import type { AuditEntry } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { auditLines } from '../acts/audit.ts'
-import { MOST_ENTRIES } from '../acts/searched.ts'
-import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { MOST_ENTRIES } from '../acts/search.ts'
+import { consolePage, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
 import { count, plural, when } from './format.ts'
 import { MomentField, momentOf } from './moments.tsx'
 import { NUMBER, pageOfSearch, Pages, placeOf } from './pages.tsx'
@@ -64,7 +64,7 @@ const ACTS = [
   'backup',
 ]
 
-export async function auditPage(request: ConsoleRequest): Promise<Response> {
+async function auditPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const filter = readFilter(request)
   const place = placeOf(request, NUMBER)
@@ -72,7 +72,7 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
   const found = await deps.store.pageOfAudit({ before, ...wantedBy(filter), limit: PAGE + 1, most: MOST_ENTRIES })
   const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ id }) => String(id))
   const names = await namesOf(request, shown)
-  return desk(
+  return consolePage(
     request,
     { title: 'Audit log', at: '/ops/audit' },
     <>
@@ -103,7 +103,7 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-export const auditDownload = (request: ConsoleRequest): Response => auditLines(request.deps, wantedBy(readFilter(request)))
+const auditDownload = (request: ConsoleRequest): Response => auditLines(request.deps, wantedBy(readFilter(request)))
 
 interface Filter {
   actor: string | undefined
@@ -238,3 +238,8 @@ function reasonOf({ ended }: AuditEntry): string | undefined {
   const { title, why } = ended.result
   return typeof title === 'string' ? title : typeof why === 'string' ? why : undefined
 }
+
+export const auditRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/audit', page: auditPage },
+  { path: '/ops/audit.jsonl', page: auditDownload },
+]

@@ -7,7 +7,7 @@ import { linkOf } from './links.ts'
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [480, 220, 48, 8, 10, 24]
 
 /** Nearest rank. @param values in milliseconds, at least one */
-export function percentile(values: readonly number[], share: number): number {
+function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
 }

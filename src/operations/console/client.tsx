@@ -3,12 +3,11 @@ import type { DeliveryState } from '../../../db/types.ts'
 import { toWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
-import { desk, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, isAdministrator, Live, Panel, Table, type ConsoleRequest, nothingHere } from './layout.tsx'
 import { count, span, STATE, when } from './format.ts'
 import { Address, guards } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
 import { untilOf } from './locks.tsx'
-import { nothingHere } from './nothing.tsx'
 import { SOURCE } from './registered.tsx'
 import { linkOf } from './links.ts'
 import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
@@ -23,7 +22,7 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
   const [lock] = await deps.store.listLocks({ state: 'open', kind: 'client', key: clientId, limit: 1 })
   const nowMs = deps.clock.nowMs()
   const stream = await streamNow(request, clientId)
-  return desk(
+  return consolePage(
     request,
     { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/ops/clients', live: true },
     <>

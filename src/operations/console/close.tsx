@@ -1,11 +1,9 @@
 import type { Delivery, DeliveryState } from '../../../db/types.ts'
 import { closeAs, type WhichDeliveries } from '../acts/deliveries.ts'
-import { Button, HiddenFields, LinkButton } from '../../pages/components.tsx'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { Button, LinkButton } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/fresh.ts'
-import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
-import { nothingHere } from './nothing.tsx'
+import { consolePage, Hidden, isAdministrator, Panel, type ConsoleRequest, nothingHere } from './layout.tsx'
 import { addressOf, nameOf, plural } from './format.ts'
 import { linkOf } from './links.ts'
 
@@ -28,7 +26,7 @@ export function Close({ request, shown, clientId }: { request: ConsoleRequest; s
         of its proof and of the audit log.
       </p>
       <form class="stack" method="post" action="/ops/deliveries/close">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
+        <Hidden request={request} />
         <SelectField
           name="which"
           label="What do you want to close?"
@@ -69,7 +67,7 @@ export async function closeDeliveries(request: ConsoleRequest, form: URLSearchPa
 const SIGN_IN = linkOf('/ops/sign-in', { fresh: 'yes', return_to: '/ops/deliveries?state=pending' })
 
 const signInFirst = (request: ConsoleRequest): Response =>
-  desk(
+  consolePage(
     request,
     { title: 'Sign in again', at: '/ops/deliveries', status: 403 },
     <Panel class="narrow">

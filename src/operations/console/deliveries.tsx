@@ -1,11 +1,10 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryState, Session } from '../../../db/types.ts'
-import { Button, HiddenFields, Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { Button, Notice } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import { redriveAs, tryNowAs } from '../acts/deliveries.ts'
-import { Close, closedWords, OPEN } from './close.tsx'
-import { desk, formToken, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { Close, closeDeliveries, closedWords, OPEN } from './close.tsx'
+import { consolePage, Hidden, isAdministrator, Live, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
 import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
 import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
 import { linkOf, sessionLink, userLink } from './links.ts'
@@ -17,7 +16,7 @@ const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'deli
 const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'failed'
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 
-export async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
+async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c } = request
   const clientId = c.req.query('client') || undefined
   const state = stateOf(c.req.query('state'))
@@ -31,7 +30,7 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
   const redriven = /^\d{1,9}$/.exec(c.req.query('redriven') ?? '')?.[0]
   const closed = /^\d{1,9}$/.exec(c.req.query('closed') ?? '')?.[0]
   const tried = TRIED[c.req.query('tried') ?? '']
-  return desk(
+  return consolePage(
     request,
     { title: 'Deliveries', at: '/ops/deliveries', live: true },
     <>
@@ -172,7 +171,7 @@ function Again({ request, shown, clientId }: { request: ConsoleRequest; shown: r
 function Redrive(props: { request: ConsoleRequest; fields: Record<string, string>; small?: boolean; label?: string; children: Child }) {
   return (
     <form method="post" action="/ops/deliveries/redrive">
-      <HiddenFields fields={{ [CSRF_FIELD]: formToken(props.request), ...props.fields }} />
+      <Hidden request={props.request} fields={props.fields} />
       <Button kind="quiet" small={props.small} label={props.label}>
         {props.children}
       </Button>
@@ -182,20 +181,20 @@ function Redrive(props: { request: ConsoleRequest; fields: Record<string, string
 
 const TryNow = ({ request, delivery }: { request: ConsoleRequest; delivery: Delivery }) => (
   <form method="post" action="/ops/deliveries/try">
-    <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), id: delivery.id }} />
+    <Hidden request={request} fields={{ id: delivery.id }} />
     <Button kind="quiet" small label={again(request, delivery)}>
       Try now
     </Button>
   </form>
 )
 
-export async function tryNow({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+async function tryNow({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const tried = await tryNowAs(deps, operator.caller, (form.get('id') ?? '').slice(0, 200))
   return c.redirect(linkOf('/ops/deliveries', { state: 'pending', tried: tried ? 'yes' : 'no' }), 303)
 }
 
 /** Exactly one of them, or nothing is done. */
-export async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator } = request
   const [id, target, client] = [form.get('id'), form.get('target_id'), form.get('client_id')]
   const wanted =
@@ -211,3 +210,10 @@ export async function redrive(request: ConsoleRequest, form: URLSearchParams): P
   const redriven = wanted === undefined ? 0 : await redriveAs(deps, operator.caller, wanted)
   return c.redirect(linkOf('/ops/deliveries', { state: 'pending', redriven: String(redriven) }), 303)
 }
+
+export const deliveryRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/deliveries', page: deliveriesPage },
+  { path: '/ops/deliveries/redrive', form: redrive },
+  { path: '/ops/deliveries/try', form: tryNow },
+  { path: '/ops/deliveries/close', form: closeDeliveries },
+]

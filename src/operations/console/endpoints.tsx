@@ -3,29 +3,26 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { messagePage } from '../../pages/message.tsx'
-import { allows, READ_ONLY, type Right } from '../../clients/caller.ts'
+import { allows, READ_ONLY } from '../../clients/caller.ts'
 import type { Checks } from '../checks/checks.ts'
-import { auditDownload, auditPage } from './audit.tsx'
+import { auditRoutes } from './audit.tsx'
 import { clientPage } from './client.tsx'
-import { closeDeliveries } from './close.tsx'
-import { deliveriesPage, redrive, tryNow } from './deliveries.tsx'
-import { CONSOLE_SHEET, formHolds, type ConsoleRequest } from './desk.tsx'
+import { deliveryRoutes } from './deliveries.tsx'
+import { CONSOLE_SHEET, formHolds, NOT_OURS, type ConsoleRequest, type Mounted, nothingHere } from './layout.tsx'
 import { redriveFailed } from './failed-work.tsx'
 import { guardsPage } from './guards.tsx'
-import { liftNow, liftPage } from './lift.tsx'
-import { LivePages } from './live.ts'
-import { lockCheckPage, lockNow, lockPage } from './lock.tsx'
+import { liftRoutes } from './lift.tsx'
+import type { LivePages } from './live.ts'
+import { lockRoutes } from './lock.tsx'
 import { locksPage } from './locks.tsx'
-import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
-import { visitorOf } from './pass.ts'
-import { pickUsersPage } from './pick-users.tsx'
+import { visitorOf } from './console-session.ts'
 import { BOARD, queueBoard } from './queue-board.ts'
-import { clientsPage, keysPage } from './registered.tsx'
-import { evidenceDownload, revocationPage, revocationsPage } from './revocations.tsx'
-import { freshPage, revokePage } from './revoke.tsx'
-import { checkPage, revokeNow } from './revoke-check.tsx'
-import { revokeUsersNow, usersCheckPage } from './revoke-users.tsx'
+import { registeredRoutes } from './registered.tsx'
+import { revocationRoutes } from './revocations.tsx'
+import { freshPage } from './revoke.tsx'
+import { revokeRoutes } from './revoke-check.tsx'
+import { revokeUsersRoutes } from './revoke-users.tsx'
 import { searchPage } from './search.tsx'
 import { sessionsPage } from './sessions.tsx'
 import { changeStream } from './stream.tsx'
@@ -38,8 +35,9 @@ import { hasNul, NUL_IN_ADDRESS } from '../../protocol/stored-text.ts'
 /**
  * The operators' console, /ops: what is pending, delivered, enforced and revoked, seen by operators and acted on by administrators of the
  * operators' tenant. It refuses every other user, a user whose session has ended, and a form that did not come from its own page.
+ * @param live closed by the module that wires the console: an open stream would hold its last request
  */
-export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
+export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): Hono {
   const endpoints = new Hono()
   const unchanged = { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }
   endpoints.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
@@ -51,15 +49,11 @@ export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   endpoints.get('/ops/signed-out', (c) => signedOutPage(deps, c))
   mountPages(endpoints, deps, checks)
   mountForms(endpoints, deps)
-  mountLive(endpoints, deps)
+  mountLive(endpoints, deps, live)
   mountBoard(endpoints, deps)
   endpoints.onError(pageErrors(deps, unchanged))
   return endpoints
 }
-
-/** Streams end with the broker: an open one would hold its last request. */
-const live = new WeakMap<Deps, LivePages>()
-export const closeConsole = (deps: Deps): void => live.get(deps)?.close()
 
 /** Who asks, or the page that says why not. */
 async function enter(deps: Deps, c: Context, touch = true): Promise<ConsoleRequest | Response> {
@@ -71,38 +65,37 @@ async function enter(deps: Deps, c: Context, touch = true): Promise<ConsoleReque
   return hasNul(c.req.url) ? nothingHere(request, NUL_IN_ADDRESS, '/ops', 400) : request
 }
 
+const ROUTES: readonly Mounted<ConsoleRequest>[] = [
+  ...auditRoutes,
+  ...deliveryRoutes,
+  ...liftRoutes,
+  ...lockRoutes,
+  ...registeredRoutes,
+  ...revocationRoutes,
+  ...revokeRoutes,
+  ...revokeUsersRoutes,
+  { path: '/ops/sessions', page: sessionsPage },
+  { path: '/ops/locks', page: locksPage },
+  { path: '/ops/fresh', page: freshPage },
+  { path: '/ops/clients/:id', page: (request) => clientPage(request, request.c.req.param('id') ?? '') },
+  { path: '/ops/users/:sub', page: (request) => userPage(request, request.c.req.param('sub') ?? '') },
+  { path: '/ops/search', page: searchPage },
+  { path: '/ops/guards', page: guardsPage },
+  { path: '/ops/webhooks', page: webhooksPage },
+  { path: '/ops/microsoft/redrive', form: redriveFailed },
+  { path: '/ops/streams', form: changeStream },
+]
+
 function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
-  const show = (path: string, render: (request: ConsoleRequest) => Response | Promise<Response>, need: Right = 'audit'): void => {
+  const overview: Mounted<ConsoleRequest> = { path: '/ops', page: (request) => overviewPage(request, checks) }
+  for (const { path, page, need = 'audit' } of [overview, ...ROUTES]) {
+    if (page === undefined) continue
     endpoints.get(path, async (c) => {
       const request = await enter(deps, c)
       if (request instanceof Response) return request
-      return allows(request.operator.caller.may, need) ? render(request) : nothingHere(request, READ_ONLY, '/ops', 403)
+      return allows(request.operator.caller.may, need) ? page(request) : nothingHere(request, READ_ONLY, '/ops', 403)
     })
   }
-  show('/ops', (request) => overviewPage(request, checks))
-  show('/ops/revocations', revocationsPage)
-  show('/ops/revocations/:seq{[0-9]{1,15}}', (request) => revocationPage(request, Number(request.c.req.param('seq'))))
-  show('/ops/revocations/:seq{[0-9]{1,15}}/evidence.jsonl', (request) => evidenceDownload(request, Number(request.c.req.param('seq'))))
-  show('/ops/deliveries', deliveriesPage)
-  show('/ops/sessions', sessionsPage)
-  show('/ops/revoke', revokePage)
-  show('/ops/revoke/check', checkPage)
-  show('/ops/revoke/users', (request) => pickUsersPage(request))
-  show('/ops/revoke/users/check', usersCheckPage)
-  show('/ops/locks', locksPage)
-  show('/ops/lock', lockPage, 'operate')
-  show('/ops/lock/check', lockCheckPage, 'operate')
-  show('/ops/locks/lift', liftPage)
-  show('/ops/fresh', freshPage)
-  show('/ops/clients', clientsPage)
-  show('/ops/clients/:id', (request) => clientPage(request, request.c.req.param('id') ?? ''))
-  show('/ops/users/:sub', (request) => userPage(request, request.c.req.param('sub') ?? ''))
-  show('/ops/search', searchPage)
-  show('/ops/guards', guardsPage)
-  show('/ops/webhooks', webhooksPage)
-  show('/ops/keys', keysPage)
-  show('/ops/audit', auditPage)
-  show('/ops/audit.jsonl', auditDownload)
 }
 
 const bodyLimitOf = ({ config }: Deps) =>
@@ -114,37 +107,25 @@ const bodyLimitOf = ({ config }: Deps) =>
 
 function mountForms(endpoints: Hono, deps: Deps): void {
   const limit = bodyLimitOf(deps)
-  const take = (path: string, act: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>, need: Right = 'operate'): void => {
+  const signOut: Mounted<ConsoleRequest> = {
+    path: '/ops/sign-out',
+    need: 'audit',
+    form: ({ c, operator, now }) => leave(deps, c, operator, now),
+  }
+  for (const { path, form: act, need = 'operate' } of [signOut, ...ROUTES]) {
+    if (act === undefined) continue
     endpoints.post(path, limit, async (c) => {
       const request = await enter(deps, c)
       if (request instanceof Response) return request
       if (!allows(request.operator.caller.may, need)) return nothingHere(request, READ_ONLY, '/ops', 403)
       const form = parseForm(await c.req.text())
-      if (!formHolds(request, form))
-        return nothingHere(
-          request,
-          'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.',
-          '/ops',
-          403,
-        )
+      if (!formHolds(request, form)) return nothingHere(request, NOT_OURS, '/ops', 403)
       return act(request, form)
     })
   }
-  take('/ops/deliveries/redrive', redrive)
-  take('/ops/deliveries/try', tryNow)
-  take('/ops/deliveries/close', closeDeliveries)
-  take('/ops/microsoft/redrive', redriveFailed)
-  take('/ops/streams', changeStream)
-  take('/ops/revoke', revokeNow)
-  take('/ops/revoke/users', revokeUsersNow)
-  take('/ops/lock', lockNow)
-  take('/ops/locks/lift', liftNow)
-  take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now), 'audit')
 }
 
-function mountLive(endpoints: Hono, deps: Deps): void {
-  const pages = new LivePages(deps)
-  live.set(deps, pages)
+function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
   endpoints.get('/ops/live', async (c) => {
     const request = await enter(deps, c, false)
     if (request instanceof Response) return c.json({ error: 'not_signed_in' }, 401, { 'Cache-Control': 'no-store' })

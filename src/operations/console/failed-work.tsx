@@ -1,8 +1,7 @@
 import type { QueuedMicrosoftWork } from '../../../db/types.ts'
-import { Button, HiddenFields } from '../../pages/components.tsx'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { Button } from '../../pages/components.tsx'
 import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
-import { formToken, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { Hidden, Panel, Table, type ConsoleRequest } from './layout.tsx'
 import { plural, when } from './format.ts'
 import { linkOf } from './links.ts'
 
@@ -34,7 +33,7 @@ export function FailedWork({ request, work }: { request: ConsoleRequest; work: r
       />
       {work.length < MOST_SHOWN ? null : <p class="soft">The newest {MOST_SHOWN}; there may be more.</p>}
       <form method="post" action="/ops/microsoft/redrive">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
+        <Hidden request={request} />
         <Button kind="quiet">Ask Microsoft again</Button>
       </form>
     </Panel>

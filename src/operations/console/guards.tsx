@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { guardsNow, stalenessWords, type GuardState } from '../acts/guards.ts'
-import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, Live, Panel, Table, type ConsoleRequest } from './layout.tsx'
 import { nameOf, when } from './format.ts'
 import { Guard } from './instance-cells.tsx'
 import { pageOf, Pages, placeOf, type Place } from './pages.tsx'
@@ -26,7 +26,7 @@ export async function guardsPage(request: ConsoleRequest): Promise<Response> {
   const guards = (await guardsNow(deps)).guards.filter((one) => clientId === undefined || one.clientId === clientId)
   const place = guardPlace(request)
   const { shown, next } = guardPage(guards, (one) => guardKey(one.clientId, one.guardId), place)
-  return desk(
+  return consolePage(
     request,
     { title: clientId === undefined ? 'Guards' : `Guards of ${nameOf(deps, clientId)}`, at: '/ops/clients', live: true },
     <Live id="guards">

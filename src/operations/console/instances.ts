@@ -93,7 +93,7 @@ const unsettled = ({ state, count }: { state: DeliveryState; count: number }): b
   count > 0 && ['pending', 'rejected', 'failed'].includes(state)
 
 /** `bad`: it does not get what was revoked. `ill`: something of it needs an operator. `waits`: deliveries are under way, or a guard is behind. */
-export type Health = 'bad' | 'ill' | 'waits' | 'good'
+type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
 export function healthOf(one: InstanceNow): { health: Health; why: string } {

@@ -1,4 +1,4 @@
-import type { ConsoleRequest } from './desk.tsx'
+import type { ConsoleRequest } from './layout.tsx'
 
 /** Addresses of the console's pages, and what is asked for in one. */
 

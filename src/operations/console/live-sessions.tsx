@@ -1,10 +1,9 @@
 import type { Child } from 'hono/jsx'
 import type { Store } from '../../../db/store.ts'
 import type { Participant, Session } from '../../../db/types.ts'
-import { sessionsBy } from '../acts/search.ts'
-import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/session-cursor.ts'
+import { readSessionCursor, SESSION_CURSOR, sessionCursor, sessionsBy } from '../acts/search.ts'
 import type { Deps } from '../deps.ts'
-import { Table, type ConsoleRequest } from './desk.tsx'
+import { Table, type ConsoleRequest } from './layout.tsx'
 import { nameOf, when } from './format.ts'
 import { pageOfSearch, Pages, placeOf } from './pages.tsx'
 

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
-import { type Pass, standing } from './pass.ts'
+import { type Pass, visitorBy } from './console-session.ts'
 
 /**
  * Tells pages that are open that something changed; they fetch it themselves. One look at the store every two seconds serves all of them, and
@@ -88,7 +88,7 @@ export class LivePages {
     try {
       const now = this.#deps.clock.now()
       for (const stream of [...this.#streams]) {
-        if ((await standing(this.#deps, stream.pass, now, false)).is !== 'operator') this.#end(stream, 'event: over\ndata: {}\n\n')
+        if ((await visitorBy(this.#deps, stream.pass, now, false)).is !== 'operator') this.#end(stream, 'event: over\ndata: {}\n\n')
       }
       const seen = await this.#fingerprint()
       if (seen !== this.#seen) this.#tell('event: changed\ndata: {}\n\n')

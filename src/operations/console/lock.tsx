@@ -1,21 +1,27 @@
 import { lockAs, previewedLock } from '../acts/locks.ts'
 import { Problem } from '../../clients/problem.ts'
-import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { Button, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { isGuid } from '../../protocol/guid.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import { isFresh } from '../../clients/session/fresh.ts'
-import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
-import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
+import {
+  CaseAndCommentFields,
+  caseAndCommentIn,
+  Confirm,
+  endOf,
+  HOUR_CHOICES,
+  NOT_FRESH,
+  notTyped,
+  SignInAgain,
+  TypedWord,
+  UNTIL_LIFTED,
+} from './confirm.tsx'
+import { consolePage, Hidden, isAdministrator, Panel, type ConsoleRequest, nothingHere, type Mounted } from './layout.tsx'
 import { clientLink, linkOf } from './links.ts'
-import { endOf, HOUR_CHOICES, UNTIL_LIFTED } from './lock-hours.ts'
 import { targetWords } from './locks.tsx'
-import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
 import { queried } from './revoke.tsx'
-import { SaidFields, saidIn } from './said.tsx'
-import { notTyped, TypedWord } from './typed-word.tsx'
 
 /**
  * Locking a user or an instance: a dry run that says how many sessions end, and the lock. A form chooses the user; the page of an instance leads
@@ -46,10 +52,10 @@ async function targetOf({ deps }: ConsoleRequest, { user, client }: Draft): Prom
   return subject && { kind: 'user', tid: subject.tid, oid: subject.oid }
 }
 
-export const lockPage = (request: ConsoleRequest): Response => formPage(request, readDraft(queried(request)))
+const lockPage = (request: ConsoleRequest): Response => formPage(request, readDraft(queried(request)))
 
 function formPage(request: ConsoleRequest, draft: Draft, problem?: string): Response {
-  return desk(
+  return consolePage(
     request,
     { title: 'Lock a user', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
     <Panel class="narrow">
@@ -74,9 +80,9 @@ function formPage(request: ConsoleRequest, draft: Draft, problem?: string): Resp
   )
 }
 
-export const lockCheckPage = (request: ConsoleRequest): Promise<Response> => confirmPage(request, readDraft(queried(request)))
+const lockCheckPage = (request: ConsoleRequest): Promise<Response> => confirmPage(request, readDraft(queried(request)))
 
-async function confirmPage(request: ConsoleRequest, draft: Draft, { problem, said }: Confirm = {}): Promise<Response> {
+async function confirmPage(request: ConsoleRequest, draft: Draft, { problem, said }: Before = {}): Promise<Response> {
   const { deps, now, operator } = request
   const target = await targetOf(request, draft)
   if (target === undefined) return formPage(request, draft, UNKNOWN)
@@ -84,42 +90,41 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, { problem, sai
   try {
     const { wouldEnd, open } = await previewedLock(deps, target, now)
     const until = endOf(draft.hours, now)
-    return desk(
+    return consolePage(
       request,
       { title: 'Check before you lock', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
-      <Panel class="narrow">
-        {problem === undefined ? null : <Notice kind="bad" title={problem} />}
-        {open === undefined ? null : <Notice kind="warn" title={`This ${named(draft)} is locked already.`} />}
-        <Facts
-          items={[
-            ['What', await targetWords(request, target)],
-            ['Ends now', howMany(wouldEnd)],
-            ['Lifted', until === undefined ? 'by an administrator' : `by the broker, in ${draft.hours} h`],
-          ]}
-        />
-        {draft.client === '' ? null : <p>While it is locked the instance gets no code and no token.</p>}
-        {isFresh(operator.session, now) ? null : <SignInAgain what="Locking" />}
-        <form class="stack" method="post" action="/ops/lock">
-          <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...draft }} />
-          <SaidFields said={said} />
-          {draft.client === '' ? null : <TypedWord word={draft.client} />}
-          <div class="row">
-            <Button kind="danger">Lock now</Button>
-            <LinkButton kind="quiet" href={draft.client === '' ? linkOf('/ops/lock', { ...draft }) : clientLink(draft.client)}>
-              {draft.client === '' ? 'Change' : 'Back'}
-            </LinkButton>
-          </div>
-        </form>
-      </Panel>,
+      <Confirm
+        problem={problem}
+        notices={open === undefined ? null : <Notice kind="warn" title={`This ${named(draft)} is locked already.`} />}
+        facts={[
+          ['What', await targetWords(request, target)],
+          ['Ends now', howMany(wouldEnd)],
+          ['Lifted', until === undefined ? 'by an administrator' : `by the broker, in ${draft.hours} h`],
+        ]}
+        after={
+          <>
+            {draft.client === '' ? null : <p>While it is locked the instance gets no code and no token.</p>}
+            {isFresh(operator.session, now) ? null : <SignInAgain what="Locking" />}
+          </>
+        }
+        action="/ops/lock"
+        button="Lock now"
+        kind="danger"
+        back={draft.client === '' ? { href: linkOf('/ops/lock', { ...draft }), label: 'Change' } : { href: clientLink(draft.client) }}
+      >
+        <Hidden request={request} fields={{ ...draft }} />
+        <CaseAndCommentFields said={said} />
+        {draft.client === '' ? null : <TypedWord word={draft.client} />}
+      </Confirm>,
     )
   } catch (error) {
     return rejected(request, draft, error)
   }
 }
 
-interface Confirm {
+interface Before {
   problem?: string
-  said?: ReturnType<typeof saidIn>
+  said?: ReturnType<typeof caseAndCommentIn>
 }
 
 const named = ({ client }: Draft): string => (client === '' ? 'user' : 'instance')
@@ -139,13 +144,13 @@ function rejected(request: ConsoleRequest, draft: Draft, error: unknown): Respon
   return nothingHere(request, error.status === 404 ? NO_CLIENT : words, '/ops/clients', 422)
 }
 
-export async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
   const draft = readDraft(form)
   const target = await targetOf(request, draft)
   if (target === undefined) return formPage(request, draft, UNKNOWN)
   if (!mayLock(request, draft)) return notAllowed(request)
-  const said = saidIn(form)
+  const said = caseAndCommentIn(form)
   const problem = isFresh(operator.session, now) ? notTyped(form, draft.client || undefined) : NOT_FRESH
   if (problem !== undefined) return confirmPage(request, draft, { problem, said })
   try {
@@ -155,3 +160,8 @@ export async function lockNow(request: ConsoleRequest, form: URLSearchParams): P
     return rejected(request, draft, error)
   }
 }
+
+export const lockRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/lock', need: 'operate', page: lockPage, form: lockNow },
+  { path: '/ops/lock/check', need: 'operate', page: lockCheckPage },
+]

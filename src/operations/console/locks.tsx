@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
 import { LinkButton, Notice } from '../../pages/components.tsx'
 import type { LockTarget } from '../../protocol/lock-target.ts'
-import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, isAdministrator, Panel, Table, type ConsoleRequest } from './layout.tsx'
 import { nameOf, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
 import { linkOf } from './links.ts'
@@ -27,7 +27,7 @@ export async function locksPage(request: ConsoleRequest): Promise<Response> {
   const found = await deps.store.listLocks({ state: 'open', before: place.before, limit: PAGE + 1 })
   const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
   const done = DONE[c.req.query('done') ?? '']
-  return desk(
+  return consolePage(
     request,
     { title: 'Locks', at: '/ops/locks' },
     <>
@@ -57,7 +57,7 @@ export async function targetWords({ deps }: Pick<ConsoleRequest, 'deps'>, target
   return subject === undefined ? `The user ${target.oid} of tenant ${target.tid}` : whoIs({ user: subject })
 }
 
-export async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Promise<string> {
+async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Promise<string> {
   const subject = id.startsWith('u_') ? await deps.store.findSubject(id) : undefined
   return subject?.name ?? subject?.username ?? id
 }

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { ConsoleRequest } from './desk.tsx'
+import type { ConsoleRequest } from './layout.tsx'
 
 /** Times in the filters of lists: to the minute, in UTC, as the lists show them. */
 
@@ -12,7 +12,7 @@ export function momentOf({ c }: ConsoleRequest, name: string): number | undefine
   return Number.isNaN(at) ? undefined : Math.floor(at / 1000)
 }
 
-export const momentText = (seconds: number): string => new Date(seconds * 1000).toISOString().slice(0, 16)
+const momentText = (seconds: number): string => new Date(seconds * 1000).toISOString().slice(0, 16)
 
 export const MomentField = ({ name, label, value }: { name: string; label: Child; value: number | undefined }) => (
   <div class="field">

@@ -5,7 +5,7 @@ import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { desk, Figures, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, Figures, Live, Panel, Table, type ConsoleRequest } from './layout.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
 import { HEALTH_TAG, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
@@ -32,7 +32,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
   const rows = await revocationRows(request, latest)
-  return desk(
+  return consolePage(
     request,
     { title: 'Overview', at: '/ops', live: true },
     <>

@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
-import type { ConsoleRequest } from './desk.tsx'
+import type { ConsoleRequest } from './layout.tsx'
 
 /**
  * Pages of a list by cursor. The address holds where this page begins, and where those before it began: so every list needs one direction only,

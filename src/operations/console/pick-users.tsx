@@ -2,7 +2,7 @@ import type { Subject } from '../../../db/types.ts'
 import { firstUsers } from '../acts/revocations.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { desk, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
+import { consolePage, isAdministrator, Panel, type ConsoleRequest } from './layout.tsx'
 import { whoIs } from './format.ts'
 import { asked } from './links.ts'
 import { notAllowed, queried } from './revoke.tsx'
@@ -25,7 +25,7 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
   const { users, more } = text === undefined ? { users: [], more: false } : await deps.store.searchUsers({ text, limit: FOUND })
   const found = users.filter(({ sub }) => !picked.some((one) => one.sub === sub))
   const tenants = await tenantNames(request, [...found, ...picked])
-  return desk(
+  return consolePage(
     request,
     { title: 'Pick users to revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422 },
     <Panel class="narrow">

@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../../db/types.ts'
-import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, Live, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
 import { addresses, guards } from './instance-cells.tsx'
 import { when } from './format.ts'
@@ -9,12 +9,12 @@ import { clientLink } from './links.ts'
 
 /** Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the admin API. */
 
-export async function clientsPage(request: ConsoleRequest): Promise<Response> {
+async function clientsPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const instances = new Map((await instancesNow(deps)).map((one) => [one.clientId, one]))
   const nowMs = deps.clock.nowMs()
   const rows = deps.clients.list().map((client) => clientRow(client, instances.get(client.clientId), nowMs))
-  return desk(
+  return consolePage(
     request,
     { title: 'Instances', at: '/ops/clients', live: true },
     <Live id="clients">
@@ -78,7 +78,7 @@ const KEY = {
   retired: { words: 'retired', tag: 'tag calm' },
 } as const
 
-export async function keysPage(request: ConsoleRequest): Promise<Response> {
+async function keysPage(request: ConsoleRequest): Promise<Response> {
   const nowMs = request.deps.clock.nowMs()
   const at = (seconds: number | undefined) => (seconds === undefined ? '' : when(seconds * 1000, nowMs))
   const rows = (await request.deps.keys.list()).map((key: StoredSigningKey) => [
@@ -90,7 +90,7 @@ export async function keysPage(request: ConsoleRequest): Promise<Response> {
     at(key.activatedAt),
     at(key.retireAt),
   ])
-  return desk(
+  return consolePage(
     request,
     { title: 'Signing keys', at: '/ops/keys' },
     <Panel>
@@ -107,3 +107,8 @@ export async function keysPage(request: ConsoleRequest): Promise<Response> {
     </Panel>,
   )
 }
+
+export const registeredRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/clients', page: clientsPage },
+  { path: '/ops/keys', page: keysPage },
+]

@@ -1,15 +1,14 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
-import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, Live, Panel, Table, type ConsoleRequest, nothingHere, type Mounted } from './layout.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
-import { nothingHere } from './nothing.tsx'
 import { DELIVERY, NUMBER, pageOf, pageOfSearch, Pages, placeOf, type Place } from './pages.tsx'
 import { filterOf, isNarrowed, NoSuchUser, readFilter, RevocationFilters } from './revocation-filter.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
-import { MOST_ENTRIES } from '../acts/searched.ts'
+import { MOST_ENTRIES } from '../acts/search.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
 import { caseLink } from './links.ts'
@@ -54,7 +53,7 @@ async function actor({ deps }: ConsoleRequest, { actor: by }: Revocation): Promi
   return subject?.name ?? subject?.username ?? by.id
 }
 
-export async function revocationsPage(request: ConsoleRequest): Promise<Response> {
+async function revocationsPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const place = placeOf(request, NUMBER)
   const before = place.before === undefined ? undefined : Number(place.before)
@@ -66,7 +65,7 @@ export async function revocationsPage(request: ConsoleRequest): Promise<Response
       : await deps.store.pageOfRevocations({ ...filter, before, limit: PAGE + 1, most: MOST_ENTRIES })
   const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ seq }) => String(seq))
   const rows = await revocationRows(request, shown)
-  return desk(
+  return consolePage(
     request,
     { title: 'Revocations', at: '/ops/revocations', live: before === undefined },
     <>
@@ -95,7 +94,7 @@ export async function revocationsPage(request: ConsoleRequest): Promise<Response
   )
 }
 
-export async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
+async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
   const { deps, c } = request
   const revocation = await deps.store.findRevocation(seq)
   if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
@@ -104,7 +103,7 @@ export async function revocationPage(request: ConsoleRequest, seq: number): Prom
   const nowMs = deps.clock.nowMs()
   const what = await covered(deps, revocation.selector)
   const by = await actor(request, revocation)
-  return desk(
+  return consolePage(
     request,
     { title: `Revocation ${seq}`, at: '/ops/revocations', live: true },
     <>
@@ -127,7 +126,7 @@ const DONE: Record<string, string> = {
 const Done = ({ said = '' }: { said: string | undefined }) => (Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null)
 
 /** The signed evidence, to be kept with the case: cmb evidence verify checks it. */
-export async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
+async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
   const revocation = await request.deps.store.findRevocation(seq)
   if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
   const response = linesResponse(evidenceOf(request.deps, revocation))
@@ -248,3 +247,12 @@ export const howMany = (end: { sessions: number; subjects: number; clients: numb
   `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
 const othersWords = ({ length }: string[]): string =>
   length === 0 ? '' : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`
+
+const ONE = '/ops/revocations/:seq{[0-9]{1,15}}'
+const seqOf = ({ c }: ConsoleRequest): number => Number(c.req.param('seq'))
+
+export const revocationRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/revocations', page: revocationsPage },
+  { path: ONE, page: (request) => revocationPage(request, seqOf(request)) },
+  { path: `${ONE}/evidence.jsonl`, page: (request) => evidenceDownload(request, seqOf(request)) },
+]

@@ -1,20 +1,16 @@
 import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
 import { Problem } from '../../clients/problem.ts'
 import { readAsset } from '../../pages/assets.ts'
-import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { LinkButton, Notice } from '../../pages/components.tsx'
 import type { Selector } from '../../protocol/revocation.ts'
 import { isFresh } from '../../clients/session/fresh.ts'
-import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
+import { CaseAndCommentFields, Confirm, NOT_FRESH, notTyped, SignInAgain, TypedWord } from './confirm.tsx'
+import { consolePage, Hidden, isAdministrator, Panel, type ConsoleRequest, nothingHere, type Mounted } from './layout.tsx'
 import { covered, REASON, whoIs } from './format.ts'
-import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
-import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
-import { SaidFields } from './said.tsx'
 import { notAllowed, queried, revokePage } from './revoke.tsx'
 import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
 import { linkOf } from './links.ts'
-import { notTyped, TypedWord } from './typed-word.tsx'
 
 /**
  * Revoking: a dry run that says how many, and the deed. For administrators with a fresh sign-in; to sign out many users they must type what they revoke.
@@ -25,7 +21,7 @@ import { notTyped, TypedWord } from './typed-word.tsx'
 const AGAIN = readAsset(import.meta.url, './again.js')
 
 /** The dry run. Its address holds ids only: an operator's words do not belong in one. */
-export async function checkPage(request: ConsoleRequest): Promise<Response> {
+async function checkPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c } = request
   if (!isAdministrator(request)) return notAllowed(request)
   const draft = readDraft(queried(request))
@@ -64,7 +60,7 @@ export async function carriedOut({ deps, operator }: ConsoleRequest, selector: S
 
 /** What Back leads to after the deed. */
 const donePage = (request: ConsoleRequest, seq: number): Response =>
-  desk(
+  consolePage(
     request,
     { title: 'This was revoked', at: '/ops/revoke' },
     <Panel class="narrow">
@@ -81,69 +77,61 @@ const donePage = (request: ConsoleRequest, seq: number): Response =>
 /** The form has no addresses of the API to send an operator to. */
 const unknown = ({ value }: Draft): string => `Nothing here has the ID ${value || 'that was chosen'}. Search the sessions to find it.`
 
-interface Confirm {
+interface Before {
   seen: number
   problem?: string
 }
 
-async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted, { seen, problem }: Confirm): Promise<Response> {
+async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted, { seen, problem }: Before): Promise<Response> {
   const { deps, now, operator } = request
   const { selector } = wanted
   const [end, what] = await Promise.all([previewed(deps, selector, now), covered(deps, selector)])
   const first = await firstUsers(deps, end.firstSubjects)
-  return desk(
+  const typed = typedFor(selector)
+  return consolePage(
     request,
     { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422, script: AGAIN },
-    <Panel class="narrow">
-      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
-      <Facts
-        items={[
-          ['What', what],
-          ['Would end', howMany(end)],
-          [end.subjects > first.length ? 'The first users' : 'Users', first.length === 0 ? '' : first.map((user) => <div>{whoIs({ user })}</div>)],
-          ['Reason', REASON.administrator],
-        ]}
-      />
-      {end.sessions === 0 ? <Notice title="No user has a session that it covers. It still revokes the codes and tokens that it covers." /> : null}
-      {end.withoutFreshSignIn === 0 ? null : (
-        <Notice kind="warn" title={`${end.withoutFreshSignIn} of these users can sign in again without entering their password.`}>
-          Their tenant has never sent auth_time, so the broker cannot demand a fresh sign-in.
-        </Notice>
-      )}
-      {isFresh(operator.session, now) ? null : <SignInAgain what="Revoking" />}
-      <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} />
-    </Panel>,
+    <Confirm
+      problem={problem}
+      facts={[
+        ['What', what],
+        ['Would end', howMany(end)],
+        [end.subjects > first.length ? 'The first users' : 'Users', first.length === 0 ? '' : first.map((user) => <div>{whoIs({ user })}</div>)],
+        ['Reason', REASON.administrator],
+      ]}
+      after={
+        <>
+          <Warnings {...end} />
+          {isFresh(operator.session, now) ? null : <SignInAgain what="Revoking" />}
+        </>
+      }
+      action="/ops/revoke"
+      button="Revoke now"
+      kind="danger"
+      back={{ href: linkOf('/ops/revoke', idsOf(draft)), label: 'Change' }}
+    >
+      <Hidden request={request} fields={{ ...idsOf(draft), seen: String(seen) }} />
+      <CaseAndCommentFields said={draft} />
+      {typed === undefined ? null : <TypedWord word={typed} />}
+    </Confirm>,
   )
 }
 
-interface ConfirmFormProps {
-  request: ConsoleRequest
-  draft: Draft
-  typed: string | undefined
-  seen: number
-}
-function ConfirmForm({ request, draft, typed, seen }: ConfirmFormProps) {
-  const { kind, value, client } = draft
-  return (
-    <form class="stack" method="post" action="/ops/revoke">
-      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), kind, value, client, seen: String(seen) }} />
-      <SaidFields said={draft} />
-      {typed === undefined ? null : <TypedWord word={typed} />}
-      <div class="row">
-        <Button kind="danger">Revoke now</Button>
-        <LinkButton kind="quiet" href={backLink(draft)}>
-          Change
-        </LinkButton>
-      </div>
-    </form>
-  )
-}
+const Warnings = ({ sessions, withoutFreshSignIn }: { sessions: number; withoutFreshSignIn: number }) => (
+  <>
+    {sessions === 0 ? <Notice title="No user has a session that it covers. It still revokes the codes and tokens that it covers." /> : null}
+    {withoutFreshSignIn === 0 ? null : (
+      <Notice kind="warn" title={`${withoutFreshSignIn} of these users can sign in again without entering their password.`}>
+        Their tenant has never sent auth_time, so the broker cannot demand a fresh sign-in.
+      </Notice>
+    )}
+  </>
+)
 
 const idsOf = ({ kind, value, client }: Draft) => ({ kind, value, client })
-const backLink = (draft: Draft): string => linkOf('/ops/revoke', idsOf(draft))
 const checkLink = (draft: Draft, seen: number): string => linkOf('/ops/revoke/check', { ...idsOf(draft), seen: String(seen) })
 
-export async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
   if (!isAdministrator(request)) return notAllowed(request)
   const draft = readDraft(form)
@@ -164,3 +152,8 @@ export async function revokeNow(request: ConsoleRequest, form: URLSearchParams):
     return revokePage(request, draft, [unknown(draft)])
   }
 }
+
+export const revokeRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/revoke', page: (request) => revokePage(request), form: revokeNow },
+  { path: '/ops/revoke/check', page: checkPage },
+]

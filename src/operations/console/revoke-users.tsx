@@ -1,20 +1,17 @@
 import type { RevocationPreview, Subject } from '../../../db/types.ts'
 import { firstUsers, revokeAs } from '../acts/revocations.ts'
 import { readAsset } from '../../pages/assets.ts'
-import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { isFresh } from '../../clients/session/fresh.ts'
-import { desk, formToken, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { CaseAndCommentFields, NOT_FRESH, notTyped, SignInAgain, TypedWord } from './confirm.tsx'
+import { consolePage, Hidden, isAdministrator, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
 import { covered, plural, REASON, whoIs } from './format.ts'
-import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { userLink } from './links.ts'
 import { PickedFields, pickedIn, pickUsersPage } from './pick-users.tsx'
 import { howMany } from './revocations.tsx'
-import { SaidFields } from './said.tsx'
 import { carriedOut, seenIn } from './revoke-check.tsx'
 import { notAllowed, queried } from './revoke.tsx'
-import { type Draft, readDraft, saidOf, wordsIn } from './revoke-wanted.ts'
-import { notTyped, TypedWord } from './typed-word.tsx'
+import { type Draft, readDraft, caseAndCommentOf, wordsIn } from './revoke-wanted.ts'
 
 /** Revoking several users: a dry run that names them, and the deed, which is one revocation for each user. */
 
@@ -30,7 +27,7 @@ interface Asked {
   problem?: string | undefined
 }
 
-export async function usersCheckPage(request: ConsoleRequest): Promise<Response> {
+async function usersCheckPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c } = request
   if (!isAdministrator(request)) return notAllowed(request)
   const users = await firstUsers(deps, pickedIn(queried(request)))
@@ -51,7 +48,7 @@ async function confirmPage(request: ConsoleRequest, users: readonly Subject[], {
     Promise.all(selectors.map((one) => carriedOut(request, one, seen))),
   ])
   const subs = users.map(({ sub }) => sub)
-  return desk(
+  return consolePage(
     request,
     { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422, script: AGAIN },
     <Panel class="narrow">
@@ -103,9 +100,9 @@ function Users({ users, each, before }: UsersProps) {
 function ConfirmForm({ request, subs, draft, seen }: { request: ConsoleRequest; subs: readonly string[]; draft: Draft; seen: number }) {
   return (
     <form class="stack" method="post" action="/ops/revoke/users">
-      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), seen: String(seen) }} />
+      <Hidden request={request} fields={{ seen: String(seen) }} />
       <PickedFields subs={subs} />
-      <SaidFields said={draft} />
+      <CaseAndCommentFields said={draft} />
       {subs.length === 1 ? null : <TypedWord word={String(subs.length)} meaning=", the number of users," />}
       <div class="row">
         <Button kind="danger">Revoke now</Button>
@@ -118,7 +115,7 @@ function ConfirmForm({ request, subs, draft, seen }: { request: ConsoleRequest; 
 }
 
 /** One revocation a user, each with its audit entry. A form that is sent again does what is left. */
-export async function revokeUsersNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+async function revokeUsersNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, operator, now } = request
   if (!isAdministrator(request)) return notAllowed(request)
   const users = await firstUsers(deps, pickedIn(form))
@@ -127,7 +124,7 @@ export async function revokeUsersNow(request: ConsoleRequest, form: URLSearchPar
   const word = users.length === 1 ? undefined : String(users.length)
   const problem = isFresh(operator.session, now) ? (notTyped(form, word) ?? wordsIn(draft)[0]) : NOT_FRESH
   if (problem !== undefined) return confirmPage(request, users, { draft, seen, problem })
-  const said = { ...saidOf(draft), now }
+  const said = { ...caseAndCommentOf(draft), now }
   const done: number[] = []
   for (const { sub } of users) {
     const selector = { kind: 'subject', sub } as const
@@ -145,7 +142,7 @@ async function donePage(request: ConsoleRequest, done: readonly number[]): Promi
   const rows = await Promise.all(
     found.map(async ({ seq, selector }) => [<a href={`/ops/revocations/${seq}`}>{seq}</a>, await covered(deps, selector)]),
   )
-  return desk(
+  return consolePage(
     request,
     { title: `${plural(rows.length, 'user')} revoked`, at: '/ops/revoke' },
     <Panel class="narrow">
@@ -158,3 +155,8 @@ async function donePage(request: ConsoleRequest, done: readonly number[]): Promi
     </Panel>,
   )
 }
+
+export const revokeUsersRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/revoke/users', page: (request) => pickUsersPage(request), form: revokeUsersNow },
+  { path: '/ops/revoke/users/check', page: usersCheckPage },
+]

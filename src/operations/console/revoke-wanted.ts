@@ -5,8 +5,8 @@ import { decodeSelector } from '../../protocol/selector.ts'
 
 /** What the revoke form says, read: every problem at once, in words for the operator. */
 
-export const KINDS = ['session', 'grant', 'subject', 'client', 'tenant', 'everything'] as const
-export type Kind = (typeof KINDS)[number]
+const KINDS = ['session', 'grant', 'subject', 'client', 'tenant', 'everything'] as const
+type Kind = (typeof KINDS)[number]
 
 /** The form as it was sent, valid or not: what the page shows again. */
 export interface Draft {
@@ -45,7 +45,7 @@ export const wordsIn = ({ caseReference, comment }: Draft): string[] => [
 ]
 
 /** For the audit log. */
-export const saidOf = ({ caseReference, comment }: Draft): Pick<Wanted, 'caseReference' | 'comment'> => ({
+export const caseAndCommentOf = ({ caseReference, comment }: Draft): Pick<Wanted, 'caseReference' | 'comment'> => ({
   caseReference: caseReference || undefined,
   comment: comment || undefined,
 })
@@ -55,7 +55,7 @@ export function wantedOf(deps: Pick<Deps, 'clients'>, draft: Draft): { wanted: W
   const selector = selectorOf(deps, draft, problems)
   problems.push(...wordsIn(draft))
   if (selector === undefined || problems.length > 0) return { problems }
-  return { wanted: { selector, ...saidOf(draft) } }
+  return { wanted: { selector, ...caseAndCommentOf(draft) } }
 }
 
 function selectorOf(deps: Pick<Deps, 'clients'>, { kind, value, client }: Draft, problems: string[]): Selector | undefined {

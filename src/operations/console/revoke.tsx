@@ -1,9 +1,8 @@
 import { Button, Choices, LinkButton, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { FRESH_SECONDS } from '../../clients/session/fresh.ts'
-import { desk, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
+import { consolePage, isAdministrator, Panel, type ConsoleRequest, nothingHere } from './layout.tsx'
 import { instances } from './format.ts'
-import { nothingHere } from './nothing.tsx'
 import { type Draft, readDraft } from './revoke-wanted.ts'
 
 /** What is to be revoked: a form that leads to the dry run (revoke-check.tsx), for administrators alone. */
@@ -21,7 +20,7 @@ export const queried = ({ c }: ConsoleRequest): URLSearchParams => new URL(c.req
 
 export function revokePage(request: ConsoleRequest, draft: Draft = readDraft(queried(request)), problems: readonly string[] = []): Response {
   if (!isAdministrator(request)) return notAllowed(request)
-  return desk(
+  return consolePage(
     request,
     { title: 'Revoke', at: '/ops/revoke', status: problems.length > 0 ? 422 : 200 },
     <Panel class="narrow">
@@ -66,7 +65,7 @@ export const notAllowed = (request: ConsoleRequest): Response =>
 
 /** Where the other tab ends. */
 export const freshPage = (request: ConsoleRequest): Response =>
-  desk(
+  consolePage(
     request,
     { title: 'You are freshly signed in' },
     <Panel class="narrow">

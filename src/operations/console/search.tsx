@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts'
-import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, Panel, Table, type ConsoleRequest } from './layout.tsx'
 import { covered, plural, REASON, when, whoIs } from './format.ts'
 import { caseLink, clientLink, linkOf, sessionLink, userLink } from './links.ts'
 import { SessionState } from './sessions.tsx'
@@ -13,7 +13,7 @@ export async function searchPage(request: ConsoleRequest): Promise<Response> {
   const hits = await searched(deps, text, now)
   const only = hitCount(hits) === 1 && !hits.moreUsers ? addressOf(hits) : undefined
   if (only !== undefined) return c.redirect(only, 303)
-  return desk(
+  return consolePage(
     request,
     { title: text === '' ? 'Search' : `Search: ${text}`, search: text },
     <>

@@ -1,7 +1,7 @@
 import type { Session, Standing } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
-import { desk, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
+import { consolePage, isAdministrator, Panel, type ConsoleRequest } from './layout.tsx'
 import { instances, plural, whoIs } from './format.ts'
 import { asked, linkOf, userLink } from './links.ts'
 import { findSessions, type SessionsPage, SessionsTable } from './live-sessions.tsx'
@@ -17,7 +17,7 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const searched = text !== undefined || clientId !== undefined || device !== undefined
   const sent = ['user', 'client', 'device'].some((name) => request.c.req.query(name) !== undefined)
   const page = searched ? await findSessions(request, { text, clientId, device }) : undefined
-  return desk(
+  return consolePage(
     request,
     { title: 'Sessions', at: '/ops/sessions' },
     <>

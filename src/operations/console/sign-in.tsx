@@ -3,6 +3,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { audited } from '../../../db/audited.ts'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { messagePage } from '../../pages/message.tsx'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
@@ -10,7 +11,7 @@ import { revoke } from '../../revocation/revoke.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { FRESH_SECONDS } from '../../clients/session/fresh.ts'
 import { linkOf } from './links.ts'
-import { givePass, judge, type Operator, PASS_SECONDS, type Pass, type Refusal, takePass } from './pass.ts'
+import { setConsoleCookie, judge, type Operator, PASS_SECONDS, type Pass, type Rejection, clearConsoleCookie } from './console-session.ts'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 
 /** Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC 9207), with the console as one client of it. */
@@ -26,7 +27,6 @@ interface Pending {
   state: string
   verifier: string
   returnTo: string
-  until: number
 }
 
 export const ownPath = (value: string | undefined): string => (value !== undefined && value.length < 1000 && OWN.test(value) ? value : '/ops')
@@ -34,8 +34,8 @@ export const ownPath = (value: string | undefined): string => (value !== undefin
 /** @param fresh Microsoft must ask again, even if a user is signed in */
 export async function goSignIn(deps: Deps, c: Context, { returnTo, fresh }: { returnTo: string; fresh: boolean }, now: number): Promise<Response> {
   if (!(await keepRegistered(deps))) return notRegistered(deps, c)
-  const pending: Pending = { state: newId(deps.random), verifier: newSecret(deps.random), returnTo, until: now + SECONDS }
-  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pending)), { ...ATTRIBUTES, maxAge: SECONDS })
+  const pending: Pending = { state: newId(deps.random), verifier: newSecret(deps.random), returnTo }
+  setCookie(c, COOKIE, sealUntil(deps.sealer, PLACE, pending, now + SECONDS), { ...ATTRIBUTES, maxAge: SECONDS })
   const query = new URLSearchParams({
     client_id: CONSOLE,
     response_type: 'code',
@@ -50,12 +50,8 @@ export async function goSignIn(deps: Deps, c: Context, { returnTo, fresh }: { re
   return c.redirect(`${deps.config.issuer}/authorize?${query.toString()}`, 303)
 }
 
-function readPending(deps: Deps, c: Context, now: number): Pending | undefined {
-  const sealed = getCookie(c, COOKIE)
-  const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
-  const pending = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pending)
-  return pending !== undefined && now < pending.until ? pending : undefined
-}
+const readPending = ({ sealer }: Deps, c: Context, now: number): Pending | undefined =>
+  openUntil(sealer, PLACE, getCookie(c, COOKIE), now) as Pending | undefined
 
 /** Back from the broker: of this browser, for this attempt, from this issuer; then the code is redeemed in this process. */
 export async function comeBack(deps: Deps, c: Context, now: number): Promise<Response> {
@@ -85,12 +81,12 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
     act: 'console.sign_in',
     details: { role: may, device: session.device },
   } as const
-  await audited(deps.store, entry, async () => givePass(deps, c, { sid: session.sid, sub: session.sub, rev, until } satisfies Pass, now))
+  await audited(deps.store, entry, async () => setConsoleCookie(deps, c, { sid: session.sid, sub: session.sub, rev, until } satisfies Pass, now))
   c.header('Cache-Control', 'no-store')
   return c.redirect(pending.returnTo, 303)
 }
 
-async function denied(deps: Deps, c: Context, session: Session, why: Refusal): Promise<Response> {
+async function denied(deps: Deps, c: Context, session: Session, why: Rejection): Promise<Response> {
   deps.log.warn('console_rejected', { sub: session.sub, tid: session.user.tid, why })
   const entry = {
     actor: { kind: 'user', id: session.sub },
@@ -107,7 +103,7 @@ async function denied(deps: Deps, c: Context, session: Session, why: Refusal): P
 export async function leave(deps: Deps, c: Context, { session, caller }: Operator, now: number): Promise<Response> {
   const selector = { kind: 'grant', sid: session.sid, clientId: CONSOLE } as const
   await revoke(deps, { selector, reason: 'signed_out', actor: { kind: 'user', id: caller.actor.id }, now })
-  takePass(c)
+  clearConsoleCookie(c)
   return c.redirect('/ops/signed-out', 303)
 }
 
@@ -141,7 +137,7 @@ const pathOf = (c: Context): string | undefined => {
   return c.req.method === 'GET' ? pathname + search : undefined
 }
 
-export function rejectedPage(deps: Deps, c: Context, why: Refusal, { user }: Pick<Session, 'user'>): Response {
+export function rejectedPage(deps: Deps, c: Context, why: Rejection, { user }: Pick<Session, 'user'>): Response {
   const who = [user.name, user.username].filter(Boolean).join(' · ')
   return messagePage(c, {
     title: 'The console is not open to you',

@@ -2,24 +2,22 @@ import type { Child } from 'hono/jsx'
 import type { DeliveryState, SignalStream } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
 import { disableStream, knownStream, removeStream } from '../acts/streams.ts'
-import { Button, Facts, HiddenFields, Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { Button, Facts, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { SSF_SCOPES } from '../../protocol/names.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/fresh.ts'
-import { formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
+import { SignInAgain } from './confirm.tsx'
+import { Hidden, isAdministrator, Panel, type ConsoleRequest, nothingHere } from './layout.tsx'
 import { count, plural, STATE, when } from './format.ts'
-import { SignInAgain } from './fresh-sign-in.tsx'
 import { clientLink, linkOf } from './links.ts'
-import { nothingHere } from './nothing.tsx'
 
 /** The Shared Signals stream of a client on its page: how its events fare; administrators disable and remove it, as with `cmb streams`. */
 
 const LONGEST_REASON = 200
 const LONGEST_CASE = 200
 
-export interface StreamNow {
+interface StreamNow {
   stream: SignalStream
   counts: { state: DeliveryState; count: number }[]
   lastDeliveredAtMs: number | undefined
@@ -100,7 +98,7 @@ export function ChangeStream({ request, stream }: { request: ConsoleRequest; str
       </p>
       {isFresh(request.operator.session, request.now) ? null : <SignInAgain what="This" />}
       <form class="stack" method="post" action="/ops/streams">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), id: stream.id }} />
+        <Hidden request={request} fields={{ id: stream.id }} />
         <SelectField name="act" label="What do you want to do?" options={stream.status === 'disabled' ? [REMOVE] : [DISABLE, REMOVE]} />
         <TextField
           name="reason"
@@ -129,23 +127,23 @@ export function StreamDone({ request }: { request: ConsoleRequest }) {
 
 export async function changeStream(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
-  const refused = (what: string, status: 403 | 404 | 422, href?: string) => nothingHere(request, what, '/ops/clients', status, href)
-  if (!isAdministrator(request)) return refused('Disabling or removing a stream needs the app role Broker.Administrator.', 403)
+  const rejected = (what: string, status: 403 | 404 | 422, href?: string) => nothingHere(request, what, '/ops/clients', status, href)
+  if (!isAdministrator(request)) return rejected('Disabling or removing a stream needs the app role Broker.Administrator.', 403)
   const [id, act] = [form.get('id') ?? '', form.get('act')]
   const [reason, caseReference] = [(form.get('reason') ?? '').trim(), (form.get('case_reference') ?? '').trim() || undefined]
   try {
     const { clientId } = await knownStream(deps, id)
     const back = clientLink(clientId)
-    if (!isFresh(operator.session, now)) return refused(`Nothing was changed: sign in again. ${NEEDS_FRESH}`, 403, back)
+    if (!isFresh(operator.session, now)) return rejected(`Nothing was changed: sign in again. ${NEEDS_FRESH}`, 403, back)
     if ((act !== 'disable' && act !== 'remove') || reason === '' || reason.length > LONGEST_REASON || (caseReference ?? '').length > LONGEST_CASE)
-      return refused(`Nothing was changed: choose what to do, and give a reason of at most ${LONGEST_REASON} characters.`, 422, back)
+      return rejected(`Nothing was changed: choose what to do, and give a reason of at most ${LONGEST_REASON} characters.`, 422, back)
     if (act === 'disable') await disableStream(deps, operator.caller, id, { reason, caseReference })
     else await removeStream(deps, operator.caller, id, { comment: reason, caseReference })
     return c.redirect(linkOf(back, { stream: act === 'disable' ? 'disabled' : 'removed' }), 303)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const gone = 'Nothing was changed: the stream is not there any more. Its receiver or another administrator removed it.'
-    return error.status === 404 ? refused(gone, 404) : refused(`Nothing was changed: the stream is disabled already.`, 422)
+    return error.status === 404 ? rejected(gone, 404) : rejected(`Nothing was changed: the stream is disabled already.`, 422)
   }
 }
 

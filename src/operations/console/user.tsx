@@ -2,12 +2,11 @@ import type { Child } from 'hono/jsx'
 import type { Lock, Participant, SecurityEvent, Session, Standing, Subject } from '../../../db/types.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
-import { desk, isAdministrator, Live, mayAct, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, isAdministrator, Live, mayAct, Panel, Table, type ConsoleRequest, nothingHere } from './layout.tsx'
 import { nameOf, REASON, when, whoIs } from './format.ts'
 import { beforeOf, cursorOf, happened, HISTORY_CURSOR, HISTORY_ENTRIES, whyOf } from './history.ts'
 import { instanceNames, sessionTimes } from './live-sessions.tsx'
 import { untilOf } from './locks.tsx'
-import { nothingHere } from './nothing.tsx'
 import { pageOf, Pages, placeOf } from './pages.tsx'
 import { linkOf, sessionLink } from './links.ts'
 import { SessionState } from './sessions.tsx'
@@ -29,7 +28,7 @@ export async function userPage(request: ConsoleRequest, sub: string): Promise<Re
     asked === undefined ? undefined : deps.store.standingBySid(asked, now),
   ])
   const history = pageOf(found, HISTORY_ENTRIES, cursorOf)
-  return desk(
+  return consolePage(
     request,
     { title: whoIs({ user }), at: '/ops/sessions', live: true },
     <>

@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { DeliveryState, WebhookEndpoint } from '../../../db/types.ts'
-import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { consolePage, Live, Panel, Table, type ConsoleRequest } from './layout.tsx'
 import { count, STATE, when } from './format.ts'
 import { linkOf } from './links.ts'
 
@@ -12,7 +12,7 @@ export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
   const { store, clock } = request.deps
   const [endpoints, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
   const rows = endpoints.map((one) => row(one, counts, clock.nowMs()))
-  return desk(
+  return consolePage(
     request,
     { title: 'Webhooks', at: '/ops/webhooks', live: true },
     <Live id="webhooks">

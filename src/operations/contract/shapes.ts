@@ -8,7 +8,7 @@ import { deliveryCursor, guid, idText, nullable, shape } from './fields.ts'
 const count = z.int()
 const values = z.record(text, z.unknown())
 
-export const actor = shape('Actor', { kind: text, id: text })
+const actor = shape('Actor', { kind: text, id: text })
 export const auditEntry = shape('AuditEntry', {
   id: count,
   at_ms: milliseconds,

@@ -9,7 +9,7 @@ export type Fields<T> = T extends readonly unknown[] ? T : T extends object ? { 
 
 type Nullable<T, K extends keyof T> = null extends T[K] ? K : undefined extends T[K] ? K : never
 /** What `shown` makes an answer from. A field that is not there is null on the wire, or is left out where the schema says so. */
-export type Row<T> = T extends readonly (infer E)[]
+type Row<T> = T extends readonly (infer E)[]
   ? readonly Row<E>[]
   : T extends object
     ? { readonly [K in keyof T as Camel<Exclude<K, Nullable<T, K>> & string>]: Row<T[K]> } & {

@@ -4,7 +4,7 @@ import { TextField } from '../../pages/fields.tsx'
 import { changes } from '../../protocol/changes.ts'
 import { ROLE } from '../../protocol/names.ts'
 import { APP_ROLE, isAdministratorsSetting } from '../../protocol/tenant-administrators.ts'
-import { Form, goOn, recorded, type SetupRequest } from './frame.tsx'
+import { Form, goOn, withSetupAudit, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 
 /** Who of a customer's tenant administers its users, at the console of that tenant alone. */
@@ -81,7 +81,7 @@ export async function saveAdministrators(request: SetupRequest, { row }: Seen, f
   const isOpen = isAnothers(deps.connection.current(), row)
   if (change === undefined || !isOpen) return goOn(c, `/setup/tenants/${row.tid}?said=no_role_id`)
   const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
-  await recorded(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
+  await withSetupAudit(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
     deps.store.changeTenant({ tid: row.tid, change }),
   )
   return goOn(c, `/setup/tenants/${row.tid}?said=saved`)

@@ -5,8 +5,8 @@ import { Button, Facts, HiddenFields, Tick } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { sha256 } from '../../runtime/compare.ts'
-import { type SetupErrand, open, seal, type Signed, type Trial } from './errand.ts'
-import { nameOf, type ProvesMfa, recorded } from './frame.tsx'
+import { type SignInPurpose, open, seal, type Signed, type Trial } from './sign-in-purpose.ts'
+import { nameOf, type ProvesMfa, withSetupAudit } from './frame.tsx'
 import { invitationAddressAgain, invitationTooOld } from './invitation.tsx'
 import { assertionOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
@@ -28,10 +28,10 @@ export const assertionAddress = (deps: Deps, signed: { outcome: Signed; browser:
   `${deps.config.issuer}/signin/assert?${new URLSearchParams({ assertion: seal(deps, 'assertion', signed, now) })}`
 
 /** What is wrong with it, as a key of what the invitation's page says. */
-function problemOf({ deps, proves }: Asserting, seen: Seen, { errand, trial }: Signed): string | undefined {
-  if (!isAnothers(deps.connection.current(), seen.row) || errand.proof === undefined || errand.proof !== proofToAssert(seen)) return 'proof_changed'
+function problemOf({ deps, proves }: Asserting, seen: Seen, { purpose, trial }: Signed): string | undefined {
+  if (!isAnothers(deps.connection.current(), seen.row) || purpose.proof === undefined || purpose.proof !== proofToAssert(seen)) return 'proof_changed'
   if (trial.policyRole === undefined) return 'no_policy_role'
-  return proves(errand.proof, trial) ? undefined : 'not_proved'
+  return proves(purpose.proof, trial) ? undefined : 'not_proved'
 }
 
 /** Undefined: not ours, of another browser, or too old. */
@@ -39,11 +39,11 @@ async function signedOf({ deps, c, now }: Asserting, sealed: string | null | und
   const opened = open(deps, 'assertion', sealed, now)
   if (opened === undefined || opened.late || !isBoundBrowser(c, opened.value.browser)) return undefined
   const { outcome } = opened.value
-  const seen = await seenOf(deps.store, outcome.errand.tid)
+  const seen = await seenOf(deps.store, outcome.purpose.tid)
   return seen && { outcome, seen, until: opened.until }
 }
 
-const purpose = ({ id }: SetupErrand): string => `setup assert ${id}`
+const formPurpose = ({ id }: SignInPurpose): string => `setup assert ${id}`
 
 export async function assertionPage(asserting: Asserting): Promise<Response> {
   const { deps, c } = asserting
@@ -56,7 +56,7 @@ export async function assertionPage(asserting: Asserting): Promise<Response> {
   return show(asserting, seen, outcome, sealed ?? '')
 }
 
-function show({ deps, c }: Asserting, { row }: Seen, { errand, trial }: Signed, sealed: string): Response {
+function show({ deps, c }: Asserting, { row }: Seen, { purpose, trial }: Signed, sealed: string): Response {
   return page(
     c,
     { title: 'Proof of MFA of your organization', config: deps.config },
@@ -65,13 +65,13 @@ function show({ deps, c }: Asserting, { row }: Seen, { errand, trial }: Signed, 
         items={[
           ['Tenant', nameOf(row)],
           ['You', `${trial.who} (${trial.policyRole ?? ''})`],
-          ['Proof', errand.proof],
+          ['Proof', purpose.proof],
         ]}
       />
       <p>Case Manager relies on this proof for every user of your tenant. Its operators cannot see your policies; you can.</p>
       <form class="stack" method="post" action="/signin/assert">
-        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, purpose(errand)), assertion: sealed }} />
-        <Tick name="asserted" label={assertionOf(errand.proof ?? '')} hint="Case Manager keeps your name, your role and the time with it." />
+        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, formPurpose(purpose)), assertion: sealed }} />
+        <Tick name="asserted" label={assertionOf(purpose.proof ?? '')} hint="Case Manager keeps your name, your role and the time with it." />
         <div class="row">
           <Button>Assert it</Button>
         </div>
@@ -84,13 +84,14 @@ export async function assertProofOfOwn(asserting: Asserting, form: URLSearchPara
   const { deps, c, now } = asserting
   const sealed = form.get('assertion')
   const signed = await signedOf(asserting, sealed)
-  if (signed === undefined || !csrfHolds(deps, c, purpose(signed.outcome.errand), form.get(CSRF_FIELD) ?? undefined)) return invitationTooOld(deps, c)
+  if (signed === undefined || !csrfHolds(deps, c, formPurpose(signed.outcome.purpose), form.get(CSRF_FIELD) ?? undefined))
+    return invitationTooOld(deps, c)
   const { outcome, seen, until } = signed
   const problem = problemOf(asserting, seen, outcome)
   if (problem !== undefined) return back(asserting, outcome, problem)
   if (form.get('asserted') !== 'yes') return show(asserting, seen, outcome, sealed ?? '')
-  const once = { purpose: 'setup-assertion', idHash: sha256(outcome.errand.id), expiresAt: until + 60, now }
-  if (await deps.store.consumeOnce(once)) await keepAssertion(asserting, seen, outcome.errand.proof ?? '', outcome.trial)
+  const once = { purpose: 'setup-assertion', idHash: sha256(outcome.purpose.id), expiresAt: until + 60, now }
+  if (await deps.store.consumeOnce(once)) await keepAssertion(asserting, seen, outcome.purpose.proof ?? '', outcome.trial)
   return back(asserting, outcome, 'asserted')
 }
 
@@ -98,7 +99,7 @@ async function keepAssertion({ deps, now }: Asserting, { row }: Seen, proof: str
   const { tid } = row
   const visitor = { actor: { kind: 'microsoft', id: tid } } as const
   const details = { proof, before: row.mfaProof, oid: trial.oid, directoryRole: trial.policyRole }
-  await recorded({ deps, visitor }, { act: 'proof.assert', target: `tenant ${tid}`, details }, async () => {
+  await withSetupAudit({ deps, visitor }, { act: 'proof.assert', target: `tenant ${tid}`, details }, async () => {
     const by = `${trial.who} (${trial.policyRole ?? ''})`
     await deps.store.changeTenant({ tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } })
     await deps.store.setSetting(assertedByTenantSetting(tid), String(now))
@@ -107,5 +108,5 @@ async function keepAssertion({ deps, now }: Asserting, { row }: Seen, proof: str
   deps.log.info('mfa_proof_asserted', { tid, proof, directoryRole: trial.policyRole })
 }
 
-const back = ({ deps, c, now }: Asserting, { errand }: Signed, said: string): Response =>
-  c.redirect(invitationAddressAgain(deps, { tid: errand.tid, until: errand.invitedUntil ?? now }, now, said), 303)
+const back = ({ deps, c, now }: Asserting, { purpose }: Signed, said: string): Response =>
+  c.redirect(invitationAddressAgain(deps, { tid: purpose.tid, until: purpose.invitedUntil ?? now }, now, said), 303)

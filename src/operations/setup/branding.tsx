@@ -1,14 +1,4 @@
-import {
-  BRAND_IMAGES,
-  BRAND_TEXTS,
-  type BrandImage,
-  type Branding,
-  type BrandText,
-  brandTextProblem,
-  environmentLook,
-  saveBranding,
-  savedBranding,
-} from '../acts/branding.ts'
+import { BRAND_IMAGES, BRAND_TEXTS, type BrandImage, type Branding, type BrandText, brandTextProblem } from '../acts/branding.ts'
 import { imageOf, LARGEST_IMAGE } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
 import { readAsset } from '../../pages/assets.ts'
@@ -16,7 +6,7 @@ import { Button, Tick } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { lookOf } from '../../pages/look.ts'
 import { GROUND_TEXT, LIGHT_GROUND, READABLE } from '../../config/contrast.ts'
-import { Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { Form, goOn, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 
 /** What users see of the organization that runs the broker: names, links, a color and images, with a preview that follows what is typed. */
 
@@ -43,7 +33,7 @@ interface Typed {
 
 export async function brandingPage(request: SetupRequest, typed?: Typed): Promise<Response> {
   const { deps, c } = request
-  const saved = await savedBranding(deps)
+  const saved = await deps.branding.saved()
   const texts = typed?.texts ?? saved.texts
   const said = typed === undefined ? c.req.query('said') : undefined
   const wrong = Object.keys(typed?.problems ?? {}).length > 0
@@ -81,7 +71,7 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
 }
 
 function Text({ request, name, value, problem }: { request: SetupRequest; name: BrandText; value: string | undefined; problem: string | undefined }) {
-  const { [name]: fallback } = environmentLook(request.deps.config)
+  const { [name]: fallback } = request.deps.branding.environment
   return (
     <TextField
       label={LABELS[name]}
@@ -147,7 +137,7 @@ function Preview({ request: { deps } }: { request: SetupRequest }) {
 
 export async function saveBrand(request: SetupRequest, form: FormData): Promise<Response> {
   const { deps, c } = request
-  const saved = await savedBranding(deps)
+  const saved = await deps.branding.saved()
   const typed: Typed = { texts: {}, problems: {} }
   const images: Branding['images'] = {}
   for (const name of BRAND_TEXTS) readText(name, form, typed)
@@ -160,7 +150,7 @@ export async function saveBrand(request: SetupRequest, form: FormData): Promise<
   }
   if (Object.keys(typed.problems).length > 0) return brandingPage(request, typed)
   const details = { texts: typed.texts, images: Object.keys(images) }
-  await recorded(request, { act: 'branding.change', target: 'branding', details }, () => saveBranding(deps, { texts: typed.texts, images }))
+  await withSetupAudit(request, { act: 'branding.change', target: 'branding', details }, () => deps.branding.save({ texts: typed.texts, images }))
   return goOn(c, `${BRANDING}?said=saved`)
 }
 

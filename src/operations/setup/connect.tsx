@@ -3,7 +3,7 @@ import { Button, Choices, Facts, Notice, Tick } from '../../pages/components.tsx
 import { changes } from '../../protocol/changes.ts'
 import { dropDraft, draftOf, keepDraft } from './draft.ts'
 import { TextField } from '../../pages/fields.tsx'
-import { Form, goOn, operatorsBefore, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { Form, goOn, operatorsBefore, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 import { readConnection, tried } from './typed-connection.ts'
 
 /**
@@ -134,8 +134,10 @@ export async function saveConnection(request: SetupRequest, sent: URLSearchParam
   const problem = 'problem' in read ? read.problem : await tried(request, read)
   if ('problem' in read || problem !== undefined) return connectPage(request, problem)
   const { clientId, kept, first } = read
-  await recorded(request, { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged', before: before(request) } }, () =>
-    deps.connection.change({ clientId, ...(kept && { credential: kept }) }),
+  await withSetupAudit(
+    request,
+    { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged', before: before(request) } },
+    () => deps.connection.change({ clientId, ...(kept && { credential: kept }) }),
   )
   await dropDraft(request)
   deps.log.info('connection_changed', { microsoft_client_id: clientId, actor: request.visitor.actor.id })
@@ -158,14 +160,14 @@ async function addTenant(
 ): Promise<'connected' | 'already'> {
   const { deps, visitor, now } = request
   const before = tenantState(await deps.store.findTenant(tid))
-  const { answer } = await recorded(
+  const { answer } = await withSetupAudit(
     request,
     { act: 'tenant.add', target: `tenant ${tid}`, details: { name, operators } },
     async () => ({ answer: await connectTenant(deps, { tid, name, actor: visitor.actor, now }), row: await deps.store.findTenant(tid) }),
     ({ row }) => ({ changed: changes(before, tenantState(row)) }),
   )
   if (operators)
-    await recorded(request, { act: 'connection.operators', target: `tenant ${tid}`, details: operatorsBefore(request) }, () =>
+    await withSetupAudit(request, { act: 'connection.operators', target: `tenant ${tid}`, details: operatorsBefore(request) }, () =>
       deps.connection.change({ operatorTenant: tid }),
     )
   return answer

@@ -1,3 +1,4 @@
+import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import type { Deps } from '../deps.ts'
 import type { SetupRequest } from './frame.tsx'
 
@@ -8,15 +9,12 @@ import type { SetupRequest } from './frame.tsx'
 
 const SECONDS = 900
 
-interface Kept {
-  until: number
-  fields: Record<string, string>
-}
-
 type Of = Pick<SetupRequest, 'now' | 'visitor'> & { deps: Pick<Deps, 'store' | 'sealer'> }
 
 /** A fresh sign-in may be another session of the same administrator. */
 const setting = ({ visitor }: Of): string => `setup/draft/${visitor.by === 'role' ? visitor.actor.id : visitor.key}`
+
+const placeOf = (request: Of): string => `settings/${setting(request)}`
 
 export async function keepDraft(request: Of, form: URLSearchParams, names: readonly string[]): Promise<void> {
   const { store, sealer } = request.deps
@@ -25,17 +23,15 @@ export async function keepDraft(request: Of, form: URLSearchParams, names: reado
     const value = form.get(name)?.trim()
     return value ? [[name, value] as const] : []
   })
-  const kept: Kept = { until: request.now + SECONDS, fields: { ...former, ...Object.fromEntries(typed) } }
-  await store.setSetting(setting(request), sealer.seal(`settings/${setting(request)}`, JSON.stringify(kept)))
+  const fields = { ...former, ...Object.fromEntries(typed) }
+  await store.setSetting(setting(request), sealUntil(sealer, placeOf(request), fields, request.now + SECONDS))
 }
 
 export async function draftOf(request: Of): Promise<Record<string, string> | undefined> {
   const { store, sealer } = request.deps
   const sealed = await store.setting(setting(request))
-  const opened = sealed === undefined ? undefined : sealer.open(`settings/${setting(request)}`, sealed)
-  if (opened === undefined) return undefined
-  const { until, fields } = JSON.parse(opened.toString('utf8')) as Kept
-  if (until > request.now) return fields
+  const fields = openUntil(sealer, placeOf(request), sealed, request.now) as Record<string, string> | undefined
+  if (fields !== undefined || sealed === undefined) return fields
   await dropDraft(request)
   return undefined
 }

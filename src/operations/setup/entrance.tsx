@@ -9,7 +9,7 @@ import { page } from '../../pages/layout.tsx'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { operatorExists, recoveryPending, useSetupToken } from '../acts/setup-token.ts'
 import { goOn, notOurForm } from './frame.tsx'
-import { givePass } from './visitor.ts'
+import { setVisitorCookie } from './visitor.ts'
 
 /** The entrance of /setup: the one-time token while there is no operator, the console's sign-in from then on. */
 
@@ -90,6 +90,6 @@ export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: 
   }
   const recovery = token === 'recovery'
   const entry = { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter', details: { recovery } } as const
-  await audited(deps.store, entry, () => givePass(deps, c, now, recovery))
+  await audited(deps.store, entry, () => setVisitorCookie(deps, c, now, recovery))
   return goOn(c, '/setup')
 }

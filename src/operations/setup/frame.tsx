@@ -1,15 +1,15 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
-import { audited } from '../../../db/audited.ts'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Administration } from '../../microsoft/administration.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import { newId } from '../../runtime/ids.ts'
-import { type SetupErrand, seal } from './errand.ts'
+import { type SignInPurpose, seal } from './sign-in-purpose.ts'
 import type { Visitor } from './visitor.ts'
 
 /** What the pages of /setup share: who is there, forms that only this visitor can send, acts that are written down before they are done. */
@@ -26,25 +26,25 @@ export interface SetupRequest {
   proves: ProvesMfa
 }
 
-const purpose = ({ key }: Visitor): string => `setup ${key}`
+const formPurpose = ({ key }: Visitor): string => `setup ${key}`
 
 export function formHolds({ deps, c, visitor }: SetupRequest, form: URLSearchParams | FormData): boolean {
   const token = form.get(CSRF_FIELD)
-  return csrfHolds(deps, c, purpose(visitor), typeof token === 'string' ? token : undefined, deps.config.opsOrigin)
+  return csrfHolds(deps, c, formPurpose(visitor), typeof token === 'string' ? token : undefined, deps.config.opsOrigin)
 }
 
 /** A form of /setup. */
 export const Form = ({ request, action, files, children }: { request: SetupRequest; action: string; files?: boolean; children: Child }) => (
   <form class="stack" method="post" action={action} enctype={files ? 'multipart/form-data' : undefined}>
-    <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, purpose(request.visitor)) }} />
+    <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, formPurpose(request.visitor)) }} />
     {children}
   </form>
 )
 
 /** A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no form-action could list. */
-export function errandAddress({ deps, visitor, now }: SetupRequest, about: Pick<SetupErrand, 'kind' | 'tid' | 'proof'>): string {
-  const errand: SetupErrand = { ...about, id: newId(deps.random), key: visitor.key }
-  return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', errand, now) })}`
+export function signInAddress({ deps, visitor, now }: SetupRequest, about: Pick<SignInPurpose, 'kind' | 'tid' | 'proof'>): string {
+  const purpose: SignInPurpose = { ...about, id: newId(deps.random), key: visitor.key }
+  return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', purpose, now) })}`
 }
 
 export interface Said {
@@ -90,12 +90,12 @@ export function setupPage(
 export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & { visitor: Pick<Visitor, 'actor'> }
 
 /** With its record, written before it is done. */
-export const recorded = <T,>(
+export const withSetupAudit = <T,>(
   { deps, visitor }: Pick<Acting, 'deps' | 'visitor'>,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
   result?: (answer: T) => Record<string, unknown>,
-): Promise<T> => audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act, result === undefined ? {} : { result })
+): Promise<T> => withAudit(deps, { actor: visitor.actor, source: 'broker', via: 'setup', may: 'administer' }, entry, act, result)
 
 /** For the audit log, as an act found it: whose operators count. The entry's target is the operators' tenant after it. */
 export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({ before: deps.connection.current().operatorTenant ?? null })

@@ -6,7 +6,7 @@ import { Answer, LinkButton, Notice } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import { newId } from '../../runtime/ids.ts'
-import { type SetupErrand, open, type Outcome, seal } from './errand.ts'
+import { type SignInPurpose, open, type Outcome, seal } from './sign-in-purpose.ts'
 import { keep, saidFor } from './returned.ts'
 import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
@@ -35,9 +35,9 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
   const invited = open(deps, 'invitation', c.req.query('invitation'), now)?.value
   const seen = invited === undefined || invited.until < now ? undefined : await seenOf(deps.store, invited.tid)
   if (invited === undefined || seen === undefined) return invitationTooOld(deps, c)
-  const errand = (kind: SetupErrand['kind'], more: Pick<SetupErrand, 'proof' | 'asserts'> = {}): string => {
-    const about: SetupErrand = { ...more, id: newId(deps.random), kind, tid: invited.tid, key: 'invitation', invitedUntil: invited.until }
-    return `/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', about, now) })}`
+  const purpose = (kind: SignInPurpose['kind'], more: Pick<SignInPurpose, 'proof' | 'asserts'> = {}): string => {
+    const about: SignInPurpose = { ...more, id: newId(deps.random), kind, tid: invited.tid, key: 'invitation', invitedUntil: invited.until }
+    return `/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', about, now) })}`
   }
   const confirmed = seen.row.consentConfirmedAt !== undefined
   const returned = seen.consentReturnedAt !== undefined
@@ -55,10 +55,10 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
         You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its users are to sign in to Case Manager with their Microsoft accounts.
         The steps, all at Microsoft:
       </p>
-      <ConsentStep href={errand('consent')} done={confirmed || returned} />
-      <ConfirmStep href={errand('trial')} confirmed={confirmed} returned={returned} />
+      <ConsentStep href={purpose('consent')} done={confirmed || returned} />
+      <ConfirmStep href={purpose('trial')} confirmed={confirmed} returned={returned} />
       {confirmed && isAnothers(deps.connection.current(), seen.row) ? (
-        <ProofStep seen={seen} href={(proof) => errand('trial', { proof, asserts: true })} />
+        <ProofStep seen={seen} href={(proof) => purpose('trial', { proof, asserts: true })} />
       ) : null}
     </>,
   )
@@ -124,7 +124,7 @@ const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
 
 /** Stored at once: the invited administrator cannot reach the operators' listener. @returns where the browser goes on */
 export async function settle(deps: Deps, administration: Administration, outcome: Outcome, invitedUntil: number, now: number): Promise<string> {
-  const { tid } = outcome.errand
+  const { tid } = outcome.purpose
   const actor = { kind: 'microsoft', id: tid } as const
   const said = await keep({ deps, administration, now, visitor: { actor } }, outcome)
   return invitationAddressAgain(deps, { tid, until: invitedUntil }, now, said)

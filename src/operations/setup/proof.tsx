@@ -1,11 +1,10 @@
-import { isAnothers } from '../../microsoft/tenants.ts'
+import { isAnothers, proposedProofSetting } from '../../microsoft/tenants.ts'
 import { parseMfaProof } from '../../protocol/mfa-proof.ts'
 import { ROLE } from '../../protocol/names.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { Button, Choices, Facts, LinkButton, Notice, Tick } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
-import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
-import { proposeProof } from './propose.ts'
+import { signInAddress, Form, goOn, nameOf, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
 import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
@@ -73,7 +72,7 @@ function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; p
         ))}
       </Notice>
       <div class="row">
-        <LinkButton href={errandAddress(request, { kind: 'trial', tid: seen.row.tid, proof })} kind={good ? 'quiet' : 'primary'}>
+        <LinkButton href={signInAddress(request, { kind: 'trial', tid: seen.row.tid, proof })} kind={good ? 'quiet' : 'primary'}>
           Try it with a sign-in
         </LinkButton>
       </div>
@@ -143,12 +142,23 @@ export async function assertProof(request: SetupRequest, seen: Seen, form: URLSe
     return proofPage(request, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.', proof)
   if (form.get('asserted') !== 'yes') return proofPage(request, seen, 'Confirm what you have looked at: tick the box above the button.', proof)
   const by = visitor.by === 'role' ? visitor.name : `${visitor.name}, with ${trial.who}`
-  await recorded(request, { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, triedBy: trial.oid } }, () =>
-    deps.store.changeTenant({ tid: row.tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } }),
+  await withSetupAudit(
+    request,
+    { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, triedBy: trial.oid } },
+    () => deps.store.changeTenant({ tid: row.tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } }),
   )
   deps.log.info('mfa_proof_asserted', { tid: row.tid, proof, actor: visitor.actor.id })
   // An administrator can sign in now: the token is no longer needed.
   const operators = deps.connection.current().operatorTenant === row.tid
   if (operators && row.consentConfirmedAt !== undefined && trial.roles.includes(ROLE.administrator)) await operatorWasHere(deps.store, now)
   return goOn(c, `/setup/tenants/${row.tid}?said=asserted`)
+}
+
+/** The proof of another tenant, as operators propose it. It changes nothing about who signs in until an administrator of that tenant asserts it. */
+async function proposeProof(request: SetupRequest, { row, proposedProof }: Seen, proof: string): Promise<Response> {
+  const details = { proof, before: proposedProof ?? row.mfaProof }
+  await withSetupAudit(request, { act: 'proof.propose', target: `tenant ${row.tid}`, details }, () =>
+    request.deps.store.setSetting(proposedProofSetting(row.tid), proof),
+  )
+  return goOn(request.c, `/setup/tenants/${row.tid}?said=proposed`)
 }

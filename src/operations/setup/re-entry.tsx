@@ -4,7 +4,7 @@ import { TextField } from '../../pages/fields.tsx'
 import { MAX_AUTHENTICATION, tenantSettings } from '../../microsoft/tenants.ts'
 import { changes } from '../../protocol/changes.ts'
 import { maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
-import { Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { Form, goOn, nameOf, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 import type { Tenant } from '../../../db/types.ts'
 
@@ -60,7 +60,7 @@ export async function saveReEntry(request: SetupRequest, { row }: Seen, form: UR
   if (end.sessions > 0 && typed !== row.tid) return checkPage(request, { row, typed, hours: (form.get('hours') ?? '').trim(), ...end })
   const change = { maxAuthenticationSeconds: limit.seconds }
   const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
-  await recorded(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
+  await withSetupAudit(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
     deps.store.changeTenant({ tid: row.tid, change }),
   )
   return goOn(c, `/setup/tenants/${row.tid}?said=saved`)

@@ -1,7 +1,7 @@
 import { sha256 } from '../../runtime/compare.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
-import { type SetupErrand, open, type Outcome, type Trial } from './errand.ts'
-import { type Acting, goOn, recorded, type Said, type SetupRequest } from './frame.tsx'
+import { type SignInPurpose, open, type Outcome, type Trial } from './sign-in-purpose.ts'
+import { type Acting, goOn, withSetupAudit, type Said, type SetupRequest } from './frame.tsx'
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
 /** What came back from Microsoft by way of the public listener: only to who began it, once, and only for a tenant that is connected. */
@@ -9,12 +9,14 @@ import { keepConsent, keepTrial, seenOf } from './seen.ts'
 export async function returned(request: SetupRequest): Promise<Response> {
   const { deps, c, visitor, now } = request
   const opened = open(deps, 'outcome', c.req.query('outcome'), now)
-  if (opened === undefined || opened.late || opened.value.errand.key !== visitor.key) return goOn(c, '/setup?said=foreign')
+  if (opened === undefined || opened.late || opened.value.purpose.key !== visitor.key) return goOn(c, '/setup?said=foreign')
   const outcome = opened.value
-  const { errand } = outcome
+  const { purpose } = outcome
   const back =
-    errand.proof === undefined ? `/setup/tenants/${errand.tid}` : `/setup/tenants/${errand.tid}/proof?${new URLSearchParams({ proof: errand.proof })}`
-  const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(errand.id), expiresAt: opened.until + 60 })
+    purpose.proof === undefined
+      ? `/setup/tenants/${purpose.tid}`
+      : `/setup/tenants/${purpose.tid}/proof?${new URLSearchParams({ proof: purpose.proof })}`
+  const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(purpose.id), expiresAt: opened.until + 60 })
   if (!first) return goOn(c, back)
   return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
 }
@@ -22,34 +24,34 @@ export async function returned(request: SetupRequest): Promise<Response> {
 /** @returns what the page is to say */
 export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const { deps, now } = request
-  const { errand } = outcome
-  const seen = await seenOf(deps.store, errand.tid)
+  const { purpose } = outcome
+  const seen = await seenOf(deps.store, purpose.tid)
   if (seen === undefined) return 'foreign'
-  if (outcome.came === 'refusal') {
-    deps.log.warn('setup_rejected', { tid: errand.tid, errand: errand.kind, guidance: outcome.guidance, code: outcome.code })
+  if (outcome.came === 'rejected') {
+    deps.log.warn('setup_rejected', { tid: purpose.tid, purpose: purpose.kind, guidance: outcome.guidance, code: outcome.code })
     return outcome.code === undefined ? outcome.guidance : `${outcome.guidance}.${outcome.code}`
   }
-  const target = `tenant ${errand.tid}`
+  const target = `tenant ${purpose.tid}`
   const confirmed = seen.row.consentConfirmedAt !== undefined
   const cameBack = seen.consentReturnedAt !== undefined
   // An invited administrator may come back any number of times: the first result is stored, and what operators have tried does not change.
-  const invited = errand.invitedUntil !== undefined
+  const invited = purpose.invitedUntil !== undefined
   if (outcome.came === 'consent') {
     if (invited && (cameBack || confirmed)) return 'consented'
-    await recorded(request, { act: 'consent.returned', target, details: { before: seen.consentReturnedAt ?? null } }, () =>
-      keepConsent(deps.store, errand.tid, now),
+    await withSetupAudit(request, { act: 'consent.returned', target, details: { before: seen.consentReturnedAt ?? null } }, () =>
+      keepConsent(deps.store, purpose.tid, now),
     )
     return 'consented'
   }
   const { trial } = outcome
-  if (invited) return confirmed ? 'confirmed' : confirm(request, errand, trial, cameBack)
+  if (invited) return confirmed ? 'confirmed' : confirm(request, purpose, trial, cameBack)
   const details = { oid: trial.oid, proof: trial.proof, acrs: trial.acrs, amr: trial.amr, directoryRole: trial.directoryRole }
-  await recorded(request, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial, request.visitor.actor.id))
-  return confirmed ? 'tried' : confirm(request, errand, trial, cameBack)
+  await withSetupAudit(request, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, purpose.tid, trial, request.visitor.actor.id))
+  return confirmed ? 'tried' : confirm(request, purpose, trial, cameBack)
 }
 
 /** Consent counts when a user of that tenant who can give it has signed in: then no attacker forged the return. */
-async function confirm(request: Acting, { tid }: SetupErrand, trial: Trial, cameBack: boolean): Promise<string> {
+async function confirm(request: Acting, { tid }: SignInPurpose, trial: Trial, cameBack: boolean): Promise<string> {
   const { deps, now } = request
   if (trial.directoryRole === undefined) return 'no_role'
   // Given in the admin center rather than from here: then the application has the permissions that only consent for all gives.
@@ -58,8 +60,10 @@ async function confirm(request: Acting, { tid }: SetupErrand, trial: Trial, came
     if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
   }
   const by = `${trial.who} (${trial.directoryRole})`
-  await recorded(request, { act: 'consent.confirm', target: `tenant ${tid}`, details: { oid: trial.oid, directoryRole: trial.directoryRole } }, () =>
-    deps.store.changeTenant({ tid, change: { consentConfirmedBy: by, consentConfirmedAt: now } }),
+  await withSetupAudit(
+    request,
+    { act: 'consent.confirm', target: `tenant ${tid}`, details: { oid: trial.oid, directoryRole: trial.directoryRole } },
+    () => deps.store.changeTenant({ tid, change: { consentConfirmedBy: by, consentConfirmedAt: now } }),
   )
   deps.log.info('consent_confirmed', { tid, directoryRole: trial.directoryRole })
   return 'confirmed'

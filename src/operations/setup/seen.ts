@@ -1,7 +1,7 @@
 import type { Store } from '../../../db/store.ts'
 import type { Tenant } from '../../../db/types.ts'
 import { assertedByTenantSetting, consentSetting, isDecided, proposedProofSetting, trialSetting } from '../../microsoft/tenants.ts'
-import type { Trial } from './errand.ts'
+import type { Trial } from './sign-in-purpose.ts'
 
 /** What /setup has seen of a tenant so far, kept beside its row: steps towards it, and nothing that decides who signs in. */
 

@@ -2,7 +2,7 @@ import { disconnectTenant, isAnothers, tenantBefore } from '../../microsoft/tena
 import { ROLE } from '../../protocol/names.ts'
 import { Administrators } from './administrators.tsx'
 import { Answer, Button, Facts, LinkButton, Tick } from '../../pages/components.tsx'
-import { errandAddress, Form, goOn, nameOf, operatorsBefore, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { signInAddress, Form, goOn, nameOf, operatorsBefore, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
 import { ReEntry } from './re-entry.tsx'
 import { saidOf } from './returned.ts'
@@ -58,13 +58,13 @@ function Consent({ request, seen: { row, consentReturnedAt } }: { request: Setup
       )}
       <div class="row">
         <LinkButton
-          href={errandAddress(request, { kind: 'consent', tid: row.tid })}
+          href={signInAddress(request, { kind: 'consent', tid: row.tid })}
           kind={confirmed || consentReturnedAt !== undefined ? 'quiet' : 'primary'}
         >
           Granting consent
         </LinkButton>
         {confirmed ? null : (
-          <LinkButton href={errandAddress(request, { kind: 'trial', tid: row.tid })} kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}>
+          <LinkButton href={signInAddress(request, { kind: 'trial', tid: row.tid })} kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}>
             Confirm by signing in
           </LinkButton>
         )}
@@ -158,7 +158,7 @@ export async function makeOperators(request: SetupRequest, seen: Seen, form: URL
   const { row } = seen
   if (!mayOperate(request, seen)) return goOn(request.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
   if (form.get('sure') === 'yes')
-    await recorded(request, { act: 'connection.operators', target: `tenant ${row.tid}`, details: operatorsBefore(request) }, () =>
+    await withSetupAudit(request, { act: 'connection.operators', target: `tenant ${row.tid}`, details: operatorsBefore(request) }, () =>
       request.deps.connection.change({ operatorTenant: row.tid }),
     )
   return goOn(request.c, `/setup/tenants/${row.tid}`)
@@ -176,7 +176,7 @@ export async function removeTenant(request: SetupRequest, seen: Seen, form: URLS
   const { row } = seen
   const { deps, c, visitor, now } = request
   if (form.get('sure') !== 'yes' || !mayRemove(request, seen)) return goOn(c, `/setup/tenants/${row.tid}`)
-  await recorded(request, { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) }, () =>
+  await withSetupAudit(request, { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) }, () =>
     disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
   )
   return goOn(c, '/setup?said=saved')

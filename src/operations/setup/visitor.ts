@@ -12,7 +12,7 @@ import { operatorExists } from '../acts/setup-token.ts'
  */
 
 /** An administrator, by the console's word. `fresh`: proved at Microsoft within the last minutes. */
-export interface Administrator {
+interface Administrator {
   actor: Actor
   name: string
   sid: string
@@ -26,7 +26,7 @@ export interface Visitor {
   actor: Actor
   /** For the record of what they assert. */
   name: string
-  /** What their forms and errands are bound to. */
+  /** What their forms and purposes are bound to. */
   key: string
   /** May decide who signs in. */
   fresh: boolean
@@ -45,7 +45,7 @@ interface Pass {
   recovery: boolean
 }
 
-export async function givePass(deps: Pick<Deps, 'sealer' | 'random' | 'store'>, c: Context, now: number, recovery: boolean): Promise<void> {
+export async function setVisitorCookie(deps: Pick<Deps, 'sealer' | 'random' | 'store'>, c: Context, now: number, recovery: boolean): Promise<void> {
   const pass: Pass = { id: newId(deps.random), until: now + SECONDS, recovery }
   if (recovery) await deps.store.setSetting(RECOVERY, sha256(pass.id))
   setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: SECONDS })

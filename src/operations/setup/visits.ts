@@ -13,7 +13,7 @@ import { assertionAddress, assertionPage, assertProofOfOwn } from './assertion.t
 import { formLimit, formOf } from './form.ts'
 import type { ProvesMfa } from './frame.tsx'
 import { invitationPage, settle } from './invitation.tsx'
-import { type SetupErrand, open, type Outcome, seal, type Trial, type Travels } from './errand.ts'
+import { type SignInPurpose, open, type Outcome, seal, type Trial, type SealedPayloads } from './sign-in-purpose.ts'
 import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
 
 /**
@@ -34,30 +34,30 @@ export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
 }
 
 async function leave(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response> {
-  const opened = open(deps, 'errand', c.req.query('request'), now)
+  const opened = open(deps, 'purpose', c.req.query('request'), now)
   if (opened === undefined || opened.late) return stale(deps, c)
-  const errand = opened.value
+  const purpose = opened.value
   const [browser, nonce, verifier] = [newSecret(deps.random), newSecret(deps.random), newSecret(deps.random)]
-  const state = seal(deps, 'visit', { errand, nonce, verifier, browser: bindBrowser(c, browser), departedAt: now }, now)
+  const state = seal(deps, 'visit', { purpose, nonce, verifier, browser: bindBrowser(c, browser), departedAt: now }, now)
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   try {
-    if (errand.kind === 'consent') return c.redirect(administration.adminConsentUrl({ tid: errand.tid, state }), 303)
+    if (purpose.kind === 'consent') return c.redirect(administration.adminConsentUrl({ tid: purpose.tid, state }), 303)
     const url = await deps.microsoft.authorizeUrl({
       state,
       nonce,
       codeChallenge: sha256(verifier),
-      prompt: errand.asserts ? 'login' : 'select_account',
-      authContext: contextOf(errand),
-      tid: errand.tid,
+      prompt: purpose.asserts ? 'login' : 'select_account',
+      authContext: contextOf(purpose),
+      tid: purpose.tid,
     })
     return c.redirect(url, 303)
   } catch (error) {
-    return bring(deps, administration, c, refusalOutcome(errand, error), now)
+    return bring(deps, administration, c, rejectedOutcome(purpose, error), now)
   }
 }
 
-const contextOf = ({ proof }: SetupErrand): string | undefined => /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
+const contextOf = ({ proof }: SignInPurpose): string | undefined => /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
 
 /** Undefined: no visit of ours. */
 async function comeBack(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response | undefined> {
@@ -65,27 +65,29 @@ async function comeBack(deps: Deps, administration: Administration, c: Context, 
   const opened = open(deps, 'visit', query.get('state'), now)
   if (opened === undefined) return undefined
   speakEnglish(c)
-  const { errand, browser } = opened.value
+  const { purpose, browser } = opened.value
   if (opened.late || !isBoundBrowser(c, browser)) return stale(deps, c)
   const once = { purpose: 'setup-visit', idHash: sha256(opened.value.nonce), expiresAt: opened.until + 60, now }
   if (!(await deps.store.consumeOnce(once))) return stale(deps, c)
-  const outcome = errand.kind === 'consent' ? consentOutcome(errand, query) : await trialOutcome(deps, opened.value, query, now)
-  if (errand.asserts && outcome.came === 'trial') return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
+  const outcome = purpose.kind === 'consent' ? consentOutcome(purpose, query) : await trialOutcome(deps, opened.value, query, now)
+  if (purpose.asserts && outcome.came === 'trial') return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
   return bring(deps, administration, c, outcome, now)
 }
 
 /** Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's word; that ours was asked is in the state. */
-function consentOutcome(errand: SetupErrand, query: URLSearchParams): Outcome {
+function consentOutcome(purpose: SignInPurpose, query: URLSearchParams): Outcome {
   const named = query.getAll('tenant')
-  if (query.has('error')) return refusalOutcome(errand, refusalOf(answerOfCallback(new Map(query))))
-  if (named.length !== 1 || named[0]?.toLowerCase() !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
+  if (query.has('error')) return rejectedOutcome(purpose, refusalOf(answerOfCallback(new Map(query))))
+  if (named.length !== 1 || named[0]?.toLowerCase() !== purpose.tid) return { purpose, came: 'rejected', guidance: 'another_account' }
   const granted = query.getAll('admin_consent')
-  return granted.length === 1 && granted[0]?.toLowerCase() === 'true' ? { errand, came: 'consent' } : { errand, came: 'refusal', guidance: 'unknown' }
+  return granted.length === 1 && granted[0]?.toLowerCase() === 'true'
+    ? { purpose, came: 'consent' }
+    : { purpose, came: 'rejected', guidance: 'unknown' }
 }
 
 async function trialOutcome(
   deps: Deps,
-  { errand, nonce, verifier, departedAt }: Travels['visit'],
+  { purpose, nonce, verifier, departedAt }: SealedPayloads['visit'],
   query: URLSearchParams,
   now: number,
 ): Promise<Outcome> {
@@ -93,18 +95,18 @@ async function trialOutcome(
     const codes = query.getAll('code')
     const [code] = codes
     if (query.has('error') || code === undefined || codes.length > 1) throw refusalOf(answerOfCallback(new Map(query)))
-    const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: errand.tid, now })
-    if (identity.user.tid !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
-    if (errand.asserts && !enteredSince(identity, departedAt)) return { errand, came: 'refusal', guidance: 'freshness_not_proved' }
-    return { errand, came: 'trial', trial: trialOf(errand, identity, now) }
+    const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: purpose.tid, now })
+    if (identity.user.tid !== purpose.tid) return { purpose, came: 'rejected', guidance: 'another_account' }
+    if (purpose.asserts && !enteredSince(identity, departedAt)) return { purpose, came: 'rejected', guidance: 'freshness_not_proved' }
+    return { purpose, came: 'trial', trial: trialOf(purpose, identity, now) }
   } catch (error) {
-    return refusalOutcome(errand, error)
+    return rejectedOutcome(purpose, error)
   }
 }
 
-const trialOf = (errand: SetupErrand, identity: MicrosoftIdentity, now: number): Trial => ({
+const trialOf = (purpose: SignInPurpose, identity: MicrosoftIdentity, now: number): Trial => ({
   at: now,
-  proof: errand.proof,
+  proof: purpose.proof,
   oid: identity.user.oid,
   who: [identity.user.name, identity.user.username].filter(Boolean).join(' · ') || identity.user.oid,
   acrs: identity.acrs.slice(0, 30),
@@ -120,15 +122,15 @@ const trialOf = (errand: SetupErrand, identity: MicrosoftIdentity, now: number):
   roles: identity.roles.slice(0, 30),
 })
 
-function refusalOutcome(errand: SetupErrand, error: unknown): Outcome {
-  if (error instanceof MicrosoftRefusal) return { errand, came: 'refusal', guidance: error.guidance, code: error.code }
+function rejectedOutcome(purpose: SignInPurpose, error: unknown): Outcome {
+  if (error instanceof MicrosoftRefusal) return { purpose, came: 'rejected', guidance: error.guidance, code: error.code }
   throw error
 }
 
 async function bring(deps: Deps, administration: Administration, c: Context, outcome: Outcome, now: number): Promise<Response> {
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
-  const { invitedUntil } = outcome.errand
+  const { invitedUntil } = outcome.purpose
   if (invitedUntil !== undefined) return c.redirect(await settle(deps, administration, outcome, invitedUntil, now), 303)
   return c.redirect(`${deps.config.opsOrigin}/setup/returned?${new URLSearchParams({ outcome: seal(deps, 'outcome', outcome, now) })}`, 303)
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Context } from 'hono'
 import type { DeliveryRef, SignalStream } from '../../../db/types.ts'
-import { recorded } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
@@ -33,7 +33,7 @@ const enqueue = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): 
 /** @throws OAuthError 429: a receiver does not decide how much the audit log keeps */
 function record<T>(deps: Deps, client: Client, act: string, id: string, details: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
   mustBeWithin(deps.rateLimits, 'streamChanges', { clientId: client.clientId })
-  return recorded(deps, callerOf(client), { act: `stream.${act}`, target: `stream ${id}`, details }, async () => {
+  return withAudit(deps, callerOf(client), { act: `stream.${act}`, target: `stream ${id}`, details }, async () => {
     const answer = await work()
     deps.log.info('stream_changed', { stream: id, client_id: client.clientId, how: act })
     return answer

@@ -1,16 +1,13 @@
 import type { Child } from 'hono/jsx'
 import type { Subject } from '../../../../db/types.ts'
 import { fellowOf, lockIn, liftIn, lockOf, revokeIn, sessionOf, userOf } from '../../acts/tenant.ts'
-import { Button, Facts, LinkButton, Notice } from '../../../pages/components.tsx'
 import { SelectField } from '../../../pages/fields.tsx'
 import type { Selector } from '../../../protocol/revocation.ts'
 import { isFresh } from '../../../clients/session/fresh.ts'
-import { Panel } from '../desk.tsx'
+import { CaseAndCommentFields, caseAndCommentIn, Confirm, endOf, HOUR_CHOICES, NOT_FRESH, SignInAgain, UNTIL_LIFTED } from '../confirm.tsx'
 import { plural, whoIs } from '../format.ts'
-import { NOT_FRESH, SignInAgain } from '../fresh-sign-in.tsx'
-import { endOf, HOUR_CHOICES, UNTIL_LIFTED } from '../lock-hours.ts'
-import { SaidFields, saidIn } from '../said.tsx'
-import { Hidden, nothingOfTenant, tenantDesk, type TenantRequest, type TenantWay } from './desk.tsx'
+import { Hidden, nothingOfTenant, tenantPage, type TenantRequest, type TenantWay } from './layout.tsx'
+import type { Mounted } from '../layout.tsx'
 import { userPath, USERS } from './lists.tsx'
 
 /** Revoking, locking and lifting in one tenant: what it would end, and the deed, for an administrator who signed in a short time ago. */
@@ -40,7 +37,7 @@ async function namedIn({ deps, administrator, now }: TenantRequest, source: URLS
 const queried = ({ c }: TenantRequest): URLSearchParams => new URL(c.req.url).searchParams
 const fresh = ({ administrator, now }: TenantRequest): boolean => isFresh(administrator.session, now)
 
-interface Confirm {
+interface Act {
   title: string
   at: TenantWay
   action: string
@@ -51,26 +48,23 @@ interface Confirm {
   problem?: string | undefined
 }
 
-function confirmPage(request: TenantRequest, { title, at, action, facts, fields, button, more, problem }: Confirm): Response {
-  return tenantDesk(
+function confirmPage(request: TenantRequest, { title, at, action, facts, fields, button, more, problem }: Act): Response {
+  return tenantPage(
     request,
     { title, at, status: problem === undefined ? 200 : 422 },
-    <Panel class="narrow">
-      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
-      <Facts items={facts} />
-      {fresh(request) ? null : <SignInAgain what="This" href="/signin/start?return_to=/tenant/fresh&fresh=yes" />}
-      <form class="stack" method="post" action={action}>
-        <Hidden request={request} fields={fields} />
-        {more}
-        <SaidFields />
-        <div class="row">
-          <Button kind="danger">{button}</Button>
-          <LinkButton kind="quiet" href={at}>
-            Back
-          </LinkButton>
-        </div>
-      </form>
-    </Panel>,
+    <Confirm
+      problem={problem}
+      facts={facts}
+      after={fresh(request) ? null : <SignInAgain what="This" href="/signin/start?return_to=/tenant/fresh&fresh=yes" />}
+      action={action}
+      button={button}
+      kind="danger"
+      back={{ href: at }}
+    >
+      <Hidden request={request} fields={fields} />
+      {more}
+      <CaseAndCommentFields />
+    </Confirm>,
   )
 }
 
@@ -79,7 +73,7 @@ const endsNow = async ({ deps, now }: TenantRequest, selector: Selector): Promis
   return `${plural(sessions, 'session')}, at ${plural(clients, 'instance')}`
 }
 
-export async function revokePage(request: TenantRequest, source = queried(request), problem?: string): Promise<Response> {
+async function revokePage(request: TenantRequest, source = queried(request), problem?: string): Promise<Response> {
   const named = await namedIn(request, source)
   if (named === undefined) return nothingOfTenant(request, GONE, USERS)
   return confirmPage(request, {
@@ -97,16 +91,16 @@ export async function revokePage(request: TenantRequest, source = queried(reques
   })
 }
 
-export async function revokeNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
+async function revokeNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
   const named = await namedIn(request, form)
   if (named === undefined) return nothingOfTenant(request, GONE, USERS)
   if (!fresh(request)) return revokePage(request, form, NOT_FRESH)
-  const done = await revokeIn(request.deps, request.administrator.actor, named.selector, { ...saidIn(form), now: request.now })
+  const done = await revokeIn(request.deps, request.administrator.actor, named.selector, { ...caseAndCommentIn(form), now: request.now })
   if (!done) return nothingOfTenant(request, 'It had already ended. Nothing was revoked.', USERS, 422)
   return request.c.redirect(`${userPath(named.user.sub)}?done=revoked`, 303)
 }
 
-export async function lockPage(request: TenantRequest, source = queried(request), problem?: string): Promise<Response> {
+async function lockPage(request: TenantRequest, source = queried(request), problem?: string): Promise<Response> {
   const named = await namedIn(request, source)
   if (named?.selector.kind !== 'subject') return nothingOfTenant(request, GONE, USERS)
   return confirmPage(request, {
@@ -125,14 +119,14 @@ export async function lockPage(request: TenantRequest, source = queried(request)
   })
 }
 
-export async function lockNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
+async function lockNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
   const { now, administrator } = request
   const named = await namedIn(request, form)
   if (named?.selector.kind !== 'subject') return nothingOfTenant(request, GONE, USERS)
   if (!fresh(request)) return lockPage(request, form, NOT_FRESH)
   if (named.user.sub === administrator.session.sub)
     return nothingOfTenant(request, 'You cannot lock your own account. Ask another administrator of your tenant.', USERS, 422)
-  const done = await lockIn(request.deps, administrator.actor, named.user, { ...saidIn(form), endsAt: endOf(form.get('hours'), now), now })
+  const done = await lockIn(request.deps, administrator.actor, named.user, { ...caseAndCommentIn(form), endsAt: endOf(form.get('hours'), now), now })
   if (!done) return nothingOfTenant(request, 'This user is locked already, or cannot be locked. Nothing was changed.', LOCKS, 422)
   return request.c.redirect(`${userPath(named.user.sub)}?done=locked`, 303)
 }
@@ -146,7 +140,7 @@ async function liftable({ deps, administrator }: TenantRequest, source: URLSearc
   return { lock, words: user === undefined ? oid : whoIs({ user }), sub: user?.sub }
 }
 
-export async function liftPage(request: TenantRequest, source = queried(request), problem?: string): Promise<Response> {
+async function liftPage(request: TenantRequest, source = queried(request), problem?: string): Promise<Response> {
   const found = await liftable(request, source)
   if (found === undefined) return nothingOfTenant(request, GONE, LOCKS)
   return confirmPage(request, {
@@ -164,10 +158,16 @@ export async function liftPage(request: TenantRequest, source = queried(request)
   })
 }
 
-export async function liftNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
+async function liftNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
   const found = await liftable(request, form)
   if (found === undefined) return nothingOfTenant(request, GONE, LOCKS)
   if (!fresh(request)) return liftPage(request, form, NOT_FRESH)
-  await liftIn(request.deps, request.administrator.actor, found.lock.id, { ...saidIn(form), now: request.now })
+  await liftIn(request.deps, request.administrator.actor, found.lock.id, { ...caseAndCommentIn(form), now: request.now })
   return request.c.redirect(found.sub === undefined ? LOCKS : `${userPath(found.sub)}?done=lifted`, 303)
 }
+
+export const actRoutes: readonly Mounted<TenantRequest>[] = [
+  { path: '/tenant/revoke', page: (request) => revokePage(request), form: revokeNow },
+  { path: '/tenant/lock', page: (request) => lockPage(request), form: lockNow },
+  { path: '/tenant/locks/lift', page: (request) => liftPage(request), form: liftNow },
+]

@@ -1,7 +1,7 @@
-import { Panel, Table } from '../desk.tsx'
+import { Panel, Table } from '../layout.tsx'
 import { when } from '../format.ts'
 import { pageOf, Pages } from '../pages.tsx'
-import { tenantDesk, type TenantRequest } from './desk.tsx'
+import { tenantPage, type TenantRequest } from './layout.tsx'
 import { byWords, numberedPlace, sealedNumber } from './lists.tsx'
 
 /** What the administrators of one tenant did here, newest first. What operators did is in their own audit log. */
@@ -23,7 +23,7 @@ export async function auditPage(request: TenantRequest): Promise<Response> {
     one.caseReference ?? '',
     one.comment ?? '',
   ])
-  return tenantDesk(
+  return tenantPage(
     request,
     { title: 'Audit', at: '/tenant/audit' },
     <Panel>

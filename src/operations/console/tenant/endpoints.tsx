@@ -10,14 +10,15 @@ import { hasNul, NUL_IN_ADDRESS } from '../../../protocol/stored-text.ts'
 import { sessionCookieHash } from '../../../clients/session/cookie.ts'
 import { currentStanding } from '../../../clients/session/current.ts'
 import { linkOf } from '../links.ts'
-import { liftNow, liftPage, lockNow, lockPage, revokeNow, revokePage } from './act.tsx'
-import { formHolds, nothingOfTenant, TENANT_HOME, TENANT_SHEET, type TenantRequest } from './desk.tsx'
+import { type Mounted, NOT_OURS } from '../layout.tsx'
+import { actRoutes } from './act.tsx'
+import { formHolds, nothingOfTenant, TENANT_HOME, TENANT_SHEET, type TenantRequest } from './layout.tsx'
 import { auditPage } from './audit.tsx'
 import { freshPage, homePage, type InvitationAddress } from './home.tsx'
 import { locksPage } from './locks.tsx'
-import { revocationsCsv, revocationsPage } from './revocations.tsx'
-import { sessionsCsv, sessionsPage } from './sessions.tsx'
-import { userPage, usersPage } from './users.tsx'
+import { revocationRoutes } from './revocations.tsx'
+import { sessionRoutes } from './sessions.tsx'
+import { userRoutes } from './users.tsx'
 
 /**
  * The console of one tenant, /tenant on the public listener, for administrators of that tenant. They reach no page of the operators: a page or a form
@@ -27,47 +28,37 @@ import { userPage, usersPage } from './users.tsx'
 export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
   const endpoints = new Hono()
   endpoints.get(TENANT_SHEET.path, TENANT_SHEET.serve)
-  const { show, take } = forAdministrators(endpoints, deps)
-  show(TENANT_HOME, (request) => homePage(request, invitation))
-  show(`${TENANT_HOME}/fresh`, freshPage)
-  show('/tenant/users', usersPage)
-  show('/tenant/users/:sub', (request) => userPage(request, request.c.req.param('sub') ?? ''))
-  show('/tenant/sessions', sessionsPage)
-  show('/tenant/sessions.csv', sessionsCsv)
-  show('/tenant/locks', locksPage)
-  show('/tenant/revocations', revocationsPage)
-  show('/tenant/revocations.csv', revocationsCsv)
-  show('/tenant/audit', auditPage)
-  show('/tenant/revoke', (request) => revokePage(request))
-  take('/tenant/revoke', revokeNow)
-  show('/tenant/lock', (request) => lockPage(request))
-  take('/tenant/lock', lockNow)
-  show('/tenant/locks/lift', (request) => liftPage(request))
-  take('/tenant/locks/lift', liftNow)
+  mount(endpoints, deps, [
+    { path: TENANT_HOME, page: (request) => homePage(request, invitation) },
+    { path: `${TENANT_HOME}/fresh`, page: freshPage },
+    { path: '/tenant/locks', page: locksPage },
+    { path: '/tenant/audit', page: auditPage },
+    ...userRoutes,
+    ...sessionRoutes,
+    ...revocationRoutes,
+    ...actRoutes,
+  ])
   endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }))
   return endpoints
 }
 
-function forAdministrators(endpoints: Hono, deps: Deps) {
-  const show = (path: string, render: (request: TenantRequest) => Response | Promise<Response>): void => {
-    endpoints.get(path, inEnglish, async (c) => {
-      const request = await enter(deps, c)
-      return request instanceof Response ? request : render(request)
-    })
-  }
+function mount(endpoints: Hono, deps: Deps, routes: readonly Mounted<TenantRequest>[]): void {
   const limit = bodyLimit({ maxSize: 64 * 1024, onError: (c) => c.text('The request is too long. Nothing was changed.', 413) })
-  const take = (path: string, act: (request: TenantRequest, form: URLSearchParams) => Promise<Response>): void => {
-    endpoints.post(path, inEnglish, limit, async (c) => {
-      const request = await enter(deps, c)
-      if (request instanceof Response) return request
-      const form = parseForm(await c.req.text())
-      return formHolds(request, form) ? act(request, form) : nothingOfTenant(request, NOT_OURS, TENANT_HOME, 403)
-    })
+  for (const { path, page, form: act } of routes) {
+    if (page !== undefined)
+      endpoints.get(path, inEnglish, async (c) => {
+        const request = await enter(deps, c)
+        return request instanceof Response ? request : page(request)
+      })
+    if (act !== undefined)
+      endpoints.post(path, inEnglish, limit, async (c) => {
+        const request = await enter(deps, c)
+        if (request instanceof Response) return request
+        const form = parseForm(await c.req.text())
+        return formHolds(request, form) ? act(request, form) : nothingOfTenant(request, NOT_OURS, TENANT_HOME, 403)
+      })
   }
-  return { show, take }
 }
-
-const NOT_OURS = 'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
 
 /** Who asks; or the way to sign in, or the page that says why it is not open to them. */
 async function enter(deps: Deps, c: Context): Promise<TenantRequest | Response> {

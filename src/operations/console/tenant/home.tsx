@@ -1,9 +1,9 @@
 import { assertedByTenantSetting } from '../../../microsoft/tenants.ts'
 import { Facts, LinkButton, Notice } from '../../../pages/components.tsx'
 import { FRESH_SECONDS } from '../../../clients/session/fresh.ts'
-import { Panel } from '../desk.tsx'
+import { Panel } from '../layout.tsx'
 import { when } from '../format.ts'
-import { TENANT_HOME, tenantDesk, type TenantRequest } from './desk.tsx'
+import { TENANT_HOME, tenantPage, type TenantRequest } from './layout.tsx'
 import { FindUser } from './users.tsx'
 
 /** Where the administrator of a tenant begins: which tenant it is, and what proves MFA there. */
@@ -16,7 +16,7 @@ export async function homePage(request: TenantRequest, invitation: InvitationAdd
   const { tid, name, connectedAt, proofAssertedAt } = administrator.tenant
   // Which operator asserted it is the operators' own.
   const isTheirs = (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
-  return tenantDesk(
+  return tenantPage(
     request,
     { title: name ?? 'Your organization', at: TENANT_HOME },
     <>
@@ -77,7 +77,7 @@ const proofWords = (proof: string): string => PROOF[proof] ?? `Authentication co
 
 /** Where the other tab ends, in which the administrator signed in again. */
 export const freshPage = (request: TenantRequest): Response =>
-  tenantDesk(
+  tenantPage(
     request,
     { title: 'You have signed in again', at: TENANT_HOME },
     <Panel class="narrow">

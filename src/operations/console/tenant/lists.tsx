@@ -6,7 +6,7 @@ import { fellowOf } from '../../acts/tenant.ts'
 import { Notice } from '../../../pages/components.tsx'
 import { whoIs } from '../format.ts'
 import { type Place, placeOf } from '../pages.tsx'
-import type { TenantRequest } from './desk.tsx'
+import type { TenantRequest } from './layout.tsx'
 
 /** What lists of a tenant share: addresses, cursors, who did it, CSV. */
 

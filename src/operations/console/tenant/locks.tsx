@@ -1,11 +1,11 @@
 import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../../db/types.ts'
-import { Panel, Table } from '../desk.tsx'
+import { Panel, Table } from '../layout.tsx'
 import { when, whoIs } from '../format.ts'
 import { linkOf } from '../links.ts'
 import { untilOf } from '../locks.tsx'
 import { pageOf, Pages, placeOf } from '../pages.tsx'
-import { tenantDesk, type TenantRequest } from './desk.tsx'
+import { tenantPage, type TenantRequest } from './layout.tsx'
 import { byWords, userPath } from './lists.tsx'
 
 /** Users of one tenant who are locked. What operators have locked, operators lift: their case and words are not shown. */
@@ -24,7 +24,7 @@ export async function locksPage(request: TenantRequest): Promise<Response> {
     limit: PAGE + 1,
   })
   const { shown, next } = pageOf(found, PAGE, (last) => last.id)
-  return tenantDesk(
+  return tenantPage(
     request,
     { title: 'Locks', at: '/tenant/locks' },
     <Panel>

@@ -1,15 +1,15 @@
 import type { Child } from 'hono/jsx'
 import type { LoggedRevocation, Subject } from '../../../../db/types.ts'
-import { MOST_ENTRIES } from '../../acts/searched.ts'
+import { MOST_ENTRIES } from '../../acts/search.ts'
 import { exportIn, userOf } from '../../acts/tenant.ts'
 import { totalOf } from '../../acts/totals.ts'
 import { Button, LinkButton } from '../../../pages/components.tsx'
 import { SelectField } from '../../../pages/fields.tsx'
 import { type Reason, REASONS } from '../../../protocol/revocation.ts'
-import { Panel, Table } from '../desk.tsx'
+import { Panel, Table, type Mounted } from '../layout.tsx'
 import { count, covered, isReason, REASON, when, whoIs } from '../format.ts'
 import { pageOfSearch, Pages } from '../pages.tsx'
-import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
+import { nothingOfTenant, tenantPage, type TenantRequest } from './layout.tsx'
 import { asked, byWords, csvResponse, everyPage, isoTime, numberedPlace, sealedNumber, USERS } from './lists.tsx'
 import { NO_USER } from './users.tsx'
 
@@ -22,7 +22,7 @@ const PAGE = 50
 const END = (name: string) => ({ name, end: true }) as const
 const HEAD = ['When', 'What', 'Why', 'By', END('Sessions'), END('Delivered'), 'Case']
 
-export async function revocationsPage(request: TenantRequest): Promise<Response> {
+async function revocationsPage(request: TenantRequest): Promise<Response> {
   const { deps, administrator } = request
   const { actor } = administrator
   const [sub, given] = [asked(request, 'user'), asked(request, 'reason')]
@@ -33,7 +33,7 @@ export async function revocationsPage(request: TenantRequest): Promise<Response>
   const bounds = { before, limit: PAGE + 1, most: MOST_ENTRIES }
   const found = await deps.store.pageOfRevocations({ tid: actor.tid, sub: user?.sub, reason, ...bounds })
   const { shown, next, searchedTo } = pageOfSearch(found, PAGE, (last) => sealedNumber(request, last.seq))
-  return tenantDesk(
+  return tenantPage(
     request,
     { title: user === undefined ? 'Revocations' : `Revocations of ${whoIs({ user })}`, at: '/tenant/revocations' },
     <>
@@ -100,7 +100,7 @@ async function csvRow(request: TenantRequest, one: LoggedRevocation) {
   return [isoTime(one.at), await covered(request.deps, one.selector), one.reason, by, sessions, one.totals.delivered, totalOf(one.totals), ...words]
 }
 
-export async function revocationsCsv(request: TenantRequest): Promise<Response> {
+async function revocationsCsv(request: TenantRequest): Promise<Response> {
   const { deps, administrator, now } = request
   const { actor } = administrator
   await exportIn(deps, actor, 'revocations', now)
@@ -114,3 +114,8 @@ export async function revocationsCsv(request: TenantRequest): Promise<Response> 
   }
   return csvResponse('revocations', ['at', 'what', 'reason', 'by', 'sessions', 'delivered', 'deliveries', 'case_reference', 'comment'], pages())
 }
+
+export const revocationRoutes: readonly Mounted<TenantRequest>[] = [
+  { path: '/tenant/revocations', page: revocationsPage },
+  { path: '/tenant/revocations.csv', page: revocationsCsv },
+]

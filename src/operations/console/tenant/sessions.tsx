@@ -2,19 +2,19 @@ import type { Participant, Session, SessionPlace } from '../../../../db/types.ts
 import { exportIn } from '../../acts/tenant.ts'
 import { Button } from '../../../pages/components.tsx'
 import { TextField } from '../../../pages/fields.tsx'
-import { Panel } from '../desk.tsx'
+import { Panel, type Mounted } from '../layout.tsx'
 import { whoIs } from '../format.ts'
 import { findSessions, SessionsTable } from '../live-sessions.tsx'
-import { tenantDesk, type TenantRequest } from './desk.tsx'
+import { tenantPage, type TenantRequest } from './layout.tsx'
 import { asked, csvResponse, everyPage, isoTime, userPath } from './lists.tsx'
 import { RevokeLink } from './users.tsx'
 
 /** Live sessions of one tenant, newest first, as a list and as CSV. */
 
-export async function sessionsPage(request: TenantRequest): Promise<Response> {
+async function sessionsPage(request: TenantRequest): Promise<Response> {
   const text = asked(request, 'q')
   const page = await findSessions(request, { tid: request.administrator.actor.tid, text })
-  return tenantDesk(
+  return tenantPage(
     request,
     { title: 'Sessions', at: '/tenant/sessions' },
     <>
@@ -55,7 +55,7 @@ const csvRow = ({ session, participants }: Found) => [
   participants.map(({ clientId }) => clientId).join(' '),
 ]
 
-export async function sessionsCsv(request: TenantRequest): Promise<Response> {
+async function sessionsCsv(request: TenantRequest): Promise<Response> {
   const { deps, now, administrator } = request
   const { actor } = administrator
   await exportIn(deps, actor, 'sessions', now)
@@ -69,3 +69,8 @@ export async function sessionsCsv(request: TenantRequest): Promise<Response> {
   }
   return csvResponse('sessions', CSV_HEAD, pages())
 }
+
+export const sessionRoutes: readonly Mounted<TenantRequest>[] = [
+  { path: '/tenant/sessions', page: sessionsPage },
+  { path: '/tenant/sessions.csv', page: sessionsCsv },
+]

@@ -4,26 +4,26 @@ import { sessionOf, userOf } from '../../acts/tenant.ts'
 import { Button, Facts, LinkButton, Notice } from '../../../pages/components.tsx'
 import { TextField } from '../../../pages/fields.tsx'
 import { lockKey } from '../../../protocol/lock-target.ts'
-import { Panel, Table } from '../desk.tsx'
+import { Panel, Table, type Mounted } from '../layout.tsx'
 import { nameOf, REASON, when, whoIs } from '../format.ts'
 import { beforeOf, cursorOf, happened, HISTORY_CURSOR, HISTORY_ENTRIES, whyOf } from '../history.ts'
 import { linkOf } from '../links.ts'
 import { instanceNames, sessionTimes } from '../live-sessions.tsx'
 import { pageOf, Pages, placeOf } from '../pages.tsx'
 import { untilOf } from '../locks.tsx'
-import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
+import { nothingOfTenant, tenantPage, type TenantRequest } from './layout.tsx'
 import { asked, doneNotice, USERS, userPath } from './lists.tsx'
 
 /** The users of one tenant, and one of them: sessions, locks and history. */
 
 const MOST = 50
 
-export async function usersPage(request: TenantRequest): Promise<Response> {
+async function usersPage(request: TenantRequest): Promise<Response> {
   const { store } = request.deps
   const { tid } = request.administrator.actor
   const text = asked(request, 'q') ?? ''
   const { users, more } = text === '' ? { users: [], more: false } : await store.searchUsers({ text, tid, limit: MOST })
-  return tenantDesk(
+  return tenantPage(
     request,
     { title: 'Users', at: USERS },
     <>
@@ -55,7 +55,7 @@ export const FindUser = ({ text }: { text?: string }) => (
 
 export const NO_USER = 'Your tenant has no user of that ID here.'
 
-export async function userPage(request: TenantRequest, sub: string): Promise<Response> {
+async function userPage(request: TenantRequest, sub: string): Promise<Response> {
   const { deps, now, administrator } = request
   const user = await userOf(deps, administrator.actor, sub)
   if (user === undefined) return nothingOfTenant(request, NO_USER, USERS)
@@ -68,7 +68,7 @@ export async function userPage(request: TenantRequest, sub: string): Promise<Res
     sid === undefined ? undefined : sessionOf(deps, administrator.actor, sid, now),
   ])
   const history = pageOf(found, HISTORY_ENTRIES, cursorOf)
-  return tenantDesk(
+  return tenantPage(
     request,
     { title: user.name ?? whoIs({ user }), at: USERS },
     <>
@@ -187,4 +187,9 @@ const eventRow = ({ deps }: TenantRequest, one: SecurityEvent): Child[] => [
   one.sid === undefined ? one.device : <a href={`${userPath(one.sub)}?session=${one.sid}`}>{one.device ?? one.sid}</a>,
   one.clientId === undefined ? '' : nameOf(deps, one.clientId),
   whyOf(one),
+]
+
+export const userRoutes: readonly Mounted<TenantRequest>[] = [
+  { path: USERS, page: usersPage },
+  { path: `${USERS}/:sub`, page: (request) => userPage(request, request.c.req.param('sub') ?? '') },
 ]

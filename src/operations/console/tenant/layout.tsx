@@ -7,7 +7,7 @@ import { readAsset, styleSheet } from '../../../pages/assets.ts'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../../pages/csrf.ts'
 import { page } from '../../../pages/layout.tsx'
 import { TENANT_CONSOLE } from '../../../pages/places.ts'
-import { Panel } from '../desk.tsx'
+import { Panel } from '../layout.tsx'
 import { whoIs } from '../format.ts'
 
 /** What the pages for the administrator of a tenant share. They show nothing that is not of that tenant. */
@@ -68,7 +68,7 @@ function Nav({ request, at }: { request: TenantRequest; at: TenantWay }) {
   )
 }
 
-export function tenantDesk(
+export function tenantPage(
   request: TenantRequest,
   { title, at, status }: { title: string; at: TenantWay; status?: 200 | 400 | 403 | 404 | 422 },
   children: Child,
@@ -79,7 +79,7 @@ export function tenantDesk(
 
 /** Nothing of that name in this tenant, whether or not another tenant has it; or an act that is not done. */
 export const nothingOfTenant = (request: TenantRequest, what: string, at: TenantWay = TENANT_HOME, status: 400 | 403 | 404 | 422 = 404): Response =>
-  tenantDesk(
+  tenantPage(
     request,
     { title: status === 404 ? 'Nothing here' : 'That was not done', at, status },
     <Panel class="narrow">

@@ -1,11 +1,12 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
+import type { Right } from '../../clients/caller.ts'
 import type { Deps } from '../deps.ts'
 import { readAsset, styleSheet } from '../../pages/assets.ts'
-import { Button, HiddenFields, PageLinks } from '../../pages/components.tsx'
+import { Button, HiddenFields, LinkButton, PageLinks } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page, type PageOptions } from '../../pages/layout.tsx'
-import type { Operator } from './pass.ts'
+import type { Operator } from './console-session.ts'
 import { whoIs } from './format.ts'
 
 /** What the console's pages share: the ways between them, who is at it, panels and tables. */
@@ -18,6 +19,15 @@ export interface ConsoleRequest {
   c: Context
   operator: Operator
   now: number
+}
+
+/** Pages and forms of the console, by their paths. `Request`: who asks, in this console or in that of a tenant. */
+export interface Mounted<Request> {
+  path: string
+  /** Left out: a page is open to auditors, a form to operators. */
+  need?: Right
+  page?: (request: Request) => Response | Promise<Response>
+  form?: (request: Request, form: URLSearchParams) => Promise<Response>
 }
 
 /** Whether they may change anything at all. */
@@ -38,14 +48,21 @@ const WAYS = [
   ['/ops/queue', 'Queue'],
   ['/setup', 'Set-up'],
 ] as const
-export type Way = (typeof WAYS)[number][0]
+type Way = (typeof WAYS)[number][0]
 const ADMINISTRATORS: readonly Way[] = ['/ops/revoke', '/setup']
 
 /** What a form of the console is made for: this operator, on this browser. */
 const purpose = ({ session }: Operator): string => `ops ${session.sid}`
-export const formToken = ({ deps, c, operator }: ConsoleRequest): string => csrfToken(deps, c, purpose(operator))
+const formToken = ({ deps, c, operator }: ConsoleRequest): string => csrfToken(deps, c, purpose(operator))
 export const formHolds = ({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): boolean =>
   csrfHolds(deps, c, purpose(operator), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
+
+/** Fields that a form carries unseen, with its proof of origin. */
+export const Hidden = ({ request, fields }: { request: ConsoleRequest; fields?: Record<string, string> }) => (
+  <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fields }} />
+)
+
+export const NOT_OURS = 'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
 
 const ROLE_WORDS = { audit: 'auditor, read only', operate: 'operator', administer: 'administrator' } as const
 
@@ -79,7 +96,7 @@ function Nav({ request, at, search }: { request: ConsoleRequest; at: Way | undef
         </details>
       </nav>
       <form class="who" method="post" action="/ops/sign-out">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
+        <Hidden request={request} />
         <span>
           {session.user.name ?? whoIs(session)}
           <small>{ROLE_WORDS[caller.may]}</small>
@@ -93,7 +110,7 @@ function Nav({ request, at, search }: { request: ConsoleRequest; at: Way | undef
 }
 
 /** @param live the page has parts (`Live`) that follow what happens while it is open */
-export function desk(
+export function consolePage(
   request: ConsoleRequest,
   options: Pick<PageOptions, 'title' | 'status' | 'script'> & { at?: Way | undefined; live?: boolean; search?: string },
   children: Child,
@@ -157,7 +174,7 @@ export const Panel = ({ title, children, class: more }: { title?: Child; childre
   </section>
 )
 
-export type Column = string | { name: string; end: true }
+type Column = string | { name: string; end: true }
 const columnName = (column: Column): string => (typeof column === 'string' ? column : column.name)
 const columnClass = (column: Column): string | undefined => (typeof column === 'string' ? undefined : 'end')
 
@@ -200,3 +217,18 @@ export const Figures = ({ items }: { items: readonly { name: string; value: Chil
     ))}
   </dl>
 )
+
+/** There is nothing of that name, or it may not be done: said, with the way back. @param href where it leads, if not to the page `back` */
+export const nothingHere = (request: ConsoleRequest, what: string, back: Way, status: 400 | 403 | 404 | 422 = 404, href: string = back): Response =>
+  consolePage(
+    request,
+    { title: status === 404 ? 'Nothing here' : 'That was not done', at: back, status },
+    <Panel class="narrow">
+      <p>{what}</p>
+      <div class="row">
+        <LinkButton href={href} kind="quiet">
+          Back
+        </LinkButton>
+      </div>
+    </Panel>,
+  )

@@ -2,10 +2,10 @@ import type { Deps } from '../deps.ts'
 
 /**
  * What /setup sends a browser to Microsoft for, and the outcome. Both travel sealed, because the operators' listener and the public one are two
- * origins that share no cookie: the errand from the page's link to the public listener, its outcome back.
+ * origins that share no cookie: the purpose from the page's link to the public listener, its outcome back.
  */
 
-export interface SetupErrand {
+export interface SignInPurpose {
   id: string
   /** `consent`: an administrator of the tenant consents for every user. `trial`: a user signs in, and only the claims that arrived are kept. */
   kind: 'consent' | 'trial'
@@ -38,41 +38,41 @@ export interface Trial {
 }
 
 export type Outcome =
-  | { errand: SetupErrand; came: 'consent' }
-  | { errand: SetupErrand; came: 'trial'; trial: Trial }
+  | { purpose: SignInPurpose; came: 'consent' }
+  | { purpose: SignInPurpose; came: 'trial'; trial: Trial }
   /** `guidance`: a key of Microsoft's guidance table. */
-  | { errand: SetupErrand; came: 'refusal'; guidance: string; code?: number | undefined }
+  | { purpose: SignInPurpose; came: 'rejected'; guidance: string; code?: number | undefined }
 
 export type Signed = Outcome & { came: 'trial' }
 
-export interface Travels {
+export interface SealedPayloads {
   /** In a link of /setup. */
-  errand: SetupErrand
+  purpose: SignInPurpose
   /** In a link for the administrator of another tenant. */
   invitation: { tid: string; until: number }
-  /** As Microsoft's `state`: the errand with what its return is held against. */
-  visit: { errand: SetupErrand; nonce: string; verifier: string; browser: string; departedAt: number }
+  /** As Microsoft's `state`: the purpose with what its return is held against. */
+  visit: { purpose: SignInPurpose; nonce: string; verifier: string; browser: string; departedAt: number }
   /** Back to /setup. */
   outcome: Outcome
   /** What an administrator is about to assert, with the hash of the cookie of the browser that signed in. */
   assertion: { outcome: Signed; browser: string }
 }
 
-const SECONDS: Record<keyof Travels, number> = { errand: 3600, invitation: 7 * 86_400, visit: 900, outcome: 300, assertion: 600 }
+const SECONDS: Record<keyof SealedPayloads, number> = { purpose: 3600, invitation: 7 * 86_400, visit: 900, outcome: 300, assertion: 600 }
 
-export function seal<K extends keyof Travels>(deps: Pick<Deps, 'sealer'>, place: K, value: Travels[K], now: number): string {
+export function seal<K extends keyof SealedPayloads>(deps: Pick<Deps, 'sealer'>, place: K, value: SealedPayloads[K], now: number): string {
   return deps.sealer.seal(`setup/${place}`, JSON.stringify({ until: now + SECONDS[place], value }))
 }
 
 /** Undefined: not ours. `late`: ours, and too old. */
-export function open<K extends keyof Travels>(
+export function open<K extends keyof SealedPayloads>(
   deps: Pick<Deps, 'sealer'>,
   place: K,
   sealed: string | null | undefined,
   now: number,
-): { value: Travels[K]; until: number; late: boolean } | undefined {
+): { value: SealedPayloads[K]; until: number; late: boolean } | undefined {
   const opened = sealed ? deps.sealer.open(`setup/${place}`, sealed) : undefined
   if (opened === undefined) return undefined
-  const { until, value } = JSON.parse(opened.toString('utf8')) as { until: number; value: Travels[K] }
+  const { until, value } = JSON.parse(opened.toString('utf8')) as { until: number; value: SealedPayloads[K] }
   return { value, until, late: until < now }
 }

@@ -4,6 +4,8 @@ import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { ROLE } from '../../protocol/names.ts'
 import type { Caller, Right } from '../../clients/caller.ts'
+import { isFresh } from '../../clients/session/fresh.ts'
+import type { Actor } from '../../protocol/revocation.ts'
 import { CONSOLE } from './registration.ts'
 
 /**
@@ -32,18 +34,18 @@ export interface Operator {
   caller: Caller
 }
 
-export type Visitor =
+type Visitor =
   | { is: 'operator'; operator: Operator }
   /** `never`: without a pass. `over`: with one that is no longer valid. */
   | { is: 'nobody'; why: 'never' | 'over' }
-  | { is: 'rejected'; why: Refusal; session: Session }
-export type Refusal = 'other_tenant' | 'no_role'
+  | { is: 'rejected'; why: Rejection; session: Session }
+export type Rejection = 'other_tenant' | 'no_role'
 
-export function givePass(deps: Pick<Deps, 'sealer'>, c: Context, pass: Pass, now: number): void {
+export function setConsoleCookie(deps: Pick<Deps, 'sealer'>, c: Context, pass: Pass, now: number): void {
   setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: Math.max(1, pass.until - now) })
 }
 
-export function takePass(c: Context): void {
+export function clearConsoleCookie(c: Context): void {
   deleteCookie(c, COOKIE, ATTRIBUTES)
 }
 
@@ -61,11 +63,11 @@ export async function visitorOf(
   touch: boolean,
 ): Promise<Visitor> {
   const pass = readPass(deps, c)
-  return pass === undefined ? { is: 'nobody', why: 'never' } : standing(deps, pass, now, touch)
+  return pass === undefined ? { is: 'nobody', why: 'never' } : visitorBy(deps, pass, now, touch)
 }
 
 /** Whether a pass is still valid: the store alone decides. */
-export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
+export async function visitorBy(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
   if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
   const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })
   if (access.outcome === 'rejected') return { is: 'nobody', why: 'over' }
@@ -77,10 +79,23 @@ export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connectio
 }
 
 /** The broker's own roles count only from the operators' tenant: an administrator of another tenant can give them to any user there. */
-export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Right | Refusal {
+export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Right | Rejection {
   const { operatorTenant } = connection.current()
   if (operatorTenant === undefined || user.tid !== operatorTenant) return 'other_tenant'
   if (roles.includes(ROLE.administrator)) return 'administer'
   if (roles.includes(ROLE.operator)) return 'operate'
   return roles.includes(ROLE.auditor) ? 'audit' : 'no_role'
+}
+
+/** For /setup, which is another module: the administrator at the console, if there is one in this browser. */
+export async function administratorAt(
+  deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
+  c: Context,
+  now: number,
+): Promise<{ actor: Actor; name: string; sid: string; fresh: boolean } | undefined> {
+  const visitor = await visitorOf(deps, c, now, true)
+  if (visitor.is !== 'operator' || visitor.operator.caller.may !== 'administer') return undefined
+  const { session, caller } = visitor.operator
+  const { name, username } = session.user
+  return { actor: caller.actor, name: [name, username].filter(Boolean).join(' · ') || session.sub, sid: session.sid, fresh: isFresh(session, now) }
 }
