@@ -1,68 +1,20 @@
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import * as oidc from 'openid-client'
+import type { TokenEndpointResponse } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createGuard, type Guard } from '@case-manager/guard'
-import { Browser } from '../browser.ts'
 import { ROOT } from '../markdown.ts'
 import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
 import { hasEngine, NGINX } from './engine.ts'
+import { Load } from './load.ts'
 import { blocksUnder, openStack, type Stack } from './stack.ts'
+import { newBrowser, refresh, register, signIn, signOut, SYDNEY } from './sydney.ts'
 
 /** What the documentation says of containers, run by a real engine from the images and compose.yaml as they are. */
 
 const NAME = 'cmb-containers-test'
-const SYDNEY = { id: 'sydney', redirect: 'https://sydney.case-manager.example/callback', audience: 'https://sydney.case-manager.example' }
 const engine = hasEngine()
-
-const newBrowser = (stack: Stack): Browser =>
-  new Browser({ fetch: stack.fetch, at: stack.issuer, follows: (to) => !to.href.startsWith(SYDNEY.redirect) })
-
-/** @returns its secret */
-async function register(stack: Stack, broker: string): Promise<string> {
-  const added = await stack.sh(
-    `docker compose exec -T ${broker} cmb clients add ${SYDNEY.id} --name Sydney --redirect-uri ${SYDNEY.redirect} --audience ${SYDNEY.audience} --grant authorization_code --grant refresh_token --grant client_credentials --json`,
-  )
-  return (JSON.parse(added) as { client_secret: string }).client_secret
-}
-
-/** With the simulated Microsoft, and the code flow by a library. */
-async function signIn(stack: Stack, browser: Browser, secret: string): Promise<oidc.TokenEndpointResponse> {
-  stack.entra.auto('alice@contoso.example')
-  const config = await oidc.discovery(new URL(stack.issuer), SYDNEY.id, {}, oidc.ClientSecretBasic(secret), {
-    [oidc.customFetch]: stack.fetch as never,
-  })
-  const verifier = oidc.randomPKCECodeVerifier()
-  const url = oidc.buildAuthorizationUrl(config, {
-    ...{ redirect_uri: SYDNEY.redirect, scope: 'openid profile offline_access', code_challenge_method: 'S256' },
-    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-  })
-  // A browser that sees that the store cannot be read right now begins again.
-  const page = await until('the browser comes back', async () => {
-    let at = await browser.get(url.href)
-    for (let pages = 0; at.left === undefined && at.status !== 503 && pages < 5; pages++) at = await browser.press(at, 'Sign in with Microsoft')
-    return at.left === undefined ? undefined : at
-  })
-  return oidc.authorizationCodeGrant(config, page.left ?? expect.fail(page.url), { pkceCodeVerifier: verifier })
-}
-const signOut = async (stack: Stack, browser: Browser): Promise<unknown> =>
-  browser.submit(await browser.get(`${stack.issuer}/logout`), { scope: 'everywhere' }, 'Sign out')
-
-async function statusOf(stack: Stack, secret: string, form: Record<string, string>): Promise<number> {
-  const authorization = `Basic ${Buffer.from(`${SYDNEY.id}:${secret}`).toString('base64')}`
-  const response = await stack.fetch(`${stack.issuer}/token`, {
-    method: 'POST',
-    headers: { authorization },
-    body: new URLSearchParams(form),
-    signal: AbortSignal.timeout(10_000),
-  })
-  await response.text()
-  return response.status
-}
-const refresh = (stack: Stack, secret: string, token = ''): Promise<number> =>
-  statusOf(stack, secret, { grant_type: 'refresh_token', refresh_token: token })
 
 describe.runIf(engine)('one broker on SQLite', () => {
   let stack: Stack
@@ -127,44 +79,6 @@ http {
   server { listen 127.0.0.1:3000; return 200; }
 }
 `
-
-/** A token each 50 ms, while something fails. */
-class Load {
-  #seen = { requests: 0, answered: 0, failed: 0, longestMs: 0 }
-  #lastMs = performance.now()
-  readonly #timer: NodeJS.Timeout
-  constructor(stack: Stack, secret: string) {
-    this.#timer = setInterval(() => {
-      this.#seen.requests++
-      statusOf(stack, secret, { grant_type: 'client_credentials' }).then(
-        (status) => this.#ended(status === 200),
-        () => this.#ended(false),
-      )
-    }, 50)
-  }
-  #ended(well: boolean): void {
-    if (!well) return void this.#seen.failed++
-    this.#seen.answered++
-    this.#seen.longestMs = Math.max(this.#seen.longestMs, Math.round(performance.now() - this.#lastMs))
-    this.#lastMs = performance.now()
-  }
-  /** @returns what was seen from then on, until twenty more tokens are issued */
-  async during(what: string, act: () => Promise<unknown>): Promise<Load['seen']> {
-    this.#seen = { requests: 0, answered: 0, failed: 0, longestMs: 0 }
-    await act()
-    const before = this.#seen.answered
-    await until('tokens are issued again', () => this.#seen.answered > before + 20, 90)
-    const { requests, failed, longestMs } = this.#seen
-    console.log(`${what}: ${requests} requests, ${failed} failed, longest without a token ${longestMs} ms`)
-    return this.seen
-  }
-  get seen(): { requests: number; failed: number; longestMs: number } {
-    return this.#seen
-  }
-  stop(): void {
-    clearInterval(this.#timer)
-  }
-}
 
 describe.runIf(engine)('two brokers on two Postgres servers', () => {
   let stack: Stack
@@ -245,7 +159,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
   })
 
   /** What `cmb restore` promises, and `restore --adopt`. */
-  const expectSignedOut = async (tokens: oidc.TokenEndpointResponse): Promise<void> => {
+  const expectSignedOut = async (tokens: TokenEndpointResponse): Promise<void> => {
     await until('it has ended', async () => (await refresh(stack, secret, tokens.refresh_token)) === 400)
     await until('the guard refuses it', async () => !(await guard.check(tokens.access_token)).ok)
     await endsASession()
