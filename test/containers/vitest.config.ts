@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     name: 'containers',
     globalSetup: ['test/containers/engine.ts'],
-    include: ['test/containers/run.ts', 'test/containers/kubernetes.ts'],
+    include: ['test/containers/run.ts', 'test/containers/kubernetes.ts', 'test/containers/patroni.ts'],
     pool: 'forks',
     fileParallelism: false,
     // A condition that comes true ends the wait.
