@@ -16,7 +16,7 @@ import {
   type Examination,
   type Graph,
   GraphProblem,
-  MicrosoftRefusal,
+  MicrosoftRejection,
   type Microsoft,
   type MicrosoftIdentity,
   type Renewal,
@@ -81,7 +81,7 @@ export class FakeMicrosoft implements Microsoft {
   connected = true
   /** Sign-ins that were begun, newest last. */
   readonly started: StartSignIn[] = []
-  next: Partial<MicrosoftIdentity> | MicrosoftRefusal = {}
+  next: Partial<MicrosoftIdentity> | MicrosoftRejection = {}
   user: User = {
     tid: TENANT,
     oid: '00000000-0000-4000-8000-00000000a11c',
@@ -102,7 +102,7 @@ export class FakeMicrosoft implements Microsoft {
     return `https://login.microsoftonline.com/${input.tid ?? 'organizations'}/oauth2/v2.0/authorize?${new URLSearchParams({ state: input.state })}`
   }
   async redeemCode(): Promise<MicrosoftIdentity> {
-    if (this.next instanceof MicrosoftRefusal) throw this.next
+    if (this.next instanceof MicrosoftRejection) throw this.next
     const now = this.#clock.now()
     return {
       user: this.user,
@@ -121,10 +121,10 @@ export class FakeMicrosoft implements Microsoft {
     }
   }
   /** What a probe is answered, by the cache that it shows. */
-  renewals: (input: { cache: string; user: Pick<User, 'tid' | 'oid'> }) => Renewal | MicrosoftRefusal | undefined = () => undefined
+  renewals: (input: { cache: string; user: Pick<User, 'tid' | 'oid'> }) => Renewal | MicrosoftRejection | undefined = () => undefined
   async renew(input: { cache: string; user: Pick<User, 'tid' | 'oid'> }): Promise<Renewal | undefined> {
     const answer = this.renewals(input)
-    if (answer instanceof MicrosoftRefusal) throw answer
+    if (answer instanceof MicrosoftRejection) throw answer
     return answer
   }
   /** Graph is away, unless a test puts one here. */

@@ -35,7 +35,7 @@ export async function placed(path: string, make: (part: string) => Promise<Posit
     syncFile(dirname(path))
     return { outcome: 'made', bytes: statSync(path).size, ...at }
   } catch (error) {
-    return refusalOf(error)
+    return rejectionOf(error)
   } finally {
     rmSync(part, { force: true })
   }
@@ -73,7 +73,7 @@ function pacing(written: number, stopped: () => boolean): () => number {
   }
 }
 
-function refusalOf(error: unknown): BackupOutcome {
+function rejectionOf(error: unknown): BackupOutcome {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EEXIST') return { outcome: 'exists' }
   if (typeof code !== 'string' || error instanceof StoreUnavailable) throw error

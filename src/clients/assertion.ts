@@ -5,7 +5,7 @@ import { sha256 } from '../runtime/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { JWT_BEARER_ASSERTION } from '../protocol/names.ts'
 import { printable } from '../protocol/params.ts'
-import type { AuthenticateDeps } from './authenticate-deps.ts'
+import type { AuthenticateDeps } from './deps.ts'
 import { clientKeys } from './client-keys.ts'
 
 /** An assertion that lives longer is refused: its `jti` would have to be remembered for as long. */
@@ -17,7 +17,7 @@ const MAX_LENGTH = 8192
 const TYPES = ['client-authentication+jwt', 'JWT']
 
 /** `isTold`: the signature is the client's, so its developer may read the problem. Otherwise the problem is for the log alone. */
-export type Asserted = { client: Client; why?: undefined } | { client?: Client | undefined; why: AssertionProblem; problem: string; isTold: boolean }
+type Asserted = { client: Client; why?: undefined } | { client?: Client | undefined; why: AssertionProblem; problem: string; isTold: boolean }
 export type AssertionProblem = 'unreadable_assertion' | 'unknown_client' | 'other_method' | 'unknown_key' | 'wrong_signature' | 'wrong_claim'
 
 /** @throws OAuthError invalid_request where the assertion's type is not the one there is */

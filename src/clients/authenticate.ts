@@ -2,13 +2,30 @@
  * Decides who an OAuth request comes from (RFC 6749 §2.3, RFC 7523). Refuses more than one method at once, and answers an unknown client
  * as it answers a wrong secret, after the same work.
  */
+import type { Context } from 'hono'
 import { type Client, isPublic, type SecretHash } from '../protocol/client-metadata.ts'
 import { equalInConstantTime, sha256 } from '../runtime/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
+import type { Params } from '../protocol/params.ts'
 import { tooMany } from '../runtime/rate-limits.ts'
-import type { AuthenticateDeps } from './authenticate-deps.ts'
-import { type AssertionProblem, verifyAssertion } from './assertion.ts'
+import { remoteOf } from '../runtime/remote-address.ts'
+import type { AuthenticateDeps } from './deps.ts'
+import { type AssertionProblem, signedByClient, verifyAssertion } from './assertion.ts'
 import type { ClientCredentialsInput } from './interface.ts'
+
+/**
+ * The client that sent an OAuth request.
+ * @param options.limited `false` at endpoints that are never limited: revocations and the reports of guards
+ * @throws as authenticateClient
+ */
+export function requestingClient(
+  deps: AuthenticateDeps,
+  c: Context,
+  params: Params,
+  { now, limited }: { now: number; limited?: boolean },
+): Promise<Client> {
+  return authenticateClient(deps, { authorization: c.req.header('authorization'), params, now, address: remoteOf(c, deps.config), limited })
+}
 
 /**
  * A client that is rejected is logged with the cause. The answer has one text for every cause; a client whose assertion has a valid signature is
@@ -152,4 +169,22 @@ function rejected(attempt: Attempt, told?: string): OAuthError {
 export function mustBeConfidential(client: Client): Client {
   if (isPublic(client)) throw new OAuthError('invalid_client', 'A client without a credential cannot use this endpoint.')
   return client
+}
+
+/**
+ * Returns whether the credentials that opened something that lasts would still open it: a client, secret or key that was removed would not. An assertion
+ * is valid once and for minutes (RFC 7523 §3), so only its key counts here.
+ */
+export async function stillAuthenticated(deps: AuthenticateDeps, client: Client, input: ClientCredentialsInput): Promise<boolean> {
+  const assertion = input.params.get('client_assertion')
+  if (assertion !== undefined) {
+    const now = deps.clients.find(client.clientId)
+    return now?.metadata.authMethod === 'private_key_jwt' && (await signedByClient(deps, now, assertion, input.now)) === 'good'
+  }
+  try {
+    return (await authenticateClient(deps, input)).clientId === client.clientId
+  } catch (error) {
+    if (error instanceof OAuthError) return false
+    throw error
+  }
 }

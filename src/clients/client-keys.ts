@@ -1,19 +1,10 @@
 /** A client's public keys: by value from its registration, or by `jwks_uri` through a cache that a stranger cannot make us refetch at will. */
 import type { Client } from '../protocol/client-metadata.ts'
-import type { ClientRegistry } from './interface.ts'
-import type { AuthenticateDeps } from './authenticate-deps.ts'
+import type { ClientRegistry, FetchedKeys } from './interface.ts'
+import type { AuthenticateDeps } from './deps.ts'
 import { jwksSchema } from './metadata-fields.ts'
 
 type Jwk = Record<string, unknown>
-
-interface Cached {
-  uri: string
-  keys: Jwk[]
-  fetchedAt: number
-  triedAt: number
-  /** One fetch at a time, however many wait for it. */
-  pending?: Promise<Jwk[] | undefined> | undefined
-}
 
 const FRESH_SECONDS = 3600
 /** Where fetching fails, keys count for so long. An attacker who keeps us from the client's server cannot keep a key valid that it has removed. */
@@ -22,9 +13,6 @@ const STALE_SECONDS = 86_400
 const TRY_NO_SOONER_SECONDS = 10
 const TIMEOUT_MS = 3000
 const MAX_BYTES = 64 * 1024
-
-/** One cache a registry, so that a broker has one and a test its own. */
-const caches = new WeakMap<ClientRegistry, Map<string, Cached>>()
 
 /** `refresh` answers fresher keys, or undefined where there are none to be had now. */
 export async function clientKeys(
@@ -44,21 +32,20 @@ export async function clientKeys(
   return { keys: now - cached.fetchedAt < STALE_SECONDS ? cached.keys : [], refresh }
 }
 
-function cacheOf(registry: ClientRegistry, clientId: string, uri: string): Cached {
-  let cache = caches.get(registry)
-  if (!cache) caches.set(registry, (cache = new Map()))
-  let cached = cache.get(clientId)
-  if (!cached || cached.uri !== uri) cache.set(clientId, (cached = { uri, keys: [], fetchedAt: -Infinity, triedAt: -Infinity }))
+function cacheOf(registry: ClientRegistry, clientId: string, uri: string): FetchedKeys {
+  const { keys } = registry.fetched
+  let cached = keys.get(clientId)
+  if (!cached || cached.uri !== uri) keys.set(clientId, (cached = { uri, keys: [], fetchedAt: -Infinity, triedAt: -Infinity }))
   return cached
 }
 
-function fetchOnce(deps: AuthenticateDeps, clientId: string, cached: Cached, now: number): Promise<Jwk[] | undefined> {
+function fetchOnce(deps: AuthenticateDeps, clientId: string, cached: FetchedKeys, now: number): Promise<Jwk[] | undefined> {
   cached.pending ??= fetchKeys(deps, clientId, cached, now).finally(() => (cached.pending = undefined))
   return cached.pending
 }
 
 /** A client's server that is down leaves the keys we have, for a day; neither success nor failure is retried at once. */
-async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: Cached, now: number): Promise<Jwk[] | undefined> {
+async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: FetchedKeys, now: number): Promise<Jwk[] | undefined> {
   cached.triedAt = now
   try {
     const answer = await deps.outbound.request(cached.uri, {

@@ -20,3 +20,9 @@ export interface Deps extends PageDeps {
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
   outbound: Outbound
 }
+
+/** What the files that authenticate a client need. */
+export type AuthenticateDeps = Pick<Deps, 'clients' | 'config' | 'log' | 'rateLimits'> & {
+  outbound: Pick<Deps['outbound'], 'request'>
+  store: Pick<Store, 'consumeOnce'>
+}

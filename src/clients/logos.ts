@@ -3,7 +3,7 @@ import { type Image, imageOf, LARGEST_IMAGE } from '../config/image.ts'
 import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { logoSetting } from '../protocol/names.ts'
-import type { ClientRegistry } from './interface.ts'
+import type { FetchedLogo } from './interface.ts'
 
 /**
  * Logos of clients (`logo_uri`, RFC 7591 §2): fetched once, kept in the store, served by the broker, so that no page makes a request to another
@@ -12,32 +12,21 @@ import type { ClientRegistry } from './interface.ts'
 
 type Need = Pick<Deps, 'store' | 'outbound' | 'clients' | 'log'>
 
-interface Logo {
-  uri: string
-  image?: Image | undefined
-  /** Epoch seconds. */
-  triedAt: number
-}
-
 /** After a failure, or an answer that is not an image. */
 const TRY_NO_SOONER_SECONDS = 600
 const TIMEOUT_MS = 3000
 
 const keptSchema = z.object({ uri: z.string(), bytes: z.base64() })
 
-/** One cache a registry, so that a broker has one and a test its own. */
-const caches = new WeakMap<ClientRegistry, Map<string, Logo>>()
-
-/** What is there now. Where there is none yet, the next page may have it. */
+/** The logo that the broker has. Where it has none yet, the next page may show it. */
 export async function clientLogo(deps: Need, { clientId, metadata }: Client, now: number): Promise<Image | undefined> {
   const { logoUri: uri } = metadata
   if (uri === undefined) return undefined
-  const cache = caches.get(deps.clients) ?? new Map<string, Logo>()
-  caches.set(deps.clients, cache)
-  const known = cache.get(clientId)
+  const { logos } = deps.clients.fetched
+  const known = logos.get(clientId)
   if (known?.uri === uri && (known.image !== undefined || now - known.triedAt < TRY_NO_SOONER_SECONDS)) return known.image
-  const logo: Logo = { uri, triedAt: now }
-  cache.set(clientId, logo)
+  const logo: FetchedLogo = { uri, triedAt: now }
+  logos.set(clientId, logo)
   logo.image = await readKept(deps, clientId, uri)
   if (logo.image === undefined) void fetchLogo(deps, clientId, logo)
   return logo.image
@@ -52,7 +41,7 @@ async function readKept({ store }: Need, clientId: string, uri: string): Promise
   return typeof image === 'string' ? undefined : image
 }
 
-async function fetchLogo(deps: Need, clientId: string, logo: Logo): Promise<void> {
+async function fetchLogo(deps: Need, clientId: string, logo: FetchedLogo): Promise<void> {
   try {
     const answer = await deps.outbound.request(logo.uri, {
       method: 'GET',

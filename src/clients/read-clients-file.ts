@@ -15,7 +15,7 @@ export interface FileClient {
   secretHashes: string[]
 }
 
-export type ClientsFile =
+type ClientsFile =
   | { ok: true; clients: FileClient[]; fingerprint: string; secretFiles: string[] }
   | { ok: false; problems: string[]; fingerprint: string; secretFiles: string[] }
 

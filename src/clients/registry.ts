@@ -13,5 +13,5 @@ export async function openClientRegistry(store: Pick<Store, 'listClients'>): Pro
       (read) => void (clients = new Map(read.map((client) => [client.clientId, client]))),
     )
   await reload()
-  return { find: (clientId) => clients.get(clientId), list: () => [...clients.values()], reload }
+  return { find: (clientId) => clients.get(clientId), list: () => [...clients.values()], reload, fetched: { keys: new Map(), logos: new Map() } }
 }

@@ -20,7 +20,7 @@ export function contrast(one: string, other: string): number {
 }
 
 /** @param share of `other`, 0 to 1 */
-export function mixed(color: string, other: string, share: number): string {
+function mixed(color: string, other: string, share: number): string {
   const [from, to] = [rgbOf(color), rgbOf(other)]
   return hexOf(from.map((value, at) => value + ((to[at] ?? 0) - value) * share) as unknown as Rgb)
 }

@@ -24,7 +24,7 @@ const UNKNOWN_KEY_SECONDS = 600
 /** How old an active key grows before another takes its place. */
 export const ROTATE_AFTER_SECONDS = 90 * 24 * 3600
 
-export interface KeyRingInput {
+interface KeyRingInput {
   store: KeyStore
   sealer: Sealer
   random: Random

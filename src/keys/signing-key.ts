@@ -28,7 +28,7 @@ export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
 }
 
 /** @throws Error in words for an operator, where the key is neither P-256 nor RSA of at least 2048 bits */
-export function describeKey(privateKey: KeyObject): SigningKey {
+function describeKey(privateKey: KeyObject): SigningKey {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = privateKey
   const alg: SigningAlg | undefined =
     type === 'ec' && details?.namedCurve === 'prime256v1'

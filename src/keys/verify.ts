@@ -21,7 +21,7 @@ export interface JwksVerifier {
 
 type Jwk = Record<string, unknown>
 
-export interface JwksSource {
+interface JwksSource {
   fetchKeys(): Promise<readonly Jwk[]>
   nowMs(): number
   /** Keys older than this are fetched again. */

@@ -1,4 +1,4 @@
-import { MicrosoftRefusal, type SessionEffect } from './interface.ts'
+import { MicrosoftRejection, type SessionEffect } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**
@@ -6,7 +6,7 @@ import type { GuidanceKey } from './guidance.ts'
  * credentials never end a session; an answer about the user does. What it does not know and calls `invalid_grant` asks for a fresh sign-in.
  */
 
-export interface Outcome {
+interface Outcome {
   guidance: GuidanceKey
   effect: SessionEffect
   /** A refusal of where the request came from, not of the user: a probe that meets it has learnt nothing. */
@@ -14,7 +14,7 @@ export interface Outcome {
 }
 
 /** What Microsoft said: from the token endpoint's JSON or from the query of a callback. */
-export interface MicrosoftAnswer {
+interface MicrosoftAnswer {
   error?: string | undefined
   suberror?: string | undefined
   /** A claims challenge (JSON). */
@@ -88,9 +88,9 @@ export function outcomeOf(answer: MicrosoftAnswer): Outcome & { code: number | u
 const own = (table: Readonly<Record<string, Outcome>>, key: string | undefined): Outcome | undefined =>
   key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
 
-export function refusalOf(answer: MicrosoftAnswer, cause?: unknown): MicrosoftRefusal {
+export function rejectionOf(answer: MicrosoftAnswer, cause?: unknown): MicrosoftRejection {
   const { guidance, effect, code } = outcomeOf(answer)
-  return new MicrosoftRefusal(guidance, { code, effect, claims: answer.claims, cause })
+  return new MicrosoftRejection(guidance, { code, effect, claims: answer.claims, cause })
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)

@@ -4,7 +4,7 @@ import { ConfidentialClientApplication, type Configuration, type ICachePlugin } 
 import type { Config } from '../config/config.ts'
 import type { Connection, Credential } from './connection.ts'
 import type { Discovery } from './directory.ts'
-import { MicrosoftRefusal } from './interface.ts'
+import { MicrosoftRejection } from './interface.ts'
 import type { Transport } from './transport.ts'
 
 /**
@@ -40,7 +40,7 @@ export async function openApplication(input: {
 }): Promise<ConfidentialClientApplication> {
   const { authority } = input.config.entra
   const { clientId, credential } = input.connection
-  if (clientId === undefined || credential === undefined) throw new MicrosoftRefusal('credential', { effect: 'nothing' })
+  if (clientId === undefined || credential === undefined) throw new MicrosoftRejection('credential', { effect: 'nothing' })
   const { host } = new URL(authority)
   return new ConfidentialClientApplication({
     auth: {
@@ -56,7 +56,7 @@ export async function openApplication(input: {
   })
 }
 
-/** Files are read at each use: renewing them needs no restart. @throws MicrosoftRefusal `credential` */
+/** Files are read at each use: renewing them needs no restart. @throws MicrosoftRejection `credential` */
 async function present(credential: Credential): Promise<Presented> {
   if (credential.kind === 'secret') return { clientSecret: credential.secret }
   try {
@@ -64,7 +64,7 @@ async function present(credential: Credential): Promise<Presented> {
     const content = await readFile(credential.file, 'utf8')
     return credential.kind === 'federated' ? { clientAssertion: async () => content.trim() } : { clientCertificate: certificate(content) }
   } catch (cause) {
-    throw new MicrosoftRefusal('credential', {
+    throw new MicrosoftRejection('credential', {
       effect: 'nothing',
       cause: new Error(
         credential.kind === 'pem' ? 'The certificate entered at /setup cannot be used.' : `The credential file ${credential.file} cannot be used.`,

@@ -2,9 +2,9 @@ import { AuthError } from '@azure/msal-node'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
-import { answerOfBody, refusalOf } from './aadsts.ts'
+import { answerOfBody, rejectionOf } from './aadsts.ts'
 import type { Connection } from './connection.ts'
-import { MicrosoftRefusal } from './interface.ts'
+import { MicrosoftRejection } from './interface.ts'
 import { type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts'
 
 /** What every request to Microsoft needs, and what its failure is: an outage, a refusal, or a bug. */
@@ -22,7 +22,7 @@ export interface Need {
 export const SCOPES = ['openid', 'profile', 'email', 'offline_access']
 
 export const outage = (cause: unknown): never => {
-  throw new MicrosoftRefusal('outage', {
+  throw new MicrosoftRejection('outage', {
     effect: 'nothing',
     cause,
     retryAfterSeconds: cause instanceof MicrosoftUnreachable ? cause.retryAfterSeconds : undefined,
@@ -33,7 +33,7 @@ export const outage = (cause: unknown): never => {
 export function rejected(error: unknown, transport: Transport): never {
   if (transport.outage) return outage(transport.outage)
   const answer = transport.answer
-  if (answer && (answer.status >= 400 || typeof answer.body.error === 'string')) throw refusalOf(answerOfBody(answer.body), error)
-  if (answer && error instanceof AuthError) throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: error })
+  if (answer && (answer.status >= 400 || typeof answer.body.error === 'string')) throw rejectionOf(answerOfBody(answer.body), error)
+  if (answer && error instanceof AuthError) throw new MicrosoftRejection('untrusted_token', { effect: 'nothing', cause: error })
   throw error
 }

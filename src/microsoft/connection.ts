@@ -55,7 +55,7 @@ interface Need {
 const SETTING = { clientId: 'entra/client_id', credential: 'entra/credential', operatorTenant: 'entra/operator_tenant' } as const
 const PLACE = `settings/${SETTING.credential}`
 
-export const proofWords = (proof: Config['mfaProof']): string => (proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind)
+const proofWords = (proof: Config['mfaProof']): string => (proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind)
 
 export async function openConnection(need: Need): Promise<EntraConnection> {
   await seed(need)

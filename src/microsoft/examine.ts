@@ -6,7 +6,7 @@ import type { Need } from './asking.ts'
 import type { Connection } from './connection.ts'
 import { createDirectory, type Directory, type Discovery } from './directory.ts'
 import { guidanceFor } from './guidance.ts'
-import { type Candidate, type Examination, MicrosoftRefusal } from './interface.ts'
+import { type Candidate, type Examination, MicrosoftRejection } from './interface.ts'
 import { graphResource, signInReturn } from './registration.ts'
 import { createTransport, MicrosoftUnreachable } from './transport.ts'
 
@@ -123,16 +123,16 @@ async function tryCredential(need: Need, tid: string, discovery: Discovery): Pro
 }
 
 function notGiven(error: unknown, transport: ReturnType<typeof createTransport>): Examination['credential'] & { ok: false } {
-  const refused = { ok: false, outage: false, guidance: 'credential', code: undefined } as const
+  const rejected = { ok: false, outage: false, guidance: 'credential', code: undefined } as const
   if (transport.outage !== undefined || error instanceof MicrosoftUnreachable)
-    return { ...refused, outage: true, guidance: 'outage', problem: problemOf(transport.outage ?? error) }
+    return { ...rejected, outage: true, guidance: 'outage', problem: problemOf(transport.outage ?? error) }
   if (transport.answer !== undefined) {
     const { guidance, code } = outcomeOf(answerOfBody(transport.answer.body))
-    return { ...refused, outage: guidance === 'outage', guidance, code, problem: guidanceFor(guidance).operator }
+    return { ...rejected, outage: guidance === 'outage', guidance, code, problem: guidanceFor(guidance).operator }
   }
   // Nothing was asked: the credential itself cannot be used.
-  const cause = error instanceof MicrosoftRefusal && error.cause instanceof Error ? error.cause : error
-  return { ...refused, problem: `${guidanceFor('credential').operator} ${cause instanceof MicrosoftRefusal ? '' : problemOf(cause)}`.trim() }
+  const cause = error instanceof MicrosoftRejection && error.cause instanceof Error ? error.cause : error
+  return { ...rejected, problem: `${guidanceFor('credential').operator} ${cause instanceof MicrosoftRejection ? '' : problemOf(cause)}`.trim() }
 }
 
 const problemOf = (error: unknown): string => (error instanceof Error ? error.message : 'Microsoft cannot be reached.').replace(/[.\s]*$/, '.')

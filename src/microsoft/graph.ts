@@ -1,7 +1,7 @@
 import type { Directory } from './directory.ts'
 import { openApplication } from './application.ts'
 import { about, good, isNobody, secondsOf } from './graph-answer.ts'
-import { type Graph, GraphProblem, MicrosoftRefusal } from './interface.ts'
+import { type Graph, GraphProblem, MicrosoftRejection } from './interface.ts'
 import { type Need, outage, rejected } from './asking.ts'
 import { domainReader } from './domains.ts'
 import { riskReader } from './risk.ts'
@@ -150,7 +150,7 @@ function problemOf(cause: unknown): unknown {
       cause,
       retryAfterSeconds: cause.retryAfterSeconds,
     })
-  if (!(cause instanceof MicrosoftRefusal)) return cause
+  if (!(cause instanceof MicrosoftRejection)) return cause
   const kind = cause.guidance === 'outage' ? 'outage' : 'credential'
   return new GraphProblem(kind, cause.message, { cause, retryAfterSeconds: cause.retryAfterSeconds })
 }

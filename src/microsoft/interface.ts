@@ -49,7 +49,7 @@ export interface Renewal {
 }
 
 /** An account that exists. Times are epoch seconds. */
-export interface Account {
+interface Account {
   state: 'there'
   enabled: boolean
   /** Sign-ins before it are revoked. */
@@ -107,11 +107,11 @@ export interface Microsoft {
   /** Whether tenant, client id and credential are there; else what is missing, in words for an operator. */
   readiness(): { connected: true } | { connected: false; missing: string[] }
   authorizeUrl(input: StartSignIn): Promise<string>
-  /** @throws MicrosoftRefusal */
+  /** @throws MicrosoftRejection */
   redeemCode(input: { code: string; codeVerifier: string; nonce: string; tid?: string | undefined; now: number }): Promise<MicrosoftIdentity>
   /**
    * Redeems the refresh token in a session's cache. Undefined: it holds none.
-   * @throws MicrosoftRefusal whose `effect` says what becomes of sessions
+   * @throws MicrosoftRejection whose `effect` says what becomes of sessions
    */
   renew(input: { cache: string; user: Pick<User, 'tid' | 'oid'>; now: number }): Promise<Renewal | undefined>
   readonly graph: Graph
@@ -149,7 +149,7 @@ export interface Examination {
 export type SessionEffect = 'subject' | 'session' | 'mark' | 'nothing'
 
 /** A refusal of Microsoft's, or a token of its that we refuse. Pages choose their words by `guidance`. */
-export class MicrosoftRefusal extends Error {
+export class MicrosoftRejection extends Error {
   /** A key of the guidance table in `aadsts.ts`. */
   readonly guidance: string
   /** AADSTS number, where there is one: it may be shown. */
@@ -170,7 +170,7 @@ export class MicrosoftRefusal extends Error {
     },
   ) {
     super(`Microsoft refused: ${guidance}${options.code === undefined ? '' : ` (AADSTS${options.code})`}`, { cause: options.cause })
-    this.name = 'MicrosoftRefusal'
+    this.name = 'MicrosoftRejection'
     this.guidance = guidance
     this.code = options.code
     this.effect = options.effect ?? 'nothing'

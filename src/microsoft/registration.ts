@@ -1,6 +1,6 @@
 /** What is registered for the broker in Microsoft Entra ID: every value from one place, for the page, the manifest and the script. The GUIDs of Graph are Microsoft's own. */
 
-export interface Registration {
+interface Registration {
   redirectUris: string[]
   /** Entra calls it from an iframe when a user signs out of Microsoft 365. */
   logoutUrl: string

@@ -1,6 +1,6 @@
 import type { Directory } from './directory.ts'
 import { openApplication, sessionCache } from './application.ts'
-import { type Microsoft, MicrosoftRefusal, type Renewal } from './interface.ts'
+import { type Microsoft, MicrosoftRejection, type Renewal } from './interface.ts'
 import { type Need, outage, rejected, SCOPES } from './asking.ts'
 import { createTransport } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
@@ -12,7 +12,7 @@ import { verifyIdToken } from './verify.ts'
 export async function renew(need: Need, directory: Directory, input: Parameters<Microsoft['renew']>[0]): Promise<Renewal | undefined> {
   const { user, now } = input
   const connection = need.connection()
-  if (!connection.tenants.includes(user.tid)) throw new MicrosoftRefusal('tenant_not_connected', { effect: 'nothing' })
+  if (!connection.tenants.includes(user.tid)) throw new MicrosoftRejection('tenant_not_connected', { effect: 'nothing' })
   const discovery = await directory.discovery(user.tid).catch(outage)
   const transport = createTransport(need.fetch, need.clock)
   const cache = sessionCache(input.cache)
@@ -30,7 +30,7 @@ export async function renew(need: Need, directory: Directory, input: Parameters<
   const expected = { clientId: connection.clientId ?? '', tenants: connection.tenants, tid: user.tid, nonce: undefined, now }
   const identity = await verifyIdToken(directory, idToken, expected)
   if (identity.user.oid !== user.oid)
-    throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: new Error('ID token: of another user than the session') })
+    throw new MicrosoftRejection('untrusted_token', { effect: 'nothing', cause: new Error('ID token: of another user than the session') })
   return { cache: cache.serialized, roles: identity.roles, directoryRoles: identity.directoryRoles }
 }
 

@@ -6,13 +6,13 @@ import { guidanceKey, type GuidanceKey } from './guidance.ts'
  * once, and forgets a tenant's failures with its next sign-in that succeeds: a stranger can neither raise it nor hide it.
  */
 
-export interface WhoTries {
+interface WhoTries {
   tid: string
   oid: string
 }
 
 /** What keeps one tenant's users out now. */
-export interface Failing {
+interface Failing {
   users: number
   /** How many of them came back with a cause, or met one at the token endpoint. The others never came back from Microsoft's pages. */
   returned: number

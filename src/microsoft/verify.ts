@@ -5,7 +5,7 @@ import { equalInConstantTime } from '../runtime/compare.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { canBeStored } from '../protocol/stored-text.ts'
 import type { Directory } from './directory.ts'
-import { MicrosoftRefusal, type MicrosoftIdentity } from './interface.ts'
+import { MicrosoftRejection, type MicrosoftIdentity } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**
@@ -13,7 +13,7 @@ import type { GuidanceKey } from './guidance.ts'
  * none of it but the nonce. Users are `tid` + `oid`; names and addresses are for display.
  */
 
-export interface Expected {
+interface Expected {
   clientId: string
   /** The allow-list: GUIDs in lower case. */
   tenants: readonly string[]
@@ -24,32 +24,32 @@ export interface Expected {
   now: number
 }
 
-export type ProvedIdentity = Omit<MicrosoftIdentity, 'cache' | 'clockOffsetSeconds'>
+type ProvedIdentity = Omit<MicrosoftIdentity, 'cache' | 'clockOffsetSeconds'>
 
 /** Clocks differ; by more than this, one of them is wrong. */
 const SKEW_SECONDS = 60
 /** What Microsoft signs with. HS256 would be checked with a public key, `none` with nothing. */
 const ALGORITHMS = ['RS256']
 
-const refuse = (guidance: GuidanceKey, why: string): never => {
-  throw new MicrosoftRefusal(guidance, { effect: 'nothing', cause: new Error(`ID token: ${why}`) })
+const reject = (guidance: GuidanceKey, why: string): never => {
+  throw new MicrosoftRejection(guidance, { effect: 'nothing', cause: new Error(`ID token: ${why}`) })
 }
 
 export async function verifyIdToken(directory: Directory, idToken: string, expected: Expected): Promise<ProvedIdentity> {
-  // Read before it is believed, only to know whose keys to ask: a tenant that is not connected is refused regardless of the signer.
+  // Read before it is believed, only to know whose keys to ask: a tenant that is not connected is rejected regardless of the signer.
   const tid = tenantOf(readUnverified(idToken)?.claims.tid, expected)
   const [verified, { issuer }] = await askMicrosoft(directory, tid, idToken)
-  if (verified.outcome === 'bad') return refuse('untrusted_token', verified.why)
+  if (verified.outcome === 'bad') return reject('untrusted_token', verified.why)
   checkClaims(verified.claims, { ...expected, issuer: issuer.replaceAll('{tenantid}', tid) })
   return readIdentity(verified.claims, tid)
 }
 
 function tenantOf(claim: unknown, expected: Expected): string {
-  if (typeof claim !== 'string') return refuse('untrusted_token', 'no tid')
+  if (typeof claim !== 'string') return reject('untrusted_token', 'no tid')
   const tid = claim.toLowerCase()
-  if (tid === PERSONAL_TENANT) return refuse('personal_account', 'a personal account')
-  if (!expected.tenants.includes(tid)) return refuse('tenant_not_connected', 'its tenant is not on the allow-list')
-  if (expected.tid !== undefined && expected.tid !== tid) return refuse('another_account', 'another tenant than was asked')
+  if (tid === PERSONAL_TENANT) return reject('personal_account', 'a personal account')
+  if (!expected.tenants.includes(tid)) return reject('tenant_not_connected', 'its tenant is not on the allow-list')
+  if (expected.tid !== undefined && expected.tid !== tid) return reject('another_account', 'another tenant than was asked')
   return tid
 }
 
@@ -58,7 +58,7 @@ async function askMicrosoft(directory: Directory, tid: string, idToken: string):
   try {
     return [await directory.verifier(tid).verify(idToken, ALGORITHMS), await directory.discovery(tid)]
   } catch (cause) {
-    throw new MicrosoftRefusal('outage', { effect: 'nothing', cause })
+    throw new MicrosoftRejection('outage', { effect: 'nothing', cause })
   }
 }
 
@@ -66,14 +66,14 @@ function checkClaims(claims: Record<string, unknown>, expected: Expected & { iss
   const { now } = expected
   const { exp, nbf, iat, nonce } = claims
   const audience = Array.isArray(claims.aud) && claims.aud.length === 1 ? claims.aud[0] : claims.aud
-  if (claims.iss !== expected.issuer) refuse('untrusted_token', 'another issuer')
-  if (audience !== expected.clientId) refuse('untrusted_token', 'another audience')
+  if (claims.iss !== expected.issuer) reject('untrusted_token', 'another issuer')
+  if (audience !== expected.clientId) reject('untrusted_token', 'another audience')
   if (expected.nonce !== undefined && (typeof nonce !== 'string' || !equalInConstantTime(nonce, expected.nonce)))
-    refuse('untrusted_token', 'another nonce')
-  if (typeof exp !== 'number' || exp <= now - SKEW_SECONDS) refuse('untrusted_token', 'expired: is a clock wrong?')
-  if (nbf !== undefined && (typeof nbf !== 'number' || nbf > now + SKEW_SECONDS)) refuse('untrusted_token', 'not valid yet: is a clock wrong?')
-  if (typeof iat !== 'number' || iat > now + SKEW_SECONDS) refuse('untrusted_token', 'issued in the future: is a clock wrong?')
-  if (typeof claims.auth_time === 'number' && claims.auth_time > now + SKEW_SECONDS) refuse('untrusted_token', 'auth_time in the future')
+    reject('untrusted_token', 'another nonce')
+  if (typeof exp !== 'number' || exp <= now - SKEW_SECONDS) reject('untrusted_token', 'expired: is a clock wrong?')
+  if (nbf !== undefined && (typeof nbf !== 'number' || nbf > now + SKEW_SECONDS)) reject('untrusted_token', 'not valid yet: is a clock wrong?')
+  if (typeof iat !== 'number' || iat > now + SKEW_SECONDS) reject('untrusted_token', 'issued in the future: is a clock wrong?')
+  if (typeof claims.auth_time === 'number' && claims.auth_time > now + SKEW_SECONDS) reject('untrusted_token', 'auth_time in the future')
 }
 
 /** Longer than any real one; bounds what is stored and shown. */
@@ -93,7 +93,7 @@ function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdent
   const oid =
     typeof claims.oid === 'string' && /^[\w-]{8,64}$/.test(claims.oid)
       ? claims.oid.toLowerCase()
-      : refuse('untrusted_token', 'no oid: is the scope profile granted?')
+      : reject('untrusted_token', 'no oid: is the scope profile granted?')
   const user: User = { tid, oid, name: shown(claims.name), username: shown(claims.preferred_username), email: shown(claims.email) }
   const state = strings(claims.signin_state)
   return {

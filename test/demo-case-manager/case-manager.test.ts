@@ -7,7 +7,7 @@ import { parseClientMetadata } from '../../src/clients/metadata.ts'
 import { announce } from '../../src/revocation/announce.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { logoutTokens } from '../../src/outbox/logout-token.ts'
-import { mintAccessToken } from '../../src/provider/token/access-token.ts'
+import { mintAccessToken } from '../../src/provider/token/tokens.ts'
 import { Browser } from '../browser.ts'
 import { createRig, START, type Rig, type RigOptions } from '../rig.ts'
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
 import { CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/interface.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { brokerSettings, Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
 
@@ -36,13 +36,13 @@ const EFFECTS = {
   nothing: [53003, 65001, 700016, 7000112, 7000215, 7000222, 700027, 50196],
 }
 
-async function rejected(trying: Promise<unknown>): Promise<MicrosoftRefusal> {
+async function rejected(trying: Promise<unknown>): Promise<MicrosoftRejection> {
   const error: unknown = await trying.then(
     () => undefined,
     (thrown: unknown) => thrown,
   )
-  expect(error).toBeInstanceOf(MicrosoftRefusal)
-  return error as MicrosoftRefusal
+  expect(error).toBeInstanceOf(MicrosoftRejection)
+  return error as MicrosoftRejection
 }
 
 describe('the broker at the simulator', () => {

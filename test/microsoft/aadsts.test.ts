@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, refusalOf } from '../../src/microsoft/aadsts.ts'
+import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, rejectionOf } from '../../src/microsoft/aadsts.ts'
 import { guidanceFor, guidanceKey } from '../../src/microsoft/guidance.ts'
 import { ENGLISH } from '../../src/pages/texts.ts'
-import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 
 const TABLE: [codes: number[], effect: string, guidance: string][] = [
   [[50173], 'subject', 'sign_in_again'],
@@ -70,7 +70,7 @@ describe('what Microsoft’s refusals mean', () => {
       effect: 'mark',
     })
     expect(outcomeOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' }))).toMatchObject({ guidance: 'step_up', effect: 'mark' })
-    expect(refusalOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' })).claims).toBe('{"access_token":{}}')
+    expect(rejectionOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' })).claims).toBe('{"access_token":{}}')
   })
 
   test('of several numbers the one that is known decides', () => {
@@ -97,7 +97,7 @@ describe('what Microsoft’s refusals mean', () => {
 
 describe('what users read', () => {
   test('90094 is in Microsoft’s words and leads to Granting consent', () => {
-    const guidance = guidanceFor(refusalOf({ error: 'access_denied', codes: [90094] }).guidance)
+    const guidance = guidanceFor(rejectionOf({ error: 'access_denied', codes: [90094] }).guidance)
     expect(ENGLISH.guidance.admin_consent.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
     expect(guidance.offers).toContain('granting_consent')
     expect(guidance.alert).toBe(true)
@@ -117,7 +117,7 @@ describe('what users read', () => {
   })
 
   test('a refusal shows its number and ends nothing by itself', () => {
-    expect(new MicrosoftRefusal('outage', {}).effect).toBe('nothing')
-    expect(new MicrosoftRefusal('credential', { code: 7000215 }).message).toContain('AADSTS7000215')
+    expect(new MicrosoftRejection('outage', {}).effect).toBe('nothing')
+    expect(new MicrosoftRejection('credential', { code: 7000215 }).message).toContain('AADSTS7000215')
   })
 })

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Config } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import type { Fetch } from '../../src/microsoft/transport.ts'
-import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import { PERSONAL_TENANT } from '../../src/protocol/names.ts'
 import { CLIENT, type Claims, type FakeEntra, NONCE, OID, OTHER_TENANT, startEntra, TENANT } from './entra.ts'
 
@@ -51,13 +51,13 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
   }
   const microsoft = createMicrosoft({ config, clock, log: silent, fetch })
   const redeem = (tid?: string) => microsoft.redeemCode({ code: 'code-1', codeVerifier: 'v'.repeat(43), nonce: NONCE, tid, now: clock.now() })
-  const rejected = async (): Promise<MicrosoftRefusal> => {
+  const rejected = async (): Promise<MicrosoftRejection> => {
     const error: unknown = await redeem().then(
       () => undefined,
       (thrown: unknown) => thrown,
     )
-    expect(error).toBeInstanceOf(MicrosoftRefusal)
-    return error as MicrosoftRefusal
+    expect(error).toBeInstanceOf(MicrosoftRejection)
+    return error as MicrosoftRejection
   }
   return { entra, clock, microsoft, redeem, rejected }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import { createProbeAlarm, probeSession } from '../../src/signals/received/probe-session.ts'
 import { createRig, TENANT } from '../rig.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
@@ -64,7 +64,7 @@ test('the check says who enforces periodic re-entry: neither as far as is seen, 
   const { session } = await rig.openSession({
     microsoftCacheSealed: sealForSession(rig.deps.sealer, 'microsoft_cache', rig.microsoft.user, 'cache'),
   } as object)
-  rig.microsoft.renewals = () => new MicrosoftRefusal('sign_in_again', { effect: 'mark', code: 70_043 })
+  rig.microsoft.renewals = () => new MicrosoftRejection('sign_in_again', { effect: 'mark', code: 70_043 })
   const due = (await rig.store.findProbe(session.sid, rig.clock.now())) ?? expect.unreachable()
   await probeSession(rig.deps, due, createProbeAlarm())
   expect(await found()).toEqual([['ok', expect.stringMatching(/^Entra’s policy/)]])

@@ -1,5 +1,5 @@
 import type { User } from '../../db/types.ts'
-import { MicrosoftRefusal, type Renewal } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection, type Renewal } from '../../src/microsoft/interface.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
 import { Probing } from '../../workers/probe-microsoft.ts'
@@ -45,7 +45,7 @@ export async function openMany(count: number, perSecond?: number) {
   const rig = await createRig({ config: { signals: signalsOf([], ROUND) } })
   await manySignedIn(rig, count)
   const asked: Asked[] = []
-  let answer: (oid: string) => Renewal | MicrosoftRefusal = () => VOUCHED
+  let answer: (oid: string) => Renewal | MicrosoftRejection = () => VOUCHED
   rig.microsoft.renewals = ({ user }) => {
     asked.push({ at: rig.clock.now(), oid: user.oid })
     return answer(user.oid)
@@ -71,6 +71,6 @@ export async function openMany(count: number, perSecond?: number) {
   }
 }
 
-export const outage = new MicrosoftRefusal('outage', { effect: 'nothing' })
+export const outage = new MicrosoftRejection('outage', { effect: 'nothing' })
 export const VOUCHED: Renewal = { cache: 'newer tokens', roles: undefined }
-export const refusal = (guidance: string, code: number, effect: 'subject' | 'session' | 'mark') => new MicrosoftRefusal(guidance, { code, effect })
+export const refusal = (guidance: string, code: number, effect: 'subject' | 'session' | 'mark') => new MicrosoftRejection(guidance, { code, effect })

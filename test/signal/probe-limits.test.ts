@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { User } from '../../db/types.ts'
-import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import { pauseProbe, resumeProbe } from '../../src/microsoft/probe-pause.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
@@ -19,7 +19,7 @@ describe('limits and alarms', () => {
 
   test('Retry-After is waited for', async () => {
     const world = await openMany(500)
-    world.answers(() => new MicrosoftRefusal('outage', { effect: 'nothing', retryAfterSeconds: 240 }))
+    world.answers(() => new MicrosoftRejection('outage', { effect: 'nothing', retryAfterSeconds: 240 }))
     await world.pass(STEP)
     const asked = world.asked.length
     expect(asked).toBeGreaterThan(0)
@@ -51,7 +51,7 @@ describe('limits and alarms', () => {
   test('sessions whose answers make the probe back off hide no others: all are asked about within two rounds', async () => {
     const { rig, asked, answers } = await openMany(300)
     const probing = new Probing(rig.deps)
-    answers((oid) => (/(?:010|050|200)$/.test(oid) ? new MicrosoftRefusal('app_missing', { code: 7000112, effect: 'nothing' }) : VOUCHED))
+    answers((oid) => (/(?:010|050|200)$/.test(oid) ? new MicrosoftRejection('app_missing', { code: 7000112, effect: 'nothing' }) : VOUCHED))
     for (let second = 0; second < 2 * ROUND; second++) {
       rig.clock.advance(1)
       await probing.turn()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
@@ -333,7 +333,7 @@ describe('what Microsoft refuses', () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
-    rig.microsoft.next = new MicrosoftRefusal('admin_consent', { code: 90094 })
+    rig.microsoft.next = new MicrosoftRejection('admin_consent', { code: 90094 })
     const html = (await signIn(rig, browser, authorizePath(sydney))).html
     expect(html).toContain('You need to contact your IT administrator. An extra setup action remains to be done.')
     const consent = await browser.get(linkOf(html, 'Granting consent'))
@@ -347,7 +347,7 @@ describe('what Microsoft refuses', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
-    rig.microsoft.next = new MicrosoftRefusal('outage', { retryAfterSeconds: 30 })
+    rig.microsoft.next = new MicrosoftRejection('outage', { retryAfterSeconds: 30 })
     const response = await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '30'])
     expect(delivered(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toHaveProperty('code')
@@ -357,7 +357,7 @@ describe('what Microsoft refuses', () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
-    rig.microsoft.next = new MicrosoftRefusal('step_up', { code: 50076, effect: 'mark', claims: '{"access_token":{}}' })
+    rig.microsoft.next = new MicrosoftRejection('step_up', { code: 50076, effect: 'mark', claims: '{"access_token":{}}' })
     const second = location(await signIn(rig, browser, authorizePath(sydney)))
     expect(second.host).toBe('login.microsoftonline.com')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ claims: '{"access_token":{}}', authContext: 'c1' })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import type { Finding } from '../../src/operations/checks/finding.ts'
-import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
+import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import type { Browser } from '../browser.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { authorizePath, createBrowser, location, signIn } from './browser.ts'
@@ -115,7 +115,7 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     const browsers = await several(3, user)
     for (const [index, browser] of browsers.entries()) {
       rig.microsoft.user = { ...rig.microsoft.user, oid: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}` }
-      rig.microsoft.next = index === 0 ? new MicrosoftRefusal('consent', { code: 65001, effect: 'nothing' }) : { acrs: [] }
+      rig.microsoft.next = index === 0 ? new MicrosoftRejection('consent', { code: 65001, effect: 'nothing' }) : { acrs: [] }
       await signIn(rig, browser, path)
     }
     expect(await check()).toMatchObject({ state: 'failed' })

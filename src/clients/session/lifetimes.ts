@@ -1,7 +1,7 @@
 import type { Tenant } from '../../../db/types.ts'
 import type { Config } from '../../config/config.ts'
 
-export interface SessionLimits {
+interface SessionLimits {
   idleSeconds: number
   /** From the sign-in on; no token outlives it. */
   absoluteSeconds: number

@@ -5,7 +5,7 @@ import type { Sealer } from '../../keys/interface.ts'
  * What a session keeps of Microsoft's that is secret at rest. Bound to column and user, not to the `sid`: whether a sign-in renews a session
  * or opens one is only known in the transaction that stores it, and a value moved between one user's own sessions gains nothing.
  */
-export type SealedColumn = 'login_hint' | 'microsoft_cache'
+type SealedColumn = 'login_hint' | 'microsoft_cache'
 
 const place = (column: SealedColumn, { tid, oid }: User): string => `sessions/${column}/${tid}/${oid}`
 

@@ -1,9 +1,9 @@
 import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
-import { answerOfCallback, refusalOf } from '../../microsoft/aadsts.ts'
+import { answerOfCallback, rejectionOf } from '../../microsoft/aadsts.ts'
 import { type Administration, consentingRole, createAdministration, policyRole } from '../../microsoft/administration.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
-import { type MicrosoftIdentity, MicrosoftRefusal } from '../../microsoft/interface.ts'
+import { type MicrosoftIdentity, MicrosoftRejection } from '../../microsoft/interface.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import { inEnglish, speakEnglish } from '../../pages/texts.ts'
@@ -77,7 +77,7 @@ async function comeBack(deps: Deps, administration: Administration, c: Context, 
 /** Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's word; that ours was asked is in the state. */
 function consentOutcome(purpose: SignInPurpose, query: URLSearchParams): Outcome {
   const named = query.getAll('tenant')
-  if (query.has('error')) return rejectedOutcome(purpose, refusalOf(answerOfCallback(new Map(query))))
+  if (query.has('error')) return rejectedOutcome(purpose, rejectionOf(answerOfCallback(new Map(query))))
   if (named.length !== 1 || named[0]?.toLowerCase() !== purpose.tid) return { purpose, came: 'rejected', guidance: 'another_account' }
   const granted = query.getAll('admin_consent')
   return granted.length === 1 && granted[0]?.toLowerCase() === 'true'
@@ -94,7 +94,7 @@ async function trialOutcome(
   try {
     const codes = query.getAll('code')
     const [code] = codes
-    if (query.has('error') || code === undefined || codes.length > 1) throw refusalOf(answerOfCallback(new Map(query)))
+    if (query.has('error') || code === undefined || codes.length > 1) throw rejectionOf(answerOfCallback(new Map(query)))
     const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: purpose.tid, now })
     if (identity.user.tid !== purpose.tid) return { purpose, came: 'rejected', guidance: 'another_account' }
     if (purpose.asserts && !enteredSince(identity, departedAt)) return { purpose, came: 'rejected', guidance: 'freshness_not_proved' }
@@ -123,7 +123,7 @@ const trialOf = (purpose: SignInPurpose, identity: MicrosoftIdentity, now: numbe
 })
 
 function rejectedOutcome(purpose: SignInPurpose, error: unknown): Outcome {
-  if (error instanceof MicrosoftRefusal) return { purpose, came: 'rejected', guidance: error.guidance, code: error.code }
+  if (error instanceof MicrosoftRejection) return { purpose, came: 'rejected', guidance: error.guidance, code: error.code }
   throw error
 }
 

@@ -6,7 +6,7 @@ import { pageErrors } from '../../pages/errors.tsx'
 import { sessionCookieHash } from '../../clients/session/cookie.ts'
 import { currentStanding } from '../../clients/session/current.ts'
 import { endAccess, grantsPage } from './grants.tsx'
-import { takeLanguage } from './language.ts'
+import { chooseLanguage } from '../../pages/texts.ts'
 import { historyPage } from './history.tsx'
 import { homeFor, homeForAnybody } from './home.tsx'
 import { tooLong } from './not-taken.ts'
@@ -78,4 +78,19 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   endpoints.get('/account/reported', (c) => reportedPage(deps, c))
   endpoints.onError(pageErrors(deps, (t) => t.report.notSaved))
   return endpoints
+}
+
+/** The choice of a language, from any page: back to that page, if it is one of ours that can be opened again. */
+async function takeLanguage({ config }: Pick<Deps, 'config'>, c: Context): Promise<Response> {
+  chooseLanguage(c, config, new URLSearchParams(await c.req.text()).get('language'))
+  c.header('Cache-Control', 'no-store')
+  return c.redirect(cameFrom(c, config.issuer), 303)
+}
+
+/** The path alone: no page of another origin is gone back to. */
+function cameFrom(c: Context, issuer: string): string {
+  const from = c.req.header('Referer') ?? ''
+  if (!URL.canParse(from)) return '/account'
+  const { origin, pathname, search } = new URL(from)
+  return origin === issuer && !pathname.startsWith('//') ? `${pathname}${search}` : '/account'
 }

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
-import { answerOfCallback, refusalOf } from '../../microsoft/aadsts.ts'
-import { type MicrosoftIdentity, MicrosoftRefusal } from '../../microsoft/interface.ts'
+import { answerOfCallback, rejectionOf } from '../../microsoft/aadsts.ts'
+import { type MicrosoftIdentity, MicrosoftRejection } from '../../microsoft/interface.ts'
 import { type Params, tryParams } from '../../protocol/params.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { type Answer, clockIsWrong, stale, used } from './answer.tsx'
@@ -23,7 +23,7 @@ export async function callback(deps: Deps, visitor: Visitor, query: URLSearchPar
     identity = await identify(deps, visit, params, now)
   } catch (error) {
     // Ignores the refusal's effect on sessions: the user is not authenticated yet.
-    if (error instanceof MicrosoftRefusal) return rejected(deps, visitor, visit, error, { now, inQuery: bringsError(params) })
+    if (error instanceof MicrosoftRejection) return rejected(deps, visitor, visit, error, { now, inQuery: bringsError(params) })
     throw error
   }
   const tenant = await deps.store.findTenant(identity.user.tid)
@@ -39,10 +39,10 @@ async function isUsed({ store }: Deps, { id }: Visit, params: Params, until: num
 /** The answer is in the query itself, which Microsoft does not sign. */
 const bringsError = (params: Params): boolean => params.has('error') || !params.has('code')
 
-/** @throws MicrosoftRefusal */
+/** @throws MicrosoftRejection */
 async function identify(deps: Deps, visit: Visit, params: Params, now: number): Promise<MicrosoftIdentity> {
   const code = params.get('code')
-  if (bringsError(params) || code === undefined) throw refusalOf(answerOfCallback(params))
+  if (bringsError(params) || code === undefined) throw rejectionOf(answerOfCallback(params))
   return deps.microsoft.redeemCode({ code, codeVerifier: visit.verifier, nonce: visit.nonce, tid: visit.tid, now })
 }
 
@@ -50,7 +50,7 @@ function rejected(
   deps: Deps,
   visitor: Visitor,
   visit: Visit,
-  error: MicrosoftRefusal,
+  error: MicrosoftRejection,
   { now, inQuery }: { now: number; inQuery: boolean },
 ): Answer | Promise<Answer> {
   // Microsoft says itself what it wants; asked for it once, not forever.

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { readForm } from '../../clients/form.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
-import { requestingClient } from '../../clients/requesting-client.ts'
+import { requestingClient } from '../../clients/authenticate.ts'
 import type { Deps } from '../deps.ts'
 import { isPublic } from '../../protocol/client-metadata.ts'
 import { sha256 } from '../../runtime/compare.ts'

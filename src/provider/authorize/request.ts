@@ -103,7 +103,7 @@ export async function readRequest(
   now: number,
 ): Promise<SignInRequest> {
   const params = readParams(source, ['resource'])
-  refuseUnsupported(params)
+  rejectUnsupported(params)
   checkResponse(client, params)
   const claims = readClaims(params.get('claims'))
   const hinted = await readIdTokenHint(deps, client, params.get('id_token_hint'), now)
@@ -129,7 +129,7 @@ export async function readRequest(
   return request
 }
 
-function refuseUnsupported(params: Params): void {
+function rejectUnsupported(params: Params): void {
   // OpenID Connect Core 1.0 §6 and §7.2.1. A request_uri of a pushed request was replaced by what was pushed before this.
   if (params.has('request'))
     throw new OAuthError('request_not_supported', 'Request objects are not supported: send the parameters, or push them to /par.')
@@ -147,7 +147,7 @@ function checkResponse(client: Client, params: Params): void {
   if (mode !== 'query' && mode !== 'form_post') throw new OAuthError('invalid_request', 'The response_mode must be query or form_post.')
 }
 
-const NOT_A_PERSONS: readonly string[] = [...OPERATOR_SCOPES, ...SSF_SCOPES]
+const CLIENT_SCOPES: readonly string[] = [...OPERATOR_SCOPES, ...SSF_SCOPES]
 
 /**
  * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where it may not refresh; something has to be
@@ -157,7 +157,7 @@ function readScope(client: Client, asked: string | undefined, forClaims: readonl
   const { scopes, grants } = client.metadata
   const named = splitList(asked)
   const granted = [...new Set([...named, ...(named.includes('openid') ? forClaims : [])])].filter(
-    (scope) => scopes.includes(scope) && !NOT_A_PERSONS.includes(scope) && (scope !== 'offline_access' || grants.includes('refresh_token')),
+    (scope) => scopes.includes(scope) && !CLIENT_SCOPES.includes(scope) && (scope !== 'offline_access' || grants.includes('refresh_token')),
   )
   if (granted.length === 0) throw new OAuthError('invalid_scope', `Request at least one of these scopes: ${scopes.join(' ')}.`)
   return granted.join(' ')

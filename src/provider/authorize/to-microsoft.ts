@@ -1,6 +1,6 @@
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { MicrosoftRefusal, type StartSignIn } from '../../microsoft/interface.ts'
+import { MicrosoftRejection, type StartSignIn } from '../../microsoft/interface.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
@@ -88,7 +88,7 @@ async function leave(deps: Deps, visitor: Visitor, began: Visit, ask: Ask, now: 
     if (user !== undefined) deps.signInWatch.began(user)
     return { kind: 'microsoft', url }
   } catch (error) {
-    if (!(error instanceof MicrosoftRefusal)) throw error
+    if (!(error instanceof MicrosoftRejection)) throw error
     return rejection(deps, { key: error.guidance, purpose: visit.purpose, code: error.code, cause: error.cause })
   }
 }

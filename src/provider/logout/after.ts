@@ -5,7 +5,7 @@ import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
 import { inLocation } from '../location.ts'
 import type { ReasonClass } from '../../protocol/revocation.ts'
 import { open, seal } from './sealed.ts'
-import type { LogoutRequest } from './types.ts'
+import type { LogoutRequest } from './request.ts'
 
 /** Where the browser goes when there is nothing left to ask: to the registered address, or to the signed-out page; and to Microsoft's own sign-out and back. */
 

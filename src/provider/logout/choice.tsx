@@ -12,7 +12,7 @@ import { userWords } from '../../pages/user-words.ts'
 import { isSharedComputer } from '../../clients/session/browser.ts'
 import { clientName, clientUri, namesOf } from './names.ts'
 import { seal } from './sealed.ts'
-import type { LogoutRequest } from './types.ts'
+import type { LogoutRequest } from './request.ts'
 
 /** The question: sign out of what? Nothing has happened when it is shown, and nothing does until its form comes back from this browser. */
 

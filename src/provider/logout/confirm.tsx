@@ -13,7 +13,7 @@ import { currentStanding, endedClass } from '../../clients/session/current.ts'
 import { goOn } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
-import type { LogoutRequest } from './types.ts'
+import type { LogoutRequest } from './request.ts'
 
 /** The answer to the question. Revokes first, so that no later fault leaves the user signed in. */
 

@@ -14,8 +14,7 @@ import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
 import { signedOutPage } from './done.tsx'
-import { checkRequest } from './request.ts'
-import type { Checked, Refusal } from './types.ts'
+import { checkRequest, type Checked, type Rejection } from './request.ts'
 import { open, seal } from './sealed.ts'
 import { parseForm } from '../../protocol/params.ts'
 
@@ -47,7 +46,7 @@ export function logoutEndpoints(deps: Deps): Hono {
   )
   endpoints.get('/logout/ask', async (c) => {
     const now = deps.clock.now()
-    return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { refusal: 'malformed' }, now)
+    return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { rejection: 'malformed' }, now)
   })
   endpoints.post('/logout/confirm', limit, async (c) => confirmSignOut(deps, c, await form(c), deps.clock.now()))
   endpoints.get('/logout/microsoft', async (c) => {
@@ -78,9 +77,9 @@ function check(deps: Deps, c: Context, sent: URLSearchParams, now: number): Prom
 async function answer(deps: Deps, c: Context, checked: Checked, now: number): Promise<Response> {
   const standing = await currentStanding(deps, sessionCookieHash(c), now)
   const session = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
-  if (checked.refusal !== undefined) {
-    if (session === undefined) return rejectedPage(deps, c, checked.refusal)
-    return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: refusedNotice(checked.refusal, textsOf(c, deps.config)) })
+  if (checked.rejection !== undefined) {
+    if (session === undefined) return rejectedPage(deps, c, checked.rejection)
+    return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: rejectedNotice(checked.rejection, textsOf(c, deps.config)) })
   }
   const { request } = checked
   if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
@@ -90,20 +89,20 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
 }
 
 /** Every reason has its words: a missing one fails the type check. */
-const whyTexts = (t: Texts): Record<Refusal, string> => t.signOutRefused.why
+const whyTexts = (t: Texts): Record<Rejection, string> => t.signOutRefused.why
 
-const refusedNotice = (refusal: Refusal, t: Texts) => (
+const rejectedNotice = (rejection: Rejection, t: Texts) => (
   <Notice kind="bad" title={t.signOutRefused.noticeTitle}>
-    {t.signOutRefused.notice({ why: whyTexts(t)[refusal] })}
+    {t.signOutRefused.notice({ why: whyTexts(t)[rejection] })}
   </Notice>
 )
 
-function rejectedPage(deps: Deps, c: Context, refusal: Refusal): Response {
+function rejectedPage(deps: Deps, c: Context, rejection: Rejection): Response {
   const t = textsOf(c, deps.config)
   return messagePage(c, {
     title: t.signOutRefused.title,
     status: 400,
-    what: t.signOutRefused.what({ why: whyTexts(t)[refusal] }),
+    what: t.signOutRefused.what({ why: whyTexts(t)[rejection] }),
     next: t.signOutRefused.next,
     config: deps.config,
   })

@@ -1,32 +1,56 @@
 import type { Deps } from '../deps.ts'
 import { TYP } from '../../protocol/names.ts'
 import { tryParams } from '../../protocol/params.ts'
-import type { Checked } from './types.ts'
 
 /** The request of OpenID Connect RP-Initiated Logout 1.0 §2, checked. `logout_hint` is ignored. */
+
+/** Why a request leads nowhere but to a page of ours (§4): never a redirect. */
+export type Rejection =
+  | 'malformed'
+  /** Not an ID token of ours, or of a client that is gone. */
+  | 'hint'
+  /** `client_id` is unknown, or not the one that the ID token was issued to (§2). */
+  | 'client'
+  /** Not an exact match with an address that the client registered (§3). */
+  | 'address'
+  /** An address, without the client that it belongs to. */
+  | 'address_without_client'
+
+export type Checked = { request: LogoutRequest; rejection?: undefined } | { request?: undefined; rejection: Rejection }
+
+/** A request to sign out that was checked: nothing in it is a stranger's word. */
+export interface LogoutRequest {
+  /** The instance that asks. */
+  clientId?: string | undefined
+  /** Whom its ID token names; not set where it sent none. */
+  hint?: { sub: string; sid?: string | undefined } | undefined
+  /** An exact match with an address that the client registered. */
+  returnTo?: string | undefined
+  state?: string | undefined
+}
 
 /** They travel in a cookie and in an address. */
 const MOST_BYTES = 1500
 
 export async function checkRequest(deps: Pick<Deps, 'keys' | 'clients'>, query: URLSearchParams, now: number): Promise<Checked> {
   const params = tryParams(query)
-  if (params === undefined) return { refusal: 'malformed' }
+  if (params === undefined) return { rejection: 'malformed' }
   const named = params.get('client_id')
   const jwt = params.get('id_token_hint')
   const hint = jwt === undefined ? undefined : await readHint(deps, jwt, now)
-  if (jwt !== undefined && hint === undefined) return { refusal: 'hint' }
-  if (hint !== undefined && named !== undefined && !hint.audience.includes(named)) return { refusal: 'client' }
+  if (jwt !== undefined && hint === undefined) return { rejection: 'hint' }
+  if (hint !== undefined && named !== undefined && !hint.audience.includes(named)) return { rejection: 'client' }
 
   const clientId = named ?? hint?.audience[0]
   const client = clientId === undefined ? undefined : deps.clients.find(clientId)
-  if (clientId !== undefined && client === undefined) return { refusal: named === undefined ? 'hint' : 'client' }
+  if (clientId !== undefined && client === undefined) return { rejection: named === undefined ? 'hint' : 'client' }
 
   const returnTo = params.get('post_logout_redirect_uri')
   // Drops a state without a redirect address: no client would read it.
   const state = returnTo === undefined ? undefined : params.get('state')
-  if (returnTo !== undefined && client === undefined) return { refusal: 'address_without_client' }
-  if (returnTo !== undefined && client?.metadata.postLogoutRedirectUris.includes(returnTo) !== true) return { refusal: 'address' }
-  if (Buffer.byteLength(`${returnTo ?? ''}${state ?? ''}`) > MOST_BYTES) return { refusal: 'malformed' }
+  if (returnTo !== undefined && client === undefined) return { rejection: 'address_without_client' }
+  if (returnTo !== undefined && client?.metadata.postLogoutRedirectUris.includes(returnTo) !== true) return { rejection: 'address' }
+  if (Buffer.byteLength(`${returnTo ?? ''}${state ?? ''}`) > MOST_BYTES) return { rejection: 'malformed' }
   return { request: { clientId, hint: hint?.who, returnTo, state } }
 }
 

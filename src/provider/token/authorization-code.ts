@@ -4,8 +4,8 @@ import { OAuthError } from '../../protocol/error.ts'
 import { newId } from '../../runtime/ids.ts'
 import { GRANT } from '../../protocol/names.ts'
 import { required } from '../../protocol/params.ts'
-import { askedAudience, issueTokens, LOCKED, mustAdmit, mustAdmitAtOwners, mustStillHave, NOT_FRESH, stillRegistered, whose } from './grant.ts'
-import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+import { allowed, askedAudience, type GrantInput, LOCKED, NOT_FRESH, type TokenDeps, whose } from './grant.ts'
+import { issueTokens, type TokenAnswer } from './tokens.ts'
 
 /** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is valid once, for a minute, for its client, its redirect address and its verifier. */
 export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
@@ -29,10 +29,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
   }
   if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[redeemed.why], { cause: redeemed.why })
   const { session, grant, family, rev } = redeemed
-  mustAdmit(client, session)
-  const scope = stillRegistered(client, grant.scope)
-  const audience = asked ?? mustStillHave(client, grant.audience)
-  mustAdmitAtOwners(deps, client, session, audience, now)
+  const { scope, audience } = allowed(deps, client, session, grant, { audience: asked }, now)
   const refreshToken = family && client.metadata.grants.includes(GRANT.refreshToken) ? deps.refreshTokens.write(family) : undefined
   return issueTokens(deps, {
     client,

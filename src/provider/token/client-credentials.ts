@@ -2,11 +2,11 @@ import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { OPERATOR_SCOPES, SCOPES, SSF_SCOPES, adminAudience, ssfAudience } from '../../protocol/names.ts'
 import { printable, splitList } from '../../protocol/params.ts'
-import { mintAccessToken } from './access-token.ts'
+import { mintAccessToken, type TokenAnswer } from './tokens.ts'
 import { askedAudience, LOCKED } from './grant.ts'
-import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+import type { GrantInput, TokenDeps } from './grant.ts'
 
-const PERSONS: readonly string[] = SCOPES
+const USER_SCOPES: readonly string[] = SCOPES
 
 /** Scopes of the broker's own APIs: each is good at its API alone, so that no instance can use a token that it was sent. */
 interface OwnApi {
@@ -45,7 +45,7 @@ export async function clientCredentials(deps: TokenDeps, { client, params, now }
 
 /** Without `scope`: all that the client is registered for, of the kind that the audience takes. @param api undefined: an instance */
 function scopesFor(client: Client, asked: string | undefined, api: OwnApi | undefined): string[] {
-  const registered = client.metadata.scopes.filter((scope) => !PERSONS.includes(scope))
+  const registered = client.metadata.scopes.filter((scope) => !USER_SCOPES.includes(scope))
   if (asked === undefined) return registered.filter((scope) => apiOf(scope) === api)
   const wanted = splitList(asked)
   const rejected = wanted.filter((scope) => !registered.includes(scope))

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { readForm } from '../../clients/form.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
-import { requestingClient } from '../../clients/requesting-client.ts'
+import { requestingClient } from '../../clients/authenticate.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { GRANT } from '../../protocol/names.ts'

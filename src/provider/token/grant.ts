@@ -6,9 +6,8 @@ import { OAuthError } from '../../protocol/error.ts'
 import type { Params } from '../../protocol/params.ts'
 import { printable, splitList } from '../../protocol/params.ts'
 import { lowest } from '../../clients/session/lifetimes.ts'
-import { mintAccessToken } from './access-token.ts'
-import { mintIdToken } from './id-token.ts'
 import type { refreshTokens } from './refresh-token.ts'
+import type { TokenAnswer } from './tokens.ts'
 
 /** What every grant gets and gives, and the checks they share. */
 
@@ -36,17 +35,6 @@ export const LOCKED =
 /** For the log of reuse and theft: which revocation followed, of whose session. The `sub` is opaque. */
 export function whose({ revocation: { seq, selector }, sub }: Committed): { seq: number; sid?: string; sub: string | undefined } {
   return { seq, ...('sid' in selector && { sid: selector.sid }), sub }
-}
-
-/** RFC 6749 §5.1 */
-export interface TokenAnswer {
-  access_token: string
-  token_type: 'Bearer'
-  expires_in: number
-  scope: string
-  refresh_token?: string
-  id_token?: string
-  issued_token_type?: string
 }
 
 /** To a client whose registration has a `max_authentication_age`. */
@@ -77,8 +65,30 @@ export function narrowed(granted: readonly string[], asked: string | undefined):
   return wanted
 }
 
+/** What was asked for at the token endpoint; undefined: all that was granted. */
+export interface Wanted {
+  audience: string | undefined
+  scope?: string | undefined
+}
+
+/** What a user's tokens may be for, by the registrations as they are now. @throws OAuthError */
+export function allowed(
+  deps: Pick<Deps, 'clients'>,
+  client: Client,
+  session: Session,
+  granted: { scope: string; audience: string },
+  wanted: Wanted,
+  now: number,
+): { scope: string[]; audience: string } {
+  mustAdmit(client, session)
+  const scope = narrowed(stillRegistered(client, granted.scope), wanted.scope)
+  const audience = wanted.audience ?? mustStillHave(client, granted.audience)
+  mustAdmitAtOwners(deps, client, session, audience, now)
+  return { scope, audience }
+}
+
 /** A user's tenant or roles, or the client's registration, may have changed while the session lived. @throws OAuthError invalid_grant */
-export function mustAdmit(client: Client, session: Session): void {
+function mustAdmit(client: Client, session: Session): void {
   if (!admits(client, session)) throw new OAuthError('invalid_grant', 'This user may no longer use this client. Start a new sign-in to see why.')
 }
 
@@ -96,45 +106,18 @@ export function mustBeRecent({ metadata }: Client, { authTime }: Session, now: n
 }
 
 /** Every instance that takes tokens of that audience has to take this user. @throws OAuthError invalid_target, interaction_required */
-export function mustAdmitAtOwners(deps: Pick<TokenDeps, 'clients'>, client: Client, session: Session, audience: string, now: number): void {
+function mustAdmitAtOwners(deps: Pick<Deps, 'clients'>, client: Client, session: Session, audience: string, now: number): void {
   for (const other of deps.clients.list())
     if (other.clientId !== client.clientId && other.metadata.audience === audience) mustAdmitThere(other, session, now)
 }
 
 /** What the client's registration has lost since, its tokens lose with the next exchange or refresh. */
-export const stillRegistered = (client: Client, scope: string): string[] => splitList(scope).filter((each) => client.metadata.scopes.includes(each))
+const stillRegistered = (client: Client, scope: string): string[] => splitList(scope).filter((each) => client.metadata.scopes.includes(each))
 
 /** @throws OAuthError invalid_target */
-export function mustStillHave(client: Client, audience: string): string {
+function mustStillHave(client: Client, audience: string): string {
   const still = audienceFor(client, audience)
   if (still === undefined)
     throw new OAuthError('invalid_target', 'The client is no longer registered for the resource that these tokens are for. Start a new sign-in.')
   return still
-}
-
-/** The tokens of a user at a client, after every check. */
-export function issueTokens(
-  deps: TokenDeps,
-  input: {
-    client: Client
-    session: Session
-    scope: string[]
-    audience: string
-    rev: number
-    now: number
-    refreshToken: string | undefined
-    /** Whether an ID token goes with it, and the nonce it repeats. */
-    idToken: false | { nonce: string | undefined }
-  },
-): TokenAnswer {
-  const scope = input.scope.join(' ')
-  const { token, expiresIn } = mintAccessToken(deps, { ...input, scope })
-  return {
-    access_token: token,
-    token_type: 'Bearer',
-    expires_in: expiresIn,
-    scope,
-    ...(input.refreshToken !== undefined && { refresh_token: input.refreshToken }),
-    ...(input.idToken && { id_token: mintIdToken(deps, { ...input, nonce: input.idToken.nonce, accessToken: token, expiresIn }) }),
-  }
 }

@@ -1,11 +1,10 @@
 import type { Context } from 'hono'
-import { mustBeConfidential } from '../../clients/authenticate.ts'
+import { mustBeConfidential, requestingClient } from '../../clients/authenticate.ts'
 import { readForm } from '../../clients/form.ts'
-import { requestingClient } from '../../clients/requesting-client.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { required } from '../../protocol/params.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
-import { endOf, readAccessToken } from './access-token.ts'
+import { endOf, readAccessToken } from './tokens.ts'
 import type { TokenDeps } from './grant.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
 

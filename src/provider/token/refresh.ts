@@ -1,21 +1,10 @@
-import type { RejectedWhy, Session, TokenFamily } from '../../../db/types.ts'
+import type { RejectedWhy } from '../../../db/types.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { required, splitList } from '../../protocol/params.ts'
-import {
-  askedAudience,
-  issueTokens,
-  LOCKED,
-  mustAdmit,
-  mustAdmitAtOwners,
-  mustStillHave,
-  narrowed,
-  NOT_FRESH,
-  stillRegistered,
-  whose,
-} from './grant.ts'
-import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+import { allowed, askedAudience, type GrantInput, LOCKED, narrowed, NOT_FRESH, type TokenDeps, type Wanted, whose } from './grant.ts'
 import type { RefreshToken } from './refresh-token.ts'
+import { issueTokens, type TokenAnswer } from './tokens.ts'
 
 /** For so long a public client gets a lost answer again (RFC 9700 §4.14.2); a client that authenticates, until it uses the successor. */
 const PUBLIC_REPLAY_SECONDS = 10
@@ -54,11 +43,6 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
   })
 }
 
-interface Wanted {
-  audience: string | undefined
-  scope: string | undefined
-}
-
 /**
  * Before the rotation: asking for too much must not use up the token. A public client has 10 s for a lost answer, so everything that may fail
  * is checked here; others get the same successor again for as long as they do not use it.
@@ -71,15 +55,6 @@ async function checkFirst(deps: TokenDeps, client: Client, presented: RefreshTok
   if (!isPublic(client)) return void narrowed(splitList(known.family.scope), wanted.scope)
   const standing = await deps.store.standingBySid(known.family.sid, now)
   if (standing.state === 'live' || standing.state === 'marked') allowed(deps, client, standing.session, known.family, wanted, now)
-}
-
-/** What the tokens may be for, by the registrations as they are now. @throws OAuthError */
-function allowed(deps: TokenDeps, client: Client, session: Session, family: TokenFamily, wanted: Wanted, now: number) {
-  mustAdmit(client, session)
-  const scope = narrowed(stillRegistered(client, family.scope), wanted.scope)
-  const audience = wanted.audience ?? mustStillHave(client, family.audience)
-  mustAdmitAtOwners(deps, client, session, audience, now)
-  return { scope, audience }
 }
 
 const UNKNOWN = 'The refresh token is not valid for this client. Start a new sign-in.'

@@ -4,10 +4,10 @@ import { OAuthError } from '../../protocol/error.ts'
 import { TOKEN_TYPE } from '../../protocol/names.ts'
 import type { Params } from '../../protocol/params.ts'
 import { required, splitList } from '../../protocol/params.ts'
-import { mintAccessToken, readAccessToken } from './access-token.ts'
-import type { AccessTokenClaims, Act } from './access-token.ts'
+import { mintAccessToken, readAccessToken } from './tokens.ts'
+import type { AccessTokenClaims, Act, TokenAnswer } from './tokens.ts'
 import { LOCKED, mustAdmitThere, mustBeRecent, narrowed } from './grant.ts'
-import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+import type { GrantInput, TokenDeps } from './grant.ts'
 
 const MAX_DEPTH = 3
 const TAKEN: readonly string[] = Object.values(TOKEN_TYPE)

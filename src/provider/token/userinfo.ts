@@ -5,10 +5,9 @@ import { OAuthError } from '../../protocol/error.ts'
 import type { ErrorCode } from '../../protocol/error.ts'
 import { TYP } from '../../protocol/names.ts'
 import { splitList } from '../../protocol/params.ts'
-import { readAccessToken } from './access-token.ts'
+import { readAccessToken, userInfo } from './tokens.ts'
 import { onlyFor } from './cors.ts'
 import type { TokenDeps } from './grant.ts'
-import { userInfo } from './id-token.ts'
 
 /** `GET|POST /userinfo` (OpenID Connect Core §5.3): what the token's scopes let its holder know of the user. It counts as activity. */
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {

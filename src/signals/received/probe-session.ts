@@ -1,6 +1,6 @@
 import type { ProbeDue, ProbeFinding } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { MicrosoftRefusal, type Renewal } from '../../microsoft/interface.ts'
+import { MicrosoftRejection, type Renewal } from '../../microsoft/interface.ts'
 import { signInFrequencySetting } from '../../microsoft/tenants.ts'
 import { pauseProbe, probePause } from '../../microsoft/probe-pause.ts'
 import type { Reason } from '../../protocol/revocation.ts'
@@ -56,7 +56,7 @@ export async function probeSession(deps: ProbeDeps, due: ProbeDue, alarm: ProbeA
     await lookAtAccount(deps, due.user)
     return await record(deps, due, { outcome: 'vouched', cacheSealed, roles: await rolesOf(deps, due, renewal) }, 'good')
   } catch (error) {
-    if (error instanceof MicrosoftRefusal) return judge(deps, due, error, alarm)
+    if (error instanceof MicrosoftRejection) return judge(deps, due, error, alarm)
     throw error
   }
 }
@@ -72,7 +72,7 @@ async function lookAtAccount(deps: ProbeDeps, { tid, oid }: ProbeDue['user']): P
   if (graphTenants(deps).includes(tid) && !(await deps.store.hasPendingMicrosoftWork(work))) await deps.store.askMicrosoft([work], deps.clock.nowMs())
 }
 
-async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, alarm: ProbeAlarm): Promise<Probed> {
+async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRejection, alarm: ProbeAlarm): Promise<Probed> {
   const { guidance, code, retryAfterSeconds } = refusal
   // Microsoft's answer to us, not one that a browser brought. A policy may refuse this machine's address alone: that is the probe's own alarm.
   if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
@@ -104,7 +104,7 @@ async function sawSignInFrequency({ store }: ProbeDeps, tid: string, now: number
 }
 
 /** Undefined: it says nothing about the session. */
-function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, now: number): ProbeFinding | undefined {
+function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRejection, now: number): ProbeFinding | undefined {
   if (effect === 'nothing') return undefined
   if (effect === 'session') return { outcome: 'end_session', reason: SESSION_REASON.get(code ?? 0) ?? 'microsoft_session_revoked' }
   if (effect === 'mark') {
@@ -125,7 +125,7 @@ async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, wor
   return { kind: 'answered', look: look.map(({ session }) => session.sid) }
 }
 
-async function pause(deps: ProbeDeps, due: ProbeDue, { guidance, code }: MicrosoftRefusal, now: number): Promise<Probed> {
+async function pause(deps: ProbeDeps, due: ProbeDue, { guidance, code }: MicrosoftRejection, now: number): Promise<Probed> {
   const { tid } = due.user
   await pauseProbe(deps.store, { tid, at: now, code })
   deps.metrics.signals.inc({ kind: 'probe', outcome: 'alarm' })

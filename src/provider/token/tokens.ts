@@ -1,8 +1,22 @@
-import type { Session } from '../../../db/types.ts'
+import { hash } from 'node:crypto'
+import type { Session, User } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { newId } from '../../runtime/ids.ts'
 import { TYP } from '../../protocol/names.ts'
+
+/** The tokens that the broker issues, and the access token that it is shown. */
+
+/** RFC 6749 §5.1 */
+export interface TokenAnswer {
+  access_token: string
+  token_type: 'Bearer'
+  expires_in: number
+  scope: string
+  refresh_token?: string
+  id_token?: string
+  issued_token_type?: string
+}
 
 /** Who acts for the user, outermost first (RFC 8693 §4.1). */
 export interface Act {
@@ -10,7 +24,7 @@ export interface Act {
   act?: Act
 }
 
-export interface AccessTokenInput {
+interface AccessTokenInput {
   client: Client
   audience: string
   scope: string
@@ -63,6 +77,75 @@ function userClaims(session: Session): Record<string, unknown> {
     roles: session.roles,
     ...(session.acr !== undefined && { acr: session.acr }),
     ...(session.amr !== undefined && { amr: session.amr }),
+  }
+}
+
+/** What the scopes `profile` and `email` let a client see (OpenID Connect Core §5.4). Microsoft does not prove the address, so it says so. */
+export function userInfo(user: User, scope: readonly string[]): Record<string, unknown> {
+  return {
+    ...(scope.includes('profile') && user.name !== undefined && { name: user.name }),
+    ...(scope.includes('profile') && user.username !== undefined && { preferred_username: user.username }),
+    ...(scope.includes('email') && user.email !== undefined && { email: user.email, email_verified: false }),
+  }
+}
+
+/** OpenID Connect Core §3.1.3.6: the left half of the access token's hash; SHA-256 for both of our algorithms. */
+const atHash = (accessToken: string): string => hash('sha256', accessToken, 'buffer').subarray(0, 16).toString('base64url')
+
+/** An ID token (OpenID Connect Core §2), signed with the algorithm that the client is registered with. It lives as long as the access token. */
+function mintIdToken(
+  deps: Pick<Deps, 'keys' | 'config'>,
+  input: {
+    client: Client
+    session: Session
+    scope: readonly string[]
+    nonce: string | undefined
+    accessToken: string
+    expiresIn: number
+    now: number
+  },
+): string {
+  const { client, session } = input
+  return deps.keys.sign(client.metadata.idTokenAlg, TYP.idToken, {
+    iss: deps.config.issuer,
+    sub: session.sub,
+    aud: client.clientId,
+    exp: input.now + input.expiresIn,
+    iat: input.now,
+    ...(session.authTime > 0 && { auth_time: session.authTime }),
+    sid: session.sid,
+    at_hash: atHash(input.accessToken),
+    ...(input.nonce !== undefined && { nonce: input.nonce }),
+    ...(session.acr !== undefined && { acr: session.acr }),
+    ...(session.amr !== undefined && { amr: session.amr }),
+    ...((client.metadata.idTokenUserClaims ?? true) ? userInfo(session.user, input.scope) : {}),
+  })
+}
+
+/** The tokens of a user at a client, after every check. */
+export function issueTokens(
+  deps: Pick<Deps, 'keys' | 'random' | 'config'>,
+  input: {
+    client: Client
+    session: Session
+    scope: string[]
+    audience: string
+    rev: number
+    now: number
+    refreshToken: string | undefined
+    /** Whether an ID token goes with it, and the nonce it repeats. */
+    idToken: false | { nonce: string | undefined }
+  },
+): TokenAnswer {
+  const scope = input.scope.join(' ')
+  const { token, expiresIn } = mintAccessToken(deps, { ...input, scope })
+  return {
+    access_token: token,
+    token_type: 'Bearer',
+    expires_in: expiresIn,
+    scope,
+    ...(input.refreshToken !== undefined && { refresh_token: input.refreshToken }),
+    ...(input.idToken && { id_token: mintIdToken(deps, { ...input, nonce: input.idToken.nonce, accessToken: token, expiresIn }) }),
   }
 }
 
