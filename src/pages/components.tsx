@@ -1,5 +1,6 @@
+import type { User } from '../../db/types.ts'
 import type { Child } from 'hono/jsx'
-import { useTexts } from './texts.ts'
+import { type Texts, useTexts } from './texts.ts'
 
 /** The pieces that pages are made of. Every one works by keyboard and without scripts. */
 
@@ -189,4 +190,11 @@ export const Answer = ({ question, is, children }: { question: string; is: keyof
       </div>
     </div>
   )
+}
+
+/** A user, as users read it. */
+export function userWords({ name, username, email }: User, t: Texts): string {
+  const address = username ?? email
+  if (name === undefined) return address ?? t.shared.unnamedUser
+  return address === undefined ? name : `${name} (${address})`
 }

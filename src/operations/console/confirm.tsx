@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import { FRESH_SECONDS } from '../../clients/session/fresh.ts'
+import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { Panel } from './layout.tsx'

@@ -4,7 +4,7 @@ import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { ROLE } from '../../protocol/names.ts'
 import type { Caller, Right } from '../../clients/caller.ts'
-import { isFresh } from '../../clients/session/fresh.ts'
+import { isFresh } from '../../clients/session/lifetimes.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { CONSOLE } from './registration.ts'
 

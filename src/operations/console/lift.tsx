@@ -1,7 +1,7 @@
 import { liftAs } from '../acts/locks.ts'
 import { Problem } from '../../clients/problem.ts'
 import { TextField } from '../../pages/fields.tsx'
-import { isFresh } from '../../clients/session/fresh.ts'
+import { isFresh } from '../../clients/session/lifetimes.ts'
 import { Confirm, SignInAgain } from './confirm.tsx'
 import { consolePage, Hidden, isAdministrator, Panel, type ConsoleRequest, nothingHere, type Mounted } from './layout.tsx'
 import { targetWords } from './locks.tsx'

@@ -4,7 +4,7 @@ import { Button, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { isGuid } from '../../protocol/guid.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
-import { isFresh } from '../../clients/session/fresh.ts'
+import { isFresh } from '../../clients/session/lifetimes.ts'
 import {
   CaseAndCommentFields,
   caseAndCommentIn,

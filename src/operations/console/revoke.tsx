@@ -1,6 +1,6 @@
 import { Button, Choices, LinkButton, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
-import { FRESH_SECONDS } from '../../clients/session/fresh.ts'
+import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
 import { consolePage, isAdministrator, Panel, type ConsoleRequest, nothingHere } from './layout.tsx'
 import { instances } from './format.ts'
 import { type Draft, readDraft } from './revoke-wanted.ts'

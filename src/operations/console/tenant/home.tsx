@@ -1,6 +1,6 @@
 import { assertedByTenantSetting } from '../../../microsoft/tenants.ts'
 import { Facts, LinkButton, Notice } from '../../../pages/components.tsx'
-import { FRESH_SECONDS } from '../../../clients/session/fresh.ts'
+import { FRESH_SECONDS } from '../../../clients/session/lifetimes.ts'
 import { Panel } from '../layout.tsx'
 import { when } from '../format.ts'
 import { TENANT_HOME, tenantPage, type TenantRequest } from './layout.tsx'
