@@ -24,7 +24,7 @@ export interface ContextProof {
  * A user's latest fresh sign-in in this browser, as the head of the log when the visit departed. It meets every floor up to there, so that a
  * revocation costs a password once in each browser, and single sign-on goes on. It outlives sign-out, and meets no later floor.
  */
-interface Proven {
+export interface Proven {
   /** 0: there was no fresh visit. */
   seq: number
   /** Left out: no fresh visit brought the tenant's authentication context too. */

@@ -1,4 +1,4 @@
-import { type Context, type Handler, Hono } from 'hono'
+import { type Context, type Handler, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { isForm } from '../../clients/form.ts'
 import { clientLogo } from '../../clients/logos.ts'
@@ -53,24 +53,8 @@ function pages(deps: Deps): Hono {
       throw new OAuthError('invalid_request', 'The request is larger than 64 kB.', { status: 413 })
     },
   })
-  /** Reads the browser once, takes the step, and turns its outcome into the response. */
-  const step =
-    (take: (c: Context, visitor: Visitor, now: number) => Answer | Promise<Answer>): Handler =>
-    async (c: Context) => {
-      const now = deps.clock.now()
-      const visitor = visitorOf(deps, c, now)
-      return respond(deps, c, visitor, await take(c, visitor, now), now)
-    }
-  const answerRequest = (read: (c: Context) => URLSearchParams | Promise<URLSearchParams>) =>
-    step(async (c, visitor, now) => {
-      const input = {
-        sent: await read(c),
-        isPost: c.req.method === 'POST',
-        useLocales: (locales: string | null) => useLocales(c, deps.config, locales),
-        logged: (reference: string | undefined) => loggedAs(c, reference),
-      }
-      return authorize(deps, visitor, input, now)
-    })
+  const step = stepOf(deps)
+  const answerRequest = (read: Read) => step((c, visitor, now) => answerAuthorize(deps, c, visitor, read, now))
   endpoints.get('/authorize', described(AUTHORIZE.get, answerRequest(query)))
   endpoints.post('/authorize', limit, described(AUTHORIZE.post, answerRequest(form)))
   endpoints.get(
@@ -92,6 +76,15 @@ function pages(deps: Deps): Hono {
       return callback(deps, visitor, query(c), now)
     }),
   )
+  mountForms(endpoints, deps, limit)
+  endpoints.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
+  endpoints.onError(pageErrors(deps, (t) => t.signIn.notSaved, { asker: (c) => deps.clients.find(c.req.query('client_id') ?? '') }))
+  return endpoints
+}
+
+/** The questions that a sign-in asks the user, and the logo that its pages show. */
+function mountForms(endpoints: Hono, deps: Deps, limit: MiddlewareHandler): void {
+  const step = stepOf(deps)
   endpoints.get(
     '/signin/consent',
     step((c, visitor, now) => askConsent(deps, visitor, c.req.query('request'), now)),
@@ -111,9 +104,28 @@ function pages(deps: Deps): Hono {
     const image = client === undefined ? undefined : await clientLogo(deps, client, deps.clock.now())
     return client === undefined || image === undefined ? c.notFound() : appLogo(client.clientId, image).serve(c)
   })
-  endpoints.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
-  endpoints.onError(pageErrors(deps, (t) => t.signIn.notSaved, { asker: (c) => deps.clients.find(c.req.query('client_id') ?? '') }))
-  return endpoints
+}
+
+type Read = (c: Context) => URLSearchParams | Promise<URLSearchParams>
+
+/** Reads the browser once, takes the step, and turns its outcome into the response. */
+const stepOf =
+  (deps: Deps) =>
+  (take: (c: Context, visitor: Visitor, now: number) => Answer | Promise<Answer>): Handler =>
+  async (c: Context) => {
+    const now = deps.clock.now()
+    const visitor = visitorOf(deps, c, now)
+    return respond(deps, c, visitor, await take(c, visitor, now), now)
+  }
+
+async function answerAuthorize(deps: Deps, c: Context, visitor: Visitor, read: Read, now: number): Promise<Answer> {
+  const input = {
+    sent: await read(c),
+    isPost: c.req.method === 'POST',
+    useLocales: (locales: string | null) => useLocales(c, deps.config, locales),
+    logged: (reference: string | undefined) => loggedAs(c, reference),
+  }
+  return authorize(deps, visitor, input, now)
 }
 
 const query = (c: Context): URLSearchParams => new URL(c.req.url).searchParams

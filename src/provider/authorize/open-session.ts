@@ -1,10 +1,10 @@
-import type { NewSession, SignInFrom, Tenant } from '../../../db/types.ts'
+import type { NewSession, SignedIn, SignInFrom, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
 import { sessionRoles } from '../../protocol/tenant-administrators.ts'
 import { revoke } from '../../revocation/revoke.ts'
-import { freshProof, isKnownDevice, provenOf } from '../../clients/session/browser.ts'
+import { freshProof, isKnownDevice, type Proven, provenOf } from '../../clients/session/browser.ts'
 import { newSessionCookie } from '../../clients/session/cookie.ts'
 import { maxAuthenticationSeconds, sessionLimits } from '../../clients/session/lifetimes.ts'
 import { sealForSession } from '../../clients/session/sealed.ts'
@@ -13,7 +13,7 @@ import { codeForSession, consentMissing, newCode } from './code.ts'
 import { type Judgement, judge, type NotAdmitted, notFresh } from './judge.ts'
 import { provenBy } from './proven.ts'
 import { clientOf } from './request.ts'
-import type { CallbackResult } from './sealed.ts'
+import type { CallbackResult, Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -76,6 +76,19 @@ async function judgeAndOpen(
     // A floor that was found on return leads on to Microsoft by itself.
     return opened.why === 'not_fresh' ? notFresh(deps, visit, identity, opened.demand) : { admitted: false, guidance: opened.why }
   }
+  return afterOpening(deps, visitor, { visit, proven, made, cookie: cookie.value, removed }, opened, now)
+}
+
+/** The answer to a user whose session is open: to the page or the instance, or first the question for consent. */
+async function afterOpening(
+  deps: Deps,
+  visitor: Visitor,
+  { visit, proven, made, cookie, removed }: { visit: Visit; proven: Proven; made: { code: string } | undefined; cookie: string; removed: boolean },
+  opened: SignedIn,
+  now: number,
+): Promise<Answer> {
+  const { purpose } = visit
+  const { user } = opened.session
   const { sub, sid } = opened.session
   if (removed) {
     // Removed since it was judged: the revocation came before this session and does not cover it.
@@ -85,8 +98,15 @@ async function judgeAndOpen(
   deps.signInWatch.succeeded(user.tid)
   const outcome = opened.renewed ? 'renewed' : 'opened'
   deps.metrics.signIns.inc({ outcome })
-  deps.log.info('signed_in', { outcome, sub, sid, tid: user.tid, client_id: request?.clientId, from: visitor.remote })
-  const signedIn = { cookie: cookie.value, session: opened.session, proven, shared: visit.shared === true }
+  deps.log.info('signed_in', {
+    outcome,
+    sub,
+    sid,
+    tid: user.tid,
+    client_id: purpose.kind === 'instance' ? purpose.request.clientId : undefined,
+    from: visitor.remote,
+  })
+  const signedIn = { cookie, session: opened.session, proven, shared: visit.shared === true }
   if (purpose.kind === 'own') return { kind: 'page_of_ours', to: purpose.returnTo, signedIn }
   if (made !== undefined) return { kind: 'instance', reply: purpose.request.reply, content: { code: made.code }, signedIn }
   // A user who agreed before is not asked again, unless the instance wants it.
