@@ -1,4 +1,4 @@
-import type { NewSession, SignedIn, SignInFrom, Tenant } from '../../../db/types.ts'
+import type { NewSession, SignedIn, SignInFrom, SignInRejection, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
@@ -66,17 +66,17 @@ async function judgeAndOpen(
     now,
   })
   const removed = (await deps.store.findTenant(user.tid))?.removedAt !== undefined
-  if (opened.outcome === 'rejected') {
-    if (removed) return { admitted: false, guidance: 'tenant_not_connected' }
-    if (opened.why === 'session_limit') {
-      deps.metrics.signIns.inc({ outcome: 'session_limit' })
-      // The sign-in waits for the user's choice, under a new id: each form is used once.
-      return { kind: 'session_limit', id: newId(deps.random), came, choose: opened.choose, among: opened.among }
-    }
-    // A floor that was found on return leads on to Microsoft by itself.
-    return opened.why === 'not_fresh' ? notFresh(deps, visit, identity, opened.demand) : { admitted: false, guidance: opened.why }
-  }
+  if (opened.outcome === 'rejected') return removed ? { admitted: false, guidance: 'tenant_not_connected' } : notOpened(deps, came, opened)
   return afterOpening(deps, visitor, { visit, proven, made, cookie: cookie.value, removed }, opened, now)
+}
+
+/** The sign-in waits for the user's choice where they have too many sessions. A floor that was found on return leads on to Microsoft by itself. */
+function notOpened(deps: Deps, came: CallbackResult, opened: SignInRejection): Answer | NotAdmitted {
+  if (opened.why === 'not_fresh') return notFresh(deps, came.visit, came.identity, opened.demand)
+  if (opened.why !== 'session_limit') return { admitted: false, guidance: opened.why }
+  deps.metrics.signIns.inc({ outcome: 'session_limit' })
+  // A new id: each form is used once.
+  return { kind: 'session_limit', id: newId(deps.random), came, choose: opened.choose, among: opened.among }
 }
 
 /** The answer to a user whose session is open: to the page or the instance, or first the question for consent. */
