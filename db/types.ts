@@ -1,4 +1,4 @@
-import type { LockTarget } from '../src/protocol/lock-target.ts'
+import type { LockKind, LockTarget } from '../src/protocol/lock-target.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-types.ts'
 import type { ProcessKind } from '../src/protocol/work.ts'
@@ -667,6 +667,16 @@ export type BackupOutcome =
   | { outcome: 'made'; bytes: number; epoch: string; seq: number }
   | { outcome: 'exists' }
   | { outcome: 'unwritable'; code: string }
+
+/**
+ * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh sign-in of them, and this one is not. The
+ * first that holds is named, in this order.
+ */
+export type SignInRejection =
+  | { why: `${LockKind}_locked` }
+  | { why: 'not_fresh'; demand: FreshDemand }
+  /** The user has to choose so many of their sessions, which end with the next attempt. */
+  | { why: 'session_limit'; choose: number; among: Session[] }
 
 export interface SignedIn {
   outcome: 'signed_in'

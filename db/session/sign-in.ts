@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
-import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
 import { assign, command, insertInto, lockByName } from '../engine/statement.ts'
@@ -26,7 +25,7 @@ import type { SessionRow } from '../rows/session.ts'
 import { nameUser, subjectFor } from '../rows/user.ts'
 import type { KnownUser } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
-import type { Committed, FreshProof, FreshDemand, NewCode, NewSession, Session, SessionLimit, SignedIn, SignInFrom } from '../types.ts'
+import type { Committed, FreshProof, NewCode, NewSession, Session, SessionLimit, SignedIn, SignInFrom, SignInRejection } from '../types.ts'
 import { tellClaims } from '../stream/emit.ts'
 import { emit } from '../webhook/emit.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
@@ -132,15 +131,6 @@ function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, 
   return demand && { outcome: 'rejected', why: 'not_fresh', demand }
 }
 
-/**
- * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh sign-in of them, and this one is not. The
- * first that holds is named, in this order.
- */
-type SignInRejection =
-  | { why: `${LockKind}_locked` }
-  | { why: 'not_fresh'; demand: FreshDemand }
-  /** The user has to choose so many of their sessions, which end with the next attempt. */
-  | { why: 'session_limit'; choose: number; among: Session[] }
 type Rejected = { outcome: 'rejected' } & SignInRejection
 
 /**
