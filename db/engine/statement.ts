@@ -1,7 +1,7 @@
 import { Column, getTableColumns, is, Placeholder, sql, SQL } from 'drizzle-orm'
 import type { GetColumnData, Query, Table } from 'drizzle-orm'
 import type { Act, AnyStatement, Params, SqlDialect, Statement, Value } from './act.ts'
-import { each, forUpdate, renderFor } from './dialect.ts'
+import { perEngine, forUpdate, renderFor } from './dialect.ts'
 import type { EngineName } from './dialect.ts'
 import { listOf } from './values.ts'
 
@@ -87,7 +87,7 @@ export function lockRows<P extends Params>(table: Table, where: (p: Takes<P>) =>
  */
 export const lockByName = (about: number, how: 'shared' | 'alone'): Statement<{ name: string }, never> =>
   new Prepared(
-    each({
+    perEngine({
       sqlite: sql`SELECT 1`,
       postgres: sql`SELECT ${sql.raw(how === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock')}(${sql.raw(String(about))}, hashtext(${sql.placeholder('name')}))`,
     }),

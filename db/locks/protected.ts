@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { ROLE } from '../../src/protocol/names.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
+import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
@@ -41,8 +41,8 @@ const otherAdministrators = query(
     p: Takes<{ sub: string; tid: string; since: number }>,
     f,
   ) => sql`SELECT ${f} FROM ${operators} JOIN ${subjects} ON ${subjects.sub} = ${operators.sub}
-    WHERE ${operators.may} = 'administer' AND ${operators.sub} <> ${hidden(p.sub)} AND ${operators.seenAt} > ${hidden(p.since)}
-      AND ${subjects.tid} = ${hidden(p.tid)}
+    WHERE ${operators.may} = 'administer' AND ${operators.sub} <> ${withoutReprepare(p.sub)} AND ${operators.seenAt} > ${withoutReprepare(p.since)}
+      AND ${subjects.tid} = ${withoutReprepare(p.tid)}
       AND ${lockedBy({ tid: subjects.tid, oid: subjects.oid, homeId: subjects.homeId })} IS NULL`,
 )
 const see = command(

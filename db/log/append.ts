@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import { type Act, newId } from '../engine/act.ts'
-import { each } from '../engine/dialect.ts'
+import { perEngine } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { logHead, revocations } from '../schema.ts'
@@ -16,7 +16,7 @@ import { linkOfRevocation, type RevocationRow } from './revocations.ts'
  * On Postgres, only where the log was continued on the timeline of the server that runs it (db/postgres/lineage.ts): no entry has a number that
  * a former primary may have given to another one.
  */
-const mayTakeEntries = each({
+const mayTakeEntries = perEngine({
   sqlite: sql.empty(),
   postgres: sql` AND coalesce((SELECT timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM lineage ORDER BY id DESC LIMIT 1), true)`,
 })

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { decodeSelector } from '../../src/protocol/selector.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { hidden, indexedBy } from '../engine/dialect.ts'
+import { withoutReprepare, indexedBy } from '../engine/dialect.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
 import { columnsOf, orAny, query } from '../engine/statement.ts'
@@ -52,7 +52,10 @@ const loggedFields = { ...revocationFields, ...columnsOf(revocations, 'enforcedA
 const joined = (index: SQL = sql.empty()): SQL =>
   sql`${revocations}${index} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
 
-const bySeq = query(loggedFields, (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${joined()} WHERE ${revocations.seq} = ${hidden(p.seq)}`)
+const bySeq = query(
+  loggedFields,
+  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${joined()} WHERE ${revocations.seq} = ${withoutReprepare(p.seq)}`,
+)
 const everythingAt = query(
   columnsOf(revocations, 'at'),
   (_, f) =>

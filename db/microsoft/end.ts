@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
+import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -19,13 +19,13 @@ type Row = RowOf<typeof fields>
 const openOf = query(
   fields,
   (p: Takes<{ sub: string }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
 const byMicrosoft = query(
   sessionFields,
   (p: Takes<{ microsoftSid: string }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.microsoftSid} = ${hidden(p.microsoftSid)} AND ${sessions.endedSeq} IS NULL
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.microsoftSid} = ${withoutReprepare(p.microsoftSid)} AND ${sessions.endedSeq} IS NULL
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
 

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden, indexedBy, least } from '../engine/dialect.ts'
+import { forUpdate, withoutReprepare, indexedBy, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -34,13 +34,13 @@ type Places = { tid: string; phase: number; sid: string; before: number; limit: 
 const due = query(
   dueFields,
   (p: Takes<Places>, f) =>
-    sql`SELECT ${f} FROM ${sessions}${indexedBy('sessions_to_probe')} ${joinUser} WHERE ${sessions.tid} = ${hidden(p.tid)} AND ${isProbed(p)}
-      AND (${sessions.probePhase}, ${sessions.sid}) > (${hidden(p.phase)}, ${hidden(p.sid)}) AND ${sessions.probePhase} < ${hidden(p.before)}
+    sql`SELECT ${f} FROM ${sessions}${indexedBy('sessions_to_probe')} ${joinUser} WHERE ${sessions.tid} = ${withoutReprepare(p.tid)} AND ${isProbed(p)}
+      AND (${sessions.probePhase}, ${sessions.sid}) > (${withoutReprepare(p.phase)}, ${withoutReprepare(p.sid)}) AND ${sessions.probePhase} < ${withoutReprepare(p.before)}
       ORDER BY ${sessions.probePhase}, ${sessions.sid} LIMIT ${p.limit}`,
 )
 type One = { sid: string; now: number }
 const oneOf = (p: Takes<One>, f: ReturnType<typeof sql>) =>
-  sql`SELECT ${f} FROM ${sessions} ${joinUser} WHERE ${sessions.sid} = ${hidden(p.sid)} AND ${isProbed(p)}`
+  sql`SELECT ${f} FROM ${sessions} ${joinUser} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)} AND ${isProbed(p)}`
 const one = query(dueFields, (p: Takes<One>, f) => oneOf(p, f))
 const probedFields = { ...dueFields, ...columnsOf(sessions, 'roles') }
 const oneLocked = query(probedFields, (p: Takes<One>, f) => sql`${oneOf(p, f)}${forUpdate(sessions)}`)

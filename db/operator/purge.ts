@@ -4,7 +4,7 @@ import type { Act } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { moved } from '../outbox/counts.ts'
+import { applyCountChanges } from '../outbox/counts.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import {
   clients,
@@ -143,7 +143,7 @@ function* purgeDeliveries(before: number, limit: number): Act<number> {
   const ids = JSON.stringify(rows.map(({ id }) => id))
   yield* dropAttempts.run({ ids })
   yield* dropDeliveries.run({ ids })
-  yield* moved(rows.map((row) => ({ ...row, from: row.state, to: undefined })))
+  yield* applyCountChanges(rows.map((row) => ({ ...row, from: row.state, to: undefined })))
   return rows.length
 }
 

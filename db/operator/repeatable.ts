@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { hidden } from '../engine/dialect.ts'
+import { withoutReprepare } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { idempotencyKeys as keys } from '../schema.ts'
@@ -27,7 +27,7 @@ const kept = query(
 const find = query(
   columnsOf(keys, 'requestHash', 'status', 'answer'),
   (p: Takes<{ caller: string; keyHash: string; now: number }>, f) =>
-    sql`SELECT ${f} FROM ${keys} WHERE ${keys.caller} = ${hidden(p.caller)} AND ${keys.keyHash} = ${hidden(p.keyHash)} AND ${keys.expiresAt} > ${p.now}`,
+    sql`SELECT ${f} FROM ${keys} WHERE ${keys.caller} = ${withoutReprepare(p.caller)} AND ${keys.keyHash} = ${withoutReprepare(p.keyHash)} AND ${keys.expiresAt} > ${p.now}`,
 )
 // Of two at once, the first answer is kept. What has expired is as if it were not there.
 const keep = command(

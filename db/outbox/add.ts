@@ -1,13 +1,13 @@
 import { sql } from 'drizzle-orm'
 import { type Act, currentMs, newId } from '../engine/act.ts'
-import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
+import { forUpdate, withoutReprepare, isOneOf, rowsOf } from '../engine/dialect.ts'
 import { assign, castTo, columnsOf, command, excluded, insertEach, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
 import type { DeliveryAttempt, DeliveryRef, DeliveryState, Priority } from '../types.ts'
 import { recordInto } from './attempts.ts'
-import { moved } from './counts.ts'
+import { applyCountChanges } from './counts.ts'
 import type { Move } from './counts.ts'
 import { PRIORITIES, priorityNumber } from './row.ts'
 
@@ -34,13 +34,13 @@ const targetFields = { ...columnsOf(targets, 'targetId', 'clientId'), logoutBy: 
 // A target that was removed still gets what was revoked before it went.
 const targetsOf = (seq: ReturnType<typeof sql>, sid: ReturnType<typeof sql>) =>
   sql`FROM ${participants} JOIN ${clients} ON ${clients.clientId} = ${participants.clientId}
-    JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${hidden(seq)})
-    WHERE ${participants.sid} = ${hidden(sid)}`
+    JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${withoutReprepare(seq)})
+    WHERE ${participants.sid} = ${withoutReprepare(sid)}`
 const ofAll = query(targetFields, (p: Takes<{ sid: string; seq: number }>, f) => sql`SELECT ${f} ${targetsOf(p.seq, p.sid)}`)
 const ofOne = query(
   targetFields,
   (p: Takes<{ sid: string; seq: number; clientId: string }>, f) =>
-    sql`SELECT ${f} ${targetsOf(p.seq, p.sid)} AND ${participants.clientId} = ${hidden(p.clientId)}`,
+    sql`SELECT ${f} ${targetsOf(p.seq, p.sid)} AND ${participants.clientId} = ${withoutReprepare(p.clientId)}`,
 )
 
 interface NewDelivery {
@@ -164,7 +164,7 @@ function* addBySub(asked: readonly NewDelivery[], what: DeliveriesFor, moves: Mo
   return [...refs, ...(yield* addBySid(alone, what, moves))]
 }
 
-/** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `moved` has to be run with them */
+/** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `applyCountChanges` has to be run with them */
 export function* addUncounted(what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   const { sid, seq, clientId, wide } = what
   const found = yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })
@@ -180,7 +180,7 @@ const wideFields = {
 const wideOne = query(
   wideFields,
   (p: Takes<{ id: string }>, f) =>
-    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${hidden(p.id)} AND ${deliveries.state} = 'pending'${forUpdate(deliveries)}`,
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)} AND ${deliveries.state} = 'pending'${forUpdate(deliveries)}`,
 )
 
 /**
@@ -199,6 +199,6 @@ export function* splitDelivery({ id, attempt }: { id: string; attempt: DeliveryA
   const priority = PRIORITIES[row.priority] ?? 'background'
   for (const sid of sessionsIn(row.payload))
     refs.push(...(yield* addBySid([{ id: yield* newId(), clientId, targetId }], { seq, atMs, sid, sub, wide: true, priority }, moves)))
-  yield* moved(moves)
+  yield* applyCountChanges(moves)
   return refs
 }

@@ -1,13 +1,13 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
+import { forUpdate, withoutReprepare, isOneOf, rowsOf } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertEach, insertInto, query, runForEach } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optional } from '../engine/values.ts'
 import { deliveries, deliveryAttempts } from '../schema.ts'
 import type { AttemptResult, Delivery, DeliveryAttempt, DeliveryState } from '../types.ts'
-import { moved } from './counts.ts'
+import { applyCountChanges } from './counts.ts'
 import type { Move } from './counts.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 
@@ -15,13 +15,13 @@ import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 
 const byId = query(
   deliveryFields,
-  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${hidden(p.id)}`,
+  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
 )
 const recordedFields = columnsOf(deliveries, 'id', 'seq', 'clientId', 'state', 'attempts', 'nextAttemptAtMs', 'settledAtMs')
 type RecordedRow = RowOf<typeof recordedFields>
 const oneLocked = query(
   recordedFields,
-  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${hidden(p.id)}${forUpdate(deliveries)}`,
+  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}${forUpdate(deliveries)}`,
 )
 // In one order, so that two brokers do not wait for each other.
 const allLocked = query(
@@ -142,7 +142,7 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
   return new Map(all.map((one) => [one.written.id, one]))
 }
 
-/** @param moves takes the changes of states: `moved` has to be run with them @returns which counted, by place */
+/** @param moves takes the changes of states: `applyCountChanges` has to be run with them @returns which counted, by place */
 export function* recordInto(results: readonly Result[], moves: Move[]): Act<boolean[]> {
   const counted = results.map(() => false)
   for (const turn of inTurns([...results.entries()], ([, { id }]) => id)) {
@@ -161,7 +161,7 @@ export function* recordInto(results: readonly Result[], moves: Move[]): Act<bool
 export function* recordAll(results: readonly Result[]): Act<boolean[]> {
   const moves: Move[] = []
   const counted = yield* recordInto(results, moves)
-  yield* moved(moves)
+  yield* applyCountChanges(moves)
   return counted
 }
 

@@ -66,7 +66,7 @@ const sorted = <K>(sums: Map<K, DeliveryTotals>): [K, DeliveryTotals][] => [...s
  * Deliveries pass from one state to another. An act calls it once, after it has changed the deliveries: the sums are taken in one order, so that
  * two acts on two brokers do not wait for each other.
  */
-export function* moved(moves: readonly Move[]): Act<void> {
+export function* applyCountChanges(moves: readonly Move[]): Act<void> {
   const [clients, totals] = [new Map<string, DeliveryTotals>(), new Map<number, DeliveryTotals>()]
   const fresh = new Set<number>()
   for (const move of moves) {

@@ -8,7 +8,7 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries, deliveryAttempts, streams, targets } from '../schema.ts'
 import type { DeliveryRef, DeliveryState } from '../types.ts'
 import { AT_ONCE } from './add.ts'
-import { moved } from './counts.ts'
+import { applyCountChanges } from './counts.ts'
 import { HELD, refFields, refOf } from './row.ts'
 
 /** What operators decide about deliveries that were not delivered: retry them, or close them. */
@@ -77,7 +77,7 @@ const idsOf = (rows: readonly Pick<Row, 'id'>[]): string => JSON.stringify(rows.
 
 function* makeAllPending(rows: readonly Row[]): Act<void> {
   yield* makePending.run({ ids: idsOf(rows) })
-  yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'pending' as const })))
+  yield* applyCountChanges(rows.map((row) => ({ ...row, from: row.state, to: 'pending' as const })))
 }
 
 /** Closes rows that this act has locked: their content is deleted, and the reason becomes part of their proof. */
@@ -85,7 +85,7 @@ export function* closeRows(rows: readonly Pick<Row, 'id' | 'clientId' | 'seq' | 
   const [ids, atMs] = [idsOf(rows), yield* currentMs()]
   yield* close.run({ ids, atMs })
   yield* proveClosed.run({ ids, atMs, reason })
-  yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
+  yield* applyCountChanges(rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
 }
 
 const isAmong = (row: Row, { targetId, clientId }: Which): boolean =>

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
-import { endsNewer, leased, leasedUntil, mayLease, wanted } from '../outbox/lease.ts'
-import type { Leased, LeaseInput, Wanted } from '../outbox/lease.ts'
+import { endsNewer, leased, leasedUntil, mayLease, wanted } from '../outbox/delivery-lease.ts'
+import type { Leased, LeaseInput, Wanted } from '../outbox/delivery-lease.ts'
 import { deliveryFields } from '../outbox/row.ts'
 import { deliveries, targets } from '../schema.ts'
 import type { Fenced } from './engine.ts'

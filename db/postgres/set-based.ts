@@ -1,7 +1,7 @@
 import type { Engine } from '../engine/act.ts'
 import type { Store } from '../store.ts'
 import { recordAll, recordDelivery } from '../outbox/attempts.ts'
-import { leaseDelivery } from '../outbox/lease.ts'
+import { leaseDelivery } from '../outbox/delivery-lease.ts'
 import { checkAccess, type Input } from '../token/access.ts'
 import { rotateRefreshToken } from '../token/rotate.ts'
 import { checkTogether } from './access.ts'

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
-import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
+import { forUpdateSkipLocked, withoutReprepare, indexedBy } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -42,7 +42,7 @@ const page = query(
 const claim = query(
   sessionFields,
   (p: Takes<{ sid: string; now: number }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${hidden(p.sid)} AND ${sessions.endedSeq} IS NULL
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)} AND ${sessions.endedSeq} IS NULL
       AND ${sessions.deadlineAt} <= ${p.now}${forUpdateSkipLocked(sessions)}`,
 )
 

@@ -1,11 +1,11 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
-import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
+import { forUpdateSkipLocked, withoutReprepare, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { addUncounted } from '../outbox/add.ts'
-import { moved } from '../outbox/counts.ts'
+import { applyCountChanges } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { covers } from '../rows/covers.ts'
 import { lockSession } from '../rows/session.ts'
@@ -79,7 +79,7 @@ const participation = query(
   columnsOf(participants, 'sid'),
   (p: Takes<{ sid: string; clientId: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
-      WHERE ${participants.sid} = ${hidden(p.sid)} AND ${participants.clientId} = ${hidden(p.clientId)} AND ${sessions.endedSeq} IS NULL`,
+      WHERE ${participants.sid} = ${withoutReprepare(p.sid)} AND ${participants.clientId} = ${withoutReprepare(p.clientId)} AND ${sessions.endedSeq} IS NULL`,
 )
 
 interface Advanced {
@@ -146,7 +146,7 @@ function* advanceAll({ limit, lastWide: before }: { limit: number; lastWide: num
     written += 1 + advanced.written
     lookedAt += advanced.lookedAt
   }
-  yield* moved(moves)
+  yield* applyCountChanges(moves)
   // Also what another broker is at: should it die, this one goes on.
   return { pending, more: (yield* any.get({})) !== undefined, lastWide }
 }

@@ -4,11 +4,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { raisesFloor } from '../../src/protocol/revocation.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { hidden } from '../engine/dialect.ts'
+import { withoutReprepare } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { covers, rowGrantCutoff, sessionCutoff } from '../rows/covers.ts'
-import { tenantsWithAuthTime } from '../rows/floor.ts'
+import { tenantsWithAuthTime } from '../rows/required-freshness.ts'
 import { authenticatedAt, isLive } from '../rows/session.ts'
 import { otherUsersOf } from '../rows/user.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
@@ -55,8 +55,8 @@ function pages(which: (p: Of) => SQL) {
 }
 /** What an index bounds; the rest is sorted out row by row, so that no page reads more than its own length. */
 const PAGES = {
-  session: pages((p) => sql`${sessions.sid} = ${hidden(p.sid)}`),
-  subject: pages((p) => sql`${sessions.sub} = ${hidden(p.sub)}`),
+  session: pages((p) => sql`${sessions.sid} = ${withoutReprepare(p.sid)}`),
+  subject: pages((p) => sql`${sessions.sub} = ${withoutReprepare(p.sub)}`),
   all: pages(() => sql`TRUE`),
 }
 const pagesOf = ({ kind }: Selector): (typeof PAGES)['all'] => {

@@ -6,9 +6,9 @@ import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { addEntry, takeSeq } from '../log/append.ts'
 import { addUncounted } from '../outbox/add.ts'
-import { moved } from '../outbox/counts.ts'
+import { applyCountChanges } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
-import { raiseFloor } from '../rows/floor.ts'
+import { raiseFloor } from '../rows/required-freshness.ts'
 import { waitForJoins } from '../rows/joins.ts'
 import { sessions, subjects } from '../schema.ts'
 import { emitRevocation as emitSecurityEvents } from '../stream/emit.ts'
@@ -82,7 +82,7 @@ const WRITERS: readonly Writer[] = [
   ({ revocation, atMs }) => addEntry(revocation, atMs),
   ({ revocation, sub, moves }) => emitWebhooks(revocation, sub, moves),
   ({ revocation, sub, moves }) => emitSecurityEvents(revocation, sub, moves),
-  ({ moves }) => moved(moves),
+  ({ moves }) => applyCountChanges(moves),
 ]
 
 /** In force, and announced, from the commit of this act on. */

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { hidden, least } from '../engine/dialect.ts'
+import { withoutReprepare, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, lockRows, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
@@ -29,17 +29,17 @@ export type SessionRow = RowOf<typeof sessionFields>
 
 const bySid = query(
   sessionFields,
-  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${hidden(p.sid)}`,
+  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
 )
 const byCookie = query(
   sessionFields,
-  (p: Takes<{ cookieHash: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${hidden(p.cookieHash)}`,
+  (p: Takes<{ cookieHash: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${withoutReprepare(p.cookieHash)}`,
 )
 type Browser = { cookieHash: string | undefined; browserHash: string | undefined }
 const ofBrowser = query(
   sessionFields,
   (p: Takes<Browser>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
-    WHERE ${sessions.endedSeq} IS NULL AND (${sessions.cookieHash} = ${hidden(p.cookieHash)} OR ${sessions.browserHash} = ${hidden(p.browserHash)})
+    WHERE ${sessions.endedSeq} IS NULL AND (${sessions.cookieHash} = ${withoutReprepare(p.cookieHash)} OR ${sessions.browserHash} = ${withoutReprepare(p.browserHash)})
     ORDER BY ${sessions.openedAt} DESC, ${sessions.sid}`,
 )
 const lock = lockRows(sessions, (p: Takes<{ sid: string }>) => sql`${sessions.sid} = ${p.sid}`)

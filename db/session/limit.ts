@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
+import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -21,7 +21,7 @@ const oldestFirst = sql`ORDER BY ${sessions.openedAt}, ${sessions.sid}`
 const openOf = query(
   sessionFields,
   (p: Takes<{ sub: string }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL ${oldestFirst}`,
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL ${oldestFirst}`,
 )
 const grantFields = {
   ...sessionFields,
@@ -32,8 +32,8 @@ const grantFields = {
 const grantsOf = query(
   grantFields,
   (p: Takes<{ sub: string; sid: string; clientId: string }>, f) =>
-    sql`SELECT ${f} FROM ${sessions} ${joinUser} JOIN ${participants} ON ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${hidden(p.clientId)}
-      WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} <> ${hidden(p.sid)} AND ${participants.signedInAt} IS NOT NULL
+    sql`SELECT ${f} FROM ${sessions} ${joinUser} JOIN ${participants} ON ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${withoutReprepare(p.clientId)}
+      WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} <> ${withoutReprepare(p.sid)} AND ${participants.signedInAt} IS NOT NULL
       ORDER BY ${participants.signedInAt}, ${sessions.sid}${forUpdate(sessions)}`,
 )
 

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { folded } from '../../src/runtime/fold.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { has, hidden, indexedBy } from '../engine/dialect.ts'
+import { has, withoutReprepare, indexedBy } from '../engine/dialect.ts'
 import { searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
 import { columnsOf, query } from '../engine/statement.ts'
@@ -25,17 +25,20 @@ const participantsOf = query(
 )
 /** Whether a client took part in a session. NULL: any will do. */
 const tookPart = (clientId: Param<string | null>): SQL => sql`(CAST(${clientId} AS text) IS NULL OR EXISTS (SELECT 1 FROM ${participants}
-  WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${hidden(clientId)}))`
+  WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${withoutReprepare(clientId)}))`
 const newestFirst = sql`ORDER BY ${sessions.openedAt} DESC, ${sessions.sid} DESC`
 const place = sql`(${sessions.openedAt}, ${sessions.sid})`
 const openOf = query(
   sessionFields,
   (p: Takes<{ sub: string; clientId: string | null }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
-    WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${tookPart(p.clientId)} ${newestFirst}`,
+    WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${tookPart(p.clientId)} ${newestFirst}`,
 )
 /** By which index a window is read. By its own, a tenant's search costs nothing for the sessions of others, and shows nothing of them. */
 const sources = {
-  tid: { index: indexedBy('sessions_open_by_tenant_opening'), where: (tid: Param<string | null>): SQL => sql`${sessions.tid} = ${hidden(tid)}` },
+  tid: {
+    index: indexedBy('sessions_open_by_tenant_opening'),
+    where: (tid: Param<string | null>): SQL => sql`${sessions.tid} = ${withoutReprepare(tid)}`,
+  },
   none: { index: sql.empty(), where: (): SQL => sql`true` },
 }
 type Source = (typeof sources)[keyof typeof sources]

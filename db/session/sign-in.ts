@@ -7,7 +7,7 @@ import type { Takes } from '../engine/statement.ts'
 import { headOfOpening, lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { addCode } from '../rows/code.ts'
-import { missingFreshness } from '../rows/floor.ts'
+import { missingFreshness } from '../rows/required-freshness.ts'
 import { recordEvent } from '../rows/history.ts'
 import { lockOf } from '../rows/locked.ts'
 import {

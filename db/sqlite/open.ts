@@ -5,8 +5,8 @@ import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { StoreUnavailable } from '../types.ts'
 import { damagedMessage, mustNotBeMissing, mustNotBeOlder } from './data-file.ts'
-import { lockDataFile } from './lock.ts'
-import { mustNotHaveMoved } from './moved.ts'
+import { lockDataFile } from './file-lock.ts'
+import { mustNotHaveMoved } from './migration-marker.ts'
 
 export type Sqlite = Database.Database
 

@@ -5,7 +5,7 @@ import { assign, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { head } from '../log/head.ts'
 import { releaseDelivery } from '../outbox/attempts.ts'
-import { moved } from '../outbox/counts.ts'
+import { applyCountChanges } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { HELD } from '../outbox/row.ts'
 import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
@@ -46,7 +46,7 @@ const number = query({ count: sql<number>`count(*)` }, (_, f) => sql`SELECT ${f}
 function* tellReceiver(row: StreamRow, type: string, event: Record<string, unknown>): Act<DeliveryRef[]> {
   const moves: Move[] = []
   const refs = yield* emitSet(row, { type, event }, { moves, held: row.method === 'poll' })
-  yield* moved(moves)
+  yield* applyCountChanges(moves)
   return refs
 }
 

@@ -11,11 +11,11 @@ import {
   type StreamEvent,
 } from '../../src/protocol/stream-event.ts'
 import { type Act, currentMs } from '../engine/act.ts'
-import { hidden } from '../engine/dialect.ts'
+import { withoutReprepare } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
-import { moved } from '../outbox/counts.ts'
+import { applyCountChanges } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { addMessage } from '../outbox/message.ts'
 import { clients, participants, sessions, streams, tenants } from '../schema.ts'
@@ -41,14 +41,14 @@ const receivers = query(
 const inSession = query(
   columnsOf(participants, 'sid'),
   (p: Takes<{ sid: string; clientId: string }>, f) =>
-    sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${hidden(p.sid)} AND ${participants.clientId} = ${hidden(p.clientId)}`,
+    sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${withoutReprepare(p.sid)} AND ${participants.clientId} = ${withoutReprepare(p.clientId)}`,
 )
 // Sessions that a wide revocation covers are still open here: its fan-out ends them later.
 const inAnySession = query(
   columnsOf(participants, 'sid'),
   (p: Takes<{ sub: string; clientId: string }>, f) =>
-    sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${hidden(p.clientId)}
-      WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL LIMIT 1`,
+    sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${withoutReprepare(p.clientId)}
+      WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL LIMIT 1`,
 )
 const connected = query(
   columnsOf(tenants, 'tid'),
@@ -61,7 +61,7 @@ function* tookPart(clientId: string, { sid, sub }: About): Act<boolean> {
   return sub === undefined || (yield* inAnySession.get({ sub, clientId })) !== undefined
 }
 
-/** @param moves takes the changes of states: `moved` has to be run with them */
+/** @param moves takes the changes of states: `applyCountChanges` has to be run with them */
 export function* emitSet(
   stream: Pick<Receiver, 'streamId' | 'method' | 'status' | 'verifiedAt'>,
   { type, about, event }: SetPayload,
@@ -130,5 +130,5 @@ export function* tellClaims(session: Before, roles: readonly string[] | undefine
   const event = { event_timestamp: now, initiating_entity: 'policy', claims: { roles: [...roles] } }
   const moves: Move[] = []
   yield* emitEvents({ events: [{ type: STREAM_EVENT.tokenClaimsChange, about: { sub, sid, tid }, event }] }, moves)
-  yield* moved(moves)
+  yield* applyCountChanges(moves)
 }

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
-import { hidden } from '../engine/dialect.ts'
+import { withoutReprepare } from '../engine/dialect.ts'
 import { assign, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { removedAt } from '../rows/client.ts'
@@ -46,7 +46,7 @@ const fields = accessFields(given)
 type AccessRow = RowOf<typeof fields>
 const bySid = query(
   fields,
-  (p: Takes<Concerned & { sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${hidden(p.sid)}`,
+  (p: Takes<Concerned & { sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
 )
 const standingOfClient = query(
   {

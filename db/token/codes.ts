@@ -3,7 +3,7 @@ import type { SQL } from 'drizzle-orm'
 import { isCodeVerifier, splitList } from '../../src/protocol/params.ts'
 import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
+import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query, textParam } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -41,7 +41,7 @@ const standingOfGrant = query(
   grantStanding(textParam('audience')),
   (p: Takes<{ codeHash: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser}
-      WHERE ${codes.codeHash} = ${hidden(p.codeHash)}`,
+      WHERE ${codes.codeHash} = ${withoutReprepare(p.codeHash)}`,
 )
 const consume = command(
   (p: Takes<{ codeHash: string; now: number }>) =>

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
-import { each, forUpdate, hidden } from '../engine/dialect.ts'
+import { perEngine, forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query, textParam } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -46,12 +46,12 @@ const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${
 const byId = query(
   fields,
   (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
-    sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}`,
+    sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${withoutReprepare(p.familyId)}`,
 )
 const byIdLocked = query(
   fields,
   (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
-    sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}${forUpdate(families)}`,
+    sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${withoutReprepare(p.familyId)}${forUpdate(families)}`,
 )
 interface NewFamily {
   familyId: string
@@ -75,7 +75,7 @@ const FULL = JSON.stringify(Array.from({ length: REMEMBERED }, () => 1_000_000_0
 /** `replaced_at` with this rotation. None that still counts is lost; all go after a pause, and the oldest where it is full. */
 function remembering(now: Param<number>): SQL {
   const [list, at] = [sql`${families.replacedAt}`, sql`CAST(CAST(${now} AS bigint) AS text)`]
-  const comma = each({ sqlite: sql`instr(${list}, ',')`, postgres: sql`strpos(${list}, ',')` })
+  const comma = perEngine({ sqlite: sql`instr(${list}, ',')`, postgres: sql`strpos(${list}, ',')` })
   return sql`CASE WHEN ${list} = '[]' OR ${now} - ${families.rotatedAt} > ${sql.raw(String(PIPELINE_SECONDS))} THEN '[' || ${at} || ']'
     WHEN length(${list}) < ${sql.raw(String(FULL))} THEN rtrim(${list}, ']') || ',' || ${at} || ']'
     ELSE '[' || substr(rtrim(${list}, ']'), ${comma} + 1) || ',' || ${at} || ']' END`

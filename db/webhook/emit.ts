@@ -6,7 +6,7 @@ import { type Act, currentMs } from '../engine/act.ts'
 import { assign, columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
-import { moved } from '../outbox/counts.ts'
+import { applyCountChanges } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { addMessage } from '../outbox/message.ts'
 import { webhookEndpoints } from '../schema.ts'
@@ -40,7 +40,7 @@ export function* emit(event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
     const ref = yield* write(endpoint, event, written)
     if (ref !== undefined) refs.push(ref)
   }
-  if (moves === undefined) yield* moved(written)
+  if (moves === undefined) yield* applyCountChanges(written)
   return refs
 }
 

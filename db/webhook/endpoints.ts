@@ -6,7 +6,7 @@ import { assign, columnsOf, command, insertInto, query } from '../engine/stateme
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { head } from '../log/head.ts'
-import { moved } from '../outbox/counts.ts'
+import { applyCountChanges } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
 import { webhookEndpoints } from '../schema.ts'
@@ -115,6 +115,6 @@ export function* testWebhook(endpointId: string): Act<DeliveryRef | undefined> {
   if (row === undefined) return undefined
   const moves: Move[] = []
   const ref = yield* writeTo(row, { type: 'webhook.test', data: {} }, moves)
-  yield* moved(moves)
+  yield* applyCountChanges(moves)
   return ref
 }

@@ -1,7 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { audited } from '../../db/audited.ts'
+import { audited } from './with-audit.ts'
 import type { Deps } from './deps.ts'
 import { changes } from '../protocol/changes.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'

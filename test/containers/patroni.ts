@@ -21,7 +21,7 @@ const IMAGE = `${NAME}-postgres`
 const MEMBERS: Record<string, string> = { 'patroni-a': '172.30.77.11', 'patroni-b': '172.30.77.12', 'patroni-c': '172.30.77.13' }
 const ETCD = '172.30.77.10'
 const BROKER_A = '172.30.77.21'
-/** How long a confirmed commit lets a broker answer: db/postgres/lease.ts. */
+/** How long a confirmed commit lets a broker answer: db/postgres/process-lease.ts. */
 const BROKER_LEASE_MS = 1_000
 /** How long a guard's lease is at most: docs/feed.md. */
 const GUARD_LEASE_MS = 30_000

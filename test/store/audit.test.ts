@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { audited } from '../../db/audited.ts'
+import { audited } from '../../src/clients/with-audit.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
 import { benches, STORES, T0 } from './fixture.ts'
 

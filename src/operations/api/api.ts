@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { audited } from '../../../db/audited.ts'
+import { audited } from '../../clients/with-audit.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { clientByToken } from '../../clients/own-token.ts'
 import { Problem, problemOf, problemResponse } from '../../clients/problem.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { audited } from '../../../db/audited.ts'
+import { audited } from '../../clients/with-audit.ts'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { audited } from '../../../db/audited.ts'
+import { audited } from '../../clients/with-audit.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { audited } from '../../../db/audited.ts'
+import { audited } from '../../clients/with-audit.ts'
 import type { SecurityEvent, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice, Steps, Tick } from '../../pages/components.tsx'

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { type Act, currentMs } from '../engine/act.ts'
-import { hidden } from '../engine/dialect.ts'
+import { withoutReprepare } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
 import { assign, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
@@ -59,7 +59,7 @@ const leasedFields = { ...deliveryFields, endsNewer: endsNewer(sql<number>`${sql
 type LeasedRow = RowOf<typeof leasedFields>
 const byId = query(
   leasedFields,
-  (p: Takes<{ id: string; now: number }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${hidden(p.id)}`,
+  (p: Takes<{ id: string; now: number }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
 )
 // Compare-and-set: of two brokers that lease at once, one changes the row.
 const take = command(
