@@ -29,7 +29,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     const shown = await (await fetch(`${world.broker.issuer}/logout/done`)).text()
     const sheet = /href="(\/assets\/broker.css[^"]*)"/.exec(shown)?.[1] ?? expect.fail('the page links to no style sheet')
     const css = await (await fetch(`${world.broker.issuer}${sheet}`)).text()
-    for (const part of ['page/broker.css', 'page/dark.css']) expect(css).toContain(source(part))
+    for (const part of ['pages/broker.css', 'pages/dark.css']) expect(css).toContain(source(part))
   })
 
   test('sign in with Microsoft at one instance, at the other without a page, out everywhere: both get a logout token and neither can refresh', async () => {
