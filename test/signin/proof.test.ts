@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { StoreUnavailable } from '../../db/types.ts'
 import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
@@ -309,6 +310,14 @@ describe('consent', () => {
     await rig.store.removeClient({ clientId, source: 'any', actor: { kind: 'operator', id: 'o' }, now: rig.clock.now() })
     await rig.register('Sydney', { consentRequired: true })
     expect(await silent()).toMatchObject({ error: 'consent_required' })
+  })
+
+  test('a user is signed in also where the store fails before it says whether they agreed, and goes on without Microsoft', async () => {
+    const { rig, client, browser } = await arrive({}, { consentRequired: true })
+    vi.spyOn(rig.store, 'hasConsent').mockRejectedValueOnce(new StoreUnavailable('disk full'))
+    expect((await signIn(rig, browser, authorizePath(client))).status).toBe(503)
+    expect(location(await browser.get(authorizePath(client))).pathname).toBe('/signin/consent')
+    expect(rig.microsoft.started).toHaveLength(1)
   })
 
   test('refused, the instance gets access_denied; prompt=none before it gets consent_required', async () => {

@@ -26,7 +26,7 @@ const renamed = (value: object, rename: (name: string) => string, each: (value: 
 export const fieldsOf = <T>(wire: T): Fields<T> => fields(wire) as Fields<T>
 const fields = (wire: unknown): unknown => (typeof wire === 'object' && wire !== null && !Array.isArray(wire) ? renamed(wire, camel, fields) : wire)
 
-/** The answer that a schema describes. Fields that the schema does not have are left out. */
+/** The answer that a schema describes. Fields that the schema does not have are left out; a union is renamed as it is. */
 export const shown = <S extends z.ZodType>(schema: S, row: Row<z.output<S>>): z.output<S> => onWire(schema, row) as z.output<S>
 
 function onWire(schema: z.core.$ZodType, value: unknown): unknown {

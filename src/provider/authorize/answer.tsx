@@ -17,6 +17,8 @@ import type { Visitor } from './visitor.ts'
 /** The outcome of a step of the sign-in, as a value. The endpoint turns it into its response by `respond`. */
 export type Answer = { signedIn?: KeptSignIn } & (
   | { kind: 'page_of_ours'; to: string }
+  /** A step that needs the store again. The user is signed in also where it fails. */
+  | { kind: 'go_on'; next: () => Promise<Answer> }
   | { kind: 'microsoft'; url: string }
   | { kind: 'instance'; reply: Reply; content: Content }
   /** The sign-in begins again at /signin/continue. */
@@ -36,6 +38,8 @@ export async function respond(deps: Deps, c: Context, visitor: Visitor, answer: 
   switch (answer.kind) {
     case 'page_of_ours':
       return c.redirect(answer.to, 303)
+    case 'go_on':
+      return respond(deps, c, visitor, await answer.next(), now)
     case 'microsoft':
       c.header('Cache-Control', 'no-store')
       // The address of this page holds a sealed request: Microsoft need not see it.

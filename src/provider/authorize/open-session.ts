@@ -108,13 +108,14 @@ async function afterOpening(
   })
   const signedIn = { cookie, session: opened.session, proven, shared: visit.shared === true }
   if (purpose.kind === 'own') return { kind: 'page_of_ours', to: purpose.returnTo, signedIn }
-  if (made !== undefined) return { kind: 'instance', reply: purpose.request.reply, content: { code: made.code }, signedIn }
-  // A user who agreed before is not asked again, unless the instance wants it.
-  if (await consentMissing(deps, clientOf(deps, purpose.request), purpose.request, sub)) {
-    return { kind: 'consent', request: purpose.request, sid, signedIn }
+  const { request } = purpose
+  if (made !== undefined) return { kind: 'instance', reply: request.reply, content: { code: made.code }, signedIn }
+  const next = async (): Promise<Answer> => {
+    // A user who agreed before is not asked again, unless the instance wants it.
+    if (await consentMissing(deps, clientOf(deps, request), request, sub)) return { kind: 'consent', request, sid }
+    return (await codeForSession(deps, request, sid, now))?.answer ?? used(deps, visitor, purpose, now)
   }
-  const code = await codeForSession(deps, purpose.request, sid, now)
-  return { ...(code?.answer ?? (await used(deps, visitor, purpose, now))), signedIn }
+  return { kind: 'go_on', next, signedIn }
 }
 
 function newSession(deps: Deps, { device }: Visitor, { visit, identity, tenant, acr, amr }: Proved, now: number): Omit<NewSession, 'cookieHash'> {
