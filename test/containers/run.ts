@@ -116,7 +116,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
 
   test('a user signs in and out', endsASession)
 
-  test('no request fails while a broker is killed, or the queue’s server is stopped', async () => {
+  test('a killed broker takes along only what it was answering, and a stopped queue server nothing', async () => {
     const sh = (script: string) => () => stack.sh(script)
     // What it was answering is lost, and nothing else.
     expect((await load.during('a broker killed', sh('docker compose kill broker-a'))).failed).toBeLessThan(3)
