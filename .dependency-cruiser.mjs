@@ -1,21 +1,56 @@
 /**
- * Who may import whom, as docs/architecture.md draws it; `npm run lint` and `test/house/import-rules.test.ts` run it. Types count: a type that is
- * imported in a circle is a circle in what one has to understand. swc reads the sources, because dependency-cruiser cannot use TypeScript 7.
+ * Who may import whom, as docs/architecture.md draws it; `npm run lint` and
+ * `test/house/import-rules.test.ts` run it. Types count: a type that is imported in a circle is a
+ * circle in what one has to understand. swc reads the sources, because dependency-cruiser cannot
+ * use TypeScript 7.
  */
 
-/** Lowest first: a module may import itself and what is below it. The files of src/ itself wire the modules, and stand above all. */
+/**
+ * Lowest first: a module may import itself and what is below it. The files of src/ itself wire the
+ * modules, and stand above all.
+ */
 export const MODULES = [
-  ...['protocol', 'runtime', 'config', 'db', 'keys', 'pages', 'microsoft', 'clients', 'outbox', 'revocation'],
+  ...[
+    'protocol',
+    'runtime',
+    'config',
+    'db',
+    'keys',
+    'pages',
+    'microsoft',
+    'clients',
+    'outbox',
+    'revocation',
+  ],
   ...['provider', 'signals', 'operations', 'workers'],
 ]
-/** The folders of db, by the same rule. The files of db/ itself are what all of them share (schema, types) or what puts them together (acts). */
+/**
+ * The folders of db, by the same rule. The files of db/ itself are what all of them share (schema,
+ * types) or what puts them together (acts).
+ */
 export const STORE = [
-  ...['engine', 'rows', 'outbox', 'log', 'webhook', 'stream', 'revocation', 'session', 'token', 'locks', 'microsoft', 'registry'],
+  ...[
+    'engine',
+    'rows',
+    'outbox',
+    'log',
+    'webhook',
+    'stream',
+    'revocation',
+    'session',
+    'token',
+    'locks',
+    'microsoft',
+    'registry',
+  ],
   ...['operator', 'sqlite', 'postgres', 'move'],
 ]
 
 const folder = (name) => (name === 'db' || name === 'workers' ? `^${name}/` : `^src/${name}/`)
-/** The parts of a module that answer requests. They stand side by side: what two of them need belongs below. */
+/**
+ * The parts of a module that answer requests. They stand side by side: what two of them need
+ * belongs below.
+ */
 const SIDE_BY_SIDE = {
   provider: 'authorize|token|logout|account|discovery',
   signals: 'received|sent',
@@ -35,7 +70,10 @@ const modules = MODULES.map((name, at) => ({
   comment: `${name} may import ${MODULES.slice(0, at).join(', ') || 'nothing of ours'}.`,
   severity: 'error',
   from: { path: folder(name) },
-  to: { path: '^(src|workers|db|demo|bench|test|guard)/', pathNot: MODULES.slice(0, at + 1).map(folder) },
+  to: {
+    path: '^(src|workers|db|demo|bench|test|guard)/',
+    pathNot: MODULES.slice(0, at + 1).map(folder),
+  },
 }))
 
 const store = STORE.map((name, at) => ({
@@ -68,7 +106,8 @@ export default {
     ...store,
     {
       name: 'only-revoke-appends',
-      comment: 'revoke writes what a revocation causes in the same transaction as its entry in the log.',
+      comment:
+        'revoke writes what a revocation causes in the same transaction as its entry in the log.',
       severity: 'error',
       from: { pathNot: '^db/revocation/revoke[.]ts$' },
       to: { path: '^db/log/append[.]ts$' },
@@ -79,21 +118,30 @@ export default {
       comment: 'The guard is a package of its own, and needs jose alone.',
       severity: 'error',
       from: { path: '^guard/src/', pathNot: '^guard/src/(serve|conformance)/' },
-      to: { pathNot: '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|timers|util|events|buffer|stream|http|https|net|tls|url)' },
+      to: {
+        pathNot:
+          '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|timers|util|events|buffer|stream|http|https|net|tls|url)',
+      },
     },
     {
       name: 'guard-serve-imports-nothing-of-ours',
       comment: 'guard serve is a program: it also reads files.',
       severity: 'error',
       from: { path: '^guard/src/serve/' },
-      to: { pathNot: '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|util|http|net|fs|path)$' },
+      to: {
+        pathNot: '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|util|http|net|fs|path)$',
+      },
     },
     {
       name: 'guard-conformance-imports-nothing-of-ours',
-      comment: 'guard conformance is a program: it reads the vectors and starts the adapter. It must not share code with the guard that it judges.',
+      comment:
+        'guard conformance is a program: it reads the vectors and starts the adapter. It must not share code with the guard that it judges.',
       severity: 'error',
       from: { path: '^guard/src/conformance/' },
-      to: { pathNot: '^guard/src/(conformance/|clock[.]ts$)|^(node:)?(child_process|crypto|http|net|fs|readline|util)$' },
+      to: {
+        pathNot:
+          '^guard/src/(conformance/|clock[.]ts$)|^(node:)?(child_process|crypto|http|net|fs|readline|util)$',
+      },
     },
     {
       name: 'guard-library-does-not-import-serve',
@@ -104,7 +152,8 @@ export default {
     },
     {
       name: 'nothing-imports-broker-dev',
-      comment: 'broker-dev signs users in without their password. It is a package of its own, and no part of the broker.',
+      comment:
+        'broker-dev signs users in without their password. It is a package of its own, and no part of the broker.',
       severity: 'error',
       from: { path: '^(src|workers|db|demo|bench|guard)/' },
       to: { path: '^broker-dev/' },
@@ -129,6 +178,9 @@ export default {
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '(^|/)dist/' },
     parser: 'swc',
-    enhancedResolveOptions: { extensions: ['.ts', '.tsx', '.mjs', '.js'], conditionNames: ['import', 'node', 'types'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.tsx', '.mjs', '.js'],
+      conditionNames: ['import', 'node', 'types'],
+    },
   },
 }

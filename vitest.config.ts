@@ -15,21 +15,27 @@ const alias = {
 }
 
 /**
- * Room for young objects in the workers' threads, in MB: a test's objects live about as long as it does. With V8's 16 MB most of them were copied
- * to the old space first, and collecting both took 17 % of the CPU time of tests over HTTP.
+ * Room for young objects in the workers' threads, in MB: a test's objects live about as long as it
+ * does. With V8's 16 MB most of them were copied to the old space first, and collecting both took
+ * 17 % of the CPU time of tests over HTTP.
  */
 setFlagsFromString('--min-semi-space-size=32')
 setFlagsFromString('--max-semi-space-size=64')
 
-/** What a condition may take to come true on a busy machine. A test that waits for one ends as soon as it is true. */
+/**
+ * What a condition may take to come true on a busy machine. A test that waits for one ends as soon
+ * as it is true.
+ */
 const poll = { timeout: 20_000, interval: 20 }
 
 /**
- * No retries: a flaky test is a bug. `unit` runs in this process against real SQLite files and real HTTP. Its files share a worker's modules,
- * because evaluating them again for every file took half of the CPU time (277 s against 136 s); `test/alone.ts` checks that no file leaves
- * anything behind. `process` starts whole processes (broker, queue server, Chromium), three files beside each other, because each waits for a part
- * of its time. `alone` has those that compare times, or do what a lease of a second decides: on a small machine, two beside each other would
- * measure each other.
+ * No retries: a flaky test is a bug. `unit` runs in this process against real SQLite files and real
+ * HTTP. Its files share a worker's modules, because evaluating them again for every file took half
+ * of the CPU time (277 s against 136 s); `test/alone.ts` checks that no file leaves anything
+ * behind. `process` starts whole processes (broker, queue server, Chromium), three files beside
+ * each other, because each waits for a part of its time. `alone` has those that compare times, or
+ * do what a lease of a second decides: on a small machine, two beside each other would measure each
+ * other.
  */
 const unit = {
   setupFiles: ['test/alone.ts'],
@@ -57,21 +63,32 @@ const onPostgres = {
       'test/signin/*.test.ts',
       'test/signal/nul-character.test.ts',
     ],
-    // A database for each of its runs takes minutes; the acts beneath it run on both engines in test/store.
+    // A database for each of its runs takes minutes; the acts beneath it run on both engines in
+    // test/store.
     exclude: ['test/signin/floor-model.test.ts'],
     env: { BROKER_TEST_STORE: 'postgres' },
   },
 }
 
-const ALONE = ['chaos', 'planned-restart', 'postgres-failover'].map((name) => `test/process/${name}.test.ts`)
+const ALONE = ['chaos', 'planned-restart', 'postgres-failover'].map(
+  (name) => `test/process/${name}.test.ts`,
+)
 
 /**
- * The files that take longest, in that order: whatever begins last must be short. On a machine that has no times of a former run, vitest begins
- * with the largest files, which are others.
+ * The files that take longest, in that order: whatever begins last must be short. On a machine that
+ * has no times of a former run, vitest begins with the largest files, which are others.
  */
 const LONG = [
   ...['guard/conformance/kit', 'guard/conformance/python', 'cluster/two-brokers', 'guard/feed'],
-  ...['process/schemathesis', 'browser/ops', 'process/main-job', 'process/queue', 'browser/pages', 'process/chaos-cluster', 'process/runbook'],
+  ...[
+    'process/schemathesis',
+    'browser/ops',
+    'process/main-job',
+    'process/queue',
+    'browser/pages',
+    'process/chaos-cluster',
+    'process/runbook',
+  ],
   ...['process/demo-ends', 'browser/demo', 'process/broker-dev-packed'],
 ].map((name) => `/test/${name}.test.ts`)
 
@@ -93,7 +110,8 @@ const withProcesses = {
 }
 
 /** Without Chromium the tests in a browser do not run: scripts/test-needs.mjs says so. */
-const runnable = (files: string[]): string[] => (CHROMIUM === undefined ? files.filter((file) => !file.startsWith('test/browser/')) : files)
+const runnable = (files: string[]): string[] =>
+  CHROMIUM === undefined ? files.filter((file) => !file.startsWith('test/browser/')) : files
 
 export default defineConfig({
   test: {
@@ -123,7 +141,13 @@ export default defineConfig({
       },
       {
         resolve: { alias },
-        test: { ...withProcesses, name: 'alone', include: ALONE, fileParallelism: false, sequence: { groupOrder: 2 } },
+        test: {
+          ...withProcesses,
+          name: 'alone',
+          include: ALONE,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },

@@ -7,8 +7,10 @@ import { inlineSignOuts, signOuts, startGuards, type SignOuts } from './sign-out
 import { freePort, openStage, waitFor, type Stage } from './stage.ts'
 
 /**
- * Several brokers on one Postgres: from the commit of a sign-out at the first of them until the last guard that follows the last of them refuses, and the
- * last instance that it delivers to has its logout token. The first one does no background work, so every delivery crosses the queue server.
+ * Several brokers on one Postgres: from the commit of a sign-out at the first of them until the
+ * last guard that follows the last of them refuses, and the last instance that it delivers to has
+ * its logout token. The first one does no background work, so every delivery crosses the queue
+ * server.
  */
 
 export interface Across extends SignOuts {
@@ -27,7 +29,14 @@ interface Parts {
   alg: 'ES256' | 'RS256'
 }
 
-async function acrossBrokers({ core, brokers, instances, rounds, warmUp, alg }: Parts): Promise<Across> {
+async function acrossBrokers({
+  core,
+  brokers,
+  instances,
+  rounds,
+  warmUp,
+  alg,
+}: Parts): Promise<Across> {
   const closing: (() => unknown)[] = []
   try {
     const receivers = await Receivers.open(instances)
@@ -36,20 +45,34 @@ async function acrossBrokers({ core, brokers, instances, rounds, warmUp, alg }: 
     const [first, last] = [stages[0], stages.at(-1)]
     if (first === undefined || last === undefined) throw new Error('--brokers: at least 1.')
     const clients = receivers.uris.map((_, n) => `c${n}`)
-    await first.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })))
+    await first.register(
+      receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })),
+    )
     // The guards' broker learns of the clients within a second.
-    await waitFor('the last broker to know the clients', async () => (await last.ask('known', {})).clients === instances, 10)
+    await waitFor(
+      'the last broker to know the clients',
+      async () => (await last.ask('known', {})).clients === instances,
+      10,
+    )
     const guards = await startGuards(first, clients, last)
     closing.push(() => Promise.all(guards.map((guard) => guard.stop())))
     await signOuts({ stage: first, receivers, clients, guards, rounds: warmUp })
     const measured = await signOuts({ stage: first, receivers, clients, guards, rounds })
-    return { brokers, ...measured, limit: await inlineSignOuts({ core, receivers, count: instances, rounds, alg }) }
+    return {
+      brokers,
+      ...measured,
+      limit: await inlineSignOuts({ core, receivers, count: instances, rounds, alg }),
+    }
   } finally {
     for (const close of closing.reverse()) await close()
   }
 }
 
-async function openStages(core: string | undefined, brokers: number, closing: (() => unknown)[]): Promise<Stage[]> {
+async function openStages(
+  core: string | undefined,
+  brokers: number,
+  closing: (() => unknown)[],
+): Promise<Stage[]> {
   const postgres = await startPostgres(SYNCED)
   closing.push(() => postgres.stop())
   const databaseUrl = await createMigrated(postgres)
@@ -65,7 +88,11 @@ async function openStages(core: string | undefined, brokers: number, closing: ((
   const stages: Stage[] = []
   for (let n = 1; n <= brokers; n++) {
     // The issuer's address is that of the last one, which guards therefore follow.
-    const stage = await openStage(core, { ...shared, BROKER_WORK: n === brokers ? 'all' : 'none' }, n === brokers ? port : undefined)
+    const stage = await openStage(
+      core,
+      { ...shared, BROKER_WORK: n === brokers ? 'all' : 'none' },
+      n === brokers ? port : undefined,
+    )
     closing.push(() => stage.stop())
     stages.push(stage)
   }
@@ -80,7 +107,11 @@ export async function measureAcross(parts: Parts): Promise<Across> {
   )
   const across = await acrossBrokers(parts)
   const guard = across.lastGuard === undefined ? '' : `; last guard refuses ${ms(across.lastGuard)}`
-  console.log(`   user waits ${ms(across.waited)}; last delivery ${ms(across.lastDelivered)}${guard} after the commit (aim: 150 ms)`)
-  console.log(`   the same signatures and POSTs, nothing stored: last delivery ${ms(across.limit.lastDelivered)}`)
+  console.log(
+    `   user waits ${ms(across.waited)}; last delivery ${ms(across.lastDelivered)}${guard} after the commit (aim: 150 ms)`,
+  )
+  console.log(
+    `   the same signatures and POSTs, nothing stored: last delivery ${ms(across.limit.lastDelivered)}`,
+  )
   return across
 }

@@ -1,13 +1,19 @@
 /**
- * `npm run bench:acts -- --store sqlite|postgres`: what a refresh, a sign-in, a revocation and a delivery cost the broker and Postgres in processor
- * time, over HTTP, in one run, and what follows from it for 1, 4 and 16 brokers. BENCH_SECONDS makes it shorter or longer. The last line is JSON.
+ * `npm run bench:acts -- --store sqlite|postgres`: what a refresh, a sign-in, a revocation and a
+ * delivery cost the broker and Postgres in processor time, over HTTP, in one run, and what follows
+ * from it for 1, 4 and 16 brokers. BENCH_SECONDS makes it shorter or longer. The last line is JSON.
  */
 import { parseArgs } from 'node:util'
 import { load } from './loader.ts'
 import { cores, cpuSeconds, cpuSecondsOfAll, load1, pinLoader } from './machine.ts'
 import { createMigrated, startPostgres, SYNCED, type PostgresServer } from './postgres.ts'
 import { Receivers } from './receivers.ts'
-import { REDIRECT_URI, serveRevocations, VERIFIER, type SeededSession } from './revocation-server.ts'
+import {
+  REDIRECT_URI,
+  serveRevocations,
+  VERIFIER,
+  type SeededSession,
+} from './revocation-server.ts'
 import { basic, openStage, waitFor, type Stage } from './stage.ts'
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
@@ -15,7 +21,10 @@ const AT_ONCE = 32
 /** Of each of the other acts. */
 const COUNT = SECONDS * 250
 const INSTANCES = 10
-const TENANTS = { users: '77777777-7777-4777-8777-777777777777', everybody: '88888888-8888-4888-8888-888888888888' }
+const TENANTS = {
+  users: '77777777-7777-4777-8777-777777777777',
+  everybody: '88888888-8888-4888-8888-888888888888',
+}
 
 export interface Cost {
   act: string
@@ -28,8 +37,13 @@ export interface Cost {
 async function measure(store: 'sqlite' | 'postgres'): Promise<void> {
   const pinned = cores()
   const postgres = store === 'postgres' ? await openDatabase() : undefined
-  console.log(`Node ${process.version}, ${store}, ${pinLoader(pinned)}; load of the machine before: ${load1()}.`)
-  const stage = await openStage(pinned?.[0], postgres === undefined ? {} : { BROKER_DATABASE_URL: postgres.url('broker') })
+  console.log(
+    `Node ${process.version}, ${store}, ${pinLoader(pinned)}; load of the machine before: ${load1()}.`,
+  )
+  const stage = await openStage(
+    pinned?.[0],
+    postgres === undefined ? {} : { BROKER_DATABASE_URL: postgres.url('broker') },
+  )
   const receivers = await Receivers.open(INSTANCES)
   try {
     const costs = await allCosts(new Meter(stage, postgres), stage, receivers)
@@ -60,13 +74,23 @@ class Meter {
 
   /** @param act answers how often it was done */
   async cost(name: string, act: () => Promise<number>): Promise<Cost> {
-    const used = (): [number, number] => [cpuSeconds(this.#stage.pid), this.#postgres === undefined ? 0 : cpuSecondsOfAll(this.#postgres.pid)]
+    const used = (): [number, number] => [
+      cpuSeconds(this.#stage.pid),
+      this.#postgres === undefined ? 0 : cpuSecondsOfAll(this.#postgres.pid),
+    ]
     const [begun, before] = [performance.now(), used()]
     const count = await act()
     const [seconds, after] = [(performance.now() - begun) / 1000, used()]
     const each = (at: 0 | 1): number => Math.round(((after[at] - before[at]) / count) * 1e6)
-    const one = { act: name, perSecond: Math.round(count / seconds), broker: each(0), postgres: each(1) }
-    console.log(`${name.padEnd(58)} ${String(one.perSecond).padStart(6)}/s   ${one.broker} µs broker + ${one.postgres} µs Postgres`)
+    const one = {
+      act: name,
+      perSecond: Math.round(count / seconds),
+      broker: each(0),
+      postgres: each(1),
+    }
+    console.log(
+      `${name.padEnd(58)} ${String(one.perSecond).padStart(6)}/s   ${one.broker} µs broker + ${one.postgres} µs Postgres`,
+    )
     return one
   }
 }
@@ -74,14 +98,28 @@ class Meter {
 async function allCosts(meter: Meter, stage: Stage, receivers: Receivers): Promise<Cost[]> {
   await stage.register([{ clientId: 'apart', alg: 'ES256' }])
   const clients = receivers.uris.map((_, n) => `c${n}`)
-  await stage.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg: 'ES256' })))
+  await stage.register(
+    receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg: 'ES256' })),
+  )
   const costs: Cost[] = []
-  const refreshTokens = await inLines(await opened(stage, AT_ONCE), (session) => exchange(stage, session))
-  const target = { url: stage.url, authorization: basic('apart', stage.secret('apart')), refreshTokens }
+  const refreshTokens = await inLines(await opened(stage, AT_ONCE), (session) =>
+    exchange(stage, session),
+  )
+  const target = {
+    url: stage.url,
+    authorization: basic('apart', stage.secret('apart')),
+    refreshTokens,
+  }
   await load(target, AT_ONCE, 1)
-  // As many brokers share one load, each has fewer that wait together, and Postgres more statements.
+  // As many brokers share one load, each has fewer that wait together, and Postgres more
+  // statements.
   for (const atOnce of [32, 8, 2])
-    costs.push(await meter.cost(`refresh, ${atOnce} at once`, async () => (await load(target, atOnce, SECONDS)).refreshes))
+    costs.push(
+      await meter.cost(
+        `refresh, ${atOnce} at once`,
+        async () => (await load(target, atOnce, SECONDS)).refreshes,
+      ),
+    )
   let sessions: SeededSession[] = []
   costs.push(
     await meter.cost('session opened, with a code (at the store)', async () => {
@@ -105,19 +143,32 @@ async function allCosts(meter: Meter, stage: Stage, receivers: Receivers): Promi
   )
   const users = Math.ceil(COUNT / 2 / INSTANCES)
   await stage.ask('sessions', { count: users, clients, tid: TENANTS.everybody, codes: false })
-  costs.push(await meter.cost('logout token delivered, 10 of each user of a tenant', () => deliverAll(stage, receivers, users * INSTANCES)))
+  costs.push(
+    await meter.cost('logout token delivered, 10 of each user of a tenant', () =>
+      deliverAll(stage, receivers, users * INSTANCES),
+    ),
+  )
   return costs
 }
 
 const opened = async (stage: Stage, count: number): Promise<SeededSession[]> =>
-  (await stage.ask('sessions', { count, clients: ['apart'], tid: TENANTS.users, codes: true })).sessions
+  (await stage.ask('sessions', { count, clients: ['apart'], tid: TENANTS.users, codes: true }))
+    .sessions
 
 const exchange = async (stage: Stage, session: SeededSession): Promise<string> =>
   (await stage.exchange(session, 'apart', { uri: REDIRECT_URI, verifier: VERIFIER })).refresh_token
 
 async function revoke(stage: Stage, token: string): Promise<void> {
-  const headers = { authorization: basic('apart', stage.secret('apart')), 'content-type': 'application/x-www-form-urlencoded' }
-  const answer = await stage.pool.request({ path: '/revoke', method: 'POST', headers, body: new URLSearchParams({ token }).toString() })
+  const headers = {
+    authorization: basic('apart', stage.secret('apart')),
+    'content-type': 'application/x-www-form-urlencoded',
+  }
+  const answer = await stage.pool.request({
+    path: '/revoke',
+    method: 'POST',
+    headers,
+    body: new URLSearchParams({ token }).toString(),
+  })
   await answer.body.dump()
   if (answer.statusCode !== 200) throw new Error(`/revoke answered ${answer.statusCode}.`)
 }
@@ -128,7 +179,10 @@ async function deliverAll(stage: Stage, receivers: Receivers, count: number): Pr
   receivers.onArrival(() => void delivered++)
   await stage.ask('revoke', { selector: { kind: 'tenant', tid: TENANTS.everybody } })
   await waitFor('every delivery to arrive', () => delivered >= count)
-  await waitFor('every delivery to be recorded', async () => (await stage.ask('state', {})).pending === 0)
+  await waitFor(
+    'every delivery to be recorded',
+    async () => (await stage.ask('state', {})).pending === 0,
+  )
   return count
 }
 
@@ -153,21 +207,33 @@ interface Projected {
 }
 
 /**
- * Calculated, not measured: each broker has a core, Postgres four, and nothing else costs. Postgres's part of a refresh is that of as many at once as
- * each broker then has: 32 of one, 8 of four, 2 of sixteen.
+ * Calculated, not measured: each broker has a core, Postgres four, and nothing else costs.
+ * Postgres's part of a refresh is that of as many at once as each broker then has: 32 of one, 8 of
+ * four, 2 of sixteen.
  */
 function project(costs: readonly Cost[]): Projected[] {
   const [one, four, sixteen] = costs
   const of = (brokers: number, cost: Cost | undefined): Projected => {
-    const [byBrokers, byPostgres] = [(brokers * 1e6) / (one?.broker ?? Number.NaN), (POSTGRES_CORES * 1e6) / (cost?.postgres ?? Number.NaN)]
-    return { brokers, refreshesPerSecond: Math.round(Math.min(byBrokers, byPostgres)), bound: byBrokers < byPostgres ? 'brokers' : 'Postgres' }
+    const [byBrokers, byPostgres] = [
+      (brokers * 1e6) / (one?.broker ?? Number.NaN),
+      (POSTGRES_CORES * 1e6) / (cost?.postgres ?? Number.NaN),
+    ]
+    return {
+      brokers,
+      refreshesPerSecond: Math.round(Math.min(byBrokers, byPostgres)),
+      bound: byBrokers < byPostgres ? 'brokers' : 'Postgres',
+    }
   }
   const projected = [of(1, one), of(4, four), of(16, sixteen)]
   console.log(`\nCalculated: a core for each broker, ${POSTGRES_CORES} for Postgres`)
   for (const { brokers, refreshesPerSecond, bound } of projected)
-    console.log(`   ${String(brokers).padStart(2)} brokers: ${refreshesPerSecond} refreshes/s, bound by ${bound}`)
+    console.log(
+      `   ${String(brokers).padStart(2)} brokers: ${refreshesPerSecond} refreshes/s, bound by ${bound}`,
+    )
   const revocations = costs.find(({ act }) => act.startsWith('grant revoked'))
-  console.log(`   revocations: ${revocations?.perSecond}/s however many brokers: each waits for the one before it (seq is in commit order)`)
+  console.log(
+    `   revocations: ${revocations?.perSecond}/s however many brokers: each waits for the one before it (seq is in commit order)`,
+  )
   return projected
 }
 
@@ -177,7 +243,10 @@ const USAGE = `npm run bench:acts -- [options]
   BENCH_SECONDS=S   what each act is measured for (default 4)`
 
 const { values, positionals } = parseArgs({
-  options: { store: { type: 'string', default: 'sqlite' }, help: { type: 'boolean', default: false } },
+  options: {
+    store: { type: 'string', default: 'sqlite' },
+    help: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 })
 const [role, dir = '', port, settings] = positionals

@@ -15,7 +15,10 @@ import { metadataOf } from './client.ts'
 import { countCommits, watchLoop } from './loop-time.ts'
 import { quantile } from './machine.ts'
 
-/** Each list, page, feed connection, purge, fan-out and backup on a large store: how long it holds the event loop, and what refreshes notice. */
+/**
+ * Each list, page, feed connection, purge, fan-out and backup on a large store: how long it holds
+ * the event loop, and what refreshes notice.
+ */
 
 export interface Figure {
   name: string
@@ -43,7 +46,14 @@ export interface Plan {
 const ALONE = 'refreshes alone'
 
 const OPERATOR = { kind: 'operator', id: 'bench' } as const
-const STATES: DeliveryState[] = ['pending', 'delivered', 'failed', 'superseded', 'rejected', 'closed']
+const STATES: DeliveryState[] = [
+  'pending',
+  'delivered',
+  'failed',
+  'superseded',
+  'rejected',
+  'closed',
+]
 
 /** @returns the figures, the first of them refreshes alone */
 export async function measureActs(plan: Plan): Promise<Figure[]> {
@@ -83,8 +93,15 @@ async function place(file: string, plan: Plan): Promise<void> {
 async function write(file: string, { scale, now, say }: Plan): Promise<void> {
   await (await openSqliteStore({ file })).close()
   const of = (count: number): number => Math.round(count * scale)
-  const size = { revocations: of(4_000_000), sessions: of(1_000_000), deliveries: of(2_000_000), audit: of(1_000_000) }
-  say(`Writing ${size.revocations} revocations, ${size.sessions} sessions, ${size.deliveries} deliveries and ${size.audit} audit entries:`)
+  const size = {
+    revocations: of(4_000_000),
+    sessions: of(1_000_000),
+    deliveries: of(2_000_000),
+    audit: of(1_000_000),
+  }
+  say(
+    `Writing ${size.revocations} revocations, ${size.sessions} sessions, ${size.deliveries} deliveries and ${size.audit} audit entries:`,
+  )
   seed(file, size, { now, say })
   say(`  ${Math.round(statSync(file).size / 1e6)} MB`)
 }
@@ -98,7 +115,12 @@ async function open(file: string, plan: Plan): Promise<Store> {
   say(`The store opened in ${Math.round(performance.now() - opening)} ms.`)
   for (let i = 0; i < 10; i++) {
     const clientId = `client-${i}`
-    await store.putClient({ clientId, source: 'command', now, metadata: metadataOf(clientId, logoutUri(clientId)) })
+    await store.putClient({
+      clientId,
+      source: 'command',
+      now,
+      metadata: metadataOf(clientId, logoutUri(clientId)),
+    })
   }
   await store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: now })
   return store
@@ -120,7 +142,11 @@ class ActsBench {
   }
 
   /** The median of the rounds, for each figure by itself. */
-  async measure(name: string, act: () => Promise<unknown>, rounds = this.plan.rounds): Promise<void> {
+  async measure(
+    name: string,
+    act: () => Promise<unknown>,
+    rounds = this.plan.rounds,
+  ): Promise<void> {
     if (name !== ALONE && !this.plan.named.some((text) => name.includes(text))) return
     const all: Omit<Figure, 'name'>[] = []
     for (let round = 0; round < rounds; round++) all.push(await this.#round(act))
@@ -133,7 +159,9 @@ class ActsBench {
       refreshMs: median((one) => one.refreshMs),
     }
     this.figures.push(figure)
-    this.plan.say(`${name}: ${figure.seconds.toFixed(2)} s, loop ${figure.loopCpuMs.toFixed(1)} ms, refreshes ${figure.refreshMs.toFixed(1)} ms`)
+    this.plan.say(
+      `${name}: ${figure.seconds.toFixed(2)} s, loop ${figure.loopCpuMs.toFixed(1)} ms, refreshes ${figure.refreshMs.toFixed(1)} ms`,
+    )
   }
 
   async #round(act: () => Promise<unknown>): Promise<Omit<Figure, 'name'>> {
@@ -160,18 +188,53 @@ async function grant(store: Store, now: number): Promise<Grant> {
   const [codeHash, familyId] = [randomName(), randomName()]
   const user = { tid: 'refreshers', oid: randomName(), name: 'Refresher' }
   // Longer than that of the sessions that the sweep is to find.
-  const times = { authTime: now, visitStartedAt: now, idleSeconds: 43_200, absoluteAt: now + 86_400 }
-  const session = { user, ...times, roles: [], staySignedIn: false, device: 'bench', cookieHash: randomName() }
+  const times = {
+    authTime: now,
+    visitStartedAt: now,
+    idleSeconds: 43_200,
+    absoluteAt: now + 86_400,
+  }
+  const session = {
+    user,
+    ...times,
+    roles: [],
+    staySignedIn: false,
+    device: 'bench',
+    cookieHash: randomName(),
+  }
   const redirectUri = 'https://a.example/callback'
-  const code = { codeHash, clientId: 'client-0', redirectUri, scope: 'openid offline_access', audience: 'x', expiresAt: now + 600 }
-  await store.signIn({ session, code, provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: `u_${randomName()}`, sid: `s_${randomName()}` }, now })
-  const redeemed = await store.redeemAuthorizationCode({ codeHash, clientId: 'client-0', redirectUri, verifier: undefined, familyId, now })
+  const code = {
+    codeHash,
+    clientId: 'client-0',
+    redirectUri,
+    scope: 'openid offline_access',
+    audience: 'x',
+    expiresAt: now + 600,
+  }
+  await store.signIn({
+    session,
+    code,
+    provenSeq: Number.MAX_SAFE_INTEGER,
+    ids: { sub: `u_${randomName()}`, sid: `s_${randomName()}` },
+    now,
+  })
+  const redeemed = await store.redeemAuthorizationCode({
+    codeHash,
+    clientId: 'client-0',
+    redirectUri,
+    verifier: undefined,
+    familyId,
+    now,
+  })
   // A revocation of everything came in between.
   if (redeemed.outcome !== 'redeemed') return grant(store, now)
   return { familyId, generation: redeemed.family?.generation ?? 1 }
 }
 
-/** Refreshes one after another in 8 lines, until it is stopped. @returns their p99 in milliseconds */
+/**
+ * Refreshes one after another in 8 lines, until it is stopped.
+ * @returns their p99 in milliseconds
+ */
 function refreshing(store: Store, now: number): () => Promise<number> {
   const took: number[] = []
   const stopped = new AbortController()
@@ -182,7 +245,10 @@ function refreshing(store: Store, now: number): () => Promise<number> {
       const answer = await store.rotateRefreshToken({ ...one, clientId: 'client-0', now })
       took.push(performance.now() - begun)
       // A revocation of everything ends it: the next sign-in goes on.
-      one = answer.outcome === 'rotated' ? { ...one, generation: answer.family.generation } : await grant(store, now)
+      one =
+        answer.outcome === 'rotated'
+          ? { ...one, generation: answer.family.generation }
+          : await grant(store, now)
       await sleep(5)
     }
   }
@@ -203,18 +269,37 @@ async function reads(bench: ActsBench): Promise<void> {
   await bench.measure(ALONE, () => sleep(3_000))
   const { seq: head } = await store.head()
   await bench.measure('feed: the first connection of a process', () => feed(head - 10), 1)
-  await bench.measure('feed: 200 guards resume', () => Promise.all(Array.from({ length: 200 }, () => feed(head - 10))))
-  await bench.measure('feed: 20 snapshots', () => Promise.all(Array.from({ length: 20 }, () => feed(0))))
+  await bench.measure('feed: 200 guards resume', () =>
+    Promise.all(Array.from({ length: 200 }, () => feed(head - 10))),
+  )
+  await bench.measure('feed: 20 snapshots', () =>
+    Promise.all(Array.from({ length: 20 }, () => feed(0))),
+  )
   await bench.measure('list: revocations', () => store.listRevocations({ limit: 100 }))
   await bench.measure('chart: the latest revocations', () => store.revocationTimes({ limit: 500 }))
-  for (const state of STATES) await bench.measure(`list: deliveries ${state}`, () => store.listDeliveries({ state, limit: 100 }))
-  await bench.measure('list: deliveries of a client', () => store.listDeliveries({ clientId: 'client-3', limit: 100 }))
-  await bench.measure('list: deliveries of a revocation', () => store.listDeliveries({ seq: head, state: 'failed', limit: 100 }))
+  for (const state of STATES)
+    await bench.measure(`list: deliveries ${state}`, () =>
+      store.listDeliveries({ state, limit: 100 }),
+    )
+  await bench.measure('list: deliveries of a client', () =>
+    store.listDeliveries({ clientId: 'client-3', limit: 100 }),
+  )
+  await bench.measure('list: deliveries of a revocation', () =>
+    store.listDeliveries({ seq: head, state: 'failed', limit: 100 }),
+  )
   await bench.measure('pending targets', () => store.pendingTargets())
-  await bench.measure('gauges: deliveries and sessions', () => Promise.all([store.deliveryCounts(), store.liveSessionCount(now)]))
-  await bench.measure('search: a name that nobody has', () => store.searchSessions({ text: 'absent', now, limit: 50 }))
-  await bench.measure('dry run: everything', () => store.previewRevocation({ kind: 'everything' }, now))
-  await bench.measure('audit: a case that no entry has', () => store.listAudit({ caseReference: 'absent', limit: 50 }))
+  await bench.measure('gauges: deliveries and sessions', () =>
+    Promise.all([store.deliveryCounts(), store.liveSessionCount(now)]),
+  )
+  await bench.measure('search: a name that nobody has', () =>
+    store.searchSessions({ text: 'absent', now, limit: 50 }),
+  )
+  await bench.measure('dry run: everything', () =>
+    store.previewRevocation({ kind: 'everything' }, now),
+  )
+  await bench.measure('audit: a case that no entry has', () =>
+    store.listAudit({ caseReference: 'absent', limit: 50 }),
+  )
   await bench.measure('audit: export', async () => {
     const going = bench.bounded()
     const lines = auditLines({ store }, {}).body?.getReader()
@@ -227,28 +312,54 @@ async function writes(bench: ActsBench): Promise<void> {
   const { store, plan } = bench
   const { now } = plan
   const clock = { now: () => now, nowMs: () => now * 1_000, steadyMs: () => performance.now() }
-  const retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
+  const retention = {
+    sessionDays: 30,
+    revocationDays: 90,
+    auditDays: 730,
+    historyDays: 90,
+    addressDays: 30,
+  }
   const deps = { store, clock, config: { retention }, queue: { addUrgent: () => undefined } }
   /** The workers look at these parts of what a broker has. */
-  const worker = deps as unknown as Parameters<typeof purgeOld>[0] & Parameters<typeof fanOutDeliveries>[0] & Parameters<typeof sweepExpired>[0]
+  const worker = deps as unknown as Parameters<typeof purgeOld>[0] &
+    Parameters<typeof fanOutDeliveries>[0] &
+    Parameters<typeof sweepExpired>[0]
   let users = 0
-  await bench.measure('ask Microsoft about every user', () => store.askAboutEverybody({ tid: TENANT, now, nowMs: now * 1_000 }))
+  await bench.measure('ask Microsoft about every user', () =>
+    store.askAboutEverybody({ tid: TENANT, now, nowMs: now * 1_000 }),
+  )
   await bench.measure('erase a user', async () => {
     await store.eraseUser({ sub: `u_${++users}`, actor: OPERATOR, now })
     await forgetErased(deps, bench.bounded())
   })
-  await bench.measure('redrive the failed deliveries of a client', () => store.redrive({ clientId: 'client-1' }), 1)
+  await bench.measure(
+    'redrive the failed deliveries of a client',
+    () => store.redrive({ clientId: 'client-1' }),
+    1,
+  )
   await bench.measure('purge', async () => {
     const going = bench.bounded()
     await purgeOneTime(worker, going)
     await purgeOld(worker, going)
   })
-  const late = { ...worker, clock: { ...clock, now: () => now + 29_000 }, clockWatch: { disagrees: () => false } }
+  const late = {
+    ...worker,
+    clock: { ...clock, now: () => now + 29_000 },
+    clockWatch: { disagrees: () => false },
+  }
   await bench.measure('sweep of expired sessions', () => sweepExpired(late, bench.bounded()))
-  for (const selector of [{ kind: 'client', clientId: 'client-4' }, { kind: 'tenant', tid: TENANT }, { kind: 'everything' }] as const)
+  for (const selector of [
+    { kind: 'client', clientId: 'client-4' },
+    { kind: 'tenant', tid: TENANT },
+    { kind: 'everything' },
+  ] as const)
     await bench.measure(`fan-out: ${selector.kind}`, async () => {
       await store.revoke({ selector, reason: 'administrator', actor: OPERATOR, now })
       await fanOutDeliveries(worker, bench.bounded())
     })
-  await bench.measure('remove a tenant, with work for each user', () => store.removeTenant({ tid: TENANT, actor: OPERATOR, now }), 1)
+  await bench.measure(
+    'remove a tenant, with work for each user',
+    () => store.removeTenant({ tid: TENANT, actor: OPERATOR, now }),
+    1,
+  )
 }

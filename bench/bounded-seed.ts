@@ -1,7 +1,10 @@
 import Database from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 
-/** A database of months of work, written by SQL: sessions, who took part, the log, its deliveries and the audit log. */
+/**
+ * A database of months of work, written by SQL: sessions, who took part, the log, its deliveries
+ * and the audit log.
+ */
 
 export interface Size {
   sessions: number
@@ -31,8 +34,8 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     `INSERT INTO subjects (sub, tid, oid, name, username, created_at)
     SELECT 'u_' || i, @tenant, printf('%032d', i), 'User ' || i, 'user' || i || '@contoso.example', @now - 90 * ${DAY} FROM n`,
   ],
-  // Half are open. The others ended within the last 40 days: a quarter of them is due to be deleted. Due at once: the open ones have expired, the
-  // others ended 40 days ago.
+  // Half are open. The others ended within the last 40 days: a quarter of them is due to be
+  // deleted. Due at once: the open ones have expired, the others ended 40 days ago.
   [
     'sessions',
     'sessions',
@@ -51,7 +54,8 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     SELECT i, 'session', 's_' || i, @tenant, 'idle', 'broker', 'sweep-expired', @now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count,
       (@now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count) * 1000, 'complete', 1, 'hash', 'hash' FROM n`,
   ],
-  // Most delivered, the rest failed or waiting for a retry; the oldest quarter is due to be deleted. Or all waiting, and due.
+  // Most delivered, the rest failed or waiting for a retry; the oldest quarter is due to be
+  // deleted. Or all waiting, and due.
   [
     'deliveries',
     'deliveries',
@@ -70,19 +74,31 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
 ]
 
 /** @param say each table, when it is written */
-export function seed(file: string, size: Size, { now, due = 'some', say }: { now: number; due?: Due; say?: (line: string) => void }): void {
+export function seed(
+  file: string,
+  size: Size,
+  { now, due = 'some', say }: { now: number; due?: Due; say?: (line: string) => void },
+): void {
   const db = new Database(file)
   db.pragma('synchronous = OFF')
   db.pragma('cache_size = -524288')
   for (let i = 0; i < 10; i++) {
-    db.prepare('INSERT INTO targets (target_id, client_id, uri) VALUES (?, ?, ?)').run(`target-${i}`, `client-${i}`, logoutUri(`client-${i}`))
+    db.prepare('INSERT INTO targets (target_id, client_id, uri) VALUES (?, ?, ?)').run(
+      `target-${i}`,
+      `client-${i}`,
+      logoutUri(`client-${i}`),
+    )
   }
   for (const [name, of, share, sql] of tablesOf(due)) {
     const begun = performance.now()
     const count = Math.round(size[of] * share)
     const statement = db.prepare(`${numbers} ${sql}`)
     const all = { count, now, tenant: TENANT, log: size.revocations }
-    statement.run(Object.fromEntries(Object.entries(all).filter(([key]) => key === 'count' || sql.includes(`@${key}`))))
+    statement.run(
+      Object.fromEntries(
+        Object.entries(all).filter(([key]) => key === 'count' || sql.includes(`@${key}`)),
+      ),
+    )
     say?.(`  ${name}: ${count} rows in ${Math.round((performance.now() - begun) / 1000)} s`)
   }
   db.exec(`INSERT INTO participants (sid, client_id, first_at, last_at, first_seq, joined_seq)

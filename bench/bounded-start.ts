@@ -13,7 +13,10 @@ import { metadataOf } from './client.ts'
 import { brokerSettings } from './settings.ts'
 import { basic, freePort, waitFor } from './stage.ts'
 
-/** How soon a broker answers that starts on a large store: with everything due at once, and with all of its guards coming back at once. */
+/**
+ * How soon a broker answers that starts on a large store: with everything due at once, and with all
+ * of its guards coming back at once.
+ */
 
 export interface Start {
   name: string
@@ -31,21 +34,35 @@ const GUARDS = 200
 const WATCHED_MS = 10_000
 
 /** @param scale 1: 1 million sessions, revocations and deliveries */
-export async function starts(scale: number, now: number, say: (line: string) => void): Promise<Start[]> {
+export async function starts(
+  scale: number,
+  now: number,
+  say: (line: string) => void,
+): Promise<Start[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'cmb-start-'))
   const file = join(dataDir, 'broker.db')
   try {
     await (await openSqliteStore({ file })).close()
     const count = Math.round(scale * 1_000_000)
     // Three quarters of the log are due.
-    seed(file, { sessions: count, revocations: Math.round((count * 4) / 3), deliveries: count, audit: 1 }, { now, due: 'all', say })
+    seed(
+      file,
+      { sessions: count, revocations: Math.round((count * 4) / 3), deliveries: count, audit: 1 },
+      { now, due: 'all', say },
+    )
     const secrets = await registerAll(file, now)
     const port = await freePort()
     const env = brokerEnv(dataDir, port)
     // What the process takes by itself on this machine at this moment.
     const all = [await empty(port), await one('start: everything due at once', env, port, [])]
-    const guards = Array.from({ length: GUARDS }, (_, n) => ({ clientId: `client-${n % CLIENTS}`, guardId: `g${n}` }))
-    const known = guards.map((guard) => ({ ...guard, authorization: basic(guard.clientId, secrets.get(guard.clientId) ?? '') }))
+    const guards = Array.from({ length: GUARDS }, (_, n) => ({
+      clientId: `client-${n % CLIENTS}`,
+      guardId: `g${n}`,
+    }))
+    const known = guards.map((guard) => ({
+      ...guard,
+      authorization: basic(guard.clientId, secrets.get(guard.clientId) ?? ''),
+    }))
     all.push(await one(`start: the same, ${GUARDS} guards ask for a snapshot`, env, port, known))
     return all
   } finally {
@@ -69,36 +86,64 @@ async function registerAll(file: string, now: number): Promise<Map<string, strin
     const clientId = `client-${n}`
     const { secret, hash } = newClientSecret(randomBytes, now)
     secrets.set(clientId, secret)
-    await store.putClient({ clientId, source: 'command', now, metadata: metadataOf(clientId, logoutUri(clientId)), secrets: [hash] })
+    await store.putClient({
+      clientId,
+      source: 'command',
+      now,
+      metadata: metadataOf(clientId, logoutUri(clientId)),
+      secrets: [hash],
+    })
   }
   await store.close()
   return secrets
 }
 
-const brokerEnv = (dataDir: string, port: number): Record<string, string> => ({ PATH: process.env.PATH ?? '', ...brokerSettings(dataDir, port) })
+const brokerEnv = (dataDir: string, port: number): Record<string, string> => ({
+  PATH: process.env.PATH ?? '',
+  ...brokerSettings(dataDir, port),
+})
 
 interface Guard {
   guardId: string
   authorization: string
 }
 
-/** The built broker in its own process, from its start until it has been watched; ended as a deployment ends it. */
-async function one(name: string, env: Record<string, string>, port: number, guards: Guard[]): Promise<Start> {
+/**
+ * The built broker in its own process, from its start until it has been watched; ended as a
+ * deployment ends it.
+ */
+async function one(
+  name: string,
+  env: Record<string, string>,
+  port: number,
+  guards: Guard[],
+): Promise<Start> {
   const begunMs = performance.now()
-  const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'src', 'cli.js'), 'serve'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, '..', 'src', 'cli.js'), 'serve'],
+    { env, stdio: ['ignore', 'ignore', 'inherit'] },
+  )
   const followers = guards.map((guard) => new Follower(port, guard))
   const answers = watchAnswers(port)
   try {
-    await waitFor('the broker to answer', () => child.exitCode !== null || answers.firstMs !== undefined)
-    if (answers.firstMs === undefined) throw new Error(`The broker ended (${child.exitCode}) before it answered.`)
-    await waitFor('every guard to be live', () => followers.every(({ liveMs }) => liveMs !== undefined))
+    await waitFor(
+      'the broker to answer',
+      () => child.exitCode !== null || answers.firstMs !== undefined,
+    )
+    if (answers.firstMs === undefined)
+      throw new Error(`The broker ended (${child.exitCode}) before it answered.`)
+    await waitFor('every guard to be live', () =>
+      followers.every(({ liveMs }) => liveMs !== undefined),
+    )
     await sleep(Math.max(0, answers.firstMs + WATCHED_MS - performance.now()))
     const lastLiveMs = Math.max(...followers.map(({ liveMs = Infinity }) => liveMs))
     return {
       name,
       answersSeconds: (answers.firstMs - begunMs) / 1000,
       unansweredSeconds: answers.longestMs() / 1000,
-      liveSeconds: guards.length === 0 ? undefined : Math.max(0, lastLiveMs - answers.firstMs) / 1000,
+      liveSeconds:
+        guards.length === 0 ? undefined : Math.max(0, lastLiveMs - answers.firstMs) / 1000,
     }
   } finally {
     answers.stop()
@@ -114,8 +159,15 @@ async function end(child: ChildProcess): Promise<void> {
   await gone
 }
 
-/** Asks every 10 ms, each time on a connection of its own, whether or not the former question was answered. */
-function watchAnswers(port: number): { firstMs: number | undefined; longestMs(): number; stop(): void } {
+/**
+ * Asks every 10 ms, each time on a connection of its own, whether or not the former question was
+ * answered.
+ */
+function watchAnswers(port: number): {
+  firstMs: number | undefined
+  longestMs(): number
+  stop(): void
+} {
   let lastMs = 0
   let longestMs = 0
   const timer = setInterval(() => {
@@ -135,7 +187,9 @@ function watchAnswers(port: number): { firstMs: number | undefined; longestMs():
   return watch
 }
 
-/** A guard that knows nothing and connects until it is answered, as often as a guard does at first. */
+/**
+ * A guard that knows nothing and connects until it is answered, as often as a guard does at first.
+ */
 class Follower {
   liveMs: number | undefined
   #socket: Socket | undefined

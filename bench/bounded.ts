@@ -4,9 +4,10 @@ import { type Start, starts } from './bounded-start.ts'
 import { load1 } from './machine.ts'
 
 /**
- * That every act is bounded: a store of 4 million revocations and 1 million sessions, and for each list, page, feed connection, purge, fan-out and
- * backup the longest that it holds the event loop (less COMMIT) and the p99 of refreshes beside it; and how soon a broker answers that starts on
- * a store in which a million of everything is due.
+ * That every act is bounded: a store of 4 million revocations and 1 million sessions, and for each
+ * list, page, feed connection, purge, fan-out and backup the longest that it holds the event loop
+ * (less COMMIT) and the p99 of refreshes beside it; and how soon a broker answers that starts on a
+ * store in which a million of everything is due.
  */
 
 const USAGE = `npm run bench:bounded -- [options]
@@ -30,10 +31,21 @@ const OPTIONS = {
 
 function readOptions() {
   const { values } = parseArgs({ options: OPTIONS })
-  const numbers = { scale: Number(values.scale), rounds: Number(values.rounds), mostSeconds: Number(values.seconds) }
-  if (!Object.values(numbers).every((value) => value > 0)) throw new Error('--scale, --rounds and --seconds take a number above 0.')
+  const numbers = {
+    scale: Number(values.scale),
+    rounds: Number(values.rounds),
+    mostSeconds: Number(values.seconds),
+  }
+  if (!Object.values(numbers).every((value) => value > 0))
+    throw new Error('--scale, --rounds and --seconds take a number above 0.')
   if (!['', 'acts', 'start'].includes(values.only)) throw new Error('--only takes acts or start.')
-  return { ...numbers, only: values.only, named: values.act.split(','), keptIn: values.store, help: values.help }
+  return {
+    ...numbers,
+    only: values.only,
+    named: values.act.split(','),
+    keptIn: values.store,
+    help: values.help,
+  }
 }
 
 function printActs(figures: readonly Figure[], mostSeconds: number): void {
@@ -54,7 +66,9 @@ function printActs(figures: readonly Figure[], mostSeconds: number): void {
 }
 
 function printStarts(all: readonly Start[]): void {
-  console.log(`\n${'start'.padEnd(60)}${'answers'.padStart(9)}${'then unanswered'.padStart(18)}${'guards live'.padStart(14)}`)
+  console.log(
+    `\n${'start'.padEnd(60)}${'answers'.padStart(9)}${'then unanswered'.padStart(18)}${'guards live'.padStart(14)}`,
+  )
   for (const { name, answersSeconds, unansweredSeconds, liveSeconds } of all) {
     const over = answersSeconds > MOST_START_SECONDS ? '  over the aim' : ''
     const live = liveSeconds === undefined ? '—' : `${liveSeconds.toFixed(2)} s`
@@ -78,7 +92,8 @@ async function main(): Promise<void> {
   const now = Math.floor(Date.now() / 1000)
   const before = load1()
   const all = options.only === 'acts' ? [] : await starts(options.scale, now, console.log)
-  const figures = options.only === 'start' ? [] : await measureActs({ ...options, now, say: console.log })
+  const figures =
+    options.only === 'start' ? [] : await measureActs({ ...options, now, say: console.log })
   if (figures.length > 0) printActs(figures, options.mostSeconds)
   if (all.length > 0) printStarts(all)
   console.log(`Load of the machine: ${before} before, ${load1()} after.`)

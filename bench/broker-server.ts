@@ -15,18 +15,21 @@ import { systemClock } from '../src/runtime/clock.ts'
 import { announceTarget } from './loader.ts'
 
 /**
- * The broker as it serves: the whole app, its store with every commit synced, over real HTTP. Only the queue's server is left out, which no
- * refresh meets.
+ * The broker as it serves: the whole app, its store with every commit synced, over real HTTP. Only
+ * the queue's server is left out, which no refresh meets.
  */
 export async function serveBroker(dataDir: string, sessions: number, store?: Store): Promise<void> {
   const deps = await openBench(dataDir, store)
   const { app } = createApp(deps)
   const url = await new Promise<string>((done) => {
-    serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) => done(`http://127.0.0.1:${port}`))
+    serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) =>
+      done(`http://127.0.0.1:${port}`),
+    )
   })
   const authorization = await register(deps)
   const refreshTokens: string[] = []
-  for (let index = 0; index < sessions; index++) refreshTokens.push(await signIn(deps, url, authorization))
+  for (let index = 0; index < sessions; index++)
+    refreshTokens.push(await signIn(deps, url, authorization))
   announceTarget({ url, authorization, refreshTokens })
 }
 
@@ -35,7 +38,11 @@ const REDIRECT_URI = 'https://bench.case-manager.example/oidc/callback'
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
 export async function openBench(dataDir: string, store?: Store): Promise<Deps> {
-  const config = loadConfig({ BROKER_ISSUER: 'http://localhost:7400', BROKER_SECRET: randomBytes(32).toString('hex'), BROKER_DATA_DIR: dataDir })
+  const config = loadConfig({
+    BROKER_ISSUER: 'http://localhost:7400',
+    BROKER_SECRET: randomBytes(32).toString('hex'),
+    BROKER_DATA_DIR: dataDir,
+  })
   const log = createLog((line) => process.stderr.write(`${line}\n`), systemClock.nowMs)
   return (await openParts({ config, log }, { queue: noQueue(), ...(store && { store }) })).deps
 }
@@ -55,15 +62,28 @@ export function noQueue(): DeliveryQueue {
 }
 
 export async function register(deps: Deps): Promise<string> {
-  const parsed = parseClientMetadata({ client_id: 'bench', client_name: 'Bench', redirect_uris: [REDIRECT_URI] })
+  const parsed = parseClientMetadata({
+    client_id: 'bench',
+    client_name: 'Bench',
+    redirect_uris: [REDIRECT_URI],
+  })
   if (!parsed.ok) throw new Error(parsed.problems.join('\n'))
   const { secret, hash } = newClientSecret(deps.random, now())
-  await deps.store.putClient({ clientId: 'bench', source: 'command', metadata: parsed.metadata, secrets: [hash], now: now() })
+  await deps.store.putClient({
+    clientId: 'bench',
+    source: 'command',
+    metadata: parsed.metadata,
+    secrets: [hash],
+    now: now(),
+  })
   await deps.clients.reload()
   return `Basic ${Buffer.from(`bench:${secret}`).toString('base64')}`
 }
 
-/** A session, as a sign-in at Microsoft opens it, and its first tokens, by a code at the token endpoint. */
+/**
+ * A session, as a sign-in at Microsoft opens it, and its first tokens, by a code at the token
+ * endpoint.
+ */
 export async function signIn(deps: Deps, url: string, authorization: string): Promise<string> {
   const [code, verifier] = [newSecret(deps.random), newSecret(deps.random)]
   const codeChallenge = createHash('sha256').update(verifier).digest('base64url')
@@ -93,8 +113,14 @@ export async function signIn(deps: Deps, url: string, authorization: string): Pr
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now: now(),
   })
-  const body = new URLSearchParams({ grant_type: 'authorization_code', code, redirect_uri: REDIRECT_URI, code_verifier: verifier })
+  const body = new URLSearchParams({
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: REDIRECT_URI,
+    code_verifier: verifier,
+  })
   const answer = await fetch(`${url}/token`, { method: 'POST', headers: { authorization }, body })
-  if (answer.status !== 200) throw new Error(`The first tokens were refused: ${answer.status} ${await answer.text()}`)
+  if (answer.status !== 200)
+    throw new Error(`The first tokens were refused: ${answer.status} ${await answer.text()}`)
   return ((await answer.json()) as { refresh_token: string }).refresh_token
 }

@@ -13,14 +13,22 @@ export interface Child {
   stop(): Promise<void>
 }
 
-export async function startChild(core: string | undefined, role: string, ...more: string[]): Promise<Child> {
+export async function startChild(
+  core: string | undefined,
+  role: string,
+  ...more: string[]
+): Promise<Child> {
   const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${role}-`))
   const [program, ...args] = sameProgram(core, role, dir, ...more)
-  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child: ChildProcess = spawn(program, args, {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   const waiting = new Map<number, { done(output: unknown): void; failed(error: Error): void }>()
   let last = 0
   const ready = await new Promise<Record<string, unknown>>((done, failed) => {
-    child.once('exit', (code) => failed(new Error(`The ${role} server of this bench ended (${code}).`)))
+    child.once('exit', (code) =>
+      failed(new Error(`The ${role} server of this bench ended (${code}).`)),
+    )
     child.once('message', (message) => done(message as Record<string, unknown>))
   })
   child.on('message', (message: { id: number; output: unknown }) => {
@@ -28,7 +36,8 @@ export async function startChild(core: string | undefined, role: string, ...more
     waiting.delete(message.id)
   })
   child.once('exit', (code) => {
-    for (const { failed } of waiting.values()) failed(new Error(`The ${role} server of this bench ended (${code}).`))
+    for (const { failed } of waiting.values())
+      failed(new Error(`The ${role} server of this bench ended (${code}).`))
   })
   return {
     pid: child.pid ?? 0,
@@ -39,7 +48,8 @@ export async function startChild(core: string | undefined, role: string, ...more
         child.send({ id: last, name, input })
       }),
     async stop() {
-      if (child.exitCode === null && child.signalCode === null) await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
+      if (child.exitCode === null && child.signalCode === null)
+        await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
       rmSync(dir, { recursive: true, force: true })
     },
   }

@@ -1,7 +1,13 @@
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 
-/** A registration as the benchmarks of the store use it: one logout address, refresh tokens, a secret. */
-export const metadataOf = (clientId: string, logoutUri = `https://${clientId}.example/backchannel`): ClientMetadata => ({
+/**
+ * A registration as the benchmarks of the store use it: one logout address, refresh tokens, a
+ * secret.
+ */
+export const metadataOf = (
+  clientId: string,
+  logoutUri = `https://${clientId}.example/backchannel`,
+): ClientMetadata => ({
   name: clientId,
   redirectUris: ['https://a.example/callback'],
   postLogoutRedirectUris: [],

@@ -25,8 +25,9 @@ import { countCommits, watchLoop } from './loop-time.ts'
 import { load1, quantile } from './machine.ts'
 
 /**
- * That each page of the console is bounded: a store of 1 million sessions, revocations, deliveries and audit entries, and for each page with each
- * filter, also filters that nothing fits, how long the answer takes and the longest that it holds the event loop.
+ * That each page of the console is bounded: a store of 1 million sessions, revocations, deliveries
+ * and audit entries, and for each page with each filter, also filters that nothing fits, how long
+ * the answer takes and the longest that it holds the event loop.
  */
 
 const USAGE = `npm run bench:console -- [options]
@@ -48,32 +49,77 @@ const { values } = parseArgs({
 })
 const [count, rounds] = [Math.round(Number(values.scale) * 1_000_000), Number(values.rounds)]
 
-/** Every page, and every filter of a list by itself: one that fits much, and one that fits nothing, which reads the most. */
+/**
+ * Every page, and every filter of a list by itself: one that fits much, and one that fits nothing,
+ * which reads the most.
+ */
 function pagesOf(sub: string, sid: string): string[] {
   const day = new Date((now - 86_400) * 1000).toISOString().slice(0, 16)
   const old = '2001-01-01T00:00'
   return [
     '/ops',
-    ...['', '?q=user7', '?q=contoso%20user7', '?q=nothing-like-it', '?q=client-3', `?q=${sid}`, '?q=4711'].map((one) => `/ops/search${one}`),
-    ...['', `?user=${sub}`, '?user=contoso', '?user=nobody', '?client=client-3', '?device=Firefox', '?device=Nokia'].map(
-      (one) => `/ops/sessions${one}`,
-    ),
+    ...[
+      '',
+      '?q=user7',
+      '?q=contoso%20user7',
+      '?q=nothing-like-it',
+      '?q=client-3',
+      `?q=${sid}`,
+      '?q=4711',
+    ].map((one) => `/ops/search${one}`),
+    ...[
+      '',
+      `?user=${sub}`,
+      '?user=contoso',
+      '?user=nobody',
+      '?client=client-3',
+      '?device=Firefox',
+      '?device=Nokia',
+    ].map((one) => `/ops/sessions${one}`),
     `/ops/users/${sub}`,
     `/ops/users/${sub}?session=${sid}`,
-    ...['', '?client=client-3', '?case=INC-1', '?reason=idle', '?reason=administrator', '?actor=olga', `?user=${sub}`].map(
-      (one) => `/ops/revocations${one}`,
-    ),
-    ...[`?since=${day}`, `?until=${day}`, `?until=${old}`, '?before=1000', '?client=client-3&reason=idle'].map((one) => `/ops/revocations${one}`),
+    ...[
+      '',
+      '?client=client-3',
+      '?case=INC-1',
+      '?reason=idle',
+      '?reason=administrator',
+      '?actor=olga',
+      `?user=${sub}`,
+    ].map((one) => `/ops/revocations${one}`),
+    ...[
+      `?since=${day}`,
+      `?until=${day}`,
+      `?until=${old}`,
+      '?before=1000',
+      '?client=client-3&reason=idle',
+    ].map((one) => `/ops/revocations${one}`),
     '/ops/revocations/4711',
     ...['failed', 'rejected', 'pending', 'delivered', 'superseded', 'closed'].flatMap((state) => [
       `/ops/deliveries?state=${state}`,
       `/ops/deliveries?state=${state}&client=client-3`,
     ]),
-    ...['', '?actor=olga', '?actor=nobody', '?act=revoke', '?act=lock', '?target=session%204711', '?case=CASE-4711', '?case=CASE-0'].map(
-      (one) => `/ops/audit${one}`,
-    ),
+    ...[
+      '',
+      '?actor=olga',
+      '?actor=nobody',
+      '?act=revoke',
+      '?act=lock',
+      '?target=session%204711',
+      '?case=CASE-4711',
+      '?case=CASE-0',
+    ].map((one) => `/ops/audit${one}`),
     ...[`?since=${day}`, `?until=${old}`, '?before=1000'].map((one) => `/ops/audit${one}`),
-    ...['/ops/locks', '/ops/lock', '/ops/clients', '/ops/clients/client-3', '/ops/guards', '/ops/webhooks', '/ops/keys', '/ops/revoke'],
+    ...[
+      '/ops/locks',
+      '/ops/lock',
+      '/ops/clients',
+      '/ops/clients/client-3',
+      '/ops/guards',
+      '/ops/webhooks',
+      '/ops/keys',
+      '/ops/revoke',
+    ],
     `/ops/revoke/users?q=user7`,
     `/ops/revoke/users/check?user=${sub}&seen=1`,
     `/ops/revoke/check?kind=subject&value=${sub}&seen=1`,
@@ -83,7 +129,11 @@ function pagesOf(sub: string, sid: string): string[] {
 /** With the words of users' names, which the other benches need not. */
 async function seeded(file: string): Promise<void> {
   await (await openSqliteStore({ file })).close()
-  seed(file, { sessions: count, revocations: count, deliveries: count, audit: count }, { now, say: console.log })
+  seed(
+    file,
+    { sessions: count, revocations: count, deliveries: count, audit: count },
+    { now, say: console.log },
+  )
   const db = new Database(file)
   db.pragma('synchronous = OFF')
   db.exec(`INSERT INTO subject_words (word, sub) SELECT 'user' || substr(sub, 3), sub FROM subjects;
@@ -91,17 +141,32 @@ async function seeded(file: string): Promise<void> {
   db.close()
 }
 
-async function openConsole(dataDir: string): Promise<{ deps: Deps; close: () => Promise<void>; cookie: string }> {
+async function openConsole(
+  dataDir: string,
+): Promise<{ deps: Deps; close: () => Promise<void>; cookie: string }> {
   const config = loadConfig({
-    ...{ BROKER_ISSUER: 'http://localhost:7400', BROKER_SECRET: randomBytes(32).toString('hex'), BROKER_DATA_DIR: dataDir },
-    ...{ BROKER_ENTRA_TENANT: TENANT, BROKER_ENTRA_CLIENT_ID: '33333333-3333-4333-8333-333333333333', BROKER_ENTRA_CLIENT_SECRET: 'bench' },
+    ...{
+      BROKER_ISSUER: 'http://localhost:7400',
+      BROKER_SECRET: randomBytes(32).toString('hex'),
+      BROKER_DATA_DIR: dataDir,
+    },
+    ...{
+      BROKER_ENTRA_TENANT: TENANT,
+      BROKER_ENTRA_CLIENT_ID: '33333333-3333-4333-8333-333333333333',
+      BROKER_ENTRA_CLIENT_SECRET: 'bench',
+    },
     ...{ BROKER_MFA_PROOF: 'auth_context:c1', BROKER_OPERATOR_TENANT: TENANT },
   })
   const log = createLog(() => undefined, systemClock.nowMs)
   const { deps, closing } = await openParts({ config, log }, { queue: noQueue() })
   for (let i = 0; i < 10; i++) {
     const clientId = `client-${i}`
-    await deps.store.putClient({ clientId, source: 'command', now, metadata: metadataOf(clientId, logoutUri(clientId)) })
+    await deps.store.putClient({
+      clientId,
+      source: 'command',
+      now,
+      metadata: metadataOf(clientId, logoutUri(clientId)),
+    })
   }
   await deps.clients.reload()
   return { deps, close: () => closing.run(), cookie: await passOf(deps) }
@@ -109,9 +174,25 @@ async function openConsole(dataDir: string): Promise<{ deps: Deps; close: () => 
 
 /** An administrator's pass, as a sign-in to the console gives it. */
 async function passOf(deps: Deps): Promise<string> {
-  const user = { tid: TENANT, oid: '44444444-4444-4444-8444-444444444444', name: 'Adam Administrator' }
-  const times = { authTime: now, visitStartedAt: now, idleSeconds: 28_800, absoluteAt: now + 43_200 }
-  const session = { user, ...times, roles: [ROLE.administrator], staySignedIn: false, device: 'bench', cookieHash: sha256(newSecret(deps.random)) }
+  const user = {
+    tid: TENANT,
+    oid: '44444444-4444-4444-8444-444444444444',
+    name: 'Adam Administrator',
+  }
+  const times = {
+    authTime: now,
+    visitStartedAt: now,
+    idleSeconds: 28_800,
+    absoluteAt: now + 43_200,
+  }
+  const session = {
+    user,
+    ...times,
+    roles: [ROLE.administrator],
+    staySignedIn: false,
+    device: 'bench',
+    cookieHash: sha256(newSecret(deps.random)),
+  }
   const ids = { sub: newSub(deps.random), sid: newSid(deps.random) }
   await keepRegistered(deps)
   const redirectUri = callbackUri(deps)
@@ -123,10 +204,28 @@ async function passOf(deps: Deps): Promise<string> {
     audience: 'urn:case-manager:broker-console',
     expiresAt: now + 600,
   }
-  const signedIn = await deps.store.signIn({ session, code, provenSeq: Number.MAX_SAFE_INTEGER, ids, now })
+  const signedIn = await deps.store.signIn({
+    session,
+    code,
+    provenSeq: Number.MAX_SAFE_INTEGER,
+    ids,
+    now,
+  })
   if (signedIn.outcome !== 'signed_in') throw new Error(`Not signed in: ${signedIn.why}`)
-  await deps.store.redeemAuthorizationCode({ codeHash: 'bench', clientId: CONSOLE, redirectUri, verifier: undefined, familyId: 'bench', now })
-  const pass = { ...ids, sub: signedIn.session.sub, rev: (await deps.store.head()).seq, until: now + 3600 }
+  await deps.store.redeemAuthorizationCode({
+    codeHash: 'bench',
+    clientId: CONSOLE,
+    redirectUri,
+    verifier: undefined,
+    familyId: 'bench',
+    now,
+  })
+  const pass = {
+    ...ids,
+    sub: signedIn.session.sub,
+    rev: (await deps.store.head()).seq,
+    until: now + 3600,
+  }
   const giver = new Hono().get('/', (c) => {
     setConsoleCookie(deps, c, pass, now)
     return c.text('')
@@ -139,7 +238,10 @@ interface Figure {
   path: string
   status: number
   ms: number
-  /** Of the whole process: on a machine that does other work as well, the answer's time counts that too. */
+  /**
+   * Of the whole process: on a machine that does other work as well, the answer's time counts that
+   * too.
+   */
   cpuMs: number
   loopMs: number
 }
@@ -158,8 +260,15 @@ async function measure(ask: (path: string) => Promise<Response>, path: string): 
     all.push({ status: answer.status, ms, cpuMs: (user + system) / 1000, loopMs: loop().cpuMs })
   }
   // The first one reads from the disk.
-  const median = (of: (one: Omit<Figure, 'path'>) => number): number => quantile(all.slice(1).map(of), 0.5)
-  return { path, status: all[0]?.status ?? 0, ms: median((one) => one.ms), cpuMs: median((one) => one.cpuMs), loopMs: median((one) => one.loopMs) }
+  const median = (of: (one: Omit<Figure, 'path'>) => number): number =>
+    quantile(all.slice(1).map(of), 0.5)
+  return {
+    path,
+    status: all[0]?.status ?? 0,
+    ms: median((one) => one.ms),
+    cpuMs: median((one) => one.cpuMs),
+    loopMs: median((one) => one.loopMs),
+  }
 }
 
 async function main(): Promise<void> {
@@ -169,11 +278,14 @@ async function main(): Promise<void> {
     countCommits()
     const { deps, close, cookie } = await openConsole(dataDir)
     const { opsApp } = createApp(deps)
-    const ask = async (path: string): Promise<Response> => opsApp.request(OPS + path, { headers: { cookie } })
+    const ask = async (path: string): Promise<Response> =>
+      opsApp.request(OPS + path, { headers: { cookie } })
     const first = await ask('/ops')
     if (first.status !== 200) throw new Error(`The console answers ${first.status}.`)
     const [one] = await deps.store.searchSessions({ sub: 'u_5', now, limit: 1 })
-    console.log(`\n${'page'.padEnd(64)}${'status'.padStart(8)}${'answer'.padStart(12)}${'CPU'.padStart(12)}${'loop'.padStart(12)}`)
+    console.log(
+      `\n${'page'.padEnd(64)}${'status'.padStart(8)}${'answer'.padStart(12)}${'CPU'.padStart(12)}${'loop'.padStart(12)}`,
+    )
     for (const path of pagesOf('u_5', one?.session.sid ?? 's_none')) {
       const { status, ms, cpuMs, loopMs } = await measure(ask, path)
       const over = cpuMs > MOST_MS || loopMs > MOST_LOOP_MS ? '  over the aim' : ''

@@ -10,7 +10,10 @@ import { refreshTokens } from '../src/provider/token/refresh-token.ts'
 import { openBench, register, signIn } from './broker-server.ts'
 import { serve } from '@hono/node-server'
 
-/** What a refresh is made of: each step alone, and the whole without and with the network, in one process: `node dist/bench/costs.js`. */
+/**
+ * What a refresh is made of: each step alone, and the whole without and with the network, in one
+ * process: `node dist/bench/costs.js`.
+ */
 
 const dataDir = mkdtempSync(join(tmpdir(), 'cmb-costs-'))
 const deps = await openBench(dataDir)
@@ -22,13 +25,24 @@ const server = await new Promise<ReturnType<typeof serve>>((done) => {
 const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
 
 const SESSIONS = 32
-let tokens = await Promise.all(Array.from({ length: SESSIONS }, () => signIn(deps, url, authorization)))
+let tokens = await Promise.all(
+  Array.from({ length: SESSIONS }, () => signIn(deps, url, authorization)),
+)
 const now = deps.clock.now()
 const codec = refreshTokens(deps.sealer)
-const body = (token: string): string => new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString()
+const body = (token: string): string =>
+  new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString()
 
-/** Microseconds for one, the median of rounds: this process's own time where `cpu`, else the clock's. */
-async function cost(name: string, count: number, act: (n: number) => unknown, at = 1): Promise<void> {
+/**
+ * Microseconds for one, the median of rounds: this process's own time where `cpu`, else the
+ * clock's.
+ */
+async function cost(
+  name: string,
+  count: number,
+  act: (n: number) => unknown,
+  at = 1,
+): Promise<void> {
   const rounds: number[] = []
   for (let round = 0; round < 7; round++) {
     const cpu = process.cpuUsage()
@@ -61,38 +75,68 @@ const [first = ''] = tokens
 const presented = codec.read(first)
 const secret = createHash('sha256').update(randomBytes(32)).digest('base64url')
 
-const send = async (index: number, how: (form: string) => Response | Promise<Response>): Promise<void> => {
+const send = async (
+  index: number,
+  how: (form: string) => Response | Promise<Response>,
+): Promise<void> => {
   const response = await how(body(tokens[index] ?? ''))
   const answer = (await response.json()) as { refresh_token?: string }
-  if (answer.refresh_token === undefined) throw new Error(`A refresh was refused: ${JSON.stringify(answer)}`)
+  if (answer.refresh_token === undefined)
+    throw new Error(`A refresh was refused: ${JSON.stringify(answer)}`)
   tokens[index] = answer.refresh_token
 }
 const init = (form: string) => ({
   method: 'POST',
-  headers: { authorization, 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(form.length) },
+  headers: {
+    authorization,
+    'content-type': 'application/x-www-form-urlencoded',
+    'content-length': String(form.length),
+  },
   body: form,
 })
 
 console.log(`Node ${process.version}, processor time of one process, median of seven rounds.\n`)
-await cost('the form read, each parameter once (RFC 6749 §3.2)', 20_000, () => readParams(new URLSearchParams(body(first))))
-await cost('a secret compared in constant time, SHA-256 included', 20_000, () => equalInConstantTime(sha256(first), secret))
-await cost('the client authenticated (client_secret_basic)', 20_000, () => authenticateClient(deps, { authorization, params: new Map(), now }))
+await cost('the form read, each parameter once (RFC 6749 §3.2)', 20_000, () =>
+  readParams(new URLSearchParams(body(first))),
+)
+await cost('a secret compared in constant time, SHA-256 included', 20_000, () =>
+  equalInConstantTime(sha256(first), secret),
+)
+await cost('the client authenticated (client_secret_basic)', 20_000, () =>
+  authenticateClient(deps, { authorization, params: new Map(), now }),
+)
 await cost('a refresh token read: its MAC checked', 20_000, () => codec.read(first))
 await cost('a refresh token written', 20_000, () => presented && codec.write(presented))
-await cost('an access token signed, ES256 (RFC 9068)', 5000, () => deps.keys.sign('ES256', 'at+jwt', claims))
-await cost('an ID token or logout token signed, RS256', 1000, () => deps.keys.sign('RS256', 'JWT', claims))
-const families = tokens.map((token) => ({ ...codec.read(token) }) as { familyId: string; generation: number })
+await cost('an access token signed, ES256 (RFC 9068)', 5000, () =>
+  deps.keys.sign('ES256', 'at+jwt', claims),
+)
+await cost('an ID token or logout token signed, RS256', 1000, () =>
+  deps.keys.sign('RS256', 'JWT', claims),
+)
+const families = tokens.map(
+  (token) => ({ ...codec.read(token) }) as { familyId: string; generation: number },
+)
 const rotate = async (index: number): Promise<void> => {
   const family = families[index]
   if (family === undefined) return
-  const rotated = await deps.store.rotateRefreshToken({ familyId: family.familyId, generation: family.generation, clientId: 'bench', now })
+  const rotated = await deps.store.rotateRefreshToken({
+    familyId: family.familyId,
+    generation: family.generation,
+    clientId: 'bench',
+    now,
+  })
   if (rotated.outcome !== 'rotated') throw new Error(rotated.outcome)
   family.generation = rotated.family.generation
 }
 await cost('the rotation, synced, alone in its commit', 500, () => rotate(0))
 await cost('the rotation, synced, 32 in one commit', 6400, rotate, SESSIONS)
 tokens = families.map((family) => codec.write(family))
-await cost('a whole refresh, 32 at once, without the network', 6400, (index) => send(index, (form) => app.request('/token', init(form))), SESSIONS)
+await cost(
+  'a whole refresh, 32 at once, without the network',
+  6400,
+  (index) => send(index, (form) => app.request('/token', init(form))),
+  SESSIONS,
+)
 await cost(
   'a whole refresh, 32 at once, over HTTP, its client included',
   6400,

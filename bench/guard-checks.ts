@@ -3,7 +3,10 @@ import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import type { Stage } from './stage.ts'
 import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 
-/** Whether a token is valid, asked as often as one core can: the guard, which knows it, beside bare verification of its signature. */
+/**
+ * Whether a token is valid, asked as often as one core can: the guard, which knows it, beside bare
+ * verification of its signature.
+ */
 
 export interface Checks {
   guardPerSecond: number
@@ -15,9 +18,18 @@ const TOKENS = 200
 const SECONDS = 2
 
 export async function guardChecks(stage: Stage, guard: Guard, clientId: string): Promise<Checks> {
-  const { sessions } = await stage.ask('sessions', { count: TOKENS, clients: [clientId], tid: '88888888-8888-4888-8888-888888888888', codes: true })
+  const { sessions } = await stage.ask('sessions', {
+    count: TOKENS,
+    clients: [clientId],
+    tid: '88888888-8888-4888-8888-888888888888',
+    codes: true,
+  })
   const tokens = await Promise.all(
-    sessions.map(async (session) => (await stage.exchange(session, clientId, { uri: REDIRECT_URI, verifier: VERIFIER })).access_token),
+    sessions.map(
+      async (session) =>
+        (await stage.exchange(session, clientId, { uri: REDIRECT_URI, verifier: VERIFIER }))
+          .access_token,
+    ),
   )
   const jwks = createLocalJWKSet((await (await fetch(`${stage.url}/jwks`)).json()) as JSONWebKeySet)
   const expected = { issuer: stage.url, audience: `urn:bench:${clientId}`, typ: 'at+jwt' }
@@ -28,7 +40,10 @@ export async function guardChecks(stage: Stage, guard: Guard, clientId: string):
   return { guardPerSecond, josePerSecond, times: Math.round(guardPerSecond / josePerSecond) }
 }
 
-async function perSecond(tokens: readonly string[], check: (token: string) => Promise<unknown>): Promise<number> {
+async function perSecond(
+  tokens: readonly string[],
+  check: (token: string) => Promise<unknown>,
+): Promise<number> {
   for (const token of tokens) await check(token)
   let checks = 0
   const from = performance.now()

@@ -2,7 +2,10 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 
-/** As much of a broker as a guard needs to be live: its keys, a feed in which nothing is revoked, and tokens. */
+/**
+ * As much of a broker as a guard needs to be live: its keys, a feed in which nothing is revoked,
+ * and tokens.
+ */
 export interface Issuer {
   url: string
   tokens: string[]
@@ -27,8 +30,23 @@ export async function startIssuer(count: number): Promise<Issuer> {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const iat = Math.floor(Date.now() / 1000)
   const sign = (n: number): Promise<string> => {
-    const claims = { client_id: CLIENT_ID, sid: `s_${n}`, rev: 1, jti: String(n), scope: 'openid', tid: 'tenant', roles: ['CaseManager.User'] }
-    const jwt = new SignJWT({ ...claims, iss: url, sub: `u_${n}`, aud: AUDIENCE, iat, exp: iat + HOUR })
+    const claims = {
+      client_id: CLIENT_ID,
+      sid: `s_${n}`,
+      rev: 1,
+      jti: String(n),
+      scope: 'openid',
+      tid: 'tenant',
+      roles: ['CaseManager.User'],
+    }
+    const jwt = new SignJWT({
+      ...claims,
+      iss: url,
+      sub: `u_${n}`,
+      aud: AUDIENCE,
+      iat,
+      exp: iat + HOUR,
+    })
     return jwt.setProtectedHeader({ alg: 'ES256', kid: 'one', typ: 'at+jwt' }).sign(privateKey)
   }
   const tokens = await Promise.all(Array.from({ length: count }, (_, n) => sign(n)))
@@ -42,7 +60,9 @@ export async function startIssuer(count: number): Promise<Issuer> {
 function follow(response: ServerResponse): void {
   const at = { epoch: 'e', seq: 1 }
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  response.write(`event: snapshot\nid: e.1\ndata: ${JSON.stringify({ ...at, entries: [], retired_kids: [] })}\n\n`)
+  response.write(
+    `event: snapshot\nid: e.1\ndata: ${JSON.stringify({ ...at, entries: [], retired_kids: [] })}\n\n`,
+  )
   response.write(`event: live\nid: e.1\ndata: ${JSON.stringify(at)}\n\n`)
   const beat = setInterval(() => response.write(': heartbeat\n\n'), 10_000)
   response.once('close', () => clearInterval(beat))

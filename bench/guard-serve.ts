@@ -1,6 +1,7 @@
 /**
- * `npm run bench:guard`: requests a second through nginx with `auth_request` to `guard serve`, beside the same nginx asking a Node server that
- * always answers 204. Rounds alternate; nginx and the server it asks share one core, the loader has the other. The last line is JSON:
+ * `npm run bench:guard`: requests a second through nginx with `auth_request` to `guard serve`,
+ * beside the same nginx asking a Node server that always answers 204. Rounds alternate; nginx and
+ * the server it asks share one core, the loader has the other. The last line is JSON:
  * {"guard","bare","ratio"}, the median of the rounds' ratios.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -11,7 +12,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CLIENT_ID, startIssuer } from './guard-issuer.ts'
 import { requestsPerSecond } from './http-load.ts'
-import { cores, cpuSeconds, cpuSecondsOfAll, load1, pinLoader, quantile, sameProgram } from './machine.ts'
+import {
+  cores,
+  cpuSeconds,
+  cpuSecondsOfAll,
+  load1,
+  pinLoader,
+  quantile,
+  sameProgram,
+} from './machine.ts'
 
 const CONNECTIONS = 32
 const TOKENS = 200
@@ -21,11 +30,13 @@ const GUARD = fileURLToPath(new URL('../../guard/dist/serve/bin.js', import.meta
 const NAMES = ['guard', 'bare'] as const
 type Name = (typeof NAMES)[number]
 
-if (process.argv[2] === 'bare') createServer((_request, response) => response.writeHead(204).end()).listen(process.argv[3])
+if (process.argv[2] === 'bare')
+  createServer((_request, response) => response.writeHead(204).end()).listen(process.argv[3])
 else await compare()
 
 async function compare(): Promise<void> {
-  if (spawnSync('nginx', ['-v']).status !== 0) throw new Error('nginx is not on the PATH: apt-get install nginx-light')
+  if (spawnSync('nginx', ['-v']).status !== 0)
+    throw new Error('nginx is not on the PATH: apt-get install nginx-light')
   const pinned = cores()
   const where = pinLoader(pinned)
   const dir = mkdtempSync(join(tmpdir(), 'cmb-bench-guard-'))
@@ -35,7 +46,12 @@ async function compare(): Promise<void> {
     const pin = (...command: string[]): void => void children.push(start(pinned?.[0], command))
     writeFileSync(join(dir, 'rules.json'), '{ "rules": [{ "path": "/*", "scope": "openid" }] }')
     writeFileSync(join(dir, 'nginx.conf'), nginxConf(dir))
-    const flags = { issuer: issuer.url, 'client-id': CLIENT_ID, rules: join(dir, 'rules.json'), listen: `unix:${dir}/guard.sock` }
+    const flags = {
+      issuer: issuer.url,
+      'client-id': CLIENT_ID,
+      rules: join(dir, 'rules.json'),
+      listen: `unix:${dir}/guard.sock`,
+    }
     const args = Object.entries({
       ...flags,
       'local-listen': `unix:${dir}/local.sock`,
@@ -62,26 +78,44 @@ async function compare(): Promise<void> {
 
 interface Round {
   perSecond: number
-  /** µs of CPU per request, which says more than the rate where other programs want the cores too. */
+  /**
+   * µs of CPU per request, which says more than the rate where other programs want the cores too.
+   */
   asked: number
   nginx: number
 }
 
-async function measure(dir: string, tokens: readonly string[], pids: Record<Name | 'nginx', number>): Promise<void> {
+async function measure(
+  dir: string,
+  tokens: readonly string[],
+  pids: Record<Name | 'nginx', number>,
+): Promise<void> {
   const run = async (name: Name, seconds: number): Promise<Round> => {
     const used = (): [number, number] => [cpuSeconds(pids[name]), cpuSecondsOfAll(pids.nginx)]
     const before = used()
-    const perSecond = await requestsPerSecond({ socket: join(dir, `nginx-${name}.sock`), tokens, connections: CONNECTIONS, seconds })
-    const [asked, nginx] = used().map((spent, at) => ((spent - (before[at] ?? 0)) / (perSecond * seconds)) * 1e6)
+    const perSecond = await requestsPerSecond({
+      socket: join(dir, `nginx-${name}.sock`),
+      tokens,
+      connections: CONNECTIONS,
+      seconds,
+    })
+    const [asked, nginx] = used().map(
+      (spent, at) => ((spent - (before[at] ?? 0)) / (perSecond * seconds)) * 1e6,
+    )
     return { perSecond, asked: asked ?? 0, nginx: nginx ?? 0 }
   }
   for (const name of NAMES) await run(name, 2)
   const rounds: Record<Name, Round[]> = { guard: [], bare: [] }
   for (let round = 1; round <= ROUNDS; round++) {
-    for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed()) rounds[name].push(await run(name, SECONDS))
-    console.log(`round ${round}  ${NAMES.map((name) => describe(name, rounds[name].at(-1))).join('   ')}`)
+    for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed())
+      rounds[name].push(await run(name, SECONDS))
+    console.log(
+      `round ${round}  ${NAMES.map((name) => describe(name, rounds[name].at(-1))).join('   ')}`,
+    )
   }
-  const ratios = rounds.guard.map(({ perSecond }, at) => perSecond / (rounds.bare[at]?.perSecond ?? Number.NaN))
+  const ratios = rounds.guard.map(
+    ({ perSecond }, at) => perSecond / (rounds.bare[at]?.perSecond ?? Number.NaN),
+  )
   const median = (name: Name, of: keyof Round): number =>
     Math.round(
       quantile(
@@ -89,8 +123,14 @@ async function measure(dir: string, tokens: readonly string[], pids: Record<Name
         0.5,
       ),
     )
-  const microseconds = Object.fromEntries(NAMES.map((name) => [name, { asked: median(name, 'asked'), nginx: median(name, 'nginx') }]))
-  const rates = { guard: median('guard', 'perSecond'), bare: median('bare', 'perSecond'), ratio: Number(quantile(ratios, 0.5).toFixed(3)) }
+  const microseconds = Object.fromEntries(
+    NAMES.map((name) => [name, { asked: median(name, 'asked'), nginx: median(name, 'nginx') }]),
+  )
+  const rates = {
+    guard: median('guard', 'perSecond'),
+    bare: median('bare', 'perSecond'),
+    ratio: Number(quantile(ratios, 0.5).toFixed(3)),
+  }
   console.log(`Load ${load1()}.`)
   console.log(JSON.stringify({ ...rates, microseconds }))
 }
@@ -101,12 +141,16 @@ function describe(name: Name, round: Round | undefined): string {
 }
 
 async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) await new Promise((done) => child.once('exit', done))
+  if (child.exitCode === null && child.signalCode === null)
+    await new Promise((done) => child.once('exit', done))
 }
 
 function start(core: string | undefined, command: string[]): ChildProcess {
   const [program = '', ...args] = core === undefined ? command : ['taskset', '-c', core, ...command]
-  return spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, GUARD_CLIENT_SECRET: 'bench' } })
+  return spawn(program, args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, GUARD_CLIENT_SECRET: 'bench' },
+  })
 }
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
@@ -118,7 +162,9 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 
 function isReady(socketPath: string): Promise<boolean> {
   return new Promise((done) => {
-    get({ socketPath, path: '/readyz' }, (response) => done(response.resume().statusCode === 200)).once('error', () => done(false))
+    get({ socketPath, path: '/readyz' }, (response) =>
+      done(response.resume().statusCode === 200),
+    ).once('error', () => done(false))
   })
 }
 
@@ -146,7 +192,9 @@ function nginxConf(dir: string): string {
       proxy_set_header X-Forwarded-Uri $request_uri;
     }
   }`
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${dir}/${name};`).join(' ')
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${dir}/${name};`)
+    .join(' ')
   // Started by root, its worker would be another user, whom the sockets do not let in.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
   return `daemon off; ${user} worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;

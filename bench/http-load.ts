@@ -1,6 +1,8 @@
 import { connect } from 'node:net'
 
-/** GET requests over raw connections, one at a time on each: the loader costs as little as it can. */
+/**
+ * GET requests over raw connections, one at a time on each: the loader costs as little as it can.
+ */
 export interface Load {
   socket: string
   /** Sent in turn. */
@@ -11,12 +13,21 @@ export interface Load {
 
 const END = '\r\n\r\n'
 
-/** @throws Error where an answer is not a 200: what is refused is not counted, so it must not happen */
-export async function requestsPerSecond({ connections, seconds, socket, tokens }: Load): Promise<number> {
+/**
+ * @throws Error where an answer is not a 200: what is refused is not counted, so it must not happen
+ */
+export async function requestsPerSecond({
+  connections,
+  seconds,
+  socket,
+  tokens,
+}: Load): Promise<number> {
   const requests = tokens.map((token) => requestWith(token))
   const begun = performance.now()
   const until = begun + seconds * 1000
-  const counts = await Promise.all(Array.from({ length: connections }, (_, n) => client(socket, requests, n, until)))
+  const counts = await Promise.all(
+    Array.from({ length: connections }, (_, n) => client(socket, requests, n, until)),
+  )
   return counts.reduce((sum, count) => sum + count, 0) / ((performance.now() - begun) / 1000)
 }
 
@@ -31,20 +42,28 @@ const requestWith = (token: string): string =>
     'Cookie: session=0123456789abcdef0123456789abcdef; theme=dark',
   ].join('\r\n') + END
 
-function client(path: string, requests: readonly string[], first: number, until: number): Promise<number> {
+function client(
+  path: string,
+  requests: readonly string[],
+  first: number,
+  until: number,
+): Promise<number> {
   const socket = connect(path)
   let answered = 0
   let text = ''
   const send = (): void => void socket.write(requests[(first + answered) % requests.length] ?? '')
   return new Promise((done, failed) => {
-    socket.once('error', failed).once('close', () => failed(new Error('nginx closed a connection.')))
+    socket
+      .once('error', failed)
+      .once('close', () => failed(new Error('nginx closed a connection.')))
     socket.setEncoding('latin1').on('data', (piece: string) => {
       text += piece
       const head = text.indexOf(END)
       if (head < 0) return
       const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0)
       if (text.length < head + END.length + length) return
-      if (!text.startsWith('HTTP/1.1 200')) return failed(new Error(`nginx answered ${text.slice(0, text.indexOf('\r\n'))}.`))
+      if (!text.startsWith('HTTP/1.1 200'))
+        return failed(new Error(`nginx answered ${text.slice(0, text.indexOf('\r\n'))}.`))
       answered++
       text = ''
       if (performance.now() < until) return send()

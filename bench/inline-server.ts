@@ -3,8 +3,9 @@ import { createServer } from 'node:http'
 import { Pool } from 'undici'
 
 /**
- * What the bench compares the broker with: a sign-out that tells every instance within the request, all at once, and keeps nothing. A token each, a POST
- * each over pooled connections, and the answer when the last one has answered or 2.5 s have passed. Killed, it forgets; nothing is retried.
+ * What the bench compares the broker with: a sign-out that tells every instance within the request,
+ * all at once, and keeps nothing. A token each, a POST each over pooled connections, and the answer
+ * when the last one has answered or 2.5 s have passed. Killed, it forgets; nothing is retried.
  */
 export async function serveInline(): Promise<void> {
   const keys = {
@@ -13,7 +14,12 @@ export async function serveInline(): Promise<void> {
   }
   let instances: { pool: Pool; path: string }[] = []
   let alg: keyof typeof keys = 'ES256'
-  const tell = async (sid: string, rev: number, { pool, path }: { pool: Pool; path: string }, aud: string): Promise<void> => {
+  const tell = async (
+    sid: string,
+    rev: number,
+    { pool, path }: { pool: Pool; path: string },
+    aud: string,
+  ): Promise<void> => {
     const answer = await pool.request({
       path,
       method: 'POST',
@@ -26,24 +32,47 @@ export async function serveInline(): Promise<void> {
   const server = createServer((request, response) => {
     const { searchParams } = new URL(request.url ?? '/', 'http://localhost')
     const [sid, rev] = [searchParams.get('sid') ?? '', Number(searchParams.get('rev'))]
-    void Promise.allSettled(instances.map((instance, index) => tell(sid, rev, instance, `bench-${index}`))).then(() => response.writeHead(200).end())
+    void Promise.allSettled(
+      instances.map((instance, index) => tell(sid, rev, instance, `bench-${index}`)),
+    ).then(() => response.writeHead(200).end())
   })
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
-  process.on('message', (message: { id: number; name: string; input: { uris: string[]; alg: keyof typeof keys } }) => {
-    alg = message.input.alg
-    instances = message.input.uris.map((uri) => ({ pool: new Pool(new URL(uri).origin, { connections: 8 }), path: new URL(uri).pathname }))
-    process.send?.({ id: message.id, output: {} })
-  })
+  process.on(
+    'message',
+    (message: { id: number; name: string; input: { uris: string[]; alg: keyof typeof keys } }) => {
+      alg = message.input.alg
+      instances = message.input.uris.map((uri) => ({
+        pool: new Pool(new URL(uri).origin, { connections: 8 }),
+        path: new URL(uri).pathname,
+      }))
+      process.send?.({ id: message.id, output: {} })
+    },
+  )
   process.once('SIGTERM', () => process.exit(0)).once('disconnect', () => process.exit(0))
   process.send?.({ port: (server.address() as { port: number }).port })
 }
 
-function mint(key: KeyObject, alg: string, claims: { sid: string; rev: number; aud: string }): string {
+function mint(
+  key: KeyObject,
+  alg: string,
+  claims: { sid: string; rev: number; aud: string },
+): string {
   const now = Math.floor(Date.now() / 1000)
-  const header = Buffer.from(JSON.stringify({ alg, typ: 'logout+jwt', kid: 'inline' })).toString('base64url')
-  const more = { iss: 'http://localhost', iat: now, exp: now + 120, jti: randomBytes(16).toString('base64url') }
+  const header = Buffer.from(JSON.stringify({ alg, typ: 'logout+jwt', kid: 'inline' })).toString(
+    'base64url',
+  )
+  const more = {
+    iss: 'http://localhost',
+    iat: now,
+    exp: now + 120,
+    jti: randomBytes(16).toString('base64url'),
+  }
   const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
   const input = `${header}.${Buffer.from(JSON.stringify({ ...more, ...claims, events })).toString('base64url')}`
-  const signature = sign('sha256', Buffer.from(input), alg === 'ES256' ? { key, dsaEncoding: 'ieee-p1363' } : key)
+  const signature = sign(
+    'sha256',
+    Buffer.from(input),
+    alg === 'ES256' ? { key, dsaEncoding: 'ieee-p1363' } : key,
+  )
   return `${input}.${signature.toString('base64url')}`
 }

@@ -1,14 +1,26 @@
-import { createHash, createHmac, generateKeyPairSync, randomBytes, sign, timingSafeEqual, createSecretKey } from 'node:crypto'
+import {
+  createHash,
+  createHmac,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  timingSafeEqual,
+  createSecretKey,
+} from 'node:crypto'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { LimitStore } from './limit-store.ts'
 import { announceTarget } from './loader.ts'
 
 /**
- * The composed limit: what a refresh costs on these primitives when nothing else is asked of it. Hono, the client's secret, the MAC, one row
- * in a synced group commit, one ES256 signature. No sessions, no revocations, no scopes, no replay, no errors.
+ * The composed limit: what a refresh costs on these primitives when nothing else is asked of it.
+ * Hono, the client's secret, the MAC, one row in a synced group commit, one ES256 signature. No
+ * sessions, no revocations, no scopes, no replay, no errors.
  */
-export async function serveLimit(families: number, open: (ids: string[]) => LimitStore | Promise<LimitStore>): Promise<void> {
+export async function serveLimit(
+  families: number,
+  open: (ids: string[]) => LimitStore | Promise<LimitStore>,
+): Promise<void> {
   const ids = Array.from({ length: families }, () => randomBytes(16).toString('base64url'))
   const store = await open(ids)
   const secret = randomBytes(32).toString('base64url')
@@ -17,7 +29,8 @@ export async function serveLimit(families: number, open: (ids: string[]) => Limi
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const header = Buffer.from('{"alg":"ES256","typ":"at+jwt","kid":"limit"}').toString('base64url')
 
-  const mac = (bytes: Buffer): Buffer => createHmac('sha256', macKey).update(bytes.subarray(0, 20)).digest()
+  const mac = (bytes: Buffer): Buffer =>
+    createHmac('sha256', macKey).update(bytes.subarray(0, 20)).digest()
   const write = (id: string, generation: number): string => {
     const bytes = Buffer.alloc(52)
     bytes.write(id, 0, 16, 'base64url')
@@ -45,15 +58,26 @@ export async function serveLimit(families: number, open: (ids: string[]) => Limi
     const [, presented = ''] = Buffer.from((c.req.header('authorization') ?? '').slice(6), 'base64')
       .toString()
       .split(':')
-    if (!timingSafeEqual(createHash('sha256').update(presented).digest(), secretHash)) return c.json({ error: 'invalid_client' }, 401)
+    if (!timingSafeEqual(createHash('sha256').update(presented).digest(), secretHash))
+      return c.json({ error: 'invalid_client' }, 401)
     const bytes = Buffer.from(params.get('refresh_token') ?? '', 'base64url')
-    if (bytes.length !== 52 || !timingSafeEqual(mac(bytes), bytes.subarray(20))) return c.json({ error: 'invalid_grant' }, 400)
+    if (bytes.length !== 52 || !timingSafeEqual(mac(bytes), bytes.subarray(20)))
+      return c.json({ error: 'invalid_grant' }, 400)
     const [id, generation] = [bytes.toString('base64url', 0, 16), bytes.readUInt32BE(16)]
     if (!(await store.rotate(id, generation))) return c.json({ error: 'invalid_grant' }, 400)
     const now = Math.floor(Date.now() / 1000)
-    return c.json({ access_token: accessToken(id, now), token_type: 'Bearer', expires_in: 300, refresh_token: write(id, generation + 1) }, 200, {
-      'Cache-Control': 'no-store',
-    })
+    return c.json(
+      {
+        access_token: accessToken(id, now),
+        token_type: 'Bearer',
+        expires_in: 300,
+        refresh_token: write(id, generation + 1),
+      },
+      200,
+      {
+        'Cache-Control': 'no-store',
+      },
+    )
   })
 
   serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) =>

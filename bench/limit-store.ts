@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import { createPool } from '../db/postgres/connect.ts'
 import { openDatabase } from '../db/sqlite/open.ts'
 
-/** The one row that the composed limit writes for a refresh, on either engine: those that wait together share a commit. */
+/**
+ * The one row that the composed limit writes for a refresh, on either engine: those that wait
+ * together share a commit.
+ */
 export interface LimitStore {
   /** @returns whether the generation was the current one */
   rotate(id: string, generation: number): Promise<boolean>
@@ -16,10 +19,14 @@ interface Waiting {
 
 export function limitOnSqlite(dataDir: string, ids: string[]): LimitStore {
   const { db } = openDatabase(join(dataDir, 'limit.db'))
-  db.exec('CREATE TABLE limit_families (id TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID')
+  db.exec(
+    'CREATE TABLE limit_families (id TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID',
+  )
   const insert = db.prepare('INSERT INTO limit_families VALUES (?, 1)')
   for (const id of ids) insert.run(id)
-  const advance = db.prepare('UPDATE limit_families SET generation = generation + 1 WHERE id = ? AND generation = ?')
+  const advance = db.prepare(
+    'UPDATE limit_families SET generation = generation + 1 WHERE id = ? AND generation = ?',
+  )
   const [begin, commit] = [db.prepare('BEGIN IMMEDIATE'), db.prepare('COMMIT')]
   let waiting: Waiting[] = []
   const flush = (): void => {
@@ -43,7 +50,9 @@ const UNDER_WAY = 2
 
 export async function limitOnPostgres(url: string, ids: string[]): Promise<LimitStore> {
   const pool = createPool(url)
-  await pool.query('CREATE TABLE limit_families (id text COLLATE "C" PRIMARY KEY, generation bigint NOT NULL)')
+  await pool.query(
+    'CREATE TABLE limit_families (id text COLLATE "C" PRIMARY KEY, generation bigint NOT NULL)',
+  )
   await pool.query('INSERT INTO limit_families SELECT unnest($1::text[]), 1', [ids])
   const text = `UPDATE limit_families SET generation = limit_families.generation + 1 FROM unnest($1::text[], $2::bigint[]) AS asked(id, generation)
     WHERE limit_families.id = asked.id AND limit_families.generation = asked.generation RETURNING limit_families.id`

@@ -1,6 +1,9 @@
 import { Pool } from 'undici'
 
-/** Refreshes as fast as a server answers: one connection a grant, each with the refresh token of its last answer. */
+/**
+ * Refreshes as fast as a server answers: one connection a grant, each with the refresh token of its
+ * last answer.
+ */
 
 export interface Target {
   url: string
@@ -18,7 +21,9 @@ export interface Round {
   p99: number
 }
 
-/** @throws Error where an answer is not a 200: what is refused is not counted, so it must not happen */
+/**
+ * @throws Error where an answer is not a 200: what is refused is not counted, so it must not happen
+ */
 export async function load(target: Target, connections: number, seconds: number): Promise<Round> {
   const pool = new Pool(target.url, { connections, pipelining: 1 })
   const latencies: number[] = []
@@ -36,18 +41,27 @@ export async function load(target: Target, connections: number, seconds: number)
   await pool.close()
   latencies.sort((a, b) => a - b)
   const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? 0
-  return { refreshes: latencies.length, perSecond: latencies.length / took, p50: at(0.5), p99: at(0.99) }
+  return {
+    refreshes: latencies.length,
+    perSecond: latencies.length / took,
+    p50: at(0.5),
+    p99: at(0.99),
+  }
 }
 
 async function refreshOnce(pool: Pool, target: Target, index: number): Promise<string> {
   const answer = await pool.request({
     path: '/token',
     method: 'POST',
-    headers: { authorization: target.authorization, 'content-type': 'application/x-www-form-urlencoded' },
+    headers: {
+      authorization: target.authorization,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
     body: `grant_type=refresh_token&refresh_token=${target.refreshTokens[index] ?? ''}`,
   })
   const text = await answer.body.text()
-  if (answer.statusCode !== 200) throw new Error(`A refresh was answered with ${answer.statusCode}: ${text}`)
+  if (answer.statusCode !== 200)
+    throw new Error(`A refresh was answered with ${answer.statusCode}: ${text}`)
   return (JSON.parse(text) as { refresh_token: string }).refresh_token
 }
 

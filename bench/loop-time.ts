@@ -1,8 +1,9 @@
 import Database from 'better-sqlite3'
 
 /**
- * How long the event loop is held, less the time inside COMMIT: turn by turn, while something runs. By the clock and by the processor's time: on a
- * machine that does other work as well, the clock counts that too.
+ * How long the event loop is held, less the time inside COMMIT: turn by turn, while something runs.
+ * By the clock and by the processor's time: on a machine that does other work as well, the clock
+ * counts that too.
  */
 
 interface Spent {
@@ -11,7 +12,8 @@ interface Spent {
 }
 
 // Of this thread where Node can say it (23.9), else of the process, garbage collection included.
-const cpuUsage = (process as { threadCpuUsage?: () => NodeJS.CpuUsage }).threadCpuUsage ?? process.cpuUsage
+const cpuUsage =
+  (process as { threadCpuUsage?: () => NodeJS.CpuUsage }).threadCpuUsage ?? process.cpuUsage
 
 const cpuMs = (): number => {
   const { user, system } = cpuUsage()
@@ -48,7 +50,10 @@ export function watchLoop(): () => Spent {
   const look = (): void => {
     const now = time()
     for (const clock of ['clockMs', 'cpuMs'] as const)
-      longest[clock] = Math.max(longest[clock], now[clock] - begun[clock] - (commits[clock] - committed[clock]))
+      longest[clock] = Math.max(
+        longest[clock],
+        now[clock] - begun[clock] - (commits[clock] - committed[clock]),
+      )
     ;[begun, committed] = [now, { ...commits }]
     next = setImmediate(look)
   }

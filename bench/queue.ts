@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** One Valkey or Redis that several processes share. It keeps what it has on disk, and may be killed and started again. */
+/**
+ * One Valkey or Redis that several processes share. It keeps what it has on disk, and may be killed
+ * and started again.
+ */
 
 const PROGRAM = ['valkey-server', 'redis-server']
   .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, name)))
@@ -31,9 +34,21 @@ export class QueueProcess {
     return this.#child?.pid ?? 0
   }
   async start(): Promise<void> {
-    if (PROGRAM === undefined) throw new Error('Install valkey-server or redis-server: several brokers share one.')
-    const kept = ['--dir', this.#dir, '--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction']
-    this.#child = spawn(PROGRAM, ['--port', String(this.#port), '--bind', '127.0.0.1', ...kept], { stdio: 'ignore' })
+    if (PROGRAM === undefined)
+      throw new Error('Install valkey-server or redis-server: several brokers share one.')
+    const kept = [
+      '--dir',
+      this.#dir,
+      '--appendonly',
+      'yes',
+      '--save',
+      '',
+      '--maxmemory-policy',
+      'noeviction',
+    ]
+    this.#child = spawn(PROGRAM, ['--port', String(this.#port), '--bind', '127.0.0.1', ...kept], {
+      stdio: 'ignore',
+    })
     for (const end = Date.now() + 30_000; !(await listens(this.#port)); await sleep(20))
       if (Date.now() > end) throw new Error('The queue server did not start within 30 s.')
   }

@@ -2,7 +2,10 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { preciseMs } from './machine.ts'
 
-/** The instances' logout addresses, each a listener of its own: they note when they got which logout token, and answer 200; or hang, or refuse connections. */
+/**
+ * The instances' logout addresses, each a listener of its own: they note when they got which logout
+ * token, and answer 200; or hang, or refuse connections.
+ */
 
 export interface Arrival {
   sid: string
@@ -62,7 +65,8 @@ export class Receivers {
     })
     await new Promise<void>((ready) => server.listen(port, '127.0.0.1', ready))
     this.#servers[instance] = server
-    this.#uris[instance] = `http://127.0.0.1:${(server.address() as AddressInfo).port}/backchannel-logout`
+    this.#uris[instance] =
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}/backchannel-logout`
   }
 }
 

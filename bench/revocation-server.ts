@@ -13,8 +13,9 @@ import { startBroker } from '../src/start.ts'
 import { brokerSettings } from './settings.ts'
 
 /**
- * The whole broker as it serves, its queue server and workers with it, on one core. Over the channel to its parent the bench asks for what
- * it measures with: clients, sessions without a sign-in, and pending deliveries.
+ * The whole broker as it serves, its queue server and workers with it, on one core. Over the
+ * channel to its parent the bench asks for what it measures with: clients, sessions without a
+ * sign-in, and pending deliveries.
  */
 
 export interface NewInstance {
@@ -33,7 +34,10 @@ export interface SeededSession {
 
 export interface Asked {
   clients: { in: { instances: NewInstance[] }; out: { secrets: Record<string, string> } }
-  sessions: { in: { count: number; clients: string[]; tid: string; codes: boolean }; out: { sessions: SeededSession[] } }
+  sessions: {
+    in: { count: number; clients: string[]; tid: string; codes: boolean }
+    out: { sessions: SeededSession[] }
+  }
   revoke: { in: { selector: Selector }; out: { seq: number; atMs: number } }
   /** When the latest revocations were committed, by seq. */
   committed: { in: { limit: number }; out: { atMs: Record<string, number> } }
@@ -51,7 +55,10 @@ export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1
 
 /** @param more settings, as JSON */
 export async function serveRevocations(dataDir: string, port: number, more = '{}'): Promise<void> {
-  const config = loadConfig({ ...brokerSettings(dataDir, port), ...(JSON.parse(more) as Record<string, string>) })
+  const config = loadConfig({
+    ...brokerSettings(dataDir, port),
+    ...(JSON.parse(more) as Record<string, string>),
+  })
   // To a file, as a service's output is: a terminal is not what is measured.
   const output = createWriteStream(join(dataDir, 'broker.log'))
   const log = createLog((line) => {
@@ -61,7 +68,9 @@ export async function serveRevocations(dataDir: string, port: number, more = '{}
   const broker = await startBroker(config, log)
   const answers = answersOf(broker.deps)
   process.on('message', (message: { id: number; name: Name; input: never }) => {
-    void answers[message.name](message.input).then((output) => process.send?.({ id: message.id, output }))
+    void answers[message.name](message.input).then((output) =>
+      process.send?.({ id: message.id, output }),
+    )
   })
   const end = (): void => void broker.stop().then(() => process.exit(0))
   process.once('SIGTERM', end).once('disconnect', end)
@@ -73,7 +82,12 @@ function answersOf(deps: Deps): Answers {
     async clients({ instances }) {
       const secrets: Record<string, string> = {}
       for (const { clientId, logoutUri, alg } of instances) {
-        const wire = { client_name: clientId, redirect_uris: [REDIRECT_URI], id_token_signed_response_alg: alg, audience: `urn:bench:${clientId}` }
+        const wire = {
+          client_name: clientId,
+          redirect_uris: [REDIRECT_URI],
+          id_token_signed_response_alg: alg,
+          audience: `urn:bench:${clientId}`,
+        }
         const parsed = parseClientMetadata(
           { ...wire, ...(logoutUri === undefined ? {} : { backchannel_logout_uris: [logoutUri] }) },
           { clientId, allowLoopback: true },
@@ -81,7 +95,13 @@ function answersOf(deps: Deps): Answers {
         if (!parsed.ok) throw new Error(parsed.problems.join(' '))
         const { secret, hash } = newClientSecret(deps.random, deps.clock.now())
         secrets[clientId] = secret
-        await deps.store.putClient({ clientId, source: 'command', metadata: parsed.metadata, secrets: [hash], now: deps.clock.now() })
+        await deps.store.putClient({
+          clientId,
+          source: 'command',
+          metadata: parsed.metadata,
+          secrets: [hash],
+          now: deps.clock.now(),
+        })
       }
       await deps.clients.reload()
       return { secrets }
@@ -90,21 +110,41 @@ function answersOf(deps: Deps): Answers {
       const sessions: SeededSession[] = []
       // Some at a time, so that what waits for the store stays small.
       for (let left = count; left > 0; left -= 200)
-        sessions.push(...(await Promise.all(Array.from({ length: Math.min(200, left) }, () => open(deps, how)))))
+        sessions.push(
+          ...(await Promise.all(
+            Array.from({ length: Math.min(200, left) }, () => open(deps, how)),
+          )),
+        )
       return { sessions }
     },
     async revoke({ selector }) {
-      const answer = await revoke(deps, { selector, reason: 'administrator', actor: { kind: 'operator', id: 'bench' }, now: deps.clock.now() })
+      const answer = await revoke(deps, {
+        selector,
+        reason: 'administrator',
+        actor: { kind: 'operator', id: 'bench' },
+        now: deps.clock.now(),
+      })
       if (answer.outcome !== 'revoked') throw new Error(`Nothing was revoked: ${answer.outcome}`)
       const [time] = await deps.store.revocationTimes({ limit: 1 })
       return { seq: answer.committed.revocation.seq, atMs: time?.atMs ?? 0 }
     },
     async committed({ limit }) {
-      return { atMs: Object.fromEntries((await deps.store.revocationTimes({ limit })).map(({ seq, atMs }) => [String(seq), atMs])) }
+      return {
+        atMs: Object.fromEntries(
+          (await deps.store.revocationTimes({ limit })).map(({ seq, atMs }) => [String(seq), atMs]),
+        ),
+      }
     },
     async state() {
-      const pending = (await deps.store.deliveryCounts()).filter(({ state }) => state === 'pending').reduce((sum, { count }) => sum + count, 0)
-      return { rssMb: Math.round(process.memoryUsage().rss / 1_048_576), pending, streams: deps.feed.streams().length, pid: process.pid }
+      const pending = (await deps.store.deliveryCounts())
+        .filter(({ state }) => state === 'pending')
+        .reduce((sum, { count }) => sum + count, 0)
+      return {
+        rssMb: Math.round(process.memoryUsage().rss / 1_048_576),
+        pending,
+        streams: deps.feed.streams().length,
+        pid: process.pid,
+      }
     },
     async known() {
       return { clients: deps.clients.list().length }
@@ -116,7 +156,10 @@ function answersOf(deps: Deps): Answers {
   }
 }
 
-async function open(deps: Deps, how: { clients: string[]; tid: string; codes: boolean }): Promise<SeededSession> {
+async function open(
+  deps: Deps,
+  how: { clients: string[]; tid: string; codes: boolean },
+): Promise<SeededSession> {
   const now = deps.clock.now()
   const cookie = newSecret(deps.random)
   const opened = await deps.store.signIn({
@@ -144,7 +187,11 @@ async function open(deps: Deps, how: { clients: string[]; tid: string; codes: bo
   // As many at a time as a broker has connections to Postgres.
   for (let at = 0; at < joining.length; at += AT_ONCE)
     await Promise.all(
-      joining.slice(at, at + AT_ONCE).map((joins) => deps.store.checkAccess({ sid, sub, clientId: joins, rev, now, touch: false, joins })),
+      joining
+        .slice(at, at + AT_ONCE)
+        .map((joins) =>
+          deps.store.checkAccess({ sid, sub, clientId: joins, rev, now, touch: false, joins }),
+        ),
     )
   return { sid, sub, cookie, code: how.codes ? await codeFor(deps, sid, first, now) : '' }
 }

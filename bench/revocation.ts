@@ -1,8 +1,9 @@
 /**
- * `npm run bench:revocation`: what ends when, in one run. The server (the whole broker with its workers and its queue's server) has one core
- * to itself, the loader (users, instances and their guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it shorter. The last
- * line is JSON. With `--store postgres --brokers 2`: from a commit at one broker to the guards and instances of another, and nothing else.
- * `--only NAME` measures one part alone.
+ * `npm run bench:revocation`: what ends when, in one run. The server (the whole broker with its
+ * workers and its queue's server) has one core to itself, the loader (users, instances and their
+ * guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it shorter. The last line is
+ * JSON. With `--store postgres --brokers 2`: from a commit at one broker to the guards and
+ * instances of another, and nothing else. `--only NAME` measures one part alone.
  */
 import { parseArgs } from 'node:util'
 import { measureAcross } from './across.ts'
@@ -57,18 +58,30 @@ else if (values.store === 'sqlite') await measure()
 else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
 
 /** The parts that are asked for, one after the other. */
-async function measured(parts: Record<string, () => Promise<object>>): Promise<Record<string, object>> {
+async function measured(
+  parts: Record<string, () => Promise<object>>,
+): Promise<Record<string, object>> {
   const { only } = values
   const figures: Record<string, object> = {}
-  if (only !== undefined && parts[only] === undefined) throw new Error(`--only ${only}: use ${Object.keys(parts).join(', ')}.`)
-  for (const [name, part] of Object.entries(parts)) if (only === undefined || name === only) figures[name] = await part()
+  if (only !== undefined && parts[only] === undefined)
+    throw new Error(`--only ${only}: use ${Object.keys(parts).join(', ')}.`)
+  for (const [name, part] of Object.entries(parts))
+    if (only === undefined || name === only) figures[name] = await part()
   return figures
 }
 
 async function across(brokers: number): Promise<void> {
   const pinned = cores()
-  console.log(`Node ${process.version}, ${pinLoader(pinned)}, the brokers share a core; load of the machine before: ${load1()}.`)
-  const parts = { core: pinned?.[0], brokers, instances: INSTANCES, rounds: ROUNDS, warmUp: WARM_UP }
+  console.log(
+    `Node ${process.version}, ${pinLoader(pinned)}, the brokers share a core; load of the machine before: ${load1()}.`,
+  )
+  const parts = {
+    core: pinned?.[0],
+    brokers,
+    instances: INSTANCES,
+    rounds: ROUNDS,
+    warmUp: WARM_UP,
+  }
   const figures = await measured({
     es256: () => measureAcross({ ...parts, alg: 'ES256' }),
     rs256: () => measureAcross({ ...parts, alg: 'RS256' }),
@@ -80,7 +93,9 @@ async function across(brokers: number): Promise<void> {
 async function measure(): Promise<void> {
   const pinned = cores()
   const core = pinned?.[0]
-  console.log(`Node ${process.version}, synchronous=FULL, ${pinLoader(pinned)}; load of the machine before: ${load1()}.`)
+  console.log(
+    `Node ${process.version}, synchronous=FULL, ${pinLoader(pinned)}; load of the machine before: ${load1()}.`,
+  )
   const figures = await measured({
     es256: () => oneSession(core, 'ES256'),
     rs256: () => oneSession(core, 'RS256'),
@@ -91,24 +106,41 @@ async function measure(): Promise<void> {
   console.log(JSON.stringify(figures))
 }
 
-/** Measurement 1: all 100 well, then one hanging and one refusing, then the same with nothing durable. */
+/**
+ * Measurement 1: all 100 well, then one hanging and one refusing, then the same with nothing
+ * durable.
+ */
 async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
-  console.log(`\n1. One session with ${INSTANCES} instances, a guard at each, logout tokens signed by ${alg}; ${ROUNDS} sign-outs`)
+  console.log(
+    `\n1. One session with ${INSTANCES} instances, a guard at each, logout tokens signed by ${alg}; ${ROUNDS} sign-outs`,
+  )
   const receivers = await Receivers.open(INSTANCES)
   const stage = await openStage(core)
   const clients = receivers.uris.map((_, n) => `c${n}`)
-  await stage.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })))
+  await stage.register(
+    receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })),
+  )
   const guards = await startGuards(stage, clients)
   await signOuts({ stage, receivers, clients, guards, rounds: WARM_UP })
   const well = await signOuts({ stage, receivers, clients, guards, rounds: ROUNDS })
   const inline = await inlineSignOuts({ core, receivers, count: INSTANCES, rounds: ROUNDS, alg })
   await makeDeaf(receivers)
   const faulty = await signOuts({ stage, receivers, clients, guards, rounds: ROUNDS, deaf: DEAF })
-  const inlineFaulty = await inlineSignOuts({ core, receivers, count: INSTANCES, rounds: 3, alg, deaf: DEAF })
+  const inlineFaulty = await inlineSignOuts({
+    core,
+    receivers,
+    count: INSTANCES,
+    rounds: 3,
+    alg,
+    deaf: DEAF,
+  })
   for (const guard of guards) await guard.stop()
   await stage.stop()
   await receivers.close()
-  const show = (name: string, one: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>): void =>
+  const show = (
+    name: string,
+    one: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>,
+  ): void =>
     console.log(
       `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last delivery ${ms(one.lastDelivered)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
     )
@@ -125,11 +157,15 @@ async function makeDeaf(receivers: Receivers): Promise<void> {
 }
 
 /** Measurements 2, 3, 4 and the thousand streams, on one broker. */
-async function everybody(core: string | undefined): Promise<{ many: Many; manyFaulty: Many; checks: Checks; streams: Streams }> {
+async function everybody(
+  core: string | undefined,
+): Promise<{ many: Many; manyFaulty: Many; checks: Checks; streams: Streams }> {
   const receivers = await Receivers.open(AT_EACH)
   const stage = await openStage(core)
   const clients = receivers.uris.map((_, n) => `c${n}`)
-  await stage.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg: 'ES256' })))
+  await stage.register(
+    receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg: 'ES256' })),
+  )
   await stage.register([{ clientId: 'apart', alg: 'ES256' }])
   const guards = await startGuards(stage, [...clients, 'apart'])
   const refreshing = await startRefreshing(stage, 'apart')
@@ -154,7 +190,11 @@ async function everybody(core: string | undefined): Promise<{ many: Many; manyFa
   const many = await signOutMany({ ...parts, tid: '22222222-2222-4222-8222-222222222222' })
   show('2. All users of a tenant', many)
   await makeDeaf(receivers)
-  const manyFaulty = await signOutMany({ ...parts, tid: '33333333-3333-4333-8333-333333333333', deaf: DEAF })
+  const manyFaulty = await signOutMany({
+    ...parts,
+    tid: '33333333-3333-4333-8333-333333333333',
+    deaf: DEAF,
+  })
   show('3. The same, one instance hanging and one refusing', manyFaulty)
   for (const guard of guards) await guard.stop()
   await stage.stop()
@@ -168,6 +208,7 @@ async function oneAmongMany(core: string | undefined): Promise<Among[]> {
   const { among } = child.ready as unknown as { among: Among[] }
   await child.stop()
   console.log('\n5. One user revoked, until the commit is on disk, its deliveries too')
-  for (const { sessions, revoke } of among) console.log(`   among ${sessions} sessions: ${ms(revoke)}`)
+  for (const { sessions, revoke } of among)
+    console.log(`   among ${sessions} sessions: ${ms(revoke)}`)
   return among
 }

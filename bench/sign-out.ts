@@ -7,8 +7,9 @@ import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 import { waitFor, type Stage } from './stage.ts'
 
 /**
- * One session with many instances, signed out by its user through the page: how long they wait for the answer, and how long from the commit
- * until the last instance has answered and the last guard refuses.
+ * One session with many instances, signed out by its user through the page: how long they wait for
+ * the answer, and how long from the commit until the last instance has answered and the last guard
+ * refuses.
  */
 
 export interface SignOuts {
@@ -33,9 +34,13 @@ export async function signOuts(parts: {
   const [first = ''] = clients
   for (let round = 0; round < rounds; round++) {
     // One at a time: a guard reports at most once a second, and a code is valid for a minute.
-    const [session] = (await stage.ask('sessions', { count: 1, clients, tid: TENANT, codes: true })).sessions
+    const [session] = (await stage.ask('sessions', { count: 1, clients, tid: TENANT, codes: true }))
+      .sessions
     if (session === undefined) throw new Error('The broker opened no session.')
-    const { access_token: token } = await stage.exchange(session, first, { uri: REDIRECT_URI, verifier: VERIFIER })
+    const { access_token: token } = await stage.exchange(session, first, {
+      uri: REDIRECT_URI,
+      verifier: VERIFIER,
+    })
     const delivered: number[] = []
     let seq = 0
     receivers.onArrival((_instance, arrival) => {
@@ -48,9 +53,14 @@ export async function signOuts(parts: {
     const from = preciseMs()
     await confirm(stage, form)
     waited.push(preciseMs() - from)
-    await waitFor('the delivery to every instance', () => delivered.length >= clients.length - deaf.length, 60)
+    await waitFor(
+      'the delivery to every instance',
+      () => delivered.length >= clients.length - deaf.length,
+      60,
+    )
     const rejected = await refusing
-    const committedMs = (await stage.ask('committed', { limit: 20 })).atMs[String(seq)] ?? Number.NaN
+    const committedMs =
+      (await stage.ask('committed', { limit: 20 })).atMs[String(seq)] ?? Number.NaN
     lastDelivered.push(Math.max(...delivered) - committedMs)
     if (guards.length > 0) {
       lastGuard.push(Math.max(...rejected) - committedMs)
@@ -58,9 +68,17 @@ export async function signOuts(parts: {
       if (ok) throw new Error('A guard says that it knows, and honours the token all the same.')
     }
     // The guards' own reports are part of the work; the next one begins when they are through.
-    await waitFor('every guard to have reported', () => guards.every((guard) => (guard.status().reportedSeq ?? 0) >= seq), 60)
+    await waitFor(
+      'every guard to have reported',
+      () => guards.every((guard) => (guard.status().reportedSeq ?? 0) >= seq),
+      60,
+    )
   }
-  return { waited: spread(waited), lastDelivered: spread(lastDelivered), lastGuard: guards.length > 0 ? spread(lastGuard) : undefined }
+  return {
+    waited: spread(waited),
+    lastDelivered: spread(lastDelivered),
+    lastGuard: guards.length > 0 ? spread(lastGuard) : undefined,
+  }
 }
 
 /** When that guard refuses the session's tokens. */
@@ -85,11 +103,14 @@ async function signOutForm({ pool }: Stage, session: string): Promise<Form> {
   const html = await answer.body.text()
   const form = new URLSearchParams({ scope: 'device' })
   for (const [tag] of html.matchAll(/<input\b[^>]*type="hidden"[^>]*>/g)) {
-    const [name, value] = ['name', 'value'].map((one) => new RegExp(`\\s${one}="([^"]*)"`).exec(tag)?.[1] ?? '')
+    const [name, value] = ['name', 'value'].map(
+      (one) => new RegExp(`\\s${one}="([^"]*)"`).exec(tag)?.[1] ?? '',
+    )
     form.set(name ?? '', value ?? '')
   }
   const set = [answer.headers['set-cookie'] ?? []].flat().map((line) => line.split(';')[0])
-  if (answer.statusCode !== 200 || form.size < 2) throw new Error(`The sign-out page answered ${answer.statusCode}.`)
+  if (answer.statusCode !== 200 || form.size < 2)
+    throw new Error(`The sign-out page answered ${answer.statusCode}.`)
   return { cookie: [cookie, ...set].join('; '), body: form.toString() }
 }
 
@@ -97,13 +118,24 @@ async function confirm({ pool }: Stage, { cookie, body }: Form): Promise<void> {
   const headers = { cookie, 'content-type': 'application/x-www-form-urlencoded' }
   const answer = await pool.request({ path: '/logout/confirm', method: 'POST', headers, body })
   await answer.body.dump()
-  if (answer.statusCode !== 303) throw new Error(`The sign-out was answered with ${answer.statusCode}.`)
+  if (answer.statusCode !== 303)
+    throw new Error(`The sign-out was answered with ${answer.statusCode}.`)
 }
 
 /** @param stage where they are registered. @param at the broker that they follow */
-export async function startGuards(stage: Stage, clients: readonly string[], at = stage): Promise<Guard[]> {
+export async function startGuards(
+  stage: Stage,
+  clients: readonly string[],
+  at = stage,
+): Promise<Guard[]> {
   const guards = clients.map((clientId) =>
-    createGuard({ issuer: at.url, clientId, clientSecret: stage.secret(clientId), audience: `urn:bench:${clientId}`, guardId: 'bench' }),
+    createGuard({
+      issuer: at.url,
+      clientId,
+      clientSecret: stage.secret(clientId),
+      audience: `urn:bench:${clientId}`,
+      guardId: 'bench',
+    }),
   )
   await Promise.all(guards.map((guard) => guard.start()))
   return guards
@@ -129,10 +161,17 @@ export async function inlineSignOuts(parts: {
       if (rev === round) delivered.push(atMs)
     })
     const from = preciseMs()
-    const answer = await pool.request({ path: `/sign-out?sid=s_${round}&rev=${round}`, method: 'POST' })
+    const answer = await pool.request({
+      path: `/sign-out?sid=s_${round}&rev=${round}`,
+      method: 'POST',
+    })
     await answer.body.dump()
     waited.push(preciseMs() - from)
-    await waitFor('the delivery to every instance', () => delivered.length >= count - deaf.length, 60)
+    await waitFor(
+      'the delivery to every instance',
+      () => delivered.length >= count - deaf.length,
+      60,
+    )
     lastDelivered.push(Math.max(...delivered) - from)
   }
   await pool.close()

@@ -3,7 +3,10 @@ import { Pool } from 'undici'
 import { startChild, type Child } from './child.ts'
 import type { Asked, NewInstance, SeededSession } from './revocation-server.ts'
 
-/** The broker of the bench, as its loader sees it: by HTTP as a browser and an instance, and by the channel for what the bench sets up. */
+/**
+ * The broker of the bench, as its loader sees it: by HTTP as a browser and an instance, and by the
+ * channel for what the bench sets up.
+ */
 export interface Stage {
   url: string
   pid: number
@@ -21,7 +24,11 @@ export interface Stage {
 }
 
 /** @param settings of the broker, beside those of every bench */
-export async function openStage(core: string | undefined, settings: Record<string, string> = {}, at?: number): Promise<Stage> {
+export async function openStage(
+  core: string | undefined,
+  settings: Record<string, string> = {},
+  at?: number,
+): Promise<Stage> {
   const port = at ?? (await freePort())
   const child: Child = await startChild(core, 'broker', String(port), JSON.stringify(settings))
   // The issuer's host name, so that what the broker compares with it fits.
@@ -43,11 +50,20 @@ export async function openStage(core: string | undefined, settings: Record<strin
       const answer = await pool.request({
         path: '/token',
         method: 'POST',
-        headers: { authorization: basic(clientId, secret(clientId)), 'content-type': 'application/x-www-form-urlencoded' },
-        body: new URLSearchParams({ grant_type: 'authorization_code', code: session.code, redirect_uri: uri, code_verifier: verifier }).toString(),
+        headers: {
+          authorization: basic(clientId, secret(clientId)),
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: new URLSearchParams({
+          grant_type: 'authorization_code',
+          code: session.code,
+          redirect_uri: uri,
+          code_verifier: verifier,
+        }).toString(),
       })
       const body = await answer.body.text()
-      if (answer.statusCode !== 200) throw new Error(`The code was answered with ${answer.statusCode}: ${body}`)
+      if (answer.statusCode !== 200)
+        throw new Error(`The code was answered with ${answer.statusCode}: ${body}`)
       return JSON.parse(body) as { access_token: string; refresh_token: string }
     },
     async stop() {
@@ -57,7 +73,8 @@ export async function openStage(core: string | undefined, settings: Record<strin
   }
 }
 
-export const basic = (clientId: string, secret: string): string => `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`
+export const basic = (clientId: string, secret: string): string =>
+  `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`
 
 export async function freePort(): Promise<number> {
   const server = createServer()
@@ -68,7 +85,11 @@ export async function freePort(): Promise<number> {
 }
 
 /** Until it is so; the bench says what it waited for in vain. */
-export async function waitFor(what: string, isSo: () => boolean | Promise<boolean>, seconds = 300): Promise<void> {
+export async function waitFor(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  seconds = 300,
+): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !(await isSo());) {
     if (Date.now() > end) throw new Error(`Waited ${seconds} s for: ${what}`)
     await new Promise((tick) => setTimeout(tick, 5))

@@ -7,8 +7,9 @@ import type { Store } from '../db/store.ts'
 import { metadataOf } from './client.ts'
 
 /**
- * What each act of the store costs on this machine, every commit synced: `node bench/store.ts [users]`. Prints a line an act, then JSON. The number of
- * users is how many sessions there are when one user of them is revoked: that must not matter.
+ * What each act of the store costs on this machine, every commit synced: `node bench/store.ts
+ * [users]`. Prints a line an act, then JSON. The number of users is how many sessions there are
+ * when one user of them is revoked: that must not matter.
  */
 const USERS = Number(process.argv[2] ?? 10_000)
 const CLIENTS = 10
@@ -18,7 +19,12 @@ const random = () => randomBytes(16).toString('base64url')
 const figures: Record<string, { perSecond: number; p50Ms: number; p99Ms: number }> = {}
 
 /** Runs `act` `count` times, `at` a time, and keeps how long each took. */
-async function measure(name: string, count: number, at: number, act: (n: number) => Promise<unknown>): Promise<void> {
+async function measure(
+  name: string,
+  count: number,
+  at: number,
+  act: (n: number) => Promise<unknown>,
+): Promise<void> {
   const took: number[] = []
   let next = 0
   const begun = performance.now()
@@ -34,9 +40,15 @@ async function measure(name: string, count: number, at: number, act: (n: number)
   const seconds = (performance.now() - begun) / 1000
   took.sort((a, b) => a - b)
   const quantile = (q: number) => Number((took[Math.floor(took.length * q)] ?? 0).toFixed(2))
-  const figure = { perSecond: Math.round(count / seconds), p50Ms: quantile(0.5), p99Ms: quantile(0.99) }
+  const figure = {
+    perSecond: Math.round(count / seconds),
+    p50Ms: quantile(0.5),
+    p99Ms: quantile(0.99),
+  }
   figures[name] = figure
-  console.log(`${name.padEnd(44)} ${String(figure.perSecond).padStart(8)}/s   p50 ${figure.p50Ms} ms   p99 ${figure.p99Ms} ms`)
+  console.log(
+    `${name.padEnd(44)} ${String(figure.perSecond).padStart(8)}/s   p50 ${figure.p50Ms} ms   p99 ${figure.p99Ms} ms`,
+  )
 }
 
 const signIn = (store: Store, n: number) =>
@@ -58,43 +70,96 @@ const signIn = (store: Store, n: number) =>
   })
 
 async function exchange(store: Store, sid: string, clientId: string) {
-  const code = { codeHash: random(), clientId, redirectUri: 'https://a.example/callback', scope: 'openid offline_access', audience: clientId }
+  const code = {
+    codeHash: random(),
+    clientId,
+    redirectUri: 'https://a.example/callback',
+    scope: 'openid offline_access',
+    audience: clientId,
+  }
   await store.issueCode({ sid, code: { ...code, expiresAt: NOW + 60 }, now: NOW })
   const { codeHash, redirectUri } = code
-  const done = await store.redeemAuthorizationCode({ codeHash, clientId, redirectUri, verifier: undefined, familyId: random(), now: NOW })
-  if (done.outcome !== 'redeemed' || done.family === undefined) throw new Error(`The code was not redeemed: ${done.outcome}`)
+  const done = await store.redeemAuthorizationCode({
+    codeHash,
+    clientId,
+    redirectUri,
+    verifier: undefined,
+    familyId: random(),
+    now: NOW,
+  })
+  if (done.outcome !== 'redeemed' || done.family === undefined)
+    throw new Error(`The code was not redeemed: ${done.outcome}`)
   return done.family
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'broker-bench-'))
 const store = await openSqliteStore({ file: join(dir, 'broker.db') })
 try {
-  for (let i = 0; i < CLIENTS; i++) await store.putClient({ clientId: `c${i}`, source: 'command', metadata: metadataOf(`c${i}`), now: NOW })
+  for (let i = 0; i < CLIENTS; i++)
+    await store.putClient({
+      clientId: `c${i}`,
+      source: 'command',
+      metadata: metadataOf(`c${i}`),
+      now: NOW,
+    })
   await measure('sign in, 32 at a time', USERS, 32, (n) => signIn(store, n))
-  await measure('code issued and exchanged, 32 at a time', 5000, 32, (n) => exchange(store, `s_${n % USERS}`, 'c0'))
+  await measure('code issued and exchanged, 32 at a time', 5000, 32, (n) =>
+    exchange(store, `s_${n % USERS}`, 'c0'),
+  )
 
-  const families = await Promise.all(Array.from({ length: 200 }, (_, n) => exchange(store, `s_${n}`, 'c1')))
+  const families = await Promise.all(
+    Array.from({ length: 200 }, (_, n) => exchange(store, `s_${n}`, 'c1')),
+  )
   const generation = families.map(() => 1)
   const refresh = async (n: number) => {
     const k = n % families.length
     const { familyId = '', clientId = '' } = families[k] ?? {}
-    const answer = await store.rotateRefreshToken({ familyId, clientId, generation: generation[k] ?? 1, now: NOW })
+    const answer = await store.rotateRefreshToken({
+      familyId,
+      clientId,
+      generation: generation[k] ?? 1,
+      now: NOW,
+    })
     if ('family' in answer) generation[k] = answer.family.generation
     else throw new Error(`The token was not rotated: ${answer.outcome}`)
   }
   await measure('refresh, one at a time', 2000, 1, refresh)
   await measure('refresh, 32 at a time', 20_000, 32, refresh)
-  const check = (n: number) => store.checkAccess({ sid: `s_${n % 1000}`, sub: `u_${n % 1000}`, clientId: 'c0', rev: 0, now: NOW, touch: true })
+  const check = (n: number) =>
+    store.checkAccess({
+      sid: `s_${n % 1000}`,
+      sub: `u_${n % 1000}`,
+      clientId: 'c0',
+      rev: 0,
+      now: NOW,
+      touch: true,
+    })
   await measure('access checked', 50_000, 32, check)
 
   await measure('sessions revoked, one at a time', 500, 1, (n) =>
-    store.revoke({ selector: { kind: 'session', sid: `s_${n}` }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW }),
+    store.revoke({
+      selector: { kind: 'session', sid: `s_${n}` },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'o' },
+      now: NOW,
+    }),
   )
   await measure(`one of ${USERS} users revoked, one at a time`, 500, 1, (n) =>
-    store.revoke({ selector: { kind: 'subject', sub: `u_${1000 + n}` }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW }),
+    store.revoke({
+      selector: { kind: 'subject', sub: `u_${1000 + n}` },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'o' },
+      now: NOW,
+    }),
   )
-  for (let n = 2000; n < Math.min(USERS, 4000); n++) await Promise.all(Array.from({ length: CLIENTS }, (_, i) => exchange(store, `s_${n}`, `c${i}`)))
-  await store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW })
+  for (let n = 2000; n < Math.min(USERS, 4000); n++)
+    await Promise.all(Array.from({ length: CLIENTS }, (_, i) => exchange(store, `s_${n}`, `c${i}`)))
+  await store.revoke({
+    selector: { kind: 'everything' },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'o' },
+    now: NOW,
+  })
   const begun = performance.now()
   let pending = 0
   let slowest = 0
@@ -106,16 +171,29 @@ try {
     more = batch.more
   }
   const perSecond = Math.round(pending / ((performance.now() - begun) / 1000))
-  console.log(`${'everything revoked: deliveries written'.padEnd(44)} ${String(perSecond).padStart(8)}/s   slowest batch ${slowest.toFixed(1)} ms`)
+  console.log(
+    `${'everything revoked: deliveries written'.padEnd(44)} ${String(perSecond).padStart(8)}/s   slowest batch ${slowest.toFixed(1)} ms`,
+  )
 
-  const due = (await store.listDeliveries({ state: 'pending', limit: 5000 })).map(({ id, attempts }) => ({ id, attempt: attempts + 1 }))
+  const due = (await store.listDeliveries({ state: 'pending', limit: 5000 })).map(
+    ({ id, attempts }) => ({ id, attempt: attempts + 1 }),
+  )
   await measure('delivery leased and recorded, 32 at a time', due.length, 32, async (n) => {
     const { id, attempt } = due[n] ?? { id: '', attempt: 1 }
     await store.leaseDelivery({ id, attempt, nowMs: Date.now(), untilMs: Date.now() + 30_000 })
-    const result = { outcome: 'delivered', attempt: { attempt, atMs: Date.now(), outcome: 'delivered', status: 200, latencyMs: 5 } } as const
+    const result = {
+      outcome: 'delivered',
+      attempt: { attempt, atMs: Date.now(), outcome: 'delivered', status: 200, latencyMs: 5 },
+    } as const
     await store.recordDelivery({ id, result })
   })
-  console.log(JSON.stringify({ users: USERS, ...figures, pending: { perSecond, slowestBatchMs: Number(slowest.toFixed(1)) } }))
+  console.log(
+    JSON.stringify({
+      users: USERS,
+      ...figures,
+      pending: { perSecond, slowestBatchMs: Number(slowest.toFixed(1)) },
+    }),
+  )
 } finally {
   await store.close()
   rmSync(dir, { recursive: true, force: true })

@@ -2,7 +2,10 @@ import { connect, type Socket } from 'node:net'
 import { preciseMs, round } from './machine.ts'
 import { basic, waitFor, type Stage } from './stage.ts'
 
-/** A thousand guards on one broker: what a stream costs it, and how long until the last one has the event. */
+/**
+ * A thousand guards on one broker: what a stream costs it, and how long until the last one has the
+ * event.
+ */
 
 export interface Streams {
   streams: number
@@ -23,13 +26,28 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
   let delivered = 0
   let wanted = 'no such session'
   for (let n = 0; n < streams; n++)
-    sockets.push(await follow(stage, clients[Math.floor(n / OF_ONE)] ?? '', `g${n}`, (text) => void (text.includes(wanted) && delivered++)))
-  await waitFor('every stream to be open', async () => (await stage.ask('state', {})).streams >= before.streams + streams)
+    sockets.push(
+      await follow(
+        stage,
+        clients[Math.floor(n / OF_ONE)] ?? '',
+        `g${n}`,
+        (text) => void (text.includes(wanted) && delivered++),
+      ),
+    )
+  await waitFor(
+    'every stream to be open',
+    async () => (await stage.ask('state', {})).streams >= before.streams + streams,
+  )
   await stage.ask('collect', {})
   const { rssMb } = await stage.ask('state', {})
   const times: number[] = []
   for (let round = 0; round < 20; round++) {
-    const { sessions } = await stage.ask('sessions', { count: 1, clients: [], tid: '77777777-7777-4777-8777-777777777777', codes: false })
+    const { sessions } = await stage.ask('sessions', {
+      count: 1,
+      clients: [],
+      tid: '77777777-7777-4777-8777-777777777777',
+      codes: false,
+    })
     const sid = sessions[0]?.sid ?? ''
     delivered = 0
     wanted = sid
@@ -38,7 +56,10 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
     times.push(preciseMs() - atMs)
   }
   for (const socket of sockets) socket.destroy()
-  await waitFor('every stream to be closed', async () => (await stage.ask('state', {})).streams <= before.streams)
+  await waitFor(
+    'every stream to be closed',
+    async () => (await stage.ask('state', {})).streams <= before.streams,
+  )
   return {
     streams,
     kilobytesEach: round(((rssMb - before.rssMb) * 1024) / streams),
@@ -46,7 +67,12 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
   }
 }
 
-function follow(stage: Stage, clientId: string, guard: string, hear: (text: string) => void): Promise<Socket> {
+function follow(
+  stage: Stage,
+  clientId: string,
+  guard: string,
+  hear: (text: string) => void,
+): Promise<Socket> {
   const { port, host } = new URL(stage.url)
   return new Promise((open, failed) => {
     const socket = connect(Number(port), '127.0.0.1', () =>

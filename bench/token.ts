@@ -1,8 +1,10 @@
 /**
- * `npm run bench:token -- --store sqlite|postgres --beside limit|peer`: refreshes a second of the broker beside a composed limit of that engine,
- * or beside node-oidc-provider on SQLite, in one run. Each server has one core to itself, the loader another. Postgres runs on either core,
- * except beside node-oidc-provider: then it shares the broker's core. Rounds alternate, so that a machine that slows down slows both.
- * The last line is JSON: {"store","broker","limit","ratio"} and, in µs of CPU per refresh, what each took of its server and of Postgres.
+ * `npm run bench:token -- --store sqlite|postgres --beside limit|peer`: refreshes a second of the
+ * broker beside a composed limit of that engine, or beside node-oidc-provider on SQLite, in one
+ * run. Each server has one core to itself, the loader another. Postgres runs on either core, except
+ * beside node-oidc-provider: then it shares the broker's core. Rounds alternate, so that a machine
+ * that slows down slows both. The last line is JSON: {"store","broker","limit","ratio"} and, in µs
+ * of CPU per refresh, what each took of its server and of Postgres.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,7 +14,15 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { load } from './loader.ts'
 import type { Round, Target } from './loader.ts'
-import { cores, cpuSeconds, cpuSecondsOfAll, pinAll, pinLoader, quantile, sameProgram } from './machine.ts'
+import {
+  cores,
+  cpuSeconds,
+  cpuSecondsOfAll,
+  pinAll,
+  pinLoader,
+  quantile,
+  sameProgram,
+} from './machine.ts'
 import { createMigrated, sql, startPostgres, SYNCED } from './postgres.ts'
 import type { PostgresServer } from './postgres.ts'
 
@@ -43,7 +53,11 @@ const USAGE = `npm run bench:token -- [options]
   BENCH_SECONDS=S   what a round lasts (default 4)`
 
 const { values, positionals } = parseArgs({
-  options: { store: { type: 'string', default: 'sqlite' }, beside: { type: 'string', default: 'limit' }, help: { type: 'boolean', default: false } },
+  options: {
+    store: { type: 'string', default: 'sqlite' },
+    beside: { type: 'string', default: 'limit' },
+    help: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 })
 const [role, dataDir, url] = positionals
@@ -51,18 +65,24 @@ if (values.help) console.log(USAGE)
 else if (role === 'broker') await serveAsBroker()
 else if (role === 'limit') await serveAsLimit()
 else if (role === 'peer') await (await import('./peer-server.ts')).servePeer(ownDir(), CONNECTIONS)
-else if (values.store !== 'sqlite' && values.store !== 'postgres') throw new Error(`--store ${values.store}: use sqlite or postgres.`)
-else if (values.beside !== 'limit' && values.beside !== 'peer') throw new Error(`--beside ${values.beside}: use limit or peer.`)
+else if (values.store !== 'sqlite' && values.store !== 'postgres')
+  throw new Error(`--store ${values.store}: use sqlite or postgres.`)
+else if (values.beside !== 'limit' && values.beside !== 'peer')
+  throw new Error(`--beside ${values.beside}: use limit or peer.`)
 else await compare(values.store, values.beside)
 
 function ownDir(): string {
-  if (dataDir === undefined) throw new Error('The servers of this benchmark are started by it: npm run bench:token')
+  if (dataDir === undefined)
+    throw new Error('The servers of this benchmark are started by it: npm run bench:token')
   return dataDir
 }
 
 async function serveAsBroker(): Promise<void> {
   const { serveBroker } = await import('./broker-server.ts')
-  const store = url === undefined ? undefined : await (await import('../db/postgres/store.ts')).openPostgresStore({ url })
+  const store =
+    url === undefined
+      ? undefined
+      : await (await import('../db/postgres/store.ts')).openPostgresStore({ url })
   await serveBroker(ownDir(), CONNECTIONS, store)
 }
 
@@ -70,7 +90,9 @@ async function serveAsLimit(): Promise<void> {
   const { limitOnPostgres, limitOnSqlite } = await import('./limit-store.ts')
   await (
     await import('./limit-server.ts')
-  ).serveLimit(CONNECTIONS, (ids) => (url === undefined ? limitOnSqlite(ownDir(), ids) : limitOnPostgres(url, ids)))
+  ).serveLimit(CONNECTIONS, (ids) =>
+    url === undefined ? limitOnSqlite(ownDir(), ids) : limitOnPostgres(url, ids),
+  )
 }
 
 /** @param on the database's address */
@@ -79,17 +101,25 @@ function start(name: Name, core: string | undefined, on: string | undefined): Pr
   const [program, ...args] = sameProgram(core, name, dir, ...(on === undefined ? [] : [on]))
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const stop = async (): Promise<void> => {
-    if (child.exitCode === null) await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
+    if (child.exitCode === null)
+      await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
     rmSync(dir, { recursive: true, force: true })
   }
   return new Promise((ready, failed) => {
-    child.once('exit', (code) => failed(new Error(`The ${name} server of this benchmark ended (${code}).`)))
-    createInterface(child.stdout).once('line', (line) => ready({ name, pid: child.pid ?? 0, ...(JSON.parse(line) as Target), stop }))
+    child.once('exit', (code) =>
+      failed(new Error(`The ${name} server of this benchmark ended (${code}).`)),
+    )
+    createInterface(child.stdout).once('line', (line) =>
+      ready({ name, pid: child.pid ?? 0, ...(JSON.parse(line) as Target), stop }),
+    )
   })
 }
 
 /** A database for each server, of one Postgres. */
-async function openDatabases(): Promise<{ server: PostgresServer; urls: Record<Exclude<Name, 'peer'>, string> }> {
+async function openDatabases(): Promise<{
+  server: PostgresServer
+  urls: Record<Exclude<Name, 'peer'>, string>
+}> {
   const server = await startPostgres(SYNCED)
   await sql(server.url('postgres'), 'CREATE DATABASE "limit"')
   await sql(server.url('limit'), 'CREATE SCHEMA broker')
@@ -100,14 +130,23 @@ async function compare(store: 'sqlite' | 'postgres', other: Other): Promise<void
   const pinned = cores()
   // Before the loader is put on its core, which what it starts would inherit.
   const databases = store === 'postgres' ? await openDatabases() : undefined
-  if (other === 'peer' && pinned !== undefined && databases !== undefined) pinAll(databases.server.pid, pinned[0])
+  if (other === 'peer' && pinned !== undefined && databases !== undefined)
+    pinAll(databases.server.pid, pinned[0])
   const where = pinLoader(pinned)
-  const synced = databases === undefined ? 'SQLite, synchronous=FULL' : 'Postgres, synchronous_commit=on, fsync on, no standby'
-  console.log(`Node ${process.version}, ${CONNECTIONS} connections, ${synced}, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`)
+  const synced =
+    databases === undefined
+      ? 'SQLite, synchronous=FULL'
+      : 'Postgres, synchronous_commit=on, fsync on, no standby'
+  console.log(
+    `Node ${process.version}, ${CONNECTIONS} connections, ${synced}, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`,
+  )
   const servers: Server[] = []
   const rounds: Record<Name, Measured[]> = { limit: [], peer: [], broker: [] }
   try {
-    for (const name of [other, 'broker'] as const) servers.push(await start(name, pinned?.[0], name === 'peer' ? undefined : databases?.urls[name]))
+    for (const name of [other, 'broker'] as const)
+      servers.push(
+        await start(name, pinned?.[0], name === 'peer' ? undefined : databases?.urls[name]),
+      )
     for (const server of servers) await load(server, CONNECTIONS, WARM_UP_SECONDS)
     for (let index = 1; index <= ROUNDS; index++) {
       for (const server of index % 2 ? servers : servers.toReversed()) {
@@ -124,7 +163,10 @@ async function compare(store: 'sqlite' | 'postgres', other: Other): Promise<void
 }
 
 async function measure(server: Server, postgresPid: number | undefined): Promise<Measured> {
-  const used = (): [number, number] => [cpuSeconds(server.pid), postgresPid === undefined ? 0 : cpuSecondsOfAll(postgresPid)]
+  const used = (): [number, number] => [
+    cpuSeconds(server.pid),
+    postgresPid === undefined ? 0 : cpuSecondsOfAll(postgresPid),
+  ]
   const before = used()
   const round = await load(server, CONNECTIONS, SECONDS)
   const after = used()
@@ -135,17 +177,25 @@ async function measure(server: Server, postgresPid: number | undefined): Promise
 /** CPU time per refresh says more than the rate where other programs want the cores too. */
 function describe(index: number, name: Name, round: Measured): string {
   const { perSecond, p50, p99, server, postgres } = round
-  const cpu = Number.isNaN(server) ? '' : `   ${server.toFixed(0)}${postgres > 0 ? ` + ${postgres.toFixed(0)} (Postgres)` : ''} µs of CPU each`
+  const cpu = Number.isNaN(server)
+    ? ''
+    : `   ${server.toFixed(0)}${postgres > 0 ? ` + ${postgres.toFixed(0)} (Postgres)` : ''} µs of CPU each`
   return `round ${index}  ${name.padEnd(6)}  ${Math.round(perSecond).toString().padStart(6)}/s   p50 ${p50.toFixed(1)} ms   p99 ${p99.toFixed(1)} ms${cpu}`
 }
 
 function summary(rounds: Record<Name, Measured[]>, other: Other) {
-  const median = (rounds: Measured[], of: (round: Measured) => number): number => Math.round(quantile(rounds.map(of), 0.5))
+  const median = (rounds: Measured[], of: (round: Measured) => number): number =>
+    Math.round(quantile(rounds.map(of), 0.5))
   const rates = (name: Name): number => median(rounds[name], ({ perSecond }) => perSecond)
   const cpu = (name: Name) => ({
     server: median(rounds[name], ({ server }) => server),
     postgres: median(rounds[name], ({ postgres }) => postgres),
   })
   const [rate, beside] = [rates('broker'), rates(other)]
-  return { broker: rate, [other]: beside, ratio: Number((rate / beside).toFixed(3)), microseconds: { broker: cpu('broker'), [other]: cpu(other) } }
+  return {
+    broker: rate,
+    [other]: beside,
+    ratio: Number((rate / beside).toFixed(3)),
+    microseconds: { broker: cpu('broker'), [other]: cpu(other) },
+  }
 }

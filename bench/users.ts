@@ -5,8 +5,9 @@ import type { Store } from '../db/store.ts'
 import { spread, type Spread } from './machine.ts'
 
 /**
- * One user revoked among few and among many: from the call until the commit is on disk and the deliveries are written. The store alone,
- * on the server's core; both sizes in turns, so that a machine that slows down slows both.
+ * One user revoked among few and among many: from the call until the commit is on disk and the
+ * deliveries are written. The store alone, on the server's core; both sizes in turns, so that a
+ * machine that slows down slows both.
  */
 
 export interface Among {
@@ -29,12 +30,19 @@ export async function serveUsers(dataDir: string, sizes: readonly number[]): Pro
       // Spread over the whole of it, so that no page is warm by chance.
       const sub = `u_${Math.floor(((n + 20) / (ROUNDS + 20)) * sessions)}`
       const from = performance.now()
-      await store.revoke({ selector: { kind: 'subject', sub }, reason: 'administrator', actor: { kind: 'operator', id: 'bench' }, now: NOW })
+      await store.revoke({
+        selector: { kind: 'subject', sub },
+        reason: 'administrator',
+        actor: { kind: 'operator', id: 'bench' },
+        now: NOW,
+      })
       while ((await store.fanOutPending({ limit: 500 })).more);
       if (n >= 0) took.push(performance.now() - from)
     }
   }
-  process.send?.({ among: stores.map(({ sessions, took }): Among => ({ sessions, revoke: spread(took) })) })
+  process.send?.({
+    among: stores.map(({ sessions, took }): Among => ({ sessions, revoke: spread(took) })),
+  })
   for (const { store } of stores) await store.close()
   process.disconnect?.()
 }

@@ -4,11 +4,23 @@ import { lock } from './locks/lock-account.ts'
 import { recordOperator } from './locks/protected.ts'
 import { findLock, listLocks, lockCounts } from './locks/row.ts'
 import { appendAudit, concludeAudit, listAudit, pageOfAudit } from './log/audit.ts'
-import { addSignedHead, chainRows, evidenceRows, headAndSignature, segmentBegins, signedAround } from './log/evidence.ts'
+import {
+  addSignedHead,
+  chainRows,
+  evidenceRows,
+  headAndSignature,
+  segmentBegins,
+  signedAround,
+} from './log/evidence.ts'
 import { revocationsAfter } from './log/feed.ts'
 import { guardReports, recordEnforced } from './log/guards.ts'
 import { logHeadRow } from './log/head.ts'
-import { everythingRevokedAt, findRevocation, listRevocations, pageOfRevocations } from './log/revocations.ts'
+import {
+  everythingRevokedAt,
+  findRevocation,
+  listRevocations,
+  pageOfRevocations,
+} from './log/revocations.ts'
 import { revocationTimes } from './log/times.ts'
 import { endAuthenticated, endMicrosoftSession } from './microsoft/end.ts'
 import { finishProbes, takeProbes } from './microsoft/probe-pages.ts'
@@ -37,10 +49,23 @@ import {
 import { pendingTargets } from './outbox/pending-targets.ts'
 import { applyAuthenticationAge } from './registry/authentication-age.ts'
 import { listTargets } from './registry/client-targets.ts'
-import { addClientSecret, findClient, listClients, putClient, removeClient, removeClientSecret } from './registry/clients.ts'
+import {
+  addClientSecret,
+  findClient,
+  listClients,
+  putClient,
+  removeClient,
+  removeClientSecret,
+} from './registry/clients.ts'
 import { activateKey, addKey, listKeys, retireKey } from './registry/keys.ts'
 import { probe, resealSetting, setSetting, setSettingOnce, setting } from './registry/settings.ts'
-import { changeTenant, findTenant, listTenants, putTenant, removeTenant } from './registry/tenants.ts'
+import {
+  changeTenant,
+  findTenant,
+  listTenants,
+  putTenant,
+  removeTenant,
+} from './registry/tenants.ts'
 import { expireGrants } from './revocation/expire-grants.ts'
 import { expireSessions } from './revocation/expire.ts'
 import { fanOutPending } from './revocation/fan-out.ts'
@@ -60,14 +85,28 @@ import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions } from '
 import { signIn } from './session/sign-in.ts'
 import { searchUsers } from './session/users.ts'
 import { waiveFreshSignIn } from './session/waiver.ts'
-import { addStream, changeStream, holdDelivery, removeStream, streamVerified, verifyStream } from './stream/acts.ts'
+import {
+  addStream,
+  changeStream,
+  holdDelivery,
+  removeStream,
+  streamVerified,
+  verifyStream,
+} from './stream/acts.ts'
 import { pollStream, releaseStream, settlePolled } from './stream/held.ts'
 import { findStream, listStreams, streamOfClient } from './stream/row.ts'
 import { checkAccess, checkClientAccess } from './token/access.ts'
 import { redeemAuthorizationCode } from './token/codes.ts'
 import { consumeOnce, pushedRequest, pushRequest, wasConsumed } from './token/one-time.ts'
 import { findFamily, rotateRefreshToken } from './token/rotate.ts'
-import { addWebhook, changeWebhook, findWebhook, listWebhooks, removeWebhook, testWebhook } from './webhook/endpoints.ts'
+import {
+  addWebhook,
+  changeWebhook,
+  findWebhook,
+  listWebhooks,
+  removeWebhook,
+  testWebhook,
+} from './webhook/endpoints.ts'
 
 /** Acts that read in one transaction. */
 const READS = {
@@ -217,15 +256,26 @@ const OF_SEVERAL = {
 }
 
 /** A table of acts as callers of the store see it. */
-type Offered<T> = { [K in keyof T]: T[K] extends (...input: infer I) => Act<infer A> ? (...input: I) => Promise<A> : never }
+type Offered<T> = {
+  [K in keyof T]: T[K] extends (...input: infer I) => Act<infer A>
+    ? (...input: I) => Promise<A>
+    : never
+}
 /** The same of acts that run their transactions themselves. */
-type Bound<T> = { [K in keyof T]: T[K] extends (engine: Engine, ...input: infer I) => infer A ? (...input: I) => A : never }
+type Bound<T> = {
+  [K in keyof T]: T[K] extends (engine: Engine, ...input: infer I) => infer A
+    ? (...input: I) => A
+    : never
+}
 
 const mapped = <F>(table: Record<string, F>, wrap: (one: F) => unknown): unknown =>
   Object.fromEntries(Object.entries(table).map(([name, one]) => [name, wrap(one)]))
 
 /** @param run in one transaction */
-const offered = <T extends Record<string, (...input: never[]) => Act<unknown>>>(run: Engine['read'], acts: T) =>
+const offered = <T extends Record<string, (...input: never[]) => Act<unknown>>>(
+  run: Engine['read'],
+  acts: T,
+) =>
   mapped(
     acts,
     (act) =>
@@ -233,7 +283,10 @@ const offered = <T extends Record<string, (...input: never[]) => Act<unknown>>>(
         run(() => act(...input)),
   ) as Offered<T>
 
-const bound = <T extends Record<string, (engine: Engine, ...input: never[]) => unknown>>(engine: Engine, acts: T) =>
+const bound = <T extends Record<string, (engine: Engine, ...input: never[]) => unknown>>(
+  engine: Engine,
+  acts: T,
+) =>
   mapped(
     acts,
     (act) =>

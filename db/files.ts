@@ -12,7 +12,10 @@ export function syncFile(path: string): void {
   }
 }
 
-/** Gives files that root has written to the owner of their directory, so that the broker can open them. */
+/**
+ * Gives files that root has written to the owner of their directory, so that the broker can open
+ * them.
+ */
 export function ownedAsItsDirectory(files: string[], directory: string): void {
   if (process.getuid?.() !== 0) return
   const { uid, gid } = statSync(directory)

@@ -1,32 +1,43 @@
 import module, { type ResolveFnOutput, type ResolveHookContext } from 'node:module'
 
 /**
- * Node parses the whole package.json of a package (the one of drizzle-orm has 180 kB) each time that one module of it imports another, to
- * learn its format: its 146 modules cost more than 1 s of CPU at each start with Node 26, and the broker's own modules 0.1 s. All of them
- * are ES modules, so this hook says it.
+ * Node parses the whole package.json of a package (the one of drizzle-orm has 180 kB) each time
+ * that one module of it imports another, to learn its format: its 146 modules cost more than 1 s of
+ * CPU at each start with Node 26, and the broker's own modules 0.1 s. All of them are ES modules,
+ * so this hook says it.
  */
 
 type Next = (specifier: string, context: ResolveHookContext) => ResolveFnOutput
 
-const isOfDrizzle = (url: string): boolean => url.includes('/node_modules/drizzle-orm/') && url.endsWith('.js')
+const isOfDrizzle = (url: string): boolean =>
+  url.includes('/node_modules/drizzle-orm/') && url.endsWith('.js')
 
 /** Of the build: sources that a loader of TypeScript runs do not end in `.js`. */
 const OURS = new URL('../', import.meta.url).href
 
 /**
  * @param ours the folder of the broker's own modules
- * @returns a hook that leaves all other modules, and the first import of each entry of drizzle-orm, to Node
+ * @returns a hook that leaves all other modules, and the first import of each entry of drizzle-orm,
+ * to Node
  */
-export function quickResolver(ours = OURS): (specifier: string, context: ResolveHookContext, next: Next) => ResolveFnOutput {
+export function quickResolver(
+  ours = OURS,
+): (specifier: string, context: ResolveHookContext, next: Next) => ResolveFnOutput {
   const entries = new Map<string, ResolveFnOutput>()
-  const isOurs = (url: string): boolean => url.startsWith(ours) && url.endsWith('.js') && !url.includes('/node_modules/', ours.length - 1)
+  const isOurs = (url: string): boolean =>
+    url.startsWith(ours) && url.endsWith('.js') && !url.includes('/node_modules/', ours.length - 1)
   return (specifier, context, next) => {
     const { parentURL = '', conditions } = context
     if (!conditions.includes('import')) return next(specifier, context)
-    if (specifier.startsWith('.') && specifier.endsWith('.js') && (isOfDrizzle(parentURL) || isOurs(parentURL)))
+    if (
+      specifier.startsWith('.') &&
+      specifier.endsWith('.js') &&
+      (isOfDrizzle(parentURL) || isOurs(parentURL))
+    )
       return { url: new URL(specifier, parentURL).href, format: 'module', shortCircuit: true }
     // What a package of others imports may be its own copy.
-    if (!/^drizzle-orm(?:\/|$)/.test(specifier) || parentURL.includes('/node_modules/')) return next(specifier, context)
+    if (!/^drizzle-orm(?:\/|$)/.test(specifier) || parentURL.includes('/node_modules/'))
+      return next(specifier, context)
     const known = entries.get(specifier)
     if (known !== undefined) return known
     const found = next(specifier, context)

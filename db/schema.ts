@@ -5,14 +5,19 @@ import type { Actor, Reason } from '../src/protocol/revocation.ts'
 import type { AuditWay } from './types.ts'
 
 /**
- * The tables of the store: the one source of `db/migrations` (`npm run db:generate`), and of the tables of
- * Postgres (db/postgres/schema.ts). Acts name them in Drizzle statements, which both engines render.
+ * The tables of the store: the one source of `db/migrations` (`npm run db:generate`), and of the
+ * tables of Postgres (db/postgres/schema.ts). Acts name them in Drizzle statements, which both
+ * engines render.
  *
- * `…_at` is epoch seconds, `…_at_ms` milliseconds, `…_hash` a SHA-256, `…_sealed` AES-GCM under `BROKER_SECRET`; lists and objects are JSON.
- * No foreign keys: every act keeps its rows together, and retention deletes in batches.
+ * `…_at` is epoch seconds, `…_at_ms` milliseconds, `…_hash` a SHA-256, `…_sealed` AES-GCM under
+ * `BROKER_SECRET`; lists and objects are JSON. No foreign keys: every act keeps its rows together,
+ * and retention deletes in batches.
  */
 
-/** One row. `seq` only ever rises by one inside a transaction that appends, so it is commit-ordered; `epoch` is new after a restore. */
+/**
+ * One row. `seq` only ever rises by one inside a transaction that appends, so it is commit-ordered;
+ * `epoch` is new after a restore.
+ */
 export const logHead = sqliteTable('log_head', {
   id: integer().primaryKey(),
   seq: integer().notNull(),
@@ -23,7 +28,9 @@ export const revocations = sqliteTable(
   'revocations',
   {
     seq: integer().primaryKey(),
-    kind: text({ enum: ['session', 'grant', 'subject', 'client', 'tenant', 'everything'] }).notNull(),
+    kind: text({
+      enum: ['session', 'grant', 'subject', 'client', 'tenant', 'everything'],
+    }).notNull(),
     sid: text(),
     sub: text(),
     clientId: text('client_id'),
@@ -41,11 +48,17 @@ export const revocations = sqliteTable(
     sessions: integer().notNull(),
     /** When a guard last said that it enforces it: what operators' times are made of. */
     enforcedAtMs: integer('enforced_at_ms'),
-    /** The row's link in the chain (src/protocol/evidence-chain.ts). Erasing the user deletes the salt. */
+    /**
+     * The row's link in the chain (src/protocol/evidence-chain.ts). Erasing the user deletes the
+     * salt.
+     */
     hash: text().notNull(),
     personalHash: text('personal_hash').notNull(),
     salt: text(),
-    /** W3C Trace Context of the request that caused it: its logout tokens are sent in that trace. No part of the chain. */
+    /**
+     * W3C Trace Context of the request that caused it: its logout tokens are sent in that trace. No
+     * part of the chain.
+     */
     traceparent: text(),
   },
   (t) => [
@@ -68,7 +81,10 @@ export const revocations = sqliteTable(
   ],
 )
 
-/** The latest wide revocation of each selector: what makes validity one look-up, whatever was revoked. */
+/**
+ * The latest wide revocation of each selector: what makes validity one look-up, whatever was
+ * revoked.
+ */
 export const cutoffs = sqliteTable(
   'cutoffs',
   {
@@ -81,9 +97,10 @@ export const cutoffs = sqliteTable(
 )
 
 /**
- * How fresh a sign-in must be: its visit to Microsoft began when the log had this seq, or later. A floor only rises, and no act deletes one. The
- * key is a sub, a home account id or a tid; empty for everything. `securitySeq` is the latest that was raised for a security reason; 0: none was.
- * A row of seq 0 holds a waiver alone.
+ * How fresh a sign-in must be: its visit to Microsoft began when the log had this seq, or later. A
+ * floor only rises, and no act deletes one. The key is a sub, a home account id or a tid; empty for
+ * everything. `securitySeq` is the latest that was raised for a security reason; 0: none was. A row
+ * of seq 0 holds a waiver alone.
  */
 export const floors = sqliteTable(
   'floors',
@@ -99,7 +116,10 @@ export const floors = sqliteTable(
   (t) => [primaryKey({ columns: [t.kind, t.key] })],
 )
 
-/** Tenants whose ID tokens have had auth_time: only there a fresh sign-in can be proved, and is demanded. */
+/**
+ * Tenants whose ID tokens have had auth_time: only there a fresh sign-in can be proved, and is
+ * demanded.
+ */
 export const authTimes = sqliteTable('auth_times', { tid: text().primaryKey() })
 
 export const subjects = sqliteTable(
@@ -112,7 +132,10 @@ export const subjects = sqliteTable(
     username: text(),
     /** The `email` claim of the latest accepted sign-in. */
     email: text(),
-    /** Microsoft's home account id (`uid.utid`): the same for one human's guest accounts in other tenants. */
+    /**
+     * Microsoft's home account id (`uid.utid`): the same for one human's guest accounts in other
+     * tenants.
+     */
     homeId: text('home_id'),
     createdAt: integer('created_at').notNull(),
   },
@@ -124,7 +147,9 @@ export const subjects = sqliteTable(
   ],
 )
 
-/** The words of users' names and addresses, folded: how operators find a user. Erased with the user. */
+/**
+ * The words of users' names and addresses, folded: how operators find a user. Erased with the user.
+ */
 export const subjectWords = sqliteTable(
   'subject_words',
   {
@@ -192,7 +217,10 @@ export const locks = sqliteTable(
   ],
 )
 
-/** Requests of the admin API that had an `Idempotency-Key`: what was asked, and the answer. Kept for a day. */
+/**
+ * Requests of the admin API that had an `Idempotency-Key`: what was asked, and the answer. Kept for
+ * a day.
+ */
 export const idempotencyKeys = sqliteTable(
   'idempotency_keys',
   {
@@ -205,10 +233,16 @@ export const idempotencyKeys = sqliteTable(
     status: integer().notNull(),
     answer: text().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.caller, t.keyHash] }), index('idempotency_keys_by_expiry').on(t.expiresAt)],
+  (t) => [
+    primaryKey({ columns: [t.caller, t.keyHash] }),
+    index('idempotency_keys_by_expiry').on(t.expiresAt),
+  ],
 )
 
-/** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. `tenant`: of their own tenant. */
+/**
+ * Users who signed in to the console, with the role that they had: the last two administrators
+ * cannot be locked. `tenant`: of their own tenant.
+ */
 export const operators = sqliteTable('operators', {
   sub: text().primaryKey(),
   may: text({ enum: ['audit', 'operate', 'administer', 'tenant'] }).notNull(),
@@ -242,9 +276,15 @@ export const sessions = sqliteTable(
     loginHintSealed: text('login_hint_sealed'),
     /** Microsoft's own tokens: gone when the session ends. */
     microsoftCacheSealed: text('microsoft_cache_sealed'),
-    /** Its place in each round of the probe, 0 to 65535, for life: sessions are spread evenly over it. */
+    /**
+     * Its place in each round of the probe, 0 to 65535, for life: sessions are spread evenly over
+     * it.
+     */
     probePhase: integer('probe_phase').notNull(),
-    /** When Microsoft last vouched for it: its sign-in, or the latest probe that was answered with tokens. */
+    /**
+     * When Microsoft last vouched for it: its sign-in, or the latest probe that was answered with
+     * tokens.
+     */
     probedAt: integer('probed_at').notNull(),
     device: text().notNull(),
     cookieHash: text('cookie_hash').notNull(),
@@ -289,7 +329,10 @@ export const sessions = sqliteTable(
   ],
 )
 
-/** Who took part in a session: kept when their tokens are gone, because each of them still gets a logout token. */
+/**
+ * Who took part in a session: kept when their tokens are gone, because each of them still gets a
+ * logout token.
+ */
 export const participants = sqliteTable(
   'participants',
   {
@@ -302,9 +345,15 @@ export const participants = sqliteTable(
     joinedSeq: integer('joined_seq').notNull(),
     /** The latest revocation of this grant; 0 where there is none. */
     grantCutoff: integer('grant_cutoff').notNull().default(0),
-    /** When a sign-in at this client was last completed here; NULL where it took part by token exchange alone. */
+    /**
+     * When a sign-in at this client was last completed here; NULL where it took part by token
+     * exchange alone.
+     */
     signedInAt: integer('signed_in_at'),
-    /** Until then the user's authentication is recent enough for this client; NULL where it sets no limit, or this grant has ended by it. */
+    /**
+     * Until then the user's authentication is recent enough for this client; NULL where it sets no
+     * limit, or this grant has ended by it.
+     */
     freshUntil: integer('fresh_until'),
   },
   (t) => [
@@ -332,7 +381,10 @@ export const codes = sqliteTable(
     expiresAt: integer('expires_at').notNull(),
     consumedAt: integer('consumed_at'),
   },
-  (t) => [index('codes_by_expiry').on(t.expiresAt), index('codes_by_session').on(t.sid, t.clientId)],
+  (t) => [
+    index('codes_by_expiry').on(t.expiresAt),
+    index('codes_by_session').on(t.sid, t.clientId),
+  ],
 )
 
 /** One row a grant, whatever the number of refreshes; nothing here can be used as a token. */
@@ -348,20 +400,28 @@ export const families = sqliteTable(
     nonce: text(),
     openedSeq: integer('opened_seq').notNull(),
     rotatedAt: integer('rotated_at').notNull(),
-    /** JSON: when the latest generations were replaced, the newest last, as far back as the pipeline's seconds reach. */
+    /**
+     * JSON: when the latest generations were replaced, the newest last, as far back as the
+     * pipeline's seconds reach.
+     */
     replacedAt: text('replaced_at').notNull().default('[]'),
   },
   (t) => [index('families_by_session').on(t.sid)],
 )
 
-/** What a user reads about the security of their account: sign-ins, rejected ones, and ends of sessions. Erased with the user. */
+/**
+ * What a user reads about the security of their account: sign-ins, rejected ones, and ends of
+ * sessions. Erased with the user.
+ */
 export const securityEvents = sqliteTable(
   'security_events',
   {
     sub: text().notNull(),
     at: integer().notNull(),
     id: text().notNull(),
-    kind: text({ enum: ['signed_in', 'renewed', 'sign_in_rejected', 'ended', 'reported'] }).notNull(),
+    kind: text({
+      enum: ['signed_in', 'renewed', 'sign_in_rejected', 'ended', 'reported'],
+    }).notNull(),
     sid: text(),
     device: text(),
     /** As the trusted proxies give it. It has a retention of its own. */
@@ -392,7 +452,10 @@ export const consents = sqliteTable(
     scope: text().notNull(),
     at: integer().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.sub, t.clientId] }), index('consents_by_client').on(t.clientId, t.at)],
+  (t) => [
+    primaryKey({ columns: [t.sub, t.clientId] }),
+    index('consents_by_client').on(t.clientId, t.at),
+  ],
 )
 
 export const consumed = sqliteTable(
@@ -402,7 +465,10 @@ export const consumed = sqliteTable(
     idHash: text('id_hash').notNull(),
     expiresAt: integer('expires_at').notNull(),
   },
-  (t) => [primaryKey({ columns: [t.purpose, t.idHash] }), index('consumed_by_expiry').on(t.expiresAt)],
+  (t) => [
+    primaryKey({ columns: [t.purpose, t.idHash] }),
+    index('consumed_by_expiry').on(t.expiresAt),
+  ],
 )
 
 export const pushedRequests = sqliteTable(
@@ -416,7 +482,10 @@ export const pushedRequests = sqliteTable(
   (t) => [index('pushed_requests_by_expiry').on(t.expiresAt)],
 )
 
-/** The outbox: one message to one target, committed with its cause. Due: pending, its time come, and not leased. */
+/**
+ * The outbox: one message to one target, committed with its cause. Due: pending, its time come, and
+ * not leased.
+ */
 export const deliveries = sqliteTable(
   'deliveries',
   {
@@ -427,14 +496,24 @@ export const deliveries = sqliteTable(
     seq: integer(),
     clientId: text('client_id').notNull(),
     targetId: text('target_id').notNull(),
-    /** Of a logout token, exactly one of the two. Of other kinds `sub` is the user whom it is about. */
+    /**
+     * Of a logout token, exactly one of the two. Of other kinds `sub` is the user whom it is about.
+     */
     sid: text(),
     sub: text(),
-    /** What other kinds are minted from; of a logout token by `sub`, the sids that it ends, with spaces between. NULL once it is settled. */
+    /**
+     * What other kinds are minted from; of a logout token by `sub`, the sids that it ends, with
+     * spaces between. NULL once it is settled.
+     */
     payload: text(),
-    /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: no user waits (expiry). */
+    /**
+     * 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: no user
+     * waits (expiry).
+     */
     priority: integer().notNull(),
-    state: text({ enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] }).notNull(),
+    state: text({
+      enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'],
+    }).notNull(),
     attempts: integer().notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
     nextAttemptAtMs: integer('next_attempt_at_ms').notNull(),
@@ -443,7 +522,10 @@ export const deliveries = sqliteTable(
     supersededBy: text('superseded_by'),
     lastStatus: integer('last_status'),
     lastError: text('last_error'),
-    /** Of other kinds than logout tokens: W3C Trace Context of the request that caused it. A logout token has that of its revocation. */
+    /**
+     * Of other kinds than logout tokens: W3C Trace Context of the request that caused it. A logout
+     * token has that of its revocation.
+     */
     traceparent: text(),
   },
   (t) => [
@@ -463,7 +545,8 @@ export const deliveries = sqliteTable(
     index('deliveries_due_by_revocation')
       .on(t.targetId, t.seq, t.nextAttemptAtMs)
       .where(sql`state = 'pending' AND priority = 1`),
-    // Attempts that run in the process that has the file, or in one that was killed: few, and searched at each start.
+    // Attempts that run in the process that has the file, or in one that was killed: few, and
+    // searched at each start.
     index('deliveries_leased')
       .on(t.leasedUntilMs)
       .where(sql`leased_until_ms > 0`),
@@ -495,7 +578,10 @@ export const webhookEndpoints = sqliteTable('webhook_endpoints', {
   updatedAt: integer('updated_at').notNull(),
 })
 
-/** Streams of security events (SSF 1.0), one for each client at most. Each is a target too, under its own id. */
+/**
+ * Streams of security events (SSF 1.0), one for each client at most. Each is a target too, under
+ * its own id.
+ */
 export const streams = sqliteTable(
   'streams',
   {
@@ -512,7 +598,10 @@ export const streams = sqliteTable(
     status: text({ enum: ['enabled', 'paused', 'disabled'] }).notNull(),
     statusReason: text('status_reason'),
     statusBy: text('status_by', { enum: ['receiver', 'broker', 'operator'] }).notNull(),
-    /** Of a push: when its endpoint first accepted a verification event; before that nothing else is pushed. */
+    /**
+     * Of a push: when its endpoint first accepted a verification event; before that nothing else is
+     * pushed.
+     */
     verifiedAt: integer('verified_at'),
     /** When its receiver last asked for a verification event. */
     askedAt: integer('asked_at'),
@@ -522,7 +611,10 @@ export const streams = sqliteTable(
   (t) => [uniqueIndex('streams_by_client').on(t.clientId)],
 )
 
-/** How many deliveries each client has in each state: kept with every change, because counting a retention's worth stops the process. */
+/**
+ * How many deliveries each client has in each state: kept with every change, because counting a
+ * retention's worth stops the process.
+ */
 export const deliveryCounts = sqliteTable(
   'delivery_counts',
   {
@@ -534,8 +626,9 @@ export const deliveryCounts = sqliteTable(
 )
 
 /**
- * How many deliveries of each revocation are in each state, as far as they are written: kept with every change, so that the proof of a wide
- * revocation is one look-up. Retention deletes deliveries one by one and leaves these until the revocation goes.
+ * How many deliveries of each revocation are in each state, as far as they are written: kept with
+ * every change, so that the proof of a wide revocation is one look-up. Retention deletes deliveries
+ * one by one and leaves these until the revocation goes.
  */
 export const revocationTotals = sqliteTable('revocation_totals', {
   seq: integer().primaryKey(),
@@ -547,7 +640,10 @@ export const revocationTotals = sqliteTable('revocation_totals', {
   closed: integer().notNull(),
 })
 
-/** Proof, one row an attempt. A redriven delivery counts its attempts from zero, so the pair is not unique. */
+/**
+ * Proof, one row an attempt. A redriven delivery counts its attempts from zero, so the pair is not
+ * unique.
+ */
 export const deliveryAttempts = sqliteTable(
   'delivery_attempts',
   {
@@ -572,10 +668,16 @@ export const guards = sqliteTable(
     epoch: text().notNull(),
     enforcedSeq: integer('enforced_seq').notNull(),
     reportedAtMs: integer('reported_at_ms').notNull(),
-    /** When it first connected, and where in this epoch its reports began: it came after every revocation up to there. */
+    /**
+     * When it first connected, and where in this epoch its reports began: it came after every
+     * revocation up to there.
+     */
     firstSeenAtMs: integer('first_seen_at_ms').notNull(),
     firstSeq: integer('first_seq').notNull(),
-    /** Its latest report of more revocations than are marked one by one (`enforced_at_ms`): it enforced all up to this seq no later than then. */
+    /**
+     * Its latest report of more revocations than are marked one by one (`enforced_at_ms`): it
+     * enforced all up to this seq no later than then.
+     */
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),
     /** What it last said of itself; NULL where it does not say. */
@@ -610,7 +712,10 @@ export const clientSecrets = sqliteTable(
   (t) => [primaryKey({ columns: [t.clientId, t.id] })],
 )
 
-/** A logout address. It gets revocations up to `removed_seq`, also those whose fan-out was pending when it was removed. */
+/**
+ * A logout address. It gets revocations up to `removed_seq`, also those whose fan-out was pending
+ * when it was removed.
+ */
 export const targets = sqliteTable(
   'targets',
   {
@@ -646,17 +751,25 @@ export const tenants = sqliteTable('tenants', {
   proofAssertedAt: integer('proof_asserted_at'),
   consentConfirmedBy: text('consent_confirmed_by'),
   consentConfirmedAt: integer('consent_confirmed_at'),
-  /** Who administers the tenant at the console: `app_role`, or `directory_role:` with its template id. NULL: no user of it. */
+  /**
+   * Who administers the tenant at the console: `app_role`, or `directory_role:` with its template
+   * id. NULL: no user of it.
+   */
   administrators: text(),
   connectedAt: integer('connected_at').notNull(),
   removedAt: integer('removed_at'),
 })
 
-/** What is to be asked of Microsoft Graph, each once however often it was asked for; done, its row goes. */
+/**
+ * What is to be asked of Microsoft Graph, each once however often it was asked for; done, its row
+ * goes.
+ */
 export const microsoftWork = sqliteTable(
   'microsoft_work',
   {
-    kind: text({ enum: ['check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription'] }).notNull(),
+    kind: text({
+      enum: ['check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription'],
+    }).notNull(),
     tid: text().notNull(),
     /** Of the user; where it is about the tenant, why. */
     oid: text().notNull(),
@@ -684,7 +797,10 @@ export const microsoftWork = sqliteTable(
   ],
 )
 
-/** How far the probe of each tenant's sessions has come: one hand, which the broker moves that takes the next page. */
+/**
+ * How far the probe of each tenant's sessions has come: one hand, which the broker moves that takes
+ * the next page.
+ */
 export const probeHands = sqliteTable('probe_hands', {
   tid: text().primaryKey(),
   /** Counts on from round to round: 65536 places a round. */
@@ -694,7 +810,10 @@ export const probeHands = sqliteTable('probe_hands', {
   movedAtMs: integer('moved_at_ms').notNull(),
 })
 
-/** Sessions that a broker probes now: after one place (and sid), up to and with another. Its row goes when they are probed. */
+/**
+ * Sessions that a broker probes now: after one place (and sid), up to and with another. Its row
+ * goes when they are probed.
+ */
 export const probePages = sqliteTable(
   'probe_pages',
   {
@@ -716,15 +835,19 @@ export const settings = sqliteTable('settings', {
   value: text().notNull(),
 })
 
-/** One row: rises with every change of what brokers keep in memory (clients, secrets, targets, tenants, signing keys, settings). */
+/**
+ * One row: rises with every change of what brokers keep in memory (clients, secrets, targets,
+ * tenants, signing keys, settings).
+ */
 export const registry = sqliteTable('registry', {
   id: integer().primaryKey(),
   version: integer().notNull(),
 })
 
 /**
- * What operators and administrators did. A row is written before its act is done, and is never changed; ids are never reused. Triggers (a
- * migration of their own) refuse every UPDATE, and every DELETE but the oldest row's: retention shortens it from its old end alone.
+ * What operators and administrators did. A row is written before its act is done, and is never
+ * changed; ids are never reused. Triggers (a migration of their own) refuse every UPDATE, and every
+ * DELETE but the oldest row's: retention shortens it from its old end alone.
  */
 export const audit = sqliteTable(
   'audit',
@@ -755,7 +878,10 @@ export const audit = sqliteTable(
   ],
 )
 
-/** How an act ended, once. One that has none was cut off: its effect is in the other tables, or is not. */
+/**
+ * How an act ended, once. One that has none was cut off: its effect is in the other tables, or is
+ * not.
+ */
 export const auditOutcomes = sqliteTable('audit_outcomes', {
   id: integer().primaryKey(),
   atMs: integer('at_ms').notNull(),
@@ -763,8 +889,14 @@ export const auditOutcomes = sqliteTable('audit_outcomes', {
   result: text().notNull(),
 })
 
-/** The salts of the audit log's personal fields, beside it because its rows never change: erasing a user deletes theirs. */
-export const auditSalts = sqliteTable('audit_salts', { id: integer().primaryKey(), salt: text().notNull() })
+/**
+ * The salts of the audit log's personal fields, beside it because its rows never change: erasing a
+ * user deletes theirs.
+ */
+export const auditSalts = sqliteTable('audit_salts', {
+  id: integer().primaryKey(),
+  salt: text().notNull(),
+})
 
 /** The head of each log's chain, advanced in the transaction that appends a row. */
 export const chainHeads = sqliteTable('chain_heads', {
@@ -773,7 +905,10 @@ export const chainHeads = sqliteTable('chain_heads', {
   hash: text().notNull(),
 })
 
-/** Where a segment of a chain begins: a new log, a restore, a promoted server. Its hash covers the head before it. */
+/**
+ * Where a segment of a chain begins: a new log, a restore, a promoted server. Its hash covers the
+ * head before it.
+ */
 export const chainBegins = sqliteTable(
   'chain_begins',
   {
@@ -797,5 +932,8 @@ export const chainSignatures = sqliteTable(
     at: integer().notNull(),
     signature: text().notNull(),
   },
-  (t) => [uniqueIndex('chain_signatures_by_number').on(t.log, t.number, t.hash), index('chain_signatures_by_time').on(t.log, t.at)],
+  (t) => [
+    uniqueIndex('chain_signatures_by_number').on(t.log, t.number, t.hash),
+    index('chain_signatures_by_time').on(t.log, t.at),
+  ],
 )

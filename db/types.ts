@@ -3,16 +3,25 @@ import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-types.ts'
 import type { ProcessKind } from '../src/protocol/work.ts'
 
-/** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
+/**
+ * The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says
+ * milliseconds.
+ */
 
-/** A user as Microsoft knows them. The key is `tid` + `oid`; the rest is for display and never decides anything. */
+/**
+ * A user as Microsoft knows them. The key is `tid` + `oid`; the rest is for display and never
+ * decides anything.
+ */
 export interface User {
   tid: string
   oid: string
   name?: string | undefined
   username?: string | undefined
   email?: string | undefined
-  /** Microsoft's home account id (`uid.utid`), where it is known: one human's guest accounts in other tenants have the same. */
+  /**
+   * Microsoft's home account id (`uid.utid`), where it is known: one human's guest accounts in
+   * other tenants have the same.
+   */
   homeId?: string | undefined
 }
 
@@ -25,16 +34,25 @@ export interface Session {
   sid: string
   sub: string
   user: User
-  /** The head of the log in the transaction that opened it: a revocation S covers it iff its selector matches and openedSeq < S. */
+  /**
+   * The head of the log in the transaction that opened it: a revocation S covers it iff its
+   * selector matches and openedSeq < S.
+   */
   openedSeq: number
   openedAt: number
-  /** When the user last proved themselves at Microsoft, by its `auth_time`. 0: Microsoft did not say, so that no demand for a fresh sign-in is met by it and no token claims it. */
+  /**
+   * When the user last proved themselves at Microsoft, by its `auth_time`. 0: Microsoft did not
+   * say, so that no demand for a fresh sign-in is met by it and no token claims it.
+   */
   authTime: number
   lastActiveAt: number
   idleSeconds: number
   /** The absolute end. No token outlives it. */
   absoluteAt: number
-  /** A mark: from here on no refresh succeeds; and /authorize asks for a fresh sign-in as soon as it is set. */
+  /**
+   * A mark: from here on no refresh succeeds; and /authorize asks for a fresh sign-in as soon as it
+   * is set.
+   */
   markAt?: number | undefined
   markReason?: Reason | undefined
   acr?: string | undefined
@@ -73,7 +91,18 @@ export interface SecurityEvent {
 
 /** A row that is held about a user, under the names of its table's columns. */
 export interface HeldRecord {
-  kind: 'user' | 'floor' | 'lock' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
+  kind:
+    | 'user'
+    | 'floor'
+    | 'lock'
+    | 'consent'
+    | 'microsoft_work'
+    | 'audit'
+    | 'history'
+    | 'session'
+    | 'participation'
+    | 'delivery'
+    | 'revocation'
   values: Record<string, string | number | null>
 }
 
@@ -99,24 +128,36 @@ export interface Revocation {
   comment?: string | undefined
   /** Its deliveries: all written, or still being written in batches. */
   fanOut: 'complete' | 'pending'
-  /** Sessions it ended, of a client those that it took part in; as far as written while the fan-out is pending. */
+  /**
+   * Sessions it ended, of a client those that it took part in; as far as written while the fan-out
+   * is pending.
+   */
   sessions: number
   /** W3C Trace Context of the request that caused it. */
   traceparent?: string | undefined
 }
 
-/** How many of a revocation's deliveries, as far as they are written, are in each state. Retention keeps the totals as long as the revocation. */
+/**
+ * How many of a revocation's deliveries, as far as they are written, are in each state. Retention
+ * keeps the totals as long as the revocation.
+ */
 export type DeliveryTotals = Record<DeliveryState, number>
 
 /** What a bounded search through a list in its order has found. */
 export interface Searched<T, P> {
   found: T[]
-  /** The last entry that was looked at, where the search has read as much as one answer may, and there may be more after it. */
+  /**
+   * The last entry that was looked at, where the search has read as much as one answer may, and
+   * there may be more after it.
+   */
   searchedTo: P | undefined
 }
 
 export interface LoggedRevocation extends Revocation {
-  /** When a guard last reported that it had reached it: no guard that reported it on its own reached it later. */
+  /**
+   * When a guard last reported that it had reached it: no guard that reported it on its own reached
+   * it later.
+   */
   enforcedAtMs: number | undefined
   totals: DeliveryTotals
 }
@@ -136,7 +177,9 @@ export interface EvidenceRow {
   /** What the chain has as a salted hash. Undefined: the user was erased. */
   personal: { salt: string; fields: Record<string, string | null> } | undefined
   /** Of an audit entry that has ended. */
-  ended: { outcome: AuditOutcome['outcome']; atMs: number; result: Record<string, unknown> } | undefined
+  ended:
+    | { outcome: AuditOutcome['outcome']; atMs: number; result: Record<string, unknown> }
+    | undefined
 }
 
 export interface DeliveryRef {
@@ -149,7 +192,10 @@ export interface DeliveryRef {
   seq?: number | undefined
 }
 
-/** What goes first. `urgent`: a user waits for it. `bulk`: a wide revocation. `background`: no user waits (expiry). */
+/**
+ * What goes first. `urgent`: a user waits for it. `bulk`: a wide revocation. `background`: no user
+ * waits (expiry).
+ */
 export type Priority = 'urgent' | 'bulk' | 'background'
 
 /** How far the pages of deliveries that are not yet due have been read. */
@@ -159,7 +205,10 @@ export interface EarlyCursor {
   id: string
 }
 
-/** A revocation, and the deliveries that its transaction wrote. The store announces it after the commit. */
+/**
+ * A revocation, and the deliveries that its transaction wrote. The store announces it after the
+ * commit.
+ */
 export interface Committed {
   revocation: Revocation
   /** Whose session, grant or sessions it ended, where that is one user. */
@@ -167,7 +216,13 @@ export interface Committed {
   pending: DeliveryRef[]
 }
 
-export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded' | 'closed'
+export type DeliveryState =
+  | 'pending'
+  | 'delivered'
+  | 'rejected'
+  | 'failed'
+  | 'superseded'
+  | 'closed'
 
 /** What a delivery carries; each kind has its own payload, signature and rules of success. */
 export type DeliveryKind = 'logout_token' | 'webhook' | 'set'
@@ -187,7 +242,10 @@ export interface Delivery {
   traceparent?: string | undefined
   /** What kinds other than logout tokens are minted from. */
   payload?: string | undefined
-  /** Of a logout token exactly one of the two is set: what it names. Of other kinds `sub` is the user whom it is about. */
+  /**
+   * Of a logout token exactly one of the two is set: what it names. Of other kinds `sub` is the
+   * user whom it is about.
+   */
   sid?: string | undefined
   sub?: string | undefined
   state: DeliveryState
@@ -249,7 +307,10 @@ export interface DeliveryAttempt {
   attempt: number
   /** Epoch milliseconds. */
   atMs: number
-  /** `closed`: no attempt; an operator closed the delivery, and `error` is the reason that was given. */
+  /**
+   * `closed`: no attempt; an operator closed the delivery, and `error` is the reason that was
+   * given.
+   */
   outcome: 'delivered' | 'retry' | 'rejected' | 'failed' | 'superseded' | 'closed'
   status?: number | undefined
   latencyMs: number
@@ -299,7 +360,10 @@ export interface StoredSigningKey {
   kid: string
   alg: 'ES256' | 'RS256'
   state: KeyState
-  /** PKCS#8 DER, sealed with table `signing_keys`, row `kid`, column `private_sealed`; null for keys that a file holds. */
+  /**
+   * PKCS#8 DER, sealed with table `signing_keys`, row `kid`, column `private_sealed`; null for keys
+   * that a file holds.
+   */
   privateSealed: string | null
   publicJwk: Record<string, unknown>
   createdAt: number
@@ -333,27 +397,41 @@ export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
   firstSeenAtMs: number
   /** The seq of its first report in this epoch: it began with everything up to there. */
   firstSeq: number
-  /** Its latest report of more revocations than are marked one by one: it enforced all up to `seq` no later than `atMs`. */
+  /**
+   * Its latest report of more revocations than are marked one by one: it enforced all up to `seq`
+   * no later than `atMs`.
+   */
   leap: { seq: number; atMs: number }
 }
 
 export interface Tenant {
   tid: string
   name?: string | undefined
-  /** `auth_context:c1` … `c25`, `amr` or `conditional_access`. Anything else (`undecided`) rejects every sign-in. */
+  /**
+   * `auth_context:c1` … `c25`, `amr` or `conditional_access`. Anything else (`undecided`) rejects
+   * every sign-in.
+   */
   mfaProof: string
   idleSeconds?: number | undefined
   absoluteSeconds?: number | undefined
   staySignedInSeconds?: number | undefined
-  /** How old a user's authentication at Microsoft may be. The broker's own limit counts too: the lower one decides. */
+  /**
+   * How old a user's authentication at Microsoft may be. The broker's own limit counts too: the
+   * lower one decides.
+   */
   maxAuthenticationSeconds?: number | undefined
-  /** Who asserted the proof of MFA, and when. Not there: it came with the settings or by command. */
+  /**
+   * Who asserted the proof of MFA, and when. Not there: it came with the settings or by command.
+   */
   proofAssertedBy?: string | undefined
   proofAssertedAt?: number | undefined
   /** Which administrator of this very tenant has confirmed its consent by signing in, and when. */
   consentConfirmedBy?: string | undefined
   consentConfirmedAt?: number | undefined
-  /** Who administers it at the console, as src/protocol/tenant-administrators.ts reads it. Not there: no user of it does. */
+  /**
+   * Who administers it at the console, as src/protocol/tenant-administrators.ts reads it. Not
+   * there: no user of it does.
+   */
   administrators?: string | undefined
   connectedAt: number
   removedAt?: number | undefined
@@ -372,7 +450,9 @@ export interface Lock {
   /** Its revocation; undefined where the user had not signed in yet. */
   seq: number | undefined
   /** Undefined: it is open. */
-  lifted: { at: number; actor: Actor; caseReference: string | undefined; comment: string | undefined } | undefined
+  lifted:
+    | { at: number; actor: Actor; caseReference: string | undefined; comment: string | undefined }
+    | undefined
 }
 
 /** By which way an act came in. `account`: a user's own page. `broker`: the broker itself. */
@@ -392,7 +472,9 @@ export interface NewAuditEntry {
 }
 
 export interface AuditOutcome {
-  /** `rejected`: for a reason that the caller is given. `failed`: a fault of ours, or the store's. */
+  /**
+   * `rejected`: for a reason that the caller is given. `failed`: a fault of ours, or the store's.
+   */
   outcome: 'done' | 'rejected' | 'failed'
   result?: Record<string, unknown> | undefined
 }
@@ -420,7 +502,10 @@ export interface ProbeDue extends ProbePlace {
   probedAt: number
 }
 
-/** A page of sessions that is the caller's to probe, by its id, until it is finished or its lease runs out. */
+/**
+ * A page of sessions that is the caller's to probe, by its id, until it is finished or its lease
+ * runs out.
+ */
 export interface ProbeTaken {
   id: string
   due: ProbeDue[]
@@ -431,12 +516,15 @@ export type ProbeFinding =
   | { outcome: 'vouched'; cacheSealed: string; roles?: string[] | undefined }
   | { outcome: 'mark'; markAt: number; reason: Reason }
   | { outcome: 'end_session'; reason: Reason }
-  /** The user's sessions: all of them, or those authenticated up to a moment and the one that was probed. */
+  /**
+   * The user's sessions: all of them, or those authenticated up to a moment and the one that was
+   * probed.
+   */
   | { outcome: 'end_user'; reason: Reason; until?: number | undefined }
 
 /**
- * What is to be asked of Microsoft Graph: read whether a user may still sign in, sign a user out there, tend the subscription of a tenant
- * (`oid` says why).
+ * What is to be asked of Microsoft Graph: read whether a user may still sign in, sign a user out
+ * there, tend the subscription of a tenant (`oid` says why).
  */
 export interface MicrosoftWork {
   kind: 'check_user' | 'revoke_sessions' | 'revoke_reported' | 'tend_subscription'
@@ -469,12 +557,21 @@ export interface RevocationTime {
 }
 
 /**
- * `log`: another broker has revoked. `wide`: that was a wide revocation, whose deliveries are still to be written. `registry`: another broker
- * has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer nothing from the store, and keep no guard fresh, until
- * the store says otherwise by answering again. `promoted`: the log went on at another server. `log_lost`: that server lacked what had been
- * acknowledged, so a new log has begun, and everything is revoked.
+ * `log`: another broker has revoked. `wide`: that was a wide revocation, whose deliveries are still
+ * to be written. `registry`: another broker has changed clients, tenants, keys or settings.
+ * `unconfirmed`: this broker may answer nothing from the store, and keep no guard fresh, until the
+ * store says otherwise by answering again. `promoted`: the log went on at another server.
+ * `log_lost`: that server lacked what had been acknowledged, so a new log has begun, and everything
+ * is revoked.
  */
-export type Elsewhere = 'log' | 'wide' | 'registry' | 'unconfirmed' | 'returned' | 'promoted' | 'log_lost'
+export type Elsewhere =
+  | 'log'
+  | 'wide'
+  | 'registry'
+  | 'unconfirmed'
+  | 'returned'
+  | 'promoted'
+  | 'log_lost'
 
 /** A process that has this store: a broker, or workers alone. */
 export interface BrokerProcess {
@@ -531,18 +628,27 @@ export interface NewSession {
   staySignedIn: boolean
   microsoftSid?: string | undefined
   loginHintSealed?: string | undefined
-  /** MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed (src/clients/session/sealed.ts). A renewal replaces it; it goes when the session ends. */
+  /**
+   * MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed
+   * (src/clients/session/sealed.ts). A renewal replaces it; it goes when the session ends.
+   */
   microsoftCacheSealed?: string | undefined
   device: string
   cookieHash: string
-  /** SHA-256 of the cookie that names the browser. Not given: the session belongs to no known browser. */
+  /**
+   * SHA-256 of the cookie that names the browser. Not given: the session belongs to no known
+   * browser.
+   */
   browserHash?: string | undefined
 }
 
 /** How many sessions a user may have at once. */
 export interface SessionLimit {
   most: number
-  /** Ends the oldest, or rejects the sign-in unless the user has chosen (`end`, sids) which sessions end. */
+  /**
+   * Ends the oldest, or rejects the sign-in unless the user has chosen (`end`, sids) which sessions
+   * end.
+   */
   whenFull: 'end_oldest' | 'ask'
   end?: readonly string[] | undefined
 }
@@ -557,13 +663,22 @@ export interface SignInFrom {
   clientId?: string | undefined
 }
 
-/** `fresh_context`: the tenant's authentication context for security reasons is missing; its visit is a fresh one too. */
+/**
+ * `fresh_context`: the tenant's authentication context for security reasons is missing; its visit
+ * is a fresh one too.
+ */
 export type FreshDemand = 'fresh' | 'fresh_context'
 
-/** The head of the log when the latest fresh visit of a user by a browser departed; 0: there was none. */
+/**
+ * The head of the log when the latest fresh visit of a user by a browser departed; 0: there was
+ * none.
+ */
 export interface FreshProof {
   provenSeq: number
-  /** The same of a visit that brought the tenant's authentication context too. Left out: the tenant demands none. */
+  /**
+   * The same of a visit that brought the tenant's authentication context too. Left out: the tenant
+   * demands none.
+   */
   contextSeq?: number | undefined
 }
 
@@ -590,7 +705,10 @@ export interface RevokeInput {
   now: number
   caseReference?: string | undefined
   comment?: string | undefined
-  /** A `subject` of one of these tenants is signed out at Microsoft too: that work is written in the same transaction. */
+  /**
+   * A `subject` of one of these tenants is signed out at Microsoft too: that work is written in the
+   * same transaction.
+   */
   alsoAtMicrosoft?: 'all' | readonly string[] | undefined
 }
 
@@ -599,11 +717,17 @@ export interface RevocationPreview {
   subjects: number
   clients: number
   deliveries: number
-  /** Of the users, those who come back without a new password: their tenant has never sent `auth_time`. */
+  /**
+   * Of the users, those who come back without a new password: their tenant has never sent
+   * `auth_time`.
+   */
   withoutFreshSignIn: number
   /** The first of the users, ten at most. */
   firstSubjects: string[]
-  /** Of one user: the subs of the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh. */
+  /**
+   * Of one user: the subs of the same human in other tenants. A lock covers them; after a
+   * revocation they too have to sign in afresh.
+   */
   otherSubjects: string[]
 }
 
@@ -635,11 +759,19 @@ export interface LockInput {
   replaces?: string | undefined
   now: number
 }
-export type LockProtection = 'self' | 'operator_tenant' | 'console' | 'last_administrators' | 'has_role'
+export type LockProtection =
+  | 'self'
+  | 'operator_tenant'
+  | 'console'
+  | 'last_administrators'
+  | 'has_role'
 
 /** What lives for a day at most, and a request can create. */
 export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests', 'idempotency_keys'] as const
-/** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
+/**
+ * What is kept for weeks. Deliveries before revocations: a revocation goes when none of its
+ * deliveries is kept.
+ */
 export const PURGED_LATE = [
   'sessions',
   'deliveries',
@@ -669,8 +801,8 @@ export type BackupOutcome =
   | { outcome: 'unwritable'; code: string }
 
 /**
- * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh sign-in of them, and this one is not. The
- * first that holds is named, in this order.
+ * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh
+ * sign-in of them, and this one is not. The first that holds is named, in this order.
  */
 export type SignInRejection =
   | { why: `${LockKind}_locked` }

@@ -2,7 +2,9 @@ import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The real broker, as `npm start` runs it, in its own process: what the demo shows is what is used. */
+/**
+ * The real broker, as `npm start` runs it, in its own process: what the demo shows is what is used.
+ */
 
 export interface RunningBroker {
   pid: number
@@ -17,13 +19,18 @@ const CLI = join(ROOT, 'src/cli.js')
 
 /** One command of `cmb`. @throws with what it said, where it fails */
 export async function runCommand(args: string[], env: Record<string, string>): Promise<void> {
-  await promisify(execFile)(process.execPath, [CLI, ...args], { env: { ...inherited(), ...env } }).catch((failed: { stderr?: string }) => {
+  await promisify(execFile)(process.execPath, [CLI, ...args], {
+    env: { ...inherited(), ...env },
+  }).catch((failed: { stderr?: string }) => {
     throw new Error(`cmb ${args.join(' ')} failed: ${failed.stderr?.trim() ?? ''}`)
   })
 }
 
 /** @throws with what it said last, where it cannot start */
-export async function runBroker(env: Record<string, string>, onLine: (line: string) => void): Promise<RunningBroker> {
+export async function runBroker(
+  env: Record<string, string>,
+  onLine: (line: string) => void,
+): Promise<RunningBroker> {
   const child = fork(CLI, ['serve'], {
     env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -42,16 +49,30 @@ export async function runBroker(env: Record<string, string>, onLine: (line: stri
   }
   const ended = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
   const queue = await Promise.race([
-    new Promise<string>((ready) => child.once('message', (message) => ready((message as { queue: string }).queue))),
-    ended.then((code) => Promise.reject(new Error(`The broker ended (${code ?? 'killed'}) before it served. It said last:\n${last.join('\n')}`))),
+    new Promise<string>((ready) =>
+      child.once('message', (message) => ready((message as { queue: string }).queue)),
+    ),
+    ended.then((code) =>
+      Promise.reject(
+        new Error(
+          `The broker ended (${code ?? 'killed'}) before it served. It said last:\n${last.join('\n')}`,
+        ),
+      ),
+    ),
   ])
   return { pid: child.pid ?? 0, queue, ended, stop: () => stop(child, ended) }
 }
 
-/** What a process needs of its environment; never the developer's BROKER_ settings, which are for a broker of their own. */
+/**
+ * What a process needs of its environment; never the developer's BROKER_ settings, which are for a
+ * broker of their own.
+ */
 function inherited(): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('BROKER_')),
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] =>
+        entry[1] !== undefined && !entry[0].startsWith('BROKER_'),
+    ),
   )
 }
 

@@ -4,24 +4,47 @@ import { parse } from 'yaml'
 import { readClientsFile } from '../src/clients/read-clients-file.ts'
 import { followFile, textOf } from './follow-file.ts'
 
-/** The further clients of `--clients FILE`: checked before the broker gets them, because it would reject the sample instances with them. */
+/**
+ * The further clients of `--clients FILE`: checked before the broker gets them, because it would
+ * reject the sample instances with them.
+ */
 
-/** @returns its entries, secrets' files named absolutely: the broker gets a file of all clients in another folder. @throws Error with every problem and its line */
-export async function readFurtherClients(file: string, taken: readonly string[]): Promise<Record<string, unknown>[]> {
+/**
+ * @returns its entries, secrets' files named absolutely: the broker gets a file of all clients in
+ * another folder.
+ * @throws Error with every problem and its line
+ */
+export async function readFurtherClients(
+  file: string,
+  taken: readonly string[],
+): Promise<Record<string, unknown>[]> {
   const read = await readClientsFile(file, { allowLoopback: true })
   const problems = read.ok
     ? read.clients
         .filter(({ clientId }) => taken.includes(clientId))
-        .map(({ clientId }) => `${clientId} is a sample instance of the demo: give yours another client_id.`)
+        .map(
+          ({ clientId }) =>
+            `${clientId} is a sample instance of the demo: give yours another client_id.`,
+        )
     : read.problems
-  if (problems.length > 0) throw new Error(`--clients ${file} has problems:\n${problems.map((one) => `  ${one}`).join('\n')}`)
+  if (problems.length > 0)
+    throw new Error(
+      `--clients ${file} has problems:\n${problems.map((one) => `  ${one}`).join('\n')}`,
+    )
   const folder = dirname(resolve(file))
-  return (parse(readFileSync(file, 'utf8')) as { clients: Record<string, unknown>[] }).clients.map((entry) => {
-    const { client_secret_file: named } = entry
-    return named === undefined
-      ? entry
-      : { ...entry, client_secret_file: [named].flat().map((one: unknown) => (typeof one === 'string' ? resolve(folder, one) : one)) }
-  })
+  return (parse(readFileSync(file, 'utf8')) as { clients: Record<string, unknown>[] }).clients.map(
+    (entry) => {
+      const { client_secret_file: named } = entry
+      return named === undefined
+        ? entry
+        : {
+            ...entry,
+            client_secret_file: [named]
+              .flat()
+              .map((one: unknown) => (typeof one === 'string' ? resolve(folder, one) : one)),
+          }
+    },
+  )
 }
 
 interface Following {
@@ -31,5 +54,13 @@ interface Following {
 }
 
 /** Applies later edits of the file. */
-export const followFurtherClients = (file: string, taken: readonly string[], { apply, say, pollMs = 500 }: Following): { close(): void } =>
-  followFile(file, textOf(file), { apply: async () => apply(await readFurtherClients(file, taken)), say, pollMs })
+export const followFurtherClients = (
+  file: string,
+  taken: readonly string[],
+  { apply, say, pollMs = 500 }: Following,
+): { close(): void } =>
+  followFile(file, textOf(file), {
+    apply: async () => apply(await readFurtherClients(file, taken)),
+    say,
+    pollMs,
+  })

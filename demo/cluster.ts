@@ -11,7 +11,10 @@ import { localhost, type ClusterBroker } from './facts.ts'
 import { clusterPorts, type DemoPorts } from './options.ts'
 import { startProxy } from './proxy.ts'
 
-/** `--cluster`: two brokers of one Postgres behind a proxy, which has the address that the demo otherwise gives to its one broker. */
+/**
+ * `--cluster`: two brokers of one Postgres behind a proxy, which has the address that the demo
+ * otherwise gives to its one broker.
+ */
 
 export interface Cluster extends Pick<RunningBroker, 'queue' | 'ended'> {
   brokers: ClusterBroker[]
@@ -31,22 +34,44 @@ interface ClusterInput {
 /** @throws with what keeps a part from starting */
 export async function startCluster(input: ClusterInput): Promise<Cluster> {
   const { dir, ports, environment, onLine, say, add } = input
-  // Where the user whom Postgres runs as can come to it, and what a kill -9 leaves is cleared by the next demo.
+  // Where the user whom Postgres runs as can come to it, and what a kill -9 leaves is cleared by
+  // the next demo.
   process.env['TMPDIR'] = dir.path
-  const log = { info: () => {}, warn: (event: string) => say(`postgres: ${event}`), error: (event: string) => say(`postgres: ${event}`) }
-  const postgres = await startOwnPostgres({ dir: join(dir.path, 'postgres'), database: 'broker', log })
+  const log = {
+    info: () => {},
+    warn: (event: string) => say(`postgres: ${event}`),
+    error: (event: string) => say(`postgres: ${event}`),
+  }
+  const postgres = await startOwnPostgres({
+    dir: join(dir.path, 'postgres'),
+    database: 'broker',
+    log,
+  })
   add(() => postgres.close())
   const { host, user, password, database } = postgres.address
-  const store = { BROKER_DATABASE_URL: `postgres://${user}:${password}@/${database}?host=${encodeURIComponent(host)}` }
+  const store = {
+    BROKER_DATABASE_URL: `postgres://${user}:${password}@/${database}?host=${encodeURIComponent(host)}`,
+  }
   await runCommand(['migrate'], store)
   const places = placesOf(dir, ports)
   const brokers = []
-  // One after the other: each start is a second of work, and a broker that waits a second for Postgres ends.
+  // One after the other: each start is a second of work, and a broker that waits a second for
+  // Postgres ends.
   for (const { name, listen, ops, data } of places) {
-    const own = { BROKER_LISTEN: `127.0.0.1:${listen}`, BROKER_OPS_LISTEN: `127.0.0.1:${ops}`, BROKER_DATA_DIR: data }
-    const broker = await runBroker({ ...environment, BROKER_TRUSTED_PROXIES: '127.0.0.1/32', ...store, ...own }, onLine)
+    const own = {
+      BROKER_LISTEN: `127.0.0.1:${listen}`,
+      BROKER_OPS_LISTEN: `127.0.0.1:${ops}`,
+      BROKER_DATA_DIR: data,
+    }
+    const broker = await runBroker(
+      { ...environment, BROKER_TRUSTED_PROXIES: '127.0.0.1/32', ...store, ...own },
+      onLine,
+    )
     add(() => broker.stop())
-    brokers.push({ running: broker, facts: { name, pid: broker.pid, url: localhost(listen), ops: localhost(ops), data_dir: data } })
+    brokers.push({
+      running: broker,
+      facts: { name, pid: broker.pid, url: localhost(listen), ops: localhost(ops), data_dir: data },
+    })
   }
   for (const [port, behind] of [
     [ports.broker, places.map(({ listen }) => listen)],
@@ -58,9 +83,21 @@ export async function startCluster(input: ClusterInput): Promise<Cluster> {
   let ending = false
   add(() => (ending = true))
   for (const { running, facts } of brokers)
-    void running.ended.then(() => ending || say(`${facts.name} (process ${facts.pid}) has ended. The proxy gives its requests to the other.`))
-  const ended = Promise.all(brokers.map(({ running }) => running.ended)).then(([code]) => code ?? null)
-  return { queue: brokers[0]?.running.queue ?? '', ended, brokers: brokers.map(({ facts }) => facts) }
+    void running.ended.then(
+      () =>
+        ending ||
+        say(
+          `${facts.name} (process ${facts.pid}) has ended. The proxy gives its requests to the other.`,
+        ),
+    )
+  const ended = Promise.all(brokers.map(({ running }) => running.ended)).then(
+    ([code]) => code ?? null,
+  )
+  return {
+    queue: brokers[0]?.running.queue ?? '',
+    ended,
+    brokers: brokers.map(({ facts }) => facts),
+  }
 }
 
 function placesOf(dir: DemoDirectory, ports: DemoPorts) {
@@ -74,7 +111,11 @@ function placesOf(dir: DemoDirectory, ports: DemoPorts) {
 }
 
 /** The embedded Postgres that the queue falls back to, with one empty database. */
-async function startOwnPostgres(input: { dir: string; database: string; log: Log }): Promise<{ address: PostgresAddress; close(): Promise<void> }> {
+async function startOwnPostgres(input: {
+  dir: string
+  database: string
+  log: Log
+}): Promise<{ address: PostgresAddress; close(): Promise<void> }> {
   const { dir, database, log } = input
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const { server, temporary } = await placePostgres(dir, database)

@@ -2,7 +2,10 @@ import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Where the demo writes: one directory, named after its process, so that the next demo can tell what a kill -9 left behind. */
+/**
+ * Where the demo writes: one directory, named after its process, so that the next demo can tell
+ * what a kill -9 left behind.
+ */
 
 export interface DemoDirectory {
   /** For the broker's TMPDIR: the user whom its Postgres runs as has to come through it. */
@@ -31,7 +34,8 @@ function clearLeftovers(): void {
     const path = join(tmpdir(), name)
     try {
       const there = lstatSync(path)
-      if (there.isDirectory() && there.uid === process.getuid?.()) rmSync(path, { recursive: true, force: true })
+      if (there.isDirectory() && there.uid === process.getuid?.())
+        rmSync(path, { recursive: true, force: true })
     } catch {
       // Of another process, or removed meanwhile.
     }

@@ -2,7 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { registration } from '../src/microsoft/registration.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, type AppSeed } from './entra/users.ts'
 
-/** The settings of a broker whose Microsoft is simulated, and the registration by which that Microsoft knows the broker. */
+/**
+ * The settings of a broker whose Microsoft is simulated, and the registration by which that
+ * Microsoft knows the broker.
+ */
 
 interface SimulatedBroker {
   issuer: string
@@ -16,7 +19,15 @@ interface SimulatedBroker {
   tenants: readonly string[]
 }
 
-export const environmentOf = ({ issuer, port, operatorsPort, dataDir, clientsFile, authority, tenants }: SimulatedBroker) => ({
+export const environmentOf = ({
+  issuer,
+  port,
+  operatorsPort,
+  dataDir,
+  clientsFile,
+  authority,
+  tenants,
+}: SimulatedBroker) => ({
   BROKER_ISSUER: issuer,
   BROKER_LISTEN: `127.0.0.1:${port}`,
   BROKER_OPS_LISTEN: `127.0.0.1:${operatorsPort}`,

@@ -43,7 +43,10 @@ export function factsOf(parts: Parts) {
     microsoft: entra.origin,
     users: entra.world.users().map(({ upn, password, note }) => ({ upn, password, note })),
     instances: instances.map((one) => {
-      const { redirect_uris: redirects, backchannel_logout_uris: logouts } = registrationOf(one.name, one.url)
+      const { redirect_uris: redirects, backchannel_logout_uris: logouts } = registrationOf(
+        one.name,
+        one.url,
+      )
       return {
         name: one.name,
         url: one.url,
@@ -61,7 +64,9 @@ export function factsOf(parts: Parts) {
 }
 
 export function tell(facts: ReturnType<typeof factsOf>): string {
-  const [name, password] = (['upn', 'password'] as const).map((field) => Math.max(...facts.users.map((one) => one[field].length)))
+  const [name, password] = (['upn', 'password'] as const).map((field) =>
+    Math.max(...facts.users.map((one) => one[field].length)),
+  )
   const [sydney, melbourne] = facts.instances
   return `
 Case Manager Identity Broker, the demo. Everything runs on this machine; Microsoft is simulated.

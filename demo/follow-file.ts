@@ -13,13 +13,19 @@ interface Following {
  * By polling its text, because editors replace files.
  * @param known the text that is applied already
  */
-export function followFile(file: string, known: string, { apply, say, pollMs }: Following): { close(): void } {
+export function followFile(
+  file: string,
+  known: string,
+  { apply, say, pollMs }: Following,
+): { close(): void } {
   let applying = Promise.resolve()
   const read = async (text: string): Promise<void> => {
     try {
       await apply(text)
     } catch (error) {
-      say(`${error instanceof Error ? error.message : String(error)}\nThe previous clients stay registered. Fix the file and save it.`)
+      say(
+        `${error instanceof Error ? error.message : String(error)}\nThe previous clients stay registered. Fix the file and save it.`,
+      )
     }
   }
   const look = (): void => {

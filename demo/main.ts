@@ -16,8 +16,9 @@ import { factsOf, localhost, tell, type Instance } from './facts.ts'
 import { clusterPorts, HELP, readOptions, type DemoOptions, type DemoPorts } from './options.ts'
 
 /**
- * `npm run demo`: the real broker with its workers in a process of its own, and beside it, in this one, what stands in for the world around it:
- * a simulated Microsoft and two Case Manager instances. Secrets are new at each start; whatever it writes goes with it.
+ * `npm run demo`: the real broker with its workers in a process of its own, and beside it, in this
+ * one, what stands in for the world around it: a simulated Microsoft and two Case Manager
+ * instances. Secrets are new at each start; whatever it writes goes with it.
  */
 
 function instancesOf(ports: DemoPorts): Instance[] {
@@ -53,7 +54,11 @@ async function checkPorts({ ports, cluster }: DemoOptions): Promise<void> {
 }
 
 /** Under another name first: the broker never reads half a file. */
-function writeClientsFile(dir: string, instances: readonly Instance[], further: readonly Record<string, unknown>[]): string {
+function writeClientsFile(
+  dir: string,
+  instances: readonly Instance[],
+  further: readonly Record<string, unknown>[],
+): string {
   const file = join(dir, 'clients.yaml')
   const ours = instances.map((one) => ({
     client_id: one.clientId,
@@ -85,7 +90,10 @@ function brokerEnvironment(
 
 /** Each file of `languages`, whether the demo runs from its source or from `dist`. */
 function languageFiles(): string[] {
-  const folder = ['../languages', '../../languages'].map((path) => join(import.meta.dirname, path)).find((path) => existsSync(path)) ?? ''
+  const folder =
+    ['../languages', '../../languages']
+      .map((path) => join(import.meta.dirname, path))
+      .find((path) => existsSync(path)) ?? ''
   return readdirSync(folder).map((name) => join(folder, name))
 }
 
@@ -96,11 +104,17 @@ class Running {
     this.#steps.push(close)
   }
   async end(): Promise<void> {
-    for (const close of this.#steps.splice(0).reverse()) await Promise.resolve(close()).catch(() => undefined)
+    for (const close of this.#steps.splice(0).reverse())
+      await Promise.resolve(close()).catch(() => undefined)
   }
 }
 
-function follow(file: string, dir: DemoDirectory, instances: readonly Instance[], running: Running): void {
+function follow(
+  file: string,
+  dir: DemoDirectory,
+  instances: readonly Instance[],
+  running: Running,
+): void {
   const following = followFurtherClients(
     file,
     instances.map((one) => one.clientId),
@@ -119,11 +133,19 @@ async function startBrokers(
 ): Promise<Pick<Cluster, 'queue' | 'ended'> & Partial<Cluster>> {
   const environment = brokerEnvironment(dir, clientsFile, options)
   const onLine = (line: string): void => {
-    if (/"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
+    if (/"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated'))
+      process.stderr.write(`broker: ${line}\n`)
   }
   if (options.cluster) {
     const say = (text: string): void => void (options.json || process.stderr.write(`${text}\n`))
-    return startCluster({ dir, ports: options.ports, environment, onLine, say, add: (close) => running.add(close) })
+    return startCluster({
+      dir,
+      ports: options.ports,
+      environment,
+      onLine,
+      say,
+      add: (close) => running.add(close),
+    })
   }
   const broker = await runBroker(environment, onLine)
   running.add(() => broker.stop())
@@ -132,14 +154,17 @@ async function startBrokers(
 
 /** Who has the app role in Fabrikam administers its users. */
 async function openTenantConsole(data: string): Promise<void> {
-  await runCommand(['tenants', 'change', FABRIKAM.tid, '--administrators', 'app_role'], { BROKER_DATA_DIR: data })
+  await runCommand(['tenants', 'change', FABRIKAM.tid, '--administrators', 'app_role'], {
+    BROKER_DATA_DIR: data,
+  })
 }
 
 async function start(options: DemoOptions, running: Running): Promise<Pick<Cluster, 'ended'>> {
   const { ports, issuer } = options
   const instances = instancesOf(ports)
   const taken = instances.map((one) => one.clientId)
-  const further = options.clientsFile === undefined ? [] : await readFurtherClients(options.clientsFile, taken)
+  const further =
+    options.clientsFile === undefined ? [] : await readFurtherClients(options.clientsFile, taken)
   await checkPorts(options)
   const dir = makeDirectory()
   running.add(() => dir.remove())
@@ -154,11 +179,27 @@ async function start(options: DemoOptions, running: Running): Promise<Pick<Clust
       const other = instances.find((candidate) => candidate !== one)
       const { name, port, url, clientId, clientSecret } = one
       const linked = other === undefined ? {} : { other: { name: other.name, url: other.url } }
-      const instance = await startCaseManager({ name, port, url, issuer, clientId, clientSecret, ...linked })
+      const instance = await startCaseManager({
+        name,
+        port,
+        url,
+        issuer,
+        clientId,
+        clientSecret,
+        ...linked,
+      })
       running.add(() => instance.close())
     }),
   ])
-  const facts = factsOf({ ports, issuer, entra, instances, queue: broker.queue, dataDir: dir.data, brokers: broker.brokers })
+  const facts = factsOf({
+    ports,
+    issuer,
+    entra,
+    instances,
+    queue: broker.queue,
+    dataDir: dir.data,
+    brokers: broker.brokers,
+  })
   process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : tell(facts))
   return broker
 }
@@ -168,7 +209,9 @@ async function main(): Promise<number> {
   try {
     options = readOptions(process.argv.slice(2), process.env)
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nAll options: npm run demo -- --help\n`)
+    process.stderr.write(
+      `${error instanceof Error ? error.message : String(error)}\nAll options: npm run demo -- --help\n`,
+    )
     return 2
   }
   if (options.help) {
@@ -184,7 +227,8 @@ async function main(): Promise<number> {
     if (broker === undefined) await starting.catch(() => undefined)
     else {
       const why = await Promise.race([asked.then(() => 'asked' as const), broker.ended])
-      if (why !== 'asked') throw new Error(`The broker ended by itself (${why ?? 'killed'}). Start the demo again.`)
+      if (why !== 'asked')
+        throw new Error(`The broker ended by itself (${why ?? 'killed'}). Start the demo again.`)
     }
     if (!options.json) process.stderr.write('\nEnding…\n')
     await running.end()

@@ -36,7 +36,12 @@ export interface DemoPorts {
 }
 
 /** Behind the proxy of `--cluster`. */
-export const clusterPorts = ({ broker }: DemoPorts) => ({ a: broker + 3, b: broker + 4, opsA: broker + 5, opsB: broker + 6 })
+export const clusterPorts = ({ broker }: DemoPorts) => ({
+  a: broker + 3,
+  b: broker + 4,
+  opsA: broker + 5,
+  opsB: broker + 6,
+})
 
 export interface DemoOptions {
   json: boolean
@@ -50,7 +55,10 @@ export interface DemoOptions {
 }
 
 /** @throws Error with words for the user who typed it */
-export function readOptions(args: string[], env: Readonly<Record<string, string | undefined>>): DemoOptions {
+export function readOptions(
+  args: string[],
+  env: Readonly<Record<string, string | undefined>>,
+): DemoOptions {
   const { values } = parseArgs({
     args,
     options: {
@@ -64,18 +72,31 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
   })
   const base = Number(env.DEMO_PORT_BASE || 7400)
   if (!Number.isInteger(base) || base < 1024 || base > 65_500)
-    throw new Error('DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.')
+    throw new Error(
+      'DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.',
+    )
   // npm changes to the package's directory; the file's name is relative to that of the developer.
   const fileOf = (given: string | undefined): string | undefined =>
-    given === undefined ? undefined : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', given)
+    given === undefined
+      ? undefined
+      : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', given)
   return {
     json: values.json,
     help: values.help,
     cluster: values.cluster,
     clientsFile: fileOf(values.clients),
     signalIssuersFile: fileOf(values['signal-issuers']),
-    issuer: values['public-url'] === undefined ? `http://localhost:${base}` : publicUrl(values['public-url']),
-    ports: { broker: base, ops: base + 1, microsoft: base + 2, sydney: base + 11, melbourne: base + 12 },
+    issuer:
+      values['public-url'] === undefined
+        ? `http://localhost:${base}`
+        : publicUrl(values['public-url']),
+    ports: {
+      broker: base,
+      ops: base + 1,
+      microsoft: base + 2,
+      sydney: base + 11,
+      melbourne: base + 12,
+    },
   }
 }
 
@@ -83,6 +104,8 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
 function publicUrl(value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (url?.protocol !== 'https:' || url.username !== '' || url.origin !== value.replace(/\/$/, ''))
-    throw new Error('--public-url takes an https address without a path, for example https://broker.example:9443.')
+    throw new Error(
+      '--public-url takes an https address without a path, for example https://broker.example:9443.',
+    )
   return url.origin
 }

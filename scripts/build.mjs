@@ -1,5 +1,6 @@
-// Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source is newer than the last build. With --no-check it
-// does not check types, which takes three quarters of the time of a build.
+// Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source
+// is newer than the last build. With --no-check it does not check types, which takes three quarters
+// of the time of a build.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -24,23 +25,43 @@ const stamp = join(root, 'dist', '.build')
 function* sources(path) {
   if (!existsSync(path)) return
   if (statSync(path).isFile()) return yield path
-  for (const entry of readdirSync(path).sort()) if (entry !== 'node_modules' && entry !== 'dist') yield* sources(join(path, entry))
+  for (const entry of readdirSync(path).sort())
+    if (entry !== 'node_modules' && entry !== 'dist') yield* sources(join(path, entry))
 }
 
-/** For `npx @case-manager/guard` in a clone. npm links a program only where its file exists, and it installs before the first build. */
+/**
+ * For `npx @case-manager/guard` in a clone. npm links a program only where its file exists, and it
+ * installs before the first build.
+ */
 function linkGuard() {
   const program = join('dist', 'serve', 'bin.js')
   chmodSync(join(root, 'guard', program), 0o755)
   const link = join(root, 'node_modules', '.bin', 'guard')
-  if (process.platform !== 'win32' && !existsSync(link)) symlinkSync(join('..', '@case-manager', 'guard', program), link)
+  if (process.platform !== 'win32' && !existsSync(link))
+    symlinkSync(join('..', '@case-manager', 'guard', program), link)
 }
 
 const hash = createHash('sha256')
-for (const place of ['tsconfig.json', 'package-lock.json', 'guard', 'src', 'workers', 'db', 'demo', 'bench']) {
-  for (const file of sources(join(root, place))) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0')
+for (const place of [
+  'tsconfig.json',
+  'package-lock.json',
+  'guard',
+  'src',
+  'workers',
+  'db',
+  'demo',
+  'bench',
+]) {
+  for (const file of sources(join(root, place)))
+    hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0')
 }
 const wanted = hash.digest('hex')
-if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(join(root, 'guard', 'dist'))) {
+if (
+  process.argv.includes('--if-changed') &&
+  existsSync(stamp) &&
+  readFileSync(stamp, 'utf8') === wanted &&
+  existsSync(join(root, 'guard', 'dist'))
+) {
   linkGuard()
   process.exit(0)
 }
@@ -48,18 +69,23 @@ if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(s
 const unchecked = process.argv.includes('--no-check') ? ['--noCheck'] : []
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 console.error('Building…')
-for (const place of [join(root, 'dist'), join(root, 'guard', 'dist')]) rmSync(place, { recursive: true, force: true })
+for (const place of [join(root, 'dist'), join(root, 'guard', 'dist')])
+  rmSync(place, { recursive: true, force: true })
 for (const project of ['guard', '.']) {
-  const run = spawnSync(process.execPath, [tsc, ...unchecked, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] })
+  const run = spawnSync(process.execPath, [tsc, ...unchecked, '-p', project], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
   if (run.status !== 0) {
     console.error('The build failed. The compiler’s errors are above.')
     process.exit(run.status ?? 1)
   }
 }
-// The compiler does not copy style sheets, browser scripts and icons: they are beside the modules that read them.
-// None may replace what the compiler made of a module of the same name.
+// The compiler does not copy style sheets, browser scripts and icons: they are beside the modules
+// that read them. None may replace what the compiler made of a module of the same name.
 for (const file of sources(join(root, 'src')))
-  if (/\.(?:css|js|svg)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)), constants.COPYFILE_EXCL)
+  if (/\.(?:css|js|svg)$/.test(file))
+    copyFileSync(file, join(root, 'dist', file.slice(root.length)), constants.COPYFILE_EXCL)
 chmodSync(join(root, 'dist', 'src', 'cli.js'), 0o755)
 linkGuard()
 mkdirSync(dirname(stamp), { recursive: true })

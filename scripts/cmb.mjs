@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// `npx cmb` in a clone. It is a file of the repository because npx links a program once, and only if its file exists: a link to the build's
-// output, made before the first build, would be missing ever after. Plain JavaScript for Node 18 and later, like bootstrap.mjs.
+// `npx cmb` in a clone. It is a file of the repository because npx links a program once, and only
+// if its file exists: a link to the build's output, made before the first build, would be missing
+// ever after. Plain JavaScript for Node 18 and later, like bootstrap.mjs.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -10,11 +11,18 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const own = join(root, 'node_modules', '.bin', 'node')
 const program = join(root, 'dist', 'src', 'cli.js')
 if (!existsSync(program)) {
-  const run = spawnSync(process.execPath, [join(root, 'scripts', 'bootstrap.mjs')], { stdio: ['ignore', 2, 2] })
+  const run = spawnSync(process.execPath, [join(root, 'scripts', 'bootstrap.mjs')], {
+    stdio: ['ignore', 2, 2],
+  })
   if (run.status !== 0) process.exit(run.status || 1)
 }
-const command = spawn(existsSync(own) ? own : process.execPath, [program, ...process.argv.slice(2)], { stdio: 'inherit' })
-// What ends this process ends the command, and this process waits for it. Ctrl-C reaches both: the broker counts two at once as one.
+const command = spawn(
+  existsSync(own) ? own : process.execPath,
+  [program, ...process.argv.slice(2)],
+  { stdio: 'inherit' },
+)
+// What ends this process ends the command, and this process waits for it. Ctrl-C reaches both: the
+// broker counts two at once as one.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => command.kill(signal))
 command.on('error', (error) => {
   console.error(error.message)

@@ -1,5 +1,6 @@
-// Writes the vectors of the guard conformance kit (guard/conformance/*.json): node --import tsx scripts/conformance-vectors.mjs
-// The keys are made once and are for tests only. A signature is made again only where what it signs has changed.
+// Writes the vectors of the guard conformance kit (guard/conformance/*.json): node --import tsx
+// scripts/conformance-vectors.mjs The keys are made once and are for tests only. A signature is
+// made again only where what it signs has changed.
 import { generateKeyPairSync } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,8 +14,16 @@ const ISSUER = 'https://broker.example'
 function readKeys() {
   const file = join(HOME, 'keys.json')
   if (!existsSync(file)) {
-    const ec = (kid) => ({ ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }), kid, alg: 'ES256' })
-    const rsa = (kid) => ({ ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }), kid, alg: 'RS256' })
+    const ec = (kid) => ({
+      ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
+      kid,
+      alg: 'ES256',
+    })
+    const rsa = (kid) => ({
+      ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
+      kid,
+      alg: 'RS256',
+    })
     const keys = {
       'es-1': ec('es-1'),
       'es-2': ec('es-2'),
@@ -28,22 +37,36 @@ function readKeys() {
   return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-const TYP = 'A token of another kind must not pass as an access token (RFC 8725 §3.11): compare `typ` exactly.'
+const TYP =
+  'A token of another kind must not pass as an access token (RFC 8725 §3.11): compare `typ` exactly.'
 const CLAIM = 'Each claim that a decision reads must be there, of its own type.'
-const CLOCK = 'A new token would seem wrong too, so 401 would send the client into a loop of refreshes: answer 503.'
+const CLOCK =
+  'A new token would seem wrong too, so 401 would send the client into a loop of refreshes: answer 503.'
 const access = (name, expect, why, token) => ({ name, kind: 'access', why, expect, ...token })
-const without = (claim, why = CLAIM) => access(`without ${claim}`, 'reject', why, { claims: { [claim]: null } })
+const without = (claim, why = CLAIM) =>
+  access(`without ${claim}`, 'reject', why, { claims: { [claim]: null } })
 const ACCESS = [
   access('valid', 'accept', 'A valid token must be accepted.', {}),
-  access('typ in full', 'accept', 'RFC 7515 §4.1.9: application/at+jwt is the same type.', { header: { typ: 'application/at+jwt' } }),
+  access('typ in full', 'accept', 'RFC 7515 §4.1.9: application/at+jwt is the same type.', {
+    header: { typ: 'application/at+jwt' },
+  }),
   access('several audiences', 'accept', 'One of several audiences is enough (RFC 7519 §4.1.3).', {
     claims: { aud: ['https://other.example', 'https://conformance.example'] },
   }),
-  access('unknown claim', 'accept', 'Unknown claims must be ignored.', { claims: { later: { than: 'this' } } }),
+  access('unknown claim', 'accept', 'Unknown claims must be ignored.', {
+    claims: { later: { than: 'this' } },
+  }),
   access('ID token', 'reject', TYP, {
     key: 'rs-1',
     header: { typ: 'JWT' },
-    claims: { aud: 'conformance', nonce: 'n', auth_time: -5, client_id: null, rev: null, scope: null },
+    claims: {
+      aud: 'conformance',
+      nonce: 'n',
+      auth_time: -5,
+      client_id: null,
+      rev: null,
+      scope: null,
+    },
   }),
   access('ID token with the claims of an access token', 'reject', TYP, { header: { typ: 'JWT' } }),
   access('logout token', 'reject', TYP, {
@@ -58,57 +81,120 @@ const ACCESS = [
   access('security event token', 'reject', TYP, { header: { typ: 'secevent+jwt' } }),
   access('client assertion', 'reject', TYP, { header: { typ: 'client-authentication+jwt' } }),
   access('signed authorization request', 'reject', TYP, { header: { typ: 'oauth-authz-req+jwt' } }),
-  access('signed introspection answer', 'reject', TYP, { header: { typ: 'token-introspection+jwt' } }),
-  access('without typ', 'reject', TYP, { header: { typ: null } }),
-  access('refresh token', 'reject', 'Only the broker reads refresh tokens.', { text: 'rt_2bVJ5m1Wn0g8vXo5hPz0wQ' }),
-  access('not a JWT', 'reject', 'Anything may arrive as a token.', { text: 'a.b.c' }),
-  access('alg none', 'reject', 'Accept only algorithms of your list (RFC 8725 §3.1).', { header: { alg: 'none' } }),
-  access('HS256 with the public key as its secret', 'reject', 'Accept only algorithms of your list (RFC 8725 §2.1).', { header: { alg: 'HS256' } }),
-  access('signed by another key of the same kid', 'reject', 'The signature must be verified.', { key: 'another es-1' }),
-  access('signed by a key that is not published', 'reject', 'Only keys of the JWKS sign tokens.', { key: 'unpublished' }),
-  access('without kid', 'reject', 'The header must name the key.', { header: { kid: null } }),
-  access('alg of another key', 'reject', "The key's algorithm decides, not the header.", { header: { kid: 'rs-1' } }),
-  access('unknown critical header', 'reject', 'RFC 7515 §4.1.11: a critical header that is not understood rejects the token.', {
-    header: { crit: ['b64x'], b64x: true },
+  access('signed introspection answer', 'reject', TYP, {
+    header: { typ: 'token-introspection+jwt' },
   }),
-  access('another issuer', 'reject', '`iss` must be exactly the configured issuer.', { claims: { iss: 'https://other.example' } }),
-  access('issuer with a slash', 'reject', '`iss` must be exactly the configured issuer.', { claims: { iss: `${ISSUER}/` } }),
-  access('another audience', 'reject', 'A token for another instance must not be accepted.', { claims: { aud: 'https://other.example' } }),
-  access('audience that begins alike', 'reject', 'Compare `aud` exactly.', { claims: { aud: 'https://conformance.example.evil.example' } }),
+  access('without typ', 'reject', TYP, { header: { typ: null } }),
+  access('refresh token', 'reject', 'Only the broker reads refresh tokens.', {
+    text: 'rt_2bVJ5m1Wn0g8vXo5hPz0wQ',
+  }),
+  access('not a JWT', 'reject', 'Anything may arrive as a token.', { text: 'a.b.c' }),
+  access('alg none', 'reject', 'Accept only algorithms of your list (RFC 8725 §3.1).', {
+    header: { alg: 'none' },
+  }),
+  access(
+    'HS256 with the public key as its secret',
+    'reject',
+    'Accept only algorithms of your list (RFC 8725 §2.1).',
+    { header: { alg: 'HS256' } },
+  ),
+  access('signed by another key of the same kid', 'reject', 'The signature must be verified.', {
+    key: 'another es-1',
+  }),
+  access('signed by a key that is not published', 'reject', 'Only keys of the JWKS sign tokens.', {
+    key: 'unpublished',
+  }),
+  access('without kid', 'reject', 'The header must name the key.', { header: { kid: null } }),
+  access('alg of another key', 'reject', "The key's algorithm decides, not the header.", {
+    header: { kid: 'rs-1' },
+  }),
+  access(
+    'unknown critical header',
+    'reject',
+    'RFC 7515 §4.1.11: a critical header that is not understood rejects the token.',
+    {
+      header: { crit: ['b64x'], b64x: true },
+    },
+  ),
+  access('another issuer', 'reject', '`iss` must be exactly the configured issuer.', {
+    claims: { iss: 'https://other.example' },
+  }),
+  access('issuer with a slash', 'reject', '`iss` must be exactly the configured issuer.', {
+    claims: { iss: `${ISSUER}/` },
+  }),
+  access('another audience', 'reject', 'A token for another instance must not be accepted.', {
+    claims: { aud: 'https://other.example' },
+  }),
+  access('audience that begins alike', 'reject', 'Compare `aud` exactly.', {
+    claims: { aud: 'https://conformance.example.evil.example' },
+  }),
   access('expired', 'reject', '`exp` must be checked.', { claims: { iat: -700, exp: -400 } }),
   access('issued in the future', 'unavailable', CLOCK, { claims: { iat: 900, exp: 1200 } }),
   access('not valid yet', 'unavailable', CLOCK, { claims: { nbf: 900 } }),
   ...['aud', 'iss', 'exp', 'sub', 'client_id', 'jti'].map((claim) => without(claim)),
   without('rev', 'Without `rev` no revocation can cover the token: reject it.'),
   ...[-1, 1.5, '100', 9_007_199_254_740_992].map((rev) =>
-    access(`rev ${JSON.stringify(rev)}`, 'reject', '`rev` is a whole number from 0 to 2⁵³ − 1.', { claims: { rev } }),
+    access(`rev ${JSON.stringify(rev)}`, 'reject', '`rev` is a whole number from 0 to 2⁵³ − 1.', {
+      claims: { rev },
+    }),
   ),
   access('sid that is not a string', 'reject', CLAIM, { claims: { sid: ['s_1'] } }),
   access('tid that is not a string', 'reject', CLAIM, { claims: { tid: 1 } }),
 ]
 
-const FINAL = 'Answer 400 to what can never be a logout token: the broker then stops, and an operator learns of it.'
-const AGAIN = 'Only a time speaks against it, and a clock may be wrong: 400 is final, and the sign-out would be lost. Answer 503.'
+const FINAL =
+  'Answer 400 to what can never be a logout token: the broker then stops, and an operator learns of it.'
+const AGAIN =
+  'Only a time speaks against it, and a clock may be wrong: 400 is final, and the sign-out would be lost. Answer 503.'
 const logout = (name, expect, why, token) => ({ name, kind: 'logout', why, expect, ...token })
 const LOGOUT = [
-  logout('of a session', 'ended', 'A valid logout token must be accepted.', { claims: { jti: 'logout-1' } }),
-  logout('of a user', 'ended', 'Without `sid` it covers every session of `sub`.', { claims: { sid: null, sub: 'u_logout' } }),
-  logout('without typ', 'ended', 'Back-Channel Logout 1.0 §2.4 only recommends `typ`.', { header: { typ: null } }),
-  logout('access token', 'final', FINAL, { key: 'es-1', header: { typ: 'at+jwt' }, claims: { aud: 'https://conformance.example' } }),
-  logout('access token with the claims of a logout token', 'final', FINAL, { header: { typ: 'at+jwt' } }),
-  logout('ID token', 'final', FINAL, { header: { typ: 'JWT' }, claims: { events: null, nonce: 'n', sub: 'u_1' } }),
+  logout('of a session', 'ended', 'A valid logout token must be accepted.', {
+    claims: { jti: 'logout-1' },
+  }),
+  logout('of a user', 'ended', 'Without `sid` it covers every session of `sub`.', {
+    claims: { sid: null, sub: 'u_logout' },
+  }),
+  logout('without typ', 'ended', 'Back-Channel Logout 1.0 §2.4 only recommends `typ`.', {
+    header: { typ: null },
+  }),
+  logout('access token', 'final', FINAL, {
+    key: 'es-1',
+    header: { typ: 'at+jwt' },
+    claims: { aud: 'https://conformance.example' },
+  }),
+  logout('access token with the claims of a logout token', 'final', FINAL, {
+    header: { typ: 'at+jwt' },
+  }),
+  logout('ID token', 'final', FINAL, {
+    header: { typ: 'JWT' },
+    claims: { events: null, nonce: 'n', sub: 'u_1' },
+  }),
   logout('security event token', 'final', FINAL, {
     header: { typ: 'secevent+jwt' },
-    claims: { exp: null, events: { 'https://schemas.openid.net/secevent/caep/event-type/session-revoked': {} } },
+    claims: {
+      exp: null,
+      events: { 'https://schemas.openid.net/secevent/caep/event-type/session-revoked': {} },
+    },
   }),
-  logout('with a nonce', 'final', 'Back-Channel Logout 1.0 §2.4: `nonce` is prohibited.', { claims: { nonce: 'n' } }),
+  logout('with a nonce', 'final', 'Back-Channel Logout 1.0 §2.4: `nonce` is prohibited.', {
+    claims: { nonce: 'n' },
+  }),
   logout('without events', 'final', FINAL, { claims: { events: null } }),
-  logout('with another event', 'final', FINAL, { claims: { events: { 'https://other.example/event': {} } } }),
+  logout('with another event', 'final', FINAL, {
+    claims: { events: { 'https://other.example/event': {} } },
+  }),
   logout('with neither sid nor sub', 'final', FINAL, { claims: { sid: null } }),
   logout('without jti', 'final', FINAL, { claims: { jti: null } }),
   logout('for another client', 'final', '`aud` is your client_id.', { claims: { aud: 'other' } }),
-  logout('of another issuer', 'final', '`iss` must be exactly the configured issuer.', { claims: { iss: 'https://other.example' } }),
-  logout('by another algorithm', 'final', 'Logout tokens are signed by `id_token_signed_response_alg`, by default RS256.', { key: 'es-1' }),
+  logout('of another issuer', 'final', '`iss` must be exactly the configured issuer.', {
+    claims: { iss: 'https://other.example' },
+  }),
+  logout(
+    'by another algorithm',
+    'final',
+    'Logout tokens are signed by `id_token_signed_response_alg`, by default RS256.',
+    { key: 'es-1' },
+  ),
   logout('alg none', 'final', FINAL, { header: { alg: 'none' } }),
   logout('not a JWT', 'final', FINAL, { text: 'a.b.c' }),
   logout('expired', 'again', AGAIN, { claims: { iat: -520, exp: -400 } }),
@@ -116,15 +202,28 @@ const LOGOUT = [
 ]
 
 const start = { do: 'start' }
-const check = (expect, claims = {}, more = {}) => ({ do: 'check', token: { claims }, expect, ...more })
+const check = (expect, claims = {}, more = {}) => ({
+  do: 'check',
+  token: { claims },
+  expect,
+  ...more,
+})
 const now = (expect, claims) => check(expect, claims, { at_once: true })
 const revoke = (seq, selector, more = {}) => ({ do: 'revoke', seq, selector, ...more })
 const session = (sid) => ({ kind: 'session', sid })
 const set = (changes) => ({ do: 'broker', set: changes })
 const READY = [start, check('accept')]
-/** A revocation of a session of its own: once it is enforced, what came before on the stream is too. */
+/**
+ * A revocation of a session of its own: once it is enforced, what came before on the stream is too.
+ */
 const applied = (seq) => [revoke(seq, session('s_last')), check('reject', { sid: 's_last' })]
-const feed = (name, section, why, steps, more = {}) => ({ name: `feed/${name}`, section, why, ...more, steps })
+const feed = (name, section, why, steps, more = {}) => ({
+  name: `feed/${name}`,
+  section,
+  why,
+  ...more,
+  steps,
+})
 
 const poll = { do: 'start', poll_seconds: 1 }
 const polling = (...given) => feed(...given, { needs: ['polling'] })
@@ -142,13 +241,18 @@ const LAST = Number.MAX_SAFE_INTEGER
 const SILENT = 'When you hear nothing, and connecting again'
 const CASES = [
   ...KINDS.map(([kind, selector, other]) =>
-    feed(`covers a ${kind}`, 'An entry', 'A token is covered if the selector matches and its `rev` is lower than `seq`.', [
-      ...READY,
-      revoke(101, selector),
-      check('reject'),
-      now('accept', other),
-      now('accept', { rev: 101 }),
-    ]),
+    feed(
+      `covers a ${kind}`,
+      'An entry',
+      'A token is covered if the selector matches and its `rev` is lower than `seq`.',
+      [
+        ...READY,
+        revoke(101, selector),
+        check('reject'),
+        now('accept', other),
+        now('accept', { rev: 101 }),
+      ],
+    ),
   ),
   feed('covers everything', 'An entry', 'It covers each token whose `rev` is lower than `seq`.', [
     ...READY,
@@ -164,12 +268,17 @@ const CASES = [
     now('reject', { sid: 's_2', sub: 'u_2' }),
     now('accept', { rev: 101 }),
   ]),
-  feed('unknown selector kind in a snapshot', 'An entry', 'Treat an unknown `kind` as `everything`.', [
-    revoke(101, { kind: 'device', device: 'd_1' }, { unsent: true }),
-    start,
-    check('accept', { rev: 101 }),
-    now('reject'),
-  ]),
+  feed(
+    'unknown selector kind in a snapshot',
+    'An entry',
+    'Treat an unknown `kind` as `everything`.',
+    [
+      revoke(101, { kind: 'device', device: 'd_1' }, { unsent: true }),
+      start,
+      check('accept', { rev: 101 }),
+      now('reject'),
+    ],
+  ),
   feed('unknown members and events', 'An entry', 'Ignore unknown members and unknown events.', [
     ...READY,
     { do: 'send', event: 'weather', data: { is: 'fine' } },
@@ -187,13 +296,18 @@ const CASES = [
     check('accept', { sid: 's_2' }),
     now('reject', { rev: 80 }),
   ]),
-  feed('snapshots are merged', 'Follow', 'A snapshot never replaces entries, also not the first one.', [
-    set({ page: 1 }),
-    ...['s_a', 's_b', 's_c'].map((sid, n) => revoke(101 + n, session(sid), { unsent: true })),
-    start,
-    check('accept'),
-    ...['s_a', 's_b', 's_c'].map((sid) => now('reject', { sid })),
-  ]),
+  feed(
+    'snapshots are merged',
+    'Follow',
+    'A snapshot never replaces entries, also not the first one.',
+    [
+      set({ page: 1 }),
+      ...['s_a', 's_b', 's_c'].map((sid, n) => revoke(101 + n, session(sid), { unsent: true })),
+      start,
+      check('accept'),
+      ...['s_a', 's_b', 's_c'].map((sid) => now('reject', { sid })),
+    ],
+  ),
   feed('duplicate', 'Follow', 'The same entry again changes nothing.', [
     ...READY,
     revoke(101, session('s_1')),
@@ -202,35 +316,50 @@ const CASES = [
     now('reject'),
     now('accept', { rev: 101 }),
   ]),
-  feed('an older entry after a newer one', 'Follow', 'Ignore an entry because it was applied, never because its `seq` is below your position.', [
-    ...READY,
-    revoke(105, session('s_a')),
-    revoke(103, session('s_b')),
-    ...applied(106),
-    now('reject', { sid: 's_a' }),
-    now('reject', { sid: 's_b' }),
-  ]),
-  feed('an older entry of the same selector', 'Follow', 'The newest `seq` of a selector counts; an older one never lowers it.', [
-    ...READY,
-    revoke(105, session('s_1')),
-    revoke(103, session('s_1')),
-    ...applied(106),
-    now('reject', { rev: 104 }),
-    now('accept', { rev: 105 }),
-  ]),
-  feed('missed while disconnected', SILENT, 'Resume where you were: what was missed arrives before `live`.', [
-    ...READY,
-    revoke(101, session('s_0')),
-    check('reject', { sid: 's_0' }),
-    { do: 'expect_connection' },
-    set({ down: true }),
-    revoke(102, session('s_1'), { unsent: true }),
-    set({ down: false }),
-    { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } },
-    check('reject'),
-    now('reject', { sid: 's_0' }),
-    now('accept', { sid: 's_2' }),
-  ]),
+  feed(
+    'an older entry after a newer one',
+    'Follow',
+    'Ignore an entry because it was applied, never because its `seq` is below your position.',
+    [
+      ...READY,
+      revoke(105, session('s_a')),
+      revoke(103, session('s_b')),
+      ...applied(106),
+      now('reject', { sid: 's_a' }),
+      now('reject', { sid: 's_b' }),
+    ],
+  ),
+  feed(
+    'an older entry of the same selector',
+    'Follow',
+    'The newest `seq` of a selector counts; an older one never lowers it.',
+    [
+      ...READY,
+      revoke(105, session('s_1')),
+      revoke(103, session('s_1')),
+      ...applied(106),
+      now('reject', { rev: 104 }),
+      now('accept', { rev: 105 }),
+    ],
+  ),
+  feed(
+    'missed while disconnected',
+    SILENT,
+    'Resume where you were: what was missed arrives before `live`.',
+    [
+      ...READY,
+      revoke(101, session('s_0')),
+      check('reject', { sid: 's_0' }),
+      { do: 'expect_connection' },
+      set({ down: true }),
+      revoke(102, session('s_1'), { unsent: true }),
+      set({ down: false }),
+      { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } },
+      check('reject'),
+      now('reject', { sid: 's_0' }),
+      now('accept', { sid: 's_2' }),
+    ],
+  ),
   feed('the broker ends the stream', 'Follow', 'After `end`, connect again and resume.', [
     ...READY,
     { do: 'expect_connection' },
@@ -240,16 +369,21 @@ const CASES = [
     ...applied(101),
     now('accept'),
   ]),
-  feed('a jump of seq', 'What you need besides the feed', '`seq` and `rev` are below 2⁵³ and not contiguous: a jump is not a loss.', [
-    ...READY,
-    revoke(LATE, session('s_1')),
-    check('reject', { rev: LATE - 1 }),
-    now('accept', { rev: LATE }),
-    now('accept', { sid: 's_2' }),
-    revoke(LAST, session('s_2')),
-    check('reject', { sid: 's_2', rev: LAST - 1 }),
-    now('accept', { sid: 's_2', rev: LAST }),
-  ]),
+  feed(
+    'a jump of seq',
+    'What you need besides the feed',
+    '`seq` and `rev` are below 2⁵³ and not contiguous: a jump is not a loss.',
+    [
+      ...READY,
+      revoke(LATE, session('s_1')),
+      check('reject', { rev: LATE - 1 }),
+      now('accept', { rev: LATE }),
+      now('accept', { sid: 's_2' }),
+      revoke(LAST, session('s_2')),
+      check('reject', { sid: 's_2', rev: LAST - 1 }),
+      now('accept', { sid: 's_2', rev: LAST }),
+    ],
+  ),
   feed(
     'a restored database',
     'Follow',
@@ -272,15 +406,20 @@ const CASES = [
       { do: 'check', token: { key: 'es-2', claims: { rev: 60 } }, expect: 'accept' },
     ],
   ),
-  feed('a log that lost its newest part', 'Follow', 'If the `seq` of `live` is lower than yours, connect again with exactly your position.', [
-    ...READY,
-    revoke(200, session('s_1')),
-    check('reject'),
-    set({ seq: 150 }),
-    { do: 'cut' },
-    check('reject', { sid: 's_2', rev: 190, iat: -60 }),
-    check('accept', { sid: 's_2', rev: 150 }),
-  ]),
+  feed(
+    'a log that lost its newest part',
+    'Follow',
+    'If the `seq` of `live` is lower than yours, connect again with exactly your position.',
+    [
+      ...READY,
+      revoke(200, session('s_1')),
+      check('reject'),
+      set({ seq: 150 }),
+      { do: 'cut' },
+      check('reject', { sid: 's_2', rev: 190, iat: -60 }),
+      check('accept', { sid: 's_2', rev: 150 }),
+    ],
+  ),
   feed('a retired key', 'Follow', 'Reject retired keys at once, whatever a cached JWKS says.', [
     ...READY,
     set({ retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
@@ -289,18 +428,28 @@ const CASES = [
     { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
     now('reject'),
   ]),
-  feed('a key that was retired before', 'Follow', '`retired_kids` of a snapshot counts as that of `keys`.', [
-    set({ retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
-    start,
-    { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
-    now('reject'),
-  ]),
-  feed('a new key', 'What you need besides the feed', 'When the keys have changed, fetch the JWKS again.', [
-    ...READY,
-    set({ jwks: ['es-1', 'es-2', 'rs-1'] }),
-    { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: [] } },
-    { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
-  ]),
+  feed(
+    'a key that was retired before',
+    'Follow',
+    '`retired_kids` of a snapshot counts as that of `keys`.',
+    [
+      set({ retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
+      start,
+      { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
+      now('reject'),
+    ],
+  ),
+  feed(
+    'a new key',
+    'What you need besides the feed',
+    'When the keys have changed, fetch the JWKS again.',
+    [
+      ...READY,
+      set({ jwks: ['es-1', 'es-2', 'rs-1'] }),
+      { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: [] } },
+      { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
+    ],
+  ),
   feed('silence', SILENT, 'After the time of staleness answer 503, never 401 and never 200.', [
     ...READY,
     set({ silent: true }),
@@ -308,24 +457,39 @@ const CASES = [
     set({ silent: false }),
     check('accept', {}, { never: 'reject' }),
   ]),
-  feed('a clock behind the broker', SILENT, 'A new token seems issued in the future: accept it by the broker’s `Date`, or answer 503.', [
-    set({ clock_ahead_seconds: 600 }),
-    start,
-    check(['accept', 'unavailable'], {}, { never: 'reject' }),
-    ...[1, 2, 3].map(() => now(['accept', 'unavailable'])),
-  ]),
-  feed('a clock ahead of the broker', SILENT, 'A new token seems expired: 401 would send the client into a loop of refreshes. Answer 503.', [
-    set({ clock_ahead_seconds: -600 }),
-    start,
-    check('unavailable', {}, { never: 'reject' }),
-    { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
-    ...[1, 2, 3].map(() => now('unavailable')),
-  ]),
+  feed(
+    'a clock behind the broker',
+    SILENT,
+    'A new token seems issued in the future: accept it by the broker’s `Date`, or answer 503.',
+    [
+      set({ clock_ahead_seconds: 600 }),
+      start,
+      check(['accept', 'unavailable'], {}, { never: 'reject' }),
+      ...[1, 2, 3].map(() => now(['accept', 'unavailable'])),
+    ],
+  ),
+  feed(
+    'a clock ahead of the broker',
+    SILENT,
+    'A new token seems expired: 401 would send the client into a loop of refreshes. Answer 503.',
+    [
+      set({ clock_ahead_seconds: -600 }),
+      start,
+      check('unavailable', {}, { never: 'reject' }),
+      { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+      ...[1, 2, 3].map(() => now('unavailable')),
+    ],
+  ),
   feed(
     'a logout token and a clock ahead',
     SILENT,
     'Only the times speak against it: answer 503, or 200 by the broker’s `Date`, never 400.',
-    [set({ clock_ahead_seconds: -600 }), start, { do: 'expect_connection' }, { do: 'logout', token: {}, expect: ['ended', 'again'], at_once: true }],
+    [
+      set({ clock_ahead_seconds: -600 }),
+      start,
+      { do: 'expect_connection' },
+      { do: 'logout', token: {}, expect: ['ended', 'again'], at_once: true },
+    ],
     { needs: ['logout'] },
   ),
   feed(
@@ -334,24 +498,39 @@ const CASES = [
     'A logout token counts at once, also where the feed has not said it.',
     [
       ...READY,
-      { do: 'logout', token: { claims: { sid: 's_1', jti: 'before-the-feed' } }, expect: 'ended', at_once: true },
+      {
+        do: 'logout',
+        token: { claims: { sid: 's_1', jti: 'before-the-feed' } },
+        expect: 'ended',
+        at_once: true,
+      },
       now('reject'),
       now('accept', { rev: 101 }),
       now('accept', { sid: 's_2' }),
-      { do: 'logout', token: { claims: { sid: 's_1', jti: 'before-the-feed' } }, expect: ['ended', 'final'], at_once: true },
+      {
+        do: 'logout',
+        token: { claims: { sid: 's_1', jti: 'before-the-feed' } },
+        expect: ['ended', 'final'],
+        at_once: true,
+      },
     ],
     { needs: ['logout'] },
   ),
-  feed('100,000 entries', 'Follow', 'All of them are enforced, and none covers more than it says.', [
-    { do: 'fill', count: 100_000 },
-    start,
-    check('accept', { rev: 100_100 }),
-    now('reject', { sid: 's_f1' }),
-    now('reject', { sid: 's_f50000' }),
-    now('reject', { sid: 's_f100000' }),
-    now('accept', { sid: 's_f100000', rev: 100_100 }),
-    now('accept', { sid: 's_other', rev: 100_099 }),
-  ]),
+  feed(
+    '100,000 entries',
+    'Follow',
+    'All of them are enforced, and none covers more than it says.',
+    [
+      { do: 'fill', count: 100_000 },
+      start,
+      check('accept', { rev: 100_100 }),
+      now('reject', { sid: 's_f1' }),
+      now('reject', { sid: 's_f50000' }),
+      now('reject', { sid: 's_f100000' }),
+      now('accept', { sid: 's_f100000', rev: 100_100 }),
+      now('accept', { sid: 's_other', rev: 100_099 }),
+    ],
+  ),
   feed(
     'a stream in pieces',
     'Follow',
@@ -386,13 +565,18 @@ const CASES = [
     ],
     { needs: ['stream'] },
   ),
-  feed('another issuer', 'The revocation feed', 'Compare the `issuer` of the discovery document at start: under an alias each token is rejected.', [
-    set({ issuer: 'https://other.example' }),
-    start,
-    now('unavailable'),
-    set({ issuer: '$ISSUER' }),
-    check('accept', {}, { never: 'reject' }),
-  ]),
+  feed(
+    'another issuer',
+    'The revocation feed',
+    'Compare the `issuer` of the discovery document at start: under an alias each token is rejected.',
+    [
+      set({ issuer: 'https://other.example' }),
+      start,
+      now('unavailable'),
+      set({ issuer: '$ISSUER' }),
+      check('accept', {}, { never: 'reject' }),
+    ],
+  ),
   feed(
     'a newer rev on a stream that is stuck',
     SILENT,
@@ -423,23 +607,29 @@ const CASES = [
       { do: 'send', event: 'head', id: 'epoch-a.101', data: { seq: 101 } },
       { do: 'expect_report', epoch: 'epoch-a', seq: 101, answered: 409 },
       { do: 'expect_connection', within_ms: 5000, resumes: { epoch: 'epoch-a', at_most: 101 } },
-      // The former log accepts either of the next two tokens: the guard has read the new one when it rejects the first.
+      // The former log accepts either of the next two tokens: the guard has read the new one when
+      // it rejects the first.
       check('reject', { sid: 's_2', rev: 59 }),
       check('accept', { sid: 's_2', rev: 60 }),
       now('reject', { sid: 's_2', rev: 90, iat: -60 }),
     ],
     { needs: ['stream'] },
   ),
-  feed('a report that was not taken', 'Report', 'After another answer than 204, 400 or 409 send it again after 2 s.', [
-    ...READY,
-    { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
-    set({ report_status: 503 }),
-    revoke(101, session('s_1')),
-    { do: 'expect_report', epoch: 'epoch-a', seq: 101, answered: 503 },
-    set({ report_status: 0 }),
-    { do: 'expect_report', epoch: 'epoch-a', seq: 101 },
-    now('reject'),
-  ]),
+  feed(
+    'a report that was not taken',
+    'Report',
+    'After another answer than 204, 400 or 409 send it again after 2 s.',
+    [
+      ...READY,
+      { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+      set({ report_status: 503 }),
+      revoke(101, session('s_1')),
+      { do: 'expect_report', epoch: 'epoch-a', seq: 101, answered: 503 },
+      set({ report_status: 0 }),
+      { do: 'expect_report', epoch: 'epoch-a', seq: 101 },
+      now('reject'),
+    ],
+  ),
   feed(
     'private_key_jwt',
     'Who may follow it',
@@ -466,33 +656,48 @@ const CASES = [
     check('reject'),
     now('accept', { sid: 's_2' }),
   ]),
-  polling('polling several pages', 'Poll', '`more`: ask again at once with `after` = the `seq` of the answer.', [
-    { do: 'fill', count: 2500 },
-    poll,
-    check('accept', { rev: 2600 }),
-    now('reject', { sid: 's_f1' }),
-    now('reject', { sid: 's_f2500' }),
-    now('accept', { sid: 's_f2500', rev: 2600 }),
-  ]),
-  polling('polling a restored database', 'Poll', '`reset`: forget what you had, then apply the answer. Tokens of the former log are rejected.', [
-    poll,
-    check('accept'),
-    revoke(101, session('s_1')),
-    check('reject'),
-    set({ epoch: 'epoch-b', seq: 50 }),
-    revoke(60, { kind: 'everything' }, { unsent: true }),
-    check('reject', { sid: 's_2', rev: 59 }),
-    now('accept', { rev: 60 }),
-    now('reject', { sid: 's_2', rev: 90, iat: -60 }),
-  ]),
-  polling('polling in vain', 'Poll', 'After the time of staleness without a successful answer: 503, never 401 and never 200.', [
-    poll,
-    check('accept'),
-    set({ down: true }),
-    check('unavailable', {}, { never: 'reject' }),
-    set({ down: false }),
-    check('accept', {}, { never: 'reject' }),
-  ]),
+  polling(
+    'polling several pages',
+    'Poll',
+    '`more`: ask again at once with `after` = the `seq` of the answer.',
+    [
+      { do: 'fill', count: 2500 },
+      poll,
+      check('accept', { rev: 2600 }),
+      now('reject', { sid: 's_f1' }),
+      now('reject', { sid: 's_f2500' }),
+      now('accept', { sid: 's_f2500', rev: 2600 }),
+    ],
+  ),
+  polling(
+    'polling a restored database',
+    'Poll',
+    '`reset`: forget what you had, then apply the answer. Tokens of the former log are rejected.',
+    [
+      poll,
+      check('accept'),
+      revoke(101, session('s_1')),
+      check('reject'),
+      set({ epoch: 'epoch-b', seq: 50 }),
+      revoke(60, { kind: 'everything' }, { unsent: true }),
+      check('reject', { sid: 's_2', rev: 59 }),
+      now('accept', { rev: 60 }),
+      now('reject', { sid: 's_2', rev: 90, iat: -60 }),
+    ],
+  ),
+  polling(
+    'polling in vain',
+    'Poll',
+    'After the time of staleness without a successful answer: 503, never 401 and never 200.',
+    [
+      poll,
+      check('accept'),
+      set({ down: true }),
+      check('unavailable', {}, { never: 'reject' }),
+      set({ down: false }),
+      check('accept', {}, { never: 'reject' }),
+    ],
+  ),
   feed('reports', 'Report', 'The report is the broker’s proof that a revocation is enforced.', [
     ...READY,
     { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
@@ -509,9 +714,14 @@ export function tokensFile() {
   const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).vectors : []
   const vectors = [...ACCESS, ...LOGOUT].map((vector, index) => {
     const fixed = vector.claims?.jti === null ? {} : { jti: `vector-${index}` }
-    const made = signToken(vector.kind, { ...vector, claims: { ...fixed, ...vector.claims } }, { keys, issuer: ISSUER, now: NOW })
+    const made = signToken(
+      vector.kind,
+      { ...vector, claims: { ...fixed, ...vector.claims } },
+      { keys, issuer: ISSUER, now: NOW },
+    )
     const input = (token) => token?.split('.').slice(0, 2).join('.')
-    const signed = before.map((each) => each.signed).find((each) => input(each) === input(made)) ?? made
+    const signed =
+      before.map((each) => each.signed).find((each) => input(each) === input(made)) ?? made
     return { ...vector, signed }
   })
   return `${JSON.stringify({ issuer: ISSUER, audience: 'https://conformance.example', client_id: 'conformance', now: NOW, vectors }, null, 2)}\n`

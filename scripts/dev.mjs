@@ -7,8 +7,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /**
- * After each change it stops the running program, builds, and starts the program again. Changes during a round make one further round.
- * `build` returns whether it succeeded; `start` returns the running program, with `stop`.
+ * After each change it stops the running program, builds, and starts the program again. Changes
+ * during a round make one further round. `build` returns whether it succeeded; `start` returns the
+ * running program, with `stop`.
  */
 export function createReloader({ build, start, say }) {
   let running
@@ -38,9 +39,16 @@ export function createReloader({ build, start, say }) {
   }
 }
 
-/** In a process group of its own: the terminal's Ctrl-C reaches this process alone, which passes it on once. */
+/**
+ * In a process group of its own: the terminal's Ctrl-C reaches this process alone, which passes it
+ * on once.
+ */
 function startDemo() {
-  const child = spawn(process.execPath, [join(ROOT, 'dist', 'demo', 'main.js'), ...process.argv.slice(2)], { stdio: 'inherit', detached: true })
+  const child = spawn(
+    process.execPath,
+    [join(ROOT, 'dist', 'demo', 'main.js'), ...process.argv.slice(2)],
+    { stdio: 'inherit', detached: true },
+  )
   const gone = new Promise((done) => child.once('exit', done))
   return {
     stop: () => {
@@ -52,7 +60,10 @@ function startDemo() {
 
 function main() {
   const reloader = createReloader({
-    build: () => spawnSync(process.execPath, [join(ROOT, 'scripts', 'build.mjs'), '--if-changed'], { stdio: ['ignore', 2, 2] }).status === 0,
+    build: () =>
+      spawnSync(process.execPath, [join(ROOT, 'scripts', 'build.mjs'), '--if-changed'], {
+        stdio: ['ignore', 2, 2],
+      }).status === 0,
     start: startDemo,
     say: (line) => console.error(line),
   })
@@ -62,8 +73,10 @@ function main() {
     clearTimeout(settled)
     settled = setTimeout(() => void reloader.changed(), 200)
   }
-  for (const place of ['src', 'workers', 'db', 'demo', 'guard/src']) watch(join(ROOT, place), { recursive: true }, changed)
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => void reloader.end().then(() => process.exit(0)))
+  for (const place of ['src', 'workers', 'db', 'demo', 'guard/src'])
+    watch(join(ROOT, place), { recursive: true }, changed)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.once(signal, () => void reloader.end().then(() => process.exit(0)))
   void reloader.changed()
 }
 

@@ -1,5 +1,6 @@
-// Writes the one migration of each engine from db/schema.ts, followed by the hand-written statements of `after-tables.sql` (triggers, storage
-// parameters), which drizzle-kit does not generate. Until the first release there is one migration an engine and no data to migrate, so a
+// Writes the one migration of each engine from db/schema.ts, followed by the hand-written
+// statements of `after-tables.sql` (triggers, storage parameters), which drizzle-kit does not
+// generate. Until the first release there is one migration an engine and no data to migrate, so a
 // changed schema replaces it. Nothing is written where the migration is up to date.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -19,7 +20,9 @@ for (const { folder, dialect } of [
   try {
     generate(dialect, `./${folder}/schema.ts`, relative(root, fresh))
     // The migrator makes the namespace of its own table before it runs the migration.
-    const tables = readFileSync(join(fresh, NAME), 'utf8').trimEnd().replace('CREATE SCHEMA ', 'CREATE SCHEMA IF NOT EXISTS ')
+    const tables = readFileSync(join(fresh, NAME), 'utf8')
+      .trimEnd()
+      .replace('CREATE SCHEMA ', 'CREATE SCHEMA IF NOT EXISTS ')
     const rest = readFileSync(join(root, folder, 'after-tables.sql'), 'utf8')
     writeFileSync(join(fresh, NAME), `${tables}${BREAKPOINT}${rest}`)
     if (contentOf(migrations) === contentOf(fresh)) continue
@@ -32,14 +35,33 @@ for (const { folder, dialect } of [
 }
 
 function generate(dialect, schema, out) {
-  const args = ['generate', '--dialect', dialect, '--schema', schema, '--out', out, '--name', 'initial']
-  const { status } = spawnSync(join(root, 'node_modules/.bin/drizzle-kit'), args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  const args = [
+    'generate',
+    '--dialect',
+    dialect,
+    '--schema',
+    schema,
+    '--out',
+    out,
+    '--name',
+    'initial',
+  ]
+  const { status } = spawnSync(join(root, 'node_modules/.bin/drizzle-kit'), args, {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   if (status !== 0) throw new Error(`drizzle-kit failed for ${schema}. Its message is above.`)
 }
 
 /** The migration, and drizzle-kit's snapshot of it without the id, which is new each time. */
 function contentOf(folder) {
-  const files = [join(folder, NAME), join(folder, 'meta', '0000_snapshot.json'), join(folder, 'meta', '_journal.json')]
+  const files = [
+    join(folder, NAME),
+    join(folder, 'meta', '0000_snapshot.json'),
+    join(folder, 'meta', '_journal.json'),
+  ]
   if (!files.every(existsSync)) return undefined
-  return files.map((file) => readFileSync(file, 'utf8').replace(/"(id|when)": ("[^"]*"|\d+)/g, '')).join('\n')
+  return files
+    .map((file) => readFileSync(file, 'utf8').replace(/"(id|when)": ("[^"]*"|\d+)/g, ''))
+    .join('\n')
 }

@@ -1,6 +1,7 @@
 /**
- * The pictures of the modules and of the folders of db in docs/architecture.md, made from the imports of the code: `npm run docs:modules` writes
- * them, and test/house/import-rules.test.ts compares them. An arrow is left out where a longer way says the same.
+ * The pictures of the modules and of the folders of db in docs/architecture.md, made from the
+ * imports of the code: `npm run docs:modules` writes them, and test/house/import-rules.test.ts
+ * compares them. An arrow is left out where a longer way says the same.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -53,7 +54,9 @@ function reach(edges, from, seen = new Set()) {
 export function picture(modules, { boxOf, first } = PICTURES['the modules']) {
   const edges = edgesOf(modules, boxOf)
   const arrows = [...edges].flatMap(([from, tos]) => {
-    const direct = [...tos].filter((to) => ![...tos].some((other) => other !== to && reach(edges, other).has(to)))
+    const direct = [...tos].filter(
+      (to) => ![...tos].some((other) => other !== to && reach(edges, other).has(to)),
+    )
     return direct.map((to) => `  ${from} --> ${to}`)
   })
   return ['```mermaid', 'flowchart TB', ...first, ...arrows.toSorted(), '```'].join('\n')
@@ -63,9 +66,13 @@ export function picture(modules, { boxOf, first } = PICTURES['the modules']) {
 export function withPictures(page, modules) {
   let drawn = page
   for (const [what, of] of Object.entries(PICTURES)) {
-    const [begin, end] = [`<!-- Begin of ${what}, by npm run docs:modules -->`, `<!-- End of ${what} -->`]
+    const [begin, end] = [
+      `<!-- Begin of ${what}, by npm run docs:modules -->`,
+      `<!-- End of ${what} -->`,
+    ]
     const [from, to] = [drawn.indexOf(begin), drawn.indexOf(end)]
-    if (from < 0 || to < from) throw new Error(`docs/architecture.md must have the lines "${begin}" and "${end}".`)
+    if (from < 0 || to < from)
+      throw new Error(`docs/architecture.md must have the lines "${begin}" and "${end}".`)
     drawn = `${drawn.slice(0, from + begin.length)}\n\n${picture(modules, of)}\n\n${drawn.slice(to)}`
   }
   return drawn

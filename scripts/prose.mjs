@@ -1,5 +1,5 @@
-// `npm run prose`: finds the words that our texts, comments and test names do not use, and says which to use; and lines that are too long. The terms
-// are those of docs/glossary.md.
+// `npm run prose`: finds the words that our texts, comments and test names do not use, and says
+// which to use; and lines that are too long. The terms are those of docs/glossary.md.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -14,7 +14,10 @@ const WORDS = [
   ['(?:tried|said) again', 'retried'],
   ['anew', 'again'],
   ['letter by letter', 'exact match'],
-  ['nobody|somebody|anybody|everybody|whoever|people', 'the user, the operator, the client, the attacker'],
+  [
+    'nobody|somebody|anybody|everybody|whoever|people',
+    'the user, the operator, the client, the attacker',
+  ],
   ['mend(?:s|ed|ing)?', 'fix'],
   ['stands(?! (?:in|for)\\b)', 'is'],
   ['slips?', 'mistake, invalid value'],
@@ -23,15 +26,25 @@ const WORDS = [
   ['invalidat\\w+', 'revoke, expire'],
   ['for ever', 'forever'],
   ['(?:honour|behaviour|colour|favour|neighbour|endeavour)\\w*', 'the American spelling: -or'],
-  ['(?:organis|recognis|authoris|initialis|normalis|serialis|summaris|synchronis|minimis|customis)\\w*', 'the American spelling: -ize'],
-  ['centres?|licence|catalogue|cancelled|cancelling|labelled|misspelt|whilst|grey|artefacts?|programme', 'the American spelling'],
+  [
+    '(?:organis|recognis|authoris|initialis|normalis|serialis|summaris|synchronis|minimis|customis)\\w*',
+    'the American spelling: -ize',
+  ],
+  [
+    'centres?|licence|catalogue|cancelled|cancelling|labelled|misspelt|whilst|grey|artefacts?|programme',
+    'the American spelling',
+  ],
 ]
-const RULES = WORDS.map(([words, better]) => ({ better, pattern: new RegExp(String.raw`\b(?:${words})\b`, 'gi') }))
+const RULES = WORDS.map(([words, better]) => ({
+  better,
+  pattern: new RegExp(String.raw`\b(?:${words})\b`, 'gi'),
+}))
 
 const blank = (block) => block.replaceAll(/[^\n]/g, ' ')
 /** Code keeps its words, and lines stay lines. */
 const withoutCode = {
-  md: (text) => text.replace(/^( *)```[^]*?^\1```/gm, blank).replace(/`[^`\n]*`|\]\([^)\n]*\)|<[^>\n]*>/g, ''),
+  md: (text) =>
+    text.replace(/^( *)```[^]*?^\1```/gm, blank).replace(/`[^`\n]*`|\]\([^)\n]*\)|<[^>\n]*>/g, ''),
   yml: (text) => text.replace(/^( *)expr: .*\n(?:\1 +.*\n)*/gm, blank),
   ts: (text) => text.replace(/\/\*[^]*?\*\/|\/\/ .*/g, blank),
 }
@@ -43,7 +56,9 @@ function wordsIn(text) {
   return text
     .split('\n')
     .flatMap((line, index) =>
-      RULES.flatMap(({ pattern, better }) => [...line.matchAll(pattern)].map(([word]) => ({ line: index + 1, word, better }))),
+      RULES.flatMap(({ pattern, better }) =>
+        [...line.matchAll(pattern)].map(([word]) => ({ line: index + 1, word, better })),
+      ),
     )
 }
 
@@ -65,13 +80,20 @@ function sentences(text) {
 }
 
 const WIDTH = 120
-/** A line that nothing can break, an address or a command for instance, may be longer; a row of a table, a heading and code too. @returns the lines that are too long */
+/**
+ * A line that nothing can break, an address or a command for instance, may be longer; a row of a
+ * table, a heading and code too.
+ * @returns the lines that are too long
+ */
 export function longLines(text) {
-  const breakable = (line) => / /.test(line.replace(/^\s*(?:[-*]|\d+\.)\s+/, '').replaceAll(/`[^`]*`/g, 'code'))
+  const breakable = (line) =>
+    / /.test(line.replace(/^\s*(?:[-*]|\d+\.)\s+/, '').replaceAll(/`[^`]*`/g, 'code'))
   return text
     .replace(/^( *)```[^]*?^\1```/gm, blank)
     .split('\n')
-    .flatMap((line, index) => (line.trimEnd().length > WIDTH && !/^[|#]/.test(line) && breakable(line) ? [index + 1] : []))
+    .flatMap((line, index) =>
+      line.trimEnd().length > WIDTH && !/^[|#]/.test(line) && breakable(line) ? [index + 1] : [],
+    )
 }
 
 const inside = (folder, pattern) =>
@@ -95,24 +117,46 @@ export function texts() {
   ]
 }
 
-const CODE = ['bench', 'broker-dev', 'db', 'demo', 'examples', 'guard', 'scripts', 'src', 'test', 'workers']
+const CODE = [
+  'bench',
+  'broker-dev',
+  'db',
+  'demo',
+  'examples',
+  'guard',
+  'scripts',
+  'src',
+  'test',
+  'workers',
+]
 const NO_CODE_OF_OURS = /(?:^|\/)(?:node_modules|dist|\.\w+)\//
 /** The code, but for the test that has the words in its examples. */
 export function sources() {
-  return CODE.flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true }).map((name) => join(folder, name))).filter(
-    (path) => /\.(?:[cm]?[jt]sx?|css)$/.test(path) && !NO_CODE_OF_OURS.test(path) && path !== join('test', 'house', 'prose.test.ts'),
+  return CODE.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true }).map((name) => join(folder, name)),
+  ).filter(
+    (path) =>
+      /\.(?:[cm]?[jt]sx?|css)$/.test(path) &&
+      !NO_CODE_OF_OURS.test(path) &&
+      path !== join('test', 'house', 'prose.test.ts'),
   )
 }
 
 const read = (path) => readFileSync(join(ROOT, path), 'utf8')
 
-const named = (path, found) => found.map(({ line, word, better }) => `${path}:${line}: "${word}". Say: ${better}.`)
+const named = (path, found) =>
+  found.map(({ line, word, better }) => `${path}:${line}: "${word}". Say: ${better}.`)
 
 export const report = () => [
   ...texts().flatMap((path) => named(path, findings(path, read(path)))),
   ...sources().flatMap((path) => named(path, findingsInCode(read(path)))),
-  ...[...texts().filter((path) => path.endsWith('.md')), ...inside('docs/decisions', /\.md$/)].flatMap((path) =>
-    longLines(read(path)).map((line) => `${path}:${line}: longer than ${WIDTH} characters. Break it.`),
+  ...[
+    ...texts().filter((path) => path.endsWith('.md')),
+    ...inside('docs/decisions', /\.md$/),
+  ].flatMap((path) =>
+    longLines(read(path)).map(
+      (line) => `${path}:${line}: longer than ${WIDTH} characters. Break it.`,
+    ),
   ),
 ]
 

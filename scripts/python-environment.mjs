@@ -1,18 +1,29 @@
-/** Environments of Python with packages of PyPI, beneath node_modules. What tests use is installed there, and nothing on the machine changes. */
+/**
+ * Environments of Python with packages of PyPI, beneath node_modules. What tests use is installed
+ * there, and nothing on the machine changes.
+ */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 export const pythonIn = (home) => join(home, 'bin', 'python')
 
-/** @returns {[program: string, args: string[]][]} the commands that make the environment `home` with what `pip install` takes */
+/**
+ * @returns {[program: string, args: string[]][]} the commands that make the environment `home` with
+ * what `pip install` takes
+ */
 export const environmentSteps = (home, ...wanted) => [
   ['python3', ['-m', 'venv', home]],
   [pythonIn(home), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...wanted]],
 ]
 
-const ADVICE = ['Install Python 3.10 or later with venv (Debian: apt-get install python3-venv).', 'PyPI was not reached.']
+const ADVICE = [
+  'Install Python 3.10 or later with venv (Debian: apt-get install python3-venv).',
+  'PyPI was not reached.',
+]
 
-/** @returns {string | undefined} what failed, and what to do; undefined where every step succeeded */
+/**
+ * @returns {string | undefined} what failed, and what to do; undefined where every step succeeded
+ */
 export function makeEnvironment(home, ...wanted) {
   for (const [at, [program, args]] of environmentSteps(home, ...wanted).entries()) {
     const { status, error, stderr } = spawnSync(program, args, { encoding: 'utf8' })

@@ -1,6 +1,7 @@
 /**
- * The example guard in Python (examples/python-guard) needs Python with its requirements: this installs them into an environment of their own,
- * and says why where it cannot. Run as a program it exits 0 either way: the test then says what is missing.
+ * The example guard in Python (examples/python-guard) needs Python with its requirements: this
+ * installs them into an environment of their own, and says why where it cannot. Run as a program it
+ * exits 0 either way: the test then says what is missing.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -24,9 +25,11 @@ function install() {
   const failed = makeEnvironment(HOME, '-r', REQUIREMENTS)
   if (failed !== undefined) return `The Python guard is not tested. ${failed}`
   const { status, stderr } = spawnSync(PYTHON, ['-c', 'import jwt'], { encoding: 'utf8' })
-  if (status !== 0) return `The Python guard is not tested. PyJWT cannot be imported. (${stderr.trim().split('\n').at(-1)})`
+  if (status !== 0)
+    return `The Python guard is not tested. PyJWT cannot be imported. (${stderr.trim().split('\n').at(-1)})`
   writeFileSync(INSTALLED, '')
   return undefined
 }
 
-if (process.argv[1] === import.meta.filename) process.stdout.write(`${install() ?? `Python guard: ${findPython()}`}\n`)
+if (process.argv[1] === import.meta.filename)
+  process.stdout.write(`${install() ?? `Python guard: ${findPython()}`}\n`)

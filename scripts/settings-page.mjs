@@ -3,4 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { configurationPage } from '../src/config/page.ts'
 
-writeFileSync(fileURLToPath(new URL('../docs/configuration.md', import.meta.url)), configurationPage())
+writeFileSync(
+  fileURLToPath(new URL('../docs/configuration.md', import.meta.url)),
+  configurationPage(),
+)

@@ -38,10 +38,15 @@ interface App {
 }
 
 /**
- * The one place that mounts endpoints, and the one place where an error becomes an answer: an `OAuthError` is the client's to read; a store that
- * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
+ * The one place that mounts endpoints, and the one place where an error becomes an answer: an
+ * `OAuthError` is the client's to read; a store that cannot commit is a 503; whatever else is a
+ * bug, logged with its cause and never shown.
  */
-export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): App {
+export function createApp(
+  deps: Deps,
+  checks = createChecks(deps),
+  isEnding: () => boolean = () => false,
+): App {
   const live = new LivePages(deps)
   const app = answerHead(withErrors(new Hono(), deps))
   const opsApp = answerHead(withErrors(new Hono().use(inEnglish), deps, { console: '/ops' }))
@@ -52,7 +57,8 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
     discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
     tokenEndpoints(deps),
     feedEndpoints(deps),
-    // Before the sign-in: Microsoft knows one address to come back to, and what was begun at /setup comes back there too.
+    // Before the sign-in: Microsoft knows one address to come back to, and what was begun at /setup
+    // comes back there too.
     setupVisits(deps, provesMfa),
     signinEndpoints(deps),
     signalEndpoints(deps),
@@ -63,7 +69,11 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
     pageAssets(deps.config),
   ])
     app.route('/', endpoints)
-  const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa, checks })
+  const setup = setupEndpoints(deps, {
+    administrator: (c, now) => administratorAt(deps, c, now),
+    proves: provesMfa,
+    checks,
+  })
   opsApp.route('/', adminEndpoints(deps, checks))
   opsApp.route('/', consoleEndpoints(deps, checks, live))
   opsApp.route('/', setup)
@@ -72,8 +82,9 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
 }
 
 /**
- * A broker that was cut off from its database answers by what has changed meanwhile, from the first answer on. What it was asked before it came back
- * is not answered: it may have gone by what is old.
+ * A broker that was cut off from its database answers by what has changed meanwhile, from the first
+ * answer on. What it was asked before it came back is not answered: it may have gone by what is
+ * old.
  */
 const current =
   (followed: Followed): MiddlewareHandler =>
@@ -84,14 +95,21 @@ const current =
     await next()
     if (followed.returns === returns) return
     await c.res.body?.cancel()
-    throw new StoreUnavailable('This broker was cut off from the database while it was asked. Ask again: every act may be repeated.')
+    throw new StoreUnavailable(
+      'This broker was cut off from the database while it was asked. Ask again: every act may be repeated.',
+    )
   }
 
-/** Hono answers HEAD by GET and drops the body. A stream in it would stay open with no reader, so the body is canceled here. */
+/**
+ * Hono answers HEAD by GET and drops the body. A stream in it would stay open with no reader, so
+ * the body is canceled here.
+ */
 function answerHead(app: Hono): Hono {
   const { fetch } = app
   app.fetch = (request, ...more) =>
-    request.method === 'HEAD' ? withoutBody(fetch(new Request(request, { method: 'GET' }), ...more)) : fetch(request, ...more)
+    request.method === 'HEAD'
+      ? withoutBody(fetch(new Request(request, { method: 'GET' }), ...more))
+      : fetch(request, ...more)
   return app
 }
 
@@ -102,7 +120,8 @@ async function withoutBody(answered: Response | Promise<Response>): Promise<Resp
 }
 
 /** A browser names it; a program that names nothing, or anything, is answered in JSON. */
-const wantsPage = (c: Context): boolean => c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
+const wantsPage = (c: Context): boolean =>
+  c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
 
 function withErrors(app: Hono, deps: Deps, { console }: { console?: string } = {}): Hono {
   app.onError((error, c) => answer(error, c, deps))
@@ -111,10 +130,20 @@ function withErrors(app: Hono, deps: Deps, { console }: { console?: string } = {
     const isUnknown = methods.length === 0 || methods.includes(c.req.method)
     if (isUnknown && wantsPage(c)) return nothingHere(deps, c, console)
     c.header('Cache-Control', 'no-store')
-    if (isUnknown) return c.json({ error: 'not_found', error_description: 'There is nothing at this address.' }, 404)
+    if (isUnknown)
+      return c.json(
+        { error: 'not_found', error_description: 'There is nothing at this address.' },
+        404,
+      )
     // RFC 9110 §15.5.6
     c.header('Allow', methods.join(', '))
-    return c.json({ error: 'invalid_request', error_description: `Use ${methods.join(' or ')} at this address.` }, 405)
+    return c.json(
+      {
+        error: 'invalid_request',
+        error_description: `Use ${methods.join(' or ')} at this address.`,
+      },
+      405,
+    )
   })
   return app
 }
@@ -122,16 +151,27 @@ function withErrors(app: Hono, deps: Deps, { console }: { console?: string } = {
 function answer(error: Error, c: Context, deps: Deps): Response {
   if (error instanceof HTTPException) return error.getResponse()
   c.header('Cache-Control', 'no-store')
-  if (error instanceof OAuthError) return c.json(error.toJSON(), error.status as 400, { ...error.headers })
+  if (error instanceof OAuthError)
+    return c.json(error.toJSON(), error.status as 400, { ...error.headers })
   if (error instanceof StoreUnavailable) {
     deps.log.error('store_unavailable', { path: c.req.path, cause: error })
     c.header('Retry-After', '2')
-    return c.json({ error: 'temporarily_unavailable', error_description: 'Nothing was changed. Try again in a moment.' }, 503)
+    return c.json(
+      {
+        error: 'temporarily_unavailable',
+        error_description: 'Nothing was changed. Try again in a moment.',
+      },
+      503,
+    )
   }
   if (senderIsGone(error, c)) return c.body(null, 400)
   deps.log.error('bug', { path: c.req.path, method: c.req.method, cause: error })
   return c.json(
-    { error: 'server_error', error_description: 'This is a fault of the broker. Its log has the cause by the X-Request-Id of this answer.' },
+    {
+      error: 'server_error',
+      error_description:
+        'This is a fault of the broker. Its log has the cause by the X-Request-Id of this answer.',
+    },
     500,
   )
 }

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The `cmb` command. It looks at the runtime before anything else is loaded, because a module that is too new for it would fail in its own words. */
+/**
+ * The `cmb` command. It looks at the runtime before anything else is loaded, because a module that
+ * is too new for it would fail in its own words.
+ */
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 14)) {
   process.stderr.write(

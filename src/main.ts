@@ -7,13 +7,19 @@ import { startBroker, type Broker } from './start.ts'
 import { systemClock } from './runtime/clock.ts'
 
 /**
- * The process of a broker, or of workers alone: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process
- * that started it with an IPC channel is gone.
+ * The process of a broker, or of workers alone: settings → parts → serve → drain. It ends by
+ * SIGTERM or SIGINT (the second one does not wait), or when the process that started it with an IPC
+ * channel is gone.
  * @param overrides parts that a test stands in for
  * @returns the exit code: 0 ended as asked, 1 could not start, 2 the settings are wrong
  */
-export async function serve(env: Environment, overrides: Partial<Deps> = {}, kind: ProcessKind = 'broker'): Promise<number> {
-  // A reader of the log that has gone (a closed terminal, a collector that died) is not a reason to stop serving, nor to end without draining.
+export async function serve(
+  env: Environment,
+  overrides: Partial<Deps> = {},
+  kind: ProcessKind = 'broker',
+): Promise<number> {
+  // A reader of the log that has gone (a closed terminal, a collector that died) is not a reason to
+  // stop serving, nor to end without draining.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const log = createLog((line) => process.stdout.write(`${line}\n`), systemClock.nowMs)
   let broker: Broker
@@ -26,14 +32,24 @@ export async function serve(env: Environment, overrides: Partial<Deps> = {}, kin
       return 2
     }
     log.error('start_failed', { cause: error })
-    process.stderr.write(`The ${kind} could not start: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(
+      `The ${kind} could not start: ${error instanceof Error ? error.message : String(error)}\n`,
+    )
     return 1
   }
   const { issuer, entra, warnings, work } = broker.deps.config
-  for (const { name, problem } of warnings) log.warn('unknown_setting', { name, problem, next: 'docs/configuration.md lists every setting.' })
+  for (const { name, problem } of warnings)
+    log.warn('unknown_setting', {
+      name,
+      problem,
+      next: 'docs/configuration.md lists every setting.',
+    })
   const readiness = broker.deps.microsoft.readiness()
   if (entra.simulated)
-    log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Any visitor can sign in as any user. Use this for trials only.' })
+    log.warn('microsoft_is_simulated', {
+      authority: entra.authority,
+      meaning: 'Any visitor can sign in as any user. Use this for trials only.',
+    })
   if (!readiness.connected)
     log.warn('microsoft_not_connected', {
       missing: readiness.missing.join(' '),
@@ -60,14 +76,16 @@ function ending(): Promise<string> {
   return new Promise((resolve) => {
     let askedAt: number | undefined
     const ask = (why: string): void => {
-      // One Ctrl-C reaches a whole process group, and so may arrive here twice; a user who repeats it takes longer.
+      // One Ctrl-C reaches a whole process group, and so may arrive here twice; a user who repeats
+      // it takes longer.
       if (askedAt !== undefined && systemClock.steadyMs() - askedAt > 1000) process.exit(130)
       askedAt ??= systemClock.steadyMs()
       resolve(why)
     }
     process.on('SIGTERM', () => ask('SIGTERM'))
     process.on('SIGINT', () => ask('SIGINT'))
-    // A parent that was killed with kill -9 cannot send a signal; its IPC channel closes all the same.
+    // A parent that was killed with kill -9 cannot send a signal; its IPC channel closes all the
+    // same.
     if (process.send) process.on('disconnect', () => ask('the process that started it is gone'))
   })
 }

@@ -3,9 +3,15 @@ import { StoreUnavailable } from '../db/types.ts'
 import type { Deps, Followed } from './deps.ts'
 import { allEnded, within } from './runtime/concurrency.ts'
 
-/** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
+/**
+ * Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys
+ * and settings.
+ */
 
-type Following = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'branding'>
+type Following = Pick<
+  Deps,
+  'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'branding'
+>
 
 /** How long after a reading that failed the next one begins: at first, and after many. */
 const [FIRST_PAUSE_MS, MOST_PAUSE_MS] = [250, 10_000]
@@ -22,7 +28,10 @@ export function followOtherBrokers(deps: Following): Followed & { stop(): void }
     else if (what === 'wide') return
     else if (what === 'registry') registry.changed()
     else if (what === 'returned') registry.returned()
-    else if (what === 'promoted') log.warn('log_continued', { next: 'Make sure that the former primary of Postgres is stopped.' })
+    else if (what === 'promoted')
+      log.warn('log_continued', {
+        next: 'Make sure that the former primary of Postgres is stopped.',
+      })
     else if (what === 'log_lost') {
       log.error('log_lost', {
         next: 'The new primary of Postgres lacks revocations that were acknowledged. Every session was revoked, and new signing keys sign. See docs/scale-out.md.',
@@ -37,7 +46,10 @@ export function followOtherBrokers(deps: Following): Followed & { stop(): void }
   return registry
 }
 
-/** What this broker keeps in memory of clients, tenants, keys and settings: read again after each change, and until the store has answered. */
+/**
+ * What this broker keeps in memory of clients, tenants, keys and settings: read again after each
+ * change, and until the store has answered.
+ */
 class Registry implements Followed {
   returns = 0
   readonly #deps: Following
@@ -57,7 +69,10 @@ class Registry implements Followed {
     if (!this.#reading) void this.#readUntilNew()
   }
 
-  /** The store has delivered what changed while the broker was cut off. It holds from the first answer on. */
+  /**
+   * The store has delivered what changed while the broker was cut off. It holds from the first
+   * answer on.
+   */
   returned(): void {
     if (!this.#reading) return
     this.returns++
@@ -66,7 +81,10 @@ class Registry implements Followed {
   }
 
   current(): Promise<void> | undefined {
-    const late = (): Error => new StoreUnavailable('What changed while this broker was cut off from the database cannot be read yet. Try again.')
+    const late = (): Error =>
+      new StoreUnavailable(
+        'What changed while this broker was cut off from the database cannot be read yet. Try again.',
+      )
     return this.#current && within(PATIENCE_MS, this.#current.promise, late)
   }
 
@@ -85,7 +103,8 @@ class Registry implements Followed {
         await this.#read()
       } catch (error) {
         this.#isOld = true
-        if (pauseMs === FIRST_PAUSE_MS && !signal.aborted) this.#deps.log.warn('registry_not_reloaded', { cause: String(error) })
+        if (pauseMs === FIRST_PAUSE_MS && !signal.aborted)
+          this.#deps.log.warn('registry_not_reloaded', { cause: String(error) })
         await this.#rest(pauseMs)
         pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)
       }

@@ -13,7 +13,12 @@ import { createMetrics, type Metrics } from './runtime/metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
 import { SignInWatch } from './microsoft/sign-in-watch.ts'
-import { createOutbound, type OutboundOptions, proxiedFetch, type ProxySettings } from './runtime/outbound.ts'
+import {
+  createOutbound,
+  type OutboundOptions,
+  proxiedFetch,
+  type ProxySettings,
+} from './runtime/outbound.ts'
 import { pooledRandom } from './runtime/ids.ts'
 import { AddressWatch } from './runtime/remote-address.ts'
 import { type SteadyClock, systemClock } from './runtime/clock.ts'
@@ -31,14 +36,19 @@ import { FeedOfThisProcess } from './revocation/feed.ts'
 import { startQueueEngine } from './outbox/queue-engine.ts'
 
 /** `leaseMs`: the clock of the lease on Postgres, in monotonic milliseconds. */
-type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader' | 'prepares'> & { leaseMs?: () => number }
+type Overrides = Partial<Deps> &
+  Pick<SqliteStoreOptions, 'startReader' | 'prepares'> & { leaseMs?: () => number }
 
 /**
- * Opens the parts of a broker in the order in which they need each other. A part that `overrides` holds is used as it is, not opened, and
- * not closed here: a benchmark leaves out the queue server, tests stand in for the clock and Microsoft.
+ * Opens the parts of a broker in the order in which they need each other. A part that `overrides`
+ * holds is used as it is, not opened, and not closed here: a benchmark leaves out the queue server,
+ * tests stand in for the clock and Microsoft.
  * @throws what keeps a part from opening, after closing the others
  */
-export async function openParts(input: { config: Config; log: Log }, overrides: Overrides = {}): Promise<{ deps: Deps; closing: Closing }> {
+export async function openParts(
+  input: { config: Config; log: Log },
+  overrides: Overrides = {},
+): Promise<{ deps: Deps; closing: Closing }> {
   const closing = new Closing(input.log)
   try {
     return { deps: await open(input, overrides, closing), closing }
@@ -48,7 +58,11 @@ export async function openParts(input: { config: Config; log: Log }, overrides: 
   }
 }
 
-async function open({ config, log }: { config: Config; log: Log }, given: Overrides, closing: Closing): Promise<Deps> {
+async function open(
+  { config, log }: { config: Config; log: Log },
+  given: Overrides,
+  closing: Closing,
+): Promise<Deps> {
   logLanguages(config, log)
   const { clock: wall = systemClock, random = pooledRandom(), makeKey = makeSigningKey } = given
   const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
@@ -56,35 +70,84 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const clock: SteadyClock = clockWatch
   const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
   const outbound = given.outbound ?? openOutbound(config, closing, 'outbound')
-  const webhookOutbound = given.webhookOutbound ?? openOutbound(config, closing, 'webhook outbound', { privateRanges: config.webhookPrivateRanges })
+  const webhookOutbound =
+    given.webhookOutbound ??
+    openOutbound(config, closing, 'webhook outbound', {
+      privateRanges: config.webhookPrivateRanges,
+    })
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
-  const feed = given.feed ?? new FeedOfThisProcess({ config, store, clients, metrics, log, clock, rateLimits })
+  const feed =
+    given.feed ?? new FeedOfThisProcess({ config, store, clients, metrics, log, clock, rateLimits })
   const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
   const { issuer, keyFiles } = config
-  const keys = given.keys ?? (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))
-  const connection = given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
+  const keys =
+    given.keys ??
+    (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))
+  const connection =
+    given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
   // By the wall clock: Microsoft's time is compared with that one.
-  const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
+  const microsoft =
+    given.microsoft ??
+    openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
   const refreshes = given.refreshes ?? new Topic()
   const { signInWatch = new SignInWatch(clock), addressWatch = new AddressWatch() } = given
   // Of several requests at once: they share one commit.
-  store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
+  store.onRevoked((committed) =>
+    inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)),
+  )
   const branding = await SavedBranding.open({ store, config })
   const followed = followOtherBrokers({ store, feed, clients, connection, keys, log, branding })
   closing.add('other brokers', () => followed.stop())
-  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits, followed }
-  return { config, clock, clockWatch, signInWatch, addressWatch, random, makeKey, log, metrics, branding, ...opened }
+  const opened = {
+    store,
+    sealer,
+    keys,
+    clients,
+    microsoft,
+    connection,
+    queue,
+    refreshes,
+    feed,
+    outbound,
+    webhookOutbound,
+    rateLimits,
+    followed,
+  }
+  return {
+    config,
+    clock,
+    clockWatch,
+    signInWatch,
+    addressWatch,
+    random,
+    makeKey,
+    log,
+    metrics,
+    branding,
+    ...opened,
+  }
 }
 
-/** Texts that a file lacks do not keep the broker from its start: the file may be of another version. */
+/**
+ * Texts that a file lacks do not keep the broker from its start: the file may be of another
+ * version.
+ */
 function logLanguages({ look }: Config, log: Log): void {
   for (const { language, reviewed, missing, unknown } of look.languages.slice(1)) {
     log.info('language_loaded', { language, reviewed })
     const [first] = [...missing, ...unknown]
-    const next = 'Users read the missing texts in English. docs/languages.md says how to update a file.'
-    if (first !== undefined) log.warn('language_file_differs', { language, missing: missing.length, unknown: unknown.length, first, next })
+    const next =
+      'Users read the missing texts in English. docs/languages.md says how to update a file.'
+    if (first !== undefined)
+      log.warn('language_file_differs', {
+        language,
+        missing: missing.length,
+        unknown: unknown.length,
+        first,
+        next,
+      })
   }
 }
 
@@ -94,12 +157,25 @@ async function openStore(
   closing: Closing,
   given: Overrides,
 ): Promise<Deps['store']> {
-  const { databaseUrl: url, databaseDirectUrl: directUrl, databaseStandby: standby, dataDir, kind } = config
+  const {
+    databaseUrl: url,
+    databaseDirectUrl: directUrl,
+    databaseStandby: standby,
+    dataDir,
+    kind,
+  } = config
   const { startReader, prepares } = given
   const failed = (cause: unknown): void => log.error('checkpoint_failed', { cause })
   const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
   const open = async (): Promise<Deps['store']> => {
-    if (url === undefined) return openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, prepares, checkpoints: { failed }, ...clocks })
+    if (url === undefined)
+      return openSqliteStore({
+        file: join(dataDir, 'broker.db'),
+        startReader,
+        prepares,
+        checkpoints: { failed },
+        ...clocks,
+      })
     const { openPostgresStore } = await import('../db/postgres/store.ts')
     return openPostgresStore({
       url,
@@ -118,7 +194,8 @@ async function openStore(
   return store
 }
 
-const proxyOf = ({ proxy: { https, noProxy } }: Config): ProxySettings | undefined => (https === undefined ? undefined : { https, noProxy })
+const proxyOf = ({ proxy: { https, noProxy } }: Config): ProxySettings | undefined =>
+  https === undefined ? undefined : { https, noProxy }
 
 function openMicrosoft(
   input: Omit<Parameters<typeof createMicrosoft>[0], 'fetch' | 'config'> & { config: Config },
@@ -131,16 +208,32 @@ function openMicrosoft(
   return createMicrosoft({ ...input, fetch })
 }
 
-function openOutbound(config: Config, closing: Closing, name: string, more: Partial<OutboundOptions> = {}): Deps['outbound'] {
+function openOutbound(
+  config: Config,
+  closing: Closing,
+  name: string,
+  more: Partial<OutboundOptions> = {},
+): Deps['outbound'] {
   const { allowLoopbackTargets: allowLoopback, proxy } = config
-  const outbound = createOutbound({ allowLoopback, proxy: proxy.deliveries ? proxyOf(config) : undefined, ...more })
+  const outbound = createOutbound({
+    allowLoopback,
+    proxy: proxy.deliveries ? proxyOf(config) : undefined,
+    ...more,
+  })
   closing.add(name, () => outbound.close())
   return outbound
 }
 
-async function openQueue(input: { config: Config; log: Log; metrics: Metrics; clock: SteadyClock }, closing: Closing): Promise<DeliveryQueue> {
+async function openQueue(
+  input: { config: Config; log: Log; metrics: Metrics; clock: SteadyClock },
+  closing: Closing,
+): Promise<DeliveryQueue> {
   const { config, ...rest } = input
-  const engine = await startQueueEngine({ dataDir: config.dataDir, url: config.queueUrl, log: input.log })
+  const engine = await startQueueEngine({
+    dataDir: config.dataDir,
+    url: config.queueUrl,
+    log: input.log,
+  })
   closing.add('queue server', () => engine.close())
   const queue = await openDeliveryQueue({ engine, ...rest })
   closing.add('queue', () => queue.close())

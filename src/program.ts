@@ -57,13 +57,25 @@ export function createProgram(terminal: Terminal): Command {
   const program = new Command('cmb')
     .description('Case Manager Identity Broker: run the broker, and operate a running one.')
     .version(version(), '--version', 'print the version')
-    .option('--data-dir <dir>', "the broker's data directory (default: BROKER_DATA_DIR, else ./data)")
-    .option('--url <url>', "another machine's broker: the address of its operators' listener (CMB_URL)")
+    .option(
+      '--data-dir <dir>',
+      "the broker's data directory (default: BROKER_DATA_DIR, else ./data)",
+    )
+    .option(
+      '--url <url>',
+      "another machine's broker: the address of its operators' listener (CMB_URL)",
+    )
     .option('--issuer <url>', 'with --url: the public address of that broker (CMB_ISSUER)')
     .option('--client-id <id>', 'with --url: the client whose credentials are used (CMB_CLIENT_ID)')
-    .option('--secret-file <file>', "with --url: the file of that client's secret (CMB_CLIENT_SECRET_FILE, or CMB_CLIENT_SECRET)")
+    .option(
+      '--secret-file <file>',
+      "with --url: the file of that client's secret (CMB_CLIENT_SECRET_FILE, or CMB_CLIENT_SECRET)",
+    )
     .addOption(asFormat())
-    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.err(text),
+    })
     .exitOverride()
     .showHelpAfterError('(add --help to list the commands and options)')
     .addHelpText(
@@ -93,9 +105,16 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-/** The processes themselves: the broker, and workers apart from it. `--data-dir` counts here as BROKER_DATA_DIR. */
+/**
+ * The processes themselves: the broker, and workers apart from it. `--data-dir` counts here as
+ * BROKER_DATA_DIR.
+ */
 export function serveCommands(program: Command, context: Context): void {
-  const run = async (command: Command, kind: 'broker' | 'worker', more: Record<string, string> = {}): Promise<void> => {
+  const run = async (
+    command: Command,
+    kind: 'broker' | 'worker',
+    more: Record<string, string> = {},
+  ): Promise<void> => {
     const { serve } = await import('./main.ts')
     const settings = context.environment({ BROKER_DATA_DIR: context.dataDir(command), ...more })
     command.setOptionValue('exitCode', await serve(settings, {}, kind))
@@ -103,7 +122,9 @@ export function serveCommands(program: Command, context: Context): void {
   examples(
     program
       .command('serve')
-      .description('Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK is set.')
+      .description(
+        'Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK is set.',
+      )
       .action((_options: unknown, command: Command) => run(command, 'broker')),
     'BROKER_ISSUER=https://login.case-manager.example BROKER_SECRET_FILE=/run/secrets/broker cmb serve',
     'BROKER_WORK=none cmb serve   # where cmb work runs too',
@@ -114,14 +135,19 @@ export function serveCommands(program: Command, context: Context): void {
       .description(
         "Run background work without a broker, until Ctrl-C or SIGTERM. It needs Postgres (BROKER_DATABASE_URL), the brokers' queue server (BROKER_QUEUE_URL) and their other settings.",
       )
-      .option('--only <names>', 'a comma list of the kinds of work (default: BROKER_WORK, else all)')
+      .option(
+        '--only <names>',
+        'a comma list of the kinds of work (default: BROKER_WORK, else all)',
+      )
       .addHelpText(
         'after',
         `\nKinds of work:\n${Object.entries(WORK)
           .map(([name, does]) => `  ${name.padEnd(13)} ${does}`)
           .join('\n')}`,
       )
-      .action(({ only }: { only?: string }, command: Command) => run(command, 'worker', only === undefined ? {} : { BROKER_WORK: only })),
+      .action(({ only }: { only?: string }, command: Command) =>
+        run(command, 'worker', only === undefined ? {} : { BROKER_WORK: only }),
+      ),
     'cmb work',
     'cmb work --only deliveries,probe',
   )

@@ -22,7 +22,10 @@ export interface Broker {
   listen: Address | undefined
   opsListen: Address
   queueEngine: string
-  /** Drains: no new requests, requests and deliveries under way finish (bounded), the rest goes back; then everything is closed. */
+  /**
+   * Drains: no new requests, requests and deliveries under way finish (bounded), the rest goes
+   * back; then everything is closed.
+   */
   stop(): Promise<void>
 }
 
@@ -30,7 +33,11 @@ export interface Broker {
  * Opens the parts and listens last, so that a broker that answers is ready.
  * @throws what keeps it from serving, after closing what was opened
  */
-export async function startBroker(config: Config, log: Log, overrides: Partial<Deps> = {}): Promise<Broker> {
+export async function startBroker(
+  config: Config,
+  log: Log,
+  overrides: Partial<Deps> = {},
+): Promise<Broker> {
   const { deps, closing } = await openParts({ config, log }, overrides)
   try {
     const checks = createChecks(deps)
@@ -48,9 +55,16 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.add('admin socket', () => socket.close())
     measureProcess(deps.metrics, version())
     const observe = answerTimes(deps)
-    const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN', requestsOf(deps, 'operators', observe))
+    const ops = await listen(
+      opsApp,
+      config.opsListen,
+      'BROKER_OPS_LISTEN',
+      requestsOf(deps, 'operators', observe),
+    )
     closing.add('operators’ listener', () => ops.close())
-    const server = isBroker ? await listen(app, config.listen, 'BROKER_LISTEN', requestsOf(deps, 'public', observe)) : undefined
+    const server = isBroker
+      ? await listen(app, config.listen, 'BROKER_LISTEN', requestsOf(deps, 'public', observe))
+      : undefined
     if (server !== undefined) closing.add('listener', () => server.close())
     // No request is kept waiting for what follows.
     closing.add('streams', () => {
@@ -61,12 +75,19 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()
-    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed.
+    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the
+    // port is closed.
     closing.add('readiness', async () => {
       ending = true
       await handOver(ops, server, config.drainSeconds)
     })
-    return { deps, listen: server?.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
+    return {
+      deps,
+      listen: server?.address,
+      opsListen: ops.address,
+      queueEngine: health.engine,
+      stop: () => closing.run(),
+    }
   } catch (error) {
     await closing.run()
     throw error
@@ -74,10 +95,14 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
 }
 
 /**
- * While load balancers send the next requests elsewhere, each connection is closed with its next answer, so that no proxy has one in reserve when the port
- * closes.
+ * While load balancers send the next requests elsewhere, each connection is closed with its next
+ * answer, so that no proxy has one in reserve when the port closes.
  */
-async function handOver(ops: Listener, server: Listener | undefined, drainSeconds: number): Promise<void> {
+async function handOver(
+  ops: Listener,
+  server: Listener | undefined,
+  drainSeconds: number,
+): Promise<void> {
   for (const listener of [ops, server]) listener?.drain()
   // Without it no load balancer is in front.
   if (drainSeconds === 0) return
@@ -85,18 +110,29 @@ async function handOver(ops: Listener, server: Listener | undefined, drainSecond
   await server?.quiet()
 }
 
-/** Before anything is judged by time: a machine may start with a wrong clock. Microsoft's silence delays the start by no more than this. */
+/**
+ * Before anything is judged by time: a machine may start with a wrong clock. Microsoft's silence
+ * delays the start by no more than this.
+ */
 const COMPARE_MS = 1_000
 
 const compareClocks = (checks: Checks): Promise<unknown> =>
-  within(COMPARE_MS, checks.look({ fresh: true, which: ({ id }) => id === 'clock' })).catch(() => undefined)
+  within(COMPARE_MS, checks.look({ fresh: true, which: ({ id }) => id === 'clock' })).catch(
+    () => undefined,
+  )
 
-/** After the broker listens, because it reads the whole file. A damaged database is served from no longer. */
+/**
+ * After the broker listens, because it reads the whole file. A damaged database is served from no
+ * longer.
+ */
 function checkDatabase({ store, log }: Deps): void {
   store.checkIntegrity().then(
     (problem) => {
       if (problem !== undefined) log.error('database_damaged', { problem })
     },
-    (error) => log.warn('database_check_failed', { problem: error instanceof Error ? error.message : String(error) }),
+    (error) =>
+      log.warn('database_check_failed', {
+        problem: error instanceof Error ? error.message : String(error),
+      }),
   )
 }

@@ -1,7 +1,10 @@
 import type { Rig } from './rig.ts'
 import { CookieJar } from './cookie-jar.ts'
 
-/** A browser without a screen: keeps cookies, follows redirects, reads a page's links and forms, and sends its forms as they stand. */
+/**
+ * A browser without a screen: keeps cookies, follows redirects, reads a page's links and forms, and
+ * sends its forms as they stand.
+ */
 
 export type Fetch = (address: string, init: RequestInit) => Response | Promise<Response>
 
@@ -18,7 +21,10 @@ export interface BrowserOptions {
   cookies?: string
 }
 
-/** Another origin that sends the form than the one that gets it, and headers that differ from a browser's own. */
+/**
+ * Another origin that sends the form than the one that gets it, and headers that differ from a
+ * browser's own.
+ */
 export interface Sending {
   from?: string
   headers?: Record<string, string>
@@ -42,7 +48,10 @@ export class Browser {
     this.addCookies(options.cookies ?? '')
   }
 
-  /** The pairs of a `Cookie` header, as if they had been set by the place that this browser begins at. */
+  /**
+   * The pairs of a `Cookie` header, as if they had been set by the place that this browser begins
+   * at.
+   */
   addCookies(header: string): void {
     for (const pair of header.split('; ')) this.cookies.keep(this.#at, `${pair}; Path=/; Secure`)
   }
@@ -51,7 +60,11 @@ export class Browser {
   }
 
   /** One request with its cookies, nothing followed. */
-  async send(address: string, init: RequestInit = {}, postFromOtherSite = false): Promise<Response> {
+  async send(
+    address: string,
+    init: RequestInit = {},
+    postFromOtherSite = false,
+  ): Promise<Response> {
     const url = new URL(address, this.#at).href
     const headers = new Headers({ accept: 'text/html', 'user-agent': this.#userAgent })
     for (const [name, value] of new Headers(init.headers)) headers.set(name, value)
@@ -66,13 +79,30 @@ export class Browser {
     return this.#open(address)
   }
 
-  post(address: string, form: Record<string, string> | URLSearchParams, { from, headers }: Sending = {}): Promise<Page> {
+  post(
+    address: string,
+    form: Record<string, string> | URLSearchParams,
+    { from, headers }: Sending = {},
+  ): Promise<Page> {
     const to = new URL(address, this.#at)
     const origin = new URL(from ?? to).origin
     // A site is its host here: no test has two of one registrable domain.
-    const site = origin === to.origin ? 'same-origin' : new URL(origin).hostname === to.hostname ? 'same-site' : 'cross-site'
-    const own = { 'content-type': 'application/x-www-form-urlencoded', origin, 'sec-fetch-site': site }
-    const init = { method: 'POST', headers: { ...own, ...headers }, body: new URLSearchParams(form).toString() }
+    const site =
+      origin === to.origin
+        ? 'same-origin'
+        : new URL(origin).hostname === to.hostname
+          ? 'same-site'
+          : 'cross-site'
+    const own = {
+      'content-type': 'application/x-www-form-urlencoded',
+      origin,
+      'sec-fetch-site': site,
+    }
+    const init = {
+      method: 'POST',
+      headers: { ...own, ...headers },
+      body: new URLSearchParams(form).toString(),
+    }
     return this.#open(to.href, init, site === 'cross-site')
   }
 
@@ -81,22 +111,49 @@ export class Browser {
     return this.get(page.link(label))
   }
 
-  /** Sends a form of the page, filled in: the one with that button, of that number, or the first. */
-  submit(page: Page, filled: Record<string, string> = {}, which: string | number = 0, sending: Sending = {}): Promise<Page> {
+  /**
+   * Sends a form of the page, filled in: the one with that button, of that number, or the first.
+   */
+  submit(
+    page: Page,
+    filled: Record<string, string> = {},
+    which: string | number = 0,
+    sending: Sending = {},
+  ): Promise<Page> {
     const isMeant = ({ buttons }: Form, index: number) =>
-      typeof which === 'number' ? index === which : buttons.some(({ label }) => label.includes(which))
+      typeof which === 'number'
+        ? index === which
+        : buttons.some(({ label }) => label.includes(which))
     const form = page.forms.find(isMeant) ?? missing(page, `form "${which}"`)
-    const pressed = form.buttons.find(({ label, name }) => name !== undefined && typeof which === 'string' && label.includes(which))
-    return this.#sendForm(page, form, { ...(pressed?.name !== undefined && { [pressed.name]: pressed.value }), ...filled }, sending)
+    const pressed = form.buttons.find(
+      ({ label, name }) => name !== undefined && typeof which === 'string' && label.includes(which),
+    )
+    return this.#sendForm(
+      page,
+      form,
+      { ...(pressed?.name !== undefined && { [pressed.name]: pressed.value }), ...filled },
+      sending,
+    )
   }
 
   /** Sends the page's form to that address, filled in. */
-  submitTo(page: Page, action: string, filled: Record<string, string> = {}, headers: Record<string, string> = {}): Promise<Page> {
-    const form = page.forms.find((one) => one.action === action) ?? missing(page, `form to ${action}`)
+  submitTo(
+    page: Page,
+    action: string,
+    filled: Record<string, string> = {},
+    headers: Record<string, string> = {},
+  ): Promise<Page> {
+    const form =
+      page.forms.find((one) => one.action === action) ?? missing(page, `form to ${action}`)
     return this.#sendForm(page, form, filled, { headers })
   }
 
-  #sendForm(page: Page, form: Form, filled: Record<string, string>, sending: Sending): Promise<Page> {
+  #sendForm(
+    page: Page,
+    form: Form,
+    filled: Record<string, string>,
+    sending: Sending,
+  ): Promise<Page> {
     const to = new URL(form.action || page.url, page.url)
     const fields = new URLSearchParams({ ...form.fields, ...filled })
     if (form.method === 'GET') return this.get(`${to.origin}${to.pathname}?${fields}`)
@@ -113,7 +170,10 @@ export class Browser {
       const page = new Page({ url: url.href, response, html: await response.text(), visited })
       if (page.left === undefined || !this.follows(page.left, url)) return page
       url = page.left
-      request = response.status === 307 || response.status === 308 ? [url.href, init, postFromOtherSite] : [url.href]
+      request =
+        response.status === 307 || response.status === 308
+          ? [url.href, init, postFromOtherSite]
+          : [url.href]
     }
     throw new Error(`More than 25 redirects; the last one to ${url.origin}${url.pathname}`)
   }
@@ -131,11 +191,13 @@ const formOf = (head: string, body: string): Form => ({
   action: attributeOf(head, 'action') ?? '',
   method: attributeOf(head, 'method')?.toUpperCase() === 'POST' ? 'POST' : 'GET',
   fields: fieldsOf(body),
-  buttons: [...body.matchAll(/<button\b([^>]*)>(.*?)<\/button>/gs)].map(([, tag = '', label = '']) => ({
-    name: attributeOf(tag, 'name'),
-    value: attributeOf(tag, 'value') ?? '',
-    label: textOf(label).trim(),
-  })),
+  buttons: [...body.matchAll(/<button\b([^>]*)>(.*?)<\/button>/gs)].map(
+    ([, tag = '', label = '']) => ({
+      name: attributeOf(tag, 'name'),
+      value: attributeOf(tag, 'value') ?? '',
+      label: textOf(label).trim(),
+    }),
+  ),
 })
 
 export class Page {
@@ -179,12 +241,16 @@ export class Page {
   /** The address of the link or button with those words. */
   link(label: string): string {
     const links = [...this.html.matchAll(/<a\b([^>]*)>(.*?)<\/a>/gs)]
-    const [, tag = ''] = links.find(([, , inside = '']) => textOf(inside).trim() === label) ?? missing(this, `link "${label}"`)
+    const [, tag = ''] =
+      links.find(([, , inside = '']) => textOf(inside).trim() === label) ??
+      missing(this, `link "${label}"`)
     return new URL(attributeOf(tag, 'href') ?? '', this.url).href
   }
   /** Every link that leads on within this origin. */
   get links(): string[] {
-    return [...this.html.matchAll(/<a\b([^>]*)>/g)].map(([, tag = '']) => attributeOf(tag, 'href') ?? '').filter((href) => /^\/[^#]*$/.test(href))
+    return [...this.html.matchAll(/<a\b([^>]*)>/g)]
+      .map(([, tag = '']) => attributeOf(tag, 'href') ?? '')
+      .filter((href) => /^\/[^#]*$/.test(href))
   }
   /** Without the choice of a language, which every page has. */
   get forms(): Form[] {
@@ -204,7 +270,8 @@ function fieldsOf(body: string): Record<string, string> {
     fields[name] = attributeOf(tag, 'value') ?? (isChoice ? 'on' : '')
   }
   for (const [, tag = '', options = ''] of body.matchAll(/<select\b([^>]*)>(.*?)<\/select>/gs))
-    fields[attributeOf(tag, 'name') ?? ''] = (/value="([^"]*)" selected/.exec(options) ?? /value="([^"]*)"/.exec(options))?.[1] ?? ''
+    fields[attributeOf(tag, 'name') ?? ''] =
+      (/value="([^"]*)" selected/.exec(options) ?? /value="([^"]*)"/.exec(options))?.[1] ?? ''
   return fields
 }
 
@@ -215,18 +282,29 @@ function attributeOf(tag: string, name: string): string | undefined {
 const textOf = (html: string): string => plain(html.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' '))
 /** Without the escapes of HTML. */
 export const plain = (text: string): string =>
-  text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
+  text
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&')
 
 function missing(page: Page, what: string): never {
   throw new Error(`There is no ${what} at ${page.url} (${page.status}): ${page.text.slice(0, 800)}`)
 }
 
-/** A browser at both listeners of a rig, by the rig's clock, that follows redirects between them. */
-export function browserAt(rig: Pick<Rig, 'app' | 'opsApp' | 'config' | 'deps'>, options: BrowserOptions = {}): Browser {
+/**
+ * A browser at both listeners of a rig, by the rig's clock, that follows redirects between them.
+ */
+export function browserAt(
+  rig: Pick<Rig, 'app' | 'opsApp' | 'config' | 'deps'>,
+  options: BrowserOptions = {},
+): Browser {
   const { issuer, opsOrigin } = rig.config
   return new Browser({
     at: issuer,
-    fetch: (address, init) => (address.startsWith(opsOrigin) ? rig.opsApp : rig.app).request(address, init),
+    fetch: (address, init) =>
+      (address.startsWith(opsOrigin) ? rig.opsApp : rig.app).request(address, init),
     nowMs: () => rig.deps.clock.nowMs(),
     follows: ({ origin }) => origin === issuer || origin === opsOrigin,
     ...options,

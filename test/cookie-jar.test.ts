@@ -13,8 +13,18 @@ function jar(...lines: string[]) {
 
 describe('the cookie jar of the tests’ browser (RFC 6265)', () => {
   test.each([
-    ['without Domain to its host alone', 'a=1; Path=/', ['https://broker.example/', 'https://broker.example:8443/'], ['https://x.broker.example/']],
-    ['with Domain to hosts below it', 'a=1; Path=/; Domain=.broker.example', ['https://x.broker.example/'], ['https://xbroker.example/']],
+    [
+      'without Domain to its host alone',
+      'a=1; Path=/',
+      ['https://broker.example/', 'https://broker.example:8443/'],
+      ['https://x.broker.example/'],
+    ],
+    [
+      'with Domain to hosts below it',
+      'a=1; Path=/; Domain=.broker.example',
+      ['https://x.broker.example/'],
+      ['https://xbroker.example/'],
+    ],
     [
       'with Path to that folder',
       'a=1; Path=/signin',
@@ -27,7 +37,12 @@ describe('the cookie jar of the tests’ browser (RFC 6265)', () => {
       ['https://broker.example/signin/other'],
       ['https://broker.example/signin2', 'https://broker.example/'],
     ],
-    ['with Secure over TLS alone', 'a=1; Path=/; Secure', ['https://broker.example/'], ['http://broker.example/']],
+    [
+      'with Secure over TLS alone',
+      'a=1; Path=/; Secure',
+      ['https://broker.example/'],
+      ['http://broker.example/'],
+    ],
   ])('%s', (_name, line, there, elsewhere) => {
     const { cookies } = jar(line)
     expect(there.map((address) => cookies.header(address))).toEqual(there.map(() => 'a=1'))
@@ -49,7 +64,12 @@ describe('the cookie jar of the tests’ browser (RFC 6265)', () => {
   test.each(['Max-Age=0', 'Max-Age=-1', 'Expires=Thu, 01 Jan 1970 00:00:00 GMT'])(
     '%s deletes the cookie of that name, host and path, and no other',
     (gone) => {
-      const { cookies } = jar('a=root; Path=/', 'a=deep; Path=/signin', `a=; Path=/signin; ${gone}`, `a=; Path=/other; ${gone}`)
+      const { cookies } = jar(
+        'a=root; Path=/',
+        'a=deep; Path=/signin',
+        `a=; Path=/signin; ${gone}`,
+        `a=; Path=/other; ${gone}`,
+      )
       expect(cookies.header(AT)).toBe('a=root')
       cookies.keep('https://other.example/', `a=; Path=/; ${gone}`)
       expect(cookies.header(AT)).toBe('a=root')
@@ -59,7 +79,9 @@ describe('the cookie jar of the tests’ browser (RFC 6265)', () => {
   )
 
   test('an empty value is a value, the longer path goes first, and the same cookie is replaced', () => {
-    expect(jar('a=', 'b=1; Path=/', 'c=x=y; Path=/signin', 'b=2; Path=/').cookies.header(AT)).toBe('a=; c=x=y; b=2')
+    expect(jar('a=', 'b=1; Path=/', 'c=x=y; Path=/signin', 'b=2; Path=/').cookies.header(AT)).toBe(
+      'a=; c=x=y; b=2',
+    )
   })
 
   test.each([
@@ -82,6 +104,9 @@ describe('the cookie jar of the tests’ browser (RFC 6265)', () => {
 
   test('a POST from another site carries only what SameSite=None lets through', () => {
     const { cookies } = jar('lax=1; SameSite=Lax', 'plain=1', 'none=1; SameSite=None; Secure')
-    expect([cookies.header(AT), cookies.header(AT, true)]).toEqual(['lax=1; plain=1; none=1', 'none=1'])
+    expect([cookies.header(AT), cookies.header(AT, true)]).toEqual([
+      'lax=1; plain=1; none=1',
+      'none=1',
+    ])
   })
 })

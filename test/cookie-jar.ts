@@ -1,4 +1,7 @@
-/** The cookies of one browser by the rules of RFC 6265 that a server relies on: host, path, `Secure`, end of life, name prefixes, `SameSite`. */
+/**
+ * The cookies of one browser by the rules of RFC 6265 that a server relies on: host, path,
+ * `Secure`, end of life, name prefixes, `SameSite`.
+ */
 
 export interface Cookie {
   name: string
@@ -13,17 +16,24 @@ export interface Cookie {
   expiresAtMs: number
 }
 
-/** Browsers take a cookie with `Secure` over plain HTTP from the machine itself (W3C Secure Contexts §3.1). */
-const isTrustworthy = ({ protocol, hostname }: URL): boolean => protocol === 'https:' || /(?:^|\.)localhost$|^127\.|^\[::1\]$/.test(hostname)
+/**
+ * Browsers take a cookie with `Secure` over plain HTTP from the machine itself (W3C Secure Contexts
+ * §3.1).
+ */
+const isTrustworthy = ({ protocol, hostname }: URL): boolean =>
+  protocol === 'https:' || /(?:^|\.)localhost$|^127\.|^\[::1\]$/.test(hostname)
 
-const isWithin = (host: string, domain: string): boolean => host === domain || (host.endsWith(`.${domain}`) && !/^[\d.]+$|^\[/.test(host))
+const isWithin = (host: string, domain: string): boolean =>
+  host === domain || (host.endsWith(`.${domain}`) && !/^[\d.]+$|^\[/.test(host))
 
 /** §5.1.4 */
 const defaultPath = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
-const pathMatches = (asked: string, path: string): boolean => asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
+const pathMatches = (asked: string, path: string): boolean =>
+  asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
 
 const prefixHolds = ({ name, secure, hostOnly, path }: Cookie): boolean =>
-  !(name.startsWith('__Secure-') && !secure) && !(name.startsWith('__Host-') && !(secure && hostOnly && path === '/'))
+  !(name.startsWith('__Secure-') && !secure) &&
+  !(name.startsWith('__Host-') && !(secure && hostOnly && path === '/'))
 
 export class CookieJar implements Iterable<Cookie> {
   readonly #cookies = new Map<string, Cookie>()
@@ -32,12 +42,17 @@ export class CookieJar implements Iterable<Cookie> {
     this.#nowMs = nowMs
   }
 
-  /** Keeps, replaces or deletes what a `Set-Cookie` line says (§5.3); ignores a line that a browser ignores. */
+  /**
+   * Keeps, replaces or deletes what a `Set-Cookie` line says (§5.3); ignores a line that a browser
+   * ignores.
+   */
   keep(address: string, line: string): void {
     const url = new URL(address)
     const [pair = '', ...rest] = line.split(';')
     const [name, value] = split(pair)
-    const attributes = new Map(rest.map((one) => split(one)).map(([key, text]) => [key.toLowerCase(), text]))
+    const attributes = new Map(
+      rest.map((one) => split(one)).map(([key, text]) => [key.toLowerCase(), text]),
+    )
     const domain = (attributes.get('domain') ?? '').replace(/^\./, '').toLowerCase()
     const path = attributes.get('path') ?? ''
     const cookie: Cookie = {
@@ -47,21 +62,40 @@ export class CookieJar implements Iterable<Cookie> {
       hostOnly: domain === '',
       path: path.startsWith('/') ? path : defaultPath(url.pathname),
       secure: attributes.has('secure'),
-      sameSite: (['Strict', 'None'] as const).find((one) => one.toLowerCase() === attributes.get('samesite')?.toLowerCase()) ?? 'Lax',
+      sameSite:
+        (['Strict', 'None'] as const).find(
+          (one) => one.toLowerCase() === attributes.get('samesite')?.toLowerCase(),
+        ) ?? 'Lax',
       expiresAtMs: this.#endOf(attributes),
     }
-    if (name === '' || !isWithin(url.hostname, cookie.domain) || !prefixHolds(cookie) || (cookie.secure && !isTrustworthy(url))) return
+    if (
+      name === '' ||
+      !isWithin(url.hostname, cookie.domain) ||
+      !prefixHolds(cookie) ||
+      (cookie.secure && !isTrustworthy(url))
+    )
+      return
     const key = [name, cookie.domain, cookie.path].join(';')
     if (cookie.expiresAtMs <= this.#nowMs()) this.#cookies.delete(key)
     else this.#cookies.set(key, cookie)
   }
 
-  /** What a request there carries (§5.4), longer paths first. A POST from another site carries only cookies with `SameSite=None`. */
+  /**
+   * What a request there carries (§5.4), longer paths first. A POST from another site carries only
+   * cookies with `SameSite=None`.
+   */
   header(address: string, postFromOtherSite = false): string {
     const url = new URL(address)
     return [...this]
-      .filter((one) => (one.hostOnly ? url.hostname === one.domain : isWithin(url.hostname, one.domain)) && pathMatches(url.pathname, one.path))
-      .filter((one) => (!one.secure || isTrustworthy(url)) && (!postFromOtherSite || one.sameSite === 'None'))
+      .filter(
+        (one) =>
+          (one.hostOnly ? url.hostname === one.domain : isWithin(url.hostname, one.domain)) &&
+          pathMatches(url.pathname, one.path),
+      )
+      .filter(
+        (one) =>
+          (!one.secure || isTrustworthy(url)) && (!postFromOtherSite || one.sameSite === 'None'),
+      )
       .toSorted((a, b) => b.path.length - a.path.length)
       .map(({ name, value }) => `${name}=${value}`)
       .join('; ')
@@ -80,7 +114,8 @@ export class CookieJar implements Iterable<Cookie> {
   /** `Max-Age` goes before `Expires` (§5.3, step 3). */
   #endOf(attributes: ReadonlyMap<string, string>): number {
     const maxAge = attributes.get('max-age') ?? ''
-    if (/^-?\d+$/.test(maxAge)) return Number(maxAge) <= 0 ? -Infinity : this.#nowMs() + Number(maxAge) * 1000
+    if (/^-?\d+$/.test(maxAge))
+      return Number(maxAge) <= 0 ? -Infinity : this.#nowMs() + Number(maxAge) * 1000
     const expires = Date.parse(attributes.get('expires') ?? '')
     return Number.isNaN(expires) ? Infinity : expires
   }

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { openTables } from '../db/sqlite/open.ts'
 
-/** A data file with the broker's tables and nothing in them. Its bytes are made once in each worker: migrating costs more CPU time than most tests. */
+/**
+ * A data file with the broker's tables and nothing in them. Its bytes are made once in each worker:
+ * migrating costs more CPU time than most tests.
+ */
 
 let bytes: Buffer | undefined
 

@@ -3,8 +3,9 @@ import { NAMESPACE } from '../db/postgres/schema.ts'
 import { createDatabase, type Database } from './postgres.ts'
 
 /**
- * Databases of Postgres that are emptied and used again: making one and dropping it takes 24 ms of CPU time, emptying it 3 ms. They are for tests
- * that change nothing but rows, and that through a store. The others use `createDatabase`.
+ * Databases of Postgres that are emptied and used again: making one and dropping it takes 24 ms of
+ * CPU time, emptying it 3 ms. They are for tests that change nothing but rows, and that through a
+ * store. The others use `createDatabase`.
  */
 
 interface Reused {
@@ -17,15 +18,24 @@ interface Reused {
 const MOST_USES = 40
 const MOST_BYTES = 2_000_000
 
-/** Longest unused first. Connections to a database that was given back just now are still being closed. */
+/**
+ * Longest unused first. Connections to a database that was given back just now are still being
+ * closed.
+ */
 const unused: Reused[] = []
 const LEAST_UNUSED = 3
 
-/** A store that was not closed writes there again; and what takes long to empty is quicker made again. */
+/**
+ * A store that was not closed writes there again; and what takes long to empty is quicker made
+ * again.
+ */
 const IS_REUSABLE = `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())
   AND (SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = '${NAMESPACE}'::regnamespace AND relkind = 'r') < ${MOST_BYTES} AS so`
 
-/** As a superuser it may skip the triggers that keep the audit log. The list of migrations stays: nothing else is in a new database. */
+/**
+ * As a superuser it may skip the triggers that keep the audit log. The list of migrations stays:
+ * nothing else is in a new database.
+ */
 const EMPTY = `DO $$
   DECLARE
     one regclass;
@@ -38,7 +48,10 @@ const EMPTY = `DO $$
     LOOP PERFORM setval(one, 1, false); END LOOP;
   END $$`
 
-/** A database with the broker's tables and nothing in them. `drop` gives it back, for a later test of this worker. */
+/**
+ * A database with the broker's tables and nothing in them. `drop` gives it back, for a later test
+ * of this worker.
+ */
 export async function borrowDatabase(): Promise<Database> {
   const { database, ...rest } = (await emptied()) ?? (await make())
   let isBorrowed = true

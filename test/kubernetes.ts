@@ -8,12 +8,21 @@ import { parseAllDocuments } from 'yaml'
 import { expect } from 'vitest'
 import { ROOT } from './markdown.ts'
 
-/** The resources of deploy/kubernetes/broker.yaml, in the YAML 1.1 that kubectl reads: 0440 is octal. */
+/**
+ * The resources of deploy/kubernetes/broker.yaml, in the YAML 1.1 that kubectl reads: 0440 is
+ * octal.
+ */
 type Resource = ConfigMap | StatefulSet | Service | NetworkPolicy | PodDisruptionBudget
 export const MANIFEST = readFileSync(join(ROOT, 'deploy/kubernetes/broker.yaml'), 'utf8')
-export const RESOURCES = parseAllDocuments(MANIFEST, { version: '1.1' }).map((document) => document.toJS() as Resource)
+export const RESOURCES = parseAllDocuments(MANIFEST, { version: '1.1' }).map(
+  (document) => document.toJS() as Resource,
+)
 
 export const resource = <K extends Resource['kind']>(kind: K): Extract<Resource, { kind?: K }> =>
-  (RESOURCES.find((one) => one.kind === kind) ?? expect.fail(`There is no ${kind}.`)) as Extract<Resource, { kind?: K }>
+  (RESOURCES.find((one) => one.kind === kind) ?? expect.fail(`There is no ${kind}.`)) as Extract<
+    Resource,
+    { kind?: K }
+  >
 
-export const POD = resource('StatefulSet').spec?.template.spec ?? expect.fail('The StatefulSet has no pod.')
+export const POD =
+  resource('StatefulSet').spec?.template.spec ?? expect.fail('The StatefulSet has no pod.')

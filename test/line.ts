@@ -1,6 +1,16 @@
-import { connect, createServer, type AddressInfo, type NetConnectOpts, type Server, type Socket } from 'node:net'
+import {
+  connect,
+  createServer,
+  type AddressInfo,
+  type NetConnectOpts,
+  type Server,
+  type Socket,
+} from 'node:net'
 
-/** A line to a server, which can be cut: it refuses connections, or takes them and swallows what is sent. */
+/**
+ * A line to a server, which can be cut: it refuses connections, or takes them and swallows what is
+ * sent.
+ */
 export class Line {
   readonly #to: NetConnectOpts
   #proxy: Server | undefined

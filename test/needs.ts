@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** What a machine may not have: scripts/test-needs.mjs installs it where it may, and says what is left out where it may not. */
+/**
+ * What a machine may not have: scripts/test-needs.mjs installs it where it may, and says what is
+ * left out where it may not.
+ */
 
 export const onPath = (name: string): string | undefined =>
   (process.env.PATH ?? '')
@@ -9,13 +12,21 @@ export const onPath = (name: string): string | undefined =>
     .map((dir) => join(dir, name))
     .find((file) => existsSync(file))
 
-export const CHROMIUM = process.env.CHROMIUM ?? onPath('chromium-headless-shell') ?? onPath('chromium')
+export const CHROMIUM =
+  process.env.CHROMIUM ?? onPath('chromium-headless-shell') ?? onPath('chromium')
 export const QUEUE_SERVER = onPath('valkey-server') ?? onPath('redis-server')
 /** Which of the two it is; of no meaning without one. */
-export const QUEUE_SERVER_KIND: 'valkey' | 'redis' = QUEUE_SERVER?.endsWith('redis-server') ? 'redis' : 'valkey'
-/** Each engine that a test of the queue runs on, with a PATH on which the broker of this machine finds that one. */
+export const QUEUE_SERVER_KIND: 'valkey' | 'redis' = QUEUE_SERVER?.endsWith('redis-server')
+  ? 'redis'
+  : 'valkey'
+/**
+ * Each engine that a test of the queue runs on, with a PATH on which the broker of this machine
+ * finds that one.
+ */
 export const QUEUE_ENGINES: readonly { engine: 'valkey' | 'redis' | 'postgres'; path: string }[] = [
-  ...(QUEUE_SERVER === undefined ? [] : [{ engine: QUEUE_SERVER_KIND, path: process.env.PATH ?? '' }]),
+  ...(QUEUE_SERVER === undefined
+    ? []
+    : [{ engine: QUEUE_SERVER_KIND, path: process.env.PATH ?? '' }]),
   { engine: 'postgres', path: '/nonexistent' },
 ]
 export const PROMTOOL = onPath('promtool')

@@ -8,11 +8,16 @@ import { otherUser } from '../bench/postgres.ts'
 import { PGBOUNCER } from './needs.ts'
 import { freePorts } from './process/ports.ts'
 
-/** A real PgBouncer before a Postgres of the tests. PGBOUNCER names another one than that of this machine. */
+/**
+ * A real PgBouncer before a Postgres of the tests. PGBOUNCER names another one than that of this
+ * machine.
+ */
 
 /** From 1.21 on, prepared statements work in transaction mode. Debian 12 has 1.18. */
 const versionOf = (program: string): number => {
-  const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout) ?? []
+  const [, major, minor] =
+    /PgBouncer (\d+)\.(\d+)/.exec(spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout) ??
+    []
   return Number(major) * 1_000 + Number(minor)
 }
 const PREPARES = 1_021
@@ -22,7 +27,11 @@ export type PoolMode = 'session' | 'transaction'
 
 /** What this machine's PgBouncer can do for a broker; none where there is none. */
 export const POOL_MODES: readonly PoolMode[] =
-  PGBOUNCER === undefined ? [] : versionOf(PGBOUNCER) >= PREPARES ? ['session', 'transaction'] : ['session']
+  PGBOUNCER === undefined
+    ? []
+    : versionOf(PGBOUNCER) >= PREPARES
+      ? ['session', 'transaction']
+      : ['session']
 
 interface PoolerOptions {
   /** The directory of the server's socket. */
@@ -52,7 +61,13 @@ export class Pooler {
       '[databases]',
       `* = host=${host}`,
       '[pgbouncer]',
-      ...['listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir =', 'auth_type = trust', `auth_file = ${join(dir, 'users')}`],
+      ...[
+        'listen_addr = 127.0.0.1',
+        `listen_port = ${port}`,
+        'unix_socket_dir =',
+        'auth_type = trust',
+        `auth_file = ${join(dir, 'users')}`,
+      ],
       // The brokers name the namespace of their tables in it; the role has it as a setting.
       'ignore_startup_parameters = options',
       `pool_mode = ${mode}`,
@@ -62,7 +77,8 @@ export class Pooler {
     writeFileSync(join(dir, 'users'), '"postgres" ""\n')
     writeFileSync(join(dir, 'pgbouncer.ini'), `${lines.join('\n')}\n`)
     const as = otherUser()
-    if (as !== undefined) for (const file of ['', 'users', 'pgbouncer.ini']) chownSync(join(dir, file), as.uid, as.gid)
+    if (as !== undefined)
+      for (const file of ['', 'users', 'pgbouncer.ini']) chownSync(join(dir, file), as.uid, as.gid)
     const pooler = new Pooler(PGBOUNCER, dir, port)
     await pooler.start()
     return pooler
@@ -73,7 +89,11 @@ export class Pooler {
   }
 
   async start(): Promise<void> {
-    this.#child = spawn(this.#program, [join(this.#dir, 'pgbouncer.ini')], { stdio: 'ignore', cwd: '/', ...otherUser() })
+    this.#child = spawn(this.#program, [join(this.#dir, 'pgbouncer.ini')], {
+      stdio: 'ignore',
+      cwd: '/',
+      ...otherUser(),
+    })
     for (const end = Date.now() + START_MS; !(await listens(this.port)); await sleep(20))
       if (Date.now() > end) throw new Error(`PgBouncer did not start within ${START_MS / 1000} s.`)
   }

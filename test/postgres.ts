@@ -1,9 +1,20 @@
 import { Client } from 'pg'
 import { createMigrated, startPostgres, type PostgresServer } from '../bench/postgres.ts'
 
-/** Databases of a real Postgres (bench/postgres.ts), which is started by the first test that asks for one and ends with this process. */
+/**
+ * Databases of a real Postgres (bench/postgres.ts), which is started by the first test that asks
+ * for one and ends with this process.
+ */
 
-export { BIN, createMigrated, HAS_POSTGRES, HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
+export {
+  BIN,
+  createMigrated,
+  HAS_POSTGRES,
+  HAS_STANDBY,
+  sql,
+  startPostgres,
+  type PostgresServer,
+} from '../bench/postgres.ts'
 
 let shared: Promise<Shared> | undefined
 let count = 0
@@ -24,8 +35,11 @@ async function startShared(): Promise<Shared> {
   // It ends with the server, at the end of this worker.
   client.on('error', () => undefined)
   await client.connect()
-  const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version_num') AS version`)
-  // Copies files instead of writing each page to the log as well: 36 ms of CPU time instead of 93. Until Postgres 14 it was the only one.
+  const { rows } = await client.query<{ version: string }>(
+    `SELECT current_setting('server_version_num') AS version`,
+  )
+  // Copies files instead of writing each page to the log as well: 36 ms of CPU time instead of 93.
+  // Until Postgres 14 it was the only one.
   const strategy = Number(rows[0]?.version) >= 150_000 ? 'STRATEGY FILE_COPY' : ''
   return { server, strategy, run: async (statement) => void (await client.query(statement)) }
 }

@@ -38,8 +38,9 @@ import type { Database } from './postgres.ts'
 import { readHere } from './reads-here.ts'
 
 /**
- * The broker as tests use it: the real modules, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
- * are stood in for. Everything is closed when the test that made it ends. With BROKER_TEST_STORE=postgres it is a database of Postgres.
+ * The broker as tests use it: the real modules, a real SQLite file, real keys; the clock, Microsoft
+ * and (unless asked for) the queue's server are stood in for. Everything is closed when the test
+ * that made it ends. With BROKER_TEST_STORE=postgres it is a database of Postgres.
  */
 
 export const TENANT = '11111111-1111-4111-8111-111111111111'
@@ -52,7 +53,10 @@ export class FakeClock {
   #ms = START * 1000
   #steppedMs = 0
   readonly #real: boolean
-  /** @param real the machine's own time, for libraries that go by it; `advance` is then on top of it. */
+  /**
+   * @param real the machine's own time, for libraries that go by it; `advance` is then on top of
+   * it.
+   */
   constructor(real = false) {
     this.#real = real
     if (real) this.#ms = 0
@@ -95,7 +99,9 @@ export class FakeMicrosoft implements Microsoft {
   }
 
   readiness() {
-    return this.connected ? { connected: true as const } : { connected: false as const, missing: ['BROKER_ENTRA_TENANT'] }
+    return this.connected
+      ? { connected: true as const }
+      : { connected: false as const, missing: ['BROKER_ENTRA_TENANT'] }
   }
   async authorizeUrl(input: StartSignIn): Promise<string> {
     this.started.push(input)
@@ -121,8 +127,14 @@ export class FakeMicrosoft implements Microsoft {
     }
   }
   /** What a probe is answered, by the cache that it shows. */
-  renewals: (input: { cache: string; user: Pick<User, 'tid' | 'oid'> }) => Renewal | MicrosoftRejection | undefined = () => undefined
-  async renew(input: { cache: string; user: Pick<User, 'tid' | 'oid'> }): Promise<Renewal | undefined> {
+  renewals: (input: {
+    cache: string
+    user: Pick<User, 'tid' | 'oid'>
+  }) => Renewal | MicrosoftRejection | undefined = () => undefined
+  async renew(input: {
+    cache: string
+    user: Pick<User, 'tid' | 'oid'>
+  }): Promise<Renewal | undefined> {
     const answer = this.renewals(input)
     if (answer instanceof MicrosoftRejection) throw answer
     return answer
@@ -137,7 +149,11 @@ export class FakeMicrosoft implements Microsoft {
     return `https://login.microsoftonline.com/${input.tid}/oauth2/v2.0/logout?${query}`
   }
   /** What the broker finds when it asks whether Microsoft would serve a sign-in. */
-  examined: Examination = { metadata: { ok: true, skewSeconds: 0 }, authorize: { ok: true }, credential: { ok: true, graphRoles: [] } }
+  examined: Examination = {
+    metadata: { ok: true, skewSeconds: 0 },
+    authorize: { ok: true },
+    credential: { ok: true, graphRoles: [] },
+  }
   async examine(_tid: string): Promise<Examination> {
     return this.examined
   }
@@ -201,8 +217,13 @@ export const SYDNEY: ClientMetadata = {
 }
 
 /** The same, somewhere else: every address of Sydney's with the other city's name. */
-export const cityMetadata = (city: string, changes: Partial<ClientMetadata> = {}): ClientMetadata => ({
-  ...(JSON.parse(JSON.stringify(SYDNEY).replaceAll('sydney', city.toLowerCase()).replaceAll('Sydney', city)) as ClientMetadata),
+export const cityMetadata = (
+  city: string,
+  changes: Partial<ClientMetadata> = {},
+): ClientMetadata => ({
+  ...(JSON.parse(
+    JSON.stringify(SYDNEY).replaceAll('sydney', city.toLowerCase()).replaceAll('Sydney', city),
+  ) as ClientMetadata),
   ...changes,
 })
 
@@ -221,7 +242,9 @@ export type Rig = Awaited<ReturnType<typeof createRig>>
 
 /** The setting that loads the languages of this repository. */
 export const LANGUAGES = {
-  BROKER_TRANSLATION_FILES: ['de', 'fr', 'es', 'ar'].map((language) => join(import.meta.dirname, `../languages/${language}.json`)).join(','),
+  BROKER_TRANSLATION_FILES: ['de', 'fr', 'es', 'ar']
+    .map((language) => join(import.meta.dirname, `../languages/${language}.json`))
+    .join(','),
 }
 
 export interface RigOptions {
@@ -238,12 +261,25 @@ export interface RigOptions {
   unannounced?: boolean
   /** Who closes the rig; not given: the test that made it, when it ends. */
   onEnd?: (close: () => Promise<void>) => void
-  /** The broker, stopped, that starts again here: with its files, its clock and its Microsoft. It is closed after this one. */
-  before?: { dir: string; clock: FakeClock; microsoft: FakeMicrosoft; database: Database | undefined }
+  /**
+   * The broker, stopped, that starts again here: with its files, its clock and its Microsoft. It is
+   * closed after this one.
+   */
+  before?: {
+    dir: string
+    clock: FakeClock
+    microsoft: FakeMicrosoft
+    database: Database | undefined
+  }
 }
 
 const quietStore = async (dir: string, clock: FakeClock) => ({
-  ...(await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs(), startReader: readHere, prepares: 'at_first_use' })),
+  ...(await openSqliteStore({
+    file: join(dir, 'broker.db'),
+    nowMs: () => clock.nowMs(),
+    startReader: readHere,
+    prepares: 'at_first_use',
+  })),
   onRevoked: () => undefined,
 })
 
@@ -251,8 +287,9 @@ const drawn: Promise<SigningKey>[] = []
 let borrowed = 0
 
 /**
- * The first RSA key of a rig is one that this worker has drawn before: drawing it costs half of the rig's CPU time. A rig has another one than
- * the seven before it, and each further key of a rig is drawn for it.
+ * The first RSA key of a rig is one that this worker has drawn before: drawing it costs half of the
+ * rig's CPU time. A rig has another one than the seven before it, and each further key of a rig is
+ * drawn for it.
  */
 function borrowedKeys(): (alg: SigningAlg) => Promise<SigningKey> {
   let isFirst = true
@@ -276,7 +313,9 @@ export async function createRig(options: RigOptions = {}) {
     return (server.address() as AddressInfo).port
   }
   let answer: RequestListener = (_request, response) => void response.writeHead(503).end()
-  const issuer = options.listening ? `http://127.0.0.1:${await listen((request, response) => answer(request, response))}` : ISSUER
+  const issuer = options.listening
+    ? `http://127.0.0.1:${await listen((request, response) => answer(request, response))}`
+    : ISSUER
   const config: Config = {
     ...loadConfig({
       BROKER_ISSUER: issuer,
@@ -301,7 +340,10 @@ export async function createRig(options: RigOptions = {}) {
   const queue = new RecordingQueue()
   const microsoft: FakeMicrosoft = before?.microsoft ?? new FakeMicrosoft(clock)
   const ownDatabase =
-    process.env.BROKER_TEST_STORE === 'postgres' && config.databaseUrl === undefined && !options.unannounced && !before
+    process.env.BROKER_TEST_STORE === 'postgres' &&
+    config.databaseUrl === undefined &&
+    !options.unannounced &&
+    !before
       ? await borrowDatabase()
       : undefined
   const database: Database | undefined = before?.database ?? ownDatabase
@@ -315,7 +357,8 @@ export async function createRig(options: RigOptions = {}) {
     makeKey: borrowedKeys(),
     startReader: readHere,
     prepares: 'at_first_use' as const,
-    // Postgres answers in real time: a clock that a test advances would end the lease on it, and with it every stream.
+    // Postgres answers in real time: a clock that a test advances would end the lease on it, and
+    // with it every stream.
     leaseMs: () => performance.now(),
     ...(quiet && { store: quiet }),
     ...options.deps,
@@ -342,18 +385,37 @@ export async function createRig(options: RigOptions = {}) {
     rmSync(dir, { recursive: true, force: true })
   })
 
-  const register = async (city: string, changes: Partial<ClientMetadata> = {}): Promise<RegisteredClient> => {
+  const register = async (
+    city: string,
+    changes: Partial<ClientMetadata> = {},
+  ): Promise<RegisteredClient> => {
     const clientId = city.toLowerCase()
     const metadata = cityMetadata(city, changes)
     const { secret, hash } = newClientSecret(random, clock.now())
-    const withSecret = metadata.authMethod === 'client_secret_basic' || metadata.authMethod === 'client_secret_post'
-    await store.putClient({ clientId, source: 'command', metadata, secrets: withSecret ? [hash] : [], now: clock.now() })
+    const withSecret =
+      metadata.authMethod === 'client_secret_basic' || metadata.authMethod === 'client_secret_post'
+    await store.putClient({
+      clientId,
+      source: 'command',
+      metadata,
+      secrets: withSecret ? [hash] : [],
+      now: clock.now(),
+    })
     await clients.reload()
-    return { clientId, secret, basic: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`, metadata }
+    return {
+      clientId,
+      secret,
+      basic: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`,
+      metadata,
+    }
   }
 
   /** Opens a session as a sign-in at Microsoft would, without the pages. */
-  const openSession = async (changes: { user?: Partial<User>; device?: string } & Partial<Omit<Session, 'user' | 'device'>> = {}) => {
+  const openSession = async (
+    changes: { user?: Partial<User>; device?: string } & Partial<
+      Omit<Session, 'user' | 'device'>
+    > = {},
+  ) => {
     const cookie = newSecret(random)
     const now = clock.now()
     const { user, device, ...rest } = changes
@@ -380,7 +442,11 @@ export async function createRig(options: RigOptions = {}) {
   }
 
   /** A code for a live session, straight from the store, and what to send to /token for it. */
-  const issueCode = async (sid: string, client: RegisteredClient, changes: { scope?: string; nonce?: string; audience?: string } = {}) => {
+  const issueCode = async (
+    sid: string,
+    client: RegisteredClient,
+    changes: { scope?: string; nonce?: string; audience?: string } = {},
+  ) => {
     const code = newSecret(random)
     const redirectUri = client.metadata.redirectUris[0] ?? ''
     const standing = await store.issueCode({
@@ -397,7 +463,16 @@ export async function createRig(options: RigOptions = {}) {
       },
       now: clock.now(),
     })
-    return { standing, code, form: { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: VERIFIER } }
+    return {
+      standing,
+      code,
+      form: {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: redirectUri,
+        code_verifier: VERIFIER,
+      },
+    }
   }
 
   const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}) =>
@@ -411,11 +486,18 @@ export async function createRig(options: RigOptions = {}) {
   const signInAt = async (sid: string, client: RegisteredClient, scope?: string) => {
     const { form } = await issueCode(sid, client, scope === undefined ? {} : { scope })
     const response = await post('/token', form, { authorization: client.basic })
-    return (await response.json()) as { access_token: string; refresh_token?: string; id_token?: string; expires_in: number; scope: string }
+    return (await response.json()) as {
+      access_token: string
+      refresh_token?: string
+      id_token?: string
+      expires_in: number
+      scope: string
+    }
   }
 
   /** The app on a real port of this machine. */
-  const serve = async (which: Hono = app): Promise<string> => `http://127.0.0.1:${await listen(getRequestListener(which.fetch))}`
+  const serve = async (which: Hono = app): Promise<string> =>
+    `http://127.0.0.1:${await listen(getRequestListener(which.fetch))}`
 
   return {
     dir,
@@ -446,4 +528,5 @@ export async function createRig(options: RigOptions = {}) {
 }
 
 /** Reads a Committed list down to what tests ask of it. */
-export const reasons = (committed: Committed[]): string[] => committed.map((one) => one.revocation.reason)
+export const reasons = (committed: Committed[]): string[] =>
+  committed.map((one) => one.revocation.reason)

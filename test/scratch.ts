@@ -1,9 +1,18 @@
-import { accessSync, chmodSync, constants, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * A directory in memory for the files of the unit tests, where the machine has room for it: test/alone.ts takes it as TMPDIR. A store syncs
- * each commit and a test waits for that. No test cuts the power, which alone tells a disk from memory.
+ * A directory in memory for the files of the unit tests, where the machine has room for it:
+ * test/alone.ts takes it as TMPDIR. A store syncs each commit and a test waits for that. No test
+ * cuts the power, which alone tells a disk from memory.
  */
 
 const MEMORY = '/dev/shm'
@@ -29,7 +38,10 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** As far as it can be removed now: a server of a test may write there until this process has ended. The next run removes the rest. */
+/**
+ * As far as it can be removed now: a server of a test may write there until this process has ended.
+ * The next run removes the rest.
+ */
 function remove(dir: string): void {
   try {
     rmSync(dir, { recursive: true, force: true })

@@ -6,8 +6,9 @@ import { doMicrosoftWork } from '../src/signals/received/microsoft-work.ts'
 import { graphTenants } from '../src/signals/received/subscription.ts'
 
 /**
- * Does what is to be asked of Microsoft Graph, from the store's rows: after a notification, after a gap, and where signing out everywhere goes on to
- * Microsoft. A row goes when it is done. It does not drop a request early, and does not press a Graph that is not well.
+ * Does what is to be asked of Microsoft Graph, from the store's rows: after a notification, after a
+ * gap, and where signing out everywhere goes on to Microsoft. A row goes when it is done. It does
+ * not drop a request early, and does not press a Graph that is not well.
  */
 
 const BATCH = 40
@@ -29,7 +30,12 @@ async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<num
   let tried = 0
   for (;;) {
     const nowMs = deps.clock.nowMs()
-    const claimed = await deps.store.claimMicrosoftWork({ tid, nowMs, untilMs: nowMs + LEASE_MS.microsoft, limit: BATCH })
+    const claimed = await deps.store.claimMicrosoftWork({
+      tid,
+      nowMs,
+      untilMs: nowMs + LEASE_MS.microsoft,
+      limit: BATCH,
+    })
     const { begun, well } = await askBatch(deps, claimed, going)
     tried += begun
     if (begun < claimed.length) await deps.store.releaseMicrosoftWork(claimed.slice(begun))
@@ -38,10 +44,18 @@ async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<num
 }
 
 /** @returns how many of the first it has attempted, and whether all went well */
-async function askBatch(deps: Deps, claimed: readonly QueuedMicrosoftWork[], going: () => boolean): Promise<{ begun: number; well: boolean }> {
+async function askBatch(
+  deps: Deps,
+  claimed: readonly QueuedMicrosoftWork[],
+  going: () => boolean,
+): Promise<{ begun: number; well: boolean }> {
   let [begun, well] = [0, true]
   const worker = async (): Promise<void> => {
-    for (let work = claimed[begun]; work !== undefined && well && going() && isHeld(deps, work); work = claimed[begun]) {
+    for (
+      let work = claimed[begun];
+      work !== undefined && well && going() && isHeld(deps, work);
+      work = claimed[begun]
+    ) {
       begun++
       well = (await attempt(deps, work)) && well
     }
@@ -50,7 +64,8 @@ async function askBatch(deps: Deps, claimed: readonly QueuedMicrosoftWork[], goi
   return { begun, well }
 }
 
-const isHeld = ({ clock }: Deps, { leasedUntilMs }: QueuedMicrosoftWork): boolean => clock.nowMs() < leasedUntilMs
+const isHeld = ({ clock }: Deps, { leasedUntilMs }: QueuedMicrosoftWork): boolean =>
+  clock.nowMs() < leasedUntilMs
 
 /** @returns false where Graph, or what we prove ourselves with, is not well */
 async function attempt(deps: Deps, work: QueuedMicrosoftWork): Promise<boolean> {
@@ -68,17 +83,26 @@ async function postpone(deps: Deps, work: QueuedMicrosoftWork, error: unknown): 
   const nowMs = deps.clock.nowMs()
   const problem = error instanceof GraphProblem ? error : undefined
   const failed = nowMs - work.askedAtMs >= GIVE_UP_MS
-  const words = problem === undefined ? 'It failed here: see the log.' : problem.message.slice(0, 300)
-  await deps.store.postponeMicrosoftWork(work, { nextAtMs: failed ? undefined : nowMs + delayMs(work, problem), error: words })
-  deps.metrics.signals.inc({ kind: work.kind, outcome: failed ? 'failed' : (problem?.kind ?? 'error') })
+  const words =
+    problem === undefined ? 'It failed here: see the log.' : problem.message.slice(0, 300)
+  await deps.store.postponeMicrosoftWork(work, {
+    nextAtMs: failed ? undefined : nowMs + delayMs(work, problem),
+    error: words,
+  })
+  deps.metrics.signals.inc({
+    kind: work.kind,
+    outcome: failed ? 'failed' : (problem?.kind ?? 'error'),
+  })
   const about = { kind: work.kind, tid: work.tid, attempts: work.attempts + 1, problem: words }
   if (failed)
     deps.log.error('microsoft_work_failed', {
       ...about,
       next: 'See docs/microsoft.md, then run cmb tenants redrive. Meanwhile the probe finds what this request would have found.',
     })
-  else if (problem === undefined) deps.log.error('microsoft_work_attempt_failed', { ...about, cause: error })
-  else if (work.attempts === 0 || problem.kind === 'forbidden' || problem.kind === 'credential') deps.log.warn('microsoft_work_postponed', about)
+  else if (problem === undefined)
+    deps.log.error('microsoft_work_attempt_failed', { ...about, cause: error })
+  else if (work.attempts === 0 || problem.kind === 'forbidden' || problem.kind === 'credential')
+    deps.log.warn('microsoft_work_postponed', about)
 }
 
 function delayMs({ attempts }: QueuedMicrosoftWork, problem: GraphProblem | undefined): number {
@@ -88,17 +112,28 @@ function delayMs({ attempts }: QueuedMicrosoftWork, problem: GraphProblem | unde
 }
 
 /**
- * Asks for the renewal of each tenant's subscription: at the start of this process, when something may have been missed, and by a timer. The work itself
- * is a row like any other, so that it is retried until it is done.
+ * Asks for the renewal of each tenant's subscription: at the start of this process, when something
+ * may have been missed, and by a timer. The work itself is a row like any other, so that it is
+ * retried until it is done.
  */
-export function subscriptionCare(deps: Pick<Deps, 'config' | 'connection' | 'store' | 'clock'>): () => Promise<void> {
+export function subscriptionCare(
+  deps: Pick<Deps, 'config' | 'connection' | 'store' | 'clock'>,
+): () => Promise<void> {
   const begun = new Set<string>()
   return async () => {
     for (const tid of graphTenants(deps)) {
       const why = begun.has(tid) ? 'timer' : 'start'
       // Not asked for again while it is pending: that would undo its backoff.
-      const pending = await deps.store.hasPendingMicrosoftWork({ kind: 'tend_subscription', tid, oid: why })
-      if (!pending) await deps.store.askMicrosoft([{ kind: 'tend_subscription', tid, oid: why }], deps.clock.nowMs())
+      const pending = await deps.store.hasPendingMicrosoftWork({
+        kind: 'tend_subscription',
+        tid,
+        oid: why,
+      })
+      if (!pending)
+        await deps.store.askMicrosoft(
+          [{ kind: 'tend_subscription', tid, oid: why }],
+          deps.clock.nowMs(),
+        )
       begun.add(tid)
     }
   }

@@ -1,23 +1,37 @@
 import { LEASE_MS } from '../db/engine/lease.ts'
 import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
 import type { Deps } from './deps.ts'
-import { failureOf, type MessageKind, type Minted, retryDelayMs, uniform, type Verdict } from '../src/outbox/attempt.ts'
+import {
+  failureOf,
+  type MessageKind,
+  type Minted,
+  retryDelayMs,
+  uniform,
+  type Verdict,
+} from '../src/outbox/attempt.ts'
 import type { How, Taken } from '../src/outbox/lanes.ts'
 import type { MessageKinds } from '../src/outbox/message-kinds.ts'
 import { parseTraceparent } from '../src/runtime/request-context.ts'
 import { tracedAttempt } from '../src/runtime/telemetry.ts'
 
 /**
- * One attempt at one delivery: the row is leased, the message minted and posted, the outcome recorded. Run twice it does nothing the second
- * time; killed between the POST and the record it is done again, and the receiver gets a message with an id it has not seen.
+ * One attempt at one delivery: the row is leased, the message minted and posted, the outcome
+ * recorded. Run twice it does nothing the second time; killed between the POST and the record it is
+ * done again, and the receiver gets a message with an id it has not seen.
  */
 
-type DeliverDeps = Pick<Deps, 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'queue' | 'feed' | 'outbound'> & {
+type DeliverDeps = Pick<
+  Deps,
+  'clock' | 'random' | 'log' | 'metrics' | 'store' | 'queue' | 'feed' | 'outbound'
+> & {
   /** Aborted when the process ends: the attempt under way is given back. */
   ending?: AbortSignal | undefined
 }
 
-/** How long a receiver has to answer. A probe of a target that was down is shorter, so that the next one is not late. */
+/**
+ * How long a receiver has to answer. A probe of a target that was down is shorter, so that the next
+ * one is not late.
+ */
 const TIMEOUT_MS = 5_000
 const PROBE_TIMEOUT_MS = 2_000
 const MAX_ANSWER_BYTES = 4_096
@@ -36,11 +50,24 @@ interface Attempted {
   attempt: DeliveryAttempt
   verdict: Verdict
   /** For the log: whose address, and what went wrong there. */
-  where: { delivery: string; client_id: string; address: string; seq: number | undefined; trace_id: string | undefined }
+  where: {
+    delivery: string
+    client_id: string
+    address: string
+    seq: number | undefined
+    trace_id: string | undefined
+  }
 }
 
-/** @param how unless `due`, the delivery need not be due, and a failure is not counted as an attempt */
-export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: DeliveryRef, how: How = 'due'): Promise<Taken> {
+/**
+ * @param how unless `due`, the delivery need not be due, and a failure is not counted as an attempt
+ */
+export async function deliver(
+  deps: DeliverDeps,
+  kinds: MessageKinds,
+  ref: DeliveryRef,
+  how: How = 'due',
+): Promise<Taken> {
   const steadyMs = deps.clock.steadyMs()
   const lease = await deps.store.leaseDelivery({
     id: ref.id,
@@ -61,7 +88,9 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
   const { verdict } = attempted
   if (verdict.outcome !== 'retry') {
     await settle(deps, kind, attempted, verdict)
-    return verdict.outcome === 'rejected' ? { outcome: 'rejected', failure: failing(delivery, verdict.code) } : { outcome: 'delivered' }
+    return verdict.outcome === 'rejected'
+      ? { outcome: 'rejected', failure: failing(delivery, verdict.code) }
+      : { outcome: 'delivered' }
   }
   if (how === 'due' && deps.ending?.aborted !== true) await countFailure(deps, attempted, verdict)
   else await giveBack(deps, attempted)
@@ -74,24 +103,44 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
   }
 }
 
-const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({ client_id: delivery.clientId, address: addressOf(delivery), cause })
+const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({
+  client_id: delivery.clientId,
+  address: addressOf(delivery),
+  cause,
+})
 
-/** A token by `sub` would end a session that was opened since: each session that is to end gets a token of its own. */
+/**
+ * A token by `sub` would end a session that was opened since: each session that is to end gets a
+ * token of its own.
+ */
 async function split(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
-  const attempt: DeliveryAttempt = { attempt: ref.attempt, atMs: deps.clock.nowMs(), outcome: 'superseded', latencyMs: 0 }
+  const attempt: DeliveryAttempt = {
+    attempt: ref.attempt,
+    atMs: deps.clock.nowMs(),
+    outcome: 'superseded',
+    latencyMs: 0,
+  }
   const refs = await deps.store.splitDelivery({ id: ref.id, attempt })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'superseded' })
   if (refs.length > 0) deps.queue.add(refs)
   return { outcome: 'passed' }
 }
 
-async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery, ref: DeliveryRef, how: How): Promise<Attempted | 'held'> {
+async function attempt(
+  deps: DeliverDeps,
+  kind: MessageKind,
+  delivery: Delivery,
+  ref: DeliveryRef,
+  how: How,
+): Promise<Attempted | 'held'> {
   const atMs = deps.clock.nowMs()
   const minted = await kind.mint(delivery, deps.clock.now())
   if ('held' in minted) return 'held'
   const startedMs = deps.clock.steadyMs()
   const { status, verdict } =
-    'rejected' in minted ? notSent(minted.rejected) : await send(deps, { kind, delivery, minted, how, attempt: ref.attempt })
+    'rejected' in minted
+      ? notSent(minted.rejected)
+      : await send(deps, { kind, delivery, minted, how, attempt: ref.attempt })
   const latencyMs = deps.clock.steadyMs() - startedMs
   deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, latencyMs / 1000)
   return {
@@ -122,11 +171,18 @@ interface Sent {
   verdict: Verdict
 }
 
-const notSent = (error: string): Sent => ({ status: undefined, verdict: { outcome: 'rejected', code: error, error } })
+const notSent = (error: string): Sent => ({
+  status: undefined,
+  verdict: { outcome: 'rejected', code: error, error },
+})
 
 const send = (deps: DeliverDeps, sending: Sending): Promise<Sent> => {
   const { delivery, attempt } = sending
-  const attributes = { 'broker.delivery': delivery.id, 'broker.client_id': delivery.clientId, 'broker.attempt': attempt }
+  const attributes = {
+    'broker.delivery': delivery.id,
+    'broker.client_id': delivery.clientId,
+    'broker.attempt': attempt,
+  }
   return tracedAttempt(
     deps.random,
     { name: `deliver ${delivery.kind}`, traceparent: delivery.traceparent, attributes },
@@ -136,41 +192,61 @@ const send = (deps: DeliverDeps, sending: Sending): Promise<Sent> => {
 }
 
 /** A receiver logs these, and an operator finds the delivery by them. */
-const correlation = ({ delivery, attempt }: Sending, traceparent: string): Record<string, string> => ({
+const correlation = (
+  { delivery, attempt }: Sending,
+  traceparent: string,
+): Record<string, string> => ({
   traceparent,
   'x-request-id': `${delivery.id}.${attempt}`,
 })
 
 async function exchange(deps: DeliverDeps, sending: Sending, traceparent: string): Promise<Sent> {
   const { kind, delivery, how } = sending
-  const minted = { ...sending.minted, headers: { ...sending.minted.headers, ...correlation(sending, traceparent) } }
+  const minted = {
+    ...sending.minted,
+    headers: { ...sending.minted.headers, ...correlation(sending, traceparent) },
+  }
   const { headers, body } = minted
   const limits = { timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS, signal: deps.ending }
-  const post = () => deps.outbound.request(delivery.uri, { method: 'POST', headers, body, maxBytes: MAX_ANSWER_BYTES, ...limits })
+  const post = () =>
+    deps.outbound.request(delivery.uri, {
+      method: 'POST',
+      headers,
+      body,
+      maxBytes: MAX_ANSWER_BYTES,
+      ...limits,
+    })
   try {
     const answer = await (kind.send === undefined ? post() : kind.send(delivery, minted, limits))
     return { status: answer.status, verdict: kind.judge(answer, deps.clock.now()) }
   } catch (error) {
-    return { status: undefined, verdict: { outcome: 'retry', error: failureOf(error).text, retryAfterSeconds: undefined } }
+    return {
+      status: undefined,
+      verdict: { outcome: 'retry', error: failureOf(error).text, retryAfterSeconds: undefined },
+    }
   }
 }
 
 /** For logs. The path of a webhook or of a stream may be a secret of its receiver. */
-const addressOf = ({ kind, uri }: Delivery): string => (kind === 'webhook' || kind === 'set' ? new URL(uri).origin : uri)
+const addressOf = ({ kind, uri }: Delivery): string =>
+  kind === 'webhook' || kind === 'set' ? new URL(uri).origin : uri
 
 /** What an operator does next. */
 const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
   set: {
-    rejected: 'Compare issuer, audience and keys of the receiver with the broker, then redrive the delivery.',
+    rejected:
+      'Compare issuer, audience and keys of the receiver with the broker, then redrive the delivery.',
     failed: 'Fix the endpoint of the stream, then redrive the delivery; or close it with a reason.',
   },
   logout_token: {
-    rejected: 'Compare issuer, client id and clock of the instance with the broker, then redrive the delivery.',
+    rejected:
+      'Compare issuer, client id and clock of the instance with the broker, then redrive the delivery.',
     failed: 'Fix the instance, then redrive the delivery; or close it with a reason.',
   },
   webhook: {
     rejected: 'Fix what the cause says, then redrive the delivery; or close it with a reason.',
-    failed: 'Fix the receiver of the webhook, then redrive the delivery; or close it with a reason.',
+    failed:
+      'Fix the receiver of the webhook, then redrive the delivery; or close it with a reason.',
   },
 }
 
@@ -184,13 +260,27 @@ async function settle(
   if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome, attempt } }))) return
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome })
   if (outcome === 'delivered') await kind.delivered?.(delivery)
-  if (outcome === 'rejected') return deps.log.warn('delivery_rejected', { ...where, cause: verdict.code, next: NEXT[delivery.kind].rejected })
+  if (outcome === 'rejected')
+    return deps.log.warn('delivery_rejected', {
+      ...where,
+      cause: verdict.code,
+      next: NEXT[delivery.kind].rejected,
+    })
   if (delivery.kind !== 'logout_token') return
-  const sinceMs = (delivery.seq === undefined ? undefined : deps.feed.publishedAtMs(delivery.seq)) ?? delivery.createdAtMs
-  deps.metrics.revokedToDelivered.observe({ client: delivery.clientId }, Math.max(0, deps.clock.nowMs() - sinceMs) / 1000)
+  const sinceMs =
+    (delivery.seq === undefined ? undefined : deps.feed.publishedAtMs(delivery.seq)) ??
+    delivery.createdAtMs
+  deps.metrics.revokedToDelivered.observe(
+    { client: delivery.clientId },
+    Math.max(0, deps.clock.nowMs() - sinceMs) / 1000,
+  )
 }
 
-async function countFailure(deps: DeliverDeps, { delivery, ref, attempt, where }: Attempted, verdict: Verdict & { outcome: 'retry' }): Promise<void> {
+async function countFailure(
+  deps: DeliverDeps,
+  { delivery, ref, attempt, where }: Attempted,
+  verdict: Verdict & { outcome: 'retry' },
+): Promise<void> {
   const delayMs = retryDelayMs(ref.attempt, verdict.retryAfterSeconds, uniform(deps.random))
   const recorded = await deps.store.recordDelivery({
     id: delivery.id,
@@ -200,13 +290,25 @@ async function countFailure(deps: DeliverDeps, { delivery, ref, attempt, where }
         : { outcome: 'retry', attempt, nextAttemptAtMs: deps.clock.steadyMs() + delayMs },
   })
   if (!recorded) return
-  deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: delayMs === undefined ? 'failed' : 'retry' })
+  deps.metrics.deliveries.inc({
+    client: delivery.clientId,
+    outcome: delayMs === undefined ? 'failed' : 'retry',
+  })
   if (delayMs !== undefined) return deps.queue.add([{ ...ref, attempt: ref.attempt + 1 }], delayMs)
-  deps.log.error('delivery_failed', { ...where, attempts: ref.attempt, cause: verdict.error, next: NEXT[delivery.kind].failed })
+  deps.log.error('delivery_failed', {
+    ...where,
+    attempts: ref.attempt,
+    cause: verdict.error,
+    next: NEXT[delivery.kind].failed,
+  })
 }
 
 /** An early attempt that failed is not counted, and leaves the schedule as it was. */
 async function giveBack(deps: DeliverDeps, { delivery, ref }: Attempted): Promise<void> {
-  await deps.store.releaseDelivery({ id: ref.id, attempt: ref.attempt, nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.steadyMs() })
+  await deps.store.releaseDelivery({
+    id: ref.id,
+    attempt: ref.attempt,
+    nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.steadyMs(),
+  })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'probe_failed' })
 }

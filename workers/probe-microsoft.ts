@@ -6,15 +6,19 @@ import { createProbeAlarm, probeSession } from '../src/signals/received/probe-se
 import { allEnded } from '../src/runtime/concurrency.ts'
 
 /**
- * Asks Microsoft about every live session once in so many minutes. Each session has its place in the round for life, and a hand goes round like
- * a clock's: so the load is even, a restart goes on where the time is, and what an outage kept from being asked is asked in the next round
- * and not all at once. The hand is in the store: of several brokers, one asks about each session. It refuses to go on asking a Microsoft that is
- * not well.
+ * Asks Microsoft about every live session once in so many minutes. Each session has its place in
+ * the round for life, and a hand goes round like a clock's: so the load is even, a restart goes on
+ * where the time is, and what an outage kept from being asked is asked in the next round and not
+ * all at once. The hand is in the store: of several brokers, one asks about each session. It
+ * refuses to go on asking a Microsoft that is not well.
  */
 
 const PLACES = 65_536
 const CONCURRENCY = 16
-/** 90,000 sessions in a round of 15 minutes, of one broker, and few enough that Microsoft does not throttle the application. */
+/**
+ * 90,000 sessions in a round of 15 minutes, of one broker, and few enough that Microsoft does not
+ * throttle the application.
+ */
 const PER_SECOND = 100
 const LEAST_BACK_OFF_MS = 5_000
 const MOST_BACK_OFF_MS = 300_000
@@ -60,11 +64,17 @@ export class Probing {
     const seconds = Math.min(Math.max((nowMs - this.#lastMs) / 1000, 0), MOST_SECONDS_A_TURN)
     this.#lastMs = nowMs
     const { tenants } = this.#deps.connection.current()
-    const allowance = Math.max(1, Math.floor((this.#perSecond * seconds) / Math.max(1, tenants.length)))
+    const allowance = Math.max(
+      1,
+      Math.floor((this.#perSecond * seconds) / Math.max(1, tenants.length)),
+    )
     await allEnded(tenants.map((tid) => this.#turnOf(tid, allowance)))
   }
 
-  /** A session was refreshed: if it has not been vouched for in more than a round, it is looked at now. */
+  /**
+   * A session was refreshed: if it has not been vouched for in more than a round, it is looked at
+   * now.
+   */
   refreshed({ sid, user, probedAt }: Session): void {
     const { clock } = this.#deps
     if (this.#everySeconds === 0) return
@@ -78,7 +88,13 @@ export class Probing {
   }
 
   #laneOf(tid: string, nowMs: number): Lane {
-    const lane = this.#lanes.get(tid) ?? { begunMs: nowMs, wanted: new Set<string>(), troubles: 0, untilMs: 0, paused: false }
+    const lane = this.#lanes.get(tid) ?? {
+      begunMs: nowMs,
+      wanted: new Set<string>(),
+      troubles: 0,
+      untilMs: 0,
+      paused: false,
+    }
     this.#lanes.set(tid, lane)
     return lane
   }
@@ -94,10 +110,13 @@ export class Probing {
     const limit = lane.troubles > 0 ? 1 : allowance
     const wanted = [...lane.wanted].slice(0, Math.ceil(limit / 2))
     const asked = await this.#find(wanted)
-    const taken = limit > asked.length ? await this.#take(tid, lane, nowMs, limit - asked.length) : undefined
+    const taken =
+      limit > asked.length ? await this.#take(tid, lane, nowMs, limit - asked.length) : undefined
     // Not before: what the store could not read is still wanted in the next turn.
     for (const sid of wanted) lane.wanted.delete(sid)
-    await inParallel([...asked, ...(taken?.due ?? [])], CONCURRENCY, (one) => this.#probe(tid, lane, one))
+    await inParallel([...asked, ...(taken?.due ?? [])], CONCURRENCY, (one) =>
+      this.#probe(tid, lane, one),
+    )
     if (taken !== undefined && this.#going()) await this.#deps.store.finishProbes(taken.id)
   }
 
@@ -110,14 +129,29 @@ export class Probing {
   }
 
   /** The next sessions beneath the hand, at most `limit`: this broker's until they are finished. */
-  #take(tid: string, { begunMs }: Lane, nowMs: number, limit: number): Promise<ProbeTaken | undefined> {
+  #take(
+    tid: string,
+    { begunMs }: Lane,
+    nowMs: number,
+    limit: number,
+  ): Promise<ProbeTaken | undefined> {
     const begun = { place: this.#placeAt(begunMs), atMs: begunMs }
     const untilMs = nowMs + LEASE_MS.microsoft
-    return this.#deps.store.takeProbes({ tid, begun, end: this.#placeAt(nowMs), limit, now: this.#deps.clock.now(), nowMs, untilMs })
+    return this.#deps.store.takeProbes({
+      tid,
+      begun,
+      end: this.#placeAt(nowMs),
+      limit,
+      now: this.#deps.clock.now(),
+      nowMs,
+      untilMs,
+    })
   }
 
   async #find(sids: readonly string[]): Promise<ProbeDue[]> {
-    const found = await Promise.all(sids.map((sid) => this.#deps.store.findProbe(sid, this.#deps.clock.now())))
+    const found = await Promise.all(
+      sids.map((sid) => this.#deps.store.findProbe(sid, this.#deps.clock.now())),
+    )
     return found.filter((one) => one !== undefined)
   }
 
@@ -127,7 +161,8 @@ export class Probing {
     this.#running.add(due.sid)
     try {
       const probed = await probeSession(this.#deps, due, this.#alarm)
-      if (probed.kind === 'trouble') return this.#backOff(tid, lane, probed.guidance, probed.retryAfterSeconds)
+      if (probed.kind === 'trouble')
+        return this.#backOff(tid, lane, probed.guidance, probed.retryAfterSeconds)
       if (probed.kind === 'answered') lane.troubles = 0
       if (probed.kind === 'answered') for (const sid of probed.look) want(sid, lane)
     } catch (error) {
@@ -144,7 +179,8 @@ export class Probing {
     if (lane.untilMs > nowMs) return
     const backOff = Math.min(LEAST_BACK_OFF_MS * 2 ** Math.min(lane.troubles, 10), MOST_BACK_OFF_MS)
     lane.untilMs = nowMs + Math.max(backOff, (retryAfterSeconds ?? 0) * 1000)
-    if (lane.troubles++ === 0) this.#deps.log.warn('probe_backs_off', { tid, guidance, meaning: 'This signs no user out.' })
+    if (lane.troubles++ === 0)
+      this.#deps.log.warn('probe_backs_off', { tid, guidance, meaning: 'This signs no user out.' })
   }
 }
 
@@ -152,7 +188,11 @@ function want(sid: string, { wanted }: Lane): void {
   if (wanted.size < MOST_WANTED) wanted.add(sid)
 }
 
-async function inParallel<T>(items: readonly T[], most: number, act: (item: T) => Promise<void>): Promise<void> {
+async function inParallel<T>(
+  items: readonly T[],
+  most: number,
+  act: (item: T) => Promise<void>,
+): Promise<void> {
   const rest = items.values()
   const worker = async (): Promise<void> => {
     for (const item of rest) await act(item)

@@ -11,7 +11,12 @@ export interface Repeating {
   stop(): Promise<void>
 }
 
-export function repeat(log: Log, name: string, everyMs: number, work: () => Promise<void>): Repeating {
+export function repeat(
+  log: Log,
+  name: string,
+  everyMs: number,
+  work: () => Promise<void>,
+): Repeating {
   let running: Promise<void> | undefined
   let again = false
   const stopped = new AbortController()
@@ -58,12 +63,21 @@ export function watchChecks({ log }: Pick<Deps, 'log'>, checks: Checks): () => P
       failing.set(key, check)
       if (!before.has(key)) log.error('check_failed', { check, about, found, next: fix })
     }
-    for (const [key, check] of before) if (!failing.has(key)) log.info('check_recovered', { check, about: key.slice(check.length + 1) || undefined })
+    for (const [key, check] of before)
+      if (!failing.has(key))
+        log.info('check_recovered', { check, about: key.slice(check.length + 1) || undefined })
     before = failing
   }
 }
 
-/** Does page after page, with a pause after each, while there is more and the process goes on. @param page returns whether there is more */
-export async function inPages(pace: ReturnType<typeof pacing>, going: () => boolean, page: (rows: number) => Promise<boolean>): Promise<void> {
+/**
+ * Does page after page, with a pause after each, while there is more and the process goes on.
+ * @param page returns whether there is more
+ */
+export async function inPages(
+  pace: ReturnType<typeof pacing>,
+  going: () => boolean,
+  page: (rows: number) => Promise<boolean>,
+): Promise<void> {
   while (going() && (await page(pace.rows))) await pace.rest()
 }

@@ -15,8 +15,9 @@ import { tendSignalStreams } from './tend-signal-streams.ts'
 import { tendStreams } from './tend-streams.ts'
 
 /**
- * The background work of a broker: deliveries, what time ends, what is old. All of it starts again from the store's
- * rows, so that a process may die at any point. It refuses to hold anything that only it knows.
+ * The background work of a broker: deliveries, what time ends, what is old. All of it starts again
+ * from the store's rows, so that a process may die at any point. It refuses to hold anything that
+ * only it knows.
  */
 
 const RELAY_MS = 5_000
@@ -34,9 +35,15 @@ const CHECKS_MS = 20_000
 const PURGE_ONE_TIME_MS = 60_000
 const HEADS_MS = 60_000
 const KEYS_MS = 60 * 60_000
-/** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
+/**
+ * Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's
+ * server full.
+ */
 const JOBS_AT_A_TIME = 50
-/** What an attempt under way has left at the end of the process; then it is cut off, and not counted. */
+/**
+ * What an attempt under way has left at the end of the process; then it is cut off, and not
+ * counted.
+ */
 const DRAIN_MS = 1_000
 const CUT_OFF_MS = 1_000
 
@@ -54,7 +61,14 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
   deliveries: startDeliveries,
   probe: startProbe,
   microsoft: ({ deps, stillGoing }) => [
-    begun(repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing)))),
+    begun(
+      repeat(
+        deps.log,
+        'ask-microsoft',
+        ASK_MICROSOFT_MS,
+        async () => void (await askMicrosoft(deps, stillGoing)),
+      ),
+    ),
     begun(repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps))),
     ...tendSignalStreams(deps).map(begun),
   ],
@@ -66,7 +80,10 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
   housekeeping: startHousekeeping,
   keys: ({ deps }) => {
     const rotating = inTime(deps, () => rotateKeys(deps))
-    return [begun(repeat(deps.log, 'rotate-keys', KEYS_MS, rotating)), repeat(deps.log, 'sign-heads', HEADS_MS, () => signHeads(deps))]
+    return [
+      begun(repeat(deps.log, 'rotate-keys', KEYS_MS, rotating)),
+      repeat(deps.log, 'sign-heads', HEADS_MS, () => signHeads(deps)),
+    ]
   },
 }
 
@@ -74,11 +91,15 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
  * Starts the kinds of work of BROKER_WORK.
  * @param checks are watched, if given: by each process, whatever it does
  */
-export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain(): Promise<void> }> {
+export async function startWorkers(
+  deps: Deps,
+  checks?: Checks,
+): Promise<{ drain(): Promise<void> }> {
   let going = true
   const start: Start = { deps, checks, stillGoing: () => going }
   const running = deps.config.work.flatMap((work) => STARTED_BY[work](start))
-  if (checks !== undefined) running.push(begun(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))
+  if (checks !== undefined)
+    running.push(begun(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))
   return {
     async drain() {
       going = false
@@ -96,12 +117,17 @@ function begun(work: Repeating): Repeating {
 function startDeliveries({ deps, stillGoing }: Start): Running[] {
   const ending = new AbortController()
   const kinds = messageKinds(deps)
-  const lanes = new Lanes(deps, (ref, how) => deliver({ ...deps, ending: ending.signal }, kinds, ref, how))
+  const lanes = new Lanes(deps, (ref, how) =>
+    deliver({ ...deps, ending: ending.signal }, kinds, ref, how),
+  )
   deps.queue.useLanes(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
-  const fanOut = begun(repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)))
-  // It finds deliveries that are due and that no process has: the queue was down, its data was lost, a process was killed. It goes straight to the
-  // lanes of this process: the queue may be down, and a delayed job of the same id would silently swallow a second one.
+  const fanOut = begun(
+    repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)),
+  )
+  // It finds deliveries that are due and that no process has: the queue was down, its data was
+  // lost, a process was killed. It goes straight to the lanes of this process: the queue may be
+  // down, and a delayed job of the same id would silently swallow a second one.
   const relay = begun(repeat(deps.log, 'relay-deliveries', RELAY_MS, () => lanes.look()))
   const streams = repeat(deps.log, 'tend-streams', STREAMS_MS, () => tendStreams(deps, stillGoing))
   const unsubscribe = deps.feed.subscribe((revocation) => {
@@ -116,7 +142,13 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
       async stop() {
         unsubscribe()
         deps.queue.useLanes(undefined)
-        await Promise.all([jobs.stop(), drainLanes(deps, lanes, ending), fanOut.stop(), relay.stop(), streams.stop()])
+        await Promise.all([
+          jobs.stop(),
+          drainLanes(deps, lanes, ending),
+          fanOut.stop(),
+          relay.stop(),
+          streams.stop(),
+        ])
       },
     },
   ]
@@ -148,9 +180,13 @@ function startHousekeeping({ deps, stillGoing }: Start): Running[] {
 }
 
 /** What is deleted or replaced by time waits while the clock is wrong. */
-const inTime = (deps: Deps, work: () => Promise<void>) => async () => (deps.clockWatch.disagrees() ? undefined : work())
+const inTime = (deps: Deps, work: () => Promise<void>) => async () =>
+  deps.clockWatch.disagrees() ? undefined : work()
 
-/** Waiting deliveries are due in the store. Attempts under way may finish; an attempt at a target that hangs is cut off and stays due. */
+/**
+ * Waiting deliveries are due in the store. Attempts under way may finish; an attempt at a target
+ * that hangs is cut off and stays due.
+ */
 async function drainLanes(deps: Deps, lanes: Lanes, ending: AbortController): Promise<void> {
   if (await lanes.drain(DRAIN_MS)) return
   ending.abort()

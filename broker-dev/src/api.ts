@@ -1,4 +1,6 @@
-/** The types of `startBroker()`. They import nothing, so that a project needs no types but these. */
+/**
+ * The types of `startBroker()`. They import nothing, so that a project needs no types but these.
+ */
 
 /** A user at the simulated Microsoft, as the users file has it. */
 export interface DevUser {
@@ -43,7 +45,10 @@ export interface DevClient {
 export interface BrokerOptions {
   /** A users file, or what it holds. Not given: the users of the demo. */
   users?: string | { tenants?: DevTenant[]; users: DevUser[] }
-  /** A clients file, whose edits take effect while the broker runs, or the clients. Not given: `dev`. */
+  /**
+   * A clients file, whose edits take effect while the broker runs, or the clients. Not given:
+   * `dev`.
+   */
   clients?: string | DevClient[]
   /** Settings of the broker, by their names: `{ BROKER_SESSION_IDLE_SECONDS: '60' }`. */
   settings?: Record<string, string>
@@ -104,7 +109,12 @@ export interface SignedIn {
 }
 
 /** What to revoke. Give exactly one. */
-export type RevokeRequest = { user: string } | { session: string } | { client: string } | { tenant: string } | { everything: true }
+export type RevokeRequest =
+  | { user: string }
+  | { session: string }
+  | { client: string }
+  | { tenant: string }
+  | { everything: true }
 
 export interface Revoked {
   /** `already`: it was revoked before, and nothing changed. */

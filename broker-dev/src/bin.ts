@@ -47,10 +47,12 @@ function readOptions(args: string[]): Asked {
   const { users, clients, json, help, stdin } = values
   const settings = values.set.map((one) => {
     const at = one.indexOf('=')
-    if (at < 1) throw new Error('--set takes NAME=VALUE, for example --set BROKER_SESSION_IDLE_SECONDS=60.')
+    if (at < 1)
+      throw new Error('--set takes NAME=VALUE, for example --set BROKER_SESSION_IDLE_SECONDS=60.')
     return [one.slice(0, at), one.slice(at + 1)] as const
   })
-  if (!/^\d{1,5}$/.test(values.port)) throw new Error('--port takes a number from 1024 to 65532, or 0 for any free ports.')
+  if (!/^\d{1,5}$/.test(values.port))
+    throw new Error('--port takes a number from 1024 to 65532, or 0 for any free ports.')
   return {
     json,
     help,
@@ -78,7 +80,8 @@ Revoke:
   curl ${control.url}/_control/revoke -H '${control.header}: ${control.secret}' -d '${JSON.stringify({ user: users[0] })}'
 `
 
-const inputClosed = (): Promise<void> => new Promise((closed) => void process.stdin.resume().once('close', () => closed()))
+const inputClosed = (): Promise<void> =>
+  new Promise((closed) => void process.stdin.resume().once('close', () => closed()))
 
 async function main(): Promise<number> {
   let running: Running
@@ -97,7 +100,9 @@ async function main(): Promise<number> {
     process.stdout.write(json ? `${JSON.stringify(running.facts)}\n` : announcement(running.facts))
     await asked
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nAll options: broker-dev --help\n`)
+    process.stderr.write(
+      `${error instanceof Error ? error.message : String(error)}\nAll options: broker-dev --help\n`,
+    )
     return 2
   }
   await running.stop()

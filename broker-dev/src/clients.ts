@@ -7,13 +7,21 @@ import { readClientsFile } from '../../src/clients/read-clients-file.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import type { DevClient } from './api.ts'
 
-/** The clients: the broker's own file format, with secrets in plain text. The broker gets a file of its own, with their hashes. */
+/**
+ * The clients: the broker's own file format, with secrets in plain text. The broker gets a file of
+ * its own, with their hashes.
+ */
 
 export interface DevClients {
   /** For `BROKER_CLIENTS_FILE`. */
   file: string
   /** Of each client whose secret is known, in the order of the file. */
-  known(): { clientId: string; secret: string | undefined; redirectUris: readonly string[]; authMethod: string }[]
+  known(): {
+    clientId: string
+    secret: string | undefined
+    redirectUris: readonly string[]
+    authMethod: string
+  }[]
   close(): void
 }
 
@@ -35,7 +43,11 @@ const POLL_MS = 300
  * @param say gets the problems of a later edit; the previous clients stay registered
  * @throws Error with every problem, and its line
  */
-export async function openClients(wanted: string | readonly DevClient[] | undefined, dir: string, say: (text: string) => void): Promise<DevClients> {
+export async function openClients(
+  wanted: string | readonly DevClient[] | undefined,
+  dir: string,
+  say: (text: string) => void,
+): Promise<DevClients> {
   const clientsFile = join(dir, 'clients.yaml')
   const from = typeof wanted === 'string' ? resolve(wanted) : OPTION
   if (from !== OPTION && !existsSync(from)) throw new Error(`${from} is not there.`)
@@ -45,28 +57,56 @@ export async function openClients(wanted: string | readonly DevClient[] | undefi
   const edited = async (changed: string): Promise<void> => {
     known = await apply(changed, from, clientsFile, made)
   }
-  const following = from === OPTION ? undefined : followFile(from, text, { apply: edited, say, pollMs: POLL_MS })
+  const following =
+    from === OPTION ? undefined : followFile(from, text, { apply: edited, say, pollMs: POLL_MS })
   return { file: clientsFile, known: () => known, close: () => following?.close() }
 }
 
-/** The client with what it lacks: its id as its name, and a secret, which stays the same over edits (`made`). */
+/**
+ * The client with what it lacks: its id as its name, and a secret, which stays the same over edits
+ * (`made`).
+ */
 function completed(client: unknown, made: Map<string, string>): unknown {
-  const { client_id: id, client_secret_hash: hash, client_secret_file: file, token_endpoint_auth_method: method } = client as Partial<DevClient>
+  const {
+    client_id: id,
+    client_secret_hash: hash,
+    client_secret_file: file,
+    token_endpoint_auth_method: method,
+  } = client as Partial<DevClient>
   if (typeof id !== 'string') return client
-  const needs = (method === undefined || method === 'client_secret_basic' || method === 'client_secret_post') && (hash ?? file) === undefined
+  const needs =
+    (method === undefined || method === 'client_secret_basic' || method === 'client_secret_post') &&
+    (hash ?? file) === undefined
   if (needs) made.set(id, made.get(id) ?? `cms_${randomBytes(32).toString('base64url')}`)
-  return { client_name: id, ...(client as DevClient), ...(needs && { client_secret_hash: sha256(made.get(id) ?? '') }) }
+  return {
+    client_name: id,
+    ...(client as DevClient),
+    ...(needs && { client_secret_hash: sha256(made.get(id) ?? '') }),
+  }
 }
 
-/** The text with every client completed. One that has no list of clients stays as it is: the broker's reader says what is wrong. */
+/**
+ * The text with every client completed. One that has no list of clients stays as it is: the
+ * broker's reader says what is wrong.
+ */
 function complete(text: string, made: Map<string, string>): string {
   const document = parseDocument(text)
-  const content = document.errors.length > 0 ? undefined : (document.toJS() as { clients?: unknown } | null)
-  if (!Array.isArray(content?.clients) || !content.clients.every((one) => typeof one === 'object' && one !== null)) return text
+  const content =
+    document.errors.length > 0 ? undefined : (document.toJS() as { clients?: unknown } | null)
+  if (
+    !Array.isArray(content?.clients) ||
+    !content.clients.every((one) => typeof one === 'object' && one !== null)
+  )
+    return text
   return stringify({ ...content, clients: content.clients.map((one) => completed(one, made)) })
 }
 
-async function apply(text: string, from: string, file: string, made: Map<string, string>): Promise<ReturnType<DevClients['known']>> {
+async function apply(
+  text: string,
+  from: string,
+  file: string,
+  made: Map<string, string>,
+): Promise<ReturnType<DevClients['known']>> {
   const { ready, secrets } = withoutSecrets(text, dirname(from))
   // Under another name first: the broker never reads half a file, nor one with a problem.
   const read = async (content: string) => {
@@ -78,8 +118,12 @@ async function apply(text: string, from: string, file: string, made: Map<string,
     // The lines are those of the developer's file, which may lack what is completed.
     const asWritten = await read(ready)
     const known = new Set(whole.problems.map(withoutLine))
-    const problems = (asWritten.ok ? whole : asWritten).problems.filter((one) => known.has(withoutLine(one)))
-    throw new Error(`${from} has problems:\n${problems.map((one) => `  ${from === OPTION ? withoutLine(one) : one}`).join('\n')}`)
+    const problems = (asWritten.ok ? whole : asWritten).problems.filter((one) =>
+      known.has(withoutLine(one)),
+    )
+    throw new Error(
+      `${from} has problems:\n${problems.map((one) => `  ${from === OPTION ? withoutLine(one) : one}`).join('\n')}`,
+    )
   }
   renameSync(`${file}.new`, file)
   return whole.clients.map(({ clientId, metadata: { redirectUris, authMethod } }) => ({
@@ -97,8 +141,14 @@ interface Edit {
   to: string
 }
 
-/** Replaces each secret by its hash, and names the files of secrets absolutely, line by line, so that problems keep their lines. */
-function withoutSecrets(text: string, folder: string): { ready: string; secrets: Map<string, string> } {
+/**
+ * Replaces each secret by its hash, and names the files of secrets absolutely, line by line, so
+ * that problems keep their lines.
+ */
+function withoutSecrets(
+  text: string,
+  folder: string,
+): { ready: string; secrets: Map<string, string> } {
   const secrets = new Map<string, string>()
   const edits: Edit[] = []
   const { contents } = parseDocument(text)
@@ -111,7 +161,8 @@ function withoutSecrets(text: string, folder: string): { ready: string; secrets:
     }
   }
   let ready = text
-  for (const { at, to } of edits.toSorted((a, b) => b.at[0] - a.at[0])) ready = ready.slice(0, at[0]) + to + ready.slice(at[1])
+  for (const { at, to } of edits.toSorted((a, b) => b.at[0] - a.at[0]))
+    ready = ready.slice(0, at[0]) + to + ready.slice(at[1])
   return { ready, secrets }
 }
 
@@ -126,8 +177,14 @@ function editsOf({ key, value }: Pair, folder: string, edits: Edit[]): string | 
   const files = (isSeq(value) ? value.items : [value]).filter(isText)
   for (const file of files) edits.push(edit(file, JSON.stringify(resolve(folder, file.value))))
   const [newest] = files
-  return newest === undefined ? undefined : textOf(resolve(folder, newest.value)).trim() || undefined
+  return newest === undefined
+    ? undefined
+    : textOf(resolve(folder, newest.value)).trim() || undefined
 }
 
-const isText = (node: unknown): node is Scalar<string> => isScalar(node) && typeof node.value === 'string'
-const edit = ({ range }: Scalar, to: string): Edit => ({ at: [range?.[0] ?? 0, range?.[1] ?? 0], to })
+const isText = (node: unknown): node is Scalar<string> =>
+  isScalar(node) && typeof node.value === 'string'
+const edit = ({ range }: Scalar, to: string): Edit => ({
+  at: [range?.[0] ?? 0, range?.[1] ?? 0],
+  to,
+})

@@ -1,4 +1,7 @@
-/** What a caller of `/_control` did wrong, or what the broker rejected: its status, a code and a sentence. */
+/**
+ * What a caller of `/_control` did wrong, or what the broker rejected: its status, a code and a
+ * sentence.
+ */
 export class ControlError extends Error {
   readonly status: 400 | 403 | 404 | 405 | 409
   readonly code: string

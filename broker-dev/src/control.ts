@@ -17,8 +17,9 @@ import { ControlError } from './control-error.ts'
 import { signIn } from './sign-in.ts'
 
 /**
- * `POST /_control/…`: signs users in and revokes, for tests. It listens on the loopback interface alone, requires a secret that is new at each start,
- * and rejects every request of a browser, so that a page of another site can sign no user in.
+ * `POST /_control/…`: signs users in and revokes, for tests. It listens on the loopback interface
+ * alone, requires a secret that is new at each start, and rejects every request of a browser, so
+ * that a page of another site can sign no user in.
  */
 
 export interface ControlDeps {
@@ -47,12 +48,23 @@ const revokeBody: z.ZodType<RevokeRequest> = z.union(
     z.strictObject({ tenant: text }),
     z.strictObject({ everything: z.literal(true) }),
   ],
-  { error: 'Give one of user, session (a sid), client, tenant (a domain or an id), everything (true).' },
+  {
+    error:
+      'Give one of user, session (a sid), client, tenant (a domain or an id), everything (true).',
+  },
 )
 
-const CALLER: Caller = { actor: { kind: 'operator', id: 'broker-dev' }, source: 'command', via: 'command', may: 'administer' }
+const CALLER: Caller = {
+  actor: { kind: 'operator', id: 'broker-dev' },
+  source: 'command',
+  via: 'command',
+  may: 'administer',
+}
 
-export async function serveControl(control: ControlDeps, port: number): Promise<Facts['control'] & { close(): Promise<void> }> {
+export async function serveControl(
+  control: ControlDeps,
+  port: number,
+): Promise<Facts['control'] & { close(): Promise<void> }> {
   const secret = randomBytes(32).toString('base64url')
   const server = createServer((request, response) => void answer(request, response))
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -62,7 +74,11 @@ export async function serveControl(control: ControlDeps, port: number): Promise<
     } catch (error) {
       const known = error instanceof ControlError ? error : undefined
       if (known === undefined) control.deps.log.error('control_failed', { cause: error })
-      const said = known ?? { status: 500, code: 'server_error', message: 'broker-dev failed. Its log says why.' }
+      const said = known ?? {
+        status: 500,
+        code: 'server_error',
+        message: 'broker-dev failed. Its log says why.',
+      }
       send(response, said.status, { error: said.code, message: said.message })
     }
   }
@@ -81,29 +97,48 @@ export async function serveControl(control: ControlDeps, port: number): Promise<
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }).end(JSON.stringify(body))
+  response
+    .writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
+    .end(JSON.stringify(body))
 }
 
-async function perform(control: ControlDeps, request: IncomingMessage, own: { secret: string; port: number }): Promise<unknown> {
+async function perform(
+  control: ControlDeps,
+  request: IncomingMessage,
+  own: { secret: string; port: number },
+): Promise<unknown> {
   admit(request, own)
   const { pathname } = new URL(request.url ?? '', 'http://localhost')
   if (pathname !== '/_control/sign-in' && pathname !== '/_control/revoke')
     throw new ControlError(404, 'not_found', 'Use POST /_control/sign-in or POST /_control/revoke.')
   if (request.method !== 'POST') throw new ControlError(405, 'method_not_allowed', 'Use POST.')
   const body = await bodyOf(request)
-  return pathname === '/_control/sign-in' ? signedIn(control, parsed(signInBody, body)) : revoked(control, parsed(revokeBody, body))
+  return pathname === '/_control/sign-in'
+    ? signedIn(control, parsed(signInBody, body))
+    : revoked(control, parsed(revokeBody, body))
 }
 
 /** @throws ControlError 403 */
-function admit({ headers }: IncomingMessage, { secret, port }: { secret: string; port: number }): void {
+function admit(
+  { headers }: IncomingMessage,
+  { secret, port }: { secret: string; port: number },
+): void {
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined)
-    throw new ControlError(403, 'browser', 'A browser sent this request. Send it from test code, without Origin and Sec-Fetch-Site.')
+    throw new ControlError(
+      403,
+      'browser',
+      'A browser sent this request. Send it from test code, without Origin and Sec-Fetch-Site.',
+    )
   // The name of another site may lead to this machine.
   if (!['localhost', '127.0.0.1'].some((name) => headers.host === `${name}:${port}`))
     throw new ControlError(403, 'host', `Use http://localhost:${port} or http://127.0.0.1:${port}.`)
   const shown = headers[HEADER.toLowerCase()]
   if (typeof shown !== 'string' || !equalInConstantTime(shown, secret))
-    throw new ControlError(403, 'secret', `The header ${HEADER} must have the secret that broker-dev printed at its start.`)
+    throw new ControlError(
+      403,
+      'secret',
+      `The header ${HEADER} must have the secret that broker-dev printed at its start.`,
+    )
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
@@ -111,7 +146,8 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   let length = 0
   for await (const piece of request as AsyncIterable<Buffer>) {
     length += piece.length
-    if (length > MAX_BODY) throw new ControlError(400, 'too_large', 'The body is larger than 64 KiB.')
+    if (length > MAX_BODY)
+      throw new ControlError(400, 'too_large', 'The body is larger than 64 KiB.')
     pieces.push(piece)
   }
   try {
@@ -131,7 +167,11 @@ function userOf({ entra }: ControlDeps, username: string): User {
   const user = entra.world.userOf(username)
   if (user !== undefined) return user
   const known = entra.world.users().map(({ upn }) => upn)
-  throw new ControlError(404, 'unknown_user', `There is no user ${username}. Known users: ${known.slice(0, 20).join(', ')}.`)
+  throw new ControlError(
+    404,
+    'unknown_user',
+    `There is no user ${username}. Known users: ${known.slice(0, 20).join(', ')}.`,
+  )
 }
 
 async function signedIn(control: ControlDeps, request: SignInRequest): Promise<SignedIn> {
@@ -150,8 +190,12 @@ async function signedIn(control: ControlDeps, request: SignInRequest): Promise<S
 async function revoked(control: ControlDeps, wanted: RevokeRequest): Promise<Revoked> {
   const { deps } = control
   try {
-    const answer = await revokeAs(deps, CALLER, await selectorOf(control, wanted), { now: deps.clock.now() })
-    return answer.outcome === 'revoked' ? { outcome: 'revoked', seq: answer.committed.revocation.seq } : { outcome: 'already' }
+    const answer = await revokeAs(deps, CALLER, await selectorOf(control, wanted), {
+      now: deps.clock.now(),
+    })
+    return answer.outcome === 'revoked'
+      ? { outcome: 'revoked', seq: answer.committed.revocation.seq }
+      : { outcome: 'already' }
   } catch (error) {
     if (error instanceof Problem) throw new ControlError(404, 'unknown', error.message)
     throw error
@@ -161,10 +205,12 @@ async function revoked(control: ControlDeps, wanted: RevokeRequest): Promise<Rev
 async function selectorOf(control: ControlDeps, wanted: RevokeRequest): Promise<Selector> {
   if ('session' in wanted) return { kind: 'session', sid: wanted.session }
   if ('client' in wanted) return { kind: 'client', clientId: wanted.client }
-  if ('tenant' in wanted) return { kind: 'tenant', tid: control.entra.world.tenant(wanted.tenant)?.tid ?? wanted.tenant }
+  if ('tenant' in wanted)
+    return { kind: 'tenant', tid: control.entra.world.tenant(wanted.tenant)?.tid ?? wanted.tenant }
   if ('everything' in wanted) return { kind: 'everything' }
   const { tid, oid } = userOf(control, wanted.user)
   const subject = await control.deps.store.findSubjectByUser(tid, oid)
-  if (subject === undefined) throw new ControlError(404, 'unknown_user', `${wanted.user} has not signed in yet.`)
+  if (subject === undefined)
+    throw new ControlError(404, 'unknown_user', `${wanted.user} has not signed in yet.`)
   return { kind: 'subject', sub: subject.sub }
 }

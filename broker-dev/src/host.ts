@@ -3,8 +3,9 @@ import type { BrokerOptions } from './api.ts'
 import type { Running } from './run.ts'
 
 /**
- * The process that `startBroker()` starts: the options come by its IPC channel, the facts go back by it, and it ends with the channel. A process of its
- * own, because tests replace timers, clocks and modules in their own process.
+ * The process that `startBroker()` starts: the options come by its IPC channel, the facts go back
+ * by it, and it ends with the channel. A process of its own, because tests replace timers, clocks
+ * and modules in their own process.
  */
 
 let running: Running | undefined
@@ -26,6 +27,8 @@ process.once('message', (options: BrokerOptions) => {
       process.send?.({ facts: started.facts })
     })
     .catch((error: unknown) => {
-      process.send?.({ problem: error instanceof Error ? error.message : String(error) }, () => process.exit(1))
+      process.send?.({ problem: error instanceof Error ? error.message : String(error) }, () =>
+        process.exit(1),
+      )
     })
 })

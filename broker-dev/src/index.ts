@@ -1,5 +1,13 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import type { BrokerOptions, DevBroker, Facts, Revoked, RevokeRequest, SignedIn, SignInRequest } from './api.ts'
+import type {
+  BrokerOptions,
+  DevBroker,
+  Facts,
+  Revoked,
+  RevokeRequest,
+  SignedIn,
+  SignInRequest,
+} from './api.ts'
 import { mustBeNewEnough } from './node-version.ts'
 
 /** `startBroker()`: a broker for test code, in a process of its own that ends with this one. */
@@ -9,12 +17,16 @@ export type * from './api.ts'
 const STOP_MS = 10_000
 
 /**
- * Starts the broker and the simulated Microsoft on this machine, with data in a temporary directory.
- * @throws Error with a message for the developer: a problem of the users, the clients or the settings
+ * Starts the broker and the simulated Microsoft on this machine, with data in a temporary
+ * directory.
+ * @throws Error with a message for the developer: a problem of the users, the clients or the
+ * settings
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<DevBroker> {
   mustBeNewEnough()
-  const child = fork(new URL('./host.js', import.meta.url), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(new URL('./host.js', import.meta.url), [], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   const gone = new Promise<void>((done) => child.once('exit', () => done()))
   const facts = await factsOf(child, options)
   // The test process ends when its tests have ended; this one ends with the channel.
@@ -39,7 +51,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<DevBroke
 function factsOf(child: ChildProcess, options: BrokerOptions): Promise<Facts> {
   return new Promise((ready, failed) => {
     child.once('error', failed)
-    child.once('exit', (code) => failed(new Error(`The broker ended (${code ?? 'killed'}) before it was ready.`)))
+    child.once('exit', (code) =>
+      failed(new Error(`The broker ended (${code ?? 'killed'}) before it was ready.`)),
+    )
     child.once('message', (message) => {
       const { facts, problem } = message as { facts?: Facts; problem?: string }
       if (facts !== undefined) ready(facts)
@@ -49,7 +63,11 @@ function factsOf(child: ChildProcess, options: BrokerOptions): Promise<Facts> {
   })
 }
 
-async function control<T>({ control: { url, header, secret } }: Facts, act: string, body: object): Promise<T> {
+async function control<T>(
+  { control: { url, header, secret } }: Facts,
+  act: string,
+  body: object,
+): Promise<T> {
   const response = await fetch(`${url}/_control/${act}`, {
     method: 'POST',
     headers: { [header]: secret, 'content-type': 'application/json' },

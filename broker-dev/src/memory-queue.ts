@@ -1,7 +1,10 @@
 import type { DeliveryRef } from '../../db/types.ts'
 import type { DeliveryQueue, LocalLanes } from '../../src/outbox/interface.ts'
 
-/** The work queue in memory, so that no queue server has to start: losing jobs loses nothing, because the rows are the truth. */
+/**
+ * The work queue in memory, so that no queue server has to start: losing jobs loses nothing,
+ * because the rows are the truth.
+ */
 
 type Perform = (ref: DeliveryRef) => Promise<void>
 

@@ -15,7 +15,10 @@ import { serveControl } from './control.ts'
 import { createMemoryQueue } from './memory-queue.ts'
 import { readUsers, readUsersFile, type Directory } from './users-file.ts'
 
-/** The broker, the simulated Microsoft and the control listener in this process, with everything that they write in one temporary directory. */
+/**
+ * The broker, the simulated Microsoft and the control listener in this process, with everything
+ * that they write in one temporary directory.
+ */
 
 export interface Running {
   facts: Facts
@@ -31,7 +34,10 @@ interface Ports {
 
 const TRIES = 5
 
-/** @param say gets problems while it runs, and clients that changed. @throws Error with a message for the developer */
+/**
+ * @param say gets problems while it runs, and clients that changed.
+ * @throws Error with a message for the developer
+ */
 export async function run(options: BrokerOptions, say: (text: string) => void): Promise<Running> {
   for (let tries = 1; ; tries++) {
     try {
@@ -57,12 +63,25 @@ async function start(options: BrokerOptions, say: (text: string) => void): Promi
     closing.add('directory', async () => dir.remove())
     const ports = await portsOf(options.port)
     const issuer = `http://localhost:${ports.broker}`
-    const entra = await startEntra({ port: ports.microsoft, ...directory, apps: [applicationOf(issuer)] })
+    const entra = await startEntra({
+      port: ports.microsoft,
+      ...directory,
+      apps: [applicationOf(issuer)],
+    })
     closing.add('Microsoft', () => entra.close())
     const clients = await openClients(options.clients, dir.path, say)
     closing.add('clients', async () => clients.close())
-    const env = environment({ dir, ports, issuer, authority: entra.authority, directory, clientsFile: clients.file })
-    const broker = await startBroker(configOf({ ...env, ...options.settings }), log, { queue: createMemoryQueue() })
+    const env = environment({
+      dir,
+      ports,
+      issuer,
+      authority: entra.authority,
+      directory,
+      clientsFile: clients.file,
+    })
+    const broker = await startBroker(configOf({ ...env, ...options.settings }), log, {
+      queue: createMemoryQueue(),
+    })
     closing.add('broker', () => broker.stop())
     const control = await serveControl({ deps: broker.deps, entra, clients, issuer }, ports.control)
     closing.add('control', () => control.close())
@@ -72,7 +91,10 @@ async function start(options: BrokerOptions, say: (text: string) => void): Promi
       operators: `http://localhost:${ports.operators}`,
       microsoft: entra.origin,
       control: { url, header, secret },
-      clients: clients.known().map((one) => ({ client_id: one.clientId, ...(one.secret !== undefined && { client_secret: one.secret }) })),
+      clients: clients.known().map((one) => ({
+        client_id: one.clientId,
+        ...(one.secret !== undefined && { client_secret: one.secret }),
+      })),
       users: entra.world.users().map(({ upn }) => upn),
     }
     return { facts, stop: () => closing.run() }
@@ -105,7 +127,14 @@ interface Place {
 
 const environment = ({ dir, ports, issuer, authority, directory, clientsFile }: Place) => ({
   ...environmentOf({
-    ...{ issuer, port: ports.broker, operatorsPort: ports.operators, dataDir: dir.data, clientsFile, authority },
+    ...{
+      issuer,
+      port: ports.broker,
+      operatorsPort: ports.operators,
+      dataDir: dir.data,
+      clientsFile,
+      authority,
+    },
     tenants: directory.tenants.map(({ tid }) => tid).filter((tid) => tid !== PERSONAL.tid),
   }),
   // A test suite signs in far more often than users do.
@@ -115,7 +144,8 @@ const environment = ({ dir, ports, issuer, authority, directory, clientsFile }: 
 async function portsOf(first: number | undefined): Promise<Ports> {
   if (first !== undefined && (!Number.isInteger(first) || first < 1024 || first > 65_532))
     throw new Error('port must be a number from 1024 to 65532, for example 7400.')
-  if (first !== undefined) return { broker: first, operators: first + 1, microsoft: first + 2, control: first + 3 }
+  if (first !== undefined)
+    return { broker: first, operators: first + 1, microsoft: first + 2, control: first + 3 }
   const [broker = 0, operators = 0] = await freePorts(2)
   return { broker, operators, microsoft: 0, control: 0 }
 }
@@ -138,9 +168,19 @@ function speaking(say: (text: string) => void): Parameters<typeof createLog>[0] 
       level,
       event,
       ...fields
-    } = JSON.parse(line) as { at: string; level: keyof Log; event: string; clients?: number; changed?: string[] }
+    } = JSON.parse(line) as {
+      at: string
+      level: keyof Log
+      event: string
+      clients?: number
+      changed?: string[]
+    }
     if (event === 'clients_file_applied') {
-      if (applied++ > 0) say(`The clients file was applied: ${fields.clients} clients, changed: ${fields.changed?.join(', ') || 'none'}.`)
-    } else if (level !== 'info' && !event.startsWith('check_')) say(`${level}: ${event} ${JSON.stringify(fields)}`)
+      if (applied++ > 0)
+        say(
+          `The clients file was applied: ${fields.clients} clients, changed: ${fields.changed?.join(', ') || 'none'}.`,
+        )
+    } else if (level !== 'info' && !event.startsWith('check_'))
+      say(`${level}: ${event} ${JSON.stringify(fields)}`)
   }
 }

@@ -7,7 +7,10 @@ import type { SignedIn, SignInRequest, Tokens } from './api.ts'
 import type { DevClients } from './clients.ts'
 import { ControlError } from './control-error.ts'
 
-/** A sign-in as a browser makes it, without the browser: the broker makes every check, and the simulated Microsoft skips its pages. */
+/**
+ * A sign-in as a browser makes it, without the browser: the broker makes every check, and the
+ * simulated Microsoft skips its pages.
+ */
 
 export type KnownClient = ReturnType<DevClients['known']>[number]
 
@@ -16,11 +19,22 @@ interface Place {
   entra: Entra
 }
 
-/** @throws ControlError where the broker or Microsoft rejects the sign-in, with the words of the page */
-export async function signIn(place: Place, user: User, client: KnownClient | undefined, request: SignInRequest): Promise<SignedIn> {
+/**
+ * @throws ControlError where the broker or Microsoft rejects the sign-in, with the words of the
+ * page
+ */
+export async function signIn(
+  place: Place,
+  user: User,
+  client: KnownClient | undefined,
+  request: SignInRequest,
+): Promise<SignedIn> {
   const visitor = new Visitor(place, user, request.session)
   if (client === undefined) {
-    await visitor.follow(`${place.issuer}/account`, ({ origin, pathname }, page) => page && origin === place.issuer && pathname === '/account')
+    await visitor.follow(
+      `${place.issuer}/account`,
+      ({ origin, pathname }, page) => page && origin === place.issuer && pathname === '/account',
+    )
     return { cookie: visitor.cookie() }
   }
   const redirectUri = client.redirectUris[0] ?? ''
@@ -42,26 +56,47 @@ export async function signIn(place: Place, user: User, client: KnownClient | und
   )
   const code = answer.get('code')
   if (code === null)
-    throw new ControlError(409, 'sign_in_rejected', `The broker answered ${answer.get('error')}: ${answer.get('error_description') ?? ''}`)
+    throw new ControlError(
+      409,
+      'sign_in_rejected',
+      `The broker answered ${answer.get('error')}: ${answer.get('error_description') ?? ''}`,
+    )
   const redeemable = { code, code_verifier: verifier, redirect_uri: redirectUri }
   const cookie = visitor.cookie()
-  if (client.authMethod !== 'none' && client.secret === undefined) return { cookie, code: redeemable }
+  if (client.authMethod !== 'none' && client.secret === undefined)
+    return { cookie, code: redeemable }
   return { cookie, tokens: await exchange(place.issuer, client, redeemable) }
 }
 
-async function exchange(issuer: string, { clientId, secret, authMethod }: KnownClient, code: Record<string, string>): Promise<Tokens> {
+async function exchange(
+  issuer: string,
+  { clientId, secret, authMethod }: KnownClient,
+  code: Record<string, string>,
+): Promise<Tokens> {
   const basic = secret !== undefined && authMethod === 'client_secret_basic'
   const response = await fetch(`${issuer}/token`, {
     method: 'POST',
-    headers: basic ? { authorization: `Basic ${Buffer.from([clientId, secret].map(encodeURIComponent).join(':')).toString('base64')}` } : {},
+    headers: basic
+      ? {
+          authorization: `Basic ${Buffer.from([clientId, secret].map(encodeURIComponent).join(':')).toString('base64')}`,
+        }
+      : {},
     body: new URLSearchParams({
       grant_type: 'authorization_code',
       ...code,
-      ...(!basic && { client_id: clientId, ...(secret !== undefined && { client_secret: secret }) }),
+      ...(!basic && {
+        client_id: clientId,
+        ...(secret !== undefined && { client_secret: secret }),
+      }),
     }),
   })
   const answer = (await response.json()) as Tokens & { error?: string; error_description?: string }
-  if (!response.ok) throw new ControlError(409, 'sign_in_rejected', `The token endpoint answered ${answer.error}: ${answer.error_description}`)
+  if (!response.ok)
+    throw new ControlError(
+      409,
+      'sign_in_rejected',
+      `The token endpoint answered ${answer.error}: ${answer.error_description}`,
+    )
   return answer
 }
 
@@ -81,14 +116,21 @@ class Visitor {
     ])
   }
 
-  /** @param ends whether the visit is over at this address: before it is asked (`page` false), or where a page was answered */
+  /**
+   * @param ends whether the visit is over at this address: before it is asked (`page` false), or
+   * where a page was answered
+   */
   async follow(address: string, ends: (url: URL, page: boolean) => boolean): Promise<URL> {
     let url = new URL(address)
     let left = false
     for (let step = 0; step < MAX_STEPS; step++) {
       if (ends(url, false)) return url
       if (!this.#cookies.has(url.origin))
-        throw new ControlError(409, 'sign_in_rejected', `The sign-in led to ${url.origin}, which is neither the broker nor Microsoft.`)
+        throw new ControlError(
+          409,
+          'sign_in_rejected',
+          `The sign-in led to ${url.origin}, which is neither the broker nor Microsoft.`,
+        )
       const response = await this.#get(url)
       const location = response.headers.get('location')
       const html = await response.text()
@@ -99,18 +141,34 @@ class Visitor {
       if (next === undefined) throw new ControlError(409, 'sign_in_rejected', wordsOf(html))
       url = new URL(next, url)
     }
-    throw new ControlError(409, 'sign_in_rejected', `The sign-in did not end within ${MAX_STEPS} redirects.`)
+    throw new ControlError(
+      409,
+      'sign_in_rejected',
+      `The sign-in did not end within ${MAX_STEPS} redirects.`,
+    )
   }
 
   cookie(): SignedIn['cookie'] {
     const value = this.#cookies.get(this.#issuer)?.get(SESSION_COOKIE)
-    if (value === undefined) throw new ControlError(409, 'sign_in_rejected', 'The broker opened no session.')
-    return { name: SESSION_COOKIE, value, url: this.#issuer.replace('http:', 'https:'), httpOnly: true, secure: true, sameSite: 'Lax' }
+    if (value === undefined)
+      throw new ControlError(409, 'sign_in_rejected', 'The broker opened no session.')
+    return {
+      name: SESSION_COOKIE,
+      value,
+      url: this.#issuer.replace('http:', 'https:'),
+      httpOnly: true,
+      secure: true,
+      sameSite: 'Lax',
+    }
   }
 
   async #get(url: URL): Promise<Response> {
     const jar = this.#cookies.get(url.origin) ?? new Map<string, string>()
-    const headers = { accept: 'text/html', 'user-agent': 'broker-dev', cookie: [...jar].map((pair) => pair.join('=')).join('; ') }
+    const headers = {
+      accept: 'text/html',
+      'user-agent': 'broker-dev',
+      cookie: [...jar].map((pair) => pair.join('=')).join('; '),
+    }
     const response = await fetch(url, { redirect: 'manual', headers })
     for (const line of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
@@ -121,8 +179,10 @@ class Visitor {
   }
 }
 
-const linkToMicrosoft = (html: string): string | undefined => unescaped(/href="(\/signin\/microsoft\?[^"]+)"/.exec(html)?.[1])
-const unescaped = (text: string | undefined): string | undefined => text?.replaceAll('&amp;', '&').replaceAll('&#39;', "'").replaceAll('&quot;', '"')
+const linkToMicrosoft = (html: string): string | undefined =>
+  unescaped(/href="(\/signin\/microsoft\?[^"]+)"/.exec(html)?.[1])
+const unescaped = (text: string | undefined): string | undefined =>
+  text?.replaceAll('&amp;', '&').replaceAll('&#39;', "'").replaceAll('&quot;', '"')
 
 /** What a page says, without its markup. */
 function wordsOf(html: string): string {

@@ -4,7 +4,10 @@ import { isCollection, isNode, LineCounter, parseDocument, type Document } from 
 import { z } from 'zod'
 import { CONTOSO, type Tenant, type UserSeed } from '../../demo/entra/users.ts'
 
-/** The users of the simulated Microsoft, from a YAML file: every problem at once, each with its line. */
+/**
+ * The users of the simulated Microsoft, from a YAML file: every problem at once, each with its
+ * line.
+ */
 
 export interface Directory {
   tenants: readonly Tenant[]
@@ -12,24 +15,44 @@ export interface Directory {
 }
 
 const DOMAIN = /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/
-const domain = z.string().regex(DOMAIN, 'must be a domain in lower case, for example "contoso.example"')
+const domain = z
+  .string()
+  .regex(DOMAIN, 'must be a domain in lower case, for example "contoso.example"')
 const tenantSchema = z.strictObject({
   domain,
   name: z.string().min(1).max(200).optional(),
   id: z.guid('must be a GUID').optional(),
 })
 const userSchema = z.strictObject({
-  username: z.string().regex(/^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/, 'must be a name and a domain, for example "alice@contoso.example"'),
+  username: z
+    .string()
+    .regex(
+      /^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+$/,
+      'must be a name and a domain, for example "alice@contoso.example"',
+    ),
   name: z.string().min(1).max(200).optional(),
   id: z.guid('must be a GUID').optional(),
-  roles: z.array(z.string().min(1)).optional().meta({ description: 'App roles. Not given: CaseManager.User.' }),
-  mfa: z.boolean().optional().meta({ description: 'false: no second factor, and the broker rejects the sign-in.' }),
-  disabled: z.boolean().optional().meta({ description: 'true: the account is disabled at Microsoft.' }),
+  roles: z
+    .array(z.string().min(1))
+    .optional()
+    .meta({ description: 'App roles. Not given: CaseManager.User.' }),
+  mfa: z
+    .boolean()
+    .optional()
+    .meta({ description: 'false: no second factor, and the broker rejects the sign-in.' }),
+  disabled: z
+    .boolean()
+    .optional()
+    .meta({ description: 'true: the account is disabled at Microsoft.' }),
   assigned: z.boolean().optional().meta({ description: 'false: not assigned to the application.' }),
   password: z.string().min(1).max(200).optional(),
 })
 export const usersSchema = z.strictObject({
-  tenants: z.array(tenantSchema).min(1).optional().meta({ description: 'Not given: one for each domain of the usernames.' }),
+  tenants: z
+    .array(tenantSchema)
+    .min(1)
+    .optional()
+    .meta({ description: 'Not given: one for each domain of the usernames.' }),
   users: z.array(userSchema).min(1),
 })
 type UsersFile = z.infer<typeof usersSchema>
@@ -47,7 +70,10 @@ export function readUsersFile(file: string): Directory {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'}).`, { cause: error })
+    throw new Error(
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'}).`,
+      { cause: error },
+    )
   }
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
@@ -85,7 +111,12 @@ interface Found {
 function examined(wanted: unknown): { value?: UsersFile; problems: Found[] } {
   const parsed = usersSchema.safeParse(wanted)
   if (!parsed.success)
-    return { problems: parsed.error.issues.map(({ path, message }) => ({ path, message: [pathText(path), message].filter(Boolean).join(': ') })) }
+    return {
+      problems: parsed.error.issues.map(({ path, message }) => ({
+        path,
+        message: [pathText(path), message].filter(Boolean).join(': '),
+      })),
+    }
   const problems = [...repeated(parsed.data), ...foreign(parsed.data)]
   return problems.length > 0 ? { problems } : { value: parsed.data, problems }
 }
@@ -114,7 +145,12 @@ function foreign({ tenants, users }: UsersFile): Found[] {
   return users.flatMap(({ username }, index) =>
     known.includes(domainOf(username))
       ? []
-      : [{ path: ['users', index, 'username'], message: `${username} belongs to no tenant of this file. Add its domain under "tenants:".` }],
+      : [
+          {
+            path: ['users', index, 'username'],
+            message: `${username} belongs to no tenant of this file. Add its domain under "tenants:".`,
+          },
+        ],
   )
 }
 
@@ -132,12 +168,23 @@ const domainOf = (username: string): string => username.slice(username.indexOf('
 /** The same name has the same id at each start, so that what a test has stored still fits. */
 function idOf(kind: string, name: string): string {
   const hex = createHash('sha256').update(`${kind} ${name.toLowerCase()}`).digest('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join('-')
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `4${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-')
 }
 
 function directoryOf({ tenants: listed, users }: UsersFile): Directory {
   const domains =
-    listed ?? [...new Set(users.map(({ username }) => domainOf(username)))].map((domain) => ({ domain, name: undefined, id: undefined }))
+    listed ??
+    [...new Set(users.map(({ username }) => domainOf(username)))].map((domain) => ({
+      domain,
+      name: undefined,
+      id: undefined,
+    }))
   const tenants = domains.map(({ domain, name, id }) => ({
     domain,
     name: name ?? domain,

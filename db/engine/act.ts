@@ -3,13 +3,17 @@ import type { Committed } from '../types.ts'
 import type { EngineName } from './dialect.ts'
 
 /**
- * An act: the rule of one protocol act, written once for every engine. It is a generator that yields statements; SQLite runs it to its end
- * at once, inside one commit of the batch, and Postgres awaits each statement. It holds nothing between two runs, because an engine may run
- * it again.
+ * An act: the rule of one protocol act, written once for every engine. It is a generator that
+ * yields statements; SQLite runs it to its end at once, inside one commit of the batch, and
+ * Postgres awaits each statement. It holds nothing between two runs, because an engine may run it
+ * again.
  */
 export type Act<T> = Generator<Step, T, unknown>
 
-/** A statement to be carried out, a value from outside, or what this act revokes: its commit announces it. */
+/**
+ * A statement to be carried out, a value from outside, or what this act revokes: its commit
+ * announces it.
+ */
 export type Step = Call | keyof Sources | Revoked
 
 export interface Revoked {
@@ -63,9 +67,15 @@ export function* newId(): Act<string> {
 
 /** Runs acts. */
 export interface Engine {
-  /** One transaction. An answer means that its commit is on disk. @throws StoreUnavailable where nothing was written */
+  /**
+   * One transaction. An answer means that its commit is on disk.
+   * @throws StoreUnavailable where nothing was written
+   */
   write<T>(act: () => Act<T>): Promise<T>
-  /** The same for one page of a bulk act. It shares no commit with acts that are waiting, and they go first. */
+  /**
+   * The same for one page of a bulk act. It shares no commit with acts that are waiting, and they
+   * go first.
+   */
   writePage<T>(act: () => Act<T>): Promise<T>
   /** Sees only what is committed. */
   read<T>(act: () => Act<T>): Promise<T>

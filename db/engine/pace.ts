@@ -2,11 +2,15 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Acts over many rows, in pages so small and with such pauses between them that the acts of requests hardly notice, however many rows there are.
- * What a page of so many rows costs depends on the rows and the disk, so the next page is made larger or smaller by what the last one took.
+ * Acts over many rows, in pages so small and with such pauses between them that the acts of
+ * requests hardly notice, however many rows there are. What a page of so many rows costs depends on
+ * the rows and the disk, so the next page is made larger or smaller by what the last one took.
  */
 
-/** A page may hold the event loop for about so long. A page on Postgres holds it for less, so pages there stay large. */
+/**
+ * A page may hold the event loop for about so long. A page on Postgres holds it for less, so pages
+ * there stay large.
+ */
 const TURN_MS = 1
 const LEAST_ROWS = 2
 /** A row of the dearest act takes 0.4 to 0.7 ms where the code has not run for long. */
@@ -23,7 +27,10 @@ interface Pace {
 interface Limits {
   /** Rows of a page at most. */
   most: number
-  /** The pause, as a multiple of what the page took: with 1 the acts of requests have at least half of the time. */
+  /**
+   * The pause, as a multiple of what the page took: with 1 the acts of requests have at least half
+   * of the time.
+   */
   pause?: number
   mostPauseMs?: number
 }

@@ -1,12 +1,18 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Searched } from '../types.ts'
 
-/** A list that is read in its order, window by window, with the event loop let in between: until enough is found, or enough was read. */
+/**
+ * A list that is read in its order, window by window, with the event loop let in between: until
+ * enough is found, or enough was read.
+ */
 
 /** Entries that one turn looks at. */
 export const WINDOW = 2_000
 
-/** A log is in the order of commits. Its times go back by no more than this, where a clock was set back. */
+/**
+ * A log is in the order of commits. Its times go back by no more than this, where a clock was set
+ * back.
+ */
 export const CLOCK_BACK_SECONDS = 86_400
 
 export interface Window<T, P> {
@@ -35,7 +41,8 @@ export async function searchBack<T, P>(
     const window = await next(at, limit - found.length)
     found.push(...window.found)
     entries += window.entries
-    if (window.reached === undefined || found.length >= limit) return { found, searchedTo: undefined }
+    if (window.reached === undefined || found.length >= limit)
+      return { found, searchedTo: undefined }
     if (entries >= most) return { found, searchedTo: window.reached }
     at = window.reached
   }

@@ -6,8 +6,9 @@ import type { EngineName } from './dialect.ts'
 import { listOf } from './values.ts'
 
 /**
- * Statements, written once as Drizzle SQL over the schema's columns, for every engine. A module of acts makes its statements when it is
- * loaded; each engine renders and prepares each of them once. Rows come back under the names of the fields, with the types of the schema.
+ * Statements, written once as Drizzle SQL over the schema's columns, for every engine. A module of
+ * acts makes its statements when it is loaded; each engine renders and prepares each of them once.
+ * Rows come back under the names of the fields, with the types of the schema.
  */
 
 /** A parameter of a statement, by its name. */
@@ -15,10 +16,15 @@ export type Param<T> = SQL<T>
 export type Takes<P> = { readonly [K in keyof P]: Param<P[K]> }
 
 export type Fields = Record<string, Column | SQL>
-export type RowOf<F> = { [K in keyof F]: F[K] extends Column ? GetColumnData<F[K]> : F[K] extends SQL<infer T> ? T : never }
+export type RowOf<F> = {
+  [K in keyof F]: F[K] extends Column ? GetColumnData<F[K]> : F[K] extends SQL<infer T> ? T : never
+}
 
 const known: AnyStatement[] = []
-/** Every statement of every act, so that an engine prepares all of them when it opens: a column that is not there fails at start. */
+/**
+ * Every statement of every act, so that an engine prepares all of them when it opens: a column that
+ * is not there fails at start.
+ */
 export const allStatements = (): readonly AnyStatement[] => known
 
 class Prepared<P extends Params, R> implements Statement<P, R> {
@@ -45,29 +51,47 @@ class Prepared<P extends Params, R> implements Statement<P, R> {
   }
 }
 
-export const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placeholder(String(name))}` }) as Takes<never>
+export const placeholders = new Proxy(
+  {},
+  { get: (_, name) => sql`${sql.placeholder(String(name))}` },
+) as Takes<never>
 
-/** Rows up to which a statement for each costs the embedded store less than one for all, which reads them as JSON. */
+/**
+ * Rows up to which a statement for each costs the embedded store less than one for all, which reads
+ * them as JSON.
+ */
 const FEW = 2
 
 /** Runs a statement for each of a few rows, or one for all. */
-export function* runForEach<P extends Params>(one: Statement<P, never>, each: Statement<{ list: string }, never>, rows: readonly P[]): Act<void> {
+export function* runForEach<P extends Params>(
+  one: Statement<P, never>,
+  each: Statement<{ list: string }, never>,
+  rows: readonly P[],
+): Act<void> {
   if (rows.length > FEW) yield* each.run({ list: listOf(rows) })
   else for (const row of rows) yield* one.run(row)
 }
 
 /** A value whose type Postgres cannot infer from its place. */
-export const castTo = <T extends string | number>(type: 'text' | 'bigint', value: SQL<T>): SQL<T> => sql<T>`CAST(${value} AS ${sql.raw(type)})`
+export const castTo = <T extends string | number>(type: 'text' | 'bigint', value: SQL<T>): SQL<T> =>
+  sql<T>`CAST(${value} AS ${sql.raw(type)})`
 
 /** A text parameter of a field, where nothing else tells Postgres its type. */
-export const textParam = (name: string): SQL<string> => castTo('text', sql<string>`${sql.placeholder(name)}`)
+export const textParam = (name: string): SQL<string> =>
+  castTo('text', sql<string>`${sql.placeholder(name)}`)
 
 /** Whether a column has the wanted value. NULL: any value will do. */
 export const orAny = <T extends string>(column: Column, wanted: Param<T | null>): SQL =>
   sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
 
-/** A statement that gives rows. @param build its SQL; `f` is the list of fields, with their names */
-export function query<P extends Params, F extends Fields>(fields: F, build: (p: Takes<P>, f: SQL) => SQL): Statement<P, RowOf<F>> {
+/**
+ * A statement that gives rows.
+ * @param build its SQL; `f` is the list of fields, with their names
+ */
+export function query<P extends Params, F extends Fields>(
+  fields: F,
+  build: (p: Takes<P>, f: SQL) => SQL,
+): Statement<P, RowOf<F>> {
   return new Prepared(build(placeholders, fieldList(fields)))
 }
 
@@ -76,16 +100,29 @@ export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statemen
   return new Prepared(build(placeholders))
 }
 
-/** A statement that locks the rows of a table that a condition names, until the act ends, and reads nothing. */
-export function lockRows<P extends Params>(table: Table, where: (p: Takes<P>) => SQL): Statement<P, never> {
-  return new Prepared(sql`SELECT 1 FROM ${table} WHERE ${where(placeholders)}${forUpdate(table)}`, true)
+/**
+ * A statement that locks the rows of a table that a condition names, until the act ends, and reads
+ * nothing.
+ */
+export function lockRows<P extends Params>(
+  table: Table,
+  where: (p: Takes<P>) => SQL,
+): Statement<P, never> {
+  return new Prepared(
+    sql`SELECT 1 FROM ${table} WHERE ${where(placeholders)}${forUpdate(table)}`,
+    true,
+  )
 }
 
 /**
- * A statement that takes a lock by a name until the act ends: together with others that share it, or alone. It locks no row, so it leaves no dead
- * one behind. SQLite has one writer, and needs none. @param about any number that is the same for all names of a kind
+ * A statement that takes a lock by a name until the act ends: together with others that share it,
+ * or alone. It locks no row, so it leaves no dead one behind. SQLite has one writer, and needs
+ * none. @param about any number that is the same for all names of a kind
  */
-export const lockByName = (about: number, how: 'shared' | 'alone'): Statement<{ name: string }, never> =>
+export const lockByName = (
+  about: number,
+  how: 'shared' | 'alone',
+): Statement<{ name: string }, never> =>
   new Prepared(
     perEngine({
       sqlite: sql`SELECT 1`,
@@ -96,10 +133,14 @@ export const lockByName = (about: number, how: 'shared' | 'alone'): Statement<{ 
 
 const listed = (parts: SQL[]): SQL => sql.join(parts, sql`, `)
 
-export const fieldList = (fields: Fields): SQL => listed(Object.entries(fields).map(([name, field]) => sql`${field} AS ${sql.identifier(name)}`))
+export const fieldList = (fields: Fields): SQL =>
+  listed(Object.entries(fields).map(([name, field]) => sql`${field} AS ${sql.identifier(name)}`))
 
 /** Columns of a table by the names of its properties: fields of a query. */
-export function columnsOf<T extends Table, K extends keyof T['_']['columns'] & string>(table: T, ...names: K[]): Pick<T['_']['columns'], K> {
+export function columnsOf<T extends Table, K extends keyof T['_']['columns'] & string>(
+  table: T,
+  ...names: K[]
+): Pick<T['_']['columns'], K> {
   const all: Record<string, Column> = getTableColumns(table)
   return Object.fromEntries(names.map((name) => [name, all[name]])) as Pick<T['_']['columns'], K>
 }
@@ -112,22 +153,33 @@ const columnName = (table: Table, property: string): SQL => {
   return sql`${sql.identifier(column.name)}`
 }
 
-const into = (table: Table, values: object): SQL => sql`INSERT INTO ${table} (${listed(Object.keys(values).map((name) => columnName(table, name)))})`
-const valueList = (values: Record<string, SQL | Value | undefined>): SQL => listed(Object.values(values).map(asSql))
+const into = (table: Table, values: object): SQL =>
+  sql`INSERT INTO ${table} (${listed(Object.keys(values).map((name) => columnName(table, name)))})`
+const valueList = (values: Record<string, SQL | Value | undefined>): SQL =>
+  listed(Object.values(values).map(asSql))
 
 /** `INSERT INTO t (…) VALUES (…)`. */
-export const insertInto = <T extends Table>(table: T, values: Assigned<T>): SQL => sql`${into(table, values)} VALUES (${valueList(values)})`
+export const insertInto = <T extends Table>(table: T, values: Assigned<T>): SQL =>
+  sql`${into(table, values)} VALUES (${valueList(values)})`
 
-/** `INSERT INTO t (…) SELECT … FROM rows`: one for each row. (Without a WHERE, SQLite would take a following ON CONFLICT for a join's.) */
+/**
+ * `INSERT INTO t (…) SELECT … FROM rows`: one for each row. (Without a WHERE, SQLite would take a
+ * following ON CONFLICT for a join's.)
+ */
 export const insertEach = <T extends Table>(table: T, values: Assigned<T>, rows: SQL): SQL =>
   sql`${into(table, values)} SELECT ${valueList(values)} FROM ${rows} WHERE true`
 
 /** `a = …, b = …`, for the SET of an UPDATE or of an ON CONFLICT DO UPDATE. */
 export const assign = <T extends Table>(table: T, values: Assigned<T>): SQL =>
-  listed(Object.entries(values).map(([name, value]) => sql`${columnName(table, name)} = ${asSql(value)}`))
+  listed(
+    Object.entries(values).map(
+      ([name, value]) => sql`${columnName(table, name)} = ${asSql(value)}`,
+    ),
+  )
 
 /** The columns' bare names: of an ON CONFLICT, or a SET. */
-export const names = (...columns: Column[]): SQL => listed(columns.map((column) => sql`${sql.identifier(column.name)}`))
+export const names = (...columns: Column[]): SQL =>
+  listed(columns.map((column) => sql`${sql.identifier(column.name)}`))
 
 /** The value that an INSERT would have written, in its ON CONFLICT DO UPDATE. */
 export const excluded = (column: Column): SQL => sql`excluded.${sql.identifier(column.name)}`
@@ -141,6 +193,9 @@ const asSql = (value: SQL | Value | undefined): SQL => {
 
 /** @param params as Drizzle gives them: placeholders and constants, in their order */
 export function valuesOf(params: unknown[]): (given: Params) => unknown[] {
-  const places = params.map((param) => (is(param, Placeholder) ? { name: param.name } : { constant: param }))
-  return (given) => places.map((place) => ('name' in place ? (given[place.name] ?? null) : place.constant))
+  const places = params.map((param) =>
+    is(param, Placeholder) ? { name: param.name } : { constant: param },
+  )
+  return (given) =>
+    places.map((place) => ('name' in place ? (given[place.name] ?? null) : place.constant))
 }

@@ -16,24 +16,48 @@ import { emit } from '../webhook/emit.ts'
 import { findLock, lockFields, lockFrom } from './row.ts'
 import type { LockRow } from './row.ts'
 
-/** Lifting: an act of an operator, or of the broker at the lock's end; never the passing of time alone. */
+/**
+ * Lifting: an act of an operator, or of the broker at the lock's end; never the passing of time
+ * alone.
+ */
 
-type Lifting = { id: string; at: number; byKind: string; byId: string; caseReference: string | undefined; comment: string | undefined }
+type Lifting = {
+  id: string
+  at: number
+  byKind: string
+  byId: string
+  caseReference: string | undefined
+  comment: string | undefined
+}
 const setLifted = command(
   (p: Takes<Lifting>) =>
     sql`UPDATE ${locks} SET ${assign(locks, {
-      ...{ liftedAt: p.at, liftedByKind: p.byKind, liftedById: p.byId, liftCaseReference: p.caseReference, liftComment: p.comment },
+      ...{
+        liftedAt: p.at,
+        liftedByKind: p.byKind,
+        liftedById: p.byId,
+        liftCaseReference: p.caseReference,
+        liftComment: p.comment,
+      },
     })} WHERE ${locks.id} = ${p.id} AND ${locks.liftedAt} IS NULL`,
 )
 /** Its end has come. */
-const isToLift = (now: SQL): SQL => sql`${locks.liftedAt} IS NULL AND ${locks.endsAt} IS NOT NULL AND ${locks.endsAt} <= ${now}`
-const oneDue = query(columnsOf(locks, 'id'), (p: Takes<{ now: number }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${isToLift(p.now)} LIMIT 1`)
+const isToLift = (now: SQL): SQL =>
+  sql`${locks.liftedAt} IS NULL AND ${locks.endsAt} IS NOT NULL AND ${locks.endsAt} <= ${now}`
+const oneDue = query(
+  columnsOf(locks, 'id'),
+  (p: Takes<{ now: number }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${isToLift(p.now)} LIMIT 1`,
+)
 const due = query(
   lockFields,
   (p: Takes<{ now: number; limit: number }>, f) =>
     sql`SELECT ${f} FROM ${locks} WHERE ${isToLift(p.now)} ORDER BY ${locks.endsAt} LIMIT ${p.limit}${forUpdateSkipLocked(locks)}`,
 )
-const byIdLocked = query(lockFields, (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}${forUpdate(locks)}`)
+const byIdLocked = query(
+  lockFields,
+  (p: Takes<{ id: string }>, f) =>
+    sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}${forUpdate(locks)}`,
+)
 
 /** Webhooks name a user by `sub`. They say nothing of one who has never signed in. */
 export const selectorOf = (target: LockTarget, sub: string | undefined): Selector | undefined => {
@@ -50,10 +74,20 @@ interface Said {
 }
 
 /** Tells webhooks of a lock. */
-export function* tell(type: 'lock.placed' | 'lock.lifted', selector: Selector | undefined, said: Said): Act<void> {
+export function* tell(
+  type: 'lock.placed' | 'lock.lifted',
+  selector: Selector | undefined,
+  said: Said,
+): Act<void> {
   if (selector === undefined) return
   const { actor, caseReference, comment, until } = said
-  const data = { selector: encodeSelector(selector), actor_kind: actor.kind, actor: actor.id, case_reference: caseReference, comment }
+  const data = {
+    selector: encodeSelector(selector),
+    actor_kind: actor.kind,
+    actor: actor.id,
+    case_reference: caseReference,
+    comment,
+  }
   yield* emit(type === 'lock.placed' ? { type, data: { ...data, until } } : { type, data })
 }
 
@@ -66,13 +100,24 @@ interface How {
 
 /** @param row locked, and open */
 export function* lift(row: LockRow, { actor, caseReference, comment, now }: How): Act<void> {
-  yield* setLifted.run({ id: row.id, at: now, byKind: actor.kind, byId: actor.id, caseReference, comment })
+  yield* setLifted.run({
+    id: row.id,
+    at: now,
+    byKind: actor.kind,
+    byId: actor.id,
+    caseReference,
+    comment,
+  })
   const target = lockTarget(row)
-  const sub = target.kind === 'user' ? (yield* findSubjectByUser(target.tid, target.oid))?.sub : undefined
+  const sub =
+    target.kind === 'user' ? (yield* findSubjectByUser(target.tid, target.oid))?.sub : undefined
   yield* tell('lock.lifted', selectorOf(target, sub), { actor, caseReference, comment })
 }
 
-/** The administrator of a tenant lifts what an administrator of it has locked. What operators have locked, operators lift. */
+/**
+ * The administrator of a tenant lifts what an administrator of it has locked. What operators have
+ * locked, operators lift.
+ */
 function* isNotTheirs({ kind, key, actorId }: LockRow, { tid }: Actor): Act<boolean> {
   if (tid === undefined) return false
   return kind !== 'user' || key !== tid || (yield* findSubject(actorId))?.tid !== tid
@@ -95,7 +140,14 @@ const WORKER: Actor = { kind: 'broker', id: 'lift-locks' }
 
 function* record({ id: lock, target, caseReference, endsAt }: Lock): Act<void> {
   const details = { lock, ends_at: endsAt ?? null }
-  const id = yield* appendAudit({ actor: WORKER, via: 'broker', act: 'lock.lift', target: lockTargetName(target), caseReference, details })
+  const id = yield* appendAudit({
+    actor: WORKER,
+    via: 'broker',
+    act: 'lock.lift',
+    target: lockTargetName(target),
+    caseReference,
+    details,
+  })
   yield* concludeAudit({ id, outcome: 'done' })
 }
 
@@ -109,7 +161,10 @@ type Due = { now: number; limit: number }
 function* liftDue({ now, limit }: Due): Act<Lock[]> {
   const rows = yield* due.all({ now, limit })
   for (const row of rows) yield* lift(row, { actor: WORKER, now })
-  const lifted = rows.map((row): Lock => ({ ...lockFrom(row), lifted: { at: now, actor: WORKER, caseReference: undefined, comment: undefined } }))
+  const lifted = rows.map((row): Lock => ({
+    ...lockFrom(row),
+    lifted: { at: now, actor: WORKER, caseReference: undefined, comment: undefined },
+  }))
   // Last of all, as in every act that sends messages: their endpoints before the chain.
   for (const lock of lifted) yield* record(lock)
   return lifted

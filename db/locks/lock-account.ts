@@ -16,18 +16,61 @@ import type { LockRow } from './row.ts'
 
 /** Locking: a row and a revocation, in one commit. */
 
-type NewLock = Omit<LockRow, 'liftedAt' | 'liftedByKind' | 'liftedById' | 'liftCaseReference' | 'liftComment'>
-const insert = command((p: Takes<{ [K in keyof NewLock]: NewLock[K] } & { audience: string | undefined; homeId: string | undefined }>) => {
-  const { id, kind, key, oid, homeId, audience, caseReference, comment, actorKind, actorId, at, endsAt, seq } = p
-  return insertInto(locks, { id, kind, key, oid, homeId, audience, caseReference, comment, actorKind, actorId, at, endsAt, seq })
-})
+type NewLock = Omit<
+  LockRow,
+  'liftedAt' | 'liftedByKind' | 'liftedById' | 'liftCaseReference' | 'liftComment'
+>
+const insert = command(
+  (
+    p: Takes<
+      { [K in keyof NewLock]: NewLock[K] } & {
+        audience: string | undefined
+        homeId: string | undefined
+      }
+    >,
+  ) => {
+    const {
+      id,
+      kind,
+      key,
+      oid,
+      homeId,
+      audience,
+      caseReference,
+      comment,
+      actorKind,
+      actorId,
+      at,
+      endsAt,
+      seq,
+    } = p
+    return insertInto(locks, {
+      id,
+      kind,
+      key,
+      oid,
+      homeId,
+      audience,
+      caseReference,
+      comment,
+      actorKind,
+      actorId,
+      at,
+      endsAt,
+      seq,
+    })
+  },
+)
 const follow = command(
-  (p: Takes<{ clientId: string; audience: string }>) => sql`UPDATE ${locks} SET ${assign(locks, { audience: p.audience })}
+  (
+    p: Takes<{ clientId: string; audience: string }>,
+  ) => sql`UPDATE ${locks} SET ${assign(locks, { audience: p.audience })}
     WHERE ${locks.liftedAt} IS NULL AND ${locks.kind} = 'client' AND ${locks.key} = ${p.clientId} AND ${locks.oid} = ''`,
 )
 
 /** In the act that changes a registration. */
-export const followAudience = (clientId: string, audience: string): Act<number> => follow.run({ clientId, audience })
+export const followAudience = (clientId: string, audience: string): Act<number> =>
+  follow.run({ clientId, audience })
 
 type Answer =
   | { outcome: 'locked'; lock: Lock; committed: Committed[] }
@@ -36,10 +79,18 @@ type Answer =
   | { outcome: 'unknown' }
   | { outcome: 'rejected'; why: LockProtection }
 
-/** The administrator of a tenant locks a user of it, in that tenant alone: the same human's users in other tenants are not theirs. */
-function within({ target, actor: { tid } }: LockInput, known: Known | undefined): Known | undefined {
+/**
+ * The administrator of a tenant locks a user of it, in that tenant alone: the same human's users in
+ * other tenants are not theirs.
+ */
+function within(
+  { target, actor: { tid } }: LockInput,
+  known: Known | undefined,
+): Known | undefined {
   if (tid === undefined || known === undefined) return known
-  return target.kind === 'user' && target.tid === tid ? { ...known, homeId: undefined, others: [] } : undefined
+  return target.kind === 'user' && target.tid === tid
+    ? { ...known, homeId: undefined, others: [] }
+    : undefined
 }
 
 /**
@@ -55,7 +106,10 @@ export function* lock(input: LockInput): Act<Answer> {
   const known = within(input, yield* knownTarget(input.target))
   if (known === undefined) return { outcome: 'unknown' }
   const open = yield* openLock(lockKey(input.target))
-  if (open?.id !== input.replaces) return open === undefined ? { outcome: 'changed' } : { outcome: 'already', lock: lockFrom(open) }
+  if (open?.id !== input.replaces)
+    return open === undefined
+      ? { outcome: 'changed' }
+      : { outcome: 'already', lock: lockFrom(open) }
   const why = yield* protection(input, known)
   if (why !== undefined) return { outcome: 'rejected', why }
   if (open !== undefined) yield* lift(open, input)
@@ -72,9 +126,27 @@ function* place(input: LockInput, known: Known): Act<Answer> {
     committed.push(yield* revoke({ selector: one, reason: 'locked', now, ...said }))
   const seq = committed[0]?.revocation.seq
   const id = `l_${yield* newId()}`
-  const words = { caseReference: caseReference ?? null, comment: comment ?? null, actorKind: actor.kind, actorId: actor.id }
+  const words = {
+    caseReference: caseReference ?? null,
+    comment: comment ?? null,
+    actorKind: actor.kind,
+    actorId: actor.id,
+  }
   const { homeId, audience } = known
-  yield* insert.run({ id, ...lockKey(target), ...words, homeId, audience, at: now, endsAt: endsAt ?? null, seq: seq ?? null })
+  yield* insert.run({
+    id,
+    ...lockKey(target),
+    ...words,
+    homeId,
+    audience,
+    at: now,
+    endsAt: endsAt ?? null,
+    seq: seq ?? null,
+  })
   yield* tell('lock.placed', selector, { ...said, until: endsAt })
-  return { outcome: 'locked', lock: { id, target, ...said, at: now, endsAt, seq, lifted: undefined }, committed }
+  return {
+    outcome: 'locked',
+    lock: { id, target, ...said, at: now, endsAt, seq, lifted: undefined },
+    committed,
+  }
 }

@@ -3,7 +3,15 @@ import { ROLE } from '../../src/protocol/names.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
 import { lockedBy } from '../rows/locked.ts'
@@ -12,8 +20,9 @@ import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
 import type { LockInput, LockProtection } from '../types.ts'
 
 /**
- * What must not be locked, because then no operator could lift it: the actor's own account, the operator tenant, the console's client, the last
- * two administrators. The socket on the broker's machine can lift every lock.
+ * What must not be locked, because then no operator could lift it: the actor's own account, the
+ * operator tenant, the console's client, the last two administrators. The socket on the broker's
+ * machine can lift every lock.
  */
 
 /** A role that was seen at the console longer ago counts no more. */
@@ -21,14 +30,20 @@ const SEEN_SECONDS = 90 * 86_400
 /** So many administrators are left, at least. */
 const LEFT = 2
 
-const tenant = query(columnsOf(tenants, 'tid'), (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`)
+const tenant = query(
+  columnsOf(tenants, 'tid'),
+  (p: Takes<{ tid: string }>, f) =>
+    sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`,
+)
 const client = query(
   columnsOf(clients, 'source', 'metadata'),
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}${forUpdate(clients)}`,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}${forUpdate(clients)}`,
 )
 const rolesOf = query(
   columnsOf(sessions, 'roles'),
-  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL`,
+  (p: Takes<{ sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL`,
 )
 const seenAs = query(
   columnsOf(operators, 'may'),
@@ -73,11 +88,22 @@ export interface Known {
 
 const NONE: Known = { sub: undefined, homeId: undefined, others: [], audience: undefined }
 
-/** @returns undefined where there is nothing of that name; a user need not have signed in, but their tenant is known, or they are a guest elsewhere */
-export function* knownTarget(target: LockInput['target']): Act<(Known & { source?: string }) | undefined> {
+/**
+ * @returns undefined where there is nothing of that name; a user need not have signed in, but their
+ * tenant is known, or they are a guest elsewhere
+ */
+export function* knownTarget(
+  target: LockInput['target'],
+): Act<(Known & { source?: string }) | undefined> {
   if (target.kind === 'client') {
     const row = yield* client.get(target)
-    return row && { ...NONE, audience: (JSON.parse(row.metadata) as { audience?: string }).audience, source: row.source }
+    return (
+      row && {
+        ...NONE,
+        audience: (JSON.parse(row.metadata) as { audience?: string }).audience,
+        source: row.source,
+      }
+    )
   }
   const known = { ...NONE, ...(target.kind === 'user' && (yield* findHuman(target))) }
   return usersOf(known).length > 0 || (yield* tenant.get(target)) !== undefined ? known : undefined
@@ -91,11 +117,16 @@ function* roleOf(sub: string, now: number): Act<Exclude<Role, 'tenant'> | undefi
   return seen?.may === 'audit' || roles.includes(ROLE.auditor) ? 'audit' : undefined
 }
 
-/** The lock of a user covers their guest accounts in other tenants, so protection covers these too. */
-const usersOf = ({ sub, others }: Known): string[] => (sub === undefined ? others : [sub, ...others])
+/**
+ * The lock of a user covers their guest accounts in other tenants, so protection covers these too.
+ */
+const usersOf = ({ sub, others }: Known): string[] =>
+  sub === undefined ? others : [sub, ...others]
 
 const isSelf = (target: LockInput['target'], actor: Actor, known: Known): boolean =>
-  target.kind === 'client' ? actor.kind === 'client' && actor.id === target.clientId : actor.kind === 'operator' && usersOf(known).includes(actor.id)
+  target.kind === 'client'
+    ? actor.kind === 'client' && actor.id === target.clientId
+    : actor.kind === 'operator' && usersOf(known).includes(actor.id)
 
 function* userIn(tid: string, subs: readonly string[]): Act<string | undefined> {
   for (const sub of subs) if ((yield* findSubject(sub))?.tid === tid) return sub
@@ -103,7 +134,10 @@ function* userIn(tid: string, subs: readonly string[]): Act<string | undefined> 
 }
 
 /** Why this must not be locked by this actor. */
-export function* protection(input: LockInput, known: Known & { source?: string }): Act<LockProtection | undefined> {
+export function* protection(
+  input: LockInput,
+  known: Known & { source?: string },
+): Act<LockProtection | undefined> {
   const { target, actor, may, operatorTenant, now } = input
   if (isSelf(target, actor, known)) return 'self'
   if (known.source === 'broker') return 'console'
@@ -114,6 +148,8 @@ export function* protection(input: LockInput, known: Known & { source?: string }
   if (role === undefined || sub === undefined) return undefined
   if (may === 'operate') return 'has_role'
   if (role !== 'administer') return undefined
-  const others = (yield* otherAdministrators.get({ sub, tid: operatorTenant, since: now - SEEN_SECONDS }))?.count ?? 0
+  const others =
+    (yield* otherAdministrators.get({ sub, tid: operatorTenant, since: now - SEEN_SECONDS }))
+      ?.count ?? 0
   return others < LEFT ? 'last_administrators' : undefined
 }

@@ -12,12 +12,31 @@ import type { Lock } from '../types.ts'
 /** Locks as rows: open ones, and those that were lifted, as long as the audit log keeps the act. */
 
 export const lockFields = {
-  ...columnsOf(locks, 'id', 'kind', 'key', 'oid', 'caseReference', 'comment', 'actorKind', 'actorId', 'at', 'endsAt', 'seq'),
+  ...columnsOf(
+    locks,
+    'id',
+    'kind',
+    'key',
+    'oid',
+    'caseReference',
+    'comment',
+    'actorKind',
+    'actorId',
+    'at',
+    'endsAt',
+    'seq',
+  ),
   ...columnsOf(locks, 'liftedAt', 'liftedByKind', 'liftedById', 'liftCaseReference', 'liftComment'),
 }
 export type LockRow = RowOf<typeof lockFields>
 
-const liftedOf = ({ liftedAt, liftedByKind, liftedById, liftCaseReference, liftComment }: LockRow): Lock['lifted'] =>
+const liftedOf = ({
+  liftedAt,
+  liftedByKind,
+  liftedById,
+  liftCaseReference,
+  liftComment,
+}: LockRow): Lock['lifted'] =>
   liftedAt === null || liftedByKind === null || liftedById === null
     ? undefined
     : {
@@ -39,7 +58,10 @@ export const lockFrom = (row: LockRow): Lock => ({
   lifted: liftedOf(row),
 })
 
-const byId = query(lockFields, (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}`)
+const byId = query(
+  lockFields,
+  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}`,
+)
 const openLocked = query(
   lockFields,
   (p: Takes<{ kind: LockKind; key: string; oid: string }>, f) => sql`SELECT ${f} FROM ${locks}
@@ -52,9 +74,17 @@ export function* findLock(id: string): Act<Lock | undefined> {
 }
 
 /** The open lock of a target, which no other act changes until this one ends. */
-export const openLock = ({ kind, key, oid }: LockKey): Act<LockRow | undefined> => openLocked.get({ kind, key, oid })
+export const openLock = ({ kind, key, oid }: LockKey): Act<LockRow | undefined> =>
+  openLocked.get({ kind, key, oid })
 
-type Filters = { kind: LockKind | null; key: string | null; oid: string | null; caseReference: string | null; before: string; limit: number }
+type Filters = {
+  kind: LockKind | null
+  key: string | null
+  oid: string | null
+  caseReference: string | null
+  before: string
+  limit: number
+}
 const list = (which: SQL) =>
   query(
     lockFields,
@@ -63,7 +93,11 @@ const list = (which: SQL) =>
         AND ${orAny(locks.oid, p.oid)} AND ${orAny(locks.caseReference, p.caseReference)}
       ORDER BY ${locks.id} DESC LIMIT ${p.limit}`,
   )
-const lists = { open: list(sql`${locks.liftedAt} IS NULL`), lifted: list(sql`${locks.liftedAt} IS NOT NULL`), all: list(sql`1 = 1`) }
+const lists = {
+  open: list(sql`${locks.liftedAt} IS NULL`),
+  lifted: list(sql`${locks.liftedAt} IS NOT NULL`),
+  all: list(sql`1 = 1`),
+}
 /** Locks, newest first: those before the lock `before`. An id begins with its time. */
 export function* listLocks(input: {
   state: 'open' | 'lifted' | 'all'
@@ -75,15 +109,30 @@ export function* listLocks(input: {
   before?: string | undefined
   limit: number
 }): Act<Lock[]> {
-  const { state, kind = null, key = null, oid = null, caseReference = null, before = AFTER_EVERY_ID, limit } = input
+  const {
+    state,
+    kind = null,
+    key = null,
+    oid = null,
+    caseReference = null,
+    before = AFTER_EVERY_ID,
+    limit,
+  } = input
   return (yield* lists[state].all({ kind, key, oid, caseReference, before, limit })).map(lockFrom)
 }
 
 const counts = query(
-  { kind: locks.kind, open: sql<number>`count(*)`, firstEndsAt: sql<number | null>`min(${locks.endsAt})` },
-  (_, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.liftedAt} IS NULL GROUP BY ${locks.kind} ORDER BY ${locks.kind}`,
+  {
+    kind: locks.kind,
+    open: sql<number>`count(*)`,
+    firstEndsAt: sql<number | null>`min(${locks.endsAt})`,
+  },
+  (_, f) =>
+    sql`SELECT ${f} FROM ${locks} WHERE ${locks.liftedAt} IS NULL GROUP BY ${locks.kind} ORDER BY ${locks.kind}`,
 )
 /** How many locks are open, and when the first of them ends. */
-export function* lockCounts(): Act<{ kind: LockKind; open: number; firstEndsAt: number | undefined }[]> {
+export function* lockCounts(): Act<
+  { kind: LockKind; open: number; firstEndsAt: number | undefined }[]
+> {
   return (yield* counts.all({})).map((row) => ({ ...row, firstEndsAt: optional(row.firstEndsAt) }))
 }

@@ -10,11 +10,15 @@ import type { Revocation } from '../types.ts'
 import { link } from './chain.ts'
 import { linkOfRevocation, type RevocationRow } from './revocations.ts'
 
-/** Appends to the log of revocations. The import rules let `revoke` alone import it, which writes what an entry causes in the same transaction. */
+/**
+ * Appends to the log of revocations. The import rules let `revoke` alone import it, which writes
+ * what an entry causes in the same transaction.
+ */
 
 /**
- * On Postgres, only where the log was continued on the timeline of the server that runs it (db/postgres/lineage.ts): no entry has a number that
- * a former primary may have given to another one.
+ * On Postgres, only where the log was continued on the timeline of the server that runs it
+ * (db/postgres/lineage.ts): no entry has a number that a former primary may have given to another
+ * one.
  */
 const mayTakeEntries = perEngine({
   sqlite: sql.empty(),
@@ -22,20 +26,60 @@ const mayTakeEntries = perEngine({
 })
 const next = query(
   columnsOf(logHead, 'seq'),
-  (_, f) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
+  (_, f) =>
+    sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
 )
 type NewRevocation = RevocationRow & { hash: string; personalHash: string; salt: string }
 const insert = command((p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>) => {
-  const { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut } = p
-  const columns = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut }
-  const chained = { sessions: p.sessions, hash: p.hash, personalHash: p.personalHash, salt: p.salt, traceparent: p.traceparent }
+  const {
+    seq,
+    kind,
+    sid,
+    sub,
+    clientId,
+    tid,
+    reason,
+    actorKind,
+    actorId,
+    at,
+    atMs,
+    caseReference,
+    comment,
+    fanOut,
+  } = p
+  const columns = {
+    seq,
+    kind,
+    sid,
+    sub,
+    clientId,
+    tid,
+    reason,
+    actorKind,
+    actorId,
+    at,
+    atMs,
+    caseReference,
+    comment,
+    fanOut,
+  }
+  const chained = {
+    sessions: p.sessions,
+    hash: p.hash,
+    personalHash: p.personalHash,
+    salt: p.salt,
+    traceparent: p.traceparent,
+  }
   return insertInto(revocations, { ...columns, ...chained })
 })
 
 const NO_ENTRY =
   'The log accepts no entry: the database began a new timeline that no broker has taken over yet, or it is damaged. Try again; if the error stays, run cmb doctor.'
 
-/** Returns the number of the next entry. Any other act that takes one waits until this act ends, so that numbers are in the order of commits. */
+/**
+ * Returns the number of the next entry. Any other act that takes one waits until this act ends, so
+ * that numbers are in the order of commits.
+ */
 export function* takeSeq(): Act<number> {
   const taken = yield* next.get({})
   if (taken === undefined) throw new StoreUnavailable(NO_ENTRY)
@@ -43,15 +87,47 @@ export function* takeSeq(): Act<number> {
 }
 
 /**
- * Writes the entry with its link in the chain. A salted hash covers what identifies a user. The salt is kept in the row until its user is
- * erased: without it nothing of the user can be read from the hash.
+ * Writes the entry with its link in the chain. A salted hash covers what identifies a user. The
+ * salt is kept in the row until its user is erased: without it nothing of the user can be read from
+ * the hash.
  */
 export function* addEntry(revocation: Revocation, atMs: number): Act<void> {
-  const { seq, selector, tid = null, reason, actor, at, caseReference = null, comment = null, fanOut, sessions, traceparent = null } = revocation
-  const { kind, sid = null, client_id: clientId = null, sub = null }: SelectorMembers & Pick<typeof selector, 'kind'> = encodeSelector(selector)
+  const {
+    seq,
+    selector,
+    tid = null,
+    reason,
+    actor,
+    at,
+    caseReference = null,
+    comment = null,
+    fanOut,
+    sessions,
+    traceparent = null,
+  } = revocation
+  const {
+    kind,
+    sid = null,
+    client_id: clientId = null,
+    sub = null,
+  }: SelectorMembers & Pick<typeof selector, 'kind'> = encodeSelector(selector)
   const { kind: actorKind, id: actorId } = actor
   const salt = yield* newId()
-  const row = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment }
+  const row = {
+    seq,
+    kind,
+    sid,
+    sub,
+    clientId,
+    tid,
+    reason,
+    actorKind,
+    actorId,
+    at,
+    atMs,
+    caseReference,
+    comment,
+  }
   const linked = yield* link('revocations', { number: seq, salt, ...linkOfRevocation(row) })
   yield* insert.run({ ...row, ...linked, salt, fanOut, sessions, traceparent })
 }

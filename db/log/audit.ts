@@ -10,9 +10,24 @@ import { audit, auditOutcomes, auditSalts, operators, subjects } from '../schema
 import type { AuditEntry, AuditOutcome, NewAuditEntry, Searched } from '../types.ts'
 import { link, lockChain } from './chain.ts'
 
-/** What operators did. It refuses to change what is written: there is no such act here, and SQLite's triggers refuse it in SQL. */
+/**
+ * What operators did. It refuses to change what is written: there is no such act here, and SQLite's
+ * triggers refuse it in SQL.
+ */
 
-const written = columnsOf(audit, 'id', 'atMs', 'actorKind', 'actorId', 'via', 'act', 'target', 'caseReference', 'comment', 'details')
+const written = columnsOf(
+  audit,
+  'id',
+  'atMs',
+  'actorKind',
+  'actorId',
+  'via',
+  'act',
+  'target',
+  'caseReference',
+  'comment',
+  'details',
+)
 /** NULL where the act has not ended. */
 const outcomeFields = {
   endedAtMs: sql<number | null>`${auditOutcomes.atMs}`,
@@ -23,17 +38,56 @@ export const joinOutcomes = sql`LEFT JOIN ${auditOutcomes} ON ${auditOutcomes.id
 
 type Written = { [K in keyof RowOf<typeof written>]: RowOf<typeof written>[K] }
 const insert = command((p: Takes<Written & { hash: string; personalHash: string }>) => {
-  const { id, atMs, actorKind, actorId, via, act, target, caseReference, comment, details, hash, personalHash } = p
-  return insertInto(audit, { id, atMs, actorKind, actorId, via, act, target, caseReference, comment, details, hash, personalHash })
+  const {
+    id,
+    atMs,
+    actorKind,
+    actorId,
+    via,
+    act,
+    target,
+    caseReference,
+    comment,
+    details,
+    hash,
+    personalHash,
+  } = p
+  return insertInto(audit, {
+    id,
+    atMs,
+    actorKind,
+    actorId,
+    via,
+    act,
+    target,
+    caseReference,
+    comment,
+    details,
+    hash,
+    personalHash,
+  })
 })
-const keepSalt = command((p: Takes<{ id: number; salt: string }>) => insertInto(auditSalts, { id: p.id, salt: p.salt }))
+const keepSalt = command((p: Takes<{ id: number; salt: string }>) =>
+  insertInto(auditSalts, { id: p.id, salt: p.salt }),
+)
 const insertOutcome = command(
   (p: Takes<{ id: number; atMs: number; outcome: string; result: string }>) =>
     sql`${insertInto(auditOutcomes, { id: p.id, atMs: p.atMs, outcome: p.outcome, result: p.result })} ON CONFLICT DO NOTHING`,
 )
 
 /** What the hash of an entry covers in clear, and what it covers salted. */
-export const linkOfEntry = ({ id, atMs, actorKind, actorId, via, act, target, caseReference, comment, details }: Written) => ({
+export const linkOfEntry = ({
+  id,
+  atMs,
+  actorKind,
+  actorId,
+  via,
+  act,
+  target,
+  caseReference,
+  comment,
+  details,
+}: Written) => ({
   fields: { id, at_ms: atMs, actor_kind: actorKind, via, act, case_reference: caseReference },
   personal: { actor_id: actorId, target, comment, details },
 })
@@ -45,23 +99,43 @@ export const linkOfEntry = ({ id, atMs, actorKind, actorId, via, act, target, ca
  */
 export function* appendAudit(entry: NewAuditEntry): Act<number> {
   const id = (yield* lockChain('audit')).number + 1
-  const { actor, via, act, target = null, caseReference = null, comment = null, details = {} } = entry
+  const {
+    actor,
+    via,
+    act,
+    target = null,
+    caseReference = null,
+    comment = null,
+    details = {},
+  } = entry
   const asked = { via, act, target, caseReference, comment, details: JSON.stringify(details) }
   const row = { id, atMs: yield* currentMs(), actorKind: actor.kind, actorId: actor.id, ...asked }
   const salt = yield* newId()
   yield* keepSalt.run({ id, salt })
-  yield* insert.run({ ...row, ...(yield* link('audit', { number: id, salt, ...linkOfEntry(row) })) })
+  yield* insert.run({
+    ...row,
+    ...(yield* link('audit', { number: id, salt, ...linkOfEntry(row) })),
+  })
   return id
 }
 
 /** Records how an act ended. A second word about the same act changes nothing. */
 export function* concludeAudit({ id, outcome, result }: { id: number } & AuditOutcome): Act<void> {
-  yield* insertOutcome.run({ id, atMs: yield* currentMs(), outcome, result: JSON.stringify(result ?? {}) })
+  yield* insertOutcome.run({
+    id,
+    atMs: yield* currentMs(),
+    outcome,
+    result: JSON.stringify(result ?? {}),
+  })
 }
 
-const parse = (value: string | null): Record<string, unknown> => JSON.parse(value ?? '{}') as Record<string, unknown>
+const parse = (value: string | null): Record<string, unknown> =>
+  JSON.parse(value ?? '{}') as Record<string, unknown>
 
-export function endOf({ endedAtMs, outcome, result }: RowOf<typeof outcomeFields>, atMs: number): AuditEntry['ended'] {
+export function endOf(
+  { endedAtMs, outcome, result }: RowOf<typeof outcomeFields>,
+  atMs: number,
+): AuditEntry['ended'] {
   return outcome === null ? undefined : { outcome, atMs: endedAtMs ?? atMs, result: parse(result) }
 }
 
@@ -70,8 +144,21 @@ export const entryFields = { ...written, ...outcomeFields }
 function entryOf(row: RowOf<typeof entryFields>): AuditEntry {
   const { id, atMs, via, act, target, caseReference, comment, details } = row
   const ended = endOf(row, atMs)
-  const asked = { via, act, target: optional(target), caseReference: optional(caseReference), comment: optional(comment), details: parse(details) }
-  return { id, atMs, actor: { kind: row.actorKind, id: row.actorId }, ...asked, ...(ended && { ended }) }
+  const asked = {
+    via,
+    act,
+    target: optional(target),
+    caseReference: optional(caseReference),
+    comment: optional(comment),
+    details: parse(details),
+  }
+  return {
+    id,
+    atMs,
+    actor: { kind: row.actorKind, id: row.actorId },
+    ...asked,
+    ...(ended && { ended }),
+  }
 }
 
 type Wanted = {
@@ -85,10 +172,13 @@ type Wanted = {
   before: number
   limit: number
 }
-/** Columns with an index that ends in the id, so that a page reads little more than its own length. */
+/**
+ * Columns with an index that ends in the id, so that a page reads little more than its own length.
+ */
 const INDEXED = ['target', 'caseReference', 'actorId', 'act'] as const
 type By = (typeof INDEXED)[number] | 'none'
-const of = (by: By, p: Takes<Wanted>): SQL => (by === 'none' ? sql`true` : sql`${audit[by]} = ${p[by]} AND ${audit[by]} IS NOT NULL`)
+const of = (by: By, p: Takes<Wanted>): SQL =>
+  by === 'none' ? sql`true` : sql`${audit[by]} = ${p[by]} AND ${audit[by]} IS NOT NULL`
 const list = (by: By, order: 'ASC' | 'DESC') =>
   query(
     entryFields,
@@ -100,7 +190,10 @@ const list = (by: By, order: 'ASC' | 'DESC') =>
 /** Who has acted for a tenant as its administrator. */
 const administratorsOf = query(
   columnsOf(operators, 'sub'),
-  (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${operators} WHERE ${operators.may} = 'tenant'
+  (
+    p: Takes<{ tid: string }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${operators} WHERE ${operators.may} = 'tenant'
     AND EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${operators.sub} AND ${subjects.tid} = ${p.tid})`,
 )
 /** Of one of them, by the index of actors. */
@@ -125,11 +218,18 @@ const both = (by: By) => ({
   rising: { list: list(by, 'ASC'), end: ending(by, 'ASC') },
   falling: { list: list(by, 'DESC'), end: ending(by, 'DESC') },
 })
-const windows = { target: both('target'), caseReference: both('caseReference'), actorId: both('actorId'), act: both('act'), none: both('none') }
+const windows = {
+  target: both('target'),
+  caseReference: both('caseReference'),
+  actorId: both('actorId'),
+  act: both('act'),
+  none: both('none'),
+}
 const at = (condition: (wanted: Param<number>) => SQL, order: 'ASC' | 'DESC') =>
   query(
     columnsOf(audit, 'id'),
-    (p: Takes<{ atMs: number }>, f) => sql`SELECT ${f} FROM ${audit} WHERE ${condition(p.atMs)} ORDER BY ${audit.atMs} ${sql.raw(order)} LIMIT 1`,
+    (p: Takes<{ atMs: number }>, f) =>
+      sql`SELECT ${f} FROM ${audit} WHERE ${condition(p.atMs)} ORDER BY ${audit.atMs} ${sql.raw(order)} LIMIT 1`,
   )
 const firstAt = at((wanted) => sql`${audit.atMs} >= ${wanted}`, 'ASC')
 const lastBefore = at((wanted) => sql`${audit.atMs} < ${wanted}`, 'DESC')
@@ -140,7 +240,10 @@ interface Search {
   before?: number | undefined
   after?: number | undefined
   actorId?: string | undefined
-  /** What the administrators of this tenant did, newest first; of the other filters only times count then. */
+  /**
+   * What the administrators of this tenant did, newest first; of the other filters only times count
+   * then.
+   */
   tid?: string | undefined
   act?: string | undefined
   target?: string | undefined
@@ -153,20 +256,40 @@ type Input = Search & { most: number }
 type Place = { id: number; atMs: number }
 type Range = Pick<Wanted, 'after' | 'before'>
 
-/** What of the log its times leave: entries beyond it are later, or earlier, than the filter wants. */
-function* rangeOf({ after = 0, before = Number.MAX_SAFE_INTEGER, sinceMs, untilMs }: Input): Act<Range> {
-  const later = untilMs === undefined ? undefined : yield* firstAt.get({ atMs: untilMs + CLOCK_BACK_MS })
-  const earlier = sinceMs === undefined ? undefined : yield* lastBefore.get({ atMs: sinceMs - CLOCK_BACK_MS })
+/**
+ * What of the log its times leave: entries beyond it are later, or earlier, than the filter wants.
+ */
+function* rangeOf({
+  after = 0,
+  before = Number.MAX_SAFE_INTEGER,
+  sinceMs,
+  untilMs,
+}: Input): Act<Range> {
+  const later =
+    untilMs === undefined ? undefined : yield* firstAt.get({ atMs: untilMs + CLOCK_BACK_MS })
+  const earlier =
+    sinceMs === undefined ? undefined : yield* lastBefore.get({ atMs: sinceMs - CLOCK_BACK_MS })
   return { after: Math.max(after, earlier?.id ?? 0), before: Math.min(before, later?.id ?? before) }
 }
 
 const filtersOf = ({ actorId, act, target, caseReference, sinceMs, untilMs }: Input) => ({
-  ...{ actorId: actorId ?? null, act: act ?? null, target: target ?? null, caseReference: caseReference ?? null },
+  ...{
+    actorId: actorId ?? null,
+    act: act ?? null,
+    target: target ?? null,
+    caseReference: caseReference ?? null,
+  },
   ...{ sinceMs: sinceMs ?? 0, untilMs: untilMs ?? Number.MAX_SAFE_INTEGER },
 })
 
-/** The newest of each administrator of a tenant: what others have done is not read, so that nothing shows how much it is. */
-async function newestOfTenant({ read }: Pick<Engine, 'read'>, input: Input & { tid: string }): Promise<AuditEntry[]> {
+/**
+ * The newest of each administrator of a tenant: what others have done is not read, so that nothing
+ * shows how much it is.
+ */
+async function newestOfTenant(
+  { read }: Pick<Engine, 'read'>,
+  input: Input & { tid: string },
+): Promise<AuditEntry[]> {
   const { tid, limit } = input
   const wanted = { ...filtersOf(input), ...(await read(() => rangeOf(input))), limit }
   let newest: AuditEntry[] = []
@@ -182,30 +305,40 @@ async function newestOfTenant({ read }: Pick<Engine, 'read'>, input: Input & { t
  * One page of `listAudit`. It looks at about `most` entries, and says how far it came where that
  * was not enough.
  */
-export async function pageOfAudit(engine: Pick<Engine, 'read'>, input: Input): Promise<Searched<AuditEntry, { id: number; atMs: number }>> {
+export async function pageOfAudit(
+  engine: Pick<Engine, 'read'>,
+  input: Input,
+): Promise<Searched<AuditEntry, { id: number; atMs: number }>> {
   const { tid, limit, most } = input
-  if (tid !== undefined) return { found: await newestOfTenant(engine, { ...input, tid }), searchedTo: undefined }
+  if (tid !== undefined)
+    return { found: await newestOfTenant(engine, { ...input, tid }), searchedTo: undefined }
   const { read } = engine
   const filters = filtersOf(input)
   const rising = input.after !== undefined
-  const { list, end } = windows[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling']
+  const { list, end } =
+    windows[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling']
   const skip = Math.min(WINDOW, most) - 1
   const range = await read(() => rangeOf(input))
   function* windowOf({ id }: Place, room: number): Act<Window<AuditEntry, Place>> {
     const from = rising ? { ...range, after: id } : { ...range, before: id }
     const wanted = { ...filters, ...from, limit: room }
     const reached = yield* end.get({ ...wanted, skip })
-    const window = reached === undefined ? from : rising ? { before: reached.id + 1 } : { after: reached.id - 1 }
+    const window =
+      reached === undefined ? from : rising ? { before: reached.id + 1 } : { after: reached.id - 1 }
     const rows = yield* list.all({ ...wanted, ...window })
     return { found: rows.map(entryOf), reached, entries: skip + 1 }
   }
   const from = { id: rising ? range.after : range.before, atMs: 0 }
-  return searchBack<AuditEntry, Place>(from, { limit, most }, (place, room) => read(() => windowOf(place, room)))
+  return searchBack<AuditEntry, Place>(from, { limit, most }, (place, room) =>
+    read(() => windowOf(place, room)),
+  )
 }
 
 /**
  * Entries, newest first, before `before`; or rising from `after` on. Times are epoch milliseconds,
  * `untilMs` not included.
  */
-export const listAudit = async (engine: Engine, input: Omit<Input, 'most'>): Promise<AuditEntry[]> =>
-  (await pageOfAudit(engine, { ...input, most: Infinity })).found
+export const listAudit = async (
+  engine: Engine,
+  input: Omit<Input, 'most'>,
+): Promise<AuditEntry[]> => (await pageOfAudit(engine, { ...input, most: Infinity })).found

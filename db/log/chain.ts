@@ -3,17 +3,32 @@ import { linkHash, NOTHING_BEFORE, personalHash } from '../../src/protocol/evide
 import type { LogName } from '../../src/protocol/evidence-chain.ts'
 import { type Act, currentMs } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { chainBegins, chainHeads, logHead } from '../schema.ts'
 
-/** The heads of the chains, advanced in the transaction that appends to a log. It refuses to append where a log has no chain. */
+/**
+ * The heads of the chains, advanced in the transaction that appends to a log. It refuses to append
+ * where a log has no chain.
+ */
 
 const headFields = columnsOf(chainHeads, 'number', 'hash')
 type Head = RowOf<typeof headFields>
-const headOf = (p: Takes<{ log: LogName }>) => sql`FROM ${chainHeads} WHERE ${chainHeads.log} = ${p.log}`
+const headOf = (p: Takes<{ log: LogName }>) =>
+  sql`FROM ${chainHeads} WHERE ${chainHeads.log} = ${p.log}`
 const head = query(headFields, (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} ${headOf(p)}`)
-const headLocked = query(headFields, (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} ${headOf(p)}${forUpdate(chainHeads)}`)
+const headLocked = query(
+  headFields,
+  (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} ${headOf(p)}${forUpdate(chainHeads)}`,
+)
 const advance = command(
   (p: Takes<{ log: LogName; number: number; hash: string }>) =>
     sql`UPDATE ${chainHeads} SET ${assign(chainHeads, { number: p.number, hash: p.hash })} WHERE ${chainHeads.log} = ${p.log}`,
@@ -23,12 +38,16 @@ const setHead = command(
     sql`${insertInto(chainHeads, { log: p.log, number: p.number, hash: p.hash })} ON CONFLICT (${names(chainHeads.log)})
       DO UPDATE SET ${assign(chainHeads, { number: excluded(chainHeads.number), hash: excluded(chainHeads.hash) })}`,
 )
-const addBegin = command((p: Takes<{ log: LogName; number: number; hash: string; fields: string }>) =>
-  insertInto(chainBegins, { log: p.log, number: p.number, hash: p.hash, fields: p.fields }),
+const addBegin = command(
+  (p: Takes<{ log: LogName; number: number; hash: string; fields: string }>) =>
+    insertInto(chainBegins, { log: p.log, number: p.number, hash: p.hash, fields: p.fields }),
 )
 
 // Locked: of two brokers that open a new store, the second finds its chains.
-const logLocked = query(columnsOf(logHead, 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
+const logLocked = query(
+  columnsOf(logHead, 'epoch'),
+  (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`,
+)
 
 type Fields = Record<string, string | number | null>
 
@@ -38,7 +57,8 @@ interface Linked {
 }
 
 const required = (log: LogName, found: Head | undefined): Head => {
-  if (found === undefined) throw new Error(`The ${log} log has no chain: the database is damaged. Restore a backup.`)
+  if (found === undefined)
+    throw new Error(`The ${log} log has no chain: the database is damaged. Restore a backup.`)
   return found
 }
 export function* chainHead(log: LogName): Act<Head> {
@@ -49,8 +69,14 @@ export function* lockChain(log: LogName): Act<Head> {
   return required(log, yield* headLocked.get({ log }))
 }
 
-/** Inside the transaction that appends the row. @param salt is kept beside the row until its user is erased */
-export function* link(log: LogName, row: { number: number; fields: Fields; salt: string; personal: Record<string, string | null> }): Act<Linked> {
+/**
+ * Inside the transaction that appends the row.
+ * @param salt is kept beside the row until its user is erased
+ */
+export function* link(
+  log: LogName,
+  row: { number: number; fields: Fields; salt: string; personal: Record<string, string | null> },
+): Act<Linked> {
   const { number, fields } = row
   const personal = personalHash(row.salt, row.personal)
   const former = yield* lockChain(log)
@@ -69,8 +95,18 @@ interface Begin {
 /** A new segment, whose rows follow `after`. It names the head before it, where there is one. */
 export function* beginSegment(log: LogName, { after, at, why, epoch }: Begin): Act<void> {
   const former = yield* headLocked.get({ log })
-  const fields = { why, epoch, at, former_number: former?.number ?? null, former_hash: former?.hash ?? null }
-  const hash = linkHash(log, former?.hash ?? NOTHING_BEFORE, { number: after, kind: 'begin', fields })
+  const fields = {
+    why,
+    epoch,
+    at,
+    former_number: former?.number ?? null,
+    former_hash: former?.hash ?? null,
+  }
+  const hash = linkHash(log, former?.hash ?? NOTHING_BEFORE, {
+    number: after,
+    kind: 'begin',
+    fields,
+  })
   yield* setHead.run({ log, number: after, hash })
   yield* addBegin.run({ log, number: after, hash, fields: JSON.stringify(fields) })
 }
@@ -80,5 +116,10 @@ export function* beginChains(): Act<void> {
   const epoch = (yield* logLocked.get({}))?.epoch ?? ''
   for (const log of ['revocations', 'audit'] as const)
     if ((yield* head.get({ log })) === undefined)
-      yield* beginSegment(log, { after: 0, at: Math.floor((yield* currentMs()) / 1000), why: 'new', epoch })
+      yield* beginSegment(log, {
+        after: 0,
+        at: Math.floor((yield* currentMs()) / 1000),
+        why: 'new',
+        epoch,
+      })
 }

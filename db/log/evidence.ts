@@ -19,7 +19,11 @@ const ofRevocations = query(
       ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
 )
 const ofAudit = query(
-  { ...entryFields, ...columnsOf(audit, 'hash', 'personalHash'), salt: sql<string | null>`${auditSalts.salt}` },
+  {
+    ...entryFields,
+    ...columnsOf(audit, 'hash', 'personalHash'),
+    salt: sql<string | null>`${auditSalts.salt}`,
+  },
   (p: Takes<{ after: number; to: number; limit: number }>, f) =>
     sql`SELECT ${f} FROM ${audit} ${joinOutcomes} LEFT JOIN ${auditSalts} ON ${auditSalts.id} = ${audit.id}
       WHERE ${audit.id} > ${p.after} AND ${audit.id} <= ${p.to} ORDER BY ${audit.id} LIMIT ${p.limit}`,
@@ -38,7 +42,9 @@ const signed = (build: (number: SQL<number>) => SQL) =>
 const newest = sql`ORDER BY ${chainSignatures.number} DESC, ${chainSignatures.id} DESC`
 const signedBefore = signed((number) => sql`< ${number} ${newest}`)
 const signedUpTo = signed((number) => sql`<= ${number} ${newest}`)
-const signedFrom = signed((number) => sql`>= ${number} ORDER BY ${chainSignatures.number}, ${chainSignatures.id}`)
+const signedFrom = signed(
+  (number) => sql`>= ${number} ORDER BY ${chainSignatures.number}, ${chainSignatures.id}`,
+)
 const begins = query(
   columnsOf(chainBegins, 'number', 'hash', 'fields'),
   (p: Takes<{ log: LogName; from: number; to: number }>, f) =>
@@ -65,11 +71,27 @@ interface Stretch {
 
 function* rowsOf({ log, ...stretch }: Stretch): Act<Row[]> {
   if (log === 'revocations')
-    return (yield* ofRevocations.all(stretch)).map((row) => ({ ...row, number: row.seq, ...linkOfRevocation(row), ended: undefined }))
-  return (yield* ofAudit.all(stretch)).map((row) => ({ ...row, number: row.id, ...linkOfEntry(row), ended: endOf(row, row.atMs) }))
+    return (yield* ofRevocations.all(stretch)).map((row) => ({
+      ...row,
+      number: row.seq,
+      ...linkOfRevocation(row),
+      ended: undefined,
+    }))
+  return (yield* ofAudit.all(stretch)).map((row) => ({
+    ...row,
+    number: row.id,
+    ...linkOfEntry(row),
+    ended: endOf(row, row.atMs),
+  }))
 }
 
-const linkOf = ({ number, hash, personalHash, fields }: Row): Link => ({ number, kind: 'row', hash, personal: personalHash, fields })
+const linkOf = ({ number, hash, personalHash, fields }: Row): Link => ({
+  number,
+  kind: 'row',
+  hash,
+  personal: personalHash,
+  fields,
+})
 
 const evidenceOf = ({ number, salt, personal, ended }: Row): EvidenceRow => ({
   number,
@@ -77,14 +99,28 @@ const evidenceOf = ({ number, salt, personal, ended }: Row): EvidenceRow => ({
   ended,
 })
 
-export function* headAndSignature(log: LogName): Act<{ number: number; hash: string; signed: SignedHead | undefined }> {
-  return { ...(yield* chainHead(log)), signed: yield* signedUpTo.get({ log, number: Number.MAX_SAFE_INTEGER }) }
+export function* headAndSignature(
+  log: LogName,
+): Act<{ number: number; hash: string; signed: SignedHead | undefined }> {
+  return {
+    ...(yield* chainHead(log)),
+    signed: yield* signedUpTo.get({ log, number: Number.MAX_SAFE_INTEGER }),
+  }
 }
-export function* addSignedHead({ log, number, hash, at, signature }: SignedHead & { log: LogName }): Act<void> {
+export function* addSignedHead({
+  log,
+  number,
+  hash,
+  at,
+  signature,
+}: SignedHead & { log: LogName }): Act<void> {
   yield* addSignature.run({ log, number, hash, at, signature })
 }
 /** The last signed head before a row, and the first at or after it. */
-export function* signedAround(place: { log: LogName; number: number }): Act<{ before: SignedHead | undefined; from: SignedHead | undefined }> {
+export function* signedAround(place: {
+  log: LogName
+  number: number
+}): Act<{ before: SignedHead | undefined; from: SignedHead | undefined }> {
   return { before: yield* signedBefore.get(place), from: yield* signedFrom.get(place) }
 }
 /** Rows after `after` up to and with `to`, rising. */
@@ -96,5 +132,9 @@ export function* evidenceRows(stretch: Stretch): Act<EvidenceRow[]> {
   return (yield* rowsOf(stretch)).map(evidenceOf)
 }
 export function* segmentBegins(place: { log: LogName; from: number; to: number }): Act<Link[]> {
-  return (yield* begins.all(place)).map(({ fields, ...row }) => ({ ...row, kind: 'begin', fields: JSON.parse(fields) as Link['fields'] }))
+  return (yield* begins.all(place)).map(({ fields, ...row }) => ({
+    ...row,
+    kind: 'begin',
+    fields: JSON.parse(fields) as Link['fields'],
+  }))
 }

@@ -6,8 +6,9 @@ import type { Takes } from '../engine/statement.ts'
 import { revocations } from '../schema.ts'
 
 /**
- * Where the log begins for guards: every revocation up to the floor is older than any token that could still live. `at` may fall where the
- * clock is set back, so that the floor is a `seq`, and it moves forward past rows that it has looked at.
+ * Where the log begins for guards: every revocation up to the floor is older than any token that
+ * could still live. `at` may fall where the clock is set back, so that the floor is a `seq`, and it
+ * moves forward past rows that it has looked at.
  */
 
 /** Rows of the log that one step looks at: about 1 ms. */
@@ -20,7 +21,8 @@ const nth = query(
 )
 
 /**
- * The last `seq` of one step after `from`. Counted in rows, because numbers leap: a restored log goes on far ahead of the backup's.
+ * The last `seq` of one step after `from`. Counted in rows, because numbers leap: a restored log
+ * goes on far ahead of the backup's.
  * @param head at least the last row's
  */
 export function* stepEnd(from: number, head: number): Act<number> {
@@ -37,7 +39,8 @@ export interface Floor {
 const byIndex = query(
   // `+seq`: by `min(seq)` an engine would walk the table from its oldest row.
   { seq: sql<number | null>`min(+${revocations.seq})` },
-  (p: Takes<{ since: number }>, f) => sql`SELECT ${f} FROM ${revocations}${indexedBy('revocations_by_at')} WHERE ${revocations.at} >= ${p.since}`,
+  (p: Takes<{ since: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations}${indexedBy('revocations_by_at')} WHERE ${revocations.at} >= ${p.since}`,
 )
 const young = query(
   columnsOf(revocations, 'seq'),
@@ -52,12 +55,20 @@ function* begin(since: number, head: number): Act<Floor> {
 }
 
 /**
- * The floor for `since`, after one bounded step forward; an older floor is kept where it is for a later `since`.
+ * The floor for `since`, after one bounded step forward; an older floor is kept where it is for a
+ * later `since`.
  * @param head read before: what is appended since then is above the floor
  */
-export function* advanceFloor(former: Floor | undefined, { since, after, head }: { since: number; after: number; head: number }): Act<Floor> {
-  // Once in a process, and where the clock was set back: the index holds what is younger than `since`, which is an hour's revocations.
-  const floor = former === undefined || (since < former.since && after < former.seq) ? yield* begin(since, head) : former
+export function* advanceFloor(
+  former: Floor | undefined,
+  { since, after, head }: { since: number; after: number; head: number },
+): Act<Floor> {
+  // Once in a process, and where the clock was set back: the index holds what is younger than
+  // `since`, which is an hour's revocations.
+  const floor =
+    former === undefined || (since < former.since && after < former.seq)
+      ? yield* begin(since, head)
+      : former
   if (since < floor.since) return floor
   const to = yield* stepEnd(floor.seq, head)
   const first = yield* young.get({ after: floor.seq, to, since })

@@ -10,7 +10,10 @@ import type { Floor } from './feed-retention.ts'
 import { head } from './head.ts'
 import { revocationFields, revocationOf } from './revocations.ts'
 
-/** The log as guards follow it: rising, without a gap, in bounded steps. It leaves out what is older than any token that could still live. */
+/**
+ * The log as guards follow it: rising, without a gap, in bounded steps. It leaves out what is older
+ * than any token that could still live.
+ */
 
 const page = query(
   revocationFields,
@@ -42,10 +45,16 @@ function* step(floor: Floor | undefined, { after, since, limit }: Wanted): Act<S
   return { found, floor: advanced, to, atEnd: to >= end }
 }
 
-/** A turn of the event loop begins no step after so long: many guards ask at the same moment, after a restart of their broker. */
+/**
+ * A turn of the event loop begins no step after so long: many guards ask at the same moment, after
+ * a restart of their broker.
+ */
 const TURN_MS = 4
 
-/** How long the steps of this turn of the event loop have held it. On Postgres a step holds it for a moment only. */
+/**
+ * How long the steps of this turn of the event loop have held it. On Postgres a step holds it for a
+ * moment only.
+ */
 class Turn {
   #heldMs = 0
   #next: Promise<void> | undefined
@@ -77,11 +86,21 @@ class Turn {
 export function revocationsAfter({ read }: Engine) {
   let floor: Floor | undefined
   const thisTurn = new Turn()
-  return async ({ after, since, limit }: { after: number; since: number; limit: number }): Promise<Revocation[]> => {
+  return async ({
+    after,
+    since,
+    limit,
+  }: {
+    after: number
+    since: number
+    limit: number
+  }): Promise<Revocation[]> => {
     const found: Revocation[] = []
     for (let from = after; ;) {
       while (thisTurn.isOver) await thisTurn.next()
-      const done = await thisTurn.hold(() => read(() => step(floor, { after: from, since, limit: limit - found.length })))
+      const done = await thisTurn.hold(() =>
+        read(() => step(floor, { after: from, since, limit: limit - found.length })),
+      )
       floor = done.floor
       found.push(...done.found)
       if (done.atEnd || found.length >= limit) return found

@@ -1,44 +1,94 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, greatest, rowsOf } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertEach, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertEach,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optional } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
 import type { GuardRecord, GuardReport, GuardStaleness } from '../types.ts'
 import { logHeadRow } from './head.ts'
 
-/** How far each guard has come. It refuses reports of another epoch: their numbers mean something else. */
+/**
+ * How far each guard has come. It refuses reports of another epoch: their numbers mean something
+ * else.
+ */
 
-/** Revocations that one report tells of at most: a guard that was away long says nothing about how fast it is. */
+/**
+ * Revocations that one report tells of at most: a guard that was away long says nothing about how
+ * fast it is.
+ */
 const REACHED = 100
-/** Names that a client may have for its guards, the latest: each start of a process may make a new one. */
+/**
+ * Names that a client may have for its guards, the latest: each start of a process may make a new
+ * one.
+ */
 const GUARDS = 1000
 
 const guardFields = {
-  ...columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq', 'reportedAtMs', 'firstSeenAtMs', 'firstSeq', 'leapSeq', 'leapAtMs'),
+  ...columnsOf(
+    guards,
+    'clientId',
+    'guardId',
+    'epoch',
+    'enforcedSeq',
+    'reportedAtMs',
+    'firstSeenAtMs',
+    'firstSeq',
+    'leapSeq',
+    'leapAtMs',
+  ),
   ...columnsOf(guards, 'version', 'staleness', 'clockOffsetSeconds'),
 }
 
 type Guard = { clientId: string; guardId: string }
-const isGuard = (p: Takes<Guard>) => sql`${guards.clientId} = ${p.clientId} AND ${guards.guardId} = ${p.guardId}`
+const isGuard = (p: Takes<Guard>) =>
+  sql`${guards.clientId} = ${p.clientId} AND ${guards.guardId} = ${p.guardId}`
 
 // In one order, so that two brokers that record the same guards do not wait for each other.
-const known = query(columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq'), (p: Takes<{ list: string }>, f) => {
-  const { rows, row } = rowsOf(p.list, { clientId: 'text', guardId: 'text' })
-  return sql`SELECT ${f} FROM ${rows} JOIN ${guards} ON ${isGuard(row)} ORDER BY ${guards.clientId}, ${guards.guardId}${forUpdate(guards)}`
-})
-const NUMBERS = { enforcedSeq: 'bigint', firstSeq: 'bigint', reportedAtMs: 'bigint', firstSeenAtMs: 'bigint', clockOffsetSeconds: 'bigint' } as const
+const known = query(
+  columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq'),
+  (p: Takes<{ list: string }>, f) => {
+    const { rows, row } = rowsOf(p.list, { clientId: 'text', guardId: 'text' })
+    return sql`SELECT ${f} FROM ${rows} JOIN ${guards} ON ${isGuard(row)} ORDER BY ${guards.clientId}, ${guards.guardId}${forUpdate(guards)}`
+  },
+)
+const NUMBERS = {
+  enforcedSeq: 'bigint',
+  firstSeq: 'bigint',
+  reportedAtMs: 'bigint',
+  firstSeenAtMs: 'bigint',
+  clockOffsetSeconds: 'bigint',
+} as const
 const sameEpoch = sql`${guards.epoch} = ${excluded(guards.epoch)}`
 const report = command((p: Takes<{ list: string }>) => {
-  const { rows, row } = rowsOf(p.list, { clientId: 'text', guardId: 'text', epoch: 'text', version: 'text', staleness: 'text', ...NUMBERS })
-  const said = (['reportedAtMs', 'version', 'staleness', 'clockOffsetSeconds'] as const).map((name) => [name, excluded(guards[name])])
-  return sql`${insertEach(guards, row, rows)} ON CONFLICT (${names(guards.clientId, guards.guardId)}) DO UPDATE SET ${assign(guards, {
-    ...Object.fromEntries(said),
-    enforcedSeq: sql`CASE WHEN ${sameEpoch} THEN ${greatest(sql`${guards.enforcedSeq}`, excluded(guards.enforcedSeq))} ELSE ${excluded(guards.enforcedSeq)} END`,
-    firstSeq: sql`CASE WHEN ${sameEpoch} THEN ${guards.firstSeq} ELSE ${excluded(guards.firstSeq)} END`,
-    epoch: excluded(guards.epoch),
-  })}`
+  const { rows, row } = rowsOf(p.list, {
+    clientId: 'text',
+    guardId: 'text',
+    epoch: 'text',
+    version: 'text',
+    staleness: 'text',
+    ...NUMBERS,
+  })
+  const said = (['reportedAtMs', 'version', 'staleness', 'clockOffsetSeconds'] as const).map(
+    (name) => [name, excluded(guards[name])],
+  )
+  return sql`${insertEach(guards, row, rows)} ON CONFLICT (${names(guards.clientId, guards.guardId)}) DO UPDATE SET ${assign(
+    guards,
+    {
+      ...Object.fromEntries(said),
+      enforcedSeq: sql`CASE WHEN ${sameEpoch} THEN ${greatest(sql`${guards.enforcedSeq}`, excluded(guards.enforcedSeq))} ELSE ${excluded(guards.enforcedSeq)} END`,
+      firstSeq: sql`CASE WHEN ${sameEpoch} THEN ${guards.firstSeq} ELSE ${excluded(guards.firstSeq)} END`,
+      epoch: excluded(guards.epoch),
+    },
+  )}`
 })
 const leap = command(
   (p: Takes<{ clientId: string; guardId: string; seq: number; atMs: number }>) =>
@@ -64,7 +114,10 @@ const markEnforced = command(
     sql`UPDATE ${revocations} SET ${assign(revocations, { enforcedAtMs: p.atMs })}
       WHERE ${revocations.seq} >= ${p.from} AND ${revocations.seq} <= ${p.to}`,
 )
-const all = query(guardFields, (_, f) => sql`SELECT ${f} FROM ${guards} ORDER BY ${guards.clientId}, ${guards.guardId}`)
+const all = query(
+  guardFields,
+  (_, f) => sql`SELECT ${f} FROM ${guards} ORDER BY ${guards.clientId}, ${guards.guardId}`,
+)
 
 /** Rows of the log, both ends included. */
 interface Range {
@@ -81,7 +134,14 @@ interface Judged {
 }
 
 const rowOf = ({ input, seq }: Judged) => ({
-  ...{ clientId: input.clientId, guardId: input.guardId, epoch: input.epoch, enforcedSeq: seq, firstSeq: seq, reportedAtMs: input.reportedAtMs },
+  ...{
+    clientId: input.clientId,
+    guardId: input.guardId,
+    epoch: input.epoch,
+    enforcedSeq: seq,
+    firstSeq: seq,
+    reportedAtMs: input.reportedAtMs,
+  },
   firstSeenAtMs: Math.min(input.connectedAtMs ?? input.reportedAtMs, input.reportedAtMs),
   version: input.version ?? null,
   staleness: input.staleness === undefined ? null : JSON.stringify(input.staleness),
@@ -91,7 +151,9 @@ const rowOf = ({ input, seq }: Judged) => ({
 /** One of each guard. */
 function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
   const before = new Map(
-    (yield* known.all({ list: listOf(reports.map(({ clientId, guardId }) => ({ clientId, guardId }))) })).map((row) => [nameOf(row), row]),
+    (yield* known.all({
+      list: listOf(reports.map(({ clientId, guardId }) => ({ clientId, guardId }))),
+    })).map((row) => [nameOf(row), row]),
   )
   const judged = reports.map((input): Judged => {
     const row = before.get(nameOf(input))
@@ -100,7 +162,8 @@ function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
   })
   yield* report.run({ list: listOf(judged.map(rowOf)) })
   const news = reports.filter((one) => !before.has(nameOf(one)))
-  for (const clientId of new Set(news.map((one) => one.clientId))) yield* forgetOldest.run({ clientId })
+  for (const clientId of new Set(news.map((one) => one.clientId)))
+    yield* forgetOldest.run({ clientId })
   return judged
 }
 
@@ -113,7 +176,8 @@ function* reachedBy({ input, from, seq }: Judged, read: Map<string, Entry[]>): A
   read.set(key, reached)
   const [first] = reached
   const { clientId, guardId, reportedAtMs: atMs } = input
-  if (first !== undefined && first.seq > from + 1) yield* leap.run({ clientId, guardId, seq: first.seq - 1, atMs })
+  if (first !== undefined && first.seq > from + 1)
+    yield* leap.run({ clientId, guardId, seq: first.seq - 1, atMs })
   return reached
 }
 
@@ -151,7 +215,8 @@ export function* recordEnforced(...reports: GuardReport[]): Act<{ reached: Reach
 
 /** No name of a guard has a space. */
 const nameOf = ({ clientId, guardId }: Guard): string => `${guardId} ${clientId}`
-const byName = (a: GuardReport, b: GuardReport): number => compare(a.clientId, b.clientId) || compare(a.guardId, b.guardId)
+const byName = (a: GuardReport, b: GuardReport): number =>
+  compare(a.clientId, b.clientId) || compare(a.guardId, b.guardId)
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Overlapping and adjoining ranges as one, with the latest time. */

@@ -10,12 +10,36 @@ import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { DELIVERY_STATES } from '../outbox/counts.ts'
 import { cutoffs, revocations, revocationTotals, securityEvents } from '../schema.ts'
-import type { DeliveryState, DeliveryTotals, LoggedRevocation, Revocation, RevocationFilter, Searched } from '../types.ts'
+import type {
+  DeliveryState,
+  DeliveryTotals,
+  LoggedRevocation,
+  Revocation,
+  RevocationFilter,
+  Searched,
+} from '../types.ts'
 
-/** The entries of the log of revocations, and the log as operators read it: one entry, or the newest first, narrowed by what they look for. */
+/**
+ * The entries of the log of revocations, and the log as operators read it: one entry, or the newest
+ * first, narrowed by what they look for.
+ */
 
 export const revocationFields = {
-  ...columnsOf(revocations, 'seq', 'kind', 'sid', 'sub', 'clientId', 'tid', 'reason', 'actorKind', 'actorId', 'at', 'atMs', 'caseReference'),
+  ...columnsOf(
+    revocations,
+    'seq',
+    'kind',
+    'sid',
+    'sub',
+    'clientId',
+    'tid',
+    'reason',
+    'actorKind',
+    'actorId',
+    'at',
+    'atMs',
+    'caseReference',
+  ),
   ...columnsOf(revocations, 'comment', 'fanOut', 'sessions', 'traceparent'),
 }
 export type RevocationRow = RowOf<typeof revocationFields>
@@ -36,25 +60,35 @@ export const revocationOf = (row: RevocationRow): Revocation => ({
 })
 
 /** What the hash of a row covers in clear, and what it covers salted. */
-export const linkOfRevocation = (row: Omit<RevocationRow, 'fanOut' | 'sessions' | 'traceparent'>) => ({
+export const linkOfRevocation = (
+  row: Omit<RevocationRow, 'fanOut' | 'sessions' | 'traceparent'>,
+) => ({
   fields: {
-    ...{ seq: row.seq, kind: row.kind, sid: row.sid, client_id: row.clientId, tid: row.tid, reason: row.reason, actor_kind: row.actorKind },
+    ...{
+      seq: row.seq,
+      kind: row.kind,
+      sid: row.sid,
+      client_id: row.clientId,
+      tid: row.tid,
+      reason: row.reason,
+      actor_kind: row.actorKind,
+    },
     ...{ at: row.at, at_ms: row.atMs, case_reference: row.caseReference },
   },
   personal: { sub: row.sub, actor_id: row.actorId, comment: row.comment },
 })
 
-const totals = Object.fromEntries(DELIVERY_STATES.map((state) => [state, sql<number>`coalesce(${revocationTotals[state]}, 0)`])) as Record<
-  DeliveryState,
-  ReturnType<typeof sql<number>>
->
+const totals = Object.fromEntries(
+  DELIVERY_STATES.map((state) => [state, sql<number>`coalesce(${revocationTotals[state]}, 0)`]),
+) as Record<DeliveryState, ReturnType<typeof sql<number>>>
 const loggedFields = { ...revocationFields, ...columnsOf(revocations, 'enforcedAtMs'), ...totals }
 const joined = (index: SQL = sql.empty()): SQL =>
   sql`${revocations}${index} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
 
 const bySeq = query(
   loggedFields,
-  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${joined()} WHERE ${revocations.seq} = ${withoutReprepare(p.seq)}`,
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${joined()} WHERE ${revocations.seq} = ${withoutReprepare(p.seq)}`,
 )
 const everythingAt = query(
   columnsOf(revocations, 'at'),
@@ -98,23 +132,40 @@ type Filters = Omit<Wanted, 'after' | 'before' | 'limit'>
 type Input = { before?: number | undefined; limit: number; most: number } & RevocationFilter
 type Place = { seq: number; at: number }
 
-const inWindow = (p: Takes<Wanted>): SQL => sql`${revocations.seq} > ${p.after} AND ${revocations.seq} < ${p.before}`
-/** What was revoked for a user, and what has ended a session or a grant of theirs, as their security history has it. */
+const inWindow = (p: Takes<Wanted>): SQL =>
+  sql`${revocations.seq} > ${p.after} AND ${revocations.seq} < ${p.before}`
+/**
+ * What was revoked for a user, and what has ended a session or a grant of theirs, as their security
+ * history has it.
+ */
 const ofUser = (p: Takes<Wanted>): SQL => sql`${revocations.seq} IN (
   SELECT ${securityEvents.seq} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} IS NOT NULL
   UNION SELECT own.seq FROM ${revocations} AS own WHERE own.sub = ${p.sub} AND own.sub IS NOT NULL)`
-const equals = (column: SQL | typeof revocations.clientId, wanted: Param<string | null>): SQL => sql`${column} = ${wanted} AND ${column} IS NOT NULL`
+const equals = (column: SQL | typeof revocations.clientId, wanted: Param<string | null>): SQL =>
+  sql`${column} = ${wanted} AND ${column} IS NOT NULL`
 /** By which index a window is read. */
 const sources: Record<By, { index: SQL; where: (p: Takes<Wanted>) => SQL }> = {
-  clientId: { index: indexedBy('revocations_by_client'), where: (p) => equals(revocations.clientId, p.clientId) },
-  caseReference: { index: indexedBy('revocations_by_case'), where: (p) => equals(sql`${revocations.caseReference}`, p.caseReference) },
-  tid: { index: indexedBy('revocations_by_tenant'), where: (p) => equals(sql`${revocations.tid}`, p.tid) },
+  clientId: {
+    index: indexedBy('revocations_by_client'),
+    where: (p) => equals(revocations.clientId, p.clientId),
+  },
+  caseReference: {
+    index: indexedBy('revocations_by_case'),
+    where: (p) => equals(sql`${revocations.caseReference}`, p.caseReference),
+  },
+  tid: {
+    index: indexedBy('revocations_by_tenant'),
+    where: (p) => equals(sql`${revocations.tid}`, p.tid),
+  },
   none: { index: sql.empty(), where: () => sql`true` },
 }
 const listed = (from: SQL, where: (p: Takes<Wanted>) => SQL) =>
   query(
     loggedFields,
-    (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${from} WHERE ${where(p)} AND ${inWindow(p)} AND ${orAny(revocations.reason, p.reason)}
+    (
+      p: Takes<Wanted>,
+      f,
+    ) => sql`SELECT ${f} FROM ${from} WHERE ${where(p)} AND ${inWindow(p)} AND ${orAny(revocations.reason, p.reason)}
       AND ${orAny(revocations.clientId, p.clientId)} AND ${orAny(revocations.caseReference, p.caseReference)}
       AND ${orAny(revocations.actorId, p.actorId)} AND ${orAny(revocations.tid, p.tid)} AND ${revocations.at} >= ${p.since} AND ${revocations.at} < ${p.until}
       ORDER BY ${revocations.seq} DESC LIMIT ${p.limit}`,
@@ -123,19 +174,36 @@ const listed = (from: SQL, where: (p: Takes<Wanted>) => SQL) =>
 const ending = ({ index, where }: (typeof sources)[By]) =>
   query(
     columnsOf(revocations, 'seq', 'at'),
-    (p: Takes<Wanted & { skip: number }>, f) => sql`SELECT ${f} FROM ${revocations}${index} WHERE ${where(p)} AND ${revocations.seq} < ${p.before}
+    (
+      p: Takes<Wanted & { skip: number }>,
+      f,
+    ) => sql`SELECT ${f} FROM ${revocations}${index} WHERE ${where(p)} AND ${revocations.seq} < ${p.before}
       ORDER BY ${revocations.seq} DESC LIMIT 1 OFFSET ${p.skip}`,
   )
-const both = (by: By) => ({ list: listed(joined(sources[by].index), sources[by].where), end: ending(sources[by]) })
-const windows = { clientId: both('clientId'), caseReference: both('caseReference'), tid: both('tid'), none: both('none') }
+const both = (by: By) => ({
+  list: listed(joined(sources[by].index), sources[by].where),
+  end: ending(sources[by]),
+})
+const windows = {
+  clientId: both('clientId'),
+  caseReference: both('caseReference'),
+  tid: both('tid'),
+  none: both('none'),
+}
 const listOfUser = listed(joined(), ofUser)
 const firstAt = query(
   columnsOf(revocations, 'seq'),
-  (p: Takes<{ at: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.at} >= ${p.at} ORDER BY ${revocations.at} LIMIT 1`,
+  (p: Takes<{ at: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.at} >= ${p.at} ORDER BY ${revocations.at} LIMIT 1`,
 )
 
 /** The entries of one window before a place. */
-function* windowOf(by: By, filters: Filters, before: number, { room, size }: { room: number; size: number }): Act<Window<LoggedRevocation, Place>> {
+function* windowOf(
+  by: By,
+  filters: Filters,
+  before: number,
+  { room, size }: { room: number; size: number },
+): Act<Window<LoggedRevocation, Place>> {
   const { list, end } = windows[by]
   const wanted = { ...filters, after: 0, before, limit: room }
   const last = yield* end.get({ ...wanted, skip: size - 1 })
@@ -146,13 +214,35 @@ function* windowOf(by: By, filters: Filters, before: number, { room, size }: { r
 
 /** Every entry from this one on is later than the filter wants. */
 function* beginning(before: number, until: number): Act<number> {
-  const later = until < Number.MAX_SAFE_INTEGER ? yield* firstAt.get({ at: until + CLOCK_BACK_SECONDS }) : undefined
+  const later =
+    until < Number.MAX_SAFE_INTEGER
+      ? yield* firstAt.get({ at: until + CLOCK_BACK_SECONDS })
+      : undefined
   return Math.min(before, later?.seq ?? before)
 }
 
-const filtersOf = ({ sub, clientId, caseReference, tid, reason, actorId, since, until }: Input): Filters => ({
-  ...{ sub: sub ?? null, clientId: clientId ?? null, caseReference: caseReference ?? null, tid: tid ?? null },
-  ...{ reason: reason ?? null, actorId: actorId ?? null, since: since ?? 0, until: until ?? Number.MAX_SAFE_INTEGER },
+const filtersOf = ({
+  sub,
+  clientId,
+  caseReference,
+  tid,
+  reason,
+  actorId,
+  since,
+  until,
+}: Input): Filters => ({
+  ...{
+    sub: sub ?? null,
+    clientId: clientId ?? null,
+    caseReference: caseReference ?? null,
+    tid: tid ?? null,
+  },
+  ...{
+    reason: reason ?? null,
+    actorId: actorId ?? null,
+    since: since ?? 0,
+    until: until ?? Number.MAX_SAFE_INTEGER,
+  },
 })
 
 /**
@@ -166,15 +256,26 @@ export async function pageOfRevocations(
   const { before = Number.MAX_SAFE_INTEGER, limit, most } = input
   const filters = filtersOf(input)
   if (filters.sub !== null)
-    return { found: (await read(() => listOfUser.all({ ...filters, after: 0, before, limit }))).map(loggedOf), searchedTo: undefined }
-  const by = (['caseReference', 'clientId', 'tid'] as const).find((one) => filters[one] !== null) ?? 'none'
+    return {
+      found: (await read(() => listOfUser.all({ ...filters, after: 0, before, limit }))).map(
+        loggedOf,
+      ),
+      searchedTo: undefined,
+    }
+  const by =
+    (['caseReference', 'clientId', 'tid'] as const).find((one) => filters[one] !== null) ?? 'none'
   const size = Math.min(WINDOW, most)
   const from = { seq: await read(() => beginning(before, filters.until)), at: 0 }
-  return searchBack<LoggedRevocation, Place>(from, { limit, most }, ({ seq }, room) => read(() => windowOf(by, filters, seq, { room, size })))
+  return searchBack<LoggedRevocation, Place>(from, { limit, most }, ({ seq }, room) =>
+    read(() => windowOf(by, filters, seq, { room, size })),
+  )
 }
 
 /**
  * Revocations, newest first. What one turn of the event loop reads is bounded, whatever is wanted.
  */
-export const listRevocations = async (engine: Engine, input: Omit<Input, 'most'>): Promise<LoggedRevocation[]> =>
+export const listRevocations = async (
+  engine: Engine,
+  input: Omit<Input, 'most'>,
+): Promise<LoggedRevocation[]> =>
   (await pageOfRevocations(engine, { ...input, most: Infinity })).found

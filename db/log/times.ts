@@ -6,10 +6,16 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries, revocations } from '../schema.ts'
 import type { RevocationTime } from '../types.ts'
 
-/** How long revocations took, for operators. Bounded in what it reads, and between two pages the event loop has its turn. */
+/**
+ * How long revocations took, for operators. Bounded in what it reads, and between two pages the
+ * event loop has its turn.
+ */
 
 const PAGE = 50
-/** Deliveries of one revocation that are looked at; one that has more is listed without a time, not by a part of them. */
+/**
+ * Deliveries of one revocation that are looked at; one that has more is listed without a time, not
+ * by a part of them.
+ */
 const MOST_OF_ONE = 1_000
 
 const timeFields = columnsOf(revocations, 'seq', 'atMs', 'enforcedAtMs', 'fanOut')
@@ -35,7 +41,12 @@ const ofOne = query(
 
 function* timeOf(row: RowOf<typeof timeFields>): Act<RevocationTime> {
   const found = row.fanOut === 'complete' ? yield* ofOne.get({ seq: row.seq }) : undefined
-  const whole = found !== undefined && found.count <= MOST_OF_ONE && found.delivered > 0 && found.open === 0 && found.last !== null
+  const whole =
+    found !== undefined &&
+    found.count <= MOST_OF_ONE &&
+    found.delivered > 0 &&
+    found.open === 0 &&
+    found.last !== null
   return {
     seq: row.seq,
     atMs: row.atMs,
@@ -54,7 +65,10 @@ function* page(before: number, limit: number): Act<RevocationTime[]> {
  * The latest `limit` revocations for the console's chart, newest first. One with more deliveries
  * than are read has no `deliveredMs`.
  */
-export async function revocationTimes({ read }: Engine, { limit }: { limit: number }): Promise<RevocationTime[]> {
+export async function revocationTimes(
+  { read }: Engine,
+  { limit }: { limit: number },
+): Promise<RevocationTime[]> {
   const times: RevocationTime[] = []
   for (let before = Number.MAX_SAFE_INTEGER; times.length < limit;) {
     const from = before

@@ -11,11 +11,15 @@ import type { SessionRow } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
 import type { Committed } from '../types.ts'
 
-/** Ends what Microsoft has reported. A report about an earlier moment does not end a session that was signed in since. */
+/**
+ * Ends what Microsoft has reported. A report about an earlier moment does not end a session that
+ * was signed in since.
+ */
 
 const fields = { ...sessionFields, ...columnsOf(sessions, 'visitStartedAt', 'visitEndedAt') }
 type Row = RowOf<typeof fields>
-// Locked after the head: a sign-in under way has opened its session, or renewed it, before this decides by when its user was authenticated.
+// Locked after the head: a sign-in under way has opened its session, or renewed it, before this
+// decides by when its user was authenticated.
 const openOf = query(
   fields,
   (p: Takes<{ sub: string }>, f) =>
@@ -29,11 +33,17 @@ const byMicrosoft = query(
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
 
-const isMeant = (row: SessionRow, until: number | undefined): boolean => until === undefined || authenticatedAt(row) <= until
+const isMeant = (row: SessionRow, until: number | undefined): boolean =>
+  until === undefined || authenticatedAt(row) <= until
 
-/** What happened during the sign-in itself, such as a password change that Microsoft demanded, is part of it. */
-const spans = ({ visitStartedAt: from, visitEndedAt: to }: Row, moment: number | undefined): boolean =>
-  moment !== undefined && from <= moment && moment <= to
+/**
+ * What happened during the sign-in itself, such as a password change that Microsoft demanded, is
+ * part of it.
+ */
+const spans = (
+  { visitStartedAt: from, visitEndedAt: to }: Row,
+  moment: number | undefined,
+): boolean => moment !== undefined && from <= moment && moment <= to
 
 interface Why {
   reason: Reason
@@ -43,7 +53,8 @@ interface Why {
 
 function* endEach(rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
   const committed: Committed[] = []
-  for (const { sid } of rows) committed.push(yield* revoke({ selector: { kind: 'session', sid }, reason, actor, now }))
+  for (const { sid } of rows)
+    committed.push(yield* revoke({ selector: { kind: 'session', sid }, reason, actor, now }))
   return committed
 }
 
@@ -66,9 +77,14 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
   const { sub, sid, until, sparing, surely, reason, actor, now } = input
   yield* lockHead()
   const live = (yield* openOf.all({ sub })).filter((row) => isLive(row, now))
-  const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || (isMeant(row, until) && !spans(row, sparing))))
+  const meant = live.filter(
+    (row) =>
+      (sid === undefined || row.sid === sid) &&
+      (row.sid === surely || (isMeant(row, until) && !spans(row, sparing))),
+  )
   if (meant.length === 0) return []
-  if (meant.length === live.length && sid === undefined) return [yield* revoke({ selector: { kind: 'subject', sub }, reason, actor, now })]
+  if (meant.length === live.length && sid === undefined)
+    return [yield* revoke({ selector: { kind: 'subject', sub }, reason, actor, now })]
   return yield* endEach(meant, input)
 }
 
@@ -77,10 +93,14 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
  * `until` (not given: all). Where no tenant is named and sessions of several have that `sid`, none
  * ends.
  */
-export function* endMicrosoftSession(input: Why & { microsoftSid: string; tid?: string | undefined; until?: number | undefined }): Act<Committed[]> {
+export function* endMicrosoftSession(
+  input: Why & { microsoftSid: string; tid?: string | undefined; until?: number | undefined },
+): Act<Committed[]> {
   const { microsoftSid, tid, until, now } = input
   yield* lockHead()
   const named = yield* byMicrosoft.all({ microsoftSid })
-  const meant = named.filter((row) => isLive(row, now) && (tid === undefined || row.tid === tid) && isMeant(row, until))
+  const meant = named.filter(
+    (row) => isLive(row, now) && (tid === undefined || row.tid === tid) && isMeant(row, until),
+  )
   return new Set(meant.map((row) => row.tid)).size > 1 ? [] : yield* endEach(meant, input)
 }

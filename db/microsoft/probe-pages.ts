@@ -10,14 +10,18 @@ import type { ProbeDue, ProbeTaken } from '../types.ts'
 import { dueProbes } from './probe.ts'
 
 /**
- * One hand for each tenant goes round the places of its sessions, whichever broker moves it: each page of sessions is taken by one broker, under
- * a lease. A page that was not finished before its lease ran out is taken again. It refuses to go over a place twice in one round.
+ * One hand for each tenant goes round the places of its sessions, whichever broker moves it: each
+ * page of sessions is taken by one broker, under a lease. A page that was not finished before its
+ * lease ran out is taken again. It refuses to go over a place twice in one round.
  */
 
 /** A session's place is one of them, for life; the hand counts on from round to round. */
 const PLACES = 65_536
 
-/** Longer ago than this before a broker began to probe, no broker moved the hand: what was missed is asked in the next round, not all at once. */
+/**
+ * Longer ago than this before a broker began to probe, no broker moved the hand: what was missed is
+ * asked in the next round, not all at once.
+ */
 const MOST_BEHIND_MS = 60_000
 
 type Hand = {
@@ -27,19 +31,33 @@ type Hand = {
 }
 
 const handFields = columnsOf(probeHands, 'place', 'sid', 'movedAtMs')
-const handOf = (p: Takes<{ tid: string }>, f: SQL) => sql`SELECT ${f} FROM ${probeHands} WHERE ${probeHands.tid} = ${p.tid}`
+const handOf = (p: Takes<{ tid: string }>, f: SQL) =>
+  sql`SELECT ${f} FROM ${probeHands} WHERE ${probeHands.tid} = ${p.tid}`
 const handRow = query(handFields, (p: Takes<{ tid: string }>, f) => handOf(p, f))
-const handLocked = query(handFields, (p: Takes<{ tid: string }>, f) => sql`${handOf(p, f)}${forUpdate(probeHands)}`)
+const handLocked = query(
+  handFields,
+  (p: Takes<{ tid: string }>, f) => sql`${handOf(p, f)}${forUpdate(probeHands)}`,
+)
 type Moved = Hand & { tid: string; movedAtMs: number }
 const addHand = command(
-  (p: Takes<Moved>) => sql`${insertInto(probeHands, { tid: p.tid, place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} ON CONFLICT DO NOTHING`,
+  (p: Takes<Moved>) =>
+    sql`${insertInto(probeHands, { tid: p.tid, place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} ON CONFLICT DO NOTHING`,
 )
 const moveHand = command(
   (p: Takes<Moved>) =>
     sql`UPDATE ${probeHands} SET ${assign(probeHands, { place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} WHERE ${probeHands.tid} = ${p.tid}`,
 )
 
-const pageFields = columnsOf(probePages, 'id', 'tid', 'place', 'sid', 'toPlace', 'toSid', 'leasedUntilMs')
+const pageFields = columnsOf(
+  probePages,
+  'id',
+  'tid',
+  'place',
+  'sid',
+  'toPlace',
+  'toSid',
+  'leasedUntilMs',
+)
 type PageRow = RowOf<typeof pageFields>
 const leftBehind = query(
   pageFields,
@@ -51,7 +69,9 @@ const addPage = command((p: Takes<{ [K in keyof PageRow]: PageRow[K] }>) => {
   const { id, tid, place, sid, toPlace, toSid, leasedUntilMs } = p
   return insertInto(probePages, { id, tid, place, sid, toPlace, toSid, leasedUntilMs })
 })
-const removePage = command((p: Takes<{ id: string }>) => sql`DELETE FROM ${probePages} WHERE ${probePages.id} = ${p.id}`)
+const removePage = command(
+  (p: Takes<{ id: string }>) => sql`DELETE FROM ${probePages} WHERE ${probePages.id} = ${p.id}`,
+)
 
 type Take = {
   tid: string
@@ -63,8 +83,15 @@ type Take = {
   untilMs: number
 }
 
-/** The next sessions after `from`, at most `limit`, up to the place `end` (not included); and how far that is. */
-function* walk({ tid, limit, now }: Take, from: Hand, end: number): Act<{ due: ProbeDue[]; to: Hand }> {
+/**
+ * The next sessions after `from`, at most `limit`, up to the place `end` (not included); and how
+ * far that is.
+ */
+function* walk(
+  { tid, limit, now }: Take,
+  from: Hand,
+  end: number,
+): Act<{ due: ProbeDue[]; to: Hand }> {
   let { place, sid } = from
   const due: ProbeDue[] = []
   while (place < end && due.length < limit) {
@@ -83,15 +110,25 @@ function* walk({ tid, limit, now }: Take, from: Hand, end: number): Act<{ due: P
 
 /** Where the hand goes on. */
 function startOf(hand: RowOf<typeof handFields> | undefined, { begun, end }: Take): Hand {
-  // No broker moved it when this broker began, or it is ahead by the length of another round (the interval was changed).
-  if (hand === undefined || hand.movedAtMs < begun.atMs - MOST_BEHIND_MS || hand.place - end > PLACES) return { place: begun.place, sid: '' }
+  // No broker moved it when this broker began, or it is ahead by the length of another round (the
+  // interval was changed).
+  if (
+    hand === undefined ||
+    hand.movedAtMs < begun.atMs - MOST_BEHIND_MS ||
+    hand.place - end > PLACES
+  )
+    return { place: begun.place, sid: '' }
   return end - hand.place > PLACES ? { place: end - PLACES, sid: '' } : hand
 }
 
 function* isWaiting(input: Take): Act<boolean> {
   const { tid, nowMs, end } = input
   if ((yield* leftBehind.get({ tid, nowMs })) !== undefined) return true
-  const { due } = yield* walk({ ...input, limit: 1 }, startOf(yield* handRow.get({ tid }), input), end)
+  const { due } = yield* walk(
+    { ...input, limit: 1 },
+    startOf(yield* handRow.get({ tid }), input),
+    end,
+  )
   return due.length > 0
 }
 
@@ -100,7 +137,11 @@ function* take(input: Take): Act<ProbeTaken | undefined> {
   yield* addHand.run({ tid, place: begun.place, sid: '', movedAtMs: begun.atMs })
   // Locked: who takes a page of this tenant waits for the one before.
   const hand = yield* handLocked.get({ tid })
-  for (let left = yield* leftBehind.get({ tid, nowMs }); left !== undefined; left = yield* leftBehind.get({ tid, nowMs })) {
+  for (
+    let left = yield* leftBehind.get({ tid, nowMs });
+    left !== undefined;
+    left = yield* leftBehind.get({ tid, nowMs })
+  ) {
     const taken = yield* takeAgain(input, left)
     if (taken !== undefined) return taken
   }
@@ -111,21 +152,38 @@ function* take(input: Take): Act<ProbeTaken | undefined> {
   return yield* leased(input, { from, to, due })
 }
 
-function* leased({ tid, untilMs }: Take, { from, to, due }: { from: Hand; to: Hand; due: ProbeDue[] }): Act<ProbeTaken> {
+function* leased(
+  { tid, untilMs }: Take,
+  { from, to, due }: { from: Hand; to: Hand; due: ProbeDue[] },
+): Act<ProbeTaken> {
   const id = yield* newId()
-  yield* addPage.run({ id, tid, place: from.place, sid: from.sid, toPlace: to.place, toSid: to.sid, leasedUntilMs: untilMs })
+  yield* addPage.run({
+    id,
+    tid,
+    place: from.place,
+    sid: from.sid,
+    toPlace: to.place,
+    toSid: to.sid,
+    leasedUntilMs: untilMs,
+  })
   return { id, due }
 }
 
-/** A page that its broker has not finished. @returns undefined where nothing of it is to be asked any more */
+/**
+ * A page that its broker has not finished.
+ * @returns undefined where nothing of it is to be asked any more
+ */
 function* takeAgain(input: Take, page: PageRow): Act<ProbeTaken | undefined> {
   const { id, tid, toPlace, toSid } = page
   yield* removePage.run({ id })
   // The round that goes on now has come by again.
   if (input.end - toPlace > PLACES) return undefined
   const { due, to } = yield* walk(input, page, toPlace + (toSid === '' ? 0 : 1))
-  if (due.length === input.limit) yield* addPage.run({ id: yield* newId(), tid, ...to, toPlace, toSid, leasedUntilMs: 0 })
-  const mine = due.filter(({ phase, sid }) => toSid === '' || phase !== toPlace % PLACES || sid <= toSid)
+  if (due.length === input.limit)
+    yield* addPage.run({ id: yield* newId(), tid, ...to, toPlace, toSid, leasedUntilMs: 0 })
+  const mine = due.filter(
+    ({ phase, sid }) => toSid === '' || phase !== toPlace % PLACES || sid <= toSid,
+  )
   return mine.length === 0 ? undefined : yield* leased(input, { from: page, to, due: mine })
 }
 
@@ -137,7 +195,10 @@ function* takeAgain(input: Take, page: PageRow): Act<ProbeTaken | undefined> {
  * turns find nothing: they write nothing.
  * @returns undefined where nothing is due
  */
-export async function takeProbes({ read, write }: Engine, input: Take): Promise<ProbeTaken | undefined> {
+export async function takeProbes(
+  { read, write }: Engine,
+  input: Take,
+): Promise<ProbeTaken | undefined> {
   return (await read(() => isWaiting(input))) ? write(() => take(input)) : undefined
 }
 

@@ -11,7 +11,10 @@ import { tellClaims } from '../stream/emit.ts'
 import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
 import { endAuthenticated } from './end.ts'
 
-/** Which sessions are to be probed at Microsoft, and what a probe has learnt. It refuses what was learnt with tokens that a sign-in has replaced. */
+/**
+ * Which sessions are to be probed at Microsoft, and what a probe has learnt. It refuses what was
+ * learnt with tokens that a sign-in has replaced.
+ */
 
 const dueFields = {
   ...columnsOf(sessions, 'sid', 'sub', 'tid', 'probePhase', 'probedAt'),
@@ -30,7 +33,14 @@ const dueOf = (row: RowOf<typeof dueFields>): ProbeDue => ({
 
 const isProbed = (p: Takes<{ now: number }>) =>
   sql`${sessions.endedSeq} IS NULL AND ${sessions.microsoftCacheSealed} IS NOT NULL AND ${sessions.deadlineAt} > ${p.now}`
-type Places = { tid: string; phase: number; sid: string; before: number; limit: number; now: number }
+type Places = {
+  tid: string
+  phase: number
+  sid: string
+  before: number
+  limit: number
+  now: number
+}
 const due = query(
   dueFields,
   (p: Takes<Places>, f) =>
@@ -43,15 +53,25 @@ const oneOf = (p: Takes<One>, f: ReturnType<typeof sql>) =>
   sql`SELECT ${f} FROM ${sessions} ${joinUser} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)} AND ${isProbed(p)}`
 const one = query(dueFields, (p: Takes<One>, f) => oneOf(p, f))
 const probedFields = { ...dueFields, ...columnsOf(sessions, 'roles') }
-const oneLocked = query(probedFields, (p: Takes<One>, f) => sql`${oneOf(p, f)}${forUpdate(sessions)}`)
+const oneLocked = query(
+  probedFields,
+  (p: Takes<One>, f) => sql`${oneOf(p, f)}${forUpdate(sessions)}`,
+)
 const vouch = command(
   (p: Takes<{ sid: string; cacheSealed: string; roles: string | undefined; now: number }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, {
-      ...{ microsoftCacheSealed: p.cacheSealed, probedAt: p.now, roles: sql`coalesce(${p.roles}, ${sessions.roles})` },
+      ...{
+        microsoftCacheSealed: p.cacheSealed,
+        probedAt: p.now,
+        roles: sql`coalesce(${p.roles}, ${sessions.roles})`,
+      },
     })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 
-/** Microsoft wants to see the user again: /authorize asks for it, and from `markAt` on the session has ended. Of two marks the earlier is kept; a sign-in clears it. */
+/**
+ * Microsoft wants to see the user again: /authorize asks for it, and from `markAt` on the session
+ * has ended. Of two marks the earlier is kept; a sign-in clears it.
+ */
 const mark = command(
   (p: Takes<{ sid: string; markAt: number; reason: Reason }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, {
@@ -60,7 +80,10 @@ const mark = command(
     })} WHERE ${sessions.sid} = ${p.sid} AND (${sessions.markAt} IS NULL OR ${sessions.markAt} > ${p.markAt})`,
 )
 
-/** Live sessions of a tenant whose place is after `phase` and `sid`, up to phase `before` (not included), in the order of their places. */
+/**
+ * Live sessions of a tenant whose place is after `phase` and `sid`, up to phase `before` (not
+ * included), in the order of their places.
+ */
 export function* dueProbes(places: Places): Act<ProbeDue[]> {
   return (yield* due.all(places)).map(dueOf)
 }
@@ -79,7 +102,12 @@ function* apply(session: Probed, finding: ProbeFinding, now: number): Act<Commit
   switch (finding.outcome) {
     case 'vouched':
       yield* tellClaims(session, finding.roles, now)
-      yield* vouch.run({ sid, cacheSealed: finding.cacheSealed, roles: finding.roles && JSON.stringify(finding.roles), now })
+      yield* vouch.run({
+        sid,
+        cacheSealed: finding.cacheSealed,
+        roles: finding.roles && JSON.stringify(finding.roles),
+        now,
+      })
       return []
     case 'mark':
       yield* mark.run({ sid, markAt: finding.markAt, reason: finding.reason })
@@ -87,7 +115,14 @@ function* apply(session: Probed, finding: ProbeFinding, now: number): Act<Commit
     case 'end_session':
       return yield* endAuthenticated({ sub, sid, reason: finding.reason, actor, now })
     case 'end_user':
-      return yield* endAuthenticated({ sub, surely: sid, until: finding.until, reason: finding.reason, actor, now })
+      return yield* endAuthenticated({
+        sub,
+        surely: sid,
+        until: finding.until,
+        reason: finding.reason,
+        actor,
+        now,
+      })
   }
 }
 

@@ -7,9 +7,10 @@ import { openTarget } from './target.ts'
 import type { Target } from './target.ts'
 
 /**
- * Moves a store from SQLite to Postgres: the same log, epoch, sessions, grants and keys, so that no user is signed out. Everything is copied
- * and verified in one transaction; the SQLite file is disabled once that is committed. Whenever it is interrupted, at most one of the two can
- * be served from, and the command can be repeated.
+ * Moves a store from SQLite to Postgres: the same log, epoch, sessions, grants and keys, so that no
+ * user is signed out. Everything is copied and verified in one transaction; the SQLite file is
+ * disabled once that is committed. Whenever it is interrupted, at most one of the two can be served
+ * from, and the command can be repeated.
  */
 
 interface MoveInput {
@@ -36,7 +37,10 @@ interface Moved {
 /** Rows after which progress is reported within a table. */
 const REPORT_ROWS = 100_000
 
-/** @throws StoreUnavailable with what is wrong, where nothing was moved or the command has to be repeated */
+/**
+ * @throws StoreUnavailable with what is wrong, where nothing was moved or the command has to be
+ * repeated
+ */
 export async function moveStore(input: MoveInput): Promise<Moved> {
   const source = openSource(input.from)
   try {
@@ -56,26 +60,37 @@ export async function moveStore(input: MoveInput): Promise<Moved> {
 const asUnavailable = (error: unknown): StoreUnavailable =>
   error instanceof StoreUnavailable
     ? error
-    : new StoreUnavailable(`The move failed: ${error instanceof Error ? error.message : String(error)}. Nothing was moved.`, { cause: error })
+    : new StoreUnavailable(
+        `The move failed: ${error instanceof Error ? error.message : String(error)}. Nothing was moved.`,
+        { cause: error },
+      )
 
 async function check(source: Source, target: Target, { report }: MoveInput): Promise<Moved> {
   mustBeTheSameTarget(source, target)
   await target.begin(false)
   await target.mustBeEmpty()
-  return { to: target.name, log: source.head, tables: await copy(source, async () => undefined, report), keptAs: undefined }
+  return {
+    to: target.name,
+    log: source.head,
+    tables: await copy(source, async () => undefined, report),
+    keptAs: undefined,
+  }
 }
 
 async function move(source: Source, target: Target, { nowMs, report }: MoveInput): Promise<Moved> {
   mustBeTheSameTarget(source, target)
   await target.begin(true)
-  // Since an earlier run asked Postgres to commit, no broker could start on the file: this log there means that it was committed.
+  // Since an earlier run asked Postgres to commit, no broker could start on the file: this log
+  // there means that it was committed.
   const done = source.mark !== undefined && (await target.head())?.epoch === source.head.epoch
   const tables = done ? counted(source) : await copyAll(source, target, report)
   if (!done) {
     const atMs = nowMs()
     source.committing(target.name, atMs)
     await target.addLineage(atMs)
-    await target.commit('Repeat the same command: it finds out what became of it, and finishes. Until then no broker starts on the SQLite file.')
+    await target.commit(
+      'Repeat the same command: it finds out what became of it, and finishes. Until then no broker starts on the SQLite file.',
+    )
   }
   return { to: target.name, log: source.head, tables, keptAs: source.disable(target.name, nowMs()) }
 }
@@ -106,14 +121,19 @@ export async function copyAll(
 type Insert = (table: MovedTable, rows: Parameters<Target['insert']>[1]) => Promise<void>
 
 /** @returns how many rows each table has */
-async function copy(source: SourceRows, insert: Insert, report: (line: string) => void): Promise<Record<string, number>> {
+async function copy(
+  source: SourceRows,
+  insert: Insert,
+  report: (line: string) => void,
+): Promise<Record<string, number>> {
   const copied: Record<string, number> = {}
   for (const table of TABLES) {
     const all = source.count(table)
     let rows = 0
     for (const page of source.pages(table)) {
       await insert(table, page)
-      if (Math.floor((rows + page.length) / REPORT_ROWS) > Math.floor(rows / REPORT_ROWS)) report(`${table.name}: ${rows + page.length} of ${all}`)
+      if (Math.floor((rows + page.length) / REPORT_ROWS) > Math.floor(rows / REPORT_ROWS))
+        report(`${table.name}: ${rows + page.length} of ${all}`)
       rows += page.length
     }
     if (rows > 0) report(`${table.name}: ${rows}`)
@@ -122,17 +142,29 @@ async function copy(source: SourceRows, insert: Insert, report: (line: string) =
   return copied
 }
 
-const counted = (source: Source): Record<string, number> => Object.fromEntries(TABLES.map((table) => [table.name, source.count(table)]))
+const counted = (source: Source): Record<string, number> =>
+  Object.fromEntries(TABLES.map((table) => [table.name, source.count(table)]))
 
-/** What Postgres has, read again: the rows of each table, the head of the log and those of the chains. */
-async function verify(source: SourceRows & { head: Position }, target: Target, copied: Record<string, number>): Promise<void> {
+/**
+ * What Postgres has, read again: the rows of each table, the head of the log and those of the
+ * chains.
+ */
+async function verify(
+  source: SourceRows & { head: Position },
+  target: Target,
+  copied: Record<string, number>,
+): Promise<void> {
   const wrong: string[] = []
   for (const table of TABLES) {
     const [here, there] = [source.count(table), await target.count(table)]
-    if (here !== there || here !== copied[table.name]) wrong.push(`${table.name} has ${there} rows instead of ${here}`)
+    if (here !== there || here !== copied[table.name])
+      wrong.push(`${table.name} has ${there} rows instead of ${here}`)
   }
   const head = await target.head()
-  if (head?.epoch !== source.head.epoch || head.seq !== source.head.seq) wrong.push('the log has another head')
-  if (JSON.stringify(await target.chains()) !== JSON.stringify(source.chains)) wrong.push('the chains have other heads')
-  if (wrong.length > 0) throw new StoreUnavailable(`The copy is not the same: ${wrong.join('; ')}. Nothing was moved.`)
+  if (head?.epoch !== source.head.epoch || head.seq !== source.head.seq)
+    wrong.push('the log has another head')
+  if (JSON.stringify(await target.chains()) !== JSON.stringify(source.chains))
+    wrong.push('the chains have other heads')
+  if (wrong.length > 0)
+    throw new StoreUnavailable(`The copy is not the same: ${wrong.join('; ')}. Nothing was moved.`)
 }

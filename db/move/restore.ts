@@ -18,15 +18,18 @@ import { openTarget } from './target.ts'
 import type { Target } from './target.ts'
 
 /**
- * Puts a backup into an empty database of Postgres, in one transaction, and begins a new log there, as every restore does. It refuses a
- * database that a broker has used: a former one is kept by making another.
+ * Puts a backup into an empty database of Postgres, in one transaction, and begins a new log there,
+ * as every restore does. It refuses a database that a broker has used: a former one is kept by
+ * making another.
  */
 
 interface RestoreIntoInput {
   backup: string
   /** `postgres://…` of a database that is migrated and empty. */
   to: string
-  /** Of a copy of the backup, while it runs; also where a broker remembers how far the log had come. */
+  /**
+   * Of a copy of the backup, while it runs; also where a broker remembers how far the log had come.
+   */
   dataDir: string
   actor: Actor
   nowMs: () => number
@@ -41,7 +44,10 @@ interface RestoredInto extends Position {
   openLocks: LockTarget[]
 }
 
-/** @throws StoreUnavailable with what is wrong; nothing was restored then, but where the message says so */
+/**
+ * @throws StoreUnavailable with what is wrong; nothing was restored then, but where the message
+ * says so
+ */
 export async function restoreInto(input: RestoreIntoInput): Promise<RestoredInto> {
   const { backup, dataDir } = input
   if (!existsSync(backup)) throw new StoreUnavailable(`There is no file ${backup}.`)
@@ -62,7 +68,10 @@ async function fromCopy(db: Sqlite, input: RestoreIntoInput): Promise<RestoredIn
       return await into(target, db, input)
     } catch (cause) {
       if (cause instanceof StoreUnavailable) throw cause
-      throw new StoreUnavailable(`The restore failed: ${cause instanceof Error ? cause.message : String(cause)}. Nothing was restored.`, { cause })
+      throw new StoreUnavailable(
+        `The restore failed: ${cause instanceof Error ? cause.message : String(cause)}. Nothing was restored.`,
+        { cause },
+      )
     } finally {
       await target.close()
     }
@@ -71,9 +80,16 @@ async function fromCopy(db: Sqlite, input: RestoreIntoInput): Promise<RestoredIn
   }
 }
 
-async function into(target: Target, db: Sqlite, { actor, nowMs, report, dataDir }: RestoreIntoInput): Promise<RestoredInto> {
+async function into(
+  target: Target,
+  db: Sqlite,
+  { actor, nowMs, report, dataDir }: RestoreIntoInput,
+): Promise<RestoredInto> {
   const sources = { nowMs, newId: () => newRowId(nowMs(), randomBytes) }
-  const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get() ?? { epoch: '', seq: 0 }
+  const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get() ?? {
+    epoch: '',
+    seq: 0,
+  }
   await target.begin(true)
   await copyAll({ head, ...rowsOf(db) }, target, report)
   const begun = await target.run(async (client) => {
@@ -81,7 +97,9 @@ async function into(target: Target, db: Sqlite, { actor, nowMs, report, dataDir 
     if (own === undefined) throw new Error('The backup has no log.')
     return restored({ client, sources, server, head: own, actor, via: 'command' }, own.seq)
   })
-  await target.commit('Repeat the command. If it says that the database is in use, the backup was restored: start the brokers.')
+  await target.commit(
+    'Repeat the command. If it says that the database is in use, the backup was restored: start the brokers.',
+  )
   const { epoch, seq, lastRevocationAt, openLocks } = begun
   remember(join(dataDir, 'postgres'), { epoch, seq })
   return { to: target.name, epoch, seq, lastRevocationAt, openLocks }

@@ -5,13 +5,21 @@ import { ownedAsItsDirectory, syncFile } from '../files.ts'
 import type { MovedTable } from '../postgres/tables.ts'
 import { mustNotBeMissing, mustNotBeOlder } from '../sqlite/data-file.ts'
 import { lockDataFile } from '../sqlite/file-lock.ts'
-import { movedFile, mustNotHaveMoved, readMoveMark, writeMoveMark } from '../sqlite/migration-marker.ts'
+import {
+  movedFile,
+  mustNotHaveMoved,
+  readMoveMark,
+  writeMoveMark,
+} from '../sqlite/migration-marker.ts'
 import type { MoveMark } from '../sqlite/migration-marker.ts'
 import { hasAllMigrations } from '../sqlite/open.ts'
 import type { Sqlite } from '../sqlite/open.ts'
 import { StoreUnavailable } from '../types.ts'
 
-/** The SQLite file that is moved: held by its lock, read page by page, and disabled at the end. It refuses a value that Postgres cannot hold. */
+/**
+ * The SQLite file that is moved: held by its lock, read page by page, and disabled at the end. It
+ * refuses a value that Postgres cannot hold.
+ */
 
 /** Rows of a page, and characters: what is in memory at a time. */
 const ROWS = 1_000
@@ -49,7 +57,10 @@ export interface Source extends SourceRows {
   close(): void
 }
 
-/** @throws StoreUnavailable where a broker runs on the file, or it is not a whole, current database of the broker */
+/**
+ * @throws StoreUnavailable where a broker runs on the file, or it is not a whole, current database
+ * of the broker
+ */
 export function openSource(file: string): Source {
   const mark = readMoveMark(file)
   if (mark?.state === 'moved') mustNotHaveMoved(file)
@@ -71,13 +82,19 @@ export function openSource(file: string): Source {
 /** Whole, of this version, and the latest of this data directory. */
 function checked(db: Sqlite, file: string): Position {
   const found = quickCheck(db)
-  if (found !== 'ok') throw new StoreUnavailable(`${file} is damaged (${found}). Nothing was copied. Restore a backup first: cmb restore BACKUP`)
+  if (found !== 'ok')
+    throw new StoreUnavailable(
+      `${file} is damaged (${found}). Nothing was copied. Restore a backup first: cmb restore BACKUP`,
+    )
   if (!hasAllMigrations(db))
     throw new StoreUnavailable(
       `${file} was written by another version of the broker. Start the broker of this version on it once (cmb serve), stop it, and repeat the command.`,
     )
   const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get()
-  if (head === undefined) throw new StoreUnavailable(`${file} has no log. A broker has never run on it, so there is nothing to move.`)
+  if (head === undefined)
+    throw new StoreUnavailable(
+      `${file} has no log. A broker has never run on it, so there is nothing to move.`,
+    )
   mustNotBeOlder(file, head)
   return head
 }
@@ -118,7 +135,9 @@ function sourceOf({ file, db, unlock, head, mark }: Parts): Source {
     close() {
       if (db.open) db.close()
       ownedAsItsDirectory(
-        [`${file}.lock`, `${file}.move`, `${file}-wal`, `${file}-shm`].filter((one) => existsSync(one)),
+        [`${file}.lock`, `${file}.move`, `${file}-wal`, `${file}-shm`].filter((one) =>
+          existsSync(one),
+        ),
         dirname(file),
       )
       unlock()
@@ -127,10 +146,13 @@ function sourceOf({ file, db, unlock, head, mark }: Parts): Source {
 }
 
 export function rowsOf(db: Sqlite): SourceRows {
-  const chains = db.prepare<[], ChainHead>('SELECT log, number, hash FROM chain_heads ORDER BY log').all()
+  const chains = db
+    .prepare<[], ChainHead>('SELECT log, number, hash FROM chain_heads ORDER BY log')
+    .all()
   return {
     chains,
-    count: ({ name }) => db.prepare<[], number>(`SELECT count(*) FROM "${name}"`).pluck().get() ?? 0,
+    count: ({ name }) =>
+      db.prepare<[], number>(`SELECT count(*) FROM "${name}"`).pluck().get() ?? 0,
     pages: (table) => pagesOf(db, table),
   }
 }
@@ -170,8 +192,11 @@ const problemOfText = (cell: Cell): string | undefined => {
   if (typeof cell !== 'string') return 'is not a text'
   return cell.includes('\0') ? 'has the character U+0000' : undefined
 }
-const problemOfNumber = (cell: Cell): string | undefined => (Number.isSafeInteger(cell) ? undefined : 'is not a whole number')
+const problemOfNumber = (cell: Cell): string | undefined =>
+  Number.isSafeInteger(cell) ? undefined : 'is not a whole number'
 
 /** What its primary key has: ids and hashes, never a secret. */
 const keyOf = (table: MovedTable, row: Row): string =>
-  table.columns.flatMap(({ name, key }, index) => (key ? [`${name}=${JSON.stringify(row[index])}`] : [])).join(' ')
+  table.columns
+    .flatMap(({ name, key }, index) => (key ? [`${name}=${JSON.stringify(row[index])}`] : []))
+    .join(' ')

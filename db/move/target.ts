@@ -9,7 +9,10 @@ import { mustBeUsable } from '../postgres/usable.ts'
 import { StoreUnavailable } from '../types.ts'
 import type { Cell, ChainHead, Position } from './source.ts'
 
-/** The Postgres database that takes a moved store, in one transaction. It refuses one that a broker has already used. */
+/**
+ * The Postgres database that takes a moved store, in one transaction. It refuses one that a broker
+ * has already used.
+ */
 
 export interface Target {
   /** Host, port and database: what names it to a user, without its password. */
@@ -18,7 +21,10 @@ export interface Target {
   begin(locked: boolean): Promise<void>
   head(): Promise<Position | undefined>
   chains(): Promise<ChainHead[]>
-  /** Removes what a database without entries has of its own. @throws StoreUnavailable where it has anything else */
+  /**
+   * Removes what a database without entries has of its own.
+   * @throws StoreUnavailable where it has anything else
+   */
   mustBeEmpty(): Promise<void>
   clear(): Promise<void>
   insert(table: MovedTable, rows: Cell[][]): Promise<void>
@@ -31,7 +37,10 @@ export interface Target {
   addLineage(nowMs: number): Promise<void>
   /** More of the same transaction. */
   run<T>(use: (client: Client) => Promise<T>): Promise<T>
-  /** @param next what to do where it may or may not be committed. @throws StoreUnavailable with it */
+  /**
+   * @param next what to do where it may or may not be committed.
+   * @throws StoreUnavailable with it
+   */
   commit(next: string): Promise<void>
   close(): Promise<void>
 }
@@ -54,18 +63,23 @@ export async function openTarget(url: string): Promise<Target> {
 }
 
 function targetOf(client: Client): Target {
-  const rowsOf = async <T extends object>(text: string, values: unknown[] = []): Promise<T[]> => (await client.query<T>(text, values)).rows
+  const rowsOf = async <T extends object>(text: string, values: unknown[] = []): Promise<T[]> =>
+    (await client.query<T>(text, values)).rows
   const isFilled = async (table: MovedTable): Promise<boolean> =>
-    (await rowsOf<{ found: boolean }>(`SELECT EXISTS (SELECT 1 FROM ${nameOf(table)}) AS found`))[0]?.found === true
-  const head = async () => (await rowsOf<Position>(`SELECT epoch, seq FROM "${NAMESPACE}".log_head WHERE id = 1`))[0]
-  const chains = () => rowsOf<ChainHead>(`SELECT log, number, hash FROM "${NAMESPACE}".chain_heads ORDER BY log`)
+    (await rowsOf<{ found: boolean }>(`SELECT EXISTS (SELECT 1 FROM ${nameOf(table)}) AS found`))[0]
+      ?.found === true
+  const head = async () =>
+    (await rowsOf<Position>(`SELECT epoch, seq FROM "${NAMESPACE}".log_head WHERE id = 1`))[0]
+  const chains = () =>
+    rowsOf<ChainHead>(`SELECT log, number, hash FROM "${NAMESPACE}".chain_heads ORDER BY log`)
   return {
     ...{ head, chains },
     name: `${client.host}:${client.port}/${client.database ?? ''}`,
     begin: (locked) => begin(client, locked),
     async mustBeEmpty() {
       const filled: string[] = []
-      for (const table of TABLES) if (!OF_A_NEW_ONE.has(table.name) && (await isFilled(table))) filled.push(table.name)
+      for (const table of TABLES)
+        if (!OF_A_NEW_ONE.has(table.name) && (await isFilled(table))) filled.push(table.name)
       const seq = (await head())?.seq ?? 0
       if (seq === 0 && filled.length === 0) return
       throw new StoreUnavailable(
@@ -73,20 +87,34 @@ function targetOf(client: Client): Target {
       )
     },
     async clear() {
-      for (const table of TABLES) if (OF_A_NEW_ONE.has(table.name)) await client.query(`DELETE FROM ${nameOf(table)}`)
+      for (const table of TABLES)
+        if (OF_A_NEW_ONE.has(table.name)) await client.query(`DELETE FROM ${nameOf(table)}`)
       await client.query('DELETE FROM lineage')
     },
     async insert(table, rows) {
-      await client.query({ name: `move_${table.name}`, text: insertText(table), values: table.columns.map((_, at) => rows.map((row) => row[at])) })
+      await client.query({
+        name: `move_${table.name}`,
+        text: insertText(table),
+        values: table.columns.map((_, at) => rows.map((row) => row[at])),
+      })
     },
-    count: async (table) => (await rowsOf<{ count: number }>(`SELECT count(*) AS count FROM ${nameOf(table)}`))[0]?.count ?? 0,
+    count: async (table) =>
+      (await rowsOf<{ count: number }>(`SELECT count(*) AS count FROM ${nameOf(table)}`))[0]
+        ?.count ?? 0,
     setSequences: () => setSequences(client),
     async analyze() {
       for (const table of TABLES) await client.query(`ANALYZE ${nameOf(table)}`)
     },
     async addLineage(nowMs) {
       const { epoch, seq } = (await head()) ?? { epoch: '', seq: 0 }
-      await addEntry(client, { ...(await serverOf(client)), epoch, afterSeq: seq, fromSeq: seq, why: 'moved', atMs: nowMs })
+      await addEntry(client, {
+        ...(await serverOf(client)),
+        epoch,
+        afterSeq: seq,
+        fromSeq: seq,
+        why: 'moved',
+        atMs: nowMs,
+      })
     },
     run: (use) => use(client),
     commit: (next) => commit(client, next),
@@ -97,12 +125,17 @@ function targetOf(client: Client): Target {
 async function begin(client: Client, locked: boolean): Promise<void> {
   await client.query('BEGIN')
   // Limits that are meant for short acts do not fit this one.
-  await client.query("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = '5s'")
+  await client.query(
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = '5s'",
+  )
   if (!locked) return
   try {
     await client.query(`LOCK TABLE "${NAMESPACE}".log_head IN ACCESS EXCLUSIVE MODE`)
   } catch (cause) {
-    throw new StoreUnavailable('The database is in use: another move, or a broker, has it open. Stop it and repeat the command.', { cause })
+    throw new StoreUnavailable(
+      'The database is in use: another move, or a broker, has it open. Stop it and repeat the command.',
+      { cause },
+    )
   }
 }
 
@@ -130,9 +163,13 @@ async function commit(client: Client, next: string): Promise<void> {
   const warnings: string[] = []
   client.on('notice', ({ message }) => warnings.push(message ?? 'a warning'))
   const cause = await client.query('COMMIT').then(
-    ({ command }) => (command === 'COMMIT' ? undefined : new Error(`COMMIT was answered with ${command}.`)),
+    ({ command }) =>
+      command === 'COMMIT' ? undefined : new Error(`COMMIT was answered with ${command}.`),
     (error: unknown) => error,
   )
   if (cause === undefined && warnings.length === 0) return
-  throw new StoreUnavailable(`The database did not confirm the commit (${warnings[0] ?? 'the connection ended'}). ${next}`, { cause })
+  throw new StoreUnavailable(
+    `The database did not confirm the commit (${warnings[0] ?? 'the connection ended'}). ${next}`,
+    { cause },
+  )
 }

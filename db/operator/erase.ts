@@ -2,41 +2,76 @@ import { sql } from 'drizzle-orm'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { closeRows } from '../outbox/decisions.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { forgetHistory } from '../rows/history.ts'
 import { forgetWords } from '../rows/user-words.ts'
-import { consents, deliveries, erasures, locks, revocations, sessions, subjects } from '../schema.ts'
+import {
+  consents,
+  deliveries,
+  erasures,
+  locks,
+  revocations,
+  sessions,
+  subjects,
+} from '../schema.ts'
 import type { Committed, DeliveryRef } from '../types.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
 
 /**
- * Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. What many rows hold is forgotten page by page:
- * the audit log, then the sessions, then the log of revocations, then the rest of a long security history.
+ * Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. What
+ * many rows hold is forgotten page by page: the audit log, then the sessions, then the log of
+ * revocations, then the rest of a long security history.
  */
 
 /** A cursor in the log of revocations; no sid begins like this. */
 const IN_LOG = 'log '
 
-/** Entries of the security history that are forgotten in the act of the erasure itself: as many as most users have. */
+/**
+ * Entries of the security history that are forgotten in the act of the erasure itself: as many as
+ * most users have.
+ */
 const HISTORY_AT_ONCE = 500
 
-const nothing = { device: '', microsoftSid: null, loginHintSealed: null, microsoftCacheSealed: null, acr: null, amr: null, roles: '[]' }
+const nothing = {
+  device: '',
+  microsoftSid: null,
+  loginHintSealed: null,
+  microsoftCacheSealed: null,
+  acr: null,
+  amr: null,
+  roles: '[]',
+}
 
 type User = { sub: string }
 const forgetName = command(
-  (p: Takes<User>) => sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null })} WHERE ${subjects.sub} = ${p.sub}`,
+  (p: Takes<User>) =>
+    sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null })} WHERE ${subjects.sub} = ${p.sub}`,
 )
-const forgetConsents = command((p: Takes<User>) => sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub}`)
+const forgetConsents = command(
+  (p: Takes<User>) => sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub}`,
+)
 // What an operator wrote of them. The lock stays: it names them by opaque ids.
 const forgetLockWords = command(
-  (p: Takes<User>) => sql`UPDATE ${locks} SET ${assign(locks, { comment: null, liftComment: null })} WHERE ${locks.kind} = 'user'
+  (
+    p: Takes<User>,
+  ) => sql`UPDATE ${locks} SET ${assign(locks, { comment: null, liftComment: null })} WHERE ${locks.kind} = 'user'
     AND EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${p.sub} AND ${subjects.tid} = ${locks.key} AND ${subjects.oid} = ${locks.oid})`,
 )
 const forgetOpen = command(
-  (p: Takes<User>) => sql`UPDATE ${sessions}${indexedBy('sessions_open_by_sub')} SET ${assign(sessions, nothing)}
+  (
+    p: Takes<User>,
+  ) => sql`UPDATE ${sessions}${indexedBy('sessions_open_by_sub')} SET ${assign(sessions, nothing)}
     WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL`,
 )
 
@@ -48,26 +83,39 @@ const begin = command(
       DO UPDATE SET ${assign(erasures, { seq: excluded(erasures.seq), cursor: excluded(erasures.cursor) })}`,
 )
 // Of two brokers, one goes on with an erasure; the other takes another one.
-const claim = query(erasureFields, (_, f) => sql`SELECT ${f} FROM ${erasures} LIMIT 1${forUpdateSkipLocked(erasures)}`)
+const claim = query(
+  erasureFields,
+  (_, f) => sql`SELECT ${f} FROM ${erasures} LIMIT 1${forUpdateSkipLocked(erasures)}`,
+)
 const advance = command(
   (p: Takes<{ sub: string; cursor: string }>) =>
     sql`UPDATE ${erasures} SET ${assign(erasures, { cursor: p.cursor })} WHERE ${erasures.sub} = ${p.sub}`,
 )
-const done = command((p: Takes<User>) => sql`DELETE FROM ${erasures} WHERE ${erasures.sub} = ${p.sub}`)
+const done = command(
+  (p: Takes<User>) => sql`DELETE FROM ${erasures} WHERE ${erasures.sub} = ${p.sub}`,
+)
 const any = query(columnsOf(erasures, 'sub'), (_, f) => sql`SELECT ${f} FROM ${erasures} LIMIT 1`)
 
 const pageOfSessions = query(
   { last: sql<string | null>`max(page.sid)`, count: sql<number>`count(*)` },
-  (p: Takes<{ after: string; limit: number }>, f) => sql`SELECT ${f} FROM (SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} > ${p.after}
+  (
+    p: Takes<{ after: string; limit: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM (SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} > ${p.after}
     ORDER BY ${sessions.sid} LIMIT ${p.limit}) AS page`,
 )
 const forgetSessions = command(
-  (p: Takes<{ after: string; to: string; sub: string; seq: number }>) => sql`UPDATE ${sessions} SET ${assign(sessions, nothing)}
+  (
+    p: Takes<{ after: string; to: string; sub: string; seq: number }>,
+  ) => sql`UPDATE ${sessions} SET ${assign(sessions, nothing)}
     WHERE ${sessions.sid} > ${p.after} AND ${sessions.sid} <= ${p.to} AND ${sessions.sub} = ${p.sub} AND ${sessions.openedSeq} < ${p.seq}`,
 )
 const pageOfLog = query(
   { last: sql<number | null>`max(page.seq)`, count: sql<number>`count(*)` },
-  (p: Takes<{ after: number; to: number; limit: number }>, f) => sql`SELECT ${f} FROM (SELECT ${revocations.seq} FROM ${revocations}
+  (
+    p: Takes<{ after: number; to: number; limit: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM (SELECT ${revocations.seq} FROM ${revocations}
     WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} ORDER BY ${revocations.seq} LIMIT ${p.limit}) AS page`,
 )
 // Without its salt the hash of a row's personal fields says nothing; the chain verifies as before.
@@ -89,7 +137,8 @@ function* forgetInSessions({ sub, seq, cursor: after }: Erasure, limit: number):
 const IN_HISTORY = 'history'
 const atOf = query(
   columnsOf(revocations, 'at'),
-  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
 
 /** What was written before the erasure. */
@@ -111,10 +160,14 @@ function* forgetInLog({ sub, seq, cursor }: Erasure, limit: number): Act<string>
 function forgetNext(erasure: Erasure, limit: number): Act<string | undefined> {
   if (isInAudit(erasure.cursor)) return forgetAudited(erasure, limit)
   if (erasure.cursor === IN_HISTORY) return forgetInHistory(erasure, limit)
-  return erasure.cursor.startsWith(IN_LOG) ? forgetInLog(erasure, limit) : forgetInSessions(erasure, limit)
+  return erasure.cursor.startsWith(IN_LOG)
+    ? forgetInLog(erasure, limit)
+    : forgetInSessions(erasure, limit)
 }
 
-/** The most undelivered webhooks of a user. A delivered message keeps no content and is not counted. */
+/**
+ * The most undelivered webhooks of a user. A delivered message keeps no content and is not counted.
+ */
 const MOST_MESSAGES = 1_000
 
 const messagesOf = query(
@@ -125,7 +178,8 @@ const messagesOf = query(
 )
 
 /**
- * Closes the webhooks that still have a content, which deletes it. Logout tokens and security events name users by ids alone, and stay pending.
+ * Closes the webhooks that still have a content, which deletes it. Logout tokens and security
+ * events name users by ids alone, and stay pending.
  * @param but what the erasure itself tells: it holds ids alone
  */
 function* forgetMessages(sub: string, but: readonly DeliveryRef[]): Act<void> {
@@ -149,10 +203,18 @@ type Asked = {
  * say, `forgetErased` forgets. Opaque ids stay, so that a `sub` is never another's. Run again, it
  * forgets what has come since.
  */
-export function* eraseUser({ sub, ...asked }: Asked): Act<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }> {
+export function* eraseUser({
+  sub,
+  ...asked
+}: Asked): Act<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }> {
   if ((yield* forgetName.run({ sub })) === 0) return { outcome: 'unknown' }
-  const committed = yield* revoke({ selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
-  // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this order too.
+  const committed = yield* revoke({
+    selector: { kind: 'subject', sub },
+    reason: 'administrator',
+    ...asked,
+  })
+  // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this
+  // order too.
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
   yield* forgetWords(sub)
@@ -173,6 +235,8 @@ export function* forgetErased({ limit }: { limit: number }): Act<boolean> {
   const erasure = yield* claim.get({})
   if (erasure === undefined) return false
   const cursor = yield* forgetNext(erasure, limit)
-  yield* cursor === undefined ? done.run({ sub: erasure.sub }) : advance.run({ sub: erasure.sub, cursor })
+  yield* cursor === undefined
+    ? done.run({ sub: erasure.sub })
+    : advance.run({ sub: erasure.sub, cursor })
   return (yield* any.get({})) !== undefined
 }

@@ -20,13 +20,18 @@ import {
 import type { HeldRecord } from '../types.ts'
 
 /**
- * What is held about one user, in pages: one table after the other, by an index that names the user, or by bounded pages of the whole table. It
- * leaves out secrets: sealed values, and the hashes of cookies and of the chains.
+ * What is held about one user, in pages: one table after the other, by an index that names the
+ * user, or by bounded pages of the whole table. It leaves out secrets: sealed values, and the
+ * hashes of cookies and of the chains.
  */
 
 const SECRET = /(^|_)(sealed|hash|salt)$/
 const fieldsOf = (table: Table): Fields =>
-  Object.fromEntries(Object.values(getTableColumns(table)).flatMap((column: Column) => (SECRET.test(column.name) ? [] : [[column.name, column]])))
+  Object.fromEntries(
+    Object.values(getTableColumns(table)).flatMap((column: Column) =>
+      SECRET.test(column.name) ? [] : [[column.name, column]],
+    ),
+  )
 
 type Who = { sub: string; tid: string; oid: string; target: string }
 type Page = { records: HeldRecord[]; next: string | undefined }
@@ -34,11 +39,15 @@ type Page = { records: HeldRecord[]; next: string | undefined }
 type Stage = (who: Who, after: string, limit: number) => Act<Page>
 type Kind = HeldRecord['kind']
 
-const held = (kind: Kind, rows: unknown[]): HeldRecord[] => (rows as HeldRecord['values'][]).map((values) => ({ kind, values }))
+const held = (kind: Kind, rows: unknown[]): HeldRecord[] =>
+  (rows as HeldRecord['values'][]).map((values) => ({ kind, values }))
 
 /** A table in which a user has few rows. */
 function whole(kind: Kind, table: Table, isTheirs: (p: Takes<Who>) => SQL): Stage {
-  const rows = query(fieldsOf(table), (p: Takes<Who>, f) => sql`SELECT ${f} FROM ${table} WHERE ${isTheirs(p)}`)
+  const rows = query(
+    fieldsOf(table),
+    (p: Takes<Who>, f) => sql`SELECT ${f} FROM ${table} WHERE ${isTheirs(p)}`,
+  )
   return function* (who) {
     return { records: held(kind, yield* rows.all(who)), next: undefined }
   }
@@ -53,11 +62,17 @@ function along(kind: Kind, table: Table, id: Column, isTheirs: (p: Takes<Who>) =
   )
   return function* (who, after, limit) {
     const found = yield* rows.all({ ...who, after: Number(after), limit })
-    return { records: held(kind, found), next: found.length < limit ? undefined : String(found.at(-1)?.[id.name]) }
+    return {
+      records: held(kind, found),
+      next: found.length < limit ? undefined : String(found.at(-1)?.[id.name]),
+    }
   }
 }
 
-/** A bounded page of the whole table, in the order of its key, and of its rows those that are the user's. */
+/**
+ * A bounded page of the whole table, in the order of its key, and of its rows those that are the
+ * user's.
+ */
 function through(kind: Kind, table: Table, key: Column, isTheirs: (p: Takes<Who>) => SQL): Stage {
   const isNumber = key.dataType === 'number'
   const end = query(
@@ -87,7 +102,10 @@ const entries = query(
 )
 function* history(who: Who, after: string, limit: number): Act<Page> {
   const [at, id = ''] = after.split(' ')
-  const rows = (yield* entries.all({ ...who, at: Number(at), id, limit })) as unknown as { at: number; id: string }[]
+  const rows = (yield* entries.all({ ...who, at: Number(at), id, limit })) as unknown as {
+    at: number
+    id: string
+  }[]
   const last = rows.length < limit ? undefined : rows.at(-1)
   return { records: held('history', rows), next: last && `${last.at} ${last.id}` }
 }
@@ -122,12 +140,18 @@ const STAGES: readonly Stage[] = [
   history,
   through('session', sessions, sessions.sid, (p) => sql`${sessions.sub} = ${p.sub}`),
   through('participation', participants, participants.sid, (p) => ofSession(participants.sid, p)),
-  through('delivery', deliveries, deliveries.id, (p) => sql`(${deliveries.sub} = ${p.sub} OR ${ofSession(deliveries.sid, p)})`),
+  through(
+    'delivery',
+    deliveries,
+    deliveries.id,
+    (p) => sql`(${deliveries.sub} = ${p.sub} OR ${ofSession(deliveries.sid, p)})`,
+  ),
   through(
     'revocation',
     revocations,
     revocations.seq,
-    (p) => sql`(${revocations.sub} = ${p.sub} OR ${revocations.actorId} = ${p.sub} OR ${ofSession(revocations.sid, p)})`,
+    (p) =>
+      sql`(${revocations.sub} = ${p.sub} OR ${revocations.actorId} = ${p.sub} OR ${ofSession(revocations.sid, p)})`,
   ),
 ]
 
@@ -152,5 +176,8 @@ export function* exportUser({
   const { tid, oid } = subject
   const page = yield* stage({ sub, tid, oid, target: `subject ${sub}` }, after, limit)
   const next = page.next === undefined ? Number(at) + 1 : Number(at)
-  return { records: page.records, next: next < STAGES.length ? `${next}:${page.next ?? ''}` : undefined }
+  return {
+    records: page.records,
+    next: next < STAGES.length ? `${next}:${page.next ?? ''}` : undefined,
+  }
 }

@@ -4,11 +4,20 @@ import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
 import { columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { audit, auditOutcomes, auditSalts, chainSignatures, deliveries, revocations, revocationTotals } from '../schema.ts'
+import {
+  audit,
+  auditOutcomes,
+  auditSalts,
+  chainSignatures,
+  deliveries,
+  revocations,
+  revocationTotals,
+} from '../schema.ts'
 
 /**
- * Retention of the two logs: each is cut from its old end alone, at a signed head, so that what is left verifies from there. A row that is
- * deleted stays old whatever is committed meanwhile: two brokers that purge at once need no claim.
+ * Retention of the two logs: each is cut from its old end alone, at a signed head, so that what is
+ * left verifies from there. A row that is deleted stays old whatever is committed meanwhile: two
+ * brokers that purge at once need no claim.
  */
 
 const signedBefore = query(
@@ -22,7 +31,10 @@ const forgetSignatures = command(
     sql`DELETE FROM ${chainSignatures} WHERE ${chainSignatures.log} = ${p.log} AND ${chainSignatures.number} < ${p.number}`,
 )
 
-/** Up to where a log may be cut: at a signed head before `needed`; 0 where there is none. Older signatures go. */
+/**
+ * Up to where a log may be cut: at a signed head before `needed`; 0 where there is none. Older
+ * signatures go.
+ */
 function* cut(log: LogName, before: number, needed: number): Act<number> {
   const number = (yield* signedBefore.get({ log, before, needed }))?.number
   if (number === undefined) return 0
@@ -31,7 +43,10 @@ function* cut(log: LogName, before: number, needed: number): Act<number> {
 }
 
 /** The last of those before the first that is kept. */
-function lastOld<T>(rows: readonly T[], isOld: (row: T) => boolean): { last: T | undefined; count: number } {
+function lastOld<T>(
+  rows: readonly T[],
+  isOld: (row: T) => boolean,
+): { last: T | undefined; count: number } {
   const kept = rows.findIndex((row) => !isOld(row))
   const count = kept === -1 ? rows.length : kept
   return { last: rows[count - 1], count }
@@ -39,11 +54,13 @@ function lastOld<T>(rows: readonly T[], isOld: (row: T) => boolean): { last: T |
 
 const oldestRevocations = query(
   columnsOf(revocations, 'seq', 'at', 'fanOut'),
-  (p: Takes<{ limit: number }>, f) => sql`SELECT ${f} FROM ${revocations} ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
+  (p: Takes<{ limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
 )
 const firstDelivered = query(
   { seq: sql<number>`${deliveries.seq}` },
-  (_, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} > 0 ORDER BY ${deliveries.seq} LIMIT 1`,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} > 0 ORDER BY ${deliveries.seq} LIMIT 1`,
 )
 const dropRevocations = [revocations, revocationTotals].map((table) =>
   command((p: Takes<{ seq: number }>) => sql`DELETE FROM ${table} WHERE ${table.seq} <= ${p.seq}`),
@@ -62,16 +79,23 @@ export function* purgeRevocations(before: number, limit: number): Act<number> {
 
 const oldestAudit = query(
   columnsOf(audit, 'id', 'atMs'),
-  (p: Takes<{ limit: number }>, f) => sql`SELECT ${f} FROM ${audit} ORDER BY ${audit.id} LIMIT ${p.limit}`,
+  (p: Takes<{ limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${audit} ORDER BY ${audit.id} LIMIT ${p.limit}`,
 )
 const dropAudit = [audit, auditOutcomes, auditSalts].map((table) =>
   command((p: Takes<{ id: number }>) => sql`DELETE FROM ${table} WHERE ${table.id} <= ${p.id}`),
 )
 
-/** In the order of its ids: a trigger refuses anything else. A later entry with an earlier time waits for those before it. */
+/**
+ * In the order of its ids: a trigger refuses anything else. A later entry with an earlier time
+ * waits for those before it.
+ */
 export function* purgeAudit(before: number, limit: number): Act<number> {
   const upTo = yield* cut('audit', before, Number.MAX_SAFE_INTEGER)
-  const { last, count } = lastOld(yield* oldestAudit.all({ limit }), ({ id, atMs }) => atMs <= before * 1000 && id <= upTo)
+  const { last, count } = lastOld(
+    yield* oldestAudit.all({ limit }),
+    ({ id, atMs }) => atMs <= before * 1000 && id <= upTo,
+  )
   if (last !== undefined) for (const drop of dropAudit) yield* drop.run({ id: last.id })
   return count
 }

@@ -29,21 +29,31 @@ import type { Purged, Retention } from '../types.ts'
 import { purgeAudit, purgeRevocations } from './purge-logs.ts'
 
 /**
- * Deletes what retention no longer keeps. Each act claims a bounded page of rows, so that two brokers that purge at once delete different ones.
- * It keeps subjects (a `sub` is never reused) and cutoffs.
+ * Deletes what retention no longer keeps. Each act claims a bounded page of rows, so that two
+ * brokers that purge at once delete different ones. It keeps subjects (a `sub` is never reused) and
+ * cutoffs.
  */
 
 const DAY = 86_400
 /** A used code is remembered past its end, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
-const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
+const DEFAULT: Retention = {
+  sessionDays: 30,
+  revocationDays: 90,
+  auditDays: 730,
+  historyDays: 90,
+  addressDays: 30,
+}
 
 /** @returns the rows that it looked at; as many as `limit` where there may be more */
 type Purge = (before: number, limit: number) => Act<number>
 
 /** The oldest rows of a table, which no other act uses just now. @param key of its rows */
-function oldest(table: Table, { key, index, old }: { key: Column[]; index?: string; old: (before: SQL<number>) => SQL }) {
+function oldest(
+  table: Table,
+  { key, index, old }: { key: Column[]; index?: string; old: (before: SQL<number>) => SQL },
+) {
   const list = sql.join(key, sql`, `)
   const statement = command(
     (p: Takes<{ before: number; limit: number }>) =>
@@ -53,7 +63,11 @@ function oldest(table: Table, { key, index, old }: { key: Column[]; index?: stri
   return (before: number, limit: number): Act<number> => statement.run({ before, limit })
 }
 
-const purgeCodes = oldest(codes, { key: [codes.codeHash], index: 'codes_by_expiry', old: (before) => sql`${codes.expiresAt} <= ${before}` })
+const purgeCodes = oldest(codes, {
+  key: [codes.codeHash],
+  index: 'codes_by_expiry',
+  old: (before) => sql`${codes.expiresAt} <= ${before}`,
+})
 const purgeConsumed = oldest(consumed, {
   key: [consumed.purpose, consumed.idHash],
   index: 'consumed_by_expiry',
@@ -72,9 +86,13 @@ const purgeIdempotencyKeys = oldest(idempotencyKeys, {
 const purgeFailedWork = oldest(microsoftWork, {
   key: [microsoftWork.kind, microsoftWork.tid, microsoftWork.oid],
   index: 'microsoft_work_failed',
-  old: (before) => sql`${microsoftWork.state} = 'failed' AND ${microsoftWork.askedAtMs} <= ${before}`,
+  old: (before) =>
+    sql`${microsoftWork.state} = 'failed' AND ${microsoftWork.askedAtMs} <= ${before}`,
 })
-/** Consents to clients that were removed since. SQLite reads the left side of a CROSS JOIN first: there are few clients. */
+/**
+ * Consents to clients that were removed since. SQLite reads the left side of a CROSS JOIN first:
+ * there are few clients.
+ */
 const purgeConsents = command(
   (p: Takes<{ limit: number }>) =>
     sql`WITH page AS MATERIALIZED (SELECT ${consents.sub}, ${consents.clientId} FROM ${clients}
@@ -82,13 +100,17 @@ const purgeConsents = command(
         LIMIT ${p.limit}${forUpdateSkipLocked(consents)})
       DELETE FROM ${consents} WHERE (${consents.sub}, ${consents.clientId}) IN (SELECT ${names(consents.sub, consents.clientId)} FROM page)`,
 )
-const removedTenants = query(columnsOf(tenants, 'tid'), (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NOT NULL`)
+const removedTenants = query(
+  columnsOf(tenants, 'tid'),
+  (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NOT NULL`,
+)
 
 /** Work that failed long ago, and what the removal of a tenant left. */
 function* purgeMicrosoftWork(before: number, limit: number): Act<number> {
   const failed = yield* purgeFailedWork(before, limit)
   let left = limit
-  for (const { tid } of yield* removedTenants.all({})) if (left > 0) left -= yield* dropWorkOfTenant(tid, left)
+  for (const { tid } of yield* removedTenants.all({}))
+    if (left > 0) left -= yield* dropWorkOfTenant(tid, left)
   return Math.max(failed, limit - left)
 }
 
@@ -97,7 +119,10 @@ const purgeLocks = oldest(locks, {
   index: 'locks_lifted',
   old: (before) => sql`${locks.liftedAt} IS NOT NULL AND ${locks.liftedAt} <= ${before}`,
 })
-const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
+const purgeGuards = oldest(guards, {
+  key: [guards.clientId, guards.guardId],
+  old: (before) => sql`${guards.reportedAtMs} <= ${before}`,
+})
 
 const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
 const eventKeys = sql.join(eventKey, sql`, `)
@@ -115,11 +140,16 @@ const forgetAddresses = command(
 
 const oldSessions = query(
   columnsOf(sessions, 'sid'),
-  (p: Takes<{ before: number; limit: number }>, f) => sql`SELECT ${f} FROM ${sessions}${indexedBy('sessions_ended')}
+  (
+    p: Takes<{ before: number; limit: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${sessions}${indexedBy('sessions_ended')}
     WHERE ${sessions.endedSeq} IS NOT NULL AND ${sessions.endedAt} <= ${p.before} LIMIT ${p.limit}${forUpdateSkipLocked(sessions)}`,
 )
 const dropOfSessions = [families, participants, sessions].map((table) =>
-  command((p: Takes<{ sids: string }>) => sql`DELETE FROM ${table} WHERE ${isOneOf(table.sid, p.sids)}`),
+  command(
+    (p: Takes<{ sids: string }>) => sql`DELETE FROM ${table} WHERE ${isOneOf(table.sid, p.sids)}`,
+  ),
 )
 
 function* purgeSessions(before: number, limit: number): Act<number> {
@@ -131,11 +161,20 @@ function* purgeSessions(before: number, limit: number): Act<number> {
 
 const oldDeliveries = query(
   columnsOf(deliveries, 'id', 'seq', 'clientId', 'state'),
-  (p: Takes<{ before: number; limit: number }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_settled')}
+  (
+    p: Takes<{ before: number; limit: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_settled')}
     WHERE ${deliveries.settledAtMs} <= ${p.before} LIMIT ${p.limit}${forUpdateSkipLocked(deliveries)}`,
 )
-const dropAttempts = command((p: Takes<{ ids: string }>) => sql`DELETE FROM ${deliveryAttempts} WHERE ${isOneOf(deliveryAttempts.deliveryId, p.ids)}`)
-const dropDeliveries = command((p: Takes<{ ids: string }>) => sql`DELETE FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)}`)
+const dropAttempts = command(
+  (p: Takes<{ ids: string }>) =>
+    sql`DELETE FROM ${deliveryAttempts} WHERE ${isOneOf(deliveryAttempts.deliveryId, p.ids)}`,
+)
+const dropDeliveries = command(
+  (p: Takes<{ ids: string }>) =>
+    sql`DELETE FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)}`,
+)
 
 function* purgeDeliveries(before: number, limit: number): Act<number> {
   const rows = yield* oldDeliveries.all({ before, limit })
@@ -168,7 +207,10 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   consents: { purge: (_, limit) => purgeConsents.run({ limit }), keep: () => 0 },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
-  addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
+  addresses: {
+    purge: (before, limit) => forgetAddresses.run({ before, limit }),
+    keep: keepDays('addressDays'),
+  },
 }
 
 /**

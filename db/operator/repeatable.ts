@@ -1,7 +1,15 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { withoutReprepare } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { idempotencyKeys as keys } from '../schema.ts'
 
@@ -9,7 +17,10 @@ import { idempotencyKeys as keys } from '../schema.ts'
 
 const KEEP_SECONDS = 86_400
 
-/** A request that its sender may repeat (`Idempotency-Key`). The hashes are of the key, and of what is asked. */
+/**
+ * A request that its sender may repeat (`Idempotency-Key`). The hashes are of the key, and of what
+ * is asked.
+ */
 interface Key {
   caller: string
   keyHash: string
@@ -33,7 +44,12 @@ const find = query(
 const keep = command(
   (p: Takes<Omit<Answered, 'most'> & { expiresAt: number }>) =>
     sql`${insertInto(keys, {
-      ...{ caller: p.caller, keyHash: p.keyHash, requestHash: p.requestHash, expiresAt: p.expiresAt },
+      ...{
+        caller: p.caller,
+        keyHash: p.keyHash,
+        requestHash: p.requestHash,
+        expiresAt: p.expiresAt,
+      },
       ...{ status: p.status, answer: p.answer },
     })} ON CONFLICT (${names(keys.caller, keys.keyHash)}) DO UPDATE SET ${assign(keys, {
       ...{ requestHash: excluded(keys.requestHash), expiresAt: excluded(keys.expiresAt) },
@@ -50,12 +66,22 @@ export function* findRepeatable({
 }: Key): Act<{ outcome: 'new' | 'other' } | { outcome: 'done'; status: number; answer: string }> {
   const row = yield* find.get({ caller, keyHash, now })
   if (row === undefined) return { outcome: 'new' }
-  return row.requestHash === requestHash ? { outcome: 'done', status: row.status, answer: row.answer } : { outcome: 'other' }
+  return row.requestHash === requestHash
+    ? { outcome: 'done', status: row.status, answer: row.answer }
+    : { outcome: 'other' }
 }
 
 /** Keeps the answer for a day, unless the key has one or the caller has `most` keys. */
 export function* keepRepeatable({ most, ...asked }: Answered): Act<void> {
   const { caller, keyHash, requestHash, now, status, answer } = asked
   if (((yield* kept.get({ caller, most }))?.count ?? 0) >= most) return
-  yield* keep.run({ caller, keyHash, requestHash, now, status, answer, expiresAt: now + KEEP_SECONDS })
+  yield* keep.run({
+    caller,
+    keyHash,
+    requestHash,
+    now,
+    status,
+    answer,
+    expiresAt: now + KEEP_SECONDS,
+  })
 }

@@ -12,13 +12,21 @@ import { revoke } from '../revocation/revoke.ts'
 import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
 import type { AuditWay } from '../types.ts'
 
-/** What a restored backup begins with: a new log whose first entry revokes everything. No key of the former one signs or counts any more. */
+/**
+ * What a restored backup begins with: a new log whose first entry revokes everything. No key of the
+ * former one signs or counts any more.
+ */
 
-const latest = query(columnsOf(revocations, 'at'), (_, f) => sql`SELECT ${f} FROM ${revocations} ORDER BY ${revocations.at} DESC LIMIT 1`)
-const setHead = command(
-  (p: Takes<{ seq: number; epoch: string }>) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: p.seq, epoch: p.epoch })} WHERE ${logHead.id} = 1`,
+const latest = query(
+  columnsOf(revocations, 'at'),
+  (_, f) => sql`SELECT ${f} FROM ${revocations} ORDER BY ${revocations.at} DESC LIMIT 1`,
 )
-// A key that leaked, and was retired since, would sign again: the broker makes new ones when it starts. Those that files hold are the operator's.
+const setHead = command(
+  (p: Takes<{ seq: number; epoch: string }>) =>
+    sql`UPDATE ${logHead} SET ${assign(logHead, { seq: p.seq, epoch: p.epoch })} WHERE ${logHead.id} = 1`,
+)
+// A key that leaked, and was retired since, would sign again: the broker makes new ones when it
+// starts. Those that files hold are the operator's.
 const retireKeys = command(
   (p: Takes<{ now: number }>) =>
     sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'retired', retireAt: p.now })}
@@ -32,15 +40,20 @@ const unfinishedBackup = query(
 )
 
 /**
- * Ahead of whatever the abandoned log issued, also where that is lost and the same backup was restored before: no log takes
- * more than a hundred revocations in every millisecond. Below 10^15, the largest that the feed's numbers may be.
+ * Ahead of whatever the abandoned log issued, also where that is lost and the same backup was
+ * restored before: no log takes more than a hundred revocations in every millisecond. Below 10^15,
+ * the largest that the feed's numbers may be.
  */
-const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number => Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
+const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number =>
+  Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
 
-/** A backup is copied before its own audit entry ends. That it can be restored shows how it ended. */
+/**
+ * A backup is copied before its own audit entry ends. That it can be restored shows how it ended.
+ */
 function* concludeBackup(): Act<void> {
   const backup = yield* unfinishedBackup.get({})
-  if (backup !== undefined) yield* concludeAudit({ id: backup.id, outcome: 'done', result: { restored: true } })
+  if (backup !== undefined)
+    yield* concludeAudit({ id: backup.id, outcome: 'done', result: { restored: true } })
 }
 
 const MOST_LISTED = 1_000
@@ -69,27 +82,62 @@ export function* beginRestored({ actor, via, epoch, formerSeq }: Restoring): Act
   yield* concludeBackup()
   const former = yield* logHeadRow()
   const next = seqAhead(former.seq, formerSeq, nowMs)
-  // Former heads of rows that the backup has not are not part of it: each log goes on in a segment of its own, which names the backup's head.
-  yield* beginSegment('audit', { after: (yield* lockChain('audit')).number, at: now, why: 'restored', epoch })
+  // Former heads of rows that the backup has not are not part of it: each log goes on in a segment
+  // of its own, which names the backup's head.
+  yield* beginSegment('audit', {
+    after: (yield* lockChain('audit')).number,
+    at: now,
+    why: 'restored',
+    epoch,
+  })
   yield* beginSegment('revocations', { after: next, at: now, why: 'restored', epoch })
   const details = { seq: former.seq, epoch }
-  const id = yield* appendAudit({ actor, via, act: 'restore', target: `log ${former.epoch}`, details })
+  const id = yield* appendAudit({
+    actor,
+    via,
+    act: 'restore',
+    target: `log ${former.epoch}`,
+    details,
+  })
   yield* setHead.run({ seq: next, epoch })
   yield* retireKeys.run({ now })
-  const { revocation } = yield* revoke({ selector: { kind: 'everything' }, reason: 'restored', actor, now })
-  const openLocks = (yield* listLocks({ state: 'open', limit: MOST_LISTED })).map(({ target }) => target)
+  const { revocation } = yield* revoke({
+    selector: { kind: 'everything' },
+    reason: 'restored',
+    actor,
+    now,
+  })
+  const openLocks = (yield* listLocks({ state: 'open', limit: MOST_LISTED })).map(
+    ({ target }) => target,
+  )
   yield* concludeAudit({ id, outcome: 'done', result: { seq: revocation.seq } })
   return { seq: revocation.seq, lastRevocationAt, openLocks }
 }
 
 /**
- * The same log on a server that took the place of another one. Whatever that one had issued, tokens and revocations, is behind every number
- * from here on. @returns the head from which it goes on
+ * The same log on a server that took the place of another one. Whatever that one had issued, tokens
+ * and revocations, is behind every number from here on. @returns the head from which it goes on
  */
-export function* continueLog({ actor, via, epoch, seq }: Omit<Restoring, 'formerSeq'> & { seq: number }): Act<number> {
+export function* continueLog({
+  actor,
+  via,
+  epoch,
+  seq,
+}: Omit<Restoring, 'formerSeq'> & { seq: number }): Act<number> {
   const next = seq + 2 ** 32
-  yield* beginSegment('revocations', { after: next, at: Math.floor((yield* currentMs()) / 1000), why: 'promoted', epoch })
-  const id = yield* appendAudit({ actor, via, act: 'log.continue', target: `log ${epoch}`, details: { from: seq, to: next } })
+  yield* beginSegment('revocations', {
+    after: next,
+    at: Math.floor((yield* currentMs()) / 1000),
+    why: 'promoted',
+    epoch,
+  })
+  const id = yield* appendAudit({
+    actor,
+    via,
+    act: 'log.continue',
+    target: `log ${epoch}`,
+    details: { from: seq, to: next },
+  })
   yield* setHead.run({ seq: next, epoch })
   yield* concludeAudit({ id, outcome: 'done' })
   return next

@@ -1,7 +1,16 @@
 import { sql } from 'drizzle-orm'
 import { type Act, currentMs, newId } from '../engine/act.ts'
 import { forUpdate, withoutReprepare, isOneOf, rowsOf } from '../engine/dialect.ts'
-import { assign, castTo, columnsOf, command, excluded, insertEach, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  castTo,
+  columnsOf,
+  command,
+  excluded,
+  insertEach,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
@@ -11,14 +20,23 @@ import { applyCountChanges } from './counts.ts'
 import type { Move } from './counts.ts'
 import { PRIORITIES, priorityNumber } from './row.ts'
 
-/** Adds deliveries: one for each logout address of each client that took part. It never decides whether a revocation covers. */
+/**
+ * Adds deliveries: one for each logout address of each client that took part. It never decides
+ * whether a revocation covers.
+ */
 
-/** As `nextAttemptAtMs`: due whatever the clock says, so that a step of the clock delays no delivery. */
+/**
+ * As `nextAttemptAtMs`: due whatever the clock says, so that a step of the clock delays no
+ * delivery.
+ */
 export const AT_ONCE = 0
 
 interface DeliveriesFor {
   seq: number
-  /** When the revocation was committed: its deliveries are pending since then, however late a batch writes them. */
+  /**
+   * When the revocation was committed: its deliveries are pending since then, however late a batch
+   * writes them.
+   */
   atMs: number
   sid: string
   sub: string
@@ -36,7 +54,10 @@ const targetsOf = (seq: ReturnType<typeof sql>, sid: ReturnType<typeof sql>) =>
   sql`FROM ${participants} JOIN ${clients} ON ${clients.clientId} = ${participants.clientId}
     JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${withoutReprepare(seq)})
     WHERE ${participants.sid} = ${withoutReprepare(sid)}`
-const ofAll = query(targetFields, (p: Takes<{ sid: string; seq: number }>, f) => sql`SELECT ${f} ${targetsOf(p.seq, p.sid)}`)
+const ofAll = query(
+  targetFields,
+  (p: Takes<{ sid: string; seq: number }>, f) => sql`SELECT ${f} ${targetsOf(p.seq, p.sid)}`,
+)
 const ofOne = query(
   targetFields,
   (p: Takes<{ sid: string; seq: number; clientId: string }>, f) =>
@@ -52,7 +73,13 @@ type Of = { seq: number; sid: string; sub: string; priority: number; atMs: numbe
 const newRows = (p: Takes<Of & { list: string }>) => {
   const { rows, row } = rowsOf(p.list, { id: 'text', clientId: 'text', targetId: 'text' })
   const values = {
-    ...{ id: row.id, kind: 'logout_token' as const, seq: castTo('bigint', p.seq), clientId: row.clientId, targetId: row.targetId },
+    ...{
+      id: row.id,
+      kind: 'logout_token' as const,
+      seq: castTo('bigint', p.seq),
+      clientId: row.clientId,
+      targetId: row.targetId,
+    },
     ...{ priority: castTo('bigint', p.priority), state: 'pending' as const, attempts: 0 },
     ...{ createdAtMs: castTo('bigint', p.atMs), nextAttemptAtMs: AT_ONCE },
   }
@@ -63,16 +90,24 @@ const insertBySid = query(columnsOf(deliveries, 'id'), (p: Takes<Of & { list: st
   const { rows, values } = newRows(p)
   return sql`${insertEach(deliveries, { ...values, sid: castTo('text', p.sid) }, rows)} ON CONFLICT DO NOTHING RETURNING ${f}`
 })
-// Another session of the same user may have written it already: then this session joins its list, unless the list is deleted.
-const insertBySub = query(columnsOf(deliveries, 'id', 'targetId', 'state'), (p: Takes<Of & { list: string }>, f) => {
-  const { rows, values } = newRows(p)
-  return sql`${insertEach(deliveries, { ...values, sub: castTo('text', p.sub), payload: castTo('text', p.sid) }, rows)}
+// Another session of the same user may have written it already: then this session joins its list,
+// unless the list is deleted.
+const insertBySub = query(
+  columnsOf(deliveries, 'id', 'targetId', 'state'),
+  (p: Takes<Of & { list: string }>, f) => {
+    const { rows, values } = newRows(p)
+    return sql`${insertEach(deliveries, { ...values, sub: castTo('text', p.sub), payload: castTo('text', p.sid) }, rows)}
     ON CONFLICT (${names(deliveries.sub, deliveries.targetId, deliveries.seq)}) WHERE sub IS NOT NULL
     DO UPDATE SET ${assign(deliveries, { payload: sql`${deliveries.payload} || ' ' || ${excluded(deliveries.payload)}` })} RETURNING ${f}`
-})
+  },
+)
 
-// The newest delivery says all that the others would: they close at once, and it is the one that is retried, fails or is redriven.
-const otherFields = { ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'state', 'payload'), seq: sql<number>`${deliveries.seq}` }
+// The newest delivery says all that the others would: they close at once, and it is the one that is
+// retried, fails or is redriven.
+const otherFields = {
+  ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'state', 'payload'),
+  seq: sql<number>`${deliveries.seq}`,
+}
 const others = (which: 'sid' | 'sub') =>
   query(
     otherFields,
@@ -92,7 +127,9 @@ const setSessions = command(
 )
 
 /** The sessions of logout tokens by `sub`, each once. */
-const sessionsIn = (...payloads: (string | null)[]): string[] => [...new Set(payloads.flatMap((one) => one?.split(' ') ?? []))]
+const sessionsIn = (...payloads: (string | null)[]): string[] => [
+  ...new Set(payloads.flatMap((one) => one?.split(' ') ?? [])),
+]
 
 interface Superseded {
   id: string
@@ -106,8 +143,9 @@ function* close(one: Superseded, by: string, moves: Move[]): Act<void> {
 }
 
 /**
- * Wide revocations are written in batches, by turns: an older one may come to a session after a newer one, whose delivery then says all. A newest
- * one by `sub` takes over the sessions of those that it supersedes.
+ * Wide revocations are written in batches, by turns: an older one may come to a session after a
+ * newer one, whose delivery then says all. A newest one by `sub` takes over the sessions of those
+ * that it supersedes.
  * @returns those that no newer one supersedes
  */
 function* supersedeAllButNewest(
@@ -117,7 +155,11 @@ function* supersedeAllButNewest(
   moves: Move[],
 ): Act<NewDelivery[]> {
   if (added.length === 0) return []
-  const asked = { targetIds: listOf(added.map(({ targetId }) => targetId)), seq, who: by === 'sub' ? sub : sid }
+  const asked = {
+    targetIds: listOf(added.map(({ targetId }) => targetId)),
+    seq,
+    who: by === 'sub' ? sub : sid,
+  }
   const found = Map.groupBy(yield* OTHERS[by].all(asked), ({ targetId }) => targetId)
   const newest: NewDelivery[] = []
   for (const { id, clientId, targetId } of added) {
@@ -127,12 +169,16 @@ function* supersedeAllButNewest(
     if (newer === undefined) newest.push({ id, clientId, targetId })
     else yield* close({ id, clientId, seq, state: 'pending' }, newer.id, moves)
     if (by === 'sub' && rows.length > 0)
-      yield* setSessions.run({ id: newer?.id ?? id, sids: sessionsIn(sid, ...rows.map(({ payload }) => payload)).join(' ') })
+      yield* setSessions.run({
+        id: newer?.id ?? id,
+        sids: sessionsIn(sid, ...rows.map(({ payload }) => payload)).join(' '),
+      })
   }
   return newest
 }
 
-const listed = (targets: readonly NewDelivery[]): string => listOf(targets.map(({ id, clientId, targetId }) => ({ id, clientId, targetId })))
+const listed = (targets: readonly NewDelivery[]): string =>
+  listOf(targets.map(({ id, clientId, targetId }) => ({ id, clientId, targetId })))
 
 function* addEach(
   by: 'sid' | 'sub',
@@ -148,29 +194,67 @@ function* addEach(
 }
 
 /** One logout token for a session at each of these targets. */
-function* addBySid(asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
+function* addBySid(
+  asked: readonly NewDelivery[],
+  what: DeliveriesFor,
+  moves: Move[],
+): Act<DeliveryRef[]> {
   if (asked.length === 0) return []
-  const written = yield* insertBySid.all({ ...what, priority: priorityNumber(what.priority), list: listed(asked) })
+  const written = yield* insertBySid.all({
+    ...what,
+    priority: priorityNumber(what.priority),
+    list: listed(asked),
+  })
   return yield* addEach('sid', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
 }
 
-/** One logout token for a user at each of these targets. The session gets its own where that of its user does not name it any more. */
-function* addBySub(asked: readonly NewDelivery[], what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
+/**
+ * One logout token for a user at each of these targets. The session gets its own where that of its
+ * user does not name it any more.
+ */
+function* addBySub(
+  asked: readonly NewDelivery[],
+  what: DeliveriesFor,
+  moves: Move[],
+): Act<DeliveryRef[]> {
   if (asked.length === 0) return []
-  const written = yield* insertBySub.all({ ...what, priority: priorityNumber(what.priority), list: listed(asked) })
-  const refs = yield* addEach('sub', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
-  const superseded = new Set(written.filter(({ state }) => state === 'superseded').map(({ targetId }) => targetId))
+  const written = yield* insertBySub.all({
+    ...what,
+    priority: priorityNumber(what.priority),
+    list: listed(asked),
+  })
+  const refs = yield* addEach(
+    'sub',
+    { asked, ids: new Set(written.map(({ id }) => id)) },
+    what,
+    moves,
+  )
+  const superseded = new Set(
+    written.filter(({ state }) => state === 'superseded').map(({ targetId }) => targetId),
+  )
   const alone = asked.filter(({ targetId }) => superseded.has(targetId))
   return [...refs, ...(yield* addBySid(alone, what, moves))]
 }
 
-/** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `applyCountChanges` has to be run with them */
+/**
+ * What a revocation sends to the targets that took part in a session.
+ * @param moves takes the changes of states: `applyCountChanges` has to be run with them
+ */
 export function* addUncounted(what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   const { sid, seq, clientId, wide } = what
-  const found = yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })
+  const found = yield* clientId === undefined
+    ? ofAll.all({ sid, seq })
+    : ofOne.all({ sid, seq, clientId })
   const asked: { bySid: NewDelivery[]; bySub: NewDelivery[] } = { bySid: [], bySub: [] }
-  for (const row of found) (wide && row.logoutBy === 'sub' ? asked.bySub : asked.bySid).push({ ...row, id: yield* newId() })
-  return [...(yield* addBySid(asked.bySid, what, moves)), ...(yield* addBySub(asked.bySub, what, moves))]
+  for (const row of found)
+    (wide && row.logoutBy === 'sub' ? asked.bySub : asked.bySid).push({
+      ...row,
+      id: yield* newId(),
+    })
+  return [
+    ...(yield* addBySid(asked.bySid, what, moves)),
+    ...(yield* addBySub(asked.bySub, what, moves)),
+  ]
 }
 
 const wideFields = {
@@ -188,7 +272,13 @@ const wideOne = query(
  * newer session as well.
  * @returns the new ones; none where `attempt` is not the next one
  */
-export function* splitDelivery({ id, attempt }: { id: string; attempt: DeliveryAttempt }): Act<DeliveryRef[]> {
+export function* splitDelivery({
+  id,
+  attempt,
+}: {
+  id: string
+  attempt: DeliveryAttempt
+}): Act<DeliveryRef[]> {
   const row = yield* wideOne.get({ id })
   const moves: Move[] = []
   if (row === undefined) return []
@@ -198,7 +288,13 @@ export function* splitDelivery({ id, attempt }: { id: string; attempt: DeliveryA
   const refs: DeliveryRef[] = []
   const priority = PRIORITIES[row.priority] ?? 'background'
   for (const sid of sessionsIn(row.payload))
-    refs.push(...(yield* addBySid([{ id: yield* newId(), clientId, targetId }], { seq, atMs, sid, sub, wide: true, priority }, moves)))
+    refs.push(
+      ...(yield* addBySid(
+        [{ id: yield* newId(), clientId, targetId }],
+        { seq, atMs, sid, sub, wide: true, priority },
+        moves,
+      )),
+    )
   yield* applyCountChanges(moves)
   return refs
 }

@@ -2,7 +2,15 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare, isOneOf, rowsOf } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertEach, insertInto, query, runForEach } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertEach,
+  insertInto,
+  query,
+  runForEach,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optional } from '../engine/values.ts'
 import { deliveries, deliveryAttempts } from '../schema.ts'
@@ -11,17 +19,31 @@ import { applyCountChanges } from './counts.ts'
 import type { Move } from './counts.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 
-/** Records the results of attempts, with their proof. It refuses an attempt that is not the next, and never leaves `delivered`. */
+/**
+ * Records the results of attempts, with their proof. It refuses an attempt that is not the next,
+ * and never leaves `delivered`.
+ */
 
 const byId = query(
   deliveryFields,
-  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
+  (p: Takes<{ id: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
 )
-const recordedFields = columnsOf(deliveries, 'id', 'seq', 'clientId', 'state', 'attempts', 'nextAttemptAtMs', 'settledAtMs')
+const recordedFields = columnsOf(
+  deliveries,
+  'id',
+  'seq',
+  'clientId',
+  'state',
+  'attempts',
+  'nextAttemptAtMs',
+  'settledAtMs',
+)
 type RecordedRow = RowOf<typeof recordedFields>
 const oneLocked = query(
   recordedFields,
-  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}${forUpdate(deliveries)}`,
+  (p: Takes<{ id: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}${forUpdate(deliveries)}`,
 )
 // In one order, so that two brokers do not wait for each other.
 const allLocked = query(
@@ -40,15 +62,29 @@ type Written = {
 }
 const settlement = (p: Takes<Omit<Written, 'id'>>): SQL =>
   assign(deliveries, {
-    ...{ state: p.state, attempts: p.attempt, leasedUntilMs: 0, nextAttemptAtMs: p.nextAttemptAtMs },
+    ...{
+      state: p.state,
+      attempts: p.attempt,
+      leasedUntilMs: 0,
+      nextAttemptAtMs: p.nextAttemptAtMs,
+    },
     ...{ settledAtMs: p.settledAtMs, lastStatus: p.status, lastError: p.error },
     // What was delivered or replaced is not needed again.
     payload: sql`CASE WHEN ${p.state} IN ('delivered', 'superseded') THEN NULL ELSE ${deliveries.payload} END`,
   })
-const settle = command((p: Takes<Written>) => sql`UPDATE ${deliveries} SET ${settlement(p)} WHERE ${deliveries.id} = ${p.id}`)
+const settle = command(
+  (p: Takes<Written>) =>
+    sql`UPDATE ${deliveries} SET ${settlement(p)} WHERE ${deliveries.id} = ${p.id}`,
+)
 const settleAll = command((p: Takes<{ list: string }>) => {
   const texts = { id: 'text', state: 'text', error: 'text' } as const
-  const { rows, row } = rowsOf(p.list, { ...texts, attempt: 'bigint', nextAttemptAtMs: 'bigint', settledAtMs: 'bigint', status: 'bigint' })
+  const { rows, row } = rowsOf(p.list, {
+    ...texts,
+    attempt: 'bigint',
+    nextAttemptAtMs: 'bigint',
+    settledAtMs: 'bigint',
+    status: 'bigint',
+  })
   return sql`UPDATE ${deliveries} SET ${settlement(row as Takes<Written>)} FROM ${rows} WHERE ${deliveries.id} = ${row.id}`
 })
 const attemptFields = {
@@ -57,13 +93,28 @@ const attemptFields = {
 }
 type AttemptRow = RowOf<typeof attemptFields>
 type Proof = AttemptRow & { id: string }
-const proofOf = ({ id: deliveryId, attempt, atMs, outcome, status, latencyMs, jti, error }: Takes<Proof>) => ({
+const proofOf = ({
+  id: deliveryId,
+  attempt,
+  atMs,
+  outcome,
+  status,
+  latencyMs,
+  jti,
+  error,
+}: Takes<Proof>) => ({
   ...{ deliveryId, attempt, atMs, outcome, status, latencyMs, jti, error },
 })
 const prove = command((p: Takes<Proof>) => insertInto(deliveryAttempts, proofOf(p)))
 const proveAll = command((p: Takes<{ list: string }>) => {
   const texts = { id: 'text', outcome: 'text', jti: 'text', error: 'text' } as const
-  const { rows, row } = rowsOf(p.list, { ...texts, attempt: 'bigint', atMs: 'bigint', status: 'bigint', latencyMs: 'bigint' })
+  const { rows, row } = rowsOf(p.list, {
+    ...texts,
+    attempt: 'bigint',
+    atMs: 'bigint',
+    status: 'bigint',
+    latencyMs: 'bigint',
+  })
   return insertEach(deliveryAttempts, proofOf(row as Takes<Proof>), rows)
 })
 const proofs = query(
@@ -84,15 +135,31 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
   error: optional(row.error),
 })
 
-/** What was superseded or closed while an attempt was under way may still turn out to be delivered. */
+/**
+ * What was superseded or closed while an attempt was under way may still turn out to be delivered.
+ */
 const RECORDABLE: readonly DeliveryState[] = ['pending', 'superseded', 'closed']
-const STATE_AFTER = { delivered: 'delivered', rejected: 'rejected', failed: 'failed', superseded: 'superseded', retry: 'pending' } as const
+const STATE_AFTER = {
+  delivered: 'delivered',
+  rejected: 'rejected',
+  failed: 'failed',
+  superseded: 'superseded',
+  retry: 'pending',
+} as const
 
-/** Where a delivery is after an attempt. Superseded or closed while the attempt was under way: only that it was delivered counts then. */
+/**
+ * Where a delivery is after an attempt. Superseded or closed while the attempt was under way: only
+ * that it was delivered counts then.
+ */
 function after(row: RecordedRow, result: AttemptResult) {
-  if (row.state !== 'pending' && result.outcome !== 'delivered') return { late: true, state: row.state, settledAtMs: row.settledAtMs }
+  if (row.state !== 'pending' && result.outcome !== 'delivered')
+    return { late: true, state: row.state, settledAtMs: row.settledAtMs }
   const state = STATE_AFTER[result.outcome]
-  return { late: false, state, settledAtMs: state === 'pending' ? null : result.attempt.atMs + result.attempt.latencyMs }
+  return {
+    late: false,
+    state,
+    settledAtMs: state === 'pending' ? null : result.attempt.atMs + result.attempt.latencyMs,
+  }
 }
 
 interface Result {
@@ -111,8 +178,17 @@ interface Settled {
 }
 /** Undefined where the attempt is not the next one. */
 function settled(row: RecordedRow | undefined, { id, result }: Result): Settled | undefined {
-  const { attempt, atMs, outcome, status = null, latencyMs, jti = null, error = null } = result.attempt
-  if (row === undefined || row.attempts !== attempt - 1 || !RECORDABLE.includes(row.state)) return undefined
+  const {
+    attempt,
+    atMs,
+    outcome,
+    status = null,
+    latencyMs,
+    jti = null,
+    error = null,
+  } = result.attempt
+  if (row === undefined || row.attempts !== attempt - 1 || !RECORDABLE.includes(row.state))
+    return undefined
   const { late, state, settledAtMs } = after(row, result)
   const nextAttemptAtMs = result.outcome === 'retry' ? result.nextAttemptAtMs : row.nextAttemptAtMs
   return {
@@ -126,7 +202,10 @@ function settled(row: RecordedRow | undefined, { id, result }: Result): Settled 
 /** @param results one of each delivery. @returns what was settled, by id */
 function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
   const [first] = results
-  const rows = results.length === 1 && first !== undefined ? yield* oneLocked.all({ id: first.id }) : yield* allLocked.all({ ids: idsOf(results) })
+  const rows =
+    results.length === 1 && first !== undefined
+      ? yield* oneLocked.all({ id: first.id })
+      : yield* allLocked.all({ ids: idsOf(results) })
   const before = new Map(rows.map((row) => [row.id, row]))
   const all = results.flatMap((one) => settled(before.get(one.id), one) ?? [])
   yield* runForEach(
@@ -142,7 +221,10 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
   return new Map(all.map((one) => [one.written.id, one]))
 }
 
-/** @param moves takes the changes of states: `applyCountChanges` has to be run with them @returns which counted, by place */
+/**
+ * @param moves takes the changes of states: `applyCountChanges` has to be run with them
+ * @returns which counted, by place
+ */
 export function* recordInto(results: readonly Result[], moves: Move[]): Act<boolean[]> {
   const counted = results.map(() => false)
   for (const turn of inTurns([...results.entries()], ([, { id }]) => id)) {
@@ -157,7 +239,10 @@ export function* recordInto(results: readonly Result[], moves: Move[]): Act<bool
   return counted
 }
 
-/** As many statements as for one result, with one change of each sum. @returns which counted, by place */
+/**
+ * As many statements as for one result, with one change of each sum.
+ * @returns which counted, by place
+ */
 export function* recordAll(results: readonly Result[]): Act<boolean[]> {
   const moves: Move[] = []
   const counted = yield* recordInto(results, moves)
@@ -179,7 +264,15 @@ export function* recordDelivery(result: Result): Act<boolean> {
  * Gives a lease back unused (drain, breaker open): the delivery is due again at `nextAttemptAtMs`,
  * and the attempt is not counted.
  */
-export function* releaseDelivery({ id, attempt, nextAttemptAtMs }: { id: string; attempt: number; nextAttemptAtMs: number }): Act<void> {
+export function* releaseDelivery({
+  id,
+  attempt,
+  nextAttemptAtMs,
+}: {
+  id: string
+  attempt: number
+  nextAttemptAtMs: number
+}): Act<void> {
   yield* giveBack.run({ id, made: attempt - 1, nextAttemptAtMs })
 }
 export function* findDelivery(id: string): Act<Delivery | undefined> {

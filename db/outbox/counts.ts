@@ -1,17 +1,38 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { rowsOf } from '../engine/dialect.ts'
-import { assign, command, excluded, insertEach, insertInto, names, runForEach } from '../engine/statement.ts'
+import {
+  assign,
+  command,
+  excluded,
+  insertEach,
+  insertInto,
+  names,
+  runForEach,
+} from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { deliveries, deliveryCounts, revocationTotals } from '../schema.ts'
 import type { DeliveryState, DeliveryTotals } from '../types.ts'
 import { HELD } from './row.ts'
 
-/** Keeps what is counted of deliveries true: by client and state, and by revocation and state. Every change of a state passes here. */
+/**
+ * Keeps what is counted of deliveries true: by client and state, and by revocation and state. Every
+ * change of a state passes here.
+ */
 
-export const DELIVERY_STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const satisfies readonly DeliveryState[]
+export const DELIVERY_STATES = [
+  'pending',
+  'delivered',
+  'rejected',
+  'failed',
+  'superseded',
+  'closed',
+] as const satisfies readonly DeliveryState[]
 
-/** Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. A delivery that a stream holds for its receiver is not late. */
+/**
+ * Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. A
+ * delivery that a stream holds for its receiver is not late.
+ */
 export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs} FROM ${deliveries}
   WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId}
     AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))} ORDER BY ${deliveries.createdAtMs} LIMIT 1)`
@@ -19,8 +40,12 @@ export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs
 type Count = { clientId: string; state: string; count: number }
 const added = sql`ON CONFLICT (${names(deliveryCounts.clientId, deliveryCounts.state)})
   DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${excluded(deliveryCounts.count)}` })}`
-const add = command((p: Takes<Count>) => sql`${insertInto(deliveryCounts, { clientId: p.clientId, state: p.state, count: p.count })} ${added}`)
-// One statement for all clients of an act: between the first row that it locks and its commit other acts of those clients wait.
+const add = command(
+  (p: Takes<Count>) =>
+    sql`${insertInto(deliveryCounts, { clientId: p.clientId, state: p.state, count: p.count })} ${added}`,
+)
+// One statement for all clients of an act: between the first row that it locks and its commit other
+// acts of those clients wait.
 const addAll = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, { clientId: 'text', state: 'text', count: 'bigint' })
   return sql`${insertEach(deliveryCounts, row, rows)} ${added}`
@@ -31,14 +56,20 @@ const totalsOf = (p: Takes<Totals>): Takes<DeliveryTotals> => {
   return { pending, delivered, rejected, failed, superseded, closed }
 }
 const plus = (by: (state: DeliveryState) => ReturnType<typeof sql>) =>
-  assign(revocationTotals, Object.fromEntries(DELIVERY_STATES.map((state) => [state, sql`${revocationTotals[state]} + ${by(state)}`])))
+  assign(
+    revocationTotals,
+    Object.fromEntries(
+      DELIVERY_STATES.map((state) => [state, sql`${revocationTotals[state]} + ${by(state)}`]),
+    ),
+  )
 const written = command(
   (p: Takes<Totals>) =>
     sql`${insertInto(revocationTotals, { seq: p.seq, ...totalsOf(p) })} ON CONFLICT (${names(revocationTotals.seq)})
       DO UPDATE SET ${plus((state) => excluded(revocationTotals[state]))}`,
 )
 const changed = command(
-  (p: Takes<Totals>) => sql`UPDATE ${revocationTotals} SET ${plus((state) => p[state])} WHERE ${revocationTotals.seq} = ${p.seq}`,
+  (p: Takes<Totals>) =>
+    sql`UPDATE ${revocationTotals} SET ${plus((state) => p[state])} WHERE ${revocationTotals.seq} = ${p.seq}`,
 )
 
 export interface Move {
@@ -50,7 +81,14 @@ export interface Move {
   to: DeliveryState | undefined
 }
 
-const NONE: DeliveryTotals = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
+const NONE: DeliveryTotals = {
+  pending: 0,
+  delivered: 0,
+  rejected: 0,
+  failed: 0,
+  superseded: 0,
+  closed: 0,
+}
 
 /** Adds to a sum that is there or begins. */
 function addTo<K>(sums: Map<K, DeliveryTotals>, key: K, { from, to }: Move): void {
@@ -60,11 +98,13 @@ function addTo<K>(sums: Map<K, DeliveryTotals>, key: K, { from, to }: Move): voi
   sums.set(key, sum)
 }
 
-const sorted = <K>(sums: Map<K, DeliveryTotals>): [K, DeliveryTotals][] => [...sums].sort(([a], [b]) => (a < b ? -1 : 1))
+const sorted = <K>(sums: Map<K, DeliveryTotals>): [K, DeliveryTotals][] =>
+  [...sums].sort(([a], [b]) => (a < b ? -1 : 1))
 
 /**
- * Deliveries pass from one state to another. An act calls it once, after it has changed the deliveries: the sums are taken in one order, so that
- * two acts on two brokers do not wait for each other.
+ * Deliveries pass from one state to another. An act calls it once, after it has changed the
+ * deliveries: the sums are taken in one order, so that two acts on two brokers do not wait for each
+ * other.
  */
 export function* applyCountChanges(moves: readonly Move[]): Act<void> {
   const [clients, totals] = [new Map<string, DeliveryTotals>(), new Map<number, DeliveryTotals>()]
@@ -76,7 +116,11 @@ export function* applyCountChanges(moves: readonly Move[]): Act<void> {
     if (move.from === undefined) fresh.add(move.seq)
   }
   const counts = sorted(clients).flatMap(([clientId, sum]) =>
-    DELIVERY_STATES.filter((state) => sum[state] !== 0).map((state) => ({ clientId, state, count: sum[state] })),
+    DELIVERY_STATES.filter((state) => sum[state] !== 0).map((state) => ({
+      clientId,
+      state,
+      count: sum[state],
+    })),
   )
   yield* runForEach(add, addAll, counts)
   for (const [seq, sum] of sorted(totals)) {

@@ -24,27 +24,37 @@ type Page = {
   id: string
   rows: number
 }
-type Which = { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }
+type Which = {
+  id?: string | undefined
+  targetId?: string | undefined
+  clientId?: string | undefined
+}
 
 const rising = (p: Takes<Page>) =>
   sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) > (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs}, ${deliveries.id}
     LIMIT ${p.rows}${forUpdate(deliveries)}`
 const ofState = query(
   fields,
-  (p: Takes<Page>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${rising(p)}`,
+  (p: Takes<Page>, f) =>
+    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${rising(p)}`,
 )
 const ofClient = query(
   fields,
-  (p: Takes<Page & { clientId: string }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')}
+  (
+    p: Takes<Page & { clientId: string }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')}
     WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${rising(p)}`,
 )
 const byId = query(
   fields,
-  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id}${forUpdate(deliveries)}`,
+  (p: Takes<{ id: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id}${forUpdate(deliveries)}`,
 )
 const ownerOf = query(
   columnsOf(targets, 'clientId'),
-  (p: Takes<{ targetId: string }>, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
+  (p: Takes<{ targetId: string }>, f) =>
+    sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
 )
 /** A delivery that its receiver polls, or that its stream does not push now, is held. */
 const whenRedriven = sql`CASE WHEN EXISTS (SELECT 1 FROM ${streams} WHERE ${streams.streamId} = ${deliveries.targetId}
@@ -55,14 +65,21 @@ const makePending = command(
       WHERE ${isOneOf(deliveries.id, p.ids)}`,
 )
 const bringForward = command(
-  (p: Takes<{ id: string }>) => sql`UPDATE ${deliveries} SET ${assign(deliveries, { nextAttemptAtMs: AT_ONCE })}
+  (
+    p: Takes<{ id: string }>,
+  ) => sql`UPDATE ${deliveries} SET ${assign(deliveries, { nextAttemptAtMs: AT_ONCE })}
     WHERE ${deliveries.id} = ${p.id} AND ${deliveries.state} = 'pending' AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))}`,
 )
 const close = command(
   (p: Takes<{ ids: string; atMs: number }>) =>
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'closed', settledAtMs: p.atMs, payload: null })} WHERE ${isOneOf(deliveries.id, p.ids)}`,
 )
-const PROOF: Column[] = [deliveryAttempts.deliveryId, deliveryAttempts.attempt, deliveryAttempts.atMs, deliveryAttempts.outcome]
+const PROOF: Column[] = [
+  deliveryAttempts.deliveryId,
+  deliveryAttempts.attempt,
+  deliveryAttempts.atMs,
+  deliveryAttempts.outcome,
+]
 const proveClosed = command(
   (p: Takes<{ ids: string; atMs: number; reason: string }>) =>
     sql`INSERT INTO ${deliveryAttempts} (${names(...PROOF, deliveryAttempts.latencyMs, deliveryAttempts.error)})
@@ -80,8 +97,14 @@ function* makeAllPending(rows: readonly Row[]): Act<void> {
   yield* applyCountChanges(rows.map((row) => ({ ...row, from: row.state, to: 'pending' as const })))
 }
 
-/** Closes rows that this act has locked: their content is deleted, and the reason becomes part of their proof. */
-export function* closeRows(rows: readonly Pick<Row, 'id' | 'clientId' | 'seq' | 'state'>[], reason: string): Act<void> {
+/**
+ * Closes rows that this act has locked: their content is deleted, and the reason becomes part of
+ * their proof.
+ */
+export function* closeRows(
+  rows: readonly Pick<Row, 'id' | 'clientId' | 'seq' | 'state'>[],
+  reason: string,
+): Act<void> {
   const [ids, atMs] = [idsOf(rows), yield* currentMs()]
   yield* close.run({ ids, atMs })
   yield* proveClosed.run({ ids, atMs, reason })
@@ -91,7 +114,12 @@ export function* closeRows(rows: readonly Pick<Row, 'id' | 'clientId' | 'seq' | 
 const isAmong = (row: Row, { targetId, clientId }: Which): boolean =>
   (targetId ?? row.targetId) === row.targetId && (clientId ?? row.clientId) === row.clientId
 
-function* decideOne(id: string, which: Which, states: readonly DeliveryState[], decide: Decide): Act<Row[]> {
+function* decideOne(
+  id: string,
+  which: Which,
+  states: readonly DeliveryState[],
+  decide: Decide,
+): Act<Row[]> {
   const row = yield* byId.get({ id })
   if (row === undefined || !states.includes(row.state) || !isAmong(row, which)) return []
   yield* decide([row])
@@ -99,17 +127,27 @@ function* decideOne(id: string, which: Which, states: readonly DeliveryState[], 
 }
 
 /** @returns the rows that were decided, and where the next page begins */
-function* decidePage(page: Page, which: Which, decide: Decide): Act<{ rows: Row[]; next: Page | undefined }> {
+function* decidePage(
+  page: Page,
+  which: Which,
+  decide: Decide,
+): Act<{ rows: Row[]; next: Page | undefined }> {
   const { targetId } = which
-  const clientId = which.clientId ?? (targetId === undefined ? undefined : ((yield* ownerOf.get({ targetId }))?.clientId ?? ''))
-  const found = clientId === undefined ? yield* ofState.all(page) : yield* ofClient.all({ ...page, clientId })
+  const clientId =
+    which.clientId ??
+    (targetId === undefined ? undefined : ((yield* ownerOf.get({ targetId }))?.clientId ?? ''))
+  const found =
+    clientId === undefined ? yield* ofState.all(page) : yield* ofClient.all({ ...page, clientId })
   const rows = found.filter((row) => isAmong(row, which))
   if (rows.length > 0) yield* decide(rows)
   const last = found.length < page.rows ? undefined : found.at(-1)
   return { rows, next: last && { ...page, atMs: last.createdAtMs, id: last.id } }
 }
 
-/** In batches, each a transaction, so that any number is decided without stalling others. @param decided takes the rows of each */
+/**
+ * In batches, each a transaction, so that any number is decided without stalling others.
+ * @param decided takes the rows of each
+ */
 async function decideEach(
   { write, writePage }: Engine,
   states: readonly DeliveryState[],
@@ -120,7 +158,11 @@ async function decideEach(
   if (id !== undefined) return decided(await write(() => decideOne(id, which, states, decide)))
   const pace = pacing({ most: MOST_ROWS })
   for (const state of states)
-    for (let page: Omit<Page, 'rows'> | undefined = { state, atMs: -1, id: '' }; page !== undefined; await pace.rest()) {
+    for (
+      let page: Omit<Page, 'rows'> | undefined = { state, atMs: -1, id: '' };
+      page !== undefined;
+      await pace.rest()
+    ) {
       const from: Page = { ...page, rows: pace.rows }
       const { rows, next } = await writePage(() => decidePage(from, which, decide))
       decided(rows)
@@ -131,7 +173,8 @@ async function decideEach(
 /** Makes failed and rejected deliveries pending again, with attempts counted from zero. */
 export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
-  const decided = (rows: Row[]): void => void refs.push(...rows.map((row) => refOf({ ...row, attempts: 0 })))
+  const decided = (rows: Row[]): void =>
+    void refs.push(...rows.map((row) => refOf({ ...row, attempts: 0 })))
   await decideEach(engine, ['failed', 'rejected'], which, { decide: makeAllPending, decided })
   return refs
 }
@@ -151,9 +194,15 @@ export function* tryNow({ id }: { id: string }): Act<DeliveryRef | undefined> {
  * part of the proof of each.
  * @returns how many
  */
-export async function closeDeliveries(engine: Engine, { reason, ...which }: Which & { reason: string }): Promise<number> {
+export async function closeDeliveries(
+  engine: Engine,
+  { reason, ...which }: Which & { reason: string },
+): Promise<number> {
   let closed = 0
   const decided = (rows: Row[]): void => void (closed += rows.length)
-  await decideEach(engine, ['pending', 'failed', 'rejected'], which, { decide: (rows) => closeRows(rows, reason), decided })
+  await decideEach(engine, ['pending', 'failed', 'rejected'], which, {
+    decide: (rows) => closeRows(rows, reason),
+    decided,
+  })
   return closed
 }

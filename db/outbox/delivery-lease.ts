@@ -10,9 +10,14 @@ import { deliveries, participants, sessions } from '../schema.ts'
 import type { Delivery } from '../types.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts'
 
-/** The lease of one attempt: one process at a time. It refuses an attempt that is not the next, and one that is not due. */
+/**
+ * The lease of one attempt: one process at a time. It refuses an attempt that is not the next, and
+ * one that is not due.
+ */
 
-/** Clocks of queue and broker may differ a little: a job that comes this much early is still leased. */
+/**
+ * Clocks of queue and broker may differ a little: a job that comes this much early is still leased.
+ */
 const EARLY_MS = 100
 
 export type LeaseInput = {
@@ -22,7 +27,9 @@ export type LeaseInput = {
   untilMs: number
   early?: boolean | undefined
 }
-export type Leased = { outcome: 'leased'; delivery: Delivery; endsNewer: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }
+export type Leased =
+  | { outcome: 'leased'; delivery: Delivery; endsNewer: boolean }
+  | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }
 
 /** What a lease asks of a row of `deliveries`. */
 export type Wanted = {
@@ -42,11 +49,13 @@ export const mayLease = (p: Takes<Wanted>): SQL =>
   sql`${deliveries.state} = 'pending' AND ${deliveries.attempts} = ${p.made} AND ${isFree(deliveries.leasedUntilMs, p.nowMs, 'delivery')}
     AND ${deliveries.nextAttemptAtMs} <= ${p.dueByMs}`
 /** What a lease writes. */
-export const leasedUntil = (untilMs: Param<number>): SQL => assign(deliveries, { leasedUntilMs: untilMs })
+export const leasedUntil = (untilMs: Param<number>): SQL =>
+  assign(deliveries, { leasedUntilMs: untilMs })
 
 /**
- * Of a row of `deliveries`: 1 where it is a logout token by `sub` and its user has a live participation at that client that began after the
- * revocation, which the token would end as well; else 0. It goes by the keys, whatever the planner knows of the tables.
+ * Of a row of `deliveries`: 1 where it is a logout token by `sub` and its user has a live
+ * participation at that client that began after the revocation, which the token would end as well;
+ * else 0. It goes by the keys, whatever the planner knows of the tables.
  */
 export const endsNewer = (now: Param<number>): SQL<number> =>
   sql<number>`CASE WHEN ${deliveries.seq} IS NOT NULL AND ${deliveries.sub} IS NOT NULL AND EXISTS (
@@ -55,11 +64,15 @@ export const endsNewer = (now: Param<number>): SQL<number> =>
       AND (SELECT ${participants.joinedSeq} FROM ${participants}
         WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId}) >= ${deliveries.seq}) THEN 1 ELSE 0 END`
 
-const leasedFields = { ...deliveryFields, endsNewer: endsNewer(sql<number>`${sql.placeholder('now')}`) }
+const leasedFields = {
+  ...deliveryFields,
+  endsNewer: endsNewer(sql<number>`${sql.placeholder('now')}`),
+}
 type LeasedRow = RowOf<typeof leasedFields>
 const byId = query(
   leasedFields,
-  (p: Takes<{ id: string; now: number }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
+  (p: Takes<{ id: string; now: number }>, f) =>
+    sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
 )
 // Compare-and-set: of two brokers that lease at once, one changes the row.
 const take = command(
@@ -67,7 +80,11 @@ const take = command(
     sql`UPDATE ${deliveries} SET ${leasedUntil(p.untilMs)} WHERE ${deliveries.id} = ${p.id} AND ${mayLease(p)}`,
 )
 
-export const leased = (row: LeasedRow): Leased => ({ outcome: 'leased', delivery: deliveryOf(row), endsNewer: row.endsNewer === 1 })
+export const leased = (row: LeasedRow): Leased => ({
+  outcome: 'leased',
+  delivery: deliveryOf(row),
+  endsNewer: row.endsNewer === 1,
+})
 
 /**
  * Takes a delivery for one attempt until `untilMs`: only if it is pending, `attempt` is the one

@@ -8,9 +8,15 @@ import { deliveries } from '../schema.ts'
 import type { DeliveryRef, EarlyCursor, Priority } from '../types.ts'
 import { HELD, PRIORITIES, priorityNumber, refFields, refOf } from './row.ts'
 
-/** Which deliveries are due, to which target, and in which order: urgent ones first, wide revocations fairly beside each other. */
+/**
+ * Which deliveries are due, to which target, and in which order: urgent ones first, wide
+ * revocations fairly beside each other.
+ */
 
-/** Wide revocations that share one page. Further ones take part when one of these has been delivered. */
+/**
+ * Wide revocations that share one page. Further ones take part when one of these has been
+ * delivered.
+ */
 const MOST_TOGETHER = 32
 
 type Page = {
@@ -29,12 +35,20 @@ const ofRevocations = (p: Takes<{ targetId: string }>) =>
 const isDue = (p: Takes<Page>) =>
   sql`AND ${deliveries.nextAttemptAtMs} <= ${p.nowMs} AND ${isFree(deliveries.leasedUntilMs, p.nowMs, 'delivery')} ORDER BY ${deliveries.nextAttemptAtMs} LIMIT ${p.limit}`
 
-const due = query(refFields, (p: Takes<Page & { priority: number }>, f) => sql`SELECT ${f} ${ofTarget(p)} ${isDue(p)}`)
+const due = query(
+  refFields,
+  (p: Takes<Page & { priority: number }>, f) => sql`SELECT ${f} ${ofTarget(p)} ${isDue(p)}`,
+)
 const dueOfRevocation = query(
   refFields,
-  (p: Takes<Page & { seq: number }>, f) => sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} = ${p.seq} ${isDue(p)}`,
+  (p: Takes<Page & { seq: number }>, f) =>
+    sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} = ${p.seq} ${isDue(p)}`,
 )
-const dueOfNone = query(refFields, (p: Takes<Page>, f) => sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} IS NULL ${isDue(p)}`)
+const dueOfNone = query(
+  refFields,
+  (p: Takes<Page>, f) =>
+    sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} IS NULL ${isDue(p)}`,
+)
 const nextRevocation = query(
   { seq: sql<number>`${deliveries.seq}` },
   (p: Takes<{ targetId: string; seq: number }>, f) =>
@@ -49,7 +63,10 @@ const early = query(
 )
 const nextTarget = query(
   columnsOf(deliveries, 'targetId'),
-  (p: Takes<{ after: string }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_due_by_target')}
+  (
+    p: Takes<{ after: string }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_due_by_target')}
     WHERE ${deliveries.state} = 'pending' AND ${deliveries.targetId} > ${p.after} ORDER BY ${deliveries.targetId} LIMIT 1`,
 )
 
@@ -106,9 +123,23 @@ export function* earlyDeliveries({
   for (const priority of PRIORITIES.slice(PRIORITIES.indexOf(from))) {
     const { dueAtMs = 0, id = '' } = priority === after?.priority ? after : {}
     const fromMs = Math.max(nowMs + 1, dueAtMs)
-    rows.push(...(yield* early.all({ targetId, nowMs, limit: limit - rows.length, priority: priorityNumber(priority), fromMs, dueAtMs, id })))
+    rows.push(
+      ...(yield* early.all({
+        targetId,
+        nowMs,
+        limit: limit - rows.length,
+        priority: priorityNumber(priority),
+        fromMs,
+        dueAtMs,
+        id,
+      })),
+    )
     const last = rows.at(-1)
-    if (rows.length === limit && last !== undefined) return { refs: rows.map(refOf), next: { priority, dueAtMs: last.nextAttemptAtMs, id: last.id } }
+    if (rows.length === limit && last !== undefined)
+      return {
+        refs: rows.map(refOf),
+        next: { priority, dueAtMs: last.nextAttemptAtMs, id: last.id },
+      }
   }
   return { refs: rows.map(refOf) }
 }
@@ -119,7 +150,11 @@ export function* earlyDeliveries({
  */
 export function* pendingTargetIds(): Act<string[]> {
   const ids: string[] = []
-  for (let next = yield* nextTarget.get({ after: '' }); next !== undefined; next = yield* nextTarget.get({ after: next.targetId }))
+  for (
+    let next = yield* nextTarget.get({ after: '' });
+    next !== undefined;
+    next = yield* nextTarget.get({ after: next.targetId })
+  )
     ids.push(next.targetId)
   return ids
 }

@@ -28,16 +28,23 @@ type Asked = {
   before?: string | undefined
   limit: number
 }
-type Counts = { clientId: string; state: DeliveryState; count: number; oldestAtMs?: number | undefined }[]
+type Counts = {
+  clientId: string
+  state: DeliveryState
+  count: number
+  oldestAtMs?: number | undefined
+}[]
 /** Before the newest. */
 const FIRST: Place = { atMs: Number.MAX_SAFE_INTEGER, id: '' }
 
-const from = (index: string) => sql`FROM ${deliveries}${indexedBy(index)} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
+const from = (index: string) =>
+  sql`FROM ${deliveries}${indexedBy(index)} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
 const falling = (p: Takes<Page>) =>
   sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) < (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs} DESC, ${deliveries.id} DESC LIMIT ${p.limit}`
 const ofState = query(
   deliveryFields,
-  (p: Takes<Page & { state: string }>, f) => sql`SELECT ${f} ${from('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${falling(p)}`,
+  (p: Takes<Page & { state: string }>, f) =>
+    sql`SELECT ${f} ${from('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${falling(p)}`,
 )
 const ofClient = query(
   deliveryFields,
@@ -47,24 +54,32 @@ const ofClient = query(
 // All deliveries of a revocation are pending since the same moment.
 const ofSeq = query(
   deliveryFields,
-  (p: Takes<Page & { seq: number }>, f) => sql`SELECT ${f} ${from('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} ${falling(p)}`,
+  (p: Takes<Page & { seq: number }>, f) =>
+    sql`SELECT ${f} ${from('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} ${falling(p)}`,
 )
 const placeOf = query(
   { atMs: deliveries.createdAtMs, id: deliveries.id },
-  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id}`,
+  (p: Takes<{ id: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id}`,
 )
 const countFields = {
   clientId: deliveryCounts.clientId,
   state: sql<DeliveryState>`${deliveryCounts.state}`,
   count: deliveryCounts.count,
-  oldest: sql<number | null>`CASE WHEN ${deliveryCounts.state} = 'pending' THEN ${oldestPending} END`,
+  oldest: sql<
+    number | null
+  >`CASE WHEN ${deliveryCounts.state} = 'pending' THEN ${oldestPending} END`,
 }
 const counts = query(
   countFields,
-  (_, f) => sql`SELECT ${f} FROM ${deliveryCounts} WHERE ${deliveryCounts.count} > 0 ORDER BY ${deliveryCounts.clientId}, ${deliveryCounts.state}`,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${deliveryCounts} WHERE ${deliveryCounts.count} > 0 ORDER BY ${deliveryCounts.clientId}, ${deliveryCounts.state}`,
 )
 
-const countOf = ({ oldest, ...count }: RowOf<typeof countFields>) => ({ ...count, ...(oldest === null ? {} : { oldestAtMs: oldest }) })
+const countOf = ({ oldest, ...count }: RowOf<typeof countFields>) => ({
+  ...count,
+  ...(oldest === null ? {} : { oldestAtMs: oldest }),
+})
 /** How many deliveries of each client are in each state, and since when the oldest is pending. */
 export function* deliveryCountsNow(): Act<Counts> {
   return (yield* counts.all({})).map(countOf)
@@ -75,20 +90,39 @@ function* byState({ clientId, state, limit }: Asked, place: Place): Act<Delivery
   const found: DeliveryRow[] = []
   for (const one of state === undefined ? DELIVERY_STATES : [state]) {
     const page = { state: one, ...place, limit }
-    found.push(...(clientId === undefined ? yield* ofState.all(page) : yield* ofClient.all({ ...page, clientId })))
+    found.push(
+      ...(clientId === undefined
+        ? yield* ofState.all(page)
+        : yield* ofClient.all({ ...page, clientId })),
+    )
   }
-  return found.sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1)).slice(0, limit)
+  return found
+    .sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1))
+    .slice(0, limit)
 }
 
-/** A wide revocation may have a million, of which few are of a state: page by page, with the event loop let in between. */
-async function bySeq({ read }: Engine, seq: number, { clientId, state, limit }: Asked, first: Place): Promise<DeliveryRow[]> {
+/**
+ * A wide revocation may have a million, of which few are of a state: page by page, with the event
+ * loop let in between.
+ */
+async function bySeq(
+  { read }: Engine,
+  seq: number,
+  { clientId, state, limit }: Asked,
+  first: Place,
+): Promise<DeliveryRow[]> {
   const found: DeliveryRow[] = []
   for (let place = first; ; await turn()) {
     const from = place
     const page = await read(() => ofSeq.all({ seq, ...from, limit: PAGE }))
-    found.push(...page.filter((one) => (clientId ?? one.clientId) === one.clientId && (state ?? one.state) === one.state))
+    found.push(
+      ...page.filter(
+        (one) => (clientId ?? one.clientId) === one.clientId && (state ?? one.state) === one.state,
+      ),
+    )
     const last = page.at(-1)
-    if (found.length >= limit || page.length < PAGE || last === undefined) return found.slice(0, limit)
+    if (found.length >= limit || page.length < PAGE || last === undefined)
+      return found.slice(0, limit)
     place = { atMs: last.createdAtMs, id: last.id }
   }
 }
@@ -101,6 +135,9 @@ export async function listDeliveries(engine: Engine, asked: Asked): Promise<Deli
   const { seq, before } = asked
   const place = before === undefined ? FIRST : await engine.read(() => placeOf.get({ id: before }))
   if (place === undefined) return []
-  const rows = seq === undefined ? await engine.read(() => byState(asked, place)) : await bySeq(engine, seq, asked, place)
+  const rows =
+    seq === undefined
+      ? await engine.read(() => byState(asked, place))
+      : await bySeq(engine, seq, asked, place)
   return rows.map(deliveryOf)
 }

@@ -8,7 +8,10 @@ import { AT_ONCE } from './add.ts'
 import type { Move } from './counts.ts'
 import { HELD, priorityNumber } from './row.ts'
 
-/** Adds a delivery that is minted from its payload: a webhook event or a security event token, for one target. */
+/**
+ * Adds a delivery that is minted from its payload: a webhook event or a security event token, for
+ * one target.
+ */
 
 type Message = {
   kind: Exclude<DeliveryKind, 'logout_token'>
@@ -18,18 +21,34 @@ type Message = {
   payload: string
   atMs: number
 }
-type Written = Message & { id: string; priority: number; nextAttemptAtMs: number; traceparent: string | null }
+type Written = Message & {
+  id: string
+  priority: number
+  nextAttemptAtMs: number
+  traceparent: string | null
+}
 
 const insert = command((p: Takes<Written>) =>
   insertInto(deliveries, {
-    ...{ id: p.id, kind: p.kind, clientId: p.targetId, targetId: p.targetId, sub: p.sub, payload: p.payload, priority: p.priority },
+    ...{
+      id: p.id,
+      kind: p.kind,
+      clientId: p.targetId,
+      targetId: p.targetId,
+      sub: p.sub,
+      payload: p.payload,
+      priority: p.priority,
+    },
     ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: p.nextAttemptAtMs },
     traceparent: p.traceparent,
   }),
 )
 
 /** @param moves takes the change of state: `moved` has to be run with it */
-export function* addMessage({ held = false, ...message }: Message & { held?: boolean }, moves: Move[]): Act<DeliveryRef> {
+export function* addMessage(
+  { held = false, ...message }: Message & { held?: boolean },
+  moves: Move[],
+): Act<DeliveryRef> {
   const id = yield* newId()
   const { targetId } = message
   yield* insert.run({

@@ -3,27 +3,63 @@ import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
 import { pacing } from '../engine/pace.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { microsoftWork, sessions, subjects } from '../schema.ts'
 import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'
 
-/** What is to be asked of Microsoft Graph: rows that stay until it is done. It refuses to take something asked for again as done. */
+/**
+ * What is to be asked of Microsoft Graph: rows that stay until it is done. It refuses to take
+ * something asked for again as done.
+ */
 
-const workFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid', 'generation', 'attempts', 'askedAtMs', 'nextAtMs', 'leasedUntilMs', 'lastError')
+const workFields = columnsOf(
+  microsoftWork,
+  'kind',
+  'tid',
+  'oid',
+  'generation',
+  'attempts',
+  'askedAtMs',
+  'nextAtMs',
+  'leasedUntilMs',
+  'lastError',
+)
 
-const workOf = ({ lastError, ...row }: RowOf<typeof workFields>): QueuedMicrosoftWork => ({ ...row, lastError: optional(lastError) })
+const workOf = ({ lastError, ...row }: RowOf<typeof workFields>): QueuedMicrosoftWork => ({
+  ...row,
+  lastError: optional(lastError),
+})
 
 const key = { kind: microsoftWork.kind, tid: microsoftWork.tid, oid: microsoftWork.oid }
-/** Work that is asked for again may be claimed by any process: the one that does it now may have begun before. */
-const anew = { generation: sql`${microsoftWork.generation} + 1`, attempts: 0, state: 'pending', leasedUntilMs: 0 }
+/**
+ * Work that is asked for again may be claimed by any process: the one that does it now may have
+ * begun before.
+ */
+const anew = {
+  generation: sql`${microsoftWork.generation} + 1`,
+  attempts: 0,
+  state: 'pending',
+  leasedUntilMs: 0,
+}
 const again = sql`ON CONFLICT (${names(key.kind, key.tid, key.oid)}) DO UPDATE
   SET ${assign(microsoftWork, { ...anew, askedAtMs: excluded(microsoftWork.askedAtMs), nextAtMs: excluded(microsoftWork.nextAtMs) })}`
 
 type Key = { kind: string; tid: string; oid: string }
-const isOne = (p: Takes<Key>) => sql`${key.kind} = ${p.kind} AND ${key.tid} = ${p.tid} AND ${key.oid} = ${p.oid}`
-/** As it was read. By its time too: done and asked for again, it begins with the first generation. */
+const isOne = (p: Takes<Key>) =>
+  sql`${key.kind} = ${p.kind} AND ${key.tid} = ${p.tid} AND ${key.oid} = ${p.oid}`
+/**
+ * As it was read. By its time too: done and asked for again, it begins with the first generation.
+ */
 type Taken = Key & { generation: number; askedAtMs: number }
 const isTaken = (p: Takes<Taken>) =>
   sql`${isOne(p)} AND ${microsoftWork.generation} = ${p.generation} AND ${microsoftWork.askedAtMs} = ${p.askedAtMs}`
@@ -31,22 +67,35 @@ const isTaken = (p: Takes<Taken>) =>
 const ask = command(
   (p: Takes<Key & { nowMs: number }>) =>
     sql`${insertInto(microsoftWork, {
-      ...{ kind: p.kind, tid: p.tid, oid: p.oid, generation: 1, attempts: 0, state: 'pending', askedAtMs: p.nowMs, nextAtMs: p.nowMs },
+      ...{
+        kind: p.kind,
+        tid: p.tid,
+        oid: p.oid,
+        generation: 1,
+        attempts: 0,
+        state: 'pending',
+        askedAtMs: p.nowMs,
+        nextAtMs: p.nowMs,
+      },
     })} ${again}`,
 )
 const hasPending = query(
   columnsOf(microsoftWork, 'generation'),
-  (p: Takes<Key>, f) => sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isOne(p)} AND ${microsoftWork.state} = 'pending'`,
+  (p: Takes<Key>, f) =>
+    sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isOne(p)} AND ${microsoftWork.state} = 'pending'`,
 )
-const claim = query(workFields, (p: Takes<{ tid: string; nowMs: number; untilMs: number; limit: number }>, f) => {
-  const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
-  const isDue = sql`${microsoftWork.state} = 'pending' AND ${key.tid} = ${p.tid} AND ${microsoftWork.nextAtMs} <= ${p.nowMs}
+const claim = query(
+  workFields,
+  (p: Takes<{ tid: string; nowMs: number; untilMs: number; limit: number }>, f) => {
+    const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
+    const isDue = sql`${microsoftWork.state} = 'pending' AND ${key.tid} = ${p.tid} AND ${microsoftWork.nextAtMs} <= ${p.nowMs}
     AND ${isFree(microsoftWork.leasedUntilMs, p.nowMs, 'microsoft')}`
-  return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork}${indexedBy('microsoft_work_due')} WHERE ${isDue}
+    return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork}${indexedBy('microsoft_work_due')} WHERE ${isDue}
       ORDER BY ${microsoftWork.nextAtMs} LIMIT ${p.limit}${forUpdateSkipLocked(microsoftWork)})
     UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: p.untilMs })}
     WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page) RETURNING ${f}`
-})
+  },
+)
 const release = command(
   (p: Takes<Taken & { untilMs: number }>) =>
     sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: 0 })} WHERE ${isTaken(p)} AND ${microsoftWork.leasedUntilMs} = ${p.untilMs}`,
@@ -62,11 +111,13 @@ const REDRIVEN = 500
 // In the order of the key: work that fails again meanwhile is not redriven a second time.
 const fullKey = sql`${key.kind}, ${key.tid}, ${key.oid}`
 type Range = { afterKind: string; afterTid: string; afterOid: string }
-const isAfter = (p: Takes<Range>) => sql`(${fullKey}) > (${p.afterKind}, ${p.afterTid}, ${p.afterOid})`
+const isAfter = (p: Takes<Range>) =>
+  sql`(${fullKey}) > (${p.afterKind}, ${p.afterTid}, ${p.afterOid})`
 const keyFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid')
 const keysAfter = query(
   keyFields,
-  (p: Takes<Range & { limit: number }>, f) => sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isAfter(p)} ORDER BY ${fullKey} LIMIT ${p.limit}`,
+  (p: Takes<Range & { limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isAfter(p)} ORDER BY ${fullKey} LIMIT ${p.limit}`,
 )
 const keysOfTenantAfter = query(
   keyFields,
@@ -83,7 +134,13 @@ const settle = command((p: Takes<Taken>) => sql`DELETE FROM ${microsoftWork} WHE
 const postpone = command(
   (p: Takes<Taken & { state: string; nextAtMs: number; error: string }>) =>
     sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, {
-      ...{ attempts: sql`${microsoftWork.attempts} + 1`, state: p.state, nextAtMs: p.nextAtMs, leasedUntilMs: 0, lastError: p.error },
+      ...{
+        attempts: sql`${microsoftWork.attempts} + 1`,
+        state: p.state,
+        nextAtMs: p.nextAtMs,
+        leasedUntilMs: 0,
+        lastError: p.error,
+      },
     })} WHERE ${isTaken(p)}`,
 )
 
@@ -93,7 +150,10 @@ const USERS = 200
 type Page = { tid: string; after: string; rows: number }
 const usersAfter = (p: Takes<Pick<Page, 'tid' | 'after'>>) =>
   sql`FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} > ${p.after} ORDER BY ${subjects.oid}`
-const lastOfPage = query(columnsOf(subjects, 'oid'), (p: Takes<Page>, f) => sql`SELECT ${f} ${usersAfter(p)} LIMIT 1 OFFSET ${p.rows} - 1`)
+const lastOfPage = query(
+  columnsOf(subjects, 'oid'),
+  (p: Takes<Page>, f) => sql`SELECT ${f} ${usersAfter(p)} LIMIT 1 OFFSET ${p.rows} - 1`,
+)
 const askUsers = command((p: Takes<Page & { now: number; nowMs: number }>) => {
   const { kind, tid, oid, generation, attempts, state, askedAtMs, nextAtMs } = microsoftWork
   const isSignedIn = sql`EXISTS (SELECT 1 FROM ${sessions}${indexedBy('sessions_open_by_sub')}
@@ -108,16 +168,26 @@ const ofTenant = command((p: Takes<{ tid: string; limit: number }>) => {
   const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
   // All kinds, named: so that the primary key finds the work of one tenant.
   const isOfTenant = sql`${key.kind} IN ('check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription') AND ${key.tid} = ${p.tid}`
-  // Work that a worker has just locked is waited for: none of it may be left where fewer than `limit` rows went.
+  // Work that a worker has just locked is waited for: none of it may be left where fewer than
+  // `limit` rows went.
   return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork} WHERE ${isOfTenant} ORDER BY ${list} LIMIT ${p.limit}${forUpdate(microsoftWork)})
     DELETE FROM ${microsoftWork} WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`
 })
-/** Some of what is to be asked of Microsoft about a tenant that is removed. @returns how many rows went */
-export const dropWorkOfTenant = (tid: string, limit: number): Act<number> => ofTenant.run({ tid, limit })
+/**
+ * Some of what is to be asked of Microsoft about a tenant that is removed.
+ * @returns how many rows went
+ */
+export const dropWorkOfTenant = (tid: string, limit: number): Act<number> =>
+  ofTenant.run({ tid, limit })
 
-/** In the order of their keys: two acts that ask for the same work wait for each other, and never both. */
+/**
+ * In the order of their keys: two acts that ask for the same work wait for each other, and never
+ * both.
+ */
 const inOrder = <T extends MicrosoftWork>(work: readonly T[]): T[] =>
-  work.toSorted((a, b) => ([a.kind, a.tid, a.oid].join(' ') < [b.kind, b.tid, b.oid].join(' ') ? -1 : 1))
+  work.toSorted((a, b) =>
+    [a.kind, a.tid, a.oid].join(' ') < [b.kind, b.tid, b.oid].join(' ') ? -1 : 1,
+  )
 
 /** Persists work. What is there already is asked for again, and due now. */
 export function* askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Act<void> {
@@ -130,7 +200,11 @@ export function* hasPendingMicrosoftWork({ kind, tid, oid }: MicrosoftWork): Act
 
 type Everybody = { tid: string; now: number; nowMs: number }
 
-function* askPage({ tid, now, nowMs }: Everybody, after: string, rows: number): Act<{ asked: number; next: string | undefined }> {
+function* askPage(
+  { tid, now, nowMs }: Everybody,
+  after: string,
+  rows: number,
+): Act<{ asked: number; next: string | undefined }> {
   const asked = yield* askUsers.run({ tid, now, nowMs, after, rows })
   // Read afterwards: a user who comes between the two is asked about once more, and none is missed.
   return { asked, next: (yield* lastOfPage.get({ tid, after, rows }))?.oid }
@@ -155,9 +229,15 @@ export async function askAboutEverybody({ writePage }: Engine, input: Everybody)
   return sum
 }
 
-const rangeAfter = ({ kind, tid, oid }: Key): Range => ({ afterKind: kind, afterTid: tid, afterOid: oid })
+const rangeAfter = ({ kind, tid, oid }: Key): Range => ({
+  afterKind: kind,
+  afterTid: tid,
+  afterOid: oid,
+})
 
-/** @returns how many rows of the page had failed, and the last of its rows, where more may follow */
+/**
+ * @returns how many rows of the page had failed, and the last of its rows, where more may follow
+ */
 function* redriveNext(
   keys: typeof keysAfter,
   after: Key,
@@ -167,7 +247,10 @@ function* redriveNext(
   const page = yield* keys.all({ ...range, limit })
   const last = page.at(-1)
   if (last === undefined) return { redriven: 0, next: undefined }
-  return { redriven: yield* redrivePage.run({ ...range, ...last, nowMs }), next: page.length < limit ? undefined : last }
+  return {
+    redriven: yield* redrivePage.run({ ...range, ...last, nowMs }),
+    next: page.length < limit ? undefined : last,
+  }
 }
 
 /**
@@ -175,7 +258,10 @@ function* redriveNext(
  * outage of Microsoft may have failed the work of every user, so it goes page by page.
  * @returns how many
  */
-export async function redriveMicrosoftWork({ writePage }: Engine, { tid, nowMs }: { tid?: string | undefined; nowMs: number }): Promise<number> {
+export async function redriveMicrosoftWork(
+  { writePage }: Engine,
+  { tid, nowMs }: { tid?: string | undefined; nowMs: number },
+): Promise<number> {
   const [keys, begins] =
     tid === undefined
       ? [keysAfter, [{ kind: '', tid: '', oid: '' }]]
@@ -197,7 +283,12 @@ export async function redriveMicrosoftWork({ writePage }: Engine, { tid, nowMs }
  * Takes due work, the earliest first: until `untilMs` it is the caller's alone. Of two that ask at
  * once, each gets its own.
  */
-export function* claimMicrosoftWork(input: { tid: string; nowMs: number; untilMs: number; limit: number }): Act<QueuedMicrosoftWork[]> {
+export function* claimMicrosoftWork(input: {
+  tid: string
+  nowMs: number
+  untilMs: number
+  limit: number
+}): Act<QueuedMicrosoftWork[]> {
   return (yield* claim.all({ ...input })).map(workOf).toSorted((a, b) => a.nextAtMs - b.nextAtMs)
 }
 
@@ -211,7 +302,13 @@ export function* releaseMicrosoftWork(work: readonly QueuedMicrosoftWork[]): Act
 }
 
 /** Deletes work that is done, unless it was asked for again since. */
-export function* settleMicrosoftWork({ kind, tid, oid, generation, askedAtMs }: QueuedMicrosoftWork): Act<void> {
+export function* settleMicrosoftWork({
+  kind,
+  tid,
+  oid,
+  generation,
+  askedAtMs,
+}: QueuedMicrosoftWork): Act<void> {
   yield* settle.run({ kind, tid, oid, generation, askedAtMs })
 }
 
@@ -221,10 +318,22 @@ type Postponed = { nextAtMs: number | undefined; error: string }
  * Postpones work that was not done: it is due again at `nextAtMs`, or has failed where there is
  * none. Nothing changes where it was asked for again since.
  */
-export function* postponeMicrosoftWork(work: QueuedMicrosoftWork, { nextAtMs, error }: Postponed): Act<void> {
+export function* postponeMicrosoftWork(
+  work: QueuedMicrosoftWork,
+  { nextAtMs, error }: Postponed,
+): Act<void> {
   const { kind, tid, oid, generation, askedAtMs } = work
   const state = nextAtMs === undefined ? 'failed' : 'pending'
-  yield* postpone.run({ kind, tid, oid, generation, askedAtMs, state, nextAtMs: nextAtMs ?? work.nextAtMs, error })
+  yield* postpone.run({
+    kind,
+    tid,
+    oid,
+    generation,
+    askedAtMs,
+    state,
+    nextAtMs: nextAtMs ?? work.nextAtMs,
+    error,
+  })
 }
 
 /** Work that has no attempts left. */

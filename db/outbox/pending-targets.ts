@@ -8,7 +8,10 @@ import { deliveries, deliveryCounts, targets } from '../schema.ts'
 import { oldestPending } from './counts.ts'
 import { pendingTargetIds } from './due.ts'
 
-/** How much is pending to each target, and since when. The kept counts say it of a client with one such target; of others it is counted in pages. */
+/**
+ * How much is pending to each target, and since when. The kept counts say it of a client with one
+ * such target; of others it is counted in pages.
+ */
 
 /** Deliveries looked at in one turn of the event loop. */
 const PAGE = 2_000
@@ -21,7 +24,11 @@ type Place = {
   id: string
 }
 
-const find = query(targetFields, (p: Takes<{ targetId: string }>, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`)
+const find = query(
+  targetFields,
+  (p: Takes<{ targetId: string }>, f) =>
+    sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
+)
 const ofClient = query(
   { pending: deliveryCounts.count, oldestAtMs: oldestPending },
   (p: Takes<{ clientId: string }>, f) =>
@@ -29,7 +36,10 @@ const ofClient = query(
 )
 const page = query(
   { targetId: deliveries.targetId, atMs: deliveries.createdAtMs, id: deliveries.id },
-  (p: Takes<{ clientId: string } & Place>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')}
+  (
+    p: Takes<{ clientId: string } & Place>,
+    f,
+  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')}
     WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${p.clientId} AND (${deliveries.createdAtMs}, ${deliveries.id}) > (${p.atMs}, ${p.id})
     ORDER BY ${deliveries.createdAtMs}, ${deliveries.id} LIMIT ${sql.raw(String(PAGE))}`,
 )
@@ -53,7 +63,8 @@ async function counted({ read }: Engine, own: Target[], clientId: string): Promi
       const known = found.get(targetId)
       // The first one that is met is the oldest.
       if (known !== undefined) known.pending += 1
-      else if (target !== undefined) found.set(targetId, { ...target, pending: 1, oldestAtMs: atMs })
+      else if (target !== undefined)
+        found.set(targetId, { ...target, pending: 1, oldestAtMs: atMs })
     }
     place = rows.length < PAGE ? undefined : rows.at(-1)
   }
@@ -63,7 +74,10 @@ async function counted({ read }: Engine, own: Target[], clientId: string): Promi
 /** The targets with pending deliveries, with how many and since when, for operators. */
 export async function pendingTargets(engine: Engine): Promise<Pending[]> {
   const all: Pending[] = []
-  for (const [clientId, own] of Map.groupBy(await engine.read(targetsWithPending), (target) => target.clientId)) {
+  for (const [clientId, own] of Map.groupBy(
+    await engine.read(targetsWithPending),
+    (target) => target.clientId,
+  )) {
     const [only, ...more] = own
     const kept = more.length > 0 ? undefined : await engine.read(() => ofClient.get({ clientId }))
     if (only !== undefined && kept !== undefined && kept.oldestAtMs !== null)

@@ -15,14 +15,41 @@ export const HELD = 8_000_000_000_000_000
 const ofRevocation = <T extends string>(column: AnyColumn): SQL<T | null> =>
   sql<T | null>`(SELECT ${column} FROM ${revocations} WHERE ${revocations.seq} = ${deliveries.seq})`
 
-/** Of `deliveriesAndTargets`: a delivery knows its address by its target, which is kept when it is removed. */
+/**
+ * Of `deliveriesAndTargets`: a delivery knows its address by its target, which is kept when it is
+ * removed.
+ */
 export const deliveryFields = {
-  ...columnsOf(deliveries, 'id', 'kind', 'seq', 'clientId', 'targetId', 'sid', 'sub', 'payload', 'priority', 'state', 'attempts', 'createdAtMs'),
-  ...columnsOf(deliveries, 'nextAttemptAtMs', 'leasedUntilMs', 'settledAtMs', 'supersededBy', 'lastStatus', 'lastError'),
+  ...columnsOf(
+    deliveries,
+    'id',
+    'kind',
+    'seq',
+    'clientId',
+    'targetId',
+    'sid',
+    'sub',
+    'payload',
+    'priority',
+    'state',
+    'attempts',
+    'createdAtMs',
+  ),
+  ...columnsOf(
+    deliveries,
+    'nextAttemptAtMs',
+    'leasedUntilMs',
+    'settledAtMs',
+    'supersededBy',
+    'lastStatus',
+    'lastError',
+  ),
   uri: targets.uri,
   // A revocation is kept as long as any of its deliveries.
   reason: ofRevocation<Reason>(revocations.reason),
-  traceparent: sql<string | null>`coalesce(${deliveries.traceparent}, ${ofRevocation<string>(revocations.traceparent)})`,
+  traceparent: sql<
+    string | null
+  >`coalesce(${deliveries.traceparent}, ${ofRevocation<string>(revocations.traceparent)})`,
 }
 export const deliveriesAndTargets = sql`${deliveries} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
 export type DeliveryRow = RowOf<typeof deliveryFields>
@@ -42,7 +69,10 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   state: row.state,
   attempts: row.attempts,
   createdAtMs: row.createdAtMs,
-  nextAttemptAtMs: row.state === 'pending' && row.nextAttemptAtMs < HELD ? Math.max(row.nextAttemptAtMs, row.createdAtMs) : undefined,
+  nextAttemptAtMs:
+    row.state === 'pending' && row.nextAttemptAtMs < HELD
+      ? Math.max(row.nextAttemptAtMs, row.createdAtMs)
+      : undefined,
   settledAtMs: optional(row.settledAtMs),
   supersededBy: optional(row.supersededBy),
   lastStatus: optional(row.lastStatus),
@@ -53,7 +83,15 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
 export const PRIORITIES: readonly Priority[] = ['urgent', 'bulk', 'background']
 export const priorityNumber = (priority: Priority): number => PRIORITIES.indexOf(priority)
 
-export const refFields = columnsOf(deliveries, 'id', 'attempts', 'targetId', 'priority', 'seq', 'nextAttemptAtMs')
+export const refFields = columnsOf(
+  deliveries,
+  'id',
+  'attempts',
+  'targetId',
+  'priority',
+  'seq',
+  'nextAttemptAtMs',
+)
 
 export const refOf = (row: Omit<RowOf<typeof refFields>, 'nextAttemptAtMs'>): DeliveryRef => ({
   id: row.id,

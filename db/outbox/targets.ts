@@ -3,7 +3,10 @@ import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { targets } from '../schema.ts'
 
-/** Targets: the addresses that the outbox delivers to. A webhook endpoint or a stream is one under its own id, which is its `clientId` too. */
+/**
+ * Targets: the addresses that the outbox delivers to. A webhook endpoint or a stream is one under
+ * its own id, which is its `clientId` too.
+ */
 
 export const addTarget = command((p: Takes<{ targetId: string; clientId: string; uri: string }>) =>
   insertInto(targets, { targetId: p.targetId, clientId: p.clientId, uri: p.uri }),

@@ -7,11 +7,22 @@ import { askedRows, lookUp, setStatement } from './executor.ts'
 import { readOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
-/** Checks of access tokens that wait together: one statement reads all that decides. A use that is to be written is left to the act. */
+/**
+ * Checks of access tokens that wait together: one statement reads all that decides. A use that is
+ * to be written is left to the act.
+ */
 
-type Asked = Pick<Input, 'sid' | 'clientId'> & { needs: string | undefined; audience: string | undefined }
+type Asked = Pick<Input, 'sid' | 'clientId'> & {
+  needs: string | undefined
+  audience: string | undefined
+}
 
-const { rows, asked, place } = askedRows<Asked>({ sid: 'text', clientId: 'text', needs: 'text', audience: 'text' })
+const { rows, asked, place } = askedRows<Asked>({
+  sid: 'text',
+  clientId: 'text',
+  needs: 'text',
+  audience: 'text',
+})
 const fields = { ...accessFields(asked), place }
 
 const readAll = setStatement<Asked, typeof fields>(
@@ -26,6 +37,8 @@ export const checkTogether =
   (pool: Connecting, fenced: Fenced) =>
   async (inputs: Input[]): Promise<(Access | undefined)[]> => {
     const asking = readAll.query(inputs.map(concerned))
-    const found = new Map(readAll.rows(await fenced(() => readOne(pool, asking))).map((row) => [row.place, row]))
+    const found = new Map(
+      readAll.rows(await fenced(() => readOne(pool, asking))).map((row) => [row.place, row]),
+    )
     return inputs.map((input, index) => answerOf(found.get(index + 1), input))
   }

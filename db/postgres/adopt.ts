@@ -17,8 +17,9 @@ import { commitAs } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
 
 /**
- * Adopts a database that was recovered, loaded or promoted while no broker could follow it: as a restore, which revokes everything, or, where
- * an administrator says that nothing is missing, as the same log.
+ * Adopts a database that was recovered, loaded or promoted while no broker could follow it: as a
+ * restore, which revokes everything, or, where an administrator says that nothing is missing, as
+ * the same log.
  */
 
 interface AdoptInput {
@@ -28,7 +29,10 @@ interface AdoptInput {
   nowMs: () => number
   /** The database has everything that brokers have acknowledged. */
   nothingLost: boolean
-  /** A file's name, without its end, in which a broker of this machine remembers how far the log had come. */
+  /**
+   * A file's name, without its end, in which a broker of this machine remembers how far the log had
+   * come.
+   */
   mark: string
 }
 
@@ -61,14 +65,33 @@ export function remember(mark: string, { epoch, seq }: HighWater): void {
   ownedAsItsDirectory([highWaterFile(mark)], dirname(mark))
 }
 
-async function adopt(client: Client, { actor, nowMs, nothingLost, mark }: AdoptInput): Promise<Adopted> {
+async function adopt(
+  client: Client,
+  { actor, nowMs, nothingLost, mark }: AdoptInput,
+): Promise<Adopted> {
   const head = await readHead(client, 'FOR UPDATE')
-  if (head === undefined) throw new StoreUnavailable('The database has no log: no broker has used it. Start one, or restore a backup into it.')
-  const [server, [last], remembered] = [await serverOf(client), await readLineage(client), readHighWater(mark)]
-  const by = { client, sources: { nowMs, newId: () => newRowId(nowMs(), randomBytes) }, server, head, actor, via: 'command' } as const
+  if (head === undefined)
+    throw new StoreUnavailable(
+      'The database has no log: no broker has used it. Start one, or restore a backup into it.',
+    )
+  const [server, [last], remembered] = [
+    await serverOf(client),
+    await readLineage(client),
+    readHighWater(mark),
+  ]
+  const by = {
+    client,
+    sources: { nowMs, newId: () => newRowId(nowMs(), randomBytes) },
+    server,
+    head,
+    actor,
+    via: 'command',
+  } as const
   if (!nothingLost) return restored(by, remembered?.seq ?? 0)
   if (last !== undefined && isSame(server, last))
-    throw new StoreUnavailable('Brokers use this database already: there is nothing to adopt. Leave out --nothing-lost to begin a new log.')
+    throw new StoreUnavailable(
+      'Brokers use this database already: there is nothing to adopt. Leave out --nothing-lost to begin a new log.',
+    )
   if (remembered !== undefined && (remembered.epoch !== head.epoch || remembered.seq > head.seq))
     throw new StoreUnavailable(
       `Revocations are missing: the log ends at ${head.seq}, and a broker on this machine knows that it had come to ${remembered.seq}. Leave out --nothing-lost.`,

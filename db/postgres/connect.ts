@@ -4,7 +4,10 @@ import { StoreUnavailable } from '../types.ts'
 import { NAMESPACE } from './schema.ts'
 import { addressesOf } from './servers.ts'
 
-/** Connections to Postgres. Each sees the broker's namespace alone, and gives whole numbers as numbers. */
+/**
+ * Connections to Postgres. Each sees the broker's namespace alone, and gives whole numbers as
+ * numbers.
+ */
 
 /** Sequence numbers and milliseconds are below 2^53: they come as numbers, as SQLite gives them. */
 const WHOLE = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
@@ -23,7 +26,13 @@ export const connectionConfig = (url: string): ClientConfig => ({
 })
 
 export const createPool = (url: string, more: PoolConfig = {}): Pool =>
-  new Pool({ ...connectionConfig(url), max: 16, query_timeout: 5_000, connectionTimeoutMillis: 10_000, ...more })
+  new Pool({
+    ...connectionConfig(url),
+    max: 16,
+    query_timeout: 5_000,
+    connectionTimeoutMillis: 10_000,
+    ...more,
+  })
 
 /**
  * Opens one connection, for a command, to the server of an address that can write.
@@ -37,7 +46,9 @@ export async function connectPrimary(url: string): Promise<Client> {
     client.on('error', () => undefined)
     try {
       await client.connect()
-      const { rows } = await client.query<{ recovering: boolean }>('SELECT pg_is_in_recovery() AS recovering')
+      const { rows } = await client.query<{ recovering: boolean }>(
+        'SELECT pg_is_in_recovery() AS recovering',
+      )
       if (rows[0]?.recovering === false) return client
     } catch (error) {
       cause = error

@@ -6,11 +6,15 @@ import { Servers } from './servers.ts'
 import { withConnection } from './transact.ts'
 
 /**
- * Connections to the primary whose log this broker has taken over. It refuses those that were opened to another server, or before a failover:
- * an old primary that still runs would answer what it knew then.
+ * Connections to the primary whose log this broker has taken over. It refuses those that were
+ * opened to another server, or before a failover: an old primary that still runs would answer what
+ * it knew then.
  */
 
-/** A server, as the history of its log goes: a standby that is promoted, and a recovery, begin a new timeline. */
+/**
+ * A server, as the history of its log goes: a standby that is promoted, and a recovery, begin a new
+ * timeline.
+ */
 export interface Server {
   systemIdentifier: string
   /** As Postgres names files of its log: eight hexadecimal digits. */
@@ -32,7 +36,11 @@ const NEXT_MS = 2_000
 const clientOf = (servers: Servers) =>
   class extends Client {
     constructor(config: ClientConfig = {}) {
-      super({ ...config, connectionString: servers.current, ...(servers.count > 1 && { connectionTimeoutMillis: NEXT_MS }) })
+      super({
+        ...config,
+        connectionString: servers.current,
+        ...(servers.count > 1 && { connectionTimeoutMillis: NEXT_MS }),
+      })
     }
   }
 
@@ -112,7 +120,10 @@ export class Connections {
       const address = this.#servers.current
       const client = await pool.connect().catch((error: unknown) => {
         // All connections were in use: that says nothing of the server.
-        if (!(error instanceof Error && error.message === 'timeout exceeded when trying to connect')) this.#servers.passOver(address)
+        if (
+          !(error instanceof Error && error.message === 'timeout exceeded when trying to connect')
+        )
+          this.#servers.passOver(address)
         throw error
       })
       if (this.#opened.get(client)?.generation === this.#openedIn) return client
@@ -124,7 +135,9 @@ export class Connections {
     return withConnection(this, (client) => client.query<R>(text, values))
   }
 
-  /** @throws StoreUnavailable where the log is taken over on another server, or the store is closed */
+  /**
+   * @throws StoreUnavailable where the log is taken over on another server, or the store is closed
+   */
   mustBeAccepted(server: Server): void {
     if (this.ending) throw new StoreUnavailable('The store was closed.')
     if (!isSame(server, this.#accepted)) throw new StoreUnavailable(this.problem ?? NOT_TAKEN_OVER)
@@ -148,7 +161,10 @@ export class Connections {
     return this.#servers.current
   }
 
-  /** That server does not confirm commits: where the address names another one, that is tried, unless it is already. */
+  /**
+   * That server does not confirm commits: where the address names another one, that is tried,
+   * unless it is already.
+   */
   passOver(address: string): void {
     if (!this.hasOthers || address !== this.address) return
     this.#servers.passOver(address)

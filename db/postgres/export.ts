@@ -14,8 +14,8 @@ import type { MovedTable } from './tables.ts'
 import type { BackupOutcome } from '../types.ts'
 
 /**
- * A backup of a store on Postgres, as the database of SQLite: one file, which can be restored into either. It holds what was committed at one
- * moment. It refuses to write over anything.
+ * A backup of a store on Postgres, as the database of SQLite: one file, which can be restored into
+ * either. It holds what was committed at one moment. It refuses to write over anything.
  */
 
 /** Rows that are read, and written, at a time: a few milliseconds of the event loop. */
@@ -24,7 +24,10 @@ const ROWS = 250
 interface ExportInput {
   url: string
   path: string
-  /** @throws StoreUnavailable where this is not the server whose log the broker has taken over, or the store was closed: the copy ends */
+  /**
+   * @throws StoreUnavailable where this is not the server whose log the broker has taken over, or
+   * the store was closed: the copy ends
+   */
   mustBeServedBy(server: Server): void
 }
 
@@ -46,16 +49,23 @@ export const exportStore = ({ url, path, mustBeServedBy }: ExportInput): Promise
     }
   })
 
-async function copyInto(part: string, client: Client, check: () => Promise<void>): Promise<Position> {
+async function copyInto(
+  part: string,
+  client: Client,
+  check: () => Promise<void>,
+): Promise<Position> {
   const db = openTables(part)
   try {
     // Nothing is lost where it fails: the file has no name yet. It is synced at the end.
     db.pragma('journal_mode = DELETE')
     db.pragma('synchronous = OFF')
     await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-    await client.query('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0')
+    await client.query(
+      'SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0',
+    )
     const head = await readHead(client)
-    if (head === undefined) throw new Error('The log has no head: the database is damaged. Restore a backup.')
+    if (head === undefined)
+      throw new Error('The log has no head: the database is damaged. Restore a backup.')
     for (const table of TABLES) await copyTable(table, db, client, check)
     await client.query('COMMIT')
     return head
@@ -64,9 +74,16 @@ async function copyInto(part: string, client: Client, check: () => Promise<void>
   }
 }
 
-async function copyTable({ name, columns }: MovedTable, db: Sqlite, client: Client, check: () => Promise<void>): Promise<void> {
+async function copyTable(
+  { name, columns }: MovedTable,
+  db: Sqlite,
+  client: Client,
+  check: () => Promise<void>,
+): Promise<void> {
   const list = columns.map((column) => `"${column.name}"`).join(', ')
-  const insert = db.prepare(`INSERT INTO "${name}" (${list}) VALUES (${columns.map(() => '?').join(', ')})`)
+  const insert = db.prepare(
+    `INSERT INTO "${name}" (${list}) VALUES (${columns.map(() => '?').join(', ')})`,
+  )
   const insertAll = db.transaction((rows: unknown[][]) => {
     for (const row of rows) insert.run(...row)
   })
@@ -74,7 +91,10 @@ async function copyTable({ name, columns }: MovedTable, db: Sqlite, client: Clie
   await client.query(`DECLARE copied NO SCROLL CURSOR FOR SELECT ${list} FROM "${name}"`)
   for (;;) {
     await check()
-    const { rows } = await client.query<unknown[]>({ text: `FETCH ${ROWS} FROM copied`, rowMode: 'array' })
+    const { rows } = await client.query<unknown[]>({
+      text: `FETCH ${ROWS} FROM copied`,
+      rowMode: 'array',
+    })
     insertAll(rows)
     if (rows.length < ROWS) break
     await pace.rest()

@@ -3,7 +3,10 @@ import type { Connections } from './connections.ts'
 import { refusal } from './engine.ts'
 import { NAMESPACE } from './schema.ts'
 
-/** What Postgres says of itself, for the checks. It changes nothing, and judges nothing: src/operations/checks/database.ts does. */
+/**
+ * What Postgres says of itself, for the checks. It changes nothing, and judges nothing:
+ * src/operations/checks/database.ts does.
+ */
 
 const FACTS = `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
     current_setting('synchronous_commit') AS "synchronousCommit", current_setting('fsync') = 'on' AS fsync,
@@ -22,11 +25,16 @@ interface Asked {
 /** @throws StoreUnavailable where Postgres does not answer */
 export async function readFacts({ pool, nowMs, hears }: Asked): Promise<DatabaseFacts> {
   try {
-    const notified = await hears((channel, payload) => pool.query('SELECT pg_notify($1, $2)', [channel, payload]))
+    const notified = await hears((channel, payload) =>
+      pool.query('SELECT pg_notify($1, $2)', [channel, payload]),
+    )
     const askedMs = nowMs()
-    const { rows } = await pool.query<Omit<DatabaseFacts, 'notified' | 'clockAheadMs'> & { serverMs: number }>(FACTS)
+    const { rows } = await pool.query<
+      Omit<DatabaseFacts, 'notified' | 'clockAheadMs'> & { serverMs: number }
+    >(FACTS)
     const [row] = rows
-    if (row === undefined) throw new Error('Postgres answered a question about itself with nothing.')
+    if (row === undefined)
+      throw new Error('Postgres answered a question about itself with nothing.')
     const { serverMs, ...facts } = row
     return { ...facts, notified, clockAheadMs: outside(serverMs, askedMs, nowMs()) }
   } catch (error) {

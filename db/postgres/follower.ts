@@ -11,8 +11,9 @@ import type { Taken } from './take-over.ts'
 import { committed } from './transact.ts'
 
 /**
- * Follows the log to the server that is the primary now. After a failover it waits until no other broker can hold a lease of the former
- * server, and continues the log then. It remembers how far the log had come, also beside the data of this broker.
+ * Follows the log to the server that is the primary now. After a failover it waits until no other
+ * broker can hold a lease of the former server, and continues the log then. It remembers how far
+ * the log had come, also beside the data of this broker.
  */
 
 export interface FollowerOptions {
@@ -58,7 +59,10 @@ export class LogFollower {
     if (this.#options.steadyMs() - this.#marked.atMs >= MARK_MS) this.#mark()
   }
 
-  /** Whether a server that failed had issued this number, and the one that took its place does not have it. */
+  /**
+   * Whether a server that failed had issued this number, and the one that took its place does not
+   * have it.
+   */
   wasLost(seq: number): boolean {
     return wasLost(this.#known.entries, { epoch: this.#known.reached.epoch, seq })
   }
@@ -73,12 +77,17 @@ export class LogFollower {
    * @param before how far the log was known to have come when the server was asked
    * @returns whether the log is taken over on this server
    */
-  async follows({ systemIdentifier, timeline, epoch, seq }: Server & HighWater, before: HighWater): Promise<boolean> {
+  async follows(
+    { systemIdentifier, timeline, epoch, seq }: Server & HighWater,
+    before: HighWater,
+  ): Promise<boolean> {
     const server = { systemIdentifier, timeline }
     const { connections, steadyMs, leaseMs } = this.#options
     const same = isSame(server, this.#known.server)
-    // A restored copy of its volume has the same identifier and timeline. It stays behind until it is taken over, whatever is appended meanwhile.
-    const behind = same && (this.#met?.behind === true || (epoch === before.epoch && seq < before.seq))
+    // A restored copy of its volume has the same identifier and timeline. It stays behind until it
+    // is taken over, whatever is appended meanwhile.
+    const behind =
+      same && (this.#met?.behind === true || (epoch === before.epoch && seq < before.seq))
     if (same && !behind) {
       this.#met = undefined
       return true
@@ -87,7 +96,10 @@ export class LogFollower {
       this.#met = { server, atMs: steadyMs(), behind }
       connections.drop()
     }
-    if (server.systemIdentifier === this.#known.server.systemIdentifier && server.timeline < this.#known.server.timeline) {
+    if (
+      server.systemIdentifier === this.#known.server.systemIdentifier &&
+      server.timeline < this.#known.server.timeline
+    ) {
       connections.problem = FORMER
       connections.passOver(connections.address)
       return false
@@ -99,11 +111,17 @@ export class LogFollower {
     const { connections, moved, sources } = this.#options
     const { reached } = this.#known
     const latest = { connect: () => connections.connectAny() }
-    const done = await committed(latest, (client) => takeOver({ client, sources, server, reached, behind }))
+    const done = await committed(latest, (client) =>
+      takeOver({ client, sources, server, reached, behind }),
+    )
     connections.problem = done.taken === 'foreign' ? mustBeAdopted : undefined
     if (done.taken === 'foreign' || done.taken === 'another') return false
     const [last] = done.entries
-    this.#known = { server, entries: done.entries, reached: { epoch: last?.epoch ?? reached.epoch, seq: last?.fromSeq ?? reached.seq } }
+    this.#known = {
+      server,
+      entries: done.entries,
+      reached: { epoch: last?.epoch ?? reached.epoch, seq: last?.fromSeq ?? reached.seq },
+    }
     this.#met = undefined
     connections.accept(server)
     this.#mark()

@@ -1,11 +1,16 @@
-import { currentRequest, inRequest, type RequestContext } from '../../src/runtime/request-context.ts'
+import {
+  currentRequest,
+  inRequest,
+  type RequestContext,
+} from '../../src/runtime/request-context.ts'
 import { refusal } from './engine.ts'
 import { isPlain } from './executor.ts'
 import { mayPassAlone } from './transact.ts'
 
 /**
- * The group-commit writer of Postgres: acts that wait together are one statement, and each is answered when it is committed. What the
- * statement does not settle, runs as an act of its own, which knows every rule. One act's value never fails another's.
+ * The group-commit writer of Postgres: acts that wait together are one statement, and each is
+ * answered when it is committed. What the statement does not settle, runs as an act of its own,
+ * which knows every rule. One act's value never fails another's.
  */
 
 /** Acts of one statement at most: bounds how long it holds its rows. */
@@ -27,7 +32,10 @@ interface Grouped<I, R> {
   alone(input: I): Promise<R>
 }
 
-export function groupCommit<I extends object, R>({ together, alone }: Grouped<I, R>): (input: I) => Promise<R> {
+export function groupCommit<I extends object, R>({
+  together,
+  alone,
+}: Grouped<I, R>): (input: I) => Promise<R> {
   let queue: Waiting<I, R>[] = []
   let scheduled = false
   let underWay = 0
@@ -35,7 +43,8 @@ export function groupCommit<I extends object, R>({ together, alone }: Grouped<I,
   const settle = async (batch: Waiting<I, R>[]): Promise<void> => {
     try {
       const answers = await together(batch.map(({ input }) => input))
-      for (const [i, { input, request, resolve }] of batch.entries()) resolve(answers[i] ?? inRequest(request, () => alone(input)))
+      for (const [i, { input, request, resolve }] of batch.entries())
+        resolve(answers[i] ?? inRequest(request, () => alone(input)))
     } catch (error) {
       for (const { input, request, resolve, reject } of batch) {
         if (mayPassAlone(error)) resolve(inRequest(request, () => alone(input)))

@@ -8,11 +8,20 @@ import { askedRows, lookUp, setStatement } from './executor.ts'
 import { commitOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
-/** Leases of deliveries that wait together, as one statement: it leases those that may be leased. The act says why another may not. */
+/**
+ * Leases of deliveries that wait together, as one statement: it leases those that may be leased.
+ * The act says why another may not.
+ */
 
 type Asked = Wanted & { id: string; untilMs: number; now: number }
 
-const numbers = { made: 'bigint', nowMs: 'bigint', dueByMs: 'bigint', untilMs: 'bigint', now: 'bigint' } as const
+const numbers = {
+  made: 'bigint',
+  nowMs: 'bigint',
+  dueByMs: 'bigint',
+  untilMs: 'bigint',
+  now: 'bigint',
+} as const
 const { rows, asked, place } = askedRows<Asked>({ id: 'text', ...numbers })
 const fields = {
   ...deliveryFields,
@@ -22,12 +31,16 @@ const fields = {
 }
 
 /**
- * The commit of a lease waits neither for the disk nor for a standby. If a crash undoes it, the attempt is made again, as after the death of
- * the process that had it. What it leases was committed in full before.
+ * The commit of a lease waits neither for the disk nor for a standby. If a crash undoes it, the
+ * attempt is made again, as after the death of the process that had it. What it leases was
+ * committed in full before.
  */
 const notAwaited = sql`set_config('synchronous_commit', 'off', true)`
 
-/** It waits for no lock and so cannot be part of a deadlock: a delivery that another transaction holds is left to the act. */
+/**
+ * It waits for no lock and so cannot be part of a deadlock: a delivery that another transaction
+ * holds is left to the act.
+ */
 const leaseAll = setStatement<Asked, typeof fields>(
   'broker_lease_all',
   fields,
@@ -40,15 +53,18 @@ const leaseAll = setStatement<Asked, typeof fields>(
 )
 
 /**
- * An isolated old primary knows of no session that was opened elsewhere meanwhile, which a token could end. No standby confirms the lease there,
- * so the lease of this process has to hold.
- * @returns the answers by the place of their input; none where it is left to the act, as the second of two leases of one delivery is
+ * An isolated old primary knows of no session that was opened elsewhere meanwhile, which a token
+ * could end. No standby confirms the lease there, so the lease of this process has to hold.
+ * @returns the answers by the place of their input; none where it is left to the act, as the second
+ * of two leases of one delivery is
  */
 export const leaseTogether =
   (pool: Connecting, fenced: Fenced, nowMs: () => number) =>
   async (inputs: LeaseInput[]): Promise<(Leased | undefined)[]> => {
     const now = Math.floor(nowMs() / 1000)
-    const asking = leaseAll.query(inputs.map((input) => ({ ...wanted(input), id: input.id, untilMs: input.untilMs, now })))
+    const asking = leaseAll.query(
+      inputs.map((input) => ({ ...wanted(input), id: input.id, untilMs: input.untilMs, now })),
+    )
     const done = await fenced(() => commitOne(pool, asking))
     const answers: (Leased | undefined)[] = inputs.map(() => undefined)
     for (const row of leaseAll.rows(done)) answers[row.place - 1] = leased(row)

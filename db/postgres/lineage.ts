@@ -5,11 +5,15 @@ import { isSame } from './connections.ts'
 import type { Server } from './connections.ts'
 
 /**
- * Where the log was continued: a row for each server and timeline that brokers took it over on. By it a broker knows a promoted standby, a
- * recovered database and a loaded dump. It decides what each means; take-over.ts does it.
+ * Where the log was continued: a row for each server and timeline that brokers took it over on. By
+ * it a broker knows a promoted standby, a recovered database and a loaded dump. It decides what
+ * each means; take-over.ts does it.
  */
 
-/** The log of `epoch` went on here at `fromSeq`. What an earlier server had issued after `afterSeq` is in none of its copies. */
+/**
+ * The log of `epoch` went on here at `fromSeq`. What an earlier server had issued after `afterSeq`
+ * is in none of its copies.
+ */
 export interface Entry extends Server {
   epoch: string
   afterSeq: number
@@ -28,8 +32,12 @@ export async function readLineage(client: Pick<ClientBase, 'query'>): Promise<En
   return rows
 }
 
-export async function readHead(client: Pick<ClientBase, 'query'>, lock: 'FOR UPDATE' | '' = ''): Promise<HighWater | undefined> {
-  return (await client.query<HighWater>(`SELECT epoch, seq FROM log_head WHERE id = 1 ${lock}`)).rows[0]
+export async function readHead(
+  client: Pick<ClientBase, 'query'>,
+  lock: 'FOR UPDATE' | '' = '',
+): Promise<HighWater | undefined> {
+  return (await client.query<HighWater>(`SELECT epoch, seq FROM log_head WHERE id = 1 ${lock}`))
+    .rows[0]
 }
 
 interface NewEntry extends Entry {
@@ -45,7 +53,10 @@ export async function addEntry(client: Pick<ClientBase, 'query'>, entry: NewEntr
   )
 }
 
-/** Whether an earlier server issued this number after the end of what the later one has: revocations were lost. */
+/**
+ * Whether an earlier server issued this number after the end of what the later one has: revocations
+ * were lost.
+ */
 export const wasLost = (entries: readonly Entry[], { epoch, seq }: HighWater): boolean =>
   entries.some((entry) => entry.epoch === epoch && seq > entry.afterSeq && seq < entry.fromSeq)
 
@@ -59,8 +70,9 @@ interface Found {
  * What a broker that serves has met.
  * @param reached how far it knows the log to have come
  * @param behind the same server was seen with less of that log
- * @returns `taken`: another broker has continued the log here. `continue`: it is a later timeline that lacks nothing. `lost`: it lacks what was
- * acknowledged. `foreign`: it is another database system
+ * @returns `taken`: another broker has continued the log here. `continue`: it is a later timeline
+ * that lacks nothing. `lost`: it lacks what was acknowledged. `foreign`: it is another database
+ * system
  */
 export function judgeMet({
   server,
@@ -71,13 +83,23 @@ export function judgeMet({
 }: Found & { reached: HighWater; behind?: boolean }): 'taken' | 'continue' | 'lost' | 'foreign' {
   const [last] = entries
   const sameLog = reached.epoch === head.epoch
-  if (last !== undefined && isSame(server, last)) return (behind && sameLog) || wasLost(entries, reached) ? 'lost' : 'taken'
+  if (last !== undefined && isSame(server, last))
+    return (behind && sameLog) || wasLost(entries, reached) ? 'lost' : 'taken'
   if (last === undefined || last.systemIdentifier !== server.systemIdentifier) return 'foreign'
   return sameLog && reached.seq <= head.seq ? 'continue' : 'lost'
 }
 
-/** @param mark what this data directory remembers. @returns why a broker may not start on this database, and what to do */
-export function problemAtStart({ server, entries, head, mark, file }: Found & { mark: HighWater | undefined; file: string }): string | undefined {
+/**
+ * @param mark what this data directory remembers.
+ * @returns why a broker may not start on this database, and what to do
+ */
+export function problemAtStart({
+  server,
+  entries,
+  head,
+  mark,
+  file,
+}: Found & { mark: HighWater | undefined; file: string }): string | undefined {
   const [last] = entries
   if (last === undefined) return mark === undefined ? undefined : another(head, mark, file)
   if (last.systemIdentifier !== server.systemIdentifier) return `${FOREIGN} ${ADOPT}`
@@ -95,7 +117,8 @@ export function problemAtStart({ server, entries, head, mark, file }: Found & { 
 const another = (head: HighWater, mark: HighWater, file: string): string =>
   `This is not the database that this broker used before (epoch ${head.epoch} instead of ${mark.epoch}). Check BROKER_DATABASE_URL. If it is meant, remove ${highWaterFile(file)}.`
 
-const FOREIGN = 'The database was copied or loaded into another Postgres server than the one that brokers used.'
+const FOREIGN =
+  'The database was copied or loaded into another Postgres server than the one that brokers used.'
 
 const ADOPT =
   'Nothing is served from it until it is adopted. If it may lack revocations (a recovery, a dump, an asynchronous standby), stop every broker and run: cmb restore --adopt. Every user then signs in again. If it certainly lacks nothing (a synchronous standby, pg_upgrade), run: cmb restore --adopt --nothing-lost'

@@ -11,7 +11,10 @@ import { beginLineage } from './take-over.ts'
 import { committed } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
 
-/** The log as a broker finds it when it starts. It refuses a database that was restored to an earlier state, or into another server. */
+/**
+ * The log as a broker finds it when it starts. It refuses a database that was restored to an
+ * earlier state, or into another server.
+ */
 
 interface Asked {
   /** Of a database that no broker has used yet. */
@@ -25,7 +28,11 @@ export async function openLog(pool: Connections, sources: Sources, { newEpoch, m
   const found = async (client: PoolClient) => {
     await mustBeUsable(client)
     await runAct(client, sources, ensureHead(newEpoch))
-    const [server, entries, head] = [await serverOf(client), await readLineage(client), await readHead(client)]
+    const [server, entries, head] = [
+      await serverOf(client),
+      await readLineage(client),
+      await readHead(client),
+    ]
     if (head === undefined) throw new Error('The log has no head.')
     const problem = problemAtStart({ server, entries, head, mark: remembered, file: mark ?? '' })
     if (problem !== undefined) throw new StoreUnavailable(problem)
@@ -45,9 +52,12 @@ async function reach(pool: Connections): Promise<PoolClient> {
     } catch (cause) {
       if (attempt < SERVERS && pool.hasOthers) continue
       if (cause instanceof StoreUnavailable) throw cause
-      throw new StoreUnavailable('Postgres cannot be reached. Check BROKER_DATABASE_URL, and that the server accepts connections from here.', {
-        cause,
-      })
+      throw new StoreUnavailable(
+        'Postgres cannot be reached. Check BROKER_DATABASE_URL, and that the server accepts connections from here.',
+        {
+          cause,
+        },
+      )
     }
   }
 }

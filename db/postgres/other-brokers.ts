@@ -5,8 +5,9 @@ import { connectionConfig } from './connect.ts'
 import { Servers } from './servers.ts'
 
 /**
- * What other brokers commit. Postgres notifies of each revocation at once; what is lost on the way (a connection that ends, a pooler that
- * passes no notifications) is found by the reading that renews the lease. It refuses to decide anything: a listener reads the store.
+ * What other brokers commit. Postgres notifies of each revocation at once; what is lost on the way
+ * (a connection that ends, a pooler that passes no notifications) is found by the reading that
+ * renews the lease. It refuses to decide anything: a listener reads the store.
  */
 
 export const CHANNEL = 'broker_log'
@@ -16,7 +17,10 @@ const MOST_PAUSE_MS = 2_000
 export const WIDE = ' wide'
 /** Begins the payload of a notification that a broker sends to itself: no revocation. */
 const OWN = 'check '
-/** How long the broker waits for that notification; and, before it sends it, for its own connection to listen. */
+/**
+ * How long the broker waits for that notification; and, before it sends it, for its own connection
+ * to listen.
+ */
 const HEARS_MS = 1_000
 
 export interface Position {
@@ -60,7 +64,10 @@ export class OtherBrokersWatch {
     this.#listenAgain()
   }
 
-  /** Whether a notification that `send` sends reaches this broker. A pooler in transaction mode passes none. */
+  /**
+   * Whether a notification that `send` sends reaches this broker. A pooler in transaction mode
+   * passes none.
+   */
   async hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean> {
     const payload = `${OWN}${randomUUID()}`
     const { promise, resolve } = Promise.withResolvers<boolean>()

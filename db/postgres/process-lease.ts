@@ -7,15 +7,19 @@ import type { Position } from './other-brokers.ts'
 import { commitOne } from './transact.ts'
 
 /**
- * Whether this broker may answer from what it reads. A broker that is cut off, or whose server is an isolated old primary, would not see what
- * others revoke: so every positive answer needs a commit of its own, replicated as Postgres is configured to, at most a second old. It refuses where
- * there is none.
+ * Whether this broker may answer from what it reads. A broker that is cut off, or whose server is
+ * an isolated old primary, would not see what others revoke: so every positive answer needs a
+ * commit of its own, replicated as Postgres is configured to, at most a second old. It refuses
+ * where there is none.
  */
 
 /** How long a commit counts, from before it was asked for. */
 export const VALID_MS = 1_000
 const RENEW_MS = 350
-/** How long a request waits for a renewal: a busy server answers late, and one that is cut off never. */
+/**
+ * How long a request waits for a renewal: a busy server answers late, and one that is cut off
+ * never.
+ */
 const PATIENCE_MS = 3_000
 
 interface Process {
@@ -33,7 +37,10 @@ interface LeaseOptions {
   steadyMs(): number
   /** How far the log is known to have come. */
   reached(): HighWater
-  /** Whether the log is taken over on this server; where it is not, this may do it. @param before what `reached` said when the server was asked */
+  /**
+   * Whether the log is taken over on this server; where it is not, this may do it.
+   * @param before what `reached` said when the server was asked
+   */
   follows(server: Server & HighWater, before: HighWater): Promise<boolean>
   /** Each renewal tells where the log and the registry are. */
   seen(position: Position): void
@@ -95,7 +102,9 @@ export class Lease {
     this.#stopped = true
     clearInterval(this.#timer)
     await this.#renewal
-    await connections.query('DELETE FROM processes WHERE id = $1', [process.id]).catch(() => undefined)
+    await connections
+      .query('DELETE FROM processes WHERE id = $1', [process.id])
+      .catch(() => undefined)
   }
 
   #holds(): boolean {
@@ -105,8 +114,13 @@ export class Lease {
   async #mustHoldNow(): Promise<void> {
     const late = sleep(PATIENCE_MS, undefined, { ref: false })
     // The renewal that is under way may have begun too long ago to count: then the next one.
-    for (let turn = 0; turn < 2 && !this.#holds(); turn++) await Promise.race([this.#renewed(), late])
-    if (!this.#holds()) throw new StoreUnavailable(this.#options.connections.problem ?? this.#missing ?? UNCONFIRMED, { cause: this.#cause })
+    for (let turn = 0; turn < 2 && !this.#holds(); turn++)
+      await Promise.race([this.#renewed(), late])
+    if (!this.#holds())
+      throw new StoreUnavailable(
+        this.#options.connections.problem ?? this.#missing ?? UNCONFIRMED,
+        { cause: this.#cause },
+      )
   }
 
   /** Renews it now. */
@@ -133,7 +147,16 @@ export class Lease {
   }
 
   async #renew(): Promise<void> {
-    const { process: own, nowMs, steadyMs, reached, follows, seen, returned, standbyRequired } = this.#options
+    const {
+      process: own,
+      nowMs,
+      steadyMs,
+      reached,
+      follows,
+      seen,
+      returned,
+      standbyRequired,
+    } = this.#options
     const [begun, before] = [steadyMs(), reached()]
     const row = await this.#written([own.id, own.kind, own.work, own.host, own.version, nowMs()])
     this.#missing = standbyRequired && row?.seesStandbys === false ? unseen(row.role) : undefined
@@ -154,7 +177,12 @@ export class Lease {
     const latest = { connect: () => connections.connectAny(), drop: () => connections.drop() }
     const { address } = connections
     try {
-      const [row] = await commitOne(latest, { name: 'renew', text: RENEWAL, values, query_timeout: ANSWER_MS })
+      const [row] = await commitOne(latest, {
+        name: 'renew',
+        text: RENEWAL,
+        values,
+        query_timeout: ANSWER_MS,
+      })
       return row as Renewed | undefined
     } catch (error) {
       connections.passOver(address)

@@ -9,24 +9,34 @@ import { commitOne, readOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
 /**
- * Rotations that wait together: one statement reads their families, the rule of the act judges each row, and one statement rotates those that it
- * accepts. Replay, theft, rejections and whatever another transaction has locked are left to the act.
+ * Rotations that wait together: one statement reads their families, the rule of the act judges each
+ * row, and one statement rotates those that it accepts. Replay, theft, rejections and whatever
+ * another transaction has locked are left to the act.
  */
 
 type Asked = Pick<Input, 'familyId'> & { audience: string | undefined }
 const wanted = askedRows<Asked>({ familyId: 'text', audience: 'text' })
 const readFields = { ...judgedFields(wanted.asked.audience ?? sql`NULL`), place: wanted.place }
 
-/** `rev` and all that is judged share one snapshot: a revocation that is not in it has a higher `seq` than `rev`. */
+/**
+ * `rev` and all that is judged share one snapshot: a revocation that is not in it has a higher
+ * `seq` than `rev`.
+ */
 const readAll = setStatement<Asked, typeof readFields>(
   'broker_read_families',
   readFields,
-  (f) => sql`SELECT ${f} FROM ${wanted.rows}, ${lookUp(families, sql`${families.familyId} = ${wanted.asked.familyId}`)},
+  (
+    f,
+  ) => sql`SELECT ${f} FROM ${wanted.rows}, ${lookUp(families, sql`${families.familyId} = ${wanted.asked.familyId}`)},
     ${lookUp(sessions, sql`${sessions.sid} = ${families.sid}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}`,
 )
 
 /** `due`: 1 where the use counts as activity of the session, else 0. */
-type Accepted = Pick<Input, 'familyId' | 'generation' | 'now'> & { sid: string; clientId: string; due: number }
+type Accepted = Pick<Input, 'familyId' | 'generation' | 'now'> & {
+  sid: string
+  clientId: string
+  due: number
+}
 const { rows, asked } = askedRows<Accepted>({
   familyId: 'text',
   generation: 'bigint',
@@ -41,8 +51,9 @@ const rotatedFields = { familyId: families.familyId }
 const current = sql`${families.familyId} = ${asked.familyId} AND ${families.generation} = ${asked.generation}`
 
 /**
- * Waits for no lock and so cannot be part of a deadlock. A family whose generation has changed since it was read is not rotated. `due` is 0 or 1
- * anyway: the planner takes such a range for rare and so looks families up by their key, whatever its statistics are.
+ * Waits for no lock and so cannot be part of a deadlock. A family whose generation has changed
+ * since it was read is not rotated. `due` is 0 or 1 anyway: the planner takes such a range for rare
+ * and so looks families up by their key, whatever its statistics are.
  */
 const rotateAll = setStatement<Accepted, typeof rotatedFields>(
   'broker_rotate_all',
@@ -59,20 +70,39 @@ const rotateAll = setStatement<Accepted, typeof rotatedFields>(
     WHERE ${families.familyId} = ready."familyId" AND (ready.due = 0 OR EXISTS (SELECT 1 FROM used WHERE used.sid = ready.sid)) RETURNING ${f}`,
 )
 
-/** @returns the answers by the place of their input; none where it is left to the act, as the second use of one token is */
+/**
+ * @returns the answers by the place of their input; none where it is left to the act, as the second
+ * use of one token is
+ */
 export const rotateTogether =
   (pool: Connecting, fenced: Fenced) =>
   (inputs: Input[]): Promise<(Rotation | undefined)[]> =>
     fenced(async () => {
       const answers = new Map<string, { place: number; answer: Rotation }>()
       const accepted: Accepted[] = []
-      const read = await readOne(pool, readAll.query(inputs.map(({ familyId, audience }) => ({ familyId, audience }))))
+      const read = await readOne(
+        pool,
+        readAll.query(inputs.map(({ familyId, audience }) => ({ familyId, audience }))),
+      )
       for (const row of readAll.rows(read)) {
         const input = inputs[row.place - 1]
-        if (input === undefined || answers.has(row.familyId) || row.generation !== input.generation || rejection(row, input) !== undefined) continue
+        if (
+          input === undefined ||
+          answers.has(row.familyId) ||
+          row.generation !== input.generation ||
+          rejection(row, input) !== undefined
+        )
+          continue
         const { familyId, generation, now } = input
         const due = touchDue(row, now)
-        accepted.push({ familyId, generation, now, sid: row.sid, clientId: row.familyClient, due: due ? 1 : 0 })
+        accepted.push({
+          familyId,
+          generation,
+          now,
+          sid: row.sid,
+          clientId: row.familyClient,
+          due: due ? 1 : 0,
+        })
         const session = validSession({ ...row, lastActiveAt: due ? now : row.lastActiveAt })
         answers.set(familyId, { place: row.place, answer: rotated(row, session) })
       }

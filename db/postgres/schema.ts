@@ -6,8 +6,9 @@ import { getTableConfig, SQLiteInteger, SQLiteTable } from 'drizzle-orm/sqlite-c
 import * as embedded from '../schema.ts'
 
 /**
- * The tables of Postgres, made from those of the embedded store (db/schema.ts), so that the two cannot differ: the source of
- * `db/postgres/migrations`. They are in a namespace of their own. Text is compared byte by byte, as SQLite does: cursors go by its order.
+ * The tables of Postgres, made from those of the embedded store (db/schema.ts), so that the two
+ * cannot differ: the source of `db/postgres/migrations`. They are in a namespace of their own. Text
+ * is compared byte by byte, as SQLite does: cursors go by its order.
  */
 
 export const NAMESPACE = 'broker'
@@ -19,10 +20,15 @@ const columnOf = (column: Column) => {
   if (!is(column, SQLiteInteger)) return withRules(text(column.name), column)
   const like = bigint(column.name, { mode: 'number' })
   // SQLite gives such a column the next number by itself.
-  return withRules(column.primary && column.name === 'id' ? like.generatedByDefaultAsIdentity() : like, column)
+  return withRules(
+    column.primary && column.name === 'id' ? like.generatedByDefaultAsIdentity() : like,
+    column,
+  )
 }
 
-function withRules<T extends { notNull(): unknown; default(value: never): unknown; primaryKey(): unknown }>(like: T, column: Column): T {
+function withRules<
+  T extends { notNull(): unknown; default(value: never): unknown; primaryKey(): unknown },
+>(like: T, column: Column): T {
   if (column.notNull) like.notNull()
   if (column.default !== undefined) like.default(column.default as never)
   if (column.primary) like.primaryKey()
@@ -35,7 +41,9 @@ const indexColumns = (columns: readonly (Column | SQL)[], own: Record<string, Pg
 
 function tableOf(table: SQLiteTable) {
   const config = getTableConfig(table)
-  const columns = Object.fromEntries(Object.values(getTableColumns(table)).map((column: Column) => [column.name, columnOf(column)]))
+  const columns = Object.fromEntries(
+    Object.values(getTableColumns(table)).map((column: Column) => [column.name, columnOf(column)]),
+  )
   return namespace.table(getTableName(table), columns, (own) => [
     ...config.primaryKeys.map((key) => primaryKey({ columns: indexColumns(key.columns, own) })),
     ...config.indexes.map(({ config: { name, columns: on, unique, where } }) => {
@@ -46,10 +54,15 @@ function tableOf(table: SQLiteTable) {
 }
 
 const tables = Object.fromEntries(
-  Object.entries<unknown>(embedded).flatMap(([name, table]) => (is(table, SQLiteTable) ? [[name, tableOf(table)] as const] : [])),
+  Object.entries<unknown>(embedded).flatMap(([name, table]) =>
+    is(table, SQLiteTable) ? [[name, tableOf(table)] as const] : [],
+  ),
 )
 
-/** Brokers and workers that have this database, with their latest heartbeat and what background work they do. SQLite has one broker, and no such table. */
+/**
+ * Brokers and workers that have this database, with their latest heartbeat and what background work
+ * they do. SQLite has one broker, and no such table.
+ */
 export const processes = namespace.table('processes', {
   id: text('id').primaryKey(),
   kind: text('kind').notNull(),
@@ -72,7 +85,8 @@ export const lineage = namespace.table('lineage', {
   at_ms: bigint('at_ms', { mode: 'number' }).notNull(),
 })
 
-// drizzle-kit looks for tables among a module's own exports. A test compares a migrated database with db/schema.ts.
+// drizzle-kit looks for tables among a module's own exports. A test compares a migrated database
+// with db/schema.ts.
 export const {
   logHead,
   revocations,

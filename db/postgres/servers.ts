@@ -1,12 +1,21 @@
-/** The servers that an address names, one of which is the primary. They are tried in turn, because the driver knows one server only. */
+/**
+ * The servers that an address names, one of which is the primary. They are tried in turn, because
+ * the driver knows one server only.
+ */
 
 const SHAPE = /^(postgres(?:ql)?:\/\/(?:[^@/?]*@)?)([^/?]*)([^?]*)\??(.*)$/
 
-/** `postgres://a:5432,b:5432/broker`, or `postgres:///broker?host=a,b&port=5432,5432`: one address each. */
+/**
+ * `postgres://a:5432,b:5432/broker`, or `postgres:///broker?host=a,b&port=5432,5432`: one address
+ * each.
+ */
 export function addressesOf(url: string): string[] {
   const [, user, authority = '', path = '', query = ''] = SHAPE.exec(url) ?? []
   if (user === undefined) return [url]
-  if (authority.includes(',')) return authority.split(',').map((host) => `${user}${host}${path}${query === '' ? '' : `?${query}`}`)
+  if (authority.includes(','))
+    return authority
+      .split(',')
+      .map((host) => `${user}${host}${path}${query === '' ? '' : `?${query}`}`)
   const params = new URLSearchParams(query)
   const hosts = (params.get('host') ?? '').split(',')
   if (hosts.length === 1) return [url]
@@ -35,7 +44,10 @@ export class Servers {
     return this.#addresses.length
   }
 
-  /** This one could not be reached, or is not the primary: the next connection is to the one after it. */
+  /**
+   * This one could not be reached, or is not the primary: the next connection is to the one after
+   * it.
+   */
   passOver(address: string): void {
     if (address === this.current) this.#at = (this.#at + 1) % this.#addresses.length
   }

@@ -11,15 +11,32 @@ import { leaseTogether } from './lease-deliveries.ts'
 import { rotateTogether } from './rotate.ts'
 import type { Connecting } from './transact.ts'
 
-type HotActs = Pick<Store, 'rotateRefreshToken' | 'checkAccess' | 'leaseDelivery' | 'recordDelivery'>
+type HotActs = Pick<
+  Store,
+  'rotateRefreshToken' | 'checkAccess' | 'leaseDelivery' | 'recordDelivery'
+>
 
-/** The hot acts: those that wait together share statements. They take the place of the acts that they fall back to. */
-export function setBasedActs(engine: Engine, pool: Connecting, fenced: Fenced, nowMs: () => number): HotActs {
+/**
+ * The hot acts: those that wait together share statements. They take the place of the acts that
+ * they fall back to.
+ */
+export function setBasedActs(
+  engine: Engine,
+  pool: Connecting,
+  fenced: Fenced,
+  nowMs: () => number,
+): HotActs {
   const check = (input: Input) => checkAccess(engine, input)
   const checkGrouped = groupCommit({ together: checkTogether(pool, fenced), alone: check })
   return {
-    rotateRefreshToken: groupCommit({ together: rotateTogether(pool, fenced), alone: (input) => engine.write(() => rotateRefreshToken(input)) }),
-    leaseDelivery: groupCommit({ together: leaseTogether(pool, fenced, nowMs), alone: (input) => engine.write(() => leaseDelivery(input)) }),
+    rotateRefreshToken: groupCommit({
+      together: rotateTogether(pool, fenced),
+      alone: (input) => engine.write(() => rotateRefreshToken(input)),
+    }),
+    leaseDelivery: groupCommit({
+      together: leaseTogether(pool, fenced, nowMs),
+      alone: (input) => engine.write(() => leaseDelivery(input)),
+    }),
     // The results of one revocation change the same sums, and would commit one after another.
     recordDelivery: groupCommit({
       together: (inputs) => engine.write(() => recordAll(inputs)),

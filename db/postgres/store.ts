@@ -45,7 +45,10 @@ export interface PostgresStoreOptions {
 /** A broker that was not seen for longer has gone. */
 const GONE_MS = 60_000
 
-/** @throws StoreUnavailable where the database cannot be reached or used as it is; the message says what to do */
+/**
+ * @throws StoreUnavailable where the database cannot be reached or used as it is; the message says
+ * what to do
+ */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const pool = new Connections(options.url)
   try {
@@ -61,10 +64,18 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
   const committed = new Topic<readonly Committed[]>()
   const elsewhere = new HeldTopic<Elsewhere>()
   const sources = { nowMs, newId: () => newRowId(nowMs(), random) }
-  const known = await openLog(pool, sources, { newEpoch: random(9).toString('base64url'), mark: options.mark })
+  const known = await openLog(pool, sources, {
+    newEpoch: random(9).toString('base64url'),
+    mark: options.mark,
+  })
   const announce = (what: readonly Committed[]): void => committed.publish(what)
   const presence = startPresence({ pool, options, sources, known, elsewhere, announce })
-  const engine = postgresEngine({ pool, sources, announce: presence.announce, mustBeFenced: presence.mustHold })
+  const engine = postgresEngine({
+    pool,
+    sources,
+    announce: presence.announce,
+    mustBeFenced: presence.mustHold,
+  })
   try {
     await firstLease(presence.mustHold)
     await engine.write(() => beginChains())
@@ -110,9 +121,19 @@ interface PresenceParts {
   announce(committed: readonly Committed[]): void
 }
 
-/** Keeps this broker's lease, follows the log to another primary, and listens to what other brokers commit. */
+/**
+ * Keeps this broker's lease, follows the log to another primary, and listens to what other brokers
+ * commit.
+ */
 function startPresence({ pool, options, sources, known, elsewhere, announce }: PresenceParts) {
-  const { url, directUrl = url, standbyRequired = false, version = 'unknown', kind = 'broker', work = 'all' } = options
+  const {
+    url,
+    directUrl = url,
+    standbyRequired = false,
+    version = 'unknown',
+    kind = 'broker',
+    work = 'all',
+  } = options
   const { steadyMs = () => performance.now(), random = pooledRandom(), mark } = options
   const watch = new OtherBrokersWatch(directUrl, (what) => elsewhere.publish(what))
   const moved: FollowerOptions['moved'] = (taken, revoked) => {
@@ -120,10 +141,19 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
     elsewhere.publish(taken === 'lost' ? 'log_lost' : 'promoted')
     if (revoked.length > 0) announce(revoked)
   }
-  const follower = new LogFollower({ sources, connections: pool, steadyMs, leaseMs: VALID_MS, mark, moved }, known)
+  const follower = new LogFollower(
+    { sources, connections: pool, steadyMs, leaseMs: VALID_MS, mark, moved },
+    known,
+  )
   const id = random(12).toString('base64url')
   const lease = new Lease({
-    ...{ connections: pool, process: { id, kind, work, host: hostname(), version }, nowMs: sources.nowMs, steadyMs, standbyRequired },
+    ...{
+      connections: pool,
+      process: { id, kind, work, host: hostname(), version },
+      nowMs: sources.nowMs,
+      steadyMs,
+      standbyRequired,
+    },
     reached: () => follower.position,
     follows: (server, before) => follower.follows(server, before),
     seen(position) {
@@ -162,11 +192,14 @@ const ownActs = (pool: Connections, url: string, nowMs: () => number): OwnActs =
     )
     return rows
   },
-  backup: (path) => exportStore({ url, path, mustBeServedBy: (server) => pool.mustBeAccepted(server) }),
+  backup: (path) =>
+    exportStore({ url, path, mustBeServedBy: (server) => pool.mustBeAccepted(server) }),
   // Postgres checks its own pages (initdb --data-checksums).
   checkIntegrity: async () => undefined,
   async size() {
-    const { rows } = await pool.query<{ bytes: number }>('SELECT pg_database_size(current_database()) AS bytes')
+    const { rows } = await pool.query<{ bytes: number }>(
+      'SELECT pg_database_size(current_database()) AS bytes',
+    )
     return { bytes: rows[0]?.bytes ?? 0, walBytes: 0 }
   },
 })

@@ -11,7 +11,9 @@ export interface MovedTable {
 }
 
 function movedTable(table: SQLiteTable): MovedTable {
-  const keys = new Set(getTableConfig(table).primaryKeys.flatMap(({ columns }) => columns.map(({ name }) => name)))
+  const keys = new Set(
+    getTableConfig(table).primaryKeys.flatMap(({ columns }) => columns.map(({ name }) => name)),
+  )
   const columns = Object.values(getTableColumns(table)).map((column: Column) => ({
     name: column.name,
     kind: is(column, SQLiteInteger) ? ('bigint' as const) : ('text' as const),

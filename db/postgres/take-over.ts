@@ -13,8 +13,9 @@ import { addEntry, judgeMet, readHead, readLineage } from './lineage.ts'
 import type { Entry } from './lineage.ts'
 
 /**
- * Continues the log on a new timeline, in one transaction: far ahead of everything that the former server could have issued. Where something is
- * missing that was acknowledged, it begins a new log, as a restore does. It refuses another database system.
+ * Continues the log on a new timeline, in one transaction: far ahead of everything that the former
+ * server could have issued. Where something is missing that was acknowledged, it begins a new log,
+ * as a restore does. It refuses another database system.
  */
 
 const BROKER: Actor = { kind: 'broker', id: 'take-over' }
@@ -59,26 +60,68 @@ interface By {
 }
 
 /** The same epoch. @returns the head from which it goes on */
-export async function continued({ client, sources, server, head, actor, via }: By): Promise<HighWater> {
+export async function continued({
+  client,
+  sources,
+  server,
+  head,
+  actor,
+  via,
+}: By): Promise<HighWater> {
   const { value: seq } = await runAct(client, sources, continueLog({ ...head, actor, via }))
-  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: seq, why: 'promoted', atMs: sources.nowMs() })
+  await addEntry(client, {
+    ...server,
+    epoch: head.epoch,
+    afterSeq: head.seq,
+    fromSeq: seq,
+    why: 'promoted',
+    atMs: sources.nowMs(),
+  })
   return { epoch: head.epoch, seq }
 }
 
-/** A new epoch, which begins with the revocation of everything (decision 0021). @param formerSeq how far the former log is known to have come */
-export async function restored({ client, sources, server, head, actor, via }: By, formerSeq: number) {
+/**
+ * A new epoch, which begins with the revocation of everything (decision 0021).
+ * @param formerSeq how far the former log is known to have come
+ */
+export async function restored(
+  { client, sources, server, head, actor, via }: By,
+  formerSeq: number,
+) {
   const epoch = randomBytes(9).toString('base64url')
   // The log takes no entry on a timeline that it was not continued on.
-  await addEntry(client, { ...server, epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'restored', atMs: sources.nowMs() })
-  const { value, revoked } = await runAct(client, sources, beginRestored({ actor, via, epoch, formerSeq }))
+  await addEntry(client, {
+    ...server,
+    epoch,
+    afterSeq: head.seq,
+    fromSeq: head.seq,
+    why: 'restored',
+    atMs: sources.nowMs(),
+  })
+  const { value, revoked } = await runAct(
+    client,
+    sources,
+    beginRestored({ actor, via, epoch, formerSeq }),
+  )
   return { epoch, ...value, revoked }
 }
 
 /** Begins the lineage of a database that no broker has used yet. */
-export async function beginLineage({ client, sources }: Pick<Asked, 'client' | 'sources'>): Promise<void> {
+export async function beginLineage({
+  client,
+  sources,
+}: Pick<Asked, 'client' | 'sources'>): Promise<void> {
   const head = await readHead(client, 'FOR UPDATE')
-  if (head === undefined) throw new StoreUnavailable('The log has no head: the database is damaged. Restore a backup.')
+  if (head === undefined)
+    throw new StoreUnavailable('The log has no head: the database is damaged. Restore a backup.')
   if ((await readLineage(client)).length > 0) return
   const server = await serverOf(client)
-  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'new', atMs: sources.nowMs() })
+  await addEntry(client, {
+    ...server,
+    epoch: head.epoch,
+    afterSeq: head.seq,
+    fromSeq: head.seq,
+    why: 'new',
+    atMs: sources.nowMs(),
+  })
 }

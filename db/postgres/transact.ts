@@ -1,7 +1,10 @@
 import type { ClientBase, PoolClient } from 'pg'
 import { StoreUnavailable } from '../types.ts'
 
-/** One transaction on a connection of the pool. It refuses to call a commit done whose answer was lost or came with a warning. */
+/**
+ * One transaction on a connection of the pool. It refuses to call a commit done whose answer was
+ * lost or came with a warning.
+ */
 
 /** A pool of connections. */
 export interface Connecting {
@@ -10,9 +13,13 @@ export interface Connecting {
   drop?(): void
 }
 
-export async function withConnection<T>(pool: Connecting, use: (client: PoolClient) => Promise<T>): Promise<T> {
+export async function withConnection<T>(
+  pool: Connecting,
+  use: (client: PoolClient) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect()
-  // A connection that ends fails what is asked of it. Without a listener its error would end the process as well.
+  // A connection that ends fails what is asked of it. Without a listener its error would end the
+  // process as well.
   client.on('error', ignore)
   try {
     const value = await use(client)
@@ -30,8 +37,10 @@ export async function withConnection<T>(pool: Connecting, use: (client: PoolClie
 const ignore = (): void => undefined
 
 /** @throws UnknownOutcome where it may have been committed */
-export const committed = <T>(pool: Connecting, work: (client: PoolClient) => Promise<T>): Promise<T> =>
-  withConnection(pool, (client) => commitAs(client, () => work(client)))
+export const committed = <T>(
+  pool: Connecting,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T> => withConnection(pool, (client) => commitAs(client, () => work(client)))
 
 /** One transaction on this connection. @throws UnknownOutcome where it may have been committed */
 export async function commitAs<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
@@ -64,7 +73,9 @@ export const commitOne = (pool: Connecting, query: OneQuery): Promise<unknown[]>
     try {
       return (await confirmed(client, () => client.query<Record<string, unknown>>(query))).rows
     } catch (error) {
-      throw error instanceof UnknownOutcome || isRefused(codeOf(error)) ? error : new UnknownOutcome(error)
+      throw error instanceof UnknownOutcome || isRefused(codeOf(error))
+        ? error
+        : new UnknownOutcome(error)
     }
   })
 
@@ -78,10 +89,14 @@ async function commit(client: ClientBase): Promise<void> {
   }
 }
 
-/** Runs what commits. A warning says that the standby did not confirm it (01000): only this server has it. */
+/**
+ * Runs what commits. A warning says that the standby did not confirm it (01000): only this server
+ * has it.
+ */
 async function confirmed<T>(client: ClientBase, run: () => Promise<T>): Promise<T> {
   let warned: string | undefined
-  const warn = ({ message }: { message?: string | undefined }): void => void (warned = message ?? 'a warning')
+  const warn = ({ message }: { message?: string | undefined }): void =>
+    void (warned = message ?? 'a warning')
   client.on('notice', warn)
   try {
     const answer = await run()
@@ -95,27 +110,42 @@ async function confirmed<T>(client: ClientBase, run: () => Promise<T>): Promise<
 /** Whether it was written cannot be known: it may have been. */
 class UnknownOutcome extends StoreUnavailable {
   constructor(cause: unknown) {
-    super('The database did not say whether it has committed. Ask again: every act may be repeated.', { cause })
+    super(
+      'The database did not say whether it has committed. Ask again: every act may be repeated.',
+      { cause },
+    )
   }
 }
 
-/** The connection is of no more use: it has ended, or the server is read-only or about to stop (25006, 57P01–57P03). */
+/**
+ * The connection is of no more use: it has ended, or the server is read-only or about to stop
+ * (25006, 57P01–57P03).
+ */
 function isBroken(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UnknownOutcome || !isRefused(code) || code === '25006'
 }
 
-/** The server has become read-only (25006), or ends its connections (57P01): the others lead to it too. */
+/**
+ * The server has become read-only (25006), or ends its connections (57P01): the others lead to it
+ * too.
+ */
 function isNoPrimary(error: unknown): boolean {
   const code = codeOf(error instanceof UnknownOutcome ? error.cause : error)
   return code === '25006' || code === '57P01'
 }
 
 /** Postgres has answered that it did nothing; anything else leaves open whether it did. */
-const isRefused = (code: string | undefined): boolean => code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P)/.test(code)
+const isRefused = (code: string | undefined): boolean =>
+  code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P)/.test(code)
 
 export const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined
 
-/** Whether it was this one's values, or its neighbors, that Postgres did not take (22 data, 23 constraint, 40 rolled back for another). */
+/**
+ * Whether it was this one's values, or its neighbors, that Postgres did not take (22 data, 23
+ * constraint, 40 rolled back for another).
+ */
 export const mayPassAlone = (error: unknown): boolean => /^(22|23|40)/.test(codeOf(error) ?? '')

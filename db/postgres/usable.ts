@@ -17,16 +17,27 @@ export async function mustBeUsable(client: Pick<ClientBase, 'query'>): Promise<v
       `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS recovering`,
     )
     .catch((cause: unknown) => {
-      throw new StoreUnavailable('Postgres cannot be reached. Check BROKER_DATABASE_URL, and that the server accepts connections from here.', {
-        cause,
-      })
+      throw new StoreUnavailable(
+        'Postgres cannot be reached. Check BROKER_DATABASE_URL, and that the server accepts connections from here.',
+        {
+          cause,
+        },
+      )
     })
   const [found] = rows
   if (found === undefined || Number(found.version) < OLDEST)
     problem('Postgres 15 or newer is needed. Upgrade the server that BROKER_DATABASE_URL names.')
-  if (found?.encoding !== 'UTF8') problem('The database has to have the encoding UTF8. Create it with: CREATE DATABASE … ENCODING UTF8.')
-  if (found?.recovering) problem('BROKER_DATABASE_URL leads to a standby. Name the primary, or use target_session_attrs=read-write.')
+  if (found?.encoding !== 'UTF8')
+    problem(
+      'The database has to have the encoding UTF8. Create it with: CREATE DATABASE … ENCODING UTF8.',
+    )
+  if (found?.recovering)
+    problem(
+      'BROKER_DATABASE_URL leads to a standby. Name the primary, or use target_session_attrs=read-write.',
+    )
   const { pending, newer } = await schemaState(client)
-  if (newer) problem('A newer version of the broker has written this database. Start that version again.')
-  if (pending > 0) problem(`The database lacks ${pending} of this version's migrations. Run: cmb migrate`)
+  if (newer)
+    problem('A newer version of the broker has written this database. Start that version again.')
+  if (pending > 0)
+    problem(`The database lacks ${pending} of this version's migrations. Run: cmb migrate`)
 }

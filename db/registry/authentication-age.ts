@@ -8,8 +8,9 @@ import { participants, sessions } from '../schema.ts'
 import { dropSetting, keepSetting, setting } from './settings.ts'
 
 /**
- * A new limit on the age of an authentication, applied page by page to what is open already: a tenant's to the ends of its users' sessions, a
- * client's to its grants. It never makes a session last longer.
+ * A new limit on the age of an authentication, applied page by page to what is open already: a
+ * tenant's to the ends of its users' sessions, a client's to its grants. It never makes a session
+ * last longer.
  */
 
 type From = { key: string; after: string }
@@ -17,12 +18,15 @@ type Page = From & { last: string; seconds: number | undefined }
 type Rows = { rows: number }
 
 const lastOfPage = (p: Takes<Rows>) => sql`LIMIT 1 OFFSET ${p.rows} - 1`
-const sessionsOf = (p: Takes<From>) => sql`${sessions.tid} = ${p.key} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} > ${p.after}`
+const sessionsOf = (p: Takes<From>) =>
+  sql`${sessions.tid} = ${p.key} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} > ${p.after}`
 const sessionEnd = query(
   columnsOf(sessions, 'sid'),
-  (p: Takes<From & Rows>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessionsOf(p)} ORDER BY ${sessions.sid} ${lastOfPage(p)}`,
+  (p: Takes<From & Rows>, f) =>
+    sql`SELECT ${f} FROM ${sessions} WHERE ${sessionsOf(p)} ORDER BY ${sessions.sid} ${lastOfPage(p)}`,
 )
-const limit = (seconds: Param<number | undefined>) => sql`(${authenticationTime} + CAST(${seconds} AS bigint))`
+const limit = (seconds: Param<number | undefined>) =>
+  sql`(${authenticationTime} + CAST(${seconds} AS bigint))`
 const endSooner = command(
   (p: Takes<Page>) =>
     sql`UPDATE ${sessions}${indexedBy('sessions_open_by_tenant')} SET ${assign(sessions, {
@@ -31,10 +35,12 @@ const endSooner = command(
     })} WHERE ${sessionsOf(p)} AND ${sessions.sid} <= ${p.last} AND ${sessions.absoluteAt} > ${limit(p.seconds)}`,
 )
 
-const grantsOf = (p: Takes<From>) => sql`${participants.clientId} = ${p.key} AND ${participants.sid} > ${p.after}`
+const grantsOf = (p: Takes<From>) =>
+  sql`${participants.clientId} = ${p.key} AND ${participants.sid} > ${p.after}`
 const grantEnd = query(
   columnsOf(participants, 'sid'),
-  (p: Takes<From & Rows>, f) => sql`SELECT ${f} FROM ${participants} WHERE ${grantsOf(p)} ORDER BY ${participants.sid} ${lastOfPage(p)}`,
+  (p: Takes<From & Rows>, f) =>
+    sql`SELECT ${f} FROM ${participants} WHERE ${grantsOf(p)} ORDER BY ${participants.sid} ${lastOfPage(p)}`,
 )
 // A grant that was revoked stays so, and one of a session that has ended has nothing to lose.
 const limitGrants = command(
@@ -47,7 +53,8 @@ const limitGrants = command(
 type Input = { kind: 'tenant' | 'client'; key: string; seconds: number | undefined; rows: number }
 
 /** Holds the limit that is applied; followed by the last sid of a page, while pages remain. */
-const nameOf = ({ kind, key }: Pick<Input, 'kind' | 'key'>): string => `authentication_age/${kind}/${key}`
+const nameOf = ({ kind, key }: Pick<Input, 'kind' | 'key'>): string =>
+  `authentication_age/${kind}/${key}`
 
 function* progress(input: Input): Act<{ done: boolean; after: string }> {
   const [applied, after] = ((yield* setting(nameOf(input))) ?? 'none').split(' ')
@@ -62,7 +69,12 @@ function* applyPage({ kind, key, seconds, rows }: Input, after: string): Act<str
   // Sessions keep their ends where a tenant's limit is lifted: the next sign-in gives new ones.
   if (kind === 'tenant' && seconds === undefined) return undefined
   const end = yield* (kind === 'tenant' ? sessionEnd : grantEnd).get({ key, after, rows })
-  yield* (kind === 'tenant' ? endSooner : limitGrants).run({ key, after, last: end?.sid ?? END, seconds })
+  yield* (kind === 'tenant' ? endSooner : limitGrants).run({
+    key,
+    after,
+    last: end?.sid ?? END,
+    seconds,
+  })
   return end?.sid
 }
 
@@ -83,6 +95,9 @@ function* apply(input: Input): Act<boolean> {
  * applied: they write nothing.
  * @returns whether pages remain
  */
-export async function applyAuthenticationAge({ read, writePage }: Engine, input: Input): Promise<boolean> {
+export async function applyAuthenticationAge(
+  { read, writePage }: Engine,
+  input: Input,
+): Promise<boolean> {
   return !(await read(() => progress(input))).done && writePage(() => apply(input))
 }

@@ -1,7 +1,15 @@
 import { sql } from 'drizzle-orm'
 import type { SecretHash } from '../../src/protocol/client-metadata.ts'
 import type { Act } from '../engine/act.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clientSecrets } from '../schema.ts'
 
@@ -14,23 +22,41 @@ const secretFields = columnsOf(clientSecrets, 'id', 'hash', 'createdAt', 'expire
 const inOrder = sql`${clientSecrets.createdAt}, ${clientSecrets.id}`
 const ofClient = query(
   secretFields,
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clientSecrets} WHERE ${clientSecrets.clientId} = ${p.clientId} ORDER BY ${inOrder}`,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${clientSecrets} WHERE ${clientSecrets.clientId} = ${p.clientId} ORDER BY ${inOrder}`,
 )
-const ofAll = query({ ...secretFields, clientId: clientSecrets.clientId }, (_, f) => sql`SELECT ${f} FROM ${clientSecrets} ORDER BY ${inOrder}`)
+const ofAll = query(
+  { ...secretFields, clientId: clientSecrets.clientId },
+  (_, f) => sql`SELECT ${f} FROM ${clientSecrets} ORDER BY ${inOrder}`,
+)
 const put = command(
-  (p: Takes<{ clientId: string; id: string; hash: string; createdAt: number; expiresAt: number | undefined }>) =>
+  (
+    p: Takes<{
+      clientId: string
+      id: string
+      hash: string
+      createdAt: number
+      expiresAt: number | undefined
+    }>,
+  ) =>
     sql`${insertInto(clientSecrets, { clientId: p.clientId, id: p.id, hash: p.hash, createdAt: p.createdAt, expiresAt: p.expiresAt })}
-      ON CONFLICT (${names(clientSecrets.clientId, clientSecrets.id)}) DO UPDATE SET ${assign(clientSecrets, {
-        hash: excluded(clientSecrets.hash),
-        createdAt: excluded(clientSecrets.createdAt),
-        expiresAt: excluded(clientSecrets.expiresAt),
-      })}`,
+      ON CONFLICT (${names(clientSecrets.clientId, clientSecrets.id)}) DO UPDATE SET ${assign(
+        clientSecrets,
+        {
+          hash: excluded(clientSecrets.hash),
+          createdAt: excluded(clientSecrets.createdAt),
+          expiresAt: excluded(clientSecrets.expiresAt),
+        },
+      )}`,
 )
 const drop = command(
   (p: Takes<{ clientId: string; id: string }>) =>
     sql`DELETE FROM ${clientSecrets} WHERE ${clientSecrets.clientId} = ${p.clientId} AND ${clientSecrets.id} = ${p.id}`,
 )
-const dropAll = command((p: Takes<{ clientId: string }>) => sql`DELETE FROM ${clientSecrets} WHERE ${clientSecrets.clientId} = ${p.clientId}`)
+const dropAll = command(
+  (p: Takes<{ clientId: string }>) =>
+    sql`DELETE FROM ${clientSecrets} WHERE ${clientSecrets.clientId} = ${p.clientId}`,
+)
 
 const secretOf = ({ id, hash, createdAt, expiresAt }: RowOf<typeof secretFields>): SecretHash => ({
   id,
@@ -45,17 +71,25 @@ export function* secretsOf(clientId: string): Act<SecretHash[]> {
 
 export function* secretsByClient(): Act<Map<string, SecretHash[]>> {
   return new Map(
-    [...Map.groupBy(yield* ofAll.all({}), ({ clientId }) => clientId)].map(([clientId, rows]) => [clientId, rows.map((row) => secretOf(row))]),
+    [...Map.groupBy(yield* ofAll.all({}), ({ clientId }) => clientId)].map(([clientId, rows]) => [
+      clientId,
+      rows.map((row) => secretOf(row)),
+    ]),
   )
 }
 
 export function* replaceSecrets(clientId: string, secrets: SecretHash[]): Act<void> {
   yield* dropAll.run({ clientId })
-  for (const { id, hash, createdAt, expiresAt } of secrets) yield* put.run({ clientId, id, hash, createdAt, expiresAt })
+  for (const { id, hash, createdAt, expiresAt } of secrets)
+    yield* put.run({ clientId, id, hash, createdAt, expiresAt })
 }
 
 /** Of more than two valid ones the oldest goes, and so do those that have expired. */
-export function* addSecret(clientId: string, { id, hash, createdAt, expiresAt }: SecretHash, now: number): Act<void> {
+export function* addSecret(
+  clientId: string,
+  { id, hash, createdAt, expiresAt }: SecretHash,
+  now: number,
+): Act<void> {
   yield* put.run({ clientId, id, hash, createdAt, expiresAt })
   const others = (yield* secretsOf(clientId)).filter((one) => one.id !== id)
   const valid = others.filter((one) => one.expiresAt === undefined || one.expiresAt > now)

@@ -13,19 +13,26 @@ const targetFields = columnsOf(targets, 'targetId', 'clientId', 'uri')
 const all = query(
   targetFields,
   // Webhook endpoints are targets too, and no client's.
-  (_, f) => sql`SELECT ${f} FROM ${targets} JOIN ${clients} ON ${clients.clientId} = ${targets.clientId}
+  (
+    _,
+    f,
+  ) => sql`SELECT ${f} FROM ${targets} JOIN ${clients} ON ${clients.clientId} = ${targets.clientId}
     WHERE ${targets.removedSeq} IS NULL ORDER BY ${targets.clientId}, ${targets.uri}`,
 )
 const ofClient = query(
   targetFields,
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.removedSeq} IS NULL`,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${targets} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.removedSeq} IS NULL`,
 )
 const restore = command(
   (p: Takes<{ clientId: string; uri: string }>) =>
     sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: null })} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.uri} = ${p.uri}`,
 )
 
-/** The same address of the same client is the same target forever, also when it was removed in between. */
+/**
+ * The same address of the same client is the same target forever, also when it was removed in
+ * between.
+ */
 const targetIdOf = (clientId: string, uri: string): string =>
   `t_${createHash('sha256')
     .update(JSON.stringify([clientId, uri]))
@@ -35,11 +42,16 @@ const targetIdOf = (clientId: string, uri: string): string =>
 /** The logout addresses that clients have now. */
 export const listTargets = (): Act<RowOf<typeof targetFields>[]> => all.all({})
 
-/** One that goes still gets what was revoked until now, whether or not its deliveries are written yet. */
+/**
+ * One that goes still gets what was revoked until now, whether or not its deliveries are written
+ * yet.
+ */
 export function* replaceTargets(clientId: string, uris: readonly string[]): Act<void> {
   const present = yield* ofClient.all({ clientId })
   const seq = yield* head()
-  for (const { targetId, uri } of present) if (!uris.includes(uri)) yield* removeTarget.run({ targetId, seq })
+  for (const { targetId, uri } of present)
+    if (!uris.includes(uri)) yield* removeTarget.run({ targetId, seq })
   for (const uri of uris)
-    if ((yield* restore.run({ clientId, uri })) === 0) yield* addTarget.run({ targetId: targetIdOf(clientId, uri), clientId, uri })
+    if ((yield* restore.run({ clientId, uri })) === 0)
+      yield* addTarget.run({ targetId: targetIdOf(clientId, uri), clientId, uri })
 }

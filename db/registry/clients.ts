@@ -1,6 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'drizzle-orm'
-import type { Client, ClientMetadata, ClientSource, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
+import type {
+  Client,
+  ClientMetadata,
+  ClientSource,
+  FormerTenant,
+  SecretHash,
+} from '../../src/protocol/client-metadata.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { logoSetting } from '../../src/protocol/names.ts'
 import type { Act } from '../engine/act.ts'
@@ -11,34 +17,72 @@ import { followAudience } from '../locks/lock-account.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { clients } from '../schema.ts'
 import type { Committed } from '../types.ts'
-import { addSecret, dropSecret, replaceSecrets, secretsByClient, secretsOf } from './client-secrets.ts'
+import {
+  addSecret,
+  dropSecret,
+  replaceSecrets,
+  secretsByClient,
+  secretsOf,
+} from './client-secrets.ts'
 import { replaceTargets } from './client-targets.ts'
 import { dropSetting } from './settings.ts'
 import { registryChanged } from './version.ts'
 
 /** Registrations of clients. It refuses a change by any source but the registration's own. */
 
-const clientFields = columnsOf(clients, 'clientId', 'source', 'metadata', 'formerTenants', 'createdAt', 'updatedAt', 'removedAt')
+const clientFields = columnsOf(
+  clients,
+  'clientId',
+  'source',
+  'metadata',
+  'formerTenants',
+  'createdAt',
+  'updatedAt',
+  'removedAt',
+)
 type ClientRow = RowOf<typeof clientFields>
 
-const find = query(clientFields, (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`)
+const find = query(
+  clientFields,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
+)
 const findLocked = query(
   clientFields,
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}${forUpdate(clients)}`,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}${forUpdate(clients)}`,
 )
-const registered = query(clientFields, (_, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.removedAt} IS NULL ORDER BY ${clients.clientId}`)
-// Not registered yet: a row to lock, so that of two additions of one id at once the later one sees the other.
+const registered = query(
+  clientFields,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${clients} WHERE ${clients.removedAt} IS NULL ORDER BY ${clients.clientId}`,
+)
+// Not registered yet: a row to lock, so that of two additions of one id at once the later one sees
+// the other.
 const claim = command(
   (p: Takes<{ clientId: string; source: string; now: number }>) =>
     sql`${insertInto(clients, {
-      ...{ clientId: p.clientId, source: p.source, metadata: '{}', logoutBy: 'sid', createdAt: p.now, updatedAt: p.now, removedAt: p.now },
+      ...{
+        clientId: p.clientId,
+        source: p.source,
+        metadata: '{}',
+        logoutBy: 'sid',
+        createdAt: p.now,
+        updatedAt: p.now,
+        removedAt: p.now,
+      },
     })} ON CONFLICT (${names(clients.clientId)}) DO NOTHING`,
 )
 type Written = Omit<ClientRow, 'removedAt'> & { logoutBy: string }
 const write = command(
   (p: Takes<{ [K in keyof Written]: Written[K] }>) =>
     sql`UPDATE ${clients} SET ${assign(clients, {
-      ...{ source: p.source, metadata: p.metadata, formerTenants: p.formerTenants, logoutBy: p.logoutBy },
+      ...{
+        source: p.source,
+        metadata: p.metadata,
+        formerTenants: p.formerTenants,
+        logoutBy: p.logoutBy,
+      },
       ...{ createdAt: p.createdAt, updatedAt: p.updatedAt, removedAt: null },
     })} WHERE ${clients.clientId} = ${p.clientId}`,
 )
@@ -63,18 +107,33 @@ const clientOf = ({ removedAt, ...row }: ClientRow, secrets: SecretHash[]): Clie
 const FORMER_SECONDS = 7200
 
 /**
- * The tenants that this change, or one before it, took out of a registration: each once, by its latest removal.
- * @param before the latest registration, also where the client was removed since: tokens of other clients for its audience live on
+ * The tenants that this change, or one before it, took out of a registration: each once, by its
+ * latest removal.
+ * @param before the latest registration, also where the client was removed since: tokens of other
+ * clients for its audience live on
  */
-function formerTenants(before: Client | undefined, metadata: ClientMetadata, now: number): readonly FormerTenant[] {
+function formerTenants(
+  before: Client | undefined,
+  metadata: ClientMetadata,
+  now: number,
+): readonly FormerTenant[] {
   if (before === undefined) return []
-  const taken = takenOut(before.metadata.tenants, metadata.tenants).map((tid): FormerTenant => ({ ...(tid && { tid }), removedAt: now }))
-  const kept = before.formerTenants.filter(({ tid, removedAt }) => now - removedAt <= FORMER_SECONDS && !taken.some((one) => one.tid === tid))
+  const taken = takenOut(before.metadata.tenants, metadata.tenants).map((tid): FormerTenant => ({
+    ...(tid && { tid }),
+    removedAt: now,
+  }))
+  const kept = before.formerTenants.filter(
+    ({ tid, removedAt }) =>
+      now - removedAt <= FORMER_SECONDS && !taken.some((one) => one.tid === tid),
+  )
   return [...kept, ...taken]
 }
 
 /** Undefined is every tenant. */
-function takenOut(before: readonly string[] | undefined, after: readonly string[] | undefined): (string | undefined)[] {
+function takenOut(
+  before: readonly string[] | undefined,
+  after: readonly string[] | undefined,
+): (string | undefined)[] {
   if (after === undefined) return []
   return before === undefined ? [undefined] : before.filter((tid) => !after.includes(tid))
 }
@@ -94,7 +153,9 @@ export function* listClients(): Act<Client[]> {
   return rows.map((row) => clientOf(row, secrets.get(row.clientId) ?? []))
 }
 
-/** The row that is registered, locked: changes of a client or its secrets happen one after another. */
+/**
+ * The row that is registered, locked: changes of a client or its secrets happen one after another.
+ */
 function* lockRegistered(clientId: string): Act<ClientRow | undefined> {
   const row = yield* findLocked.get({ clientId })
   return row?.removedAt === null ? row : undefined
@@ -116,18 +177,33 @@ export function* putClient({
   metadata: ClientMetadata
   secrets?: SecretHash[] | undefined
   now: number
-}): Act<{ outcome: 'added' | 'changed' | 'unchanged'; client: Client } | { outcome: 'foreign'; source: ClientSource }> {
+}): Act<
+  | { outcome: 'added' | 'changed' | 'unchanged'; client: Client }
+  | { outcome: 'foreign'; source: ClientSource }
+> {
   const isNew = (yield* claim.run({ clientId, source, now })) === 1
   const row = isNew ? undefined : yield* findLocked.get({ clientId })
   const latest = row && clientOf(row, yield* secretsOf(clientId))
   const before = latest?.removedAt === undefined ? latest : undefined
-  if (before !== undefined && before.source !== source) return { outcome: 'foreign', source: before.source }
+  if (before !== undefined && before.source !== source)
+    return { outcome: 'foreign', source: before.source }
   const sameSecrets = secrets === undefined || isDeepStrictEqual(asKept(secrets), before?.secrets)
-  if (before !== undefined && sameSecrets && isDeepStrictEqual(asKept(metadata), before.metadata)) return { outcome: 'unchanged', client: before }
+  if (before !== undefined && sameSecrets && isDeepStrictEqual(asKept(metadata), before.metadata))
+    return { outcome: 'unchanged', client: before }
   yield* write.run({
-    ...{ clientId, source, metadata: JSON.stringify(metadata), formerTenants: JSON.stringify(formerTenants(latest, metadata, now)) },
-    // Later than the removal of a former registration: what users consented to there does not count.
-    ...{ logoutBy: metadata.logoutBy, createdAt: before?.createdAt ?? Math.max(now, (latest?.removedAt ?? 0) + 1), updatedAt: now },
+    ...{
+      clientId,
+      source,
+      metadata: JSON.stringify(metadata),
+      formerTenants: JSON.stringify(formerTenants(latest, metadata, now)),
+    },
+    // Later than the removal of a former registration: what users consented to there does not
+    // count.
+    ...{
+      logoutBy: metadata.logoutBy,
+      createdAt: before?.createdAt ?? Math.max(now, (latest?.removedAt ?? 0) + 1),
+      updatedAt: now,
+    },
   })
   yield* replaceTargets(clientId, metadata.logoutUris)
   yield* followAudience(clientId, metadata.audience)
@@ -139,7 +215,15 @@ export function* putClient({
 }
 
 /** Adds a secret. Of more than two good ones the oldest is removed. */
-export function* addClientSecret({ clientId, secret, now }: { clientId: string; secret: SecretHash; now: number }): Act<boolean> {
+export function* addClientSecret({
+  clientId,
+  secret,
+  now,
+}: {
+  clientId: string
+  secret: SecretHash
+  now: number
+}): Act<boolean> {
   if ((yield* lockRegistered(clientId)) === undefined) return false
   yield* addSecret(clientId, secret, now)
   yield* touch.run({ clientId, now })
@@ -147,8 +231,15 @@ export function* addClientSecret({ clientId, secret, now }: { clientId: string; 
   return true
 }
 
-export function* removeClientSecret({ clientId, secretId }: { clientId: string; secretId: string }): Act<boolean> {
-  if ((yield* lockRegistered(clientId)) === undefined || !(yield* dropSecret(clientId, secretId))) return false
+export function* removeClientSecret({
+  clientId,
+  secretId,
+}: {
+  clientId: string
+  secretId: string
+}): Act<boolean> {
+  if ((yield* lockRegistered(clientId)) === undefined || !(yield* dropSecret(clientId, secretId)))
+    return false
   yield* registryChanged()
   return true
 }
@@ -164,12 +255,21 @@ export function* removeClient({
   source: ClientSource | 'any'
   actor: Actor
   now: number
-}): Act<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' } | { outcome: 'foreign'; source: ClientSource }> {
+}): Act<
+  | { outcome: 'removed'; committed: Committed }
+  | { outcome: 'unknown' }
+  | { outcome: 'foreign'; source: ClientSource }
+> {
   const row = yield* lockRegistered(clientId)
   if (row === undefined) return { outcome: 'unknown' }
   if (source !== 'any' && row.source !== source) return { outcome: 'foreign', source: row.source }
   // Before its targets go: they still get what this very revocation sends.
-  const committed = yield* revoke({ selector: { kind: 'client', clientId }, reason: 'client_removed', actor, now })
+  const committed = yield* revoke({
+    selector: { kind: 'client', clientId },
+    reason: 'client_removed',
+    actor,
+    now,
+  })
   yield* replaceTargets(clientId, [])
   yield* replaceSecrets(clientId, [])
   yield* remove.run({ clientId, now })

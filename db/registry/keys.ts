@@ -11,19 +11,41 @@ import { registryChanged } from './version.ts'
 
 /** Signing keys and their states. Of one algorithm, one key at most is active. */
 
-const keyFields = columnsOf(signingKeys, 'kid', 'alg', 'state', 'privateSealed', 'publicJwk', 'createdAt', 'activatedAt', 'retireAt')
+const keyFields = columnsOf(
+  signingKeys,
+  'kid',
+  'alg',
+  'state',
+  'privateSealed',
+  'publicJwk',
+  'createdAt',
+  'activatedAt',
+  'retireAt',
+)
 type KeyRow = RowOf<typeof keyFields>
 
-const all = query(keyFields, (_, f) => sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.createdAt}, ${signingKeys.kid}`)
-// All of them, in one order: two rotations at once wait for each other here, whichever keys they name.
+const all = query(
+  keyFields,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.createdAt}, ${signingKeys.kid}`,
+)
+// All of them, in one order: two rotations at once wait for each other here, whichever keys they
+// name.
 const lockAll = query(
   columnsOf(signingKeys, 'kid', 'alg', 'state'),
-  (_, f) => sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.kid}${forUpdate(signingKeys)}`,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.kid}${forUpdate(signingKeys)}`,
 )
 const add = command(
   (p: Takes<{ [K in keyof KeyRow]: KeyRow[K] }>) =>
     sql`${insertInto(signingKeys, {
-      ...{ kid: p.kid, alg: p.alg, state: p.state, privateSealed: p.privateSealed, publicJwk: p.publicJwk },
+      ...{
+        kid: p.kid,
+        alg: p.alg,
+        state: p.state,
+        privateSealed: p.privateSealed,
+        publicJwk: p.publicJwk,
+      },
       ...{ createdAt: p.createdAt, activatedAt: p.activatedAt, retireAt: p.retireAt },
     })} ON CONFLICT (${names(signingKeys.kid)}) DO NOTHING`,
 )
@@ -57,12 +79,25 @@ export function* listKeys(): Act<StoredSigningKey[]> {
 /** Adds a key unless its kid is there. */
 export function* addKey(key: StoredSigningKey): Act<void> {
   const { activatedAt = null, retireAt = null, publicJwk } = key
-  const added = yield* add.run({ ...key, activatedAt, retireAt, publicJwk: JSON.stringify(publicJwk) })
+  const added = yield* add.run({
+    ...key,
+    activatedAt,
+    retireAt,
+    publicJwk: JSON.stringify(publicJwk),
+  })
   if (added > 0) yield* registryChanged()
 }
 
 /** Makes a `next` key active. The active one retires until `retireAt`. */
-export function* activateKey({ kid, retireAt, now }: { kid: string; retireAt: number; now: number }): Act<boolean> {
+export function* activateKey({
+  kid,
+  retireAt,
+  now,
+}: {
+  kid: string
+  retireAt: number
+  now: number
+}): Act<boolean> {
   const key = (yield* lockAll.all({})).find((one) => one.kid === kid)
   if (key?.state !== 'next') return false
   yield* retireActive.run({ alg: key.alg, retireAt })

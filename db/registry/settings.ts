@@ -1,7 +1,15 @@
 import { sql } from 'drizzle-orm'
 import type { WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import { type Act, currentMs } from '../engine/act.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { settings } from '../schema.ts'
 import { emit } from '../webhook/emit.ts'
@@ -11,7 +19,8 @@ import { registryChanged } from './version.ts'
 
 const find = query(
   columnsOf(settings, 'value'),
-  (p: Takes<{ name: string }>, f) => sql`SELECT ${f} FROM ${settings} WHERE ${settings.name} = ${p.name}`,
+  (p: Takes<{ name: string }>, f) =>
+    sql`SELECT ${f} FROM ${settings} WHERE ${settings.name} = ${p.name}`,
 )
 const set = command(
   (p: Takes<{ name: string; value: string }>) =>
@@ -26,7 +35,9 @@ const reseal = command(
   (p: Takes<{ name: string; from: string; to: string }>) =>
     sql`UPDATE ${settings} SET ${assign(settings, { value: p.to })} WHERE ${settings.name} = ${p.name} AND ${settings.value} = ${p.from}`,
 )
-const unset = command((p: Takes<{ name: string }>) => sql`DELETE FROM ${settings} WHERE ${settings.name} = ${p.name}`)
+const unset = command(
+  (p: Takes<{ name: string }>) => sql`DELETE FROM ${settings} WHERE ${settings.name} = ${p.name}`,
+)
 
 /** The settings whose changes webhooks tell, by their names in the table. */
 const SETTINGS: Readonly<Record<string, { setting: string; isSecret?: true }>> = {
@@ -38,7 +49,12 @@ const SETTINGS: Readonly<Record<string, { setting: string; isSecret?: true }>> =
 function eventsOf(name: string, value: string | undefined): WebhookEvent[] {
   const known = SETTINGS[name]
   if (known === undefined) return []
-  return [{ type: 'setting.changed', data: { setting: known.setting, value: known.isSecret ? undefined : value } }]
+  return [
+    {
+      type: 'setting.changed',
+      data: { setting: known.setting, value: known.isSecret ? undefined : value },
+    },
+  ]
 }
 
 /** A value of the broker itself, sealed by the caller where it is secret. */
@@ -81,5 +97,6 @@ export const dropSetting = (name: string): Act<number> => unset.run({ name })
 export function* probe(): Act<void> {
   const written = String(yield* currentMs())
   yield* set.run({ name: 'probe', value: written })
-  if ((yield* setting('probe')) !== written) throw new Error('The store does not read back what it has just written.')
+  if ((yield* setting('probe')) !== written)
+    throw new Error('The store does not read back what it has just written.')
 }

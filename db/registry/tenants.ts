@@ -4,7 +4,15 @@ import type { Actor } from '../../src/protocol/revocation.ts'
 import type { WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
@@ -17,7 +25,17 @@ import { registryChanged } from './version.ts'
 /** Microsoft tenants that are or were connected. */
 
 const tenantFields = {
-  ...columnsOf(tenants, 'tid', 'name', 'mfaProof', 'idleSeconds', 'absoluteSeconds', 'staySignedInSeconds', 'connectedAt', 'removedAt'),
+  ...columnsOf(
+    tenants,
+    'tid',
+    'name',
+    'mfaProof',
+    'idleSeconds',
+    'absoluteSeconds',
+    'staySignedInSeconds',
+    'connectedAt',
+    'removedAt',
+  ),
   ...columnsOf(
     tenants,
     'maxAuthenticationSeconds',
@@ -30,11 +48,19 @@ const tenantFields = {
 }
 type TenantRow = RowOf<typeof tenantFields>
 
-const all = query(tenantFields, (_, f) => sql`SELECT ${f} FROM ${tenants} ORDER BY ${tenants.connectedAt}, ${tenants.tid}`)
-const find = query(tenantFields, (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`)
+const all = query(
+  tenantFields,
+  (_, f) => sql`SELECT ${f} FROM ${tenants} ORDER BY ${tenants.connectedAt}, ${tenants.tid}`,
+)
+const find = query(
+  tenantFields,
+  (p: Takes<{ tid: string }>, f) =>
+    sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`,
+)
 const findLocked = query(
   tenantFields,
-  (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}${forUpdate(tenants)}`,
+  (p: Takes<{ tid: string }>, f) =>
+    sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}${forUpdate(tenants)}`,
 )
 const changed = Object.fromEntries(
   Object.entries(tenantFields)
@@ -44,15 +70,29 @@ const changed = Object.fromEntries(
 const put = command(
   (p: Takes<{ [K in keyof TenantRow]: TenantRow[K] | undefined }>) =>
     sql`${insertInto(tenants, {
-      ...{ tid: p.tid, name: p.name, mfaProof: p.mfaProof, idleSeconds: p.idleSeconds, absoluteSeconds: p.absoluteSeconds },
-      ...{ staySignedInSeconds: p.staySignedInSeconds, maxAuthenticationSeconds: p.maxAuthenticationSeconds },
+      ...{
+        tid: p.tid,
+        name: p.name,
+        mfaProof: p.mfaProof,
+        idleSeconds: p.idleSeconds,
+        absoluteSeconds: p.absoluteSeconds,
+      },
+      ...{
+        staySignedInSeconds: p.staySignedInSeconds,
+        maxAuthenticationSeconds: p.maxAuthenticationSeconds,
+      },
       ...{ proofAssertedBy: p.proofAssertedBy, proofAssertedAt: p.proofAssertedAt },
-      ...{ consentConfirmedBy: p.consentConfirmedBy, consentConfirmedAt: p.consentConfirmedAt, administrators: p.administrators },
+      ...{
+        consentConfirmedBy: p.consentConfirmedBy,
+        consentConfirmedAt: p.consentConfirmedAt,
+        administrators: p.administrators,
+      },
       ...{ connectedAt: p.connectedAt, removedAt: p.removedAt },
     })} ON CONFLICT (${names(tenants.tid)}) DO UPDATE SET ${assign(tenants, changed)}`,
 )
 const remove = command(
-  (p: Takes<{ tid: string; now: number }>) => sql`UPDATE ${tenants} SET ${assign(tenants, { removedAt: p.now })} WHERE ${tenants.tid} = ${p.tid}`,
+  (p: Takes<{ tid: string; now: number }>) =>
+    sql`UPDATE ${tenants} SET ${assign(tenants, { removedAt: p.now })} WHERE ${tenants.tid} = ${p.tid}`,
 )
 
 const tenantOf = (row: TenantRow): Tenant => ({
@@ -86,19 +126,55 @@ type Field = keyof typeof TENANT
 /** @param before undefined: it was not connected */
 function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
   const { tid } = after
-  if (before === undefined) return [{ type: 'setting.changed', data: { setting: 'tenant.connected', tid } }]
+  if (before === undefined)
+    return [{ type: 'setting.changed', data: { setting: 'tenant.connected', tid } }]
   return (Object.keys(TENANT) as Field[])
     .filter((field) => before[field] !== after[field])
-    .map((field) => ({ type: 'setting.changed', data: { setting: TENANT[field], tid, value: after[field]?.toString() } }))
+    .map((field) => ({
+      type: 'setting.changed',
+      data: { setting: TENANT[field], tid, value: after[field]?.toString() },
+    }))
 }
 
 /** @param before undefined: it was not connected */
 function* write(before: Tenant | undefined, tenant: Tenant): Act<void> {
-  const { tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt } = tenant
-  const { maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt, administrators } = tenant
+  const {
+    tid,
+    name,
+    mfaProof,
+    idleSeconds,
+    absoluteSeconds,
+    staySignedInSeconds,
+    connectedAt,
+    removedAt,
+  } = tenant
+  const {
+    maxAuthenticationSeconds,
+    proofAssertedBy,
+    proofAssertedAt,
+    consentConfirmedBy,
+    consentConfirmedAt,
+    administrators,
+  } = tenant
   yield* put.run({
-    ...{ tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt },
-    ...{ maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt, administrators },
+    ...{
+      tid,
+      name,
+      mfaProof,
+      idleSeconds,
+      absoluteSeconds,
+      staySignedInSeconds,
+      connectedAt,
+      removedAt,
+    },
+    ...{
+      maxAuthenticationSeconds,
+      proofAssertedBy,
+      proofAssertedAt,
+      consentConfirmedBy,
+      consentConfirmedAt,
+      administrators,
+    },
   })
   for (const event of eventsOf(before, tenant)) yield* emit(event)
   yield* registryChanged()
@@ -111,7 +187,11 @@ function* dropWork(tid: string): Act<{ more: boolean }> {
   return { more: (yield* dropWorkOfTenant(tid, DROPPED)) === DROPPED }
 }
 
-/** Work from before a tenant's removal must not be done at Microsoft once the tenant is connected again. @returns false where there is more of that to delete */
+/**
+ * Work from before a tenant's removal must not be done at Microsoft once the tenant is connected
+ * again.
+ * @returns false where there is more of that to delete
+ */
 function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
   const row = yield* findLocked.get({ tid: tenant.tid })
   if (typeof row?.removedAt === 'number' && (yield* dropWork(tenant.tid)).more) return false
@@ -123,7 +203,13 @@ function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
  * Changes some of a tenant.
  * @returns false where it is not connected, so that a removal at the same time is not undone
  */
-export function* changeTenant({ tid, change }: { tid: string; change: Partial<Omit<Tenant, 'tid' | 'connectedAt' | 'removedAt'>> }): Act<boolean> {
+export function* changeTenant({
+  tid,
+  change,
+}: {
+  tid: string
+  change: Partial<Omit<Tenant, 'tid' | 'connectedAt' | 'removedAt'>>
+}): Act<boolean> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return false
   const before = tenantOf(row)
@@ -138,12 +224,22 @@ type Removal = { tid: string; actor: Actor; now: number }
  * asked of Microsoft there is dropped, at the latest before the tenant is connected again.
  * `unknown`: it is not connected.
  */
-export function* removeTenant({ tid, actor, now }: Removal): Act<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }> {
+export function* removeTenant({
+  tid,
+  actor,
+  now,
+}: Removal): Act<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return { outcome: 'unknown' }
-  const committed = yield* revoke({ selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
+  const committed = yield* revoke({
+    selector: { kind: 'tenant', tid },
+    reason: 'tenant_removed',
+    actor,
+    now,
+  })
   yield* remove.run({ tid, now })
-  // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or before the tenant is connected again.
+  // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or
+  // before the tenant is connected again.
   yield* dropWork(tid)
   yield* registryChanged()
   return { outcome: 'removed', committed }

@@ -7,7 +7,10 @@ import { recordEnd } from '../rows/history.ts'
 import { lockSession } from '../rows/session.ts'
 import { cutoffs, participants, sessions } from '../schema.ts'
 
-/** What ends by a revocation: a wide one is a cutoff, a narrow one is in the row of its session or grant, with an entry in its user's history. */
+/**
+ * What ends by a revocation: a wide one is a cutoff, a narrow one is in the row of its session or
+ * grant, with an entry in its user's history.
+ */
 
 const setCutoff = command(
   (p: Takes<{ kind: string; key: string; seq: number }>) =>
@@ -40,7 +43,8 @@ export function* endSession(sid: string, end: End): Act<boolean> {
 }
 
 type Narrow = Extract<Selector, { sid: string }>
-export const isNarrow = (selector: Selector): selector is Narrow => selector.kind === 'session' || selector.kind === 'grant'
+export const isNarrow = (selector: Selector): selector is Narrow =>
+  selector.kind === 'session' || selector.kind === 'grant'
 
 /** The key of the cutoff of a wide revocation, beside its kind. */
 function keyOf(selector: Exclude<Selector, Narrow>): string {
@@ -49,8 +53,15 @@ function keyOf(selector: Exclude<Selector, Narrow>): string {
   return selector.kind === 'tenant' ? selector.tid : ''
 }
 
-export function* writeEffect({ selector, seq, at, reason, actor }: End & { selector: Selector }): Act<void> {
-  if (!isNarrow(selector)) return void (yield* setCutoff.run({ kind: selector.kind, key: keyOf(selector), seq }))
+export function* writeEffect({
+  selector,
+  seq,
+  at,
+  reason,
+  actor,
+}: End & { selector: Selector }): Act<void> {
+  if (!isNarrow(selector))
+    return void (yield* setCutoff.run({ kind: selector.kind, key: keyOf(selector), seq }))
   const { sid } = selector
   const end = { seq, at, reason, actor }
   yield* lockSession(sid)

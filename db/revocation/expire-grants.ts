@@ -9,7 +9,10 @@ import { participants } from '../schema.ts'
 import type { Committed } from '../types.ts'
 import { revoke } from './revoke.ts'
 
-/** Revokes grants whose user's authentication has become too old for the client. The session stays, and so do its other grants. */
+/**
+ * Revokes grants whose user's authentication has become too old for the client. The session stays,
+ * and so do its other grants.
+ */
 
 const pageFields = columnsOf(participants, 'sid', 'clientId')
 const page = query(
@@ -19,7 +22,8 @@ const page = query(
       ORDER BY ${participants.freshUntil}, ${participants.sid}, ${participants.clientId} LIMIT ${p.limit}`,
 )
 type Grant = { sid: string; clientId: string }
-const isOne = (p: Takes<Grant>) => sql`${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`
+const isOne = (p: Takes<Grant>) =>
+  sql`${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`
 const one = query(
   {
     ...columnsOf(participants, 'joinedSeq', 'freshUntil'),
@@ -27,7 +31,10 @@ const one = query(
   },
   (p: Takes<Grant>, f) => sql`SELECT ${f} FROM ${participants} WHERE ${isOne(p)}`,
 )
-const done = command((p: Takes<Grant>) => sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: null })} WHERE ${isOne(p)}`)
+const done = command(
+  (p: Takes<Grant>) =>
+    sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: null })} WHERE ${isOne(p)}`,
+)
 
 function* expire(grant: Grant, now: number): Act<Committed[]> {
   yield* lockSession(grant.sid)
@@ -38,7 +45,15 @@ function* expire(grant: Grant, now: number): Act<Committed[]> {
   yield* done.run(grant)
   if (session === undefined || !isLive(session, now) || covers(row.cutoff, row.joinedSeq)) return []
   const actor = { kind: 'broker', id: 'sweep-expired' } as const
-  return [yield* revoke({ selector: { kind: 'grant', ...grant }, reason: 'expired', actor, now, priority: 'background' })]
+  return [
+    yield* revoke({
+      selector: { kind: 'grant', ...grant },
+      reason: 'expired',
+      actor,
+      now,
+      priority: 'background',
+    }),
+  ]
 }
 
 function* expireAll(grants: RowOf<typeof pageFields>[], now: number): Act<Committed[]> {
@@ -52,7 +67,10 @@ function* expireAll(grants: RowOf<typeof pageFields>[], now: number): Act<Commit
  * Ends grants whose user's authentication has become too old for their client, each through the
  * log. Most turns find none: they write nothing.
  */
-export async function expireGrants({ read, writePage }: Engine, { now, limit }: { now: number; limit: number }) {
+export async function expireGrants(
+  { read, writePage }: Engine,
+  { now, limit }: { now: number; limit: number },
+) {
   const grants = await read(() => page.all({ now, limit }))
   const committed = grants.length === 0 ? [] : await writePage(() => expireAll(grants, now))
   return { committed, more: grants.length === limit }

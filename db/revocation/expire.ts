@@ -10,9 +10,15 @@ import { sessions } from '../schema.ts'
 import type { Committed } from '../types.ts'
 import { revoke } from './revoke.ts'
 
-/** Ends sessions whose time has passed, in the order of their deadlines. It looks at a bounded number of them in one act. */
+/**
+ * Ends sessions whose time has passed, in the order of their deadlines. It looks at a bounded
+ * number of them in one act.
+ */
 
-/** In one act. Those that a wide revocation covers have ended by it, and are skipped until its fan-out has said so in their rows. */
+/**
+ * In one act. Those that a wide revocation covers have ended by it, and are skipped until its
+ * fan-out has said so in their rows.
+ */
 const LOOKED_AT = 1_000
 
 /** A place in the order of deadlines. */
@@ -35,10 +41,21 @@ const endOfPage = query(
 )
 const page = query(
   columnsOf(sessions, 'sid'),
-  (p: Takes<{ deadlineAt: number; sid: string; now: number; endAt: number; endSid: string; limit: number }>, f) =>
+  (
+    p: Takes<{
+      deadlineAt: number
+      sid: string
+      now: number
+      endAt: number
+      endSid: string
+      limit: number
+    }>,
+    f,
+  ) =>
     sql`SELECT ${f} FROM ${overdue(p)} AND ${order} <= (${p.endAt}, ${p.endSid}) AND NOT ${sessionIsCovered} ${inOrder} LIMIT ${p.limit}`,
 )
-// It does not wait for an act that has the row and then waits for the log: the next sweep finds the session again.
+// It does not wait for an act that has the row and then waits for the log: the next sweep finds the
+// session again.
 const claim = query(
   sessionFields,
   (p: Takes<{ sid: string; now: number }>, f) =>
@@ -49,7 +66,11 @@ const claim = query(
 function* expire(sid: string, now: number): Act<Committed | undefined> {
   const row = yield* claim.get({ sid, now })
   if (row === undefined || isRevoked(row)) return undefined
-  const entry = { selector: { kind: 'session', sid }, reason: timeReason(row), actor: { kind: 'broker', id: 'sweep-expired' } } as const
+  const entry = {
+    selector: { kind: 'session', sid },
+    reason: timeReason(row),
+    actor: { kind: 'broker', id: 'sweep-expired' },
+  } as const
   return yield* revoke({ ...entry, now, priority: 'background' })
 }
 
@@ -59,13 +80,17 @@ interface Swept {
   place: Place
 }
 
-/** @param place of the act before; its sessions have ended since, unless a wide revocation covers them */
+/**
+ * @param place of the act before; its sessions have ended since, unless a wide revocation covers
+ * them
+ */
 function* sweep({ now, limit, place }: { now: number; limit: number; place: Place }): Act<Swept> {
   const pageEnd = yield* endOfPage.get({ ...place, now })
   const end = pageEnd ?? { deadlineAt: now + 1, sid: '' }
   const found = yield* page.all({ ...place, now, endAt: end.deadlineAt, endSid: end.sid, limit })
   const committed: Committed[] = []
-  // Before the sessions are claimed, as every act that revokes: two sweeps at once end each of them once.
+  // Before the sessions are claimed, as every act that revokes: two sweeps at once end each of them
+  // once.
   if (found.length > 0) yield* lockHead()
   for (const { sid } of found) {
     const one = yield* expire(sid, now)

@@ -14,16 +14,32 @@ import type { DeliveryRef } from '../types.ts'
 import { endSession } from './effect.ts'
 
 /**
- * The fan-out of wide revocations, in batches. The cutoff has ended everything at its commit already; this writes it into the sessions' rows and
- * adds their deliveries, session by session in the order of sid, and remembers how far it is: a crash costs nothing, several brokers share the
+ * The fan-out of wide revocations, in batches. The cutoff has ended everything at its commit
+ * already; this writes it into the sessions' rows and adds their deliveries, session by session in
+ * the order of sid, and remembers how far it is: a crash costs nothing, several brokers share the
  * work, and a session is never pending twice for one revocation.
  */
 
-/** Sessions looked at in one act, for each one that it may write: to look costs a twentieth of that. */
+/**
+ * Sessions looked at in one act, for each one that it may write: to look costs a twentieth of that.
+ */
 const LOOKED_AT = 10
 
 const pendingFields = {
-  ...columnsOf(revocations, 'seq', 'kind', 'sub', 'tid', 'clientId', 'at', 'atMs', 'reason', 'actorKind', 'actorId', 'fanOutCursor'),
+  ...columnsOf(
+    revocations,
+    'seq',
+    'kind',
+    'sub',
+    'tid',
+    'clientId',
+    'at',
+    'atMs',
+    'reason',
+    'actorKind',
+    'actorId',
+    'fanOutCursor',
+  ),
 }
 type Pending = RowOf<typeof pendingFields>
 
@@ -32,16 +48,27 @@ const isWider = sql`${revocations.kind} IN ('client', 'tenant', 'everything')`
 // Until this act ends the revocation is this broker's: another one takes the next.
 const firstClaimed = sql`ORDER BY ${revocations.seq} LIMIT 1${forUpdateSkipLocked(revocations)}`
 // One user's is short, and a user waits for it: before anything wider.
-const ofUser = query(pendingFields, (_, f) => sql`SELECT ${f} FROM ${isPending} AND ${revocations.kind} = 'subject' ${firstClaimed}`)
+const ofUser = query(
+  pendingFields,
+  (_, f) => sql`SELECT ${f} FROM ${isPending} AND ${revocations.kind} = 'subject' ${firstClaimed}`,
+)
 const wider = query(
   pendingFields,
-  (p: Takes<{ after: number }>, f) => sql`SELECT ${f} FROM ${isPending} AND ${isWider} AND ${revocations.seq} > ${p.after} ${firstClaimed}`,
+  (p: Takes<{ after: number }>, f) =>
+    sql`SELECT ${f} FROM ${isPending} AND ${isWider} AND ${revocations.seq} > ${p.after} ${firstClaimed}`,
 )
-const any = query(columnsOf(revocations, 'seq'), (_, f) => sql`SELECT ${f} FROM ${isPending} LIMIT 1`)
+const any = query(
+  columnsOf(revocations, 'seq'),
+  (_, f) => sql`SELECT ${f} FROM ${isPending} LIMIT 1`,
+)
 const advance = command(
   (p: Takes<{ seq: number; cursor: string; fanOut: string; ended: number }>) =>
     sql`UPDATE ${revocations} SET ${assign(revocations, {
-      ...{ fanOutCursor: p.cursor, fanOut: p.fanOut, sessions: sql`${revocations.sessions} + ${p.ended}` },
+      ...{
+        fanOutCursor: p.cursor,
+        fanOut: p.fanOut,
+        sessions: sql`${revocations.sessions} + ${p.ended}`,
+      },
     })} WHERE ${revocations.seq} = ${p.seq}`,
 )
 
@@ -51,7 +78,8 @@ interface PageAt {
   cursor: string
   limit: number
 }
-// Each page ends with the last session that it looked at, covered or not: so that an act reads a bounded number of rows.
+// Each page ends with the last session that it looked at, covered or not: so that an act reads a
+// bounded number of rows.
 const sessionPage = (index: string, matches?: (key: Param<string>) => SQL) =>
   query(
     { ...columnsOf(sessions, 'sid', 'sub'), openedSeq: sql<number | null>`${sessions.openedSeq}` },
@@ -67,8 +95,13 @@ const PAGES = {
     {
       sid: participants.sid,
       sub: sql<string>`coalesce(${sessions.sub}, '')`,
-      /** The first of the participation; NULL where its session has ended. What the client opened before the revocation may live there still. */
-      openedSeq: sql<number | null>`CASE WHEN ${sessions.sid} IS NOT NULL AND ${sessions.endedSeq} IS NULL THEN ${participants.firstSeq} END`,
+      /**
+       * The first of the participation; NULL where its session has ended. What the client opened
+       * before the revocation may live there still.
+       */
+      openedSeq: sql<
+        number | null
+      >`CASE WHEN ${sessions.sid} IS NOT NULL AND ${sessions.endedSeq} IS NULL THEN ${participants.firstSeq} END`,
     },
     (p: Takes<{ [K in keyof PageAt]: PageAt[K] }>, f) =>
       sql`SELECT ${f} FROM ${participants}${indexedBy('participants_by_client')} LEFT JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
@@ -89,15 +122,24 @@ interface Advanced {
 }
 
 function* claimNext(lastWide: number): Act<Pending | undefined> {
-  return (yield* ofUser.get({})) ?? (yield* wider.get({ after: lastWide })) ?? (yield* wider.get({ after: 0 }))
+  return (
+    (yield* ofUser.get({})) ??
+    (yield* wider.get({ after: lastWide })) ??
+    (yield* wider.get({ after: 0 }))
+  )
 }
 
 /**
- * Locks the session, and ends it where its user is revoked. What was read of it before may be old by then.
+ * Locks the session, and ends it where its user is revoked. What was read of it before may be old
+ * by then.
  * @returns false where another act has ended it
  */
-function* take({ seq, kind, clientId, at, reason, actorKind, actorId }: Pending, sid: string): Act<boolean> {
-  if (kind !== 'client') return yield* endSession(sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })
+function* take(
+  { seq, kind, clientId, at, reason, actorKind, actorId }: Pending,
+  sid: string,
+): Act<boolean> {
+  if (kind !== 'client')
+    return yield* endSession(sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })
   yield* lockSession(sid)
   return (yield* participation.get({ sid, clientId: clientId ?? '' })) !== undefined
 }
@@ -116,7 +158,9 @@ function* advanceOne(revocation: Pending, limit: number, moves: Move[]): Act<Adv
     cursor = sid
     if (openedSeq === null || !covers(seq, openedSeq) || !(yield* take(revocation, sid))) continue
     const priority = kind === 'subject' ? 'urgent' : 'bulk'
-    pending.push(...(yield* addUncounted({ seq, atMs, sid, sub, clientId, wide: true, priority }, moves)))
+    pending.push(
+      ...(yield* addUncounted({ seq, atMs, sid, sub, clientId, wide: true, priority }, moves)),
+    )
     written += 1
   }
   const done = page.length < limit && cursor === (page.at(-1)?.sid ?? cursor)
@@ -131,7 +175,10 @@ interface Batch {
   lastWide: number
 }
 
-/** @param lastWide of the act before: wide ones take turns, a batch each, so that a small one does not wait until a large one is written */
+/**
+ * @param lastWide of the act before: wide ones take turns, a batch each, so that a small one does
+ * not wait until a large one is written
+ */
 function* advanceAll({ limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
   const pending: DeliveryRef[] = []
   const moves: Move[] = []

@@ -14,14 +14,32 @@ import { otherUsersOf } from '../rows/user.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
 import type { RevocationPreview } from '../types.ts'
 
-/** Counts what a revocation would end, page by page, with the event loop let in between: a preview of everything must not stop the broker. */
+/**
+ * Counts what a revocation would end, page by page, with the event loop let in between: a preview
+ * of everything must not stop the broker.
+ */
 
 const PAGE = 100
-/** Of the users that it covers: so that an operator sees whether they are the ones that are meant. */
+/**
+ * Of the users that it covers: so that an operator sees whether they are the ones that are meant.
+ */
 const FIRST = 10
 
 const rowFields = {
-  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'openedAt', 'authTime', 'lastActiveAt', 'idleSeconds', 'absoluteAt', 'markAt', 'endedSeq'),
+  ...columnsOf(
+    sessions,
+    'sid',
+    'sub',
+    'tid',
+    'openedSeq',
+    'openedAt',
+    'authTime',
+    'lastActiveAt',
+    'idleSeconds',
+    'absoluteAt',
+    'markAt',
+    'endedSeq',
+  ),
   cutoff: sessionCutoff,
 }
 type Row = RowOf<typeof rowFields>
@@ -40,20 +58,28 @@ type To = Takes<{ lastSub: string; lastSid: string }>
 /** In the order of users, so that a user is counted once without keeping all of them in mind. */
 const place = sql`(${sessions.sub}, ${sessions.sid})`
 function pages(which: (p: Of) => SQL) {
-  const after = (p: From) => sql`${sessions.endedSeq} IS NULL AND ${place} > (${p.afterSub}, ${p.afterSid}) AND ${which(p)}`
+  const after = (p: From) =>
+    sql`${sessions.endedSeq} IS NULL AND ${place} > (${p.afterSub}, ${p.afterSid}) AND ${which(p)}`
   return {
     rows: query(
       rowFields,
-      (p: From, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${after(p)} ORDER BY ${sessions.sub}, ${sessions.sid} LIMIT ${sql.raw(String(PAGE))}`,
+      (p: From, f) =>
+        sql`SELECT ${f} FROM ${sessions} WHERE ${after(p)} ORDER BY ${sessions.sub}, ${sessions.sid} LIMIT ${sql.raw(String(PAGE))}`,
     ),
     reached: query(
       reachedFields,
-      (p: From & To, f) => sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid}
+      (
+        p: From & To,
+        f,
+      ) => sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid}
         JOIN ${clients} ON ${clients.clientId} = ${participants.clientId} WHERE ${after(p)} AND ${place} <= (${p.lastSub}, ${p.lastSid})`,
     ),
   }
 }
-/** What an index bounds; the rest is sorted out row by row, so that no page reads more than its own length. */
+/**
+ * What an index bounds; the rest is sorted out row by row, so that no page reads more than its own
+ * length.
+ */
 const PAGES = {
   session: pages((p) => sql`${sessions.sid} = ${withoutReprepare(p.sid)}`),
   subject: pages((p) => sql`${sessions.sub} = ${withoutReprepare(p.sub)}`),
@@ -92,7 +118,9 @@ class Count {
   add(row: Row, tookPart: Reached[], provable: readonly string[]): void {
     if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
     if (this.#until !== undefined && authenticatedAt(row) > this.#until) return
-    const delivered = tookPart.filter((one) => this.#only === undefined || (one.clientId === this.#only && !this.#hasEnded(one)))
+    const delivered = tookPart.filter(
+      (one) => this.#only === undefined || (one.clientId === this.#only && !this.#hasEnded(one)),
+    )
     if (this.#only !== undefined && delivered.length === 0) return
     this.#sessions += 1
     if (row.sub !== this.#lastSub) {
@@ -112,7 +140,10 @@ class Count {
 
   /** A wide revocation sends a client that asked for it one message a user. */
   #deliver({ clientId, logoutBy, targets: count }: Reached): void {
-    const narrow = this.#until !== undefined || this.#selector.kind === 'session' || this.#selector.kind === 'grant'
+    const narrow =
+      this.#until !== undefined ||
+      this.#selector.kind === 'session' ||
+      this.#selector.kind === 'grant'
     this.#clients.add(clientId)
     if (narrow || logoutBy === 'sid' || !this.#sentBySub.has(clientId)) this.#deliveries += count
     this.#sentBySub.add(clientId)
@@ -140,7 +171,8 @@ function* pageOf(selector: Selector, after: { sub: string; sid: string }): Act<P
   const from = { sid: '', sub: '', ...selector, afterSub: after.sub, afterSid: after.sid }
   const found = yield* rows.all(from)
   const last = found.at(-1)
-  const tookPart = last === undefined ? [] : yield* reached.all({ ...from, lastSub: last.sub, lastSid: last.sid })
+  const tookPart =
+    last === undefined ? [] : yield* reached.all({ ...from, lastSub: last.sub, lastSid: last.sid })
   return { rows: found, reached: Map.groupBy(tookPart, ({ sid }) => sid) }
 }
 
@@ -162,12 +194,19 @@ export async function previewRevocation(
   const count = new Count(selectors[0] ?? { kind: 'subject', sub: '' }, authenticatedUntil)
   const provable = await read(tenantsWithAuthTime)
   const otherSubjects: string[] = []
-  for (const one of selectors) if (one.kind === 'subject') otherSubjects.push(...(await read(() => otherUsersOf(one.sub))))
-  for (const one of selectors) await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
+  for (const one of selectors)
+    if (one.kind === 'subject') otherSubjects.push(...(await read(() => otherUsersOf(one.sub))))
+  for (const one of selectors)
+    await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
   return { ...count.result(), otherSubjects }
 }
 
-async function countAll({ read }: Reader, selector: Selector, now: number, add: (row: Row, tookPart: Reached[]) => void): Promise<void> {
+async function countAll(
+  { read }: Reader,
+  selector: Selector,
+  now: number,
+  add: (row: Row, tookPart: Reached[]) => void,
+): Promise<void> {
   for (let after = { sub: '', sid: '' }; ; await turn()) {
     const from = after
     const { rows, reached } = await read(() => pageOf(selector, from))

@@ -33,10 +33,19 @@ type Input = {
   now: number
 }
 type Outcome =
-  | { outcome: 'reported'; committed: Committed[]; pending: DeliveryRef[]; sid: string | undefined; actingEnded: boolean }
+  | {
+      outcome: 'reported'
+      committed: Committed[]
+      pending: DeliveryRef[]
+      sid: string | undefined
+      actingEnded: boolean
+    }
   | { outcome: 'unknown' }
 
-/** The session that is meant: none where the entry tells of a sign-in that was rejected. Undefined: there is no such entry. */
+/**
+ * The session that is meant: none where the entry tells of a sign-in that was rejected. Undefined:
+ * there is no such entry.
+ */
 function* reportedSid({ sub, what }: Input): Act<{ sid: string | null } | undefined> {
   return 'sid' in what ? what : yield* sidOfEvent.get({ sub, ...what.event })
 }
@@ -47,14 +56,17 @@ interface Reported {
   isFresh: boolean
 }
 
-const entryOf = (sub: string, now: number) => ({ reason: 'reported_by_user', actor: { kind: 'user', id: sub }, now }) as const
+const entryOf = (sub: string, now: number) =>
+  ({ reason: 'reported_by_user', actor: { kind: 'user', id: sub }, now }) as const
 
 function* endSessions(input: Input, { sid, isFresh }: Reported): Act<Committed[]> {
   const { sub, acting, everywhere, now } = input
-  if (isFresh && everywhere) return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
+  if (isFresh && everywhere)
+    return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
   const named = yield* endOne(input, sid)
-  // An attacker at an open session gains nothing by a report: the session that acts ends too, unless it is fresh. Where nothing else was left to
-  // end, it ends as well: a revocation is what raises the floor, so that the attacker's cookie at Microsoft opens no session.
+  // An attacker at an open session gains nothing by a report: the session that acts ends too,
+  // unless it is fresh. Where nothing else was left to end, it ends as well: a revocation is what
+  // raises the floor, so that the attacker's cookie at Microsoft opens no session.
   return isFresh && named.length > 0 ? named : [...named, ...(yield* endOne(input, acting))]
 }
 
@@ -75,18 +87,43 @@ function* endOne({ sub, now }: Input, sid: string | undefined): Act<Committed[]>
 export function* reportByUser(input: Input): Act<Outcome> {
   const { sub, acting, what, freshSince, atMicrosoft, address, now } = input
   yield* lockHead()
-  const [row, subject, found] = [yield* sessionBySid(acting), yield* findSubject(sub), yield* reportedSid(input)]
-  if (row?.sub !== sub || !isLive(row, now) || subject === undefined || found === undefined) return { outcome: 'unknown' }
+  const [row, subject, found] = [
+    yield* sessionBySid(acting),
+    yield* findSubject(sub),
+    yield* reportedSid(input),
+  ]
+  if (row?.sub !== sub || !isLive(row, now) || subject === undefined || found === undefined)
+    return { outcome: 'unknown' }
   const sid = optional(found.sid)
   const session = sid === undefined ? undefined : yield* sessionBySid(sid)
   // Retention may have deleted the session of an entry.
   if (session === undefined ? 'sid' in what : session.sub !== sub) return { outcome: 'unknown' }
   const isFresh = row.authTime > 0 && row.authTime >= freshSince
   const committed = yield* endSessions(input, { sid, isFresh })
-  if (isFresh && atMicrosoft) yield* askMicrosoft([{ kind: 'revoke_reported', tid: subject.tid, oid: subject.oid }], yield* currentMs())
+  if (isFresh && atMicrosoft)
+    yield* askMicrosoft(
+      [{ kind: 'revoke_reported', tid: subject.tid, oid: subject.oid }],
+      yield* currentMs(),
+    )
   yield* recordEvent({ sub, at: now, kind: 'reported', sid, device: session?.device, address })
-  const about = { sub, tid: subject.tid, sid, seq: committed[0]?.revocation.seq, name: optional(row.name), username: optional(row.username) }
-  const pending = yield* emit({ type: 'user.reported_sign_in', data: { ...about, ip_address: address } })
+  const about = {
+    sub,
+    tid: subject.tid,
+    sid,
+    seq: committed[0]?.revocation.seq,
+    name: optional(row.name),
+    username: optional(row.username),
+  }
+  const pending = yield* emit({
+    type: 'user.reported_sign_in',
+    data: { ...about, ip_address: address },
+  })
   const after = yield* sessionBySid(acting)
-  return { outcome: 'reported', committed, pending, sid, actingEnded: after === undefined || isRevoked(after) }
+  return {
+    outcome: 'reported',
+    committed,
+    pending,
+    sid,
+    actingEnded: after === undefined || isRevoked(after),
+  }
 }

@@ -13,24 +13,33 @@ import { clients, participants } from '../schema.ts'
 import type { Committed, RevokeInput } from '../types.ts'
 import { revoke } from './revoke.ts'
 
-/** Revokes what an operator, a user or a client asks for. It refuses what covers nothing: the log holds no entry without an effect. */
+/**
+ * Revokes what an operator, a user or a client asks for. It refuses what covers nothing: the log
+ * holds no entry without an effect.
+ */
 
 const grant = query(
-  { joinedSeq: participants.joinedSeq, cutoff: grantCutoff(sql`${sql.placeholder('sid')}`, sql`${sql.placeholder('clientId')}`) },
+  {
+    joinedSeq: participants.joinedSeq,
+    cutoff: grantCutoff(sql`${sql.placeholder('sid')}`, sql`${sql.placeholder('clientId')}`),
+  },
   (p: Takes<{ sid: string; clientId: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
 )
 const client = query(
   columnsOf(clients, 'clientId'),
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
 )
 
 type Outcome = { outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }
 
 /** Why a revocation would have no effect. */
 function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined> {
-  if (selector.kind === 'subject') return (yield* findSubject(selector.sub)) === undefined ? 'unknown' : undefined
-  if (selector.kind === 'client') return (yield* client.get(selector)) === undefined ? 'unknown' : undefined
+  if (selector.kind === 'subject')
+    return (yield* findSubject(selector.sub)) === undefined ? 'unknown' : undefined
+  if (selector.kind === 'client')
+    return (yield* client.get(selector)) === undefined ? 'unknown' : undefined
   if (selector.kind !== 'session' && selector.kind !== 'grant') return undefined
   const row = yield* sessionBySid(selector.sid)
   if (row === undefined) return 'unknown'
@@ -48,7 +57,11 @@ function* isOutside(selector: Selector, { tid }: Actor): Act<boolean> {
   return !('sid' in selector) || (yield* sessionBySid(selector.sid))?.tid !== tid
 }
 
-function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = [], nowMs: number): Act<void> {
+function* signOutAtMicrosoft(
+  sub: string,
+  tenants: RevokeInput['alsoAtMicrosoft'] = [],
+  nowMs: number,
+): Act<void> {
   const user = yield* findSubject(sub)
   if (user === undefined || (tenants !== 'all' && !tenants.includes(user.tid))) return
   yield* askMicrosoft([{ kind: 'revoke_sessions', tid: user.tid, oid: user.oid }], nowMs)
@@ -62,10 +75,12 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
 export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   if (yield* isOutside(input.selector, input.actor)) return { outcome: 'unknown' }
   if (input.selector.kind === 'grant') yield* dropCodes(input.selector)
-  // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
+  // Before it is decided: of two revocations of one session at once, the second finds what the
+  // first has done.
   yield* lockHead()
   const outcome = yield* ineffective(input.selector)
   if (outcome !== undefined) return { outcome }
-  if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, yield* currentMs())
+  if (input.selector.kind === 'subject')
+    yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, yield* currentMs())
   return { outcome: 'revoked', committed: yield* revoke(input) }
 }

@@ -17,8 +17,9 @@ import { emitRevocation as emitWebhooks } from '../webhook/emit.ts'
 import { isNarrow, writeEffect } from './effect.ts'
 
 /**
- * The one function that ends anything. An act that ends a session, a grant or anything wider calls it inside its own transaction, and its commit
- * announces the revocation. It refuses nothing: the acts decide whether a revocation is due.
+ * The one function that ends anything. An act that ends a session, a grant or anything wider calls
+ * it inside its own transaction, and its commit announces the revocation. It refuses nothing: the
+ * acts decide whether a revocation is due.
  */
 
 interface RevocationEntry {
@@ -34,16 +35,19 @@ interface RevocationEntry {
 
 const ownerOfSession = query(
   columnsOf(sessions, 'sub', 'tid'),
-  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}`,
+  (p: Takes<{ sid: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}`,
 )
 const tenantOfSubject = query(
   columnsOf(subjects, 'tid'),
-  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
+  (p: Takes<{ sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
 )
 
 function* whose(selector: Selector): Act<{ sub?: string | undefined; tid?: string | undefined }> {
   if (isNarrow(selector)) return (yield* ownerOfSession.get({ sid: selector.sid })) ?? {}
-  if (selector.kind === 'subject') return { sub: selector.sub, ...(yield* tenantOfSubject.get({ sub: selector.sub })) }
+  if (selector.kind === 'subject')
+    return { sub: selector.sub, ...(yield* tenantOfSubject.get({ sub: selector.sub })) }
   return selector.kind === 'tenant' ? { tid: selector.tid } : {}
 }
 
@@ -64,21 +68,35 @@ interface Revoking {
 /** Writes a part of what a revocation causes. @returns the deliveries that it adds */
 type Writer = (revoking: Revoking) => Act<readonly DeliveryRef[] | void>
 
-/** A session or a grant has its deliveries at once. Those of a wider revocation are added in batches, later (fan-out.ts). */
-function* addDeliveries({ revocation: { seq, selector }, sub, atMs, priority, moves }: Revoking): Act<readonly DeliveryRef[]> {
+/**
+ * A session or a grant has its deliveries at once. Those of a wider revocation are added in
+ * batches, later (fan-out.ts).
+ */
+function* addDeliveries({
+  revocation: { seq, selector },
+  sub,
+  atMs,
+  priority,
+  moves,
+}: Revoking): Act<readonly DeliveryRef[]> {
   if (sub === undefined || !isNarrow(selector)) return []
   const clientId = 'clientId' in selector ? selector.clientId : undefined
-  return yield* addUncounted({ seq, atMs, sid: selector.sid, sub, clientId, wide: false, priority }, moves)
+  return yield* addUncounted(
+    { seq, atMs, sid: selector.sid, sub, clientId, wide: false, priority },
+    moves,
+  )
 }
 
 /**
- * What a revocation causes, whatever its selector: each writer decides whether it has something to write. They run in this order, which is the
- * order in which every act takes these locks: the session, the floors, the head of the chain, the webhook endpoints, the counts.
+ * What a revocation causes, whatever its selector: each writer decides whether it has something to
+ * write. They run in this order, which is the order in which every act takes these locks: the
+ * session, the floors, the head of the chain, the webhook endpoints, the counts.
  */
 const WRITERS: readonly Writer[] = [
   ({ revocation, actor }) => writeEffect({ ...revocation, actor }),
   addDeliveries,
-  ({ revocation, actor, sub }) => raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
+  ({ revocation, actor, sub }) =>
+    raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
   ({ revocation, atMs }) => addEntry(revocation, atMs),
   ({ revocation, sub, moves }) => emitWebhooks(revocation, sub, moves),
   ({ revocation, sub, moves }) => emitSecurityEvents(revocation, sub, moves),
@@ -96,8 +114,21 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
   const { sub, tid } = yield* whose(selector)
   const narrow = isNarrow(selector)
   const revocation: Revocation = {
-    ...{ seq, selector, tid, reason, actor: { kind: actor.kind, id: actor.id }, at: now, caseReference, comment },
-    ...{ fanOut: narrow ? 'complete' : 'pending', sessions: narrow ? 1 : 0, traceparent: currentTraceparent() ?? undefined },
+    ...{
+      seq,
+      selector,
+      tid,
+      reason,
+      actor: { kind: actor.kind, id: actor.id },
+      at: now,
+      caseReference,
+      comment,
+    },
+    ...{
+      fanOut: narrow ? 'complete' : 'pending',
+      sessions: narrow ? 1 : 0,
+      traceparent: currentTraceparent() ?? undefined,
+    },
   }
   const revoking: Revoking = { revocation, actor, sub, atMs, priority, pending: [], moves: [] }
   for (const write of WRITERS) revoking.pending.push(...((yield* write(revoking)) ?? []))

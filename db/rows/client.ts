@@ -8,26 +8,36 @@ import { headOfLog } from './covers.ts'
 import { lockedBy } from './locked.ts'
 
 /**
- * Whether a client was removed, for acts to read in their own statement: a broker's registry may be older than the removal. What was issued
- * before it is covered by its revocation; this refuses what would be issued after it.
+ * Whether a client was removed, for acts to read in their own statement: a broker's registry may be
+ * older than the removal. What was issued before it is covered by its revocation; this refuses what
+ * would be issued after it.
  */
 
 /** A field: when the client was removed. NULL where it is registered, or never was. */
 export const removedAt = (clientId: Column | SQL): SQL<number | null> =>
-  sql<number | null>`(SELECT ${clients.removedAt} FROM ${clients} WHERE ${clients.clientId} = ${clientId})`
+  sql<
+    number | null
+  >`(SELECT ${clients.removedAt} FROM ${clients} WHERE ${clients.clientId} = ${clientId})`
 
 const grant = query(
-  { rev: headOfLog, lock: lockedBy({ clients: [clients.clientId], audience: textParam('audience') }) },
+  {
+    rev: headOfLog,
+    lock: lockedBy({ clients: [clients.clientId], audience: textParam('audience') }),
+  },
   (p: Takes<{ clientId: string; audience: string }>, f) =>
     sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId} AND ${clients.removedAt} IS NULL`,
 )
 
 const removal = query(
   columnsOf(clients, 'removedAt'),
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
 )
 
-/** To be asked after the head was read: a removal that this does not see revokes what is opened against that head. */
+/**
+ * To be asked after the head was read: a removal that this does not see revokes what is opened
+ * against that head.
+ */
 export function* isRemoved(clientId: string): Act<boolean> {
   return ((yield* removal.get({ clientId }))?.removedAt ?? null) !== null
 }
@@ -43,5 +53,7 @@ export function* grantClient(input: {
 }): Act<{ outcome: 'granted'; rev: number } | { outcome: 'rejected'; why: 'unknown' | 'locked' }> {
   const row = yield* grant.get(input)
   if (row === undefined) return { outcome: 'rejected', why: 'unknown' }
-  return row.lock === null ? { outcome: 'granted', rev: row.rev } : { outcome: 'rejected', why: 'locked' }
+  return row.lock === null
+    ? { outcome: 'granted', rev: row.rev }
+    : { outcome: 'rejected', why: 'locked' }
 }

@@ -25,15 +25,54 @@ type CodeValues = {
   expiresAt: number
 }
 const add = command((p: Takes<CodeValues>) => {
-  const { codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt } = p
-  return insertInto(codes, { codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt })
+  const {
+    codeHash,
+    sid,
+    clientId,
+    redirectUri,
+    scope,
+    audience,
+    nonce,
+    codeChallenge,
+    wantsAuthTime,
+    openedSeq,
+    expiresAt,
+  } = p
+  return insertInto(codes, {
+    codeHash,
+    sid,
+    clientId,
+    redirectUri,
+    scope,
+    audience,
+    nonce,
+    codeChallenge,
+    wantsAuthTime,
+    openedSeq,
+    expiresAt,
+  })
 })
 
 /** @param openedSeq the head of the log, as it was when the session was looked at */
-export function* addCode(code: NewCode, { sid, openedSeq }: { sid: string; openedSeq: number }): Act<void> {
+export function* addCode(
+  code: NewCode,
+  { sid, openedSeq }: { sid: string; openedSeq: number },
+): Act<void> {
   const { codeHash, clientId, redirectUri, scope, audience, nonce, codeChallenge, expiresAt } = code
   const wantsAuthTime = code.wantsAuthTime ? 1 : 0
-  yield* add.run({ codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt })
+  yield* add.run({
+    codeHash,
+    sid,
+    clientId,
+    redirectUri,
+    scope,
+    audience,
+    nonce,
+    codeChallenge,
+    wantsAuthTime,
+    openedSeq,
+    expiresAt,
+  })
 }
 
 const drop = command(
@@ -42,8 +81,9 @@ const drop = command(
 )
 
 /**
- * Deletes the codes of a session that a client has not redeemed: no grant exists yet that a revocation could end. An act calls it before it locks
- * anything else, because a redemption locks its code first.
+ * Deletes the codes of a session that a client has not redeemed: no grant exists yet that a
+ * revocation could end. An act calls it before it locks anything else, because a redemption locks
+ * its code first.
  */
 export const dropCodes = (grant: { sid: string; clientId: string }): Act<unknown> => drop.run(grant)
 

@@ -4,8 +4,9 @@ import { greatest } from '../engine/dialect.ts'
 import { cutoffs, logHead, participants, sessions } from '../schema.ts'
 
 /**
- * The covering rule, the one place that knows it: a revocation S covers what was opened before it (`opened_seq` or `rev` < S) and what its
- * selector matches. A wide revocation is one cutoff, in force from its commit; a grant's own is in its participant, a session's in its row.
+ * The covering rule, the one place that knows it: a revocation S covers what was opened before it
+ * (`opened_seq` or `rev` < S) and what its selector matches. A wide revocation is one cutoff, in
+ * force from its commit; a grant's own is in its participant, a session's in its row.
  */
 
 type Key = Column | SQL
@@ -16,10 +17,15 @@ const cutoff = (kind: 'subject' | 'client' | 'tenant', key: Key): SQL<number> =>
 const everything = sql<number>`coalesce((SELECT ${cutoffs.seq} FROM ${cutoffs} WHERE ${cutoffs.kind} = 'everything' AND ${cutoffs.key} = ''), 0)`
 
 /** Of a row of `sessions`: the latest wide revocation whose selector matches it. 0: none. */
-export const sessionCutoff: SQL<number> = greatest(cutoff('subject', sessions.sub), cutoff('tenant', sessions.tid), everything)
+export const sessionCutoff: SQL<number> = greatest(
+  cutoff('subject', sessions.sub),
+  cutoff('tenant', sessions.tid),
+  everything,
+)
 
 /** `covers` as a condition of SQL. */
-export const isCovered = (seq: SQL<number>, openedSeq: Column | SQL<number>): SQL => sql`(${seq} > ${openedSeq})`
+export const isCovered = (seq: SQL<number>, openedSeq: Column | SQL<number>): SQL =>
+  sql`(${seq} > ${openedSeq})`
 
 /** Whether a row of `sessions` is covered by a wide revocation. */
 export const sessionIsCovered: SQL = isCovered(sessionCutoff, sessions.openedSeq)
@@ -32,13 +38,20 @@ export const grantCutoff = (sid: Key, clientId: Key): SQL<number> =>
   )
 
 /** The same of a row of `participants`. */
-export const rowGrantCutoff: SQL<number> = greatest(sql`${participants.grantCutoff}`, cutoff('client', participants.clientId))
+export const rowGrantCutoff: SQL<number> = greatest(
+  sql`${participants.grantCutoff}`,
+  cutoff('client', participants.clientId),
+)
 
 /** The latest revocation that matches a token of no session (client_credentials). 0: none. */
-export const clientCutoff = (clientId: Key): SQL<number> => greatest(cutoff('client', clientId), everything)
+export const clientCutoff = (clientId: Key): SQL<number> =>
+  greatest(cutoff('client', clientId), everything)
 
 /** Whether a revocation whose selector matches covers what was opened at `openedSeq`. */
 export const covers = (seq: number, openedSeq: number): boolean => seq > openedSeq
 
-/** The head: what a session, a code, a family or a token is opened against. As a field, it is read in the same snapshot as the rest. */
+/**
+ * The head: what a session, a code, a family or a token is opened against. As a field, it is read
+ * in the same snapshot as the rest.
+ */
 export const headOfLog: SQL<number> = sql<number>`(SELECT ${logHead.seq} FROM ${logHead} WHERE ${logHead.id} = 1)`

@@ -8,10 +8,24 @@ import { securityEvents, sessions } from '../schema.ts'
 import type { SecurityEvent, SignInFrom, User } from '../types.ts'
 import { findSubjectByUser } from './user.ts'
 
-/** Owns users' security histories: each entry is written in the transaction of the act that it tells of. */
+/**
+ * Owns users' security histories: each entry is written in the transaction of the act that it tells
+ * of.
+ */
 
 const fields = {
-  ...columnsOf(securityEvents, 'sub', 'at', 'id', 'kind', 'sid', 'device', 'address', 'clientId', 'why'),
+  ...columnsOf(
+    securityEvents,
+    'sub',
+    'at',
+    'id',
+    'kind',
+    'sid',
+    'device',
+    'address',
+    'clientId',
+    'why',
+  ),
   ...columnsOf(securityEvents, 'actorKind', 'actorId', 'seq'),
 }
 type Row = RowOf<typeof fields>
@@ -19,10 +33,32 @@ type Values = { [K in keyof Row]: Row[K] | undefined }
 
 const insert = command((p: Takes<Values>) => {
   const { sub, at, id, kind, sid, device, address, clientId, why, actorKind, actorId, seq } = p
-  return insertInto(securityEvents, { sub, at, id, kind, sid, device, address, clientId, why, actorKind, actorId, seq })
+  return insertInto(securityEvents, {
+    sub,
+    at,
+    id,
+    kind,
+    sid,
+    device,
+    address,
+    clientId,
+    why,
+    actorKind,
+    actorId,
+    seq,
+  })
 })
 
-type End = { id: string; sid: string; clientId: string | undefined; seq: number; at: number; reason: string; actorKind: string; actorId: string }
+type End = {
+  id: string
+  sid: string
+  clientId: string | undefined
+  seq: number
+  at: number
+  reason: string
+  actorKind: string
+  actorId: string
+}
 // Of the session's own row: whose it is, and the device that its user knows it by.
 const insertEnd = command(
   (p: Takes<End>) => sql`INSERT INTO ${securityEvents}
@@ -47,8 +83,12 @@ const forget = command(
       WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.at} <= ${p.to} ORDER BY ${securityEvents.at}, ${securityEvents.id} LIMIT ${p.limit})`,
 )
 
-/** Erases what a user's history holds up to a time. @returns how many entries it deleted: `limit` where there may be more */
-export const forgetHistory = (range: { sub: string; to: number; limit: number }): Act<number> => forget.run(range)
+/**
+ * Erases what a user's history holds up to a time.
+ * @returns how many entries it deleted: `limit` where there may be more
+ */
+export const forgetHistory = (range: { sub: string; to: number; limit: number }): Act<number> =>
+  forget.run(range)
 
 /** An act that ends a session writes `recordEnd` instead. */
 type NewSecurityEvent = Omit<SecurityEvent, 'id'>
@@ -74,14 +114,28 @@ interface Ended {
 }
 
 export function* recordEnd({ actor, clientId, ...end }: Ended): Act<void> {
-  yield* insertEnd.run({ ...end, clientId, id: yield* newId(), actorKind: actor.kind, actorId: actor.id })
+  yield* insertEnd.run({
+    ...end,
+    clientId,
+    id: yield* newId(),
+    actorKind: actor.kind,
+    actorId: actor.id,
+  })
 }
 
 const eventOf = (row: Row): SecurityEvent => ({
   ...{ id: row.id, sub: row.sub, at: row.at, kind: row.kind },
-  ...{ sid: optional(row.sid), device: optional(row.device), address: optional(row.address), clientId: optional(row.clientId) },
+  ...{
+    sid: optional(row.sid),
+    device: optional(row.device),
+    address: optional(row.address),
+    clientId: optional(row.clientId),
+  },
   ...{ why: optional(row.why), seq: optional(row.seq) },
-  actor: row.actorKind === null || row.actorId === null ? undefined : { kind: row.actorKind, id: row.actorId },
+  actor:
+    row.actorKind === null || row.actorId === null
+      ? undefined
+      : { kind: row.actorKind, id: row.actorId },
 })
 
 const FROM_THE_NEWEST = { at: Number.MAX_SAFE_INTEGER, id: '' }
@@ -113,7 +167,8 @@ type Rejected = {
  */
 export function* recordRejectedSignIn({ user, why, device, from, now }: Rejected): Act<void> {
   const subject = yield* findSubjectByUser(user.tid, user.oid)
-  if (subject !== undefined) yield* recordEvent(rejection({ sub: subject.sub, why, device, from, now }))
+  if (subject !== undefined)
+    yield* recordEvent(rejection({ sub: subject.sub, why, device, from, now }))
 }
 
 interface Rejection {

@@ -7,8 +7,9 @@ import type { Takes } from '../engine/statement.ts'
 import { locks } from '../schema.ts'
 
 /**
- * The locking rule, the one place that knows it: whether a user, a tenant or a client is locked, for acts to read in their own statement. It is
- * never read from a cache. The lock's revocation covers what was opened before it; this refuses what would be opened after it.
+ * The locking rule, the one place that knows it: whether a user, a tenant or a client is locked,
+ * for acts to read in their own statement. It is never read from a cache. The lock's revocation
+ * covers what was opened before it; this refuses what would be opened after it.
  */
 
 type Key = Column | SQL
@@ -27,15 +28,33 @@ export interface Concerned {
 const isOpen = sql`${locks.liftedAt} IS NULL`
 
 /**
- * The kind of an open lock on any of those concerned; NULL where none is locked. While there is no open lock at all, which a statement finds out
- * once, no row pays for the rule.
+ * The kind of an open lock on any of those concerned; NULL where none is locked. While there is no
+ * open lock at all, which a statement finds out once, no row pays for the rule.
  */
-export function lockedBy({ tid, oid, homeId, clients = [], audience }: Concerned): SQL<LockKind | null> {
-  const user = tid !== undefined && oid !== undefined ? [sql`${locks.kind} = 'user' AND ${locks.key} = ${tid} AND ${locks.oid} = ${oid}`] : []
-  const home = homeId === undefined ? [] : [sql`${locks.homeId} IS NOT NULL AND ${locks.homeId} = ${homeId}`]
-  const tenant = tid === undefined ? [] : [sql`${locks.kind} = 'tenant' AND ${locks.key} = ${tid} AND ${locks.oid} = ''`]
-  const client = clients.map((id) => sql`${locks.kind} = 'client' AND ${locks.key} = ${id} AND ${locks.oid} = ''`)
-  const owner = audience === undefined ? [] : [sql`${locks.audience} IS NOT NULL AND ${locks.audience} = ${audience}`]
+export function lockedBy({
+  tid,
+  oid,
+  homeId,
+  clients = [],
+  audience,
+}: Concerned): SQL<LockKind | null> {
+  const user =
+    tid !== undefined && oid !== undefined
+      ? [sql`${locks.kind} = 'user' AND ${locks.key} = ${tid} AND ${locks.oid} = ${oid}`]
+      : []
+  const home =
+    homeId === undefined ? [] : [sql`${locks.homeId} IS NOT NULL AND ${locks.homeId} = ${homeId}`]
+  const tenant =
+    tid === undefined
+      ? []
+      : [sql`${locks.kind} = 'tenant' AND ${locks.key} = ${tid} AND ${locks.oid} = ''`]
+  const client = clients.map(
+    (id) => sql`${locks.kind} = 'client' AND ${locks.key} = ${id} AND ${locks.oid} = ''`,
+  )
+  const owner =
+    audience === undefined
+      ? []
+      : [sql`${locks.audience} IS NOT NULL AND ${locks.audience} = ${audience}`]
   const any = sql.join(
     [...user, ...home, ...tenant, ...client, ...owner].map((one) => sql`(${isOpen} AND ${one})`),
     sql` OR `,
@@ -59,13 +78,20 @@ const ofSignIn = query(
       audience: textParam('audience'),
     }),
   },
-  (_: Takes<User & { clientId: string | undefined; audience: string | undefined }>, f) => sql`SELECT ${f}`,
+  (_: Takes<User & { clientId: string | undefined; audience: string | undefined }>, f) =>
+    sql`SELECT ${f}`,
 )
 
 /**
- * What locks a user, or the client that they are on their way to. An act that opens something calls it when it has the head of the log: a lock
- * whose revocation is not before that head is seen.
+ * What locks a user, or the client that they are on their way to. An act that opens something calls
+ * it when it has the head of the log: a lock whose revocation is not before that head is seen.
  */
-export function* lockOf({ tid, oid, homeId }: User, code?: { clientId: string; audience: string }): Act<LockKind | undefined> {
-  return (yield* ofSignIn.get({ tid, oid, homeId, clientId: code?.clientId, audience: code?.audience }))?.lock ?? undefined
+export function* lockOf(
+  { tid, oid, homeId }: User,
+  code?: { clientId: string; audience: string },
+): Act<LockKind | undefined> {
+  return (
+    (yield* ofSignIn.get({ tid, oid, homeId, clientId: code?.clientId, audience: code?.audience }))
+      ?.lock ?? undefined
+  )
 }

@@ -4,15 +4,25 @@ import { raisesFloor } from '../../src/protocol/revocation.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  placeholders,
+  query,
+} from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
 import { authTimes, floors } from '../schema.ts'
 import type { FreshDemand, FreshProof, User } from '../types.ts'
 import { findSubject, findSubjectByUser, homeOf } from './user.ts'
 
 /**
- * Floors: how fresh a sign-in must be, so that a revocation is not undone by one click on Microsoft's account tile. It refuses a sign-in whose
- * visit to Microsoft began before the revocation, in every browser of the user. A floor only rises, and no act deletes or consumes it.
+ * Floors: how fresh a sign-in must be, so that a revocation is not undone by one click on
+ * Microsoft's account tile. It refuses a sign-in whose visit to Microsoft began before the
+ * revocation, in every browser of the user. A floor only rises, and no act deletes or consumes it.
  */
 
 type Kind = 'subject' | 'home' | 'tenant' | 'everything'
@@ -20,14 +30,26 @@ type Key = Param<string | undefined> | SQL<string>
 
 const NO_KEY = sql<string>`''`
 const literal = (kind: Kind): SQL => sql.raw(`'${kind}'`)
-const floorOf = (column: typeof floors.seq | typeof floors.securitySeq, kind: Kind, key: Key): SQL =>
+const floorOf = (
+  column: typeof floors.seq | typeof floors.securitySeq,
+  kind: Kind,
+  key: Key,
+): SQL =>
   sql`coalesce((SELECT ${column} FROM ${floors} WHERE ${floors.kind} = ${literal(kind)} AND ${floors.key} = ${key}), 0)`
 const waivedOf = (kind: Kind, key: Key, now: Param<number>): SQL =>
   sql`coalesce((SELECT ${floors.waivedSeq} FROM ${floors} WHERE ${floors.kind} = ${literal(kind)} AND ${floors.key} = ${key}
     AND ${floors.waivedUntil} > ${now}), 0)`
 
-const highest = (column: typeof floors.seq | typeof floors.securitySeq, { sub, homeId, tid }: Takes<Whose>): SQL<number> =>
-  greatest(floorOf(column, 'subject', sub), floorOf(column, 'home', homeId), floorOf(column, 'tenant', tid), floorOf(column, 'everything', NO_KEY))
+const highest = (
+  column: typeof floors.seq | typeof floors.securitySeq,
+  { sub, homeId, tid }: Takes<Whose>,
+): SQL<number> =>
+  greatest(
+    floorOf(column, 'subject', sub),
+    floorOf(column, 'home', homeId),
+    floorOf(column, 'tenant', tid),
+    floorOf(column, 'everything', NO_KEY),
+  )
 
 type Whose = { sub: string; homeId: string | undefined; tid: string }
 const p: Takes<Whose & { now: number }> = placeholders
@@ -35,13 +57,23 @@ const demand = query(
   {
     floor: highest(floors.seq, p),
     security: highest(floors.securitySeq, p),
-    waived: greatest(waivedOf('subject', p.sub, p.now), waivedOf('tenant', p.tid, p.now), waivedOf('everything', NO_KEY, p.now)),
+    waived: greatest(
+      waivedOf('subject', p.sub, p.now),
+      waivedOf('tenant', p.tid, p.now),
+      waivedOf('everything', NO_KEY, p.now),
+    ),
     provable: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${authTimes} WHERE ${authTimes.tid} = ${p.tid}) THEN 1 ELSE 0 END`,
   },
   (_: Takes<Whose & { now: number }>, f) => sql`SELECT ${f}`,
 )
-const withAuthTime = query(columnsOf(authTimes, 'tid'), (_, f) => sql`SELECT ${f} FROM ${authTimes} ORDER BY ${authTimes.tid}`)
-const sawAuthTime = command((q: Takes<{ tid: string }>) => sql`${insertInto(authTimes, { tid: q.tid })} ON CONFLICT DO NOTHING`)
+const withAuthTime = query(
+  columnsOf(authTimes, 'tid'),
+  (_, f) => sql`SELECT ${f} FROM ${authTimes} ORDER BY ${authTimes.tid}`,
+)
+const sawAuthTime = command(
+  (q: Takes<{ tid: string }>) =>
+    sql`${insertInto(authTimes, { tid: q.tid })} ON CONFLICT DO NOTHING`,
+)
 const raise = command(
   (q: Takes<Raised & { kind: string; key: string }>) =>
     sql`${insertInto(floors, { kind: q.kind, key: q.key, seq: q.seq, securitySeq: q.securitySeq })} ON CONFLICT (${names(floors.kind, floors.key)})
@@ -54,16 +86,24 @@ const raise = command(
 type Found = { floor: number; security: number; waived: number }
 
 /** A visit for the context is sent with `prompt=login` too, so it brings what `fresh` demands. */
-function unmet({ floor, security, waived }: Found, { provenSeq, contextSeq }: FreshProof): FreshDemand | undefined {
+function unmet(
+  { floor, security, waived }: Found,
+  { provenSeq, contextSeq }: FreshProof,
+): FreshDemand | undefined {
   if (contextSeq !== undefined && security > Math.max(contextSeq, waived)) return 'fresh_context'
   return floor > Math.max(provenSeq, waived) ? 'fresh' : undefined
 }
 
 /**
- * What a sign-in lacks to be fresh enough. To be called once the head of the log is held, so that no revocation comes in between.
- * @param authTime of this sign-in; 0: Microsoft did not say. Where a tenant never says, no sign-in could meet a floor, and none is demanded.
+ * What a sign-in lacks to be fresh enough. To be called once the head of the log is held, so that
+ * no revocation comes in between.
+ * @param authTime of this sign-in; 0: Microsoft did not say. Where a tenant never says, no sign-in
+ * could meet a floor, and none is demanded.
  */
-export function* missingFreshness(whose: Whose, { authTime, now, ...proof }: FreshProof & { authTime: number; now: number }): Act<Missing> {
+export function* missingFreshness(
+  whose: Whose,
+  { authTime, now, ...proof }: FreshProof & { authTime: number; now: number },
+): Act<Missing> {
   const found = yield* demand.get({ ...whose, now })
   if (found === undefined) throw new Error('The query of the floors returned no row.')
   if (authTime > 0 && found.provable === 0) yield* sawAuthTime.run({ tid: whose.tid })
@@ -71,7 +111,10 @@ export function* missingFreshness(whose: Whose, { authTime, now, ...proof }: Fre
 }
 type Missing = FreshDemand | undefined
 
-/** What a sign-in of this user would have to bring: for the way to Microsoft. What a sign-in brings is judged by `missingFreshness`. */
+/**
+ * What a sign-in of this user would have to bring: for the way to Microsoft. What a sign-in brings
+ * is judged by `missingFreshness`.
+ */
 type Returning = FreshProof & { user: Pick<User, 'tid' | 'oid'>; now: number }
 /**
  * What a sign-in of this user would have to bring in a browser with that proof, so that Microsoft
@@ -99,16 +142,21 @@ interface Cause {
 const OPERATORS: readonly Reason[] = ['administrator', 'locked']
 
 /**
- * In the transaction of the revocation. The broker's own operators mean the human: the guest accounts in other tenants too. The administrator of a
- * tenant means the user of that tenant.
+ * In the transaction of the revocation. The broker's own operators mean the human: the guest
+ * accounts in other tenants too. The administrator of a tenant means the user of that tenant.
  */
-export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: number; sub?: string | undefined }): Act<void> {
+export function* raiseFloor(
+  { selector, reason, actor }: Cause,
+  at: { seq: number; sub?: string | undefined },
+): Act<void> {
   const why = raisesFloor(reason, selector)
   if (why === false) return
   const { seq, sub } = at
   const raised: Raised = { seq, securitySeq: why === 'security' ? seq : 0 }
-  if (selector.kind === 'tenant') return void (yield* raise.run({ kind: 'tenant', key: selector.tid, ...raised }))
-  if (selector.kind === 'everything') return void (yield* raise.run({ kind: 'everything', key: '', ...raised }))
+  if (selector.kind === 'tenant')
+    return void (yield* raise.run({ kind: 'tenant', key: selector.tid, ...raised }))
+  if (selector.kind === 'everything')
+    return void (yield* raise.run({ kind: 'everything', key: '', ...raised }))
   if (sub === undefined) return
   yield* raise.run({ kind: 'subject', key: sub, ...raised })
   if (actor.tid !== undefined || (actor.kind !== 'operator' && !OPERATORS.includes(reason))) return

@@ -10,16 +10,45 @@ import { participants, revocations, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy, Session, Standing } from '../types.ts'
 import { covers, headOfLog, sessionCutoff } from './covers.ts'
 
-/** Whether a session is valid: its row, the cutoffs and the time. Nothing else in the store decides it. */
+/**
+ * Whether a session is valid: its row, the cutoffs and the time. Nothing else in the store decides
+ * it.
+ */
 
 /** Of `sessionsAndUsers`. */
 export const sessionFields = {
-  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'openedAt', 'authTime', 'lastActiveAt', 'idleSeconds', 'absoluteAt'),
-  ...columnsOf(sessions, 'markAt', 'markReason', 'acr', 'amr', 'roles', 'staySignedIn', 'microsoftSid', 'loginHintSealed', 'device', 'probedAt'),
+  ...columnsOf(
+    sessions,
+    'sid',
+    'sub',
+    'tid',
+    'openedSeq',
+    'openedAt',
+    'authTime',
+    'lastActiveAt',
+    'idleSeconds',
+    'absoluteAt',
+  ),
+  ...columnsOf(
+    sessions,
+    'markAt',
+    'markReason',
+    'acr',
+    'amr',
+    'roles',
+    'staySignedIn',
+    'microsoftSid',
+    'loginHintSealed',
+    'device',
+    'probedAt',
+  ),
   ...columnsOf(sessions, 'endedSeq', 'endedAt', 'endedReason'),
   ...columnsOf(subjects, 'oid', 'name', 'username', 'email'),
   cutoff: sessionCutoff,
-  /** The head of the log in the same snapshot: `rev` of what is issued because this session is valid. */
+  /**
+   * The head of the log in the same snapshot: `rev` of what is issued because this session is
+   * valid.
+   */
   head: headOfLog,
 }
 /** Follows a join of `sessions`. */
@@ -29,11 +58,13 @@ export type SessionRow = RowOf<typeof sessionFields>
 
 const bySid = query(
   sessionFields,
-  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
+  (p: Takes<{ sid: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
 )
 const byCookie = query(
   sessionFields,
-  (p: Takes<{ cookieHash: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${withoutReprepare(p.cookieHash)}`,
+  (p: Takes<{ cookieHash: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${withoutReprepare(p.cookieHash)}`,
 )
 type Browser = { cookieHash: string | undefined; browserHash: string | undefined }
 const ofBrowser = query(
@@ -45,14 +76,25 @@ const ofBrowser = query(
 const lock = lockRows(sessions, (p: Takes<{ sid: string }>) => sql`${sessions.sid} = ${p.sid}`)
 const logged = query(
   columnsOf(revocations, 'at', 'reason'),
-  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
 /** `deadlineOf` in SQL, of a row of `sessions` that is active at `lastActiveAt`. */
 const deadline = (lastActiveAt: SQL): SQL<number> =>
-  least(sql`${lastActiveAt} + ${sessions.idleSeconds}`, sql`${sessions.absoluteAt}`, sql`coalesce(${sessions.markAt}, ${sessions.absoluteAt})`)
-/** What activity writes, by the row as it is then: a mark that another act has set since is kept. */
-export const activity = (now: Param<number>): SQL => assign(sessions, { lastActiveAt: now, deadlineAt: deadline(now) })
-const active = command((p: Takes<{ sid: string; now: number }>) => sql`UPDATE ${sessions} SET ${activity(p.now)} WHERE ${sessions.sid} = ${p.sid}`)
+  least(
+    sql`${lastActiveAt} + ${sessions.idleSeconds}`,
+    sql`${sessions.absoluteAt}`,
+    sql`coalesce(${sessions.markAt}, ${sessions.absoluteAt})`,
+  )
+/**
+ * What activity writes, by the row as it is then: a mark that another act has set since is kept.
+ */
+export const activity = (now: Param<number>): SQL =>
+  assign(sessions, { lastActiveAt: now, deadlineAt: deadline(now) })
+const active = command(
+  (p: Takes<{ sid: string; now: number }>) =>
+    sql`UPDATE ${sessions} SET ${activity(p.now)} WHERE ${sessions.sid} = ${p.sid}`,
+)
 /** Of a participant whose token was used. */
 export const participation = (now: Param<number>): SQL => assign(participants, { lastAt: now })
 const participated = command(
@@ -61,16 +103,21 @@ const participated = command(
 )
 
 export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.get({ sid })
-/** The open sessions of a browser, by the session cookie that it sent and by the cookie that names it. The latest comes first. */
+/**
+ * The open sessions of a browser, by the session cookie that it sent and by the cookie that names
+ * it. The latest comes first.
+ */
 export const sessionsOfBrowser = (browser: Browser): Act<SessionRow[]> => ofBrowser.all(browser)
 /**
- * Keeps others from joining or revoking a session until this act ends: an act that decides by who takes part in it locks it first (a client that
- * joins while it is revoked would never be sent a logout token).
+ * Keeps others from joining or revoking a session until this act ends: an act that decides by who
+ * takes part in it locks it first (a client that joins while it is revoked would never be sent a
+ * logout token).
  */
 export const lockSession = (sid: string): Act<unknown> => lock.get({ sid })
 
 /** By Microsoft's clock; where it did not say, by ours. */
-export const authenticatedAt = (row: Pick<SessionRow, 'authTime' | 'openedAt'>): number => (row.authTime > 0 ? row.authTime : row.openedAt)
+export const authenticatedAt = (row: Pick<SessionRow, 'authTime' | 'openedAt'>): number =>
+  row.authTime > 0 ? row.authTime : row.openedAt
 /** `authenticatedAt` in SQL, of a row of `sessions`. */
 export const authenticationTime: SQL<number> = sql<number>`CASE WHEN ${sessions.authTime} > 0 THEN ${sessions.authTime} ELSE ${sessions.openedAt} END`
 
@@ -96,14 +143,19 @@ const endedByTime = (row: Limits, now: number): 'idle' | 'expired' | 'marked' | 
 
 type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
 /** Revoked: in its row, or by a wide revocation whose fan-out has not reached the row yet. */
-export const isRevoked = (row: Ends): boolean => row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
+export const isRevoked = (row: Ends): boolean =>
+  row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
 
 /** Why a session has ended; undefined: it is live or marked. */
-export const endOfSession = (row: Ends & Limits, now: number): 'revoked' | 'idle' | 'expired' | 'marked' | undefined =>
+export const endOfSession = (
+  row: Ends & Limits,
+  now: number,
+): 'revoked' | 'idle' | 'expired' | 'marked' | undefined =>
   isRevoked(row) ? 'revoked' : endedByTime(row, now)
 
 /** Live or marked. */
-export const isLive = (row: Ends & Limits, now: number): boolean => endOfSession(row, now) === undefined
+export const isLive = (row: Ends & Limits, now: number): boolean =>
+  endOfSession(row, now) === undefined
 
 /** What a client is refused by, of a session that has ended. */
 export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {
@@ -128,7 +180,13 @@ export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session 
   return {
     sid: row.sid,
     sub: row.sub,
-    user: { tid: row.tid, oid: row.oid, name: optional(row.name), username: optional(row.username), email: optional(row.email) },
+    user: {
+      tid: row.tid,
+      oid: row.oid,
+      name: optional(row.name),
+      username: optional(row.username),
+      email: optional(row.email),
+    },
     openedSeq: row.openedSeq,
     openedAt: row.openedAt,
     authTime: row.authTime,
@@ -165,9 +223,13 @@ export function* standingOf(row: SessionRow | undefined, now: number): Act<Stand
 }
 
 /** Whether `touch` would write. */
-export const touchDue = (row: SessionRow, now: number): boolean => 10 * (now - row.lastActiveAt) >= Math.min(600, row.idleSeconds)
+export const touchDue = (row: SessionRow, now: number): boolean =>
+  10 * (now - row.lastActiveAt) >= Math.min(600, row.idleSeconds)
 
-/** Counts as activity, written at most every tenth of the idle limit or every minute: refreshing costs no second row. */
+/**
+ * Counts as activity, written at most every tenth of the idle limit or every minute: refreshing
+ * costs no second row.
+ */
 export function* touch(row: SessionRow, clientId: string | undefined, now: number): Act<void> {
   if (!touchDue(row, now)) return
   row.lastActiveAt = now

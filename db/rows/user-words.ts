@@ -22,25 +22,36 @@ const MOST_WORDS = 40
 /** Returns a word as the index holds it: cut, and of whole characters. */
 export const asIndexed = (word: string): string => word.slice(0, LONGEST_WORD).toWellFormed()
 
-/** Each word whole and in its parts: `carol.chen@contoso.example` is found by its beginning, by chen and by contoso. */
+/**
+ * Each word whole and in its parts: `carol.chen@contoso.example` is found by its beginning, by chen
+ * and by contoso.
+ */
 export function indexedWords({ name, username, email }: Named): string[] {
   const whole = folded([name, username, email].filter(Boolean).join(' ')).split(/\s+/)
   const parts = whole.flatMap((word) => word.split(/[^\p{L}\p{N}]+/u))
   return [...new Set([...whole, ...parts])].filter(Boolean).map(asIndexed).slice(0, MOST_WORDS)
 }
 
-const { rows: wordRows, row: wordRow } = rowsOf(sql<string>`${sql.placeholder('list')}`, { word: 'text' })
+const { rows: wordRows, row: wordRow } = rowsOf(sql<string>`${sql.placeholder('list')}`, {
+  word: 'text',
+})
 const add = command(
   (p: Takes<{ sub: string; list: string }>) =>
     sql`${insertEach(subjectWords, { word: wordRow.word, sub: castTo('text', p.sub) }, wordRows)} ON CONFLICT DO NOTHING`,
 )
-const forget = command((p: Takes<{ sub: string }>) => sql`DELETE FROM ${subjectWords} WHERE ${subjectWords.sub} = ${p.sub}`)
+const forget = command(
+  (p: Takes<{ sub: string }>) =>
+    sql`DELETE FROM ${subjectWords} WHERE ${subjectWords.sub} = ${p.sub}`,
+)
 
 export function* forgetWords(sub: string): Act<void> {
   yield* forget.run({ sub })
 }
 
-/** In the act that writes the names. @param former the names until now; of a user without any, no words are stored */
+/**
+ * In the act that writes the names.
+ * @param former the names until now; of a user without any, no words are stored
+ */
 export function* indexNames(sub: string, names: Named, former: Named): Act<void> {
   if ([former.name, former.username, former.email].some(Boolean)) yield* forgetWords(sub)
   const words = indexedWords(names)

@@ -1,16 +1,37 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, lockRows, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  lockRows,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
 import type { NewSession, Subject } from '../types.ts'
 import { indexNames } from './user-words.ts'
 
-/** Users: one `sub` for each tenant and object id, forever; their names at Microsoft are kept up to date. */
+/**
+ * Users: one `sub` for each tenant and object id, forever; their names at Microsoft are kept up to
+ * date.
+ */
 
-export const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'homeId', 'createdAt')
+export const subjectFields = columnsOf(
+  subjects,
+  'sub',
+  'tid',
+  'oid',
+  'name',
+  'username',
+  'email',
+  'homeId',
+  'createdAt',
+)
 
 export const subjectOf = (row: RowOf<typeof subjectFields>): Subject => ({
   sub: row.sub,
@@ -25,16 +46,32 @@ export const subjectOf = (row: RowOf<typeof subjectFields>): Subject => ({
 
 type User = Takes<{ tid: string; oid: string }>
 const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`
-const bySub = query(subjectFields, (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`)
-const byUser = query(subjectFields, (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}`)
-const byUserLocked = query(subjectFields, (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}${forUpdate(subjects)}`)
+const bySub = query(
+  subjectFields,
+  (p: Takes<{ sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
+)
+const byUser = query(
+  subjectFields,
+  (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}`,
+)
+const byUserLocked = query(
+  subjectFields,
+  (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}${forUpdate(subjects)}`,
+)
 const lock = lockRows(subjects, (p: Takes<{ sub: string }>) => sql`${subjects.sub} = ${p.sub}`)
 const sameHuman = query(
   columnsOf(subjects, 'sub'),
   (p: Takes<{ homeId: string; sub: string }>, f) =>
     sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.homeId} = ${p.homeId} AND ${subjects.sub} <> ${p.sub} ORDER BY ${subjects.sub}`,
 )
-type Names = { sub: string; name: string | null; username: string | null; email: string | null; homeId: string | null }
+type Names = {
+  sub: string
+  name: string | null
+  username: string | null
+  email: string | null
+  homeId: string | null
+}
 const add = command(
   (p: Takes<Names & { tid: string; oid: string; now: number }>) =>
     sql`${insertInto(subjects, {
@@ -56,7 +93,10 @@ const describe = command(
 
 export interface KnownUser {
   sub: string
-  /** Also where this sign-in did not say: what Microsoft has said once of an account does not change. */
+  /**
+   * Also where this sign-in did not say: what Microsoft has said once of an account does not
+   * change.
+   */
   homeId: string | undefined
   /** What is stored, and what this sign-in says. */
   names: { stored: Omit<Names, 'sub'>; said: Omit<Names, 'sub'> }
@@ -65,17 +105,23 @@ export interface KnownUser {
 const UNNAMED = { name: null, username: null, email: null }
 
 /**
- * Stores of a new user no more than who they are: what a sign-in says of a user counts once it is accepted (`nameUser`).
+ * Stores of a new user no more than who they are: what a sign-in says of a user counts once it is
+ * accepted (`nameUser`).
  *
  * @param sub theirs from now on, where they have none
  */
-export function* subjectFor({ user }: Pick<NewSession, 'user'>, sub: string, now: number): Act<KnownUser> {
+export function* subjectFor(
+  { user }: Pick<NewSession, 'user'>,
+  sub: string,
+  now: number,
+): Act<KnownUser> {
   const { tid, oid, name = null, username = null, email = null, homeId = null } = user
   const said = { name, username, email, homeId }
   let known = yield* byUserLocked.get({ tid, oid })
   if (known === undefined) {
     const stored = { ...UNNAMED, homeId }
-    if ((yield* add.run({ sub, tid, oid, ...stored, now })) === 1) return { sub, homeId: user.homeId, names: { stored, said } }
+    if ((yield* add.run({ sub, tid, oid, ...stored, now })) === 1)
+      return { sub, homeId: user.homeId, names: { stored, said } }
     // Another broker's first sign-in of this user has committed since.
     known = yield* byUserLocked.get({ tid, oid })
     if (known === undefined) throw new Error('The user is known and is not there.')
@@ -84,15 +130,22 @@ export function* subjectFor({ user }: Pick<NewSession, 'user'>, sub: string, now
   return { sub: known.sub, homeId: optional(names.said.homeId), names }
 }
 
-/** Stores what an accepted sign-in says of the user. A rejected one changes neither name nor address. */
+/**
+ * Stores what an accepted sign-in says of the user. A rejected one changes neither name nor
+ * address.
+ */
 export function* nameUser({ sub, names: { stored, said } }: KnownUser): Act<void> {
   if (!isOtherwise(stored, said)) return
   yield* describe.run({ sub, ...said })
-  if (said.name !== stored.name || said.username !== stored.username || said.email !== stored.email) yield* indexNames(sub, said, stored)
+  if (said.name !== stored.name || said.username !== stored.username || said.email !== stored.email)
+    yield* indexNames(sub, said, stored)
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>
-  known.name !== now.name || known.username !== now.username || known.email !== now.email || known.homeId !== now.homeId
+  known.name !== now.name ||
+  known.username !== now.username ||
+  known.email !== now.email ||
+  known.homeId !== now.homeId
 
 /** Keeps other acts from writing what is this user's until this one ends. */
 export const lockSubject = (sub: string): Act<unknown> => lock.get({ sub })
@@ -106,8 +159,12 @@ export function* findSubjectByUser(tid: string, oid: string): Act<Subject | unde
   return row && subjectOf(row)
 }
 
-/** Microsoft's home account id. Where Microsoft did not say it, the id that a member of the tenant has. */
-export const homeOf = ({ homeId, oid, tid }: Pick<Subject, 'tid' | 'oid' | 'homeId'>): string => homeId ?? `${oid}.${tid}`
+/**
+ * Microsoft's home account id. Where Microsoft did not say it, the id that a member of the tenant
+ * has.
+ */
+export const homeOf = ({ homeId, oid, tid }: Pick<Subject, 'tid' | 'oid' | 'homeId'>): string =>
+  homeId ?? `${oid}.${tid}`
 
 interface Human {
   sub: string | undefined

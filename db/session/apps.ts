@@ -19,21 +19,26 @@ const grantsIn = query(
 )
 const consentsOf = query(
   columnsOf(consents, 'clientId', 'scope', 'at'),
-  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${isInForce} ORDER BY ${consents.clientId}`,
+  (p: Takes<{ sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${isInForce} ORDER BY ${consents.clientId}`,
 )
 const withdraw = command(
   (p: Takes<{ sub: string; clientId: string }>) =>
     sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${consents.clientId} = ${p.clientId}`,
 )
 
-type Apps = { grants: { sid: string; clientId: string; firstAt: number }[]; consents: { clientId: string; scope: string; at: number }[] }
+type Apps = {
+  grants: { sid: string; clientId: string; firstAt: number }[]
+  consents: { clientId: string; scope: string; at: number }[]
+}
 
 /**
  * The grants of a user's live sessions that no revocation covers, and what the user consented to.
  */
 export function* appsOfUser(sub: string, now: number): Act<Apps> {
   const grants: Apps['grants'] = []
-  for (const { session } of yield* liveSessionsOf(sub, now)) grants.push(...(yield* grantsIn.all({ sid: session.sid })))
+  for (const { session } of yield* liveSessionsOf(sub, now))
+    grants.push(...(yield* grantsIn.all({ sid: session.sid })))
   return { grants, consents: yield* consentsOf.all({ sub }) }
 }
 
@@ -41,8 +46,17 @@ export function* appsOfUser(sub: string, now: number): Act<Apps> {
  * Withdraws a consent: the client asks again at its next sign-in, if it asks at all. Codes that it
  * has not redeemed are deleted too.
  */
-export function* withdrawConsent({ sub, clientId, now }: { sub: string; clientId: string; now: number }): Act<void> {
-  for (const { session } of yield* liveSessionsOf(sub, now)) yield* dropCodes({ sid: session.sid, clientId })
+export function* withdrawConsent({
+  sub,
+  clientId,
+  now,
+}: {
+  sub: string
+  clientId: string
+  now: number
+}): Act<void> {
+  for (const { session } of yield* liveSessionsOf(sub, now))
+    yield* dropCodes({ sid: session.sid, clientId })
   yield* lockSubject(sub)
   yield* withdraw.run({ sub, clientId })
 }

@@ -1,14 +1,28 @@
 import { sql } from 'drizzle-orm'
 import { splitList } from '../../src/protocol/params.ts'
 import type { Act } from '../engine/act.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+} from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockSubject } from '../rows/user.ts'
 import { clients, consents } from '../schema.ts'
 
-/** What a user consented to at a client: remembered by scope, and only grows. It counts for that registration of the client alone. */
+/**
+ * What a user consented to at a client: remembered by scope, and only grows. It counts for that
+ * registration of the client alone.
+ */
 
-/** Only a consent of this time or later is one to the client as it is registered now. A removed client has none. */
+/**
+ * Only a consent of this time or later is one to the client as it is registered now. A removed
+ * client has none.
+ */
 export const consentsFrom = sql<number>`CASE WHEN ${clients.removedAt} IS NULL THEN ${clients.createdAt} ELSE 9007199254740991 END`
 /** A condition of a row of `consents`. */
 export const isInForce = sql`${consents.at} >= (SELECT ${consentsFrom} FROM ${clients} WHERE ${clients.clientId} = ${consents.clientId})`
@@ -25,12 +39,30 @@ const put = command(
       DO UPDATE SET ${assign(consents, { scope: excluded(consents.scope), at: excluded(consents.at) })}`,
 )
 
-export function* hasConsent({ sub, clientId, scope }: { sub: string; clientId: string; scope: string }): Act<boolean> {
+export function* hasConsent({
+  sub,
+  clientId,
+  scope,
+}: {
+  sub: string
+  clientId: string
+  scope: string
+}): Act<boolean> {
   const words = splitList((yield* given.get({ sub, clientId }))?.scope)
   return splitList(scope).every((word) => words.includes(word))
 }
 
-export function* recordConsent({ sub, clientId, scope, now }: { sub: string; clientId: string; scope: string; now: number }): Act<void> {
+export function* recordConsent({
+  sub,
+  clientId,
+  scope,
+  now,
+}: {
+  sub: string
+  clientId: string
+  scope: string
+  now: number
+}): Act<void> {
   // Of two at once, the second adds to what the first wrote.
   yield* lockSubject(sub)
   const former = (yield* given.get({ sub, clientId }))?.scope ?? ''

@@ -26,7 +26,8 @@ const pageEnd = query(
 )
 const rest = query(
   { count: sql<number>`count(*)` },
-  (p: Takes<Place>, f) => sql`SELECT ${f} FROM (SELECT ${sessions.sid} ${openAfter(p)} LIMIT ${sql.raw(String(COUNTED))}) AS page`,
+  (p: Takes<Place>, f) =>
+    sql`SELECT ${f} FROM (SELECT ${sessions.sid} ${openAfter(p)} LIMIT ${sql.raw(String(COUNTED))}) AS page`,
 )
 
 export async function liveSessionCount({ read }: Engine, now: number): Promise<number> {

@@ -6,15 +6,23 @@ import type { Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
-import { isLive, joinUser, sessionBySid, sessionFields, sessionsAndUsers, validSession } from '../rows/session.ts'
+import {
+  isLive,
+  joinUser,
+  sessionBySid,
+  sessionFields,
+  sessionsAndUsers,
+  validSession,
+} from '../rows/session.ts'
 import type { SessionRow } from '../rows/session.ts'
 import { lockSubject } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
 import type { Committed, Session, SessionLimit } from '../types.ts'
 
 /**
- * How many sessions a user may have at once, and in how many of them a client may take part. Both are counted while the subject's row is locked:
- * of two sign-ins at once, the second sees the first. It refuses to end a session that the user did not choose, where they are to be asked.
+ * How many sessions a user may have at once, and in how many of them a client may take part. Both
+ * are counted while the subject's row is locked: of two sign-ins at once, the second sees the
+ * first. It refuses to end a session that the user did not choose, where they are to be asked.
  */
 
 const oldestFirst = sql`ORDER BY ${sessions.openedAt}, ${sessions.sid}`
@@ -42,10 +50,15 @@ const liveOf = function* (sub: string, now: number): Act<SessionRow[]> {
 }
 
 /** By how many sessions one more would be too many. */
-const excess = (live: readonly unknown[], { most }: SessionLimit): number => Math.max(0, live.length + 1 - most)
+const excess = (live: readonly unknown[], { most }: SessionLimit): number =>
+  Math.max(0, live.length + 1 - most)
 
 /** Before the head of the log is shared: where sessions may have to end, it is taken first. */
-export function* mayHaveToEnd(sub: string, limit: SessionLimit | undefined, now: number): Act<boolean> {
+export function* mayHaveToEnd(
+  sub: string,
+  limit: SessionLimit | undefined,
+  now: number,
+): Act<boolean> {
   return limit !== undefined && excess(yield* liveOf(sub, now), limit) > 0
 }
 
@@ -54,16 +67,22 @@ type Room =
   /** The user has to choose so many of these, or does not sign in. */
   | { room: false; choose: number; among: Session[] }
 
-/** Once the head of the log is held. Ends the sessions beyond the limit that a new one would exceed. */
+/**
+ * Once the head of the log is held. Ends the sessions beyond the limit that a new one would exceed.
+ */
 export function* makeRoom(sub: string, limit: SessionLimit | undefined, now: number): Act<Room> {
   if (limit === undefined) return { room: true, committed: [] }
   const live = yield* liveOf(sub, now)
   const over = excess(live, limit)
-  const ended = limit.whenFull === 'ask' ? live.filter(({ sid }) => limit.end?.includes(sid)) : live.slice(0, over)
+  const ended =
+    limit.whenFull === 'ask'
+      ? live.filter(({ sid }) => limit.end?.includes(sid))
+      : live.slice(0, over)
   if (ended.length < over) return { room: false, choose: over, among: live.map(validSession) }
   const committed: Committed[] = []
   // What the user chose does not end where the limit is not reached by now.
-  for (const { sid } of over === 0 ? [] : ended) committed.push(yield* end({ kind: 'session', sid }, sub, now))
+  for (const { sid } of over === 0 ? [] : ended)
+    committed.push(yield* end({ kind: 'session', sid }, sub, now))
   return { room: true, committed }
 }
 
@@ -78,7 +97,10 @@ export function* lockForClient(sid: string): Act<void> {
   yield* lockHead()
 }
 
-/** A client takes part in one more session of a user, once `lockForClient` is held: its oldest grants end, where they are too many. */
+/**
+ * A client takes part in one more session of a user, once `lockForClient` is held: its oldest
+ * grants end, where they are too many.
+ */
 export function* makeRoomAtClient({
   sid,
   sub,
@@ -92,6 +114,9 @@ export function* makeRoomAtClient({
   most: number
   now: number
 }): Act<void> {
-  const grants = (yield* grantsOf.all({ sub, sid, clientId })).filter((row) => isLive(row, now) && !covers(row.grantCutoff, row.joinedSeq))
-  for (const row of grants.slice(0, Math.max(0, grants.length + 1 - most))) yield* end({ kind: 'grant', sid: row.sid, clientId }, sub, now)
+  const grants = (yield* grantsOf.all({ sub, sid, clientId })).filter(
+    (row) => isLive(row, now) && !covers(row.grantCutoff, row.joinedSeq),
+  )
+  for (const row of grants.slice(0, Math.max(0, grants.length + 1 - most)))
+    yield* end({ kind: 'grant', sid: row.sid, clientId }, sub, now)
 }

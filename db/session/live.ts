@@ -14,7 +14,10 @@ import type { Participant, Searched, Session, SessionPlace } from '../types.ts'
 
 /** Live sessions with who took part, as a user and as an operator looks for them. */
 
-/** Read at a time; between two pages the event loop has its turn, because a search may come to nothing among many. */
+/**
+ * Read at a time; between two pages the event loop has its turn, because a search may come to
+ * nothing among many.
+ */
 const PAGE = 250
 const FIRST = { openedAt: Number.MAX_SAFE_INTEGER, sid: '' }
 
@@ -24,16 +27,24 @@ const participantsOf = query(
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} ORDER BY ${participants.firstAt}, ${participants.clientId}`,
 )
 /** Whether a client took part in a session. NULL: any will do. */
-const tookPart = (clientId: Param<string | null>): SQL => sql`(CAST(${clientId} AS text) IS NULL OR EXISTS (SELECT 1 FROM ${participants}
+const tookPart = (
+  clientId: Param<string | null>,
+): SQL => sql`(CAST(${clientId} AS text) IS NULL OR EXISTS (SELECT 1 FROM ${participants}
   WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${withoutReprepare(clientId)}))`
 const newestFirst = sql`ORDER BY ${sessions.openedAt} DESC, ${sessions.sid} DESC`
 const place = sql`(${sessions.openedAt}, ${sessions.sid})`
 const openOf = query(
   sessionFields,
-  (p: Takes<{ sub: string; clientId: string | null }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
+  (
+    p: Takes<{ sub: string; clientId: string | null }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${sessionsAndUsers}
     WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${tookPart(p.clientId)} ${newestFirst}`,
 )
-/** By which index a window is read. By its own, a tenant's search costs nothing for the sessions of others, and shows nothing of them. */
+/**
+ * By which index a window is read. By its own, a tenant's search costs nothing for the sessions of
+ * others, and shows nothing of them.
+ */
 const sources = {
   tid: {
     index: indexedBy('sessions_open_by_tenant_opening'),
@@ -46,14 +57,20 @@ type Source = (typeof sources)[keyof typeof sources]
 const ending = ({ index, where }: Source) =>
   query(
     columnsOf(sessions, 'openedAt', 'sid'),
-    (p: Takes<SessionPlace & { tid: string | null; skip: number }>, f) => sql`SELECT ${f} FROM ${sessions}${index}
+    (
+      p: Takes<SessionPlace & { tid: string | null; skip: number }>,
+      f,
+    ) => sql`SELECT ${f} FROM ${sessions}${index}
       WHERE ${sessions.endedSeq} IS NULL AND ${where(p.tid)} AND ${place} < (${p.openedAt}, ${p.sid}) ${newestFirst} LIMIT 1 OFFSET ${p.skip}`,
   )
 type Filters = { tid: string | null; clientId: string | null; device: string | null }
 const page = ({ index, where }: Source) =>
   query(
     sessionFields,
-    (p: Takes<SessionPlace & Filters & { toOpenedAt: number; toSid: string }>, f) => sql`SELECT ${f} FROM ${sessions}${index} ${joinUser}
+    (
+      p: Takes<SessionPlace & Filters & { toOpenedAt: number; toSid: string }>,
+      f,
+    ) => sql`SELECT ${f} FROM ${sessions}${index} ${joinUser}
       WHERE ${sessions.endedSeq} IS NULL AND ${where(p.tid)} AND ${place} < (${p.openedAt}, ${p.sid})
         AND ${place} >= (${p.toOpenedAt}, ${p.toSid}) AND ${tookPart(p.clientId)}
         AND (CAST(${p.device} AS text) IS NULL OR ${has(sql`lower(${sessions.device})`, p.device)})
@@ -89,14 +106,23 @@ const deviceMatches = (row: SessionRow, device: string | undefined): boolean =>
   device === undefined || row.device.toLowerCase().includes(device.toLowerCase())
 
 /** In a list of the newest first. */
-const isAfter = (row: SessionRow, { openedAt, sid } = FIRST): boolean => row.openedAt < openedAt || (row.openedAt === openedAt && row.sid < sid)
+const isAfter = (row: SessionRow, { openedAt, sid } = FIRST): boolean =>
+  row.openedAt < openedAt || (row.openedAt === openedAt && row.sid < sid)
 
 const matches = (row: SessionRow, { tid, text, device, before, now }: Search): boolean =>
-  isLive(row, now) && isAfter(row, before) && (tid === undefined || row.tid === tid) && textMatches(row, text) && deviceMatches(row, device)
+  isLive(row, now) &&
+  isAfter(row, before) &&
+  (tid === undefined || row.tid === tid) &&
+  textMatches(row, text) &&
+  deviceMatches(row, device)
 
 function* withParticipants(rows: SessionRow[]): Act<Found[]> {
   const found: Found[] = []
-  for (const row of rows) found.push({ session: yield* sessionOf(row), participants: yield* participantsOf.all({ sid: row.sid }) })
+  for (const row of rows)
+    found.push({
+      session: yield* sessionOf(row),
+      participants: yield* participantsOf.all({ sid: row.sid }),
+    })
   return found
 }
 
@@ -105,7 +131,9 @@ export const participantsIn = (sid: string): Act<Participant[]> => participantsO
 
 /** A user's live sessions, newest first, each with the clients that took part. */
 export function* liveSessionsOf(sub: string, now: number): Act<Found[]> {
-  return yield* withParticipants((yield* openOf.all({ sub, clientId: null })).filter((row) => isLive(row, now)))
+  return yield* withParticipants(
+    (yield* openOf.all({ sub, clientId: null })).filter((row) => isLive(row, now)),
+  )
 }
 
 function* searchOf(sub: string, input: Search): Act<Found[]> {
@@ -117,33 +145,59 @@ function* searchOf(sub: string, input: Search): Act<Found[]> {
 const ROW = 5
 
 /** Open sessions after a place: a window of them, or as many of it as may be read in one turn. */
-function* windowOf(input: Search, from: SessionPlace, { room, size }: { room: number; size: number }): Act<Window<Found, SessionPlace>> {
-  const filters = { tid: input.tid ?? null, clientId: input.clientId ?? null, device: input.device?.toLowerCase() ?? null }
+function* windowOf(
+  input: Search,
+  from: SessionPlace,
+  { room, size }: { room: number; size: number },
+): Act<Window<Found, SessionPlace>> {
+  const filters = {
+    tid: input.tid ?? null,
+    clientId: input.clientId ?? null,
+    device: input.device?.toLowerCase() ?? null,
+  }
   const { end: ending, list } = windows[filters.tid === null ? 'none' : 'tid']
   const end = yield* ending.get({ ...from, tid: filters.tid, skip: size - 1 })
-  const rows = yield* list.all({ ...from, ...filters, toOpenedAt: end?.openedAt ?? 0, toSid: end?.sid ?? '' })
+  const rows = yield* list.all({
+    ...from,
+    ...filters,
+    toOpenedAt: end?.openedAt ?? 0,
+    toSid: end?.sid ?? '',
+  })
   const found = yield* withParticipants(rows.filter((row) => matches(row, input)).slice(0, room))
   const whole = rows.length < PAGE
-  return { found, reached: whole ? end : placeOf(rows.at(-1)), entries: rows.length * ROW + (whole ? size : 0) }
+  return {
+    found,
+    reached: whole ? end : placeOf(rows.at(-1)),
+    entries: rows.length * ROW + (whole ? size : 0),
+  }
 }
 
-const placeOf = (row: SessionRow | undefined): SessionPlace | undefined => row && { openedAt: row.openedAt, sid: row.sid }
+const placeOf = (row: SessionRow | undefined): SessionPlace | undefined =>
+  row && { openedAt: row.openedAt, sid: row.sid }
 
 /**
  * One page of `searchSessions`. It looks at about `most` open sessions, and says how far it came
  * where that was not enough. With `tid` only the sessions of that tenant are read, so that neither
  * what is found nor how far it came depends on the sessions of others.
  */
-export async function pageOfSessions({ read }: Pick<Engine, 'read'>, input: Search & { most: number }): Promise<Searched<Found, SessionPlace>> {
+export async function pageOfSessions(
+  { read }: Pick<Engine, 'read'>,
+  input: Search & { most: number },
+): Promise<Searched<Found, SessionPlace>> {
   const { sub, limit, most } = input
-  if (sub !== undefined) return { found: await read(() => searchOf(sub, input)), searchedTo: undefined }
+  if (sub !== undefined)
+    return { found: await read(() => searchOf(sub, input)), searchedTo: undefined }
   const size = Math.min(WINDOW, most)
-  return searchBack<Found, SessionPlace>(input.before ?? FIRST, { limit, most }, (from, room) => read(() => windowOf(input, from, { room, size })))
+  return searchBack<Found, SessionPlace>(input.before ?? FIRST, { limit, most }, (from, room) =>
+    read(() => windowOf(input, from, { room, size })),
+  )
 }
 
 /**
  * Live sessions for operators, newest first. `text` is words of a name or username in any order,
  * without regard to case and accents, or a whole oid, sub or sid.
  */
-export const searchSessions = async (engine: Pick<Engine, 'read'>, input: Search): Promise<Found[]> =>
-  (await pageOfSessions(engine, { ...input, most: Infinity })).found
+export const searchSessions = async (
+  engine: Pick<Engine, 'read'>,
+  input: Search,
+): Promise<Found[]> => (await pageOfSessions(engine, { ...input, most: Infinity })).found

@@ -25,35 +25,97 @@ import type { SessionRow } from '../rows/session.ts'
 import { nameUser, subjectFor } from '../rows/user.ts'
 import type { KnownUser } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
-import type { Committed, FreshProof, NewCode, NewSession, Session, SessionLimit, SignedIn, SignInFrom, SignInRejection } from '../types.ts'
+import type {
+  Committed,
+  FreshProof,
+  NewCode,
+  NewSession,
+  Session,
+  SessionLimit,
+  SignedIn,
+  SignInFrom,
+  SignInRejection,
+} from '../types.ts'
 import { tellClaims } from '../stream/emit.ts'
 import { emit } from '../webhook/emit.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
 
-/** A user has signed in on a browser: their session opens or is renewed, and every other one that this browser had ends. */
+/**
+ * A user has signed in on a browser: their session opens or is renewed, and every other one that
+ * this browser had ends.
+ */
 
 const valuesOf = (input: NewSession, now: number) => ({
-  ...{ authTime: input.authTime, visitStartedAt: input.visitStartedAt, now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt },
-  deadlineAt: deadlineOf({ lastActiveAt: now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt, markAt: null }),
-  ...{ acr: input.acr, amr: input.amr === undefined ? undefined : JSON.stringify(input.amr), roles: JSON.stringify(input.roles) },
+  ...{
+    authTime: input.authTime,
+    visitStartedAt: input.visitStartedAt,
+    now,
+    idleSeconds: input.idleSeconds,
+    absoluteAt: input.absoluteAt,
+  },
+  deadlineAt: deadlineOf({
+    lastActiveAt: now,
+    idleSeconds: input.idleSeconds,
+    absoluteAt: input.absoluteAt,
+    markAt: null,
+  }),
+  ...{
+    acr: input.acr,
+    amr: input.amr === undefined ? undefined : JSON.stringify(input.amr),
+    roles: JSON.stringify(input.roles),
+  },
   staySignedIn: input.staySignedIn ? 1 : 0,
-  ...{ microsoftSid: input.microsoftSid, loginHintSealed: input.loginHintSealed, microsoftCacheSealed: input.microsoftCacheSealed },
+  ...{
+    microsoftSid: input.microsoftSid,
+    loginHintSealed: input.loginHintSealed,
+    microsoftCacheSealed: input.microsoftCacheSealed,
+  },
   ...{ device: input.device, cookieHash: input.cookieHash, browserHash: input.browserHash },
 })
 type Values = ReturnType<typeof valuesOf>
 
 /** The columns that a sign-in sets, also on a session that it renews. */
 const columns = (p: Takes<Values>) => ({
-  ...{ authTime: p.authTime, lastActiveAt: p.now, idleSeconds: p.idleSeconds, absoluteAt: p.absoluteAt, deadlineAt: p.deadlineAt },
-  ...{ acr: p.acr, amr: p.amr, roles: p.roles, staySignedIn: p.staySignedIn, device: p.device, cookieHash: p.cookieHash },
+  ...{
+    authTime: p.authTime,
+    lastActiveAt: p.now,
+    idleSeconds: p.idleSeconds,
+    absoluteAt: p.absoluteAt,
+    deadlineAt: p.deadlineAt,
+  },
+  ...{
+    acr: p.acr,
+    amr: p.amr,
+    roles: p.roles,
+    staySignedIn: p.staySignedIn,
+    device: p.device,
+    cookieHash: p.cookieHash,
+  },
   ...{ browserHash: p.browserHash, visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
-  ...{ microsoftSid: p.microsoftSid, loginHintSealed: p.loginHintSealed, microsoftCacheSealed: p.microsoftCacheSealed, probedAt: p.now },
+  ...{
+    microsoftSid: p.microsoftSid,
+    loginHintSealed: p.loginHintSealed,
+    microsoftCacheSealed: p.microsoftCacheSealed,
+    probedAt: p.now,
+  },
 })
-const open = command((p: Takes<Values & { sid: string; sub: string; tid: string; openedSeq: number; probePhase: number }>) =>
-  insertInto(sessions, {
-    ...{ sid: p.sid, sub: p.sub, tid: p.tid, openedSeq: p.openedSeq, openedAt: p.now, probePhase: p.probePhase },
-    ...columns(p),
-  }),
+const open = command(
+  (
+    p: Takes<
+      Values & { sid: string; sub: string; tid: string; openedSeq: number; probePhase: number }
+    >,
+  ) =>
+    insertInto(sessions, {
+      ...{
+        sid: p.sid,
+        sub: p.sub,
+        tid: p.tid,
+        openedSeq: p.openedSeq,
+        openedAt: p.now,
+        probePhase: p.probePhase,
+      },
+      ...columns(p),
+    }),
 )
 const renew = command(
   (p: Takes<Values & { sid: string }>) =>
@@ -80,7 +142,8 @@ function* freshen(former: SessionRow, authTime: number): Act<void> {
 /** Two bytes of a hash: evenly spread, and always the same of one session. */
 const phaseOf = (sid: string): number => hash('sha256', sid, 'buffer').readUInt16BE(0)
 
-const isRenewed = (former: SessionRow, sub: string, now: number): boolean => former.sub === sub && isLive(former, now)
+const isRenewed = (former: SessionRow, sub: string, now: number): boolean =>
+  former.sub === sub && isLive(former, now)
 
 type Input = FreshProof & {
   session: NewSession
@@ -88,7 +151,9 @@ type Input = FreshProof & {
   browserCookieHash?: string | undefined
   /** For the security history: the address of the browser, and the instance that it signs in to. */
   from?: SignInFrom | undefined
-  /** The user has not used this browser before: a webhook event, unless it is their first sign-in. */
+  /**
+   * The user has not used this browser before: a webhook event, unless it is their first sign-in.
+   */
   newDevice?: boolean | undefined
   limit?: SessionLimit | undefined
   ids: { sub: string; sid: string }
@@ -99,10 +164,13 @@ const BROWSERS = 7_403
 const lockBrowser = lockByName(BROWSERS, 'alone')
 
 /**
- * The sessions that this browser had, locked. Two tabs may return from Microsoft at once, with the same cookies: the second sign-in finds what the
- * first one opened.
+ * The sessions that this browser had, locked. Two tabs may return from Microsoft at once, with the
+ * same cookies: the second sign-in finds what the first one opened.
  */
-function* sessionsHere({ browserCookieHash: cookieHash, session: { browserHash }, now }: Input, sub: string): Act<SessionRow[]> {
+function* sessionsHere(
+  { browserCookieHash: cookieHash, session: { browserHash }, now }: Input,
+  sub: string,
+): Act<SessionRow[]> {
   if (browserHash !== undefined) yield* lockBrowser.get({ name: browserHash })
   const seen = yield* sessionsOfBrowser({ cookieHash, browserHash })
   if (seen.length > 1 || seen.some((row) => !isRenewed(row, sub, now))) yield* lockHead()
@@ -110,7 +178,10 @@ function* sessionsHere({ browserCookieHash: cookieHash, session: { browserHash }
   return seen.length === 0 ? [] : yield* sessionsOfBrowser({ cookieHash, browserHash })
 }
 
-/** Ends sessions of another user, those beside a renewed one, and those that time ended before the sweep came. */
+/**
+ * Ends sessions of another user, those beside a renewed one, and those that time ended before the
+ * sweep came.
+ */
 function* endFormer(former: readonly SessionRow[], sub: string, now: number): Act<Committed[]> {
   const committed: Committed[] = []
   for (const row of former.filter((one) => !isRevoked(one))) {
@@ -124,10 +195,16 @@ function* endFormer(former: readonly SessionRow[], sub: string, now: number): Ac
 }
 
 /** Once the head of the log is held: a revocation that is not seen here covers the session. */
-function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, provenSeq, contextSeq, now }: Input): Act<Rejected | undefined> {
+function* rejectionOf(
+  user: KnownUser,
+  { session: { user: of, authTime }, code, provenSeq, contextSeq, now }: Input,
+): Act<Rejected | undefined> {
   const lock = yield* lockOf({ ...of, homeId: user.homeId }, code)
   if (lock !== undefined) return { outcome: 'rejected', why: `${lock}_locked` }
-  const demand = yield* missingFreshness({ ...user, tid: of.tid }, { provenSeq, contextSeq, authTime, now })
+  const demand = yield* missingFreshness(
+    { ...user, tid: of.tid },
+    { provenSeq, contextSeq, authTime, now },
+  )
   return demand && { outcome: 'rejected', why: 'not_fresh', demand }
 }
 
@@ -145,8 +222,16 @@ export function* signIn(input: Input): Act<SignedIn | Rejected> {
   const done = yield* letIn(input, user)
   if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
-  yield* recordEvent({ sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
-  if (input.newDevice === true && !done.renewed) yield* announceNewDevice(done.session, user.names.stored, input.from?.address)
+  yield* recordEvent({
+    sub,
+    at: input.now,
+    kind: done.renewed ? 'renewed' : 'signed_in',
+    sid,
+    device,
+    ...input.from,
+  })
+  if (input.newDevice === true && !done.renewed)
+    yield* announceNewDevice(done.session, user.names.stored, input.from?.address)
   return done
 }
 
@@ -170,12 +255,20 @@ function* letIn(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
     return yield* signedIn(renewed.sid, true, yield* endFormer(former, sub, now))
   }
   const made = yield* makeRoom(sub, limit, now)
-  if (!made.room) return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
+  if (!made.room)
+    return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
   yield* nameUser(user)
   const committed = [...made.committed, ...(yield* endFormer(former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head
-  yield* open.run({ ...valuesOf(input, now), sid, sub, tid: input.user.tid, openedSeq, probePhase: phaseOf(sid) })
+  yield* open.run({
+    ...valuesOf(input, now),
+    sid,
+    sub,
+    tid: input.user.tid,
+    openedSeq,
+    probePhase: phaseOf(sid),
+  })
   if (code !== undefined) yield* addCode(code, { sid, openedSeq })
   return yield* signedIn(sid, false, committed)
 }
@@ -188,7 +281,8 @@ function* signedIn(sid: string, renewed: boolean, committed: Committed[]): Act<S
 
 /**
  * Sends the webhook event of a sign-in with a browser that the user has not used before.
- * @param before the user's names before this sign-in: without any, it is the user's first, and no browser of theirs is known
+ * @param before the user's names before this sign-in: without any, it is the user's first, and no
+ * browser of theirs is known
  */
 function* announceNewDevice(
   { sub, sid, device, user: { tid, name, username } }: Session,

@@ -12,35 +12,51 @@ import type { Subject } from '../types.ts'
 /** Finds users by the words of their names, in any order, whether or not they are signed in. */
 
 type Place = { word: string; sub: string }
-/** Read in one turn, and in one search: what a search that fits many users goes through before it says that there are more. */
+/**
+ * Read in one turn, and in one search: what a search that fits many users goes through before it
+ * says that there are more.
+ */
 const [PAGE, MOST_PAGES] = [200, 50]
 const candidates = query(
   { ...subjectFields, word: subjectWords.word },
-  (p: Takes<Place & { to: string }>, f) => sql`SELECT ${f} FROM ${subjectWords} JOIN ${subjects} ON ${subjects.sub} = ${subjectWords.sub}
+  (
+    p: Takes<Place & { to: string }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${subjectWords} JOIN ${subjects} ON ${subjects.sub} = ${subjectWords.sub}
     WHERE (${subjectWords.word}, ${subjectWords.sub}) > (${p.word}, ${p.sub}) AND ${subjectWords.word} < ${p.to}
     ORDER BY ${subjectWords.word}, ${subjectWords.sub} LIMIT ${sql.raw(String(PAGE))}`,
 )
 
 const AFTER_ALL = '\u{10ffff}'
 /** The word that fits the fewest users, as far as its length tells. */
-const longest = (words: readonly string[]): string => words.reduce((a, b) => (b.length > a.length ? b : a), '')
+const longest = (words: readonly string[]): string =>
+  words.reduce((a, b) => (b.length > a.length ? b : a), '')
 
 /** Of a tenant: in the order of its index, so many in a turn and in a search. */
 const [TENANT_PAGE, TENANT_PAGES] = [500, 200]
 const ofTenant = query(
   subjectFields,
-  (p: Takes<{ tid: string; after: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} > ${p.after}
+  (
+    p: Takes<{ tid: string; after: string }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} > ${p.after}
     ORDER BY ${subjects.oid} LIMIT ${sql.raw(String(TENANT_PAGE))}`,
 )
 
-async function searchTenant({ read }: Pick<Engine, 'read'>, tid: string, words: string[], limit: number): Promise<Hits> {
+async function searchTenant(
+  { read }: Pick<Engine, 'read'>,
+  tid: string,
+  words: string[],
+  limit: number,
+): Promise<Hits> {
   const users: Subject[] = []
   for (let [pages, after] = [0, '']; pages < TENANT_PAGES; pages++) {
     const from = after
     const rows = await read(() => ofTenant.all({ tid, after: from }))
     for (const row of rows) if (fits(words, indexedWords(row))) users.push(subjectOf(row))
     const last = rows.at(-1)
-    if (users.length > limit || rows.length < TENANT_PAGE || last === undefined) return { users: users.slice(0, limit), more: users.length > limit }
+    if (users.length > limit || rows.length < TENANT_PAGE || last === undefined)
+      return { users: users.slice(0, limit), more: users.length > limit }
     after = last.oid
     await turn()
   }
@@ -51,7 +67,8 @@ interface Hits {
   users: Subject[]
   more: boolean
 }
-const fits = (words: readonly string[], its: readonly string[]): boolean => words.every((word) => its.some((one) => one.startsWith(word)))
+const fits = (words: readonly string[], its: readonly string[]): boolean =>
+  words.every((word) => its.some((one) => one.startsWith(word)))
 
 /**
  * Users for operators, by words of their name, username or address, in any order, each by its

@@ -7,7 +7,10 @@ import { head } from '../log/head.ts'
 import { findSubject } from '../rows/user.ts'
 import { floors } from '../schema.ts'
 
-/** Waivers of floors, for users who cannot prove a fresh sign-in. A waiver ends by itself, and covers no later revocation. */
+/**
+ * Waivers of floors, for users who cannot prove a fresh sign-in. A waiver ends by itself, and
+ * covers no later revocation.
+ */
 
 const put = command(
   (p: Takes<{ kind: string; key: string; seq: number; untilAt: number }>) =>
@@ -29,8 +32,14 @@ export function* waiveFreshSignIn({
   selector: Extract<Selector, { kind: 'subject' | 'tenant' }>
   untilAt: number
 }): Act<Waived> {
-  if (selector.kind === 'subject' && (yield* findSubject(selector.sub)) === undefined) return { outcome: 'unknown' }
+  if (selector.kind === 'subject' && (yield* findSubject(selector.sub)) === undefined)
+    return { outcome: 'unknown' }
   const seq = yield* head()
-  yield* put.run({ kind: selector.kind, key: selector.kind === 'subject' ? selector.sub : selector.tid, seq, untilAt })
+  yield* put.run({
+    kind: selector.kind,
+    key: selector.kind === 'subject' ? selector.sub : selector.tid,
+    seq,
+    untilAt,
+  })
   return { outcome: 'waived', seq }
 }

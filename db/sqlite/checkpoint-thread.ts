@@ -4,16 +4,23 @@ import Database from 'better-sqlite3'
 import { CLOSE } from './checkpoints.ts'
 import type { Moved, Request, ThreadData } from './checkpoints.ts'
 
-/** The thread of checkpoints.ts: moves the write-ahead log into the data file when it is asked to. It reads and writes no row. */
+/**
+ * The thread of checkpoints.ts: moves the write-ahead log into the data file when it is asked to.
+ * It reads and writes no row.
+ */
 
-if (parentPort === null) throw new Error('This file is the thread of db/sqlite/checkpoints.ts, and nothing by itself.')
+if (parentPort === null)
+  throw new Error('This file is the thread of db/sqlite/checkpoints.ts, and nothing by itself.')
 const port = parentPort
 const { file, descriptor } = workerData as ThreadData
 const db = new Database(file, { fileMustExist: true, timeout: 1000 })
 db.pragma('synchronous = FULL')
 const passive = db.prepare('PRAGMA wal_checkpoint(PASSIVE)')
 
-/** SQLite syncs the data file only where no commit came meanwhile, so that is done here: the checkpoint that completes it has little left to sync. */
+/**
+ * SQLite syncs the data file only where no commit came meanwhile, so that is done here: the
+ * checkpoint that completes it has little left to sync.
+ */
 function move(): Moved {
   try {
     passive.get()

@@ -6,8 +6,9 @@ import type { Sqlite } from './open.ts'
 import { programBeside, startThread } from './thread.ts'
 
 /**
- * Moves the write-ahead log into the data file, in a thread of its own (checkpoint-thread.ts). SQLite would do it inside a COMMIT, and hold up all
- * requests meanwhile (docs: decision 0051). It owns the thread; it refuses to touch a file that is not the one that was opened.
+ * Moves the write-ahead log into the data file, in a thread of its own (checkpoint-thread.ts).
+ * SQLite would do it inside a COMMIT, and hold up all requests meanwhile (docs: decision 0051). It
+ * owns the thread; it refuses to touch a file that is not the one that was opened.
  */
 
 export const MOVE = 'move'
@@ -37,13 +38,25 @@ export interface CheckpointThread {
 
 /** How often the length of the log is looked at, while there are commits. */
 const LOOK_MS = 50
-/** So many pages (of 4 KiB) that are not moved yet are worth a move. A COMMIT waits for the sync of a move that is under way, so moves are small. */
+/**
+ * So many pages (of 4 KiB) that are not moved yet are worth a move. A COMMIT waits for the sync of
+ * a move that is under way, so moves are small.
+ */
 const MOVE_PAGES = 250
-/** From this length on, SQLite is to write the log from its beginning again. It can where all of the log has been moved. */
+/**
+ * From this length on, SQLite is to write the log from its beginning again. It can where all of the
+ * log has been moved.
+ */
 const RESTART_PAGES = 4000
-/** So few are moved in this thread, between two commits: while commits go on, the thread never gets the last ones. */
+/**
+ * So few are moved in this thread, between two commits: while commits go on, the thread never gets
+ * the last ones.
+ */
 const LAST_PAGES = 256
-/** Until the next move, where one moved nothing: a program reads the database for long, or the disk is full. */
+/**
+ * Until the next move, where one moved nothing: a program reads the database for long, or the disk
+ * is full.
+ */
 const STUCK_MS = 1_000
 /** Until a thread that died is started again. */
 const RESTART_MS = 60_000
@@ -98,7 +111,10 @@ export class Checkpoints {
     if (this.#asked === undefined) this.#lookIn(LOOK_MS)
   }
 
-  /** Moves nothing while `act` runs: a backup reads the database as it was when it began, and the log could not be moved past that. */
+  /**
+   * Moves nothing while `act` runs: a backup reads the database as it was when it began, and the
+   * log could not be moved past that.
+   */
   async holding<T>(act: () => Promise<T>): Promise<T> {
     this.#held++
     this.#setBackstop()
@@ -123,7 +139,10 @@ export class Checkpoints {
     await ended
   }
 
-  /** Once no connection is open: to close any descriptor of a file takes every lock on it from the process (POSIX). */
+  /**
+   * Once no connection is open: to close any descriptor of a file takes every lock on it from the
+   * process (POSIX).
+   */
   release(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
     this.#descriptor = undefined
@@ -140,9 +159,11 @@ export class Checkpoints {
     const log = this.#read(this.#length)
     if (log === undefined) return
     const rest = log.log - log.checkpointed
-    if (!this.#failing && log.log >= RESTART_PAGES && rest > 0 && rest <= LAST_PAGES) this.#read(this.#passive)
+    if (!this.#failing && log.log >= RESTART_PAGES && rest > 0 && rest <= LAST_PAGES)
+      this.#read(this.#passive)
     // While the thread fails, COMMIT keeps the rest small.
-    else if (this.#failing || rest >= MOVE_PAGES || (log.log >= RESTART_PAGES && rest > 0)) this.#ask(log)
+    else if (this.#failing || rest >= MOVE_PAGES || (log.log >= RESTART_PAGES && rest > 0))
+      this.#ask(log)
   }
 
   /** @returns undefined where the disk fails or the file is damaged: every act says so itself */
@@ -173,7 +194,9 @@ export class Checkpoints {
     thread.unref()
     thread.on('message', (moved) => this.#answered(moved))
     thread.once('error', (error) => this.#died(thread, error))
-    thread.once('exit', () => this.#died(thread, new Error('The thread that moves the write-ahead log ended.')))
+    thread.once('exit', () =>
+      this.#died(thread, new Error('The thread that moves the write-ahead log ended.')),
+    )
     return thread
   }
 
@@ -182,7 +205,11 @@ export class Checkpoints {
     this.#asked = undefined
     if (this.#closed) return
     this.#noteFailure(failure === undefined ? undefined : new Error(failure))
-    const stuck = before !== undefined && after !== undefined && after.log >= before.log && after.checkpointed === before.checkpointed
+    const stuck =
+      before !== undefined &&
+      after !== undefined &&
+      after.log >= before.log &&
+      after.checkpointed === before.checkpointed
     this.#lookIn(stuck || failure !== undefined ? STUCK_MS : 0)
   }
 

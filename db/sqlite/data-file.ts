@@ -6,8 +6,9 @@ import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
 
 /**
- * Whether the data file is still the one that this broker opened: there, not replaced, not older than what the broker has committed, not
- * damaged. What is wrong with it is wrong until the next start: every act is then refused, because an answer from another file would be false.
+ * Whether the data file is still the one that this broker opened: there, not replaced, not older
+ * than what the broker has committed, not damaged. What is wrong with it is wrong until the next
+ * start: every act is then refused, because an answer from another file would be false.
  */
 export class DataFile {
   readonly #file: string
@@ -19,7 +20,10 @@ export class DataFile {
     this.#identity = identityOf(file) ?? ''
   }
 
-  /** Looks at the file's name: one system call. @throws StoreUnavailable from the first problem on */
+  /**
+   * Looks at the file's name: one system call.
+   * @throws StoreUnavailable from the first problem on
+   */
   mustBeSound(): void {
     if (this.#problem === undefined && identityOf(this.#file) !== this.#identity)
       this.#problem = `The database ${this.#file} was removed or replaced while the broker was running. Nothing more is written or read. Put the file back as it was, or stop the broker and run: cmb restore BACKUP. Then start the broker again.`
@@ -36,7 +40,10 @@ export class DataFile {
     this.#problem ??= damagedMessage(this.#file, found)
   }
 
-  /** `PRAGMA quick_check` on a connection and a thread of its own. @returns what it found wrong; undefined: nothing */
+  /**
+   * `PRAGMA quick_check` on a connection and a thread of its own.
+   * @returns what it found wrong; undefined: nothing
+   */
   async check(): Promise<string | undefined> {
     const found = await quickCheck(this.#file)
     if (found !== undefined) this.damaged(found)
@@ -77,7 +84,9 @@ async function quickCheck(file: string): Promise<string | undefined> {
   const found = await new Promise<string>((resolve, reject) => {
     worker.once('message', resolve)
     worker.once('error', reject)
-    worker.once('exit', () => reject(new Error('The check of the database ended before it had an answer.')))
+    worker.once('exit', () =>
+      reject(new Error('The check of the database ended before it had an answer.')),
+    )
   })
   return found === 'ok' ? undefined : found
 }
@@ -92,7 +101,10 @@ export function mustNotBeMissing(file: string): void {
   )
 }
 
-/** @throws StoreUnavailable where the database is older than, or another than, what this data directory had last */
+/**
+ * @throws StoreUnavailable where the database is older than, or another than, what this data
+ * directory had last
+ */
 export function mustNotBeOlder(file: string, now: HighWater): void {
   const before = readHighWater(file)
   if (before === undefined || (before.epoch === now.epoch && before.seq <= now.seq)) return

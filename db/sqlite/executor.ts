@@ -8,7 +8,10 @@ import type { Sqlite } from './open.ts'
 import { refusal, storeClosed } from './writer.ts'
 import type { Writer } from './writer.ts'
 
-/** Carries out acts on one SQLite connection: each statement is rendered and prepared once, at its first use. It refuses an act that waits for anything. */
+/**
+ * Carries out acts on one SQLite connection: each statement is rendered and prepared once, at its
+ * first use. It refuses an act that waits for anything.
+ */
 
 interface Prepared {
   statement: Database.Statement<unknown[], unknown>
@@ -24,13 +27,20 @@ interface Executor {
 }
 
 /** @param revoked takes what an act revokes, which its commit announces */
-export function createExecutor(db: Sqlite, sources: Sources, revoked: (committed: Committed) => void): Executor {
+export function createExecutor(
+  db: Sqlite,
+  sources: Sources,
+  revoked: (committed: Committed) => void,
+): Executor {
   const dialect = new SQLiteSyncDialect()
   const prepared = new Map<AnyStatement, Prepared>()
 
   const prepare = (statement: AnyStatement): Prepared => {
     const query = statement.render('sqlite', dialect)
-    const one = { statement: db.prepare<unknown[], unknown>(query.sql), values: valuesOf(query.params) }
+    const one = {
+      statement: db.prepare<unknown[], unknown>(query.sql),
+      values: valuesOf(query.params),
+    }
     prepared.set(statement, one)
     return one
   }
@@ -60,7 +70,10 @@ export function createExecutor(db: Sqlite, sources: Sources, revoked: (committed
   }
 }
 
-/** Reads between two commits, so that they see only what is on disk. It refuses to read a store that is closed, or whose file is damaged. */
+/**
+ * Reads between two commits, so that they see only what is on disk. It refuses to read a store that
+ * is closed, or whose file is damaged.
+ */
 type Read = <T>(act: () => T) => Promise<T>
 
 export const reading =
@@ -75,8 +88,15 @@ export const reading =
     }
   }
 
-/** The engine of the embedded store: acts of one batch share a commit, and reads run between two commits. */
-export const sqliteEngine = (writer: Pick<Writer, 'write' | 'writePage'>, read: Read, { run }: Executor): Engine => ({
+/**
+ * The engine of the embedded store: acts of one batch share a commit, and reads run between two
+ * commits.
+ */
+export const sqliteEngine = (
+  writer: Pick<Writer, 'write' | 'writePage'>,
+  read: Read,
+  { run }: Executor,
+): Engine => ({
   write: (act) => writer.write(() => run(act())),
   writePage: (act) => writer.writePage(() => run(act())),
   read: (act) => read(() => run(act())),

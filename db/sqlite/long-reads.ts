@@ -11,7 +11,10 @@ import { createExecutor } from './executor.ts'
 import { CLOSE } from './reader.ts'
 import type { Answer, Failure, LongReads, Question } from './reader.ts'
 
-/** Answers reader.ts, one message for each question. It owns its connections; it refuses to write to the database. */
+/**
+ * Answers reader.ts, one message for each question. It owns its connections; it refuses to write to
+ * the database.
+ */
 export function answerQuestions(port: MessagePort, file: string): void {
   const underWay = new Set<Promise<void>>()
   const reads = openReads(file)
@@ -34,14 +37,18 @@ function openReads(file: string) {
   let stopped = false
   let opened: ReturnType<typeof open> | undefined
   const reads = (): ReturnType<typeof open> => (opened ??= open(file, () => stopped))
-  /** One at a time: two would share the disk, and each would keep the write-ahead log from being moved into the file for longer. */
+  /**
+   * One at a time: two would share the disk, and each would keep the write-ahead log from being
+   * moved into the file for longer.
+   */
   let lastBackup: Promise<unknown> = Promise.resolve()
   const acts: LongReads = {
     searchSessions: (input) => searchSessions(reads().engine, input),
     pageOfSessions: (input) => pageOfSessions(reads().engine, input),
     pageOfRevocations: (input) => pageOfRevocations(reads().engine, input),
     pageOfAudit: (input) => pageOfAudit(reads().engine, input),
-    previewRevocation: (selector, now, how) => previewRevocation(reads().engine, selector, now, how),
+    previewRevocation: (selector, now, how) =>
+      previewRevocation(reads().engine, selector, now, how),
     backup(path) {
       const copy = lastBackup.then(() => copyDatabase(file, path, () => stopped))
       lastBackup = copy.catch(() => {})

@@ -2,7 +2,10 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { syncFile } from '../files.ts'
 import { StoreUnavailable } from '../types.ts'
 
-/** That a store has moved to Postgres, in a file beside the database. It keeps every broker from starting on what was left behind. */
+/**
+ * That a store has moved to Postgres, in a file beside the database. It keeps every broker from
+ * starting on what was left behind.
+ */
 
 export interface MoveMark {
   /** `committing`: Postgres was asked to commit, and its answer is not known yet. */

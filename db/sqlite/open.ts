@@ -10,7 +10,10 @@ import { mustNotHaveMoved } from './migration-marker.ts'
 
 export type Sqlite = Database.Database
 
-/** Opens the data file for this process alone, readable by no other user (0600 in a directory of 0700), and brings its tables up to date. */
+/**
+ * Opens the data file for this process alone, readable by no other user (0600 in a directory of
+ * 0700), and brings its tables up to date.
+ */
 export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
   mustNotHaveMoved(file)
   mustNotBeMissing(file)
@@ -22,15 +25,22 @@ export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
     return { db, unlock }
   } catch (error) {
     unlock()
-    throw wasDamaged(error) ? new StoreUnavailable(damagedMessage(file, error.message), { cause: error }) : error
+    throw wasDamaged(error)
+      ? new StoreUnavailable(damagedMessage(file, error.message), { cause: error })
+      : error
   }
 }
 
 const wasDamaged = (error: unknown): error is Error =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
+  error instanceof Error &&
+  'code' in error &&
+  typeof error.code === 'string' &&
+  /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
 
 function checkLog(db: Sqlite, file: string): void {
-  const head = db.prepare<[], { epoch: string; seq: number }>('SELECT epoch, seq FROM log_head WHERE id = 1').get()
+  const head = db
+    .prepare<[], { epoch: string; seq: number }>('SELECT epoch, seq FROM log_head WHERE id = 1')
+    .get()
   try {
     if (head !== undefined) mustNotBeOlder(file, head)
   } catch (error) {
@@ -39,7 +49,10 @@ function checkLog(db: Sqlite, file: string): void {
   }
 }
 
-/** Made by us and not by SQLite, which would go by the umask; the WAL and its index take the file's mode. */
+/**
+ * Made by us and not by SQLite, which would go by the umask; the WAL and its index take the file's
+ * mode.
+ */
 function makeFile(file: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
@@ -91,25 +104,42 @@ function bringUpToDate(db: Sqlite, file: string): void {
 }
 
 function lastKnown(migrationsFolder: string): number {
-  const journal = JSON.parse(readFileSync(join(migrationsFolder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
+  const journal = JSON.parse(
+    readFileSync(join(migrationsFolder, 'meta', '_journal.json'), 'utf8'),
+  ) as { entries: { when: number }[] }
   return Math.max(...journal.entries.map((entry) => entry.when))
 }
 
 /** Whether its tables are those of this version, neither older nor newer. */
-export const hasAllMigrations = (db: Sqlite): boolean => lastMigration(db) === lastKnown(findMigrations())
+export const hasAllMigrations = (db: Sqlite): boolean =>
+  lastMigration(db) === lastKnown(findMigrations())
 
 function lastMigration(db: Sqlite): number {
   const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get()
   if (table === undefined) return 0
-  return db.prepare<[], number>('SELECT coalesce(max(created_at), 0) FROM __drizzle_migrations').pluck().get() ?? 0
+  return (
+    db
+      .prepare<[], number>('SELECT coalesce(max(created_at), 0) FROM __drizzle_migrations')
+      .pluck()
+      .get() ?? 0
+  )
 }
 
-/** `db/migrations` of the package this file belongs to, whether it runs from its source or from `dist`. */
+/**
+ * `db/migrations` of the package this file belongs to, whether it runs from its source or from
+ * `dist`.
+ */
 function findMigrations(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const candidate = join(folder, 'db', 'migrations')
-    if (existsSync(join(folder, 'package.json')) && existsSync(join(candidate, 'meta', '_journal.json'))) return candidate
+    if (
+      existsSync(join(folder, 'package.json')) &&
+      existsSync(join(candidate, 'meta', '_journal.json'))
+    )
+      return candidate
     if (dirname(folder) === folder)
-      throw new StoreUnavailable('The folder db/migrations is missing. It belongs beside package.json: install the broker again, with all its files.')
+      throw new StoreUnavailable(
+        'The folder db/migrations is missing. It belongs beside package.json: install the broker again, with all its files.',
+      )
   }
 }

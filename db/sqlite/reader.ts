@@ -6,12 +6,21 @@ import { programBeside, startThread } from './thread.ts'
 import { refusal } from './writer.ts'
 
 /**
- * What operators read at length: searches, dry runs and backups. They run on a read-only connection in a thread of its own (long-reads.ts),
- * so that they hold up no request. Each sees at least what was committed before it was asked for. The thread starts with the first of them; one
- * that dies rejects what it was asked, and the next read starts another.
+ * What operators read at length: searches, dry runs and backups. They run on a read-only connection
+ * in a thread of its own (long-reads.ts), so that they hold up no request. Each sees at least what
+ * was committed before it was asked for. The thread starts with the first of them; one that dies
+ * rejects what it was asked, and the next read starts another.
  */
 
-export type LongReads = Pick<Store, 'searchSessions' | 'pageOfSessions' | 'pageOfRevocations' | 'pageOfAudit' | 'previewRevocation' | 'backup'>
+export type LongReads = Pick<
+  Store,
+  | 'searchSessions'
+  | 'pageOfSessions'
+  | 'pageOfRevocations'
+  | 'pageOfAudit'
+  | 'previewRevocation'
+  | 'backup'
+>
 
 export interface Question {
   id: number
@@ -46,7 +55,9 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
-/** What a search keeps in memory is bounded by its limit; a fault must not take the broker's memory. */
+/**
+ * What a search keeps in memory is bounded by its limit; a fault must not take the broker's memory.
+ */
 const HEAP_MB = 128
 
 const THREAD = programBeside(import.meta.url, 'reader-thread')
@@ -62,14 +73,24 @@ export class Reader {
   #lastId = 0
   #closed = false
 
-  constructor(file: string, dataFile: DataFile, start: (file: string) => ReaderThread = startReaderThread) {
+  constructor(
+    file: string,
+    dataFile: DataFile,
+    start: (file: string) => ReaderThread = startReaderThread,
+  ) {
     this.#file = file
     this.#dataFile = dataFile
     this.#start = start
   }
 
-  /** @throws StoreUnavailable where the store is closed, its file is not what it was, or the thread ended */
-  async ask<K extends keyof LongReads>(act: K, ...args: Parameters<LongReads[K]>): Promise<Awaited<ReturnType<LongReads[K]>>> {
+  /**
+   * @throws StoreUnavailable where the store is closed, its file is not what it was, or the thread
+   * ended
+   */
+  async ask<K extends keyof LongReads>(
+    act: K,
+    ...args: Parameters<LongReads[K]>
+  ): Promise<Awaited<ReturnType<LongReads[K]>>> {
     if (this.#closed) throw closed()
     this.#dataFile.mustBeSound()
     const worker = (this.#worker ??= this.#open())
@@ -80,7 +101,8 @@ export class Reader {
       // Only while something is asked does the thread keep the process alive.
       worker.ref()
     })
-    // The thread opened the file by its name: the answer counts only if the name still leads to this file.
+    // The thread opened the file by its name: the answer counts only if the name still leads to
+    // this file.
     this.#dataFile.mustBeSound()
     return value as Awaited<ReturnType<LongReads[K]>>
   }
@@ -123,7 +145,10 @@ export class Reader {
     this.#worker = undefined
     const lost = this.#closed
       ? closed()
-      : new StoreUnavailable('The thread that reads for operators ended before it had an answer. Ask again; the cause says why it ended.', { cause })
+      : new StoreUnavailable(
+          'The thread that reads for operators ended before it had an answer. Ask again; the cause says why it ended.',
+          { cause },
+        )
     for (const { reject } of this.#waiting.values()) reject(lost)
     this.#waiting.clear()
   }

@@ -30,25 +30,48 @@ export interface SqliteStoreOptions {
   maxPages?: number | undefined
   /** What answers searches, dry runs and backups; not given: a thread of its own. */
   startReader?: ((file: string) => ReaderThread) | undefined
-  /** Takes why the write-ahead log is not moved into the file; what moves it, where it is no thread of the store's own. */
+  /**
+   * Takes why the write-ahead log is not moved into the file; what moves it, where it is no thread
+   * of the store's own.
+   */
   checkpoints?: Pick<CheckpointOptions, 'failed' | 'start' | 'restartMs'> | undefined
-  /** Not given: the statements of all acts are prepared when the store opens. `at_first_use` opens it in a third of the CPU time. */
+  /**
+   * Not given: the statements of all acts are prepared when the store opens. `at_first_use` opens
+   * it in a third of the CPU time.
+   */
   prepares?: 'at_first_use' | undefined
 }
 
-/** @throws StoreUnavailable where another process has the file, a newer version wrote it, or it cannot be opened */
+/**
+ * @throws StoreUnavailable where another process has the file, a newer version wrote it, or it
+ * cannot be opened
+ */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { file, nowMs = Date.now, random = pooledRandom(), maxPages, startReader, checkpoints: moving, prepares } = options
+  const {
+    file,
+    nowMs = Date.now,
+    random = pooledRandom(),
+    maxPages,
+    startReader,
+    checkpoints: moving,
+    prepares,
+  } = options
   const { db, unlock } = openDatabase(file)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
-  db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
+  db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(
+    random(9).toString('base64url'),
+  )
   endLeases(db)
   const dataFile = new DataFile(file)
   const revoked = new Topic<readonly Committed[]>()
   const checkpoints = new Checkpoints(db, { file, dataFile, ...moving })
   const announce = (committed: readonly Committed[]): void => revoked.publish(committed)
   const writer = createWriter(db, dataFile, announce, () => checkpoints.committed())
-  const executor = createExecutor(db, { nowMs, newId: () => newRowId(nowMs(), random) }, writer.revoked)
+  const executor = createExecutor(
+    db,
+    { nowMs, newId: () => newRowId(nowMs(), random) },
+    writer.revoked,
+  )
   if (prepares !== 'at_first_use') executor.prepareAll()
   db.transaction(() => executor.run(beginChains()))()
   const reader = new Reader(file, dataFile, startReader)
@@ -77,32 +100,55 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   }
 }
 
-/** One process writes this file: the one that held a lease has ended, and what it was doing is due again at once. */
+/**
+ * One process writes this file: the one that held a lease has ended, and what it was doing is due
+ * again at once.
+ */
 function endLeases(db: Sqlite): void {
   db.prepare('UPDATE probe_pages SET leased_until_ms = 0').run()
-  db.prepare('UPDATE microsoft_work INDEXED BY microsoft_work_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
-  db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
+  db.prepare(
+    'UPDATE microsoft_work INDEXED BY microsoft_work_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0',
+  ).run()
+  db.prepare(
+    'UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0',
+  ).run()
 }
 
 const PLACE = ['before', 'after', 'limit', 'most']
-const isNarrowed = (search: object): boolean => Object.entries(search).some(([name, value]) => value !== undefined && !PLACE.includes(name))
+const isNarrowed = (search: object): boolean =>
+  Object.entries(search).some(([name, value]) => value !== undefined && !PLACE.includes(name))
 
-/** In the reader's thread. A page of a log without a filter is not long: it looks at no more than it shows. */
-const longReads = (reader: Reader, acts: Pick<Store, 'pageOfRevocations' | 'pageOfAudit'>): Omit<LongReads, 'backup'> => ({
+/**
+ * In the reader's thread. A page of a log without a filter is not long: it looks at no more than it
+ * shows.
+ */
+const longReads = (
+  reader: Reader,
+  acts: Pick<Store, 'pageOfRevocations' | 'pageOfAudit'>,
+): Omit<LongReads, 'backup'> => ({
   searchSessions: (input) => reader.ask('searchSessions', input),
   pageOfSessions: (input) => reader.ask('pageOfSessions', input),
-  pageOfRevocations: (input) => (isNarrowed(input) ? reader.ask('pageOfRevocations', input) : acts.pageOfRevocations(input)),
-  pageOfAudit: (input) => (isNarrowed(input) ? reader.ask('pageOfAudit', input) : acts.pageOfAudit(input)),
+  pageOfRevocations: (input) =>
+    isNarrowed(input) ? reader.ask('pageOfRevocations', input) : acts.pageOfRevocations(input),
+  pageOfAudit: (input) =>
+    isNarrowed(input) ? reader.ask('pageOfAudit', input) : acts.pageOfAudit(input),
   previewRevocation: (selector, now, how) => reader.ask('previewRevocation', selector, now, how),
 })
 
-const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(() => undefined))?.size ?? 0
+const sizeOf = async (file: string): Promise<number> =>
+  (await stat(file).catch(() => undefined))?.size ?? 0
 
-/** How often the file is looked at, and how far its log has come is noted, where nothing is written. */
+/**
+ * How often the file is looked at, and how far its log has come is noted, where nothing is written.
+ */
 const WATCH_MS = 1_000
 
 /** Keeps the high-water mark beside the file, and finds a file that went while no act wrote. */
-function watchFile(file: string, dataFile: DataFile, head: () => { epoch: string; seq: number }): { stop(): void } {
+function watchFile(
+  file: string,
+  dataFile: DataFile,
+  head: () => { epoch: string; seq: number },
+): { stop(): void } {
   let noted = 0
   const look = (): void => {
     try {
@@ -130,7 +176,8 @@ function shut(db: Sqlite): void {
   try {
     db.pragma('wal_checkpoint(TRUNCATE)')
   } catch {
-    // A full disk: what is committed stays in the log beside the file, and the next start reads it from there.
+    // A full disk: what is committed stays in the log beside the file, and the next start reads it
+    // from there.
   }
   db.close()
 }

@@ -1,7 +1,13 @@
 import { Worker } from 'node:worker_threads'
 
-/** A thread of the store's own, beside the one that serves requests. Node before 22.18 reads TypeScript only by an option. */
-export function startThread(program: string | URL, options: { name: string; workerData: object; heapMb: number }): Worker {
+/**
+ * A thread of the store's own, beside the one that serves requests. Node before 22.18 reads
+ * TypeScript only by an option.
+ */
+export function startThread(
+  program: string | URL,
+  options: { name: string; workerData: object; heapMb: number },
+): Worker {
   const { name, workerData, heapMb } = options
   const strip = String(program).endsWith('.ts') && !process.features.typescript
   return new Worker(program, {
@@ -13,4 +19,5 @@ export function startThread(program: string | URL, options: { name: string; work
 }
 
 /** The program beside a module: compiled in `dist`, as TypeScript beside the source. */
-export const programBeside = (module: string, name: string): URL => new URL(`./${name}.${module.endsWith('.ts') ? 'ts' : 'js'}`, module)
+export const programBeside = (module: string, name: string): URL =>
+  new URL(`./${name}.${module.endsWith('.ts') ? 'ts' : 'js'}`, module)

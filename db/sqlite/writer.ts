@@ -1,26 +1,40 @@
-import { currentRequest, inRequest, type RequestContext } from '../../src/runtime/request-context.ts'
+import {
+  currentRequest,
+  inRequest,
+  type RequestContext,
+} from '../../src/runtime/request-context.ts'
 import { StoreUnavailable } from '../types.ts'
 import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
 
 /**
- * The group-commit writer. Acts that wait are run in one `BEGIN IMMEDIATE … COMMIT`, each in its own savepoint, and each is answered only when
- * the commit is on disk: many requests, one fsync. It refuses to leave anything half done: an act that throws leaves no trace of itself, and
- * a transaction that SQLite gave up takes all of its acts with it.
+ * The group-commit writer. Acts that wait are run in one `BEGIN IMMEDIATE … COMMIT`, each in its
+ * own savepoint, and each is answered only when the commit is on disk: many requests, one fsync. It
+ * refuses to leave anything half done: an act that throws leaves no trace of itself, and a
+ * transaction that SQLite gave up takes all of its acts with it.
  */
 export interface Writer {
   /** @param act synchronous and bounded; whatever it throws rolls it back and rejects. */
   write<T>(act: () => T): Promise<T>
-  /** The same for one page of a bulk act: in a transaction of its own, after the acts that are waiting. */
+  /**
+   * The same for one page of a bulk act: in a transaction of its own, after the acts that are
+   * waiting.
+   */
   writePage<T>(act: () => T): Promise<T>
-  /** Notes what the act that runs now has revoked: announced once its commit is on disk, before the act is answered. */
+  /**
+   * Notes what the act that runs now has revoked: announced once its commit is on disk, before the
+   * act is answered.
+   */
   revoked(committed: Committed): void
   /** Runs what waits, then refuses. */
   close(): void
 }
 
-/** Acts of one transaction at most: bounds how long the event loop waits, and what a full disk can take along. */
+/**
+ * Acts of one transaction at most: bounds how long the event loop waits, and what a full disk can
+ * take along.
+ */
 const BATCH = 200
 
 interface Waiting {
@@ -69,7 +83,12 @@ export function createWriter(
     <T>(act: () => T) =>
       new Promise<T>((resolve, reject) => {
         if (closed) return reject(storeClosed())
-        add({ act, request: currentRequest(), resolve: resolve as (value: unknown) => void, reject })
+        add({
+          act,
+          request: currentRequest(),
+          resolve: resolve as (value: unknown) => void,
+          reject,
+        })
         schedule()
       })
 
@@ -84,7 +103,10 @@ export function createWriter(
   }
 }
 
-/** Acts go before pages. Once acts went before a waiting page, the next transaction is the page's: neither can keep the other waiting. */
+/**
+ * Acts go before pages. Once acts went before a waiting page, the next transaction is the page's:
+ * neither can keep the other waiting.
+ */
 function createQueues() {
   let acts: Waiting[] = []
   const pages: Waiting[] = []
@@ -107,7 +129,11 @@ function createQueues() {
   }
 }
 
-function answer(batch: readonly Waiting[], ran: readonly Ran[], announce: (committed: readonly Committed[]) => void): void {
+function answer(
+  batch: readonly Waiting[],
+  ran: readonly Ran[],
+  announce: (committed: readonly Committed[]) => void,
+): void {
   const revoked = ran.flatMap((one) => (one.ok ? one.revoked : []))
   if (revoked.length > 0) announce(revoked)
   for (const [i, { resolve, reject }] of batch.entries()) {
@@ -139,7 +165,8 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
       statements.release.run()
       return { ok: true, value, revoked: noted }
     } catch (error) {
-      // A full disk can have rolled back everything, savepoints included: then there is nothing to undo, and the batch is lost.
+      // A full disk can have rolled back everything, savepoints included: then there is nothing to
+      // undo, and the batch is lost.
       if (!db.inTransaction) throw error
       statements.undo.run()
       statements.release.run()
@@ -174,22 +201,38 @@ function giveUp(db: Sqlite, { rollback }: ReturnType<typeof prepareTransaction>)
 }
 
 const isSqliteError = (error: unknown): error is Error & { code: string } =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE_')
+  error instanceof Error &&
+  'code' in error &&
+  typeof error.code === 'string' &&
+  error.code.startsWith('SQLITE_')
 
 export const storeClosed = (): StoreUnavailable => new StoreUnavailable('The store is closed.')
 
-/** What the disk or the file refuses is `StoreUnavailable`; a constraint or wrong SQL is a bug and stays what it is. */
+/**
+ * What the disk or the file refuses is `StoreUnavailable`; a constraint or wrong SQL is a bug and
+ * stays what it is.
+ */
 export function refusal(error: unknown, file: Pick<DataFile, 'damaged'>): unknown {
   if (!isSqliteError(error)) return error
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code)) file.damaged(error.message)
-  return /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/.test(error.code) ? unavailable(error) : error
+  return /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/.test(
+    error.code,
+  )
+    ? unavailable(error)
+    : error
 }
 
 function unavailable(error: unknown): StoreUnavailable {
   if (error instanceof StoreUnavailable) return error
   if (isSqliteError(error) && error.code === 'SQLITE_FULL')
-    return new StoreUnavailable('The disk is full: nothing was written. Free space on the volume of BROKER_DATA_DIR.', { cause: error })
-  return new StoreUnavailable('The store could not write: nothing was written. The cause says why; look at the volume of BROKER_DATA_DIR.', {
-    cause: error,
-  })
+    return new StoreUnavailable(
+      'The disk is full: nothing was written. Free space on the volume of BROKER_DATA_DIR.',
+      { cause: error },
+    )
+  return new StoreUnavailable(
+    'The store could not write: nothing was written. The cause says why; look at the volume of BROKER_DATA_DIR.',
+    {
+      cause: error,
+    },
+  )
 }

@@ -17,33 +17,68 @@ import { closeAll } from './held.ts'
 import { lockedStream, rowOf, streamOf, uriOf } from './row.ts'
 import type { StreamRow } from './row.ts'
 
-/** Streams, as their receivers manage them. Each is a target of the outbox too, under its own id, so that lanes, lists and proof know its address. */
+/**
+ * Streams, as their receivers manage them. Each is a target of the outbox too, under its own id, so
+ * that lanes, lists and proof know its address.
+ */
 
 /** Each event reads all of them. */
 const MOST = 100
 
 type One = Takes<{ streamId: string }>
 const insert = command((p: Takes<{ [K in keyof StreamRow]: StreamRow[K] }>) => {
-  const { streamId, clientId, method, endpointUrl, authorizationSealed, eventsRequested, description } = p
+  const {
+    streamId,
+    clientId,
+    method,
+    endpointUrl,
+    authorizationSealed,
+    eventsRequested,
+    description,
+  } = p
   const { status, statusReason, statusBy, verifiedAt, askedAt, createdAt, updatedAt } = p
   return sql`${insertInto(streams, {
-    ...{ streamId, clientId, method, endpointUrl, authorizationSealed, eventsRequested, description },
+    ...{
+      streamId,
+      clientId,
+      method,
+      endpointUrl,
+      authorizationSealed,
+      eventsRequested,
+      description,
+    },
     ...{ status, statusReason, statusBy, verifiedAt, askedAt, createdAt, updatedAt },
   })} ON CONFLICT DO NOTHING`
 })
 const update = command(
   (p: Takes<{ [K in keyof Omit<StreamRow, 'clientId' | 'createdAt'>]: StreamRow[K] }>) =>
     sql`UPDATE ${streams} SET ${assign(streams, {
-      ...{ method: p.method, endpointUrl: p.endpointUrl, authorizationSealed: p.authorizationSealed, eventsRequested: p.eventsRequested },
-      ...{ description: p.description, status: p.status, statusReason: p.statusReason, statusBy: p.statusBy },
+      ...{
+        method: p.method,
+        endpointUrl: p.endpointUrl,
+        authorizationSealed: p.authorizationSealed,
+        eventsRequested: p.eventsRequested,
+      },
+      ...{
+        description: p.description,
+        status: p.status,
+        statusReason: p.statusReason,
+        statusBy: p.statusBy,
+      },
       ...{ verifiedAt: p.verifiedAt, askedAt: p.askedAt, updatedAt: p.updatedAt },
     })} WHERE ${streams.streamId} = ${p.streamId}`,
 )
-const remove = command((p: One) => sql`DELETE FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`)
+const remove = command(
+  (p: One) => sql`DELETE FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`,
+)
 const number = query({ count: sql<number>`count(*)` }, (_, f) => sql`SELECT ${f} FROM ${streams}`)
 
 /** Sends an event about the stream itself. A push is due whatever the status of the stream. */
-function* tellReceiver(row: StreamRow, type: string, event: Record<string, unknown>): Act<DeliveryRef[]> {
+function* tellReceiver(
+  row: StreamRow,
+  type: string,
+  event: Record<string, unknown>,
+): Act<DeliveryRef[]> {
   const moves: Move[] = []
   const refs = yield* emitSet(row, { type, event }, { moves, held: row.method === 'poll' })
   yield* applyCountChanges(moves)
@@ -60,14 +95,20 @@ const announce = ({ clientId }: { clientId: string }, value: string): Act<unknow
  */
 export function* addStream(stream: SignalStream): Act<{ added: boolean; refs: DeliveryRef[] }> {
   const row = rowOf(stream)
-  if (((yield* number.get({}))?.count ?? 0) >= MOST || (yield* insert.run(row)) === 0) return { added: false, refs: [] }
+  if (((yield* number.get({}))?.count ?? 0) >= MOST || (yield* insert.run(row)) === 0)
+    return { added: false, refs: [] }
   yield* addTarget.run({ targetId: stream.id, clientId: stream.id, uri: uriOf(row) })
   yield* announce(stream, 'created')
-  return { added: true, refs: stream.method === 'push' ? yield* tellReceiver(row, VERIFICATION, {}) : [] }
+  return {
+    added: true,
+    refs: stream.method === 'push' ? yield* tellReceiver(row, VERIFICATION, {}) : [],
+  }
 }
 
 const isElsewhere = (a: StreamRow, b: StreamRow): boolean =>
-  a.method !== b.method || a.endpointUrl !== b.endpointUrl || a.authorizationSealed !== b.authorizationSealed
+  a.method !== b.method ||
+  a.endpointUrl !== b.endpointUrl ||
+  a.authorizationSealed !== b.authorizationSealed
 
 /**
  * Changes some of a stream. Pushed to another endpoint, or with another header, it has to be
@@ -81,7 +122,9 @@ export function* changeStream({
   now,
 }: {
   id: string
-  change: Partial<Omit<SignalStream, 'id' | 'clientId' | 'verifiedAt' | 'askedAt' | 'createdAt' | 'updatedAt'>>
+  change: Partial<
+    Omit<SignalStream, 'id' | 'clientId' | 'verifiedAt' | 'askedAt' | 'createdAt' | 'updatedAt'>
+  >
   tell?: boolean
   now: number
 }) {
@@ -94,7 +137,10 @@ export function* changeStream({
   if (anew) yield* moveTarget.run({ targetId: id, uri: uriOf(after) })
   if (after.status === 'disabled') yield* closeAll(id)
   yield* announce(before, change.status ?? 'changed')
-  const refs = anew && after.method === 'push' && after.status !== 'disabled' ? yield* tellReceiver(after, VERIFICATION, {}) : []
+  const refs =
+    anew && after.method === 'push' && after.status !== 'disabled'
+      ? yield* tellReceiver(after, VERIFICATION, {})
+      : []
   if (tell) {
     const reason = after.statusReason === null ? {} : { reason: after.statusReason }
     refs.push(...(yield* tellReceiver(after, STREAM_UPDATED, { status: after.status, ...reason })))
@@ -133,18 +179,31 @@ export function* verifyStream({
   const row = yield* lockedStream(id)
   if (row === undefined) return { outcome: 'unknown' }
   if (row.status === 'disabled') return { outcome: 'disabled' }
-  if (row.askedAt !== null && row.askedAt >= notBefore) return { outcome: 'too_soon', askedAt: row.askedAt }
+  if (row.askedAt !== null && row.askedAt >= notBefore)
+    return { outcome: 'too_soon', askedAt: row.askedAt }
   yield* update.run({ ...row, askedAt: now })
-  return { outcome: 'asked', refs: yield* tellReceiver(row, VERIFICATION, state === undefined ? {} : { state }) }
+  return {
+    outcome: 'asked',
+    refs: yield* tellReceiver(row, VERIFICATION, state === undefined ? {} : { state }),
+  }
 }
 
 /**
  * Marks a stream verified: its endpoint accepted a verification event. Nothing changes where the
  * stream has another endpoint now.
  */
-export function* streamVerified({ id, endpointUrl, now }: { id: string; endpointUrl: string; now: number }): Act<void> {
+export function* streamVerified({
+  id,
+  endpointUrl,
+  now,
+}: {
+  id: string
+  endpointUrl: string
+  now: number
+}): Act<void> {
   const row = yield* lockedStream(id)
-  if (row?.endpointUrl === endpointUrl && row.verifiedAt === null) yield* update.run({ ...row, verifiedAt: now })
+  if (row?.endpointUrl === endpointUrl && row.verifiedAt === null)
+    yield* update.run({ ...row, verifiedAt: now })
 }
 
 /** Ends a lease without an attempt: the delivery is kept until its stream is pushing. */

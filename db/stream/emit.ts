@@ -23,19 +23,31 @@ import type { DeliveryRef, Revocation } from '../types.ts'
 import { delivers } from './row.ts'
 
 /**
- * Writes security events to the outbox, once for each stream that may have them, inside the transaction of the act that causes them. A receiver
- * gets events of its own tenants only, and of sessions that its client took part in.
+ * Writes security events to the outbox, once for each stream that may have them, inside the
+ * transaction of the act that causes them. A receiver gets events of its own tenants only, and of
+ * sessions that its client took part in.
  */
 
 const receiverFields = {
-  ...columnsOf(streams, 'streamId', 'clientId', 'method', 'status', 'verifiedAt', 'eventsRequested'),
+  ...columnsOf(
+    streams,
+    'streamId',
+    'clientId',
+    'method',
+    'status',
+    'verifiedAt',
+    'eventsRequested',
+  ),
   metadata: clients.metadata,
 }
 type Receiver = RowOf<typeof receiverFields>
 // In one order, so that two acts do not wait for each other's rows.
 const receivers = query(
   receiverFields,
-  (_, f) => sql`SELECT ${f} FROM ${streams} JOIN ${clients} ON ${clients.clientId} = ${streams.clientId}
+  (
+    _,
+    f,
+  ) => sql`SELECT ${f} FROM ${streams} JOIN ${clients} ON ${clients.clientId} = ${streams.clientId}
     WHERE ${streams.status} <> 'disabled' AND ${clients.removedAt} IS NULL ORDER BY ${streams.streamId}`,
 )
 const inSession = query(
@@ -52,10 +64,14 @@ const inAnySession = query(
 )
 const connected = query(
   columnsOf(tenants, 'tid'),
-  (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NULL ORDER BY ${tenants.tid}`,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NULL ORDER BY ${tenants.tid}`,
 )
 
-/** Whether the client took part in what an event is about. An event about a tenant is for each client that admits the tenant. */
+/**
+ * Whether the client took part in what an event is about. An event about a tenant is for each
+ * client that admits the tenant.
+ */
 function* tookPart(clientId: string, { sid, sub }: About): Act<boolean> {
   if (sid !== undefined) return (yield* inSession.get({ sid, clientId })) !== undefined
   return sub === undefined || (yield* inAnySession.get({ sub, clientId })) !== undefined
@@ -69,7 +85,10 @@ export function* emitSet(
 ): Act<DeliveryRef[]> {
   const payload = JSON.stringify({ type, about, event } satisfies SetPayload)
   const sub = about?.sub ?? null
-  const ref = yield* addMessage({ kind: 'set', targetId: stream.streamId, sub, payload, atMs: yield* currentMs(), held }, moves)
+  const ref = yield* addMessage(
+    { kind: 'set', targetId: stream.streamId, sub, payload, atMs: yield* currentMs(), held },
+    moves,
+  )
   return held ? [] : [ref]
 }
 
@@ -89,8 +108,14 @@ function* emitEvents({ events, sid, clientId }: Emitted, moves: Move[]): Act<Del
     const metadata = JSON.parse(receiver.metadata) as ClientMetadata
     for (const one of events) {
       const { tid } = one.about
-      if (!delivers(receiver, one.type) || tid === undefined || !mayHaveEvent(metadata, one.type, tid)) continue
-      if (yield* tookPart(receiver.clientId, { ...one.about, sid: one.about.sid ?? sid })) refs.push(...(yield* emitSet(receiver, one, { moves })))
+      if (
+        !delivers(receiver, one.type) ||
+        tid === undefined ||
+        !mayHaveEvent(metadata, one.type, tid)
+      )
+        continue
+      if (yield* tookPart(receiver.clientId, { ...one.about, sid: one.about.sid ?? sid }))
+        refs.push(...(yield* emitSet(receiver, one, { moves })))
     }
   }
   return refs
@@ -98,17 +123,27 @@ function* emitEvents({ events, sid, clientId }: Emitted, moves: Move[]): Act<Del
 
 /** The subjects of a revocation's events: one for each tenant if it covers more than a user. */
 function* aboutOf(selector: Selector, { tid }: Revocation, sub: string | undefined): Act<About[]> {
-  if (selector.kind === 'session' || selector.kind === 'grant') return sub === undefined || tid === undefined ? [] : [{ sub, sid: selector.sid, tid }]
+  if (selector.kind === 'session' || selector.kind === 'grant')
+    return sub === undefined || tid === undefined ? [] : [{ sub, sid: selector.sid, tid }]
   if (selector.kind === 'subject') return [{ sub: selector.sub, tid }]
   if (selector.kind === 'tenant') return [{ tid: selector.tid }]
   return (yield* connected.all({})).map((tenant) => ({ tid: tenant.tid }))
 }
 
-export function* emitRevocation(revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
+export function* emitRevocation(
+  revocation: Revocation,
+  sub: string | undefined,
+  moves: Move[],
+): Act<DeliveryRef[]> {
   const { selector } = revocation
-  const events = (yield* aboutOf(selector, revocation, sub)).flatMap((about) => eventsOfRevocation(revocation, about))
+  const events = (yield* aboutOf(selector, revocation, sub)).flatMap((about) =>
+    eventsOfRevocation(revocation, about),
+  )
   const sid = selector.kind === 'session' ? selector.sid : undefined
-  return yield* emitEvents({ events, sid, clientId: 'clientId' in selector ? selector.clientId : undefined }, moves)
+  return yield* emitEvents(
+    { events, sid, clientId: 'clientId' in selector ? selector.clientId : undefined },
+    moves,
+  )
 }
 
 interface Before {
@@ -122,13 +157,20 @@ interface Before {
  * Emits the change of the claims of a live session (CAEP 1.0 §3.2).
  * @param session as it was before. @param roles that it has now; undefined: the same
  */
-export function* tellClaims(session: Before, roles: readonly string[] | undefined, now: number): Act<void> {
+export function* tellClaims(
+  session: Before,
+  roles: readonly string[] | undefined,
+  now: number,
+): Act<void> {
   if (roles === undefined) return
   const before = parseList(session.roles) ?? []
   if (before.length === roles.length && roles.every((role) => before.includes(role))) return
   const { sub, sid, tid } = session
   const event = { event_timestamp: now, initiating_entity: 'policy', claims: { roles: [...roles] } }
   const moves: Move[] = []
-  yield* emitEvents({ events: [{ type: STREAM_EVENT.tokenClaimsChange, about: { sub, sid, tid }, event }] }, moves)
+  yield* emitEvents(
+    { events: [{ type: STREAM_EVENT.tokenClaimsChange, about: { sub, sid, tid }, event }] },
+    moves,
+  )
   yield* applyCountChanges(moves)
 }

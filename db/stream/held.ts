@@ -15,7 +15,10 @@ import { lockedStream } from './row.ts'
 
 /** The events that a stream keeps until they are polled, or until it is enabled or verified. */
 
-/** More than a stream may have pending (workers/tend-streams.ts). Callers close any others with closeDeliveries. */
+/**
+ * More than a stream may have pending (workers/tend-streams.ts). Callers close any others with
+ * closeDeliveries.
+ */
 const MOST = 2_000
 
 type Page = {
@@ -25,10 +28,17 @@ type Page = {
 const heldBy = (p: Takes<{ streamId: string }>) =>
   sql`FROM ${deliveries}${indexedBy('deliveries_due_by_target')} WHERE ${deliveries.state} = 'pending' AND ${deliveries.targetId} = ${p.streamId}
     AND ${deliveries.priority} = ${sql.raw(String(priorityNumber('background')))} AND ${deliveries.nextAttemptAtMs} = ${sql.raw(String(HELD))}`
-const inOrder = (p: Takes<Page>) => sql`ORDER BY ${deliveries.createdAtMs}, ${deliveries.id} LIMIT ${p.limit}`
+const inOrder = (p: Takes<Page>) =>
+  sql`ORDER BY ${deliveries.createdAtMs}, ${deliveries.id} LIMIT ${p.limit}`
 
-const heldRefs = query(refFields, (p: Takes<Page>, f) => sql`SELECT ${f} ${heldBy(p)} ${inOrder(p)}${forUpdate(deliveries)}`)
-const heldMessages = query(columnsOf(deliveries, 'id', 'payload', 'createdAtMs'), (p: Takes<Page>, f) => sql`SELECT ${f} ${heldBy(p)} ${inOrder(p)}`)
+const heldRefs = query(
+  refFields,
+  (p: Takes<Page>, f) => sql`SELECT ${f} ${heldBy(p)} ${inOrder(p)}${forUpdate(deliveries)}`,
+)
+const heldMessages = query(
+  columnsOf(deliveries, 'id', 'payload', 'createdAtMs'),
+  (p: Takes<Page>, f) => sql`SELECT ${f} ${heldBy(p)} ${inOrder(p)}`,
+)
 const pendingRows = query(
   columnsOf(deliveries, 'id', 'clientId', 'seq', 'state'),
   (p: Takes<Page>, f) =>
@@ -49,7 +59,13 @@ const ownAttempts = query(
  * Makes due a page of what was kept while a push stream was paused or not verified. Nothing
  * changes unless it is pushing.
  */
-export function* releaseStream({ id: streamId, limit }: { id: string; limit: number }): Act<DeliveryRef[]> {
+export function* releaseStream({
+  id: streamId,
+  limit,
+}: {
+  id: string
+  limit: number
+}): Act<DeliveryRef[]> {
   const stream = yield* lockedStream(streamId)
   if (stream === undefined || !isPushing(stream)) return []
   const rows = yield* heldRefs.all({ streamId, limit })
@@ -68,7 +84,10 @@ type Polled = { deliveries: Pick<Delivery, 'id' | 'payload' | 'createdAtMs'>[]; 
 /** What waits to be polled, oldest first, and whether there is more. */
 export function* pollStream({ id: streamId, limit }: { id: string; limit: number }): Act<Polled> {
   const rows = yield* heldMessages.all({ streamId, limit: limit + 1 })
-  return { deliveries: rows.slice(0, limit).map((row) => ({ ...row, payload: optional(row.payload) })), more: rows.length > limit }
+  return {
+    deliveries: rows.slice(0, limit).map((row) => ({ ...row, payload: optional(row.payload) })),
+    more: rows.length > limit,
+  }
 }
 
 /**
@@ -90,7 +109,13 @@ export function* settlePolled({
     const attempts = (yield* ownAttempts.get({ id, streamId }))?.attempts
     if (attempts === undefined) continue
     const outcome = error === undefined ? ('delivered' as const) : ('rejected' as const)
-    recorded.push({ id, result: { outcome, attempt: { attempt: attempts + 1, atMs, outcome, latencyMs: 0, jti: id, error } } })
+    recorded.push({
+      id,
+      result: {
+        outcome,
+        attempt: { attempt: attempts + 1, atMs, outcome, latencyMs: 0, jti: id, error },
+      },
+    })
   }
   return (yield* recordAll(recorded)).filter(Boolean).length
 }

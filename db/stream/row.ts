@@ -11,18 +11,47 @@ import type { SignalStream } from '../types.ts'
 /** A stream as the table has it. */
 
 const streamFields = {
-  ...columnsOf(streams, 'streamId', 'clientId', 'method', 'endpointUrl', 'authorizationSealed', 'eventsRequested', 'description'),
-  ...columnsOf(streams, 'status', 'statusReason', 'statusBy', 'verifiedAt', 'askedAt', 'createdAt', 'updatedAt'),
+  ...columnsOf(
+    streams,
+    'streamId',
+    'clientId',
+    'method',
+    'endpointUrl',
+    'authorizationSealed',
+    'eventsRequested',
+    'description',
+  ),
+  ...columnsOf(
+    streams,
+    'status',
+    'statusReason',
+    'statusBy',
+    'verifiedAt',
+    'askedAt',
+    'createdAt',
+    'updatedAt',
+  ),
 }
 export type StreamRow = RowOf<typeof streamFields>
 type One = Takes<{ streamId: string }>
 
-const all = query(streamFields, (_, f) => sql`SELECT ${f} FROM ${streams} ORDER BY ${streams.streamId}`)
-const find = query(streamFields, (p: One, f) => sql`SELECT ${f} FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`)
-const findLocked = query(streamFields, (p: One, f) => sql`SELECT ${f} FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}${forUpdate(streams)}`)
+const all = query(
+  streamFields,
+  (_, f) => sql`SELECT ${f} FROM ${streams} ORDER BY ${streams.streamId}`,
+)
+const find = query(
+  streamFields,
+  (p: One, f) => sql`SELECT ${f} FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`,
+)
+const findLocked = query(
+  streamFields,
+  (p: One, f) =>
+    sql`SELECT ${f} FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}${forUpdate(streams)}`,
+)
 const ofClient = query(
   streamFields,
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${streams} WHERE ${streams.clientId} = ${p.clientId}`,
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${streams} WHERE ${streams.clientId} = ${p.clientId}`,
 )
 
 export const streamOf = (row: StreamRow): SignalStream => ({
@@ -43,19 +72,41 @@ export const streamOf = (row: StreamRow): SignalStream => ({
 })
 
 export const rowOf = (one: SignalStream): StreamRow => ({
-  ...{ streamId: one.id, clientId: one.clientId, method: one.method, endpointUrl: one.endpointUrl ?? null },
-  ...{ authorizationSealed: one.authorizationSealed ?? null, eventsRequested: JSON.stringify(one.eventsRequested) },
-  ...{ description: one.description ?? null, status: one.status, statusReason: one.statusReason ?? null, statusBy: one.statusBy },
-  ...{ verifiedAt: one.verifiedAt ?? null, askedAt: one.askedAt ?? null, createdAt: one.createdAt, updatedAt: one.updatedAt },
+  ...{
+    streamId: one.id,
+    clientId: one.clientId,
+    method: one.method,
+    endpointUrl: one.endpointUrl ?? null,
+  },
+  ...{
+    authorizationSealed: one.authorizationSealed ?? null,
+    eventsRequested: JSON.stringify(one.eventsRequested),
+  },
+  ...{
+    description: one.description ?? null,
+    status: one.status,
+    statusReason: one.statusReason ?? null,
+    statusBy: one.statusBy,
+  },
+  ...{
+    verifiedAt: one.verifiedAt ?? null,
+    askedAt: one.askedAt ?? null,
+    createdAt: one.createdAt,
+    updatedAt: one.updatedAt,
+  },
 })
 
 /** The address under which the outbox knows it. */
-export const uriOf = ({ endpointUrl }: Pick<StreamRow, 'endpointUrl'>): string => endpointUrl ?? DELIVERY.poll
+export const uriOf = ({ endpointUrl }: Pick<StreamRow, 'endpointUrl'>): string =>
+  endpointUrl ?? DELIVERY.poll
 
-export const delivers = ({ eventsRequested }: Pick<StreamRow, 'eventsRequested'>, type: string): boolean =>
-  STREAM_EVENTS.includes(type) && parseList(eventsRequested)?.includes(type) === true
+export const delivers = (
+  { eventsRequested }: Pick<StreamRow, 'eventsRequested'>,
+  type: string,
+): boolean => STREAM_EVENTS.includes(type) && parseList(eventsRequested)?.includes(type) === true
 
-export const lockedStream = (streamId: string): Act<StreamRow | undefined> => findLocked.get({ streamId })
+export const lockedStream = (streamId: string): Act<StreamRow | undefined> =>
+  findLocked.get({ streamId })
 
 export function* listStreams(): Act<SignalStream[]> {
   return (yield* all.all({})).map(streamOf)

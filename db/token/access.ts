@@ -2,19 +2,36 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { withoutReprepare } from '../engine/dialect.ts'
-import { assign, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
+import {
+  assign,
+  command,
+  excluded,
+  insertInto,
+  names,
+  query,
+  textParam,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { removedAt } from '../rows/client.ts'
 import { clientCutoff, covers, grantCutoff } from '../rows/covers.ts'
 import { joinsClient } from '../rows/joins.ts'
 import { lockedBy } from '../rows/locked.ts'
-import { endOfSession, lockSession, rejectedBy, sessionFields, sessionsAndUsers, touch, touchDue, validSession } from '../rows/session.ts'
+import {
+  endOfSession,
+  lockSession,
+  rejectedBy,
+  sessionFields,
+  sessionsAndUsers,
+  touch,
+  touchDue,
+  validSession,
+} from '../rows/session.ts'
 import { participants, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy, Session } from '../types.ts'
 
 /**
- * Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, whose user or client is locked, or
- * that a removed client brings.
+ * Whether an access token is still valid. It refuses one that a revocation covers, whose session
+ * has ended, whose user or client is locked, or that a removed client brings.
  */
 
 export type Input = {
@@ -28,12 +45,21 @@ export type Input = {
   needs?: string | undefined
   audience?: string | undefined
 }
-export type Access = { outcome: 'good'; session: Session } | { outcome: 'rejected'; why: RejectedWhy }
+export type Access =
+  | { outcome: 'good'; session: Session }
+  | { outcome: 'rejected'; why: RejectedWhy }
 
 type Concerned = { clientId: string; needs: string | undefined; audience: string | undefined }
-/** The SQL of each: a parameter of a statement for one check, or a column of the rows of one for many. */
+/**
+ * The SQL of each: a parameter of a statement for one check, or a column of the rows of one for
+ * many.
+ */
 type ConcernedSql = { readonly [K in keyof Concerned]-?: SQL }
-const given: ConcernedSql = { clientId: textParam('clientId'), needs: textParam('needs'), audience: textParam('audience') }
+const given: ConcernedSql = {
+  clientId: textParam('clientId'),
+  needs: textParam('needs'),
+  audience: textParam('audience'),
+}
 
 /** All that decides about an access token, in one row of `sessionsAndUsers`. */
 export const accessFields = ({ clientId, needs, audience }: ConcernedSql) => ({
@@ -46,7 +72,8 @@ const fields = accessFields(given)
 type AccessRow = RowOf<typeof fields>
 const bySid = query(
   fields,
-  (p: Takes<Concerned & { sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
+  (p: Takes<Concerned & { sid: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
 )
 const standingOfClient = query(
   {
@@ -64,8 +91,10 @@ const join = command(
       DO UPDATE SET ${assign(participants, { lastAt: excluded(participants.lastAt) })}`,
 )
 
-const isValid = (row: { cutoff: number; removedAt: number | null; lock: string | null }, rev: number): boolean =>
-  row.removedAt === null && row.lock === null && !covers(row.cutoff, rev)
+const isValid = (
+  row: { cutoff: number; removedAt: number | null; lock: string | null },
+  rev: number,
+): boolean => row.removedAt === null && row.lock === null && !covers(row.cutoff, rev)
 
 /** Returns why the token is not valid; undefined where it is. */
 function rejectionOf(row: AccessRow, { sub, rev, now }: Input): RejectedWhy | undefined {
@@ -78,7 +107,10 @@ function rejectionOf(row: AccessRow, { sub, rev, now }: Input): RejectedWhy | un
 
 const rejected = (why: RejectedWhy): Access => ({ outcome: 'rejected', why })
 
-/** Returns the answer; undefined where the use of a valid token is to be written, which `lookAndWrite` does. */
+/**
+ * Returns the answer; undefined where the use of a valid token is to be written, which
+ * `lookAndWrite` does.
+ */
 export function answerOf(row: AccessRow | undefined, input: Input): Access | undefined {
   const why = row === undefined ? 'unknown' : rejectionOf(row, input)
   if (row === undefined || why !== undefined) return rejected(why ?? 'unknown')
@@ -87,7 +119,12 @@ export function answerOf(row: AccessRow | undefined, input: Input): Access | und
 }
 
 /** What the statement that reads `accessFields` asks for. */
-export const concerned = ({ sid, clientId, joins, needs = joins, audience }: Input) => ({ sid, clientId, needs, audience })
+export const concerned = ({ sid, clientId, joins, needs = joins, audience }: Input) => ({
+  sid,
+  clientId,
+  needs,
+  audience,
+})
 
 function* look(input: Input): Act<Access | undefined> {
   return answerOf(yield* bySid.get(concerned(input)), input)

@@ -4,7 +4,15 @@ import { isCodeVerifier, splitList } from '../../src/protocol/params.ts'
 import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, names, query, textParam } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  names,
+  query,
+  textParam,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -12,30 +20,63 @@ import { removedAt } from '../rows/client.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
 import { joinsClient } from '../rows/joins.ts'
 import { lockedBy } from '../rows/locked.ts'
-import { authenticatedAt, joinUser, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../rows/session.ts'
+import {
+  authenticatedAt,
+  joinUser,
+  lockSession,
+  rejectedBy,
+  sessionBySid,
+  sessionOf,
+  standingOf,
+  touch,
+} from '../rows/session.ts'
 import type { SessionRow } from '../rows/session.ts'
 import { codes, participants, sessions, subjects } from '../schema.ts'
 import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
 import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '../types.ts'
 import { openFamily } from './rotate.ts'
 
-/** Authorization codes: consumed once. It refuses what a revocation covers; a second use revokes what the first gave. */
+/**
+ * Authorization codes: consumed once. It refuses what a revocation covers; a second use revokes
+ * what the first gave.
+ */
 
 const codeFields = {
-  ...columnsOf(codes, 'sid', 'clientId', 'redirectUri', 'scope', 'audience', 'nonce', 'codeChallenge', 'wantsAuthTime', 'openedSeq', 'expiresAt'),
+  ...columnsOf(
+    codes,
+    'sid',
+    'clientId',
+    'redirectUri',
+    'scope',
+    'audience',
+    'nonce',
+    'codeChallenge',
+    'wantsAuthTime',
+    'openedSeq',
+    'expiresAt',
+  ),
   consumedAt: codes.consumedAt,
 }
 type CodeRow = RowOf<typeof codeFields>
 
 const byHash = query(
   codeFields,
-  (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
+  (p: Takes<{ codeHash: string }>, f) =>
+    sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
 )
-/** Of a row of `codes` with its session. @param audience asked for instead of the code's own, or NULL */
+/**
+ * Of a row of `codes` with its session.
+ * @param audience asked for instead of the code's own, or NULL
+ */
 const grantStanding = (audience: SQL) => ({
   cutoff: grantCutoff(codes.sid, codes.clientId),
   removedAt: removedAt(codes.clientId),
-  lock: lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [codes.clientId], audience: sql`coalesce(${audience}, ${codes.audience})` }),
+  lock: lockedBy({
+    tid: sessions.tid,
+    oid: subjects.oid,
+    clients: [codes.clientId],
+    audience: sql`coalesce(${audience}, ${codes.audience})`,
+  }),
 })
 const standingOfGrant = query(
   grantStanding(textParam('audience')),
@@ -55,7 +96,13 @@ const join = command(
     now,
     head,
     freshUntil: until,
-  }: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) => {
+  }: Takes<{
+    sid: string
+    clientId: string
+    now: number
+    head: number
+    freshUntil: number | undefined
+  }>) => {
     const again = { lastAt: now, joinedSeq: head, signedInAt: now, freshUntil: until }
     return sql`${insertInto(participants, { ...again, sid, clientId, firstAt: now, firstSeq: head })}
       ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, again)}`
@@ -70,14 +117,23 @@ type Redemption = {
   familyId: string
   /** How old the user's authentication may be for this client: then its grant ends. */
   maxAuthenticationSeconds?: number | undefined
-  /** In how many sessions of the user this client may take part at once: the oldest grants beyond it end. */
+  /**
+   * In how many sessions of the user this client may take part at once: the oldest grants beyond it
+   * end.
+   */
   sessionLimit?: number | undefined
   /** Asked for instead of the code's own. */
   audience?: string | undefined
   now: number
 }
 type Redeemed =
-  | { outcome: 'redeemed'; session: Session; grant: CodeGrant; family: TokenFamily | undefined; rev: number }
+  | {
+      outcome: 'redeemed'
+      session: Session
+      grant: CodeGrant
+      family: TokenFamily | undefined
+      rev: number
+    }
   | { outcome: 'rejected'; why: RejectedWhy }
   | { outcome: 'reused'; committed: Committed }
 
@@ -94,17 +150,32 @@ const grantOf = (row: CodeRow): CodeGrant => ({
   wantsAuthTime: row.wantsAuthTime === 1,
 })
 
-/** RFC 7636 §4.6; a verifier where there was no challenge is refused too (RFC 9700 §4.8.2, downgrade). */
+/**
+ * RFC 7636 §4.6; a verifier where there was no challenge is refused too (RFC 9700 §4.8.2,
+ * downgrade).
+ */
 const verifierIsRight = (challenge: string | null, verifier: string | undefined): boolean =>
-  challenge === null ? verifier === undefined : verifier !== undefined && isCodeVerifier(verifier) && equalInConstantTime(sha256(verifier), challenge)
+  challenge === null
+    ? verifier === undefined
+    : verifier !== undefined &&
+      isCodeVerifier(verifier) &&
+      equalInConstantTime(sha256(verifier), challenge)
 
 const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
 
-/** RFC 6749 §4.1.2: a second use, by a caller that could have made the first, revokes what the code gave. */
+/**
+ * RFC 6749 §4.1.2: a second use, by a caller that could have made the first, revokes what the code
+ * gave.
+ */
 function* reuse(code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
   const standing = yield* standingOf(yield* sessionBySid(code.sid), now)
   const grant = yield* standingOfGrant.get({ codeHash, audience: undefined })
-  if (standing.state === 'unknown' || standing.state === 'ended' || grant === undefined || covers(grant.cutoff, code.openedSeq))
+  if (
+    standing.state === 'unknown' ||
+    standing.state === 'ended' ||
+    grant === undefined ||
+    covers(grant.cutoff, code.openedSeq)
+  )
     return rejected('revoked')
   const committed = yield* revoke({
     selector: { kind: 'grant', sid: code.sid, clientId: code.clientId },
@@ -121,13 +192,23 @@ const notTheirs = (code: CodeRow, { clientId, verifier }: Redemption): RejectedW
   return verifierIsRight(code.codeChallenge, verifier) ? undefined : 'wrong_verifier'
 }
 
-/** By the code itself. RFC 6749 §4.1.3: what was named at /authorize must be named here, as an exact match. */
-const notPresentable = (code: CodeRow, { redirectUri, now }: Redemption): RejectedWhy | undefined => {
+/**
+ * By the code itself. RFC 6749 §4.1.3: what was named at /authorize must be named here, as an exact
+ * match.
+ */
+const notPresentable = (
+  code: CodeRow,
+  { redirectUri, now }: Redemption,
+): RejectedWhy | undefined => {
   if (code.redirectUri !== redirectUri) return 'wrong_redirect_uri'
   return code.expiresAt <= now ? 'expired' : undefined
 }
 
-function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redemption): Act<RejectedWhy | undefined> {
+function* notRedeemable(
+  code: CodeRow,
+  row: SessionRow | undefined,
+  input: Redemption,
+): Act<RejectedWhy | undefined> {
   const { now } = input
   const why = notPresentable(code, input)
   if (why !== undefined) return why
@@ -138,8 +219,10 @@ function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redem
 }
 
 /** When the user's authentication becomes too old for the client that redeems. */
-const freshUntil = (row: SessionRow, { maxAuthenticationSeconds: most }: Redemption): number | undefined =>
-  most === undefined ? undefined : authenticatedAt(row) + most
+const freshUntil = (
+  row: SessionRow,
+  { maxAuthenticationSeconds: most }: Redemption,
+): number | undefined => (most === undefined ? undefined : authenticatedAt(row) + most)
 
 function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed> {
   const { sid } = code
@@ -151,7 +234,9 @@ function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed>
   yield* join.run({ sid, clientId, now, head: rev, freshUntil: freshUntil(row, input) })
   yield* touch(row, undefined, now)
   const grant = grantOf(code)
-  const family = isOffline(code) ? yield* openFamily({ familyId, sid, grant, openedSeq: rev, now }) : undefined
+  const family = isOffline(code)
+    ? yield* openFamily({ familyId, sid, grant, openedSeq: rev, now })
+    : undefined
   return { outcome: 'redeemed', session: yield* sessionOf(row), grant, family, rev }
 }
 
@@ -169,14 +254,17 @@ export function* redeemAuthorizationCode(input: Redemption): Act<Redeemed> {
   if (code.consumedAt !== null) return yield* reuse(code, input)
   yield* joinsClient(code.clientId)
   if (input.sessionLimit !== undefined) yield* lockForClient(code.sid)
-  // Before who takes part is looked at: a revocation of this session either sees the new participant, or is seen here.
+  // Before who takes part is looked at: a revocation of this session either sees the new
+  // participant, or is seen here.
   yield* lockSession(code.sid)
   const row = yield* sessionBySid(code.sid)
   const reason = yield* notRedeemable(code, row, input)
   if (reason !== undefined || row === undefined) return rejected(reason ?? 'unknown')
   const grant = yield* standingOfGrant.get({ codeHash, audience: input.audience })
   if (typeof grant?.lock === 'string') return rejected('locked')
-  // Issued after its client was removed, by a broker that did not know it yet: no revocation covers such a code.
-  if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
+  // Issued after its client was removed, by a broker that did not know it yet: no revocation covers
+  // such a code.
+  if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq))
+    return rejected('revoked')
   return yield* take(code, row, input)
 }

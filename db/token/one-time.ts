@@ -15,8 +15,14 @@ const find = query(
   (p: Takes<{ purpose: string; idHash: string }>, f) =>
     sql`SELECT ${f} FROM ${consumed} WHERE ${consumed.purpose} = ${p.purpose} AND ${consumed.idHash} = ${p.idHash}`,
 )
-const push = command((p: Takes<{ requestHash: string; clientId: string; parameters: string; expiresAt: number }>) =>
-  insertInto(pushedRequests, { requestHash: p.requestHash, clientId: p.clientId, parameters: p.parameters, expiresAt: p.expiresAt }),
+const push = command(
+  (p: Takes<{ requestHash: string; clientId: string; parameters: string; expiresAt: number }>) =>
+    insertInto(pushedRequests, {
+      requestHash: p.requestHash,
+      clientId: p.clientId,
+      parameters: p.parameters,
+      expiresAt: p.expiresAt,
+    }),
 )
 type Pushed = Takes<{ requestHash: string; clientId: string; now: number }>
 const isPushed = (p: Pushed) =>
@@ -24,18 +30,24 @@ const isPushed = (p: Pushed) =>
 const parameters = columnsOf(pushedRequests, 'parameters')
 const pushed = query(
   parameters,
-  (p: Takes<{ requestHash: string; clientId: string; now: number }>, f) => sql`SELECT ${f} FROM ${pushedRequests} ${isPushed(p)}`,
+  (p: Takes<{ requestHash: string; clientId: string; now: number }>, f) =>
+    sql`SELECT ${f} FROM ${pushedRequests} ${isPushed(p)}`,
 )
 const pulled = query(
   parameters,
-  (p: Takes<{ requestHash: string; clientId: string; now: number }>, f) => sql`DELETE FROM ${pushedRequests} ${isPushed(p)} RETURNING ${f}`,
+  (p: Takes<{ requestHash: string; clientId: string; now: number }>, f) =>
+    sql`DELETE FROM ${pushedRequests} ${isPushed(p)} RETURNING ${f}`,
 )
 
 /**
  * Consumes an identifier (a `jti`, the id of a sealed state) that may be used once.
  * @returns false where it was consumed before
  */
-export function* consumeOnce(input: { purpose: string; idHash: string; expiresAt: number }): Act<boolean> {
+export function* consumeOnce(input: {
+  purpose: string
+  idHash: string
+  expiresAt: number
+}): Act<boolean> {
   return (yield* consume.run(input)) === 1
 }
 /**
@@ -48,7 +60,12 @@ export function* wasConsumed(input: { purpose: string; idHash: string }): Act<bo
 /**
  * Keeps the parameters of a pushed authorization request (RFC 9126) as JSON, until `expiresAt`.
  */
-export function* pushRequest(input: { requestHash: string; clientId: string; parameters: string; expiresAt: number }): Act<void> {
+export function* pushRequest(input: {
+  requestHash: string
+  clientId: string
+  parameters: string
+  expiresAt: number
+}): Act<void> {
   yield* push.run(input)
 }
 
@@ -68,6 +85,9 @@ function* pull({ requestHash, clientId, now }: Pull): Act<string | undefined> {
  * Reads a pushed request. `consume` deletes it: the end of its use does so, because a page in
  * between may be reloaded. Undefined: it has expired, or was consumed before.
  */
-export async function pushedRequest({ read, write }: Engine, { consume: last, ...input }: Pull & { consume: boolean }): Promise<string | undefined> {
+export async function pushedRequest(
+  { read, write }: Engine,
+  { consume: last, ...input }: Pull & { consume: boolean },
+): Promise<string | undefined> {
   return last ? write(() => pull(input)) : read(() => peek(input))
 }

@@ -9,35 +9,69 @@ import { optional } from '../engine/values.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
 import { lockedBy } from '../rows/locked.ts'
-import { endOfSession, isRevoked, joinUser, rejectedBy, sessionFields, touch, validSession } from '../rows/session.ts'
+import {
+  endOfSession,
+  isRevoked,
+  joinUser,
+  rejectedBy,
+  sessionFields,
+  touch,
+  validSession,
+} from '../rows/session.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
 import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '../types.ts'
 
 /**
- * Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but the current one and, until that is used, the
- * one before.
+ * Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but
+ * the current one and, until that is used, the one before.
  */
 
-/** Grace period for concurrent requests of one client. Reuse of a token that was replaced longer ago is treated as theft. */
+/**
+ * Grace period for concurrent requests of one client. Reuse of a token that was replaced longer ago
+ * is treated as theft.
+ */
 const PIPELINE_SECONDS = 30
 /** Rotations within those seconds that are remembered; no client has more of them under way. */
 const REMEMBERED = 128
 
 const familyFields = {
   ...sessionFields,
-  ...columnsOf(families, 'familyId', 'generation', 'scope', 'audience', 'nonce', 'rotatedAt', 'replacedAt'),
+  ...columnsOf(
+    families,
+    'familyId',
+    'generation',
+    'scope',
+    'audience',
+    'nonce',
+    'rotatedAt',
+    'replacedAt',
+  ),
   familyClient: families.clientId,
   familyOpenedSeq: families.openedSeq,
   /** The latest revocation of this grant or of its client. */
   grantCutoff: grantCutoff(families.sid, families.clientId),
-  /** Until then the user's authentication is recent enough for the client; NULL where it sets no limit. */
+  /**
+   * Until then the user's authentication is recent enough for the client; NULL where it sets no
+   * limit.
+   */
   freshUntil: sql<number | null>`(SELECT ${participants.freshUntil} FROM ${participants}
     WHERE ${participants.sid} = ${families.sid} AND ${participants.clientId} = ${families.clientId})`,
 }
-/** Of a row of `families` with its session. @param audience asked for instead of the family's own, or NULL */
+/**
+ * Of a row of `families` with its session.
+ * @param audience asked for instead of the family's own, or NULL
+ */
 const lockOfFamily = (audience: SQL): SQL<LockKind | null> =>
-  lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [families.clientId], audience: sql`coalesce(${audience}, ${families.audience})` })
-/** All that decides about a rotation, in one row. @param audience asked for instead of the family's own, or NULL */
+  lockedBy({
+    tid: sessions.tid,
+    oid: subjects.oid,
+    clients: [families.clientId],
+    audience: sql`coalesce(${audience}, ${families.audience})`,
+  })
+/**
+ * All that decides about a rotation, in one row.
+ * @param audience asked for instead of the family's own, or NULL
+ */
 export const judgedFields = (audience: SQL) => ({ ...familyFields, lock: lockOfFamily(audience) })
 const fields = judgedFields(textParam('audience'))
 type FamilyRow = RowOf<typeof fields>
@@ -65,14 +99,25 @@ interface NewFamily {
 }
 const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) =>
   insertInto(families, {
-    ...{ familyId: p.familyId, sid: p.sid, clientId: p.clientId, generation: 1, scope: p.scope, audience: p.audience, nonce: p.nonce },
+    ...{
+      familyId: p.familyId,
+      sid: p.sid,
+      clientId: p.clientId,
+      generation: 1,
+      scope: p.scope,
+      audience: p.audience,
+      nonce: p.nonce,
+    },
     ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
   }),
 )
 /** Where the list of `replaced_at` is full. */
 const FULL = JSON.stringify(Array.from({ length: REMEMBERED }, () => 1_000_000_000)).length
 
-/** `replaced_at` with this rotation. None that still counts is lost; all go after a pause, and the oldest where it is full. */
+/**
+ * `replaced_at` with this rotation. None that still counts is lost; all go after a pause, and the
+ * oldest where it is full.
+ */
 function remembering(now: Param<number>): SQL {
   const [list, at] = [sql`${families.replacedAt}`, sql`CAST(CAST(${now} AS bigint) AS text)`]
   const comma = perEngine({ sqlite: sql`instr(${list}, ',')`, postgres: sql`strpos(${list}, ',')` })
@@ -82,7 +127,11 @@ function remembering(now: Param<number>): SQL {
 }
 /** What a rotation writes. */
 export const rotation = (now: Param<number>): SQL =>
-  assign(families, { generation: sql`${families.generation} + 1`, rotatedAt: now, replacedAt: remembering(now) })
+  assign(families, {
+    generation: sql`${families.generation} + 1`,
+    rotatedAt: now,
+    replacedAt: remembering(now),
+  })
 const advance = command(
   (p: Takes<{ familyId: string; generation: number; now: number }>) =>
     sql`UPDATE ${families} SET ${rotation(p.now)} WHERE ${families.familyId} = ${p.familyId} AND ${families.generation} = ${p.generation}`,
@@ -121,15 +170,21 @@ export const rotated = (row: FamilyRow, session: Session): Rotation => ({
 })
 const rejected = (why: RejectedWhy): Rotation => ({ outcome: 'rejected', why })
 
-/** The generation before the current one, again: its answer was lost, or it was sent twice. The successor is the same one. */
-const mayReplay = (row: FamilyRow, { generation, replayWindowSeconds: window, now }: Input): boolean =>
+/**
+ * The generation before the current one, again: its answer was lost, or it was sent twice. The
+ * successor is the same one.
+ */
+const mayReplay = (
+  row: FamilyRow,
+  { generation, replayWindowSeconds: window, now }: Input,
+): boolean =>
   generation === row.generation - 1 && (window === undefined || now - row.rotatedAt <= window)
 
 const replacedAt = (row: FamilyRow): number[] => JSON.parse(row.replacedAt) as number[]
 
 /**
- * By when that very token was last valid (until its successor was used), not by when the family was: a thief who refreshes all the time
- * hides nothing by it.
+ * By when that very token was last valid (until its successor was used), not by when the family
+ * was: a thief who refreshes all the time hides nothing by it.
  */
 const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
   const at = replacedAt(row).at(Math.min(generation + 1, row.generation - 1) - row.generation)
@@ -137,8 +192,9 @@ const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
 }
 
 /**
- * A generation that may not be used any more. Concurrent requests of one client are harmless; but the generation before the current one, which
- * only a public client may not replay forever, is either a lost answer or one of two holders of the token: the grant alone is revoked.
+ * A generation that may not be used any more. Concurrent requests of one client are harmless; but
+ * the generation before the current one, which only a public client may not replay forever, is
+ * either a lost answer or one of two holders of the token: the grant alone is revoked.
  */
 function* older(row: FamilyRow, input: Input): Act<Rotation> {
   const pipelined = isPipelined(row, input)
@@ -147,17 +203,28 @@ function* older(row: FamilyRow, input: Input): Act<Rotation> {
   const actor = { kind: 'broker', id: 'token' } as const
   if (!pipelined) {
     const selector = { kind: 'session', sid: row.sid } as const
-    return { outcome: 'stolen', committed: yield* revoke({ selector, reason: 'refresh_token_reuse', actor, now }) }
+    return {
+      outcome: 'stolen',
+      committed: yield* revoke({ selector, reason: 'refresh_token_reuse', actor, now }),
+    }
   }
   const selector = { kind: 'grant', sid: row.sid, clientId: row.familyClient } as const
-  return { outcome: 'late', committed: yield* revoke({ selector, reason: 'refresh_token_late', actor, now }) }
+  return {
+    outcome: 'late',
+    committed: yield* revoke({ selector, reason: 'refresh_token_late', actor, now }),
+  }
 }
 
 const isNoneOf = (row: FamilyRow | undefined, generation: number): row is undefined =>
   row === undefined || generation > row.generation || generation < 1
 
-/** Returns why no generation of this family may be used now; undefined where its generation decides. */
-export function rejection(row: FamilyRow, { generation, clientId, now }: Input): RejectedWhy | undefined {
+/**
+ * Returns why no generation of this family may be used now; undefined where its generation decides.
+ */
+export function rejection(
+  row: FamilyRow,
+  { generation, clientId, now }: Input,
+): RejectedWhy | undefined {
   if (isNoneOf(row, generation)) return 'unknown'
   if (row.familyClient !== clientId) return 'wrong_client'
   if (row.lock !== null) return 'locked'
@@ -191,15 +258,28 @@ export function* rotateRefreshToken(input: Input): Act<Rotation> {
  * The family that a refresh token belongs to, without using the token (RFC 7009, RFC 7662).
  * `current` says that `generation` could still be used.
  */
-export function* findFamily(familyId: string, generation: number): Act<{ family: TokenFamily; current: boolean } | undefined> {
+export function* findFamily(
+  familyId: string,
+  generation: number,
+): Act<{ family: TokenFamily; current: boolean } | undefined> {
   const row = yield* byId.get({ familyId, audience: undefined })
   if (isNoneOf(row, generation)) return undefined
-  const usable = generation >= row.generation - 1 && !isRevoked(row) && row.lock === null && !covers(row.grantCutoff, row.familyOpenedSeq)
+  const usable =
+    generation >= row.generation - 1 &&
+    !isRevoked(row) &&
+    row.lock === null &&
+    !covers(row.grantCutoff, row.familyOpenedSeq)
   return { family: familyOf(row), current: usable }
 }
 
 /** A new family, for a grant whose scope has `offline_access`. */
-export function* openFamily(input: { familyId: string; sid: string; grant: CodeGrant; openedSeq: number; now: number }): Act<TokenFamily> {
+export function* openFamily(input: {
+  familyId: string
+  sid: string
+  grant: CodeGrant
+  openedSeq: number
+  now: number
+}): Act<TokenFamily> {
   const { familyId, sid, grant, openedSeq, now } = input
   const { clientId, scope, audience, nonce } = grant
   yield* insert.run({ familyId, sid, clientId, scope, audience, nonce, openedSeq, now })

@@ -12,14 +12,18 @@ import { addMessage } from '../outbox/message.ts'
 import { webhookEndpoints } from '../schema.ts'
 import type { DeliveryRef, Revocation } from '../types.ts'
 
-/** Writes an event to the outbox, once for each endpoint that wants it, inside the transaction of the act that causes it. */
+/**
+ * Writes an event to the outbox, once for each endpoint that wants it, inside the transaction of
+ * the act that causes it.
+ */
 
 const endpointFields = columnsOf(webhookEndpoints, 'endpointId', 'events', 'include')
 type Endpoint = RowOf<typeof endpointFields>
 // In one order, so that two acts do not wait for each other's endpoints.
 const enabled = query(
   endpointFields,
-  (_, f) => sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.state} = 'enabled' ORDER BY ${webhookEndpoints.endpointId}`,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.state} = 'enabled' ORDER BY ${webhookEndpoints.endpointId}`,
 )
 const advance = query(
   columnsOf(webhookEndpoints, 'position'),
@@ -29,7 +33,8 @@ const advance = query(
 )
 
 /** The user whom an event is about. */
-const subjectOf = ({ data }: WebhookEvent): string | null => ('sub' in data ? data.sub : undefined) ?? null
+const subjectOf = ({ data }: WebhookEvent): string | null =>
+  ('sub' in data ? data.sub : undefined) ?? null
 
 /** @param moves takes the changes of states; not given: they are counted here */
 export function* emit(event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
@@ -44,7 +49,10 @@ export function* emit(event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
   return refs
 }
 
-/** To one endpoint. Undefined: it was disabled or removed meanwhile. @param moves takes the change of state: `moved` has to be run with it */
+/**
+ * To one endpoint. Undefined: it was disabled or removed meanwhile.
+ * @param moves takes the change of state: `moved` has to be run with it
+ */
 export function* write(
   { endpointId, include }: Pick<Endpoint, 'endpointId' | 'include'>,
   event: WebhookEvent,
@@ -54,21 +62,44 @@ export function* write(
   if (position === undefined) return undefined
   const atMs = yield* currentMs()
   const data = dataFor(event, parseList(include) as Parameters<typeof dataFor>[1])
-  const payload = JSON.stringify({ type: event.type, timestamp: new Date(atMs).toISOString(), endpoint_id: endpointId, position, data })
-  return yield* addMessage({ kind: 'webhook', targetId: endpointId, sub: subjectOf(event), payload, atMs }, moves)
+  const payload = JSON.stringify({
+    type: event.type,
+    timestamp: new Date(atMs).toISOString(),
+    endpoint_id: endpointId,
+    position,
+    data,
+  })
+  return yield* addMessage(
+    { kind: 'webhook', targetId: endpointId, sub: subjectOf(event), payload, atMs },
+    moves,
+  )
 }
 
 const THEFT: readonly Reason[] = ['refresh_token_reuse', 'refresh_token_late', 'code_reuse']
 
-/** A client that redeems codes, refreshes or revokes its own tokens acts for itself, not for an operator. */
+/**
+ * A client that redeems codes, refreshes or revokes its own tokens acts for itself, not for an
+ * operator.
+ */
 const OF_TOKENS: readonly Reason[] = [...THEFT, 'token_revoked']
 
 function eventsOf(revocation: Revocation, sub: string | undefined): WebhookEvent[] {
   const { seq, tid, reason, actor, caseReference: case_reference, comment } = revocation
   const selector = encodeSelector(revocation.selector)
-  const about = { seq, selector, tid, sub, reason, actor_kind: actor.kind, actor: actor.id, case_reference, comment }
+  const about = {
+    seq,
+    selector,
+    tid,
+    sub,
+    reason,
+    actor_kind: actor.kind,
+    actor: actor.id,
+    case_reference,
+    comment,
+  }
   const events: WebhookEvent[] = []
-  if (reason === 'signed_out_everywhere' && sub !== undefined) events.push({ type: 'user.signed_out_everywhere', data: { ...about, sub } })
+  if (reason === 'signed_out_everywhere' && sub !== undefined)
+    events.push({ type: 'user.signed_out_everywhere', data: { ...about, sub } })
   if (THEFT.includes(reason)) events.push({ type: 'revocation.theft', data: about })
   if (actor.kind === 'operator' || (actor.kind === 'client' && !OF_TOKENS.includes(reason)))
     events.push({ type: 'revocation.by_operator', data: about })
@@ -78,7 +109,11 @@ function eventsOf(revocation: Revocation, sub: string | undefined): WebhookEvent
 }
 
 /** Emits the events that a revocation is. */
-export function* emitRevocation(revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
+export function* emitRevocation(
+  revocation: Revocation,
+  sub: string | undefined,
+  moves: Move[],
+): Act<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
   for (const event of eventsOf(revocation, sub)) refs.push(...(yield* emit(event, moves)))
   return refs

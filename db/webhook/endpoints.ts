@@ -1,5 +1,9 @@
 import { sql } from 'drizzle-orm'
-import { WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from '../../src/protocol/webhook-types.ts'
+import {
+  WEBHOOK_TYPES,
+  type WebhookSwitch,
+  type WebhookType,
+} from '../../src/protocol/webhook-types.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
@@ -13,25 +17,48 @@ import { webhookEndpoints } from '../schema.ts'
 import type { DeliveryRef, WebhookEndpoint } from '../types.ts'
 import { write as writeTo } from './emit.ts'
 
-/** The endpoints of webhooks. Each is a target of the outbox too, under its own id, so that lanes, lists and proof know its address. */
+/**
+ * The endpoints of webhooks. Each is a target of the outbox too, under its own id, so that lanes,
+ * lists and proof know its address.
+ */
 
 /** Each event reads all of them. */
 const MOST = 20
 
 const fields = {
-  ...columnsOf(webhookEndpoints, 'endpointId', 'url', 'description', 'events', 'include', 'secretSealed', 'formerSealed', 'formerUntil'),
+  ...columnsOf(
+    webhookEndpoints,
+    'endpointId',
+    'url',
+    'description',
+    'events',
+    'include',
+    'secretSealed',
+    'formerSealed',
+    'formerUntil',
+  ),
   ...columnsOf(webhookEndpoints, 'state', 'cause', 'position', 'createdAt', 'updatedAt'),
 }
 type Row = RowOf<typeof fields>
 type One = Takes<{ endpointId: string }>
-const all = query(fields, (_, f) => sql`SELECT ${f} FROM ${webhookEndpoints} ORDER BY ${webhookEndpoints.createdAt}, ${webhookEndpoints.endpointId}`)
-const find = query(fields, (p: One, f) => sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`)
+const all = query(
+  fields,
+  (_, f) =>
+    sql`SELECT ${f} FROM ${webhookEndpoints} ORDER BY ${webhookEndpoints.createdAt}, ${webhookEndpoints.endpointId}`,
+)
+const find = query(
+  fields,
+  (p: One, f) =>
+    sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`,
+)
 const findLocked = query(
   fields,
-  (p: One, f) => sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}${forUpdate(webhookEndpoints)}`,
+  (p: One, f) =>
+    sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}${forUpdate(webhookEndpoints)}`,
 )
 const insert = command((p: Takes<{ [K in keyof Row]: Row[K] }>) => {
-  const { endpointId, url, description, events, include, secretSealed, formerSealed, formerUntil } = p
+  const { endpointId, url, description, events, include, secretSealed, formerSealed, formerUntil } =
+    p
   const { state, cause, position, createdAt, updatedAt } = p
   return insertInto(webhookEndpoints, {
     ...{ endpointId, url, description, events, include, secretSealed, formerSealed, formerUntil },
@@ -42,11 +69,26 @@ const insert = command((p: Takes<{ [K in keyof Row]: Row[K] }>) => {
 const update = command(
   (p: Takes<{ [K in keyof Omit<Row, 'position' | 'createdAt'>]: Row[K] }>) =>
     sql`UPDATE ${webhookEndpoints} SET ${assign(webhookEndpoints, {
-      ...{ url: p.url, description: p.description, events: p.events, include: p.include, secretSealed: p.secretSealed },
-      ...{ formerSealed: p.formerSealed, formerUntil: p.formerUntil, state: p.state, cause: p.cause, updatedAt: p.updatedAt },
+      ...{
+        url: p.url,
+        description: p.description,
+        events: p.events,
+        include: p.include,
+        secretSealed: p.secretSealed,
+      },
+      ...{
+        formerSealed: p.formerSealed,
+        formerUntil: p.formerUntil,
+        state: p.state,
+        cause: p.cause,
+        updatedAt: p.updatedAt,
+      },
     })} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`,
 )
-const remove = command((p: One) => sql`DELETE FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`)
+const remove = command(
+  (p: One) =>
+    sql`DELETE FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`,
+)
 const endpointOf = (row: Row): WebhookEndpoint => ({
   id: row.endpointId,
   url: row.url,
@@ -55,7 +97,10 @@ const endpointOf = (row: Row): WebhookEndpoint => ({
   events: (parseList(row.events) as WebhookType[]).filter((one) => WEBHOOK_TYPES.includes(one)),
   include: parseList(row.include) as WebhookSwitch[],
   secretSealed: row.secretSealed,
-  former: row.formerSealed === null || row.formerUntil === null ? undefined : { sealed: row.formerSealed, until: row.formerUntil },
+  former:
+    row.formerSealed === null || row.formerUntil === null
+      ? undefined
+      : { sealed: row.formerSealed, until: row.formerUntil },
   state: row.state,
   cause: optional(row.cause),
   position: row.position,
@@ -63,8 +108,18 @@ const endpointOf = (row: Row): WebhookEndpoint => ({
   updatedAt: row.updatedAt,
 })
 const rowOf = (one: WebhookEndpoint): Row => ({
-  ...{ endpointId: one.id, url: one.url, description: one.description ?? null, state: one.state, cause: one.cause ?? null },
-  ...{ events: JSON.stringify(one.events), include: JSON.stringify(one.include), secretSealed: one.secretSealed },
+  ...{
+    endpointId: one.id,
+    url: one.url,
+    description: one.description ?? null,
+    state: one.state,
+    cause: one.cause ?? null,
+  },
+  ...{
+    events: JSON.stringify(one.events),
+    include: JSON.stringify(one.include),
+    secretSealed: one.secretSealed,
+  },
   ...{ formerSealed: one.former?.sealed ?? null, formerUntil: one.former?.until ?? null },
   ...{ position: one.position, createdAt: one.createdAt, updatedAt: one.updatedAt },
 })

@@ -27,16 +27,42 @@ export function createInstance(parts: InstanceParts): App {
   const app: App = new Hono<GuardVariables>()
   const { place } = parts
   app.use(securityHeaders(place))
-  app.get('/style.css', (c) => c.body(STYLE, 200, { 'content-type': 'text/css; charset=utf-8', 'cache-control': 'max-age=300' }))
-  app.get('/app.js', (c) => c.body(SCRIPT, 200, { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'max-age=300' }))
+  app.get('/style.css', (c) =>
+    c.body(STYLE, 200, {
+      'content-type': 'text/css; charset=utf-8',
+      'cache-control': 'max-age=300',
+    }),
+  )
+  app.get('/app.js', (c) =>
+    c.body(SCRIPT, 200, {
+      'content-type': 'text/javascript; charset=utf-8',
+      'cache-control': 'max-age=300',
+    }),
+  )
   const cookies = cookiesOf(parts)
   pages(app, parts, cookies)
   signInAndOut(app, parts, cookies)
   api(app, parts, cookies)
-  app.notFound((c) => c.html(<ProblemPage place={place} title="Not found" words="There is nothing at this address." again="/" />, 404))
+  app.notFound((c) =>
+    c.html(
+      <ProblemPage
+        place={place}
+        title="Not found"
+        words="There is nothing at this address."
+        again="/"
+      />,
+      404,
+    ),
+  )
   app.onError((error, c) => {
-    const failed = error instanceof SignInFailed ? error : new SignInFailed('Something went wrong here.', 503, { cause: error })
-    return c.html(<ProblemPage place={place} title="That did not work" words={failed.message} again="/" />, failed.status)
+    const failed =
+      error instanceof SignInFailed
+        ? error
+        : new SignInFailed('Something went wrong here.', 503, { cause: error })
+    return c.html(
+      <ProblemPage place={place} title="That did not work" words={failed.message} again="/" />,
+      failed.status,
+    )
   })
   return app
 }
@@ -56,11 +82,17 @@ const securityHeaders =
 /** Cookies ignore ports, so that each instance on one machine needs names of its own. */
 function cookiesOf({ place, sessions, url }: InstanceParts) {
   const name = place.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')
-  const options = { path: '/', httpOnly: true, sameSite: 'Lax', secure: url.startsWith('https:') } as const
+  const options = {
+    path: '/',
+    httpOnly: true,
+    sameSite: 'Lax',
+    secure: url.startsWith('https:'),
+  } as const
   return {
     session: (c: Context): InstanceSession | undefined => sessions.find(getCookie(c, name)),
     end: (c: Context): ReturnType<Sessions['endOf']> => sessions.endOf(getCookie(c, name)),
-    open: (c: Context, session: InstanceSession): void => setCookie(c, name, sessions.open(session), options),
+    open: (c: Context, session: InstanceSession): void =>
+      setCookie(c, name, sessions.open(session), options),
     clear: (c: Context): void => void deleteCookie(c, name, options),
     /** What binds a sign-in to this browser. */
     browser: (c: Context): string | undefined => getCookie(c, `${name}_browser`),
@@ -77,9 +109,17 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
   app.get('/', async (c) => {
     const session = cookies.session(c)
     const end = cookies.end(c)
-    if (session === undefined) return c.html(end === undefined ? <WelcomePage place={place} /> : <SignedOutPage place={place} why={end.why} />)
+    if (session === undefined)
+      return c.html(
+        end === undefined ? (
+          <WelcomePage place={place} />
+        ) : (
+          <SignedOutPage place={place} why={end.why} />
+        ),
+      )
     const state = await standing(session)
-    if (state === 'good') return c.html(<CasesPage place={place} user={session} cases={casesOf(place.name)} />)
+    if (state === 'good')
+      return c.html(<CasesPage place={place} user={session} cases={casesOf(place.name)} />)
     if (state === 'unknown')
       return c.html(
         <ProblemPage
@@ -105,7 +145,11 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
   })
 }
 
-function signInAndOut(app: App, { guard, relyingParty, sessions, standing, url }: InstanceParts, cookies: Cookies): void {
+function signInAndOut(
+  app: App,
+  { guard, relyingParty, sessions, standing, url }: InstanceParts,
+  cookies: Cookies,
+): void {
   app.get('/sign-in', async (c) => {
     const session = cookies.session(c)
     if (session !== undefined && (await standing(session)) === 'good') return c.redirect('/')
@@ -125,7 +169,9 @@ function signInAndOut(app: App, { guard, relyingParty, sessions, standing, url }
     // Pages of other origins cannot sign a user out; SameSite alone would let another port through.
     if (c.req.header('origin') !== url) return c.text('Sign out on the page itself.', 403)
     const session = cookies.session(c)
-    return session === undefined ? c.redirect('/signed-out', 303) : c.redirect((await relyingParty.signOut(session)).href, 303)
+    return session === undefined
+      ? c.redirect('/signed-out', 303)
+      : c.redirect((await relyingParty.signOut(session)).href, 303)
   })
 
   app.post('/oidc/backchannel-logout', receiveLogout(guard))
@@ -133,23 +179,33 @@ function signInAndOut(app: App, { guard, relyingParty, sessions, standing, url }
 
 function api(app: App, { guard, place, standing }: InstanceParts, cookies: Cookies): void {
   /** By cookie: 401 at once when the session has ended. */
-  const bySession = async (c: Context, answer: (session: InstanceSession) => object): Promise<Response> => {
+  const bySession = async (
+    c: Context,
+    answer: (session: InstanceSession) => object,
+  ): Promise<Response> => {
     const session = cookies.session(c)
     const state = session === undefined ? 'ended' : await standing(session)
     if (session === undefined || state === 'ended') return c.json({ error: 'signed_out' }, 401)
-    if (state === 'unknown') return c.json({ error: 'temporarily_unavailable' }, 503, { 'Retry-After': '1' })
+    if (state === 'unknown')
+      return c.json({ error: 'temporarily_unavailable' }, 503, { 'Retry-After': '1' })
     return c.json(answer(session))
   }
   app.get('/api/cases', (c) => bySession(c, () => ({ cases: casesOf(place.name) })))
   // Looks at what is known, and refreshes nothing: a page that is merely open is not activity.
   app.get('/api/session', (c) => {
     const session = cookies.session(c)
-    return session === undefined ? c.json({ error: 'signed_out' }, 401) : c.json({ name: session.name, sid: session.sid })
+    return session === undefined
+      ? c.json({ error: 'signed_out' }, 401)
+      : c.json({ name: session.name, sid: session.sid })
   })
   app.get('/events', (c) => {
     const session = cookies.session(c)
     if (session === undefined) return c.json({ error: 'signed_out' }, 401)
-    return c.body(eventsOf(session), 200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' })
+    return c.body(eventsOf(session), 200, {
+      'Content-Type': 'text/event-stream',
+      'Cache-Control': 'no-store',
+      'X-Accel-Buffering': 'no',
+    })
   })
   /** By bearer token, for other services: the guard decides. */
   app.get('/api/whoami', requireToken(guard), (c) => {

@@ -7,17 +7,47 @@ export interface Case {
 }
 
 const SYDNEY: Case[] = [
-  { number: 'SYD-1042', title: 'Housing application, second review', status: 'In progress', updated: 'today' },
-  { number: 'SYD-1039', title: 'Interpreter for the hearing on Thursday', status: 'New', updated: 'today' },
-  { number: 'SYD-1031', title: 'Transfer of records to the regional office', status: 'Waiting', updated: 'yesterday' },
-  { number: 'SYD-0998', title: 'Appeal, documents received', status: 'In progress', updated: '3 days ago' },
+  {
+    number: 'SYD-1042',
+    title: 'Housing application, second review',
+    status: 'In progress',
+    updated: 'today',
+  },
+  {
+    number: 'SYD-1039',
+    title: 'Interpreter for the hearing on Thursday',
+    status: 'New',
+    updated: 'today',
+  },
+  {
+    number: 'SYD-1031',
+    title: 'Transfer of records to the regional office',
+    status: 'Waiting',
+    updated: 'yesterday',
+  },
+  {
+    number: 'SYD-0998',
+    title: 'Appeal, documents received',
+    status: 'In progress',
+    updated: '3 days ago',
+  },
   { number: 'SYD-0954', title: 'Address change', status: 'Closed', updated: 'last week' },
 ]
 
 const OTHERS: Case[] = [
   { number: 'MEL-2207', title: 'Benefit review after the move', status: 'New', updated: 'today' },
-  { number: 'MEL-2199', title: 'Guardianship, report from the court', status: 'Waiting', updated: 'yesterday' },
-  { number: 'MEL-2170', title: 'Home visit, notes to be signed', status: 'In progress', updated: '2 days ago' },
+  {
+    number: 'MEL-2199',
+    title: 'Guardianship, report from the court',
+    status: 'Waiting',
+    updated: 'yesterday',
+  },
+  {
+    number: 'MEL-2170',
+    title: 'Home visit, notes to be signed',
+    status: 'In progress',
+    updated: '2 days ago',
+  },
   { number: 'MEL-2121', title: 'Complaint, answer sent', status: 'Closed', updated: 'last week' },
 ]
 

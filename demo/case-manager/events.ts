@@ -2,7 +2,10 @@ import type { InstanceSession } from './sessions.ts'
 
 const HEARTBEAT_MS = 15_000
 
-/** Server-sent events for one open page: silent until the session has ended, then it says so and closes. */
+/**
+ * Server-sent events for one open page: silent until the session has ended, then it says so and
+ * closes.
+ */
 export function eventsOf(session: InstanceSession): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   let stop = (): void => {}

@@ -3,7 +3,10 @@ import type { Guard } from '@case-manager/guard'
 import * as oidc from 'openid-client'
 import type { InstanceSession } from './sessions.ts'
 
-/** The instance as a relying party: code flow with PKCE, refresh, sign-out, by `openid-client`; access tokens are judged by the guard. */
+/**
+ * The instance as a relying party: code flow with PKCE, refresh, sign-out, by `openid-client`;
+ * access tokens are judged by the guard.
+ */
 
 export interface RelyingPartyOptions {
   issuer: string
@@ -26,7 +29,8 @@ interface Begun {
 const BEGUN_SECONDS = 600
 const MOST_BEGUN = 1000
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined
 
 /** Signing in did not work, in words for the user. */
 export class SignInFailed extends Error {
@@ -52,7 +56,8 @@ export class RelyingParty {
     const { now, redirectUri } = this.#options
     const verifier = oidc.randomPKCECodeVerifier()
     const [state, nonce] = [oidc.randomState(), oidc.randomNonce()]
-    for (const [old, { at }] of this.#begun) if (at < now() - BEGUN_SECONDS || this.#begun.size >= MOST_BEGUN) this.#begun.delete(old)
+    for (const [old, { at }] of this.#begun)
+      if (at < now() - BEGUN_SECONDS || this.#begun.size >= MOST_BEGUN) this.#begun.delete(old)
     this.#begun.set(state, { browser, verifier, nonce, at: now() })
     return oidc.buildAuthorizationUrl(await this.#discover(), {
       redirect_uri: redirectUri,
@@ -68,12 +73,24 @@ export class RelyingParty {
   async finish(query: URLSearchParams, browser: string | undefined): Promise<InstanceSession> {
     const state = query.get('state') ?? ''
     const begun = this.#begun.get(state)
-    if (begun === undefined || begun.browser !== browser || begun.at < this.#options.now() - BEGUN_SECONDS)
-      throw new SignInFailed('This sign-in was begun in another browser, or too long ago. Sign in again.', 400)
+    if (
+      begun === undefined ||
+      begun.browser !== browser ||
+      begun.at < this.#options.now() - BEGUN_SECONDS
+    )
+      throw new SignInFailed(
+        'This sign-in was begun in another browser, or too long ago. Sign in again.',
+        400,
+      )
     this.#begun.delete(state)
-    const tokens = await this.#exchange(new URL(`${this.#options.redirectUri}?${query.toString()}`), state, begun)
+    const tokens = await this.#exchange(
+      new URL(`${this.#options.redirectUri}?${query.toString()}`),
+      state,
+      begun,
+    )
     const claims = tokens.claims()
-    if (claims === undefined || tokens.id_token === undefined) throw new SignInFailed('The broker sent no ID token. Sign in again.', 400)
+    if (claims === undefined || tokens.id_token === undefined)
+      throw new SignInFailed('The broker sent no ID token. Sign in again.', 400)
     const session: InstanceSession = {
       sid: '',
       sub: claims.sub,
@@ -88,8 +105,13 @@ export class RelyingParty {
       signOutState: undefined,
       pages: new Set(),
     }
-    // The guard knows it if it has been revoked since; and where the guard cannot say, no user is signed in.
-    if (!(await this.#take(session, tokens))) throw new SignInFailed('Case Manager cannot reach the broker at the moment. Sign in again.', 503)
+    // The guard knows it if it has been revoked since; and where the guard cannot say, no user is
+    // signed in.
+    if (!(await this.#take(session, tokens)))
+      throw new SignInFailed(
+        'Case Manager cannot reach the broker at the moment. Sign in again.',
+        503,
+      )
     return session
   }
 
@@ -109,8 +131,8 @@ export class RelyingParty {
   }
 
   /**
-   * `over`: the broker says that the session has ended. `failed` says nothing of the session, which is as good as its present token still is
-   * and no longer.
+   * `over`: the broker says that the session has ended. `failed` says nothing of the session, which
+   * is as good as its present token still is and no longer.
    */
   async refresh(session: InstanceSession): Promise<'refreshed' | 'over' | 'failed'> {
     if (session.refreshToken === undefined) return 'over'
@@ -118,19 +140,32 @@ export class RelyingParty {
       const tokens = await oidc.refreshTokenGrant(await this.#discover(), session.refreshToken)
       return (await this.#take(session, tokens)) ? 'refreshed' : 'failed'
     } catch (error) {
-      return error instanceof oidc.ResponseBodyError && error.error === 'invalid_grant' ? 'over' : 'failed'
+      return error instanceof oidc.ResponseBodyError && error.error === 'invalid_grant'
+        ? 'over'
+        : 'failed'
     }
   }
 
-  /** Takes new tokens into a session, if the guard honors them: their `sid` and `rev` say what may end it. */
+  /**
+   * Takes new tokens into a session, if the guard honors them: their `sid` and `rev` say what may
+   * end it.
+   */
   async #take(session: InstanceSession, tokens: oidc.TokenEndpointResponse): Promise<boolean> {
     // Whatever becomes of the access token, only this one can be used next.
     session.refreshToken = tokens.refresh_token ?? session.refreshToken
     const checked = await this.#options.guard.check(tokens.access_token)
-    if (!checked.ok || checked.claims.sub !== session.sub || checked.claims.sid === undefined) return false
+    if (!checked.ok || checked.claims.sub !== session.sub || checked.claims.sid === undefined)
+      return false
     const { client_id, exp, iat, rev, sid, tid } = checked.claims
     const early = Math.min(60, (exp - iat) / 2)
-    Object.assign(session, { accessToken: tokens.access_token, sid, client_id, tid, rev, refreshAt: exp - early })
+    Object.assign(session, {
+      accessToken: tokens.access_token,
+      sid,
+      client_id,
+      tid,
+      rev,
+      refreshAt: exp - early,
+    })
     return true
   }
 
@@ -149,10 +184,20 @@ export class RelyingParty {
     const { clientId, clientSecret, issuer } = this.#options
     const execute = issuer.startsWith('http:') ? [oidc.allowInsecureRequests] : []
     try {
-      this.#config ??= await oidc.discovery(new URL(issuer), clientId, {}, oidc.ClientSecretBasic(clientSecret), { execute })
+      this.#config ??= await oidc.discovery(
+        new URL(issuer),
+        clientId,
+        {},
+        oidc.ClientSecretBasic(clientSecret),
+        { execute },
+      )
       return this.#config
     } catch (cause) {
-      throw new SignInFailed('Case Manager cannot reach the broker at the moment. Try again shortly.', 503, { cause })
+      throw new SignInFailed(
+        'Case Manager cannot reach the broker at the moment. Try again shortly.',
+        503,
+        { cause },
+      )
     }
   }
 }

@@ -3,7 +3,10 @@ import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
 import type { Case } from './cases.ts'
 
-/** What users see. Rendered here, shown by the browser as it is; the one script only takes it away when the session has ended. */
+/**
+ * What users see. Rendered here, shown by the browser as it is; the one script only takes it away
+ * when the session has ended.
+ */
 
 export interface Place {
   name: string
@@ -148,7 +151,9 @@ const Cases = ({ cases }: { cases: Case[] }) => (
             <td>{one.number}</td>
             <td>{one.title}</td>
             <td>
-              <span class={`status ${one.status.toLowerCase().replace(' ', '-')}`}>{one.status}</span>
+              <span class={`status ${one.status.toLowerCase().replace(' ', '-')}`}>
+                {one.status}
+              </span>
             </td>
             <td>{one.updated}</td>
           </tr>
@@ -158,7 +163,15 @@ const Cases = ({ cases }: { cases: Case[] }) => (
   </section>
 )
 
-export const CasesPage = ({ place, user, cases }: { place: Place; user: { name: string; email: string | undefined }; cases: Case[] }) => (
+export const CasesPage = ({
+  place,
+  user,
+  cases,
+}: {
+  place: Place
+  user: { name: string; email: string | undefined }
+  cases: Case[]
+}) => (
   <Layout place={place} title="Your cases" user={user} live>
     <div class="head">
       <h1>Your cases</h1>
@@ -183,7 +196,17 @@ export const SignedOutPage = ({ place, why }: { place: Place; why: ReasonClass |
   </Layout>
 )
 
-export const ProblemPage = ({ place, title, words, again }: { place: Place; title: string; words: string; again: string }) => (
+export const ProblemPage = ({
+  place,
+  title,
+  words,
+  again,
+}: {
+  place: Place
+  title: string
+  words: string
+  again: string
+}) => (
   <Layout place={place} title={title} narrow>
     <section class="card big">
       <h1>{title}</h1>

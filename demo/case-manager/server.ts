@@ -7,7 +7,10 @@ import { RelyingParty } from './oidc.ts'
 import { Sessions } from './sessions.ts'
 import { createStanding } from './standing.ts'
 
-/** A sample Case Manager instance: a small case list that signs users in through the broker, and stops honoring a session the moment it has ended. */
+/**
+ * A sample Case Manager instance: a small case list that signs users in through the broker, and
+ * stops honoring a session the moment it has ended.
+ */
 
 export interface CaseManagerOptions {
   /** "Case Manager Sydney" */
@@ -38,13 +41,17 @@ export const registrationOf = (name: string, url: string) => ({
   audience: url,
 })
 
-/** How long it waits for the broker before it serves: until then it refuses what it cannot judge. */
+/**
+ * How long it waits for the broker before it serves: until then it refuses what it cannot judge.
+ */
 const READY_MS = 15_000
 /** The proxy of a public address may start later than the demo. */
 const PUBLIC_READY_MS = 1_000
 
 /** Resolves when it listens and, if the broker answers by then, when tokens can be checked. */
-export async function startCaseManager(options: CaseManagerOptions): Promise<{ url: string; guard: Guard; close(): Promise<void> }> {
+export async function startCaseManager(
+  options: CaseManagerOptions,
+): Promise<{ url: string; guard: Guard; close(): Promise<void> }> {
   const { clientId, clientSecret, clock, issuer, name, onProblem } = options
   let listener: RequestListener = (_, response) => void response.writeHead(503).end()
   const server = createServer((request, response) => listener(request, response))
@@ -67,9 +74,24 @@ export async function startCaseManager(options: CaseManagerOptions): Promise<{ u
   })
   guard.onRevocation((revocation) => sessions.revoked(revocation))
   const redirectUri = `${url}/oidc/callback`
-  const relyingParty = new RelyingParty({ issuer, clientId, clientSecret, guard, now, redirectUri, signedOutUri: `${url}/signed-out` })
+  const relyingParty = new RelyingParty({
+    issuer,
+    clientId,
+    clientSecret,
+    guard,
+    now,
+    redirectUri,
+    signedOutUri: `${url}/signed-out`,
+  })
   const standing = createStanding({ guard, relyingParty, sessions, now })
-  const app = createInstance({ place: { name, issuer, other: options.other }, url, guard, relyingParty, sessions, standing })
+  const app = createInstance({
+    place: { name, issuer, other: options.other },
+    url,
+    guard,
+    relyingParty,
+    sessions,
+    standing,
+  })
   const answer = getRequestListener(app.fetch)
   listener = (request, response) => void answer(request, response)
   await within(issuer.startsWith('https:') ? PUBLIC_READY_MS : READY_MS, guard.start())

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { covers, type Bearer, type Logout, type ReasonClass } from '@case-manager/guard'
 
 /**
- * The instance's own sessions, in memory: each is only as good as its access token, and ends the moment the broker says so. Cookies are kept
- * as hashes.
+ * The instance's own sessions, in memory: each is only as good as its access token, and ends the
+ * moment the broker says so. Cookies are kept as hashes.
  */
 export interface InstanceSession extends Bearer {
   sid: string
@@ -52,12 +52,14 @@ export class Sessions {
   }
 
   /**
-   * A logout token. One that comes late must not end what was opened after the sign-out it tells of: those have a `rev` that is not lower. The
-   * feed may have ended the session before: then the token says why.
+   * A logout token. One that comes late must not end what was opened after the sign-out it tells
+   * of: those have a `rev` that is not lower. The feed may have ended the session before: then the
+   * token says why.
    */
   loggedOut({ sid, sub, rev, reasonClass }: Logout): void {
     const over = (session: InstanceSession): boolean =>
-      (sid === undefined ? session.sub === sub : session.sid === sid) && (rev === undefined || session.rev < rev)
+      (sid === undefined ? session.sub === sub : session.sid === sid) &&
+      (rev === undefined || session.rev < rev)
     this.#endWhere(over)
     for (const one of this.#ended.values()) if (over(one.session)) one.why ??= reasonClass
   }

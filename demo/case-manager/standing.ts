@@ -5,8 +5,16 @@ import type { InstanceSession, Sessions } from './sessions.ts'
 /** `unknown`: cannot be checked at the moment. It is not a sign-out, and nothing is shown. */
 type Standing = 'good' | 'ended' | 'unknown'
 
-/** Whether a session is valid now: asked at each request, and answered from memory but for the refresh that is due once in a while. */
-export function createStanding(parts: { guard: Guard; relyingParty: RelyingParty; sessions: Sessions; now: () => number }) {
+/**
+ * Whether a session is valid now: asked at each request, and answered from memory but for the
+ * refresh that is due once in a while.
+ */
+export function createStanding(parts: {
+  guard: Guard
+  relyingParty: RelyingParty
+  sessions: Sessions
+  now: () => number
+}) {
   const refreshing = new WeakMap<InstanceSession, Promise<'refreshed' | 'over' | 'failed'>>()
 
   /** Requests that come at once share one refresh. */
@@ -21,7 +29,12 @@ export function createStanding(parts: { guard: Guard; relyingParty: RelyingParty
   return async function standing(session: InstanceSession): Promise<Standing> {
     let refreshed = session.refreshAt <= parts.now() ? await refresh(session) : undefined
     let checked = await parts.guard.check(session.accessToken)
-    if (!checked.ok && checked.error === 'invalid_token' && refreshed === undefined && !session.ended) {
+    if (
+      !checked.ok &&
+      checked.error === 'invalid_token' &&
+      refreshed === undefined &&
+      !session.ended
+    ) {
       refreshed = await refresh(session)
       checked = await parts.guard.check(session.accessToken)
     }

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 
-/** Errors in the shape Entra gives them: at the token endpoint, on the way back to the application, and on its own pages. */
+/**
+ * Errors in the shape Entra gives them: at the token endpoint, on the way back to the application,
+ * and on its own pages.
+ */
 
 interface Row {
   error: string
@@ -28,17 +31,32 @@ const ROWS: Record<number, Row> = {
     error: 'invalid_grant',
     text: 'The user account does not exist in the directory. To sign into this application, the account must be added to the directory.',
   },
-  50053: { error: 'invalid_grant', text: 'The account is locked, you have tried to sign in too many times with an incorrect user ID or password.' },
-  50055: { error: 'invalid_grant', text: 'The password is expired.', suberror: 'user_password_expired' },
+  50053: {
+    error: 'invalid_grant',
+    text: 'The account is locked, you have tried to sign in too many times with an incorrect user ID or password.',
+  },
+  50055: {
+    error: 'invalid_grant',
+    text: 'The password is expired.',
+    suberror: 'user_password_expired',
+  },
   50057: { error: 'invalid_grant', text: 'The user account is disabled.' },
-  50058: { error: 'login_required', text: 'A silent sign-in request was sent but no user is signed in.' },
+  50058: {
+    error: 'login_required',
+    text: 'A silent sign-in request was sent but no user is signed in.',
+  },
   50072: {
     error: 'interaction_required',
     text: 'Due to a configuration change made by your administrator, or because you moved to a new location, you must enroll in multi-factor authentication.',
     suberror: 'basic_action',
     challenge: true,
   },
-  50074: { error: 'interaction_required', text: 'Strong Authentication is required.', suberror: 'basic_action', challenge: true },
+  50074: {
+    error: 'interaction_required',
+    text: 'Strong Authentication is required.',
+    suberror: 'basic_action',
+    challenge: true,
+  },
   50076: {
     error: 'invalid_grant',
     text: 'Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access the application.',
@@ -61,7 +79,10 @@ const ROWS: Record<number, Row> = {
     error: 'access_denied',
     text: 'Your administrator has configured the application to block users unless they are specifically granted (assigned) access to the application. The signed in user is blocked because they are not a direct member of a group with access, nor had access directly assigned by an administrator. Please contact your administrator to assign access to this application.',
   },
-  50126: { error: 'invalid_grant', text: 'Error validating credentials due to invalid username or password.' },
+  50126: {
+    error: 'invalid_grant',
+    text: 'Error validating credentials due to invalid username or password.',
+  },
   50144: { error: 'invalid_grant', text: "The user's Active Directory password has expired." },
   50158: {
     error: 'interaction_required',
@@ -114,7 +135,10 @@ const ROWS: Record<number, Row> = {
     error: 'invalid_grant',
     text: 'The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource.',
   },
-  70011: { error: 'invalid_scope', text: 'The provided value for the input parameter "scope" is not valid.' },
+  70011: {
+    error: 'invalid_scope',
+    text: 'The provided value for the input parameter "scope" is not valid.',
+  },
   70043: {
     error: 'invalid_grant',
     text: 'The refresh token has expired or is invalid due to sign-in frequency checks by conditional access.',
@@ -126,15 +150,32 @@ const ROWS: Record<number, Row> = {
     text: 'Tenant not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.',
   },
   90014: { error: 'invalid_request', text: 'The required field is missing from the credential.' },
-  90033: { error: 'temporarily_unavailable', text: 'A transient error has occurred. Please try again.', status: 503 },
-  90055: { error: 'temporarily_unavailable', text: 'The request was throttled: too many requests. Please try again later.', status: 429 },
+  90033: {
+    error: 'temporarily_unavailable',
+    text: 'A transient error has occurred. Please try again.',
+    status: 503,
+  },
+  90055: {
+    error: 'temporarily_unavailable',
+    text: 'The request was throttled: too many requests. Please try again later.',
+    status: 429,
+  },
   90094: {
     error: 'access_denied',
     text: 'Admin consent is required for the permissions requested by the application. An administrator has to grant it.',
   },
-  90095: { error: 'access_denied', text: 'Admin consent is required. The consent request has been sent to an administrator.' },
-  500112: { error: 'invalid_grant', text: 'The reply address does not match the reply address provided when requesting the authorization code.' },
-  501481: { error: 'invalid_grant', text: 'The Code_Verifier does not match the code_challenge supplied in the authorization request.' },
+  90095: {
+    error: 'access_denied',
+    text: 'Admin consent is required. The consent request has been sent to an administrator.',
+  },
+  500112: {
+    error: 'invalid_grant',
+    text: 'The reply address does not match the reply address provided when requesting the authorization code.',
+  },
+  501481: {
+    error: 'invalid_grant',
+    text: 'The Code_Verifier does not match the code_challenge supplied in the authorization request.',
+  },
   530032: {
     error: 'access_denied',
     text: 'Access was blocked due to a security policy that your administrator has configured.',
@@ -144,10 +185,20 @@ const ROWS: Record<number, Row> = {
     error: 'unauthorized_client',
     text: 'Application was not found in the directory. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant.',
   },
-  700027: { error: 'invalid_client', text: 'Client assertion failed signature validation, or the key was not found.', status: 401 },
-  700054: { error: 'unsupported_response_type', text: 'The response type is not enabled for the application.' },
+  700027: {
+    error: 'invalid_client',
+    text: 'Client assertion failed signature validation, or the key was not found.',
+    status: 401,
+  },
+  700054: {
+    error: 'unsupported_response_type',
+    text: 'The response type is not enabled for the application.',
+  },
   700082: { error: 'invalid_grant', text: 'The refresh token has expired due to inactivity.' },
-  901002: { error: 'invalid_request', text: "The 'amr_values' request parameter is not supported." },
+  901002: {
+    error: 'invalid_request',
+    text: "The 'amr_values' request parameter is not supported.",
+  },
   7000112: { error: 'unauthorized_client', text: 'The application is disabled.' },
   7000215: {
     error: 'invalid_client',
@@ -159,7 +210,11 @@ const ROWS: Record<number, Row> = {
     text: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
     status: 401,
   },
-  7000222: { error: 'invalid_client', text: 'The provided client secret keys are expired.', status: 401 },
+  7000222: {
+    error: 'invalid_client',
+    text: 'The provided client secret keys are expired.',
+    status: 401,
+  },
 }
 
 interface EntraErrorBody {
@@ -192,9 +247,13 @@ export class EntraError extends Error {
     this.#challenge = row.challenge ?? false
   }
 
-  /** A challenge is base of nothing but the word that it is one: what comes back is what went out. */
+  /**
+   * A challenge is base of nothing but the word that it is one: what comes back is what went out.
+   */
   get claims(): string | undefined {
-    return this.#challenge ? '{"access_token":{"capolids":{"essential":true,"values":["00000000-0000-4000-8000-0000ca000001"]}}}' : undefined
+    return this.#challenge
+      ? '{"access_token":{"capolids":{"essential":true,"values":["00000000-0000-4000-8000-0000ca000001"]}}}'
+      : undefined
   }
 
   describe(now: Date, correlationId: string, traceId: string): string {

@@ -6,7 +6,10 @@ import { isForeign, type Site } from './site.ts'
 import { AREAS, type Switches } from './switches.ts'
 import type { World } from './world.ts'
 
-/** The administrator's page: so that a user at the demonstration can disable Alice and watch. No sign-in: it is a toy, on this machine alone. */
+/**
+ * The administrator's page: so that a user at the demonstration can disable Alice and watch. No
+ * sign-in: it is a toy, on this machine alone.
+ */
 
 type Answer = Response | Promise<Response>
 
@@ -36,12 +39,27 @@ interface Act {
 }
 
 const ACTS: Record<string, Act> = {
-  enable: { label: (p) => (p.accountEnabled ? 'Disable' : 'Enable'), patch: (p) => ({ accountEnabled: !p.accountEnabled }) },
+  enable: {
+    label: (p) => (p.accountEnabled ? 'Disable' : 'Enable'),
+    patch: (p) => ({ accountEnabled: !p.accountEnabled }),
+  },
   revoke: { label: () => 'Revoke sessions', patch: () => ({ revokeSessions: true }) },
-  password: { label: () => 'Change password', patch: (p) => ({ password: nextPassword(p.password), by: 'user' }) },
-  mfa: { label: (p) => (p.mfa === 'none' ? 'Give MFA' : 'Take MFA away'), patch: (p) => ({ mfa: p.mfa === 'none' ? 'authenticator' : 'none' }) },
-  assign: { label: (p) => (p.assigned ? 'Unassign' : 'Assign'), patch: (p) => ({ assigned: !p.assigned }) },
-  delete: { label: (p) => (p.deleted ? 'Restore' : 'Delete'), patch: (p) => ({ deleted: !p.deleted }) },
+  password: {
+    label: () => 'Change password',
+    patch: (p) => ({ password: nextPassword(p.password), by: 'user' }),
+  },
+  mfa: {
+    label: (p) => (p.mfa === 'none' ? 'Give MFA' : 'Take MFA away'),
+    patch: (p) => ({ mfa: p.mfa === 'none' ? 'authenticator' : 'none' }),
+  },
+  assign: {
+    label: (p) => (p.assigned ? 'Unassign' : 'Assign'),
+    patch: (p) => ({ assigned: !p.assigned }),
+  },
+  delete: {
+    label: (p) => (p.deleted ? 'Restore' : 'Delete'),
+    patch: (p) => ({ deleted: !p.deleted }),
+  },
 }
 
 /** `alice-demo`, `alice-demo-2`, `alice-demo-3` … */
@@ -56,11 +74,19 @@ interface Toggle {
   flip(switches: Switches): Partial<Switches>
 }
 
-/** Without it users read "Need admin approval", and the tokens of those who are signed in are refused with AADSTS65001. */
+/**
+ * Without it users read "Need admin approval", and the tokens of those who are signed in are
+ * refused with AADSTS65001.
+ */
 const consentOf = ({ tid, name }: Tenant): Toggle => ({
   label: `An administrator of ${name} has consented to the application`,
   on: (s) => (s.consent[tid] ?? 'granted') === 'granted',
-  flip: (s) => ({ consent: { ...s.consent, [tid]: (s.consent[tid] ?? 'granted') === 'granted' ? 'admin' : 'granted' } }),
+  flip: (s) => ({
+    consent: {
+      ...s.consent,
+      [tid]: (s.consent[tid] ?? 'granted') === 'granted' ? 'admin' : 'granted',
+    },
+  }),
 })
 
 const TOGGLES: Record<string, Toggle> = {
@@ -71,7 +97,11 @@ const TOGGLES: Record<string, Toggle> = {
     on: (s) => s.errorsToApp,
     flip: (s) => ({ errorsToApp: !s.errorsToApp }),
   },
-  outage: { label: 'Microsoft is down', on: (s) => s.outage.length > 0, flip: (s) => ({ outage: s.outage.length > 0 ? [] : [...AREAS] }) },
+  outage: {
+    label: 'Microsoft is down',
+    on: (s) => s.outage.length > 0,
+    flip: (s) => ({ outage: s.outage.length > 0 ? [] : [...AREAS] }),
+  },
   expired: {
     label: "The application's credential has expired",
     on: (s) => s.credentialExpired,
@@ -109,8 +139,9 @@ function adminPage(c: Context, world: World): Answer {
         ))}
       </form>
       <p class="soft">
-        The same and more, for scripts: <code>GET /_control/users</code>, <code>POST /_control/users/&#123;upn&#125;</code>,{' '}
-        <code>GET|POST /_control/switches</code>, <code>POST /_control/auto</code>.
+        The same and more, for scripts: <code>GET /_control/users</code>,{' '}
+        <code>POST /_control/users/&#123;upn&#125;</code>, <code>GET|POST /_control/switches</code>,{' '}
+        <code>POST /_control/auto</code>.
       </p>
     </div>,
   )

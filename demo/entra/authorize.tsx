@@ -19,7 +19,17 @@ import {
   type FlowRequest,
   type Step,
 } from './flow.ts'
-import { approvePage, choosePage, consentPage, emailPage, enrolPage, errorPage, kmsiPage, needAdminPage, passwordPage } from './flow-pages.tsx'
+import {
+  approvePage,
+  choosePage,
+  consentPage,
+  emailPage,
+  enrolPage,
+  errorPage,
+  kmsiPage,
+  needAdminPage,
+  passwordPage,
+} from './flow-pages.tsx'
 import type { User } from './users.ts'
 import { deny, succeed } from './respond.ts'
 import { correlationOf, isForeign, type Site } from './site.ts'
@@ -30,15 +40,26 @@ type Answer = Response | Promise<Response>
 
 export function authorizeRoom(site: Site): Hono {
   const app = new Hono()
-  app.get('/:tenant/oauth2/v2.0/authorize', (c) => begin(c, site, new URL(c.req.url).searchParams, 'authorize'))
-  app.post('/:tenant/oauth2/v2.0/authorize', async (c) => begin(c, site, new URLSearchParams(await c.req.text()), 'authorize'))
-  app.get('/:tenant/v2.0/adminconsent', (c) => begin(c, site, new URL(c.req.url).searchParams, 'adminconsent'))
+  app.get('/:tenant/oauth2/v2.0/authorize', (c) =>
+    begin(c, site, new URL(c.req.url).searchParams, 'authorize'),
+  )
+  app.post('/:tenant/oauth2/v2.0/authorize', async (c) =>
+    begin(c, site, new URLSearchParams(await c.req.text()), 'authorize'),
+  )
+  app.get('/:tenant/v2.0/adminconsent', (c) =>
+    begin(c, site, new URL(c.req.url).searchParams, 'adminconsent'),
+  )
   app.get('/:tenant/login', (c) => show(c, site))
   app.post('/:tenant/login', (c) => answer(c, site))
   return app
 }
 
-async function begin(c: Context, site: Site, parameters: URLSearchParams, kind: FlowRequest['kind']): Promise<Response> {
+async function begin(
+  c: Context,
+  site: Site,
+  parameters: URLSearchParams,
+  kind: FlowRequest['kind'],
+): Promise<Response> {
   const { world } = site
   const correlationId = correlationOf(c)
   const trouble = await site.trouble('authorize')
@@ -55,7 +76,10 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams, kind: 
   if (automatic) completeAs(world, browser, flow, automatic)
   const step = nextStep(world, browser, flow)
   if (step.step === 'done') return succeed(c, site, flow)
-  const silent = flow.silent || (world.switches.errorsToApp && step.step === 'error') ? silentError(browser, step) : undefined
+  const silent =
+    flow.silent || (world.switches.errorsToApp && step.step === 'error')
+      ? silentError(browser, step)
+      : undefined
   if (silent) return deny(c, site, flow, silent)
   site.keepFlow(flow)
   return c.redirect(`/${c.req.param('tenant')}/login?flow=${flow.id}`)
@@ -77,7 +101,10 @@ function readRequest(
 ): FlowRequest | EntraError {
   const { world } = site
   const named = world.tenant(tenant)
-  const wide = tenant === 'organizations' || (tenant === 'common' && kind === 'authorize') || (tenant === 'consumers' && kind === 'authorize')
+  const wide =
+    tenant === 'organizations' ||
+    (tenant === 'common' && kind === 'authorize') ||
+    (tenant === 'consumers' && kind === 'authorize')
   if (!named && !wide) return new EntraError(90002, `Tenant '${tenant.slice(0, 60)}'.`)
   const app = world.apps.get(parameters.get('client_id') ?? '')
   if (!app) return new EntraError(700016)
@@ -111,8 +138,12 @@ function requestError(parameters: URLSearchParams, request: FlowRequest): EntraE
   if (request.kind === 'adminconsent') return undefined
   if (parameters.get('response_type') !== 'code') return new EntraError(700054)
   if (parameters.has('amr_values')) return new EntraError(901002)
-  if (!request.scope.split(' ').includes('openid')) return new EntraError(70011, 'The scope has to hold openid.')
-  if (request.prompt !== undefined && !['login', 'none', 'consent', 'select_account', 'create'].includes(request.prompt))
+  if (!request.scope.split(' ').includes('openid'))
+    return new EntraError(70011, 'The scope has to hold openid.')
+  if (
+    request.prompt !== undefined &&
+    !['login', 'none', 'consent', 'select_account', 'create'].includes(request.prompt)
+  )
     return new EntraError(90014, 'Unsupported prompt.')
   return undefined
 }
@@ -120,9 +151,13 @@ function requestError(parameters: URLSearchParams, request: FlowRequest): EntraE
 /** `{"id_token":{"acrs":{"essential":true,"value":"c1"}}}`, or `values`. */
 function contextsOf(claims: string | null): string[] {
   try {
-    const acrs = (JSON.parse(claims ?? '{}') as { id_token?: { acrs?: { value?: unknown; values?: unknown } } }).id_token?.acrs
+    const acrs = (
+      JSON.parse(claims ?? '{}') as { id_token?: { acrs?: { value?: unknown; values?: unknown } } }
+    ).id_token?.acrs
     const values = [acrs?.value, ...(Array.isArray(acrs?.values) ? (acrs.values as unknown[]) : [])]
-    return values.filter((value): value is string => typeof value === 'string' && /^c([1-9]|1\d|2[0-5])$/.test(value))
+    return values.filter(
+      (value): value is string => typeof value === 'string' && /^c([1-9]|1\d|2[0-5])$/.test(value),
+    )
   } catch {
     return []
   }
@@ -135,11 +170,18 @@ function flowOf(c: Context, site: Site): { flow: Flow; browser: Browser } | unde
 }
 
 const expired = (c: Context, site: Site): Answer =>
-  errorPage(c, site.world, new EntraError(90014, 'This sign-in has expired: go back to the application and start again.'), correlationOf(c))
+  errorPage(
+    c,
+    site.world,
+    new EntraError(90014, 'This sign-in has expired: go back to the application and start again.'),
+    correlationOf(c),
+  )
 
 function show(c: Context, site: Site): Answer {
   const found = flowOf(c, site)
-  return found ? stepPage(c, site, found.browser, found.flow, nextStep(site.world, found.browser, found.flow)) : expired(c, site)
+  return found
+    ? stepPage(c, site, found.browser, found.flow, nextStep(site.world, found.browser, found.flow))
+    : expired(c, site)
 }
 
 function stepPage(c: Context, site: Site, browser: Browser, flow: Flow, step: Step): Answer {
@@ -160,14 +202,17 @@ function stepPage(c: Context, site: Site, browser: Browser, flow: Flow, step: St
     case 'kmsi':
       return kmsiPage(c, flow)
     case 'error':
-      return step.page === 'needAdmin' ? needAdminPage(c, flow) : errorPage(c, site.world, step.error, flow.request.correlationId, true)
+      return step.page === 'needAdmin'
+        ? needAdminPage(c, flow)
+        : errorPage(c, site.world, step.error, flow.request.correlationId, true)
     case 'done':
       return succeed(c, site, flow)
   }
 }
 
 async function answer(c: Context, site: Site): Promise<Response> {
-  if (isForeign(c, site.world.origin)) return c.text('Only a form of this site may be sent here.', 403)
+  if (isForeign(c, site.world.origin))
+    return c.text('Only a form of this site may be sent here.', 403)
   const found = flowOf(c, site)
   if (!found) return expired(c, site)
   const { flow, browser } = found
@@ -178,18 +223,32 @@ async function answer(c: Context, site: Site): Promise<Response> {
   if (declined) return deny(c, site, flow, declined)
   const step = nextStep(site.world, browser, flow)
   if (step.step === 'done') return succeed(c, site, flow)
-  if (step.step === 'error' && site.world.switches.errorsToApp) return deny(c, site, flow, step.error)
+  if (step.step === 'error' && site.world.switches.errorsToApp)
+    return deny(c, site, flow, step.error)
   return c.redirect(`/${c.req.param('tenant')}/login?flow=${flow.id}`, 303)
 }
 
-/** One answer, taken only where its page is the one that is shown; an error where the user said no. */
-function take(site: Site, browser: Browser, flow: Flow, form: URLSearchParams): EntraError | undefined {
+/**
+ * One answer, taken only where its page is the one that is shown; an error where the user said no.
+ */
+function take(
+  site: Site,
+  browser: Browser,
+  flow: Flow,
+  form: URLSearchParams,
+): EntraError | undefined {
   const { world } = site
   const { step } = nextStep(world, browser, flow)
   flow.problem = undefined
   const account = form.get('account')
   if (account === 'other' || account === 'list') {
-    Object.assign(flow, { user: undefined, account: undefined, matching: undefined, useAnother: account === 'other', consented: false })
+    Object.assign(flow, {
+      user: undefined,
+      account: undefined,
+      matching: undefined,
+      useAnother: account === 'other',
+      consented: false,
+    })
     return undefined
   }
   if (step === 'choose' && account !== null) chooseAccount(world, browser, flow, account)

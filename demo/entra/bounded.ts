@@ -1,4 +1,7 @@
-/** A map that forgets: the oldest entry goes when it is full, and an entry goes when it expires. A stand-in must not grow without end. */
+/**
+ * A map that forgets: the oldest entry goes when it is full, and an entry goes when it expires. A
+ * stand-in must not grow without end.
+ */
 export class BoundedMap<K, V> {
   readonly #entries = new Map<K, { value: V; expiresAtMs: number }>()
   readonly #max: number

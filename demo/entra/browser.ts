@@ -46,14 +46,25 @@ export class Browsers {
 /** Whether Microsoft still honors this account's session in this browser. */
 export function isLive(account: Account): boolean {
   const { user } = account
-  return account.signedIn && !user.deleted && user.accountEnabled && account.generation === user.browserGeneration
+  return (
+    account.signedIn &&
+    !user.deleted &&
+    user.accountEnabled &&
+    account.generation === user.browserGeneration
+  )
 }
 
 export const liveAccounts = (browser: Browser): Account[] => browser.accounts.filter(isLive)
-export const accountOf = (browser: Browser, user: User): Account | undefined => browser.accounts.find((account) => account.user === user)
+export const accountOf = (browser: Browser, user: User): Account | undefined =>
+  browser.accounts.find((account) => account.user === user)
 
 /** A fresh password begins a new session of that account. */
-export function signInAccount(browser: Browser, user: User, authTime: number, rememberMfa = false): Account {
+export function signInAccount(
+  browser: Browser,
+  user: User,
+  authTime: number,
+  rememberMfa = false,
+): Account {
   const account: Account = {
     user,
     sid: randomUUID(),
@@ -71,6 +82,9 @@ export function signInAccount(browser: Browser, user: User, authTime: number, re
     account.kmsi = before.kmsi
   }
   if (before && rememberMfa) account.mfaAt = before.mfaAt
-  browser.accounts = [account, ...browser.accounts.filter((other) => other !== before)].slice(0, MAX_ACCOUNTS)
+  browser.accounts = [account, ...browser.accounts.filter((other) => other !== before)].slice(
+    0,
+    MAX_ACCOUNTS,
+  )
   return account
 }

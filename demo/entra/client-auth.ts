@@ -4,15 +4,26 @@ import { EntraError } from './aadsts.ts'
 import type { AppRegistration } from './users.ts'
 import type { World } from './world.ts'
 
-/** How an application proves itself at the token endpoint: secret, certificate, or an assertion of an issuer that it trusts. */
+/**
+ * How an application proves itself at the token endpoint: secret, certificate, or an assertion of
+ * an issuer that it trusts.
+ */
 
 const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const FEDERATED_AUDIENCE = 'api://AzureADTokenExchange'
 
-export async function authenticateApp(world: World, form: URLSearchParams, authorization: string | undefined): Promise<AppRegistration> {
+export async function authenticateApp(
+  world: World,
+  form: URLSearchParams,
+  authorization: string | undefined,
+): Promise<AppRegistration> {
   const basic = basicCredentials(authorization)
   const assertion = form.get('client_assertion')
-  const clientId = basic?.id ?? form.get('client_id') ?? (assertion === null ? undefined : subjectOf(assertion)) ?? ''
+  const clientId =
+    basic?.id ??
+    form.get('client_id') ??
+    (assertion === null ? undefined : subjectOf(assertion)) ??
+    ''
   const app = world.apps.get(clientId)
   if (!app) throw new EntraError(700016, `Application with identifier '${clientId.slice(0, 60)}'.`)
   if (world.switches.credentialExpired) throw new EntraError(7000222)
@@ -31,13 +42,16 @@ function checkSecret(world: World, app: AppRegistration, presented: string): voi
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
   const found = app.secrets.find((secret) => timingSafeEqual(hash(secret.value), hash(presented)))
   if (!found) throw new EntraError(7000215)
-  if (found.expiresAt !== undefined && found.expiresAt <= world.clock.now()) throw new EntraError(7000222)
+  if (found.expiresAt !== undefined && found.expiresAt <= world.clock.now())
+    throw new EntraError(7000222)
 }
 
 function basicCredentials(header: string | undefined): { id: string; secret: string } | undefined {
   if (!header?.toLowerCase().startsWith('basic ')) return undefined
   const [id, secret] = Buffer.from(header.slice(6), 'base64').toString('utf8').split(':', 2)
-  return id === undefined || secret === undefined ? undefined : { id: decodeURIComponent(id), secret: decodeURIComponent(secret) }
+  return id === undefined || secret === undefined
+    ? undefined
+    : { id: decodeURIComponent(id), secret: decodeURIComponent(secret) }
 }
 
 function subjectOf(assertion: string): string | undefined {
@@ -48,12 +62,21 @@ function subjectOf(assertion: string): string | undefined {
   }
 }
 
-async function verifyAssertion(world: World, app: AppRegistration, assertion: string): Promise<void> {
-  const payload = (await byCertificate(world, app, assertion)) ?? (await byFederation(world, app, assertion))
+async function verifyAssertion(
+  world: World,
+  app: AppRegistration,
+  assertion: string,
+): Promise<void> {
+  const payload =
+    (await byCertificate(world, app, assertion)) ?? (await byFederation(world, app, assertion))
   if (!payload) throw new EntraError(700027)
 }
 
-async function byCertificate(world: World, app: AppRegistration, assertion: string): Promise<JWTPayload | undefined> {
+async function byCertificate(
+  world: World,
+  app: AppRegistration,
+  assertion: string,
+): Promise<JWTPayload | undefined> {
   for (const pem of app.certificates) {
     const until = Date.parse(new X509Certificate(pem).validTo)
     if (until <= world.clock.nowMs()) continue
@@ -76,7 +99,11 @@ async function byCertificate(world: World, app: AppRegistration, assertion: stri
   return undefined
 }
 
-async function byFederation(world: World, app: AppRegistration, assertion: string): Promise<JWTPayload | undefined> {
+async function byFederation(
+  world: World,
+  app: AppRegistration,
+  assertion: string,
+): Promise<JWTPayload | undefined> {
   for (const credential of app.federated) {
     try {
       const { payload } = await jwtVerify(assertion, createLocalJWKSet(credential.jwks), {
@@ -94,9 +121,14 @@ async function byFederation(world: World, app: AppRegistration, assertion: strin
   return undefined
 }
 
-/** MSAL names the endpoint of whatever authority it was given, over https even where we are dialled over http. */
+/**
+ * MSAL names the endpoint of whatever authority it was given, over https even where we are dialled
+ * over http.
+ */
 function isTokenEndpoint(world: World, audience: string | string[] | undefined): boolean {
   if (typeof audience !== 'string' || !URL.canParse(audience)) return false
   const url = new URL(audience)
-  return url.host === new URL(world.origin).host && /^\/[^/]+\/oauth2\/v2\.0\/token$/.test(url.pathname)
+  return (
+    url.host === new URL(world.origin).host && /^\/[^/]+\/oauth2\/v2\.0\/token$/.test(url.pathname)
+  )
 }

@@ -36,7 +36,10 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
   const app = new Hono()
   app.use('/_control/*', async (c, next) => {
     if (isForeign(c, world.origin) || !isHere(c, world))
-      return c.json({ error: 'cross_site', message: 'A page of another site may not control the simulator.' }, 403)
+      return c.json(
+        { error: 'cross_site', message: 'A page of another site may not control the simulator.' },
+        403,
+      )
     c.header('Cache-Control', 'no-store')
     return next()
   })
@@ -45,7 +48,11 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
   tenantControl(app, site)
   app.get('/_control/subscriptions', (c) => c.json(subscriptions.live()))
   app.post('/_control/subscriptions', (c) =>
-    withBody(c, subscriptionsBody, ({ act }) => c.json({ subscriptions: act === 'lose' ? subscriptions.lose() : subscriptions.askToReauthorize() })),
+    withBody(c, subscriptionsBody, ({ act }) =>
+      c.json({
+        subscriptions: act === 'lose' ? subscriptions.lose() : subscriptions.askToReauthorize(),
+      }),
+    ),
   )
   return app
 }
@@ -53,7 +60,9 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
 function userControl(app: Hono, world: World): void {
   app.get('/_control/users', (c) => c.json(world.users().map((user) => describeUser(world, user))))
   app.post('/_control/users', (c) => withBody(c, newUserBody, (body) => addUser(c, world, body)))
-  app.get('/_control/users/:upn', (c) => withUser(c, world, (user) => c.json(describeUser(world, user))))
+  app.get('/_control/users/:upn', (c) =>
+    withUser(c, world, (user) => c.json(describeUser(world, user))),
+  )
   app.post('/_control/users/:upn', (c) =>
     withUser(c, world, (user) =>
       withBody(c, userPatch, (patch) => {
@@ -100,7 +109,11 @@ function tenantControl(app: Hono, site: Site): void {
       const found = site.world.apps.get(c.req.param('clientId') ?? '')
       if (!found)
         return c.json(
-          { error: 'unknown_app', message: `There is no application ${c.req.param('clientId')}.`, known: [...site.world.apps.keys()] },
+          {
+            error: 'unknown_app',
+            message: `There is no application ${c.req.param('clientId')}.`,
+            known: [...site.world.apps.keys()],
+          },
           404,
         )
       Object.assign(found, body)
@@ -114,10 +127,16 @@ type Answer = Response | Promise<Response>
 /** A name that an attacker made to point at this machine is not its name. */
 function isHere(c: Context, world: World): boolean {
   const { port } = new URL(world.origin)
-  return [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`].includes(c.req.header('host') ?? '')
+  return [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`].includes(
+    c.req.header('host') ?? '',
+  )
 }
 
-async function withBody<T>(c: Context, schema: z.ZodType<T>, act: (body: T) => Answer): Promise<Response> {
+async function withBody<T>(
+  c: Context,
+  schema: z.ZodType<T>,
+  act: (body: T) => Answer,
+): Promise<Response> {
   const text = await c.req.text()
   let json: unknown
   try {
@@ -126,7 +145,8 @@ async function withBody<T>(c: Context, schema: z.ZodType<T>, act: (body: T) => A
     return c.json({ error: 'no_json', message: 'The body has to be JSON.' }, 400)
   }
   const parsed = schema.safeParse(json)
-  if (!parsed.success) return c.json({ error: 'bad_body', message: z.prettifyError(parsed.error) }, 400)
+  if (!parsed.success)
+    return c.json({ error: 'bad_body', message: z.prettifyError(parsed.error) }, 400)
   return act(parsed.data)
 }
 
@@ -137,12 +157,22 @@ function withUser(c: Context, world: World, act: (user: User) => Answer): Answer
 }
 
 const unknownUser = (c: Context, upn: string): Response =>
-  c.json({ error: 'unknown_user', message: `There is no user ${upn.slice(0, 100)}. GET /_control/users lists all users.` }, 404)
+  c.json(
+    {
+      error: 'unknown_user',
+      message: `There is no user ${upn.slice(0, 100)}. GET /_control/users lists all users.`,
+    },
+    404,
+  )
 
 function addUser(c: Context, world: World, body: z.infer<typeof newUserBody>): Response {
-  if (world.userOf(body.upn)) return c.json({ error: 'taken', message: `${body.upn} is there already.` }, 409)
-  if (world.users().length >= 50_000) return c.json({ error: 'full', message: 'The simulator holds 50,000 users at most.' }, 409)
-  const { upn, name, tid, oid, ...rest } = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) as typeof body
+  if (world.userOf(body.upn))
+    return c.json({ error: 'taken', message: `${body.upn} is there already.` }, 409)
+  if (world.users().length >= 50_000)
+    return c.json({ error: 'full', message: 'The simulator holds 50,000 users at most.' }, 409)
+  const { upn, name, tid, oid, ...rest } = Object.fromEntries(
+    Object.entries(body).filter(([, value]) => value !== undefined),
+  ) as typeof body
   const domain = upn.split('@')[1]!
   const user = world.addUser({
     ...(rest as Partial<User>),
@@ -158,7 +188,14 @@ function addUser(c: Context, world: World, body: z.infer<typeof newUserBody>): R
 
 /** Everything there is, the password included: it is made up. */
 function describeUser(world: World, user: User): Record<string, unknown> {
-  const { grantGeneration: _grant, browserGeneration: _browser, sessionsValidFrom, passwordChangedAt, createdAt: _created, ...rest } = user
+  const {
+    grantGeneration: _grant,
+    browserGeneration: _browser,
+    sessionsValidFrom,
+    passwordChangedAt,
+    createdAt: _created,
+    ...rest
+  } = user
   const iso = (seconds: number): string => new Date(seconds * 1000).toISOString()
   return {
     ...rest,

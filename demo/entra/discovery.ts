@@ -2,7 +2,10 @@ import { Hono } from 'hono'
 import { EntraError } from './aadsts.ts'
 import type { Site } from './site.ts'
 
-/** Metadata and keys, with every field the live document has. For `organizations` the issuer is a template with a literal `{tenantid}`. */
+/**
+ * Metadata and keys, with every field the live document has. For `organizations` the issuer is a
+ * template with a literal `{tenantid}`.
+ */
 
 const WIDE = new Set(['organizations', 'common', 'consumers'])
 
@@ -28,11 +31,20 @@ const CLAIMS = [
   'email',
 ]
 
-function discoveryDocument(origin: string, segment: string, issuerTid: string): Record<string, unknown> {
+function discoveryDocument(
+  origin: string,
+  segment: string,
+  issuerTid: string,
+): Record<string, unknown> {
   const base = `${origin}/${segment}`
   return {
     token_endpoint: `${base}/oauth2/v2.0/token`,
-    token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt', 'client_secret_basic', 'self_signed_tls_client_auth'],
+    token_endpoint_auth_methods_supported: [
+      'client_secret_post',
+      'private_key_jwt',
+      'client_secret_basic',
+      'self_signed_tls_client_auth',
+    ],
     jwks_uri: `${base}/discovery/v2.0/keys`,
     response_modes_supported: ['query', 'fragment', 'form_post'],
     subject_types_supported: ['pairwise'],
@@ -79,19 +91,37 @@ export function discoveryEndpoints(site: Site): Hono {
     const segment = c.req.param('tenant')
     const wide = WIDE.has(segment)
     const tid = world.tenant(segment)?.tid
-    if (!wide && tid === undefined) return c.json(new EntraError(90002).body(world.clock.nowMs()), 400)
-    const providers = wide ? await Promise.all(world.tenants.map((tenant) => site.provider(tenant.tid))) : [await site.provider(tid!)]
-    return c.json({ keys: providers.flatMap((one) => one.publicKeys().map((key) => ({ ...key, issuer: world.issuerOf(one.tenant.tid) }))) })
+    if (!wide && tid === undefined)
+      return c.json(new EntraError(90002).body(world.clock.nowMs()), 400)
+    const providers = wide
+      ? await Promise.all(world.tenants.map((tenant) => site.provider(tenant.tid)))
+      : [await site.provider(tid!)]
+    return c.json({
+      keys: providers.flatMap((one) =>
+        one.publicKeys().map((key) => ({ ...key, issuer: world.issuerOf(one.tenant.tid) })),
+      ),
+    })
   })
   app.get('/graph/oidc/userinfo', async (c) => {
     for (const provider of await site.providers()) {
       const { status, body } = await provider.userinfo(c.req.header('authorization') ?? '')
       if (status === 200) return c.json(JSON.parse(body) as Record<string, unknown>)
     }
-    return c.json({ error: { code: 'InvalidAuthenticationToken', message: 'Access token is empty or not one of ours.' } }, 401)
+    return c.json(
+      {
+        error: {
+          code: 'InvalidAuthenticationToken',
+          message: 'Access token is empty or not one of ours.',
+        },
+      },
+      401,
+    )
   })
   app.post('/:tenant/oauth2/v2.0/devicecode', (c) =>
-    c.json(new EntraError(70003, 'The simulator has no device code flow.').body(world.clock.nowMs()), 400),
+    c.json(
+      new EntraError(70003, 'The simulator has no device code flow.').body(world.clock.nowMs()),
+      400,
+    ),
   )
   return app
 }

@@ -20,7 +20,10 @@ import type { Switches } from './switches.ts'
 import { tokenEndpoints } from './token.ts'
 import { World } from './world.ts'
 
-/** A stand-in for Microsoft Entra ID and the few calls of Microsoft Graph that the broker makes, over plain HTTP on this machine alone. */
+/**
+ * A stand-in for Microsoft Entra ID and the few calls of Microsoft Graph that the broker makes,
+ * over plain HTTP on this machine alone.
+ */
 
 const MAX_BODY = 1024 * 1024
 
@@ -42,7 +45,10 @@ export interface Entra {
   origin: string
   /** What `BROKER_ENTRA_AUTHORITY` names. */
   authority: string
-  /** The user who completes every authorization without pages; `*`: the one that `login_hint` names; null: pages again. */
+  /**
+   * The user who completes every authorization without pages; `*`: the one that `login_hint` names;
+   * null: pages again.
+   */
   auto(upn: string | null): void
   /** As `POST /_control/users/{upn}`. */
   change(upn: string, patch: UserPatch): void
@@ -75,7 +81,13 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   server.listen(options.port, options.host ?? '127.0.0.1')
   await once(server as Server, 'listening')
   const origin = options.origin ?? `http://localhost:${(server.address() as AddressInfo).port}`
-  const world = new World({ origin, tenants: options.tenants, users: options.users, apps: options.apps, clock: options.clock })
+  const world = new World({
+    origin,
+    tenants: options.tenants,
+    users: options.users,
+    apps: options.apps,
+    clock: options.clock,
+  })
   const site = new Site(world)
   const subscriptions = new Subscriptions(world)
   app.use(ownDate(world))
@@ -106,7 +118,10 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
 }
 
 /** What tests and the demo change of the simulated Microsoft, without HTTP. */
-const controlsOf = (world: World, site: Site): Pick<Entra, 'auto' | 'change' | 'set' | 'rotateKeys'> => ({
+const controlsOf = (
+  world: World,
+  site: Site,
+): Pick<Entra, 'auto' | 'change' | 'set' | 'rotateKeys'> => ({
   auto: (upn) => {
     world.auto = upn
   },

@@ -6,8 +6,9 @@ import { render } from './layout.tsx'
 import type { World } from './world.ts'
 
 /**
- * The pages a user meets while signing in. One form each; the button that was pressed is the answer. Field names, for scripts: `loginfmt`,
- * `passwd`, `account` (a UPN, or `other`), `number`, `enrol`, `consent`, `kmsi`. The number to match is in `#number`.
+ * The pages a user meets while signing in. One form each; the button that was pressed is the
+ * answer. Field names, for scripts: `loginfmt`, `passwd`, `account` (a UPN, or `other`), `number`,
+ * `enrol`, `consent`, `kmsi`. The number to match is in `#number`.
  */
 
 type Answer = Response | Promise<Response>
@@ -83,9 +84,23 @@ export function passwordPage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Enter password</h1>
       {problem(flow)}
-      <input type="text" name="username" autocomplete="username" value={flow.user?.upn ?? ''} hidden readonly />
+      <input
+        type="text"
+        name="username"
+        autocomplete="username"
+        value={flow.user?.upn ?? ''}
+        hidden
+        readonly
+      />
       <label for="passwd">Password</label>
-      <input id="passwd" name="passwd" type="password" autocomplete="current-password" required autofocus />
+      <input
+        id="passwd"
+        name="passwd"
+        type="password"
+        autocomplete="current-password"
+        required
+        autofocus
+      />
       <p class="soft">
         In this simulation the password is <code>{flow.user?.password}</code>
       </p>
@@ -106,7 +121,8 @@ export function approvePage(c: Context, flow: Flow): Answer {
     <aside class="phone" aria-label="Simulated phone">
       <h2>Authenticator</h2>
       <p>
-        {flow.user?.name}, are you trying to sign in to {flow.request.app.name}? Tap the number that you see.
+        {flow.user?.name}, are you trying to sign in to {flow.request.app.name}? Tap the number that
+        you see.
       </p>
       <form method="post">
         {flow.matching?.offered.map((number) => (
@@ -127,7 +143,10 @@ export function approvePage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Approve sign in request</h1>
       {problem(flow)}
-      <p>Open your Authenticator app, and tap the number shown to sign in. (The phone beside this is yours.)</p>
+      <p>
+        Open your Authenticator app, and tap the number shown to sign in. (The phone beside this is
+        yours.)
+      </p>
       <p class="number" id="number">
         {flow.matching?.shown}
       </p>
@@ -142,7 +161,10 @@ export function enrolPage(c: Context, flow: Flow): Answer {
     <form method="post">
       {who(flow)}
       <h1>More information required</h1>
-      <p>Your organization needs more information to keep your account secure: set up the Authenticator app on your phone.</p>
+      <p>
+        Your organization needs more information to keep your account secure: set up the
+        Authenticator app on your phone.
+      </p>
       <p class="soft">AADSTS50079</p>
       <div class="actions">
         <button class="primary" name="enrol" value="yes">
@@ -166,15 +188,20 @@ export function consentPage(c: Context, world: World, flow: Flow, administrator:
     <form method="post">
       {who(flow)}
       <h1>Permissions requested</h1>
-      <p>{wide ? `Review for ${tenant?.name ?? 'your organization'}` : `${app.name} would like to:`}</p>
+      <p>
+        {wide ? `Review for ${tenant?.name ?? 'your organization'}` : `${app.name} would like to:`}
+      </p>
       <ul>
         <li>Sign you in and read your profile</li>
-        {scope.includes('offline_access') ? <li>Maintain access to data you have given it access to</li> : null}
+        {scope.includes('offline_access') ? (
+          <li>Maintain access to data you have given it access to</li>
+        ) : null}
         {wide ? app.graphRoles.map((role) => <li>{role} (application)</li>) : null}
       </ul>
       {administrator && !wide ? (
         <label>
-          <input type="checkbox" name="organisation" value="yes" /> Consent on behalf of your organization
+          <input type="checkbox" name="organisation" value="yes" /> Consent on behalf of your
+          organization
         </label>
       ) : null}
       <div class="actions">
@@ -217,8 +244,9 @@ export function needAdminPage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Need admin approval</h1>
       <p>
-        <strong>{flow.request.app.name}</strong> needs permission to access resources in your organization that only an admin can grant. Please ask an
-        admin to grant permission to this app before you can use it.
+        <strong>{flow.request.app.name}</strong> needs permission to access resources in your
+        organization that only an admin can grant. Please ask an admin to grant permission to this
+        app before you can use it.
       </p>
       <p class="soft">AADSTS90094</p>
       <p>
@@ -237,9 +265,22 @@ export function needAdminPage(c: Context, flow: Flow): Answer {
 }
 
 /** Where Entra keeps the user on a page of its own; the application gets no answer. */
-export function errorPage(c: Context, world: World, error: EntraError, correlationId: string, canSwitch = false): Answer {
+export function errorPage(
+  c: Context,
+  world: World,
+  error: EntraError,
+  correlationId: string,
+  canSwitch = false,
+): Answer {
   const body = error.body(world.clock.nowMs(), correlationId)
-  const status = error.code === 90033 ? 503 : error.code === 90055 ? 429 : error.code === 50105 || error.code === 50057 ? 403 : 400
+  const status =
+    error.code === 90033
+      ? 503
+      : error.code === 90055
+        ? 429
+        : error.code === 50105 || error.code === 50057
+          ? 403
+          : 400
   return render(
     c,
     { title: 'Trouble signing you in' },

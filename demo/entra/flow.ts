@@ -1,10 +1,20 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { EntraError } from './aadsts.ts'
-import { accountOf, isLive, liveAccounts, signInAccount, type Account, type Browser } from './browser.ts'
+import {
+  accountOf,
+  isLive,
+  liveAccounts,
+  signInAccount,
+  type Account,
+  type Browser,
+} from './browser.ts'
 import { GLOBAL_ADMINISTRATOR, PERSONAL, type AppRegistration, type User } from './users.ts'
 import type { World } from './world.ts'
 
-/** One way through Microsoft's pages: what was asked, what the user has proved, and what comes next. It decides; pages only ask. */
+/**
+ * One way through Microsoft's pages: what was asked, what the user has proved, and what comes next.
+ * It decides; pages only ask.
+ */
 
 export interface FlowRequest {
   kind: 'authorize' | 'adminconsent'
@@ -71,14 +81,21 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
     return flow
   }
   const live = liveAccounts(browser).filter((account) => mayUse(world, request, account.user))
-  const account = request.loginHint === undefined ? (live.length === 1 ? live[0] : undefined) : live.find((one) => one.user === hinted)
+  const account =
+    request.loginHint === undefined
+      ? live.length === 1
+        ? live[0]
+        : undefined
+      : live.find((one) => one.user === hinted)
   flow.user = account?.user ?? hinted
   if (account && isFresh(world, request, account)) flow.account = account
   return flow
 }
 
 const isFresh = (world: World, request: FlowRequest, account: Account): boolean =>
-  request.maxAge === undefined || world.switches.ignoreMaxAge || world.now() - account.authTime <= request.maxAge
+  request.maxAge === undefined ||
+  world.switches.ignoreMaxAge ||
+  world.now() - account.authTime <= request.maxAge
 
 /** A federated domain's own identity provider has its own single sign-on. */
 const answersSilently = ({ switches }: World, user: User | undefined): boolean =>
@@ -113,12 +130,21 @@ export function nextStep(world: World, browser: Browser, flow: Flow): Step {
   if (!account) return { step: 'password' }
   const refusal = accountError(world, user)
   if (refusal) return failed(refusal)
-  if (needsMfa(world, request, user) && account.mfaAt === undefined) return user.mfa === 'none' ? { step: 'enrol' } : { step: 'approve' }
-  if (request.kind === 'authorize' && request.app.assignmentRequired && !user.assigned) return failed(new EntraError(50105))
-  return consentStep(world, flow, user) ?? (askKmsi(world, flow, account) ? { step: 'kmsi' } : { step: 'done' })
+  if (needsMfa(world, request, user) && account.mfaAt === undefined)
+    return user.mfa === 'none' ? { step: 'enrol' } : { step: 'approve' }
+  if (request.kind === 'authorize' && request.app.assignmentRequired && !user.assigned)
+    return failed(new EntraError(50105))
+  return (
+    consentStep(world, flow, user) ??
+    (askKmsi(world, flow, account) ? { step: 'kmsi' } : { step: 'done' })
+  )
 }
 
-const failed = (error: EntraError, page: 'needAdmin' | 'plain' = 'plain'): Step => ({ step: 'error', error, page })
+const failed = (error: EntraError, page: 'needAdmin' | 'plain' = 'plain'): Step => ({
+  step: 'error',
+  error,
+  page,
+})
 
 function strangerError(world: World, request: FlowRequest, user: User): EntraError | undefined {
   if (user.deleted) return new EntraError(50034)
@@ -136,16 +162,24 @@ function accountError(world: World, user: User): EntraError | undefined {
 
 function needsMfa(world: World, request: FlowRequest, user: User): boolean {
   const { requireMfa, boundContexts } = world.switches
-  if (requireMfa === 'everybody' || (requireMfa === 'registered' && user.mfa === 'authenticator')) return true
+  if (requireMfa === 'everybody' || (requireMfa === 'registered' && user.mfa === 'authenticator'))
+    return true
   return request.contexts.some((context) => boundContexts.includes(context))
 }
 
 function askKmsi(world: World, flow: Flow, account: Account): boolean {
-  return flow.request.kind === 'authorize' && flow.interactive && world.switches.kmsiPrompt && !flow.kmsiAsked && account.kmsi === undefined
+  return (
+    flow.request.kind === 'authorize' &&
+    flow.interactive &&
+    world.switches.kmsiPrompt &&
+    !flow.kmsiAsked &&
+    account.kmsi === undefined
+  )
 }
 
 export const isAdministrator = (user: User): boolean => user.wids.includes(GLOBAL_ADMINISTRATOR)
-export const consentKey = (user: User, clientId: string): string => `${user.tid}/${user.oid}/${clientId}`
+export const consentKey = (user: User, clientId: string): string =>
+  `${user.tid}/${user.oid}/${clientId}`
 
 function consentStep(world: World, flow: Flow, user: User): Step | undefined {
   const { request } = flow
@@ -154,7 +188,8 @@ function consentStep(world: World, flow: Flow, user: User): Step | undefined {
     return flow.consented ? undefined : { step: 'consent' }
   }
   const state = world.switches.consent[user.tid] ?? 'granted'
-  const already = state === 'granted' || world.personalConsent.has(consentKey(user, request.app.clientId))
+  const already =
+    state === 'granted' || world.personalConsent.has(consentKey(user, request.app.clientId))
   if (already && request.prompt !== 'consent') return undefined
   if (state === 'admin' && !isAdministrator(user)) return failed(new EntraError(90094), 'needAdmin')
   return flow.consented ? undefined : { step: 'consent' }
@@ -200,23 +235,30 @@ export function chooseAccount(world: World, browser: Browser, flow: Flow, upn: s
   const account = user && accountOf(browser, user)
   if (!account) return
   flow.user = account.user
-  if (isLive(account) && (flow.request.prompt !== 'login' || answersSilently(world, user)) && isFresh(world, flow.request, account))
+  if (
+    isLive(account) &&
+    (flow.request.prompt !== 'login' || answersSilently(world, user)) &&
+    isFresh(world, flow.request, account)
+  )
     flow.account = account
 }
 
 export function giveEmail(world: World, flow: Flow, upn: string): void {
   const user = world.userOf(upn)
   if (!user || user.deleted) {
-    flow.problem = "We couldn't find an account with that username. Try another, or contact your organization's administrator."
+    flow.problem =
+      "We couldn't find an account with that username. Try another, or contact your organization's administrator."
   } else if (user.tid === PERSONAL.tid && !mayUse(world, flow.request, user)) {
-    flow.problem = "You can't sign in here with a personal account. Use your work or school account instead."
+    flow.problem =
+      "You can't sign in here with a personal account. Use your work or school account instead."
   } else flow.user = user
 }
 
 export function givePassword(world: World, browser: Browser, flow: Flow, password: string): void {
   if (!flow.user) return
   if (password !== flow.user.password) {
-    flow.problem = "Your account or password is incorrect. If you don't remember your password, ask the user who runs this demonstration."
+    flow.problem =
+      "Your account or password is incorrect. If you don't remember your password, ask the user who runs this demonstration."
     return
   }
   flow.account = signInAccount(browser, flow.user, world.now(), world.switches.rememberMfa)
@@ -238,7 +280,8 @@ export function answerConsent(world: World, flow: Flow, forOrganisation: boolean
   const { user, request } = flow
   if (!user) return
   flow.consented = true
-  if (request.kind === 'adminconsent' || (forOrganisation && isAdministrator(user))) world.switches.consent[user.tid] = 'granted'
+  if (request.kind === 'adminconsent' || (forOrganisation && isAdministrator(user)))
+    world.switches.consent[user.tid] = 'granted'
   else world.personalConsent.add(consentKey(user, request.app.clientId))
 }
 

@@ -2,8 +2,15 @@ import { CompactSign, decodeJwt, generateKeyPair, importJWK, type JWK } from 'jo
 import { randomUUID } from 'node:crypto'
 import type { FORGERIES } from './switches.ts'
 
-/** An ID token with one thing wrong, for trying that it is refused. All but `signature` and `algorithm` are signed with the tenant's true key. */
-export async function forge(idToken: string, how: (typeof FORGERIES)[number], key: JWK): Promise<string> {
+/**
+ * An ID token with one thing wrong, for trying that it is refused. All but `signature` and
+ * `algorithm` are signed with the tenant's true key.
+ */
+export async function forge(
+  idToken: string,
+  how: (typeof FORGERIES)[number],
+  key: JWK,
+): Promise<string> {
   const claims: Record<string, unknown> = { ...decodeJwt(idToken) }
   const header = { alg: 'RS256', kid: key.kid! }
   switch (how) {
@@ -26,10 +33,17 @@ export async function forge(idToken: string, how: (typeof FORGERIES)[number], ke
       claims['nonce'] = randomUUID()
       break
     case 'expiry':
-      Object.assign(claims, { exp: Number(claims['exp']) - 8000, iat: Number(claims['iat']) - 8000, nbf: Number(claims['nbf']) - 8000 })
+      Object.assign(claims, {
+        exp: Number(claims['exp']) - 8000,
+        iat: Number(claims['iat']) - 8000,
+        nbf: Number(claims['nbf']) - 8000,
+      })
       break
   }
-  return new CompactSign(encode(claims)).setProtectedHeader(header).sign(await importJWK(key, 'RS256'))
+  return new CompactSign(encode(claims))
+    .setProtectedHeader(header)
+    .sign(await importJWK(key, 'RS256'))
 }
 
-const encode = (claims: Record<string, unknown>): Uint8Array => new TextEncoder().encode(JSON.stringify(claims))
+const encode = (claims: Record<string, unknown>): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify(claims))

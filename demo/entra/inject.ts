@@ -1,7 +1,10 @@
 import { IncomingMessage, ServerResponse, type RequestListener } from 'node:http'
 import { Socket } from 'node:net'
 
-/** Calls a Node request listener without a socket, so that what `oidc-provider` answers can be reshaped before it leaves. */
+/**
+ * Calls a Node request listener without a socket, so that what `oidc-provider` answers can be
+ * reshaped before it leaves.
+ */
 
 export interface Injected {
   status: number
@@ -23,7 +26,12 @@ export function inject(
   const body = request.body === undefined ? undefined : Buffer.from(request.body)
   incoming.headers = {
     ...request.headers,
-    ...(body ? { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) } : {}),
+    ...(body
+      ? {
+          'content-type': 'application/x-www-form-urlencoded',
+          'content-length': String(body.length),
+        }
+      : {}),
   }
   if (body) incoming.push(body)
   incoming.push(null)
@@ -31,7 +39,8 @@ export function inject(
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     const keep = (chunk: unknown): void => {
-      if (typeof chunk === 'string' || chunk instanceof Uint8Array) chunks.push(Buffer.from(chunk as string))
+      if (typeof chunk === 'string' || chunk instanceof Uint8Array)
+        chunks.push(Buffer.from(chunk as string))
     }
     outgoing.write = ((chunk: unknown) => (keep(chunk), true)) as typeof outgoing.write
     outgoing.end = ((chunk: unknown) => {

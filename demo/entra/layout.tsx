@@ -3,7 +3,10 @@ import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { createHash } from 'node:crypto'
 
-/** The frame of every page: a card, and the word "Simulated" where no user can miss it. No asset of Microsoft's is used. */
+/**
+ * The frame of every page: a card, and the word "Simulated" where no user can miss it. No asset of
+ * Microsoft's is used.
+ */
 
 const STYLE = `
 :root { color-scheme: light; --ink: #1b1a19; --soft: #605e5c; --line: #8a8886; --blue: #005a9e; --deep: #004578; --bad: #a4262c; }
@@ -57,7 +60,8 @@ interface PageOptions {
   refresh?: { seconds: number; url: string }
 }
 
-const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+const hashOf = (text: string): string =>
+  `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 const STYLE_HASH = hashOf(STYLE)
 
 export function render(
@@ -66,7 +70,9 @@ export function render(
   body: Child,
   status: 200 | 400 | 401 | 403 | 404 | 429 | 503 = 200,
 ): Response | Promise<Response> {
-  const frames = options.frames?.length ? `frame-src ${options.frames.map((frame) => new URL(frame).origin).join(' ')}; ` : ''
+  const frames = options.frames?.length
+    ? `frame-src ${options.frames.map((frame) => new URL(frame).origin).join(' ')}; `
+    : ''
   c.header(
     'Content-Security-Policy',
     `default-src 'none'; style-src ${STYLE_HASH}; ${options.script ? `script-src ${hashOf(options.script)}; ` : ''}${frames}base-uri 'none'; frame-ancestors 'none'`,
@@ -79,7 +85,12 @@ export function render(
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        {options.refresh ? <meta http-equiv="refresh" content={`${options.refresh.seconds};url=${options.refresh.url}`} /> : null}
+        {options.refresh ? (
+          <meta
+            http-equiv="refresh"
+            content={`${options.refresh.seconds};url=${options.refresh.url}`}
+          />
+        ) : null}
         <title>{options.title} · Simulated Microsoft</title>
         <style>{raw(STYLE)}</style>
       </head>
@@ -93,7 +104,10 @@ export function render(
           </div>
           {options.aside ?? null}
         </main>
-        <footer>A simulation of Microsoft Entra ID for trying Case Manager. Nothing here reaches Microsoft.</footer>
+        <footer>
+          A simulation of Microsoft Entra ID for trying Case Manager. Nothing here reaches
+          Microsoft.
+        </footer>
         {options.script ? <script>{raw(options.script)}</script> : null}
       </body>
     </html>,

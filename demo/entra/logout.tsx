@@ -7,8 +7,9 @@ import { correlationOf, isForeign, type Site } from './site.ts'
 import type { World } from './world.ts'
 
 /**
- * Sign-out of Microsoft in one browser: its session ends, the applications that took part get its `sid` in iframes, and the browser goes
- * back to a registered redirect address. Refresh tokens of confidential clients live on.
+ * Sign-out of Microsoft in one browser: its session ends, the applications that took part get its
+ * `sid` in iframes, and the browser goes back to a registered redirect address. Refresh tokens of
+ * confidential clients live on.
  */
 
 type Answer = Response | Promise<Response>
@@ -21,7 +22,8 @@ export function logoutEndpoints(site: Site): Hono {
     const form = new URLSearchParams(await c.req.text())
     const upn = form.get('account')
     if (upn === null) return begin(c, site, form)
-    if (isForeign(c, site.world.origin)) return c.text('Only a form of this site may be sent here.', 403)
+    if (isForeign(c, site.world.origin))
+      return c.text('Only a form of this site may be sent here.', 403)
     const browser = site.browserOf(c)
     return signOut(
       c,
@@ -44,8 +46,12 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams): Promi
   const browser = site.browserOf(c)
   const live = liveAccounts(browser)
   const hint = parameters.get('logout_hint')
-  const hinted = hint === null ? undefined : live.find((account) => site.world.loginHintOf(account.user) === hint)
-  if (hinted || live.length < 2) return signOut(c, site, browser, hinted ? [hinted] : live, parameters)
+  const hinted =
+    hint === null
+      ? undefined
+      : live.find((account) => site.world.loginHintOf(account.user) === hint)
+  if (hinted || live.length < 2)
+    return signOut(c, site, browser, hinted ? [hinted] : live, parameters)
   return chooser(c, site, live, parameters)
 }
 
@@ -74,20 +80,29 @@ function chooser(c: Context, site: Site, live: Account[], parameters: URLSearchP
 /** Only the redirect address of an application that we know. */
 function returnAddress(world: World, parameters: URLSearchParams): URL | undefined {
   const wanted = parameters.get('post_logout_redirect_uri')
-  if (wanted === null || ![...world.apps.values()].some((app) => app.redirectUris.includes(wanted))) return undefined
+  if (wanted === null || ![...world.apps.values()].some((app) => app.redirectUris.includes(wanted)))
+    return undefined
   const url = new URL(wanted)
   const state = parameters.get('state')
   if (state !== null) url.searchParams.set('state', state)
   return url
 }
 
-function signOut(c: Context, site: Site, browser: Browser, accounts: Account[], parameters: URLSearchParams): Answer {
+function signOut(
+  c: Context,
+  site: Site,
+  browser: Browser,
+  accounts: Account[],
+  parameters: URLSearchParams,
+): Answer {
   const { world } = site
   const frames: string[] = []
   for (const account of accounts) {
     account.signedIn = false
     account.mfaAt = undefined
-    frames.push(...[...account.clientIds].flatMap((clientId) => logoutFrame(world, account, clientId)))
+    frames.push(
+      ...[...account.clientIds].flatMap((clientId) => logoutFrame(world, account, clientId)),
+    )
     account.clientIds.clear()
   }
   if (liveAccounts(browser).length === 0) browser.persistent = false
@@ -96,7 +111,11 @@ function signOut(c: Context, site: Site, browser: Browser, accounts: Account[], 
   if (frames.length === 0 && back) return c.redirect(back.href)
   return render(
     c,
-    { title: 'You signed out', frames, ...(back ? { script: GO_ON, refresh: { seconds: 5, url: back.href } } : {}) },
+    {
+      title: 'You signed out',
+      frames,
+      ...(back ? { script: GO_ON, refresh: { seconds: 5, url: back.href } } : {}),
+    },
     <div>
       <h1>You signed out of your account</h1>
       <p>It's a good idea to close all browser windows.</p>
@@ -121,6 +140,7 @@ function logoutFrame(world: World, account: Account, clientId: string): string[]
   if (!logoutUrl) return []
   const url = new URL(logoutUrl)
   url.searchParams.set('sid', account.sid)
-  if (world.switches.issInFrontchannel) url.searchParams.set('iss', world.issuerOf(account.user.tid))
+  if (world.switches.issInFrontchannel)
+    url.searchParams.set('iss', world.issuerOf(account.user.tid))
   return [url.href]
 }

@@ -51,7 +51,8 @@ export function settings(world: World): Configuration {
     conformIdTokenClaims: true,
     clientBasedCORS: () => false,
     expiresWithSession: () => false,
-    issueRefreshToken: (_ctx, _client, code) => Boolean(code.grantId && world.signIns.get(code.grantId)?.offline),
+    issueRefreshToken: (_ctx, _client, code) =>
+      Boolean(code.grantId && world.signIns.get(code.grantId)?.offline),
     rotateRefreshToken: true,
     ttl: lifetimes(world),
     renderError: (ctx: KoaContextWithOIDC, out) => {

@@ -7,7 +7,10 @@ import type { Account } from './browser.ts'
 import type { Site } from './site.ts'
 import type { World } from './world.ts'
 
-/** The end of a flow: the answer that goes back to the application, in the response mode it asked for. */
+/**
+ * The end of a flow: the answer that goes back to the application, in the response mode it asked
+ * for.
+ */
 
 type Answer = Response | Promise<Response>
 const SUBMIT = 'document.forms[0].submit()'
@@ -19,9 +22,17 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
   if (!user || !account) return deny(c, site, flow, new EntraError(50058))
   site.flows.delete(flow.id)
   if (flow.consented) answerConsent(world, flow, false)
-  if (request.kind === 'adminconsent') return back(c, flow, { admin_consent: 'True', tenant: user.tid, scope: request.scope, ...stateOf(flow) })
+  if (request.kind === 'adminconsent')
+    return back(c, flow, {
+      admin_consent: 'True',
+      tenant: user.tid,
+      scope: request.scope,
+      ...stateOf(flow),
+    })
   account.clientIds.add(request.app.clientId)
-  const asked = request.scope.split(' ').map((scope) => scope.replace('https://graph.microsoft.com/', ''))
+  const asked = request.scope
+    .split(' ')
+    .map((scope) => scope.replace('https://graph.microsoft.com/', ''))
   const provider = await site.provider(user.tid)
   const issued = await provider.issueCode(
     {
@@ -45,23 +56,39 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
       codeChallengeMethod: request.codeChallengeMethod,
     },
   )
-  if ('error' in issued) return back(c, flow, { error: issued.error, error_description: issued.description, ...stateOf(flow) })
+  if ('error' in issued)
+    return back(c, flow, {
+      error: issued.error,
+      error_description: issued.description,
+      ...stateOf(flow),
+    })
   return back(c, flow, { code: issued.code, ...stateOf(flow), session_state: account.sid })
 }
 
-/** Errors of admin consent carry `admin_consent=True` as well: a client that tests it first mistakes them for consent. */
+/**
+ * Errors of admin consent carry `admin_consent=True` as well: a client that tests it first mistakes
+ * them for consent.
+ */
 export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Answer {
   const { request } = flow
   site.flows.delete(flow.id)
   const body = error.body(site.world.clock.nowMs(), request.correlationId)
-  // `invalid_grant` belongs to the token endpoint; at this endpoint Entra uses another code for the same.
-  const name = body.error === 'invalid_grant' ? (error.suberror === undefined ? 'access_denied' : 'interaction_required') : body.error
+  // `invalid_grant` belongs to the token endpoint; at this endpoint Entra uses another code for the
+  // same.
+  const name =
+    body.error === 'invalid_grant'
+      ? error.suberror === undefined
+        ? 'access_denied'
+        : 'interaction_required'
+      : body.error
   return back(c, flow, {
     error: name,
     ...(error.code === 65004 ? { error_subcode: 'cancel' } : {}),
     error_description: body.error_description,
     ...stateOf(flow),
-    ...(request.kind === 'adminconsent' ? { admin_consent: 'True', ...(flow.user ? { tenant: flow.user.tid } : {}) } : {}),
+    ...(request.kind === 'adminconsent'
+      ? { admin_consent: 'True', ...(flow.user ? { tenant: flow.user.tid } : {}) }
+      : {}),
     ...(body.claims ? { claims: body.claims } : {}),
   })
 }
@@ -75,7 +102,8 @@ function authTimeOf(world: World, { authTime }: Account): number {
   return says === 'old' ? authTime - OLD_SECONDS : world.now()
 }
 
-const stateOf = (flow: Flow): Record<string, string> => (flow.request.state === undefined ? {} : { state: flow.request.state })
+const stateOf = (flow: Flow): Record<string, string> =>
+  flow.request.state === undefined ? {} : { state: flow.request.state }
 
 function back(c: Context, flow: Flow, parameters: Record<string, string>): Answer {
   const { redirectUri, responseMode } = flow.request
@@ -88,8 +116,13 @@ function back(c: Context, flow: Flow, parameters: Record<string, string>): Answe
 }
 
 function formPost(c: Context, action: string, parameters: Record<string, string>): Answer {
-  c.header('Content-Security-Policy', `default-src 'none'; script-src 'sha256-${createHash('sha256').update(SUBMIT).digest('base64')}'`)
-  const inputs = Object.entries(parameters).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)
+  c.header(
+    'Content-Security-Policy',
+    `default-src 'none'; script-src 'sha256-${createHash('sha256').update(SUBMIT).digest('base64')}'`,
+  )
+  const inputs = Object.entries(parameters).map(
+    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,
+  )
   return c.html(
     html`<!doctype html>
       <html lang="en">

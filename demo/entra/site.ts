@@ -9,7 +9,10 @@ import type { Area } from './switches.ts'
 import { TenantProvider } from './tenant-provider.ts'
 import type { World } from './world.ts'
 
-/** What the simulator's modules share: the world, its browsers, the flows under way and one provider for each tenant. */
+/**
+ * What the simulator's modules share: the world, its browsers, the flows under way and one provider
+ * for each tenant.
+ */
 
 const MAX_FLOWS = 20_000
 const FLOW_MS = 30 * 60_000
@@ -51,7 +54,12 @@ export class Site {
 
   /** A session cookie, or 90 days after "Stay signed in? Yes". */
   sendBrowser(c: Context, browser: Browser): void {
-    setCookie(c, BROWSER_COOKIE, browser.id, { httpOnly: true, sameSite: 'Lax', path: '/', ...(browser.persistent ? { maxAge: KMSI_SECONDS } : {}) })
+    setCookie(c, BROWSER_COOKIE, browser.id, {
+      httpOnly: true,
+      sameSite: 'Lax',
+      path: '/',
+      ...(browser.persistent ? { maxAge: KMSI_SECONDS } : {}),
+    })
   }
 
   /** Latency, then outage and throttling of one area; an answer when it is not available. */
@@ -60,12 +68,19 @@ export class Site {
     const wait = switches.latencyMs[area]
     if (wait) await new Promise((resolve) => setTimeout(resolve, wait))
     if (this.world.down(area)) return { error: new EntraError(90033) }
-    if (switches.throttle?.areas.includes(area)) return { error: new EntraError(90055), retryAfter: String(switches.throttle.retryAfterSeconds) }
+    if (switches.throttle?.areas.includes(area))
+      return {
+        error: new EntraError(90055),
+        retryAfter: String(switches.throttle.retryAfterSeconds),
+      }
     return undefined
   }
 }
 
-/** A page elsewhere must not press our buttons: neither another site nor another port of this machine. */
+/**
+ * A page elsewhere must not press our buttons: neither another site nor another port of this
+ * machine.
+ */
 export function isForeign(c: Context, origin: string): boolean {
   const from = c.req.header('origin')
   if (from !== undefined && from !== origin) return true
@@ -73,4 +88,5 @@ export function isForeign(c: Context, origin: string): boolean {
   return site !== undefined && site !== 'same-origin' && site !== 'none'
 }
 
-export const correlationOf = (c: Context): string => c.req.query('client-request-id') ?? c.req.header('client-request-id') ?? randomUUID()
+export const correlationOf = (c: Context): string =>
+  c.req.query('client-request-id') ?? c.req.header('client-request-id') ?? randomUUID()

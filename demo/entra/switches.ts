@@ -1,10 +1,21 @@
 import { z } from 'zod'
 
-/** What an administrator or a test may turn on: each is something that Microsoft does to its clients. */
+/**
+ * What an administrator or a test may turn on: each is something that Microsoft does to its
+ * clients.
+ */
 
 export const AREAS = ['authorize', 'token', 'metadata', 'logout', 'graph'] as const
 export type Area = (typeof AREAS)[number]
-export const FORGERIES = ['signature', 'issuer', 'audience', 'tenant', 'nonce', 'expiry', 'algorithm'] as const
+export const FORGERIES = [
+  'signature',
+  'issuer',
+  'audience',
+  'tenant',
+  'nonce',
+  'expiry',
+  'algorithm',
+] as const
 
 const area = z.enum(AREAS)
 const consent = z.enum(['granted', 'user', 'admin'])
@@ -13,30 +24,47 @@ export const switchesSchema = z.strictObject({
   /** These areas answer 503 (AADSTS90033). */
   outage: z.array(area),
   /** These areas answer 429 with Retry-After. */
-  throttle: z.strictObject({ areas: z.array(area), retryAfterSeconds: z.int().min(0).max(3600) }).nullable(),
+  throttle: z
+    .strictObject({ areas: z.array(area), retryAfterSeconds: z.int().min(0).max(3600) })
+    .nullable(),
   latencyMs: z.partialRecord(area, z.int().min(0).max(120_000)),
   /** AADSTS code by user (or `*`); at sign-in, at the token endpoint, or both. */
-  errorFor: z.record(z.string(), z.strictObject({ code: z.int(), at: z.enum(['authorize', 'token', 'both']).default('both') })),
+  errorFor: z.record(
+    z.string(),
+    z.strictObject({ code: z.int(), at: z.enum(['authorize', 'token', 'both']).default('both') }),
+  ),
   /** AADSTS code the next token requests get, for any user. Counts down. */
   tokenErrors: z.strictObject({ code: z.int(), times: z.int().min(0).max(1_000_000) }).nullable(),
   /** `amr` in the ID token. Off as with Entra's v2.0 tokens. */
   amr: z.boolean(),
   authTime: z.boolean(),
-  /** What `auth_time` says: when the password was entered, some minutes earlier, or when the code was issued, whatever was entered. */
+  /**
+   * What `auth_time` says: when the password was entered, some minutes earlier, or when the code
+   * was issued, whatever was entered.
+   */
   authTimeSays: z.enum(['entered', 'old', 'issued']),
   /** `max_age` is not documented: whether it is ignored. */
   ignoreMaxAge: z.boolean(),
   /** Entra sets `iat` and `nbf` back by five minutes. */
   iatBackSeconds: z.int().min(0).max(3600),
-  /** "Don't ask again on this device": the second factor of this browser counts for the next password too. */
+  /**
+   * "Don't ask again on this device": the second factor of this browser counts for the next
+   * password too.
+   */
   rememberMfa: z.boolean(),
-  /** Federated domains whose identity provider answers `prompt=login` without a page (PromptLoginBehavior=Disabled). */
+  /**
+   * Federated domains whose identity provider answers `prompt=login` without a page
+   * (PromptLoginBehavior=Disabled).
+   */
   silentDomains: z.array(z.string()),
   /** Federated domains whose identity provider asks for the password at `prompt=login`. */
   federatedDomains: z.array(z.string()),
   /** Optional claims that the registration "forgot". */
   omitClaims: z.array(z.string()),
-  /** Authentication contexts that a policy is bound to. An unbound one is issued all the same: Entra's trap. */
+  /**
+   * Authentication contexts that a policy is bound to. An unbound one is issued all the same:
+   * Entra's trap.
+   */
   boundContexts: z.array(z.string()),
   /** Conditional Access on the application: MFA of users who have it, of every user, or of none. */
   requireMfa: z.enum(['registered', 'everybody', 'nobody']),

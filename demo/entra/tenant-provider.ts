@@ -9,8 +9,9 @@ import { createTokenStore } from './token-store.ts'
 import type { SignIn, World } from './world.ts'
 
 /**
- * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the user is was decided before it is asked;
- * how the client proves itself too, so inside there is one secret that never leaves this process.
+ * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the
+ * user is was decided before it is asked; how the client proves itself too, so inside there is one
+ * secret that never leaves this process.
  */
 
 interface AuthorizeParameters {
@@ -23,7 +24,12 @@ interface AuthorizeParameters {
 
 async function newKey(): Promise<JWK> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true })
-  return { ...(await exportJWK(privateKey)), kid: randomBytes(20).toString('base64url'), use: 'sig', alg: 'RS256' }
+  return {
+    ...(await exportJWK(privateKey)),
+    kid: randomBytes(20).toString('base64url'),
+    use: 'sig',
+    alg: 'RS256',
+  }
 }
 
 export class TenantProvider {
@@ -51,7 +57,14 @@ export class TenantProvider {
   }
 
   publicKeys(): JWK[] {
-    return this.#keys.map(({ kty, kid, use, alg, n, e }) => ({ kty: kty!, kid: kid!, use: use!, alg: alg!, n: n!, e: e! }))
+    return this.#keys.map(({ kty, kid, use, alg, n, e }) => ({
+      kty: kty!,
+      kid: kid!,
+      use: use!,
+      alg: alg!,
+      n: n!,
+      e: e!,
+    }))
   }
 
   /** A new key signs from now on. The old ones stay published, unless they are to be dropped. */
@@ -77,7 +90,9 @@ export class TenantProvider {
       uid: randomUUID(),
       accountId: signIn.oid,
       authorizations: { [signIn.clientId]: { sid: signIn.sid, grantId } },
-      ...(switches.authTime && !switches.omitClaims.includes('auth_time') ? { loginTs: signIn.authTime } : {}),
+      ...(switches.authTime && !switches.omitClaims.includes('auth_time')
+        ? { loginTs: signIn.authTime }
+        : {}),
       ...(switches.amr ? { amr: signIn.mfa ? ['pwd', 'mfa'] : ['pwd'] } : {}),
     })
     await session.save(60)
@@ -88,18 +103,27 @@ export class TenantProvider {
       scope: parameters.scope,
     })
     if (parameters.nonce !== undefined) query.set('nonce', parameters.nonce)
-    if (parameters.codeChallenge !== undefined) query.set('code_challenge', parameters.codeChallenge)
-    if (parameters.codeChallengeMethod !== undefined) query.set('code_challenge_method', parameters.codeChallengeMethod)
+    if (parameters.codeChallenge !== undefined)
+      query.set('code_challenge', parameters.codeChallenge)
+    if (parameters.codeChallengeMethod !== undefined)
+      query.set('code_challenge_method', parameters.codeChallengeMethod)
     const answer = await inject(provider.callback(), {
       method: 'GET',
       url: `/auth?${query}`,
-      headers: { host: new URL(this.#world.origin).host, cookie: `${INNER_COOKIE}=${id}`, accept: 'text/html' },
+      headers: {
+        host: new URL(this.#world.origin).host,
+        cookie: `${INNER_COOKIE}=${id}`,
+        accept: 'text/html',
+      },
     })
     await session.destroy()
     const back = answer.location ? new URL(answer.location).searchParams : undefined
     const code = back?.get('code')
     if (code) return { code }
-    return { error: back?.get('error') ?? 'server_error', description: back?.get('error_description') ?? answer.body.slice(0, 500) }
+    return {
+      error: back?.get('error') ?? 'server_error',
+      description: back?.get('error_description') ?? answer.body.slice(0, 500),
+    }
   }
 
   /** The sign-in behind a refresh token, whether or not it is still valid. */
@@ -115,9 +139,13 @@ export class TenantProvider {
   }
 
   /** The token endpoint, for a client that has proved itself. */
-  async token(clientId: string, form: URLSearchParams): Promise<{ status: number; body: Record<string, unknown>; detail: string }> {
+  async token(
+    clientId: string,
+    form: URLSearchParams,
+  ): Promise<{ status: number; body: Record<string, unknown>; detail: string }> {
     const inner = new URLSearchParams(form)
-    for (const name of ['client_secret', 'client_assertion', 'client_assertion_type', 'client_id']) inner.delete(name)
+    for (const name of ['client_secret', 'client_assertion', 'client_assertion_type', 'client_id'])
+      inner.delete(name)
     inner.set('client_id', clientId)
     inner.set('client_secret', this.#innerSecret)
     if (inner.get('grant_type') === 'refresh_token') inner.delete('scope')
@@ -127,14 +155,22 @@ export class TenantProvider {
       headers: { host: new URL(this.#world.origin).host, accept: 'application/json' },
       body: inner.toString(),
     })
-    return { status: answer.status, body: JSON.parse(answer.body) as Record<string, unknown>, detail: decodeURIComponent(answer.detail ?? '') }
+    return {
+      status: answer.status,
+      body: JSON.parse(answer.body) as Record<string, unknown>,
+      detail: decodeURIComponent(answer.detail ?? ''),
+    }
   }
 
   async userinfo(authorization: string): Promise<{ status: number; body: string }> {
     return inject(this.#provider.callback(), {
       method: 'GET',
       url: '/userinfo',
-      headers: { host: new URL(this.#world.origin).host, accept: 'application/json', authorization },
+      headers: {
+        host: new URL(this.#world.origin).host,
+        accept: 'application/json',
+        authorization,
+      },
     })
   }
 
@@ -187,8 +223,10 @@ export class TenantProvider {
       ...settings(world),
       adapter: this.#store,
       jwks: { keys: this.#keys },
-      pairwiseIdentifier: (_ctx, accountId, client) => world.pairwiseSub(this.tenant.tid, accountId, client.clientId),
-      findAccount: (_ctx, oid, token) => this.#account(oid, token && 'grantId' in token ? token.grantId : undefined),
+      pairwiseIdentifier: (_ctx, accountId, client) =>
+        world.pairwiseSub(this.tenant.tid, accountId, client.clientId),
+      findAccount: (_ctx, oid, token) =>
+        this.#account(oid, token && 'grantId' in token ? token.grantId : undefined),
       loadExistingGrant: async (ctx) => {
         const clientId = ctx.oidc.client?.clientId
         const grantId = clientId && ctx.oidc.session?.grantIdFor(clientId)
@@ -197,7 +235,9 @@ export class TenantProvider {
     }
     const provider = new Provider(world.issuerOf(this.tenant.tid), configuration)
     provider.silent = true
-    provider.on('grant.error', (ctx, error) => ctx.res.setHeader(DETAIL, encodeURIComponent(error.error_detail ?? '')))
+    provider.on('grant.error', (ctx, error) =>
+      ctx.res.setHeader(DETAIL, encodeURIComponent(error.error_detail ?? '')),
+    )
     return provider
   }
 

@@ -4,10 +4,12 @@ import { BoundedMap } from './bounded.ts'
 const MAX_ENTRIES = 500_000
 
 /**
- * Where `oidc-provider` keeps codes, grants and tokens: in memory, bounded. A refresh token is never marked as consumed, because Entra does
- * not revoke the old one when it hands out the new.
+ * Where `oidc-provider` keeps codes, grants and tokens: in memory, bounded. A refresh token is
+ * never marked as consumed, because Entra does not revoke the old one when it hands out the new.
  */
-export function createTokenStore(clientOf: (id: string) => AdapterPayload | undefined): AdapterFactory {
+export function createTokenStore(
+  clientOf: (id: string) => AdapterPayload | undefined,
+): AdapterFactory {
   const entries = new BoundedMap<string, AdapterPayload>(MAX_ENTRIES)
   return (model: string): Adapter => {
     const key = (id: string): string => `${model}:${id}`

@@ -9,7 +9,10 @@ import { consentKey } from './flow.ts'
 import type { TenantProvider } from './tenant-provider.ts'
 import type { SignIn, World } from './world.ts'
 
-/** The token endpoint: who asks, whether the grant is still alive, then the tenant's provider; and its refusals in Entra's words. */
+/**
+ * The token endpoint: who asks, whether the grant is still alive, then the tenant's provider; and
+ * its refusals in Entra's words.
+ */
 
 interface TokenAnswer {
   status: number
@@ -29,7 +32,10 @@ export function tokenEndpoints(site: Site): Hono {
       return c.json(body, status as 200)
     } catch (error) {
       if (!(error instanceof EntraError)) throw error
-      return c.json(error.body(site.world.clock.nowMs(), correlationOf(c), site.world.origin), error.status as 400)
+      return c.json(
+        error.body(site.world.clock.nowMs(), correlationOf(c), site.world.origin),
+        error.status as 400,
+      )
     }
   })
   return app
@@ -44,12 +50,18 @@ async function answer(c: Context, site: Site, form: URLSearchParams): Promise<To
   spendTokenError(world)
   const grantType = form.get('grant_type')
   if (grantType === 'client_credentials') {
-    if (!named) throw new EntraError(90002, 'An application asks for its own token at a tenant, not at organizations.')
+    if (!named)
+      throw new EntraError(
+        90002,
+        'An application asks for its own token at a tenant, not at organizations.',
+      )
     return { status: 200, body: await issueAppToken(site, named.tid, app, form.get('scope') ?? '') }
   }
   const [code, token] = [form.get('code') ?? '', form.get('refresh_token') ?? '']
-  if (grantType === 'authorization_code') return redeem(site, named?.tid, app, form, (provider) => provider.signInOfCode(code))
-  if (grantType === 'refresh_token') return redeem(site, named?.tid, app, form, (provider) => provider.signInOf(token))
+  if (grantType === 'authorization_code')
+    return redeem(site, named?.tid, app, form, (provider) => provider.signInOfCode(code))
+  if (grantType === 'refresh_token')
+    return redeem(site, named?.tid, app, form, (provider) => provider.signInOf(token))
   throw new EntraError(70003)
 }
 
@@ -63,7 +75,13 @@ function spendTokenError(world: World): void {
 type Finder = (provider: TenantProvider) => Promise<SignIn | undefined>
 
 /** Of a code or a refresh token. */
-async function redeem(site: Site, tid: string | undefined, app: AppRegistration, form: URLSearchParams, find: Finder): Promise<TokenAnswer> {
+async function redeem(
+  site: Site,
+  tid: string | undefined,
+  app: AppRegistration,
+  form: URLSearchParams,
+  find: Finder,
+): Promise<TokenAnswer> {
   const found = await findGrant(site, tid, find)
   if (!found) throw new EntraError(70000)
   checkGrant(site.world, app, found.signIn)
@@ -75,7 +93,11 @@ interface Found {
   signIn: SignIn
 }
 
-async function findGrant(site: Site, tid: string | undefined, look: Finder): Promise<Found | undefined> {
+async function findGrant(
+  site: Site,
+  tid: string | undefined,
+  look: Finder,
+): Promise<Found | undefined> {
   const providers = tid === undefined ? await site.providers() : [await site.provider(tid)]
   for (const provider of providers) {
     const signIn = await look(provider)
@@ -99,7 +121,8 @@ function checkGrant(world: World, app: AppRegistration, signIn: SignIn): void {
   if (app.assignmentRequired && !user.assigned) throw new EntraError(50105)
   if (!hasConsent(world, app, user)) throw new EntraError(65001)
   const contextWantsMfa = signIn.acrs.some((context) => switches.boundContexts.includes(context))
-  if (!signIn.mfa && (switches.requireMfa === 'everybody' || contextWantsMfa)) throw new EntraError(user.mfa === 'none' ? 50079 : 50076)
+  if (!signIn.mfa && (switches.requireMfa === 'everybody' || contextWantsMfa))
+    throw new EntraError(user.mfa === 'none' ? 50079 : 50076)
 }
 
 function hasConsent(world: World, app: AppRegistration, user: User): boolean {
@@ -107,18 +130,33 @@ function hasConsent(world: World, app: AppRegistration, user: User): boolean {
   return state === 'granted' || world.personalConsent.has(consentKey(user, app.clientId))
 }
 
-async function finish(site: Site, found: Found, answered: TokenAnswer & { detail: string }): Promise<TokenAnswer> {
+async function finish(
+  site: Site,
+  found: Found,
+  answered: TokenAnswer & { detail: string },
+): Promise<TokenAnswer> {
   const { body } = answered
   if (typeof body['error'] === 'string') throw translate(body, answered.detail)
   const { oid, tid } = found.signIn
   const home = site.world.userById(tid, oid)?.home ?? { oid, tid }
-  const clientInfo = Buffer.from(JSON.stringify({ uid: home.oid, utid: home.tid })).toString('base64url')
+  const clientInfo = Buffer.from(JSON.stringify({ uid: home.oid, utid: home.tid })).toString(
+    'base64url',
+  )
   const { forge: how } = site.world.switches
-  const idToken = typeof body['id_token'] === 'string' && how ? await forge(body['id_token'], how, found.provider.signingKey) : body['id_token']
+  const idToken =
+    typeof body['id_token'] === 'string' && how
+      ? await forge(body['id_token'], how, found.provider.signingKey)
+      : body['id_token']
   const seconds = Number(body['expires_in'])
   return {
     status: answered.status,
-    body: { ...body, ...(idToken === undefined ? {} : { id_token: idToken }), expires_in: seconds, ext_expires_in: seconds, client_info: clientInfo },
+    body: {
+      ...body,
+      ...(idToken === undefined ? {} : { id_token: idToken }),
+      expires_in: seconds,
+      ext_expires_in: seconds,
+      client_info: clientInfo,
+    },
   }
 }
 
@@ -137,7 +175,10 @@ function translate(body: Record<string, unknown>, detail: string): EntraError {
     case 'unsupported_grant_type':
       return new EntraError(70003)
     case 'invalid_request':
-      return new EntraError(90014, typeof body['error_description'] === 'string' ? body['error_description'] : '')
+      return new EntraError(
+        90014,
+        typeof body['error_description'] === 'string' ? body['error_description'] : '',
+      )
     default:
       return new EntraError(90033)
   }

@@ -2,7 +2,10 @@ import { z } from 'zod'
 import type { User } from './users.ts'
 import type { World } from './world.ts'
 
-/** What becomes of an account, and what of its grants that ends: exactly the causes Microsoft documents for confidential clients. */
+/**
+ * What becomes of an account, and what of its grants that ends: exactly the causes Microsoft
+ * documents for confidential clients.
+ */
 
 export const userPatch = z.strictObject({
   accountEnabled: z.boolean().optional(),
@@ -60,6 +63,11 @@ function endGrants(user: User): void {
 /** App roles and methods are not properties of the user: Graph sends no notification of them. */
 function announce(world: World, user: User, patch: UserPatch): void {
   if (patch.deleted) return world.changed(user, 'deleted')
-  const seen = patch.accountEnabled !== undefined || patch.password !== undefined || patch.name !== undefined || patch.deleted !== undefined
-  if (seen || (patch.revokeSessions && world.switches.revokeNotifies)) world.changed(user, 'updated')
+  const seen =
+    patch.accountEnabled !== undefined ||
+    patch.password !== undefined ||
+    patch.name !== undefined ||
+    patch.deleted !== undefined
+  if (seen || (patch.revokeSessions && world.switches.revokeNotifies))
+    world.changed(user, 'updated')
 }

@@ -1,6 +1,9 @@
 import type { JWK } from 'jose'
 
-/** The tenants, users and application the simulated Microsoft begins with. Everything here is made up, passwords included. */
+/**
+ * The tenants, users and application the simulated Microsoft begins with. Everything here is made
+ * up, passwords included.
+ */
 
 export interface Tenant {
   tid: string
@@ -27,23 +30,44 @@ export interface User {
   roles: string[]
   /** Directory role template ids. */
   wids: string[]
-  /** One higher with each event that kills refresh tokens; a grant is dead when it was made at a lower number. */
+  /**
+   * One higher with each event that kills refresh tokens; a grant is dead when it was made at a
+   * lower number.
+   */
   grantGeneration: number
-  /** One higher with each event that ends Microsoft's own browser sessions: a password change by the user as well. */
+  /**
+   * One higher with each event that ends Microsoft's own browser sessions: a password change by the
+   * user as well.
+   */
   browserGeneration: number
   createdAt: number
   /** When Identity Protection found the user at high risk, epoch seconds. */
   riskSince: number | undefined
   /** Graph's `lastPasswordChangeDateTime`, epoch seconds. */
   passwordChangedAt: number
-  /** Graph's `signInSessionsValidFromDateTime`, epoch seconds: the account's creation, until a revocation. */
+  /**
+   * Graph's `signInSessionsValidFromDateTime`, epoch seconds: the account's creation, until a
+   * revocation.
+   */
   sessionsValidFrom: number
 }
 
-export const CONTOSO: Tenant = { tid: '11111111-1111-4111-8111-111111111111', domain: 'contoso.example', name: 'Contoso' }
-export const FABRIKAM: Tenant = { tid: '22222222-2222-4222-8222-222222222222', domain: 'fabrikam.example', name: 'Fabrikam' }
+export const CONTOSO: Tenant = {
+  tid: '11111111-1111-4111-8111-111111111111',
+  domain: 'contoso.example',
+  name: 'Contoso',
+}
+export const FABRIKAM: Tenant = {
+  tid: '22222222-2222-4222-8222-222222222222',
+  domain: 'fabrikam.example',
+  name: 'Fabrikam',
+}
 /** The one tenant of all personal Microsoft accounts; its id is Microsoft's. */
-export const PERSONAL: Tenant = { tid: '9188040d-6c67-4c5b-b112-36a304b66dad', domain: 'outlook.example', name: 'Personal accounts' }
+export const PERSONAL: Tenant = {
+  tid: '9188040d-6c67-4c5b-b112-36a304b66dad',
+  domain: 'outlook.example',
+  name: 'Personal accounts',
+}
 export const TENANTS: readonly Tenant[] = [CONTOSO, FABRIKAM, PERSONAL]
 
 export const GLOBAL_ADMINISTRATOR = '62e90394-69f5-4237-9190-012177145e10'
@@ -87,7 +111,10 @@ const contoso = (name: string, id: string, rest: Partial<User>): UserSeed => ({
 export const USERS: readonly UserSeed[] = [
   contoso('Alice Adams', 'a11c', { note: 'has MFA, uses Case Manager' }),
   contoso('Bob Brown', 'b0b', { note: 'has MFA, uses Case Manager' }),
-  contoso('Olivia Okafor', '011a', { note: 'has MFA, operates the broker', roles: ['CaseManager.User', 'Broker.Operator'] }),
+  contoso('Olivia Okafor', '011a', {
+    note: 'has MFA, operates the broker',
+    roles: ['CaseManager.User', 'Broker.Operator'],
+  }),
   contoso('Adam Archer', 'ada', {
     note: 'has MFA, administers the broker and is Global Administrator of Contoso',
     roles: ['CaseManager.User', 'Broker.Administrator'],
@@ -95,7 +122,11 @@ export const USERS: readonly UserSeed[] = [
   }),
   contoso('Mia Moreau', '31a', { note: 'has no MFA: cannot sign in', mfa: 'none' }),
   contoso('Dan Dahl', 'da4', { note: 'account disabled: cannot sign in', accountEnabled: false }),
-  contoso('Una Ueda', '41a', { note: 'not assigned to the application: cannot sign in', assigned: false, roles: [] }),
+  contoso('Una Ueda', '41a', {
+    note: 'not assigned to the application: cannot sign in',
+    assigned: false,
+    roles: [],
+  }),
   {
     upn: `faye@${FABRIKAM.domain}`,
     name: 'Faye Fischer',
@@ -121,7 +152,13 @@ export const USERS: readonly UserSeed[] = [
     note: 'has MFA, administers the users of Fabrikam at /tenant',
     roles: ['CaseManager.User', 'Broker.TenantAdministrator'],
   },
-  { upn: `pat@${PERSONAL.domain}`, name: 'Pat Personal', tid: PERSONAL.tid, oid: oid('ba7'), note: 'a personal Microsoft account: cannot sign in' },
+  {
+    upn: `pat@${PERSONAL.domain}`,
+    name: 'Pat Personal',
+    tid: PERSONAL.tid,
+    oid: oid('ba7'),
+    note: 'a personal Microsoft account: cannot sign in',
+  },
 ]
 
 export interface AppSecret {
@@ -149,7 +186,10 @@ export interface AppRegistration {
   /** Front-channel logout. */
   logoutUrl?: string
   assignmentRequired: boolean
-  /** Application permissions that the registration asks for; a tenant's administrator consents to them. */
+  /**
+   * Application permissions that the registration asks for; a tenant's administrator consents to
+   * them.
+   */
   graphRoles: string[]
 }
 

@@ -1,10 +1,23 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { BoundedMap } from './bounded.ts'
-import { newApp, newUser, USERS, TENANTS, type AppRegistration, type AppSeed, type User, type UserSeed, type Tenant } from './users.ts'
+import {
+  newApp,
+  newUser,
+  USERS,
+  TENANTS,
+  type AppRegistration,
+  type AppSeed,
+  type User,
+  type UserSeed,
+  type Tenant,
+} from './users.ts'
 import { DEFAULTS, type Area, type Switches } from './switches.ts'
 
-/** The state of the simulated Microsoft: in memory, bounded, gone with the process. It knows no HTTP. */
+/**
+ * The state of the simulated Microsoft: in memory, bounded, gone with the process. It knows no
+ * HTTP.
+ */
 
 /** What one sign-in proved: every token of its grant says this. */
 export interface SignIn {
@@ -48,7 +61,10 @@ export class World {
   readonly apps = new Map<string, AppRegistration>()
   readonly clock: Clock
   switches: Switches = structuredClone(DEFAULTS)
-  /** The user who completes every authorization without pages; `*` is the one that `login_hint` names. */
+  /**
+   * The user who completes every authorization without pages; `*` is the one that `login_hint`
+   * names.
+   */
   auto: string | null = null
   readonly signIns: BoundedMap<string, SignIn>
   /** `oid` of a user or `tid`, by client: consent given one by one. */
@@ -111,7 +127,9 @@ export class World {
   }
 
   userOfHint(hint: string): User | undefined {
-    return hint.startsWith('O.') ? this.users().find((user) => this.loginHintOf(user) === hint) : this.userOf(hint)
+    return hint.startsWith('O.')
+      ? this.users().find((user) => this.loginHintOf(user) === hint)
+      : this.userOf(hint)
   }
 
   pairwiseSub(tid: string, oid: string, clientId: string): string {

@@ -1,4 +1,5 @@
-// An instance with Express: express-openid-connect signs users in, the guard checks the access tokens of other callers.
+// An instance with Express: express-openid-connect signs users in, the guard checks the access
+// tokens of other callers.
 import { createGuard } from '@case-manager/guard'
 import { claimsOf, requireToken } from '@case-manager/guard/express'
 import express from 'express'
@@ -6,7 +7,10 @@ import oidc from 'express-openid-connect'
 
 const { BASE_URL, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, ISSUER } = process.env
 
-/** Sessions by id, on the server: only here can the back channel end one. Use connect-redis or the like where there are several processes. */
+/**
+ * Sessions by id, on the server: only here can the back channel end one. Use connect-redis or the
+ * like where there are several processes.
+ */
 class Sessions {
   #kept = new Map()
   get(id, done) {
@@ -38,7 +42,10 @@ app.use(
   }),
 )
 
-/** A session lasts as long as its access token: refresh that, and end the session where the broker refuses. */
+/**
+ * A session lasts as long as its access token: refresh that, and end the session where the broker
+ * refuses.
+ */
 app.use(async (request, response, next) => {
   const { accessToken } = request.oidc
   if (!accessToken?.isExpired()) return next()
@@ -46,7 +53,8 @@ app.use(async (request, response, next) => {
     await accessToken.refresh()
     next()
   } catch (error) {
-    if (error?.error !== 'invalid_grant') return response.status(503).json({ error: 'temporarily_unavailable' })
+    if (error?.error !== 'invalid_grant')
+      return response.status(503).json({ error: 'temporarily_unavailable' })
     await response.oidc.logout({ returnTo: BASE_URL })
   }
 })
@@ -59,6 +67,8 @@ app.get('/me', (request, response) => {
 
 const guard = createGuard({ issuer: ISSUER, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
 void guard.start()
-app.get('/api/me', requireToken(guard), (request, response) => response.json({ sub: claimsOf(request).sub }))
+app.get('/api/me', requireToken(guard), (request, response) =>
+  response.json({ sub: claimsOf(request).sub }),
+)
 
 app.listen(Number(new URL(BASE_URL).port), '127.0.0.1')

@@ -1,4 +1,5 @@
-// An instance with Fastify: openid-client signs users in, the guard ends their sessions and checks access tokens.
+// An instance with Fastify: openid-client signs users in, the guard ends their sessions and checks
+// access tokens.
 import { randomBytes } from 'node:crypto'
 import { covers, createGuard } from '@case-manager/guard'
 import { claimsOf, receiveLogout, requireToken } from '@case-manager/guard/fastify'
@@ -21,22 +22,39 @@ const guard = createGuard({
   clientId: CLIENT_ID,
   clientSecret: CLIENT_SECRET,
   // Never what is newer: a session with the same rev or a higher one was opened after the sign-out.
-  onLogout: ({ rev, sid, sub }) => endWhere((claims) => (sid === undefined ? claims.sub === sub : claims.sid === sid) && claims.rev < rev),
+  onLogout: ({ rev, sid, sub }) =>
+    endWhere(
+      (claims) => (sid === undefined ? claims.sub === sub : claims.sid === sid) && claims.rev < rev,
+    ),
 })
 guard.onRevocation((revocation) => endWhere((claims) => covers(revocation, claims)))
 await guard.start()
-const config = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, client.ClientSecretBasic(CLIENT_SECRET))
+const config = await client.discovery(
+  new URL(ISSUER),
+  CLIENT_ID,
+  {},
+  client.ClientSecretBasic(CLIENT_SECRET),
+)
 
 /** What a session holds of an answer of the token endpoint. */
 async function sessionOf(tokens, former) {
   const checked = await guard.check(tokens.access_token)
-  if (!checked.ok) throw Object.assign(new Error(checked.description), { statusCode: checked.status })
-  return { claims: checked.claims, name: former?.name ?? tokens.claims()?.name, refreshToken: tokens.refresh_token, refreshing: undefined }
+  if (!checked.ok)
+    throw Object.assign(new Error(checked.description), { statusCode: checked.status })
+  return {
+    claims: checked.claims,
+    name: former?.name ?? tokens.claims()?.name,
+    refreshToken: tokens.refresh_token,
+    refreshing: undefined,
+  }
 }
 
 async function refresh(id, session) {
   try {
-    sessions.set(id, await sessionOf(await client.refreshTokenGrant(config, session.refreshToken), session))
+    sessions.set(
+      id,
+      await sessionOf(await client.refreshTokenGrant(config, session.refreshToken), session),
+    )
   } catch (error) {
     // Only this answer ends the session; after any other the next request tries again.
     if (error.error === 'invalid_grant') sessions.delete(id)
@@ -44,7 +62,9 @@ async function refresh(id, session) {
   }
 }
 
-/** The session of a request, its token refreshed in time; undefined where the user is signed out. */
+/**
+ * The session of a request, its token refreshed in time; undefined where the user is signed out.
+ */
 async function sessionFor(request) {
   const id = request.cookies.session
   const session = sessions.get(id)
@@ -59,7 +79,11 @@ const app = fastify()
 await app.register(cookie)
 
 app.get('/login', async (_request, reply) => {
-  const [state, nonce, verifier] = [client.randomState(), client.randomNonce(), client.randomPKCECodeVerifier()]
+  const [state, nonce, verifier] = [
+    client.randomState(),
+    client.randomNonce(),
+    client.randomPKCECodeVerifier(),
+  ]
   const url = client.buildAuthorizationUrl(config, {
     redirect_uri: REDIRECT_URI,
     scope: 'openid profile email offline_access',
@@ -92,6 +116,8 @@ app.get('/me', async (request, reply) => {
   return { sub: session.claims.sub, name: session.name, exp: session.claims.exp }
 })
 
-app.get('/api/me', { onRequest: requireToken(guard) }, async (request) => ({ sub: claimsOf(request).sub }))
+app.get('/api/me', { onRequest: requireToken(guard) }, async (request) => ({
+  sub: claimsOf(request).sub,
+}))
 app.register(receiveLogout(guard, '/oidc/backchannel-logout'))
 await app.listen({ host: '127.0.0.1', port: Number(new URL(BASE_URL).port) })

@@ -1,20 +1,29 @@
-// Mail to users about a sign-in on a new device: verifies the broker's webhook and sends the mail by SMTP.
+// Mail to users about a sign-in on a new device: verifies the broker's webhook and sends the mail
+// by SMTP.
 import { createServer } from 'node:http'
 import nodemailer from 'nodemailer'
 import { Webhook, WebhookVerificationError } from 'standardwebhooks'
 
 const { ACCOUNT_URL, MAIL_DOMAINS, MAIL_FROM, PORT, SMTP_URL, WEBHOOK_SECRET } = process.env
 const webhook = new Webhook(WEBHOOK_SECRET)
-const mail = nodemailer.createTransport(SMTP_URL, { from: MAIL_FROM, headers: { 'Auto-Submitted': 'auto-generated' } })
+const mail = nodemailer.createTransport(SMTP_URL, {
+  from: MAIL_FROM,
+  headers: { 'Auto-Submitted': 'auto-generated' },
+})
 const HEAD = 'Your account signed in on a device that it had not used before:'
 const FOOT = `If this was not you, sign out everywhere and tell your administrator: ${ACCOUNT_URL}`
 
-/** Returns whether the text is one address in a domain of ours. Anything else could name another recipient. */
-const isOurs = (email) => MAIL_DOMAINS.split(',').includes(/^[\w.+'-]+@([\w.-]+)$/.exec(email)?.[1].toLowerCase())
+/**
+ * Returns whether the text is one address in a domain of ours. Anything else could name another
+ * recipient.
+ */
+const isOurs = (email) =>
+  MAIL_DOMAINS.split(',').includes(/^[\w.+'-]+@([\w.-]+)$/.exec(email)?.[1].toLowerCase())
 
 async function receive(request) {
   let body = ''
-  for await (const piece of request.setEncoding('utf8')) if ((body += piece).length > 65_536) return 413
+  for await (const piece of request.setEncoding('utf8'))
+    if ((body += piece).length > 65_536) return 413
   const { type, timestamp, data } = webhook.verify(body, request.headers)
   if (type !== 'session.new_device' || !isOurs(data.email)) return 204
   const text = [HEAD, data.device, timestamp, FOOT].join('\n')

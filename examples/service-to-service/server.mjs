@@ -1,18 +1,34 @@
-// Two instances. reports gets a user's token, exchanges it for one whose audience is archive (RFC 8693), and calls archive with that. For work of its own, without a user, it gets
-// a token by client_credentials. Both check access tokens with the guard.
+// Two instances. reports gets a user's token, exchanges it for one whose audience is archive (RFC
+// 8693), and calls archive with that. For work of its own, without a user, it gets a token by
+// client_credentials. Both check access tokens with the guard.
 import { createServer } from 'node:http'
 import { createGuard } from '@case-manager/guard'
 import { requireToken } from '@case-manager/guard/node'
 import * as client from 'openid-client'
 
-const { ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, ARCHIVE_URL, BASE_URL, CLIENT_ID, CLIENT_SECRET, ISSUER } = process.env
+const {
+  ARCHIVE_CLIENT_ID,
+  ARCHIVE_CLIENT_SECRET,
+  ARCHIVE_URL,
+  BASE_URL,
+  CLIENT_ID,
+  CLIENT_SECRET,
+  ISSUER,
+} = process.env
 /** The audience of an instance that is registered with none. */
 const audienceOf = (clientId) => 'urn:case-manager:instance:'.concat(clientId)
 
-/** The broker knows of a sign-out before a guard does, and exchanges no token of that session: it answers invalid_request (RFC 8693 §2.2.2). */
+/**
+ * The broker knows of a sign-out before a guard does, and exchanges no token of that session: it
+ * answers invalid_request (RFC 8693 §2.2.2).
+ */
 const failure = ({ error, message }) =>
   error === 'invalid_request'
-    ? { status: 401, headers: { 'www-authenticate': 'Bearer error="invalid_token"' }, body: { error: message } }
+    ? {
+        status: 401,
+        headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+        body: { error: message },
+      }
     : { status: 502, body: { error: message } }
 
 /** An instance whose every request needs an access token for it. */
@@ -21,21 +37,37 @@ async function listen(url, clientId, clientSecret, answer) {
   await guard.start()
   const authorize = requireToken(guard)
   const send = (response, { status, headers, body }) =>
-    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+    response
+      .writeHead(status, { 'content-type': 'application/json', ...headers })
+      .end(JSON.stringify(body))
   const serve = async (request, response) => {
     const claims = await authorize(request, response)
     if (claims === undefined) return
     send(response, await answer(claims, request).catch(failure))
   }
-  createServer((request, response) => void serve(request, response)).listen(Number(new URL(url).port), '127.0.0.1')
+  createServer((request, response) => void serve(request, response)).listen(
+    Number(new URL(url).port),
+    '127.0.0.1',
+  )
 }
 
 // archive: says for whom the token is (sub), and who calls (client_id).
-await listen(ARCHIVE_URL, ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, async ({ client_id, sub }) => ({ status: 200, body: { sub, client_id } }))
+await listen(ARCHIVE_URL, ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, async ({ client_id, sub }) => ({
+  status: 200,
+  body: { sub, client_id },
+}))
 
-const config = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, client.ClientSecretBasic(CLIENT_SECRET))
+const config = await client.discovery(
+  new URL(ISSUER),
+  CLIENT_ID,
+  {},
+  client.ClientSecretBasic(CLIENT_SECRET),
+)
 
-/** Never the user's own token: it is for reports alone. The exchanged one ends with the same session. */
+/**
+ * Never the user's own token: it is for reports alone. The exchanged one ends with the same
+ * session.
+ */
 const onBehalfOf = (token) =>
   client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
     subject_token: token,
@@ -43,7 +75,8 @@ const onBehalfOf = (token) =>
     audience: ARCHIVE_CLIENT_ID,
   })
 /** Without a user. Keep it until it is about to expire. */
-const forItself = () => client.clientCredentialsGrant(config, { resource: audienceOf(ARCHIVE_CLIENT_ID) })
+const forItself = () =>
+  client.clientCredentialsGrant(config, { resource: audienceOf(ARCHIVE_CLIENT_ID) })
 
 await listen(BASE_URL, CLIENT_ID, CLIENT_SECRET, async (_claims, { headers, url }) => {
   const held = headers.authorization.replace(/^Bearer /i, '')

@@ -4,11 +4,27 @@ import { createGuard } from '@case-manager/guard'
 
 let guard
 const acts = {
-  start: ({ audience, client_id: clientId, guard: guardId, issuer, stale_after_seconds: afterSeconds, ...more }) => {
+  start: ({
+    audience,
+    client_id: clientId,
+    guard: guardId,
+    issuer,
+    stale_after_seconds: afterSeconds,
+    ...more
+  }) => {
     const { client_secret: clientSecret, client_key: clientKey, poll_seconds: pollSeconds } = more
     const staleness = { afterSeconds, policy: 'refuse' }
     const credentials = { clientId, clientSecret, clientKey }
-    guard = createGuard({ issuer, ...credentials, audience, guardId, staleness, pollSeconds, onLogout: () => {}, hooks: { problem: () => {} } })
+    guard = createGuard({
+      issuer,
+      ...credentials,
+      audience,
+      guardId,
+      staleness,
+      pollSeconds,
+      onLogout: () => {},
+      hooks: { problem: () => {} },
+    })
     void guard.start()
   },
   check: async ({ token }) => {
@@ -16,7 +32,10 @@ const acts = {
     return { status: result.ok ? 200 : result.status }
   },
   logout: async ({ logout_token }) => {
-    const request = new Request('http://localhost/', { method: 'POST', body: new URLSearchParams({ logout_token }) })
+    const request = new Request('http://localhost/', {
+      method: 'POST',
+      body: new URLSearchParams({ logout_token }),
+    })
     return { status: (await guard.receiveLogout(request)).status }
   },
   stop: () => guard.stop(),

@@ -14,7 +14,10 @@ export interface HasHeaders {
 
 export type Authorized = { ok: true; claims: AccessClaims } | { ok: false; response: Response }
 
-/** Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as §3 says where it is not valid. */
+/**
+ * Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as
+ * §3 says where it is not valid.
+ */
 export async function authorize(
   check: (token: string) => Promise<CheckResult>,
   request: HasHeaders,
@@ -22,27 +25,51 @@ export async function authorize(
 ): Promise<Authorized> {
   const header = request.headers.get('authorization')
   // §3.1: a request without credentials gets the challenge without an error code.
-  if (header === null || !/^bearer(?: |$)/i.test(header)) return rejection(401, undefined, 'Send an access token: Authorization: Bearer …')
+  if (header === null || !/^bearer(?: |$)/i.test(header))
+    return rejection(401, undefined, 'Send an access token: Authorization: Bearer …')
   const token = header.slice(7).trim()
-  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return rejection(400, 'invalid_request', 'The Authorization header holds no bearer token.')
+  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token))
+    return rejection(400, 'invalid_request', 'The Authorization header holds no bearer token.')
   const result = await check(token)
   if (!result.ok) return rejection(result.status, result.error, result.description)
-  const scopes = typeof requirement.scope === 'string' ? requirement.scope.split(' ') : (requirement.scope ?? [])
+  const scopes =
+    typeof requirement.scope === 'string' ? requirement.scope.split(' ') : (requirement.scope ?? [])
   const granted = new Set(result.claims.scope?.split(' '))
   const missing = scopes.filter((scope) => !granted.has(scope))
-  if (missing.length > 0) return rejection(403, 'insufficient_scope', `The token lacks the scope ${missing.join(' ')}.`, scopes.join(' '))
-  if (requirement.anyRole !== undefined && !requirement.anyRole.some((role) => result.claims.roles?.includes(role)))
+  if (missing.length > 0)
+    return rejection(
+      403,
+      'insufficient_scope',
+      `The token lacks the scope ${missing.join(' ')}.`,
+      scopes.join(' '),
+    )
+  if (
+    requirement.anyRole !== undefined &&
+    !requirement.anyRole.some((role) => result.claims.roles?.includes(role))
+  )
     return rejection(403, 'insufficient_scope', 'The user has none of the roles that this needs.')
   return result
 }
 
-function rejection(status: number, error: string | undefined, description: string, scope?: string): Authorized {
+function rejection(
+  status: number,
+  error: string | undefined,
+  description: string,
+  scope?: string,
+): Authorized {
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (status === 503) headers['retry-after'] = '1'
   else {
-    const parts = error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]
+    const parts =
+      error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]
     if (scope) parts.push(`scope="${scope}"`)
     headers['www-authenticate'] = `Bearer${parts.length > 0 ? ` ${parts.join(', ')}` : ''}`
   }
-  return { ok: false, response: Response.json({ error: error ?? 'unauthorized', error_description: description }, { status, headers }) }
+  return {
+    ok: false,
+    response: Response.json(
+      { error: error ?? 'unauthorized', error_description: description },
+      { status, headers },
+    ),
+  }
 }

@@ -1,11 +1,19 @@
 import type { Clock } from './clock.ts'
 
-/** `Date` is cut to whole seconds, and an answer takes a while: a smaller difference says nothing. */
+/**
+ * `Date` is cut to whole seconds, and an answer takes a while: a smaller difference says nothing.
+ */
 const NOISE_MS = 1500
-/** Wall and monotonic time that part by more than this since the measurement: the clock was set, or the machine slept. */
+/**
+ * Wall and monotonic time that part by more than this since the measurement: the clock was set, or
+ * the machine slept.
+ */
 const STEP_MS = 2000
 
-/** The broker's clock beside this machine's, by the `Date` of the broker's answers (RFC 9110 §6.6.1). Never from a cache. */
+/**
+ * The broker's clock beside this machine's, by the `Date` of the broker's answers (RFC 9110
+ * §6.6.1). Never from a cache.
+ */
 export class BrokerClock {
   readonly #clock: Clock
   readonly #onMeasured: (offsetSeconds: number) => void
@@ -27,12 +35,17 @@ export class BrokerClock {
     this.#onMeasured(offsetMs / 1000)
   }
 
-  /** The broker's clock less this machine's, in whole seconds; undefined before the first answer, and after this machine's clock was set. */
+  /**
+   * The broker's clock less this machine's, in whole seconds; undefined before the first answer,
+   * and after this machine's clock was set.
+   */
   get offsetSeconds(): number | undefined {
     if (this.#measured === undefined) return undefined
     const { offsetMs, wallMs, monotonicMs } = this.#measured
     const passed = this.#clock.nowMs() - wallMs
-    return Math.abs(passed - (this.#clock.monotonicMs() - monotonicMs)) > STEP_MS ? undefined : offsetMs / 1000
+    return Math.abs(passed - (this.#clock.monotonicMs() - monotonicMs)) > STEP_MS
+      ? undefined
+      : offsetMs / 1000
   }
 
   /** Epoch seconds by the broker's clock as far as it is known, else by this machine's. */
@@ -40,22 +53,37 @@ export class BrokerClock {
     return Math.floor(this.#clock.nowMs() / 1000) + (this.offsetSeconds ?? 0)
   }
 
-  /** Epoch seconds by the clock that is ahead: a token that has expired by either is not accepted. */
+  /**
+   * Epoch seconds by the clock that is ahead: a token that has expired by either is not accepted.
+   */
   latest(): number {
     return Math.floor(this.#clock.nowMs() / 1000) + Math.max(0, this.offsetSeconds ?? 0)
   }
 }
 
-/** Once when the clocks part by more than what is tolerated, and again only when they have parted further or come together meanwhile. */
-export function warnOfClock(toleranceSeconds: number, problem: (error: Error) => void): (offsetSeconds: number) => void {
+/**
+ * Once when the clocks part by more than what is tolerated, and again only when they have parted
+ * further or come together meanwhile.
+ */
+export function warnOfClock(
+  toleranceSeconds: number,
+  problem: (error: Error) => void,
+): (offsetSeconds: number) => void {
   let warned: number | undefined
   return (offset) => {
     if (Math.abs(offset) <= toleranceSeconds) warned = undefined
     else if (warned === undefined || Math.abs(offset - warned) > toleranceSeconds) {
       warned = offset
       const seconds = Math.abs(offset)
-      const meanwhile = offset > 0 ? "the broker's clock decides meanwhile" : `until then tokens expire ${seconds} s early`
-      problem(new Error(`This machine's clock is ${seconds} s ${offset > 0 ? 'behind' : 'ahead of'} the broker's. Set it: ${meanwhile}.`))
+      const meanwhile =
+        offset > 0
+          ? "the broker's clock decides meanwhile"
+          : `until then tokens expire ${seconds} s early`
+      problem(
+        new Error(
+          `This machine's clock is ${seconds} s ${offset > 0 ? 'behind' : 'ahead of'} the broker's. Set it: ${meanwhile}.`,
+        ),
+      )
     }
   }
 }

@@ -15,10 +15,15 @@ export interface Report {
 }
 
 const ANSWER_MS = 5000
-/** A page of the log has 1,000 entries, some 150 KB; with the longest ids that are allowed, 1 MB. */
+/**
+ * A page of the log has 1,000 entries, some 150 KB; with the longest ids that are allowed, 1 MB.
+ */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
-/** How the guard calls the broker: its addresses, its credentials, and a limit of time on everything but the stream itself. */
+/**
+ * How the guard calls the broker: its addresses, its credentials, and a limit of time on everything
+ * but the stream itself.
+ */
 export class Broker {
   readonly issuer: string
   readonly clientId: string
@@ -28,7 +33,14 @@ export class Broker {
   readonly #clock: Clock
   readonly #brokerClock: BrokerClock
 
-  constructor(options: { issuer: string; clientId: string; credentials: Credentials; fetch: typeof fetch; clock: Clock; brokerClock: BrokerClock }) {
+  constructor(options: {
+    issuer: string
+    clientId: string
+    credentials: Credentials
+    fetch: typeof fetch
+    clock: Clock
+    brokerClock: BrokerClock
+  }) {
     this.issuer = options.issuer
     this.clientId = options.clientId
     this.jwksUri = `${options.issuer}/jwks`
@@ -39,10 +51,21 @@ export class Broker {
   }
 
   /** Resolves with the headers; the body then lasts until `signal` aborts it. */
-  async openFeed(input: { guardId: string; lastEventId: string | undefined; signal: AbortController; timeoutMs: number }): Promise<Response> {
-    const cancel = this.#clock.after(input.timeoutMs, () => input.signal.abort(new Error(`no answer within ${input.timeoutMs} ms`)))
+  async openFeed(input: {
+    guardId: string
+    lastEventId: string | undefined
+    signal: AbortController
+    timeoutMs: number
+  }): Promise<Response> {
+    const cancel = this.#clock.after(input.timeoutMs, () =>
+      input.signal.abort(new Error(`no answer within ${input.timeoutMs} ms`)),
+    )
     try {
-      const { uri, init } = await this.#feedRequest('text/event-stream', { guard: input.guardId }, input.lastEventId)
+      const { uri, init } = await this.#feedRequest(
+        'text/event-stream',
+        { guard: input.guardId },
+        input.lastEventId,
+      )
       return await this.#ask(uri, { ...init, signal: input.signal.signal })
     } finally {
       cancel()
@@ -50,13 +73,19 @@ export class Broker {
   }
 
   /**
-   * The `issuer` of the discovery document (OpenID Connect Discovery 1.0 §4.3). Undefined where it cannot be read: that says nothing.
+   * The `issuer` of the discovery document (OpenID Connect Discovery 1.0 §4.3). Undefined where it
+   * cannot be read: that says nothing.
    * @throws what aborted `stopping`
    */
   async readIssuer(stopping: AbortSignal): Promise<string | undefined> {
     try {
       const init = { headers: { accept: 'application/json' } }
-      const document = await this.#bounded(`${this.issuer}/.well-known/openid-configuration`, init, stopping, readJson)
+      const document = await this.#bounded(
+        `${this.issuer}/.well-known/openid-configuration`,
+        init,
+        stopping,
+        readJson,
+      )
       return typeof document?.issuer === 'string' ? document.issuer : undefined
     } catch {
       stopping.throwIfAborted()
@@ -64,9 +93,18 @@ export class Broker {
     }
   }
 
-  /** What is new in the log since a position (docs/feed.md, "Poll"). @throws where there is no answer, or another than 200 */
-  async poll(position: { epoch: string; seq: number } | undefined, stopping: AbortSignal): Promise<unknown> {
-    const { uri, init } = await this.#feedRequest('application/json', { epoch: position?.epoch, after: position?.seq.toString() })
+  /**
+   * What is new in the log since a position (docs/feed.md, "Poll").
+   * @throws where there is no answer, or another than 200
+   */
+  async poll(
+    position: { epoch: string; seq: number } | undefined,
+    stopping: AbortSignal,
+  ): Promise<unknown> {
+    const { uri, init } = await this.#feedRequest('application/json', {
+      epoch: position?.epoch,
+      after: position?.seq.toString(),
+    })
     return this.#bounded(uri, init, stopping, async (response) => {
       if (response.status !== 200) throw await this.explain(response, '200 "application/json"')
       return readJson(response)
@@ -74,52 +112,95 @@ export class Broker {
   }
 
   /** An assertion does not belong in an address: those end up in logs. */
-  async #feedRequest(accept: string, params: Record<string, string | undefined>, lastEventId?: string): Promise<{ uri: string; init: RequestInit }> {
+  async #feedRequest(
+    accept: string,
+    params: Record<string, string | undefined>,
+    lastEventId?: string,
+  ): Promise<{ uri: string; init: RequestInit }> {
     const sent = new URLSearchParams()
-    for (const [name, value] of Object.entries(params)) if (value !== undefined) sent.set(name, value)
-    const headers: Record<string, string> = { accept, 'cache-control': 'no-store', ...this.#authorization() }
+    for (const [name, value] of Object.entries(params))
+      if (value !== undefined) sent.set(name, value)
+    const headers: Record<string, string> = {
+      accept,
+      'cache-control': 'no-store',
+      ...this.#authorization(),
+    }
     if (lastEventId !== undefined) headers['last-event-id'] = lastEventId
     const members = await this.#members()
-    if (members === undefined) return { uri: `${this.issuer}/revocations?${sent}`, init: { headers } }
+    if (members === undefined)
+      return { uri: `${this.issuer}/revocations?${sent}`, init: { headers } }
     for (const [name, value] of Object.entries(members)) sent.set(name, value)
     return { uri: `${this.issuer}/revocations`, init: { method: 'POST', headers, body: sent } }
   }
 
   #authorization(): Record<string, string> {
-    return this.#credentials.kind === 'secret' ? { authorization: this.#credentials.authorization } : {}
+    return this.#credentials.kind === 'secret'
+      ? { authorization: this.#credentials.authorization }
+      : {}
   }
 
   async #members(): Promise<Record<string, string> | undefined> {
-    return this.#credentials.kind === 'assertion' ? this.#credentials.members(this.#brokerClock.now()) : undefined
+    return this.#credentials.kind === 'assertion'
+      ? this.#credentials.members(this.#brokerClock.now())
+      : undefined
   }
 
   /** The status alone is of interest. @throws where there is no answer */
   async report(report: Report, stopping: AbortSignal): Promise<number> {
     const body = JSON.stringify({ ...report, ...(await this.#members()) })
-    return this.#post('/revocations/enforced', body, 'application/json', stopping, async (response) => {
-      await response.body?.cancel()
-      return response.status
-    })
+    return this.#post(
+      '/revocations/enforced',
+      body,
+      'application/json',
+      stopping,
+      async (response) => {
+        await response.body?.cancel()
+        return response.status
+      },
+    )
   }
 
   /** RFC 7662. @throws where there is no answer, or none that can be understood */
   async introspect(token: string, stopping: AbortSignal): Promise<boolean> {
-    const body = new URLSearchParams({ token, token_type_hint: 'access_token', ...(await this.#members()) })
-    const answer = await this.#post('/introspect', body.toString(), 'application/x-www-form-urlencoded', stopping, readJson)
+    const body = new URLSearchParams({
+      token,
+      token_type_hint: 'access_token',
+      ...(await this.#members()),
+    })
+    const answer = await this.#post(
+      '/introspect',
+      body.toString(),
+      'application/x-www-form-urlencoded',
+      stopping,
+      readJson,
+    )
     return answer?.active === true
   }
 
-  #post<T>(path: string, body: string, type: string, stopping: AbortSignal, read: (response: Response) => Promise<T>): Promise<T> {
+  #post<T>(
+    path: string,
+    body: string,
+    type: string,
+    stopping: AbortSignal,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
     const headers = { accept: 'application/json', 'content-type': type, ...this.#authorization() }
     return this.#bounded(`${this.issuer}${path}`, { method: 'POST', headers, body }, stopping, read)
   }
 
   /** The limit of time covers what `read` takes of the body. */
-  async #bounded<T>(uri: string, init: RequestInit, stopping: AbortSignal, read: (response: Response) => Promise<T>): Promise<T> {
+  async #bounded<T>(
+    uri: string,
+    init: RequestInit,
+    stopping: AbortSignal,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
     const abort = new AbortController()
     const stop = (): void => abort.abort(stopping.reason)
     stopping.addEventListener('abort', stop)
-    const cancel = this.#clock.after(ANSWER_MS, () => abort.abort(new Error(`no answer within ${ANSWER_MS} ms`)))
+    const cancel = this.#clock.after(ANSWER_MS, () =>
+      abort.abort(new Error(`no answer within ${ANSWER_MS} ms`)),
+    )
     try {
       return await read(await this.#ask(uri, { ...init, signal: abort.signal }))
     } finally {
@@ -128,7 +209,10 @@ export class Broker {
     }
   }
 
-  /** No redirect is followed: credentials would go with it. (`redirect: 'error'` is unknown to some runtimes.) */
+  /**
+   * No redirect is followed: credentials would go with it. (`redirect: 'error'` is unknown to some
+   * runtimes.)
+   */
   async #ask(uri: string, init: RequestInit): Promise<Response> {
     const begunMs = this.#clock.nowMs()
     const response = await this.#fetch(uri, { ...init, redirect: 'manual' })
@@ -136,7 +220,10 @@ export class Broker {
     return response
   }
 
-  /** What is wrong where the feed was not answered as it should be, with what to do. Never holds a secret. */
+  /**
+   * What is wrong where the feed was not answered as it should be, with what to do. Never holds a
+   * secret.
+   */
   async explain(response: Response, expected: string): Promise<Error> {
     const { clientId, issuer } = this
     const { status } = response
@@ -152,8 +239,13 @@ export class Broker {
       return new Error(
         `${issuer} answered the feed with a redirect to ${quoted(response.headers.get('location') ?? 'another address')}: set issuer to where the broker is`,
       )
-    if (status === 404) return new Error(`${issuer} has no feed (404): set issuer to the broker's, exactly as its discovery document says`)
-    return new Error(`${issuer} answered the feed with ${status} ${quoted(response.headers.get('content-type') ?? '')}, expected ${expected}`)
+    if (status === 404)
+      return new Error(
+        `${issuer} has no feed (404): set issuer to the broker's, exactly as its discovery document says`,
+      )
+    return new Error(
+      `${issuer} answered the feed with ${status} ${quoted(response.headers.get('content-type') ?? '')}, expected ${expected}`,
+    )
   }
 }
 
@@ -164,6 +256,7 @@ async function readJson(response: Response): Promise<Record<string, unknown> | n
     throw new Error(`The broker answered ${response.status}.`)
   }
   const text = await readText(response, MAX_ANSWER_BYTES)
-  if (text === undefined) throw new Error(`The broker answered with more than ${MAX_ANSWER_BYTES} bytes.`)
+  if (text === undefined)
+    throw new Error(`The broker answered with more than ${MAX_ANSWER_BYTES} bytes.`)
   return JSON.parse(text) as Record<string, unknown> | null
 }

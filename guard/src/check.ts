@@ -1,7 +1,14 @@
 import { verifyAccessToken } from './verify-jwt.ts'
 import type { BrokerClock } from './broker-clock.ts'
 import type { Broker } from './broker.ts'
-import { invalid, unavailable, type AccessClaims, type CheckResult, type Refusal, type Why } from './claims.ts'
+import {
+  invalid,
+  unavailable,
+  type AccessClaims,
+  type CheckResult,
+  type Refusal,
+  type Why,
+} from './claims.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
 import { KeysUnavailable, type KeySet } from './keys.ts'
@@ -15,7 +22,10 @@ interface CheckParts {
   broker: Broker
   brokerClock: BrokerClock
   cache: TokenCache
-  /** Polls the broker where the last answer is too old; not there where a stream brings the log. Never rejects. */
+  /**
+   * Polls the broker where the last answer is too old; not there where a stream brings the log.
+   * Never rejects.
+   */
   catchUp: (() => Promise<void> | undefined) | undefined
   feed: FeedReader
   hooks: Hooks
@@ -49,12 +59,18 @@ export class Checker {
     return this.#now(token) ?? this.#later(token)
   }
 
-  /** The decision, where it takes no wait. Undefined: call `check`, because the token is not verified yet, or the broker has to answer first. */
+  /**
+   * The decision, where it takes no wait. Undefined: call `check`, because the token is not
+   * verified yet, or the broker has to answer first.
+   */
   known(token: string): CheckResult | undefined {
     return this.#parts.catchUp === undefined ? this.#now(token) : undefined
   }
 
-  /** A token that was verified before, while the feed is live: nothing is awaited, so that what is known now decides. */
+  /**
+   * A token that was verified before, while the feed is live: nothing is awaited, so that what is
+   * known now decides.
+   */
   #now(token: string): CheckResult | undefined {
     const { cache, feed, onIssued, settings } = this.#parts
     if (!feed.ready || isStale(settings.staleness, feed.freshness.silentForMs())) return undefined
@@ -71,20 +87,31 @@ export class Checker {
   async #later(token: string): Promise<CheckResult> {
     this.counters.checks++
     const { cache, feed } = this.#parts
-    if (!feed.ready) return this.#reject(unavailable('starting', 'The guard has not heard from the broker yet. Try again in a moment.'))
+    if (!feed.ready)
+      return this.#reject(
+        unavailable(
+          'starting',
+          'The guard has not heard from the broker yet. Try again in a moment.',
+        ),
+      )
     let verified = cache.get(token)
     if (verified !== undefined) this.counters.cacheHits++
     else {
       const result = await this.#verify(token)
       if ('error' in result) return this.#reject(result)
       verified = result
-      if (!feed.ready) return this.#reject(unavailable('starting', 'The broker has begun a new log. Try again in a moment.'))
+      if (!feed.ready)
+        return this.#reject(
+          unavailable('starting', 'The broker has begun a new log. Try again in a moment.'),
+        )
     }
-    // Nothing is awaited from here to the answer, unless the broker is asked: what is known now decides.
+    // Nothing is awaited from here to the answer, unless the broker is asked: what is known now
+    // decides.
     const over = this.#over(token, verified)
     if (over !== undefined) return this.#reject(over)
     this.#parts.onIssued(verified.claims.rev)
-    if (!isStale(this.#parts.settings.staleness, feed.freshness.silentForMs())) return this.#accept(verified.claims)
+    if (!isStale(this.#parts.settings.staleness, feed.freshness.silentForMs()))
+      return this.#accept(verified.claims)
     return this.#whenStale(token, verified)
   }
 
@@ -99,12 +126,18 @@ export class Checker {
     return refusal
   }
 
-  /** Refreshing helps where the clocks agree well enough for a new token; else it would never end. */
+  /**
+   * Refreshing helps where the clocks agree well enough for a new token; else it would never end.
+   */
   #expired({ exp, iat }: { exp?: unknown; iat?: unknown }, description: string): Refusal {
     const ahead = -(this.#parts.brokerClock.offsetSeconds ?? 0)
     const lifetime = typeof exp === 'number' && typeof iat === 'number' ? exp - iat : Infinity
-    if (ahead <= this.#parts.settings.clockToleranceSeconds || ahead * 2 < lifetime) return invalid('expired', description)
-    return unavailable('clock', `This machine's clock is ${ahead} s ahead of the broker's: a new token would seem expired too. Set the clock.`)
+    if (ahead <= this.#parts.settings.clockToleranceSeconds || ahead * 2 < lifetime)
+      return invalid('expired', description)
+    return unavailable(
+      'clock',
+      `This machine's clock is ${ahead} s ahead of the broker's: a new token would seem expired too. Set the clock.`,
+    )
   }
 
   #verify(token: string): Promise<Verified | Refusal> {
@@ -119,22 +152,36 @@ export class Checker {
     const { cache, keys, kids, settings, validity } = this.#parts
     const { issuer, audience, clockToleranceSeconds: toleranceSeconds } = settings
     try {
-      const result = await verifyAccessToken(token, keys, { issuer, audience, toleranceSeconds, now: validity.now() })
-      if (!result.ok && result.why === 'expired') return this.#expired(result.claims ?? {}, result.description)
+      const result = await verifyAccessToken(token, keys, {
+        issuer,
+        audience,
+        toleranceSeconds,
+        now: validity.now(),
+      })
+      if (!result.ok && result.why === 'expired')
+        return this.#expired(result.claims ?? {}, result.description)
       // Another token would be as early: the clocks part.
-      if (!result.ok && result.why === 'not_yet_valid') return unavailable('clock', `${result.description} Set this machine's clock.`)
+      if (!result.ok && result.why === 'not_yet_valid')
+        return unavailable('clock', `${result.description} Set this machine's clock.`)
       if (!result.ok) return invalid(result.why, result.description)
       const verified = { claims: result.claims, kid: result.kid, version: -1 }
       kids.set(verified.claims, verified.kid)
       cache.set(token, verified)
       return verified
     } catch (error) {
-      if (error instanceof KeysUnavailable) return unavailable('keys_unavailable', 'The keys of the broker cannot be read. Try again in a moment.')
+      if (error instanceof KeysUnavailable)
+        return unavailable(
+          'keys_unavailable',
+          'The keys of the broker cannot be read. Try again in a moment.',
+        )
       throw error
     }
   }
 
-  /** Expired, revoked, or signed by a key that has been withdrawn: by the clock, and by what the feed has brought so far. */
+  /**
+   * Expired, revoked, or signed by a key that has been withdrawn: by the clock, and by what the
+   * feed has brought so far.
+   */
   #over(token: string, verified: Verified): Refusal | undefined {
     const { cache, ledger, validity } = this.#parts
     const { claims } = verified
@@ -149,15 +196,22 @@ export class Checker {
     if (verified.version === ledger.version) return undefined
     const covered = validity.revoked(claims)
     if (covered === undefined) verified.version = ledger.version
-    else return invalid(covered, covered === 'revoked' ? 'It has been revoked.' : 'It may have been revoked. Refresh it.')
+    else
+      return invalid(
+        covered,
+        covered === 'revoked' ? 'It has been revoked.' : 'It may have been revoked. Refresh it.',
+      )
     return undefined
   }
 
   async #whenStale(token: string, verified: Verified): Promise<CheckResult> {
     if (this.#parts.settings.staleness.policy === 'refuse')
-      return this.#reject(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
+      return this.#reject(
+        unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'),
+      )
     try {
-      if (!(await this.#ask(token))) return this.#reject(invalid('inactive', 'The broker says that it is no longer valid.'))
+      if (!(await this.#ask(token)))
+        return this.#reject(invalid('inactive', 'The broker says that it is no longer valid.'))
     } catch {
       return this.#reject(unavailable('stale', 'The broker cannot be asked whether it is revoked.'))
     }
@@ -166,7 +220,10 @@ export class Checker {
     return over === undefined ? this.#accept(verified.claims) : this.#reject(over)
   }
 
-  /** Requests that wait for the same answer share it; it is not kept, because the next may be another. */
+  /**
+   * Requests that wait for the same answer share it; it is not kept, because the next may be
+   * another.
+   */
   #ask(token: string): Promise<boolean> {
     const running = this.#asking.get(token)
     if (running !== undefined) return running

@@ -1,4 +1,7 @@
-/** An access token's claims (RFC 9068 §2.2), checked. Frozen: the same object is handed out while the token is cached. */
+/**
+ * An access token's claims (RFC 9068 §2.2), checked. Frozen: the same object is handed out while
+ * the token is cached.
+ */
 export interface AccessClaims {
   readonly iss: string
   readonly sub: string
@@ -18,7 +21,10 @@ export interface AccessClaims {
   readonly roles?: readonly string[]
   readonly acr?: string
   readonly amr?: readonly string[]
-  /** In a token of an exchange (RFC 8693 §4.1): the client that exchanged it, and in it those before. */
+  /**
+   * In a token of an exchange (RFC 8693 §4.1): the client that exchanged it, and in it those
+   * before.
+   */
   readonly act?: Actor
   readonly [claim: string]: unknown
 }
@@ -50,8 +56,8 @@ export type Why =
   | 'keys_unavailable'
 
 /**
- * `invalid_token`: get another one, by refreshing (RFC 6750 §3.1, 401). `temporarily_unavailable`: the guard cannot decide at the moment, and so it is
- * rejected (503).
+ * `invalid_token`: get another one, by refreshing (RFC 6750 §3.1, 401). `temporarily_unavailable`:
+ * the guard cannot decide at the moment, and so it is rejected (503).
  */
 export type Refusal = {
   ok: false
@@ -64,7 +70,13 @@ export type Refusal = {
 
 export type CheckResult = { ok: true; claims: AccessClaims } | Refusal
 
-export const invalid = (why: Why, description: string): Refusal => ({ ok: false, error: 'invalid_token', status: 401, why, description })
+export const invalid = (why: Why, description: string): Refusal => ({
+  ok: false,
+  error: 'invalid_token',
+  status: 401,
+  why,
+  description,
+})
 export const unavailable = (why: Why, description: string): Refusal => ({
   ok: false,
   error: 'temporarily_unavailable',

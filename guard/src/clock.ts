@@ -1,4 +1,6 @@
-/** Time, handed in so that a test can turn it. Where a part is not given, the machine's own is used. */
+/**
+ * Time, handed in so that a test can turn it. Where a part is not given, the machine's own is used.
+ */
 export interface GuardClock {
   /** Epoch milliseconds. */
   nowMs(): number
@@ -17,7 +19,8 @@ export function completeClock(given: GuardClock | undefined): Clock {
     timer.unref?.()
     return () => clearTimeout(timer)
   }
-  if (given === undefined) return { nowMs: () => Date.now(), monotonicMs: () => performance.now(), after }
+  if (given === undefined)
+    return { nowMs: () => Date.now(), monotonicMs: () => performance.now(), after }
   return {
     nowMs: () => given.nowMs(),
     monotonicMs: () => given.monotonicMs?.() ?? given.nowMs(),

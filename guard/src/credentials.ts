@@ -1,14 +1,20 @@
 import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
 import { quoted } from './problems.ts'
 
-/** A private key as JWK, registered with the broker by its public half (`jwks` or `jwks_uri`). `alg` may be left out: ES256, or RS256 for RSA. */
+/**
+ * A private key as JWK, registered with the broker by its public half (`jwks` or `jwks_uri`). `alg`
+ * may be left out: ES256, or RS256 for RSA.
+ */
 export type ClientKey = JWK & { kid: string }
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ASSERTION_SECONDS = 60
 const KEY_ALGORITHMS = ['ES256', 'RS256', 'PS256']
 
-/** How a guard authenticates to the broker: by a secret in a header, or by an assertion that is valid once, in the body. */
+/**
+ * How a guard authenticates to the broker: by a secret in a header, or by an assertion that is
+ * valid once, in the body.
+ */
 export type Credentials =
   | { kind: 'secret'; authorization: string }
   /** @param now epoch seconds by the broker's clock */
@@ -21,21 +27,37 @@ export function openCredentials(options: {
   clientKey: ClientKey | undefined
 }): Credentials {
   const { clientId, clientKey, clientSecret, issuer } = options
-  if (clientKey === undefined) return { kind: 'secret', authorization: basic(clientId, clientSecret ?? '') }
+  if (clientKey === undefined)
+    return { kind: 'secret', authorization: basic(clientId, clientSecret ?? '') }
   let key: Promise<CryptoKey> | undefined
   return {
     kind: 'assertion',
     members: async (now) => ({
       client_assertion_type: ASSERTION_TYPE,
-      client_assertion: await assertion(await (key ??= importKey(clientKey)), { issuer, clientId, clientKey, now }),
+      client_assertion: await assertion(await (key ??= importKey(clientKey)), {
+        issuer,
+        clientId,
+        clientKey,
+        now,
+      }),
     }),
   }
 }
 
 /** RFC 7523 §3. */
-function assertion(key: CryptoKey, about: { issuer: string; clientId: string; clientKey: ClientKey; now: number }): Promise<string> {
+function assertion(
+  key: CryptoKey,
+  about: { issuer: string; clientId: string; clientKey: ClientKey; now: number },
+): Promise<string> {
   const { clientId, clientKey, issuer, now } = about
-  return new SignJWT({ iss: clientId, sub: clientId, aud: issuer, jti: crypto.randomUUID(), iat: now, exp: now + ASSERTION_SECONDS })
+  return new SignJWT({
+    iss: clientId,
+    sub: clientId,
+    aud: issuer,
+    jti: crypto.randomUUID(),
+    iat: now,
+    exp: now + ASSERTION_SECONDS,
+  })
     .setProtectedHeader({ alg: algorithmOf(clientKey), kid: clientKey.kid, typ: 'JWT' })
     .sign(key)
 }
@@ -44,7 +66,8 @@ const algorithmOf = ({ alg, kty }: ClientKey): string => alg ?? (kty === 'RSA' ?
 
 async function importKey(clientKey: ClientKey): Promise<CryptoKey> {
   const key = await importJWK(clientKey, algorithmOf(clientKey))
-  if (key instanceof Uint8Array) throw new TypeError('clientKey is a symmetric key; a private EC or RSA key is needed.')
+  if (key instanceof Uint8Array)
+    throw new TypeError('clientKey is a symmetric key; a private EC or RSA key is needed.')
   return key
 }
 
@@ -52,10 +75,14 @@ async function importKey(clientKey: ClientKey): Promise<CryptoKey> {
 export function clientKeyProblem(key: unknown): string | undefined {
   if (typeof key !== 'object' || key === null) return 'it is not a JWK'
   const { alg, crv, d, kid, kty } = key as Record<string, unknown>
-  if (!(kty === 'EC' && crv === 'P-256') && kty !== 'RSA') return `its kty must be EC (with crv P-256) or RSA, and is ${quoted(kty)}`
+  if (!(kty === 'EC' && crv === 'P-256') && kty !== 'RSA')
+    return `its kty must be EC (with crv P-256) or RSA, and is ${quoted(kty)}`
   if (typeof d !== 'string') return 'it has no private part (d)'
   if (typeof kid !== 'string' || kid === '') return 'it has no kid'
-  if (alg !== undefined && (!KEY_ALGORITHMS.includes(alg as string) || (kty === 'EC') !== (alg === 'ES256')))
+  if (
+    alg !== undefined &&
+    (!KEY_ALGORITHMS.includes(alg as string) || (kty === 'EC') !== (alg === 'ES256'))
+  )
     return `its alg must be ${kty === 'EC' ? 'ES256' : 'RS256 or PS256'}, and is ${quoted(alg)}`
   return undefined
 }

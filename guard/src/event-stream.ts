@@ -7,14 +7,20 @@ export interface StreamEvent {
   id: string | undefined
 }
 
-/** One event or line longer than this is not a feed of ours. A snapshot of 1,000 entries has about 150 KB. */
+/**
+ * One event or line longer than this is not a feed of ours. A snapshot of 1,000 entries has about
+ * 150 KB.
+ */
 const MAX_CHARACTERS = 8 * 1024 * 1024
 
 /**
  * @param onBytes called for whatever arrives, comments (heartbeats) included
  * @throws what reading the body throws, and RangeError for a line without end
  */
-export async function* readEvents(body: ReadableStream<Uint8Array>, onBytes: () => void): AsyncGenerator<StreamEvent, void, undefined> {
+export async function* readEvents(
+  body: ReadableStream<Uint8Array>,
+  onBytes: () => void,
+): AsyncGenerator<StreamEvent, void, undefined> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   const parser = new EventParser()
@@ -49,7 +55,8 @@ export class EventParser {
       const event = this.#line(line)
       if (event !== undefined) events.push(event)
     }
-    if (this.#pending.length + this.#size > MAX_CHARACTERS) throw new RangeError('The feed sent an event that is too large.')
+    if (this.#pending.length + this.#size > MAX_CHARACTERS)
+      throw new RangeError('The feed sent an event that is too large.')
     return events
   }
 
@@ -68,7 +75,10 @@ export class EventParser {
   }
 
   #dispatch(): StreamEvent | undefined {
-    const event = this.#data.length === 0 ? undefined : { event: this.#event || 'message', data: this.#data.join('\n'), id: this.#id }
+    const event =
+      this.#data.length === 0
+        ? undefined
+        : { event: this.#event || 'message', data: this.#data.join('\n'), id: this.#id }
     this.#event = ''
     this.#data = []
     this.#size = 0

@@ -3,14 +3,21 @@ import type { Requirement } from './authorize.ts'
 import type { AccessClaims } from './claims.ts'
 import { keepClaims } from './claims-of.ts'
 import type { Guard } from './guard.ts'
-import { receiveLogout as answerLogout, requireToken as claimsFor, type NodeRequest } from './node.ts'
+import {
+  receiveLogout as answerLogout,
+  requireToken as claimsFor,
+  type NodeRequest,
+} from './node.ts'
 
 export { claimsOf } from './claims-of.ts'
 export { holdConnection } from './node.ts'
 
 type Next = (error?: unknown) => void
 
-/** `app.use('/api', requireToken(guard))`: lets a request through whose bearer token is valid, with its claims as `claimsOf(req)`. */
+/**
+ * `app.use('/api', requireToken(guard))`: lets a request through whose bearer token is valid, with
+ * its claims as `claimsOf(req)`.
+ */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   const authorize = claimsFor(guard, requirement)
   return async (request: NodeRequest, response: ServerResponse, next: Next): Promise<void> => {
@@ -26,7 +33,9 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
   }
 }
 
-/** `app.post('/oidc/backchannel-logout', receiveLogout(guard))`, before or after a parser of forms. */
+/**
+ * `app.post('/oidc/backchannel-logout', receiveLogout(guard))`, before or after a parser of forms.
+ */
 export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
   const answer = answerLogout(guard)
   return async (request: NodeRequest, response: ServerResponse, next: Next): Promise<void> => {

@@ -19,14 +19,24 @@ interface FastifyReply {
 }
 interface FastifyInstance {
   hasContentTypeParser(type: string): boolean
-  addContentTypeParser(type: string, options: { parseAs: 'string' }, parser: (request: never, body: string, done: Done) => void): unknown
-  post(path: string, handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>): unknown
+  addContentTypeParser(
+    type: string,
+    options: { parseAs: 'string' },
+    parser: (request: never, body: string, done: Done) => void,
+  ): unknown
+  post(
+    path: string,
+    handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>,
+  ): unknown
 }
 type Done = (error: Error | null, body?: unknown) => void
 
 const FORM = 'application/x-www-form-urlencoded'
 
-/** `app.addHook('onRequest', requireToken(guard))`, or for one route `{ onRequest: requireToken(guard) }`: then `claimsOf(request)`. */
+/**
+ * `app.addHook('onRequest', requireToken(guard))`, or for one route `{ onRequest:
+ * requireToken(guard) }`: then `claimsOf(request)`.
+ */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const authorized = await guard.authorize(readable(request.raw), requirement)
@@ -36,11 +46,19 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
   }
 }
 
-/** A plugin: `app.register(receiveLogout(guard, '/oidc/backchannel-logout'))`. It brings a parser of forms where the app has none, for itself alone. */
+/**
+ * A plugin: `app.register(receiveLogout(guard, '/oidc/backchannel-logout'))`. It brings a parser of
+ * forms where the app has none, for itself alone.
+ */
 export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>, path: string) {
   return (app: FastifyInstance, _options: unknown, done: (error?: Error) => void): void => {
-    if (!app.hasContentTypeParser(FORM)) app.addContentTypeParser(FORM, { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body))
-    app.post(path, async (request, reply) => send(await guard.receiveLogout(webRequest(request.raw, request.body)), reply))
+    if (!app.hasContentTypeParser(FORM))
+      app.addContentTypeParser(FORM, { parseAs: 'string' }, (_request, body, parsed) =>
+        parsed(null, body),
+      )
+    app.post(path, async (request, reply) =>
+      send(await guard.receiveLogout(webRequest(request.raw, request.body)), reply),
+    )
     done()
   }
 }

@@ -7,8 +7,8 @@ import type { Ledger } from './ledger.ts'
 import { isSeq, readEntry, type Entry } from './selector.ts'
 
 /**
- * It resumes from a little before what it has applied. Telling an entry twice costs nothing; one that overtook another just before the
- * connection broke would else be missed for good.
+ * It resumes from a little before what it has applied. Telling an entry twice costs nothing; one
+ * that overtook another just before the connection broke would else be missed for good.
  */
 const OVERLAP = 64
 /** A token of a former log cannot live longer. */
@@ -19,7 +19,10 @@ interface FeedParts {
   hooks: Hooks
   keys: KeySet
   ledger: Ledger
-  /** Enforces a revocation, and tells listeners of it where asked to; false where it says nothing new. */
+  /**
+   * Enforces a revocation, and tells listeners of it where asked to; false where it says nothing
+   * new.
+   */
   enforce: (entry: Entry, tell: boolean) => boolean
   /** Everything up to `seq` is enforced. */
   onEnforced: (epoch: string, seq: number) => void
@@ -29,7 +32,10 @@ interface FeedParts {
   onLive: () => void
 }
 
-/** What the feed has said so far, and what each of its events means (docs/feed.md). Knows nothing of connections. */
+/**
+ * What the feed has said so far, and what each of its events means (docs/feed.md). Knows nothing of
+ * connections.
+ */
 export class FeedReader {
   epoch: string | undefined
   enforcedSeq = 0
@@ -42,7 +48,9 @@ export class FeedReader {
   /** Ask for everything, whatever is known. */
   #fromNothing = true
   #turned = false
-  /** Ask from exactly what is enforced, so that a broker whose log has not reached it says `reset`. */
+  /**
+   * Ask from exactly what is enforced, so that a broker whose log has not reached it says `reset`.
+   */
   #exactly = false
   #wasLive = false
 
@@ -60,7 +68,10 @@ export class FeedReader {
   /** From where to read on; undefined: everything. */
   get position(): { epoch: string; seq: number } | undefined {
     if (this.#fromNothing || this.epoch === undefined) return undefined
-    return { epoch: this.epoch, seq: this.#exactly ? this.enforcedSeq : Math.max(0, this.enforcedSeq - OVERLAP) }
+    return {
+      epoch: this.epoch,
+      seq: this.#exactly ? this.enforcedSeq : Math.max(0, this.enforcedSeq - OVERLAP),
+    }
   }
 
   /** This connection has brought everything up to now. */
@@ -68,14 +79,18 @@ export class FeedReader {
     return this.#liveAtMs !== undefined
   }
 
-  /** Something has arrived, be it a heartbeat. It counts once this connection has brought everything up to now. */
+  /**
+   * Something has arrived, be it a heartbeat. It counts once this connection has brought everything
+   * up to now.
+   */
   heard(): void {
     if (this.#liveAtMs !== undefined) this.freshness.heard()
   }
 
   /** The connection has ended. @returns for how long it was up to date */
   ended(): number {
-    const liveForMs = this.#liveAtMs === undefined ? 0 : this.#parts.clock.monotonicMs() - this.#liveAtMs
+    const liveForMs =
+      this.#liveAtMs === undefined ? 0 : this.#parts.clock.monotonicMs() - this.#liveAtMs
     this.#liveAtMs = undefined
     return liveForMs
   }
@@ -86,7 +101,10 @@ export class FeedReader {
     this.#fromNothing = true
   }
 
-  /** Whether the broker's log is still the one that is known is in doubt: the next connection asks, and nothing is accepted until then. */
+  /**
+   * Whether the broker's log is still the one that is known is in doubt: the next connection asks,
+   * and nothing is accepted until then.
+   */
   resumeExactly(): void {
     this.ready = false
     this.#exactly = true
@@ -100,7 +118,11 @@ export class FeedReader {
   }
 
   /** As `take`, of an event whose data were read. */
-  apply(name: string, data: Record<string, unknown> | undefined, id: string | undefined): string | undefined {
+  apply(
+    name: string,
+    data: Record<string, unknown> | undefined,
+    id: string | undefined,
+  ): string | undefined {
     switch (name) {
       case 'reset':
         this.#reset(data)
@@ -135,13 +157,15 @@ export class FeedReader {
     this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
     this.enforcedSeq = 0
     ledger.clear()
-    // A restored broker signs by other keys. What cannot be read now is read when a token asks for it.
+    // A restored broker signs by other keys. What cannot be read now is read when a token asks for
+    // it.
     keys.refresh().catch(() => {})
     hooks.reset(this.epoch ?? '')
   }
 
   #snapshot(data: Record<string, unknown> | undefined): string | undefined {
-    if (typeof data?.epoch !== 'string' || !isSeq(data.seq) || !Array.isArray(data.entries)) return this.#nonsense('snapshot')
+    if (typeof data?.epoch !== 'string' || !isSeq(data.seq) || !Array.isArray(data.entries))
+      return this.#nonsense('snapshot')
     if (this.epoch !== undefined && this.epoch !== data.epoch) this.#reset(data)
     this.epoch = data.epoch
     for (const value of data.entries as unknown[]) {
@@ -154,7 +178,10 @@ export class FeedReader {
     return undefined
   }
 
-  #revocation(data: Record<string, unknown> | undefined, id: string | undefined): string | undefined {
+  #revocation(
+    data: Record<string, unknown> | undefined,
+    id: string | undefined,
+  ): string | undefined {
     const entry = readEntry(data)
     if (entry === undefined) return this.#nonsense('revocation')
     const foreign = this.#foreign(id)
@@ -173,13 +200,21 @@ export class FeedReader {
     if (foreign !== undefined) return foreign
     if (seq <= this.enforcedSeq) return undefined
     this.enforcedSeq = seq
-    if (this.#liveAtMs !== undefined && this.epoch !== undefined) this.#parts.onEnforced(this.epoch, seq)
+    if (this.#liveAtMs !== undefined && this.epoch !== undefined)
+      this.#parts.onEnforced(this.epoch, seq)
     return undefined
   }
 
-  /** An id of another log than the one that is followed, without a reset before it: nothing here can be trusted. */
+  /**
+   * An id of another log than the one that is followed, without a reset before it: nothing here can
+   * be trusted.
+   */
   #foreign(id: string | undefined): string | undefined {
-    if (this.epoch !== undefined && (id === undefined || id.slice(0, id.lastIndexOf('.')) === this.epoch)) return undefined
+    if (
+      this.epoch !== undefined &&
+      (id === undefined || id.slice(0, id.lastIndexOf('.')) === this.epoch)
+    )
+      return undefined
     this.startOver()
     return 'it spoke of another log'
   }
@@ -220,7 +255,8 @@ export class FeedReader {
   }
 
   #keysRetired(kids: unknown): void {
-    if (Array.isArray(kids)) this.#parts.keys.retire(kids.filter((kid): kid is string => typeof kid === 'string'))
+    if (Array.isArray(kids))
+      this.#parts.keys.retire(kids.filter((kid): kid is string => typeof kid === 'string'))
   }
 
   /** Half understood is not understood: everything is asked for again. */
@@ -234,7 +270,9 @@ export class FeedReader {
 function parse(data: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(data)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+    return typeof value === 'object' && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined
   } catch {
     return undefined
   }

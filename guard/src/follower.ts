@@ -9,7 +9,10 @@ import { quoted } from './problems.ts'
 /** Heartbeats come every 15 s: two missed ones, and a little (docs/feed.md). */
 const SILENCE_MS = 35_000
 const CONNECT_MS = 5_000
-/** A restart of the broker takes at most this long: until then the feed is tried often, later seldom. */
+/**
+ * A restart of the broker takes at most this long: until then the feed is tried often, later
+ * seldom.
+ */
 const RESTART_MS = 10_000
 const RESTART_RETRY_MS = 500
 const RETRY_MS = 2_000
@@ -60,7 +63,12 @@ export class Follower implements LogFollower {
       const retryMs = this.#retryMs()
       hooks.disconnected({ why, retryMs })
       if (problem !== undefined)
-        hooks.problem(new Error(`The revocation feed broke. Reconnecting in ${(retryMs / 1000).toFixed(1)} s.`, { cause: problem }))
+        hooks.problem(
+          new Error(
+            `The revocation feed broke. Reconnecting in ${(retryMs / 1000).toFixed(1)} s.`,
+            { cause: problem },
+          ),
+        )
       await this.#rest(retryMs)
     }
   }
@@ -84,16 +92,25 @@ export class Follower implements LogFollower {
     if (!this.connected) return this.#pause?.abort()
     const stream = this.#stream
     clock.after(BEHIND_MS, () => {
-      if (this.#stream !== stream || stopping.aborted || !feed.live || feed.enforcedSeq >= seq) return
-      stream?.abort(new Error(`the broker has issued a token at seq ${seq}, and the feed stopped at ${feed.enforcedSeq}`))
+      if (this.#stream !== stream || stopping.aborted || !feed.live || feed.enforcedSeq >= seq)
+        return
+      stream?.abort(
+        new Error(
+          `the broker has issued a token at seq ${seq}, and the feed stopped at ${feed.enforcedSeq}`,
+        ),
+      )
     })
   }
 
-  /** With jitter, so that a thousand guards do not come back at once. A longer wait that the broker asked for is honored after a restart's time. */
+  /**
+   * With jitter, so that a thousand guards do not come back at once. A longer wait that the broker
+   * asked for is honored after a restart's time.
+   */
   #retryMs(): number {
     const { clock, random } = this.#parts
     const mayRestart = clock.monotonicMs() - this.#lostAtMs < RESTART_MS
-    if (!mayRestart && this.#askedMs > RETRY_MS) return Math.round((1 + 0.5 * random()) * Math.min(this.#askedMs, MOST_RETRY_MS))
+    if (!mayRestart && this.#askedMs > RETRY_MS)
+      return Math.round((1 + 0.5 * random()) * Math.min(this.#askedMs, MOST_RETRY_MS))
     const ceiling = mayRestart ? RESTART_RETRY_MS : RETRY_MS
     return Math.round((0.2 + 0.8 * random()) * ceiling)
   }
@@ -108,13 +125,18 @@ export class Follower implements LogFollower {
     this.#pause = undefined
   }
 
-  /** One connection, from opening it to its end; says why it ended, and what an operator should look at. */
+  /**
+   * One connection, from opening it to its end; says why it ended, and what an operator should look
+   * at.
+   */
   async #connection(): Promise<{ why: string; problem?: unknown }> {
     const { clock, feed, stopping } = this.#parts
     const stream = (this.#stream = new AbortController())
     const stop = (): void => stream.abort(new Error('stopped'))
     stopping.addEventListener('abort', stop)
-    const watchdog = new Watchdog(clock, SILENCE_MS, () => stream.abort(new Error(`the broker sent nothing for ${SILENCE_MS / 1000} s`)))
+    const watchdog = new Watchdog(clock, SILENCE_MS, () =>
+      stream.abort(new Error(`the broker sent nothing for ${SILENCE_MS / 1000} s`)),
+    )
     try {
       await this.#checkIssuer(stream.signal)
       const body = await this.#open(stream)
@@ -139,14 +161,19 @@ export class Follower implements LogFollower {
     }
   }
 
-  /** A broker reached by another name than its own would feed the guard, whose every check then rejected the tokens for their `iss`. */
+  /**
+   * A broker reached by another name than its own would feed the guard, whose every check then
+   * rejected the tokens for their `iss`.
+   */
   async #checkIssuer(signal: AbortSignal): Promise<void> {
     if (this.#issuerChecked) return
     const { broker } = this.#parts
     const issuer = await broker.readIssuer(signal)
     if (issuer === undefined) return
     if (issuer !== broker.issuer)
-      throw new Error(`issuer is set to ${quoted(broker.issuer)}, but the broker there is ${quoted(issuer)}: set issuer to exactly that`)
+      throw new Error(
+        `issuer is set to ${quoted(broker.issuer)}, but the broker there is ${quoted(issuer)}: set issuer to exactly that`,
+      )
     this.#issuerChecked = true
   }
 
@@ -154,7 +181,12 @@ export class Follower implements LogFollower {
     const { broker, feed, guardId } = this.#parts
     this.connects++
     this.#askedMs = 0
-    const response = await broker.openFeed({ guardId, lastEventId: feed.resumeFrom, signal, timeoutMs: CONNECT_MS })
+    const response = await broker.openFeed({
+      guardId,
+      lastEventId: feed.resumeFrom,
+      signal,
+      timeoutMs: CONNECT_MS,
+    })
     this.#askedMs = 1000 * Number(response.headers.get('retry-after') ?? 0)
     const type = response.headers.get('content-type') ?? ''
     if (response.status !== 200 || response.body === null || !type.startsWith('text/event-stream'))

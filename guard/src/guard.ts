@@ -12,8 +12,9 @@ import { isStale } from './staleness.ts'
 export interface Guard {
   readonly id: string
   /**
-   * Begins to follow the broker. Resolves when tokens can be accepted, or when stopped before; no caller has to wait for it. What keeps it from
-   * that is said by the `problem` hook (not given: `console.warn`) and in `status().lastProblem`.
+   * Begins to follow the broker. Resolves when tokens can be accepted, or when stopped before; no
+   * caller has to wait for it. What keeps it from that is said by the `problem` hook (not given:
+   * `console.warn`) and in `status().lastProblem`.
    */
   start(): Promise<void>
   /** Lets go of the broker. A guard that was stopped accepts nothing and is not started again. */
@@ -23,16 +24,21 @@ export interface Guard {
   /** The bearer token of a request; where it is not valid, the answer to give (RFC 6750 §3). */
   authorize(request: HasHeaders, requirement?: Requirement): Promise<Authorized>
   /**
-   * For a connection that stays open (WebSocket, server-sent events): a signal that aborts as soon as the token that opened it is revoked, has
-   * expired, or can no longer be judged. Its `reason` is a `HoldEnded`, whose `why` is `revoked`, `expired`, `stale` or `stopped`.
+   * For a connection that stays open (WebSocket, server-sent events): a signal that aborts as soon
+   * as the token that opened it is revoked, has expired, or can no longer be judged. Its `reason`
+   * is a `HoldEnded`, whose `why` is `revoked`, `expired`, `stale` or `stopped`.
    * @param claims as `check` gave them
    */
   hold(claims: AccessClaims, options?: HoldOptions): AbortSignal
-  /** Answers the broker's logout token: mount it as `POST` at the address that is registered as `backchannel_logout_uris`. */
+  /**
+   * Answers the broker's logout token: mount it as `POST` at the address that is registered as
+   * `backchannel_logout_uris`.
+   */
   receiveLogout(request: Request): Promise<Response>
   /**
-   * Whether what an instance remembers of a session (its token's `sid`, `sub`, `client_id`, `tid`, `rev`) is known to be revoked. Revocations
-   * are remembered only as long as a token that they cover can live: a session is never good for longer than its last token, `check` decides.
+   * Whether what an instance remembers of a session (its token's `sid`, `sub`, `client_id`, `tid`,
+   * `rev`) is known to be revoked. Revocations are remembered only as long as a token that they
+   * cover can live: a session is never good for longer than its last token, `check` decides.
    */
   isRevoked(bearer: Bearer): boolean
   /** @returns how to stop listening */
@@ -40,16 +46,23 @@ export interface Guard {
   status(): GuardStatus
 }
 
-/** What an instance runs to know, without asking for each, which tokens of the broker are valid. @throws TypeError for options that cannot be */
+/**
+ * What an instance runs to know, without asking for each, which tokens of the broker are valid.
+ * @throws TypeError for options that cannot be
+ */
 export const createGuard = (options: GuardOptions): Guard => openGuard(options).guard
 
 /** A check without a wait. Undefined: call `check`. */
 export type Known = (token: string) => CheckResult | undefined
 
-/** The guard, and for `guard serve` the answer without a promise: making one for each request costs as much as the check. */
+/**
+ * The guard, and for `guard serve` the answer without a promise: making one for each request costs
+ * as much as the check.
+ */
 export function openGuard(options: GuardOptions): { guard: Guard; known: Known } {
   const parts = openParts(options)
-  const { checker, enforcer, feed, follower, holds, keys, ledger, live, settings, stop, sweeper } = parts
+  const { checker, enforcer, feed, follower, holds, keys, ledger, live, settings, stop, sweeper } =
+    parts
   const receiver = openReceiver(parts)
   let running: Promise<void> | undefined
   const check = (token: string): Promise<CheckResult> => checker.check(token)
@@ -83,27 +96,49 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
   return { guard, known: (token) => checker.known(token) }
 }
 
-/** How long a revocation is kept that came by a logout token: longer than any access token lives. */
+/**
+ * How long a revocation is kept that came by a logout token: longer than any access token lives.
+ */
 const LOGOUT_SECONDS = 3660
 const NO_SINK =
   'this guard has neither onLogout nor a listener of onRevocation, so that no session was ended: give createGuard an onLogout, one that does nothing where the instance has no sessions of its own'
 
 function openReceiver(parts: Parts): ReturnType<typeof createLogoutReceiver> {
   const { brokerClock, hooks, keys } = parts
-  const { issuer, clientId, clockToleranceSeconds: toleranceSeconds, idTokenSignedResponseAlg } = parts.settings
+  const {
+    issuer,
+    clientId,
+    clockToleranceSeconds: toleranceSeconds,
+    idTokenSignedResponseAlg,
+  } = parts.settings
   const sink = (logout: Logout): Promise<void> => logOut(parts, logout)
   const now = (): number => brokerClock.now()
-  return createLogoutReceiver({ issuer, clientId, keys, sink, now, toleranceSeconds, idTokenSignedResponseAlg, onProblem: hooks.problem })
+  return createLogoutReceiver({
+    issuer,
+    clientId,
+    keys,
+    sink,
+    now,
+    toleranceSeconds,
+    idTokenSignedResponseAlg,
+    onProblem: hooks.problem,
+  })
 }
 
 /** A logout token counts at once, also where the feed is down; then the instance's own sessions. */
-async function logOut({ clock, enforcer, follower, settings: { onLogout } }: Parts, logout: Logout): Promise<void> {
+async function logOut(
+  { clock, enforcer, follower, settings: { onLogout } }: Parts,
+  logout: Logout,
+): Promise<void> {
   const { rev, sid, sub } = logout
   const exp = Math.floor(clock.nowMs() / 1000) + LOGOUT_SECONDS
-  if (rev !== undefined && sid !== undefined) enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp }, true)
-  else if (rev !== undefined && sub !== undefined) enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp }, true)
+  if (rev !== undefined && sid !== undefined)
+    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp }, true)
+  else if (rev !== undefined && sub !== undefined)
+    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp }, true)
   if (rev !== undefined) follower.catchUpTo(rev)
-  if (onLogout === undefined && (!enforcer.hasListeners || rev === undefined)) throw new Error(NO_SINK)
+  if (onLogout === undefined && (!enforcer.hasListeners || rev === undefined))
+    throw new Error(NO_SINK)
   await onLogout?.(logout)
 }
 
@@ -115,7 +150,10 @@ export interface GuardStatus {
   stale: boolean
   /** Milliseconds since the broker last sent something; Infinity before it ever did. */
   silentForMs: number
-  /** The broker's clock less this machine's; 0 within what can be measured; undefined where that is not known. */
+  /**
+   * The broker's clock less this machine's; 0 within what can be measured; undefined where that is
+   * not known.
+   */
   clockOffsetSeconds: number | undefined
   lastProblem: Problem | undefined
   epoch: string | undefined
@@ -123,7 +161,10 @@ export interface GuardStatus {
   /** The newest that the broker has noted. */
   reportedSeq: number | undefined
   entries: number
-  /** What was authorized before it is rejected, because there were more revocations than `maxEntries`. */
+  /**
+   * What was authorized before it is rejected, because there were more revocations than
+   * `maxEntries`.
+   */
   cutoffSeq: number | undefined
   cachedTokens: number
   /** Connections that `hold` watches now. */
@@ -146,7 +187,19 @@ export interface GuardStatus {
 }
 
 function statusOf(
-  { brokerClock, cache, checker, feed, follower, holds, keys, lastProblem, ledger, reporter, settings }: Parts,
+  {
+    brokerClock,
+    cache,
+    checker,
+    feed,
+    follower,
+    holds,
+    keys,
+    lastProblem,
+    ledger,
+    reporter,
+    settings,
+  }: Parts,
   logout: LogoutCounters,
 ): GuardStatus {
   const silentForMs = feed.freshness.silentForMs()

@@ -26,9 +26,14 @@ export class HoldEnded extends Error {
 }
 
 export interface HoldOptions {
-  /** Releases the hold when it aborts: the connection has closed. Not given: the hold lasts until the token has expired. */
+  /**
+   * Releases the hold when it aborts: the connection has closed. Not given: the hold lasts until
+   * the token has expired.
+   */
   until?: AbortSignal | undefined
-  /** Do not abort because the broker is silent. Set it only where something else decides about that. */
+  /**
+   * Do not abort because the broker is silent. Set it only where something else decides about that.
+   */
   throughStale?: boolean | undefined
 }
 
@@ -51,7 +56,10 @@ interface Held {
   release: () => void
 }
 
-/** Aborts the signal of each connection that is held open, as soon as the token that opened it is no longer valid. */
+/**
+ * Aborts the signal of each connection that is held open, as soon as the token that opened it is no
+ * longer valid.
+ */
 export class Holds {
   readonly #parts: HoldParts
   readonly #held = new Set<Held>()
@@ -76,7 +84,11 @@ export class Holds {
       this.#add(held)
       if (until !== undefined) {
         until.addEventListener('abort', held.release, { once: true })
-        abort.signal.addEventListener('abort', () => until.removeEventListener('abort', held.release), { once: true })
+        abort.signal.addEventListener(
+          'abort',
+          () => until.removeEventListener('abort', held.release),
+          { once: true },
+        )
       }
     }
     return abort.signal
@@ -84,10 +96,14 @@ export class Holds {
 
   /** A revocation is enforced from now on. */
   revoked({ seq, selector }: Entry): void {
-    for (const held of this.#byKey.get(keyOf(selector)) ?? []) if (held.claims.rev < seq) this.#end(held, 'revoked')
+    for (const held of this.#byKey.get(keyOf(selector)) ?? [])
+      if (held.claims.rev < seq) this.#end(held, 'revoked')
   }
 
-  /** Something other than one revocation has changed: a key was withdrawn, another log began, entries became a cutoff. */
+  /**
+   * Something other than one revocation has changed: a key was withdrawn, another log began,
+   * entries became a cutoff.
+   */
   recheck(): void {
     for (const held of this.#held) {
       const ended = this.#ended(held)
@@ -103,7 +119,11 @@ export class Holds {
   #ended({ claims, throughStale }: Held): HoldEnd | undefined {
     const { freshness, kids, validity } = this.#parts
     const kid = kids.get(claims)
-    if ((kid !== undefined && validity.isKeyWithdrawn(kid)) || validity.revoked(claims) !== undefined) return 'revoked'
+    if (
+      (kid !== undefined && validity.isKeyWithdrawn(kid)) ||
+      validity.revoked(claims) !== undefined
+    )
+      return 'revoked'
     if (validity.secondsLeft(claims) <= 0) return 'expired'
     return !throughStale && freshness.silentForMs() > validity.silenceMs ? 'stale' : undefined
   }
@@ -152,7 +172,8 @@ export class Holds {
 
   #lookNow(): void {
     this.#look = undefined
-    // It is not waited for: what has ended by what is known now ends now, and what it brings is enforced as it comes.
+    // It is not waited for: what has ended by what is known now ends now, and what it brings is
+    // enforced as it comes.
     void this.#parts.catchUp?.()
     this.recheck()
     let due = LOOK_MS

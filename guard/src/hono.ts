@@ -13,7 +13,10 @@ export interface GuardVariables {
   Variables: { claims: AccessClaims }
 }
 
-/** Lets a request through whose bearer token is valid, with its claims as `c.get('claims')`; answers the others (RFC 6750 §3). */
+/**
+ * Lets a request through whose bearer token is valid, with its claims as `c.get('claims')`; answers
+ * the others (RFC 6750 §3).
+ */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   return async (c: Context, next: () => Promise<void>): Promise<Response | undefined> => {
     const authorized = await guard.authorize(c.req.raw, requirement)

@@ -1,7 +1,10 @@
 import type { Why } from './claims.ts'
 import type { Entry } from './selector.ts'
 
-/** For logs and metrics of an instance. What a hook throws is dropped: it must not decide whether a token is valid. */
+/**
+ * For logs and metrics of an instance. What a hook throws is dropped: it must not decide whether a
+ * token is valid.
+ */
 export interface GuardHooks {
   /** The feed is up to date: tokens may be accepted. */
   live?(at: { epoch: string; seq: number }): void
@@ -11,12 +14,18 @@ export interface GuardHooks {
   reset?(epoch: string): void
   /** A revocation is enforced from now on. */
   enforced?(entry: Entry): void
-  /** More revocations than `maxEntries`: tokens authorized before `seq` are rejected until they are refreshed. */
+  /**
+   * More revocations than `maxEntries`: tokens authorized before `seq` are rejected until they are
+   * refreshed.
+   */
   collapsed?(info: { seq: number }): void
   /** The broker has the report of what is enforced. */
   reported?(info: { seq: number; ms: number }): void
   rejected?(info: { why: Why }): void
-  /** An operator should look at it; the guard goes on. Never holds a token or a secret. Not given: `console.warn`. */
+  /**
+   * An operator should look at it; the guard goes on. Never holds a token or a secret. Not given:
+   * `console.warn`.
+   */
   problem?(error: Error): void
 }
 

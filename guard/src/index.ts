@@ -1,6 +1,7 @@
 /**
- * What a Case Manager instance installs: it checks the broker's access tokens offline, follows its feed of revocations, and receives its
- * logout tokens. It rejects whatever it cannot be sure of. Depends on jose alone.
+ * What a Case Manager instance installs: it checks the broker's access tokens offline, follows its
+ * feed of revocations, and receives its logout tokens. It rejects whatever it cannot be sure of.
+ * Depends on jose alone.
  */
 export { createGuard, type Guard } from './guard.ts'
 export type { GuardStatus } from './guard.ts'
@@ -29,4 +30,9 @@ export {
   type ReasonClass,
   type VerifiedLogoutToken,
 } from './logout-token.ts'
-export { verifySecurityEvent, type SecurityEventClaims, type SetError, type VerifiedSecurityEvent } from './security-event.ts'
+export {
+  verifySecurityEvent,
+  type SecurityEventClaims,
+  type SetError,
+  type VerifiedSecurityEvent,
+} from './security-event.ts'

@@ -2,7 +2,10 @@ import { importJWK, type CryptoKey, type JWK } from 'jose'
 import type { Clock } from './clock.ts'
 import { readText } from './read-text.ts'
 
-/** Signature algorithms that are ever accepted; `none` and the symmetric ones are not among them (RFC 8725 §3.1). */
+/**
+ * Signature algorithms that are ever accepted; `none` and the symmetric ones are not among them
+ * (RFC 8725 §3.1).
+ */
 export type Algorithm = 'ES256' | 'RS256'
 export const ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256']
 
@@ -36,12 +39,18 @@ interface Key {
 
 const MAX_JWKS_BYTES = 512 * 1024
 
-/** An issuer's public keys by `kid`: cached, fetched again for an unknown `kid`, dropped at once when the broker says so. */
+/**
+ * An issuer's public keys by `kid`: cached, fetched again for an unknown `kid`, dropped at once
+ * when the broker says so.
+ */
 export class KeySet {
   fetches = 0
   #keys = new Map<string, Key>()
   readonly #retired = new Set<string>()
-  readonly #options: Required<Pick<KeySetOptions, 'minRefetchSeconds' | 'maxAgeSeconds' | 'timeoutMs'>> & KeySetOptions
+  readonly #options: Required<
+    Pick<KeySetOptions, 'minRefetchSeconds' | 'maxAgeSeconds' | 'timeoutMs'>
+  > &
+    KeySetOptions
   #loading: Promise<void> | undefined
   #again = false
   #askedAtMs = -Infinity
@@ -63,25 +72,42 @@ export class KeySet {
   }
 
   /**
-   * The key that a JWS header names. `unknown` where the issuer has none of that name for that algorithm; `certain` says that the issuer was
-   * asked for this question, and did not merely answer the last one.
+   * The key that a JWS header names. `unknown` where the issuer has none of that name for that
+   * algorithm; `certain` says that the issuer was asked for this question, and did not merely
+   * answer the last one.
    * @throws KeysUnavailable
    */
-  async find(kid: string, alg: Algorithm): Promise<{ key: CryptoKey } | { key: undefined; certain: boolean }> {
+  async find(
+    kid: string,
+    alg: Algorithm,
+  ): Promise<{ key: CryptoKey } | { key: undefined; certain: boolean }> {
     const now = this.#options.clock.monotonicMs()
-    if (this.loaded && now - this.#loadedAtMs > this.#options.maxAgeSeconds * 1000 && this.#mayAsk()) void this.refresh().catch(() => {})
+    if (
+      this.loaded &&
+      now - this.#loadedAtMs > this.#options.maxAgeSeconds * 1000 &&
+      this.#mayAsk()
+    )
+      void this.refresh().catch(() => {})
     const known = this.#keys.get(kid)
-    if (known !== undefined) return known.alg === alg ? { key: known.key } : { key: undefined, certain: true }
+    if (known !== undefined)
+      return known.alg === alg ? { key: known.key } : { key: undefined, certain: true }
     if (this.#retired.has(kid)) return { key: undefined, certain: true }
     const certain = this.#mayAsk()
     if (certain) await this.#load()
     else if (this.#loading !== undefined) await this.#loading
-    if (!this.loaded) throw new KeysUnavailable(`The keys at ${this.#options.uri} could not be read yet.`)
+    if (!this.loaded)
+      throw new KeysUnavailable(`The keys at ${this.#options.uri} could not be read yet.`)
     const found = this.#keys.get(kid)
-    return found?.alg === alg ? { key: found.key } : { key: undefined, certain: certain || found !== undefined }
+    return found?.alg === alg
+      ? { key: found.key }
+      : { key: undefined, certain: certain || found !== undefined }
   }
 
-  /** The keys have changed: fetches them whatever the rate, and again if a fetch was already under way. @throws KeysUnavailable */
+  /**
+   * The keys have changed: fetches them whatever the rate, and again if a fetch was already under
+   * way.
+   * @throws KeysUnavailable
+   */
   async refresh(): Promise<void> {
     if (this.#loading === undefined) return this.#load()
     this.#again = true
@@ -103,7 +129,9 @@ export class KeySet {
   }
 
   #mayAsk(): boolean {
-    return this.#options.clock.monotonicMs() - this.#askedAtMs >= this.#options.minRefetchSeconds * 1000
+    return (
+      this.#options.clock.monotonicMs() - this.#askedAtMs >= this.#options.minRefetchSeconds * 1000
+    )
   }
 
   #load(): Promise<void> {
@@ -133,10 +161,16 @@ export class KeySet {
   async #read(): Promise<Map<string, Key>> {
     const { clock, fetch, timeoutMs, uri } = this.#options
     const abort = new AbortController()
-    const cancel = clock.after(timeoutMs, () => abort.abort(new Error(`no answer within ${timeoutMs} ms`)))
+    const cancel = clock.after(timeoutMs, () =>
+      abort.abort(new Error(`no answer within ${timeoutMs} ms`)),
+    )
     try {
-      // Neither `redirect: 'error'` nor `cache` is known to every runtime: a redirect is an answer other than 200.
-      const headers = { accept: 'application/jwk-set+json, application/json', 'cache-control': 'no-store' }
+      // Neither `redirect: 'error'` nor `cache` is known to every runtime: a redirect is an answer
+      // other than 200.
+      const headers = {
+        accept: 'application/jwk-set+json, application/json',
+        'cache-control': 'no-store',
+      }
       const response = await fetch(uri, { headers, redirect: 'manual', signal: abort.signal })
       if (response.status !== 200) {
         await response.body?.cancel()
@@ -151,18 +185,35 @@ export class KeySet {
   }
 }
 
-/** Public signature keys with a `kid`, of algorithms that are accepted; other keys of a JWKS are ignored. */
+/**
+ * Public signature keys with a `kid`, of algorithms that are accepted; other keys of a JWKS are
+ * ignored.
+ */
 async function importKeys(jwks: unknown): Promise<Map<string, Key>> {
   const list = (jwks as { keys?: unknown } | null)?.keys
   if (!Array.isArray(list)) throw new Error('it is not a JWKS')
   const keys = new Map<string, Key>()
   for (const jwk of list as JWK[]) {
-    const alg = jwk?.alg ?? (jwk?.kty === 'EC' && jwk.crv === 'P-256' ? 'ES256' : jwk?.kty === 'RSA' ? 'RS256' : undefined)
-    if (typeof jwk?.kid !== 'string' || (jwk.use ?? 'sig') !== 'sig' || !ALGORITHMS.includes(alg as Algorithm)) continue
+    const alg =
+      jwk?.alg ??
+      (jwk?.kty === 'EC' && jwk.crv === 'P-256'
+        ? 'ES256'
+        : jwk?.kty === 'RSA'
+          ? 'RS256'
+          : undefined)
+    if (
+      typeof jwk?.kid !== 'string' ||
+      (jwk.use ?? 'sig') !== 'sig' ||
+      !ALGORITHMS.includes(alg as Algorithm)
+    )
+      continue
     const { kty, crv, x, y, n, e } = jwk
     // One key that cannot be imported must not take the others with it.
-    const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg as string).catch(() => undefined)
-    if (key !== undefined && !(key instanceof Uint8Array)) keys.set(jwk.kid, { alg: alg as Algorithm, key })
+    const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg as string).catch(
+      () => undefined,
+    )
+    if (key !== undefined && !(key instanceof Uint8Array))
+      keys.set(jwk.kid, { alg: alg as Algorithm, key })
   }
   return keys
 }

@@ -2,8 +2,9 @@ import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
 import { safely, type Hooks } from './hooks.ts'
 
 /**
- * What this guard enforces: the newest `seq` for each selector. Memory is bounded however many revocations there are: entries expire, and
- * over the cap the older half becomes one cutoff, "everything authorized before this", which rejects more than it must and never less.
+ * What this guard enforces: the newest `seq` for each selector. Memory is bounded however many
+ * revocations there are: entries expire, and over the cap the older half becomes one cutoff,
+ * "everything authorized before this", which rejects more than it must and never less.
  */
 export class Ledger {
   /** Rises whenever a token that was valid may no longer be. */
@@ -12,7 +13,10 @@ export class Ledger {
   readonly #maxEntries: number
   #cutoff: { seq: number; exp: number } | undefined
   #turn: { seq: number; at: number; exp: number } | undefined
-  /** Entries that ended before this are forgotten: a clock that was set back since must not revive what they covered. */
+  /**
+   * Entries that ended before this are forgotten: a clock that was set back since must not revive
+   * what they covered.
+   */
   #sweptAt = 0
 
   constructor(maxEntries: number) {
@@ -46,7 +50,10 @@ export class Ledger {
     return true
   }
 
-  /** Whether a bearer is revoked. `cutoff`: perhaps not, but this guard no longer remembers enough to say so. */
+  /**
+   * Whether a bearer is revoked. `cutoff`: perhaps not, but this guard no longer remembers enough
+   * to say so.
+   */
   covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
     const { rev } = bearer
     if (keysOf(bearer).some((key) => this.#reaches(key, rev))) return 'revoked'
@@ -67,8 +74,9 @@ export class Ledger {
   }
 
   /**
-   * The new log has come to `seq`, learnt at `at`. A token issued before with a `rev` that this log has not reached is of the former log, and
-   * none of the entries covers it: it is rejected until it has expired anyway.
+   * The new log has come to `seq`, learnt at `at`. A token issued before with a `rev` that this log
+   * has not reached is of the former log, and none of the entries covers it: it is rejected until
+   * it has expired anyway.
    */
   turned(seq: number, at: number, exp: number): void {
     this.#turn = { seq, at, exp }
@@ -104,12 +112,16 @@ export class Ledger {
 }
 
 /**
- * Called once for each revocation that says something new, as soon as it is enforced. `covers` tells which sessions it ends. Not called for what
- * the first snapshot of this process holds: ask `isRevoked` about each session that outlived a restart, once `start()` has resolved.
+ * Called once for each revocation that says something new, as soon as it is enforced. `covers`
+ * tells which sessions it ends. Not called for what the first snapshot of this process holds: ask
+ * `isRevoked` about each session that outlived a restart, once `start()` has resolved.
  */
 export type RevocationListener = (revocation: Entry) => void
 
-/** Enforces revocations, wherever they come from: puts them into the ledger and tells the instance of what is new. */
+/**
+ * Enforces revocations, wherever they come from: puts them into the ledger and tells the instance
+ * of what is new.
+ */
 export class Enforcer {
   readonly #ledger: Ledger
   readonly #hooks: Pick<Hooks, 'collapsed' | 'enforced'>
@@ -117,7 +129,11 @@ export class Enforcer {
   readonly #onEnforced: (entry: Entry, collapsed: boolean) => void
 
   /** @param onEnforced the guard's own business, before any listener of the instance */
-  constructor(ledger: Ledger, hooks: Pick<Hooks, 'collapsed' | 'enforced'>, onEnforced: (entry: Entry, collapsed: boolean) => void) {
+  constructor(
+    ledger: Ledger,
+    hooks: Pick<Hooks, 'collapsed' | 'enforced'>,
+    onEnforced: (entry: Entry, collapsed: boolean) => void,
+  ) {
     this.#ledger = ledger
     this.#hooks = hooks
     this.#onEnforced = onEnforced

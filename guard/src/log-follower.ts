@@ -7,7 +7,10 @@ export interface LogFollower {
   run(): Promise<void>
   /** What is known cannot be trusted: ask for everything. */
   startOver(): void
-  /** The broker says that its log has not reached what this guard enforces, or is another one: ask exactly from there. */
+  /**
+   * The broker says that its log has not reached what this guard enforces, or is another one: ask
+   * exactly from there.
+   */
   doubtLog(): void
   /** The broker has issued something at `seq`: it is up. */
   catchUpTo(seq: number): void

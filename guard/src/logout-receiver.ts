@@ -2,15 +2,22 @@ import { KeysUnavailable, type Algorithm, type KeySet } from './keys.ts'
 import { verifyLogoutToken, type LogoutTokenClaims, type ReasonClass } from './logout-token.ts'
 import { readText } from './read-text.ts'
 
-/** What the sink of an instance gets: end the session `sid`, or where there is none, every session of `sub`, that is older than `rev`. */
+/**
+ * What the sink of an instance gets: end the session `sid`, or where there is none, every session
+ * of `sub`, that is older than `rev`.
+ */
 export interface Logout {
   sid?: string
   sub?: string
-  /** Sessions whose `rev` is equal or higher were opened after the sign-out, and stay. Not there: the issuer does not say; end them all. */
+  /**
+   * Sessions whose `rev` is equal or higher were opened after the sign-out, and stay. Not there:
+   * the issuer does not say; end them all.
+   */
   rev?: number
   /**
-   * Why, in words for the user: they signed out, ended it from another device, an administrator did, their account no longer has access, or its
-   * time was over. Not there: the issuer does not say. Show it to the user; decide nothing by it.
+   * Why, in words for the user: they signed out, ended it from another device, an administrator
+   * did, their account no longer has access, or its time was over. Not there: the issuer does not
+   * say. Show it to the user; decide nothing by it.
    */
   reasonClass?: ReasonClass
   jti: string
@@ -27,7 +34,10 @@ export interface LogoutReceiverOptions {
   toleranceSeconds: number
   /** Not given: 600. */
   maxAgeSeconds?: number
-  /** What this client is registered with as `id_token_signed_response_alg` (Back-Channel Logout 1.0 §2.6). Not given: RS256, as there. */
+  /**
+   * What this client is registered with as `id_token_signed_response_alg` (Back-Channel Logout 1.0
+   * §2.6). Not given: RS256, as there.
+   */
   idTokenSignedResponseAlg?: Algorithm | undefined
   onProblem?: (error: Error) => void
 }
@@ -35,16 +45,29 @@ export interface LogoutReceiverOptions {
 const MAX_BODY_BYTES = 16 * 1024
 const REMEMBERED = 100_000
 
-const answer = (status: number, error: string, description: string, headers: Record<string, string> = {}): Response =>
-  Response.json({ error, error_description: description }, { status, headers: { 'cache-control': 'no-store', ...headers } })
-const later = (description: string): Response => answer(503, 'temporarily_unavailable', description, { 'retry-after': '1' })
+const answer = (
+  status: number,
+  error: string,
+  description: string,
+  headers: Record<string, string> = {},
+): Response =>
+  Response.json(
+    { error, error_description: description },
+    { status, headers: { 'cache-control': 'no-store', ...headers } },
+  )
+const later = (description: string): Response =>
+  answer(503, 'temporarily_unavailable', description, { 'retry-after': '1' })
 const reject = (description: string): Response => answer(400, 'invalid_request', description)
 
 /**
- * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8): 200 once the sink has ended what they name, 400 `invalid_request` for what
- * will never be valid, 503 for what the broker should send again.
+ * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8): 200 once the sink has ended what
+ * they name, 400 `invalid_request` for what will never be valid, 503 for what the broker should
+ * send again.
  */
-export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(request: Request): Promise<Response>; counters: LogoutCounters } {
+export function createLogoutReceiver(options: LogoutReceiverOptions): {
+  receive(request: Request): Promise<Response>
+  counters: LogoutCounters
+} {
   const receiver = new LogoutReceiver(options)
   return { receive: (request) => receiver.receive(request), counters: receiver.counters }
 }
@@ -72,28 +95,43 @@ class LogoutReceiver {
   async #take(form: URLSearchParams): Promise<Response> {
     const tokens = form.getAll('logout_token')
     const [token] = tokens
-    if (tokens.length !== 1 || token === undefined || token === '') return reject('Send the parameter logout_token, once.')
+    if (tokens.length !== 1 || token === undefined || token === '')
+      return reject('Send the parameter logout_token, once.')
     const now = this.#options.now()
     try {
       const { clientId, issuer, keys, toleranceSeconds } = this.#options
       const algorithms = [this.#options.idTokenSignedResponseAlg ?? 'RS256'] as const
-      const limits = { issuer, clientId, now, toleranceSeconds, maxAgeSeconds: this.#maxAgeSeconds, algorithms }
+      const limits = {
+        issuer,
+        clientId,
+        now,
+        toleranceSeconds,
+        maxAgeSeconds: this.#maxAgeSeconds,
+        algorithms,
+      }
       const verified = await verifyLogoutToken(token, keys, limits)
       if (!verified.ok) return this.#notGood(verified.description, verified.certain)
       return await this.#end(verified.claims, now)
     } catch (error) {
-      if (error instanceof KeysUnavailable) return later('The keys of the issuer cannot be read at the moment.')
+      if (error instanceof KeysUnavailable)
+        return later('The keys of the issuer cannot be read at the moment.')
       throw error
     }
   }
 
-  /** A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read is the reason, the broker is asked to send it again. */
+  /**
+   * A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read is the
+   * reason, the broker is asked to send it again.
+   */
   #notGood(description: string, certain: boolean): Response {
     this.#options.onProblem?.(new Error(`A logout token was not accepted. ${description}`))
     return certain ? reject(description) : later(description)
   }
 
-  async #end({ sid, sub, rev, reason_class: reasonClass, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {
+  async #end(
+    { sid, sub, rev, reason_class: reasonClass, jti, iat }: LogoutTokenClaims,
+    now: number,
+  ): Promise<Response> {
     const logout: Logout = {
       ...(sid === undefined ? {} : { sid }),
       ...(sub === undefined ? {} : { sub }),
@@ -111,7 +149,12 @@ class LogoutReceiver {
       this.counters.ended++
       return new Response(null, { status: 200, headers: { 'cache-control': 'no-store' } })
     } catch (cause) {
-      this.#options.onProblem?.(new Error('The sessions that a logout token names could not be ended; the broker sends it again.', { cause }))
+      this.#options.onProblem?.(
+        new Error(
+          'The sessions that a logout token names could not be ended; the broker sends it again.',
+          { cause },
+        ),
+      )
       return later('The sessions could not be ended. Tell it again.')
     }
   }
@@ -126,14 +169,21 @@ export interface LogoutCounters {
 }
 
 async function readForm(request: Request): Promise<URLSearchParams | Response> {
-  if (request.method !== 'POST') return answer(405, 'invalid_request', 'Logout tokens are sent by POST.', { allow: 'POST' })
+  if (request.method !== 'POST')
+    return answer(405, 'invalid_request', 'Logout tokens are sent by POST.', { allow: 'POST' })
   const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
-  if (type !== 'application/x-www-form-urlencoded') return answer(415, 'invalid_request', 'Send application/x-www-form-urlencoded.')
+  if (type !== 'application/x-www-form-urlencoded')
+    return answer(415, 'invalid_request', 'Send application/x-www-form-urlencoded.')
   const text = await readText(request, MAX_BODY_BYTES)
-  return text === undefined ? answer(413, 'invalid_request', `Send at most ${MAX_BODY_BYTES} bytes.`) : new URLSearchParams(text)
+  return text === undefined
+    ? answer(413, 'invalid_request', `Send at most ${MAX_BODY_BYTES} bytes.`)
+    : new URLSearchParams(text)
 }
 
-/** What is valid for one time only. An identifier is burned when its act has succeeded, so that a failed one can be retried. */
+/**
+ * What is valid for one time only. An identifier is burned when its act has succeeded, so that a
+ * failed one can be retried.
+ */
 export class Once {
   readonly #burned = new Map<string, number>()
   readonly #running = new Map<string, Promise<void>>()
@@ -144,11 +194,18 @@ export class Once {
   }
 
   /**
-   * Runs `act` unless it has succeeded for that id before. A caller that asks while it runs waits for its outcome.
-   * @param until epoch seconds: the id can be forgotten then, because whatever bears it is rejected for its age
+   * Runs `act` unless it has succeeded for that id before. A caller that asks while it runs waits
+   * for its outcome.
+   * @param until epoch seconds: the id can be forgotten then, because whatever bears it is rejected
+   * for its age
    * @throws what `act` throws
    */
-  async run(id: string, now: number, until: number, act: () => Promise<void>): Promise<'done' | 'done_before'> {
+  async run(
+    id: string,
+    now: number,
+    until: number,
+    act: () => Promise<void>,
+  ): Promise<'done' | 'done_before'> {
     const running = this.#running.get(id)
     if (running !== undefined) {
       await running

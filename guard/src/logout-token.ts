@@ -4,7 +4,10 @@ import { verifyJwt } from './verify-jwt.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
-/** What a logout token says (Back-Channel Logout 1.0 §2.4). At least one of `sid` and `sub` is there; where both are, it is that session alone. */
+/**
+ * What a logout token says (Back-Channel Logout 1.0 §2.4). At least one of `sid` and `sub` is
+ * there; where both are, it is that session alone.
+ */
 export interface LogoutTokenClaims {
   sid?: string
   sub?: string
@@ -18,7 +21,13 @@ export interface LogoutTokenClaims {
 }
 
 /** In the words that the broker has for instances. A class that is not listed here is left out. */
-export const REASON_CLASSES = ['signed_out', 'ended_elsewhere', 'administrator', 'account', 'expired'] as const
+export const REASON_CLASSES = [
+  'signed_out',
+  'ended_elsewhere',
+  'administrator',
+  'account',
+  'expired',
+] as const
 export type ReasonClass = (typeof REASON_CLASSES)[number]
 
 export interface LogoutTokenExpected {
@@ -30,25 +39,42 @@ export interface LogoutTokenExpected {
   toleranceSeconds: number
   /** An `iat` further back is rejected. */
   maxAgeSeconds: number
-  /** Back-Channel Logout 1.0 §2.6: the client's `id_token_signed_response_alg`. Not given: RS256, the default of registrations. */
+  /**
+   * Back-Channel Logout 1.0 §2.6: the client's `id_token_signed_response_alg`. Not given: RS256,
+   * the default of registrations.
+   */
   algorithms?: readonly Algorithm[]
 }
 
 export type VerifiedLogoutToken =
   | { ok: true; claims: LogoutTokenClaims }
-  /** `certain: false`: perhaps good, but the issuer could not be asked for its keys just now, or a clock is wrong. To be sent again. */
+  /**
+   * `certain: false`: perhaps good, but the issuer could not be asked for its keys just now, or a
+   * clock is wrong. To be sent again.
+   */
   | { ok: false; description: string; certain: boolean }
 
-const reject = (description: string): VerifiedLogoutToken => ({ ok: false, description, certain: true })
-const isId = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 512
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const reject = (description: string): VerifiedLogoutToken => ({
+  ok: false,
+  description,
+  certain: true,
+})
+const isId = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && value.length <= 512
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Verifies a logout token as Back-Channel Logout 1.0 §2.6 says, but for the replay of its `jti`. Ours are of `typ` `logout+jwt`; none at all is
- * accepted too, as the specification does, and any other is rejected: it is a token of another kind (RFC 8725 §3.11).
+ * Verifies a logout token as Back-Channel Logout 1.0 §2.6 says, but for the replay of its `jti`.
+ * Ours are of `typ` `logout+jwt`; none at all is accepted too, as the specification does, and any
+ * other is rejected: it is a token of another kind (RFC 8725 §3.11).
  * @throws KeysUnavailable
  */
-export async function verifyLogoutToken(token: string, keys: KeySet, expected: LogoutTokenExpected): Promise<VerifiedLogoutToken> {
+export async function verifyLogoutToken(
+  token: string,
+  keys: KeySet,
+  expected: LogoutTokenExpected,
+): Promise<VerifiedLogoutToken> {
   const { clientId: audience, issuer, now, toleranceSeconds } = expected
   const verified = await verifyJwt(token, keys, {
     typ: 'logout+jwt',
@@ -60,21 +86,42 @@ export async function verifyLogoutToken(token: string, keys: KeySet, expected: L
     toleranceSeconds,
     algorithms: expected.algorithms ?? ['RS256'],
   })
-  if (!verified.ok) return { ok: false, description: verified.description, certain: verified.certain && verified.claims === undefined }
+  if (!verified.ok)
+    return {
+      ok: false,
+      description: verified.description,
+      certain: verified.certain && verified.claims === undefined,
+    }
   const { claims } = verified
   if ('nonce' in claims) return reject('A logout token must not have a nonce.')
-  if (!isLogoutEvent(claims.events)) return reject(`Its events must have the one member ${EVENT}, an object.`)
+  if (!isLogoutEvent(claims.events))
+    return reject(`Its events must have the one member ${EVENT}, an object.`)
   if (!isId(claims.jti)) return reject('Its jti must be a string.')
-  for (const name of ['sid', 'sub'] as const) if (claims[name] !== undefined && !isId(claims[name])) return reject(`Its ${name} must be a string.`)
-  if (claims.sid === undefined && claims.sub === undefined) return reject('It names neither a session (sid) nor a user (sub).')
-  if (claims.rev !== undefined && !isSeq(claims.rev)) return reject('Its rev must be a whole number.')
+  for (const name of ['sid', 'sub'] as const)
+    if (claims[name] !== undefined && !isId(claims[name]))
+      return reject(`Its ${name} must be a string.`)
+  if (claims.sid === undefined && claims.sub === undefined)
+    return reject('It names neither a session (sid) nor a user (sub).')
+  if (claims.rev !== undefined && !isSeq(claims.rev))
+    return reject('Its rev must be a whole number.')
   const age = now - (claims.iat as number)
   if (age > expected.maxAgeSeconds + toleranceSeconds)
-    return { ok: false, description: `It was issued ${age} s ago; at most ${expected.maxAgeSeconds} s are accepted.`, certain: false }
+    return {
+      ok: false,
+      description: `It was issued ${age} s ago; at most ${expected.maxAgeSeconds} s are accepted.`,
+      certain: false,
+    }
   const { reason_class: given, ...others } = claims
   const reason = REASON_CLASSES.find((one) => one === given)
-  return { ok: true, claims: { ...others, ...(reason === undefined ? {} : { reason_class: reason }) } as unknown as LogoutTokenClaims }
+  return {
+    ok: true,
+    claims: {
+      ...others,
+      ...(reason === undefined ? {} : { reason_class: reason }),
+    } as unknown as LogoutTokenClaims,
+  }
 }
 
 /** §2.4: exactly this event, whose value is an object (it should be empty). */
-const isLogoutEvent = (events: unknown): boolean => isObject(events) && Object.keys(events).length === 1 && isObject(events[EVENT])
+const isLogoutEvent = (events: unknown): boolean =>
+  isObject(events) && Object.keys(events).length === 1 && isObject(events[EVENT])

@@ -8,11 +8,16 @@ import type { Guard } from './guard.ts'
 export type NodeRequest = IncomingMessage & { body?: unknown }
 
 /**
- * For a listener of node:http: `const claims = await requireToken(guard)(request, response); if (claims === undefined) return`.
- * @returns the claims of a good bearer token; undefined where the request was answered (RFC 6750 §3)
+ * For a listener of node:http: `const claims = await requireToken(guard)(request, response); if
+ * (claims === undefined) return`.
+ * @returns the claims of a good bearer token; undefined where the request was answered (RFC 6750
+ * §3)
  */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
-  return async (request: IncomingMessage, response: ServerResponse): Promise<AccessClaims | undefined> => {
+  return async (
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<AccessClaims | undefined> => {
     const authorized = await guard.authorize(readable(request), requirement)
     if (authorized.ok) return authorized.claims
     await send(authorized.response, response)
@@ -20,13 +25,18 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
   }
 }
 
-/** Answers the broker's logout token, whether or not a parser has read the body. @throws TypeError where a body was read and is nowhere */
+/**
+ * Answers the broker's logout token, whether or not a parser has read the body.
+ * @throws TypeError where a body was read and is nowhere
+ */
 export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
-  return async (request: NodeRequest, response: ServerResponse): Promise<void> => send(await guard.receiveLogout(webRequest(request)), response)
+  return async (request: NodeRequest, response: ServerResponse): Promise<void> =>
+    send(await guard.receiveLogout(webRequest(request)), response)
 }
 
 /**
- * Destroys a connection when the token that opened it is no longer valid: a response of server-sent events, the socket of a WebSocket.
+ * Destroys a connection when the token that opened it is no longer valid: a response of server-sent
+ * events, the socket of a WebSocket.
  * @returns the signal, with the reason
  */
 export function holdConnection(
@@ -43,7 +53,9 @@ export function holdConnection(
 }
 
 /** As much of a web `Request` as `authorize` reads. */
-export const readable = (request: Pick<IncomingMessage, 'headers'>): { headers: { get(name: string): string | null } } => ({
+export const readable = (
+  request: Pick<IncomingMessage, 'headers'>,
+): { headers: { get(name: string): string | null } } => ({
   headers: {
     get: (name) => {
       const value = request.headers[name]
@@ -56,7 +68,10 @@ export const readable = (request: Pick<IncomingMessage, 'headers'>): { headers: 
 export function webRequest(request: NodeRequest, parsed: unknown = request.body): Request {
   const { method = 'GET', headers } = request
   const type = headers['content-type']
-  const init: RequestInit & { duplex?: 'half' } = { method, headers: type === undefined ? {} : { 'content-type': type } }
+  const init: RequestInit & { duplex?: 'half' } = {
+    method,
+    headers: type === undefined ? {} : { 'content-type': type },
+  }
   if (method !== 'GET' && method !== 'HEAD') {
     init.body = bodyOf(request, parsed) as NonNullable<RequestInit['body']>
     init.duplex = 'half'
@@ -69,12 +84,16 @@ function bodyOf(request: IncomingMessage, parsed: unknown): unknown {
   const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : []
   if (members.length > 0) {
     const form = new URLSearchParams()
-    for (const [name, value] of members) for (const each of Array.isArray(value) ? value : [value]) form.append(name, String(each))
+    for (const [name, value] of members)
+      for (const each of Array.isArray(value) ? value : [value]) form.append(name, String(each))
     return form.toString()
   }
-  // A 400 would be final, and the sign-out lost: the broker sends another logout token after any other failure.
+  // A 400 would be final, and the sign-out lost: the broker sends another logout token after any
+  // other failure.
   if (request.readableDidRead)
-    throw new TypeError('The body of the logout token was read before receiveLogout, and is not in request.body. Parse it as a form, or not at all.')
+    throw new TypeError(
+      'The body of the logout token was read before receiveLogout, and is not in request.body. Parse it as a form, or not at all.',
+    )
   return Readable.toWeb(request)
 }
 

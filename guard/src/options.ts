@@ -15,26 +15,39 @@ export interface GuardOptions {
   /** The private key of a client that is registered with `private_key_jwt`. */
   clientKey?: ClientKey | undefined
   /**
-   * What must stand in a token's `aud`: the `audience` this client is registered with. Not given: what the broker gives a client that is registered
-   * without one, `urn:case-manager:instance:<client_id>`.
+   * What must stand in a token's `aud`: the `audience` this client is registered with. Not given:
+   * what the broker gives a client that is registered without one,
+   * `urn:case-manager:instance:<client_id>`.
    */
   audience?: string | string[] | undefined
-  /** What becomes of tokens when the broker has sent nothing for a while. Default: after 35 s they are rejected. */
+  /**
+   * What becomes of tokens when the broker has sent nothing for a while. Default: after 35 s they
+   * are rejected.
+   */
   staleness?: Staleness | undefined
   /**
-   * Poll the log at most every so many seconds, 1 to 30, when a token is checked, instead of following it by a stream: for serverless functions.
-   * A revocation is then enforced up to that much later. Not given: follow.
+   * Poll the log at most every so many seconds, 1 to 30, when a token is checked, instead of
+   * following it by a stream: for serverless functions. A revocation is then enforced up to that
+   * much later. Not given: follow.
    */
   pollSeconds?: number | undefined
   /** How far this machine's clock may be off, 0 to 30. Not given: 5. */
   clockToleranceSeconds?: number | undefined
-  /** What this client is registered with as `id_token_signed_response_alg`: logout tokens by another algorithm are rejected. Not given: RS256. */
+  /**
+   * What this client is registered with as `id_token_signed_response_alg`: logout tokens by another
+   * algorithm are rejected. Not given: RS256.
+   */
   idTokenSignedResponseAlg?: Algorithm | undefined
-  /** The sink of logout tokens: ends the instance's own sessions. What it throws makes the broker send another one. */
+  /**
+   * The sink of logout tokens: ends the instance's own sessions. What it throws makes the broker
+   * send another one.
+   */
   onLogout?: ((logout: Logout) => void | Promise<void>) | undefined
   /** This process among those of the client, `A-Z a-z 0-9 . _ -`. Not given: a random one. */
   guardId?: string | undefined
-  /** Over so many revocations the older half becomes one cutoff. Not given: 100,000 (some 20 MB). */
+  /**
+   * Over so many revocations the older half becomes one cutoff. Not given: 100,000 (some 20 MB).
+   */
   maxEntries?: number | undefined
   /** Verified tokens that are remembered. Not given: 10,000; 0 remembers none. */
   maxCachedTokens?: number | undefined
@@ -46,8 +59,18 @@ export interface GuardOptions {
   random?: (() => number) | undefined
 }
 
-type Filled = 'audience' | 'staleness' | 'clockToleranceSeconds' | 'guardId' | 'maxEntries' | 'maxCachedTokens' | 'fetch' | 'random'
-export type Settings = Omit<GuardOptions, Filled> & { [Name in Filled]-?: NonNullable<GuardOptions[Name]> }
+type Filled =
+  | 'audience'
+  | 'staleness'
+  | 'clockToleranceSeconds'
+  | 'guardId'
+  | 'maxEntries'
+  | 'maxCachedTokens'
+  | 'fetch'
+  | 'random'
+export type Settings = Omit<GuardOptions, Filled> & {
+  [Name in Filled]-?: NonNullable<GuardOptions[Name]>
+}
 
 /** @throws TypeError with every problem at once */
 export function readOptions(given: GuardOptions): Settings {
@@ -60,12 +83,16 @@ export function readOptions(given: GuardOptions): Settings {
     guardId: given.guardId ?? crypto.randomUUID(),
     maxEntries: given.maxEntries ?? 100_000,
     maxCachedTokens: given.maxCachedTokens ?? 10_000,
-    // Called as what it is, a function of its own: as a method of something else, Workers refuse it ("Illegal invocation").
+    // Called as what it is, a function of its own: as a method of something else, Workers refuse it
+    // ("Illegal invocation").
     fetch: (input, init) => fetch(input, init),
     random: given.random ?? Math.random,
   }
   const problems = findProblems(settings)
-  if (problems.length > 0) throw new TypeError(`The guard cannot start.\n${problems.map((problem) => `- ${problem}`).join('\n')}`)
+  if (problems.length > 0)
+    throw new TypeError(
+      `The guard cannot start.\n${problems.map((problem) => `- ${problem}`).join('\n')}`,
+    )
   return settings
 }
 
@@ -84,24 +111,44 @@ function findProblems({
   maxCachedTokens,
 }: Settings): string[] {
   const problems: string[] = []
-  if (!isIssuer(issuer)) problems.push('issuer: an https address without a trailing slash, e.g. https://sign-in.example (http only on localhost).')
-  if (!isText(clientId)) problems.push('clientId: the client_id that this instance is registered with.')
-  if (clientSecret !== undefined && clientKey !== undefined) problems.push('clientSecret, clientKey: give one of them, as the client is registered.')
-  else if (clientKey === undefined && !isText(clientSecret)) problems.push('clientSecret: its secret, as `cmb clients add` has shown it once.')
+  if (!isIssuer(issuer))
+    problems.push(
+      'issuer: an https address without a trailing slash, e.g. https://sign-in.example (http only on localhost).',
+    )
+  if (!isText(clientId))
+    problems.push('clientId: the client_id that this instance is registered with.')
+  if (clientSecret !== undefined && clientKey !== undefined)
+    problems.push('clientSecret, clientKey: give one of them, as the client is registered.')
+  else if (clientKey === undefined && !isText(clientSecret))
+    problems.push('clientSecret: its secret, as `cmb clients add` has shown it once.')
   const wrongKey = clientKey === undefined ? undefined : clientKeyProblem(clientKey)
-  if (wrongKey !== undefined) problems.push(`clientKey: a private JWK, e.g. { kty: 'EC', crv: 'P-256', kid: '2026-11', x, y, d }; ${wrongKey}.`)
+  if (wrongKey !== undefined)
+    problems.push(
+      `clientKey: a private JWK, e.g. { kty: 'EC', crv: 'P-256', kid: '2026-11', x, y, d }; ${wrongKey}.`,
+    )
   const audiences = Array.isArray(audience) ? audience : [audience]
-  if (audiences.length === 0 || !audiences.every(isText)) problems.push('audience: the audience that this client is registered with.')
+  if (audiences.length === 0 || !audiences.every(isText))
+    problems.push('audience: the audience that this client is registered with.')
   problems.push(...stalenessProblems(staleness))
-  if (pollSeconds !== undefined && (!within(pollSeconds, 1, 30) || pollSeconds >= staleness.afterSeconds))
+  if (
+    pollSeconds !== undefined &&
+    (!within(pollSeconds, 1, 30) || pollSeconds >= staleness.afterSeconds)
+  )
     problems.push('pollSeconds: 1 to 30, and less than staleness.afterSeconds; 5 is sensible.')
   if (!within(clockToleranceSeconds, 0, 30))
-    problems.push('clockToleranceSeconds: 0 to 30. The broker forgets a revocation 60 s after the last token it covers.')
+    problems.push(
+      'clockToleranceSeconds: 0 to 30. The broker forgets a revocation 60 s after the last token it covers.',
+    )
   if (idTokenSignedResponseAlg !== undefined && !ALGORITHMS.includes(idTokenSignedResponseAlg))
-    problems.push('idTokenSignedResponseAlg: RS256 or ES256, as the client is registered (id_token_signed_response_alg).')
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(guardId)) problems.push('guardId: 1 to 64 of A-Z a-z 0-9 . _ -, e.g. web-1.')
-  if (!Number.isSafeInteger(maxEntries) || maxEntries < 2) problems.push('maxEntries: a whole number, 2 or more.')
-  if (!Number.isSafeInteger(maxCachedTokens) || maxCachedTokens < 0) problems.push('maxCachedTokens: a whole number, 0 or more.')
+    problems.push(
+      'idTokenSignedResponseAlg: RS256 or ES256, as the client is registered (id_token_signed_response_alg).',
+    )
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(guardId))
+    problems.push('guardId: 1 to 64 of A-Z a-z 0-9 . _ -, e.g. web-1.')
+  if (!Number.isSafeInteger(maxEntries) || maxEntries < 2)
+    problems.push('maxEntries: a whole number, 2 or more.')
+  if (!Number.isSafeInteger(maxCachedTokens) || maxCachedTokens < 0)
+    problems.push('maxCachedTokens: a whole number, 0 or more.')
   return problems
 }
 
@@ -109,5 +156,10 @@ function isIssuer(value: string): boolean {
   if (typeof value !== 'string' || value.endsWith('/') || !URL.canParse(value)) return false
   const { protocol, hostname, search, hash, username } = new URL(value)
   const local = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'
-  return (protocol === 'https:' || (protocol === 'http:' && local)) && search === '' && hash === '' && username === ''
+  return (
+    (protocol === 'https:' || (protocol === 'http:' && local)) &&
+    search === '' &&
+    hash === '' &&
+    username === ''
+  )
 }

@@ -52,7 +52,10 @@ export function openParts(options: GuardOptions): Parts {
   const stop = new AbortController()
   const ledger = new Ledger(settings.maxEntries)
   const cache = new TokenCache(settings.maxCachedTokens)
-  const brokerClock = new BrokerClock(clock, warnOfClock(settings.clockToleranceSeconds, hooks.problem))
+  const brokerClock = new BrokerClock(
+    clock,
+    warnOfClock(settings.clockToleranceSeconds, hooks.problem),
+  )
   const credentials = openCredentials({ issuer, clientId, clientSecret, clientKey })
   const broker = new Broker({ issuer, clientId, credentials, fetch, clock, brokerClock })
   const onGone = (kids: ReadonlySet<string>): void => {
@@ -60,27 +63,74 @@ export function openParts(options: GuardOptions): Parts {
     holds.recheck()
   }
   const keys = new KeySet({ uri: broker.jwksUri, fetch, clock, onGone, onProblem: hooks.problem })
-  const enforcer = new Enforcer(ledger, hooks, (entry, collapsed) => (collapsed ? holds.recheck() : holds.revoked(entry)))
+  const enforcer = new Enforcer(ledger, hooks, (entry, collapsed) =>
+    collapsed ? holds.recheck() : holds.revoked(entry),
+  )
   const about = (): Omit<Report, 'epoch' | 'seq'> => aboutGuard(settings, brokerClock.offsetSeconds)
-  const reporter = new Reporter({ broker, clock, hooks, random, stopping: stop.signal, about, onConflict: () => log.follower.doubtLog() })
-  const known = { settings, clock, hooks, stop, ledger, cache, brokerClock, broker, keys, enforcer, reporter }
+  const reporter = new Reporter({
+    broker,
+    clock,
+    hooks,
+    random,
+    stopping: stop.signal,
+    about,
+    onConflict: () => log.follower.doubtLog(),
+  })
+  const known = {
+    settings,
+    clock,
+    hooks,
+    stop,
+    ledger,
+    cache,
+    brokerClock,
+    broker,
+    keys,
+    enforcer,
+    reporter,
+  }
   const { becameLive, live, ...log } = openLog(known, () => holds.recheck())
   const { catchUp, feed, follower } = log
   const kids = new WeakMap<AccessClaims, string>()
   const validity = new Validity({ brokerClock, keys, ledger, settings })
   const holds: Holds = new Holds({ clock, freshness: feed.freshness, kids, validity, catchUp })
-  const checker = new Checker({ ...known, ...log, kids, validity, onIssued: (rev) => follower.catchUpTo(rev), stopping: stop.signal })
+  const checker = new Checker({
+    ...known,
+    ...log,
+    kids,
+    validity,
+    onIssued: (rev) => follower.catchUpTo(rev),
+    stopping: stop.signal,
+  })
   return { ...known, ...log, live, becameLive, lastProblem, holds, checker }
 }
 
-type Known = Pick<Parts, 'settings' | 'clock' | 'hooks' | 'stop' | 'ledger' | 'cache' | 'brokerClock' | 'keys' | 'enforcer' | 'reporter'> & {
+type Known = Pick<
+  Parts,
+  | 'settings'
+  | 'clock'
+  | 'hooks'
+  | 'stop'
+  | 'ledger'
+  | 'cache'
+  | 'brokerClock'
+  | 'keys'
+  | 'enforcer'
+  | 'reporter'
+> & {
   broker: Broker
 }
-type Log = Pick<Parts, 'feed' | 'follower' | 'sweeper' | 'live' | 'becameLive'> & { catchUp: (() => Promise<void> | undefined) | undefined }
+type Log = Pick<Parts, 'feed' | 'follower' | 'sweeper' | 'live' | 'becameLive'> & {
+  catchUp: (() => Promise<void> | undefined) | undefined
+}
 
-/** What brings the broker's log: the reader of its events, and the stream or the polls that they come by. */
+/**
+ * What brings the broker's log: the reader of its events, and the stream or the polls that they
+ * come by.
+ */
 function openLog(known: Known, onLive: () => void): Log {
-  const { broker, brokerClock, clock, enforcer, hooks, keys, ledger, reporter, settings, stop } = known
+  const { broker, brokerClock, clock, enforcer, hooks, keys, ledger, reporter, settings, stop } =
+    known
   const { guardId, pollSeconds, random } = settings
   const stopping = stop.signal
   const polls = pollSeconds !== undefined
@@ -93,7 +143,8 @@ function openLog(known: Known, onLive: () => void): Log {
     keys,
     ledger,
     enforce: (entry, tell) => enforcer.enforce(entry, tell),
-    onEnforced: (epoch, seq) => (polls ? reporter.enforcedAnew(epoch, seq) : reporter.enforced(epoch, seq)),
+    onEnforced: (epoch, seq) =>
+      polls ? reporter.enforcedAnew(epoch, seq) : reporter.enforced(epoch, seq),
     onLive: () => {
       becameLive()
       onLive()
@@ -103,8 +154,11 @@ function openLog(known: Known, onLive: () => void): Log {
   const startOver = (): void => follower.startOver()
   const sweeper = new Sweeper({ ...known, startOver })
   const onPolled = (): void => sweeper.sweepIfDue()
-  const poller = polls ? new Poller({ broker, clock, feed, hooks, pollSeconds, random, stopping, onPolled }) : undefined
-  const follower: LogFollower = poller ?? new Follower({ broker, clock, feed, guardId, hooks, random, stopping })
+  const poller = polls
+    ? new Poller({ broker, clock, feed, hooks, pollSeconds, random, stopping, onPolled })
+    : undefined
+  const follower: LogFollower =
+    poller ?? new Follower({ broker, clock, feed, guardId, hooks, random, stopping })
   return { feed, follower, sweeper, live, becameLive, catchUp: poller && (() => poller.catchUp()) }
 }
 
@@ -118,11 +172,17 @@ function onChange(call: Hooks['live']): Hooks['live'] {
   }
 }
 
-function openHooks({ hooks: given }: Settings, clock: Clock): { hooks: Hooks; lastProblem: () => Problem | undefined } {
+function openHooks(
+  { hooks: given }: Settings,
+  clock: Clock,
+): { hooks: Hooks; lastProblem: () => Problem | undefined } {
   let last: Problem | undefined
-  const hooks = callHooks({ ...given, problem: given?.problem ?? consoleProblems(clock) }, (error) => {
-    last = { message: describe(error), atMs: clock.nowMs() }
-  })
+  const hooks = callHooks(
+    { ...given, problem: given?.problem ?? consoleProblems(clock) },
+    (error) => {
+      last = { message: describe(error), atMs: clock.nowMs() }
+    },
+  )
   return { hooks, lastProblem: () => last }
 }
 

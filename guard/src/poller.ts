@@ -18,7 +18,9 @@ interface PollerParts {
   pollSeconds: number
   random: () => number
   stopping: AbortSignal
-  /** After each poll that succeeded: where no timer runs between requests, this is the time to tidy. */
+  /**
+   * After each poll that succeeded: where no timer runs between requests, this is the time to tidy.
+   */
   onPolled: () => void
 }
 
@@ -31,7 +33,10 @@ interface Answer {
   more: boolean
 }
 
-/** Asks for what is new in the log when a token is checked and the last answer is too old (docs/feed.md, "Poll"). Needs no timer and no stream. */
+/**
+ * Asks for what is new in the log when a token is checked and the last answer is too old
+ * (docs/feed.md, "Poll"). Needs no timer and no stream.
+ */
 export class Poller implements LogFollower {
   connected = false
   connects = 0
@@ -52,11 +57,17 @@ export class Poller implements LogFollower {
     }
   }
 
-  /** Undefined where the last poll is recent enough. Requests that come meanwhile wait for the same poll. */
+  /**
+   * Undefined where the last poll is recent enough. Requests that come meanwhile wait for the same
+   * poll.
+   */
   catchUp(): Promise<void> | undefined {
     const { clock, pollSeconds, stopping } = this.#parts
     if (stopping.aborted) return undefined
-    return this.#polling ?? (clock.monotonicMs() - this.#triedAtMs < pollSeconds * 1000 ? undefined : this.#poll())
+    return (
+      this.#polling ??
+      (clock.monotonicMs() - this.#triedAtMs < pollSeconds * 1000 ? undefined : this.#poll())
+    )
   }
 
   startOver(): void {
@@ -88,7 +99,8 @@ export class Poller implements LogFollower {
     } catch (cause) {
       this.connected = false
       if (!feed.ready) this.#triedAtMs = -Infinity
-      if (!stopping.aborted) hooks.problem(new Error('The broker could not be polled for revocations.', { cause }))
+      if (!stopping.aborted)
+        hooks.problem(new Error('The broker could not be polled for revocations.', { cause }))
     } finally {
       feed.ended()
     }
@@ -117,8 +129,20 @@ export class Poller implements LogFollower {
 }
 
 function readAnswer(answer: unknown): Answer {
-  const { epoch, seq, entries, retired_kids, reset, more } = (answer ?? {}) as Record<string, unknown>
+  const { epoch, seq, entries, retired_kids, reset, more } = (answer ?? {}) as Record<
+    string,
+    unknown
+  >
   if (typeof epoch !== 'string' || !isSeq(seq) || !Array.isArray(entries))
-    throw new Error('the answer to the poll must hold epoch, seq and entries: is issuer set to the broker?')
-  return { epoch, seq, entries: entries as unknown[], retired_kids, reset: reset === true, more: more === true }
+    throw new Error(
+      'the answer to the poll must hold epoch, seq and entries: is issuer set to the broker?',
+    )
+  return {
+    epoch,
+    seq,
+    entries: entries as unknown[],
+    retired_kids,
+    reset: reset === true,
+    more: more === true,
+  }
 }

@@ -13,8 +13,16 @@ const QUIET_MS = 60_000
 /** An error and its causes in one line. */
 export function describe(error: unknown): string {
   const parts: string[] = []
-  for (let each: unknown = error; each !== undefined && parts.length < 4; each = each instanceof Error ? each.cause : undefined)
-    parts.push(each instanceof Error ? each.message.replace(/^.*wrong version number.*$/s, 'it answers http, not https') : 'unknown cause')
+  for (
+    let each: unknown = error;
+    each !== undefined && parts.length < 4;
+    each = each instanceof Error ? each.cause : undefined
+  )
+    parts.push(
+      each instanceof Error
+        ? each.message.replace(/^.*wrong version number.*$/s, 'it answers http, not https')
+        : 'unknown cause',
+    )
   return parts.filter((part, at) => part !== '' && parts.indexOf(part) === at).join(': ')
 }
 
@@ -34,10 +42,16 @@ export function consoleProblems(clock: Clock): (error: Error) => void {
 }
 
 /**
- * A received value as an error text may hold it: on one line, not long, and within the characters of `error_description` (RFC 6749 §5.2).
- * Double quotes are left out, because the text may end up in a quoted string of `WWW-Authenticate`.
+ * A received value as an error text may hold it: on one line, not long, and within the characters
+ * of `error_description` (RFC 6749 §5.2). Double quotes are left out, because the text may end up
+ * in a quoted string of `WWW-Authenticate`.
  */
 export function quoted(value: unknown): string {
-  const text = typeof value === 'string' ? value : Array.isArray(value) ? value.join(', ') : JSON.stringify(value ?? null)
+  const text =
+    typeof value === 'string'
+      ? value
+      : Array.isArray(value)
+        ? value.join(', ')
+        : JSON.stringify(value ?? null)
   return `'${text.slice(0, 200).replace(/[^\x20\x21\x23-\x5B\x5D-\x7E]/g, '?')}'`
 }

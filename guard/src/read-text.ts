@@ -1,5 +1,11 @@
-/** Reads a body to its end. @returns undefined where it is longer; no more of it is read than that */
-export async function readText({ body, headers }: Pick<Request | Response, 'body' | 'headers'>, mostBytes: number): Promise<string | undefined> {
+/**
+ * Reads a body to its end.
+ * @returns undefined where it is longer; no more of it is read than that
+ */
+export async function readText(
+  { body, headers }: Pick<Request | Response, 'body' | 'headers'>,
+  mostBytes: number,
+): Promise<string | undefined> {
   const reader = (body as ReadableStream<Uint8Array> | null)?.getReader()
   if (reader === undefined) return ''
   const decoder = new TextDecoder()

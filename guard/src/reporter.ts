@@ -6,7 +6,10 @@ import type { Hooks } from './hooks.ts'
 const BETWEEN_MS = 1000
 const JITTER_MS = 250
 const MAX_RETRY_MS = 30_000
-/** Also where nothing was revoked: the broker tells guards that are gone from those that are silent, and the clock is compared. */
+/**
+ * Also where nothing was revoked: the broker tells guards that are gone from those that are silent,
+ * and the clock is compared.
+ */
 const REPEAT_MS = 5 * 60_000
 
 interface ReporterParts {
@@ -22,8 +25,8 @@ interface ReporterParts {
 }
 
 /**
- * Tells the broker what this guard enforces: the proof that the last instance does. The first of a burst at once, then the newest only, at
- * most once a second, and again until the broker has it.
+ * Tells the broker what this guard enforces: the proof that the last instance does. The first of a
+ * burst at once, then the newest only, at most once a second, and again until the broker has it.
  */
 export class Reporter {
   /** The newest that the broker has noted. */
@@ -52,7 +55,12 @@ export class Reporter {
 
   /** Says the last report again where that was long ago. */
   repeat(): void {
-    if (this.#last === undefined || this.#running || this.#parts.clock.monotonicMs() - this.#last.atMs < REPEAT_MS) return
+    if (
+      this.#last === undefined ||
+      this.#running ||
+      this.#parts.clock.monotonicMs() - this.#last.atMs < REPEAT_MS
+    )
+      return
     this.enforced(this.#last.epoch, this.#last.seq)
   }
 
@@ -90,7 +98,12 @@ export class Reporter {
       hooks.problem(new Error(`The broker answered ${status} to the report of what is enforced.`))
       return status === 400
     } catch (cause) {
-      if (!stopping.aborted) hooks.problem(new Error('The report of what is enforced did not reach the broker. It is sent again.', { cause }))
+      if (!stopping.aborted)
+        hooks.problem(
+          new Error('The report of what is enforced did not reach the broker. It is sent again.', {
+            cause,
+          }),
+        )
       return false
     }
   }

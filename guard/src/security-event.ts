@@ -14,7 +14,9 @@ export interface SecurityEventClaims extends JWTPayload {
 /** RFC 8935 §2.4 */
 export type SetError = 'invalid_request' | 'invalid_key' | 'invalid_issuer' | 'invalid_audience'
 
-export type VerifiedSecurityEvent = { ok: true; claims: SecurityEventClaims } | { ok: false; error: SetError; description: string; certain: boolean }
+export type VerifiedSecurityEvent =
+  | { ok: true; claims: SecurityEventClaims }
+  | { ok: false; error: SetError; description: string; certain: boolean }
 
 const CODES: Partial<Record<Why, SetError>> = {
   unknown_key: 'invalid_key',
@@ -24,13 +26,16 @@ const CODES: Partial<Record<Why, SetError>> = {
   audience: 'invalid_audience',
 }
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Verifies a security event token (RFC 8417): `typ` `secevent+jwt`, signature, `iss`, `aud`, `jti`, `iat`, and that it holds events.
- * That its `jti` was not seen before is the caller's to keep.
- * @param expected.maxAgeSeconds an `iat` further back is rejected; not given: however old (events wait in streams, RFC 8936)
- * @throws KeysUnavailable where the transmitter's keys cannot be read: the transmitter should send it again
+ * Verifies a security event token (RFC 8417): `typ` `secevent+jwt`, signature, `iss`, `aud`, `jti`,
+ * `iat`, and that it holds events. That its `jti` was not seen before is the caller's to keep.
+ * @param expected.maxAgeSeconds an `iat` further back is rejected; not given: however old (events
+ * wait in streams, RFC 8936)
+ * @throws KeysUnavailable where the transmitter's keys cannot be read: the transmitter should send
+ * it again
  */
 export async function verifySecurityEvent(
   token: string,
@@ -45,7 +50,15 @@ export async function verifySecurityEvent(
     typ?: string | undefined
   },
 ): Promise<VerifiedSecurityEvent> {
-  const { algorithms, audience, issuer, maxAgeSeconds, now, toleranceSeconds, typ = 'secevent+jwt' } = expected
+  const {
+    algorithms,
+    audience,
+    issuer,
+    maxAgeSeconds,
+    now,
+    toleranceSeconds,
+    typ = 'secevent+jwt',
+  } = expected
   const required = ['jti', 'iat', 'events']
   const verified = await verifyJwt(token, keys, {
     typ,
@@ -57,13 +70,32 @@ export async function verifySecurityEvent(
     ...(algorithms === undefined ? {} : { algorithms }),
   })
   if (!verified.ok)
-    return { ok: false, error: CODES[verified.why] ?? 'invalid_request', description: verified.description, certain: verified.certain }
+    return {
+      ok: false,
+      error: CODES[verified.why] ?? 'invalid_request',
+      description: verified.description,
+      certain: verified.certain,
+    }
   const { claims } = verified
-  const wrong = (description: string): VerifiedSecurityEvent => ({ ok: false, error: 'invalid_request', description, certain: true })
-  if (typeof claims.jti !== 'string' || claims.jti === '' || claims.jti.length > 512) return wrong('Its jti must be a string.')
-  if (maxAgeSeconds !== undefined && (claims.iat as number) < now - maxAgeSeconds - toleranceSeconds) return wrong('It was issued too long ago.')
+  const wrong = (description: string): VerifiedSecurityEvent => ({
+    ok: false,
+    error: 'invalid_request',
+    description,
+    certain: true,
+  })
+  if (typeof claims.jti !== 'string' || claims.jti === '' || claims.jti.length > 512)
+    return wrong('Its jti must be a string.')
+  if (
+    maxAgeSeconds !== undefined &&
+    (claims.iat as number) < now - maxAgeSeconds - toleranceSeconds
+  )
+    return wrong('It was issued too long ago.')
   const events = claims.events
-  if (!isObject(events) || Object.keys(events as object).length === 0 || !Object.values(events as object).every(isObject))
+  if (
+    !isObject(events) ||
+    Object.keys(events as object).length === 0 ||
+    !Object.values(events as object).every(isObject)
+  )
     return wrong('It holds no events.')
   return { ok: true, claims: claims as SecurityEventClaims }
 }

@@ -9,7 +9,10 @@ export type Selector =
   | { kind: 'tenant'; tid: string }
   | { kind: 'everything' }
 
-/** A revocation S covers a token or session iff its selector matches and their `rev` is lower than `seq`. No clock decides it. */
+/**
+ * A revocation S covers a token or session iff its selector matches and their `rev` is lower than
+ * `seq`. No clock decides it.
+ */
 export interface Entry {
   seq: number
   selector: Selector
@@ -17,7 +20,10 @@ export interface Entry {
   exp: number
 }
 
-/** What a selector can match: an access token's claims, or what an instance remembers of a session of its own. */
+/**
+ * What a selector can match: an access token's claims, or what an instance remembers of a session
+ * of its own.
+ */
 export interface Bearer {
   sid?: string | undefined
   sub?: string | undefined
@@ -26,7 +32,10 @@ export interface Bearer {
   rev: number
 }
 
-/** Whether a revocation covers a bearer: for an instance to find which of its own sessions have ended. */
+/**
+ * Whether a revocation covers a bearer: for an instance to find which of its own sessions have
+ * ended.
+ */
 export function covers(revocation: { seq: number; selector: Selector }, bearer: Bearer): boolean {
   return bearer.rev < revocation.seq && keysOf(bearer).includes(keyOf(revocation.selector))
 }
@@ -61,11 +70,12 @@ export function keysOf({ sid, sub, client_id, tid }: Omit<Bearer, 'rev'>): strin
 }
 
 export const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
-export const isSeq = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+export const isSeq = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0
 
 /**
- * An entry as received. A kind that this version does not know becomes `everything`, because what it covers must not be honored.
- * Undefined where it is not an entry at all.
+ * An entry as received. A kind that this version does not know becomes `everything`, because what
+ * it covers must not be honored. Undefined where it is not an entry at all.
  */
 export function readEntry(value: unknown): Entry | undefined {
   if (typeof value !== 'object' || value === null) return undefined

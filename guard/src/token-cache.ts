@@ -7,7 +7,10 @@ export interface Verified {
   version: number
 }
 
-/** Tokens whose signature was verified, the least recently used dropped first. Whether one is still valid is checked at each use. */
+/**
+ * Tokens whose signature was verified, the least recently used dropped first. Whether one is still
+ * valid is checked at each use.
+ */
 export class TokenCache {
   readonly #tokens = new Map<string, Verified>()
   readonly #limit: number

@@ -11,7 +11,10 @@ interface ValidityParts {
   settings: Pick<Settings, 'clockToleranceSeconds' | 'staleness'>
 }
 
-/** Whether a token that was verified once is still valid, by the clock and by what the broker has said so far. */
+/**
+ * Whether a token that was verified once is still valid, by the clock and by what the broker has
+ * said so far.
+ */
 export class Validity {
   readonly #parts: ValidityParts
 
@@ -19,7 +22,10 @@ export class Validity {
     this.#parts = parts
   }
 
-  /** Epoch seconds. A clock that was set back does not revive tokens whose revocations have been forgotten. */
+  /**
+   * Epoch seconds. A clock that was set back does not revive tokens whose revocations have been
+   * forgotten.
+   */
   now(): number {
     const { brokerClock, ledger } = this.#parts
     return Math.max(brokerClock.latest(), ledger.sweptAt)

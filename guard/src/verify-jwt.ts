@@ -28,35 +28,60 @@ export type VerifiedJwt =
       description: string
       /** `false`: the key was not found, but the issuer could not be asked for it just now. */
       certain: boolean
-      /** Only the time is wrong: signature, issuer and audience are valid. A wrong clock gives the same result. */
+      /**
+       * Only the time is wrong: signature, issuer and audience are valid. A wrong clock gives the
+       * same result.
+       */
       claims?: JWTPayload
     }
 
 /** Longer than any that we accept by far. */
 const MAX_LENGTH = 16 * 1024
 
-const reject = (why: Why, description: string, certain = true): VerifiedJwt => ({ ok: false, why, description, certain })
+const reject = (why: Why, description: string, certain = true): VerifiedJwt => ({
+  ok: false,
+  why,
+  description,
+  certain,
+})
 const time = (seconds: unknown): string =>
-  typeof seconds === 'number' ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z') : quoted(seconds)
+  typeof seconds === 'number'
+    ? new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+    : quoted(seconds)
 
 /**
- * Verifies a signed JWT: `typ`, an algorithm on the list, the signature by the issuer's keys, `iss`, `aud`, `exp` and `nbf`, and that `iat` is
- * not in the future (RFC 8725). What is particular to one kind of token is the caller's.
+ * Verifies a signed JWT: `typ`, an algorithm on the list, the signature by the issuer's keys,
+ * `iss`, `aud`, `exp` and `nbf`, and that `iat` is not in the future (RFC 8725). What is particular
+ * to one kind of token is the caller's.
  * @throws KeysUnavailable where the issuer's keys cannot be read
  */
-export async function verifyJwt(token: string, keys: KeySet, expected: ExpectedJwt): Promise<VerifiedJwt> {
+export async function verifyJwt(
+  token: string,
+  keys: KeySet,
+  expected: ExpectedJwt,
+): Promise<VerifiedJwt> {
   if (token.length > MAX_LENGTH) return reject('malformed', 'The token is too long.')
   const header = readHeader(token)
   if (header === undefined) return reject('malformed', 'This is not a signed JWT.')
   const { alg, kid, typ } = header
   if (!(expected.algorithms ?? ALGORITHMS).includes(alg as Algorithm))
-    return reject('algorithm', `It is signed with ${quoted(alg)}; expected is ${(expected.algorithms ?? ALGORITHMS).join(' or ')}.`)
+    return reject(
+      'algorithm',
+      `It is signed with ${quoted(alg)}; expected is ${(expected.algorithms ?? ALGORITHMS).join(' or ')}.`,
+    )
   if (typ === undefined ? expected.typMayBeAbsent !== true : !sameTyp(typ, expected.typ))
-    return reject('type', `Its typ must be ${expected.typ}, and is ${typ === undefined ? 'absent' : quoted(typ)}.`)
+    return reject(
+      'type',
+      `Its typ must be ${expected.typ}, and is ${typ === undefined ? 'absent' : quoted(typ)}.`,
+    )
   if (typeof kid !== 'string') return reject('unknown_key', 'Its header names no key (kid).')
   const found = await keys.find(kid, alg as Algorithm)
   if (found.key === undefined)
-    return reject('unknown_key', `It is signed with a key that the issuer does not publish: kid ${quoted(kid)}.`, found.certain)
+    return reject(
+      'unknown_key',
+      `It is signed with a key that the issuer does not publish: kid ${quoted(kid)}.`,
+      found.certain,
+    )
   try {
     const { payload } = await jwtVerify(token, found.key, {
       algorithms: [alg as string],
@@ -67,7 +92,11 @@ export async function verifyJwt(token: string, keys: KeySet, expected: ExpectedJ
       currentDate: new Date(expected.now * 1000),
     })
     if (payload.iat !== undefined && payload.iat > expected.now + expected.toleranceSeconds)
-      return byTime('not_yet_valid', `Its iat is in the future: ${time(payload.iat)}, and here it is ${time(expected.now)}.`, payload)
+      return byTime(
+        'not_yet_valid',
+        `Its iat is in the future: ${time(payload.iat)}, and here it is ${time(expected.now)}.`,
+        payload,
+      )
     return { ok: true, kid, claims: payload }
   } catch (error) {
     return explain(error, expected)
@@ -83,9 +112,14 @@ function readHeader(token: string): { alg?: unknown; kid?: unknown; typ?: unknow
 }
 
 const bare = (typ: string): string => typ.toLowerCase().replace(/^application\//, '')
-const sameTyp = (typ: unknown, expected: string): boolean => typeof typ === 'string' && bare(typ) === bare(expected)
+const sameTyp = (typ: unknown, expected: string): boolean =>
+  typeof typ === 'string' && bare(typ) === bare(expected)
 
-const byTime = (why: 'expired' | 'not_yet_valid', description: string, claims: JWTPayload): VerifiedJwt => ({
+const byTime = (
+  why: 'expired' | 'not_yet_valid',
+  description: string,
+  claims: JWTPayload,
+): VerifiedJwt => ({
   ok: false,
   why,
   description,
@@ -95,19 +129,46 @@ const byTime = (why: 'expired' | 'not_yet_valid', description: string, claims: J
 
 function explain(error: unknown, expected: ExpectedJwt): VerifiedJwt {
   if (error instanceof errors.JWTExpired)
-    return byTime('expired', `It has expired at ${time(error.payload.exp)}, and here it is ${time(expected.now)}.`, error.payload)
+    return byTime(
+      'expired',
+      `It has expired at ${time(error.payload.exp)}, and here it is ${time(expected.now)}.`,
+      error.payload,
+    )
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, payload } = error
-    if (claim === 'iss') return reject('issuer', `It is of issuer ${quoted(payload.iss)}; expected is ${quoted(expected.issuer)}.`)
-    if (claim === 'aud') return reject('audience', `It is meant for audience ${quoted(payload.aud)}; expected is ${quoted(expected.audience)}.`)
+    if (claim === 'iss')
+      return reject(
+        'issuer',
+        `It is of issuer ${quoted(payload.iss)}; expected is ${quoted(expected.issuer)}.`,
+      )
+    if (claim === 'aud')
+      return reject(
+        'audience',
+        `It is meant for audience ${quoted(payload.aud)}; expected is ${quoted(expected.audience)}.`,
+      )
     if (claim === 'nbf' && typeof payload.nbf === 'number')
-      return byTime('not_yet_valid', `It is not valid before ${time(payload.nbf)}, and here it is ${time(expected.now)}.`, payload)
+      return byTime(
+        'not_yet_valid',
+        `It is not valid before ${time(payload.nbf)}, and here it is ${time(expected.now)}.`,
+        payload,
+      )
     const value = payload[claim]
-    return reject('claims', value === undefined ? `Its claim ${claim} is missing.` : `Its claim ${claim} must be a number, and is ${quoted(value)}.`)
+    return reject(
+      'claims',
+      value === undefined
+        ? `Its claim ${claim} is missing.`
+        : `Its claim ${claim} must be a number, and is ${quoted(value)}.`,
+    )
   }
-  if (error instanceof errors.JWSSignatureVerificationFailed) return reject('signature', 'Its signature is not good.')
-  // `crit`, a payload that is not JSON, a broken encoding: whatever jose says of it, it is not a token of ours.
-  if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof SyntaxError) {
+  if (error instanceof errors.JWSSignatureVerificationFailed)
+    return reject('signature', 'Its signature is not good.')
+  // `crit`, a payload that is not JSON, a broken encoding: whatever jose says of it, it is not a
+  // token of ours.
+  if (
+    error instanceof errors.JOSEError ||
+    error instanceof TypeError ||
+    error instanceof SyntaxError
+  ) {
     return reject('malformed', 'This is not a JWT that can be read.')
   }
   throw error
@@ -115,12 +176,20 @@ function explain(error: unknown, expected: ExpectedJwt): VerifiedJwt {
 
 const REQUIRED = ['exp', 'iat', 'sub', 'client_id', 'jti', 'rev']
 
-const optional = (value: unknown, holds: (value: unknown) => boolean): boolean => value === undefined || holds(value)
-const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string')
+const optional = (value: unknown, holds: (value: unknown) => boolean): boolean =>
+  value === undefined || holds(value)
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')
 
 const TEXT = { holds: isText, expected: 'a string that is not empty' }
-const TEXT_IF_ANY = { holds: (value: unknown) => optional(value, isText), expected: 'absent or a string that is not empty' }
-const LIST_IF_ANY = { holds: (value: unknown) => optional(value, isTexts), expected: 'absent or a list of strings' }
+const TEXT_IF_ANY = {
+  holds: (value: unknown) => optional(value, isText),
+  expected: 'absent or a string that is not empty',
+}
+const LIST_IF_ANY = {
+  holds: (value: unknown) => optional(value, isTexts),
+  expected: 'absent or a list of strings',
+}
 
 function isActor(value: unknown): boolean {
   if (value === undefined) return true
@@ -129,7 +198,10 @@ function isActor(value: unknown): boolean {
   return isText(sub) && isActor(act)
 }
 
-/** RFC 9068 §2.2, and what is ours in it: claims of another type than they say would be compared with nothing and match nothing. */
+/**
+ * RFC 9068 §2.2, and what is ours in it: claims of another type than they say would be compared
+ * with nothing and match nothing.
+ */
 const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expected: string }>> = {
   sub: TEXT,
   client_id: TEXT,
@@ -139,23 +211,37 @@ const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expe
   tid: TEXT_IF_ANY,
   oid: TEXT_IF_ANY,
   acr: TEXT_IF_ANY,
-  scope: { holds: (value) => optional(value, (scope) => typeof scope === 'string'), expected: 'absent or a string' },
+  scope: {
+    holds: (value) => optional(value, (scope) => typeof scope === 'string'),
+    expected: 'absent or a string',
+  },
   roles: LIST_IF_ANY,
   amr: LIST_IF_ANY,
   act: { holds: isActor, expected: 'absent or an actor with a sub (RFC 8693 §4.1)' },
 }
 
-/** Verifies an access token as RFC 9068 §4 says. Whether it is revoked is another question. @throws KeysUnavailable */
+/**
+ * Verifies an access token as RFC 9068 §4 says. Whether it is revoked is another question.
+ * @throws KeysUnavailable
+ */
 export async function verifyAccessToken(
   token: string,
   keys: KeySet,
   expected: { issuer: string; audience: string | string[]; now: number; toleranceSeconds: number },
-): Promise<{ ok: true; claims: AccessClaims; kid: string } | { ok: false; why: Why; description: string; claims?: JWTPayload }> {
+): Promise<
+  | { ok: true; claims: AccessClaims; kid: string }
+  | { ok: false; why: Why; description: string; claims?: JWTPayload }
+> {
   const verified = await verifyJwt(token, keys, { ...expected, typ: 'at+jwt', required: REQUIRED })
   if (!verified.ok) return verified
   for (const [name, { holds, expected: wanted }] of Object.entries(CLAIMS)) {
     const value = verified.claims[name]
-    if (!holds(value)) return { ok: false, why: 'claims', description: `Its claim ${name} must be ${wanted}, and is ${quoted(value)}.` }
+    if (!holds(value))
+      return {
+        ok: false,
+        why: 'claims',
+        description: `Its claim ${name} must be ${wanted}, and is ${quoted(value)}.`,
+      }
   }
   return { ok: true, kid: verified.kid, claims: freeze(verified.claims as unknown as AccessClaims) }
 }

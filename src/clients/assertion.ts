@@ -1,5 +1,14 @@
-/** `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9): an assertion signed by the client's own key, valid once, for minutes. */
-import { FOREIGN_ALGS, readUnverified, sameType, type UnverifiedJwt, verifyForeign } from '../keys/jws.ts'
+/**
+ * `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9): an assertion signed by the client's own
+ * key, valid once, for minutes.
+ */
+import {
+  FOREIGN_ALGS,
+  readUnverified,
+  sameType,
+  type UnverifiedJwt,
+  verifyForeign,
+} from '../keys/jws.ts'
 import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
 import { sha256 } from '../runtime/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
@@ -13,12 +22,26 @@ const MAX_AHEAD_SECONDS = 300
 /** Clocks of two machines differ. */
 const SKEW_SECONDS = 30
 const MAX_LENGTH = 8192
-/** The explicit type (rfc7523bis §4), the generic one of most libraries, and none. Another type is a JWT that was made for something else. */
+/**
+ * The explicit type (rfc7523bis §4), the generic one of most libraries, and none. Another type is a
+ * JWT that was made for something else.
+ */
 const TYPES = ['client-authentication+jwt', 'JWT']
 
-/** `isTold`: the signature is the client's, so its developer may read the problem. Otherwise the problem is for the log alone. */
-type Asserted = { client: Client; why?: undefined } | { client?: Client | undefined; why: AssertionProblem; problem: string; isTold: boolean }
-export type AssertionProblem = 'unreadable_assertion' | 'unknown_client' | 'other_method' | 'unknown_key' | 'wrong_signature' | 'wrong_claim'
+/**
+ * `isTold`: the signature is the client's, so its developer may read the problem. Otherwise the
+ * problem is for the log alone.
+ */
+type Asserted =
+  | { client: Client; why?: undefined }
+  | { client?: Client | undefined; why: AssertionProblem; problem: string; isTold: boolean }
+export type AssertionProblem =
+  | 'unreadable_assertion'
+  | 'unknown_client'
+  | 'other_method'
+  | 'unknown_key'
+  | 'wrong_signature'
+  | 'wrong_claim'
 
 /** @throws OAuthError invalid_request where the assertion's type is not the one there is */
 export async function verifyAssertion(
@@ -27,41 +50,81 @@ export async function verifyAssertion(
   now: number,
 ): Promise<Asserted> {
   if (attempt.assertionType !== JWT_BEARER_ASSERTION)
-    throw new OAuthError('invalid_request', `client_assertion_type must be ${JWT_BEARER_ASSERTION}.`)
-  const unverified = attempt.assertion.length > MAX_LENGTH ? undefined : readUnverified(attempt.assertion)
+    throw new OAuthError(
+      'invalid_request',
+      `client_assertion_type must be ${JWT_BEARER_ASSERTION}.`,
+    )
+  const unverified =
+    attempt.assertion.length > MAX_LENGTH ? undefined : readUnverified(attempt.assertion)
   const iss = unverified?.claims.iss
   const client = typeof iss === 'string' ? deps.clients.find(iss) : undefined
-  const rejected = (why: AssertionProblem, problem: string) => ({ client, why, problem, isTold: false })
+  const rejected = (why: AssertionProblem, problem: string) => ({
+    client,
+    why,
+    problem,
+    isTold: false,
+  })
   if (unverified === undefined)
-    return rejected('unreadable_assertion', `The client assertion is not a JWT, or has more than ${MAX_LENGTH} characters.`)
-  if (client === undefined) return rejected('unknown_client', `No client is registered with the iss of the assertion, ${shown(iss)}.`)
+    return rejected(
+      'unreadable_assertion',
+      `The client assertion is not a JWT, or has more than ${MAX_LENGTH} characters.`,
+    )
+  if (client === undefined)
+    return rejected(
+      'unknown_client',
+      `No client is registered with the iss of the assertion, ${shown(iss)}.`,
+    )
   if (client.metadata.authMethod !== 'private_key_jwt')
-    return rejected('other_method', 'The client sent an assertion, and is registered for another authentication method.')
+    return rejected(
+      'other_method',
+      'The client sent an assertion, and is registered for another authentication method.',
+    )
   const signed = await signedByClient(deps, client, attempt.assertion, now)
   const { kid, alg } = unverified.header
-  if (signed === 'unknown_key') return rejected('unknown_key', `The client has registered no key with kid ${shown(kid)} for alg ${shown(alg)}.`)
+  if (signed === 'unknown_key')
+    return rejected(
+      'unknown_key',
+      `The client has registered no key with kid ${shown(kid)} for alg ${shown(alg)}.`,
+    )
   if (signed === 'bad')
-    return rejected('wrong_signature', `The signature by kid ${shown(kid)} is wrong, or alg ${shown(alg)} is not one of ${FOREIGN_ALGS.join(', ')}.`)
-  const problem = problemOf(unverified, client, deps.config.issuer, now) ?? (await useUp(deps, client, unverified.claims))
+    return rejected(
+      'wrong_signature',
+      `The signature by kid ${shown(kid)} is wrong, or alg ${shown(alg)} is not one of ${FOREIGN_ALGS.join(', ')}.`,
+    )
+  const problem =
+    problemOf(unverified, client, deps.config.issuer, now) ??
+    (await useUp(deps, client, unverified.claims))
   return problem === undefined ? { client } : { client, why: 'wrong_claim', problem, isTold: true }
 }
 
 /** RFC 7523 §3 and rfc7523bis §4: the first claim that is wrong, and what to set instead. */
-function problemOf({ header, claims }: UnverifiedJwt, client: Client, issuer: string, now: number): string | undefined {
+function problemOf(
+  { header, claims }: UnverifiedJwt,
+  client: Client,
+  issuer: string,
+  now: number,
+): string | undefined {
   const { sub, aud, jti, exp, nbf, iat } = claims
-  const clocks = (seconds: number): string => `${moment(seconds)}, and the clock of the broker says ${moment(now)}`
+  const clocks = (seconds: number): string =>
+    `${moment(seconds)}, and the clock of the broker says ${moment(now)}`
   if (header.typ !== undefined && !TYPES.some((typ) => sameType(header.typ, typ)))
     return `Its typ is ${shown(header.typ)}: set ${TYPES.join(' or ')}, or leave it out.`
   if (sub !== client.clientId) return `Its sub is ${shown(sub)}: set the client_id, as in iss.`
-  if (!isForUs(aud, client.metadata, issuer)) return `Its aud is ${shown(aud)}: set the issuer alone, as a string: ${issuer}`
-  if (typeof jti !== 'string' || jti === '' || jti.length > 255) return `Its jti is ${shown(jti)}: set a new random string of at most 255 characters.`
-  if (typeof exp !== 'number') return `Its exp is ${shown(exp)}: set a time in epoch seconds, at most ${MAX_AHEAD_SECONDS} s ahead.`
-  if (exp + SKEW_SECONDS <= now) return `Its exp is past: ${clocks(exp)}. Make an assertion for each request, and check your clock.`
+  if (!isForUs(aud, client.metadata, issuer))
+    return `Its aud is ${shown(aud)}: set the issuer alone, as a string: ${issuer}`
+  if (typeof jti !== 'string' || jti === '' || jti.length > 255)
+    return `Its jti is ${shown(jti)}: set a new random string of at most 255 characters.`
+  if (typeof exp !== 'number')
+    return `Its exp is ${shown(exp)}: set a time in epoch seconds, at most ${MAX_AHEAD_SECONDS} s ahead.`
+  if (exp + SKEW_SECONDS <= now)
+    return `Its exp is past: ${clocks(exp)}. Make an assertion for each request, and check your clock.`
   if (exp - SKEW_SECONDS > now + MAX_AHEAD_SECONDS)
     return `Its exp is more than ${MAX_AHEAD_SECONDS} s ahead: ${clocks(exp)}. Set an earlier time, and check your clock.`
   for (const [name, value] of Object.entries({ nbf, iat })) {
-    if (value !== undefined && typeof value !== 'number') return `Its ${name} is ${shown(value)}: set a time in epoch seconds, or leave it out.`
-    if (value !== undefined && value - SKEW_SECONDS > now) return `Its ${name} is in the future: ${clocks(value)}. Check your clock.`
+    if (value !== undefined && typeof value !== 'number')
+      return `Its ${name} is ${shown(value)}: set a time in epoch seconds, or leave it out.`
+    if (value !== undefined && value - SKEW_SECONDS > now)
+      return `Its ${name} is in the future: ${clocks(value)}. Check your clock.`
   }
   return undefined
 }
@@ -71,25 +134,44 @@ const shown = (value: unknown): string => {
   return value === undefined ? 'missing' : printable(JSON.stringify(value).replaceAll('"', ''))
 }
 /** A number that is beyond a Date stays as it is. */
-const moment = (seconds: number): string => (Math.abs(seconds) <= 8.64e12 ? new Date(seconds * 1000).toISOString() : String(seconds))
+const moment = (seconds: number): string =>
+  Math.abs(seconds) <= 8.64e12 ? new Date(seconds * 1000).toISOString() : String(seconds)
 
 /**
- * Another server can pass off an endpoint of ours as its own, and so get an assertion that is good here (CVE-2025-27370): only a client that is
- * registered so may name one, or send a list.
+ * Another server can pass off an endpoint of ours as its own, and so get an assertion that is good
+ * here (CVE-2025-27370): only a client that is registered so may name one, or send a list.
  */
 function isForUs(aud: unknown, { assertionAudience }: ClientMetadata, issuer: string): boolean {
   if (assertionAudience === undefined) return aud === issuer
   const [only, ...others] = Array.isArray(aud) ? (aud as unknown[]) : [aud]
-  return others.length === 0 && [issuer, ...['token', 'par', 'introspect', 'revoke'].map((path) => `${issuer}/${path}`)].some((ours) => ours === only)
+  return (
+    others.length === 0 &&
+    [issuer, ...['token', 'par', 'introspect', 'revoke'].map((path) => `${issuer}/${path}`)].some(
+      (ours) => ours === only,
+    )
+  )
 }
 
-async function useUp({ store }: AuthenticateDeps, { clientId }: Client, { jti, exp }: UnverifiedJwt['claims']): Promise<string | undefined> {
+async function useUp(
+  { store }: AuthenticateDeps,
+  { clientId }: Client,
+  { jti, exp }: UnverifiedJwt['claims'],
+): Promise<string | undefined> {
   const idHash = sha256(JSON.stringify([clientId, jti]))
-  const isFirst = await store.consumeOnce({ purpose: 'client_assertion', idHash, expiresAt: Math.floor(Number(exp)) + SKEW_SECONDS + 1 })
-  return isFirst ? undefined : 'Its jti was used before: make a new assertion for each request and each attempt.'
+  const isFirst = await store.consumeOnce({
+    purpose: 'client_assertion',
+    idHash,
+    expiresAt: Math.floor(Number(exp)) + SKEW_SECONDS + 1,
+  })
+  return isFirst
+    ? undefined
+    : 'Its jti was used before: make a new assertion for each request and each attempt.'
 }
 
-/** Whether the key that signed an assertion is still one of the client's. What it says was judged when it was used, and is not judged again. */
+/**
+ * Whether the key that signed an assertion is still one of the client's. What it says was judged
+ * when it was used, and is not judged again.
+ */
 export async function signedByClient(
   deps: AuthenticateDeps,
   client: Client,

@@ -1,6 +1,6 @@
 /**
- * Decides who an OAuth request comes from (RFC 6749 §2.3, RFC 7523). Refuses more than one method at once, and answers an unknown client
- * as it answers a wrong secret, after the same work.
+ * Decides who an OAuth request comes from (RFC 6749 §2.3, RFC 7523). Refuses more than one method
+ * at once, and answers an unknown client as it answers a wrong secret, after the same work.
  */
 import type { Context } from 'hono'
 import { type Client, isPublic, type SecretHash } from '../protocol/client-metadata.ts'
@@ -15,7 +15,8 @@ import type { ClientCredentialsInput } from './interface.ts'
 
 /**
  * The client that sent an OAuth request.
- * @param options.limited `false` at endpoints that are never limited: revocations and the reports of guards
+ * @param options.limited `false` at endpoints that are never limited: revocations and the reports
+ * of guards
  * @throws as authenticateClient
  */
 export function requestingClient(
@@ -24,20 +25,37 @@ export function requestingClient(
   params: Params,
   { now, limited }: { now: number; limited?: boolean },
 ): Promise<Client> {
-  return authenticateClient(deps, { authorization: c.req.header('authorization'), params, now, address: remoteOf(c, deps.config), limited })
+  return authenticateClient(deps, {
+    authorization: c.req.header('authorization'),
+    params,
+    now,
+    address: remoteOf(c, deps.config),
+    limited,
+  })
 }
 
 /**
- * A client that is rejected is logged with the cause. The answer has one text for every cause; a client whose assertion has a valid signature is
- * told which claim is wrong. Over the limit of failures the answer is 429:
- * only a failure counts and only a failure is answered so, so that no stranger locks a client out.
- * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with WWW-Authenticate where Basic was tried), 429
+ * A client that is rejected is logged with the cause. The answer has one text for every cause; a
+ * client whose assertion has a valid signature learns which claim is wrong. Over the limit of
+ * failures the answer is 429: only a failure counts and only a failure is answered so, so that no
+ * stranger locks a client out.
+ * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with
+ * WWW-Authenticate where Basic was tried), 429
  * @throws StoreUnavailable where an assertion's `jti` cannot be recorded
  */
-export async function authenticateClient(deps: AuthenticateDeps, input: ClientCredentialsInput): Promise<Client> {
+export async function authenticateClient(
+  deps: AuthenticateDeps,
+  input: ClientCredentialsInput,
+): Promise<Client> {
   const attempt = readAttempt(input)
   const named = input.params.get('client_id')
-  if (attempt.method !== 'assertion' && attempt.clientId !== undefined && named !== undefined && named !== attempt.clientId) throw twoClients()
+  if (
+    attempt.method !== 'assertion' &&
+    attempt.clientId !== undefined &&
+    named !== undefined &&
+    named !== attempt.clientId
+  )
+    throw twoClients()
   const identified = await identify(deps, attempt, input.now)
   if (identified.why !== undefined) throw reject(deps, input, attempt, identified)
   const { client } = identified
@@ -46,11 +64,15 @@ export async function authenticateClient(deps: AuthenticateDeps, input: ClientCr
 }
 
 const twoClients = (): OAuthError =>
-  new OAuthError('invalid_request', 'The parameter client_id and the client authentication name different clients. Send one client.')
+  new OAuthError(
+    'invalid_request',
+    'The parameter client_id and the client authentication name different clients. Send one client.',
+  )
 
 /** For the log: what an operator does about it depends on the cause. */
 const REJECTED = {
-  not_named: 'The request names no client, or its Authorization header is not valid Basic authentication.',
+  not_named:
+    'The request names no client, or its Authorization header is not valid Basic authentication.',
   unknown_client: 'No client with this client_id is registered.',
   other_method: 'The client is registered for another authentication method.',
   wrong_secret: 'The client secret is wrong.',
@@ -66,14 +88,30 @@ interface Rejected {
 }
 type Identified = { client: Client; why?: undefined } | Rejected
 
-function reject(deps: AuthenticateDeps, input: ClientCredentialsInput, attempt: Attempt, { client, why, problem, isTold }: Rejected): OAuthError {
+function reject(
+  deps: AuthenticateDeps,
+  input: ClientCredentialsInput,
+  attempt: Attempt,
+  { client, why, problem, isTold }: Rejected,
+): OAuthError {
   const key = { clientId: client?.clientId, address: input.address }
   if (deps.rateLimits.mayLog(key)) {
     const { method } = attempt
-    deps.log.warn('client_rejected', { why, problem, client_id: key.clientId ?? shown(attempt), method, from: input.address })
+    deps.log.warn('client_rejected', {
+      why,
+      problem,
+      client_id: key.clientId ?? shown(attempt),
+      method,
+      from: input.address,
+    })
   }
   const exceeded = input.limited === false ? undefined : deps.rateLimits.take('clientFailures', key)
-  return exceeded === undefined ? rejected(attempt, isTold === true ? `The client assertion is not valid. ${problem}` : undefined) : tooMany(exceeded)
+  return exceeded === undefined
+    ? rejected(
+        attempt,
+        isTold === true ? `The client assertion is not valid. ${problem}` : undefined,
+      )
+    : tooMany(exceeded)
 }
 
 /** An unknown client_id may be a secret in the wrong field: secrets are longer than this. */
@@ -91,12 +129,18 @@ type Attempt =
 function readAttempt({ authorization, params }: ClientCredentialsInput): Attempt {
   const secret = params.get('client_secret')
   const assertion = params.get('client_assertion')
-  const ways = [authorization, secret, assertion ?? params.get('client_assertion_type')].filter((way) => way !== undefined)
+  const ways = [authorization, secret, assertion ?? params.get('client_assertion_type')].filter(
+    (way) => way !== undefined,
+  )
   if (ways.length > 1)
-    throw new OAuthError('invalid_request', 'Authenticate the client by one method only: Authorization header, client_secret or client_assertion.')
+    throw new OAuthError(
+      'invalid_request',
+      'Authenticate the client by one method only: Authorization header, client_secret or client_assertion.',
+    )
   if (authorization !== undefined) return readBasic(authorization)
   if (secret !== undefined) return { method: 'post', clientId: params.get('client_id'), secret }
-  if (assertion !== undefined) return { method: 'assertion', assertion, assertionType: params.get('client_assertion_type') }
+  if (assertion !== undefined)
+    return { method: 'assertion', assertion, assertionType: params.get('client_assertion_type') }
   return { method: 'none', clientId: params.get('client_id') }
 }
 
@@ -107,7 +151,11 @@ function readBasic(authorization: string): Attempt {
   const decoded = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = decoded.indexOf(':')
   if (colon < 0) return { method: 'basic', clientId: undefined, secret: '' }
-  return { method: 'basic', clientId: formDecode(decoded.slice(0, colon)), secret: formDecode(decoded.slice(colon + 1)) ?? '' }
+  return {
+    method: 'basic',
+    clientId: formDecode(decoded.slice(0, colon)),
+    secret: formDecode(decoded.slice(colon + 1)) ?? '',
+  }
 }
 
 function formDecode(text: string): string | undefined {
@@ -119,16 +167,27 @@ function formDecode(text: string): string | undefined {
   }
 }
 
-async function identify(deps: AuthenticateDeps, attempt: Attempt, now: number): Promise<Identified> {
+async function identify(
+  deps: AuthenticateDeps,
+  attempt: Attempt,
+  now: number,
+): Promise<Identified> {
   if (attempt.method === 'assertion') return verifyAssertion(deps, attempt, now)
   const client = deps.clients.find(attempt.clientId ?? '')
   const method = client?.metadata.authMethod
   const because = (why: Why): Identified => ({ client, why, problem: REJECTED[why] })
-  if (attempt.method === 'none') return client !== undefined && method === 'none' ? { client } : because(whyNot(attempt, client))
+  if (attempt.method === 'none')
+    return client !== undefined && method === 'none' ? { client } : because(whyNot(attempt, client))
   const takesSecrets = method === 'client_secret_basic' || method === 'client_secret_post'
   const match = compareSecret(attempt.secret, takesSecrets ? client?.secrets : undefined, now)
   if (match === 'good' && client !== undefined) return { client }
-  return because(takesSecrets ? (match === 'expired' ? 'expired_secret' : 'wrong_secret') : whyNot(attempt, client))
+  return because(
+    takesSecrets
+      ? match === 'expired'
+        ? 'expired_secret'
+        : 'wrong_secret'
+      : whyNot(attempt, client),
+  )
 }
 
 function whyNot({ clientId }: { clientId: string | undefined }, client: Client | undefined): Why {
@@ -136,10 +195,22 @@ function whyNot({ clientId }: { clientId: string | undefined }, client: Client |
   return client === undefined ? 'unknown_client' : 'other_method'
 }
 
-const NOBODY: SecretHash = { id: '', hash: sha256('nobody has this secret'), createdAt: 0, expiresAt: 0 }
+const NOBODY: SecretHash = {
+  id: '',
+  hash: sha256('nobody has this secret'),
+  createdAt: 0,
+  expiresAt: 0,
+}
 
-/** Always two comparisons, whether there are two secrets, one, or no such client: time tells nothing. */
-function compareSecret(secret: string, hashes: readonly SecretHash[] | undefined, now: number): 'good' | 'expired' | 'wrong' {
+/**
+ * Always two comparisons, whether there are two secrets, one, or no such client: time tells
+ * nothing.
+ */
+function compareSecret(
+  secret: string,
+  hashes: readonly SecretHash[] | undefined,
+  now: number,
+): 'good' | 'expired' | 'wrong' {
   const presented = sha256(secret)
   let [good, expired] = [false, false]
   for (let index = 0; index < Math.max(2, hashes?.length ?? 0); index++) {
@@ -155,9 +226,15 @@ function compareSecret(secret: string, hashes: readonly SecretHash[] | undefined
 
 const UNNAMED = "The log of the broker names the cause by this answer's X-Request-Id."
 
-/** RFC 6749 §5.2: 401, and the challenge where the Authorization header was used. @param told one text for every cause, where it is left out */
+/**
+ * RFC 6749 §5.2: 401, and the challenge where the Authorization header was used.
+ * @param told one text for every cause, where it is left out
+ */
 function rejected(attempt: Attempt, told?: string): OAuthError {
-  const headers = attempt.method === 'basic' ? { 'WWW-Authenticate': 'Basic realm="Case Manager Identity Broker", charset="UTF-8"' } : {}
+  const headers =
+    attempt.method === 'basic'
+      ? { 'WWW-Authenticate': 'Basic realm="Case Manager Identity Broker", charset="UTF-8"' }
+      : {}
   const text =
     attempt.method === 'none'
       ? 'This client must authenticate, or it is not registered at this broker.'
@@ -165,21 +242,36 @@ function rejected(attempt: Attempt, told?: string): OAuthError {
   return new OAuthError('invalid_client', told ?? `${text} ${UNNAMED}`, { headers })
 }
 
-/** For endpoints that a public client has no business at (RFC 7662 §2.1). @throws OAuthError invalid_client */
+/**
+ * For endpoints that a public client has no business at (RFC 7662 §2.1).
+ * @throws OAuthError invalid_client
+ */
 export function mustBeConfidential(client: Client): Client {
-  if (isPublic(client)) throw new OAuthError('invalid_client', 'A client without a credential cannot use this endpoint.')
+  if (isPublic(client))
+    throw new OAuthError(
+      'invalid_client',
+      'A client without a credential cannot use this endpoint.',
+    )
   return client
 }
 
 /**
- * Returns whether the credentials that opened something that lasts would still open it: a client, secret or key that was removed would not. An assertion
- * is valid once and for minutes (RFC 7523 §3), so only its key counts here.
+ * Returns whether the credentials that opened something that lasts would still open it: a client,
+ * secret or key that was removed would not. An assertion is valid once and for minutes (RFC 7523
+ * §3), so only its key counts here.
  */
-export async function stillAuthenticated(deps: AuthenticateDeps, client: Client, input: ClientCredentialsInput): Promise<boolean> {
+export async function stillAuthenticated(
+  deps: AuthenticateDeps,
+  client: Client,
+  input: ClientCredentialsInput,
+): Promise<boolean> {
   const assertion = input.params.get('client_assertion')
   if (assertion !== undefined) {
     const now = deps.clients.find(client.clientId)
-    return now?.metadata.authMethod === 'private_key_jwt' && (await signedByClient(deps, now, assertion, input.now)) === 'good'
+    return (
+      now?.metadata.authMethod === 'private_key_jwt' &&
+      (await signedByClient(deps, now, assertion, input.now)) === 'good'
+    )
   }
   try {
     return (await authenticateClient(deps, input)).clientId === client.clientId

@@ -1,4 +1,7 @@
-/** A client's public keys: by value from its registration, or by `jwks_uri` through a cache that a stranger cannot make us refetch at will. */
+/**
+ * A client's public keys: by value from its registration, or by `jwks_uri` through a cache that a
+ * stranger cannot make us refetch at will.
+ */
 import type { Client } from '../protocol/client-metadata.ts'
 import type { ClientRegistry, FetchedKeys } from './interface.ts'
 import type { AuthenticateDeps } from './deps.ts'
@@ -7,7 +10,10 @@ import { jwksSchema } from './metadata-fields.ts'
 type Jwk = Record<string, unknown>
 
 const FRESH_SECONDS = 3600
-/** Where fetching fails, keys count for so long. An attacker who keeps us from the client's server cannot keep a key valid that it has removed. */
+/**
+ * Where fetching fails, keys count for so long. An attacker who keeps us from the client's server
+ * cannot keep a key valid that it has removed.
+ */
 const STALE_SECONDS = 86_400
 /** An unknown `kid` makes us look again, but not more often than this; the same after a failure. */
 const TRY_NO_SOONER_SECONDS = 10
@@ -27,7 +33,10 @@ export async function clientKeys(
     if (!cached.pending && now - cached.triedAt < TRY_NO_SOONER_SECONDS) return undefined
     return fetchOnce(deps, client.clientId, cached, now)
   }
-  if (now - cached.fetchedAt >= FRESH_SECONDS && (cached.pending || now - cached.triedAt >= TRY_NO_SOONER_SECONDS))
+  if (
+    now - cached.fetchedAt >= FRESH_SECONDS &&
+    (cached.pending || now - cached.triedAt >= TRY_NO_SOONER_SECONDS)
+  )
     await fetchOnce(deps, client.clientId, cached, now)
   return { keys: now - cached.fetchedAt < STALE_SECONDS ? cached.keys : [], refresh }
 }
@@ -35,17 +44,33 @@ export async function clientKeys(
 function cacheOf(registry: ClientRegistry, clientId: string, uri: string): FetchedKeys {
   const { keys } = registry.fetched
   let cached = keys.get(clientId)
-  if (!cached || cached.uri !== uri) keys.set(clientId, (cached = { uri, keys: [], fetchedAt: -Infinity, triedAt: -Infinity }))
+  if (!cached || cached.uri !== uri)
+    keys.set(clientId, (cached = { uri, keys: [], fetchedAt: -Infinity, triedAt: -Infinity }))
   return cached
 }
 
-function fetchOnce(deps: AuthenticateDeps, clientId: string, cached: FetchedKeys, now: number): Promise<Jwk[] | undefined> {
-  cached.pending ??= fetchKeys(deps, clientId, cached, now).finally(() => (cached.pending = undefined))
+function fetchOnce(
+  deps: AuthenticateDeps,
+  clientId: string,
+  cached: FetchedKeys,
+  now: number,
+): Promise<Jwk[] | undefined> {
+  cached.pending ??= fetchKeys(deps, clientId, cached, now).finally(
+    () => (cached.pending = undefined),
+  )
   return cached.pending
 }
 
-/** A client's server that is down leaves the keys we have, for a day; neither success nor failure is retried at once. */
-async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: FetchedKeys, now: number): Promise<Jwk[] | undefined> {
+/**
+ * A client's server that is down leaves the keys we have, for a day; neither success nor failure is
+ * retried at once.
+ */
+async function fetchKeys(
+  deps: AuthenticateDeps,
+  clientId: string,
+  cached: FetchedKeys,
+  now: number,
+): Promise<Jwk[] | undefined> {
   cached.triedAt = now
   try {
     const answer = await deps.outbound.request(cached.uri, {
@@ -59,7 +84,10 @@ async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: Fetch
     cached.fetchedAt = now
     return cached.keys
   } catch (cause) {
-    deps.log.warn('jwks_uri_failed', { client_id: clientId, problem: cause instanceof Error ? cause.message : 'unknown' })
+    deps.log.warn('jwks_uri_failed', {
+      client_id: clientId,
+      problem: cause instanceof Error ? cause.message : 'unknown',
+    })
     return undefined
   }
 }

@@ -1,6 +1,9 @@
 import { clientMetadataJsonSchema } from './metadata.ts'
 
-/** The clients file as JSON Schema 2020-12, for editors and for checks before a roll-out. Made from what the broker itself checks; published as docs/clients.schema.json. */
+/**
+ * The clients file as JSON Schema 2020-12, for editors and for checks before a roll-out. Made from
+ * what the broker itself checks; published as docs/clients.schema.json.
+ */
 export function clientsFileJsonSchema(): Record<string, unknown> {
   const { $schema, properties, required, ...rest } = clientMetadataJsonSchema() as {
     $schema?: unknown
@@ -13,7 +16,8 @@ export function clientsFileJsonSchema(): Record<string, unknown> {
     properties: {
       ...properties,
       client_secret_hash: {
-        description: 'SHA-256 of a secret in base64url (cmb clients new-secret makes both); two at most.',
+        description:
+          'SHA-256 of a secret in base64url (cmb clients new-secret makes both); two at most.',
         anyOf: [hash, { type: 'array', items: hash, maxItems: 2 }],
       },
       client_secret_file: {

@@ -9,20 +9,30 @@ import { toWire } from './metadata.ts'
 import { fingerprintOf, readClientsFile, type FileClient } from './read-clients-file.ts'
 
 /**
- * Keeps the registrations of the clients file in the store. A file with a problem changes nothing: the last valid one still applies. A client that
- * is no longer in the file stays registered, with a warning, because a mistake in an editor must not sign a whole instance out: removal is explicit.
+ * Keeps the registrations of the clients file in the store. A file with a problem changes nothing:
+ * the last valid one still applies. A client that is no longer in the file stays registered, with a
+ * warning, because a mistake in an editor must not sign a whole instance out: removal is explicit.
  */
 
 const POLL_MS = 5_000
 const SETTLE_MS = 50
 
-export async function watchClientsFile(deps: Deps, path: string, options: { pollMs?: number } = {}): Promise<{ close(): Promise<void> }> {
+export async function watchClientsFile(
+  deps: Deps,
+  path: string,
+  options: { pollMs?: number } = {},
+): Promise<{ close(): Promise<void> }> {
   const file = resolve(path)
   let applied: Applied | undefined
   let running: Promise<void> = Promise.resolve()
   const look = async (): Promise<void> => {
     try {
-      if (applied !== undefined && applied.foreign.every((id) => isForeign(deps.clients.find(id))) && (await isSame(file, applied))) return
+      if (
+        applied !== undefined &&
+        applied.foreign.every((id) => isForeign(deps.clients.find(id))) &&
+        (await isSame(file, applied))
+      )
+        return
       applied = await apply(deps, file)
     } catch (error) {
       // The store may be busy or full: the next look tries again.
@@ -46,14 +56,20 @@ export async function watchClientsFile(deps: Deps, path: string, options: { poll
 interface Applied {
   fingerprint: string
   secretFiles: string[]
-  /** Clients of the file that are registered in another way. Removed there, they are registered by the file. */
+  /**
+   * Clients of the file that are registered in another way. Removed there, they are registered by
+   * the file.
+   */
   foreign: string[]
 }
 
 const isSame = async (file: string, { fingerprint, secretFiles }: Applied): Promise<boolean> =>
   (await fingerprintOf(file, secretFiles)) === fingerprint
 
-/** The folder, because editors and config maps replace the file; where it cannot be watched (network disks, limits) polling is all there is. */
+/**
+ * The folder, because editors and config maps replace the file; where it cannot be watched (network
+ * disks, limits) polling is all there is.
+ */
 function watching(folder: string, changed: () => void): FSWatcher | undefined {
   let settling: NodeJS.Timeout | undefined
   try {
@@ -73,7 +89,11 @@ function watching(folder: string, changed: () => void): FSWatcher | undefined {
 async function apply(deps: Deps, file: string): Promise<Applied> {
   const read = await readClientsFile(file, { allowLoopback: deps.config.allowLoopbackTargets })
   if (!read.ok) {
-    deps.log.warn('clients_file_rejected', { file, problems: read.problems, inForce: 'the last valid one' })
+    deps.log.warn('clients_file_rejected', {
+      file,
+      problems: read.problems,
+      inForce: 'the last valid one',
+    })
     return { ...read, foreign: [] }
   }
   const changed: string[] = []
@@ -105,8 +125,16 @@ async function put(deps: Deps, wanted: FileClient): Promise<'changed' | 'unchang
   const secrets = wanted.secretHashes.map((hash) => secretOf(hash, before, now))
   if (before !== undefined && isAsWanted(before, wanted, secrets)) return 'unchanged'
   const act = (): ReturnType<Deps['store']['putClient']> =>
-    deps.store.putClient({ clientId: wanted.clientId, source: 'file', metadata: wanted.metadata, secrets, now })
-  const answer = isForeign(before) ? await act() : await recorded(deps, { wanted, before, secrets }, act)
+    deps.store.putClient({
+      clientId: wanted.clientId,
+      source: 'file',
+      metadata: wanted.metadata,
+      secrets,
+      now,
+    })
+  const answer = isForeign(before)
+    ? await act()
+    : await recorded(deps, { wanted, before, secrets }, act)
   if (answer.outcome !== 'foreign') return answer.outcome === 'unchanged' ? 'unchanged' : 'changed'
   deps.log.warn('clients_file_foreign', {
     client_id: wanted.clientId,
@@ -116,8 +144,10 @@ async function put(deps: Deps, wanted: FileClient): Promise<'changed' | 'unchang
   return 'foreign'
 }
 
-const isRegistered = (client: Client | undefined): client is Client => client !== undefined && client.removedAt === undefined
-const isForeign = (before: Client | undefined): boolean => isRegistered(before) && before.source !== 'file'
+const isRegistered = (client: Client | undefined): client is Client =>
+  client !== undefined && client.removedAt === undefined
+const isForeign = (before: Client | undefined): boolean =>
+  isRegistered(before) && before.source !== 'file'
 
 /** As the store keeps it: what is undefined is not there. */
 const asKept = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
@@ -127,10 +157,17 @@ const isAsWanted = (before: Client, wanted: FileClient, secrets: SecretHash[]): 
   isDeepStrictEqual(asKept(wanted.metadata), asKept(before.metadata)) &&
   isDeepStrictEqual(asKept(secrets), asKept(before.secrets))
 
-/** In the audit log as the broker's act, by way of the file: who wrote the file, the broker does not know. Secrets by their ids. */
+/**
+ * In the audit log as the broker's act, by way of the file: who wrote the file, the broker does not
+ * know. Secrets by their ids.
+ */
 function recorded(
   deps: Deps,
-  { wanted, before, secrets }: { wanted: FileClient; before: Client | undefined; secrets: SecretHash[] },
+  {
+    wanted,
+    before,
+    secrets,
+  }: { wanted: FileClient; before: Client | undefined; secrets: SecretHash[] },
   act: () => ReturnType<Deps['store']['putClient']>,
 ): ReturnType<Deps['store']['putClient']> {
   const after = { ...toWire(wanted), secrets: secrets.map(({ id }) => id) }
@@ -140,7 +177,12 @@ function recorded(
     act: isRegistered(before) ? 'client.change' : 'client.add',
     target: `client ${wanted.clientId}`,
     details: isRegistered(before)
-      ? { changed: changes({ ...toWire(before), secrets: before.secrets.map(({ id }) => id) }, after) }
+      ? {
+          changed: changes(
+            { ...toWire(before), secrets: before.secrets.map(({ id }) => id) },
+            after,
+          ),
+        }
       : { registration: after },
   } as const
   return audited(deps.store, entry, act, { result: ({ outcome }) => ({ outcome }) })
@@ -148,5 +190,11 @@ function recorded(
 
 /** The same secret keeps its id and its age however often the file is read. */
 function secretOf(hash: string, before: Client | undefined, now: number): SecretHash {
-  return before?.secrets.find((one) => one.hash === hash) ?? { id: `f_${hash.slice(0, 12)}`, hash, createdAt: now }
+  return (
+    before?.secrets.find((one) => one.hash === hash) ?? {
+      id: `f_${hash.slice(0, 12)}`,
+      hash,
+      createdAt: now,
+    }
+  )
 }

@@ -15,9 +15,15 @@ export interface Deps extends PageDeps {
   store: Store
   keys: KeyRing
   clients: ClientRegistry
-  /** Which Microsoft tenants are connected, as which application: the store's word, which the environment seeded. */
+  /**
+   * Which Microsoft tenants are connected, as which application: the store's word, which the
+   * environment seeded.
+   */
   connection: EntraConnection
-  /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
+  /**
+   * Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled,
+   * bounded, no redirects.
+   */
   outbound: Outbound
 }
 

@@ -3,7 +3,10 @@ import { OAuthError } from '../protocol/error.ts'
 import { readParams } from '../protocol/params.ts'
 import type { Params } from '../protocol/params.ts'
 
-/** The body of an OAuth request, read without the framework's parsers: they cost more than all the rest of a refresh. */
+/**
+ * The body of an OAuth request, read without the framework's parsers: they cost more than all the
+ * rest of a refresh.
+ */
 
 const MAX_BYTES = 64 * 1024
 const FORM = /^application\/x-www-form-urlencoded *(;|$)/i
@@ -12,29 +15,45 @@ export const isForm = (c: Context): boolean => FORM.test(c.req.header('content-t
 
 /**
  * @param repeatable as `readParams` has it
- * @throws OAuthError invalid_request: 415 for another content type (RFC 6749 §3.2), 413 above 64 kB, 400 for a repeated parameter
+ * @throws OAuthError invalid_request: 415 for another content type (RFC 6749 §3.2), 413 above 64
+ * kB, 400 for a repeated parameter
  */
 export async function readForm(c: Context, repeatable?: readonly string[]): Promise<Params> {
-  if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the parameters as application/x-www-form-urlencoded in the body.', { status: 415 })
+  if (!isForm(c))
+    throw new OAuthError(
+      'invalid_request',
+      'Send the parameters as application/x-www-form-urlencoded in the body.',
+      { status: 415 },
+    )
   return readParams(new URLSearchParams(await readText(c, MAX_BYTES)), repeatable)
 }
 
 /** A body of at most so many bytes. @throws OAuthError 413 */
 export async function readText(c: Context, maxBytes: number): Promise<string> {
   const text = await readUpTo(c, maxBytes)
-  if (text === undefined) throw new OAuthError('invalid_request', `The request is larger than ${maxBytes / 1024} kB.`, { status: 413 })
+  if (text === undefined)
+    throw new OAuthError('invalid_request', `The request is larger than ${maxBytes / 1024} kB.`, {
+      status: 413,
+    })
   return text
 }
 
-/** The body; undefined where it is longer. With a Content-Length the HTTP parser holds the sender to it; without one we count while reading. */
+/**
+ * The body; undefined where it is longer. With a Content-Length the HTTP parser holds the sender to
+ * it; without one we count while reading.
+ */
 export async function readUpTo(c: Context, maxBytes: number): Promise<string | undefined> {
   const length = c.req.header('content-length')
   if (Number(length ?? 0) > maxBytes) return undefined
-  const text = length === undefined ? await readBounded(c.req.raw.body, maxBytes) : await c.req.text()
+  const text =
+    length === undefined ? await readBounded(c.req.raw.body, maxBytes) : await c.req.text()
   return text !== undefined && text.length > maxBytes ? undefined : text
 }
 
-async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string | undefined> {
+async function readBounded(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+): Promise<string | undefined> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of body ?? []) {

@@ -6,8 +6,9 @@ import { logoSetting } from '../protocol/names.ts'
 import type { FetchedLogo } from './interface.ts'
 
 /**
- * Logos of clients (`logo_uri`, RFC 7591 §2): fetched once, kept in the store, served by the broker, so that no page makes a request to another
- * origin. A page never waits for a client's server, and is complete without the logo.
+ * Logos of clients (`logo_uri`, RFC 7591 §2): fetched once, kept in the store, served by the
+ * broker, so that no page makes a request to another origin. A page never waits for a client's
+ * server, and is complete without the logo.
  */
 
 type Need = Pick<Deps, 'store' | 'outbound' | 'clients' | 'log'>
@@ -19,12 +20,20 @@ const TIMEOUT_MS = 3000
 const keptSchema = z.object({ uri: z.string(), bytes: z.base64() })
 
 /** The logo that the broker has. Where it has none yet, the next page may show it. */
-export async function clientLogo(deps: Need, { clientId, metadata }: Client, now: number): Promise<Image | undefined> {
+export async function clientLogo(
+  deps: Need,
+  { clientId, metadata }: Client,
+  now: number,
+): Promise<Image | undefined> {
   const { logoUri: uri } = metadata
   if (uri === undefined) return undefined
   const { logos } = deps.clients.fetched
   const known = logos.get(clientId)
-  if (known?.uri === uri && (known.image !== undefined || now - known.triedAt < TRY_NO_SOONER_SECONDS)) return known.image
+  if (
+    known?.uri === uri &&
+    (known.image !== undefined || now - known.triedAt < TRY_NO_SOONER_SECONDS)
+  )
+    return known.image
   const logo: FetchedLogo = { uri, triedAt: now }
   logos.set(clientId, logo)
   logo.image = await readKept(deps, clientId, uri)
@@ -33,7 +42,11 @@ export async function clientLogo(deps: Need, { clientId, metadata }: Client, now
 }
 
 /** Another broker, or this one before its restart, may have fetched it. */
-async function readKept({ store }: Need, clientId: string, uri: string): Promise<Image | undefined> {
+async function readKept(
+  { store }: Need,
+  clientId: string,
+  uri: string,
+): Promise<Image | undefined> {
   const text = await store.setting(logoSetting(clientId)).catch(() => undefined)
   const kept = text === undefined ? undefined : keptSchema.safeParse(JSON.parse(text)).data
   if (kept?.uri !== uri) return undefined
@@ -52,10 +65,19 @@ async function fetchLogo(deps: Need, clientId: string, logo: FetchedLogo): Promi
     })
     if (answer.status !== 200) throw new Error(`logo_uri answered ${answer.status}`)
     const image = imageOf(Buffer.from(answer.body, 'latin1'))
-    if (typeof image === 'string') throw new Error(`The image ${image}: a PNG or WebP of at most ${LARGEST_IMAGE / 1000} kB is needed`)
+    if (typeof image === 'string')
+      throw new Error(
+        `The image ${image}: a PNG or WebP of at most ${LARGEST_IMAGE / 1000} kB is needed`,
+      )
     logo.image = image
-    await deps.store.setSetting(logoSetting(clientId), JSON.stringify({ uri: logo.uri, bytes: image.bytes.toString('base64') }))
+    await deps.store.setSetting(
+      logoSetting(clientId),
+      JSON.stringify({ uri: logo.uri, bytes: image.bytes.toString('base64') }),
+    )
   } catch (cause) {
-    deps.log.warn('logo_uri_failed', { client_id: clientId, problem: cause instanceof Error ? cause.message : 'unknown' })
+    deps.log.warn('logo_uri_failed', {
+      client_id: clientId,
+      problem: cause instanceof Error ? cause.message : 'unknown',
+    })
   }
 }

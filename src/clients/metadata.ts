@@ -1,16 +1,28 @@
 /**
- * The wire form of a registration (RFC 7591 §2 where it has a name for it): read with every problem at once, and written. Refuses redirect
- * addresses with fragments, wildcards, user names or schemes of their own, and fields that it does not know.
+ * The wire form of a registration (RFC 7591 §2 where it has a name for it): read with every problem
+ * at once, and written. Refuses redirect addresses with fragments, wildcards, user names or schemes
+ * of their own, and fields that it does not know.
  */
 import { z } from 'zod'
 import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
 import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
 import { inWords } from '../runtime/in-words.ts'
-import { absoluteUri, clientIdSchema, emailDomainsSchema, jwksSchema, originSchema, tenantSchema, webAddress } from './metadata-fields.ts'
+import {
+  absoluteUri,
+  clientIdSchema,
+  emailDomainsSchema,
+  jwksSchema,
+  originSchema,
+  tenantSchema,
+  webAddress,
+} from './metadata-fields.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 export interface MetadataOptions {
-  /** Of a client whose id is known apart from the wire form; its audience defaults to one made of it. */
+  /**
+   * Of a client whose id is known apart from the wire form; its audience defaults to one made of
+   * it.
+   */
   clientId?: string | undefined
   /** Addresses on this machine, http included: development and the demo. */
   allowLoopback?: boolean | undefined
@@ -19,7 +31,8 @@ export interface MetadataOptions {
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 const GRANTS = Object.values(GRANT)
 
-const uris = (example: string, loopback: boolean, isNative = false) => z.array(webAddress(example, loopback, isNative)).max(50)
+const uris = (example: string, loopback: boolean, isNative = false) =>
+  z.array(webAddress(example, loopback, isNative)).max(50)
 
 const authMethod = z.enum(
   ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
@@ -28,13 +41,22 @@ const authMethod = z.enum(
 
 /** What users see of an instance. */
 const shownToUsers = (loopback: boolean) => ({
-  client_name: storedText('a name to be shown to users, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to users').max(100),
+  client_name: storedText('a name to be shown to users, e.g. "Case Manager Sydney"')
+    .trim()
+    .min(1, 'a name to be shown to users')
+    .max(100),
   client_uri: webAddress('https://sydney.case-manager.example/', loopback).optional(),
-  initiate_login_uri: webAddress('https://sydney.case-manager.example/oidc/sign-in', loopback).optional(),
+  initiate_login_uri: webAddress(
+    'https://sydney.case-manager.example/oidc/sign-in',
+    loopback,
+  ).optional(),
   logo_uri: webAddress('https://sydney.case-manager.example/logo.png', loopback).optional(),
   policy_uri: webAddress('https://sydney.case-manager.example/privacy', loopback).optional(),
   tos_uri: webAddress('https://sydney.case-manager.example/terms', loopback).optional(),
-  contacts: z.array(z.email('an email address, e.g. "support@case-manager.example"')).max(5, 'at most 5').optional(),
+  contacts: z
+    .array(z.email('an email address, e.g. "support@case-manager.example"'))
+    .max(5, 'at most 5')
+    .optional(),
   skip_sign_in_page: z.boolean('true or false').default(false),
 })
 
@@ -46,22 +68,43 @@ const wireSchema = (loopback: boolean, isNative = false) =>
   z.strictObject({
     client_id: clientIdSchema.optional(),
     ...shownToUsers(loopback),
-    redirect_uris: uris('https://sydney.case-manager.example/oidc/callback', loopback, isNative).default([]),
-    post_logout_redirect_uris: uris('https://sydney.case-manager.example/signed-out', loopback).default([]),
-    backchannel_logout_uri: webAddress('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).optional(),
-    backchannel_logout_uris: uris('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).max(10).default([]),
+    redirect_uris: uris(
+      'https://sydney.case-manager.example/oidc/callback',
+      loopback,
+      isNative,
+    ).default([]),
+    post_logout_redirect_uris: uris(
+      'https://sydney.case-manager.example/signed-out',
+      loopback,
+    ).default([]),
+    backchannel_logout_uri: webAddress(
+      'https://sydney.case-manager.example/oidc/backchannel-logout',
+      loopback,
+    ).optional(),
+    backchannel_logout_uris: uris(
+      'https://sydney.case-manager.example/oidc/backchannel-logout',
+      loopback,
+    )
+      .max(10)
+      .default([]),
     backchannel_logout_session_required: z.boolean().optional(),
-    logout_by: z.enum(['sid', 'sub'], 'sid (any receiver) or sub (instances that use the guard)').default('sid'),
+    logout_by: z
+      .enum(['sid', 'sub'], 'sid (any receiver) or sub (instances that use the guard)')
+      .default('sid'),
     token_endpoint_auth_method: authMethod.default('client_secret_basic'),
     jwks: jwksSchema.optional(),
     jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
-    client_assertion_audience: z.enum(['issuer', 'endpoint'], 'issuer, or endpoint for a library that names an endpoint').default('issuer'),
+    client_assertion_audience: z
+      .enum(['issuer', 'endpoint'], 'issuer, or endpoint for a library that names an endpoint')
+      .default('issuer'),
     response_types: z.array(z.literal('code', 'the only response type is "code"')).optional(),
     grant_types: z
       .array(z.enum(GRANTS, `one of ${GRANTS.join(', ')}`))
       .min(1)
       .default(['authorization_code', 'refresh_token']),
-    scope: storedText('names separated by spaces, e.g. "openid profile email offline_access"').default(SCOPES.join(' ')),
+    scope: storedText(
+      'names separated by spaces, e.g. "openid profile email offline_access"',
+    ).default(SCOPES.join(' ')),
     audience: absoluteUri('https://sydney.case-manager.example').optional(),
     resources: z.array(absoluteUri('https://melbourne.case-manager.example')).default([]),
     exchange_from: z.array(clientIdSchema).default([]),
@@ -69,13 +112,28 @@ const wireSchema = (loopback: boolean, isNative = false) =>
     require_pushed_authorization_requests: z.boolean().default(false),
     id_token_signed_response_alg: z.enum(['RS256', 'ES256'], 'RS256 or ES256').default('RS256'),
     id_token_user_claims: z.boolean('true or false').default(true),
-    access_token_seconds: z.int('a whole number of seconds').min(60, 'at least 60').max(3600, 'at most 3600').default(300),
-    tenants: z.array(tenantSchema).min(1, 'at least one, or leave it out for every tenant').optional(),
+    access_token_seconds: z
+      .int('a whole number of seconds')
+      .min(60, 'at least 60')
+      .max(3600, 'at most 3600')
+      .default(300),
+    tenants: z
+      .array(tenantSchema)
+      .min(1, 'at least one, or leave it out for every tenant')
+      .optional(),
     app_role: storedText().min(1).max(120).optional(),
     consent_required: z.boolean().default(false),
     default_max_age: z.int('a whole number of seconds').min(0).optional(),
-    session_limit: z.int('a whole number').min(1, 'at least 1').max(1000, 'at most 1000').optional(),
-    max_authentication_age: z.int('a whole number of seconds').min(300, 'at least 300').max(7_776_000, 'at most 7776000').optional(),
+    session_limit: z
+      .int('a whole number')
+      .min(1, 'at least 1')
+      .max(1000, 'at most 1000')
+      .optional(),
+    max_authentication_age: z
+      .int('a whole number of seconds')
+      .min(300, 'at least 300')
+      .max(7_776_000, 'at most 7776000')
+      .optional(),
     allowed_origins: z.array(originSchema(loopback)).default([]),
     ssf_push_origins: z.array(originSchema(loopback)).max(5).optional(),
     ssf_email_domains: emailDomainsSchema.optional(),
@@ -84,14 +142,20 @@ const wireSchema = (loopback: boolean, isNative = false) =>
 type Wire = z.output<ReturnType<typeof wireSchema>>
 
 /**
- * @returns `clientId` where the wire form holds one; else every problem, each as `path: what is wrong, with an example`
+ * @returns `clientId` where the wire form holds one; else every problem, each as `path: what is
+ * wrong, with an example`
  */
 export function parseClientMetadata(
   input: unknown,
   options: MetadataOptions = {},
-): { ok: true; metadata: ClientMetadata; clientId: string | undefined } | { ok: false; problems: string[] } {
-  const isNative = (input as Partial<Wire> | undefined | null)?.token_endpoint_auth_method === 'none'
-  const parsed = wireSchema(options.allowLoopback ?? false, isNative).safeParse(input, { error: inWords })
+):
+  | { ok: true; metadata: ClientMetadata; clientId: string | undefined }
+  | { ok: false; problems: string[] } {
+  const isNative =
+    (input as Partial<Wire> | undefined | null)?.token_endpoint_auth_method === 'none'
+  const parsed = wireSchema(options.allowLoopback ?? false, isNative).safeParse(input, {
+    error: inWords,
+  })
   if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap(describe) }
   const clientId = parsed.data.client_id ?? options.clientId
   const problems = contradictions(parsed.data, clientId)
@@ -105,7 +169,10 @@ function describe(issue: z.core.$ZodIssue): string[] {
     .join('')
     .replace(/^\./, '')
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => `${at ? `${at}.` : ''}${key}: is not a field of a registration; remove it or correct its spelling`)
+    return issue.keys.map(
+      (key) =>
+        `${at ? `${at}.` : ''}${key}: is not a field of a registration; remove it or correct its spelling`,
+    )
   return [`${at || 'registration'}: ${issue.message}`]
 }
 
@@ -117,33 +184,60 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const isPublic = wire.token_endpoint_auth_method === 'none'
   const byKey = wire.token_endpoint_auth_method === 'private_key_jwt'
   if (grants.has(GRANT.authorizationCode) && wire.redirect_uris.length === 0)
-    problems.push('redirect_uris: is empty, but grant_types has authorization_code; e.g. ["https://sydney.case-manager.example/oidc/callback"]')
+    problems.push(
+      'redirect_uris: is empty, but grant_types has authorization_code; e.g. ["https://sydney.case-manager.example/oidc/callback"]',
+    )
   if (grants.has(GRANT.refreshToken) && !grants.has(GRANT.authorizationCode))
-    problems.push('grant_types: has refresh_token without authorization_code, which is what issues refresh tokens')
+    problems.push(
+      'grant_types: has refresh_token without authorization_code, which is what issues refresh tokens',
+    )
   if (isPublic && grants.has(GRANT.clientCredentials))
-    problems.push('grant_types: client_credentials needs a client that can authenticate; token_endpoint_auth_method is none')
+    problems.push(
+      'grant_types: client_credentials needs a client that can authenticate; token_endpoint_auth_method is none',
+    )
   if (isPublic && grants.has(GRANT.tokenExchange))
-    problems.push('grant_types: token exchange needs a client that can authenticate; token_endpoint_auth_method is none')
-  if (isPublic && !wire.require_pkce) problems.push('require_pkce: cannot be false for a public client (token_endpoint_auth_method none)')
+    problems.push(
+      'grant_types: token exchange needs a client that can authenticate; token_endpoint_auth_method is none',
+    )
+  if (isPublic && !wire.require_pkce)
+    problems.push(
+      'require_pkce: cannot be false for a public client (token_endpoint_auth_method none)',
+    )
   if (byKey && (wire.jwks === undefined) === (wire.jwks_uri === undefined))
-    problems.push('jwks: private_key_jwt needs exactly one of jwks and jwks_uri; e.g. jwks_uri: "https://sydney.case-manager.example/jwks"')
+    problems.push(
+      'jwks: private_key_jwt needs exactly one of jwks and jwks_uri; e.g. jwks_uri: "https://sydney.case-manager.example/jwks"',
+    )
   if (!byKey && (wire.jwks !== undefined || wire.jwks_uri !== undefined))
-    problems.push('jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri')
+    problems.push(
+      'jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri',
+    )
   if (!byKey && wire.client_assertion_audience === 'endpoint')
     problems.push('client_assertion_audience: only private_key_jwt sends assertions; remove it')
   for (const scope of scopes)
-    if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has characters that RFC 6749 §3.3 does not allow`)
-  const ofClients = scopes.filter((scope) => [...OPERATOR_SCOPES, ...SSF_SCOPES].some((each) => each === scope))
+    if (!SCOPE_TOKEN.test(scope))
+      problems.push(
+        `scope: ${JSON.stringify(scope)} has characters that RFC 6749 §3.3 does not allow`,
+      )
+  const ofClients = scopes.filter((scope) =>
+    [...OPERATOR_SCOPES, ...SSF_SCOPES].some((each) => each === scope),
+  )
   if (ofClients.length > 0 && !grants.has(GRANT.clientCredentials))
-    problems.push(`scope: ${ofClients.join(' ')} is for client_credentials; add that to grant_types or remove it`)
+    problems.push(
+      `scope: ${ofClients.join(' ')} is for client_credentials; add that to grant_types or remove it`,
+    )
   if (!scopes.some((scope) => SSF_SCOPES.some((each) => each === scope)))
     for (const field of ['ssf_push_origins', 'ssf_email_domains'] as const)
       if (wire[field] !== undefined)
-        problems.push(`${field}: has no effect without the scope ssf.manage or ssf.read; add one to scope, or remove ${field}`)
+        problems.push(
+          `${field}: has no effect without the scope ssf.manage or ssf.read; add one to scope, or remove ${field}`,
+        )
   for (const tid of Object.keys(wire.ssf_email_domains ?? {}))
     if (wire.tenants?.includes(tid) === false)
-      problems.push(`ssf_email_domains: names ${tid}, which is not among the tenants of this client; add it to tenants or remove it here`)
-  if (wire.audience === undefined && clientId === undefined) problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
+      problems.push(
+        `ssf_email_domains: names ${tid}, which is not among the tenants of this client; add it to tenants or remove it here`,
+      )
+  if (wire.audience === undefined && clientId === undefined)
+    problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
   return problems
 }
 
@@ -187,9 +281,13 @@ const WIRE = {
 } as const satisfies Record<keyof ClientMetadata, keyof Wire>
 
 /** The members that are set, each list without duplicates. */
-const compact = (members: readonly (readonly [name: string, value: unknown])[]): Record<string, unknown> =>
+const compact = (
+  members: readonly (readonly [name: string, value: unknown])[],
+): Record<string, unknown> =>
   Object.fromEntries(
-    members.filter(([, value]) => value !== undefined).map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)] : value]),
+    members
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)] : value]),
   )
 
 /** What is the default on the wire is not kept, where a field may be absent. */
@@ -202,15 +300,26 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
     scope: wire.scope.split(' ').filter(Boolean),
     skip_sign_in_page: wire.skip_sign_in_page ? true : undefined,
     id_token_user_claims: wire.id_token_user_claims ? undefined : false,
-    client_assertion_audience: wire.client_assertion_audience === 'issuer' ? undefined : wire.client_assertion_audience,
+    client_assertion_audience:
+      wire.client_assertion_audience === 'issuer' ? undefined : wire.client_assertion_audience,
     ssf_email_domains: wire.ssf_email_domains && compact(Object.entries(wire.ssf_email_domains)),
   }
-  return compact(Object.entries(WIRE).map(([field, name]) => [field, given[name]])) as unknown as ClientMetadata
+  return compact(
+    Object.entries(WIRE).map(([field, name]) => [field, given[name]]),
+  ) as unknown as ClientMetadata
 }
 
-/** A registration as it is shown and exported: what `parseClientMetadata` reads back to the same. Never a secret. */
-export function toWire({ clientId, metadata }: Pick<Client, 'clientId' | 'metadata'>): Record<string, unknown> {
-  const written = Object.entries(WIRE).map(([field, name]) => [name, metadata[field as keyof ClientMetadata]] as const)
+/**
+ * A registration as it is shown and exported: what `parseClientMetadata` reads back to the same.
+ * Never a secret.
+ */
+export function toWire({
+  clientId,
+  metadata,
+}: Pick<Client, 'clientId' | 'metadata'>): Record<string, unknown> {
+  const written = Object.entries(WIRE).map(
+    ([field, name]) => [name, metadata[field as keyof ClientMetadata]] as const,
+  )
   return {
     client_id: clientId,
     ...compact([
@@ -222,7 +331,10 @@ export function toWire({ clientId, metadata }: Pick<Client, 'clientId' | 'metada
   }
 }
 
-/** The wire form as the admin API describes it; addresses on this machine are for `parseClientMetadata` to judge. */
+/**
+ * The wire form as the admin API describes it; addresses on this machine are for
+ * `parseClientMetadata` to judge.
+ */
 export const clientRegistrationSchema = wireSchema(true)
 
 /** The wire form as JSON Schema (2020-12), for editors that check `clients.yaml`. */

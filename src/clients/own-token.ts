@@ -3,11 +3,14 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { TYP } from '../protocol/names.ts'
 import { splitList } from '../protocol/params.ts'
 
-/** The access token that a client has for itself (client_credentials), at an API of the broker's own. */
+/**
+ * The access token that a client has for itself (client_credentials), at an API of the broker's
+ * own.
+ */
 
 /**
- * The client behind `Authorization: Bearer`, while it is registered and no revocation covers the token. A user's token does not count here,
- * whatever its scope.
+ * The client behind `Authorization: Bearer`, while it is registered and no revocation covers the
+ * token. A user's token does not count here, whatever its scope.
  * @param audience that the token has to have, and no other
  * @returns `granted`: the scopes of the token that the client still has
  */
@@ -17,12 +20,18 @@ export async function clientByToken(
   { audience, now }: { audience: string; now: number },
 ): Promise<{ client: Client; granted: string[] } | undefined> {
   const token = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1]
-  const claims = token === undefined ? undefined : await deps.keys.verify(token, { typ: TYP.accessToken, now })
+  const claims =
+    token === undefined ? undefined : await deps.keys.verify(token, { typ: TYP.accessToken, now })
   if (claims === undefined) return undefined
   const { aud, client_id: clientId, rev, scope, sid } = claims
   if (aud !== audience || sid !== undefined) return undefined
-  if (typeof clientId !== 'string' || typeof rev !== 'number' || typeof scope !== 'string') return undefined
+  if (typeof clientId !== 'string' || typeof rev !== 'number' || typeof scope !== 'string')
+    return undefined
   const client = deps.clients.find(clientId)
-  if (client === undefined || !(await deps.store.checkClientAccess({ clientId, rev }))) return undefined
-  return { client, granted: splitList(scope).filter((name) => client.metadata.scopes.includes(name)) }
+  if (client === undefined || !(await deps.store.checkClientAccess({ clientId, rev })))
+    return undefined
+  return {
+    client,
+    granted: splitList(scope).filter((name) => client.metadata.scopes.includes(name)),
+  }
 }

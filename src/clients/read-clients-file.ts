@@ -6,7 +6,10 @@ import { parseClientMetadata } from './metadata.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import { sha256 } from '../runtime/compare.ts'
 
-/** Reads the declarative file of clients. It refuses the whole file for any problem and names them all, each with its line; what it reads it does not apply. */
+/**
+ * Reads the declarative file of clients. It refuses the whole file for any problem and names them
+ * all, each with its line; what it reads it does not apply.
+ */
 
 export interface FileClient {
   clientId: string
@@ -21,17 +24,31 @@ type ClientsFile =
 
 /** base64url of 32 bytes. */
 const HASH = /^[A-Za-z0-9_-]{43}$/
-/** SHA-256 without salt is for random secrets alone: what a user could have thought up is refused. */
+/**
+ * SHA-256 without salt is for random secrets alone: what a user could have thought up is refused.
+ */
 const LEAST_SECRET = 32
 
-export async function readClientsFile(path: string, options: { allowLoopback: boolean }): Promise<ClientsFile> {
+export async function readClientsFile(
+  path: string,
+  options: { allowLoopback: boolean },
+): Promise<ClientsFile> {
   const read = await textOf(path)
-  if ('code' in read) return { ok: false, problems: [`${path} cannot be read (${read.code}).`], fingerprint: fingerprint([read]), secretFiles: [] }
+  if ('code' in read)
+    return {
+      ok: false,
+      problems: [`${path} cannot be read (${read.code}).`],
+      fingerprint: fingerprint([read]),
+      secretFiles: [],
+    }
   const reading = new Reading(read.text, dirname(resolve(path)), options.allowLoopback)
   const clients = await reading.clients()
   const { problems, secrets } = reading
   // Of what was read, not of the file as it is by now: a change in between must not count as read.
-  const seen = { fingerprint: fingerprint([read, ...secrets.map((secret) => secret.read)]), secretFiles: secrets.map((secret) => secret.file) }
+  const seen = {
+    fingerprint: fingerprint([read, ...secrets.map((secret) => secret.read)]),
+    secretFiles: secrets.map((secret) => secret.file),
+  }
   return problems.length > 0 ? { ok: false, problems, ...seen } : { ok: true, clients, ...seen }
 }
 
@@ -70,16 +87,24 @@ class Reading {
     const top = this.#document.contents
     const list = isMap(top) ? top.get('clients', true) : undefined
     if (!isMap(top) || !isSeq(list)) {
-      this.#add(0, 'The file must hold "clients:" with a list below it (docs/clients.md has an example).')
+      this.#add(
+        0,
+        'The file must hold "clients:" with a list below it (docs/clients.md has an example).',
+      )
       return []
     }
     for (const { key } of top.items)
-      if (String(key) !== 'clients') this.#add(offsetOf(key), `"${String(key)}" is not a key of this file, which holds "clients:" only. Remove it.`)
+      if (String(key) !== 'clients')
+        this.#add(
+          offsetOf(key),
+          `"${String(key)}" is not a key of this file, which holds "clients:" only. Remove it.`,
+        )
     const found: FileClient[] = []
     for (const item of list.items) {
       const client = await this.#client(item)
       if (client === undefined) continue
-      if (found.some((one) => one.clientId === client.clientId)) this.#add(offsetOf(item), `${client.clientId} is in the file twice. Remove one.`)
+      if (found.some((one) => one.clientId === client.clientId))
+        this.#add(offsetOf(item), `${client.clientId} is in the file twice. Remove one.`)
       found.push(client)
     }
     return found
@@ -91,15 +116,35 @@ class Reading {
       return undefined
     }
     const before = this.problems.length
-    const { client_id: id, client_secret_hash: hashes, client_secret_file: files, ...wire } = item.toJS(this.#document) as Record<string, unknown>
-    const at = (key: string): number => offsetOf(item.items.find((pair) => isScalar(pair.key) && pair.key.value === key)?.key ?? item)
+    const {
+      client_id: id,
+      client_secret_hash: hashes,
+      client_secret_file: files,
+      ...wire
+    } = item.toJS(this.#document) as Record<string, unknown>
+    const at = (key: string): number =>
+      offsetOf(item.items.find((pair) => isScalar(pair.key) && pair.key.value === key)?.key ?? item)
     const clientId = clientIdSchema.safeParse(id).data
-    if (clientId === undefined) this.#add(at('client_id'), 'client_id: letters, digits, dots, dashes and underscores, at most 100, e.g. "sydney"')
-    const parsed = parseClientMetadata(wire, { clientId: clientId ?? 'unnamed', allowLoopback: this.#allowLoopback })
-    if (!parsed.ok) for (const problem of parsed.problems) this.#add(at(/^[a-z_]+/.exec(problem)?.[0] ?? ''), `${clientId ?? 'client'}: ${problem}`)
-    const secretHashes = [...this.#hashes(hashes, at('client_secret_hash')), ...(await this.#files(files, at('client_secret_file')))]
+    if (clientId === undefined)
+      this.#add(
+        at('client_id'),
+        'client_id: letters, digits, dots, dashes and underscores, at most 100, e.g. "sydney"',
+      )
+    const parsed = parseClientMetadata(wire, {
+      clientId: clientId ?? 'unnamed',
+      allowLoopback: this.#allowLoopback,
+    })
+    if (!parsed.ok)
+      for (const problem of parsed.problems)
+        this.#add(at(/^[a-z_]+/.exec(problem)?.[0] ?? ''), `${clientId ?? 'client'}: ${problem}`)
+    const secretHashes = [
+      ...this.#hashes(hashes, at('client_secret_hash')),
+      ...(await this.#files(files, at('client_secret_file'))),
+    ]
     if (parsed.ok) this.#secretsFit(parsed.metadata, secretHashes.length, offsetOf(item), before)
-    return parsed.ok && clientId !== undefined ? { clientId, metadata: parsed.metadata, secretHashes } : undefined
+    return parsed.ok && clientId !== undefined
+      ? { clientId, metadata: parsed.metadata, secretHashes }
+      : undefined
   }
 
   #hashes(value: unknown, at: number): string[] {
@@ -121,7 +166,11 @@ class Reading {
       const read = await textOf(file)
       this.secrets.push({ file, read })
       const secret = 'text' in read ? read.text.trim() : undefined
-      if (secret === undefined) this.#add(at, `client_secret_file ${name} cannot be read (${'code' in read ? read.code : ''}).`)
+      if (secret === undefined)
+        this.#add(
+          at,
+          `client_secret_file ${name} cannot be read (${'code' in read ? read.code : ''}).`,
+        )
       else if (secret.length < LEAST_SECRET)
         this.#add(
           at,
@@ -132,11 +181,23 @@ class Reading {
     return hashes
   }
 
-  #secretsFit({ authMethod }: ClientMetadata, count: number, at: number, problemsBefore: number): void {
+  #secretsFit(
+    { authMethod }: ClientMetadata,
+    count: number,
+    at: number,
+    problemsBefore: number,
+  ): void {
     const needs = authMethod === 'client_secret_basic' || authMethod === 'client_secret_post'
     if (needs && count === 0 && this.problems.length === problemsBefore)
-      this.#add(at, `${authMethod} needs client_secret_hash or client_secret_file (cmb clients new-secret makes one).`)
-    if (!needs && count > 0) this.#add(at, `${authMethod} uses no secret: remove client_secret_hash and client_secret_file.`)
+      this.#add(
+        at,
+        `${authMethod} needs client_secret_hash or client_secret_file (cmb clients new-secret makes one).`,
+      )
+    if (!needs && count > 0)
+      this.#add(
+        at,
+        `${authMethod} uses no secret: remove client_secret_hash and client_secret_file.`,
+      )
     if (count > 2) this.#add(at, 'A client may have at most two secrets: remove the oldest.')
   }
 
@@ -149,5 +210,9 @@ function offsetOf(node: unknown): number {
   return (node as { range?: [number, number, number] | null } | null)?.range?.[0] ?? 0
 }
 
-/** One value or a list of them; a value that is not a string is shown as it is in the problem that it causes. */
-const listOf = (value: unknown): string[] => [value ?? []].flat().map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))
+/**
+ * One value or a list of them; a value that is not a string is shown as it is in the problem that
+ * it causes.
+ */
+const listOf = (value: unknown): string[] =>
+  [value ?? []].flat().map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))

@@ -3,8 +3,13 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { Readings } from '../runtime/concurrency.ts'
 import type { ClientRegistry } from './interface.ts'
 
-/** The registered clients, from memory: no query per request. Code that changes a registration calls `reload`. */
-export async function openClientRegistry(store: Pick<Store, 'listClients'>): Promise<ClientRegistry> {
+/**
+ * The registered clients, from memory: no query per request. Code that changes a registration calls
+ * `reload`.
+ */
+export async function openClientRegistry(
+  store: Pick<Store, 'listClients'>,
+): Promise<ClientRegistry> {
   let clients = new Map<string, Client>()
   const readings = new Readings()
   const reload = (): Promise<void> =>
@@ -13,5 +18,10 @@ export async function openClientRegistry(store: Pick<Store, 'listClients'>): Pro
       (read) => void (clients = new Map(read.map((client) => [client.clientId, client]))),
     )
   await reload()
-  return { find: (clientId) => clients.get(clientId), list: () => [...clients.values()], reload, fetched: { keys: new Map(), logos: new Map() } }
+  return {
+    find: (clientId) => clients.get(clientId),
+    list: () => [...clients.values()],
+    reload,
+    fetched: { keys: new Map(), logos: new Map() },
+  }
 }

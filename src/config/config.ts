@@ -8,13 +8,19 @@ import { readSignalIssuers, type SignalIssuer } from './signal-issuers.ts'
 import { unknownSettings } from './unknown.ts'
 import { WORK_NAMES, type ProcessKind } from '../protocol/work.ts'
 
-/** The settings of one broker, read from the environment once: the table's values and what follows from several of them. */
+/**
+ * The settings of one broker, read from the environment once: the table's values and what follows
+ * from several of them.
+ */
 
 export type { Tenants } from './parsers.ts'
 export type { ConfigProblem, Environment } from './setting.ts'
 export type { SignalIssuer } from './signal-issuers.ts'
 
-export type EntraCredential = { kind: 'secret'; secret: string } | { kind: 'certificate'; file: string } | { kind: 'federated'; file: string }
+export type EntraCredential =
+  | { kind: 'secret'; secret: string }
+  | { kind: 'certificate'; file: string }
+  | { kind: 'federated'; file: string }
 
 export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' | 'look'> {
   kind: ProcessKind
@@ -24,12 +30,17 @@ export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' |
     /** Epoch seconds. */
     secretExpiresAt?: number | undefined
   }
-  look: Omit<Values['look'], keyof typeof IMAGES | 'translationFiles'> & { [K in keyof typeof IMAGES]: Image | undefined } & {
+  look: Omit<Values['look'], keyof typeof IMAGES | 'translationFiles'> & {
+    [K in keyof typeof IMAGES]: Image | undefined
+  } & {
     /** English first. */
     languages: readonly Language[]
   }
   signals: Omit<Values['signals'], 'issuersFile'> & { issuers: SignalIssuer[] }
-  /** `mfaProof` was set by the operator, who thereby asserts that a policy demands it (docs/entra.md). */
+  /**
+   * `mfaProof` was set by the operator, who thereby asserts that a policy demands it
+   * (docs/entra.md).
+   */
   mfaProofAsserted: boolean
   /** What is wrong without keeping the broker from its start. */
   warnings: ConfigProblem[]
@@ -40,7 +51,10 @@ export type SignalSettings = Config['signals']
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[]
   constructor(problems: readonly ConfigProblem[]) {
-    const lines = problems.map((p) => `  ${p.name}: ${p.problem}\n${p.example === '' ? '' : `      for example: ${p.name}=${p.example}\n`}`)
+    const lines = problems.map(
+      (p) =>
+        `  ${p.name}: ${p.problem}\n${p.example === '' ? '' : `      for example: ${p.name}=${p.example}\n`}`,
+    )
     super(
       `${problems.length === 1 ? 'One setting is' : `${problems.length} settings are`} wrong:\n${lines.join('')}All settings: docs/configuration.md`,
     )
@@ -49,7 +63,11 @@ export class ConfigError extends Error {
   }
 }
 
-const MICROSOFT_AUTHORITIES = ['https://login.microsoftonline.com', 'https://login.microsoftonline.us', 'https://login.partner.microsoftonline.cn']
+const MICROSOFT_AUTHORITIES = [
+  'https://login.microsoftonline.com',
+  'https://login.microsoftonline.us',
+  'https://login.partner.microsoftonline.cn',
+]
 const GRAPHS = [
   'https://graph.microsoft.com',
   'https://graph.microsoft.us',
@@ -66,7 +84,8 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
   const { opsOrigin, entra, signals, look, ...values } = read.table(SETTINGS)
   const credential = credentialOf(read, entra)
   // Rules between settings judge only settings that could be read.
-  if (entra.authority !== undefined && entra.simulated !== undefined) judgeSimulation(read, entra, signals.graph.origin)
+  if (entra.authority !== undefined && entra.simulated !== undefined)
+    judgeSimulation(read, entra, signals.graph.origin)
   judgeWork(read, values, kind)
   judgeRisk(read, signals)
   const { issuersFile, ...ownSignals } = signals
@@ -100,49 +119,90 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
   }
 }
 
-const IMAGES = { logo: SETTINGS.look.logo, darkLogo: SETTINGS.look.darkLogo, icon: SETTINGS.look.icon }
+const IMAGES = {
+  logo: SETTINGS.look.logo,
+  darkLogo: SETTINGS.look.darkLogo,
+  icon: SETTINGS.look.icon,
+}
 
 function readImages(read: Reader, look: Values['look']): Pick<Config['look'], keyof typeof IMAGES> {
-  const imageOf = (name: keyof typeof IMAGES) => readImage(look[name], (problem) => read.add(IMAGES[name], problem))
+  const imageOf = (name: keyof typeof IMAGES) =>
+    readImage(look[name], (problem) => read.add(IMAGES[name], problem))
   return { logo: imageOf('logo'), darkLogo: imageOf('darkLogo'), icon: imageOf('icon') }
 }
 
-function credentialOf(read: Reader, { secret, certificateFile, federatedTokenFile }: Values['entra']): EntraCredential | undefined {
+function credentialOf(
+  read: Reader,
+  { secret, certificateFile, federatedTokenFile }: Values['entra'],
+): EntraCredential | undefined {
   const found: EntraCredential[] = []
   if (secret !== undefined) found.push({ kind: 'secret', secret })
   if (certificateFile !== undefined) found.push({ kind: 'certificate', file: certificateFile })
   if (federatedTokenFile !== undefined) found.push({ kind: 'federated', file: federatedTokenFile })
   if (found.length > 1) {
     const others = `${SETTINGS.entra.certificateFile.name} and ${SETTINGS.entra.federatedTokenFile.name}`
-    read.add(SETTINGS.entra.secret, `excludes ${others}: Entra takes exactly one credential, set one of the three`)
+    read.add(
+      SETTINGS.entra.secret,
+      `excludes ${others}: Entra takes exactly one credential, set one of the three`,
+    )
   }
   return found[0]
 }
 
 /** Work that processes share needs a store and a queue that all of them have. */
-function judgeWork(read: Reader, { work, databaseUrl, queueUrl }: Pick<Values, 'work' | 'databaseUrl' | 'queueUrl'>, kind: ProcessKind): void {
+function judgeWork(
+  read: Reader,
+  { work, databaseUrl, queueUrl }: Pick<Values, 'work' | 'databaseUrl' | 'queueUrl'>,
+  kind: ProcessKind,
+): void {
   if (work === undefined || (kind === 'broker' && work.length === WORK_NAMES.length)) return
-  const when = kind === 'worker' ? 'is needed by cmb work' : `is needed where ${SETTINGS.work.name} is not all`
-  if (databaseUrl === undefined) read.add(SETTINGS.databaseUrl, `${when}: on SQLite, no other process can open the broker's file`)
-  if (queueUrl === undefined) read.add(SETTINGS.queueUrl, `${when}: brokers and workers need one queue server`)
+  const when =
+    kind === 'worker' ? 'is needed by cmb work' : `is needed where ${SETTINGS.work.name} is not all`
+  if (databaseUrl === undefined)
+    read.add(
+      SETTINGS.databaseUrl,
+      `${when}: on SQLite, no other process can open the broker's file`,
+    )
+  if (queueUrl === undefined)
+    read.add(SETTINGS.queueUrl, `${when}: brokers and workers need one queue server`)
   if (kind === 'worker' && work.length === 0)
-    read.add({ ...SETTINGS.work, example: 'all' }, 'is none, so that this process would do nothing: leave it out, or name the work')
+    read.add(
+      { ...SETTINGS.work, example: 'all' },
+      'is none, so that this process would do nothing: leave it out, or name the work',
+    )
 }
 
 /** The check of an account reads the risk, and only Graph's tenants have that check. */
 function judgeRisk(read: Reader, { risk, graph: { tenants } }: Values['signals']): void {
   if (risk === undefined || tenants === undefined || tenants === 'all') return
   if (risk === 'all' ? tenants.length === 0 : risk.some((tid) => !tenants.includes(tid)))
-    read.add(SETTINGS.signals.risk, `needs ${SETTINGS.signals.graph.tenants.name} for the same tenants: set that too`)
+    read.add(
+      SETTINGS.signals.risk,
+      `needs ${SETTINGS.signals.graph.tenants.name} for the same tenants: set that too`,
+    )
 }
 
 /** A simulated Microsoft proves nothing, so it must be asked for in so many words. */
-function judgeSimulation(read: Reader, { authority, simulated }: Values['entra'], graph: string | undefined): void {
+function judgeSimulation(
+  read: Reader,
+  { authority, simulated }: Values['entra'],
+  graph: string | undefined,
+): void {
   const { authority: authoritySetting, simulated: simulatedSetting } = SETTINGS.entra
   const microsofts = MICROSOFT_AUTHORITIES.includes(authority)
   if (!microsofts && !simulated)
-    read.add(authoritySetting, `is not Microsoft's: for a simulated Microsoft, which proves nothing, set ${simulatedSetting.name}=yes too`)
-  if (microsofts && simulated) read.add({ ...simulatedSetting, example: 'no' }, "is yes, but the authority is Microsoft's own: remove one of the two")
+    read.add(
+      authoritySetting,
+      `is not Microsoft's: for a simulated Microsoft, which proves nothing, set ${simulatedSetting.name}=yes too`,
+    )
+  if (microsofts && simulated)
+    read.add(
+      { ...simulatedSetting, example: 'no' },
+      "is yes, but the authority is Microsoft's own: remove one of the two",
+    )
   if (graph !== undefined && !simulated && !GRAPHS.includes(new URL(graph).origin))
-    read.add(SETTINGS.signals.graph.origin, `is not Microsoft's: another Graph needs ${simulatedSetting.name}=yes`)
+    read.add(
+      SETTINGS.signals.graph.origin,
+      `is not Microsoft's: another Graph needs ${simulatedSetting.name}=yes`,
+    )
 }

@@ -1,9 +1,14 @@
-/** Contrast of colors (WCAG 2.2, relative luminance and contrast ratio). Colors are `#rrggbb`, lower case. */
+/**
+ * Contrast of colors (WCAG 2.2, relative luminance and contrast ratio). Colors are `#rrggbb`, lower
+ * case.
+ */
 
 type Rgb = readonly [number, number, number]
 
-const rgbOf = (color: string): Rgb => [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16)) as unknown as Rgb
-const hexOf = (rgb: Rgb): string => `#${rgb.map((one) => Math.round(one).toString(16).padStart(2, '0')).join('')}`
+const rgbOf = (color: string): Rgb =>
+  [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16)) as unknown as Rgb
+const hexOf = (rgb: Rgb): string =>
+  `#${rgb.map((one) => Math.round(one).toString(16).padStart(2, '0')).join('')}`
 
 function luminance(color: string): number {
   const [red, green, blue] = rgbOf(color).map((value) => {
@@ -31,7 +36,10 @@ export const READABLE = 4.5
 export const LIGHT_GROUND = '#e9f1f4'
 const DARK_GROUND = '#1f2a33'
 
-/** Text on the background itself, beside the cards: its palest color on light pages, `--soft` of the style sheet. */
+/**
+ * Text on the background itself, beside the cards: its palest color on light pages, `--soft` of the
+ * style sheet.
+ */
 export const GROUND_TEXT = '#515b6b'
 
 /** @returns what is wrong with a background: completes the sentence "The color …" */
@@ -56,10 +64,14 @@ export interface Accent {
   on: string
 }
 
-/** The accent of light and of dark pages: the color itself, and the same lightened until it can be read on dark. */
+/**
+ * The accent of light and of dark pages: the color itself, and the same lightened until it can be
+ * read on dark.
+ */
 export function accentsOf(color: string): { light: Accent; dark: Accent } {
   let dark = color
-  for (let share = 0.1; contrast(dark, DARK_GROUND) < READABLE + 1.5; share += 0.05) dark = mixed(color, '#ffffff', share)
+  for (let share = 0.1; contrast(dark, DARK_GROUND) < READABLE + 1.5; share += 0.05)
+    dark = mixed(color, '#ffffff', share)
   return {
     light: { act: color, over: mixed(color, '#000000', 0.25), on: '#ffffff' },
     dark: { act: dark, over: mixed(dark, '#ffffff', 0.3), on: mixed(color, '#000000', 0.7) },

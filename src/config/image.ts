@@ -12,11 +12,16 @@ export const LARGEST_IMAGE = 100_000
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
 
 /** @param add takes what is wrong; it completes the sentence "The setting …" */
-export function readImage(file: string | undefined, add: (problem: string) => void): Image | undefined {
+export function readImage(
+  file: string | undefined,
+  add: (problem: string) => void,
+): Image | undefined {
   if (file === undefined) return undefined
   const image = typed(file)
   if (typeof image !== 'string') return image
-  add(`names ${file}, which ${image}: a PNG or WebP of at most ${LARGEST_IMAGE / 1000} kB is needed`)
+  add(
+    `names ${file}, which ${image}: a PNG or WebP of at most ${LARGEST_IMAGE / 1000} kB is needed`,
+  )
   return undefined
 }
 
@@ -28,11 +33,15 @@ function typed(file: string): Image | string {
   }
 }
 
-/** @returns what is wrong, where the bytes are not an image that pages show; it follows "which" or "it" */
+/**
+ * @returns what is wrong, where the bytes are not an image that pages show; it follows "which" or
+ * "it"
+ */
 export function imageOf(bytes: Buffer<ArrayBuffer>): Image | string {
   if (bytes.length > LARGEST_IMAGE) return `has ${Math.ceil(bytes.length / 1000)} kB`
   if (bytes.subarray(0, 8).equals(PNG)) return { type: 'image/png', bytes }
   // RFC 9649 §2.4
-  if (bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP') return { type: 'image/webp', bytes }
+  if (bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP')
+    return { type: 'image/webp', bytes }
   return 'is neither PNG nor WebP'
 }

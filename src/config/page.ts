@@ -1,7 +1,10 @@
 import { settingsOf, type Section, type Setting } from './setting.ts'
 import { SETTINGS } from './settings.ts'
 
-/** The reference page docs/configuration.md, written from the table of settings: `npm run docs:settings`. */
+/**
+ * The reference page docs/configuration.md, written from the table of settings: `npm run
+ * docs:settings`.
+ */
 
 const OPENING = `# Configuration
 
@@ -24,7 +27,10 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
     title: 'Microsoft',
     text: 'You can enter all of this at `/setup` instead. The database holds the active connection: the broker takes tenants, application, operator tenant and proof of MFA from here only while the database has none. It reports a later difference and does not apply it. A credential that is set here takes precedence over one that was entered at `/setup`. What to set up in Entra: [entra.md](entra.md).',
   },
-  signals: { title: 'Signals from Microsoft and other systems', text: '[microsoft.md](microsoft.md) says what each signal detects, and how soon.' },
+  signals: {
+    title: 'Signals from Microsoft and other systems',
+    text: '[microsoft.md](microsoft.md) says what each signal detects, and how soon.',
+  },
   sessions: { title: 'Sessions', text: 'How long a session lasts.' },
   retention: {
     title: 'Retention',
@@ -49,8 +55,13 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
 }
 
 function row(setting: Setting<unknown>): string {
-  const shown = setting.required ? 'required' : (setting.defaultText ?? (setting.default === undefined ? '' : `\`${setting.default}\``))
-  const example = setting.example === '' || setting.example === setting.default ? '' : ` Example: \`${setting.example}\`.`
+  const shown = setting.required
+    ? 'required'
+    : (setting.defaultText ?? (setting.default === undefined ? '' : `\`${setting.default}\``))
+  const example =
+    setting.example === '' || setting.example === setting.default
+      ? ''
+      : ` Example: \`${setting.example}\`.`
   return `| \`${setting.name}\` | ${shown} | ${setting.text}${example} |`
 }
 

@@ -16,7 +16,10 @@ import type { Address } from '../runtime/listener.ts'
 import { addressRanges, type TrustedProxies } from '../runtime/remote-address.ts'
 import type { Rate } from '../runtime/rate-limits.ts'
 
-/** From the text of a variable to its value. Each issue completes the sentence "BROKER_X …". No issue repeats a secret. */
+/**
+ * From the text of a variable to its value. Each issue completes the sentence "BROKER_X …". No
+ * issue repeats a secret.
+ */
 
 /** Of the tenants that are connected. */
 export type Tenants = 'all' | string[]
@@ -31,7 +34,14 @@ const secure = (url: URL): boolean => url.protocol === 'https:' || LOOPBACK.has(
 /** Without a trailing slash. */
 export const url = z.string().transform((value, c) => {
   const parsed = URL.canParse(value) ? new URL(value) : undefined
-  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.search || parsed.hash || parsed.username || parsed.password)
+  if (
+    parsed === undefined ||
+    !/^https?:$/.test(parsed.protocol) ||
+    parsed.search ||
+    parsed.hash ||
+    parsed.username ||
+    parsed.password
+  )
     c.addIssue('must be an address such as https://host, without query, fragment or user name')
   else if (!secure(parsed)) c.addIssue('must be https (http is accepted for localhost only)')
   else return parsed.href.replace(/\/+$/, '')
@@ -49,7 +59,8 @@ export const origin = (why: string) =>
 export const address = z.string().transform((value, c): Address => {
   const match = /^(?:(.+):)?(\d{1,5})$/.exec(value)
   const port = Number(match?.[2])
-  if (match && port <= 65535) return { host: (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port }
+  if (match && port <= 65535)
+    return { host: (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port }
   c.addIssue('must be host:port')
   return z.NEVER
 })
@@ -76,8 +87,12 @@ export const proxies = list.transform((ranges, c): TrustedProxies => {
 export const guids = list.transform((values, c) => {
   const lower = values.map((value) => value.toLowerCase())
   for (const value of lower) {
-    if (!isGuid(value)) c.addIssue(`must be a comma list of GUIDs; "${value.slice(0, 40)}" is not one (Entra admin center, Overview, Tenant ID)`)
-    else if (value === PERSONAL_TENANT) c.addIssue('names the tenant of personal Microsoft accounts, which the broker never accepts')
+    if (!isGuid(value))
+      c.addIssue(
+        `must be a comma list of GUIDs; "${value.slice(0, 40)}" is not one (Entra admin center, Overview, Tenant ID)`,
+      )
+    else if (value === PERSONAL_TENANT)
+      c.addIssue('names the tenant of personal Microsoft accounts, which the broker never accepts')
   }
   return [...new Set(lower)]
 })
@@ -99,10 +114,15 @@ export const tenants = z.string().transform((value, c): Tenants => {
 })
 
 export const secrets = list.transform((values, c) => {
-  const decoded = values.map((value) => (/^(?:[0-9a-f]{2})+$/i.test(value) ? Buffer.from(value, 'hex') : Buffer.from(value, 'base64url')))
+  const decoded = values.map((value) =>
+    /^(?:[0-9a-f]{2})+$/i.test(value) ? Buffer.from(value, 'hex') : Buffer.from(value, 'base64url'),
+  )
   if (decoded.length === 0 || decoded.some((secret) => secret.length < 32))
-    c.addIssue('must be at least 32 random bytes, in base64url or hex (make one: openssl rand -hex 32)')
-  else if (decoded.some((secret) => new Set(secret).size < 8)) c.addIssue('is not random (make a random value: openssl rand -hex 32)')
+    c.addIssue(
+      'must be at least 32 random bytes, in base64url or hex (make one: openssl rand -hex 32)',
+    )
+  else if (decoded.some((secret) => new Set(secret).size < 8))
+    c.addIssue('is not random (make a random value: openssl rand -hex 32)')
   return decoded
 })
 
@@ -132,7 +152,9 @@ export const whole = (least: number, most: number, unit?: string) =>
   z.string().transform((value, c) => {
     const number = Number(value)
     if (/^\d+$/.test(value) && number >= least && number <= most) return number
-    c.addIssue(`must be a whole number${unit === undefined ? '' : ` of ${unit}`} from ${least} to ${most}`)
+    c.addIssue(
+      `must be a whole number${unit === undefined ? '' : ` of ${unit}`} from ${least} to ${most}`,
+    )
     return z.NEVER
   })
 
@@ -153,7 +175,12 @@ export const date = z.string().transform((value, c) => {
 
 export const proxyUrl = z.string().transform((value, c) => {
   const url = URL.canParse(value) ? new URL(value) : undefined
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.pathname !== '/' || url.search !== '') {
+  if (
+    url === undefined ||
+    !['http:', 'https:'].includes(url.protocol) ||
+    url.pathname !== '/' ||
+    url.search !== ''
+  ) {
     c.addIssue('must be the http or https address of a proxy, without a path')
     return z.NEVER
   }
@@ -162,13 +189,17 @@ export const proxyUrl = z.string().transform((value, c) => {
 
 export const queueUrl = z.string().transform((value, c) => {
   if (/^rediss?:\/\/[^/\s]+/.test(value)) return value
-  c.addIssue('must begin with redis:// or rediss:// (leave it unset and the broker runs its own queue server)')
+  c.addIssue(
+    'must begin with redis:// or rediss:// (leave it unset and the broker runs its own queue server)',
+  )
   return z.NEVER
 })
 
 export const databaseUrl = z.string().transform((value, c) => {
   if (/^postgres(ql)?:\/\/\S+$/.test(value)) return value
-  c.addIssue('must begin with postgres:// (leave it unset and the broker keeps its state in SQLite)')
+  c.addIssue(
+    'must begin with postgres:// (leave it unset and the broker keeps its state in SQLite)',
+  )
   return z.NEVER
 })
 
@@ -178,7 +209,9 @@ export const standby = z.enum(['none', 'required'])
 export const work = z.string().transform((value, c): Work[] => {
   const parsed = parseWork(value)
   if ('work' in parsed) return parsed.work
-  c.addIssue(`must be all, none, or a comma list of ${WORK_NAMES.join(', ')}; "${parsed.unknown[0]?.slice(0, 40)}" is not one`)
+  c.addIssue(
+    `must be all, none, or a comma list of ${WORK_NAMES.join(', ')}; "${parsed.unknown[0]?.slice(0, 40)}" is not one`,
+  )
   return z.NEVER
 })
 
@@ -187,7 +220,8 @@ export const rate = z.string().transform((value, c): Rate | undefined => {
   if (value === 'off') return undefined
   const [, count, unit, burst] = /^(\d{1,6})\/(s|min):(\d{1,7})$/.exec(value) ?? []
   const [perUnit, atOnce] = [Number(count), Number(burst)]
-  if (perUnit > 0 && atOnce > 0) return { perSecond: unit === 's' ? perUnit : perUnit / 60, burst: atOnce }
+  if (perUnit > 0 && atOnce > 0)
+    return { perSecond: unit === 's' ? perUnit : perUnit / 60, burst: atOnce }
   c.addIssue('must be a rate and a burst like 20/s:600 or 10/min:30, or off')
   return z.NEVER
 })
@@ -207,7 +241,8 @@ export const link = z.string().transform((value, c) => {
 })
 
 export const contact = z.string().transform((value, c) => {
-  if (/^(?:mailto:[^\s?@]+@[^\s?@]+|tel:\+?[\d-]+)$/.test(value) || link.safeParse(value).success) return value
+  if (/^(?:mailto:[^\s?@]+@[^\s?@]+|tel:\+?[\d-]+)$/.test(value) || link.safeParse(value).success)
+    return value
   c.addIssue('must be a mailto:, tel: or https address')
   return z.NEVER
 })

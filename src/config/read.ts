@@ -1,7 +1,18 @@
 import { readFileSync } from 'node:fs'
-import { isSetting, settingsOf, type ConfigProblem, type Environment, type Read, type Setting, type Table } from './setting.ts'
+import {
+  isSetting,
+  settingsOf,
+  type ConfigProblem,
+  type Environment,
+  type Read,
+  type Setting,
+  type Table,
+} from './setting.ts'
 
-/** Reads a table of settings from the environment and collects every problem. `<NAME>_FILE` names a file that holds the value. */
+/**
+ * Reads a table of settings from the environment and collects every problem. `<NAME>_FILE` names a
+ * file that holds the value.
+ */
 export class Reader {
   readonly problems: ConfigProblem[] = []
   readonly #env: Environment
@@ -15,13 +26,17 @@ export class Reader {
 
   /** Complete only if there are no problems. */
   table<T extends Table>(table: T): Read<T> {
-    const read = Object.entries(table).map(([key, entry]) => [key, isSetting(entry) ? this.#one(entry) : this.table(entry)])
+    const read = Object.entries(table).map(([key, entry]) => [
+      key,
+      isSetting(entry) ? this.#one(entry) : this.table(entry),
+    ])
     return Object.fromEntries(read) as Read<T>
   }
 
   #one(setting: Setting<unknown>): unknown {
     const before = this.problems.length
-    const add = (problem: string, about: Omit<ConfigProblem, 'problem'> = setting): undefined => this.add(about, problem)
+    const add = (problem: string, about: Omit<ConfigProblem, 'problem'> = setting): undefined =>
+      this.add(about, problem)
     const text = readText(this.#env, setting.name, add) ?? setting.default
     if (text === undefined) {
       if (setting.required && this.problems.length === before) this.add(setting, 'is not set')
@@ -35,7 +50,8 @@ export class Reader {
 }
 
 /**
- * The text of one setting, from its variable or from the file that `<NAME>_FILE` names. An empty variable counts as not set.
+ * The text of one setting, from its variable or from the file that `<NAME>_FILE` names. An empty
+ * variable counts as not set.
  * @param add takes what is wrong
  */
 export function readText(
@@ -64,15 +80,21 @@ function textOf(file: string): { text: string } | { code: string } {
   }
 }
 
-/** The environment with these settings. What it says of them itself, also by `<NAME>_FILE`, no longer counts. */
+/**
+ * The environment with these settings. What it says of them itself, also by `<NAME>_FILE`, no
+ * longer counts.
+ */
 export const withSettings = (env: Environment, settings: Record<string, string>): Environment => ({
   ...env,
   ...Object.fromEntries(Object.keys(settings).map((name) => [`${name}_FILE`, undefined])),
   ...settings,
 })
 
-/** The name of the variable that may name a file instead. A setting that is a file's path has none. */
-const fileVariable = (name: string): string | undefined => (name.endsWith('_FILE') ? undefined : `${name}_FILE`)
+/**
+ * The name of the variable that may name a file instead. A setting that is a file's path has none.
+ */
+const fileVariable = (name: string): string | undefined =>
+  name.endsWith('_FILE') ? undefined : `${name}_FILE`
 
 /** Every variable that is read. */
 export function* variablesOf(table: Table): Generator<string> {

@@ -2,7 +2,16 @@ import type { z } from 'zod'
 
 /** One row of the table of settings, and the type that a table of them reads to. */
 
-export type Section = 'broker' | 'microsoft' | 'signals' | 'sessions' | 'retention' | 'rates' | 'messages' | 'look' | 'parts'
+export type Section =
+  | 'broker'
+  | 'microsoft'
+  | 'signals'
+  | 'sessions'
+  | 'retention'
+  | 'rates'
+  | 'messages'
+  | 'look'
+  | 'parts'
 
 interface Row<T> {
   name: `BROKER_${string}` | 'HTTPS_PROXY' | 'NO_PROXY'
@@ -38,7 +47,8 @@ export interface Table {
 /** What reading a table yields: the same shape, each setting replaced by its value. */
 export type Read<T> = { [K in keyof T]: T[K] extends Setting<infer V> ? V : Read<T[K]> }
 
-export const isSetting = (entry: Setting<unknown> | Table): entry is Setting<unknown> => typeof entry.name === 'string'
+export const isSetting = (entry: Setting<unknown> | Table): entry is Setting<unknown> =>
+  typeof entry.name === 'string'
 
 /** Every setting of a table, in its order. */
 export function* settingsOf(table: Table): Generator<Setting<unknown>> {

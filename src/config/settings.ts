@@ -1,7 +1,10 @@
 import * as parse from './parsers.ts'
 import { setting, type Read } from './setting.ts'
 
-/** Every setting of the broker, once. The reference page, the check at start, the hints of `cmb doctor` and the type `Config` come from this table. */
+/**
+ * Every setting of the broker, once. The reference page, the check at start, the hints of `cmb
+ * doctor` and the type `Config` come from this table.
+ */
 
 const GUID = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
 

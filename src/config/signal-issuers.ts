@@ -4,11 +4,17 @@ import { z } from 'zod'
 import { isGuid } from '../protocol/guid.ts'
 import { readStream, streamShape, type StreamSettings } from './signal-stream.ts'
 
-/** The file of other systems that may send signals: issuers of security events and upstream providers. */
+/**
+ * The file of other systems that may send signals: issuers of security events and upstream
+ * providers.
+ */
 
 export interface SignalIssuer {
   issuer: string
-  /** `secevent`: pushes security event tokens (RFC 8935). `oidc`: an upstream provider that sends logout tokens. */
+  /**
+   * `secevent`: pushes security event tokens (RFC 8935). `oidc`: an upstream provider that sends
+   * logout tokens.
+   */
   kind: 'secevent' | 'oidc'
   jwksUri: string
   audience: string
@@ -16,7 +22,10 @@ export interface SignalIssuer {
   subject: 'iss_sub' | 'opaque' | 'tid_oid'
   /** The tenants whose users it may name; undefined: every connected tenant. */
   tenants: string[] | undefined
-  /** The longest time between two of its events, verification events included; undefined: the broker does not check. */
+  /**
+   * The longest time between two of its events, verification events included; undefined: the broker
+   * does not check.
+   */
   heardEverySeconds?: number | undefined
   /** The stream that the broker creates there; undefined: the operator creates it there by hand. */
   stream?: StreamSettings | undefined
@@ -39,7 +48,10 @@ const shape = z.strictObject({
         .max(30 * 86_400)
         .optional(),
       stream: streamShape.optional(),
-      tenants: z.array(z.string().toLowerCase().refine(isGuid, 'must be a tenant id')).min(1).optional(),
+      tenants: z
+        .array(z.string().toLowerCase().refine(isGuid, 'must be a tenant id'))
+        .min(1)
+        .optional(),
     }),
   ),
 })
@@ -47,33 +59,54 @@ const shape = z.strictObject({
 /** @param add takes each problem; it completes the sentence "The setting …" */
 export function readSignalIssuers(
   file: string,
-  { issuer, allowLoopback, add }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
+  {
+    issuer,
+    allowLoopback,
+    add,
+  }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
 ): SignalIssuer[] {
   let content: unknown
   try {
     content = parse(readFileSync(file, 'utf8'))
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'error'
-    add(error instanceof YAMLParseError ? `names ${file}, which is not valid YAML` : `names ${file}, which cannot be read: ${code}`)
+    add(
+      error instanceof YAMLParseError
+        ? `names ${file}, which is not valid YAML`
+        : `names ${file}, which cannot be read: ${code}`,
+    )
     return []
   }
   const parsed = shape.safeParse(content)
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) add(`names ${file}: ${issue.path.join('.') || 'the file'}: ${issue.message}`)
+    for (const issue of parsed.error.issues)
+      add(`names ${file}: ${issue.path.join('.') || 'the file'}: ${issue.message}`)
     return []
   }
-  return parsed.data.issuers.map((one) => issuerOf(one, { issuer, allowLoopback, add: (problem) => add(`names ${file}: ${one.issuer}: ${problem}`) }))
+  return parsed.data.issuers.map((one) =>
+    issuerOf(one, {
+      issuer,
+      allowLoopback,
+      add: (problem) => add(`names ${file}: ${one.issuer}: ${problem}`),
+    }),
+  )
 }
 
 function issuerOf(
   one: z.output<typeof shape>['issuers'][number],
-  { issuer, allowLoopback, add }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
+  {
+    issuer,
+    allowLoopback,
+    add,
+  }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
 ): SignalIssuer {
   const secure = [one.issuer, one.jwks_uri].every((url) => url.startsWith('https://'))
   if (!secure && !allowLoopback) add('issuer and jwks_uri must be https')
-  if (one.kind === 'oidc' && one.heard_every_seconds !== undefined) add('heard_every_seconds is for kind secevent; remove it')
+  if (one.kind === 'oidc' && one.heard_every_seconds !== undefined)
+    add('heard_every_seconds is for kind secevent; remove it')
   if (one.kind === 'oidc' && one.stream !== undefined) add('stream is for kind secevent; remove it')
-  if (one.kind === 'oidc' && one.audience === undefined) add("audience is missing: the broker's client_id at that provider")
+  if (one.kind === 'oidc' && one.audience === undefined)
+    add("audience is missing: the broker's client_id at that provider")
   return {
     issuer: one.issuer,
     kind: one.kind,

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 
-/** The part `stream` of an issuer of signals: the stream that the broker creates at that transmitter, and how it authenticates there. */
+/**
+ * The part `stream` of an issuer of signals: the stream that the broker creates at that
+ * transmitter, and how it authenticates there.
+ */
 
 export interface StreamSettings {
   /** `none`: the broker deletes the stream that it has there. */
@@ -13,7 +16,13 @@ export interface StreamSettings {
   configurationUri: string
   authorization:
     | { kind: 'token'; token: string }
-    | { kind: 'client'; tokenEndpoint: string; clientId: string; secret: string; scope: string | undefined }
+    | {
+        kind: 'client'
+        tokenEndpoint: string
+        clientId: string
+        secret: string
+        scope: string | undefined
+      }
 }
 
 const secret = { value: z.string().min(1).optional(), file: z.string().min(1).optional() }
@@ -36,11 +45,16 @@ type Given = z.output<typeof streamShape>
 type Add = (problem: string) => void
 
 /** @param add takes each problem of this stream */
-export function readStream(given: Given, issuer: string, { allowLoopback, add }: { allowLoopback: boolean; add: Add }): StreamSettings | undefined {
+export function readStream(
+  given: Given,
+  issuer: string,
+  { allowLoopback, add }: { allowLoopback: boolean; add: Add },
+): StreamSettings | undefined {
   const configurationUri = given.configuration_uri ?? wellKnown(issuer)
   const authorization = authorizationOf(given, add)
   for (const url of [configurationUri, given.token_endpoint])
-    if (url !== undefined && !url.startsWith('https://') && !allowLoopback) add('configuration_uri and token_endpoint of stream must be https')
+    if (url !== undefined && !url.startsWith('https://') && !allowLoopback)
+      add('configuration_uri and token_endpoint of stream must be https')
   const { delivery, status, events } = given
   return authorization && { delivery, status, events, configurationUri, authorization }
 }
@@ -55,19 +69,28 @@ function authorizationOf(given: Given, add: Add): StreamSettings['authorization'
   const { client_id: clientId, token_endpoint: tokenEndpoint, scope } = given
   const token = secretOf('token', given.token, given.token_file, add)
   if (clientId === undefined && tokenEndpoint === undefined) {
-    if (token === undefined) add('stream needs token_file, or client_id, client_secret_file and token_endpoint')
+    if (token === undefined)
+      add('stream needs token_file, or client_id, client_secret_file and token_endpoint')
     return token === undefined ? undefined : { kind: 'token', token }
   }
   const clientSecret = secretOf('client_secret', given.client_secret, given.client_secret_file, add)
   if (token !== undefined) add('stream has a token and a client_id; remove one of them')
   if (clientId !== undefined && tokenEndpoint !== undefined && clientSecret !== undefined)
     return { kind: 'client', tokenEndpoint, clientId, secret: clientSecret, scope }
-  add('stream with client_id or token_endpoint needs client_id, client_secret_file and token_endpoint')
+  add(
+    'stream with client_id or token_endpoint needs client_id, client_secret_file and token_endpoint',
+  )
   return undefined
 }
 
-function secretOf(name: string, value: string | undefined, file: string | undefined, add: Add): string | undefined {
-  if (value !== undefined && file !== undefined) add(`stream has ${name} and ${name}_file; remove one of them`)
+function secretOf(
+  name: string,
+  value: string | undefined,
+  file: string | undefined,
+  add: Add,
+): string | undefined {
+  if (value !== undefined && file !== undefined)
+    add(`stream has ${name} and ${name}_file; remove one of them`)
   const found = value ?? (file === undefined ? undefined : read(`${name}_file`, file, add))
   if (found === undefined || /^[\x21-\x7e]+$/.test(found)) return found
   add(`${name} of stream must be one line of printable ASCII without spaces`)
@@ -78,7 +101,9 @@ function read(name: string, file: string, add: Add): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {
-    add(`${name} of stream names ${file}, which cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`)
+    add(
+      `${name} of stream names ${file}, which cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`,
+    )
     return undefined
   }
 }

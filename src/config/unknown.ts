@@ -5,23 +5,33 @@ import { SETTINGS } from './settings.ts'
 /** Variables that begin with BROKER_ and that the broker does not read: most are misspelled. */
 
 /** What Kubernetes sets in every pod beside a Service named "broker" or "broker-…". */
-const SERVICE_LINK = /^BROKER_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
+const SERVICE_LINK =
+  /^BROKER_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
 
 export function unknownSettings(env: Environment): ConfigProblem[] {
   const known = [...variablesOf(SETTINGS)]
   return Object.keys(env)
-    .filter((name) => name.startsWith('BROKER_') && !known.includes(name) && !SERVICE_LINK.test(name))
+    .filter(
+      (name) => name.startsWith('BROKER_') && !known.includes(name) && !SERVICE_LINK.test(name),
+    )
     .toSorted()
     .map((name) => {
       const nearest = nearestName(name, known)
-      return { name, problem: `is not a setting of this version; the nearest name is ${nearest}`, example: nearest }
+      return {
+        name,
+        problem: `is not a setting of this version; the nearest name is ${nearest}`,
+        example: nearest,
+      }
     })
 }
 
 function nearestName(name: string, known: readonly string[]): string {
   let [nearest, least] = ['', Infinity]
-  // The names that begin alike come first: the right one is most often among them, and the others are dropped at their first difference.
-  const alike = known.map((one) => [sharedLetters(one, name), one] as const).toSorted(([one], [other]) => other - one)
+  // The names that begin alike come first: the right one is most often among them, and the others
+  // are dropped at their first difference.
+  const alike = known
+    .map((one) => [sharedLetters(one, name), one] as const)
+    .toSorted(([one], [other]) => other - one)
   for (const [, one] of alike) {
     const found = Math.abs(one.length - name.length) < least ? distance(name, one, least) : least
     if (found < least) [nearest, least] = [one, found]
@@ -35,13 +45,22 @@ function sharedLetters(one: string, other: string): number {
   return shared
 }
 
-/** Levenshtein's: the fewest letters to insert, delete or replace. @param least ends early where it cannot be fewer */
+/**
+ * Levenshtein's: the fewest letters to insert, delete or replace.
+ * @param least ends early where it cannot be fewer
+ */
 function distance(a: string, b: string, least: number): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++)
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)))
+      next.push(
+        Math.min(
+          (row[j] ?? 0) + 1,
+          (next[j - 1] ?? 0) + 1,
+          (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        ),
+      )
     if (Math.min(...next) >= least) return least
     row = next
   }

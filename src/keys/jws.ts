@@ -22,12 +22,14 @@ export function readUnverified(jwt: string): UnverifiedJwt | undefined {
 
 /** `typ` as RFC 7515 §4.1.9 compares it: no case, no `application/`. */
 export const sameType = (typ: unknown, expected: string): boolean =>
-  typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '') === expected.toLowerCase()
+  typeof typ === 'string' &&
+  typ.toLowerCase().replace(/^application\//, '') === expected.toLowerCase()
 
 /** @throws where it is not a public key for that algorithm */
 export async function importPublic(jwk: Record<string, unknown>, alg: string): Promise<PublicKey> {
   const key = await importJWK(jwk as JWK, alg)
-  if (key instanceof Uint8Array || key.type !== 'public') throw new Error('a JWK that is not a public key')
+  if (key instanceof Uint8Array || key.type !== 'public')
+    throw new Error('a JWK that is not a public key')
   return key
 }
 
@@ -38,9 +40,15 @@ export async function verifyCompact(
   algorithms: string[],
 ): Promise<Record<string, unknown> | undefined> {
   try {
-    const { payload } = await compactVerify(jwt, typeof key === 'function' ? (header) => key(header) : key, { algorithms })
+    const { payload } = await compactVerify(
+      jwt,
+      typeof key === 'function' ? (header) => key(header) : key,
+      { algorithms },
+    )
     const claims: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? (claims as Record<string, unknown>) : undefined
+    return typeof claims === 'object' && claims !== null && !Array.isArray(claims)
+      ? (claims as Record<string, unknown>)
+      : undefined
   } catch {
     return undefined
   }
@@ -51,7 +59,10 @@ export const FOREIGN_ALGS = ['ES256', 'RS256', 'PS256'] as const
 
 const KTY: Record<string, string> = { ES256: 'EC', RS256: 'RSA', PS256: 'RSA' }
 
-/** Which key of a client's set could have signed it: by `kid` where the header has one, else by type. */
+/**
+ * Which key of a client's set could have signed it: by `kid` where the header has one, else by
+ * type.
+ */
 const fits = (jwk: Record<string, unknown>, header: Record<string, unknown>): boolean =>
   jwk.kty === KTY[String(header.alg)] &&
   (header.kid === undefined || jwk.kid === header.kid) &&
@@ -59,12 +70,15 @@ const fits = (jwk: Record<string, unknown>, header: Record<string, unknown>): bo
   (jwk.alg === undefined || jwk.alg === header.alg)
 
 /**
- * Verifies a JWT of another issuer by its published keys. `unknown_key`: none of them could have signed it, so that fresher keys may help.
+ * Verifies a JWT of another issuer by its published keys. `unknown_key`: none of them could have
+ * signed it, so that fresher keys may help.
  */
 export async function verifyForeign(
   jwt: string,
   keys: readonly Record<string, unknown>[],
-): Promise<{ outcome: 'good'; claims: Record<string, unknown> } | { outcome: 'unknown_key' | 'bad' }> {
+): Promise<
+  { outcome: 'good'; claims: Record<string, unknown> } | { outcome: 'unknown_key' | 'bad' }
+> {
   const header = readUnverified(jwt)?.header
   if (!header || !FOREIGN_ALGS.some((alg) => alg === header.alg)) return { outcome: 'bad' }
   const candidates = keys.filter((jwk) => fits(jwk, header)).slice(0, MAX_CANDIDATES)

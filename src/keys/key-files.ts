@@ -9,8 +9,13 @@ export type KeyStore = Pick<Store, 'listKeys' | 'addKey' | 'activateKey' | 'reti
 
 /** Signing keys that an operator keeps in files: the store knows their public parts only. */
 
-/** @returns by kid, in the order given. @throws Error that names every file that is of no use, and why */
-export async function loadKeyFiles(paths: readonly string[]): Promise<ReadonlyMap<string, SigningKey>> {
+/**
+ * @returns by kid, in the order given.
+ * @throws Error that names every file that is of no use, and why
+ */
+export async function loadKeyFiles(
+  paths: readonly string[],
+): Promise<ReadonlyMap<string, SigningKey>> {
   const keys = new Map<string, SigningKey>()
   const problems: string[] = []
   for (const path of paths) {
@@ -21,18 +26,35 @@ export async function loadKeyFiles(paths: readonly string[]): Promise<ReadonlyMa
       problems.push(`${path}: ${error instanceof Error ? error.message : 'it cannot be read'}`)
     }
   }
-  if (problems.length > 0) throw new Error(`Key files that cannot be used:\n  ${problems.join('\n  ')}`)
+  if (problems.length > 0)
+    throw new Error(`Key files that cannot be used:\n  ${problems.join('\n  ')}`)
   return keys
 }
 
 /** Publishes what the files hold; the first of each algorithm becomes the one that signs. */
-export async function adoptFiles(store: KeyStore, files: ReadonlyMap<string, SigningKey>, now: number, keepSeconds: number): Promise<void> {
+export async function adoptFiles(
+  store: KeyStore,
+  files: ReadonlyMap<string, SigningKey>,
+  now: number,
+  keepSeconds: number,
+): Promise<void> {
   const known = new Map((await store.listKeys()).map((row) => [row.kid, row]))
   const seen = new Set<SigningAlg>()
   for (const key of files.values()) {
     const row = known.get(key.kid)
-    if (row?.state === 'retired') throw new Error(`The ${key.alg} key in a key file (kid ${key.kid}) was retired before. Make a new one.`)
-    if (!row) await store.addKey({ kid: key.kid, alg: key.alg, state: 'next', privateSealed: null, publicJwk: key.publicJwk, createdAt: now })
+    if (row?.state === 'retired')
+      throw new Error(
+        `The ${key.alg} key in a key file (kid ${key.kid}) was retired before. Make a new one.`,
+      )
+    if (!row)
+      await store.addKey({
+        kid: key.kid,
+        alg: key.alg,
+        state: 'next',
+        privateSealed: null,
+        publicJwk: key.publicJwk,
+        createdAt: now,
+      })
     if (seen.has(key.alg)) continue
     seen.add(key.alg)
     if (row?.state === 'active') continue

@@ -2,7 +2,8 @@ import type { Store } from '../../db/store.ts'
 import type { Sealer } from './interface.ts'
 
 /**
- * Seals a setting again, under the current secret, so that an old one can go. What is entered meanwhile stays.
+ * Seals a setting again, under the current secret, so that an old one can go. What is entered
+ * meanwhile stays.
  * @param name of the setting, which is sealed for `settings/<name>`
  * @returns false where the setting is not there, or no secret opens it
  */

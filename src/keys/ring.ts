@@ -1,7 +1,8 @@
 import type { KeyStore } from './key-files.ts'
 /**
- * Owns the broker's signing keys and their rotation (next → active → retiring → retired), and is the only place that signs. Refuses tokens
- * of other issuers, other types, other algorithms, and of keys that are no longer published.
+ * Owns the broker's signing keys and their rotation (next → active → retiring → retired), and is
+ * the only place that signs. Refuses tokens of other issuers, other types, other algorithms, and of
+ * keys that are no longer published.
  */
 import type { KeyState, StoredSigningKey } from '../../db/types.ts'
 import { StoreUnavailable } from '../../db/types.ts'
@@ -12,14 +13,28 @@ import { JWKS_MAX_AGE_SECONDS, type KeyRing, type Sealer } from './interface.ts'
 import { importPublic, readUnverified, sameType, verifyCompact } from './jws.ts'
 import type { PublicKey } from './jws.ts'
 import { adoptFiles, loadKeyFiles } from './key-files.ts'
-import { ALGS, exportPkcs8, importPkcs8, makeSigningKey, signCompact, signCompactAside, signingInput } from './signing-key.ts'
+import {
+  ALGS,
+  exportPkcs8,
+  importPkcs8,
+  makeSigningKey,
+  signCompact,
+  signCompactAside,
+  signingInput,
+} from './signing-key.ts'
 import type { SigningKey } from './signing-key.ts'
 
 /** A next key is published this long before it signs: longer than clients cache a JWKS. */
 export const PUBLISH_AHEAD_SECONDS = 24 * 3600
-/** A key is published this long after it last signed: longer than any access token, and than ID tokens come back as hints. */
+/**
+ * A key is published this long after it last signed: longer than any access token, and than ID
+ * tokens come back as hints.
+ */
 export const KEEP_RETIRING_SECONDS = 48 * 3600
-/** How long a key that caches of the JWKS cannot know counts as new: /jwks is not cached, and rejected logout tokens are retried. */
+/**
+ * How long a key that caches of the JWKS cannot know counts as new: /jwks is not cached, and
+ * rejected logout tokens are retried.
+ */
 const UNKNOWN_KEY_SECONDS = 600
 /** How old an active key grows before another takes its place. */
 export const ROTATE_AFTER_SECONDS = 90 * 24 * 3600
@@ -30,7 +45,10 @@ interface KeyRingInput {
   random: Random
   clock: { now(): number }
   issuer: string
-  /** PKCS#8 PEM files, instead of keys that the broker makes: the first of an algorithm signs, further ones are published. */
+  /**
+   * PKCS#8 PEM files, instead of keys that the broker makes: the first of an algorithm signs,
+   * further ones are published.
+   */
   keyFiles?: readonly string[] | undefined
   /** Draws a new key pair; the system's generator where it is not given. */
   makeKey?: ((alg: SigningAlg) => Promise<SigningKey>) | undefined
@@ -38,7 +56,10 @@ interface KeyRingInput {
   onEmergency?: ((kids: string[]) => void) | undefined
 }
 
-/** @throws Error in words for an operator, where a key file is of no use or a sealed key cannot be opened */
+/**
+ * @throws Error in words for an operator, where a key file is of no use or a sealed key cannot be
+ * opened
+ */
 export async function openKeyRing(input: KeyRingInput): Promise<KeyRing> {
   const files = await loadKeyFiles(input.keyFiles ?? [])
   const ring = new Ring(input, files)
@@ -74,13 +95,19 @@ class Ring implements KeyRing {
     for (const kid of this.retiredKids()) this.#notified.add(kid)
   }
 
-  /** A key of each algorithm signs: a new store has none, and a restored one has retired them all. */
+  /**
+   * A key of each algorithm signs: a new store has none, and a restored one has retired them all.
+   */
   async #completed(): Promise<void> {
     const { store, clock } = this.#input
     const lacking = ALGS.filter((alg) => !this.#active.has(alg))
     for (const alg of lacking) {
       const made = await this.#make(alg, 'next')
-      await store.activateKey({ kid: made.kid, retireAt: clock.now() + KEEP_RETIRING_SECONDS, now: clock.now() })
+      await store.activateKey({
+        kid: made.kid,
+        retireAt: clock.now() + KEEP_RETIRING_SECONDS,
+        now: clock.now(),
+      })
     }
     if (lacking.length > 0) await this.#reload()
   }
@@ -91,7 +118,9 @@ class Ring implements KeyRing {
     this.#notify()
   }
 
-  /** Of keys that this or another broker has retired, whichever reading was the first to find it. */
+  /**
+   * Of keys that this or another broker has retired, whichever reading was the first to find it.
+   */
   #notify(): void {
     const retired = this.retiredKids().filter((kid) => !this.#notified.has(kid))
     if (retired.length === 0) return
@@ -109,30 +138,47 @@ class Ring implements KeyRing {
   }
 
   /** The key that signs, and what it signs. */
-  #signing(alg: SigningAlg, typ: string, claims: Record<string, unknown>): [key: SigningKey, input: string] {
+  #signing(
+    alg: SigningAlg,
+    typ: string,
+    claims: Record<string, unknown>,
+  ): [key: SigningKey, input: string] {
     const key = this.#active.get(alg)
     // For moments, while keys are made in place of those that a restore has retired.
-    if (!key) throw new StoreUnavailable(`There is no active ${alg} key. Try again; if the error stays, run cmb keys list.`)
+    if (!key)
+      throw new StoreUnavailable(
+        `There is no active ${alg} key. Try again; if the error stays, run cmb keys list.`,
+      )
     const name = `${key.kid} ${typ}`
     let header = this.#headers.get(name)
     if (header === undefined) {
       header = Buffer.from(JSON.stringify({ alg, typ, kid: key.kid })).toString('base64url')
       this.#headers.set(name, header)
     }
-    return [key, signingInput(header, claims.iss === undefined ? { iss: this.#input.issuer, ...claims } : claims)]
+    return [
+      key,
+      signingInput(
+        header,
+        claims.iss === undefined ? { iss: this.#input.issuer, ...claims } : claims,
+      ),
+    ]
   }
 
   jwks(): { keys: Record<string, unknown>[] } {
     return this.#jwks
   }
 
-  async verify(jwt: string, expected: { typ: string; now: number; allowExpired?: boolean }): Promise<Record<string, unknown> | undefined> {
+  async verify(
+    jwt: string,
+    expected: { typ: string; now: number; allowExpired?: boolean },
+  ): Promise<Record<string, unknown> | undefined> {
     const header = readUnverified(jwt)?.header
     if (!header || !sameType(header.typ, expected.typ)) return undefined
     const row = this.#rows.find((each) => each.kid === header.kid && PUBLISHED.includes(each.state))
     if (!row || header.alg !== row.alg) return undefined
     const claims = await verifyCompact(jwt, await this.#publicKey(row), [row.alg])
-    if (!claims || claims.iss !== this.#input.issuer || typeof claims.exp !== 'number') return undefined
+    if (!claims || claims.iss !== this.#input.issuer || typeof claims.exp !== 'number')
+      return undefined
     return claims.exp > expected.now || expected.allowExpired === true ? claims : undefined
   }
 
@@ -144,7 +190,10 @@ class Ring implements KeyRing {
         row.activatedAt - row.createdAt < JWKS_MAX_AGE_SECONDS &&
         now < row.activatedAt + UNKNOWN_KEY_SECONDS &&
         // The first key of an installation replaces none that a cache could have kept.
-        this.#rows.some((other) => other.alg === row.alg && other.kid !== row.kid && other.activatedAt !== undefined),
+        this.#rows.some(
+          (other) =>
+            other.alg === row.alg && other.kid !== row.kid && other.activatedAt !== undefined,
+        ),
     )
   }
 
@@ -154,9 +203,15 @@ class Ring implements KeyRing {
     return structuredClone(this.#rows)
   }
 
-  async rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<StoredSigningKey> {
+  async rotate(
+    alg: SigningAlg,
+    how: 'next' | 'activate' | 'emergency',
+    now: number,
+  ): Promise<StoredSigningKey> {
     if (this.#heldByFile(alg)) {
-      throw new Error(`The ${alg} key comes from a file, so the broker does not rotate it: put the next key's file first in the list and restart.`)
+      throw new Error(
+        `The ${alg} key comes from a file, so the broker does not rotate it: put the next key's file first in the list and restart.`,
+      )
     }
     await this.#reload()
     const before = this.#published(alg)
@@ -167,7 +222,8 @@ class Ring implements KeyRing {
       const retireAt = how === 'emergency' ? now : now + KEEP_RETIRING_SECONDS
       await this.#input.store.activateKey({ kid: next.kid, retireAt, now })
     }
-    if (how === 'emergency') for (const row of before) await this.#input.store.retireKey({ kid: row.kid, now })
+    if (how === 'emergency')
+      for (const row of before) await this.#input.store.retireKey({ kid: row.kid, now })
     await this.#reload()
     this.#notify()
     return this.#rows.find((row) => row.kid === next.kid) ?? next
@@ -178,7 +234,9 @@ class Ring implements KeyRing {
     const row = this.#rows.find((each) => each.kid === kid)
     if (!row || row.state === 'retired') return false
     if (row.state === 'active')
-      throw new Error(`The key ${kid} is the one that signs. Rotate first, or rotate as an emergency: that retires it at once.`)
+      throw new Error(
+        `The key ${kid} is the one that signs. Rotate first, or rotate as an emergency: that retires it at once.`,
+      )
     const retired = await this.#input.store.retireKey({ kid, now })
     await this.#reload()
     this.#notify()
@@ -188,7 +246,8 @@ class Ring implements KeyRing {
   async tick(now: number): Promise<void> {
     await this.#reload()
     for (const row of this.#rows) {
-      if (row.state === 'retiring' && (row.retireAt ?? 0) <= now) await this.#input.store.retireKey({ kid: row.kid, now })
+      if (row.state === 'retiring' && (row.retireAt ?? 0) <= now)
+        await this.#input.store.retireKey({ kid: row.kid, now })
     }
     for (const alg of ALGS) if (!this.#heldByFile(alg)) await this.#rotateWhenDue(alg, now)
     await this.#reload()
@@ -202,7 +261,11 @@ class Ring implements KeyRing {
     const rows = this.#published(alg)
     const next = rows.find((row) => row.state === 'next')
     if (next && next.createdAt + PUBLISH_AHEAD_SECONDS <= now) {
-      await this.#input.store.activateKey({ kid: next.kid, retireAt: now + KEEP_RETIRING_SECONDS, now })
+      await this.#input.store.activateKey({
+        kid: next.kid,
+        retireAt: now + KEEP_RETIRING_SECONDS,
+        now,
+      })
     } else if (!next) {
       const active = rows.find((row) => row.state === 'active')
       const due = (active?.activatedAt ?? 0) + ROTATE_AFTER_SECONDS - PUBLISH_AHEAD_SECONDS
@@ -218,11 +281,22 @@ class Ring implements KeyRing {
     return [...this.#files.values()].some((key) => key.alg === alg)
   }
 
-  async #make(alg: SigningAlg, state: KeyState, now = this.#input.clock.now()): Promise<StoredSigningKey> {
+  async #make(
+    alg: SigningAlg,
+    state: KeyState,
+    now = this.#input.clock.now(),
+  ): Promise<StoredSigningKey> {
     const { sealer, store, makeKey = makeSigningKey } = this.#input
     const key = await makeKey(alg)
     const privateSealed = sealer.seal(place(key.kid), exportPkcs8(key.privateKey))
-    const row: StoredSigningKey = { kid: key.kid, alg, state, privateSealed, publicJwk: key.publicJwk, createdAt: now }
+    const row: StoredSigningKey = {
+      kid: key.kid,
+      alg,
+      state,
+      privateSealed,
+      publicJwk: key.publicJwk,
+      createdAt: now,
+    }
     await store.addKey(row)
     return row
   }
@@ -244,7 +318,9 @@ class Ring implements KeyRing {
     }
     this.#rows = rows
     this.#active = active
-    this.#jwks = { keys: rows.filter((row) => PUBLISHED.includes(row.state)).map((row) => row.publicJwk) }
+    this.#jwks = {
+      keys: rows.filter((row) => PUBLISHED.includes(row.state)).map((row) => row.publicJwk),
+    }
   }
 
   /** Undefined where a file held it that is no longer named: another key is made then. */

@@ -1,6 +1,6 @@
 /**
- * Owns the keys derived from `BROKER_SECRET`: sealing what is secret at rest, and MAC keys. Refuses short secrets, values sealed for
- * another place, and whatever it did not seal itself.
+ * Owns the keys derived from `BROKER_SECRET`: sealing what is secret at rest, and MAC keys. Refuses
+ * short secrets, values sealed for another place, and whatever it did not seal itself.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -22,9 +22,12 @@ interface Root {
 
 function root(secret: Buffer): Root {
   if (secret.length < MIN_SECRET_BYTES) {
-    throw new Error(`A broker secret has ${secret.length} bytes; it needs at least ${MIN_SECRET_BYTES}. Make one with: openssl rand -base64 32`)
+    throw new Error(
+      `A broker secret has ${secret.length} bytes; it needs at least ${MIN_SECRET_BYTES}. Make one with: openssl rand -base64 32`,
+    )
   }
-  const raw = (label: string, bytes: number): Buffer => Buffer.from(hkdfSync('sha256', secret, '', `case-manager-broker/1/${label}`, bytes))
+  const raw = (label: string, bytes: number): Buffer =>
+    Buffer.from(hkdfSync('sha256', secret, '', `case-manager-broker/1/${label}`, bytes))
   const derived = new Map<string, KeyObject>()
   return {
     id: raw('key-id', KEY_ID_BYTES),
@@ -36,10 +39,16 @@ function root(secret: Buffer): Root {
   }
 }
 
-/** The purpose of a place is its first part: `sessions/<sid>/login_hint` is sealed under the key of `sessions`. */
+/**
+ * The purpose of a place is its first part: `sessions/<sid>/login_hint` is sealed under the key of
+ * `sessions`.
+ */
 const purposeOf = (where: string): string => where.split('/', 1)[0] ?? where
 
-/** What is authenticated beside the value: its place, and the head, so that neither version nor key can be swapped. */
+/**
+ * What is authenticated beside the value: its place, and the head, so that neither version nor key
+ * can be swapped.
+ */
 const bind = (head: Buffer, where: string): Buffer => Buffer.concat([head, Buffer.from(where)])
 
 /**
@@ -50,24 +59,43 @@ const bind = (head: Buffer, where: string): Buffer => Buffer.concat([head, Buffe
 export function createSealer(secrets: readonly Buffer[], random: Random = pooledRandom()): Sealer {
   const roots = secrets.map(root)
   const current = roots[0]
-  if (!current) throw new Error('No broker secret is set. Set BROKER_SECRET to at least 32 random bytes: openssl rand -base64 32')
+  if (!current)
+    throw new Error(
+      'No broker secret is set. Set BROKER_SECRET to at least 32 random bytes: openssl rand -base64 32',
+    )
   const macs = new Map<string, readonly { id: string; key: KeyObject }[]>()
 
   return {
     seal(where, plaintext) {
       const head = Buffer.concat([Buffer.of(VERSION), current.id])
       const nonce = random(NONCE_BYTES)
-      const cipher = createCipheriv('aes-256-gcm', current.derive(`seal/${purposeOf(where)}`), nonce).setAAD(bind(head, where))
-      const body = Buffer.concat([typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext), cipher.final()])
+      const cipher = createCipheriv(
+        'aes-256-gcm',
+        current.derive(`seal/${purposeOf(where)}`),
+        nonce,
+      ).setAAD(bind(head, where))
+      const body = Buffer.concat([
+        typeof plaintext === 'string' ? cipher.update(plaintext, 'utf8') : cipher.update(plaintext),
+        cipher.final(),
+      ])
       return Buffer.concat([head, nonce, body, cipher.getAuthTag()]).toString('base64url')
     },
     open(where, sealed) {
       const bytes = Buffer.from(sealed, 'base64url')
-      if (bytes.length < HEAD_BYTES + NONCE_BYTES + TAG_BYTES || bytes[0] !== VERSION || bytes.toString('base64url') !== sealed) return undefined
+      if (
+        bytes.length < HEAD_BYTES + NONCE_BYTES + TAG_BYTES ||
+        bytes[0] !== VERSION ||
+        bytes.toString('base64url') !== sealed
+      )
+        return undefined
       const head = bytes.subarray(0, HEAD_BYTES)
       for (const candidate of roots) {
         if (!candidate.id.equals(head.subarray(1))) continue
-        const plaintext = decrypt(candidate.derive(`seal/${purposeOf(where)}`), bytes, bind(head, where))
+        const plaintext = decrypt(
+          candidate.derive(`seal/${purposeOf(where)}`),
+          bytes,
+          bind(head, where),
+        )
         if (plaintext) return plaintext
       }
       return undefined
@@ -75,7 +103,10 @@ export function createSealer(secrets: readonly Buffer[], random: Random = pooled
     macKeys(purpose) {
       let keys = macs.get(purpose)
       if (!keys) {
-        keys = roots.map((each) => ({ id: each.id.toString('base64url'), key: each.derive(`mac/${purpose}`) }))
+        keys = roots.map((each) => ({
+          id: each.id.toString('base64url'),
+          key: each.derive(`mac/${purpose}`),
+        }))
         macs.set(purpose, keys)
       }
       return keys
@@ -85,7 +116,12 @@ export function createSealer(secrets: readonly Buffer[], random: Random = pooled
 
 function decrypt(key: KeyObject, bytes: Buffer, aad: Buffer): Buffer | undefined {
   const body = bytes.subarray(HEAD_BYTES + NONCE_BYTES, -TAG_BYTES)
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(HEAD_BYTES, HEAD_BYTES + NONCE_BYTES), { authTagLength: TAG_BYTES })
+  const decipher = createDecipheriv(
+    'aes-256-gcm',
+    key,
+    bytes.subarray(HEAD_BYTES, HEAD_BYTES + NONCE_BYTES),
+    { authTagLength: TAG_BYTES },
+  )
   decipher.setAAD(aad).setAuthTag(bytes.subarray(-TAG_BYTES))
   try {
     return Buffer.concat([decipher.update(body), decipher.final()])

@@ -21,13 +21,19 @@ const RSA_BITS = 2048
 /** Its kid does not begin with a dash: `cmb keys retire` would take it for an option. */
 export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
   for (;;) {
-    const { privateKey } = alg === 'ES256' ? await generate('ec', { namedCurve: 'P-256' }) : await generate('rsa', { modulusLength: RSA_BITS })
+    const { privateKey } =
+      alg === 'ES256'
+        ? await generate('ec', { namedCurve: 'P-256' })
+        : await generate('rsa', { modulusLength: RSA_BITS })
     const key = describeKey(privateKey)
     if (!key.kid.startsWith('-')) return key
   }
 }
 
-/** @throws Error in words for an operator, where the key is neither P-256 nor RSA of at least 2048 bits */
+/**
+ * @throws Error in words for an operator, where the key is neither P-256 nor RSA of at least 2048
+ * bits
+ */
 function describeKey(privateKey: KeyObject): SigningKey {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = privateKey
   const alg: SigningAlg | undefined =
@@ -37,7 +43,9 @@ function describeKey(privateKey: KeyObject): SigningKey {
         ? 'RS256'
         : undefined
   if (!alg)
-    throw new Error(`it is a key of type ${type ?? 'unknown'} that cannot be used; use EC P-256 (ES256) or RSA of at least ${RSA_BITS} bits (RS256)`)
+    throw new Error(
+      `it is a key of type ${type ?? 'unknown'} that cannot be used; use EC P-256 (ES256) or RSA of at least ${RSA_BITS} bits (RS256)`,
+    )
   const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
   const kid = thumbprint(jwk as Record<string, string>)
   return { kid, alg, privateKey, publicJwk: { ...jwk, kid, alg, use: 'sig' } }
@@ -55,29 +63,38 @@ export function readPem(pem: string): SigningKey {
   try {
     key = createPrivateKey({ key: pem, format: 'pem' })
   } catch (cause) {
-    throw new Error('it is not an unencrypted private key in PEM; make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256', {
-      cause,
-    })
+    throw new Error(
+      'it is not an unencrypted private key in PEM; make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256',
+      {
+        cause,
+      },
+    )
   }
   return describeKey(key)
 }
 
 export const exportPkcs8 = (key: KeyObject): Buffer => key.export({ format: 'der', type: 'pkcs8' })
-export const importPkcs8 = (der: Buffer): KeyObject => createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+export const importPkcs8 = (der: Buffer): KeyObject =>
+  createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
 
 /** RFC 7515 §5.1: what is signed. @param header encoded */
 export const signingInput = (header: string, claims: Record<string, unknown>): string =>
   `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
 
 /** RFC 7518 §3.4 wants r‖s, not DER. */
-const keyFor = ({ alg, privateKey }: SigningKey) => (alg === 'ES256' ? { key: privateKey, dsaEncoding: 'ieee-p1363' as const } : privateKey)
-const compact = (input: string, signature: Buffer): string => `${input}.${signature.toString('base64url')}`
+const keyFor = ({ alg, privateKey }: SigningKey) =>
+  alg === 'ES256' ? { key: privateKey, dsaEncoding: 'ieee-p1363' as const } : privateKey
+const compact = (input: string, signature: Buffer): string =>
+  `${input}.${signature.toString('base64url')}`
 
 /** RFC 7515 §7.1 by node:crypto: twice as fast as through WebCrypto. */
-export const signCompact = (key: SigningKey, input: string): string => compact(input, sign('sha256', Buffer.from(input), keyFor(key)))
+export const signCompact = (key: SigningKey, input: string): string =>
+  compact(input, sign('sha256', Buffer.from(input), keyFor(key)))
 
 /** The same in a thread. */
 export const signCompactAside = (key: SigningKey, input: string): Promise<string> =>
   new Promise((done, failed) => {
-    sign('sha256', Buffer.from(input), keyFor(key), (error, signature) => (error === null ? done(compact(input, signature)) : failed(error)))
+    sign('sha256', Buffer.from(input), keyFor(key), (error, signature) =>
+      error === null ? done(compact(input, signature)) : failed(error),
+    )
   })

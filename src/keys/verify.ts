@@ -1,8 +1,9 @@
 import { importPublic, readUnverified, verifyCompact } from './jws.ts'
 
 /**
- * Verifies JWTs of one foreign issuer by the keys it publishes. Keys are fetched when first needed, kept, and fetched again when they are old
- * or a `kid` is unknown; that no more often than the cooldown, so that forged `kid`s cannot make the broker flood an issuer.
+ * Verifies JWTs of one foreign issuer by the keys it publishes. Keys are fetched when first needed,
+ * kept, and fetched again when they are old or a `kid` is unknown; that no more often than the
+ * cooldown, so that forged `kid`s cannot make the broker flood an issuer.
  */
 
 export type Verified =
@@ -11,8 +12,10 @@ export type Verified =
 
 export interface JwksVerifier {
   /**
-   * Signature and algorithm alone: what the claims say is the caller's to check. The header needs a `kid`.
-   * @throws what `fetchKeys` throws, where there are no keys at all to judge by: an outage, not a forgery
+   * Signature and algorithm alone: what the claims say is the caller's to check. The header needs a
+   * `kid`.
+   * @throws what `fetchKeys` throws, where there are no keys at all to judge by: an outage, not a
+   * forgery
    */
   verify(jwt: string, algorithms: string[]): Promise<Verified>
   /** Fetches the keys if they are not here or too old. @throws what `fetchKeys` throws */
@@ -41,9 +44,14 @@ const KEY_TYPE: Readonly<Record<string, string>> = { RS: 'RSA', PS: 'RSA', ES: '
 
 /** A signing key that may be used with that algorithm (RFC 7517 §4.2 to §4.4). */
 const serves = (jwk: Jwk, alg: string): boolean =>
-  jwk.kty === KEY_TYPE[alg.slice(0, 2)] && (jwk.use === undefined || jwk.use === 'sig') && (jwk.alg === undefined || jwk.alg === alg)
+  jwk.kty === KEY_TYPE[alg.slice(0, 2)] &&
+  (jwk.use === undefined || jwk.use === 'sig') &&
+  (jwk.alg === undefined || jwk.alg === alg)
 
-/** The keys of one source: fetched when they are too old or a kid is unknown, and not more often than the source allows. */
+/**
+ * The keys of one source: fetched when they are too old or a kid is unknown, and not more often
+ * than the source allows.
+ */
 function keysOf(source: JwksSource) {
   const { maxAgeSeconds = 3600, cooldownSeconds = 60, staleSeconds = 86_400 } = source
   let kept: Kept | undefined
@@ -56,7 +64,12 @@ function keysOf(source: JwksSource) {
       .fetchKeys()
       .then(
         (keys) =>
-          (kept = { keys: new Map(keys.flatMap((jwk) => (typeof jwk.kid === 'string' ? [[jwk.kid, jwk] as const] : []))), atMs: source.nowMs() }),
+          (kept = {
+            keys: new Map(
+              keys.flatMap((jwk) => (typeof jwk.kid === 'string' ? [[jwk.kid, jwk] as const] : [])),
+            ),
+            atMs: source.nowMs(),
+          }),
       )
       .finally(() => (fetching = undefined))
     return fetching
@@ -88,14 +101,18 @@ export function createJwksVerifier(source: JwksSource): JwksVerifier {
   return {
     async verify(jwt, algorithms) {
       const header = readUnverified(jwt)?.header
-      if (header === undefined || typeof header.kid !== 'string') return { outcome: 'bad', why: 'malformed' }
+      if (header === undefined || typeof header.kid !== 'string')
+        return { outcome: 'bad', why: 'malformed' }
       const { alg, kid } = header
-      if (typeof alg !== 'string' || !algorithms.includes(alg)) return { outcome: 'bad', why: 'algorithm' }
+      if (typeof alg !== 'string' || !algorithms.includes(alg))
+        return { outcome: 'bad', why: 'algorithm' }
       const jwk = await find(kid)
       if (jwk === undefined || !serves(jwk, alg)) return { outcome: 'bad', why: 'unknown_key' }
       const key = await importPublic(jwk, alg).catch(() => undefined)
       const claims = key === undefined ? undefined : await verifyCompact(jwt, key, [alg])
-      return claims === undefined ? { outcome: 'bad', why: 'signature' } : { outcome: 'good', claims }
+      return claims === undefined
+        ? { outcome: 'bad', why: 'signature' }
+        : { outcome: 'good', claims }
     },
     warm: async () => (await current()).keys.size,
   }

@@ -2,14 +2,18 @@ import { MicrosoftRejection, type SessionEffect } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**
- * What Microsoft's refusals mean: one table from what it answers to what is said and what becomes of sessions. Our own outage or bad
- * credentials never end a session; an answer about the user does. What it does not know and calls `invalid_grant` asks for a fresh sign-in.
+ * What Microsoft's refusals mean: one table from what it answers to what is said and what becomes
+ * of sessions. Our own outage or bad credentials never end a session; an answer about the user
+ * does. What it does not know and calls `invalid_grant` asks for a fresh sign-in.
  */
 
 interface Outcome {
   guidance: GuidanceKey
   effect: SessionEffect
-  /** A refusal of where the request came from, not of the user: a probe that meets it has learnt nothing. */
+  /**
+   * A refusal of where the request came from, not of the user: a probe that meets it has learnt
+   * nothing.
+   */
   unprobeable?: true
 }
 
@@ -47,7 +51,9 @@ const BY_CODE: readonly (readonly [codes: readonly number[], outcome: Outcome])[
   [[90033], { guidance: 'outage', effect: 'nothing' }],
 ]
 
-const OUTCOMES: ReadonlyMap<number, Outcome> = new Map(BY_CODE.flatMap(([codes, outcome]) => codes.map((code) => [code, outcome] as const)))
+const OUTCOMES: ReadonlyMap<number, Outcome> = new Map(
+  BY_CODE.flatMap(([codes, outcome]) => codes.map((code) => [code, outcome] as const)),
+)
 
 /** Where no number tells, the words do: `suberror` before `error`. */
 const BY_SUBERROR: Readonly<Record<string, Outcome>> = {
@@ -81,31 +87,44 @@ export function outcomeOf(answer: MicrosoftAnswer): Outcome & { code: number | u
   const byNumber = known === undefined ? undefined : OUTCOMES.get(known)
   const bySuberror = own(BY_SUBERROR, answer.suberror)
   const challenged = answer.claims === undefined ? undefined : CHALLENGED
-  return { ...(byNumber ?? bySuberror ?? challenged ?? own(BY_ERROR, answer.error) ?? UNKNOWN), code }
+  return {
+    ...(byNumber ?? bySuberror ?? challenged ?? own(BY_ERROR, answer.error) ?? UNKNOWN),
+    code,
+  }
 }
 
 /** A stranger chooses the key: only the table's own. */
-const own = (table: Readonly<Record<string, Outcome>>, key: string | undefined): Outcome | undefined =>
-  key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
+const own = (
+  table: Readonly<Record<string, Outcome>>,
+  key: string | undefined,
+): Outcome | undefined => (key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined)
 
 export function rejectionOf(answer: MicrosoftAnswer, cause?: unknown): MicrosoftRejection {
   const { guidance, effect, code } = outcomeOf(answer)
   return new MicrosoftRejection(guidance, { code, effect, claims: answer.claims, cause })
 }
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined
 const inWords = (description: string | undefined): number[] =>
-  [...(description ?? '').slice(0, 4000).matchAll(/AADSTS(\d{4,8})/g)].map((match) => Number(match[1]))
+  [...(description ?? '').slice(0, 4000).matchAll(/AADSTS(\d{4,8})/g)].map((match) =>
+    Number(match[1]),
+  )
 
 /** The token endpoint's error body. */
 export const answerOfBody = (body: Readonly<Record<string, unknown>>): MicrosoftAnswer => ({
   error: text(body.error),
   suberror: text(body.suberror),
   claims: text(body.claims),
-  codes: Array.isArray(body.error_codes) ? body.error_codes.map(Number).filter(Number.isSafeInteger) : inWords(text(body.error_description)),
+  codes: Array.isArray(body.error_codes)
+    ? body.error_codes.map(Number).filter(Number.isSafeInteger)
+    : inWords(text(body.error_description)),
 })
 
-/** The query that Microsoft sends a browser back with. Any site can make such an address, so its claims challenge is ignored. */
+/**
+ * The query that Microsoft sends a browser back with. Any site can make such an address, so its
+ * claims challenge is ignored.
+ */
 export const answerOfCallback = (params: ReadonlyMap<string, string>): MicrosoftAnswer => ({
   error: params.get('error'),
   suberror: params.get('suberror') ?? params.get('error_subcode'),

@@ -7,12 +7,16 @@ import { resealed } from '../keys/resealed.ts'
 import type { Log } from '../runtime/log.ts'
 
 /**
- * Which tenants are connected, as which application, proved with what. The database is the truth; the environment seeds what the database
- * does not have yet, and a later difference is reported and ignored: starting a broker with old settings must not bring back a tenant that
- * was removed. Only the credential stays the environment's where it gives one: that is where secrets are rotated.
+ * Which tenants are connected, as which application, proved with what. The database is the truth;
+ * the environment seeds what the database does not have yet, and a later difference is reported and
+ * ignored: starting a broker with old settings must not bring back a tenant that was removed. Only
+ * the credential stays the environment's where it gives one: that is where secrets are rotated.
  */
 
-/** What the broker proves itself to Entra with: the environment's, or entered at /setup and sealed in the store. */
+/**
+ * What the broker proves itself to Entra with: the environment's, or entered at /setup and sealed
+ * in the store.
+ */
 export type Credential = EntraCredential | { kind: 'pem'; pem: string }
 
 export interface Connection {
@@ -28,15 +32,24 @@ export interface Connection {
 export interface EntraConnection {
   /** As of the last reload. */
   current(): Connection
-  /** After tenants were changed in the store: counts from the next request on, without a restart. */
+  /**
+   * After tenants were changed in the store: counts from the next request on, without a restart.
+   */
   reload(): Promise<void>
-  change(what: { clientId?: string; credential?: Credential & { kind: 'secret' | 'pem' }; operatorTenant?: string }): Promise<void>
+  change(what: {
+    clientId?: string
+    credential?: Credential & { kind: 'secret' | 'pem' }
+    operatorTenant?: string
+  }): Promise<void>
   /** What the environment says otherwise than the store, in words for an operator. */
   differences(): string[]
 }
 
 /** Where nothing but the settings is known: for a module that is used alone. */
-export const connectionOf = ({ entra, operatorTenant }: Pick<Config, 'entra'> & Partial<Pick<Config, 'operatorTenant'>>): Connection => ({
+export const connectionOf = ({
+  entra,
+  operatorTenant,
+}: Pick<Config, 'entra'> & Partial<Pick<Config, 'operatorTenant'>>): Connection => ({
   tenants: entra.tenants,
   clientId: entra.clientId,
   credential: entra.credential,
@@ -52,17 +65,25 @@ interface Need {
   log: Log
 }
 
-const SETTING = { clientId: 'entra/client_id', credential: 'entra/credential', operatorTenant: 'entra/operator_tenant' } as const
+const SETTING = {
+  clientId: 'entra/client_id',
+  credential: 'entra/credential',
+  operatorTenant: 'entra/operator_tenant',
+} as const
 const PLACE = `settings/${SETTING.credential}`
 
-const proofWords = (proof: Config['mfaProof']): string => (proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind)
+const proofWords = (proof: Config['mfaProof']): string =>
+  proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind
 
 export async function openConnection(need: Need): Promise<EntraConnection> {
   await seed(need)
   await resealed(need, SETTING.credential)
   let { connection, differences } = await load(need)
   for (const words of differences)
-    need.log.warn('settings_differ_from_store', { words, next: 'The broker uses the value in the database. Change it at /setup or with cmb.' })
+    need.log.warn('settings_differ_from_store', {
+      words,
+      next: 'The broker uses the value in the database. Change it at /setup or with cmb.',
+    })
   const readings = new Readings()
   const reload = (): Promise<void> =>
     readings.take(
@@ -75,8 +96,13 @@ export async function openConnection(need: Need): Promise<EntraConnection> {
     reload,
     async change({ clientId, credential, operatorTenant }) {
       if (clientId !== undefined) await need.store.setSetting(SETTING.clientId, clientId)
-      if (credential !== undefined) await need.store.setSetting(SETTING.credential, need.sealer.seal(PLACE, JSON.stringify(credential)))
-      if (operatorTenant !== undefined) await need.store.setSetting(SETTING.operatorTenant, operatorTenant)
+      if (credential !== undefined)
+        await need.store.setSetting(
+          SETTING.credential,
+          need.sealer.seal(PLACE, JSON.stringify(credential)),
+        )
+      if (operatorTenant !== undefined)
+        await need.store.setSetting(SETTING.operatorTenant, operatorTenant)
       await reload()
     },
   }
@@ -84,22 +110,40 @@ export async function openConnection(need: Need): Promise<EntraConnection> {
 
 const SETTING_OF_PROOF = 'BROKER_MFA_PROOF'
 
-/** Each part on its own: a broker that was first started without settings may still be given them by a later start. */
+/**
+ * Each part on its own: a broker that was first started without settings may still be given them by
+ * a later start.
+ */
 async function seed({ store, config, clock, log }: Need): Promise<void> {
   const { entra, mfaProof, mfaProofAsserted, operatorTenant } = config
   if (entra.clientId !== undefined) await store.setSettingOnce(SETTING.clientId, entra.clientId)
-  if (operatorTenant !== undefined) await store.setSettingOnce(SETTING.operatorTenant, operatorTenant)
-  // Removed ones count: a tenant that was removed is not brought back by the settings it once came with.
+  if (operatorTenant !== undefined)
+    await store.setSettingOnce(SETTING.operatorTenant, operatorTenant)
+  // Removed ones count: a tenant that was removed is not brought back by the settings it once came
+  // with.
   const known = await store.listTenants()
-  if (known.length === 0) for (const tid of entra.tenants) await store.putTenant({ tid, mfaProof: proofWords(mfaProof), connectedAt: clock.now() })
-  if (mfaProofAsserted) await assertProof({ store, clock, log }, entra.tenants, proofWords(mfaProof))
+  if (known.length === 0)
+    for (const tid of entra.tenants)
+      await store.putTenant({ tid, mfaProof: proofWords(mfaProof), connectedAt: clock.now() })
+  if (mfaProofAsserted)
+    await assertProof({ store, clock, log }, entra.tenants, proofWords(mfaProof))
 }
 
-/** An operator who sets the proof asserts it for the tenants that the settings name. An assertion made at /setup stays as it is. */
-async function assertProof({ store, clock, log }: Pick<Need, 'store' | 'clock' | 'log'>, tids: readonly string[], proof: string): Promise<void> {
+/**
+ * An operator who sets the proof asserts it for the tenants that the settings name. An assertion
+ * made at /setup stays as it is.
+ */
+async function assertProof(
+  { store, clock, log }: Pick<Need, 'store' | 'clock' | 'log'>,
+  tids: readonly string[],
+  proof: string,
+): Promise<void> {
   for (const { tid, mfaProof, proofAssertedAt } of await store.listTenants()) {
     if (!tids.includes(tid) || mfaProof !== proof || proofAssertedAt !== undefined) continue
-    await store.changeTenant({ tid, change: { proofAssertedBy: SETTING_OF_PROOF, proofAssertedAt: clock.now() } })
+    await store.changeTenant({
+      tid,
+      change: { proofAssertedBy: SETTING_OF_PROOF, proofAssertedAt: clock.now() },
+    })
     log.info('mfa_proof_asserted', { tid, proof: mfaProof, actor: SETTING_OF_PROOF })
   }
 }
@@ -114,31 +158,71 @@ async function load(need: Need): Promise<{ connection: Connection; differences: 
   ])
   const tenants = rows.filter((row) => row.removedAt === undefined)
   const opened = sealed === undefined ? undefined : sealer.open(PLACE, sealed)
-  const stored = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Credential)
+  const stored =
+    opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Credential)
   const { credential = stored } = config.entra
-  const credentialFrom = config.entra.credential !== undefined ? 'environment' : stored === undefined ? undefined : 'store'
+  const credentialFrom =
+    config.entra.credential !== undefined
+      ? 'environment'
+      : stored === undefined
+        ? undefined
+        : 'store'
   const differences = [
     ...config.entra.tenants
       .filter((tid) => !tenants.some((row) => row.tid === tid))
       .map(
-        (tid) => `BROKER_ENTRA_TENANT names ${tid}, which is not connected: connect it with cmb tenants add ${tid}, or take it out of the setting.`,
+        (tid) =>
+          `BROKER_ENTRA_TENANT names ${tid}, which is not connected: connect it with cmb tenants add ${tid}, or take it out of the setting.`,
       ),
     ...(config.entra.tenants.length === 0 ? [] : tenants)
       .filter((row) => !config.entra.tenants.includes(row.tid))
-      .map(({ tid }) => `${tid} is connected, and BROKER_ENTRA_TENANT does not name it: add it there, or remove it with cmb tenants remove ${tid}.`),
-    ...differ('BROKER_ENTRA_CLIENT_ID', config.entra.clientId, clientId, 'the application is changed at /setup'),
-    ...differ('BROKER_OPERATOR_TENANT', config.operatorTenant, operatorTenant, 'the operators’ tenant is changed at /setup'),
+      .map(
+        ({ tid }) =>
+          `${tid} is connected, and BROKER_ENTRA_TENANT does not name it: add it there, or remove it with cmb tenants remove ${tid}.`,
+      ),
+    ...differ(
+      'BROKER_ENTRA_CLIENT_ID',
+      config.entra.clientId,
+      clientId,
+      'the application is changed at /setup',
+    ),
+    ...differ(
+      'BROKER_OPERATOR_TENANT',
+      config.operatorTenant,
+      operatorTenant,
+      'the operators’ tenant is changed at /setup',
+    ),
     ...(config.entra.credential !== undefined && sealed !== undefined
-      ? ['The credential of the settings is used; another was entered at /setup and is kept beside it.']
+      ? [
+          'The credential of the settings is used; another was entered at /setup and is kept beside it.',
+        ]
       : []),
     ...(sealed !== undefined && opened === undefined
-      ? ['The credential entered at /setup was sealed under a BROKER_SECRET that is not there any more: enter it again at /setup.']
+      ? [
+          'The credential entered at /setup was sealed under a BROKER_SECRET that is not there any more: enter it again at /setup.',
+        ]
       : []),
   ]
-  return { connection: { tenants: tenants.map((row) => row.tid), clientId, credential, credentialFrom, operatorTenant }, differences }
+  return {
+    connection: {
+      tenants: tenants.map((row) => row.tid),
+      clientId,
+      credential,
+      credentialFrom,
+      operatorTenant,
+    },
+    differences,
+  }
 }
 
-const differ = (name: string, set: string | undefined, kept: string | undefined, next: string): string[] =>
+const differ = (
+  name: string,
+  set: string | undefined,
+  kept: string | undefined,
+  next: string,
+): string[] =>
   set === undefined || set === kept
     ? []
-    : [`${name} is ${set}, and the store has ${kept ?? 'none'}, which counts: ${next}; or set the variable to that.`]
+    : [
+        `${name} is ${set}, and the store has ${kept ?? 'none'}, which counts: ${next}; or set the variable to that.`,
+      ]

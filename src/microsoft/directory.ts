@@ -3,8 +3,9 @@ import { createJwksVerifier, type JwksVerifier } from '../keys/verify.ts'
 import { call, type Fetch, MicrosoftUnreachable } from './transport.ts'
 
 /**
- * Discovery documents and signing keys of the tenants that are connected, fetched over https and kept within limits: asked again after half a
- * day, valid for a week while Microsoft cannot be reached. Only tenants of the allow-list, and `organizations`, are ever asked for.
+ * Discovery documents and signing keys of the tenants that are connected, fetched over https and
+ * kept within limits: asked again after half a day, valid for a week while Microsoft cannot be
+ * reached. Only tenants of the allow-list, and `organizations`, are ever asked for.
  */
 
 export interface Discovery {
@@ -49,7 +50,9 @@ export function createDirectory(source: Source): Directory {
       nowMs: () => source.clock.nowMs(),
       fetchKeys: async () => {
         const { jwksUri, issuer } = await discovery(tid)
-        return keysOf(await call(source.fetch, jwksUri, { method: 'GET' })).filter((key) => signsFor(key, issuer, tid))
+        return keysOf(await call(source.fetch, jwksUri, { method: 'GET' })).filter((key) =>
+          signsFor(key, issuer, tid),
+        )
       },
     })
     verifiers.set(tid, made)
@@ -83,23 +86,41 @@ function keptDiscovery(source: Source): Directory['discovery'] {
   }
 }
 
-async function loadDiscovery({ authority, simulated, fetch }: Source, tenant: string): Promise<Discovery> {
-  const answer = await call(fetch, `${authority}/${tenant}/v2.0/.well-known/openid-configuration`, { method: 'GET' })
+async function loadDiscovery(
+  { authority, simulated, fetch }: Source,
+  tenant: string,
+): Promise<Discovery> {
+  const answer = await call(fetch, `${authority}/${tenant}/v2.0/.well-known/openid-configuration`, {
+    method: 'GET',
+  })
   if (answer.status !== 200)
-    throw new MicrosoftUnreachable(`The discovery document of ${tenant} answered ${answer.status}: is the tenant's id right?`)
+    throw new MicrosoftUnreachable(
+      `The discovery document of ${tenant} answered ${answer.status}: is the tenant's id right?`,
+    )
   return readDiscovery(answer.body, tenant, simulated)
 }
 
-const ENDPOINTS = ['authorization_endpoint', 'token_endpoint', 'end_session_endpoint', 'jwks_uri', 'issuer'] as const
+const ENDPOINTS = [
+  'authorization_endpoint',
+  'token_endpoint',
+  'end_session_endpoint',
+  'jwks_uri',
+  'issuer',
+] as const
 
-function readDiscovery(body: Record<string, unknown>, tenant: string, simulated: boolean): Discovery {
+function readDiscovery(
+  body: Record<string, unknown>,
+  tenant: string,
+  simulated: boolean,
+): Discovery {
   for (const name of ENDPOINTS) {
     const value = body[name]
     const good =
       typeof value === 'string' &&
       (name === 'issuer' || URL.canParse(value)) &&
       (value.startsWith('https://') || (simulated && value.startsWith('http://')))
-    if (!good) throw new MicrosoftUnreachable(`The discovery document of ${tenant} has no usable ${name}.`)
+    if (!good)
+      throw new MicrosoftUnreachable(`The discovery document of ${tenant} has no usable ${name}.`)
   }
   return {
     text: JSON.stringify(body),
@@ -110,16 +131,25 @@ function readDiscovery(body: Record<string, unknown>, tenant: string, simulated:
 }
 
 /**
- * Microsoft says with a key whose tokens it signs (`issuer`, which may hold `{tenantid}`): one for another issuer, such as that of personal accounts,
- * proves nothing about this tenant's users, whatever the token says.
+ * Microsoft says with a key whose tokens it signs (`issuer`, which may hold `{tenantid}`): one for
+ * another issuer, such as that of personal accounts, proves nothing about this tenant's users,
+ * whatever the token says.
  */
 function signsFor(key: Record<string, unknown>, issuer: string, tid: string): boolean {
   const of = (words: string): string => words.replaceAll('{tenantid}', tid)
-  return key.issuer === undefined || (typeof key.issuer === 'string' && of(key.issuer) === of(issuer))
+  return (
+    key.issuer === undefined || (typeof key.issuer === 'string' && of(key.issuer) === of(issuer))
+  )
 }
 
-function keysOf(answer: { status: number; body: Record<string, unknown> }): Record<string, unknown>[] {
+function keysOf(answer: {
+  status: number
+  body: Record<string, unknown>
+}): Record<string, unknown>[] {
   const { keys } = answer.body
-  if (answer.status !== 200 || !Array.isArray(keys)) throw new MicrosoftUnreachable(`The keys answered ${answer.status}.`)
-  return keys.filter((key): key is Record<string, unknown> => typeof key === 'object' && key !== null)
+  if (answer.status !== 200 || !Array.isArray(keys))
+    throw new MicrosoftUnreachable(`The keys answered ${answer.status}.`)
+  return keys.filter(
+    (key): key is Record<string, unknown> => typeof key === 'object' && key !== null,
+  )
 }

@@ -2,7 +2,10 @@ import { good } from './graph-answer.ts'
 import type { FederatedDomain, Graph } from './interface.ts'
 import type { Answer } from './transport.ts'
 
-/** Reads what a tenant's federated domains do with `prompt=login`: their own identity provider signs users in, and may do so without a page. */
+/**
+ * Reads what a tenant's federated domains do with `prompt=login`: their own identity provider signs
+ * users in, and may do so without a page.
+ */
 
 /** Of so many domains at most: each is one request to Graph. */
 const MOST = 20
@@ -12,11 +15,15 @@ type Get = (tid: string, path: string) => Promise<Answer>
 export function domainReader(get: Get): Pick<Graph, 'federatedDomains'> {
   return {
     async federatedDomains(tid) {
-      const federated = rowsOf(await get(tid, '/domains?$select=id,authenticationType')).filter((one) => one.authenticationType === 'Federated')
+      const federated = rowsOf(await get(tid, '/domains?$select=id,authenticationType')).filter(
+        (one) => one.authenticationType === 'Federated',
+      )
       const found: FederatedDomain[] = []
       for (const { id } of federated.slice(0, MOST)) {
         if (typeof id !== 'string') continue
-        const [configuration] = rowsOf(await get(tid, `/domains/${encodeURIComponent(id)}/federationConfiguration`))
+        const [configuration] = rowsOf(
+          await get(tid, `/domains/${encodeURIComponent(id)}/federationConfiguration`),
+        )
         found.push({ domain: id, promptLogin: promptLoginOf(configuration?.promptLoginBehavior) })
       }
       return found
@@ -27,10 +34,14 @@ export function domainReader(get: Get): Pick<Graph, 'federatedDomains'> {
 /** A value that is absent, or that we do not know, proves nothing. */
 function promptLoginOf(value: unknown): FederatedDomain['promptLogin'] {
   if (value === 'disabled') return 'ignored'
-  return value === 'translateToFreshPasswordAuthentication' || value === 'nativeSupport' ? 'asked' : 'unknown'
+  return value === 'translateToFreshPasswordAuthentication' || value === 'nativeSupport'
+    ? 'asked'
+    : 'unknown'
 }
 
 function rowsOf(answer: Answer): Record<string, unknown>[] {
   const { value } = good(answer).body
-  return Array.isArray(value) ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null) : []
+  return Array.isArray(value)
+    ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null)
+    : []
 }

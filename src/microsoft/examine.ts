@@ -10,7 +10,10 @@ import { type Candidate, type Examination, MicrosoftRejection } from './interfac
 import { graphResource, signInReturn } from './registration.ts'
 import { createTransport, MicrosoftUnreachable } from './transport.ts'
 
-/** Asks Microsoft, now, for each thing that a sign-in needs. Nothing that is kept is used: what is kept would say that all is well. */
+/**
+ * Asks Microsoft, now, for each thing that a sign-in needs. Nothing that is kept is used: what is
+ * kept would say that all is well.
+ */
 
 const STEP_MS = 3_000
 
@@ -24,17 +27,31 @@ export async function examine(need: Need, tid: string): Promise<Examination> {
   const { authority, simulated } = need.config.entra
   const directory = createDirectory({ authority, simulated, fetch: noting, clock: need.clock })
   const read = await reading(directory, tid)
-  const skewSeconds = Number.isNaN(dateMs) ? undefined : Math.round((dateMs - need.clock.nowMs()) / 1000)
-  if ('problem' in read) return { metadata: { ok: false, problem: read.problem }, authorize: undefined, credential: undefined }
-  const [authorize, credential] = await Promise.all([askAuthorize(need, read), tryCredential(need, tid, read)])
+  const skewSeconds = Number.isNaN(dateMs)
+    ? undefined
+    : Math.round((dateMs - need.clock.nowMs()) / 1000)
+  if ('problem' in read)
+    return {
+      metadata: { ok: false, problem: read.problem },
+      authorize: undefined,
+      credential: undefined,
+    }
+  const [authorize, credential] = await Promise.all([
+    askAuthorize(need, read),
+    tryCredential(need, tid, read),
+  ])
   return { metadata: { ok: true, skewSeconds }, authorize, credential }
 }
 
-async function reading(directory: Directory, tid: string): Promise<Discovery | { problem: string }> {
+async function reading(
+  directory: Directory,
+  tid: string,
+): Promise<Discovery | { problem: string }> {
   try {
     return await within(
       directory.discovery(tid).then(async (discovery) => {
-        if ((await directory.verifier(tid).warm()) === 0) throw new MicrosoftUnreachable('It publishes no signing keys.')
+        if ((await directory.verifier(tid).warm()) === 0)
+          throw new MicrosoftUnreachable('It publishes no signing keys.')
         return discovery
       }),
     )
@@ -44,11 +61,17 @@ async function reading(directory: Directory, tid: string): Promise<Discovery | {
 }
 
 /**
- * The page at which users sign in, asked as a sign-in asks it, but silently and without a user: what is wrong with the registration shows on
- * Microsoft's own page, from which no browser comes back to say so.
+ * The page at which users sign in, asked as a sign-in asks it, but silently and without a user:
+ * what is wrong with the registration shows on Microsoft's own page, from which no browser comes
+ * back to say so.
  */
-async function askAuthorize({ fetch, config, connection }: Need, { text }: Discovery): Promise<NonNullable<Examination['authorize']>> {
-  const { authorization_endpoint: endpoint } = JSON.parse(text) as { authorization_endpoint: string }
+async function askAuthorize(
+  { fetch, config, connection }: Need,
+  { text }: Discovery,
+): Promise<NonNullable<Examination['authorize']>> {
+  const { authorization_endpoint: endpoint } = JSON.parse(text) as {
+    authorization_endpoint: string
+  }
   const url = new URL(endpoint)
   url.search = new URLSearchParams({
     client_id: connection().clientId ?? '',
@@ -61,7 +84,11 @@ async function askAuthorize({ fetch, config, connection }: Need, { text }: Disco
     state: 'check',
   }).toString()
   try {
-    const response = await fetch(url.href, { method: 'GET', redirect: 'manual', signal: AbortSignal.timeout(STEP_MS) })
+    const response = await fetch(url.href, {
+      method: 'GET',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(STEP_MS),
+    })
     if (response.status >= 500 || response.status === 429) {
       await response.body?.cancel()
       return { ok: false, problem: `${url.origin} answered ${response.status}.` }
@@ -102,56 +129,112 @@ function wrongWithRegistration(page: string): { guidance: string; code: number }
 }
 
 /** The same for an application and credential that are about to be saved. */
-export async function tryConnection(need: Need, tid: string, candidate: Candidate): Promise<NonNullable<Examination['credential']>> {
+export async function tryConnection(
+  need: Need,
+  tid: string,
+  candidate: Candidate,
+): Promise<NonNullable<Examination['credential']>> {
   const { authority, simulated } = need.config.entra
-  const read = await reading(createDirectory({ authority, simulated, fetch: need.fetch, clock: need.clock }), tid)
-  if ('problem' in read) return { ok: false, outage: true, guidance: 'outage', code: undefined, problem: read.problem }
-  return tryCredential({ ...need, connection: () => ({ ...need.connection(), ...candidate }) }, tid, read)
+  const read = await reading(
+    createDirectory({ authority, simulated, fetch: need.fetch, clock: need.clock }),
+    tid,
+  )
+  if ('problem' in read)
+    return { ok: false, outage: true, guidance: 'outage', code: undefined, problem: read.problem }
+  return tryCredential(
+    { ...need, connection: () => ({ ...need.connection(), ...candidate }) },
+    tid,
+    read,
+  )
 }
 
-/** A token for the application itself: Entra gives one only to a credential that it accepts, of an application that is enabled in the tenant. */
-async function tryCredential(need: Need, tid: string, discovery: Discovery): Promise<NonNullable<Examination['credential']>> {
+/**
+ * A token for the application itself: Entra gives one only to a credential that it accepts, of an
+ * application that is enabled in the tenant.
+ */
+async function tryCredential(
+  need: Need,
+  tid: string,
+  discovery: Discovery,
+): Promise<NonNullable<Examination['credential']>> {
   const transport = createTransport(need.fetch, need.clock)
   const scope = `${graphResource(need.config.entra.authority)}/.default`
   try {
-    const application = await openApplication({ config: need.config, connection: need.connection(), tenant: tid, discovery, transport })
-    const token = await within(application.acquireTokenByClientCredential({ scopes: [scope], skipCache: true }))
+    const application = await openApplication({
+      config: need.config,
+      connection: need.connection(),
+      tenant: tid,
+      discovery,
+      transport,
+    })
+    const token = await within(
+      application.acquireTokenByClientCredential({ scopes: [scope], skipCache: true }),
+    )
     return { ok: true, graphRoles: rolesOf(token?.accessToken) }
   } catch (error) {
     return notGiven(error, transport)
   }
 }
 
-function notGiven(error: unknown, transport: ReturnType<typeof createTransport>): Examination['credential'] & { ok: false } {
+function notGiven(
+  error: unknown,
+  transport: ReturnType<typeof createTransport>,
+): Examination['credential'] & { ok: false } {
   const rejected = { ok: false, outage: false, guidance: 'credential', code: undefined } as const
   if (transport.outage !== undefined || error instanceof MicrosoftUnreachable)
-    return { ...rejected, outage: true, guidance: 'outage', problem: problemOf(transport.outage ?? error) }
+    return {
+      ...rejected,
+      outage: true,
+      guidance: 'outage',
+      problem: problemOf(transport.outage ?? error),
+    }
   if (transport.answer !== undefined) {
     const { guidance, code } = outcomeOf(answerOfBody(transport.answer.body))
-    return { ...rejected, outage: guidance === 'outage', guidance, code, problem: guidanceFor(guidance).operator }
+    return {
+      ...rejected,
+      outage: guidance === 'outage',
+      guidance,
+      code,
+      problem: guidanceFor(guidance).operator,
+    }
   }
   // Nothing was asked: the credential itself cannot be used.
-  const cause = error instanceof MicrosoftRejection && error.cause instanceof Error ? error.cause : error
-  return { ...rejected, problem: `${guidanceFor('credential').operator} ${cause instanceof MicrosoftRejection ? '' : problemOf(cause)}`.trim() }
+  const cause =
+    error instanceof MicrosoftRejection && error.cause instanceof Error ? error.cause : error
+  return {
+    ...rejected,
+    problem:
+      `${guidanceFor('credential').operator} ${cause instanceof MicrosoftRejection ? '' : problemOf(cause)}`.trim(),
+  }
 }
 
-const problemOf = (error: unknown): string => (error instanceof Error ? error.message : 'Microsoft cannot be reached.').replace(/[.\s]*$/, '.')
+const problemOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : 'Microsoft cannot be reached.').replace(/[.\s]*$/, '.')
 
 /** Graph's token is Graph's; its roles are only shown, and decide nothing. */
 function rolesOf(token: string | undefined): string[] {
   try {
-    const { roles } = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString('utf8')) as { roles?: unknown }
+    const { roles } = JSON.parse(
+      Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString('utf8'),
+    ) as { roles?: unknown }
     return Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : []
   } catch {
     return []
   }
 }
 
-/** When the credential expires, as far as that is known: a certificate says it, of a secret the settings may. Epoch seconds. */
-export async function credentialEnd({ connection, config }: Pick<Need, 'connection' | 'config'>): Promise<number | undefined> {
+/**
+ * When the credential expires, as far as that is known: a certificate says it, of a secret the
+ * settings may. Epoch seconds.
+ */
+export async function credentialEnd({
+  connection,
+  config,
+}: Pick<Need, 'connection' | 'config'>): Promise<number | undefined> {
   const { credential, credentialFrom }: Connection = connection()
   if (credential === undefined || credential.kind === 'federated') return undefined
-  if (credential.kind === 'secret') return credentialFrom === 'environment' ? config.entra.secretExpiresAt : undefined
+  if (credential.kind === 'secret')
+    return credentialFrom === 'environment' ? config.entra.secretExpiresAt : undefined
   try {
     const pem = credential.kind === 'pem' ? credential.pem : await readFile(credential.file, 'utf8')
     return Math.floor(Date.parse(new X509Certificate(pem).validTo) / 1000)
@@ -163,7 +246,13 @@ export async function credentialEnd({ connection, config }: Pick<Need, 'connecti
 async function within<T>(promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new MicrosoftUnreachable(`Microsoft did not answer within ${STEP_MS / 1000} seconds.`)), STEP_MS)
+    timer = setTimeout(
+      () =>
+        reject(
+          new MicrosoftUnreachable(`Microsoft did not answer within ${STEP_MS / 1000} seconds.`),
+        ),
+      STEP_MS,
+    )
   })
   try {
     return await Promise.race([promise, late])

@@ -8,9 +8,10 @@ import { riskReader } from './risk.ts'
 import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
 
 /**
- * Microsoft Graph by the application's own permissions: `User.Read.All`, `User.RevokeSessions.All` where sign-out goes on to Microsoft,
- * `IdentityRiskyUser.Read.All` where risk ends sessions, and `Domain.Read.All` where federated domains are checked.
- * It refuses to send its token anywhere but to Graph, links that Graph itself hands out included.
+ * Microsoft Graph by the application's own permissions: `User.Read.All`, `User.RevokeSessions.All`
+ * where sign-out goes on to Microsoft, `IdentityRiskyUser.Read.All` where risk ends sessions, and
+ * `Domain.Read.All` where federated domains are checked. It refuses to send its token anywhere but
+ * to Graph, links that Graph itself hands out included.
  */
 
 const DEFAULT_ORIGIN = 'https://graph.microsoft.com/v1.0'
@@ -23,29 +24,51 @@ interface AppToken {
 }
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
-type Ask = (tid: string, method: Method, url: string, body?: Record<string, unknown>) => Promise<Answer>
+type Ask = (
+  tid: string,
+  method: Method,
+  url: string,
+  body?: Record<string, unknown>,
+) => Promise<Answer>
 
 export function createGraph(need: Need, directory: Directory): Graph {
   const origin = need.config.signals?.graph.origin ?? DEFAULT_ORIGIN
   const ask = asking(need, directory, origin)
   const path: Ask = (tid, method, rest, body) => ask(tid, method, `${origin}${rest}`, body)
   const get = (tid: string, rest: string) => path(tid, 'GET', rest)
-  return { ...accounts(path), ...riskReader(get, need.clock), ...domainReader(get), ...subscriptions(path), ...changes(ask, path, origin) }
+  return {
+    ...accounts(path),
+    ...riskReader(get, need.clock),
+    ...domainReader(get),
+    ...subscriptions(path),
+    ...changes(ask, path, origin),
+  }
 }
 
 function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
   return {
     async user(tid, oid) {
-      const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime'
+      const select =
+        '$select=id,accountEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime'
       const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
       if (isNobody(answer)) return { state: 'gone' }
-      const { accountEnabled, signInSessionsValidFromDateTime: from, lastPasswordChangeDateTime: changed } = about(answer, oid)
-      if (typeof accountEnabled !== 'boolean') throw new GraphProblem('rejected', 'Graph does not say whether the account is enabled.')
+      const {
+        accountEnabled,
+        signInSessionsValidFromDateTime: from,
+        lastPasswordChangeDateTime: changed,
+      } = about(answer, oid)
+      if (typeof accountEnabled !== 'boolean')
+        throw new GraphProblem('rejected', 'Graph does not say whether the account is enabled.')
       const times = { sessionsValidFrom: secondsOf(from), passwordChangedAt: secondsOf(changed) }
       return { state: 'there', enabled: accountEnabled, ...times }
     },
     async revokeSessions(tid, oid) {
-      const answer = await path(tid, 'POST', `/users/${encodeURIComponent(oid)}/revokeSignInSessions`, {})
+      const answer = await path(
+        tid,
+        'POST',
+        `/users/${encodeURIComponent(oid)}/revokeSignInSessions`,
+        {},
+      )
       if (isNobody(answer)) return 'gone'
       good(answer)
       return 'asked'
@@ -53,7 +76,9 @@ function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
   }
 }
 
-function subscriptions(path: Ask): Pick<Graph, 'subscribe' | 'renewSubscription' | 'subscriptions' | 'unsubscribe'> {
+function subscriptions(
+  path: Ask,
+): Pick<Graph, 'subscribe' | 'renewSubscription' | 'subscriptions' | 'unsubscribe'> {
   return {
     async subscribe(tid, { address, clientState, until }) {
       const answer = await path(tid, 'POST', '/subscriptions', {
@@ -89,7 +114,13 @@ function subscriptions(path: Ask): Pick<Graph, 'subscribe' | 'renewSubscription'
 function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow' | 'changes'> {
   return {
     async deltaFromNow(tid) {
-      const answer = good(await path(tid, 'GET', '/users/delta?$deltatoken=latest&$select=id,accountEnabled,lastPasswordChangeDateTime'))
+      const answer = good(
+        await path(
+          tid,
+          'GET',
+          '/users/delta?$deltatoken=latest&$select=id,accountEnabled,lastPasswordChangeDateTime',
+        ),
+      )
       return within(origin, answer.body['@odata.deltaLink'])
     },
     async changes(tid, link) {
@@ -99,7 +130,9 @@ function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow
       const { value, '@odata.nextLink': next, '@odata.deltaLink': again } = good(answer).body
       return {
         outcome: 'page',
-        oids: rows(value).flatMap((one) => (typeof one.id === 'string' ? [one.id.toLowerCase()] : [])),
+        oids: rows(value).flatMap((one) =>
+          typeof one.id === 'string' ? [one.id.toLowerCase()] : [],
+        ),
         ...(next === undefined ? {} : { next: within(origin, next) }),
         ...(again === undefined ? {} : { link: within(origin, again) }),
       }
@@ -111,10 +144,18 @@ function asking(need: Need, directory: Directory, origin: string): Ask {
   const tokens = new Map<string, AppToken>()
   return async (tid, method, url, body) => {
     const token = await appToken(need, directory, origin, tokens, tid)
-    const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json', prefer: 'odata.maxpagesize=500' }
+    const headers: Record<string, string> = {
+      authorization: `Bearer ${token}`,
+      accept: 'application/json',
+      prefer: 'odata.maxpagesize=500',
+    }
     if (body !== undefined) headers['content-type'] = 'application/json'
     try {
-      const answer = await call(need.fetch, url, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
+      const answer = await call(need.fetch, url, {
+        method,
+        headers,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
       if (answer.status === 401) tokens.delete(tid)
       return answer
     } catch (cause) {
@@ -124,16 +165,30 @@ function asking(need: Need, directory: Directory, origin: string): Ask {
 }
 
 /** By client credentials, for one tenant; kept in memory until shortly before its end. */
-async function appToken(need: Need, directory: Directory, origin: string, tokens: Map<string, AppToken>, tid: string): Promise<string> {
+async function appToken(
+  need: Need,
+  directory: Directory,
+  origin: string,
+  tokens: Map<string, AppToken>,
+  tid: string,
+): Promise<string> {
   const now = need.clock.now()
   const known = tokens.get(tid)
   if (known !== undefined && known.until - EARLY_SECONDS > now) return known.value
   try {
     const discovery = await directory.discovery(tid).catch(outage)
     const transport = createTransport(need.fetch, need.clock)
-    const application = await openApplication({ config: need.config, connection: need.connection(), tenant: tid, discovery, transport })
+    const application = await openApplication({
+      config: need.config,
+      connection: need.connection(),
+      tenant: tid,
+      discovery,
+      transport,
+    })
     const scopes = [`${new URL(origin).origin}/.default`]
-    const result = await application.acquireTokenByClientCredential({ scopes }).catch((error: unknown) => rejected(error, transport))
+    const result = await application
+      .acquireTokenByClientCredential({ scopes })
+      .catch((error: unknown) => rejected(error, transport))
     if (result === null) throw new GraphProblem('outage', 'Microsoft gave no token for Graph.')
     const until = now + Number(transport.answer?.body.expires_in ?? 0)
     tokens.set(tid, { value: result.accessToken, until })
@@ -146,21 +201,31 @@ async function appToken(need: Need, directory: Directory, origin: string, tokens
 function problemOf(cause: unknown): unknown {
   if (cause instanceof GraphProblem) return cause
   if (cause instanceof MicrosoftUnreachable)
-    return new GraphProblem(cause.retryAfterSeconds === undefined ? 'outage' : 'throttled', cause.message, {
-      cause,
-      retryAfterSeconds: cause.retryAfterSeconds,
-    })
+    return new GraphProblem(
+      cause.retryAfterSeconds === undefined ? 'outage' : 'throttled',
+      cause.message,
+      {
+        cause,
+        retryAfterSeconds: cause.retryAfterSeconds,
+      },
+    )
   if (!(cause instanceof MicrosoftRejection)) return cause
   const kind = cause.guidance === 'outage' ? 'outage' : 'credential'
-  return new GraphProblem(kind, cause.message, { cause, retryAfterSeconds: cause.retryAfterSeconds })
+  return new GraphProblem(kind, cause.message, {
+    cause,
+    retryAfterSeconds: cause.retryAfterSeconds,
+  })
 }
 
 const rows = (value: unknown): Record<string, unknown>[] =>
-  Array.isArray(value) ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null) : []
+  Array.isArray(value)
+    ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null)
+    : []
 
 function subscriptionOf(body: Record<string, unknown>): { id: string; until: number } {
   const until = Date.parse(String(body.expirationDateTime))
-  if (typeof body.id !== 'string' || Number.isNaN(until)) throw new GraphProblem('rejected', 'Graph answered no subscription.')
+  if (typeof body.id !== 'string' || Number.isNaN(until))
+    throw new GraphProblem('rejected', 'Graph answered no subscription.')
   return { id: body.id, until: Math.floor(until / 1000) }
 }
 

@@ -1,6 +1,9 @@
 import type { ErrorCode } from '../protocol/error.ts'
 
-/** What a user reads instead of a code, what the operator sees, and what there is to do. Nothing here helps an outsider. */
+/**
+ * What a user reads instead of a code, what the operator sees, and what there is to do. Nothing
+ * here helps an outsider.
+ */
 
 /** What a page offers besides going back to the instance. */
 export type Offer = 'try_again' | 'another_account' | 'granting_consent' | 'set_up_mfa'
@@ -102,7 +105,8 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   client_locked: {
-    operator: 'The client, or a client of the audience that it asks for, is locked here (cmb locks list).',
+    operator:
+      'The client, or a client of the audience that it asks for, is locked here (cmb locks list).',
     offers: [],
     error: 'access_denied',
   },
@@ -123,7 +127,8 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   redirect_mismatch: {
-    operator: 'The redirect address <issuer>/signin/callback is not registered for the app in Entra.',
+    operator:
+      'The redirect address <issuer>/signin/callback is not registered for the app in Entra.',
     offers: [],
     alert: true,
     error: 'temporarily_unavailable',
@@ -152,12 +157,14 @@ const GUIDANCE = {
     error: 'temporarily_unavailable',
   },
   clock_wrong: {
-    operator: 'The clock of the broker disagrees with Microsoft’s by more than 60 s, so no sign-in can be judged: synchronize it by NTP.',
+    operator:
+      'The clock of the broker disagrees with Microsoft’s by more than 60 s, so no sign-in can be judged: synchronize it by NTP.',
     offers: ['try_again'],
     error: 'temporarily_unavailable',
   },
   untrusted_token: {
-    operator: 'An ID token was refused: signature, issuer, audience, nonce or times. Once may be a clock; often is an attack.',
+    operator:
+      'An ID token was refused: signature, issuer, audience, nonce or times. Once may be a clock; often is an attack.',
     offers: ['try_again'],
     alert: true,
     error: 'access_denied',
@@ -172,6 +179,7 @@ const GUIDANCE = {
 export type GuidanceKey = keyof typeof GUIDANCE
 
 /** A key that is not in the table means `unknown`. */
-export const guidanceKey = (key: string): GuidanceKey => (Object.hasOwn(GUIDANCE, key) ? (key as GuidanceKey) : 'unknown')
+export const guidanceKey = (key: string): GuidanceKey =>
+  Object.hasOwn(GUIDANCE, key) ? (key as GuidanceKey) : 'unknown'
 
 export const guidanceFor = (key: string): Guidance => GUIDANCE[guidanceKey(key)]

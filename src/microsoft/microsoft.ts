@@ -11,18 +11,33 @@ import { createTransport, systemFetch, type Fetch, waiting } from './transport.t
 import { verifyIdToken } from './verify.ts'
 
 /**
- * Microsoft Entra ID as the rest of the broker sees it: where to send a browser, what came back, where to sign out. Refuses whatever Microsoft
- * has not signed for us, and never takes its silence for an answer.
+ * Microsoft Entra ID as the rest of the broker sees it: where to send a browser, what came back,
+ * where to sign out. Refuses whatever Microsoft has not signed for us, and never takes its silence
+ * for an answer.
  */
 
 /** Without a `connection` the settings are all there is. */
 export function createMicrosoft(
-  input: Omit<Need, 'fetch' | 'connection'> & { fetch?: Fetch | undefined; connection?: (() => Connection) | undefined },
+  input: Omit<Need, 'fetch' | 'connection'> & {
+    fetch?: Fetch | undefined
+    connection?: (() => Connection) | undefined
+  },
 ): Microsoft {
   const connection = input.connection ?? (() => connectionOf(input.config))
   const { entra } = input.config
-  const need: Need = { ...input, connection, fetch: waiting(input.fetch ?? systemFetch, new URL(entra.authority).origin, () => input.clock.nowMs()) }
-  const directory = createDirectory({ authority: entra.authority, simulated: entra.simulated, fetch: need.fetch, clock: need.clock })
+  const need: Need = {
+    ...input,
+    connection,
+    fetch: waiting(input.fetch ?? systemFetch, new URL(entra.authority).origin, () =>
+      input.clock.nowMs(),
+    ),
+  }
+  const directory = createDirectory({
+    authority: entra.authority,
+    simulated: entra.simulated,
+    fetch: need.fetch,
+    clock: need.clock,
+  })
   return {
     readiness: () => readiness(connection()),
     authorizeUrl: (start) => authorizeUrl(need, directory, start),
@@ -38,8 +53,14 @@ export function createMicrosoft(
 
 function readiness(entra: Connection): ReturnType<Microsoft['readiness']> {
   const missing: string[] = []
-  if (entra.tenants.length === 0) missing.push('BROKER_ENTRA_TENANT: the directory (tenant) id of each organization whose users may sign in.')
-  if (entra.clientId === undefined) missing.push('BROKER_ENTRA_CLIENT_ID: the application (client) id of the app registration in Entra.')
+  if (entra.tenants.length === 0)
+    missing.push(
+      'BROKER_ENTRA_TENANT: the directory (tenant) id of each organization whose users may sign in.',
+    )
+  if (entra.clientId === undefined)
+    missing.push(
+      'BROKER_ENTRA_CLIENT_ID: the application (client) id of the app registration in Entra.',
+    )
   if (entra.credential === undefined)
     missing.push(
       'BROKER_ENTRA_CLIENT_SECRET, BROKER_ENTRA_CERTIFICATE_FILE or BROKER_ENTRA_FEDERATED_TOKEN_FILE: the credential that the broker presents to Entra.',
@@ -47,7 +68,10 @@ function readiness(entra: Connection): ReturnType<Microsoft['readiness']> {
   return missing.length === 0 ? { connected: true } : { connected: false, missing }
 }
 
-/** One tenant: its own authority, whose sign-in page is the organization's. Several: `organizations`, and the allow-list decides. */
+/**
+ * One tenant: its own authority, whose sign-in page is the organization's. Several:
+ * `organizations`, and the allow-list decides.
+ */
 const tenantFor = ({ tenants }: Connection, tid: string | undefined): string => {
   if (tid !== undefined && tenants.includes(tid)) return tid
   return tenants.length === 1 ? (tenants[0] ?? 'organizations') : 'organizations'
@@ -80,14 +104,23 @@ async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn
     ...(input.loginHint !== undefined && { loginHint: input.loginHint }),
     ...(claims !== undefined && { claims }),
     // MSAL's own maxAge does nothing.
-    ...(input.maxAgeSeconds !== undefined && { extraQueryParameters: { max_age: String(input.maxAgeSeconds) } }),
+    ...(input.maxAgeSeconds !== undefined && {
+      extraQueryParameters: { max_age: String(input.maxAgeSeconds) },
+    }),
   })
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Microsoft's own challenge, replayed, with the authentication context we ask for. A challenge that is not a JSON object is dropped. */
-function mergeClaims(challenge: string | undefined, authContext: string | undefined): string | undefined {
+/**
+ * Microsoft's own challenge, replayed, with the authentication context we ask for. A challenge that
+ * is not a JSON object is dropped.
+ */
+function mergeClaims(
+  challenge: string | undefined,
+  authContext: string | undefined,
+): string | undefined {
   let claims: Record<string, unknown> = {}
   try {
     const parsed: unknown = challenge === undefined ? {} : JSON.parse(challenge)
@@ -96,20 +129,40 @@ function mergeClaims(challenge: string | undefined, authContext: string | undefi
     // Dropped: Microsoft asks again.
   }
   if (authContext !== undefined)
-    claims.id_token = { ...(isObject(claims.id_token) ? claims.id_token : {}), acrs: { essential: true, value: authContext } }
+    claims.id_token = {
+      ...(isObject(claims.id_token) ? claims.id_token : {}),
+      acrs: { essential: true, value: authContext },
+    }
   return Object.keys(claims).length === 0 ? undefined : JSON.stringify(claims)
 }
 
-async function redeemCode(need: Need, directory: Directory, input: Parameters<Microsoft['redeemCode']>[0]): Promise<MicrosoftIdentity> {
+async function redeemCode(
+  need: Need,
+  directory: Directory,
+  input: Parameters<Microsoft['redeemCode']>[0],
+): Promise<MicrosoftIdentity> {
   const { config } = need
   const connection = need.connection()
   const tenant = tenantFor(connection, input.tid)
   const discovery = await directory.discovery(tenant).catch(outage)
   const transport = createTransport(need.fetch, need.clock)
   const cache = sessionCache()
-  const application = await openApplication({ config, connection, tenant, discovery, transport, cache })
+  const application = await openApplication({
+    config,
+    connection,
+    tenant,
+    discovery,
+    transport,
+    cache,
+  })
   const result = await application
-    .acquireTokenByCode({ code: input.code, codeVerifier: input.codeVerifier, nonce: input.nonce, scopes: SCOPES, redirectUri: redirectUri(config) })
+    .acquireTokenByCode({
+      code: input.code,
+      codeVerifier: input.codeVerifier,
+      nonce: input.nonce,
+      scopes: SCOPES,
+      redirectUri: redirectUri(config),
+    })
     .catch((error: unknown) => rejected(error, transport))
   const identity = await verifyIdToken(directory, result.idToken, {
     clientId: connection.clientId ?? '',
@@ -130,8 +183,13 @@ async function redeemCode(need: Need, directory: Directory, input: Parameters<Mi
 const homeIdOf = (value: string | undefined): string | undefined =>
   value !== undefined && /^[\w-]{8,64}\.[\w-]{8,64}$/.test(value) ? value.toLowerCase() : undefined
 
-async function logoutUrl(need: Need, directory: Directory, input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
-  // A sign-out does not wait for Microsoft: if its metadata does not answer, its documented address is as good.
+async function logoutUrl(
+  need: Need,
+  directory: Directory,
+  input: { tid: string; logoutHint?: string | undefined },
+): Promise<string> {
+  // A sign-out does not wait for Microsoft: if its metadata does not answer, its documented address
+  // is as good.
   const documented = `${need.config.entra.authority}/${encodeURIComponent(input.tid)}/oauth2/v2.0/logout`
   const known = need.connection().tenants.includes(input.tid)
   const endpoint = known

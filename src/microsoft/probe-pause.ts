@@ -1,6 +1,9 @@
 import type { Store } from '../../db/store.ts'
 
-/** A tenant whose probing was paused by its alarm: a setting of the store, until an operator takes it away. */
+/**
+ * A tenant whose probing was paused by its alarm: a setting of the store, until an operator takes
+ * it away.
+ */
 
 interface ProbePause {
   tid: string
@@ -14,9 +17,13 @@ const setting = (tid: string): string => `probe_paused/${tid}`
 
 type Settings = Pick<Store, 'setting' | 'setSetting'>
 
-export const pauseProbe = (store: Settings, { tid, ...why }: ProbePause): Promise<void> => store.setSetting(setting(tid), JSON.stringify(why))
+export const pauseProbe = (store: Settings, { tid, ...why }: ProbePause): Promise<void> =>
+  store.setSetting(setting(tid), JSON.stringify(why))
 
-export async function probePause(store: Pick<Store, 'setting'>, tid: string): Promise<ProbePause | undefined> {
+export async function probePause(
+  store: Pick<Store, 'setting'>,
+  tid: string,
+): Promise<ProbePause | undefined> {
   const text = await store.setting(setting(tid))
   return text === undefined ? undefined : { tid, ...(JSON.parse(text) as Omit<ProbePause, 'tid'>) }
 }

@@ -1,4 +1,7 @@
-/** What is registered for the broker in Microsoft Entra ID: every value from one place, for the page, the manifest and the script. The GUIDs of Graph are Microsoft's own. */
+/**
+ * What is registered for the broker in Microsoft Entra ID: every value from one place, for the
+ * page, the manifest and the script. The GUIDs of Graph are Microsoft's own.
+ */
 
 interface Registration {
   redirectUris: string[]
@@ -8,7 +11,10 @@ interface Registration {
   appRoles: { id: string; value: string; name: string; description: string }[]
   /** Graph's delegated permissions: what signing in needs. */
   delegated: { id: string; name: string }[]
-  /** Graph's application permissions: how the broker learns that an account was disabled, and can end sessions at Microsoft. */
+  /**
+   * Graph's application permissions: how the broker learns that an account was disabled, and can
+   * end sessions at Microsoft.
+   */
   application: { id: string; name: string; why: string }[]
 }
 
@@ -37,13 +43,15 @@ const ROLES: Registration['appRoles'] = [
     id: '5f8c2c1e-6a0b-4b7e-9a51-0c6d1f4e7a03',
     value: 'Broker.Administrator',
     name: 'Identity broker administrator',
-    description: 'May sign users out, register instances, rotate keys and change the connection to Microsoft.',
+    description:
+      'May sign users out, register instances, rotate keys and change the connection to Microsoft.',
   },
   {
     id: '5f8c2c1e-6a0b-4b7e-9a51-0c6d1f4e7a05',
     value: 'Broker.TenantAdministrator',
     name: 'Identity broker administrator of this tenant',
-    description: 'May see, sign out and lock the users of this tenant, if the operators of the identity broker allow it.',
+    description:
+      'May see, sign out and lock the users of this tenant, if the operators of the identity broker allow it.',
   },
 ]
 
@@ -74,16 +82,32 @@ export const registration = (issuer: string): Registration => ({
 
 const GRAPH_APP = '00000003-0000-0000-c000-000000000000'
 
-/** An application object of Microsoft Graph, which is what the manifest of an app registration is. */
-export function appManifest(issuer: string, { several = false }: { several?: boolean } = {}): Record<string, unknown> {
-  const { redirectUris, logoutUrl, optionalClaims, appRoles, delegated, application } = registration(issuer)
-  const access = (permissions: readonly { id: string }[], type: 'Scope' | 'Role') => permissions.map(({ id }) => ({ id, type }))
+/**
+ * An application object of Microsoft Graph, which is what the manifest of an app registration is.
+ */
+export function appManifest(
+  issuer: string,
+  { several = false }: { several?: boolean } = {},
+): Record<string, unknown> {
+  const { redirectUris, logoutUrl, optionalClaims, appRoles, delegated, application } =
+    registration(issuer)
+  const access = (permissions: readonly { id: string }[], type: 'Scope' | 'Role') =>
+    permissions.map(({ id }) => ({ id, type }))
   return {
     displayName: 'Case Manager',
     signInAudience: several ? 'AzureADMultipleOrgs' : 'AzureADMyOrg',
-    web: { redirectUris, logoutUrl, implicitGrantSettings: { enableAccessTokenIssuance: false, enableIdTokenIssuance: false } },
+    web: {
+      redirectUris,
+      logoutUrl,
+      implicitGrantSettings: { enableAccessTokenIssuance: false, enableIdTokenIssuance: false },
+    },
     optionalClaims: {
-      idToken: optionalClaims.map((name) => ({ name, source: null, essential: false, additionalProperties: [] })),
+      idToken: optionalClaims.map((name) => ({
+        name,
+        source: null,
+        essential: false,
+        additionalProperties: [],
+      })),
       accessToken: [],
       saml2Token: [],
     },
@@ -95,7 +119,12 @@ export function appManifest(issuer: string, { several = false }: { several?: boo
       allowedMemberTypes: ['User'],
       isEnabled: true,
     })),
-    requiredResourceAccess: [{ resourceAppId: GRAPH_APP, resourceAccess: [...access(delegated, 'Scope'), ...access(application, 'Role')] }],
+    requiredResourceAccess: [
+      {
+        resourceAppId: GRAPH_APP,
+        resourceAccess: [...access(delegated, 'Scope'), ...access(application, 'Role')],
+      },
+    ],
   }
 }
 
@@ -104,17 +133,25 @@ const GRAPHS: Readonly<Record<string, string>> = {
   'https://login.partner.microsoftonline.cn': 'https://microsoftgraph.chinacloudapi.cn',
 }
 /** The resource that Graph's permissions are of, by the cloud. */
-export const graphResource = (authority: string): string => GRAPHS[authority] ?? 'https://graph.microsoft.com'
+export const graphResource = (authority: string): string =>
+  GRAPHS[authority] ?? 'https://graph.microsoft.com'
 
 const JSON_BODY = '--headers Content-Type=application/json'
 
 /**
- * For a shell with the Azure CLI, signed in to the tenant: registers, creates the enterprise application, makes the user who runs it an administrator of
- * the broker, makes a secret. In a subshell, so that a failure does not end the shell it was pasted into.
+ * For a shell with the Azure CLI, signed in to the tenant: registers, creates the enterprise
+ * application, makes the user who runs it an administrator of the broker, makes a secret. In a
+ * subshell, so that a failure does not end the shell it was pasted into.
  */
-export function azureCliScript(issuer: string, authority: string, { several = false }: { several?: boolean } = {}): string {
+export function azureCliScript(
+  issuer: string,
+  authority: string,
+  { several = false }: { several?: boolean } = {},
+): string {
   const graph = `${graphResource(authority)}/v1.0`
-  const assigned = ROLES.filter((role) => role.value === 'CaseManager.User' || role.value === 'Broker.Administrator')
+  const assigned = ROLES.filter(
+    (role) => role.value === 'CaseManager.User' || role.value === 'Broker.Administrator',
+  )
   return `(
 set -eu
 # What was just made is not known everywhere at once.

@@ -6,32 +6,60 @@ import { createTransport } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
 
 /**
- * Redeems the refresh token of one session: the best check there is, because it finds users who were revoked, disabled or deleted. One MSAL
- * application over that session's cache alone. It refuses to take another user's tokens for this one's.
+ * Redeems the refresh token of one session: the best check there is, because it finds users who
+ * were revoked, disabled or deleted. One MSAL application over that session's cache alone. It
+ * refuses to take another user's tokens for this one's.
  */
-export async function renew(need: Need, directory: Directory, input: Parameters<Microsoft['renew']>[0]): Promise<Renewal | undefined> {
+export async function renew(
+  need: Need,
+  directory: Directory,
+  input: Parameters<Microsoft['renew']>[0],
+): Promise<Renewal | undefined> {
   const { user, now } = input
   const connection = need.connection()
-  if (!connection.tenants.includes(user.tid)) throw new MicrosoftRejection('tenant_not_connected', { effect: 'nothing' })
+  if (!connection.tenants.includes(user.tid))
+    throw new MicrosoftRejection('tenant_not_connected', { effect: 'nothing' })
   const discovery = await directory.discovery(user.tid).catch(outage)
   const transport = createTransport(need.fetch, need.clock)
   const cache = sessionCache(input.cache)
-  const application = await openApplication({ config: need.config, connection, tenant: user.tid, discovery, transport, cache })
-  const account = (await application.getTokenCache().getAllAccounts()).find((one) => one.localAccountId.toLowerCase() === user.oid)
-  if (account === undefined) return undefined
-  await application.acquireTokenSilent({ account, scopes: SCOPES, forceRefresh: true }).catch((error: unknown) => {
-    // MSAL sent no request: there was no refresh token.
-    if (transport.answer === undefined && transport.outage === undefined && hasNone(error)) return undefined
-    return rejected(error, transport)
+  const application = await openApplication({
+    config: need.config,
+    connection,
+    tenant: user.tid,
+    discovery,
+    transport,
+    cache,
   })
+  const account = (await application.getTokenCache().getAllAccounts()).find(
+    (one) => one.localAccountId.toLowerCase() === user.oid,
+  )
+  if (account === undefined) return undefined
+  await application
+    .acquireTokenSilent({ account, scopes: SCOPES, forceRefresh: true })
+    .catch((error: unknown) => {
+      // MSAL sent no request: there was no refresh token.
+      if (transport.answer === undefined && transport.outage === undefined && hasNone(error))
+        return undefined
+      return rejected(error, transport)
+    })
   if (transport.answer === undefined || cache.serialized === undefined) return undefined
   const idToken = transport.answer.body.id_token
   if (typeof idToken !== 'string') return { cache: cache.serialized, roles: undefined }
-  const expected = { clientId: connection.clientId ?? '', tenants: connection.tenants, tid: user.tid, nonce: undefined, now }
+  const expected = {
+    clientId: connection.clientId ?? '',
+    tenants: connection.tenants,
+    tid: user.tid,
+    nonce: undefined,
+    now,
+  }
   const identity = await verifyIdToken(directory, idToken, expected)
   if (identity.user.oid !== user.oid)
-    throw new MicrosoftRejection('untrusted_token', { effect: 'nothing', cause: new Error('ID token: of another user than the session') })
+    throw new MicrosoftRejection('untrusted_token', {
+      effect: 'nothing',
+      cause: new Error('ID token: of another user than the session'),
+    })
   return { cache: cache.serialized, roles: identity.roles, directoryRoles: identity.directoryRoles }
 }
 
-const hasNone = (error: unknown): boolean => /no_tokens_found|no_account/.test((error as { errorCode?: unknown }).errorCode?.toString() ?? '')
+const hasNone = (error: unknown): boolean =>
+  /no_tokens_found|no_account/.test((error as { errorCode?: unknown }).errorCode?.toString() ?? '')

@@ -3,7 +3,10 @@ import { about, secondsOf } from './graph-answer.ts'
 import { type Graph, GraphProblem } from './interface.ts'
 import type { Answer } from './transport.ts'
 
-/** Reads the risk of one user at Identity Protection. A tenant whose read failed is left alone for a while: its limits are narrow, and shared by all applications. */
+/**
+ * Reads the risk of one user at Identity Protection. A tenant whose read failed is left alone for a
+ * while: its limits are narrow, and shared by all applications.
+ */
 
 const PAUSE_SECONDS = 60
 const MOST_PAUSE_SECONDS = 3600
@@ -21,10 +24,16 @@ export function riskReader(get: Get, clock: Pick<Clock, 'now'>): Pick<Graph, 'ri
       // A clock that was set back pauses nothing.
       if (pause !== undefined && now >= pause.from && now < pause.until) return 'paused'
       try {
-        return sinceOf(await get(tid, `/identityProtection/riskyUsers/${encodeURIComponent(oid)}?${SELECT}`), oid)
+        return sinceOf(
+          await get(tid, `/identityProtection/riskyUsers/${encodeURIComponent(oid)}?${SELECT}`),
+          oid,
+        )
       } catch (error) {
         const seconds = error instanceof GraphProblem ? error.retryAfterSeconds : undefined
-        paused.set(tid, { from: now, until: now + Math.min(seconds ?? PAUSE_SECONDS, MOST_PAUSE_SECONDS) })
+        paused.set(tid, {
+          from: now,
+          until: now + Math.min(seconds ?? PAUSE_SECONDS, MOST_PAUSE_SECONDS),
+        })
         throw error
       }
     },
@@ -35,6 +44,7 @@ function sinceOf(answer: Answer, oid: string): number | undefined {
   // A user who was never at risk has no entry.
   if (answer.status === 404) return undefined
   const { riskLevel, riskState, riskLastUpdatedDateTime: since } = about(answer, oid)
-  const high = riskState === 'confirmedCompromised' || (riskState === 'atRisk' && riskLevel === 'high')
+  const high =
+    riskState === 'confirmedCompromised' || (riskState === 'atRisk' && riskLevel === 'high')
   return high ? secondsOf(since) : undefined
 }

@@ -2,8 +2,9 @@ import type { SteadyClock } from '../runtime/clock.ts'
 import { guidanceKey, type GuidanceKey } from './guidance.ts'
 
 /**
- * Whether the users of each tenant still get through Microsoft's sign-in. Counts only users whom Microsoft has authenticated here before, each
- * once, and forgets a tenant's failures with its next sign-in that succeeds: a stranger can neither raise it nor hide it.
+ * Whether the users of each tenant still get through Microsoft's sign-in. Counts only users whom
+ * Microsoft has authenticated here before, each once, and forgets a tenant's failures with its next
+ * sign-in that succeeds: a stranger can neither raise it nor hide it.
  */
 
 interface WhoTries {
@@ -14,7 +15,10 @@ interface WhoTries {
 /** What keeps one tenant's users out now. */
 interface Failing {
   users: number
-  /** How many of them came back with a cause, or met one at the token endpoint. The others never came back from Microsoft's pages. */
+  /**
+   * How many of them came back with a cause, or met one at the token endpoint. The others never
+   * came back from Microsoft's pages.
+   */
   returned: number
   causes: GuidanceKey[]
 }
@@ -58,7 +62,8 @@ export class SignInWatch {
   /** The user's browser leaves for Microsoft. */
   began(who: WhoTries): void {
     // A user who tries repeatedly has not come back since the first time.
-    if (this.#ofTenant(who.tid).get(who.oid) === undefined) this.#keep(who, { atMs: this.#clock.steadyMs() })
+    if (this.#ofTenant(who.tid).get(who.oid) === undefined)
+      this.#keep(who, { atMs: this.#clock.steadyMs() })
   }
 
   /** The user came back without being signed in. */
@@ -77,7 +82,11 @@ export class SignInWatch {
     const nowMs = this.#clock.steadyMs()
     const causes = attempts.flatMap(({ cause }) => cause ?? [])
     const away = attempts.filter(({ cause, atMs }) => cause === undefined && nowMs - atMs > AWAY_MS)
-    return { users: causes.length + away.length, returned: causes.length, causes: [...new Set(causes)].sort() }
+    return {
+      users: causes.length + away.length,
+      returned: causes.length,
+      causes: [...new Set(causes)].sort(),
+    }
   }
 
   /** The tenant's attempts within the window. */

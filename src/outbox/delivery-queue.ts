@@ -10,8 +10,9 @@ import type { QueueEngine } from './queue-engine.ts'
 import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worker.ts'
 
 /**
- * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is due; the row says whether it is so.
- * It makes no caller wait: while its server is down jobs are dropped, and the relay finds their rows.
+ * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is
+ * due; the row says whether it is so. It makes no caller wait: while its server is down jobs are
+ * dropped, and the relay finds their rows.
  */
 
 const QUEUE_NAME = 'logout-delivery'
@@ -23,7 +24,10 @@ const ANSWER_MS = 3_000
 /** Attempts to open the queue on our own Postgres, which may be restarting: about 3 s. */
 const OPENINGS = 6
 
-/** Refs of one job, where a user waits for the deliveries: few enough that several processes share those of one sign-out. */
+/**
+ * Refs of one job, where a user waits for the deliveries: few enough that several processes share
+ * those of one sign-out.
+ */
 const TOGETHER = 20
 
 /** One job. */
@@ -39,10 +43,15 @@ export interface OpenedDeliveryQueue extends DeliveryQueue {
   readonly bull: Queue
 }
 
-export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Deps, 'log' | 'metrics' | 'clock'>): Promise<OpenedDeliveryQueue> {
+export async function openDeliveryQueue(
+  deps: { engine: QueueEngine } & Pick<Deps, 'log' | 'metrics' | 'clock'>,
+): Promise<OpenedDeliveryQueue> {
   const { engine, log } = deps
   const outages = createOutageLog(log)
-  const server = engine.address.kind === 'postgres' ? await openPostgres(engine, outages) : openRedis(engine, outages)
+  const server =
+    engine.address.kind === 'postgres'
+      ? await openPostgres(engine, outages)
+      : openRedis(engine, outages)
   const bull = server.queue
   const adding = new Adding(bull, outages)
   let lanes: LocalLanes | undefined
@@ -65,7 +74,8 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
       return worker
     },
     health: () => healthOf(server, engine),
-    durability: async () => (engine.own ? undefined : within(1_000, server.durability()).catch(() => undefined)),
+    durability: async () =>
+      engine.own ? undefined : within(1_000, server.durability()).catch(() => undefined),
     async close() {
       adding.close()
       outages.end()
@@ -94,7 +104,10 @@ class Adding {
     this.#push(refs.map((ref) => ({ ref, delayMs })))
   }
 
-  /** A job for several refs: each job costs the server and its worker several times what a ref costs. */
+  /**
+   * A job for several refs: each job costs the server and its worker several times what a ref
+   * costs.
+   */
   addTogether(refs: readonly DeliveryRef[]): void {
     const jobs: Added[] = []
     for (let at = 0; at < refs.length; at += TOGETHER) {
@@ -127,7 +140,8 @@ class Adding {
         this.#outages.up()
       }
     } catch (error) {
-      // The other jobs would wait for the same answer. Their deliveries stay pending; the relay finds them.
+      // The other jobs would wait for the same answer. Their deliveries stay pending; the relay
+      // finds them.
       this.#outages.dropped(this.#waiting.length + 1, error)
       this.#waiting = []
     } finally {
@@ -149,11 +163,20 @@ async function healthOf(server: Server, engine: QueueEngine): ReturnType<Deliver
   }
 }
 
-/** `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. */
+/**
+ * `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or
+ * its id is taken for good.
+ */
 const toJob = ({ ref, more = [], delayMs }: Added) => ({
   name: 'deliver',
   data: { ...ref, ...(more.length > 0 ? { more } : {}) } satisfies JobData,
-  opts: { jobId: jobIdOf(ref, more), attempts: 1, removeOnComplete: true, removeOnFail: true, ...(delayMs > 0 ? { delay: delayMs } : {}) },
+  opts: {
+    jobId: jobIdOf(ref, more),
+    attempts: 1,
+    removeOnComplete: true,
+    removeOnFail: true,
+    ...(delayMs > 0 ? { delay: delayMs } : {}),
+  },
 })
 
 const jobIdOf = ({ id, attempt }: DeliveryRef, more: readonly DeliveryRef[]): string =>
@@ -206,15 +229,18 @@ const WORKER = {
 
 function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   const at = engine.address as { url: string } | { socket: string }
-  const common: RedisOptions = { ...('socket' in at ? { path: at.socket } : {}), retryStrategy: (times) => Math.min(times * 100, 1_000) }
+  const common: RedisOptions = {
+    ...('socket' in at ? { path: at.socket } : {}),
+    retryStrategy: (times) => Math.min(times * 100, 1_000),
+  }
   const connect = (options: RedisOptions): Redis => {
     const all = { ...common, ...options } as RedisOptions
     const client: Redis = 'url' in at ? new Redis(at.url, all as never) : new Redis(all as never)
     client.on('error', () => {})
     return client
   }
-  // A producer does not wait for a server that is down. (Without its offline queue BullMQ's first INFO fails before there is a connection,
-  // and the queue stays unusable.)
+  // A producer does not wait for a server that is down. (Without its offline queue BullMQ's first
+  // INFO fails before there is a connection, and the queue stays unusable.)
   const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
   const workers = new Set<Redis>()
   const queue = new Queue(QUEUE_NAME, { connection: producer })
@@ -226,7 +252,11 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
       // A worker waits for its server for as long as it takes.
       const connection = connect({ maxRetriesPerRequest: null })
       workers.add(connection)
-      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), { ...WORKER, connection, concurrency })
+      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), {
+        ...WORKER,
+        connection,
+        concurrency,
+      })
       return worker.once('closed', () => {
         workers.delete(connection)
         connection.disconnect()
@@ -241,12 +271,18 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   }
 }
 
-/** A server that evicts or forgets still loses nothing, but each loss costs the seconds of a relay: operators should know. */
+/**
+ * A server that evicts or forgets still loses nothing, but each loss costs the seconds of a relay:
+ * operators should know.
+ */
 async function durabilityOf(client: Redis): ReturnType<DeliveryQueue['durability']> {
   const text = `${await client.info('memory')}\n${await client.info('persistence')}`
-  const field = (name: string): string | undefined => new RegExp(`^${name}:(\\S+)`, 'm').exec(text)?.[1]
+  const field = (name: string): string | undefined =>
+    new RegExp(`^${name}:(\\S+)`, 'm').exec(text)?.[1]
   const [evictionPolicy, aof] = [field('maxmemory_policy'), field('aof_enabled')]
-  return evictionPolicy === undefined || aof === undefined ? undefined : { appendOnly: aof === '1', evictionPolicy }
+  return evictionPolicy === undefined || aof === undefined
+    ? undefined
+    : { appendOnly: aof === '1', evictionPolicy }
 }
 
 async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Server> {
@@ -264,8 +300,18 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
     worker(perform, concurrency) {
       const own = openPool(engine, 10, outages)
       workers.add(own)
-      const options = { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) }
-      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), options, createPostgresBackend as never)
+      const options = {
+        ...WORKER,
+        drainDelay: 1,
+        connection: own,
+        concurrency: Math.min(concurrency, 20),
+      }
+      const worker = new PacedWorker(
+        QUEUE_NAME,
+        eachOf(perform),
+        options,
+        createPostgresBackend as never,
+      )
       return worker.once('closed', () => {
         workers.delete(own)
         own.end().catch(() => {})
@@ -281,7 +327,12 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
 
 function openPool(engine: QueueEngine, max: number, outages: OutageLog): Pool {
   const { address } = engine.address as { address: object }
-  const pool = new Pool({ ...address, max, options: `-c search_path=${SCHEMA}`, connectionTimeoutMillis: ANSWER_MS })
+  const pool = new Pool({
+    ...address,
+    max,
+    options: `-c search_path=${SCHEMA}`,
+    connectionTimeoutMillis: ANSWER_MS,
+  })
   pool.on('error', outages.down)
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
@@ -298,7 +349,10 @@ async function migrate(pool: Pool): Promise<void> {
 
 type OutageLog = ReturnType<typeof createOutageLog>
 
-/** One line when the server goes, one when it is back: not one for each of a thousand attempts in between. */
+/**
+ * One line when the server goes, one when it is back: not one for each of a thousand attempts in
+ * between.
+ */
 function createOutageLog(log: Log) {
   let down = false
   let ended = false

@@ -5,6 +5,9 @@ import type { DeliveryQueue } from './interface.ts'
 /** What the delivery of messages needs, handed in. */
 export interface Deps extends ClientDeps {
   queue: DeliveryQueue
-  /** Outbound HTTP to the endpoints of webhooks: public addresses, and private ones of an allow-list. */
+  /**
+   * Outbound HTTP to the endpoints of webhooks: public addresses, and private ones of an
+   * allow-list.
+   */
   webhookOutbound: Outbound
 }

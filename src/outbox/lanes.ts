@@ -8,14 +8,21 @@ import { type FillingDeps, LaneFilling, PAUSE_MS } from './lane-filling.ts'
 import { uniform } from './attempt.ts'
 
 /**
- * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a breaker, so that a target that hangs delays
- * no other. A lane holds a window of the deliveries that are due; the store holds the rest, and the row is the truth (docs/decisions/0015).
+ * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a
+ * breaker, so that a target that hangs delays no other. A lane holds a window of the deliveries
+ * that are due; the store holds the rest, and the row is the truth (docs/decisions/0015).
  */
 
-/** Bulk calls to all targets that begin in one turn of the event loop: an urgent delivery waits for the work of so many at most. */
+/**
+ * Bulk calls to all targets that begin in one turn of the event loop: an urgent delivery waits for
+ * the work of so many at most.
+ */
 const BULK_A_TURN = 8
 
-/** Gives the lanes of this process their turns at bulk: one call of one lane after the other, a few in each turn of the event loop. */
+/**
+ * Gives the lanes of this process their turns at bulk: one call of one lane after the other, a few
+ * in each turn of the event loop.
+ */
 class BulkScheduler {
   /** Lanes with bulk that may begin, in the order of their turns. */
   readonly #eager = new Set<Lane>()
@@ -58,7 +65,10 @@ const LOOK_MS = 20
 /** A hanging target may have as many probes under way. */
 const PROBES = 3
 
-/** How an attempt ended. `passed`: the target was not called (another process has the lease, or the delivery is settled). */
+/**
+ * How an attempt ended. `passed`: the target was not called (another process has the lease, or the
+ * delivery is settled).
+ */
 export interface Taken {
   outcome: 'delivered' | 'rejected' | 'failed' | 'passed'
   retryAfterSeconds?: number | undefined
@@ -66,7 +76,10 @@ export interface Taken {
   failure?: Failing | undefined
 }
 
-/** `early`: before it is due, and a failure is not counted as an attempt. `probe`: early, and the target was down: it has less time to answer. */
+/**
+ * `early`: before it is due, and a failure is not counted as an attempt. `probe`: early, and the
+ * target was down: it has less time to answer.
+ */
 export type How = 'due' | 'early' | 'probe'
 export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
@@ -99,7 +112,8 @@ export class Lanes implements LocalLanes {
     for (const ref of refs) {
       const lane = this.#laneOf(ref.targetId)
       touched.add(lane)
-      if (lane.breaker.open && lane.running.size === 0 && lane.breaker.mayTryFresh(this.#nowMs())) this.#call(lane, ref, 'due')
+      if (lane.breaker.open && lane.running.size === 0 && lane.breaker.mayTryFresh(this.#nowMs()))
+        this.#call(lane, ref, 'due')
       else this.#filling.put(lane, ref)
     }
     for (const lane of touched) this.#pump(lane)
@@ -113,7 +127,8 @@ export class Lanes implements LocalLanes {
     this.#looked = true
     for (const targetId of targetIds) {
       const lane = this.#laneOf(targetId)
-      // Retries that a former process scheduled are attempted once at the start, as after an outage: its clock may have been wrong by a day.
+      // Retries that a former process scheduled are attempted once at the start, as after an
+      // outage: its clock may have been wrong by a day.
       if (isFirst) lane.released = START
       lane.hasPending = true
       lane.more = true
@@ -153,7 +168,8 @@ export class Lanes implements LocalLanes {
 
   #pump(lane: Lane): void {
     if (this.#isBlocked(lane)) return
-    for (let next; lane.hasPlace && (next = lane.waiting.nextUrgent()) !== undefined;) this.#begin(lane, next)
+    for (let next; lane.hasPlace && (next = lane.waiting.nextUrgent()) !== undefined;)
+      this.#begin(lane, next)
     if (lane.mayBeginBulk) this.#bulk.add(lane)
     if (lane.waiting.size === 0 && (lane.more || lane.released !== undefined)) void this.#fill(lane)
   }
@@ -180,7 +196,11 @@ export class Lanes implements LocalLanes {
       .catch((error: unknown) => {
         lane.pausedUntilMs = this.#nowMs() + PAUSE_MS
         lane.more = true
-        this.#deps.log.error('delivery_not_performed', { delivery: ref.id, attempt: ref.attempt, cause: error })
+        this.#deps.log.error('delivery_not_performed', {
+          delivery: ref.id,
+          attempt: ref.attempt,
+          cause: error,
+        })
       })
       .finally(() => {
         lane.running.delete(ref.id)
@@ -240,9 +260,12 @@ export class Lanes implements LocalLanes {
     const nowMs = this.#nowMs()
     for (const lane of this.#lanes.values()) {
       if (this.#draining) return
-      if (!lane.breaker.open && (lane.waiting.size > 0 || lane.more || lane.released !== undefined)) this.#pump(lane)
+      if (!lane.breaker.open && (lane.waiting.size > 0 || lane.more || lane.released !== undefined))
+        this.#pump(lane)
       else if (this.#mayProbe(lane, nowMs)) {
-        this.#probe(lane).catch((error: unknown) => this.#deps.log.error('probe_failed', { target: lane.targetId, cause: error }))
+        this.#probe(lane).catch((error: unknown) =>
+          this.#deps.log.error('probe_failed', { target: lane.targetId, cause: error }),
+        )
       }
     }
   }

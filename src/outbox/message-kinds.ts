@@ -9,7 +9,10 @@ import { webhooks } from './webhook-message.ts'
 export type MessageKinds = Record<DeliveryKind, MessageKind>
 
 export const messageKinds = (
-  deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound' | 'clock'>,
+  deps: Pick<
+    Deps,
+    'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound' | 'clock'
+  >,
 ): MessageKinds => ({
   logout_token: logoutTokens(deps),
   webhook: webhooks(deps),

@@ -9,13 +9,17 @@ import { othersReach, postgresServer, type PostgresAddress } from './engine-post
 import { keepRunning, type OwnServer } from './engine-process.ts'
 
 /**
- * The server behind the queue: the operator's, or one of our own that is private to this broker and ends with it. It keeps jobs, never
- * the truth: losing all of them loses nothing, so the server starts empty rather than keep the broker from starting.
+ * The server behind the queue: the operator's, or one of our own that is private to this broker and
+ * ends with it. It keeps jobs, never the truth: losing all of them loses nothing, so the server
+ * starts empty rather than keep the broker from starting.
  */
 
 type EngineKind = 'valkey' | 'redis' | 'postgres'
 
-type EngineAddress = { kind: 'redis'; url: string } | { kind: 'redis'; socket: string } | { kind: 'postgres'; address: PostgresAddress }
+type EngineAddress =
+  | { kind: 'redis'; url: string }
+  | { kind: 'redis'; socket: string }
+  | { kind: 'postgres'; address: PostgresAddress }
 
 export interface QueueEngine {
   kind: EngineKind
@@ -29,10 +33,16 @@ export interface QueueEngine {
   close(): Promise<void>
 }
 
-/** What fits a unix socket's address (107 bytes), and the longest name a server makes in the directory. */
+/**
+ * What fits a unix socket's address (107 bytes), and the longest name a server makes in the
+ * directory.
+ */
 const MAX_SOCKET_DIR = 107 - '/.s.PGSQL.5432.lock'.length
 
-/** @param path where servers are looked for, as in the environment's PATH. @throws Error in words for an operator */
+/**
+ * @param path where servers are looked for, as in the environment's PATH.
+ * @throws Error in words for an operator
+ */
 export async function startQueueEngine(input: {
   dataDir: string
   url: string | undefined
@@ -66,7 +76,8 @@ export async function startQueueEngine(input: {
     },
     async close() {
       await running.close()
-      if (chosen.temporary !== undefined) await rm(chosen.temporary, { recursive: true, force: true })
+      if (chosen.temporary !== undefined)
+        await rm(chosen.temporary, { recursive: true, force: true })
     },
   }
 }
@@ -85,8 +96,14 @@ function operatorsServer(url: string): QueueEngine {
 }
 
 async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string }, dir: string) {
-  const socketDir = Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, undefined)
-  const server = redisServer({ name: `${found.kind}-server`, command: found.command, dir, socketDir })
+  const socketDir =
+    Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, undefined)
+  const server = redisServer({
+    name: `${found.kind}-server`,
+    command: found.command,
+    dir,
+    socketDir,
+  })
   return {
     kind: found.kind as EngineKind,
     server,
@@ -96,11 +113,19 @@ async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string },
   }
 }
 
-/** An embedded Postgres with one empty database, not started. @returns also the directory that is to be removed after it */
+/**
+ * An embedded Postgres with one empty database, not started.
+ * @returns also the directory that is to be removed after it
+ */
 export async function placePostgres(dir: string, database: string) {
   const as = process.getuid?.() === 0 ? await anotherUser() : undefined
-  const at = as === undefined && Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, as)
-  return { server: await postgresServer({ dir: at, as, database }), at, temporary: at === dir ? join(dir, 'pg') : at }
+  const at =
+    as === undefined && Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, as)
+  return {
+    server: await postgresServer({ dir: at, as, database }),
+    at,
+    temporary: at === dir ? join(dir, 'pg') : at,
+  }
 }
 
 async function choosePostgres(dir: string) {
@@ -119,7 +144,9 @@ async function choosePostgres(dir: string) {
   }
 }
 
-async function findServer(path: string): Promise<{ kind: 'valkey' | 'redis'; command: string } | undefined> {
+async function findServer(
+  path: string,
+): Promise<{ kind: 'valkey' | 'redis'; command: string } | undefined> {
   for (const kind of ['valkey', 'redis'] as const) {
     for (const folder of path.split(delimiter).filter(Boolean)) {
       const command = join(folder, `${kind}-server`)
@@ -150,9 +177,14 @@ async function anotherUser(): Promise<{ uid: number; gid: number }> {
 /** The longest directory to which a socket's name can be added. */
 const MAX_BASE = 40
 
-/** A directory for the files of a server that runs as `as`. @throws Error where that user can enter none */
+/**
+ * A directory for the files of a server that runs as `as`.
+ * @throws Error where that user can enter none
+ */
 async function baseDir(as: { uid: number; gid: number } | undefined): Promise<string> {
-  const bases = [...new Set([tmpdir(), '/tmp', '/var/tmp'])].filter((base) => Buffer.byteLength(base) <= MAX_BASE)
+  const bases = [...new Set([tmpdir(), '/tmp', '/var/tmp'])].filter(
+    (base) => Buffer.byteLength(base) <= MAX_BASE,
+  )
   if (as === undefined) return bases[0] ?? '/tmp'
   for (const base of bases) if (await othersReach(base).catch(() => false)) return base
   throw new Error(
@@ -160,8 +192,14 @@ async function baseDir(as: { uid: number; gid: number } | undefined): Promise<st
   )
 }
 
-/** A directory with a short name for this data directory, the same at each start, that no other user has made. */
-async function privateDir(dir: string, as: { uid: number; gid: number } | undefined): Promise<string> {
+/**
+ * A directory with a short name for this data directory, the same at each start, that no other user
+ * has made.
+ */
+async function privateDir(
+  dir: string,
+  as: { uid: number; gid: number } | undefined,
+): Promise<string> {
   const base = await baseDir(as)
   const name = join(base, `cmb-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`)
   const uid = as?.uid ?? process.getuid?.() ?? 0
@@ -179,8 +217,16 @@ async function privateDir(dir: string, as: { uid: number; gid: number } | undefi
   return other
 }
 
-/** Our own Valkey or Redis: a unix socket in a directory of ours alone, no TCP, append-only file, nothing evicted. */
-function redisServer(input: { name: string; command: string; dir: string; socketDir: string }): OwnServer & { socket: string } {
+/**
+ * Our own Valkey or Redis: a unix socket in a directory of ours alone, no TCP, append-only file,
+ * nothing evicted.
+ */
+function redisServer(input: {
+  name: string
+  command: string
+  dir: string
+  socketDir: string
+}): OwnServer & { socket: string } {
   const socket = join(input.socketDir, 'queue.sock')
   const pidFile = join(input.dir, 'server.pid')
   const args = {
@@ -205,7 +251,8 @@ function redisServer(input: { name: string; command: string; dir: string; socket
     pidFile,
     mark: socket,
     socket,
-    prepare: () => mkdir(input.dir, { recursive: true, mode: 0o700 }).then(() => rm(socket, { force: true })),
+    prepare: () =>
+      mkdir(input.dir, { recursive: true, mode: 0o700 }).then(() => rm(socket, { force: true })),
     ready: () => ping(socket),
     opened: async () => {},
     startAnew: () => rm(join(input.dir, 'appendonlydir'), { recursive: true, force: true }),

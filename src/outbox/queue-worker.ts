@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker, type Job } from 'bullmq'
 import type { DeliveryRef } from '../../db/types.ts'
 
-/** BullMQ's worker, kept from two defects of it: a loop that never yields to the event loop, and a failed start that is never repeated. */
+/**
+ * BullMQ's worker, kept from two defects of it: a loop that never yields to the event loop, and a
+ * failed start that is never repeated.
+ */
 
 /** Of a job: a ref, and `more` refs where a user waits for several deliveries. */
 export type JobData = DeliveryRef & { more?: readonly DeliveryRef[] }
@@ -12,12 +15,15 @@ const MAX_PAUSE_MS = 5_000
 
 /** Ends at once where the signal is aborted. */
 const pause = (failures: number, signal?: AbortSignal): Promise<void> =>
-  sleep(Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS), undefined, { signal }).catch(() => {})
+  sleep(Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS), undefined, { signal }).catch(
+    () => {},
+  )
 
 /**
- * Pauses after each failed request for a job. BullMQ 6.7 pauses only after an error that it counts as a lost connection (ECONNREFUSED). After
- * every other error it asks again at once. Where the error comes without input or output, as from an ended pool, no timer, request or
- * signal of this process runs again (`retryIfFailed` in its worker.js).
+ * Pauses after each failed request for a job. BullMQ 6.7 pauses only after an error that it counts
+ * as a lost connection (ECONNREFUSED). After every other error it asks again at once. Where the
+ * error comes without input or output, as from an ended pool, no timer, request or signal of this
+ * process runs again (`retryIfFailed` in its worker.js).
  */
 export class PacedWorker extends Worker<JobData, void> {
   #failures = 0
@@ -45,7 +51,10 @@ interface Opened {
   close(): Promise<void>
 }
 
-/** Opens a queue, and opens it again where it does not become ready. BullMQ remembers that failure, and every later call fails with it. */
+/**
+ * Opens a queue, and opens it again where it does not become ready. BullMQ remembers that failure,
+ * and every later call fails with it.
+ */
 export async function openReady<T extends Opened>(open: () => T, attempts: number): Promise<T> {
   for (let failures = 0; ; failures++) {
     const opened = open()
@@ -60,7 +69,9 @@ export async function openReady<T extends Opened>(open: () => T, attempts: numbe
   }
 }
 
-/** A worker that is working from now on; opened again, without end, where it does not become ready. */
+/**
+ * A worker that is working from now on; opened again, without end, where it does not become ready.
+ */
 export function keepWorking(open: () => Opened): { stop(): Promise<void> } {
   const ending = new AbortController()
   let worker = open()

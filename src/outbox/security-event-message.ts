@@ -3,22 +3,36 @@ import type { Delivery, SignalStream } from '../../db/types.ts'
 import { type Client, addressIn } from '../protocol/client-metadata.ts'
 import type { Deps } from './deps.ts'
 import { streamAudience, TYP } from '../protocol/names.ts'
-import { type About, isAboutStream, isPushing, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'
+import {
+  type About,
+  isAboutStream,
+  isPushing,
+  type SetPayload,
+  VERIFICATION,
+} from '../protocol/stream-event.ts'
 import { type MessageKind, judgeAnswer, type Answer, type Verdict } from './attempt.ts'
 
-/** Security event tokens (RFC 8417) as a kind of message, pushed by RFC 8935. Each attempt of a delivery has the same `jti`. */
+/**
+ * Security event tokens (RFC 8417) as a kind of message, pushed by RFC 8935. Each attempt of a
+ * delivery has the same `jti`.
+ */
 
-type Needs = Pick<Deps, 'config' | 'keys' | 'store' | 'sealer' | 'webhookOutbound' | 'clients' | 'clock'>
+type Needs = Pick<
+  Deps,
+  'config' | 'keys' | 'store' | 'sealer' | 'webhookOutbound' | 'clients' | 'clock'
+>
 
 /** The place for which the header of an endpoint is sealed. */
-export const authorizationPlace = (streamId: string): string => `streams/${streamId}/authorization_sealed`
+export const authorizationPlace = (streamId: string): string =>
+  `streams/${streamId}/authorization_sealed`
 
 export const securityEvents = (deps: Needs): MessageKind => ({
   async mint(delivery) {
     const { id, targetId, payload, uri } = delivery
     const stream = await deps.store.findStream(targetId)
     const client = stream && deps.clients.find(stream.clientId)
-    if (stream === undefined || client === undefined) return { rejected: 'the stream or its client was removed' }
+    if (stream === undefined || client === undefined)
+      return { rejected: 'the stream or its client was removed' }
     if (payload === undefined) return { rejected: 'its content was erased' }
     const message = JSON.parse(payload) as SetPayload
     if (stream.method === 'poll' || !(isAboutStream(message.type) || isPushing(stream)))
@@ -27,22 +41,39 @@ export const securityEvents = (deps: Needs): MessageKind => ({
     if (problem !== undefined) return { rejected: problem }
     const authorization = authorizationOf(deps, stream)
     if (authorization === undefined)
-      return { rejected: 'its header is sealed under a BROKER_SECRET that is not set; the receiver must send authorization_header again' }
-    const headers = { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization }
+      return {
+        rejected:
+          'its header is sealed under a BROKER_SECRET that is not set; the receiver must send authorization_header again',
+      }
+    const headers = {
+      'content-type': 'application/secevent+jwt',
+      accept: 'application/json',
+      ...authorization,
+    }
     return { headers, body: await mintSet(deps, stream, { ...delivery, message }), jti: id }
   },
-  send: ({ uri }, { headers, body }, limits) => deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 4_096 }),
+  send: ({ uri }, { headers, body }, limits) =>
+    deps.webhookOutbound.request(uri, {
+      method: 'POST',
+      headers,
+      body,
+      ...limits,
+      maxBytes: 4_096,
+    }),
   judge,
   async delivered({ targetId, uri, payload }) {
     const { type } = JSON.parse(payload ?? '{}') as Partial<SetPayload>
-    if (type === VERIFICATION) await deps.store.streamVerified({ id: targetId, endpointUrl: uri, now: deps.clock.now() })
+    if (type === VERIFICATION)
+      await deps.store.streamVerified({ id: targetId, endpointUrl: uri, now: deps.clock.now() })
   },
 })
 
 /** RFC 8935 §2.3, §2.4: 202 accepts, as any 2xx does; 400 with an `err` rejects this token. */
 function judge(answer: Answer, now: number): Verdict {
   const err = answer.status === 400 ? errOf(answer.body) : undefined
-  return err === undefined ? judgeAnswer({ ...answer, body: '' }, now) : { outcome: 'rejected', code: `HTTP 400 ${err}`, error: `HTTP 400 ${err}` }
+  return err === undefined
+    ? judgeAnswer({ ...answer, body: '' }, now)
+    : { outcome: 'rejected', code: `HTTP 400 ${err}`, error: `HTTP 400 ${err}` }
 }
 
 function errOf(body: string): string | undefined {
@@ -50,14 +81,23 @@ function errOf(body: string): string | undefined {
   return typeof err === 'string' && /^\w{1,40}$/.test(err) ? err : undefined
 }
 
-const authorizationOf = ({ sealer }: Needs, { id, authorizationSealed: sealed }: SignalStream): Record<string, string> | undefined => {
+const authorizationOf = (
+  { sealer }: Needs,
+  { id, authorizationSealed: sealed }: SignalStream,
+): Record<string, string> | undefined => {
   if (sealed === undefined) return {}
   const opened = sealer.open(authorizationPlace(id), sealed)
   return opened && { authorization: opened.toString('utf8') }
 }
 
-/** Why security events are not pushed there. Only an administrator names the origins that may receive a client's events. */
-export const endpointProblem = ({ metadata }: Pick<Client, 'metadata'>, url: string): string | undefined =>
+/**
+ * Why security events are not pushed there. Only an administrator names the origins that may
+ * receive a client's events.
+ */
+export const endpointProblem = (
+  { metadata }: Pick<Client, 'metadata'>,
+  url: string,
+): string | undefined =>
   metadata.ssfPushOrigins?.includes(new URL(url).origin) === true
     ? undefined
     : `${new URL(url).origin} is not among the ssf_push_origins of the client`
@@ -66,10 +106,17 @@ export const endpointProblem = ({ metadata }: Pick<Client, 'metadata'>, url: str
 export async function mintSet(
   deps: Pick<Deps, 'config' | 'keys' | 'clients' | 'store'>,
   { id: streamId, clientId }: Pick<SignalStream, 'id' | 'clientId'>,
-  { id, createdAtMs, message: { type, about, event } }: Pick<Delivery, 'id' | 'createdAtMs'> & { message: SetPayload },
+  {
+    id,
+    createdAtMs,
+    message: { type, about, event },
+  }: Pick<Delivery, 'id' | 'createdAtMs'> & { message: SetPayload },
 ): Promise<string> {
   const { issuer } = deps.config
-  const subject = about === undefined ? opaque(streamId) : subjectOf(issuer, about, await emailOf(deps, clientId, about))
+  const subject =
+    about === undefined
+      ? opaque(streamId)
+      : subjectOf(issuer, about, await emailOf(deps, clientId, about))
   return deps.keys.signAside('RS256', TYP.securityEvent, {
     iss: issuer,
     aud: streamAudience(issuer, clientId),
@@ -82,10 +129,15 @@ export async function mintSet(
 }
 
 /**
- * The user's address, where the client's registration ties its domain to the user's own tenant: else an administrator of one tenant could name
- * users of another. Read for each attempt, so that no event keeps an address.
+ * The user's address, where the client's registration ties its domain to the user's own tenant:
+ * else an administrator of one tenant could name users of another. Read for each attempt, so that
+ * no event keeps an address.
  */
-async function emailOf({ clients, store }: Pick<Deps, 'clients' | 'store'>, clientId: string, { sub }: About): Promise<string | undefined> {
+async function emailOf(
+  { clients, store }: Pick<Deps, 'clients' | 'store'>,
+  clientId: string,
+  { sub }: About,
+): Promise<string | undefined> {
   const domainsOf = clients.find(clientId)?.metadata.ssfEmailDomains
   if (domainsOf === undefined || sub === undefined) return undefined
   const user = await store.findSubject(sub)
@@ -94,10 +146,20 @@ async function emailOf({ clients, store }: Pick<Deps, 'clients' | 'store'>, clie
 
 const opaque = (id: string): Record<string, unknown> => ({ format: 'opaque', id })
 
-/** RFC 9493 §3.2.3, with an address §3.2.8; a session or a tenant by a complex subject (SSF 1.0 §3.2). */
-function subjectOf(iss: string, { sub, sid, tid }: About, email: string | undefined): Record<string, unknown> {
+/**
+ * RFC 9493 §3.2.3, with an address §3.2.8; a session or a tenant by a complex subject (SSF 1.0
+ * §3.2).
+ */
+function subjectOf(
+  iss: string,
+  { sub, sid, tid }: About,
+  email: string | undefined,
+): Record<string, unknown> {
   const known = sub === undefined ? undefined : { format: 'iss_sub', iss, sub }
-  const user = email === undefined ? known : { format: 'aliases', identifiers: [known, { format: 'email', email }] }
+  const user =
+    email === undefined
+      ? known
+      : { format: 'aliases', identifiers: [known, { format: 'email', email }] }
   if (user !== undefined && sid === undefined) return user
   return {
     format: 'complex',
@@ -110,7 +172,10 @@ function subjectOf(iss: string, { sub, sid, tid }: About, email: string | undefi
 /** Rows of one transaction. */
 const PAGE = 200
 
-/** Makes due what a push stream kept while it was paused or not verified, and hurries it. Nothing unless the stream is pushing. */
+/**
+ * Makes due what a push stream kept while it was paused or not verified, and hurries it. Nothing
+ * unless the stream is pushing.
+ */
 export async function releaseStream(
   { store, queue }: Pick<Deps, 'store' | 'queue'>,
   id: string,

@@ -3,12 +3,16 @@ import type { WebhookEndpoint } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import { type MessageKind, judgeAnswer, type Verdict } from './attempt.ts'
 
-/** Webhooks as a kind of message, signed as Standard Webhooks 1.0 says. The body is as it was committed: each attempt sends the same bytes under the same id. */
+/**
+ * Webhooks as a kind of message, signed as Standard Webhooks 1.0 says. The body is as it was
+ * committed: each attempt sends the same bytes under the same id.
+ */
 
 const PREFIX = 'whsec_'
 
 /** The place for which an endpoint's secret is sealed. */
-export const secretPlace = (endpointId: string): string => `webhook_endpoints/${endpointId}/secret_sealed`
+export const secretPlace = (endpointId: string): string =>
+  `webhook_endpoints/${endpointId}/secret_sealed`
 
 type Needs = Pick<Deps, 'store' | 'sealer' | 'webhookOutbound'>
 
@@ -18,7 +22,11 @@ export const webhooks = (deps: Needs): MessageKind => ({
     if (endpoint?.state !== 'enabled') return { rejected: 'the endpoint is disabled or removed' }
     if (body === undefined) return { rejected: 'its content was erased' }
     const secrets = secretsOf(deps, endpoint, now)
-    if (secrets.length === 0) return { rejected: 'its secret is sealed under a BROKER_SECRET that is not set; rotate the secret of the endpoint' }
+    if (secrets.length === 0)
+      return {
+        rejected:
+          'its secret is sealed under a BROKER_SECRET that is not set; rotate the secret of the endpoint',
+      }
     const signatures = secrets.map((secret) => `v1,${signature(secret, `${id}.${now}.${body}`)}`)
     return {
       headers: {
@@ -33,16 +41,26 @@ export const webhooks = (deps: Needs): MessageKind => ({
     }
   },
   // Of the answer, the status alone is kept.
-  send: ({ uri }, { headers, body }, limits) => deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 0 }),
+  send: ({ uri }, { headers, body }, limits) =>
+    deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 0 }),
   judge: (answer, now): Verdict =>
     answer.status === 410
-      ? { outcome: 'rejected', code: 'HTTP 410', error: 'HTTP 410: the receiver wants no more messages' }
+      ? {
+          outcome: 'rejected',
+          code: 'HTTP 410',
+          error: 'HTTP 410: the receiver wants no more messages',
+        }
       : judgeAnswer({ ...answer, body: '' }, now),
 })
 
 /** The current one, and the former one while receivers may still have it alone. */
-function secretsOf({ sealer }: Needs, { id, secretSealed, former }: WebhookEndpoint, now: number): Buffer[] {
-  const sealed = former !== undefined && former.until > now ? [secretSealed, former.sealed] : [secretSealed]
+function secretsOf(
+  { sealer }: Needs,
+  { id, secretSealed, former }: WebhookEndpoint,
+  now: number,
+): Buffer[] {
+  const sealed =
+    former !== undefined && former.until > now ? [secretSealed, former.sealed] : [secretSealed]
   return sealed.flatMap((one) => sealer.open(secretPlace(id), one) ?? [])
 }
 
@@ -52,4 +70,5 @@ const signature = (secret: Buffer, signed: string): string =>
     .digest('base64')
 
 /** A new secret, as its receiver configures it: 32 random bytes. */
-export const newWebhookSecret = (random: Deps['random']): string => `${PREFIX}${random(32).toString('base64')}`
+export const newWebhookSecret = (random: Deps['random']): string =>
+  `${PREFIX}${random(32).toString('base64')}`

@@ -2,19 +2,27 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Context } from 'hono'
 
-/** Style sheets and browser scripts are files beside the module that uses them, read once at start. `scripts/build.mjs` copies them to dist. */
+/**
+ * Style sheets and browser scripts are files beside the module that uses them, read once at start.
+ * `scripts/build.mjs` copies them to dist.
+ */
 
 /** @param module `import.meta.url` of the module beside which the file is */
-export const readAsset = (module: string, name: string): string => readFileSync(new URL(name, module), 'utf8')
+export const readAsset = (module: string, name: string): string =>
+  readFileSync(new URL(name, module), 'utf8')
 
 export interface Asset {
   path: string
-  /** The address pages link to. Its query changes with the content, so that a browser may keep it for good. */
+  /**
+   * The address pages link to. Its query changes with the content, so that a browser may keep it
+   * for good.
+   */
   href: string
   serve(c: Context): Response
 }
 
-export const styleSheet = (path: string, css: string): Asset => asset(path, 'text/css; charset=utf-8', css)
+export const styleSheet = (path: string, css: string): Asset =>
+  asset(path, 'text/css; charset=utf-8', css)
 
 export function asset(path: string, type: string, content: string | Buffer<ArrayBuffer>): Asset {
   const hash = createHash('sha256').update(content).digest('base64url').slice(0, 22)
@@ -24,8 +32,13 @@ export function asset(path: string, type: string, content: string | Buffer<Array
     c.header('X-Content-Type-Options', 'nosniff')
     c.header('Cross-Origin-Resource-Policy', 'same-origin')
     // Only the address with this content's hash never changes; any other is asked about again.
-    c.header('Cache-Control', c.req.query('v') === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache')
-    const known = (c.req.header('If-None-Match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+    c.header(
+      'Cache-Control',
+      c.req.query('v') === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache',
+    )
+    const known = (c.req.header('If-None-Match') ?? '')
+      .split(',')
+      .map((tag) => tag.trim().replace(/^W\//, ''))
     if (known.includes(etag)) return c.body(null, 304)
     return c.body(content, 200, { 'Content-Type': type })
   }

@@ -17,12 +17,24 @@ interface ButtonProps {
   label?: string | undefined
 }
 
-const buttonClass = ({ kind = 'primary', block, small }: Pick<ButtonProps, 'kind' | 'block' | 'small'>): string =>
-  ['button', kind === 'primary' ? '' : kind, block ? 'block' : '', small ? 'small' : ''].filter(Boolean).join(' ')
+const buttonClass = ({
+  kind = 'primary',
+  block,
+  small,
+}: Pick<ButtonProps, 'kind' | 'block' | 'small'>): string =>
+  ['button', kind === 'primary' ? '' : kind, block ? 'block' : '', small ? 'small' : '']
+    .filter(Boolean)
+    .join(' ')
 
 /** Submits the form that it is in. */
 export const Button = (props: ButtonProps) => (
-  <button type="submit" class={buttonClass(props)} name={props.name} value={props.value} aria-label={props.label}>
+  <button
+    type="submit"
+    class={buttonClass(props)}
+    name={props.name}
+    value={props.value}
+    aria-label={props.label}
+  >
     {props.children}
   </button>
 )
@@ -42,8 +54,19 @@ const FourSquares = () => (
   </svg>
 )
 
-/** "Sign in with Microsoft" by Microsoft's branding guidelines: wording, logo, colors and sizes are theirs. A link with `href`, else the form's submit button. */
-export const MicrosoftButton = ({ href, name, value }: { href?: string | undefined; name?: string | undefined; value?: string | undefined }) => {
+/**
+ * "Sign in with Microsoft" by Microsoft's branding guidelines: wording, logo, colors and sizes are
+ * theirs. A link with `href`, else the form's submit button.
+ */
+export const MicrosoftButton = ({
+  href,
+  name,
+  value,
+}: {
+  href?: string | undefined
+  name?: string | undefined
+  value?: string | undefined
+}) => {
   const t = useTexts()
   return href === undefined ? (
     <button type="submit" class="microsoft" name={name} value={value}>
@@ -61,11 +84,21 @@ export const MicrosoftButton = ({ href, name, value }: { href?: string | undefin
 /** Where a user finds out why they cannot sign in. */
 export const Trouble = () => {
   const t = useTexts()
-  return <p class="soft small">{t.shared.trouble({ link: <a href="/account/ready">{t.shared.checkAccount}</a> })}</p>
+  return (
+    <p class="soft small">
+      {t.shared.trouble({ link: <a href="/account/ready">{t.shared.checkAccount}</a> })}
+    </p>
+  )
 }
 
 /** Links between pages that belong together; the one at hand is marked. */
-export const PageLinks = ({ links, at }: { links: readonly (readonly [href: string, label: string])[]; at: string | undefined }) => (
+export const PageLinks = ({
+  links,
+  at,
+}: {
+  links: readonly (readonly [href: string, label: string])[]
+  at: string | undefined
+}) => (
   <ul class="ways">
     {links.map(([href, label]) => (
       <li>
@@ -102,7 +135,11 @@ export const Notice = ({
 )
 
 /** Names and values. Facts without a value are left out. */
-export const Facts = ({ items }: { items: readonly (readonly [term: string, value: Child | undefined])[] }) => (
+export const Facts = ({
+  items,
+}: {
+  items: readonly (readonly [term: string, value: Child | undefined])[]
+}) => (
   <dl class="facts">
     {items
       .filter(([, value]) => value !== undefined && value !== null && value !== '')
@@ -137,7 +174,13 @@ export const Choices = ({
     <legend>{legend}</legend>
     {options.map((option, index) => (
       <label class="choice">
-        <input type="radio" name={name} value={option.value} checked={chosen === undefined ? index === 0 : chosen === option.value} required />
+        <input
+          type="radio"
+          name={name}
+          value={option.value}
+          checked={chosen === undefined ? index === 0 : chosen === option.value}
+          required
+        />
         <span>{option.label}</span>
         {option.hint === undefined ? null : <span class="hint">{option.hint}</span>}
       </label>
@@ -146,7 +189,17 @@ export const Choices = ({
 )
 
 /** Yes or no, beside a choice. Sends `name=yes` where it is ticked. */
-export const Tick = ({ name, label, hint, checked }: { name: string; label: Child; hint?: Child | undefined; checked?: boolean | undefined }) => (
+export const Tick = ({
+  name,
+  label,
+  hint,
+  checked,
+}: {
+  name: string
+  label: Child
+  hint?: Child | undefined
+  checked?: boolean | undefined
+}) => (
   <label class="choice">
     <input type="checkbox" name={name} value="yes" checked={checked} />
     <span>{label}</span>
@@ -155,8 +208,16 @@ export const Tick = ({ name, label, hint, checked }: { name: string; label: Chil
 )
 
 /** What a form carries unseen. */
-export const HiddenFields = ({ fields }: { fields: Readonly<Record<string, string | undefined>> }) => (
-  <>{Object.entries(fields).map(([name, value]) => (value === undefined ? null : <input type="hidden" name={name} value={value} />))}</>
+export const HiddenFields = ({
+  fields,
+}: {
+  fields: Readonly<Record<string, string | undefined>>
+}) => (
+  <>
+    {Object.entries(fields).map(([name, value]) =>
+      value === undefined ? null : <input type="hidden" name={name} value={value} />,
+    )}
+  </>
 )
 
 /** What to do, in order. */
@@ -174,7 +235,15 @@ export const Steps = ({ items }: { items: readonly Child[] }) => (
 const MARK = { yes: '✓', no: '✕', warning: '!', unknown: '?', off: '–' } as const
 
 /** A question with its answer in plain words, and what to do about it. */
-export const Answer = ({ question, is, children }: { question: string; is: keyof typeof MARK; children?: Child }) => {
+export const Answer = ({
+  question,
+  is,
+  children,
+}: {
+  question: string
+  is: keyof typeof MARK
+  children?: Child
+}) => {
   const t = useTexts()
   return (
     <div class={`answer ${is}`}>

@@ -5,9 +5,16 @@ import type { Deps } from './deps.ts'
 import { newSecret } from '../runtime/ids.ts'
 import { equalInConstantTime } from '../runtime/compare.ts'
 
-/** Forms of ours that change something: proof that this browser was shown the page. Two fences, and both must hold: a MAC over a cookie that only this browser has, and where the browser says the request comes from. */
+/**
+ * Forms of ours that change something: proof that this browser was shown the page. Two fences, and
+ * both must hold: a MAC over a cookie that only this browser has, and where the browser says the
+ * request comes from.
+ */
 
-/** Names a browser, not a user: random, made when a form is first shown. `__Host-` keeps a neighboring host from planting one. */
+/**
+ * Names a browser, not a user: random, made when a form is first shown. `__Host-` keeps a
+ * neighboring host from planting one.
+ */
 const BROWSER_COOKIE = '__Host-cmb_browser'
 /** The hidden field of every such form. */
 export const CSRF_FIELD = 'csrf'
@@ -21,14 +28,20 @@ function mac(key: Parameters<typeof createHmac>[1], browser: string, purpose: st
 
 /**
  * The value for the form's hidden field. Sets the browser's cookie where there is none yet.
- * @param purpose what the form is for, with whatever must not be exchanged in it (`logout:<sealed request>`)
+ * @param purpose what the form is for, with whatever must not be exchanged in it (`logout:<sealed
+ * request>`)
  */
 export function csrfToken(deps: Need, c: Context, purpose: string): string {
   let browser = browserOf(c)
   if (browser === undefined) {
     browser = newSecret(deps.random)
     c.set('cmbBrowser', browser)
-    setCookie(c, BROWSER_COOKIE, browser, { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' })
+    setCookie(c, BROWSER_COOKIE, browser, {
+      path: '/',
+      secure: true,
+      httpOnly: true,
+      sameSite: 'Lax',
+    })
   }
   const [current] = deps.sealer.macKeys('csrf')
   if (current === undefined) throw new Error('There is no MAC key for csrf.')
@@ -56,10 +69,15 @@ export function csrfHolds(
   if (!sameOrigin(own, c)) return false
   const browser = browserOf(c)
   if (browser === undefined || presented === undefined) return false
-  return deps.sealer.macKeys('csrf').some(({ key }) => equalInConstantTime(mac(key, browser, purpose), presented))
+  return deps.sealer
+    .macKeys('csrf')
+    .some(({ key }) => equalInConstantTime(mac(key, browser, purpose), presented))
 }
 
-/** Fetch Metadata and `Origin`, where the browser sends them; a client that is not a browser sends neither and has no cookies to abuse. */
+/**
+ * Fetch Metadata and `Origin`, where the browser sends them; a client that is not a browser sends
+ * neither and has no cookies to abuse.
+ */
 function sameOrigin(own: string, c: Context): boolean {
   const site = c.req.header('Sec-Fetch-Site')
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false

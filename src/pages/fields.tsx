@@ -24,7 +24,17 @@ interface TextFieldProps extends FieldProps {
 
 const LITERAL = { spellcheck: false, autocapitalize: 'none' } as const
 
-export function TextField({ label, name, id = name, hint, value, lines, secret, literal, ...limits }: TextFieldProps) {
+export function TextField({
+  label,
+  name,
+  id = name,
+  hint,
+  value,
+  lines,
+  secret,
+  literal,
+  ...limits
+}: TextFieldProps) {
   const described = hint === undefined ? undefined : `${id}-hint`
   const both = {
     id,

@@ -11,13 +11,19 @@ import { speaksEnglish, textsOf, TextsProvider, type Texts } from './texts.ts'
 const LIVE = readAsset(import.meta.url, './live.js')
 const USERS = readAsset(import.meta.url, './users.js')
 
-/** What every page shares: one layout, one style, one set of headers. Text in it is escaped by the JSX renderer; the only markup let through raw is our own constant scripts. */
+/**
+ * What every page shares: one layout, one style, one set of headers. Text in it is escaped by the
+ * JSX renderer; the only markup let through raw is our own constant scripts.
+ */
 
 export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   config: Pick<Config, 'look' | 'entra'>
   /** The page's heading and the window's title. */
   title: string
-  /** What a form has just done: the window's title begins with it, so that a screen reader says it first. */
+  /**
+   * What a form has just done: the window's title begins with it, so that a screen reader says it
+   * first.
+   */
   said?: string | undefined
   status?: ContentfulStatusCode | undefined
   /** How serious it is, by an icon beside the heading. */
@@ -26,11 +32,17 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   wide?: boolean | undefined
   /** Links between the pages of an account, above the heading. */
   nav?: Child | undefined
-  /** A page with links of its own beneath the brand, as wide as its tables; its parts bring their own cards. */
+  /**
+   * A page with links of its own beneath the brand, as wide as its tables; its parts bring their
+   * own cards.
+   */
   desk?: { nav: Child; sheet: string } | undefined
   /** A script of this page alone, a constant of ours. */
   script?: string | undefined
-  /** Its parts marked `data-live` follow what changes: by a stream of events, or by asking for so many seconds. */
+  /**
+   * Its parts marked `data-live` follow what changes: by a stream of events, or by asking for so
+   * many seconds.
+   */
   live?: { events: string } | { seconds: number } | undefined
 }
 
@@ -43,17 +55,31 @@ function scriptsOf({ live, script }: PageOptions, forUsers: boolean): Script[] {
   const shared = forUsers ? [{ text: USERS }] : []
   const own = script === undefined ? [] : [{ text: script }]
   if (live === undefined) return [...shared, ...own]
-  return [...shared, ...own, { text: LIVE, data: Object.fromEntries(Object.entries(live).map(([name, value]) => [`data-${name}`, value])) }]
+  return [
+    ...shared,
+    ...own,
+    {
+      text: LIVE,
+      data: Object.fromEntries(
+        Object.entries(live).map(([name, value]) => [`data-${name}`, value]),
+      ),
+    },
+  ]
 }
 
-/** The logo that was set, which names the product by itself; else our own mark with the product's name beside it. */
+/**
+ * The logo that was set, which names the product by itself; else our own mark with the product's
+ * name beside it.
+ */
 function Brand({ config }: Pick<PageOptions, 'config'>) {
   const { product } = config.look
   const { logo, darkLogo } = lookOf(config)
   if (logo !== undefined)
     return (
       <picture class="brand">
-        {darkLogo === undefined ? null : <source srcset={darkLogo.href} media="(prefers-color-scheme: dark)" />}
+        {darkLogo === undefined ? null : (
+          <source srcset={darkLogo.href} media="(prefers-color-scheme: dark)" />
+        )}
         <img src={logo.href} alt={product} height="40" />
       </picture>
     )
@@ -61,19 +87,33 @@ function Brand({ config }: Pick<PageOptions, 'config'>) {
     <div class="brand">
       <svg width="30" height="30" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
         <rect width="32" height="32" rx="9" fill="currentColor" />
-        <path class="tick" d="M9.5 16.6l4.4 4.4 8.8-9.2" fill="none" stroke-width="3.2" stroke-linecap="round" stroke-linejoin="round" />
+        <path
+          class="tick"
+          d="M9.5 16.6l4.4 4.4 8.8-9.2"
+          fill="none"
+          stroke-width="3.2"
+          stroke-linecap="round"
+          stroke-linejoin="round"
+        />
       </svg>
       <span>{product}</span>
     </div>
   )
 }
 
-/** By buttons, each in its own language: it works without scripts, and for who cannot read the page. */
+/**
+ * By buttons, each in its own language: it works without scripts, and for who cannot read the page.
+ */
 const Languages = ({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: Texts }) =>
   look.languages.length === 1 ? null : (
     <form class="languages" method="post" action="/language" aria-label={t.layout.languages}>
       {look.languages.map(({ language, name }) => (
-        <button name="language" value={language} lang={language} aria-current={language === t.language ? 'true' : undefined}>
+        <button
+          name="language"
+          value={language}
+          lang={language}
+          aria-current={language === t.language ? 'true' : undefined}
+        >
           {name}
         </button>
       ))}
@@ -190,6 +230,10 @@ export function page(c: Context, options: PageOptions, children: Child): Respons
   // oxlint-disable-next-line typescript/no-base-to-string -- a JSX node renders itself by toString
   const html = document.toString()
   if (typeof html !== 'string') throw new TypeError('A page holds no asynchronous component.')
-  setPageHeaders(c, { formAction: options.formAction, scripts: scripts.map(({ text }) => text), reads: options.live !== undefined })
+  setPageHeaders(c, {
+    formAction: options.formAction,
+    scripts: scripts.map(({ text }) => text),
+    reads: options.live !== undefined,
+  })
   return c.html(`<!doctype html>${html}`, options.status ?? 200)
 }

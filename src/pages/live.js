@@ -1,5 +1,6 @@
-// Keeps the parts of a page that are marked data-live current: fetches the page again and replaces the parts that changed. A part in which the
-// reader is at work is left alone. The script's attributes say when: data-events names a stream of changes, data-seconds for how long to look.
+// Keeps the parts of a page that are marked data-live current: fetches the page again and replaces
+// the parts that changed. A part in which the reader is at work is left alone. The script's
+// attributes say when: data-events names a stream of changes, data-seconds for how long to look.
 {
   const { events, seconds } = document.currentScript.dataset
   const state = document.getElementById('live-state')
@@ -7,7 +8,10 @@
     if (state && state.textContent !== words) state.textContent = words
   }
 
-  /** @returns the page as it is now, and whether a part was left as it was; undefined where the page could not be had */
+  /**
+   * @returns the page as it is now, and whether a part was left as it was; undefined where the page
+   * could not be had
+   */
   const renew = async () => {
     const answer = await fetch(location.href).catch(() => undefined)
     if (answer && !answer.ok && answer.status < 500) location.reload()
@@ -24,7 +28,10 @@
     return { next, skipped }
   }
 
-  /** @returns the act, not begun while it is under way: what is asked for meanwhile is one more afterwards */
+  /**
+   * @returns the act, not begun while it is under way: what is asked for meanwhile is one more
+   * afterwards
+   */
   const oneAtATime = (act) => {
     let busy = false
     let again = false
@@ -45,7 +52,8 @@
   const followEvents = () => {
     let connected = false
     let skipped = false
-    const sayHow = () => say(state?.dataset[connected ? (skipped ? 'skipped' : 'connected') : 'lost'])
+    const sayHow = () =>
+      say(state?.dataset[connected ? (skipped ? 'skipped' : 'connected') : 'lost'])
     const renewOnce = oneAtATime(async () => {
       const renewed = await renew()
       if (renewed) skipped = renewed.skipped
@@ -68,7 +76,8 @@
     })
     // A part that was left alone is made current as soon as the reader leaves it.
     document.addEventListener('focusout', ({ target, relatedTarget }) => {
-      if (skipped && !target.closest?.('[data-live]')?.contains(relatedTarget)) setTimeout(() => void renewOnce(), 0)
+      if (skipped && !target.closest?.('[data-live]')?.contains(relatedTarget))
+        setTimeout(() => void renewOnce(), 0)
     })
   }
 

@@ -4,7 +4,10 @@ import type { Image } from '../config/image.ts'
 import { type Accent, accentsOf } from '../config/contrast.ts'
 import { type Asset, asset, readAsset, styleSheet } from './assets.ts'
 
-/** What every page shows of the organization that runs this broker, made once for each look: style sheet, icon and logo, all served by the broker itself. */
+/**
+ * What every page shows of the organization that runs this broker, made once for each look: style
+ * sheet, icon and logo, all served by the broker itself.
+ */
 
 export interface Look {
   sheet: Asset
@@ -17,7 +20,8 @@ const CSS = readAsset(import.meta.url, './broker.css')
 const DARK = readAsset(import.meta.url, './dark.css')
 const ICON = readAsset(import.meta.url, './icon.svg')
 
-const variables = ({ act, over, on }: Accent): string => `:root{--act:${act};--act-over:${over};--on-act:${on}}`
+const variables = ({ act, over, on }: Accent): string =>
+  `:root{--act:${act};--act-over:${over};--on-act:${on}}`
 
 /** Both colors were checked when they were read: they hold nothing else. */
 function sheetOf({ accent, background }: Config['look']): Asset {
@@ -37,7 +41,9 @@ export function lookOf({ look }: Pick<Config, 'look'>): Look {
   if (known !== undefined) return known
   const made = {
     sheet: sheetOf(look),
-    icon: imageAt('/assets/icon', look.icon) ?? asset('/assets/icon.svg', 'image/svg+xml', ICON.replace('#0b5563', look.accent)),
+    icon:
+      imageAt('/assets/icon', look.icon) ??
+      asset('/assets/icon.svg', 'image/svg+xml', ICON.replace('#0b5563', look.accent)),
     logo: imageAt('/assets/logo', look.logo),
     darkLogo: imageAt('/assets/logo-dark', look.darkLogo),
   }
@@ -58,10 +64,18 @@ export function appLogo(clientId: string, image: Image): Asset {
 export function pageAssets(config: Pick<Config, 'look'>): Hono {
   const endpoints = new Hono()
   // By the look of the moment: it changes at /setup.
-  for (const path of ['/assets/broker.css', '/assets/icon', '/assets/icon.svg', '/assets/logo', '/assets/logo-dark'])
+  for (const path of [
+    '/assets/broker.css',
+    '/assets/icon',
+    '/assets/icon.svg',
+    '/assets/logo',
+    '/assets/logo-dark',
+  ])
     endpoints.get(path, (c) => {
       const { sheet, icon, logo, darkLogo } = lookOf(config)
-      return [sheet, icon, logo, darkLogo].find((one) => one?.path === path)?.serve(c) ?? c.notFound()
+      return (
+        [sheet, icon, logo, darkLogo].find((one) => one?.path === path)?.serve(c) ?? c.notFound()
+      )
     })
   return endpoints
 }

@@ -6,7 +6,10 @@ import { LinkButton } from './components.tsx'
 import { page, type PageOptions } from './layout.tsx'
 import { textsOf, useTexts } from './texts.ts'
 
-/** A page that says one thing: what happened, what to do next, and a reference by which the operator finds the log line. */
+/**
+ * A page that says one thing: what happened, what to do next, and a reference by which the operator
+ * finds the log line.
+ */
 export interface Message {
   title: string
   status: ContentfulStatusCode
@@ -33,8 +36,19 @@ export function newReference(random: Random): string {
   return `${read.slice(0, 4)}-${read.slice(4)}`
 }
 
-/** The reference that the user gives to support, with a button that copies it, and the address of that support. */
-export function ForSupport({ config, reference, code }: { config: PageOptions['config']; reference: string | undefined; code?: number | undefined }) {
+/**
+ * The reference that the user gives to support, with a button that copies it, and the address of
+ * that support.
+ */
+export function ForSupport({
+  config,
+  reference,
+  code,
+}: {
+  config: PageOptions['config']
+  reference: string | undefined
+  code?: number | undefined
+}) {
   const t = useTexts()
   if (reference === undefined) return null
   const { support } = config.look
@@ -42,10 +56,18 @@ export function ForSupport({ config, reference, code }: { config: PageOptions['c
   return (
     <div class="support">
       <p class="soft small">
-        {code === undefined ? t.message.reference({ reference: shown }) : t.message.referenceAndCode({ reference: shown, code: <>{code}</> })}
+        {code === undefined
+          ? t.message.reference({ reference: shown })
+          : t.message.referenceAndCode({ reference: shown, code: <>{code}</> })}
       </p>
       <div class="row">
-        <button type="button" class="button quiet small" data-copies="reference" data-copied={t.message.copied} hidden>
+        <button
+          type="button"
+          class="button quiet small"
+          data-copies="reference"
+          data-copied={t.message.copied}
+          hidden
+        >
           {t.message.copy}
         </button>
         {support === undefined ? null : (
@@ -59,7 +81,12 @@ export function ForSupport({ config, reference, code }: { config: PageOptions['c
 }
 
 export function messagePage(c: Context, message: Message): Response {
-  const { title, status, config, mark = status >= 500 ? 'bad' : status >= 400 ? 'warn' : undefined } = message
+  const {
+    title,
+    status,
+    config,
+    mark = status >= 500 ? 'bad' : status >= 400 ? 'warn' : undefined,
+  } = message
   const t = textsOf(c, config)
   return page(
     c,
@@ -90,7 +117,9 @@ export function messagePage(c: Context, message: Message): Response {
           })}
         </p>
       )}
-      {message.code === undefined ? null : <p class="soft small">{t.message.code({ code: message.code })}</p>}
+      {message.code === undefined ? null : (
+        <p class="soft small">{t.message.code({ code: message.code })}</p>
+      )}
     </>,
   )
 }

@@ -7,8 +7,21 @@ import { textsOf } from './texts.ts'
  * For a browser at an address that has no page.
  * @param console where an operator goes on; not given: a user, who goes on to their apps
  */
-export function nothingHere({ config }: Pick<Deps, 'config'>, c: Context, console: string | undefined): Response {
+export function nothingHere(
+  { config }: Pick<Deps, 'config'>,
+  c: Context,
+  console: string | undefined,
+): Response {
   const t = textsOf(c, config)
-  const home = console === undefined ? { href: '/', label: t.nothing.home } : { href: console, label: 'Go to the console' }
-  return messagePage(c, { title: t.nothing.title, status: 404, what: t.nothing.what, links: [home], config })
+  const home =
+    console === undefined
+      ? { href: '/', label: t.nothing.home }
+      : { href: console, label: 'Go to the console' }
+  return messagePage(c, {
+    title: t.nothing.title,
+    status: 404,
+    what: t.nothing.what,
+    links: [home],
+    config,
+  })
 }

@@ -1,6 +1,9 @@
 import type { Texts } from './texts.ts'
 
-/** Times on users' pages: near ones by distance, far ones in the reader's own time zone, which the browser knows; without scripts in UTC. */
+/**
+ * Times on users' pages: near ones by distance, far ones in the reader's own time zone, which the
+ * browser knows; without scripts in UTC.
+ */
 
 const MINUTE = 60
 const HOUR = 3600
@@ -12,13 +15,22 @@ export function ago(at: number, now: number, t: Texts): string {
   if (seconds < 2 * MINUTE) return t.shared.justNow
   const relative = new Intl.RelativeTimeFormat(t.locale)
   if (seconds < 2 * HOUR) return relative.format(-Math.floor(seconds / MINUTE), 'minute')
-  return seconds < 2 * DAY ? relative.format(-Math.floor(seconds / HOUR), 'hour') : relative.format(-Math.floor(seconds / DAY), 'day')
+  return seconds < 2 * DAY
+    ? relative.format(-Math.floor(seconds / HOUR), 'hour')
+    : relative.format(-Math.floor(seconds / DAY), 'day')
 }
 
 /** `Tuesday 24 November, 09:00 UTC` */
 export function moment(at: number, t: Texts): string {
   const date = new Date(at * 1000)
-  const day = new Intl.DateTimeFormat(t.locale, { weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' }).format(date).replace(',', '')
+  const day = new Intl.DateTimeFormat(t.locale, {
+    weekday: 'long',
+    day: 'numeric',
+    month: 'long',
+    timeZone: 'UTC',
+  })
+    .format(date)
+    .replace(',', '')
   return `${day}, ${date.toISOString().slice(11, 16)} UTC`
 }
 

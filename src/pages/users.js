@@ -1,15 +1,25 @@
-// What users' pages do where scripts run; each works without them. Times in the reader's own zone, references to copy, and a sign that a click
-// was taken.
+// What users' pages do where scripts run; each works without them. Times in the reader's own zone,
+// references to copy, and a sign that a click was taken.
 {
-  const MOMENT = { weekday: 'long', day: 'numeric', month: 'long', hour: '2-digit', minute: '2-digit' }
+  const MOMENT = {
+    weekday: 'long',
+    day: 'numeric',
+    month: 'long',
+    hour: '2-digit',
+    minute: '2-digit',
+  }
   for (const time of document.querySelectorAll('time[data-locale]'))
-    time.textContent = new Intl.DateTimeFormat(time.dataset.locale, MOMENT).format(new Date(time.dateTime))
+    time.textContent = new Intl.DateTimeFormat(time.dataset.locale, MOMENT).format(
+      new Date(time.dateTime),
+    )
 
   for (const button of document.querySelectorAll('button[data-copies]')) {
     if (!navigator.clipboard) continue
     button.hidden = false
     const copy = async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent)
+      await navigator.clipboard.writeText(
+        document.getElementById(button.dataset.copies).textContent,
+      )
       button.textContent = button.dataset.copied
     }
     button.addEventListener('click', () => void copy())

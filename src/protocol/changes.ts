@@ -1,5 +1,11 @@
-/** For the audit log: each field that an act changes, before and after. Rejects nothing; its callers hand in no secret. */
-export const changes = (before: Record<string, unknown>, after: Record<string, unknown>): Record<string, { before: unknown; after: unknown }> =>
+/**
+ * For the audit log: each field that an act changes, before and after. Rejects nothing; its callers
+ * hand in no secret.
+ */
+export const changes = (
+  before: Record<string, unknown>,
+  after: Record<string, unknown>,
+): Record<string, { before: unknown; after: unknown }> =>
   Object.fromEntries(
     [...new Set([...Object.keys(before), ...Object.keys(after)])]
       .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))

@@ -1,6 +1,9 @@
 import type { GrantType, SigningAlg } from './names.ts'
 
-/** What a Case Manager instance is registered with (RFC 7591 §2 where it has a name for it). URIs must match exactly. */
+/**
+ * What a Case Manager instance is registered with (RFC 7591 §2 where it has a name for it). URIs
+ * must match exactly.
+ */
 export interface ClientMetadata {
   /** Shown to users. */
   name: string
@@ -19,16 +22,28 @@ export interface ClientMetadata {
   skipSignInPage?: true
   redirectUris: string[]
   postLogoutRedirectUris: string[]
-  /** Back-channel logout addresses: each gets a logout token (Back-Channel Logout 1.0 §2.2 knows one). */
+  /**
+   * Back-channel logout addresses: each gets a logout token (Back-Channel Logout 1.0 §2.2 knows
+   * one).
+   */
   logoutUris: string[]
-  /** What a logout token for a whole user holds: each session's `sid`, or the `sub` once (instances that use the guard). */
+  /**
+   * What a logout token for a whole user holds: each session's `sid`, or the `sub` once (instances
+   * that use the guard).
+   */
   logoutBy: 'sid' | 'sub'
-  /** `client_secret_basic` and `client_secret_post` are one: a client that has a secret may send it either way. `none`: a public client, PKCE only. */
+  /**
+   * `client_secret_basic` and `client_secret_post` are one: a client that has a secret may send it
+   * either way. `none`: a public client, PKCE only.
+   */
   authMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
   /** Public keys for `private_key_jwt`: by value or by address. */
   jwks?: { keys: Record<string, unknown>[] }
   jwksUri?: string
-  /** Its assertions may name an endpoint of the broker, or a list of one, instead of the issuer: a library of before rfc7523bis. */
+  /**
+   * Its assertions may name an endpoint of the broker, or a list of one, instead of the issuer: a
+   * library of before rfc7523bis.
+   */
   assertionAudience?: 'endpoint' | undefined
   grants: GrantType[]
   scopes: string[]
@@ -60,13 +75,22 @@ export interface ClientMetadata {
   maxAuthenticationSeconds?: number
   /** Origins of browser code that may call the token endpoint (public clients). */
   allowedOrigins: string[]
-  /** Origins that security events may be pushed to (RFC 8935): an administrator names them before a stream can. */
+  /**
+   * Origins that security events may be pushed to (RFC 8935): an administrator names them before a
+   * stream can.
+   */
   ssfPushOrigins?: string[]
-  /** By tenant, lower case: its users with an address in one of these domains are named by that address too in security events. */
+  /**
+   * By tenant, lower case: its users with an address in one of these domains are named by that
+   * address too in security events.
+   */
   ssfEmailDomains?: Record<string, string[]>
 }
 
-/** Who owns a client's registration; no other source may change it. `broker`: a part of the broker itself (the operators' console). */
+/**
+ * Who owns a client's registration; no other source may change it. `broker`: a part of the broker
+ * itself (the operators' console).
+ */
 export type ClientSource = 'file' | 'command' | 'api' | 'demo' | 'broker'
 
 /** A client's secret as it is kept: SHA-256 of 256 random bits. */
@@ -78,7 +102,9 @@ export interface SecretHash {
   expiresAt?: number
 }
 
-/** A tenant that was taken out of a registration: its users' access tokens may outlive the change. */
+/**
+ * A tenant that was taken out of a registration: its users' access tokens may outlive the change.
+ */
 export interface FormerTenant {
   /** Absent: the registration named no tenants before, so it was for every one. */
   tid?: string
@@ -101,15 +127,22 @@ export interface Client {
 /** Whether the client has no credential: any caller can send a request in its name. */
 export const isPublic = ({ metadata }: Client): boolean => metadata.authMethod === 'none'
 
-/** Email addresses that the broker gives to other systems: only in domains that an administrator has named. */
+/**
+ * Email addresses that the broker gives to other systems: only in domains that an administrator has
+ * named.
+ */
 
 /** Lower case. */
 export const DOMAIN = /^(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$/
 const ADDRESS = /^([^\s\p{Cc}@<>,;:"]{1,64})@([a-z0-9.-]{1,255})$/iu
 
-/** @returns the address with its domain in lower case; undefined where its domain is none of these */
+/**
+ * @returns the address with its domain in lower case; undefined where its domain is none of these
+ */
 export function addressIn(address: string, domains: readonly string[]): string | undefined {
   const [, local, domain] = ADDRESS.exec(address) ?? []
   const lower = domain?.toLowerCase()
-  return local !== undefined && lower !== undefined && domains.includes(lower) ? `${local}@${lower}` : undefined
+  return local !== undefined && lower !== undefined && domains.includes(lower)
+    ? `${local}@${lower}`
+    : undefined
 }

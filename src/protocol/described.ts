@@ -2,7 +2,10 @@ import type { Hono } from 'hono'
 import { resolver, uniqueSymbol } from 'hono-openapi'
 import { z } from 'zod'
 
-/** How a route describes itself: its schemas stand beside it, and /openapi.json is generated from the routes that are mounted. */
+/**
+ * How a route describes itself: its schemas stand beside it, and /openapi.json is generated from
+ * the routes that are mounted.
+ */
 
 export type Json = Record<string, unknown>
 /** A schema by media type. */
@@ -14,7 +17,10 @@ export interface Description {
   summary: string
   description?: string
   tag: 'sign-in' | 'oauth' | 'feed' | 'signals' | 'ssf' | 'health' | 'admin'
-  /** Security requirements (OpenAPI 3.1 §4.8.30), any one of them is enough. Left out: no authentication. */
+  /**
+   * Security requirements (OpenAPI 3.1 §4.8.30), any one of them is enough. Left out: no
+   * authentication.
+   */
   security?: readonly Readonly<Record<string, readonly string[]>>[]
   params?: z.ZodObject
   query?: z.ZodObject
@@ -26,11 +32,14 @@ export interface Description {
 }
 
 export const json = (schema: z.ZodType): Content => ({ 'application/json': schema })
-export const form = (schema: z.ZodType): Content => ({ 'application/x-www-form-urlencoded': schema })
+export const form = (schema: z.ZodType): Content => ({
+  'application/x-www-form-urlencoded': schema,
+})
 
 /**
- * Marks a handler with its description. It adds no middleware, so that a described route costs nothing per request, and writes the operation
- * only when a document is made: writing all of them takes a tenth of the time in which an app is made.
+ * Marks a handler with its description. It adds no middleware, so that a described route costs
+ * nothing per request, and writes the operation only when a document is made: writing all of them
+ * takes a tenth of the time in which an app is made.
  */
 export function described<H extends object>(about: Description, handler: H): H {
   const mark = {
@@ -42,8 +51,24 @@ export function described<H extends object>(about: Description, handler: H): H {
 }
 
 function operation(about: Description): Json {
-  const { id, summary, description, tag, security = [], params, query, headers, body, bodyOptional, answers } = about
-  const parameters = [...parametersOf('path', params), ...parametersOf('query', query), ...parametersOf('header', headers)]
+  const {
+    id,
+    summary,
+    description,
+    tag,
+    security = [],
+    params,
+    query,
+    headers,
+    body,
+    bodyOptional,
+    answers,
+  } = about
+  const parameters = [
+    ...parametersOf('path', params),
+    ...parametersOf('query', query),
+    ...parametersOf('header', headers),
+  ]
   return {
     operationId: id,
     summary,
@@ -51,8 +76,15 @@ function operation(about: Description): Json {
     tags: [tag],
     security,
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && { requestBody: { required: bodyOptional !== true, content: contentOf(body) } }),
-    responses: Object.fromEntries(Object.entries(answers).map(([status, [words, content]]) => [status, response(words, content)])),
+    ...(body !== undefined && {
+      requestBody: { required: bodyOptional !== true, content: contentOf(body) },
+    }),
+    responses: Object.fromEntries(
+      Object.entries(answers).map(([status, [words, content]]) => [
+        status,
+        response(words, content),
+      ]),
+    ),
   }
 }
 
@@ -61,23 +93,41 @@ const response = (description: string, content: Content | undefined): Json => ({
   ...(content !== undefined && { content: contentOf(content) }),
 })
 const contentOf = (content: Content): Json =>
-  Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema: resolver(schema) }]))
+  Object.fromEntries(
+    Object.entries(content).map(([type, schema]) => [type, { schema: resolver(schema) }]),
+  )
 
 const parametersOf = (place: string, shape: z.ZodObject | undefined): Json[] =>
   Object.entries(shape?.shape ?? {}).map(([name, schema]) => {
-    const { $schema: _dialect, ...written } = z.toJSONSchema(schema as z.ZodType, { io: 'input', unrepresentable: 'any' })
+    const { $schema: _dialect, ...written } = z.toJSONSchema(schema as z.ZodType, {
+      io: 'input',
+      unrepresentable: 'any',
+    })
     const { description } = written
     const required = place === 'path' || !(schema as z.ZodType).safeParse(undefined).success
-    return { name, in: place, required, ...(description !== undefined && { description }), schema: written }
+    return {
+      name,
+      in: place,
+      required,
+      ...(description !== undefined && { description }),
+      schema: written,
+    }
   })
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
-/** The methods that a path has handlers for, for `Allow` (RFC 9110 §15.5.6). Empty where the path is unknown. */
+/**
+ * The methods that a path has handlers for, for `Allow` (RFC 9110 §15.5.6). Empty where the path is
+ * unknown.
+ */
 export function methodsAt(app: Pick<Hono, 'router'>, path: string): string[] {
-  const there = METHODS.filter((method) => app.router.match(method, path)[0].some(([[, route]]) => route.method === method))
+  const there = METHODS.filter((method) =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
+  )
   // Hono answers HEAD by GET.
-  return there.includes('GET') && !there.includes('HEAD') ? ['GET', 'HEAD', ...there.slice(1)] : there
+  return there.includes('GET') && !there.includes('HEAD')
+    ? ['GET', 'HEAD', ...there.slice(1)]
+    : there
 }
 
 export const text = z.string()
@@ -85,10 +135,15 @@ export const seconds = z.int().meta({ description: 'epoch seconds' })
 export const milliseconds = z.int().meta({ description: 'epoch milliseconds' })
 
 /** RFC 6749 §5.2 */
-const oauthError = z.object({ error: text, error_description: text.meta({ description: 'what to do next' }) }).meta({ id: 'OAuthError' })
+const oauthError = z
+  .object({ error: text, error_description: text.meta({ description: 'what to do next' }) })
+  .meta({ id: 'OAuthError' })
 export const rejected = (description: string): Answer => [description, json(oauthError)]
 export const asClient = [{ client: [] }] as const
-/** By the header, or by members of the body: OpenAPI knows no scheme for those, so it says that the header may be left out. */
+/**
+ * By the header, or by members of the body: OpenAPI knows no scheme for those, so it says that the
+ * header may be left out.
+ */
 export const asClientAlsoInBody = [...asClient, {}] as const
 /** What every endpoint answers that authenticates a client and reads a form. */
 export const formRejections = {
@@ -99,7 +154,9 @@ export const formRejections = {
   503: rejected('The store cannot commit, or the broker’s clock is wrong. Nothing was changed.'),
 }
 /** Of endpoints with a rate limit (RFC 6585 §4). */
-export const limited = { 429: rejected('Too many requests. Retry-After says when to try again.') } as const
+export const limited = {
+  429: rejected('Too many requests. Retry-After says when to try again.'),
+} as const
 /** A client that authenticates in the body (RFC 6749 §2.3.1, RFC 7521 §4.2). */
 export const clientInForm = {
   client_id: text.optional(),

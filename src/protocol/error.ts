@@ -1,4 +1,7 @@
-/** What a client sees of a refusal, apart from what we log of it. Whatever is not an `OAuthError` is a bug. */
+/**
+ * What a client sees of a refusal, apart from what we log of it. Whatever is not an `OAuthError` is
+ * a bug.
+ */
 
 /** Error codes with the HTTP status each travels with where it is not a redirect. */
 const STATUS = {
@@ -42,10 +45,15 @@ export class OAuthError extends Error {
   readonly #status: number | undefined
 
   /**
-   * @param description what to do next, for the client's developer (RFC 6749 §5.2: printable ASCII, no `"` or `\`). Never a secret.
+   * @param description what to do next, for the client's developer (RFC 6749 §5.2: printable ASCII,
+   * no `"` or `\`). Never a secret.
    * @param options.status where HTTP asks for another status than the code's own: 405, 413, 415.
    */
-  constructor(code: ErrorCode, description: string, options?: { cause?: unknown; status?: number; headers?: Readonly<Record<string, string>> }) {
+  constructor(
+    code: ErrorCode,
+    description: string,
+    options?: { cause?: unknown; status?: number; headers?: Readonly<Record<string, string>> },
+  ) {
     super(description, options?.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'OAuthError'
     this.code = code

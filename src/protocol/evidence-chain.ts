@@ -1,14 +1,25 @@
 import { hash } from 'node:crypto'
 
 /**
- * The chain of hashes of a log (revocations, audit): its canonical form, its hashes and their verification. Pure: no row is read, no clock, no key.
- * Personal fields enter as one salted hash, so that the chain still verifies when the salt and the fields are gone.
+ * The chain of hashes of a log (revocations, audit): its canonical form, its hashes and their
+ * verification. Pure: no row is read, no clock, no key. Personal fields enter as one salted hash,
+ * so that the chain still verifies when the salt and the fields are gone.
  */
 
 export type LogName = 'revocations' | 'audit'
-type Value = string | number | boolean | null | undefined | readonly Value[] | { readonly [name: string]: Value }
+type Value =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | readonly Value[]
+  | { readonly [name: string]: Value }
 
-/** JSON with the names of members in order and nothing optional: one value has one form (as RFC 8785 for the values that are used here). */
+/**
+ * JSON with the names of members in order and nothing optional: one value has one form (as RFC 8785
+ * for the values that are used here).
+ */
 export function canonical(value: Value): string {
   if (Array.isArray(value)) return `[${value.map((each: Value) => canonical(each)).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
@@ -21,9 +32,15 @@ export function canonical(value: Value): string {
 const sha256 = (text: string): string => hash('sha256', text, 'base64url')
 
 /** @param salt random, of this row alone; without it the hash says nothing about the fields */
-export const personalHash = (salt: string, personal: Readonly<Record<string, string | null>>): string => sha256(canonical([salt, personal]))
+export const personalHash = (
+  salt: string,
+  personal: Readonly<Record<string, string | null>>,
+): string => sha256(canonical([salt, personal]))
 
-/** A row of the log, or the beginning of a segment of its chain (a new log, a restore, a log that goes on at a promoted server). */
+/**
+ * A row of the log, or the beginning of a segment of its chain (a new log, a restore, a log that
+ * goes on at a promoted server).
+ */
 export interface Link {
   /** Its number in the log; of a beginning, the number after which its rows follow. */
   number: number
@@ -38,8 +55,11 @@ export interface Link {
 /** The former hash of a log's first beginning. */
 export const NOTHING_BEFORE = ''
 
-export const linkHash = (log: LogName, before: string, { number, kind, fields, personal }: Omit<Link, 'hash'>): string =>
-  sha256(canonical([before, log, kind, number, fields, personal ?? null]))
+export const linkHash = (
+  log: LogName,
+  before: string,
+  { number, kind, fields, personal }: Omit<Link, 'hash'>,
+): string => sha256(canonical([before, log, kind, number, fields, personal ?? null]))
 
 export interface Anchor {
   number: number
@@ -47,15 +67,22 @@ export interface Anchor {
 }
 
 /**
- * What is wrong with a stretch of a log, in words; nothing where each link follows from the one before it, from `from` to `to`. Rows are numbered
- * without a gap; only a beginning may leap.
+ * What is wrong with a stretch of a log, in words; nothing where each link follows from the one
+ * before it, from `from` to `to`. Rows are numbered without a gap; only a beginning may leap.
  */
-export function chainProblem(log: LogName, from: Anchor, links: readonly Link[], to: Anchor): string | undefined {
+export function chainProblem(
+  log: LogName,
+  from: Anchor,
+  links: readonly Link[],
+  to: Anchor,
+): string | undefined {
   let at = from
   for (const link of links) {
     const next = link.kind === 'row' ? link.number === at.number + 1 : link.number >= at.number
-    if (!next) return `After number ${at.number} comes ${link.number}: rows are missing or not in order.`
-    if (linkHash(log, at.hash, link) !== link.hash) return `Number ${link.number} (${link.kind}) is not what was written: its hash does not follow.`
+    if (!next)
+      return `After number ${at.number} comes ${link.number}: rows are missing or not in order.`
+    if (linkHash(log, at.hash, link) !== link.hash)
+      return `Number ${link.number} (${link.kind}) is not what was written: its hash does not follow.`
     at = { number: link.number, hash: link.hash }
   }
   return at.number === to.number && at.hash === to.hash

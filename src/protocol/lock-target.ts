@@ -3,7 +3,10 @@
 const LOCK_KINDS = ['user', 'tenant', 'client'] as const
 export type LockKind = (typeof LOCK_KINDS)[number]
 /** A user is locked by tenant and object id, whether or not they have signed in before. */
-export type LockTarget = { kind: 'user'; tid: string; oid: string } | { kind: 'tenant'; tid: string } | { kind: 'client'; clientId: string }
+export type LockTarget =
+  | { kind: 'user'; tid: string; oid: string }
+  | { kind: 'tenant'; tid: string }
+  | { kind: 'client'; clientId: string }
 
 /** The columns of a lock. */
 export interface LockKey {
@@ -16,7 +19,11 @@ export interface LockKey {
 
 export function lockKey(target: LockTarget): LockKey {
   if (target.kind === 'user') return { kind: 'user', key: target.tid, oid: target.oid }
-  return { kind: target.kind, key: target.kind === 'tenant' ? target.tid : target.clientId, oid: '' }
+  return {
+    kind: target.kind,
+    key: target.kind === 'tenant' ? target.tid : target.clientId,
+    oid: '',
+  }
 }
 
 export function lockTarget({ kind, key, oid }: LockKey): LockTarget {

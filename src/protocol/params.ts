@@ -1,11 +1,15 @@
 import { OAuthError } from './error.ts'
 import { canBeStored } from './stored-text.ts'
 
-/** Parameters of one request: each at most once, empty ones as if they were not there (RFC 6749 §3.1 and §3.2). */
+/**
+ * Parameters of one request: each at most once, empty ones as if they were not there (RFC 6749 §3.1
+ * and §3.2).
+ */
 export type Params = ReadonlyMap<string, string>
 
 /**
- * @param repeatable names that a specification allows more than once (RFC 8707 §2 `resource`, RFC 8693 §2.1 `audience`); their values are joined by a space.
+ * @param repeatable names that a specification allows more than once (RFC 8707 §2 `resource`, RFC
+ * 8693 §2.1 `audience`); their values are joined by a space.
  * @throws OAuthError invalid_request where a parameter is repeated or has a NUL character
  */
 export function readParams(source: URLSearchParams, repeatable: readonly string[] = []): Params {
@@ -33,9 +37,15 @@ export function parseForm(body: string): URLSearchParams {
 
 /** Postgres stores no such text. */
 const withNul = (name: string): OAuthError =>
-  new OAuthError('invalid_request', `The parameter ${printable(name)} has a NUL character (U+0000). Send it without.`)
+  new OAuthError(
+    'invalid_request',
+    `The parameter ${printable(name)} has a NUL character (U+0000). Send it without.`,
+  )
 
-/** For a page, which has its own words for it: undefined where a parameter is repeated or has a NUL character. */
+/**
+ * For a page, which has its own words for it: undefined where a parameter is repeated or has a NUL
+ * character.
+ */
 export function tryParams(source: URLSearchParams): Params | undefined {
   try {
     return readParams(source)
@@ -48,7 +58,8 @@ export function tryParams(source: URLSearchParams): Params | undefined {
 /** A parameter that must be there. @throws OAuthError invalid_request */
 export function required(params: Params, name: string): string {
   const value = params.get(name)
-  if (value === undefined) throw new OAuthError('invalid_request', `The parameter ${name} is missing.`)
+  if (value === undefined)
+    throw new OAuthError('invalid_request', `The parameter ${name} is missing.`)
   return value
 }
 
@@ -62,10 +73,15 @@ export function parseJson(text: string): unknown {
 }
 
 /** A space-separated list without duplicates, in the order given (RFC 6749 §3.3). */
-export const splitList = (value: string | undefined): string[] => [...new Set((value ?? '').split(' ').filter(Boolean))]
+export const splitList = (value: string | undefined): string[] => [
+  ...new Set((value ?? '').split(' ').filter(Boolean)),
+]
 
-/** What may stand in an `error_description` (RFC 6749 §5.2), shortened; whatever else becomes `?`. */
-export const printable = (value: string): string => value.slice(0, 60).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
+/**
+ * What may stand in an `error_description` (RFC 6749 §5.2), shortened; whatever else becomes `?`.
+ */
+export const printable = (value: string): string =>
+  value.slice(0, 60).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
 
 /** RFC 7636 §4.1: 43 to 128 unreserved characters. */
 export const isCodeVerifier = (value: string): boolean => /^[A-Za-z0-9\-._~]{43,128}$/.test(value)

@@ -1,10 +1,14 @@
 /** The vocabulary of revocation: what is covered, why, and by whom. */
 
-/** What a revocation covers. `seq` decides against which sessions and tokens: those opened or authorized before it. */
+/**
+ * What a revocation covers. `seq` decides against which sessions and tokens: those opened or
+ * authorized before it.
+ */
 export type Selector =
   | { kind: 'session'; sid: string }
   | { kind: 'grant'; sid: string; clientId: string }
-  // From here on wide: one row decides for all that it covers; its deliveries are written in batches afterwards.
+  // From here on wide: one row decides for all that it covers; its deliveries are written in
+  // batches afterwards.
   | { kind: 'subject'; sub: string }
   | { kind: 'client'; clientId: string }
   | { kind: 'tenant'; tid: string }
@@ -45,9 +49,11 @@ export type Reason = (typeof REASONS)[number]
 export type RaisesFloor = false | 'plain' | 'security'
 
 /**
- * Whether a revocation for this reason raises the floor: the users that it signs out have to sign in freshly at Microsoft, in every browser.
- * False: the user ended their own session in that browser, time ended it, or Microsoft only asks again (a mark). `security`: an attacker may hold
- * a device of the user, so that a tenant can demand more than the password (BROKER_FRESH_CONTEXT). docs/fresh-sign-in.md says the same in words.
+ * Whether a revocation for this reason raises the floor: the users that it signs out have to sign
+ * in freshly at Microsoft, in every browser. False: the user ended their own session in that
+ * browser, time ended it, or Microsoft only asks again (a mark). `security`: an attacker may hold a
+ * device of the user, so that a tenant can demand more than the password (BROKER_FRESH_CONTEXT).
+ * docs/fresh-sign-in.md says the same in words.
  */
 export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
   signed_out: false,
@@ -81,23 +87,35 @@ export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
 }
 
 /** A revoked grant or client says nothing about how its users signed in. */
-export const raisesFloor = (reason: Reason, { kind }: Selector): RaisesFloor => (kind === 'grant' || kind === 'client' ? false : RAISES_FLOOR[reason])
+export const raisesFloor = (reason: Reason, { kind }: Selector): RaisesFloor =>
+  kind === 'grant' || kind === 'client' ? false : RAISES_FLOOR[reason]
 
 /**
- * Who asked. `id` is a `sub`, a client_id, an operator's name or the name of one of our own parts (`sweep-expired`, `token`); never a secret.
+ * Who asked. `id` is a `sub`, a client_id, an operator's name or the name of one of our own parts
+ * (`sweep-expired`, `token`); never a secret.
  */
 export interface Actor {
   kind: 'user' | 'client' | 'operator' | 'microsoft' | 'broker'
   id: string
-  /** Of an operator who is the administrator of one tenant: the store does nothing of theirs outside of it. Rows do not keep it: the `sub` tells it. */
+  /**
+   * Of an operator who is the administrator of one tenant: the store does nothing of theirs outside
+   * of it. Rows do not keep it: the `sub` tells it.
+   */
   tid?: string | undefined
 }
 
 /**
- * Why a session ended, as far as its instances and the page of that browser may know. Every security reason reads `ended_elsewhere`: an
- * attacker who holds the session does not learn that they were noticed, nor by what.
+ * Why a session ended, as far as its instances and the page of that browser may know. Every
+ * security reason reads `ended_elsewhere`: an attacker who holds the session does not learn that
+ * they were noticed, nor by what.
  */
-export const REASON_CLASSES = ['signed_out', 'ended_elsewhere', 'administrator', 'account', 'expired'] as const
+export const REASON_CLASSES = [
+  'signed_out',
+  'ended_elsewhere',
+  'administrator',
+  'account',
+  'expired',
+] as const
 export type ReasonClass = (typeof REASON_CLASSES)[number]
 
 const CLASS_OF: Record<Reason, ReasonClass> = {

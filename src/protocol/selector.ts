@@ -2,7 +2,10 @@ import { z } from 'zod'
 import type { Selector } from './revocation.ts'
 import { storedText } from './stored-text.ts'
 
-/** Selectors on the wire and in the log's columns: `client_id` there is `clientId` here. The guard has its own reader, because it imports nothing of ours. */
+/**
+ * Selectors on the wire and in the log's columns: `client_id` there is `clientId` here. The guard
+ * has its own reader, because it imports nothing of ours.
+ */
 
 const id = storedText().max(200).min(1)
 
@@ -10,10 +13,14 @@ const id = storedText().max(200).min(1)
 export const selectorSchema = z
   .discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('session'), sid: id }).meta({ id: 'SessionSelector' }),
-    z.strictObject({ kind: z.literal('grant'), sid: id, client_id: id }).meta({ id: 'GrantSelector' }),
+    z
+      .strictObject({ kind: z.literal('grant'), sid: id, client_id: id })
+      .meta({ id: 'GrantSelector' }),
     z.strictObject({ kind: z.literal('subject'), sub: id }).meta({ id: 'SubjectSelector' }),
     z.strictObject({ kind: z.literal('client'), client_id: id }).meta({ id: 'ClientSelector' }),
-    z.strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') }).meta({ id: 'TenantSelector' }),
+    z
+      .strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') })
+      .meta({ id: 'TenantSelector' }),
     z.strictObject({ kind: z.literal('everything') }).meta({ id: 'EverythingSelector' }),
   ])
   .meta({ id: 'Selector', description: 'What a revocation covers.' })
@@ -35,10 +42,19 @@ export function encodeSelector(selector: Selector): WireSelector {
   return { ...rest, client_id: clientId }
 }
 
-/** @returns undefined for an unknown kind, or where a member of the kind is missing; members of other kinds are ignored */
+/**
+ * @returns undefined for an unknown kind, or where a member of the kind is missing; members of
+ * other kinds are ignored
+ */
 export function decodeSelector(wire: WireSelector): Selector
 export function decodeSelector(members: SelectorMembers): Selector | undefined
-export function decodeSelector({ kind, sid, sub, client_id: clientId, tid }: SelectorMembers): Selector | undefined {
+export function decodeSelector({
+  kind,
+  sid,
+  sub,
+  client_id: clientId,
+  tid,
+}: SelectorMembers): Selector | undefined {
   if (kind === 'session' && sid) return { kind, sid }
   if (kind === 'grant' && sid && clientId) return { kind, sid, clientId }
   if (kind === 'subject' && sub) return { kind, sub }

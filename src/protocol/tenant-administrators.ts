@@ -1,17 +1,21 @@
 import { ROLE } from './names.ts'
 
 /**
- * Whom a customer's tenant has as its own administrators: users with the app role, or with one directory role of that tenant. It rejects the
- * directory roles that Entra gives to every user.
+ * Whom a customer's tenant has as its own administrators: users with the app role, or with one
+ * directory role of that tenant. It rejects the directory roles that Entra gives to every user.
  */
 
 export const APP_ROLE = 'app_role'
 /** As a request has it; `isAdministratorsSetting` rejects the directory roles of every user too. */
-export const ADMINISTRATORS = /^(?:app_role|directory_role:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+export const ADMINISTRATORS =
+  /^(?:app_role|directory_role:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 const DIRECTORY_ROLE = /^directory_role:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 export const ADMINISTRATORS_EXPECTED = `${APP_ROLE}, or directory_role: with the template id of a directory role (a GUID in lower case) that not every user has`
 
-/** Microsoft's template ids of roles that users have without an assignment: User, Guest User, Restricted Guest User, Device Users and the like. */
+/**
+ * Microsoft's template ids of roles that users have without an assignment: User, Guest User,
+ * Restricted Guest User, Device Users and the like.
+ */
 const OF_EVERY_USER = new Set([
   'a0b1b346-4d3e-4e8b-98f8-753987be4970',
   'b79fbf4d-3ef9-4689-8143-76b194e85509',
@@ -24,7 +28,8 @@ const directoryRole = (setting: string): string | undefined => {
   return id === undefined || OF_EVERY_USER.has(id) ? undefined : id
 }
 
-export const isAdministratorsSetting = (setting: string): boolean => setting === APP_ROLE || directoryRole(setting) !== undefined
+export const isAdministratorsSetting = (setting: string): boolean =>
+  setting === APP_ROLE || directoryRole(setting) !== undefined
 
 /** What the roles of an administrator's session hold; undefined: the tenant has none. */
 export function administratorRole(setting: string | undefined): string | undefined {
@@ -32,7 +37,10 @@ export function administratorRole(setting: string | undefined): string | undefin
   const id = setting === undefined ? undefined : directoryRole(setting)
   return id === undefined ? undefined : OF_DIRECTORY + id
 }
-/** The broker alone gives a role of this name: from `wids`, for the one directory role that the tenant's setting names. */
+/**
+ * The broker alone gives a role of this name: from `wids`, for the one directory role that the
+ * tenant's setting names.
+ */
 const OF_DIRECTORY = `${ROLE.tenantAdministrator}:`
 
 /** The roles of a session, from what an ID token says. @param setting of the user's tenant */
@@ -42,5 +50,7 @@ export function sessionRoles(
 ): string[] {
   const own = roles.filter((role) => !role.startsWith(OF_DIRECTORY))
   const id = setting === undefined ? undefined : directoryRole(setting)
-  return id !== undefined && directoryRoles.some((one) => one.toLowerCase() === id) ? [...own, OF_DIRECTORY + id] : own
+  return id !== undefined && directoryRoles.some((one) => one.toLowerCase() === id)
+    ? [...own, OF_DIRECTORY + id]
+    : own
 }

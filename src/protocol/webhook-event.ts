@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { selectorSchema } from './selector.ts'
-import { SWITCHES, WEBHOOK_SWITCHES, WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from './webhook-types.ts'
+import {
+  SWITCHES,
+  WEBHOOK_SWITCHES,
+  WEBHOOK_TYPES,
+  type WebhookSwitch,
+  type WebhookType,
+} from './webhook-types.ts'
 
 /** Webhook events: what each of them says. docs/webhooks.md is made from this table. */
 
@@ -24,7 +30,9 @@ const words = {
   comment: text('switch `comments`').optional(),
 }
 const actor = {
-  actor_kind: z.enum(['user', 'client', 'operator', 'microsoft', 'broker']).meta({ description: 'who caused it' }),
+  actor_kind: z
+    .enum(['user', 'client', 'operator', 'microsoft', 'broker'])
+    .meta({ description: 'who caused it' }),
   actor: text('their id; switch `names`').optional(),
 }
 const revocation = {
@@ -47,25 +55,39 @@ export const WEBHOOK_EVENTS = {
       sid,
       device: text('e.g. Firefox on Windows'),
       ...personal,
-      email: text('the user’s email address, as it was before this sign-in; switch `names`').optional(),
+      email: text(
+        'the user’s email address, as it was before this sign-in; switch `names`',
+      ).optional(),
     }),
   },
-  'user.signed_out_everywhere': { when: 'A user signed out on every device.', data: z.object({ ...revocation, sub }) },
+  'user.signed_out_everywhere': {
+    when: 'A user signed out on every device.',
+    data: z.object({ ...revocation, sub }),
+  },
   'user.reported_sign_in': {
     when: 'A user reported a session or a sign-in that was not theirs (“This wasn’t me”).',
     data: z.object({ sub, tid, sid: sid.optional(), seq: seq.optional(), ...personal }),
   },
-  'revocation.by_operator': { when: 'An operator, an administrator or a client of the admin API revoked something.', data: z.object(revocation) },
+  'revocation.by_operator': {
+    when: 'An operator, an administrator or a client of the admin API revoked something.',
+    data: z.object(revocation),
+  },
   'revocation.theft': {
     when: 'A refresh token or an authorization code was used a second time, as a thief would. The session or the grant was revoked.',
     data: z.object(revocation),
   },
-  'revocation.wide': { when: 'All sessions of a client, of a tenant, or of every user were revoked.', data: z.object(revocation) },
+  'revocation.wide': {
+    when: 'All sessions of a client, of a tenant, or of every user were revoked.',
+    data: z.object(revocation),
+  },
   'lock.placed': {
     when: 'A user, tenant or client was locked.',
     data: z.object({ selector: selectorSchema, until: until.optional(), ...actor, ...words }),
   },
-  'lock.lifted': { when: 'A lock was lifted.', data: z.object({ selector: selectorSchema, ...actor, ...words }) },
+  'lock.lifted': {
+    when: 'A lock was lifted.',
+    data: z.object({ selector: selectorSchema, ...actor, ...words }),
+  },
   'key.rotated': {
     when: 'A signing key began to sign, or is no longer published.',
     data: z.object({
@@ -85,7 +107,9 @@ export const WEBHOOK_EVENTS = {
   'webhook.test': { when: 'An administrator asked for a test event.', data: z.object({}) },
 } as const satisfies Record<WebhookType, { when: string; data: z.ZodObject }>
 
-export type WebhookEvent = { [K in WebhookType]: { type: K; data: z.input<(typeof WEBHOOK_EVENTS)[K]['data']> } }[WebhookType]
+export type WebhookEvent = {
+  [K in WebhookType]: { type: K; data: z.input<(typeof WEBHOOK_EVENTS)[K]['data']> }
+}[WebhookType]
 
 const body = (type: WebhookType, { when, data }: { when: string; data: z.ZodObject }) =>
   z
@@ -93,20 +117,36 @@ const body = (type: WebhookType, { when, data }: { when: string; data: z.ZodObje
       type: z.literal(type),
       timestamp: z.iso.datetime().meta({ description: 'when it happened' }),
       endpoint_id: text('the endpoint that this message is for'),
-      position: z.int().min(1).meta({ description: 'counts the messages of this endpoint, without a gap' }),
+      position: z
+        .int()
+        .min(1)
+        .meta({ description: 'counts the messages of this endpoint, without a gap' }),
       data,
     })
     .meta({ title: type, description: when })
 
 /** The JSON Schema of the signed body: docs/webhooks.schema.json. */
 export const webhookJsonSchema = (): object =>
-  z.toJSONSchema(z.discriminatedUnion('type', WEBHOOK_TYPES.map((type) => body(type, WEBHOOK_EVENTS[type])) as [ReturnType<typeof body>]), {
-    target: 'draft-2020-12',
-    io: 'input',
-  })
+  z.toJSONSchema(
+    z.discriminatedUnion(
+      'type',
+      WEBHOOK_TYPES.map((type) => body(type, WEBHOOK_EVENTS[type])) as [ReturnType<typeof body>],
+    ),
+    {
+      target: 'draft-2020-12',
+      io: 'input',
+    },
+  )
 
 /** What one endpoint may read of an event. */
-export function dataFor({ data }: WebhookEvent, include: readonly WebhookSwitch[]): Record<string, unknown> {
-  const hidden = new Set<string>(WEBHOOK_SWITCHES.filter((one) => !include.includes(one)).flatMap((one) => SWITCHES[one]))
-  return Object.fromEntries(Object.entries(data).filter(([name, value]) => !hidden.has(name) && value !== undefined))
+export function dataFor(
+  { data }: WebhookEvent,
+  include: readonly WebhookSwitch[],
+): Record<string, unknown> {
+  const hidden = new Set<string>(
+    WEBHOOK_SWITCHES.filter((one) => !include.includes(one)).flatMap((one) => SWITCHES[one]),
+  )
+  return Object.fromEntries(
+    Object.entries(data).filter(([name, value]) => !hidden.has(name) && value !== undefined),
+  )
 }

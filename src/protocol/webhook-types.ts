@@ -1,4 +1,7 @@
-/** The types of webhook events, and the switches of an endpoint. They are apart from the schemas, because each `cmb` command loads them. */
+/**
+ * The types of webhook events, and the switches of an endpoint. They are apart from the schemas,
+ * because each `cmb` command loads them.
+ */
 
 export const SWITCHES = {
   names: ['name', 'username', 'email', 'actor'],

@@ -1,8 +1,10 @@
 /** The kinds of background work, as BROKER_WORK, `cmb work --only` and `cmb status` name them. */
 export const WORK = {
-  deliveries: 'writes the deliveries of wide revocations, sends logout tokens and other messages, and retries',
+  deliveries:
+    'writes the deliveries of wide revocations, sends logout tokens and other messages, and retries',
   probe: 'asks Microsoft about each live session',
-  microsoft: 'asks Microsoft Graph, renews its subscriptions, and keeps streams at transmitters of security events',
+  microsoft:
+    'asks Microsoft Graph, renews its subscriptions, and keeps streams at transmitters of security events',
   expiry: 'ends sessions whose time has passed, applies limits that were changed, and lifts locks',
   housekeeping: 'deletes what retention ends, and erases users',
   keys: 'rotates signing keys, and signs the heads of the logs',
@@ -20,7 +22,9 @@ export function parseWork(text: string): { work: Work[] } | { unknown: string[] 
   if (text === 'none') return { work: [] }
   const names = text.split(',').map((name) => name.trim())
   const unknown = names.filter((name) => !(WORK_NAMES as string[]).includes(name))
-  return unknown.length > 0 ? { unknown } : { work: WORK_NAMES.filter((name) => names.includes(name)) }
+  return unknown.length > 0
+    ? { unknown }
+    : { work: WORK_NAMES.filter((name) => names.includes(name)) }
 }
 
 /** As `parseWork` reads it. */

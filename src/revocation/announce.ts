@@ -3,13 +3,17 @@ import type { Deps } from './deps.ts'
 import { encodeSelector } from '../protocol/selector.ts'
 import { parseTraceparent } from '../runtime/request-context.ts'
 
-/** Announces what a commit of the store revoked. The store calls it (Store.onRevoked), so that no act can forget to. */
+/**
+ * Announces what a commit of the store revoked. The store calls it (Store.onRevoked), so that no
+ * act can forget to.
+ */
 
 type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'>
 
 /**
- * Guards first (milliseconds), then the deliveries. Those of a wide revocation are not written yet; the worker that writes them listens to the
- * feed. Synchronous, and never throws: the user who signs out waits for none of it.
+ * Guards first (milliseconds), then the deliveries. Those of a wide revocation are not written yet;
+ * the worker that writes them listens to the feed. Synchronous, and never throws: the user who
+ * signs out waits for none of it.
  */
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
   for (const { revocation, sub, pending } of committed) {
@@ -34,7 +38,10 @@ export function announce(deps: AnnounceDeps, committed: readonly Committed[]): v
   }
 }
 
-/** One listener's fault keeps nothing from the next: feeds resume by seq, the relay finds pending deliveries. */
+/**
+ * One listener's fault keeps nothing from the next: feeds resume by seq, the relay finds pending
+ * deliveries.
+ */
 function attempt(deps: Pick<Deps, 'log'>, part: string, tell: () => void): void {
   try {
     tell()

@@ -5,8 +5,9 @@ import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
 import type { FeedPosition } from './interface.ts'
 
 /**
- * Sends each revocation once, in the order of the log. Announcements may come in another order, or never (another process made them):
- * a gap is filled from the store, where everything with a lower `seq` is committed by then.
+ * Sends each revocation once, in the order of the log. Announcements may come in another order, or
+ * never (another process made them): a gap is filled from the store, where everything with a lower
+ * `seq` is committed by then.
  */
 export class Broadcaster {
   readonly #deps: Pick<Deps, 'store' | 'log'>
@@ -34,19 +35,25 @@ export class Broadcaster {
   }
 
   publish(revocation: Revocation): void {
-    // Until a guard listens there is no stream to send to; while the head is being read, what comes is kept.
+    // Until a guard listens there is no stream to send to; while the head is being read, what comes
+    // is kept.
     if (this.#at === undefined && this.#starting === undefined) return
-    if (this.#at === undefined || revocation.seq > this.#at.seq) this.#ahead.set(revocation.seq, revocation)
+    if (this.#at === undefined || revocation.seq > this.#at.seq)
+      this.#ahead.set(revocation.seq, revocation)
     if (this.#scheduled) return
     this.#scheduled = true
-    // After the turn: the user who signs out has the answer first, and what was announced out of order is in order by then.
+    // After the turn: the user who signs out has the answer first, and what was announced out of
+    // order is in order by then.
     setImmediate(() => {
       this.#scheduled = false
       this.#drain()
     })
   }
 
-  /** One look at a time. What is asked for meanwhile may be newer than what is being read: then once more afterwards. */
+  /**
+   * One look at a time. What is asked for meanwhile may be newer than what is being read: then once
+   * more afterwards.
+   */
   async watch(): Promise<void> {
     this.#again = true
     if (this.#looking) return
@@ -88,7 +95,10 @@ export class Broadcaster {
     const id = eventId(this.#at)
     const seen = frame('revocation', entryOf(revocation), id)
     const passed = frame('head', { seq: revocation.seq }, id)
-    const removed = revocation.reason === 'client_removed' && revocation.selector.kind === 'client' ? revocation.selector.clientId : undefined
+    const removed =
+      revocation.reason === 'client_removed' && revocation.selector.kind === 'client'
+        ? revocation.selector.clientId
+        : undefined
     for (const stream of [...this.#streams]) {
       stream.tell(revocation, seen, passed)
       if (stream.client.clientId === removed) stream.end('client_removed')
@@ -98,12 +108,17 @@ export class Broadcaster {
   #drain(): void {
     if (this.#at === undefined) return
     const ahead = this.#ahead
-    for (let next = ahead.get(this.#at.seq + 1); next !== undefined; next = ahead.get(this.#at.seq + 1)) {
+    for (
+      let next = ahead.get(this.#at.seq + 1);
+      next !== undefined;
+      next = ahead.get(this.#at.seq + 1)
+    ) {
       ahead.delete(next.seq)
       this.#send(next, this.#at.epoch)
     }
     for (const seq of ahead.keys()) if (seq <= this.#at.seq) ahead.delete(seq)
-    if (ahead.size > 0 && !this.#filling) void this.#fill([...ahead.keys()].reduce((a, b) => Math.max(a, b)))
+    if (ahead.size > 0 && !this.#filling)
+      void this.#fill([...ahead.keys()].reduce((a, b) => Math.max(a, b)))
   }
 
   async #fill(upTo: number): Promise<void> {

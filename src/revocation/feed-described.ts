@@ -17,7 +17,11 @@ import { selectorSchema } from '../protocol/selector.ts'
 
 const guard = text.regex(/^[A-Za-z0-9._-]{1,64}$/)
 const entry = z
-  .object({ seq: z.int(), selector: selectorSchema, exp: z.int().meta({ description: 'epoch seconds; after it the entry covers no valid token' }) })
+  .object({
+    seq: z.int(),
+    selector: selectorSchema,
+    exp: z.int().meta({ description: 'epoch seconds; after it the entry covers no valid token' }),
+  })
   .meta({ id: 'FeedEntry' })
 const snapshot = z
   .object({
@@ -25,7 +29,9 @@ const snapshot = z
     seq: z.int(),
     entries: z.array(entry),
     retired_kids: z.array(text).meta({ description: 'keys to drop at once' }),
-    reset: z.boolean().meta({ description: 'the position is not one of this log: drop what you have' }),
+    reset: z
+      .boolean()
+      .meta({ description: 'the position is not one of this log: drop what you have' }),
     more: z.boolean().meta({ description: 'ask again with after' }),
   })
   .meta({ id: 'Snapshot' })
@@ -49,8 +55,10 @@ const followed = { ...json(snapshot), 'text/event-stream': text }
 
 export const FOLLOW: Description = {
   id: 'followRevocations',
-  summary: 'The revocation feed: a snapshot, or with Accept: text/event-stream the events as they happen',
-  description: 'Events: snapshot, revocation, keys, reset. The id of each is epoch.seq. docs/feed.md has the protocol.',
+  summary:
+    'The revocation feed: a snapshot, or with Accept: text/event-stream the events as they happen',
+  description:
+    'Events: snapshot, revocation, keys, reset. The id of each is epoch.seq. docs/feed.md has the protocol.',
   tag: 'feed',
   security: asClient,
   query: z.object(position),
@@ -92,11 +100,18 @@ export const reportSchema = z.object({
     .optional(),
   staleness: z
     .object({ after_seconds: seconds, policy: z.enum(['refuse', 'introspect']) })
-    .meta({ description: 'what it does with tokens once it has not heard of the broker for so long' })
+    .meta({
+      description: 'what it does with tokens once it has not heard of the broker for so long',
+    })
     .optional(),
-  clock_offset_seconds: z.int().meta({ description: 'the broker’s clock less the guard’s' }).optional(),
+  clock_offset_seconds: z
+    .int()
+    .meta({ description: 'the broker’s clock less the guard’s' })
+    .optional(),
   client_assertion_type: text.optional(),
-  client_assertion: text.meta({ description: 'of a client that is registered with private_key_jwt' }).optional(),
+  client_assertion: text
+    .meta({ description: 'of a client that is registered with private_key_jwt' })
+    .optional(),
 })
 
 export const REPORT: Description = {

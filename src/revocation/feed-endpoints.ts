@@ -10,9 +10,22 @@ import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { parseJson, readParams, type Params } from '../protocol/params.ts'
 import { FOLLOW, FOLLOW_BY_FORM, REPORT, reportSchema } from './feed-described.ts'
-import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, visibleTo, isLost, noteLost } from './feed-wire.ts'
+import {
+  ANY_GUARD,
+  ENTRY_SECONDS,
+  entryOf,
+  PAGE,
+  readEventId,
+  tenantsHeard,
+  visibleTo,
+  isLost,
+  noteLost,
+} from './feed-wire.ts'
 
-/** Where guards follow the log and say what they enforce (docs/feed.md). It rejects all but registered clients. */
+/**
+ * Where guards follow the log and say what they enforce (docs/feed.md). It rejects all but
+ * registered clients.
+ */
 
 const NO_STORE = { 'Cache-Control': 'no-store, no-transform' }
 const MAX_REPORT_BYTES = 4_096
@@ -24,13 +37,23 @@ export function feedEndpoints(deps: Deps): Hono {
   const note = createReportBook(deps)
   const follow = async (c: Context, params: Params): Promise<Response> => {
     const client = await whoAsks(deps, c, params)
-    // In the store: another broker may have removed it a moment ago. A locked client follows on, or its guards would honor what is revoked.
-    const granted = await deps.store.grantClient({ clientId: client.clientId, audience: client.metadata.audience })
+    // In the store: another broker may have removed it a moment ago. A locked client follows on, or
+    // its guards would honor what is revoked.
+    const granted = await deps.store.grantClient({
+      clientId: client.clientId,
+      audience: client.metadata.audience,
+    })
     if (granted.outcome === 'rejected' && granted.why === 'unknown')
-      throw new OAuthError('invalid_client', 'The client was removed from the broker. Ask an operator of the broker to register it.')
+      throw new OAuthError(
+        'invalid_client',
+        'The client was removed from the broker. Ask an operator of the broker to register it.',
+      )
     const guardId = params.get('guard') ?? ANY_GUARD
     if (!GUARD_ID.test(guardId))
-      throw new OAuthError('invalid_request', 'The parameter guard must be 1 to 64 letters, digits, dots, dashes or underscores.')
+      throw new OAuthError(
+        'invalid_request',
+        'The parameter guard must be 1 to 64 letters, digits, dots, dashes or underscores.',
+      )
     return (c.req.header('accept') ?? '').includes('text/event-stream')
       ? stream(deps, client, guardId, c, params)
       : c.json(await snapshot(deps, client, params), 200, NO_STORE)
@@ -46,7 +69,9 @@ export function feedEndpoints(deps: Deps): Hono {
   const report = async (c: Context): Promise<Response> => {
     // A client that authenticates by an assertion sends it beside the report.
     const beside = c.req.header('authorization') === undefined && isJson(c)
-    const body = beside ? parseJson(await readText(c, MAX_REPORT_BYTES + MAX_ASSERTION_BYTES)) : undefined
+    const body = beside
+      ? parseJson(await readText(c, MAX_REPORT_BYTES + MAX_ASSERTION_BYTES))
+      : undefined
     const client = await whoAsks(deps, c, assertionOf(body), false)
     await noteEnforced(deps, note, client, parseReport(beside ? body : await readReport(c)))
     return c.body(null, 204, NO_STORE)
@@ -62,19 +87,35 @@ const whoAsks = (deps: Deps, c: Context, params: Params, limited = true): Promis
 function queryOf(c: Context): Params {
   const params = readParams(new URL(c.req.url).searchParams)
   for (const name of ['client_assertion', 'client_secret'])
-    if (params.has(name)) throw new OAuthError('invalid_request', `Send ${name} by POST, in the body.`)
+    if (params.has(name))
+      throw new OAuthError('invalid_request', `Send ${name} by POST, in the body.`)
   return params
 }
 
 function stream(deps: Deps, client: Client, guardId: string, c: Context, params: Params): Response {
   const lastEventId = c.req.header('last-event-id') ?? params.get('last_event_id')
   // An id that is none of ours cannot be resumed: as an unknown epoch, it is answered with a reset.
-  const after = lastEventId === undefined || lastEventId === '' ? undefined : (readEventId(lastEventId) ?? { epoch: '', seq: 0 })
+  const after =
+    lastEventId === undefined || lastEventId === ''
+      ? undefined
+      : (readEventId(lastEventId) ?? { epoch: '', seq: 0 })
   const outgoing = (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing
   const drop = outgoing && ((): void => outgoing.destroy())
-  const credentials = { authorization: c.req.header('authorization'), params, address: remoteOf(c, deps.config) }
-  const isValid = (): Promise<boolean> => stillAuthenticated(deps, client, { ...credentials, now: deps.clock.now() })
-  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop, isValid })
+  const credentials = {
+    authorization: c.req.header('authorization'),
+    params,
+    address: remoteOf(c, deps.config),
+  }
+  const isValid = (): Promise<boolean> =>
+    stillAuthenticated(deps, client, { ...credentials, now: deps.clock.now() })
+  const body = deps.feed.open({
+    client,
+    guardId,
+    after,
+    retiredKids: deps.keys.retiredKids(),
+    drop,
+    isValid,
+  })
   return new Response(body, {
     headers: {
       ...NO_STORE,
@@ -89,8 +130,10 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context, params:
 
 async function snapshot(deps: Deps, client: Client, params: Params) {
   const [after, epoch] = [params.get('after'), params.get('epoch')]
-  if ((after === undefined) !== (epoch === undefined)) throw new OAuthError('invalid_request', 'Send both parameters, after and epoch, or neither.')
-  if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after must be a seq: digits only.')
+  if ((after === undefined) !== (epoch === undefined))
+    throw new OAuthError('invalid_request', 'Send both parameters, after and epoch, or neither.')
+  if (after !== undefined && !/^\d{1,15}$/.test(after))
+    throw new OAuthError('invalid_request', 'The parameter after must be a seq: digits only.')
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
   const seq = Number(after)
@@ -98,7 +141,9 @@ async function snapshot(deps: Deps, client: Client, params: Params) {
     noteLost(deps, { clientId: client.clientId, guardId: ANY_GUARD, seq, head: head.seq })
   const position = known ? Number(after ?? 0) : 0
   const leave = await deps.feed.turn(client.clientId)
-  const rows = await deps.store.revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE }).finally(leave)
+  const rows = await deps.store
+    .revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE })
+    .finally(leave)
   const more = rows.length === PAGE
   const tenants = tenantsHeard(client, deps.clock.now())
   return {
@@ -113,10 +158,12 @@ async function snapshot(deps: Deps, client: Client, params: Params) {
 
 type Report = z.output<typeof reportSchema>
 
-const isJson = (c: Context): boolean => (c.req.header('content-type') ?? '').startsWith('application/json')
+const isJson = (c: Context): boolean =>
+  (c.req.header('content-type') ?? '').startsWith('application/json')
 
 async function readReport(c: Context): Promise<unknown> {
-  if (!isJson(c)) throw new OAuthError('invalid_request', 'Send the body as application/json.', { status: 415 })
+  if (!isJson(c))
+    throw new OAuthError('invalid_request', 'Send the body as application/json.', { status: 415 })
   return parseJson(await readText(c, MAX_REPORT_BYTES))
 }
 
@@ -124,7 +171,10 @@ async function readReport(c: Context): Promise<unknown> {
 function assertionOf(body: unknown): Params {
   const params = new Map<string, string>()
   for (const name of ['client_assertion', 'client_assertion_type']) {
-    const value = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined
+    const value =
+      typeof body === 'object' && body !== null
+        ? (body as Record<string, unknown>)[name]
+        : undefined
     if (typeof value === 'string') params.set(name, value)
   }
   return params
@@ -133,16 +183,29 @@ function assertionOf(body: unknown): Params {
 function parseReport(body: unknown): Report {
   const read = reportSchema.safeParse(body)
   if (read.success) return read.data
-  const wrong = [...new Set(read.error.issues.map(({ path }) => path.join('.')))].filter((path) => /^[a-z_.]{1,50}$/.test(path)).join(', ')
+  const wrong = [...new Set(read.error.issues.map(({ path }) => path.join('.')))]
+    .filter((path) => /^[a-z_.]{1,50}$/.test(path))
+    .join(', ')
   throw new OAuthError(
     'invalid_request',
     `Send an object with epoch, seq (a whole number) and guard (1 to 64 letters, digits, dots, dashes or underscores).${wrong === '' ? '' : ` Wrong: ${wrong}.`}`,
   )
 }
 
-async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<void>, client: Client, report: Report): Promise<void> {
+async function noteEnforced(
+  deps: Deps,
+  note: (report: GuardReport) => Promise<void>,
+  client: Client,
+  report: Report,
+): Promise<void> {
   const head = await deps.store.head()
-  if (isLost(deps.store, head, report)) noteLost(deps, { clientId: client.clientId, guardId: report.guard, seq: report.seq, head: head.seq })
+  if (isLost(deps.store, head, report))
+    noteLost(deps, {
+      clientId: client.clientId,
+      guardId: report.guard,
+      seq: report.seq,
+      head: head.seq,
+    })
   if (report.epoch !== head.epoch || report.seq > head.seq)
     throw new OAuthError(
       'invalid_request',
@@ -166,7 +229,10 @@ async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<v
   deps.feed.enforced(clientId, report.guard, report.seq)
 }
 
-/** Reports of guards, written many at a time. Each is answered once it is on disk: it is the proof that the guard enforces. */
+/**
+ * Reports of guards, written many at a time. Each is answered once it is on disk: it is the proof
+ * that the guard enforces.
+ */
 
 /** After a revocation every guard reports within the same moment. */
 const TOGETHER_MS = 50
@@ -178,7 +244,9 @@ interface Waiting {
 }
 
 /** @returns notes one report; rejects with StoreUnavailable */
-function createReportBook(deps: Pick<Deps, 'store' | 'metrics'>): (report: GuardReport) => Promise<void> {
+function createReportBook(
+  deps: Pick<Deps, 'store' | 'metrics'>,
+): (report: GuardReport) => Promise<void> {
   let waiting: Waiting[] = []
   const write = async (): Promise<void> => {
     const batch = waiting
@@ -186,7 +254,10 @@ function createReportBook(deps: Pick<Deps, 'store' | 'metrics'>): (report: Guard
     try {
       const { reached } = await deps.store.recordEnforced(...batch.map(({ report }) => report))
       for (const { clientId, atMs, reportedAtMs } of reached)
-        deps.metrics.revokedToEnforced.observe({ client: clientId }, Math.max(0, reportedAtMs - atMs) / 1000)
+        deps.metrics.revokedToEnforced.observe(
+          { client: clientId },
+          Math.max(0, reportedAtMs - atMs) / 1000,
+        )
       for (const { noted } of batch) noted()
     } catch (error) {
       for (const { failed } of batch) failed(error)

@@ -3,11 +3,22 @@ import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { FeedPosition } from './interface.ts'
-import { isLost, ENTRY_SECONDS, entryOf, eventId, frame, HEARTBEAT, OPENING, PAGE, visibleTo } from './feed-wire.ts'
+import {
+  isLost,
+  ENTRY_SECONDS,
+  entryOf,
+  eventId,
+  frame,
+  HEARTBEAT,
+  OPENING,
+  PAGE,
+  visibleTo,
+} from './feed-wire.ts'
 
 /**
- * One guard's stream. It reads the log from where the guard left off, and goes live in the same turn in which it has read all that was
- * broadcast: nothing falls between, and nothing waits in memory meanwhile. It refuses to keep more than a megabyte for a slow reader.
+ * One guard's stream. It reads the log from where the guard left off, and goes live in the same
+ * turn in which it has read all that was broadcast: nothing falls between, and nothing waits in
+ * memory meanwhile. It refuses to keep more than a megabyte for a slow reader.
  */
 
 const MAX_WAITING_BYTES = 1 << 20
@@ -18,9 +29,14 @@ export interface FeedLog {
   now(): number
   /** Epoch and the last seq that was broadcast. */
   head(): FeedPosition
-  /** Whose revocations a client may see, by its registration as it is now and as it was while its tokens may live. */
+  /**
+   * Whose revocations a client may see, by its registration as it is now and as it was while its
+   * tokens may live.
+   */
   tenantsOf(clientId: string): readonly string[] | undefined
-  /** A turn at reading the log, which more than a few at a time would make everything else wait for. */
+  /**
+   * A turn at reading the log, which more than a few at a time would make everything else wait for.
+   */
   turn(clientId: string): Promise<() => void>
   /** A guard enforces what this log has not reached: a part of the log was lost. */
   ahead(stream: FeedStream, seq: number, head: FeedPosition): void
@@ -39,14 +55,22 @@ export class FeedStream {
   readonly #drop: (() => void) | undefined
   readonly #isValid: (() => Promise<boolean>) | undefined
   #controller!: ReadableStreamDefaultController<Uint8Array>
-  /** Set once it is live: it has been sent everything up to here, which may be more than was broadcast. */
+  /**
+   * Set once it is live: it has been sent everything up to here, which may be more than was
+   * broadcast.
+   */
   #liveFrom: number | undefined
   #open = true
   #hasRoom: (() => void) | undefined
 
   constructor(
     log: FeedLog,
-    listener: { client: Client; guardId: string; drop?: (() => void) | undefined; isValid?: (() => Promise<boolean>) | undefined },
+    listener: {
+      client: Client
+      guardId: string
+      drop?: (() => void) | undefined
+      isValid?: (() => Promise<boolean>) | undefined
+    },
   ) {
     this.#log = log
     this.#isValid = listener.isValid
@@ -71,23 +95,33 @@ export class FeedStream {
     return this.#open
   }
 
-  /** Brings it from `after` to now; then it is live. @throws StoreUnavailable, after which it is of no use */
+  /**
+   * Brings it from `after` to now; then it is live.
+   * @throws StoreUnavailable, after which it is of no use
+   */
   async catchUp(after: FeedPosition | undefined, retiredKids: string[]): Promise<void> {
     const resumes = after !== undefined && (await this.#mayResume(after))
-    if (after !== undefined && !resumes) this.send(frame('reset', { epoch: this.#log.head().epoch }))
+    if (after !== undefined && !resumes)
+      this.send(frame('reset', { epoch: this.#log.head().epoch }))
     let position = resumes ? after.seq : 0
     let pages = 0
     let leave = await this.#log.turn(this.client.clientId)
     try {
       while (this.#open) {
         const broadcast = this.#log.head()
-        const rows = await this.#log.store.revocationsAfter({ after: position, since: this.#log.now() - ENTRY_SECONDS, limit: PAGE })
+        const rows = await this.#log.store.revocationsAfter({
+          after: position,
+          since: this.#log.now() - ENTRY_SECONDS,
+          limit: PAGE,
+        })
         const whole = rows.length < PAGE
         position = Math.max(rows.at(-1)?.seq ?? 0, whole ? broadcast.seq : 0, position)
-        if (rows.length > 0 || (pages === 0 && !resumes)) this.#snapshot(rows, { epoch: broadcast.epoch, seq: position }, retiredKids)
+        if (rows.length > 0 || (pages === 0 && !resumes))
+          this.#snapshot(rows, { epoch: broadcast.epoch, seq: position }, retiredKids)
         pages++
         // In one turn of the event loop: what is broadcast from here on comes to this stream.
-        if (whole && position >= this.#log.head().seq) return this.#goLive({ epoch: broadcast.epoch, seq: position }, resumes, retiredKids)
+        if (whole && position >= this.#log.head().seq)
+          return this.#goLive({ epoch: broadcast.epoch, seq: position }, resumes, retiredKids)
         await otherWork()
         if (this.#full) {
           // A slow reader keeps no other waiting.
@@ -101,11 +135,15 @@ export class FeedStream {
     }
   }
 
-  /** Whether `after` is a position of this log. One beyond its end is looked up in the store: another process may have appended. */
+  /**
+   * Whether `after` is a position of this log. One beyond its end is looked up in the store:
+   * another process may have appended.
+   */
   async #mayResume(after: FeedPosition): Promise<boolean> {
     const broadcast = this.#log.head()
     const passed = after.seq <= broadcast.seq
-    const head = after.epoch !== broadcast.epoch || passed ? broadcast : await this.#log.store.head()
+    const head =
+      after.epoch !== broadcast.epoch || passed ? broadcast : await this.#log.store.head()
     // It resumes where another server had come further: its own entries are more than this log has.
     if (isLost(this.#log.store, head, after)) this.#log.ahead(this, after.seq, head)
     return after.epoch === head.epoch && after.seq <= head.seq
@@ -124,7 +162,8 @@ export class FeedStream {
 
   /** Of a broadcast: `seen` where this client may see it, else `passed`. */
   tell(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
-    if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom) this.send(this.#maySee(revocation) ? seen : passed)
+    if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom)
+      this.send(this.#maySee(revocation) ? seen : passed)
   }
 
   /** Asked each time: a registration may change under a stream that lasts for days. */

@@ -8,18 +8,25 @@ import { OAuthError } from '../protocol/error.ts'
 import { FairLimiter } from '../runtime/concurrency.ts'
 
 /**
- * The feed: the log of revocations as guards follow it, in the order of `seq` and without a gap. It owns who listens and what was
- * broadcast; it refuses to decide anything: what was not announced here, or in another order, it reads from the store.
+ * The feed: the log of revocations as guards follow it, in the order of `seq` and without a gap. It
+ * owns who listens and what was broadcast; it refuses to decide anything: what was not announced
+ * here, or in another order, it reads from the store.
  */
 
-type FeedDeps = Pick<Deps, 'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits'>
+type FeedDeps = Pick<
+  Deps,
+  'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits'
+>
 
 const HEARTBEAT_MS = 15_000
 /** How often the log is looked at for what was not announced to this process. */
 const WATCH_MS = 5_000
 /** When a guard whose stream has no place tries again. */
 const NO_PLACE_SECONDS = 10
-/** Reads of the log at a time, each a page and the event loop's turn after it. More wait: after a restart all guards come at once. */
+/**
+ * Reads of the log at a time, each a page and the event loop's turn after it. More wait: after a
+ * restart all guards come at once.
+ */
 const SNAPSHOTS_OF_ONE = 2
 const SNAPSHOTS = 4
 /** Publication times that are remembered, for the histograms. */
@@ -52,13 +59,20 @@ export class FeedOfThisProcess implements Feed {
       store: deps.store,
       now: () => deps.clock.now(),
       head: () => this.#broadcaster.head(),
-      // A client that is not registered any more sees what concerns all tenants, until its stream is ended.
+      // A client that is not registered any more sees what concerns all tenants, until its stream
+      // is ended.
       tenantsOf: (clientId) => {
         const client = deps.clients.find(clientId)
         return client === undefined ? [] : tenantsHeard(client, deps.clock.now())
       },
       turn: (clientId) => this.turn(clientId),
-      ahead: (stream, seq, head) => noteLost(deps, { clientId: stream.client.clientId, guardId: stream.guardId, seq, head: head.seq }),
+      ahead: (stream, seq, head) =>
+        noteLost(deps, {
+          clientId: stream.client.clientId,
+          guardId: stream.guardId,
+          seq,
+          head: head.seq,
+        }),
       closed: (stream) => this.#forget(stream),
     }
   }
@@ -66,7 +80,8 @@ export class FeedOfThisProcess implements Feed {
   publish(revocation: Revocation): void {
     const published = this.#published
     published.set(revocation.seq, this.#deps.clock.nowMs())
-    if (published.size > REMEMBERED) for (const seq of [...published.keys()].slice(0, REMEMBERED / 10)) published.delete(seq)
+    if (published.size > REMEMBERED)
+      for (const seq of [...published.keys()].slice(0, REMEMBERED / 10)) published.delete(seq)
     this.#broadcaster.publish(revocation)
     for (const listener of [...this.#listeners]) listener(revocation)
   }
@@ -97,9 +112,17 @@ export class FeedOfThisProcess implements Feed {
     return this.#snapshots.take(clientId)
   }
 
-  open({ after, retiredKids, ...listener }: Parameters<Feed['open']>[0]): ReadableStream<Uint8Array> {
+  open({
+    after,
+    retiredKids,
+    ...listener
+  }: Parameters<Feed['open']>[0]): ReadableStream<Uint8Array> {
     if (this.#closed)
-      throw new OAuthError('temporarily_unavailable', 'The broker is restarting. Connect again in a moment.', { headers: { 'Retry-After': '1' } })
+      throw new OAuthError(
+        'temporarily_unavailable',
+        'The broker is restarting. Connect again in a moment.',
+        { headers: { 'Retry-After': '1' } },
+      )
     const { clientId } = listener.client
     this.#makeRoom(clientId, listener.guardId)
     const stream = new FeedStream(this.#log, listener)
@@ -117,16 +140,24 @@ export class FeedOfThisProcess implements Feed {
   }
 
   enforced(clientId: string, guardId: string, seq: number): void {
-    for (const stream of this.#named.get(nameOf(clientId, guardId)) ?? []) stream.enforcedSeq = Math.max(stream.enforcedSeq ?? 0, seq)
+    for (const stream of this.#named.get(nameOf(clientId, guardId)) ?? [])
+      stream.enforcedSeq = Math.max(stream.enforcedSeq ?? 0, seq)
   }
 
   since(clientId: string, guardId: string): number | undefined {
-    const opened = [...(this.#named.get(nameOf(clientId, guardId)) ?? [])].map((stream) => stream.since)
+    const opened = [...(this.#named.get(nameOf(clientId, guardId)) ?? [])].map(
+      (stream) => stream.since,
+    )
     return opened.length === 0 ? undefined : Math.min(...opened)
   }
 
   streams(): ReturnType<Feed['streams']> {
-    return [...this.#streams].map(({ client, guardId, since, enforcedSeq }) => ({ clientId: client.clientId, guardId, since, enforcedSeq }))
+    return [...this.#streams].map(({ client, guardId, since, enforcedSeq }) => ({
+      clientId: client.clientId,
+      guardId,
+      since,
+      enforcedSeq,
+    }))
   }
 
   close(): void {
@@ -135,7 +166,11 @@ export class FeedOfThisProcess implements Feed {
     this.#stopTimers()
   }
 
-  async #serve(stream: FeedStream, after: FeedPosition | undefined, retiredKids: string[]): Promise<void> {
+  async #serve(
+    stream: FeedStream,
+    after: FeedPosition | undefined,
+    retiredKids: string[],
+  ): Promise<void> {
     await this.#broadcaster.ready()
     await stream.catchUp(after, retiredKids)
   }
@@ -145,7 +180,8 @@ export class FeedOfThisProcess implements Feed {
   }
 
   /**
-   * Where all places are taken, a stream that the same guard opened before gives way: its connection broke unnoticed.
+   * Where all places are taken, a stream that the same guard opened before gives way: its
+   * connection broke unnoticed.
    * @throws OAuthError temporarily_unavailable where there is no place
    */
   #makeRoom(clientId: string, guardId: string): void {
@@ -155,9 +191,13 @@ export class FeedOfThisProcess implements Feed {
     if (isFull() && guardId !== ANY_GUARD) before?.cut()
     if (!isFull()) return
     this.#deps.metrics.streamsRejected.inc({ client: clientId })
-    throw new OAuthError('temporarily_unavailable', 'As many streams are open as may be. Close those of guards that have ended, and try again.', {
-      headers: { 'Retry-After': String(NO_PLACE_SECONDS) },
-    })
+    throw new OAuthError(
+      'temporarily_unavailable',
+      'As many streams are open as may be. Close those of guards that have ended, and try again.',
+      {
+        headers: { 'Retry-After': String(NO_PLACE_SECONDS) },
+      },
+    )
   }
 
   #forget(stream: FeedStream): void {
@@ -175,7 +215,10 @@ export class FeedOfThisProcess implements Feed {
 
   #startTimers(): void {
     if (this.#timers.length > 0) return
-    this.#timers = [setInterval(() => this.#heartbeat(), this.#heartbeatMs), setInterval(() => void this.#broadcaster.watch(), WATCH_MS)]
+    this.#timers = [
+      setInterval(() => this.#heartbeat(), this.#heartbeatMs),
+      setInterval(() => void this.#broadcaster.watch(), WATCH_MS),
+    ]
     for (const timer of this.#timers) timer.unref()
   }
 
@@ -186,7 +229,8 @@ export class FeedOfThisProcess implements Feed {
 
   #heartbeat(): void {
     for (const stream of [...this.#streams]) {
-      if (this.#deps.clients.find(stream.client.clientId) === undefined) stream.end('client_removed')
+      if (this.#deps.clients.find(stream.client.clientId) === undefined)
+        stream.end('client_removed')
       else void beat(stream)
     }
   }

@@ -1,7 +1,10 @@
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 
-/** The interface of this module: the feed. `revoke.ts` has the act that revokes and does nothing else. */
+/**
+ * The interface of this module: the feed. `revoke.ts` has the act that revokes and does nothing
+ * else.
+ */
 
 /** Where a listener of the feed left off: its `Last-Event-ID`. */
 export interface FeedPosition {
@@ -23,9 +26,11 @@ export interface Feed {
   subscribe(listener: (revocation: Revocation) => void): () => void
   /**
    * A stream of server-sent events for one guard of a client, from where it left off.
-   * @throws OAuthError temporarily_unavailable once the feed is closed, and where as many are open as may be
+   * @throws OAuthError temporarily_unavailable once the feed is closed, and where as many are open
+   * as may be
    * @param drop closes the connection beneath, where its reader is too slow
-   * @param isValid whether the credential that opened the stream is still valid: asked while the stream lasts
+   * @param isValid whether the credential that opened the stream is still valid: asked while the
+   * stream lasts
    */
   open(listener: {
     client: Client
@@ -39,9 +44,14 @@ export interface Feed {
   turn(clientId: string): Promise<() => void>
   /** A guard has said what it enforces. */
   enforced(clientId: string, guardId: string, seq: number): void
-  /** Epoch seconds: when the oldest open stream of a guard was opened. Undefined where it has none here. */
+  /**
+   * Epoch seconds: when the oldest open stream of a guard was opened. Undefined where it has none
+   * here.
+   */
   since(clientId: string, guardId: string): number | undefined
-  /** When this process published it, in epoch milliseconds; undefined where it did not, or long ago. */
+  /**
+   * When this process published it, in epoch milliseconds; undefined where it did not, or long ago.
+   */
   publishedAtMs(seq: number): number | undefined
   /** For metrics and the console: streams open now. */
   streams(): { clientId: string; guardId: string; since: number; enforcedSeq: number | undefined }[]

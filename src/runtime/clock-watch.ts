@@ -1,14 +1,18 @@
 import type { SteadyClock } from './clock.ts'
 
 /**
- * Whether the wall clock shows the right time: by the monotonic time since the last comparison with Microsoft's, at first since the start. As a
- * clock it shows the wall clock's time while that is right, and the right time where the wall clock was set to another: what is written meanwhile
+ * Whether the wall clock shows the right time: by the monotonic time since the last comparison with
+ * Microsoft's, at first since the start. As a clock it shows the wall clock's time while that is
+ * right, and the right time where the wall clock was set to another: what is written meanwhile
  * (when a session was revoked, until when one lasts) stays true when the wall clock is right again.
  */
 
 /** From here on what is decided by time waits. Operators are paged from 30 s on. */
 export const DISAGREE_SECONDS = 60
-/** Who was answered 503 because of the clock may ask again then: about as often as the clocks are compared. */
+/**
+ * Who was answered 503 because of the clock may ask again then: about as often as the clocks are
+ * compared.
+ */
 export const CLOCK_RETRY_SECONDS = 20
 /** The clock was set while Microsoft was asked. */
 const STEP_MS = 2_000
@@ -46,11 +50,15 @@ export class ClockWatch implements SteadyClock {
     return Math.abs(this.aheadSeconds()) > DISAGREE_SECONDS
   }
 
-  /** Begun before Microsoft is asked; its answer is how far Microsoft's clock is ahead of the wall clock. A step in between makes it void. */
+  /**
+   * Begun before Microsoft is asked; its answer is how far Microsoft's clock is ahead of the wall
+   * clock. A step in between makes it void.
+   */
   comparison(): (microsoftAheadSeconds: number) => void {
     const beforeMs = this.#differenceMs()
     return (microsoftAheadSeconds) => {
-      if (Math.abs(this.#differenceMs() - beforeMs) <= STEP_MS) this.#rightMs = beforeMs + microsoftAheadSeconds * 1000
+      if (Math.abs(this.#differenceMs() - beforeMs) <= STEP_MS)
+        this.#rightMs = beforeMs + microsoftAheadSeconds * 1000
     }
   }
 

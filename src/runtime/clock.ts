@@ -1,4 +1,7 @@
-/** The time, in epoch seconds, and in milliseconds where a second is too long. Read once a request and passed down. */
+/**
+ * The time, in epoch seconds, and in milliseconds where a second is too long. Read once a request
+ * and passed down.
+ */
 export interface Clock {
   now(): number
   nowMs(): number
@@ -6,7 +9,10 @@ export interface Clock {
 
 /** For what must go on in time although the system's clock is set: retries, breakers, leases. */
 export interface SteadyClock extends Clock {
-  /** The milliseconds since the epoch at the start of the process, plus the monotonic time since: a step of the system's clock does not move it. */
+  /**
+   * The milliseconds since the epoch at the start of the process, plus the monotonic time since: a
+   * step of the system's clock does not move it.
+   */
   steadyMs(): number
 }
 

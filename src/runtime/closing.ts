@@ -1,6 +1,9 @@
 import type { Log } from './log.ts'
 
-/** Closes what was opened, in the opposite order. A part that fails to close does not keep the others open. */
+/**
+ * Closes what was opened, in the opposite order. A part that fails to close does not keep the
+ * others open.
+ */
 export class Closing {
   readonly #steps: { name: string; close: () => unknown }[] = []
   readonly #log: Log

@@ -1,6 +1,9 @@
 /** Work that runs at the same time: it is waited for, kept in order, or limited. */
 
-/** Readings of one state that may overlap. The one that began last has read the latest state: an earlier one that ends after it is dropped. */
+/**
+ * Readings of one state that may overlap. The one that began last has read the latest state: an
+ * earlier one that ends after it is dropped.
+ */
 export class Readings {
   #begun = 0
   #applied = 0
@@ -23,15 +26,25 @@ export async function allEnded(acts: readonly Promise<unknown>[]): Promise<void>
   for (const one of await Promise.allSettled(acts)) if (one.status === 'rejected') throw one.reason
 }
 
-/** Waits for `work`, but not longer than this. @throws what `late` makes, once that time has passed */
-export function within<T>(ms: number, work: Promise<T>, late = (): Error => new Error(`no answer within ${ms} ms`)): Promise<T> {
+/**
+ * Waits for `work`, but not longer than this.
+ * @throws what `late` makes, once that time has passed
+ */
+export function within<T>(
+  ms: number,
+  work: Promise<T>,
+  late = (): Error => new Error(`no answer within ${ms} ms`),
+): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(late()), ms)
   work.catch(() => {})
   return Promise.race([work, promise]).finally(() => clearTimeout(timer))
 }
 
-/** Limits work that costs something: so much at a time for one key and in all. More waits, in the order in which it came, each key in its turn. */
+/**
+ * Limits work that costs something: so much at a time for one key and in all. More waits, in the
+ * order in which it came, each key in its turn.
+ */
 export class FairLimiter {
   readonly #perKey: number
   readonly #inAll: number

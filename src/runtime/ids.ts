@@ -8,8 +8,9 @@ export type Random = (bytes: number) => Buffer
 const POOL_BYTES = 4_096
 
 /**
- * Random bytes of the operating system's generator, drawn 4 KiB at a time: a value costs 0.4 instead of 4 µs. The pool keeps no copy of the bytes
- * that it has handed out, and a value that is longer than the pool is drawn by itself.
+ * Random bytes of the operating system's generator, drawn 4 KiB at a time: a value costs 0.4
+ * instead of 4 µs. The pool keeps no copy of the bytes that it has handed out, and a value that is
+ * longer than the pool is drawn by itself.
  */
 export function pooledRandom(draw: Random = randomBytes): Random {
   let pool: Buffer = Buffer.alloc(0)
@@ -31,7 +32,10 @@ export function pooledRandom(draw: Random = randomBytes): Random {
 export const newSub = (random: Random): string => `u_${random(16).toString('base64url')}`
 /** A session id: 128 random bits. Not a secret: it travels in tokens and logout tokens. */
 export const newSid = (random: Random): string => `s_${random(16).toString('base64url')}`
-/** An id for rows and for `jti`: 128 random bits, of which none begins with a dash: `cmb` would take it for an option. */
+/**
+ * An id for rows and for `jti`: 128 random bits, of which none begins with a dash: `cmb` would take
+ * it for an option.
+ */
 export function newId(random: Random): string {
   for (;;) {
     const id = random(16).toString('base64url')

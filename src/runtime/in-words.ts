@@ -1,6 +1,9 @@
 import type { z } from 'zod'
 
-/** Zod's findings in words of ours, where a schema has none of its own. They follow the name of what is wrong. */
+/**
+ * Zod's findings in words of ours, where a schema has none of its own. They follow the name of what
+ * is wrong.
+ */
 
 const KINDS: Readonly<Record<string, string>> = {
   string: 'a text',
@@ -11,12 +14,21 @@ const KINDS: Readonly<Record<string, string>> = {
   object: 'an object',
   record: 'an object',
 }
-const UNITS: Readonly<Record<string, string>> = { string: ' characters', array: ' entries', record: ' members' }
+const UNITS: Readonly<Record<string, string>> = {
+  string: ' characters',
+  array: ' entries',
+  record: ' members',
+}
 
 export const inWords: z.core.$ZodErrorMap = (issue) => {
-  if (issue.code === 'invalid_type') return issue.input === undefined ? 'is missing' : `has to be ${KINDS[issue.expected] ?? issue.expected}`
+  if (issue.code === 'invalid_type')
+    return issue.input === undefined
+      ? 'is missing'
+      : `has to be ${KINDS[issue.expected] ?? issue.expected}`
   if (issue.code === 'invalid_value') return `has to be ${issue.values.map(String).join(' or ')}`
-  if (issue.code === 'too_small') return `has to be at least ${issue.minimum}${UNITS[issue.origin] ?? ''}`
-  if (issue.code === 'too_big') return `has to be at most ${issue.maximum}${UNITS[issue.origin] ?? ''}`
+  if (issue.code === 'too_small')
+    return `has to be at least ${issue.minimum}${UNITS[issue.origin] ?? ''}`
+  if (issue.code === 'too_big')
+    return `has to be at most ${issue.maximum}${UNITS[issue.origin] ?? ''}`
   return 'has another form than the document of the API (/openapi.json) says'
 }

@@ -11,15 +11,19 @@ export interface Address {
   port: number
 }
 
-/** An HTTP listener that ends without breaking a request off: it says on each connection that it will be closed, and closes it after its answer. */
+/**
+ * An HTTP listener that ends without breaking a request off: it says on each connection that it
+ * will be closed, and closes it after its answer.
+ */
 export interface Listener {
   /** Where it really listens (a port 0 is resolved). */
   address: Address
   /** From now on each answer is the last one of its connection. It listens on. */
   drain(): void
   /**
-   * Until no request has come for a while (bounded). A proxy that has not noticed yet that this process ends may send a request on a connection that is idle;
-   * closing that connection at the same moment would leave the request without an answer.
+   * Until no request has come for a while (bounded). A proxy that has not noticed yet that this
+   * process ends may send a request on a connection that is idle; closing that connection at the
+   * same moment would leave the request without an answer.
    * @param pass how that while passes
    */
   quiet(pass?: () => Promise<unknown>): Promise<void>
@@ -27,9 +31,20 @@ export interface Listener {
   close(): Promise<void>
 }
 
-/** Slow or silent clients are disconnected; an event stream is an answer, not a request, and may last. */
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }
-/** So long, answers say `Connection: close` before the port is closed: a client that keeps its connections busy has left them by then. */
+/**
+ * Slow or silent clients are disconnected; an event stream is an answer, not a request, and may
+ * last.
+ */
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  maxHeaderSize: 16_384,
+}
+/**
+ * So long, answers say `Connection: close` before the port is closed: a client that keeps its
+ * connections busy has left them by then.
+ */
 const LINGER_MS = 150
 /** Without a request for so long, proxies have noticed: longer than one of their checks. */
 const QUIET_MS = 500
@@ -49,7 +64,11 @@ export async function listen(
   observe: ObserveAnswer = (_request, answer) => answer(),
 ): Promise<Listener> {
   const answer = getRequestListener((request, env) =>
-    observe(env.incoming as IncomingMessage, () => app.fetch(request, env), env.outgoing as ServerResponse),
+    observe(
+      env.incoming as IncomingMessage,
+      () => app.fetch(request, env),
+      env.outgoing as ServerResponse,
+    ),
   )
   const answers = new Set<ServerResponse>()
   let draining = false
@@ -62,7 +81,9 @@ export async function listen(
     void answer(request, response)
   })
   await new Promise<void>((ready, failed) => {
-    server.once('error', (error: NodeJS.ErrnoException) => failed(new Error(explainListen(error, address, setting), { cause: error })))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      failed(new Error(explainListen(error, address, setting), { cause: error })),
+    )
     server.listen(address.port, address.host, ready)
   })
   const drain = (): void => {
@@ -91,7 +112,10 @@ async function untilQuiet(begun: () => number, pass: () => Promise<unknown>): Pr
   }
 }
 
-/** RFC 9112 §9.6. A stream has sent its headers long ago: its connection is closed when it has ended. */
+/**
+ * RFC 9112 §9.6. A stream has sent its headers long ago: its connection is closed when it has
+ * ended.
+ */
 function lastOfItsConnection(response: ServerResponse): void {
   if (!response.headersSent) response.setHeader('Connection', 'close')
   const { socket } = response
@@ -107,7 +131,9 @@ async function closeServer(server: Server): Promise<void> {
 
 function explainListen(error: NodeJS.ErrnoException, address: Address, setting: string): string {
   const where = `${address.host}:${address.port}`
-  if (error.code === 'EADDRINUSE') return `${where} is taken by another program: stop that, or choose another address with ${setting}.`
-  if (error.code === 'EACCES') return `${where} may not be used by this user: choose a port above 1023 with ${setting}.`
+  if (error.code === 'EADDRINUSE')
+    return `${where} is taken by another program: stop that, or choose another address with ${setting}.`
+  if (error.code === 'EACCES')
+    return `${where} may not be used by this user: choose a port above 1023 with ${setting}.`
   return `Cannot listen on ${where} (${error.code ?? error.message}): choose another address with ${setting}.`
 }

@@ -1,6 +1,9 @@
 import { requestFields } from './request-context.ts'
 
-/** One JSON line an event, to standard output. Secrets, tokens, codes and cookies have no business here; who logs an error logs its name, message and stack. */
+/**
+ * One JSON line an event, to standard output. Secrets, tokens, codes and cookies have no business
+ * here; who logs an error logs its name, message and stack.
+ */
 
 /** A client has one name in every line. */
 interface OneName {
@@ -23,8 +26,9 @@ export interface Log {
 type Level = 'info' | 'warn' | 'error'
 
 /**
- * What looks like a secret of ours is cut out, whatever brought it here: JWTs, refresh tokens, client secrets, what addresses hold (a code, a password),
- * credentials of a header, cookies. A second safeguard, not the first.
+ * What looks like a secret of ours is cut out, whatever brought it here: JWTs, refresh tokens,
+ * client secrets, what addresses hold (a code, a password), credentials of a header, cookies. A
+ * second safeguard, not the first.
  */
 const SECRET = new RegExp(
   [
@@ -48,7 +52,8 @@ const cleaned = (value: unknown): unknown => {
 function describe(cause: unknown): Record<string, string> {
   if (!(cause instanceof Error)) return { cause: clean(String(cause)) }
   const chain: string[] = []
-  for (let error: unknown = cause; error instanceof Error && chain.length < 5; error = error.cause) chain.push(`${error.name}: ${error.message}`)
+  for (let error: unknown = cause; error instanceof Error && chain.length < 5; error = error.cause)
+    chain.push(`${error.name}: ${error.message}`)
   return { cause: clean(chain.join(' <- ')), stack: clean(cause.stack ?? '') }
 }
 

@@ -1,7 +1,10 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { REASONS } from '../protocol/revocation.ts'
 
-/** What operators watch, by Prometheus. Labels come from closed lists or from registered clients: never from what a stranger sends. */
+/**
+ * What operators watch, by Prometheus. Labels come from closed lists or from registered clients:
+ * never from what a stranger sends.
+ */
 export type Metrics = ReturnType<typeof createMetrics>
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600, 3600, 86400]
@@ -34,7 +37,12 @@ class Maker {
     return new Gauge({ name, help, labelNames, registers: this.#registers })
   }
 
-  histogram<L extends string = never>(name: string, help: string, buckets: number[], ...labelNames: L[]): Histogram<L> {
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    buckets: number[],
+    ...labelNames: L[]
+  ): Histogram<L> {
     return new Histogram({ name, help, labelNames, buckets, registers: this.#registers })
   }
 }
@@ -66,9 +74,21 @@ function signInMetrics(make: Maker) {
       'Errors that browsers brought to the callback, by guidance. Anyone can write such an address: no alert goes by it.',
       'outcome',
     ),
-    userReports: make.counter('broker_user_reports_total', 'Sessions and sign-ins that users reported: "This wasn\'t me".'),
-    rateLimited: make.counter('broker_rate_limited_total', 'Requests over a rate limit, by limit.', 'limit'),
-    tokens: make.counter('broker_tokens_total', 'Token requests by grant and outcome.', 'grant', 'outcome'),
+    userReports: make.counter(
+      'broker_user_reports_total',
+      'Sessions and sign-ins that users reported: "This wasn\'t me".',
+    ),
+    rateLimited: make.counter(
+      'broker_rate_limited_total',
+      'Requests over a rate limit, by limit.',
+      'limit',
+    ),
+    tokens: make.counter(
+      'broker_tokens_total',
+      'Token requests by grant and outcome.',
+      'grant',
+      'outcome',
+    ),
     clientTokens: make.counter(
       'broker_client_tokens_total',
       'Token requests of authenticated clients, by client and outcome: issued, refreshed or rejected.',
@@ -81,10 +101,24 @@ function signInMetrics(make: Maker) {
 function deliveryMetrics(make: Maker) {
   return {
     revocations: make.counter('broker_revocations_total', 'Revocations by reason.', 'reason'),
-    deliveries: make.counter('broker_delivery_attempts_total', 'Attempts to deliver a message, by client and outcome.', 'client', 'outcome'),
-    deliverySeconds: make.histogram('broker_delivery_request_seconds', 'How long a target took to answer.', SECONDS, 'client'),
+    deliveries: make.counter(
+      'broker_delivery_attempts_total',
+      'Attempts to deliver a message, by client and outcome.',
+      'client',
+      'outcome',
+    ),
+    deliverySeconds: make.histogram(
+      'broker_delivery_request_seconds',
+      'How long a target took to answer.',
+      SECONDS,
+      'client',
+    ),
     pending: make.gauge('broker_deliveries', 'Deliveries by client and state.', 'client', 'state'),
-    oldestPendingSeconds: make.gauge('broker_oldest_pending_delivery_seconds', 'Age of the oldest pending delivery, by client.', 'client'),
+    oldestPendingSeconds: make.gauge(
+      'broker_oldest_pending_delivery_seconds',
+      'Age of the oldest pending delivery, by client.',
+      'client',
+    ),
     revokedToDelivered: make.histogram(
       'broker_revoked_to_delivered_seconds',
       'From the commit of a revocation to the answer of a target.',
@@ -112,7 +146,11 @@ function guardMetrics(make: Maker) {
       'Feed streams that got 503 because their client, or all clients, had as many as they may, by client.',
       'client',
     ),
-    guards: make.gauge('broker_feed_streams', 'Guards that follow the feed now, by client.', 'client'),
+    guards: make.gauge(
+      'broker_feed_streams',
+      'Guards that follow the feed now, by client.',
+      'client',
+    ),
   }
 }
 
@@ -143,7 +181,11 @@ function checkMetrics(make: Maker) {
       'When the TLS certificate of the broker’s own address or of a logout address expires, as a Unix time, by address.',
       'address',
     ),
-    probePaused: make.gauge('broker_probe_paused', '1 while the probe of a tenant is paused by its alarm, until an operator resumes it.', 'tid'),
+    probePaused: make.gauge(
+      'broker_probe_paused',
+      '1 while the probe of a tenant is paused by its alarm, until an operator resumes it.',
+      'tid',
+    ),
   }
 }
 
@@ -156,23 +198,48 @@ function processMetrics(make: Maker) {
       'route',
       'code',
     ),
-    diskFreeBytes: make.gauge('broker_disk_free_bytes', 'Free space on the disk of the data directory, for the broker’s user.'),
+    diskFreeBytes: make.gauge(
+      'broker_disk_free_bytes',
+      'Free space on the disk of the data directory, for the broker’s user.',
+    ),
     diskBytes: make.gauge('broker_disk_bytes', 'Size of the disk of the data directory.'),
     databaseBytes: make.gauge('broker_database_bytes', 'Size of the database.'),
-    walBytes: make.gauge('broker_wal_bytes', 'Size of the write-ahead log beside the database file. Absent on Postgres.'),
+    walBytes: make.gauge(
+      'broker_wal_bytes',
+      'Size of the write-ahead log beside the database file. Absent on Postgres.',
+    ),
     lastBackupAt: make.gauge(
       'broker_last_backup_at_seconds',
       'When cmb backup last made a backup, as a Unix time; 0 if never. On Postgres absent before the first one.',
     ),
-    buildInfo: make.gauge('broker_build_info', 'Always 1; its labels are the versions of the broker and of Node.js.', 'version', 'node'),
+    buildInfo: make.gauge(
+      'broker_build_info',
+      'Always 1; its labels are the versions of the broker and of Node.js.',
+      'version',
+      'node',
+    ),
   }
 }
 
 function sessionMetrics(make: Maker) {
   return {
     sessions: make.gauge('broker_live_sessions', 'Live sessions.'),
-    locks: make.counter('broker_lock_changes_total', 'Locks that were set and lifted, by change (set, lifted) and kind of target.', 'change', 'kind'),
-    openLocks: make.gauge('broker_open_locks', 'Open locks, by kind of target (user, tenant, client).', 'kind'),
-    signals: make.counter('broker_signals_total', 'Signals from Microsoft and others, by kind and outcome.', 'kind', 'outcome'),
+    locks: make.counter(
+      'broker_lock_changes_total',
+      'Locks that were set and lifted, by change (set, lifted) and kind of target.',
+      'change',
+      'kind',
+    ),
+    openLocks: make.gauge(
+      'broker_open_locks',
+      'Open locks, by kind of target (user, tenant, client).',
+      'kind',
+    ),
+    signals: make.counter(
+      'broker_signals_total',
+      'Signals from Microsoft and others, by kind and outcome.',
+      'kind',
+      'outcome',
+    ),
   }
 }

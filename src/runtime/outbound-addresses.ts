@@ -1,9 +1,15 @@
 import { type BlockList, isIP } from 'node:net'
 import { addressRanges } from './remote-address.ts'
 
-/** Which addresses the broker may call: link-local, metadata and reserved ones never, loopback where the operator allows it. */
+/**
+ * Which addresses the broker may call: link-local, metadata and reserved ones never, loopback where
+ * the operator allows it.
+ */
 
-/** RFC 6890 and what cloud providers serve credentials from; IPv4 inside NAT64 (RFC 6052) and 6to4 (RFC 3056) included. */
+/**
+ * RFC 6890 and what cloud providers serve credentials from; IPv4 inside NAT64 (RFC 6052) and 6to4
+ * (RFC 3056) included.
+ */
 const never = addressRanges([
   '0.0.0.0/8',
   '169.254.0.0/16',
@@ -33,12 +39,17 @@ export function addressProblem(address: string, allowLoopback: boolean): string 
   const family = isIP(bare)
   if (family === 0) return `${bare} is not an IP address`
   const kind = family === 4 ? 'ipv4' : 'ipv6'
-  if (never.check(bare, kind)) return `${bare} is a link-local, metadata or reserved address, which is never called`
-  if (!allowLoopback && loopback.check(bare, kind)) return `${bare} is a loopback address, and BROKER_ALLOW_LOOPBACK_TARGETS is not set`
+  if (never.check(bare, kind))
+    return `${bare} is a link-local, metadata or reserved address, which is never called`
+  if (!allowLoopback && loopback.check(bare, kind))
+    return `${bare} is a loopback address, and BROKER_ALLOW_LOOPBACK_TARGETS is not set`
   return undefined
 }
 
-/** Not public (RFC 6890), with IPv4 inside NAT64; 6to4 and Teredo as a whole, because no server uses them. */
+/**
+ * Not public (RFC 6890), with IPv4 inside NAT64; 6to4 and Teredo as a whole, because no server uses
+ * them.
+ */
 const privates = addressRanges([
   '10.0.0.0/8',
   '100.64.0.0/10',
@@ -60,8 +71,15 @@ const privates = addressRanges([
   'fec0::/10',
 ])
 
-/** Undefined where the address is public or in the list, else why a webhook may not go there. @param address one that `addressProblem` accepts */
-export function privateProblem(address: string, allowed: BlockList, allowLoopback: boolean): string | undefined {
+/**
+ * Undefined where the address is public or in the list, else why a webhook may not go there.
+ * @param address one that `addressProblem` accepts
+ */
+export function privateProblem(
+  address: string,
+  allowed: BlockList,
+  allowLoopback: boolean,
+): string | undefined {
   const bare = address.replace(/^\[|\]$|%.*$/g, '')
   const kind = isIP(bare) === 4 ? 'ipv4' : 'ipv6'
   if (allowed.check(bare, kind)) return undefined

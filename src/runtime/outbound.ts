@@ -1,11 +1,20 @@
 import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { type BlockList, isIP, type LookupFunction } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, fetch as undiciFetch } from 'undici'
+import {
+  Agent,
+  buildConnector,
+  type Dispatcher,
+  EnvHttpProxyAgent,
+  fetch as undiciFetch,
+} from 'undici'
 import { addressProblem, privateProblem } from './outbound-addresses.ts'
 
 export interface Outbound {
-  /** Never follows a redirect; reads at most `maxBytes` of the answer. Throws on transport errors and timeouts. */
+  /**
+   * Never follows a redirect; reads at most `maxBytes` of the answer. Throws on transport errors
+   * and timeouts.
+   */
   request(
     url: string,
     init: {
@@ -19,7 +28,10 @@ export interface Outbound {
       signal?: AbortSignal | undefined
     },
   ): Promise<{ status: number; headers: Record<string, string>; body: string }>
-  /** The certificate that the server at an https origin shows, through the same rules. Throws where there is no connection, or it is not valid. */
+  /**
+   * The certificate that the server at an https origin shows, through the same rules. Throws where
+   * there is no connection, or it is not valid.
+   */
   certificate(origin: string, timeoutMs: number): Promise<Validity>
   close(): Promise<void>
 }
@@ -31,16 +43,21 @@ interface Validity {
 }
 
 /**
- * HTTP to addresses that others registered: logout targets, `jwks_uri`, webhooks. Private networks are where instances live, so they are allowed
- * (webhooks: only those of an allow-list); link-local and metadata addresses never are, loopback and plain http only where the operator allows them. A name is judged by what it
- * resolves to, and once more by the connected socket before a byte of the request is written, so that DNS cannot be rebound in between. By way
- * of a proxy only literal addresses can be judged: which names it may call is the proxy's own rule.
+ * HTTP to addresses that others registered: logout targets, `jwks_uri`, webhooks. Private networks
+ * are where instances live, so they are allowed (webhooks: only those of an allow-list); link-local
+ * and metadata addresses never are, loopback and plain http only where the operator allows them. A
+ * name is judged by what it resolves to, and once more by the connected socket before a byte of the
+ * request is written, so that DNS cannot be rebound in between. By way of a proxy only literal
+ * addresses can be judged: which names it may call is the proxy's own rule.
  */
 
 export interface OutboundOptions {
   /** Loopback addresses too: the demo, and development on one machine. */
   allowLoopback: boolean
-  /** Private addresses only of this list (webhooks); not set: all of them, because instances live there. */
+  /**
+   * Private addresses only of this list (webhooks); not set: all of them, because instances live
+   * there.
+   */
   privateRanges?: BlockList
   /** Plain http too; not set: where loopback is allowed. */
   allowHttp?: boolean
@@ -53,7 +70,10 @@ export interface OutboundOptions {
   lookup?: typeof systemLookup
 }
 
-/** An address that no setting allows. The text is for operators: it names the address, nothing of the request. */
+/**
+ * An address that no setting allows. The text is for operators: it names the address, nothing of
+ * the request.
+ */
 export class AddressRejected extends Error {
   constructor(message: string) {
     super(message)
@@ -71,7 +91,8 @@ export function createOutbound(options: OutboundOptions): Outbound {
   }
   return {
     request: (url, init) => send(agent, url, init),
-    certificate: (origin, timeoutMs) => certificateOf(options, (by) => send(by, origin, { method: 'HEAD', timeoutMs, maxBytes: 0 })),
+    certificate: (origin, timeoutMs) =>
+      certificateOf(options, (by) => send(by, origin, { method: 'HEAD', timeoutMs, maxBytes: 0 })),
     close: () => agent.destroy(),
   }
 }
@@ -82,13 +103,17 @@ type Judge = (address: string) => string | undefined
 const judgeOf = ({ allowLoopback, privateRanges }: OutboundOptions): Judge =>
   privateRanges === undefined
     ? (address) => addressProblem(address, allowLoopback)
-    : (address) => addressProblem(address, true) ?? privateProblem(address, privateRanges, allowLoopback)
+    : (address) =>
+        addressProblem(address, true) ?? privateProblem(address, privateRanges, allowLoopback)
 
 type Identity = typeof checkServerIdentity
 
 function agentOf(options: OutboundOptions, identity?: Identity): Dispatcher {
   const { proxy, ca } = options
-  const tls = { ...(ca !== undefined && { ca }), ...(identity !== undefined && { checkServerIdentity: identity, maxCachedSessions: 0 }) }
+  const tls = {
+    ...(ca !== undefined && { ca }),
+    ...(identity !== undefined && { checkServerIdentity: identity, maxCachedSessions: 0 }),
+  }
   const pooled = {
     connect: guardedConnector(options, tls),
     connections: 32,
@@ -101,7 +126,10 @@ function agentOf(options: OutboundOptions, identity?: Identity): Dispatcher {
 }
 
 /** By a connection of its own: one that takes up an earlier TLS session shows no certificate. */
-async function certificateOf(options: OutboundOptions, send: (by: Dispatcher) => Promise<unknown>): Promise<Validity> {
+async function certificateOf(
+  options: OutboundOptions,
+  send: (by: Dispatcher) => Promise<unknown>,
+): Promise<Validity> {
   let seen: PeerCertificate | undefined
   const agent = agentOf(options, (host, certificate) => {
     const problem = checkServerIdentity(host, certificate)
@@ -121,15 +149,22 @@ async function certificateOf(options: OutboundOptions, send: (by: Dispatcher) =>
   return { from: seconds(seen.valid_from), until: seconds(seen.valid_to) }
 }
 
-/** What a proxy would be asked to call: an address is judged here, a name's address by the proxy alone. */
+/**
+ * What a proxy would be asked to call: an address is judged here, a name's address by the proxy
+ * alone.
+ */
 function judgeName(url: string, allowLoopback: boolean, judge: Judge): void {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
   const problem = isIP(host) === 0 ? undefined : judge(host)
   if (problem !== undefined) throw new AddressRejected(`${problem}.`)
-  if (!allowLoopback && /^(?:.+\.)?localhost\.?$/i.test(host)) throw new AddressRejected(`${host} is a name of this machine.`)
+  if (!allowLoopback && /^(?:.+\.)?localhost\.?$/i.test(host))
+    throw new AddressRejected(`${host} is a name of this machine.`)
 }
 
-function guardedConnector(options: OutboundOptions, tls: buildConnector.BuildOptions): buildConnector.connector {
+function guardedConnector(
+  options: OutboundOptions,
+  tls: buildConnector.BuildOptions,
+): buildConnector.connector {
   const { connectTimeoutMs = 3_000, lookup = systemLookup } = options
   const judge = judgeOf(options)
   const connect = buildConnector({
@@ -164,22 +199,37 @@ function guardedLookup(lookup: typeof systemLookup, judge: Judge): LookupFunctio
       const first = good[0]
       if (first === undefined)
         return done(
-          new AddressRejected(`${hostname} resolves to nothing that may be called: ${found.map(({ address }) => judge(address)).join('; ')}.`),
+          new AddressRejected(
+            `${hostname} resolves to nothing that may be called: ${found.map(({ address }) => judge(address)).join('; ')}.`,
+          ),
           '',
           0,
         )
-      return asked.all === true ? (done as unknown as (e: null, all: LookupAddress[]) => void)(null, good) : done(null, first.address, first.family)
+      return asked.all === true
+        ? (done as unknown as (e: null, all: LookupAddress[]) => void)(null, good)
+        : done(null, first.address, first.family)
     })
   }
 }
 
-type Init = Omit<Parameters<Outbound['request']>[1], 'method'> & { method: Parameters<Outbound['request']>[1]['method'] | 'HEAD' }
+type Init = Omit<Parameters<Outbound['request']>[1], 'method'> & {
+  method: Parameters<Outbound['request']>[1]['method'] | 'HEAD'
+}
 
-async function request(agent: Dispatcher, allowHttp: boolean, address: string, init: Init): ReturnType<Outbound['request']> {
+async function request(
+  agent: Dispatcher,
+  allowHttp: boolean,
+  address: string,
+  init: Init,
+): ReturnType<Outbound['request']> {
   const url = new URL(address)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp)) throw new AddressRejected(`${url.origin} is not https.`)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp))
+    throw new AddressRejected(`${url.origin} is not https.`)
   const abort = new AbortController()
-  const timer = setTimeout(() => abort.abort(new Error(`no answer within ${init.timeoutMs} ms`)), init.timeoutMs)
+  const timer = setTimeout(
+    () => abort.abort(new Error(`no answer within ${init.timeoutMs} ms`)),
+    init.timeoutMs,
+  )
   const cut = (): void => abort.abort(init.signal?.reason)
   init.signal?.addEventListener('abort', cut)
   if (init.signal?.aborted === true) cut()
@@ -194,15 +244,26 @@ async function request(agent: Dispatcher, allowHttp: boolean, address: string, i
       headersTimeout: 0,
       bodyTimeout: 0,
     })
-    return { status: answer.statusCode, headers: flat(answer.headers), body: await readUpTo(answer.body, init.maxBytes, init.encoding) }
+    return {
+      status: answer.statusCode,
+      headers: flat(answer.headers),
+      body: await readUpTo(answer.body, init.maxBytes, init.encoding),
+    }
   } finally {
     clearTimeout(timer)
     init.signal?.removeEventListener('abort', cut)
   }
 }
 
-/** The status has arrived: a body that is too long, stalls or breaks off is cut there. Its connection is not used again. */
-async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number, encoding: 'utf8' | 'latin1' = 'utf8'): Promise<string> {
+/**
+ * The status has arrived: a body that is too long, stalls or breaks off is cut there. Its
+ * connection is not used again.
+ */
+async function readUpTo(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  encoding: 'utf8' | 'latin1' = 'utf8',
+): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   try {
@@ -219,11 +280,15 @@ async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number, encod
 
 function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const out: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) out[name] = Array.isArray(value) ? value.join(', ') : value
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) out[name] = Array.isArray(value) ? value.join(', ') : value
   return out
 }
 
-/** Requests over https by way of the proxy in front of the internet (HTTPS_PROXY), except to the hosts of NO_PROXY. */
+/**
+ * Requests over https by way of the proxy in front of the internet (HTTPS_PROXY), except to the
+ * hosts of NO_PROXY.
+ */
 
 export interface ProxySettings {
   https: string

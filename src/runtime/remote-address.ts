@@ -2,11 +2,17 @@ import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 import type { Context } from 'hono'
 
-/** Where a request comes from, behind proxies: only what a trusted proxy adds to X-Forwarded-For counts, because any client can send that header. */
+/**
+ * Where a request comes from, behind proxies: only what a trusted proxy adds to X-Forwarded-For
+ * counts, because any client can send that header.
+ */
 
 export type TrustedProxies = BlockList
 
-/** @param ranges addresses (`10.0.0.7`) and CIDRs (`10.0.0.0/8`, `fd00::/8`). @throws Error that names the range that is none */
+/**
+ * @param ranges addresses (`10.0.0.7`) and CIDRs (`10.0.0.0/8`, `fd00::/8`).
+ * @throws Error that names the range that is none
+ */
 export function addressRanges(ranges: readonly string[]): TrustedProxies {
   const list = new BlockList()
   for (const range of ranges) {
@@ -31,16 +37,23 @@ const trusts = (proxies: TrustedProxies, address: string): boolean => {
   return version !== 0 && proxies.check(address, version === 4 ? 'ipv4' : 'ipv6')
 }
 
-export const isTrustedProxy = (proxies: TrustedProxies, peer: string | undefined): boolean => peer !== undefined && trusts(proxies, plain(peer))
+export const isTrustedProxy = (proxies: TrustedProxies, peer: string | undefined): boolean =>
+  peer !== undefined && trusts(proxies, plain(peer))
 
 interface Forwarded {
-  /** The first address from the right that is not a trusted proxy; the peer itself where it is none. */
+  /**
+   * The first address from the right that is not a trusted proxy; the peer itself where it is none.
+   */
   from: string
   /** The header names an address before `from`, which does not count. */
   unused: boolean
 }
 
-export function forwarded(peer: string, forwardedFor: string | undefined, proxies: TrustedProxies): Forwarded {
+export function forwarded(
+  peer: string,
+  forwardedFor: string | undefined,
+  proxies: TrustedProxies,
+): Forwarded {
   let from = plain(peer)
   for (const hop of (forwardedFor ?? '').split(',').toReversed()) {
     const address = plain(hop)
@@ -51,25 +64,45 @@ export function forwarded(peer: string, forwardedFor: string | undefined, proxie
   return { from, unused: false }
 }
 
-export const remoteAddress = (peer: string | undefined, forwardedFor: string | undefined, proxies: TrustedProxies): string | undefined =>
+export const remoteAddress = (
+  peer: string | undefined,
+  forwardedFor: string | undefined,
+  proxies: TrustedProxies,
+): string | undefined =>
   peer === undefined ? undefined : forwarded(peer, forwardedFor, proxies).from
 
 /** The same of a request, for logs and rate limits. It authenticates nothing. */
-export function remoteOf(c: Context, config: { trustedProxies: TrustedProxies }): string | undefined {
+export function remoteOf(
+  c: Context,
+  config: { trustedProxies: TrustedProxies },
+): string | undefined {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
-  return remoteAddress(incoming?.socket.remoteAddress, c.req.header('x-forwarded-for'), config.trustedProxies)
+  return remoteAddress(
+    incoming?.socket.remoteAddress,
+    c.req.header('x-forwarded-for'),
+    config.trustedProxies,
+  )
 }
 
-/** Notices a proxy in front of the broker that is not trusted: every user behind it has the address of that proxy. */
+/**
+ * Notices a proxy in front of the broker that is not trusted: every user behind it has the address
+ * of that proxy.
+ */
 
-/** Any client may send the header: so many requests in a row, without one whose proxies are all trusted, are no accident. */
+/**
+ * Any client may send the header: so many requests in a row, without one whose proxies are all
+ * trusted, are no accident.
+ */
 const LEAST = 5
 
 export class AddressWatch {
   #hidden = 0
   #address = ''
 
-  /** Takes each request with X-Forwarded-For. @param isPrivate whether `from` is a private or loopback address, as that of a proxy is */
+  /**
+   * Takes each request with X-Forwarded-For.
+   * @param isPrivate whether `from` is a private or loopback address, as that of a proxy is
+   */
   note({ from, unused }: Forwarded, isPrivate: (address: string) => boolean): void {
     if (!unused || !isPrivate(from)) this.#hidden = 0
     else {
@@ -84,8 +117,15 @@ export class AddressWatch {
   }
 }
 
-/** Whether a request failed because its sender closed the connection before the body ended: no fault of ours, and no answer is read. */
+/**
+ * Whether a request failed because its sender closed the connection before the body ended: no fault
+ * of ours, and no answer is read.
+ */
 export function senderIsGone(error: Error, c: Context): boolean {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
-  return incoming?.destroyed === true && error.message === 'aborted' && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+  return (
+    incoming?.destroyed === true &&
+    error.message === 'aborted' &&
+    (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+  )
 }

@@ -17,7 +17,10 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
   laptop = await rig.openSession({ device: 'Firefox on Windows' })
   phone = await rig.openSession({ device: 'Safari on iPhone' })
-  bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' }, device: 'Chrome on Linux' })
+  bob = await rig.openSession({
+    user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' },
+    device: 'Chrome on Linux',
+  })
   const { form } = await rig.issueCode(laptop.session.sid, sydney)
   await rig.store.redeemAuthorizationCode({
     codeHash: sha256(form.code),
@@ -30,8 +33,10 @@ beforeEach(async () => {
   browser = browserAt(rig, { cookies: laptop.cookieHeader })
 })
 
-const state = async (one: typeof laptop) => (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
-const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) => shown.forms.findIndex((form) => form.fields.sid === sid)
+const state = async (one: typeof laptop) =>
+  (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) =>
+  shown.forms.findIndex((form) => form.fields.sid === sid)
 
 describe('where am I signed in', () => {
   test('lists a user’s own devices with instance, since and last used, this one first, and no other user’s', async () => {
@@ -49,7 +54,10 @@ describe('where am I signed in', () => {
   test('leads the administrator of a tenant to its console, and no other user', async () => {
     await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: 'app_role' } })
     const accountOf = async (tid: string, roles: string[]) => {
-      const { cookieHeader } = await rig.openSession({ user: { tid, oid: '00000000-0000-4000-8000-0000000000c1' }, roles })
+      const { cookieHeader } = await rig.openSession({
+        user: { tid, oid: '00000000-0000-4000-8000-0000000000c1' },
+        roles,
+      })
       return browserAt(rig, { cookies: cookieHeader }).get('/account')
     }
     const administrator = await accountOf(OTHER_TENANT, [ROLE.tenantAdministrator])
@@ -71,8 +79,12 @@ describe('where am I signed in', () => {
     const after = await browser.submit(page, {}, formOf(page, phone.session.sid))
     expect(after.text).toContain('Signed out: Safari on iPhone')
     // A screen reader reads it first.
-    expect(after.html).toContain('<title>Signed out: Safari on iPhone · Where you are signed in · Case Manager</title>')
-    expect(after.html).toMatch(/<div class="notice good" role="status" tabindex="-1" autofocus=""><strong>Signed out: Safari on iPhone/)
+    expect(after.html).toContain(
+      '<title>Signed out: Safari on iPhone · Where you are signed in · Case Manager</title>',
+    )
+    expect(after.html).toMatch(
+      /<div class="notice good" role="status" tabindex="-1" autofocus=""><strong>Signed out: Safari on iPhone/,
+    )
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
     expect((await rig.store.listRevocations({ limit: 1 }))[0]).toMatchObject({
       reason: 'signed_out_remotely',
@@ -104,12 +116,20 @@ describe('where am I signed in', () => {
     expect(page.link('Stay signed in')).toMatch(/\/account$/)
     const after = await browser.submit(page, {}, 'Sign out everywhere')
     expect(after.title).toBe('You are signed out everywhere')
-    expect([await state(laptop), await state(phone), await state(bob)]).toEqual(['ended', 'ended', 'live'])
+    expect([await state(laptop), await state(phone), await state(bob)]).toEqual([
+      'ended',
+      'ended',
+      'live',
+    ])
   })
 
   test('another user’s session id does nothing', async () => {
     const page = await browser.get('/account')
-    const after = await browser.submit(page, { sid: bob.session.sid }, formOf(page, phone.session.sid))
+    const after = await browser.submit(
+      page,
+      { sid: bob.session.sid },
+      formOf(page, phone.session.sid),
+    )
     expect(after.title).toBe('Where you are signed in')
     expect(await state(bob)).toBe('live')
     expect(await rig.store.listRevocations({ limit: 10 })).toHaveLength(0)
@@ -123,7 +143,11 @@ describe('where am I signed in', () => {
   ])('a form %s is refused and changes nothing', async (_, fields, headers) => {
     const page = await browser.get('/account')
     const form = page.forms.at(-1)
-    const rejected = await browser.post(form?.action ?? '', { ...form?.fields, ...fields }, { headers })
+    const rejected = await browser.post(
+      form?.action ?? '',
+      { ...form?.fields, ...fields },
+      { headers },
+    )
     expect(rejected.status).toBe(403)
     expect(await state(laptop)).toBe('live')
   })
@@ -139,7 +163,10 @@ describe('where am I signed in', () => {
 
   test('names of devices and users are escaped', async () => {
     const hostile = '"><script>alert(1)</script>'
-    const mallory = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile }, device: hostile })
+    const mallory = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile },
+      device: hostile,
+    })
     const shown = await browserAt(rig, { cookies: mallory.cookieHeader }).get('/account')
     expect(shown.html).not.toContain('<script>alert')
   })
@@ -152,7 +179,8 @@ describe('setting yourself up', () => {
     expect(shown.status).toBe(200)
     expect(shown.html).toContain('href="/signin/start?return_to=/account/ready"')
     expect(shown.text).toContain('Sign in with Microsoft')
-    for (const word of ['Sydney', 'Melbourne', 'contoso', 'Alice']) expect(shown.text).not.toContain(word)
+    for (const word of ['Sydney', 'Melbourne', 'contoso', 'Alice'])
+      expect(shown.text).not.toContain(word)
   })
 
   test('before Microsoft is connected says that sign-in is not available, and not what is missing', async () => {
@@ -187,7 +215,10 @@ describe('setting yourself up', () => {
   })
 
   test('where the tenant’s administrator asserts that MFA is required, says so and claims no more', async () => {
-    const bare = await rig.openSession({ acr: undefined, user: { oid: '00000000-0000-4000-8000-00000000ba4e' } })
+    const bare = await rig.openSession({
+      acr: undefined,
+      user: { oid: '00000000-0000-4000-8000-00000000ba4e' },
+    })
     const shown = await browserAt(rig, { cookies: bare.cookieHeader }).get('/account/ready')
     expect(shown.text).toMatch(/two-step verification \(authenticator app\)\? Yes\./)
     expect(shown.text).toContain('Your organization requires two-step verification')

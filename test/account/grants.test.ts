@@ -3,7 +3,10 @@ import { StoreUnavailable } from '../../db/types.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 
-/** "Apps and consents": a user sees which apps use their sign-in, and ends one of them without signing out. */
+/**
+ * "Apps and consents": a user sees which apps use their sign-in, and ends one of them without
+ * signing out.
+ */
 
 let rig: Rig
 let sydney: RegisteredClient
@@ -23,14 +26,23 @@ beforeEach(async () => {
 
 const formOf = (page: { forms: { fields: Record<string, string> }[] }, clientId: string) =>
   page.forms.findIndex(({ fields }) => fields.client === clientId)
-const isGood = async (token: string) => (await rig.app.request('/userinfo', { headers: { authorization: `Bearer ${token}` } })).status === 200
+const isGood = async (token: string) =>
+  (await rig.app.request('/userinfo', { headers: { authorization: `Bearer ${token}` } })).status ===
+  200
 
 describe('apps and consents', () => {
   test('lists each app once, with the devices, since when, and what the user agreed to', async () => {
     for (const { session } of [laptop, phone]) await rig.signInAt(session.sid, sydney)
-    await rig.store.recordConsent({ sub: laptop.session.sub, clientId: 'melbourne', scope: 'openid email', now: rig.clock.now() })
+    await rig.store.recordConsent({
+      sub: laptop.session.sub,
+      clientId: 'melbourne',
+      scope: 'openid email',
+      now: rig.clock.now(),
+    })
     const { text, html } = await browser.get('/account/apps')
-    expect(text).toMatch(/Case Manager Melbourne Not signed in now Agreed on Tuesday 24 November.* It may .*See your email address/)
+    expect(text).toMatch(
+      /Case Manager Melbourne Not signed in now Agreed on Tuesday 24 November.* It may .*See your email address/,
+    )
     expect(text).toMatch(/Case Manager Sydney Signed in on 2 devices Since Tuesday 24 November/)
     expect(html).toContain('<a href="https://sydney.case-manager.example/">Case Manager Sydney</a>')
   })
@@ -40,26 +52,46 @@ describe('apps and consents', () => {
     const there = await rig.signInAt(phone.session.sid, sydney)
     const other = await rig.signInAt(phone.session.sid, melbourne)
     const { sub } = laptop.session
-    await rig.store.recordConsent({ sub, clientId: 'sydney', scope: 'openid', now: rig.clock.now() })
+    await rig.store.recordConsent({
+      sub,
+      clientId: 'sydney',
+      scope: 'openid',
+      now: rig.clock.now(),
+    })
     const page = await browser.get('/account/apps')
     const after = await browser.submit(page, {}, formOf(page, 'sydney'))
     expect(after.text).toContain('Access ended: Case Manager Sydney')
     expect(formOf(after, 'sydney')).toBe(-1)
-    expect(await Promise.all([here, there, other].map(({ access_token }) => isGood(access_token)))).toEqual([false, false, true])
+    expect(
+      await Promise.all([here, there, other].map(({ access_token }) => isGood(access_token))),
+    ).toEqual([false, false, true])
     expect(await rig.store.hasConsent({ sub, clientId: 'sydney', scope: 'openid' })).toBe(false)
     expect((await rig.store.liveSessionsOf(sub, rig.clock.now())).length).toBe(2)
-    const logged = (await rig.store.listRevocations({ limit: 5 })).map(({ reason, actor, selector }) => [reason, actor, selector.kind])
-    expect(logged).toEqual(Array.from({ length: 2 }, () => ['signed_out', { kind: 'user', id: sub }, 'grant']))
+    const logged = (await rig.store.listRevocations({ limit: 5 })).map(
+      ({ reason, actor, selector }) => [reason, actor, selector.kind],
+    )
+    expect(logged).toEqual(
+      Array.from({ length: 2 }, () => ['signed_out', { kind: 'user', id: sub }, 'grant']),
+    )
   })
 
   test('ending an app that the user agreed to takes the code that it has not redeemed yet, on every device', async () => {
     const { sub } = laptop.session
-    await rig.store.recordConsent({ sub, clientId: 'sydney', scope: 'openid', now: rig.clock.now() })
+    await rig.store.recordConsent({
+      sub,
+      clientId: 'sydney',
+      scope: 'openid',
+      now: rig.clock.now(),
+    })
     const redemption = async (at: typeof phone, client: RegisteredClient) => {
       const { form } = await rig.issueCode(at.session.sid, client)
       return async () => (await rig.post('/token', form, { authorization: client.basic })).status
     }
-    const codes = [await redemption(laptop, sydney), await redemption(phone, sydney), await redemption(phone, melbourne)]
+    const codes = [
+      await redemption(laptop, sydney),
+      await redemption(phone, sydney),
+      await redemption(phone, melbourne),
+    ]
     const page = await browser.get('/account/apps')
     await browser.submit(page, {}, formOf(page, 'sydney'))
     expect(await Promise.all(codes.map((redeem) => redeem()))).toEqual([400, 400, 200])
@@ -68,20 +100,30 @@ describe('apps and consents', () => {
   test('a form made up, of another page, or for an app that the user does not have changes nothing', async () => {
     const { access_token } = await rig.signInAt(laptop.session.sid, sydney)
     const page = await browser.get('/account/apps')
-    expect((await browser.submit(page, { csrf: 'made-up' }, formOf(page, 'sydney'))).status).toBe(403)
+    expect((await browser.submit(page, { csrf: 'made-up' }, formOf(page, 'sydney'))).status).toBe(
+      403,
+    )
     const devices = await browser.get('/account')
     const { csrf } = devices.forms[0]?.fields ?? {}
-    expect((await browser.submit(page, { csrf: csrf ?? '' }, formOf(page, 'sydney'))).status).toBe(403)
-    expect((await browser.submit(page, { client: 'melbourne' }, formOf(page, 'sydney'))).path).toBe('/account/apps')
+    expect((await browser.submit(page, { csrf: csrf ?? '' }, formOf(page, 'sydney'))).status).toBe(
+      403,
+    )
+    expect((await browser.submit(page, { client: 'melbourne' }, formOf(page, 'sydney'))).path).toBe(
+      '/account/apps',
+    )
     expect(await isGood(access_token)).toBe(true)
     expect(await rig.store.listRevocations({ limit: 5 })).toEqual([])
   })
 
   test('another user’s grants are not shown, and without a session the user signs in first', async () => {
-    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' } })
+    const bob = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' },
+    })
     await rig.signInAt(bob.session.sid, sydney)
     expect((await browser.get('/account/apps')).text).toContain('No app uses your sign-in now.')
-    expect((await browserAt(rig).get('/account/apps')).path).toBe('/signin/start?return_to=/account/apps')
+    expect((await browserAt(rig).get('/account/apps')).path).toBe(
+      '/signin/start?return_to=/account/apps',
+    )
   })
 
   test('a store that cannot commit: the user reads that nothing was changed', async () => {

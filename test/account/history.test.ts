@@ -16,15 +16,22 @@ beforeEach(async () => {
 /** A browser at an address of its own. */
 const browserFrom = (remoteAddress: string): Browser =>
   new Browser({
-    fetch: (address, init) => rig.app.request(address, init, { incoming: { socket: { remoteAddress } } }),
-    ...{ at: ISSUER, nowMs: () => rig.clock.nowMs(), userAgent: WINDOWS, follows: ({ origin }) => origin === ISSUER },
+    fetch: (address, init) =>
+      rig.app.request(address, init, { incoming: { socket: { remoteAddress } } }),
+    ...{
+      at: ISSUER,
+      nowMs: () => rig.clock.nowMs(),
+      userAgent: WINDOWS,
+      follows: ({ origin }) => origin === ISSUER,
+    },
   })
 const signInFrom = async (address: string): Promise<Browser> => {
   const browser = browserFrom(address)
   await signIn(rig, browser, authorizePath(sydney))
   return browser
 }
-const state = async (one: { session: { sid: string } }) => (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+const state = async (one: { session: { sid: string } }) =>
+  (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
 
 describe('the security history of a user', () => {
   test('shows a sign-in with its time, device, instance and address; a rejected one, and why; the address goes after five minutes', async () => {
@@ -33,7 +40,9 @@ describe('the security history of a user', () => {
     await signInFrom('198.51.100.9')
     rig.microsoft.next = {}
     const shown = await browser.get('/account/history')
-    expect(shown.text).toMatch(/Sign-in rejected When [^.]* Why Two-step verification was not completed/)
+    expect(shown.text).toMatch(
+      /Sign-in rejected When [^.]* Why Two-step verification was not completed/,
+    )
     expect(shown.text).toMatch(
       /Signed in This device When Tuesday 24 November, 09:00 UTC Device Firefox on Windows App Case Manager Sydney IP address 203\.0\.113\.7/,
     )
@@ -49,7 +58,10 @@ describe('the security history of a user', () => {
     const browser = await signInFrom('203.0.113.7')
     rig.clock.advance(301)
     const prove = async () => {
-      const page = await browser.press(await browser.get('/account/history'), 'Enter your password now')
+      const page = await browser.press(
+        await browser.get('/account/history'),
+        'Enter your password now',
+      )
       expect(page.path).toContain('/signin/start')
       return browser.get(await atMicrosoft(rig, browser, page))
     }
@@ -61,7 +73,9 @@ describe('the security history of a user', () => {
     const shown = await prove()
     expect(shown.left?.pathname ?? shown.path).toBe('/account/history')
     expect((await browser.get('/account/history')).text).toContain('203.0.113.7')
-    expect((await browser.get('/signin/start?return_to=/account/history&fresh=yes')).path).toBe('/account/history')
+    expect((await browser.get('/signin/start?return_to=/account/history&fresh=yes')).path).toBe(
+      '/account/history',
+    )
   })
 
   test('names what ended for a security reason as ended from elsewhere, and neither the reason nor who', async () => {
@@ -70,11 +84,23 @@ describe('the security history of a user', () => {
     const tablet = await rig.openSession({ device: 'Safari on iPad' })
     const now = rig.clock.now()
     const selector = (one: typeof phone) => ({ kind: 'session', sid: one.session.sid }) as const
-    await rig.store.revoke({ selector: selector(phone), reason: 'refresh_token_reuse', actor: { kind: 'broker', id: 'token' }, now })
-    await rig.store.revoke({ selector: selector(tablet), reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, now })
+    await rig.store.revoke({
+      selector: selector(phone),
+      reason: 'refresh_token_reuse',
+      actor: { kind: 'broker', id: 'token' },
+      now,
+    })
+    await rig.store.revoke({
+      selector: selector(tablet),
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'olga' },
+      now,
+    })
     const { text } = await browser.get('/account/history')
     expect(text).toMatch(/Signed out When [^.]* Why Ended from elsewhere Device Safari on iPhone/)
-    expect(text).toMatch(/Signed out When [^.]* Why Ended by an administrator Device Safari on iPad/)
+    expect(text).toMatch(
+      /Signed out When [^.]* Why Ended by an administrator Device Safari on iPad/,
+    )
     expect(text).not.toMatch(/olga|token|stolen|By /)
   })
 
@@ -96,9 +122,14 @@ describe('the security history of a user', () => {
 
   test('is the user’s own alone, and needs a session', async () => {
     const browser = await signInFrom('203.0.113.7')
-    await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b' }, device: 'Chrome on Linux' })
+    await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-000000000b0b' },
+      device: 'Chrome on Linux',
+    })
     expect((await browser.get('/account/history')).text).not.toContain('Chrome on Linux')
-    expect((await browserAt(rig).get('/account/history')).path).toBe('/signin/start?return_to=/account/history')
+    expect((await browserAt(rig).get('/account/history')).path).toBe(
+      '/signin/start?return_to=/account/history',
+    )
   })
 })
 
@@ -112,7 +143,8 @@ describe('"This wasn’t me"', () => {
     browser = browserAt(rig, { cookies: laptop.cookieHeader })
   })
   const askAbout = async (label: string) => browser.press(await browser.get('/account'), label)
-  const confirm = async (filled: Record<string, string> = {}) => browser.submit(await askAbout('This wasn’t me'), filled)
+  const confirm = async (filled: Record<string, string> = {}) =>
+    browser.submit(await askAbout('This wasn’t me'), filled)
 
   test('ends that session at once, tells the operators by audit log, metric and log line, and says what else to do', async () => {
     const asked = await askAbout('This wasn’t me')
@@ -123,10 +155,19 @@ describe('"This wasn’t me"', () => {
     expect(done.text).toContain('Change your password: aka.ms/sspr')
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
     expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([
-      { reason: 'reported_by_user', selector: { kind: 'session', sid: phone.session.sid }, actor: { kind: 'user', id: laptop.session.sub } },
+      {
+        reason: 'reported_by_user',
+        selector: { kind: 'session', sid: phone.session.sid },
+        actor: { kind: 'user', id: laptop.session.sub },
+      },
     ])
     expect(await rig.store.listAudit({ limit: 1 })).toMatchObject([
-      { act: 'user.report', via: 'account', target: `subject ${laptop.session.sub}`, ended: { outcome: 'done', result: { sid: phone.session.sid } } },
+      {
+        act: 'user.report',
+        via: 'account',
+        target: `subject ${laptop.session.sub}`,
+        ended: { outcome: 'done', result: { sid: phone.session.sid } },
+      },
     ])
     expect(await rig.metrics.registry.metrics()).toContain('broker_user_reports_total 1')
     expect(rig.lines.join('\n')).toContain('"reported_by_user"')
@@ -139,7 +180,12 @@ describe('"This wasn’t me"', () => {
     const done = await confirm({ everywhere: 'yes', microsoft: 'yes' })
     expect(done.path).toBe('/account/reported')
     expect([await state(laptop), await state(phone)]).toEqual(['ended', 'ended'])
-    expect((await rig.store.listRevocations({ limit: 5 })).map(({ selector, reason }) => [selector.kind, reason])).toEqual([
+    expect(
+      (await rig.store.listRevocations({ limit: 5 })).map(({ selector, reason }) => [
+        selector.kind,
+        reason,
+      ]),
+    ).toEqual([
       ['session', 'reported_by_user'],
       ['session', 'reported_by_user'],
     ])
@@ -151,9 +197,15 @@ describe('"This wasn’t me"', () => {
     const asked = await askAbout('This wasn’t me')
     expect(asked.text).not.toContain('Microsoft 365')
     await browser.submit(asked, { everywhere: 'yes', microsoft: 'yes' })
-    expect([await state(laptop), await state(phone), await state(tablet)]).toEqual(['ended', 'ended', 'ended'])
+    expect([await state(laptop), await state(phone), await state(tablet)]).toEqual([
+      'ended',
+      'ended',
+      'ended',
+    ])
     const { tid, oid } = laptop.session.user
-    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid, oid })).toBe(false)
+    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid, oid })).toBe(
+      false,
+    )
   })
 
   test('offers Microsoft’s own sign-out where it is configured for the tenant', async () => {
@@ -162,14 +214,21 @@ describe('"This wasn’t me"', () => {
     expect(asked.text).toContain('Sign out of Microsoft 365 on every device')
     await browser.submit(asked, { microsoft: 'yes' })
     const { tid, oid } = laptop.session.user
-    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid, oid })).toBe(true)
+    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid, oid })).toBe(
+      true,
+    )
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
   })
 
   test('on an entry of the history: a rejected sign-in is reported; the acting session ends, so that each new sign-in needs the password', async () => {
     const { user } = laptop.session
     rig.clock.advance(1)
-    await rig.store.recordRejectedSignIn({ user, why: 'mfa_not_proved', device: 'Opera on Windows', now: rig.clock.now() })
+    await rig.store.recordRejectedSignIn({
+      user,
+      why: 'mfa_not_proved',
+      device: 'Opera on Windows',
+      now: rig.clock.now(),
+    })
     const history = await browser.get('/account/history')
     const asked = await browser.press(history, 'This wasn’t me')
     expect(asked.text).toContain('Opera on Windows')
@@ -180,15 +239,37 @@ describe('"This wasn’t me"', () => {
   })
 
   test('another user’s session and entry are unknown', async () => {
-    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b' }, device: 'Chrome on Linux' })
+    const bob = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-000000000b0b' },
+      device: 'Chrome on Linux',
+    })
     const [entry] = await rig.store.securityHistory({ sub: bob.session.sub, limit: 1 })
-    for (const address of [`session=${bob.session.sid}`, `entry=${entry?.at}.${entry?.id}`, 'entry=x', ''])
+    for (const address of [
+      `session=${bob.session.sid}`,
+      `entry=${entry?.at}.${entry?.id}`,
+      'entry=x',
+      '',
+    ])
       expect((await browser.get(`/account/report?${address}`)).path).toBe('/account/history')
     const freshSince = rig.clock.now() - 300
     const { sub, sid } = laptop.session
-    const input = { sub, acting: sid, everywhere: true, atMicrosoft: true, freshSince, now: rig.clock.now() }
-    expect(await rig.store.reportByUser({ ...input, what: { sid: bob.session.sid } })).toEqual({ outcome: 'unknown' })
-    expect(await rig.store.reportByUser({ ...input, what: { event: { at: entry?.at ?? 0, id: entry?.id ?? '' } } })).toEqual({ outcome: 'unknown' })
+    const input = {
+      sub,
+      acting: sid,
+      everywhere: true,
+      atMicrosoft: true,
+      freshSince,
+      now: rig.clock.now(),
+    }
+    expect(await rig.store.reportByUser({ ...input, what: { sid: bob.session.sid } })).toEqual({
+      outcome: 'unknown',
+    })
+    expect(
+      await rig.store.reportByUser({
+        ...input,
+        what: { event: { at: entry?.at ?? 0, id: entry?.id ?? '' } },
+      }),
+    ).toEqual({ outcome: 'unknown' })
     expect([await state(bob), await state(laptop)]).toEqual(['live', 'live'])
   })
 
@@ -201,7 +282,9 @@ describe('"This wasn’t me"', () => {
       [{ session: laptop.session.sid }, {}],
       [{}, { 'sec-fetch-site': 'cross-site' }],
     ] as const)
-      expect((await browser.post('/account/report', { ...form?.fields, ...fields }, { headers })).status).toBe(403)
+      expect(
+        (await browser.post('/account/report', { ...form?.fields, ...fields }, { headers })).status,
+      ).toBe(403)
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'live'])
   })
 

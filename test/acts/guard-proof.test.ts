@@ -22,7 +22,12 @@ const report = (guardId: string, enforcedSeq: number, reportedAtMs: number) =>
 async function proofOf(seq: number): Promise<Record<string, unknown>> {
   const revocation = await rig.store.findRevocation(seq)
   if (revocation === undefined) throw new Error('no such revocation')
-  return Object.fromEntries((await guardProof(rig, revocation)).map((one) => [one.guard_id, [one.state, one.no_later_than_ms]]))
+  return Object.fromEntries(
+    (await guardProof(rig, revocation)).map((one) => [
+      one.guard_id,
+      [one.state, one.no_later_than_ms],
+    ]),
+  )
 }
 
 test('a guard enforced a revocation no later than its own report of it; those that came later are listed apart from those that are gone', async () => {
@@ -34,8 +39,16 @@ test('a guard enforced a revocation no later than its own report of it; those th
   await report('late', 1, at + 5_000)
   await revoke()
   await report('fast', 2, at + 90_000)
-  expect(await proofOf(1)).toEqual({ fast: ['enforced', at + 40], gone: ['gone', null], late: ['covered', at + 5_000] })
-  expect(await proofOf(2)).toEqual({ fast: ['enforced', at + 90_000], gone: ['gone', null], late: ['gone', null] })
+  expect(await proofOf(1)).toEqual({
+    fast: ['enforced', at + 40],
+    gone: ['gone', null],
+    late: ['covered', at + 5_000],
+  })
+  expect(await proofOf(2)).toEqual({
+    fast: ['enforced', at + 90_000],
+    gone: ['gone', null],
+    late: ['gone', null],
+  })
 })
 
 test('a guard that reports many revocations at once enforced each no later than then, whatever other guards had reported before', async () => {
@@ -46,5 +59,8 @@ test('a guard that reports many revocations at once enforced each no later than 
     await report('steady', seq, at + seq)
   }
   await report('away', 120, at + 60_000)
-  expect(await proofOf(5)).toEqual({ steady: ['enforced', at + 5], away: ['enforced', at + 60_000] })
+  expect(await proofOf(5)).toEqual({
+    steady: ['enforced', at + 5],
+    away: ['enforced', at + 60_000],
+  })
 })

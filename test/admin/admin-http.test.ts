@@ -7,11 +7,19 @@ let robot: RegisteredClient
 
 beforeEach(async () => {
   rig = await createRig()
-  robot = await rig.register('Robot', { grants: ['client_credentials'], redirectUris: [], scopes: ['broker:operate', 'broker:administer'] })
+  robot = await rig.register('Robot', {
+    grants: ['client_credentials'],
+    redirectUris: [],
+    scopes: ['broker:operate', 'broker:administer'],
+  })
 })
 
 const tokenFor = async (scope: string, client = robot): Promise<string> => {
-  const response = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+  const response = await rig.post(
+    '/token',
+    { grant_type: 'client_credentials', scope },
+    { authorization: client.basic },
+  )
   return ((await response.json()) as { access_token: string }).access_token
 }
 
@@ -38,17 +46,34 @@ const METADATA = { client_name: 'Perth', redirect_uris: ['https://perth.example/
 describe('the admin API over HTTP', () => {
   test('without a token: 401, how to get one, as a problem document (RFC 9457, RFC 6750 §3)', async () => {
     const answer = await call(undefined, 'GET', '/clients')
-    expect(answer).toMatchObject({ status: 401, type: 'application/problem+json', body: { status: 401, title: expect.any(String) as string } })
+    expect(answer).toMatchObject({
+      status: 401,
+      type: 'application/problem+json',
+      body: { status: 401, title: expect.any(String) as string },
+    })
     expect(answer.headers.get('www-authenticate')).toContain('Bearer')
   })
 
   test('broker:operate reads and redrives, and is refused what changes something', async () => {
     const token = await tokenFor('broker:operate')
-    for (const path of ['/clients', '/sessions', '/revocations', '/deliveries', '/keys', '/guards', '/tenants', '/status'])
+    for (const path of [
+      '/clients',
+      '/sessions',
+      '/revocations',
+      '/deliveries',
+      '/keys',
+      '/guards',
+      '/tenants',
+      '/status',
+    ])
       expect([path, (await call(token, 'GET', path)).status]).toEqual([path, 200])
     expect((await call(token, 'POST', '/deliveries/redrive', { all: true })).status).toBe(200)
-    expect((await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })).status).toBe(403)
-    expect((await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })).status).toBe(403)
+    expect(
+      (await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })).status,
+    ).toBe(403)
+    expect(
+      (await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })).status,
+    ).toBe(403)
     expect((await call(token, 'POST', '/keys/rotate', { alg: 'ES256' })).status).toBe(403)
     expect((await rig.store.listRevocations({ limit: 1 })).length).toBe(0)
   })
@@ -56,10 +81,22 @@ describe('the admin API over HTTP', () => {
   test('broker:administer registers, and revokes in the client’s name', async () => {
     const token = await tokenFor('broker:administer')
     const added = await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })
-    expect(added).toMatchObject({ status: 201, body: { client_id: 'perth', source: 'api', client_secret: expect.stringMatching(/^cms_/) as string } })
+    expect(added).toMatchObject({
+      status: 201,
+      body: {
+        client_id: 'perth',
+        source: 'api',
+        client_secret: expect.stringMatching(/^cms_/) as string,
+      },
+    })
     expect((await call(token, 'GET', '/clients/perth')).body).not.toHaveProperty('client_secret')
     const { session } = await rig.openSession()
-    expect(await call(token, 'POST', '/revocations', { selector: { kind: 'session', sid: session.sid }, case_reference: 'INC-1' })).toMatchObject({
+    expect(
+      await call(token, 'POST', '/revocations', {
+        selector: { kind: 'session', sid: session.sid },
+        case_reference: 'INC-1',
+      }),
+    ).toMatchObject({
       status: 201,
       body: { outcome: 'revoked', actor: { kind: 'client', id: 'robot' }, case_reference: 'INC-1' },
     })
@@ -68,15 +105,29 @@ describe('the admin API over HTTP', () => {
 
   test('PATCH keeps what it does not name, PUT replaces; null removes', async () => {
     const token = await tokenFor('broker:administer')
-    await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA, app_role: 'CaseManager.User' })
-    expect((await call(token, 'PATCH', '/clients/perth', { client_name: 'Perth 2' })).body).toMatchObject({
+    await call(token, 'POST', '/clients', {
+      client_id: 'perth',
+      ...METADATA,
+      app_role: 'CaseManager.User',
+    })
+    expect(
+      (await call(token, 'PATCH', '/clients/perth', { client_name: 'Perth 2' })).body,
+    ).toMatchObject({
       client_name: 'Perth 2',
       app_role: 'CaseManager.User',
     })
-    expect((await call(token, 'PATCH', '/clients/perth', { app_role: null })).body).not.toHaveProperty('app_role')
+    expect(
+      (await call(token, 'PATCH', '/clients/perth', { app_role: null })).body,
+    ).not.toHaveProperty('app_role')
     const { body } = await call(token, 'GET', '/clients/perth')
-    expect(await call(token, 'PUT', '/clients/perth', body)).toMatchObject({ status: 200, body: { client_name: 'Perth 2' } })
-    expect((await call(token, 'PUT', '/clients/perth', METADATA)).body).toMatchObject({ client_name: 'Perth', secrets: [expect.anything()] })
+    expect(await call(token, 'PUT', '/clients/perth', body)).toMatchObject({
+      status: 200,
+      body: { client_name: 'Perth 2' },
+    })
+    expect((await call(token, 'PUT', '/clients/perth', METADATA)).body).toMatchObject({
+      client_name: 'Perth',
+      secrets: [expect.anything()],
+    })
     expect((await call(token, 'PUT', '/clients/nobody', METADATA)).status).toBe(404)
   })
 
@@ -87,26 +138,53 @@ describe('the admin API over HTTP', () => {
     const basic = `Basic ${Buffer.from(`perth:${String(added.body.client_secret)}`).toString('base64')}`
     const { session } = await rig.openSession({ authTime: rig.clock.now() - 7200 })
     await rig.signInAt(session.sid, { ...perth, secret: String(added.body.client_secret), basic })
-    const entries = async () => (await rig.store.listAudit({ limit: 50 })).filter(({ act }) => act.endsWith('.change')).length
+    const entries = async () =>
+      (await rig.store.listAudit({ limit: 50 })).filter(({ act }) => act.endsWith('.change')).length
     const age = { max_authentication_age: 3600, dry_run: true }
-    const one = { status: 200, body: { dry_run: true, would_end: { sessions: 1, subjects: 1, clients: 1 } } }
+    const one = {
+      status: 200,
+      body: { dry_run: true, would_end: { sessions: 1, subjects: 1, clients: 1 } },
+    }
     expect(await call(token, 'PATCH', '/clients/perth', age)).toMatchObject(one)
     expect(await call(token, 'PUT', '/clients/perth', { ...METADATA, ...age })).toMatchObject(one)
     expect(await call(token, 'PATCH', `/tenants/${TENANT}`, age)).toMatchObject(one)
     for (const none of [{ max_authentication_age: 7201 }, { max_authentication_age: null }, {}]) {
       const nothing = { status: 200, body: { would_end: { sessions: 0 } } }
-      expect([none, await call(token, 'PATCH', '/clients/perth', { ...none, dry_run: true })]).toMatchObject([none, nothing])
-      expect([none, await call(token, 'PATCH', `/tenants/${TENANT}`, { ...none, dry_run: true })]).toMatchObject([none, nothing])
+      expect([
+        none,
+        await call(token, 'PATCH', '/clients/perth', { ...none, dry_run: true }),
+      ]).toMatchObject([none, nothing])
+      expect([
+        none,
+        await call(token, 'PATCH', `/tenants/${TENANT}`, { ...none, dry_run: true }),
+      ]).toMatchObject([none, nothing])
     }
     expect(rig.clients.find('perth')?.metadata).toEqual(perth.metadata)
-    expect([(await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds, await entries()]).toEqual([undefined, 0])
-    expect((await call(token, 'PATCH', '/clients/perth', { max_authentication_age: 1, dry_run: true })).status).toBe(422)
+    expect([
+      (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds,
+      await entries(),
+    ]).toEqual([undefined, 0])
+    expect(
+      (await call(token, 'PATCH', '/clients/perth', { max_authentication_age: 1, dry_run: true }))
+        .status,
+    ).toBe(422)
     await rig.register('Sydney')
     expect((await call(token, 'PATCH', '/clients/sydney', age)).status).toBe(409)
     expect((await call(token, 'PATCH', '/clients/nobody', age)).status).toBe(404)
-    expect((await call(token, 'PATCH', '/tenants/99999999-2222-4333-8444-555555555555', age)).status).toBe(404)
-    expect((await call(await tokenFor('broker:operate'), 'PATCH', '/clients/perth', age)).status).toBe(403)
-    expect((await call(token, 'PATCH', '/clients/perth', { max_authentication_age: 3600, dry_run: false })).body).toMatchObject({
+    expect(
+      (await call(token, 'PATCH', '/tenants/99999999-2222-4333-8444-555555555555', age)).status,
+    ).toBe(404)
+    expect(
+      (await call(await tokenFor('broker:operate'), 'PATCH', '/clients/perth', age)).status,
+    ).toBe(403)
+    expect(
+      (
+        await call(token, 'PATCH', '/clients/perth', {
+          max_authentication_age: 3600,
+          dry_run: false,
+        })
+      ).body,
+    ).toMatchObject({
       client_id: 'perth',
       max_authentication_age: 3600,
     })
@@ -123,18 +201,35 @@ describe('the admin API over HTTP', () => {
     })
     expect(answer.status).toBe(400)
     expect((answer.body.problems as string[]).length).toBeGreaterThanOrEqual(3)
-    expect((await call(token, 'POST', '/revocations', { selector: { kind: 'grant', sid: 's' }, colour: 'red' })).body.problems).toHaveLength(2)
+    expect(
+      (
+        await call(token, 'POST', '/revocations', {
+          selector: { kind: 'grant', sid: 's' },
+          colour: 'red',
+        })
+      ).body.problems,
+    ).toHaveLength(2)
     expect((await call(token, 'POST', '/deliveries/redrive', {})).status).toBe(400)
     const wrong: [string, unknown, string[]][] = [
       ['/locks', { target: { kind: 'tenant' }, ends_at: 'soon', comment: 7 }, ['target']],
-      ['/keys/rotate', { alg: 'HS256', comment: 'x'.repeat(3000) }, ['alg: has to be ES256 or RS256', 'comment: has to be at most 2000 characters']],
+      [
+        '/keys/rotate',
+        { alg: 'HS256', comment: 'x'.repeat(3000) },
+        ['alg: has to be ES256 or RS256', 'comment: has to be at most 2000 characters'],
+      ],
       ['/revocations', { selector: { kind: 'planet' } }, ['selector']],
-      ['/clients', { client_id: 'p', client_name: 'P', redirect_uris: 'x', consent_required: 1 }, ['redirect_uris: has to be a list']],
+      [
+        '/clients',
+        { client_id: 'p', client_name: 'P', redirect_uris: 'x', consent_required: 1 },
+        ['redirect_uris: has to be a list'],
+      ],
     ]
     for (const [path, body, expected] of wrong) {
       const { problems, type } = (await call(token, 'POST', path, body)).body
       for (const each of expected) expect((problems as string[]).join('\n')).toContain(each)
-      expect((problems as string[]).join('\n')).not.toMatch(/Invalid|expected|received|Too (?:small|big)/)
+      expect((problems as string[]).join('\n')).not.toMatch(
+        /Invalid|expected|received|Too (?:small|big)/,
+      )
       expect(type).toMatch(/^urn:case-manager:problem:the-re[a-z-]+$/)
     }
   })
@@ -156,7 +251,9 @@ describe('the admin API over HTTP', () => {
     await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })
     const { body } = await call(token, 'POST', '/clients/perth/secrets')
     const [first] = body.secrets as { id: string }[]
-    expect((await call(token, 'DELETE', `/clients/perth/secrets/${first?.id}`)).body.secrets).toHaveLength(1)
+    expect(
+      (await call(token, 'DELETE', `/clients/perth/secrets/${first?.id}`)).body.secrets,
+    ).toHaveLength(1)
     expect((await call(token, 'DELETE', `/clients/perth/secrets/${first?.id}`)).status).toBe(404)
   })
 
@@ -180,7 +277,13 @@ describe('what the admin API rejects, and how', () => {
   beforeEach(async () => (token = await tokenFor('broker:administer')))
 
   test('an unknown query parameter, an unknown value and a repeated one are 400, and name what there is', async () => {
-    for (const path of ['/revocations?user=bob', '/sessions?user=a&colour=red', '/deliveries?state=lost', '/revocations?limit=0', '/keys?x=1'])
+    for (const path of [
+      '/revocations?user=bob',
+      '/sessions?user=a&colour=red',
+      '/deliveries?state=lost',
+      '/revocations?limit=0',
+      '/keys?x=1',
+    ])
       expect([path, (await call(token, 'GET', path)).status]).toEqual([path, 400])
     const { problems } = (await call(token, 'GET', '/revocations?user=bob')).body
     expect(problems).toEqual([
@@ -188,11 +291,18 @@ describe('what the admin API rejects, and how', () => {
     ])
     expect((await call(token, 'GET', '/revocations?limit=5&limit=6')).status).toBe(400)
     expect((await call(token, 'GET', '/revocations/0x10')).status).toBe(400)
-    expect((await call(token, 'POST', '/deliveries/redrive?dry_run=true', { all: true })).status).toBe(400)
+    expect(
+      (await call(token, 'POST', '/deliveries/redrive?dry_run=true', { all: true })).status,
+    ).toBe(400)
   })
 
   test('a rule beyond the document is 422: a registration that contradicts itself', async () => {
-    const body = { client_id: 'perth', client_name: 'Perth', redirect_uris: [], grant_types: ['authorization_code'] }
+    const body = {
+      client_id: 'perth',
+      client_name: 'Perth',
+      redirect_uris: [],
+      grant_types: ['authorization_code'],
+    }
     expect(await call(token, 'POST', '/clients', body)).toMatchObject({
       status: 422,
       body: { problems: [expect.stringContaining('redirect_uris') as string] },
@@ -207,7 +317,12 @@ describe('what the admin API rejects, and how', () => {
       ['GET', '/deliveries/redrive', 'POST'],
     ] as const) {
       const answer = await call(token, method, path)
-      expect([path, answer.status, answer.headers.get('allow'), answer.type]).toEqual([path, 405, allow, 'application/problem+json'])
+      expect([path, answer.status, answer.headers.get('allow'), answer.type]).toEqual([
+        path,
+        405,
+        allow,
+        'application/problem+json',
+      ])
     }
     expect((await call(token, 'GET', '/nothing')).status).toBe(404)
   })
@@ -233,8 +348,13 @@ describe('what the audit log holds (docs/console.md)', () => {
     const redirect_uris = ['https://perth.example/callback', 'https://evil.example/callback']
     await call(token, 'PATCH', '/clients/perth', { redirect_uris })
     await call(token, 'DELETE', '/clients/perth')
-    const [removed, changed, added] = await rig.store.listAudit({ target: 'client perth', limit: 5 })
-    expect(changed?.details).toEqual({ changed: { redirect_uris: { before: METADATA.redirect_uris, after: redirect_uris } } })
+    const [removed, changed, added] = await rig.store.listAudit({
+      target: 'client perth',
+      limit: 5,
+    })
+    expect(changed?.details).toEqual({
+      changed: { redirect_uris: { before: METADATA.redirect_uris, after: redirect_uris } },
+    })
     expect(added?.details).toMatchObject({ registration: { client_name: 'Perth' } })
     expect(removed?.details).toMatchObject({ registration: { redirect_uris } })
     expect(JSON.stringify([removed, changed, added])).not.toContain(String(body.client_secret))
@@ -242,9 +362,17 @@ describe('what the audit log holds (docs/console.md)', () => {
 
   test('what a caller was denied, once a minute for each address', async () => {
     const token = await tokenFor('broker:operate')
-    for (let n = 0; n < 5; n++) expect((await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })).status).toBe(403)
+    for (let n = 0; n < 5; n++)
+      expect(
+        (await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })).status,
+      ).toBe(403)
     expect(await rig.store.listAudit({ act: 'api.denied', limit: 5 })).toMatchObject([
-      { actor: { kind: 'client', id: 'robot' }, via: 'api', target: 'POST /admin/v1/revocations', ended: { outcome: 'rejected' } },
+      {
+        actor: { kind: 'client', id: 'robot' },
+        via: 'api',
+        target: 'POST /admin/v1/revocations',
+        ended: { outcome: 'rejected' },
+      },
     ])
     rig.clock.advance(61)
     const later = await tokenFor('broker:operate')
@@ -255,12 +383,21 @@ describe('what the audit log holds (docs/console.md)', () => {
 
 describe('lists have cursors', () => {
   /** @returns every row, read page by page */
-  async function pages(token: string, path: string, name: string, limit: number): Promise<Record<string, unknown>[]> {
+  async function pages(
+    token: string,
+    path: string,
+    name: string,
+    limit: number,
+  ): Promise<Record<string, unknown>[]> {
     const rows: Record<string, unknown>[] = []
     let next: string | number | null | undefined
     do {
       const cursor = next === undefined ? '' : `&before=${encodeURIComponent(String(next))}`
-      const { status, body } = await call(token, 'GET', `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor}`)
+      const { status, body } = await call(
+        token,
+        'GET',
+        `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor}`,
+      )
       expect(status).toBe(200)
       const page = body[name] as Record<string, unknown>[]
       expect(page.length).toBeLessThanOrEqual(limit)
@@ -282,14 +419,23 @@ describe('lists have cursors', () => {
       sids.push(session.sid)
     }
     for (const limit of [1, 3, 7, 1000]) {
-      expect((await pages(token, '/sessions', 'sessions', limit)).map(({ sid }) => sid).toSorted()).toEqual(sids.toSorted())
+      expect(
+        (await pages(token, '/sessions', 'sessions', limit)).map(({ sid }) => sid).toSorted(),
+      ).toEqual(sids.toSorted())
       const [first] = await pages(token, '/sessions', 'sessions', 1)
-      expect((await pages(token, `/sessions?sub=${String(first?.sub)}`, 'sessions', limit)).length).toBe(7)
+      expect(
+        (await pages(token, `/sessions?sub=${String(first?.sub)}`, 'sessions', limit)).length,
+      ).toBe(7)
     }
     const subject = (await pages(token, '/sessions', 'sessions', 1000))[0]?.sub
-    const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'subject', sub: subject } })
+    const { body } = await call(token, 'POST', '/revocations', {
+      selector: { kind: 'subject', sub: subject },
+    })
     await rig.store.fanOutPending({ limit: 1000 })
-    for (let n = 0; n < 4; n++) await call(token, 'POST', '/revocations', { selector: { kind: 'client', client_id: 'sydney' } })
+    for (let n = 0; n < 4; n++)
+      await call(token, 'POST', '/revocations', {
+        selector: { kind: 'client', client_id: 'sydney' },
+      })
     for (const limit of [1, 3, 14, 200]) {
       for (const [path, name, count] of [
         [`/deliveries?seq=${String(body.seq)}`, 'deliveries', 14],
@@ -300,7 +446,12 @@ describe('lists have cursors', () => {
         ['/audit', 'entries', 5],
       ] as const) {
         const rows = await pages(token, path, name, limit)
-        expect([path, limit, rows.length, new Set(rows.map((row) => row.id ?? row.seq)).size]).toEqual([path, limit, count, count])
+        expect([
+          path,
+          limit,
+          rows.length,
+          new Set(rows.map((row) => row.id ?? row.seq)).size,
+        ]).toEqual([path, limit, count, count])
       }
     }
     expect((await call(token, 'GET', '/deliveries?before=nothing')).status).toBe(404)
@@ -311,7 +462,8 @@ describe('lists have cursors', () => {
     await rig.openSession()
     const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })
     expect(body).toMatchObject({ outcome: 'revoked', fan_out: 'pending', sessions: null })
-    const [entry] = (await call(await tokenFor('broker:administer'), 'GET', '/audit?act=revoke')).body.entries as Record<string, unknown>[]
+    const [entry] = (await call(await tokenFor('broker:administer'), 'GET', '/audit?act=revoke'))
+      .body.entries as Record<string, unknown>[]
     expect(entry).toMatchObject({ ended: { result: { seq: body.seq } } })
     expect(entry).not.toMatchObject({ ended: { result: { sessions: expect.anything() } } })
   })
@@ -322,19 +474,40 @@ describe('lists have cursors', () => {
     for (let n = 0; n < 5; n++) await rig.signInAt((await rig.openSession()).session.sid, sydney)
     const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })
     const again = await tokenFor('broker:administer')
-    const totals = async () => (await call(again, 'GET', `/revocations/${String(body.seq)}?limit=1`)).body
-    const none = { total: 0, pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
+    const totals = async () =>
+      (await call(again, 'GET', `/revocations/${String(body.seq)}?limit=1`)).body
+    const none = {
+      total: 0,
+      pending: 0,
+      delivered: 0,
+      rejected: 0,
+      failed: 0,
+      superseded: 0,
+      closed: 0,
+    }
     expect(await totals()).toMatchObject({ fan_out: 'pending', sessions: null, totals: none })
     const { pending } = await rig.store.fanOutPending({ limit: 3 })
     for (const [i, { id }] of pending.entries()) {
       const outcome = i === 0 ? 'failed' : 'delivered'
-      await rig.store.recordDelivery({ id, result: { outcome, attempt: { attempt: 1, atMs: rig.clock.nowMs(), outcome, latencyMs: 3 } } })
+      await rig.store.recordDelivery({
+        id,
+        result: {
+          outcome,
+          attempt: { attempt: 1, atMs: rig.clock.nowMs(), outcome, latencyMs: 3 },
+        },
+      })
     }
-    expect(await totals()).toMatchObject({ fan_out: 'pending', sessions: null, totals: { ...none, total: 3, delivered: 2, failed: 1 } })
+    expect(await totals()).toMatchObject({
+      fan_out: 'pending',
+      sessions: null,
+      totals: { ...none, total: 3, delivered: 2, failed: 1 },
+    })
     await rig.store.fanOutPending({ limit: 100 })
     const all = { ...none, total: 5, pending: 2, delivered: 2, failed: 1 }
     expect(await totals()).toMatchObject({ fan_out: 'complete', sessions: 5, totals: all })
-    expect((await call(again, 'GET', '/revocations')).body).toMatchObject({ revocations: [{ totals: all }] })
+    expect((await call(again, 'GET', '/revocations')).body).toMatchObject({
+      revocations: [{ totals: all }],
+    })
   })
 })
 
@@ -351,7 +524,8 @@ describe('whose token counts', () => {
       exp: rig.clock.now() + 300,
       ...claims,
     })
-  const status = async (token: string): Promise<number> => (await call(token, 'GET', '/clients')).status
+  const status = async (token: string): Promise<number> =>
+    (await call(token, 'GET', '/clients')).status
 
   test('a token for the admin API does; another audience, a user’s, an expired one, one without the scope do not', async () => {
     expect(await status(mint({}))).toBe(200)
@@ -400,7 +574,10 @@ describe('whose token counts', () => {
   })
 
   test('a client without the scope gets no such token', async () => {
-    const sydney = await rig.register('Sydney', { grants: ['client_credentials'], scopes: ['openid'] })
+    const sydney = await rig.register('Sydney', {
+      grants: ['client_credentials'],
+      scopes: ['openid'],
+    })
     expect(await tokenFor('broker:administer', sydney)).toBeUndefined()
   })
 })

@@ -16,40 +16,76 @@ interface Rule {
   expr: string
   annotations: { summary: string; runbook: string }
 }
-const rules = (parse(text('alerts.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules)
+const rules = (parse(text('alerts.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+  (group) => group.rules,
+)
 const promtool = spawnSync('promtool', ['--version']).status === 0
 
 describe('docs/alerts.yml', () => {
-  test.skipIf(!promtool)('is what promtool takes, and its rules fire when they should and only then', () => {
-    for (const args of [
-      ['check', 'rules', 'alerts.yml'],
-      ['test', 'rules', 'alerts.test.yml'],
-    ]) {
-      const { status, stdout, stderr } = spawnSync('promtool', args, { cwd: docs, encoding: 'utf8' })
-      expect({ args, status, said: status === 0 ? '' : stdout + stderr }).toEqual({ args, status: 0, said: '' })
-    }
-  })
+  test.skipIf(!promtool)(
+    'is what promtool takes, and its rules fire when they should and only then',
+    () => {
+      for (const args of [
+        ['check', 'rules', 'alerts.yml'],
+        ['test', 'rules', 'alerts.test.yml'],
+      ]) {
+        const { status, stdout, stderr } = spawnSync('promtool', args, {
+          cwd: docs,
+          encoding: 'utf8',
+        })
+        expect({ args, status, said: status === 0 ? '' : stdout + stderr }).toEqual({
+          args,
+          status: 0,
+          said: '',
+        })
+      }
+    },
+  )
 
   test('names metrics that there are', async () => {
-    const known = new Set((await createMetrics().registry.getMetricsAsJSON()).map((one) => one.name))
-    const named = rules.flatMap(({ expr }) => [...expr.matchAll(/\bbroker_\w+/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, '')))
+    const known = new Set(
+      (await createMetrics().registry.getMetricsAsJSON()).map((one) => one.name),
+    )
+    const named = rules.flatMap(({ expr }) =>
+      [...expr.matchAll(/\bbroker_\w+/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, '')),
+    )
     expect(named.length).toBeGreaterThan(10)
     expect(named.filter((name) => !known.has(name))).toEqual([])
   })
 
   test('has, for each alert, what it means and what to do in docs/alerts.md, and a case in its tests', () => {
-    const headings = new Set([...text('alerts.md').matchAll(/^## (\w+)$/gm)].map(([, name]) => `docs/alerts.md#${(name ?? '').toLowerCase()}`))
-    expect(rules.filter(({ annotations }) => !headings.has(annotations.runbook)).map(({ alert }) => alert)).toEqual([])
-    expect(rules.filter(({ alert, annotations }) => !annotations.runbook.endsWith(`#${alert.toLowerCase()}`))).toEqual([])
+    const headings = new Set(
+      [...text('alerts.md').matchAll(/^## (\w+)$/gm)].map(
+        ([, name]) => `docs/alerts.md#${(name ?? '').toLowerCase()}`,
+      ),
+    )
+    expect(
+      rules
+        .filter(({ annotations }) => !headings.has(annotations.runbook))
+        .map(({ alert }) => alert),
+    ).toEqual([])
+    expect(
+      rules.filter(
+        ({ alert, annotations }) => !annotations.runbook.endsWith(`#${alert.toLowerCase()}`),
+      ),
+    ).toEqual([])
     const tested = text('alerts.test.yml')
-    expect(rules.filter(({ alert }) => !new RegExp(`alertname: ${alert}\\n\\s+exp_alerts`).test(tested)).map(({ alert }) => alert)).toEqual([])
+    expect(
+      rules
+        .filter(({ alert }) => !new RegExp(`alertname: ${alert}\\n\\s+exp_alerts`).test(tested))
+        .map(({ alert }) => alert),
+    ).toEqual([])
   })
 })
 
 describe('docs/operations.md', () => {
   test('lists every metric of the broker', async () => {
-    const known = (await createMetrics().registry.getMetricsAsJSON()).map((one) => one.name).filter((name) => name.startsWith('broker_'))
-    expect(known.filter((name) => !new RegExp(`\`${name}[\`{]`).test(text('operations.md')))).toEqual([])
+    const known = (await createMetrics().registry.getMetricsAsJSON())
+      .map((one) => one.name)
+      .filter((name) => name.startsWith('broker_'))
+    expect(
+      known.filter((name) => !new RegExp(`\`${name}[\`{]`).test(text('operations.md'))),
+    ).toEqual([])
   })
 })
 
@@ -65,28 +101,47 @@ describe('docs/grafana.json', () => {
   test('shows metrics, and labels of them, that the broker has', async () => {
     const { metrics } = await createRig()
     measureProcess(metrics, '1.0.0')
-    const labels = new Map(metrics.registry.getMetricsAsArray().map((one) => [one.name, 'labelNames' in one ? (one.labelNames as string[]) : []]))
-    const shown = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))
+    const labels = new Map(
+      metrics.registry
+        .getMetricsAsArray()
+        .map((one) => [one.name, 'labelNames' in one ? (one.labelNames as string[]) : []]),
+    )
+    const shown = panels.flatMap(({ title, targets = [] }) =>
+      targets.map(({ expr }) => ({ title, expr })),
+    )
     expect(shown.length).toBeGreaterThan(20)
     for (const { title, expr } of shown) {
-      const name = (/\b(?:broker|nodejs|process)_\w+/.exec(expr)?.[0] ?? '').replace(/_(bucket|count)$/, '')
+      const name = (/\b(?:broker|nodejs|process)_\w+/.exec(expr)?.[0] ?? '').replace(
+        /_(bucket|count)$/,
+        '',
+      )
       const has = labels.get(name)
       expect([title, has !== undefined]).toEqual([title, true])
-      const used = [...expr.matchAll(/(?:by \(([^)]*)\)|[{,](\w+)[!=]?[=~])/g)].flatMap(([, by, one]) => (by ?? one ?? '').split(', '))
-      expect([title, used.filter((label) => !['job', 'instance', 'le'].includes(label) && has?.includes(label) !== true)]).toEqual([title, []])
+      const used = [...expr.matchAll(/(?:by \(([^)]*)\)|[{,](\w+)[!=]?[=~])/g)].flatMap(
+        ([, by, one]) => (by ?? one ?? '').split(', '),
+      )
+      expect([
+        title,
+        used.filter(
+          (label) => !['job', 'instance', 'le'].includes(label) && has?.includes(label) !== true,
+        ),
+      ]).toEqual([title, []])
     }
   })
 
   test('has no panel over another, and no id twice', () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
-    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`))
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
+    )
     expect(new Set(cells).size).toBe(cells.length)
     expect(panels.filter(({ gridPos: { x, w } }) => x + w > 24)).toEqual([])
   })
 })
 
 describe('what alerts go by, in /metrics', () => {
-  const metrics = async (rig: Awaited<ReturnType<typeof createRig>>) => (await rig.opsApp.request('/metrics')).text()
+  const metrics = async (rig: Awaited<ReturnType<typeof createRig>>) =>
+    (await rig.opsApp.request('/metrics')).text()
 
   test('begins at zero, so that the first is a rise', async () => {
     const said = await metrics(await createRig())

@@ -11,21 +11,32 @@ describe('/healthz', () => {
       const response = await app.request('/healthz')
       expect([response.status, await response.json()]).toEqual([200, { status: 'alive' }])
     }
-    for (const path of ['/readyz', '/metrics', '/admin/v1/clients']) expect((await rig.app.request(path)).status).toBe(404)
+    for (const path of ['/readyz', '/metrics', '/admin/v1/clients'])
+      expect((await rig.app.request(path)).status).toBe(404)
   })
 })
 
 describe('/readyz', () => {
   const ready = async (rig: Awaited<ReturnType<typeof createRig>>) => {
     const response = await rig.opsApp.request('/readyz')
-    return { code: response.status, ...((await response.json()) as { status: string; parts: Record<string, { state: string; problem?: string }> }) }
+    return {
+      code: response.status,
+      ...((await response.json()) as {
+        status: string
+        parts: Record<string, { state: string; problem?: string }>
+      }),
+    }
   }
 
   test('all is up', async () => {
     expect(await ready(await createRig())).toMatchObject({
       code: 200,
       status: 'ready',
-      parts: { store: { state: 'up' }, queue: { state: 'up', engine: 'valkey' }, microsoft: { state: 'up' } },
+      parts: {
+        store: { state: 'up' },
+        queue: { state: 'up', engine: 'valkey' },
+        microsoft: { state: 'up' },
+      },
     })
   })
 
@@ -35,7 +46,9 @@ describe('/readyz', () => {
     expect(await ready(rig)).toMatchObject({
       code: 200,
       status: 'degraded',
-      parts: { queue: { state: 'down', problem: expect.stringContaining('effective at once') as string } },
+      parts: {
+        queue: { state: 'down', problem: expect.stringContaining('effective at once') as string },
+      },
     })
     rig.queue.up = true
     expect(await ready(rig)).toMatchObject({ status: 'ready' })
@@ -50,17 +63,24 @@ describe('/readyz', () => {
     const probe = vi.spyOn(rig.store, 'probe').mockReturnValue(new Promise(() => undefined))
     rig.clock.advance(3600)
     const response = await opsApp.request('/readyz')
-    expect([response.status, await response.json()]).toEqual([503, expect.objectContaining({ status: 'ending' })])
+    expect([response.status, await response.json()]).toEqual([
+      503,
+      expect.objectContaining({ status: 'ending' }),
+    ])
     expect(probe).not.toHaveBeenCalled()
   })
 
   test('a store that cannot commit makes it unable to serve: 503, and it says so plainly', async () => {
     const rig = await createRig()
-    const probe = vi.spyOn(rig.store, 'probe').mockRejectedValue(new StoreUnavailable('database or disk is full'))
+    const probe = vi
+      .spyOn(rig.store, 'probe')
+      .mockRejectedValue(new StoreUnavailable('database or disk is full'))
     expect(await ready(rig)).toMatchObject({
       code: 503,
       status: 'unavailable',
-      parts: { store: { state: 'down', problem: expect.stringContaining('disk is full') as string } },
+      parts: {
+        store: { state: 'down', problem: expect.stringContaining('disk is full') as string },
+      },
     })
     probe.mockRestore()
     expect(await ready(rig)).toMatchObject({ code: 200 })
@@ -72,17 +92,29 @@ describe('/readyz', () => {
     expect(await ready(rig)).toMatchObject({
       code: 200,
       status: 'degraded',
-      parts: { microsoft: { state: 'not_connected', problem: expect.stringContaining('BROKER_ENTRA_TENANT') as string } },
+      parts: {
+        microsoft: {
+          state: 'not_connected',
+          problem: expect.stringContaining('BROKER_ENTRA_TENANT') as string,
+        },
+      },
     })
   })
 
   test('Microsoft is asked once in 20 s, however often the checks are read', async () => {
     const rig = await createRig()
-    rig.microsoft.examined = { ...rig.microsoft.examined, authorize: { ok: false, problem: 'rejected' } }
+    rig.microsoft.examined = {
+      ...rig.microsoft.examined,
+      authorize: { ok: false, problem: 'rejected' },
+    }
     const examine = vi.spyOn(rig.microsoft, 'examine')
     expect(await Promise.all([ready(rig), ready(rig)])).toMatchObject([
       { code: 200, status: 'degraded' },
-      { parts: { microsoft: { state: 'down', problem: expect.stringContaining('rejected') as string } } },
+      {
+        parts: {
+          microsoft: { state: 'down', problem: expect.stringContaining('rejected') as string },
+        },
+      },
     ])
     rig.clock.advance(19)
     await ready(rig)

@@ -8,15 +8,35 @@ async function world() {
   const rig = await createRig()
   const callers = await Promise.all(
     ['Robot', 'Other'].map(async (name) => {
-      const { basic } = await rig.register(name, { grants: ['client_credentials'], redirectUris: [], scopes: ['broker:administer'] })
-      const answer = await rig.post('/token', { grant_type: 'client_credentials', scope: 'broker:administer' }, { authorization: basic })
+      const { basic } = await rig.register(name, {
+        grants: ['client_credentials'],
+        redirectUris: [],
+        scopes: ['broker:administer'],
+      })
+      const answer = await rig.post(
+        '/token',
+        { grant_type: 'client_credentials', scope: 'broker:administer' },
+        { authorization: basic },
+      )
       return ((await answer.json()) as { access_token: string }).access_token
     }),
   )
   const post = async (path: string, body: unknown, key?: string, token = callers[0] ?? '') => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...(key !== undefined && { 'idempotency-key': key }) }
-    const answer = await rig.opsApp.request(`http://localhost:7401/admin/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
-    return { status: answer.status, replayed: answer.headers.get('idempotent-replayed'), body: (await answer.json()) as Record<string, unknown> }
+    const headers = {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      ...(key !== undefined && { 'idempotency-key': key }),
+    }
+    const answer = await rig.opsApp.request(`http://localhost:7401/admin/v1${path}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    })
+    return {
+      status: answer.status,
+      replayed: answer.headers.get('idempotent-replayed'),
+      body: (await answer.json()) as Record<string, unknown>,
+    }
   }
   return { rig, post, other: callers[1] ?? '' }
 }
@@ -31,7 +51,8 @@ describe('a revocation with Idempotency-Key', () => {
     const first = await post('/revocations', everything, KEY)
     expect(first).toMatchObject({ status: 201, replayed: null, body: { outcome: 'revoked' } })
     await rig.openSession()
-    for (const key of [KEY, KEY.slice(1, -1)]) expect(await post('/revocations', everything, key)).toEqual({ ...first, replayed: 'true' })
+    for (const key of [KEY, KEY.slice(1, -1)])
+      expect(await post('/revocations', everything, key)).toEqual({ ...first, replayed: 'true' })
     expect(await revocations(rig)).toBe(1)
     expect(await post('/revocations', everything)).toMatchObject({ status: 201, replayed: null })
     expect(await revocations(rig)).toBe(2)
@@ -47,7 +68,10 @@ describe('a revocation with Idempotency-Key', () => {
       ['/revocations', of(second)],
       ['/locks', { target: { kind: 'user', sub: session.sub } }],
     ] as const)
-      expect(await post(path, body, KEY)).toMatchObject({ status: 422, body: { title: 'The key was used' } })
+      expect(await post(path, body, KEY)).toMatchObject({
+        status: 422,
+        body: { title: 'The key was used' },
+      })
     expect(await revocations(rig)).toBe(1)
     expect(await post('/revocations', of(second), KEY, other)).toMatchObject({ status: 201 })
   })
@@ -82,11 +106,18 @@ describe('a revocation with Idempotency-Key', () => {
       const { session } = await rig.openSession()
       const [unknown, body] =
         path === 'locks'
-          ? [{ target: { kind: 'user', sub: 'u_none' } }, { target: { kind: 'user', sub: session.sub } }]
-          : [{ selector: { kind: 'session', sid: 's_none' } }, { selector: { kind: 'session', sid: session.sid } }]
+          ? [
+              { target: { kind: 'user', sub: 'u_none' } },
+              { target: { kind: 'user', sub: session.sub } },
+            ]
+          : [
+              { selector: { kind: 'session', sid: 's_none' } },
+              { selector: { kind: 'session', sid: session.sid } },
+            ]
       expect(await post(`/${path}`, unknown, KEY)).toMatchObject({ status: 404 })
       const { revoke, lock, keepRepeatable } = rig.store
-      const down = () => Promise.reject(new StoreUnavailable('The database did not say whether it has committed.'))
+      const down = () =>
+        Promise.reject(new StoreUnavailable('The database did not say whether it has committed.'))
       Object.assign(rig.store, { revoke: down, lock: down, keepRepeatable: down })
       expect(await post(`/${path}`, body, KEY)).toMatchObject({ status: 503 })
       Object.assign(rig.store, { revoke, lock, keepRepeatable })
@@ -99,7 +130,10 @@ describe('a revocation with Idempotency-Key', () => {
     const { rig, post } = await world()
     const { session } = await rig.openSession()
     for (const key of ['', '""', 'a b', '"a', `"${'k'.repeat(256)}"`])
-      expect([key, await post('/revocations', { selector: { kind: 'session', sid: session.sid } }, key)]).toMatchObject([key, { status: 400 }])
+      expect([
+        key,
+        await post('/revocations', { selector: { kind: 'session', sid: session.sid } }, key),
+      ]).toMatchObject([key, { status: 400 }])
     expect(await revocations(rig)).toBe(0)
   })
 })
@@ -111,10 +145,17 @@ test('locks and lifts take the key too, and /openapi.json says so', async () => 
   const locked = await post('/locks', lock, '"lock"')
   expect(locked).toMatchObject({ status: 201, body: { outcome: 'locked' } })
   const { id } = locked.body.lock as { id: string }
-  expect(await post(`/locks/${id}/lift`, {}, '"lift"')).toMatchObject({ status: 200, body: { outcome: 'lifted' } })
+  expect(await post(`/locks/${id}/lift`, {}, '"lift"')).toMatchObject({
+    status: 200,
+    body: { outcome: 'lifted' },
+  })
   // The lock that the key set was lifted meanwhile: the repeated request sets no other one.
   expect(await post('/locks', lock, '"lock"')).toEqual({ ...locked, replayed: 'true' })
-  expect(await post(`/locks/${id}/lift`, {}, '"lift"')).toMatchObject({ status: 200, replayed: 'true', body: { outcome: 'lifted' } })
+  expect(await post(`/locks/${id}/lift`, {}, '"lift"')).toMatchObject({
+    status: 200,
+    replayed: 'true',
+    body: { outcome: 'lifted' },
+  })
   expect(await rig.store.listLocks({ state: 'open', limit: 10 })).toEqual([])
   const { paths } = (await (await rig.app.request('/openapi.json')).json()) as {
     paths: Record<string, Record<string, { parameters?: { name: string }[] }>>
@@ -124,5 +165,9 @@ test('locks and lifts take the key too, and /openapi.json says so', async () => 
       parameters.some(({ name }) => name === 'Idempotency-Key') ? `${method} ${path}` : [],
     ),
   )
-  expect(taking.toSorted()).toEqual(['post /admin/v1/locks', 'post /admin/v1/locks/{id}/lift', 'post /admin/v1/revocations'])
+  expect(taking.toSorted()).toEqual([
+    'post /admin/v1/locks',
+    'post /admin/v1/locks/{id}/lift',
+    'post /admin/v1/revocations',
+  ])
 })

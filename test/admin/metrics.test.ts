@@ -12,7 +12,8 @@ import { createRig, type Rig } from '../rig.ts'
 
 const scrape = async (rig: Rig): Promise<string> => (await rig.opsApp.request('/metrics')).text()
 /** The value of a metric without labels. */
-const value = (text: string, name: string): number => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)
+const value = (text: string, name: string): number =>
+  Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)
 
 describe('the disk, in /metrics', () => {
   test('free space, and the sizes of the database and of its write-ahead log', async () => {
@@ -36,7 +37,12 @@ describe('the disk, in /metrics', () => {
 })
 
 async function serving(app: Hono, metrics: Metrics): Promise<string> {
-  const listener = await listen(app, { host: '127.0.0.1', port: 0 }, 'BROKER_LISTEN', answerTimes({ metrics, clock: systemClock }))
+  const listener = await listen(
+    app,
+    { host: '127.0.0.1', port: 0 },
+    'BROKER_LISTEN',
+    answerTimes({ metrics, clock: systemClock }),
+  )
   onTestFinished(() => listener.close())
   return `http://127.0.0.1:${listener.address.port}`
 }
@@ -49,19 +55,30 @@ describe('broker_http_request_seconds', () => {
     await fetch(`${at}/token`, { method: 'POST' })
     await fetch(`${at}/wp-login.php`)
     const text = await scrape(rig)
-    for (const labels of ['route="healthz",code="2xx"', 'route="token",code="4xx"', 'route="other",code="4xx"'])
+    for (const labels of [
+      'route="healthz",code="2xx"',
+      'route="token",code="4xx"',
+      'route="other",code="4xx"',
+    ])
       expect(text).toContain(`broker_http_request_seconds_count{${labels}} 1\n`)
   })
 
   test('counts an event stream when it begins, not when its reader leaves', async () => {
     const metrics = createMetrics()
     const app = new Hono()
-    app.get('/revocations', (c) => streamSSE(c, () => new Promise<void>((end) => c.req.raw.signal.addEventListener('abort', () => end()))))
+    app.get('/revocations', (c) =>
+      streamSSE(
+        c,
+        () => new Promise<void>((end) => c.req.raw.signal.addEventListener('abort', () => end())),
+      ),
+    )
     const at = await serving(app, metrics)
     const reader = new AbortController()
     onTestFinished(() => reader.abort())
     await fetch(`${at}/revocations`, { signal: reader.signal })
-    expect(await metrics.registry.metrics()).toContain('broker_http_request_seconds_count{route="revocations",code="2xx"} 1\n')
+    expect(await metrics.registry.metrics()).toContain(
+      'broker_http_request_seconds_count{route="revocations",code="2xx"} 1\n',
+    )
   })
 
   test('has a route class of its own for every path that the broker describes', async () => {
@@ -78,6 +95,10 @@ test('the process: its version, memory, file descriptors and the delay of its ev
   measureProcess(metrics, '1.2.3')
   const text = await metrics.registry.metrics()
   expect(text).toContain(`broker_build_info{version="1.2.3",node="${process.versions.node}"} 1\n`)
-  for (const name of ['process_resident_memory_bytes', 'process_open_fds', 'nodejs_eventloop_lag_p99_seconds'])
+  for (const name of [
+    'process_resident_memory_bytes',
+    'process_open_fds',
+    'nodejs_eventloop_lag_p99_seconds',
+  ])
     expect(value(text, name)).toBeGreaterThan(0)
 })

@@ -2,7 +2,10 @@ import { beforeEach, expect, test } from 'vitest'
 import { atConsole } from '../console/console.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 
-/** Postgres stores no NUL character (U+0000), so no text that is stored or looked for may have one, on either store. */
+/**
+ * Postgres stores no NUL character (U+0000), so no text that is stored or looked for may have one,
+ * on either store.
+ */
 
 let rig: Rig
 beforeEach(async () => {
@@ -26,26 +29,46 @@ interface Schema {
 interface Document {
   paths: Record<
     string,
-    Record<string, { parameters?: { name: string; schema: Schema }[]; requestBody?: { content: Record<string, { schema: Schema }> } }>
+    Record<
+      string,
+      {
+        parameters?: { name: string; schema: Schema }[]
+        requestBody?: { content: Record<string, { schema: Schema }> }
+      }
+    >
   >
   components: { schemas: Record<string, Schema> }
 }
 
 /** Where a schema takes any text. */
 function freeTexts(schema: Schema, at: string, all: Document['components']['schemas']): string[] {
-  if (schema.$ref !== undefined) return freeTexts(all[schema.$ref.split('/').at(-1) ?? ''] ?? {}, at, all)
+  if (schema.$ref !== undefined)
+    return freeTexts(all[schema.$ref.split('/').at(-1) ?? ''] ?? {}, at, all)
   const inner = [
-    ...[...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])].map((each): [string, Schema] => [at, each]),
-    ...Object.entries(schema.properties ?? {}).map(([name, each]): [string, Schema] => [`${at}.${name}`, each]),
+    ...[...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])].map(
+      (each): [string, Schema] => [at, each],
+    ),
+    ...Object.entries(schema.properties ?? {}).map(([name, each]): [string, Schema] => [
+      `${at}.${name}`,
+      each,
+    ]),
     ...(schema.items === undefined ? [] : [[`${at}[]`, schema.items] as [string, Schema]]),
-    ...(typeof schema.additionalProperties === 'object' ? [[`${at}.*`, schema.additionalProperties] as [string, Schema]] : []),
+    ...(typeof schema.additionalProperties === 'object'
+      ? [[`${at}.*`, schema.additionalProperties] as [string, Schema]]
+      : []),
   ]
-  const free = schema.type === 'string' && schema.pattern === undefined && schema.enum === undefined && schema.const === undefined
+  const free =
+    schema.type === 'string' &&
+    schema.pattern === undefined &&
+    schema.enum === undefined &&
+    schema.const === undefined
   return [...(free ? [at] : []), ...inner.flatMap(([place, each]) => freeTexts(each, place, all))]
 }
 
 test('no parameter and no member of the admin API takes a NUL character, and openapi.json says so', async () => {
-  const { paths, components } = (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as Document
+  const { paths, components } = (await (
+    await rig.app.request(`${ISSUER}/openapi.json`)
+  ).json()) as Document
   const found = Object.entries(paths)
     .filter(([path]) => path.startsWith('/admin/v1/'))
     .flatMap(([path, item]) =>
@@ -53,7 +76,9 @@ test('no parameter and no member of the admin API takes a NUL character, and ope
         const at = `${method} ${path}`
         const bodies = Object.values(requestBody?.content ?? {}).map(({ schema }) => schema)
         return [
-          ...parameters.flatMap(({ name, schema }) => freeTexts(schema, `${at} ${name}`, components.schemas)),
+          ...parameters.flatMap(({ name, schema }) =>
+            freeTexts(schema, `${at} ${name}`, components.schemas),
+          ),
           ...bodies.flatMap((schema) => freeTexts(schema, at, components.schemas)),
         ]
       }),

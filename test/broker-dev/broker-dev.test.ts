@@ -9,7 +9,10 @@ import type { SignedIn } from '../../broker-dev/src/api.ts'
 import { mustBeNewEnough } from '../../broker-dev/src/node-version.ts'
 import { run, type Running } from '../../broker-dev/src/run.ts'
 
-/** broker-dev in this process: the real broker, its work queue in memory, a simulated Microsoft, and `/_control`. */
+/**
+ * broker-dev in this process: the real broker, its work queue in memory, a simulated Microsoft, and
+ * `/_control`.
+ */
 
 const dir = mkdtempSync(join(tmpdir(), 'cmb-dev-'))
 const file = join(dir, 'clients.yaml')
@@ -51,7 +54,10 @@ beforeAll(async () => {
       { username: 'mia@acme.example', mfa: false },
     ],
   }
-  dev = await run({ users, clients: file, settings: { BROKER_SESSION_LIMIT: '50' } }, (text) => void said.push(text))
+  dev = await run(
+    { users, clients: file, settings: { BROKER_SESSION_LIMIT: '50' } },
+    (text) => void said.push(text),
+  )
 }, LONG)
 afterAll(async () => {
   await dev?.stop()
@@ -60,12 +66,31 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-async function control(act: string, body: unknown, headers: Record<string, string> = { [dev.facts.control.header]: dev.facts.control.secret }) {
-  const response = await fetch(`${dev.facts.control.url}/_control/${act}`, { method: 'POST', headers, body: JSON.stringify(body) })
-  return { status: response.status, body: (await response.json()) as SignedIn & { error?: string; message?: string; outcome?: string } }
+async function control(
+  act: string,
+  body: unknown,
+  headers: Record<string, string> = { [dev.facts.control.header]: dev.facts.control.secret },
+) {
+  const response = await fetch(`${dev.facts.control.url}/_control/${act}`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(body),
+  })
+  return {
+    status: response.status,
+    body: (await response.json()) as SignedIn & {
+      error?: string
+      message?: string
+      outcome?: string
+    },
+  }
 }
 const signIn = async (user: string, client?: string, more: object = {}): Promise<SignedIn> => {
-  const { status, body } = await control('sign-in', { user, ...(client !== undefined && { client }), ...more })
+  const { status, body } = await control('sign-in', {
+    user,
+    ...(client !== undefined && { client }),
+    ...more,
+  })
   expect(body).not.toHaveProperty('error')
   expect(status).toBe(200)
   return body
@@ -86,31 +111,62 @@ describe('POST /_control/sign-in', { timeout: LONG }, () => {
     ])
     const { cookie, tokens } = await signIn('alice@acme.example', 'sydney')
     const claims = decodeJwt(tokens?.access_token ?? '')
-    expect(claims).toMatchObject({ iss: dev.facts.issuer, client_id: 'sydney', roles: ['CaseManager.User', 'Auditor'] })
+    expect(claims).toMatchObject({
+      iss: dev.facts.issuer,
+      client_id: 'sydney',
+      roles: ['CaseManager.User', 'Auditor'],
+    })
     expect((await refresh(tokens?.refresh_token)).status).toBe(200)
-    const account = await fetch(`${dev.facts.issuer}/account`, { headers: { cookie: `${cookie.name}=${cookie.value}` } })
+    const account = await fetch(`${dev.facts.issuer}/account`, {
+      headers: { cookie: `${cookie.name}=${cookie.value}` },
+    })
     expect(await account.text()).toContain('alice@acme.example')
     // One session for a second client, as single sign-on gives it; a public client too.
     for (const client of ['melbourne', 'page']) {
-      const again = await signIn('alice@acme.example', client, { session: cookie.value, scope: 'openid' })
-      expect(decodeJwt(again.tokens?.access_token ?? '')).toMatchObject({ sid: claims.sid, client_id: client })
+      const again = await signIn('alice@acme.example', client, {
+        session: cookie.value,
+        scope: 'openid',
+      })
+      expect(decodeJwt(again.tokens?.access_token ?? '')).toMatchObject({
+        sid: claims.sid,
+        client_id: client,
+      })
     }
   })
 
   test('signs users in side by side, each as themselves', async () => {
-    const names = ['alice@acme.example', 'bob@acme.example', 'alice@acme.example', 'bob@acme.example']
+    const names = [
+      'alice@acme.example',
+      'bob@acme.example',
+      'alice@acme.example',
+      'bob@acme.example',
+    ]
     const all = await Promise.all(names.map((user) => signIn(user, 'sydney')))
-    expect(all.map(({ tokens }) => decodeJwt(tokens?.id_token ?? '').preferred_username)).toEqual(names)
+    expect(all.map(({ tokens }) => decodeJwt(tokens?.id_token ?? '').preferred_username)).toEqual(
+      names,
+    )
   })
 
   test('says why the broker rejects a sign-in', async () => {
     expect(await control('sign-in', { user: 'mia@acme.example', client: 'sydney' })).toMatchObject({
       status: 409,
-      body: { error: 'sign_in_rejected', message: expect.stringMatching(/^Set up two-step verification first/) as string },
+      body: {
+        error: 'sign_in_rejected',
+        message: expect.stringMatching(/^Set up two-step verification first/) as string,
+      },
     })
-    expect(await control('sign-in', { user: 'nobody@acme.example' })).toMatchObject({ status: 404, body: { error: 'unknown_user' } })
-    expect(await control('sign-in', { user: 'bob@acme.example', client: 'perth' })).toMatchObject({ status: 404, body: { error: 'unknown_client' } })
-    expect(await control('sign-in', { client: 'sydney' })).toMatchObject({ status: 400, body: { error: 'invalid_body' } })
+    expect(await control('sign-in', { user: 'nobody@acme.example' })).toMatchObject({
+      status: 404,
+      body: { error: 'unknown_user' },
+    })
+    expect(await control('sign-in', { user: 'bob@acme.example', client: 'perth' })).toMatchObject({
+      status: 404,
+      body: { error: 'unknown_client' },
+    })
+    expect(await control('sign-in', { client: 'sydney' })).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_body' },
+    })
   })
 })
 
@@ -118,12 +174,20 @@ describe('POST /_control/revoke', { timeout: LONG }, () => {
   test('ends what it names, delivers logout tokens with retries, and lets the user sign in again', async () => {
     const { tokens } = await signIn('bob@acme.example', 'sydney')
     const { sid } = decodeJwt(tokens?.access_token ?? '')
-    expect((await control('revoke', { user: 'bob@acme.example' })).body).toMatchObject({ outcome: 'revoked' })
+    expect((await control('revoke', { user: 'bob@acme.example' })).body).toMatchObject({
+      outcome: 'revoked',
+    })
     expect((await refresh(tokens?.refresh_token)).status).toBe(400)
-    await vi.waitFor(() => expect(logoutTokens.map((token) => decodeJwt(token).sid)).toContain(sid), waiting)
+    await vi.waitFor(
+      () => expect(logoutTokens.map((token) => decodeJwt(token).sid)).toContain(sid),
+      waiting,
+    )
     const again = await signIn('bob@acme.example', 'sydney')
     const session = decodeJwt(again.tokens?.access_token ?? '').sid
-    expect([(await control('revoke', { session })).body.outcome, (await control('revoke', { session })).body.outcome]).toEqual(['revoked', 'already'])
+    expect([
+      (await control('revoke', { session })).body.outcome,
+      (await control('revoke', { session })).body.outcome,
+    ]).toEqual(['revoked', 'already'])
     expect((await refresh(again.tokens?.refresh_token)).status).toBe(400)
     for (const what of [{ client: 'melbourne' }, { tenant: 'acme.example' }, { everything: true }])
       expect((await control('revoke', what)).body).toMatchObject({ outcome: 'revoked' })
@@ -137,10 +201,13 @@ describe('the control listener', { timeout: LONG }, () => {
   const raw = (headers: Record<string, string>): Promise<number | undefined> =>
     new Promise((done, failed) => {
       const { port } = new URL(dev.facts.control.url)
-      const sent = request({ host: '127.0.0.1', port, path: '/_control/sign-in', method: 'POST', headers }, (response: IncomingMessage) => {
-        response.resume()
-        done(response.statusCode)
-      })
+      const sent = request(
+        { host: '127.0.0.1', port, path: '/_control/sign-in', method: 'POST', headers },
+        (response: IncomingMessage) => {
+          response.resume()
+          done(response.statusCode)
+        },
+      )
       sent.once('error', failed).end('{"user":"alice@acme.example"}')
     })
 
@@ -152,39 +219,57 @@ describe('the control listener', { timeout: LONG }, () => {
     expect(await raw({ [control.header]: `${control.secret.slice(0, -1)}!` })).toBe(403)
     expect(await raw({ ...secret, origin: control.url })).toBe(403)
     expect(await raw({ ...secret, 'sec-fetch-site': 'none' })).toBe(403)
-    expect(await raw({ ...secret, host: `broker.attacker.example:${new URL(control.url).port}` })).toBe(403)
+    expect(
+      await raw({ ...secret, host: `broker.attacker.example:${new URL(control.url).port}` }),
+    ).toBe(403)
     // It is not part of the broker.
     for (const origin of [issuer, operators])
-      expect((await fetch(`${origin}/_control/sign-in`, { method: 'POST', headers: secret, body: '{}' })).status).toBe(404)
+      expect(
+        (await fetch(`${origin}/_control/sign-in`, { method: 'POST', headers: secret, body: '{}' }))
+          .status,
+      ).toBe(404)
     expect((await fetch(`${control.url}/_control/sign-in`, { headers: secret })).status).toBe(405)
   })
 })
 
-test('an edit of the clients file takes effect, and is reported; a file with a problem changes nothing', { timeout: LONG }, async () => {
-  save('clients: [')
-  await vi.waitFor(() => expect(said.join('\n')).toContain('The previous clients stay registered'), waiting)
-  expect(said.join('\n')).toContain(`${file} has problems:\n  line 1: `)
-  await signIn('alice@acme.example', 'sydney')
-  save(first + entry('perth', '    client_secret: another\n    mistake: yes\n'))
-  await vi.waitFor(() => expect(said.join('\n')).toMatch(/line \d+: .*mistake/), waiting)
-  expect(said.join('\n')).toContain(`line ${first.split('\n').length + 5}: `)
-  // Without a name and a secret: broker-dev gives it both.
-  save(`${first}  - client_id: perth\n    redirect_uris: [http://localhost:9/perth]\n`)
-  await vi.waitFor(() => expect(said.join('\n')).toContain('changed: perth'), waiting)
-  expect((await signIn('alice@acme.example', 'perth')).tokens).toBeDefined()
-})
+test(
+  'an edit of the clients file takes effect, and is reported; a file with a problem changes nothing',
+  { timeout: LONG },
+  async () => {
+    save('clients: [')
+    await vi.waitFor(
+      () => expect(said.join('\n')).toContain('The previous clients stay registered'),
+      waiting,
+    )
+    expect(said.join('\n')).toContain(`${file} has problems:\n  line 1: `)
+    await signIn('alice@acme.example', 'sydney')
+    save(first + entry('perth', '    client_secret: another\n    mistake: yes\n'))
+    await vi.waitFor(() => expect(said.join('\n')).toMatch(/line \d+: .*mistake/), waiting)
+    expect(said.join('\n')).toContain(`line ${first.split('\n').length + 5}: `)
+    // Without a name and a secret: broker-dev gives it both.
+    save(`${first}  - client_id: perth\n    redirect_uris: [http://localhost:9/perth]\n`)
+    await vi.waitFor(() => expect(said.join('\n')).toContain('changed: perth'), waiting)
+    expect((await signIn('alice@acme.example', 'perth')).tokens).toBeDefined()
+  },
+)
 
 test('a wrong setting, port or client is an error that says so', { timeout: LONG }, async () => {
   const start = (options: Parameters<typeof run>[0]) => run(options, () => {})
-  await expect(start({ settings: { BROKER_SESION_LIMIT: '1' } })).rejects.toThrow('BROKER_SESSION_LIMIT')
-  await expect(start({ port: 80 })).rejects.toThrow('port must be a number from 1024 to 65532')
-  await expect(start({ clients: [{ client_id: 'x', redirect_uris: ['nowhere'] }] })).rejects.toThrow(
-    /^The option clients has problems:\n {2}x: redirect_uris/,
+  await expect(start({ settings: { BROKER_SESION_LIMIT: '1' } })).rejects.toThrow(
+    'BROKER_SESSION_LIMIT',
   )
-  await expect(start({ clients: '/nowhere/clients.yaml' })).rejects.toThrow('/nowhere/clients.yaml is not there.')
+  await expect(start({ port: 80 })).rejects.toThrow('port must be a number from 1024 to 65532')
+  await expect(
+    start({ clients: [{ client_id: 'x', redirect_uris: ['nowhere'] }] }),
+  ).rejects.toThrow(/^The option clients has problems:\n {2}x: redirect_uris/)
+  await expect(start({ clients: '/nowhere/clients.yaml' })).rejects.toThrow(
+    '/nowhere/clients.yaml is not there.',
+  )
 })
 
 test.each(['20.20.2', '22.13.1'])('Node %s is named as too old', (version) => {
-  expect(() => mustBeNewEnough(version)).toThrow(`broker-dev needs Node 22.14 or later; this is ${version}.`)
+  expect(() => mustBeNewEnough(version)).toThrow(
+    `broker-dev needs Node 22.14 or later; this is ${version}.`,
+  )
   expect(() => mustBeNewEnough('22.14.0')).not.toThrow()
 })

@@ -43,8 +43,22 @@ test('a users file becomes the users of Microsoft, with the same ids at each sta
     ['fabrikam.example', false],
   ])
   expect(users).toMatchObject([
-    { upn: 'alice@contoso.example', name: 'Alice Adams', tid: CONTOSO.tid, roles: ['CaseManager.User', 'Broker.Operator'], mfa: 'authenticator' },
-    { upn: 'mia@fabrikam.example', name: 'mia', roles: ['CaseManager.User'], mfa: 'none', accountEnabled: false, assigned: false, password: 'hello' },
+    {
+      upn: 'alice@contoso.example',
+      name: 'Alice Adams',
+      tid: CONTOSO.tid,
+      roles: ['CaseManager.User', 'Broker.Operator'],
+      mfa: 'authenticator',
+    },
+    {
+      upn: 'mia@fabrikam.example',
+      name: 'mia',
+      roles: ['CaseManager.User'],
+      mfa: 'none',
+      accountEnabled: false,
+      assigned: false,
+      password: 'hello',
+    },
   ])
   expect(readUsersFile(fileOf(text))).toEqual({ tenants, users })
   expect(readUsers(parse(text))).toEqual({ tenants, users })
@@ -81,17 +95,30 @@ users:
     '  line 4: username alice@contoso.example is used twice.',
     '  line 5: bob@fabrikam.example belongs to no tenant of this file. Add its domain under "tenants:".',
   ])
-  expect(problemsOf('users: [')).toEqual(['FILE has problems:', expect.stringMatching(/^ {2}line 1: /)])
+  expect(problemsOf('users: [')).toEqual([
+    'FILE has problems:',
+    expect.stringMatching(/^ {2}line 1: /),
+  ])
   expect(problemsOf('')).toEqual(['FILE has problems:', expect.stringMatching(/^ {2}line 1: /)])
-  expect(() => readUsersFile('/nowhere/users.yaml')).toThrow('/nowhere/users.yaml cannot be read (ENOENT).')
+  expect(() => readUsersFile('/nowhere/users.yaml')).toThrow(
+    '/nowhere/users.yaml cannot be read (ENOENT).',
+  )
   expect(() => readUsers({ users: [] })).toThrow(/^The option users has problems:\n {2}users: /)
 })
 
 test('users.schema.json is what broker-dev checks, and takes the example of the documentation', () => {
-  const published = JSON.parse(readFileSync(join(root, 'broker-dev/users.schema.json'), 'utf8')) as Record<string, unknown>
+  const published = JSON.parse(
+    readFileSync(join(root, 'broker-dev/users.schema.json'), 'utf8'),
+  ) as Record<string, unknown>
   expect(published).toEqual(usersJsonSchema())
-  const example = /```yaml\n# users\.yaml\n([\s\S]*?)```/.exec(readFileSync(join(root, 'docs/testing-your-instance.md'), 'utf8'))?.[1] ?? ''
+  const example =
+    /```yaml\n# users\.yaml\n([\s\S]*?)```/.exec(
+      readFileSync(join(root, 'docs/testing-your-instance.md'), 'utf8'),
+    )?.[1] ?? ''
   const schema = new Ajv2020({ strict: false, validateFormats: false }).compile(published)
-  expect([schema(parse(example)), schema({ users: [{ username: 'alice' }] })]).toEqual([true, false])
+  expect([schema(parse(example)), schema({ users: [{ username: 'alice' }] })]).toEqual([
+    true,
+    false,
+  ])
   expect(() => readUsersFile(fileOf(example))).not.toThrow()
 })

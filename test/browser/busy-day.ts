@@ -4,20 +4,43 @@ import type { Rig } from '../rig.ts'
 
 /** What there is to see in a console. */
 
-const NAMES = ['Carol Chen', 'Dave Doyle', 'Erin Ellis', 'Farid Farouk', 'Grace Green', 'Hugo Hill', 'Ines Ito', 'Jack Jones']
+const NAMES = [
+  'Carol Chen',
+  'Dave Doyle',
+  'Erin Ellis',
+  'Farid Farouk',
+  'Grace Green',
+  'Hugo Hill',
+  'Ines Ito',
+  'Jack Jones',
+]
 
-/** What operators see on a busy day: deliveries delivered, pending and failed, and a guard that lags. @returns a user's live session */
+/**
+ * What operators see on a busy day: deliveries delivered, pending and failed, and a guard that
+ * lags.
+ * @returns a user's live session
+ */
 export async function busyDay(one: Rig): Promise<string> {
-  const sydney = await one.register('Sydney', { logoutUris: ['https://sydney.case-manager.example/oidc/backchannel-logout'] })
+  const sydney = await one.register('Sydney', {
+    logoutUris: ['https://sydney.case-manager.example/oidc/backchannel-logout'],
+  })
   const melbourne = await one.register('Melbourne')
   await one.register('Perth', { logoutUris: [] })
   const { epoch } = await one.store.head()
   const guard = (clientId: string, guardId: string, enforcedSeq: number) =>
-    one.store.recordEnforced({ clientId, guardId, epoch, enforcedSeq, reportedAtMs: one.clock.nowMs() })
+    one.store.recordEnforced({
+      clientId,
+      guardId,
+      epoch,
+      enforcedSeq,
+      reportedAtMs: one.clock.nowMs(),
+    })
   await guard('sydney', 'sydney-1', 0)
   await guard('sydney', 'sydney-2', 0)
   const client = one.clients.find('sydney')
-  if (client !== undefined) for (const guardId of ['sydney-1', 'sydney-2']) one.feed.open({ client, guardId, retiredKids: [] })
+  if (client !== undefined)
+    for (const guardId of ['sydney-1', 'sydney-2'])
+      one.feed.open({ client, guardId, retiredKids: [] })
   const states = { sydney: 'closed', melbourne: 'open' } as const
   const targets = (await one.store.listTargets()).map(({ targetId, clientId }) => {
     const breaker = states[clientId as keyof typeof states]
@@ -46,7 +69,8 @@ export async function busyDay(one: Rig): Promise<string> {
     const seq = index + 1
     one.clock.advance(0.004 + index * 0.003)
     for (const delivery of await one.store.listDeliveries({ seq, limit: 5 })) {
-      if (index < 5 || delivery.clientId === 'sydney') await attempted(one, delivery.id, 'delivered')
+      if (index < 5 || delivery.clientId === 'sydney')
+        await attempted(one, delivery.id, 'delivered')
       else if (index === 5) await attempted(one, delivery.id, 'failed')
     }
     await guard('sydney', 'sydney-1', seq)

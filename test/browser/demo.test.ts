@@ -7,7 +7,10 @@ import { until } from '../process/broker-process.ts'
 import { demoInChromium } from './demo.ts'
 import { picture as pictureOf, SCREENSHOTS } from './window.ts'
 
-/** The main job as a user does it: real Chromium, the demo, every page clicked. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs. */
+/**
+ * The main job as a user does it: real Chromium, the demo, every page clicked.
+ * `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
+ */
 
 const { browser, demo, facts, instance, user } = demoInChromium()
 
@@ -19,11 +22,17 @@ async function newContext(): Promise<BrowserContext> {
 
 const picture = (page: Page, name: string): Promise<void> => pictureOf(page, name, false)
 
-/** The picture of the README: what was open at both instances before the sign-out, the question, and what the other page said by itself. */
+/**
+ * The picture of the README: what was open at both instances before the sign-out, the question, and
+ * what the other page said by itself.
+ */
 async function story(names: string[]): Promise<void> {
   const directory = SCREENSHOTS
   if (directory === undefined) return
-  const images = names.map((name) => `<img src="data:image/png;base64,${readFileSync(join(directory, `${name}.png`)).toString('base64')}">`)
+  const images = names.map(
+    (name) =>
+      `<img src="data:image/png;base64,${readFileSync(join(directory, `${name}.png`)).toString('base64')}">`,
+  )
   const page = await browser().newPage({ viewport: { width: 1500, height: 340 } })
   await page.setContent(
     `<body style="margin:0;padding:24px;background:#e6e9ec;display:flex;gap:20px">${images.join('')}<style>img{width:calc((100% - 40px)/3);border-radius:8px;box-shadow:0 2px 12px #0003;align-self:flex-start}</style>`,
@@ -40,7 +49,8 @@ async function atMicrosoft(page: Page, name: string, stay = 'No'): Promise<void>
     await button.click()
     await page.waitForLoadState()
   }
-  const there = async (locator: Locator): Promise<boolean> => page.url().startsWith(facts().microsoft) && (await locator.count()) > 0
+  const there = async (locator: Locator): Promise<boolean> =>
+    page.url().startsWith(facts().microsoft) && (await locator.count()) > 0
   const other = page.getByRole('button', { name: 'Use another account' })
   if (await there(other)) await press(other)
   if (await there(page.locator('#loginfmt'))) {
@@ -85,7 +95,8 @@ describe('the demo in a browser', () => {
 
     const cookies = await context.cookies(instance(1).url)
     const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
-    const statusAt = async (index: number): Promise<number> => (await fetch(`${instance(index).url}/api/cases`, { headers: { cookie } })).status
+    const statusAt = async (index: number): Promise<number> =>
+      (await fetch(`${instance(index).url}/api/cases`, { headers: { cookie } })).status
     expect([await statusAt(0), await statusAt(1)]).toEqual([200, 200])
     // What ten such requests take on this machine, before or after, is not the broker's.
     const tenRequests = async (): Promise<number> => {
@@ -99,13 +110,23 @@ describe('the demo in a browser', () => {
     await sydney.waitForURL(`${facts().issuer}/**`)
     await sydney.getByLabel('Everywhere').check()
     await picture(sydney, 'sign-out')
-    const answered = sydney.waitForResponse((response) => response.url().endsWith('/logout/confirm'))
+    const answered = sydney.waitForResponse((response) =>
+      response.url().endsWith('/logout/confirm'),
+    )
     await sydney.getByRole('button', { name: 'Sign out' }).click()
     await answered
     const committedAt = Date.now()
     const refusedAfter = await Promise.all([
-      until('Sydney refuses her', async () => ((await statusAt(0)) === 401 ? Date.now() - committedAt + 1 : 0), 15),
-      until('Melbourne refuses her', async () => ((await statusAt(1)) === 401 ? Date.now() - committedAt + 1 : 0), 15),
+      until(
+        'Sydney refuses her',
+        async () => ((await statusAt(0)) === 401 ? Date.now() - committedAt + 1 : 0),
+        15,
+      ),
+      until(
+        'Melbourne refuses her',
+        async () => ((await statusAt(1)) === 401 ? Date.now() - committedAt + 1 : 0),
+        15,
+      ),
       melbourne
         .getByRole('heading', { name: 'You have been signed out' })
         .waitFor()
@@ -133,12 +154,17 @@ describe('the demo in a browser', () => {
     await page.getByRole('button', { name: new RegExp(user('bob').upn) }).click()
     await page.waitForLoadState()
     const number = page.locator('#number')
-    if ((await number.count()) > 0) await page.getByRole('button', { name: (await number.textContent())?.trim() ?? '', exact: true }).click()
+    if ((await number.count()) > 0)
+      await page
+        .getByRole('button', { name: (await number.textContent())?.trim() ?? '', exact: true })
+        .click()
     const stay = page.getByRole('button', { name: 'No', exact: true })
     if (!page.url().startsWith(instance(0).url) && (await stay.count()) > 0) await stay.click()
     await page.waitForURL(`${instance(0).url}/`)
     const pending = async () =>
-      (await (await fetch(`${facts().ops}/metrics`)).text()).split('\n').filter((line) => /^broker_deliveries\{.*state="pending"\} [1-9]/.test(line))
+      (await (await fetch(`${facts().ops}/metrics`)).text())
+        .split('\n')
+        .filter((line) => /^broker_deliveries\{.*state="pending"\} [1-9]/.test(line))
     await until('nothing is owed any more', async () => (await pending()).length === 0, 20)
     await page.reload()
     expect(await page.getByRole('heading', { name: 'Your cases' }).count()).toBe(1)
@@ -165,9 +191,12 @@ describe('the demo in a browser', () => {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
       })
-    // Graph tells within a second where the subscription is there; else the probe does, which goes round once a minute.
+    // Graph tells within a second where the subscription is there; else the probe does, which goes
+    // round once a minute.
     expect((await change({ accountEnabled: false })).status).toBe(200)
-    await page.getByRole('heading', { name: 'You have been signed out' }).waitFor({ timeout: 90_000 })
+    await page
+      .getByRole('heading', { name: 'You have been signed out' })
+      .waitFor({ timeout: 90_000 })
     await signIn(page, 1, 'bob')
     expect(await page.locator('body').innerText()).toMatch(/disabled|administrator/i)
     await change({ accountEnabled: true })
@@ -190,7 +219,8 @@ describe('the demo in a browser', () => {
       const microsoft = page.getByRole('link', { name: 'Sign in with Microsoft' })
       await microsoft.click()
       await atMicrosoft(page, name)
-      // Alice signed out everywhere above, and this browser has no proof of her since: Microsoft asks once more, by `prompt=login`.
+      // Alice signed out everywhere above, and this browser has no proof of her since: Microsoft
+      // asks once more, by `prompt=login`.
       const password = page.locator('#passwd')
       await password.or(page.locator('h1', { hasText: words })).waitFor()
       if ((await password.count()) > 0) await atMicrosoft(page, name)
@@ -231,7 +261,11 @@ describe('the demo in a browser', () => {
     expect(await page.locator('body').innerText()).toMatch(words)
     await page.goto(instance(0).url)
     expect(await page.getByRole('link', { name: 'Sign in' }).count()).toBe(1)
-    expect((await context.cookies(facts().issuer)).filter((cookie) => cookie.name === '__Host-cmb_session')).toEqual([])
+    expect(
+      (await context.cookies(facts().issuer)).filter(
+        (cookie) => cookie.name === '__Host-cmb_session',
+      ),
+    ).toEqual([])
     await context.close()
   })
 
@@ -241,7 +275,10 @@ describe('the demo in a browser', () => {
     const own = (): string[] =>
       execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' })
         .split('\n')
-        .filter((line) => line.includes(directory) || new RegExp(`^\\s*\\d+\\s+${demo().pid}\\s`).test(line))
+        .filter(
+          (line) =>
+            line.includes(directory) || new RegExp(`^\\s*\\d+\\s+${demo().pid}\\s`).test(line),
+        )
     expect(own().join()).toContain(directory)
     expect(await demo().interrupt()).toBe(0)
     await until('its processes are gone', () => own().length === 0)

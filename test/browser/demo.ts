@@ -20,6 +20,7 @@ export function demoInChromium() {
     demo: (): Demo => demo,
     facts: (): DemoFacts => demo.facts,
     instance: (index: number) => demo.facts.instances[index] ?? expect.fail('no such instance'),
-    user: (name: string) => demo.facts.users.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`),
+    user: (name: string) =>
+      demo.facts.users.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`),
   }
 }

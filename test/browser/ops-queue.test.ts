@@ -12,7 +12,10 @@ import { systemClock } from '../../src/runtime/clock.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, openWindow, picture } from './window.ts'
 
-/** The queue's own view beneath the console, on a real queue: to look at, by operators, and nothing else. */
+/**
+ * The queue's own view beneath the console, on a real queue: to look at, by operators, and nothing
+ * else.
+ */
 
 describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'cmb-board-'))
@@ -26,7 +29,10 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
     engine = await startQueueEngine({ dataDir, url: undefined, log, path })
     queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock })
     queue.add([{ id: 'd1', attempt: 1, targetId: 't1', priority: 'urgent' }], 3_600_000)
-    await vi.waitFor(async () => expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 }), { timeout: 60_000 })
+    await vi.waitFor(
+      async () => expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 }),
+      { timeout: 60_000 },
+    )
   })
   afterAll(async () => {
     await queue?.close()
@@ -47,12 +53,16 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
     const olga = await atConsole(rig, 'operator')
     const page = await olga.send('/ops/queue')
     expect(page.status).toBe(200)
-    expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/)
+    expect(page.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/,
+    )
     expect(await page.text()).not.toMatch(/(?:href|src)="https?:/)
     const data = (await (await olga.send('/ops/queue/api/queues')).json()) as {
       queues: { name: string; readOnlyMode: boolean; counts: { delayed: number } }[]
     }
-    expect(data.queues).toMatchObject([{ name: 'logout-delivery', readOnlyMode: true, counts: { delayed: 1 } }])
+    expect(data.queues).toMatchObject([
+      { name: 'logout-delivery', readOnlyMode: true, counts: { delayed: 1 } },
+    ])
   })
 
   test.each([
@@ -65,11 +75,18 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
   ])('changes nothing: %s %s', async (method, path) => {
     const adam = await atConsole(rig, 'administrator')
     expect(
-      (await adam.send(path, { method, ...(method === 'DELETE' ? {} : { headers: { 'content-type': 'application/json' }, body: '{}' }) })).status,
+      (
+        await adam.send(path, {
+          method,
+          ...(method === 'DELETE'
+            ? {}
+            : { headers: { 'content-type': 'application/json' }, body: '{}' }),
+        })
+      ).status,
     ).toBe(405)
-    expect(((await (await adam.send('/ops/queue/api/queues')).json()) as { queues: object[] }).queues).toMatchObject([
-      { isPaused: false, counts: { delayed: 1 } },
-    ])
+    expect(
+      ((await (await adam.send('/ops/queue/api/queues')).json()) as { queues: object[] }).queues,
+    ).toMatchObject([{ isPaused: false, counts: { delayed: 1 } }])
   })
 
   test('works in Chromium under its policy', async () => {
@@ -79,7 +96,15 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
     const olga = await atConsole(rig, 'operator')
     const { context, page, complaints } = await openWindow(browser, { width: 1280, height: 800 })
     await context.addCookies(
-      [...olga.cookies].map(({ name, value, domain, path, secure, sameSite }) => ({ name, value, domain, path, secure, sameSite, httpOnly: true })),
+      [...olga.cookies].map(({ name, value, domain, path, secure, sameSite }) => ({
+        name,
+        value,
+        domain,
+        path,
+        secure,
+        sameSite,
+        httpOnly: true,
+      })),
     )
     await page.goto(`${ops}/ops/queue/queue/logout-delivery?status=delayed`)
     await page.getByText('d1-1').first().waitFor()

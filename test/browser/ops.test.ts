@@ -9,8 +9,10 @@ import { busyDay } from './busy-day.ts'
 import { fits, launchChromium, objections, openWindow, picture, pressAt, tabTo } from './window.ts'
 
 /**
- * The console in real Chromium, its Content Security Policy in force, by an operator, an administrator, an administrator of another tenant and
- * a user without a role: from 320 px on, by keyboard alone, live, and nothing that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
+ * The console in real Chromium, its Content Security Policy in force, by an operator, an
+ * administrator, an administrator of another tenant and a user without a role: from 320 px on, by
+ * keyboard alone, live, and nothing that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures
+ * for the docs.
  */
 
 let browser: Browser
@@ -27,7 +29,11 @@ beforeEach(async () => {
   rig = await createRig()
   const door = new Hono().get('/test-session', async (c) => {
     const { roles, ...user } = USERS[c.req.query('who') as Somebody]
-    const { cookie } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Windows' })
+    const { cookie } = await rig.openSession({
+      user,
+      roles: [...roles],
+      device: 'Firefox on Windows',
+    })
     setSessionCookie(c, cookie)
     return c.text('signed in')
   })
@@ -75,12 +81,17 @@ test('the console fits on every page at every width, and axe objects to nothing,
   const { page } = window
   const fitsAt = async (name: string, width: number): Promise<void> => {
     await page.setViewportSize({ width, height: 800 })
-    expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width, width])
+    expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([
+      name,
+      width,
+      width,
+    ])
   }
   const [user] = (await rig.store.searchUsers({ text: 'jack jones', limit: 1 })).users
   // As in a log of millions, in which a reason is not found at once.
   const { pageOfRevocations } = rig.store
-  rig.store.pageOfRevocations = (input) => pageOfRevocations({ ...input, most: input.reason === undefined ? input.most : 2 })
+  rig.store.pageOfRevocations = (input) =>
+    pageOfRevocations({ ...input, most: input.reason === undefined ? input.most : 2 })
   for (const [name, path] of [...PAGES, ['user', `/ops/users/${user?.sub}`] as const]) {
     await page.setViewportSize({ width: 320, height: 800 })
     await page.goto(ops + path)
@@ -98,7 +109,10 @@ test('the console fits on every page at every width, and axe objects to nothing,
 })
 
 test('on a phone, without scripts, the menu leads on, and the search finds a user', async () => {
-  await using context = await browser.newContext({ viewport: { width: 320, height: 700 }, javaScriptEnabled: false })
+  await using context = await browser.newContext({
+    viewport: { width: 320, height: 700 },
+    javaScriptEnabled: false,
+  })
   const page = await context.newPage()
   await page.goto(`${base}/test-session?who=operator`)
   await page.goto(`${ops}/ops/sign-in`)
@@ -115,10 +129,20 @@ const STRANGER = '00000000-0000-4000-8000-0000000000ff'
 
 /** A user who has never signed in is locked. */
 async function lockStranger({ store, clock }: Rig): Promise<string> {
-  const by = { actor: { kind: 'operator', id: 'cmb@erin (unverified)' }, may: 'administer', now: clock.now() } as const
+  const by = {
+    actor: { kind: 'operator', id: 'cmb@erin (unverified)' },
+    may: 'administer',
+    now: clock.now(),
+  } as const
   const said = { caseReference: 'INC-4711', comment: 'Laptop stolen on the train' }
   const target = { kind: 'user', tid: TENANT, oid: STRANGER } as const
-  const locked = await store.lock({ ...by, ...said, target, operatorTenant: TENANT, endsAt: by.now + 86_400 })
+  const locked = await store.lock({
+    ...by,
+    ...said,
+    target,
+    operatorTenant: TENANT,
+    endsAt: by.now + 86_400,
+  })
   return locked.outcome === 'locked' ? locked.lock.id : expect.unreachable()
 }
 
@@ -129,7 +153,10 @@ test('the pages of locks fit at 320, 768 and 1440 px, in light and dark, and axe
   const pages = [
     ['locks', '/ops/locks'],
     ['lock', '/ops/lock'],
-    ['lock-check', `/ops/lock/check?${new URLSearchParams({ user: `${TENANT} ${STRANGER.replace(/ff$/, 'fe')}`, hours: '8' })}`],
+    [
+      'lock-check',
+      `/ops/lock/check?${new URLSearchParams({ user: `${TENANT} ${STRANGER.replace(/ff$/, 'fe')}`, hours: '8' })}`,
+    ],
     ['lock-lift', `/ops/locks/lift?id=${lock}`],
     ['lock-client', '/ops/lock/check?client=sydney'],
   ] as const
@@ -152,7 +179,9 @@ describe('who is let in', () => {
     expect(await window.page.textContent('h1')).toBe(title)
     await picture(window.page, `ops-as-${who}`)
     expect(await objections(window.page)).toEqual([])
-    expect(await window.page.getByRole('link', { name: 'Revoke', exact: true }).count()).toBe(who === 'administrator' ? 1 : 0)
+    expect(await window.page.getByRole('link', { name: 'Revoke', exact: true }).count()).toBe(
+      who === 'administrator' ? 1 : 0,
+    )
     expect(window.complaints).toEqual([])
   })
 })
@@ -236,7 +265,10 @@ test('Back after revoking shows what was done; a page that the browser had kept 
   expect(await page.textContent('h1')).toBe('This was revoked')
   expect(await page.getByRole('button', { name: 'Revoke now' }).count()).toBe(0)
   await picture(page, 'ops-revoke-done-at-390-px')
-  expect([await page.evaluate(() => document.documentElement.scrollWidth), await objections(page)]).toEqual([390, []])
+  expect([
+    await page.evaluate(() => document.documentElement.scrollWidth),
+    await objections(page),
+  ]).toEqual([390, []])
   await page.goForward()
   await page.getByText('Revoked. The broker now refuses what it covers').waitFor()
   expect(window.complaints).toEqual([])
@@ -246,10 +278,12 @@ test('a part with the focus is left as it is, the page says so, and it is renewe
   await using window = await open({ width: 1280, who: 'operator' })
   const { page } = window
   await page.getByText('Live.', { exact: true }).waitFor()
-  const pendingIn = (part: string) => page.locator(`#${part} [data-label="Pending"]`).allTextContents()
+  const pendingIn = (part: string) =>
+    page.locator(`#${part} [data-label="Pending"]`).allTextContents()
   expect(await pendingIn('instances')).toContain('1')
   await page.locator('#instances a').first().focus()
-  for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 })) await attempted(rig, id, 'delivered')
+  for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 }))
+    await attempted(rig, id, 'delivered')
   await page.getByText('Live, except the part that has the focus').waitFor()
   expect(await pendingIn('instances')).toContain('1')
   await picture(page, 'ops-live-skipped', false)
@@ -263,13 +297,20 @@ test('what is pending changes on the open page, and a user whose session is revo
   await using window = await open({ width: 1280, who: 'operator' })
   const { page } = window
   await page.getByText('Live.', { exact: true }).waitFor()
-  const pending = page.locator('dt', { hasText: /^Pending$/ }).locator('xpath=following-sibling::dd')
+  const pending = page
+    .locator('dt', { hasText: /^Pending$/ })
+    .locator('xpath=following-sibling::dd')
   expect(await pending.textContent()).toBe('1')
-  for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 })) await attempted(rig, id, 'delivered')
+  for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 }))
+    await attempted(rig, id, 'delivered')
   await page.waitForFunction(
-    () => [...document.querySelectorAll('dt')].find((one) => one.textContent === 'Pending')?.nextElementSibling?.textContent === '0',
+    () =>
+      [...document.querySelectorAll('dt')].find((one) => one.textContent === 'Pending')
+        ?.nextElementSibling?.textContent === '0',
   )
-  const { sub } = (await rig.store.searchSessions({ text: 'olga', now: rig.clock.now(), limit: 1 }))[0]?.session ?? { sub: '' }
+  const { sub } = (
+    await rig.store.searchSessions({ text: 'olga', now: rig.clock.now(), limit: 1 })
+  )[0]?.session ?? { sub: '' }
   await revoke(rig.deps, {
     selector: { kind: 'subject', sub },
     reason: 'administrator',

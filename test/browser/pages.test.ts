@@ -8,8 +8,9 @@ import { createRig, LANGUAGES, type RegisteredClient, type Rig } from '../rig.ts
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /**
- * The pages in real Chromium, their Content Security Policy in force: readable at 320 px, by keyboard alone, in light and dark, and nothing
- * that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
+ * The pages in real Chromium, their Content Security Policy in force: readable at 320 px, by
+ * keyboard alone, in light and dark, and nothing that axe objects to. `BROKER_SCREENSHOTS=<dir>`
+ * keeps pictures for the docs.
  */
 
 let browser: Browser
@@ -24,7 +25,10 @@ let session: Awaited<ReturnType<Rig['openSession']>>
 let phone: typeof session
 beforeEach(async () => {
   rig = await createRig({ env: LANGUAGES })
-  const clients = [await rig.register('Sydney'), await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })]
+  const clients = [
+    await rig.register('Sydney'),
+    await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' }),
+  ]
   session = await rig.openSession({ device: 'Firefox on Windows' })
   phone = await rig.openSession({ device: 'Safari on iPhone' })
   for (const client of clients) await takePart(client)
@@ -33,7 +37,10 @@ beforeEach(async () => {
     setSessionCookie(c, session.cookie)
     return c.text('signed in')
   })
-  base = (await rig.serve(door.all('*', (c) => rig.app.fetch(c.req.raw)))).replace('127.0.0.1', 'localhost')
+  base = (await rig.serve(door.all('*', (c) => rig.app.fetch(c.req.raw)))).replace(
+    '127.0.0.1',
+    'localhost',
+  )
   rig.config.issuer = base
 })
 
@@ -54,15 +61,40 @@ async function haveHistory(): Promise<void> {
   const { user, sub } = session.session
   const now = rig.clock.now()
   const from = { address: '2001:db8:85a3:1234:5678:8a2e:370:7334', clientId: 'sydney' }
-  await rig.store.recordRejectedSignIn({ user, why: 'mfa_not_proved', device: 'Opera on Windows', from, now })
-  const [tablet, desktop] = [await rig.openSession({ device: 'Safari on iPad' }), await rig.openSession({ device: 'Edge on Windows' })]
+  await rig.store.recordRejectedSignIn({
+    user,
+    why: 'mfa_not_proved',
+    device: 'Opera on Windows',
+    from,
+    now,
+  })
+  const [tablet, desktop] = [
+    await rig.openSession({ device: 'Safari on iPad' }),
+    await rig.openSession({ device: 'Edge on Windows' }),
+  ]
   const selector = { kind: 'session', sid: tablet.session.sid } as const
-  await rig.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, now })
-  const report = { sub, acting: session.session.sid, what: { sid: desktop.session.sid }, everywhere: false, atMicrosoft: false }
+  await rig.store.revoke({
+    selector,
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olga' },
+    now,
+  })
+  const report = {
+    sub,
+    acting: session.session.sid,
+    what: { sid: desktop.session.sid },
+    everywhere: false,
+    atMicrosoft: false,
+  }
   await rig.store.reportByUser({ ...report, freshSince: now - 300, now })
 }
 
-async function open(options: { width: number; dark?: boolean; language?: string; signedIn?: boolean }) {
+async function open(options: {
+  width: number
+  dark?: boolean
+  language?: string
+  signedIn?: boolean
+}) {
   const window = await openWindow(browser, options)
   if (options.signedIn) await window.page.goto(`${base}/test-session`)
   return window
@@ -79,7 +111,11 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'history', path: '/account/history', signedIn: true },
   { name: 'report', path: '/account/report?session=PHONE', signedIn: true },
   { name: 'reported', path: '/account/reported', signedIn: false },
-  { name: 'request-unusable', path: '/authorize?client_id=sydney&redirect_uri=https://elsewhere.example', signedIn: false },
+  {
+    name: 'request-unusable',
+    path: '/authorize?client_id=sydney&redirect_uri=https://elsewhere.example',
+    signedIn: false,
+  },
   { name: 'sign-in-foreign', path: '/signin/continue?request=none', signedIn: false },
   { name: 'granting-consent', path: '/signin/granting-consent', signedIn: false },
   { name: 'ready', path: '/account/ready', signedIn: true },
@@ -101,7 +137,10 @@ describe.each([
     for (const { name, path, signedIn } of PAGES) {
       const { page, complaints } = signedIn ? inside : outside
       await page.goto(base + path.replace('PHONE', phone.session.sid))
-      const { width, lang } = await page.evaluate(() => ({ width: document.documentElement.scrollWidth, lang: document.documentElement.lang }))
+      const { width, lang } = await page.evaluate(() => ({
+        width: document.documentElement.scrollWidth,
+        lang: document.documentElement.lang,
+      }))
       expect.soft(width, `the width of ${name}`).toBeLessThanOrEqual(look.width)
       expect.soft(lang, `the language of ${name}`).toBe(look.language ?? 'en')
       await picture(page, `${name}-${look.look.replaceAll(' ', '-')}`)
@@ -115,7 +154,10 @@ test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) =
   await using window = await open({ width: 320, language, signedIn: true })
   for (const { path } of PAGES) {
     await window.page.goto(base + path.replace('PHONE', phone.session.sid))
-    const { width, lang } = await window.page.evaluate(() => ({ width: document.documentElement.scrollWidth, lang: document.documentElement.lang }))
+    const { width, lang } = await window.page.evaluate(() => ({
+      width: document.documentElement.scrollWidth,
+      lang: document.documentElement.lang,
+    }))
     expect([path, width, lang]).toEqual([path, 320, language])
   }
 })
@@ -126,7 +168,10 @@ test('in a language that is longer by half, every page fits 320 px', async () =>
   for (const { path } of PAGES) {
     await window.page.goto(base + path.replace('PHONE', phone.session.sid))
     expect(await window.page.textContent('main')).toContain('⟦')
-    expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([path, 320])
+    expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([
+      path,
+      320,
+    ])
   }
 })
 
@@ -136,14 +181,20 @@ describe('by keyboard alone', () => {
     const { page } = window
     await page.goto(`${base}/logout`)
     const focused = () =>
-      page.evaluate(() => (document.activeElement as HTMLInputElement | null)?.value || document.activeElement?.textContent?.trim())
+      page.evaluate(
+        () =>
+          (document.activeElement as HTMLInputElement | null)?.value ||
+          document.activeElement?.textContent?.trim(),
+      )
     const seen: (string | undefined)[] = []
     const tab = async () => {
       await page.keyboard.press('Tab')
       seen.push(await focused())
       const outline = await page.evaluate(() => {
         const at = document.activeElement
-        return [at, at?.closest('.choice')].some((one) => one && getComputedStyle(one).outlineStyle !== 'none')
+        return [at, at?.closest('.choice')].some(
+          (one) => one && getComputedStyle(one).outlineStyle !== 'none',
+        )
       })
       expect(outline, `focus shows on ${seen.at(-1)}`).toBe(true)
     }
@@ -170,8 +221,19 @@ test('the signed-out page shows how far the instances are informed, while it is 
   await picture(page, 'signed-out')
   expect(await objections(page)).toEqual([])
   for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
-    const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'delivered', latencyMs: 1, status: 200 } as const
-    await rig.store.leaseDelivery({ id, attempt: 1, nowMs: rig.clock.nowMs(), untilMs: rig.clock.nowMs() + 10_000 })
+    const attempt = {
+      attempt: 1,
+      atMs: rig.clock.nowMs(),
+      outcome: 'delivered',
+      latencyMs: 1,
+      status: 200,
+    } as const
+    await rig.store.leaseDelivery({
+      id,
+      attempt: 1,
+      nowMs: rig.clock.nowMs(),
+      untilMs: rig.clock.nowMs() + 10_000,
+    })
     await rig.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })
   }
   await page.waitForFunction(() => document.querySelectorAll('#progress .wait').length === 0)
@@ -195,7 +257,11 @@ test('a session that is not the user’s is reported in two clicks, and has ende
 })
 
 test('on a phone, without scripts, the links of an account are behind one button, in one row with the sign-out', async () => {
-  await using context = await browser.newContext({ viewport: { width: 320, height: 700 }, javaScriptEnabled: false, locale: 'en' })
+  await using context = await browser.newContext({
+    viewport: { width: 320, height: 700 },
+    javaScriptEnabled: false,
+    locale: 'en',
+  })
   const page = await context.newPage()
   await page.goto(`${base}/test-session`)
   await page.goto(`${base}/account`)
@@ -217,24 +283,31 @@ test.each([
   ['ar', [768, 1024, 1440], []],
   ['fr', [1440], [768, 1024]],
   ['es', [1440], [768, 1024]],
-] as const)('in %s the links of an account are in one row where there is room, and behind the button elsewhere', async (language, row, button) => {
-  await using window = await open({ width: 1440, signedIn: true, language })
-  const { page } = window
-  await page.goto(`${base}/account`)
-  for (const width of [...row, ...button]) {
-    await page.setViewportSize({ width, height: 800 })
-    expect([width, await page.locator('.tabs summary').isVisible()]).toEqual([width, (button as readonly number[]).includes(width)])
-    expect((await page.locator('.tabs').boundingBox())?.height, `at ${width} px`).toBeLessThan(64)
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width)
-  }
-})
+] as const)(
+  'in %s the links of an account are in one row where there is room, and behind the button elsewhere',
+  async (language, row, button) => {
+    await using window = await open({ width: 1440, signedIn: true, language })
+    const { page } = window
+    await page.goto(`${base}/account`)
+    for (const width of [...row, ...button]) {
+      await page.setViewportSize({ width, height: 800 })
+      expect([width, await page.locator('.tabs summary').isVisible()]).toEqual([
+        width,
+        (button as readonly number[]).includes(width),
+      ])
+      expect((await page.locator('.tabs').boundingBox())?.height, `at ${width} px`).toBeLessThan(64)
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width)
+    }
+  },
+)
 
 test('on paper a page has its content alone', async () => {
   await using window = await open({ width: 960, signedIn: true })
   rig.config.entra.simulated = true
   await window.page.goto(`${base}/account`)
   await window.page.emulateMedia({ media: 'print' })
-  for (const part of ['.banner', '.tabs', '.foot']) expect(await window.page.locator(part).isVisible()).toBe(false)
+  for (const part of ['.banner', '.tabs', '.foot'])
+    expect(await window.page.locator(part).isVisible()).toBe(false)
   expect(await window.page.getByText('Safari on iPhone').first().isVisible()).toBe(true)
 })
 
@@ -244,20 +317,33 @@ test('one device is signed out from the other’s list', async () => {
   await page.goto(`${base}/account`)
   await page.getByRole('button', { name: /Sign out Safari on iPhone/ }).click()
   await page.getByText('Signed out: Safari on iPhone').waitFor()
-  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Signed out: Safari on iPhone')
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(
+    'Signed out: Safari on iPhone',
+  )
   expect(await page.getByRole('listitem').filter({ hasText: 'Safari on iPhone' }).count()).toBe(0)
   expect(window.complaints).toEqual([])
 })
 
 test('the policy lets the sign-out through Microsoft to the registered address of another origin (CSP 3 form-action, redirects included)', async () => {
-  const microsoft: string = await rig.serve(new Hono().get('/logout', (c) => c.redirect(c.req.query('post_logout_redirect_uri') ?? '')))
-  const instance = await rig.serve(new Hono().get('/signed-out', (c) => c.html('<!doctype html><title>Perth</title><h1>Perth says goodbye</h1>')))
+  const microsoft: string = await rig.serve(
+    new Hono().get('/logout', (c) => c.redirect(c.req.query('post_logout_redirect_uri') ?? '')),
+  )
+  const instance = await rig.serve(
+    new Hono().get('/signed-out', (c) =>
+      c.html('<!doctype html><title>Perth</title><h1>Perth says goodbye</h1>'),
+    ),
+  )
   await rig.register('Perth', { postLogoutRedirectUris: [`${instance}/signed-out`] })
   rig.config.entra.authority = microsoft
-  rig.microsoft.logoutUrl = () => Promise.resolve(`${microsoft}/logout?${new URLSearchParams({ post_logout_redirect_uri: `${base}/logout/return` })}`)
+  rig.microsoft.logoutUrl = () =>
+    Promise.resolve(
+      `${microsoft}/logout?${new URLSearchParams({ post_logout_redirect_uri: `${base}/logout/return` })}`,
+    )
   await using window = await open({ width: 960, signedIn: true })
   const { page } = window
-  await page.goto(`${base}/logout?${new URLSearchParams({ client_id: 'perth', post_logout_redirect_uri: `${instance}/signed-out`, state: 'x y' })}`)
+  await page.goto(
+    `${base}/logout?${new URLSearchParams({ client_id: 'perth', post_logout_redirect_uri: `${instance}/signed-out`, state: 'x y' })}`,
+  )
   await page.getByLabel('Sign out of Microsoft 365 too').check()
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.getByRole('heading', { name: 'You are signed out on this device' }).waitFor()

@@ -13,8 +13,9 @@ import { ALIKE, differs, withFont } from './pictures.ts'
 import { launchChromium, openWindow } from './window.ts'
 
 /**
- * The main pages look as they did. Each major version of Chromium draws a little differently and has pictures of its own; a version that has none
- * is left out, and so is a page whose words have changed since. `npm run pictures` keeps the pictures as they are now, and those of the docs.
+ * The main pages look as they did. Each major version of Chromium draws a little differently and
+ * has pictures of its own; a version that has none is left out, and so is a page whose words have
+ * changed since. `npm run pictures` keeps the pictures as they are now, and those of the docs.
  */
 
 const UPDATE = process.env.BROKER_PICTURES === 'update'
@@ -61,19 +62,31 @@ async function serve(rig: Rig, cookie: string): Promise<{ base: string; ops: str
     return c.text('signed in')
   })
   const at = async (app: Hono) => (await rig.serve(app)).replace('127.0.0.1', 'localhost')
-  const [base, ops] = [await at(entrance.route('/', withFont(rig.app))), await at(withFont(rig.opsApp))]
+  const [base, ops] = [
+    await at(entrance.route('/', withFont(rig.app))),
+    await at(withFont(rig.opsApp)),
+  ]
   Object.assign(rig.config, { issuer: base, opsOrigin: ops })
   return { base, ops }
 }
 
 /** From the top of the page to the end of what it says. */
 async function forDocs(page: Page): Promise<Buffer> {
-  const end = await page.evaluate(() => document.querySelector('main')?.lastElementChild?.getBoundingClientRect().bottom ?? 0)
+  const end = await page.evaluate(
+    () => document.querySelector('main')?.lastElementChild?.getBoundingClientRect().bottom ?? 0,
+  )
   const width = page.viewportSize()?.width ?? 0
-  return page.screenshot({ animations: 'disabled', fullPage: true, clip: { x: 0, y: 0, width, height: Math.ceil(end + 32) } })
+  return page.screenshot({
+    animations: 'disabled',
+    fullPage: true,
+    clip: { x: 0, y: 0, width, height: Math.ceil(end + 32) },
+  })
 }
 
-async function compare(shots: readonly Shot[], goTo: (page: Page, path: string) => Promise<void>): Promise<string[]> {
+async function compare(
+  shots: readonly Shot[],
+  goTo: (page: Page, path: string) => Promise<void>,
+): Promise<string[]> {
   const wrong: string[] = []
   await using window = await openWindow(browser, { width: 768, bypassCSP: true })
   const { page } = window
@@ -84,14 +97,22 @@ async function compare(shots: readonly Shot[], goTo: (page: Page, path: string) 
     await goTo(page, path)
     if (UPDATE && docs !== undefined) writeFileSync(join(DOCS, `${docs}.png`), await forDocs(page))
     if (name === undefined) continue
-    const taken = await page.screenshot({ animations: 'disabled', mask: [page.locator('main code, main time')], maskColor: '#888888' })
+    const taken = await page.screenshot({
+      animations: 'disabled',
+      mask: [page.locator('main code, main time')],
+      maskColor: '#888888',
+    })
     const [file, words] = [join(kept, `${name}.png`), sha256(await page.innerText('body'))]
     if (UPDATE) {
       mkdirSync(kept, { recursive: true })
       writeFileSync(file, taken)
       writeFileSync(`${file}.words`, words)
-    } else if (readFileSync(`${file}.words`, 'utf8') === words) wrong.push(differs(name, taken, readFileSync(file)) ?? '')
-    else console.log(`${name} has other words than its picture and is not compared: npm run pictures takes it again.`)
+    } else if (readFileSync(`${file}.words`, 'utf8') === words)
+      wrong.push(differs(name, taken, readFileSync(file)) ?? '')
+    else
+      console.log(
+        `${name} has other words than its picture and is not compared: npm run pictures takes it again.`,
+      )
   }
   return wrong.filter((one) => one !== '')
 }
@@ -121,7 +142,11 @@ test('the console looks as it did', async ({ skip }) => {
   skip(noPictures(), WHY)
   const rig = await createRig()
   const { roles, ...user } = USERS.administrator
-  const { cookie } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Windows' })
+  const { cookie } = await rig.openSession({
+    user,
+    roles: [...roles],
+    device: 'Firefox on Windows',
+  })
   await busyDay(rig)
   const { base, ops } = await serve(rig, cookie)
   let entered = false

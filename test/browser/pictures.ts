@@ -6,11 +6,17 @@ import pixelmatch from 'pixelmatch'
 import { PNG } from 'pngjs'
 
 /**
- * Pictures of pages that look the same on every machine with one version of Chromium: the letters are a font of the test's own, and what this
- * font has not is left out, and so is the state of the live connection.
+ * Pictures of pages that look the same on every machine with one version of Chromium: the letters
+ * are a font of the test's own, and what this font has not is left out, and so is the state of the
+ * live connection.
  */
 
-const FONT = readFileSync(createRequire(import.meta.url).resolve('@fontsource-variable/inter/files/inter-latin-wght-normal.woff2'), 'base64')
+const FONT = readFileSync(
+  createRequire(import.meta.url).resolve(
+    '@fontsource-variable/inter/files/inter-latin-wght-normal.woff2',
+  ),
+  'base64',
+)
 const STYLE = `
 @font-face { font-family: Pictures; src: url(data:font/woff2;base64,${FONT}) format('woff2'); font-weight: 100 900 }
 * { font-family: Pictures !important; caret-color: transparent !important }
@@ -28,23 +34,34 @@ export const withFont = (app: Hono): Hono =>
     .all('*', (c) => app.fetch(c.req.raw))
 
 /** Letters are drawn without what the machine's settings add to them. */
-export const ALIKE = ['--font-render-hinting=none', '--disable-lcd-text', '--force-color-profile=srgb', '--hide-scrollbars']
+export const ALIKE = [
+  '--font-render-hinting=none',
+  '--disable-lcd-text',
+  '--force-color-profile=srgb',
+  '--hide-scrollbars',
+]
 
 /** So many of a thousand pixels may differ. */
 const TOLERATED = 5
 const SEEN = join(import.meta.dirname, '../../node_modules/.cache/pictures')
 
-/** @returns what is wrong with the picture, beside the one that is kept; undefined where nothing is */
+/**
+ * @returns what is wrong with the picture, beside the one that is kept; undefined where nothing is
+ */
 export function differs(name: string, taken: Buffer, kept: Buffer): string | undefined {
   const [one, other] = [PNG.sync.read(taken), PNG.sync.read(kept)]
   const { width, height } = other
   const difference = new PNG({ width, height })
   const same = one.width === width && one.height === height
-  const pixels = same ? pixelmatch(one.data, other.data, difference.data, width, height, { threshold: 0.2 }) : Infinity
+  const pixels = same
+    ? pixelmatch(one.data, other.data, difference.data, width, height, { threshold: 0.2 })
+    : Infinity
   if (1000 * pixels <= TOLERATED * width * height) return undefined
   mkdirSync(SEEN, { recursive: true })
   writeFileSync(join(SEEN, `${name}.png`), taken)
   if (same) writeFileSync(join(SEEN, `${name}-difference.png`), PNG.sync.write(difference))
-  const how = same ? `${pixels} pixels differ` : `it is ${one.width} × ${one.height} pixels, and was ${width} × ${height}`
+  const how = same
+    ? `${pixels} pixels differ`
+    : `it is ${one.width} × ${one.height} pixels, and was ${width} × ${height}`
   return `${name}: ${how}. See node_modules/.cache/pictures; npm run pictures keeps the new ones.`
 }

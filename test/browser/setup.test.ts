@@ -8,7 +8,10 @@ import { startCmb } from '../command/cmb.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 
-/** A fresh broker and a fresh tenant, connected in real Chromium by following what the pages say, to the first sign-in; every page on the way is looked at. */
+/**
+ * A fresh broker and a fresh tenant, connected in real Chromium by following what the pages say, to
+ * the first sign-in; every page on the way is looked at.
+ */
 
 let chrome: Browser
 beforeAll(async () => {
@@ -20,13 +23,28 @@ async function freshBroker() {
   const entra = await startEntra({ port: 0, apps: [{ redirectUris: [] }] })
   onTestFinished(() => entra.close())
   entra.set({ consent: { [CONTOSO.tid]: 'admin' } })
-  const settings = { tenants: [], clientId: undefined, credential: undefined, authority: entra.authority, simulated: true }
+  const settings = {
+    tenants: [],
+    clientId: undefined,
+    credential: undefined,
+    authority: entra.authority,
+    simulated: true,
+  }
   const clock = systemClock
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const atMicrosoft = { entra: settings, issuer: '' }
-  const microsoft = createMicrosoft({ config: atMicrosoft, connection: () => rig.deps.connection.current(), clock, log })
-  const rig: Rig = await createRig({ config: { entra: settings, operatorTenant: undefined }, deps: { clock, microsoft } })
-  const serve = async (app: Rig['app']): Promise<string> => (await rig.serve(app)).replace('127.0.0.1', 'localhost')
+  const microsoft = createMicrosoft({
+    config: atMicrosoft,
+    connection: () => rig.deps.connection.current(),
+    clock,
+    log,
+  })
+  const rig: Rig = await createRig({
+    config: { entra: settings, operatorTenant: undefined },
+    deps: { clock, microsoft },
+  })
+  const serve = async (app: Rig['app']): Promise<string> =>
+    (await rig.serve(app)).replace('127.0.0.1', 'localhost')
   rig.config.issuer = atMicrosoft.issuer = await serve(rig.app)
   rig.config.opsOrigin = await serve(rig.opsApp)
   return { rig, entra, ops: rig.config.opsOrigin }
@@ -38,7 +56,8 @@ async function atMicrosoft(page: Page, origin: string, upn: string): Promise<voi
     const title = (await page.title()).split(' ·')[0]
     if (title === 'Sign in') await page.fill('#loginfmt', upn)
     if (title === 'Enter password') await page.fill('#passwd', `${upn.split('@')[0]}-demo`)
-    const number = title === 'Approve sign in request' ? await page.textContent('#number') : undefined
+    const number =
+      title === 'Approve sign in request' ? await page.textContent('#number') : undefined
     const button = {
       'Pick an account': page.locator(`button[value="${upn}"]`),
       'Sign in': page.locator('#next'),
@@ -47,18 +66,27 @@ async function atMicrosoft(page: Page, origin: string, upn: string): Promise<voi
       'Permissions requested': page.locator('button[name="consent"][value="yes"]'),
       'Stay signed in?': page.locator('button[name="kmsi"][value="no"]'),
     }[title ?? '']
-    if (button === undefined) throw new Error(`Microsoft shows "${title}": ${(await page.textContent('body'))?.slice(0, 400)}`)
+    if (button === undefined)
+      throw new Error(
+        `Microsoft shows "${title}": ${(await page.textContent('body'))?.slice(0, 400)}`,
+      )
     await Promise.all([page.waitForEvent('load'), button.click()])
   }
 }
 
 /** A picture of one pixel. */
-const LOGO = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+const LOGO = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+)
 
 /** Fits at 320 px, and axe objects to nothing. */
 async function look(page: Page, name: string): Promise<void> {
   await page.setViewportSize({ width: 320, height: 720 })
-  expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, 320])
+  expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([
+    name,
+    320,
+  ])
   await page.setViewportSize({ width: 1000, height: 800 })
   expect([name, await objections(page)]).toEqual([name, []])
   await picture(page, name)
@@ -70,10 +98,16 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await using window = await openWindow(chrome, { width: 1000 })
   const { page } = window
   const press = async (label: string): Promise<void> => {
-    await Promise.all([page.waitForEvent('load'), page.getByRole('link', { name: label, exact: true }).click()])
+    await Promise.all([
+      page.waitForEvent('load'),
+      page.getByRole('link', { name: label, exact: true }).click(),
+    ])
   }
   const send = async (label: string): Promise<void> => {
-    await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: label, exact: true }).click()])
+    await Promise.all([
+      page.waitForEvent('load'),
+      page.getByRole('button', { name: label, exact: true }).click(),
+    ])
   }
   const heading = () => page.textContent('h1')
 
@@ -98,7 +132,9 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await page.getByLabel('Background of users’ pages').fill('#0b5563')
   expect(await page.textContent('#preview-background')).toBe('1.2:1 (text needs 4.5:1)')
   await page.getByLabel('Background of users’ pages').fill('#fff4e0')
-  await page.getByLabel('Logo', { exact: true }).setInputFiles({ name: 'logo.png', mimeType: 'image/png', buffer: LOGO })
+  await page
+    .getByLabel('Logo', { exact: true })
+    .setInputFiles({ name: 'logo.png', mimeType: 'image/png', buffer: LOGO })
   await page.locator('#preview-logo').waitFor()
   await look(page, 'setup-branding')
   await send('Save')
@@ -110,7 +146,9 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await press('What to register')
   await look(page, 'setup-register')
   await page.getByText('The manifest alone').click()
-  const manifest = JSON.parse((await page.getByRole('region', { name: 'the manifest' }).textContent()) ?? '') as {
+  const manifest = JSON.parse(
+    (await page.getByRole('region', { name: 'the manifest' }).textContent()) ?? '',
+  ) as {
     web: { redirectUris: string[]; logoutUrl: string }
   }
   Object.assign(entra.world.apps.get(APP_CLIENT_ID) ?? {}, manifest.web)

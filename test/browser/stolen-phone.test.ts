@@ -5,7 +5,10 @@ import { expect, test } from 'vitest'
 import { CONTOSO } from '../../demo/entra/users.ts'
 import { demoInChromium } from './demo.ts'
 
-/** A phone that was stolen with a session at Microsoft on it, in real Chromium: whatever ended its sign-in, it does not come back without the password. */
+/**
+ * A phone that was stolen with a session at Microsoft on it, in real Chromium: whatever ended its
+ * sign-in, it does not come back without the password.
+ */
 
 const { browser, facts, instance, user } = demoInChromium()
 
@@ -22,25 +25,37 @@ async function newDevice(width: number): Promise<{ context: BrowserContext; page
 async function prove(page: Page): Promise<void> {
   await page.locator('#passwd').fill(user('alice').password)
   await page.locator('#signin').click()
-  const [number, no] = [page.locator('#number'), page.getByRole('button', { name: 'No', exact: true })]
-  const stuck = async (): Promise<never> => expect.fail(`Stuck at ${page.url()}: ${await page.locator('body').innerText()}`)
-  const away = page.waitForURL(({ origin }) => origin !== facts().microsoft, { timeout: 50_000 }).then(() => 'away' as const, stuck)
+  const [number, no] = [
+    page.locator('#number'),
+    page.getByRole('button', { name: 'No', exact: true }),
+  ]
+  const stuck = async (): Promise<never> =>
+    expect.fail(`Stuck at ${page.url()}: ${await page.locator('body').innerText()}`)
+  const away = page
+    .waitForURL(({ origin }) => origin !== facts().microsoft, { timeout: 50_000 })
+    .then(() => 'away' as const, stuck)
   const next = (one: typeof number, what: 'number' | 'no') => one.waitFor().then(() => what, stuck)
   const step = await Promise.race([away, next(number, 'number'), next(no, 'no')])
   if (step === 'number') {
-    await page.getByRole('button', { name: (await number.textContent())?.trim() ?? '', exact: true }).click()
+    await page
+      .getByRole('button', { name: (await number.textContent())?.trim() ?? '', exact: true })
+      .click()
     if ((await Promise.race([away, next(no, 'no')])) === 'no') await no.click()
   }
   if (step === 'no') await no.click()
   await away
 }
 
-/** To Microsoft, and on by Alice's tile: nothing is typed. What the broker asks Microsoft for on the way. */
+/**
+ * To Microsoft, and on by Alice's tile: nothing is typed. What the broker asks Microsoft for on the
+ * way.
+ */
 async function tapAlice(page: Page): Promise<(string | null)[]> {
   const asked: (string | null)[] = []
   const watch = (request: { url(): string }): void => {
     const url = new URL(request.url())
-    if (url.origin === facts().microsoft && url.pathname.endsWith('/authorize')) asked.push(url.searchParams.get('prompt'))
+    if (url.origin === facts().microsoft && url.pathname.endsWith('/authorize'))
+      asked.push(url.searchParams.get('prompt'))
   }
   page.on('request', watch)
   await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
@@ -54,9 +69,12 @@ async function tapAlice(page: Page): Promise<(string | null)[]> {
 }
 
 /** The instance's open page has the sign-out. */
-const signedOut = (page: Page): Promise<void> => page.getByRole('heading', { name: 'You have been signed out' }).waitFor()
+const signedOut = (page: Page): Promise<void> =>
+  page.getByRole('heading', { name: 'You have been signed out' }).waitFor()
 
-/** The instance has got the logout token: until then it leads a user who signs in to their cases. */
+/**
+ * The instance has got the logout token: until then it leads a user who signs in to their cases.
+ */
 async function outOfSydney(page: Page): Promise<void> {
   await page.goto(`${sydney()}/`)
   await signedOut(page)
@@ -70,13 +88,18 @@ const needsPassword = async (page: Page): Promise<void> => {
 async function signIn(page: Page): Promise<void> {
   await page.goto(`${sydney()}/sign-in`)
   await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
-  const [other, email] = [page.getByRole('button', { name: 'Use another account' }), page.locator('#loginfmt')]
+  const [other, email] = [
+    page.getByRole('button', { name: 'Use another account' }),
+    page.locator('#loginfmt'),
+  ]
   await other.or(email).waitFor()
   if ((await other.count()) > 0) await other.click()
   await email.fill(ALICE)
   await page.locator('#next').click()
   await prove(page)
-  await page.waitForURL(`${sydney()}/`).catch(async () => expect.fail(`${page.url()}: ${await page.locator('body').innerText()}`))
+  await page
+    .waitForURL(`${sydney()}/`)
+    .catch(async () => expect.fail(`${page.url()}: ${await page.locator('body').innerText()}`))
 }
 
 const cmb = (...args: string[]): string =>
@@ -90,17 +113,21 @@ test('the phone is asked for the password after each remote end, with and withou
   await signIn(phone.page)
   await signIn(laptop.page)
 
-  // By device: the page says one neutral sentence, and Microsoft is asked with prompt=login at once.
+  // By device: the page says one neutral sentence, and Microsoft is asked with prompt=login at
+  // once.
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').nth(1).click()
   await laptop.page.getByText('Signed out:').waitFor()
   await signedOut(phone.page)
   await phone.page.goto(`${sydney()}/sign-in`)
-  await phone.page.getByText('Your earlier sign-in on this browser was ended from elsewhere.').waitFor()
+  await phone.page
+    .getByText('Your earlier sign-in on this browser was ended from elsewhere.')
+    .waitFor()
   expect(await tapAlice(phone.page)).toEqual(['login'])
   await needsPassword(phone.page)
 
-  // Without our cookies it is like a new browser: the floor is found on return, and leads on by itself.
+  // Without our cookies it is like a new browser: the floor is found on return, and leads on by
+  // itself.
   const forget = () => phone.context.clearCookies({ name: /^__Host-cmb/ })
   await forget()
   await phone.page.goto(`${sydney()}/sign-in`)
@@ -118,7 +145,8 @@ test('the phone is asked for the password after each remote end, with and withou
   await prove(phone.page)
   await phone.page.getByRole('heading', { name: 'Where you are signed in' }).waitFor()
 
-  // By "everywhere": the browser that asked signs in freshly too; the owner's sign-in opens nothing for the phone.
+  // By "everywhere": the browser that asked signs in freshly too; the owner's sign-in opens nothing
+  // for the phone.
   await signIn(laptop.page)
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.getByRole('link', { name: 'Sign out everywhere' }).click()

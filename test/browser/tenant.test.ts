@@ -6,7 +6,10 @@ import { ROLE } from '../../src/protocol/names.ts'
 import { createRig, OTHER_TENANT, type Rig } from '../rig.ts'
 import { fits, launchChromium, openWindow, pressAt, tabTo } from './window.ts'
 
-/** The console of one tenant in real Chromium, by its administrator: in light and dark, at 320, 768 and 1440 px, and by keyboard alone. */
+/**
+ * The console of one tenant in real Chromium, by its administrator: in light and dark, at 320, 768
+ * and 1440 px, and by keyboard alone.
+ */
 
 const fabrikam = (last: string, name: string) => ({
   tid: OTHER_TENANT,
@@ -14,7 +17,11 @@ const fabrikam = (last: string, name: string) => ({
   name,
   username: `${name.split(' ')[0]?.toLowerCase()}@fabrikam.example`,
 })
-const [TINA, UMA, URS] = [fabrikam('c1', 'Tina Tenant'), fabrikam('c3', 'Uma User'), fabrikam('c4', 'Urs Underwood-Featherstonehaugh')]
+const [TINA, UMA, URS] = [
+  fabrikam('c1', 'Tina Tenant'),
+  fabrikam('c3', 'Uma User'),
+  fabrikam('c4', 'Urs Underwood-Featherstonehaugh'),
+]
 
 let browser: Browser
 beforeAll(async () => {
@@ -29,13 +36,20 @@ let phone: Awaited<ReturnType<Rig['openSession']>>['session']
 let tina: Awaited<ReturnType<Rig['openSession']>>
 beforeEach(async () => {
   rig = await createRig()
-  await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: 'app_role', name: 'Fabrikam' } })
+  await rig.store.changeTenant({
+    tid: OTHER_TENANT,
+    change: { administrators: 'app_role', name: 'Fabrikam' },
+  })
   const clients = [await rig.register('Sydney'), await rig.register('Melbourne')] as const
   phone = (await rig.openSession({ user: UMA, device: 'Safari on iPhone' })).session
   const laptop = (await rig.openSession({ user: UMA, device: 'Edge on Windows' })).session
   for (const client of clients) await rig.signInAt(phone.sid, client)
   await rig.signInAt(laptop.sid, clients[0])
-  tina = await rig.openSession({ user: TINA, roles: [ROLE.tenantAdministrator], device: 'Firefox on Linux' })
+  tina = await rig.openSession({
+    user: TINA,
+    roles: [ROLE.tenantAdministrator],
+    device: 'Firefox on Linux',
+  })
   const door = new Hono().get('/test-session', (c) => {
     setSessionCookie(c, tina.cookie)
     return c.text('signed in')
@@ -51,21 +65,43 @@ async function open(path: string, width = 1280) {
   return window
 }
 
-/** A user who is locked by the administrator, another by an operator; what was revoked by each, and what the user did. */
+/**
+ * A user who is locked by the administrator, another by an operator; what was revoked by each, and
+ * what the user did.
+ */
 async function haveHistory(): Promise<{ lock: string }> {
   const now = rig.clock.now()
   const operator = { actor: { kind: 'operator', id: 'olga' }, now } as const
   const own = { actor: { kind: 'operator', id: tina.session.sub, tid: OTHER_TENANT }, now } as const
-  const said = { caseReference: 'FAB-4711', comment: 'Telephone lost on the train from Zurich to Winterthur' }
+  const said = {
+    caseReference: 'FAB-4711',
+    comment: 'Telephone lost on the train from Zurich to Winterthur',
+  }
   await rig.store.recordOperator({ sub: tina.session.sub, may: 'tenant', now })
   const { session: tablet } = await rig.openSession({ user: UMA, device: 'Safari on iPad' })
-  await rig.store.revoke({ ...operator, selector: { kind: 'session', sid: tablet.sid }, reason: 'administrator' })
+  await rig.store.revoke({
+    ...operator,
+    selector: { kind: 'session', sid: tablet.sid },
+    reason: 'administrator',
+  })
   const { session: desktop } = await rig.openSession({ user: URS, device: 'Chrome on Windows' })
-  await rig.store.revoke({ ...own, ...said, selector: { kind: 'subject', sub: desktop.sub }, reason: 'administrator' })
-  const [urs, una] = [URS.oid, '00000000-0000-4000-8000-0000000000c5'].map((oid) => ({ kind: 'user', tid: OTHER_TENANT, oid }) as const)
+  await rig.store.revoke({
+    ...own,
+    ...said,
+    selector: { kind: 'subject', sub: desktop.sub },
+    reason: 'administrator',
+  })
+  const [urs, una] = [URS.oid, '00000000-0000-4000-8000-0000000000c5'].map(
+    (oid) => ({ kind: 'user', tid: OTHER_TENANT, oid }) as const,
+  )
   const lock = { may: 'administer', operatorTenant: undefined, endsAt: now + 86_400 } as const
   await rig.store.lock({ ...operator, ...lock, target: una ?? expect.unreachable() })
-  const locked = await rig.store.lock({ ...own, ...said, ...lock, target: urs ?? expect.unreachable() })
+  const locked = await rig.store.lock({
+    ...own,
+    ...said,
+    ...lock,
+    target: urs ?? expect.unreachable(),
+  })
   return { lock: locked.outcome === 'locked' ? locked.lock.id : expect.unreachable() }
 }
 
@@ -73,7 +109,8 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
   const { lock } = await haveHistory()
   await using window = await open('/tenant')
   // For the audit log.
-  for (const list of ['sessions', 'revocations']) await window.page.request.get(`${base}/tenant/${list}.csv`)
+  for (const list of ['sessions', 'revocations'])
+    await window.page.request.get(`${base}/tenant/${list}.csv`)
   const pages = [
     ['overview', '/tenant'],
     ['users', '/tenant/users?q=u'],
@@ -138,7 +175,8 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   await pressAt(page, /^Lock now$/)
   await said('The user is locked and signed out.')
   const { user } = phone
-  const openLocks = () => rig.store.listLocks({ state: 'open', kind: 'user', key: user.tid, limit: 2 })
+  const openLocks = () =>
+    rig.store.listLocks({ state: 'open', kind: 'user', key: user.tid, limit: 2 })
   expect(await openLocks()).toMatchObject([{ endsAt: undefined, target: { oid: user.oid } }])
   await pressAt(page, /^Locks of your tenant$/)
   await page.waitForURL('**/tenant/locks')

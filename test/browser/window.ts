@@ -6,7 +6,10 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { CHROMIUM } from '../needs.ts'
 
-/** A window of real Chromium whose complaints about the policy fail the test; what axe objects to in it; and its picture for the docs. */
+/**
+ * A window of real Chromium whose complaints about the policy fail the test; what axe objects to in
+ * it; and its picture for the docs.
+ */
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const { BROKER_SCREENSHOTS = '' } = process.env
@@ -31,7 +34,10 @@ export interface Looks {
   bypassCSP?: boolean | undefined
 }
 
-export async function openWindow(browser: Browser, { width, height = 720, dark, language = 'en', bypassCSP = false }: Looks) {
+export async function openWindow(
+  browser: Browser,
+  { width, height = 720, dark, language = 'en', bypassCSP = false }: Looks,
+) {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
@@ -53,10 +59,16 @@ interface WithAxe {
   axe?: { run(options: RunOptions): Promise<AxeResults> }
 }
 
-/** What axe says of the rules that hold is not gathered: on a large page that takes as long as the rules. */
+/**
+ * What axe says of the rules that hold is not gathered: on a large page that takes as long as the
+ * rules.
+ */
 export async function objections(page: Page): Promise<string[]> {
-  if (!(await page.evaluate(() => (globalThis as unknown as WithAxe).axe !== undefined))) await page.evaluate(AXE)
-  const { violations } = await page.evaluate(() => (globalThis as unknown as Required<WithAxe>).axe.run({ resultTypes: ['violations'] }))
+  if (!(await page.evaluate(() => (globalThis as unknown as WithAxe).axe !== undefined)))
+    await page.evaluate(AXE)
+  const { violations } = await page.evaluate(() =>
+    (globalThis as unknown as Required<WithAxe>).axe.run({ resultTypes: ['violations'] }),
+  )
   return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html}`))
 }
 
@@ -72,10 +84,17 @@ export async function tabTo(page: Page, name: RegExp): Promise<void> {
     await page.keyboard.press('Tab')
     const at = await page.evaluate(() => {
       const one = document.activeElement
-      const label = one instanceof HTMLInputElement || one instanceof HTMLSelectElement || one instanceof HTMLTextAreaElement ? one.labels?.[0] : one
+      const label =
+        one instanceof HTMLInputElement ||
+        one instanceof HTMLSelectElement ||
+        one instanceof HTMLTextAreaElement
+          ? one.labels?.[0]
+          : one
       return {
         words: (one?.getAttribute('aria-label') ?? label?.textContent ?? '').trim(),
-        seen: [one, one?.closest('.choice')].some((part) => part && getComputedStyle(part).outlineStyle !== 'none'),
+        seen: [one, one?.closest('.choice')].some(
+          (part) => part && getComputedStyle(part).outlineStyle !== 'none',
+        ),
       }
     })
     if (!name.test(at.words)) continue
@@ -91,12 +110,21 @@ export async function pressAt(page: Page, name: RegExp): Promise<void> {
   await page.keyboard.press('Enter')
 }
 
-/** One page, loaded once: as wide as its window at each width, and without what axe objects to, in light on a desktop and dark on a phone. */
+/**
+ * One page, loaded once: as wide as its window at each width, and without what axe objects to, in
+ * light on a desktop and dark on a phone.
+ */
 export async function fits(page: Page, name: string): Promise<void> {
   for (const width of [1440, 768, 320]) {
     await page.setViewportSize({ width, height: 800 })
-    expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width, width])
-    for (const colorScheme of width === 320 ? (['light', 'dark'] as const) : (['dark', 'light'] as const)) {
+    expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([
+      name,
+      width,
+      width,
+    ])
+    for (const colorScheme of width === 320
+      ? (['light', 'dark'] as const)
+      : (['dark', 'light'] as const)) {
       if (width === 768 && colorScheme === 'dark') continue
       // A button changes its color slowly otherwise, and is looked at in between.
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })

@@ -10,11 +10,18 @@ import { createRig } from '../rig.ts'
 /** Against real TLS servers. Their certificates live for 30 days. */
 
 const DAY = 86_400
-const inDays = (days: number, host: string) => newCertificate(new Date(Date.now() + days * DAY * 1000), host)
+const inDays = (days: number, host: string) =>
+  newCertificate(new Date(Date.now() + days * DAY * 1000), host)
 
 /** @returns its port */
-async function tlsServer({ certificate: cert, privateKey: key }: ReturnType<typeof newCertificate>): Promise<number> {
-  const server = createServer({ key, cert }, (_request, response) => void response.writeHead(405).end())
+async function tlsServer({
+  certificate: cert,
+  privateKey: key,
+}: ReturnType<typeof newCertificate>): Promise<number> {
+  const server = createServer(
+    { key, cert },
+    (_request, response) => void response.writeHead(405).end(),
+  )
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   onTestFinished(() => {
     server.closeAllConnections()
@@ -23,20 +30,45 @@ async function tlsServer({ certificate: cert, privateKey: key }: ReturnType<type
   return (server.address() as AddressInfo).port
 }
 
-const here = ((_host, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }])) as LookupFunction
+const here = ((_host, _options, done) =>
+  done(null, [{ address: '127.0.0.1', family: 4 }])) as LookupFunction
 
 /** A broker and an instance, and in how many days their certificates expire. */
 async function world(days: { own: number; instance: number }, host = 'sydney') {
   const [own, instance] = [inDays(days.own, 'broker'), inDays(days.instance, 'sydney')]
   const [ownPort, instancePort] = [await tlsServer(own), await tlsServer(instance)]
-  const outbound = createOutbound({ allowLoopback: true, ca: own.certificate + instance.certificate, lookup: here as never })
+  const outbound = createOutbound({
+    allowLoopback: true,
+    ca: own.certificate + instance.certificate,
+    lookup: here as never,
+  })
   onTestFinished(() => outbound.close())
-  const rig = await createRig({ realTime: true, config: { issuer: `https://broker:${ownPort}` }, deps: { outbound } })
-  const logoutUris = [`https://${host}:${instancePort}/oidc/backchannel-logout`, `https://${host}:${instancePort}/second`]
+  const rig = await createRig({
+    realTime: true,
+    config: { issuer: `https://broker:${ownPort}` },
+    deps: { outbound },
+  })
+  const logoutUris = [
+    `https://${host}:${instancePort}/oidc/backchannel-logout`,
+    `https://${host}:${instancePort}/second`,
+  ]
   await rig.register('Sydney', { logoutUris })
   const checks = createChecks(rig.deps, certificateChecks)
-  const found = async () => (await checks.look({ fresh: true })).map(({ about, state, found: said }) => [about, state, said])
-  return { rig, checks, found, own: `certificate of broker:${ownPort}`, instance: `certificate of ${host}:${instancePort}`, ownPort, instancePort }
+  const found = async () =>
+    (await checks.look({ fresh: true })).map(({ about, state, found: said }) => [
+      about,
+      state,
+      said,
+    ])
+  return {
+    rig,
+    checks,
+    found,
+    own: `certificate of broker:${ownPort}`,
+    instance: `certificate of ${host}:${instancePort}`,
+    ownPort,
+    instancePort,
+  }
 }
 
 describe('TLS certificates of the broker’s address and of logout addresses', () => {
@@ -50,7 +82,10 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
     )
     const ends = await rig.metrics.certificateExpiresAt.get()
     const address = `https://sydney:${instancePort}`
-    expect(ends.values.find(({ labels }) => labels.address === address)?.value).toBeCloseTo(rig.clock.now() + 3 * DAY, -2)
+    expect(ends.values.find(({ labels }) => labels.address === address)?.value).toBeCloseTo(
+      rig.clock.now() + 3 * DAY,
+      -2,
+    )
   })
 
   test.each([
@@ -68,8 +103,14 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
 
   test('what does not answer is not known, and is not a finding against its certificate', async () => {
     const { rig, found, instance } = await world({ own: 25, instance: 25 })
-    vi.spyOn(rig.deps.outbound, 'certificate').mockRejectedValue(Object.assign(new Error('no'), { code: 'ECONNREFUSED' }))
-    expect(await found()).toContainEqual([instance, 'unknown', expect.stringContaining('ECONNREFUSED')])
+    vi.spyOn(rig.deps.outbound, 'certificate').mockRejectedValue(
+      Object.assign(new Error('no'), { code: 'ECONNREFUSED' }),
+    )
+    expect(await found()).toContainEqual([
+      instance,
+      'unknown',
+      expect.stringContaining('ECONNREFUSED'),
+    ])
   })
 
   test('no look waits for them: an address that hangs delays neither /readyz nor /metrics', async () => {
@@ -82,13 +123,17 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
       return certificate(...asked)
     })
     const readyz = async () => {
-      const { checks } = (await (await rig.opsApp.request('/readyz')).json()) as { checks: { check: string; about?: string }[] }
+      const { checks } = (await (await rig.opsApp.request('/readyz')).json()) as {
+        checks: { check: string; about?: string }[]
+      }
       return checks.filter(({ check }) => check === 'certificates').map(({ about }) => about)
     }
     expect(await readyz()).toEqual([])
     answer()
     await expect.poll(readyz).toEqual([instance])
-    expect(await (await rig.opsApp.request('/metrics')).text()).toContain('broker_check_findings{check="certificates",state="warning"} 1\n')
+    expect(await (await rig.opsApp.request('/metrics')).text()).toContain(
+      'broker_check_findings{check="certificates",state="warning"} 1\n',
+    )
   })
 
   test('on a plain http broker without https addresses there is nothing to look at', async () => {

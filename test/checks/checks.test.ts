@@ -10,7 +10,8 @@ import { CHECKS } from '../../src/operations/checks/list.ts'
 import { watchChecks } from '../../workers/repeat.ts'
 import { createRig } from '../rig.ts'
 
-const docs = (name: string): string => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
+const docs = (name: string): string =>
+  readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
 
 function counted(cost: Check['cost']) {
   let looks = 0
@@ -51,14 +52,20 @@ describe('the list of checks', () => {
       queue: 'broker_part_up{part="queue"}',
       probe: 'broker_probe_paused',
     }
-    const { groups } = parse(docs('alerts.yml')) as { groups: { rules: { expr: string; labels: { severity: string } }[] }[] }
+    const { groups } = parse(docs('alerts.yml')) as {
+      groups: { rules: { expr: string; labels: { severity: string } }[] }[]
+    }
     const named = (id: string, expr: string): boolean => {
       const other = by[id]
       if (other !== undefined) return expr.includes(other)
-      return [...expr.matchAll(/broker_check_findings\{check=~?"([^"]*)"/g)].some(([, ids = '']) => ids.split('|').includes(id))
+      return [...expr.matchAll(/broker_check_findings\{check=~?"([^"]*)"/g)].some(([, ids = '']) =>
+        ids.split('|').includes(id),
+      )
     }
     for (const { id, severity } of CHECKS.filter((one) => one.severity !== 'none')) {
-      const severities = groups.flatMap(({ rules }) => rules).flatMap(({ expr, labels }) => (named(id, expr) ? [labels.severity] : []))
+      const severities = groups
+        .flatMap(({ rules }) => rules)
+        .flatMap(({ expr, labels }) => (named(id, expr) ? [labels.severity] : []))
       expect([id, severities]).toEqual([id, expect.arrayContaining([severity])])
     }
   })
@@ -83,13 +90,23 @@ describe('running checks', () => {
     const { check, looks } = counted('on_demand')
     const checks = createChecks(rig.deps, [check])
     expect([await checks.look(), looks()]).toEqual([[], 0])
-    expect(await checks.look({ fresh: true })).toEqual([{ check: 'counted', state: 'ok', found: 'Looked.' }])
+    expect(await checks.look({ fresh: true })).toEqual([
+      { check: 'counted', state: 'ok', found: 'Looked.' },
+    ])
   })
 
   test('a check that fails to look is reported and takes no other with it; where a part depends on it, the part is down', async () => {
     const rig = await createRig()
-    const broken: Check = { ...counted('cheap').check, id: 'broken', look: () => Promise.reject(new Error('no route')) }
-    const checks = createChecks(rig.deps, [broken, { ...broken, id: 'part', part: 'queue' }, counted('cheap').check])
+    const broken: Check = {
+      ...counted('cheap').check,
+      id: 'broken',
+      look: () => Promise.reject(new Error('no route')),
+    }
+    const checks = createChecks(rig.deps, [
+      broken,
+      { ...broken, id: 'part', part: 'queue' },
+      counted('cheap').check,
+    ])
     expect(await checks.look()).toMatchObject([
       { check: 'broken', state: 'unknown', found: expect.stringContaining('no route') as string },
       { check: 'part', state: 'failed' },
@@ -102,19 +119,33 @@ describe('running checks', () => {
     ['ENOTFOUND', /host name/],
     ['CERT_HAS_EXPIRED', /certificate.*NODE_EXTRA_CA_CERTS/],
     ['UND_ERR_CONNECT_TIMEOUT', /firewall/],
-  ])('what to do about an address that does not answer depends on the cause: %s', async (code, advice) => {
-    const request = () => Promise.reject(new Error('fetch failed', { cause: Object.assign(new Error('inner'), { code }) }))
-    const rig = await createRig({ deps: { outbound: { request, certificate: request, close: async () => {} } } })
-    await rig.register('Sydney')
-    const found = await createChecks(rig.deps, clientChecks).look({ fresh: true })
-    const address = found.find((one) => one.found.includes('logout address'))
-    expect(address).toMatchObject({ state: 'failed', found: expect.stringContaining(code) as string })
-    expect(address?.fix).toMatch(advice)
-    expect(address?.fix?.includes('certificate')).toBe(code === 'CERT_HAS_EXPIRED')
-  })
+  ])(
+    'what to do about an address that does not answer depends on the cause: %s',
+    async (code, advice) => {
+      const request = () =>
+        Promise.reject(
+          new Error('fetch failed', { cause: Object.assign(new Error('inner'), { code }) }),
+        )
+      const rig = await createRig({
+        deps: { outbound: { request, certificate: request, close: async () => {} } },
+      })
+      await rig.register('Sydney')
+      const found = await createChecks(rig.deps, clientChecks).look({ fresh: true })
+      const address = found.find((one) => one.found.includes('logout address'))
+      expect(address).toMatchObject({
+        state: 'failed',
+        found: expect.stringContaining(code) as string,
+      })
+      expect(address?.fix).toMatch(advice)
+      expect(address?.fix?.includes('certificate')).toBe(code === 'CERT_HAS_EXPIRED')
+    },
+  )
 
   test.each([
-    ['NOAUTH Authentication required.', /^Put the password of the queue server into BROKER_QUEUE_URL/],
+    [
+      'NOAUTH Authentication required.',
+      /^Put the password of the queue server into BROKER_QUEUE_URL/,
+    ],
     ['WRONGPASS invalid username-password pair or user is disabled.', /^Put the password/],
     ["OOM command not allowed when used memory > 'maxmemory'.", /out of memory/],
     ['connect ECONNREFUSED 127.0.0.1:6379', /^Start the queue server/],
@@ -123,18 +154,27 @@ describe('running checks', () => {
     rig.queue.up = false
     rig.queue.problem = problem
     const [queue] = (await createChecks(rig.deps).look()).filter(({ check }) => check === 'queue')
-    expect(queue).toMatchObject({ state: 'failed', found: expect.stringContaining(problem) as string, fix: expect.stringMatching(fix) as string })
+    expect(queue).toMatchObject({
+      state: 'failed',
+      found: expect.stringContaining(problem) as string,
+      fix: expect.stringMatching(fix) as string,
+    })
   })
 
   test('a queue server of one’s own that evicts jobs or persists none is a warning', async () => {
     const rig = await createRig()
     const found = async (kept: typeof rig.queue.kept) => {
       rig.queue.kept = kept
-      const findings = await createChecks(rig.deps).look({ fresh: true, which: ({ id }) => id === 'queue-durability' })
+      const findings = await createChecks(rig.deps).look({
+        fresh: true,
+        which: ({ id }) => id === 'queue-durability',
+      })
       return findings.map(({ state, fix }) => [state, fix])
     }
     expect(await found(undefined)).toEqual([])
-    expect(await found({ appendOnly: true, evictionPolicy: 'noeviction' })).toEqual([['ok', undefined]])
+    expect(await found({ appendOnly: true, evictionPolicy: 'noeviction' })).toEqual([
+      ['ok', undefined],
+    ])
     expect(await found({ appendOnly: false, evictionPolicy: 'allkeys-lru' })).toEqual([
       ['warning', 'Set maxmemory-policy noeviction on the queue server.'],
       ['warning', 'Set appendonly yes on the queue server.'],
@@ -144,7 +184,8 @@ describe('running checks', () => {
   test('the worker logs a failure once when it begins and once when it ends', async () => {
     const rig = await createRig()
     const watch = watchChecks(rig.deps, createChecks(rig.deps))
-    const logged = (event: string) => rig.lines.filter((line) => line.includes(`"${event}"`) && line.includes('"queue"')).length
+    const logged = (event: string) =>
+      rig.lines.filter((line) => line.includes(`"${event}"`) && line.includes('"queue"')).length
     rig.queue.up = false
     await watch()
     await watch()

@@ -9,9 +9,16 @@ import { openWorld } from '../signal/world.ts'
 test('the check names the federated domains whose users may come back without their password', async () => {
   const rig = await createRig()
   const look = async (graphRoles: string[], answer: () => FederatedDomain[]) => {
-    rig.microsoft.examined = { metadata: { ok: true, skewSeconds: 0 }, authorize: { ok: true }, credential: { ok: true, graphRoles } }
+    rig.microsoft.examined = {
+      metadata: { ok: true, skewSeconds: 0 },
+      authorize: { ok: true },
+      credential: { ok: true, graphRoles },
+    }
     rig.microsoft.graph = { federatedDomains: async () => answer() } as unknown as Graph
-    const found = await createChecks(rig.deps).look({ fresh: true, which: ({ id }) => id === 'federated-domains' })
+    const found = await createChecks(rig.deps).look({
+      fresh: true,
+      which: ({ id }) => id === 'federated-domains',
+    })
     return found.filter(({ tid }) => tid === TENANT)
   }
   const granted = ['Domain.Read.All']
@@ -20,10 +27,15 @@ test('the check names the federated domains whose users may come back without th
     { domain: 'b.example', promptLogin: 'asked' },
     { domain: 'c.example', promptLogin: 'unknown' },
   ] as const
-  const seen = async (...found: FederatedDomain[]) => (await look(granted, () => found)).map((one) => [one.tid, one.state, one.found.split(':')[0]])
+  const seen = async (...found: FederatedDomain[]) =>
+    (await look(granted, () => found)).map((one) => [one.tid, one.state, one.found.split(':')[0]])
 
   expect(await look(['User.Read.All'], () => [silent])).toMatchObject([
-    { state: 'unknown', found: 'The application does not hold Domain.Read.All.', fix: expect.stringContaining('grant consent') },
+    {
+      state: 'unknown',
+      found: 'The application does not hold Domain.Read.All.',
+      fix: expect.stringContaining('grant consent'),
+    },
   ])
   expect(await seen()).toEqual([[TENANT, 'ok', 'No domain of the tenant is federated']])
   expect(await seen(asked)).toEqual([[TENANT, 'ok', 'b.example']])
@@ -32,7 +44,9 @@ test('the check names the federated domains whose users may come back without th
   const down = () => {
     throw new GraphProblem('outage', 'Graph did not answer.')
   }
-  expect(await look(granted, down)).toMatchObject([{ state: 'unknown', found: 'Not known: Graph did not answer.' }])
+  expect(await look(granted, down)).toMatchObject([
+    { state: 'unknown', found: 'Not known: Graph did not answer.' },
+  ])
 })
 
 test('Graph says which domains are federated, and that one ignores prompt=login; without Domain.Read.All it says nothing', async () => {

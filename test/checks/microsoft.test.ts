@@ -17,7 +17,10 @@ describe('what keeps users from signing in is found before they try', () => {
       const metrics = await (await world.rig.opsApp.request('/metrics')).text()
       const failed = checks.filter((one) => one.state === 'failed' && one.check !== 'clock')
       expect(failed.every(({ fix }) => fix !== undefined)).toBe(true)
-      for (const { check } of failed) expect(metrics).toMatch(new RegExp(`broker_check_findings\\{check="${check}",state="failed"\\} [1-9]`))
+      for (const { check } of failed)
+        expect(metrics).toMatch(
+          new RegExp(`broker_check_findings\\{check="${check}",state="failed"\\} [1-9]`),
+        )
       return [parts.microsoft.state, ...failed.map(({ check }) => check)]
     }
     expect(await seen()).toEqual(['up'])
@@ -44,7 +47,11 @@ describe('what keeps users from signing in is found before they try', () => {
     const rig = await createRig()
     rig.microsoft.credentialEndsAt = rig.clock.now() + 10 * 86_400
     const metrics = await (await rig.opsApp.request('/metrics')).text()
-    expect(metrics).toContain('broker_check_findings{check="credential-expiry",state="warning"} 1\n')
-    expect(metrics).toContain(`broker_credential_expires_at_seconds{kind="secret"} ${rig.microsoft.credentialEndsAt}\n`)
+    expect(metrics).toContain(
+      'broker_check_findings{check="credential-expiry",state="warning"} 1\n',
+    )
+    expect(metrics).toContain(
+      `broker_credential_expires_at_seconds{kind="secret"} ${rig.microsoft.credentialEndsAt}\n`,
+    )
   })
 })

@@ -22,7 +22,11 @@ const past = newClientSecret(randomBytes, NOW)
 const keyPair = await generateKeyPair('ES256', { extractable: true })
 const publicJwk = { ...(await exportJWK(keyPair.publicKey)), kid: 'k1' }
 
-const client = (clientId: string, metadata: Partial<ClientMetadata>, secrets: Client['secrets'] = []): Client => ({
+const client = (
+  clientId: string,
+  metadata: Partial<ClientMetadata>,
+  secrets: Client['secrets'] = [],
+): Client => ({
   clientId,
   source: 'command',
   formerTenants: [],
@@ -65,7 +69,11 @@ beforeEach(async () => {
     client('a b:+%é', {}, [one.hash]),
     client('app', { authMethod: 'none' }),
     client('signer', { authMethod: 'private_key_jwt', jwks: { keys: [publicJwk] } }),
-    client('former', { authMethod: 'private_key_jwt', jwks: { keys: [publicJwk] }, assertionAudience: 'endpoint' }),
+    client('former', {
+      authMethod: 'private_key_jwt',
+      jwks: { keys: [publicJwk] },
+      assertionAudience: 'endpoint',
+    }),
     client('remote', { authMethod: 'private_key_jwt', jwksUri: JWKS_URI }),
   ]
   deps = {
@@ -93,9 +101,14 @@ beforeEach(async () => {
   }
 })
 
-const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
+const basic = (id: string, secret: string) =>
+  `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
 const attempt = (form: Record<string, string>, authorization?: string, now = NOW) =>
-  authenticateClient(deps, { authorization, params: readParams(new URLSearchParams(form)), now }).then(
+  authenticateClient(deps, {
+    authorization,
+    params: readParams(new URLSearchParams(form)),
+    now,
+  }).then(
     (found) => found.clientId,
     (error: unknown) => {
       if (!(error instanceof OAuthError)) throw error
@@ -128,8 +141,12 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
     ] as const) {
       expect(await attempt({}, basic(id, secret))).toBe('401 invalid_client Basic')
     }
-    expect(await attempt({ client_id: 'sydney', client_secret: 'wrong' })).toBe('401 invalid_client')
-    expect(await attempt({ client_id: 'app', client_secret: one.secret })).toBe('401 invalid_client')
+    expect(await attempt({ client_id: 'sydney', client_secret: 'wrong' })).toBe(
+      '401 invalid_client',
+    )
+    expect(await attempt({ client_id: 'app', client_secret: one.secret })).toBe(
+      '401 invalid_client',
+    )
   })
 
   test('id and secret of a Basic header are form-encoded, each by itself', async () => {
@@ -151,16 +168,30 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
   })
 
   test('more than one method in a request is invalid_request (§2.3), also when both are right', async () => {
-    expect(await attempt({ client_id: 'sydney', client_secret: one.secret }, basic('sydney', one.secret))).toBe('400 invalid_request')
     expect(
-      await attempt({ client_id: 'sydney', client_secret: one.secret, client_assertion: 'x', client_assertion_type: JWT_BEARER_ASSERTION }),
+      await attempt(
+        { client_id: 'sydney', client_secret: one.secret },
+        basic('sydney', one.secret),
+      ),
     ).toBe('400 invalid_request')
-    expect(await attempt({ client_assertion_type: JWT_BEARER_ASSERTION }, basic('sydney', one.secret))).toBe('400 invalid_request')
+    expect(
+      await attempt({
+        client_id: 'sydney',
+        client_secret: one.secret,
+        client_assertion: 'x',
+        client_assertion_type: JWT_BEARER_ASSERTION,
+      }),
+    ).toBe('400 invalid_request')
+    expect(
+      await attempt({ client_assertion_type: JWT_BEARER_ASSERTION }, basic('sydney', one.secret)),
+    ).toBe('400 invalid_request')
   })
 
   test('a client_id in the body beside Basic has to be the same', async () => {
     expect(await attempt({ client_id: 'sydney' }, basic('sydney', one.secret))).toBe('sydney')
-    expect(await attempt({ client_id: 'app' }, basic('sydney', one.secret))).toBe('400 invalid_request')
+    expect(await attempt({ client_id: 'app' }, basic('sydney', one.secret))).toBe(
+      '400 invalid_request',
+    )
   })
 
   test('without a credential only a public client is let in', async () => {
@@ -173,12 +204,32 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
 
 describe('private_key_jwt (RFC 7523 §3)', () => {
   let count = 0
-  const sign = (claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key: CryptoKey = keyPair.privateKey) =>
-    new SignJWT({ iss: 'signer', sub: 'signer', aud: ISSUER, jti: `j${count++}`, iat: NOW, exp: NOW + 60, ...claims })
+  const sign = (
+    claims: Record<string, unknown> = {},
+    header: Record<string, unknown> = {},
+    key: CryptoKey = keyPair.privateKey,
+  ) =>
+    new SignJWT({
+      iss: 'signer',
+      sub: 'signer',
+      aud: ISSUER,
+      jti: `j${count++}`,
+      iat: NOW,
+      exp: NOW + 60,
+      ...claims,
+    })
       .setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header })
       .sign(key)
-  const assert = async (jwt: string | Promise<string>, more: Record<string, string> = {}, now = NOW) =>
-    attempt({ client_assertion: await jwt, client_assertion_type: JWT_BEARER_ASSERTION, ...more }, undefined, now)
+  const assert = async (
+    jwt: string | Promise<string>,
+    more: Record<string, string> = {},
+    now = NOW,
+  ) =>
+    attempt(
+      { client_assertion: await jwt, client_assertion_type: JWT_BEARER_ASSERTION, ...more },
+      undefined,
+      now,
+    )
 
   test('an assertion of the registered key for our issuer is the client', async () => {
     expect(await assert(sign())).toBe('signer')
@@ -195,7 +246,8 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
       expect(await former(aud)).toBe('former')
     }
     expect(await former(ISSUER)).toBe('former')
-    for (const aud of [`${ISSUER}/token/`, [ISSUER, `${ISSUER}/token`], [], undefined]) expect(await former(aud)).toBe('401 invalid_client')
+    for (const aud of [`${ISSUER}/token/`, [ISSUER, `${ISSUER}/token`], [], undefined])
+      expect(await former(aud)).toBe('401 invalid_client')
   })
 
   test.each([
@@ -226,16 +278,21 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
     const foreign = await generateKeyPair('ES256')
     expect(await assert(sign({}, {}, foreign.privateKey))).toBe('401 invalid_client')
     const [, payload] = (await sign()).split('.')
-    expect(await assert(`${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`)).toBe('401 invalid_client')
+    expect(await assert(`${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`)).toBe(
+      '401 invalid_client',
+    )
     const hmac = new SignJWT({ iss: 'signer', sub: 'signer', aud: ISSUER, jti: 'h', exp: NOW + 60 })
       .setProtectedHeader({ alg: 'HS256', kid: 'k1' })
       .sign(Buffer.from(JSON.stringify(publicJwk)))
     expect(await assert(hmac)).toBe('401 invalid_client')
-    for (const rubbish of ['x', 'a.b.c', 'x'.repeat(20_000)]) expect(await assert(rubbish)).toBe('401 invalid_client')
+    for (const rubbish of ['x', 'a.b.c', 'x'.repeat(20_000)])
+      expect(await assert(rubbish)).toBe('401 invalid_client')
   })
 
   test('another assertion type is invalid_request', async () => {
-    expect(await attempt({ client_assertion: await sign(), client_assertion_type: 'saml' })).toBe('400 invalid_request')
+    expect(await attempt({ client_assertion: await sign(), client_assertion_type: 'saml' })).toBe(
+      '400 invalid_request',
+    )
     expect(await attempt({ client_assertion: await sign() })).toBe('400 invalid_request')
   })
 
@@ -249,14 +306,31 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
   })
 
   describe('keys by jwks_uri', () => {
-    const remote = (header = {}, key = keyPair.privateKey) => sign({ iss: 'remote', sub: 'remote' }, header, key)
+    const remote = (header = {}, key = keyPair.privateKey) =>
+      sign({ iss: 'remote', sub: 'remote' }, header, key)
 
     test('are fetched once, however many ask at once, and kept for an hour', async () => {
-      expect(await Promise.all([assert(remote()), assert(remote()), assert(remote())])).toEqual(['remote', 'remote', 'remote'])
+      expect(await Promise.all([assert(remote()), assert(remote()), assert(remote())])).toEqual([
+        'remote',
+        'remote',
+        'remote',
+      ])
       expect(fetches).toBe(1)
-      expect(await assert(sign({ iss: 'remote', sub: 'remote', iat: NOW + 3599, exp: NOW + 3650 }), {}, NOW + 3599)).toBe('remote')
+      expect(
+        await assert(
+          sign({ iss: 'remote', sub: 'remote', iat: NOW + 3599, exp: NOW + 3650 }),
+          {},
+          NOW + 3599,
+        ),
+      ).toBe('remote')
       expect(fetches).toBe(1)
-      expect(await assert(sign({ iss: 'remote', sub: 'remote', iat: NOW + 3600, exp: NOW + 3650 }), {}, NOW + 3600)).toBe('remote')
+      expect(
+        await assert(
+          sign({ iss: 'remote', sub: 'remote', iat: NOW + 3600, exp: NOW + 3650 }),
+          {},
+          NOW + 3600,
+        ),
+      ).toBe('remote')
       expect(fetches).toBe(2)
     })
 
@@ -264,7 +338,8 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
       expect(await assert(remote())).toBe('remote')
       const next = await generateKeyPair('ES256', { extractable: true })
       published = [{ ...(await exportJWK(next.publicKey)), kid: 'k2' }]
-      for (let n = 0; n < 5; n++) expect(await assert(remote({ kid: 'k2' }, next.privateKey))).toBe('401 invalid_client')
+      for (let n = 0; n < 5; n++)
+        expect(await assert(remote({ kid: 'k2' }, next.privateKey))).toBe('401 invalid_client')
       expect(fetches).toBe(1)
       expect(await assert(remote({ kid: 'k2' }, next.privateKey), {}, NOW + 10)).toBe('remote')
       expect(await assert(remote({ kid: 'k3' }), {}, NOW + 11)).toBe('401 invalid_client')
@@ -275,14 +350,25 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
       expect(await assert(remote())).toBe('remote')
       down = true
       const later = NOW + 4000
-      expect(await assert(sign({ iss: 'remote', sub: 'remote', iat: later, exp: later + 60 }), {}, later)).toBe('remote')
+      expect(
+        await assert(
+          sign({ iss: 'remote', sub: 'remote', iat: later, exp: later + 60 }),
+          {},
+          later,
+        ),
+      ).toBe('remote')
       expect(fetches).toBe(2)
     })
 
     test('of a server that has been down for a day no key counts, and the keys count again when it answers', async () => {
       expect(await assert(remote())).toBe('remote')
       down = true
-      const at = (seconds: number) => assert(sign({ iss: 'remote', sub: 'remote', iat: NOW + seconds, exp: NOW + seconds + 60 }), {}, NOW + seconds)
+      const at = (seconds: number) =>
+        assert(
+          sign({ iss: 'remote', sub: 'remote', iat: NOW + seconds, exp: NOW + seconds + 60 }),
+          {},
+          NOW + seconds,
+        )
       expect(await at(86_399)).toBe('remote')
       expect(await at(86_420)).toBe('401 invalid_client')
       down = false

@@ -40,18 +40,25 @@ const registered = () =>
     .list()
     .map((client) => `${client.clientId}: ${client.metadata.name}`)
     .toSorted()
-const logged = (event: string): string[] => rig.lines.filter((line) => line.includes(`"event":"${event}"`))
-const become = async (expected: string[]) => vi.waitFor(() => expect(registered()).toEqual(expected), { timeout: 60_000, interval: 20 })
+const logged = (event: string): string[] =>
+  rig.lines.filter((line) => line.includes(`"event":"${event}"`))
+const become = async (expected: string[]) =>
+  vi.waitFor(() => expect(registered()).toEqual(expected), { timeout: 60_000, interval: 20 })
 
 describe('the clients file is read', () => {
   test('with the hash of a secret, or the file of one', async () => {
     writeFileSync(join(rig.dir, 'secret'), 'a-secret-of-more-than-32-characters-in-a-file\n')
-    const answer = await read(`clients:\n${CLIENT('sydney')}${CLIENT('melbourne').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`)
+    const answer = await read(
+      `clients:\n${CLIENT('sydney')}${CLIENT('melbourne').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`,
+    )
     expect(answer).toMatchObject({
       ok: true,
       clients: [
         { clientId: 'sydney', secretHashes: [HASH] },
-        { clientId: 'melbourne', secretHashes: [sha256('a-secret-of-more-than-32-characters-in-a-file')] },
+        {
+          clientId: 'melbourne',
+          secretHashes: [sha256('a-secret-of-more-than-32-characters-in-a-file')],
+        },
       ],
     })
   })
@@ -70,19 +77,37 @@ describe('the clients file is read', () => {
     client_secret_hash: ${HASH}
   - just a word
 `)
-    expect(found.map((problem) => problem.slice(0, 8)).toSorted()).toEqual(['line 12:', 'line 4: ', 'line 6: ', 'line 7: ', 'line 8: '])
+    expect(found.map((problem) => problem.slice(0, 8)).toSorted()).toEqual([
+      'line 12:',
+      'line 4: ',
+      'line 6: ',
+      'line 7: ',
+      'line 8: ',
+    ])
     expect(found.join('\n')).toMatch(/sydney: redirect_uris.*https/)
   })
 
   test('what is not YAML, holds no list, names a client twice, or lacks a secret', async () => {
     expect((await problems('clients: [')).join()).toMatch(/line \d/)
     expect((await problems('customers: []')).join()).toContain('"clients:"')
-    expect((await problems(`clients:\n${CLIENT('sydney')}${CLIENT('sydney')}`)).join()).toContain('in the file twice')
-    expect((await problems(GOOD.replaceAll(/ +client_secret_hash: .*\n/g, ''))).join()).toContain('needs client_secret_hash')
-    expect((await problems(`${GOOD}    token_endpoint_auth_method: none\n`)).join()).toContain('uses no secret')
+    expect((await problems(`clients:\n${CLIENT('sydney')}${CLIENT('sydney')}`)).join()).toContain(
+      'in the file twice',
+    )
+    expect((await problems(GOOD.replaceAll(/ +client_secret_hash: .*\n/g, ''))).join()).toContain(
+      'needs client_secret_hash',
+    )
+    expect((await problems(`${GOOD}    token_endpoint_auth_method: none\n`)).join()).toContain(
+      'uses no secret',
+    )
     writeFileSync(join(rig.dir, 'weak'), 'hunter2')
-    expect((await problems(GOOD.replace(/client_secret_hash: .*/, 'client_secret_file: weak'))).join()).toContain('fewer than 32')
-    expect((await problems(GOOD.replace(/client_secret_hash: .*/, 'client_secret_file: nowhere'))).join()).toContain('cannot be read')
+    expect(
+      (await problems(GOOD.replace(/client_secret_hash: .*/, 'client_secret_file: weak'))).join(),
+    ).toContain('fewer than 32')
+    expect(
+      (
+        await problems(GOOD.replace(/client_secret_hash: .*/, 'client_secret_file: nowhere'))
+      ).join(),
+    ).toContain('cannot be read')
     expect((await problems('clients: []\nmore: 1\n')).join()).toContain('line 2')
   })
 })
@@ -90,10 +115,14 @@ describe('the clients file is read', () => {
 describe('what was read is recognized', () => {
   test('as long as neither the file nor a secret changes, readable or not', async () => {
     const same = async (secretFiles: string[]) =>
-      (await readClientsFile(file, { allowLoopback: false })).fingerprint === (await fingerprintOf(file, secretFiles))
+      (await readClientsFile(file, { allowLoopback: false })).fingerprint ===
+      (await fingerprintOf(file, secretFiles))
     expect(await same([])).toBe(true)
     const secret = join(rig.dir, 'secret')
-    writeFileSync(file, `clients:\n${CLIENT('sydney').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`)
+    writeFileSync(
+      file,
+      `clients:\n${CLIENT('sydney').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`,
+    )
     expect(await same([secret])).toBe(true)
     const { fingerprint } = await readClientsFile(file, { allowLoopback: false })
     writeFileSync(secret, 'the-first-secret-of-more-than-32-characters')
@@ -110,9 +139,14 @@ describe('the clients file is followed', () => {
     expect(rig.clients.find('sydney')).toMatchObject({ source: 'file', secrets: [{ hash: HASH }] })
     writeFileSync(file, GOOD.replace('client_name: sydney', 'client_name: Sydney 2'))
     await become(['melbourne: melbourne', 'sydney: Sydney 2'])
-    const audited = async (act: string) => (await rig.store.listAudit({ act, target: 'client sydney', limit: 1 }))[0]?.details
-    expect(await audited('client.add')).toMatchObject({ registration: { client_name: 'sydney', secrets: [expect.any(String) as string] } })
-    expect(await audited('client.change')).toEqual({ changed: { client_name: { before: 'sydney', after: 'Sydney 2' } } })
+    const audited = async (act: string) =>
+      (await rig.store.listAudit({ act, target: 'client sydney', limit: 1 }))[0]?.details
+    expect(await audited('client.add')).toMatchObject({
+      registration: { client_name: 'sydney', secrets: [expect.any(String) as string] },
+    })
+    expect(await audited('client.change')).toEqual({
+      changed: { client_name: { before: 'sydney', after: 'Sydney 2' } },
+    })
     expect(JSON.stringify(await rig.store.listAudit({ limit: 10 }))).not.toContain(HASH)
   })
 
@@ -130,7 +164,10 @@ describe('the clients file is followed', () => {
     writeFileSync(file, GOOD)
     await watchIt()
     writeFileSync(file, `clients:\n${CLIENT('sydney', 'Changed')}  - client_id: perth\n`)
-    await vi.waitFor(() => expect(logged('clients_file_rejected').join()).toContain('perth'), { timeout: 60_000, interval: 20 })
+    await vi.waitFor(() => expect(logged('clients_file_rejected').join()).toContain('perth'), {
+      timeout: 60_000,
+      interval: 20,
+    })
     expect(registered()).toEqual(['melbourne: melbourne', 'sydney: sydney'])
     writeFileSync(file, `clients:\n${CLIENT('sydney', 'Changed')}${CLIENT('melbourne')}`)
     await become(['melbourne: melbourne', 'sydney: Changed'])
@@ -148,7 +185,10 @@ describe('the clients file is followed', () => {
     await watchIt()
     writeFileSync(file, `clients:\n${CLIENT('sydney', 'Alone')}`)
     await become(['melbourne: melbourne', 'sydney: Alone'])
-    await vi.waitFor(() => expect(logged('clients_file_lacks').join()).toContain('melbourne'), { timeout: 60_000, interval: 20 })
+    await vi.waitFor(() => expect(logged('clients_file_lacks').join()).toContain('melbourne'), {
+      timeout: 60_000,
+      interval: 20,
+    })
     expect((await rig.store.listRevocations({ limit: 1 })).length).toBe(0)
   })
 
@@ -165,7 +205,8 @@ describe('the clients file is followed', () => {
       'client.add client melbourne: done',
       'client.change client sydney: done',
     ])
-    for (const entry of entries) expect(entry).toMatchObject({ actor: { kind: 'broker', id: 'clients-file' }, via: 'file' })
+    for (const entry of entries)
+      expect(entry).toMatchObject({ actor: { kind: 'broker', id: 'clients-file' }, via: 'file' })
     expect(JSON.stringify(entries)).not.toContain(HASH)
   })
 
@@ -181,7 +222,12 @@ describe('the clients file is followed', () => {
     await rig.register('Sydney')
     writeFileSync(file, GOOD)
     await watchIt()
-    await rig.store.removeClient({ clientId: 'sydney', source: 'command', actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    await rig.store.removeClient({
+      clientId: 'sydney',
+      source: 'command',
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
     await become(['melbourne: melbourne', 'sydney: sydney'])
     expect(logged('clients_file_foreign')).toHaveLength(1)
@@ -190,16 +236,25 @@ describe('the clients file is followed', () => {
   test('a new secret in its file is valid, the same one keeps its age', async () => {
     const secret = join(rig.dir, 'secret')
     writeFileSync(secret, 'the-first-secret-of-more-than-32-characters')
-    writeFileSync(file, `clients:\n${CLIENT('sydney').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`)
+    writeFileSync(
+      file,
+      `clients:\n${CLIENT('sydney').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`,
+    )
     await watchIt()
     const [before] = rig.clients.find('sydney')?.secrets ?? []
     rig.clock.advance(60)
-    writeFileSync(file, `clients:\n${CLIENT('sydney', 'Renamed').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`)
+    writeFileSync(
+      file,
+      `clients:\n${CLIENT('sydney', 'Renamed').replace(/client_secret_hash: .*/, 'client_secret_file: secret')}`,
+    )
     await become(['sydney: Renamed'])
     expect(rig.clients.find('sydney')?.secrets).toEqual([before])
     writeFileSync(secret, 'the-second-secret-of-more-than-32-characters')
     await vi.waitFor(
-      () => expect(rig.clients.find('sydney')?.secrets.map((one) => one.hash)).toEqual([sha256('the-second-secret-of-more-than-32-characters')]),
+      () =>
+        expect(rig.clients.find('sydney')?.secrets.map((one) => one.hash)).toEqual([
+          sha256('the-second-secret-of-more-than-32-characters'),
+        ]),
       { timeout: 60_000, interval: 20 },
     )
   })

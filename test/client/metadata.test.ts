@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { clientMetadataJsonSchema, parseClientMetadata, toWire } from '../../src/clients/metadata.ts'
+import {
+  clientMetadataJsonSchema,
+  parseClientMetadata,
+  toWire,
+} from '../../src/clients/metadata.ts'
 
 const SYDNEY = {
   client_id: 'sydney',
@@ -41,10 +45,18 @@ describe('reading a registration (RFC 7591 §2)', () => {
   })
 
   test('every problem is reported at once, each with its path and what would be right', () => {
-    const found = problems({ client_name: '', redirect_uris: ['http://x.example/cb'], access_token_seconds: 5, colour: 'red', tenants: ['contoso'] })
+    const found = problems({
+      client_name: '',
+      redirect_uris: ['http://x.example/cb'],
+      access_token_seconds: 5,
+      colour: 'red',
+      tenants: ['contoso'],
+    })
     expect(found).toHaveLength(5)
     expect(found.join('\n')).toMatch(/^client_name: /m)
-    expect(found.join('\n')).toMatch(/^redirect_uris\[0\]: "http:\/\/x\.example\/cb" must be https; e\.g\. "https:/m)
+    expect(found.join('\n')).toMatch(
+      /^redirect_uris\[0\]: "http:\/\/x\.example\/cb" must be https; e\.g\. "https:/m,
+    )
     expect(found.join('\n')).toMatch(/^access_token_seconds: at least 60/m)
     expect(found.join('\n')).toMatch(/^colour: is not a field/m)
     expect(found.join('\n')).toMatch(/^tenants\[0\]: a tenant id/m)
@@ -75,14 +87,24 @@ describe('reading a registration (RFC 7591 §2)', () => {
   test('addresses of this machine are taken where the settings allow it, http included; others stay https', () => {
     for (const uri of ['http://localhost:7411/cb', 'http://127.0.0.1/cb', 'http://[::1]:1/cb'])
       expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toEqual([])
-    for (const uri of ['http://sydney.example/cb', 'http://localhost.example/cb', 'http://localhost:1/cb#f'])
+    for (const uri of [
+      'http://sydney.example/cb',
+      'http://localhost.example/cb',
+      'http://localhost:1/cb#f',
+    ])
       expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toHaveLength(1)
   })
 
   test('a public client may have a loopback address without a port, for a native application (RFC 8252 §7.3)', () => {
-    const native = (uri: string) => problems({ token_endpoint_auth_method: 'none', redirect_uris: [uri] })
+    const native = (uri: string) =>
+      problems({ token_endpoint_auth_method: 'none', redirect_uris: [uri] })
     for (const uri of ['http://127.0.0.1/cb', 'http://[::1]/cb']) expect(native(uri)).toEqual([])
-    for (const uri of ['http://127.0.0.1:80/cb', 'http://127.0.0.1.example/cb', 'http://localhost/cb', 'https://127.0.0.1/cb'])
+    for (const uri of [
+      'http://127.0.0.1:80/cb',
+      'http://127.0.0.1.example/cb',
+      'http://localhost/cb',
+      'https://127.0.0.1/cb',
+    ])
       expect(native(uri)).toHaveLength(1)
   })
 
@@ -93,10 +115,18 @@ describe('reading a registration (RFC 7591 §2)', () => {
   })
 
   test.each([
-    ['private_key_jwt without keys', { token_endpoint_auth_method: 'private_key_jwt' }, /exactly one of jwks and jwks_uri/],
+    [
+      'private_key_jwt without keys',
+      { token_endpoint_auth_method: 'private_key_jwt' },
+      /exactly one of jwks and jwks_uri/,
+    ],
     [
       'both kinds of keys',
-      { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [JWK] }, jwks_uri: 'https://x.example/jwks' },
+      {
+        token_endpoint_auth_method: 'private_key_jwt',
+        jwks: { keys: [JWK] },
+        jwks_uri: 'https://x.example/jwks',
+      },
       /exactly one/,
     ],
     ['keys nobody uses', { jwks: { keys: [JWK] } }, /only private_key_jwt/],
@@ -107,18 +137,31 @@ describe('reading a registration (RFC 7591 §2)', () => {
     ],
     [
       'a symmetric key',
-      { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ kty: 'oct', k: 'secret' }] } },
+      {
+        token_endpoint_auth_method: 'private_key_jwt',
+        jwks: { keys: [{ kty: 'oct', k: 'secret' }] },
+      },
       /holds a private or symmetric/,
     ],
-    ['a public client without PKCE', { token_endpoint_auth_method: 'none', require_pkce: false }, /require_pkce/],
+    [
+      'a public client without PKCE',
+      { token_endpoint_auth_method: 'none', require_pkce: false },
+      /require_pkce/,
+    ],
     [
       'a public client with client_credentials',
-      { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'client_credentials'] },
+      {
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code', 'client_credentials'],
+      },
       /can authenticate/,
     ],
     [
       'a public client that exchanges tokens',
-      { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:token-exchange'] },
+      {
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      },
       /can authenticate/,
     ],
     ['refresh without code', { grant_types: ['refresh_token'] }, /without authorization_code/],
@@ -129,16 +172,32 @@ describe('reading a registration (RFC 7591 §2)', () => {
     ['an unknown grant', { grant_types: ['password'] }, /grant_types\[0\]: one of/],
     ['an audience that is no URI', { audience: 'sydney' }, /audience: an absolute URI/],
     ['an audience with a fragment', { audience: 'https://x.example/#a' }, /fragment/],
-    ['an origin with a path', { allowed_origins: ['https://app.example/'] }, /allowed_origins\[0\]/],
+    [
+      'an origin with a path',
+      { allowed_origins: ['https://app.example/'] },
+      /allowed_origins\[0\]/,
+    ],
     ['a client id with a slash', { client_id: 'a/b' }, /client_id/],
     [
       'an email domain without a tenant',
       { ssf_email_domains: ['contoso.example'] },
       /^ssf_email_domains: a list of domains for each tenant id, e\.g\./,
     ],
-    ['an email domain of what is no tenant id', { ssf_email_domains: { contoso: ['contoso.example'] } }, /ssf_email_domains\.contoso: /],
-    ['an email domain with a wildcard', { ssf_email_domains: { [CONTOSO]: ['*.contoso.example'] } }, /\[0\]: a domain, e\.g\. "contoso/],
-    ['a tenant without an email domain', { ssf_email_domains: { [CONTOSO]: [] } }, /at least one domain/],
+    [
+      'an email domain of what is no tenant id',
+      { ssf_email_domains: { contoso: ['contoso.example'] } },
+      /ssf_email_domains\.contoso: /,
+    ],
+    [
+      'an email domain with a wildcard',
+      { ssf_email_domains: { [CONTOSO]: ['*.contoso.example'] } },
+      /\[0\]: a domain, e\.g\. "contoso/,
+    ],
+    [
+      'a tenant without an email domain',
+      { ssf_email_domains: { [CONTOSO]: [] } },
+      /at least one domain/,
+    ],
     [
       'an email domain of two tenants',
       { ssf_email_domains: { [CONTOSO]: ['contoso.example'], [FABRIKAM]: ['Contoso.example'] } },
@@ -151,7 +210,13 @@ describe('reading a registration (RFC 7591 §2)', () => {
     ],
     [
       'two spellings of one tenant with email domains',
-      { ...RECEIVER, ssf_email_domains: { [CONTOSO]: ['contoso.example'], [CONTOSO.toUpperCase()]: ['contoso.test'] } },
+      {
+        ...RECEIVER,
+        ssf_email_domains: {
+          [CONTOSO]: ['contoso.example'],
+          [CONTOSO.toUpperCase()]: ['contoso.test'],
+        },
+      },
       /^ssf_email_domains\.6F0C2D0E-.*: is the same tenant as 6f0c2d0e-.*; write it once, with the domains of both$/,
     ],
     [
@@ -169,14 +234,18 @@ describe('reading a registration (RFC 7591 §2)', () => {
   })
 
   test('what is not an object at all is refused without throwing', () => {
-    for (const input of [undefined, null, 'x', 7, []]) expect(parseClientMetadata(input).ok).toBe(false)
+    for (const input of [undefined, null, 'x', 7, []])
+      expect(parseClientMetadata(input).ok).toBe(false)
   })
 
   test('without an audience it is made of the client id; without either that is said', () => {
     const { audience: _a, client_id: _c, ...rest } = SYDNEY
     const parsed = parseClientMetadata(rest, { clientId: 'perth' })
     expect(parsed.ok && parsed.metadata.audience).toBe('urn:case-manager:instance:perth')
-    expect(parseClientMetadata(rest)).toEqual({ ok: false, problems: [expect.stringMatching(/^audience: is missing/)] })
+    expect(parseClientMetadata(rest)).toEqual({
+      ok: false,
+      problems: [expect.stringMatching(/^audience: is missing/)],
+    })
   })
 
   test('one back-channel address (Back-Channel Logout 1.0 §2.2) and several are the same list', () => {
@@ -185,7 +254,10 @@ describe('reading a registration (RFC 7591 §2)', () => {
       backchannel_logout_uri: 'https://a.example/',
       backchannel_logout_uris: ['https://b.example/', 'https://a.example/'],
     })
-    expect(parsed.ok && parsed.metadata.logoutUris).toEqual(['https://a.example/', 'https://b.example/'])
+    expect(parsed.ok && parsed.metadata.logoutUris).toEqual([
+      'https://a.example/',
+      'https://b.example/',
+    ])
   })
 
   test('tenants and domains of ssf_email_domains are kept in lower case, each domain once', () => {
@@ -209,7 +281,12 @@ describe('reading a registration (RFC 7591 §2)', () => {
       skip_sign_in_page: true,
       token_endpoint_auth_method: 'private_key_jwt',
       jwks_uri: 'https://sydney.case-manager.example/jwks',
-      grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      grant_types: [
+        'authorization_code',
+        'refresh_token',
+        'client_credentials',
+        'urn:ietf:params:oauth:grant-type:token-exchange',
+      ],
       scope: 'openid cases:read ssf.manage',
       resources: ['urn:x:y'],
       exchange_from: ['melbourne'],
@@ -226,12 +303,18 @@ describe('reading a registration (RFC 7591 §2)', () => {
     }
     const parsed = parseClientMetadata(full)
     if (!parsed.ok) throw new Error(parsed.problems.join('\n'))
-    const again = parseClientMetadata(JSON.parse(JSON.stringify(toWire({ clientId: 'sydney', metadata: parsed.metadata }))))
+    const again = parseClientMetadata(
+      JSON.parse(JSON.stringify(toWire({ clientId: 'sydney', metadata: parsed.metadata }))),
+    )
     expect(again).toEqual(parsed)
   })
 
   test('there is a JSON Schema of it for editors', () => {
     const schema = clientMetadataJsonSchema()
-    expect(schema).toMatchObject({ type: 'object', required: ['client_name'], additionalProperties: false })
+    expect(schema).toMatchObject({
+      type: 'object',
+      required: ['client_name'],
+      additionalProperties: false,
+    })
   })
 })

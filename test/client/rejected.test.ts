@@ -5,8 +5,12 @@ import { createRig, ISSUER, type Rig } from '../rig.ts'
 
 /** What the log says of a client that is rejected: the cause, and never a secret. */
 
-const lines = (rig: Rig, event: string) => rig.lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line.event === event)
-const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
+const lines = (rig: Rig, event: string) =>
+  rig.lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter((line) => line.event === event)
+const basic = (id: string, secret: string) =>
+  `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
 
 describe('a client that is rejected', () => {
   test('is logged with the cause, while its answer has one text for all', async () => {
@@ -21,7 +25,11 @@ describe('a client that is rejected', () => {
       basic('', 'x'),
       'Basic ???',
     ])
-      answers.add(await (await rig.post('/token', { grant_type: 'client_credentials' }, { authorization })).text())
+      answers.add(
+        await (
+          await rig.post('/token', { grant_type: 'client_credentials' }, { authorization })
+        ).text(),
+      )
     await rig.post('/token', {
       grant_type: 'client_credentials',
       client_assertion: 'a.b.c',
@@ -43,7 +51,10 @@ describe('a client that is rejected', () => {
     const rig = await createRig()
     const now = rig.clock.now()
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
-    await rig.register('Sydney', { authMethod: 'private_key_jwt', jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'registered' }] } })
+    await rig.register('Sydney', {
+      authMethod: 'private_key_jwt',
+      jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'registered' }] },
+    })
     await rig.register('Melbourne')
     const foreign = (await generateKeyPair('ES256')).privateKey
     const answers: string[] = []
@@ -54,11 +65,18 @@ describe('a client that is rejected', () => {
       ['sydney', 'registered', foreign],
       ['sydney', 'registered', privateKey],
     ] as const) {
-      const assertion = new SignJWT({ iss, sub: iss, jti: kid, exp: now + 60 }).setProtectedHeader({ alg: 'ES256', kid }).sign(key)
-      const form = { client_assertion: await assertion, client_assertion_type: JWT_BEARER_ASSERTION }
+      const assertion = new SignJWT({ iss, sub: iss, jti: kid, exp: now + 60 })
+        .setProtectedHeader({ alg: 'ES256', kid })
+        .sign(key)
+      const form = {
+        client_assertion: await assertion,
+        client_assertion_type: JWT_BEARER_ASSERTION,
+      }
       answers.push(await (await rig.post('/token', form)).text())
     }
-    expect(lines(rig, 'client_rejected').map(({ why, client_id: id, problem }) => [why, id, problem])).toEqual([
+    expect(
+      lines(rig, 'client_rejected').map(({ why, client_id: id, problem }) => [why, id, problem]),
+    ).toEqual([
       ['unknown_client', undefined, expect.stringContaining('nowhere')],
       ['other_method', 'melbourne', expect.any(String)],
       ['unknown_key', 'sydney', expect.stringContaining('kid other')],
@@ -72,7 +90,11 @@ describe('a client that is rejected', () => {
   test('is never logged with a secret, not even one that was sent as the client_id', async () => {
     const rig = await createRig()
     const { secret } = await rig.register('Sydney')
-    for (const authorization of [basic('sydney', `${secret}x`), basic(secret, 'sydney'), basic('nowhere', secret)])
+    for (const authorization of [
+      basic('sydney', `${secret}x`),
+      basic(secret, 'sydney'),
+      basic('nowhere', secret),
+    ])
       expect((await rig.post('/token', {}, { authorization })).status).toBe(401)
     expect(lines(rig, 'client_rejected')).toHaveLength(3)
     expect(rig.lines.join('\n')).not.toContain(secret)
@@ -81,7 +103,8 @@ describe('a client that is rejected', () => {
   test('does not decide how much is written to the log', async () => {
     const rig = await createRig()
     await rig.register('Sydney')
-    for (let i = 0; i < 200; i++) await rig.post('/token', {}, { authorization: basic('sydney', String(i)) })
+    for (let i = 0; i < 200; i++)
+      await rig.post('/token', {}, { authorization: basic('sydney', String(i)) })
     expect(rig.lines.length).toBeLessThan(30)
   })
 })

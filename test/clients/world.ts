@@ -2,11 +2,19 @@ import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { createRig, type RegisteredClient } from '../rig.ts'
 import { Browser, type Page } from '../browser.ts'
 
-/** A broker on a real listener that is its issuer, by the machine's time, and the browser of a user whom Microsoft knows: for libraries as they come. */
+/**
+ * A broker on a real listener that is its issuer, by the machine's time, and the browser of a user
+ * whom Microsoft knows: for libraries as they come.
+ */
 
 export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
 export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
-export const METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
+export const METHODS = [
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+  'none',
+] as const
 export type Method = (typeof METHODS)[number]
 
 /** A client without a credential cannot be registered for more than the first two. */
@@ -23,8 +31,14 @@ export type ClientWorld = Awaited<ReturnType<typeof openClientWorld>>
 
 export async function openClientWorld(method: Method, changes: Partial<ClientMetadata> = {}) {
   const rig = await createRig({ listening: true, realTime: true })
-  const key = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
-  const jwk = { ...(await crypto.subtle.exportKey('jwk', key.publicKey)), kid: 'k1' } as Record<string, unknown>
+  const key = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
+    'sign',
+    'verify',
+  ])
+  const jwk = { ...(await crypto.subtle.exportKey('jwk', key.publicKey)), kid: 'k1' } as Record<
+    string,
+    unknown
+  >
   const client: RegisteredClient = await rig.register('Sydney', {
     ...ALL,
     grants: grantsOf(method),
@@ -35,13 +49,18 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
   const target = await rig.register('Melbourne', { exchangeFrom: [client.clientId] })
   const browser = new Browser({ follows: ({ origin }) => origin === rig.config.issuer })
 
-  /** Follows the client's own address to where the client gets the answer: its redirect URI, or the page that posts to it. */
+  /**
+   * Follows the client's own address to where the client gets the answer: its redirect URI, or the
+   * page that posts to it.
+   */
   const visit = async (address: URL): Promise<Page> => {
     const page = await browser.get(address.href)
     if (!page.html.includes('Sign in with Microsoft')) return page
     const microsoft = (await browser.press(page, 'Sign in with Microsoft')).left
     const state = microsoft?.searchParams.get('state') ?? ''
-    return browser.get(`${rig.config.issuer}/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state }).toString()}`)
+    return browser.get(
+      `${rig.config.issuer}/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state }).toString()}`,
+    )
   }
   /** The request that the client's own server gets, by GET or (form_post) by POST. */
   const answerTo = async (address: URL): Promise<Request> => {
@@ -58,5 +77,15 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
   }
   const redirectUri = client.metadata.redirectUris[0] ?? ''
   const postLogoutRedirectUri = client.metadata.postLogoutRedirectUris[0] ?? ''
-  return { rig, issuer: rig.config.issuer, client, target, key: key.privateKey, redirectUri, postLogoutRedirectUri, answerTo, signOutBy }
+  return {
+    rig,
+    issuer: rig.config.issuer,
+    client,
+    target,
+    key: key.privateKey,
+    redirectUri,
+    postLogoutRedirectUri,
+    answerTo,
+    signOutBy,
+  }
 }

@@ -29,7 +29,9 @@ const TENANT = '11111111-1111-4111-8111-111111111111'
 type Named = 'networks' | 'volumes' | 'secrets' | 'configs'
 type Compose = { services: Record<string, Service> } & Record<Named, object>
 
-const compose = parse(readFileSync(resolve(import.meta.dirname, '../../compose.yaml'), 'utf8'), { merge: true }) as Compose
+const compose = parse(readFileSync(resolve(import.meta.dirname, '../../compose.yaml'), 'utf8'), {
+  merge: true,
+}) as Compose
 const services = Object.entries(compose.services)
 
 describe('compose.yaml', () => {
@@ -41,7 +43,10 @@ describe('compose.yaml', () => {
       configs: ({ configs = [] }) => configs.map(({ source }) => source),
     }
     for (const kind of ['networks', 'volumes', 'secrets', 'configs'] as const)
-      expect([kind, [...new Set(services.flatMap(([, service]) => used[kind](service)))].sort()]).toEqual([kind, Object.keys(compose[kind]).sort()])
+      expect([
+        kind,
+        [...new Set(services.flatMap(([, service]) => used[kind](service)))].sort(),
+      ]).toEqual([kind, Object.keys(compose[kind]).sort()])
   })
 
   test('one service of a profile builds an image, and the others take it', () => {
@@ -55,7 +60,9 @@ describe('compose.yaml', () => {
 
   test('every BROKER_ variable of a service is a setting', () => {
     const known = new Set(variablesOf(SETTINGS))
-    const named = services.flatMap(([, { environment = {} }]) => Object.keys(environment)).filter((name) => name.startsWith('BROKER_'))
+    const named = services
+      .flatMap(([, { environment = {} }]) => Object.keys(environment))
+      .filter((name) => name.startsWith('BROKER_'))
     expect(named).toContain('BROKER_DATABASE_STANDBY')
     expect(named.filter((name) => !known.has(name))).toEqual([])
   })
@@ -71,20 +78,36 @@ describe('compose.yaml', () => {
       writeFileSync(join(dir, 'database_url'), 'postgres://broker:b0b0@postgres/broker')
       const given = Object.entries(environment).map(([key, value]) => [
         key,
-        value.replace('/run/secrets', dir).replace(/^\$\{BROKER_ISSUER.*/, 'https://login.case-manager.example'),
+        value
+          .replace('/run/secrets', dir)
+          .replace(/^\$\{BROKER_ISSUER.*/, 'https://login.case-manager.example'),
       ])
       const env = Object.fromEntries(given) as Record<string, string>
       expect(Object.values(env).filter((value) => value.includes('${'))).toEqual([])
-      expect(loadConfig(env)).toMatchObject({ issuer: 'https://login.case-manager.example', warnings: [], entra: { credential: undefined } })
-      const byFile = { BROKER_ENTRA_TENANT: TENANT, BROKER_ENTRA_CLIENT_ID: TENANT, BROKER_ENTRA_CLIENT_SECRET: 's3cret' }
-      expect(loadConfig({ ...byFile, ...env }).entra).toMatchObject({ clientId: TENANT, credential: { kind: 'secret' } })
+      expect(loadConfig(env)).toMatchObject({
+        issuer: 'https://login.case-manager.example',
+        warnings: [],
+        entra: { credential: undefined },
+      })
+      const byFile = {
+        BROKER_ENTRA_TENANT: TENANT,
+        BROKER_ENTRA_CLIENT_ID: TENANT,
+        BROKER_ENTRA_CLIENT_SECRET: 's3cret',
+      }
+      expect(loadConfig({ ...byFile, ...env }).entra).toMatchObject({
+        clientId: TENANT,
+        credential: { kind: 'secret' },
+      })
     }
   })
 
   test('the proxy brings all of the profile cluster and the queue, and not the broker on SQLite', () => {
     const needed = new Set(['proxy'])
-    for (const name of needed) for (const next of Object.keys(compose.services[name]?.depends_on ?? {})) needed.add(next)
-    const ofProfile = services.filter(([, { profiles }]) => profiles?.includes('cluster')).map(([name]) => name)
+    for (const name of needed)
+      for (const next of Object.keys(compose.services[name]?.depends_on ?? {})) needed.add(next)
+    const ofProfile = services
+      .filter(([, { profiles }]) => profiles?.includes('cluster'))
+      .map(([name]) => name)
     expect([...needed].sort()).toEqual([...ofProfile, 'valkey'].sort())
     expect(needed).not.toContain('broker')
   })
@@ -99,7 +122,9 @@ describe('compose.yaml', () => {
     const { headers } = await fetch(`http://127.0.0.1:${listener.address.port}/`)
     const [announced, kept] = [
       /timeout=(\d+)/.exec(headers.get('keep-alive') ?? ''),
-      /timeout http-keep-alive (\d+)s/.exec(readFileSync(resolve(import.meta.dirname, '../../deploy/compose/haproxy.cfg'), 'utf8')),
+      /timeout http-keep-alive (\d+)s/.exec(
+        readFileSync(resolve(import.meta.dirname, '../../deploy/compose/haproxy.cfg'), 'utf8'),
+      ),
     ]
     expect(Number(kept?.[1])).toBeGreaterThan(Number(announced?.[1]))
   })

@@ -8,7 +8,10 @@ import { createDatabase, HAS_POSTGRES } from '../postgres.ts'
 import { createRig, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser } from '../signin/browser.ts'
 
-/** A broker whose line to Postgres swallows everything for more than a minute: what changed meanwhile holds before its first answer. */
+/**
+ * A broker whose line to Postgres swallows everything for more than a minute: what changed
+ * meanwhile holds before its first answer.
+ */
 
 const OLIVIA = { kind: 'operator', id: 'olivia' } as const
 
@@ -26,7 +29,11 @@ async function twoBrokers(): Promise<Pair> {
   const line = await Line.open({ path: join(host, '.s.PGSQL.5432') })
   onTestFinished(() => line.close())
   const a = await createRig({ config: { databaseUrl: database.url } })
-  const b = await createRig({ config: { databaseUrl: database.url.replace('@/', `@127.0.0.1:${line.port}/`).replace(/\?.*/, '') } })
+  const b = await createRig({
+    config: {
+      databaseUrl: database.url.replace('@/', `@127.0.0.1:${line.port}/`).replace(/\?.*/, ''),
+    },
+  })
   // So slow that a first answer by what B still has in memory would show.
   for (const part of [b.clients, b.keys, b.deps.connection]) {
     const reload = part.reload.bind(part)
@@ -39,7 +46,10 @@ async function twoBrokers(): Promise<Pair> {
 }
 
 /** @returns what B answers first to each question, asked in the very turn in which B is back */
-async function firstAnswers<T>({ a, b, line }: Pair, { change, ask }: { change: () => Promise<unknown>; ask: (() => Promise<T>)[] }): Promise<T[]> {
+async function firstAnswers<T>(
+  { a, b, line }: Pair,
+  { change, ask }: { change: () => Promise<unknown>; ask: (() => Promise<T>)[] },
+): Promise<T[]> {
   const heard: Elsewhere[] = []
   const back = Promise.withResolvers<Promise<T[]>>()
   b.store.onElsewhere((what) => {
@@ -55,13 +65,18 @@ async function firstAnswers<T>({ a, b, line }: Pair, { change, ask }: { change: 
   return back.promise
 }
 
-const knownAt = (b: Rig, { clientId }: RegisteredClient) => expect.poll(() => b.clients.find(clientId), { timeout: 20_000 }).toBeDefined()
+const knownAt = (b: Rig, { clientId }: RegisteredClient) =>
+  expect.poll(() => b.clients.find(clientId), { timeout: 20_000 }).toBeDefined()
 
 describe.skipIf(!HAS_POSTGRES)('a broker that was cut off from Postgres', () => {
   test('knows each client, lock, key and setting that changed meanwhile before its first answer, and answers nothing that it was asked before', async () => {
     const pair = await twoBrokers()
     const { a, b, line } = pair
-    const robot = { grants: ['client_credentials' as const], redirectUris: [], scopes: ['broker:operate' as const] }
+    const robot = {
+      grants: ['client_credentials' as const],
+      redirectUris: [],
+      scopes: ['broker:operate' as const],
+    }
     const [sydney, removed, locked, lifted] = [
       await a.register('Sydney'),
       await a.register('Perth'),
@@ -69,22 +84,37 @@ describe.skipIf(!HAS_POSTGRES)('a broker that was cut off from Postgres', () => 
       await a.register('Lifted', robot),
     ]
     const by = { actor: OLIVIA, may: 'administer', operatorTenant: undefined } as const
-    const lock = ({ clientId }: RegisteredClient) => a.store.lock({ ...by, target: { kind: 'client', clientId }, now: a.clock.now() })
+    const lock = ({ clientId }: RegisteredClient) =>
+      a.store.lock({ ...by, target: { kind: 'client', clientId }, now: a.clock.now() })
     const open = await lock(lifted)
     if (open.outcome !== 'locked') return expect.unreachable()
     const { session } = await a.openSession()
     const { access_token: token } = await a.signInAt(session.sid, sydney)
     await knownAt(b, lifted)
     const tokenFor = async ({ basic }: RegisteredClient) =>
-      (await b.post('/token', { grant_type: 'client_credentials', scope: 'broker:operate' }, { authorization: basic })).status
+      (
+        await b.post(
+          '/token',
+          { grant_type: 'client_credentials', scope: 'broker:operate' },
+          { authorization: basic },
+        )
+      ).status
     const introspect = () => b.post('/introspect', { token }, { authorization: sydney.basic })
-    const page = async (client: RegisteredClient) => b.app.request(`${b.config.issuer}${authorizePath(client)}`)
-    expect([await tokenFor(locked), await tokenFor(lifted), (await page(removed)).status]).toEqual([200, 400, 200])
+    const page = async (client: RegisteredClient) =>
+      b.app.request(`${b.config.issuer}${authorizePath(client)}`)
+    expect([await tokenFor(locked), await tokenFor(lifted), (await page(removed)).status]).toEqual([
+      200, 400, 200,
+    ])
     const retired = b.keys.jwks().keys.map(({ kid }) => kid)
     let before: Response | Promise<Response> | undefined
     const [kids, ...answers] = await firstAnswers<unknown>(pair, {
       async change() {
-        await a.store.removeClient({ clientId: removed.clientId, source: 'any', actor: OLIVIA, now: a.clock.now() })
+        await a.store.removeClient({
+          clientId: removed.clientId,
+          source: 'any',
+          actor: OLIVIA,
+          now: a.clock.now(),
+        })
         await lock(locked)
         await a.store.liftLock({ id: open.lock.id, actor: OLIVIA, now: a.clock.now() })
         await a.keys.rotate('ES256', 'emergency', a.clock.now())
@@ -93,7 +123,12 @@ describe.skipIf(!HAS_POSTGRES)('a broker that was cut off from Postgres', () => 
         await turn()
       },
       ask: [
-        async () => ((await (await b.app.request(`${b.config.issuer}/jwks`)).json()) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid),
+        async () =>
+          (
+            (await (await b.app.request(`${b.config.issuer}/jwks`)).json()) as {
+              keys: { kid: string }[]
+            }
+          ).keys.map(({ kid }) => kid),
         async () => (await page(removed)).status,
         async () => (await (await page(sydney)).text()).includes('Another name'),
         () => tokenFor(locked),
@@ -111,18 +146,25 @@ describe.skipIf(!HAS_POSTGRES)('a broker that was cut off from Postgres', () => 
   test.each([
     {
       what: 'another MFA policy',
-      change: ({ a }: Pair) => a.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: a.clock.now() }),
+      change: ({ a }: Pair) =>
+        a.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: a.clock.now() }),
       answer: { status: 403, to: undefined },
     },
     {
       what: 'a tenant that was removed',
-      change: ({ a }: Pair) => a.store.removeTenant({ tid: OTHER_TENANT, actor: OLIVIA, now: a.clock.now() }),
+      change: ({ a }: Pair) =>
+        a.store.removeTenant({ tid: OTHER_TENANT, actor: OLIVIA, now: a.clock.now() }),
       answer: { status: 403, to: undefined },
     },
     {
       what: 'a floor',
       change: ({ a }: Pair, sub: string) =>
-        revoke(a.deps, { selector: { kind: 'subject', sub }, reason: 'administrator', actor: OLIVIA, now: a.clock.now() }),
+        revoke(a.deps, {
+          selector: { kind: 'subject', sub },
+          reason: 'administrator',
+          actor: OLIVIA,
+          now: a.clock.now(),
+        }),
       answer: { status: 303, to: 'login.microsoftonline.com' },
     },
   ])('knows $what before it admits a user', async ({ what, change, answer }) => {

@@ -6,7 +6,10 @@ import { borrowDatabase } from '../emptied-database.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import { bench, type StoreUnderTest } from '../store/fixture.ts'
 
-const open = ({ url }: Database): StoreUnderTest => ({ open: (nowMs) => openPostgresStore({ url, nowMs }), remove: () => undefined })
+const open = ({ url }: Database): StoreUnderTest => ({
+  open: (nowMs) => openPostgresStore({ url, nowMs }),
+  remove: () => undefined,
+})
 
 /** Each table with its number of rows, each sequence with its position. */
 async function contentOf({ url }: Database): Promise<Record<string, unknown>> {
@@ -18,7 +21,8 @@ async function contentOf({ url }: Database): Promise<Record<string, unknown>> {
       `SELECT oid::regclass::text AS name, relkind AS kind FROM pg_class WHERE relnamespace = '${NAMESPACE}'::regnamespace AND relkind IN ('r', 'S')`,
     )
     for (const { name, kind } of relations.rows) {
-      const asked = kind === 'r' ? `SELECT count(*) FROM ${name}` : `SELECT last_value, is_called FROM ${name}`
+      const asked =
+        kind === 'r' ? `SELECT count(*) FROM ${name}` : `SELECT last_value, is_called FROM ${name}`
       content[name] = (await client.query<Record<string, unknown>>(asked)).rows
     }
     return content
@@ -44,7 +48,12 @@ describe.skipIf(!HAS_POSTGRES)('a database that tests use again', () => {
       const { session } = await b.signIn()
       await b.exchange(session.sid, 'sydney')
       await b.revoke({ kind: 'session', sid: session.sid })
-      await b.store.appendAudit({ actor: { kind: 'operator', id: 'u_ann' }, via: 'console', act: 'revoke', target: session.sid })
+      await b.store.appendAudit({
+        actor: { kind: 'operator', id: 'u_ann' },
+        via: 'console',
+        act: 'revoke',
+        target: session.sid,
+      })
       await b.close()
       await database.drop()
     }

@@ -39,7 +39,8 @@ test('a listener that ends waits until no request comes on the connections that 
     if (socket !== undefined) answers.push(await ask(socket))
   })
   expect(passed).toBe(4)
-  for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n(.+\r\n)*connection: close\r\n/i)
+  for (const answer of answers)
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n(.+\r\n)*connection: close\r\n/i)
   expect(answers).toHaveLength(3)
 })
 

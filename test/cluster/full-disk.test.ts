@@ -8,14 +8,21 @@ import { revoke } from '../../src/revocation/revoke.ts'
 import { BIN, createMigrated, sql, startPostgres } from '../postgres.ts'
 import { createRig } from '../rig.ts'
 
-/** A Postgres whose disk is really full: a file system of its own, which only root may mount. The npm package needs more room than that. */
+/**
+ * A Postgres whose disk is really full: a file system of its own, which only root may mount. The
+ * npm package needs more room than that.
+ */
 
 const MEGABYTES = 160
 
 function mounted(): { dir: string; unmount(): void } | undefined {
   const dir = mkdtempSync(join(tmpdir(), 'full-disk-'))
-  const done = process.getuid?.() === 0 ? spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${MEGABYTES}m`, 'tmpfs', dir]) : undefined
-  if (done?.status === 0) return { dir, unmount: () => (spawnSync('umount', ['-l', dir]), rmdirSync(dir)) }
+  const done =
+    process.getuid?.() === 0
+      ? spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${MEGABYTES}m`, 'tmpfs', dir])
+      : undefined
+  if (done?.status === 0)
+    return { dir, unmount: () => (spawnSync('umount', ['-l', dir]), rmdirSync(dir)) }
   rmdirSync(dir)
   return undefined
 }
@@ -48,14 +55,26 @@ test.skipIf(BIN === undefined || !canMount())(
     if (disk === undefined) return expect.unreachable()
     onTestFinished(() => disk.unmount())
     vi.stubEnv('TMPDIR', disk.dir)
-    const server = await startPostgres({ max_wal_size: '32MB', min_wal_size: '32MB', shared_buffers: '16MB' })
+    const server = await startPostgres({
+      max_wal_size: '32MB',
+      min_wal_size: '32MB',
+      shared_buffers: '16MB',
+    })
     vi.unstubAllEnvs()
     onTestFinished(() => server.stop())
-    const rig = await createRig({ realTime: true, config: { databaseUrl: await createMigrated(server) } })
+    const rig = await createRig({
+      realTime: true,
+      config: { databaseUrl: await createMigrated(server) },
+    })
     const sids: string[] = []
     while (sids.length < 60) sids.push((await rig.openSession()).session.sid)
     const revokeSession = (sid: string) =>
-      revoke(rig.deps, { selector: { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+      revoke(rig.deps, {
+        selector: { kind: 'session', sid },
+        reason: 'administrator',
+        actor: OLIVIA,
+        now: rig.clock.now(),
+      })
     const acknowledged: string[] = []
     const revokeAll = async (some: readonly string[]): Promise<void> => {
       for (const sid of some) {
@@ -65,15 +84,19 @@ test.skipIf(BIN === undefined || !canMount())(
     }
     const others = () => sids.filter((sid) => !acknowledged.includes(sid))
     const ballast = join(disk.dir, 'ballast')
-    const stateOf = async (sid: string) => (await rig.store.standingBySid(sid, rig.clock.now())).state
+    const stateOf = async (sid: string) =>
+      (await rig.store.standingBySid(sid, rig.clock.now())).state
     /** All that was acknowledged is there, and nothing else is half done. */
     const nothingIsLost = async (): Promise<void> => {
       await expect.poll(() => stateOf(sids[0] ?? '').catch(() => 'unavailable'), WAIT).toBe('ended')
       const logged = new Set(
-        (await rig.store.listRevocations({ limit: 1000 })).flatMap(({ selector }) => (selector.kind === 'session' ? selector.sid : [])),
+        (await rig.store.listRevocations({ limit: 1000 })).flatMap(({ selector }) =>
+          selector.kind === 'session' ? selector.sid : [],
+        ),
       )
       expect(acknowledged.filter((sid) => !logged.has(sid))).toEqual([])
-      for (const sid of sids) expect([sid, await stateOf(sid)]).toEqual([sid, logged.has(sid) ? 'ended' : 'live'])
+      for (const sid of sids)
+        expect([sid, await stateOf(sid)]).toEqual([sid, logged.has(sid) ? 'ended' : 'live'])
       expect((await rig.store.head()).seq).toBe(logged.size)
     }
 
@@ -83,7 +106,9 @@ test.skipIf(BIN === undefined || !canMount())(
     rmSync(ballast)
     await nothingIsLost()
     const [next = ''] = others()
-    await expect.poll(() => revokeSession(next).catch(() => 'unavailable'), WAIT).not.toBe('unavailable')
+    await expect
+      .poll(() => revokeSession(next).catch(() => 'unavailable'), WAIT)
+      .not.toBe('unavailable')
     acknowledged.push(next)
 
     // Where there is no room for the next file of its log, Postgres ends.

@@ -12,20 +12,35 @@ describe.skipIf(!HAS_POSTGRES).each(POOL_MODES)('brokers behind PgBouncer in %s 
   beforeEach(async () => {
     const database = await createDatabase()
     onTestFinished(() => database.drop())
-    const [direct, name] = [database.url, new URL(database.url.replace('@/', '@localhost/')).pathname.slice(1)]
+    const [direct, name] = [
+      database.url,
+      new URL(database.url.replace('@/', '@localhost/')).pathname.slice(1),
+    ]
     await sql(direct, `ALTER ROLE postgres IN DATABASE ${name} SET search_path = broker`)
-    pooler = await Pooler.open({ host: new URLSearchParams(direct.split('?')[1]).get('host') ?? '', mode })
+    pooler = await Pooler.open({
+      host: new URLSearchParams(direct.split('?')[1]).get('host') ?? '',
+      mode,
+    })
     onTestFinished(() => pooler.close())
-    const config = { databaseUrl: pooler.url(name), ...(mode === 'transaction' && { databaseDirectUrl: direct }) }
-    brokers = [await createRig({ realTime: true, config }), await createRig({ realTime: true, config })]
+    const config = {
+      databaseUrl: pooler.url(name),
+      ...(mode === 'transaction' && { databaseDirectUrl: direct }),
+    }
+    brokers = [
+      await createRig({ realTime: true, config }),
+      await createRig({ realTime: true, config }),
+    ]
     client = await brokers[0].register('Sydney')
     await expect.poll(() => brokers[1].clients.find(client.clientId)).toBeDefined()
   })
 
-  const ask = (rig: Rig, path: string, form: Record<string, string>) => rig.post(path, form, { authorization: client.basic })
+  const ask = (rig: Rig, path: string, form: Record<string, string>) =>
+    rig.post(path, form, { authorization: client.basic })
   const introspect = async (rig: Rig, token: string): Promise<unknown> => {
     const answer = await ask(rig, '/introspect', { token })
-    return answer.status === 200 ? ((await answer.json()) as { active: boolean }).active : answer.status
+    return answer.status === 200
+      ? ((await answer.json()) as { active: boolean }).active
+      : answer.status
   }
 
   test('tokens are rotated, checked and revoked on both, notifications arrive, and a restart of the pooler costs only what was under way', async () => {
@@ -34,25 +49,35 @@ describe.skipIf(!HAS_POSTGRES).each(POOL_MODES)('brokers behind PgBouncer in %s 
     const [first, second] = [await signedIn(), await signedIn()]
     await expect.poll(async () => (await a.store.databaseFacts())?.notified).toBe(true)
     const refresh = async (token = '') =>
-      (await (await ask(b, '/token', { grant_type: 'refresh_token', refresh_token: token })).json()) as Partial<typeof first>
+      (await (
+        await ask(b, '/token', { grant_type: 'refresh_token', refresh_token: token })
+      ).json()) as Partial<typeof first>
     let rotated: Partial<typeof first> = {}
-    await expect.poll(async () => (rotated = await refresh(first.refresh_token))).toHaveProperty('access_token')
+    await expect
+      .poll(async () => (rotated = await refresh(first.refresh_token)))
+      .toHaveProperty('access_token')
     const { access_token: token = '' } = rotated
 
-    // More at once than a broker has connections: the pooler hands connections on, between statements that were prepared.
-    const manyAtOnce = () => [...Array(40).keys()].map((n) => introspect(n % 2 === 0 ? a : b, token))
+    // More at once than a broker has connections: the pooler hands connections on, between
+    // statements that were prepared.
+    const manyAtOnce = () =>
+      [...Array(40).keys()].map((n) => introspect(n % 2 === 0 ? a : b, token))
     for (const answer of await Promise.all(manyAtOnce())) expect([true, 503]).toContain(answer)
     const underWay = manyAtOnce()
     await pooler.restart()
     for (const answer of await Promise.all(underWay)) expect([true, 503]).toContain(answer)
     for (const rig of brokers) await expect.poll(() => introspect(rig, token)).toBe(true)
 
-    await expect.poll(async () => (await ask(a, '/revoke', { token: rotated.refresh_token ?? '' })).status).toBe(200)
+    await expect
+      .poll(async () => (await ask(a, '/revoke', { token: rotated.refresh_token ?? '' })).status)
+      .toBe(200)
     for (const rig of brokers) {
       await expect.poll(() => introspect(rig, token)).toBe(false)
       await expect.poll(() => introspect(rig, second.access_token)).toBe(true)
       expect(rig.lines.join('\n')).not.toContain('prepared statement')
     }
-    await expect.poll(() => refresh(rotated.refresh_token)).toMatchObject({ error: 'invalid_grant' })
+    await expect
+      .poll(() => refresh(rotated.refresh_token))
+      .toMatchObject({ error: 'invalid_grant' })
   })
 })

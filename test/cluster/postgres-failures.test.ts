@@ -61,7 +61,8 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres fails', () => {
     tokens = await rig.signInAt(sid, client)
   })
 
-  const status = async (path: string, form: Record<string, string>) => (await rig.post(path, form, { authorization: client.basic })).status
+  const status = async (path: string, form: Record<string, string>) =>
+    (await rig.post(path, form, { authorization: client.basic })).status
   const introspect = () => status('/introspect', { token: tokens.access_token })
   const revoke = () => status('/revoke', { token: tokens.access_token })
   const refresh = async (): Promise<number> => {
@@ -86,7 +87,9 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres fails', () => {
 
   test('on a primary that has become read-only everything is 503, until it can write again', async () => {
     await onServer(`ALTER DATABASE ${name()} SET default_transaction_read_only = on`)
-    await onServer(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name()}'`)
+    await onServer(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name()}'`,
+    )
     await expect.poll(introspect).toBe(503)
     expect([await revoke(), await refresh()]).toEqual([503, 503])
     expect((await rig.opsApp.request('/readyz')).status).toBe(503)
@@ -102,7 +105,11 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres fails', () => {
        CREATE TRIGGER full_disk BEFORE INSERT ON broker.revocations EXECUTE FUNCTION full_disk()`,
     )
     expect(await revoke()).toBe(503)
-    expect([(await rig.store.head()).seq, (await rig.store.standingBySid(sid, rig.clock.now())).state, await refresh()]).toEqual([0, 'live', 200])
+    expect([
+      (await rig.store.head()).seq,
+      (await rig.store.standingBySid(sid, rig.clock.now())).state,
+      await refresh(),
+    ]).toEqual([0, 'live', 200])
     await sql(url, 'DROP TRIGGER full_disk ON broker.revocations')
     expect(await revoke()).toBe(200)
   })
@@ -124,7 +131,9 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres fails', () => {
     )
     const after = await createRig({ realTime: true, config: { databaseUrl: url } })
     const at = (position: number) =>
-      after.app.request(`${after.config.issuer}/revocations?epoch=${epoch}&after=${position}`, { headers: { authorization: client.basic } })
+      after.app.request(`${after.config.issuer}/revocations?epoch=${epoch}&after=${position}`, {
+        headers: { authorization: client.basic },
+      })
     expect(await (await at(seq)).json()).toMatchObject({ reset: false })
     expect(after.lines.join('\n')).not.toContain('guard_ahead_of_log')
     expect(await (await at(seq + 7)).json()).toMatchObject({ reset: false, seq: seq + 1000 })

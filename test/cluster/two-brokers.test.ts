@@ -8,7 +8,14 @@ import { version } from '../../src/runtime/version.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
-import { createDatabase, createMigrated, HAS_POSTGRES, startPostgres, sql, type PostgresServer } from '../postgres.ts'
+import {
+  createDatabase,
+  createMigrated,
+  HAS_POSTGRES,
+  startPostgres,
+  sql,
+  type PostgresServer,
+} from '../postgres.ts'
 import { follow } from '../revocation/event-stream.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { createRig, type RegisteredClient, type Rig, type RigOptions } from '../rig.ts'
@@ -36,10 +43,19 @@ async function registered(a: Rig, b: Rig, city = 'Sydney'): Promise<RegisteredCl
 }
 
 const refresh = (rig: Rig, client: RegisteredClient, token: string | undefined) =>
-  rig.post('/token', { grant_type: 'refresh_token', refresh_token: token ?? '' }, { authorization: client.basic })
+  rig.post(
+    '/token',
+    { grant_type: 'refresh_token', refresh_token: token ?? '' },
+    { authorization: client.basic },
+  )
 
 const revokeSession = (rig: Rig, sid: string) =>
-  revoke(rig.deps, { selector: { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+  revoke(rig.deps, {
+    selector: { kind: 'session', sid },
+    reason: 'administrator',
+    actor: OLIVIA,
+    now: rig.clock.now(),
+  })
 
 describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
   test('a session that signed in at one refreshes at the other; revoked at one, it is rejected at the other at once', async () => {
@@ -49,11 +65,21 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const first = await a.signInAt(session.sid, client)
     const second = await refresh(b, client, first.refresh_token)
     expect(second.status).toBe(200)
-    const { refresh_token: token, access_token: access } = (await second.json()) as { refresh_token: string; access_token: string }
+    const { refresh_token: token, access_token: access } = (await second.json()) as {
+      refresh_token: string
+      access_token: string
+    }
     await revokeSession(a, session.sid)
     const rejected = await refresh(b, client, token)
-    expect([rejected.status, ((await rejected.json()) as { error: string }).error]).toEqual([400, 'invalid_grant'])
-    const introspected = await b.post('/introspect', { token: access }, { authorization: client.basic })
+    expect([rejected.status, ((await rejected.json()) as { error: string }).error]).toEqual([
+      400,
+      'invalid_grant',
+    ])
+    const introspected = await b.post(
+      '/introspect',
+      { token: access },
+      { authorization: client.basic },
+    )
     expect(await introspected.json()).toEqual({ active: false })
   })
 
@@ -63,8 +89,14 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const { session } = await a.openSession()
     let { refresh_token: token } = await a.signInAt(session.sid, client)
     for (let round = 0; round < 20; round++) {
-      const answers = await Promise.all([a, b, a, b].map(async (rig) => refresh(rig, client, token)))
-      const tokens = await Promise.all(answers.map(async (answer) => ((await answer.json()) as { refresh_token: string }).refresh_token))
+      const answers = await Promise.all(
+        [a, b, a, b].map(async (rig) => refresh(rig, client, token)),
+      )
+      const tokens = await Promise.all(
+        answers.map(
+          async (answer) => ((await answer.json()) as { refresh_token: string }).refresh_token,
+        ),
+      )
       expect(new Set(tokens).size).toBe(1)
       token = tokens[0]
     }
@@ -84,9 +116,16 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     expect(told.data).toMatchObject({ seq: 1, selector: { kind: 'session', sid: session.sid } })
     guard.close()
     await revokeSession(b, (await b.openSession()).session.sid)
-    const resumed = await follow(`${at.a}/revocations`, { authorization, 'last-event-id': told.id ?? '' })
+    const resumed = await follow(`${at.a}/revocations`, {
+      authorization,
+      'last-event-id': told.id ?? '',
+    })
     await resumed.until('live')
-    expect(resumed.events.filter(({ event }) => event === 'revocation' || event === 'snapshot').flatMap(({ data }) => data['seq'] ?? [])).toContain(2)
+    expect(
+      resumed.events
+        .filter(({ event }) => event === 'revocation' || event === 'snapshot')
+        .flatMap(({ data }) => data['seq'] ?? []),
+    ).toContain(2)
     expect(resumed.names()).not.toContain('reset')
   })
 
@@ -95,7 +134,12 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const client = await registered(a, b)
     const { session } = await a.openSession()
     const tokens = await a.signInAt(session.sid, client)
-    await a.store.removeClient({ clientId: client.clientId, source: 'any', actor: OLIVIA, now: a.clock.now() })
+    await a.store.removeClient({
+      clientId: client.clientId,
+      source: 'any',
+      actor: OLIVIA,
+      now: a.clock.now(),
+    })
     // Not reloaded at B: its registry may still hold the client.
     expect((await refresh(b, client, tokens.refresh_token)).status).toBeGreaterThanOrEqual(400)
     await expect.poll(() => b.clients.find(client.clientId), { timeout: 20_000 }).toBeUndefined()
@@ -111,7 +155,9 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const clients = await openClientRegistry(store)
     const client = await a.register('Sydney')
     const registeredMs = Date.now()
-    await expect.poll(async () => (await store.brokers()).some(({ seenAtMs }) => seenAtMs > registeredMs)).toBe(true)
+    await expect
+      .poll(async () => (await store.brokers()).some(({ seenAtMs }) => seenAtMs > registeredMs))
+      .toBe(true)
     const b = await createRig({ config, deps: { store, clients } })
     await expect.poll(() => b.clients.find(client.clientId)).toBeDefined()
   })
@@ -131,7 +177,11 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     // None of its intervals passes: it does what it is woken for.
     vi.useFakeTimers({ toFake: ['setInterval'] })
     onTestFinished(() => void vi.useRealTimers())
-    const workers = await startWorkers({ ...b.deps, config: { ...b.config, work: ['deliveries'] }, store: { ...b.store, fanOutPending } })
+    const workers = await startWorkers({
+      ...b.deps,
+      config: { ...b.config, work: ['deliveries'] },
+      store: { ...b.store, fanOutPending },
+    })
     vi.useRealTimers()
     onTestFinished(() => workers.drain())
     await first.promise
@@ -172,23 +222,35 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const { a, b } = await twoBrokers()
     const client = await registered(a, b)
     for (let i = 0; i < 12; i++) await a.signInAt((await a.openSession()).session.sid, client)
-    await revoke(a.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: a.clock.now() })
+    await revoke(a.deps, {
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: OLIVIA,
+      now: a.clock.now(),
+    })
     const write = async (rig: Rig): Promise<void> => {
       while ((await rig.store.fanOutPending({ limit: 3 })).more);
     }
     await Promise.all([write(a), write(b)])
-    expect(await a.store.deliveryCounts()).toMatchObject([{ clientId: client.clientId, state: 'pending', count: 12 }])
+    expect(await a.store.deliveryCounts()).toMatchObject([
+      { clientId: client.clientId, state: 'pending', count: 12 },
+    ])
   })
 
   test('each broker is listed with its version and heartbeat, and is gone when it ends', async () => {
     const { a, b } = await twoBrokers()
     await expect.poll(() => b.store.brokers()).toHaveLength(2)
     const [one] = await a.store.brokers()
-    expect(one).toMatchObject({ version: expect.any(String) as string, host: expect.any(String) as string })
+    expect(one).toMatchObject({
+      version: expect.any(String) as string,
+      host: expect.any(String) as string,
+    })
   })
 
   test('work that neither broker does, nor a worker, is a failed check that names it; a worker that does it ends the failure', async () => {
-    const { a } = await twoBrokers({ config: { work: ['deliveries', 'probe', 'microsoft', 'expiry'] } })
+    const { a } = await twoBrokers({
+      config: { work: ['deliveries', 'probe', 'microsoft', 'expiry'] },
+    })
     const check = async () =>
       (
         await createChecks(
@@ -196,8 +258,13 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
           CHECKS.filter(({ id }) => id === 'work'),
         ).look({ fresh: true })
       )[0]
-    expect(await check()).toMatchObject({ state: 'failed', found: 'No broker and no worker does: housekeeping, keys.' })
-    await createRig({ config: { databaseUrl: a.config.databaseUrl, kind: 'worker', work: ['housekeeping', 'keys'] } })
+    expect(await check()).toMatchObject({
+      state: 'failed',
+      found: 'No broker and no worker does: housekeeping, keys.',
+    })
+    await createRig({
+      config: { databaseUrl: a.config.databaseUrl, kind: 'worker', work: ['housekeeping', 'keys'] },
+    })
     await expect.poll(check).toMatchObject({ state: 'ok' })
     expect((await a.store.brokers()).map(({ kind, work }) => `${kind} ${work}`).sort()).toEqual([
       'broker deliveries,probe,microsoft,expiry',
@@ -210,7 +277,9 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const { a, b } = await twoBrokers()
     await expect.poll(() => b.store.brokers()).toHaveLength(2)
     const { type } = await startCmb(b)
-    const { brokers } = (await type(['status', '--json'])).json<{ brokers: Record<string, unknown>[] }>()
+    const { brokers } = (await type(['status', '--json'])).json<{
+      brokers: Record<string, unknown>[]
+    }>()
     const [first] = await a.store.brokers()
     expect(brokers).toHaveLength(2)
     expect(brokers[0]).toEqual({
@@ -223,7 +292,9 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
       seen_at_ms: expect.any(Number) as number,
       heartbeat_age_ms: expect.any(Number) as number,
     })
-    const rows = (await type(['status'])).out.split('\n').filter((line) => line.startsWith(hostname()) && line.includes('s ago'))
+    const rows = (await type(['status'])).out
+      .split('\n')
+      .filter((line) => line.startsWith(hostname()) && line.includes('s ago'))
     expect(rows).toHaveLength(2)
     const olga = await atConsole(b, 'operator')
     const page = (await olga.get('/ops')).text
@@ -245,16 +316,21 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres confirms nothing', () =>
 
   test('answers 503, and keeps no guard fresh; it goes on by itself when Postgres does', async () => {
     server = await startPostgres()
-    const rig = await createRig({ realTime: true, config: { databaseUrl: await createMigrated(server) } })
+    const rig = await createRig({
+      realTime: true,
+      config: { databaseUrl: await createMigrated(server) },
+    })
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
     const { access_token: token } = await rig.signInAt(session.sid, client)
-    const introspect = async () => (await rig.post('/introspect', { token }, { authorization: client.basic })).status
+    const introspect = async () =>
+      (await rig.post('/introspect', { token }, { authorization: client.basic })).status
     expect(await introspect()).toBe(200)
     const guard = await follow(`${await rig.serve()}/revocations`, { authorization: client.basic })
     await guard.until('live')
 
-    // No standby of that name: each COMMIT waits, as on a primary that was cut off from its standby.
+    // No standby of that name: each COMMIT waits, as on a primary that was cut off from its
+    // standby.
     await configure(server, `ALTER SYSTEM SET synchronous_standby_names = 'gone'`)
     expect((await guard.until('end')).data).toEqual({ why: 'unconfirmed' })
     await expect.poll(introspect, { timeout: 20_000 }).toBe(503)

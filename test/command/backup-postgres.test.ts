@@ -11,7 +11,10 @@ import { createDatabase, HAS_POSTGRES } from '../postgres.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { cmb, startCmb } from './cmb.ts'
 
-/** A backup of a store on Postgres is one file, which can be restored into an empty Postgres database, or as SQLite. */
+/**
+ * A backup of a store on Postgres is one file, which can be restored into an empty Postgres
+ * database, or as SQLite.
+ */
 
 async function databaseUrl(): Promise<string> {
   const database = await createDatabase()
@@ -33,24 +36,45 @@ async function backedUp() {
 }
 
 const refresh = async (rig: Rig, basic: string, token = ''): Promise<number> =>
-  (await rig.post('/token', { grant_type: 'refresh_token', refresh_token: token }, { authorization: basic })).status
+  (
+    await rig.post(
+      '/token',
+      { grant_type: 'refresh_token', refresh_token: token },
+      { authorization: basic },
+    )
+  ).status
 
 describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
   test('a backup has every row of every table, and no other file beside it; a second of the same name is refused', async () => {
     const { url, type, dir, file } = await backedUp()
     const made = await type(['backup', file])
-    expect(made).toMatchObject({ code: 0, err: '', out: `${file}: ${statSync(file).size} bytes, the log up to 0.\n` })
+    expect(made).toMatchObject({
+      code: 0,
+      err: '',
+      out: `${file}: ${statSync(file).size} bytes, the log up to 0.\n`,
+    })
     expect([statSync(file).mode & 0o777, readdirSync(dir)]).toEqual([0o600, ['backup.db']])
     expect((await type(['backup', file])).err).toContain('overwrites no file')
     const db = new Database(file, { readonly: true })
     const client = new Client(connectionConfig(url))
     await client.connect()
-    // Written after the moment of the backup: its own audit entry and time, and what it was asked for once more.
-    const later = new Set(['audit', 'audit_outcomes', 'audit_salts', 'chain_heads', 'settings', 'registry'])
+    // Written after the moment of the backup: its own audit entry and time, and what it was asked
+    // for once more.
+    const later = new Set([
+      'audit',
+      'audit_outcomes',
+      'audit_salts',
+      'chain_heads',
+      'settings',
+      'registry',
+    ])
     for (const { name, columns } of TABLES) {
       if (later.has(name)) continue
       const list = columns.map((column) => `"${column.name}"`).join(', ')
-      const { rows } = await client.query<unknown[]>({ text: `SELECT ${list} FROM "${name}"`, rowMode: 'array' })
+      const { rows } = await client.query<unknown[]>({
+        text: `SELECT ${list} FROM "${name}"`,
+        rowMode: 'array',
+      })
       const copied = db.prepare(`SELECT ${list} FROM "${name}"`).raw().all()
       const sorted = (all: unknown[]): string[] => all.map((row) => JSON.stringify(row)).toSorted()
       expect([name, sorted(copied)]).toEqual([name, sorted(rows)])
@@ -69,11 +93,18 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     writeFileSync(env.BROKER_DATABASE_URL_FILE, `${to}\n`)
     const ran = await cmb(['restore', file, '--yes', '--json'], { dataDir, env })
     expect(ran).toMatchObject({ code: 0 })
-    expect(ran.json()).toMatchObject({ restored: file, log: { seq: expect.any(Number) as number }, database: expect.any(String) as string })
+    expect(ran.json()).toMatchObject({
+      restored: file,
+      log: { seq: expect.any(Number) as number },
+      database: expect.any(String) as string,
+    })
     expect(readdirSync(dataDir)).toEqual(['postgres.mark'])
 
     const withoutSettings = await cmb(['restore', file, '--yes'], { dataDir })
-    expect(withoutSettings).toMatchObject({ code: 2, err: expect.stringContaining('keeps its state in Postgres') as string })
+    expect(withoutSettings).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('keeps its state in Postgres') as string,
+    })
     expect(readdirSync(dataDir)).toEqual(['postgres.mark'])
 
     const restored = await createRig({ config: { databaseUrl: to } })
@@ -86,7 +117,10 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     expect(restored.keys.jwks().keys.filter((key) => kids.includes(key['kid']))).toEqual([])
     const again = await restored.signInAt((await restored.openSession()).session.sid, client)
     expect(await refresh(restored, client.basic, again.refresh_token)).toBe(200)
-    const acts = (await restored.store.listAudit({ limit: 10 })).map(({ act, ended }) => [act, ended?.outcome])
+    const acts = (await restored.store.listAudit({ limit: 10 })).map(({ act, ended }) => [
+      act,
+      ended?.outcome,
+    ])
     expect(acts).toEqual(
       expect.arrayContaining([
         ['restore', 'done'],
@@ -95,7 +129,10 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     )
 
     const used = await cmb(['restore', file, '--yes'], { dataDir, env })
-    expect([used.code, used.err]).toEqual([1, expect.stringContaining('The database is in use by a broker')])
+    expect([used.code, used.err]).toEqual([
+      1,
+      expect.stringContaining('The database is in use by a broker'),
+    ])
   })
 
   test('restored without a Postgres it is a SQLite store, and its audit log goes on', async () => {
@@ -121,9 +158,14 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const to = await databaseUrl()
     const dataDir = join(dir, 'data')
     const broken = await cmb(['restore', import.meta.filename, '--to', to, '--yes'], { dataDir })
-    expect([broken.code, broken.err]).toEqual([1, expect.stringContaining('is not a complete database of the broker')])
+    expect([broken.code, broken.err]).toEqual([
+      1,
+      expect.stringContaining('is not a complete database of the broker'),
+    ])
     expect(readdirSync(dataDir)).toEqual([])
-    expect(await cmb(['restore', file, '--to', to, '--yes'], { dataDir })).toMatchObject({ code: 0 })
+    expect(await cmb(['restore', file, '--to', to, '--yes'], { dataDir })).toMatchObject({
+      code: 0,
+    })
     const restored = await createRig({ config: { databaseUrl: to } })
     expect((await restored.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
   })
@@ -132,14 +174,26 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'cmb-backup-'))
     onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
     const err = (text: string) => expect.stringContaining(text) as string
-    expect(await cmb(['restore'], { dataDir })).toMatchObject({ code: 2, err: err('Name what to restore') })
-    expect(await cmb(['restore', 'x', '--nothing-lost'], { dataDir })).toMatchObject({ code: 2, err: err('goes with --adopt') })
-    expect(await cmb(['restore', '--adopt', '--yes'], { dataDir })).toMatchObject({ code: 2, err: err('set BROKER_DATABASE_URL') })
+    expect(await cmb(['restore'], { dataDir })).toMatchObject({
+      code: 2,
+      err: err('Name what to restore'),
+    })
+    expect(await cmb(['restore', 'x', '--nothing-lost'], { dataDir })).toMatchObject({
+      code: 2,
+      err: err('goes with --adopt'),
+    })
+    expect(await cmb(['restore', '--adopt', '--yes'], { dataDir })).toMatchObject({
+      code: 2,
+      err: err('set BROKER_DATABASE_URL'),
+    })
     const env = { BROKER_DATABASE_URL: await databaseUrl() }
     expect(await cmb(['restore', '--adopt'], { dataDir, env })).toMatchObject({
       code: 2,
       err: err('signs every user out. Nothing was done. Add --yes'),
     })
-    expect(await cmb(['restore', '--adopt', '--yes'], { dataDir, env })).toMatchObject({ code: 1, err: err('no broker has used it') })
+    expect(await cmb(['restore', '--adopt', '--yes'], { dataDir, env })).toMatchObject({
+      code: 1,
+      err: err('no broker has used it'),
+    })
   })
 })

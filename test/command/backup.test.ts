@@ -22,7 +22,10 @@ beforeEach(async () => {
 
 const audit = async () => (await rig.store.listAudit({ limit: 1 }))[0]
 
-/** Whether the system lets no user make that folder, root included. A kernel, or a chroot, may answer otherwise. */
+/**
+ * Whether the system lets no user make that folder, root included. A kernel, or a chroot, may
+ * answer otherwise.
+ */
 function rejectsRoot(path: string): boolean {
   try {
     mkdirSync(path, { recursive: true })
@@ -35,8 +38,17 @@ function rejectsRoot(path: string): boolean {
 describe('cmb backup and restore', () => {
   test('a backup of the running broker, written down; a second of the same name is refused', async () => {
     const file = join(dir, 'broker.db')
-    expect(await type(['backup', file])).toMatchObject({ code: 0, err: '', out: `${file}: ${statSync(file).size} bytes, the log up to 0.\n` })
-    expect(await audit()).toMatchObject({ act: 'backup', target: `file ${file}`, actor: { id: 'cmb@olga (unverified)' }, ended: { outcome: 'done' } })
+    expect(await type(['backup', file])).toMatchObject({
+      code: 0,
+      err: '',
+      out: `${file}: ${statSync(file).size} bytes, the log up to 0.\n`,
+    })
+    expect(await audit()).toMatchObject({
+      act: 'backup',
+      target: `file ${file}`,
+      actor: { id: 'cmb@olga (unverified)' },
+      ended: { outcome: 'done' },
+    })
     const scraped = await (await rig.opsApp.request('/metrics')).text()
     expect(scraped).toContain(`broker_last_backup_at_seconds ${rig.clock.now()}\n`)
     const again = await type(['backup', file])
@@ -44,7 +56,12 @@ describe('cmb backup and restore', () => {
     expect(again.err).toContain('overwrites no file')
     for (const unwritable of [join(dir, 'nowhere', 'broker.db'), '/sys/broker.db']) {
       const rejected = await type(['backup', unwritable])
-      expect([rejected.code, rejected.err]).toEqual([1, expect.stringMatching(/: E[A-Z]+\. Its directory must exist[^]* a path on a mounted volume/)])
+      expect([rejected.code, rejected.err]).toEqual([
+        1,
+        expect.stringMatching(
+          /: E[A-Z]+\. Its directory must exist[^]* a path on a mounted volume/,
+        ),
+      ])
     }
   })
 
@@ -72,7 +89,10 @@ describe('cmb backup and restore', () => {
       code: 1,
       err: expect.stringContaining('Nothing was done') as string,
     })
-    expect(await cmb(['restore', file], { dataDir })).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
+    expect(await cmb(['restore', file], { dataDir })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--yes') as string,
+    })
     expect(await cmb(['restore', file, '--yes', '--json'], { dataDir })).toMatchObject({ code: 0 })
   })
 
@@ -82,13 +102,18 @@ describe('cmb backup and restore', () => {
     const right = `This command runs with the user id ${process.getuid?.()}. Let that user read`
     if (rejectsRoot('/sys/broker')) {
       const unwritable = await cmb(['restore', file, '--yes'], { dataDir: '/sys/broker' })
-      expect(unwritable).toMatchObject({ code: 1, err: expect.stringMatching(/^E[A-Z]+: .*'\/sys\/broker'\.\n/) as string })
+      expect(unwritable).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/^E[A-Z]+: .*'\/sys\/broker'\.\n/) as string,
+      })
       expect(unwritable.err).toContain(right)
     }
     // Root may read every file, but no directory as one.
     const isRoot = process.getuid?.() === 0
     chmodSync(file, 0)
-    const unread = await cmb(['restore', isRoot ? dir : file, '--yes'], { dataDir: join(dir, 'data') })
+    const unread = await cmb(['restore', isRoot ? dir : file, '--yes'], {
+      dataDir: join(dir, 'data'),
+    })
     expect(unread).toMatchObject({ code: 1, err: expect.stringMatching(/^E[A-Z]+: /) as string })
     expect(unread.err.includes(right)).toBe(!isRoot)
     expect(unread.err).toContain(isRoot ? dir : file)
@@ -107,13 +132,20 @@ describe('cmb backup and restore', () => {
 describe('cmb users erase', () => {
   test('asks with how many sessions and who, then signs out and forgets; the record has no name', async () => {
     const sub = alice.session.sub
-    const ran = await type(['users', 'erase', '--subject', sub, '--case', 'DSR-1'], { answer: 'yes' })
+    const ran = await type(['users', 'erase', '--subject', sub, '--case', 'DSR-1'], {
+      answer: 'yes',
+    })
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.err).toContain(`ends 1 session(s) of ${sub}`)
     expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
     expect(await rig.store.findSubject(sub)).toMatchObject({ name: undefined, username: undefined })
     const entry = await audit()
-    expect(entry).toMatchObject({ act: 'users.erase', target: `subject ${sub}`, caseReference: 'DSR-1', ended: { outcome: 'done' } })
+    expect(entry).toMatchObject({
+      act: 'users.erase',
+      target: `subject ${sub}`,
+      caseReference: 'DSR-1',
+      ended: { outcome: 'done' },
+    })
     expect(JSON.stringify(entry)).not.toContain('alice')
     // What the feed's listeners and instances hear is an ordinary revocation.
     expect(rig.lines.join('\n')).toContain('"event":"revoked"')
@@ -121,7 +153,9 @@ describe('cmb users erase', () => {
 
   test('by tenant and object id; an unknown name, and half a name, are refused', async () => {
     const { tid, oid } = rig.microsoft.user
-    expect(await type(['users', 'erase', '--tid', tid, '--oid', oid, '--yes'])).toMatchObject({ code: 0 })
+    expect(await type(['users', 'erase', '--tid', tid, '--oid', oid, '--yes'])).toMatchObject({
+      code: 0,
+    })
     expect(await type(['users', 'erase', '--subject', 'u_nobody', '--yes'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('No such user') as string,
@@ -137,14 +171,33 @@ describe('cmb users erase', () => {
 describe('cmb users export', () => {
   test('prints one JSON document of what is held about a user, and the audit log has who asked', async () => {
     const { sub, user } = alice.session
-    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' } })
-    const ran = await type(['users', 'export', '--user', `${user.tid}/${user.oid}`, '--case', 'DSR-2'])
+    const bob = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' },
+    })
+    const ran = await type([
+      'users',
+      'export',
+      '--user',
+      `${user.tid}/${user.oid}`,
+      '--case',
+      'DSR-2',
+    ])
     expect(ran).toMatchObject({ code: 0, err: '' })
     const held = ran.json<Record<string, Record<string, unknown>[]>>()
-    expect(held).toMatchObject({ sub, user: [{ username: user.username }], session: [{ sid: alice.session.sid }], history: [{ kind: 'signed_in' }] })
+    expect(held).toMatchObject({
+      sub,
+      user: [{ username: user.username }],
+      session: [{ sid: alice.session.sid }],
+      history: [{ kind: 'signed_in' }],
+    })
     expect(ran.out).not.toContain(bob.session.sub)
     const entry = await audit()
-    expect(entry).toMatchObject({ act: 'users.export', target: `subject ${sub}`, caseReference: 'DSR-2', ended: { outcome: 'done' } })
+    expect(entry).toMatchObject({
+      act: 'users.export',
+      target: `subject ${sub}`,
+      caseReference: 'DSR-2',
+      ended: { outcome: 'done' },
+    })
     expect((await type(['users', 'export', '--subject', sub])).json()).toMatchObject({ sub })
   })
 
@@ -153,20 +206,33 @@ describe('cmb users export', () => {
       code: 1,
       err: expect.stringContaining('No such user') as string,
     })
-    for (const args of [[], ['--user', 'x'], ['--user', 'a/b', '--subject', 'u_1']]) expect((await type(['users', 'export', ...args])).code).toBe(2)
+    for (const args of [[], ['--user', 'x'], ['--user', 'a/b', '--subject', 'u_1']])
+      expect((await type(['users', 'export', ...args])).code).toBe(2)
   })
 })
 
 describe('by the admin API over HTTP', () => {
   test('an export is for administrators, and each page but the first needs the next that the page before it had', async () => {
     const ask = async (scope: string, body: unknown) => {
-      const client = await rig.register(scope.replace(':', '-'), { grants: ['client_credentials'], scopes: [scope], redirectUris: [] })
-      const answer = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+      const client = await rig.register(scope.replace(':', '-'), {
+        grants: ['client_credentials'],
+        scopes: [scope],
+        redirectUris: [],
+      })
+      const answer = await rig.post(
+        '/token',
+        { grant_type: 'client_credentials', scope },
+        { authorization: client.basic },
+      )
       const headers = {
         authorization: `Bearer ${((await answer.json()) as { access_token: string }).access_token}`,
         'content-type': 'application/json',
       }
-      return rig.opsApp.request('http://localhost:7401/admin/v1/users/export', { method: 'POST', headers, body: JSON.stringify(body) })
+      return rig.opsApp.request('http://localhost:7401/admin/v1/users/export', {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+      })
     }
     const { sub } = alice.session
     expect((await ask('broker:operate', { sub })).status).toBe(403)
@@ -177,8 +243,16 @@ describe('by the admin API over HTTP', () => {
 
   test('no backup is made: its path would be one of this machine; and only an administrator erases', async () => {
     const bearer = async (scope: string) => {
-      const client = await rig.register(scope.replace(':', '-'), { grants: ['client_credentials'], scopes: [scope], redirectUris: [] })
-      const answer = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+      const client = await rig.register(scope.replace(':', '-'), {
+        grants: ['client_credentials'],
+        scopes: [scope],
+        redirectUris: [],
+      })
+      const answer = await rig.post(
+        '/token',
+        { grant_type: 'client_credentials', scope },
+        { authorization: client.basic },
+      )
       return `Bearer ${((await answer.json()) as { access_token: string }).access_token}`
     }
     const send = async (path: string, scope: string, body: unknown) =>
@@ -187,8 +261,12 @@ describe('by the admin API over HTTP', () => {
         headers: { authorization: await bearer(scope), 'content-type': 'application/json' },
         body: JSON.stringify(body),
       })
-    expect((await send('/backup', 'broker:administer', { path: join(dir, 'b.db') })).status).toBe(403)
-    expect((await send('/users/erase', 'broker:operate', { sub: alice.session.sub })).status).toBe(403)
+    expect((await send('/backup', 'broker:administer', { path: join(dir, 'b.db') })).status).toBe(
+      403,
+    )
+    expect((await send('/users/erase', 'broker:operate', { sub: alice.session.sub })).status).toBe(
+      403,
+    )
     expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
   })
 })

@@ -27,7 +27,12 @@ const ADD = [
   'https://sydney.example/logout',
 ]
 
-const OLGA: Caller = { actor: { kind: 'operator', id: 'olga' }, source: 'command', via: 'command', may: 'administer' }
+const OLGA: Caller = {
+  actor: { kind: 'operator', id: 'olga' },
+  source: 'command',
+  via: 'command',
+  may: 'administer',
+}
 
 describe('cmb clients', () => {
   test('adds a client: its secret is printed once, kept as a hash, and good', async () => {
@@ -86,14 +91,24 @@ describe('cmb clients', () => {
     const yaml = 'client_name: From a file\nredirect_uris: [https://reports.example/callback]\n'
     const file = join(rig.dir, 'reports.yaml')
     writeFileSync(file, yaml)
-    expect((await type(['clients', 'add', 'reports', '--metadata', file, '--name', 'Reports', '--json'])).json()).toMatchObject({
+    expect(
+      (
+        await type(['clients', 'add', 'reports', '--metadata', file, '--name', 'Reports', '--json'])
+      ).json(),
+    ).toMatchObject({
       client_name: 'Reports',
       redirect_uris: ['https://reports.example/callback'],
     })
-    expect((await type(['clients', 'add', 'reports2', '--metadata', '-', '--json'], { input: yaml })).json()).toMatchObject({
+    expect(
+      (
+        await type(['clients', 'add', 'reports2', '--metadata', '-', '--json'], { input: yaml })
+      ).json(),
+    ).toMatchObject({
       client_name: 'From a file',
     })
-    expect(await type(['clients', 'add', 'reports3', '--metadata', join(rig.dir, 'nowhere')])).toMatchObject({
+    expect(
+      await type(['clients', 'add', 'reports3', '--metadata', join(rig.dir, 'nowhere')]),
+    ).toMatchObject({
       code: 2,
       err: expect.stringContaining('cannot be read') as string,
     })
@@ -102,8 +117,13 @@ describe('cmb clients', () => {
   test('update changes what is named and keeps the rest', async () => {
     await type(ADD)
     const { secrets } = rig.clients.find('sydney') ?? { secrets: [] }
-    expect(await type(['clients', 'update', 'sydney', '--name', 'Sydney 2'])).toMatchObject({ code: 0 })
-    expect(rig.clients.find('sydney')).toMatchObject({ metadata: { name: 'Sydney 2', redirectUris: ['https://sydney.example/callback'] }, secrets })
+    expect(await type(['clients', 'update', 'sydney', '--name', 'Sydney 2'])).toMatchObject({
+      code: 0,
+    })
+    expect(rig.clients.find('sydney')).toMatchObject({
+      metadata: { name: 'Sydney 2', redirectUris: ['https://sydney.example/callback'] },
+      secrets,
+    })
     expect(await type(['clients', 'update', 'sydney'])).toMatchObject({ code: 2 })
   })
 
@@ -119,11 +139,17 @@ describe('cmb clients', () => {
       })
     const ends = '1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s)'
     const refused = await update('3600')
-    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(`This would end ${ends}`)])
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringContaining(`This would end ${ends}`),
+    ])
     const declined = await update('3600', [], 'no')
     expect([declined.code, declined.err]).toEqual([1, expect.stringContaining(`This ends ${ends}`)])
     expect((await update('3600', ['--dry-run'])).out).toContain(`This would end ${ends}`)
-    expect([limit(), await rig.store.listAudit({ act: 'client.change', limit: 2 })]).toEqual([undefined, []])
+    expect([limit(), await rig.store.listAudit({ act: 'client.change', limit: 2 })]).toEqual([
+      undefined,
+      [],
+    ])
     expect((await update('86400')).code).toBe(0)
     expect((await update('3600', [], 'yes')).code).toBe(0)
     expect(limit()).toBe(3600)
@@ -135,7 +161,9 @@ describe('cmb clients', () => {
   test('rotate-secret: two are valid at a time, a third ends the first', async () => {
     const first = (await type([...ADD, '--json'])).json<{ client_secret: string }>().client_secret
     rig.clock.advance(1)
-    const second = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{ client_secret: string }>().client_secret
+    const second = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{
+      client_secret: string
+    }>().client_secret
     const hashes = () =>
       rig.clients
         .find('sydney')
@@ -143,33 +171,50 @@ describe('cmb clients', () => {
         .toSorted()
     expect(hashes()).toEqual([sha256(first), sha256(second)].toSorted())
     rig.clock.advance(1)
-    const third = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{ client_secret: string }>().client_secret
+    const third = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{
+      client_secret: string
+    }>().client_secret
     expect(hashes()).toEqual([sha256(second), sha256(third)].toSorted())
   })
 
   test('rotate-secret and remove-secret are in the audit log with the ids of the secrets before and after, and no secret', async () => {
-    const first = (await type([...ADD, '--json'])).json<{ client_secret: string; secrets: { id: string }[] }>()
+    const first = (await type([...ADD, '--json'])).json<{
+      client_secret: string
+      secrets: { id: string }[]
+    }>()
     const [old] = first.secrets
     rig.clock.advance(1)
-    const { client_secret: secret, secrets } = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<typeof first>()
+    const { client_secret: secret, secrets } = (
+      await type(['clients', 'rotate-secret', 'sydney', '--json'])
+    ).json<typeof first>()
     const ids = secrets.map(({ id }) => id)
-    const audited = async (act: string) => (await rig.store.listAudit({ act, limit: 1 }))[0]?.ended?.result
-    expect(await audited('client.rotate_secret')).toEqual({ changed: { secrets: { before: [old?.id], after: ids } } })
+    const audited = async (act: string) =>
+      (await rig.store.listAudit({ act, limit: 1 }))[0]?.ended?.result
+    expect(await audited('client.rotate_secret')).toEqual({
+      changed: { secrets: { before: [old?.id], after: ids } },
+    })
     await removeSecret(rig.deps, OLGA, 'sydney', old?.id ?? '')
-    expect(await audited('client.remove_secret')).toEqual({ changed: { secrets: { before: ids, after: ids.filter((id) => id !== old?.id) } } })
+    expect(await audited('client.remove_secret')).toEqual({
+      changed: { secrets: { before: ids, after: ids.filter((id) => id !== old?.id) } },
+    })
     const log = JSON.stringify(await rig.store.listAudit({ limit: 100 }))
     for (const one of [first.client_secret, secret]) expect(log).not.toContain(one)
   })
 
   test('remove asks for the name, revokes what the client holds, and names the revocation', async () => {
     await type(ADD)
-    expect(await type(['clients', 'remove', 'sydney'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
+    expect(await type(['clients', 'remove', 'sydney'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--yes') as string,
+    })
     expect(await type(['clients', 'remove', 'sydney'], { answer: 'melbourne' })).toMatchObject({
       code: 1,
       err: expect.stringContaining('Nothing was done') as string,
     })
     expect(rig.clients.find('sydney')).toBeDefined()
-    expect((await type(['clients', 'remove', 'sydney'], { answer: 'sydney' })).out).toMatch(/removed; revocation number \d+/)
+    expect((await type(['clients', 'remove', 'sydney'], { answer: 'sydney' })).out).toMatch(
+      /removed; revocation number \d+/,
+    )
     expect(rig.clients.find('sydney')).toBeUndefined()
     const [revocation] = await rig.store.listRevocations({ limit: 1 })
     expect(revocation).toMatchObject({
@@ -195,7 +240,10 @@ describe('cmb clients', () => {
       ['rotate-secret', 'perth'],
       ['remove', 'perth', '--yes'],
     ]) {
-      expect(await type(['clients', ...args])).toMatchObject({ code: 1, err: expect.stringContaining('clients file') as string })
+      expect(await type(['clients', ...args])).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('clients file') as string,
+      })
     }
     expect(rig.clients.find('perth')?.metadata.name).toBe('Perth')
     const removed = await type(['clients', 'remove', 'perth', '--source', 'file', '--yes'])
@@ -204,7 +252,9 @@ describe('cmb clients', () => {
   })
 
   test('new-secret and schema need no broker', async () => {
-    const { client_secret: secret, client_secret_hash: hash } = (await type(['clients', 'new-secret', '--json'])).json<{
+    const { client_secret: secret, client_secret_hash: hash } = (
+      await type(['clients', 'new-secret', '--json'])
+    ).json<{
       client_secret: string
       client_secret_hash: string
     }>()

@@ -4,7 +4,9 @@ import type { Terminal } from '../../src/operations/command/terminal.ts'
 import { serveAdminSocket } from '../../src/operations/api/socket.ts'
 import type { Rig } from '../rig.ts'
 
-/** `cmb` as a user or a script types it, against a broker that really listens on its unix socket. */
+/**
+ * `cmb` as a user or a script types it, against a broker that really listens on its unix socket.
+ */
 export interface Ran {
   code: number
   out: string
@@ -15,11 +17,24 @@ export interface Ran {
 }
 
 /** A terminal that shows nothing. */
-export const silent: Terminal = { env: {}, out: () => {}, err: () => {}, user: 'olga', ask: undefined, input: async () => '' }
+export const silent: Terminal = {
+  env: {},
+  out: () => {},
+  err: () => {},
+  user: 'olga',
+  ask: undefined,
+  input: async () => '',
+}
 
 export async function cmb(
   args: string[],
-  options: { dataDir: string; answer?: string; input?: string; env?: Record<string, string>; user?: string },
+  options: {
+    dataDir: string
+    answer?: string
+    input?: string
+    env?: Record<string, string>
+    user?: string
+  },
 ): Promise<Ran> {
   let out = ''
   let err = ''
@@ -41,7 +56,9 @@ export async function cmb(
 export async function startCmb(rig: Rig) {
   const socket = await serveAdminSocket(rig.deps)
   onTestFinished(() => socket.close())
-  const type = (args: string[], options: { answer?: string; input?: string; env?: Record<string, string> } = {}): Promise<Ran> =>
-    cmb(args, { dataDir: rig.config.dataDir, ...options })
+  const type = (
+    args: string[],
+    options: { answer?: string; input?: string; env?: Record<string, string> } = {},
+  ): Promise<Ran> => cmb(args, { dataDir: rig.config.dataDir, ...options })
   return { type, socket }
 }

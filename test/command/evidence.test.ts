@@ -23,7 +23,8 @@ beforeEach(async () => {
   await revoke((await rig.openSession()).session.sid)
 })
 
-const revoke = (one: string) => type(['revoke', '--session', one, '--case', 'INC-1', '--comment', '=laptop, "stolen"'])
+const revoke = (one: string) =>
+  type(['revoke', '--session', one, '--case', 'INC-1', '--comment', '=laptop, "stolen"'])
 const exported = async (...args: string[]): Promise<string> => {
   const ran = await type(['evidence', 'export', '--revocation', '2', ...args])
   expect(ran).toMatchObject({ code: 0, err: '' })
@@ -57,13 +58,23 @@ async function findsAnyChange(text: string, format: string): Promise<void> {
 }
 
 describe('cmb evidence (docs/evidence.md)', () => {
-  test.each(['json', 'csv'])('what is exported as %s verifies without the broker, and any change of it is found', async (format) => {
-    const text = await exported('--format', format)
-    const verified = await verify(text)
-    expect(verified.json()).toMatchObject({ log: 'revocations', from: 2, to: 2, rows: 1, withoutPersonal: 0, keyTimes: true })
-    expect(text.split('\n').length).toBeGreaterThan(9)
-    await findsAnyChange(text, format)
-  })
+  test.each(['json', 'csv'])(
+    'what is exported as %s verifies without the broker, and any change of it is found',
+    async (format) => {
+      const text = await exported('--format', format)
+      const verified = await verify(text)
+      expect(verified.json()).toMatchObject({
+        log: 'revocations',
+        from: 2,
+        to: 2,
+        rows: 1,
+        withoutPersonal: 0,
+        keyTimes: true,
+      })
+      expect(text.split('\n').length).toBeGreaterThan(9)
+      await findsAnyChange(text, format)
+    },
+  )
 
   test('keys that are retired since still verify it, from the archive; another broker’s keys do not, and those in the file prove no signer', async () => {
     const text = await exported()
@@ -75,7 +86,11 @@ describe('cmb evidence (docs/evidence.md)', () => {
     expect((await verify(text, '--keys', keys)).code).toBe(0)
     writeFileSync(
       keys,
-      JSON.stringify({ keys: (JSON.parse(archive) as { keys: { state: string }[] }).keys.filter(({ state }) => state === 'active') }),
+      JSON.stringify({
+        keys: (JSON.parse(archive) as { keys: { state: string }[] }).keys.filter(
+          ({ state }) => state === 'active',
+        ),
+      }),
     )
     expect((await verify(text, '--keys', keys)).code).toBe(1)
   })
@@ -103,15 +118,26 @@ describe('cmb evidence (docs/evidence.md)', () => {
     const save = (times: Record<string, number>): string => {
       const file = join(rig.config.dataDir, 'keys.json')
       const archived = (kid: string, jwk: object) => (kid === signer ? { ...jwk, ...times } : jwk)
-      writeFileSync(file, JSON.stringify({ keys: keys.map(({ kid, publicJwk }) => archived(kid, publicJwk)) }))
+      writeFileSync(
+        file,
+        JSON.stringify({ keys: keys.map(({ kid, publicJwk }) => archived(kid, publicJwk)) }),
+      )
       return file
     }
     const now = rig.clock.now()
-    expect(await verify(text, '--keys', save({ created_at: now - 10, retire_at: now }))).toMatchObject({ code: 0, err: '' })
+    expect(
+      await verify(text, '--keys', save({ created_at: now - 10, retire_at: now })),
+    ).toMatchObject({ code: 0, err: '' })
     const retired = await verify(text, '--keys', save({ created_at: now - 10, retire_at: now - 1 }))
-    expect(retired).toMatchObject({ code: 1, err: expect.stringMatching(/by key \S+, which retired at 2026-/) as string })
+    expect(retired).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/by key \S+, which retired at 2026-/) as string,
+    })
     const early = await verify(text, '--keys', save({ created_at: now + 1 }))
-    expect(early).toMatchObject({ code: 1, err: expect.stringContaining('before the key was made') as string })
+    expect(early).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('before the key was made') as string,
+    })
     expect((await verify(text, '--keys', save({}))).json()).toMatchObject({ keyTimes: false })
   })
 
@@ -121,15 +147,30 @@ describe('cmb evidence (docs/evidence.md)', () => {
     rig.clock.advance(60)
     await rig.keys.rotate('ES256', 'emergency', rig.clock.now())
     const text = await exported()
-    const archive = JSON.parse(await (await rig.app.request('/.well-known/signing-keys-archive')).text()) as {
+    const archive = JSON.parse(
+      await (await rig.app.request('/.well-known/signing-keys-archive')).text(),
+    ) as {
       keys: { state: string; created_at: number }[]
     }
-    expect(archive.keys.find(({ state }) => state === 'retired')).toMatchObject({ created_at: made, retire_at: made + 60 })
+    expect(archive.keys.find(({ state }) => state === 'retired')).toMatchObject({
+      created_at: made,
+      retire_at: made + 60,
+    })
     const keys = join(rig.config.dataDir, 'keys.json')
     writeFileSync(keys, JSON.stringify(archive))
     for (const one of [before, text]) expect((await verify(one, '--keys', keys)).code).toBe(0)
-    writeFileSync(keys, JSON.stringify({ keys: archive.keys.map((key) => (key.state === 'retired' ? { ...key, retire_at: made - 1 } : key)) }))
-    expect(await verify(text, '--keys', keys)).toMatchObject({ code: 1, err: expect.stringContaining('A head of the chain was signed') as string })
+    writeFileSync(
+      keys,
+      JSON.stringify({
+        keys: archive.keys.map((key) =>
+          key.state === 'retired' ? { ...key, retire_at: made - 1 } : key,
+        ),
+      }),
+    )
+    expect(await verify(text, '--keys', keys)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('A head of the chain was signed') as string,
+    })
   })
 })
 
@@ -141,25 +182,40 @@ describe('cmb evidence export --audit', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as { record: string; number: number })
 
-  test.each(['json', 'csv'])('a range of entries as %s verifies without the broker, and any change of it is found', async (format) => {
-    const { out, code } = await exportAudit('--from', '2', '--to', '3', '--format', format)
-    expect(code).toBe(0)
-    expect((await verify(out)).json()).toMatchObject({ log: 'audit', from: 2, to: 3, rows: 2, withoutPersonal: 0 })
-    await findsAnyChange(out, format)
-  })
+  test.each(['json', 'csv'])(
+    'a range of entries as %s verifies without the broker, and any change of it is found',
+    async (format) => {
+      const { out, code } = await exportAudit('--from', '2', '--to', '3', '--format', format)
+      expect(code).toBe(0)
+      expect((await verify(out)).json()).toMatchObject({
+        log: 'audit',
+        from: 2,
+        to: 3,
+        rows: 2,
+        withoutPersonal: 0,
+      })
+      await findsAnyChange(out, format)
+    },
+  )
 
   test('all of it, in words: how each act ended is in it, and entries beside the range are hashes alone', async () => {
     const all = (await exportAudit()).out
-    expect(recordsOf(all).filter(({ record }) => record === 'ended')).toMatchObject([1, 2, 3].map((number) => ({ number, outcome: 'done' })))
+    expect(recordsOf(all).filter(({ record }) => record === 'ended')).toMatchObject(
+      [1, 2, 3].map((number) => ({ number, outcome: 'done' })),
+    )
     const file = join(rig.config.dataDir, 'audit')
     writeFileSync(file, all)
     const { out, code } = await type(['evidence', 'verify', file])
     expect(code).toBe(4)
     expect(out).toContain('is as the keys in it signed it')
     expect(out).toContain('It is not proved that the broker signed it')
-    expect(out).toMatch(/the audit log, 3 entries from number 1 to 3.*[^]*rows +3[^]*personal fields +match the chain/)
+    expect(out).toMatch(
+      /the audit log, 3 entries from number 1 to 3.*[^]*rows +3[^]*personal fields +match the chain/,
+    )
     const one = recordsOf((await exportAudit('--from', '2', '--to', '2')).out)
-    expect(one.filter(({ record }) => record === 'personal').map(({ number }) => number)).toEqual([2])
+    expect(one.filter(({ record }) => record === 'personal').map(({ number }) => number)).toEqual([
+      2,
+    ])
     expect(one.filter(({ record }) => record === 'link').length).toBeGreaterThan(1)
   })
 
@@ -168,19 +224,32 @@ describe('cmb evidence export --audit', () => {
     await revoke((await rig.openSession()).session.sid)
     rig.clock.advance(3600)
     await revoke((await rig.openSession()).session.sid)
-    const at = (seconds: number) => new Date((START + seconds) * 1000).toISOString().replace('.000', '')
-    const range = async (...args: string[]) => (await verify((await exportAudit(...args)).out)).json()
+    const at = (seconds: number) =>
+      new Date((START + seconds) * 1000).toISOString().replace('.000', '')
+    const range = async (...args: string[]) =>
+      (await verify((await exportAudit(...args)).out)).json()
     expect(await range('--since', at(60))).toMatchObject({ from: 4, to: 5 })
     expect(await range('--since', at(60), '--until', at(7000))).toMatchObject({ from: 4, to: 4 })
     expect(await range('--until', at(60), '--from', '2')).toMatchObject({ from: 2, to: 3 })
-    expect(await range('--since', '2026-11-24', '--until', '2026-11-25')).toMatchObject({ from: 1, to: 5 })
-    expect(await exportAudit('--since', '2030-01-01')).toMatchObject({ code: 1, err: expect.stringContaining('no entry in that range') as string })
+    expect(await range('--since', '2026-11-24', '--until', '2026-11-25')).toMatchObject({
+      from: 1,
+      to: 5,
+    })
+    expect(await exportAudit('--since', '2030-01-01')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no entry in that range') as string,
+    })
     expect(await exportAudit('--since', '2026-11-24T09:00')).toMatchObject({
       code: 2,
       err: expect.stringContaining('2026-11-01T08:00:00Z') as string,
     })
-    expect(await type(['evidence', 'export'])).toMatchObject({ code: 2, err: expect.stringContaining('--revocation <seq>; or --audit') as string })
-    expect(await type(['evidence', 'export', '--revocation', '1', '--from', '1'])).toMatchObject({ code: 2 })
+    expect(await type(['evidence', 'export'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--revocation <seq>; or --audit') as string,
+    })
+    expect(await type(['evidence', 'export', '--revocation', '1', '--from', '1'])).toMatchObject({
+      code: 2,
+    })
   })
 
   test('erasing a user takes what is personal out of the entries about them; the chain still verifies', async () => {

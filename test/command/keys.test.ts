@@ -15,7 +15,10 @@ beforeEach(async () => {
   ;({ type } = await startCmb(rig))
 })
 
-const list = async (alg = 'ES256') => (await type(['keys', 'list', '--json'])).json<{ keys: KeyShown[] }>().keys.filter((key) => key.alg === alg)
+const list = async (alg = 'ES256') =>
+  (await type(['keys', 'list', '--json']))
+    .json<{ keys: KeyShown[] }>()
+    .keys.filter((key) => key.alg === alg)
 
 describe('cmb keys', () => {
   test('lists keys without anything private', async () => {
@@ -34,7 +37,9 @@ describe('cmb keys', () => {
     const next = (await type(['keys', 'rotate', 'ES256', '--json'])).json<KeyShown>()
     expect(next.state).toBe('next')
     expect((await list()).find((key) => key.state === 'active')?.kid).toBe(before?.kid)
-    const { keys } = (await (await rig.app.request(`${ISSUER}/jwks`)).json()) as { keys: { kid: string }[] }
+    const { keys } = (await (await rig.app.request(`${ISSUER}/jwks`)).json()) as {
+      keys: { kid: string }[]
+    }
     expect(keys.map(({ kid }) => kid)).toEqual(expect.arrayContaining([before?.kid, next.kid]))
   })
 
@@ -44,18 +49,39 @@ describe('cmb keys', () => {
     expect((await type(['keys', 'rotate', 'ES256', '--emergency', '--yes'])).code).toBe(0)
     expect(delivered).toHaveBeenCalledWith([before?.kid])
     expect((await list()).find((key) => key.kid === before?.kid)?.state).toBe('retired')
-    expect(await type(['keys', 'rotate', 'ES256', '--emergency', '--activate'])).toMatchObject({ code: 2 })
+    expect(await type(['keys', 'rotate', 'ES256', '--emergency', '--activate'])).toMatchObject({
+      code: 2,
+    })
     expect(await type(['keys', 'rotate', 'HS256'])).toMatchObject({ code: 2 })
   })
 
   test('an emergency is asked about; it takes a case reference and a comment into the audit log', async () => {
     const [before] = await list()
-    expect(await type(['keys', 'rotate', 'ES256', '--emergency'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
-    expect(await type(['keys', 'rotate', 'ES256', '--emergency'], { answer: 'no' })).toMatchObject({ code: 1 })
+    expect(await type(['keys', 'rotate', 'ES256', '--emergency'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--yes') as string,
+    })
+    expect(await type(['keys', 'rotate', 'ES256', '--emergency'], { answer: 'no' })).toMatchObject({
+      code: 1,
+    })
     expect(await list()).toEqual([before])
-    const rotate = ['keys', 'rotate', 'ES256', '--emergency', '--case', 'INC-9', '--comment', 'leaked']
-    expect(await type(rotate, { answer: 'yes' })).toMatchObject({ code: 0, err: expect.stringContaining('every token') as string })
-    expect(await rig.store.listAudit({ act: 'key.rotate', limit: 1 })).toMatchObject([{ caseReference: 'INC-9', comment: 'leaked' }])
+    const rotate = [
+      'keys',
+      'rotate',
+      'ES256',
+      '--emergency',
+      '--case',
+      'INC-9',
+      '--comment',
+      'leaked',
+    ]
+    expect(await type(rotate, { answer: 'yes' })).toMatchObject({
+      code: 0,
+      err: expect.stringContaining('every token') as string,
+    })
+    expect(await rig.store.listAudit({ act: 'key.rotate', limit: 1 })).toMatchObject([
+      { caseReference: 'INC-9', comment: 'leaked' },
+    ])
   })
 
   test('the audit log holds the states of the keys before and after', async () => {
@@ -65,17 +91,25 @@ describe('cmb keys', () => {
     const [rotated] = await rig.store.listAudit({ act: 'key.rotate', limit: 1 })
     expect(rotated?.ended?.result).toMatchObject({
       kid: made,
-      changed: { [before?.kid ?? '']: { before: 'active', after: 'retired' }, [made]: { after: 'active' } },
+      changed: {
+        [before?.kid ?? '']: { before: 'active', after: 'retired' },
+        [made]: { after: 'active' },
+      },
     })
     await type(['keys', 'rotate', 'ES256', '--activate'])
     await type(['keys', 'retire', made])
     const [retired] = await rig.store.listAudit({ act: 'key.retire', limit: 1 })
-    expect(retired?.ended?.result).toEqual({ changed: { [made]: { before: 'retiring', after: 'retired' } } })
+    expect(retired?.ended?.result).toEqual({
+      changed: { [made]: { before: 'retiring', after: 'retired' } },
+    })
   })
 
   test('the key that signs is not retired; one that does not, is', async () => {
     const [active] = await list()
-    expect(await type(['keys', 'retire', active?.kid ?? ''])).toMatchObject({ code: 1, err: expect.stringContaining('--emergency') as string })
+    expect(await type(['keys', 'retire', active?.kid ?? ''])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('--emergency') as string,
+    })
     await type(['keys', 'rotate', 'ES256', '--activate'])
     expect((await type(['keys', 'retire', active?.kid ?? ''])).code).toBe(0)
     expect(rig.keys.jwks().keys.map((key) => key.kid)).not.toContain(active?.kid)

@@ -8,14 +8,20 @@ import { refreshTokens } from '../../src/provider/token/refresh-token.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { cmb } from './cmb.ts'
 
-/** docs/runbook.md, “BROKER_SECRET leaked”, step by step, and what is left of the old secret afterwards. */
+/**
+ * docs/runbook.md, “BROKER_SECRET leaked”, step by step, and what is left of the old secret
+ * afterwards.
+ */
 
 const FRESH = Buffer.alloc(32, 'a new secret that nobody has seen')
 
 /** The broker again, on the same database, with other secrets. */
 async function restarted(rig: Rig, secrets: Config['secrets']) {
   const { store, clock, queue, microsoft, log } = rig.deps
-  const { deps, closing } = await openParts({ config: { ...rig.config, secrets }, log }, { store, clock, queue, microsoft })
+  const { deps, closing } = await openParts(
+    { config: { ...rig.config, secrets }, log },
+    { store, clock, queue, microsoft },
+  )
   const { app } = createApp(deps)
   const socket = await serveAdminSocket(deps)
   const stop = async () => {
@@ -25,7 +31,9 @@ async function restarted(rig: Rig, secrets: Config['secrets']) {
   onTestFinished(stop)
   const type = (args: string[]) => cmb(args, { dataDir: rig.config.dataDir })
   const secrets_ = async () => {
-    const { findings } = (await type(['doctor', '--json'])).json<{ findings: { check: string; state: string }[] }>()
+    const { findings } = (await type(['doctor', '--json'])).json<{
+      findings: { check: string; state: string }[]
+    }>()
     const ofSecrets = findings.filter(({ check }) => check === 'secrets').map(({ state }) => state)
     // Where there is none the command did not reach the broker, and its findings say why.
     return ofSecrets.length > 0 ? ofSecrets : findings
@@ -45,7 +53,10 @@ describe('the runbook for a leaked BROKER_SECRET', () => {
     await first.stop()
 
     const both = await restarted(rig, [FRESH, old])
-    for (const alg of ['ES256', 'RS256']) expect((await both.type(['keys', 'rotate', alg, '--emergency', '--yes', '--case', 'INC-1'])).code).toBe(0)
+    for (const alg of ['ES256', 'RS256'])
+      expect(
+        (await both.type(['keys', 'rotate', alg, '--emergency', '--yes', '--case', 'INC-1'])).code,
+      ).toBe(0)
     await both.stop()
 
     rig.clock.advance(60)
@@ -56,16 +67,22 @@ describe('the runbook for a leaked BROKER_SECRET', () => {
     const post = (path: string, form: Record<string, string>) =>
       alone.app.request(path, {
         method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: sydney.basic },
+        headers: {
+          'content-type': 'application/x-www-form-urlencoded',
+          authorization: sydney.basic,
+        },
         body: new URLSearchParams(form).toString(),
       })
     const introspected = await post('/introspect', { token: tokens.access_token })
     expect(await introspected.json()).toEqual({ active: false })
     expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
-    const presented = refreshTokens(createSealer([old])).read(tokens.refresh_token ?? '') ?? expect.unreachable()
+    const presented =
+      refreshTokens(createSealer([old])).read(tokens.refresh_token ?? '') ?? expect.unreachable()
     const forged = refreshTokens(createSealer([old])).write(presented)
     for (const token of [tokens.refresh_token ?? '', forged])
-      expect((await post('/token', { grant_type: 'refresh_token', refresh_token: token })).status).toBe(400)
+      expect(
+        (await post('/token', { grant_type: 'refresh_token', refresh_token: token })).status,
+      ).toBe(400)
 
     // A new sign-in, under the new secret alone.
     const again = await rig.openSession()
@@ -82,7 +99,8 @@ describe('the runbook for a leaked BROKER_SECRET', () => {
     await first.stop()
     rig.clock.advance(60)
     const both = await restarted(rig, [FRESH, old])
-    for (const alg of ['ES256', 'RS256']) await both.type(['keys', 'rotate', alg, '--emergency', '--yes'])
+    for (const alg of ['ES256', 'RS256'])
+      await both.type(['keys', 'rotate', alg, '--emergency', '--yes'])
     expect(await both.secrets()).toEqual(['warning'])
     await both.stop()
     expect(await (await restarted(rig, [FRESH])).secrets()).toEqual(['failed'])

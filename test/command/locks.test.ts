@@ -10,7 +10,8 @@ let type: (args: string[], user?: string, answer?: string) => Promise<Ran>
 beforeEach(async () => {
   rig = await createRig()
   await startCmb(rig)
-  type = (args, user = 'olga', answer) => cmb(args, { dataDir: rig.config.dataDir, user, ...(answer !== undefined && { answer }) })
+  type = (args, user = 'olga', answer) =>
+    cmb(args, { dataDir: rig.config.dataDir, user, ...(answer !== undefined && { answer }) })
 })
 
 describe('cmb lock', () => {
@@ -19,19 +20,38 @@ describe('cmb lock', () => {
     const dry = await type(['lock', 'user', '--subject', session.sub, '--dry-run'])
     expect([dry.code, dry.out]).toEqual([
       0,
-      expect.stringMatching(/^This would end 1 session\(s\) of 1 user\(s\), at 0 client\(s\); .*\. Nothing was done\.\n$/),
+      expect.stringMatching(
+        /^This would end 1 session\(s\) of 1 user\(s\), at 0 client\(s\); .*\. Nothing was done\.\n$/,
+      ),
     ])
     const until = new Date((START + 3600) * 1000).toISOString().replace('.000', '')
-    const made = await type(['lock', 'user', '--subject', session.sub, '--case', 'INC-7', '--until', until, '--json'])
-    expect(made.json()).toMatchObject({ outcome: 'locked', lock: { ends_at: START + 3600, actor: { id: 'cmb@olga (unverified)' } } })
+    const made = await type([
+      'lock',
+      'user',
+      '--subject',
+      session.sub,
+      '--case',
+      'INC-7',
+      '--until',
+      until,
+      '--json',
+    ])
+    expect(made.json()).toMatchObject({
+      outcome: 'locked',
+      lock: { ends_at: START + 3600, actor: { id: 'cmb@olga (unverified)' } },
+    })
     const again = await type(['lock', 'user', '--tid', TENANT, '--oid', session.user.oid])
     expect(again.out).toContain('is locked already')
     const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })
     const list = await type(['locks', 'list'])
     expect(list.out).toContain(`${lock?.id}  user ${TENANT} ${session.user.oid}`)
     expect(list.out).toContain('INC-7')
-    expect((await type(['unlock', lock?.id ?? ''], 'erin')).out).toBe(`Lifted: user ${TENANT} ${session.user.oid} may sign in again.\n`)
-    expect((await type(['unlock', lock?.id ?? ''])).out).toContain('cmb@erin (unverified) already lifted it')
+    expect((await type(['unlock', lock?.id ?? ''], 'erin')).out).toBe(
+      `Lifted: user ${TENANT} ${session.user.oid} may sign in again.\n`,
+    )
+    expect((await type(['unlock', lock?.id ?? ''])).out).toContain(
+      'cmb@erin (unverified) already lifted it',
+    )
     expect((await type(['locks', 'list'])).out).toBe('Nothing is locked.\n')
   })
 
@@ -39,32 +59,66 @@ describe('cmb lock', () => {
     const sydney = await rig.register('Sydney')
     const { session } = await rig.openSession({ user: { tid: OTHER_TENANT } })
     await rig.signInAt(session.sid, sydney)
-    const ends = 'ends 1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s) to deliver; they are Alice Adams'
+    const ends =
+      'ends 1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s) to deliver; they are Alice Adams'
     for (const [kind, id] of [
       ['client', 'sydney'],
       ['tenant', OTHER_TENANT],
     ] as const) {
       const refused = await type(['lock', kind, id])
-      expect([kind, refused.code, refused.err]).toEqual([kind, 2, expect.stringContaining('Nothing was done. Add --yes to do it.')])
+      expect([kind, refused.code, refused.err]).toEqual([
+        kind,
+        2,
+        expect.stringContaining('Nothing was done. Add --yes to do it.'),
+      ])
       const declined = await type(['lock', kind, id], 'olga', 'no')
       expect([kind, declined.code, declined.err]).toEqual([kind, 1, expect.stringContaining(ends)])
     }
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
-    expect((await type(['lock', 'tenant', OTHER_TENANT, '--dry-run'])).out).toContain('Nothing was done.')
+    expect((await type(['lock', 'tenant', OTHER_TENANT, '--dry-run'])).out).toContain(
+      'Nothing was done.',
+    )
     const made = await type(['lock', 'client', 'sydney', '--case', 'INC-8'], 'olga', 'yes')
     expect(made.out).toMatch(/^Locked: client sydney, by lock l_\w+/)
-    expect((await type(['locks', 'list', '--kind', 'client', '--json'])).json()).toMatchObject({ locks: [{ target: { client_id: 'sydney' } }] })
+    expect((await type(['locks', 'list', '--kind', 'client', '--json'])).json()).toMatchObject({
+      locks: [{ target: { client_id: 'sydney' } }],
+    })
     expect((await type(['lock', 'client', 'sydney', '--yes'])).out).toContain('is locked already')
     const { id } = (await rig.store.listLocks({ state: 'open', limit: 1 }))[0] ?? { id: '' }
-    const replaced = await type(['lock', 'client', 'sydney', '--yes', '--replaces', id, '--until', '+8h', '--json'])
-    expect(replaced.json()).toMatchObject({ outcome: 'locked', lock: { target: { client_id: 'sydney' } } })
-    expect(await rig.store.findLock(id)).toMatchObject({ lifted: { actor: { id: 'cmb@olga (unverified)' } } })
+    const replaced = await type([
+      'lock',
+      'client',
+      'sydney',
+      '--yes',
+      '--replaces',
+      id,
+      '--until',
+      '+8h',
+      '--json',
+    ])
+    expect(replaced.json()).toMatchObject({
+      outcome: 'locked',
+      lock: { target: { client_id: 'sydney' } },
+    })
+    expect(await rig.store.findLock(id)).toMatchObject({
+      lifted: { actor: { id: 'cmb@olga (unverified)' } },
+    })
   })
 
   test('a time needs its offset, and a user both ids', async () => {
     const { session } = await rig.openSession()
-    const wrong = await type(['lock', 'user', '--subject', session.sub, '--until', '2026-12-04 17:00'])
-    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('Name a time with its offset')])
+    const wrong = await type([
+      'lock',
+      'user',
+      '--subject',
+      session.sub,
+      '--until',
+      '2026-12-04 17:00',
+    ])
+    expect([wrong.code, wrong.err]).toEqual([
+      2,
+      expect.stringContaining('Name a time with its offset'),
+    ])
     expect((await type(['lock', 'user', '--tid', TENANT])).code).toBe(2)
   })
 })

@@ -45,7 +45,8 @@ describe('--output csv', () => {
 })
 
 describe('cmb completion', () => {
-  const printed = async (shell: string) => (await cmb(['completion', shell], { dataDir: '/nowhere' })).out
+  const printed = async (shell: string) =>
+    (await cmb(['completion', shell], { dataDir: '/nowhere' })).out
 
   test('for bash offers the commands, subcommands and options that fit what was typed', async () => {
     const script = await printed('bash')
@@ -56,16 +57,22 @@ describe('cmb completion', () => {
       return ran.stdout.split('\n').filter(Boolean)
     }
     expect(offered('cmb', 'ses')).toEqual(['sessions'])
-    expect(offered('cmb', '--data-dir', '/x', 'clients', '')).toEqual(expect.arrayContaining(['list', 'add', 'rotate-secret', '--data-dir']))
+    expect(offered('cmb', '--data-dir', '/x', 'clients', '')).toEqual(
+      expect.arrayContaining(['list', 'add', 'rotate-secret', '--data-dir']),
+    )
     expect(offered('cmb', 'sessions', 'list', '--te')).toEqual(['--tenant'])
     expect(offered('cmb', 'sessions', 'list', '--out')).toEqual(['--output'])
     expect(offered('cmb', 'completion', 'f')).toEqual(['fish'])
   })
 
-  test.each(['zsh', 'fish'])('for %s has a line for each command that the one for bash has', async (shell) => {
-    const commands = (script: string) => [...script.matchAll(/^ +(?:case )?'([\w -]*)'/gm)].map(([, at]) => at)
-    const known = commands(await printed('bash'))
-    expect(known.length).toBeGreaterThan(40)
-    expect(commands(await printed(shell))).toEqual(known)
-  })
+  test.each(['zsh', 'fish'])(
+    'for %s has a line for each command that the one for bash has',
+    async (shell) => {
+      const commands = (script: string) =>
+        [...script.matchAll(/^ +(?:case )?'([\w -]*)'/gm)].map(([, at]) => at)
+      const known = commands(await printed('bash'))
+      expect(known.length).toBeGreaterThan(40)
+      expect(commands(await printed(shell))).toEqual(known)
+    },
+  )
 })

@@ -6,22 +6,35 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 
-/** `cmb` as a process of its own in a pipeline: the broker is stood in for by what it would answer. */
+/**
+ * `cmb` as a process of its own in a pipeline: the broker is stood in for by what it would answer.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const NAME = 'x'.repeat(1_000)
 
 async function pipeline(then: string): Promise<{ stdout: string; stderr: string }> {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-pipe-'))
-  const entries = Array.from({ length: 1_200 }, (_, id) => ({ id, at_ms: 0, actor: { kind: 'operator', id: NAME }, via: 'api', act: 'x' }))
-  const server = createServer((_request, response) => response.end(JSON.stringify({ entries, next: null })))
+  const entries = Array.from({ length: 1_200 }, (_, id) => ({
+    id,
+    at_ms: 0,
+    actor: { kind: 'operator', id: NAME },
+    via: 'api',
+    act: 'x',
+  }))
+  const server = createServer((_request, response) =>
+    response.end(JSON.stringify({ entries, next: null })),
+  )
   await new Promise<void>((ready) => server.listen(join(dir, 'broker.sock'), ready))
   onTestFinished(() => {
     server.close()
     rmSync(dir, { recursive: true, force: true })
   })
   const cmb = `"${process.execPath}" --import tsx src/cli.ts --data-dir "${dir}" audit --json`
-  return promisify(execFile)('bash', ['-c', `set -o pipefail; ${cmb} | ${then}; echo "codes $?"`], { cwd: ROOT, maxBuffer: 8e6 })
+  return promisify(execFile)('bash', ['-c', `set -o pipefail; ${cmb} | ${then}; echo "codes $?"`], {
+    cwd: ROOT,
+    maxBuffer: 8e6,
+  })
 }
 
 test('more than a pipe holds at once arrives whole', async () => {

@@ -40,8 +40,13 @@ describe('cmb', () => {
   })
 
   test('--version is that of the package', async () => {
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-    expect(await cmb(['--version'], { dataDir: emptyDir() })).toMatchObject({ code: 0, out: `${version}\n` })
+    const { version } = JSON.parse(
+      readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+    ) as { version: string }
+    expect(await cmb(['--version'], { dataDir: emptyDir() })).toMatchObject({
+      code: 0,
+      out: `${version}\n`,
+    })
   })
 
   test('every command has help, and help is not an error', async () => {
@@ -86,7 +91,11 @@ describe('cmb', () => {
 
   test('no command declares an option that cmb itself takes: it would never see the value', () => {
     const program = createProgram(silent)
-    const global = new Set(program.options.flatMap(({ short, long }) => [short, long]).filter((name) => name !== undefined))
+    const global = new Set(
+      program.options
+        .flatMap(({ short, long }) => [short, long])
+        .filter((name) => name !== undefined),
+    )
     const shadowed = ({ commands }: Command, path: string): string[] =>
       commands.flatMap((one) => [
         ...one.options
@@ -99,20 +108,37 @@ describe('cmb', () => {
   })
 
   test('what is not a command, or lacks something, exits 2', async () => {
-    for (const args of [[], ['dance'], ['clients'], ['clients', 'show'], ['status', '--loud'], ['keys', 'rotate']])
+    for (const args of [
+      [],
+      ['dance'],
+      ['clients'],
+      ['clients', 'show'],
+      ['status', '--loud'],
+      ['keys', 'rotate'],
+    ])
       expect((await cmb(args, { dataDir: emptyDir() })).code).toBe(2)
   })
 
   test('work --help lists the kinds of work', async () => {
-    expect((await cmb(['work', '--help'], { dataDir: emptyDir() })).out).toMatch(/deliveries +writes[^]*probe +asks[^]*keys +rotates/)
+    expect((await cmb(['work', '--help'], { dataDir: emptyDir() })).out).toMatch(
+      /deliveries +writes[^]*probe +asks[^]*keys +rotates/,
+    )
   })
 
   test('no command reads a setting by itself: context.ts does, and an operator’s own CMB_ variables are read in remote.ts', () => {
     const dir = join(import.meta.dirname, '../../src/operations/command')
-    const sources = readdirSync(dir).map((name) => [name, readFileSync(join(dir, name), 'utf8')] as const)
-    expect(sources.filter(([, text]) => /\benv\b/.test(text)).map(([name]) => name)).toEqual(['context.ts', 'remote.ts', 'terminal.ts'])
+    const sources = readdirSync(dir).map(
+      (name) => [name, readFileSync(join(dir, name), 'utf8')] as const,
+    )
+    expect(sources.filter(([, text]) => /\benv\b/.test(text)).map(([name]) => name)).toEqual([
+      'context.ts',
+      'remote.ts',
+      'terminal.ts',
+    ])
     const known = new Set(variablesOf(SETTINGS))
-    const read = sources.flatMap(([, text]) => [...text.matchAll(/\bsetting\('(\w+)'\)/g)].map(([, name = '']) => name))
+    const read = sources.flatMap(([, text]) =>
+      [...text.matchAll(/\bsetting\('(\w+)'\)/g)].map(([, name = '']) => name),
+    )
     expect(read.length).toBeGreaterThan(2)
     expect(read.filter((name) => !known.has(name))).toEqual([])
     expect(sources.find(([name]) => name === 'remote.ts')?.[1]).not.toContain('BROKER_')
@@ -123,18 +149,35 @@ describe('cmb', () => {
     const file = join(dir, 'setting')
     const at = (settings: Record<string, string>) => ({ dataDir: '', env: settings })
     writeFileSync(file, `${join(dir, 'data')}\n`)
-    expect((await cmb(['status'], at({ BROKER_DATA_DIR_FILE: file }))).err).toContain(`No broker is running on ${join(dir, 'data')} (`)
+    expect((await cmb(['status'], at({ BROKER_DATA_DIR_FILE: file }))).err).toContain(
+      `No broker is running on ${join(dir, 'data')} (`,
+    )
     expect(await cmb(['doctor'], at({ ...GOOD, BROKER_DATA_DIR_FILE: file }))).toMatchObject({
       out: expect.stringContaining('Every setting here can be read.') as string,
     })
     writeFileSync(file, 'postgres://broker:hunter2@127.0.0.1:1/broker\n')
-    for (const command of [['restore', file, '--yes'], ['restore', '--adopt', '--yes'], ['migrate'], ['migrate-store']]) {
+    for (const command of [
+      ['restore', file, '--yes'],
+      ['restore', '--adopt', '--yes'],
+      ['migrate'],
+      ['migrate-store'],
+    ]) {
       const named = await cmb(command, at({ BROKER_DATA_DIR: dir, BROKER_DATABASE_URL_FILE: file }))
-      const err = expect.stringMatching(/is not a complete database|Postgres cannot be reached|ECONNREFUSED|There is no/) as string
+      const err = expect.stringMatching(
+        /is not a complete database|Postgres cannot be reached|ECONNREFUSED|There is no/,
+      ) as string
       expect([command, named.err]).toEqual([command, err])
       expect(named.err).not.toContain('hunter2')
-      const unread = await cmb(command, at({ BROKER_DATA_DIR: dir, BROKER_DATABASE_URL_FILE: join(dir, 'none') }))
-      expect(unread).toMatchObject({ code: 2, err: expect.stringMatching(/^BROKER_DATABASE_URL_FILE names a file that cannot be read/) as string })
+      const unread = await cmb(
+        command,
+        at({ BROKER_DATA_DIR: dir, BROKER_DATABASE_URL_FILE: join(dir, 'none') }),
+      )
+      expect(unread).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(
+          /^BROKER_DATABASE_URL_FILE names a file that cannot be read/,
+        ) as string,
+      })
     }
     expect(readdirSync(dir)).not.toContain('broker.db')
   })
@@ -142,19 +185,30 @@ describe('cmb', () => {
   test('--data-dir wins over BROKER_DATA_DIR', async () => {
     const rig = await createRig()
     await startCmb(rig)
-    expect((await cmb(['status', '--data-dir', rig.config.dataDir], { dataDir: emptyDir() })).out).toContain(rig.config.issuer)
+    expect(
+      (await cmb(['status', '--data-dir', rig.config.dataDir], { dataDir: emptyDir() })).out,
+    ).toContain(rig.config.issuer)
   })
 
   test('status, guards and tenants, in words and as JSON', async () => {
     const rig = await createRig()
     const { type } = await startCmb(rig)
     rig.queue.up = false
-    const status = (await type(['status', '--json'])).json<{ status: string; parts: { queue: { state: string } } }>()
+    const status = (await type(['status', '--json'])).json<{
+      status: string
+      parts: { queue: { state: string } }
+    }>()
     expect(status).toMatchObject({ status: 'degraded', parts: { queue: { state: 'down' } } })
-    expect(await type(['status'])).toMatchObject({ code: 0, out: expect.stringContaining('degraded') as string })
+    expect(await type(['status'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('degraded') as string,
+    })
     const probe = rig.store.probe
     rig.store.probe = () => Promise.reject(new Error('disk full'))
-    expect(await type(['status'])).toMatchObject({ code: 1, out: expect.stringContaining('unavailable') as string })
+    expect(await type(['status'])).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('unavailable') as string,
+    })
     rig.store.probe = probe
     const deliveryCounts = rig.store.deliveryCounts
     rig.store.deliveryCounts = async () => [
@@ -167,8 +221,16 @@ describe('cmb', () => {
     rig.store.deliveryCounts = deliveryCounts
     expect((await type(['tenants'])).out).toContain(rig.config.entra.tenants[0])
     const { epoch } = await rig.store.head()
-    await rig.store.recordEnforced({ clientId: 'sydney', guardId: 'web-1', epoch, enforcedSeq: 0, reportedAtMs: rig.clock.nowMs() })
-    expect((await type(['guards', '--json'])).json()).toMatchObject({ guards: [{ client_id: 'sydney', guard_id: 'web-1', connected: false }] })
+    await rig.store.recordEnforced({
+      clientId: 'sydney',
+      guardId: 'web-1',
+      epoch,
+      enforcedSeq: 0,
+      reportedAtMs: rig.clock.nowMs(),
+    })
+    expect((await type(['guards', '--json'])).json()).toMatchObject({
+      guards: [{ client_id: 'sydney', guard_id: 'web-1', connected: false }],
+    })
   })
 })
 
@@ -184,27 +246,50 @@ describe('cmb doctor', () => {
   test('with good settings and no broker the broker is what is wrong', async () => {
     const ran = await cmb(['doctor', '--json'], { dataDir: emptyDir(), env: GOOD })
     const { findings } = ran.json<{ findings: { check: string; state: string }[] }>()
-    expect(findings.filter((one) => one.state === 'failed').map((one) => one.check)).toEqual(['broker'])
+    expect(findings.filter((one) => one.state === 'failed').map((one) => one.check)).toEqual([
+      'broker',
+    ])
   })
 
   test('beside a running broker it looks at store, queue, Microsoft, keys and every client', async () => {
     const rig = await createRig()
     const { type } = await startCmb(rig)
     const home = await rig.serve()
-    await rig.register('Sydney', { logoutUris: [`${home}/healthz`], redirectUris: [`${home}/callback`] })
-    await rig.register('Melbourne', { logoutUris: ['http://127.0.0.1:1/logout'], redirectUris: [`${home}/callback`] })
+    await rig.register('Sydney', {
+      logoutUris: [`${home}/healthz`],
+      redirectUris: [`${home}/callback`],
+    })
+    await rig.register('Melbourne', {
+      logoutUris: ['http://127.0.0.1:1/logout'],
+      redirectUris: [`${home}/callback`],
+    })
     await rig.register('Perth', { logoutUris: [], redirectUris: [`${home}/callback`] })
     const ran = await type(['doctor', '--json'], { env: GOOD })
-    const { findings } = ran.json<{ findings: { check: string; about?: string; state: string; found: string; fix?: string }[] }>()
-    const states = (name: string) => findings.filter((one) => (one.about ?? one.check) === name).map((one) => one.state)
-    for (const name of ['environment', 'broker', 'database', 'queue', 'connection', 'key ES256', 'key RS256'])
+    const { findings } = ran.json<{
+      findings: { check: string; about?: string; state: string; found: string; fix?: string }[]
+    }>()
+    const states = (name: string) =>
+      findings.filter((one) => (one.about ?? one.check) === name).map((one) => one.state)
+    for (const name of [
+      'environment',
+      'broker',
+      'database',
+      'queue',
+      'connection',
+      'key ES256',
+      'key RS256',
+    ])
       expect([name, states(name)]).toEqual([name, ['ok']])
     expect(states('client sydney')).toEqual(['ok', 'ok'])
     expect(states('client melbourne')).toContain('failed')
-    expect(findings.find((one) => one.about === 'client perth' && one.state === 'warning')?.found).toContain('neither a logout address nor a guard')
-    expect(findings.filter((one) => one.state === 'warning' || one.state === 'failed').every((one) => one.fix !== undefined && one.fix !== '')).toBe(
-      true,
-    )
+    expect(
+      findings.find((one) => one.about === 'client perth' && one.state === 'warning')?.found,
+    ).toContain('neither a logout address nor a guard')
+    expect(
+      findings
+        .filter((one) => one.state === 'warning' || one.state === 'failed')
+        .every((one) => one.fix !== undefined && one.fix !== ''),
+    ).toBe(true)
     expect(ran.code).toBe(1)
   })
 })

@@ -16,12 +16,16 @@ function emptyDir(): string {
 async function world(...scopes: string[]) {
   const rig = await createRig({ listening: true })
   const url = await rig.serve(rig.opsApp)
-  const { clientId, secret } = await rig.register('Robot', { grants: ['client_credentials'], scopes })
+  const { clientId, secret } = await rig.register('Robot', {
+    grants: ['client_credentials'],
+    scopes,
+  })
   const dataDir = emptyDir()
   const secretFile = join(dataDir, 'secret')
   writeFileSync(secretFile, `${secret}\n`)
   const env = { CMB_URL: url, CMB_ISSUER: rig.config.issuer, CMB_CLIENT_ID: clientId }
-  const type = (args: string[], more: Record<string, string> = { CMB_CLIENT_SECRET: secret }) => cmb(args, { dataDir, env: { ...env, ...more } })
+  const type = (args: string[], more: Record<string, string> = { CMB_CLIENT_SECRET: secret }) =>
+    cmb(args, { dataDir, env: { ...env, ...more } })
   return { rig, url, secret, secretFile, dataDir, type }
 }
 
@@ -36,7 +40,11 @@ describe('cmb with a client’s credentials', () => {
     }
     expect(await type(['revoke', '--session', session.sid, '--yes'])).toMatchObject({ code: 0 })
     const [entry] = await rig.store.listAudit({ limit: 1 })
-    expect(entry).toMatchObject({ act: 'revoke', actor: { kind: 'client', id: 'robot' }, via: 'api' })
+    expect(entry).toMatchObject({
+      act: 'revoke',
+      actor: { kind: 'client', id: 'robot' },
+      via: 'api',
+    })
   })
 
   test('may do no more than the scopes of the client', async () => {
@@ -57,9 +65,24 @@ describe('cmb with a client’s credentials', () => {
 
   test('names everything that is missing or not https at once, before a secret is sent', async () => {
     const { dataDir } = await world('broker:operate')
-    const ran = await cmb(['--url', 'http://ops.case-manager.example', '--secret-file', join(dataDir, 'none'), 'status'], { dataDir })
+    const ran = await cmb(
+      [
+        '--url',
+        'http://ops.case-manager.example',
+        '--secret-file',
+        join(dataDir, 'none'),
+        'status',
+      ],
+      { dataDir },
+    )
     expect(ran.code).toBe(2)
-    for (const problem of ['--url (CMB_URL)', 'must be https', '--issuer (CMB_ISSUER)', '--client-id', 'cannot be read (ENOENT)'])
+    for (const problem of [
+      '--url (CMB_URL)',
+      'must be https',
+      '--issuer (CMB_ISSUER)',
+      '--client-id',
+      'cannot be read (ENOENT)',
+    ])
       expect(ran.err).toContain(problem)
   })
 

@@ -14,18 +14,27 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
   alice = await rig.openSession()
   bob = await rig.openSession({
-    user: { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown', username: 'bob@fabrikam.example', email: undefined },
+    user: {
+      tid: OTHER_TENANT,
+      oid: '00000000-0000-4000-8000-000000000b0b',
+      name: 'Bob Brown',
+      username: 'bob@fabrikam.example',
+      email: undefined,
+    },
   })
   await rig.signInAt(alice.session.sid, sydney)
 })
 
-const state = async (one: typeof alice) => (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+const state = async (one: typeof alice) =>
+  (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
 const newest = async () => (await rig.store.listRevocations({ limit: 1 }))[0]
 
 describe('cmb sessions list', () => {
   test('finds users by name, tenant, sub and client; shows no cookie', async () => {
     const sids = async (...args: string[]) =>
-      (await type(['sessions', 'list', ...args, '--json'])).json<{ sessions: { sid: string }[] }>().sessions.map((one) => one.sid)
+      (await type(['sessions', 'list', ...args, '--json']))
+        .json<{ sessions: { sid: string }[] }>()
+        .sessions.map((one) => one.sid)
     expect((await sids()).toSorted()).toEqual([alice.session.sid, bob.session.sid].toSorted())
     expect(await sids('--user', 'ALICE')).toEqual([alice.session.sid])
     expect(await sids('--tenant', OTHER_TENANT)).toEqual([bob.session.sid])
@@ -37,7 +46,12 @@ describe('cmb sessions list', () => {
   })
 
   test('a name that holds control characters cannot reach the terminal', async () => {
-    await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000e71e', username: 'eve\u001b[2J@contoso.example' } })
+    await rig.openSession({
+      user: {
+        oid: '00000000-0000-4000-8000-00000000e71e',
+        username: 'eve\u001b[2J@contoso.example',
+      },
+    })
     expect((await type(['sessions', 'list'])).out).not.toContain('\u001b')
   })
 })
@@ -46,24 +60,44 @@ describe('cmb search and the filters of lists', () => {
   test('find users, clients, sessions, revocations and cases, live or ended', async () => {
     await type(['revoke', '--session', bob.session.sid, '--case', 'INC-4711'])
     const found = async (...words: string[]) => (await type(['search', ...words])).out
-    expect(await found('BROWN', 'bob')).toMatch(new RegExp(`user +${bob.session.sub} +Bob Brown · bob@fabrikam.example`))
+    expect(await found('BROWN', 'bob')).toMatch(
+      new RegExp(`user +${bob.session.sub} +Bob Brown · bob@fabrikam.example`),
+    )
     expect(await found('sydney')).toMatch(/client +sydney/)
     expect(await found(bob.session.sid)).toMatch(new RegExp(`session +${bob.session.sid} +ended`))
     expect(await found('INC-4711')).toMatch(/case +INC-4711 +1 revocations, 0 locks/)
     expect(await found('1')).toMatch(/revocation +1 +administrator, INC-4711/)
     expect(await found('nothing-like-it')).toContain('Nothing matches.')
     const seqs = async (...args: string[]) =>
-      (await type(['revocations', 'list', ...args, '--json'])).json<{ revocations: { seq: number }[] }>().revocations.map(({ seq }) => seq)
-    expect([await seqs('--case', 'INC-4711'), await seqs('--subject', alice.session.sub)]).toEqual([[1], []])
-    expect([await seqs('--from', '2001-01-01', '--reason', 'administrator'), await seqs('--to', '2001-01-01')]).toEqual([[1], []])
-    expect((await type(['audit', '--act', 'revoke', '--from', '2001-01-01'])).out).toContain('INC-4711')
+      (await type(['revocations', 'list', ...args, '--json']))
+        .json<{ revocations: { seq: number }[] }>()
+        .revocations.map(({ seq }) => seq)
+    expect([await seqs('--case', 'INC-4711'), await seqs('--subject', alice.session.sub)]).toEqual([
+      [1],
+      [],
+    ])
+    expect([
+      await seqs('--from', '2001-01-01', '--reason', 'administrator'),
+      await seqs('--to', '2001-01-01'),
+    ]).toEqual([[1], []])
+    expect((await type(['audit', '--act', 'revoke', '--from', '2001-01-01'])).out).toContain(
+      'INC-4711',
+    )
     expect((await type(['audit', '--to', '2001-01-01'])).out).toContain('No entry matches.')
   })
 })
 
 describe('cmb revoke', () => {
   test('--session ends it, with the operator, the case and the words in the log', async () => {
-    const ran = await type(['revoke', '--session', alice.session.sid, '--case', 'INC-4711', '--comment', 'laptop stolen'])
+    const ran = await type([
+      'revoke',
+      '--session',
+      alice.session.sid,
+      '--case',
+      'INC-4711',
+      '--comment',
+      'laptop stolen',
+    ])
     expect(ran).toMatchObject({ code: 0, err: '' })
     expect(await state(alice)).toBe('ended')
     expect(await state(bob)).toBe('live')
@@ -74,20 +108,36 @@ describe('cmb revoke', () => {
       comment: 'laptop stolen',
       sessions: 1,
     })
-    expect(await type(['revoke', '--session', alice.session.sid])).toMatchObject({ code: 0, out: expect.stringContaining('already') as string })
+    expect(await type(['revoke', '--session', alice.session.sid])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('already') as string,
+    })
   })
 
   test('--grant needs --client, and ends that part alone', async () => {
-    expect(await type(['revoke', '--grant', alice.session.sid])).toMatchObject({ code: 2, err: expect.stringContaining('--client') as string })
-    expect(await type(['revoke', '--grant', alice.session.sid, '--client', 'sydney'])).toMatchObject({ code: 0 })
+    expect(await type(['revoke', '--grant', alice.session.sid])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--client') as string,
+    })
+    expect(
+      await type(['revoke', '--grant', alice.session.sid, '--client', 'sydney']),
+    ).toMatchObject({ code: 0 })
     expect(await state(alice)).toBe('live')
-    expect((await newest())?.selector).toEqual({ kind: 'grant', sid: alice.session.sid, clientId: 'sydney' })
+    expect((await newest())?.selector).toEqual({
+      kind: 'grant',
+      sid: alice.session.sid,
+      clientId: 'sydney',
+    })
   })
 
   test('--subject ends everything of one user', async () => {
     const other = await rig.openSession({ device: 'Safari on iPhone' })
     expect((await type(['revoke', '--subject', alice.session.sub])).code).toBe(0)
-    expect([await state(alice), await state(other), await state(bob)]).toEqual(['ended', 'ended', 'live'])
+    expect([await state(alice), await state(other), await state(bob)]).toEqual([
+      'ended',
+      'ended',
+      'live',
+    ])
   })
 
   test('--dry-run says how many and does nothing', async () => {
@@ -103,12 +153,22 @@ describe('cmb revoke', () => {
     ['--session', 's_nobody', 'cmb sessions list'],
     ['--client', 'sidney', 'cmb clients list'],
     ['--tenant', '99999999-9999-4999-8999-999999999999', 'cmb tenants'],
-  ])('--dry-run of an unknown target is rejected, not counted as empty: %s %s', async (option, value, words) => {
-    expect(await type(['revoke', option, value, '--dry-run'])).toMatchObject({ code: 1, out: '', err: expect.stringContaining(words) as string })
-  })
+  ])(
+    '--dry-run of an unknown target is rejected, not counted as empty: %s %s',
+    async (option, value, words) => {
+      expect(await type(['revoke', option, value, '--dry-run'])).toMatchObject({
+        code: 1,
+        out: '',
+        err: expect.stringContaining(words) as string,
+      })
+    },
+  )
 
   test('a wide one is asked about; without a terminal it needs --yes', async () => {
-    expect(await type(['revoke', '--everything'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
+    expect(await type(['revoke', '--everything'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--yes') as string,
+    })
     expect(await type(['revoke', '--everything'], { answer: 'no' })).toMatchObject({ code: 1 })
     expect(await state(alice)).toBe('live')
     const asked = await type(['revoke', '--everything'], { answer: 'yes' })
@@ -126,8 +186,14 @@ describe('cmb revoke', () => {
   test('exactly one selector; an unknown one is refused with where to look', async () => {
     expect(await type(['revoke'])).toMatchObject({ code: 2 })
     expect(await type(['revoke', '--session', 's', '--subject', 'u'])).toMatchObject({ code: 2 })
-    expect(await type(['revoke', '--session', 's_nobody'])).toMatchObject({ code: 1, err: expect.stringContaining('cmb sessions list') as string })
-    expect(await type(['revoke', '--tenant', 'contoso', '--yes'])).toMatchObject({ code: 1, err: expect.stringContaining('GUID') as string })
+    expect(await type(['revoke', '--session', 's_nobody'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('cmb sessions list') as string,
+    })
+    expect(await type(['revoke', '--tenant', 'contoso', '--yes'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('GUID') as string,
+    })
   })
 
   test('what was opened after it stays', async () => {
@@ -145,7 +211,9 @@ describe('cmb audit', () => {
     await type(['keys', 'rotate', 'ES256'])
     await type(['deliveries', 'redrive', '--all'])
     await type(['revoke', '--everything', '--dry-run'])
-    const { entries } = (await type(['audit', '--json'])).json<{ entries: { act: string; ended: { outcome: string } }[] }>()
+    const { entries } = (await type(['audit', '--json'])).json<{
+      entries: { act: string; ended: { outcome: string } }[]
+    }>()
     expect(entries.map((one) => `${one.act} ${one.ended.outcome}`)).toEqual([
       'redrive done',
       'key.rotate done',
@@ -160,7 +228,9 @@ describe('cmb audit', () => {
       case_reference: 'INC-1',
       ended: { result: { sessions: 1 } },
     })
-    expect((await type(['audit', '--case', 'INC-2', '--json'])).json()).toMatchObject({ entries: [{ act: 'revoke' }] })
+    expect((await type(['audit', '--case', 'INC-2', '--json'])).json()).toMatchObject({
+      entries: [{ act: 'revoke' }],
+    })
     expect((await type(['audit'])).out).toContain('cmb@olga')
     expect(JSON.stringify(entries)).not.toContain('cms_')
   })
@@ -190,41 +260,92 @@ describe('cmb revocations and deliveries', () => {
       id: delivery.id,
       result: {
         outcome: 'rejected',
-        attempt: { attempt: 1, atMs: nowMs, outcome: 'rejected', status: 400, latencyMs: 12, jti: 'j1', error: 'HTTP 400 invalid_request' },
+        attempt: {
+          attempt: 1,
+          atMs: nowMs,
+          outcome: 'rejected',
+          status: 400,
+          latencyMs: 12,
+          jti: 'j1',
+          error: 'HTTP 400 invalid_request',
+        },
       },
     })
     const shown = await type(['revocations', 'show', String(seq), '--json'])
     expect(shown.json()).toMatchObject({
       seq,
       reason: 'administrator',
-      deliveries: [{ client_id: 'sydney', state: 'rejected', attempts: [{ attempt: 1, status: 400, latency_ms: 12, jti: 'j1' }] }],
+      deliveries: [
+        {
+          client_id: 'sydney',
+          state: 'rejected',
+          attempts: [{ attempt: 1, status: 400, latency_ms: 12, jti: 'j1' }],
+        },
+      ],
     })
     expect((await type(['revocations', 'show', String(seq)])).out).toContain('rejected')
     expect((await type(['revocations', 'list'])).out).toContain('cmb@olga')
-    expect((await type(['deliveries', 'list', '--state', 'rejected', '--json'])).json<{ deliveries: unknown[] }>().deliveries).toHaveLength(1)
+    expect(
+      (await type(['deliveries', 'list', '--state', 'rejected', '--json'])).json<{
+        deliveries: unknown[]
+      }>().deliveries,
+    ).toHaveLength(1)
 
     rig.queue.added.length = 0
     expect(await type(['deliveries', 'redrive'])).toMatchObject({ code: 2 })
     for (const wrong of [['--client', 'sidney'], ['nothing-of-that-id']])
-      expect(await type(['deliveries', 'redrive', ...wrong])).toMatchObject({ code: 1, err: expect.stringContaining('cmb') as string })
-    expect((await type(['deliveries', 'redrive', '--client', 'sydney', '--json'])).json()).toEqual({ redriven: 1 })
+      expect(await type(['deliveries', 'redrive', ...wrong])).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('cmb') as string,
+      })
+    expect((await type(['deliveries', 'redrive', '--client', 'sydney', '--json'])).json()).toEqual({
+      redriven: 1,
+    })
     expect(rig.queue.added).toMatchObject([{ id: delivery.id, attempt: 1 }])
     expect((await type(['deliveries', 'list', '--state', 'pending'])).out).toContain(delivery.id)
-    expect(await type(['deliveries', 'close', delivery.id])).toMatchObject({ code: 2, err: expect.stringContaining('--reason') as string })
+    expect(await type(['deliveries', 'close', delivery.id])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--reason') as string,
+    })
     expect(await type(['deliveries', 'close', '--reason', 'gone'])).toMatchObject({ code: 2 })
-    expect(await type(['deliveries', 'close', 'nothing-of-that-id', '--reason', 'gone'])).toMatchObject({ code: 1 })
-    expect((await type(['deliveries', 'close', '--client', 'sydney', '--reason', 'gone', '--case', 'INC-1'])).out).toBe('1 closed.\n')
-    expect((await type(['deliveries', 'close', '--client', 'sydney', '--reason', 'gone'])).out).toContain('Nothing was closed')
-    const closed = (await type(['revocations', 'show', String(seq), '--json'])).json<{ deliveries: { attempts: unknown[] }[] }>()
+    expect(
+      await type(['deliveries', 'close', 'nothing-of-that-id', '--reason', 'gone']),
+    ).toMatchObject({ code: 1 })
+    expect(
+      (
+        await type([
+          'deliveries',
+          'close',
+          '--client',
+          'sydney',
+          '--reason',
+          'gone',
+          '--case',
+          'INC-1',
+        ])
+      ).out,
+    ).toBe('1 closed.\n')
+    expect(
+      (await type(['deliveries', 'close', '--client', 'sydney', '--reason', 'gone'])).out,
+    ).toContain('Nothing was closed')
+    const closed = (await type(['revocations', 'show', String(seq), '--json'])).json<{
+      deliveries: { attempts: unknown[] }[]
+    }>()
     expect(closed).toMatchObject({ deliveries: [{ state: 'closed' }] })
-    expect(closed.deliveries[0]?.attempts.at(-1)).toMatchObject({ outcome: 'closed', error: 'gone' })
+    expect(closed.deliveries[0]?.attempts.at(-1)).toMatchObject({
+      outcome: 'closed',
+      error: 'gone',
+    })
     expect((await rig.store.listAudit({ act: 'close', limit: 5 })).at(-1)).toMatchObject({
       target: 'client_id sydney',
       comment: 'gone',
       caseReference: 'INC-1',
       ended: { outcome: 'done', result: { closed: 1 } },
     })
-    expect(await type(['deliveries', 'list', '--state', 'lost'])).toMatchObject({ code: 1, err: expect.stringContaining('state') as string })
+    expect(await type(['deliveries', 'list', '--state', 'lost'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('state') as string,
+    })
     expect(await type(['revocations', 'show', '999'])).toMatchObject({ code: 1 })
   })
 })

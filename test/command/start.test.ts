@@ -3,7 +3,10 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-/** What `cmb` loads before a command does its work. Each package costs an operator, and each script, CPU time at every command. */
+/**
+ * What `cmb` loads before a command does its work. Each package costs an operator, and each script,
+ * CPU time at every command.
+ */
 
 const CLI = resolve(import.meta.dirname, '../../src/cli.ts')
 
@@ -23,7 +26,17 @@ process.on('exit', () => process.stderr.write(JSON.stringify([...packages])))
 
 test('cmb loads no package but the parser of its arguments, and a command no more than it needs', async () => {
   const record = `data:text/javascript,${encodeURIComponent(RECORD)}`
-  const args = ['--import', 'tsx', '--import', record, CLI, 'keys', 'list', '--data-dir', join(import.meta.dirname, 'none')]
+  const args = [
+    '--import',
+    'tsx',
+    '--import',
+    record,
+    CLI,
+    'keys',
+    'list',
+    '--data-dir',
+    join(import.meta.dirname, 'none'),
+  ]
   const ran = promisify(execFile)(process.execPath, args, { env: { PATH: process.env.PATH ?? '' } })
   const { code, stderr } = await ran.then(
     () => expect.fail('A broker answered.'),

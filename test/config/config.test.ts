@@ -32,7 +32,13 @@ describe('settings', () => {
       listen: { host: '127.0.0.1', port: 7400 },
       opsListen: { host: '127.0.0.1', port: 7401 },
       opsOrigin: 'http://localhost:7401',
-      entra: { tenants: [], clientId: undefined, credential: undefined, authority: 'https://login.microsoftonline.com', simulated: false },
+      entra: {
+        tenants: [],
+        clientId: undefined,
+        credential: undefined,
+        authority: 'https://login.microsoftonline.com',
+        simulated: false,
+      },
       mfaProof: { kind: 'auth_context', id: 'c1' },
       mfaProofAsserted: false,
       allowLoopbackTargets: false,
@@ -51,13 +57,19 @@ describe('settings', () => {
       BROKER_ENTRA_TENANT: 'contoso',
     }
     expect(problems(env).toSorted()).toEqual(Object.keys(env).toSorted())
-    expect(() => loadConfig(env)).toThrow(/BROKER_LISTEN: must be host:port[\s\S]*for example: BROKER_LISTEN=/)
+    expect(() => loadConfig(env)).toThrow(
+      /BROKER_LISTEN: must be host:port[\s\S]*for example: BROKER_LISTEN=/,
+    )
     expect(() => loadConfig(env)).not.toThrow(/too-short/)
   })
 
   test('the languages are English and those of the files, in their order; the default is one of them', () => {
-    const languagesOf = (env: Record<string, string>) => loadConfig({ ...LEAST, ...env }).look.languages.map(({ language }) => language)
-    expect([languagesOf({}), languagesOf(LANGUAGES)]).toEqual([['en'], ['en', 'de', 'fr', 'es', 'ar']])
+    const languagesOf = (env: Record<string, string>) =>
+      loadConfig({ ...LEAST, ...env }).look.languages.map(({ language }) => language)
+    expect([languagesOf({}), languagesOf(LANGUAGES)]).toEqual([
+      ['en'],
+      ['en', 'de', 'fr', 'es', 'ar'],
+    ])
     expect(loadConfig({ ...LEAST, ...LANGUAGES, BROKER_LANGUAGE: 'ar' }).look.language).toBe('ar')
     expect(() => loadConfig({ ...LEAST, BROKER_LANGUAGE: 'de' })).toThrow(
       'BROKER_LANGUAGE: is not a language of this broker, which has en: BROKER_TRANSLATION_FILES adds others',
@@ -71,16 +83,35 @@ describe('settings', () => {
       writeFileSync(join(dir, name), JSON.stringify(content))
       return join(dir, name)
     }
-    const dutch = { language: 'nl', name: 'Nederlands', direction: 'ltr', locale: 'nl-NL', reviewed: true, texts: {} }
+    const dutch = {
+      language: 'nl',
+      name: 'Nederlands',
+      direction: 'ltr',
+      locale: 'nl-NL',
+      reviewed: true,
+      texts: {},
+    }
     const files = [
       file('nl.json', dutch),
       file('again.json', dutch),
-      file('pl.json', { ...dutch, language: 'pl', direction: 'up', texts: { home: { title: '{apps}' } } }),
+      file('pl.json', {
+        ...dutch,
+        language: 'pl',
+        direction: 'up',
+        texts: { home: { title: '{apps}' } },
+      }),
       join(dir, 'none.json'),
     ]
-    expect(problems({ ...LEAST, BROKER_TRANSLATION_FILES: files.join(','), BROKER_LISTEN: 'nowhere' })).toEqual([
+    expect(
+      problems({ ...LEAST, BROKER_TRANSLATION_FILES: files.join(','), BROKER_LISTEN: 'nowhere' }),
+    ).toEqual([
       'BROKER_LISTEN',
-      ...['BROKER_TRANSLATION_FILES', 'BROKER_TRANSLATION_FILES', 'BROKER_TRANSLATION_FILES', 'BROKER_TRANSLATION_FILES'],
+      ...[
+        'BROKER_TRANSLATION_FILES',
+        'BROKER_TRANSLATION_FILES',
+        'BROKER_TRANSLATION_FILES',
+        'BROKER_TRANSLATION_FILES',
+      ],
     ])
     const report = () => loadConfig({ ...LEAST, BROKER_TRANSLATION_FILES: files.join(',') })
     for (const words of [
@@ -93,8 +124,13 @@ describe('settings', () => {
   })
 
   test('a proof of MFA is asserted by setting it, even to its default, and not by an empty variable', () => {
-    const asserted = (value: string) => loadConfig({ ...LEAST, BROKER_MFA_PROOF: value }).mfaProofAsserted
-    expect([asserted('auth_context:c1'), asserted('amr'), asserted('')]).toEqual([true, true, false])
+    const asserted = (value: string) =>
+      loadConfig({ ...LEAST, BROKER_MFA_PROOF: value }).mfaProofAsserted
+    expect([asserted('auth_context:c1'), asserted('amr'), asserted('')]).toEqual([
+      true,
+      true,
+      false,
+    ])
   })
 
   test('nothing set names what has to be', () => {
@@ -102,30 +138,75 @@ describe('settings', () => {
   })
 
   test('an authority that is not Microsoft’s needs BROKER_ENTRA_SIMULATED=yes, and the other way round', () => {
-    expect(problems({ ...LEAST, BROKER_ENTRA_AUTHORITY: 'http://localhost:7402' })).toEqual(['BROKER_ENTRA_AUTHORITY'])
-    expect(problems({ ...LEAST, BROKER_ENTRA_SIMULATED: 'yes' })).toEqual(['BROKER_ENTRA_SIMULATED'])
-    expect(problems({ ...LEAST, BROKER_ENTRA_SIMULATED: 'yes', BROKER_ENTRA_AUTHORITY: 'http://entra.example' })).toEqual(['BROKER_ENTRA_AUTHORITY'])
-    expect(problems({ ...LEAST, BROKER_ENTRA_SIMULATED: 'yes', BROKER_ENTRA_AUTHORITY: 'http://localhost:7402' })).toEqual([])
+    expect(problems({ ...LEAST, BROKER_ENTRA_AUTHORITY: 'http://localhost:7402' })).toEqual([
+      'BROKER_ENTRA_AUTHORITY',
+    ])
+    expect(problems({ ...LEAST, BROKER_ENTRA_SIMULATED: 'yes' })).toEqual([
+      'BROKER_ENTRA_SIMULATED',
+    ])
+    expect(
+      problems({
+        ...LEAST,
+        BROKER_ENTRA_SIMULATED: 'yes',
+        BROKER_ENTRA_AUTHORITY: 'http://entra.example',
+      }),
+    ).toEqual(['BROKER_ENTRA_AUTHORITY'])
+    expect(
+      problems({
+        ...LEAST,
+        BROKER_ENTRA_SIMULATED: 'yes',
+        BROKER_ENTRA_AUTHORITY: 'http://localhost:7402',
+      }),
+    ).toEqual([])
   })
 
   test('the authentication context of a fresh sign-in is one for every tenant, or one for each that is named; anything else is rejected', () => {
-    const read = (value: string) => loadConfig({ ...LEAST, BROKER_FRESH_CONTEXT: value }).freshContext
-    const [one, other] = ['11111111-2222-4333-8444-55555555555a', '99999999-2222-4333-8444-555555555555']
-    expect([loadConfig(LEAST).freshContext, read('none')]).toEqual([{ byTenant: {} }, { byTenant: {} }])
+    const read = (value: string) =>
+      loadConfig({ ...LEAST, BROKER_FRESH_CONTEXT: value }).freshContext
+    const [one, other] = [
+      '11111111-2222-4333-8444-55555555555a',
+      '99999999-2222-4333-8444-555555555555',
+    ]
+    expect([loadConfig(LEAST).freshContext, read('none')]).toEqual([
+      { byTenant: {} },
+      { byTenant: {} },
+    ])
     expect(read('c25')).toEqual({ all: 'c25' })
-    expect(read(`${one.toUpperCase()}=c2, ${other}=c3`)).toEqual({ byTenant: { [one]: 'c2', [other]: 'c3' } })
-    for (const value of ['c0', 'c26', 'C2', 'auth_context:c2', one, `${one}=c26`, `${one}=c2,`, `${one}=c2,${one}=c3`, `c2,${one}=c3`, 'none,c2'])
-      expect([value, problems({ ...LEAST, BROKER_FRESH_CONTEXT: value })]).toEqual([value, ['BROKER_FRESH_CONTEXT']])
+    expect(read(`${one.toUpperCase()}=c2, ${other}=c3`)).toEqual({
+      byTenant: { [one]: 'c2', [other]: 'c3' },
+    })
+    for (const value of [
+      'c0',
+      'c26',
+      'C2',
+      'auth_context:c2',
+      one,
+      `${one}=c26`,
+      `${one}=c2,`,
+      `${one}=c2,${one}=c3`,
+      `c2,${one}=c3`,
+      'none,c2',
+    ])
+      expect([value, problems({ ...LEAST, BROKER_FRESH_CONTEXT: value })]).toEqual([
+        value,
+        ['BROKER_FRESH_CONTEXT'],
+      ])
   })
 
   test('personal accounts’ tenant is refused, whatever its case', () => {
-    expect(problems({ ...LEAST, BROKER_ENTRA_TENANT: '9188040D-6C67-4C5B-B112-36A304B66DAD' })).toEqual(['BROKER_ENTRA_TENANT'])
+    expect(
+      problems({ ...LEAST, BROKER_ENTRA_TENANT: '9188040D-6C67-4C5B-B112-36A304B66DAD' }),
+    ).toEqual(['BROKER_ENTRA_TENANT'])
   })
 
   test('one credential of Entra’s, not two', () => {
-    expect(problems({ ...LEAST, BROKER_ENTRA_CLIENT_SECRET: 's', BROKER_ENTRA_CERTIFICATE_FILE: '/etc/entra.pem' })).toEqual([
-      'BROKER_ENTRA_CLIENT_SECRET',
-    ])
+    expect(
+      problems({
+        ...LEAST,
+        BROKER_ENTRA_CLIENT_SECRET: 's',
+        BROKER_ENTRA_CERTIFICATE_FILE: '/etc/entra.pem',
+      }),
+    ).toEqual(['BROKER_ENTRA_CLIENT_SECRET'])
   })
 
   test('a value may come from a file; file and value together, or a missing file, are reported', () => {
@@ -133,35 +214,50 @@ describe('settings', () => {
     onTestFinished(() => rmSync(dir, { recursive: true }))
     const file = join(dir, 'secret')
     writeFileSync(file, `${SECRET}\n`)
-    expect(loadConfig({ BROKER_ISSUER: LEAST.BROKER_ISSUER, BROKER_SECRET_FILE: file }).secrets[0]?.toString('hex')).toBe(SECRET)
+    expect(
+      loadConfig({
+        BROKER_ISSUER: LEAST.BROKER_ISSUER,
+        BROKER_SECRET_FILE: file,
+      }).secrets[0]?.toString('hex'),
+    ).toBe(SECRET)
     expect(problems({ ...LEAST, BROKER_SECRET_FILE: file })).toEqual(['BROKER_SECRET'])
-    expect(problems({ BROKER_ISSUER: LEAST.BROKER_ISSUER, BROKER_SECRET_FILE: join(dir, 'no') })[0]).toBe('BROKER_SECRET_FILE')
+    expect(
+      problems({ BROKER_ISSUER: LEAST.BROKER_ISSUER, BROKER_SECRET_FILE: join(dir, 'no') })[0],
+    ).toBe('BROKER_SECRET_FILE')
   })
 
   test('a comma list of secrets rotates them; a value with no randomness in it is refused', () => {
-    expect(loadConfig({ ...LEAST, BROKER_SECRET: `${SECRET},${SECRET.replaceAll('8', '9')}` }).secrets).toHaveLength(2)
+    expect(
+      loadConfig({ ...LEAST, BROKER_SECRET: `${SECRET},${SECRET.replaceAll('8', '9')}` }).secrets,
+    ).toHaveLength(2)
     expect(problems({ ...LEAST, BROKER_SECRET: 'a'.repeat(64) })).toEqual(['BROKER_SECRET'])
   })
 
   test('a rule between two settings does not hide what is wrong with a third', () => {
-    expect(problems({ ...LEAST, BROKER_ENTRA_SIMULATED: 'perhaps', BROKER_ENTRA_AUTHORITY: 'entra', BROKER_SESSION_IDLE_SECONDS: '1' })).toEqual([
-      'BROKER_ENTRA_AUTHORITY',
-      'BROKER_ENTRA_SIMULATED',
-      'BROKER_SESSION_IDLE_SECONDS',
-    ])
+    expect(
+      problems({
+        ...LEAST,
+        BROKER_ENTRA_SIMULATED: 'perhaps',
+        BROKER_ENTRA_AUTHORITY: 'entra',
+        BROKER_SESSION_IDLE_SECONDS: '1',
+      }),
+    ).toEqual(['BROKER_ENTRA_AUTHORITY', 'BROKER_ENTRA_SIMULATED', 'BROKER_SESSION_IDLE_SECONDS'])
   })
 
   test('a store of another kind than Postgres is rejected, and its address is not repeated', () => {
     expect(() => loadConfig({ ...LEAST, BROKER_DATABASE_URL: 'mysql://user:secret@x' })).toThrow(
       /^(?!.*secret)[\s\S]*BROKER_DATABASE_URL[\s\S]*postgres:\/\//,
     )
-    expect(loadConfig({ ...LEAST, BROKER_DATABASE_URL: 'postgres://x/broker' }).databaseStandby).toBe('none')
+    expect(
+      loadConfig({ ...LEAST, BROKER_DATABASE_URL: 'postgres://x/broker' }).databaseStandby,
+    ).toBe('none')
   })
 })
 
 describe('the table of settings', () => {
   const all = [...settingsOf(SETTINGS)]
-  const accepts = (text: string, name: string): boolean => all.find((one) => one.name === name)?.schema.safeParse(text).success ?? false
+  const accepts = (text: string, name: string): boolean =>
+    all.find((one) => one.name === name)?.schema.safeParse(text).success ?? false
 
   test('names every setting once', () => {
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
@@ -170,18 +266,26 @@ describe('the table of settings', () => {
   test('has a default and an example for each that its own schema accepts', () => {
     const shell = new Map([['"$(openssl rand -hex 32)"', SECRET]])
     const wrong = all.flatMap(({ name, default: text, example }) =>
-      [text, example === '' ? undefined : (shell.get(example) ?? example)].filter((value) => value !== undefined && !accepts(value, name)),
+      [text, example === '' ? undefined : (shell.get(example) ?? example)].filter(
+        (value) => value !== undefined && !accepts(value, name),
+      ),
     )
     expect(wrong).toEqual([])
   })
 
   test('is docs/configuration.md: run npm run docs:settings', () => {
-    expect(readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')).toBe(configurationPage())
+    expect(readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')).toBe(
+      configurationPage(),
+    )
   })
 })
 
 describe('background work', () => {
-  const shared = { ...LEAST, BROKER_DATABASE_URL: 'postgres://db/broker', BROKER_QUEUE_URL: 'redis://queue' }
+  const shared = {
+    ...LEAST,
+    BROKER_DATABASE_URL: 'postgres://db/broker',
+    BROKER_QUEUE_URL: 'redis://queue',
+  }
   const messages = (env: Record<string, string>, kind: 'broker' | 'worker' = 'broker'): string => {
     try {
       loadConfig(env, kind)
@@ -194,7 +298,11 @@ describe('background work', () => {
   test('a broker does all of it, or what BROKER_WORK names', () => {
     expect(loadConfig(LEAST).work).toEqual(WORK_NAMES)
     const does = (value: string) => loadConfig({ ...shared, BROKER_WORK: value }).work
-    expect([does('none'), does('keys, deliveries'), does('all')]).toEqual([[], ['deliveries', 'keys'], WORK_NAMES])
+    expect([does('none'), does('keys, deliveries'), does('all')]).toEqual([
+      [],
+      ['deliveries', 'keys'],
+      WORK_NAMES,
+    ])
   })
 
   test('a kind that is not known is named, and which there are', () => {
@@ -206,7 +314,10 @@ describe('background work', () => {
   test('leaving some to other processes, or doing it apart, needs a database and a queue server that all of them share', () => {
     for (const wrong of [messages({ ...LEAST, BROKER_WORK: 'none' }), messages(LEAST, 'worker')])
       expect(wrong).toMatch(/BROKER_DATABASE_URL: is needed[^]*BROKER_QUEUE_URL: is needed/)
-    expect([messages({ ...shared, BROKER_WORK: 'none' }), messages(shared, 'worker')]).toEqual(['', ''])
+    expect([messages({ ...shared, BROKER_WORK: 'none' }), messages(shared, 'worker')]).toEqual([
+      '',
+      '',
+    ])
   })
 
   test('a worker without work does not start', () => {
@@ -219,8 +330,16 @@ describe('a BROKER_ variable that the broker does not read', () => {
 
   test('is reported with the nearest name, and the broker starts', () => {
     expect(warned({ BROKER_MFA_PROF: 'amr', BROKER_SESSION_IDLE_SECOND: '60' })).toEqual([
-      { name: 'BROKER_MFA_PROF', problem: expect.stringContaining('BROKER_MFA_PROOF'), example: 'BROKER_MFA_PROOF' },
-      { name: 'BROKER_SESSION_IDLE_SECOND', problem: expect.any(String), example: 'BROKER_SESSION_IDLE_SECONDS' },
+      {
+        name: 'BROKER_MFA_PROF',
+        problem: expect.stringContaining('BROKER_MFA_PROOF'),
+        example: 'BROKER_MFA_PROOF',
+      },
+      {
+        name: 'BROKER_SESSION_IDLE_SECOND',
+        problem: expect.any(String),
+        example: 'BROKER_SESSION_IDLE_SECONDS',
+      },
     ])
   })
 

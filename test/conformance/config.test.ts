@@ -11,7 +11,10 @@ const read = async (path: string) => {
   return (await response.json()) as Record<string, unknown>
 }
 
-/** What OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9126 §5, RFC 9207 §3 and the logout specifications name. */
+/**
+ * What OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9126 §5, RFC 9207 §3 and the logout
+ * specifications name.
+ */
 const KNOWN = [
   'issuer',
   'authorization_endpoint',
@@ -56,7 +59,8 @@ describe('oidcc-discovery-endpoint-verification', () => {
     const metadata = await read('/.well-known/openid-configuration')
     expect(metadata.issuer).toBe(ISSUER)
     for (const [name, value] of Object.entries(metadata))
-      if (name.endsWith('_endpoint') || name === 'jwks_uri') expect([name, String(value).startsWith(`${ISSUER}/`)]).toEqual([name, true])
+      if (name.endsWith('_endpoint') || name === 'jwks_uri')
+        expect([name, String(value).startsWith(`${ISSUER}/`)]).toEqual([name, true])
   })
 
   test('it has what the Basic profile needs', async () => {
@@ -67,7 +71,9 @@ describe('oidcc-discovery-endpoint-verification', () => {
     expect(metadata.id_token_signing_alg_values_supported).not.toContain('none')
     expect(metadata.scopes_supported).toContain('openid')
     expect(metadata.grant_types_supported).toContain('authorization_code')
-    expect(metadata.token_endpoint_auth_methods_supported).toEqual(expect.arrayContaining(['client_secret_basic', 'client_secret_post']))
+    expect(metadata.token_endpoint_auth_methods_supported).toEqual(
+      expect.arrayContaining(['client_secret_basic', 'client_secret_post']),
+    )
     expect(metadata.claims_supported).toContain('sub')
   })
 
@@ -75,16 +81,25 @@ describe('oidcc-discovery-endpoint-verification', () => {
     const metadata = await read('/.well-known/openid-configuration')
     expect(Object.keys(metadata).filter((name) => !KNOWN.includes(name))).toEqual([])
     for (const [name, value] of Object.entries(metadata))
-      expect([name, value === null || (Array.isArray(value) && value.length === 0)]).toEqual([name, false])
+      expect([name, value === null || (Array.isArray(value) && value.length === 0)]).toEqual([
+        name,
+        false,
+      ])
   })
 
   test('the JWKS has public keys alone, each with its own kid, use and alg, and long enough', async () => {
     const { keys } = (await read('/jwks')) as { keys: Record<string, string>[] }
     expect(new Set(keys.map((key) => key.kid)).size).toBe(keys.length)
     for (const key of keys) {
-      expect(key).toMatchObject({ use: 'sig', kid: expect.any(String), alg: expect.stringMatching(/^(RS|ES)256$/) })
-      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth']) expect(key).not.toHaveProperty(secret)
-      if (key.kty === 'RSA') expect(Buffer.from(key.n ?? '', 'base64url').length).toBeGreaterThanOrEqual(256)
+      expect(key).toMatchObject({
+        use: 'sig',
+        kid: expect.any(String),
+        alg: expect.stringMatching(/^(RS|ES)256$/),
+      })
+      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth'])
+        expect(key).not.toHaveProperty(secret)
+      if (key.kty === 'RSA')
+        expect(Buffer.from(key.n ?? '', 'base64url').length).toBeGreaterThanOrEqual(256)
       expect(await importJWK(key, key.alg ?? '')).toMatchObject({ type: 'public' })
     }
     expect(new Set(keys.map((key) => key.alg))).toEqual(new Set(['RS256', 'ES256']))

@@ -7,12 +7,18 @@ import { claimsOf } from '../token/tokens.ts'
 import { startReceiver } from '../workers/receiver.ts'
 import { createSuite, openProvider } from './suite.ts'
 
-/** The modules of the RP-Initiated Logout OP and Back-Channel Logout OP plans, each under its own name. */
+/**
+ * The modules of the RP-Initiated Logout OP and Back-Channel Logout OP plans, each under its own
+ * name.
+ */
 
 const { provider } = openProvider()
 const RETURN = 'https://sydney.case-manager.example/signed-out'
 
-/** A signed-in user, and what they get when they follow the client's link to the end session endpoint and confirm. */
+/**
+ * A signed-in user, and what they get when they follow the client's link to the end session
+ * endpoint and confirm.
+ */
 async function signedIn() {
   const suite = createSuite(provider())
   const { tokens, claims } = await suite.flow({ scope: 'openid profile' })
@@ -21,14 +27,20 @@ async function signedIn() {
     const askedLocation = asked.headers.get('location')
     const html = asked.html
     const done = await suite.browser.post('/logout/confirm', { ...fieldsOf(html), scope: 'device' })
-    return { asked: { status: asked.status, location: askedLocation, html }, location: done.headers.get('location') }
+    return {
+      asked: { status: asked.status, location: askedLocation, html },
+      location: done.headers.get('location'),
+    }
   }
   const stillSignedIn = async () => 'code' in (await suite.authorize({ prompt: 'none' })).parameters
   return { ...suite, idToken: tokens.id_token ?? '', claims, endSession, stillSignedIn }
 }
 
 /** Never taken anywhere else; the user may still sign out, and stays with us. */
-async function staysWithUs(parameters: (idToken: string) => Record<string, string> | Promise<Record<string, string>>, status: number) {
+async function staysWithUs(
+  parameters: (idToken: string) => Record<string, string> | Promise<Record<string, string>>,
+  status: number,
+) {
   const { idToken, endSession, stillSignedIn } = await signedIn()
   const { asked, location } = await endSession(await parameters(idToken))
   expect([asked.status, asked.location]).toEqual([status, null])
@@ -39,7 +51,9 @@ async function staysWithUs(parameters: (idToken: string) => Record<string, strin
 describe('RP-Initiated Logout OP', () => {
   test('oidcc-rp-initiated-logout-discovery-endpoint-verification', async () => {
     const { rig } = provider()
-    const metadata = (await (await rig.app.request(`${ISSUER}/.well-known/openid-configuration`)).json()) as Record<string, unknown>
+    const metadata = (await (
+      await rig.app.request(`${ISSUER}/.well-known/openid-configuration`)
+    ).json()) as Record<string, unknown>
     expect(metadata.end_session_endpoint).toBe(`${ISSUER}/logout`)
   })
 
@@ -47,41 +61,65 @@ describe('RP-Initiated Logout OP', () => {
     const { idToken, endSession, stillSignedIn } = await signedIn()
     const state = CHALLENGE.repeat(3).slice(0, 128)
     expect(state).toHaveLength(128)
-    const { location } = await endSession({ id_token_hint: idToken, post_logout_redirect_uri: RETURN, state })
+    const { location } = await endSession({
+      id_token_hint: idToken,
+      post_logout_redirect_uri: RETURN,
+      state,
+    })
     expect(location).toBe(`${RETURN}?state=${state}`)
     expect(await stillSignedIn()).toBe(false)
   })
 
   test('oidcc-rp-initiated-logout-no-state', async () => {
     const { idToken, endSession, stillSignedIn } = await signedIn()
-    expect((await endSession({ id_token_hint: idToken, post_logout_redirect_uri: RETURN })).location).toBe(RETURN)
+    expect(
+      (await endSession({ id_token_hint: idToken, post_logout_redirect_uri: RETURN })).location,
+    ).toBe(RETURN)
     expect(await stillSignedIn()).toBe(false)
   })
 
   test('oidcc-rp-initiated-logout-bad-post-logout-redirect-uri', () =>
-    staysWithUs((id_token_hint) => ({ id_token_hint, post_logout_redirect_uri: `${RETURN}/bad`, state: 's' }), 400))
+    staysWithUs(
+      (id_token_hint) => ({ id_token_hint, post_logout_redirect_uri: `${RETURN}/bad`, state: 's' }),
+      400,
+    ))
 
   test('oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri', () =>
-    staysWithUs((id_token_hint) => ({ id_token_hint, post_logout_redirect_uri: `${RETURN}?foo=bar`, state: 's' }), 400))
+    staysWithUs(
+      (id_token_hint) => ({
+        id_token_hint,
+        post_logout_redirect_uri: `${RETURN}?foo=bar`,
+        state: 's',
+      }),
+      400,
+    ))
 
   test('oidcc-rp-initiated-logout-modified-id-token-hint', () =>
     staysWithUs((idToken) => {
       const none = Buffer.from('{"alg":"none"}').toString('base64url')
-      return { id_token_hint: `${none}.${idToken.split('.')[1]}.`, post_logout_redirect_uri: RETURN, state: 's' }
+      return {
+        id_token_hint: `${none}.${idToken.split('.')[1]}.`,
+        post_logout_redirect_uri: RETURN,
+        state: 's',
+      }
     }, 400))
 
   test('oidcc-rp-initiated-logout-bad-id-token-hint', () =>
     staysWithUs(async (idToken) => {
       const { privateKey } = await generateKeyPair('RS256')
-      const forged = await new SignJWT(claimsOf(idToken)).setProtectedHeader({ alg: 'RS256' }).sign(privateKey)
+      const forged = await new SignJWT(claimsOf(idToken))
+        .setProtectedHeader({ alg: 'RS256' })
+        .sign(privateKey)
       return { id_token_hint: forged, post_logout_redirect_uri: RETURN, state: 's' }
     }, 400))
 
-  test('oidcc-rp-initiated-logout-no-id-token-hint', () => staysWithUs(() => ({ post_logout_redirect_uri: RETURN, state: 's' }), 400))
+  test('oidcc-rp-initiated-logout-no-id-token-hint', () =>
+    staysWithUs(() => ({ post_logout_redirect_uri: RETURN, state: 's' }), 400))
 
   test('oidcc-rp-initiated-logout-no-params', () => staysWithUs(() => ({}), 200))
 
-  test('oidcc-rp-initiated-logout-no-post-logout-redirect-uri', () => staysWithUs((id_token_hint) => ({ id_token_hint, state: 's' }), 200))
+  test('oidcc-rp-initiated-logout-no-post-logout-redirect-uri', () =>
+    staysWithUs((id_token_hint) => ({ id_token_hint, state: 's' }), 200))
 
   test('oidcc-rp-initiated-logout-only-state', () => staysWithUs(() => ({ state: 's' }), 200))
 })
@@ -89,7 +127,9 @@ describe('RP-Initiated Logout OP', () => {
 describe('Back-Channel Logout OP', () => {
   test('oidcc-backchannel-logout-discovery-endpoint-verification', async () => {
     const { rig } = provider()
-    const metadata = (await (await rig.app.request(`${ISSUER}/.well-known/openid-configuration`)).json()) as Record<string, unknown>
+    const metadata = (await (
+      await rig.app.request(`${ISSUER}/.well-known/openid-configuration`)
+    ).json()) as Record<string, unknown>
     expect(metadata).toMatchObject({
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
@@ -101,11 +141,21 @@ describe('Back-Channel Logout OP', () => {
     const receiver = await startReceiver()
     const { rig, client } = provider()
     const metadata = { ...client.metadata, logoutUris: [receiver.url] }
-    await rig.store.putClient({ clientId: client.clientId, source: 'command', metadata, secrets: undefined, now: rig.clock.now() })
+    await rig.store.putClient({
+      clientId: client.clientId,
+      source: 'command',
+      metadata,
+      secrets: undefined,
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
     const { idToken, claims, endSession, stillSignedIn } = await signedIn()
     const before = rig.queue.added.length
-    const { location } = await endSession({ id_token_hint: idToken, post_logout_redirect_uri: RETURN, state: 'x'.repeat(128) })
+    const { location } = await endSession({
+      id_token_hint: idToken,
+      post_logout_redirect_uri: RETURN,
+      state: 'x'.repeat(128),
+    })
     expect(location).toBe(`${RETURN}?state=${'x'.repeat(128)}`)
     for (const ref of rig.queue.added.slice(before)) await deliverLogout(rig.deps, ref)
     expect(receiver.requests).toHaveLength(1)

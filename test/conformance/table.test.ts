@@ -18,7 +18,11 @@ const rows: Row[] = page
   .filter((line) => line.startsWith('|') && line.includes('.test.ts'))
   .map((line) => {
     const cells = line.split('|').map((cell) => cell.trim())
-    return { what: cells[1] ?? '', file: (cells.at(-3) ?? '').replaceAll('`', ''), test: cells.at(-2) ?? '' }
+    return {
+      what: cells[1] ?? '',
+      file: (cells.at(-3) ?? '').replaceAll('`', ''),
+      test: cells.at(-2) ?? '',
+    }
   })
 
 /** With static registration, and those that only dynamic registration has. */
@@ -37,7 +41,9 @@ test('the table has every module of the OpenID Connect plans', () => {
 })
 
 test('the table has every module of the Shared Signals plans', () => {
-  const modules = new Set(rows.map((row) => row.what).filter((what) => what.startsWith('`openid-ssf-')))
+  const modules = new Set(
+    rows.map((row) => row.what).filter((what) => what.startsWith('`openid-ssf-')),
+  )
   expect(modules.size).toBe(SHARED_SIGNALS)
 })
 
@@ -53,9 +59,13 @@ test('every test that the table names is there, under that name', () => {
 })
 
 test('every test of the plans is in the table', () => {
-  for (const file of ['config', 'basic', 'logout'].map((name) => `test/conformance/${name}.test.ts`)) {
+  for (const file of ['config', 'basic', 'logout'].map(
+    (name) => `test/conformance/${name}.test.ts`,
+  )) {
     const named = new Set(rows.filter((row) => row.file === file).map((row) => row.test))
-    const there = [...readFileSync(join(ROOT, file), 'utf8').matchAll(/^ +test\('([^']+)',/gm)].map(([, name]) => name ?? '')
+    const there = [...readFileSync(join(ROOT, file), 'utf8').matchAll(/^ +test\('([^']+)',/gm)].map(
+      ([, name]) => name ?? '',
+    )
     expect([file, there.filter((name) => !named.has(name))]).toEqual([file, []])
   }
 })

@@ -23,7 +23,10 @@ describe('who is let in to the console', () => {
       redirect_uri: `${OPS}/ops/callback`,
       code_challenge_method: 'S256',
     })
-    expect(rig.clients.find(CONSOLE)).toMatchObject({ source: 'broker', metadata: { authMethod: 'none', requirePkce: true } })
+    expect(rig.clients.find(CONSOLE)).toMatchObject({
+      source: 'broker',
+      metadata: { authMethod: 'none', requirePkce: true },
+    })
   })
 
   test('an operator is, sees everything, and is not offered to revoke', async () => {
@@ -32,12 +35,25 @@ describe('who is let in to the console', () => {
     expect([page.status, page.title]).toEqual([200, 'Overview'])
     expect(page.html).toContain('Olga Operator<small>operator</small>')
     for (const way of ['/ops/revoke', '/setup']) expect(page.html).not.toContain(`href="${way}"`)
-    for (const path of ['/ops/revocations', '/ops/deliveries', '/ops/sessions', '/ops/clients', '/ops/keys', '/ops/audit', '/ops/audit.jsonl'])
-      expect([path, (await olga.get(path)).status]).toEqual([path, 200])
-    for (const path of ['/ops/revoke', '/ops/queue/nothing']) expect((await olga.get(path)).status).toBeGreaterThanOrEqual(403)
-    expect((await rig.store.listAudit({ act: 'console.sign_in', limit: 5 })).map((one) => [one.actor.id, one.via, one.ended?.outcome])).toEqual([
-      [olga.sub, 'console', 'done'],
+    for (const path of [
+      '/ops/revocations',
+      '/ops/deliveries',
+      '/ops/sessions',
+      '/ops/clients',
+      '/ops/keys',
+      '/ops/audit',
+      '/ops/audit.jsonl',
     ])
+      expect([path, (await olga.get(path)).status]).toEqual([path, 200])
+    for (const path of ['/ops/revoke', '/ops/queue/nothing'])
+      expect((await olga.get(path)).status).toBeGreaterThanOrEqual(403)
+    expect(
+      (await rig.store.listAudit({ act: 'console.sign_in', limit: 5 })).map((one) => [
+        one.actor.id,
+        one.via,
+        one.ended?.outcome,
+      ]),
+    ).toEqual([[olga.sub, 'console', 'done']])
   })
 
   test('pages are never stored or framed, and run no script but the constant one', async () => {
@@ -53,14 +69,18 @@ describe('who is let in to the console', () => {
     expect((await fiona.get('/ops')).status).toBe(401)
     const page = await fiona.get('/ops/sign-in')
     expect([page.status, page.title]).toEqual([403, 'The console is not open to you'])
-    expect(await rig.store.listAudit({ act: 'console.sign_in', limit: 1 })).toMatchObject([{ via: 'console', ended: { outcome: 'rejected' } }])
+    expect(await rig.store.listAudit({ act: 'console.sign_in', limit: 1 })).toMatchObject([
+      { via: 'console', ended: { outcome: 'rejected' } },
+    ])
     expect(page.text).toContain('acts on that tenant alone')
   })
 
   test('a user with none of the roles is not, and learns whom to ask for which', async () => {
     const page = await (await browserOf(rig, 'nobody')).get('/ops/sign-in')
     expect(page.status).toBe(403)
-    expect(page.text).toContain('none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator')
+    expect(page.text).toContain(
+      'none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator',
+    )
   })
 
   test('without an operators’ tenant it is closed, and says what to set', async () => {
@@ -105,7 +125,10 @@ describe('who is let in to the console', () => {
       const way = await olga.send(`/ops/sign-in?${new URLSearchParams({ return_to: asked })}`)
       const answer = await olga.send(way.headers.get('location') ?? '')
       const back = new URL(answer.headers.get('location') ?? '')
-      expect([asked, (await olga.send(back.pathname + back.search)).headers.get('location')]).toEqual([asked, goes])
+      expect([
+        asked,
+        (await olga.send(back.pathname + back.search)).headers.get('location'),
+      ]).toEqual([asked, goes])
     }
   })
 })

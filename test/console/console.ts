@@ -4,13 +4,26 @@ import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
 import { OTHER_TENANT, type Rig } from '../rig.ts'
 import { type Browser, browserAt } from '../browser.ts'
 
-/** The console as an operator's browser meets it: both listeners on localhost, whose cookies ignore ports. */
+/**
+ * The console as an operator's browser meets it: both listeners on localhost, whose cookies ignore
+ * ports.
+ */
 
 export const OPS = 'http://localhost:7401'
 
 export const USERS = {
-  operator: { oid: '00000000-0000-4000-8000-0000000000b1', name: 'Olga Operator', username: 'olga@contoso.example', roles: [ROLE.operator] },
-  auditor: { oid: '00000000-0000-4000-8000-0000000000b5', name: 'Aura Auditor', username: 'aura@contoso.example', roles: [ROLE.auditor] },
+  operator: {
+    oid: '00000000-0000-4000-8000-0000000000b1',
+    name: 'Olga Operator',
+    username: 'olga@contoso.example',
+    roles: [ROLE.operator],
+  },
+  auditor: {
+    oid: '00000000-0000-4000-8000-0000000000b5',
+    name: 'Aura Auditor',
+    username: 'aura@contoso.example',
+    roles: [ROLE.auditor],
+  },
   administrator: {
     oid: '00000000-0000-4000-8000-0000000000b2',
     name: 'Adam Administrator',
@@ -30,16 +43,31 @@ export const USERS = {
     roles: [ROLE.administrator],
     tid: OTHER_TENANT,
   },
-  nobody: { oid: '00000000-0000-4000-8000-0000000000b4', name: 'Nick Nobody', username: 'nick@contoso.example', roles: ['CaseManager.User'] },
+  nobody: {
+    oid: '00000000-0000-4000-8000-0000000000b4',
+    name: 'Nick Nobody',
+    username: 'nick@contoso.example',
+    roles: ['CaseManager.User'],
+  },
 } as const
 
 export type Somebody = keyof typeof USERS
 
 /** A user with a session of the broker, as of now, in a browser of their own. */
-export async function browserOf(rig: Rig, who: Somebody): Promise<Browser & { sid: string; sub: string }> {
+export async function browserOf(
+  rig: Rig,
+  who: Somebody,
+): Promise<Browser & { sid: string; sub: string }> {
   const { roles, ...user } = USERS[who]
-  const { session, cookieHeader } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Linux' })
-  return Object.assign(browserAt(rig, { at: OPS, cookies: cookieHeader }), { sid: session.sid, sub: session.sub })
+  const { session, cookieHeader } = await rig.openSession({
+    user,
+    roles: [...roles],
+    device: 'Firefox on Linux',
+  })
+  return Object.assign(browserAt(rig, { at: OPS, cookies: cookieHeader }), {
+    sid: session.sid,
+    sub: session.sub,
+  })
 }
 
 /** The same, at the console. */
@@ -50,7 +78,8 @@ export async function atConsole(rig: Rig, who: Somebody) {
 }
 
 /** How the store knows the browser of a user's session. */
-export const cookieHash = (browser: Browser): string => sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
+export const cookieHash = (browser: Browser): string =>
+  sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
 
 /** Sessions at Sydney, each with one pending delivery as soon as it is revoked. */
 export async function sessionsAt(rig: Rig, city: string, users: readonly string[]) {
@@ -58,7 +87,11 @@ export async function sessionsAt(rig: Rig, city: string, users: readonly string[
   const sessions = []
   for (const [index, name] of users.entries()) {
     const { session } = await rig.openSession({
-      user: { oid: `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`, name, username: `${name.toLowerCase()}@contoso.example` },
+      user: {
+        oid: `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`,
+        name,
+        username: `${name.toLowerCase()}@contoso.example`,
+      },
       device: `Safari on iPhone`,
     })
     await rig.signInAt(session.sid, client)
@@ -68,11 +101,21 @@ export async function sessionsAt(rig: Rig, city: string, users: readonly string[
 }
 
 /** The outcome of the next attempt at a delivery. */
-export async function attempted(rig: Rig, id: string, outcome: 'delivered' | 'rejected' | 'failed'): Promise<void> {
+export async function attempted(
+  rig: Rig,
+  id: string,
+  outcome: 'delivered' | 'rejected' | 'failed',
+): Promise<void> {
   const delivery = await rig.store.findDelivery(id)
   const number = (delivery?.attempts ?? 0) + 1
   const nowMs = rig.clock.nowMs()
-  await rig.store.leaseDelivery({ id, attempt: number, nowMs, untilMs: nowMs + 10_000, early: true })
+  await rig.store.leaseDelivery({
+    id,
+    attempt: number,
+    nowMs,
+    untilMs: nowMs + 10_000,
+    early: true,
+  })
   const attempt = {
     attempt: number,
     atMs: nowMs,

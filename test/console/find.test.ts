@@ -7,7 +7,10 @@ import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, sessionsAt } from './console.ts'
 
-/** The console by its tasks: what is wrong, the search in the header, a page for each user and each instance, and lists that can be narrowed. */
+/**
+ * The console by its tasks: what is wrong, the search in the header, a page for each user and each
+ * instance, and lists that can be narrowed.
+ */
 
 let rig: Rig
 beforeEach(async () => {
@@ -15,7 +18,13 @@ beforeEach(async () => {
 })
 
 const ended = (selector: Selector, caseReference?: string) =>
-  revoke(rig.deps, { selector, reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, caseReference, now: rig.clock.now() })
+  revoke(rig.deps, {
+    selector,
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olga' },
+    caseReference,
+    now: rig.clock.now(),
+  })
 
 describe('the search in the header', () => {
   test('leads straight to a single hit: a user by words in any order, also signed out; an instance; a number; a case', async () => {
@@ -24,7 +33,8 @@ describe('the search in the header', () => {
     if (carol === undefined || caesar === undefined) return expect.unreachable()
     await ended({ kind: 'session', sid: caesar.sid }, 'INC-4711')
     const olga = await atConsole(rig, 'operator')
-    const find = async (text: string) => new URL((await olga.submitTo(await olga.get('/ops'), '/ops/search', { q: text })).url)
+    const find = async (text: string) =>
+      new URL((await olga.submitTo(await olga.get('/ops'), '/ops/search', { q: text })).url)
     for (const [text, path] of [
       ['CASAR contoso', `/ops/users/${caesar.sub}`],
       [carol.sub, `/ops/users/${carol.sub}`],
@@ -34,7 +44,10 @@ describe('the search in the header', () => {
       ['1', '/ops/revocations/1'],
       ['INC-4711', '/ops/revocations?case=INC-4711'],
     ] as const)
-      expect([text, (({ pathname, search }) => pathname + search)(await find(text))]).toEqual([text, path])
+      expect([text, (({ pathname, search }) => pathname + search)(await find(text))]).toEqual([
+        text,
+        path,
+      ])
   })
 
   test('lists several hits by kind, and says what can be found where nothing fits', async () => {
@@ -45,7 +58,10 @@ describe('the search in the header', () => {
     expect(several.html).toContain('value="carol"')
     expect((await olga.get('/ops/search?q=%ED%A0%80')).status).toBe(200)
     const none = await olga.get('/ops/search?q=zzz')
-    expect([none.status, none.text]).toEqual([200, expect.stringMatching(/No entry matches\..*What can be found/)])
+    expect([none.status, none.text]).toEqual([
+      200,
+      expect.stringMatching(/No entry matches\..*What can be found/),
+    ])
   })
 })
 
@@ -58,8 +74,12 @@ describe('the page of a user', () => {
     await ended({ kind: 'session', sid: carol.sid })
     const adam = await atConsole(rig, 'administrator')
     const page = await adam.get(`/ops/users/${carol.sub}?session=${carol.sid}`)
-    expect(page.text).toMatch(/The session you searched for.*ended.*Safari on iPhone.*Ended by an administrator/)
-    expect(page.text).toMatch(/Live sessions.*Edge on Windows.*Security history.*Session ended Safari on iPhone/)
+    expect(page.text).toMatch(
+      /The session you searched for.*ended.*Safari on iPhone.*Ended by an administrator/,
+    )
+    expect(page.text).toMatch(
+      /Live sessions.*Edge on Windows.*Security history.*Session ended Safari on iPhone/,
+    )
     expect(page.html).not.toMatch(/192\.0\.2|203\.0\.113/)
     for (const href of [
       `/ops/revoke?kind=subject&amp;value=${carol.sub}`,
@@ -68,9 +88,20 @@ describe('the page of a user', () => {
     ])
       expect(page.html).toContain(href)
     const { oid } = carol.user
-    const by = { actor: { kind: 'operator', id: 'x' }, may: 'administer', operatorTenant: TENANT, now: rig.clock.now() } as const
-    await rig.store.lock({ ...by, target: { kind: 'user', tid: TENANT, oid }, caseReference: 'INC-7' })
-    expect((await adam.get(`/ops/users/${carol.sub}`)).text).toMatch(/This user is locked\..*Locks.*INC-7/)
+    const by = {
+      actor: { kind: 'operator', id: 'x' },
+      may: 'administer',
+      operatorTenant: TENANT,
+      now: rig.clock.now(),
+    } as const
+    await rig.store.lock({
+      ...by,
+      target: { kind: 'user', tid: TENANT, oid },
+      caseReference: 'INC-7',
+    })
+    expect((await adam.get(`/ops/users/${carol.sub}`)).text).toMatch(
+      /This user is locked\..*Locks.*INC-7/,
+    )
     const seen = await (await atConsole(rig, 'auditor')).get(`/ops/users/${carol.sub}`)
     expect(seen.text).toContain('Security history')
     expect(seen.html).not.toMatch(/\/ops\/(?:revoke|lock)\?/)
@@ -88,12 +119,24 @@ describe('the page of an instance', () => {
     await rig.register('Sydney', { logoutUris: ['https://sydney.example/oidc/backchannel-logout'] })
     const [target] = await rig.store.listTargets()
     const lastFailure = 'the host name does not resolve (ENOTFOUND)'
-    rig.queue.states = [{ targetId: target?.targetId ?? '', breaker: 'open', failuresInARow: 3, lastFailure, waiting: 0, running: 0 }]
+    rig.queue.states = [
+      {
+        targetId: target?.targetId ?? '',
+        breaker: 'open',
+        failuresInARow: 3,
+        lastFailure,
+        waiting: 0,
+        running: 0,
+      },
+    ]
     rig.clock.advance(100 * 86_400)
     const page = await (await atConsole(rig, 'operator')).get('/ops/clients/sydney')
-    expect(page.text).toContain('does not answer https://sydney.example/oidc/backchannel-logout: the host name does not resolve')
+    expect(page.text).toContain(
+      'does not answer https://sydney.example/oidc/backchannel-logout: the host name does not resolve',
+    )
     expect(page.text).toMatch(/Secrets.*100 days/)
-    for (const name of ['redirect_uris', 'grant_types', 'token_endpoint_auth_method']) expect(page.text).toContain(name)
+    for (const name of ['redirect_uris', 'grant_types', 'token_endpoint_auth_method'])
+      expect(page.text).toContain(name)
     expect(page.html).toContain('/ops/revocations?client=sydney')
   })
 })
@@ -104,7 +147,14 @@ describe('the overview', () => {
     await rig.register('Sydney', { logoutUris: ['https://sydney.example/logout'] })
     const target = (await rig.store.listTargets()).find(({ clientId }) => clientId === 'sydney')
     rig.queue.states = [
-      { targetId: target?.targetId ?? '', breaker: 'open', failuresInARow: 3, lastFailure: 'connection refused', waiting: 0, running: 0 },
+      {
+        targetId: target?.targetId ?? '',
+        breaker: 'open',
+        failuresInARow: 3,
+        lastFailure: 'connection refused',
+        waiting: 0,
+        running: 0,
+      },
     ]
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
@@ -116,19 +166,26 @@ describe('the overview', () => {
     expect(table.indexOf('Sydney')).toBeLessThan(table.indexOf('Adelaide'))
     expect(page.html).toMatch(/id="news"[^>]*role="status"/)
     rig.config.runbookUrl = 'https://docs.example/runbook.html'
-    expect((await olga.get('/ops')).html).toContain('href="https://docs.example/runbook.html#an-instance-is-down"')
+    expect((await olga.get('/ops')).html).toContain(
+      'href="https://docs.example/runbook.html#an-instance-is-down"',
+    )
   })
 
   test('every section of the runbook that a check names is there, and every check that is named', () => {
-    const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (.+)$/gm)].map(([, title = '']) =>
-      title
-        .toLowerCase()
-        .replace(/[^\w\s-]/g, '')
-        .replace(/\s/g, '-'),
+    const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (.+)$/gm)].map(
+      ([, title = '']) =>
+        title
+          .toLowerCase()
+          .replace(/[^\w\s-]/g, '')
+          .replace(/\s/g, '-'),
     )
     expect(Object.entries(RUNBOOK).filter(([, section]) => !headings.includes(section))).toEqual([])
     expect(Object.keys(RUNBOOK).filter((id) => !CHECKS.some((one) => one.id === id))).toEqual([])
-    for (const section of ['an-instance-is-down', 'an-instance-rejects-logout-tokens', 'a-guard-is-outdated-or-gone'])
+    for (const section of [
+      'an-instance-is-down',
+      'an-instance-rejects-logout-tokens',
+      'a-guard-is-outdated-or-gone',
+    ])
       expect(headings).toContain(section)
   })
 
@@ -138,12 +195,23 @@ describe('the overview', () => {
       await ended({ kind: 'session', sid })
       rig.clock.advance(600)
     }
-    for (const { id } of await rig.store.listDeliveries({ limit: 5 })) await attempted(rig, id, 'delivered')
+    for (const { id } of await rig.store.listDeliveries({ limit: 5 }))
+      await attempted(rig, id, 'delivered')
     const olga = await atConsole(rig, 'operator')
-    const links = [...(await olga.get('/ops')).html.matchAll(/<a href="(\/ops\/revocations\?since=[^"]+)" aria-label="[^"]*: 1 revocation, /g)]
+    const links = [
+      ...(await olga.get('/ops')).html.matchAll(
+        /<a href="(\/ops\/revocations\?since=[^"]+)" aria-label="[^"]*: 1 revocation, /g,
+      ),
+    ]
     expect(links).toHaveLength(2)
-    const listed = await Promise.all(links.map(async ([, href = '']) => (await olga.get(href.replaceAll('&amp;', '&'))).html))
-    expect(listed.map((html) => [...html.matchAll(/href="\/ops\/revocations\/(\d+)"/g)].map(([, seq]) => seq))).toEqual([['1'], ['2']])
+    const listed = await Promise.all(
+      links.map(async ([, href = '']) => (await olga.get(href.replaceAll('&amp;', '&'))).html),
+    )
+    expect(
+      listed.map((html) =>
+        [...html.matchAll(/href="\/ops\/revocations\/(\d+)"/g)].map(([, seq]) => seq),
+      ),
+    ).toEqual([['1'], ['2']])
   })
 })
 
@@ -157,7 +225,11 @@ describe('lists are narrowed', () => {
     await ended({ kind: 'client', clientId: 'sydney' })
     const olga = await atConsole(rig, 'operator')
     const seqs = async (query: string) =>
-      [...(await olga.get(`/ops/revocations?${query}`)).html.matchAll(/href="\/ops\/revocations\/(\d+)"/g)].map(([, seq]) => Number(seq))
+      [
+        ...(await olga.get(`/ops/revocations?${query}`)).html.matchAll(
+          /href="\/ops\/revocations\/(\d+)"/g,
+        ),
+      ].map(([, seq]) => Number(seq))
     const hour = new Date(rig.clock.nowMs() - 60_000).toISOString().slice(0, 16)
     expect(await seqs('')).toEqual([3, 2, 1])
     expect(await seqs('user=carol')).toEqual([1])
@@ -165,9 +237,14 @@ describe('lists are narrowed', () => {
     expect(await seqs('case=INC-1')).toEqual([1])
     expect(await seqs(`since=${hour}`)).toEqual([3, 2])
     expect(await seqs(`until=${hour}&actor=olga`)).toEqual([1])
-    expect((await olga.get('/ops/revocations?user=contoso')).text).toContain('These words do not match exactly one user.')
+    expect((await olga.get('/ops/revocations?user=contoso')).text).toContain(
+      'These words do not match exactly one user.',
+    )
     const evidence = await olga.send('/ops/revocations/1/evidence.jsonl')
-    expect([evidence.status, evidence.headers.get('content-disposition')]).toEqual([200, 'attachment; filename="broker-revocation-1.jsonl"'])
+    expect([evidence.status, evidence.headers.get('content-disposition')]).toEqual([
+      200,
+      'attachment; filename="broker-revocation-1.jsonl"',
+    ])
     expect((await evidence.text()).trimEnd().split('\n').length).toBeGreaterThan(2)
   })
 
@@ -181,14 +258,31 @@ describe('lists are narrowed', () => {
   test('the audit log by target and time, with each changed field before and after, and why an act was denied', async () => {
     const by = { actor: { kind: 'client', id: 'robot' }, via: 'api' } as const
     const changed = { client_name: { before: 'Perth', after: 'Perth 2' } }
-    await rig.store.appendAudit({ ...by, act: 'client.change', target: 'client perth', details: { changed } })
-    const id = await rig.store.appendAudit({ ...by, act: 'api.denied', target: 'POST /admin/v1/revocations' })
-    await rig.store.concludeAudit({ id, outcome: 'rejected', result: { title: 'This needs an administrator' } })
+    await rig.store.appendAudit({
+      ...by,
+      act: 'client.change',
+      target: 'client perth',
+      details: { changed },
+    })
+    const id = await rig.store.appendAudit({
+      ...by,
+      act: 'api.denied',
+      target: 'POST /admin/v1/revocations',
+    })
+    await rig.store.concludeAudit({
+      id,
+      outcome: 'rejected',
+      result: { title: 'This needs an administrator' },
+    })
     const olga = await atConsole(rig, 'operator')
     const perth = (await olga.get('/ops/audit?target=client+perth')).text
     expect(perth).toMatch(/1 field changed client_name\s+Perth\s+Perth 2/)
     expect(perth).not.toContain('POST /admin')
-    expect((await olga.get('/ops/audit?act=api.denied')).text).toContain('This needs an administrator')
-    expect((await olga.get('/ops/audit?until=2001-01-01T00:00')).text).toContain('No entry matches.')
+    expect((await olga.get('/ops/audit?act=api.denied')).text).toContain(
+      'This needs an administrator',
+    )
+    expect((await olga.get('/ops/audit?until=2001-01-01T00:00')).text).toContain(
+      'No entry matches.',
+    )
   })
 })

@@ -2,7 +2,10 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { createRig, type Rig } from '../rig.ts'
 import { atConsole, sessionsAt } from './console.ts'
 
-/** Locking at the console: who may, a recent sign-in, and what an administrator types for an instance. */
+/**
+ * Locking at the console: who may, a recent sign-in, and what an administrator types for an
+ * instance.
+ */
 
 let rig: Rig
 beforeEach(async () => {
@@ -16,19 +19,34 @@ describe('/ops/locks', () => {
     const olga = await atConsole(rig, 'operator')
     const sessionsPage = await olga.get('/ops/sessions?user=Ulla')
     expect(sessionsPage.html).toContain(`/ops/lock?user=${sub}`)
-    const check = await olga.get(`/ops/lock/check?${new URLSearchParams({ user: sub, hours: '24' })}`)
+    const check = await olga.get(
+      `/ops/lock/check?${new URLSearchParams({ user: sub, hours: '24' })}`,
+    )
     expect(check.html).toContain('Lock now')
     expect(check.html).not.toContain('Until an administrator lifts it')
-    const locked = await olga.submitTo(check, '/ops/lock', { case_reference: 'INC-9', comment: 'phone lost' })
+    const locked = await olga.submitTo(check, '/ops/lock', {
+      case_reference: 'INC-9',
+      comment: 'phone lost',
+    })
     expect(locked.text).toContain('The user is locked and signed out everywhere.')
     expect(locked.text).toContain('INC-9')
-    expect((await rig.store.standingBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe('ended')
+    expect((await rig.store.standingBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe(
+      'ended',
+    )
     const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })
     expect((await olga.get(`/ops/locks/lift?id=${lock?.id}`)).status).toBe(403)
     const adam = await atConsole(rig, 'administrator')
-    const lifted = await adam.submitTo(await adam.get(`/ops/locks/lift?id=${lock?.id}`), '/ops/locks/lift', { comment: 'found again' })
+    const lifted = await adam.submitTo(
+      await adam.get(`/ops/locks/lift?id=${lock?.id}`),
+      '/ops/locks/lift',
+      { comment: 'found again' },
+    )
     expect(lifted.text).toContain('The lock is lifted.')
-    expect((await rig.store.listAudit({ limit: 20 })).filter(({ act }) => act.startsWith('lock')).map(({ act, via }) => [act, via])).toEqual([
+    expect(
+      (await rig.store.listAudit({ limit: 20 }))
+        .filter(({ act }) => act.startsWith('lock'))
+        .map(({ act, via }) => [act, via]),
+    ).toEqual([
       ['lock.lift', 'console'],
       ['lock', 'console'],
     ])
@@ -37,10 +55,16 @@ describe('/ops/locks', () => {
   test('an old sign-in locks and lifts nothing, and no operator locks their own account', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
     const adam = await atConsole(rig, 'administrator')
-    const own = await adam.get(`/ops/lock/check?${new URLSearchParams({ user: adam.sub, hours: '' })}`)
-    expect((await adam.submitTo(own, '/ops/lock', {})).text).toContain('You cannot lock your own account.')
+    const own = await adam.get(
+      `/ops/lock/check?${new URLSearchParams({ user: adam.sub, hours: '' })}`,
+    )
+    expect((await adam.submitTo(own, '/ops/lock', {})).text).toContain(
+      'You cannot lock your own account.',
+    )
     rig.clock.advance(600)
-    const late = await adam.get(`/ops/lock/check?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`)
+    const late = await adam.get(
+      `/ops/lock/check?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`,
+    )
     expect(late.text).toContain('Locking needs a sign-in that is no older than 5 minutes')
     expect((await adam.submitTo(late, '/ops/lock', {})).status).toBe(422)
     expect((await adam.get('/ops/lock/check?user=u_none&hours=1')).status).toBe(422)
@@ -55,7 +79,11 @@ describe('/ops/locks', () => {
     const said = { case_reference: 'INC-9', comment: 'its key leaked' }
     for (const typed of ['', 'melbourne']) {
       const wrong = await adam.submitTo(check, '/ops/lock', { ...said, typed })
-      expect([typed, wrong.status, wrong.text]).toEqual([typed, 422, expect.stringContaining('what was typed is not sydney')])
+      expect([typed, wrong.status, wrong.text]).toEqual([
+        typed,
+        422,
+        expect.stringContaining('what was typed is not sydney'),
+      ])
       expect(wrong.html).toContain('its key leaked')
     }
     rig.clock.advance(301)
@@ -63,19 +91,28 @@ describe('/ops/locks', () => {
     expect([late.status, late.text]).toEqual([422, expect.stringContaining('sign in again first')])
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
     const fresh = await atConsole(rig, 'administrator')
-    const locked = await fresh.submitTo(await fresh.get('/ops/lock/check?client=sydney'), '/ops/lock', { ...said, typed: 'sydney' })
+    const locked = await fresh.submitTo(
+      await fresh.get('/ops/lock/check?client=sydney'),
+      '/ops/lock',
+      { ...said, typed: 'sydney' },
+    )
     expect(locked.text).toContain('The instance is locked. It gets no code and no token.')
     expect(await rig.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([
       { target: { clientId: 'sydney' }, caseReference: 'INC-9', endsAt: undefined },
     ])
     const again = await fresh.get('/ops/lock/check?client=sydney')
     expect(again.text).toContain('This instance is locked already.')
-    expect((await fresh.submitTo(again, '/ops/lock', { typed: 'sydney' })).text).toContain('Nothing was changed.')
+    expect((await fresh.submitTo(again, '/ops/lock', { typed: 'sydney' })).text).toContain(
+      'Nothing was changed.',
+    )
     expect((await fresh.get('/ops/lock/check?client=nowhere')).status).toBe(422)
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops/clients/sydney')).text).not.toContain('Lock this instance')
     expect((await olga.get('/ops/lock/check?client=sydney')).status).toBe(403)
-    const { csrf = '' } = (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
-    expect((await olga.post('/ops/lock', { csrf, client: 'sydney', typed: 'sydney' })).status).toBe(403)
+    const { csrf = '' } =
+      (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
+    expect((await olga.post('/ops/lock', { csrf, client: 'sydney', typed: 'sydney' })).status).toBe(
+      403,
+    )
   })
 })

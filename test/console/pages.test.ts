@@ -22,7 +22,8 @@ describe('deliveries', () => {
       })
     rig.queue.added.length = 0
     const deliveries = await rig.store.listDeliveries({ limit: 10 })
-    for (const [index, { id }] of deliveries.entries()) await attempted(rig, id, index === 0 ? 'rejected' : 'failed')
+    for (const [index, { id }] of deliveries.entries())
+      await attempted(rig, id, index === 0 ? 'rejected' : 'failed')
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops')).text).toMatch(/Rejected 1\b.*Failed 2\b/)
     const rejected = await olga.get('/ops/deliveries?state=rejected')
@@ -31,39 +32,73 @@ describe('deliveries', () => {
     expect(one.text).toContain('1 delivery will be retried now.')
     const failed = await olga.get('/ops/deliveries?state=failed&client=sydney')
     const target = failed.forms.find((form) => form.fields.target_id !== undefined)
-    expect((await olga.post('/ops/deliveries/redrive', target?.fields ?? {})).text).toContain('2 deliveries will be retried now.')
+    expect((await olga.post('/ops/deliveries/redrive', target?.fields ?? {})).text).toContain(
+      '2 deliveries will be retried now.',
+    )
     expect(rig.queue.added).toHaveLength(3)
     expect((await rig.store.listDeliveries({ state: 'pending', limit: 10 })).length).toBe(3)
     const all = failed.forms.find((form) => form.fields.all !== undefined)
-    expect((await olga.post('/ops/deliveries/redrive', all?.fields ?? {})).text).toContain('0 deliveries will be retried now.')
-    expect((await olga.post('/ops/deliveries/redrive', { csrf: all?.fields.csrf ?? '' })).text).toContain('0 deliveries')
-    expect((await rig.store.listAudit({ act: 'redrive', limit: 10 })).map((entry) => entry.ended?.result)).toEqual([
-      { redriven: 0 },
-      { redriven: 2 },
-      { redriven: 1 },
-    ])
+    expect((await olga.post('/ops/deliveries/redrive', all?.fields ?? {})).text).toContain(
+      '0 deliveries will be retried now.',
+    )
+    expect(
+      (await olga.post('/ops/deliveries/redrive', { csrf: all?.fields.csrf ?? '' })).text,
+    ).toContain('0 deliveries')
+    expect(
+      (await rig.store.listAudit({ act: 'redrive', limit: 10 })).map(
+        (entry) => entry.ended?.result,
+      ),
+    ).toEqual([{ redriven: 0 }, { redriven: 2 }, { redriven: 1 }])
   })
 })
 
 describe('a pending delivery', () => {
   test('is tried now by an operator, and the audit log says so; a delivered one is not', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
-    const by = { reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: rig.clock.now() } as const
+    const by = {
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    } as const
     await rig.store.revoke({ selector: { kind: 'session', sid: sessions[0]?.sid ?? '' }, ...by })
     const [delivery] = await rig.store.listDeliveries({ limit: 2 })
     const id = delivery?.id ?? ''
     const later = rig.clock.nowMs() + 3_600_000
-    const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'retry', status: 503, latencyMs: 12, error: 'answered 503' } as const
-    await rig.store.recordDelivery({ id, result: { outcome: 'retry', nextAttemptAtMs: later, attempt } })
+    const attempt = {
+      attempt: 1,
+      atMs: rig.clock.nowMs(),
+      outcome: 'retry',
+      status: 503,
+      latencyMs: 12,
+      error: 'answered 503',
+    } as const
+    await rig.store.recordDelivery({
+      id,
+      result: { outcome: 'retry', nextAttemptAtMs: later, attempt },
+    })
     rig.queue.added.length = 0
     const olga = await atConsole(rig, 'operator')
-    const tried = await olga.submitTo(await olga.get('/ops/deliveries?state=pending'), '/ops/deliveries/try')
+    const tried = await olga.submitTo(
+      await olga.get('/ops/deliveries?state=pending'),
+      '/ops/deliveries/try',
+    )
     expect(tried.text).toContain('The next attempt is due now.')
-    expect(await rig.store.findDelivery(id)).toMatchObject({ state: 'pending', attempts: 1, nextAttemptAtMs: rig.clock.nowMs() })
+    expect(await rig.store.findDelivery(id)).toMatchObject({
+      state: 'pending',
+      attempts: 1,
+      nextAttemptAtMs: rig.clock.nowMs(),
+    })
     expect(rig.queue.added).toMatchObject([{ id, attempt: 2 }])
     await attempted(rig, id, 'delivered')
-    expect((await olga.submitTo(tried, '/ops/deliveries/try')).text).toContain('This delivery is not pending any more.')
-    expect((await rig.store.listAudit({ act: 'try_now', limit: 9 })).map(({ target, ended }) => [target, ended?.result])).toEqual([
+    expect((await olga.submitTo(tried, '/ops/deliveries/try')).text).toContain(
+      'This delivery is not pending any more.',
+    )
+    expect(
+      (await rig.store.listAudit({ act: 'try_now', limit: 9 })).map(({ target, ended }) => [
+        target,
+        ended?.result,
+      ]),
+    ).toEqual([
       [`id ${id}`, { brought_forward: false }],
       [`id ${id}`, { brought_forward: true }],
     ])
@@ -72,9 +107,21 @@ describe('a pending delivery', () => {
 
 describe('webhooks', () => {
   test('each endpoint is listed with what is not delivered, and its deliveries are found; no page shows the path of its address', async () => {
-    const one = { events: ['revocation.wide' as const], include: [], secretSealed: 'x', position: 0, createdAt: 0, updatedAt: 0 }
+    const one = {
+      events: ['revocation.wide' as const],
+      include: [],
+      secretSealed: 'x',
+      position: 0,
+      createdAt: 0,
+      updatedAt: 0,
+    }
     const id = `wh_${'a'.repeat(22)}`
-    await rig.store.addWebhook({ ...one, id, url: 'https://siem.example/hooks/path-of-the-receiver', state: 'enabled' })
+    await rig.store.addWebhook({
+      ...one,
+      id,
+      url: 'https://siem.example/hooks/path-of-the-receiver',
+      state: 'enabled',
+    })
     const ref = await rig.store.testWebhook(id)
     await attempted(rig, ref?.id ?? '', 'rejected')
     const olga = await atConsole(rig, 'operator')
@@ -83,7 +130,8 @@ describe('webhooks', () => {
     expect(page.text).toMatch(/siem\.example.*enabled.*1 rejected.*revocation\.wide/)
     const listed = await olga.get(page.link('1 rejected'))
     expect(listed.text).toContain(`Webhook ${id}`)
-    for (const shown of [page, listed]) expect(shown.html).not.toMatch(/path-of-the-receiver|revocations\/undefined/)
+    for (const shown of [page, listed])
+      expect(shown.html).not.toMatch(/path-of-the-receiver|revocations\/undefined/)
   })
 })
 
@@ -104,19 +152,32 @@ describe('closing deliveries', () => {
     await pendingOf(['Carol', 'Dave', 'Erin'])
     const adam = await atConsole(rig, 'administrator')
     const page = await adam.get('/ops/deliveries?state=pending')
-    const [{ id, targetId, seq } = { id: '', targetId: '', seq: 0 }] = await rig.store.listDeliveries({ limit: 1 })
-    expect((await adam.submitTo(page, '/ops/deliveries/close', { which: `id ${id}` })).text).toContain('Nothing was closed: give a reason.')
+    const [{ id, targetId, seq } = { id: '', targetId: '', seq: 0 }] =
+      await rig.store.listDeliveries({ limit: 1 })
+    expect(
+      (await adam.submitTo(page, '/ops/deliveries/close', { which: `id ${id}` })).text,
+    ).toContain('Nothing was closed: give a reason.')
     expect(await states()).toEqual(['pending', 'pending', 'pending'])
     const why = { reason: 'Sydney was shut down.', case_reference: 'INC-7' }
     const one = await adam.submitTo(page, '/ops/deliveries/close', { which: `id ${id}`, ...why })
     expect(one.text).toContain('1 delivery was closed.')
     expect((await adam.get(`/ops/revocations/${seq}`)).text).toContain('Sydney was shut down.')
-    expect((await adam.submitTo(page, '/ops/deliveries/close', { which: `target_id ${targetId}`, ...why })).text).toContain(
-      '2 deliveries were closed.',
-    )
+    expect(
+      (
+        await adam.submitTo(page, '/ops/deliveries/close', {
+          which: `target_id ${targetId}`,
+          ...why,
+        })
+      ).text,
+    ).toContain('2 deliveries were closed.')
     expect(await states()).toEqual(['closed', 'closed', 'closed'])
     expect(await rig.store.listAudit({ act: 'close', limit: 5 })).toMatchObject([
-      { target: `target_id ${targetId}`, comment: why.reason, caseReference: 'INC-7', ended: { result: { closed: 2 } } },
+      {
+        target: `target_id ${targetId}`,
+        comment: why.reason,
+        caseReference: 'INC-7',
+        ended: { result: { closed: 2 } },
+      },
       { target: `id ${id}`, comment: why.reason, ended: { result: { closed: 1 } } },
     ])
   })
@@ -126,13 +187,21 @@ describe('closing deliveries', () => {
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops/deliveries?state=pending')
     expect(page.forms.map(({ action }) => action)).not.toContain('/ops/deliveries/close')
-    const { csrf } = (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
+    const { csrf } =
+      (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
     const body = { csrf: csrf ?? '', which: 'client_id sydney', reason: 'x' }
     expect((await olga.post('/ops/deliveries/close', body)).status).toBe(403)
     const adam = await atConsole(rig, 'administrator')
     const shown = await adam.get('/ops/deliveries?state=pending')
     rig.clock.advance(20 * 60)
-    expect((await adam.submitTo(shown, '/ops/deliveries/close', { which: 'client_id sydney', reason: 'x' })).status).toBe(403)
+    expect(
+      (
+        await adam.submitTo(shown, '/ops/deliveries/close', {
+          which: 'client_id sydney',
+          reason: 'x',
+        })
+      ).status,
+    ).toBe(403)
     expect(await states()).toEqual(['pending'])
   })
 })
@@ -141,11 +210,25 @@ describe('what is seen', () => {
   test('why a logout address does not answer; one that rejects does not look healthy', async () => {
     await rig.register('Sydney')
     await rig.register('Perth', { logoutUris: ['https://perth.example/logout'] })
-    const idOf = new Map((await rig.store.listTargets()).map(({ clientId, targetId }) => [clientId, targetId]))
+    const idOf = new Map(
+      (await rig.store.listTargets()).map(({ clientId, targetId }) => [clientId, targetId]),
+    )
     const idle = { waiting: 0, running: 0 }
     rig.queue.states = [
-      { targetId: idOf.get('sydney') ?? '', breaker: 'open', failuresInARow: 3, lastFailure: 'the host name does not resolve (ENOTFOUND)', ...idle },
-      { targetId: idOf.get('perth') ?? '', breaker: 'closed', failuresInARow: 0, lastFailure: 'HTTP 400 invalid_request', ...idle },
+      {
+        targetId: idOf.get('sydney') ?? '',
+        breaker: 'open',
+        failuresInARow: 3,
+        lastFailure: 'the host name does not resolve (ENOTFOUND)',
+        ...idle,
+      },
+      {
+        targetId: idOf.get('perth') ?? '',
+        breaker: 'closed',
+        failuresInARow: 0,
+        lastFailure: 'HTTP 400 invalid_request',
+        ...idle,
+      },
     ]
     const olga = await atConsole(rig, 'operator')
     for (const path of ['/ops', '/ops/clients']) {
@@ -166,10 +249,17 @@ describe('what is seen', () => {
     })
     const [delivery] = await rig.store.listDeliveries({ limit: 1 })
     await attempted(rig, delivery?.id ?? '', 'delivered')
-    await rig.store.recordEnforced({ clientId: 'sydney', guardId: 'g1', epoch, enforcedSeq: 1, reportedAtMs: rig.clock.nowMs() })
+    await rig.store.recordEnforced({
+      clientId: 'sydney',
+      guardId: 'g1',
+      epoch,
+      enforcedSeq: 1,
+      reportedAtMs: rig.clock.nowMs(),
+    })
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops/revocations/1')
-    for (const words of ['Signed out', 'delivered', '200, 12 ms', 'jti-1', 'enforces it', 'Carol']) expect(page.text).toContain(words)
+    for (const words of ['Signed out', 'delivered', '200, 12 ms', 'jti-1', 'enforces it', 'Carol'])
+      expect(page.text).toContain(words)
     expect((await olga.get('/ops/revocations/99')).status).toBe(404)
     expect((await olga.get('/ops')).html).toContain('<svg viewBox="0 0 480 220" role="group"')
   })
@@ -197,9 +287,13 @@ describe('what is seen', () => {
     expect((await olga.get('/ops/sessions?user=contoso')).text).toMatch(/Dave.*Carol|Carol.*Dave/)
     expect((await olga.get('/ops/sessions?user=nobody')).text).toContain('No live session matches.')
     expect((await olga.get('/ops/sessions?client=sydney')).text).toContain('2 live sessions')
-    expect((await olga.get('/ops/sessions?device=iphone&user=dave')).text).toContain('1 live session')
+    expect((await olga.get('/ops/sessions?device=iphone&user=dave')).text).toContain(
+      '1 live session',
+    )
     expect(byName.html).not.toContain('/ops/revoke?')
-    expect((await (await atConsole(rig, 'administrator')).get('/ops/sessions?user=caro')).html).toContain('/ops/revoke?kind=session')
+    expect(
+      (await (await atConsole(rig, 'administrator')).get('/ops/sessions?user=caro')).html,
+    ).toContain('/ops/revoke?kind=session')
   })
 
   test('a search without a word says so, and a page that was just opened says how to search', async () => {
@@ -212,7 +306,9 @@ describe('what is seen', () => {
   test('the audit log, filtered, and as JSON lines', async () => {
     const olga = await atConsole(rig, 'operator')
     const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'redrive' } as const
-    await Promise.all(Array.from({ length: 600 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })))
+    await Promise.all(
+      Array.from({ length: 600 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })),
+    )
     const lines = (await (await olga.send('/ops/audit.jsonl?act=redrive')).text())
       .trimEnd()
       .split('\n')
@@ -228,25 +324,49 @@ describe('what is seen', () => {
     expect((await olga.get('/ops')).text).not.toContain('Failed at Microsoft')
     const work = { kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' } as const
     await rig.store.askMicrosoft([work], rig.clock.nowMs())
-    const [pending] = await rig.store.claimMicrosoftWork({ tid: TENANT, nowMs: rig.clock.nowMs(), untilMs: 0, limit: 1 })
+    const [pending] = await rig.store.claimMicrosoftWork({
+      tid: TENANT,
+      nowMs: rig.clock.nowMs(),
+      untilMs: 0,
+      limit: 1,
+    })
     if (pending === undefined) return expect.unreachable()
-    await rig.store.postponeMicrosoftWork(pending, { nextAtMs: undefined, error: 'Graph answered 503.' })
+    await rig.store.postponeMicrosoftWork(pending, {
+      nextAtMs: undefined,
+      error: 'Graph answered 503.',
+    })
     const page = await olga.get('/ops')
-    for (const words of ['Failed at Microsoft', 'Sign a user out of Microsoft', 'p-1', 'Graph answered 503.']) expect(page.text).toContain(words)
+    for (const words of [
+      'Failed at Microsoft',
+      'Sign a user out of Microsoft',
+      'p-1',
+      'Graph answered 503.',
+    ])
+      expect(page.text).toContain(words)
     expect((await olga.submitTo(page, '/ops/microsoft/redrive', { csrf: 'x' })).status).toBe(403)
     expect(await rig.store.hasPendingMicrosoftWork(work)).toBe(false)
     const after = await olga.submitTo(page, '/ops/microsoft/redrive')
     expect(after.text).toContain('1 call to Microsoft will be retried now.')
     expect(after.text).not.toContain('Failed at Microsoft')
     expect(await rig.store.hasPendingMicrosoftWork(work)).toBe(true)
-    expect((await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map((one) => [one.actor.id, one.via, one.ended?.result])).toEqual([
-      [olga.sub, 'console', { redriven: 1 }],
-    ])
+    expect(
+      (await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map((one) => [
+        one.actor.id,
+        one.via,
+        one.ended?.result,
+      ]),
+    ).toEqual([[olga.sub, 'console', { redriven: 1 }]])
   })
 
   test('every act that is recorded can be filtered by', async () => {
-    const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => /\.tsx?$/.test(name))
-    const acts = sources.flatMap((name) => [...readFileSync(join('src', name), 'utf8').matchAll(/\bact: '([\w.]+)'/g)].map(([, act = '']) => act))
+    const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.tsx?$/.test(name),
+    )
+    const acts = sources.flatMap((name) =>
+      [...readFileSync(join('src', name), 'utf8').matchAll(/\bact: '([\w.]+)'/g)].map(
+        ([, act = '']) => act,
+      ),
+    )
     expect(acts.length).toBeGreaterThan(15)
     const page = await (await atConsole(rig, 'operator')).get('/ops/audit')
     for (const act of acts) expect(page.html).toContain(`<option value="${act}"`)
@@ -262,7 +382,8 @@ describe('what is seen', () => {
 
 test('the style sheet is at the address that pages link to, for browsers to keep', async () => {
   const olga = await atConsole(rig, 'operator')
-  const href = /href="(\/ops\/assets\/console\.css\?v=[^"]+)"/.exec((await olga.get('/ops')).html)?.[1] ?? ''
+  const href =
+    /href="(\/ops\/assets\/console\.css\?v=[^"]+)"/.exec((await olga.get('/ops')).html)?.[1] ?? ''
   const sheet = await olga.send(href)
   expect(sheet.headers.get('content-type')).toBe('text/css; charset=utf-8')
   expect(sheet.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
@@ -271,16 +392,20 @@ test('the style sheet is at the address that pages link to, for browsers to keep
 
 describe('pages of a list', () => {
   const rowsOf = (html: string, label: string): string[] => {
-    const body = html.split(`aria-label="${label}"`)[1]?.split('</table>')[0]?.split('<tbody')[1] ?? ''
+    const body =
+      html.split(`aria-label="${label}"`)[1]?.split('</table>')[0]?.split('<tbody')[1] ?? ''
     return body.split('<tr').slice(1)
   }
 
   /** Every page by its links, and back again by them. @returns the rows of each */
   async function walk(path: string, label: string, nav: string): Promise<string[][]> {
     const olga = await atConsole(rig, 'operator')
-    const linksOf = (html: string): string => html.split(`aria-label="Pages of ${nav}"`)[1]?.split('</nav>')[0] ?? ''
+    const linksOf = (html: string): string =>
+      html.split(`aria-label="Pages of ${nav}"`)[1]?.split('</nav>')[0] ?? ''
     const linkTo = (html: string, words: string): string | undefined =>
-      new RegExp(`<a href="([^"]+)"[^>]*>\\s*${words}\\s*</a>`).exec(linksOf(html))?.[1]?.replaceAll('&amp;', '&')
+      new RegExp(`<a href="([^"]+)"[^>]*>\\s*${words}\\s*</a>`)
+        .exec(linksOf(html))?.[1]
+        ?.replaceAll('&amp;', '&')
     const pages = [(await olga.get(path)).html]
     for (let next = linkTo(pages[0] ?? '', 'Next page'); next !== undefined;) {
       pages.push((await olga.get(next)).html)
@@ -301,13 +426,16 @@ describe('pages of a list', () => {
 
   test('the audit log, filtered', async () => {
     const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'redrive' } as const
-    await Promise.all(Array.from({ length: 120 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })))
+    await Promise.all(
+      Array.from({ length: 120 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })),
+    )
     const pages = await walk('/ops/audit?actor=robot', 'Audit log', 'the audit log')
     expect([sizes(pages), distinct(pages)]).toEqual([[50, 50, 20], 120])
   })
 
   test('sessions', async () => {
-    for (let n = 0; n < 105; n++) await rig.openSession({ user: { oid: `oid-${n}`, name: `Carol ${n}`, username: undefined } })
+    for (let n = 0; n < 105; n++)
+      await rig.openSession({ user: { oid: `oid-${n}`, name: `Carol ${n}`, username: undefined } })
     const pages = await walk('/ops/sessions?user=carol', 'Live sessions', 'sessions')
     expect([sizes(pages), distinct(pages)]).toEqual([[100, 5], 105])
   })
@@ -322,7 +450,13 @@ describe('pages of a list', () => {
     })
     const { epoch } = await rig.store.head()
     for (let n = 0; n < 120; n++)
-      await rig.store.recordEnforced({ clientId: 'sydney', guardId: `g ${n}`, epoch, enforcedSeq: 1, reportedAtMs: rig.clock.nowMs() })
+      await rig.store.recordEnforced({
+        clientId: 'sydney',
+        guardId: `g ${n}`,
+        epoch,
+        enforcedSeq: 1,
+        reportedAtMs: rig.clock.nowMs(),
+      })
     for (const path of ['/ops/guards?client=sydney', '/ops/revocations/1']) {
       const pages = await walk(path, 'Guards', 'guards')
       expect([path, sizes(pages), distinct(pages)]).toEqual([path, [50, 50, 20], 120])
@@ -346,13 +480,22 @@ describe('pages of a list', () => {
     })
     while ((await rig.store.fanOutPending({ limit: 500 })).more);
     expect(await rig.store.listDeliveries({ seq: 1, limit: 200 })).toHaveLength(101)
-    expect(sizes(await walk('/ops/revocations/1', 'Deliveries and their attempts', 'deliveries'))).toEqual([100, 1])
-    expect(sizes(await walk('/ops/deliveries?state=pending', 'Deliveries', 'deliveries'))).toEqual([50, 50, 1])
+    expect(
+      sizes(await walk('/ops/revocations/1', 'Deliveries and their attempts', 'deliveries')),
+    ).toEqual([100, 1])
+    expect(sizes(await walk('/ops/deliveries?state=pending', 'Deliveries', 'deliveries'))).toEqual([
+      50, 50, 1,
+    ])
   })
 
   test('a cursor that no page gave is ignored', async () => {
     const olga = await atConsole(rig, 'operator')
-    for (const path of ['/ops/audit?before=x', '/ops/sessions?user=olga&before=%3Cb%3E', '/ops/guards?before=x', '/ops/deliveries?before=%20'])
+    for (const path of [
+      '/ops/audit?before=x',
+      '/ops/sessions?user=olga&before=%3Cb%3E',
+      '/ops/guards?before=x',
+      '/ops/deliveries?before=%20',
+    ])
       expect([path, (await olga.get(path)).status]).toEqual([path, 200])
     expect((await olga.get('/ops/audit?before=x')).text).toContain('Olga Operator')
   })
@@ -363,7 +506,9 @@ describe('live', () => {
     const olga = await atConsole(rig, 'operator')
     const { html } = await olga.get('/ops')
     expect(html).toContain('<script data-events="/ops/live">')
-    expect(html).toMatch(/<span id="live-state" role="status" data-connected="Live\." data-skipped="[^"]+" data-lost="[^"]+">/)
+    expect(html).toMatch(
+      /<span id="live-state" role="status" data-connected="Live\." data-skipped="[^"]+" data-lost="[^"]+">/,
+    )
     expect((await olga.get('/ops?live=off')).html).not.toContain('<script')
   })
 
@@ -381,7 +526,11 @@ describe('live', () => {
         seen += new TextDecoder().decode(read.value)
       }
     }
-    const by = { reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: rig.clock.now() } as const
+    const by = {
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    } as const
     await revoke(rig.deps, { selector: { kind: 'session', sid: sessions[0]?.sid ?? '' }, ...by })
     await until('event: changed')
     await revoke(rig.deps, { selector: { kind: 'session', sid: olga.sid }, ...by })

@@ -9,12 +9,17 @@ beforeEach(async () => {
 })
 
 const ticks = (html: string): { sub: string; ticked: boolean }[] =>
-  [...html.matchAll(/<input type="checkbox" name="user" value="([^"]+)"([^>]*)>/g)].map(([, sub = '', rest = '']) => ({
-    sub: plain(sub),
-    ticked: rest.includes('checked'),
-  }))
+  [...html.matchAll(/<input type="checkbox" name="user" value="([^"]+)"([^>]*)>/g)].map(
+    ([, sub = '', rest = '']) => ({
+      sub: plain(sub),
+      ticked: rest.includes('checked'),
+    }),
+  )
 const naming = (subs: readonly string[], more: Record<string, string> = {}): URLSearchParams =>
-  new URLSearchParams([...subs.map((sub): [string, string] => ['user', sub]), ...Object.entries(more)])
+  new URLSearchParams([
+    ...subs.map((sub): [string, string] => ['user', sub]),
+    ...Object.entries(more),
+  ])
 
 describe('revoking several users', () => {
   test('a search keeps the users that are ticked, and finds others by words of their names', async () => {
@@ -31,7 +36,9 @@ describe('revoking several users', () => {
       { sub: dave, ticked: false },
       { sub: carol, ticked: true },
     ])
-    expect((await adam.get(`/ops/revoke/users?${naming([carol], { q: 'zzz' }).toString()}`)).text).toContain('No other user matches “zzz”.')
+    expect(
+      (await adam.get(`/ops/revoke/users?${naming([carol], { q: 'zzz' }).toString()}`)).text,
+    ).toContain('No other user matches “zzz”.')
   })
 
   test('the dry run names each user and counts; the deed revokes each once, also where the form is sent twice', async () => {
@@ -42,20 +49,41 @@ describe('revoking several users', () => {
     await rig.openSession({ user: carol.user })
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.get(`/ops/revoke/users/check?${naming(subs).toString()}`)
-    expect(check.text).toMatch(/Everything of 2 users Would end 3 sessions of 2 users, at 1 instance; 2 logout tokens.*Carol.*2 1.*Dave.*1 1/)
+    expect(check.text).toMatch(
+      /Everything of 2 users Would end 3 sessions of 2 users, at 1 instance; 2 logout tokens.*Carol.*2 1.*Dave.*1 1/,
+    )
     expect(check.text).not.toContain('Erin')
     const form = check.forms.find(({ action }) => action === '/ops/revoke/users')?.fields ?? {}
     const send = (typed: string) =>
-      adam.post('/ops/revoke/users', naming(subs, { csrf: form['csrf'] ?? '', seen: form['seen'] ?? '', typed, case_reference: 'INC-9' }))
+      adam.post(
+        '/ops/revoke/users',
+        naming(subs, {
+          csrf: form['csrf'] ?? '',
+          seen: form['seen'] ?? '',
+          typed,
+          case_reference: 'INC-9',
+        }),
+      )
     const wrong = await send('3')
-    expect([wrong.status, wrong.text]).toEqual([422, expect.stringContaining('what was typed is not 2')])
+    expect([wrong.status, wrong.text]).toEqual([
+      422,
+      expect.stringContaining('what was typed is not 2'),
+    ])
     expect(wrong.html).toContain('INC-9')
     expect(await rig.store.listRevocations({ limit: 9 })).toEqual([])
-    expect([(await send('2')).title, (await send('2')).title]).toEqual(['2 users revoked', '2 users revoked'])
-    expect((await rig.store.listRevocations({ limit: 9 })).map(({ selector, caseReference }) => [selector, caseReference])).toEqual(
-      subs.toReversed().map((sub) => [{ kind: 'subject', sub }, 'INC-9']),
+    expect([(await send('2')).title, (await send('2')).title]).toEqual([
+      '2 users revoked',
+      '2 users revoked',
+    ])
+    expect(
+      (await rig.store.listRevocations({ limit: 9 })).map(({ selector, caseReference }) => [
+        selector,
+        caseReference,
+      ]),
+    ).toEqual(subs.toReversed().map((sub) => [{ kind: 'subject', sub }, 'INC-9']))
+    expect((await rig.store.standingBySid(sessions[2]?.sid ?? '', rig.clock.now())).state).toBe(
+      'live',
     )
-    expect((await rig.store.standingBySid(sessions[2]?.sid ?? '', rig.clock.now())).state).toBe('live')
     const back = await adam.get(check.url)
     expect(back.forms.map(({ action }) => action)).not.toContain('/ops/revoke/users')
     expect(back.html).toContain('href="/ops/revocations/2"')
@@ -64,7 +92,10 @@ describe('revoking several users', () => {
   test('the dry run of a wide revocation names the first of its users', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'client',
+      client: 'sydney',
+    })
     expect(check.text).toMatch(/Users (?:Carol.*Dave|Dave.*Carol)/)
   })
 
@@ -74,15 +105,23 @@ describe('revoking several users', () => {
     const adam = await atConsole(rig, 'administrator')
     for (const subs of [[], ['u_unknown'], ['../x']]) {
       const page = await adam.get(`/ops/revoke/users/check?${naming(subs).toString()}`)
-      expect([page.status, page.text]).toEqual([422, expect.stringContaining('Tick at least one user.')])
+      expect([page.status, page.text]).toEqual([
+        422,
+        expect.stringContaining('Tick at least one user.'),
+      ])
     }
     const check = await adam.get(`/ops/revoke/users/check?${naming([sub]).toString()}`)
     rig.clock.advance(301)
     expect((await adam.submitTo(check, '/ops/revoke/users')).text).toContain('sign in again first')
     expect(await rig.store.listRevocations({ limit: 9 })).toEqual([])
     const olga = await atConsole(rig, 'operator')
-    const csrf = (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields.csrf ?? ''
-    const [page, deed] = [await olga.get('/ops/revoke/users'), await olga.post('/ops/revoke/users', naming([sub], { csrf }))]
+    const csrf =
+      (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields
+        .csrf ?? ''
+    const [page, deed] = [
+      await olga.get('/ops/revoke/users'),
+      await olga.post('/ops/revoke/users', naming([sub], { csrf })),
+    ]
     expect([page.status, deed.status]).toEqual([403, 403])
     expect(deed.text).toContain('Broker.Administrator')
   })

@@ -20,7 +20,10 @@ describe('revoking', () => {
     expect(check.text).toContain('1 session of 1 user, at 1 instance; 1 logout token to deliver')
     expect(check.text).toContain('Carol')
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    const done = await adam.submitTo(check, '/ops/revoke', { case_reference: 'INC-7', comment: 'laptop stolen' })
+    const done = await adam.submitTo(check, '/ops/revoke', {
+      case_reference: 'INC-7',
+      comment: 'laptop stolen',
+    })
     expect(done.path).toMatch(/\/ops\/revocations\/1\?done=yes$/)
     expect(done.text).toContain('laptop stolen')
     expect(await rig.store.findRevocation(1)).toMatchObject({
@@ -30,7 +33,13 @@ describe('revoking', () => {
       comment: 'laptop stolen',
     })
     expect(await rig.store.listAudit({ act: 'revoke', limit: 5 })).toMatchObject([
-      { actor: { id: adam.sub }, via: 'console', target: `session ${sid}`, caseReference: 'INC-7', ended: { outcome: 'done', result: { seq: 1 } } },
+      {
+        actor: { id: adam.sub },
+        via: 'console',
+        target: `session ${sid}`,
+        caseReference: 'INC-7',
+        ended: { outcome: 'done', result: { seq: 1 } },
+      },
     ])
     expect(rig.queue.added).toHaveLength(1)
   })
@@ -38,27 +47,53 @@ describe('revoking', () => {
   test('Back after revoking shows what was done and no form; the form sent a second time revokes nothing', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'client',
+      client: 'sydney',
+    })
     expect(check.headers.get('cache-control')).toBe('no-store')
     expect(check.headers.get('content-security-policy')).toContain("script-src 'sha256-")
-    expect((await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/done=yes$/)
+    expect((await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(
+      /done=yes$/,
+    )
     const back = await adam.get(check.url)
-    expect([back.title, back.text]).toEqual(['This was revoked', expect.stringContaining('revocation 1 in the log')])
+    expect([back.title, back.text]).toEqual([
+      'This was revoked',
+      expect.stringContaining('revocation 1 in the log'),
+    ])
     expect(back.forms.map(({ action }) => action)).not.toContain('/ops/revoke')
     const second = await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })
     expect(second.text).toContain('Nothing was sent a second time')
     expect(await rig.store.listRevocations({ limit: 5 })).toHaveLength(1)
     // Wanted once more, it is another revocation.
-    const anew = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
-    expect((await adam.submitTo(anew, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/revocations\/2\?done=yes$/)
+    const anew = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'client',
+      client: 'sydney',
+    })
+    expect((await adam.submitTo(anew, '/ops/revoke', { typed: 'sydney' })).path).toMatch(
+      /revocations\/2\?done=yes$/,
+    )
   })
 
   test('what another administrator revoked meanwhile is not taken for their own', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
-    const caller: Caller = { actor: { kind: 'operator', id: 'other' }, source: 'broker', via: 'console', may: 'administer' }
-    await revokeAs(rig.deps, caller, { kind: 'session', sid: sessions[0]?.sid ?? '' }, { now: rig.clock.now() })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'session',
+      value: sessions[0]?.sid ?? '',
+    })
+    const caller: Caller = {
+      actor: { kind: 'operator', id: 'other' },
+      source: 'broker',
+      via: 'console',
+      may: 'administer',
+    }
+    await revokeAs(
+      rig.deps,
+      caller,
+      { kind: 'session', sid: sessions[0]?.sid ?? '' },
+      { now: rig.clock.now() },
+    )
     expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('had already ended')
   })
 
@@ -66,8 +101,15 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     for (const kind of ['session', 'subject', 'tenant']) {
       const value = kind === 'tenant' ? '33333333-3333-4333-8333-333333333333' : 'alice'
-      const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind, value })
-      expect([kind, check.status, check.text]).toEqual([kind, 422, expect.stringContaining(`Nothing here has the ID ${value}`)])
+      const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+        kind,
+        value,
+      })
+      expect([kind, check.status, check.text]).toEqual([
+        kind,
+        422,
+        expect.stringContaining(`Nothing here has the ID ${value}`),
+      ])
       expect(check.text).not.toContain('Revoke now')
       expect(JSON.stringify(check.forms)).toContain(value)
     }
@@ -80,7 +122,10 @@ describe('revoking', () => {
     const csrf = page.forms.find(({ action }) => action === '/ops/sign-out')?.fields.csrf ?? ''
     const wanted = { kind: 'session', value: sessions[0]?.sid ?? '' }
     const check = `/ops/revoke/check?${new URLSearchParams(wanted).toString()}`
-    for (const answer of [await olga.get(check), await olga.post('/ops/revoke', { csrf, ...wanted })]) {
+    for (const answer of [
+      await olga.get(check),
+      await olga.post('/ops/revoke', { csrf, ...wanted }),
+    ]) {
       expect([answer.path, answer.status]).toEqual([answer.path, 403])
       expect(answer.text).toContain('Broker.Administrator')
     }
@@ -92,16 +137,35 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     const form = await adam.get(`/ops/revoke?kind=session&value=${sessions[0]?.sid}`)
     rig.clock.advance(301)
-    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    const check = await adam.submitTo(form, '/ops/revoke/check', {
+      kind: 'session',
+      value: sessions[0]?.sid ?? '',
+    })
     expect(check.text).toContain('no older than 5 minutes')
-    const rejected = await adam.submitTo(check, '/ops/revoke', { comment: 'kept', case_reference: 'INC-8' })
-    expect([rejected.status, rejected.text]).toEqual([422, expect.stringContaining('sign in again first')])
+    const rejected = await adam.submitTo(check, '/ops/revoke', {
+      comment: 'kept',
+      case_reference: 'INC-8',
+    })
+    expect([rejected.status, rejected.text]).toEqual([
+      422,
+      expect.stringContaining('sign in again first'),
+    ])
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    const way = new URL((await adam.send('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ?? '')
-    expect([way.searchParams.get('prompt'), way.searchParams.get('max_age')]).toEqual(['login', '300'])
+    const way = new URL(
+      (await adam.send('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ??
+        '',
+    )
+    expect([way.searchParams.get('prompt'), way.searchParams.get('max_age')]).toEqual([
+      'login',
+      '300',
+    ])
     await freshAgain(adam)
-    expect((await adam.submitTo(rejected, '/ops/revoke', { comment: commentIn(rejected.html) })).path).toMatch(/done=yes$/)
-    expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([{ comment: 'kept', caseReference: 'INC-8' }])
+    expect(
+      (await adam.submitTo(rejected, '/ops/revoke', { comment: commentIn(rejected.html) })).path,
+    ).toMatch(/done=yes$/)
+    expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([
+      { comment: 'kept', caseReference: 'INC-8' },
+    ])
   })
 
   test('where Microsoft did not say when a user signed in, that is not fresh', async () => {
@@ -109,14 +173,20 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     rig.clock.advance(600)
     await freshAgain(adam, 0)
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'session',
+      value: sessions[0]?.sid ?? '',
+    })
     expect((await adam.submitTo(check, '/ops/revoke')).status).toBe(422)
   })
 
   test('to sign out many, the administrator types what; the dry run counts', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'client',
+      client: 'sydney',
+    })
     expect(check.text).toContain('Every user of Case Manager Sydney')
     expect(check.text).toContain('3 sessions of 3 users, at 1 instance; 3 logout tokens to deliver')
     for (const typed of ['', 'Sydney!', 'everything']) {
@@ -124,13 +194,19 @@ describe('revoking', () => {
       expect([typed, answer.status]).toEqual([typed, 422])
     }
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    expect((await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/done=yes$/)
-    expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'client', clientId: 'sydney' } })
+    expect((await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(
+      /done=yes$/,
+    )
+    expect(await rig.store.findRevocation(1)).toMatchObject({
+      selector: { kind: 'client', clientId: 'sydney' },
+    })
   })
 
   test('everything: the administrator is out with every other user', async () => {
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'everything' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'everything',
+    })
     const done = await adam.submitTo(check, '/ops/revoke', { typed: 'everything' })
     expect(done.status).toBe(401)
     expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'everything' } })
@@ -151,15 +227,26 @@ describe('revoking', () => {
   test('an unknown id is reported', async () => {
     const adam = await atConsole(rig, 'administrator')
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
-    expect((await adam.submitTo(check, '/ops/revoke', { value: 's_unknown' })).text).toContain('Nothing here has the ID s_unknown')
-    expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([{ ended: { outcome: 'rejected' } }])
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'session',
+      value: sessions[0]?.sid ?? '',
+    })
+    expect((await adam.submitTo(check, '/ops/revoke', { value: 's_unknown' })).text).toContain(
+      'Nothing here has the ID s_unknown',
+    )
+    expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([
+      { ended: { outcome: 'rejected' } },
+    ])
   })
 
-  const commentIn = (html: string): string => /<textarea[^>]*>\s*([^<]*?)\s*<\/textarea>/.exec(html)?.[1] ?? ''
+  const commentIn = (html: string): string =>
+    /<textarea[^>]*>\s*([^<]*?)\s*<\/textarea>/.exec(html)?.[1] ?? ''
 
   /** As a fresh sign-in in another tab would: the same session, proved now. */
-  async function freshAgain(adam: Awaited<ReturnType<typeof atConsole>>, authTime = rig.clock.now()): Promise<void> {
+  async function freshAgain(
+    adam: Awaited<ReturnType<typeof atConsole>>,
+    authTime = rig.clock.now(),
+  ): Promise<void> {
     const standing = await rig.store.standingBySid(adam.sid, rig.clock.now())
     if (standing.state !== 'live') throw new Error('The session has ended.')
     const { user, roles, device, idleSeconds } = standing.session
@@ -187,20 +274,34 @@ describe('forged forms', () => {
   test.each([
     ['without the page’s token', { csrf: '' }, {}],
     ['from another site', {}, { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }],
-    ['from the broker’s public pages', {}, { origin: 'http://localhost:7400', 'sec-fetch-site': 'same-site' }],
+    [
+      'from the broker’s public pages',
+      {},
+      { origin: 'http://localhost:7400', 'sec-fetch-site': 'same-site' },
+    ],
   ])('change nothing: %s', async (_name, changes, headers) => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
+      kind: 'session',
+      value: sessions[0]?.sid ?? '',
+    })
     const answer = await adam.submitTo(check, '/ops/revoke', changes, headers)
-    expect([answer.status, answer.text]).toEqual([403, expect.stringContaining('does not come from a page')])
+    expect([answer.status, answer.text]).toEqual([
+      403,
+      expect.stringContaining('does not come from a page'),
+    ])
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
   })
 
   test('another operator’s token is none', async () => {
     const olga = await atConsole(rig, 'operator')
     const adam = await atConsole(rig, 'administrator')
-    const csrf = (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields.csrf ?? ''
-    expect((await adam.post('/ops/revoke', { csrf, kind: 'everything', typed: 'everything' })).status).toBe(403)
+    const csrf =
+      (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields
+        .csrf ?? ''
+    expect(
+      (await adam.post('/ops/revoke', { csrf, kind: 'everything', typed: 'everything' })).status,
+    ).toBe(403)
   })
 })

@@ -2,33 +2,58 @@ import { Hono } from 'hono'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { assertedByTenantSetting } from '../../src/microsoft/tenants.ts'
 import { csvResponse } from '../../src/operations/console/tenant/lists.tsx'
-import { administratorRole, isAdministratorsSetting, sessionRoles } from '../../src/protocol/tenant-administrators.ts'
+import {
+  administratorRole,
+  isAdministratorsSetting,
+  sessionRoles,
+} from '../../src/protocol/tenant-administrators.ts'
 import { ROLE } from '../../src/protocol/names.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { OPS } from './console.ts'
 
-/** The administrator of a customer's tenant: their tenant's console on the public listener, and nothing else of the broker. */
+/**
+ * The administrator of a customer's tenant: their tenant's console on the public listener, and
+ * nothing else of the broker.
+ */
 
 const GLOBAL_ADMINISTRATOR = '62e90394-69f5-4237-9190-012177145e10'
-const TINA = { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-0000000000c1', name: 'Tina Tenant', username: 'tina@fabrikam.example' }
+const TINA = {
+  tid: OTHER_TENANT,
+  oid: '00000000-0000-4000-8000-0000000000c1',
+  name: 'Tina Tenant',
+  username: 'tina@fabrikam.example',
+}
 /** Of another tenant: nothing of it may ever be shown. */
-const CAROL = { tid: TENANT, oid: '00000000-0000-4000-8000-0000000000c2', name: 'Carol Contoso', username: 'carol@contoso.example' }
+const CAROL = {
+  tid: TENANT,
+  oid: '00000000-0000-4000-8000-0000000000c2',
+  name: 'Carol Contoso',
+  username: 'carol@contoso.example',
+}
 
 let rig: Rig
 beforeEach(async () => {
   rig = await createRig()
 })
 
-const administered = (administrators: string | undefined) => rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators } })
+const administered = (administrators: string | undefined) =>
+  rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators } })
 
 async function signedIn(
   user: typeof TINA,
   roles: readonly string[],
   at = ISSUER,
 ): Promise<Browser & { sid: string; sub: string; cookieHeader: string }> {
-  const { session, cookieHeader } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Linux' })
-  return Object.assign(browserAt(rig, { at, cookies: cookieHeader }), { sid: session.sid, sub: session.sub })
+  const { session, cookieHeader } = await rig.openSession({
+    user,
+    roles: [...roles],
+    device: 'Firefox on Linux',
+  })
+  return Object.assign(browserAt(rig, { at, cookies: cookieHeader }), {
+    sid: session.sid,
+    sub: session.sub,
+  })
 }
 const tina = () => signedIn(TINA, [ROLE.tenantAdministrator])
 
@@ -43,7 +68,10 @@ describe('who administers a tenant', () => {
     expect(page.html).toContain('Tina Tenant<small>administrator of your organization</small>')
     await rig.store.changeTenant({ tid: OTHER_TENANT, change: { name: 'Fabrikam' } })
     const named = await browser.get('/tenant')
-    expect([named.title, named.html.includes('Tina Tenant<small>administrator of Fabrikam</small>')]).toEqual(['Fabrikam', true])
+    expect([
+      named.title,
+      named.html.includes('Tina Tenant<small>administrator of Fabrikam</small>'),
+    ]).toEqual(['Fabrikam', true])
   })
 
   test('each request asks again: the role taken, the setting changed, the session revoked, the tenant removed', async () => {
@@ -62,15 +90,24 @@ describe('who administers a tenant', () => {
       now: rig.clock.now(),
     })
     const begun = await browser.send('/tenant')
-    expect([begun.status, begun.headers.get('location')]).toEqual([303, '/signin/start?return_to=%2Ftenant'])
+    expect([begun.status, begun.headers.get('location')]).toEqual([
+      303,
+      '/signin/start?return_to=%2Ftenant',
+    ])
     const again = await tina()
-    await rig.store.removeTenant({ tid: OTHER_TENANT, actor: { kind: 'operator', id: 'x' }, now: rig.clock.now() })
+    await rig.store.removeTenant({
+      tid: OTHER_TENANT,
+      actor: { kind: 'operator', id: 'x' },
+      now: rig.clock.now(),
+    })
     expect((await again.send('/tenant')).status).toBe(303)
   })
 
   test('no user of the operators’ tenant, and none while there is no such tenant', async () => {
     await rig.store.changeTenant({ tid: TENANT, change: { administrators: 'app_role' } })
-    expect((await (await signedIn(CAROL, [ROLE.tenantAdministrator])).get('/tenant')).status).toBe(403)
+    expect((await (await signedIn(CAROL, [ROLE.tenantAdministrator])).get('/tenant')).status).toBe(
+      403,
+    )
     rig = await createRig({ config: { operatorTenant: undefined } })
     await administered('app_role')
     expect((await (await tina()).get('/tenant')).status).toBe(403)
@@ -84,19 +121,33 @@ describe('who administers a tenant', () => {
 })
 
 describe('in their own tenant', () => {
-  const UMA = { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-0000000000c3', name: 'Uma User', username: 'uma@fabrikam.example' }
+  const UMA = {
+    tid: OTHER_TENANT,
+    oid: '00000000-0000-4000-8000-0000000000c3',
+    name: 'Uma User',
+    username: 'uma@fabrikam.example',
+  }
   /** Case and comment of an operator: theirs alone. */
-  const OPERATORS = { actor: { kind: 'operator', id: 'adam' }, caseReference: 'CASE-OPERATORS', comment: 'secret of operators' } as const
+  const OPERATORS = {
+    actor: { kind: 'operator', id: 'adam' },
+    caseReference: 'CASE-OPERATORS',
+    comment: 'secret of operators',
+  } as const
 
   async function scene() {
     await administered('app_role')
     const client = await rig.register('Sydney')
-    const [uma, carol] = [await rig.openSession({ user: UMA, device: 'Safari on iPhone' }), await rig.openSession({ user: CAROL })]
+    const [uma, carol] = [
+      await rig.openSession({ user: UMA, device: 'Safari on iPhone' }),
+      await rig.openSession({ user: CAROL }),
+    ]
     await rig.signInAt(uma.session.sid, client)
     return { browser: await tina(), uma: uma.session, carol: carol.session }
   }
-  const isLive = async (sid: string) => (await rig.store.standingBySid(sid, rig.clock.now())).state === 'live'
-  const locksOf = (tid: string) => rig.store.listLocks({ state: 'open', kind: 'user', key: tid, limit: 9 })
+  const isLive = async (sid: string) =>
+    (await rig.store.standingBySid(sid, rig.clock.now())).state === 'live'
+  const locksOf = (tid: string) =>
+    rig.store.listLocks({ state: 'open', kind: 'user', key: tid, limit: 9 })
 
   test('they find a user, sign out one session, and read what became of it; the log’s number is not shown', async () => {
     const { browser, uma, carol } = await scene()
@@ -107,18 +158,38 @@ describe('in their own tenant', () => {
     expect(user.text).toContain('Safari on iPhone')
     const check = await browser.get(`/tenant/revoke?session=${uma.sid}`)
     expect(check.text).toContain('1 session, at 1 instance')
-    const done = await browser.submitTo(check, '/tenant/revoke', { case_reference: 'FAB-1', comment: 'lost telephone' })
-    expect([done.path, done.text.includes('Revoked.')]).toEqual([`/tenant/users/${uma.sub}?done=revoked`, true])
+    const done = await browser.submitTo(check, '/tenant/revoke', {
+      case_reference: 'FAB-1',
+      comment: 'lost telephone',
+    })
+    expect([done.path, done.text.includes('Revoked.')]).toEqual([
+      `/tenant/users/${uma.sub}?done=revoked`,
+      true,
+    ])
     expect([await isLive(uma.sid), await isLive(carol.sid)]).toEqual([false, true])
     const [entry] = await rig.store.listRevocations({ limit: 1 })
-    expect(entry).toMatchObject({ reason: 'administrator', actor: { kind: 'operator', id: browser.sub }, tid: OTHER_TENANT, caseReference: 'FAB-1' })
+    expect(entry).toMatchObject({
+      reason: 'administrator',
+      actor: { kind: 'operator', id: browser.sub },
+      tid: OTHER_TENANT,
+      caseReference: 'FAB-1',
+    })
     expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([
-      { actor: { id: browser.sub }, via: 'console', details: { tid: OTHER_TENANT }, ended: { outcome: 'done' } },
+      {
+        actor: { id: browser.sub },
+        via: 'console',
+        details: { tid: OTHER_TENANT },
+        ended: { outcome: 'done' },
+      },
     ])
     const log = await browser.get('/tenant/revocations')
-    expect(log.text).toMatch(/One session of Uma User.*Ended by an administrator.*Tina Tenant.*FAB-1/)
+    expect(log.text).toMatch(
+      /One session of Uma User.*Ended by an administrator.*Tina Tenant.*FAB-1/,
+    )
     expect(log.html).not.toContain('/revocations/')
-    expect((await browser.get('/tenant/audit')).text).toMatch(/Tina Tenant.*revoke.*done FAB-1 lost telephone/)
+    expect((await browser.get('/tenant/audit')).text).toMatch(
+      /Tina Tenant.*revoke.*done FAB-1 lost telephone/,
+    )
     expect((await browser.get('/tenant/revocations.csv')).html).toContain(
       '"One session of Uma User · uma@fabrikam.example, Safari on iPhone",administrator',
     )
@@ -136,7 +207,8 @@ describe('in their own tenant', () => {
   test('beyond the limit no list is downloaded, and none is in the audit log; pages are not limited', async () => {
     const { browser } = await scene()
     const [most, answers] = [20, [] as number[]]
-    for (let at = 0; at <= most; at++) answers.push((await browser.send('/tenant/sessions.csv')).status)
+    for (let at = 0; at <= most; at++)
+      answers.push((await browser.send('/tenant/sessions.csv')).status)
     expect(answers).toEqual([...Array.from({ length: most }, () => 200), 429])
     const rejected = await browser.send('/tenant/revocations.csv')
     expect([rejected.status, rejected.headers.get('retry-after')]).toEqual([429, '10'])
@@ -149,15 +221,27 @@ describe('in their own tenant', () => {
     for (const list of ['sessions', 'revocations']) {
       await browser.get(`/tenant/${list}.csv`)
       expect(await rig.store.listAudit({ act: `${list}.export`, limit: 2 })).toMatchObject([
-        { actor: { id: browser.sub }, via: 'console', target: `tenant ${OTHER_TENANT}`, ended: { outcome: 'done' } },
+        {
+          actor: { id: browser.sub },
+          via: 'console',
+          target: `tenant ${OTHER_TENANT}`,
+          ended: { outcome: 'done' },
+        },
       ])
     }
-    expect((await browser.get('/tenant/audit')).text).toMatch(/Tina Tenant.*revocations\.export.*Tina Tenant.*sessions\.export/)
+    expect((await browser.get('/tenant/audit')).text).toMatch(
+      /Tina Tenant.*revocations\.export.*Tina Tenant.*sessions\.export/,
+    )
   })
 
   test('an address or a form with a NUL character is rejected, as the operators’ console rejects it', async () => {
     const { browser, uma } = await scene()
-    for (const path of ['/tenant/users?q=u%00ma', '/tenant/sessions?q=%00', '/tenant/users/%00', '/tenant/revoke?user=%00']) {
+    for (const path of [
+      '/tenant/users?q=u%00ma',
+      '/tenant/sessions?q=%00',
+      '/tenant/users/%00',
+      '/tenant/revoke?user=%00',
+    ]) {
       const page = await browser.get(path)
       expect([path, page.status, page.text.includes('NUL')]).toEqual([path, 400, true])
     }
@@ -169,31 +253,51 @@ describe('in their own tenant', () => {
   test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
-    expect((await browser.submitTo(page, '/tenant/lock', { hours: '' })).text).toContain('The user is locked and signed out.')
+    expect((await browser.submitTo(page, '/tenant/lock', { hours: '' })).text).toContain(
+      'The user is locked and signed out.',
+    )
     expect(await isLive(uma.sid)).toBe(false)
     const [lock] = await locksOf(OTHER_TENANT)
-    expect(lock).toMatchObject({ target: { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid }, endsAt: undefined })
+    expect(lock).toMatchObject({
+      target: { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid },
+      endsAt: undefined,
+    })
     const lift = await browser.press(await browser.get('/tenant/locks'), 'Lift')
-    expect((await browser.submitTo(lift, '/tenant/locks/lift')).text).toContain('The lock is lifted.')
+    expect((await browser.submitTo(lift, '/tenant/locks/lift')).text).toContain(
+      'The lock is lifted.',
+    )
     expect(await locksOf(OTHER_TENANT)).toEqual([])
     const self = await browser.get(`/tenant/lock?user=${browser.sub}`)
-    expect((await browser.submitTo(self, '/tenant/lock')).text).toContain('You cannot lock your own account')
+    expect((await browser.submitTo(self, '/tenant/lock')).text).toContain(
+      'You cannot lock your own account',
+    )
   })
 
   test('of an operator’s lock and revocation they see neither words nor name, and they cannot lift it', async () => {
     const { browser, uma } = await scene()
     const now = rig.clock.now()
     const target = { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid } as const
-    const locked = await rig.store.lock({ ...OPERATORS, target, may: 'administer', operatorTenant: TENANT, now })
+    const locked = await rig.store.lock({
+      ...OPERATORS,
+      target,
+      may: 'administer',
+      operatorTenant: TENANT,
+      now,
+    })
     const id = locked.outcome === 'locked' ? locked.lock.id : ''
-    for (const path of ['/tenant/locks', '/tenant/revocations', `/tenant/users/${uma.sub}`, '/tenant/revocations.csv']) {
+    for (const path of [
+      '/tenant/locks',
+      '/tenant/revocations',
+      `/tenant/users/${uma.sub}`,
+      '/tenant/revocations.csv',
+    ]) {
       const { html } = await browser.get(path)
-      expect([path, html.includes('CASE-OPERATORS'), html.includes('secret of operators'), html.includes('adam')]).toEqual([
+      expect([
         path,
-        false,
-        false,
-        false,
-      ])
+        html.includes('CASE-OPERATORS'),
+        html.includes('secret of operators'),
+        html.includes('adam'),
+      ]).toEqual([path, false, false, false])
     }
     expect((await browser.get('/tenant/locks')).text).toContain('An operator')
     expect((await browser.get(`/tenant/locks/lift?id=${id}`)).status).toBe(404)
@@ -206,7 +310,13 @@ describe('in their own tenant', () => {
     const { browser, uma, carol } = await scene()
     const now = rig.clock.now()
     const target = { kind: 'user', tid: TENANT, oid: CAROL.oid } as const
-    const locked = await rig.store.lock({ ...OPERATORS, target, may: 'administer', operatorTenant: undefined, now })
+    const locked = await rig.store.lock({
+      ...OPERATORS,
+      target,
+      may: 'administer',
+      operatorTenant: undefined,
+      now,
+    })
     const id = locked.outcome === 'locked' ? locked.lock.id : ''
     const before = await rig.store.head()
     const own = await browser.get(`/tenant/revoke?user=${uma.sub}`)
@@ -223,7 +333,10 @@ describe('in their own tenant', () => {
       expect([path, theirPage.status, theirPage.text]).toEqual([path, 404, noPage.text])
       const [to = '', field = ''] = path.split(/[?=]/)
       if (field === '' || to === '/tenant/revocations') continue
-      const [theirAnswer, noAnswer] = [await browser.post(to, { csrf, [field]: theirs }), await browser.post(to, { csrf, [field]: none })]
+      const [theirAnswer, noAnswer] = [
+        await browser.post(to, { csrf, [field]: theirs }),
+        await browser.post(to, { csrf, [field]: none }),
+      ]
       expect([to, theirAnswer.status, theirAnswer.text]).toEqual([to, 404, noAnswer.text])
     }
     expect(await rig.store.head()).toEqual(before)
@@ -235,13 +348,19 @@ describe('in their own tenant', () => {
     const page = await browser.get(`/tenant/revoke?user=${uma.sub}`)
     expect(page.text).toContain('no older than 5 minutes')
     expect((await browser.submitTo(page, '/tenant/revoke')).text).toContain('sign in again first')
-    expect((await browser.post('/tenant/revoke', { user: uma.sub })).text).toContain('does not come from a page')
+    expect((await browser.post('/tenant/revoke', { user: uma.sub })).text).toContain(
+      'does not come from a page',
+    )
     expect(await isLive(uma.sid)).toBe(true)
   })
 
   test('they read who asserted MFA for their tenant, an operator’s name aside, and find the link by which it is asserted', async () => {
     const { browser } = await scene()
-    const asserted = (by: string) => rig.store.changeTenant({ tid: OTHER_TENANT, change: { proofAssertedBy: by, proofAssertedAt: rig.clock.now() } })
+    const asserted = (by: string) =>
+      rig.store.changeTenant({
+        tid: OTHER_TENANT,
+        change: { proofAssertedBy: by, proofAssertedAt: rig.clock.now() },
+      })
     await asserted('Olga Operator')
     const home = await browser.get('/tenant')
     expect([home.text.includes('An operator'), home.text.includes('Olga')]).toEqual([true, false])
@@ -251,7 +370,10 @@ describe('in their own tenant', () => {
     await asserted('Tina Tenant (Global Administrator)')
     await rig.store.setSetting(assertedByTenantSetting(OTHER_TENANT), String(rig.clock.now()))
     const after = await browser.get('/tenant')
-    expect([after.text.includes('Tina Tenant (Global Administrator)'), after.text.includes('has asserted')]).toEqual([true, false])
+    expect([
+      after.text.includes('Tina Tenant (Global Administrator)'),
+      after.text.includes('has asserted'),
+    ]).toEqual([true, false])
   })
 })
 
@@ -262,15 +384,30 @@ describe('lists of a large tenant', () => {
     rig.store.pageOfRevocations = (input) => pageOfRevocations({ ...input, most })
     rig.store.pageOfSessions = (input) => pageOfSessions({ ...input, most })
   }
-  const userOf = (tid: string, n: number) => ({ tid, oid: `00000000-0000-4000-8000-0000000001${String(n).padStart(2, '0')}`, name: `Uma User${n}` })
+  const userOf = (tid: string, n: number) => ({
+    tid,
+    oid: `00000000-0000-4000-8000-0000000001${String(n).padStart(2, '0')}`,
+    name: `Uma User${n}`,
+  })
   const revoke = (sub: string, reason: 'administrator' | 'signed_out') =>
-    rig.store.revoke({ selector: { kind: 'subject', sub }, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
-  const further = (html: string) => /<a href="([^"]*)" rel="next">\s*Search further back/.exec(html)?.[1]?.replaceAll('&amp;', '&')
+    rig.store.revoke({
+      selector: { kind: 'subject', sub },
+      reason,
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
+  const further = (html: string) =>
+    /<a href="([^"]*)" rel="next">\s*Search further back/.exec(html)?.[1]?.replaceAll('&amp;', '&')
 
   /** The pages of a search. */
   async function searched(browser: Browser, path: string) {
     const pages = [await browser.get(path)]
-    for (let href = further(pages[0]?.html ?? ''); href !== undefined; href = further(pages.at(-1)?.html ?? '')) pages.push(await browser.get(href))
+    for (
+      let href = further(pages[0]?.html ?? '');
+      href !== undefined;
+      href = further(pages.at(-1)?.html ?? '')
+    )
+      pages.push(await browser.get(href))
     return pages
   }
 
@@ -288,14 +425,21 @@ describe('lists of a large tenant', () => {
     lookAtMost(5)
     const log = await searched(browser, '/tenant/revocations?reason=signed_out')
     expect(log).toHaveLength(2)
-    // The fifth of nine, which began at 09:01; without its number, which counts the revocations of every tenant.
-    expect(log[0]?.text).toMatch(/No match so far\. Searched back to [\d:]*09:05:00\sUTC\. Older entries are not searched yet\./)
+    // The fifth of nine, which began at 09:01; without its number, which counts the revocations of
+    // every tenant.
+    expect(log[0]?.text).toMatch(
+      /No match so far\. Searched back to [\d:]*09:05:00\sUTC\. Older entries are not searched yet\./,
+    )
     expect(log[1]?.text).toMatch(/Uma User0/)
     expect(log[1]?.text).not.toContain('Searched back to')
     const found = await searched(browser, '/tenant/sessions?q=uma')
-    expect(found[0]?.text).toMatch(/Searched back to sessions that began [\d:]*09:18:00\sUTC\. Older entries are not searched yet\./)
+    expect(found[0]?.text).toMatch(
+      /Searched back to sessions that began [\d:]*09:18:00\sUTC\. Older entries are not searched yet\./,
+    )
     expect(found.at(-1)?.text).toContain('First page Previous page')
-    const shown = found.flatMap(({ html }) => [...html.matchAll(/>Uma User(\d+)/g)].map(([, n]) => Number(n)))
+    const shown = found.flatMap(({ html }) =>
+      [...html.matchAll(/>Uma User(\d+)/g)].map(([, n]) => Number(n)),
+    )
     expect(shown).toEqual(Array.from({ length: 22 }, (_, n) => 21 - n))
   })
 
@@ -308,7 +452,8 @@ describe('lists of a large tenant', () => {
       if (n < 3) await revoke(session.sub, 'administrator')
     }
     lookAtMost(2)
-    const rows = async (list: string) => (await browser.get(`/tenant/${list}.csv`)).html.trim().split('\r\n').slice(1)
+    const rows = async (list: string) =>
+      (await browser.get(`/tenant/${list}.csv`)).html.trim().split('\r\n').slice(1)
     // Tina's own, and those that were not revoked.
     expect((await rows('sessions')).map((row) => /Uma User\d|Tina/.exec(row)?.[0]).sort()).toEqual([
       'Tina',
@@ -350,7 +495,9 @@ describe('lists of a large tenant', () => {
         end()
       }
     }
-    const base = await rig.serve(new Hono().get('/', () => csvResponse('numbers', ['n'], endless())))
+    const base = await rig.serve(
+      new Hono().get('/', () => csvResponse('numbers', ['n'], endless())),
+    )
     const leaving = new AbortController()
     const { body } = await fetch(base, { signal: leaving.signal })
     expect(new TextDecoder().decode((await body?.getReader().read())?.value)).toMatch(/^n\r\n/)
@@ -362,7 +509,9 @@ describe('lists of a large tenant', () => {
 describe('the role that is set (protocol/tenant-administrators)', () => {
   test('is the app role, or a directory role that not every user has; anything else opens nothing', () => {
     expect(administratorRole('app_role')).toBe('Broker.TenantAdministrator')
-    expect(administratorRole(`directory_role:${GLOBAL_ADMINISTRATOR}`)).toBe(`Broker.TenantAdministrator:${GLOBAL_ADMINISTRATOR}`)
+    expect(administratorRole(`directory_role:${GLOBAL_ADMINISTRATOR}`)).toBe(
+      `Broker.TenantAdministrator:${GLOBAL_ADMINISTRATOR}`,
+    )
     for (const wrong of [
       undefined,
       '',
@@ -380,7 +529,10 @@ describe('the role that is set (protocol/tenant-administrators)', () => {
   test('a directory role is worth something in the session only if the tenant’s setting names it, and no app role of its name is', () => {
     const setting = `directory_role:${GLOBAL_ADMINISTRATOR}`
     const role = `Broker.TenantAdministrator:${GLOBAL_ADMINISTRATOR}`
-    const identity = { roles: ['CaseManager.User', role], directoryRoles: [GLOBAL_ADMINISTRATOR.toUpperCase(), 'other'] }
+    const identity = {
+      roles: ['CaseManager.User', role],
+      directoryRoles: [GLOBAL_ADMINISTRATOR.toUpperCase(), 'other'],
+    }
     expect(sessionRoles(identity, setting)).toEqual(['CaseManager.User', role])
     expect(sessionRoles({ ...identity, directoryRoles: [] }, setting)).toEqual(['CaseManager.User'])
     expect(sessionRoles(identity, 'app_role')).toEqual(['CaseManager.User'])
@@ -399,7 +551,11 @@ describe('everything else of the broker is invisible to the administrator of a t
     await rig.signInAt(session.sid, client)
     const now = rig.clock.now()
     const by = { actor: { kind: 'operator', id: 'x' }, caseReference: 'CASE-CONTOSO', now } as const
-    const revoked = await rig.store.revoke({ ...by, selector: { kind: 'session', sid: session.sid }, reason: 'administrator' })
+    const revoked = await rig.store.revoke({
+      ...by,
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'administrator',
+    })
     const locked = await rig.store.lock({
       ...by,
       target: { kind: 'user', tid: TENANT, oid: CAROL.oid },
@@ -407,33 +563,64 @@ describe('everything else of the broker is invisible to the administrator of a t
       operatorTenant: undefined,
     })
     const seq = revoked.outcome === 'revoked' ? String(revoked.committed.revocation.seq) : ''
-    return { sub: session.sub, seq, tid: TENANT, id: locked.outcome === 'locked' ? locked.lock.id : '', sid: session.sid, client_id: client.clientId }
+    return {
+      sub: session.sub,
+      seq,
+      tid: TENANT,
+      id: locked.outcome === 'locked' ? locked.lock.id : '',
+      sid: session.sid,
+      client_id: client.clientId,
+    }
   }
 
   const addressed = (path: string, values: Record<string, string>): string =>
-    path.replace(/[:{](\w+)(?:\{[^}]*\}|\})?/g, (_, name: string) => encodeURIComponent(values[name] ?? values.id ?? 'x')).replace('*', 'x')
+    path
+      .replace(/[:{](\w+)(?:\{[^}]*\}|\})?/g, (_, name: string) =>
+        encodeURIComponent(values[name] ?? values.id ?? 'x'),
+      )
+      .replace('*', 'x')
 
-  /** Open to every caller that reaches the listener, and without anything about users: docs/deploy.md keeps it from the public. */
-  const OF_EVERYBODY = /^\/(?:healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/
+  /**
+   * Open to every caller that reaches the listener, and without anything about users:
+   * docs/deploy.md keeps it from the public.
+   */
+  const OF_EVERYBODY =
+    /^\/(?:healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/
 
   test('no page, form or endpoint of the operators’ listener is open, whatever it names', async () => {
     const values = await contoso()
     await administered('app_role')
     const browser = await signedIn(TINA, [ROLE.tenantAdministrator], OPS)
     expect((await browser.get('/ops/sign-in')).title).toBe('The console is not open to you')
-    const routes = rig.opsApp.routes.filter(({ path }) => !path.endsWith('*') && !OF_EVERYBODY.test(path))
+    const routes = rig.opsApp.routes.filter(
+      ({ path }) => !path.endsWith('*') && !OF_EVERYBODY.test(path),
+    )
     const methods = (method: string) => (method === 'ALL' ? ['GET', 'POST'] : [method])
-    const asked = new Set(routes.flatMap(({ method, path }) => methods(method).map((one) => `${one} ${path}`)))
+    const asked = new Set(
+      routes.flatMap(({ method, path }) => methods(method).map((one) => `${one} ${path}`)),
+    )
     expect([...asked]).toEqual(
-      expect.arrayContaining(['GET /ops/users/:sub', 'GET /admin/v1/sessions', 'POST /ops/revoke', 'GET /setup/tenants/:tid']),
+      expect.arrayContaining([
+        'GET /ops/users/:sub',
+        'GET /admin/v1/sessions',
+        'POST /ops/revoke',
+        'GET /setup/tenants/:tid',
+      ]),
     )
     for (const one of asked) {
       const [method = '', path = ''] = one.split(' ')
-      const answer = await browser.send(addressed(path, values), method === 'GET' ? {} : { method, body: '' })
+      const answer = await browser.send(
+        addressed(path, values),
+        method === 'GET' ? {} : { method, body: '' },
+      )
       const text = await answer.text()
       // /setup shows its entrance to every caller; /ops/sign-in leads to the sign-in.
       const isClosed = answer.status >= 400 || /^\/setup|^\/ops\/(?:sign-in|callback)/.test(path)
-      expect([one, isClosed, FOREIGN.filter((word) => text.includes(word))]).toEqual([one, true, []])
+      expect([one, isClosed, FOREIGN.filter((word) => text.includes(word))]).toEqual([
+        one,
+        true,
+        [],
+      ])
     }
     expect((await rig.store.listRevocations({ limit: 9 })).length).toBe(2)
   })
@@ -442,15 +629,28 @@ describe('everything else of the broker is invisible to the administrator of a t
     const values = await contoso()
     await administered('app_role')
     const browser = await tina()
-    const document = (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as { paths: Record<string, Record<string, unknown>> }
+    const document = (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, unknown>>
+    }
     const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => [method.toUpperCase(), path] as const),
     )
     expect(operations.length).toBeGreaterThan(15)
-    for (const [method, path] of operations.filter(([, path]) => !path.startsWith('/admin') && path !== '/feed')) {
-      const answer = await browser.send(addressed(path, values), method === 'GET' ? {} : { method, body: '' })
-      const text = answer.headers.get('content-type')?.includes('event-stream') ? '' : await answer.text()
-      expect([method, path, FOREIGN.filter((word) => text.includes(word))]).toEqual([method, path, []])
+    for (const [method, path] of operations.filter(
+      ([, path]) => !path.startsWith('/admin') && path !== '/feed',
+    )) {
+      const answer = await browser.send(
+        addressed(path, values),
+        method === 'GET' ? {} : { method, body: '' },
+      )
+      const text = answer.headers.get('content-type')?.includes('event-stream')
+        ? ''
+        : await answer.text()
+      expect([method, path, FOREIGN.filter((word) => text.includes(word))]).toEqual([
+        method,
+        path,
+        [],
+      ])
     }
   })
 
@@ -458,12 +658,24 @@ describe('everything else of the broker is invisible to the administrator of a t
     const values = await contoso()
     await administered('app_role')
     const browser = await tina()
-    const pages = rig.app.routes.filter(({ method, path }) => method === 'GET' && path.startsWith('/tenant') && !path.includes('/assets/'))
-    const query = new URLSearchParams({ ...values, q: 'carol', user: values.sub ?? '', session: values.sid ?? '', case: 'CASE-CONTOSO' })
+    const pages = rig.app.routes.filter(
+      ({ method, path }) =>
+        method === 'GET' && path.startsWith('/tenant') && !path.includes('/assets/'),
+    )
+    const query = new URLSearchParams({
+      ...values,
+      q: 'carol',
+      user: values.sub ?? '',
+      session: values.sid ?? '',
+      case: 'CASE-CONTOSO',
+    })
     expect(pages.length).toBeGreaterThan(1)
     for (const path of new Set(pages.map((one) => one.path))) {
       const page = await browser.get(`${addressed(path, values)}?${query}`)
-      expect([path, FOREIGN.filter((word) => page.text.includes(word) && word !== 'carol')]).toEqual([path, []])
+      expect([
+        path,
+        FOREIGN.filter((word) => page.text.includes(word) && word !== 'carol'),
+      ]).toEqual([path, []])
     }
   })
 })

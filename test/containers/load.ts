@@ -21,7 +21,10 @@ export class Load {
     this.#inARow = well ? this.#inARow + 1 : 0
     if (!well) return void this.#seen.failed++
     this.#seen.answered++
-    this.#seen.longestMs = Math.max(this.#seen.longestMs, Math.round(performance.now() - this.#lastMs))
+    this.#seen.longestMs = Math.max(
+      this.#seen.longestMs,
+      Math.round(performance.now() - this.#lastMs),
+    )
     this.#lastMs = performance.now()
   }
   /** @returns what was seen from then on, until twenty more tokens are issued */
@@ -31,7 +34,9 @@ export class Load {
     const before = this.#seen.answered
     await until('tokens are issued again', () => this.#seen.answered > before + 20, 90)
     const { requests, failed, longestMs } = this.#seen
-    console.log(`${what}: ${requests} requests, ${failed} failed, longest without a token ${longestMs} ms`)
+    console.log(
+      `${what}: ${requests} requests, ${failed} failed, longest without a token ${longestMs} ms`,
+    )
     return this.seen
   }
   /** Once no request has failed for two seconds. */

@@ -13,12 +13,19 @@ import { Load } from './load.ts'
 import { blocksUnder, openStack, type Stack } from './stack.ts'
 import { ask, newBrowser, register, signIn, signOut, SYDNEY } from './sydney.ts'
 
-/** Two brokers on three members of Patroni, by deploy/patroni.yml: the leader is cut off, stopped and killed, and another member takes its place. */
+/**
+ * Two brokers on three members of Patroni, by deploy/patroni.yml: the leader is cut off, stopped
+ * and killed, and another member takes its place.
+ */
 
 const NAME = 'cmb-patroni-test'
 const IMAGE = `${NAME}-postgres`
 /** As test/containers/patroni/compose.yaml has them. */
-const MEMBERS: Record<string, string> = { 'patroni-a': '172.30.77.11', 'patroni-b': '172.30.77.12', 'patroni-c': '172.30.77.13' }
+const MEMBERS: Record<string, string> = {
+  'patroni-a': '172.30.77.11',
+  'patroni-b': '172.30.77.12',
+  'patroni-c': '172.30.77.13',
+}
 const ETCD = '172.30.77.10'
 const BROKER_A = '172.30.77.21'
 /** How long a confirmed commit lets a broker answer: db/postgres/process-lease.ts. */
@@ -29,16 +36,26 @@ const GUARD_LEASE_MS = 30_000
 /** Whether this machine can have Patroni: the image of compose.yaml with Debian's packages. */
 function buildImage(): boolean {
   if (!hasEngine()) return false
-  const [, postgres = ''] = /image: (postgres:\S+)/.exec(readFileSync(join(ROOT, 'compose.yaml'), 'utf8')) ?? []
+  const [, postgres = ''] =
+    /image: (postgres:\S+)/.exec(readFileSync(join(ROOT, 'compose.yaml'), 'utf8')) ?? []
   const folder = join(ROOT, 'test/containers/patroni')
-  const { status } = spawnSync('docker', ['build', '-q', '-t', IMAGE, '--build-arg', `POSTGRES=${postgres}`, folder], {
-    ...{ env: { ...process.env, DOCKER_BUILDKIT: '1' }, stdio: ['ignore', 'ignore', 'inherit'] },
-  })
-  if (status !== 0) console.warn('The packages of Patroni and etcd cannot be had here: automatic failover is left out.')
+  const { status } = spawnSync(
+    'docker',
+    ['build', '-q', '-t', IMAGE, '--build-arg', `POSTGRES=${postgres}`, folder],
+    {
+      ...{ env: { ...process.env, DOCKER_BUILDKIT: '1' }, stdio: ['ignore', 'ignore', 'inherit'] },
+    },
+  )
+  if (status !== 0)
+    console.warn(
+      'The packages of Patroni and etcd cannot be had here: automatic failover is left out.',
+    )
   return status === 0
 }
 
-/** Sessions that were acknowledged, and what the brokers and a guard say of those that were ended. */
+/**
+ * Sessions that were acknowledged, and what the brokers and a guard say of those that were ended.
+ */
 class Sessions {
   readonly kept: TokenEndpointResponse[] = []
   readonly ended: { tokens: TokenEndpointResponse; atMs: number }[] = []
@@ -52,7 +69,8 @@ class Sessions {
     this.#timer = setInterval(() => void this.#look(), 400)
   }
 
-  signedIn = async (browser = newBrowser(this.parts.stack)): Promise<TokenEndpointResponse> => signIn(this.parts.stack, browser, this.parts.secret)
+  signedIn = async (browser = newBrowser(this.parts.stack)): Promise<TokenEndpointResponse> =>
+    signIn(this.parts.stack, browser, this.parts.secret)
 
   async keep(): Promise<void> {
     this.kept.push(await this.signedIn())
@@ -81,7 +99,9 @@ class Sessions {
   /** Whether a broker says that the token is good. */
   async isActive(broker: string, { access_token: token }: TokenEndpointResponse): Promise<boolean> {
     const { stack, secret, brokers } = this.parts
-    const response = await ask(stack, secret, '/introspect', { token }, brokers[broker]).catch(() => undefined)
+    const response = await ask(stack, secret, '/introspect', { token }, brokers[broker]).catch(
+      () => undefined,
+    )
     const text = (await response?.text().catch(() => '')) ?? ''
     return response?.status === 200 && text.includes('"active":true')
   }
@@ -89,9 +109,11 @@ class Sessions {
   async #look(): Promise<void> {
     await Promise.all(
       this.ended.slice(-3).map(async ({ tokens, atMs }) => {
-        if ((await this.parts.guard.check(tokens.access_token)).ok) this.guardMs = Math.max(this.guardMs, performance.now() - atMs)
+        if ((await this.parts.guard.check(tokens.access_token)).ok)
+          this.guardMs = Math.max(this.guardMs, performance.now() - atMs)
         for (const broker of Object.keys(this.parts.brokers))
-          if (await this.isActive(broker, tokens)) this.problems.push(`${broker} accepted a session that had been ended`)
+          if (await this.isActive(broker, tokens))
+            this.problems.push(`${broker} accepted a session that had been ended`)
       }),
     )
   }
@@ -105,10 +127,15 @@ class Sessions {
       const kept = await Promise.all(this.kept.map((tokens) => this.#refresh(broker, tokens)))
       expect({ broker, kept }).toEqual({ broker, kept: kept.map(() => 200) })
     }
-    const accepts = async ({ access_token: token }: TokenEndpointResponse): Promise<boolean> => (await guard.check(token)).ok
-    for (const tokens of this.kept) await until('the guard accepts what goes on', () => accepts(tokens))
-    for (const { tokens } of this.ended) await until('the guard refuses what has ended', async () => !(await accepts(tokens)))
-    console.log(`the guard refused all of ${this.ended.length} within ${Math.round(this.guardMs)} ms`)
+    const accepts = async ({ access_token: token }: TokenEndpointResponse): Promise<boolean> =>
+      (await guard.check(token)).ok
+    for (const tokens of this.kept)
+      await until('the guard accepts what goes on', () => accepts(tokens))
+    for (const { tokens } of this.ended)
+      await until('the guard refuses what has ended', async () => !(await accepts(tokens)))
+    console.log(
+      `the guard refused all of ${this.ended.length} within ${Math.round(this.guardMs)} ms`,
+    )
     expect(this.problems).toEqual([])
     expect(this.guardMs).toBeLessThan(GUARD_LEASE_MS)
   }
@@ -140,7 +167,9 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
   /** What Patroni keeps in etcd, by its gRPC gateway. */
   const etcd = async (key: string): Promise<string> => {
     const body = JSON.stringify({ key: Buffer.from(`/service/broker/${key}`).toString('base64') })
-    const { kvs } = (await (await fetch(`http://${ETCD}:2379/v3/kv/range`, { method: 'POST', body })).json()) as { kvs?: { value: string }[] }
+    const { kvs } = (await (
+      await fetch(`http://${ETCD}:2379/v3/kv/range`, { method: 'POST', body })
+    ).json()) as { kvs?: { value: string }[] }
     await sleep(100)
     return Buffer.from(kvs?.[0]?.value ?? '', 'base64').toString()
   }
@@ -151,8 +180,13 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
       'there is a leader with a synchronous standby',
       async () => {
         const leader = await etcd('leader')
-        const sync = JSON.parse((await etcd('sync')) || '{}') as { leader?: string; sync_standby?: string | null }
-        return leader !== not && sync.leader === leader && Boolean(sync.sync_standby) ? leader : undefined
+        const sync = JSON.parse((await etcd('sync')) || '{}') as {
+          leader?: string
+          sync_standby?: string | null
+        }
+        return leader !== not && sync.leader === leader && Boolean(sync.sync_standby)
+          ? leader
+          : undefined
       },
       90,
     )
@@ -160,23 +194,38 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
   const whole = async (): Promise<string> => {
     const leader = await leaderNow()
     for (const member of Object.keys(MEMBERS).filter((one) => one !== leader))
-      await until(`${member} follows ${leader}`, async () => (await etcd(`members/${member}`)).includes('"replication_state":"streaming"'), 90)
+      await until(
+        `${member} follows ${leader}`,
+        async () => (await etcd(`members/${member}`)).includes('"replication_state":"streaming"'),
+        90,
+      )
     await load.steady()
     return leader
   }
   const psql = (member: string, text: string): Promise<string> =>
-    stack.sh(`docker compose exec -T ${member} psql -d broker -XAtqc "${text}"`).then((out) => out.trim())
+    stack
+      .sh(`docker compose exec -T ${member} psql -d broker -XAtqc "${text}"`)
+      .then((out) => out.trim())
 
   beforeAll(async () => {
     stack = await openStack(NAME, '172.30.76.1')
     await stack.startProxy()
-    await stack.sh(`sed -i 's/172[.]30[.]73[.]/172.30.75./; s/172[.]30[.]74[.]/172.30.76./' compose.yaml deploy/compose/haproxy.cfg`)
-    await stack.sh((blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''))
+    await stack.sh(
+      `sed -i 's/172[.]30[.]73[.]/172.30.75./; s/172[.]30[.]74[.]/172.30.76./' compose.yaml deploy/compose/haproxy.cfg`,
+    )
+    await stack.sh(
+      (blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''),
+    )
     const password = randomBytes(24).toString('hex')
     const files = ['compose.yaml', 'compose.override.yaml', 'test/containers/patroni/compose.yaml']
-    await stack.sh(`printf 'COMPOSE_FILE=%s\\nPATRONI_PASSWORD=%s\\n' ${files.join(':')} ${password} >> .env`)
+    await stack.sh(
+      `printf 'COMPOSE_FILE=%s\\nPATRONI_PASSWORD=%s\\n' ${files.join(':')} ${password} >> .env`,
+    )
     stack.write('secrets/postgres_password', password)
-    stack.write('secrets/database_url', `postgres://broker:${password}@${Object.values(MEMBERS).join()}/broker`)
+    stack.write(
+      'secrets/database_url',
+      `postgres://broker:${password}@${Object.values(MEMBERS).join()}/broker`,
+    )
     const built = stack.sh('docker compose build broker')
     await stack.sh(`docker compose up -d etcd ${Object.keys(MEMBERS).join(' ')}`)
     const [roles = ''] = blocksUnder('scale-out.md', 'Set it up', 'sql')
@@ -186,9 +235,16 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
     await built
     await stack.sh('docker compose --profile cluster up -d --wait proxy')
     secret = await register(stack, 'broker-a')
-    guard = createGuard({ issuer: stack.issuer, clientId: SYDNEY.id, clientSecret: secret, audience: SYDNEY.audience, fetch: stack.fetch })
+    guard = createGuard({
+      issuer: stack.issuer,
+      clientId: SYDNEY.id,
+      clientSecret: secret,
+      audience: SYDNEY.audience,
+      fetch: stack.fetch,
+    })
     await guard.start()
-    const at = async (broker: string): Promise<string> => `http://${(await stack.sh(`docker compose port ${broker} 7400`)).trim()}`
+    const at = async (broker: string): Promise<string> =>
+      `http://${(await stack.sh(`docker compose port ${broker} 7400`)).trim()}`
     const brokers = { 'broker-a': await at('broker-a'), 'broker-b': await at('broker-b') }
     sessions = new Sessions({ stack, secret, guard, brokers })
     load = new Load(stack, secret)
@@ -203,7 +259,10 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
   })
 
   /** @returns the leader that failed */
-  async function failsOver(what: string, fail: (leader: string) => Promise<unknown>): Promise<string> {
+  async function failsOver(
+    what: string,
+    fail: (leader: string) => Promise<unknown>,
+  ): Promise<string> {
     const leader = await whole()
     await sessions.signOut()
     await sessions.keep()
@@ -221,7 +280,9 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
 
   test('the leader is cut off with one broker, which answers nothing from it', async () => {
     const filter = (service: string, rules: string): Promise<string> =>
-      stack.sh(`docker run --rm --user root --cap-add NET_ADMIN --network "container:$(docker compose ps -q ${service})" ${IMAGE} sh -ec '${rules}'`)
+      stack.sh(
+        `docker run --rm --user root --cap-add NET_ADMIN --network "container:$(docker compose ps -q ${service})" ${IMAGE} sh -ec '${rules}'`,
+      )
     const positive: number[] = []
     let cutMs = Infinity
     let asking: NodeJS.Timeout | undefined
@@ -230,14 +291,31 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
       const [kept] = sessions.kept.slice(-1)
       asking = setInterval(() => {
         const begunMs = performance.now()
-        if (kept !== undefined) void sessions.isActive('broker-a', kept).then((active) => active && positive.push(begunMs))
+        if (kept !== undefined)
+          void sessions
+            .isActive('broker-a', kept)
+            .then((active) => active && positive.push(begunMs))
       }, 100)
-      const others = [ETCD, ...Object.values(MEMBERS).filter((one) => one !== MEMBERS[leader])].join()
-      await filter('broker-a', `iptables -A INPUT -s ${others} -j DROP; iptables -A OUTPUT -d ${others} -j DROP`)
-      await filter(leader, `iptables -A INPUT ! -i lo ! -s ${BROKER_A} -j DROP; iptables -A OUTPUT ! -o lo ! -d ${BROKER_A} -j DROP`)
+      const others = [
+        ETCD,
+        ...Object.values(MEMBERS).filter((one) => one !== MEMBERS[leader]),
+      ].join()
+      await filter(
+        'broker-a',
+        `iptables -A INPUT -s ${others} -j DROP; iptables -A OUTPUT -d ${others} -j DROP`,
+      )
+      await filter(
+        leader,
+        `iptables -A INPUT ! -i lo ! -s ${BROKER_A} -j DROP; iptables -A OUTPUT ! -o lo ! -d ${BROKER_A} -j DROP`,
+      )
       cutMs = performance.now()
       // It still is a primary, and the broker's connections to it are open.
-      expect(await psql(leader, `SELECT pg_is_in_recovery(), count(*) > 0 FROM pg_stat_activity WHERE client_addr = '${BROKER_A}'`)).toBe('f|t')
+      expect(
+        await psql(
+          leader,
+          `SELECT pg_is_in_recovery(), count(*) > 0 FROM pg_stat_activity WHERE client_addr = '${BROKER_A}'`,
+        ),
+      ).toBe('f|t')
     })
     await sleep(2_000)
     expect(positive.length).toBeGreaterThan(0)
@@ -247,7 +325,8 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
   })
 
   test('the leader is stopped; its Postgres goes on beside the next one, and then its Patroni', async () => {
-    const signal = (member: string, which: string) => stack.sh(`docker compose exec -T ${member} pkill -${which}`)
+    const signal = (member: string, which: string) =>
+      stack.sh(`docker compose exec -T ${member} pkill -${which}`)
     const patroni = `-f '^/usr/bin/python3 /usr/bin/patroni'`
     const former = await failsOver('stopped', async (leader) => {
       await signal(leader, `STOP ${patroni}`)

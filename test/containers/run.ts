@@ -11,7 +11,10 @@ import { Load } from './load.ts'
 import { blocksUnder, openStack, type Stack } from './stack.ts'
 import { newBrowser, refresh, register, signIn, signOut, SYDNEY } from './sydney.ts'
 
-/** What the documentation says of containers, run by a real engine from the images and compose.yaml as they are. */
+/**
+ * What the documentation says of containers, run by a real engine from the images and compose.yaml
+ * as they are.
+ */
 
 const NAME = 'cmb-containers-test'
 const engine = hasEngine()
@@ -33,7 +36,11 @@ describe.runIf(engine)('one broker on SQLite', () => {
     const { refresh_token: token } = await signIn(stack, browser, secret)
     await signOut(stack, browser)
     expect(await refresh(stack, secret, token)).toBe(400)
-    const from = [...(await stack.sh('docker compose logs --no-log-prefix broker')).matchAll(/"from":"([^"]*)"/g)].map(([, address]) => address)
+    const from = [
+      ...(await stack.sh('docker compose logs --no-log-prefix broker')).matchAll(
+        /"from":"([^"]*)"/g,
+      ),
+    ].map(([, address]) => address)
     expect(new Set(from)).toEqual(new Set(['127.0.0.1']))
   })
 
@@ -56,9 +63,13 @@ describe.runIf(engine)('one broker on SQLite', () => {
     stack.write('app.conf', APPLICATION)
     const [port = 0] = await freePorts(1)
     const mounts = `-v ${NAME}_guard-sockets:/run/guard -v "$PWD/app.conf:/app.conf:ro" --tmpfs /tmp`
-    await stack.sh(`docker run -d --name ${NAME}-app --user 101:1000 -p 127.0.0.1:${port}:8080 ${mounts} ${NGINX} nginx -c /app.conf`)
+    await stack.sh(
+      `docker run -d --name ${NAME}-app --user 101:1000 -p 127.0.0.1:${port}:8080 ${mounts} ${NGINX} nginx -c /app.conf`,
+    )
     const asked = async (): Promise<number> => {
-      const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { authorization: `Bearer ${token}` } }).catch(() => undefined)
+      const response = await fetch(`http://127.0.0.1:${port}/`, {
+        headers: { authorization: `Bearer ${token}` },
+      }).catch(() => undefined)
       return response?.status ?? 0
     }
     await until('the application answers', async () => (await asked()) === 200)
@@ -88,12 +99,20 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
   beforeAll(async () => {
     stack = await openStack(NAME, '172.30.74.1')
     await stack.startProxy()
-    await stack.sh((blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''))
+    await stack.sh(
+      (blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''),
+    )
     const [setUp = ''] = blocksUnder('scale-out.md', 'Run it with compose')
     // cmb doctor reports that it does not reach the issuer's name from inside.
     await stack.sh(setUp.replace(/cmb doctor$/m, 'cmb status'))
     secret = await register(stack, 'broker-a')
-    guard = createGuard({ issuer: stack.issuer, clientId: SYDNEY.id, clientSecret: secret, audience: SYDNEY.audience, fetch: stack.fetch })
+    guard = createGuard({
+      issuer: stack.issuer,
+      clientId: SYDNEY.id,
+      clientSecret: secret,
+      audience: SYDNEY.audience,
+      fetch: stack.fetch,
+    })
     await guard.start()
     load = new Load(stack, secret)
     await load.during('started', async () => undefined)
@@ -119,17 +138,27 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
   test('a killed broker takes along only what it was answering, and a stopped queue server nothing', async () => {
     const sh = (script: string) => () => stack.sh(script)
     // What it was answering is lost, and nothing else.
-    expect((await load.during('a broker killed', sh('docker compose kill broker-a'))).failed).toBeLessThan(3)
+    expect(
+      (await load.during('a broker killed', sh('docker compose kill broker-a'))).failed,
+    ).toBeLessThan(3)
     // The proxy starts beside one broker.
     await load.during('the proxy restarted', sh('docker compose restart proxy'))
-    expect(await load.during('a broker started', sh('docker compose start broker-a'))).toMatchObject({ failed: 0 })
-    expect(await load.during('the queue’s server stopped', sh('docker compose stop valkey'))).toMatchObject({ failed: 0 })
+    expect(
+      await load.during('a broker started', sh('docker compose start broker-a')),
+    ).toMatchObject({ failed: 0 })
+    expect(
+      await load.during('the queue’s server stopped', sh('docker compose stop valkey')),
+    ).toMatchObject({ failed: 0 })
     await endsASession()
-    expect(await load.during('the queue’s server started', sh('docker compose start valkey'))).toMatchObject({ failed: 0 })
+    expect(
+      await load.during('the queue’s server started', sh('docker compose start valkey')),
+    ).toMatchObject({ failed: 0 })
   })
 
   test('a primary that was killed goes on as the primary', async () => {
-    await load.during('the primary killed and started', () => stack.sh('docker compose kill postgres-a; docker compose start postgres-a'))
+    await load.during('the primary killed and started', () =>
+      stack.sh('docker compose kill postgres-a; docker compose start postgres-a'),
+    )
     await endsASession()
   })
 
@@ -148,19 +177,27 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
   test('a standby whose volume was lost begins with a copy, also after an interrupted one, and of a primary that waited for it', async () => {
     const [, alone = ''] = blocksUnder('scale-out.md', 'Fail over with compose')
     const lost = `docker compose rm -fsv postgres-b; docker volume rm ${NAME}_postgres-b-data; docker compose restart postgres-a`
-    const interrupted = 'docker compose run --rm --no-deps --entrypoint mkdir postgres-b -p /var/lib/postgresql/data/copy/global'
+    const interrupted =
+      'docker compose run --rm --no-deps --entrypoint mkdir postgres-b -p /var/lib/postgresql/data/copy/global'
     await load.during('the standby lost', () => stack.sh(`${lost}; ${interrupted}; ${alone}`))
     await endsASession()
   })
 
   test('no request fails during the documented upgrade', async () => {
     const [upgrade = ''] = blocksUnder('scale-out.md', 'Upgrade with compose')
-    expect(await load.during('upgraded', () => stack.sh(upgrade.replaceAll('--wait ', '--wait --force-recreate ')))).toMatchObject({ failed: 0 })
+    expect(
+      await load.during('upgraded', () =>
+        stack.sh(upgrade.replaceAll('--wait ', '--wait --force-recreate ')),
+      ),
+    ).toMatchObject({ failed: 0 })
   })
 
   /** What `cmb restore` promises, and `restore --adopt`. */
   const expectSignedOut = async (tokens: TokenEndpointResponse): Promise<void> => {
-    await until('it has ended', async () => (await refresh(stack, secret, tokens.refresh_token)) === 400)
+    await until(
+      'it has ended',
+      async () => (await refresh(stack, secret, tokens.refresh_token)) === 400,
+    )
     await until('the guard refuses it', async () => !(await guard.check(tokens.access_token)).ok)
     await endsASession()
   }
@@ -170,7 +207,8 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     const tokens = await signIn(stack, newBrowser(stack), secret)
     await stack.sh(dump)
     // Meanwhile the proxy answers as a broker does.
-    const answers = async (): Promise<boolean> => (await (await stack.fetch(`${stack.issuer}/healthz`)).text()).includes('No broker answers.')
+    const answers = async (): Promise<boolean> =>
+      (await (await stack.fetch(`${stack.issuer}/healthz`)).text()).includes('No broker answers.')
     await Promise.all([stack.sh(restore), until('no broker answers', answers, 60)])
     await expectSignedOut(tokens)
   })
@@ -180,10 +218,13 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     const tokens = await signIn(stack, newBrowser(stack), secret)
     await stack.sh(`${backup}chmod 644 backup.db`)
     // Commands find the database of the brokers, whose address is in a file.
-    const cmb = (command: string): Promise<string> => stack.sh(`docker compose exec -T broker-a cmb ${command}`)
+    const cmb = (command: string): Promise<string> =>
+      stack.sh(`docker compose exec -T broker-a cmb ${command}`)
     await cmb('backup /data/again.db')
     await expect(cmb('restore /data/again.db --yes')).rejects.toThrow('The database is in use')
-    await expect(cmb('migrate-store --from /none.db')).rejects.toThrow('There is no database /none.db')
+    await expect(cmb('migrate-store --from /none.db')).rejects.toThrow(
+      'There is no database /none.db',
+    )
     await stack.sh(restore)
     await expectSignedOut(tokens)
   })

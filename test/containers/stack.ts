@@ -10,7 +10,9 @@ import { blocksOf, ROOT } from '../markdown.ts'
 import { freePorts } from '../process/ports.ts'
 import { NGINX } from './engine.ts'
 
-/** A copy of this repository in which the commands of the documentation are run as they are written. */
+/**
+ * A copy of this repository in which the commands of the documentation are run as they are written.
+ */
 
 const HOST = 'login.case-manager.example'
 const MICROSOFT = 'microsoft.example'
@@ -40,10 +42,13 @@ export interface Stack {
 
 /** @throws where a stack has the network already: a user's own is never touched */
 function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
-  const docker = (...args: string[]): string => execFileSync('docker', args, { env }).toString().trim()
+  const docker = (...args: string[]): string =>
+    execFileSync('docker', args, { env }).toString().trim()
   const own = docker('ps', '-aq', '--filter', `label=com.docker.compose.project=${name}`)
   if (own !== '' || docker('network', 'ls', '-q', '--filter', 'name=^case-manager-broker_') !== '')
-    throw new Error('A stack of compose.yaml, or one that a test left, exists on this engine. End it first: its network would be taken.')
+    throw new Error(
+      'A stack of compose.yaml, or one that a test left, exists on this engine. End it first: its network would be taken.',
+    )
 }
 
 /** @param gateway this machine, as the containers of that stack see it */
@@ -51,18 +56,30 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
   const env = { ...process.env, COMPOSE_PROJECT_NAME: name }
   refuseOthers(name, env)
   const dir = mkdtempSync(join(tmpdir(), `${name}-`))
-  for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT }).toString().trim().split('\n'))
+  for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT })
+    .toString()
+    .trim()
+    .split('\n'))
     cpSync(join(ROOT, file), join(dir, file), { recursive: true })
   const write = (file: string, text: string): void => writeFileSync(join(dir, file), text)
   // A developer's own images keep their names.
-  write('compose.yaml', readFileSync(join(dir, 'compose.yaml'), 'utf8').replaceAll('image: case-manager-', `image: ${name}-`))
+  write(
+    'compose.yaml',
+    readFileSync(join(dir, 'compose.yaml'), 'utf8').replaceAll(
+      'image: case-manager-',
+      `image: ${name}-`,
+    ),
+  )
   const [http = 0, https = 0, open = 0, ops = 0, microsoft = 0, inside = 0] = await freePorts(6)
   const issuer = `https://${HOST}:${https}`
   const entra = await startEntra({
     ...{ port: inside, origin: `https://${MICROSOFT}:${microsoft}` },
     apps: [{ redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`] }],
   })
-  const certificates = [HOST, MICROSOFT].map((host) => ({ host, ...newCertificate(undefined, host) }))
+  const certificates = [HOST, MICROSOFT].map((host) => ({
+    host,
+    ...newCertificate(undefined, host),
+  }))
   for (const { host, certificate, privateKey } of certificates) {
     write(`${host}.pem`, certificate)
     write(`${host}.key`, privateKey)
@@ -70,8 +87,16 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
   const ca = certificates.map(({ certificate }) => certificate).join('')
   write('ca.pem', ca)
   const settings = {
-    ...{ BROKER_ENTRA_SIMULATED: 'yes', BROKER_ENTRA_AUTHORITY: entra.authority, BROKER_ENTRA_TENANT: CONTOSO.tid },
-    ...{ BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID, BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET, BROKER_OPERATOR_TENANT: CONTOSO.tid },
+    ...{
+      BROKER_ENTRA_SIMULATED: 'yes',
+      BROKER_ENTRA_AUTHORITY: entra.authority,
+      BROKER_ENTRA_TENANT: CONTOSO.tid,
+    },
+    ...{
+      BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
+      BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
+      BROKER_OPERATOR_TENANT: CONTOSO.tid,
+    },
   }
   write(
     'broker.env',
@@ -81,17 +106,36 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
   )
   const reaches = `extra_hosts: ['${HOST}:${gateway}', '${MICROSOFT}:${gateway}'], volumes: ['./ca.pem:/ca.pem:ro'], environment: { NODE_EXTRA_CA_CERTS: /ca.pem }`
   const ports = `ports: !override ['127.0.0.1:${open}:7400', '127.0.0.1:${ops}:7401']`
-  const services = ['broker-a', 'broker-b', 'worker-a', 'worker-b', 'guard'].map((service) => `  ${service}: { ${reaches} }\n`)
-  write('compose.override.yaml', `services:\n  broker: { ${reaches}, ${ports} }\n  proxy: { ${ports} }\n${services.join('')}`)
+  const services = ['broker-a', 'broker-b', 'worker-a', 'worker-b', 'guard'].map(
+    (service) => `  ${service}: { ${reaches} }\n`,
+  )
+  write(
+    'compose.override.yaml',
+    `services:\n  broker: { ${reaches}, ${ports} }\n  proxy: { ${ports} }\n${services.join('')}`,
+  )
   const sh = (script: string): Promise<string> =>
     new Promise((done, failed) => {
-      execFile('bash', ['--norc', '-euc', script.replaceAll(`https://${HOST}`, issuer)], { cwd: dir, env, maxBuffer: 1 << 26 }, (error, out, err) => {
-        if (error === null) done(out)
-        else failed(new Error(`${script}\n${out}\n${err}`))
-      })
+      execFile(
+        'bash',
+        ['--norc', '-euc', script.replaceAll(`https://${HOST}`, issuer)],
+        { cwd: dir, env, maxBuffer: 1 << 26 },
+        (error, out, err) => {
+          if (error === null) done(out)
+          else failed(new Error(`${script}\n${out}\n${err}`))
+        },
+      )
     })
-  const agent = new Agent({ connect: { ca, lookup: (_host, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]) } })
-  const toBroker: typeof fetch = (input, init) => fetchBy(input as string, { ...(init as object), dispatcher: agent }) as unknown as Promise<Response>
+  const agent = new Agent({
+    connect: {
+      ca,
+      lookup: (_host, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]),
+    },
+  })
+  const toBroker: typeof fetch = (input, init) =>
+    fetchBy(input as string, {
+      ...(init as object),
+      dispatcher: agent,
+    }) as unknown as Promise<Response>
   return {
     ...{ name, dir, issuer, ports: { public: open, ops }, sh, write, entra, fetch: toBroker },
     async startProxy() {
@@ -115,7 +159,9 @@ server {
         ...[`${HOST}.pem:/etc/ssl/broker.pem`, `${HOST}.key:/etc/ssl/broker.key`],
         ...['pem', 'key'].map((end) => `${MICROSOFT}.${end}:/etc/ssl/${MICROSOFT}.${end}`),
       ]
-      await sh(`docker run -d --name ${name}-tls --network host ${mounts.map((one) => `-v "$PWD/${one}:ro"`).join(' ')} ${NGINX}`)
+      await sh(
+        `docker run -d --name ${name}-tls --network host ${mounts.map((one) => `-v "$PWD/${one}:ro"`).join(' ')} ${NGINX}`,
+      )
     },
     async end() {
       await sh(

@@ -7,10 +7,18 @@ import type { Stack } from './stack.ts'
 
 /** The client of these tests, and its users. */
 
-export const SYDNEY = { id: 'sydney', redirect: 'https://sydney.case-manager.example/callback', audience: 'https://sydney.case-manager.example' }
+export const SYDNEY = {
+  id: 'sydney',
+  redirect: 'https://sydney.case-manager.example/callback',
+  audience: 'https://sydney.case-manager.example',
+}
 
 export const newBrowser = (stack: Stack): Browser =>
-  new Browser({ fetch: stack.fetch, at: stack.issuer, follows: (to) => !to.href.startsWith(SYDNEY.redirect) })
+  new Browser({
+    fetch: stack.fetch,
+    at: stack.issuer,
+    follows: (to) => !to.href.startsWith(SYDNEY.redirect),
+  })
 
 /** @returns its secret */
 export async function register(stack: Stack, broker: string): Promise<string> {
@@ -21,34 +29,70 @@ export async function register(stack: Stack, broker: string): Promise<string> {
 }
 
 /** With the simulated Microsoft, and the code flow by a library. */
-export async function signIn(stack: Stack, browser: Browser, secret: string): Promise<oidc.TokenEndpointResponse> {
+export async function signIn(
+  stack: Stack,
+  browser: Browser,
+  secret: string,
+): Promise<oidc.TokenEndpointResponse> {
   stack.entra.auto('alice@contoso.example')
-  const config = await oidc.discovery(new URL(stack.issuer), SYDNEY.id, {}, oidc.ClientSecretBasic(secret), {
-    [oidc.customFetch]: stack.fetch as never,
-  })
+  const config = await oidc.discovery(
+    new URL(stack.issuer),
+    SYDNEY.id,
+    {},
+    oidc.ClientSecretBasic(secret),
+    {
+      [oidc.customFetch]: stack.fetch as never,
+    },
+  )
   const verifier = oidc.randomPKCECodeVerifier()
   const url = oidc.buildAuthorizationUrl(config, {
-    ...{ redirect_uri: SYDNEY.redirect, scope: 'openid profile offline_access', code_challenge_method: 'S256' },
+    ...{
+      redirect_uri: SYDNEY.redirect,
+      scope: 'openid profile offline_access',
+      code_challenge_method: 'S256',
+    },
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
   })
   // A browser that sees that the store cannot be read right now begins again.
   const page = await until('the browser comes back', async () => {
     let at = await browser.get(url.href)
-    for (let pages = 0; at.left === undefined && at.status !== 503 && pages < 5; pages++) at = await browser.press(at, 'Sign in with Microsoft')
+    for (let pages = 0; at.left === undefined && at.status !== 503 && pages < 5; pages++)
+      at = await browser.press(at, 'Sign in with Microsoft')
     return at.left === undefined ? undefined : at
   })
-  return oidc.authorizationCodeGrant(config, page.left ?? expect.fail(page.url), { pkceCodeVerifier: verifier })
+  return oidc.authorizationCodeGrant(config, page.left ?? expect.fail(page.url), {
+    pkceCodeVerifier: verifier,
+  })
 }
-export const signOut = async (stack: Stack, browser: Browser, scope: 'device' | 'everywhere' = 'everywhere'): Promise<unknown> =>
+export const signOut = async (
+  stack: Stack,
+  browser: Browser,
+  scope: 'device' | 'everywhere' = 'everywhere',
+): Promise<unknown> =>
   browser.submit(await browser.get(`${stack.issuer}/logout`), { scope }, 'Sign out')
 
 /** @param at the address of one broker. Not given: the issuer's */
-export async function ask(stack: Stack, secret: string, path: string, form: Record<string, string>, at = stack.issuer): Promise<Response> {
+export async function ask(
+  stack: Stack,
+  secret: string,
+  path: string,
+  form: Record<string, string>,
+  at = stack.issuer,
+): Promise<Response> {
   const authorization = `Basic ${Buffer.from(`${SYDNEY.id}:${secret}`).toString('base64')}`
   const body = new URLSearchParams(form)
-  return stack.fetch(`${at}${path}`, { method: 'POST', headers: { authorization }, body, signal: AbortSignal.timeout(10_000) })
+  return stack.fetch(`${at}${path}`, {
+    method: 'POST',
+    headers: { authorization },
+    body,
+    signal: AbortSignal.timeout(10_000),
+  })
 }
-async function statusOf(stack: Stack, secret: string, form: Record<string, string>): Promise<number> {
+async function statusOf(
+  stack: Stack,
+  secret: string,
+  form: Record<string, string>,
+): Promise<number> {
   const response = await ask(stack, secret, '/token', form)
   await response.text()
   return response.status
@@ -56,4 +100,5 @@ async function statusOf(stack: Stack, secret: string, form: Record<string, strin
 export const refresh = (stack: Stack, secret: string, token = ''): Promise<number> =>
   statusOf(stack, secret, { grant_type: 'refresh_token', refresh_token: token })
 /** A token of the client's own. */
-export const newToken = (stack: Stack, secret: string): Promise<number> => statusOf(stack, secret, { grant_type: 'client_credentials' })
+export const newToken = (stack: Stack, secret: string): Promise<number> =>
+  statusOf(stack, secret, { grant_type: 'client_credentials' })

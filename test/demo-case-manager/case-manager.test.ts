@@ -11,11 +11,19 @@ import { mintAccessToken } from '../../src/provider/token/tokens.ts'
 import { Browser } from '../browser.ts'
 import { createRig, START, type Rig, type RigOptions } from '../rig.ts'
 
-/** Two instances and the real broker, on real listeners; the clock of all of them is the rig's, set to the present, as `openid-client` has its own. */
+/**
+ * Two instances and the real broker, on real listeners; the clock of all of them is the rig's, set
+ * to the present, as `openid-client` has its own.
+ */
 
-const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 60_000, interval: 10 })
+const eventually = <T>(what: () => T | Promise<T>): Promise<T> =>
+  vi.waitFor(what, { timeout: 60_000, interval: 10 })
 
-async function listen(): Promise<{ url: string; serve: (listener: RequestListener) => void; stop: () => Promise<void> }> {
+async function listen(): Promise<{
+  url: string
+  serve: (listener: RequestListener) => void
+  stop: () => Promise<void>
+}> {
   let listener: RequestListener = (_, response) => void response.writeHead(503).end()
   const server = createServer((request, response) => listener(request, response))
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -35,9 +43,12 @@ interface City {
   instance: Awaited<ReturnType<typeof startCaseManager>>
 }
 
-async function world(
-  options: RigOptions = {},
-): Promise<{ rig: Rig; cities: City[]; browser: Browser; signIn: (city: City, browser?: Browser) => Promise<string> }> {
+async function world(options: RigOptions = {}): Promise<{
+  rig: Rig
+  cities: City[]
+  browser: Browser
+  signIn: (city: City, browser?: Browser) => Promise<string>
+}> {
   const front = await listen()
   onTestFinished(front.stop)
   const rig = await createRig({ ...options, config: { issuer: front.url } })
@@ -63,19 +74,32 @@ async function world(
     })
     onTestFinished(() => instance.close())
     // Its addresses are known only now: the port is whichever was free.
-    const read = parseClientMetadata(registrationOf(name, instance.url), { clientId, allowLoopback: true })
+    const read = parseClientMetadata(registrationOf(name, instance.url), {
+      clientId,
+      allowLoopback: true,
+    })
     if (!read.ok) throw new Error(read.problems.join('\n'))
-    await rig.store.putClient({ clientId, source: 'command', metadata: read.metadata, now: rig.clock.now() })
+    await rig.store.putClient({
+      clientId,
+      source: 'command',
+      metadata: read.metadata,
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
     cities.push({ name, url: instance.url, clientId, instance })
   }
-  const browser = new Browser({ follows: ({ origin }) => origin !== 'https://login.microsoftonline.com' })
+  const browser = new Browser({
+    follows: ({ origin }) => origin !== 'https://login.microsoftonline.com',
+  })
   /** Signs in by the instance's own link; returns the page it ends at. */
   const signIn = async (city: City, which = browser): Promise<string> => {
     let page = await which.get(`${city.url}/sign-in`)
-    if (page.status === 200 && page.html.includes('Sign in with Microsoft')) page = await which.press(page, 'Sign in with Microsoft')
+    if (page.status === 200 && page.html.includes('Sign in with Microsoft'))
+      page = await which.press(page, 'Sign in with Microsoft')
     if (page.left !== undefined)
-      page = await which.get(`${front.url}/signin/callback?code=x&state=${encodeURIComponent(page.left.searchParams.get('state') ?? '')}`)
+      page = await which.get(
+        `${front.url}/signin/callback?code=x&state=${encodeURIComponent(page.left.searchParams.get('state') ?? '')}`,
+      )
     expect(page.url).toBe(`${city.url}/`)
     return page.html
   }
@@ -88,7 +112,8 @@ const at = (cities: City[], index: number): City => {
   return city
 }
 
-const statusOf = async (browser: Browser, city: City): Promise<number> => (await browser.get(`${city.url}/api/cases`)).status
+const statusOf = async (browser: Browser, city: City): Promise<number> =>
+  (await browser.get(`${city.url}/api/cases`)).status
 const sidAt = async (browser: Browser, city: City): Promise<string> =>
   (JSON.parse((await browser.get(`${city.url}/api/session`)).html) as { sid: string }).sid
 
@@ -111,9 +136,15 @@ describe('a sample instance', () => {
     expect(page).toContain('SYD-1042')
     expect(page).toContain('Open in Melbourne')
     expect(await signIn(melbourne)).toContain('MEL-2207')
-    expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([200, 200])
+    expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([
+      200, 200,
+    ])
     const open = await Promise.all([openPage(browser, sydney), openPage(browser, melbourne)])
-    const { sub } = ((await rig.store.standingBySid(await sidAt(browser, sydney), rig.clock.now())) as { session: { sub: string } }).session
+    const { sub } = (
+      (await rig.store.standingBySid(await sidAt(browser, sydney), rig.clock.now())) as {
+        session: { sub: string }
+      }
+    ).session
     await revoke(rig.deps, {
       selector: { kind: 'subject', sub },
       reason: 'signed_out_everywhere',
@@ -121,7 +152,9 @@ describe('a sample instance', () => {
       now: rig.clock.now(),
     })
     for (const { said } of open) expect(await said).toContain('event: ended')
-    expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([401, 401])
+    expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([
+      401, 401,
+    ])
     expect((await browser.get(`${sydney.url}/`)).html).not.toContain('SYD-1042')
   })
 
@@ -130,7 +163,9 @@ describe('a sample instance', () => {
     const sydney = at(cities, 0)
     await signIn(sydney)
     const sid = await sidAt(browser, sydney)
-    const standing = (await rig.store.standingBySid(sid, rig.clock.now())) as { session: { sub: string } }
+    const standing = (await rig.store.standingBySid(sid, rig.clock.now())) as {
+      session: { sub: string }
+    }
     const { sub } = standing.session
     const revoked = await rig.store.revoke({
       selector: { kind: 'subject', sub },
@@ -161,7 +196,9 @@ describe('a sample instance', () => {
     // The feed does not know of it: the logout token alone ends it.
     expect(await tell()).toBe(200)
     expect(await statusOf(browser, sydney)).toBe(401)
-    expect((await browser.get(`${sydney.url}/`)).html).toContain('An administrator ended your session.')
+    expect((await browser.get(`${sydney.url}/`)).html).toContain(
+      'An administrator ended your session.',
+    )
     announce(rig.deps, [revoked.committed])
     await signIn(sydney)
     expect(await tell()).toBe(200)
@@ -176,7 +213,9 @@ describe('a sample instance', () => {
     rig.clock.advance(245)
     rig.feed.publishKeys([])
     await eventually(() => expect(sydney.instance.guard.status().stale).toBe(false))
-    expect(await Promise.all(Array.from({ length: 8 }, () => statusOf(browser, sydney)))).toEqual(Array(8).fill(200))
+    expect(await Promise.all(Array.from({ length: 8 }, () => statusOf(browser, sydney)))).toEqual(
+      Array(8).fill(200),
+    )
     expect(await counted(rig, 'refresh_token')).toBe(1)
     const sid = await sidAt(browser, sydney)
     // The broker ends it without a message to the instance: the next refresh finds out.
@@ -196,7 +235,8 @@ describe('a sample instance', () => {
     const { rig, cities, browser, signIn } = await world()
     const sydney = at(cities, 0)
     const page = await browser.get((await signIn(sydney), `${sydney.url}/`))
-    // A browser would send `Origin: null` with its forms if the page said `no-referrer`, and could not sign out.
+    // A browser would send `Origin: null` with its forms if the page said `no-referrer`, and could
+    // not sign out.
     expect(page.headers.get('referrer-policy')).toBe('same-origin')
     const out = await browser.submit(page, {}, 'Sign out')
     const asked = new URL(out.url)
@@ -234,10 +274,22 @@ describe('a sample instance', () => {
     const client = rig.clients.find('sydney')
     if (client === undefined) throw new Error('no client')
     const mint = (audience: string): string =>
-      mintAccessToken(rig.deps, { client, session, audience, scope: 'openid', rev: session.openedSeq, now: rig.clock.now() }).token
-    const who = (token: string) => fetch(`${sydney.url}/api/whoami`, { headers: { authorization: `Bearer ${token}` } })
+      mintAccessToken(rig.deps, {
+        client,
+        session,
+        audience,
+        scope: 'openid',
+        rev: session.openedSeq,
+        now: rig.clock.now(),
+      }).token
+    const who = (token: string) =>
+      fetch(`${sydney.url}/api/whoami`, { headers: { authorization: `Bearer ${token}` } })
     const token = mint(sydney.url)
-    expect(await (await who(token)).json()).toMatchObject({ sub: session.sub, sid: session.sid, client_id: 'sydney' })
+    expect(await (await who(token)).json()).toMatchObject({
+      sub: session.sub,
+      sid: session.sid,
+      client_id: 'sydney',
+    })
     expect((await who(mint('https://elsewhere.example'))).status).toBe(401)
     await revoke(rig.deps, {
       selector: { kind: 'session', sid: session.sid },
@@ -251,5 +303,7 @@ describe('a sample instance', () => {
 
 async function counted(rig: Rig, grant: string): Promise<number> {
   const { values } = await rig.metrics.tokens.get()
-  return values.filter(({ labels }) => labels.grant === grant).reduce((sum, { value }) => sum + value, 0)
+  return values
+    .filter(({ labels }) => labels.grant === grant)
+    .reduce((sum, { value }) => sum + value, 0)
 }

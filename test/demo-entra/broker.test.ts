@@ -3,11 +3,19 @@ import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
 import { CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import { MicrosoftRejection, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/interface.ts'
+import {
+  MicrosoftRejection,
+  type Microsoft,
+  type MicrosoftIdentity,
+  type StartSignIn,
+} from '../../src/microsoft/interface.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { brokerSettings, Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
 
-/** The broker's own Microsoft module against the simulator: the two were written apart, from the same page of facts. */
+/**
+ * The broker's own Microsoft module against the simulator: the two were written apart, from the
+ * same page of facts.
+ */
 
 function connect(at: Entra, tenants: string[] = [CONTOSO.tid]): Microsoft {
   const config = { issuer: 'http://localhost:7400', entra: brokerSettings(at, tenants) }
@@ -22,11 +30,22 @@ async function signIn(
   staySignedIn = false,
 ): Promise<MicrosoftIdentity> {
   const { verifier, challenge } = await new CryptoProvider().generatePkceCodes()
-  const url = await microsoft.authorizeUrl({ state: 's', nonce: 'n', codeChallenge: challenge, authContext: 'c1', ...extra })
+  const url = await microsoft.authorizeUrl({
+    state: 's',
+    nonce: 'n',
+    codeChallenge: challenge,
+    authContext: 'c1',
+    ...extra,
+  })
   const page = await new Browser().signIn(url, upn, { staySignedIn })
   const code = page.left?.searchParams.get('code')
   if (!code) throw new Error(page.left?.searchParams.get('error_description') ?? page.html)
-  return microsoft.redeemCode({ code, codeVerifier: verifier, nonce: 'n', now: at.world.clock.now() })
+  return microsoft.redeemCode({
+    code,
+    codeVerifier: verifier,
+    nonce: 'n',
+    now: at.world.clock.now(),
+  })
 }
 
 const EFFECTS = {
@@ -48,7 +67,13 @@ async function rejected(trying: Promise<unknown>): Promise<MicrosoftRejection> {
 describe('the broker at the simulator', () => {
   test('one tenant: a user with what Microsoft proved', async () => {
     const at = await entra()
-    const identity = await signIn(at, connect(at), 'alice@contoso.example', { prompt: 'select_account' }, true)
+    const identity = await signIn(
+      at,
+      connect(at),
+      'alice@contoso.example',
+      { prompt: 'select_account' },
+      true,
+    )
     expect(identity).toMatchObject({
       user: { tid: CONTOSO.tid, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams' },
       acrs: ['c1'],
@@ -65,9 +90,15 @@ describe('the broker at the simulator', () => {
     const at = await entra()
     const microsoft = connect(at, [CONTOSO.tid, FABRIKAM.tid])
     expect((await signIn(at, microsoft, 'faye@fabrikam.example')).user.tid).toBe(FABRIKAM.tid)
-    expect((await signIn(at, microsoft, 'adam@contoso.example')).directoryRoles).toEqual(['62e90394-69f5-4237-9190-012177145e10'])
+    expect((await signIn(at, microsoft, 'adam@contoso.example')).directoryRoles).toEqual([
+      '62e90394-69f5-4237-9190-012177145e10',
+    ])
     for (const { tid } of [CONTOSO, FABRIKAM])
-      expect(await microsoft.examine(tid)).toMatchObject({ metadata: { ok: true }, authorize: { ok: true }, credential: { ok: true } })
+      expect(await microsoft.examine(tid)).toMatchObject({
+        metadata: { ok: true },
+        authorize: { ok: true },
+        credential: { ok: true },
+      })
   })
 
   test('each refusal in the simulator’s words means to the broker what the table of errors says', async () => {
@@ -86,7 +117,9 @@ describe('the broker at the simulator', () => {
     const at = await entra()
     const microsoft = connect(at)
     const { loginHint } = await signIn(at, microsoft, 'alice@contoso.example')
-    const page = await new Browser().get(await microsoft.logoutUrl({ tid: CONTOSO.tid, logoutHint: loginHint }))
+    const page = await new Browser().get(
+      await microsoft.logoutUrl({ tid: CONTOSO.tid, logoutHint: loginHint }),
+    )
     expect(page.left?.href).toBe(LOGOUT_RETURN)
   })
 })

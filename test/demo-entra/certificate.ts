@@ -1,6 +1,9 @@
 import { createHash, createSign, generateKeyPairSync, randomBytes } from 'node:crypto'
 
-/** A self-signed X.509 certificate, made here so that no key lies in the repository and one can be past its end. */
+/**
+ * A self-signed X.509 certificate, made here so that no key lies in the repository and one can be
+ * past its end.
+ */
 export interface Certificate {
   certificate: string
   privateKey: string
@@ -9,17 +12,26 @@ export interface Certificate {
 
 const tlv = (tag: number, ...parts: Buffer[]): Buffer => {
   const body = Buffer.concat(parts)
-  const length = body.length < 128 ? [body.length] : body.length < 256 ? [0x81, body.length] : [0x82, body.length >> 8, body.length & 0xff]
+  const length =
+    body.length < 128
+      ? [body.length]
+      : body.length < 256
+        ? [0x81, body.length]
+        : [0x82, body.length >> 8, body.length & 0xff]
   return Buffer.concat([Buffer.from([tag, ...length]), body])
 }
 const sequence = (...parts: Buffer[]): Buffer => tlv(0x30, ...parts)
 const SHA256_WITH_RSA = sequence(tlv(0x06, Buffer.from('2a864886f70d01010b', 'hex')), tlv(0x05))
 const COMMON_NAME = tlv(0x06, Buffer.from('550403', 'hex'))
 const SUBJECT_ALTERNATIVE_NAME = tlv(0x06, Buffer.from('551d11', 'hex'))
-const time = (at: Date): Buffer => tlv(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
+const time = (at: Date): Buffer =>
+  tlv(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 
 /** @param host its common name, and the one host that it is for */
-export function newCertificate(notAfter: Date = new Date(Date.now() + 86_400_000), host = 'broker'): Certificate {
+export function newCertificate(
+  notAfter: Date = new Date(Date.now() + 86_400_000),
+  host = 'broker',
+): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const name = sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(host)))))
   const serial = tlv(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)]))
@@ -32,7 +44,12 @@ export function newCertificate(notAfter: Date = new Date(Date.now() + 86_400_000
     validity,
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    tlv(0xa3, sequence(sequence(SUBJECT_ALTERNATIVE_NAME, tlv(0x04, sequence(tlv(0x82, Buffer.from(host))))))),
+    tlv(
+      0xa3,
+      sequence(
+        sequence(SUBJECT_ALTERNATIVE_NAME, tlv(0x04, sequence(tlv(0x82, Buffer.from(host))))),
+      ),
+    ),
   )
   const signature = createSign('RSA-SHA256').update(body).sign(privateKey)
   const der = sequence(body, SHA256_WITH_RSA, tlv(0x03, Buffer.from([0]), signature))

@@ -30,10 +30,14 @@ describe('consent', () => {
     const page = await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
     expect(page.title).toBe('Need admin approval')
     expect(page.left).toBeUndefined()
-    expect((await browser.submit(page, { consent: 'no' })).left?.searchParams.get('error')).toBe('access_denied')
+    expect((await browser.submit(page, { consent: 'no' })).left?.searchParams.get('error')).toBe(
+      'access_denied',
+    )
     const consent = await new Browser().signIn(adminConsent(at.origin), 'adam@contoso.example')
     expect(consent.title).toBe('Permissions requested')
-    expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html).toContain('AADSTS90094')
+    expect(
+      (await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html,
+    ).toContain('AADSTS90094')
   })
 
   test('an administrator’s consent returns admin_consent, tenant, scope and state, and then holds', async () => {
@@ -48,14 +52,20 @@ describe('consent', () => {
       scope: 'openid profile',
       state: 'setup-1',
     })
-    const signedIn = await new Browser().signIn((await attempt(await application(at))).url, 'alice@contoso.example')
+    const signedIn = await new Browser().signIn(
+      (await attempt(await application(at))).url,
+      'alice@contoso.example',
+    )
     expect(signedIn.left?.searchParams.has('code')).toBe(true)
   })
 
   test('errors carry admin_consent=True as well: declined, and not an administrator', async () => {
     const at = await entra()
     const browser = new Browser()
-    const declined = await browser.submit(await browser.signIn(adminConsent(at.origin), 'adam@contoso.example'), { consent: 'no' })
+    const declined = await browser.submit(
+      await browser.signIn(adminConsent(at.origin), 'adam@contoso.example'),
+      { consent: 'no' },
+    )
     expect(Object.fromEntries(declined.left!.searchParams)).toMatchObject({
       error: 'access_denied',
       admin_consent: 'True',
@@ -72,6 +82,8 @@ describe('consent', () => {
 
   test('not at common', async () => {
     const at = await entra()
-    expect((await new Browser().get(adminConsent(at.origin, 'common'))).html).toContain('AADSTS90002')
+    expect((await new Browser().get(adminConsent(at.origin, 'common'))).html).toContain(
+      'AADSTS90002',
+    )
   })
 })

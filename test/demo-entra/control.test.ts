@@ -5,19 +5,41 @@ describe('the control API', () => {
   test('lists users with their passwords, changes them, adds one', async () => {
     const at = await entra()
     const users = (await control(at, 'users')) as { upn: string; password: string; note: string }[]
-    expect(users.map((user) => user.upn)).toEqual(expect.arrayContaining(['alice@contoso.example', 'faye@fabrikam.example', 'pat@outlook.example']))
-    expect(users[0]).toMatchObject({ upn: 'alice@contoso.example', password: 'alice-demo', mfa: 'authenticator', accountEnabled: true })
-    expect(await control(at, 'users/alice@contoso.example', { accountEnabled: false, mfa: 'none', assigned: false })).toMatchObject({
+    expect(users.map((user) => user.upn)).toEqual(
+      expect.arrayContaining([
+        'alice@contoso.example',
+        'faye@fabrikam.example',
+        'pat@outlook.example',
+      ]),
+    )
+    expect(users[0]).toMatchObject({
+      upn: 'alice@contoso.example',
+      password: 'alice-demo',
+      mfa: 'authenticator',
+      accountEnabled: true,
+    })
+    expect(
+      await control(at, 'users/alice@contoso.example', {
+        accountEnabled: false,
+        mfa: 'none',
+        assigned: false,
+      }),
+    ).toMatchObject({
       accountEnabled: false,
       mfa: 'none',
       assigned: false,
     })
-    expect(await control(at, 'users', { upn: 'zoe@contoso.example' })).toMatchObject({ password: 'zoe-demo', tenant: 'Contoso' })
+    expect(await control(at, 'users', { upn: 'zoe@contoso.example' })).toMatchObject({
+      password: 'zoe-demo',
+      tenant: 'Contoso',
+    })
   })
 
   test('auto takes a user or null, and rejects an unknown user', async () => {
     const at = await entra()
-    expect(await control(at, 'auto', { upn: 'alice@contoso.example' })).toEqual({ upn: 'alice@contoso.example' })
+    expect(await control(at, 'auto', { upn: 'alice@contoso.example' })).toEqual({
+      upn: 'alice@contoso.example',
+    })
     expect(at.world.auto).toBe('alice@contoso.example')
     await control(at, 'auto', { upn: null })
     expect(at.world.auto).toBeNull()
@@ -41,7 +63,11 @@ describe('the control API', () => {
     { 'sec-fetch-site': 'same-site' },
   ])('a page elsewhere may not press its buttons: %o', async (headers) => {
     const at = await entra()
-    for (const path of ['/_control/users/alice@contoso.example', '/_control/auto', '/_admin/alice@contoso.example']) {
+    for (const path of [
+      '/_control/users/alice@contoso.example',
+      '/_control/auto',
+      '/_admin/alice@contoso.example',
+    ]) {
       const response = await fetch(`${at.origin}${path}`, {
         method: 'POST',
         headers: headers as Record<string, string>,

@@ -9,15 +9,27 @@ const ALICE = '00000000-0000-4000-8000-00000000a11c'
 const YEAR_2024 = '2024-01-15T09:00:00Z'
 
 async function graph(at: Entra, tenant: string = CONTOSO.tid) {
-  const token = await (await application(at, tenant)).acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
+  const token = await (
+    await application(at, tenant)
+  ).acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
   return async (path: string, method = 'GET', body?: unknown) => {
-    const response = await fetch(path.startsWith('http') ? path : `${at.origin}/graph/v1.0${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token!.accessToken}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
+    const response = await fetch(
+      path.startsWith('http') ? path : `${at.origin}/graph/v1.0${path}`,
+      {
+        method,
+        headers: {
+          authorization: `Bearer ${token!.accessToken}`,
+          'content-type': 'application/json',
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      },
+    )
     const text = await response.text()
-    return { status: response.status, headers: response.headers, body: (text === '' ? {} : JSON.parse(text)) as GraphBody }
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (text === '' ? {} : JSON.parse(text)) as GraphBody,
+    }
   }
 }
 
@@ -48,8 +60,14 @@ async function receiver(): Promise<Receiver> {
     req.on('end', () => {
       const validationToken = new URL(req.url!, 'http://x').searchParams.get('validationToken')
       const text = Buffer.concat(chunks).toString()
-      state.got.push({ validationToken, body: text === '' ? undefined : (JSON.parse(text) as { value: Notification[] }) })
-      if (validationToken !== null) res.writeHead(200, { 'content-type': 'text/plain' }).end(state.answerValidation ? validationToken : 'what?')
+      state.got.push({
+        validationToken,
+        body: text === '' ? undefined : (JSON.parse(text) as { value: Notification[] }),
+      })
+      if (validationToken !== null)
+        res
+          .writeHead(200, { 'content-type': 'text/plain' })
+          .end(state.answerValidation ? validationToken : 'what?')
       else res.writeHead(202).end()
     })
   })
@@ -63,9 +81,14 @@ async function receiver(): Promise<Receiver> {
 }
 
 const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString()
-const notifications = (to: Receiver) => to.got.filter((one) => one.validationToken === null).flatMap((one) => one.body?.value ?? [])
+const notifications = (to: Receiver) =>
+  to.got.filter((one) => one.validationToken === null).flatMap((one) => one.body?.value ?? [])
 /** A receiver on a busy machine may get a notification twice: only its content counts. */
-const delivered = (to: Receiver): string[] => [...new Set(notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`))]
+const delivered = (to: Receiver): string[] => [
+  ...new Set(
+    notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`),
+  ),
+]
 
 describe('Graph users', () => {
   test('what was selected; no user signed out at first; 404 when deleted or of another tenant', async () => {
@@ -79,7 +102,10 @@ describe('Graph users', () => {
     })
     expect((await call(`/users/${ALICE}`)).body).not.toHaveProperty('accountEnabled')
     await control(at, 'users/alice@contoso.example', { deleted: true })
-    expect(await call(`/users/${ALICE}${select}`)).toMatchObject({ status: 404, body: { error: { code: 'Request_ResourceNotFound' } } })
+    expect(await call(`/users/${ALICE}${select}`)).toMatchObject({
+      status: 404,
+      body: { error: { code: 'Request_ResourceNotFound' } },
+    })
     expect((await call('/users/faye@fabrikam.example')).status).toBe(404)
   })
 
@@ -87,7 +113,9 @@ describe('Graph users', () => {
     const at = await entra()
     const call = await graph(at)
     expect((await call(`/users/${ALICE}/revokeSignInSessions`, 'POST')).body['value']).toBe(true)
-    const from = (await call(`/users/${ALICE}?$select=signInSessionsValidFromDateTime`)).body['signInSessionsValidFromDateTime'] as string
+    const from = (await call(`/users/${ALICE}?$select=signInSessionsValidFromDateTime`)).body[
+      'signInSessionsValidFromDateTime'
+    ] as string
     expect(Date.parse(from)).toBeGreaterThan(Date.parse(YEAR_2024))
   })
 
@@ -95,8 +123,13 @@ describe('Graph users', () => {
     const at = await entra()
     expect((await fetch(`${at.origin}/graph/v1.0/users/${ALICE}`)).status).toBe(401)
     await control(at, 'switches', { consent: { [CONTOSO.tid]: 'admin' } })
-    expect((await (await graph(at))(`/users/${ALICE}`)).body.error?.code).toBe('Authorization_RequestDenied')
-    await control(at, 'switches', { consent: {}, throttle: { areas: ['graph'], retryAfterSeconds: 11 } })
+    expect((await (await graph(at))(`/users/${ALICE}`)).body.error?.code).toBe(
+      'Authorization_RequestDenied',
+    )
+    await control(at, 'switches', {
+      consent: {},
+      throttle: { areas: ['graph'], retryAfterSeconds: 11 },
+    })
     const call = await graph(at)
     const throttled = await call(`/users/${ALICE}`)
     expect([throttled.status, throttled.headers.get('retry-after')]).toEqual([429, '11'])
@@ -140,9 +173,17 @@ describe('Graph subscriptions', () => {
     })
     expect(made.status).toBe(201)
     expect(to.got[0]!.validationToken).toContain('Validation')
-    expect(made.body).toMatchObject({ resource: 'users', changeType: 'updated,deleted', clientState: null })
+    expect(made.body).toMatchObject({
+      resource: 'users',
+      changeType: 'updated,deleted',
+      clientState: null,
+    })
     const later = inMinutes(41_000)
-    expect((await call(`/subscriptions/${made.body.id!}`, 'PATCH', { expirationDateTime: later })).body['expirationDateTime']).toBe(later)
+    expect(
+      (await call(`/subscriptions/${made.body.id!}`, 'PATCH', { expirationDateTime: later })).body[
+        'expirationDateTime'
+      ],
+    ).toBe(later)
     expect((await call('/subscriptions')).body['value']).toHaveLength(1)
     expect((await call(`/subscriptions/${made.body.id!}`, 'DELETE')).status).toBe(204)
     expect((await call(`/subscriptions/${made.body.id!}`)).status).toBe(404)
@@ -153,7 +194,12 @@ describe('Graph subscriptions', () => {
     const call = await graph(at)
     const to = await receiver()
     const ask = (minutes = 60) =>
-      call('/subscriptions', 'POST', { changeType: 'updated', resource: 'users', notificationUrl: to.url, expirationDateTime: inMinutes(minutes) })
+      call('/subscriptions', 'POST', {
+        changeType: 'updated',
+        resource: 'users',
+        notificationUrl: to.url,
+        expirationDateTime: inMinutes(minutes),
+      })
     to.answerValidation = false
     expect((await ask()).body.error?.code).toBe('ValidationError')
     to.answerValidation = true
@@ -187,12 +233,21 @@ describe('Graph subscriptions', () => {
     expect(JSON.stringify(notifications(to)[0])).not.toContain('alice')
     await control(at, 'switches', { revokeNotifies: true, duplicateNotifications: true })
     await control(at, 'users/bob@contoso.example', { revokeSessions: true })
-    await vi.waitFor(() => expect(notifications(to).filter((one) => one.resourceData.id !== ALICE).length).toBeGreaterThanOrEqual(2), {
-      timeout: 60_000,
-    })
+    await vi.waitFor(
+      () =>
+        expect(
+          notifications(to).filter((one) => one.resourceData.id !== ALICE).length,
+        ).toBeGreaterThanOrEqual(2),
+      {
+        timeout: 60_000,
+      },
+    )
     await control(at, 'switches', { duplicateNotifications: false })
     await control(at, 'users/alice@contoso.example', { deleted: true })
-    await vi.waitFor(() => expect(notifications(to).map((one) => one.changeType)).toContain('deleted'), { timeout: 60_000 })
+    await vi.waitFor(
+      () => expect(notifications(to).map((one) => one.changeType)).toContain('deleted'),
+      { timeout: 60_000 },
+    )
   })
 
   test('lifecycle: reauthorizationRequired goes to its own address; a lost subscription is gone', async () => {
@@ -207,7 +262,10 @@ describe('Graph subscriptions', () => {
       expirationDateTime: inMinutes(60),
     })
     expect(await control(at, 'subscriptions', { act: 'reauthorize' })).toEqual({ subscriptions: 1 })
-    await vi.waitFor(() => expect(notifications(to)[0]?.lifecycleEvent).toBe('reauthorizationRequired'), { timeout: 60_000 })
+    await vi.waitFor(
+      () => expect(notifications(to)[0]?.lifecycleEvent).toBe('reauthorizationRequired'),
+      { timeout: 60_000 },
+    )
     await control(at, 'subscriptions', { act: 'lose' })
     expect((await call('/subscriptions')).body['value']).toEqual([])
   })

@@ -21,43 +21,71 @@ async function signedIn(upns: string[]) {
 describe('sign-out of Microsoft', () => {
   test('by logout_hint without a page of choice: the session ends, the application hears of it in an iframe with sid alone', async () => {
     const { at, app, browser, claims } = await signedIn(['alice@contoso.example'])
-    const page = await browser.get(logoutUrl(at.origin, { logout_hint: String(claims[0]!['login_hint']), post_logout_redirect_uri: LOGOUT_RETURN }))
+    const page = await browser.get(
+      logoutUrl(at.origin, {
+        logout_hint: String(claims[0]!['login_hint']),
+        post_logout_redirect_uri: LOGOUT_RETURN,
+      }),
+    )
     expect(page.html).toContain(`<iframe src="${LOGOUT_URL}?sid=${String(claims[0]!['sid'])}"`)
     expect(page.html).toContain(`href="${LOGOUT_RETURN}"`)
     expect(page.headers.get('content-security-policy')).toContain('frame-src http://localhost:7400')
     expect((await browser.get((await attempt(app)).url)).title).toBe('Pick an account')
-    expect((await browser.get(logoutUrl(at.origin, { post_logout_redirect_uri: LOGOUT_RETURN }))).left?.href).toBe(LOGOUT_RETURN)
+    expect(
+      (await browser.get(logoutUrl(at.origin, { post_logout_redirect_uri: LOGOUT_RETURN }))).left
+        ?.href,
+    ).toBe(LOGOUT_RETURN)
   })
 
   test('the issuer only when switched on', async () => {
     const { at, browser } = await signedIn(['alice@contoso.example'])
     at.world.switches.issInFrontchannel = true
-    expect((await browser.get(logoutUrl(at.origin))).html).toContain(`iss=${encodeURIComponent(`${at.origin}/${CONTOSO.tid}/v2.0`)}`)
+    expect((await browser.get(logoutUrl(at.origin))).html).toContain(
+      `iss=${encodeURIComponent(`${at.origin}/${CONTOSO.tid}/v2.0`)}`,
+    )
   })
 
   test('two accounts and no hint: which one? The other stays signed in', async () => {
-    const { at, app, browser, claims } = await signedIn(['alice@contoso.example', 'bob@contoso.example'])
-    const chooser = await browser.get(logoutUrl(at.origin, { post_logout_redirect_uri: LOGOUT_RETURN }))
+    const { at, app, browser, claims } = await signedIn([
+      'alice@contoso.example',
+      'bob@contoso.example',
+    ])
+    const chooser = await browser.get(
+      logoutUrl(at.origin, { post_logout_redirect_uri: LOGOUT_RETURN }),
+    )
     expect(chooser.html).toContain('<title>Pick an account to sign out ·')
     const action = /action="([^"]+)"/.exec(chooser.html)![1]!.replaceAll('&amp;', '&')
     const page = await browser.post(`${at.origin}${action}`, { account: 'alice@contoso.example' })
     expect(page.html).toContain(String(claims[0]!['sid']))
     expect(page.html).not.toContain(String(claims[1]!['sid']))
-    expect((await browser.get((await attempt(app, { prompt: 'none', login_hint: 'bob@contoso.example' })).url)).left?.searchParams.has('code')).toBe(
-      true,
-    )
+    expect(
+      (
+        await browser.get(
+          (await attempt(app, { prompt: 'none', login_hint: 'bob@contoso.example' })).url,
+        )
+      ).left?.searchParams.has('code'),
+    ).toBe(true)
   })
 
   test('a return address that is not registered is not followed', async () => {
     const { at, browser } = await signedIn(['alice@contoso.example'])
-    const page = await browser.get(logoutUrl(at.origin, { post_logout_redirect_uri: 'http://localhost:9999/' }))
+    const page = await browser.get(
+      logoutUrl(at.origin, { post_logout_redirect_uri: 'http://localhost:9999/' }),
+    )
     expect(page.left).toBeUndefined()
     expect(page.html).not.toContain('localhost:9999')
   })
 
   test('Microsoft’s own session does not outlive a revocation', async () => {
     const { at, app, browser } = await signedIn(['alice@contoso.example'])
-    await fetch(`${at.origin}/_control/users/alice@contoso.example`, { method: 'POST', body: '{"revokeSessions":true}' })
-    expect((await browser.get((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.get('error')).toBe('login_required')
+    await fetch(`${at.origin}/_control/users/alice@contoso.example`, {
+      method: 'POST',
+      body: '{"revokeSessions":true}',
+    })
+    expect(
+      (await browser.get((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.get(
+        'error',
+      ),
+    ).toBe('login_required')
   })
 })

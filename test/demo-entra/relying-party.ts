@@ -1,4 +1,9 @@
-import { ConfidentialClientApplication, CryptoProvider, type AuthenticationResult, type NodeAuthOptions } from '@azure/msal-node'
+import {
+  ConfidentialClientApplication,
+  CryptoProvider,
+  type AuthenticationResult,
+  type NodeAuthOptions,
+} from '@azure/msal-node'
 import { onTestFinished } from 'vitest'
 import { startEntra, type Entra, type EntraOptions } from '../../demo/entra/entra.ts'
 import { Browser as Pages, type Page } from '../browser.ts'
@@ -11,7 +16,11 @@ export const LOGOUT_RETURN = 'http://localhost:7400/logout/return'
 export const LOGOUT_URL = 'http://localhost:7400/signal/frontchannel'
 
 export async function entra(options: Partial<EntraOptions> = {}): Promise<Entra> {
-  const started = await startEntra({ port: 0, apps: [{ redirectUris: [REDIRECT, LOGOUT_RETURN], logoutUrl: LOGOUT_URL }], ...options })
+  const started = await startEntra({
+    port: 0,
+    apps: [{ redirectUris: [REDIRECT, LOGOUT_RETURN], logoutUrl: LOGOUT_URL }],
+    ...options,
+  })
   onTestFinished(() => started.close())
   return started
 }
@@ -25,17 +34,27 @@ export const brokerSettings = (at: Entra, tenants: string[]) => ({
   simulated: true,
 })
 
-export type Credential = Partial<Pick<NodeAuthOptions, 'clientSecret' | 'clientCertificate' | 'clientAssertion'>>
+export type Credential = Partial<
+  Pick<NodeAuthOptions, 'clientSecret' | 'clientCertificate' | 'clientAssertion'>
+>
 
 export async function application(
   at: Entra,
   tenant: string = CONTOSO.tid,
   credential: Credential = { clientSecret: APP_CLIENT_SECRET },
 ): Promise<ConfidentialClientApplication> {
-  const metadata = await (await fetch(`${at.origin}/${tenant}/v2.0/.well-known/openid-configuration`)).text()
+  const metadata = await (
+    await fetch(`${at.origin}/${tenant}/v2.0/.well-known/openid-configuration`)
+  ).text()
   const { host } = new URL(at.origin)
   return new ConfidentialClientApplication({
-    auth: { clientId: APP_CLIENT_ID, authority: `https://${host}/${tenant}`, knownAuthorities: [host], authorityMetadata: metadata, ...credential },
+    auth: {
+      clientId: APP_CLIENT_ID,
+      authority: `https://${host}/${tenant}`,
+      knownAuthorities: [host],
+      authorityMetadata: metadata,
+      ...credential,
+    },
     system: { loggerOptions: { loggerCallback: () => {} } },
   })
 }
@@ -47,15 +66,21 @@ export class Browser extends Pages {
   }
 
   /** Every page of a sign-in, answered as that user would. */
-  async signIn(url: string, upn: string, { staySignedIn = false, password = `${upn.split('@')[0]}-demo` } = {}): Promise<Page> {
+  async signIn(
+    url: string,
+    upn: string,
+    { staySignedIn = false, password = `${upn.split('@')[0]}-demo` } = {},
+  ): Promise<Page> {
     let page = await this.get(url)
     for (let i = 0; i < 12 && page.left === undefined && page.status === 200; i++) {
       const title = page.title
       if (title === 'Pick an account') page = await this.submit(page, { account: 'other' })
       else if (title === 'Sign in') page = await this.submit(page, { loginfmt: upn })
       else if (title === 'Enter password') page = await this.submit(page, { passwd: password })
-      else if (title === 'Approve sign in request') page = await this.submit(page, { number: /id="number">(\d+)</.exec(page.html)![1]! })
-      else if (title === 'Stay signed in?') page = await this.submit(page, { kmsi: staySignedIn ? 'yes' : 'no' })
+      else if (title === 'Approve sign in request')
+        page = await this.submit(page, { number: /id="number">(\d+)</.exec(page.html)![1]! })
+      else if (title === 'Stay signed in?')
+        page = await this.submit(page, { kmsi: staySignedIn ? 'yes' : 'no' })
       else return page
     }
     return page
@@ -93,25 +118,46 @@ export async function attempt(
     redeem: (left) => {
       const code = left?.searchParams.get('code')
       if (!code) throw new Error(`no code: ${left?.href ?? 'still at Microsoft'}`)
-      return app.acquireTokenByCode({ code, scopes, redirectUri: REDIRECT, codeVerifier: verifier, nonce: 'nonce-1' })
+      return app.acquireTokenByCode({
+        code,
+        scopes,
+        redirectUri: REDIRECT,
+        codeVerifier: verifier,
+        nonce: 'nonce-1',
+      })
     },
   }
 }
 
 export const refreshTokenOf = (app: ConfidentialClientApplication): string =>
-  Object.values((JSON.parse(app.getTokenCache().serialize()) as { RefreshToken: Record<string, { secret: string }> }).RefreshToken)[0]?.secret ?? ''
+  Object.values(
+    (
+      JSON.parse(app.getTokenCache().serialize()) as {
+        RefreshToken: Record<string, { secret: string }>
+      }
+    ).RefreshToken,
+  )[0]?.secret ?? ''
 
 export async function control(at: Entra, path: string, body?: unknown): Promise<unknown> {
   const response = await fetch(
     `${at.origin}/_control/${path}`,
-    body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
+    body === undefined
+      ? {}
+      : {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        },
   )
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
   return response.json()
 }
 
 /** Signed in without a page. */
-export async function signedIn(at: Entra, upn = 'alice@contoso.example'): Promise<ConfidentialClientApplication> {
+export async function signedIn(
+  at: Entra,
+  upn = 'alice@contoso.example',
+): Promise<ConfidentialClientApplication> {
   at.world.auto = upn
   const app = await application(at)
   const { url, redeem } = await attempt(app)
@@ -139,10 +185,22 @@ export async function post(
 ): Promise<{ status: number; body: TokenBody; headers: Headers }> {
   const response = await fetch(`${at.origin}/${tenant}/oauth2/v2.0/token`, {
     method: 'POST',
-    body: new URLSearchParams({ client_id: APP_CLIENT_ID, client_secret: APP_CLIENT_SECRET, ...form }),
+    body: new URLSearchParams({
+      client_id: APP_CLIENT_ID,
+      client_secret: APP_CLIENT_SECRET,
+      ...form,
+    }),
   })
-  return { status: response.status, body: (await response.json()) as TokenBody, headers: response.headers }
+  return {
+    status: response.status,
+    body: (await response.json()) as TokenBody,
+    headers: response.headers,
+  }
 }
 
 export const refresh = (at: Entra, token: string) =>
-  post(at, { grant_type: 'refresh_token', refresh_token: token, scope: 'openid profile offline_access' })
+  post(at, {
+    grant_type: 'refresh_token',
+    refresh_token: token,
+    scope: 'openid profile offline_access',
+  })

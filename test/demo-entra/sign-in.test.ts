@@ -55,11 +55,15 @@ describe('sign-in with msal-node 7', () => {
     expect(wrong.html).toContain('incorrect')
     const approve = await browser.submit(wrong, { passwd: 'alice-demo' })
     expect(approve.title).toBe('Approve sign in request')
-    const offered = [...approve.html.matchAll(/name="number" value="(\d+)"/g)].map((match) => match[1])
+    const offered = [...approve.html.matchAll(/name="number" value="(\d+)"/g)].map(
+      (match) => match[1],
+    )
     const shown = /id="number">(\d+)</.exec(approve.html)![1]!
     expect(offered).toHaveLength(3)
     expect(offered).toContain(shown)
-    const again = await browser.submit(approve, { number: offered.find((number) => number !== shown)! })
+    const again = await browser.submit(approve, {
+      number: offered.find((number) => number !== shown)!,
+    })
     expect(again.html).toContain('not the number')
     const kmsi = await browser.submit(again, { number: /id="number">(\d+)</.exec(again.html)![1]! })
     expect(kmsi.title).toBe('Stay signed in?')
@@ -83,16 +87,28 @@ describe('sign-in with msal-node 7', () => {
     const app = await application(at)
     const browser = new Browser()
     const first = await attempt(app)
-    const one = decodeJwt((await first.redeem((await browser.signIn(first.url, 'alice@contoso.example')).left)).idToken)
+    const one = decodeJwt(
+      (await first.redeem((await browser.signIn(first.url, 'alice@contoso.example')).left)).idToken,
+    )
     const second = await attempt(app)
     const two = decodeJwt((await second.redeem((await browser.get(second.url)).left)).idToken)
     expect(two['sid']).toBe(one['sid'])
     expect(two['auth_time']).toBe(one['auth_time'])
-    expect((await browser.get((await attempt(app, { prompt: 'login', login_hint: 'alice@contoso.example' })).url)).title).toBe('Enter password')
+    expect(
+      (
+        await browser.get(
+          (await attempt(app, { prompt: 'login', login_hint: 'alice@contoso.example' })).url,
+        )
+      ).title,
+    ).toBe('Enter password')
     const chooser = await browser.get((await attempt(app, { prompt: 'select_account' })).url)
     expect(chooser.title).toBe('Pick an account')
     expect(chooser.html).toContain('Use another account')
-    expect((await browser.submit(chooser, { account: 'alice@contoso.example' })).left?.searchParams.has('code')).toBe(true)
+    expect(
+      (await browser.submit(chooser, { account: 'alice@contoso.example' })).left?.searchParams.has(
+        'code',
+      ),
+    ).toBe(true)
     const other = await browser.get((await attempt(app, { prompt: 'select_account' })).url)
     expect((await browser.submit(other, { account: 'other' })).title).toBe('Sign in')
   })
@@ -105,7 +121,11 @@ describe('sign-in with msal-node 7', () => {
     expect(rejected.left?.searchParams.get('error')).toBe('login_required')
     expect(rejected.left?.searchParams.get('error_description')).toContain('AADSTS50058')
     await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
-    expect((await browser.get((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.has('code')).toBe(true)
+    expect(
+      (await browser.get((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.has(
+        'code',
+      ),
+    ).toBe(true)
   })
 
   test('max_age counts from the password', async () => {
@@ -117,25 +137,43 @@ describe('sign-in with msal-node 7', () => {
     now += 100
     expect((await browser.get((await attempt(app, { max_age: '200' })).url)).left).toBeDefined()
     now += 200
-    expect((await browser.get((await attempt(app, { max_age: '200' })).url)).title).toBe('Enter password')
+    expect((await browser.get((await attempt(app, { max_age: '200' })).url)).title).toBe(
+      'Enter password',
+    )
   })
 
   test('an application may have redirect addresses on several hosts', async () => {
     const at = await entra({
-      apps: [{ redirectUris: [REDIRECT, 'http://localhost:8400/signin/callback', 'https://broker.example/signin/callback'] }],
+      apps: [
+        {
+          redirectUris: [
+            REDIRECT,
+            'http://localhost:8400/signin/callback',
+            'https://broker.example/signin/callback',
+          ],
+        },
+      ],
     })
     at.world.auto = 'alice@contoso.example'
-    expect((await new Browser().get((await attempt(await application(at))).url)).left?.searchParams.has('code')).toBe(true)
+    expect(
+      (await new Browser().get((await attempt(await application(at))).url)).left?.searchParams.has(
+        'code',
+      ),
+    ).toBe(true)
   })
 
   test('response_mode=form_post and fragment', async () => {
     const at = await entra()
     at.world.auto = 'alice@contoso.example'
     const { url } = await attempt(await application(at))
-    const posted = await new Browser().get(url.replace('response_mode=query', 'response_mode=form_post'))
+    const posted = await new Browser().get(
+      url.replace('response_mode=query', 'response_mode=form_post'),
+    )
     expect(posted.html).toContain(`action="${REDIRECT}"`)
     expect(posted.html).toMatch(/name="code" value="[^"]+"/)
-    const fragment = await new Browser().get(url.replace('response_mode=query', 'response_mode=fragment'))
+    const fragment = await new Browser().get(
+      url.replace('response_mode=query', 'response_mode=fragment'),
+    )
     expect(new URLSearchParams(fragment.left!.hash.slice(1)).has('code')).toBe(true)
   })
 })
@@ -145,7 +183,9 @@ describe('proof of MFA', () => {
     const at = await entra()
     const app = await application(at)
     const { url, redeem } = await attempt(app, {}, null)
-    const claims = decodeJwt((await redeem((await new Browser().signIn(url, 'mia@contoso.example')).left)).idToken)
+    const claims = decodeJwt(
+      (await redeem((await new Browser().signIn(url, 'mia@contoso.example')).left)).idToken,
+    )
     expect(claims).not.toHaveProperty('acrs')
     expect(claims).not.toHaveProperty('amr')
   })
@@ -154,7 +194,9 @@ describe('proof of MFA', () => {
     const at = await entra()
     at.world.switches.boundContexts = []
     const { url, redeem } = await attempt(await application(at))
-    const claims = decodeJwt((await redeem((await new Browser().signIn(url, 'mia@contoso.example')).left)).idToken)
+    const claims = decodeJwt(
+      (await redeem((await new Browser().signIn(url, 'mia@contoso.example')).left)).idToken,
+    )
     expect(claims['acrs']).toEqual(['c1'])
   })
 
@@ -179,7 +221,10 @@ describe('proof of MFA', () => {
     at.world.switches.amr = true
     at.world.auto = 'alice@contoso.example'
     const { url, redeem } = await attempt(await application(at))
-    expect(decodeJwt((await redeem((await new Browser().get(url)).left)).idToken)['amr']).toEqual(['pwd', 'mfa'])
+    expect(decodeJwt((await redeem((await new Browser().get(url)).left)).idToken)['amr']).toEqual([
+      'pwd',
+      'mfa',
+    ])
   })
 })
 
@@ -203,23 +248,33 @@ describe('who is not let in', () => {
     at.world.userOf('bob@contoso.example')!.deleted = true
     const browser = new Browser()
     const page = await browser.get((await attempt(await application(at, 'organizations'))).url)
-    expect((await browser.submit(page, { loginfmt: 'nobody@contoso.example' })).html).toContain('find an account')
-    expect((await browser.submit(page, { loginfmt: 'bob@contoso.example' })).html).toContain('find an account')
-    expect((await browser.submit(page, { loginfmt: 'pat@outlook.example' })).html).toContain('personal account')
+    expect((await browser.submit(page, { loginfmt: 'nobody@contoso.example' })).html).toContain(
+      'find an account',
+    )
+    expect((await browser.submit(page, { loginfmt: 'bob@contoso.example' })).html).toContain(
+      'find an account',
+    )
+    expect((await browser.submit(page, { loginfmt: 'pat@outlook.example' })).html).toContain(
+      'personal account',
+    )
   })
 
   test('organizations takes users of every tenant; personal accounts only when switched on', async () => {
     const at = await entra()
     at.world.auto = 'faye@fabrikam.example'
     const faye = await attempt(await application(at, 'organizations'))
-    expect(decodeJwt((await faye.redeem((await new Browser().get(faye.url)).left)).idToken)).toMatchObject({
+    expect(
+      decodeJwt((await faye.redeem((await new Browser().get(faye.url)).left)).idToken),
+    ).toMatchObject({
       tid: FABRIKAM.tid,
       iss: `${at.origin}/${FABRIKAM.tid}/v2.0`,
     })
     at.world.auto = 'pat@outlook.example'
     at.world.switches.personalAccounts = true
     const pat = await attempt(await application(at, 'organizations'), {}, null)
-    expect(decodeJwt((await pat.redeem((await new Browser().get(pat.url)).left)).idToken)['tid']).toBe(PERSONAL.tid)
+    expect(
+      decodeJwt((await pat.redeem((await new Browser().get(pat.url)).left)).idToken)['tid'],
+    ).toBe(PERSONAL.tid)
   })
 
   test('what the application did wrong stays with Microsoft: 50011, 700016, 90002; what can go back goes back: 700054, 901002', async () => {
@@ -232,16 +287,20 @@ describe('who is not let in', () => {
       const page = await browser.get(changed.href)
       return page.left?.searchParams.get('error_description') ?? page.html
     }
-    expect(await pageOf((u) => u.searchParams.set('redirect_uri', 'http://localhost:7400/signin/other'))).toContain(
-      '<p id="problem" role="alert">AADSTS50011',
+    expect(
+      await pageOf((u) => u.searchParams.set('redirect_uri', 'http://localhost:7400/signin/other')),
+    ).toContain('<p id="problem" role="alert">AADSTS50011')
+    expect(await pageOf((u) => u.searchParams.set('client_id', 'unknown'))).toContain(
+      'AADSTS700016',
     )
-    expect(await pageOf((u) => u.searchParams.set('client_id', 'unknown'))).toContain('AADSTS700016')
     expect(
       await pageOf((u) => {
         u.pathname = u.pathname.replace(CONTOSO.tid, 'nowhere.example')
       }),
     ).toContain('AADSTS90002')
-    expect(await pageOf((u) => u.searchParams.set('response_type', 'token'))).toMatch(/^AADSTS700054/)
+    expect(await pageOf((u) => u.searchParams.set('response_type', 'token'))).toMatch(
+      /^AADSTS700054/,
+    )
     expect(await pageOf((u) => u.searchParams.set('amr_values', 'mfa'))).toMatch(/^AADSTS901002/)
   })
 
@@ -249,18 +308,32 @@ describe('who is not let in', () => {
     const at = await entra()
     at.world.switches.errorFor = { 'alice@contoso.example': { code: 53003, at: 'authorize' } }
     const app = await application(at)
-    expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html).toContain('AADSTS53003')
+    expect(
+      (await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html,
+    ).toContain('AADSTS53003')
     at.world.switches.errorsToApp = true
-    expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).left?.searchParams.get('error_description')).toContain(
-      'AADSTS53003',
-    )
+    expect(
+      (
+        await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')
+      ).left?.searchParams.get('error_description'),
+    ).toContain('AADSTS53003')
   })
 
   test('a form from another origin, or another browser, is not taken', async () => {
     const at = await entra()
     const browser = new Browser()
     const page = await browser.get((await attempt(await application(at))).url)
-    expect((await browser.post(page.url, { loginfmt: 'alice@contoso.example' }, { from: 'http://localhost:7411' })).status).toBe(403)
-    expect((await new Browser().submit(page, { loginfmt: 'alice@contoso.example' })).html).toContain('expired')
+    expect(
+      (
+        await browser.post(
+          page.url,
+          { loginfmt: 'alice@contoso.example' },
+          { from: 'http://localhost:7411' },
+        )
+      ).status,
+    ).toBe(403)
+    expect(
+      (await new Browser().submit(page, { loginfmt: 'alice@contoso.example' })).html,
+    ).toContain('expired')
   })
 })

@@ -2,7 +2,17 @@ import { createHash } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/users.ts'
-import { Browser, control, entra, LOGOUT_RETURN, post, refresh, refreshTokenOf, REDIRECT, signedIn } from './relying-party.ts'
+import {
+  Browser,
+  control,
+  entra,
+  LOGOUT_RETURN,
+  post,
+  refresh,
+  refreshTokenOf,
+  REDIRECT,
+  signedIn,
+} from './relying-party.ts'
 
 describe('refresh tokens', () => {
   test('msal refreshes silently; the old refresh token stays valid', async () => {
@@ -10,7 +20,11 @@ describe('refresh tokens', () => {
     const app = await signedIn(at)
     const before = refreshTokenOf(app)
     const [account] = await app.getTokenCache().getAllAccounts()
-    const result = await app.acquireTokenSilent({ account: account!, scopes: ['openid', 'profile'], forceRefresh: true })
+    const result = await app.acquireTokenSilent({
+      account: account!,
+      scopes: ['openid', 'profile'],
+      forceRefresh: true,
+    })
     expect(decodeJwt(result.idToken)['oid']).toBe('00000000-0000-4000-8000-00000000a11c')
     const after = refreshTokenOf(app)
     expect(after).not.toBe(before)
@@ -24,7 +38,12 @@ describe('refresh tokens', () => {
     const before = decodeJwt((await refresh(at, token)).body.id_token!)
     await control(at, 'users/alice@contoso.example', { roles: ['CaseManager.Lead'] })
     const after = decodeJwt((await refresh(at, token)).body.id_token!)
-    expect(after).toMatchObject({ roles: ['CaseManager.Lead'], auth_time: before['auth_time'], acrs: ['c1'], sid: before['sid'] })
+    expect(after).toMatchObject({
+      roles: ['CaseManager.Lead'],
+      auth_time: before['auth_time'],
+      acrs: ['c1'],
+      sid: before['sid'],
+    })
   })
 
   test.each([
@@ -41,8 +60,12 @@ describe('refresh tokens', () => {
     const { status, body } = await refresh(at, token)
     expect(status).toBe(400)
     expect(body.error_codes).toEqual([code])
-    expect(body.error_description).toMatch(new RegExp(`^AADSTS${code}: .* Trace ID: .* Correlation ID: .* Timestamp: `))
-    expect(Object.keys(body)).toEqual(expect.arrayContaining(['trace_id', 'correlation_id', 'timestamp']))
+    expect(body.error_description).toMatch(
+      new RegExp(`^AADSTS${code}: .* Trace ID: .* Correlation ID: .* Timestamp: `),
+    )
+    expect(Object.keys(body)).toEqual(
+      expect.arrayContaining(['trace_id', 'correlation_id', 'timestamp']),
+    )
     expect((await refresh(at, bystander)).status).toBe(200)
   })
 
@@ -83,7 +106,11 @@ describe('refresh tokens', () => {
     const token = refreshTokenOf(await signedIn(at))
     at.world.personalConsent.clear()
     await control(at, 'switches', { consent: { [CONTOSO.tid]: 'admin' } })
-    expect((await refresh(at, token)).body).toMatchObject({ error: 'invalid_grant', error_codes: [65001], suberror: 'consent_required' })
+    expect((await refresh(at, token)).body).toMatchObject({
+      error: 'invalid_grant',
+      error_codes: [65001],
+      suberror: 'consent_required',
+    })
     await control(at, 'switches', { consent: {}, appMissingIn: [CONTOSO.tid] })
     expect((await refresh(at, token)).body.error_codes).toEqual([700016])
     await control(at, 'switches', { appMissingIn: [], appDisabledIn: [CONTOSO.tid] })
@@ -94,7 +121,10 @@ describe('refresh tokens', () => {
     const at = await entra()
     const token = refreshTokenOf(await signedIn(at))
     await control(at, 'switches', { errorFor: { 'alice@contoso.example': { code: 70043 } } })
-    expect((await refresh(at, token)).body).toMatchObject({ error_codes: [70043], suberror: 'token_expired' })
+    expect((await refresh(at, token)).body).toMatchObject({
+      error_codes: [70043],
+      suberror: 'token_expired',
+    })
     await control(at, 'switches', { errorFor: {}, tokenErrors: { code: 50196, times: 1 } })
     expect((await refresh(at, token)).body.error_codes).toEqual([50196])
     expect((await refresh(at, token)).status).toBe(200)
@@ -105,7 +135,11 @@ describe('refresh tokens', () => {
     at.world.auto = 'alice@contoso.example'
     const url = `${at.origin}/${CONTOSO.tid}/oauth2/v2.0/authorize?${new URLSearchParams({ client_id: APP_CLIENT_ID, response_type: 'code', redirect_uri: REDIRECT, scope: 'openid profile' })}`
     const code = (await new Browser().get(url)).left!.searchParams.get('code')!
-    const { body } = await post(at, { grant_type: 'authorization_code', code, redirect_uri: REDIRECT })
+    const { body } = await post(at, {
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: REDIRECT,
+    })
     expect(body.id_token).toBeDefined()
     expect(body.refresh_token).toBeUndefined()
     expect(JSON.parse(Buffer.from(body.client_info!, 'base64url').toString())).toEqual({
@@ -120,13 +154,21 @@ describe('refresh tokens', () => {
     const challenge = createHash('sha256').update('v'.repeat(43)).digest('base64url')
     const url = (extra: Record<string, string>) =>
       `${at.origin}/${CONTOSO.tid}/oauth2/v2.0/authorize?${new URLSearchParams({ client_id: APP_CLIENT_ID, response_type: 'code', redirect_uri: REDIRECT, scope: 'openid', ...extra })}`
-    const codeOf = async (extra: Record<string, string> = {}) => (await new Browser().get(url(extra))).left!.searchParams.get('code')!
-    const redeem = (code: string, redirectUri = REDIRECT) => post(at, { grant_type: 'authorization_code', code, redirect_uri: redirectUri })
+    const codeOf = async (extra: Record<string, string> = {}) =>
+      (await new Browser().get(url(extra))).left!.searchParams.get('code')!
+    const redeem = (code: string, redirectUri = REDIRECT) =>
+      post(at, { grant_type: 'authorization_code', code, redirect_uri: redirectUri })
     const code = await codeOf()
     expect((await redeem(code)).status).toBe(200)
-    expect((await redeem(code)).body).toMatchObject({ error: 'invalid_grant', error_codes: [54005] })
+    expect((await redeem(code)).body).toMatchObject({
+      error: 'invalid_grant',
+      error_codes: [54005],
+    })
     expect((await redeem(await codeOf(), LOGOUT_RETURN)).body.error_codes).toEqual([500112])
-    expect((await redeem(await codeOf({ code_challenge: challenge, code_challenge_method: 'S256' }))).body.error_codes).toEqual([501481])
+    expect(
+      (await redeem(await codeOf({ code_challenge: challenge, code_challenge_method: 'S256' })))
+        .body.error_codes,
+    ).toEqual([501481])
     expect((await redeem('invented')).body.error_codes).toEqual([70000])
   })
 })

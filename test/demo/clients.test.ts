@@ -22,7 +22,10 @@ test('the demo follows edits of the file of --clients: an error is printed, the 
   })
   onTestFinished(() => following.close())
   writeFileSync(file, 'clients: [')
-  await vi.waitFor(() => expect(said.join()).toContain('The previous clients stay registered'), soon)
+  await vi.waitFor(
+    () => expect(said.join()).toContain('The previous clients stay registered'),
+    soon,
+  )
   writeFileSync(file, `clients:\n${entry('one')}${entry('sydney')}`)
   await vi.waitFor(() => expect(said.join()).toContain('sydney is a sample instance'), soon)
   expect(applied).toEqual([])

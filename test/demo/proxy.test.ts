@@ -29,11 +29,15 @@ test('each broker has its turn; one that refuses connections is skipped, with th
   const echo: RequestListener = (request, response) => {
     let body = ''
     request.on('data', (chunk: Buffer) => (body += chunk.toString()))
-    request.on('end', () => response.end(`${request.method} ${request.url} ${request.headers.host} ${body}`))
+    request.on('end', () =>
+      response.end(`${request.method} ${request.url} ${request.headers.host} ${body}`),
+    )
   }
   const at = await proxyTo(await refusing(), await broker(echo))
   for (const body of ['one', 'two', 'three'])
-    expect(await (await fetch(`${at}/token?a=1`, { method: 'POST', body })).text()).toBe(`POST /token?a=1 ${new URL(at).host} ${body}`)
+    expect(await (await fetch(`${at}/token?a=1`, { method: 'POST', body })).text()).toBe(
+      `POST /token?a=1 ${new URL(at).host} ${body}`,
+    )
   const none = await fetch(await proxyTo(await refusing(), await refusing()))
   expect([none.status, none.headers.get('retry-after')]).toEqual([503, '1'])
 })
@@ -61,7 +65,8 @@ test('an event stream passes event by event, and ends at the broker when the cli
     }),
   )
   const client = new AbortController()
-  const reader = (await fetch(at, { signal: client.signal })).body?.getReader() ?? expect.fail('no body')
+  const reader =
+    (await fetch(at, { signal: client.signal })).body?.getReader() ?? expect.fail('no body')
   for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
     say(event)
     expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe(event)
@@ -73,11 +78,17 @@ test('an event stream passes event by event, and ends at the broker when the cli
 test('each Set-Cookie stays its own header, and the broker learns who asked', async () => {
   const at = await proxyTo(
     await broker((request, response) => {
-      response.writeHead(200, { 'set-cookie': ['a=1; Expires=Wed, 21 Oct 2099 07:28:00 GMT', 'b=2'], 'x-from': request.headers['x-forwarded-for'] })
+      response.writeHead(200, {
+        'set-cookie': ['a=1; Expires=Wed, 21 Oct 2099 07:28:00 GMT', 'b=2'],
+        'x-from': request.headers['x-forwarded-for'],
+      })
       response.end()
     }),
   )
   const answer = await fetch(at, { headers: { 'x-forwarded-for': '192.0.2.7' } })
-  expect(answer.headers.getSetCookie()).toEqual(['a=1; Expires=Wed, 21 Oct 2099 07:28:00 GMT', 'b=2'])
+  expect(answer.headers.getSetCookie()).toEqual([
+    'a=1; Expires=Wed, 21 Oct 2099 07:28:00 GMT',
+    'b=2',
+  ])
   expect(answer.headers.get('x-from')).toBe('192.0.2.7, 127.0.0.1')
 })

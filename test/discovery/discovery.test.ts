@@ -3,13 +3,17 @@ import { describe, expect, test } from 'vitest'
 import { createRig, ISSUER } from '../rig.ts'
 
 type Metadata = Record<string, unknown>
-const json = async (response: Response | Promise<Response>) => (await (await response).json()) as Metadata
+const json = async (response: Response | Promise<Response>) =>
+  (await (await response).json()) as Metadata
 
 describe('provider metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)', () => {
   test('is the same at both addresses, for any origin, and may be kept', async () => {
     const rig = await createRig()
     const bodies = []
-    for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']) {
+    for (const path of [
+      '/.well-known/openid-configuration',
+      '/.well-known/oauth-authorization-server',
+    ]) {
       const answer = await rig.app.request(path)
       expect(answer.status).toBe(200)
       expect(answer.headers.get('content-type')).toBe('application/json')
@@ -65,7 +69,12 @@ describe('provider metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)', (
     })
     expect(metadata.id_token_signing_alg_values_supported).toContain('RS256')
     expect(metadata.scopes_supported).toContain('openid')
-    expect(metadata.token_endpoint_auth_methods_supported).toEqual(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
+    expect(metadata.token_endpoint_auth_methods_supported).toEqual([
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      'none',
+    ])
     expect(metadata.introspection_endpoint_auth_methods_supported).not.toContain('none')
     expect(metadata.token_endpoint_auth_signing_alg_values_supported).not.toContain('none')
   })
@@ -73,9 +82,13 @@ describe('provider metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)', (
   test('every grant that it names is one that the token endpoint knows', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', { grants: [] })
-    const { grant_types_supported: grants } = await json(rig.app.request('/.well-known/openid-configuration'))
+    const { grant_types_supported: grants } = await json(
+      rig.app.request('/.well-known/openid-configuration'),
+    )
     for (const grant_type of grants as string[])
-      expect(await json(rig.post('/token', { grant_type }, { authorization: client.basic }))).toMatchObject({ error: 'unauthorized_client' })
+      expect(
+        await json(rig.post('/token', { grant_type }, { authorization: client.basic })),
+      ).toMatchObject({ error: 'unauthorized_client' })
   })
 })
 
@@ -84,10 +97,14 @@ describe('the JWKS (RFC 7517)', () => {
     const rig = await createRig()
     const jwks = await json(rig.app.request('/jwks'))
     const token = rig.keys.sign('ES256', 'at+jwt', { sub: 'u', exp: rig.clock.now() + 60 })
-    await jwtVerify(token, createLocalJWKSet(jwks as unknown as Parameters<typeof createLocalJWKSet>[0]), {
-      issuer: ISSUER,
-      currentDate: new Date(rig.clock.nowMs()),
-    })
+    await jwtVerify(
+      token,
+      createLocalJWKSet(jwks as unknown as Parameters<typeof createLocalJWKSet>[0]),
+      {
+        issuer: ISSUER,
+        currentDate: new Date(rig.clock.nowMs()),
+      },
+    )
     expect(JSON.stringify(jwks)).not.toMatch(/"(d|p|q|dp|dq|qi|k)":/)
   })
 
@@ -102,7 +119,9 @@ describe('the JWKS (RFC 7517)', () => {
     const next = await rig.keys.rotate('ES256', 'next', rig.clock.now())
     const changed = await rig.app.request('/jwks', { headers: { 'if-none-match': etag } })
     expect(changed.status).toBe(200)
-    expect(((await changed.json()) as { keys: { kid: string }[] }).keys.map((key) => key.kid)).toContain(next.kid)
+    expect(
+      ((await changed.json()) as { keys: { kid: string }[] }).keys.map((key) => key.kid),
+    ).toContain(next.kid)
   })
 
   test('by GET and HEAD only, and a browser may ask first', async () => {
@@ -112,7 +131,12 @@ describe('the JWKS (RFC 7517)', () => {
       expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS'])
       expect((await rig.app.request(path, { method: 'HEAD' })).status).toBe(200)
       expect(
-        (await rig.app.request(path, { method: 'OPTIONS', headers: { origin: 'https://a.example' } })).headers.get('access-control-allow-origin'),
+        (
+          await rig.app.request(path, {
+            method: 'OPTIONS',
+            headers: { origin: 'https://a.example' },
+          })
+        ).headers.get('access-control-allow-origin'),
       ).toBe('*')
     }
   })

@@ -7,7 +7,10 @@ import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 import { claimsOf } from '../token/tokens.ts'
 
-/** The description is held against the routes there are, and against what they answer: a member that it does not name fails. */
+/**
+ * The description is held against the routes there are, and against what they answer: a member that
+ * it does not name fails.
+ */
 
 type Json = Record<string, unknown>
 interface Document {
@@ -25,7 +28,8 @@ interface Operation {
 }
 
 const METHODS = new Set(['get', 'post', 'put', 'patch', 'delete'])
-const readDocument = async (rig: Rig): Promise<Document> => (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as Document
+const readDocument = async (rig: Rig): Promise<Document> =>
+  (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as Document
 const operationsOf = (document: Document) =>
   Object.entries(document.paths).flatMap(([path, item]) =>
     Object.entries(item)
@@ -35,8 +39,9 @@ const operationsOf = (document: Document) =>
 
 /** What is not a page, nor a document that is read from its own address. */
 const isDescribed = (path: string) =>
-  /^\/((admin\/v1|revocations|signal|ssf)\/?|(healthz|readyz|metrics|authorize|par|token|introspect|revoke|userinfo|logout)$)/.test(path) &&
-  !path.includes('*')
+  /^\/((admin\/v1|revocations|signal|ssf)\/?|(healthz|readyz|metrics|authorize|par|token|introspect|revoke|userinfo|logout)$)/.test(
+    path,
+  ) && !path.includes('*')
 const routesOf = (app: Hono) =>
   app.routes
     .filter(({ method, path }) => method !== 'ALL' && method !== 'OPTIONS' && isDescribed(path))
@@ -66,11 +71,23 @@ describe('openapi.json', () => {
 
   test('has each type of webhook, and a name and a discriminator for each kind of selector', () => {
     expect(Object.keys(document.webhooks)).toEqual([...WEBHOOK_TYPES])
-    const { discriminator, oneOf } = document.components.schemas.Selector as { discriminator: { mapping: Record<string, string> }; oneOf: Json[] }
-    expect(Object.keys(discriminator.mapping)).toEqual(['session', 'grant', 'subject', 'client', 'tenant', 'everything'])
+    const { discriminator, oneOf } = document.components.schemas.Selector as {
+      discriminator: { mapping: Record<string, string> }
+      oneOf: Json[]
+    }
+    expect(Object.keys(discriminator.mapping)).toEqual([
+      'session',
+      'grant',
+      'subject',
+      'client',
+      'tenant',
+      'everything',
+    ])
     expect(oneOf).toEqual(Object.values(discriminator.mapping).map((ref) => ({ $ref: ref })))
     for (const [kind, ref] of Object.entries(discriminator.mapping))
-      expect(document.components.schemas[ref.split('/').at(-1) ?? '']).toMatchObject({ properties: { kind: { const: kind } } })
+      expect(document.components.schemas[ref.split('/').at(-1) ?? '']).toMatchObject({
+        properties: { kind: { const: kind } },
+      })
   })
 
   test('has every route that is not a page, and no other', () => {
@@ -85,30 +102,47 @@ describe('openapi.json', () => {
   test('is whole: version, ids once each, a summary, known tags, who may, answers', () => {
     expect(document.openapi).toBe('3.1.0')
     const operations = operationsOf(document)
-    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length)
+    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(
+      operations.length,
+    )
     for (const { path, operation } of operations) {
-      expect([path, operation.summary.length > 5, operation.tags.length, Array.isArray(operation.security)]).toEqual([path, true, 1, true])
+      expect([
+        path,
+        operation.summary.length > 5,
+        operation.tags.length,
+        Array.isArray(operation.security),
+      ]).toEqual([path, true, 1, true])
       expect(Object.keys(operation.responses).length).toBeGreaterThan(0)
     }
     for (const { path, operation } of operations) {
-      const declared = [...JSON.stringify(operation).matchAll(/"name":"(\w+)","in":"path"/g)].map(([, name]) => name)
-      expect([path, declared.sort()]).toEqual([path, [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort()])
+      const declared = [...JSON.stringify(operation).matchAll(/"name":"(\w+)","in":"path"/g)].map(
+        ([, name]) => name,
+      )
+      expect([path, declared.sort()]).toEqual([
+        path,
+        [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort(),
+      ])
     }
   })
 
   test('every reference leads somewhere, every shape is JSON Schema 2020-12 and is used', () => {
     const text = JSON.stringify(document)
-    const used = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name ?? ''))
+    const used = new Set(
+      [...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name ?? ''),
+    )
     expect([...used].sort()).toEqual(Object.keys(document.components.schemas).sort())
     const ajv = new Ajv2020({ strict: false, formats: { uuid: true } })
     ajv.addSchema({ $id: 'openapi', components: document.components })
-    for (const name of used) expect(() => ajv.compile({ $ref: `openapi#/components/schemas/${name}` })).not.toThrow()
+    for (const name of used)
+      expect(() => ajv.compile({ $ref: `openapi#/components/schemas/${name}` })).not.toThrow()
   })
 
   test('names the operators’ listener by its own address', async () => {
     const elsewhere = await createRig({ config: { opsOrigin: 'https://ops.case-manager.example' } })
     const { paths } = await readDocument(elsewhere)
-    expect(paths['/admin/v1/status']?.servers).toMatchObject([{ url: 'https://ops.case-manager.example' }])
+    expect(paths['/admin/v1/status']?.servers).toMatchObject([
+      { url: 'https://ops.case-manager.example' },
+    ])
     expect(paths['/token']?.servers).toBeUndefined()
   })
 })
@@ -118,18 +152,27 @@ const answers = new Ajv2020({ strict: false, allErrors: true, formats: { uuid: t
 
 /** A schema with nothing let through that it does not name, references replaced by what they name. */
 function closed(document: Document, schema: Json, inside = false): Json {
-  const target = typeof schema.$ref === 'string' ? (document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] ?? {}) : schema
+  const target =
+    typeof schema.$ref === 'string'
+      ? (document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] ?? {})
+      : schema
   const next: Json = { ...target }
   if (target.properties !== undefined)
     next.properties = Object.fromEntries(
-      Object.entries(target.properties as Record<string, Json>).map(([name, one]) => [name, closed(document, one)]),
+      Object.entries(target.properties as Record<string, Json>).map(([name, one]) => [
+        name,
+        closed(document, one),
+      ]),
     )
   if (target.items !== undefined) next.items = closed(document, target.items as Json)
   for (const list of ['oneOf', 'anyOf'] as const)
-    if (Array.isArray(target[list])) next[list] = (target[list] as Json[]).map((one) => closed(document, one, inside))
-  if (Array.isArray(target.allOf)) next.allOf = (target.allOf as Json[]).map((one) => closed(document, one, true))
+    if (Array.isArray(target[list]))
+      next[list] = (target[list] as Json[]).map((one) => closed(document, one, inside))
+  if (Array.isArray(target.allOf))
+    next.allOf = (target.allOf as Json[]).map((one) => closed(document, one, true))
   if (inside) delete next.additionalProperties
-  else if (target.properties !== undefined || target.allOf !== undefined) next.unevaluatedProperties = false
+  else if (target.properties !== undefined || target.allOf !== undefined)
+    next.unevaluatedProperties = false
   return next
 }
 
@@ -138,7 +181,10 @@ describe('what is answered is what openapi.json says', () => {
   async function populated() {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const machine = await rig.register('Machine', { grants: ['client_credentials'], scopes: ['broker:operate', 'broker:administer'] })
+    const machine = await rig.register('Machine', {
+      grants: ['client_credentials'],
+      scopes: ['broker:operate', 'broker:administer'],
+    })
     const { session } = await rig.openSession()
     await rig.signInAt(session.sid, sydney)
     const other = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
@@ -164,12 +210,24 @@ describe('what is answered is what openapi.json says', () => {
       enforcedSeq: head.seq,
       reportedAtMs: rig.clock.nowMs(),
     })
-    return { rig, sydney, session: other.session, machine, head, deliveryId: delivery?.id ?? '', document: await readDocument(rig) }
+    return {
+      rig,
+      sydney,
+      session: other.session,
+      machine,
+      head,
+      deliveryId: delivery?.id ?? '',
+      document: await readDocument(rig),
+    }
   }
   type World = Exclude<Awaited<ReturnType<typeof populated>>, never>
 
   const tokenOf = async (rig: Rig, client: RegisteredClient): Promise<string> => {
-    const response = await rig.post('/token', { grant_type: 'client_credentials', scope: 'broker:administer' }, { authorization: client.basic })
+    const response = await rig.post(
+      '/token',
+      { grant_type: 'client_credentials', scope: 'broker:administer' },
+      { authorization: client.basic },
+    )
     return ((await response.json()) as { access_token: string }).access_token
   }
 
@@ -179,24 +237,41 @@ describe('what is answered is what openapi.json says', () => {
     path: string,
     init: { method?: string; body?: unknown; authorization?: string } = {},
   ): Promise<[string, number]> {
-    const { method = 'GET', body, authorization = `Bearer ${await tokenOf(world.rig, world.machine)}` } = init
+    const {
+      method = 'GET',
+      body,
+      authorization = `Bearer ${await tokenOf(world.rig, world.machine)}`,
+    } = init
     const operators = /^\/(admin|readyz|metrics)/.test(path)
-    const headers = { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) }
-    const response = await (operators ? world.rig.opsApp : world.rig.app).request(`${ISSUER}${path}`, {
-      method,
-      headers,
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
+    const headers = {
+      authorization,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    }
+    const response = await (operators ? world.rig.opsApp : world.rig.app).request(
+      `${ISSUER}${path}`,
+      {
+        method,
+        headers,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      },
+    )
     const said = world.document.paths[template]?.[method.toLowerCase()]?.responses[response.status]
     const type = response.headers.get('content-type')?.split(';')[0] ?? ''
-    if (said === undefined) return expect.fail(`${method} ${template} answers ${response.status}, which is not described`)
+    if (said === undefined)
+      return expect.fail(`${method} ${template} answers ${response.status}, which is not described`)
     if (said.content === undefined) return [`${method} ${path}`, response.status]
     const schema = said.content[type]?.schema
-    if (schema === undefined) return expect.fail(`${method} ${template} answers ${response.status} as ${type}, which is not described`)
+    if (schema === undefined)
+      return expect.fail(
+        `${method} ${template} answers ${response.status} as ${type}, which is not described`,
+      )
     if (type.endsWith('json')) {
       const check = answers.compile(closed(world.document, schema))
       const answer: unknown = await response.json()
-      if (!check(answer)) expect.fail(`${method} ${path}: ${answers.errorsText(check.errors)} in ${JSON.stringify(answer).slice(0, 600)}`)
+      if (!check(answer))
+        expect.fail(
+          `${method} ${path}: ${answers.errorsText(check.errors)} in ${JSON.stringify(answer).slice(0, 600)}`,
+        )
     }
     return [`${method} ${path}`, response.status]
   }
@@ -211,7 +286,10 @@ describe('what is answered is what openapi.json says', () => {
       ['/admin/v1/search', `/admin/v1/search?q=${world.session.sid}`],
       ['/admin/v1/search', '/admin/v1/search?q=C-1'],
       ['/admin/v1/search', `/admin/v1/search?q=${world.head.seq}`],
-      ['/admin/v1/revocations', '/admin/v1/revocations?case_reference=C-1&reason=administrator&since=1&until=9999999999'],
+      [
+        '/admin/v1/revocations',
+        '/admin/v1/revocations?case_reference=C-1&reason=administrator&since=1&until=9999999999',
+      ],
       ['/admin/v1/revocations/{seq}', `/admin/v1/revocations/${world.head.seq}`],
       ['/admin/v1/deliveries', '/admin/v1/deliveries'],
       ['/admin/v1/deliveries/{id}', `/admin/v1/deliveries/${world.deliveryId}`],
@@ -225,30 +303,96 @@ describe('what is answered is what openapi.json says', () => {
       ['/healthz', '/healthz'],
       ['/readyz', '/readyz'],
     ]
-    for (const [template, path] of reads) expect(await ask(world, template, path)).toEqual([`GET ${path}`, 200])
-    expect(await ask(world, '/revocations', '/revocations', { authorization: world.sydney.basic })).toEqual(['GET /revocations', 200])
+    for (const [template, path] of reads)
+      expect(await ask(world, template, path)).toEqual([`GET ${path}`, 200])
+    expect(
+      await ask(world, '/revocations', '/revocations', { authorization: world.sydney.basic }),
+    ).toEqual(['GET /revocations', 200])
   })
 
   test('changing', async () => {
     const world = await populated()
-    const registration = { client_name: 'Case Manager Perth', redirect_uris: ['https://perth.case-manager.example/oidc/callback'] }
+    const registration = {
+      client_name: 'Case Manager Perth',
+      redirect_uris: ['https://perth.case-manager.example/oidc/callback'],
+    }
     const acts: [string, string, string, unknown, number][] = [
-      ['POST', '/admin/v1/clients', '/admin/v1/clients', { client_id: 'perth', ...registration }, 201],
+      [
+        'POST',
+        '/admin/v1/clients',
+        '/admin/v1/clients',
+        { client_id: 'perth', ...registration },
+        201,
+      ],
       ['PUT', '/admin/v1/clients/{id}', '/admin/v1/clients/perth', registration, 200],
       ['PATCH', '/admin/v1/clients/{id}', '/admin/v1/clients/perth', { client_name: 'Perth' }, 200],
       ['POST', '/admin/v1/clients/{id}/secrets', '/admin/v1/clients/perth/secrets', undefined, 201],
       ['DELETE', '/admin/v1/clients/{id}', '/admin/v1/clients/perth', undefined, 200],
-      ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'everything' }, dry_run: true }, 200],
-      ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 201],
-      ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 200],
+      [
+        'POST',
+        '/admin/v1/revocations',
+        '/admin/v1/revocations',
+        { selector: { kind: 'everything' }, dry_run: true },
+        200,
+      ],
+      [
+        'POST',
+        '/admin/v1/revocations',
+        '/admin/v1/revocations',
+        { selector: { kind: 'session', sid: world.session.sid } },
+        201,
+      ],
+      [
+        'POST',
+        '/admin/v1/revocations',
+        '/admin/v1/revocations',
+        { selector: { kind: 'session', sid: world.session.sid } },
+        200,
+      ],
       ['POST', '/admin/v1/deliveries/redrive', '/admin/v1/deliveries/redrive', { all: true }, 200],
-      ['POST', '/admin/v1/deliveries/close', '/admin/v1/deliveries/close', { client_id: 'sydney', reason: 'gone' }, 200],
-      ['POST', '/admin/v1/microsoft-work/redrive', '/admin/v1/microsoft-work/redrive', { all: true }, 200],
-      ['POST', '/admin/v1/users/erase', '/admin/v1/users/erase', { sub: world.session.sub, dry_run: true }, 200],
+      [
+        'POST',
+        '/admin/v1/deliveries/close',
+        '/admin/v1/deliveries/close',
+        { client_id: 'sydney', reason: 'gone' },
+        200,
+      ],
+      [
+        'POST',
+        '/admin/v1/microsoft-work/redrive',
+        '/admin/v1/microsoft-work/redrive',
+        { all: true },
+        200,
+      ],
+      [
+        'POST',
+        '/admin/v1/users/erase',
+        '/admin/v1/users/erase',
+        { sub: world.session.sub, dry_run: true },
+        200,
+      ],
       ['POST', '/admin/v1/users/erase', '/admin/v1/users/erase', { sub: world.session.sub }, 200],
-      ['POST', '/admin/v1/keys/rotate', '/admin/v1/keys/rotate', { alg: 'ES256', how: 'next' }, 201],
-      ['POST', '/admin/v1/tenants', '/admin/v1/tenants', { tid: '33333333-3333-4333-8333-333333333333', name: 'Third' }, 201],
-      ['DELETE', '/admin/v1/tenants/{tid}', '/admin/v1/tenants/33333333-3333-4333-8333-333333333333', undefined, 200],
+      [
+        'POST',
+        '/admin/v1/keys/rotate',
+        '/admin/v1/keys/rotate',
+        { alg: 'ES256', how: 'next' },
+        201,
+      ],
+      [
+        'POST',
+        '/admin/v1/tenants',
+        '/admin/v1/tenants',
+        { tid: '33333333-3333-4333-8333-333333333333', name: 'Third' },
+        201,
+      ],
+      [
+        'DELETE',
+        '/admin/v1/tenants/{tid}',
+        '/admin/v1/tenants/33333333-3333-4333-8333-333333333333',
+        undefined,
+        200,
+      ],
       ['POST', '/admin/v1/setup/token', '/admin/v1/setup/token', undefined, 403],
       [
         'POST',
@@ -260,23 +404,56 @@ describe('what is answered is what openapi.json says', () => {
       ['POST', '/admin/v1/backup', '/admin/v1/backup', { path: '/nowhere' }, 403],
     ]
     for (const [method, template, path, body, status] of acts)
-      expect(await ask(world, template, path, { method, body })).toEqual([`${method} ${path}`, status])
+      expect(await ask(world, template, path, { method, body })).toEqual([
+        `${method} ${path}`,
+        status,
+      ])
     const report = { epoch: world.head.epoch, seq: world.head.seq, guard: 'default' }
     expect(
-      await ask(world, '/revocations/enforced', '/revocations/enforced', { method: 'POST', body: report, authorization: world.sydney.basic }),
+      await ask(world, '/revocations/enforced', '/revocations/enforced', {
+        method: 'POST',
+        body: report,
+        authorization: world.sydney.basic,
+      }),
     ).toEqual(['POST /revocations/enforced', 204])
   })
 
   test('refusing', async () => {
     const world = await populated()
     for (const authorization of ['Bearer nonsense', ''])
-      expect((await ask(world, '/admin/v1/clients', '/admin/v1/clients', { authorization }))[1]).toBe(401)
-    expect(await ask(world, '/admin/v1/clients/{id}', '/admin/v1/clients/nobody')).toEqual(['GET /admin/v1/clients/nobody', 404])
-    expect((await ask(world, '/admin/v1/revocations', '/admin/v1/revocations', { method: 'POST', body: { selector: { kind: 'x' } } }))[1]).toBe(400)
-    expect((await ask(world, '/revocations', '/revocations', { authorization: 'Basic eDp5' }))[1]).toBe(401)
-    expect((await ask(world, '/revocations', '/revocations?after=1', { authorization: world.sydney.basic }))[1]).toBe(400)
+      expect(
+        (await ask(world, '/admin/v1/clients', '/admin/v1/clients', { authorization }))[1],
+      ).toBe(401)
+    expect(await ask(world, '/admin/v1/clients/{id}', '/admin/v1/clients/nobody')).toEqual([
+      'GET /admin/v1/clients/nobody',
+      404,
+    ])
+    expect(
+      (
+        await ask(world, '/admin/v1/revocations', '/admin/v1/revocations', {
+          method: 'POST',
+          body: { selector: { kind: 'x' } },
+        })
+      )[1],
+    ).toBe(400)
+    expect(
+      (await ask(world, '/revocations', '/revocations', { authorization: 'Basic eDp5' }))[1],
+    ).toBe(401)
+    expect(
+      (
+        await ask(world, '/revocations', '/revocations?after=1', {
+          authorization: world.sydney.basic,
+        })
+      )[1],
+    ).toBe(400)
     const user = await world.rig.signInAt((await world.rig.openSession()).session.sid, world.sydney)
     expect(claimsOf(user.access_token)).toHaveProperty('sid')
-    expect((await ask(world, '/admin/v1/keys', '/admin/v1/keys', { authorization: `Bearer ${user.access_token}` }))[1]).toBe(401)
+    expect(
+      (
+        await ask(world, '/admin/v1/keys', '/admin/v1/keys', {
+          authorization: `Bearer ${user.access_token}`,
+        })
+      )[1],
+    ).toBe(401)
   })
 })

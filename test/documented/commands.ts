@@ -9,7 +9,10 @@ import { ROOT } from '../markdown.ts'
 
 /** Parses commands by the real programs, and carries none out. */
 
-/** The words of a command, by a shell. A redirection ends them, and `<client>` and `[file]` stand for values. */
+/**
+ * The words of a command, by a shell. A redirection ends them, and `<client>` and `[file]` stand
+ * for values.
+ */
 function wordsOf(command: string): string[] {
   const plain = command
     .replace(/^(?:[A-Z_]+=\S+ )+/, '')
@@ -70,13 +73,23 @@ async function parseCmb(words: string[]): Promise<Parsed> {
   }
 }
 
-const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  scripts: Record<string, string>
+}
 
 /** The sources that read the options of a script. */
 function sourceOf(script: string): string {
   const [, built] = / (?:dist\/)?((?:bench|demo|test)\/\S+)\.(?:js|ts)/.exec(` ${script}`) ?? []
-  const files = [`${built}.ts`, 'bench/parts.ts', 'demo/options.ts', 'test/process/chaos/options.ts', 'test/process/cluster/options.ts']
-  return files.map((file) => (existsSync(join(ROOT, file)) ? readFileSync(join(ROOT, file), 'utf8') : '')).join('')
+  const files = [
+    `${built}.ts`,
+    'bench/parts.ts',
+    'demo/options.ts',
+    'test/process/chaos/options.ts',
+    'test/process/cluster/options.ts',
+  ]
+  return files
+    .map((file) => (existsSync(join(ROOT, file)) ? readFileSync(join(ROOT, file), 'utf8') : ''))
+    .join('')
 }
 
 function npmProblem([command = '', name = '', ...rest]: string[]): string | undefined {
@@ -84,7 +97,9 @@ function npmProblem([command = '', name = '', ...rest]: string[]): string | unde
   if (command === 'install') return undefined
   if (script === undefined) return `package.json has no script ${name}.`
   const source = sourceOf(script)
-  const unknown = rest.filter((word) => /^--\w/.test(word)).find((word) => !source.includes(word.slice(2)))
+  const unknown = rest
+    .filter((word) => /^--\w/.test(word))
+    .find((word) => !source.includes(word.slice(2)))
   return unknown === undefined ? undefined : `${name} reads no ${unknown}.`
 }
 
@@ -100,9 +115,13 @@ const helps = new Map<string, string>()
 function binProblem(name: string, words: string[]): string | undefined {
   const bin = BINS[name]
   if (bin === undefined) return `${name} is unknown.`
-  const subcommand = words.filter((word) => !word.startsWith('-')).slice(0, name.includes('guard') ? 1 : 0)
+  const subcommand = words
+    .filter((word) => !word.startsWith('-'))
+    .slice(0, name.includes('guard') ? 1 : 0)
   const key = [bin, ...subcommand].join(' ')
-  const help = helps.get(key) ?? execFileSync(process.execPath, [join(ROOT, bin), ...subcommand, '--help'], { encoding: 'utf8' })
+  const help =
+    helps.get(key) ??
+    execFileSync(process.execPath, [join(ROOT, bin), ...subcommand, '--help'], { encoding: 'utf8' })
   helps.set(key, help)
   const unknown = words.filter((word) => /^--\w/.test(word)).find((word) => !help.includes(word))
   return unknown === undefined ? undefined : `${key} --help does not name ${unknown}.`

@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { appendFileSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,8 +16,9 @@ import { findBuilt } from '../../scripts/recipe-needs.mjs'
 import { findPython } from '../../scripts/python-guard.mjs'
 
 /**
- * The programs that documented commands name, first in their PATH. A server runs until it listens, and then on, until the page ends: the next
- * command may ask it. `npm install` finds the packages that this repository has. What only the machine does (a service, a user) is left out.
+ * The programs that documented commands name, first in their PATH. A server runs until it listens,
+ * and then on, until the page ends: the next command may ask it. `npm install` finds the packages
+ * that this repository has. What only the machine does (a service, a user) is left out.
  */
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -16,19 +26,27 @@ const DIR = process.env.DOCUMENTED_DIR ?? ''
 const SHIMS = join(process.env.DOCUMENTED_PROGRAMS ?? '')
 // A guard in Python is started by the kit.
 const withJwt = findPython()
-const PATH = [...(withJwt === undefined ? [] : [dirname(withJwt)]), ...(process.env.PATH ?? '').split(delimiter).filter((dir) => dir !== SHIMS)]
+const PATH = [
+  ...(withJwt === undefined ? [] : [dirname(withJwt)]),
+  ...(process.env.PATH ?? '').split(delimiter).filter((dir) => dir !== SHIMS),
+]
 /** The exit code of a command whose program this machine lacks. */
 const MISSING = 99
 const START_MS = 150_000
 
 const [name = '', ...args] = process.argv.slice(2)
 
-function real(program: string, file = PATH.map((dir) => join(dir, program)).find((one) => existsSync(one))): string {
+function real(
+  program: string,
+  file = PATH.map((dir) => join(dir, program)).find((one) => existsSync(one)),
+): string {
   if (file !== undefined) return file
   process.stderr.write(`MISSING ${program}\n`)
   process.exit(MISSING)
 }
-const NODE = existsSync(join(ROOT, 'node_modules/.bin/node')) ? join(ROOT, 'node_modules/.bin/node') : process.execPath
+const NODE = existsSync(join(ROOT, 'node_modules/.bin/node'))
+  ? join(ROOT, 'node_modules/.bin/node')
+  : process.execPath
 
 interface Options {
   env?: Record<string, string>
@@ -36,11 +54,24 @@ interface Options {
 }
 const whole = ({ env, cwd }: Options = {}) => ({
   cwd,
-  env: { ...process.env, HOME: process.env.DOCUMENTED_HOME ?? '', PATH: PATH.join(delimiter), ...env },
+  env: {
+    ...process.env,
+    HOME: process.env.DOCUMENTED_HOME ?? '',
+    PATH: PATH.join(delimiter),
+    ...env,
+  },
 })
 
-function run(file: string, given: readonly string[], options?: Options & { input?: string }): number {
-  const { status, error, stdout, stderr } = spawnSync(file, given, { ...whole(options), input: options?.input, encoding: 'utf8' })
+function run(
+  file: string,
+  given: readonly string[],
+  options?: Options & { input?: string },
+): number {
+  const { status, error, stdout, stderr } = spawnSync(file, given, {
+    ...whole(options),
+    input: options?.input,
+    encoding: 'utf8',
+  })
   process.stdout.write(stdout ?? '')
   process.stderr.write(error?.message ?? stderr)
   return status ?? 1
@@ -52,7 +83,8 @@ function groupOf(leader: number): number[] {
     .filter((one) => /^\d+$/.test(one))
     .flatMap((pid) => {
       try {
-        const [, parent, group] = /\) \S (\d+) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+        const [, parent, group] =
+          /\) \S (\d+) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
         return [{ pid: Number(pid), parent: Number(parent), group: Number(group) }]
       } catch {
         return []
@@ -61,7 +93,8 @@ function groupOf(leader: number): number[] {
   const found = new Set([leader])
   for (let size = 0; size !== found.size;) {
     size = found.size
-    for (const { pid, parent, group } of all) if (found.has(parent) || found.has(group)) found.add(pid)
+    for (const { pid, parent, group } of all)
+      if (found.has(parent) || found.has(group)) found.add(pid)
   }
   return [...found]
 }
@@ -78,8 +111,12 @@ function listening(): Set<string> {
       return []
     }
   }
-  const tcp = ['tcp', 'tcp6'].flatMap(lines).flatMap((fields) => (fields[3] === '0A' ? [fields[9] ?? ''] : []))
-  const unix = lines('unix').flatMap((fields) => (fields[3] === '00010000' ? [fields[6] ?? ''] : []))
+  const tcp = ['tcp', 'tcp6']
+    .flatMap(lines)
+    .flatMap((fields) => (fields[3] === '0A' ? [fields[9] ?? ''] : []))
+  const unix = lines('unix').flatMap((fields) =>
+    fields[3] === '00010000' ? [fields[6] ?? ''] : [],
+  )
   return new Set([...tcp, ...unix])
 }
 
@@ -87,18 +124,31 @@ function listens(leader: number): boolean {
   const sockets = listening()
   return groupOf(leader).some((pid) => {
     try {
-      return readdirSync(`/proc/${pid}/fd`).some((fd) => sockets.has(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? ''))
+      return readdirSync(`/proc/${pid}/fd`).some((fd) =>
+        sockets.has(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? ''),
+      )
     } catch {
       return false
     }
   })
 }
 
-/** @param until what it prints when it is ready. Not given: it is ready when it listens. It ends with its page, or at once where `ends` is true. */
-async function serve(file: string, given: readonly string[], options: Options & { until?: RegExp; ends?: boolean } = {}): Promise<number> {
+/**
+ * @param until what it prints when it is ready. Not given: it is ready when it listens. It ends
+ * with its page, or at once where `ends` is true.
+ */
+async function serve(
+  file: string,
+  given: readonly string[],
+  options: Options & { until?: RegExp; ends?: boolean } = {},
+): Promise<number> {
   const log = join(mkdtempSync(join(DIR, 'server-')), 'log')
   const out = openSync(log, 'w')
-  const child = spawn(file, given, { ...whole(options), stdio: ['ignore', out, out], detached: true })
+  const child = spawn(file, given, {
+    ...whole(options),
+    stdio: ['ignore', out, out],
+    detached: true,
+  })
   closeSync(out)
   const gone = new Promise<number>((done) => child.once('exit', (code) => done(code ?? 1)))
   child.once('error', (error) => process.stderr.write(`${error.message}\n`))
@@ -106,7 +156,8 @@ async function serve(file: string, given: readonly string[], options: Options & 
   if (pid === undefined) return 1
   appendFileSync(join(DIR, 'servers'), `${pid}\n`)
   const printed = (): string => readFileSync(log, 'utf8')
-  const isReady = (): boolean => (options.until === undefined ? listens(pid) : options.until.test(printed()))
+  const isReady = (): boolean =>
+    options.until === undefined ? listens(pid) : options.until.test(printed())
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null
   for (const end = Date.now() + START_MS; !hasEnded() && !isReady(); await sleep(50)) {
     if (Date.now() < end) continue
@@ -130,7 +181,9 @@ async function serve(file: string, given: readonly string[], options: Options & 
 
 /** A program of this repository asks a question only in a terminal. */
 const inTerminal = (file: string, given: readonly string[], input: string): number => {
-  const quoted = [file, ...given].map((one) => `'${one.replaceAll("'", String.raw`'\''`)}'`).join(' ')
+  const quoted = [file, ...given]
+    .map((one) => `'${one.replaceAll("'", String.raw`'\''`)}'`)
+    .join(' ')
   return run(real('script'), ['-qefc', quoted, '/dev/null'], { input: `${input}\n` })
 }
 
@@ -143,7 +196,11 @@ function cmb(given: string[]): number | Promise<number> {
     // Each is on a machine of its own.
     const dir = mkdtempSync(join(DIR, 'data-'))
     port += process.pid % 500
-    const own = { BROKER_DATA_DIR: dir, BROKER_LISTEN: `127.0.0.1:${port}`, BROKER_OPS_LISTEN: `127.0.0.1:${port + 500}` }
+    const own = {
+      BROKER_DATA_DIR: dir,
+      BROKER_LISTEN: `127.0.0.1:${port}`,
+      BROKER_OPS_LISTEN: `127.0.0.1:${port + 500}`,
+    }
     return serve(NODE, [CLI, ...given], { env: own, until: /"event":"(serving|working)"/ })
   }
   if (given.includes('--yes') || given.includes('--dry-run')) return run(NODE, [CLI, ...given])
@@ -155,11 +212,16 @@ function npx([program = '', ...given]: string[]): number | Promise<number> {
   if (program === '@case-manager/guard') {
     const serves = given[0] === 'serve' && !given.some((one) => ['--help', '--check'].includes(one))
     const bin = join(ROOT, 'guard/dist/serve/bin.js')
-    return serves ? serve(NODE, [bin, ...given], { until: /enforces revocations up to seq/ }) : run(NODE, [bin, ...given])
+    return serves
+      ? serve(NODE, [bin, ...given], { until: /enforces revocations up to seq/ })
+      : run(NODE, [bin, ...given])
   }
-  if (program !== 'broker-dev' && program !== '@case-manager/broker-dev') return fail(`npx ${program}`)
+  if (program !== 'broker-dev' && program !== '@case-manager/broker-dev')
+    return fail(`npx ${program}`)
   const bin = join(ROOT, 'broker-dev/dist/broker-dev/src/bin.js')
-  return given.includes('--help') ? run(NODE, [bin, ...given]) : serve(NODE, [bin, '--port', '0', ...given], { until: /is ready/ })
+  return given.includes('--help')
+    ? run(NODE, [bin, ...given])
+    : serve(NODE, [bin, '--port', '0', ...given], { until: /is ready/ })
 }
 
 const fail = (what: string): number => {
@@ -171,13 +233,17 @@ const fail = (what: string): number => {
 function npm(given: string[]): number | Promise<number> {
   const [command = '', ...rest] = given
   // The recipe is built already, in a directory of its own.
-  const next = process.cwd().includes('nextjs') ? join(real('next', findBuilt('nextjs')), '../../../../..') : undefined
+  const next = process.cwd().includes('nextjs')
+    ? join(real('next', findBuilt('nextjs')), '../../../../..')
+    : undefined
   const here = next ?? process.cwd()
   const own = existsSync(join(here, 'package.json'))
   if (command === 'install') {
     const names = rest.filter((one) => !one.startsWith('-'))
     const from = createRequire(join(own ? here : ROOT, 'package.json'))
-    const missing = names.filter((one) => from.resolve.paths(one)?.every((dir) => !existsSync(join(dir, one))))
+    const missing = names.filter((one) =>
+      from.resolve.paths(one)?.every((dir) => !existsSync(join(dir, one))),
+    )
     return missing.length === 0 ? 0 : fail(`npm install ${missing.join(' ')}`)
   }
   if (own && command === 'run') return run(real('npm'), given, { cwd: here })
@@ -185,7 +251,8 @@ function npm(given: string[]): number | Promise<number> {
   // The packages are installed and built.
   const ours = ['--prefix', ROOT, '--ignore-scripts', ...given]
   if (command === 'start') return serve(real('npm'), ours, { until: /"event":"serving"/ })
-  if (rest[0] === 'demo') return serve(real('npm'), ours, { until: /Ctrl-C|^\{"issuer/m, ends: true })
+  if (rest[0] === 'demo')
+    return serve(real('npm'), ours, { until: /Ctrl-C|^\{"issuer/m, ends: true })
   return fail(`npm ${given.join(' ')}`)
 }
 
@@ -209,13 +276,26 @@ const PROGRAMS: Record<string, () => number | Promise<number>> = {
   python3: () => run(python(), args),
   flask: () => serve(flask(), ['-m', 'flask', ...args]),
   go: () => serve(real('go'), args, { env: { GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly' } }),
-  mvn: () => (findBuilt('spring') === undefined ? real('mvn', findBuilt('spring')).length : serve(real('mvn'), ['-o', '-q', '-B', ...args])),
+  mvn: () =>
+    findBuilt('spring') === undefined
+      ? real('mvn', findBuilt('spring')).length
+      : serve(real('mvn'), ['-o', '-q', '-B', ...args]),
   caddy: () => (args.includes('run') ? serve(real('caddy'), args) : run(real('caddy'), args)),
   haproxy: () => run(real('haproxy'), args),
-  envoy: () => serve(real('envoy', findBuilt('envoy')), [...args, '--disable-hot-restart', '--concurrency', '1']),
+  envoy: () =>
+    serve(real('envoy', findBuilt('envoy')), [
+      ...args,
+      '--disable-hot-restart',
+      '--concurrency',
+      '1',
+    ]),
   traefik: () => serve(real('traefik', findBuilt('traefik')), args),
   'oauth2-proxy': () =>
-    serve(real('oauth2-proxy', findBuilt('oauth2-proxy')), [...args, '--provider-ca-file', process.env.NODE_EXTRA_CA_CERTS ?? '']),
+    serve(real('oauth2-proxy', findBuilt('oauth2-proxy')), [
+      ...args,
+      '--provider-ca-file',
+      process.env.NODE_EXTRA_CA_CERTS ?? '',
+    ]),
   systemctl: () => 0,
   useradd: () => 0,
 }

@@ -13,7 +13,10 @@ import { WEBHOOK_EVENTS } from '../../src/protocol/webhook-event.ts'
 import { reportSchema } from '../../src/revocation/feed-described.ts'
 import { ROOT } from '../markdown.ts'
 
-/** The product's own readers of documented files and messages. Each returns the problems that it finds. */
+/**
+ * The product's own readers of documented files and messages. Each returns the problems that it
+ * finds.
+ */
 
 type Reader = (text: string, dir: string) => string[] | Promise<string[]>
 
@@ -38,14 +41,28 @@ const clients: Reader = async (text, dir) => {
 /** Fields of one client: the rest of the registration is the least that is accepted. */
 const client: Reader = (text, dir) => {
   const fields = parse(text) as Record<string, unknown>
-  const least = 'ssf_email_domains' in fields ? { client_id: 'gateway', client_name: 'API gateway', scope: 'ssf.read', ...SERVICE } : {}
-  return clients(stringify({ clients: [{ ...least, ...fields, client_secret_hash: '6IAAO68ZK8CzlMHa6ZnKyO6YisOPpmaLznrterrjLc0' }] }), dir)
+  const least =
+    'ssf_email_domains' in fields
+      ? { client_id: 'gateway', client_name: 'API gateway', scope: 'ssf.read', ...SERVICE }
+      : {}
+  return clients(
+    stringify({
+      clients: [
+        { ...least, ...fields, client_secret_hash: '6IAAO68ZK8CzlMHa6ZnKyO6YisOPpmaLznrterrjLc0' },
+      ],
+    }),
+    dir,
+  )
 }
 const SERVICE = { grant_types: ['client_credentials'] }
 
 const issuers: Reader = (text, dir) => {
   const problems: string[] = []
-  const options = { issuer: 'https://login.case-manager.example', allowLoopback: false, add: (problem: string) => void problems.push(problem) }
+  const options = {
+    issuer: 'https://login.case-manager.example',
+    allowLoopback: false,
+    add: (problem: string) => void problems.push(problem),
+  }
   readSignalIssuers(written(dir, 'issuers.yaml', text), options)
   return problems
 }
@@ -57,20 +74,33 @@ const rules: Reader = (text) => {
 
 const webhook: Reader = (text) => {
   const schema = JSON.parse(readFileSync(join(ROOT, 'docs/webhooks.schema.json'), 'utf8')) as object
-  const check = new Ajv2020({ strict: false, formats: { 'date-time': true, uuid: true } }).compile(schema)
-  return check(JSON.parse(text)) ? [] : (check.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
+  const check = new Ajv2020({ strict: false, formats: { 'date-time': true, uuid: true } }).compile(
+    schema,
+  )
+  return check(JSON.parse(text))
+    ? []
+    : (check.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
 }
 
 const feed: Reader = (text) => {
-  const { epoch, seq, entries } = JSON.parse(text) as { epoch: unknown; seq: unknown; entries: unknown[] }
-  return typeof epoch === 'string' && isSeq(seq) && entries.every(readEntry) ? [] : ['The guard does not read it.']
+  const { epoch, seq, entries } = JSON.parse(text) as {
+    epoch: unknown
+    seq: unknown
+    entries: unknown[]
+  }
+  return typeof epoch === 'string' && isSeq(seq) && entries.every(readEntry)
+    ? []
+    : ['The guard does not read it.']
 }
 
-const entry: Reader = (text) => (readEntry(JSON.parse(text))?.selector.kind === 'session' ? [] : ['The guard does not read it.'])
+const entry: Reader = (text) =>
+  readEntry(JSON.parse(text))?.selector.kind === 'session' ? [] : ['The guard does not read it.']
 
 const aliases: Reader = (text) => {
   const { identifiers } = JSON.parse(text) as { identifiers: { format: string }[] }
-  return identifiers.map(({ format }) => format).join() === 'iss_sub,email' ? [] : ['The broker sends iss_sub and email.']
+  return identifiers.map(({ format }) => format).join() === 'iss_sub,email'
+    ? []
+    : ['The broker sends iss_sub and email.']
 }
 
 /** By the members that a document has at its top. */
@@ -85,7 +115,11 @@ const READERS: Record<string, [members: string[], reader: Reader][]> = {
   json: [
     [['rules'], rules],
     [['type', 'timestamp', 'data'], webhook],
-    [['sub', 'sid', 'device'], (text) => problemOf(() => WEBHOOK_EVENTS['session.new_device'].data.strict().parse(JSON.parse(text)))],
+    [
+      ['sub', 'sid', 'device'],
+      (text) =>
+        problemOf(() => WEBHOOK_EVENTS['session.new_device'].data.strict().parse(JSON.parse(text))),
+    ],
     [['epoch', 'guard'], (text) => problemOf(() => reportSchema.parse(JSON.parse(text)))],
     [['epoch', 'entries'], feed],
     [['seq', 'selector'], entry],
@@ -109,7 +143,11 @@ export function readSettings(text: string): string[] {
       .split('\n')
       .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   )
-  const env = { BROKER_ISSUER: 'https://login.case-manager.example', BROKER_SECRET: randomBytes(32).toString('hex'), ...given }
+  const env = {
+    BROKER_ISSUER: 'https://login.case-manager.example',
+    BROKER_SECRET: randomBytes(32).toString('hex'),
+    ...given,
+  }
   return problemOf(() => {
     const { warnings } = loadConfig(env)
     if (warnings.length > 0) throw new Error(JSON.stringify(warnings))

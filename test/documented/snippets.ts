@@ -6,7 +6,10 @@ const ended = []
 const sessions = { end: (which) => ended.push(which), endWhere: (which) => ended.push(which), all: () => [] }
 const log = console
 const app = new Hono()`
-/** A request without a token and an empty logout token are rejected, and the guard comes to know what is revoked. */
+/**
+ * A request without a token and an empty logout token are rejected, and the guard comes to know
+ * what is revoked.
+ */
 const SERVED = `if ((await app.request('/api/me')).status !== 401 && (await app.request('/api/me')).status !== 503) throw new Error('not protected')
 if ((await app.request('/oidc/backchannel-logout', { method: 'POST', body: new URLSearchParams({ logout_token: 'x' }) })).status < 400) throw new Error('accepted')`
 

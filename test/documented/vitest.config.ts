@@ -2,5 +2,12 @@ import { defineConfig } from 'vitest/config'
 
 /** The documentation, executed: `npm run test:docs`, a step of its own beside `npm test`. */
 export default defineConfig({
-  test: { name: 'documented', include: ['test/documented/run.ts'], pool: 'forks', maxConcurrency: 2, testTimeout: 300_000, hookTimeout: 300_000 },
+  test: {
+    name: 'documented',
+    include: ['test/documented/run.ts'],
+    pool: 'forks',
+    maxConcurrency: 2,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+  },
 })

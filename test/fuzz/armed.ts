@@ -9,7 +9,10 @@ import { browserAt } from '../browser.ts'
 import { authorizePath, createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
 import { type Whole, wholeRequests } from './whole.ts'
 
-/** A broker with everything in it that a request could name: clients of each kind, a user signed in, tokens, codes, pages half gone through. */
+/**
+ * A broker with everything in it that a request could name: clients of each kind, a user signed in,
+ * tokens, codes, pages half gone through.
+ */
 
 export interface Armed {
   /** Good values by parameter or field name. */
@@ -24,7 +27,12 @@ export interface Armed {
   secrets: readonly string[]
 }
 
-const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'] as const
+const GRANTS = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+] as const
 
 export interface Target {
   of: 'public' | 'operators'
@@ -32,10 +40,14 @@ export interface Target {
   origin: string
 }
 
-export async function openTargets(onEnd: (close: () => Promise<void>) => void): Promise<{ rig: Rig; apps: Target[] }> {
+export async function openTargets(
+  onEnd: (close: () => Promise<void>) => void,
+): Promise<{ rig: Rig; apps: Target[] }> {
   // Whose tokens the signals take: signed by the broker's own keys, which saves making others.
   let keys = (): unknown => ({ keys: [] })
-  const issuers = createServer((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(keys())))
+  const issuers = createServer((_request, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(keys())),
+  )
   await new Promise<void>((ready) => issuers.listen(0, '127.0.0.1', ready))
   const jwksUri = `http://127.0.0.1:${(issuers.address() as AddressInfo).port}/jwks`
   const known = { jwksUri, audience: 'broker', subject: 'opaque' as const, tenants: undefined }
@@ -69,24 +81,38 @@ export async function openTargets(onEnd: (close: () => Promise<void>) => void): 
   }
 }
 
-async function clientsOf(rig: Rig): Promise<{ confidential: RegisteredClient; open: RegisteredClient; machine: RegisteredClient }> {
-  const confidential = await rig.register('Sydney', { grants: [...GRANTS], requirePkce: false, exchangeFrom: ['melbourne'] })
+async function clientsOf(
+  rig: Rig,
+): Promise<{ confidential: RegisteredClient; open: RegisteredClient; machine: RegisteredClient }> {
+  const confidential = await rig.register('Sydney', {
+    grants: [...GRANTS],
+    requirePkce: false,
+    exchangeFrom: ['melbourne'],
+  })
   const open = await rig.register('Melbourne', {
     authMethod: 'none',
     grants: [...GRANTS],
     allowedOrigins: ['https://melbourne.case-manager.example'],
     exchangeFrom: ['sydney'],
   })
-  const machine = await rig.register('Machine', { grants: ['client_credentials'], scopes: ['broker:operate', 'broker:administer'] })
+  const machine = await rig.register('Machine', {
+    grants: ['client_credentials'],
+    scopes: ['broker:operate', 'broker:administer'],
+  })
   return { confidential, open, machine }
 }
 
 /** Again: earlier requests may have signed the user out, removed the clients or spent the codes. */
 export async function arm(rig: Rig): Promise<Armed> {
   const { confidential, open, machine } = await clientsOf(rig)
-  const { session, cookie, cookieHeader } = await rig.openSession({ roles: ['CaseManager.User', 'Broker.Operator', 'Broker.Administrator'] })
+  const { session, cookie, cookieHeader } = await rig.openSession({
+    roles: ['CaseManager.User', 'Broker.Operator', 'Broker.Administrator'],
+  })
   const tokens = await rig.signInAt(session.sid, confidential)
-  const codes = [await rig.issueCode(session.sid, confidential), await rig.issueCode(session.sid, open)].map((one) => one.code)
+  const codes = [
+    await rig.issueCode(session.sid, confidential),
+    await rig.issueCode(session.sid, open),
+  ].map((one) => one.code)
   const administrator = await tokenOf(rig, machine, 'broker:administer')
   const operator = await tokenOf(rig, machine, 'broker:operate')
   const half = await halfWay(rig, confidential)
@@ -117,7 +143,10 @@ export async function arm(rig: Rig): Promise<Armed> {
     deliveryId: rig.queue.added.at(-1)?.id ?? '',
     head: await rig.store.head(),
   })
-  const [redirectUri = '', postLogoutRedirectUri = ''] = [confidential.metadata.redirectUris[0], confidential.metadata.postLogoutRedirectUris[0]]
+  const [redirectUri = '', postLogoutRedirectUri = ''] = [
+    confidential.metadata.redirectUris[0],
+    confidential.metadata.postLogoutRedirectUris[0],
+  ]
   const bearer = [tokens.access_token, administrator, operator]
   return {
     known: {
@@ -130,7 +159,12 @@ export async function arm(rig: Rig): Promise<Armed> {
       post_logout_redirect_uri: [postLogoutRedirectUri],
       response_type: ['code', 'token'],
       response_mode: ['query', 'form_post', 'fragment'],
-      scope: ['openid', 'openid profile email offline_access', 'broker:operate', 'broker:administer'],
+      scope: [
+        'openid',
+        'openid profile email offline_access',
+        'broker:operate',
+        'broker:administer',
+      ],
       state: ['state-1', half.state],
       nonce: ['nonce-1'],
       prompt: ['none', 'login', 'select_account', 'consent', 'login consent'],
@@ -192,7 +226,10 @@ export async function arm(rig: Rig): Promise<Armed> {
     },
     authorization: [confidential.basic, machine.basic, ...bearer.map((one) => `Bearer ${one}`)],
     cookies: [cookieHeader, half.cookies, `${cookieHeader}; ${half.cookies}`],
-    operators: { authorization: [administrator, administrator, operator].map((one) => `Bearer ${one}`), cookies: [desk.cookies] },
+    operators: {
+      authorization: [administrator, administrator, operator].map((one) => `Bearer ${one}`),
+      cookies: [desk.cookies],
+    },
     whole,
     secrets: [
       confidential.secret,
@@ -210,12 +247,20 @@ export async function arm(rig: Rig): Promise<Armed> {
 }
 
 async function tokenOf(rig: Rig, client: RegisteredClient, scope: string): Promise<string> {
-  const response = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+  const response = await rig.post(
+    '/token',
+    { grant_type: 'client_credentials', scope },
+    { authorization: client.basic },
+  )
   return ((await response.json()) as { access_token: string }).access_token
 }
 
 async function pushed(rig: Rig, client: RegisteredClient): Promise<string> {
-  const form = { response_type: 'code', redirect_uri: client.metadata.redirectUris[0] ?? '', scope: 'openid' }
+  const form = {
+    response_type: 'code',
+    redirect_uri: client.metadata.redirectUris[0] ?? '',
+    scope: 'openid',
+  }
   const response = await rig.post('/par', form, { authorization: client.basic })
   return ((await response.json()) as { request_uri: string }).request_uri
 }
@@ -223,11 +268,21 @@ async function pushed(rig: Rig, client: RegisteredClient): Promise<string> {
 /** An administrator with the console's page for revoking open. */
 async function atTheConsole(rig: Rig, session: Session) {
   const now = rig.clock.now()
-  const pass = { sid: session.sid, sub: session.sub, rev: (await rig.store.head()).seq, until: now + 3600 }
+  const pass = {
+    sid: session.sid,
+    sub: session.sub,
+    rev: (await rig.store.head()).seq,
+    until: now + 3600,
+  }
   const sealed = rig.deps.sealer.seal('ops/pass', JSON.stringify(pass))
   const desk = browserAt(rig, { at: rig.config.opsOrigin, cookies: `__Host-cmb_ops=${sealed}` })
   const fields = fieldsOf((await desk.get('/ops/revoke')).html)
-  return { csrf: fields.csrf ?? '', request: fields.request ?? '', pass: sealed, cookies: desk.cookieHeader }
+  return {
+    csrf: fields.csrf ?? '',
+    request: fields.request ?? '',
+    pass: sealed,
+    cookies: desk.cookieHeader,
+  }
 }
 
 /** A user who has the pages of sign-in, consent and sign-out open. */
@@ -238,12 +293,23 @@ async function halfWay(rig: Rig, client: RegisteredClient) {
   const microsoft = new URL((await browser.get(link)).headers.get('location') ?? '')
   const state = microsoft.searchParams.get('state') ?? ''
   const other = createBrowser(rig)
-  const otherLink = linkOf((await other.get(authorizePath(client, { prompt: 'consent' }))).html, 'Sign in with Microsoft')
+  const otherLink = linkOf(
+    (await other.get(authorizePath(client, { prompt: 'consent' }))).html,
+    'Sign in with Microsoft',
+  )
   const back = new URL((await other.get(otherLink)).headers.get('location') ?? '')
-  const consentAt = await other.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: back.searchParams.get('state') ?? '' }).toString()}`)
+  const consentAt = await other.get(
+    `/signin/callback?${new URLSearchParams({ code: 'c', state: back.searchParams.get('state') ?? '' }).toString()}`,
+  )
   const consent = fieldsOf((await other.get(consentAt.headers.get('location') ?? '/')).html)
   const logout = fieldsOf((await other.get('/logout')).html)
   const cookies = `${browser.cookieHeader}; ${other.cookieHeader}`
   const requests = [consent.request ?? '', logout.request ?? '']
-  return { state, request: new URL(link, rig.config.issuer).searchParams.get('request') ?? '', requests, csrf: logout.csrf ?? '', cookies }
+  return {
+    state,
+    request: new URL(link, rig.config.issuer).searchParams.get('request') ?? '',
+    requests,
+    csrf: logout.csrf ?? '',
+    cookies,
+  }
 }

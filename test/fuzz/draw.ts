@@ -28,7 +28,10 @@ export class Draw {
     return this.chance(0.004) ? 'A'.repeat(this.of([20_000, 70_000, 300_000])) : this.of(JUNK)
   }
 
-  /** Nearly what it was: a letter changed, lost or doubled, cut short, made longer, or with something strange in it. */
+  /**
+   * Nearly what it was: a letter changed, lost or doubled, cut short, made longer, or with
+   * something strange in it.
+   */
   mutated(value: string): string {
     const at = this.below(value.length + 1)
     const [head, tail] = [value.slice(0, at), value.slice(at)]

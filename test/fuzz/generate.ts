@@ -3,7 +3,9 @@ import type { Armed, Target } from './armed.ts'
 import type { Draw } from './draw.ts'
 import type { Whole } from './whole.ts'
 
-/** One request: near enough to a valid one to get far, and wrong in any way that HTTP lets it be. */
+/**
+ * One request: near enough to a valid one to get far, and wrong in any way that HTTP lets it be.
+ */
 
 export interface Route {
   method: string
@@ -14,7 +16,8 @@ export interface Route {
 export function routesOf(app: Hono): Route[] {
   const seen = new Map<string, Route>()
   for (const { method, path } of app.routes)
-    for (const one of method === 'ALL' ? ['GET', 'POST', 'PUT', 'DELETE'] : [method]) seen.set(`${one} ${path}`, { method: one, path })
+    for (const one of method === 'ALL' ? ['GET', 'POST', 'PUT', 'DELETE'] : [method])
+      seen.set(`${one} ${path}`, { method: one, path })
   return [...seen.values()]
 }
 
@@ -33,7 +36,17 @@ const TYPES = [
   '',
   'x',
 ]
-const ACCEPTS = ['*/*', 'text/html', 'application/json', 'text/event-stream', 'application/jsonl', 'image/png', '', ';;;', 'text/html;q=x']
+const ACCEPTS = [
+  '*/*',
+  'text/html',
+  'application/json',
+  'text/event-stream',
+  'application/jsonl',
+  'image/png',
+  '',
+  ';;;',
+  'text/html;q=x',
+]
 
 export interface Generated {
   url: string
@@ -42,10 +55,17 @@ export interface Generated {
   body: string | undefined
 }
 
-export function generate(draw: Draw, route: Route, armed: Armed, { of, origin }: Pick<Target, 'of' | 'origin'>): Generated {
+export function generate(
+  draw: Draw,
+  route: Route,
+  armed: Armed,
+  { of, origin }: Pick<Target, 'of' | 'origin'>,
+): Generated {
   const method = draw.chance(0.85) ? route.method : draw.of(METHODS)
   const path = route.path
-    .replace(/:(\w+)(?:\{[^}]*\})?/g, (_, name: string) => segment(draw, valueFor(draw, armed, name)))
+    .replace(/:(\w+)(?:\{[^}]*\})?/g, (_, name: string) =>
+      segment(draw, valueFor(draw, armed, name)),
+    )
     .replace(/\*/g, () => segment(draw, draw.junk()))
   const inBody = !['GET', 'HEAD'].includes(method)
   const query = draw.chance(inBody ? 0.3 : 0.85) ? pairs(draw, armed) : ''
@@ -64,28 +84,48 @@ export function spoil(draw: Draw, whole: Whole, armed: Armed, origin: string): G
   const { query, form, json: value, raw } = whole
   const wrongs = draw.below(3)
   const text =
-    raw !== undefined ? raw.text : value !== undefined ? JSON.stringify(value) : form === undefined ? undefined : spoiled(draw, form, wrongs, armed)
-  const type = raw?.type ?? (value !== undefined ? TYPES[3] : form !== undefined ? TYPES[0] : undefined)
+    raw !== undefined
+      ? raw.text
+      : value !== undefined
+        ? JSON.stringify(value)
+        : form === undefined
+          ? undefined
+          : spoiled(draw, form, wrongs, armed)
+  const type =
+    raw?.type ?? (value !== undefined ? TYPES[3] : form !== undefined ? TYPES[0] : undefined)
   const bad = form === undefined && text !== undefined && wrongs > 0 && draw.chance(0.6)
-  const sender = { known: armed.known, origin, authorization: [whole.authorization ?? ''], cookies: [whole.cookie ?? ''] }
+  const sender = {
+    known: armed.known,
+    origin,
+    authorization: [whole.authorization ?? ''],
+    cookies: [whole.cookie ?? ''],
+  }
   const headers: [string, string][] = [
     ['origin', origin],
     ['sec-fetch-site', 'same-origin'],
     ...(type === undefined ? [] : [['content-type', type] satisfies [string, string]]),
-    ...(whole.authorization ? [['authorization', whole.authorization] satisfies [string, string]] : []),
+    ...(whole.authorization
+      ? [['authorization', whole.authorization] satisfies [string, string]]
+      : []),
     ...(whole.cookie ? [['cookie', inHeader(whole.cookie)] satisfies [string, string]] : []),
   ]
   const asked = query === undefined ? '' : `?${spoiled(draw, query, wrongs, armed)}`
   const url = `${origin}${wrongs === 2 && draw.chance(0.2) ? draw.mutated(whole.path).replace(/[\0\r\n]/g, '') : whole.path}${whole.path.includes('?') ? asked.replace('?', '&') : asked}`
   const others = wrongs === 2 && draw.chance(0.2) ? headersOf(draw, sender, type) : headers
-  return { url, method: whole.method, headers: others, body: bad && text !== undefined ? draw.mutated(text) : text }
+  return {
+    url,
+    method: whole.method,
+    headers: others,
+    body: bad && text !== undefined ? draw.mutated(text) : text,
+  }
 }
 
 function spoiled(draw: Draw, fields: Record<string, string>, wrongs: number, armed: Armed): string {
   const params = new URLSearchParams(fields)
   for (let one = 0; one < wrongs; one++) {
     const names = [...params.keys()]
-    const name = names.length === 0 || draw.chance(0.1) ? draw.of(Object.keys(armed.known)) : draw.of(names)
+    const name =
+      names.length === 0 || draw.chance(0.1) ? draw.of(Object.keys(armed.known)) : draw.of(names)
     const before = params.get(name) ?? ''
     const ways = [
       () => params.delete(name),
@@ -101,10 +141,13 @@ function spoiled(draw: Draw, fields: Record<string, string>, wrongs: number, arm
 }
 
 const segment = (draw: Draw, value: string): string =>
-  draw.chance(0.8) ? encodeURIComponent(wellFormed(value)) : wellFormed(value).replace(/[\s?#\0]/g, '%00')
+  draw.chance(0.8)
+    ? encodeURIComponent(wellFormed(value))
+    : wellFormed(value).replace(/[\s?#\0]/g, '%00')
 
 /** Lone surrogates cannot be percent-encoded. */
-const wellFormed = (value: string): string => value.replace(/[\ud800-\udfff]/g, '\ufffd').slice(0, 5000)
+const wellFormed = (value: string): string =>
+  value.replace(/[\ud800-\udfff]/g, '\ufffd').slice(0, 5000)
 
 function valueFor(draw: Draw, armed: Pick<Armed, 'known'>, name: string): string {
   const known = Object.hasOwn(armed.known, name) ? armed.known[name] : undefined
@@ -116,8 +159,26 @@ function valueFor(draw: Draw, armed: Pick<Armed, 'known'>, name: string): string
 
 /** Names that go together, so that some requests are whole. */
 const TOGETHER: readonly (readonly string[])[] = [
-  ['client_id', 'redirect_uri', 'response_type', 'scope', 'state', 'nonce', 'code_challenge', 'code_challenge_method'],
-  ['client_id', 'redirect_uri', 'response_type', 'scope', 'prompt', 'claims', 'id_token_hint', 'max_age'],
+  [
+    'client_id',
+    'redirect_uri',
+    'response_type',
+    'scope',
+    'state',
+    'nonce',
+    'code_challenge',
+    'code_challenge_method',
+  ],
+  [
+    'client_id',
+    'redirect_uri',
+    'response_type',
+    'scope',
+    'prompt',
+    'claims',
+    'id_token_hint',
+    'max_age',
+  ],
   ['client_id', 'request_uri'],
   ['grant_type', 'code', 'redirect_uri', 'code_verifier', 'client_id'],
   ['grant_type', 'code', 'redirect_uri', 'client_id', 'client_secret'],
@@ -143,7 +204,8 @@ const TOGETHER: readonly (readonly string[])[] = [
 function names(draw: Draw, armed: Armed): string[] {
   const all = Object.keys(armed.known)
   const chosen = draw.chance(0.8) ? draw.of(TOGETHER).filter(() => draw.chance(0.92)) : []
-  for (let more = draw.below(draw.chance(0.2) ? 6 : 2); more > 0; more--) chosen.push(draw.chance(0.85) ? draw.of(all) : draw.junk().slice(0, 200))
+  for (let more = draw.below(draw.chance(0.2) ? 6 : 2); more > 0; more--)
+    chosen.push(draw.chance(0.85) ? draw.of(all) : draw.junk().slice(0, 200))
   if (draw.chance(0.08) && chosen.length > 0) chosen.push(draw.of(chosen))
   return chosen
 }
@@ -166,19 +228,42 @@ function json(draw: Draw, armed: Armed, depth = 0): unknown {
 
 /** Bodies of the admin API and the feed, sometimes whole. */
 function adminBody(draw: Draw, armed: Armed): unknown {
-  const value = (name: string): unknown => (draw.chance(0.9) ? valueFor(draw, armed, name).slice(0, 5000) : json(draw, armed))
+  const value = (name: string): unknown =>
+    draw.chance(0.9) ? valueFor(draw, armed, name).slice(0, 5000) : json(draw, armed)
   const whole = [
-    () => ({ selector: { kind: value('kind'), sid: value('sid'), client_id: value('client_id') }, dry_run: draw.chance(0.5) }),
-    () => ({ selector: { kind: 'session', sid: value('sid') }, comment: draw.junk().slice(0, 3000) }),
+    () => ({
+      selector: { kind: value('kind'), sid: value('sid'), client_id: value('client_id') },
+      dry_run: draw.chance(0.5),
+    }),
+    () => ({
+      selector: { kind: 'session', sid: value('sid') },
+      comment: draw.junk().slice(0, 3000),
+    }),
     () => ({ selector: { kind: 'subject', sub: value('sub') } }),
-    () => ({ client_id: draw.of(['perth', 'darwin', draw.junk().slice(0, 100)]), client_name: 'x', redirect_uris: [value('redirect_uri')] }),
+    () => ({
+      client_id: draw.of(['perth', 'darwin', draw.junk().slice(0, 100)]),
+      client_name: 'x',
+      redirect_uris: [value('redirect_uri')],
+    }),
     () => ({ client_name: value('user'), scope: value('scope'), redirect_uris: json(draw, armed) }),
     () => ({ alg: draw.chance(0.98) ? draw.junk().slice(0, 20) : 'ES256', how: value('how') }),
-    () => ({ epoch: value('epoch'), seq: draw.of([0, 1, 2, -1, 1e20, 'x', null]), guard: value('guard') }),
+    () => ({
+      epoch: value('epoch'),
+      seq: draw.of([0, 1, 2, -1, 1e20, 'x', null]),
+      guard: value('guard'),
+    }),
     () => ({ id: value('id') }),
     () => ({ all: true }),
     () => ({
-      value: [{ subscriptionId: value('id'), clientState: value('state'), lifecycleEvent: 'x', resource: 'users/1', tenantId: value('tid') }],
+      value: [
+        {
+          subscriptionId: value('id'),
+          clientState: value('state'),
+          lifecycleEvent: 'x',
+          resource: 'users/1',
+          tenantId: value('tid'),
+        },
+      ],
     }),
     () => json(draw, armed),
   ]
@@ -216,14 +301,32 @@ function headersOf(draw: Draw, sender: Sender, type: string | undefined): [strin
     if (draw.chance(0.8)) return good
     return draw.chance(0.7)
       ? draw.mutated(good)
-      : draw.of(['Basic', 'Basic =', 'Bearer', 'Bearer  x', 'Digest a=b', `Basic ${btoa('a')}`, `Basic ${btoa(':')}`, `Basic ${btoa('%zz:%00')}`])
+      : draw.of([
+          'Basic',
+          'Basic =',
+          'Bearer',
+          'Bearer  x',
+          'Digest a=b',
+          `Basic ${btoa('a')}`,
+          `Basic ${btoa(':')}`,
+          `Basic ${btoa('%zz:%00')}`,
+        ])
   }
   if (type !== undefined) headers.push(['content-type', type])
   maybe(0.75, 'authorization', () => nearly(sender.authorization))
-  maybe(0.75, 'cookie', () => (draw.chance(0.85) ? draw.of(sender.cookies) : draw.mutated(draw.of(sender.cookies))))
+  maybe(0.75, 'cookie', () =>
+    draw.chance(0.85) ? draw.of(sender.cookies) : draw.mutated(draw.of(sender.cookies)),
+  )
   maybe(0.4, 'accept', () => draw.of(ACCEPTS))
   maybe(0.4, 'origin', () =>
-    draw.of([sender.origin, sender.origin, 'https://melbourne.case-manager.example', 'https://evil.example', 'null', draw.junk()]),
+    draw.of([
+      sender.origin,
+      sender.origin,
+      'https://melbourne.case-manager.example',
+      'https://evil.example',
+      'null',
+      draw.junk(),
+    ]),
   )
   maybe(0.2, 'sec-fetch-site', () => draw.of(['same-origin', 'cross-site', 'none', 'x']))
   maybe(0.1, 'if-none-match', () => draw.junk())

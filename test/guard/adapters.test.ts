@@ -1,4 +1,10 @@
-import { createServer, request as httpRequest, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import fastify from 'fastify'
@@ -9,7 +15,9 @@ import * as onFastify from '@case-manager/guard/fastify'
 import * as onNode from '@case-manager/guard/node'
 import { eventually, startBroker, startGuard, type Broker } from './stand-in.ts'
 
-/** An instance on each server: `/api/me` needs a token, `/api/admin` a role, `/events` stays open. */
+/**
+ * An instance on each server: `/api/me` needs a token, `/api/admin` a role, `/events` stays open.
+ */
 type Instance = (guard: Guard) => Promise<{ origin: string; close: () => Promise<unknown> }>
 
 async function listen(listener: RequestListener): ReturnType<Instance> {
@@ -22,13 +30,21 @@ async function listen(listener: RequestListener): ReturnType<Instance> {
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close }
 }
 
-function stream(guard: Guard, claims: Parameters<Guard['hold']>[0], response: ServerResponse): void {
+function stream(
+  guard: Guard,
+  claims: Parameters<Guard['hold']>[0],
+  response: ServerResponse,
+): void {
   response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': open\n\n')
   onNode.holdConnection(guard, claims, response)
 }
 
 const withNode: Instance = (guard) => {
-  const [any, admin, logout] = [onNode.requireToken(guard), onNode.requireToken(guard, { anyRole: ['Admin'] }), onNode.receiveLogout(guard)]
+  const [any, admin, logout] = [
+    onNode.requireToken(guard),
+    onNode.requireToken(guard, { anyRole: ['Admin'] }),
+    onNode.receiveLogout(guard),
+  ]
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (request.url === '/oidc/backchannel-logout') return logout(request, response)
     const claims = await (request.url === '/api/admin' ? admin : any)(request, response)
@@ -36,7 +52,9 @@ const withNode: Instance = (guard) => {
     if (request.url === '/events') stream(guard, claims, response)
     else response.end(claims.sub)
   }
-  return listen((request, response) => void answer(request, response).catch(() => response.destroy()))
+  return listen(
+    (request, response) => void answer(request, response).catch(() => response.destroy()),
+  )
 }
 
 const withExpress =
@@ -45,11 +63,18 @@ const withExpress =
     const app = express()
     app.use(...parsers, (_request, _response, next) => next())
     app.post('/oidc/backchannel-logout', onExpress.receiveLogout(guard))
-    app.get('/api/admin', onExpress.requireToken(guard, { anyRole: ['Admin'] }), (_request, response) => void response.end())
+    app.get(
+      '/api/admin',
+      onExpress.requireToken(guard, { anyRole: ['Admin'] }),
+      (_request, response) => void response.end(),
+    )
     app.use(onExpress.requireToken(guard))
     app.get('/api/me', (request, response) => void response.send(onExpress.claimsOf(request).sub))
     app.get('/events', (request, response) => stream(guard, onExpress.claimsOf(request), response))
-    app.use(((_error, _request, response, _next) => void response.status(500).end()) as express.ErrorRequestHandler)
+    app.use(
+      ((_error, _request, response, _next) =>
+        void response.status(500).end()) as express.ErrorRequestHandler,
+    )
     return listen(app)
   }
 
@@ -58,11 +83,18 @@ const withFastify =
   async (guard) => {
     const app = fastify()
     if (parses)
-      app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
-        done(null, Object.fromEntries(new URLSearchParams(body as string))),
+      app.addContentTypeParser(
+        'application/x-www-form-urlencoded',
+        { parseAs: 'string' },
+        (_request, body, done) =>
+          done(null, Object.fromEntries(new URLSearchParams(body as string))),
       )
     app.register(onFastify.receiveLogout(guard, '/oidc/backchannel-logout'))
-    app.get('/api/admin', { onRequest: onFastify.requireToken(guard, { anyRole: ['Admin'] }) }, () => '')
+    app.get(
+      '/api/admin',
+      { onRequest: onFastify.requireToken(guard, { anyRole: ['Admin'] }) },
+      () => '',
+    )
     app.register(async (api) => {
       api.addHook('onRequest', onFastify.requireToken(guard))
       api.get('/api/me', (request) => onFastify.claimsOf(request).sub)
@@ -80,7 +112,9 @@ const withFastify =
     return { origin, close }
   }
 
-async function start(instance: Instance): Promise<{ broker: Broker; guard: Guard; origin: string; ended: Logout[] }> {
+async function start(
+  instance: Instance,
+): Promise<{ broker: Broker; guard: Guard; origin: string; ended: Logout[] }> {
   const broker = await startBroker()
   const ended: Logout[] = []
   const guard = await startGuard(broker, { onLogout: (logout) => void ended.push(logout) })
@@ -104,21 +138,37 @@ describe.each<[string, Instance]>([
     const good = await fetch(`${origin}/api/me`, bearer(await broker.token()))
     expect([good.status, await good.text()]).toEqual([200, 'u_alice'])
     const none = await fetch(`${origin}/api/me`)
-    expect([none.status, none.headers.get('www-authenticate'), none.headers.get('cache-control')]).toEqual([401, 'Bearer', 'no-store'])
-    expect((await fetch(`${origin}/api/me`, bearer(await broker.token({ exp: 1 })))).status).toBe(401)
+    expect([
+      none.status,
+      none.headers.get('www-authenticate'),
+      none.headers.get('cache-control'),
+    ]).toEqual([401, 'Bearer', 'no-store'])
+    expect((await fetch(`${origin}/api/me`, bearer(await broker.token({ exp: 1 })))).status).toBe(
+      401,
+    )
     expect((await fetch(`${origin}/api/me`, bearer('"'))).status).toBe(400)
     expect((await fetch(`${origin}/api/admin`, bearer(await broker.token()))).status).toBe(403)
-    expect((await fetch(`${origin}/api/admin`, bearer(await broker.token({ roles: ['Admin'] })))).status).toBe(200)
+    expect(
+      (await fetch(`${origin}/api/admin`, bearer(await broker.token({ roles: ['Admin'] })))).status,
+    ).toBe(200)
     broker.clock.advance(36)
     const stale = await fetch(`${origin}/api/me`, bearer(await broker.token()))
-    expect([stale.status, stale.headers.get('retry-after'), await stale.json()]).toMatchObject([503, '1', { error: 'temporarily_unavailable' }])
+    expect([stale.status, stale.headers.get('retry-after'), await stale.json()]).toMatchObject([
+      503,
+      '1',
+      { error: 'temporarily_unavailable' },
+    ])
   })
 
   test('a logout token is received, whether or not the body was parsed', async () => {
     const { broker, ended, origin } = await start(instance)
-    const post = async (body: URLSearchParams): Promise<number> => (await fetch(`${origin}/oidc/backchannel-logout`, { method: 'POST', body })).status
+    const post = async (body: URLSearchParams): Promise<number> =>
+      (await fetch(`${origin}/oidc/backchannel-logout`, { method: 'POST', body })).status
     const token = await broker.logoutToken({ sid: 's_7' })
-    expect([await post(new URLSearchParams({ logout_token: token })), ended.map(({ sid }) => sid)]).toEqual([200, ['s_7']])
+    expect([
+      await post(new URLSearchParams({ logout_token: token })),
+      ended.map(({ sid }) => sid),
+    ]).toEqual([200, ['s_7']])
     expect(await post(new URLSearchParams({ logout_token: token }))).toBe(400)
     expect(
       await post(
@@ -142,10 +192,14 @@ describe.each<[string, Instance]>([
 
 describe('what is not in order', () => {
   test('a body that was read and is nowhere is a failure, after which the broker sends another logout token', async () => {
-    const swallow: express.RequestHandler = (request, _response, next) => void request.resume().once('end', () => next())
+    const swallow: express.RequestHandler = (request, _response, next) =>
+      void request.resume().once('end', () => next())
     const { broker, ended, origin } = await start(withExpress(swallow))
     const body = new URLSearchParams({ logout_token: await broker.logoutToken() })
-    expect([(await fetch(`${origin}/oidc/backchannel-logout`, { method: 'POST', body })).status, ended]).toEqual([500, []])
+    expect([
+      (await fetch(`${origin}/oidc/backchannel-logout`, { method: 'POST', body })).status,
+      ended,
+    ]).toEqual([500, []])
   })
 
   test('claims of a request that no requireToken has seen', () => {
@@ -159,16 +213,24 @@ describe('a WebSocket', () => {
     const guard = await startGuard(broker)
     const server = createServer()
     server.on('upgrade', (request, socket) => {
-      void guard.authorize({ headers: { get: (name) => String(request.headers[name]) } }).then((authorized) => {
-        if (!authorized.ok) return socket.end('HTTP/1.1 401 Unauthorized\r\n\r\n')
-        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
-        return onNode.holdConnection(guard, authorized.claims, socket)
-      })
+      void guard
+        .authorize({ headers: { get: (name) => String(request.headers[name]) } })
+        .then((authorized) => {
+          if (!authorized.ok) return socket.end('HTTP/1.1 401 Unauthorized\r\n\r\n')
+          socket.write(
+            'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+          )
+          return onNode.holdConnection(guard, authorized.claims, socket)
+        })
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close())
     const port = (server.address() as AddressInfo).port
-    const headers = { connection: 'Upgrade', upgrade: 'websocket', authorization: `Bearer ${await broker.token()}` }
+    const headers = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      authorization: `Bearer ${await broker.token()}`,
+    }
     const times: number[] = []
     for (let round = 0; round < 5; round++) {
       broker.seq++

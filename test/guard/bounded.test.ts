@@ -1,10 +1,22 @@
 import type { ServerResponse } from 'node:http'
 import { describe, expect, test } from 'vitest'
-import { makeKey, eventually, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
+import {
+  makeKey,
+  eventually,
+  startBroker,
+  startGuard,
+  TestClock,
+  why,
+  type Broker,
+} from './stand-in.ts'
 
-/** A broker, or something in its place, whose answers do not end: each costs 5 s at most, and a bounded memory. */
+/**
+ * A broker, or something in its place, whose answers do not end: each costs 5 s at most, and a
+ * bounded memory.
+ */
 
-const begin = (response: ServerResponse): ServerResponse => response.writeHead(200, { 'content-type': 'application/json' })
+const begin = (response: ServerResponse): ServerResponse =>
+  response.writeHead(200, { 'content-type': 'application/json' })
 
 /** The head of an answer and the beginning of its body, and then nothing. */
 const stalled = (response: ServerResponse): void => void begin(response).write('{"epoch":')
@@ -36,12 +48,16 @@ async function stand(options: Parameters<typeof startGuard>[1] = {}) {
     return response
   }
   const problems: string[] = []
-  const problem = (error: Error): void => void problems.push(`${error.message} ${error.cause instanceof Error ? error.cause.message : ''}`)
+  const problem = (error: Error): void =>
+    void problems.push(
+      `${error.message} ${error.cause instanceof Error ? error.cause.message : ''}`,
+    )
   const guard = await startGuard(broker, { fetch: counting, hooks: { problem }, ...options })
   /** Resolves with the next head of an answer at this path. */
   const head = (path: string): (() => Promise<void>) => {
     const before = heads.filter((each) => each === path).length
-    return () => eventually(() => expect(heads.filter((each) => each === path).length).toBeGreaterThan(before))
+    return () =>
+      eventually(() => expect(heads.filter((each) => each === path).length).toBeGreaterThan(before))
   }
   return { broker, clock, guard, head, problems }
 }
@@ -66,7 +82,9 @@ describe('an answer that does not end', () => {
   })
 
   test('to an introspection: 503 after 5 s', async () => {
-    const { broker, clock, guard, head } = await stand({ staleness: { afterSeconds: 20, policy: 'introspect' } })
+    const { broker, clock, guard, head } = await stand({
+      staleness: { afterSeconds: 20, policy: 'introspect' },
+    })
     const token = await broker.token()
     broker.broken['/revocations'] = 503
     broker.cut()

@@ -2,7 +2,15 @@ import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { createGuard, type Guard } from '@case-manager/guard'
 import { parseClientMetadata } from '../../src/clients/metadata.ts'
-import { eventually, makeKey, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
+import {
+  eventually,
+  makeKey,
+  startBroker,
+  startGuard,
+  TestClock,
+  why,
+  type Broker,
+} from './stand-in.ts'
 
 /** The guard has read the keys: it does so beside its start. */
 async function both(): Promise<{ broker: Broker; guard: Guard }> {
@@ -16,18 +24,26 @@ describe('checking an access token (RFC 9068 §4)', () => {
   test('a valid one is accepted with its claims, and asked about again without verifying it again', async () => {
     const { broker, guard } = await both()
     const token = await broker.token()
-    expect(await guard.check(token)).toMatchObject({ ok: true, claims: { sub: 'u_alice', sid: 's_1', client_id: 'sydney', rev: 100 } })
+    expect(await guard.check(token)).toMatchObject({
+      ok: true,
+      claims: { sub: 'u_alice', sid: 's_1', client_id: 'sydney', rev: 100 },
+    })
     const asked = broker.requests.length
     for (let i = 0; i < 100; i++) expect((await guard.check(token)).ok).toBe(true)
     expect(guard.status().counters).toMatchObject({ checks: 101, cacheHits: 100, accepted: 101 })
     // No network call but the report of what is applied, which may be under way.
-    expect(broker.requests.slice(asked).filter(({ url }) => url !== '/revocations/enforced')).toEqual([])
+    expect(
+      broker.requests.slice(asked).filter(({ url }) => url !== '/revocations/enforced'),
+    ).toEqual([])
   })
 
   test('neither side sets an audience: the guard wants the one that the broker gives', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker, { audience: undefined })
-    const registered = parseClientMetadata({ client_name: 'Sydney', redirect_uris: ['https://sydney.example/cb'] }, { clientId: 'sydney' })
+    const registered = parseClientMetadata(
+      { client_name: 'Sydney', redirect_uris: ['https://sydney.example/cb'] },
+      { clientId: 'sydney' },
+    )
     if (!registered.ok) throw new Error(registered.problems.join())
     expect(await why(guard, await broker.token({ aud: registered.metadata.audience }))).toBe('good')
     // An ID token's `aud`.
@@ -69,7 +85,10 @@ describe('checking an access token (RFC 9068 §4)', () => {
   ])('one %s is refused: %s', async (_, expected, claims, header) => {
     const { broker, guard } = await both()
     // jose refuses to sign some of these: the header is written by hand then.
-    const token = header.crit === undefined ? await broker.token(claims, header) : rewriteHeader(await broker.token(claims), header)
+    const token =
+      header.crit === undefined
+        ? await broker.token(claims, header)
+        : rewriteHeader(await broker.token(claims), header)
     expect(await why(guard, token)).toBe(expected)
   })
 
@@ -89,9 +108,13 @@ describe('checking an access token (RFC 9068 §4)', () => {
     const { broker, guard } = await both()
     const token = await broker.token()
     const [header, payload = ''] = token.split('.')
-    expect(await why(guard, rewriteHeader(`${header}.${payload}.`, { alg: 'none' }))).toBe('algorithm')
+    expect(await why(guard, rewriteHeader(`${header}.${payload}.`, { alg: 'none' }))).toBe(
+      'algorithm',
+    )
     const secret = new TextEncoder().encode(JSON.stringify(broker.keys[0]?.jwk))
-    const symmetric = await new SignJWT({ sub: 'u_alice' }).setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: 'es-1' }).sign(secret)
+    const symmetric = await new SignJWT({ sub: 'u_alice' })
+      .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: 'es-1' })
+      .sign(secret)
     expect(await why(guard, symmetric)).toBe('algorithm')
     const foreign = await makeKey('es-1')
     expect(await why(guard, await broker.token({}, {}, foreign))).toBe('signature')
@@ -111,8 +134,12 @@ describe('checking an access token (RFC 9068 §4)', () => {
     const { broker, guard } = await both()
     const token = await broker.token({ aud: 'https://melbourne.example', sub: 'u_very_secret' })
     const refusal = await guard.check(token)
-    expect(refusal).toMatchObject({ description: "It is meant for audience 'https://melbourne.example'; expected is 'https://sydney.example'." })
-    for (const part of [...token.split('.'), 'u_very_secret']) expect(JSON.stringify(refusal)).not.toContain(part)
+    expect(refusal).toMatchObject({
+      description:
+        "It is meant for audience 'https://melbourne.example'; expected is 'https://sydney.example'.",
+    })
+    for (const part of [...token.split('.'), 'u_very_secret'])
+      expect(JSON.stringify(refusal)).not.toContain(part)
     expect(await guard.check(await broker.token({ iss: 'https://alias.example' }))).toMatchObject({
       description: `It is of issuer 'https://alias.example'; expected is '${broker.issuer}'.`,
     })
@@ -124,7 +151,9 @@ describe('checking an access token (RFC 9068 §4)', () => {
   test('what an attacker writes into a header of a token cannot leave its place in WWW-Authenticate', async () => {
     const { broker, guard } = await both()
     const token = await broker.token({}, { typ: 'x", error="none\r\n' })
-    const { response } = (await guard.authorize(new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } }))) as {
+    const { response } = (await guard.authorize(
+      new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } }),
+    )) as {
       response: Response
     }
     expect(response.headers.get('www-authenticate')).toBe(
@@ -161,7 +190,10 @@ describe('checking an access token (RFC 9068 §4)', () => {
     await guard.check(third)
     expect(guard.status().counters.cacheHits).toBe(1)
     await guard.check(first)
-    expect(guard.status()).toMatchObject({ cachedTokens: 3, counters: { cacheHits: 1, accepted: 7 } })
+    expect(guard.status()).toMatchObject({
+      cachedTokens: 3,
+      counters: { cacheHits: 1, accepted: 7 },
+    })
   })
 })
 
@@ -220,7 +252,9 @@ describe('signing keys', () => {
       error: 'temporarily_unavailable',
       why: 'keys_unavailable',
     })
-    expect(problems.map(({ message }) => message)).toContain(`The keys at ${broker.issuer}/jwks cannot be read.`)
+    expect(problems.map(({ message }) => message)).toContain(
+      `The keys at ${broker.issuer}/jwks cannot be read.`,
+    )
     broker.broken = {}
     broker.clock.advance(6)
     expect(await why(guard, await broker.token())).toBe('good')
@@ -284,7 +318,14 @@ describe('options', () => {
 
   test('the clock of the broker itself fits', () => {
     const clock = { now: () => 0, nowMs: () => 0 }
-    expect(createGuard({ issuer: 'https://sign-in.example', clientId: 'a', clientSecret: 'b', clock }).status()).toMatchObject({
+    expect(
+      createGuard({
+        issuer: 'https://sign-in.example',
+        clientId: 'a',
+        clientSecret: 'b',
+        clock,
+      }).status(),
+    ).toMatchObject({
       ready: false,
       silentForMs: Infinity,
     })
@@ -295,5 +336,8 @@ describe('options', () => {
 function rewriteHeader(token: string, header: Record<string, unknown>): string {
   const [first = '', ...rest] = token.split('.')
   const former = JSON.parse(Buffer.from(first, 'base64url').toString()) as Record<string, unknown>
-  return [Buffer.from(JSON.stringify({ ...former, ...header })).toString('base64url'), ...rest].join('.')
+  return [
+    Buffer.from(JSON.stringify({ ...former, ...header })).toString('base64url'),
+    ...rest,
+  ].join('.')
 }

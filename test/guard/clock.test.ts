@@ -31,41 +31,52 @@ describe('a guard whose clock is wrong', () => {
 
   test.each([600, -600])('by %i s: it loses no logout token', async (ahead) => {
     const { broker, ended, guard } = await skewed(ahead)
-    expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti: 'j' })))).status).toBe(200)
+    expect(
+      (await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti: 'j' })))).status,
+    ).toBe(200)
     expect(ended).toEqual([{ sid: 's_1', rev: 100, jti: 'j' }])
   })
 
-  test.each([6, 60, 3600])('%i s behind: tokens are valid, and expire by the broker’s clock', async (behind) => {
-    const { broker, clock, guard } = await skewed(-behind)
-    const token = await broker.token()
-    expect(await why(guard, token)).toBe('good')
-    // The feed says something meanwhile.
-    for (let passed = 0; passed < 300; passed += 30) {
-      clock.advance(30)
-      broker.heartbeat()
-      await eventually(() => expect(guard.status().silentForMs).toBe(0))
-    }
-    clock.advance(6)
-    expect(await why(guard, token)).toBe('expired')
-  })
+  test.each([6, 60, 3600])(
+    '%i s behind: tokens are valid, and expire by the broker’s clock',
+    async (behind) => {
+      const { broker, clock, guard } = await skewed(-behind)
+      const token = await broker.token()
+      expect(await why(guard, token)).toBe('good')
+      // The feed says something meanwhile.
+      for (let passed = 0; passed < 300; passed += 30) {
+        clock.advance(30)
+        broker.heartbeat()
+        await eventually(() => expect(guard.status().silentForMs).toBe(0))
+      }
+      clock.advance(6)
+      expect(await why(guard, token)).toBe('expired')
+    },
+  )
 
   test('a little ahead: a token that seems expired is refreshed (401); far ahead refreshing would never end: 503', async () => {
     const little = await skewed(100)
-    const old = await little.broker.token({ iat: little.broker.now - 250, exp: little.broker.now + 50 })
+    const old = await little.broker.token({
+      iat: little.broker.now - 250,
+      exp: little.broker.now + 50,
+    })
     expect(await little.guard.check(old)).toMatchObject({ status: 401, why: 'expired' })
     expect(await why(little.guard, await little.broker.token())).toBe('good')
     const far = await skewed(600)
     expect(await far.guard.check(await far.broker.token())).toMatchObject({
       status: 503,
       why: 'clock',
-      description: "This machine's clock is 600 s ahead of the broker's: a new token would seem expired too. Set the clock.",
+      description:
+        "This machine's clock is 600 s ahead of the broker's: a new token would seem expired too. Set the clock.",
     })
   })
 
   test('is warned of once, and again when it has parted further', async () => {
     const { broker, clock, guard, problems } = await skewed(-60)
     const warned = () => problems.filter((problem) => problem.startsWith("This machine's clock"))
-    expect(warned()).toEqual(["This machine's clock is 60 s behind the broker's. Set it: the broker's clock decides meanwhile."])
+    expect(warned()).toEqual([
+      "This machine's clock is 60 s behind the broker's. Set it: the broker's clock decides meanwhile.",
+    ])
     await eventually(() => expect(guard.status().reportedSeq).toBe(100))
     broker.revoke({ kind: 'session', sid: 's_9' })
     await eventually(() => expect(guard.status().enforcedSeq).toBe(101))

@@ -2,7 +2,16 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { covers, createGuard, type Bearer, type Entry, type Selector } from '@case-manager/guard'
 import { VERSION } from '../../guard/src/version.ts'
-import { type Broker, CLIENT, eventually, makeKey, startBroker, startGuard, TestClock, why } from './stand-in.ts'
+import {
+  type Broker,
+  CLIENT,
+  eventually,
+  makeKey,
+  startBroker,
+  startGuard,
+  TestClock,
+  why,
+} from './stand-in.ts'
 
 const ALICE = { sid: 's_1', sub: 'u_alice', client_id: 'sydney', tid: 'tenant-1' }
 
@@ -16,21 +25,24 @@ describe('what a revocation covers (docs/feed.md, "An entry")', () => {
     [{ kind: 'tenant', tid: 'tenant-1' }, { tid: 'tenant-2' }],
   ]
 
-  test.each(SELECTORS)('%j: tokens authorized before it, not those authorized after, and not %j', async (selector, other) => {
-    const broker = await startBroker()
-    const guard = await startGuard(broker)
-    const before = await broker.token()
-    const others = await broker.token(other)
-    expect(await why(guard, before)).toBe('good')
-    const seq = broker.revoke(selector)
-    await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
-    expect(await why(guard, before)).toBe('revoked')
-    expect(await why(guard, others)).toBe('good')
-    // The same second, the same session: the log decides, no clock.
-    expect(await why(guard, await broker.token({ rev: seq }))).toBe('good')
-    expect(guard.isRevoked({ ...ALICE, rev: seq - 1 })).toBe(true)
-    expect(guard.isRevoked({ ...ALICE, rev: seq })).toBe(false)
-  })
+  test.each(SELECTORS)(
+    '%j: tokens authorized before it, not those authorized after, and not %j',
+    async (selector, other) => {
+      const broker = await startBroker()
+      const guard = await startGuard(broker)
+      const before = await broker.token()
+      const others = await broker.token(other)
+      expect(await why(guard, before)).toBe('good')
+      const seq = broker.revoke(selector)
+      await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
+      expect(await why(guard, before)).toBe('revoked')
+      expect(await why(guard, others)).toBe('good')
+      // The same second, the same session: the log decides, no clock.
+      expect(await why(guard, await broker.token({ rev: seq }))).toBe('good')
+      expect(guard.isRevoked({ ...ALICE, rev: seq - 1 })).toBe(true)
+      expect(guard.isRevoked({ ...ALICE, rev: seq })).toBe(false)
+    },
+  )
 
   test('everything', async () => {
     const broker = await startBroker()
@@ -80,9 +92,15 @@ describe('following the feed', () => {
   test('a guard without the right secret accepts nothing, says what to do, and keeps retrying', async () => {
     const broker = await startBroker()
     const causes: unknown[] = []
-    const guard = await startGuard(broker, { start: false, clientSecret: 'wrong', hooks: { problem: (error) => causes.push(error.cause) } })
+    const guard = await startGuard(broker, {
+      start: false,
+      clientSecret: 'wrong',
+      hooks: { problem: (error) => causes.push(error.cause) },
+    })
     void guard.start()
-    await eventually(() => expect(String(causes[0])).toContain('refused the client_id or the secret'))
+    await eventually(() =>
+      expect(String(causes[0])).toContain('refused the client_id or the secret'),
+    )
     expect(String(causes)).not.toContain('wrong')
     expect(await why(guard, await broker.token())).toBe('starting')
     await eventually(() => expect(broker.count('/revocations')).toBeGreaterThan(1))
@@ -91,14 +109,18 @@ describe('following the feed', () => {
   test('it names itself and authenticates by Basic, form-encoded (RFC 6749 §2.3.1)', async () => {
     const broker = await startBroker()
     await startGuard(broker)
-    expect(broker.requests.find(({ url }) => url.startsWith('/revocations?'))?.url).toBe('/revocations?guard=web-1')
+    expect(broker.requests.find(({ url }) => url.startsWith('/revocations?'))?.url).toBe(
+      '/revocations?guard=web-1',
+    )
   })
 
   test('it reports what it enforces, and what it is: at once, then of a burst the newest, once a second at most', async () => {
     const clock = new TestClock('turned')
     const broker = await startBroker(clock)
     broker.aheadSeconds = 4
-    const guard = await startGuard(broker, { staleness: { afterSeconds: 20, policy: 'introspect' } })
+    const guard = await startGuard(broker, {
+      staleness: { afterSeconds: 20, policy: 'introspect' },
+    })
     await eventually(() =>
       expect(broker.reports).toEqual([
         {
@@ -135,7 +157,9 @@ describe('following the feed', () => {
   })
 
   test('its version is that of its package', () => {
-    expect(JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8'))).toMatchObject({ version: VERSION })
+    expect(
+      JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8')),
+    ).toMatchObject({ version: VERSION })
   })
 
   test('what does not concern it is applied as well', async () => {
@@ -189,7 +213,8 @@ describe('following the feed', () => {
     const one = { seq: 110, selector: { kind: 'session', sid: 's_1' }, exp }
     const two = { seq: 120, selector: { kind: 'session', sid: 's_1' }, exp }
     const three = { seq: 115, selector: { kind: 'session', sid: 's_2' }, exp }
-    for (const entry of [two, two, one, three, one, two]) broker.send('revocation', entry, entry.seq)
+    for (const entry of [two, two, one, three, one, two])
+      broker.send('revocation', entry, entry.seq)
     broker.send('head', { seq: 130 }, 130)
     broker.seq = 130
     await eventually(() => expect(guard.status().enforcedSeq).toBe(130))
@@ -212,9 +237,17 @@ describe('following the feed', () => {
     // The numbers of the new log are far below those of the former one.
     broker.restore(40)
     broker.revoke({ kind: 'everything' })
-    await eventually(() => expect(broker.reports.at(-1)).toMatchObject({ epoch: broker.epoch, seq: 41, guard: 'web-1' }))
+    await eventually(() =>
+      expect(broker.reports.at(-1)).toMatchObject({ epoch: broker.epoch, seq: 41, guard: 'web-1' }),
+    )
     expect(resets).toEqual([broker.epoch])
-    expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch, enforcedSeq: 41, entries: 1, counters: { resets: 1 } })
+    expect(guard.status()).toMatchObject({
+      ready: true,
+      epoch: broker.epoch,
+      enforcedSeq: 41,
+      entries: 1,
+      counters: { resets: 1 },
+    })
     expect(await why(guard, old)).toBe('revoked')
     expect(await why(guard, await broker.token())).toBe('good')
     const seq = broker.revoke({ kind: 'session', sid: 's_other' })
@@ -230,9 +263,13 @@ describe('following the feed', () => {
     broker.retiredKids = ['es-1']
     broker.keys = [await makeKey('es-after')]
     broker.restore(40)
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch }),
+    )
     expect(await why(guard, await broker.token())).toBe('good')
-    expect(await why(guard, await broker.token({}, {}, await makeKey('es-none')))).toBe('unknown_key')
+    expect(await why(guard, await broker.token({}, {}, await makeKey('es-none')))).toBe(
+      'unknown_key',
+    )
   })
 
   test('between a reset and what follows it, nothing is accepted', async () => {
@@ -241,12 +278,22 @@ describe('following the feed', () => {
     const token = await broker.token()
     broker.send('reset', { epoch: 'epoch-b' })
     await eventually(async () => expect(await why(guard, token)).toBe('starting'))
-    broker.send('snapshot', { epoch: 'epoch-b', seq: 7, entries: [], retired_kids: [] }, 7, 'epoch-b')
+    broker.send(
+      'snapshot',
+      { epoch: 'epoch-b', seq: 7, entries: [], retired_kids: [] },
+      7,
+      'epoch-b',
+    )
     broker.send('live', { epoch: 'epoch-b', seq: 7 }, 7, 'epoch-b')
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, epoch: 'epoch-b', enforcedSeq: 7 }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ ready: true, epoch: 'epoch-b', enforcedSeq: 7 }),
+    )
   })
 
-  const lastEventId = (broker: Broker) => broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)?.headers['last-event-id']
+  const lastEventId = (broker: Broker) =>
+    broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)?.headers[
+      'last-event-id'
+    ]
 
   test('where its report was of another log, it asks exactly from where it is', async () => {
     const broker = await startBroker()
@@ -272,7 +319,13 @@ describe('following the feed', () => {
     broker.seq = 102
     broker.entries = []
     broker.cut()
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, enforcedSeq: 102, counters: { resets: 1 } }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({
+        ready: true,
+        enforcedSeq: 102,
+        counters: { resets: 1 },
+      }),
+    )
     expect(lastEventId(broker)).toBe('epoch-a.105')
     expect(await why(guard, lost)).toBe('revoked')
     expect(await why(guard, await broker.token({ rev: 102 }))).toBe('good')
@@ -286,18 +339,31 @@ describe('following the feed', () => {
   ])('%s is not passed over: everything is asked for again', async (_, event, data) => {
     const broker = await startBroker()
     const problems: string[] = []
-    const guard = await startGuard(broker, { hooks: { problem: ({ message }) => problems.push(message) } })
+    const guard = await startGuard(broker, {
+      hooks: { problem: ({ message }) => problems.push(message) },
+    })
     broker.send(event, data, 101)
-    await eventually(() => expect(problems).toContain(`The feed sent a ${event} that cannot be read.`))
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, counters: { connects: 2 } }))
+    await eventually(() =>
+      expect(problems).toContain(`The feed sent a ${event} that cannot be read.`),
+    )
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ ready: true, counters: { connects: 2 } }),
+    )
   })
 
   test('another log in the midst of a stream is not believed', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
-    broker.send('revocation', { seq: 500, selector: { kind: 'session', sid: 's_1' }, exp: broker.clock.now + 360 }, 500, 'epoch-x')
+    broker.send(
+      'revocation',
+      { seq: 500, selector: { kind: 'session', sid: 's_1' }, exp: broker.clock.now + 360 },
+      500,
+      'epoch-x',
+    )
     await eventually(() => expect(guard.status().counters.connects).toBe(2))
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, enforcedSeq: 100, entries: 0 }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ ready: true, enforcedSeq: 100, entries: 0 }),
+    )
   })
 
   test('events of a later broker are ignored', async () => {
@@ -314,7 +380,9 @@ describe('following the feed', () => {
     const gone: string[] = []
     const guard = await startGuard(broker, { hooks: { disconnected: ({ why }) => gone.push(why) } })
     broker.send('end', { why: 'shutdown' })
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, counters: { connects: 2 } }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ connected: true, counters: { connects: 2 } }),
+    )
     expect(gone).toEqual(['the broker ended it: shutdown'])
   })
 
@@ -322,10 +390,15 @@ describe('following the feed', () => {
     const clock = new TestClock('turned')
     const broker = await startBroker(clock)
     const collapsed: number[] = []
-    const guard = await startGuard(broker, { maxEntries: 10, hooks: { collapsed: ({ seq }) => collapsed.push(seq) } })
+    const guard = await startGuard(broker, {
+      maxEntries: 10,
+      hooks: { collapsed: ({ seq }) => collapsed.push(seq) },
+    })
     const token = await broker.token()
     for (let i = 0; i < 11; i++) broker.revoke({ kind: 'session', sid: `s_other_${i}` })
-    await eventually(() => expect(guard.status()).toMatchObject({ enforcedSeq: 111, entries: 6, cutoffSeq: 105 }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ enforcedSeq: 111, entries: 6, cutoffSeq: 105 }),
+    )
     expect(collapsed).toEqual([105])
     expect(await guard.check(token)).toMatchObject({ why: 'cutoff', error: 'invalid_token' })
     // Not known to be revoked, though: it only has to be refreshed.
@@ -336,10 +409,17 @@ describe('following the feed', () => {
     for (let beats = 0; beats < 20; beats++) {
       const heard = guard.status().silentForMs
       broker.heartbeat()
-      await eventually(() => expect(guard.status().silentForMs).toBeLessThanOrEqual(Math.min(heard, 0)))
+      await eventually(() =>
+        expect(guard.status().silentForMs).toBeLessThanOrEqual(Math.min(heard, 0)),
+      )
       clock.advance(20)
     }
-    expect(guard.status()).toMatchObject({ entries: 0, cutoffSeq: undefined, ready: true, counters: { connects: 1 } })
+    expect(guard.status()).toMatchObject({
+      entries: 0,
+      cutoffSeq: undefined,
+      ready: true,
+      counters: { connects: 1 },
+    })
   })
 
   test('a clock that was set back revives nothing', async () => {
@@ -388,8 +468,14 @@ describe('listening to revocations', () => {
     deaf()
     broker.revoke({ kind: 'session', sid: 's_1' })
     broker.cut()
-    await eventually(() => expect(guard.status().counters.duplicates + guard.status().counters.connects).toBeGreaterThanOrEqual(2))
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }))
+    await eventually(() =>
+      expect(
+        guard.status().counters.duplicates + guard.status().counters.connects,
+      ).toBeGreaterThanOrEqual(2),
+    )
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }),
+    )
     expect(delivered.map(({ seq }) => seq)).toEqual([101])
     expect(ended).toEqual([mine[0]])
   })
@@ -402,7 +488,10 @@ describe('listening to revocations', () => {
     guard.onRevocation(({ seq }) => delivered.push(seq))
     await guard.start()
     expect(delivered).toEqual([])
-    expect([guard.isRevoked({ ...ALICE, rev: 100 }), guard.isRevoked({ ...ALICE, sid: 's_2', rev: 100 })]).toEqual([true, false])
+    expect([
+      guard.isRevoked({ ...ALICE, rev: 100 }),
+      guard.isRevoked({ ...ALICE, sid: 's_2', rev: 100 }),
+    ]).toEqual([true, false])
     // A listener gets what is revoked from then on, also where the feed was lost meanwhile.
     broker.cut()
     const missed = broker.revoke({ kind: 'session', sid: 's_3' })

@@ -1,17 +1,32 @@
 import { describe, expect, test } from 'vitest'
 import { HoldEnded, type AccessClaims, type Guard, type GuardOptions } from '@case-manager/guard'
-import { eventually, logoutRequest, startBroker, startGuard, TestClock, type Broker } from './stand-in.ts'
+import {
+  eventually,
+  logoutRequest,
+  startBroker,
+  startGuard,
+  TestClock,
+  type Broker,
+} from './stand-in.ts'
 
 /** What opens a connection: the claims of a token that the guard has just accepted. */
-async function opened(guard: Guard, broker: Broker, claims: Record<string, unknown> = {}, key = broker.keys[0]): Promise<AccessClaims> {
+async function opened(
+  guard: Guard,
+  broker: Broker,
+  claims: Record<string, unknown> = {},
+  key = broker.keys[0],
+): Promise<AccessClaims> {
   const result = await guard.check(await broker.token(claims, {}, key))
   if (!result.ok) throw new Error(result.why)
   return result.claims
 }
 
-const endOf = (signal: AbortSignal): string => (signal.aborted ? (signal.reason as HoldEnded).why : 'held')
+const endOf = (signal: AbortSignal): string =>
+  signal.aborted ? (signal.reason as HoldEnded).why : 'held'
 
-async function both(options: Partial<GuardOptions> = {}): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
+async function both(
+  options: Partial<GuardOptions> = {},
+): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
   const clock = new TestClock('turned')
   const broker = await startBroker(clock)
   return { broker, clock, guard: await startGuard(broker, options) }
@@ -30,7 +45,9 @@ describe('a connection that is held open', () => {
     broker.revoke({ kind: 'session', sid: 's_1' })
     await eventually(() => expect(endOf(mine)).toBe('revoked'))
     expect(mine.reason).toBeInstanceOf(HoldEnded)
-    expect((mine.reason as HoldEnded).message).toBe('The token that opened this connection is revoked.')
+    expect((mine.reason as HoldEnded).message).toBe(
+      'The token that opened this connection is revoked.',
+    )
     expect(others.map(endOf)).toEqual(['held', 'held', 'held'])
     expect(guard.status().holds).toBe(3)
     broker.revoke({ kind: 'everything' })
@@ -139,7 +156,10 @@ describe('a connection that is held open', () => {
     const { broker, guard } = await both()
     const claims = await opened(guard, broker)
     let looks = 0
-    const counted = (sid: string): AccessClaims => Object.defineProperty({ ...claims, sid, sub: sid }, 'rev', { get: () => (looks++, claims.rev) })
+    const counted = (sid: string): AccessClaims =>
+      Object.defineProperty({ ...claims, sid, sub: sid }, 'rev', {
+        get: () => (looks++, claims.rev),
+      })
     const signals = Array.from({ length: 5000 }, (_, at) => guard.hold(counted(`s_${at}`)))
     looks = 0
     broker.revoke({ kind: 'session', sid: 's_17' })

@@ -4,7 +4,9 @@ import type { Requirement } from '@case-manager/guard'
 import { receiveLogout, requireToken, type GuardVariables } from '@case-manager/guard/hono'
 import { startBroker, startGuard, type Broker } from './stand-in.ts'
 
-async function instance(requirement?: Requirement): Promise<{ app: Hono<GuardVariables>; broker: Broker }> {
+async function instance(
+  requirement?: Requirement,
+): Promise<{ app: Hono<GuardVariables>; broker: Broker }> {
   const broker = await startBroker()
   const guard = await startGuard(broker, { onLogout: () => {} })
   const app = new Hono<GuardVariables>()
@@ -17,17 +19,30 @@ const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}`
 
 describe('guarding routes of a Hono app (RFC 6750)', () => {
   test('a valid token passes, with its claims', async () => {
-    const { app, broker } = await instance({ scope: 'openid profile', anyRole: ['CaseManager.Admin', 'CaseManager.User'] })
+    const { app, broker } = await instance({
+      scope: 'openid profile',
+      anyRole: ['CaseManager.Admin', 'CaseManager.User'],
+    })
     const response = await app.request('/api/me', bearer(await broker.token()))
     expect([response.status, await response.json()]).toEqual([200, { sub: 'u_alice' }])
-    expect((await app.request('/api/me', { headers: { authorization: `bearer   ${await broker.token()}` } })).status).toBe(200)
+    expect(
+      (
+        await app.request('/api/me', {
+          headers: { authorization: `bearer   ${await broker.token()}` },
+        })
+      ).status,
+    ).toBe(200)
   })
 
   test('without one: 401, and no error code (§3.1)', async () => {
     const { app } = await instance()
     for (const headers of [{}, { authorization: 'Basic YTpi' }, { authorization: 'Bearerx' }]) {
       const response = await app.request('/api/me', { headers })
-      expect([response.status, response.headers.get('www-authenticate'), response.headers.get('cache-control')]).toEqual([401, 'Bearer', 'no-store'])
+      expect([
+        response.status,
+        response.headers.get('www-authenticate'),
+        response.headers.get('cache-control'),
+      ]).toEqual([401, 'Bearer', 'no-store'])
     }
   })
 
@@ -43,7 +58,8 @@ describe('guarding routes of a Hono app (RFC 6750)', () => {
       401,
       'Bearer error="invalid_token", error_description="It has expired at 1970-01-01T00:00:01Z, and here it is 2026-11-24T09:00:00Z."',
     ])
-    for (const token of ['', 'a b', '"']) expect([400, 401]).toContain((await app.request('/api/me', bearer(token))).status)
+    for (const token of ['', 'a b', '"'])
+      expect([400, 401]).toContain((await app.request('/api/me', bearer(token))).status)
     expect((await app.request('/api/me', bearer('a"b'))).status).toBe(400)
   })
 
@@ -57,14 +73,21 @@ describe('guarding routes of a Hono app (RFC 6750)', () => {
     )
     const role = await instance({ anyRole: ['CaseManager.Admin'] })
     expect((await role.app.request('/api/me', bearer(await role.broker.token()))).status).toBe(403)
-    expect((await role.app.request('/api/me', bearer(await role.broker.token({ roles: undefined })))).status).toBe(403)
+    expect(
+      (await role.app.request('/api/me', bearer(await role.broker.token({ roles: undefined }))))
+        .status,
+    ).toBe(403)
   })
 
   test('while the guard cannot decide: 503, to be retried', async () => {
     const { app, broker } = await instance()
     broker.clock.advance(36)
     const response = await app.request('/api/me', bearer(await broker.token()))
-    expect([response.status, response.headers.get('retry-after'), response.headers.get('www-authenticate')]).toEqual([503, '1', null])
+    expect([
+      response.status,
+      response.headers.get('retry-after'),
+      response.headers.get('www-authenticate'),
+    ]).toEqual([503, '1', null])
   })
 
   test('logout tokens are received', async () => {

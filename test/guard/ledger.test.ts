@@ -12,7 +12,11 @@ const selector: fc.Arbitrary<Selector> = fc.oneof(
   fc.record({ kind: fc.constant('tenant' as const), tid: name }),
   fc.record({ kind: fc.constant('everything' as const) }),
 )
-const entry: fc.Arbitrary<Entry> = fc.record({ seq: fc.nat(50), selector, exp: fc.integer({ min: 100, max: 200 }) })
+const entry: fc.Arbitrary<Entry> = fc.record({
+  seq: fc.nat(50),
+  selector,
+  exp: fc.integer({ min: 100, max: 200 }),
+})
 const bearer: fc.Arbitrary<Bearer> = fc.record({
   sid: fc.option(name, { nil: undefined }),
   sub: name,
@@ -30,14 +34,21 @@ const fill = (entries: Entry[], cap = 1000): Ledger => {
 describe('the ledger of what a guard enforces', () => {
   test('says of every bearer what the entries say one by one, in whatever order and however often they came', () => {
     fc.assert(
-      fc.property(fc.array(entry, { maxLength: 30 }), fc.array(bearer, { minLength: 1, maxLength: 20 }), fc.nat(), (entries, bearers, turn) => {
-        const turned = [...entries.slice(turn % (entries.length + 1)), ...entries].reverse()
-        for (const one of bearers) {
-          const expected = entries.some((revocation) => covers(revocation, one)) ? 'revoked' : undefined
-          expect(fill(entries).covers(one)).toBe(expected)
-          expect(fill(turned).covers(one)).toBe(expected)
-        }
-      }),
+      fc.property(
+        fc.array(entry, { maxLength: 30 }),
+        fc.array(bearer, { minLength: 1, maxLength: 20 }),
+        fc.nat(),
+        (entries, bearers, turn) => {
+          const turned = [...entries.slice(turn % (entries.length + 1)), ...entries].reverse()
+          for (const one of bearers) {
+            const expected = entries.some((revocation) => covers(revocation, one))
+              ? 'revoked'
+              : undefined
+            expect(fill(entries).covers(one)).toBe(expected)
+            expect(fill(turned).covers(one)).toBe(expected)
+          }
+        },
+      ),
     )
   })
 
@@ -50,7 +61,9 @@ describe('the ledger of what a guard enforces', () => {
         (entries, bearers, cap) => {
           const ledger = fill(entries, cap)
           expect(ledger.size).toBeLessThanOrEqual(cap)
-          for (const one of bearers) if (entries.some((revocation) => covers(revocation, one))) expect(ledger.covers(one)).toBeDefined()
+          for (const one of bearers)
+            if (entries.some((revocation) => covers(revocation, one)))
+              expect(ledger.covers(one)).toBeDefined()
         },
       ),
     )
@@ -66,7 +79,8 @@ describe('the ledger of what a guard enforces', () => {
         (entries, one, now, cap) => {
           const ledger = fill(entries, cap)
           ledger.sweep(now)
-          if (entries.some((revocation) => revocation.exp >= now && covers(revocation, one))) expect(ledger.covers(one)).toBeDefined()
+          if (entries.some((revocation) => revocation.exp >= now && covers(revocation, one)))
+            expect(ledger.covers(one)).toBeDefined()
         },
       ),
     )
@@ -79,7 +93,8 @@ describe('the ledger of what a guard enforces', () => {
         for (const revocation of entries) {
           const before = { version: ledger.version, good: ledger.covers(one) === undefined }
           ledger.add(revocation)
-          if (before.good && ledger.covers(one) !== undefined) expect(ledger.version).not.toBe(before.version)
+          if (before.good && ledger.covers(one) !== undefined)
+            expect(ledger.version).not.toBe(before.version)
         }
       }),
     )
@@ -87,7 +102,8 @@ describe('the ledger of what a guard enforces', () => {
 
   test('a hundred thousand revocations and more cost what the cap costs', () => {
     const ledger = new Ledger(10_000)
-    for (let seq = 1; seq <= 200_000; seq++) ledger.add({ seq, selector: { kind: 'session', sid: `s_${seq}` }, exp: 1000 })
+    for (let seq = 1; seq <= 200_000; seq++)
+      ledger.add({ seq, selector: { kind: 'session', sid: `s_${seq}` }, exp: 1000 })
     expect(ledger.size).toBeLessThanOrEqual(10_000)
     expect(ledger.covers({ sid: 's_200000', rev: 199_999 })).toBe('revoked')
     expect(ledger.covers({ sid: 's_1', rev: 0 })).toBe('cutoff')

@@ -3,12 +3,26 @@ import { describe, expect, test } from 'vitest'
 import type { Guard, GuardOptions, Logout } from '@case-manager/guard'
 import { REASON_CLASSES } from '../../guard/src/logout-token.ts'
 import { Once } from '../../guard/src/logout-receiver.ts'
-import { LOGOUT_EVENT, eventually, logoutRequest, makeKey, startBroker, startGuard, why, type Broker } from './stand-in.ts'
+import {
+  LOGOUT_EVENT,
+  eventually,
+  logoutRequest,
+  makeKey,
+  startBroker,
+  startGuard,
+  why,
+  type Broker,
+} from './stand-in.ts'
 
-async function receiver(options: Partial<GuardOptions> = {}): Promise<{ broker: Broker; guard: Guard; ended: Logout[] }> {
+async function receiver(
+  options: Partial<GuardOptions> = {},
+): Promise<{ broker: Broker; guard: Guard; ended: Logout[] }> {
   const broker = await startBroker()
   const ended: Logout[] = []
-  const guard = await startGuard(broker, { onLogout: (logout) => void ended.push(logout), ...options })
+  const guard = await startGuard(broker, {
+    onLogout: (logout) => void ended.push(logout),
+    ...options,
+  })
   return { broker, guard, ended }
 }
 
@@ -21,29 +35,54 @@ async function rejected(response: Response): Promise<void> {
 describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)', () => {
   test('a valid one ends the session it names: 200, not to be cached', async () => {
     const { broker, guard, ended } = await receiver()
-    const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti: 'j1' })))
-    expect([response.status, response.headers.get('cache-control'), await response.text()]).toEqual([200, 'no-store', ''])
+    const response = await guard.receiveLogout(
+      logoutRequest(await broker.logoutToken({ jti: 'j1' })),
+    )
+    expect([response.status, response.headers.get('cache-control'), await response.text()]).toEqual(
+      [200, 'no-store', ''],
+    )
     expect(ended).toEqual([{ sid: 's_1', rev: 100, jti: 'j1' }])
-    expect(guard.status().counters.logout).toEqual({ received: 1, ended: 1, rejected: 0, replayed: 0, failed: 0 })
+    expect(guard.status().counters.logout).toEqual({
+      received: 1,
+      ended: 1,
+      rejected: 0,
+      replayed: 0,
+      failed: 0,
+    })
   })
 
   test('with sub alone it names all sessions of a user; without typ it is accepted; others of another issuer need no rev', async () => {
     const { broker, guard, ended } = await receiver()
-    const token = await broker.logoutToken({ jti: 'j2', sid: undefined, sub: 'u_alice', rev: undefined }, { typ: undefined })
+    const token = await broker.logoutToken(
+      { jti: 'j2', sid: undefined, sub: 'u_alice', rev: undefined },
+      { typ: undefined },
+    )
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
     expect(ended).toEqual([{ sub: 'u_alice', jti: 'j2' }])
   })
 
   test('gives onLogout the reason, where it is one that the guard knows; an unknown reason does not keep a session open', async () => {
     const { broker, guard, ended } = await receiver()
-    for (const [jti, reason_class] of [...REASON_CLASSES, 'burned', 7].map((one, index) => [`r${index}`, one] as const))
-      expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti, reason_class })))).status).toBe(200)
-    expect(ended.map(({ reasonClass }) => reasonClass)).toEqual([...REASON_CLASSES, undefined, undefined])
+    for (const [jti, reason_class] of [...REASON_CLASSES, 'burned', 7].map(
+      (one, index) => [`r${index}`, one] as const,
+    ))
+      expect(
+        (await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti, reason_class }))))
+          .status,
+      ).toBe(200)
+    expect(ended.map(({ reasonClass }) => reasonClass)).toEqual([
+      ...REASON_CLASSES,
+      undefined,
+      undefined,
+    ])
   })
 
   test('RS256; several audiences of which we are one; an event value with members; other form parameters: accepted', async () => {
     const { broker, guard } = await receiver()
-    const token = await broker.logoutToken({ aud: ['melbourne', 'sydney'], events: { [LOGOUT_EVENT]: { more: 1 } } })
+    const token = await broker.logoutToken({
+      aud: ['melbourne', 'sydney'],
+      events: { [LOGOUT_EVENT]: { more: 1 } },
+    })
     const body = new URLSearchParams({ logout_token: token, other: 'x' }).toString()
     expect((await guard.receiveLogout(logoutRequest(undefined, { body }))).status).toBe(200)
   })
@@ -75,7 +114,9 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     ['no kid', {}, { kid: undefined }],
   ])('one with %s is refused: 400 invalid_request', async (_, claims, header) => {
     const { broker, guard, ended } = await receiver()
-    await rejected(await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims, header))))
+    await rejected(
+      await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims, header))),
+    )
     expect(ended).toEqual([])
     expect(guard.status().counters.logout.rejected).toBe(1)
   })
@@ -85,39 +126,74 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     ['an nbf in the future', { nbf: 1_795_510_806 }],
     ['an iat long ago', { iat: 1_795_510_800 - 606 }],
     ['an exp in the past', { exp: 1_795_510_794 }],
-  ])('one with %s, and nothing else against it, is to be sent again: 503, because a clock may be wrong and 400 is final', async (_, claims) => {
-    const problems: string[] = []
-    const { broker, guard, ended } = await receiver({ hooks: { problem: ({ message }) => problems.push(message) } })
-    const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims)))
-    expect([response.status, response.headers.get('retry-after'), response.headers.get('cache-control')]).toEqual([503, '1', 'no-store'])
-    expect(await response.json()).toMatchObject({ error: 'temporarily_unavailable', error_description: expect.stringMatching(/\d/) as string })
-    expect(problems.at(-1)).toContain('A logout token was not accepted. It')
-    expect(ended).toEqual([])
-    // What is wrong beside the time is final.
-    await rejected(await guard.receiveLogout(logoutRequest(await broker.logoutToken({ ...claims, aud: 'melbourne' }))))
-  })
+  ])(
+    'one with %s, and nothing else against it, is to be sent again: 503, because a clock may be wrong and 400 is final',
+    async (_, claims) => {
+      const problems: string[] = []
+      const { broker, guard, ended } = await receiver({
+        hooks: { problem: ({ message }) => problems.push(message) },
+      })
+      const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims)))
+      expect([
+        response.status,
+        response.headers.get('retry-after'),
+        response.headers.get('cache-control'),
+      ]).toEqual([503, '1', 'no-store'])
+      expect(await response.json()).toMatchObject({
+        error: 'temporarily_unavailable',
+        error_description: expect.stringMatching(/\d/) as string,
+      })
+      expect(problems.at(-1)).toContain('A logout token was not accepted. It')
+      expect(ended).toEqual([])
+      // What is wrong beside the time is final.
+      await rejected(
+        await guard.receiveLogout(
+          logoutRequest(await broker.logoutToken({ ...claims, aud: 'melbourne' })),
+        ),
+      )
+    },
+  )
 
   test('the algorithm is the one this client is registered with (§2.6), though the same JWKS has a key of another', async () => {
     const { broker, guard, ended } = await receiver()
-    await rejected(await guard.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0]))))
+    await rejected(
+      await guard.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0]))),
+    )
     expect(ended).toEqual([])
-    const other = await startGuard(broker, { idTokenSignedResponseAlg: 'ES256', onLogout: (logout) => void ended.push(logout) })
-    expect((await other.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0])))).status).toBe(200)
+    const other = await startGuard(broker, {
+      idTokenSignedResponseAlg: 'ES256',
+      onLogout: (logout) => void ended.push(logout),
+    })
+    expect(
+      (await other.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0]))))
+        .status,
+    ).toBe(200)
     await rejected(await other.receiveLogout(logoutRequest(await broker.logoutToken())))
     expect(ended).toHaveLength(1)
-    await expect(startGuard(broker, { idTokenSignedResponseAlg: 'HS256' as 'RS256' })).rejects.toThrow('idTokenSignedResponseAlg: RS256 or ES256')
+    await expect(
+      startGuard(broker, { idTokenSignedResponseAlg: 'HS256' as 'RS256' }),
+    ).rejects.toThrow('idTokenSignedResponseAlg: RS256 or ES256')
   })
 
   test('alg none, a wrong alg, and a foreign key are refused', async () => {
     const { broker, guard, ended } = await receiver()
     const { now } = broker.clock
-    const claims = { iss: broker.issuer, aud: 'sydney', iat: now, exp: now + 120, jti: 'j', sid: 's_1', events: { [LOGOUT_EVENT]: {} } }
+    const claims = {
+      iss: broker.issuer,
+      aud: 'sydney',
+      iat: now,
+      exp: now + 120,
+      jti: 'j',
+      sid: 's_1',
+      events: { [LOGOUT_EVENT]: {} },
+    }
     const none = new UnsecuredJWT(claims).encode()
     const symmetric = await new SignJWT(claims)
       .setProtectedHeader({ alg: 'HS256', typ: 'logout+jwt', kid: 'rs-1' })
       .sign(new TextEncoder().encode('a secret: with / and %'.padEnd(32)))
     const foreign = await broker.logoutToken({}, {}, await makeKey('rs-1', 'RS256'))
-    for (const token of [none, symmetric, foreign]) await rejected(await guard.receiveLogout(logoutRequest(token)))
+    for (const token of [none, symmetric, foreign])
+      await rejected(await guard.receiveLogout(logoutRequest(token)))
     expect(ended).toEqual([])
   })
 
@@ -125,9 +201,19 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     const { broker, guard } = await receiver()
     await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }))))
     for (const key of broker.keys)
-      await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }, key))))
+      await rejected(
+        await guard.receiveLogout(
+          logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }, key)),
+        ),
+      )
     // By the client's own algorithm, in all else an ID token.
-    await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney', nonce: 'n' }, { typ: 'JWT' }, broker.keys[1]))))
+    await rejected(
+      await guard.receiveLogout(
+        logoutRequest(
+          await broker.token({ aud: 'sydney', nonce: 'n' }, { typ: 'JWT' }, broker.keys[1]),
+        ),
+      ),
+    )
   })
 
   test('a logout token and an ID token are not access tokens', async () => {
@@ -136,17 +222,23 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     for (const key of broker.keys) {
       expect(await why(guard, await broker.logoutToken(claims, {}, key))).toBe('type')
       expect(await why(guard, await broker.logoutToken(claims, { typ: 'JWT' }, key))).toBe('type')
-      expect(await why(guard, await broker.logoutToken(claims, { typ: undefined }, key))).toBe('type')
+      expect(await why(guard, await broker.logoutToken(claims, { typ: undefined }, key))).toBe(
+        'type',
+      )
     }
   })
 
-  test.each(['', 'logout_token=', 'logout_token=x', 'logout_token=a.b.c', 'other=x', 'logout_token=a.b.c&logout_token=d.e.f'])(
-    'the body %j is refused',
-    async (body) => {
-      const { guard } = await receiver()
-      await rejected(await guard.receiveLogout(logoutRequest(undefined, { body })))
-    },
-  )
+  test.each([
+    '',
+    'logout_token=',
+    'logout_token=x',
+    'logout_token=a.b.c',
+    'other=x',
+    'logout_token=a.b.c&logout_token=d.e.f',
+  ])('the body %j is refused', async (body) => {
+    const { guard } = await receiver()
+    await rejected(await guard.receiveLogout(logoutRequest(undefined, { body })))
+  })
 
   test('only POST (405), only a form (415), and no more than 16 KiB (413)', async () => {
     const { guard } = await receiver()
@@ -154,7 +246,15 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     const get = await guard.receiveLogout(new Request(url))
     expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST'])
     expect(
-      (await guard.receiveLogout(new Request(url, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }))).status,
+      (
+        await guard.receiveLogout(
+          new Request(url, {
+            method: 'POST',
+            body: '{}',
+            headers: { 'content-type': 'application/json' },
+          }),
+        )
+      ).status,
     ).toBe(415)
     expect((await guard.receiveLogout(logoutRequest('x'.repeat(17_000)))).status).toBe(413)
     expect(guard.status().counters.logout).toMatchObject({ received: 3, rejected: 3 })
@@ -186,10 +286,14 @@ describe('where no session of the instance can be ended', () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     const token = await broker.token()
-    const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))
+    const response = await guard.receiveLogout(
+      logoutRequest(await broker.logoutToken({ rev: 101 })),
+    )
     expect(response.status).toBe(503)
     expect(guard.status().counters.logout).toMatchObject({ ended: 0, failed: 1 })
-    expect(guard.status().lastProblem?.message).toContain('neither onLogout nor a listener of onRevocation')
+    expect(guard.status().lastProblem?.message).toContain(
+      'neither onLogout nor a listener of onRevocation',
+    )
     // Its access tokens are refused all the same.
     expect(await why(guard, token)).toBe('revoked')
   })
@@ -199,9 +303,14 @@ describe('where no session of the instance can be ended', () => {
     const guard = await startGuard(broker)
     const heard: number[] = []
     guard.onRevocation(({ seq }) => heard.push(seq))
-    expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))).status).toBe(200)
+    expect(
+      (await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))).status,
+    ).toBe(200)
     expect(heard).toEqual([101])
-    expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: undefined })))).status).toBe(503)
+    expect(
+      (await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: undefined }))))
+        .status,
+    ).toBe(503)
   })
 })
 
@@ -227,7 +336,11 @@ describe('the jti of a logout token is valid once', () => {
     })
     const token = await broker.logoutToken()
     const response = await guard.receiveLogout(logoutRequest(token))
-    expect([response.status, response.headers.get('cache-control'), response.headers.get('retry-after')]).toEqual([503, 'no-store', '1'])
+    expect([
+      response.status,
+      response.headers.get('cache-control'),
+      response.headers.get('retry-after'),
+    ]).toEqual([503, 'no-store', '1'])
     expect(await response.text()).not.toContain('database')
     expect(problems.at(-1)?.cause).toEqual(new Error('the database is down'))
     broken = false
@@ -239,11 +352,18 @@ describe('the jti of a logout token is valid once', () => {
   test('several at once: the sink runs once, and all get its outcome', async () => {
     const once = new Once(10)
     let calls = 0
-    const thrice = (act: () => Promise<void>) => Promise.allSettled([1, 2, 3].map(() => once.run('j', 0, 10, async () => (calls++, await act()))))
+    const thrice = (act: () => Promise<void>) =>
+      Promise.allSettled(
+        [1, 2, 3].map(() => once.run('j', 0, 10, async () => (calls++, await act()))),
+      )
     const failed = await thrice(() => Promise.reject(new Error('the database is down')))
     expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect(calls).toBe(1)
-    expect(await thrice(() => Promise.resolve())).toMatchObject([{ value: 'done' }, { value: 'done_before' }, { value: 'done_before' }])
+    expect(await thrice(() => Promise.resolve())).toMatchObject([
+      { value: 'done' },
+      { value: 'done_before' },
+      { value: 'done_before' },
+    ])
     expect(calls).toBe(2)
   })
 })
@@ -282,7 +402,9 @@ describe('a logout token with rev is a revocation like any other', () => {
   test('it counts although the sink fails: the tokens are rejected, the cookies are ended when it comes again', async () => {
     const { broker, guard } = await receiver({ onLogout: () => Promise.reject(new Error('no')) })
     const token = await broker.token()
-    expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))).status).toBe(503)
+    expect(
+      (await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))).status,
+    ).toBe(503)
     expect(await why(guard, token)).toBe('revoked')
   })
 })

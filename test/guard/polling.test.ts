@@ -1,8 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { createGuard, type Guard, type GuardOptions, type HoldEnded } from '@case-manager/guard'
-import { CLIENT, eventually, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
+import {
+  CLIENT,
+  eventually,
+  startBroker,
+  startGuard,
+  TestClock,
+  why,
+  type Broker,
+} from './stand-in.ts'
 
-async function both(options: Partial<GuardOptions> = {}): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
+async function both(
+  options: Partial<GuardOptions> = {},
+): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
   const clock = new TestClock('turned')
   const broker = await startBroker(clock)
   return { broker, clock, guard: await startGuard(broker, { pollSeconds: 5, ...options }) }
@@ -39,7 +49,9 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     const tokens = await Promise.all(Array.from({ length: 20 }, () => broker.token()))
     clock.advance(6)
     const asked = polls(broker)
-    expect(new Set(await Promise.all(tokens.map((token) => why(guard, token))))).toEqual(new Set(['good']))
+    expect(new Set(await Promise.all(tokens.map((token) => why(guard, token))))).toEqual(
+      new Set(['good']),
+    )
     expect(polls(broker)).toBe(asked + 1)
   })
 
@@ -60,7 +72,9 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     broker.broken['/revocations'] = 500
     const guard = await startGuard(broker, { start: false, pollSeconds: 5 })
     expect(await why(guard, await broker.token())).toBe('starting')
-    expect(guard.status().lastProblem?.message).toContain(`answered the feed with 500 '', expected 200 "application/json"`)
+    expect(guard.status().lastProblem?.message).toContain(
+      `answered the feed with 500 '', expected 200 "application/json"`,
+    )
     broker.broken = {}
     expect(await why(guard, await broker.token())).toBe('good')
   })
@@ -114,7 +128,9 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     clock.advance(5)
     await eventually(() => expect(polls(broker)).toBe(asked + 1))
     clock.advance(5)
-    await eventually(() => expect(guard.status().lastProblem?.message).toContain('no answer within 5000 ms'))
+    await eventually(() =>
+      expect(guard.status().lastProblem?.message).toContain('no answer within 5000 ms'),
+    )
     expect(signal.aborted).toBe(false)
     // The tolerance for clocks is 5 s.
     clock.advance(2)
@@ -132,8 +148,13 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     await eventually(() => expect((signal.reason as HoldEnded | undefined)?.why).toBe('revoked'))
   })
 
-  test.each([0, 31, 5])('pollSeconds %d is refused where it is not an interval, or not shorter than afterSeconds', (pollSeconds) => {
-    const staleness = { afterSeconds: 5, policy: 'refuse' } as const
-    expect(() => createGuard({ issuer: 'https://sign-in.example', ...CLIENT, pollSeconds, staleness })).toThrow('pollSeconds: 1 to 30')
-  })
+  test.each([0, 31, 5])(
+    'pollSeconds %d is refused where it is not an interval, or not shorter than afterSeconds',
+    (pollSeconds) => {
+      const staleness = { afterSeconds: 5, policy: 'refuse' } as const
+      expect(() =>
+        createGuard({ issuer: 'https://sign-in.example', ...CLIENT, pollSeconds, staleness }),
+      ).toThrow('pollSeconds: 1 to 30')
+    },
+  )
 })

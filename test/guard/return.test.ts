@@ -7,7 +7,11 @@ async function lost() {
   const clock = new TestClock('turned')
   const broker = await startBroker(clock)
   const delays: number[] = []
-  const guard = await startGuard(broker, { onLogout: () => {}, random: () => 0.999, hooks: { disconnected: ({ retryMs }) => delays.push(retryMs) } })
+  const guard = await startGuard(broker, {
+    onLogout: () => {},
+    random: () => 0.999,
+    hooks: { disconnected: ({ retryMs }) => delays.push(retryMs) },
+  })
   clock.advance(6)
   broker.broken['/revocations'] = 503
   broker.cut()
@@ -58,16 +62,22 @@ describe('after a loss', () => {
     expect(new Set(delays.slice(20))).toEqual(new Set([14_995]))
   })
 
-  test.each(['a logout token', 'a token with a newer rev'])('%s says that the broker is back: it connects at once', async (what) => {
-    const { broker, guard, clock } = await lost()
-    broker.broken = {}
-    broker.revoke({ kind: 'session', sid: 's_2' })
-    // The clock does not go on: no delay ends.
-    if (what === 'a logout token') await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))
-    else expect(await why(guard, await broker.token({ rev: 101 }))).toBe('good')
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }))
-    expect(clock.monotonicMs()).toBe(6000)
-  })
+  test.each(['a logout token', 'a token with a newer rev'])(
+    '%s says that the broker is back: it connects at once',
+    async (what) => {
+      const { broker, guard, clock } = await lost()
+      broker.broken = {}
+      broker.revoke({ kind: 'session', sid: 's_2' })
+      // The clock does not go on: no delay ends.
+      if (what === 'a logout token')
+        await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))
+      else expect(await why(guard, await broker.token({ rev: 101 }))).toBe('good')
+      await eventually(() =>
+        expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }),
+      )
+      expect(clock.monotonicMs()).toBe(6000)
+    },
+  )
 
   test('the same token again does not: a token hurries the feed once', async () => {
     const { broker, guard, delays } = await lost()
@@ -85,13 +95,23 @@ describe('after a loss', () => {
     const guard = await startGuard(broker, { hooks: { disconnected: ({ why }) => gone.push(why) } })
     // The stream is stuck: the broker's log goes on, and nothing of it arrives.
     broker.seq = 101
-    broker.entries.push({ seq: 101, selector: { kind: 'session', sid: 's_1' }, exp: broker.now + 360 })
+    broker.entries.push({
+      seq: 101,
+      selector: { kind: 'session', sid: 's_1' },
+      exp: broker.now + 360,
+    })
     const ended = await broker.token({ rev: 100 })
     expect(await why(guard, await broker.token({ rev: 101, sid: 's_2' }))).toBe('good')
     clock.advance(1)
-    await eventually(() => expect(gone).toEqual(['the broker has issued a token at seq 101, and the feed stopped at 100']))
+    await eventually(() =>
+      expect(gone).toEqual([
+        'the broker has issued a token at seq 101, and the feed stopped at 100',
+      ]),
+    )
     clock.advance(0.5)
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }),
+    )
     expect(await why(guard, ended)).toBe('revoked')
   })
 })

@@ -46,7 +46,13 @@ describe('when the broker has sent nothing for a while', () => {
     clock.advance(1.5)
     await eventually(() => expect(gone).toEqual(['the broker sent nothing for 35 s']))
     clock.advance(1)
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, stale: false, counters: { connects: 2 } }))
+    await eventually(() =>
+      expect(guard.status()).toMatchObject({
+        connected: true,
+        stale: false,
+        counters: { connects: 2 },
+      }),
+    )
   })
 
   test('a broker that takes the connection and answers nothing is dropped after 5 s', async () => {
@@ -54,7 +60,10 @@ describe('when the broker has sent nothing for a while', () => {
     const broker = await startBroker(clock)
     const gone: string[] = []
     let release = (): void => {}
-    const guard = await startGuard(broker, { start: false, hooks: { disconnected: ({ why }) => gone.push(why) } })
+    const guard = await startGuard(broker, {
+      start: false,
+      hooks: { disconnected: ({ why }) => gone.push(why) },
+    })
     broker.hold = new Promise((resolve) => (release = resolve))
     void guard.start()
     // Its discovery document is not waited for either.
@@ -78,7 +87,9 @@ describe('when the broker has sent nothing for a while', () => {
 
   test('introspect: the broker is asked about each token, but for those that are not valid anyway (RFC 7662)', async () => {
     const broker = await startBroker()
-    const guard = await startGuard(broker, { staleness: { afterSeconds: 20, policy: 'introspect' } })
+    const guard = await startGuard(broker, {
+      staleness: { afterSeconds: 20, policy: 'introspect' },
+    })
     const token = await broker.token()
     silence(broker)
     await eventually(() => expect(guard.status().connected).toBe(false))
@@ -95,7 +106,9 @@ describe('when the broker has sent nothing for a while', () => {
 
   test('introspect: requests that wait for the same answer ask once', async () => {
     const broker = await startBroker()
-    const guard = await startGuard(broker, { staleness: { afterSeconds: 20, policy: 'introspect' } })
+    const guard = await startGuard(broker, {
+      staleness: { afterSeconds: 20, policy: 'introspect' },
+    })
     const token = await broker.token()
     expect(await why(guard, token)).toBe('good')
     silence(broker)
@@ -109,7 +122,10 @@ describe('when the broker has sent nothing for a while', () => {
   test('introspect does not stand in for the first snapshot', async () => {
     const broker = await startBroker()
     broker.broken['/revocations'] = 503
-    const guard = await startGuard(broker, { start: false, staleness: { afterSeconds: 20, policy: 'introspect' } })
+    const guard = await startGuard(broker, {
+      start: false,
+      staleness: { afterSeconds: 20, policy: 'introspect' },
+    })
     void guard.start()
     await eventually(() => expect(broker.count('/revocations')).toBeGreaterThan(0))
     expect(await why(guard, await broker.token())).toBe('starting')

@@ -2,7 +2,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose'
 import { onTestFinished, vi } from 'vitest'
-import { createGuard, type Guard, type GuardClock, type GuardOptions, type Selector } from '@case-manager/guard'
+import {
+  createGuard,
+  type Guard,
+  type GuardClock,
+  type GuardOptions,
+  type Selector,
+} from '@case-manager/guard'
 
 /** The broker as the guard sees it (docs/feed.md), on a real listener, in the hands of a test. */
 
@@ -11,7 +17,10 @@ export const START = 1_795_510_800
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 export const CLIENT = { clientId: 'sydney', clientSecret: 'a secret: with / and %' }
 
-/** A clock that moves only when a test turns it. Timers are the machine's, but for a clock that turns them too. */
+/**
+ * A clock that moves only when a test turns it. Timers are the machine's, but for a clock that
+ * turns them too.
+ */
 export class TestClock implements GuardClock {
   #ms = START * 1000
   #monotonic = 0
@@ -65,7 +74,12 @@ interface SigningKey {
 
 export async function makeKey(kid: string, alg: 'ES256' | 'RS256' = 'ES256'): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
-  return { kid, alg, key: privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } }
+  return {
+    kid,
+    alg,
+    key: privateKey,
+    jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' },
+  }
 }
 
 const firstKeys = Promise.all([makeKey('es-1'), makeKey('rs-1', 'RS256')])
@@ -105,7 +119,8 @@ export class Broker {
   }
 
   get count() {
-    return (path: string): number => this.requests.filter(({ url }) => url.split('?')[0] === path).length
+    return (path: string): number =>
+      this.requests.filter(({ url }) => url.split('?')[0] === path).length
   }
 
   /** Appends to the log and tells every stream. */
@@ -116,7 +131,9 @@ export class Broker {
     return entry.seq
   }
   send(event: string, data: unknown, seq?: number, epoch = this.epoch): void {
-    this.raw(`event: ${event}\n${seq === undefined ? '' : `id: ${epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`)
+    this.raw(
+      `event: ${event}\n${seq === undefined ? '' : `id: ${epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`,
+    )
   }
   raw(text: string): void {
     for (const stream of this.streams) stream.write(text)
@@ -141,7 +158,11 @@ export class Broker {
     return this.clock.now + this.aheadSeconds
   }
   /** By ES256. */
-  async token(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.keys[0]): Promise<string> {
+  async token(
+    claims: Record<string, unknown> = {},
+    header: Record<string, unknown> = {},
+    key = this.keys[0],
+  ): Promise<string> {
     const { issuer, now } = this
     const all = {
       iss: issuer,
@@ -159,11 +180,17 @@ export class Broker {
       ...claims,
     }
     if (key === undefined) throw new Error('no key')
-    return new SignJWT(all).setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid, ...header }).sign(key.key)
+    return new SignJWT(all)
+      .setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid, ...header })
+      .sign(key.key)
   }
 
   /** By RS256, as a client is registered that does not say otherwise. */
-  async logoutToken(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.keys[1]): Promise<string> {
+  async logoutToken(
+    claims: Record<string, unknown> = {},
+    header: Record<string, unknown> = {},
+    key = this.keys[1],
+  ): Promise<string> {
     const all = {
       iss: this.issuer,
       aud: CLIENT.clientId,
@@ -176,7 +203,9 @@ export class Broker {
       ...claims,
     }
     if (key === undefined) throw new Error('no key')
-    return new SignJWT(all).setProtectedHeader({ alg: key.alg, typ: 'logout+jwt', kid: key.kid, ...header }).sign(key.key)
+    return new SignJWT(all)
+      .setProtectedHeader({ alg: key.alg, typ: 'logout+jwt', kid: key.kid, ...header })
+      .sign(key.key)
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -187,22 +216,31 @@ export class Broker {
     response.setHeader('date', new Date(this.now * 1000).toUTCString())
     const path = url.split('?')[0] ?? ''
     const status = this.broken[path]
-    if (status !== undefined) return void response.writeHead(status, this.retryAfter === undefined ? {} : { 'retry-after': this.retryAfter }).end()
+    if (status !== undefined)
+      return void response
+        .writeHead(status, this.retryAfter === undefined ? {} : { 'retry-after': this.retryAfter })
+        .end()
     const send = this.instead[path]
     if (send !== undefined) return send(response)
     if (path === '/jwks') return json(response, 200, { keys: this.keys.map(({ jwk }) => jwk) })
-    if (path === '/.well-known/openid-configuration') return json(response, 200, { issuer: this.calledItself ?? this.issuer })
+    if (path === '/.well-known/openid-configuration')
+      return json(response, 200, { issuer: this.calledItself ?? this.issuer })
     const params = new URLSearchParams(method === 'POST' ? body : url.split('?')[1])
     const assertion = params.get('client_assertion') ?? assertionOf(body)
     if (assertion !== undefined) this.assertions.push(assertion)
     else if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
-    if (path === '/revocations' && headers.accept === 'application/json') return json(response, 200, this.#page(params))
+    if (path === '/revocations' && headers.accept === 'application/json')
+      return json(response, 200, this.#page(params))
     if (path === '/revocations') return this.#feed(headers['last-event-id'], response)
     if (path === '/revocations/enforced') {
-      if (this.reportStatus === 204) this.reports.push(JSON.parse(body) as (typeof this.reports)[number])
+      if (this.reportStatus === 204)
+        this.reports.push(JSON.parse(body) as (typeof this.reports)[number])
       return void response.writeHead(this.reportStatus).end()
     }
-    if (path === '/introspect') return void (this.active === undefined ? response.writeHead(503).end() : json(response, 200, { active: this.active }))
+    if (path === '/introspect')
+      return void (this.active === undefined
+        ? response.writeHead(503).end()
+        : json(response, 200, { active: this.active }))
     response.writeHead(404).end()
   }
 
@@ -210,7 +248,9 @@ export class Broker {
   #page(params: URLSearchParams) {
     const [after, epoch] = [Number(params.get('after') ?? 0), params.get('epoch')]
     const reset = epoch !== null && (epoch !== this.epoch || after > this.seq)
-    const rest = this.entries.filter(({ seq, exp }) => exp > this.clock.now && (reset || seq > after))
+    const rest = this.entries.filter(
+      ({ seq, exp }) => exp > this.clock.now && (reset || seq > after),
+    )
     const entries = rest.slice(0, this.page)
     const more = entries.length < rest.length
     const seq = more ? (entries.at(-1)?.seq ?? 0) : this.seq
@@ -218,16 +258,27 @@ export class Broker {
   }
 
   #feed(lastEventId: string | string[] | undefined, response: ServerResponse): void {
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform' })
+    response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store, no-transform',
+    })
     const event = (name: string, data: unknown, seq?: number): void =>
-      void response.write(`event: ${name}\n${seq === undefined ? '' : `id: ${this.epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`)
+      void response.write(
+        `event: ${name}\n${seq === undefined ? '' : `id: ${this.epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`,
+      )
     response.write(': welcome\nretry: 1000\n\n')
     const [, epoch, after] = /^(.*)\.(\d+)$/.exec(String(lastEventId ?? '')) ?? []
     const resumes = epoch === this.epoch && Number(after) <= this.seq
     if (lastEventId !== undefined && !resumes) event('reset', { epoch: this.epoch })
-    const missed = this.entries.filter(({ seq, exp }) => exp > this.clock.now && (!resumes || seq > Number(after)))
+    const missed = this.entries.filter(
+      ({ seq, exp }) => exp > this.clock.now && (!resumes || seq > Number(after)),
+    )
     if (!resumes || missed.length > 0)
-      event('snapshot', { epoch: this.epoch, seq: this.seq, entries: missed, retired_kids: this.retiredKids }, this.seq)
+      event(
+        'snapshot',
+        { epoch: this.epoch, seq: this.seq, entries: missed, retired_kids: this.retiredKids },
+        this.seq,
+      )
     if (resumes) event('keys', { jwks: 'changed', retired_kids: this.retiredKids })
     event('live', { epoch: this.epoch, seq: this.seq }, this.seq)
     this.streams.add(response)
@@ -239,7 +290,9 @@ const json = (response: ServerResponse, status: number, body: unknown): void =>
   void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 
 const assertionOf = (body: string): string | undefined =>
-  body.startsWith('{') ? (JSON.parse(body) as { client_assertion?: string }).client_assertion : undefined
+  body.startsWith('{')
+    ? (JSON.parse(body) as { client_assertion?: string }).client_assertion
+    : undefined
 
 const basic = ({ clientId, clientSecret }: typeof CLIENT): string => {
   const encode = (text: string): string => encodeURIComponent(text).replaceAll('%20', '+')
@@ -269,7 +322,10 @@ export async function startBroker(clock = new TestClock()): Promise<Broker> {
 }
 
 /** A guard that is ready, unless `start: false`. Comes back fast after a break. */
-export async function startGuard(broker: Broker, options: Partial<GuardOptions> & { start?: boolean } = {}): Promise<Guard> {
+export async function startGuard(
+  broker: Broker,
+  options: Partial<GuardOptions> & { start?: boolean } = {},
+): Promise<Guard> {
   const { start = true, ...given } = options
   const guard = createGuard({
     issuer: broker.issuer,
@@ -287,7 +343,8 @@ export async function startGuard(broker: Broker, options: Partial<GuardOptions> 
 }
 
 /** Waits as long as a busy machine may need. */
-export const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 60_000, interval: 10 })
+export const eventually = <T>(what: () => T | Promise<T>): Promise<T> =>
+  vi.waitFor(what, { timeout: 60_000, interval: 10 })
 
 export async function why(guard: Guard, token: string): Promise<string> {
   const result = await guard.check(token)

@@ -6,11 +6,17 @@ import { expect, test } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const text = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8')
-const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  scripts: Record<string, string>
+}
 
 test('every npm command that CONTRIBUTING.md names exists', () => {
-  const named = [...text.matchAll(/npm (?:run )?([a-z][\w:-]*)/g)].filter(([command]) => command !== 'npm install').map(([, name = '']) => name)
-  expect(named).toEqual(expect.arrayContaining(['demo', 'test', 'typecheck', 'lint', 'format', 'db:generate']))
+  const named = [...text.matchAll(/npm (?:run )?([a-z][\w:-]*)/g)]
+    .filter(([command]) => command !== 'npm install')
+    .map(([, name = '']) => name)
+  expect(named).toEqual(
+    expect.arrayContaining(['demo', 'test', 'typecheck', 'lint', 'format', 'db:generate']),
+  )
   expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([])
 })
 
@@ -19,7 +25,9 @@ test('every file and folder that CONTRIBUTING.md names exists', () => {
   const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].map(([, target = '']) => target)
   const commands = [...text.matchAll(/test\/[\w/-]+\.test\.ts/g)].map(([path]) => path)
   const paths = [
-    ...code.filter((one) => /^(?:src|db|docs|guard|demo|bench|test|workers|\.ci)(?:\/|$)|\.(?:md|json)$/.test(one)),
+    ...code.filter((one) =>
+      /^(?:src|db|docs|guard|demo|bench|test|workers|\.ci)(?:\/|$)|\.(?:md|json)$/.test(one),
+    ),
     ...links,
     ...commands,
   ]
@@ -28,9 +36,15 @@ test('every file and folder that CONTRIBUTING.md names exists', () => {
 })
 
 test('CONTRIBUTING.md and docs/architecture.md name every module of src', () => {
-  const modules = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  const modules = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  )
   for (const page of ['CONTRIBUTING.md', 'docs/architecture.md']) {
-    const named = new Set([...readFileSync(join(ROOT, page), 'utf8').matchAll(/`(?:src\/)?(\w+)`/g)].map(([, name]) => name))
+    const named = new Set(
+      [...readFileSync(join(ROOT, page), 'utf8').matchAll(/`(?:src\/)?(\w+)`/g)].map(
+        ([, name]) => name,
+      ),
+    )
     expect(
       modules.map(({ name }) => name).filter((name) => !named.has(name)),
       page,

@@ -9,11 +9,16 @@ import { SETTINGS } from '../../src/config/settings.ts'
 import { MANIFEST, POD, resource, RESOURCES } from '../kubernetes.ts'
 import { ROOT } from '../markdown.ts'
 
-/** The systemd unit and the Kubernetes manifests of deploy/. Real proxies run in test/process/deploy.test.ts. */
+/**
+ * The systemd unit and the Kubernetes manifests of deploy/. Real proxies run in
+ * test/process/deploy.test.ts.
+ */
 
 const UNIT = readFileSync(join(ROOT, 'deploy/broker.service'), 'utf8')
 const known = new Set(variablesOf(SETTINGS))
-const settingsIn = (file: string): string[] => [...new Set([...file.matchAll(/^[^#]*?\b(BROKER_[A-Z_]*[A-Z])\b/gm)].map(([, name = '']) => name))]
+const settingsIn = (file: string): string[] => [
+  ...new Set([...file.matchAll(/^[^#]*?\b(BROKER_[A-Z_]*[A-Z])\b/gm)].map(([, name = '']) => name)),
+]
 
 const SYSTEMD = '/usr/bin/systemd-analyze'
 const temporary = (): string => {
@@ -25,7 +30,9 @@ const temporary = (): string => {
 describe('deploy/broker.service', () => {
   test('names settings that are read, and starts the program that the build makes', () => {
     expect(settingsIn(UNIT).filter((name) => !known.has(name))).toEqual([])
-    expect(UNIT).toMatch(/^ExecStart=\/opt\/broker\/node_modules\/\.bin\/node dist\/src\/cli\.js serve$/m)
+    expect(UNIT).toMatch(
+      /^ExecStart=\/opt\/broker\/node_modules\/\.bin\/node dist\/src\/cli\.js serve$/m,
+    )
   })
 
   if (existsSync(SYSTEMD))
@@ -33,7 +40,9 @@ describe('deploy/broker.service', () => {
       const unit = join(temporary(), 'broker.service')
       // Its program is not installed here.
       writeFileSync(unit, UNIT.replace('/opt/broker/node_modules/.bin/node', process.execPath))
-      const said = execFileSync('sh', ['-c', '"$0" verify --man=no "$1" 2>&1', SYSTEMD, unit], { encoding: 'utf8' })
+      const said = execFileSync('sh', ['-c', '"$0" verify --man=no "$1" 2>&1', SYSTEMD, unit], {
+        encoding: 'utf8',
+      })
       expect(said.split('\n').filter((line) => line.includes('broker.service'))).toEqual([])
     })
 })
@@ -46,21 +55,44 @@ describe('deploy/kubernetes/broker.yaml', () => {
   test('has the fields that Kubernetes 1.30 knows, each of its type, and no other', () => {
     const typed = (one: { apiVersion?: string; kind?: string }): string => {
       const [version, group = 'core'] = (one.apiVersion ?? '').split('/').toReversed()
-      const types = join(ROOT, 'node_modules/kubernetes-types', group.replace('.k8s.io', ''), `${version}`)
+      const types = join(
+        ROOT,
+        'node_modules/kubernetes-types',
+        group.replace('.k8s.io', ''),
+        `${version}`,
+      )
       return `;(${JSON.stringify(one)}) satisfies import('${types}').${one.kind}\n`
     }
-    const unknown = { ...resource('StatefulSet'), spec: { ...set, template: { spec: { ...POD, containers: [{ ...broker, livenesProbe: {} }] } } } }
+    const unknown = {
+      ...resource('StatefulSet'),
+      spec: {
+        ...set,
+        template: { spec: { ...POD, containers: [{ ...broker, livenesProbe: {} }] } },
+      },
+    }
     const file = join(temporary(), 'manifest.ts')
     writeFileSync(file, `${RESOURCES.map(typed).join('')}// @ts-expect-error\n${typed(unknown)}`)
-    const options = ['--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', '--module', 'esnext', '--moduleResolution', 'bundler']
+    const options = [
+      '--ignoreConfig',
+      '--noEmit',
+      '--strict',
+      '--skipLibCheck',
+      '--module',
+      'esnext',
+      '--moduleResolution',
+      'bundler',
+    ]
     expect(RESOURCES.filter(({ apiVersion = '' }) => !/(?:^|\/)v\d+$/.test(apiVersion))).toEqual([])
-    expect(spawnSync(join(ROOT, 'node_modules/.bin/tsc'), [...options, file], { encoding: 'utf8' })).toMatchObject({ stdout: '', status: 0 })
+    expect(
+      spawnSync(join(ROOT, 'node_modules/.bin/tsc'), [...options, file], { encoding: 'utf8' }),
+    ).toMatchObject({ stdout: '', status: 0 })
   })
 
   test('names settings that are read, and no secret', () => {
     expect(settingsIn(MANIFEST).filter((name) => !known.has(name))).toEqual([])
     expect(RESOURCES.map(({ kind }) => String(kind))).not.toContain('Secret')
-    for (const name of Object.keys(settings)) expect(name).not.toMatch(/SECRET|DATABASE_URL|PASSWORD/)
+    for (const name of Object.keys(settings))
+      expect(name).not.toMatch(/SECRET|DATABASE_URL|PASSWORD/)
   })
 
   test('probes the process by /healthz and the store by /readyz, at ports that the broker has', () => {
@@ -71,7 +103,12 @@ describe('deploy/kubernetes/broker.yaml', () => {
       { name: 'ops', containerPort: 7401 },
     ])
     const services = RESOURCES.filter((one): one is Service => one.kind === 'Service')
-    expect(services.map(({ metadata, spec }) => [metadata?.name, spec?.ports?.map((port) => port.targetPort)])).toEqual([
+    expect(
+      services.map(({ metadata, spec }) => [
+        metadata?.name,
+        spec?.ports?.map((port) => port.targetPort),
+      ]),
+    ).toEqual([
       ['broker', ['public']],
       ['broker-ops', ['ops']],
     ])
@@ -80,9 +117,16 @@ describe('deploy/kubernetes/broker.yaml', () => {
 
   test('gives the owner of the tables to the migration alone, and the broker a directory that fsGroup does not open', () => {
     const [migration = expect.fail('The pod migrates nothing.')] = POD.initContainers ?? []
-    expect([migration.args, migration.volumeMounts?.map(({ name }) => name)]).toEqual([['migrate', '--grant', 'broker'], ['owner']])
-    expect(migration.env).toEqual([{ name: 'BROKER_DATABASE_URL_FILE', value: '/run/secrets/owner/database_url' }])
-    const mounts = Object.fromEntries((broker.volumeMounts ?? []).map(({ name, mountPath }) => [name, mountPath]))
+    expect([migration.args, migration.volumeMounts?.map(({ name }) => name)]).toEqual([
+      ['migrate', '--grant', 'broker'],
+      ['owner'],
+    ])
+    expect(migration.env).toEqual([
+      { name: 'BROKER_DATABASE_URL_FILE', value: '/run/secrets/owner/database_url' },
+    ])
+    const mounts = Object.fromEntries(
+      (broker.volumeMounts ?? []).map(({ name, mountPath }) => [name, mountPath]),
+    )
     expect(Object.keys(mounts)).toEqual(['data', 'tmp', 'secrets'])
     expect(settings.BROKER_DATA_DIR).toMatch(new RegExp(`^${mounts['data']}/[a-z]+$`))
     expect(POD.securityContext).toMatchObject({ fsGroupChangePolicy: 'OnRootMismatch' })
@@ -91,19 +135,36 @@ describe('deploy/kubernetes/broker.yaml', () => {
   test('keeps one broker while nodes are drained, and lets requests finish', () => {
     const labels = set.template.metadata?.labels
     expect(set.selector.matchLabels).toEqual(labels)
-    expect(resource('PodDisruptionBudget').spec).toMatchObject({ minAvailable: (set.replicas ?? 0) - 1, selector: { matchLabels: labels } })
-    expect(POD.terminationGracePeriodSeconds).toBeGreaterThan(Number(settings.BROKER_DRAIN_SECONDS) + 15)
+    expect(resource('PodDisruptionBudget').spec).toMatchObject({
+      minAvailable: (set.replicas ?? 0) - 1,
+      selector: { matchLabels: labels },
+    })
+    expect(POD.terminationGracePeriodSeconds).toBeGreaterThan(
+      Number(settings.BROKER_DRAIN_SECONDS) + 15,
+    )
   })
 
   test('lets the ingress reach the public listener alone, and confines every container', () => {
     const policy = resource('NetworkPolicy').spec
     expect(policy?.podSelector).toEqual({ matchLabels: set.template.metadata?.labels })
-    expect(policy?.ingress?.map(({ ports }) => ports?.map(({ port }) => port))).toEqual([[7400], [7401]])
-    const volumes = [...(POD.volumes ?? []), ...(set.volumeClaimTemplates ?? []).map(({ metadata }) => metadata)].map((one) => one?.name)
+    expect(policy?.ingress?.map(({ ports }) => ports?.map(({ port }) => port))).toEqual([
+      [7400],
+      [7401],
+    ])
+    const volumes = [
+      ...(POD.volumes ?? []),
+      ...(set.volumeClaimTemplates ?? []).map(({ metadata }) => metadata),
+    ].map((one) => one?.name)
     for (const container of [...(POD.initContainers ?? []), ...POD.containers]) {
-      expect(container.securityContext).toEqual({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } })
+      expect(container.securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      })
       expect(container.image).toBe(broker.image)
-      expect(volumes).toEqual(expect.arrayContaining((container.volumeMounts ?? []).map(({ name }) => name)))
+      expect(volumes).toEqual(
+        expect.arrayContaining((container.volumeMounts ?? []).map(({ name }) => name)),
+      )
     }
     expect(POD.enableServiceLinks).toBe(false)
   })

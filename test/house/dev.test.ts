@@ -11,7 +11,9 @@ interface Parts {
   start(): { stop(): Promise<void> }
   say(line: string): void
 }
-const { createReloader } = (await import(new URL('../../scripts/dev.mjs', import.meta.url).href)) as { createReloader(parts: Parts): Reloader }
+const { createReloader } = (await import(
+  new URL('../../scripts/dev.mjs', import.meta.url).href
+)) as { createReloader(parts: Parts): Reloader }
 
 /** `builds`: what each build does, in turn. */
 function project(builds: (() => boolean | Promise<boolean>)[]) {

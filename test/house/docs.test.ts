@@ -39,11 +39,18 @@ const anchorsOf = (page: string): Set<string> =>
   ])
 /** The example of a clients file in the documentation. */
 const example = (): { clients: Record<string, unknown>[] } =>
-  parse(/```yaml\n(clients:[\s\S]*?)```/.exec(text('docs/clients.md'))?.[1] ?? '') as { clients: Record<string, unknown>[] }
+  parse(/```yaml\n(clients:[\s\S]*?)```/.exec(text('docs/clients.md'))?.[1] ?? '') as {
+    clients: Record<string, unknown>[]
+  }
 
 describe('the documentation', () => {
   test('states one bound for each kind of instance and each cause, as the code has it', () => {
-    const client = parseClientMetadata({ client_id: 'a', client_name: 'A', redirect_uris: ['https://a.example/'], audience: 'urn:a' })
+    const client = parseClientMetadata({
+      client_id: 'a',
+      client_name: 'A',
+      redirect_uris: ['https://a.example/'],
+      audience: 'urn:a',
+    })
     const tokens = `${(client.ok ? client.metadata.accessTokenSeconds : 0) / 60} minutes`
     const probe = `${SETTINGS.signals.probeEverySeconds.default} minutes`
     const lost = DEFAULT_STALENESS.afterSeconds
@@ -53,16 +60,29 @@ describe('the documentation', () => {
         new RegExp(`^\\| neither .*expires: ${tokens}`, 'm'),
         new RegExp(`from\\sthe\\sprobe\\swithin ${probe}`),
       ],
-      'docs/relying-party.md': [new RegExp(`has lost the broker \\| within ${lost} s`), new RegExp(`^\\| neither, .*up to ${tokens}`, 'm')],
+      'docs/relying-party.md': [
+        new RegExp(`has lost the broker \\| within ${lost} s`),
+        new RegExp(`^\\| neither, .*up to ${tokens}`, 'm'),
+      ],
       'SECURITY.md': [
         new RegExp(`guard that has lost the broker\\*\\* notices within ${lost} seconds`),
         new RegExp(`access token until it expires, ${tokens}`),
         new RegExp(`by the probe, within ${probe}`),
       ],
-      'docs/microsoft.md': [new RegExp(`N is \`BROKER_PROBE_MINUTES\` \\(${SETTINGS.signals.probeEverySeconds.default}\\)`)],
+      'docs/microsoft.md': [
+        new RegExp(
+          `N is \`BROKER_PROBE_MINUTES\` \\(${SETTINGS.signals.probeEverySeconds.default}\\)`,
+        ),
+      ],
     }
-    for (const [page, bounds] of Object.entries(stated)) for (const bound of bounds) expect(text(page), page).toMatch(bound)
-    const unbounded = pages.flatMap((page) => text(page).match(/\b(?:every|all) instances?\b[^.|:]*\b(?:within a second|at once)\b[^.|]*/g) ?? [])
+    for (const [page, bounds] of Object.entries(stated))
+      for (const bound of bounds) expect(text(page), page).toMatch(bound)
+    const unbounded = pages.flatMap(
+      (page) =>
+        text(page).match(
+          /\b(?:every|all) instances?\b[^.|:]*\b(?:within a second|at once)\b[^.|]*/g,
+        ) ?? [],
+    )
     expect(unbounded.filter((sentence) => !/guard|bound|logout address/.test(sentence))).toEqual([])
   })
 
@@ -70,7 +90,9 @@ describe('the documentation', () => {
     const missing = pages.flatMap((page) =>
       [...text(page).matchAll(/\]\(([^)#\s:]+)(?:#[^)]*)?\)/g)]
         .map(([, target]) => target ?? '')
-        .filter((target) => !existsSync(resolve(root, dirname(page), target)) && !target.endsWith('.png'))
+        .filter(
+          (target) => !existsSync(resolve(root, dirname(page), target)) && !target.endsWith('.png'),
+        )
         .map((target) => `${page}: ${target}`),
     )
     expect(missing).toEqual([])
@@ -79,7 +101,10 @@ describe('the documentation', () => {
   test('links to headings that are there', () => {
     const missing = pages.flatMap((page) =>
       [...text(page).matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)]
-        .map(([, target = '', anchor = '']) => ({ file: join(dirname(page), target === '' ? basename(page) : target), anchor }))
+        .map(([, target = '', anchor = '']) => ({
+          file: join(dirname(page), target === '' ? basename(page) : target),
+          anchor,
+        }))
         .filter(({ file, anchor }) => file.endsWith('.md') && !anchorsOf(file).has(anchor))
         .map(({ file, anchor }) => `${page}: ${file}#${anchor}`),
     )
@@ -96,7 +121,12 @@ describe('the documentation', () => {
   })
 
   test('has an example of a clients file that the broker takes', () => {
-    for (const { client_secret_hash: _hash, client_secret_file: _file, client_id: id, ...wire } of example().clients) {
+    for (const {
+      client_secret_hash: _hash,
+      client_secret_file: _file,
+      client_id: id,
+      ...wire
+    } of example().clients) {
       expect(parseClientMetadata(wire, { clientId: String(id) })).toMatchObject({ ok: true })
     }
   })
@@ -124,11 +154,15 @@ describe('docs/README.md', () => {
       text(page)
         .split(/\n\s*\n/)[1]
         ?.replaceAll('\n', ' ') ?? ''
-    expect(reading.filter((page) => !/^For [^.]+\. After this page /.test(opening(page)))).toEqual([])
+    expect(reading.filter((page) => !/^For [^.]+\. After this page /.test(opening(page)))).toEqual(
+      [],
+    )
   })
 
   test('the glossary has at most 40 terms, in alphabetical order, each once', () => {
-    const terms = [...text('docs/glossary.md').matchAll(/^\| ([^|]+) \| [^|]+ \|$/gm)].map(([, term = '']) => term).slice(1)
+    const terms = [...text('docs/glossary.md').matchAll(/^\| ([^|]+) \| [^|]+ \|$/gm)]
+      .map(([, term = '']) => term)
+      .slice(1)
     expect(terms.length).toBeLessThanOrEqual(40)
     const plain = terms.map((term) => term.replaceAll('`', '').toLowerCase())
     expect(plain).toEqual([...new Set(plain)].sort((one, other) => one.localeCompare(other)))
@@ -137,20 +171,34 @@ describe('docs/README.md', () => {
 
 describe('docs/decisions/README.md', () => {
   test('lists every record by its own title, and says whether it is in force', () => {
-    const rows = [...text('docs/decisions/README.md').matchAll(/^\| \[\d{4}\]\((.+?)\) \| (.+) \| (in force|amended|superseded by \[).* \|$/gm)]
+    const rows = [
+      ...text('docs/decisions/README.md').matchAll(
+        /^\| \[\d{4}\]\((.+?)\) \| (.+) \| (in force|amended|superseded by \[).* \|$/gm,
+      ),
+    ]
     const listed = rows.map(([, file = '', title = '']) => `${file}: ${title}`)
     const records = readdirSync(join(root, 'docs/decisions')).filter((name) => /^\d{4}-/.test(name))
-    expect(listed).toEqual(records.sort().map((name) => `${name}: ${/^# \d{4}\.? (.*)$/m.exec(text(`docs/decisions/${name}`))?.[1]}`))
+    expect(listed).toEqual(
+      records
+        .sort()
+        .map(
+          (name) => `${name}: ${/^# \d{4}\.? (.*)$/m.exec(text(`docs/decisions/${name}`))?.[1]}`,
+        ),
+    )
   })
 })
 
 describe('docs/clients.schema.json', () => {
   test('is what cmb clients schema prints: run cmb clients schema > docs/clients.schema.json', () => {
-    expect(JSON.parse(text('docs/clients.schema.json'))).toEqual(JSON.parse(JSON.stringify(clientsFileJsonSchema())))
+    expect(JSON.parse(text('docs/clients.schema.json'))).toEqual(
+      JSON.parse(JSON.stringify(clientsFileJsonSchema())),
+    )
   })
 
   test('takes the example and refuses a misspelled field', () => {
-    const check = new Ajv2020({ strict: false, formats: { email: true } }).compile(clientsFileJsonSchema())
+    const check = new Ajv2020({ strict: false, formats: { email: true } }).compile(
+      clientsFileJsonSchema(),
+    )
     expect([check(example()), check.errors]).toEqual([true, null])
     expect(check({ clients: [{ ...example().clients[0], colour: 'red' }] })).toBe(false)
   })
@@ -160,7 +208,9 @@ describe('docs/webhooks.md', () => {
   test('has each event with when it is sent, and each switch with what it adds', () => {
     const rows = [
       ...WEBHOOK_TYPES.map((type) => `| \`${type}\` | ${WEBHOOK_EVENTS[type].when} |`),
-      ...WEBHOOK_SWITCHES.map((one) => `| \`${one}\` | ${SWITCHES[one].map((member) => `\`${member}\``).join(', ')} |`),
+      ...WEBHOOK_SWITCHES.map(
+        (one) => `| \`${one}\` | ${SWITCHES[one].map((member) => `\`${member}\``).join(', ')} |`,
+      ),
     ]
     const page = text('docs/webhooks.md')
     expect(rows.filter((row) => !page.includes(row))).toEqual([])
@@ -169,8 +219,13 @@ describe('docs/webhooks.md', () => {
   test('has an example that its schema takes; the schema is what cmb webhooks schema prints', () => {
     const schema: unknown = JSON.parse(text('docs/webhooks.schema.json'))
     expect(schema).toEqual(JSON.parse(JSON.stringify(webhookJsonSchema())))
-    const check = new Ajv2020({ strict: false, formats: { 'date-time': true, uuid: true } }).compile(schema as object)
-    const message = JSON.parse(/```json\n([^]*?)```/.exec(text('docs/webhooks.md'))?.[1] ?? '') as Record<string, unknown>
+    const check = new Ajv2020({
+      strict: false,
+      formats: { 'date-time': true, uuid: true },
+    }).compile(schema as object)
+    const message = JSON.parse(
+      /```json\n([^]*?)```/.exec(text('docs/webhooks.md'))?.[1] ?? '',
+    ) as Record<string, unknown>
     expect([check(message), check.errors]).toEqual([true, null])
     expect(check({ ...message, type: 'webhook.unknown' })).toBe(false)
   })

@@ -8,10 +8,18 @@ import { FOLDERS, picture, withPictures } from '../../scripts/module-picture.mjs
 /** The rules of `.dependency-cruiser.mjs` hold here, and each of them finds what it forbids. */
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const { default: RULES, STORE } = (await import(join(ROOT, '.dependency-cruiser.mjs'))) as { default: IConfiguration; STORE: string[] }
+const { default: RULES, STORE } = (await import(join(ROOT, '.dependency-cruiser.mjs'))) as {
+  default: IConfiguration
+  STORE: string[]
+}
 
 async function read(baseDir: string, folders: string[]): Promise<ICruiseResult> {
-  const { output } = await cruise(folders, { ...RULES.options, baseDir, validate: true, ruleSet: { forbidden: RULES.forbidden ?? [] } })
+  const { output } = await cruise(folders, {
+    ...RULES.options,
+    baseDir,
+    validate: true,
+    ruleSet: { forbidden: RULES.forbidden ?? [] },
+  })
   return output as ICruiseResult
 }
 
@@ -19,7 +27,8 @@ let project: Promise<ICruiseResult> | undefined
 /** The code of this project, which takes seconds to read: once. */
 const readProject = (): Promise<ICruiseResult> => (project ??= read(ROOT, [...FOLDERS, 'bench']))
 
-const violationsIn = ({ summary }: ICruiseResult): string[] => summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)
+const violationsIn = ({ summary }: ICruiseResult): string[] =>
+  summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)
 
 /** A tree of source files that import what they are given, and are otherwise empty. */
 async function broken(imports: Record<string, string[]>): Promise<string[]> {
@@ -30,7 +39,8 @@ async function broken(imports: Record<string, string[]>): Promise<string[]> {
     writeFileSync(join(dir, file), text)
   }
   for (const top of ['src', 'workers', 'db', 'guard/src']) add(`${top}/empty.ts`, 'export {}\n')
-  for (const [file, each] of Object.entries(imports)) add(file, [...each.map((one) => `import type {} from '${one}'`), 'export {}', ''].join('\n'))
+  for (const [file, each] of Object.entries(imports))
+    add(file, [...each.map((one) => `import type {} from '${one}'`), 'export {}', ''].join('\n'))
   return violationsIn(await read(dir, ['src', 'workers', 'db', 'guard/src']))
 }
 
@@ -41,8 +51,14 @@ test('docs/architecture.md shows the modules and the imports between them as the
 })
 
 test('the picture leaves out an arrow where a longer way says the same', () => {
-  const imports = (source: string, ...files: string[]) => ({ source, dependencies: files.map((resolved) => ({ resolved })) })
-  const modules = [imports('src/provider/token/a.ts', 'src/clients/b.ts', 'db/c.ts'), imports('src/clients/b.ts', 'db/c.ts')]
+  const imports = (source: string, ...files: string[]) => ({
+    source,
+    dependencies: files.map((resolved) => ({ resolved })),
+  })
+  const modules = [
+    imports('src/provider/token/a.ts', 'src/clients/b.ts', 'db/c.ts'),
+    imports('src/clients/b.ts', 'db/c.ts'),
+  ]
   expect(
     picture(modules)
       .split('\n')
@@ -51,7 +67,9 @@ test('the picture leaves out an arrow where a longer way says the same', () => {
 })
 
 test('each folder of db has its place in the order', () => {
-  const folders = readdirSync(join(ROOT, 'db'), { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
+  const folders = readdirSync(join(ROOT, 'db'), { withFileTypes: true }).flatMap((one) =>
+    one.isDirectory() ? [one.name] : [],
+  )
   expect(folders.filter((name) => name !== 'migrations').sort()).toEqual([...STORE].sort())
 })
 
@@ -63,7 +81,11 @@ describe('the import rules', () => {
   })
 
   test.each([
-    ['a circle of types', { 'src/keys/a.ts': ['./b.ts'], 'src/keys/b.ts': ['./a.ts'] }, 'no-cycle: src/keys/a.ts → src/keys/b.ts'],
+    [
+      'a circle of types',
+      { 'src/keys/a.ts': ['./b.ts'], 'src/keys/b.ts': ['./a.ts'] },
+      'no-cycle: src/keys/a.ts → src/keys/b.ts',
+    ],
     [
       'an import from a module above',
       { 'src/clients/a.ts': ['../outbox/b.ts'], 'src/outbox/b.ts': [] },
@@ -104,14 +126,26 @@ describe('the import rules', () => {
       { 'src/provider/a.ts': ['../start.ts'], 'src/start.ts': [] },
       'provider-imports-only-below: src/provider/a.ts → src/start.ts',
     ],
-    ['the wiring in workers', { 'workers/a.ts': ['../src/start.ts'], 'src/start.ts': [] }, 'workers-imports-only-below: workers/a.ts → src/start.ts'],
+    [
+      'the wiring in workers',
+      { 'workers/a.ts': ['../src/start.ts'], 'src/start.ts': [] },
+      'workers-imports-only-below: workers/a.ts → src/start.ts',
+    ],
     [
       'the broker in the guard',
       { 'guard/src/a.ts': ['../../src/protocol/b.ts'], 'src/protocol/b.ts': [] },
       'guard-imports-nothing-of-ours: guard/src/a.ts → src/protocol/b.ts',
     ],
-    ['a package beside jose in the guard', { 'guard/src/a.ts': ['hono'] }, 'guard-imports-nothing-of-ours: guard/src/a.ts → hono'],
-    ['MSAL outside microsoft', { 'src/keys/a.ts': ['@azure/msal-node'] }, 'msal-only-in-its-module: src/keys/a.ts → @azure/msal-node'],
+    [
+      'a package beside jose in the guard',
+      { 'guard/src/a.ts': ['hono'] },
+      'guard-imports-nothing-of-ours: guard/src/a.ts → hono',
+    ],
+    [
+      'MSAL outside microsoft',
+      { 'src/keys/a.ts': ['@azure/msal-node'] },
+      'msal-only-in-its-module: src/keys/a.ts → @azure/msal-node',
+    ],
     [
       'drizzle outside db',
       { 'src/provider/token/a.ts': ['drizzle-orm/sqlite-core'] },
@@ -122,8 +156,16 @@ describe('the import rules', () => {
       { 'src/provider/token/a.ts': ['better-sqlite3'] },
       'database-only-in-its-module: src/provider/token/a.ts → better-sqlite3',
     ],
-    ['BullMQ in an endpoint module', { 'src/provider/token/a.ts': ['bullmq'] }, 'bullmq-only-in-its-module: src/provider/token/a.ts → bullmq'],
-    ['jose outside keys and guard', { 'src/provider/token/a.ts': ['jose'] }, 'jose-only-in-its-module: src/provider/token/a.ts → jose'],
+    [
+      'BullMQ in an endpoint module',
+      { 'src/provider/token/a.ts': ['bullmq'] },
+      'bullmq-only-in-its-module: src/provider/token/a.ts → bullmq',
+    ],
+    [
+      'jose outside keys and guard',
+      { 'src/provider/token/a.ts': ['jose'] },
+      'jose-only-in-its-module: src/provider/token/a.ts → jose',
+    ],
     [
       'a test in the sources',
       { 'src/provider/token/a.ts': ['../../../test/b.ts'], 'test/b.ts': [] },

@@ -15,14 +15,18 @@ const MADE = { 'refresh_token_${rotated.outcome}': ['refresh_token_late', 'refre
 
 function eventsOf(text: string): string[] {
   const events: string[] = []
-  for (const [, level = '', argument = ''] of text.matchAll(/\blog\s*\.(info|warn|error)\(\s*([^,)]+)/gi))
+  for (const [, level = '', argument = ''] of text.matchAll(
+    /\blog\s*\.(info|warn|error)\(\s*([^,)]+)/gi,
+  ))
     for (const [, name = ''] of argument.matchAll(/(?<!=== )['`]([a-z_$][\w${}.]*)['`]/g))
       for (const each of MADE[name as keyof typeof MADE] ?? [name]) events.push(`${each} ${level}`)
   return events
 }
 
 test('an event is found wherever its call has its line breaks, and both where one of two is logged', () => {
-  expect(eventsOf("log.warn(\n  'one', {}); deps.log.info(kind === 'a' ? 'two' : 'three')")).toEqual(['one warn', 'two info', 'three info'])
+  expect(
+    eventsOf("log.warn(\n  'one', {}); deps.log.info(kind === 'a' ? 'two' : 'three')"),
+  ).toEqual(['one warn', 'two info', 'three info'])
 })
 
 test('docs/logs.md has each event that the code logs, once, with its levels, and no other', () => {
@@ -31,8 +35,12 @@ test('docs/logs.md has each event that the code logs, once, with its levels, and
     const [name = '', level = ''] = event.split(' ')
     levels.set(name, (levels.get(name) ?? new Set()).add(level))
   }
-  const logged = [...levels].map(([name, at]) => `${name}: ${['info', 'warn', 'error'].filter((one) => at.has(one)).join(', ')}`)
-  const rows = readFileSync(join(ROOT, 'docs/logs.md'), 'utf8').matchAll(/^\| `(\w+)` \| ([\w, ]+) \| .+ \|$/gm)
+  const logged = [...levels].map(
+    ([name, at]) => `${name}: ${['info', 'warn', 'error'].filter((one) => at.has(one)).join(', ')}`,
+  )
+  const rows = readFileSync(join(ROOT, 'docs/logs.md'), 'utf8').matchAll(
+    /^\| `(\w+)` \| ([\w, ]+) \| .+ \|$/gm,
+  )
   const documented = [...rows].map(([, name, at]) => `${name}: ${at}`)
   expect(logged.length).toBeGreaterThan(90)
   expect(documented.sort()).toEqual(logged.sort())

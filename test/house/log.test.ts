@@ -21,7 +21,11 @@ const SECRETS: [what: string, text: string, secret: string][] = [
   ['a code in an address', 'https://a.example/cb?code=very-secret-code&x=1', 'very-secret'],
   ['a cookie', `__Host-cmb_session=${'k'.repeat(43)}; other=1`, 'kkkkkkkk'],
   ['an Authorization header', 'Basic c3lkbmV5OmFwcmlsLXNlY3JldC1vZi1zeWRuZXk=', 'c3lkbmV5'],
-  ['a password in an address', 'cannot reach rediss://broker:hunter22hunter@queue.example:6380', 'hunter22'],
+  [
+    'a password in an address',
+    'cannot reach rediss://broker:hunter22hunter@queue.example:6380',
+    'hunter22',
+  ],
 ]
 
 describe('a log line', () => {
@@ -38,9 +42,17 @@ describe('a log line', () => {
 
   test('keeps ids, names and addresses, and is one line whatever a name holds', () => {
     const line = lineOf((log) =>
-      log.info('event', { sid: 's_MTIzNDU2Nzg5MDEyMzQ1Ng', uri: 'https://a.example:8443/x', name: 'a\n{"level":"error"}' }),
+      log.info('event', {
+        sid: 's_MTIzNDU2Nzg5MDEyMzQ1Ng',
+        uri: 'https://a.example:8443/x',
+        name: 'a\n{"level":"error"}',
+      }),
     )
     expect(line.split('\n')).toHaveLength(1)
-    expect(JSON.parse(line)).toMatchObject({ sid: 's_MTIzNDU2Nzg5MDEyMzQ1Ng', uri: 'https://a.example:8443/x', level: 'info' })
+    expect(JSON.parse(line)).toMatchObject({
+      sid: 's_MTIzNDU2Nzg5MDEyMzQ1Ng',
+      uri: 'https://a.example:8443/x',
+      level: 'info',
+    })
   })
 })

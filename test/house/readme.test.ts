@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ROOT } from '../markdown.ts'
 
-/** README.md is what a stranger reads first: it is short. Its commands are executed by test/documented. */
+/**
+ * README.md is what a stranger reads first: it is short. Its commands are executed by
+ * test/documented.
+ */
 
 test('README.md has at most 150 lines, and its picture is within the first 20', () => {
   const lines = readFileSync(join(ROOT, 'README.md'), 'utf8').trimEnd().split('\n')

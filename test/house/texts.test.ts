@@ -4,7 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { languageFor } from '../../src/pages/texts.ts'
 import { en } from '../../src/config/languages/texts/en.ts'
 
-/** The texts of users' pages: a missing one fails the type check, an unused one fails here, and so does a sentence written past the catalog. */
+/**
+ * The texts of users' pages: a missing one fails the type check, an unused one fails here, and so
+ * does a sentence written past the catalog.
+ */
 
 const SRC = resolve(import.meta.dirname, '../../src')
 const CATALOG = 'config/languages/texts/'
@@ -16,38 +19,64 @@ const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
 
 function* leaves(node: object, at: string[] = []): Generator<string[]> {
   for (const [key, value] of Object.entries(node) as [string, unknown][]) {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) yield* leaves(value, [...at, key])
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      yield* leaves(value, [...at, key])
     else yield [...at, key]
   }
 }
 
 const word = (text: string): RegExp => new RegExp(String.raw`\b${text}\b`)
 
-/** `t.group.key` by name; or a table of texts that is indexed or handed on (`t.group[which]`), where the keys that follow are names in the sources. */
+/**
+ * `t.group.key` by name; or a table of texts that is indexed or handed on (`t.group[which]`), where
+ * the keys that follow are names in the sources.
+ */
 function isUsed(path: string[], source: string): boolean {
   for (let length = path.length; length > 0; length--) {
     const prefix = String.raw`\bt\.${path.slice(0, length).join(String.raw`\.`)}`
-    if (length === path.length ? word(prefix.slice(2)).test(source) : new RegExp(String.raw`${prefix}(?![\w.])`).test(source))
+    if (
+      length === path.length
+        ? word(prefix.slice(2)).test(source)
+        : new RegExp(String.raw`${prefix}(?![\w.])`).test(source)
+    )
       return path.slice(length).every((key) => word(key).test(source))
   }
   return false
 }
 
-const unused = (texts: object, source: string): string[] => [...leaves(texts)].filter((path) => !isUsed(path, source)).map((path) => path.join('.'))
+const unused = (texts: object, source: string): string[] =>
+  [...leaves(texts)].filter((path) => !isUsed(path, source)).map((path) => path.join('.'))
 
-/** What a reader would see that is written in the page itself: text between tags, or in a property that is shown. */
+/**
+ * What a reader would see that is written in the page itself: text between tags, or in a property
+ * that is shown.
+ */
 function sentences(source: string): string[] {
-  const markup = source.replace(/\/\*[^]*?\*\/|\/\/.*/g, '').replace(/<code>[^<]*<\/code>|<a href="https:[^<]*<\/a>/g, '')
+  const markup = source
+    .replace(/\/\*[^]*?\*\/|\/\/.*/g, '')
+    .replace(/<code>[^<]*<\/code>|<a href="https:[^<]*<\/a>/g, '')
   return [
-    ...[...markup.matchAll(/(?<!=)>\s*([A-Za-z][^<>{}=;()|]*[a-z.])\s*[<{]/g)].map(([, text = '']) => text),
-    ...[...markup.matchAll(/\b(?:title|label|legend|hint|what|next|none)(?:=|: )["'`]([A-Z][^"'`]*)/g)].map(([, text = '']) => text),
+    ...[...markup.matchAll(/(?<!=)>\s*([A-Za-z][^<>{}=;()|]*[a-z.])\s*[<{]/g)].map(
+      ([, text = '']) => text,
+    ),
+    ...[
+      ...markup.matchAll(
+        /\b(?:title|label|legend|hint|what|next|none)(?:=|: )["'`]([A-Z][^"'`]*)/g,
+      ),
+    ].map(([, text = '']) => text),
   ]
 }
 
 describe('the texts of users’ pages', () => {
   test('an unused text is found, whether it is named or one of a table', () => {
-    const texts = { page: { title: 'A', old: 'B' }, table: { one: { title: 'C' }, two: { title: 'D' } } }
-    expect(unused(texts, "t.page.title + t.table[which].title; type Which = 'one'")).toEqual(['page.old', 'table.two.title'])
+    const texts = {
+      page: { title: 'A', old: 'B' },
+      table: { one: { title: 'C' }, two: { title: 'D' } },
+    }
+    expect(unused(texts, "t.page.title + t.table[which].title; type Which = 'one'")).toEqual([
+      'page.old',
+      'table.two.title',
+    ])
   })
 
   test('every text is used by a page', () => {
@@ -62,9 +91,13 @@ describe('the texts of users’ pages', () => {
   })
 
   test('no page holds a sentence of its own', () => {
-    const users = sources.filter(({ path }) => path.endsWith('.tsx') && USERS.some((place) => path.startsWith(place)))
+    const users = sources.filter(
+      ({ path }) => path.endsWith('.tsx') && USERS.some((place) => path.startsWith(place)),
+    )
     expect(users.length).toBeGreaterThan(10)
-    expect(users.flatMap(({ path, text }) => sentences(text).map((sentence) => `${path}: ${sentence}`))).toEqual([])
+    expect(
+      users.flatMap(({ path, text }) => sentences(text).map((sentence) => `${path}: ${sentence}`)),
+    ).toEqual([])
   })
 })
 

@@ -1,7 +1,10 @@
 import type { KeyStore } from '../../src/keys/key-files.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
 
-/** The store's key acts in memory: what the ring is tested against, so that these tests are about the ring alone. */
+/**
+ * The store's key acts in memory: what the ring is tested against, so that these tests are about
+ * the ring alone.
+ */
 export function memoryKeys(): KeyStore & { rows: StoredSigningKey[] } {
   const rows: StoredSigningKey[] = []
   return {
@@ -13,7 +16,9 @@ export function memoryKeys(): KeyStore & { rows: StoredSigningKey[] } {
     activateKey: async ({ kid, retireAt, now }) => {
       const next = rows.find((row) => row.kid === kid && row.state === 'next')
       if (!next) return false
-      for (const row of rows) if (row.alg === next.alg && row.state === 'active') Object.assign(row, { state: 'retiring', retireAt })
+      for (const row of rows)
+        if (row.alg === next.alg && row.state === 'active')
+          Object.assign(row, { state: 'retiring', retireAt })
       Object.assign(next, { state: 'active', activatedAt: now })
       return true
     },

@@ -2,9 +2,20 @@ import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calculateJwkThumbprint, createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose'
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  generateKeyPair,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { openKeyRing, KEEP_RETIRING_SECONDS, PUBLISH_AHEAD_SECONDS, ROTATE_AFTER_SECONDS } from '../../src/keys/ring.ts'
+import {
+  openKeyRing,
+  KEEP_RETIRING_SECONDS,
+  PUBLISH_AHEAD_SECONDS,
+  ROTATE_AFTER_SECONDS,
+} from '../../src/keys/ring.ts'
 import { makeSigningKey } from '../../src/keys/signing-key.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
 import { memoryKeys } from './memory-keys.ts'
@@ -31,7 +42,8 @@ const open = (keyFiles?: string[]) =>
     keyFiles,
     onEmergency: (kids) => emergencies.push(kids),
   })
-const kidOf = (jwt: string) => (JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
+const kidOf = (jwt: string) =>
+  (JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
 const published = (ring: Awaited<ReturnType<typeof open>>) => ring.jwks().keys.map((key) => key.kid)
 const claims = () => ({ sub: 'u_1', exp: now + 300 })
 
@@ -40,36 +52,65 @@ describe('signing keys at first start', () => {
     const ring = await open()
     const keys = ring.jwks().keys
     expect(keys.map((key) => key.alg).toSorted()).toEqual(['ES256', 'RS256'])
-    for (const key of keys) for (const secretPart of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) expect(key).not.toHaveProperty(secretPart)
+    for (const key of keys)
+      for (const secretPart of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'])
+        expect(key).not.toHaveProperty(secretPart)
     expect(keys.every((key) => key.use === 'sig')).toBe(true)
     const rsa = keys.find((key) => key.alg === 'RS256')
-    expect(createPublicKey({ key: rsa as Record<string, string>, format: 'jwk' }).asymmetricKeyDetails?.modulusLength).toBe(2048)
+    expect(
+      createPublicKey({ key: rsa as Record<string, string>, format: 'jwk' }).asymmetricKeyDetails
+        ?.modulusLength,
+    ).toBe(2048)
     expect(published(await open())).toEqual(published(ring))
-    expect(store.rows.every((row) => row.privateSealed !== null && row.state === 'active')).toBe(true)
+    expect(store.rows.every((row) => row.privateSealed !== null && row.state === 'active')).toBe(
+      true,
+    )
   })
 
   test('no kid begins with a dash, which cmb would take for an option', async () => {
-    const kids = await Promise.all(Array.from({ length: 500 }, async () => (await makeSigningKey('ES256')).kid))
+    const kids = await Promise.all(
+      Array.from({ length: 500 }, async () => (await makeSigningKey('ES256')).kid),
+    )
     expect(kids.filter((kid) => kid.startsWith('-'))).toEqual([])
   })
 
   test('the kid is the RFC 7638 thumbprint', async () => {
     const ring = await open()
-    for (const key of ring.jwks().keys) expect(key.kid).toBe(await calculateJwkThumbprint(key as Record<string, string> & { kty: string }))
+    for (const key of ring.jwks().keys)
+      expect(key.kid).toBe(
+        await calculateJwkThumbprint(key as Record<string, string> & { kty: string }),
+      )
   })
 
-  test.each(['ES256', 'RS256'] as const)('what it signs by %s, any JOSE library verifies by the JWKS (RFC 7515, RFC 7518 §3.4)', async (alg) => {
-    const ring = await open()
-    const jwks = createLocalJWKSet(ring.jwks() as Parameters<typeof createLocalJWKSet>[0])
-    for (const jwt of [ring.sign(alg, 'at+jwt', claims()), await ring.signAside(alg, 'at+jwt', claims())]) {
-      const { payload } = await jwtVerify(jwt, jwks, { issuer: ISSUER, typ: 'at+jwt', algorithms: [alg], currentDate: new Date(now * 1000) })
-      expect(payload.sub).toBe('u_1')
-    }
-  })
+  test.each(['ES256', 'RS256'] as const)(
+    'what it signs by %s, any JOSE library verifies by the JWKS (RFC 7515, RFC 7518 §3.4)',
+    async (alg) => {
+      const ring = await open()
+      const jwks = createLocalJWKSet(ring.jwks() as Parameters<typeof createLocalJWKSet>[0])
+      for (const jwt of [
+        ring.sign(alg, 'at+jwt', claims()),
+        await ring.signAside(alg, 'at+jwt', claims()),
+      ]) {
+        const { payload } = await jwtVerify(jwt, jwks, {
+          issuer: ISSUER,
+          typ: 'at+jwt',
+          algorithms: [alg],
+          currentDate: new Date(now * 1000),
+        })
+        expect(payload.sub).toBe('u_1')
+      }
+    },
+  )
 
   test('without the secret that sealed them the broker does not start, and says what to add', async () => {
     await open()
-    const other = openKeyRing({ store, sealer: createSealer([randomBytes(32)]), random: randomBytes, clock: { now: () => now }, issuer: ISSUER })
+    const other = openKeyRing({
+      store,
+      sealer: createSealer([randomBytes(32)]),
+      random: randomBytes,
+      clock: { now: () => now },
+      issuer: ISSUER,
+    })
     await expect(other).rejects.toThrow(/BROKER_SECRET/)
   })
 
@@ -85,9 +126,14 @@ describe('verifying our own tokens', () => {
   test('a valid one gives its claims; an expired one only where that is allowed', async () => {
     const ring = await open()
     const jwt = ring.sign('ES256', 'at+jwt', claims())
-    expect(await ring.verify(jwt, { typ: 'at+jwt', now })).toMatchObject({ sub: 'u_1', iss: ISSUER })
+    expect(await ring.verify(jwt, { typ: 'at+jwt', now })).toMatchObject({
+      sub: 'u_1',
+      iss: ISSUER,
+    })
     expect(await ring.verify(jwt, { typ: 'at+jwt', now: now + 300 })).toBeUndefined()
-    expect(await ring.verify(jwt, { typ: 'at+jwt', now: now + 300, allowExpired: true })).toMatchObject({ sub: 'u_1' })
+    expect(
+      await ring.verify(jwt, { typ: 'at+jwt', now: now + 300, allowExpired: true }),
+    ).toMatchObject({ sub: 'u_1' })
   })
 
   test('another type, another issuer, no expiry, alg none, a foreign key, a changed payload, rubbish: all refused', async () => {
@@ -104,7 +150,9 @@ describe('verifying our own tokens', () => {
       .setIssuer(ISSUER)
       .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: kidOf(good) })
       .sign(randomBytes(32))
-    const changed = Buffer.from(JSON.stringify({ ...claims(), sub: 'u_2', iss: ISSUER })).toString('base64url')
+    const changed = Buffer.from(JSON.stringify({ ...claims(), sub: 'u_2', iss: ISSUER })).toString(
+      'base64url',
+    )
     for (const jwt of [
       good,
       none,
@@ -159,11 +207,21 @@ describe('rotation without an outage', () => {
     now += ROTATE_AFTER_SECONDS - PUBLISH_AHEAD_SECONDS
     await ring.tick(now)
     await ring.tick(now)
-    expect((await ring.list()).map((row) => row.state).toSorted()).toEqual(['active', 'active', 'next', 'next'])
+    expect((await ring.list()).map((row) => row.state).toSorted()).toEqual([
+      'active',
+      'active',
+      'next',
+      'next',
+    ])
     now += PUBLISH_AHEAD_SECONDS
     await ring.tick(now)
     await ring.tick(now)
-    expect((await ring.list()).map((row) => row.state).toSorted()).toEqual(['active', 'active', 'retiring', 'retiring'])
+    expect((await ring.list()).map((row) => row.state).toSorted()).toEqual([
+      'active',
+      'active',
+      'retiring',
+      'retiring',
+    ])
   })
 
   test('activating uses the key that was published ahead', async () => {
@@ -247,14 +305,21 @@ describe('keys from PKCS#8 files', () => {
     writeFileSync(join(dir, name), pem)
     return join(dir, name)
   }
-  const ec = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'pem', type: 'pkcs8' }) as string
+  const ec = () =>
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+      format: 'pem',
+      type: 'pkcs8',
+    }) as string
 
   test('the first of an algorithm signs, the database holds its public part only, the other algorithm is made as ever', async () => {
     const [one, two] = [write('one.pem', ec()), write('two.pem', ec())]
     const ring = await open([one, two])
     const kid = kidOf(ring.sign('ES256', 'at+jwt', claims()))
     const rows = await ring.list()
-    expect(rows.find((row) => row.kid === kid)).toMatchObject({ state: 'active', privateSealed: null })
+    expect(rows.find((row) => row.kid === kid)).toMatchObject({
+      state: 'active',
+      privateSealed: null,
+    })
     expect(rows.filter((row) => row.alg === 'ES256' && row.state === 'next')).toHaveLength(1)
     expect(ring.jwks().keys).toHaveLength(3)
     await ring.tick(now + ROTATE_AFTER_SECONDS)
@@ -296,14 +361,21 @@ describe('keys from PKCS#8 files', () => {
   test('every file that is of no use is named, with why', async () => {
     const small = write(
       'small.pem',
-      generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ format: 'pem', type: 'pkcs8' }) as string,
+      generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({
+        format: 'pem',
+        type: 'pkcs8',
+      }) as string,
     )
-    const ed = write('ed.pem', generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }) as string)
+    const ed = write(
+      'ed.pem',
+      generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }) as string,
+    )
     const text = write('text.pem', 'nothing')
     const error = await open([small, ed, text, '/nowhere/key.pem']).then(
       () => undefined,
       (cause: Error) => cause.message,
     )
-    for (const part of [small, ed, text, '/nowhere/key.pem', '2048', 'P-256', 'PEM']) expect(error).toContain(part)
+    for (const part of [small, ed, text, '/nowhere/key.pem', '2048', 'P-256', 'PEM'])
+      expect(error).toContain(part)
   })
 })

@@ -34,8 +34,16 @@ describe('sealing what is secret at rest', () => {
       changed[at] = (changed[at] ?? 0) ^ 1
       expect(sealer.open('a', changed.toString('base64url'))).toBeUndefined()
     }
-    for (let length = 0; length < sealed.length; length++) expect(sealer.open('a', sealed.subarray(0, length).toString('base64url'))).toBeUndefined()
-    for (const rubbish of ['', '.', 'é', `${sealed.toString('base64url')}=`, ` ${sealed.toString('base64url')}`, 'x'.repeat(10_000)]) {
+    for (let length = 0; length < sealed.length; length++)
+      expect(sealer.open('a', sealed.subarray(0, length).toString('base64url'))).toBeUndefined()
+    for (const rubbish of [
+      '',
+      '.',
+      'é',
+      `${sealed.toString('base64url')}=`,
+      ` ${sealed.toString('base64url')}`,
+      'x'.repeat(10_000),
+    ]) {
       expect(sealer.open('a', rubbish)).toBeUndefined()
     }
   })
@@ -55,7 +63,8 @@ describe('sealing what is secret at rest', () => {
     const old = secret()
     const both = createSealer([secret(), old])
     const [current, previous] = both.macKeys('refresh-token')
-    const mac = (key: NonNullable<typeof current>['key']) => createHmac('sha256', key).update('x').digest('hex')
+    const mac = (key: NonNullable<typeof current>['key']) =>
+      createHmac('sha256', key).update('x').digest('hex')
     expect(previous?.id).toBe(createSealer([old]).macKeys('refresh-token')[0]?.id)
     expect(current && previous && mac(current.key) === mac(previous.key)).toBe(false)
     expect(current && mac(current.key)).not.toBe(mac(both.macKeys('another')[0]!.key))

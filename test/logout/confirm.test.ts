@@ -19,7 +19,12 @@ beforeEach(async () => {
   melbourne = await rig.register('Melbourne')
   laptop = await rig.openSession({
     device: 'Firefox on Windows',
-    loginHintSealed: sealForSession(rig.deps.sealer, 'login_hint', rig.microsoft.user, 'O.alice-hint'),
+    loginHintSealed: sealForSession(
+      rig.deps.sealer,
+      'login_hint',
+      rig.microsoft.user,
+      'O.alice-hint',
+    ),
   })
   await takePart(laptop.session.sid, sydney, melbourne)
   browser = browserAt(rig, { cookies: laptop.cookieHeader })
@@ -42,7 +47,14 @@ async function takePart(sid: string, ...clients: RegisteredClient[]): Promise<vo
 function idToken() {
   const { sid, sub } = laptop.session
   const now = rig.clock.now()
-  return rig.keys.sign('RS256', 'JWT', { iss: ISSUER, sub, aud: 'sydney', sid, iat: now, exp: now + 300 })
+  return rig.keys.sign('RS256', 'JWT', {
+    iss: ISSUER,
+    sub,
+    aud: 'sydney',
+    sid,
+    iat: now,
+    exp: now + 300,
+  })
 }
 const state = async (sid: string) => (await rig.store.standingBySid(sid, rig.clock.now())).state
 const log = () => rig.store.listRevocations({ limit: 10 })
@@ -71,12 +83,24 @@ describe('signing out on this device', () => {
     expect(done.text).toContain('Case Manager Sydney Signing out…')
     expect(done.html).toContain('<script data-seconds="30">')
     for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
-      const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'delivered', latencyMs: 1, status: 200 } as const
-      await rig.store.leaseDelivery({ id, attempt: 1, nowMs: rig.clock.nowMs(), untilMs: rig.clock.nowMs() + 10_000 })
+      const attempt = {
+        attempt: 1,
+        atMs: rig.clock.nowMs(),
+        outcome: 'delivered',
+        latencyMs: 1,
+        status: 200,
+      } as const
+      await rig.store.leaseDelivery({
+        id,
+        attempt: 1,
+        nowMs: rig.clock.nowMs(),
+        untilMs: rig.clock.nowMs() + 10_000,
+      })
       await rig.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })
     }
     const later = await browser.get(done.path)
-    for (const city of ['Sydney', 'Melbourne']) expect(later.text).toContain(`Case Manager ${city} Signed out`)
+    for (const city of ['Sydney', 'Melbourne'])
+      expect(later.text).toContain(`Case Manager ${city} Signed out`)
     expect(later.html).not.toContain('data-seconds')
   })
 })
@@ -84,7 +108,9 @@ describe('signing out on this device', () => {
 describe('signing out everywhere', () => {
   test('ends every session of the user by one cutoff, and no other user’s', async () => {
     const phone = await rig.openSession({ device: 'Safari on iPhone' })
-    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' } })
+    const bob = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' },
+    })
     const asked = await browser.get('/logout')
     expect(asked.text).toContain('On this device and on one other.')
     const done = await browser.submit(asked, { scope: 'everywhere' })
@@ -92,7 +118,10 @@ describe('signing out everywhere', () => {
     expect(await state(laptop.session.sid)).toBe('ended')
     expect(await state(phone.session.sid)).toBe('ended')
     expect(await state(bob.session.sid)).toBe('live')
-    expect((await log())[0]).toMatchObject({ selector: { kind: 'subject', sub: laptop.session.sub }, reason: 'signed_out_everywhere' })
+    expect((await log())[0]).toMatchObject({
+      selector: { kind: 'subject', sub: laptop.session.sub },
+      reason: 'signed_out_everywhere',
+    })
   })
 
   test('a form that is sent again after a new sign-in ends nothing', async () => {
@@ -109,7 +138,10 @@ describe('signing out everywhere', () => {
 
 describe('with Microsoft 365 too', () => {
   test('says that the user is signed out, then goes to Microsoft with its own hint, and comes back to the registered address', async () => {
-    const done = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    const done = await browser.submit(await browser.get(LEAVE), {
+      scope: 'device',
+      microsoft: 'yes',
+    })
     expect(await state(laptop.session.sid)).toBe('ended')
     expect(done.title).toBe('You are signed out on this device')
     expect(done.text).toContain('Whatever it shows, you stay signed out here.')
@@ -127,11 +159,16 @@ describe('with Microsoft 365 too', () => {
 
   test('the form may lead to the registered address, and nowhere else (CSP form-action)', async () => {
     const asked = await browser.get(LEAVE)
-    expect(asked.response.headers.get('content-security-policy')).toContain("form-action 'self' https://sydney.case-manager.example;")
+    expect(asked.response.headers.get('content-security-policy')).toContain(
+      "form-action 'self' https://sydney.case-manager.example;",
+    )
   })
 
   test('without an address to return to ends at the signed-out page, which says so', async () => {
-    const asked = await browser.submit(await browser.get('/logout'), { scope: 'everywhere', microsoft: 'yes' })
+    const asked = await browser.submit(await browser.get('/logout'), {
+      scope: 'everywhere',
+      microsoft: 'yes',
+    })
     await browser.press(asked, 'Sign out of Microsoft 365')
     const done = await browser.get('/logout/return')
     expect(done.title).toBe('You are signed out everywhere')
@@ -140,7 +177,10 @@ describe('with Microsoft 365 too', () => {
 
   test('Microsoft cannot be reached: signed out here all the same, and the page says which', async () => {
     rig.microsoft.logoutUrl = () => Promise.reject(new Error('no metadata'))
-    const asked = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    const asked = await browser.submit(await browser.get(LEAVE), {
+      scope: 'device',
+      microsoft: 'yes',
+    })
     const done = await browser.press(asked, 'Sign out of Microsoft 365')
     expect(done.title).toBe('You are signed out on this device')
     expect(done.text).toContain('You may still be signed in to Microsoft 365')
@@ -149,7 +189,10 @@ describe('with Microsoft 365 too', () => {
   })
 
   test('Back from a page of Microsoft’s that failed: the step that is left can be taken again', async () => {
-    const asked = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    const asked = await browser.submit(await browser.get(LEAVE), {
+      scope: 'device',
+      microsoft: 'yes',
+    })
     await browser.press(asked, 'Sign out of Microsoft 365')
     const again = await browser.press(await browser.get(asked.path), 'Sign out of Microsoft 365')
     expect(again.location).toContain('/oauth2/v2.0/logout')
@@ -163,7 +206,9 @@ describe('with Microsoft 365 too', () => {
   })
 
   test('the way back is one browser’s and cannot be made up', async () => {
-    const shown = await browserAt(rig, { cookies: '__Host-cmb_after_logout=bm90LXNlYWxlZA' }).get('/logout/return')
+    const shown = await browserAt(rig, { cookies: '__Host-cmb_after_logout=bm90LXNlYWxlZA' }).get(
+      '/logout/return',
+    )
     expect(shown.location).toBeNull()
     expect(shown.title).toBe('You are not signed in here')
   })
@@ -175,7 +220,11 @@ describe('an address that the client has lost meanwhile', () => {
   test('is not gone back to: neither after the form, nor from Microsoft, nor by a request that came by POST', async () => {
     const [asked, withMicrosoft] = [await browser.get(LEAVE), await browser.get(LEAVE)]
     const stranger = browserAt(rig)
-    const posted = await rig.post('/logout', { id_token_hint: idToken(), client_id: 'sydney', post_logout_redirect_uri: RETURN })
+    const posted = await rig.post('/logout', {
+      id_token_hint: idToken(),
+      client_id: 'sydney',
+      post_logout_redirect_uri: RETURN,
+    })
     const left = await browser.submit(withMicrosoft, { scope: 'device', microsoft: 'yes' })
     expect(left.html).toContain(RETURN)
     await browser.press(left, 'Sign out of Microsoft 365')
@@ -225,7 +274,9 @@ describe('the form', () => {
 
   test('for a session that another user’s has replaced ends neither', async () => {
     const asked = await browser.get('/logout')
-    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' } })
+    const bob = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' },
+    })
     browser.addCookies(bob.cookieHeader)
     const rejected = await browser.submit(asked)
     expect(rejected.status).toBe(409)
@@ -273,16 +324,30 @@ describe('an app that asks is not gone back to before the user has read what it 
   test.each([
     ['administrator', 'An administrator had already ended your sign-in.'],
     ['reported_by_user', 'Your sign-in in this browser had already been ended from elsewhere.'],
-    ['microsoft_account_disabled', 'because your Microsoft account or its access to Case Manager changed'],
-  ] as const)('a session that %s had ended: before the question, and after it', async (reason, words) => {
-    const [form, hint] = [await browser.get(LEAVE), idToken()]
-    const selector = { kind: 'session', sid: laptop.session.sid } as const
-    await rig.store.revoke({ selector, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
-    for (const page of [await browser.get(`${LEAVE}&id_token_hint=${hint}`), await browser.submit(form, { scope: 'device' })]) {
-      expect(page.text).toContain(words)
-      expect(page.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
-    }
-  })
+    [
+      'microsoft_account_disabled',
+      'because your Microsoft account or its access to Case Manager changed',
+    ],
+  ] as const)(
+    'a session that %s had ended: before the question, and after it',
+    async (reason, words) => {
+      const [form, hint] = [await browser.get(LEAVE), idToken()]
+      const selector = { kind: 'session', sid: laptop.session.sid } as const
+      await rig.store.revoke({
+        selector,
+        reason,
+        actor: { kind: 'operator', id: 'olga' },
+        now: rig.clock.now(),
+      })
+      for (const page of [
+        await browser.get(`${LEAVE}&id_token_hint=${hint}`),
+        await browser.submit(form, { scope: 'device' }),
+      ]) {
+        expect(page.text).toContain(words)
+        expect(page.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
+      }
+    },
+  )
 
   test('a session that time had ended: straight back', async () => {
     const hint = idToken()
@@ -295,11 +360,19 @@ describe('a session that had ended before its user signs out', () => {
   test.each([
     ['administrator', 'An administrator had already ended your sign-in.'],
     ['refresh_token_reuse', 'Your sign-in in this browser had already been ended from elsewhere.'],
-    ['microsoft_account_disabled', 'because your Microsoft account or its access to Case Manager changed'],
+    [
+      'microsoft_account_disabled',
+      'because your Microsoft account or its access to Case Manager changed',
+    ],
   ] as const)('%s: the result page says so, by its class alone', async (reason, words) => {
     const form = await browser.get('/logout')
     const selector = { kind: 'session', sid: laptop.session.sid } as const
-    await rig.store.revoke({ selector, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    await rig.store.revoke({
+      selector,
+      reason,
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
     expect((await browser.get('/logout')).text).toContain(words)
     const late = await browser.submit(form, { scope: 'device' })
     expect(late.title).toBe('You are signed out on this device')
@@ -314,11 +387,14 @@ describe('a session that had ended before its user signs out', () => {
 })
 
 describe('what a GET does', () => {
-  test.each(['/logout', LEAVE, '/logout/ask', '/logout/done', '/logout/return', '/logout/confirm'])('%s changes nothing', async (path) => {
-    await browser.get(path)
-    expect(await state(laptop.session.sid)).toBe('live')
-    expect(await log()).toHaveLength(0)
-  })
+  test.each(['/logout', LEAVE, '/logout/ask', '/logout/done', '/logout/return', '/logout/confirm'])(
+    '%s changes nothing',
+    async (path) => {
+      await browser.get(path)
+      expect(await state(laptop.session.sid)).toBe('live')
+      expect(await log()).toHaveLength(0)
+    },
+  )
 
   test('the signed-out page does not say so to a user who is signed in', async () => {
     expect((await browser.get('/logout/done')).title).toBe('You are signed in')

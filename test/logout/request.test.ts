@@ -3,7 +3,10 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 
-/** The end session endpoint (OpenID Connect RP-Initiated Logout 1.0), and what the certification suite asks of it. */
+/**
+ * The end session endpoint (OpenID Connect RP-Initiated Logout 1.0), and what the certification
+ * suite asks of it.
+ */
 
 let rig: Rig
 let sydney: RegisteredClient
@@ -32,12 +35,15 @@ const idToken = (changes: Record<string, unknown> = {}, typ = 'JWT') => {
   })
 }
 const query = (params: Record<string, string>) => `/logout?${new URLSearchParams(params)}`
-const standing = async () => (await rig.store.standingBySid(signedIn.session.sid, rig.clock.now())).state
+const standing = async () =>
+  (await rig.store.standingBySid(signedIn.session.sid, rig.clock.now())).state
 
 describe('what the certification suite checks', () => {
   test('a signed-in user is asked, then taken to the registered address with the 128-character state intact', async () => {
     const state = 'Aa0-._~'.repeat(20).slice(0, 128)
-    const asked = await browser.get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state }))
+    const asked = await browser.get(
+      query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state }),
+    )
     expect(asked.status).toBe(200)
     expect(await standing()).toBe('live')
     const gone = await browser.submit(asked)
@@ -46,13 +52,17 @@ describe('what the certification suite checks', () => {
   })
 
   test('no state comes back where none was sent', async () => {
-    const asked = await browser.get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN }))
+    const asked = await browser.get(
+      query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN }),
+    )
     expect((await browser.submit(asked)).location).toBe(RETURN)
   })
 
   test('a state with every kind of character comes back as it was', async () => {
     const state = `a b+c&d=e%20f#"<>'\\/?`
-    const asked = await browser.get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state }))
+    const asked = await browser.get(
+      query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state }),
+    )
     const location = (await browser.submit(asked)).location ?? ''
     expect(new URL(location).searchParams.get('state')).toBe(state)
   })
@@ -71,13 +81,25 @@ describe('what the certification suite checks', () => {
   })
 
   const bad: [string, () => Promise<Record<string, string>> | Record<string, string>][] = [
-    ['an unregistered post_logout_redirect_uri', () => ({ id_token_hint: idToken(), post_logout_redirect_uri: 'https://evil.example/' })],
-    ['a post_logout_redirect_uri with a query added', () => ({ id_token_hint: idToken(), post_logout_redirect_uri: `${RETURN}?foo=bar` })],
+    [
+      'an unregistered post_logout_redirect_uri',
+      () => ({ id_token_hint: idToken(), post_logout_redirect_uri: 'https://evil.example/' }),
+    ],
+    [
+      'a post_logout_redirect_uri with a query added',
+      () => ({ id_token_hint: idToken(), post_logout_redirect_uri: `${RETURN}?foo=bar` }),
+    ],
     [
       'a post_logout_redirect_uri in another case',
-      () => ({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN.replace('sydney', 'Sydney') }),
+      () => ({
+        id_token_hint: idToken(),
+        post_logout_redirect_uri: RETURN.replace('sydney', 'Sydney'),
+      }),
     ],
-    ['a post_logout_redirect_uri that is no address', () => ({ id_token_hint: idToken(), post_logout_redirect_uri: 'javascript:alert(1)' })],
+    [
+      'a post_logout_redirect_uri that is no address',
+      () => ({ id_token_hint: idToken(), post_logout_redirect_uri: 'javascript:alert(1)' }),
+    ],
     [
       'an id_token_hint whose alg was made none',
       () => {
@@ -89,16 +111,24 @@ describe('what the certification suite checks', () => {
           iat: rig.clock.now(),
           exp: rig.clock.now() + 300,
         }
-        return { id_token_hint: new UnsecuredJWT(claims).encode(), post_logout_redirect_uri: RETURN }
+        return {
+          id_token_hint: new UnsecuredJWT(claims).encode(),
+          post_logout_redirect_uri: RETURN,
+        }
       },
     ],
     [
       'an id_token_hint with a claim changed',
       () => {
         const [head, , signature] = idToken().split('.')
-        const body = Buffer.from(JSON.stringify({ iss: ISSUER, sub: 'u_other', aud: sydney.clientId, exp: rig.clock.now() + 300 })).toString(
-          'base64url',
-        )
+        const body = Buffer.from(
+          JSON.stringify({
+            iss: ISSUER,
+            sub: 'u_other',
+            aud: sydney.clientId,
+            exp: rig.clock.now() + 300,
+          }),
+        ).toString('base64url')
         return { id_token_hint: `${head}.${body}.${signature}`, post_logout_redirect_uri: RETURN }
       },
     ],
@@ -106,7 +136,9 @@ describe('what the certification suite checks', () => {
       'an id_token_hint signed with a foreign key',
       async () => {
         const { privateKey } = await generateKeyPair('RS256')
-        const kid = String((rig.keys.jwks().keys.find((key) => key.alg === 'RS256' || key.kty === 'RSA') ?? {}).kid)
+        const kid = String(
+          (rig.keys.jwks().keys.find((key) => key.alg === 'RS256' || key.kty === 'RSA') ?? {}).kid,
+        )
         const jwt = await new SignJWT({ sid: signedIn.session.sid })
           .setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' })
           .setIssuer(ISSUER)
@@ -118,17 +150,33 @@ describe('what the certification suite checks', () => {
       },
     ],
     ['no id_token_hint and no client_id', () => ({ post_logout_redirect_uri: RETURN })],
-    ['an access token for an id_token_hint', () => ({ id_token_hint: idToken({}, 'at+jwt'), post_logout_redirect_uri: RETURN })],
-    ['a logout token for an id_token_hint', () => ({ id_token_hint: idToken({}, 'logout+jwt'), post_logout_redirect_uri: RETURN })],
-    ['what is no token for an id_token_hint', () => ({ id_token_hint: 'nonsense', post_logout_redirect_uri: RETURN })],
+    [
+      'an access token for an id_token_hint',
+      () => ({ id_token_hint: idToken({}, 'at+jwt'), post_logout_redirect_uri: RETURN }),
+    ],
+    [
+      'a logout token for an id_token_hint',
+      () => ({ id_token_hint: idToken({}, 'logout+jwt'), post_logout_redirect_uri: RETURN }),
+    ],
+    [
+      'what is no token for an id_token_hint',
+      () => ({ id_token_hint: 'nonsense', post_logout_redirect_uri: RETURN }),
+    ],
     [
       'a client_id that is not the one of the id_token_hint',
       async () => {
         await rig.register('Melbourne')
-        return { id_token_hint: idToken(), client_id: 'melbourne', post_logout_redirect_uri: 'https://melbourne.case-manager.example/signed-out' }
+        return {
+          id_token_hint: idToken(),
+          client_id: 'melbourne',
+          post_logout_redirect_uri: 'https://melbourne.case-manager.example/signed-out',
+        }
       },
     ],
-    ['a client_id that is nobody', () => ({ client_id: 'nobody', post_logout_redirect_uri: RETURN })],
+    [
+      'a client_id that is nobody',
+      () => ({ client_id: 'nobody', post_logout_redirect_uri: RETURN }),
+    ],
   ]
   test.each(bad)('%s: never a redirect, but the user may still sign out', async (_, params) => {
     const asked = await browser.get(query({ ...(await params()), state: 'lost' }))
@@ -149,7 +197,9 @@ describe('what the certification suite checks', () => {
   })
 
   test('a parameter sent twice is refused (OAuth 2.0 §3.1)', async () => {
-    const shown = await browser.get(`${query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN })}&state=1&state=2`)
+    const shown = await browser.get(
+      `${query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN })}&state=1&state=2`,
+    )
     expect(shown.status).toBe(400)
   })
 })
@@ -186,34 +236,61 @@ describe('the request', () => {
 
   test('that is longer than any that is needed is refused', async () => {
     expect((await browser.post('/logout', { state: 'x'.repeat(40_000) })).status).toBe(413)
-    expect((await browser.get(query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 'x'.repeat(2_000) }))).status).toBe(400)
+    expect(
+      (
+        await browser.get(
+          query({
+            client_id: 'sydney',
+            post_logout_redirect_uri: RETURN,
+            state: 'x'.repeat(2_000),
+          }),
+        )
+      ).status,
+    ).toBe(400)
   })
 
   test('with client_id alone goes back once the user has confirmed', async () => {
     const asked = await browser.get(
-      query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's', logout_hint: 'alice', ui_locales: 'de' }),
+      query({
+        client_id: 'sydney',
+        post_logout_redirect_uri: RETURN,
+        state: 's',
+        logout_hint: 'alice',
+        ui_locales: 'de',
+      }),
     )
     expect((await browser.submit(asked)).location).toBe(`${RETURN}?state=s`)
   })
 
   test('of a client that was removed leads nowhere', async () => {
     const jwt = idToken()
-    await rig.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'test' }, now: rig.clock.now() })
+    await rig.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
-    const shown = await browserAt(rig).get(query({ id_token_hint: jwt, post_logout_redirect_uri: RETURN }))
+    const shown = await browserAt(rig).get(
+      query({ id_token_hint: jwt, post_logout_redirect_uri: RETURN }),
+    )
     expect(shown.status).toBe(400)
   })
 })
 
 describe('no user is signed in in this browser', () => {
   test('there is no question: on to the address', async () => {
-    const shown = await browserAt(rig).get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' }))
+    const shown = await browserAt(rig).get(
+      query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' }),
+    )
     expect(shown.location).toBe(`${RETURN}?state=s`)
     expect(await standing()).toBe('live')
   })
 
   test('without an ID token the address stays a link, because the user confirmed nothing (§3)', async () => {
-    const shown = await browserAt(rig).get(query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's' }))
+    const shown = await browserAt(rig).get(
+      query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's' }),
+    )
     expect(shown.location).toBeNull()
     expect(shown.title).toBe('You are not signed in here')
     expect(shown.html).toContain(`href="${RETURN}?state=s"`)
@@ -227,7 +304,12 @@ describe('no user is signed in in this browser', () => {
 
 describe('an ID token of another user', () => {
   test('does not end this browser’s session silently: the page says who is signed in', async () => {
-    const asked = await browser.get(query({ id_token_hint: idToken({ sub: 'u_bob', sid: 's_bob' }), post_logout_redirect_uri: RETURN }))
+    const asked = await browser.get(
+      query({
+        id_token_hint: idToken({ sub: 'u_bob', sid: 's_bob' }),
+        post_logout_redirect_uri: RETURN,
+      }),
+    )
     expect(asked.text).toContain('Another user is signed in here')
     expect(asked.text).toContain('Alice Adams (alice@contoso.example)')
     expect(await standing()).toBe('live')

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, rejectionOf } from '../../src/microsoft/aadsts.ts'
+import {
+  answerOfBody,
+  answerOfCallback,
+  knownCodes,
+  outcomeOf,
+  rejectionOf,
+} from '../../src/microsoft/aadsts.ts'
 import { guidanceFor, guidanceKey } from '../../src/microsoft/guidance.ts'
 import { ENGLISH } from '../../src/pages/texts.ts'
 import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
@@ -13,7 +19,11 @@ const TABLE: [codes: number[], effect: string, guidance: string][] = [
   [[50076, 50074, 50078, 50158], 'mark', 'step_up'],
   [[50072, 50079], 'mark', 'enrol_mfa'],
   [[50053], 'mark', 'locked'],
-  [[53000, 53001, 53002, 53003, 53004, 53010, 53011, 530032, 530034, 530035], 'nothing', 'blocked_by_policy'],
+  [
+    [53000, 53001, 53002, 53003, 53004, 53010, 53011, 530032, 530034, 530035],
+    'nothing',
+    'blocked_by_policy',
+  ],
   [[50105], 'session', 'not_assigned'],
   [[65001], 'nothing', 'consent'],
   [[65004], 'nothing', 'declined'],
@@ -27,13 +37,19 @@ const TABLE: [codes: number[], effect: string, guidance: string][] = [
 
 describe('what Microsoft’s refusals mean', () => {
   test('message_only without a known number is a policy, and ends nothing', () => {
-    const answer = answerOfBody({ error: 'invalid_grant', suberror: 'message_only', error_codes: [999_999] })
+    const answer = answerOfBody({
+      error: 'invalid_grant',
+      suberror: 'message_only',
+      error_codes: [999_999],
+    })
     expect(outcomeOf(answer)).toMatchObject({ effect: 'nothing', guidance: 'blocked_by_policy' })
   })
 
   test.each(TABLE)('%j ends %s and reads as %s', (codes, effect, guidance) => {
     for (const code of codes) {
-      expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [code] }))).toMatchObject({ effect, guidance, code })
+      expect(
+        outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [code] })),
+      ).toMatchObject({ effect, guidance, code })
       expect(
         outcomeOf(
           answerOfCallback(
@@ -52,34 +68,62 @@ describe('what Microsoft’s refusals mean', () => {
   })
 
   test('an unknown invalid_grant is a mark: never the end, never nothing', () => {
-    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [999_999] }))).toMatchObject({ effect: 'mark', code: 999_999 })
+    expect(
+      outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [999_999] })),
+    ).toMatchObject({ effect: 'mark', code: 999_999 })
   })
 
   test('our own credential, policies on where we call from, and outages never end a session', () => {
-    for (const error of ['invalid_client', 'temporarily_unavailable', 'server_error', 'unauthorized_client', 'no such error'])
+    for (const error of [
+      'invalid_client',
+      'temporarily_unavailable',
+      'server_error',
+      'unauthorized_client',
+      'no such error',
+    ])
       expect(outcomeOf(answerOfBody({ error })).effect).toBe('nothing')
-    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'message_only', error_codes: [53003], claims: '{}' }))).toMatchObject({
+    expect(
+      outcomeOf(
+        answerOfBody({
+          error: 'invalid_grant',
+          suberror: 'message_only',
+          error_codes: [53003],
+          claims: '{}',
+        }),
+      ),
+    ).toMatchObject({
       effect: 'nothing',
       unprobeable: true,
     })
   })
 
   test('suberror and a claims challenge tell where no number does', () => {
-    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'token_expired' }))).toMatchObject({
+    expect(
+      outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'token_expired' })),
+    ).toMatchObject({
       guidance: 'sign_in_again',
       effect: 'mark',
     })
-    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' }))).toMatchObject({ guidance: 'step_up', effect: 'mark' })
-    expect(rejectionOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' })).claims).toBe('{"access_token":{}}')
+    expect(
+      outcomeOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' })),
+    ).toMatchObject({ guidance: 'step_up', effect: 'mark' })
+    expect(
+      rejectionOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' })).claims,
+    ).toBe('{"access_token":{}}')
   })
 
   test('of several numbers the one that is known decides', () => {
-    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [1, 50057] }))).toMatchObject({ guidance: 'account_disabled', code: 50057 })
+    expect(
+      outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [1, 50057] })),
+    ).toMatchObject({ guidance: 'account_disabled', code: 50057 })
   })
 
   test('names that objects are born with are not rows of the table', () => {
     for (const name of ['constructor', '__proto__', 'toString']) {
-      expect(outcomeOf(answerOfBody({ error: name, suberror: name }))).toMatchObject({ guidance: 'unknown', effect: 'nothing' })
+      expect(outcomeOf(answerOfBody({ error: name, suberror: name }))).toMatchObject({
+        guidance: 'unknown',
+        effect: 'nothing',
+      })
       expect(guidanceFor(name)).toBe(guidanceFor('unknown'))
     }
   })
@@ -98,7 +142,9 @@ describe('what Microsoft’s refusals mean', () => {
 describe('what users read', () => {
   test('90094 is in Microsoft’s words and leads to Granting consent', () => {
     const guidance = guidanceFor(rejectionOf({ error: 'access_denied', codes: [90094] }).guidance)
-    expect(ENGLISH.guidance.admin_consent.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
+    expect(ENGLISH.guidance.admin_consent.read).toEqual([
+      'You need to contact your IT administrator. An extra setup action remains to be done.',
+    ])
     expect(guidance.offers).toContain('granting_consent')
     expect(guidance.alert).toBe(true)
   })
@@ -118,6 +164,8 @@ describe('what users read', () => {
 
   test('a refusal shows its number and ends nothing by itself', () => {
     expect(new MicrosoftRejection('outage', {}).effect).toBe('nothing')
-    expect(new MicrosoftRejection('credential', { code: 7000215 }).message).toContain('AADSTS7000215')
+    expect(new MicrosoftRejection('credential', { code: 7000215 }).message).toContain(
+      'AADSTS7000215',
+    )
   })
 })

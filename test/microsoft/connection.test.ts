@@ -5,24 +5,42 @@ import { connectTenant, disconnectTenant } from '../../src/microsoft/tenants.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 
 /** A later start of the broker on the same store, with other settings. */
-const later = (rig: Rig, entra: Partial<Rig['config']['entra']> = {}, changes: Partial<Rig['config']> = {}) =>
-  openConnection({ ...rig.deps, config: { ...rig.config, entra: { ...rig.config.entra, ...entra }, ...changes } })
+const later = (
+  rig: Rig,
+  entra: Partial<Rig['config']['entra']> = {},
+  changes: Partial<Rig['config']> = {},
+) =>
+  openConnection({
+    ...rig.deps,
+    config: { ...rig.config, entra: { ...rig.config.entra, ...entra }, ...changes },
+  })
 const NONE = { tenants: [], clientId: undefined, credential: undefined }
 const olga = { kind: 'operator', id: 'olga' } as const
 
 describe('the connection to Microsoft', () => {
   test('is seeded by the environment of the first start', async () => {
     const rig = await createRig({ config: { mfaProof: { kind: 'amr' } } })
-    expect(rig.deps.connection.current()).toMatchObject({ tenants: [TENANT, OTHER_TENANT], operatorTenant: TENANT, credentialFrom: 'environment' })
-    expect(await rig.store.findTenant(TENANT)).toMatchObject({ mfaProof: 'amr', proofAssertedBy: 'BROKER_MFA_PROOF' })
+    expect(rig.deps.connection.current()).toMatchObject({
+      tenants: [TENANT, OTHER_TENANT],
+      operatorTenant: TENANT,
+      credentialFrom: 'environment',
+    })
+    expect(await rig.store.findTenant(TENANT)).toMatchObject({
+      mfaProof: 'amr',
+      proofAssertedBy: 'BROKER_MFA_PROOF',
+    })
     expect(rig.deps.connection.differences()).toEqual([])
   })
 
   test('a default proof is asserted for no tenant, until the operator sets it for a later start', async () => {
     const rig = await createRig({ config: { mfaProofAsserted: false } })
-    const asserted = async () => (await rig.store.listTenants()).map(({ proofAssertedBy }) => proofAssertedBy)
+    const asserted = async () =>
+      (await rig.store.listTenants()).map(({ proofAssertedBy }) => proofAssertedBy)
     expect(await asserted()).toEqual([undefined, undefined])
-    await rig.store.changeTenant({ tid: OTHER_TENANT, change: { proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
+    await rig.store.changeTenant({
+      tid: OTHER_TENANT,
+      change: { proofAssertedBy: 'Adam', proofAssertedAt: 1 },
+    })
     await later(rig, {}, { mfaProof: { kind: 'amr' }, mfaProofAsserted: true })
     expect(await asserted()).toEqual([undefined, 'Adam'])
     await later(rig, {}, { mfaProofAsserted: true })
@@ -31,7 +49,10 @@ describe('the connection to Microsoft', () => {
 
   test('a broker that was first started without settings is seeded by a later start', async () => {
     const rig = await createRig({
-      config: { entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false }, operatorTenant: undefined },
+      config: {
+        entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false },
+        operatorTenant: undefined,
+      },
     })
     expect(rig.deps.connection.current()).toMatchObject(NONE)
     const connection = await later(rig, { tenants: [TENANT] }, { operatorTenant: TENANT })
@@ -41,8 +62,16 @@ describe('the connection to Microsoft', () => {
   test('is the store’s from then on: what the settings say otherwise is reported and not obeyed', async () => {
     const rig = await createRig()
     await disconnectTenant(rig.deps, { tid: OTHER_TENANT, actor: olga, now: rig.clock.now() })
-    const connection = await later(rig, { clientId: '44444444-4444-4444-8444-444444444444' }, { operatorTenant: OTHER_TENANT })
-    expect(connection.current()).toMatchObject({ tenants: [TENANT], clientId: rig.config.entra.clientId, operatorTenant: TENANT })
+    const connection = await later(
+      rig,
+      { clientId: '44444444-4444-4444-8444-444444444444' },
+      { operatorTenant: OTHER_TENANT },
+    )
+    expect(connection.current()).toMatchObject({
+      tenants: [TENANT],
+      clientId: rig.config.entra.clientId,
+      operatorTenant: TENANT,
+    })
     const said = connection.differences()
     expect(said).toHaveLength(3)
     expect(said[0]).toContain(`BROKER_ENTRA_TENANT names ${OTHER_TENANT}, which is not connected`)
@@ -54,7 +83,9 @@ describe('the connection to Microsoft', () => {
   test('differences stand in /readyz and in what doctor finds', async () => {
     const rig = await createRig()
     await disconnectTenant(rig.deps, { tid: OTHER_TENANT, actor: olga, now: rig.clock.now() })
-    const ready = (await (await rig.opsApp.request('/readyz')).json()) as { parts: { microsoft: { differences?: string[] } } }
+    const ready = (await (await rig.opsApp.request('/readyz')).json()) as {
+      parts: { microsoft: { differences?: string[] } }
+    }
     expect(ready.parts.microsoft.differences).toEqual([expect.stringContaining(OTHER_TENANT)])
   })
 
@@ -67,7 +98,10 @@ describe('the connection to Microsoft', () => {
     store.listTenants = () => gate.promise
     const early = connection.reload()
     store.listTenants = rig.store.listTenants
-    await disconnectTenant({ ...rig.deps, connection }, { tid: OTHER_TENANT, actor: olga, now: rig.clock.now() })
+    await disconnectTenant(
+      { ...rig.deps, connection },
+      { tid: OTHER_TENANT, actor: olga, now: rig.clock.now() },
+    )
     gate.resolve(rows)
     await early
     expect(connection.current().tenants).toEqual([TENANT])
@@ -81,29 +115,53 @@ describe('the connection to Microsoft', () => {
   test('a credential that was entered is sealed, and gives way to one of the settings', async () => {
     const rig = await createRig()
     await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'typed-in' } })
-    expect(rig.deps.connection.current()).toMatchObject({ credential: { secret: 'entra-secret' }, credentialFrom: 'environment' })
-    expect(rig.deps.connection.differences()).toEqual([expect.stringContaining('is used; another was entered')])
+    expect(rig.deps.connection.current()).toMatchObject({
+      credential: { secret: 'entra-secret' },
+      credentialFrom: 'environment',
+    })
+    expect(rig.deps.connection.differences()).toEqual([
+      expect.stringContaining('is used; another was entered'),
+    ])
     const without = await later(rig, { credential: undefined })
-    expect(without.current()).toMatchObject({ credential: { secret: 'typed-in' }, credentialFrom: 'store' })
+    expect(without.current()).toMatchObject({
+      credential: { secret: 'typed-in' },
+      credentialFrom: 'store',
+    })
     expect(await rig.store.setting('entra/credential')).not.toContain('typed')
   })
 
   test('a credential is sealed again under a new secret, so that the old one can go; under a lost one it is reported', async () => {
-    const rig = await createRig({ config: { entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false } } })
+    const rig = await createRig({
+      config: {
+        entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false },
+      },
+    })
     await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'typed-in' } })
     const [old] = rig.config.secrets
     const fresh = Buffer.alloc(32, 'another secret of this test 98765')
     const lost = await openConnection({ ...rig.deps, sealer: createSealer([fresh]) })
-    expect([lost.current().credential, lost.differences().join()]).toEqual([undefined, expect.stringContaining('enter it again at /setup')])
-    await openConnection({ ...rig.deps, sealer: createSealer([fresh, old ?? expect.unreachable()]) })
-    expect((await openConnection({ ...rig.deps, sealer: createSealer([fresh]) })).current().credential).toEqual({
+    expect([lost.current().credential, lost.differences().join()]).toEqual([
+      undefined,
+      expect.stringContaining('enter it again at /setup'),
+    ])
+    await openConnection({
+      ...rig.deps,
+      sealer: createSealer([fresh, old ?? expect.unreachable()]),
+    })
+    expect(
+      (await openConnection({ ...rig.deps, sealer: createSealer([fresh]) })).current().credential,
+    ).toEqual({
       kind: 'secret',
       secret: 'typed-in',
     })
   })
 
   test('a credential that is entered while another broker starts stays', async () => {
-    const rig = await createRig({ config: { entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false } } })
+    const rig = await createRig({
+      config: {
+        entra: { ...NONE, authority: 'https://login.microsoftonline.com', simulated: false },
+      },
+    })
     await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'former' } })
     const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const store = { ...rig.store }
@@ -127,13 +185,25 @@ describe('the connection to Microsoft', () => {
     const now = rig.clock.now()
     await rig.store.changeTenant({
       tid: TENANT,
-      change: { proofAssertedBy: 'Adam', proofAssertedAt: now, consentConfirmedBy: 'Adam', consentConfirmedAt: now },
+      change: {
+        proofAssertedBy: 'Adam',
+        proofAssertedAt: now,
+        consentConfirmedBy: 'Adam',
+        consentConfirmedAt: now,
+      },
     })
     await rig.store.setSetting(`setup/consent/${TENANT}`, String(now))
     await disconnectTenant(rig.deps, { tid: TENANT, actor: olga, now })
-    expect(await connectTenant(rig.deps, { tid: TENANT, actor: olga, now: now + 5 })).toBe('connected')
+    expect(await connectTenant(rig.deps, { tid: TENANT, actor: olga, now: now + 5 })).toBe(
+      'connected',
+    )
     const row = await rig.store.findTenant(TENANT)
-    expect(row).toMatchObject({ mfaProof: 'undecided', proofAssertedAt: undefined, consentConfirmedAt: undefined, removedAt: undefined })
+    expect(row).toMatchObject({
+      mfaProof: 'undecided',
+      proofAssertedAt: undefined,
+      consentConfirmedAt: undefined,
+      removedAt: undefined,
+    })
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
   })
 })

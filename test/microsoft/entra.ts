@@ -3,7 +3,10 @@ import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
 import { onTestFinished } from 'vitest'
 
-/** Entra's endpoints on a real socket, as small as these tests need them: discovery, keys, token. What it answers is set by the test. */
+/**
+ * Entra's endpoints on a real socket, as small as these tests need them: discovery, keys, token.
+ * What it answers is set by the test.
+ */
 
 export const TENANT = '11111111-1111-4111-8111-111111111111'
 export const OTHER_TENANT = '22222222-2222-4222-8222-222222222222'
@@ -53,7 +56,11 @@ export async function startEntra() {
     }),
     sign: (claims: Claims, options: { key?: CryptoKey; kid?: string; alg?: string } = {}) =>
       new SignJWT(claims)
-        .setProtectedHeader({ alg: options.alg ?? 'RS256', kid: options.kid ?? entra.kid, typ: 'JWT' })
+        .setProtectedHeader({
+          alg: options.alg ?? 'RS256',
+          kid: options.kid ?? entra.kid,
+          typ: 'JWT',
+        })
         .sign(options.key ?? privateKey),
     strangersKey: stranger.privateKey,
     /** The public key as bytes: what an HS256 forger would sign with. */
@@ -86,7 +93,17 @@ export async function startEntra() {
     if (entra.down) return { status: 503, body: { error: 'temporarily_unavailable' } }
     if (path.endsWith('/openid-configuration')) return { status: 200, body: discovery(tenant) }
     if (path.endsWith('/keys'))
-      return { status: 200, body: { keys: entra.published.map((kid) => ({ ...jwk, kid, use: 'sig', issuer: entra.keyIssuer })) } }
+      return {
+        status: 200,
+        body: {
+          keys: entra.published.map((kid) => ({
+            ...jwk,
+            kid,
+            use: 'sig',
+            issuer: entra.keyIssuer,
+          })),
+        },
+      }
     if (path.endsWith('/token')) return token()
     return { status: 404, body: {} }
   }

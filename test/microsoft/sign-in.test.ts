@@ -9,11 +9,21 @@ import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import type { Fetch } from '../../src/microsoft/transport.ts'
 import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import { PERSONAL_TENANT } from '../../src/protocol/names.ts'
-import { CLIENT, type Claims, type FakeEntra, NONCE, OID, OTHER_TENANT, startEntra, TENANT } from './entra.ts'
+import {
+  CLIENT,
+  type Claims,
+  type FakeEntra,
+  NONCE,
+  OID,
+  OTHER_TENANT,
+  startEntra,
+  TENANT,
+} from './entra.ts'
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
-// A certificate that no application has; the key beside it is made each time: MSAL signs with the one and names the other.
+// A certificate that no application has; the key beside it is made each time: MSAL signs with the
+// one and names the other.
 const CREDENTIAL_PEM = `${generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })}-----BEGIN CERTIFICATE-----
 MIIDDzCCAfegAwIBAgIUVMF03aFj3aQ+caBsrG/14OrTDYcwDQYJKoZIhvcNAQEL
 BQAwFjEUMBIGA1UEAwwLYnJva2VyIHRlc3QwIBcNMjYxMTI0MjI1MDA5WhgPMjEy
@@ -37,7 +47,11 @@ I7IsNqAzCxrbBOXNiTq39813ow==
 
 async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
   const entra = await startEntra()
-  const clock = { offsetSeconds: 0, now: () => entra.now + clock.offsetSeconds, nowMs: () => clock.now() * 1000 }
+  const clock = {
+    offsetSeconds: 0,
+    now: () => entra.now + clock.offsetSeconds,
+    nowMs: () => clock.now() * 1000,
+  }
   const config = {
     issuer: 'https://broker.example',
     entra: {
@@ -50,7 +64,14 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
     },
   }
   const microsoft = createMicrosoft({ config, clock, log: silent, fetch })
-  const redeem = (tid?: string) => microsoft.redeemCode({ code: 'code-1', codeVerifier: 'v'.repeat(43), nonce: NONCE, tid, now: clock.now() })
+  const redeem = (tid?: string) =>
+    microsoft.redeemCode({
+      code: 'code-1',
+      codeVerifier: 'v'.repeat(43),
+      nonce: NONCE,
+      tid,
+      now: clock.now(),
+    })
   const rejected = async (): Promise<MicrosoftRejection> => {
     const error: unknown = await redeem().then(
       () => undefined,
@@ -65,11 +86,27 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
 describe('a sign-in at Microsoft', () => {
   test('is shown without what no store keeps: NUL characters and halves of a surrogate pair', async () => {
     const { entra, redeem } = await connect()
-    const odd = { name: 'Ali\0ce \ud83d', preferred_username: '\0', email: 'x'.repeat(319) + '\u{1f600}', roles: ['CaseManager.User', 'Broker\0'] }
-    entra.idToken = await entra.sign(entra.claims({ ...odd, sid: 'entra-\0sid', acrs: 'c1\0', signin_state: ['kmsi'] }))
+    const odd = {
+      name: 'Ali\0ce \ud83d',
+      preferred_username: '\0',
+      email: 'x'.repeat(319) + '\u{1f600}',
+      roles: ['CaseManager.User', 'Broker\0'],
+    }
+    entra.idToken = await entra.sign(
+      entra.claims({ ...odd, sid: 'entra-\0sid', acrs: 'c1\0', signin_state: ['kmsi'] }),
+    )
     const identity = await redeem()
-    expect(identity).toMatchObject({ roles: ['CaseManager.User'], sid: undefined, acrs: [], staySignedIn: true })
-    expect(identity.user).toMatchObject({ name: 'Alice \ufffd', username: undefined, email: 'x'.repeat(319) + '\ufffd' })
+    expect(identity).toMatchObject({
+      roles: ['CaseManager.User'],
+      sid: undefined,
+      acrs: [],
+      staySignedIn: true,
+    })
+    expect(identity.user).toMatchObject({
+      name: 'Alice \ufffd',
+      username: undefined,
+      email: 'x'.repeat(319) + '\ufffd',
+    })
   })
 
   test('comes back as a user, keyed on tid and oid, with what Microsoft proved', async () => {
@@ -91,7 +128,11 @@ describe('a sign-in at Microsoft', () => {
     expect(identity).toEqual({
       user: {
         ...{ tid: TENANT, oid: OID, homeId: `${OID}.${TENANT}` },
-        ...{ name: 'Alice Adams', username: 'alice@contoso.example', email: 'alice@contoso.example' },
+        ...{
+          name: 'Alice Adams',
+          username: 'alice@contoso.example',
+          email: 'alice@contoso.example',
+        },
       },
       authTime: entra.now - 5,
       clockOffsetSeconds: expect.any(Number) as number,
@@ -121,7 +162,8 @@ describe('a sign-in at Microsoft', () => {
   test('sends code, verifier, secret and our one redirect address to the tenant’s own token endpoint', async () => {
     const { entra, redeem } = await connect()
     await redeem()
-    const { path, form } = entra.requests.find((one) => one.method === 'POST') ?? expect.unreachable()
+    const { path, form } =
+      entra.requests.find((one) => one.method === 'POST') ?? expect.unreachable()
     expect(path).toBe(`/${TENANT}/oauth2/v2.0/token`)
     expect(Object.fromEntries(form)).toMatchObject({
       code: 'code-1',
@@ -154,13 +196,20 @@ describe('a sign-in at Microsoft', () => {
   test('users who sign in at the same time do not end up in each other’s cache', async () => {
     const { entra, redeem } = await connect()
     const answers = await Promise.all([1, 2, 3].map(() => redeem()))
-    for (const { cache } of answers) expect(Object.keys((JSON.parse(cache) as { RefreshToken: object }).RefreshToken)).toHaveLength(1)
-    expect(entra.requests.filter((one) => one.path.endsWith('/openid-configuration'))).toHaveLength(1)
+    for (const { cache } of answers)
+      expect(
+        Object.keys((JSON.parse(cache) as { RefreshToken: object }).RefreshToken),
+      ).toHaveLength(1)
+    expect(entra.requests.filter((one) => one.path.endsWith('/openid-configuration'))).toHaveLength(
+      1,
+    )
   })
 
   test('of several tenants goes through organizations, and is verified with its own tenant’s keys', async () => {
     const { entra, redeem } = await connect({ tenants: [TENANT, OTHER_TENANT] })
-    entra.idToken = await entra.sign(entra.claims({ iss: entra.issuer(OTHER_TENANT), tid: OTHER_TENANT }))
+    entra.idToken = await entra.sign(
+      entra.claims({ iss: entra.issuer(OTHER_TENANT), tid: OTHER_TENANT }),
+    )
     expect((await redeem()).user.tid).toBe(OTHER_TENANT)
     const paths = entra.requests.map((one) => one.path)
     expect(paths).toContain('/organizations/oauth2/v2.0/token')
@@ -184,15 +233,43 @@ describe('a sign-in at Microsoft', () => {
 
 describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.0 §3.1.3.7)', () => {
   const forged: [string, (entra: FakeEntra) => Promise<string>, string][] = [
-    ['a foreign signature under a published kid', (entra) => entra.sign(entra.claims(), { key: entra.strangersKey }), 'untrusted_token'],
-    ['a kid that is not published', (entra) => entra.sign(entra.claims(), { kid: 'unknown' }), 'untrusted_token'],
-    ['alg none', async (entra) => `${b64({ alg: 'none', kid: entra.kid })}.${b64(entra.claims())}.`, 'untrusted_token'],
-    ['no signature at all', async (entra) => (await entra.sign(entra.claims())).replace(/[^.]+$/, ''), 'untrusted_token'],
+    [
+      'a foreign signature under a published kid',
+      (entra) => entra.sign(entra.claims(), { key: entra.strangersKey }),
+      'untrusted_token',
+    ],
+    [
+      'a kid that is not published',
+      (entra) => entra.sign(entra.claims(), { kid: 'unknown' }),
+      'untrusted_token',
+    ],
+    [
+      'alg none',
+      async (entra) => `${b64({ alg: 'none', kid: entra.kid })}.${b64(entra.claims())}.`,
+      'untrusted_token',
+    ],
+    [
+      'no signature at all',
+      async (entra) => (await entra.sign(entra.claims())).replace(/[^.]+$/, ''),
+      'untrusted_token',
+    ],
     ['HS256 with the public key as its secret', async (entra) => hs256(entra), 'untrusted_token'],
-    ['another issuer', claims(() => ({ iss: 'https://login.microsoftonline.com.evil.example/v2.0' })), 'untrusted_token'],
-    ['the issuer of another tenant', claims((entra) => ({ iss: entra.issuer(OTHER_TENANT) })), 'untrusted_token'],
+    [
+      'another issuer',
+      claims(() => ({ iss: 'https://login.microsoftonline.com.evil.example/v2.0' })),
+      'untrusted_token',
+    ],
+    [
+      'the issuer of another tenant',
+      claims((entra) => ({ iss: entra.issuer(OTHER_TENANT) })),
+      'untrusted_token',
+    ],
     ['another audience', claims(() => ({ aud: 'another-app' })), 'untrusted_token'],
-    ['another audience besides ours', claims(() => ({ aud: [CLIENT, 'another-app'] })), 'untrusted_token'],
+    [
+      'another audience besides ours',
+      claims(() => ({ aud: [CLIENT, 'another-app'] })),
+      'untrusted_token',
+    ],
     ['another nonce', claims(() => ({ nonce: 'of another sign-in' })), 'untrusted_token'],
     ['no nonce', claims(() => ({ nonce: undefined })), 'untrusted_token'],
     ['expired', claims((entra) => ({ exp: entra.now - 61 })), 'untrusted_token'],
@@ -201,8 +278,16 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
     ['issued in the future', claims((entra) => ({ iat: entra.now + 61 })), 'untrusted_token'],
     ['no oid', claims(() => ({ oid: undefined })), 'untrusted_token'],
     ['no tid', claims(() => ({ tid: undefined })), 'untrusted_token'],
-    ['a tenant that is not connected', claims((entra) => ({ tid: OTHER_TENANT, iss: entra.issuer(OTHER_TENANT) })), 'tenant_not_connected'],
-    ['a personal account', claims((entra) => ({ tid: PERSONAL_TENANT, iss: entra.issuer(PERSONAL_TENANT) })), 'personal_account'],
+    [
+      'a tenant that is not connected',
+      claims((entra) => ({ tid: OTHER_TENANT, iss: entra.issuer(OTHER_TENANT) })),
+      'tenant_not_connected',
+    ],
+    [
+      'a personal account',
+      claims((entra) => ({ tid: PERSONAL_TENANT, iss: entra.issuer(PERSONAL_TENANT) })),
+      'personal_account',
+    ],
   ]
 
   test.each(forged)('%s is refused', async (_what, make, guidance) => {
@@ -215,7 +300,9 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
 
   test('a personal account is refused even if its tenant is on the list', async () => {
     const { entra, rejected } = await connect({ tenants: [TENANT, PERSONAL_TENANT] })
-    entra.idToken = await entra.sign(entra.claims({ tid: PERSONAL_TENANT, iss: entra.issuer(PERSONAL_TENANT) }))
+    entra.idToken = await entra.sign(
+      entra.claims({ tid: PERSONAL_TENANT, iss: entra.issuer(PERSONAL_TENANT) }),
+    )
     expect((await rejected()).guidance).toBe('personal_account')
   })
 
@@ -227,7 +314,10 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
 
   test('an answer without an ID token is refused', async () => {
     const { entra, redeem } = await connect()
-    entra.token = { status: 200, body: { token_type: 'Bearer', access_token: 'x', expires_in: 3600, scope: 'openid' } }
+    entra.token = {
+      status: 200,
+      body: { token_type: 'Bearer', access_token: 'x', expires_in: 3600, scope: 'openid' },
+    }
     await expect(redeem()).rejects.toMatchObject({ guidance: 'untrusted_token' })
   })
 
@@ -236,7 +326,9 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
     const token = await entra.sign(entra.claims({ aud: 'another' }))
     entra.idToken = token
     const refusal = await rejected()
-    expect(`${refusal.message} ${refusal.stack} ${String(refusal.cause)}`).not.toContain(token.slice(0, 20))
+    expect(`${refusal.message} ${refusal.stack} ${String(refusal.cause)}`).not.toContain(
+      token.slice(0, 20),
+    )
   })
 })
 
@@ -254,13 +346,25 @@ describe('what Microsoft refuses', () => {
         claims: challenge,
       },
     }
-    expect(await rejected()).toMatchObject({ guidance: 'step_up', code: 50076, effect: 'mark', claims: challenge })
+    expect(await rejected()).toMatchObject({
+      guidance: 'step_up',
+      code: 50076,
+      effect: 'mark',
+      claims: challenge,
+    })
   })
 
   test('an invalid_grant without a suberror keeps its number', async () => {
     const { entra, rejected } = await connect()
-    entra.token = { status: 400, body: { error: 'invalid_grant', error_codes: [50173], error_description: 'AADSTS50173' } }
-    expect(await rejected()).toMatchObject({ guidance: 'sign_in_again', code: 50173, effect: 'subject' })
+    entra.token = {
+      status: 400,
+      body: { error: 'invalid_grant', error_codes: [50173], error_description: 'AADSTS50173' },
+    }
+    expect(await rejected()).toMatchObject({
+      guidance: 'sign_in_again',
+      code: 50173,
+      effect: 'subject',
+    })
   })
 
   test.each([
@@ -280,7 +384,9 @@ describe('what Microsoft refuses', () => {
       expect(init.redirect).toBe('manual')
       throw new DOMException('too long', 'TimeoutError')
     })
-    await expect(microsoft.authorizeUrl({ state: 's', nonce: 'n', codeChallenge: 'c'.repeat(43) })).rejects.toMatchObject({ guidance: 'outage' })
+    await expect(
+      microsoft.authorizeUrl({ state: 's', nonce: 'n', codeChallenge: 'c'.repeat(43) }),
+    ).rejects.toMatchObject({ guidance: 'outage' })
     expect(entra.requests).toEqual([])
   })
 
@@ -292,7 +398,9 @@ describe('what Microsoft refuses', () => {
     await second.redeem()
     second.clock.offsetSeconds = 13 * 3600
     second.entra.now = second.clock.now() - 13 * 3600
-    second.entra.idToken = await second.entra.sign(second.entra.claims({ exp: second.clock.now() + 3600 }))
+    second.entra.idToken = await second.entra.sign(
+      second.entra.claims({ exp: second.clock.now() + 3600 }),
+    )
     await second.redeem()
   })
 })
@@ -302,7 +410,9 @@ describe('the address that a browser is sent to', () => {
 
   test('is the tenant’s, with code, PKCE, state, nonce, by query', async () => {
     const { entra, microsoft } = await connect()
-    const url = new URL(await microsoft.authorizeUrl({ ...start, prompt: 'select_account', authContext: 'c1' }))
+    const url = new URL(
+      await microsoft.authorizeUrl({ ...start, prompt: 'select_account', authContext: 'c1' }),
+    )
     expect(url.origin + url.pathname).toBe(`${entra.origin}/${TENANT}/oauth2/v2.0/authorize`)
     expect(Object.fromEntries(url.searchParams)).toMatchObject({
       client_id: CLIENT,
@@ -315,8 +425,15 @@ describe('the address that a browser is sent to', () => {
       code_challenge_method: 'S256',
       prompt: 'select_account',
     })
-    expect(url.searchParams.get('scope')?.split(' ').sort()).toEqual(['email', 'offline_access', 'openid', 'profile'])
-    expect(JSON.parse(url.searchParams.get('claims') ?? '')).toMatchObject({ id_token: { acrs: { essential: true, value: 'c1' } } })
+    expect(url.searchParams.get('scope')?.split(' ').sort()).toEqual([
+      'email',
+      'offline_access',
+      'openid',
+      'profile',
+    ])
+    expect(JSON.parse(url.searchParams.get('claims') ?? '')).toMatchObject({
+      id_token: { acrs: { essential: true, value: 'c1' } },
+    })
   })
 
   test('has max_age and the login hint, and Microsoft’s own challenge beside ours', async () => {
@@ -341,7 +458,8 @@ describe('the address that a browser is sent to', () => {
 
   test('is organizations’ for several tenants, one tenant’s where only that one will do, and never one that is not connected', async () => {
     const { microsoft } = await connect({ tenants: [TENANT, OTHER_TENANT] })
-    const tenantOf = async (tid?: string) => new URL(await microsoft.authorizeUrl({ ...start, tid })).pathname.split('/')[1]
+    const tenantOf = async (tid?: string) =>
+      new URL(await microsoft.authorizeUrl({ ...start, tid })).pathname.split('/')[1]
     expect(await tenantOf()).toBe('organizations')
     expect(await tenantOf(OTHER_TENANT)).toBe(OTHER_TENANT)
     expect(await tenantOf(PERSONAL_TENANT)).toBe('organizations')
@@ -372,18 +490,26 @@ describe('the broker’s own credential', () => {
     await redeem()
     writeFileSync(path, 'second-token\n')
     await redeem()
-    expect(entra.requests.filter((one) => one.method === 'POST').map((one) => one.form.get('client_assertion'))).toEqual([
-      'first-token',
-      'second-token',
-    ])
+    expect(
+      entra.requests
+        .filter((one) => one.method === 'POST')
+        .map((one) => one.form.get('client_assertion')),
+    ).toEqual(['first-token', 'second-token'])
   })
 
   test('a certificate signs an assertion for Entra', async () => {
-    const { entra, redeem } = await connect({ credential: { kind: 'certificate', file: file('credential.pem', CREDENTIAL_PEM) } })
+    const { entra, redeem } = await connect({
+      credential: { kind: 'certificate', file: file('credential.pem', CREDENTIAL_PEM) },
+    })
     await redeem()
     const form = entra.requests.find((one) => one.method === 'POST')?.form
-    expect(form?.get('client_assertion_type')).toBe('urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
-    expect(decodeJwt(form?.get('client_assertion') ?? '')).toMatchObject({ iss: CLIENT, sub: CLIENT })
+    expect(form?.get('client_assertion_type')).toBe(
+      'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    )
+    expect(decodeJwt(form?.get('client_assertion') ?? '')).toMatchObject({
+      iss: CLIENT,
+      sub: CLIENT,
+    })
     expect(form?.has('client_secret')).toBe(false)
   })
 
@@ -391,7 +517,9 @@ describe('the broker’s own credential', () => {
     ['a missing file', '/nowhere/credential.pem'],
     ['a file that holds no key', undefined],
   ])('%s is for the operator to fix, and makes no session', async (_what, path) => {
-    const { rejected } = await connect({ credential: { kind: 'certificate', file: path ?? file('bad.pem', 'no key') } })
+    const { rejected } = await connect({
+      credential: { kind: 'certificate', file: path ?? file('bad.pem', 'no key') },
+    })
     expect(await rejected()).toMatchObject({ guidance: 'credential', effect: 'nothing' })
   })
 
@@ -399,7 +527,9 @@ describe('the broker’s own credential', () => {
     const { microsoft } = await connect({ tenants: [], clientId: undefined, credential: undefined })
     const readiness = microsoft.readiness()
     expect(readiness.connected).toBe(false)
-    expect(JSON.stringify(readiness)).toMatch(/BROKER_ENTRA_TENANT.*BROKER_ENTRA_CLIENT_ID.*BROKER_ENTRA_CLIENT_SECRET/)
+    expect(JSON.stringify(readiness)).toMatch(
+      /BROKER_ENTRA_TENANT.*BROKER_ENTRA_CLIENT_ID.*BROKER_ENTRA_CLIENT_SECRET/,
+    )
     expect((await connect()).microsoft.readiness()).toEqual({ connected: true })
   })
 
@@ -407,19 +537,27 @@ describe('the broker’s own credential', () => {
     const { entra, microsoft } = await connect()
     const asked = async (): Promise<string[]> => {
       entra.requests.length = 0
-      expect(await microsoft.examine(TENANT)).toMatchObject({ metadata: { ok: true }, authorize: { ok: true }, credential: { ok: true } })
+      expect(await microsoft.examine(TENANT)).toMatchObject({
+        metadata: { ok: true },
+        authorize: { ok: true },
+        credential: { ok: true },
+      })
       return entra.requests.map(({ path }) => path.split('/').at(-1) ?? '').toSorted()
     }
     expect(await asked()).toEqual(['authorize', 'keys', 'openid-configuration', 'token'])
     expect(await asked()).toEqual(['authorize', 'keys', 'openid-configuration', 'token'])
     entra.down = true
-    expect(await microsoft.examine(TENANT)).toMatchObject({ metadata: { ok: false, problem: expect.stringContaining('503') as string } })
+    expect(await microsoft.examine(TENANT)).toMatchObject({
+      metadata: { ok: false, problem: expect.stringContaining('503') as string },
+    })
   })
 })
 
 test('in production no endpoint but https is believed', async () => {
   const { microsoft } = await connect({ simulated: false })
-  await expect(microsoft.authorizeUrl({ state: 's', nonce: 'n', codeChallenge: 'c'.repeat(43) })).rejects.toMatchObject({ guidance: 'outage' })
+  await expect(
+    microsoft.authorizeUrl({ state: 's', nonce: 'n', codeChallenge: 'c'.repeat(43) }),
+  ).rejects.toMatchObject({ guidance: 'outage' })
 })
 
 const b64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -437,11 +575,24 @@ describe('Retry-After (RFC 9110 §10.2.3)', () => {
   test('an endpoint that asked the broker to wait is not asked before, for 5 minutes at most; each sign-in meanwhile says when to try again', async () => {
     const { entra, clock, redeem, rejected } = await connect()
     const asked = () => entra.requests.filter(({ path }) => path.endsWith('/token')).length
-    entra.token = { status: 429, body: { error: 'temporarily_unavailable' }, headers: { 'retry-after': '30' } }
-    expect(await rejected()).toMatchObject({ guidance: 'outage', effect: 'nothing', retryAfterSeconds: 30 })
+    entra.token = {
+      status: 429,
+      body: { error: 'temporarily_unavailable' },
+      headers: { 'retry-after': '30' },
+    }
+    expect(await rejected()).toMatchObject({
+      guidance: 'outage',
+      effect: 'nothing',
+      retryAfterSeconds: 30,
+    })
     entra.token = undefined
     clock.offsetSeconds = 10
-    for (let i = 0; i < 5; i++) expect(await rejected()).toMatchObject({ guidance: 'outage', effect: 'nothing', retryAfterSeconds: 20 })
+    for (let i = 0; i < 5; i++)
+      expect(await rejected()).toMatchObject({
+        guidance: 'outage',
+        effect: 'nothing',
+        retryAfterSeconds: 20,
+      })
     expect(asked()).toBe(1)
     clock.offsetSeconds = 30
     expect((await redeem()).user.oid).toBe(OID)

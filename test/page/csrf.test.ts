@@ -10,20 +10,39 @@ const NEW = Buffer.alloc(32, 'the secret of today, just made..')
 const config = { issuer: 'https://login.case-manager.example' } as Config
 
 function room(...secrets: Buffer[]) {
-  const deps = { config, random: (bytes: number) => randomBytes(bytes), sealer: createSealer(secrets) }
+  const deps = {
+    config,
+    random: (bytes: number) => randomBytes(bytes),
+    sealer: createSealer(secrets),
+  }
   const app = new Hono()
-  app.get('/:purpose', (c) => c.json([csrfToken(deps, c, c.req.param('purpose')), csrfToken(deps, c, c.req.param('purpose'))]))
-  app.post('/:purpose', async (c) => c.json(csrfHolds(deps, c, c.req.param('purpose'), await c.req.text())))
+  app.get('/:purpose', (c) =>
+    c.json([
+      csrfToken(deps, c, c.req.param('purpose')),
+      csrfToken(deps, c, c.req.param('purpose')),
+    ]),
+  )
+  app.post('/:purpose', async (c) =>
+    c.json(csrfHolds(deps, c, c.req.param('purpose'), await c.req.text())),
+  )
   return app
 }
 
 async function shown(app: Hono, purpose: string, cookie?: string) {
-  const response = await app.request(`/${purpose}`, cookie === undefined ? {} : { headers: { cookie } })
+  const response = await app.request(
+    `/${purpose}`,
+    cookie === undefined ? {} : { headers: { cookie } },
+  )
   const [token = '', again] = (await response.json()) as string[]
   expect(again).toBe(token)
   return { token, set: response.headers.getSetCookie()[0] }
 }
-const sent = async (app: Hono, purpose: string, token: string, headers: Record<string, string>): Promise<unknown> =>
+const sent = async (
+  app: Hono,
+  purpose: string,
+  token: string,
+  headers: Record<string, string>,
+): Promise<unknown> =>
   (await app.request(`/${purpose}`, { method: 'POST', headers, body: token })).json()
 const pair = (set: string | undefined): string => (set ?? '').split(';')[0] ?? ''
 
@@ -33,11 +52,19 @@ test('a form holds in the browser and for the purpose it was made for', async ()
   expect(set).toMatch(/^__Host-cmb_browser=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
   const cookie = pair(set)
   expect(await sent(app, 'sign-out', token, { cookie })).toBe(true)
-  expect(await sent(app, 'sign-out', token, { cookie, origin: config.issuer, 'sec-fetch-site': 'same-origin' })).toBe(true)
+  expect(
+    await sent(app, 'sign-out', token, {
+      cookie,
+      origin: config.issuer,
+      'sec-fetch-site': 'same-origin',
+    }),
+  ).toBe(true)
   expect(await sent(app, 'another', token, { cookie })).toBe(false)
   expect(await sent(app, 'sign-out', token, {})).toBe(false)
   expect(await sent(app, 'sign-out', '', { cookie })).toBe(false)
-  expect(await sent(app, 'sign-out', token, { cookie: pair((await shown(app, 'sign-out')).set) })).toBe(false)
+  expect(
+    await sent(app, 'sign-out', token, { cookie: pair((await shown(app, 'sign-out')).set) }),
+  ).toBe(false)
 })
 
 test('a browser keeps its cookie from page to page, so that an older tab still works', async () => {

@@ -9,10 +9,19 @@ import { pageAssets } from '../../src/pages/look.ts'
 import { messagePage } from '../../src/pages/message.tsx'
 import { accentsOf, contrast, GROUND_TEXT, judgeAccent } from '../../src/config/contrast.ts'
 
-/** What users see of the organization that runs the broker: names, links, images and a color, from the settings. */
+/**
+ * What users see of the organization that runs the broker: names, links, images and a color, from
+ * the settings.
+ */
 
-const LEAST = { BROKER_ISSUER: 'https://login.contoso.example', BROKER_SECRET: 'b6f1'.repeat(8) + 'c2d3e4a5907f1846'.repeat(2) }
-const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+const LEAST = {
+  BROKER_ISSUER: 'https://login.contoso.example',
+  BROKER_SECRET: 'b6f1'.repeat(8) + 'c2d3e4a5907f1846'.repeat(2),
+}
+const PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+)
 
 let directory: string
 beforeAll(() => {
@@ -32,7 +41,8 @@ function problemsOf(env: Record<string, string>): string {
   try {
     configOf(env)
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems.map(({ name, problem }) => `${name} ${problem}`).join('\n')
+    if (error instanceof ConfigError)
+      return error.problems.map(({ name, problem }) => `${name} ${problem}`).join('\n')
     throw error
   }
   return ''
@@ -40,7 +50,9 @@ function problemsOf(env: Record<string, string>): string {
 
 async function shown(env: Record<string, string>) {
   const config = configOf(env)
-  const app = pageAssets(config).get('/page', (c) => page(c, { title: 'Sign in', config }, <p>Hello.</p>))
+  const app = pageAssets(config).get('/page', (c) =>
+    page(c, { title: 'Sign in', config }, <p>Hello.</p>),
+  )
   return { app, html: await (await app.request('/page')).text() }
 }
 
@@ -57,7 +69,10 @@ describe('the look of pages', () => {
     expect(html).toContain('<title>Sign in · Contoso Cases</title>')
     expect(html).toContain('Contoso &amp; Söhne')
     expect(html).not.toContain('Case Manager')
-    for (const href of ['mailto:help@contoso.example', ...['privacy', 'terms', 'accessibility'].map((one) => `https://contoso.example/${one}`)])
+    for (const href of [
+      'mailto:help@contoso.example',
+      ...['privacy', 'terms', 'accessibility'].map((one) => `https://contoso.example/${one}`),
+    ])
       expect(html).toContain(`href="${href}"`)
   })
 
@@ -73,7 +88,13 @@ describe('the look of pages', () => {
   test('an error page names the support contact beside its reference', async () => {
     const config = configOf({ BROKER_SUPPORT_URL: 'tel:+4930123456' })
     const app = new Hono().get('/', (c) =>
-      messagePage(c, { title: 'That did not work', status: 500, what: 'Our fault.', reference: 'BCDF-GHJK', config }),
+      messagePage(c, {
+        title: 'That did not work',
+        status: 500,
+        what: 'Our fault.',
+        reference: 'BCDF-GHJK',
+        config,
+      }),
     )
     const html = await (await app.request('/')).text()
     expect(html).toMatch(/BCDF-GHJK.*href="tel:\+4930123456">Help: \+4930123456/)
@@ -81,8 +102,14 @@ describe('the look of pages', () => {
 
   test('images are served by the broker, by what their bytes are, for good and without sniffing', async () => {
     const logo = file('logo.txt', PNG)
-    const { app, html } = await shown({ BROKER_LOGO_FILE: logo, BROKER_LOGO_DARK_FILE: logo, BROKER_ICON_FILE: logo })
-    const addresses = [...html.matchAll(/"(\/assets\/(?:logo|logo-dark|icon)\?v=[^"]+)"/g)].map(([, address = '']) => address)
+    const { app, html } = await shown({
+      BROKER_LOGO_FILE: logo,
+      BROKER_LOGO_DARK_FILE: logo,
+      BROKER_ICON_FILE: logo,
+    })
+    const addresses = [...html.matchAll(/"(\/assets\/(?:logo|logo-dark|icon)\?v=[^"]+)"/g)].map(
+      ([, address = '']) => address,
+    )
     expect(addresses).toHaveLength(3)
     for (const address of addresses) {
       const answer = await app.request(address)
@@ -97,7 +124,11 @@ describe('the look of pages', () => {
   })
 
   test.each([
-    ['an SVG, which could hold scripts', '<svg xmlns="http://www.w3.org/2000/svg"/>', 'is neither PNG nor WebP'],
+    [
+      'an SVG, which could hold scripts',
+      '<svg xmlns="http://www.w3.org/2000/svg"/>',
+      'is neither PNG nor WebP',
+    ],
     ['a PNG by name alone', 'GIF89a', 'is neither PNG nor WebP'],
     ['one beyond 100 kB', Buffer.concat([PNG, Buffer.alloc(100_000)]), 'has 101 kB'],
   ])('%s is not taken for an image', (_what, content, problem) => {
@@ -117,27 +148,42 @@ describe('the look of pages', () => {
   })
 
   test('a color that cannot be read on the pages is rejected with its contrast, and one that can be is used in light and dark', async () => {
-    expect(problemsOf({ BROKER_ACCENT_COLOR: '#ffcc00' })).toMatch(/its contrast to the pages’ background is 1\.\d:1, and text needs 4\.5:1/)
+    expect(problemsOf({ BROKER_ACCENT_COLOR: '#ffcc00' })).toMatch(
+      /its contrast to the pages’ background is 1\.\d:1, and text needs 4\.5:1/,
+    )
     expect(problemsOf({ BROKER_ACCENT_COLOR: 'red;}' })).toContain('must be a color such as')
     const { app, html } = await shown({ BROKER_ACCENT_COLOR: '#7A1FA2' })
-    const css = await (await app.request(/rel="stylesheet" href="([^"]+)"/.exec(html)?.[1] ?? '')).text()
-    const [light = '', dark = ''] = [...css.matchAll(/:root\{--act:(#[0-9a-f]{6})/g)].map(([, color = '']) => color)
+    const css = await (
+      await app.request(/rel="stylesheet" href="([^"]+)"/.exec(html)?.[1] ?? '')
+    ).text()
+    const [light = '', dark = ''] = [...css.matchAll(/:root\{--act:(#[0-9a-f]{6})/g)].map(
+      ([, color = '']) => color,
+    )
     expect(light).toBe('#7a1fa2')
     expect(contrast(dark, '#1a2027')).toBeGreaterThanOrEqual(4.5)
   })
 
   test('a background that text cannot be read on is rejected with its contrast; one that can be is that of users’ pages in light alone', async () => {
-    expect(problemsOf({ BROKER_BACKGROUND_COLOR: '#0b5563' })).toMatch(/the contrast of text on it is 1\.\d:1, and text needs 4\.5:1/)
+    expect(problemsOf({ BROKER_BACKGROUND_COLOR: '#0b5563' })).toMatch(
+      /the contrast of text on it is 1\.\d:1, and text needs 4\.5:1/,
+    )
     expect(problemsOf({ BROKER_BACKGROUND_COLOR: 'url(x)' })).toContain('must be a color such as')
     const { app, html } = await shown({ BROKER_BACKGROUND_COLOR: '#FFF4E0' })
     expect(html).toContain('<body class="users">')
-    const css = await (await app.request(/rel="stylesheet" href="([^"]+)"/.exec(html)?.[1] ?? '')).text()
-    expect(css).toContain('@media not all and (prefers-color-scheme:dark){.users{--ground:#fff4e0}}')
+    const css = await (
+      await app.request(/rel="stylesheet" href="([^"]+)"/.exec(html)?.[1] ?? '')
+    ).text()
+    expect(css).toContain(
+      '@media not all and (prefers-color-scheme:dark){.users{--ground:#fff4e0}}',
+    )
     expect(css).toContain(`--soft: ${GROUND_TEXT};`)
   })
 
   test('whatever color is accepted, text in it and on it can be read in light and dark', () => {
-    const grounds = { light: ['#ffffff', '#f4f6f8', '#e9f1f4'], dark: ['#12161b', '#1a2027', '#18272d'] }
+    const grounds = {
+      light: ['#ffffff', '#f4f6f8', '#e9f1f4'],
+      dark: ['#12161b', '#1a2027', '#18272d'],
+    }
     let accepted = 0
     for (let n = 0; n < 4096; n++) {
       const color = `#${[n >> 8, (n >> 4) & 15, n & 15].map((part) => part.toString(16).repeat(2)).join('')}`

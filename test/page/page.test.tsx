@@ -7,12 +7,20 @@ import { Facts, HiddenFields, MicrosoftButton } from '../../src/pages/components
 import { page, type PageOptions } from '../../src/pages/layout.tsx'
 import { messagePage } from '../../src/pages/message.tsx'
 
-const LEAST = { BROKER_ISSUER: 'https://login.case-manager.example', BROKER_SECRET: 'b6f1'.repeat(8) + 'c2d3e4a5907f1846'.repeat(2) }
+const LEAST = {
+  BROKER_ISSUER: 'https://login.case-manager.example',
+  BROKER_SECRET: 'b6f1'.repeat(8) + 'c2d3e4a5907f1846'.repeat(2),
+}
 const CONFIG = loadConfig(LEAST)
 const SIMULATED = { ...CONFIG, entra: { ...CONFIG.entra, simulated: true } }
 
-const shown = async (options: Partial<PageOptions>, body: Parameters<typeof page>[2] = <p>Hello.</p>) => {
-  const app = new Hono().get('/', (c) => page(c, { title: 'A page', config: CONFIG, ...options }, body))
+const shown = async (
+  options: Partial<PageOptions>,
+  body: Parameters<typeof page>[2] = <p>Hello.</p>,
+) => {
+  const app = new Hono().get('/', (c) =>
+    page(c, { title: 'A page', config: CONFIG, ...options }, body),
+  )
   const response = await app.request('/')
   const policy = Object.fromEntries(
     (response.headers.get('content-security-policy') ?? '').split('; ').map((directive) => {
@@ -23,7 +31,8 @@ const shown = async (options: Partial<PageOptions>, body: Parameters<typeof page
   return { response, html: await response.text(), policy }
 }
 
-const hashed = (script: string): string => `'sha256-${createHash('sha256').update(script).digest('base64')}'`
+const hashed = (script: string): string =>
+  `'sha256-${createHash('sha256').update(script).digest('base64')}'`
 
 describe('every page', () => {
   test('has a policy that allows nothing but our own style sheet and script, and no site may frame it', async () => {
@@ -48,13 +57,20 @@ describe('every page', () => {
   })
 
   test('lets its forms lead to the origins it names, each once, and to the scheme of an address that has no origin', async () => {
-    const formAction = ['https://sydney.example/callback?x=1', 'https://sydney.example/', undefined, 'not an address']
+    const formAction = [
+      'https://sydney.example/callback?x=1',
+      'https://sydney.example/',
+      undefined,
+      'not an address',
+    ]
     const { policy } = await shown({ formAction })
     expect(policy['form-action']).toEqual(["'self'", 'https://sydney.example'])
   })
 
   test('cannot be made to hold a second policy by an address with a semicolon in it', async () => {
-    const { response } = await shown({ formAction: ["https://a.example;script-src 'unsafe-inline'"] })
+    const { response } = await shown({
+      formAction: ["https://a.example;script-src 'unsafe-inline'"],
+    })
     expect(response.headers.get('content-security-policy')).not.toContain('unsafe-inline')
   })
 
@@ -124,18 +140,22 @@ test('a message says what happened, what to do, and the reference to give', asyn
   const response = await app.request('/')
   expect(response.status).toBe(400)
   const html = await response.text()
-  for (const part of ['It went wrong.', 'Try again.', 'BCDF-GHJK', 'AADSTS50105']) expect(html).toContain(part)
+  for (const part of ['It went wrong.', 'Try again.', 'BCDF-GHJK', 'AADSTS50105'])
+    expect(html).toContain(part)
 })
 
 describe('the style sheet', () => {
-  const get = (path: string, headers: Record<string, string> = {}) => pageAssets(CONFIG).request(path, { headers })
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    pageAssets(CONFIG).request(path, { headers })
 
   test('is for good at the address with its hash, asked about again at any other', async () => {
     const named = await get(lookOf(CONFIG).sheet.href)
     expect(named.status).toBe(200)
     expect(named.headers.get('content-type')).toBe('text/css; charset=utf-8')
     expect(named.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
-    expect((await get('/assets/broker.css?v=old')).headers.get('cache-control')).toBe('public, no-cache')
+    expect((await get('/assets/broker.css?v=old')).headers.get('cache-control')).toBe(
+      'public, no-cache',
+    )
   })
 
   test('answers 304 to a browser that has it', async () => {

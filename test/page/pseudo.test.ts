@@ -11,14 +11,32 @@ import { PSEUDO } from './pseudo.ts'
 function textOf(html: string): string {
   const body = html
     .slice(html.indexOf('<body'))
-    .replace(/<script[^]*?<\/script>|<form class="languages"[^]*?<\/form>|<time[^]*?<\/time>|<code[^]*?<\/code>/g, ' ')
-  const spoken = [...body.matchAll(/\b(?:aria-label|alt|title|placeholder|data-copied)="([^"]*)"/g)].map(([, text = '']) => text)
+    .replace(
+      /<script[^]*?<\/script>|<form class="languages"[^]*?<\/form>|<time[^]*?<\/time>|<code[^]*?<\/code>/g,
+      ' ',
+    )
+  const spoken = [
+    ...body.matchAll(/\b(?:aria-label|alt|title|placeholder|data-copied)="([^"]*)"/g),
+  ].map(([, text = '']) => text)
   return [...spoken, body.replaceAll(/<[^>]+>/g, ' ')].join(' ').replaceAll(/&#?\w+;/g, ' ')
 }
 
 const DATA = [
-  ...['Case Manager Sydney', 'Case Manager Melbourne', 'Case Manager', 'Alice Adams', 'alice@contoso.example', 'sydney.case-manager.example'],
-  ...['Firefox on Windows', 'Safari on iPhone', 'CaseManager.Melbourne', 'localhost:7400', 'support@case-manager.example'],
+  ...[
+    'Case Manager Sydney',
+    'Case Manager Melbourne',
+    'Case Manager',
+    'Alice Adams',
+    'alice@contoso.example',
+    'sydney.case-manager.example',
+  ],
+  ...[
+    'Firefox on Windows',
+    'Safari on iPhone',
+    'CaseManager.Melbourne',
+    'localhost:7400',
+    'support@case-manager.example',
+  ],
 ]
 
 /** Words outside the brackets of the catalog, names left out. */
@@ -58,7 +76,12 @@ async function open() {
   const laptop = await rig.openSession({ device: 'Firefox on Windows' })
   const phone = await rig.openSession({ device: 'Safari on iPhone' })
   await rig.signInAt(laptop.session.sid, sydney)
-  await rig.store.recordConsent({ sub: laptop.session.sub, clientId: 'melbourne', scope: 'openid email offline_access', now: rig.clock.now() })
+  await rig.store.recordConsent({
+    sub: laptop.session.sub,
+    clientId: 'melbourne',
+    scope: 'openid email offline_access',
+    now: rig.clock.now(),
+  })
   return { rig, sydney, laptop, phone }
 }
 

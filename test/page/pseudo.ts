@@ -6,24 +6,30 @@ import { type Language, readLanguage } from '../../src/config/languages/language
 import { en } from '../../src/config/languages/texts/en.ts'
 
 /**
- * A language for tests: English with accents, longer by half and in brackets. Text without brackets on a page is not from the catalog, and what
- * fits in it fits in every language.
+ * A language for tests: English with accents, longer by half and in brackets. Text without brackets
+ * on a page is not from the catalog, and what fits in it fits in every language.
  */
 
 const [PLAIN, ACCENTED] = ['aceinosuyzACEINOSUYZ', 'àçéîñôšüýžÀÇÉÎÑÔŠÜÝŽ']
-const accented = (text: string): string => text.replace(/[a-zA-Z]/g, (letter) => ACCENTED[PLAIN.indexOf(letter)] ?? letter)
+const accented = (text: string): string =>
+  text.replace(/[a-zA-Z]/g, (letter) => ACCENTED[PLAIN.indexOf(letter)] ?? letter)
 
 /** Words of the length that they make longer, so that lines can break as in a language. */
 const padding = (text: string): string => ' ōōōōōō'.repeat(Math.ceil(text.length / 14))
 
-const longer = (text: string): string => (/[a-z]/i.test(text) ? `⟦${accented(text)}${padding(text)}⟧` : text)
+const longer = (text: string): string =>
+  /[a-z]/i.test(text) ? `⟦${accented(text)}${padding(text)}⟧` : text
 
 /** The values of placeholders stay as they are. */
 function pseudo(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(pseudo)
-  if (typeof node !== 'string') return Object.fromEntries(Object.entries(node as object).map(([key, value]) => [key, pseudo(value)]))
+  if (typeof node !== 'string')
+    return Object.fromEntries(
+      Object.entries(node as object).map(([key, value]) => [key, pseudo(value)]),
+    )
   const [, number, forms] = /^(\{\w+, plural, )(.*)\}$/.exec(node) ?? []
-  if (forms !== undefined) return `${number}${forms.replace(/\{([^{}]*)\}/g, (_, form: string) => `{${longer(form)}}`)}}`
+  if (forms !== undefined)
+    return `${number}${forms.replace(/\{([^{}]*)\}/g, (_, form: string) => `{${longer(form)}}`)}}`
   return node
     .split(/(\{\w+\})/)
     .map((part) => (part.startsWith('{') ? part : longer(part)))
@@ -33,7 +39,17 @@ function pseudo(node: unknown): unknown {
 function readPseudo(): Language {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-pseudo-'))
   const file = join(dir, 'eo.json')
-  writeFileSync(file, JSON.stringify({ language: 'eo', name: 'Pseudo', direction: 'ltr', locale: 'en-GB', reviewed: false, texts: pseudo(en) }))
+  writeFileSync(
+    file,
+    JSON.stringify({
+      language: 'eo',
+      name: 'Pseudo',
+      direction: 'ltr',
+      locale: 'en-GB',
+      reviewed: false,
+      texts: pseudo(en),
+    }),
+  )
   const language = readLanguage(file, (problem) => expect.unreachable(problem))
   rmSync(dir, { recursive: true })
   return language ?? expect.unreachable()

@@ -7,15 +7,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { freePorts } from './ports.ts'
 
-/** The built broker as its own process, with a simulated Microsoft where asked: for tests that kill it. */
+/**
+ * The built broker as its own process, with a simulated Microsoft where asked: for tests that kill
+ * it.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** Where the processes that tests start keep what V8 made of their modules: a sixth of what a broker needs to start. Node compares the sources. */
+/**
+ * Where the processes that tests start keep what V8 made of their modules: a sixth of what a broker
+ * needs to start. Node compares the sources.
+ */
 export const COMPILED = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/compiled') }
 
-/** Waits until `check` answers truthy; what it last threw or answered is in the message where it never does. */
-export async function until<T>(what: string, check: () => T | Promise<T>, seconds = 60): Promise<NonNullable<T>> {
+/**
+ * Waits until `check` answers truthy; what it last threw or answered is in the message where it
+ * never does.
+ */
+export async function until<T>(
+  what: string,
+  check: () => T | Promise<T>,
+  seconds = 60,
+): Promise<NonNullable<T>> {
   const end = Date.now() + seconds * 1000
   let last: unknown
   while (Date.now() < end) {
@@ -28,10 +41,14 @@ export async function until<T>(what: string, check: () => T | Promise<T>, second
     }
     await new Promise((tick) => setTimeout(tick, 20))
   }
-  throw new Error(`Waited ${seconds} s for: ${what}. Last: ${last instanceof Error ? last.message : JSON.stringify(last)}`)
+  throw new Error(
+    `Waited ${seconds} s for: ${what}. Last: ${last instanceof Error ? last.message : JSON.stringify(last)}`,
+  )
 }
 
-/** Generous, because the machine may be busy: a process that takes longer will never start or end. */
+/**
+ * Generous, because the machine may be busy: a process that takes longer will never start or end.
+ */
 const LIMIT_MS = 120_000
 
 export interface ClientEntry {
@@ -50,7 +67,13 @@ export class BrokerProcess {
   #child: ChildProcess | undefined
   #output = ''
 
-  constructor(parts: { dataDir: string; issuer: string; ops: string; env: Record<string, string>; program: readonly string[] | undefined }) {
+  constructor(parts: {
+    dataDir: string
+    issuer: string
+    ops: string
+    env: Record<string, string>
+    program: readonly string[] | undefined
+  }) {
     this.dataDir = parts.dataDir
     this.issuer = parts.issuer
     this.ops = parts.ops
@@ -68,7 +91,12 @@ export class BrokerProcess {
   async start(): Promise<void> {
     const [file = '', ...args] = this.program
     const child = fork(file, args, {
-      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...COMPILED, ...this.env },
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: process.env.HOME ?? '/',
+        ...COMPILED,
+        ...this.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
       // Whatever this process was started with (a loader of TypeScript) is not the broker's.
@@ -76,10 +104,17 @@ export class BrokerProcess {
     })
     this.#child = child
     for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-200_000)))
+      stream?.on(
+        'data',
+        (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-200_000)),
+      )
     const served = new Promise<void>((ready, failed) => {
       child.once('message', () => ready())
-      child.once('exit', (code) => failed(new Error(`The broker ended (${code}) before it served:\n${this.#output.slice(-4000)}`)))
+      child.once('exit', (code) =>
+        failed(
+          new Error(`The broker ended (${code}) before it served:\n${this.#output.slice(-4000)}`),
+        ),
+      )
     })
     await this.#within('serve', served)
   }
@@ -99,11 +134,14 @@ export class BrokerProcess {
     })
   }
 
-  /** Ends it at once, as a power cut would; or asks it to drain (SIGTERM). Settles when it is gone. */
+  /**
+   * Ends it at once, as a power cut would; or asks it to drain (SIGTERM). Settles when it is gone.
+   */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
     const child = this.#child
     this.#child = undefined
-    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
+    if (!child || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null
     const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
     child.kill(signal)
     return this.#within(`end after ${signal}`, gone).catch((error: unknown) => {
@@ -115,14 +153,19 @@ export class BrokerProcess {
   async #within<T>(what: string, done: Promise<T>): Promise<T> {
     const limit = new AbortController()
     const late = sleep(LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
-      throw new Error(`The process did not ${what} within ${LIMIT_MS / 1000} s:\n${this.#output.slice(-4000)}`)
+      throw new Error(
+        `The process did not ${what} within ${LIMIT_MS / 1000} s:\n${this.#output.slice(-4000)}`,
+      )
     })
     late.catch(() => undefined)
     return Promise.race([done, late]).finally(() => limit.abort())
   }
 }
 
-/** Another process of the same store: a broker, or workers alone. It has its own ports and data directory. */
+/**
+ * Another process of the same store: a broker, or workers alone. It has its own ports and data
+ * directory.
+ */
 export async function prepareSibling(
   { issuer, env }: BrokerProcess,
   options: { env?: Record<string, string>; program?: readonly string[] | undefined } = {},
@@ -130,8 +173,18 @@ export async function prepareSibling(
   const { BROKER_CLIENTS_FILE: _, ...shared } = env
   const dataDir = mkdtempSync(join(tmpdir(), 'cmbp-'))
   const [port = 0, opsPort = 0] = await freePorts(2)
-  const own = { BROKER_LISTEN: `127.0.0.1:${port}`, BROKER_OPS_LISTEN: `127.0.0.1:${opsPort}`, BROKER_DATA_DIR: join(dataDir, 'data') }
-  const parts = { dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env: { ...shared, ...own, ...options.env }, program: options.program }
+  const own = {
+    BROKER_LISTEN: `127.0.0.1:${port}`,
+    BROKER_OPS_LISTEN: `127.0.0.1:${opsPort}`,
+    BROKER_DATA_DIR: join(dataDir, 'data'),
+  }
+  const parts = {
+    dataDir,
+    issuer,
+    ops: `http://127.0.0.1:${opsPort}`,
+    env: { ...shared, ...own, ...options.env },
+    program: options.program,
+  }
   return disposable(new BrokerProcess(parts))
 }
 
@@ -143,7 +196,10 @@ const disposable = (broker: BrokerProcess) => ({
   },
 })
 
-/** A broker of its own: data directory, secret, free ports, clients in its clients file. Call `dispose` when done. */
+/**
+ * A broker of its own: data directory, secret, free ports, clients in its clients file. Call
+ * `dispose` when done.
+ */
 export async function prepareBroker(
   options: {
     clients?: ClientEntry[]
@@ -173,5 +229,13 @@ export async function prepareBroker(
     }))
     writeFileSync(env.BROKER_CLIENTS_FILE, stringify({ clients }), { mode: 0o600 })
   }
-  return disposable(new BrokerProcess({ dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env, program: options.program }))
+  return disposable(
+    new BrokerProcess({
+      dataDir,
+      issuer,
+      ops: `http://127.0.0.1:${opsPort}`,
+      env,
+      program: options.program,
+    }),
+  )
 }

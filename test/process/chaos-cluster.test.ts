@@ -5,15 +5,22 @@ import { runClusterChaos } from './chaos/cluster.ts'
 
 /** Of .ci/run, so that a failure of it is the change's and not the seed's. */
 const CI_SEED = 31
-/** Within which guards refuse while all is calm: nothing is said here about a machine that may be busy. `npm run chaos` asks for a second. */
+/**
+ * Within which guards refuse while all is calm: nothing is said here about a machine that may be
+ * busy. `npm run chaos` asks for a second.
+ */
 const LIVE_MS = 15_000
 
 /** A short run of `npm run chaos -- --store postgres`. */
 test.skipIf(!HAS_POSTGRES || HAPROXY === undefined || QUEUE_SERVER === undefined)(
   'two brokers and two workers on one Postgres, while each is killed and a broker is cut off from Postgres: what was revoked is refused by every broker and guard, none is lost, and no user is signed out wrongly',
   async () => {
-    const seed = Number(process.env.CHAOS_SEED ?? (process.env.CI ? CI_SEED : Math.floor(Math.random() * 2 ** 31)))
-    console.log(`chaos: seed ${seed} (again: npm run chaos -- --store postgres --seed ${seed} --revocations 10 --users 3 --short)`)
+    const seed = Number(
+      process.env.CHAOS_SEED ?? (process.env.CI ? CI_SEED : Math.floor(Math.random() * 2 ** 31)),
+    )
+    console.log(
+      `chaos: seed ${seed} (again: npm run chaos -- --store postgres --seed ${seed} --revocations 10 --users 3 --short)`,
+    )
     const report = await runClusterChaos({
       seed,
       revocations: 10,

@@ -9,7 +9,10 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { type Demo, startDemo } from './demo-process.ts'
 
-/** The demo as users start and end it: by npm, by a script that signals npm alone, by kill -9. Nothing of it is left, whichever it was. */
+/**
+ * The demo as users start and end it: by npm, by a script that signals npm alone, by kill -9.
+ * Nothing of it is left, whichever it was.
+ */
 
 const MAIN = resolve(import.meta.dirname, '../../dist/demo/main.js')
 
@@ -21,10 +24,21 @@ async function start(by: 'node' | 'npm', args: string[] = []): Promise<Demo> {
 
 const directoryOf = (demo: Demo): string => dirname(demo.facts.data_dir)
 
-/** The broker has its data directory in no argument, but its address answers; the queue's server has it in both. */
+/**
+ * The broker has its data directory in no argument, but its address answers; the queue's server has
+ * it in both.
+ */
 async function everythingEnds(demo: Demo): Promise<void> {
-  await until('no process of it is left', () => !execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' }).includes(directoryOf(demo)))
-  for (const url of [demo.facts.issuer, demo.facts.ops, demo.facts.microsoft, ...demo.facts.instances.map((one) => one.url)])
+  await until(
+    'no process of it is left',
+    () => !execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' }).includes(directoryOf(demo)),
+  )
+  for (const url of [
+    demo.facts.issuer,
+    demo.facts.ops,
+    demo.facts.microsoft,
+    ...demo.facts.instances.map((one) => one.url),
+  ])
     await until(`${url} answers no more`, () =>
       fetch(url).then(
         () => false,
@@ -34,19 +48,25 @@ async function everythingEnds(demo: Demo): Promise<void> {
 }
 
 describe('the demo ends with npm', () => {
-  test.each(['SIGINT', 'SIGTERM'] as const)('%s to npm alone, as scripts do it: a clean end, code 0', async (signal) => {
-    const demo = await start('npm')
-    expect(await demo.end(signal)).toBe(0)
-    await everythingEnds(demo)
-    expect(existsSync(directoryOf(demo))).toBe(false)
-  })
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s to npm alone, as scripts do it: a clean end, code 0',
+    async (signal) => {
+      const demo = await start('npm')
+      expect(await demo.end(signal)).toBe(0)
+      await everythingEnds(demo)
+      expect(existsSync(directoryOf(demo))).toBe(false)
+    },
+  )
 
-  test.each(['SIGKILL', 'SIGHUP'] as const)('%s to npm alone, which passes it on to no process', async (signal) => {
-    const demo = await start('npm')
-    await demo.end(signal)
-    await everythingEnds(demo)
-    await until('its directory is gone', () => !existsSync(directoryOf(demo)))
-  })
+  test.each(['SIGKILL', 'SIGHUP'] as const)(
+    '%s to npm alone, which passes it on to no process',
+    async (signal) => {
+      const demo = await start('npm')
+      await demo.end(signal)
+      await everythingEnds(demo)
+      await until('its directory is gone', () => !existsSync(directoryOf(demo)))
+    },
+  )
 })
 
 test('kill -9 of the demo itself: the broker drains and ends, and the next demo clears the directory', async () => {
@@ -82,7 +102,11 @@ describe('--clients FILE', () => {
     })
     expect(await answer.json()).toEqual({ active: false })
     // Warnings of the broker are seen beside the line of JSON.
-    await fetch(`${facts.issuer}/introspect`, { method: 'POST', headers: { authorization: 'Basic bWluZTp4' }, body: new URLSearchParams() })
+    await fetch(`${facts.issuer}/introspect`, {
+      method: 'POST',
+      headers: { authorization: 'Basic bWluZTp4' },
+      body: new URLSearchParams(),
+    })
     await until('the warning', () => demo.errors().includes('client_rejected'))
   })
 
@@ -98,7 +122,10 @@ describe('--clients FILE', () => {
     const file = clientsFile(text)
     const run = spawnSync(process.execPath, [MAIN, '--json', '--clients', file], {
       encoding: 'utf8',
-      env: { PATH: process.env.PATH ?? '', DEMO_PORT_BASE: String(20_000 + (process.pid % 400) * 50 + 25) },
+      env: {
+        PATH: process.env.PATH ?? '',
+        DEMO_PORT_BASE: String(20_000 + (process.pid % 400) * 50 + 25),
+      },
     })
     expect(run.status).toBe(1)
     expect(run.stdout).toBe('')

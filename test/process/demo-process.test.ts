@@ -12,8 +12,13 @@ const program = (onInterrupt: string): string => `
   setInterval(() => {}, 1000)
   own.once('spawn', () => console.log('ready'))`
 
-async function started(onInterrupt: string): Promise<{ child: ChildProcess; allGone: Promise<void> }> {
-  const child = spawn(process.execPath, ['-e', program(onInterrupt)], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+async function started(
+  onInterrupt: string,
+): Promise<{ child: ChildProcess; allGone: Promise<void> }> {
+  const child = spawn(process.execPath, ['-e', program(onInterrupt)], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   // The pipe is closed when each process that writes to it has ended.
   const allGone = new Promise<void>((done) => child.once('close', () => done()))
   let output = ''
@@ -25,12 +30,17 @@ async function started(onInterrupt: string): Promise<{ child: ChildProcess; allG
 test.each([
   ['ends as by Ctrl-C', 'process.exit(7)', 60_000, [7, null]],
   ['is killed where that does not end it', 'undefined', 100, [null, 'SIGKILL']],
-] as const)('it %s, with all that it started, and the cause is thrown', async (_, onInterrupt, graceMs, end) => {
-  const { child, allGone } = await started(onInterrupt)
-  await expect(orEnd(child, Promise.reject(new Error('Waited 90 s')), graceMs)).rejects.toThrow('Waited 90 s')
-  expect([child.exitCode, child.signalCode]).toEqual(end)
-  await allGone
-})
+] as const)(
+  'it %s, with all that it started, and the cause is thrown',
+  async (_, onInterrupt, graceMs, end) => {
+    const { child, allGone } = await started(onInterrupt)
+    await expect(orEnd(child, Promise.reject(new Error('Waited 90 s')), graceMs)).rejects.toThrow(
+      'Waited 90 s',
+    )
+    expect([child.exitCode, child.signalCode]).toEqual(end)
+    await allGone
+  },
+)
 
 test('one that is ready is left alone', async () => {
   const { child, allGone } = await started('process.exit(0)')

@@ -3,7 +3,9 @@ import { join, resolve } from 'node:path'
 import { COMPILED, until } from './broker-process.ts'
 import { freeBase } from './ports.ts'
 
-/** The demo as `npm run demo -- --json` starts it, in its own process group and on ports of its own. */
+/**
+ * The demo as `npm run demo -- --json` starts it, in its own process group and on ports of its own.
+ */
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -12,7 +14,14 @@ export interface DemoFacts {
   ops: string
   microsoft: string
   users: { upn: string; password: string; note: string }[]
-  instances: { name: string; url: string; client_id: string; client_secret: string; redirect_uri: string; backchannel_logout_uri: string }[]
+  instances: {
+    name: string
+    url: string
+    client_id: string
+    client_secret: string
+    redirect_uri: string
+    backchannel_logout_uri: string
+  }[]
   queue: 'valkey' | 'redis' | 'postgres'
   store: string
   data_dir: string
@@ -31,12 +40,21 @@ export interface Demo {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** Waits for a process that leads its own group. Where that fails, the group is ended: the process as by Ctrl-C, so that it ends what it has started. */
-export async function orEnd(child: ChildProcess, ready: Promise<unknown>, graceMs = 20_000): Promise<void> {
+/**
+ * Waits for a process that leads its own group. Where that fails, the group is ended: the process
+ * as by Ctrl-C, so that it ends what it has started.
+ */
+export async function orEnd(
+  child: ChildProcess,
+  ready: Promise<unknown>,
+  graceMs = 20_000,
+): Promise<void> {
   try {
     await ready
   } catch (error) {
-    const gone = new Promise<void>((done) => (hasEnded(child) ? done() : child.once('exit', () => done())))
+    const gone = new Promise<void>((done) =>
+      hasEnded(child) ? done() : child.once('exit', () => done()),
+    )
     child.kill('SIGINT')
     const late = setTimeout(() => killGroup(child), graceMs)
     await gone
@@ -46,7 +64,8 @@ export async function orEnd(child: ChildProcess, ready: Promise<unknown>, graceM
   }
 }
 
-const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null
 
 function killGroup({ pid }: ChildProcess): void {
   if (pid === undefined) return
@@ -58,9 +77,15 @@ function killGroup({ pid }: ChildProcess): void {
 }
 
 /** @param by npm: as users start it, without the build that comes before */
-export async function startDemo(args: string[] = [], env: Record<string, string> = {}, by: 'node' | 'npm' = 'node'): Promise<Demo> {
+export async function startDemo(
+  args: string[] = [],
+  env: Record<string, string> = {},
+  by: 'node' | 'npm' = 'node',
+): Promise<Demo> {
   const [command, first] =
-    by === 'npm' ? ['npm', ['run', '--silent', '--ignore-scripts', 'demo', '--']] : [process.execPath, [join(ROOT, 'dist/demo/main.js')]]
+    by === 'npm'
+      ? ['npm', ['run', '--silent', '--ignore-scripts', 'demo', '--']]
+      : [process.execPath, [join(ROOT, 'dist/demo/main.js')]]
   const child: ChildProcess = spawn(command, [...first, '--json', ...args], {
     cwd: ROOT,
     env: {
@@ -78,13 +103,18 @@ export async function startDemo(args: string[] = [], env: Record<string, string>
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()))
   const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
-  const ended = gone.then((code) => Promise.reject(new Error(`The demo ended (${code}): ${errors}`)))
+  const ended = gone.then((code) =>
+    Promise.reject(new Error(`The demo ended (${code}): ${errors}`)),
+  )
   ended.catch(() => undefined)
   const end = (signal: NodeJS.Signals): Promise<number | null> => {
     if (!hasEnded(child)) child.kill(signal)
     return gone
   }
-  await orEnd(child, Promise.race([until('the demo’s line', () => output.includes('\n'), 90), ended]))
+  await orEnd(
+    child,
+    Promise.race([until('the demo’s line', () => output.includes('\n'), 90), ended]),
+  )
   return {
     facts: JSON.parse(output) as DemoFacts,
     pid: child.pid ?? 0,

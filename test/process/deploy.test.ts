@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { get as httpGet, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -11,13 +19,19 @@ import { newCertificate } from '../demo-entra/certificate.ts'
 import { type BrokerProcess, prepareBroker, until } from './broker-process.ts'
 import { freePorts } from './ports.ts'
 
-/** The examples of deploy/, each with the real proxy, where this machine has it, in front of a broker; and what docs/deploy.md does about a lost secret. */
+/**
+ * The examples of deploy/, each with the real proxy, where this machine has it, in front of a
+ * broker; and what docs/deploy.md does about a lost secret.
+ */
 
 const HOST = 'login.case-manager.example'
 const SECRET = 'cms_0123456789012345678901234567890123456789012'
-const text = (name: string): string => readFileSync(resolve(import.meta.dirname, '../../deploy', name), 'utf8')
+const text = (name: string): string =>
+  readFileSync(resolve(import.meta.dirname, '../../deploy', name), 'utf8')
 const pathOf = (program: string): string | undefined =>
-  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'].map((dir) => join(dir, program)).find((path) => existsSync(path))
+  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
+    .map((dir) => join(dir, program))
+    .find((path) => existsSync(path))
 
 interface Place {
   dir: string
@@ -30,13 +44,20 @@ interface Place {
 }
 interface Proxy {
   program: string
-  /** The file of deploy/ with this machine's ports and certificate, and what the distribution's own file has around it. */
+  /**
+   * The file of deploy/ with this machine's ports and certificate, and what the distribution's own
+   * file has around it.
+   */
   config: (place: Place, upstream: string) => string
   args: (file: string, dir: string) => string[]
 }
 const APACHE_MODULES = '/usr/lib/apache2/modules'
 const isRoot = process.getuid?.() === 0
-const withPorts = (config: string, { dir, http, https, certificate, key }: Place, upstream: string): string =>
+const withPorts = (
+  config: string,
+  { dir, http, https, certificate, key }: Place,
+  upstream: string,
+): string =>
   config
     .replaceAll(/\/var\/log\/(nginx|apache2)/g, join(dir, 'logs'))
     .replace('listen 80;', `listen 127.0.0.1:${http};`)
@@ -67,7 +88,10 @@ http {
     config: (place, upstream) =>
       withPorts(text('Caddyfile'), place, upstream)
         .replace('\n{', `\n{\n\tadmin off\n\thttp_port ${place.http}\n\thttps_port ${place.https}`)
-        .replace(`\n${HOST} {`, `\n${HOST} {\n\tbind 127.0.0.1\n\ttls ${place.certificate} ${place.key}`),
+        .replace(
+          `\n${HOST} {`,
+          `\n${HOST} {\n\tbind 127.0.0.1\n\ttls ${place.certificate} ${place.key}`,
+        ),
     args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],
   },
   'apache.conf': {
@@ -88,17 +112,29 @@ ${withPorts(text('apache.conf'), place, upstream)}
   },
 }
 
-const installed = Object.keys(PROXIES).filter((name) => pathOf(PROXIES[name]?.program ?? '') !== undefined)
+const installed = Object.keys(PROXIES).filter(
+  (name) => pathOf(PROXIES[name]?.program ?? '') !== undefined,
+)
 
 let prepared: Awaited<ReturnType<typeof prepareBroker>>
 let broker: BrokerProcess
-/** What removes a proxy. One that ends waits for its requests, and keeps a feed that the client has left: so the broker ends first. */
+/**
+ * What removes a proxy. One that ends waits for its requests, and keeps a feed that the client has
+ * left: so the broker ends first.
+ */
 const removals: (() => Promise<void>)[] = []
 beforeAll(async () => {
   if (installed.length === 0) return
   prepared = await prepareBroker({
     issuer: `https://${HOST}`,
-    clients: [{ client_id: 'sydney', client_name: 'Sydney', client_secret: SECRET, redirect_uris: ['https://sydney.example/callback'] }],
+    clients: [
+      {
+        client_id: 'sydney',
+        client_name: 'Sydney',
+        client_secret: SECRET,
+        redirect_uris: ['https://sydney.example/callback'],
+      },
+    ],
     env: { BROKER_TRUSTED_PROXIES: '127.0.0.1/32' },
   })
   broker = prepared.broker
@@ -110,12 +146,23 @@ afterAll(async () => {
 })
 
 /** @param upstream where no broker listens, it is up once it answers that */
-async function start(name: string, upstream = broker.env.BROKER_LISTEN ?? '', answer = 200): Promise<Place> {
+async function start(
+  name: string,
+  upstream = broker.env.BROKER_LISTEN ?? '',
+  answer = 200,
+): Promise<Place> {
   const proxy = PROXIES[name] ?? expect.fail(name)
   const dir = mkdtempSync(join(tmpdir(), 'cmb-deploy-'))
   const [http = 0, https = 0] = await freePorts(2)
   let said = ''
-  const place: Place = { dir, http, https, certificate: join(dir, 'broker.pem'), key: join(dir, 'broker.key'), said: () => said }
+  const place: Place = {
+    dir,
+    http,
+    https,
+    certificate: join(dir, 'broker.pem'),
+    key: join(dir, 'broker.key'),
+    said: () => said,
+  }
   const { certificate, privateKey } = newCertificate(undefined, HOST)
   writeFileSync(place.certificate, certificate)
   writeFileSync(place.key, privateKey)
@@ -126,7 +173,8 @@ async function start(name: string, upstream = broker.env.BROKER_LISTEN ?? '', an
     env: { PATH: process.env.PATH ?? '', HOME: dir, XDG_DATA_HOME: dir, XDG_CONFIG_HOME: dir },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
   const gone = new Promise<void>((done) => child.once('exit', () => done()))
   removals.push(async () => {
     child.kill('SIGTERM')
@@ -135,7 +183,14 @@ async function start(name: string, upstream = broker.env.BROKER_LISTEN ?? '', an
   })
   const ended = gone.then(() => Promise.reject(new Error(`${proxy.program} ended: ${said}`)))
   ended.catch(() => undefined)
-  await Promise.race([until(`${proxy.program} serves`, async () => (await ask(place, '/healthz')).statusCode === answer, 100), ended])
+  await Promise.race([
+    until(
+      `${proxy.program} serves`,
+      async () => (await ask(place, '/healthz')).statusCode === answer,
+      100,
+    ),
+    ended,
+  ])
   return place
 }
 
@@ -147,8 +202,17 @@ const ask = (
 ): Promise<IncomingMessage> =>
   new Promise((answered, failed) => {
     const method = body === undefined ? 'GET' : 'POST'
-    const host = { host: '127.0.0.1', port: https, servername: HOST, rejectUnauthorized: false, agent: false }
-    const request = httpsRequest({ ...host, method, path, headers: { host: HOST, ...headers } }, answered)
+    const host = {
+      host: '127.0.0.1',
+      port: https,
+      servername: HOST,
+      rejectUnauthorized: false,
+      agent: false,
+    }
+    const request = httpsRequest(
+      { ...host, method, path, headers: { host: HOST, ...headers } },
+      answered,
+    )
     request.once('error', failed)
     request.end(body)
   })
@@ -160,33 +224,61 @@ for (const name of installed) {
     test('ends TLS with HSTS, redirects http, passes events of the feed on at once, and lets no client choose its address', async () => {
       const place = await start(name)
       const metadata = await ask(place, '/.well-known/openid-configuration')
-      expect([metadata.statusCode, metadata.headers['strict-transport-security']]).toEqual([200, 'max-age=63072000'])
+      expect([metadata.statusCode, metadata.headers['strict-transport-security']]).toEqual([
+        200,
+        'max-age=63072000',
+      ])
       metadata.resume()
       const redirect = await new Promise<IncomingMessage>((answered) => {
-        httpGet({ host: '127.0.0.1', port: place.http, path: '/authorize?a=b', headers: { host: HOST } }, answered)
+        httpGet(
+          { host: '127.0.0.1', port: place.http, path: '/authorize?a=b', headers: { host: HOST } },
+          answered,
+        )
       })
       expect(redirect.statusCode).toBe(308)
-      expect(redirect.headers.location?.replace(`:${place.https}`, '')).toBe(`https://${HOST}/authorize?a=b`)
+      expect(redirect.headers.location?.replace(`:${place.https}`, '')).toBe(
+        `https://${HOST}/authorize?a=b`,
+      )
       redirect.resume()
 
       const client = `forged-by-${name}`
       const forged = await ask(place, '/token', {
-        headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-forwarded-for': '203.0.113.9' },
+        headers: {
+          'content-type': 'application/x-www-form-urlencoded',
+          'x-forwarded-for': '203.0.113.9',
+        },
         body: `grant_type=client_credentials&client_id=${client}&client_secret=wrong`,
       })
-      expect([forged.statusCode, forged.headers['strict-transport-security']]).toEqual([401, 'max-age=63072000'])
+      expect([forged.statusCode, forged.headers['strict-transport-security']]).toEqual([
+        401,
+        'max-age=63072000',
+      ])
       forged.resume()
-      const line = await until('the log has it', () => broker.output.split('\n').find((one) => one.includes(`"${client}"`)))
+      const line = await until('the log has it', () =>
+        broker.output.split('\n').find((one) => one.includes(`"${client}"`)),
+      )
       expect(JSON.parse(line)).toMatchObject({ event: 'client_rejected', from: '127.0.0.1' })
 
-      const feed = await ask(place, `/revocations?guard=${name}`, { headers: { authorization, accept: 'text/event-stream' } })
-      expect([feed.statusCode, feed.headers['content-type']]).toEqual([200, expect.stringContaining('text/event-stream')])
+      const feed = await ask(place, `/revocations?guard=${name}`, {
+        headers: { authorization, accept: 'text/event-stream' },
+      })
+      expect([feed.statusCode, feed.headers['content-type']]).toEqual([
+        200,
+        expect.stringContaining('text/event-stream'),
+      ])
       let read = ''
       feed.on('data', (chunk: Buffer) => (read += chunk.toString()))
       feed.on('error', () => {})
       await until('the feed begins', () => read.includes('\n\n'))
       const admin = await openBroker(
-        { env: {}, out: () => {}, err: () => {}, user: 'test', ask: undefined, input: async () => '' },
+        {
+          env: {},
+          out: () => {},
+          err: () => {},
+          user: 'test',
+          ask: undefined,
+          input: async () => '',
+        },
         broker.env.BROKER_DATA_DIR ?? '',
       )
       const { seq } = await admin.send<{ seq: number }>('POST', '/revocations', {
@@ -194,7 +286,9 @@ for (const name of installed) {
         case_reference: 'INC-1',
       })
       // It is small: a proxy that collects before it sends would keep it.
-      await until('the feed has the revocation', () => new RegExp(String.raw`^id: ?\S*\b${seq}$`, 'm').test(read))
+      await until('the feed has the revocation', () =>
+        new RegExp(String.raw`^id: ?\S*\b${seq}$`, 'm').test(read),
+      )
       feed.destroy()
     }, 300_000)
 
@@ -203,12 +297,29 @@ for (const name of installed) {
       const place = await start(name, `127.0.0.1:${closed}`, name === 'apache.conf' ? 503 : 502)
       const headers = { referer: `https://${HOST}/signin/callback?code=c0de-of-the-referrer` }
       ;(await ask(place, '/signin/callback?code=c0de-of-the-query', { headers })).resume()
-      ;(await ask(place, '/token?code=c0de-of-the-query', { headers, body: 'x'.repeat(2_000_000) })).resume()
-      const redirect = { host: '127.0.0.1', port: place.http, path: '/authorize?code=c0de-of-the-query', headers: { host: HOST, ...headers } }
-      await new Promise<void>((done) => httpGet(redirect, (answer) => answer.resume().once('end', done)))
+      ;(
+        await ask(place, '/token?code=c0de-of-the-query', { headers, body: 'x'.repeat(2_000_000) })
+      ).resume()
+      const redirect = {
+        host: '127.0.0.1',
+        port: place.http,
+        path: '/authorize?code=c0de-of-the-query',
+        headers: { host: HOST, ...headers },
+      }
+      await new Promise<void>((done) =>
+        httpGet(redirect, (answer) => answer.resume().once('end', done)),
+      )
       const logs = (): string =>
-        [place.said(), ...readdirSync(join(place.dir, 'logs')).map((log) => readFileSync(join(place.dir, 'logs', log), 'utf8'))].join('')
-      await until('the log has the path', () => logs().includes('/signin/callback') && /\/token\b/.test(logs()))
+        [
+          place.said(),
+          ...readdirSync(join(place.dir, 'logs')).map((log) =>
+            readFileSync(join(place.dir, 'logs', log), 'utf8'),
+          ),
+        ].join('')
+      await until(
+        'the log has the path',
+        () => logs().includes('/signin/callback') && /\/token\b/.test(logs()),
+      )
       expect(logs()).not.toContain('c0de')
     }, 300_000)
   })

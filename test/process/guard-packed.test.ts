@@ -1,17 +1,36 @@
 import { execFile, spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { promisify } from 'node:util'
 import { onTestFinished, expect, test } from 'vitest'
-import { type Broker, CLIENT, eventually, START, startBroker, TestClock } from '../guard/stand-in.ts'
+import {
+  type Broker,
+  CLIENT,
+  eventually,
+  START,
+  startBroker,
+  TestClock,
+} from '../guard/stand-in.ts'
 import { isFitToPublish } from './packed.ts'
 
 const run = promisify(execFile)
 const root = new URL('../..', import.meta.url).pathname
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
 
-/** What an instance would write: checks a token, waits until it hears that it is revoked, receives a logout token. */
+/**
+ * What an instance would write: checks a token, waits until it hears that it is revoked, receives a
+ * logout token.
+ */
 const INSTANCE = `
 import { createGuard } from '@case-manager/guard'
 import { requireToken, receiveLogout } from '@case-manager/guard/hono'
@@ -53,7 +72,9 @@ function temporary(): string {
 
 /** What `npm publish` would send: the license, and for each source map the source it points to. */
 async function packsWhole(built: string): Promise<void> {
-  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: built })
+  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: built,
+  })
   const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[]
   const paths = (packed?.files ?? []).map(({ path }) => path)
   expect(paths).toEqual(
@@ -77,41 +98,82 @@ async function packsWhole(built: string): Promise<void> {
     const { sources } = JSON.parse(readFileSync(join(built, map), 'utf8')) as { sources: string[] }
     for (const source of sources) expect(paths).toContain(posix.join(posix.dirname(map), source))
   }
-  const { dependencies, homepage, license, publishConfig, repository } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as Record<
-    string,
-    unknown
-  >
-  expect({ homepage, publishConfig, repository }).toMatchObject({ homepage: expect.any(String) as string, publishConfig: {}, repository: {} })
+  const { dependencies, homepage, license, publishConfig, repository } = JSON.parse(
+    readFileSync(join(built, 'package.json'), 'utf8'),
+  ) as Record<string, unknown>
+  expect({ homepage, publishConfig, repository }).toMatchObject({
+    homepage: expect.any(String) as string,
+    publishConfig: {},
+    repository: {},
+  })
   expect(dependencies).toEqual({ jose: expect.stringMatching(/^\^6\./) as string })
-  expect([license, readFileSync(join(built, 'LICENSE'), 'utf8')]).toEqual(['Apache-2.0', readFileSync(join(root, 'LICENSE'), 'utf8')])
+  expect([license, readFileSync(join(built, 'LICENSE'), 'utf8')]).toEqual([
+    'Apache-2.0',
+    readFileSync(join(root, 'LICENSE'), 'utf8'),
+  ])
 }
 
 /** The program that the package brings, as an operator runs it. */
 async function serves(project: string, broker: Broker): Promise<void> {
-  const { stdout: help } = await run('npx', ['--no', '--', '@case-manager/guard', 'serve', '--help'], { cwd: project })
+  const { stdout: help } = await run(
+    'npx',
+    ['--no', '--', '@case-manager/guard', 'serve', '--help'],
+    { cwd: project },
+  )
   expect(help).toContain('--client-secret-file')
   const guard = join(project, 'node_modules/.bin/guard')
-  const wrong = await run(guard, ['serve', '--listen', 'x', '--nonsense', 'y'], { cwd: project }).catch((error: unknown) => error)
-  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("'--nonsense'") as string })
-  const empty = await run(guard, ['serve', '--listen', 'x'], { cwd: project }).catch((error: unknown) => error as { code: number; stderr: string })
+  const wrong = await run(guard, ['serve', '--listen', 'x', '--nonsense', 'y'], {
+    cwd: project,
+  }).catch((error: unknown) => error)
+  expect(wrong).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("'--nonsense'") as string,
+  })
+  const empty = await run(guard, ['serve', '--listen', 'x'], { cwd: project }).catch(
+    (error: unknown) => error as { code: number; stderr: string },
+  )
   expect(empty).toMatchObject({ code: 2 })
-  for (const name of ['issuer', 'client_id', 'client_secret_file', 'rules', 'listen']) expect(empty.stderr).toMatch(new RegExp(`^- ${name} \\(`, 'm'))
+  for (const name of ['issuer', 'client_id', 'client_secret_file', 'rules', 'listen'])
+    expect(empty.stderr).toMatch(new RegExp(`^- ${name} \\(`, 'm'))
 
   const rules = join(project, 'rules.json')
   const socket = join(project, 'local.sock')
   writeFileSync(rules, '{ "rules": [{ "path": "/api/*", "scope": "openid" }] }')
-  const env = { ...process.env, GUARD_ISSUER: broker.issuer, GUARD_CLIENT_ID: CLIENT.clientId, GUARD_CLIENT_SECRET: CLIENT.clientSecret }
-  const args = ['serve', '--audience', 'https://sydney.example', '--rules', rules, '--listen', '127.0.0.1:0', '--local-listen', `unix:${socket}`]
-  expect((await run(guard, [...args, '--check'], { cwd: project, env })).stdout).toBe('The settings and the rules are valid.\n')
+  const env = {
+    ...process.env,
+    GUARD_ISSUER: broker.issuer,
+    GUARD_CLIENT_ID: CLIENT.clientId,
+    GUARD_CLIENT_SECRET: CLIENT.clientSecret,
+  }
+  const args = [
+    'serve',
+    '--audience',
+    'https://sydney.example',
+    '--rules',
+    rules,
+    '--listen',
+    '127.0.0.1:0',
+    '--local-listen',
+    `unix:${socket}`,
+  ]
+  expect((await run(guard, [...args, '--check'], { cwd: project, env })).stdout).toBe(
+    'The settings and the rules are valid.\n',
+  )
   const serving = spawn(guard, args, { cwd: project, env })
   onTestFinished(() => void serving.kill('SIGKILL'))
   let said = ''
-  for (const stream of [serving.stdout, serving.stderr]) stream.on('data', (piece: Buffer) => (said += piece.toString()))
+  for (const stream of [serving.stdout, serving.stderr])
+    stream.on('data', (piece: Buffer) => (said += piece.toString()))
   await eventually(() => expect(said).toContain('enforces revocations up to seq'))
   const address = /checks at (\S+)/.exec(said)?.[1] ?? ''
-  const forwarded = { 'x-forwarded-method': 'GET', 'x-forwarded-host': 'cases.example', 'x-forwarded-uri': '/api/cases' }
+  const forwarded = {
+    'x-forwarded-method': 'GET',
+    'x-forwarded-host': 'cases.example',
+    'x-forwarded-uri': '/api/cases',
+  }
   const token = await broker.token({ rev: broker.seq })
-  const check = async (): Promise<number> => (await fetch(address, { headers: { ...forwarded, authorization: `Bearer ${token}` } })).status
+  const check = async (): Promise<number> =>
+    (await fetch(address, { headers: { ...forwarded, authorization: `Bearer ${token}` } })).status
   expect(await check()).toBe(200)
   writeFileSync(rules, '{ "rules": [{ "path": "/other" }] }')
   serving.kill('SIGHUP')
@@ -135,30 +197,72 @@ test('its tarball, installed alone in an empty project, is all an instance needs
   for (const one of [built, project]) mkdirSync(one, { recursive: true })
   cpSync(join(root, 'tsconfig.json'), join(workspace, 'tsconfig.json'))
   symlinkSync(join(root, 'node_modules'), join(workspace, 'node_modules'))
-  for (const file of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'rules.schema.json', 'conformance', 'src'])
+  for (const file of [
+    'package.json',
+    'tsconfig.json',
+    'README.md',
+    'LICENSE',
+    'rules.schema.json',
+    'conformance',
+    'src',
+  ])
     cpSync(join(root, 'guard', file), join(built, file), { recursive: true })
   await run(process.execPath, [tsc, '-p', built])
   await packsWhole(built)
   await run('npm', ['pack', '--pack-destination', directory, '--ignore-scripts'], { cwd: built })
-  const { version } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as {
+    version: string
+  }
   await isFitToPublish(readFileSync(join(directory, `case-manager-guard-${version}.tgz`)))
 
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'an-instance', private: true, type: 'module' }))
-  await run('npm', ['install', '--prefix', project, '--no-audit', '--no-fund', join(directory, `case-manager-guard-${version}.tgz`)], {
-    cwd: project,
-  })
-  const lock = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8')) as { packages: Record<string, unknown> }
-  expect(Object.keys(lock.packages).sort()).toEqual(['', 'node_modules/@case-manager/guard', 'node_modules/jose'])
+  writeFileSync(
+    join(project, 'package.json'),
+    JSON.stringify({ name: 'an-instance', private: true, type: 'module' }),
+  )
+  await run(
+    'npm',
+    [
+      'install',
+      '--prefix',
+      project,
+      '--no-audit',
+      '--no-fund',
+      join(directory, `case-manager-guard-${version}.tgz`),
+    ],
+    {
+      cwd: project,
+    },
+  )
+  const lock = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, unknown>
+  }
+  expect(Object.keys(lock.packages).sort()).toEqual([
+    '',
+    'node_modules/@case-manager/guard',
+    'node_modules/jose',
+  ])
 
   const clock = new TestClock()
   clock.set(Date.now() / 1000 - START)
   const broker = await startBroker(clock)
-  const input = JSON.stringify({ issuer: broker.issuer, token: await broker.token(), logoutToken: await broker.logoutToken({ sid: 's_7' }) })
+  const input = JSON.stringify({
+    issuer: broker.issuer,
+    token: await broker.token(),
+    logoutToken: await broker.logoutToken({ sid: 's_7' }),
+  })
   writeFileSync(join(project, 'instance.js'), INSTANCE)
-  const instance = run(process.execPath, ['instance.js'], { cwd: project, env: { ...process.env, INPUT: input } })
+  const instance = run(process.execPath, ['instance.js'], {
+    cwd: project,
+    env: { ...process.env, INPUT: input },
+  })
   instance.child.stdout?.once('data', () => broker.revoke({ kind: 'session', sid: 's_1' }))
   const { stdout } = await instance
-  expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toEqual(['claims u_alice', 'revoked', 'logout s_7', 200])
+  expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toEqual([
+    'claims u_alice',
+    'revoked',
+    'logout s_7',
+    200,
+  ])
 
   await serves(project, broker)
 
@@ -177,5 +281,17 @@ test('its tarball, installed alone in an empty project, is all an instance needs
     '--skipLibCheck',
     'false',
   ]
-  await run(process.execPath, [tsc, ...options, '--types', 'node', '--typeRoots', join(root, 'node_modules/@types'), 'typed.ts'], { cwd: project })
+  await run(
+    process.execPath,
+    [
+      tsc,
+      ...options,
+      '--types',
+      'node',
+      '--typeRoots',
+      join(root, 'node_modules/@types'),
+      'typed.ts',
+    ],
+    { cwd: project },
+  )
 })

@@ -4,33 +4,47 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { COMPILED, prepareBroker, until } from './broker-process.ts'
 
-/** The programs of a clone, by npx. `npx cmb` is scripts/cmb.mjs: a process before the one that does the work. */
+/**
+ * The programs of a clone, by npx. `npx cmb` is scripts/cmb.mjs: a process before the one that does
+ * the work.
+ */
 
 const ROOT = join(import.meta.dirname, '../..')
 
-test.each(['SIGTERM', 'SIGINT'] as const)('%s to npx cmb serve alone ends the broker, and the command when the broker has ended', async (signal) => {
-  const { broker, dispose } = await prepareBroker()
-  const command = spawn(process.execPath, [join(ROOT, 'scripts/cmb.mjs'), 'serve'], {
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...COMPILED, ...broker.env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-    detached: true,
-  })
-  onTestFinished(async () => {
-    // The whole group: nothing is left where the test failed.
-    if (command.pid !== undefined && !command.stdout.closed) process.kill(-command.pid, 'SIGKILL')
-    await dispose()
-  })
-  let output = ''
-  command.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  await until('it serves', () => output.includes('"event":"serving"'))
-  command.kill(signal)
-  const [code] = (await once(command, 'close')) as [number | null]
-  expect(output).toContain('"event":"ended"')
-  expect(code).toBe(0)
-})
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s to npx cmb serve alone ends the broker, and the command when the broker has ended',
+  async (signal) => {
+    const { broker, dispose } = await prepareBroker()
+    const command = spawn(process.execPath, [join(ROOT, 'scripts/cmb.mjs'), 'serve'], {
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: process.env.HOME ?? '/',
+        ...COMPILED,
+        ...broker.env,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    })
+    onTestFinished(async () => {
+      // The whole group: nothing is left where the test failed.
+      if (command.pid !== undefined && !command.stdout.closed) process.kill(-command.pid, 'SIGKILL')
+      await dispose()
+    })
+    let output = ''
+    command.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    await until('it serves', () => output.includes('"event":"serving"'))
+    command.kill(signal)
+    const [code] = (await once(command, 'close')) as [number | null]
+    expect(output).toContain('"event":"ended"')
+    expect(code).toBe(0)
+  },
+)
 
 test('npx @case-manager/guard runs in a clone that is built, without the registry', () => {
-  const run = spawnSync('npx', ['--no', '@case-manager/guard', 'serve', '--help'], { cwd: ROOT, encoding: 'utf8' })
+  const run = spawnSync('npx', ['--no', '@case-manager/guard', 'serve', '--help'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
   expect(run.stdout).toContain('--issuer')
   expect(run.status).toBe(0)
 })

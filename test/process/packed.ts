@@ -2,12 +2,21 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { publint } from 'publint'
 import { expect } from 'vitest'
 
-/** What a registry's own checks say of a tarball. Node 20.19 and later load ES modules by `require` too, so that no package has a second build. */
+/**
+ * What a registry's own checks say of a tarball. Node 20.19 and later load ES modules by `require`
+ * too, so that no package has a second build.
+ */
 export async function isFitToPublish(tarball: Buffer): Promise<void> {
-  const data = tarball.buffer.slice(tarball.byteOffset, tarball.byteOffset + tarball.byteLength) as ArrayBuffer
+  const data = tarball.buffer.slice(
+    tarball.byteOffset,
+    tarball.byteOffset + tarball.byteLength,
+  ) as ArrayBuffer
   expect((await publint({ pack: { tarball: data }, strict: true })).messages).toEqual([])
   const analysis = await checkPackage(createPackageFromTarballData(new Uint8Array(data)))
   if (!analysis.types) throw new Error('The tarball has no types.')
-  const problems = analysis.problems.filter((problem) => !('resolutionKind' in problem) || !['node10', 'node16-cjs'].includes(problem.resolutionKind))
+  const problems = analysis.problems.filter(
+    (problem) =>
+      !('resolutionKind' in problem) || !['node10', 'node16-cjs'].includes(problem.resolutionKind),
+  )
   expect(problems).toEqual([])
 }

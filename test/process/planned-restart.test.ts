@@ -4,9 +4,19 @@ import type { Guard } from '@case-manager/guard'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { startGuards } from './guards.ts'
-import { ALICE, basicOf, newBrowser, openWorld, type TestInstance, type TestWorld } from './world.ts'
+import {
+  ALICE,
+  basicOf,
+  newBrowser,
+  openWorld,
+  type TestInstance,
+  type TestWorld,
+} from './world.ts'
 
-/** SIGTERM and start again, as a deployment does it: the built broker in its own process, with guards that follow it and requests under way. */
+/**
+ * SIGTERM and start again, as a deployment does it: the built broker in its own process, with
+ * guards that follow it and requests under way.
+ */
 
 const GUARDS = 20
 const REQUESTS = 24
@@ -22,9 +32,13 @@ afterAll(async () => {
 
 const sydney = (): TestInstance => world.instances[0] as TestInstance
 
-const followers = (): Promise<Guard[]> => startGuards(world, sydney(), { count: GUARDS, name: 'web' })
+const followers = (): Promise<Guard[]> =>
+  startGuards(world, sydney(), { count: GUARDS, name: 'web' })
 
-/** A request of which the broker has the headers and half of the body. `finish` sends the rest and gives the whole answer. */
+/**
+ * A request of which the broker has the headers and half of the body. `finish` sends the rest and
+ * gives the whole answer.
+ */
 async function halfSent(token: string): Promise<{ finish(): Promise<string> }> {
   const { port } = new URL(world.broker.issuer)
   const socket: Socket = connect(Number(port), '127.0.0.1')
@@ -78,14 +92,19 @@ function watchAnswers(): { stop(): Promise<number> } {
 }
 
 interface Restart {
-  /** From the signal to the end of the process, from then until it serves, and the longest time without an answer; milliseconds. */
+  /**
+   * From the signal to the end of the process, from then until it serves, and the longest time
+   * without an answer; milliseconds.
+   */
   stopped: number
   boot: number
   unanswered: number
 }
 
 /** SIGTERM and start again. @param meanwhile runs while the broker drains */
-async function restart(meanwhile: () => Promise<void> = async () => {}): Promise<Restart & { startedMs: number }> {
+async function restart(
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<Restart & { startedMs: number }> {
   await fetch(`${world.broker.issuer}/healthz`)
   const answers = watchAnswers()
   const seen = world.broker.output.length
@@ -98,10 +117,18 @@ async function restart(meanwhile: () => Promise<void> = async () => {}): Promise
   await world.broker.start()
   const startedMs = performance.now()
   const unanswered = await answers.stop()
-  return { stopped: Math.round(endedMs - askedMs), boot: Math.round(startedMs - endedMs), unanswered: Math.round(unanswered), startedMs }
+  return {
+    stopped: Math.round(endedMs - askedMs),
+    boot: Math.round(startedMs - endedMs),
+    unanswered: Math.round(unanswered),
+    startedMs,
+  }
 }
 
-/** The aim, where the machine is calm enough to start a broker so soon. On a busy one, all but the start itself is bounded. */
+/**
+ * The aim, where the machine is calm enough to start a broker so soon. On a busy one, all but the
+ * start itself is bounded.
+ */
 const [MOST_UNANSWERED_MS, CALM_BOOT_MS, MOST_BESIDE_BOOT_MS] = [1_200, 800, 1_000]
 /** Guards that kept the process from ending cost 5 s. */
 const [MOST_STOPPED_MS, MOST_FOR_GUARDS_MS] = [2_500, 2_000]
@@ -111,8 +138,11 @@ test('with guards connected: no request under way is broken off, the process end
   world.as(ALICE)
   const { tokens } = await world.signIn(newBrowser(), sydney())
   guards = await followers()
-  for (const guard of guards) expect(await guard.check(tokens.access_token)).toMatchObject({ ok: true })
-  const requests = await Promise.all(Array.from({ length: REQUESTS }, () => halfSent(tokens.access_token)))
+  for (const guard of guards)
+    expect(await guard.check(tokens.access_token)).toMatchObject({ ok: true })
+  const requests = await Promise.all(
+    Array.from({ length: REQUESTS }, () => halfSent(tokens.access_token)),
+  )
 
   const { startedMs, ...restarted } = await restart(async () => {
     const answered = await Promise.all(requests.map((request) => request.finish()))
@@ -130,7 +160,11 @@ test('with guards connected: no request under way is broken off, the process end
   })
   const returns = await Promise.all(
     guards.map(async (guard) => {
-      await until('it follows', () => guard.status().connected && guard.status().counters.connects > 1 && !guard.status().stale)
+      await until(
+        'it follows',
+        () =>
+          guard.status().connected && guard.status().counters.connects > 1 && !guard.status().stale,
+      )
       const liveMs = performance.now()
       await until('it refuses', async () => !(await guard.check(tokens.access_token)).ok)
       return { live: liveMs - startedMs, rejected: performance.now() - liveMs }
@@ -142,8 +176,12 @@ test('with guards connected: no request under way is broken off, the process end
     rejected: Math.round(Math.max(...returns.map(({ rejected }) => rejected))),
   }
   process.stdout.write(`planned restart, ms: ${JSON.stringify({ ...figures, quiet })}\n`)
-  expect(figures.stopped).toBeLessThan(Math.max(MOST_STOPPED_MS, quiet.stopped + MOST_FOR_GUARDS_MS))
-  expect(figures.unanswered).toBeLessThan(quiet.boot <= CALM_BOOT_MS ? MOST_UNANSWERED_MS : figures.boot + MOST_BESIDE_BOOT_MS)
+  expect(figures.stopped).toBeLessThan(
+    Math.max(MOST_STOPPED_MS, quiet.stopped + MOST_FOR_GUARDS_MS),
+  )
+  expect(figures.unanswered).toBeLessThan(
+    quiet.boot <= CALM_BOOT_MS ? MOST_UNANSWERED_MS : figures.boot + MOST_BESIDE_BOOT_MS,
+  )
   expect(figures.live).toBeLessThan(3_000)
   expect(figures.rejected).toBeLessThan(1_000)
 })

@@ -1,12 +1,16 @@
 import { createServer } from 'node:net'
 
 /**
- * Ports for servers that have to know theirs before they listen. They lie below the range that the system gives to outgoing connections, so
- * that none of those takes one between the look and the use. Each worker of a run takes theirs from a part of its own; where two runs begin
- * depends on the process, and no port is given twice.
+ * Ports for servers that have to know theirs before they listen. They lie below the range that the
+ * system gives to outgoing connections, so that none of those takes one between the look and the
+ * use. Each worker of a run takes theirs from a part of its own; where two runs begin depends on
+ * the process, and no port is given twice.
  */
 
-/** As many as a project has at most (vitest.config.ts), counted from 1: threads of one process would give the same ports otherwise. */
+/**
+ * As many as a project has at most (vitest.config.ts), counted from 1: threads of one process would
+ * give the same ports otherwise.
+ */
 const WORKERS = 4
 const SHARE = 5_475
 const FIRST = 10_000 + SHARE * (Number(process.env.VITEST_POOL_ID ?? 0) % WORKERS)

@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Client } from 'pg'
@@ -9,7 +17,10 @@ import { createLog } from '../../src/runtime/log.ts'
 import { startQueueEngine, type QueueEngine } from '../../src/outbox/queue-engine.ts'
 import { QUEUE_SERVER, QUEUE_SERVER_KIND } from '../needs.ts'
 
-/** Our own queue server, in each of its kinds: private, ends with its broker however that ends, replaced when it dies. */
+/**
+ * Our own queue server, in each of its kinds: private, ends with its broker however that ends,
+ * replaced when it dies.
+ */
 
 const NOWHERE = '/nonexistent'
 
@@ -20,7 +31,12 @@ function dataDir(name = 'cmb-engine-'): string {
 }
 
 async function start(dir: string, path?: string, lines: string[] = []): Promise<QueueEngine> {
-  const engine = await startQueueEngine({ dataDir: dir, url: undefined, log: createLog((line) => lines.push(line), Date.now), path })
+  const engine = await startQueueEngine({
+    dataDir: dir,
+    url: undefined,
+    log: createLog((line) => lines.push(line), Date.now),
+    path,
+  })
   onTestFinished(() => engine.close())
   return engine
 }
@@ -81,7 +97,8 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
     const first = await start(dir)
     await first.close()
     const kept = join(dir, 'queue', 'appendonlydir')
-    for (const file of readdirSync(kept)) writeFileSync(join(kept, file), 'this is no append-only file\n')
+    for (const file of readdirSync(kept))
+      writeFileSync(join(kept, file), 'this is no append-only file\n')
     const lines: string[] = []
     await start(dir, undefined, lines)
     expect(lines.join('\n')).toContain('queue_server_starts_anew')
@@ -94,7 +111,9 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
       await startQueueEngine({ dataDir: ${JSON.stringify(dir)}, url: undefined, log })
       process.stdout.write('ready')
       setInterval(() => {}, 1000)`
-    const broker = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const broker = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     onTestFinished(() => void broker.kill('SIGKILL'))
     await once(broker.stdout, 'data')
     const pid = pidIn(join(dir, 'queue', 'server.pid'))
@@ -106,7 +125,9 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
     const second = pidIn(join(dir, 'queue', 'server.pid'))
     const shell = Number(readFileSync(`/proc/${second}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])
     process.kill(shell, 'SIGKILL')
-    await vi.waitFor(() => expect(pidIn(join(dir, 'queue', 'server.pid'))).not.toBe(second), { timeout: 60_000 })
+    await vi.waitFor(() => expect(pidIn(join(dir, 'queue', 'server.pid'))).not.toBe(second), {
+      timeout: 60_000,
+    })
     await gone(second)
     await engine.close()
   })
@@ -120,17 +141,23 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
     expect(statSync(address.host).mode & 0o777).toBe(0o700)
     const client = new Client(address)
     await client.connect()
-    const { rows } = await client.query("SELECT current_setting('listen_addresses') AS tcp, rolsuper FROM pg_roles WHERE rolname = current_user")
+    const { rows } = await client.query(
+      "SELECT current_setting('listen_addresses') AS tcp, rolsuper FROM pg_roles WHERE rolname = current_user",
+    )
     await client.end()
     expect(rows).toEqual([{ tcp: '', rolsuper: false }])
-    await expect(new Client({ ...address, password: 'guess' }).connect()).rejects.toThrow(/password authentication failed/)
+    await expect(new Client({ ...address, password: 'guess' }).connect()).rejects.toThrow(
+      /password authentication failed/,
+    )
     const pid = pidIn(join(address.host, 'pg', 'postmaster.pid'))
     await engine.close()
     expect(alive(pid)).toBe(false)
     expect(existsSync(join(address.host, 'pg'))).toBe(false)
   })
 
-  test('as root with a private TMPDIR: its files are where the user that it runs as can go', async ({ skip }) => {
+  test('as root with a private TMPDIR: its files are where the user that it runs as can go', async ({
+    skip,
+  }) => {
     skip(process.getuid?.() !== 0, 'Only root runs the embedded Postgres as another user.')
     const dir = dataDir()
     vi.stubEnv('TMPDIR', dir)
@@ -138,7 +165,9 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
     expect(statSync(tmpdir()).mode & 0o777).toBe(0o700)
     const engine = await start(dir, NOWHERE)
     const { address } = engine.address as Extract<QueueEngine['address'], { kind: 'postgres' }>
-    expect(statSync(address.host)).toMatchObject({ uid: statSync(`/proc/${pidIn(join(address.host, 'pg', 'postmaster.pid'))}`).uid })
+    expect(statSync(address.host)).toMatchObject({
+      uid: statSync(`/proc/${pidIn(join(address.host, 'pg', 'postmaster.pid'))}`).uid,
+    })
     const client = new Client(address)
     await client.connect()
     await client.end()
@@ -160,7 +189,15 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
 })
 
 test('BROKER_QUEUE_URL: that server is used, and nothing is started', async () => {
-  const engine = await startQueueEngine({ dataDir: dataDir(), url: 'rediss://user:pass@queue.example:6380/1', log: createLog(() => {}, Date.now) })
-  expect(engine).toMatchObject({ kind: 'redis', own: false, description: 'rediss://queue.example:6380 (BROKER_QUEUE_URL)' })
+  const engine = await startQueueEngine({
+    dataDir: dataDir(),
+    url: 'rediss://user:pass@queue.example:6380/1',
+    log: createLog(() => {}, Date.now),
+  })
+  expect(engine).toMatchObject({
+    kind: 'redis',
+    own: false,
+    description: 'rediss://queue.example:6380 (BROKER_QUEUE_URL)',
+  })
   await engine.close()
 })

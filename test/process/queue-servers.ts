@@ -21,14 +21,25 @@ export function queueServers(root: number | undefined): number[] {
   const beneath = new Set([String(root)])
   for (let grown = true; grown;) {
     grown = false
-    for (const [pid = '', parent = ''] of rows) if (beneath.has(parent) && !beneath.has(pid)) grown = beneath.add(pid).size > 0
+    for (const [pid = '', parent = ''] of rows)
+      if (beneath.has(parent) && !beneath.has(pid)) grown = beneath.add(pid).size > 0
   }
-  return rows.filter(([pid = '', , name = '']) => beneath.has(pid) && /valkey-server|redis-server|postgres/.test(name)).map(([pid]) => Number(pid))
+  return rows
+    .filter(
+      ([pid = '', , name = '']) =>
+        beneath.has(pid) && /valkey-server|redis-server|postgres/.test(name),
+    )
+    .map(([pid]) => Number(pid))
 }
 
-/** Kills them, and removes what they have kept: the directory of Valkey, Redis (--dir) or Postgres (-D). */
+/**
+ * Kills them, and removes what they have kept: the directory of Valkey, Redis (--dir) or Postgres
+ * (-D).
+ */
 export function loseQueueServers(pids: readonly number[]): void {
-  const lines = pids.map((pid) => execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }))
+  const lines = pids.map((pid) =>
+    execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }),
+  )
   for (const pid of pids) signal(pid, 'SIGKILL')
   const kept = lines.flatMap((line) => / (?:-D|--dir) (\S+)/.exec(line)?.[1] ?? [])
   if (kept.length === 0) throw new Error(`No data directory in ${lines.join('; ')}`)

@@ -38,7 +38,11 @@ async function open({ engine: kind, path }: (typeof QUEUE_ENGINES)[number]) {
       readFileSync(
         kind !== 'postgres'
           ? join(dir, 'queue', 'server.pid')
-          : join((engine.address as { address: { host: string } }).address.host, 'pg', 'postmaster.pid'),
+          : join(
+              (engine.address as { address: { host: string } }).address.host,
+              'pg',
+              'postmaster.pid',
+            ),
         'utf8',
       ),
       10,
@@ -46,7 +50,10 @@ async function open({ engine: kind, path }: (typeof QUEUE_ENGINES)[number]) {
   return { engine, queue, lines, pid }
 }
 
-async function queueOn(engine: QueueEngine, log = createLog(() => {}, Date.now)): Promise<OpenedDeliveryQueue> {
+async function queueOn(
+  engine: QueueEngine,
+  log = createLog(() => {}, Date.now),
+): Promise<OpenedDeliveryQueue> {
   const queue = await openDeliveryQueue({
     engine,
     log,
@@ -57,7 +64,12 @@ async function queueOn(engine: QueueEngine, log = createLog(() => {}, Date.now))
   return queue
 }
 
-const ref = (id: string, attempt = 1): DeliveryRef => ({ id, attempt, targetId: 't1', priority: 'urgent' })
+const ref = (id: string, attempt = 1): DeliveryRef => ({
+  id,
+  attempt,
+  targetId: 't1',
+  priority: 'urgent',
+})
 
 function performing(queue: OpenedDeliveryQueue) {
   const done: DeliveryRef[] = []
@@ -74,19 +86,42 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     const done = performing(queue)
     await vi.waitFor(() => expect(done).toHaveLength(2), SOON)
     // Its id is free again.
-    await vi.waitFor(async () => expect(await queue.bull.getJobCounts()).toMatchObject({ active: 0, completed: 0, failed: 0, waiting: 0 }), SOON)
+    await vi.waitFor(
+      async () =>
+        expect(await queue.bull.getJobCounts()).toMatchObject({
+          active: 0,
+          completed: 0,
+          failed: 0,
+          waiting: 0,
+        }),
+      SOON,
+    )
     queue.add([ref('a'), ref('a', 2)])
     await vi.waitFor(() => expect(done).toHaveLength(4), SOON)
-    expect(done.map(({ id, attempt }) => `${id}-${attempt}`).sort()).toEqual(['a-1', 'a-1', 'a-2', 'b-1'])
+    expect(done.map(({ id, attempt }) => `${id}-${attempt}`).sort()).toEqual([
+      'a-1',
+      'a-1',
+      'a-2',
+      'b-1',
+    ])
   })
 
   test('deliveries that a user waits for go several to a job, and each is performed', async () => {
     const { queue } = await open(which)
     const ids = Array.from({ length: 45 }, (_, n) => `n${n}`)
     queue.addUrgent(ids.map((id) => ref(id)))
-    await vi.waitFor(async () => expect(await queue.bull.getJobCounts('waiting')).toEqual({ waiting: 3 }), SOON)
+    await vi.waitFor(
+      async () => expect(await queue.bull.getJobCounts('waiting')).toEqual({ waiting: 3 }),
+      SOON,
+    )
     const done = performing(queue)
-    await vi.waitFor(() => expect(done.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))).toEqual(ids.map((id) => ref(id))), SOON)
+    await vi.waitFor(
+      () =>
+        expect(done.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))).toEqual(
+          ids.map((id) => ref(id)),
+        ),
+      SOON,
+    )
   })
 
   test('a job with a delay waits for it', async () => {
@@ -107,14 +142,28 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
       // Each adds in order: where its own is there, so is what it added before.
       queue.add([ref(`own${own}`)])
     }
-    await vi.waitFor(async () => expect((await a.bull.getJobCounts('waiting')).waiting).toBeGreaterThanOrEqual(5), SOON)
-    expect(await a.bull.getJobCounts('waiting', 'delayed')).toSatisfy(({ waiting = 0, delayed = 0 }) => waiting + delayed === 7)
+    await vi.waitFor(
+      async () => expect((await a.bull.getJobCounts('waiting')).waiting).toBeGreaterThanOrEqual(5),
+      SOON,
+    )
+    expect(await a.bull.getJobCounts('waiting', 'delayed')).toSatisfy(
+      ({ waiting = 0, delayed = 0 }) => waiting + delayed === 7,
+    )
     const done: string[] = []
-    const workers = [a, b].map((queue) => queue.work(async ({ id, attempt }) => void done.push(`${id}-${attempt}`), 2))
-    await vi.waitFor(() => expect(done.toSorted()).toEqual(['own0-1', 'own1-1', 'x-1', 'x-2', 'y-1', 'y-2', 'z-1']), SOON)
+    const workers = [a, b].map((queue) =>
+      queue.work(async ({ id, attempt }) => void done.push(`${id}-${attempt}`), 2),
+    )
+    await vi.waitFor(
+      () =>
+        expect(done.toSorted()).toEqual(['own0-1', 'own1-1', 'x-1', 'x-2', 'y-1', 'y-2', 'z-1']),
+      SOON,
+    )
     await Promise.all(workers.map((worker) => worker.stop()))
     a.add([ref('left')])
-    await vi.waitFor(async () => expect(await b.bull.getJobCounts('waiting')).toEqual({ waiting: 1 }), SOON)
+    await vi.waitFor(
+      async () => expect(await b.bull.getJobCounts('waiting')).toEqual({ waiting: 1 }),
+      SOON,
+    )
     await a.close()
     const left = performing(b)
     await vi.waitFor(() => expect(left.map(({ id }) => id)).toEqual(['left']), SOON)
@@ -131,7 +180,12 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     queue.add([ref('a')])
     await vi.waitFor(async () => {
       expect(times).toBe(1)
-      expect(await queue.bull.getJobCounts()).toMatchObject({ active: 0, failed: 0, waiting: 0, delayed: 0 })
+      expect(await queue.bull.getJobCounts()).toMatchObject({
+        active: 0,
+        failed: 0,
+        waiting: 0,
+        delayed: 0,
+      })
     }, SOON)
   })
 
@@ -140,7 +194,10 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     const done = performing(queue)
     queue.add([ref('before')])
     await vi.waitFor(() => expect(done).toHaveLength(1), SOON)
-    await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true, engine: which.engine }), SOON)
+    await vi.waitFor(
+      async () => expect(await queue.health()).toMatchObject({ up: true, engine: which.engine }),
+      SOON,
+    )
     process.kill(pid(), 'SIGKILL')
     for (let i = 0; i < 1_000; i++) queue.add([ref(`while-down-${i}`)])
     await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
@@ -156,7 +213,11 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
 })
 
 test('a server that was never there: the queue opens, adding returns, health says what is wrong', async () => {
-  const engine = await startQueueEngine({ dataDir: dataDir(), url: 'redis://127.0.0.1:1', log: createLog(() => {}, Date.now) })
+  const engine = await startQueueEngine({
+    dataDir: dataDir(),
+    url: 'redis://127.0.0.1:1',
+    log: createLog(() => {}, Date.now),
+  })
   const queue = await queueOn(engine)
   for (let i = 0; i < 100; i++) queue.add([ref(`x${i}`)])
   const health = await queue.health()
@@ -174,46 +235,67 @@ test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
     onTestFinished(() => client.disconnect())
     await client.config('SET', 'maxmemory', '1')
     expect(await client.ping()).toBe('PONG')
-    await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: false, problem: expect.stringContaining('OOM') as string }), SOON)
+    await vi.waitFor(
+      async () =>
+        expect(await queue.health()).toMatchObject({
+          up: false,
+          problem: expect.stringContaining('OOM') as string,
+        }),
+      SOON,
+    )
     const rig = await createRig({ deps: { queue } })
     expect(await (await rig.opsApp.request('/readyz')).json()).toMatchObject({
       status: 'degraded',
-      parts: { queue: { state: 'down', problem: expect.stringContaining('Raise maxmemory') as string } },
+      parts: {
+        queue: { state: 'down', problem: expect.stringContaining('Raise maxmemory') as string },
+      },
     })
     await client.config('SET', 'maxmemory', '0')
     await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true }), SOON)
   },
 )
 
-describe.each(QUEUE_ENGINES)('a broker whose queue server ($engine) is killed, its data lost', (which) => {
-  test('logout tokens go out at once all the same, and retries go on when it is back', async () => {
-    const { queue, pid, lines } = await open(which)
-    const rig = await createRig({ deps: { queue } })
-    const timer = setInterval(() => rig.clock.advance(0.05), 50)
-    onTestFinished(() => clearInterval(timer))
-    const [sydney, melbourne] = [await startReceiver(), await startReceiver(status(503))]
-    const clients = [await rig.register('Sydney', { logoutUris: [sydney.url] }), await rig.register('Melbourne', { logoutUris: [melbourne.url] })]
-    const { session } = await rig.openSession()
-    for (const client of clients) await rig.signInAt(session.sid, client)
-    const workers = await startWorkers(rig.deps)
-    onTestFinished(() => workers.drain())
+describe.each(QUEUE_ENGINES)(
+  'a broker whose queue server ($engine) is killed, its data lost',
+  (which) => {
+    test('logout tokens go out at once all the same, and retries go on when it is back', async () => {
+      const { queue, pid, lines } = await open(which)
+      const rig = await createRig({ deps: { queue } })
+      const timer = setInterval(() => rig.clock.advance(0.05), 50)
+      onTestFinished(() => clearInterval(timer))
+      const [sydney, melbourne] = [await startReceiver(), await startReceiver(status(503))]
+      const clients = [
+        await rig.register('Sydney', { logoutUris: [sydney.url] }),
+        await rig.register('Melbourne', { logoutUris: [melbourne.url] }),
+      ]
+      const { session } = await rig.openSession()
+      for (const client of clients) await rig.signInAt(session.sid, client)
+      const workers = await startWorkers(rig.deps)
+      onTestFinished(() => workers.drain())
 
-    loseQueueServers([pid()])
-    const answer = await revoke(rig.deps, {
-      selector: { kind: 'session', sid: session.sid },
-      reason: 'signed_out',
-      actor: { kind: 'user', id: session.sub },
-      now: rig.clock.now(),
+      loseQueueServers([pid()])
+      const answer = await revoke(rig.deps, {
+        selector: { kind: 'session', sid: session.sid },
+        reason: 'signed_out',
+        actor: { kind: 'user', id: session.sub },
+        now: rig.clock.now(),
+      })
+      expect(answer.outcome).toBe('revoked')
+      await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
+      await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
+      await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
+      melbourne.answer = ok
+      await vi.waitFor(
+        async () =>
+          expect(
+            (await rig.deps.store.deliveryCounts()).every(
+              ({ state, count }) => state === 'delivered' || count === 0,
+            ),
+          ).toBe(true),
+        SOON,
+      )
+      for (const receiver of [sydney, melbourne])
+        expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
     })
-    expect(answer.outcome).toBe('revoked')
-    await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
-    await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
-    await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
-    melbourne.answer = ok
-    await vi.waitFor(
-      async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true),
-      SOON,
-    )
-    for (const receiver of [sydney, melbourne]) expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
-  })
-})
+  },
+)

@@ -12,12 +12,18 @@ import { type Broker, startBroker } from '../../src/start.ts'
 import { cityMetadata } from '../rig.ts'
 import { until } from './broker-process.ts'
 import { Browser } from '../browser.ts'
-import { expressRelyingParty, honoRelyingParty, type RelyingParty, type Upstream } from './relying-parties.ts'
+import {
+  expressRelyingParty,
+  honoRelyingParty,
+  type RelyingParty,
+  type Upstream,
+} from './relying-parties.ts'
 
 /**
- * express-openid-connect and @auth0/auth0-hono as they come, against a whole broker with its queue: they sign in, refresh, and are signed out
- * by the back channel. The broker's issuer is an https host, as they want it; what ends TLS in front of it is stood in for by their own
- * documented option for another `fetch`.
+ * express-openid-connect and @auth0/auth0-hono as they come, against a whole broker with its queue:
+ * they sign in, refresh, and are signed out by the back channel. The broker's issuer is an https
+ * host, as they want it; what ends TLS in front of it is stood in for by their own documented
+ * option for another `fetch`.
  */
 
 const ISSUER = 'https://login.case-manager.example'
@@ -26,22 +32,44 @@ let broker: Broker
 let entra: Entra
 const parties: Record<string, RelyingParty> = {}
 const dir = mkdtempSync(join(tmpdir(), 'cmbr-'))
-const route = (url: string): string => url.replace(ISSUER, `http://127.0.0.1:${broker.listen?.port}`)
+const route = (url: string): string =>
+  url.replace(ISSUER, `http://127.0.0.1:${broker.listen?.port}`)
 
-async function register(name: string, make: (upstream: Upstream) => Promise<RelyingParty>): Promise<void> {
+async function register(
+  name: string,
+  make: (upstream: Upstream) => Promise<RelyingParty>,
+): Promise<void> {
   const { store, clients, random, clock } = broker.deps
   const { secret, hash } = newClientSecret(random, clock.now())
   const reached: typeof fetch = (input, init) =>
-    fetch(typeof input === 'string' ? route(input) : new URL(route(input instanceof URL ? input.href : input.url)), init)
+    fetch(
+      typeof input === 'string'
+        ? route(input)
+        : new URL(route(input instanceof URL ? input.href : input.url)),
+      init,
+    )
   const party = await make({ issuer: ISSUER, clientId: name, clientSecret: secret, fetch: reached })
-  const metadata = cityMetadata(name, { redirectUris: [party.redirectUri], logoutUris: [party.logoutUri], uri: party.baseUrl })
-  await store.putClient({ clientId: name, source: 'command', metadata, secrets: [hash], now: clock.now() })
+  const metadata = cityMetadata(name, {
+    redirectUris: [party.redirectUri],
+    logoutUris: [party.logoutUri],
+    uri: party.baseUrl,
+  })
+  await store.putClient({
+    clientId: name,
+    source: 'command',
+    metadata,
+    secrets: [hash],
+    now: clock.now(),
+  })
   await clients.reload()
   parties[name] = party
 }
 
 beforeAll(async () => {
-  entra = await startEntra({ port: 0, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
+  entra = await startEntra({
+    port: 0,
+    apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }],
+  })
   const config = loadConfig({
     BROKER_ISSUER: ISSUER,
     BROKER_LISTEN: '127.0.0.1:0',
@@ -75,7 +103,8 @@ const newBrowser = () => new Browser({ fetch: (address, init) => fetch(route(add
 /** By the relying party's own login address, through the broker's page where it shows one. */
 async function signIn(browser: Browser, party: RelyingParty): Promise<Record<string, unknown>> {
   let page = await browser.get(party.login)
-  if (page.html.includes('Sign in with Microsoft')) page = await browser.press(page, 'Sign in with Microsoft')
+  if (page.html.includes('Sign in with Microsoft'))
+    page = await browser.press(page, 'Sign in with Microsoft')
   const me = await browser.get(party.me)
   expect([me.status, me.html]).toEqual([200, expect.stringContaining('Alice')])
   return JSON.parse(me.html) as Record<string, unknown>
@@ -84,15 +113,20 @@ const signOut = async (browser: Browser, scope: 'device' | 'everywhere') => {
   const done = await browser.submit(await browser.get(`${ISSUER}/logout`), { scope }, 'Sign out')
   expect([done.status, done.url]).toEqual([200, expect.stringContaining('/logout/done')])
 }
-const isSignedIn = async (browser: Browser, party: RelyingParty) => (await browser.get(party.me)).status === 200
-const refreshes = async (browser: Browser, party: RelyingParty) => (await browser.get(party.refresh)).status === 200
+const isSignedIn = async (browser: Browser, party: RelyingParty) =>
+  (await browser.get(party.me)).status === 200
+const refreshes = async (browser: Browser, party: RelyingParty) =>
+  (await browser.get(party.refresh)).status === 200
 
 describe.each(['express', 'hono'])('an instance made with %s’s middleware, unmodified', (name) => {
   const party = (): RelyingParty => parties[name] ?? expect.fail('not started')
 
   test('signs in by the broker, and refreshes', async () => {
     const browser = newBrowser()
-    expect(await signIn(browser, party())).toMatchObject({ sub: expect.stringMatching(/^u_/), name: 'Alice Adams' })
+    expect(await signIn(browser, party())).toMatchObject({
+      sub: expect.stringMatching(/^u_/),
+      name: 'Alice Adams',
+    })
     expect(await refreshes(browser, party())).toBe(true)
     expect(await refreshes(browser, party())).toBe(true)
     expect(await isSignedIn(browser, party())).toBe(true)
@@ -103,7 +137,10 @@ describe.each(['express', 'hono'])('an instance made with %s’s middleware, unm
     await signIn(here, party())
     await signIn(elsewhere, party())
     await signOut(here, 'device')
-    await until('the instance has signed this browser out', async () => !(await isSignedIn(here, party())))
+    await until(
+      'the instance has signed this browser out',
+      async () => !(await isSignedIn(here, party())),
+    )
     expect(await isSignedIn(elsewhere, party())).toBe(true)
     expect(await refreshes(elsewhere, party())).toBe(true)
   })
@@ -113,7 +150,11 @@ describe.each(['express', 'hono'])('an instance made with %s’s middleware, unm
     await signIn(here, party())
     await signIn(elsewhere, party())
     await signOut(here, 'everywhere')
-    for (const browser of [here, elsewhere]) await until('the instance has signed both out', async () => !(await isSignedIn(browser, party())))
+    for (const browser of [here, elsewhere])
+      await until(
+        'the instance has signed both out',
+        async () => !(await isSignedIn(browser, party())),
+      )
     const again = newBrowser()
     await signIn(again, party())
     expect(await isSignedIn(again, party())).toBe(true)
@@ -137,5 +178,6 @@ test('signed in at both by one sign-in, out at both by one sign-out', async () =
   const { sub } = await signIn(browser, one)
   expect(await signIn(browser, other)).toMatchObject({ sub })
   await signOut(browser, 'device')
-  for (const party of [one, other]) await until('both have signed the user out', async () => !(await isSignedIn(browser, party)))
+  for (const party of [one, other])
+    await until('both have signed the user out', async () => !(await isSignedIn(browser, party)))
 })

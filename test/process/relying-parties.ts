@@ -6,7 +6,10 @@ import express from 'express'
 import expressOidc from 'express-openid-connect'
 import { Hono } from 'hono'
 
-/** Instances made of other users' middleware, as their documentation has it. Nothing of them is changed: a fix here would be missing everywhere else. */
+/**
+ * Instances made of other users' middleware, as their documentation has it. Nothing of them is
+ * changed: a fix here would be missing everywhere else.
+ */
 
 export interface RelyingParty {
   clientId: string
@@ -29,7 +32,9 @@ export interface Upstream {
   fetch: typeof fetch
 }
 
-async function listening(answer: () => RequestListener): Promise<{ baseUrl: string; close(): Promise<void> }> {
+async function listening(
+  answer: () => RequestListener,
+): Promise<{ baseUrl: string; close(): Promise<void> }> {
   const server: Server = createServer((request, response) => answer()(request, response))
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
   return {
@@ -42,7 +47,10 @@ async function listening(answer: () => RequestListener): Promise<{ baseUrl: stri
   }
 }
 
-/** What express-session's stores are: the middleware's own word for what it wants (EXAMPLES, "Back-Channel Logout"). */
+/**
+ * What express-session's stores are: the middleware's own word for what it wants (EXAMPLES,
+ * "Back-Channel Logout").
+ */
 class ExpressStore {
   readonly #kept = new Map<string, unknown>()
   get(sid: string, done: (error: unknown, session?: unknown) => void): void {
@@ -81,11 +89,13 @@ export async function expressRelyingParty(upstream: Upstream): Promise<RelyingPa
     } as Parameters<typeof expressOidc.auth>[0]),
   )
   site.get('/me', (request, response) => {
-    if (!request.oidc.isAuthenticated()) return void response.status(401).json({ error: 'signed_out' })
+    if (!request.oidc.isAuthenticated())
+      return void response.status(401).json({ error: 'signed_out' })
     response.json(request.oidc.idTokenClaims)
   })
   site.get('/refresh', (request, response) => {
-    const asked = request.oidc.accessToken?.refresh() ?? Promise.reject(new Error('There is no access token.'))
+    const asked =
+      request.oidc.accessToken?.refresh() ?? Promise.reject(new Error('There is no access token.'))
     void asked.then(
       () => response.json({ refreshed: true }),
       () => response.status(401).json({ refreshed: false }),
@@ -110,7 +120,10 @@ interface HonoState {
   tokenSets: { expiresAt: number }[]
 }
 
-/** A store by the middleware's abstract SessionStore. `ageTokens` lets time pass: its tokens have expired. */
+/**
+ * A store by the middleware's abstract SessionStore. `ageTokens` lets time pass: its tokens have
+ * expired.
+ */
 class HonoStore {
   readonly kept = new Map<string, HonoState>()
   async get(id: string): Promise<HonoState | undefined> {
@@ -124,10 +137,15 @@ class HonoStore {
   }
   async deleteByLogoutToken({ sid, sub }: { sid?: string; sub?: string }): Promise<void> {
     for (const [id, state] of this.kept)
-      if ((sid !== undefined && state.internal.sid === sid) || (sub !== undefined && state.user?.sub === sub)) this.kept.delete(id)
+      if (
+        (sid !== undefined && state.internal.sid === sid) ||
+        (sub !== undefined && state.user?.sub === sub)
+      )
+        this.kept.delete(id)
   }
   ageTokens(): void {
-    for (const state of this.kept.values()) for (const tokens of state.tokenSets) tokens.expiresAt = 0
+    for (const state of this.kept.values())
+      for (const tokens of state.tokenSets) tokens.expiresAt = 0
   }
 }
 
@@ -149,10 +167,13 @@ export async function honoRelyingParty(upstream: Upstream): Promise<RelyingParty
     }),
   )
   interface Client {
-    getSession(c: unknown): Promise<{ user?: Record<string, unknown>; internal?: { sid?: string } } | undefined>
+    getSession(
+      c: unknown,
+    ): Promise<{ user?: Record<string, unknown>; internal?: { sid?: string } } | undefined>
     getAccessToken(c: unknown): Promise<{ accessToken: string }>
   }
-  const clientOf = (c: { get(name: never): unknown }): Client => c.get('auth0Client' as never) as Client
+  const clientOf = (c: { get(name: never): unknown }): Client =>
+    c.get('auth0Client' as never) as Client
   site.get('/me', async (c) => {
     const session = await clientOf(c).getSession(c)
     return session === undefined ? c.json({ error: 'signed_out' }, 401) : c.json(session.user)

@@ -7,7 +7,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { ALICE, BOB, openWorld, type TestWorld } from './world.ts'
 
-/** A backup of a broker that serves, put in its place after it was killed: by `cmb`, on the built broker. */
+/**
+ * A backup of a broker that serves, put in its place after it was killed: by `cmb`, on the built
+ * broker.
+ */
 
 let world: TestWorld
 beforeAll(async () => {
@@ -17,11 +20,18 @@ afterAll(() => world?.dispose())
 
 const cmb = async (...args: string[]) => {
   const program = resolve(import.meta.dirname, '../../dist/src/cli.js')
-  const { stdout } = await promisify(execFile)(process.execPath, [program, '--data-dir', world.broker.env.BROKER_DATA_DIR ?? '', ...args, '--json'])
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    program,
+    '--data-dir',
+    world.broker.env.BROKER_DATA_DIR ?? '',
+    ...args,
+    '--json',
+  ])
   return JSON.parse(stdout) as Record<string, unknown>
 }
 const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
-const timesDelivered = (index: number, sid: string) => instance(index).receiver.delivered.filter(({ claims }) => claims.sid === sid).length
+const timesDelivered = (index: number, sid: string) =>
+  instance(index).receiver.delivered.filter(({ claims }) => claims.sid === sid).length
 
 test('users who signed out since the backup stay signed out, users signed in then are signed out, and instances and guards learn it', async () => {
   const [sydney, melbourne] = [instance(0), instance(1)]
@@ -31,7 +41,12 @@ test('users who signed out since the backup stay signed out, users signed in the
   }
   const [alice, bob] = [await signedIn(ALICE), await signedIn(BOB)]
   const { client_id: clientId, client_secret: clientSecret } = sydney.entry
-  const guard = createGuard({ issuer: world.broker.issuer, clientId, clientSecret, audience: 'urn:test:sydney' })
+  const guard = createGuard({
+    issuer: world.broker.issuer,
+    clientId,
+    clientSecret,
+    audience: 'urn:test:sydney',
+  })
   try {
     await guard.start()
     expect(await guard.check(bob.tokens.access_token)).toMatchObject({ ok: true })
@@ -40,7 +55,8 @@ test('users who signed out since the backup stay signed out, users signed in the
     const file = join(world.broker.dataDir, 'backup.db')
     await cmb('backup', file)
     expect(statSync(file).mode & 0o777).toBe(0o600)
-    // Alice's sign-out is after it; the instance that is down has no logout token when the machine dies.
+    // Alice's sign-out is after it; the instance that is down has no logout token when the machine
+    // dies.
     await melbourne.receiver.close()
     await world.signOut(alice.browser, 'device')
     await until('Sydney is told of Alice', () => timesDelivered(0, alice.sid) > 0)
@@ -50,20 +66,32 @@ test('users who signed out since the backup stay signed out, users signed in the
     await world.broker.start()
 
     for (const { tokens } of [alice, bob])
-      await expect(world.refresh(sydney, tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
-    // The one that had Alice's logout token before the restore gets another, which ends nothing twice.
+      await expect(world.refresh(sydney, tokens.refresh_token ?? '')).rejects.toMatchObject({
+        error: 'invalid_grant',
+      })
+    // The one that had Alice's logout token before the restore gets another, which ends nothing
+    // twice.
     await until(
       'both instances are told of both',
-      () => timesDelivered(0, bob.sid) > 0 && timesDelivered(1, alice.sid) > 0 && timesDelivered(1, bob.sid) > 0,
+      () =>
+        timesDelivered(0, bob.sid) > 0 &&
+        timesDelivered(1, alice.sid) > 0 &&
+        timesDelivered(1, bob.sid) > 0,
     )
-    await until('the guard follows the new log', () => guard.status().ready && guard.status().epoch !== epoch)
-    for (const { tokens } of [alice, bob]) expect(await guard.check(tokens.access_token)).toMatchObject({ ok: false })
+    await until(
+      'the guard follows the new log',
+      () => guard.status().ready && guard.status().epoch !== epoch,
+    )
+    for (const { tokens } of [alice, bob])
+      expect(await guard.check(tokens.access_token)).toMatchObject({ ok: false })
 
     // And it is a broker like any other: Bob signs in again, by new keys, and stays.
     const again = await signedIn(BOB)
     expect(again.sid).not.toBe(bob.sid)
     expect(await guard.check(again.tokens.access_token)).toMatchObject({ ok: true })
-    await expect(world.refresh(sydney, again.tokens.refresh_token ?? '')).resolves.toHaveProperty('access_token')
+    await expect(world.refresh(sydney, again.tokens.refresh_token ?? '')).resolves.toHaveProperty(
+      'access_token',
+    )
     expect(timesDelivered(0, again.sid)).toBe(0)
   } finally {
     await guard.stop()

@@ -15,7 +15,16 @@ import { setClock } from './chaos/clock.ts'
 import { loseQueueServers, queueServers } from './queue-servers.ts'
 import { INCIDENTS, type Machine, Walk } from './runbook.ts'
 import { CMB, install } from './shell.ts'
-import { ALICE, BOB, newBrowser, openWorld, Receiver, sidOf, type TestInstance, type TestWorld } from './world.ts'
+import {
+  ALICE,
+  BOB,
+  newBrowser,
+  openWorld,
+  Receiver,
+  sidOf,
+  type TestInstance,
+  type TestWorld,
+} from './world.ts'
 
 /** Every incident of docs/runbook.md, walked with its own commands against the built broker. */
 
@@ -53,15 +62,24 @@ function incident(title: string, walk: (steps: Walk) => Promise<void>): void {
 }
 
 const admin = (): Promise<Broker> =>
-  openBroker({ env: {}, out: () => {}, err: () => {}, user: 'test', ask: undefined, input: async () => '' }, dataDir())
-const instance = (index: number): TestInstance => world.instances[index] ?? expect.fail('no such instance')
+  openBroker(
+    { env: {}, out: () => {}, err: () => {}, user: 'test', ask: undefined, input: async () => '' },
+    dataDir(),
+  )
+const instance = (index: number): TestInstance =>
+  world.instances[index] ?? expect.fail('no such instance')
 const isTold = (of: TestInstance, sid: string) =>
-  until(`${of.entry.client_id} is told`, () => of.receiver.delivered.some(({ claims }) => claims.sid === sid))
+  until(`${of.entry.client_id} is told`, () =>
+    of.receiver.delivered.some(({ claims }) => claims.sid === sid),
+  )
 const subOf = async (sid: string): Promise<string> => {
-  const { sessions } = await (await admin()).get<{ sessions: { sid: string; sub: string }[] }>('/sessions?limit=1000')
+  const { sessions } = await (
+    await admin()
+  ).get<{ sessions: { sid: string; sub: string }[] }>('/sessions?limit=1000')
   return sessions.find((one) => one.sid === sid)?.sub ?? expect.fail(`${sid} is not live`)
 }
-const seqIn = (printed: string): string => /number (\d+) in the log/.exec(printed)?.[1] ?? expect.fail(`No number in: ${printed}`)
+const seqIn = (printed: string): string =>
+  /number (\d+) in the log/.exec(printed)?.[1] ?? expect.fail(`No number in: ${printed}`)
 
 /** An instance that `cmb` registers, and so may change; with a user who is signed in there. */
 async function registered(clientId: string) {
@@ -69,25 +87,38 @@ async function registered(clientId: string) {
   await receiver.open()
   onTestFinished(() => receiver.close())
   const redirectUri = `http://127.0.0.1/${clientId}/oidc/callback`
-  const entry = { client_id: clientId, client_name: clientId, redirect_uris: [redirectUri], backchannel_logout_uris: [receiver.url] }
-  const { client_secret: secret } = await (await admin()).send<{ client_secret: string }>('POST', '/clients', entry)
+  const entry = {
+    client_id: clientId,
+    client_name: clientId,
+    redirect_uris: [redirectUri],
+    backchannel_logout_uris: [receiver.url],
+  }
+  const { client_secret: secret } = await (
+    await admin()
+  ).send<{ client_secret: string }>('POST', '/clients', entry)
   const made: TestInstance = { entry: { ...entry, client_secret: secret }, redirectUri, receiver }
   world.as(ALICE)
   const { tokens } = await world.signIn(newBrowser(), made)
   return { made, tokens, sid: sidOf(tokens.id_token) }
 }
 const endSession = async (sid: string): Promise<void> => {
-  await (await admin()).send('POST', '/revocations', { selector: { kind: 'session', sid }, case_reference: 'INC-0' })
+  await (
+    await admin()
+  ).send('POST', '/revocations', { selector: { kind: 'session', sid }, case_reference: 'INC-0' })
 }
 const hasTried = (clientId: string) =>
   until(`${clientId} was tried`, async () => {
-    const { deliveries } = await (await admin()).get<{ deliveries: { last_error: string | null }[] }>(`/deliveries?client_id=${clientId}`)
+    const { deliveries } = await (
+      await admin()
+    ).get<{ deliveries: { last_error: string | null }[] }>(`/deliveries?client_id=${clientId}`)
     return deliveries.some((one) => one.last_error !== null)
   })
 const introspected = ({ entry }: TestInstance, secret: string) =>
   fetch(`${world.broker.issuer}/introspect`, {
     method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${entry.client_id}:${secret}`).toString('base64')}` },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${entry.client_id}:${secret}`).toString('base64')}`,
+    },
     body: new URLSearchParams({ token: 'none' }),
   }).then(({ status }) => status)
 
@@ -98,7 +129,9 @@ incident('A device was stolen', async (steps) => {
   for (const each of world.instances) await isTold(each, sid)
   await until(
     'both deliveries are noted',
-    async () => (await (await admin()).get<{ totals: { delivered: number } }>(`/revocations/${seq}`)).totals.delivered === 2,
+    async () =>
+      (await (await admin()).get<{ totals: { delivered: number } }>(`/revocations/${seq}`)).totals
+        .delivered === 2,
   )
   expect(await steps.next({ SEQ: seq })).toMatch(/2 of 2 .*delivered/)
 })
@@ -111,7 +144,9 @@ incident('An account is compromised', async (steps) => {
   expect(printed).toContain(sid)
   const after = await steps.next({ SUBJECT: sub, SEQ: seqIn(printed) })
   expect(after).toContain('No live session matches.')
-  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
+    { error: 'invalid_grant' },
+  )
   await expect(world.signIn(newBrowser(), instance(0))).rejects.toThrow()
   world.entra.change(ALICE, { accountEnabled: true })
 })
@@ -125,7 +160,9 @@ incident('A refresh token was stolen', async (steps) => {
   await setClock(world.broker, 50_000)
   await expect(world.refresh(instance(0), stolen)).rejects.toMatchObject({ error: 'invalid_grant' })
   await setClock(world.broker, 0)
-  const { revocations } = await (await admin()).get<{ revocations: { seq: number }[] }>('/revocations?limit=1')
+  const { revocations } = await (
+    await admin()
+  ).get<{ revocations: { seq: number }[] }>('/revocations?limit=1')
   const printed = await steps.next({ SEQ: String(revocations[0]?.seq) })
   expect(printed).toContain('refresh_token_reuse')
   expect(printed).toContain(`session ${sid}`)
@@ -161,7 +198,12 @@ incident('An instance rejects logout tokens', async (steps) => {
   await endSession(sid)
   await until(
     'it rejects',
-    async () => (await (await admin()).get<{ deliveries: unknown[] }>('/deliveries?state=rejected&client_id=sydney')).deliveries.length > 0,
+    async () =>
+      (
+        await (
+          await admin()
+        ).get<{ deliveries: unknown[] }>('/deliveries?state=rejected&client_id=sydney')
+      ).deliveries.length > 0,
   )
   expect(await steps.next({ CLIENT: 'sydney' })).toMatch(/rejected .* 400 .*wrong clock/)
   sydney.receiver.answer = (response) => void response.writeHead(200).end()
@@ -175,19 +217,30 @@ incident('A signing key leaked', async (steps) => {
   const { at } = await world.signedIn(BOB)
   const tokens = at[0]?.tokens ?? expect.unreachable()
   const { client_id: clientId, client_secret: clientSecret } = sydney.entry
-  const guard = createGuard({ issuer: world.broker.issuer, clientId, clientSecret, audience: 'urn:runbook:sydney' })
+  const guard = createGuard({
+    issuer: world.broker.issuer,
+    clientId,
+    clientSecret,
+    audience: 'urn:runbook:sydney',
+  })
   onTestFinished(() => guard.stop())
   await guard.start()
   expect(await guard.check(tokens.access_token)).toMatchObject({ ok: true })
   await steps.next()
-  await until('the guard refuses what the old key signed', async () => !(await guard.check(tokens.access_token)).ok)
+  await until(
+    'the guard refuses what the old key signed',
+    async () => !(await guard.check(tokens.access_token)).ok,
+  )
   const refreshed = await world.refresh(sydney, tokens.refresh_token ?? '')
   expect(await guard.check(refreshed.access_token)).toMatchObject({ ok: true })
   const keys = await steps.next()
   expect([...keys.matchAll(/\bactive\b/g)]).toHaveLength(2)
   expect(keys).not.toContain('retiring')
   await steps.next()
-  await until('the guard refuses every token', async () => !(await guard.check(refreshed.access_token)).ok)
+  await until(
+    'the guard refuses every token',
+    async () => !(await guard.check(refreshed.access_token)).ok,
+  )
 })
 
 incident('BROKER_SECRET leaked', async (steps) => {
@@ -200,7 +253,9 @@ incident('BROKER_SECRET leaked', async (steps) => {
   env.BROKER_SECRET = fresh
   await steps.next()
   await steps.next()
-  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
+    { error: 'invalid_grant' },
+  )
   expect(await steps.next({}, [0, 1])).toMatch(/^ok {4}secrets: /m)
 })
 
@@ -212,7 +267,9 @@ incident('An instance is down', async (steps) => {
   const seen = await steps.next({ CLIENT: 'darwin' })
   expect(seen).toMatch(/darwin +1 /)
   expect(seen).toMatch(/pending .*connection refused/)
-  expect(await steps.next({ CLIENT: 'darwin' })).toContain('There is no rejected or failed delivery there')
+  expect(await steps.next({ CLIENT: 'darwin' })).toContain(
+    'There is no rejected or failed delivery there',
+  )
   await made.receiver.open()
   await isTold(made, sid)
   await made.receiver.close()
@@ -225,12 +282,17 @@ incident('An instance is down', async (steps) => {
 
 incident("An instance's certificate is wrong", async (steps) => {
   const { certificate: cert, privateKey: key } = newCertificate()
-  const server = createTlsServer({ key, cert }, (_request, response) => void response.writeHead(200).end())
+  const server = createTlsServer(
+    { key, cert },
+    (_request, response) => void response.writeHead(200).end(),
+  )
   onTestFinished(() => void server.close())
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const { made, sid } = await registered('hobart')
   const address = `https://localhost:${(server.address() as AddressInfo).port}/logout`
-  await (await admin()).send('PATCH', `/clients/${made.entry.client_id}`, { backchannel_logout_uris: [address] })
+  await (
+    await admin()
+  ).send('PATCH', `/clients/${made.entry.client_id}`, { backchannel_logout_uris: [address] })
   await endSession(sid)
   await hasTried('hobart')
   const printed = await steps.next({ CLIENT: 'hobart' }, [0, 1])
@@ -250,7 +312,8 @@ incident('The queue server is down or lost its data', async (steps) => {
 incident('The disk is full', async (steps) => {
   const { at, sid } = await world.signedIn(ALICE)
   const refresh = () => world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')
-  const limit = (bytes: string) => execFileSync('prlimit', ['--pid', String(world.broker.pid), `--fsize=${bytes}:`])
+  const limit = (bytes: string) =>
+    execFileSync('prlimit', ['--pid', String(world.broker.pid), `--fsize=${bytes}:`])
   limit('4096')
   await expect(endSession(sid)).rejects.toThrow()
   const full = steps.next({}, [0, 1])
@@ -286,8 +349,13 @@ incident('Too much was revoked', async (steps) => {
   await world.signedIn(ALICE)
   const { seq } = await (
     await admin()
-  ).send<{ seq: number }>('POST', '/revocations', { selector: { kind: 'client', client_id: 'sydney' }, case_reference: 'INC-2' })
-  expect(await steps.next({ SEQ: String(seq) })).toMatch(/client sydney[\s\S]*cmb@test \(unverified\)[\s\S]*revoke/)
+  ).send<{ seq: number }>('POST', '/revocations', {
+    selector: { kind: 'client', client_id: 'sydney' },
+    case_reference: 'INC-2',
+  })
+  expect(await steps.next({ SEQ: String(seq) })).toMatch(
+    /client sydney[\s\S]*cmb@test \(unverified\)[\s\S]*revoke/,
+  )
   expect(await steps.next({ TENANT: CONTOSO.tid })).toContain('Nothing was done.')
 })
 
@@ -296,20 +364,32 @@ incident('A customer leaves', async (steps) => {
   expect(await steps.next({ TENANT: FABRIKAM.tid })).toContain('This would end 1 session(s)')
   expect(await steps.next({ TENANT: FABRIKAM.tid })).toContain('is removed')
   for (const each of world.instances) await isTold(each, sid)
-  expect(await steps.next({ TENANT: FABRIKAM.tid })).toMatch(/No live session matches\.[\s\S]*tenant_removed/)
-  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+  expect(await steps.next({ TENANT: FABRIKAM.tid })).toMatch(
+    /No live session matches\.[\s\S]*tenant_removed/,
+  )
+  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
+    { error: 'invalid_grant' },
+  )
   await expect(world.signIn(newBrowser(), instance(0))).rejects.toThrow()
 })
 
 incident('A guard is outdated or gone', async (steps) => {
   const { client_id: clientId, client_secret: clientSecret } = instance(1).entry
-  const options = { issuer: world.broker.issuer, clientId, clientSecret, audience: 'urn:runbook:melbourne', guardId: 'asking' }
+  const options = {
+    issuer: world.broker.issuer,
+    clientId,
+    clientSecret,
+    audience: 'urn:runbook:melbourne',
+    guardId: 'asking',
+  }
   const guard = createGuard({ ...options, staleness: { afterSeconds: 35, policy: 'introspect' } })
   await guard.start()
   await until('it has reported', () => guard.status().reportedSeq !== undefined)
   await guard.stop()
   await until('the broker knows that it is gone', async () => {
-    const { guards } = await (await admin()).get<{ guards: { guard_id: string; connected: boolean }[] }>('/guards')
+    const { guards } = await (
+      await admin()
+    ).get<{ guards: { guard_id: string; connected: boolean }[] }>('/guards')
     return guards.some((one) => one.guard_id === 'asking' && !one.connected)
   })
   expect(await steps.next()).toMatch(/melbourne +asking +no .*introspects after 35 s/)
@@ -330,7 +410,9 @@ incident('The database is lost or damaged', async (steps) => {
   const backup = join(world.broker.dataDir, 'nightly.db')
   await (await admin()).send('POST', '/backup', { path: backup })
   await steps.next({ BACKUP: backup })
-  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+  await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
+    { error: 'invalid_grant' },
+  )
   expect(await steps.next({}, [0, 1])).toMatch(/sydney[\s\S]*It runs\./)
   await world.signedIn(ALICE)
 })
@@ -343,16 +425,19 @@ incident('A user asks to be forgotten', async (steps) => {
   expect(sessions).toEqual([])
 })
 
-incident('An auditor asks which instances were informed, or what an operator did', async (steps) => {
-  const { sid } = await world.signedIn(ALICE)
-  const sent = { selector: { kind: 'session', sid }, case_reference: 'INC-7' }
-  const { seq } = await (await admin()).send<{ seq: number }>('POST', '/revocations', sent)
-  for (const each of world.instances) await isTold(each, sid)
-  const printed = await steps.next({ SEQ: String(seq) })
-  expect(printed).toMatch(/INC-7[\s\S]*sydney[\s\S]*"signature"/)
-  const acts = await steps.next({ OPERATOR: 'cmb@test (unverified)', CASE: 'INC-7' })
-  expect(acts).toMatch(/revoke +session s_/)
-})
+incident(
+  'An auditor asks which instances were informed, or what an operator did',
+  async (steps) => {
+    const { sid } = await world.signedIn(ALICE)
+    const sent = { selector: { kind: 'session', sid }, case_reference: 'INC-7' }
+    const { seq } = await (await admin()).send<{ seq: number }>('POST', '/revocations', sent)
+    for (const each of world.instances) await isTold(each, sid)
+    const printed = await steps.next({ SEQ: String(seq) })
+    expect(printed).toMatch(/INC-7[\s\S]*sydney[\s\S]*"signature"/)
+    const acts = await steps.next({ OPERATOR: 'cmb@test (unverified)', CASE: 'INC-7' })
+    expect(acts).toMatch(/revoke +session s_/)
+  },
+)
 
 test('every incident of the runbook is walked', () => {
   expect(INCIDENTS.map(({ title }) => title).filter((title) => !walked.has(title))).toEqual([])

@@ -9,7 +9,9 @@ interface Incident {
   blocks: string[][]
 }
 
-export const INCIDENTS: readonly Incident[] = Object.entries(Object.groupBy(blocksOf('docs/runbook.md'), ({ heading }) => heading))
+export const INCIDENTS: readonly Incident[] = Object.entries(
+  Object.groupBy(blocksOf('docs/runbook.md'), ({ heading }) => heading),
+)
   .filter(([title]) => title !== '')
   .map(([title, blocks = []]) => ({ title, blocks: blocks.map(({ text }) => commandsOf(text)) }))
 
@@ -23,7 +25,9 @@ export class Walk {
 
   constructor(title: string, parts: { dir: string; dataDir: string; machine: Machine }) {
     this.#parts = parts
-    this.#blocks = INCIDENTS.find((one) => one.title === title)?.blocks ?? expect.fail(`docs/runbook.md has no incident “${title}”.`)
+    this.#blocks =
+      INCIDENTS.find((one) => one.title === title)?.blocks ??
+      expect.fail(`docs/runbook.md has no incident “${title}”.`)
   }
 
   /**
@@ -31,7 +35,10 @@ export class Walk {
    * @param codes exit codes that are right; 0 where none is named
    * @returns all that was printed
    */
-  async next(variables: Record<string, string> = {}, codes: readonly number[] = [0]): Promise<string> {
+  async next(
+    variables: Record<string, string> = {},
+    codes: readonly number[] = [0],
+  ): Promise<string> {
     const lines = this.#blocks[this.#done++] ?? expect.fail('The incident has no more commands.')
     const { dir, dataDir } = this.#parts
     let printed = ''
@@ -41,7 +48,12 @@ export class Walk {
         await machine()
         continue
       }
-      const env = { PATH: `${dir}:${process.env.PATH ?? ''}`, BROKER_DATA_DIR: dataDir, CASE: 'INC-1', ...variables }
+      const env = {
+        PATH: `${dir}:${process.env.PATH ?? ''}`,
+        BROKER_DATA_DIR: dataDir,
+        CASE: 'INC-1',
+        ...variables,
+      }
       const [ran] = await runCommands([line], { env })
       expect(codes, `${line}\n${ran?.printed}`).toContain(ran?.code)
       printed += ran?.printed

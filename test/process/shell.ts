@@ -1,5 +1,13 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT } from '../markdown.ts'
@@ -16,7 +24,10 @@ export interface Ran {
 const MOST_MS = 240_000
 const NODE = join(ROOT, 'node_modules/.bin/node')
 
-/** Writes programs of one line of shell each. @returns their directory, which goes first into PATH */
+/**
+ * Writes programs of one line of shell each.
+ * @returns their directory, which goes first into PATH
+ */
 export function install(parent: string, programs: Record<string, string>): string {
   const dir = join(parent, 'programs')
   mkdirSync(dir, { recursive: true })
@@ -49,23 +60,47 @@ function isWhole(command: string): boolean {
   if (command.endsWith('\\')) return false
   if (!/['"<({|&]/.test(command)) return true
   try {
-    return execFileSync('bash', ['-c', 'bash -n -c "$1" 2>&1', '-', command], { encoding: 'utf8' }).trim() === ''
+    return (
+      execFileSync('bash', ['-c', 'bash -n -c "$1" 2>&1', '-', command], {
+        encoding: 'utf8',
+      }).trim() === ''
+    )
   } catch {
     return false
   }
 }
 
-/** Runs the commands in one shell, in which each may set variables for the next. A variable that is not set is an error. */
-export async function runCommands(commands: readonly string[], options: { cwd?: string; env: Record<string, string> }): Promise<Ran[]> {
+/**
+ * Runs the commands in one shell, in which each may set variables for the next. A variable that is
+ * not set is an error.
+ */
+export async function runCommands(
+  commands: readonly string[],
+  options: { cwd?: string; env: Record<string, string> },
+): Promise<Ran[]> {
   const dir = mkdtempSync(join(tmpdir(), 'shell-'))
-  const lines = commands.flatMap((command, at) => [`{ ${command}`, `} >'${dir}/${at}' 2>&1 </dev/null`, `echo $? >'${dir}/${at}.code'`])
+  const lines = commands.flatMap((command, at) => [
+    `{ ${command}`,
+    `} >'${dir}/${at}' 2>&1 </dev/null`,
+    `echo $? >'${dir}/${at}.code'`,
+  ])
   await new Promise<void>((done) => {
-    execFile('bash', ['-uo', 'pipefail', '-c', lines.join('\n')], { ...options, timeout: MOST_MS }, () => done())
+    execFile(
+      'bash',
+      ['-uo', 'pipefail', '-c', lines.join('\n')],
+      { ...options, timeout: MOST_MS },
+      () => done(),
+    )
   })
-  const text = (name: string): string | undefined => (existsSync(join(dir, name)) ? readFileSync(join(dir, name), 'utf8') : undefined)
+  const text = (name: string): string | undefined =>
+    existsSync(join(dir, name)) ? readFileSync(join(dir, name), 'utf8') : undefined
   const ran = commands.map((command, at) => {
     const code = text(`${at}.code`)
-    return { command, code: code === undefined ? undefined : Number(code), printed: text(String(at)) ?? '' }
+    return {
+      command,
+      code: code === undefined ? undefined : Number(code),
+      printed: text(String(at)) ?? '',
+    }
   })
   rmSync(dir, { recursive: true, force: true })
   return ran

@@ -2,18 +2,28 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { ALICE, BOB, openWorld, type TestWorld } from './world.ts'
 
-/** Microsoft's events, and how long it is until both instances refuse the user: the built broker in its own process, its workers and queue with it. */
+/**
+ * Microsoft's events, and how long it is until both instances refuse the user: the built broker in
+ * its own process, its workers and queue with it.
+ */
 
 let world: TestWorld
 beforeAll(async () => {
   world = await openWorld({ start: false })
-  Object.assign(world.broker.env, { BROKER_PROBE_MINUTES: '0.1', BROKER_GRAPH: 'yes', BROKER_GRAPH_ORIGIN: `${world.entra.origin}/graph/v1.0` })
+  Object.assign(world.broker.env, {
+    BROKER_PROBE_MINUTES: '0.1',
+    BROKER_GRAPH: 'yes',
+    BROKER_GRAPH_ORIGIN: `${world.entra.origin}/graph/v1.0`,
+  })
   await world.broker.start()
   await until('the subscription is there', () => world.entra.subscriptions.live().length > 0)
 })
 afterAll(() => world?.dispose())
 
-/** Microsoft's moments are whole seconds: what happens in the same second as a sign-in is not after it. */
+/**
+ * Microsoft's moments are whole seconds: what happens in the same second as a sign-in is not after
+ * it.
+ */
 const nextSecond = () => {
   const now = Math.floor(Date.now() / 1000)
   return until('the next second', () => Math.floor(Date.now() / 1000) > now)
@@ -41,12 +51,16 @@ async function rejected({ tokens }: { tokens: string[] }): Promise<boolean> {
 }
 
 /** Every instance has a logout token. */
-const allDelivered = (before: number[]) => world.instances.every(({ receiver }, i) => receiver.delivered.length > (before[i] ?? 0))
+const allDelivered = (before: number[]) =>
+  world.instances.every(({ receiver }, i) => receiver.delivered.length > (before[i] ?? 0))
 
 describe('an event at Microsoft, and the user is out at both instances', () => {
   test.each<[string, () => void]>([
     ['disabled, told by Graph', () => world.entra.change(ALICE, { accountEnabled: false })],
-    ['revoked, of which Graph says nothing', () => world.entra.change(ALICE, { revokeSessions: true })],
+    [
+      'revoked, of which Graph says nothing',
+      () => world.entra.change(ALICE, { revokeSessions: true }),
+    ],
     [
       'disabled, while notifications are lost',
       () => {

@@ -7,9 +7,15 @@ import { type BrokerProcess, type ClientEntry, prepareBroker } from './broker-pr
 import { Browser, type Page } from '../browser.ts'
 import { freePorts } from './ports.ts'
 
-/** A broker process, a simulated Microsoft and instances whose logout addresses do what a test wants of them. */
+/**
+ * A broker process, a simulated Microsoft and instances whose logout addresses do what a test wants
+ * of them.
+ */
 
-/** An instance's back-channel logout address: keeps the logout tokens that it got, and answers as the test sets it. */
+/**
+ * An instance's back-channel logout address: keeps the logout tokens that it got, and answers as
+ * the test sets it.
+ */
 export class Receiver {
   readonly delivered: { claims: Record<string, unknown>; atMs: number }[] = []
   answer: (response: ServerResponse) => void = (response) => void response.writeHead(200).end()
@@ -27,13 +33,17 @@ export class Receiver {
         if (request.method !== 'POST') return void response.writeHead(405, { allow: 'POST' }).end()
         const token = new URLSearchParams(body).get('logout_token') ?? ''
         this.delivered.push({
-          claims: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>,
+          claims: JSON.parse(
+            Buffer.from(token.split('.')[1] ?? '', 'base64url').toString(),
+          ) as Record<string, unknown>,
           atMs: Date.now(),
         })
         this.answer(response)
       })
     })
-    await new Promise<void>((ready, failed) => server.once('error', failed).listen(this.#port, '127.0.0.1', ready))
+    await new Promise<void>((ready, failed) =>
+      server.once('error', failed).listen(this.#port, '127.0.0.1', ready),
+    )
     this.#server = server
   }
   async close(): Promise<void> {
@@ -60,14 +70,23 @@ export interface TestWorld {
   instances: TestInstance[]
   /** From now on authorizations at Microsoft complete as that user. */
   as(upn: string): void
-  /** Code flow with PKCE by openid-client, through the broker's pages; `pages` is what was seen on the way. */
+  /**
+   * Code flow with PKCE by openid-client, through the broker's pages; `pages` is what was seen on
+   * the way.
+   */
   signIn(
     browser: Browser,
     instance: TestInstance,
     parameters?: Record<string, string>,
-  ): Promise<{ tokens: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers; pages: number; config: oidc.Configuration }>
+  ): Promise<{
+    tokens: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
+    pages: number
+    config: oidc.Configuration
+  }>
   /** A user in a browser of their own, signed in at every instance. */
-  signedIn(upn: string): Promise<{ browser: Browser; at: Awaited<ReturnType<TestWorld['signIn']>>[]; sid: string }>
+  signedIn(
+    upn: string,
+  ): Promise<{ browser: Browser; at: Awaited<ReturnType<TestWorld['signIn']>>[]; sid: string }>
   refresh(instance: TestInstance, refreshToken: string): Promise<oidc.TokenEndpointResponse>
   /** By the sign-out page, as a user does. */
   signOut(browser: Browser, scope: 'device' | 'everywhere'): Promise<Page>
@@ -137,9 +156,15 @@ export async function openWorld(
   const configOf = (instance: TestInstance): Promise<oidc.Configuration> => {
     const known =
       configs.get(instance) ??
-      oidc.discovery(new URL(broker.issuer), instance.entry.client_id, {}, oidc.ClientSecretBasic(instance.entry.client_secret), {
-        execute: [oidc.allowInsecureRequests],
-      })
+      oidc.discovery(
+        new URL(broker.issuer),
+        instance.entry.client_id,
+        {},
+        oidc.ClientSecretBasic(instance.entry.client_secret),
+        {
+          execute: [oidc.allowInsecureRequests],
+        },
+      )
     configs.set(instance, known)
     return known
   }
@@ -164,7 +189,8 @@ export async function openWorld(
       let page = await browser.get(url.href)
       let pages = 0
       while (page.left === undefined) {
-        if (pages++ > 5) throw new Error(`More than five pages on the way; the last one at ${page.url}`)
+        if (pages++ > 5)
+          throw new Error(`More than five pages on the way; the last one at ${page.url}`)
         page = await browser.press(page, 'Sign in with Microsoft')
       }
       const tokens = await oidc.authorizationCodeGrant(config, page.left, {
@@ -198,10 +224,13 @@ export async function openWorld(
 }
 
 /** For HTTP Basic: ids and secrets of tests need no encoding. */
-export const basicOf = ({ entry }: TestInstance): string => `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
+export const basicOf = ({ entry }: TestInstance): string =>
+  `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
 
 export const sidOf = (idToken: string | undefined) =>
-  (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
+  (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string })
+    .sid
 
 /** A browser that stops at the instances' redirect URIs. */
-export const newBrowser = (): Browser => new Browser({ follows: ({ origin }) => origin !== 'http://127.0.0.1' })
+export const newBrowser = (): Browser =>
+  new Browser({ follows: ({ origin }) => origin !== 'http://127.0.0.1' })

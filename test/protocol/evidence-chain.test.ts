@@ -1,16 +1,35 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonical, chainProblem, type Link, linkHash, NOTHING_BEFORE, personalHash } from '../../src/protocol/evidence-chain.ts'
+import {
+  canonical,
+  chainProblem,
+  type Link,
+  linkHash,
+  NOTHING_BEFORE,
+  personalHash,
+} from '../../src/protocol/evidence-chain.ts'
 
-const fields = fc.dictionary(fc.string({ maxLength: 5 }), fc.oneof(fc.string(), fc.integer(), fc.constant(null)), { maxKeys: 3 })
-const rows = fc.array(fc.record({ fields, personal: fc.string(), begin: fc.boolean() }), { minLength: 1, maxLength: 8 })
+const fields = fc.dictionary(
+  fc.string({ maxLength: 5 }),
+  fc.oneof(fc.string(), fc.integer(), fc.constant(null)),
+  { maxKeys: 3 },
+)
+const rows = fc.array(fc.record({ fields, personal: fc.string(), begin: fc.boolean() }), {
+  minLength: 1,
+  maxLength: 8,
+})
 
 function chainOf(list: typeof rows extends fc.Arbitrary<infer T> ? T : never): Link[] {
   const links: Link[] = []
   let [number, before] = [0, NOTHING_BEFORE]
   for (const { fields: own, personal, begin } of list) {
     number += begin ? 10 : 1
-    const link = { number, kind: begin ? ('begin' as const) : ('row' as const), fields: own, personal: begin ? undefined : personal }
+    const link = {
+      number,
+      kind: begin ? ('begin' as const) : ('row' as const),
+      fields: own,
+      personal: begin ? undefined : personal,
+    }
     before = linkHash('audit', before, link)
     links.push({ ...link, hash: before })
   }
@@ -18,17 +37,27 @@ function chainOf(list: typeof rows extends fc.Arbitrary<infer T> ? T : never): L
 }
 
 const START = { number: 0, hash: NOTHING_BEFORE }
-const headOf = (links: readonly Link[]) => ({ number: links.at(-1)?.number ?? 0, hash: links.at(-1)?.hash ?? '' })
+const headOf = (links: readonly Link[]) => ({
+  number: links.at(-1)?.number ?? 0,
+  hash: links.at(-1)?.hash ?? '',
+})
 
 type Damage = (links: Link[], at: number, other: number) => Link[]
 const DAMAGES: Record<string, Damage> = {
   removal: (links, at) => links.toSpliced(at, 1),
   repetition: (links, at) => links.flatMap((one, i) => (i === at ? [one, one] : [one])),
-  reordering: (links, at, other) => links.with(at, links[other] as Link).with(other, links[at] as Link),
-  'a changed field': (links, at) => links.map((one, i) => (i === at ? { ...one, fields: { ...one.fields, reason: 'another' } } : one)),
-  'changed personal fields': (links, at) => links.map((one, i) => (i === at ? { ...one, personal: `${one.personal ?? ''}x` } : one)),
-  'a changed number': (links, at) => links.map((one, i) => (i === at ? { ...one, number: one.number + 1 } : one)),
-  'a changed hash': (links, at) => links.map((one, i) => (i === at ? { ...one, hash: linkHash('audit', 'x', one) } : one)),
+  reordering: (links, at, other) =>
+    links.with(at, links[other] as Link).with(other, links[at] as Link),
+  'a changed field': (links, at) =>
+    links.map((one, i) =>
+      i === at ? { ...one, fields: { ...one.fields, reason: 'another' } } : one,
+    ),
+  'changed personal fields': (links, at) =>
+    links.map((one, i) => (i === at ? { ...one, personal: `${one.personal ?? ''}x` } : one)),
+  'a changed number': (links, at) =>
+    links.map((one, i) => (i === at ? { ...one, number: one.number + 1 } : one)),
+  'a changed hash': (links, at) =>
+    links.map((one, i) => (i === at ? { ...one, hash: linkHash('audit', 'x', one) } : one)),
   'a changed row with a hash of its own': (links, at) =>
     links.map((one, i) => {
       if (i !== at) return one
@@ -68,7 +97,9 @@ describe('the chain of a log (docs/decisions: evidence that lasts)', () => {
   test('one value has one form, and another value has another', () => {
     fc.assert(
       fc.property(fields, (value) => {
-        expect(canonical(Object.fromEntries(Object.entries(value).toReversed()))).toBe(canonical(value))
+        expect(canonical(Object.fromEntries(Object.entries(value).toReversed()))).toBe(
+          canonical(value),
+        )
         expect(JSON.parse(canonical(value))).toEqual({ ...value })
       }),
     )

@@ -18,7 +18,15 @@ test('a selector survives the wire, with and without the members of other kinds 
     fc.property(selector, id, (one, other) => {
       const wire: unknown = JSON.parse(JSON.stringify(encodeSelector(one)))
       expect(decodeSelector(selectorSchema.parse(wire))).toEqual(one)
-      expect(decodeSelector({ sid: other, sub: other, client_id: other, tid: other, ...encodeSelector(one) })).toEqual(one)
+      expect(
+        decodeSelector({
+          sid: other,
+          sub: other,
+          client_id: other,
+          tid: other,
+          ...encodeSelector(one),
+        }),
+      ).toEqual(one)
     }),
   )
 })
@@ -43,5 +51,8 @@ test('an unknown kind, a missing member and a member of another kind are rejecte
 
 test('the tenant of a selector is compared in lower case', () => {
   const tid = '6F0C2D0E-7A43-4A52-9B1D-2F8F6A3C9E11'
-  expect(decodeSelector({ kind: 'tenant', tid })).toEqual({ kind: 'tenant', tid: tid.toLowerCase() })
+  expect(decodeSelector({ kind: 'tenant', tid })).toEqual({
+    kind: 'tenant',
+    tid: tid.toLowerCase(),
+  })
 })

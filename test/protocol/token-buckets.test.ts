@@ -7,33 +7,46 @@ describe('a token bucket', () => {
 
   test('gives no more than the burst and the rate allow between any two moments', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 20 }), steps, (perSecond, burst, advances) => {
-        const buckets = new TokenBuckets({ perSecond, burst })
-        const taken: number[] = []
-        let nowMs = 0
-        for (const advance of advances) {
-          nowMs += Math.max(0, advance)
-          if (buckets.take('a', nowMs).outcome === 'taken') taken.push(nowMs)
-        }
-        for (const [index, from] of taken.entries())
-          for (const [further, until] of taken.slice(index).entries())
-            expect(further + 1).toBeLessThanOrEqual(burst + ((until - from) / 1000) * perSecond + 1e-6)
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 1, max: 20 }),
+        steps,
+        (perSecond, burst, advances) => {
+          const buckets = new TokenBuckets({ perSecond, burst })
+          const taken: number[] = []
+          let nowMs = 0
+          for (const advance of advances) {
+            nowMs += Math.max(0, advance)
+            if (buckets.take('a', nowMs).outcome === 'taken') taken.push(nowMs)
+          }
+          for (const [index, from] of taken.entries())
+            for (const [further, until] of taken.slice(index).entries())
+              expect(further + 1).toBeLessThanOrEqual(
+                burst + ((until - from) / 1000) * perSecond + 1e-6,
+              )
+        },
+      ),
     )
   })
 
   test('is never empty for longer than it takes to fill, whichever way the clock is set', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 20 }), steps, (perSecond, burst, advances) => {
-        const buckets = new TokenBuckets({ perSecond, burst })
-        let nowMs = 1_000_000
-        for (const advance of advances) {
-          nowMs += advance
-          const taken = buckets.take('a', nowMs)
-          if (taken.outcome === 'empty') expect(taken.retryAfterSeconds).toBeLessThanOrEqual(Math.ceil(burst / perSecond) + 1)
-        }
-        expect(buckets.take('a', nowMs + (burst / perSecond) * 1000).outcome).toBe('taken')
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 1, max: 20 }),
+        steps,
+        (perSecond, burst, advances) => {
+          const buckets = new TokenBuckets({ perSecond, burst })
+          let nowMs = 1_000_000
+          for (const advance of advances) {
+            nowMs += advance
+            const taken = buckets.take('a', nowMs)
+            if (taken.outcome === 'empty')
+              expect(taken.retryAfterSeconds).toBeLessThanOrEqual(Math.ceil(burst / perSecond) + 1)
+          }
+          expect(buckets.take('a', nowMs + (burst / perSecond) * 1000).outcome).toBe('taken')
+        },
+      ),
     )
   })
 

@@ -9,7 +9,9 @@ import type { Recipe } from './recipe.ts'
 import { upgradeTests } from './upgrades.ts'
 import type { Place, Registered, World } from './world.ts'
 
-/** What every application with a sign-in or an API of its own must do, whatever it is written in. */
+/**
+ * What every application with a sign-in or an API of its own must do, whatever it is written in.
+ */
 
 export interface ApplicationParts {
   name: string
@@ -30,7 +32,12 @@ export interface ApplicationParts {
   /** A second client of the recipe. */
   other?: Registered
   /** What it needs besides its secrets and addresses. */
-  command: (of: { place: Place; world: World; directory: string; applicationPort: number }) => Command
+  command: (of: {
+    place: Place
+    world: World
+    directory: string
+    applicationPort: number
+  }) => Command
   /** The path that answers once the program is ready. Not given: `me`, `api` or `/`. */
   ready?: string
   more?: (running: () => RunningApplication) => void
@@ -57,7 +64,9 @@ export const application = (parts: ApplicationParts): Recipe => ({
       registration: (baseUrl) => ({
         client_uri: baseUrl,
         ...parts.registration,
-        ...(parts.signIn !== undefined && { backchannel_logout_uris: [baseUrl + parts.signIn.logout] }),
+        ...(parts.signIn !== undefined && {
+          backchannel_logout_uris: [baseUrl + parts.signIn.logout],
+        }),
       }),
     },
     ...(parts.other === undefined ? [] : [parts.other]),
@@ -65,7 +74,11 @@ export const application = (parts: ApplicationParts): Recipe => ({
   define: (world, note) => defineTests(parts, world, note),
 })
 
-function defineTests({ api, command, more, name, ready, signIn }: ApplicationParts, world: () => World, note: (line: string) => void): void {
+function defineTests(
+  { api, command, more, name, ready, signIn }: ApplicationParts,
+  world: () => World,
+  note: (line: string) => void,
+): void {
   let program: Program | undefined
   /** What a proxy passes requests to. */
   let behind: Application | undefined
@@ -74,7 +87,9 @@ function defineTests({ api, command, more, name, ready, signIn }: ApplicationPar
     const place = world().place(name)
     const me = async (browser: Browser) => {
       // A redirect to sign in is not followed: it would sign the user in again.
-      const response = await browser.send(place.baseUrl + (signIn?.me ?? ''), { headers: { accept: 'application/json, */*' } })
+      const response = await browser.send(place.baseUrl + (signIn?.me ?? ''), {
+        headers: { accept: 'application/json, */*' },
+      })
       return { status: response.status, body: await response.text() }
     }
     return {
@@ -86,7 +101,10 @@ function defineTests({ api, command, more, name, ready, signIn }: ApplicationPar
       async signIn(browser) {
         const page = await world().signInAt(browser, place.baseUrl + (signIn?.login ?? ''))
         const user = await me(browser)
-        expect(user, `The sign-in ended at ${page.url} (${page.status}): ${page.html.slice(0, 500)}\n${program?.output}`).toMatchObject({
+        expect(
+          user,
+          `The sign-in ended at ${page.url} (${page.status}): ${page.html.slice(0, 500)}\n${program?.output}`,
+        ).toMatchObject({
           status: 200,
         })
         expect(user.body).toMatch(/\bu_.*Alice Adams|Alice Adams.*\bu_/s)
@@ -97,13 +115,37 @@ function defineTests({ api, command, more, name, ready, signIn }: ApplicationPar
     const place = world().place(name)
     behind = await startApplication()
     const directory = mkdtempSync(join(world().directory, `${name}-`))
-    const { env, ...rest } = command({ place, world: world(), directory, applicationPort: behind.port })
+    const { env, ...rest } = command({
+      place,
+      world: world(),
+      directory,
+      applicationPort: behind.port,
+    })
     const { baseUrl, clientId, clientSecret } = place
-    const common = { ISSUER: world().issuer, CLIENT_ID: clientId, CLIENT_SECRET: clientSecret, BASE_URL: baseUrl }
-    const ca = { NODE_EXTRA_CA_CERTS: world().caFile, SSL_CERT_FILE: world().caFile, REQUESTS_CA_BUNDLE: world().caFile }
-    program = new Program({ ...rest, env: { ...common, ...ca, COOKIE_SECRET: 'the cookie secret of this test, long enough', ...env } })
+    const common = {
+      ISSUER: world().issuer,
+      CLIENT_ID: clientId,
+      CLIENT_SECRET: clientSecret,
+      BASE_URL: baseUrl,
+    }
+    const ca = {
+      NODE_EXTRA_CA_CERTS: world().caFile,
+      SSL_CERT_FILE: world().caFile,
+      REQUESTS_CA_BUNDLE: world().caFile,
+    }
+    program = new Program({
+      ...rest,
+      env: {
+        ...common,
+        ...ca,
+        COOKIE_SECRET: 'the cookie secret of this test, long enough',
+        ...env,
+      },
+    })
     const address = ready ?? signIn?.me ?? api ?? '/'
-    await program.start(async () => (await ask(baseUrl, address).catch(() => ({ status: 599 }))).status < 500)
+    await program.start(
+      async () => (await ask(baseUrl, address).catch(() => ({ status: 599 }))).status < 500,
+    )
   })
   afterAll(async () => {
     await program?.end()
@@ -137,8 +179,20 @@ function signInTests(logoutPath: string, running: () => RunningApplication): voi
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
     const now = Math.floor(Date.now() / 1000)
     const [sub] = /\bu_[\w-]+/.exec((await me(browser)).body) ?? []
-    const claims = { iss: world.issuer, aud: place.clientId, iat: now, exp: now + 120, jti: 'forged', sub, events }
-    for (const token of ['', 'no token', `${part({ alg: 'none', typ: 'logout+jwt' })}.${part(claims)}.`]) {
+    const claims = {
+      iss: world.issuer,
+      aud: place.clientId,
+      iat: now,
+      exp: now + 120,
+      jti: 'forged',
+      sub,
+      events,
+    }
+    for (const token of [
+      '',
+      'no token',
+      `${part({ alg: 'none', typ: 'logout+jwt' })}.${part(claims)}.`,
+    ]) {
       const answer = await fetch(place.baseUrl + logoutPath, {
         method: 'POST',
         body: new URLSearchParams({ logout_token: token }),
@@ -173,7 +227,11 @@ function apiTests(path: string, running: () => RunningApplication): void {
 
     test('refuses a request without a token, with a wrong one, and with a malformed one', async () => {
       const { place } = running()
-      for (const headers of [[], ['Authorization', 'Bearer wrong'], ['Authorization', 'Bearer e30.e30.e30']])
+      for (const headers of [
+        [],
+        ['Authorization', 'Bearer wrong'],
+        ['Authorization', 'Bearer e30.e30.e30'],
+      ])
         expect((await ask(place.baseUrl, path, headers)).status).toBe(401)
     })
   })
@@ -197,7 +255,8 @@ export function refreshes(running: () => RunningApplication): void {
     const { me, signIn, world } = running()
     const browser = world.newBrowser()
     await signIn(browser)
-    const expiry = async (): Promise<number> => (JSON.parse((await me(browser)).body) as { exp: number }).exp
+    const expiry = async (): Promise<number> =>
+      (JSON.parse((await me(browser)).body) as { exp: number }).exp
     const first = await expiry()
     await until('the token is refreshed', async () => (await expiry()) > first)
     await until('the next token is refreshed too', async () => (await expiry()) > first + 1)
@@ -206,14 +265,21 @@ export function refreshes(running: () => RunningApplication): void {
 
 /** For an instance that calls another, `archive`, on a user's behalf and for itself. */
 export function exchanges(running: () => RunningApplication): void {
-  const call = (baseUrl: string, path: string, token: string) => ask(baseUrl, path, ['Authorization', `Bearer ${token}`])
+  const call = (baseUrl: string, path: string, token: string) =>
+    ask(baseUrl, path, ['Authorization', `Bearer ${token}`])
 
   test('calls the other on the user’s behalf with a token for it, and for itself without a user', async () => {
     const { place, world } = running()
     const token = await world.accessToken(world.newBrowser(), place)
     const { body, status } = await call(place.baseUrl, '/users', token)
-    expect([status, JSON.parse(body)]).toEqual([200, { sub: expect.stringMatching(/^u_/) as string, client_id: place.clientId }])
-    expect(JSON.parse((await call(place.baseUrl, '/own', token)).body)).toEqual({ sub: place.clientId, client_id: place.clientId })
+    expect([status, JSON.parse(body)]).toEqual([
+      200,
+      { sub: expect.stringMatching(/^u_/) as string, client_id: place.clientId },
+    ])
+    expect(JSON.parse((await call(place.baseUrl, '/own', token)).body)).toEqual({
+      sub: place.clientId,
+      client_id: place.clientId,
+    })
     // The user's own token is for the first instance alone.
     expect((await call(world.place('archive').baseUrl, '/', token)).status).toBe(401)
   })
@@ -222,11 +288,18 @@ export function exchanges(running: () => RunningApplication): void {
     const { note, place, world } = running()
     const { baseUrl } = world.place('archive')
     const browser = world.newBrowser()
-    const { body } = await call(place.baseUrl, '/exchanged', await world.accessToken(browser, place))
+    const { body } = await call(
+      place.baseUrl,
+      '/exchanged',
+      await world.accessToken(browser, place),
+    )
     const { token } = JSON.parse(body) as { token: string }
     expect((await call(baseUrl, '/', token)).status).toBe(200)
     const sentAtMs = await world.signOut(browser)
-    await until('the exchanged token is refused', async () => (await call(baseUrl, '/', token)).status === 401)
+    await until(
+      'the exchanged token is refused',
+      async () => (await call(baseUrl, '/', token)).status === 401,
+    )
     note(`exchanged token refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
   })
 }

@@ -23,19 +23,31 @@ async function startMailServer() {
     authOptional: true,
     disabledCommands: ['STARTTLS'],
     onRcptTo: (_address, _session, done) =>
-      done(state.responseCode === 0 ? null : Object.assign(new Error('not now'), { responseCode: state.responseCode })),
+      done(
+        state.responseCode === 0
+          ? null
+          : Object.assign(new Error('not now'), { responseCode: state.responseCode }),
+      ),
     onData(stream, { envelope }, done) {
       let text = ''
       stream.on('data', (piece: Buffer) => (text += piece.toString()))
       stream.on('end', () => {
-        mails.push({ to: envelope.rcptTo.map(({ address }) => address), text: text.replace(/=\r\n/g, '') })
+        mails.push({
+          to: envelope.rcptTo.map(({ address }) => address),
+          text: text.replace(/=\r\n/g, ''),
+        })
         done()
       })
     },
   })
   await new Promise<void>((ready) => void server.listen(0, '127.0.0.1', ready))
   const { port } = server.server.address() as AddressInfo
-  return { url: `smtp://127.0.0.1:${port}`, mails, state, close: () => new Promise<void>((done) => server.close(() => done())) }
+  return {
+    url: `smtp://127.0.0.1:${port}`,
+    mails,
+    state,
+    close: () => new Promise<void>((done) => server.close(() => done())),
+  }
 }
 
 export const newDeviceMail = ({ name, version }: Pick<Recipe, 'name' | 'version'>): Recipe => ({
@@ -54,13 +66,26 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     server = await startMailServer()
     const [port = 0] = await freePorts(1)
     url = `http://127.0.0.1:${port}/`
-    // Before there is an endpoint: Alice's first sign-in is none on a new device, and a later one is.
+    // Before there is an endpoint: Alice's first sign-in is none on a new device, and a later one
+    // is.
     await signIn()
     const admin = await world().admin()
-    ;({ secret } = await admin.send<{ secret: string }>('POST', '/webhooks', { url, events: ['session.new_device'], include: ['names'] }))
+    ;({ secret } = await admin.send<{ secret: string }>('POST', '/webhooks', {
+      url,
+      events: ['session.new_device'],
+      include: ['names'],
+    }))
     const env = {
-      ...{ ACCOUNT_URL: `${world().issuer}/account`, MAIL_DOMAINS: 'fabrikam.example,contoso.example' },
-      ...{ MAIL_FROM: 'case-manager@contoso.example', PORT: String(port), SMTP_URL: server.url, WEBHOOK_SECRET: secret },
+      ...{
+        ACCOUNT_URL: `${world().issuer}/account`,
+        MAIL_DOMAINS: 'fabrikam.example,contoso.example',
+      },
+      ...{
+        MAIL_FROM: 'case-manager@contoso.example',
+        PORT: String(port),
+        SMTP_URL: server.url,
+        WEBHOOK_SECRET: secret,
+      },
     }
     program = new Program({ file: NODE, args: [example('new-device-mail/server.mjs')], env })
     await program.start(() => answers(url))
@@ -74,13 +99,24 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     await world().accessToken(browser, world().place(name))
     return browser
   }
-  const mailed = (count: number) => until(`mail ${count} arrives`, () => (server.mails.length < count ? undefined : server.mails.at(-1)))
+  const mailed = (count: number) =>
+    until(`mail ${count} arrives`, () =>
+      server.mails.length < count ? undefined : server.mails.at(-1),
+    )
   /** @returns the status with which the recipe answers */
   const send = async (data: object, { type = 'session.new_device', by = secret } = {}) => {
-    const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data: { device: 'Firefox on Windows', ...data } })
+    const body = JSON.stringify({
+      type,
+      timestamp: new Date().toISOString(),
+      data: { device: 'Firefox on Windows', ...data },
+    })
     const [id, at] = ['msg_1', new Date()]
     const signature = new Webhook(by).sign(id, at, body)
-    const headers = { 'webhook-id': id, 'webhook-timestamp': String(Math.floor(at.getTime() / 1000)), 'webhook-signature': signature }
+    const headers = {
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': signature,
+    }
     return (await fetch(url, { method: 'POST', body, headers })).status
   }
 
@@ -94,7 +130,9 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     expect(text).toMatch(/^Subject: New sign-in to Case Manager\r$/m)
     expect(text).toMatch(/^Auto-Submitted: auto-generated\r$/m)
     expect(text).toMatch(/^Message-ID: <[\w-]+@contoso\.example>\r$/im)
-    expect(text).toMatch(/on a device that it had not used before:\r\n\S.*\r\n2\d{3}-\d\d-\d\dT[\d:.]+Z\r\n/)
+    expect(text).toMatch(
+      /on a device that it had not used before:\r\n\S.*\r\n2\d{3}-\d\d-\d\dT[\d:.]+Z\r\n/,
+    )
     expect(text).toContain(`${world().issuer}/account`)
     await world().signOut(browser)
     await signIn(browser)
@@ -114,7 +152,12 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
 
   test('a message that the broker did not sign is refused, and sends nothing', async () => {
     const before = server.mails.length
-    expect(await send({ email: 'alice@contoso.example' }, { by: `whsec_${Buffer.alloc(32).toString('base64')}` })).toBe(401)
+    expect(
+      await send(
+        { email: 'alice@contoso.example' },
+        { by: `whsec_${Buffer.alloc(32).toString('base64')}` },
+      ),
+    ).toBe(401)
     expect((await fetch(url, { method: 'POST', body: '{}' })).status).toBe(401)
     expect((await fetch(url, { method: 'POST', body: 'x'.repeat(70_000) })).status).toBe(413)
     expect(server.mails).toHaveLength(before)
@@ -123,11 +166,22 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
   test('no other address gets mail: outside the domains, more than one, a header, or none; and no other event sends any', async () => {
     const before = server.mails.length
     for (const email of [
-      ...['mallory@evil.example', 'alice@mail.contoso.example', 'mallory@evil.example,alice@contoso.example'],
-      ...['"mallory@evil.example, x"@contoso.example', 'alice@contoso.example\r\nBcc: x@evil.example', 'alice@contoso.example\n', undefined],
+      ...[
+        'mallory@evil.example',
+        'alice@mail.contoso.example',
+        'mallory@evil.example,alice@contoso.example',
+      ],
+      ...[
+        '"mallory@evil.example, x"@contoso.example',
+        'alice@contoso.example\r\nBcc: x@evil.example',
+        'alice@contoso.example\n',
+        undefined,
+      ],
     ])
       expect([email, await send({ email })]).toEqual([email, 204])
-    expect(await send({ email: 'alice@contoso.example' }, { type: 'user.signed_out_everywhere' })).toBe(204)
+    expect(
+      await send({ email: 'alice@contoso.example' }, { type: 'user.signed_out_everywhere' }),
+    ).toBe(204)
     expect(server.mails).toHaveLength(before)
     expect(await send({ email: 'Bob@Fabrikam.example' })).toBe(204)
     expect(server.mails.at(-1)?.to).toEqual(['Bob@fabrikam.example'])

@@ -9,7 +9,10 @@ import { startProxy, type Proxy, type Running } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
 import type { Place, World } from './world.ts'
 
-/** A proxy that signs users in, in front of nginx with `guard serve`: its session outlives a sign-out, and nothing passes all the same. */
+/**
+ * A proxy that signs users in, in front of nginx with `guard serve`: its session outlives a
+ * sign-out, and nothing passes all the same.
+ */
 
 interface SignedInBefore {
   name: string
@@ -27,13 +30,21 @@ export const signedInBefore = (parts: SignedInBefore): Recipe => ({
   define: (world, note) => defineTests(parts, world, note),
 })
 
-function defineTests({ command, name, nginx }: SignedInBefore, world: () => World, note: (line: string) => void): void {
+function defineTests(
+  { command, name, nginx }: SignedInBefore,
+  world: () => World,
+  note: (line: string) => void,
+): void {
   let behind: Running
   let program: Program | undefined
   beforeAll(async () => {
     const [upstreamPort = 0] = await freePorts(1)
     behind = await startProxy(
-      { prepare: nginx.prepare, name, settings: [...nginx.settings, '--token-header', 'X-Forwarded-Access-Token'] },
+      {
+        prepare: nginx.prepare,
+        name,
+        settings: [...nginx.settings, '--token-header', 'X-Forwarded-Access-Token'],
+      },
       world(),
       upstreamPort,
     )
@@ -54,7 +65,11 @@ function defineTests({ command, name, nginx }: SignedInBefore, world: () => Worl
   test('a user signs in, and the application reads the user from the identity headers of the guard', async () => {
     const browser = world().newBrowser()
     const page = await world().signInAt(browser, `${behind.place.baseUrl}/cases`)
-    expect([page.status, page.html.slice(0, 500), program?.output.slice(-2000)]).toEqual([200, expect.stringContaining('/cases'), expect.anything()])
+    expect([page.status, page.html.slice(0, 500), program?.output.slice(-2000)]).toEqual([
+      200,
+      expect.stringContaining('/cases'),
+      expect.anything(),
+    ])
     const found = await until('the guard lets the user pass', async () => {
       const one = await look(browser)
       return one.status === 200 ? one : undefined
@@ -64,11 +79,18 @@ function defineTests({ command, name, nginx }: SignedInBefore, world: () => Worl
 
   test('a token that the client sends is not taken for the one of its session', async () => {
     const browser = world().newBrowser()
-    const response = await browser.send(`${behind.place.baseUrl}/cases`, { headers: { 'x-forwarded-access-token': 'forged' } })
+    const response = await browser.send(`${behind.place.baseUrl}/cases`, {
+      headers: { 'x-forwarded-access-token': 'forged' },
+    })
     expect(response.status).not.toBe(200)
     await world().signInAt(browser, `${behind.place.baseUrl}/cases`)
-    const forged = await browser.send(`${behind.place.baseUrl}/cases`, { headers: { 'x-forwarded-access-token': 'forged' } })
-    expect([forged.status, await forged.text()]).toEqual([200, expect.not.stringContaining('forged')])
+    const forged = await browser.send(`${behind.place.baseUrl}/cases`, {
+      headers: { 'x-forwarded-access-token': 'forged' },
+    })
+    expect([forged.status, await forged.text()]).toEqual([
+      200,
+      expect.not.stringContaining('forged'),
+    ])
   })
 
   test('a sign-out is seen, although the session of the proxy in front lives on', async () => {

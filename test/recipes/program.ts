@@ -39,7 +39,10 @@ export class Program {
     this.#child = child
     child.on('error', (error) => (this.#output += error.message))
     for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-20_000)))
+      stream.on(
+        'data',
+        (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-20_000)),
+      )
     try {
       await until(
         `${file} answers`,
@@ -52,14 +55,19 @@ export class Program {
     } catch (error) {
       throw new Error(`${file} did not become ready:\n${this.#output}`, { cause: error })
     }
-    if (!this.#runs) throw new Error(`${file} ended (${child.exitCode ?? child.signalCode}):\n${this.#output}`)
+    if (!this.#runs)
+      throw new Error(`${file} ended (${child.exitCode ?? child.signalCode}):\n${this.#output}`)
   }
 
   get output(): string {
     return this.#output
   }
   get #runs(): boolean {
-    return this.#child?.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+    return (
+      this.#child?.pid !== undefined &&
+      this.#child.exitCode === null &&
+      this.#child.signalCode === null
+    )
   }
 
   /** To the program and all that it started. */

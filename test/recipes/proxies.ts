@@ -10,7 +10,10 @@ import type { Recipe } from './recipe.ts'
 import { upgradeTests, webSocketTest } from './upgrades.ts'
 import type { Place, World } from './world.ts'
 
-/** What every proxy before `guard serve` must do: rules 19 and 20 of docs/guard-serve.md, and the sign-out itself. */
+/**
+ * What every proxy before `guard serve` must do: rules 19 and 20 of docs/guard-serve.md, and the
+ * sign-out itself.
+ */
 
 export interface ProxyParts {
   /** Where the proxy listens. */
@@ -51,13 +54,18 @@ export const written = (directory: string, name: string, text: string): string =
 
 const folded = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 export const identityIn = ({ reached }: Answer): [string, string][] =>
-  reached.filter(([name, value]) => folded(name).startsWith('x-guard') && value !== '').map(([name, value]) => [folded(name), value])
+  reached
+    .filter(([name, value]) => folded(name).startsWith('x-guard') && value !== '')
+    .map(([name, value]) => [folded(name), value])
 const bearer = (token: string): string[] => ['Authorization', `Bearer ${token}`]
 
 const FORGED: [what: string, headers: string[]][] = [
   ['underscores', ['X_Guard_Sub', 'u_forged', 'X_Guard_Roles', 'CaseManager.Admin']],
   ['underscores and hyphens', ['X-Guard_Sub', 'u_forged', 'x_guard-roles', 'CaseManager.Admin']],
-  ['characters that some programs read as underscores', ['X.Guard.Sub', 'u_forged', 'x~guard~roles', 'CaseManager.Admin']],
+  [
+    'characters that some programs read as underscores',
+    ['X.Guard.Sub', 'u_forged', 'x~guard~roles', 'CaseManager.Admin'],
+  ],
   ['the same name', ['X-Guard-Sub', 'u_forged']],
   ['the same name twice', ['x-guard-sub', 'u_forged', 'X-GUARD-SUB', 'u_forged']],
   ['a name that the guard leaves empty', ['X-Guard-Assertion', 'u_forged']],
@@ -68,9 +76,25 @@ const FORGED: [what: string, headers: string[]][] = [
 
 /** What some applications take for the method or the path of a request. */
 const OVERRIDES: [what: string, headers: string[]][] = [
-  ['the method', ['X-HTTP-Method-Override', 'DELETE', 'X-HTTP-Method', 'DELETE', 'X-Method-Override', 'DELETE']],
-  ['the path', ['X-Original-URL', '/admin/users', 'X-Rewrite-URL', '/admin/users', 'X-Override-URL', '/admin/users']],
-  ['the path, with underscores', ['X_Original_URL', '/admin/users', 'x_rewrite_url', '/admin/users']],
+  [
+    'the method',
+    ['X-HTTP-Method-Override', 'DELETE', 'X-HTTP-Method', 'DELETE', 'X-Method-Override', 'DELETE'],
+  ],
+  [
+    'the path',
+    [
+      'X-Original-URL',
+      '/admin/users',
+      'X-Rewrite-URL',
+      '/admin/users',
+      'X-Override-URL',
+      '/admin/users',
+    ],
+  ],
+  [
+    'the path, with underscores',
+    ['X_Original_URL', '/admin/users', 'x_rewrite_url', '/admin/users'],
+  ],
   ['the path, with dots', ['X.Original.Url', '/admin/users']],
   ['where the application begins', ['X-Script-Name', '/cases', 'x_script_name', '/cases']],
   ['the host', ['X-Forwarded-Host', 'open.example', 'Forwarded', 'host=open.example']],
@@ -92,7 +116,10 @@ export interface Running {
   program: Program
   place: Place
   ask(path: string, headers?: readonly string[]): Promise<Answer>
-  /** The guard listens; whether it knows of revocations yet is another matter. @param more settings */
+  /**
+   * The guard listens; whether it knows of revocations yet is another matter.
+   * @param more settings
+   */
   startGuard(more?: readonly string[]): Promise<void>
   end(): Promise<void>
 }
@@ -110,7 +137,14 @@ export async function startProxy(
   const guardWith = (more: readonly string[]): Program =>
     new Program({
       file: NODE,
-      args: [join(ROOT, 'guard/dist/serve/bin.js'), 'serve', '--rules', example('rules.json'), ...settings, ...more],
+      args: [
+        join(ROOT, 'guard/dist/serve/bin.js'),
+        'serve',
+        '--rules',
+        example('rules.json'),
+        ...settings,
+        ...more,
+      ],
       env: {
         GUARD_ISSUER: world.issuer,
         GUARD_CLIENT_ID: place.clientId,
@@ -128,7 +162,9 @@ export async function startProxy(
   }
   await startGuard()
   const directory = mkdtempSync(join(world.directory, `${name}-`))
-  const program = new Program(prepare({ port: port ?? place.port, guardPort, applicationPort: application.port, directory }))
+  const program = new Program(
+    prepare({ port: port ?? place.port, guardPort, applicationPort: application.port, directory }),
+  )
   await program.start(() => answers(`${baseUrl}/health`))
   return {
     application,
@@ -151,7 +187,8 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
   let token = ''
   let sub = ''
   const { unavailableStatus: unavailable = 503 } = proxied
-  const passes = async (): Promise<boolean> => (await running.ask('/cases', bearer(token))).status === 200
+  const passes = async (): Promise<boolean> =>
+    (await running.ask('/cases', bearer(token))).status === 200
   beforeAll(async () => {
     running = await startProxy(proxied, world())
     token = await world().accessToken(world().newBrowser(), running.place)
@@ -184,16 +221,40 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
   })
 
   test('another spelling of a path gets around no rule, and is not public', async () => {
-    for (const path of ['/admin.json', '/ADMIN/users', '/admin/', '/admin.', '/admin%20', '/admin::$DATA'])
-      expect([path, await running.ask(path, bearer(token))]).toEqual([path, expect.objectContaining({ reached: [] })])
+    for (const path of [
+      '/admin.json',
+      '/ADMIN/users',
+      '/admin/',
+      '/admin.',
+      '/admin%20',
+      '/admin::$DATA',
+    ])
+      expect([path, await running.ask(path, bearer(token))]).toEqual([
+        path,
+        expect.objectContaining({ reached: [] }),
+      ])
     for (const path of ['/HEALTH', '/health/', '/health.json', '/health.'])
-      expect([path, await running.ask(path)]).toEqual([path, expect.objectContaining({ status: 401, reached: [] })])
+      expect([path, await running.ask(path)]).toEqual([
+        path,
+        expect.objectContaining({ status: 401, reached: [] }),
+      ])
   })
 
   test('what the guard is asked about is the request itself, whatever the client forwards', async () => {
-    const elsewhere = ['X-Forwarded-Uri', '/health', 'X-Forwarded-Method', 'GET', 'X-Forwarded-Host', 'open.example', 'X_Forwarded_Uri', '/health']
+    const elsewhere = [
+      'X-Forwarded-Uri',
+      '/health',
+      'X-Forwarded-Method',
+      'GET',
+      'X-Forwarded-Host',
+      'open.example',
+      'X_Forwarded_Uri',
+      '/health',
+    ]
     expect((await running.ask('/cases', elsewhere)).reached).toEqual([])
-    expect((await running.ask('/admin/users', [...bearer(token), ...elsewhere])).reached).toEqual([])
+    expect((await running.ask('/admin/users', [...bearer(token), ...elsewhere])).reached).toEqual(
+      [],
+    )
   })
 
   describe('a header that overrides the request line does not reach the application', () => {
@@ -206,7 +267,11 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
         expect([200, 400, 403]).toContain(status)
         // A proxy sets X-Forwarded-Host to the name by which it was called.
         const sentByClient = pairsOf(headers).map(([name, value]) => `${folded(name)}: ${value}`)
-        expect(reached.map(([name, value]) => `${folded(name)}: ${value}`).filter((each) => sentByClient.includes(each))).toEqual([])
+        expect(
+          reached
+            .map(([name, value]) => `${folded(name)}: ${value}`)
+            .filter((each) => sentByClient.includes(each)),
+        ).toEqual([])
       }
     })
   })
@@ -220,14 +285,22 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
         const answer = await running.ask(path, [...sent, ...headers])
         // Refused, or passed with what the guard says and nothing else.
         if (answer.reached.length === 0) expect([400, 403]).toContain(answer.status)
-        else expect(identityIn(answer).filter(([name]) => name === 'x-guard-sub')).toEqual(path === '/health' ? [] : [['x-guard-sub', sub]])
+        else
+          expect(identityIn(answer).filter(([name]) => name === 'x-guard-sub')).toEqual(
+            path === '/health' ? [] : [['x-guard-sub', sub]],
+          )
         expect(JSON.stringify(identityIn(answer))).not.toMatch(/forged|Admin/)
       }
     })
   })
 
   describe('no connection passes to another protocol than WebSocket', () => {
-    const behind = () => ({ application: running.application, port: running.place.port, bearer: `Authorization: Bearer ${token}`, sub })
+    const behind = () => ({
+      application: running.application,
+      port: running.place.port,
+      bearer: `Authorization: Bearer ${token}`,
+      sub,
+    })
     upgradeTests(async () => ({
       ...behind(),
       passing: [
@@ -237,8 +310,14 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
     }))
     webSocketTest(behind)
     test('the settings of an upgrade to HTTP/2 do not reach the application', async () => {
-      const { reached, status } = await running.ask('/health', ['HTTP2-Settings', 'AAMAAABkAAQAAP__'])
-      expect([status, reached.map(([name]) => name.toLowerCase())]).toEqual([200, expect.not.arrayContaining(['http2-settings'])])
+      const { reached, status } = await running.ask('/health', [
+        'HTTP2-Settings',
+        'AAMAAABkAAQAAP__',
+      ])
+      expect([status, reached.map(([name]) => name.toLowerCase())]).toEqual([
+        200,
+        expect.not.arrayContaining(['http2-settings']),
+      ])
     })
   })
 
@@ -246,7 +325,10 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
     test(`a guard that does not answer: ${unavailable}, and then it passes again`, async () => {
       running.signalGuard('SIGSTOP')
       try {
-        expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: unavailable, reached: [] })
+        expect(await running.ask('/cases', bearer(token))).toMatchObject({
+          status: unavailable,
+          reached: [],
+        })
       } finally {
         running.signalGuard('SIGCONT')
       }
@@ -255,12 +337,18 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
 
     test(`a guard that was killed: ${unavailable}; one that has not heard of the broker: 503, never 401; and then it passes again`, async () => {
       await running.endGuard()
-      expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: unavailable, reached: [] })
+      expect(await running.ask('/cases', bearer(token))).toMatchObject({
+        status: unavailable,
+        reached: [],
+      })
       world().shut(proxied.name, true)
       try {
         await running.startGuard()
         expect((await running.ask('/health')).status).toBe(200)
-        expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: 503, reached: [] })
+        expect(await running.ask('/cases', bearer(token))).toMatchObject({
+          status: 503,
+          reached: [],
+        })
       } finally {
         world().shut(proxied.name, false)
       }

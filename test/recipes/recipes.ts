@@ -19,9 +19,13 @@ const versionOf =
     `${name} ${/\d+(\.\d+)+/.exec(execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }))?.[0] ?? '?'}`
 
 const lacks = (name: string, file: string | undefined, packages: string): string | undefined =>
-  file === undefined ? `${name} is not on the PATH (Debian: apt-get install ${packages}).` : undefined
+  file === undefined
+    ? `${name} is not on the PATH (Debian: apt-get install ${packages}).`
+    : undefined
 
-/** The program that recipe-needs.mjs installed or built for a recipe, or why the recipe is left out. */
+/**
+ * The program that recipe-needs.mjs installed or built for a recipe, or why the recipe is left out.
+ */
 const made = (name: string): { missing: string | undefined; file: string } => {
   const file = findBuilt(name)
   return { missing: file === undefined ? adviceFor(name) : undefined, file: file ?? '' }
@@ -40,9 +44,14 @@ const behindNginx: Pick<Proxy, 'prepare' | 'settings'> = {
   prepare(parts) {
     const { directory } = parts
     const site = configuredProxy('nginx/guard.conf', parts)
-    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${directory}/${name};`).join(' ')
+    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+      .map((name) => `${name}_temp_path ${directory}/${name};`)
+      .join(' ')
     const whole = `daemon off; pid ${directory}/pid; error_log stderr; events {} http { access_log off; ${paths}\n${site}}`
-    return { file: NGINX ?? '', args: ['-p', directory, '-e', 'stderr', '-c', written(directory, 'nginx.conf', whole)] }
+    return {
+      file: NGINX ?? '',
+      args: ['-p', directory, '-e', 'stderr', '-c', written(directory, 'nginx.conf', whole)],
+    }
   },
 }
 
@@ -68,7 +77,15 @@ const oauth2Proxy = signedInBefore({
       8080: upstreamPort,
       'cookie_secure = true': 'cookie_secure = false',
     })
-    return { file: O2P.file, args: ['--config', written(directory, 'oauth2-proxy.cfg', file), '--provider-ca-file', world.caFile] }
+    return {
+      file: O2P.file,
+      args: [
+        '--config',
+        written(directory, 'oauth2-proxy.cfg', file),
+        '--provider-ca-file',
+        world.caFile,
+      ],
+    }
   },
 })
 
@@ -94,7 +111,11 @@ const caddy = proxy({
     const { directory } = parts
     const file = written(directory, 'Caddyfile', configuredProxy('caddy/Caddyfile', parts))
     const args = ['run', '--adapter', 'caddyfile', '--config', file]
-    return { file: CADDY ?? '', args, env: { XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory } }
+    return {
+      file: CADDY ?? '',
+      args,
+      env: { XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory },
+    }
   },
 })
 
@@ -107,8 +128,16 @@ const traefik = proxy({
   settings: [],
   prepare(parts) {
     const { directory } = parts
-    written(directory, 'guard.yml', configured('traefik/guard.yml', { 7410: parts.guardPort, 3000: parts.applicationPort }))
-    const file = written(directory, 'traefik.yml', configured('traefik/traefik.yml', { 8080: parts.port }))
+    written(
+      directory,
+      'guard.yml',
+      configured('traefik/guard.yml', { 7410: parts.guardPort, 3000: parts.applicationPort }),
+    )
+    const file = written(
+      directory,
+      'traefik.yml',
+      configured('traefik/traefik.yml', { 8080: parts.port }),
+    )
     return { file: TRAEFIK.file, args: ['--configFile', file], cwd: directory }
   },
 })
@@ -122,13 +151,26 @@ const envoy = proxy({
   prepare(parts) {
     const file = written(parts.directory, 'envoy.yaml', configuredProxy('envoy/envoy.yaml', parts))
     // Several may run on one machine: no shared memory for a hot restart.
-    return { file: ENVOY.file, args: ['--config-path', file, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'] }
+    return {
+      file: ENVOY.file,
+      args: [
+        '--config-path',
+        file,
+        '--disable-hot-restart',
+        '--concurrency',
+        '1',
+        '--log-level',
+        'warning',
+      ],
+    }
   },
 })
 
 /** The version of an npm package, as it is installed here. */
 const packaged = (name: string) => (): string => {
-  const { version } = JSON.parse(readFileSync(`${ROOT}/node_modules/${name}/package.json`, 'utf8')) as { version: string }
+  const { version } = JSON.parse(
+    readFileSync(`${ROOT}/node_modules/${name}/package.json`, 'utf8'),
+  ) as { version: string }
   return `${name} ${version}`
 }
 
@@ -148,7 +190,11 @@ const fastify = application({
   signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
   api: '/api/me',
   // Its tokens live for 300 s: each is refreshed when it is 2 s old.
-  command: () => ({ file: NODE, args: [example('fastify/server.mjs')], env: { REFRESH_BEFORE_SECONDS: '298' } }),
+  command: () => ({
+    file: NODE,
+    args: [example('fastify/server.mjs')],
+    env: { REFRESH_BEFORE_SECONDS: '298' },
+  }),
   more: refreshes,
 })
 
@@ -169,10 +215,26 @@ const apache = (module: string) => ({
   missing: existsSync(apacheModule(module))
     ? undefined
     : `mod_${module} is not installed (Debian: apt-get install libapache2-mod-${module.replace('_', '-')}).`,
-  version: versionOf(`mod_${module}`, 'dpkg-query', '-W', '-f', '${Version}', `libapache2-mod-${module.replace('_', '-')}`),
+  version: versionOf(
+    `mod_${module}`,
+    'dpkg-query',
+    '-W',
+    '-f',
+    '${Version}',
+    `libapache2-mod-${module.replace('_', '-')}`,
+  ),
   /** The site among what Debian's own configuration has besides. */
   command(directory: string, site: string, more = ''): Command {
-    const modules = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'headers', 'proxy', 'proxy_http', module]
+    const modules = [
+      'mpm_event',
+      'authn_core',
+      'authz_core',
+      'authz_user',
+      'headers',
+      'proxy',
+      'proxy_http',
+      module,
+    ]
     const load = modules.map((name) => `LoadModule ${name}_module ${apacheModule(name)}`)
     const own = [
       `ServerRoot ${directory}`,
@@ -182,7 +244,11 @@ const apache = (module: string) => ({
       'ServerName 127.0.0.1',
       'User www-data',
     ]
-    const file = written(directory, 'apache2.conf', [...load, ...own, 'Group www-data', more, site].join('\n'))
+    const file = written(
+      directory,
+      'apache2.conf',
+      [...load, ...own, 'Group www-data', more, site].join('\n'),
+    )
     return { file: 'apache2', args: ['-X', '-f', file] }
   },
 })
@@ -191,7 +257,12 @@ const OPENIDC = apache('auth_openidc')
 const apacheOpenidc = application({
   name: 'apache',
   ...OPENIDC,
-  signIn: { login: '/', callback: '/oidc/callback', logout: '/oidc/callback?logout=backchannel', me: '/data/me' },
+  signIn: {
+    login: '/',
+    callback: '/oidc/callback',
+    logout: '/oidc/callback?logout=backchannel',
+    me: '/data/me',
+  },
   command({ applicationPort, directory, place: { clientId, clientSecret, port }, world }) {
     const site = configured('apache/site.conf', {
       'https://sign-in.example': world.issuer,
@@ -225,7 +296,11 @@ const apacheOauth2 = application({
     })
     return OAUTH2.command(directory, site)
   },
-  more: upgrades('/me', async ({ place, world }) => `Authorization: Bearer ${await world.accessToken(world.newBrowser(), place)}`),
+  more: upgrades(
+    '/me',
+    async ({ place, world }) =>
+      `Authorization: Bearer ${await world.accessToken(world.newBrowser(), place)}`,
+  ),
 })
 
 const GO = made('go')
@@ -244,15 +319,43 @@ const SPRING = made('spring')
 const spring = application({
   name: 'spring',
   missing: SPRING.missing,
-  version: versionOf('Spring Boot', 'sh', '-c', `grep -A1 spring-boot-starter-parent ${example('spring/pom.xml')}`),
-  signIn: { login: '/me', callback: '/login/oauth2/code/broker', logout: '/logout/connect/back-channel/broker', me: '/me' },
+  version: versionOf(
+    'Spring Boot',
+    'sh',
+    '-c',
+    `grep -A1 spring-boot-starter-parent ${example('spring/pom.xml')}`,
+  ),
+  signIn: {
+    login: '/me',
+    callback: '/login/oauth2/code/broker',
+    logout: '/logout/connect/back-channel/broker',
+    me: '/me',
+  },
   api: '/api/me',
   command({ directory, place, world }) {
     const trusted = `${directory}/trusted.p12`
     const store = ['-keystore', trusted, '-storepass', 'changeit', '-storetype', 'PKCS12']
-    execFileSync('keytool', ['-importcert', '-noprompt', '-alias', 'broker', '-file', world.caFile, ...store], { stdio: 'pipe' })
-    const trust = [`-Djavax.net.ssl.trustStore=${trusted}`, '-Djavax.net.ssl.trustStorePassword=changeit']
-    return { file: 'java', args: ['-XX:TieredStopAtLevel=1', '-Xmx256m', ...trust, '-jar', SPRING.file, `--server.port=${place.port}`, WHY_REFUSED] }
+    execFileSync(
+      'keytool',
+      ['-importcert', '-noprompt', '-alias', 'broker', '-file', world.caFile, ...store],
+      { stdio: 'pipe' },
+    )
+    const trust = [
+      `-Djavax.net.ssl.trustStore=${trusted}`,
+      '-Djavax.net.ssl.trustStorePassword=changeit',
+    ]
+    return {
+      file: 'java',
+      args: [
+        '-XX:TieredStopAtLevel=1',
+        '-Xmx256m',
+        ...trust,
+        '-jar',
+        SPRING.file,
+        `--server.port=${place.port}`,
+        WHY_REFUSED,
+      ],
+    }
   },
 })
 
@@ -260,7 +363,12 @@ const NEXT = made('nextjs')
 const nextjs = application({
   name: 'nextjs',
   missing: NEXT.missing,
-  version: versionOf('Next.js', NODE, '-p', `require(${JSON.stringify(example('nextjs/package.json'))}).dependencies.next`),
+  version: versionOf(
+    'Next.js',
+    NODE,
+    '-p',
+    `require(${JSON.stringify(example('nextjs/package.json'))}).dependencies.next`,
+  ),
   signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
   api: '/api/me',
   command: ({ place }) => ({
@@ -277,14 +385,23 @@ const serviceToService = application({
   version: packaged('openid-client'),
   api: '/users',
   registration: {
-    grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+    grant_types: [
+      'authorization_code',
+      'refresh_token',
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ],
     scope: 'openid profile email offline_access cases:read',
     resources: ['urn:case-manager:instance:archive'],
   },
   other: { name: 'archive', registration: () => ({ exchange_from: ['service-to-service'] }) },
   command({ world }) {
     const archive = world.place('archive')
-    const env = { ARCHIVE_URL: archive.baseUrl, ARCHIVE_CLIENT_ID: archive.clientId, ARCHIVE_CLIENT_SECRET: archive.clientSecret }
+    const env = {
+      ARCHIVE_URL: archive.baseUrl,
+      ARCHIVE_CLIENT_ID: archive.clientId,
+      ARCHIVE_CLIENT_SECRET: archive.clientSecret,
+    }
     return { file: NODE, args: [example('service-to-service/server.mjs')], env }
   },
   more: exchanges,

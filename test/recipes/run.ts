@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, test } from 'vitest'
 import { RECIPES } from './recipes.ts'
 import { openWorld, type World } from './world.ts'
 
-/** Every recipe of examples/ with the real software, one after the other, on one broker. `-t nginx` runs one alone. */
+/**
+ * Every recipe of examples/ with the real software, one after the other, on one broker. `-t nginx`
+ * runs one alone.
+ */
 
 let opened: World | undefined
 const lines: string[] = []
@@ -12,7 +15,8 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await opened?.dispose()
-  for (const { missing, name } of RECIPES) if (missing !== undefined) lines.push(`${name}: LEFT OUT. ${missing}`)
+  for (const { missing, name } of RECIPES)
+    if (missing !== undefined) lines.push(`${name}: LEFT OUT. ${missing}`)
   process.stderr.write(`\nRecipes:\n${lines.map((line) => `  ${line}\n`).join('')}`)
 })
 
@@ -22,6 +26,7 @@ const world = (): World => {
 }
 
 for (const { define, missing, name, version } of RECIPES) {
-  if (missing === undefined) describe(name, () => define(world, (line) => lines.push(`${name} (${version()}): ${line}`)))
+  if (missing === undefined)
+    describe(name, () => define(world, (line) => lines.push(`${name} (${version()}): ${line}`)))
   else test.todo(`${name} is left out. ${missing}`)
 }

@@ -4,12 +4,18 @@ import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Application } from './application.ts'
 
-/** No connection is taken from HTTP/1.1 to another protocol than WebSocket: past the upgrade, the proxy does not ask the guard. */
+/**
+ * No connection is taken from HTTP/1.1 to another protocol than WebSocket: past the upgrade, the
+ * proxy does not ask the guard.
+ */
 
 const H2C = 'Upgrade: h2c'
 const SETTINGS = 'HTTP2-Settings: AAMAAABkAAQAAP__'
 const WEBSOCKET = 'Upgrade: websocket'
-const HANDSHAKE = [`Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`, 'Sec-WebSocket-Version: 13']
+const HANDSHAKE = [
+  `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
+  'Sec-WebSocket-Version: 13',
+]
 
 const ATTACKS: [what: string, lines: string[]][] = [
   ['as RFC 7540 §3.2 has it', ['Connection: Upgrade, HTTP2-Settings', H2C, SETTINGS]],
@@ -23,7 +29,10 @@ const ATTACKS: [what: string, lines: string[]][] = [
   ['Connection twice', ['Connection: keep-alive', 'Connection: Upgrade', H2C, SETTINGS]],
   ['Upgrade without Connection', [H2C, SETTINGS]],
   ['a version behind it', ['Connection: Upgrade', 'Upgrade: h2c/2', SETTINGS]],
-  ['a parameter behind websocket', ['Connection: Upgrade', 'Upgrade: websocket;h2c', SETTINGS, ...HANDSHAKE]],
+  [
+    'a parameter behind websocket',
+    ['Connection: Upgrade', 'Upgrade: websocket;h2c', SETTINGS, ...HANDSHAKE],
+  ],
 ]
 
 interface Upgraded {
@@ -52,7 +61,10 @@ async function upgrade(port: number, path: string, lines: readonly string[]): Pr
   return { head, status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]), socket }
 }
 
-/** A request by HTTP/2 on a connection that was upgraded to it. @returns what the application answers */
+/**
+ * A request by HTTP/2 on a connection that was upgraded to it.
+ * @returns what the application answers
+ */
 async function requestByHttp2(socket: Socket, headers: Record<string, string>): Promise<string> {
   const session = connectHttp2('http://application.example', { createConnection: () => socket })
   const request = session.request(headers).setEncoding('utf8')
@@ -69,13 +81,23 @@ interface Behind {
 }
 
 /** @param behind with requests that pass: a path, and headers */
-export function upgradeTests(behind: () => Promise<Behind & { passing: readonly [path: string, headers: readonly string[]][] }>): void {
+export function upgradeTests(
+  behind: () => Promise<
+    Behind & { passing: readonly [path: string, headers: readonly string[]][] }
+  >,
+): void {
   test('the application itself takes an upgrade to HTTP/2: past it, any path and any header reach it', async () => {
     const { application } = await behind()
     const { socket, status } = await upgrade(application.port, '/health', ATTACKS[0]?.[1] ?? [])
     expect(status).toBe(101)
-    const answer = await requestByHttp2(socket, { ':path': '/admin/users', 'x-guard-sub': 'u_forged' })
-    expect(JSON.parse(answer)).toMatchObject({ url: '/admin/users', headers: { 'x-guard-sub': 'u_forged' } })
+    const answer = await requestByHttp2(socket, {
+      ':path': '/admin/users',
+      'x-guard-sub': 'u_forged',
+    })
+    expect(JSON.parse(answer)).toMatchObject({
+      url: '/admin/users',
+      headers: { 'x-guard-sub': 'u_forged' },
+    })
   })
 
   test('no upgrade to HTTP/2 reaches it through the proxy', async () => {
@@ -86,9 +108,13 @@ export function upgradeTests(behind: () => Promise<Behind & { passing: readonly 
         const before = application.offers.length
         const { status } = await upgrade(port, path, [...headers, ...lines])
         const offers = application.offers.slice(before)
-        // Rejected, or passed as the request that it is without the upgrade, or as the WebSocket that it also names.
+        // Rejected, or passed as the request that it is without the upgrade, or as the WebSocket
+        // that it also names.
         expect([what, offers.filter((offer) => offer !== 'websocket')]).toEqual([what, []])
-        expect([what, status]).toEqual([what, offers.length > 0 ? 101 : expect.toBeOneOf([200, 400, 403])])
+        expect([what, status]).toEqual([
+          what,
+          offers.length > 0 ? 101 : expect.toBeOneOf([200, 400, 403]),
+        ])
       }
     }
   })

@@ -13,7 +13,10 @@ import { newCertificate } from '../demo-entra/certificate.ts'
 import { type ClientEntry, prepareBroker } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
 
-/** One broker behind TLS with the simulated Microsoft, for all recipes: https is what their software wants of an issuer. */
+/**
+ * One broker behind TLS with the simulated Microsoft, for all recipes: https is what their software
+ * wants of an issuer.
+ */
 
 /** Where an application of a recipe runs, and how it is registered. */
 export interface Place {
@@ -58,7 +61,9 @@ export interface World {
 
 const ALICE = 'alice@contoso.example'
 
-async function registrations(clients: readonly Registered[]): Promise<Map<string, { place: Place; entry: ClientEntry }>> {
+async function registrations(
+  clients: readonly Registered[],
+): Promise<Map<string, { place: Place; entry: ClientEntry }>> {
   const ports = await freePorts(clients.length)
   return new Map(
     clients.map(({ name, redirectPath = '/callback', registration }, at) => {
@@ -96,7 +101,11 @@ async function startTls(options: {
     const [clientId = ''] = Buffer.from(basic, 'base64').toString().split(':')
     if (options.isRefused(decodeURIComponent(clientId))) return void asked.socket.destroy()
     const { method, url, rawHeaders } = asked
-    const onward = httpRequest(new URL(url ?? '/', options.to), { method, headers: rawHeaders, agent: false })
+    const onward = httpRequest(new URL(url ?? '/', options.to), {
+      method,
+      headers: rawHeaders,
+      agent: false,
+    })
     onward.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
       answer.pipe(response)
@@ -106,7 +115,9 @@ async function startTls(options: {
     response.on('close', () => onward.destroy())
     asked.pipe(onward)
   })
-  await new Promise<void>((done, failed) => server.once('error', failed).listen(options.port, 'localhost', done))
+  await new Promise<void>((done, failed) =>
+    server.once('error', failed).listen(options.port, 'localhost', done),
+  )
   return {
     certificate,
     close() {
@@ -120,7 +131,10 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   const registered = await registrations(clients)
   const [port = 0] = await freePorts(1)
   const issuer = `https://localhost:${port}`
-  const entra = await startEntra({ port: 0, apps: [{ redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`] }] })
+  const entra = await startEntra({
+    port: 0,
+    apps: [{ redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`] }],
+  })
   entra.world.auto = ALICE
   const { broker, dispose } = await prepareBroker({
     issuer,
@@ -142,7 +156,8 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   chmodSync(broker.dataDir, 0o755)
   await broker.start()
   // This process asks the broker behind its TLS.
-  const route = (address: string): string => (address.startsWith(issuer) ? inside + address.slice(issuer.length) : address)
+  const route = (address: string): string =>
+    address.startsWith(issuer) ? inside + address.slice(issuer.length) : address
   const find = (name: string) => registered.get(name) ?? missing(name)
 
   return {
@@ -153,15 +168,31 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
     caFile,
     directory: broker.dataDir,
     admin: () =>
-      openBroker({ env: {}, out: () => {}, err: () => {}, user: 'recipes', ask: undefined, input: async () => '' }, broker.env.BROKER_DATA_DIR ?? ''),
+      openBroker(
+        {
+          env: {},
+          out: () => {},
+          err: () => {},
+          user: 'recipes',
+          ask: undefined,
+          input: async () => '',
+        },
+        broker.env.BROKER_DATA_DIR ?? '',
+      ),
     place: (name) => find(name).place,
     shut: (clientId, isShut) => void (isShut ? refused.add(clientId) : refused.delete(clientId)),
     newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),
     signInAt,
     async accessToken(browser, place) {
-      const config = await oidc.discovery(new URL(issuer), place.clientId, {}, oidc.ClientSecretBasic(place.clientSecret), {
-        [oidc.customFetch]: (url, init) => fetch(route(url), init as RequestInit),
-      })
+      const config = await oidc.discovery(
+        new URL(issuer),
+        place.clientId,
+        {},
+        oidc.ClientSecretBasic(place.clientSecret),
+        {
+          [oidc.customFetch]: (url, init) => fetch(route(url), init as RequestInit),
+        },
+      )
       const pkceCodeVerifier = oidc.randomPKCECodeVerifier()
       const url = oidc.buildAuthorizationUrl(config, {
         redirect_uri: place.redirectUri,
@@ -172,14 +203,19 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
       browser.follows = (to) => !to.href.startsWith(place.redirectUri)
       const page = await signInAt(browser, url.href)
       browser.follows = () => true
-      const tokens = await oidc.authorizationCodeGrant(config, page.left ?? missing(`redirect at ${page.url}`), { pkceCodeVerifier })
+      const tokens = await oidc.authorizationCodeGrant(
+        config,
+        page.left ?? missing(`redirect at ${page.url}`),
+        { pkceCodeVerifier },
+      )
       return tokens.access_token
     },
     async signOut(browser) {
       const form = await browser.get(`${issuer}/logout`)
       const sentAtMs = Date.now()
       const done = await browser.submit(form, { scope: 'device' }, 'Sign out')
-      if (done.status !== 200 || !done.url.includes('/logout/done')) missing(`end of the sign-out; it is at ${done.url} (${done.status})`)
+      if (done.status !== 200 || !done.url.includes('/logout/done'))
+        missing(`end of the sign-out; it is at ${done.url} (${done.status})`)
       return sentAtMs
     },
     async dispose() {
@@ -190,12 +226,27 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   }
 }
 
-/** As a browser asks for a page. `fetch` says that a script asks (Sec-Fetch-Mode: cors), and mod_auth_openidc does not redirect a script. */
-async function navigate(address: string, { body, headers, method = 'GET' }: RequestInit): Promise<Response> {
-  const sent = { ...Object.fromEntries(new Headers(headers)), 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
-  const answer = await request(address, { method: method as 'GET', headers: sent, body: (body as string | null | undefined) ?? null })
+/**
+ * As a browser asks for a page. `fetch` says that a script asks (Sec-Fetch-Mode: cors), and
+ * mod_auth_openidc does not redirect a script.
+ */
+async function navigate(
+  address: string,
+  { body, headers, method = 'GET' }: RequestInit,
+): Promise<Response> {
+  const sent = {
+    ...Object.fromEntries(new Headers(headers)),
+    'sec-fetch-mode': 'navigate',
+    'sec-fetch-dest': 'document',
+  }
+  const answer = await request(address, {
+    method: method as 'GET',
+    headers: sent,
+    body: (body as string | null | undefined) ?? null,
+  })
   const received = new Headers()
-  for (const [name, value] of Object.entries(answer.headers)) for (const each of [value ?? []].flat()) received.append(name, each)
+  for (const [name, value] of Object.entries(answer.headers))
+    for (const each of [value ?? []].flat()) received.append(name, each)
   const text = await answer.body.text()
   return new Response(text === '' ? null : text, { status: answer.statusCode, headers: received })
 }
@@ -206,5 +257,7 @@ function missing(what: string): never {
 
 async function signInAt(browser: Browser, address: string): Promise<Page> {
   const page = await browser.get(address)
-  return page.html.includes('Sign in with Microsoft') ? browser.press(page, 'Sign in with Microsoft') : page
+  return page.html.includes('Sign in with Microsoft')
+    ? browser.press(page, 'Sign in with Microsoft')
+    : page
 }

@@ -10,7 +10,12 @@ const failing = (times: number, nowMs = 0): Breaker => {
 describe('the breaker of a target', () => {
   test('opens at the third failure in a row, and says so once', () => {
     const breaker = new Breaker()
-    expect([1, 2, 3, 4].map(() => breaker.failed(0, undefined))).toEqual([false, false, true, false])
+    expect([1, 2, 3, 4].map(() => breaker.failed(0, undefined))).toEqual([
+      false,
+      false,
+      true,
+      false,
+    ])
     expect(breaker.open).toBe(true)
   })
 

@@ -8,12 +8,22 @@ import type { FeedStream } from '../../src/revocation/feed-stream.ts'
 /** The broadcaster over a store whose answers come when the test lets them. */
 
 const revocation = (seq: number): Revocation => ({
-  ...{ seq, selector: { kind: 'session', sid: `s${seq}` }, reason: 'idle', actor: { kind: 'broker', id: 'sweep' } },
+  ...{
+    seq,
+    selector: { kind: 'session', sid: `s${seq}` },
+    reason: 'idle',
+    actor: { kind: 'broker', id: 'sweep' },
+  },
   ...{ at: 1, atMs: 1_000, sessions: 1, fanOut: 'complete' },
 })
 
 async function opened() {
-  const log = { committed: 0, gate: Promise.withResolvers<void>(), asked: Promise.withResolvers<void>(), gated: '' }
+  const log = {
+    committed: 0,
+    gate: Promise.withResolvers<void>(),
+    asked: Promise.withResolvers<void>(),
+    gated: '',
+  }
   /** Takes its snapshot when it is asked, and answers when the test lets it. */
   const answer = async <T>(name: string, value: T): Promise<T> => {
     if (log.gated !== name) return value
@@ -31,9 +41,16 @@ async function opened() {
       ),
   }
   const told: (number | string)[] = []
-  const stream = { client: { clientId: 'sydney' }, tell: ({ seq }: Revocation) => told.push(seq), end: (why: string) => told.push(why) }
+  const stream = {
+    client: { clientId: 'sydney' },
+    tell: ({ seq }: Revocation) => told.push(seq),
+    end: (why: string) => told.push(why),
+  }
   const deps = { store, log: createLog(() => undefined, Date.now) }
-  const broadcaster = new Broadcaster(deps as unknown as ConstructorParameters<typeof Broadcaster>[0], new Set([stream as unknown as FeedStream]))
+  const broadcaster = new Broadcaster(
+    deps as unknown as ConstructorParameters<typeof Broadcaster>[0],
+    new Set([stream as unknown as FeedStream]),
+  )
   await broadcaster.ready()
   return { broadcaster, log, told }
 }

@@ -7,10 +7,18 @@ export interface Received {
 }
 
 /** A reader of the feed: what it has received so far. */
-export async function follow(url: string, headers: Record<string, string> = {}, init: RequestInit = {}) {
+export async function follow(
+  url: string,
+  headers: Record<string, string> = {},
+  init: RequestInit = {},
+) {
   const abort = new AbortController()
   onTestFinished(() => abort.abort())
-  const response = await fetch(url, { ...init, headers: { accept: 'text/event-stream', ...headers }, signal: abort.signal })
+  const response = await fetch(url, {
+    ...init,
+    headers: { accept: 'text/event-stream', ...headers },
+    signal: abort.signal,
+  })
   const events: Received[] = []
   const comments: string[] = []
   let ended = false
@@ -21,10 +29,19 @@ export async function follow(url: string, headers: Record<string, string> = {}, 
       const blocks = (rest + decoder.decode(chunk, { stream: true })).split('\n\n')
       rest = blocks.pop() ?? ''
       for (const block of blocks) {
-        const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]))
+        const fields = new Map(
+          block
+            .split('\n')
+            .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+        )
         if (fields.has('')) comments.push(fields.get('') ?? '')
         const event = fields.get('event')
-        if (event !== undefined) events.push({ event, id: fields.get('id'), data: JSON.parse(fields.get('data') ?? '{}') as Record<string, unknown> })
+        if (event !== undefined)
+          events.push({
+            event,
+            id: fields.get('id'),
+            data: JSON.parse(fields.get('data') ?? '{}') as Record<string, unknown>,
+          })
       }
     }
   }
@@ -43,7 +60,8 @@ export async function follow(url: string, headers: Record<string, string> = {}, 
       vi.waitFor(
         () => {
           const found = events.filter((one) => one.event === event)
-          if (found.length < count) throw new Error(`${found.length} of ${count} ${event}: ${names().join(' ')}`)
+          if (found.length < count)
+            throw new Error(`${found.length} of ${count} ${event}: ${names().join(' ')}`)
           return found[count - 1] as Received
         },
         { timeout: 60_000, interval: 10 },

@@ -8,7 +8,10 @@ import { feedEndpoints } from '../../src/revocation/feed-endpoints.ts'
 import { cityMetadata, createRig, ISSUER, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
-/** A client that authenticates by a key (`private_key_jwt`, RFC 7523) follows the feed, polls it and reports. */
+/**
+ * A client that authenticates by a key (`private_key_jwt`, RFC 7523) follows the feed, polls it and
+ * reports.
+ */
 
 let clientKey: ClientKey
 let publicKey: Record<string, unknown>
@@ -18,7 +21,10 @@ beforeAll(async () => {
   publicKey = { ...(await exportJWK(pair.publicKey)), kid: 'k1' }
 })
 
-const byKey = { authMethod: 'private_key_jwt', jwks: { keys: [] as Record<string, unknown>[] } } as const
+const byKey = {
+  authMethod: 'private_key_jwt',
+  jwks: { keys: [] as Record<string, unknown>[] },
+} as const
 
 async function registered(): Promise<Rig> {
   const rig = await createRig()
@@ -31,17 +37,33 @@ async function startGuard(rig: Rig, options: { pollSeconds?: number } = {}): Pro
   // Node's `Date` is the machine's time, and the broker of the test has another.
   const fetched: typeof fetch = async (address, init) => {
     const answer = await fetch((address as string).replace(ISSUER, url), init)
-    return new Response(answer.body, { status: answer.status, headers: { 'content-type': answer.headers.get('content-type') ?? '' } })
+    return new Response(answer.body, {
+      status: answer.status,
+      headers: { 'content-type': answer.headers.get('content-type') ?? '' },
+    })
   }
   const clock = { nowMs: () => rig.clock.nowMs() }
-  const guard = createGuard({ issuer: ISSUER, clientId: 'sydney', clientKey, guardId: 'web-1', fetch: fetched, clock, ...options })
+  const guard = createGuard({
+    issuer: ISSUER,
+    clientId: 'sydney',
+    clientKey,
+    guardId: 'web-1',
+    fetch: fetched,
+    clock,
+    ...options,
+  })
   onTestFinished(() => guard.stop())
   await guard.start()
   return guard
 }
 
 const endEverything = (rig: Rig) =>
-  revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'olivia' }, now: rig.clock.now() })
+  revoke(rig.deps, {
+    selector: { kind: 'everything' },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olivia' },
+    now: rig.clock.now(),
+  })
 
 describe('a guard with a key instead of a secret (RFC 7523)', () => {
   test('follows the feed and reports what it enforces', async () => {
@@ -49,7 +71,15 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
     const guard = await startGuard(rig)
     await endEverything(rig)
     const { seq } = await rig.store.head()
-    await vi.waitFor(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: seq, reportedSeq: seq }), { timeout: 60_000 })
+    await vi.waitFor(
+      () =>
+        expect(guard.status()).toMatchObject({
+          connected: true,
+          enforcedSeq: seq,
+          reportedSeq: seq,
+        }),
+      { timeout: 60_000 },
+    )
     expect(guard.status().lastProblem).toBeUndefined()
   })
 
@@ -65,7 +95,10 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
   test('says what to set where the broker has another key of it', async () => {
     const rig = await createRig()
     const other = await generateKeyPair('ES256', { extractable: true })
-    await rig.register('Sydney', { ...byKey, jwks: { keys: [{ ...(await exportJWK(other.publicKey)), kid: 'k1' }] } })
+    await rig.register('Sydney', {
+      ...byKey,
+      jwks: { keys: [{ ...(await exportJWK(other.publicKey)), kid: 'k1' }] },
+    })
     const url = await rig.serve()
     const problems: string[] = []
     const guard = createGuard({
@@ -77,18 +110,35 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
     })
     onTestFinished(() => guard.stop())
     void guard.start()
-    await expect.poll(() => problems.join()).toContain("(401, client_id 'sydney'): use those of the client's registration")
+    await expect
+      .poll(() => problems.join())
+      .toContain("(401, client_id 'sydney'): use those of the client's registration")
   })
 
   test.each([
-    [{ clientKey: { kty: 'oct', k: 'AAAA', kid: 'k1' } }, 'its kty must be EC (with crv P-256) or RSA, and is'],
+    [
+      { clientKey: { kty: 'oct', k: 'AAAA', kid: 'k1' } },
+      'its kty must be EC (with crv P-256) or RSA, and is',
+    ],
     [{ clientKey: { kty: 'RSA', n: 'AQAB', e: 'AQAB', kid: 'k1' } }, 'it has no private part (d)'],
     [{ clientKey: { kty: 'EC', crv: 'P-256', d: 'AQAB' } }, 'it has no kid'],
-    [{ clientKey: { kty: 'EC', crv: 'P-256', d: 'AQAB', kid: 'k1', alg: 'RS256' } }, 'its alg must be ES256, and is'],
-    [{ clientKey: { kty: 'EC', crv: 'P-256', d: 'AQAB', kid: 'k1' }, clientSecret: 'x' }, 'clientSecret, clientKey: give one of them'],
+    [
+      { clientKey: { kty: 'EC', crv: 'P-256', d: 'AQAB', kid: 'k1', alg: 'RS256' } },
+      'its alg must be ES256, and is',
+    ],
+    [
+      { clientKey: { kty: 'EC', crv: 'P-256', d: 'AQAB', kid: 'k1' }, clientSecret: 'x' },
+      'clientSecret, clientKey: give one of them',
+    ],
     [{}, 'clientSecret: its secret'],
   ])('a key that cannot be used is named: %j', (options, text) => {
-    expect(() => createGuard({ issuer: 'https://sign-in.example', clientId: 'sydney', ...(options as { clientKey: ClientKey }) })).toThrow(text)
+    expect(() =>
+      createGuard({
+        issuer: 'https://sign-in.example',
+        clientId: 'sydney',
+        ...(options as { clientKey: ClientKey }),
+      }),
+    ).toThrow(text)
   })
 })
 
@@ -98,16 +148,31 @@ describe('a stream that was opened by an assertion', () => {
     const feed = new FeedOfThisProcess(rig.deps, 20)
     onTestFinished(() => feed.close())
     const url = await rig.serve(feedEndpoints({ ...rig.deps, feed }))
-    const credentials = openCredentials({ issuer: ISSUER, clientId: 'sydney', clientSecret: undefined, clientKey })
+    const credentials = openCredentials({
+      issuer: ISSUER,
+      clientId: 'sydney',
+      clientSecret: undefined,
+      clientKey,
+    })
     if (credentials.kind !== 'assertion') throw new Error('it is a secret')
-    const body = new URLSearchParams({ ...(await credentials.members(rig.clock.now())), guard: 'web-1' })
+    const body = new URLSearchParams({
+      ...(await credentials.members(rig.clock.now())),
+      guard: 'web-1',
+    })
     const guard = await follow(`${url}/revocations`, {}, { method: 'POST', body })
     await guard.until('live')
     rig.clock.advance(3600)
     const beats = guard.comments.length
-    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), { timeout: 60_000 })
+    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), {
+      timeout: 60_000,
+    })
     expect(feed.streams()).toHaveLength(1)
-    await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata: cityMetadata('Sydney', byKey), now: rig.clock.now() })
+    await rig.store.putClient({
+      clientId: 'sydney',
+      source: 'command',
+      metadata: cityMetadata('Sydney', byKey),
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
     expect((await guard.until('end')).data).toEqual({ why: 'credential' })
   })
@@ -115,6 +180,9 @@ describe('a stream that was opened by an assertion', () => {
   test('an assertion in the address is rejected: addresses end up in logs', async () => {
     const rig = await registered()
     const answer = await rig.app.request('/revocations?client_assertion=x&client_assertion_type=y')
-    expect([answer.status, await answer.json()]).toMatchObject([400, { error_description: 'Send client_assertion by POST, in the body.' }])
+    expect([answer.status, await answer.json()]).toMatchObject([
+      400,
+      { error_description: 'Send client_assertion by POST, in the body.' },
+    ])
   })
 })

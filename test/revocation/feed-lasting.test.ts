@@ -12,7 +12,9 @@ import { follow } from './event-stream.ts'
 /** What holds of a stream not only when it is opened, but for the days that it lasts. */
 
 async function endOf(rig: Rig, tid: string): Promise<number> {
-  const { session } = await rig.openSession({ user: { tid, oid: '00000000-0000-4000-8000-000000000b0b' } })
+  const { session } = await rig.openSession({
+    user: { tid, oid: '00000000-0000-4000-8000-000000000b0b' },
+  })
   const answer = await revoke(rig.deps, {
     selector: { kind: 'session', sid: session.sid },
     reason: 'administrator',
@@ -24,7 +26,12 @@ async function endOf(rig: Rig, tid: string): Promise<number> {
 }
 
 async function change(rig: Rig, tenants: string[]): Promise<void> {
-  await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata: cityMetadata('Sydney', { tenants }), now: rig.clock.now() })
+  await rig.store.putClient({
+    clientId: 'sydney',
+    source: 'command',
+    metadata: cityMetadata('Sydney', { tenants }),
+    now: rig.clock.now(),
+  })
   await rig.clients.reload()
 }
 
@@ -67,7 +74,9 @@ describe('a stream of the feed that lasts', () => {
     })
     await rig.clients.reload()
     const beats = guard.comments.length
-    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), { timeout: 60_000 })
+    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), {
+      timeout: 60_000,
+    })
     expect(feed.streams()).toHaveLength(1)
     await rig.store.removeClientSecret({ clientId: 'sydney', secretId: secret?.id ?? '' })
     await rig.clients.reload()
@@ -81,7 +90,8 @@ describe('a stream of the feed that lasts', () => {
     const client = await rig.register('Sydney')
     const { feed } = rig
     const url = await rig.serve()
-    const open = (clientId: string, guardId: string) => feed.open({ client: rig.clients.find(clientId)!, guardId, retiredKids: [] })
+    const open = (clientId: string, guardId: string) =>
+      feed.open({ client: rig.clients.find(clientId)!, guardId, retiredKids: [] })
     for (let city = 0; city < 10; city++) {
       const { clientId } = await rig.register(`City${city}`)
       for (let i = 0; i < 10; i++) open(clientId, `g-${i}`)
@@ -100,24 +110,41 @@ describe('a stream of the feed that lasts', () => {
     const ask = { headers: { authorization: client.basic, accept: 'text/event-stream' } }
     const response = await fetch(`${url}/revocations?guard=one-more`, ask)
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '10'])
-    expect(await rig.metrics.registry.metrics()).toContain(`broker_feed_streams_rejected_total{client="sydney"} ${rejected + 1}`)
+    expect(await rig.metrics.registry.metrics()).toContain(
+      `broker_feed_streams_rejected_total{client="sydney"} ${rejected + 1}`,
+    )
     expect(feed.streams().filter(({ clientId }) => clientId !== 'sydney')).toHaveLength(100)
-    expect(await createChecks(rig.deps, clientChecks).look({ which: ({ id }) => id === 'feed-streams' })).toMatchObject([
-      { state: 'warning', about: 'client sydney', found: expect.stringContaining(`${ofClient} of at most ${ofClient}`) as string },
+    expect(
+      await createChecks(rig.deps, clientChecks).look({ which: ({ id }) => id === 'feed-streams' }),
+    ).toMatchObject([
+      {
+        state: 'warning',
+        about: 'client sydney',
+        found: expect.stringContaining(`${ofClient} of at most ${ofClient}`) as string,
+      },
       { state: 'ok' },
     ])
     await first.cancel()
-    await (await follow(`${url}/revocations?guard=one-more`, { authorization: client.basic })).until('live')
+    await (
+      await follow(`${url}/revocations?guard=one-more`, { authorization: client.basic })
+    ).until('live')
   })
 
   test('has a place among all: a client’s next one gets 503 although it has few', async () => {
     const { rig, feed } = await quickFeed({ ofClient: 3, inAll: 4 })
     await rig.register('Perth')
-    const open = (clientId: string, guardId: string) => feed.open({ client: rig.clients.find(clientId)!, guardId, retiredKids: [] })
+    const open = (clientId: string, guardId: string) =>
+      feed.open({ client: rig.clients.find(clientId)!, guardId, retiredKids: [] })
     for (let i = 0; i < 3; i++) open('sydney', `s-${i}`)
     open('perth', 'p-0')
-    expect(() => open('perth', 'p-1')).toThrow(expect.objectContaining({ code: 'temporarily_unavailable' }) as Error)
-    expect(await createChecks({ ...rig.deps, feed }, clientChecks).look({ which: ({ id }) => id === 'feed-streams' })).toMatchObject([
+    expect(() => open('perth', 'p-1')).toThrow(
+      expect.objectContaining({ code: 'temporarily_unavailable' }) as Error,
+    )
+    expect(
+      await createChecks({ ...rig.deps, feed }, clientChecks).look({
+        which: ({ id }) => id === 'feed-streams',
+      }),
+    ).toMatchObject([
       { state: 'warning', about: 'client sydney' },
       { state: 'warning', found: '4 of at most 4 feed streams are open at this broker.' },
     ])
@@ -126,7 +153,8 @@ describe('a stream of the feed that lasts', () => {
 
   test('gives way, where all places are taken, to the next one of the same guard: its connection broke unnoticed', async () => {
     const { rig, client, feed, url } = await quickFeed({ ofClient: 3, inAll: 9 })
-    for (let i = 0; i < 3; i++) feed.open({ client: rig.clients.find('sydney')!, guardId: `s-${i}`, retiredKids: [] })
+    for (let i = 0; i < 3; i++)
+      feed.open({ client: rig.clients.find('sydney')!, guardId: `s-${i}`, retiredKids: [] })
     const again = await follow(`${url}/revocations?guard=s-1`, { authorization: client.basic })
     await again.until('live')
     expect(feed.streams()).toHaveLength(3)
@@ -137,7 +165,9 @@ describe('a stream of the feed that lasts', () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     rig.feed.close()
-    const response = await fetch(`${await rig.serve()}/revocations`, { headers: { authorization: client.basic, accept: 'text/event-stream' } })
+    const response = await fetch(`${await rig.serve()}/revocations`, {
+      headers: { authorization: client.basic, accept: 'text/event-stream' },
+    })
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
     await response.body?.cancel()
   })
@@ -164,7 +194,9 @@ describe('many that come at once', () => {
     }
     const feed = new FeedOfThisProcess({ ...rig.deps, store })
     const bodies = ['sydney', 'perth'].flatMap((clientId) =>
-      Array.from({ length: 50 }, (_, i) => feed.open({ client: rig.clients.find(clientId)!, guardId: `g-${i}`, retiredKids: [] })),
+      Array.from({ length: 50 }, (_, i) =>
+        feed.open({ client: rig.clients.find(clientId)!, guardId: `g-${i}`, retiredKids: [] }),
+      ),
     )
     const heard = await Promise.all(bodies.map(untilLive))
     for (const text of heard) expect(text.match(/"seq":\d+,"selector"/g)).toHaveLength(3)

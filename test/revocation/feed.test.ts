@@ -17,7 +17,9 @@ async function broker(options: RigOptions = {}) {
   const feed = (query = '', headers: Record<string, string> = {}, basic = client.basic) =>
     follow(`${url}/revocations${query}`, { authorization: basic, ...headers })
   const snapshot = async (query = '', basic = client.basic) => {
-    const response = await fetch(`${url}/revocations${query}`, { headers: { authorization: basic, accept: 'application/json' } })
+    const response = await fetch(`${url}/revocations${query}`, {
+      headers: { authorization: basic, accept: 'application/json' },
+    })
     return { response, body: (await response.json()) as Record<string, unknown> }
   }
   const enforced = (report: unknown, basic = client.basic) =>
@@ -42,25 +44,31 @@ async function end(rig: Rig, selector?: Selector): Promise<{ seq: number; sid: s
 }
 
 describe('who may follow', () => {
-  test.each(['/revocations', '/revocations/enforced'])('%s: a registered client alone', async (path) => {
-    const { url } = await broker()
-    for (const authorization of [undefined, 'Basic c3lkbmV5Ondyb25n', 'Bearer x']) {
-      const response = await fetch(url + path, {
-        method: path.endsWith('enforced') ? 'POST' : 'GET',
-        headers: authorization === undefined ? {} : { authorization },
-      })
-      expect(response.status).toBe(401)
-      await response.body?.cancel()
-    }
-  })
+  test.each(['/revocations', '/revocations/enforced'])(
+    '%s: a registered client alone',
+    async (path) => {
+      const { url } = await broker()
+      for (const authorization of [undefined, 'Basic c3lkbmV5Ondyb25n', 'Bearer x']) {
+        const response = await fetch(url + path, {
+          method: path.endsWith('enforced') ? 'POST' : 'GET',
+          headers: authorization === undefined ? {} : { authorization },
+        })
+        expect(response.status).toBe(401)
+        await response.body?.cancel()
+      }
+    },
+  )
 })
 
 describe('reports beyond the log', () => {
   test('are each counted, and do not fill the broker’s log', async () => {
     const { rig, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()
-    for (let seq = 1; seq <= 100; seq++) expect((await enforced({ epoch, seq, guard: 'web-1' })).status).toBe(409)
-    expect(await rig.metrics.registry.metrics()).toContain('broker_guard_ahead_of_log_total{client="sydney"} 100')
+    for (let seq = 1; seq <= 100; seq++)
+      expect((await enforced({ epoch, seq, guard: 'web-1' })).status).toBe(409)
+    expect(await rig.metrics.registry.metrics()).toContain(
+      'broker_guard_ahead_of_log_total{client="sydney"} 100',
+    )
     expect(rig.lines.filter((line) => line.includes('guard_ahead_of_log'))).toHaveLength(20)
   })
 })
@@ -74,7 +82,11 @@ describe('a request for the headers alone', () => {
       await rig.app.request('/revocations?guard=two', { method: 'HEAD', headers }),
     ]
     for (const answer of answers)
-      expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([200, 'text/event-stream; charset=utf-8', ''])
+      expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([
+        200,
+        'text/event-stream; charset=utf-8',
+        '',
+      ])
     expect(rig.deps.feed.streams()).toEqual([])
   })
 })
@@ -128,7 +140,11 @@ describe('the snapshot', () => {
       { kind: 'everything' },
     ]
     for (const selector of selectors) await end(rig, selector)
-    expect(((await snapshot()).body['entries'] as { selector: unknown }[]).map(({ selector }) => selector)).toEqual([
+    expect(
+      ((await snapshot()).body['entries'] as { selector: unknown }[]).map(
+        ({ selector }) => selector,
+      ),
+    ).toEqual([
       { kind: 'grant', sid: session.sid, client_id: 'sydney' },
       { kind: 'subject', sub: session.sub },
       { kind: 'client', client_id: 'sydney' },
@@ -139,16 +155,23 @@ describe('the snapshot', () => {
 
   test('of more than a thousand comes in parts', async () => {
     const { rig, snapshot } = await broker()
-    for (let i = 0; i < 105; i++) await Promise.all(Array.from({ length: 10 }, () => end(rig, { kind: 'tenant', tid: TENANT })))
+    for (let i = 0; i < 105; i++)
+      await Promise.all(Array.from({ length: 10 }, () => end(rig, { kind: 'tenant', tid: TENANT })))
     const { body } = await snapshot()
     expect(body).toMatchObject({ more: true, seq: 1_000 })
-    expect((await snapshot(`?after=1000&epoch=${String(body['epoch'])}`)).body).toMatchObject({ more: false, seq: 1_050 })
+    expect((await snapshot(`?after=1000&epoch=${String(body['epoch'])}`)).body).toMatchObject({
+      more: false,
+      seq: 1_050,
+    })
   })
 
-  test.each(['?after=1', '?epoch=x', '?after=-1&epoch=x', '?after=x&epoch=x'])('%s is refused', async (query) => {
-    const { snapshot } = await broker()
-    expect((await snapshot(query)).response.status).toBe(400)
-  })
+  test.each(['?after=1', '?epoch=x', '?after=-1&epoch=x', '?after=x&epoch=x'])(
+    '%s is refused',
+    async (query) => {
+      const { snapshot } = await broker()
+      expect((await snapshot(query)).response.status).toBe(400)
+    },
+  )
 })
 
 describe('the stream', () => {
@@ -176,38 +199,50 @@ describe('the stream', () => {
       id: `${epoch}.${seq}`,
       data: { seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 },
     })
-    expect(rig.feed.streams()).toEqual([{ clientId: 'sydney', guardId: 'web-1', since: rig.clock.now(), enforcedSeq: undefined }])
+    expect(rig.feed.streams()).toEqual([
+      { clientId: 'sydney', guardId: 'web-1', since: rig.clock.now(), enforcedSeq: undefined },
+    ])
   })
 
-  test.each(['header', 'query'])('resumes where it left off (by %s), without what it had', async (by) => {
-    const { rig, feed } = await broker()
-    const had = await end(rig)
-    const missed = await end(rig)
-    const { epoch } = await rig.deps.store.head()
-    const id = `${epoch}.${had.seq}`
-    const guard = await (by === 'header' ? feed('', { 'last-event-id': id }) : feed(`?last_event_id=${id}`))
-    const live = await guard.until('live')
-    expect(live).toMatchObject({ id: `${epoch}.${missed.seq}`, data: { epoch, seq: missed.seq } })
-    expect(guard.names()).toEqual(['snapshot', 'keys', 'live'])
-    expect(guard.events[0]?.data['entries']).toMatchObject([{ seq: missed.seq }])
-  })
+  test.each(['header', 'query'])(
+    'resumes where it left off (by %s), without what it had',
+    async (by) => {
+      const { rig, feed } = await broker()
+      const had = await end(rig)
+      const missed = await end(rig)
+      const { epoch } = await rig.deps.store.head()
+      const id = `${epoch}.${had.seq}`
+      const guard = await (by === 'header'
+        ? feed('', { 'last-event-id': id })
+        : feed(`?last_event_id=${id}`))
+      const live = await guard.until('live')
+      expect(live).toMatchObject({ id: `${epoch}.${missed.seq}`, data: { epoch, seq: missed.seq } })
+      expect(guard.names()).toEqual(['snapshot', 'keys', 'live'])
+      expect(guard.events[0]?.data['entries']).toMatchObject([{ seq: missed.seq }])
+    },
+  )
 
   test('that missed nothing goes live at once', async () => {
     const { rig, feed } = await broker()
     const { seq } = await end(rig)
-    const guard = await feed('', { 'last-event-id': `${(await rig.deps.store.head()).epoch}.${seq}` })
+    const guard = await feed('', {
+      'last-event-id': `${(await rig.deps.store.head()).epoch}.${seq}`,
+    })
     await guard.until('live')
     expect(guard.names()).toEqual(['keys', 'live'])
   })
 
-  test.each(['another.5', 'nonsense', 'x.y', '.'])('with %j as its last id is reset', async (id) => {
-    const { rig, feed } = await broker()
-    const { seq } = await end(rig)
-    const guard = await feed('', { 'last-event-id': id })
-    await guard.until('live')
-    expect(guard.names()).toEqual(['reset', 'snapshot', 'live'])
-    expect(guard.events[1]?.data['entries']).toMatchObject([{ seq }])
-  })
+  test.each(['another.5', 'nonsense', 'x.y', '.'])(
+    'with %j as its last id is reset',
+    async (id) => {
+      const { rig, feed } = await broker()
+      const { seq } = await end(rig)
+      const guard = await feed('', { 'last-event-id': id })
+      await guard.until('live')
+      expect(guard.names()).toEqual(['reset', 'snapshot', 'live'])
+      expect(guard.events[1]?.data['entries']).toMatchObject([{ seq }])
+    },
+  )
 
   test('with a seq that this log has not reached is reset, and said: a part of the log was lost', async () => {
     const { rig, feed, snapshot, enforced } = await broker()
@@ -217,7 +252,9 @@ describe('the stream', () => {
     expect(guard.names()).toEqual(['reset', 'snapshot', 'live'])
     const ahead = 'broker_guard_ahead_of_log_total{client="sydney"}'
     expect(await rig.metrics.registry.metrics()).toContain(`${ahead} 1`)
-    expect(rig.lines.join('\n')).toMatch(/"event":"guard_ahead_of_log".*"client_id":"sydney","guard":"web-1","seq":999,"head":0/)
+    expect(rig.lines.join('\n')).toMatch(
+      /"event":"guard_ahead_of_log".*"client_id":"sydney","guard":"web-1","seq":999,"head":0/,
+    )
     // A report and a poll say the same; a position of another epoch is an ordinary restore.
     expect((await enforced({ epoch, seq: 999, guard: 'web-1' })).status).toBe(409)
     expect((await snapshot(`?after=999&epoch=${epoch}`)).body).toMatchObject({ reset: true })
@@ -230,7 +267,12 @@ describe('the stream', () => {
     const { rig, feed } = await broker()
     await (await feed()).until('live')
     const { session } = await rig.openSession()
-    await rig.deps.store.revoke({ selector: { kind: 'session', sid: session.sid }, reason: 'idle', actor: OLIVIA, now: rig.clock.now() })
+    await rig.deps.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'idle',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     const guard = await feed('', { 'last-event-id': `${(await rig.deps.store.head()).epoch}.1` })
     await guard.until('live')
     expect(guard.names()).toEqual(['keys', 'live'])
@@ -250,7 +292,10 @@ describe('the stream', () => {
       ['revocation', own.seq],
       ['revocation', all.seq],
     ])
-    expect((await snapshot('', adelaide.basic)).body['entries']).toMatchObject([{ seq: own.seq }, { seq: all.seq }])
+    expect((await snapshot('', adelaide.basic)).body['entries']).toMatchObject([
+      { seq: own.seq },
+      { seq: all.seq },
+    ])
   })
 
   const narrowings: [string, string[] | undefined][] = [
@@ -276,9 +321,13 @@ describe('the stream', () => {
       await stream.until('live')
       await put([TENANT])
       rig.clock.advance(60)
-      const seqs = async () => ((await snapshot()).body.entries as { seq: number }[]).map(({ seq }) => seq)
+      const seqs = async () =>
+        ((await snapshot()).body.entries as { seq: number }[]).map(({ seq }) => seq)
       const seen = await end(rig, { kind: 'tenant', tid: OTHER_TENANT })
-      expect((await stream.until('revocation')).data).toMatchObject({ seq: seen.seq, selector: { kind: 'tenant', tid: OTHER_TENANT } })
+      expect((await stream.until('revocation')).data).toMatchObject({
+        seq: seen.seq,
+        selector: { kind: 'tenant', tid: OTHER_TENANT },
+      })
       expect(await seqs()).toEqual([seen.seq])
       // Another change meanwhile forgets nothing.
       await put([TENANT, '44444444-4444-4444-8444-444444444444'])
@@ -304,7 +353,9 @@ describe('the stream', () => {
     await revoking
     const { seq } = await rig.deps.store.head()
     for (const guard of guards) {
-      await vi.waitFor(() => expect(guard.events.at(-1)?.id?.endsWith(`.${seq}`)).toBe(true), { timeout: 60_000 })
+      await vi.waitFor(() => expect(guard.events.at(-1)?.id?.endsWith(`.${seq}`)).toBe(true), {
+        timeout: 60_000,
+      })
       const seqs = guard.events.flatMap(({ event, data }) =>
         event === 'snapshot'
           ? (data['entries'] as { seq: number }[]).map((entry) => entry.seq)
@@ -323,7 +374,12 @@ describe('the stream', () => {
     const revokeOne = async () => {
       const { sid } = (await rig.openSession()).session
       const now = rig.clock.now()
-      const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid }, reason: 'idle', actor: OLIVIA, now })
+      const answer = await rig.deps.store.revoke({
+        selector: { kind: 'session', sid },
+        reason: 'idle',
+        actor: OLIVIA,
+        now,
+      })
       return answer.outcome === 'revoked' ? answer.committed : expect.unreachable()
     }
     const before = await revokeOne()
@@ -357,7 +413,9 @@ describe('the stream', () => {
     const [first, , third, fourth] = committed
     announce(rig.deps, [fourth!, third!, first!])
     await guard.until('revocation', 4)
-    expect(guard.events.slice(2).map(({ data }) => data['seq'])).toEqual(committed.map(({ revocation }) => revocation.seq))
+    expect(guard.events.slice(2).map(({ data }) => data['seq'])).toEqual(
+      committed.map(({ revocation }) => revocation.seq),
+    )
   })
 
   test('tells of changed keys, and names the retired ones to guards that connect later', async () => {
@@ -378,12 +436,19 @@ describe('the stream', () => {
     const { rig, feed, url, client } = await broker()
     const guard = await feed()
     await guard.until('live')
-    await rig.deps.store.removeClient({ clientId: 'sydney', source: 'any', actor: OLIVIA, now: rig.clock.now() })
+    await rig.deps.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
     expect((await guard.until('end')).data).toEqual({ why: 'client_removed' })
     await expect.poll(() => guard.ended()).toBe(true)
     expect(rig.feed.streams()).toEqual([])
-    expect((await fetch(`${url}/revocations`, { headers: { authorization: client.basic } })).status).toBe(401)
+    expect(
+      (await fetch(`${url}/revocations`, { headers: { authorization: client.basic } })).status,
+    ).toBe(401)
   })
 
   test('is forgotten when its reader goes', async () => {
@@ -399,12 +464,15 @@ describe('the stream', () => {
     const slow = connect(Number(new URL(url).port), '127.0.0.1')
     onTestFinished(() => void slow.destroy())
     slow.on('error', () => {})
-    slow.write(`GET /revocations?guard=slow HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: ${client.basic}\r\n\r\n`)
+    slow.write(
+      `GET /revocations?guard=slow HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: ${client.basic}\r\n\r\n`,
+    )
     await expect.poll(() => rig.feed.streams()).toHaveLength(1)
     slow.pause()
     const guard = await feed('?guard=quick')
     await guard.until('live')
-    // What the sockets of both ends hold, and a megabyte more. The quick one has read each before the next.
+    // What the sockets of both ends hold, and a megabyte more. The quick one has read each before
+    // the next.
     const kids = Array.from({ length: 500 }, (_, i) => `kid-${i}-${'x'.repeat(400)}`)
     for (let sent = 1; rig.feed.streams().some(({ guardId }) => guardId === 'slow'); sent++) {
       rig.feed.publishKeys(kids)
@@ -444,7 +512,9 @@ describe('what a guard has applied', () => {
     expect((await enforced({ epoch, seq: 0, guard: 'web-1' })).status).toBe(204)
     rig.clock.advance(0.04)
     expect((await enforced({ epoch, seq, guard: 'web-1' })).status).toBe(204)
-    expect(await rig.deps.store.guardReports()).toMatchObject([{ clientId: 'sydney', guardId: 'web-1', epoch, enforcedSeq: seq }])
+    expect(await rig.deps.store.guardReports()).toMatchObject([
+      { clientId: 'sydney', guardId: 'web-1', epoch, enforcedSeq: seq },
+    ])
     expect(rig.feed.streams()).toMatchObject([{ enforcedSeq: seq }])
     const metrics = await rig.metrics.registry.metrics()
     expect(metrics).toContain('broker_revoked_to_enforced_seconds_count{client="sydney"} 1')
@@ -465,13 +535,31 @@ describe('what a guard has applied', () => {
     await guard.until('live')
     rig.clock.advance(3)
     const staleness = { after_seconds: 20, policy: 'introspect' }
-    expect((await enforced({ epoch, seq: 0, guard: 'web-1', version: '0.0.9', staleness, clock_offset_seconds: -7, later: 'member' })).status).toBe(
-      204,
-    )
+    expect(
+      (
+        await enforced({
+          epoch,
+          seq: 0,
+          guard: 'web-1',
+          version: '0.0.9',
+          staleness,
+          clock_offset_seconds: -7,
+          later: 'member',
+        })
+      ).status,
+    ).toBe(204)
     expect((await enforced({ epoch, seq: 0, guard: 'web-2' })).status).toBe(204)
-    expect((await enforced({ epoch, seq: 0, guard: 'web-3', version: 'acme/1.0', staleness: { after_seconds: 35, policy: 'refuse' } })).status).toBe(
-      204,
-    )
+    expect(
+      (
+        await enforced({
+          epoch,
+          seq: 0,
+          guard: 'web-3',
+          version: 'acme/1.0',
+          staleness: { after_seconds: 35, policy: 'refuse' },
+        })
+      ).status,
+    ).toBe(204)
     const { guards } = await guardsNow(rig.deps)
     expect(guards).toMatchObject([
       {
@@ -482,10 +570,18 @@ describe('what a guard has applied', () => {
         staleness: { afterSeconds: 20, policy: 'introspect' },
         clockOffsetSeconds: -7,
       },
-      { guardId: 'web-2', connected: false, firstSeenAtMs: rig.clock.nowMs(), outdated: true, version: undefined },
+      {
+        guardId: 'web-2',
+        connected: false,
+        firstSeenAtMs: rig.clock.nowMs(),
+        outdated: true,
+        version: undefined,
+      },
       { guardId: 'web-3', outdated: false },
     ])
-    expect(JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8'))).toMatchObject({ version: GUARD_VERSION })
+    expect(
+      JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8')),
+    ).toMatchObject({ version: GUARD_VERSION })
   })
 
   test('of many guards at once is written at once, and each is answered', async () => {
@@ -493,9 +589,12 @@ describe('what a guard has applied', () => {
     const { epoch } = await rig.deps.store.head()
     const record = vi.spyOn(rig.store, 'recordEnforced')
     const begunMs = performance.now()
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => enforced({ epoch, seq: 0, guard: `g-${i}` })))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => enforced({ epoch, seq: 0, guard: `g-${i}` })),
+    )
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]))
-    // Once in 50 ms, however long a busy machine takes for the requests. Timers are exact to a millisecond.
+    // Once in 50 ms, however long a busy machine takes for the requests. Timers are exact to a
+    // millisecond.
     expect(record.mock.calls.length).toBeLessThanOrEqual(1 + (performance.now() - begunMs) / 49)
     expect(await rig.deps.store.guardReports()).toHaveLength(50)
   })
@@ -509,10 +608,18 @@ describe('what a guard has applied', () => {
     const { epoch } = await rig.deps.store.head()
     const response = await enforced({ epoch, seq: 0, guard: 'g', ...more })
     expect(response.status).toBe(400)
-    expect(await response.json()).toMatchObject({ error_description: expect.stringContaining(`Wrong: ${name}.`) as string })
+    expect(await response.json()).toMatchObject({
+      error_description: expect.stringContaining(`Wrong: ${name}.`) as string,
+    })
   })
 
-  test.each([[{}], [{ epoch: 'e', seq: 1.5, guard: 'g' }], [{ epoch: 'e', seq: 1, guard: 'a b' }], [[]], ['x']])('%j is refused', async (report) => {
+  test.each([
+    [{}],
+    [{ epoch: 'e', seq: 1.5, guard: 'g' }],
+    [{ epoch: 'e', seq: 1, guard: 'a b' }],
+    [[]],
+    ['x'],
+  ])('%j is refused', async (report) => {
     const { enforced } = await broker()
     expect((await enforced(report)).status).toBe(400)
   })

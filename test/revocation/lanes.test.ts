@@ -11,13 +11,29 @@ interface Row extends DeliveryRef {
   dueAtMs: number
 }
 
-const ref = (id: string, targetId = 't'): DeliveryRef => ({ id, attempt: 1, targetId, priority: 'urgent', seq: 1 })
+const ref = (id: string, targetId = 't'): DeliveryRef => ({
+  id,
+  attempt: 1,
+  targetId,
+  priority: 'urgent',
+  seq: 1,
+})
 const bulk = (seq: number, count: number, targetId = 't'): DeliveryRef[] =>
-  Array.from({ length: count }, (_, i) => ({ id: `b${seq}-${i}`, attempt: 1, targetId, priority: 'bulk', seq }))
+  Array.from({ length: count }, (_, i) => ({
+    id: `b${seq}-${i}`,
+    attempt: 1,
+    targetId,
+    priority: 'bulk',
+    seq,
+  }))
 const rowOf = (id: string, targetId = 't', dueAtMs = 0): Row => ({ ...ref(id, targetId), dueAtMs })
-const refs = (count: number, targetId = 't', name = 'x'): DeliveryRef[] => Array.from({ length: count }, (_, i) => ref(`${name}${i}`, targetId))
+const refs = (count: number, targetId = 't', name = 'x'): DeliveryRef[] =>
+  Array.from({ length: count }, (_, i) => ref(`${name}${i}`, targetId))
 
-/** As the store's rows: one that is delivered leaves, one that failed when it was due gets its next time. */
+/**
+ * As the store's rows: one that is delivered leaves, one that failed when it was due gets its next
+ * time.
+ */
 class Rows {
   readonly all = new Map<string, Row>()
   readonly leased = new Set<string>()
@@ -27,7 +43,9 @@ class Rows {
     for (const one of rows) this.all.set(one.id, one)
   }
   #of(targetId: string | undefined, fits: (row: Row) => boolean): Row[] {
-    const rows = [...this.all.values()].filter((one) => one.targetId === targetId && !this.leased.has(one.id) && fits(one))
+    const rows = [...this.all.values()].filter(
+      (one) => one.targetId === targetId && !this.leased.has(one.id) && fits(one),
+    )
     return rows.toSorted((a, b) => a.dueAtMs - b.dueAtMs || (a.id < b.id ? -1 : 1))
   }
   dueDeliveries: Store['dueDeliveries'] = async ({ targetId, limit }) => {
@@ -38,12 +56,17 @@ class Rows {
     const found = this.#of(
       targetId,
       (one) =>
-        one.dueAtMs > this.nowMs && (after === undefined || one.dueAtMs > after.dueAtMs || (one.dueAtMs === after.dueAtMs && one.id > after.id)),
+        one.dueAtMs > this.nowMs &&
+        (after === undefined ||
+          one.dueAtMs > after.dueAtMs ||
+          (one.dueAtMs === after.dueAtMs && one.id > after.id)),
     ).slice(0, limit)
     const last = found.at(-1)
     return {
       refs: found,
-      ...(found.length === limit && last !== undefined ? { next: { priority: 'urgent', dueAtMs: last.dueAtMs, id: last.id } } : {}),
+      ...(found.length === limit && last !== undefined
+        ? { next: { priority: 'urgent', dueAtMs: last.dueAtMs, id: last.id } }
+        : {}),
     }
   }
   pendingTargetIds = async () => [...new Set([...this.all.values()].map((one) => one.targetId))]
@@ -52,14 +75,25 @@ class Rows {
 function lanesOver(perform: Perform, rows = new Rows()) {
   const lines: string[] = []
   const clock = { now: () => 0, nowMs: () => 0, steadyMs: () => rows.nowMs }
-  const lanes = new Lanes({ store: rows, random: (n) => randomBytes(n), log: createLog((line) => lines.push(line), Date.now), clock }, perform)
+  const lanes = new Lanes(
+    {
+      store: rows,
+      random: (n) => randomBytes(n),
+      log: createLog((line) => lines.push(line), Date.now),
+      clock,
+    },
+    perform,
+  )
   onTestFinished(async () => void (await lanes.drain(100)))
   return { lanes, rows, advance: (ms: number) => void (rows.nowMs += ms) }
 }
 
 function gated() {
   const open: { ref: DeliveryRef; how: How; answer: (taken: Taken['outcome']) => void }[] = []
-  const perform: Perform = (one, how) => new Promise<Taken>((done) => open.push({ ref: one, how, answer: (outcome) => done({ outcome }) }))
+  const perform: Perform = (one, how) =>
+    new Promise<Taken>((done) =>
+      open.push({ ref: one, how, answer: (outcome) => done({ outcome }) }),
+    )
   return { open, perform }
 }
 
@@ -113,13 +147,21 @@ describe('lanes', () => {
   })
 
   test('says why a target rejects until it accepts: its breaker is closed, and it is not well', async () => {
-    const failure = { client_id: 'sydney', address: 'https://sydney.example/', cause: 'HTTP 400 invalid_request' }
+    const failure = {
+      client_id: 'sydney',
+      address: 'https://sydney.example/',
+      cause: 'HTTP 400 invalid_request',
+    }
     const answers: Taken[] = [{ outcome: 'rejected', failure }, { outcome: 'delivered' }]
     const { lanes } = lanesOver(async () => answers.shift() ?? { outcome: 'delivered' })
     lanes.take([ref('a')])
-    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'closed', lastFailure: 'HTTP 400 invalid_request' }])
+    await expect
+      .poll(() => lanes.states())
+      .toMatchObject([{ breaker: 'closed', lastFailure: 'HTTP 400 invalid_request' }])
     lanes.take([ref('b')])
-    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'closed', lastFailure: undefined }])
+    await expect
+      .poll(() => lanes.states())
+      .toMatchObject([{ breaker: 'closed', lastFailure: undefined }])
   })
 
   test('a new delivery to an open target is tried at once', async () => {
@@ -168,7 +210,10 @@ describe('lanes', () => {
     await expect.poll(() => new Set(done).size).toBe(1_200)
   })
 
-  /** The next reading of the store is answered as the store was when it was asked, and when the test lets it. */
+  /**
+   * The next reading of the store is answered as the store was when it was asked, and when the test
+   * lets it.
+   */
   function slowly(rows: Rows, act: 'dueDeliveries' | 'earlyDeliveries') {
     const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const read: (page: never) => Promise<unknown> = rows[act]
@@ -248,7 +293,8 @@ describe('what a user waits for goes first; bulk shares what is left', () => {
   test('a burst of bulk to a hundred targets begins a few calls at a time: an urgent delivery to another target is not behind all of them', async () => {
     const { order, perform } = quick()
     const { lanes } = lanesOver(perform)
-    for (let n = 0; n < 100; n++) lanes.take(bulk(7, 6, `t${n}`).map((one) => ({ ...one, id: `${one.id}-${n}` })))
+    for (let n = 0; n < 100; n++)
+      lanes.take(bulk(7, 6, `t${n}`).map((one) => ({ ...one, id: `${one.id}-${n}` })))
     await new Promise((turn) => setImmediate(turn))
     expect(order).toHaveLength(8)
     lanes.take([ref('urgent', 'other')])
@@ -261,7 +307,9 @@ describe('what a user waits for goes first; bulk shares what is left', () => {
     const { lanes } = lanesOver(perform)
     lanes.take(bulk(1, 60))
     lanes.take(bulk(2, 5))
-    lanes.take(bulk(3, 5).map((one): DeliveryRef => ({ ...one, id: `e${one.id}`, priority: 'background' })))
+    lanes.take(
+      bulk(3, 5).map((one): DeliveryRef => ({ ...one, id: `e${one.id}`, priority: 'background' })),
+    )
     await expect.poll(() => order).toHaveLength(70)
     const lastOf = (fits: (one: DeliveryRef) => boolean) => order.findLastIndex(fits)
     expect(lastOf(({ seq }) => seq === 2)).toBeLessThan(20)
@@ -284,12 +332,16 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
       rows.add(...refs(20_000, failed, failed).map((one) => ({ ...one, dueAtMs: 0 })))
       lanes.take(refs(20_000, failed, failed))
     }
-    await expect.poll(() => lanes.states().filter(({ breaker }) => breaker === 'open')).toHaveLength(5)
+    await expect
+      .poll(() => lanes.states().filter(({ breaker }) => breaker === 'open'))
+      .toHaveLength(5)
     advance(10_000)
     rows.add(...refs(600, 'healthy', 'h').map((one) => ({ ...one, dueAtMs: 0 })))
     expect(lanes.take(refs(600, 'healthy', 'h'))).toEqual([])
     await expect.poll(() => new Set(delivered).size).toBe(600)
-    expect(lanes.states().filter(({ targetId, waiting }) => targetId !== 'healthy' && waiting > 0)).toEqual([])
+    expect(
+      lanes.states().filter(({ targetId, waiting }) => targetId !== 'healthy' && waiting > 0),
+    ).toEqual([])
   })
 
   test('a delivery that fails while its neighbors succeed keeps its retry schedule', async () => {

@@ -47,33 +47,52 @@ describe('which addresses may be called', () => {
     '64:ff9b:1:a9fe:a9:fe00::',
     '2002:a9fe:a9fe::1',
     'not an address',
-  ])('%s never is, whatever is configured', (address) => expect(addressProblem(address, true)).toBeDefined())
+  ])('%s never is, whatever is configured', (address) =>
+    expect(addressProblem(address, true)).toBeDefined(),
+  )
 
-  test.each(['10.0.0.5', '172.16.3.4', '192.168.1.1', 'fd12:3456::1', '203.0.113.7', '2001:db8::1'])('%s is: instances may be private', (address) => {
+  test.each([
+    '10.0.0.5',
+    '172.16.3.4',
+    '192.168.1.1',
+    'fd12:3456::1',
+    '203.0.113.7',
+    '2001:db8::1',
+  ])('%s is: instances may be private', (address) => {
     expect(addressProblem(address, false)).toBeUndefined()
   })
 
-  test.each(['127.0.0.1', '127.8.9.1', '::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::'])(
-    '%s is only where loopback is configured',
-    (address) => {
-      expect(addressProblem(address, false)).toMatch(/BROKER_ALLOW_LOOPBACK_TARGETS/)
-      expect(addressProblem(address, true)).toBeUndefined()
-    },
-  )
+  test.each([
+    '127.0.0.1',
+    '127.8.9.1',
+    '::1',
+    '::ffff:127.0.0.1',
+    '64:ff9b::7f00:1',
+    '2002:7f00:1::',
+  ])('%s is only where loopback is configured', (address) => {
+    expect(addressProblem(address, false)).toMatch(/BROKER_ALLOW_LOOPBACK_TARGETS/)
+    expect(addressProblem(address, true)).toBeUndefined()
+  })
 
   test('a literal metadata address is refused before anything is connected', async () => {
-    await expect(outboundWith().request('http://169.254.169.254/latest/meta-data/', post)).rejects.toThrow(/never called/)
+    await expect(
+      outboundWith().request('http://169.254.169.254/latest/meta-data/', post),
+    ).rejects.toThrow(/never called/)
     await expect(outboundWith().request('http://[fe80::1]/', post)).rejects.toThrow(/never called/)
   })
 
   test('a number in another notation is the address it stands for', async () => {
-    await expect(outboundWith().request('http://0xa9fea9fe/', post)).rejects.toThrow(/169\.254\.169\.254/)
+    await expect(outboundWith().request('http://0xa9fea9fe/', post)).rejects.toThrow(
+      /169\.254\.169\.254/,
+    )
   })
 
   test('a name is judged by what it resolves to', async () => {
     const lookup = ((_name: string, _options: object, done: (e: null, all: object[]) => void) =>
       done(null, [{ address: '169.254.169.254', family: 4 }])) as unknown as typeof systemLookup
-    await expect(outboundWith({ lookup }).request('http://instance.example/', post)).rejects.toThrow(/169\.254\.169\.254/)
+    await expect(
+      outboundWith({ lookup }).request('http://instance.example/', post),
+    ).rejects.toThrow(/169\.254\.169\.254/)
   })
 
   test('a name that resolves to good and bad addresses is called at the good one only', async () => {
@@ -83,7 +102,10 @@ describe('which addresses may be called', () => {
         { address: '169.254.169.254', family: 4 },
         { address: '127.0.0.1', family: 4 },
       ])) as unknown as typeof systemLookup
-    const answer = await outboundWith({ lookup }).request(`http://instance.example:${there.port}/`, post)
+    const answer = await outboundWith({ lookup }).request(
+      `http://instance.example:${there.port}/`,
+      post,
+    )
     expect(answer.body).toBe('here')
   })
 
@@ -104,7 +126,9 @@ describe('which addresses may be called', () => {
     const lookup = ((_name: string, _options: object, done: (e: null, all: object[]) => void) =>
       done(null, [rebound])) as unknown as typeof systemLookup
     const outbound = outboundWith({ lookup, allowLoopback: false, allowHttp: true })
-    await expect(outbound.request(`http://instance.example:${there.port}/`, post)).rejects.toThrow(/127\.0\.0\.1 is a loopback address/)
+    await expect(outbound.request(`http://instance.example:${there.port}/`, post)).rejects.toThrow(
+      /127\.0\.0\.1 is a loopback address/,
+    )
     expect(requests).toBe(0)
   })
 
@@ -138,7 +162,11 @@ describe('a request', () => {
     })
     expect(answer.status).toBe(400)
     expect(answer.headers['retry-after']).toBe('7')
-    expect(JSON.parse(answer.body)).toEqual({ body: 'logout_token=x', type: 'application/x-www-form-urlencoded', url: '/logout?instance=1' })
+    expect(JSON.parse(answer.body)).toEqual({
+      body: 'logout_token=x',
+      type: 'application/x-www-form-urlencoded',
+      url: '/logout?instance=1',
+    })
   })
 
   test('never follows a redirect', async () => {
@@ -163,8 +191,12 @@ describe('a request', () => {
 
   test('ends after its time, headers or not', async () => {
     const silent = await receiver(() => {})
-    await expect(outboundWith().request(silent.url, { ...post, timeoutMs: 200 })).rejects.toThrow(/200 ms/)
-    const stalling = await receiver((_request, response) => void response.writeHead(204 + 1).write('begun'))
+    await expect(outboundWith().request(silent.url, { ...post, timeoutMs: 200 })).rejects.toThrow(
+      /200 ms/,
+    )
+    const stalling = await receiver(
+      (_request, response) => void response.writeHead(204 + 1).write('begun'),
+    )
     const answer = await outboundWith().request(stalling.url, { ...post, timeoutMs: 1_000 })
     expect(answer).toMatchObject({ status: 205, body: 'begun' })
   })

@@ -3,18 +3,24 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { keepWorking, openReady, PacedWorker } from '../../src/outbox/queue-worker.ts'
 
-/** A server's connection that fails at once, without input or output: as an ended pool of Postgres does, or one that never became ready. */
+/**
+ * A server's connection that fails at once, without input or output: as an ended pool of Postgres
+ * does, or one that never became ready.
+ */
 class FailingBackend extends EventEmitter {
   requests = 0
   readonly qualifiedName = 'q'
   readonly keys = {}
   readonly minimumBlockTimeout = 1
   toKey = (type: string): string => type
-  waitUntilReady = (): Promise<void> => Promise.reject(new Error('Connection terminated unexpectedly'))
+  waitUntilReady = (): Promise<void> =>
+    Promise.reject(new Error('Connection terminated unexpectedly'))
   moveToActive(): Promise<never> {
     this.requests++
     // Without this end a worker that never yields would keep this test from failing.
-    return this.requests > 1_000 ? new Promise(() => {}) : Promise.reject(new Error('Cannot use a pool after calling end on the pool'))
+    return this.requests > 1_000
+      ? new Promise(() => {})
+      : Promise.reject(new Error('Cannot use a pool after calling end on the pool'))
   }
   moveStalledJobsToWait = (): Promise<[]> => Promise.resolve([])
   disconnectBlocking = (): Promise<void> => Promise.resolve()
@@ -24,7 +30,12 @@ class FailingBackend extends EventEmitter {
 
 function workerOn(backend: FailingBackend): { worker: PacedWorker; errors: string[] } {
   const errors: string[] = []
-  const worker = new PacedWorker('q', async () => {}, { connection: {}, runRetryDelay: 1_000 }, (() => backend) as never)
+  const worker = new PacedWorker(
+    'q',
+    async () => {},
+    { connection: {}, runRetryDelay: 1_000 },
+    (() => backend) as never,
+  )
   worker.on('error', (error) => errors.push(error.message))
   return { worker, errors }
 }
@@ -56,7 +67,8 @@ function opening(failures: number) {
     const nth = ++opened
     return {
       nth,
-      waitUntilReady: () => (nth <= failures ? Promise.reject(new Error(`not ready ${nth}`)) : Promise.resolve()),
+      waitUntilReady: () =>
+        nth <= failures ? Promise.reject(new Error(`not ready ${nth}`)) : Promise.resolve(),
       close: async () => void closed.push(nth),
     }
   }

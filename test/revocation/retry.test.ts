@@ -2,22 +2,30 @@ import { describe, expect, test } from 'vitest'
 import { judgeAnswer, MAX_ATTEMPTS, retryDelayMs } from '../../src/outbox/attempt.ts'
 
 const NOW = 1_795_510_800
-const judge = (status: number, body = '', headers: Record<string, string> = {}) => judgeAnswer({ status, body, headers }, NOW)
+const judge = (status: number, body = '', headers: Record<string, string> = {}) =>
+  judgeAnswer({ status, body, headers }, NOW)
 
 describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
-  test.each([200, 201, 202, 204, 299])('%i is delivered', (status) => expect(judge(status).outcome).toBe('delivered'))
+  test.each([200, 201, 202, 204, 299])('%i is delivered', (status) =>
+    expect(judge(status).outcome).toBe('delivered'),
+  )
 
   test('400 with error=invalid_request is a refusal', () => {
-    expect(judge(400, '{"error":"invalid_request","error_description":"no such session"}')).toEqual({
-      outcome: 'rejected',
-      code: 'HTTP 400 invalid_request',
-      error: 'HTTP 400 invalid_request: no such session',
-    })
+    expect(judge(400, '{"error":"invalid_request","error_description":"no such session"}')).toEqual(
+      {
+        outcome: 'rejected',
+        code: 'HTTP 400 invalid_request',
+        error: 'HTTP 400 invalid_request: no such session',
+      },
+    )
   })
 
   test('the description of a refusal is kept for operators, bounded, in plain characters, without a token that was sent back', () => {
-    const described = (description: unknown) => judge(400, JSON.stringify({ error: 'invalid_request', error_description: description }))
-    expect(described('bad\u0000 iss eyJhbGciOiJSUzI1NiJ9.eyJzaWQiOiJzXzEifQ.c2lnbmF0dXJl ü')).toMatchObject({
+    const described = (description: unknown) =>
+      judge(400, JSON.stringify({ error: 'invalid_request', error_description: description }))
+    expect(
+      described('bad\u0000 iss eyJhbGciOiJSUzI1NiJ9.eyJzaWQiOiJzXzEifQ.c2lnbmF0dXJl ü'),
+    ).toMatchObject({
       error: 'HTTP 400 invalid_request: bad  iss [token]',
     })
     expect((described('x'.repeat(5_000)) as { error: string }).error).toHaveLength(226)
@@ -33,11 +41,19 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
     'null',
     '{"error":"invalid_request"',
     '<html>invalid_request</html>',
-  ])('400 with %j is retried: receivers answer so to any failure', (body) => expect(judge(400, body).outcome).toBe('retry'))
+  ])('400 with %j is retried: receivers answer so to any failure', (body) =>
+    expect(judge(400, body).outcome).toBe('retry'),
+  )
 
-  test.each([301, 302, 307, 401, 403, 404, 405, 408, 410, 413, 429, 500, 502, 503, 504, 599])('%i is retried', (status) => {
-    expect(judge(status, '{"error":"invalid_request"}')).toMatchObject({ outcome: 'retry', error: `HTTP ${status}` })
-  })
+  test.each([301, 302, 307, 401, 403, 404, 405, 408, 410, 413, 429, 500, 502, 503, 504, 599])(
+    '%i is retried',
+    (status) => {
+      expect(judge(status, '{"error":"invalid_request"}')).toMatchObject({
+        outcome: 'retry',
+        error: `HTTP ${status}`,
+      })
+    },
+  )
 
   test.each([
     ['7', 7],
@@ -50,15 +66,17 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
     ['soon', undefined],
     [undefined, undefined],
   ])('Retry-After %j is %j seconds (RFC 9110 §10.2.3), a day at most', (value, seconds) => {
-    expect(judge(503, '', value === undefined ? {} : { 'retry-after': value })).toMatchObject({ retryAfterSeconds: seconds })
+    expect(judge(503, '', value === undefined ? {} : { 'retry-after': value })).toMatchObject({
+      retryAfterSeconds: seconds,
+    })
   })
 })
 
 describe('when to try again', () => {
   test('quick first, then rarer, for about a day and a half; then never', () => {
-    const seconds = Array.from({ length: MAX_ATTEMPTS }, (_, i) => retryDelayMs(i + 1, undefined, 0.5)).map((ms) =>
-      ms === undefined ? undefined : ms / 1000,
-    )
+    const seconds = Array.from({ length: MAX_ATTEMPTS }, (_, i) =>
+      retryDelayMs(i + 1, undefined, 0.5),
+    ).map((ms) => (ms === undefined ? undefined : ms / 1000))
     expect(seconds).toEqual([0.5, 1, 2, 4, 8, 15, 30, 120, 600, 3_600, 21_600, 86_400, undefined])
   })
 

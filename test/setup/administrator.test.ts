@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
-import { ADAM, assertion, connected, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
+import {
+  ADAM,
+  assertion,
+  connected,
+  createBrowser,
+  createWorld,
+  FABRIKAM,
+  OPS,
+  tenantPath,
+} from './world.ts'
 
 describe('an administrator by role', () => {
   const signInAsAdam = async (world: Awaited<ReturnType<typeof createWorld>>) => {
@@ -26,8 +35,14 @@ describe('an administrator by role', () => {
     await signInAsAdam(world)
     const [add, tenant] = [await browser.get('/setup/add-tenant'), await browser.get(tenantPath())]
     clock.ahead = 400
-    const limit = await browser.submitTo(tenant, `${tenantPath()}/re-entry`, { hours: '1', typed: TENANT })
-    expect([limit.status, (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds]).toEqual([403, undefined])
+    const limit = await browser.submitTo(tenant, `${tenantPath()}/re-entry`, {
+      hours: '1',
+      typed: TENANT,
+    })
+    expect([limit.status, (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds]).toEqual([
+      403,
+      undefined,
+    ])
     const stale = await browser.submitTo(add, '/setup/tenants', { tid: FABRIKAM.tid })
     expect([stale.status, stale.text]).toEqual([403, expect.stringContaining('five minutes')])
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
@@ -35,7 +50,10 @@ describe('an administrator by role', () => {
     await browser.submitTo(add, '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
     expect(rig.deps.connection.current().tenants).toEqual([TENANT, OTHER_TENANT])
     const entry = (await rig.store.listAudit({ act: 'tenant.add', limit: 1 })).at(0)
-    expect(entry).toMatchObject({ via: 'setup', actor: { kind: 'operator', id: expect.stringMatching(/^\w/) as string } })
+    expect(entry).toMatchObject({
+      via: 'setup',
+      actor: { kind: 'operator', id: expect.stringMatching(/^\w/) as string },
+    })
     expect(entry?.actor.id).not.toBe('setup-token')
   })
 
@@ -43,7 +61,10 @@ describe('an administrator by role', () => {
     const world = await createWorld()
     const { rig, entra, clock, browser } = world
     await signInAsAdam(world)
-    await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+    await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', {
+      tid: FABRIKAM.tid,
+      name: 'Fabrikam',
+    })
     await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { mfaProof: 'auth_context:c1' } })
     const page = await browser.get(tenantPath(FABRIKAM.tid))
     entra.set({ consent: {} })
@@ -57,9 +78,15 @@ describe('an administrator by role', () => {
     await browser.submitTo(page, `${tenantPath(FABRIKAM.tid)}/remove`, { sure: 'yes' })
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
     const [revocation] = await rig.store.listRevocations({ limit: 1 })
-    expect(revocation).toMatchObject({ selector: { kind: 'tenant', tid: OTHER_TENANT }, reason: 'tenant_removed' })
+    expect(revocation).toMatchObject({
+      selector: { kind: 'tenant', tid: OTHER_TENANT },
+      reason: 'tenant_removed',
+    })
     expect((await faye.get(`${ISSUER}/account`)).url).toContain('/signin/start')
-    const again = await faye.press(await faye.get(`${ISSUER}/signin/start?return_to=/account`), 'Sign in with Microsoft')
+    const again = await faye.press(
+      await faye.get(`${ISSUER}/signin/start?return_to=/account`),
+      'Sign in with Microsoft',
+    )
     expect([again.status, again.url.startsWith(`${ISSUER}/`)]).not.toEqual([200, true])
   })
 
@@ -67,13 +94,34 @@ describe('an administrator by role', () => {
     const world = await createWorld()
     const { rig, browser } = world
     await signInAsAdam(world)
-    await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
-    const change = async () => browser.submitTo(await browser.get(tenantPath(FABRIKAM.tid)), `${tenantPath(FABRIKAM.tid)}/operators`, { sure: 'yes' })
+    await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', {
+      tid: FABRIKAM.tid,
+      name: 'Fabrikam',
+    })
+    const change = async () =>
+      browser.submitTo(
+        await browser.get(tenantPath(FABRIKAM.tid)),
+        `${tenantPath(FABRIKAM.tid)}/operators`,
+        { sure: 'yes' },
+      )
     const operators = () => rig.deps.connection.current().operatorTenant
-    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('The broker has seen no administrator'), TENANT])
-    const trial = { at: 1, oid: 'o', who: 'Felix', acrs: ['c1'], claims: {}, roles: ['Broker.Administrator'] }
+    expect([(await change()).text, operators()]).toEqual([
+      expect.stringContaining('The broker has seen no administrator'),
+      TENANT,
+    ])
+    const trial = {
+      at: 1,
+      oid: 'o',
+      who: 'Felix',
+      acrs: ['c1'],
+      claims: {},
+      roles: ['Broker.Administrator'],
+    }
     await rig.store.setSetting(`setup/trial/${FABRIKAM.tid}`, JSON.stringify(trial))
-    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('The broker has seen no administrator'), TENANT])
+    expect([(await change()).text, operators()]).toEqual([
+      expect.stringContaining('The broker has seen no administrator'),
+      TENANT,
+    ])
     await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { mfaProof: 'auth_context:c1' } })
     await change()
     expect(operators()).toBe(OTHER_TENANT)
@@ -85,7 +133,10 @@ describe('an administrator by role', () => {
     const page = await world.browser.get(tenantPath())
     expect(page.forms.map((form) => form.action)).not.toContain(`${tenantPath()}/remove`)
     const token = (await world.browser.get('/setup/add-tenant')).forms[0]?.fields.csrf ?? ''
-    await world.browser.post(`${OPS}${tenantPath()}/remove`, new URLSearchParams({ csrf: token, sure: 'yes' }))
+    await world.browser.post(
+      `${OPS}${tenantPath()}/remove`,
+      new URLSearchParams({ csrf: token, sure: 'yes' }),
+    )
     expect(world.rig.deps.connection.current().tenants).toEqual([TENANT])
   })
 
@@ -94,9 +145,15 @@ describe('an administrator by role', () => {
     const { rig, browser } = world
     await signInAsAdam(world)
     const path = `${tenantPath()}/proof`
-    await browser.press(await browser.get(`${path}?proof=conditional_access`), 'Try it with a sign-in')
+    await browser.press(
+      await browser.get(`${path}?proof=conditional_access`),
+      'Try it with a sign-in',
+    )
     const latest = JSON.parse((await rig.store.setting(`setup/trial/${TENANT}`)) ?? '{}') as object
-    await rig.store.setSetting(`setup/trial/${TENANT}`, JSON.stringify({ ...latest, proof: 'amr', who: 'Olivia' }))
+    await rig.store.setSetting(
+      `setup/trial/${TENANT}`,
+      JSON.stringify({ ...latest, proof: 'amr', who: 'Olivia' }),
+    )
     const shown = await browser.get(`${path}?proof=conditional_access`)
     await browser.post(`${OPS}${path}`, assertion(shown))
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('conditional_access')

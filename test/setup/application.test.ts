@@ -1,9 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER, TENANT } from '../rig.ts'
-import { ALICE, APP_CLIENT_ID, connect, CONTOSO, createWorld, enter, OPS, tenantPath } from './world.ts'
+import {
+  ALICE,
+  APP_CLIENT_ID,
+  connect,
+  CONTOSO,
+  createWorld,
+  enter,
+  OPS,
+  tenantPath,
+} from './world.ts'
 
 const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
-  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
+  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map(
+    (entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`,
+  )
 
 describe('the application and the first tenant', () => {
   test('are entered once, sealed, and count at once', async () => {
@@ -21,8 +32,15 @@ describe('the application and the first tenant', () => {
     expect(await rig.store.setting('entra/credential')).not.toContain('simulated')
     expect((await world.browser.get('/setup/connect')).html).not.toContain('simulated~secret')
     expect(rig.lines.join()).not.toContain('simulated~secret')
-    expect(JSON.stringify(await rig.store.listAudit({ limit: 100 }))).not.toContain('simulated~secret')
-    expect(await acts(world)).toEqual(['setup.enter done', 'connection.change done', 'tenant.add done', 'connection.operators done'])
+    expect(JSON.stringify(await rig.store.listAudit({ limit: 100 }))).not.toContain(
+      'simulated~secret',
+    )
+    expect(await acts(world)).toEqual([
+      'setup.enter done',
+      'connection.change done',
+      'tenant.add done',
+      'connection.operators done',
+    ])
   })
 
   test.each([
@@ -35,10 +53,23 @@ describe('the application and the first tenant', () => {
   ])('%j is said in words, and nothing is kept', async (changes, words) => {
     const world = await createWorld()
     await enter(world)
-    const filled = { client_id: APP_CLIENT_ID, client_secret: 'secret', tid: CONTOSO.tid, ...changes }
-    const answer = await world.browser.submitTo(await world.browser.get('/setup/connect'), '/setup/connect', filled)
+    const filled = {
+      client_id: APP_CLIENT_ID,
+      client_secret: 'secret',
+      tid: CONTOSO.tid,
+      ...changes,
+    }
+    const answer = await world.browser.submitTo(
+      await world.browser.get('/setup/connect'),
+      '/setup/connect',
+      filled,
+    )
     expect([answer.status, answer.text]).toEqual([400, expect.stringContaining(words)])
-    expect(world.rig.deps.connection.current()).toMatchObject({ tenants: [], clientId: undefined, credential: undefined })
+    expect(world.rig.deps.connection.current()).toMatchObject({
+      tenants: [],
+      clientId: undefined,
+      credential: undefined,
+    })
   })
 
   test('a tenant that is connected and not yet ready admits no user, though Entra would', async () => {

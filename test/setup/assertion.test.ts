@@ -2,9 +2,20 @@ import { expect, test } from 'vitest'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import type { Browser, Page } from '../browser.ts'
 import { ISSUER } from '../rig.ts'
-import { assertion, connect, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
+import {
+  assertion,
+  connect,
+  createBrowser,
+  createWorld,
+  FABRIKAM,
+  OPS,
+  tenantPath,
+} from './world.ts'
 
-/** Contoso's operator proposes how Fabrikam proves MFA; only an administrator of Fabrikam asserts it, from a browser that never reaches the operators' listener. */
+/**
+ * Contoso's operator proposes how Fabrikam proves MFA; only an administrator of Fabrikam asserts
+ * it, from a browser that never reaches the operators' listener.
+ */
 
 const FELIX = 'felix@fabrikam.example'
 const ASSERT = 'Sign in to assert it'
@@ -13,14 +24,28 @@ async function invited() {
   const world = await createWorld()
   const { rig, entra, browser } = world
   await connect(world)
-  const added = await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
-  const link = /<code>(http[^<]*\/signin\/connect[^<]*)<\/code>/.exec(added.html)?.[1] ?? expect.unreachable()
+  const added = await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', {
+    tid: FABRIKAM.tid,
+    name: 'Fabrikam',
+  })
+  const link =
+    /<code>(http[^<]*\/signin\/connect[^<]*)<\/code>/.exec(added.html)?.[1] ?? expect.unreachable()
   const felix = createBrowser(rig, entra)
   felix.follows = ({ origin }) => origin !== OPS
   entra.auto(FELIX)
-  await felix.press(await felix.press(await felix.get(link), 'Granting consent'), 'Confirm by signing in')
+  await felix.press(
+    await felix.press(await felix.get(link), 'Granting consent'),
+    'Confirm by signing in',
+  )
   const row = async () => (await rig.store.findTenant(FABRIKAM.tid)) ?? expect.unreachable()
-  const asserted = async () => (await rig.store.listAudit({ act: 'proof.assert', target: `tenant ${FABRIKAM.tid}`, limit: 10 })).length
+  const asserted = async () =>
+    (
+      await rig.store.listAudit({
+        act: 'proof.assert',
+        target: `tenant ${FABRIKAM.tid}`,
+        limit: 10,
+      })
+    ).length
   return { ...world, link, felix, row, asserted }
 }
 
@@ -63,13 +88,18 @@ test('a tick is needed; and what is asserted is asserted once, in the browser th
   const { browser, rig, entra, link, felix, row, asserted } = await invited()
   await propose(browser, 'auth_context:c1')
   const asked = await felix.press(await felix.get(link), ASSERT)
-  expect((await felix.submit(asked, {}, 'Assert it')).title).toBe('Proof of MFA of your organization')
+  expect((await felix.submit(asked, {}, 'Assert it')).title).toBe(
+    'Proof of MFA of your organization',
+  )
   const stranger = createBrowser(rig, entra)
   expect((await stranger.get(asked.url)).status).toBe(400)
   expect((await stranger.submit(asked, { asserted: 'yes' }, 'Assert it')).status).toBe(400)
   expect((await felix.submit(asked, { asserted: 'yes', csrf: 'x' }, 'Assert it')).status).toBe(400)
   expect((await row()).mfaProof).toBe('undecided')
-  await Promise.all([felix.submit(asked, { asserted: 'yes' }, 'Assert it'), felix.submit(asked, { asserted: 'yes' }, 'Assert it')])
+  await Promise.all([
+    felix.submit(asked, { asserted: 'yes' }, 'Assert it'),
+    felix.submit(asked, { asserted: 'yes' }, 'Assert it'),
+  ])
   expect(await asserted()).toBe(1)
 })
 
@@ -81,27 +111,41 @@ test('no operator, no user without such a role and no administrator of another t
     proof: 'conditional_access',
     asserted: 'yes',
   })
-  expect((await browser.post(`${OPS}${tenantPath(FABRIKAM.tid)}/proof`, forced)).text).toContain('proposed')
+  expect((await browser.post(`${OPS}${tenantPath(FABRIKAM.tid)}/proof`, forced)).text).toContain(
+    'proposed',
+  )
   entra.auto('faye@fabrikam.example')
-  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain('holds no directory role that sees the policies')
+  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain(
+    'holds no directory role that sees the policies',
+  )
   entra.set({ errorsToApp: true })
   entra.auto('adam@contoso.example')
-  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain('did not let it through')
+  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain(
+    'did not let it through',
+  )
   expect([(await row()).mfaProof, await asserted()]).toEqual(['undecided', 0])
 })
 
 test('neither a sign-in that does not show the proof, nor one that Microsoft does not date, nor a proof proposed meanwhile is asserted', async () => {
   const { browser, entra, link, felix, row } = await invited()
   await propose(browser, 'amr')
-  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain('did not show that proof of MFA')
+  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain(
+    'did not show that proof of MFA',
+  )
   entra.set({ amr: true, authTime: false })
-  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain('A fresh sign-in was demanded')
+  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain(
+    'A fresh sign-in was demanded',
+  )
   entra.set({ authTime: true, authTimeSays: 'old' })
-  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain('A fresh sign-in was demanded')
+  expect((await felix.press(await felix.get(link), ASSERT)).text).toContain(
+    'A fresh sign-in was demanded',
+  )
   entra.set({ authTimeSays: 'entered' })
   const asked = await felix.press(await felix.get(link), ASSERT)
   await propose(browser, 'conditional_access')
-  expect((await felix.submit(asked, { asserted: 'yes' }, 'Assert it')).text).toContain('have proposed another proof meanwhile')
+  expect((await felix.submit(asked, { asserted: 'yes' }, 'Assert it')).text).toContain(
+    'have proposed another proof meanwhile',
+  )
   expect((await row()).mfaProof).toBe('undecided')
 })
 
@@ -109,7 +153,11 @@ test('what the settings or an operator said of another tenant is a warning until
   const { browser, rig, link, felix, row } = await invited()
   await rig.store.changeTenant({
     tid: FABRIKAM.tid,
-    change: { mfaProof: 'auth_context:c1', proofAssertedBy: 'BROKER_MFA_PROOF', proofAssertedAt: 1 },
+    change: {
+      mfaProof: 'auth_context:c1',
+      proofAssertedBy: 'BROKER_MFA_PROOF',
+      proofAssertedAt: 1,
+    },
   })
   const check = async () => {
     const findings = await createChecks(rig.deps).look({ which: ({ id }) => id === 'mfa-proof' })
@@ -119,8 +167,14 @@ test('what the settings or an operator said of another tenant is a warning until
     state: 'warning',
     found: expect.stringContaining('No administrator of that tenant has asserted it') as string,
   })
-  expect((await browser.get(tenantPath(FABRIKAM.tid))).text).toContain('Only they can read its policies: send them the link')
-  await felix.submit(await felix.press(await felix.get(link), ASSERT), { asserted: 'yes' }, 'Assert it')
+  expect((await browser.get(tenantPath(FABRIKAM.tid))).text).toContain(
+    'Only they can read its policies: send them the link',
+  )
+  await felix.submit(
+    await felix.press(await felix.get(link), ASSERT),
+    { asserted: 'yes' },
+    'Assert it',
+  )
   expect((await check())?.state).toBe('ok')
   expect((await row()).proofAssertedBy).toContain('Felix Farrow')
   // The proof in force goes on until another is asserted.

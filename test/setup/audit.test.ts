@@ -1,9 +1,23 @@
 import { expect, test } from 'vitest'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, connect, connected, CONTOSO, createWorld, FABRIKAM, OPS, tenantPath, type World } from './world.ts'
+import {
+  APP_CLIENT_ID,
+  APP_CLIENT_SECRET,
+  connect,
+  connected,
+  CONTOSO,
+  createWorld,
+  FABRIKAM,
+  OPS,
+  tenantPath,
+  type World,
+} from './world.ts'
 
-/** What /setup changes is in the audit log as it was before and as it is after; a secret never is. */
+/**
+ * What /setup changes is in the audit log as it was before and as it is after; a secret never is.
+ */
 
-const latest = async ({ rig }: World, act: string) => (await rig.store.listAudit({ act, limit: 1 }))[0] ?? expect.unreachable()
+const latest = async ({ rig }: World, act: string) =>
+  (await rig.store.listAudit({ act, limit: 1 }))[0] ?? expect.unreachable()
 
 test('the application: its id and the kind of its credential, before and after', async () => {
   const world = await createWorld()
@@ -14,8 +28,13 @@ test('the application: its id and the kind of its credential, before and after',
     credential: 'secret',
     before: { clientId: null, credential: null },
   })
-  await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', { kind: 'secret', client_secret: APP_CLIENT_SECRET })
-  expect((await latest(world, 'connection.change')).details).toMatchObject({ before: { clientId: APP_CLIENT_ID, credential: 'secret' } })
+  await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', {
+    kind: 'secret',
+    client_secret: APP_CLIENT_SECRET,
+  })
+  expect((await latest(world, 'connection.change')).details).toMatchObject({
+    before: { clientId: APP_CLIENT_ID, credential: 'secret' },
+  })
   expect(JSON.stringify(await rig.store.listAudit({ limit: 100 }))).not.toContain(APP_CLIENT_SECRET)
 })
 
@@ -25,19 +44,37 @@ test('a tenant: connected, made the operators’, removed and connected again', 
   await connect(world)
   expect((await latest(world, 'tenant.add')).ended).toMatchObject({
     outcome: 'done',
-    result: { changed: { connected: { before: false, after: true }, mfa_proof: { before: null, after: 'undecided' } } },
+    result: {
+      changed: {
+        connected: { before: false, after: true },
+        mfa_proof: { before: null, after: 'undecided' },
+      },
+    },
   })
   expect((await latest(world, 'connection.operators')).details).toEqual({ before: null })
-  const add = async (filled: Record<string, string>) => browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', filled)
+  const add = async (filled: Record<string, string>) =>
+    browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', filled)
   const page = await add({ tid: FABRIKAM.tid, name: 'Fabrikam' })
-  expect((await latest(world, 'tenant.add')).ended?.result).toMatchObject({ changed: { name: { before: null, after: 'Fabrikam' } } })
+  expect((await latest(world, 'tenant.add')).ended?.result).toMatchObject({
+    changed: { name: { before: null, after: 'Fabrikam' } },
+  })
   await browser.submitTo(page, `${tenantPath(FABRIKAM.tid)}/operators`, { sure: 'yes' })
-  expect(await latest(world, 'connection.operators')).toMatchObject({ target: `tenant ${FABRIKAM.tid}`, details: { before: CONTOSO.tid } })
-  await browser.submitTo(await browser.get(OPS + tenantPath()), `${tenantPath()}/remove`, { sure: 'yes' })
-  expect(await latest(world, 'tenant.remove')).toMatchObject({ details: { removed: { tid: CONTOSO.tid, mfa_proof: 'undecided' } } })
+  expect(await latest(world, 'connection.operators')).toMatchObject({
+    target: `tenant ${FABRIKAM.tid}`,
+    details: { before: CONTOSO.tid },
+  })
+  await browser.submitTo(await browser.get(OPS + tenantPath()), `${tenantPath()}/remove`, {
+    sure: 'yes',
+  })
+  expect(await latest(world, 'tenant.remove')).toMatchObject({
+    details: { removed: { tid: CONTOSO.tid, mfa_proof: 'undecided' } },
+  })
   await add({ tid: CONTOSO.tid, name: 'Contoso' })
   expect((await latest(world, 'tenant.add')).ended?.result).toEqual({
-    changed: { connected: { before: false, after: true }, name: { before: null, after: 'Contoso' } },
+    changed: {
+      connected: { before: false, after: true },
+      name: { before: null, after: 'Contoso' },
+    },
   })
 })
 
@@ -45,5 +82,8 @@ test('consent and the proof of MFA', async () => {
   const world = await createWorld()
   await connected(world)
   expect((await latest(world, 'consent.returned')).details).toEqual({ before: null })
-  expect((await latest(world, 'proof.assert')).details).toMatchObject({ proof: 'auth_context:c1', before: 'undecided' })
+  expect((await latest(world, 'proof.assert')).details).toMatchObject({
+    proof: 'auth_context:c1',
+    before: 'undecided',
+  })
 })

@@ -1,12 +1,25 @@
 import { describe, expect, test } from 'vitest'
 import { TENANT } from '../rig.ts'
-import { ADAM, ALICE, APP_CLIENT_ID, assertion, connect, consented, createWorld, OPS, tenantPath } from './world.ts'
+import {
+  ADAM,
+  ALICE,
+  APP_CLIENT_ID,
+  assertion,
+  connect,
+  consented,
+  createWorld,
+  OPS,
+  tenantPath,
+} from './world.ts'
 
 describe('the checks', () => {
   test('all is well: every answer, with what it rests on', async () => {
     const world = await createWorld()
     await consented(world)
-    const proof = await world.browser.press(await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`), 'Try it with a sign-in')
+    const proof = await world.browser.press(
+      await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`),
+      'Try it with a sign-in',
+    )
     world.entra.auto(ALICE)
     await world.browser.press(proof, 'Try it with a sign-in')
     const shown = await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`)
@@ -34,7 +47,10 @@ describe('the checks', () => {
     )
     entra.set({ omitClaims: ['sid', 'auth_time'] })
     entra.auto(ADAM)
-    await browser.press(await browser.press(await browser.get(tenantPath()), 'Granting consent'), 'Confirm by signing in')
+    await browser.press(
+      await browser.press(await browser.get(tenantPath()), 'Granting consent'),
+      'Confirm by signing in',
+    )
     await rig.store.changeTenant({ tid: TENANT, change: { mfaProof: 'auth_context:c1' } })
     const app = entra.world.apps.get(APP_CLIENT_ID) ?? expect.unreachable()
     app.graphRoles = []
@@ -43,9 +59,13 @@ describe('the checks', () => {
     expect(text).toContain('no administrator has confirmed that a policy is bound to c1')
     expect(text).toContain('does not hold User.Read.All')
     rig.config.signals.risk = [TENANT]
-    expect((await browser.get('/setup/checks')).text).toContain('does not hold IdentityRiskyUser.Read.All')
+    expect((await browser.get('/setup/checks')).text).toContain(
+      'does not hold IdentityRiskyUser.Read.All',
+    )
     entra.set({ credentialExpired: true })
-    expect((await browser.get('/setup/checks')).text).toMatch(/Does Entra accept the broker’s credential\? No\..*AADSTS7000222/)
+    expect((await browser.get('/setup/checks')).text).toMatch(
+      /Does Entra accept the broker’s credential\? No\..*AADSTS7000222/,
+    )
     entra.set({ outage: ['metadata'] })
     expect((await browser.get('/setup/checks')).text).toMatch(/Can Microsoft be reached\? No\./)
   })
@@ -54,6 +74,8 @@ describe('the checks', () => {
     const world = await createWorld()
     await connect(world)
     world.clock.ahead = 120
-    expect((await world.browser.get('/setup/checks')).text).toMatch(/This machine’s clock is \d+ s ahead of Microsoft’s/)
+    expect((await world.browser.get('/setup/checks')).text).toMatch(
+      /This machine’s clock is \d+ s ahead of Microsoft’s/,
+    )
   })
 })

@@ -3,7 +3,9 @@ import { OTHER_TENANT, TENANT } from '../rig.ts'
 import { ADAM, ALICE, connect, createBrowser, createWorld, tenantPath } from './world.ts'
 
 const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
-  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
+  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map(
+    (entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`,
+  )
 
 describe('granting consent', () => {
   test('comes back unproved, and counts once an administrator of that tenant has signed in', async () => {
@@ -20,8 +22,12 @@ describe('granting consent', () => {
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ADAM)
     const confirmed = await browser.press(tried, 'Confirm by signing in')
-    expect(confirmed.text).toContain('Confirmed by Adam Archer · adam@contoso.example (Global Administrator)')
-    expect(await acts(world)).toEqual(expect.arrayContaining(['consent.returned done', 'consent.confirm done']))
+    expect(confirmed.text).toContain(
+      'Confirmed by Adam Archer · adam@contoso.example (Global Administrator)',
+    )
+    expect(await acts(world)).toEqual(
+      expect.arrayContaining(['consent.returned done', 'consent.confirm done']),
+    )
     expect(await rig.store.liveSessionCount(world.clock.now())).toBe(0)
   })
 
@@ -69,7 +75,9 @@ describe('granting consent', () => {
     await thief.submitTo(await thief.get('/setup'), '/setup/token', { token: await world.token() })
     expect((await thief.get(outcome.href)).text).toContain('started in another browser')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
-    expect((await browser.get(outcome.href)).text).toContain('Microsoft says that consent was given')
+    expect((await browser.get(outcome.href)).text).toContain(
+      'Microsoft says that consent was given',
+    )
   })
 
   test('consent given in the admin center is found by what the application holds', async () => {
@@ -77,9 +85,13 @@ describe('granting consent', () => {
     const { entra, browser } = world
     const page = await connect(world)
     entra.auto(ADAM)
-    expect((await browser.press(page, 'Confirm by signing in')).text).toContain('no administrator has consented for the whole tenant')
+    expect((await browser.press(page, 'Confirm by signing in')).text).toContain(
+      'no administrator has consented for the whole tenant',
+    )
     entra.set({ consent: {} })
-    expect((await browser.press(await browser.get(tenantPath()), 'Confirm by signing in')).text).toContain('Consent is confirmed.')
+    expect(
+      (await browser.press(await browser.get(tenantPath()), 'Confirm by signing in')).text,
+    ).toContain('Consent is confirmed.')
   })
 
   test('a sign-in that Microsoft refuses says what it is about', async () => {
@@ -87,6 +99,8 @@ describe('granting consent', () => {
     const page = await connect(world)
     world.entra.set({ errorsToApp: true })
     world.entra.auto('una@contoso.example')
-    expect((await world.browser.press(page, 'Confirm by signing in')).text).toContain('not assigned to the enterprise application')
+    expect((await world.browser.press(page, 'Confirm by signing in')).text).toContain(
+      'not assigned to the enterprise application',
+    )
   })
 })

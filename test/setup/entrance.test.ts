@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER } from '../rig.ts'
-import { APP_CLIENT_ID, connected, CONTOSO, createBrowser, createWorld, enter, OPS, tenantPath } from './world.ts'
+import {
+  APP_CLIENT_ID,
+  connected,
+  CONTOSO,
+  createBrowser,
+  createWorld,
+  enter,
+  OPS,
+  tenantPath,
+} from './world.ts'
 
 describe('the entrance of /setup', () => {
   test('every page and form is closed to an anonymous caller, who sees only the entrance', async () => {
@@ -16,10 +25,22 @@ describe('the entrance of /setup', () => {
       '/setup/returned?outcome=x',
     ]) {
       const shown = await browser.get(path)
-      expect([path, shown.status, shown.forms.map((form) => form.action)]).toEqual([path, 401, ['/setup/token']])
+      expect([path, shown.status, shown.forms.map((form) => form.action)]).toEqual([
+        path,
+        401,
+        ['/setup/token'],
+      ])
     }
-    for (const path of ['/setup/connect', '/setup/tenants', `${tenantPath()}/proof`, `${tenantPath()}/operators`, `${tenantPath()}/remove`])
-      expect((await browser.post(OPS + path, new URLSearchParams({ tid: CONTOSO.tid }))).status).toBe(401)
+    for (const path of [
+      '/setup/connect',
+      '/setup/tenants',
+      `${tenantPath()}/proof`,
+      `${tenantPath()}/operators`,
+      `${tenantPath()}/remove`,
+    ])
+      expect(
+        (await browser.post(OPS + path, new URLSearchParams({ tid: CONTOSO.tid }))).status,
+      ).toBe(401)
     expect((await rig.app.request(`${ISSUER}/setup`)).status).toBe(404)
     expect(rig.deps.connection.current().tenants).toEqual([])
   })
@@ -30,7 +51,8 @@ describe('the entrance of /setup', () => {
     const door = await browser.get('/setup')
     const guess = (token: string) => browser.submitTo(door, '/setup/token', { token })
     const statuses: number[] = []
-    for (let i = 0; i < 12; i++) statuses.push((await guess('AAAAA-AAAAA-AAAAA-AAAAA-AAAAA')).status)
+    for (let i = 0; i < 12; i++)
+      statuses.push((await guess('AAAAA-AAAAA-AAAAA-AAAAA-AAAAA')).status)
     expect(statuses.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 403))
     expect(statuses.at(-1)).toBe(429)
     expect(rig.lines.filter((line) => line.includes('setup_token_rejected'))).toHaveLength(12)
@@ -44,15 +66,24 @@ describe('the entrance of /setup', () => {
     const token = await world.token()
     expect(await rig.store.setting('setup/token')).not.toContain(token.slice(0, 5))
     const door = await browser.get('/setup')
-    expect((await browser.submitTo(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' })).status).toBe(403)
+    expect(
+      (await browser.submitTo(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' }))
+        .status,
+    ).toBe(403)
     const typed = token.toLowerCase().replaceAll('-', ' ').replaceAll('0', 'o').replaceAll('1', 'l')
-    expect((await browser.submitTo(door, '/setup/token', { token: typed })).title).toBe('Setting up the connection to Microsoft')
+    expect((await browser.submitTo(door, '/setup/token', { token: typed })).title).toBe(
+      'Setting up the connection to Microsoft',
+    )
     expect((await browser.get('/setup/connect')).status).toBe(200)
     const other = createBrowser(rig, entra)
-    expect((await other.submitTo(await other.get('/setup'), '/setup/token', { token })).status).toBe(403)
+    expect(
+      (await other.submitTo(await other.get('/setup'), '/setup/token', { token })).status,
+    ).toBe(403)
     const late = await world.token()
     clock.ahead = 901
-    expect((await other.submitTo(await other.get('/setup'), '/setup/token', { token: late })).status).toBe(403)
+    expect(
+      (await other.submitTo(await other.get('/setup'), '/setup/token', { token: late })).status,
+    ).toBe(403)
   })
 
   test('of two browsers with one token at once one gets in', async () => {
@@ -60,7 +91,11 @@ describe('the entrance of /setup', () => {
     const token = await world.token()
     const browsers = [createBrowser(world.rig, world.entra), createBrowser(world.rig, world.entra)]
     const doors = await Promise.all(browsers.map((one) => one.get('/setup')))
-    const answers = await Promise.all(browsers.map((one, index) => one.submitTo(doors[index] ?? expect.unreachable(), '/setup/token', { token })))
+    const answers = await Promise.all(
+      browsers.map((one, index) =>
+        one.submitTo(doors[index] ?? expect.unreachable(), '/setup/token', { token }),
+      ),
+    )
     expect(answers.map((one) => one.status).toSorted()).toEqual([200, 403])
   })
 
@@ -70,9 +105,16 @@ describe('the entrance of /setup', () => {
     await enter(world)
     const page = await browser.get('/setup/connect')
     const filled = { client_id: APP_CLIENT_ID, client_secret: 'x', tid: CONTOSO.tid }
-    expect((await browser.submitTo(page, '/setup/connect', { ...filled, csrf: 'made-up' })).status).toBe(403)
-    expect((await browser.submitTo(page, '/setup/connect', filled, { origin: ISSUER })).status).toBe(403)
-    expect((await browser.submitTo(page, '/setup/connect', filled, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    expect(
+      (await browser.submitTo(page, '/setup/connect', { ...filled, csrf: 'made-up' })).status,
+    ).toBe(403)
+    expect(
+      (await browser.submitTo(page, '/setup/connect', filled, { origin: ISSUER })).status,
+    ).toBe(403)
+    expect(
+      (await browser.submitTo(page, '/setup/connect', filled, { 'sec-fetch-site': 'cross-site' }))
+        .status,
+    ).toBe(403)
     expect(rig.deps.connection.current().tenants).toEqual([])
   })
 
@@ -110,6 +152,8 @@ describe('what to register', () => {
       'AzureADMyOrg',
     ])
       expect(page).toContain(value)
-    expect((await world.browser.get('/setup/register?tenants=several')).text).toContain('AzureADMultipleOrgs')
+    expect((await world.browser.get('/setup/register?tenants=several')).text).toContain(
+      'AzureADMultipleOrgs',
+    )
   })
 })

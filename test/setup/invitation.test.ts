@@ -2,13 +2,20 @@ import { expect, test } from 'vitest'
 import { ISSUER, OTHER_TENANT } from '../rig.ts'
 import { connect, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
 
-/** Contoso operates; Fabrikam's administrator works elsewhere and cannot reach the operators' listener. */
+/**
+ * Contoso operates; Fabrikam's administrator works elsewhere and cannot reach the operators'
+ * listener.
+ */
 async function invited() {
   const world = await createWorld()
   const { rig, entra, browser } = world
   await connect(world)
-  const added = await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
-  const link = /<code>(http[^<]*\/signin\/connect[^<]*)<\/code>/.exec(added.html)?.[1] ?? expect.unreachable()
+  const added = await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', {
+    tid: FABRIKAM.tid,
+    name: 'Fabrikam',
+  })
+  const link =
+    /<code>(http[^<]*\/signin\/connect[^<]*)<\/code>/.exec(added.html)?.[1] ?? expect.unreachable()
   const confirmed = async () => (await rig.store.findTenant(FABRIKAM.tid))?.consentConfirmedBy
   return { ...world, link, felix: createBrowser(rig, entra), confirmed }
 }
@@ -36,30 +43,56 @@ test('no user without such a role, or of another tenant, confirms anything by it
   entra.auto('felix@fabrikam.example')
   const page = await felix.press(await felix.get(link), 'Granting consent')
   entra.auto('faye@fabrikam.example')
-  expect((await felix.press(page, 'Confirm by signing in')).text).toContain('holds no directory role that may consent')
+  expect((await felix.press(page, 'Confirm by signing in')).text).toContain(
+    'holds no directory role that may consent',
+  )
   entra.set({ errorsToApp: true })
   entra.auto('adam@contoso.example')
-  expect((await felix.press(page, 'Confirm by signing in')).text).toContain('did not let it through')
+  expect((await felix.press(page, 'Confirm by signing in')).text).toContain(
+    'did not let it through',
+  )
   expect(await confirmed()).toBeUndefined()
 })
 
 test('a holder of the link overwrites nothing of what the operators tried, and does not fill the audit log', async () => {
   const { entra, rig, link, felix } = await invited()
-  const trial = JSON.stringify({ at: 1, proof: 'amr', oid: 'o', who: 'Tried by an operator', acrs: [], amr: ['mfa'], claims: {}, roles: [] })
+  const trial = JSON.stringify({
+    at: 1,
+    proof: 'amr',
+    oid: 'o',
+    who: 'Tried by an operator',
+    acrs: [],
+    amr: ['mfa'],
+    claims: {},
+    roles: [],
+  })
   await rig.store.setSetting(`setup/trial/${FABRIKAM.tid}`, trial)
   entra.auto('felix@fabrikam.example')
-  const returned = async () => (await rig.store.listAudit({ act: 'consent.returned', limit: 10 })).length
+  const returned = async () =>
+    (await rig.store.listAudit({ act: 'consent.returned', limit: 10 })).length
   await felix.press(await felix.get(link), 'Granting consent')
   const once = await returned()
   const page = await felix.press(await felix.get(link), 'Granting consent')
   expect(await returned()).toBe(once)
   entra.auto('faye@fabrikam.example')
   await felix.press(page, 'Confirm by signing in')
-  expect(await rig.store.listAudit({ act: 'trial.sign_in', target: `tenant ${FABRIKAM.tid}`, limit: 10 })).toEqual([])
+  expect(
+    await rig.store.listAudit({
+      act: 'trial.sign_in',
+      target: `tenant ${FABRIKAM.tid}`,
+      limit: 10,
+    }),
+  ).toEqual([])
   entra.auto('felix@fabrikam.example')
   expect((await felix.press(page, 'Confirm by signing in')).text).toContain('Consent is confirmed.')
   await felix.press(page, 'Confirm by signing in')
-  expect(await rig.store.listAudit({ act: 'consent.confirm', target: `tenant ${FABRIKAM.tid}`, limit: 10 })).toHaveLength(1)
+  expect(
+    await rig.store.listAudit({
+      act: 'consent.confirm',
+      target: `tenant ${FABRIKAM.tid}`,
+      limit: 10,
+    }),
+  ).toHaveLength(1)
   expect(await rig.store.setting(`setup/trial/${FABRIKAM.tid}`)).toBe(trial)
 })
 

@@ -1,9 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER, TENANT } from '../rig.ts'
-import { ALICE, assertion, connected, consented, createWorld, enter, OPS, tenantPath } from './world.ts'
+import {
+  ALICE,
+  assertion,
+  connected,
+  consented,
+  createWorld,
+  enter,
+  OPS,
+  tenantPath,
+} from './world.ts'
 
 const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
-  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
+  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map(
+    (entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`,
+  )
 
 describe('proof of MFA', () => {
   test('is tried live, asserted by a recorded user, and admits users from then on', async () => {
@@ -16,9 +27,13 @@ describe('proof of MFA', () => {
       proofAssertedBy: 'the holder of the setup token, with Adam Archer · adam@contoso.example',
       proofAssertedAt: expect.any(Number) as number,
     })
-    expect(await acts(world)).toEqual(expect.arrayContaining(['trial.sign_in done', 'proof.assert done']))
+    expect(await acts(world)).toEqual(
+      expect.arrayContaining(['trial.sign_in done', 'proof.assert done']),
+    )
     // Nothing can be taken out of it again: users stand there by their ids.
-    expect(JSON.stringify(await world.rig.store.listAudit({ act: 'proof.assert', limit: 1 }))).not.toContain('@contoso.example')
+    expect(
+      JSON.stringify(await world.rig.store.listAudit({ act: 'proof.assert', limit: 1 })),
+    ).not.toContain('@contoso.example')
     entra.auto(ALICE)
     const page = await browser.get(`${ISSUER}/signin/start?return_to=/account`)
     expect((await browser.press(page, 'Sign in with Microsoft')).title).toContain('signed in')
@@ -30,11 +45,17 @@ describe('proof of MFA', () => {
     const { browser, entra } = world
     await consented(world)
     entra.set({ boundContexts: [] })
-    const chosen = await browser.submitTo(await browser.get(`${tenantPath()}/proof`), `${tenantPath()}/proof`, {
-      kind: 'auth_context',
-      context: 'c7',
-    })
-    expect(chosen.text).toContain('The trap: where no policy is bound to c7, Entra says c7 all the same')
+    const chosen = await browser.submitTo(
+      await browser.get(`${tenantPath()}/proof`),
+      `${tenantPath()}/proof`,
+      {
+        kind: 'auth_context',
+        context: 'c7',
+      },
+    )
+    expect(chosen.text).toContain(
+      'The trap: where no policy is bound to c7, Entra says c7 all the same',
+    )
     const tried = await browser.press(chosen, 'Try it with a sign-in')
     expect(tried.text).toContain('acrs c7')
     expect(tried.text).toContain('whether or not a policy is bound')
@@ -44,17 +65,30 @@ describe('proof of MFA', () => {
     const world = await createWorld()
     const { rig, browser, entra } = world
     await consented(world)
-    const tried = await browser.press(await browser.get(`${tenantPath()}/proof?proof=amr`), 'Try it with a sign-in')
+    const tried = await browser.press(
+      await browser.get(`${tenantPath()}/proof?proof=amr`),
+      'Try it with a sign-in',
+    )
     expect(tried.text).toContain('amr none arrived')
     expect(() => assertion(tried)).toThrow('Nothing can be asserted')
-    const token = (await browser.get('/setup/connect')).forms.find((form) => form.method === 'POST')?.fields.csrf ?? ''
-    const forced = await browser.post(`${OPS}${tenantPath()}/proof`, new URLSearchParams({ csrf: token, proof: 'amr', asserted: 'yes' }))
+    const token =
+      (await browser.get('/setup/connect')).forms.find((form) => form.method === 'POST')?.fields
+        .csrf ?? ''
+    const forced = await browser.post(
+      `${OPS}${tenantPath()}/proof`,
+      new URLSearchParams({ csrf: token, proof: 'amr', asserted: 'yes' }),
+    )
     expect(forced.status).toBe(400)
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('undecided')
     entra.set({ amr: true })
-    const again = await browser.press(await browser.get(`${tenantPath()}/proof?proof=amr`), 'Try it with a sign-in')
+    const again = await browser.press(
+      await browser.get(`${tenantPath()}/proof?proof=amr`),
+      'Try it with a sign-in',
+    )
     expect(again.text).toContain('amr pwd, mfa')
-    expect((await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again, {}))).text).toContain('tick the box')
+    expect(
+      (await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again, {}))).text,
+    ).toContain('tick the box')
     await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again))
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('amr')
   })

@@ -18,7 +18,10 @@ import {
   type World,
 } from './world.ts'
 
-/** The connection to Microsoft can lock no administrator out, and a form loses nothing that was typed. */
+/**
+ * The connection to Microsoft can lock no administrator out, and a form loses nothing that was
+ * typed.
+ */
 
 async function recoveryToken({ rig }: World): Promise<string> {
   const { type } = await startCmb(rig)
@@ -30,7 +33,10 @@ const current = ({ rig }: World) => rig.deps.connection.current()
 async function signedIn(world: World): Promise<void> {
   await connected(world)
   world.entra.auto(ADAM)
-  await world.browser.press(await world.browser.press(await world.browser.get('/setup'), 'Sign in'), 'Sign in with Microsoft')
+  await world.browser.press(
+    await world.browser.press(await world.browser.get('/setup'), 'Sign in'),
+    'Sign in with Microsoft',
+  )
 }
 
 describe('cmb setup --recover', () => {
@@ -38,19 +44,41 @@ describe('cmb setup --recover', () => {
     const world = await createWorld()
     const { rig, entra } = world
     await connected(world)
-    await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'a secret that has expired' } })
+    await rig.deps.connection.change({
+      credential: { kind: 'secret', secret: 'a secret that has expired' },
+    })
     const token = await recoveryToken(world)
     const browser = createBrowser(rig, entra)
     const door = await browser.get('/setup')
-    expect((await browser.submitTo(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' })).status).toBe(403)
+    expect(
+      (await browser.submitTo(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' }))
+        .status,
+    ).toBe(403)
     expect((await browser.submitTo(door, '/setup/token', { token })).status).toBe(200)
-    await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', { kind: 'secret', client_secret: APP_CLIENT_SECRET })
+    await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', {
+      kind: 'secret',
+      client_secret: APP_CLIENT_SECRET,
+    })
     expect(current(world).credential).toEqual({ kind: 'secret', secret: APP_CLIENT_SECRET })
     const other = createBrowser(rig, entra)
-    expect((await other.post(`${OPS}/setup/token`, new URLSearchParams({ ...door.forms[0]?.fields, token }))).status).toBe(403)
+    expect(
+      (
+        await other.post(
+          `${OPS}/setup/token`,
+          new URLSearchParams({ ...door.forms[0]?.fields, token }),
+        )
+      ).status,
+    ).toBe(403)
     expect((await other.get('/setup')).forms).toEqual([])
-    const acts = (await rig.store.listAudit({ limit: 20 })).map((entry) => `${entry.actor.id} ${entry.act} ${entry.ended?.outcome ?? ''}`)
-    expect(acts).toEqual(expect.arrayContaining([expect.stringMatching(/^cmb@.* setup\.recovery_token done$/), 'setup-token setup.enter done']))
+    const acts = (await rig.store.listAudit({ limit: 20 })).map(
+      (entry) => `${entry.actor.id} ${entry.act} ${entry.ended?.outcome ?? ''}`,
+    )
+    expect(acts).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^cmb@.* setup\.recovery_token done$/),
+        'setup-token setup.enter done',
+      ]),
+    )
     expect(rig.lines.join()).not.toContain(token)
   })
 
@@ -64,17 +92,31 @@ describe('cmb setup --recover', () => {
     expect(rig.deps.connection.current().credential).toBeUndefined()
     const token = await recoveryToken(world)
     await browser.submitTo(await browser.get('/setup'), '/setup/token', { token })
-    await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', { client_secret: APP_CLIENT_SECRET })
-    expect((await openConnection({ ...rig.deps, config: rig.config })).current().credential).toMatchObject({ secret: APP_CLIENT_SECRET })
+    await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', {
+      client_secret: APP_CLIENT_SECRET,
+    })
+    expect(
+      (await openConnection({ ...rig.deps, config: rig.config })).current().credential,
+    ).toMatchObject({ secret: APP_CLIENT_SECRET })
   })
 
   test('is not for the admin API: only the socket of the machine gives it', async () => {
     const world = await createWorld()
     const { rig } = world
-    const client = await rig.register('Ops', { grants: ['client_credentials'], scopes: ['broker:administer'] })
-    const asked = await rig.post('/token', { grant_type: 'client_credentials', scope: 'broker:administer' }, { authorization: client.basic })
+    const client = await rig.register('Ops', {
+      grants: ['client_credentials'],
+      scopes: ['broker:administer'],
+    })
+    const asked = await rig.post(
+      '/token',
+      { grant_type: 'client_credentials', scope: 'broker:administer' },
+      { authorization: client.basic },
+    )
     const { access_token: bearer } = (await asked.json()) as { access_token: string }
-    const answer = await rig.opsApp.request('/admin/v1/setup/recovery-token', { method: 'POST', headers: { authorization: `Bearer ${bearer}` } })
+    const answer = await rig.opsApp.request('/admin/v1/setup/recovery-token', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${bearer}` },
+    })
     expect(answer.status).toBe(403)
   })
 })
@@ -87,25 +129,61 @@ describe('what is entered at /setup', () => {
     const token = await recoveryToken(world)
     await browser.submitTo(await browser.get('/setup'), '/setup/token', { token })
     const filled = { kind: 'secret', client_secret: 'mistyped' }
-    const answer = await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', filled)
-    expect([answer.status, answer.text]).toEqual([400, expect.stringMatching(/Nothing was saved\. .*AADSTS7000215/)])
-    const wrongId = await browser.submitTo(answer, '/setup/connect', { client_id: '99999999-9999-4999-8999-999999999999', kind: 'keep' })
-    expect([wrongId.status, wrongId.text]).toEqual([400, expect.stringContaining('Nothing was saved')])
-    expect(current(world)).toMatchObject({ clientId: APP_CLIENT_ID, credential: { secret: APP_CLIENT_SECRET } })
+    const answer = await browser.submitTo(
+      await browser.get('/setup/connect'),
+      '/setup/connect',
+      filled,
+    )
+    expect([answer.status, answer.text]).toEqual([
+      400,
+      expect.stringMatching(/Nothing was saved\. .*AADSTS7000215/),
+    ])
+    const wrongId = await browser.submitTo(answer, '/setup/connect', {
+      client_id: '99999999-9999-4999-8999-999999999999',
+      kind: 'keep',
+    })
+    expect([wrongId.status, wrongId.text]).toEqual([
+      400,
+      expect.stringContaining('Nothing was saved'),
+    ])
+    expect(current(world)).toMatchObject({
+      clientId: APP_CLIENT_ID,
+      credential: { secret: APP_CLIENT_SECRET },
+    })
     expect(answer.html).toContain('What you typed is kept')
-    expect(answer.html + rig.lines.join() + JSON.stringify(await rig.store.listAudit({ limit: 50 }))).not.toContain('mistyped')
+    expect(
+      answer.html + rig.lines.join() + JSON.stringify(await rig.store.listAudit({ limit: 50 })),
+    ).not.toContain('mistyped')
   })
 
   test('an error in one field loses no other: the first tenant’s id is corrected, and the rest is still there', async () => {
     const world = await createWorld()
     const { browser } = world
     await enter(world)
-    const filled = { client_id: APP_CLIENT_ID, client_secret: APP_CLIENT_SECRET, tid: 'contoso', name: 'Contoso' }
-    const answer = await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', filled)
+    const filled = {
+      client_id: APP_CLIENT_ID,
+      client_secret: APP_CLIENT_SECRET,
+      tid: 'contoso',
+      name: 'Contoso',
+    }
+    const answer = await browser.submitTo(
+      await browser.get('/setup/connect'),
+      '/setup/connect',
+      filled,
+    )
     const [form] = answer.forms
-    expect(form?.fields).toMatchObject({ client_id: APP_CLIENT_ID, client_secret: '', tid: 'contoso', name: 'Contoso' })
+    expect(form?.fields).toMatchObject({
+      client_id: APP_CLIENT_ID,
+      client_secret: '',
+      tid: 'contoso',
+      name: 'Contoso',
+    })
     await browser.submitTo(answer, '/setup/connect', { tid: CONTOSO.tid })
-    expect(current(world)).toMatchObject({ tenants: [CONTOSO.tid], clientId: APP_CLIENT_ID, credential: { secret: APP_CLIENT_SECRET } })
+    expect(current(world)).toMatchObject({
+      tenants: [CONTOSO.tid],
+      clientId: APP_CLIENT_ID,
+      credential: { secret: APP_CLIENT_SECRET },
+    })
     expect((await browser.get('/setup/connect')).forms[0]?.fields.name).toBeUndefined()
   })
 
@@ -113,10 +191,15 @@ describe('what is entered at /setup', () => {
     const world = await createWorld()
     const { browser, clock, rig } = world
     await signedIn(world)
-    await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'a secret that has expired' } })
+    await rig.deps.connection.change({
+      credential: { kind: 'secret', secret: 'a secret that has expired' },
+    })
     const page = await browser.get('/setup/connect')
     clock.ahead = 400
-    const stale = await browser.submitTo(page, '/setup/connect', { kind: 'secret', client_secret: APP_CLIENT_SECRET })
+    const stale = await browser.submitTo(page, '/setup/connect', {
+      kind: 'secret',
+      client_secret: APP_CLIENT_SECRET,
+    })
     expect(stale.status).toBe(403)
     clock.ahead = 0
     const again = await browser.get('/setup/connect')
@@ -130,7 +213,9 @@ describe('what is entered at /setup', () => {
     const world = await createWorld()
     const { browser } = world
     await connect(world)
-    await browser.submitTo(await browser.get(tenantPath()), `${tenantPath()}/remove`, { sure: 'yes' })
+    await browser.submitTo(await browser.get(tenantPath()), `${tenantPath()}/remove`, {
+      sure: 'yes',
+    })
     expect(current(world).tenants).toEqual([])
     const other = '22222222-2222-4222-8222-222222222222'
     await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', { tid: other })
@@ -142,7 +227,10 @@ describe('what is entered at /setup', () => {
     const { browser, entra } = world
     await connect(world)
     entra.auto(ADAM)
-    const tried = await browser.press(await browser.get(`${tenantPath()}/proof?proof=conditional_access`), 'Try it with a sign-in')
+    const tried = await browser.press(
+      await browser.get(`${tenantPath()}/proof?proof=conditional_access`),
+      'Try it with a sign-in',
+    )
     const answer = await browser.post(`${OPS}${tenantPath()}/proof`, assertion(tried, {}))
     expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('tick the box')])
     expect(assertion(answer).get('proof')).toBe('conditional_access')

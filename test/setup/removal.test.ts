@@ -9,11 +9,17 @@ test('a tenant that is removed while one of its users is signing in: no user is 
   const browser = createBrowser(rig)
   const commit = rig.store.signIn
   vi.spyOn(rig.store, 'signIn').mockImplementationOnce(async (input) => {
-    await disconnectTenant(rig.deps, { tid: TENANT, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    await disconnectTenant(rig.deps, {
+      tid: TENANT,
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
     return commit(input)
   })
   const response = await signIn(rig, browser, authorizePath(client))
   expect([response.status, response.html]).toEqual([403, expect.stringContaining('not connected')])
   expect(response.headers.getSetCookie().join()).not.toContain('cmb_session')
-  expect(await rig.store.searchSessions({ tid: TENANT, now: rig.clock.now(), limit: 10 })).toEqual([])
+  expect(await rig.store.searchSessions({ tid: TENANT, now: rig.clock.now(), limit: 10 })).toEqual(
+    [],
+  )
 })

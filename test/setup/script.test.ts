@@ -26,7 +26,11 @@ test('the script for the Azure CLI runs, sends JSON that says what the page says
   writeFileSync(join(dir, 'az'), AZ, { mode: 0o755 })
   const calls = join(dir, 'calls')
   const script = azureCliScript(ISSUER, 'https://login.microsoftonline.com')
-  const ran = spawnSync('/bin/sh', ['-c', script], { cwd: dir, encoding: 'utf8', env: { PATH: `${dir}:/usr/bin:/bin`, CALLS: calls } })
+  const ran = spawnSync('/bin/sh', ['-c', script], {
+    cwd: dir,
+    encoding: 'utf8',
+    env: { PATH: `${dir}:/usr/bin:/bin`, CALLS: calls },
+  })
   expect([ran.status, ran.stderr]).toEqual([0, ''])
   expect(ran.stdout.split('\n').map((line) => line.trim())).toEqual([
     expect.stringMatching(/tenant-1$/) as string,
@@ -34,13 +38,17 @@ test('the script for the Azure CLI runs, sends JSON that says what the page says
     expect.stringMatching(/secret-1$/) as string,
     '',
   ])
-  expect(JSON.parse(readFileSync(join(dir, 'case-manager-app.json'), 'utf8'))).toEqual(appManifest(ISSUER))
+  expect(JSON.parse(readFileSync(join(dir, 'case-manager-app.json'), 'utf8'))).toEqual(
+    appManifest(ISSUER),
+  )
   const asked = readFileSync(calls, 'utf8')
     .split('\n--\n')
     .map((call) => call.split('\n'))
   const bodies = asked.flatMap((words) => {
     const body = words[words.indexOf('--body') + 1] ?? ''
-    return words.includes('--body') && !body.startsWith('@') ? [JSON.parse(body) as Record<string, unknown>] : []
+    return words.includes('--body') && !body.startsWith('@')
+      ? [JSON.parse(body) as Record<string, unknown>]
+      : []
   })
   const roles = (appManifest(ISSUER).appRoles as { id: string; value: string }[]).filter((role) =>
     ['CaseManager.User', 'Broker.Administrator'].includes(role.value),
@@ -52,6 +60,10 @@ test('the script for the Azure CLI runs, sends JSON that says what the page says
 })
 
 test('other clouds have another Graph', () => {
-  expect(azureCliScript(ISSUER, 'https://login.microsoftonline.us')).toContain('https://graph.microsoft.us/v1.0/applications')
-  expect(azureCliScript(ISSUER, 'https://login.partner.microsoftonline.cn')).not.toContain('graph.microsoft.com')
+  expect(azureCliScript(ISSUER, 'https://login.microsoftonline.us')).toContain(
+    'https://graph.microsoft.us/v1.0/applications',
+  )
+  expect(azureCliScript(ISSUER, 'https://login.partner.microsoftonline.cn')).not.toContain(
+    'graph.microsoft.com',
+  )
 })

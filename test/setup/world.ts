@@ -7,7 +7,10 @@ import { newSetupToken } from '../../src/operations/acts/setup-token.ts'
 import { type Browser, browserAt, type Fetch, type Page } from '../browser.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 
-/** A fresh broker, the simulated Microsoft, and a browser that goes between the broker's two listeners and Microsoft, as the pages and redirects lead. */
+/**
+ * A fresh broker, the simulated Microsoft, and a browser that goes between the broker's two
+ * listeners and Microsoft, as the pages and redirects lead.
+ */
 
 export const OPS = 'http://localhost:7401'
 export { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM }
@@ -15,36 +18,61 @@ export const ADAM = 'adam@contoso.example'
 export const ALICE = 'alice@contoso.example'
 
 export async function createWorld(changes: Partial<Config> = {}) {
-  // The simulator's libraries know no other clock than the machine's; this one can be put ahead of it.
+  // The simulator's libraries know no other clock than the machine's; this one can be put ahead of
+  // it.
   const clock = {
     ahead: 0,
     now: () => Math.floor(clock.nowMs() / 1000),
     nowMs: () => Date.now() + clock.ahead * 1000,
     steadyMs: () => clock.nowMs(),
   }
-  const entra = await startEntra({ port: 0, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
+  const entra = await startEntra({
+    port: 0,
+    apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }],
+  })
   onTestFinished(() => entra.close())
   entra.set({ consent: { [CONTOSO.tid]: 'admin', [FABRIKAM.tid]: 'admin' } })
   const config = {
-    entra: { tenants: [], clientId: undefined, credential: undefined, authority: entra.authority, simulated: true },
+    entra: {
+      tenants: [],
+      clientId: undefined,
+      credential: undefined,
+      authority: entra.authority,
+      simulated: true,
+    },
     operatorTenant: undefined,
     ...changes,
   }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const connection = () => rig.deps.connection.current()
-  const microsoft = createMicrosoft({ config: { ...config, issuer: ISSUER }, connection, clock, log })
+  const microsoft = createMicrosoft({
+    config: { ...config, issuer: ISSUER },
+    connection,
+    clock,
+    log,
+  })
   const rig: Rig = await createRig({ config, deps: { clock, microsoft } })
   const browser = createBrowser(rig, entra)
-  const token = async (): Promise<string> => (await newSetupToken(rig.deps, clock.now()))?.token ?? 'there is an operator'
+  const token = async (): Promise<string> =>
+    (await newSetupToken(rig.deps, clock.now()))?.token ?? 'there is an operator'
   return { rig, entra, clock, browser, token }
 }
 export type World = Awaited<ReturnType<typeof createWorld>>
 
 /** A browser at both listeners and at Microsoft. */
 export function createBrowser(rig: Rig, entra: Entra): Browser {
-  const apps: Record<string, { request: Fetch }> = { [ISSUER]: rig.app, [OPS]: rig.opsApp, [entra.origin]: { request: fetch } }
-  const reached = (address: string): { request: Fetch } => apps[new URL(address).origin] ?? expect.fail(`This browser reaches nothing at ${address}`)
-  return browserAt(rig, { at: OPS, fetch: (address, init) => reached(address).request(address, init), follows: () => true })
+  const apps: Record<string, { request: Fetch }> = {
+    [ISSUER]: rig.app,
+    [OPS]: rig.opsApp,
+    [entra.origin]: { request: fetch },
+  }
+  const reached = (address: string): { request: Fetch } =>
+    apps[new URL(address).origin] ?? expect.fail(`This browser reaches nothing at ${address}`)
+  return browserAt(rig, {
+    at: OPS,
+    fetch: (address, init) => reached(address).request(address, init),
+    follows: () => true,
+  })
 }
 
 /** Enters /setup with a token. */
@@ -68,19 +96,28 @@ export const tenantPath = (tid = CONTOSO.tid): string => `/setup/tenants/${tid}`
 export async function consented(world: World): Promise<Page> {
   const page = await connect(world)
   world.entra.auto(ADAM)
-  return world.browser.press(await world.browser.press(page, 'Granting consent'), 'Confirm by signing in')
+  return world.browser.press(
+    await world.browser.press(page, 'Granting consent'),
+    'Confirm by signing in',
+  )
 }
 
 /** Connected whole: consent confirmed, the proof tried and asserted. */
 export async function connected(world: World): Promise<Page> {
   await consented(world)
-  const chosen = await world.browser.submitTo(await world.browser.get(`${tenantPath()}/proof`), `${tenantPath()}/proof`)
+  const chosen = await world.browser.submitTo(
+    await world.browser.get(`${tenantPath()}/proof`),
+    `${tenantPath()}/proof`,
+  )
   const tried = await world.browser.press(chosen, 'Try it with a sign-in')
   return world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(tried))
 }
 
 /** The form that asserts, ticked. Its address is also that of the form which chooses. */
-export function assertion(page: Page, filled: Record<string, string> = { asserted: 'yes' }): URLSearchParams {
+export function assertion(
+  page: Page,
+  filled: Record<string, string> = { asserted: 'yes' },
+): URLSearchParams {
   const form = page.forms.find((one) => one.method === 'POST' && one.action.endsWith('/proof'))
   if (form === undefined) throw new Error(`Nothing can be asserted on: ${page.text.slice(0, 800)}`)
   return new URLSearchParams({ ...form.fields, ...filled })

@@ -6,7 +6,10 @@ import { type Broker as Transmitter, makeKey, startBroker } from '../guard/stand
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import { signalsOf } from './signals-of.ts'
 
-/** Security events pushed by a configured issuer, and logout tokens of an upstream provider: signed by the keys of another system, over HTTP. */
+/**
+ * Security events pushed by a configured issuer, and logout tokens of an upstream provider: signed
+ * by the keys of another system, over HTTP.
+ */
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
@@ -30,30 +33,63 @@ async function world(changes: Partial<SignalIssuer> = {}) {
     const { session } = await rig.openSession({ user, microsoftSid: 'm-1', ...changes })
     const { refresh_token: token = '' } = await rig.signInAt(session.sid, sydney)
     const refresh = async () =>
-      (await rig.post('/token', { grant_type: 'refresh_token', refresh_token: token }, { authorization: sydney.basic })).status
+      (
+        await rig.post(
+          '/token',
+          { grant_type: 'refresh_token', refresh_token: token },
+          { authorization: sydney.basic },
+        )
+      ).status
     return { session, refresh }
   }
   const push = (token: string, type = 'application/secevent+jwt') =>
-    rig.app.request(`${ISSUER}/signal/events`, { method: 'POST', headers: { 'content-type': type, accept: 'application/json' }, body: token })
-  const logout = (token: string) => rig.post('/signal/upstream/back-channel-logout', { logout_token: token })
+    rig.app.request(`${ISSUER}/signal/events`, {
+      method: 'POST',
+      headers: { 'content-type': type, accept: 'application/json' },
+      body: token,
+    })
+  const logout = (token: string) =>
+    rig.post('/signal/upstream/back-channel-logout', { logout_token: token })
   return { rig, transmitter, open, push, logout }
 }
 
-function set(from: Transmitter, claims: Record<string, unknown>, header: Record<string, unknown> = {}, key = from.keys[0]): Promise<string> {
-  return from.logoutToken({ aud: ISSUER, exp: undefined, rev: undefined, sid: undefined, ...claims }, { typ: 'secevent+jwt', ...header }, key)
+function set(
+  from: Transmitter,
+  claims: Record<string, unknown>,
+  header: Record<string, unknown> = {},
+  key = from.keys[0],
+): Promise<string> {
+  return from.logoutToken(
+    { aud: ISSUER, exp: undefined, rev: undefined, sid: undefined, ...claims },
+    { typ: 'secevent+jwt', ...header },
+    key,
+  )
 }
 
-const event = (type: string, payload: Record<string, unknown> = {}) => ({ events: { [type]: payload }, sub_id: ALICE })
+const event = (type: string, payload: Record<string, unknown> = {}) => ({
+  events: { [type]: payload },
+  sub_id: ALICE,
+})
 
 describe('a transmitter that has to send something (SSF 1.0 §8.1.4)', () => {
   const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/verification'
-  const verification = { events: { [VERIFICATION]: {} }, sub_id: { format: 'opaque', id: 'stream-1' } }
+  const verification = {
+    events: { [VERIFICATION]: {} },
+    sub_id: { format: 'opaque', id: 'stream-1' },
+  }
 
   test('its missed verification is a failed check; a verification event ends nothing, and an event counts as well', async () => {
     const { rig, transmitter, open, push } = await world({ heardEverySeconds: 600 })
     const alice = await open()
-    const state = async () => (await createChecks(rig.deps, signalIssuerChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')
-    expect(await state()).toMatchObject({ about: transmitter.issuer, state: 'failed', found: expect.stringContaining('for 600 s') as string })
+    const state = async () =>
+      (await createChecks(rig.deps, signalIssuerChecks).look({ fresh: true })).find(
+        ({ check }) => check === 'signal-issuers',
+      )
+    expect(await state()).toMatchObject({
+      about: transmitter.issuer,
+      state: 'failed',
+      found: expect.stringContaining('for 600 s') as string,
+    })
     expect((await push('not a token')).status).toBe(400)
     expect(await state()).toMatchObject({ state: 'failed' })
     expect((await push(await set(transmitter, verification))).status).toBe(202)
@@ -64,7 +100,13 @@ describe('a transmitter that has to send something (SSF 1.0 §8.1.4)', () => {
     rig.clock.advance(601)
     expect(await state()).toMatchObject({ state: 'failed' })
     const now = rig.clock.now()
-    expect((await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), iat: now, jti: 'second' }))).status).toBe(202)
+    expect(
+      (
+        await push(
+          await set(transmitter, { ...event(`${CAEP}session-revoked`), iat: now, jti: 'second' }),
+        )
+      ).status,
+    ).toBe(202)
     expect(await state()).toMatchObject({ state: 'ok' })
   })
 })
@@ -72,27 +114,42 @@ describe('a transmitter that has to send something (SSF 1.0 §8.1.4)', () => {
 describe('security events (RFC 8417, pushed by RFC 8935)', () => {
   test.each([
     ['session-revoked', event(`${CAEP}session-revoked`), 'security_event'],
-    ['credential-change', event(`${CAEP}credential-change`, { change_type: 'revoke', credential_type: 'password' }), 'security_event'],
-    ['assurance-level-change', event(`${CAEP}assurance-level-change`, { change_direction: 'decrease' }), 'mfa_lapsed'],
+    [
+      'credential-change',
+      event(`${CAEP}credential-change`, { change_type: 'revoke', credential_type: 'password' }),
+      'security_event',
+    ],
+    [
+      'assurance-level-change',
+      event(`${CAEP}assurance-level-change`, { change_direction: 'decrease' }),
+      'mfa_lapsed',
+    ],
     ['account-disabled', event(`${RISC}account-disabled`), 'security_event'],
     ['account-purged', event(`${RISC}account-purged`), 'security_event'],
-    ['with its subject inside the event, as older ones have it', { events: { [`${CAEP}session-revoked`]: { subject: ALICE } } }, 'security_event'],
-  ])('%s: 202, and the user is refused at the next refresh; the same again changes nothing', async (_type, claims, reason) => {
-    const { rig, transmitter, open, push } = await world()
-    const alice = await open()
-    const bob = await open({ oid: '00000000-0000-4000-8000-00000000b0b0' })
-    const token = await set(transmitter, claims)
-    const answer = await push(token)
-    expect(answer.status).toBe(202)
-    expect(await answer.text()).toBe('')
-    expect(await alice.refresh()).toBe(400)
-    expect(await bob.refresh()).toBe(200)
-    const head = await rig.store.head()
-    expect((await rig.store.findRevocation(head.seq))?.reason).toBe(reason)
-    const again = await Promise.all([push(token), push(token)])
-    expect(again.map(({ status }) => status)).toEqual([202, 202])
-    expect(await rig.store.head()).toEqual(head)
-  })
+    [
+      'with its subject inside the event, as older ones have it',
+      { events: { [`${CAEP}session-revoked`]: { subject: ALICE } } },
+      'security_event',
+    ],
+  ])(
+    '%s: 202, and the user is refused at the next refresh; the same again changes nothing',
+    async (_type, claims, reason) => {
+      const { rig, transmitter, open, push } = await world()
+      const alice = await open()
+      const bob = await open({ oid: '00000000-0000-4000-8000-00000000b0b0' })
+      const token = await set(transmitter, claims)
+      const answer = await push(token)
+      expect(answer.status).toBe(202)
+      expect(await answer.text()).toBe('')
+      expect(await alice.refresh()).toBe(400)
+      expect(await bob.refresh()).toBe(200)
+      const head = await rig.store.head()
+      expect((await rig.store.findRevocation(head.seq))?.reason).toBe(reason)
+      const again = await Promise.all([push(token), push(token)])
+      expect(again.map(({ status }) => status)).toEqual([202, 202])
+      expect(await rig.store.head()).toEqual(head)
+    },
+  )
 
   test('an event ends only sessions authenticated before it, in whatever order events come', async () => {
     const { rig, transmitter, open, push } = await world()
@@ -103,9 +160,24 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     const old = event(`${CAEP}session-revoked`, { event_timestamp: rig.clock.now() - 30 })
     expect((await push(await set(transmitter, old))).status).toBe(202)
     expect([await before.refresh(), await after.refresh()]).toEqual([400, 200])
-    expect((await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), iat: rig.clock.now() - 30 }))).status).toBe(202)
+    expect(
+      (
+        await push(
+          await set(transmitter, { ...event(`${CAEP}session-revoked`), iat: rig.clock.now() - 30 }),
+        )
+      ).status,
+    ).toBe(202)
     expect(await after.refresh()).toBe(200)
-    expect((await push(await set(transmitter, event(`${CAEP}session-revoked`, { event_timestamp: rig.clock.now() * 1000 })))).status).toBe(202)
+    expect(
+      (
+        await push(
+          await set(
+            transmitter,
+            event(`${CAEP}session-revoked`, { event_timestamp: rig.clock.now() * 1000 }),
+          ),
+        )
+      ).status,
+    ).toBe(202)
     expect(await after.refresh()).toBe(400)
   })
 
@@ -123,7 +195,10 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
 
   test('a moment that is later than its token was issued is none: it counts from the issue', async () => {
     const { rig, transmitter, open, push } = await world()
-    const ahead = await set(transmitter, event(`${CAEP}session-revoked`, { event_timestamp: rig.clock.now() + 86_400 }))
+    const ahead = await set(
+      transmitter,
+      event(`${CAEP}session-revoked`, { event_timestamp: rig.clock.now() + 86_400 }),
+    )
     rig.clock.advance(60)
     const after = await open()
     expect((await push(ahead)).status).toBe(202)
@@ -133,7 +208,11 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
   test('one session of ours alone, where the event names it', async () => {
     const { transmitter, open, push } = await world()
     const [desk, phone] = [await open(), await open()]
-    const subject = { format: 'complex', user: ALICE, session: { format: 'opaque', id: desk.session.sid } }
+    const subject = {
+      format: 'complex',
+      user: ALICE,
+      session: { format: 'opaque', id: desk.session.sid },
+    }
     await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: subject }))
     expect([await desk.refresh(), await phone.refresh()]).toEqual([400, 200])
   })
@@ -141,17 +220,40 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
   test.each<[SignalIssuer['subject'], (sub: string) => Record<string, unknown>]>([
     ['opaque', (sub) => ({ format: 'opaque', id: sub })],
     ['iss_sub', (sub) => ({ format: 'iss_sub', iss: ISSUER, sub })],
-    ['iss_sub', () => ({ format: 'iss_sub', iss: `https://login.microsoftonline.com/${TENANT}/v2.0`, sub: OID })],
-    ['tid_oid', () => ({ format: 'complex', tenant: { format: 'opaque', id: TENANT }, user: { format: 'opaque', id: OID } })],
+    [
+      'iss_sub',
+      () => ({
+        format: 'iss_sub',
+        iss: `https://login.microsoftonline.com/${TENANT}/v2.0`,
+        sub: OID,
+      }),
+    ],
+    [
+      'tid_oid',
+      () => ({
+        format: 'complex',
+        tenant: { format: 'opaque', id: TENANT },
+        user: { format: 'opaque', id: OID },
+      }),
+    ],
   ])('users are named as the issuer is configured: %s', async (subject, identifier) => {
     const { transmitter, open, push } = await world({ subject })
     const alice = await open()
-    await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: identifier(alice.session.sub) }))
+    await push(
+      await set(transmitter, {
+        ...event(`${CAEP}session-revoked`),
+        sub_id: identifier(alice.session.sub),
+      }),
+    )
     expect(await alice.refresh()).toBe(400)
   })
 
   const here = (sub: string) => ({ format: 'iss_sub', iss: ISSUER, sub })
-  const atMicrosoft = { format: 'iss_sub', iss: `https://login.microsoftonline.com/${TENANT}/v2.0`, sub: OID }
+  const atMicrosoft = {
+    format: 'iss_sub',
+    iss: `https://login.microsoftonline.com/${TENANT}/v2.0`,
+    sub: OID,
+  }
   const mail = { format: 'email', email: 'bob@contoso.example' }
   test.each<[string, (sub: string) => unknown]>([
     ['one', (sub) => [here(sub)]],
@@ -169,13 +271,19 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
 
   test.each<[string, (sub: string) => unknown]>([
     ['another user too', (sub) => [here(sub), here('u_bob')]],
-    ['another user by another identifier', (sub) => [here(sub), { ...atMicrosoft, sub: 'unknown' }]],
+    [
+      'another user by another identifier',
+      (sub) => [here(sub), { ...atMicrosoft, sub: 'unknown' }],
+    ],
     ['an address alone', () => [mail]],
     ['none', () => []],
     ['no list', (sub) => here(sub)],
     ['what is no identifier', (sub) => [here(sub), 7]],
     ['an identifier without a format', (sub) => [here(sub), { iss: ISSUER, sub }]],
-    ['a format that the broker does not read', (sub) => [here(sub), { format: 'did', url: 'did:example:1' }]],
+    [
+      'a format that the broker does not read',
+      (sub) => [here(sub), { format: 'did', url: 'did:example:1' }],
+    ],
     ['aliases within', (sub) => [here(sub), { format: 'aliases', identifiers: [here(sub)] }]],
     ['a complex subject within', (sub) => [{ format: 'complex', user: here(sub) }]],
     ['more than ten', (sub) => Array.from({ length: 11 }, () => here(sub))],
@@ -183,23 +291,41 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     const { transmitter, open, push } = await world({ subject: 'iss_sub' })
     const alice = await open()
     const subject = { format: 'aliases', identifiers: identifiers(alice.session.sub) }
-    expect((await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: subject }))).status).toBe(202)
+    expect(
+      (await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: subject })))
+        .status,
+    ).toBe(202)
     expect(await alice.refresh()).toBe(200)
   })
 
   test('an issuer reaches only users of its own tenants', async () => {
     const { transmitter, open, push } = await world({ tenants: [OTHER_TENANT] })
     const alice = await open()
-    for (const subject of [ALICE, { format: 'complex', session: { format: 'opaque', id: alice.session.sid } }])
-      expect((await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: subject }))).status).toBe(202)
+    for (const subject of [
+      ALICE,
+      { format: 'complex', session: { format: 'opaque', id: alice.session.sid } },
+    ])
+      expect(
+        (
+          await push(
+            await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: subject }),
+          )
+        ).status,
+      ).toBe(202)
     expect(await alice.refresh()).toBe(200)
   })
 
   test.each([
     ['a credential was added', event(`${CAEP}credential-change`, { change_type: 'create' })],
-    ['the assurance rose', event(`${CAEP}assurance-level-change`, { change_direction: 'increase' })],
+    [
+      'the assurance rose',
+      event(`${CAEP}assurance-level-change`, { change_direction: 'increase' }),
+    ],
     ['an event that nobody knows', event('https://example.com/other')],
-    ['somebody that nobody knows', { ...event(`${CAEP}session-revoked`), sub_id: { ...ALICE, oid: 'unknown' } }],
+    [
+      'somebody that nobody knows',
+      { ...event(`${CAEP}session-revoked`), sub_id: { ...ALICE, oid: 'unknown' } },
+    ],
     ['nobody', { ...event(`${CAEP}session-revoked`), sub_id: 7 }],
   ])('acknowledged, and ends nothing: %s', async (_what, claims) => {
     const { transmitter, open, push } = await world()
@@ -248,7 +374,9 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
   test('are not there where none is configured', async () => {
     const rig = await createRig()
     for (const path of ['/signal/events', '/signal/upstream/back-channel-logout'])
-      expect((await rig.app.request(`${ISSUER}${path}`, { method: 'POST', body: '' })).status).toBe(404)
+      expect((await rig.app.request(`${ISSUER}${path}`, { method: 'POST', body: '' })).status).toBe(
+        404,
+      )
   })
 })
 

@@ -6,16 +6,25 @@ import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 const PATH = '/signal/microsoft/front-channel-logout'
 const AUTHORITY = 'https://login.microsoftonline.com'
 
-const reached = async (rig: Awaited<ReturnType<typeof createRig>>, query: string, headers: Record<string, string> = {}) =>
-  rig.app.request(`${rig.config.issuer}${PATH}${query}`, { headers })
+const reached = async (
+  rig: Awaited<ReturnType<typeof createRig>>,
+  query: string,
+  headers: Record<string, string> = {},
+) => rig.app.request(`${rig.config.issuer}${PATH}${query}`, { headers })
 
 describe('Entra’s front-channel logout', () => {
   test('a sign-out at Microsoft, its page’s frames opened: out at both instances, the user’s other browser is not', async () => {
     const world = await openWorld()
     const browser = new Browser()
-    const [desk, phone, bob] = [await world.signIn(ALICE, browser), await world.signIn(ALICE), await world.signIn(BOB)]
+    const [desk, phone, bob] = [
+      await world.signIn(ALICE, browser),
+      await world.signIn(ALICE),
+      await world.signIn(BOB),
+    ]
     const page = await browser.get(`${world.entra.origin}/${TENANT}/oauth2/v2.0/logout`)
-    const frames = [...page.html.matchAll(/<iframe src="([^"]+)"/g)].map(([, src = '']) => src.replaceAll('&amp;', '&'))
+    const frames = [...page.html.matchAll(/<iframe src="([^"]+)"/g)].map(([, src = '']) =>
+      src.replaceAll('&amp;', '&'),
+    )
     expect(frames).toHaveLength(1)
     const answer = await fetch(frames[0] ?? '')
     expect(answer.status).toBe(200)
@@ -31,11 +40,18 @@ describe('Entra’s front-channel logout', () => {
   test('may be framed by Microsoft and by no other site, is never stored, and looks the same for every user', async () => {
     const rig = await createRig()
     await rig.openSession({ microsoftSid: 'm-1' })
-    const answers = [await reached(rig, '?sid=m-1'), await reached(rig, '?sid=nobody'), await reached(rig, ''), await reached(rig, '?sid=a&sid=b')]
+    const answers = [
+      await reached(rig, '?sid=m-1'),
+      await reached(rig, '?sid=nobody'),
+      await reached(rig, ''),
+      await reached(rig, '?sid=a&sid=b'),
+    ]
     for (const answer of answers) {
       expect(answer.status).toBe(200)
       expect(answer.headers.get('cache-control')).toBe('no-store')
-      expect(answer.headers.get('content-security-policy')).toContain(`frame-ancestors ${AUTHORITY}`)
+      expect(answer.headers.get('content-security-policy')).toContain(
+        `frame-ancestors ${AUTHORITY}`,
+      )
       expect(answer.headers.get('x-frame-options')).toBeNull()
       expect(answer.headers.get('set-cookie')).toBeNull()
     }
@@ -52,9 +68,23 @@ describe('Entra’s front-channel logout', () => {
 
   test('iss has to match where it comes; every session of that sid is meant', async () => {
     const rig = await createRig()
-    const [one, two] = [await rig.openSession({ microsoftSid: 'm-1' }), await rig.openSession({ microsoftSid: 'm-1' })]
-    const states = async () => Promise.all([one, two].map(async ({ session }) => (await rig.store.standingBySid(session.sid, rig.clock.now())).state))
-    for (const iss of [`${AUTHORITY}/${OTHER_TENANT}/v2.0`, `${AUTHORITY}/99999999-9999-4999-8999-999999999999/v2.0`, 'https://evil.example', ''])
+    const [one, two] = [
+      await rig.openSession({ microsoftSid: 'm-1' }),
+      await rig.openSession({ microsoftSid: 'm-1' }),
+    ]
+    const states = async () =>
+      Promise.all(
+        [one, two].map(
+          async ({ session }) =>
+            (await rig.store.standingBySid(session.sid, rig.clock.now())).state,
+        ),
+      )
+    for (const iss of [
+      `${AUTHORITY}/${OTHER_TENANT}/v2.0`,
+      `${AUTHORITY}/99999999-9999-4999-8999-999999999999/v2.0`,
+      'https://evil.example',
+      '',
+    ])
       await reached(rig, `?sid=m-1&iss=${encodeURIComponent(iss)}`)
     await reached(rig, `?sid=m-1&iss=a&iss=${encodeURIComponent(`${AUTHORITY}/${TENANT}/v2.0`)}`)
     expect(await states()).toEqual(['live', 'live'])
@@ -69,7 +99,8 @@ describe('Entra’s front-channel logout', () => {
       await rig.openSession({ microsoftSid: 'm-1', user: { tid: OTHER_TENANT } }),
     ]
     await reached(rig, '?sid=m-1')
-    for (const { session } of [here, there]) expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')
+    for (const { session } of [here, there])
+      expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')
     await reached(rig, `?sid=m-1&iss=${encodeURIComponent(`${AUTHORITY}/${OTHER_TENANT}/v2.0`)}`)
     expect((await rig.store.standingBySid(here.session.sid, rig.clock.now())).state).toBe('live')
     expect((await rig.store.standingBySid(there.session.sid, rig.clock.now())).state).toBe('ended')

@@ -10,7 +10,10 @@ import { subscriptionCare } from '../../workers/ask-microsoft.ts'
 import { TENANT } from '../rig.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 
-/** Microsoft Graph, simulated, over real sockets: subscription, notifications, what is read after them, and what is read after a gap. */
+/**
+ * Microsoft Graph, simulated, over real sockets: subscription, notifications, what is read after
+ * them, and what is read after a gap.
+ */
 
 async function listening(options: Parameters<typeof openWorld>[0] = {}) {
   const world = await openWorld({ graph: true, ...options })
@@ -31,29 +34,58 @@ async function listening(options: Parameters<typeof openWorld>[0] = {}) {
       { timeout: 60_000, interval: 20 },
     )
   const notify = (body: unknown, url = `${world.rig.config.issuer}/signal/microsoft/graph`) =>
-    fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) })
+    fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    })
   const about = (oid: string, clientState = subscription.clientState) => ({
-    value: [{ subscriptionId: subscription.id, clientState, tenantId: TENANT, changeType: 'updated', resourceData: { id: oid } }],
+    value: [
+      {
+        subscriptionId: subscription.id,
+        clientState,
+        tenantId: TENANT,
+        changeType: 'updated',
+        resourceData: { id: oid },
+      },
+    ],
   })
-  const pending = () => world.rig.store.claimMicrosoftWork({ tid: TENANT, nowMs: world.rig.clock.nowMs() + 10 * 86_400_000, untilMs: 0, limit: 100 })
+  const pending = () =>
+    world.rig.store.claimMicrosoftWork({
+      tid: TENANT,
+      nowMs: world.rig.clock.nowMs() + 10 * 86_400_000,
+      untilMs: 0,
+      limit: 100,
+    })
   return { ...world, subscription, alice, bob, settled, notify, about, pending }
 }
 
 describe('a change notification', () => {
   test('about users who never signed in here writes no row, however many they are and however often it is sent', async () => {
     const world = await listening()
-    const strangers = Array.from({ length: 1_000 }, (_, index) => world.about(`00000000-0000-4000-9000-${String(index).padStart(12, '0')}`).value[0])
+    const strangers = Array.from(
+      { length: 1_000 },
+      (_, index) =>
+        world.about(`00000000-0000-4000-9000-${String(index).padStart(12, '0')}`).value[0],
+    )
     expect((await world.notify({ value: strangers })).status).toBe(202)
     const alice = world.about(world.alice.session.user.oid).value[0]
-    for (let i = 0; i < 3; i++) expect((await world.notify({ value: [alice, alice] })).status).toBe(202)
-    expect((await world.pending()).filter(({ kind }) => kind === 'check_user').map(({ oid }) => oid)).toEqual([world.alice.session.user.oid])
+    for (let i = 0; i < 3; i++)
+      expect((await world.notify({ value: [alice, alice] })).status).toBe(202)
+    expect(
+      (await world.pending()).filter(({ kind }) => kind === 'check_user').map(({ oid }) => oid),
+    ).toEqual([world.alice.session.user.oid])
   })
 
   test.each([
     ['disabled', { accountEnabled: false }, 'microsoft_account_disabled'],
     ['deleted', { deleted: true }, 'microsoft_account_deleted'],
     ['revoked', { revokeSessions: true } as const, 'microsoft_session_revoked'],
-    ['password changed by the user', { password: 'another', by: 'user' } as const, 'microsoft_password_changed'],
+    [
+      'password changed by the user',
+      { password: 'another', by: 'user' } as const,
+      'microsoft_password_changed',
+    ],
   ])('%s: signed out at both instances, and no other user is', async (_what, patch, reason) => {
     const world = await listening()
     world.entra.set({ revokeNotifies: true, duplicateNotifications: true })
@@ -141,7 +173,13 @@ describe('a change notification', () => {
     world.rig.queue.up = false
     world.entra.set({ outage: ['graph'] })
     world.entra.change(ALICE, { accountEnabled: false })
-    await vi.waitFor(async () => expect(await world.pending()).toMatchObject([{ kind: 'check_user', oid: world.alice.session.user.oid }]), 15_000)
+    await vi.waitFor(
+      async () =>
+        expect(await world.pending()).toMatchObject([
+          { kind: 'check_user', oid: world.alice.session.user.oid },
+        ]),
+      15_000,
+    )
     await world.ask()
     expect(await world.refreshes(world.alice)).toEqual(GOOD)
     expect(await world.pending()).toMatchObject([{ attempts: 1 }])
@@ -154,11 +192,19 @@ describe('a change notification', () => {
   test('Graph is down: what was claimed and not begun is given back at once', async () => {
     const { rig, entra, ask } = await listening()
     const nowMs = rig.clock.nowMs()
-    const work = Array.from({ length: 20 }, (_, i) => ({ kind: 'revoke_sessions', tid: TENANT, oid: `oid-${i}` }) as const)
+    const work = Array.from(
+      { length: 20 },
+      (_, i) => ({ kind: 'revoke_sessions', tid: TENANT, oid: `oid-${i}` }) as const,
+    )
     await rig.store.askMicrosoft(work, nowMs)
     entra.set({ outage: ['graph'] })
     await ask()
-    const due = await rig.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: nowMs + 1, limit: 100 })
+    const due = await rig.store.claimMicrosoftWork({
+      tid: TENANT,
+      nowMs,
+      untilMs: nowMs + 1,
+      limit: 100,
+    })
     // Eight at a time.
     expect(due).toHaveLength(12)
   })
@@ -216,12 +262,16 @@ describe('the validation handshake', () => {
     expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
     expect(await answer.text()).toBe('Validation: a+b & c/d=1')
     for (const bad of ['<script>alert(1)</script>', 'x'.repeat(1025), '', 'a\nb'])
-      expect((await world.notify('', url.replace(/=[^=]*$/, `=${encodeURIComponent(bad)}`))).status).toBe(400)
+      expect(
+        (await world.notify('', url.replace(/=[^=]*$/, `=${encodeURIComponent(bad)}`))).status,
+      ).toBe(400)
   })
 
   test('is not there where Graph is not used', async () => {
     const { rig } = await openWorld()
-    const answer = await fetch(`${rig.config.issuer}/signal/microsoft/graph?validationToken=x`, { method: 'POST' })
+    const answer = await fetch(`${rig.config.issuer}/signal/microsoft/graph?validationToken=x`, {
+      method: 'POST',
+    })
     expect(answer.status).toBe(404)
   })
 })
@@ -236,7 +286,9 @@ describe('the subscription', () => {
       notificationUrl: `${rig.config.issuer}/signal/microsoft/graph`,
     })
     expect(subscription.expiresAtMs - rig.clock.nowMs()).toBeLessThanOrEqual(41_760 * 60_000)
-    expect(await rig.store.setting(`graph/${TENANT}/client_state`)).not.toContain(subscription.clientState)
+    expect(await rig.store.setting(`graph/${TENANT}/client_state`)).not.toContain(
+      subscription.clientState,
+    )
     const before = subscription.expiresAtMs
     rig.clock.advance(700)
     await world.tend()
@@ -270,7 +322,10 @@ describe('the subscription', () => {
     world.entra.set({ dropNotifications: true })
     world.entra.change(ALICE, { accountEnabled: false })
     await world.rig.store.setSetting(`graph/${TENANT}/delta`, undefined)
-    await world.rig.store.askMicrosoft([{ kind: 'tend_subscription', tid: TENANT, oid: 'start' }], world.rig.clock.nowMs())
+    await world.rig.store.askMicrosoft(
+      [{ kind: 'tend_subscription', tid: TENANT, oid: 'start' }],
+      world.rig.clock.nowMs(),
+    )
     await world.settled('microsoft_account_disabled')
     expect(await world.reasonOf(world.bob)).toBe('live')
     expect(await world.rig.store.setting(`graph/${TENANT}/delta`)).toContain('deltatoken')
@@ -382,8 +437,19 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     const now = rig.clock.now()
     const other = await rig.openSession({ device: 'Safari on iPhone' })
     const what = { sid: other.session.sid }
-    const asked = { sub: alice.session.sub, acting: alice.session.sid, what, everywhere: false, atMicrosoft: true, freshSince: 0, now }
-    expect(await rig.store.reportByUser(asked)).toMatchObject({ outcome: 'reported', actingEnded: false })
+    const asked = {
+      sub: alice.session.sub,
+      acting: alice.session.sid,
+      what,
+      everywhere: false,
+      atMicrosoft: true,
+      freshSince: 0,
+      now,
+    }
+    expect(await rig.store.reportByUser(asked)).toMatchObject({
+      outcome: 'reported',
+      actingEnded: false,
+    })
     expect(await world.pending()).toMatchObject([{ kind: 'revoke_reported' }])
     await world.ask()
     expect(await world.signals('revoke_at_microsoft', 'superseded')).toBe(0)
@@ -391,14 +457,28 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
   })
 
   test.each([
-    ['signed out everywhere: what Graph and the probe say of it appends nothing, so the floor stays as it was', 'everywhere'],
-    ['reported a sign-in: the sessions from before end with it, once; what was signed in since stays', 'reported'],
+    [
+      'signed out everywhere: what Graph and the probe say of it appends nothing, so the floor stays as it was',
+      'everywhere',
+    ],
+    [
+      'reported a sign-in: the sessions from before end with it, once; what was signed in since stays',
+      'reported',
+    ],
   ] as const)('the echo of the broker’s own call. The user %s', async (_title, how) => {
     const world = await everywhere('all')
     const { rig, alice } = world
     const { sub, sid } = alice.session
     const phone = await rig.openSession({ device: 'Safari on iPhone' })
-    const report = { sub, acting: sid, what: { sid: phone.session.sid }, everywhere: false, atMicrosoft: true, freshSince: 0, now: rig.clock.now() }
+    const report = {
+      sub,
+      acting: sid,
+      what: { sid: phone.session.sid },
+      everywhere: false,
+      atMicrosoft: true,
+      freshSince: 0,
+      now: rig.clock.now(),
+    }
     if (how === 'everywhere') await world.out()
     else await rig.store.reportByUser(report)
     const before = await world.head()
@@ -435,18 +515,24 @@ describe('after a rotation of BROKER_SECRET', () => {
   const old = Buffer.from('secret of this test rig 01234567')
   const fresh = Buffer.alloc(32, 'another secret of this test 98765')
   const secretsFound = async (deps: Deps) =>
-    (await createChecks(deps).look({ fresh: true, which: ({ id }) => id === 'secrets' })).map(({ found }) => found).join(' ')
+    (await createChecks(deps).look({ fresh: true, which: ({ id }) => id === 'secrets' }))
+      .map(({ found }) => found)
+      .join(' ')
 
   test('the client state is sealed again at the start, so that the old secret can go; the check says until when it cannot', async () => {
     const world = await listening()
     const config = { ...world.rig.config, secrets: [fresh, old] }
     const both = { ...world.rig.deps, config, sealer: createSealer([fresh, old]) }
     for (const alg of ['ES256', 'RS256'] as const)
-      await (await openKeyRing({ ...both, issuer: config.issuer })).rotate(alg, 'emergency', both.clock.now())
+      await (
+        await openKeyRing({ ...both, issuer: config.issuer })
+      ).rotate(alg, 'emergency', both.clock.now())
     expect(await secretsFound(both)).toContain('Graph’s notifications')
     await tendSubscription(both, TENANT, 'start')
     expect(await secretsFound(both)).not.toContain('Graph’s notifications')
-    expect(await clientStateOf({ ...both, sealer: createSealer([fresh]) }, TENANT)).toBe(world.subscription.clientState)
+    expect(await clientStateOf({ ...both, sealer: createSealer([fresh]) }, TENANT)).toBe(
+      world.subscription.clientState,
+    )
   })
 
   test('a client state that no secret opens is a lost subscription: it is made again, and notifications are accepted again', async () => {
@@ -457,6 +543,8 @@ describe('after a rotation of BROKER_SECRET', () => {
     expect(world.entra.subscriptions.live()).toHaveLength(1)
     expect(subscription?.id).not.toBe(world.subscription.id)
     expect(await clientStateOf(deps, TENANT)).toBe(subscription?.clientState)
-    expect(world.rig.lines.filter((line) => line.includes('graph_subscription_lost'))).toHaveLength(1)
+    expect(world.rig.lines.filter((line) => line.includes('graph_subscription_lost'))).toHaveLength(
+      1,
+    )
   })
 })

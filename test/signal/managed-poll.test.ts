@@ -2,7 +2,10 @@ import { describe, expect, test, vi } from 'vitest'
 import { tendSignalStreams } from '../../workers/tend-signal-streams.ts'
 import { managed } from './managed-world.ts'
 
-/** The broker's own stream at a transmitter, polled (RFC 8936). The transmitter is another broker, over HTTP. */
+/**
+ * The broker's own stream at a transmitter, polled (RFC 8936). The transmitter is another broker,
+ * over HTTP.
+ */
 
 const ALICE = '00000000-0000-4000-8000-00000000a11c'
 const BOB = '00000000-0000-4000-8000-00000000b0b0'
@@ -13,11 +16,14 @@ async function polled() {
   const { there, tend, polling, requests } = world
   await tend()
   const { id } = (await world.stream()) ?? expect.unreachable()
-  const waiting = async () => (await there.store.pollStream({ id, limit: 100 })).deliveries.map((one) => one.id)
+  const waiting = async () =>
+    (await there.store.pollStream({ id, limit: 100 })).deliveries.map((one) => one.id)
   const { turn } = polling()
   await turn()
   const asked = () =>
-    requests.filter(({ url }) => url.endsWith(`/ssf/poll/${id}`)).map(({ body = '' }) => JSON.parse(body) as Record<string, unknown>)
+    requests
+      .filter(({ url }) => url.endsWith(`/ssf/poll/${id}`))
+      .map(({ body = '' }) => JSON.parse(body) as Record<string, unknown>)
   return { ...world, id, waiting, turn, asked }
 }
 
@@ -35,7 +41,9 @@ describe('a stream that is polled', () => {
       { maxEvents: 0, returnImmediately: true, ack: [jti], setErrs: {} },
     ])
     expect((await there.store.findDelivery(jti))?.state).toBe('delivered')
-    expect((await here.store.findRevocation((await here.store.head()).seq))?.reason).toBe('security_event')
+    expect((await here.store.findRevocation((await here.store.head()).seq))?.reason).toBe(
+      'security_event',
+    )
     expect(problems()).toEqual([])
   })
 
@@ -43,7 +51,8 @@ describe('a stream that is polled', () => {
     const { here, turn, waiting, network, signIn, advance, problems, asked } = await polled()
     const alice = await signIn(ALICE)
     await alice.revokeThere()
-    network.fault = (url) => (url.includes('/ssf/poll/') ? { status: 200, body: '{"sets":{"cut off' } : undefined)
+    network.fault = (url) =>
+      url.includes('/ssf/poll/') ? { status: 200, body: '{"sets":{"cut off' } : undefined
     await turn()
     expect(await alice.stateHere()).toBe('live')
     advance(2)
@@ -75,7 +84,12 @@ describe('a stream that is polled', () => {
   test('what is rejected is reported (§2.5): a state that is not the broker’s own', async () => {
     const { there, id, turn, waiting } = await polled()
     there.clock.advance(60)
-    await there.store.verifyStream({ id, state: 'of another', notBefore: there.clock.now(), now: there.clock.now() })
+    await there.store.verifyStream({
+      id,
+      state: 'of another',
+      notBefore: there.clock.now(),
+      now: there.clock.now(),
+    })
     const [jti = ''] = await waiting()
     await turn()
     expect(await there.store.findDelivery(jti)).toMatchObject({ state: 'rejected' })
@@ -84,7 +98,8 @@ describe('a stream that is polled', () => {
   })
 
   test('nothing is acknowledged whose keys cannot be read', async () => {
-    const { there, polling, stream, network, signIn, problems, advance, tend } = await managed('poll')
+    const { there, polling, stream, network, signIn, problems, advance, tend } =
+      await managed('poll')
     await tend()
     const { id } = (await stream()) ?? expect.unreachable()
     const waiting = async () => (await there.store.pollStream({ id, limit: 100 })).deliveries.length
@@ -94,7 +109,9 @@ describe('a stream that is polled', () => {
     await alice.revokeThere()
     await turn()
     expect([await waiting(), await alice.stateHere()]).toEqual([2, 'live'])
-    expect(problems()).toEqual([expect.objectContaining({ problem: 'Its keys cannot be read, so its events wait.' })])
+    expect(problems()).toEqual([
+      expect.objectContaining({ problem: 'Its keys cannot be read, so its events wait.' }),
+    ])
     network.fault = () => undefined
     advance(60)
     await turn()

@@ -3,7 +3,10 @@ import { STREAM_EVENT } from '../../src/protocol/stream-event.ts'
 import { tendSignalStreams } from '../../workers/tend-signal-streams.ts'
 import { managed } from './managed-world.ts'
 
-/** A stream that the broker creates at a transmitter, and verifies. The transmitter is another broker, over HTTP. Sections are of SSF 1.0. */
+/**
+ * A stream that the broker creates at a transmitter, and verifies. The transmitter is another
+ * broker, over HTTP. Sections are of SSF 1.0.
+ */
 
 const ALICE = '00000000-0000-4000-8000-00000000a11c'
 const BOB = '00000000-0000-4000-8000-00000000b0b0'
@@ -13,7 +16,11 @@ describe('a stream at a transmitter (§8.1.1)', () => {
     const { here, stream, tend, pushAll, state, signIn, problems, secret } = await managed('push')
     expect(await state()).toBe('failed')
     await tend()
-    expect(await stream()).toMatchObject({ method: 'push', endpointUrl: `${here.config.issuer}/signal/events`, status: 'enabled' })
+    expect(await stream()).toMatchObject({
+      method: 'push',
+      endpointUrl: `${here.config.issuer}/signal/events`,
+      status: 'enabled',
+    })
     expect(await pushAll()).toEqual(['delivered', 'delivered'])
     expect(await state()).toBe('ok')
     const [alice, bob] = [await signIn(ALICE), await signIn(BOB)]
@@ -33,7 +40,11 @@ describe('a stream at a transmitter (§8.1.1)', () => {
     await tend()
     expect(requests.length).toBe(count)
     advance(300)
-    await there.store.changeStream({ id: first?.id ?? '', change: { eventsRequested: [] }, now: there.clock.now() })
+    await there.store.changeStream({
+      id: first?.id ?? '',
+      change: { eventsRequested: [] },
+      now: there.clock.now(),
+    })
     await tend()
     expect(requests.slice(count).map(({ method }) => method)).toContain('PATCH')
     expect(await stream()).toMatchObject({ id: first?.id, eventsRequested: first?.eventsRequested })
@@ -46,39 +57,70 @@ describe('a stream at a transmitter (§8.1.1)', () => {
 
   test('of another receiver is left alone: the fault is logged, and retried after a minute', async () => {
     const { there, stream, tend, advance, problems, signIn } = await managed('push')
-    const other = { id: 'st_other', clientId: 'gateway', method: 'poll', eventsRequested: [], status: 'enabled', statusBy: 'receiver' } as const
+    const other = {
+      id: 'st_other',
+      clientId: 'gateway',
+      method: 'poll',
+      eventsRequested: [],
+      status: 'enabled',
+      statusBy: 'receiver',
+    } as const
     const now = there.clock.now()
     await there.store.addStream({
-      ...{ ...other, eventsRequested: [], endpointUrl: undefined, authorizationSealed: undefined, description: 'of another system' },
+      ...{
+        ...other,
+        eventsRequested: [],
+        endpointUrl: undefined,
+        authorizationSealed: undefined,
+        description: 'of another system',
+      },
       ...{ createdAt: now, updatedAt: now },
     })
     const alice = await signIn(ALICE)
     await tend()
     await tend()
-    expect(problems()).toEqual([expect.objectContaining({ problem: expect.stringContaining('answered 409') as string })])
+    expect(problems()).toEqual([
+      expect.objectContaining({ problem: expect.stringContaining('answered 409') as string }),
+    ])
     advance(60)
     await tend()
     expect(problems()).toHaveLength(2)
-    expect(await stream()).toMatchObject({ id: 'st_other', method: 'poll', description: 'of another system' })
+    expect(await stream()).toMatchObject({
+      id: 'st_other',
+      method: 'poll',
+      description: 'of another system',
+    })
     expect(await alice.stateHere()).toBe('live')
   })
 
   test('is tended by one broker of several', async () => {
     const { there, tend, another, requests } = await managed('push')
     await Promise.all([tend(), tend(another()), tend(another())])
-    expect(requests.filter(({ method, url }) => method === 'POST' && url === `${there.config.issuer}/ssf/streams`)).toHaveLength(1)
+    expect(
+      requests.filter(
+        ({ method, url }) => method === 'POST' && url === `${there.config.issuer}/ssf/streams`,
+      ),
+    ).toHaveLength(1)
   })
 
   test('is not used where its audience is another than the operator’s', async () => {
-    const { tend, problems, there } = await managed('push', { audience: 'https://elsewhere.example' })
+    const { tend, problems, there } = await managed('push', {
+      audience: 'https://elsewhere.example',
+    })
     await tend()
-    expect(problems()).toEqual([expect.objectContaining({ problem: `The aud of its stream is "${there.config.issuer}/ssf/receivers/gateway".` })])
+    expect(problems()).toEqual([
+      expect.objectContaining({
+        problem: `The aud of its stream is "${there.config.issuer}/ssf/receivers/gateway".`,
+      }),
+    ])
   })
 })
 
 describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
   const sentTo = (requests: readonly { method: string; url: string }[], path: string): string[] =>
-    requests.filter(({ method, url }) => method !== 'GET' && new URL(url).pathname === path).map(({ method }) => method)
+    requests
+      .filter(({ method, url }) => method !== 'GET' && new URL(url).pathname === path)
+      .map(({ method }) => method)
 
   test('is replaced as a whole where its delivery is another one (§8.1.1.4)', async () => {
     const { stream, tend, tendWith, requests, advance } = await managed('push')
@@ -87,22 +129,44 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     advance(60)
     await tendWith({ delivery: 'poll' })
     expect(sentTo(requests, '/ssf/streams')).toEqual(['POST', 'PUT'])
-    expect(await stream()).toMatchObject({ id: first?.id, method: 'poll', eventsRequested: first?.eventsRequested, description: first?.description })
+    expect(await stream()).toMatchObject({
+      id: first?.id,
+      method: 'poll',
+      eventsRequested: first?.eventsRequested,
+      description: first?.description,
+    })
   })
 
   test('is taken over where it was created by hand with this broker’s address; then read by its id, and created again where it is gone', async () => {
     const { there, here, stream, tend, requests, advance } = await managed('push')
     const now = there.clock.now()
     await there.store.addStream({
-      ...{ id: 'st_by_hand', clientId: 'gateway', method: 'push', eventsRequested: [STREAM_EVENT.sessionRevoked], status: 'enabled' },
-      ...{ statusBy: 'receiver', endpointUrl: `${here.config.issuer}/signal/events`, authorizationSealed: undefined, description: 'by hand' },
+      ...{
+        id: 'st_by_hand',
+        clientId: 'gateway',
+        method: 'push',
+        eventsRequested: [STREAM_EVENT.sessionRevoked],
+        status: 'enabled',
+      },
+      ...{
+        statusBy: 'receiver',
+        endpointUrl: `${here.config.issuer}/signal/events`,
+        authorizationSealed: undefined,
+        description: 'by hand',
+      },
       ...{ createdAt: now, updatedAt: now },
     })
     await tend()
-    expect(await stream()).toMatchObject({ id: 'st_by_hand', description: `Case Manager Identity Broker ${here.config.issuer}` })
+    expect(await stream()).toMatchObject({
+      id: 'st_by_hand',
+      description: `Case Manager Identity Broker ${here.config.issuer}`,
+    })
     advance(300)
     await tend()
-    expect(requests.at(-3)).toMatchObject({ method: 'GET', url: `${there.config.issuer}/ssf/streams?stream_id=st_by_hand` })
+    expect(requests.at(-3)).toMatchObject({
+      method: 'GET',
+      url: `${there.config.issuer}/ssf/streams?stream_id=st_by_hand`,
+    })
     await there.store.removeStream('st_by_hand')
     advance(300)
     await tend()
@@ -120,10 +184,23 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     ] as const) {
       network.fault = (_url, init) => (init.method === method ? { status } : undefined)
       advance(60)
-      await (method === 'PATCH' ? tendWith({ events: [...events] }) : tendWith({ delivery: 'poll' }))
+      await (method === 'PATCH'
+        ? tendWith({ events: [...events] })
+        : tendWith({ delivery: 'poll' }))
     }
-    expect(sentTo(requests, '/ssf/streams')).toEqual(['POST', 'PATCH', 'DELETE', 'POST', 'PUT', 'DELETE', 'POST'])
-    expect(await stream()).toMatchObject({ method: 'poll', eventsRequested: first?.eventsRequested })
+    expect(sentTo(requests, '/ssf/streams')).toEqual([
+      'POST',
+      'PATCH',
+      'DELETE',
+      'POST',
+      'PUT',
+      'DELETE',
+      'POST',
+    ])
+    expect(await stream()).toMatchObject({
+      method: 'poll',
+      eventsRequested: first?.eventsRequested,
+    })
     expect((await stream())?.id).not.toBe(first?.id)
     expect(problems()).toEqual([])
   })
@@ -136,8 +213,21 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     expect(await stream()).toBeUndefined()
     const now = there.clock.now()
     await there.store.addStream({
-      ...{ id: 'st_other', clientId: 'gateway', method: 'poll', eventsRequested: [], status: 'enabled', statusBy: 'receiver' },
-      ...{ endpointUrl: undefined, authorizationSealed: undefined, description: 'of another system', createdAt: now, updatedAt: now },
+      ...{
+        id: 'st_other',
+        clientId: 'gateway',
+        method: 'poll',
+        eventsRequested: [],
+        status: 'enabled',
+        statusBy: 'receiver',
+      },
+      ...{
+        endpointUrl: undefined,
+        authorizationSealed: undefined,
+        description: 'of another system',
+        createdAt: now,
+        updatedAt: now,
+      },
     })
     advance(600)
     await tendWith({ delivery: 'none' })
@@ -165,7 +255,9 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     advance(600)
     await tend()
     expect(await stream()).toMatchObject({ status: 'paused' })
-    expect(problems()).toEqual([expect.objectContaining({ problem: 'The status of its stream is paused.' })])
+    expect(problems()).toEqual([
+      expect.objectContaining({ problem: 'The status of its stream is paused.' }),
+    ])
     advance(600)
     await tendWith({ status: 'enabled' })
     expect(await stream()).toMatchObject({ status: 'enabled' })
@@ -191,17 +283,27 @@ test('at the end of the process a request that the transmitter does not answer i
 
 describe('authorization at a transmitter', () => {
   test('a token that it no longer accepts is asked for once more; a rejected one is a fault without the token', async () => {
-    const { there, tend, network, problems, requests, secret, advance, here } = await managed('push')
+    const { there, tend, network, problems, requests, secret, advance, here } =
+      await managed('push')
     const url = `${there.config.issuer}/ssf/streams`
     let rejected = 0
-    network.fault = (to, { method }) => (to === url && method === 'GET' && rejected++ === 0 ? { status: 401 } : undefined)
+    network.fault = (to, { method }) =>
+      to === url && method === 'GET' && rejected++ === 0 ? { status: 401 } : undefined
     await tend()
     expect(problems()).toEqual([])
     expect(requests.filter((one) => one.url === `${there.config.issuer}/token`)).toHaveLength(2)
-    network.fault = (to) => (to === url ? { status: 401, body: JSON.stringify({ error: 'invalid_token', error_description: secret }) } : undefined)
+    network.fault = (to) =>
+      to === url
+        ? {
+            status: 401,
+            body: JSON.stringify({ error: 'invalid_token', error_description: secret }),
+          }
+        : undefined
     advance(300)
     await tend()
-    expect(problems()).toEqual([expect.objectContaining({ problem: `GET ${url} answered 401 invalid_token.` })])
+    expect(problems()).toEqual([
+      expect.objectContaining({ problem: `GET ${url} answered 401 invalid_token.` }),
+    ])
     expect(here.lines.join('\n')).not.toContain(secret)
   })
 
@@ -216,15 +318,26 @@ describe('authorization at a transmitter', () => {
     const { there, tend, network, problems, requests, advance } = await managed('push')
     network.fault = (url) =>
       url.endsWith('/ssf-configuration')
-        ? { status: 200, body: JSON.stringify({ issuer: 'https://evil.example', configuration_endpoint: 'https://evil.example/streams' }) }
+        ? {
+            status: 200,
+            body: JSON.stringify({
+              issuer: 'https://evil.example',
+              configuration_endpoint: 'https://evil.example/streams',
+            }),
+          }
         : undefined
     await tend()
-    expect(requests.map(({ url }) => url)).toEqual([`${there.config.issuer}/.well-known/ssf-configuration`])
+    expect(requests.map(({ url }) => url)).toEqual([
+      `${there.config.issuer}/.well-known/ssf-configuration`,
+    ])
     network.fault = (url) => (url.endsWith('/ssf/streams') ? { status: 307, body: '' } : undefined)
     advance(60)
     await tend()
     const [first, second] = problems()
-    expect([first?.problem, second?.problem]).toEqual([expect.stringContaining('another issuer'), expect.stringContaining('answered 307')])
+    expect([first?.problem, second?.problem]).toEqual([
+      expect.stringContaining('another issuer'),
+      expect.stringContaining('answered 307'),
+    ])
   })
 })
 
@@ -237,9 +350,17 @@ describe('verification (§8.1.4)', () => {
     here.clock.advance(1200)
     there.clock.advance(1200)
     expect(await state()).toBe('failed')
-    for (const foreign of ['chosen by another', here.deps.sealer.seal('signal-verification/https://elsewhere.example', '1')]) {
+    for (const foreign of [
+      'chosen by another',
+      here.deps.sealer.seal('signal-verification/https://elsewhere.example', '1'),
+    ]) {
       there.clock.advance(60)
-      await there.store.verifyStream({ id, state: foreign, notBefore: there.clock.now(), now: there.clock.now() })
+      await there.store.verifyStream({
+        id,
+        state: foreign,
+        notBefore: there.clock.now(),
+        now: there.clock.now(),
+      })
       expect(await pushAll()).toEqual(['rejected'])
     }
     expect(await state()).toBe('failed')

@@ -12,15 +12,26 @@ import { createRig, type RegisteredClient, TENANT } from '../rig.ts'
 import { deliverLogout as attempt } from '../workers/attempt.ts'
 import { signalsOf } from './signals-of.ts'
 
-/** Two brokers over HTTP: one is the transmitter, and the other manages its stream there. Both have the same user with the same session. */
+/**
+ * Two brokers over HTTP: one is the transmitter, and the other manages its stream there. Both have
+ * the same user with the same session.
+ */
 
 type Request = Parameters<Outbound['request']>
 /** Answers in front of the receiver's network; undefined: the request goes to the transmitter. */
-export type Fault = (url: string, init: Request[1]) => { status: number; body?: string } | 'hangs' | undefined
+export type Fault = (
+  url: string,
+  init: Request[1],
+) => { status: number; body?: string } | 'hangs' | undefined
 
 async function startTransmitter() {
   const rig = await createRig({ listening: true })
-  await rig.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'auth_context:c1', connectedAt: rig.clock.now() })
+  await rig.store.putTenant({
+    tid: TENANT,
+    name: 'Contoso',
+    mfaProof: 'auth_context:c1',
+    connectedAt: rig.clock.now(),
+  })
   const gateway = () =>
     rig.register('Gateway', {
       grants: ['authorization_code', 'refresh_token', 'client_credentials'],
@@ -30,17 +41,33 @@ async function startTransmitter() {
   return { rig, gateway }
 }
 
-export async function managed(delivery: StreamSettings['delivery'], changes: Partial<SignalIssuer> = {}) {
+export async function managed(
+  delivery: StreamSettings['delivery'],
+  changes: Partial<SignalIssuer> = {},
+) {
   const { rig: there, gateway } = await startTransmitter()
   const { issuer } = there.config
   const client = await gateway()
   const { secret } = client
   const stream: StreamSettings = {
     ...{ delivery, events: undefined, configurationUri: `${issuer}/.well-known/ssf-configuration` },
-    authorization: { kind: 'client', tokenEndpoint: `${issuer}/token`, clientId: 'gateway', secret, scope: 'ssf.read ssf.manage' },
+    authorization: {
+      kind: 'client',
+      tokenEndpoint: `${issuer}/token`,
+      clientId: 'gateway',
+      secret,
+      scope: 'ssf.read ssf.manage',
+    },
   }
   const known: SignalIssuer = {
-    ...{ issuer, kind: 'secevent', jwksUri: `${issuer}/jwks`, audience: `${issuer}/ssf/receivers/gateway`, subject: 'opaque', tenants: undefined },
+    ...{
+      issuer,
+      kind: 'secevent',
+      jwksUri: `${issuer}/jwks`,
+      audience: `${issuer}/ssf/receivers/gateway`,
+      subject: 'opaque',
+      tenants: undefined,
+    },
     ...{ heardEverySeconds: 600, stream },
     ...changes,
   }
@@ -64,8 +91,13 @@ function receiverOf(here: Rig) {
     request: async (url, init) => {
       requests.push({ method: init.method, url, body: init.body })
       const answer = network.fault(url, init)
-      if (answer === 'hangs') return new Promise((_, cut) => init.signal?.addEventListener('abort', () => cut(new Error('cut off'))))
-      return answer === undefined ? here.deps.outbound.request(url, init) : { headers: {}, body: '', ...answer }
+      if (answer === 'hangs')
+        return new Promise((_, cut) =>
+          init.signal?.addEventListener('abort', () => cut(new Error('cut off'))),
+        )
+      return answer === undefined
+        ? here.deps.outbound.request(url, init)
+        : { headers: {}, body: '', ...answer }
     },
   }
   const deps = { ...here.deps, outbound }
@@ -81,9 +113,13 @@ function receiverOf(here: Rig) {
     return tendStream(deps, changed, createTransmitter(deps, changed))
   }
   const state = async () =>
-    (await createChecks(here.deps, signalIssuerChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')?.state
+    (await createChecks(here.deps, signalIssuerChecks).look({ fresh: true })).find(
+      ({ check }) => check === 'signal-issuers',
+    )?.state
   const problems = () =>
-    here.lines.map((line) => JSON.parse(line) as { event: string; problem?: string }).filter(({ event }) => event === 'signal_stream_failed')
+    here.lines
+      .map((line) => JSON.parse(line) as { event: string; problem?: string })
+      .filter(({ event }) => event === 'signal_stream_failed')
   return { deps, another, polling, network, requests, tend, tendWith, state, problems }
 }
 
@@ -92,27 +128,47 @@ function acts(there: Rig, here: Rig, client: RegisteredClient) {
   /** Attempts all that is due to the stream; the outcomes. */
   const pushAll = async (): Promise<string[]> => {
     const { id } = (await stream()) ?? expect.unreachable()
-    const { refs } = await there.store.dueDeliveries({ targetId: id, nowMs: there.clock.steadyMs(), limit: 100 })
+    const { refs } = await there.store.dueDeliveries({
+      targetId: id,
+      nowMs: there.clock.steadyMs(),
+      limit: 100,
+    })
     const outcomes: string[] = []
     for (const ref of refs) outcomes.push((await attempt(there.deps, ref)).outcome)
     return outcomes
   }
-  const advance = (seconds: number): void => [there, here].forEach(({ clock }) => clock.advance(seconds))
+  const advance = (seconds: number): void =>
+    [there, here].forEach(({ clock }) => clock.advance(seconds))
   /** The same session at both, in which the client of the stream took part there. */
   const signIn = async (oid: string) => {
     const { session } = await there.openSession({ user: { oid } })
     await there.signInAt(session.sid, client)
     const { user, authTime, idleSeconds, absoluteAt, roles, staySignedIn, device } = session
     await here.store.signIn({
-      session: { user, authTime, visitStartedAt: authTime, idleSeconds, absoluteAt, roles, staySignedIn, device, cookieHash: `cookie of ${oid}` },
+      session: {
+        user,
+        authTime,
+        visitStartedAt: authTime,
+        idleSeconds,
+        absoluteAt,
+        roles,
+        staySignedIn,
+        device,
+        cookieHash: `cookie of ${oid}`,
+      },
       provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: session.sub, sid: session.sid },
       now: here.clock.now(),
     })
-    const stateHere = async () => (await here.store.standingBySid(session.sid, here.clock.now())).state
+    const stateHere = async () =>
+      (await here.store.standingBySid(session.sid, here.clock.now())).state
     const revokeThere = () =>
       there.store.revoke({
-        ...{ selector: { kind: 'session', sid: session.sid }, reason: 'administrator', actor: { kind: 'operator', id: 'olga' } },
+        ...{
+          selector: { kind: 'session', sid: session.sid },
+          reason: 'administrator',
+          actor: { kind: 'operator', id: 'olga' },
+        },
         now: there.clock.now(),
       })
     return { sid: session.sid, stateHere, revokeThere }

@@ -19,7 +19,10 @@ interface Asked {
 async function manySignedIn(rig: Rig, count: number): Promise<void> {
   const now = rig.clock.now()
   const open = (i: number) => {
-    const user: User = { tid: TENANT, oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` }
+    const user: User = {
+      tid: TENANT,
+      oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
+    }
     return rig.store.signIn({
       session: {
         user,
@@ -29,7 +32,12 @@ async function manySignedIn(rig: Rig, count: number): Promise<void> {
         absoluteAt: now + 80_000,
         roles: [],
         staySignedIn: true,
-        microsoftCacheSealed: sealForSession(rig.deps.sealer, 'microsoft_cache', user, `tokens of ${i}`),
+        microsoftCacheSealed: sealForSession(
+          rig.deps.sealer,
+          'microsoft_cache',
+          user,
+          `tokens of ${i}`,
+        ),
         device: 'Firefox on Linux',
         cookieHash: sha256(`cookie ${i}`),
       },
@@ -73,4 +81,5 @@ export async function openMany(count: number, perSecond?: number) {
 
 export const outage = new MicrosoftRejection('outage', { effect: 'nothing' })
 export const VOUCHED: Renewal = { cache: 'newer tokens', roles: undefined }
-export const refusal = (guidance: string, code: number, effect: 'subject' | 'session' | 'mark') => new MicrosoftRejection(guidance, { code, effect })
+export const refusal = (guidance: string, code: number, effect: 'subject' | 'session' | 'mark') =>
+  new MicrosoftRejection(guidance, { code, effect })

@@ -19,7 +19,9 @@ describe('limits and alarms', () => {
 
   test('Retry-After is waited for', async () => {
     const world = await openMany(500)
-    world.answers(() => new MicrosoftRejection('outage', { effect: 'nothing', retryAfterSeconds: 240 }))
+    world.answers(
+      () => new MicrosoftRejection('outage', { effect: 'nothing', retryAfterSeconds: 240 }),
+    )
     await world.pass(STEP)
     const asked = world.asked.length
     expect(asked).toBeGreaterThan(0)
@@ -38,7 +40,8 @@ describe('limits and alarms', () => {
     await world.pass(300)
     expect(world.asked).toHaveLength(asked)
     // An operator has looked: it goes on at the current time, and counts from zero.
-    const status = async () => (await world.rig.opsApp.request('http://localhost:7401/readyz')).text()
+    const status = async () =>
+      (await world.rig.opsApp.request('http://localhost:7401/readyz')).text()
     expect(await status()).toContain(`cmb tenants resume-probe ${TENANT}`)
     expect(await resumeProbe(world.rig.store, TENANT)).toBe(true)
     expect(await status()).not.toContain('resume-probe')
@@ -51,7 +54,11 @@ describe('limits and alarms', () => {
   test('sessions whose answers make the probe back off hide no others: all are asked about within two rounds', async () => {
     const { rig, asked, answers } = await openMany(300)
     const probing = new Probing(rig.deps)
-    answers((oid) => (/(?:010|050|200)$/.test(oid) ? new MicrosoftRejection('app_missing', { code: 7000112, effect: 'nothing' }) : VOUCHED))
+    answers((oid) =>
+      /(?:010|050|200)$/.test(oid)
+        ? new MicrosoftRejection('app_missing', { code: 7000112, effect: 'nothing' })
+        : VOUCHED,
+    )
     for (let second = 0; second < 2 * ROUND; second++) {
       rig.clock.advance(1)
       await probing.turn()
@@ -63,7 +70,8 @@ describe('limits and alarms', () => {
     const { rig, asked, pass } = await openMany(300)
     const other = new Probing(rig.deps)
     for (let passed = 0; passed < ROUND; passed += 10) {
-      const [first, second] = passed % 20 === 0 ? [other.turn(), pass(10)] : [pass(10), other.turn()]
+      const [first, second] =
+        passed % 20 === 0 ? [other.turn(), pass(10)] : [pass(10), other.turn()]
       await Promise.all([first, second])
     }
     expect(asked).toHaveLength(300)
@@ -78,13 +86,17 @@ describe('limits and alarms', () => {
     const world = await openMany(1)
     world.answers(() => refusal(guidance, code, 'session'))
     await world.pass(ROUND)
-    expect((await world.rig.store.listRevocations({ limit: 2 })).map((one) => one.reason)).toEqual([reason])
+    expect((await world.rig.store.listRevocations({ limit: 2 })).map((one) => one.reason)).toEqual([
+      reason,
+    ])
   })
 
   test('a few of many are signed out without an alarm', async () => {
     const world = await openMany(500)
     await world.pass(ROUND)
-    world.answers((oid) => (oid.endsWith('50') ? refusal('another_account', 50034, 'session') : VOUCHED))
+    world.answers((oid) =>
+      oid.endsWith('50') ? refusal('another_account', 50034, 'session') : VOUCHED,
+    )
     await world.pass(ROUND)
     expect(await world.live()).toBe(495)
     expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()
@@ -93,15 +105,18 @@ describe('limits and alarms', () => {
   test.each([
     [50173, 'sign_in_again'],
     [50057, 'account_disabled'],
-  ])('AADSTS%i is Microsoft’s answer about each user: however many they are, they are signed out, and it is logged', async (code, guidance) => {
-    const world = await openMany(100)
-    world.answers(() => refusal(guidance, code, 'subject'))
-    await world.pass(ROUND)
-    while ((await world.rig.store.fanOutPending({ limit: 500 })).more);
-    expect(await world.live()).toBe(0)
-    expect(world.rig.lines.join('\n')).toContain('probe_many_ended')
-    expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()
-  })
+  ])(
+    'AADSTS%i is Microsoft’s answer about each user: however many they are, they are signed out, and it is logged',
+    async (code, guidance) => {
+      const world = await openMany(100)
+      world.answers(() => refusal(guidance, code, 'subject'))
+      await world.pass(ROUND)
+      while ((await world.rig.store.fanOutPending({ limit: 500 })).more);
+      expect(await world.live()).toBe(0)
+      expect(world.rig.lines.join('\n')).toContain('probe_many_ended')
+      expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()
+    },
+  )
 
   test('a tenant that is paused does not keep users of another from being probed', async () => {
     const { rig, asked } = await openMany(1)
@@ -113,7 +128,13 @@ describe('limits and alarms', () => {
     const session = standing.state === 'live' ? standing.session : expect.unreachable()
     await probing.turn()
     const long = { probedAt: rig.clock.now() - 2 * ROUND }
-    for (let i = 0; i < 6000; i++) probing.refreshed({ ...session, ...long, sid: `s_${i}`, user: { ...session.user, tid: OTHER_TENANT } })
+    for (let i = 0; i < 6000; i++)
+      probing.refreshed({
+        ...session,
+        ...long,
+        sid: `s_${i}`,
+        user: { ...session.user, tid: OTHER_TENANT },
+      })
     probing.refreshed({ ...session, ...long })
     rig.clock.advance(1)
     await probing.turn()
@@ -136,7 +157,12 @@ describe('limits and alarms', () => {
           absoluteAt: now + 9000,
           roles: [],
           staySignedIn: false,
-          microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, 'fresh tokens'),
+          microsoftCacheSealed: sealForSession(
+            deps.sealer,
+            'microsoft_cache',
+            user,
+            'fresh tokens',
+          ),
           device: 'Firefox on Linux',
           cookieHash: sha256('another'),
         },

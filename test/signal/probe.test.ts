@@ -7,7 +7,8 @@ import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 
 /** The probe against the simulated Microsoft: msal-node, real tokens, real refusals. */
 
-const fail = (code: number) => (entra: Entra) => entra.set({ errorFor: { [ALICE]: { code, at: 'token' } } })
+const fail = (code: number) => (entra: Entra) =>
+  entra.set({ errorFor: { [ALICE]: { code, at: 'token' } } })
 
 async function probed(act: (entra: Entra) => void) {
   const world = await openWorld()
@@ -21,30 +22,59 @@ async function probed(act: (entra: Entra) => void) {
 
 describe('a probe of each session finds out what Microsoft does not say', () => {
   test.each<[string, (entra: Entra) => void, string]>([
-    ['sessions revoked', (entra) => entra.change(ALICE, { revokeSessions: true }), 'microsoft_session_revoked'],
-    ['account disabled', (entra) => entra.change(ALICE, { accountEnabled: false }), 'microsoft_account_disabled'],
-    ['account deleted', (entra) => entra.change(ALICE, { deleted: true }), 'microsoft_account_deleted'],
-    ['password reset by an administrator', (entra) => entra.change(ALICE, { password: 'another', by: 'admin' }), 'microsoft_session_revoked'],
-    ['no longer assigned to the app', (entra) => entra.change(ALICE, { assigned: false }), 'microsoft_access_removed'],
-  ])('%s: signed out at both instances, no other user is, and only once', async (_cause, act, reason) => {
-    const world = await probed(act)
-    expect(await world.refreshes(world.alice)).toEqual(REFUSED)
-    expect(await world.reasonOf(world.alice)).toBe(reason)
-    expect(await world.refreshes(world.bob)).toEqual(GOOD)
-    const head = await world.head()
-    world.rig.clock.advance(61)
-    await world.probing.turn()
-    expect(await world.head()).toBe(head)
-  })
+    [
+      'sessions revoked',
+      (entra) => entra.change(ALICE, { revokeSessions: true }),
+      'microsoft_session_revoked',
+    ],
+    [
+      'account disabled',
+      (entra) => entra.change(ALICE, { accountEnabled: false }),
+      'microsoft_account_disabled',
+    ],
+    [
+      'account deleted',
+      (entra) => entra.change(ALICE, { deleted: true }),
+      'microsoft_account_deleted',
+    ],
+    [
+      'password reset by an administrator',
+      (entra) => entra.change(ALICE, { password: 'another', by: 'admin' }),
+      'microsoft_session_revoked',
+    ],
+    [
+      'no longer assigned to the app',
+      (entra) => entra.change(ALICE, { assigned: false }),
+      'microsoft_access_removed',
+    ],
+  ])(
+    '%s: signed out at both instances, no other user is, and only once',
+    async (_cause, act, reason) => {
+      const world = await probed(act)
+      expect(await world.refreshes(world.alice)).toEqual(REFUSED)
+      expect(await world.reasonOf(world.alice)).toBe(reason)
+      expect(await world.refreshes(world.bob)).toEqual(GOOD)
+      const head = await world.head()
+      world.rig.clock.advance(61)
+      await world.probing.turn()
+      expect(await world.head()).toBe(head)
+    },
+  )
 
   test.each<[string, (entra: Entra) => void]>([
-    ['a password changed by the user', (entra) => entra.change(ALICE, { password: 'another', by: 'user' })],
+    [
+      'a password changed by the user',
+      (entra) => entra.change(ALICE, { password: 'another', by: 'user' }),
+    ],
     ['a policy that refuses the broker’s own address (53003)', fail(53003)],
     ['consent missing (65001)', fail(65001)],
     ['an outage', (entra) => entra.set({ outage: ['token'] })],
     ['throttling', (entra) => entra.set({ throttle: { areas: ['token'], retryAfterSeconds: 30 } })],
     ['our own secret expired', (entra) => entra.set({ credentialExpired: true })],
-    ['the app switched off', (entra) => entra.set({ appDisabledIn: ['11111111-1111-4111-8111-111111111111'] })],
+    [
+      'the app switched off',
+      (entra) => entra.set({ appDisabledIn: ['11111111-1111-4111-8111-111111111111'] }),
+    ],
     ['a client loop (50196)', fail(50196)],
     ['an ID token that somebody forged', (entra) => entra.set({ forge: 'signature' })],
   ])('%s ends nothing', async (_cause, act) => {
@@ -87,7 +117,8 @@ test('a role that was taken away counts from the next refresh on, at the instanc
 test('each probe’s new tokens are sealed for that session, and the next one redeems them', async () => {
   const world = await openWorld()
   const { session } = await world.signIn(ALICE)
-  const kept = async () => (await world.rig.store.findProbe(session.sid, world.rig.clock.now()))?.cacheSealed ?? ''
+  const kept = async () =>
+    (await world.rig.store.findProbe(session.sid, world.rig.clock.now()))?.cacheSealed ?? ''
   const before = await kept()
   for (let round = 0; round < 3; round++) {
     world.rig.clock.advance(61)
@@ -97,7 +128,9 @@ test('each probe’s new tokens are sealed for that session, and the next one re
   const after = await kept()
   expect(after).not.toBe(before)
   expect(after).not.toContain('RefreshToken')
-  expect(openFromSession(world.rig.deps.sealer, 'microsoft_cache', session.user, after)).toContain('RefreshToken')
+  expect(openFromSession(world.rig.deps.sealer, 'microsoft_cache', session.user, after)).toContain(
+    'RefreshToken',
+  )
 })
 
 test('who signed in again after the revocation, on another browser, stays; who had not is out', async () => {
@@ -110,11 +143,11 @@ test('who signed in again after the revocation, on another browser, stays; who h
   world.rig.clock.advance(61)
   await world.probing.turn()
   await world.probing.turn()
-  expect([await world.reasonOf(desk), await world.reasonOf(phone), await world.reasonOf(again)]).toEqual([
-    'microsoft_session_revoked',
-    'microsoft_session_revoked',
-    'live',
-  ])
+  expect([
+    await world.reasonOf(desk),
+    await world.reasonOf(phone),
+    await world.reasonOf(again),
+  ]).toEqual(['microsoft_session_revoked', 'microsoft_session_revoked', 'live'])
 })
 
 test('a session that was not vouched for in more than a round, as after a restart, is looked at when it refreshes', async () => {
@@ -145,7 +178,9 @@ test('one that was to be looked at while the store did not answer is looked at i
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(GOOD)
   for (const act of ['findProbe', 'takeProbes'] as const) {
-    Object.assign(store, { [act]: () => Promise.reject(new StoreUnavailable('The database did not answer.')) })
+    Object.assign(store, {
+      [act]: () => Promise.reject(new StoreUnavailable('The database did not answer.')),
+    })
     await expect(restarted.turn()).rejects.toThrow(StoreUnavailable)
     Object.assign(store, { [act]: rig.store[act] })
   }

@@ -1,5 +1,10 @@
 import { describe, expect, test, vi } from 'vitest'
-import { AT_ONCE, MOST_OF_ONE, MOST_WAITING, SignalQueue } from '../../src/signals/received/queue.ts'
+import {
+  AT_ONCE,
+  MOST_OF_ONE,
+  MOST_WAITING,
+  SignalQueue,
+} from '../../src/signals/received/queue.ts'
 import { createRig, ISSUER } from '../rig.ts'
 
 /** Work that goes on until it is let go, and what of it was begun. */
@@ -39,7 +44,10 @@ describe('the queue of signals', () => {
   test('a repeat of a signal that runs already is processed again: a session may have opened meanwhile', async () => {
     const queue = new SignalQueue()
     const { begun, open, work } = gate()
-    const [first, second] = [queue.add({ source: 's', key: 'k' }, work('k')), queue.add({ source: 's', key: 'k' }, work('k'))]
+    const [first, second] = [
+      queue.add({ source: 's', key: 'k' }, work('k')),
+      queue.add({ source: 's', key: 'k' }, work('k')),
+    ]
     open()
     await Promise.all([first?.done, second?.done])
     expect(begun).toEqual(['k', 'k'])
@@ -48,9 +56,13 @@ describe('the queue of signals', () => {
   test('a source that floods neither fills the queue nor delays another; work that fails frees its place', async () => {
     const queue = new SignalQueue()
     const { begun, open, work } = gate()
-    const flood = Array.from({ length: AT_ONCE + MOST_OF_ONE }, (_, i) => queue.add({ source: 'flood', key: `f${i}` }, work(`f${i}`)))
+    const flood = Array.from({ length: AT_ONCE + MOST_OF_ONE }, (_, i) =>
+      queue.add({ source: 'flood', key: `f${i}` }, work(`f${i}`)),
+    )
     expect(queue.add({ source: 'flood', key: 'more' }, work('more'))).toBeUndefined()
-    const failed = queue.add({ source: 'other', key: 'bad' }, () => Promise.reject(new Error('no store')))
+    const failed = queue.add({ source: 'other', key: 'bad' }, () =>
+      Promise.reject(new Error('no store')),
+    )
     const other = queue.add({ source: 'other', key: 'o' }, work('o'))
     const rejects = expect(failed?.done).rejects.toThrow('no store')
     open()
@@ -73,7 +85,8 @@ test('front-channel logouts beyond the queue get 503 with Retry-After; every dis
     await work(act.microsoftSid)()
     return end(act)
   })
-  const logout = async (sid: string) => rig.app.request(`${ISSUER}/signal/microsoft/front-channel-logout?sid=${sid}`)
+  const logout = async (sid: string) =>
+    rig.app.request(`${ISSUER}/signal/microsoft/front-channel-logout?sid=${sid}`)
   const answers = [...sids, ...sids.slice(AT_ONCE)].map(logout)
   const over = await logout('one-more')
   expect([over.status, over.headers.get('retry-after')]).toEqual([503, '2'])
@@ -81,5 +94,7 @@ test('front-channel logouts beyond the queue get 503 with Retry-After; every dis
   expect(new Set((await Promise.all(answers)).map(({ status }) => status))).toEqual(new Set([200]))
   expect(begun.toSorted()).toEqual(sids.toSorted())
   expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
-  expect(await rig.deps.metrics.registry.metrics()).toMatch(/broker_signals_total\{kind="front_channel",outcome="queue_full"\} 1\n/)
+  expect(await rig.deps.metrics.registry.metrics()).toMatch(
+    /broker_signals_total\{kind="front_channel",outcome="queue_full"\} 1\n/,
+  )
 })

@@ -16,7 +16,8 @@ function problems(env: Record<string, string>): string[] {
   try {
     signals(env)
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems.map((one) => `${one.name}: ${one.problem}`)
+    if (error instanceof ConfigError)
+      return error.problems.map((one) => `${one.name}: ${one.problem}`)
     throw error
   }
   return []
@@ -38,7 +39,9 @@ describe('settings of what ends sessions from outside', () => {
       risk: [],
       issuers: [],
     })
-    expect(signals({ BROKER_PROBE_MINUTES: '0', BROKER_GRAPH: 'yes', BROKER_REVOKE_AT_MICROSOFT: TID })).toMatchObject({
+    expect(
+      signals({ BROKER_PROBE_MINUTES: '0', BROKER_GRAPH: 'yes', BROKER_REVOKE_AT_MICROSOFT: TID }),
+    ).toMatchObject({
       probeEverySeconds: 0,
       graph: { tenants: 'all' },
       revokeAtMicrosoft: [TID],
@@ -52,29 +55,45 @@ describe('settings of what ends sessions from outside', () => {
       BROKER_GRAPH_ORIGIN: 'https://graph.evil.example/v1.0',
       BROKER_SIGNAL_ISSUERS_FILE: '/nowhere/issuers.yaml',
     }).join('\n')
-    for (const name of ['PROBE_MINUTES', 'GRAPH:', 'GRAPH_ORIGIN', 'SIGNAL_ISSUERS_FILE']) expect(found).toContain(`BROKER_${name}`)
+    for (const name of ['PROBE_MINUTES', 'GRAPH:', 'GRAPH_ORIGIN', 'SIGNAL_ISSUERS_FILE'])
+      expect(found).toContain(`BROKER_${name}`)
   })
 
   test('risk needs Graph for the same tenants', () => {
-    expect(problems({ BROKER_MICROSOFT_RISK: 'yes' }).join()).toContain('needs BROKER_GRAPH for the same tenants')
-    expect(problems({ BROKER_MICROSOFT_RISK: TID, BROKER_GRAPH: '22222222-2222-4222-8222-222222222222' }).join()).toContain('BROKER_MICROSOFT_RISK')
-    expect(signals({ BROKER_MICROSOFT_RISK: TID, BROKER_GRAPH: 'yes' })).toMatchObject({ risk: [TID] })
-    expect(signals({ BROKER_MICROSOFT_RISK: 'yes', BROKER_GRAPH: TID })).toMatchObject({ risk: 'all' })
+    expect(problems({ BROKER_MICROSOFT_RISK: 'yes' }).join()).toContain(
+      'needs BROKER_GRAPH for the same tenants',
+    )
+    expect(
+      problems({
+        BROKER_MICROSOFT_RISK: TID,
+        BROKER_GRAPH: '22222222-2222-4222-8222-222222222222',
+      }).join(),
+    ).toContain('BROKER_MICROSOFT_RISK')
+    expect(signals({ BROKER_MICROSOFT_RISK: TID, BROKER_GRAPH: 'yes' })).toMatchObject({
+      risk: [TID],
+    })
+    expect(signals({ BROKER_MICROSOFT_RISK: 'yes', BROKER_GRAPH: TID })).toMatchObject({
+      risk: 'all',
+    })
   })
 
   test('issuers of security events: the audience is our issuer unless given; an upstream provider needs its own', () => {
-    const one = 'issuer: https://signals.example\n    jwks_uri: https://signals.example/jwks\n    subject: tid_oid'
-    expect(signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`issuers:\n  - ${one}\n`) }).issuers).toEqual([
-      {
-        issuer: 'https://signals.example',
-        kind: 'secevent',
-        jwksUri: 'https://signals.example/jwks',
-        audience: 'https://login.case-manager.example',
-        subject: 'tid_oid',
-        tenants: undefined,
-      },
-    ])
-    const bad = (content: string) => problems({ BROKER_SIGNAL_ISSUERS_FILE: file(content) }).join('\n')
+    const one =
+      'issuer: https://signals.example\n    jwks_uri: https://signals.example/jwks\n    subject: tid_oid'
+    expect(signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`issuers:\n  - ${one}\n`) }).issuers).toEqual(
+      [
+        {
+          issuer: 'https://signals.example',
+          kind: 'secevent',
+          jwksUri: 'https://signals.example/jwks',
+          audience: 'https://login.case-manager.example',
+          subject: 'tid_oid',
+          tenants: undefined,
+        },
+      ],
+    )
+    const bad = (content: string) =>
+      problems({ BROKER_SIGNAL_ISSUERS_FILE: file(content) }).join('\n')
     expect(bad(`issuers:\n  - ${one}\n    kind: oidc\n`)).toContain('audience is missing')
     expect(bad(`issuers:\n  - ${one.replaceAll('https', 'http')}\n`)).toContain('must be https')
     expect(bad(`issuers:\n  - ${one}\n    tenants: [contoso]\n`)).toContain('must be a tenant id')
@@ -89,7 +108,8 @@ describe('settings of what ends sessions from outside', () => {
       delivery: poll
 `
   const client = '      client_id: broker\n      token_endpoint: https://signals.example/token\n'
-  const streamProblems = (more: string) => problems({ BROKER_SIGNAL_ISSUERS_FILE: file(STREAM + more) }).join('\n')
+  const streamProblems = (more: string) =>
+    problems({ BROKER_SIGNAL_ISSUERS_FILE: file(STREAM + more) }).join('\n')
 
   test('a stream at a transmitter: its configuration is at the well-known address (SSF 1.0 §7.2), it is watched, and secrets come from files', () => {
     const content = `${STREAM}${client}      client_secret_file: ${file('a-secret\n')}\n`
@@ -99,28 +119,69 @@ describe('settings of what ends sessions from outside', () => {
       stream: {
         delivery: 'poll',
         configurationUri: 'https://signals.example/.well-known/ssf-configuration/tenant',
-        authorization: { kind: 'client', tokenEndpoint: 'https://signals.example/token', clientId: 'broker', secret: 'a-secret' },
+        authorization: {
+          kind: 'client',
+          tokenEndpoint: 'https://signals.example/token',
+          clientId: 'broker',
+          secret: 'a-secret',
+        },
       },
     })
-    const [byToken] = signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`${STREAM}      token_file: ${file('a-token')}\n`) }).issuers
+    const [byToken] = signals({
+      BROKER_SIGNAL_ISSUERS_FILE: file(`${STREAM}      token_file: ${file('a-token')}\n`),
+    }).issuers
     expect(byToken?.stream?.authorization).toEqual({ kind: 'token', token: 'a-token' })
     const none = STREAM.replace('poll', 'none') + client
-    expect(signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`${none}      client_secret: s\n      status: paused\n`) }).issuers).toMatchObject([
-      { stream: { delivery: 'none', status: 'paused' } },
-    ])
+    expect(
+      signals({
+        BROKER_SIGNAL_ISSUERS_FILE: file(`${none}      client_secret: s\n      status: paused\n`),
+      }).issuers,
+    ).toMatchObject([{ stream: { delivery: 'none', status: 'paused' } }])
   })
 
   test.each([
     ['no authorization', '', 'stream needs token_file, or client_id'],
-    ['a client without its secret', client, 'needs client_id, client_secret_file and token_endpoint'],
-    ['a token and a client', `${client}      client_secret: s\n      token: t-value\n`, 'has a token and a client_id'],
-    ['a secret given twice', '      token: t-value\n      token_file: /nowhere/token\n', 'token and token_file'],
-    ['a file that is not there', '      token_file: /nowhere/token\n', 'token_file of stream names /nowhere/token, which cannot be read: ENOENT'],
+    [
+      'a client without its secret',
+      client,
+      'needs client_id, client_secret_file and token_endpoint',
+    ],
+    [
+      'a token and a client',
+      `${client}      client_secret: s\n      token: t-value\n`,
+      'has a token and a client_id',
+    ],
+    [
+      'a secret given twice',
+      '      token: t-value\n      token_file: /nowhere/token\n',
+      'token and token_file',
+    ],
+    [
+      'a file that is not there',
+      '      token_file: /nowhere/token\n',
+      'token_file of stream names /nowhere/token, which cannot be read: ENOENT',
+    ],
     ['a token of two lines', '      token: "t-value\\nX: y"\n', 'token of stream must be one line'],
-    ['plain http', '      token: t-value\n      configuration_uri: http://signals.example/c\n', 'must be https'],
-    ['a status that only its transmitter sets', '      token: t-value\n      status: disabled\n', 'status'],
-    ['a field that does not exist', '      token: t-value\n      endpoint: https://x.example\n', 'endpoint'],
-    ['an upstream provider', '      token: t-value\n    kind: oidc\n', 'stream is for kind secevent'],
+    [
+      'plain http',
+      '      token: t-value\n      configuration_uri: http://signals.example/c\n',
+      'must be https',
+    ],
+    [
+      'a status that only its transmitter sets',
+      '      token: t-value\n      status: disabled\n',
+      'status',
+    ],
+    [
+      'a field that does not exist',
+      '      token: t-value\n      endpoint: https://x.example\n',
+      'endpoint',
+    ],
+    [
+      'an upstream provider',
+      '      token: t-value\n    kind: oidc\n',
+      'stream is for kind secevent',
+    ],
   ])('a stream with %s is reported, without a secret', (_what, more, problem) => {
     expect(streamProblems(more)).toContain(problem)
     expect(streamProblems(more)).not.toContain('t-value')

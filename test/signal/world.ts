@@ -12,7 +12,10 @@ import { Probing } from '../../workers/probe-microsoft.ts'
 import { Browser, brokerSettings, entra as startSimulator } from '../demo-entra/relying-party.ts'
 import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 
-/** The broker's modules on a real listener, msal-node, and the simulated Microsoft with its Graph. Workers are turned by hand. */
+/**
+ * The broker's modules on a real listener, msal-node, and the simulated Microsoft with its Graph.
+ * Workers are turned by hand.
+ */
 
 export interface SignedIn {
   session: Session
@@ -23,7 +26,9 @@ export interface SignedIn {
 export const ALICE = 'alice@contoso.example'
 export const BOB = 'bob@contoso.example'
 
-export async function openWorld(options: { graph?: boolean; signals?: Partial<SignalSettings>; appRole?: string } = {}) {
+export async function openWorld(
+  options: { graph?: boolean; signals?: Partial<SignalSettings>; appRole?: string } = {},
+) {
   let rig: Rig | undefined
   const clock = {
     now: () => rig?.clock.now() ?? Math.floor(Date.now() / 1000),
@@ -55,18 +60,38 @@ export async function openWorld(options: { graph?: boolean; signals?: Partial<Si
   const app = entra.world.apps.get(APP_CLIENT_ID) ?? expect.unreachable()
   app.redirectUris = [`${rig.config.issuer}/signin/callback`, `${rig.config.issuer}/logout/return`]
   app.logoutUrl = `${rig.config.issuer}/signal/microsoft/front-channel-logout`
-  const clients = [await rig.register('Sydney', options.appRole === undefined ? {} : { appRole: options.appRole }), await rig.register('Melbourne')]
+  const clients = [
+    await rig.register('Sydney', options.appRole === undefined ? {} : { appRole: options.appRole }),
+    await rig.register('Melbourne'),
+  ]
   const probing = new Probing(rig.deps)
-  return { ...acts(rig, clients), rig, entra, clients, probing, tend: subscriptionCare(rig.deps), ask: () => askMicrosoft(rig.deps) }
+  return {
+    ...acts(rig, clients),
+    rig,
+    entra,
+    clients,
+    probing,
+    tend: subscriptionCare(rig.deps),
+    ask: () => askMicrosoft(rig.deps),
+  }
 }
 
 function acts(rig: Rig, clients: readonly RegisteredClient[]) {
   const { deps, store, clock } = rig
   /** As the callback does it, on a browser of their own; then in at both instances. */
   const signIn = async (upn: string, browser = new Browser()): Promise<SignedIn> => {
-    const [verifier, nonce] = [randomBytes(40).toString('base64url'), randomBytes(8).toString('hex')]
+    const [verifier, nonce] = [
+      randomBytes(40).toString('base64url'),
+      randomBytes(8).toString('hex'),
+    ]
     const codeChallenge = createHash('sha256').update(verifier).digest('base64url')
-    const url = await deps.microsoft.authorizeUrl({ state: 's', nonce, codeChallenge, authContext: 'c1', loginHint: upn })
+    const url = await deps.microsoft.authorizeUrl({
+      state: 's',
+      nonce,
+      codeChallenge,
+      authContext: 'c1',
+      loginHint: upn,
+    })
     const { left } = await browser.signIn(url, upn)
     const code = left?.searchParams.get('code') ?? expect.unreachable(`no code: ${left?.href}`)
     const now = clock.now()
@@ -81,7 +106,12 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
         roles: identity.roles,
         staySignedIn: false,
         microsoftSid: identity.sid,
-        microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', identity.user, identity.cache),
+        microsoftCacheSealed: sealForSession(
+          deps.sealer,
+          'microsoft_cache',
+          identity.user,
+          identity.cache,
+        ),
         device: 'Firefox on Linux',
         cookieHash: sha256(newSecret(deps.random)),
       },
@@ -91,7 +121,11 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
     })
     const tokens = new Map<string, string>()
     const { session } = opened.outcome === 'signed_in' ? opened : expect.unreachable()
-    for (const client of clients) tokens.set(client.clientId, (await rig.signInAt(session.sid, client)).refresh_token ?? expect.unreachable())
+    for (const client of clients)
+      tokens.set(
+        client.clientId,
+        (await rig.signInAt(session.sid, client)).refresh_token ?? expect.unreachable(),
+      )
     return { session, tokens }
   }
   /** What each instance is answered when it refreshes: 200, or the error. */
@@ -111,11 +145,15 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
   }
   const reasonOf = async ({ session }: SignedIn): Promise<string | undefined> => {
     const standing = await store.standingBySid(session.sid, clock.now())
-    return standing.state === 'ended' ? (standing.session.ended?.reason ?? standing.why) : standing.state
+    return standing.state === 'ended'
+      ? (standing.session.ended?.reason ?? standing.why)
+      : standing.state
   }
   const signals = async (kind: string, outcome: string): Promise<number> => {
     const { values } = await rig.metrics.signals.get()
-    return values.find((one) => one.labels.kind === kind && one.labels.outcome === outcome)?.value ?? 0
+    return (
+      values.find((one) => one.labels.kind === kind && one.labels.outcome === outcome)?.value ?? 0
+    )
   }
   return { signIn, refreshes, reasonOf, signals, head: async () => (await store.head()).seq }
 }

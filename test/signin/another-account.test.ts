@@ -3,9 +3,17 @@ import { type Browser, browserAt } from '../browser.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser } from './browser.ts'
 
-/** Another account in the same browser: nothing of the first user's changes before the second one has signed in, and only in this browser then. */
+/**
+ * Another account in the same browser: nothing of the first user's changes before the second one
+ * has signed in, and only in this browser then.
+ */
 
-const BOB = { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown', username: 'bob@contoso.example', email: 'bob@contoso.example' }
+const BOB = {
+  oid: '00000000-0000-4000-8000-000000000b0b',
+  name: 'Bob Brown',
+  username: 'bob@contoso.example',
+  email: 'bob@contoso.example',
+}
 
 let rig: Rig
 let sydney: RegisteredClient
@@ -17,15 +25,21 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
   here = await rig.openSession({ device: 'Firefox on Windows' })
   phone = await rig.openSession({ device: 'Safari on iPhone' })
-  browser = browserAt(rig, { cookies: here.cookieHeader, follows: ({ origin }, from) => origin === from.origin })
+  browser = browserAt(rig, {
+    cookies: here.cookieHeader,
+    follows: ({ origin }, from) => origin === from.origin,
+  })
 })
-const state = async ({ session }: typeof here) => (await rig.store.standingBySid(session.sid, rig.clock.now())).state
+const state = async ({ session }: typeof here) =>
+  (await rig.store.standingBySid(session.sid, rig.clock.now())).state
 const log = () => rig.store.listRevocations({ limit: 10 })
 
 /** From that page to where Microsoft sends the browser back to. */
 async function chooseAnother(from: string): Promise<string> {
   const page = await browser.press(await browser.get(from), 'Use another account')
-  expect(page.text).toContain('You are signed in as Alice Adams (alice@contoso.example) . When another user signs in')
+  expect(page.text).toContain(
+    'You are signed in as Alice Adams (alice@contoso.example) . When another user signs in',
+  )
   const back = await atMicrosoft(rig, browser, page)
   expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'select_account' })
   expect(rig.microsoft.started.at(-1)?.loginHint).toBeUndefined()
@@ -40,7 +54,13 @@ describe.each(['/logout', '/account', '/'])('from %s', (from) => {
     const page = await browser.get(back)
     expect([page.status, page.title]).toEqual([200, 'Your apps'])
     expect([await state(here), await state(phone)]).toEqual(['ended', 'live'])
-    expect(await log()).toMatchObject([{ selector: { kind: 'session', sid: here.session.sid }, reason: 'replaced', actor: { kind: 'user' } }])
+    expect(await log()).toMatchObject([
+      {
+        selector: { kind: 'session', sid: here.session.sid },
+        reason: 'replaced',
+        actor: { kind: 'user' },
+      },
+    ])
     const account = await browser.get('/account')
     expect(account.text).toContain('Bob Brown · bob@contoso.example')
     expect(account.html).not.toMatch(/Alice|iPhone/)
@@ -67,10 +87,19 @@ describe('the sign-in page of an app', () => {
 
   test('offers another account where the request has a login hint, and then sends none', async () => {
     expect(await offers({})).toBe(false)
-    for (const parameters of [{ login_hint: 'alice@contoso.example' }, { prompt: 'login' }, { max_age: '60' }])
+    for (const parameters of [
+      { login_hint: 'alice@contoso.example' },
+      { prompt: 'login' },
+      { max_age: '60' },
+    ])
       expect([parameters, await offers(parameters)]).toEqual([parameters, true])
     const other = createBrowser(rig)
-    await atMicrosoft(rig, other, await other.get(authorizePath(sydney, { login_hint: 'alice@contoso.example' })), 'Use another account')
+    await atMicrosoft(
+      rig,
+      other,
+      await other.get(authorizePath(sydney, { login_hint: 'alice@contoso.example' })),
+      'Use another account',
+    )
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'select_account' })
     expect(rig.microsoft.started.at(-1)?.loginHint).toBeUndefined()
   })

@@ -9,7 +9,10 @@ import { authorizePath, createBrowser, linkOf, location } from './browser.ts'
 /** What a client's registration puts on the sign-in page, and how it does without that page. */
 
 const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(64, 0xe9)])
-const WEBP = Buffer.concat([Buffer.from('RIFF\x40\0\0\0WEBPVP8 ', 'latin1'), Buffer.alloc(32, 0x80)])
+const WEBP = Buffer.concat([
+  Buffer.from('RIFF\x40\0\0\0WEBPVP8 ', 'latin1'),
+  Buffer.alloc(32, 0x80),
+])
 
 const open = async (changes: Partial<ClientMetadata>) => {
   const rig = await createRig()
@@ -28,28 +31,44 @@ describe('logo_uri (RFC 7591 §2)', () => {
   test.each([
     ['image/png', PNG],
     ['image/webp', WEBP],
-  ])('%s is fetched once, by its bytes, and served by the broker with nosniff', async (type, bytes) => {
-    let fetches = 0
-    const { rig, sydney } = await open({})
-    const instance = await rig.serve(
-      new Hono().get('/logo', (c) => {
-        fetches++
-        return c.body(new Uint8Array(bytes), 200, { 'content-type': 'text/html' })
-      }),
-    )
-    await rig.register('Sydney', { logoUri: `${instance}/logo` })
-    const logo = await logoOf(rig, authorizePath(sydney))
-    const answer = await rig.app.request(`${ISSUER}${logo}`)
-    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('x-content-type-options')]).toEqual([200, type, 'nosniff'])
-    expect(Buffer.from(await answer.arrayBuffer())).toEqual(bytes)
-    await logoOf(rig, authorizePath(sydney))
-    expect(fetches).toBe(1)
-    // Another broker of the store, or this one after its restart, while the instance is away.
-    await expect.poll(() => rig.store.setting('client_logo/sydney')).toBeDefined()
-    const outbound = { ...rig.deps.outbound, request: () => Promise.reject(new Error('The instance is away.')) }
-    const { app } = createApp({ ...rig.deps, clients: await openClientRegistry(rig.store), outbound })
-    expect(await (await app.request(`${ISSUER}${authorizePath(sydney)}`)).text()).toContain('<img src="/assets/apps/sydney?')
-  })
+  ])(
+    '%s is fetched once, by its bytes, and served by the broker with nosniff',
+    async (type, bytes) => {
+      let fetches = 0
+      const { rig, sydney } = await open({})
+      const instance = await rig.serve(
+        new Hono().get('/logo', (c) => {
+          fetches++
+          return c.body(new Uint8Array(bytes), 200, { 'content-type': 'text/html' })
+        }),
+      )
+      await rig.register('Sydney', { logoUri: `${instance}/logo` })
+      const logo = await logoOf(rig, authorizePath(sydney))
+      const answer = await rig.app.request(`${ISSUER}${logo}`)
+      expect([
+        answer.status,
+        answer.headers.get('content-type'),
+        answer.headers.get('x-content-type-options'),
+      ]).toEqual([200, type, 'nosniff'])
+      expect(Buffer.from(await answer.arrayBuffer())).toEqual(bytes)
+      await logoOf(rig, authorizePath(sydney))
+      expect(fetches).toBe(1)
+      // Another broker of the store, or this one after its restart, while the instance is away.
+      await expect.poll(() => rig.store.setting('client_logo/sydney')).toBeDefined()
+      const outbound = {
+        ...rig.deps.outbound,
+        request: () => Promise.reject(new Error('The instance is away.')),
+      }
+      const { app } = createApp({
+        ...rig.deps,
+        clients: await openClientRegistry(rig.store),
+        outbound,
+      })
+      expect(await (await app.request(`${ISSUER}${authorizePath(sydney)}`)).text()).toContain(
+        '<img src="/assets/apps/sydney?',
+      )
+    },
+  )
 
   test.each([
     ['is neither PNG nor WebP', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>')],
@@ -60,7 +79,9 @@ describe('logo_uri (RFC 7591 §2)', () => {
     await rig.register('Sydney', { logoUri: `${instance}/logo` })
     expect((await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).status).toBe(200)
     await expect.poll(() => rig.lines.join('\n')).toContain(problem)
-    expect(await (await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).text()).not.toContain('<img')
+    expect(await (await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).text()).not.toContain(
+      '<img',
+    )
     expect((await rig.app.request(`${ISSUER}/assets/apps/sydney`)).status).toBe(404)
   })
 
@@ -70,7 +91,12 @@ describe('logo_uri (RFC 7591 §2)', () => {
     await rig.register('Sydney', { logoUri: `${instance}/logo` })
     await logoOf(rig, authorizePath(sydney))
     await expect.poll(() => rig.store.setting('client_logo/sydney')).toBeDefined()
-    await rig.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    await rig.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
     expect(await rig.store.setting('client_logo/sydney')).toBeUndefined()
   })
 })
@@ -95,7 +121,9 @@ describe('skip_sign_in_page', () => {
     const url = location(await browser.get(authorizePath(sydney)))
     expect(url.origin).toBe('https://login.microsoftonline.com')
     expect(rig.microsoft.started).toMatchObject([{ prompt: 'select_account' }])
-    const back = await browser.get(`/signin/callback?${new URLSearchParams({ code: 'x', state: url.searchParams.get('state') ?? '' })}`)
+    const back = await browser.get(
+      `/signin/callback?${new URLSearchParams({ code: 'x', state: url.searchParams.get('state') ?? '' })}`,
+    )
     expect(location(back).searchParams.get('code')).toBeTruthy()
   })
 
@@ -107,7 +135,9 @@ describe('skip_sign_in_page', () => {
 
   test('a request of a public client that names the user shows the page, also where it was pushed: any site can push it', async () => {
     const { rig, browser, sydney } = await open({ ...SKIPS, authMethod: 'none' })
-    const asked = Object.fromEntries(new URL(authorizePath(sydney, { login_hint: 'alice@contoso.example' }), ISSUER).searchParams)
+    const asked = Object.fromEntries(
+      new URL(authorizePath(sydney, { login_hint: 'alice@contoso.example' }), ISSUER).searchParams,
+    )
     const pushed = (await (await rig.post('/par', asked)).json()) as { request_uri: string }
     const path = `/authorize?${new URLSearchParams({ client_id: sydney.clientId, request_uri: pushed.request_uri })}`
     expect((await browser.get(path)).status).toBe(200)
@@ -116,10 +146,16 @@ describe('skip_sign_in_page', () => {
 
   test('a request that names the user shows the page, unless the client has pushed it', async () => {
     const { rig, browser, sydney } = await open(SKIPS)
-    expect((await browser.get(authorizePath(sydney, { login_hint: 'alice@contoso.example' }))).status).toBe(200)
+    expect(
+      (await browser.get(authorizePath(sydney, { login_hint: 'alice@contoso.example' }))).status,
+    ).toBe(200)
     expect(rig.microsoft.started).toEqual([])
-    const asked = Object.fromEntries(new URL(authorizePath(sydney, { login_hint: 'alice@contoso.example' }), ISSUER).searchParams)
-    const pushed = (await (await rig.post('/par', asked, { authorization: sydney.basic })).json()) as { request_uri: string }
+    const asked = Object.fromEntries(
+      new URL(authorizePath(sydney, { login_hint: 'alice@contoso.example' }), ISSUER).searchParams,
+    )
+    const pushed = (await (
+      await rig.post('/par', asked, { authorization: sydney.basic })
+    ).json()) as { request_uri: string }
     const path = `/authorize?${new URLSearchParams({ client_id: sydney.clientId, request_uri: pushed.request_uri })}`
     expect(location(await browser.get(path)).origin).toBe('https://login.microsoftonline.com')
     expect(rig.microsoft.started).toMatchObject([{ loginHint: 'alice@contoso.example' }])
@@ -131,7 +167,9 @@ describe('skip_sign_in_page', () => {
     const { rig, browser, sydney } = await open(SKIPS)
     const state = location(await browser.get(authorizePath(sydney))).searchParams.get('state') ?? ''
     const victim = createBrowser(rig)
-    expect((await victim.get(`/signin/callback?${new URLSearchParams({ code: 'x', state })}`)).status).toBe(400)
+    expect(
+      (await victim.get(`/signin/callback?${new URLSearchParams({ code: 'x', state })}`)).status,
+    ).toBe(400)
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
   })
 
@@ -140,7 +178,12 @@ describe('skip_sign_in_page', () => {
     const began = location(await browser.get(authorizePath(sydney))).searchParams.get('state') ?? ''
     await browser.get(`/signin/callback?${new URLSearchParams({ code: 'x', state: began })}`)
     const now = rig.clock.now()
-    await rig.store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, now })
+    await rig.store.revoke({
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'olga' },
+      now,
+    })
     const page = await browser.get(authorizePath(sydney))
     expect(page.text).toContain('An administrator ended your earlier sign-in on this browser.')
     await browser.press(page, 'Sign in with Microsoft')

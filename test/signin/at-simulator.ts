@@ -3,7 +3,11 @@ import type { Entra } from '../../demo/entra/entra.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import type { FreshContext, MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
-import { brokerSettings, type Browser as MicrosoftBrowser, entra as startSimulator } from '../demo-entra/relying-party.ts'
+import {
+  brokerSettings,
+  type Browser as MicrosoftBrowser,
+  entra as startSimulator,
+} from '../demo-entra/relying-party.ts'
 import { createRig, ISSUER } from '../rig.ts'
 
 /** The broker's endpoints, msal-node, and the simulated Microsoft on sockets. */
@@ -18,14 +22,28 @@ export async function atSimulator({ tenants, mfaProof, freshContext }: At) {
   // The libraries of Microsoft know no other clock than the machine's.
   const clock = systemClock
   const entra = await startSimulator({ clock })
-  const config = { entra: brokerSettings(entra, tenants), ...(mfaProof && { mfaProof }), ...(freshContext && { freshContext }) }
+  const config = {
+    entra: brokerSettings(entra, tenants),
+    ...(mfaProof && { mfaProof }),
+    ...(freshContext && { freshContext }),
+  }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
+  const rig = await createRig({
+    config,
+    deps: {
+      clock,
+      microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }),
+    },
+  })
   return { rig, entra, clock, sydney: await rig.register('Sydney') }
 }
 
-/** The user's sessions at Microsoft in that browser stay; each password was entered that much earlier. */
+/**
+ * The user's sessions at Microsoft in that browser stay; each password was entered that much
+ * earlier.
+ */
 export function ageSessions(entra: Entra, browser: MicrosoftBrowser, seconds: number): void {
-  const { accounts } = entra.site.browsers.find(browser.cookies.get('simulated_microsoft')) ?? expect.unreachable()
+  const { accounts } =
+    entra.site.browsers.find(browser.cookies.get('simulated_microsoft')) ?? expect.unreachable()
   for (const account of accounts) account.authTime -= seconds
 }

@@ -3,10 +3,14 @@ import { type Browser, browserAt, FIREFOX, Page, plain } from '../browser.ts'
 import { CHALLENGE, createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** A browser that follows nothing by itself. */
-export const createBrowser = (rig: Rig, userAgent = FIREFOX): Browser => browserAt(rig, { userAgent, follows: () => false })
+export const createBrowser = (rig: Rig, userAgent = FIREFOX): Browser =>
+  browserAt(rig, { userAgent, follows: () => false })
 
 /** A good request of Sydney's; `undefined` leaves a parameter out. */
-export function authorizePath(client: Pick<RegisteredClient, 'clientId' | 'metadata'>, changes: Record<string, string | undefined> = {}): string {
+export function authorizePath(
+  client: Pick<RegisteredClient, 'clientId' | 'metadata'>,
+  changes: Record<string, string | undefined> = {},
+): string {
   const all: Record<string, string | undefined> = {
     client_id: client.clientId,
     redirect_uri: client.metadata.redirectUris[0],
@@ -22,12 +26,15 @@ export function authorizePath(client: Pick<RegisteredClient, 'clientId' | 'metad
 }
 
 /** The address of the link or button with those words. */
-export const linkOf = (html: string, label: string): string => new Page({ url: ISSUER, response: new Response(), html }).link(label)
+export const linkOf = (html: string, label: string): string =>
+  new Page({ url: ISSUER, response: new Response(), html }).link(label)
 
 /** The hidden fields of the page's form. */
 export const fieldsOf = (html: string): Record<string, string> =>
   Object.fromEntries(
-    [...html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)].map(([, name = '', value = '']) => [plain(name), plain(value)]),
+    [...html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)].map(
+      ([, name = '', value = '']) => [plain(name), plain(value)],
+    ),
   )
 
 export const location = (response: Pick<Response, 'status' | 'headers'>): URL => {
@@ -40,7 +47,12 @@ export const delivered = (response: Pick<Response, 'status' | 'headers'>): Recor
   Object.fromEntries(location(response).searchParams)
 
 /** From the sign-in page to the address that Microsoft sends the browser back to. */
-export async function atMicrosoft(rig: Rig, browser: Browser, page: Page, label = 'Sign in with Microsoft'): Promise<string> {
+export async function atMicrosoft(
+  rig: Rig,
+  browser: Browser,
+  page: Page,
+  label = 'Sign in with Microsoft',
+): Promise<string> {
   const url = location(await browser.press(page, label))
   expect(url.origin).toBe('https://login.microsoftonline.com')
   expect(rig.microsoft.started.at(-1)?.state).toBe(url.searchParams.get('state'))
@@ -52,13 +64,19 @@ export async function signIn(rig: Rig, browser: Browser, path: string): Promise<
   return browser.get(await atMicrosoft(rig, browser, await browser.get(path)))
 }
 
-/** Sydney, and a browser that has a session already: whatever is valid comes back with a code at once. */
-export async function signedIn(changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {}) {
+/**
+ * Sydney, and a browser that has a session already: whatever is valid comes back with a code at
+ * once.
+ */
+export async function signedIn(
+  changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {},
+) {
   const rig = await createRig()
   const client = await rig.register('Sydney', changes)
   const other = await rig.register('Melbourne')
   const browser = createBrowser(rig)
   await signIn(rig, browser, authorizePath(other))
-  const ask = (parameters: Record<string, string | undefined> = {}) => browser.get(authorizePath(client, parameters))
+  const ask = (parameters: Record<string, string | undefined> = {}) =>
+    browser.get(authorizePath(client, parameters))
   return { rig, client, other, browser, ask }
 }

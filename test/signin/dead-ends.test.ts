@@ -2,18 +2,39 @@ import { describe, expect, test } from 'vitest'
 import type { RateSettings } from '../../src/runtime/rate-limits.ts'
 import { browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RigOptions } from '../rig.ts'
-import { atMicrosoft, authorizePath, createBrowser, delivered, linkOf, location, signIn } from './browser.ts'
+import {
+  atMicrosoft,
+  authorizePath,
+  createBrowser,
+  delivered,
+  linkOf,
+  location,
+  signIn,
+} from './browser.ts'
 
-/** No page of a sign-in is a dead end: each says what happened, how to go on, and by which reference an administrator finds it in the log. */
+/**
+ * No page of a sign-in is a dead end: each says what happened, how to go on, and by which reference
+ * an administrator finds it in the log.
+ */
 
 /** No other limit is in the way. */
-const OFF: RateSettings = { clientFailures: undefined, authorize: undefined, pushedRequests: undefined, introspect: undefined }
+const OFF: RateSettings = {
+  clientFailures: undefined,
+  authorize: undefined,
+  pushedRequests: undefined,
+  introspect: undefined,
+}
 const HTML = { headers: { accept: 'text/html' } }
 const lineOf = (lines: readonly string[], event: string) =>
-  lines.map((line) => JSON.parse(line) as Record<string, unknown>).findLast((line) => line.event === event)
+  lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .findLast((line) => line.event === event)
 const referenceIn = (html: string) => /<code id="reference">([^<]+)<\/code>/.exec(html)?.[1]
 
-async function open(changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {}, options: RigOptions = {}) {
+async function open(
+  changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {},
+  options: RigOptions = {},
+) {
   const rig = await createRig(options)
   return { rig, sydney: await rig.register('Sydney', changes), browser: createBrowser(rig) }
 }
@@ -21,13 +42,20 @@ async function open(changes: Parameters<Awaited<ReturnType<typeof createRig>>['r
 describe('an authorization request that must not redirect', () => {
   test('is a page with a way back to the app, words for users, and a reference that the log has', async () => {
     const { rig, sydney, browser } = await open()
-    const { status, html, text } = await browser.get(authorizePath(sydney, { redirect_uri: 'https://evil.example/callback' }))
+    const { status, html, text } = await browser.get(
+      authorizePath(sydney, { redirect_uri: 'https://evil.example/callback' }),
+    )
     expect(status).toBe(400)
     expect(text).toContain('Your account is not the cause.')
     expect(text).toContain('For your administrator: The redirect_uri is not registered')
-    expect(linkOf(html, 'Go back to Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
+    expect(linkOf(html, 'Go back to Case Manager Sydney')).toBe(
+      'https://sydney.case-manager.example/',
+    )
     expect(html).not.toContain('evil.example')
-    expect(lineOf(rig.lines, 'authorize_rejected')).toMatchObject({ client_id: 'sydney', reference: referenceIn(html) })
+    expect(lineOf(rig.lines, 'authorize_rejected')).toMatchObject({
+      client_id: 'sydney',
+      reference: referenceIn(html),
+    })
     expect(referenceIn(html)).toMatch(/^[A-Z2-9]{4}-[A-Z2-9]{4}$/)
   })
 
@@ -38,7 +66,10 @@ describe('an authorization request that must not redirect', () => {
   })
 
   test('too often, the page offers a retry', async () => {
-    const { browser, sydney } = await open({}, { config: { rates: { ...OFF, authorize: { perSecond: 0.01, burst: 1 } } } })
+    const { browser, sydney } = await open(
+      {},
+      { config: { rates: { ...OFF, authorize: { perSecond: 0.01, burst: 1 } } } },
+    )
     await browser.get(authorizePath(sydney))
     const limited = await browser.get(authorizePath(sydney))
     expect(limited.status).toBe(429)
@@ -51,7 +82,11 @@ test('an error elsewhere is logged with the reference that its page shows', asyn
   const { rig, browser } = await open()
   const { status, html } = await browser.get('/signin/start?return_to=https://evil.example')
   expect(status).toBe(400)
-  expect(lineOf(rig.lines, 'page_rejected')).toMatchObject({ path: '/signin/start', error: 'invalid_request', reference: referenceIn(html) })
+  expect(lineOf(rig.lines, 'page_rejected')).toMatchObject({
+    path: '/signin/start',
+    error: 'invalid_request',
+    reference: referenceIn(html),
+  })
   expect(linkOf(html, 'Go to your apps')).toBe(`${ISSUER}/`)
 })
 
@@ -64,7 +99,9 @@ test('a page that could not be read can be opened again, at this origin', async 
     const link = answer.status === 500 ? linkOf(await answer.text(), 'Try again') : '/'
     expect(new URL(link, ISSUER).origin).toBe(ISSUER)
   }
-  expect(linkOf(await (await rig.app.request(`${ISSUER}/account?x=1`, cookie)).text(), 'Try again')).toBe(`${ISSUER}/account?x=1`)
+  expect(
+    linkOf(await (await rig.app.request(`${ISSUER}/account?x=1`, cookie)).text(), 'Try again'),
+  ).toBe(`${ISSUER}/account?x=1`)
 })
 
 describe('the sign-in page says why an earlier sign-in in this browser ended, by its class alone', () => {
@@ -74,7 +111,11 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
     ['refresh_token_reuse', 'was ended from elsewhere.', true],
     ['session_limit', 'was ended from elsewhere.', false],
     ['administrator', 'An administrator ended your earlier sign-in', true],
-    ['microsoft_account_disabled', 'because your Microsoft account or its access to Case Manager changed.', true],
+    [
+      'microsoft_account_disabled',
+      'because your Microsoft account or its access to Case Manager changed.',
+      true,
+    ],
     ['expired', 'has expired.', false],
     ['signed_out', undefined, false],
   ] as const)('%s', async (reason, words, asksPassword) => {
@@ -82,7 +123,12 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
     const { session, cookieHeader } = await rig.openSession()
     const browser = browserAt(rig, { cookies: cookieHeader, follows: () => false })
     const selector = { kind: 'session', sid: session.sid } as const
-    await rig.store.revoke({ selector, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    await rig.store.revoke({
+      selector,
+      reason,
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
     const { text } = await browser.get(authorizePath(sydney))
     if (words === undefined) expect(text).not.toContain('earlier sign-in')
     else expect(text).toContain(words)
@@ -95,7 +141,12 @@ describe('“Need admin approval” at Microsoft comes back as if the user had d
   test('and the page leads to Granting consent, which has a message for the administrator', async () => {
     const { rig, sydney, browser } = await open()
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
-    const declined = await browser.get(callback.replace('code=microsoft-code', 'error=access_denied&error_description=AADSTS65004%3A+declined'))
+    const declined = await browser.get(
+      callback.replace(
+        'code=microsoft-code',
+        'error=access_denied&error_description=AADSTS65004%3A+declined',
+      ),
+    )
     expect(declined.text).toContain('Did Microsoft say “Need admin approval”?')
     const page = await browser.get(linkOf(declined.html, 'Granting consent'))
     const mail = linkOf(page.html, 'Write to your administrator')
@@ -113,13 +164,17 @@ describe('a sign-in that took too long starts again at the app, whose own state 
   }
 
   test('by its initiate_login_uri (OpenID Connect Core 1.0 §4)', async () => {
-    const { html } = await late({ initiateLoginUri: 'https://sydney.case-manager.example/sign-in?from=broker' })
+    const { html } = await late({
+      initiateLoginUri: 'https://sydney.case-manager.example/sign-in?from=broker',
+    })
     const again = new URL(linkOf(html, 'Sign in again'))
     expect(Object.fromEntries(again.searchParams)).toEqual({ from: 'broker', iss: ISSUER })
   })
 
   test('else at its home', async () => {
-    expect(linkOf((await late({})).html, 'Go back to Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
+    expect(linkOf((await late({})).html, 'Go back to Case Manager Sydney')).toBe(
+      'https://sydney.case-manager.example/',
+    )
   })
 })
 
@@ -131,7 +186,9 @@ describe('two tabs', () => {
     const again = await browser.get(callback)
     expect(again.status).toBe(409)
     expect(again.text).toContain('You are already signed in')
-    expect(linkOf(again.html, 'Open Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
+    expect(linkOf(again.html, 'Open Case Manager Sydney')).toBe(
+      'https://sydney.case-manager.example/',
+    )
   })
 
   test('an old sign-in page takes the session that the other tab opened; another account still leads to Microsoft', async () => {
@@ -140,10 +197,17 @@ describe('two tabs', () => {
     const own = await browser.get('/signin/start?return_to=/account')
     await signIn(rig, browser, authorizePath(sydney, { state: 'state-2' }))
     const link = linkOf(old.html, 'Sign in with Microsoft')
-    expect(delivered(await browser.get(link))).toMatchObject({ state: 'state-1', code: expect.any(String) as string })
-    expect(location(await browser.get(linkOf(own.html, 'Sign in with Microsoft'))).pathname).toBe('/account')
+    expect(delivered(await browser.get(link))).toMatchObject({
+      state: 'state-1',
+      code: expect.any(String) as string,
+    })
+    expect(location(await browser.get(linkOf(own.html, 'Sign in with Microsoft'))).pathname).toBe(
+      '/account',
+    )
     expect(rig.microsoft.started).toHaveLength(1)
-    expect(location(await browser.get(`${link}&account=another`)).host).toBe('login.microsoftonline.com')
+    expect(location(await browser.get(`${link}&account=another`)).host).toBe(
+      'login.microsoftonline.com',
+    )
   })
 
   test('a page that demands a fresh sign-in still leads to Microsoft', async () => {
@@ -153,7 +217,9 @@ describe('two tabs', () => {
     await signIn(rig, browser, authorizePath(sydney, { state: 'state-2' }))
     rig.clock.advance(301)
     for (const page of [old, own])
-      expect(location(await browser.get(linkOf(page.html, 'Sign in with Microsoft'))).host).toBe('login.microsoftonline.com')
+      expect(location(await browser.get(linkOf(page.html, 'Sign in with Microsoft'))).host).toBe(
+        'login.microsoftonline.com',
+      )
   })
 })
 
@@ -162,6 +228,8 @@ test('in a browser without cookies the page says to allow them', async () => {
   const page = await (await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).text()
   const answer = await rig.app.request(linkOf(page, 'Sign in with Microsoft'))
   expect(answer.status).toBe(400)
-  expect(await answer.text()).toContain(`Allow cookies for ${new URL(ISSUER).host}, then start again.`)
+  expect(await answer.text()).toContain(
+    `Allow cookies for ${new URL(ISSUER).host}, then start again.`,
+  )
   expect(rig.microsoft.started).toEqual([])
 })

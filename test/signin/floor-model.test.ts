@@ -3,7 +3,10 @@ import { expect, test } from 'vitest'
 import { Run } from './floor-run.ts'
 import { step } from './floor-steps.ts'
 
-/** What ends stays ended, in Microsoft's own time: browsers of one user come and go in any order, the broker's clock is off, and some are a thief's. */
+/**
+ * What ends stays ended, in Microsoft's own time: browsers of one user come and go in any order,
+ * the broker's clock is off, and some are a thief's.
+ */
 
 const rules = fc.record({
   most: fc.constantFrom(undefined, 1),
@@ -25,7 +28,11 @@ test('no sequence of sign-ins, remote ends, locks, expiry, restarts and clocks o
     }
   })
   const seed = Number(process.env.FLOOR_SEED) || 20_261_127
-  await fc.assert(property, { numRuns: Number(process.env.FLOOR_RUNS) || 20, seed, interruptAfterTimeLimit: 150_000 })
+  await fc.assert(property, {
+    numRuns: Number(process.env.FLOOR_RUNS) || 20,
+    seed,
+    interruptAfterTimeLimit: 150_000,
+  })
   // Sessions after a remote end, grants in use, and sign-ins that a lock kept out.
   expect(seen.opened).toBeGreaterThan(5)
   expect(seen.used).toBeGreaterThan(5)

@@ -3,12 +3,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Page } from '../browser.ts'
-import { createRig, FakeClock, FakeMicrosoft, type RegisteredClient, type Rig, TENANT, VERIFIER } from '../rig.ts'
+import {
+  createRig,
+  FakeClock,
+  FakeMicrosoft,
+  type RegisteredClient,
+  type Rig,
+  TENANT,
+  VERIFIER,
+} from '../rig.ts'
 import { atMicrosoft } from './browser.ts'
 import type { Step } from './floor-steps.ts'
 import { type Device, FloorWorld, type OnEnd, type Rules, type Visit } from './floor-world.ts'
 
-/** What the two browsers and Microsoft do, and what must hold after each step, in Microsoft's own time. */
+/**
+ * What the two browsers and Microsoft do, and what must hold after each step, in Microsoft's own
+ * time.
+ */
 
 const SLACK = 6
 /** By how much the clocks may differ, and what an ID token may be ahead. */
@@ -22,10 +33,17 @@ interface Prepared {
 export class Run extends FloorWorld {
   readonly seen = { opened: 0, used: 0, kept: 0 }
 
-  /** A broker that has stopped: each run begins with a copy of its files, which spares it the making of keys. */
+  /**
+   * A broker that has stopped: each run begins with a copy of its files, which spares it the making
+   * of keys.
+   */
   static async prepare(onEnd?: OnEnd): Promise<Prepared> {
     const rig = await createRig(onEnd === undefined ? {} : { onEnd })
-    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: rig.clock.now() })
+    await rig.store.putTenant({
+      tid: TENANT,
+      mfaProof: 'auth_context:c1',
+      connectedAt: rig.clock.now(),
+    })
     const client = await rig.register('Sydney')
     await rig.stop()
     return { rig, client }
@@ -33,8 +51,10 @@ export class Run extends FloorWorld {
 
   static async begin(prepared: Prepared, rules: Rules, onEnd: OnEnd): Promise<Run> {
     // A database of Postgres is not copied.
-    const { rig, client } = prepared.rig.database === undefined ? prepared : await Run.prepare(onEnd)
-    if (rig.database !== undefined) return new Run(await createRig({ before: rig, onEnd }), client, rules, onEnd)
+    const { rig, client } =
+      prepared.rig.database === undefined ? prepared : await Run.prepare(onEnd)
+    if (rig.database !== undefined)
+      return new Run(await createRig({ before: rig, onEnd }), client, rules, onEnd)
     const dir = mkdtempSync(join(tmpdir(), 'cmb-floor-'))
     onEnd(async () => rmSync(dir, { recursive: true }))
     cpSync(rig.dir, dir, { recursive: true })
@@ -52,10 +72,16 @@ export class Run extends FloorWorld {
   async do(one: Step): Promise<void> {
     if (one.do === 'wait') this.rig.clock.advance(one.seconds)
     else if (one.do === 'set_clock') this.setClock(one.offset)
-    else if (one.do === 'leave') await this.leave(this.of(one.device), one.own ? '/signin/start?return_to=/account' : this.path, one.fresh)
+    else if (one.do === 'leave')
+      await this.leave(
+        this.of(one.device),
+        one.own ? '/signin/start?return_to=/account' : this.path,
+        one.fresh,
+      )
     else if (one.do === 'sign_in') await this.signIn(this.of(one.device), one.password)
     else if (one.do === 'return') await this.comeBack(this.of(one.device), one.password)
-    else if (one.do === 'sign_out') await this.revoke(await this.sessionOf(this.of(one.device)), 'signed_out')
+    else if (one.do === 'sign_out')
+      await this.revoke(await this.sessionOf(this.of(one.device)), 'signed_out')
     else if (one.do === 'end') await this.end(this.of(one.device), one.how)
     else if (one.do === 'lock') await this.lock(one)
     else if (one.do === 'lift') await this.lift()
@@ -64,7 +90,10 @@ export class Run extends FloorWorld {
     else await this.restart()
   }
 
-  /** No session of a locked user or tenant lives, none is older than its authentication may be, and there are not too many. */
+  /**
+   * No session of a locked user or tenant lives, none is older than its authentication may be, and
+   * there are not too many.
+   */
   async mustHold(): Promise<void> {
     const live = await this.liveSessions()
     const isLocked = this.locks.has('user') || this.locks.has('tenant')
@@ -98,10 +127,15 @@ export class Run extends FloorWorld {
   }
 
   departure(): Visit['login'] {
-    return this.rig.microsoft.started.at(-1)?.prompt === 'login' ? { step: this.at, at: this.microsoftNow } : undefined
+    return this.rig.microsoft.started.at(-1)?.prompt === 'login'
+      ? { step: this.at, at: this.microsoftNow }
+      : undefined
   }
 
-  /** Back from Microsoft. Without the password, and where an earlier sign-in is there, `prompt=login` was taken out of the address. */
+  /**
+   * Back from Microsoft. Without the password, and where an earlier sign-in is there,
+   * `prompt=login` was taken out of the address.
+   */
   async comeBack(one: Device, password: boolean): Promise<void> {
     const { visit } = one
     if (visit === undefined || (!password && one.enteredAt === undefined)) return
@@ -122,20 +156,35 @@ export class Run extends FloorWorld {
     await this.judgeReturn(one, page, { visit, password, before })
   }
 
-  async judgeReturn(one: Device, page: Page, { visit, password, before }: { visit: Visit; password: boolean; before: { sid: string } | undefined }) {
+  async judgeReturn(
+    one: Device,
+    page: Page,
+    {
+      visit,
+      password,
+      before,
+    }: { visit: Visit; password: boolean; before: { sid: string } | undefined },
+  ) {
     const session = await this.sessionOf(one)
     if (session !== undefined && page.status === 303 && this.endedStep > 0) {
       this.seen.opened += 1
-      expect(one.provenStep, `a session at step ${this.at}, opened or renewed after the end at step ${this.endedStep}`).toBeGreaterThan(
-        this.endedStep,
-      )
+      expect(
+        one.provenStep,
+        `a session at step ${this.at}, opened or renewed after the end at step ${this.endedStep}`,
+      ).toBeGreaterThan(this.endedStep)
     }
     if (this.locks.size > 0) {
       this.seen.kept += page.status === 303 ? 0 : 1
       return
     }
     // A user who enters the password after a departure that came after the end gets in.
-    if (password && visit.login !== undefined && visit.login.step > this.endedStep && page.status !== 400 && page.status !== 409) {
+    if (
+      password &&
+      visit.login !== undefined &&
+      visit.login.step > this.endedStep &&
+      page.status !== 400 &&
+      page.status !== 409
+    ) {
       expect([page.status, page.title]).toEqual([303, ''])
       expect(session?.sid ?? before?.sid).toBeDefined()
     }
@@ -148,18 +197,31 @@ export class Run extends FloorWorld {
     one.grantOf = { step: this.at, sid: (await this.sessionOf(one))?.sid }
   }
 
-  /** The client redeems its code, or refreshes: never while it, its user or their tenant is locked, nor after what ended the grant. */
+  /**
+   * The client redeems its code, or refreshes: never while it, its user or their tenant is locked,
+   * nor after what ended the grant.
+   */
   async useGrant(one: Device): Promise<void> {
     const { grant } = one
     if (grant === undefined) return
     one.grant = undefined
-    const redeem = { grant_type: 'authorization_code', redirect_uri: this.client.metadata.redirectUris[0] ?? '', code_verifier: VERIFIER }
-    const form = 'code' in grant ? { ...redeem, code: grant.code } : { grant_type: 'refresh_token', refresh_token: grant.refresh }
+    const redeem = {
+      grant_type: 'authorization_code',
+      redirect_uri: this.client.metadata.redirectUris[0] ?? '',
+      code_verifier: VERIFIER,
+    }
+    const form =
+      'code' in grant
+        ? { ...redeem, code: grant.code }
+        : { grant_type: 'refresh_token', refresh_token: grant.refresh }
     const response = await this.rig.post('/token', form, { authorization: this.client.basic })
     if (response.status !== 200) return
     this.seen.used += 1
     expect([...this.locks.keys()], `tokens while locked, step ${this.at}`).toEqual([])
-    expect(one.grantOf.step, `tokens of a grant that ended at step ${this.grantsEndedStep}`).toBeGreaterThan(this.grantsEndedStep)
+    expect(
+      one.grantOf.step,
+      `tokens of a grant that ended at step ${this.grantsEndedStep}`,
+    ).toBeGreaterThan(this.grantsEndedStep)
     expect([...this.endedSids]).not.toContain(one.grantOf.sid)
     one.grant = { refresh: ((await response.json()) as { refresh_token: string }).refresh_token }
   }

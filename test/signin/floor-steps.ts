@@ -4,9 +4,23 @@ import fc from 'fast-check'
 
 const device = fc.nat(1)
 export const step = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('sign_in' as const), device, password: fc.boolean() }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('leave' as const), device, fresh: fc.boolean(), own: fc.boolean() }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('return' as const), device, password: fc.boolean() }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant('sign_in' as const), device, password: fc.boolean() }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('leave' as const),
+      device,
+      fresh: fc.boolean(),
+      own: fc.boolean(),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('return' as const), device, password: fc.boolean() }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -16,8 +30,20 @@ export const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('sign_out' as const), device }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 4, 40, 600, 9 * 3600) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('set_clock' as const), offset: fc.integer({ min: -50, max: 50 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      seconds: fc.constantFrom(1, 4, 40, 600, 9 * 3600),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('set_clock' as const),
+      offset: fc.integer({ min: -50, max: 50 }),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({

@@ -10,7 +10,10 @@ import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { authorizePath } from './browser.ts'
 import type { Of } from './floor-steps.ts'
 
-/** A broker with two browsers of one user: what operators and time do to it, and what is known of it since. */
+/**
+ * A broker with two browsers of one user: what operators and time do to it, and what is known of it
+ * since.
+ */
 
 export interface Rules {
   most: number | undefined
@@ -30,7 +33,10 @@ export interface Device {
   visit: Visit | undefined
   /** The latest step at which a visit departed that came back fresh. */
   provenStep: number
-  /** What the client holds of this browser: a code, then a refresh token; since which step, and of which session. */
+  /**
+   * What the client holds of this browser: a code, then a refresh token; since which step, and of
+   * which session.
+   */
   grant: { code: string } | { refresh: string } | undefined
   grantOf: { step: number; sid: string | undefined }
 }
@@ -47,7 +53,10 @@ export class FloorWorld {
   readonly devices: Device[]
   /** Microsoft's clock less the broker's. */
   offset = 0
-  /** The same when the broker started: by it, a broker that has not asked Microsoft yet finds that its clock was set. */
+  /**
+   * The same when the broker started: by it, a broker that has not asked Microsoft yet finds that
+   * its clock was set.
+   */
   startedAtOffset = 0
   at = 0
   /** The step of the latest remote end of the user; 0: there was none. */
@@ -65,7 +74,13 @@ export class FloorWorld {
     this.rules = rules
     this.onEnd = onEnd
     const browser = () => browserAt(this, { userAgent: FIREFOX, follows: () => false })
-    const fresh = { enteredAt: undefined, visit: undefined, provenStep: -1, grant: undefined, grantOf: { step: 0, sid: undefined } }
+    const fresh = {
+      enteredAt: undefined,
+      visit: undefined,
+      provenStep: -1,
+      grant: undefined,
+      grantOf: { step: 0, sid: undefined },
+    }
     this.devices = [0, 1].map(() => ({ browser: browser(), ...fresh }))
     Object.assign(rig.config.sessionRules, rules)
   }
@@ -89,31 +104,53 @@ export class FloorWorld {
   }
 
   async sessionOf({ browser }: Device) {
-    const standing = await this.rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), this.rig.clock.now())
+    const standing = await this.rig.store.standingByCookie(
+      sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
+      this.rig.clock.now(),
+    )
     return standing.state === 'live' ? standing.session : undefined
   }
 
-  /** Of every session that there ever was. Not by a search: that starts a thread for each broker. */
+  /**
+   * Of every session that there ever was. Not by a search: that starts a thread for each broker.
+   */
   async liveSessions(): Promise<Session[]> {
     for (const one of this.devices) {
       const session = await this.sessionOf(one)
       if (session !== undefined) this.sids.add(session.sid)
     }
     const now = this.rig.clock.now()
-    const standings = await Promise.all([...this.sids].map((sid) => this.rig.store.standingBySid(sid, now)))
+    const standings = await Promise.all(
+      [...this.sids].map((sid) => this.rig.store.standingBySid(sid, now)),
+    )
     return standings.flatMap((one) => (one.state === 'live' ? [one.session] : []))
   }
 
-  /** The broker's clock is set, while no browser is at Microsoft, and not so far that the broker answers 503 (test/workers/clock.test.ts). */
+  /**
+   * The broker's clock is set, while no browser is at Microsoft, and not so far that the broker
+   * answers 503 (test/workers/clock.test.ts).
+   */
   setClock(offset: number): void {
-    if (this.devices.some(({ visit }) => visit !== undefined) || Math.abs(offset - this.startedAtOffset) > DISAGREE_SECONDS) return
+    if (
+      this.devices.some(({ visit }) => visit !== undefined) ||
+      Math.abs(offset - this.startedAtOffset) > DISAGREE_SECONDS
+    )
+      return
     this.rig.clock.step(this.offset - offset)
     this.offset = offset
   }
 
-  async revoke(session: { sid: string } | undefined, reason: 'signed_out' | 'signed_out_remotely' | 'refresh_token_reuse' | 'administrator') {
+  async revoke(
+    session: { sid: string } | undefined,
+    reason: 'signed_out' | 'signed_out_remotely' | 'refresh_token_reuse' | 'administrator',
+  ) {
     if (session === undefined) return
-    await this.rig.store.revoke({ selector: { kind: 'session', sid: session.sid }, reason, actor: OPERATOR, now: this.rig.clock.now() })
+    await this.rig.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason,
+      actor: OPERATOR,
+      now: this.rig.clock.now(),
+    })
     this.endedSids.add(session.sid)
     if (reason !== 'signed_out') this.endedStep = this.at
   }
@@ -123,40 +160,68 @@ export class FloorWorld {
     if (how === 'device') return this.revoke(session, 'signed_out_remotely')
     if (how === 'operator') return this.revoke(session, 'administrator')
     if (how === 'theft') return this.revoke(session, 'refresh_token_reuse')
-    const user = await this.rig.store.findSubjectByUser(this.rig.microsoft.user.tid, this.rig.microsoft.user.oid)
+    const user = await this.rig.store.findSubjectByUser(
+      this.rig.microsoft.user.tid,
+      this.rig.microsoft.user.oid,
+    )
     if (user === undefined) return
-    const selector = how === 'everything' ? ({ kind: 'everything' } as const) : ({ kind: 'subject', sub: user.sub } as const)
+    const selector =
+      how === 'everything'
+        ? ({ kind: 'everything' } as const)
+        : ({ kind: 'subject', sub: user.sub } as const)
     const reason = how === 'everything' ? 'administrator' : 'signed_out_everywhere'
-    await this.rig.store.revoke({ selector, reason, actor: { kind: 'user', id: user.sub }, now: this.rig.clock.now() })
+    await this.rig.store.revoke({
+      selector,
+      reason,
+      actor: { kind: 'user', id: user.sub },
+      now: this.rig.clock.now(),
+    })
     this.endedStep = this.at
     this.grantsEndedStep = this.at
   }
 
   async lock({ what, seconds }: Of<'lock'>): Promise<void> {
     const { tid, oid } = this.rig.microsoft.user
-    const targets = { user: { kind: 'user', tid, oid }, tenant: { kind: 'tenant', tid }, client: { kind: 'client', clientId: 'sydney' } } as const
+    const targets = {
+      user: { kind: 'user', tid, oid },
+      tenant: { kind: 'tenant', tid },
+      client: { kind: 'client', clientId: 'sydney' },
+    } as const
     const now = this.rig.clock.now()
     const endsAt = seconds === undefined ? undefined : now + seconds
-    const how = { actor: OPERATOR, may: 'administer' as const, operatorTenant: undefined, endsAt, now }
+    const how = {
+      actor: OPERATOR,
+      may: 'administer' as const,
+      operatorTenant: undefined,
+      endsAt,
+      now,
+    }
     const answer = await this.rig.store.lock({ target: targets[what], ...how })
     expect(answer.outcome).toBe(this.locks.has(what) ? 'already' : 'locked')
     if (answer.outcome !== 'locked') return
     this.locks.set(what, answer.lock.id)
     this.grantsEndedStep = this.at
-    // A user who has never signed in has nothing to end; a client's lock says nothing about how its users signed in.
+    // A user who has never signed in has nothing to end; a client's lock says nothing about how its
+    // users signed in.
     if (what !== 'client' && answer.committed.length > 0) this.endedStep = this.at
   }
 
   async lift(): Promise<void> {
     const [open] = this.locks
     if (open === undefined) return
-    expect(await this.rig.store.liftLock({ id: open[1], actor: OPERATOR, now: this.rig.clock.now() })).toMatchObject({ outcome: 'lifted' })
+    expect(
+      await this.rig.store.liftLock({ id: open[1], actor: OPERATOR, now: this.rig.clock.now() }),
+    ).toMatchObject({ outcome: 'lifted' })
     this.locks.delete(open[0])
   }
 
   /** The worker: what time has ended, and locks whose end has come. */
   async sweep(): Promise<void> {
-    for (const { target } of await this.rig.store.liftDueLocks({ now: this.rig.clock.now(), limit: 10 })) this.locks.delete(target.kind)
+    for (const { target } of await this.rig.store.liftDueLocks({
+      now: this.rig.clock.now(),
+      limit: 10,
+    }))
+      this.locks.delete(target.kind)
     await sweepExpired(this.rig.deps)
   }
 

@@ -7,8 +7,8 @@ import { createRig, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, location, delivered } from './browser.ts'
 
 /**
- * A Microsoft that remembers, in each browser, when the password was entered, and asks for it only where `prompt=login` was sent. The thief has
- * the phone and no password.
+ * A Microsoft that remembers, in each browser, when the password was entered, and asks for it only
+ * where `prompt=login` was sent. The thief has the phone and no password.
  */
 class Device {
   browser: Browser
@@ -26,17 +26,25 @@ class Device {
   get cookieHash(): string {
     return sha256(this.browser.cookies.get(SESSION_COOKIE) ?? '')
   }
-  /** What this browser gets at the end of all visits. `password`: the user at this browser knows the password. */
-  async signIn(path: string, { password = true, says = {} }: { password?: boolean; says?: Partial<MicrosoftIdentity> } = {}): Promise<Page> {
+  /**
+   * What this browser gets at the end of all visits. `password`: the user at this browser knows the
+   * password.
+   */
+  async signIn(
+    path: string,
+    { password = true, says = {} }: { password?: boolean; says?: Partial<MicrosoftIdentity> } = {},
+  ): Promise<Page> {
     this.asked = []
     let page = await this.browser.get(path)
     if (page.left?.host !== undefined && page.left.host !== 'login.microsoftonline.com') return page
     let back = await atMicrosoft(this.#rig, this.browser, page)
     for (;;) {
-      const { prompt, authContext = 'c1' } = this.#rig.microsoft.started.at(-1) ?? expect.unreachable()
+      const { prompt, authContext = 'c1' } =
+        this.#rig.microsoft.started.at(-1) ?? expect.unreachable()
       this.asked.push(prompt)
       if (prompt === 'login' || this.#enteredAt === undefined) {
-        // Microsoft's page waits for a password that does not come: the thief takes prompt=login out of the address instead.
+        // Microsoft's page waits for a password that does not come: the thief takes prompt=login
+        // out of the address instead.
         if (password) this.#enteredAt = this.#rig.clock.now()
       }
       this.#rig.microsoft.next = { authTime: this.#enteredAt, acrs: [authContext], ...says }
@@ -88,7 +96,11 @@ const ENDS: [how: string, end: (stolen: Stolen) => Promise<void>][] = [
   [
     'by "everywhere"',
     async ({ laptop }) => {
-      await laptop.browser.submit(await laptop.browser.get('/account/sign-out'), {}, 'Sign out everywhere')
+      await laptop.browser.submit(
+        await laptop.browser.get('/account/sign-out'),
+        {},
+        'Sign out everywhere',
+      )
     },
   ],
   ['by an operator who revokes the session', byOperator(({ sid }) => ({ kind: 'session', sid }))],
@@ -106,18 +118,27 @@ describe.each(ENDS)('a phone that was stolen, and ended %s', (_how, end) => {
       expect(phone.asked).toContain('login')
       expect([thief.status, thief.title]).toEqual([403, 'Please sign in again'])
     }
-    // Without our cookies Microsoft is asked as if the phone were new, and a second time with prompt=login.
+    // Without our cookies Microsoft is asked as if the phone were new, and a second time with
+    // prompt=login.
     phone.deleteOurCookies()
     expect((await phone.signIn(path, { password: false })).status).toBe(403)
     expect(phone.asked).toEqual(['select_account', 'login'])
     // The owner's fresh sign-in elsewhere opens nothing for the phone.
     rig.clock.advance(60)
     expect(
-      delivered(await laptop.signIn(authorizePath({ clientId: 'sydney', metadata: stolen.client.metadata }, { prompt: 'login' }))),
+      delivered(
+        await laptop.signIn(
+          authorizePath(
+            { clientId: 'sydney', metadata: stolen.client.metadata },
+            { prompt: 'login' },
+          ),
+        ),
+      ),
     ).toHaveProperty('code')
     expect((await phone.signIn(path, { password: false })).status).toBe(403)
     rig.clock.advance(31 * 86_400)
-    for (const kind of ['sessions', 'revocations'] as const) await rig.store.purge({ kind, now: rig.clock.now(), limit: 1000 })
+    for (const kind of ['sessions', 'revocations'] as const)
+      await rig.store.purge({ kind, now: rig.clock.now(), limit: 1000 })
     expect((await phone.signIn(path, { password: false })).status).toBe(403)
     // With the password it gets in; the next time the browser's proof is enough.
     expect(delivered(await phone.signIn(path))).toHaveProperty('code')
@@ -158,7 +179,11 @@ describe('what a fresh sign-in is', () => {
   test('a visit that began before the revocation does not count, whatever it brings', async () => {
     const stolen = await stolenPhone()
     const { rig, laptop, client } = stolen
-    const back = await atMicrosoft(rig, laptop.browser, await laptop.browser.get(authorizePath(client, { prompt: 'login' })))
+    const back = await atMicrosoft(
+      rig,
+      laptop.browser,
+      await laptop.browser.get(authorizePath(client, { prompt: 'login' })),
+    )
     await byOperator(({ sub }) => ({ kind: 'subject', sub }))(stolen)
     rig.clock.advance(30)
     rig.microsoft.next = { authTime: rig.clock.now() }
@@ -170,15 +195,24 @@ describe('what a fresh sign-in is', () => {
     const { rig, phone, path } = await demanded()
     const says = { authTime: rig.clock.now() - 40 }
     expect((await phone.signIn(path, { says })).status).toBe(403)
-    expect(delivered(await phone.signIn(path, { says: { authTime: rig.clock.now() - 5 } }))).toHaveProperty('code')
+    expect(
+      delivered(await phone.signIn(path, { says: { authTime: rig.clock.now() - 5 } })),
+    ).toHaveProperty('code')
   })
 
-  test.each([-50, 50])('the clocks differ by %i s: auth_time is read by the offset that Microsoft’s Date shows', async (clockOffsetSeconds) => {
-    const { rig, phone, path } = await demanded()
-    const entered = rig.clock.now() + clockOffsetSeconds
-    expect((await phone.signIn(path, { says: { clockOffsetSeconds, authTime: entered - 10 } })).status).toBe(403)
-    expect(delivered(await phone.signIn(path, { says: { clockOffsetSeconds, authTime: entered } }))).toHaveProperty('code')
-  })
+  test.each([-50, 50])(
+    'the clocks differ by %i s: auth_time is read by the offset that Microsoft’s Date shows',
+    async (clockOffsetSeconds) => {
+      const { rig, phone, path } = await demanded()
+      const entered = rig.clock.now() + clockOffsetSeconds
+      expect(
+        (await phone.signIn(path, { says: { clockOffsetSeconds, authTime: entered - 10 } })).status,
+      ).toBe(403)
+      expect(
+        delivered(await phone.signIn(path, { says: { clockOffsetSeconds, authTime: entered } })),
+      ).toHaveProperty('code')
+    },
+  )
 
   test('Microsoft does not say what its clock shows: it is asked again, and then the user sees a page', async () => {
     const { phone, path } = await demanded()
@@ -195,7 +229,11 @@ describe('what a fresh sign-in is', () => {
     const stolen = await demanded()
     const { rig, phone, path } = stolen
     phone.deleteOurCookies()
-    await rig.store.putTenant({ tid: rig.microsoft.user.tid, mfaProof: 'auth_context:c7', connectedAt: rig.clock.now() })
+    await rig.store.putTenant({
+      tid: rig.microsoft.user.tid,
+      mfaProof: 'auth_context:c7',
+      connectedAt: rig.clock.now(),
+    })
     expect(delivered(await phone.signIn(path))).toHaveProperty('code')
     expect(phone.asked).toEqual(['select_account', undefined, 'login'])
   })
@@ -211,7 +249,11 @@ describe('what a fresh sign-in is', () => {
 
   test('a browser that knows its user asks Microsoft for the password at once, so that it is entered once', async () => {
     const { rig, phone, laptop, path } = await stolenPhone()
-    await laptop.browser.submit(await laptop.browser.get('/account/sign-out'), {}, 'Sign out everywhere')
+    await laptop.browser.submit(
+      await laptop.browser.get('/account/sign-out'),
+      {},
+      'Sign out everywhere',
+    )
     for (const device of [laptop, phone]) {
       expect(delivered(await device.signIn(path))).toHaveProperty('code')
       expect(device.asked).toEqual(['login'])
@@ -229,7 +271,12 @@ describe('what a fresh sign-in is', () => {
     rig.microsoft.user = { ...owner, oid: '00000000-0000-4000-8000-000000000b0b' }
     const bob = new Device(rig)
     await bob.signIn(path)
-    await rig.store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: operator, now: rig.clock.now() })
+    await rig.store.revoke({
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: operator,
+      now: rig.clock.now(),
+    })
     rig.clock.advance(60)
     await bob.signIn(path)
     const bobs = bob.browser.cookies.get('__Host-cmb_fresh') ?? expect.unreachable()
@@ -237,7 +284,10 @@ describe('what a fresh sign-in is', () => {
     for (const value of [proof, bobs, `${proof}x`]) {
       const thief = new Device(rig)
       thief.browser.addCookies(`__Host-cmb_fresh=${value}`)
-      expect((await thief.signIn(path, { password: false, says: { authTime: rig.clock.now() - 3600 } })).status).toBe(403)
+      expect(
+        (await thief.signIn(path, { password: false, says: { authTime: rig.clock.now() - 3600 } }))
+          .status,
+      ).toBe(403)
     }
   })
 })

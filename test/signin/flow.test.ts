@@ -5,7 +5,15 @@ import { sha256 } from '../../src/runtime/compare.ts'
 import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
 import { openFromSession } from '../../src/clients/session/sealed.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
-import { atMicrosoft, authorizePath, createBrowser, linkOf, location, signIn, delivered } from './browser.ts'
+import {
+  atMicrosoft,
+  authorizePath,
+  createBrowser,
+  linkOf,
+  location,
+  signIn,
+  delivered,
+} from './browser.ts'
 
 describe('signing in', () => {
   test('goes by the sign-in page to Microsoft and back to the instance with code, state and iss (RFC 9207)', async () => {
@@ -24,7 +32,11 @@ describe('signing in', () => {
     const response = await browser.get(await atMicrosoft(rig, browser, page))
     const url = location(response)
     expect(url.origin + url.pathname).toBe(sydney.metadata.redirectUris[0])
-    expect(delivered(response)).toEqual({ code: expect.stringMatching(/^[\w-]{43}$/) as string, state: 'state-1', iss: ISSUER })
+    expect(delivered(response)).toEqual({
+      code: expect.stringMatching(/^[\w-]{43}$/) as string,
+      state: 'state-1',
+      iss: ISSUER,
+    })
     const redeemed = await rig.store.redeemAuthorizationCode({
       codeHash: sha256(delivered(response).code ?? ''),
       clientId: 'sydney',
@@ -44,7 +56,11 @@ describe('signing in', () => {
         device: 'Firefox on Linux',
         roles: ['CaseManager.User'],
       },
-      grant: { scope: 'openid profile offline_access', audience: sydney.metadata.audience, nonce: 'nonce-1' },
+      grant: {
+        scope: 'openid profile offline_access',
+        audience: sydney.metadata.audience,
+        nonce: 'nonce-1',
+      },
     })
   })
 
@@ -62,13 +78,22 @@ describe('signing in', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     const response = await signIn(rig, browser, authorizePath(sydney))
-    const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
+    const standing = await rig.store.standingByCookie(
+      sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
+      rig.clock.now(),
+    )
     if (standing.state !== 'live') expect.unreachable()
     const { user, loginHintSealed } = standing.session
     expect(loginHintSealed).not.toContain('O.hint')
     expect(openFromSession(rig.deps.sealer, 'login_hint', user, loginHintSealed)).toBe('O.hint')
     const log = rig.lines.join('\n')
-    for (const secret of [delivered(response).code, browser.cookies.get(SESSION_COOKIE), 'microsoft-code', 'O.hint', 'RefreshToken'])
+    for (const secret of [
+      delivered(response).code,
+      browser.cookies.get(SESSION_COOKIE),
+      'microsoft-code',
+      'O.hint',
+      'RefreshToken',
+    ])
       expect(log).not.toContain(secret)
     expect(log).toContain('"signed_in"')
   })
@@ -82,17 +107,34 @@ describe('signing in', () => {
     const [first, second] = rig.microsoft.started
     expect(first).toMatchObject({ prompt: 'select_account', authContext: 'c1' })
     expect(first?.loginHint).toBeUndefined()
-    expect(new Set([first?.nonce, second?.nonce, first?.codeChallenge, second?.codeChallenge, first?.state, second?.state]).size).toBe(6)
+    expect(
+      new Set([
+        first?.nonce,
+        second?.nonce,
+        first?.codeChallenge,
+        second?.codeChallenge,
+        first?.state,
+        second?.state,
+      ]).size,
+    ).toBe(6)
   })
 
   test('says that Microsoft is simulated where it is', async () => {
     const rig = await createRig({
       config: {
-        entra: { tenants: [TENANT], clientId: 'x', credential: { kind: 'secret', secret: 's' }, authority: 'http://localhost:1', simulated: true },
+        entra: {
+          tenants: [TENANT],
+          clientId: 'x',
+          credential: { kind: 'secret', secret: 's' },
+          authority: 'http://localhost:1',
+          simulated: true,
+        },
       },
     })
     const sydney = await rig.register('Sydney')
-    expect(await (await rig.app.request(authorizePath(sydney))).text()).toContain('Microsoft is simulated here')
+    expect(await (await rig.app.request(authorizePath(sydney))).text()).toContain(
+      'Microsoft is simulated here',
+    )
   })
 
   test('not connected to Microsoft, the broker says what is missing', async () => {
@@ -112,7 +154,11 @@ describe('single sign-on', () => {
     await signIn(rig, browser, authorizePath(sydney))
     const response = await browser.get(authorizePath(melbourne, { state: 'x'.repeat(128) }))
     expect(location(response).host).toBe('melbourne.case-manager.example')
-    expect(delivered(response)).toMatchObject({ code: expect.any(String) as string, state: 'x'.repeat(128), iss: ISSUER })
+    expect(delivered(response)).toMatchObject({
+      code: expect.any(String) as string,
+      state: 'x'.repeat(128),
+      iss: ISSUER,
+    })
     expect(rig.microsoft.started).toHaveLength(1)
   })
 
@@ -122,7 +168,10 @@ describe('single sign-on', () => {
     const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     const sidOf = async () => {
-      const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
+      const standing = await rig.store.standingByCookie(
+        sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
+        rig.clock.now(),
+      )
       return standing.state === 'unknown' ? undefined : standing.session.sid
     }
     const [before, cookie] = [await sidOf(), browser.cookies.get(SESSION_COOKIE)]
@@ -146,9 +195,15 @@ describe('single sign-on', () => {
       },
       { authorization: sydney.basic },
     )
-    rig.microsoft.user = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' }
+    rig.microsoft.user = {
+      ...rig.microsoft.user,
+      oid: '00000000-0000-4000-8000-000000000b0b',
+      username: 'bob@contoso.example',
+    }
     await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
-    expect((await rig.store.listRevocations({ limit: 5 })).map((one) => one.reason)).toEqual(['replaced'])
+    expect((await rig.store.listRevocations({ limit: 5 })).map((one) => one.reason)).toEqual([
+      'replaced',
+    ])
     expect(rig.queue.added).toHaveLength(1)
   })
 
@@ -176,9 +231,9 @@ describe('"Stay signed in?"', () => {
     rig.microsoft.next = { staySignedIn: true }
     const response = await signIn(rig, browser, authorizePath(sydney))
     const until = rig.clock.now() + 86_400
-    expect(response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE))).toContain(
-      `Expires=${new Date(until * 1000).toUTCString()}`,
-    )
+    expect(
+      response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE)),
+    ).toContain(`Expires=${new Date(until * 1000).toUTCString()}`)
     rig.clock.advance(86_399)
     expect((await browser.get(authorizePath(sydney))).status).toBe(303)
     rig.clock.advance(2)
@@ -190,7 +245,9 @@ describe('"Stay signed in?"', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     const response = await signIn(rig, browser, authorizePath(sydney))
-    expect(response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE))).not.toContain('Expires')
+    expect(
+      response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE)),
+    ).not.toContain('Expires')
   })
 })
 
@@ -215,7 +272,11 @@ describe('the state that comes back', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
-    const answers = await Promise.all([browser.get(callback), browser.get(callback), browser.get(callback)])
+    const answers = await Promise.all([
+      browser.get(callback),
+      browser.get(callback),
+      browser.get(callback),
+    ])
     expect(answers.map((one) => one.status).sort()).toEqual([303, 409, 409])
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
   })
@@ -250,7 +311,13 @@ describe('the state that comes back', () => {
 
   test('made up is refused', async () => {
     const rig = await createRig()
-    for (const query of ['', '?state=forged&code=x', '?code=x', '?error=access_denied', '?state=a&state=b&code=x']) {
+    for (const query of [
+      '',
+      '?state=forged&code=x',
+      '?code=x',
+      '?error=access_denied',
+      '?state=a&state=b&code=x',
+    ]) {
       const response = await rig.app.request(`/signin/callback${query}`)
       expect(response.status, query).toBe(400)
       expect(await response.text(), query).toContain('cannot be continued')
@@ -274,7 +341,8 @@ describe('the state that comes back', () => {
     const browser = createBrowser(rig)
     const tab = async () => atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const callbacks = [await tab(), await tab()]
-    for (const answer of await Promise.all(callbacks.map((address) => browser.send(address)))) expect(delivered(answer)).toHaveProperty('code')
+    for (const answer of await Promise.all(callbacks.map((address) => browser.send(address))))
+      expect(delivered(answer)).toHaveProperty('code')
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
     expect(await browser.get('/account')).toMatchObject({ title: 'Where you are signed in' })
   })
@@ -282,7 +350,10 @@ describe('the state that comes back', () => {
   test('the link to Microsoft is valid in the browser it was made for alone', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const link = linkOf((await createBrowser(rig).get(authorizePath(sydney))).html, 'Sign in with Microsoft')
+    const link = linkOf(
+      (await createBrowser(rig).get(authorizePath(sydney))).html,
+      'Sign in with Microsoft',
+    )
     const other = createBrowser(rig)
     await other.get(authorizePath(sydney))
     expect((await other.get(link)).status).toBe(400)
@@ -296,12 +367,21 @@ describe('what Microsoft refuses', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
-    const rejected = await browser.get(callback.replace('code=microsoft-code', 'error=access_denied&error_description=AADSTS65004%3A+declined'))
+    const rejected = await browser.get(
+      callback.replace(
+        'code=microsoft-code',
+        'error=access_denied&error_description=AADSTS65004%3A+declined',
+      ),
+    )
     expect(rejected.status).toBe(403)
     const html = rejected.html
     const back = new URL(linkOf(html, 'Go back to Case Manager Sydney'))
     expect(back.origin + back.pathname).toBe(sydney.metadata.redirectUris[0])
-    expect(Object.fromEntries(back.searchParams)).toMatchObject({ error: 'access_denied', state: 'state-1', iss: ISSUER })
+    expect(Object.fromEntries(back.searchParams)).toMatchObject({
+      error: 'access_denied',
+      state: 'state-1',
+      iss: ISSUER,
+    })
     const again = location(await browser.get(linkOf(html, 'Try again')))
     expect(again.host).toBe('login.microsoftonline.com')
   })
@@ -311,7 +391,12 @@ describe('what Microsoft refuses', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
-    await browser.get(callback.replace('code=microsoft-code', 'error=invalid_client&error_description=AADSTS7000222%3A+expired'))
+    await browser.get(
+      callback.replace(
+        'code=microsoft-code',
+        'error=invalid_client&error_description=AADSTS7000222%3A+expired',
+      ),
+    )
     const metrics = await rig.metrics.registry.metrics()
     expect(metrics).toContain('broker_sign_ins_total{outcome="credential"} 0\n')
     expect(metrics).toContain('broker_sign_in_callback_errors_total{outcome="credential"} 1\n')
@@ -322,8 +407,13 @@ describe('what Microsoft refuses', () => {
     const sydney = await rig.register('Sydney', NO_HOME)
     const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
-    const withQuery = async (query: string) => (await browser.get(callback.replace('code=microsoft-code', query))).status
-    expect([await withQuery('error=access_denied'), await withQuery('error=access_denied'), await withQuery('')]).toEqual([403, 403, 403])
+    const withQuery = async (query: string) =>
+      (await browser.get(callback.replace('code=microsoft-code', query))).status
+    expect([
+      await withQuery('error=access_denied'),
+      await withQuery('error=access_denied'),
+      await withQuery(''),
+    ]).toEqual([403, 403, 403])
     expect(await withQuery('code=a&code=b')).toBe(400)
     expect(delivered(await browser.get(callback))).toHaveProperty('code')
     expect(await withQuery('error=access_denied')).toBe(409)
@@ -335,7 +425,9 @@ describe('what Microsoft refuses', () => {
     const browser = createBrowser(rig)
     rig.microsoft.next = new MicrosoftRejection('admin_consent', { code: 90094 })
     const html = (await signIn(rig, browser, authorizePath(sydney))).html
-    expect(html).toContain('You need to contact your IT administrator. An extra setup action remains to be done.')
+    expect(html).toContain(
+      'You need to contact your IT administrator. An extra setup action remains to be done.',
+    )
     const consent = await browser.get(linkOf(html, 'Granting consent'))
     expect(consent.status).toBe(200)
     expect(consent.html).toContain(rig.config.entra.clientId)
@@ -350,18 +442,29 @@ describe('what Microsoft refuses', () => {
     rig.microsoft.next = new MicrosoftRejection('outage', { retryAfterSeconds: 30 })
     const response = await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '30'])
-    expect(delivered(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toHaveProperty(
+      'code',
+    )
   })
 
   test('a claims challenge is replayed, once', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
-    rig.microsoft.next = new MicrosoftRejection('step_up', { code: 50076, effect: 'mark', claims: '{"access_token":{}}' })
+    rig.microsoft.next = new MicrosoftRejection('step_up', {
+      code: 50076,
+      effect: 'mark',
+      claims: '{"access_token":{}}',
+    })
     const second = location(await signIn(rig, browser, authorizePath(sydney)))
     expect(second.host).toBe('login.microsoftonline.com')
-    expect(rig.microsoft.started.at(-1)).toMatchObject({ claims: '{"access_token":{}}', authContext: 'c1' })
-    const third = await browser.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: second.searchParams.get('state') ?? '' })}`)
+    expect(rig.microsoft.started.at(-1)).toMatchObject({
+      claims: '{"access_token":{}}',
+      authContext: 'c1',
+    })
+    const third = await browser.get(
+      `/signin/callback?${new URLSearchParams({ code: 'c', state: second.searchParams.get('state') ?? '' })}`,
+    )
     expect(third.status).toBe(403)
     expect(rig.microsoft.started).toHaveLength(2)
   })
@@ -373,7 +476,9 @@ describe('for a page of our own', () => {
     const browser = createBrowser(rig)
     const response = await signIn(rig, browser, '/signin/start?return_to=/account')
     expect(response.headers.get('location')).toBe('/account')
-    expect((await browser.get('/signin/start?return_to=/account/ready')).headers.get('location')).toBe('/account/ready')
+    expect(
+      (await browser.get('/signin/start?return_to=/account/ready')).headers.get('location'),
+    ).toBe('/account/ready')
   })
 
   const elsewhere = [
@@ -393,7 +498,10 @@ describe('for a page of our own', () => {
     const rig = await createRig()
     const browser = createBrowser(rig)
     await signIn(rig, browser, '/signin/start?return_to=/account')
-    for (const query of [...elsewhere.map((one) => encodeURIComponent(one)), '/account&return_to=/account']) {
+    for (const query of [
+      ...elsewhere.map((one) => encodeURIComponent(one)),
+      '/account&return_to=/account',
+    ]) {
       const response = await browser.get(`/signin/start?return_to=${query}`)
       expect(response.status, query).toBe(400)
       expect(response.headers.get('location'), query).toBeNull()
@@ -412,8 +520,12 @@ describe('who may use an instance', () => {
       expect(response.status).toBe(403)
       const html = response.html
       expect(html).toContain('You have no access here')
-      expect(new URL(linkOf(html, `Go back to ${client.metadata.name}`)).searchParams.get('error')).toBe('access_denied')
-      expect(location(await browser.get(linkOf(html, 'Use another account'))).host).toBe('login.microsoftonline.com')
+      expect(
+        new URL(linkOf(html, `Go back to ${client.metadata.name}`)).searchParams.get('error'),
+      ).toBe('access_denied')
+      expect(location(await browser.get(linkOf(html, 'Use another account'))).host).toBe(
+        'login.microsoftonline.com',
+      )
       expect(rig.microsoft.started.at(-1)?.prompt).toBe('select_account')
     }
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
@@ -423,11 +535,16 @@ describe('who may use an instance', () => {
 
   test('single sign-on admits no user either: no code, no loop; prompt=none is access_denied', async () => {
     const rig = await createRig()
-    const [sydney, perth] = [await rig.register('Sydney'), await rig.register('Perth', { appRole: 'CaseManager.Perth' })]
+    const [sydney, perth] = [
+      await rig.register('Sydney'),
+      await rig.register('Perth', { appRole: 'CaseManager.Perth' }),
+    ]
     const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     expect((await browser.get(authorizePath(perth))).status).toBe(403)
-    expect(delivered(await browser.get(authorizePath(perth, { prompt: 'none' })))).toMatchObject({ error: 'access_denied' })
+    expect(delivered(await browser.get(authorizePath(perth, { prompt: 'none' })))).toMatchObject({
+      error: 'access_denied',
+    })
   })
 })
 
@@ -444,7 +561,12 @@ describe('a request that was checked before its client was narrowed', () => {
       return location(await browser.post(path, Object.fromEntries(new URLSearchParams(query))))
     }
     const narrow = async (changes: Partial<typeof sydney.metadata>) => {
-      await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata: { ...sydney.metadata, ...changes }, now: rig.clock.now() })
+      await rig.store.putClient({
+        clientId: 'sydney',
+        source: 'command',
+        metadata: { ...sydney.metadata, ...changes },
+        now: rig.clock.now(),
+      })
       await rig.clients.reload()
     }
     const follow = async (url: URL) => browser.get(url.pathname + url.search)

@@ -4,7 +4,10 @@ import type { Browser, Page } from '../browser.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, delivered } from './browser.ts'
 
-/** BROKER_FRESH_CONTEXT: after a revocation for a security reason a fresh sign-in also brings the tenant's authentication context. MFA is proved by c1. */
+/**
+ * BROKER_FRESH_CONTEXT: after a revocation for a security reason a fresh sign-in also brings the
+ * tenant's authentication context. MFA is proved by c1.
+ */
 
 interface Says {
   /** Microsoft answers without asking for the password. */
@@ -14,7 +17,12 @@ interface Says {
 }
 
 /** All visits of one sign-in, each as it was asked for: the prompt and the context. */
-async function signIn(rig: Rig, browser: Browser, path: string, says: Says = {}): Promise<{ page: Page; asked: string[] }> {
+async function signIn(
+  rig: Rig,
+  browser: Browser,
+  path: string,
+  says: Says = {},
+): Promise<{ page: Page; asked: string[] }> {
   const asked: string[] = []
   let back = await atMicrosoft(rig, browser, await browser.get(path))
   for (;;) {
@@ -42,12 +50,26 @@ async function revoked(freshContext: Setting, reason: Reason = 'reported_by_user
     const { tid, oid } = rig.microsoft.user
     const { sub } = (await rig.store.findSubjectByUser(tid, oid)) ?? expect.unreachable()
     const actor = { kind: 'broker', id: 'test' } as const
-    expect(await rig.store.revoke({ selector: { kind: 'subject', sub }, reason: why, actor, now: rig.clock.now() })).toMatchObject({
+    expect(
+      await rig.store.revoke({
+        selector: { kind: 'subject', sub },
+        reason: why,
+        actor,
+        now: rig.clock.now(),
+      }),
+    ).toMatchObject({
       outcome: 'revoked',
     })
   }
   await revoke(reason)
-  return { rig, client, path, phone, revoke, signIn: (browser: Browser, says?: Says) => signIn(rig, browser, path, says) }
+  return {
+    rig,
+    client,
+    path,
+    phone,
+    revoke,
+    signIn: (browser: Browser, says?: Says) => signIn(rig, browser, path, says),
+  }
 }
 
 const NONE: Setting = { byTenant: {} }
@@ -57,15 +79,18 @@ describe('after a revocation for a security reason', () => {
   test.each([
     ['every tenant', C2],
     ['this tenant', { byTenant: { [TENANT]: 'c2' } }],
-  ])('a context that the setting names for %s is asked for with prompt=login, beside the one that proves MFA', async (_for, setting) => {
-    const { rig, signIn, phone } = await revoked(setting)
-    const known = await signIn(phone)
-    expect(known.asked).toEqual(['login c2', '- c1'])
-    expect(delivered(known.page)).toHaveProperty('code')
-    const fresh = await signIn(createBrowser(rig))
-    expect(fresh.asked).toEqual(['select_account c1', 'login c2'])
-    expect(delivered(fresh.page)).toHaveProperty('code')
-  })
+  ])(
+    'a context that the setting names for %s is asked for with prompt=login, beside the one that proves MFA',
+    async (_for, setting) => {
+      const { rig, signIn, phone } = await revoked(setting)
+      const known = await signIn(phone)
+      expect(known.asked).toEqual(['login c2', '- c1'])
+      expect(delivered(known.page)).toHaveProperty('code')
+      const fresh = await signIn(createBrowser(rig))
+      expect(fresh.asked).toEqual(['select_account c1', 'login c2'])
+      expect(delivered(fresh.page)).toHaveProperty('code')
+    },
+  )
 
   test.each([
     ['none', NONE],
@@ -87,7 +112,9 @@ describe('after a revocation for a security reason', () => {
         expect([page.status, page.title]).toEqual([403, 'Please sign in again'])
         expect(asked.length).toBeLessThanOrEqual(3)
       }
-      expect(await rig.store.liveSessionsOf((await subjectOf(rig)).sub, rig.clock.now())).toEqual([])
+      expect(await rig.store.liveSessionsOf((await subjectOf(rig)).sub, rig.clock.now())).toEqual(
+        [],
+      )
     },
   )
 
@@ -102,7 +129,12 @@ describe('after a revocation for a security reason', () => {
 
   test('a context in a token of a visit that did not ask for it does not serve: it may be of an earlier sign-in', async () => {
     const { rig, client } = await revoked(C2)
-    const { asked, page } = await signIn(rig, createBrowser(rig), authorizePath(client, { prompt: 'login' }), { acrs: ['c1', 'c2'] })
+    const { asked, page } = await signIn(
+      rig,
+      createBrowser(rig),
+      authorizePath(client, { prompt: 'login' }),
+      { acrs: ['c1', 'c2'] },
+    )
     expect(asked).toEqual(['login c1', 'login c2'])
     expect(delivered(page)).toHaveProperty('code')
   })
@@ -117,7 +149,9 @@ describe('after a revocation for a security reason', () => {
     // Bob, of whom no context is demanded, comes back in Alice's place.
     rig.microsoft.user = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b' }
     rig.microsoft.next = { authTime: rig.clock.now(), acrs: ['c2'] }
-    const bob = await browser.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: left?.searchParams.get('state') ?? '' })}`)
+    const bob = await browser.get(
+      `/signin/callback?${new URLSearchParams({ code: 'c', state: left?.searchParams.get('state') ?? '' })}`,
+    )
     expect(bob.left?.host).toBe('login.microsoftonline.com')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ authContext: 'c1' })
   })
@@ -166,4 +200,6 @@ describe('the proof in the browser', () => {
   })
 })
 
-const subjectOf = async (rig: Rig) => (await rig.store.findSubjectByUser(rig.microsoft.user.tid, rig.microsoft.user.oid)) ?? expect.unreachable()
+const subjectOf = async (rig: Rig) =>
+  (await rig.store.findSubjectByUser(rig.microsoft.user.tid, rig.microsoft.user.oid)) ??
+  expect.unreachable()

@@ -6,20 +6,28 @@ import type { Browser } from '../browser.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { authorizePath, createBrowser, location, signIn } from './browser.ts'
 
-/** A tenant of which no user gets through Microsoft's sign-in is found, also where the error shows on Microsoft's pages only; a stranger cannot raise that. */
+/**
+ * A tenant of which no user gets through Microsoft's sign-in is found, also where the error shows
+ * on Microsoft's pages only; a stranger cannot raise that.
+ */
 
 async function office() {
   const rig = await createRig()
   const sydney = await rig.register('Sydney')
   const path = authorizePath(sydney, { prompt: 'login' })
   const check = async (): Promise<Finding | undefined> =>
-    (await createChecks(rig.deps).look({ which: ({ id }) => id === 'sign-ins' })).find(({ tid }) => tid === TENANT)
+    (await createChecks(rig.deps).look({ which: ({ id }) => id === 'sign-ins' })).find(
+      ({ tid }) => tid === TENANT,
+    )
   let users = 0
   /** A user of the tenant, in their own browser, who has signed in once. */
   const user = async () => {
     const browser = createBrowser(rig)
     users++
-    rig.microsoft.user = { ...rig.microsoft.user, oid: `00000000-0000-4000-8000-${String(users).padStart(12, '0')}` }
+    rig.microsoft.user = {
+      ...rig.microsoft.user,
+      oid: `00000000-0000-4000-8000-${String(users).padStart(12, '0')}`,
+    }
     await signIn(rig, browser, authorizePath(sydney))
     return browser
   }
@@ -33,11 +41,21 @@ async function leave(browser: Browser, path: string): Promise<string> {
   return location(to).searchParams.get('state') ?? ''
 }
 
-const WITHDRAWN = { error: 'access_denied', error_description: 'AADSTS65001: The user or administrator has not consented to use the application.' }
+const WITHDRAWN = {
+  error: 'access_denied',
+  error_description:
+    'AADSTS65001: The user or administrator has not consented to use the application.',
+}
 
-async function comeBackWith(browser: Browser, path: string, error: Record<string, string>): Promise<void> {
+async function comeBackWith(
+  browser: Browser,
+  path: string,
+  error: Record<string, string>,
+): Promise<void> {
   const state = await leave(browser, path)
-  expect((await browser.get(`/signin/callback?${new URLSearchParams({ ...error, state })}`)).status).toBeGreaterThanOrEqual(400)
+  expect(
+    (await browser.get(`/signin/callback?${new URLSearchParams({ ...error, state })}`)).status,
+  ).toBeGreaterThanOrEqual(400)
 }
 
 const several = async <T>(times: number, make: () => Promise<T>): Promise<T[]> => {
@@ -55,14 +73,21 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     if (first === undefined) return expect.unreachable()
     await comeBackWith(first, path, WITHDRAWN)
     await comeBackWith(first, path, WITHDRAWN)
-    expect(await check()).toMatchObject({ state: 'warning', found: expect.stringContaining('1 user tried') as string })
+    expect(await check()).toMatchObject({
+      state: 'warning',
+      found: expect.stringContaining('1 user tried') as string,
+    })
     for (const browser of others) await comeBackWith(browser, path, WITHDRAWN)
     expect(await check()).toMatchObject({
       state: 'failed',
-      found: expect.stringMatching(/^3 users tried .* no user of the tenant got through since\. .*consented/) as string,
+      found: expect.stringMatching(
+        /^3 users tried .* no user of the tenant got through since\. .*consented/,
+      ) as string,
       fix: expect.stringContaining(`/setup/tenants/${TENANT}`) as string,
     })
-    expect(await metric(rig)).toContain('broker_check_findings{check="sign-ins",state="failed"} 1\n')
+    expect(await metric(rig)).toContain(
+      'broker_check_findings{check="sign-ins",state="failed"} 1\n',
+    )
   })
 
   test('a user who gets through clears it', async () => {
@@ -80,7 +105,10 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     for (const browser of await several(3, user)) await leave(browser, path)
     expect((await check())?.state).toBe('ok')
     rig.clock.advance(601)
-    expect(await check()).toMatchObject({ state: 'failed', found: expect.stringContaining('3 of them did not come back') as string })
+    expect(await check()).toMatchObject({
+      state: 'failed',
+      found: expect.stringContaining('3 of them did not come back') as string,
+    })
     rig.clock.advance(3600)
     expect((await check())?.state).toBe('ok')
   })
@@ -96,17 +124,25 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     }
     // The answer of a visit that a user began, brought by another browser.
     const state = await leave(known, path)
-    for (const browser of strangers) await browser.get(`/signin/callback?${new URLSearchParams({ ...WITHDRAWN, state })}`)
+    for (const browser of strangers)
+      await browser.get(`/signin/callback?${new URLSearchParams({ ...WITHDRAWN, state })}`)
     rig.clock.advance(601)
     expect(await check()).toMatchObject({ state: 'unknown' })
   })
 
   test('what is one user’s own affair counts for nothing: canceled, another account, a locked account', async () => {
     const { path, check, user } = await office()
-    const descriptions = ['AADSTS65004: The user declined.', 'AADSTS50020: Another account.', 'AADSTS50053: The account is locked.']
+    const descriptions = [
+      'AADSTS65004: The user declined.',
+      'AADSTS50020: Another account.',
+      'AADSTS50053: The account is locked.',
+    ]
     const browsers = await several(3, user)
     for (const [index, browser] of browsers.entries())
-      await comeBackWith(browser, path, { error: 'access_denied', error_description: descriptions[index] ?? '' })
+      await comeBackWith(browser, path, {
+        error: 'access_denied',
+        error_description: descriptions[index] ?? '',
+      })
     expect((await check())?.state).toBe('ok')
   })
 
@@ -114,8 +150,14 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     const { rig, path, check, user } = await office()
     const browsers = await several(3, user)
     for (const [index, browser] of browsers.entries()) {
-      rig.microsoft.user = { ...rig.microsoft.user, oid: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}` }
-      rig.microsoft.next = index === 0 ? new MicrosoftRejection('consent', { code: 65001, effect: 'nothing' }) : { acrs: [] }
+      rig.microsoft.user = {
+        ...rig.microsoft.user,
+        oid: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}`,
+      }
+      rig.microsoft.next =
+        index === 0
+          ? new MicrosoftRejection('consent', { code: 65001, effect: 'nothing' })
+          : { acrs: [] }
       await signIn(rig, browser, path)
     }
     expect(await check()).toMatchObject({ state: 'failed' })

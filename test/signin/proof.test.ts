@@ -7,27 +7,60 @@ import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
 import { judgeMfa, mfaPolicy } from '../../src/provider/authorize/mfa.ts'
 import type { Browser } from '../browser.ts'
 import { createRig, ISSUER, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
-import { atMicrosoft, authorizePath, createBrowser, fieldsOf, linkOf, location, signIn, delivered } from './browser.ts'
+import {
+  atMicrosoft,
+  authorizePath,
+  createBrowser,
+  fieldsOf,
+  linkOf,
+  location,
+  signIn,
+  delivered,
+} from './browser.ts'
 
 const sessionOf = async (rig: Rig, browser: Browser) => {
-  const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
+  const standing = await rig.store.standingByCookie(
+    sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
+    rig.clock.now(),
+  )
   return standing.state === 'live' ? standing.session : undefined
 }
 
-async function arrive(options: Parameters<typeof createRig>[0] = {}, changes: Parameters<Rig['register']>[1] = {}) {
+async function arrive(
+  options: Parameters<typeof createRig>[0] = {},
+  changes: Parameters<Rig['register']>[1] = {},
+) {
   const rig = await createRig(options)
   const client = await rig.register('Sydney', changes)
   return { rig, client, browser: createBrowser(rig) }
 }
 
 describe('proof of MFA', () => {
-  const policies: [MfaProof, Parameters<typeof judgeMfa>[1], asserted: boolean, proved: boolean, acr: string | undefined][] = [
+  const policies: [
+    MfaProof,
+    Parameters<typeof judgeMfa>[1],
+    asserted: boolean,
+    proved: boolean,
+    acr: string | undefined,
+  ][] = [
     [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: undefined }, true, true, ACR_MFA],
     [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: ['pwd'] }, true, true, ACR_MFA],
     [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: undefined }, false, true, undefined],
     [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: ['pwd'] }, false, true, undefined],
-    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: ['pwd', 'mfa'] }, false, true, ACR_MFA],
-    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c2', 'c11'], amr: ['mfa'] }, true, false, undefined],
+    [
+      { kind: 'auth_context', id: 'c1' },
+      { acrs: ['c1'], amr: ['pwd', 'mfa'] },
+      false,
+      true,
+      ACR_MFA,
+    ],
+    [
+      { kind: 'auth_context', id: 'c1' },
+      { acrs: ['c2', 'c11'], amr: ['mfa'] },
+      true,
+      false,
+      undefined,
+    ],
     [{ kind: 'auth_context', id: 'c1' }, { acrs: [], amr: undefined }, true, false, undefined],
     [{ kind: 'amr' }, { acrs: [], amr: ['pwd', 'mfa'] }, false, true, ACR_MFA],
     [{ kind: 'amr' }, { acrs: ['c1'], amr: ['pwd', 'ngcmfa'] }, true, false, undefined],
@@ -40,8 +73,12 @@ describe('proof of MFA', () => {
     '%j with %j, asserted %s: admitted %s, acr %s, and amr mfa only beside acr',
     async (policy, identity, asserted, proved, acr) => {
       const amr = acr === undefined ? undefined : ['mfa']
-      expect(judgeMfa(policy, identity, asserted)).toEqual(proved ? { proved, acr, amr } : { proved })
-      const { rig, client, browser } = await arrive({ config: { mfaProof: policy, mfaProofAsserted: asserted } })
+      expect(judgeMfa(policy, identity, asserted)).toEqual(
+        proved ? { proved, acr, amr } : { proved },
+      )
+      const { rig, client, browser } = await arrive({
+        config: { mfaProof: policy, mfaProofAsserted: asserted },
+      })
       rig.microsoft.next = identity
       const response = await signIn(rig, browser, authorizePath(client))
       const session = await sessionOf(rig, browser)
@@ -54,7 +91,9 @@ describe('proof of MFA', () => {
 
   test('where the proof was not asserted, a client that demands acr gets unmet_authentication_requirements', async () => {
     const { rig, client, browser } = await arrive({ config: { mfaProofAsserted: false } })
-    expect(delivered(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA })))).toMatchObject({
+    expect(
+      delivered(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA }))),
+    ).toMatchObject({
       error: 'unmet_authentication_requirements',
     })
   })
@@ -66,22 +105,37 @@ describe('proof of MFA', () => {
     expect(response.status).toBe(403)
     expect(response.html).toContain('Two-step verification is needed')
     const tenant = { tid: TENANT, mfaProof: 'trust_me', connectedAt: 0 }
-    expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] }, true)).toEqual({ proved: false })
+    expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] }, true)).toEqual({
+      proved: false,
+    })
   })
 
   test('a tenant that was disconnected admits no user', async () => {
     const { rig, client, browser } = await arrive()
-    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: rig.clock.now(), removedAt: rig.clock.now() })
+    await rig.store.putTenant({
+      tid: TENANT,
+      mfaProof: 'auth_context:c1',
+      connectedAt: rig.clock.now(),
+      removedAt: rig.clock.now(),
+    })
     expect((await signIn(rig, browser, authorizePath(client))).status).toBe(403)
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
   })
 
   test('where the tenant has another authentication context than was asked for, Microsoft is asked again, once', async () => {
     const { rig, client, browser } = await arrive()
-    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c7', connectedAt: rig.clock.now() })
+    await rig.store.putTenant({
+      tid: TENANT,
+      mfaProof: 'auth_context:c7',
+      connectedAt: rig.clock.now(),
+    })
     const again = location(await signIn(rig, browser, authorizePath(client)))
     expect(again.host).toBe('login.microsoftonline.com')
-    expect(rig.microsoft.started.at(-1)).toMatchObject({ authContext: 'c7', tid: TENANT, loginHint: 'O.hint' })
+    expect(rig.microsoft.started.at(-1)).toMatchObject({
+      authContext: 'c7',
+      tid: TENANT,
+      loginHint: 'O.hint',
+    })
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
     const callback = `/signin/callback?${new URLSearchParams({ code: 'c', state: again.searchParams.get('state') ?? '' })}`
     rig.microsoft.next = { acrs: ['c7'] }
@@ -90,9 +144,15 @@ describe('proof of MFA', () => {
 
   test('asked again and still without, it is a page and no third visit', async () => {
     const { rig, client, browser } = await arrive()
-    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c7', connectedAt: rig.clock.now() })
+    await rig.store.putTenant({
+      tid: TENANT,
+      mfaProof: 'auth_context:c7',
+      connectedAt: rig.clock.now(),
+    })
     const again = location(await signIn(rig, browser, authorizePath(client)))
-    const last = await browser.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: again.searchParams.get('state') ?? '' })}`)
+    const last = await browser.get(
+      `/signin/callback?${new URLSearchParams({ code: 'c', state: again.searchParams.get('state') ?? '' })}`,
+    )
     expect(last.status).toBe(403)
     expect(rig.microsoft.started).toHaveLength(2)
   })
@@ -103,14 +163,20 @@ describe('a fresh sign-in', () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
     rig.clock.advance(600)
-    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { prompt: 'login' })))
+    const callback = await atMicrosoft(
+      rig,
+      browser,
+      await browser.get(authorizePath(client, { prompt: 'login' })),
+    )
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', loginHint: 'O.hint' })
     rig.microsoft.next = { authTime: rig.clock.now() - 600 }
     const stale = await browser.get(callback)
     expect(stale.status).toBe(403)
     expect(stale.html).toContain('Please sign in again')
     rig.microsoft.next = {}
-    expect(delivered(await signIn(rig, browser, authorizePath(client, { prompt: 'login' })))).toHaveProperty('code')
+    expect(
+      delivered(await signIn(rig, browser, authorizePath(client, { prompt: 'login' }))),
+    ).toHaveProperty('code')
   })
 
   test('without auth_time nothing proves it: not the token’s own age, however young', async () => {
@@ -120,27 +186,41 @@ describe('a fresh sign-in', () => {
     expect((await sessionOf(rig, browser))?.authTime).toBe(0)
     for (const demand of [{ prompt: 'login' }, { max_age: '100000' }])
       expect((await signIn(rig, browser, authorizePath(client, demand))).status).toBe(403)
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', max_age: '100000' })))).toMatchObject({ error: 'login_required' })
+    expect(
+      delivered(await browser.get(authorizePath(client, { prompt: 'none', max_age: '100000' }))),
+    ).toMatchObject({ error: 'login_required' })
   })
 
   test('max_age: a younger sign-in serves, an older one goes to Microsoft (OIDC Core §3.1.2.1)', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
     rig.clock.advance(300)
-    expect(delivered(await browser.get(authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(client, { max_age: '300' })))).toHaveProperty(
+      'code',
+    )
     rig.clock.advance(1)
-    expect(delivered(await browser.get(authorizePath(client, { max_age: '300', prompt: 'none' })))).toMatchObject({ error: 'login_required' })
-    expect(delivered(await signIn(rig, browser, authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
+    expect(
+      delivered(await browser.get(authorizePath(client, { max_age: '300', prompt: 'none' }))),
+    ).toMatchObject({ error: 'login_required' })
+    expect(
+      delivered(await signIn(rig, browser, authorizePath(client, { max_age: '300' }))),
+    ).toHaveProperty('code')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', maxAgeSeconds: 300 })
-    expect(delivered(await signIn(rig, browser, authorizePath(client, { max_age: '0' })))).toHaveProperty('code')
+    expect(
+      delivered(await signIn(rig, browser, authorizePath(client, { max_age: '0' }))),
+    ).toHaveProperty('code')
   })
 
   test('a client’s own demand holds without being asked', async () => {
     const { rig, client, browser } = await arrive({}, { maxAuthAgeSeconds: 60 })
     await signIn(rig, browser, authorizePath(client))
     rig.clock.advance(61)
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'login_required' })
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', max_age: '9999' })))).toMatchObject({ error: 'login_required' })
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({
+      error: 'login_required',
+    })
+    expect(
+      delivered(await browser.get(authorizePath(client, { prompt: 'none', max_age: '9999' }))),
+    ).toMatchObject({ error: 'login_required' })
   })
 
   test('max_age puts auth_time in the ID token (OIDC Core §2)', async () => {
@@ -157,29 +237,49 @@ describe('a fresh sign-in', () => {
       { authorization: client.basic },
     )
     const { id_token } = (await response.json()) as { id_token: string }
-    expect(JSON.parse(Buffer.from(id_token.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({ auth_time: rig.clock.now(), acr: ACR_MFA })
+    expect(
+      JSON.parse(Buffer.from(id_token.split('.')[1] ?? '', 'base64url').toString()),
+    ).toMatchObject({ auth_time: rig.clock.now(), acr: ACR_MFA })
   })
 })
 
 describe('step-up by acr (RFC 9470, OIDC Core §5.5.1.1)', () => {
-  const demands = [{ acr_values: ACR_MFA }, { claims: `{"id_token":{"acr":{"essential":true,"values":["${ACR_MFA}"]}}}` }]
+  const demands = [
+    { acr_values: ACR_MFA },
+    { claims: `{"id_token":{"acr":{"essential":true,"values":["${ACR_MFA}"]}}}` },
+  ]
 
-  test.each(demands)('%j: a session without that proof goes to Microsoft, and comes back with it', async (demand) => {
-    const { rig, client, browser } = await arrive({ config: { mfaProof: { kind: 'conditional_access' } } })
-    await signIn(rig, browser, authorizePath(client))
-    expect((await sessionOf(rig, browser))?.acr).toBeUndefined()
-    expect(delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toMatchObject({ error: 'login_required' })
-    await rig.store.changeTenant({ tid: TENANT, change: { mfaProof: 'amr' } })
-    rig.microsoft.next = { amr: ['pwd', 'mfa'] }
-    expect(delivered(await signIn(rig, browser, authorizePath(client, demand)))).toHaveProperty('code')
-    expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', loginHint: 'O.hint' })
-    expect((await sessionOf(rig, browser))?.acr).toBe(ACR_MFA)
-    expect(delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toHaveProperty('code')
-  })
+  test.each(demands)(
+    '%j: a session without that proof goes to Microsoft, and comes back with it',
+    async (demand) => {
+      const { rig, client, browser } = await arrive({
+        config: { mfaProof: { kind: 'conditional_access' } },
+      })
+      await signIn(rig, browser, authorizePath(client))
+      expect((await sessionOf(rig, browser))?.acr).toBeUndefined()
+      expect(
+        delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' }))),
+      ).toMatchObject({ error: 'login_required' })
+      await rig.store.changeTenant({ tid: TENANT, change: { mfaProof: 'amr' } })
+      rig.microsoft.next = { amr: ['pwd', 'mfa'] }
+      expect(delivered(await signIn(rig, browser, authorizePath(client, demand)))).toHaveProperty(
+        'code',
+      )
+      expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', loginHint: 'O.hint' })
+      expect((await sessionOf(rig, browser))?.acr).toBe(ACR_MFA)
+      expect(
+        delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' }))),
+      ).toHaveProperty('code')
+    },
+  )
 
   test('where Microsoft does not prove it the instance gets unmet_authentication_requirements', async () => {
-    const { rig, client, browser } = await arrive({ config: { mfaProof: { kind: 'conditional_access' } } })
-    expect(delivered(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA })))).toMatchObject({
+    const { rig, client, browser } = await arrive({
+      config: { mfaProof: { kind: 'conditional_access' } },
+    })
+    expect(
+      delivered(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA }))),
+    ).toMatchObject({
       error: 'unmet_authentication_requirements',
       state: 'state-1',
       iss: ISSUER,
@@ -191,10 +291,20 @@ describe('step-up by acr (RFC 9470, OIDC Core §5.5.1.1)', () => {
 describe('which account', () => {
   test('a login_hint goes to Microsoft instead of the chooser; never both', async () => {
     const { rig, client, browser } = await arrive()
-    await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { login_hint: 'alice@contoso.example' })))
+    await atMicrosoft(
+      rig,
+      browser,
+      await browser.get(authorizePath(client, { login_hint: 'alice@contoso.example' })),
+    )
     expect(rig.microsoft.started[0]).toMatchObject({ loginHint: 'alice@contoso.example' })
     expect(rig.microsoft.started[0]?.prompt).toBeUndefined()
-    await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { login_hint: 'alice@contoso.example', prompt: 'select_account' })))
+    await atMicrosoft(
+      rig,
+      browser,
+      await browser.get(
+        authorizePath(client, { login_hint: 'alice@contoso.example', prompt: 'select_account' }),
+      ),
+    )
     expect(rig.microsoft.started[1]).toMatchObject({ prompt: 'select_account' })
     expect(rig.microsoft.started[1]?.loginHint).toBeUndefined()
   })
@@ -205,27 +315,46 @@ describe('which account', () => {
     await signIn(rig, browser, authorizePath(client, { login_hint: 'alice@contoso.example' }))
     expect(rig.microsoft.started[0]).toMatchObject({ prompt: 'select_account' })
     expect(browser.cookies.has('__Host-cmb_choose')).toBe(false)
-    await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { login_hint: 'alice@contoso.example', prompt: 'login' })))
-    expect(rig.microsoft.started[1]).toMatchObject({ prompt: 'login', loginHint: 'alice@contoso.example' })
+    await atMicrosoft(
+      rig,
+      browser,
+      await browser.get(
+        authorizePath(client, { login_hint: 'alice@contoso.example', prompt: 'login' }),
+      ),
+    )
+    expect(rig.microsoft.started[1]).toMatchObject({
+      prompt: 'login',
+      loginHint: 'alice@contoso.example',
+    })
   })
 
   test('prompt=select_account shows the way to Microsoft although there is a session', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
-    expect((await browser.get(authorizePath(client, { prompt: 'select_account' }))).status).toBe(200)
+    expect((await browser.get(authorizePath(client, { prompt: 'select_account' }))).status).toBe(
+      200,
+    )
   })
 
   test('an id_token_hint of another user: login_required, silently or after they signed in', async () => {
     const { rig, client, browser } = await arrive()
-    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' } })
+    const bob = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' },
+    })
     const { id_token = '' } = await rig.signInAt(bob.session.sid, client)
     await signIn(rig, browser, authorizePath(client))
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toMatchObject({
+    expect(
+      delivered(
+        await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })),
+      ),
+    ).toMatchObject({
       error: 'login_required',
     })
     const rejected = await signIn(rig, browser, authorizePath(client, { id_token_hint: id_token }))
     expect(rejected.status).toBe(403)
-    expect(new URL(linkOf(rejected.html, 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
+    expect(
+      new URL(linkOf(rejected.html, 'Go back to Case Manager Sydney')).searchParams.get('error'),
+    ).toBe('login_required')
   })
 
   test('the name of the user whom a request names goes to Microsoft only by a browser in which they have signed in', async () => {
@@ -257,17 +386,37 @@ describe('which account', () => {
     const session = await sessionOf(rig, browser)
     const { id_token = '' } = await rig.signInAt(session?.sid ?? '', client)
     rig.clock.advance(2 * 3600)
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toHaveProperty('code')
     expect(
-      delivered(await browser.get(authorizePath(client, { prompt: 'none', claims: JSON.stringify({ id_token: { sub: { value: session?.sub } } }) }))),
+      delivered(
+        await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })),
+      ),
     ).toHaveProperty('code')
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', claims: '{"id_token":{"sub":{"value":"u_other"}}}' })))).toMatchObject(
-      {
-        error: 'login_required',
-      },
-    )
+    expect(
+      delivered(
+        await browser.get(
+          authorizePath(client, {
+            prompt: 'none',
+            claims: JSON.stringify({ id_token: { sub: { value: session?.sub } } }),
+          }),
+        ),
+      ),
+    ).toHaveProperty('code')
+    expect(
+      delivered(
+        await browser.get(
+          authorizePath(client, {
+            prompt: 'none',
+            claims: '{"id_token":{"sub":{"value":"u_other"}}}',
+          }),
+        ),
+      ),
+    ).toMatchObject({
+      error: 'login_required',
+    })
     const other = await rig.register('Melbourne')
-    expect(delivered(await browser.get(authorizePath(other, { id_token_hint: id_token })))).toMatchObject({ error: 'invalid_request' })
+    expect(
+      delivered(await browser.get(authorizePath(other, { id_token_hint: id_token }))),
+    ).toMatchObject({ error: 'invalid_request' })
   })
 
   test('of several tenants the user’s own is stored, and a tenant that only one instance admits is asked for', async () => {
@@ -280,7 +429,12 @@ describe('which account', () => {
 })
 
 describe('consent', () => {
-  const consentPage = async (rig: Rig, browser: Browser, client: RegisteredClient, changes: Record<string, string> = {}) => {
+  const consentPage = async (
+    rig: Rig,
+    browser: Browser,
+    client: RegisteredClient,
+    changes: Record<string, string> = {},
+  ) => {
     const url = location(await signIn(rig, browser, authorizePath(client, changes)))
     expect(url.pathname).toBe('/signin/consent')
     return url.pathname + url.search
@@ -293,21 +447,36 @@ describe('consent', () => {
     const html = page.html
     expect(html).toContain('alice@contoso.example')
     expect(html).toContain('Case Manager Sydney')
-    expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://sydney.case-manager.example")
-    expect(delivered(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'allow' }))).toMatchObject({
+    expect(page.headers.get('content-security-policy')).toContain(
+      "form-action 'self' https://sydney.case-manager.example",
+    )
+    expect(
+      delivered(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'allow' })),
+    ).toMatchObject({
       code: expect.any(String) as string,
       state: 'state-1',
     })
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toHaveProperty(
+      'code',
+    )
   })
 
   test('is asked again by a client that was removed and registered again', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
-    await browser.post('/signin/consent', { ...fieldsOf((await browser.get(await consentPage(rig, browser, client))).html), decision: 'allow' })
-    const silent = async () => delivered(await browser.get(authorizePath(client, { prompt: 'none' })))
+    await browser.post('/signin/consent', {
+      ...fieldsOf((await browser.get(await consentPage(rig, browser, client))).html),
+      decision: 'allow',
+    })
+    const silent = async () =>
+      delivered(await browser.get(authorizePath(client, { prompt: 'none' })))
     expect(await silent()).toHaveProperty('code')
     const { clientId } = client
-    await rig.store.removeClient({ clientId, source: 'any', actor: { kind: 'operator', id: 'o' }, now: rig.clock.now() })
+    await rig.store.removeClient({
+      clientId,
+      source: 'any',
+      actor: { kind: 'operator', id: 'o' },
+      now: rig.clock.now(),
+    })
     await rig.register('Sydney', { consentRequired: true })
     expect(await silent()).toMatchObject({ error: 'consent_required' })
   })
@@ -323,8 +492,12 @@ describe('consent', () => {
   test('refused, the instance gets access_denied; prompt=none before it gets consent_required', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
     const html = (await browser.get(await consentPage(rig, browser, client))).html
-    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
-    expect(delivered(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'deny' }))).toMatchObject({
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({
+      error: 'consent_required',
+    })
+    expect(
+      delivered(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'deny' })),
+    ).toMatchObject({
       error: 'access_denied',
       state: 'state-1',
     })
@@ -333,7 +506,9 @@ describe('consent', () => {
   test('prompt=consent asks again', async () => {
     const { rig, client, browser } = await arrive()
     await consentPage(rig, browser, client, { prompt: 'consent' })
-    expect(location(await browser.get(authorizePath(client, { prompt: 'consent' }))).pathname).toBe('/signin/consent')
+    expect(location(await browser.get(authorizePath(client, { prompt: 'consent' }))).pathname).toBe(
+      '/signin/consent',
+    )
   })
 
   test('a forged form, one of another browser, or one for another session agrees to nothing', async () => {
@@ -350,14 +525,23 @@ describe('consent', () => {
     }
     rig.microsoft.user = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b' }
     await signIn(rig, browser, authorizePath(client, { prompt: 'select_account' }))
-    expect(location(await browser.post('/signin/consent', { ...fields, decision: 'allow' })).pathname).toBe('/signin/continue')
-    expect(delivered(await other.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
+    expect(
+      location(await browser.post('/signin/consent', { ...fields, decision: 'allow' })).pathname,
+    ).toBe('/signin/continue')
+    expect(delivered(await other.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({
+      error: 'consent_required',
+    })
   })
 
   test('is not a way around a fresh sign-in: a link made for another step is not taken', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
-    const link = linkOf((await browser.get(authorizePath(client, { prompt: 'login' }))).html, 'Sign in with Microsoft')
-    expect((await browser.get(link.replace('/signin/microsoft', '/signin/consent'))).status).toBe(400)
+    const link = linkOf(
+      (await browser.get(authorizePath(client, { prompt: 'login' }))).html,
+      'Sign in with Microsoft',
+    )
+    expect((await browser.get(link.replace('/signin/microsoft', '/signin/consent'))).status).toBe(
+      400,
+    )
   })
 })

@@ -8,9 +8,16 @@ describe('pushed authorization requests (RFC 9126)', () => {
     client: RegisteredClient,
     changes: Record<string, string> = {},
     authorization = client.basic,
-  ) => rig.post('/par', { ...Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams), ...changes }, { authorization })
-  const uriOf = async (response: Response) => ((await response.json()) as { request_uri: string }).request_uri
-  const path = (client: RegisteredClient, uri: string) => `/authorize?${new URLSearchParams({ client_id: client.clientId, request_uri: uri })}`
+  ) =>
+    rig.post(
+      '/par',
+      { ...Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams), ...changes },
+      { authorization },
+    )
+  const uriOf = async (response: Response) =>
+    ((await response.json()) as { request_uri: string }).request_uri
+  const path = (client: RegisteredClient, uri: string) =>
+    `/authorize?${new URLSearchParams({ client_id: client.clientId, request_uri: uri })}`
 
   test('are answered with a request_uri for a minute (§2.2), valid once', async () => {
     const { rig, client, browser } = await signedIn({ requirePar: true })
@@ -18,8 +25,14 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect(response.status).toBe(201)
     expect(response.headers.get('cache-control')).toBe('no-store')
     const body = (await response.json()) as { request_uri: string; expires_in: number }
-    expect(body).toEqual({ request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/) as string, expires_in: 60 })
-    expect(delivered(await browser.get(path(client, body.request_uri)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    expect(body).toEqual({
+      request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/) as string,
+      expires_in: 60,
+    })
+    expect(delivered(await browser.get(path(client, body.request_uri)))).toMatchObject({
+      code: expect.any(String) as string,
+      state: 'state-1',
+    })
     const second = await browser.get(path(client, body.request_uri))
     expect(second.status).toBe(400)
     expect(second.headers.get('location')).toBeNull()
@@ -28,7 +41,10 @@ describe('pushed authorization requests (RFC 9126)', () => {
   test('hold what a request needs and no more: any caller may push in the name of a public client, and it is kept (§2.3)', async () => {
     const { rig, client } = await signedIn()
     const response = await push(rig, client, { of_nobody: 'x'.repeat(10_000) })
-    expect([response.status, ((await response.json()) as { error: string }).error]).toEqual([413, 'invalid_request'])
+    expect([response.status, ((await response.json()) as { error: string }).error]).toEqual([
+      413,
+      'invalid_request',
+    ])
   })
 
   test('of two uses at once one gets a code', async () => {
@@ -66,7 +82,11 @@ describe('pushed authorization requests (RFC 9126)', () => {
     const { rig, client, other, browser } = await signedIn()
     const uri = await uriOf(await push(rig, client))
     expect((await browser.get(path(other, uri))).status).toBe(400)
-    expect(delivered(await browser.get(`${path(client, uri)}&state=other&redirect_uri=https://evil.example`))).toMatchObject({ state: 'state-1' })
+    expect(
+      delivered(
+        await browser.get(`${path(client, uri)}&state=other&redirect_uri=https://evil.example`),
+      ),
+    ).toMatchObject({ state: 'state-1' })
   })
 
   test('are checked when they are pushed (§2.1), and answered in JSON', async () => {
@@ -85,7 +105,15 @@ describe('pushed authorization requests (RFC 9126)', () => {
     }
     expect((await push(rig, client, {}, 'Basic c3lkbmV5Ondyb25n')).status).toBe(401)
     expect((await rig.app.request('/par')).status).toBe(405)
-    expect((await rig.app.request('/par', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status).toBe(415)
+    expect(
+      (
+        await rig.app.request('/par', {
+          method: 'POST',
+          body: '{}',
+          headers: { 'content-type': 'application/json' },
+        })
+      ).status,
+    ).toBe(415)
   })
 
   test('a client that has to push is refused without (§6)', async () => {

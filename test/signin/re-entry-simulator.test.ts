@@ -7,7 +7,10 @@ import { TENANT } from '../rig.ts'
 import { ageSessions, atSimulator } from './at-simulator.ts'
 import { authorizePath, createBrowser, linkOf, location } from './browser.ts'
 
-/** Periodic re-entry with msal-node and the simulated Microsoft on sockets: whether it honors max_age is not documented. */
+/**
+ * Periodic re-entry with msal-node and the simulated Microsoft on sockets: whether it honors
+ * max_age is not documented.
+ */
 
 const ALICE = 'alice@contoso.example'
 const HOUR = 3600
@@ -20,7 +23,12 @@ async function world() {
   const signIn = async () => {
     const ours = createBrowser(rig)
     const asked: (string | null)[][] = []
-    let answer: Page = await ours.get(linkOf((await ours.get(authorizePath(sydney, { login_hint: ALICE }))).html, 'Sign in with Microsoft'))
+    let answer: Page = await ours.get(
+      linkOf(
+        (await ours.get(authorizePath(sydney, { login_hint: ALICE }))).html,
+        'Sign in with Microsoft',
+      ),
+    )
     while (answer.left?.origin === entra.origin) {
       const to = location(answer)
       asked.push([to.searchParams.get('prompt'), to.searchParams.get('max_age')])
@@ -30,7 +38,10 @@ async function world() {
       answer = await ours.get(`${left?.pathname ?? ''}${left?.search ?? ''}`)
     }
     expect(answer.left?.searchParams.has('code')).toBe(true)
-    const standing = await rig.store.standingByCookie(sha256(ours.cookies.get(SESSION_COOKIE) ?? ''), clock.now())
+    const standing = await rig.store.standingByCookie(
+      sha256(ours.cookies.get(SESSION_COOKIE) ?? ''),
+      clock.now(),
+    )
     return { asked, age: clock.now() - (standing.state === 'live' ? standing.session.authTime : 0) }
   }
   return { entra, signIn, age: (seconds: number) => ageSessions(entra, microsoft, seconds) }

@@ -1,13 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/runtime/compare.ts'
-import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT, VERIFIER } from '../rig.ts'
+import {
+  createRig,
+  OTHER_TENANT,
+  type RegisteredClient,
+  type Rig,
+  TENANT,
+  VERIFIER,
+} from '../rig.ts'
 import { authorizePath, createBrowser, delivered, fieldsOf, signIn } from './browser.ts'
 
 /** The limit of sessions, as a user meets it. */
 
 const CONTOSO = { tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: 0 }
 
-async function limited(whenFull: 'end_oldest' | 'ask', most = 1, metadata: Parameters<Rig['register']>[1] = {}) {
+async function limited(
+  whenFull: 'end_oldest' | 'ask',
+  most = 1,
+  metadata: Parameters<Rig['register']>[1] = {},
+) {
   const rig = await createRig()
   Object.assign(rig.config.sessionRules, { most, whenFull })
   const client = await rig.register('Sydney', metadata)
@@ -15,8 +26,12 @@ async function limited(whenFull: 'end_oldest' | 'ask', most = 1, metadata: Param
   await signIn(rig, desk, authorizePath(client))
   rig.clock.advance(7200)
   const phone = createBrowser(rig)
-  const live = async () => (await rig.store.searchSessions({ now: rig.clock.now(), limit: 10 })).map(({ session }) => session.sid)
-  const reasons = async () => (await rig.store.listRevocations({ limit: 10 })).map(({ reason }) => reason)
+  const live = async () =>
+    (await rig.store.searchSessions({ now: rig.clock.now(), limit: 10 })).map(
+      ({ session }) => session.sid,
+    )
+  const reasons = async () =>
+    (await rig.store.listRevocations({ limit: 10 })).map(({ reason }) => reason)
   return { rig, client, desk, phone, live, reasons }
 }
 
@@ -53,7 +68,9 @@ describe('a sign-in beyond the limit of sessions', () => {
       actor: { kind: 'user', id: 'u' },
       now: rig.clock.now(),
     })
-    expect((await phone.post('/signin/session-limit', new URLSearchParams(fields))).status).toBe(409)
+    expect((await phone.post('/signin/session-limit', new URLSearchParams(fields))).status).toBe(
+      409,
+    )
     expect(await live()).toEqual([])
   })
 
@@ -72,12 +89,20 @@ describe('a sign-in beyond the limit of sessions', () => {
   test('the form is valid for ten minutes, in that browser, from our own page', async () => {
     const { rig, client, phone, live } = await limited('ask')
     const [first = ''] = await live()
-    const fields = { ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html), end: first }
+    const fields = {
+      ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html),
+      end: first,
+    }
     const another = createBrowser(rig)
     await another.get(authorizePath(client))
     const send = async (browser: typeof phone, changes: Record<string, string> = {}) =>
-      (await browser.post('/signin/session-limit', new URLSearchParams({ ...fields, ...changes }))).status
-    expect([await send(another), await send(phone, { csrf: 'x' }), await send(phone, { request: 'x' })]).toEqual([400, 400, 400])
+      (await browser.post('/signin/session-limit', new URLSearchParams({ ...fields, ...changes })))
+        .status
+    expect([
+      await send(another),
+      await send(phone, { csrf: 'x' }),
+      await send(phone, { request: 'x' }),
+    ]).toEqual([400, 400, 400])
     rig.clock.advance(601)
     expect(await send(phone)).toBe(400)
     expect(await live()).toEqual([first])
@@ -87,7 +112,10 @@ describe('a sign-in beyond the limit of sessions', () => {
     const { rig, client, desk, phone, live } = await limited('ask', 2)
     await signIn(rig, createBrowser(rig), authorizePath(client))
     const [second = '', first = ''] = await live()
-    const fields = { ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html), end: first }
+    const fields = {
+      ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html),
+      end: first,
+    }
     // Another sign-in takes the place; the choice would still leave one too many.
     await rig.store.revoke({
       selector: { kind: 'session', sid: first },
@@ -99,23 +127,40 @@ describe('a sign-in beyond the limit of sessions', () => {
     const again = await phone.post('/signin/session-limit', new URLSearchParams(fields))
     expect(again.text).toContain('You are signed in too many times')
     expect(await live()).toHaveLength(2)
-    const sub = (await rig.store.standingBySid(second, rig.clock.now())) as { session: { sub: string } }
+    const sub = (await rig.store.standingBySid(second, rig.clock.now())) as {
+      session: { sub: string }
+    }
     await rig.store.revoke({
       selector: { kind: 'subject', sub: sub.session.sub },
       reason: 'signed_out_everywhere',
       actor: { kind: 'user', id: sub.session.sub },
       now: rig.clock.now(),
     })
-    const rejected = await phone.post('/signin/session-limit', new URLSearchParams({ ...fieldsOf(again.html), end: second }))
+    const rejected = await phone.post(
+      '/signin/session-limit',
+      new URLSearchParams({ ...fieldsOf(again.html), end: second }),
+    )
     expect(rejected.headers.get('location')).toContain('/signin/continue')
     expect(await live()).toEqual([])
     expect(desk.cookies.get('__Host-cmb_session')).toBeDefined()
   })
 
   test.each<[string, (rig: Rig, client: RegisteredClient) => Promise<unknown>, number]>([
-    ['the client admits another tenant alone', (rig) => rig.register('Sydney', { tenants: [OTHER_TENANT] }), 403],
-    ['the tenant demands another proof of MFA', (rig) => rig.store.putTenant({ ...CONTOSO, mfaProof: 'auth_context:c7' }), 303],
-    ['the tenant demands a younger authentication', (rig) => rig.store.putTenant({ ...CONTOSO, maxAuthenticationSeconds: 300 }), 303],
+    [
+      'the client admits another tenant alone',
+      (rig) => rig.register('Sydney', { tenants: [OTHER_TENANT] }),
+      403,
+    ],
+    [
+      'the tenant demands another proof of MFA',
+      (rig) => rig.store.putTenant({ ...CONTOSO, mfaProof: 'auth_context:c7' }),
+      303,
+    ],
+    [
+      'the tenant demands a younger authentication',
+      (rig) => rig.store.putTenant({ ...CONTOSO, maxAuthenticationSeconds: 300 }),
+      303,
+    ],
   ])('what was decided meanwhile counts: %s', async (_, decide, status) => {
     const { rig, client, phone, live } = await limited('ask')
     const before = await live()
@@ -123,7 +168,10 @@ describe('a sign-in beyond the limit of sessions', () => {
     rig.clock.advance(400)
     await decide(rig, client)
     const answer = await phone.submit(full, { end: before[0] ?? '' })
-    expect([answer.status, answer.headers.get('location')]).toEqual([status, status === 403 ? null : expect.stringContaining('/signin/continue')])
+    expect([answer.status, answer.headers.get('location')]).toEqual([
+      status,
+      status === 403 ? null : expect.stringContaining('/signin/continue'),
+    ])
     expect(await live()).toEqual(before)
   })
 
@@ -134,15 +182,25 @@ describe('a sign-in beyond the limit of sessions', () => {
     await rig.store.putTenant({ ...CONTOSO, absoluteSeconds: 3600 })
     await rig.register('Sydney', { scopes: ['openid'] })
     const { code = '' } = delivered(await phone.submit(full, { end: first }))
-    const input = { clientId: 'sydney', redirectUri: client.metadata.redirectUris[0], verifier: VERIFIER, familyId: 'f', now: rig.clock.now() }
-    expect(await rig.store.redeemAuthorizationCode({ ...input, codeHash: sha256(code) })).toMatchObject({
+    const input = {
+      clientId: 'sydney',
+      redirectUri: client.metadata.redirectUris[0],
+      verifier: VERIFIER,
+      familyId: 'f',
+      now: rig.clock.now(),
+    }
+    expect(
+      await rig.store.redeemAuthorizationCode({ ...input, codeHash: sha256(code) }),
+    ).toMatchObject({
       session: { absoluteAt: rig.clock.now() + 3600 },
       grant: { scope: 'openid' },
     })
   })
 
   test('a client’s own session_limit ends its oldest grant alone', async () => {
-    const { rig, client, phone, live, reasons } = await limited('end_oldest', 10, { sessionLimit: 1 })
+    const { rig, client, phone, live, reasons } = await limited('end_oldest', 10, {
+      sessionLimit: 1,
+    })
     const [first = ''] = await live()
     const tokens = await rig.signInAt(first, client)
     await signIn(rig, phone, authorizePath(client))

@@ -4,7 +4,10 @@ import { type Browser, browserAt } from '../browser.ts'
 import { createRig, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 import { atMicrosoft, authorizePath } from './browser.ts'
 
-/** A computer that several users share (docs/decisions/0050): a short session, nothing kept in the browser, and Microsoft's sign-out at the end. */
+/**
+ * A computer that several users share (docs/decisions/0050): a short session, nothing kept in the
+ * browser, and Microsoft's sign-out at the end.
+ */
 
 const USE = 'Sign in on a shared computer'
 
@@ -16,7 +19,8 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
   browser = browserAt(rig, { follows: ({ origin }, from) => origin === from.origin })
 })
-const policy = (sharedComputer: 'offer' | 'always' | 'never') => Object.assign(rig.config.sessionRules, { sharedComputer })
+const policy = (sharedComputer: 'offer' | 'always' | 'never') =>
+  Object.assign(rig.config.sessionRules, { sharedComputer })
 
 /** @returns the answer that sets the session's cookie */
 async function signIn(label: string) {
@@ -25,7 +29,8 @@ async function signIn(label: string) {
   expect(answer.status).toBe(303)
   return answer.headers.getSetCookie()
 }
-const named = (lines: readonly string[], name: string) => lines.find((line) => line.startsWith(`${name}=`))
+const named = (lines: readonly string[], name: string) =>
+  lines.find((line) => line.startsWith(`${name}=`))
 
 describe('a user who says that the computer is shared', () => {
   test('enters the password, gets a session of the window, and leaves nothing in the browser', async () => {
@@ -34,7 +39,8 @@ describe('a user who says that the computer is shared', () => {
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login' })
     expect(named(cookies, '__Host-cmb_session')).not.toMatch(/expires|max-age/i)
     expect(named(cookies, '__Host-cmb_shared')).not.toMatch(/expires|max-age/i)
-    for (const kept of ['__Host-cmb_known', '__Host-cmb_fresh']) expect(named(cookies, kept)).toBeUndefined()
+    for (const kept of ['__Host-cmb_known', '__Host-cmb_fresh'])
+      expect(named(cookies, kept)).toBeUndefined()
     expect((await browser.get('/account')).title).toBe('Where you are signed in')
   })
 
@@ -53,10 +59,14 @@ describe('a user who says that the computer is shared', () => {
   test('signs out of Microsoft 365 too, from the sign-out page and from the list of devices', async () => {
     await signIn(USE)
     const asked = await browser.get('/logout')
-    expect(asked.text).toContain('This is a shared computer: next, you sign out of Microsoft 365 too.')
+    expect(asked.text).toContain(
+      'This is a shared computer: next, you sign out of Microsoft 365 too.',
+    )
     expect(asked.html).not.toContain('name="microsoft"')
     const done = await browser.submit(asked, { scope: 'device' })
-    expect((await browser.press(done, 'Sign out of Microsoft 365')).location).toContain('/oauth2/v2.0/logout?')
+    expect((await browser.press(done, 'Sign out of Microsoft 365')).location).toContain(
+      '/oauth2/v2.0/logout?',
+    )
     await signIn('Sign in with Microsoft')
     const left = await browser.submit(await browser.get('/account'), {}, 'Sign out')
     expect(left.text).toContain('One step is left: Microsoft 365')
@@ -77,10 +87,16 @@ describe('a user who says that the computer is shared', () => {
 
   test('goes on with it through a further visit to Microsoft', async () => {
     const callback = await atMicrosoft(rig, browser, await browser.get('/account'), USE)
-    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c7', connectedAt: rig.clock.now() })
+    await rig.store.putTenant({
+      tid: TENANT,
+      mfaProof: 'auth_context:c7',
+      connectedAt: rig.clock.now(),
+    })
     const further = new URL((await browser.send(callback)).headers.get('location') ?? '')
     rig.microsoft.next = { acrs: ['c7'] }
-    const answer = await browser.send(`/signin/callback?${new URLSearchParams({ code: 'c', state: further.searchParams.get('state') ?? '' })}`)
+    const answer = await browser.send(
+      `/signin/callback?${new URLSearchParams({ code: 'c', state: further.searchParams.get('state') ?? '' })}`,
+    )
     expect(named(answer.headers.getSetCookie(), '__Host-cmb_shared')).toBeDefined()
   })
 })
@@ -95,7 +111,9 @@ describe('by the setting', () => {
     await browser.send(`${page.link('Sign in with Microsoft')}&computer=own`)
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login' })
     const skips = await rig.register('Perth', { skipSignInPage: true })
-    expect((await browser.get(authorizePath(skips))).location).toContain('https://login.microsoftonline.com/')
+    expect((await browser.get(authorizePath(skips))).location).toContain(
+      'https://login.microsoftonline.com/',
+    )
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login' })
   })
 
@@ -103,7 +121,8 @@ describe('by the setting', () => {
     policy('always')
     const send = async (authTime: number | undefined) => {
       rig.microsoft.next = { authTime }
-      return (await browser.send(await atMicrosoft(rig, browser, await browser.get('/account')))).status
+      return (await browser.send(await atMicrosoft(rig, browser, await browser.get('/account'))))
+        .status
     }
     // A tenant that never sends auth_time cannot prove it.
     expect(await send(undefined)).toBe(303)

@@ -9,20 +9,35 @@ import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
 import { atSimulator } from './at-simulator.ts'
 import { authorizePath, createBrowser, linkOf, location, delivered } from './browser.ts'
 
-/** Sign-in on real parts: our modules, msal-node, and the simulated Microsoft with its pages, on sockets. */
+/**
+ * Sign-in on real parts: our modules, msal-node, and the simulated Microsoft with its pages, on
+ * sockets.
+ */
 async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {}) {
-  const { rig, entra, clock, sydney } = await atSimulator({ tenants: options.tenants ?? [TENANT], mfaProof: options.mfaProof })
+  const { rig, entra, clock, sydney } = await atSimulator({
+    tenants: options.tenants ?? [TENANT],
+    mfaProof: options.mfaProof,
+  })
   const browser = createBrowser(rig)
-  const signInAs = async (upn: string, changes: Record<string, string> = {}, staySignedIn = false): Promise<Page> => {
+  const signInAs = async (
+    upn: string,
+    changes: Record<string, string> = {},
+    staySignedIn = false,
+  ): Promise<Page> => {
     const page = await browser.get(authorizePath(sydney, changes))
     const toMicrosoft = location(await browser.get(linkOf(page.html, 'Sign in with Microsoft')))
     expect(toMicrosoft.origin).toBe(entra.origin)
-    const left = (await new MicrosoftBrowser().signIn(toMicrosoft.href, upn, { staySignedIn })).left ?? expect.unreachable()
+    const left =
+      (await new MicrosoftBrowser().signIn(toMicrosoft.href, upn, { staySignedIn })).left ??
+      expect.unreachable()
     expect(left.origin).toBe(ISSUER)
     return browser.get(left.pathname + left.search)
   }
   const session = async () => {
-    const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), clock.now())
+    const standing = await rig.store.standingByCookie(
+      sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
+      clock.now(),
+    )
     return standing.state === 'live' ? standing.session : undefined
   }
   return { rig, entra, clock, sydney, browser, signInAs, session }
@@ -33,7 +48,11 @@ describe('with the simulated Microsoft', () => {
     const { rig, sydney, browser, signInAs, session } = await broker()
     const response = await signInAs('alice@contoso.example', {}, true)
     expect(location(response).href.startsWith(sydney.metadata.redirectUris[0] ?? '')).toBe(true)
-    expect(delivered(response)).toMatchObject({ code: expect.any(String) as string, state: 'state-1', iss: ISSUER })
+    expect(delivered(response)).toMatchObject({
+      code: expect.any(String) as string,
+      state: 'state-1',
+      iss: ISSUER,
+    })
     expect(await session()).toMatchObject({
       user: { tid: TENANT, username: 'alice@contoso.example' },
       authTime: expect.any(Number) as number,
@@ -53,7 +72,9 @@ describe('with the simulated Microsoft', () => {
 
   test('a fresh sign-in shows itself by auth_time', async () => {
     const { signInAs } = await broker()
-    expect(delivered(await signInAs('alice@contoso.example', { prompt: 'login', max_age: '0' }))).toHaveProperty('code')
+    expect(
+      delivered(await signInAs('alice@contoso.example', { prompt: 'login', max_age: '0' })),
+    ).toHaveProperty('code')
   })
 
   test.each(FORGERIES)('a forged ID token admits no user: %s', async (forge) => {
@@ -69,7 +90,9 @@ describe('with the simulated Microsoft', () => {
     ['dan@contoso.example', 'whose account is disabled', 'switched this account off'],
     ['una@contoso.example', 'who is not assigned', 'has no access to Case Manager yet'],
   ])('%s, %s, reads what to do and gets no session', async (upn, _who, words) => {
-    const { rig, entra, clock, signInAs } = await broker({ tenants: [TENANT, '55555555-5555-4555-8555-555555555555'] })
+    const { rig, entra, clock, signInAs } = await broker({
+      tenants: [TENANT, '55555555-5555-4555-8555-555555555555'],
+    })
     entra.set({ personalAccounts: true, errorsToApp: true, requireMfa: 'registered' })
     const response = await signInAs(upn)
     expect(response.status).toBe(403)
@@ -80,17 +103,32 @@ describe('with the simulated Microsoft', () => {
   test('where no administrator has consented, the page leads to one prefilled message, whether Microsoft shows a page of its own or not', async () => {
     const { entra, browser, sydney, signInAs } = await broker()
     const flip = (one: string) =>
-      fetch(`${entra.origin}/_admin`, { method: 'POST', headers: { origin: entra.origin }, body: new URLSearchParams({ switch: one }) })
+      fetch(`${entra.origin}/_admin`, {
+        method: 'POST',
+        headers: { origin: entra.origin },
+        body: new URLSearchParams({ switch: one }),
+      })
     const messageOf = async (page: Page) => {
       const { protocol, searchParams } = new URL(
-        linkOf((await browser.get(linkOf(page.html, 'Granting consent'))).html, 'Write to your administrator'),
+        linkOf(
+          (await browser.get(linkOf(page.html, 'Granting consent'))).html,
+          'Write to your administrator',
+        ),
       )
       return [protocol, searchParams.get('subject'), searchParams.get('body')]
     }
-    const message = ['mailto:', expect.stringContaining('Please allow Case Manager'), expect.stringContaining(`${ISSUER}/signin/granting-consent`)]
+    const message = [
+      'mailto:',
+      expect.stringContaining('Please allow Case Manager'),
+      expect.stringContaining(`${ISSUER}/signin/granting-consent`),
+    ]
     await flip('consent_contoso')
     const microsoft = new MicrosoftBrowser()
-    const toMicrosoft = location(await browser.get(linkOf((await browser.get(authorizePath(sydney))).html, 'Sign in with Microsoft')))
+    const toMicrosoft = location(
+      await browser.get(
+        linkOf((await browser.get(authorizePath(sydney))).html, 'Sign in with Microsoft'),
+      ),
+    )
     const asked = await microsoft.signIn(toMicrosoft.href, 'alice@contoso.example')
     expect([asked.title, asked.text.includes('AADSTS90094')]).toEqual(['Need admin approval', true])
     const left = (await microsoft.submit(asked, { consent: 'no' })).left ?? expect.unreachable()
@@ -99,7 +137,9 @@ describe('with the simulated Microsoft', () => {
     expect(await messageOf(declined)).toEqual(message)
     await flip('errors')
     const rejected = await signInAs('alice@contoso.example')
-    expect(rejected.text).toContain('You need to contact your IT administrator. An extra setup action remains to be done.')
+    expect(rejected.text).toContain(
+      'You need to contact your IT administrator. An extra setup action remains to be done.',
+    )
     expect(await messageOf(rejected)).toEqual(message)
     await flip('consent_contoso')
     expect(delivered(await signInAs('alice@contoso.example'))).toHaveProperty('code')

@@ -4,14 +4,33 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import { tendStreams } from '../../workers/tend-streams.ts'
 import { ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import { status } from '../workers/receiver.ts'
-import { CAEP, EVERY, polling, pushStream, RISC, STREAM_UPDATED, VERIFICATION, world, type World } from './world.ts'
+import {
+  CAEP,
+  EVERY,
+  polling,
+  pushStream,
+  RISC,
+  STREAM_UPDATED,
+  VERIFICATION,
+  world,
+  type World,
+} from './world.ts'
 
-/** Which security events a receiver gets, and what they say. Sections are of SSF 1.0, CAEP 1.0 and the CAEP Interoperability Profile 1.0 (CAEPIOP). */
+/**
+ * Which security events a receiver gets, and what they say. Sections are of SSF 1.0, CAEP 1.0 and
+ * the CAEP Interoperability Profile 1.0 (CAEPIOP).
+ */
 
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
 type More = Partial<Parameters<World['rig']['store']['revoke']>[0]>
 const revoke = ({ rig }: World, selector: Selector, more: More = {}) =>
-  rig.store.revoke({ selector, reason: 'administrator', actor: OPERATOR, now: rig.clock.now(), ...more })
+  rig.store.revoke({
+    selector,
+    reason: 'administrator',
+    actor: OPERATOR,
+    now: rig.clock.now(),
+    ...more,
+  })
 const going = () => true
 
 /** A session that takes part at some clients. */
@@ -33,13 +52,26 @@ describe('a security event token', () => {
     const { sid, sub } = await sessionAt(made, [sydney])
     await revoke(made, { kind: 'session', sid })
     const [set] = await made.pushed(id, 'sydney')
-    expect(set?.header).toEqual({ alg: 'RS256', typ: 'secevent+jwt', kid: expect.any(String) as string })
+    expect(set?.header).toEqual({
+      alg: 'RS256',
+      typ: 'secevent+jwt',
+      kid: expect.any(String) as string,
+    })
     const { keys } = made.rig.keys.jwks()
-    expect(Buffer.from(String(keys.find(({ kid }) => kid === set?.header.kid)?.n), 'base64url').length * 8).toBeGreaterThanOrEqual(2048)
+    expect(
+      Buffer.from(String(keys.find(({ kid }) => kid === set?.header.kid)?.n), 'base64url').length *
+        8,
+    ).toBeGreaterThanOrEqual(2048)
     const { jti } = set?.claims ?? {}
     const why = { en: 'An administrator ended the session.' }
     expect(set?.claims).toEqual({
-      ...{ iss: ISSUER, aud: `${ISSUER}/ssf/receivers/sydney`, iat: made.rig.clock.now(), jti, txn: jti },
+      ...{
+        iss: ISSUER,
+        aud: `${ISSUER}/ssf/receivers/sydney`,
+        iat: made.rig.clock.now(),
+        jti,
+        txn: jti,
+      },
       sub_id: {
         format: 'complex',
         user: { format: 'iss_sub', iss: ISSUER, sub },
@@ -47,7 +79,12 @@ describe('a security event token', () => {
         tenant: { format: 'opaque', id: TENANT },
       },
       events: {
-        [`${CAEP}session-revoked`]: { event_timestamp: made.rig.clock.now(), initiating_entity: 'admin', reason_admin: why, reason_user: why },
+        [`${CAEP}session-revoked`]: {
+          event_timestamp: made.rig.clock.now(),
+          initiating_entity: 'admin',
+          reason_admin: why,
+          reason_user: why,
+        },
       },
     })
     expect((await made.rig.store.findDelivery(String(jti)))?.targetId).toBe(id)
@@ -63,8 +100,17 @@ describe('a security event token', () => {
     const token = made.receiver.requests.at(-1)?.body ?? ''
     const nowMs = () => made.rig.clock.nowMs()
     const fetch = async () => made.rig.app.request(`${ISSUER}/jwks`)
-    const keys = new KeySet({ uri: `${ISSUER}/jwks`, clock: { nowMs, monotonicMs: nowMs, after: () => () => undefined }, fetch: fetch as never })
-    const expected = { issuer: ISSUER, audience: 'sydney', now: made.rig.clock.now(), toleranceSeconds: 60 }
+    const keys = new KeySet({
+      uri: `${ISSUER}/jwks`,
+      clock: { nowMs, monotonicMs: nowMs, after: () => () => undefined },
+      fetch: fetch as never,
+    })
+    const expected = {
+      issuer: ISSUER,
+      audience: 'sydney',
+      now: made.rig.clock.now(),
+      toleranceSeconds: 60,
+    }
     expect(await verifyLogoutToken(token, keys, expected as never)).toMatchObject({ ok: false })
     const signed = made.rig.keys.sign('RS256', 'logout+jwt', {
       iss: ISSUER,
@@ -93,11 +139,22 @@ describe('a security event token', () => {
   test('that the receiver rejects by an err is rejected, with it as the cause (RFC 8935 §2.4)', async () => {
     const made = await world()
     const { id, call } = await pushStream(made, await made.instance('Sydney'))
-    made.receiver.answer = status(400, JSON.stringify({ err: 'invalid_key', description: 'what eyJhbGciOiJub25lIn0.e30.x said' }))
+    made.receiver.answer = status(
+      400,
+      JSON.stringify({ err: 'invalid_key', description: 'what eyJhbGciOiJub25lIn0.e30.x said' }),
+    )
     await call('POST', '/ssf/verification', { stream_id: id })
     expect(await made.attemptDue(id)).toEqual(['rejected'])
-    const [delivery] = await made.rig.store.listDeliveries({ clientId: id, state: 'rejected', limit: 1 })
-    expect(delivery).toMatchObject({ kind: 'set', lastError: 'HTTP 400 invalid_key', lastStatus: 400 })
+    const [delivery] = await made.rig.store.listDeliveries({
+      clientId: id,
+      state: 'rejected',
+      limit: 1,
+    })
+    expect(delivery).toMatchObject({
+      kind: 'set',
+      lastError: 'HTTP 400 invalid_key',
+      lastStatus: 400,
+    })
   })
 })
 
@@ -105,36 +162,62 @@ describe('a receiver gets', () => {
   test('events of sessions that its client took part in, and no others', async () => {
     const made = await world()
     const [sydney, melbourne] = [await made.instance('Sydney'), await made.instance('Melbourne')]
-    const [atSydney, atMelbourne] = [await pushStream(made, sydney), await pushStream(made, melbourne)]
+    const [atSydney, atMelbourne] = [
+      await pushStream(made, sydney),
+      await pushStream(made, melbourne),
+    ]
     const both = await sessionAt(made, [sydney, melbourne])
     const one = await sessionAt(made, [melbourne], { user: { oid: 'b0b', name: 'Bob' } })
     for (const { sid } of [both, one]) await revoke(made, { kind: 'session', sid })
     await revoke(made, { kind: 'subject', sub: one.sub })
-    expect((await made.pushed(atSydney.id, 'sydney')).map(({ claims }) => (claims.sub_id.session as { id: string }).id)).toEqual([both.sid])
+    expect(
+      (await made.pushed(atSydney.id, 'sydney')).map(
+        ({ claims }) => (claims.sub_id.session as { id: string }).id,
+      ),
+    ).toEqual([both.sid])
     expect(await made.pushed(atMelbourne.id, 'melbourne')).toHaveLength(2)
   })
 
   test('a revoked grant only where it is its own; a whole user as iss_sub (CAEPIOP §2.5), a tenant or everything as the tenants that it may know', async () => {
     const made = await world()
     const now = made.rig.clock.now()
-    await made.rig.store.putTenant({ tid: OTHER_TENANT, name: 'Fabrikam', mfaProof: 'auth_context:c1', connectedAt: now })
-    const [sydney, melbourne] = [await made.instance('Sydney', { tenants: [TENANT] }), await made.instance('Melbourne')]
-    const [atSydney, atMelbourne] = [await pushStream(made, sydney), await pushStream(made, melbourne)]
-    const subjects = async (id: string, clientId: string) => (await made.pushed(id, clientId)).map(({ claims }) => claims.sub_id)
+    await made.rig.store.putTenant({
+      tid: OTHER_TENANT,
+      name: 'Fabrikam',
+      mfaProof: 'auth_context:c1',
+      connectedAt: now,
+    })
+    const [sydney, melbourne] = [
+      await made.instance('Sydney', { tenants: [TENANT] }),
+      await made.instance('Melbourne'),
+    ]
+    const [atSydney, atMelbourne] = [
+      await pushStream(made, sydney),
+      await pushStream(made, melbourne),
+    ]
+    const subjects = async (id: string, clientId: string) =>
+      (await made.pushed(id, clientId)).map(({ claims }) => claims.sub_id)
     const session = await sessionAt(made, [sydney, melbourne])
     await revoke(made, { kind: 'grant', sid: session.sid, clientId: 'sydney' })
-    expect([await subjects(atSydney.id, 'sydney'), await subjects(atMelbourne.id, 'melbourne')]).toMatchObject([
-      [{ session: { id: session.sid } }],
-      [],
-    ])
+    expect([
+      await subjects(atSydney.id, 'sydney'),
+      await subjects(atMelbourne.id, 'melbourne'),
+    ]).toMatchObject([[{ session: { id: session.sid } }], []])
     await revoke(made, { kind: 'subject', sub: session.sub })
     const user = { format: 'iss_sub', iss: ISSUER, sub: session.sub }
-    expect([await subjects(atSydney.id, 'sydney'), await subjects(atMelbourne.id, 'melbourne')]).toEqual([[user], [user]])
+    expect([
+      await subjects(atSydney.id, 'sydney'),
+      await subjects(atMelbourne.id, 'melbourne'),
+    ]).toEqual([[user], [user]])
     await revoke(made, { kind: 'tenant', tid: OTHER_TENANT })
     await revoke(made, { kind: 'everything' })
     const tenant = (id: string) => ({ format: 'complex', tenant: { format: 'opaque', id } })
     expect(await subjects(atSydney.id, 'sydney')).toEqual([tenant(TENANT)])
-    expect(await subjects(atMelbourne.id, 'melbourne')).toEqual([tenant(OTHER_TENANT), tenant(TENANT), tenant(OTHER_TENANT)])
+    expect(await subjects(atMelbourne.id, 'melbourne')).toEqual([
+      tenant(OTHER_TENANT),
+      tenant(TENANT),
+      tenant(OTHER_TENANT),
+    ])
   })
 
   test('a disabled, locked or deleted account as RISC says it, and a lapsed MFA as a lower assurance level', async () => {
@@ -150,10 +233,15 @@ describe('a receiver gets', () => {
     ] as const
     for (const [reason, types] of cases) {
       const { sub } = await sessionAt(made, [sydney])
-      await revoke(made, { kind: 'subject', sub }, { reason, actor: { kind: 'microsoft', id: 'graph' } })
+      await revoke(
+        made,
+        { kind: 'subject', sub },
+        { reason, actor: { kind: 'microsoft', id: 'graph' } },
+      )
       const sets = await made.pushed(id, 'sydney')
       expect([reason, sets.map(({ type }) => type).toSorted()]).toEqual([reason, types.toSorted()])
-      for (const { claims } of sets) expect(claims.sub_id).toEqual({ format: 'iss_sub', iss: ISSUER, sub })
+      for (const { claims } of sets)
+        expect(claims.sub_id).toEqual({ format: 'iss_sub', iss: ISSUER, sub })
     }
   })
 
@@ -165,8 +253,15 @@ describe('a receiver gets', () => {
     await made.rig.signInAt(opened.session.sid, sydney)
     const { sid } = opened.session
     const probe = (cacheWas: string, cacheSealed: string, roles: string[]) =>
-      made.rig.store.recordProbe({ sid, cacheWas, finding: { outcome: 'vouched', cacheSealed, roles }, now: made.rig.clock.now() })
-    expect(await probe('cache-1', 'cache-2', ['CaseManager.User'])).toMatchObject({ outcome: 'recorded' })
+      made.rig.store.recordProbe({
+        sid,
+        cacheWas,
+        finding: { outcome: 'vouched', cacheSealed, roles },
+        now: made.rig.clock.now(),
+      })
+    expect(await probe('cache-1', 'cache-2', ['CaseManager.User'])).toMatchObject({
+      outcome: 'recorded',
+    })
     expect(await made.pushed(id, 'sydney')).toEqual([])
     await probe('cache-2', 'cache-3', ['CaseManager.Auditor'])
     const [set] = await made.pushed(id, 'sydney')
@@ -185,14 +280,17 @@ describe('a receiver gets', () => {
     const { id } = await pushStream(made, sydney, { events_requested: [`${RISC}account-disabled`] })
     const { sub } = await sessionAt(made, [sydney])
     await revoke(made, { kind: 'subject', sub }, { reason: 'locked' })
-    expect((await made.pushed(id, 'sydney')).map(({ type }) => type)).toEqual([`${RISC}account-disabled`])
+    expect((await made.pushed(id, 'sydney')).map(({ type }) => type)).toEqual([
+      `${RISC}account-disabled`,
+    ])
   })
 
   test('nothing once its client lost the scope, was removed, or its origin is no longer registered', async () => {
     const made = await world()
     const sydney = await made.instance('Sydney')
     const { id } = await pushStream(made, sydney)
-    const end = async () => revoke(made, { kind: 'session', sid: (await sessionAt(made, [sydney])).sid })
+    const end = async () =>
+      revoke(made, { kind: 'session', sid: (await sessionAt(made, [sydney])).sid })
     await end()
     await made.instance('Sydney', { ssfPushOrigins: [] })
     expect(await made.attemptDue(id)).toEqual(['rejected'])
@@ -208,7 +306,8 @@ describe('the status of a stream (SSF §8.1.2, CAEPIOP §2.3.5)', () => {
     const made = await world()
     const sydney = await made.instance('Sydney')
     const { id, call } = await pushStream(made, sydney)
-    const set = async (name: string) => (await call('POST', '/ssf/status', { stream_id: id, status: name, reason: 'because' })).json
+    const set = async (name: string) =>
+      (await call('POST', '/ssf/status', { stream_id: id, status: name, reason: 'because' })).json
     const end = async () => {
       const { sid } = await sessionAt(made, [sydney])
       await revoke(made, { kind: 'session', sid })
@@ -222,7 +321,9 @@ describe('the status of a stream (SSF §8.1.2, CAEPIOP §2.3.5)', () => {
     expect(await made.pushed(id, 'sydney')).toEqual([])
     expect(await made.rig.store.pendingTargets()).toEqual([])
     expect(await set('enabled')).toMatchObject({ status: 'enabled' })
-    const sent = (await made.pushed(id, 'sydney')).map(({ claims }) => (claims.sub_id.session as { id: string }).id)
+    const sent = (await made.pushed(id, 'sydney')).map(
+      ({ claims }) => (claims.sub_id.session as { id: string }).id,
+    )
     expect(sent.toSorted()).toEqual([before, ...sids].toSorted())
     await set('paused')
     await end()
@@ -252,7 +353,9 @@ describe('the status of a stream (SSF §8.1.2, CAEPIOP §2.3.5)', () => {
       [{ format: 'opaque', id }, { [STREAM_UPDATED]: { status: 'disabled', reason } }],
     ])
     expect(made.rig.lines.filter((line) => line.includes('stream_disabled'))).toHaveLength(1)
-    expect(await made.rig.store.deliveryCounts()).toContainEqual(expect.objectContaining({ clientId: id, state: 'closed', count: 1 }))
+    expect(await made.rig.store.deliveryCounts()).toContainEqual(
+      expect.objectContaining({ clientId: id, state: 'closed', count: 1 }),
+    )
   })
 })
 
@@ -263,7 +366,8 @@ describe('a stream that is polled (RFC 8936)', () => {
     const call = await made.api(sydney)
     const { stream_id: id } = (await call('POST', '/ssf/streams', polling)).json
     const poll = async (body: object) =>
-      (await call('POST', `/ssf/poll/${id}`, { returnImmediately: true, ...body })).json as unknown as {
+      (await call('POST', `/ssf/poll/${id}`, { returnImmediately: true, ...body }))
+        .json as unknown as {
         sets: Record<string, string>
         moreAvailable?: boolean
       }
@@ -277,19 +381,27 @@ describe('a stream that is polled (RFC 8936)', () => {
     }
     const first = await poll({ maxEvents: 2 })
     expect([Object.keys(first.sets).length, first.moreAvailable]).toEqual([2, true])
-    for (const [jti, token] of Object.entries(first.sets)) expect((await made.verified(token, 'sydney')).claims.jti).toBe(jti)
+    for (const [jti, token] of Object.entries(first.sets))
+      expect((await made.verified(token, 'sydney')).claims.jti).toBe(jti)
     // Not acknowledged: again.
     expect(Object.keys((await poll({ maxEvents: 2 })).sets)).toEqual(Object.keys(first.sets))
     const [a = '', b = ''] = Object.keys(first.sets)
-    const rest = await poll({ ack: [a, a, 'unknown'], setErrs: { [b]: { err: 'jwtCrypto', description: 'key is compromised' } } })
+    const rest = await poll({
+      ack: [a, a, 'unknown'],
+      setErrs: { [b]: { err: 'jwtCrypto', description: 'key is compromised' } },
+    })
     expect(rest.moreAvailable).toBeUndefined()
     const [last = ''] = Object.values(rest.sets)
-    expect((await made.verified(last, 'sydney')).claims.sub_id).toMatchObject({ session: { id: sids[2] } })
+    expect((await made.verified(last, 'sydney')).claims.sub_id).toMatchObject({
+      session: { id: sids[2] },
+    })
     // Acknowledges, and asks for none (§2.4).
     expect(await poll({ maxEvents: 0, ack: Object.keys(rest.sets) })).toEqual({ sets: {} })
     expect(await poll({})).toEqual({ sets: {} })
     expect(await made.rig.store.attemptsOf(a)).toMatchObject([{ outcome: 'delivered', jti: a }])
-    expect(await made.rig.store.attemptsOf(b)).toMatchObject([{ outcome: 'rejected', error: 'jwtCrypto' }])
+    expect(await made.rig.store.attemptsOf(b)).toMatchObject([
+      { outcome: 'rejected', error: 'jwtCrypto' },
+    ])
     // What an operator redrives is there to be polled, and not pushed anywhere.
     await made.rig.store.redrive({ targetId: id })
     expect(await made.attemptDue(id)).toEqual([])
@@ -301,12 +413,16 @@ describe('a stream that is polled (RFC 8936)', () => {
     const sydney = await made.instance('Sydney')
     const call = await made.api(sydney)
     const { stream_id: id } = (await call('POST', '/ssf/streams', polling)).json
-    const both = [1, 2].map(async () => (await call('POST', `/ssf/poll/${id}`, {})).json.sets as Record<string, string>)
+    const both = [1, 2].map(
+      async () => (await call('POST', `/ssf/poll/${id}`, {})).json.sets as Record<string, string>,
+    )
     const ended = await Promise.race(both.map(async (one, at) => ({ sets: await one, at })))
     expect(ended.sets).toEqual({})
     await call('POST', '/ssf/verification', { stream_id: id, state: 's' })
     const [token = ''] = Object.values((await both[1 - ended.at]) ?? {})
-    expect((await made.verified(token, 'sydney')).claims.events).toEqual({ [VERIFICATION]: { state: 's' } })
+    expect((await made.verified(token, 'sydney')).claims.events).toEqual({
+      [VERIFICATION]: { state: 's' },
+    })
   })
 
   test('that is paused gives nothing, and what it kept when it is enabled', async () => {
@@ -316,7 +432,10 @@ describe('a stream that is polled (RFC 8936)', () => {
     const { stream_id: id } = (await call('POST', '/ssf/streams', polling)).json
     await call('POST', '/ssf/status', { stream_id: id, status: 'paused' })
     await revoke(made, { kind: 'session', sid: (await sessionAt(made, [sydney])).sid })
-    const count = async () => Object.keys((await call('POST', `/ssf/poll/${id}`, { returnImmediately: true })).json.sets as object).length
+    const count = async () =>
+      Object.keys(
+        (await call('POST', `/ssf/poll/${id}`, { returnImmediately: true })).json.sets as object,
+      ).length
     expect(await count()).toBe(0)
     await call('POST', '/ssf/status', { stream_id: id, status: 'enabled' })
     expect(await count()).toBe(1)

@@ -4,7 +4,10 @@ import { receiverChecks } from '../../src/operations/checks/receivers.ts'
 import { startCmb } from '../command/cmb.ts'
 import { polling, pushStream, STREAM_UPDATED, world } from './world.ts'
 
-/** What operators see of receivers' streams, and what administrators do to them: `cmb streams`, over the broker's socket. */
+/**
+ * What operators see of receivers' streams, and what administrators do to them: `cmb streams`, over
+ * the broker's socket.
+ */
 
 test('an operator lists and shows streams, never the header of an endpoint; a stream that is not there is named', async () => {
   const shared = await world()
@@ -12,12 +15,22 @@ test('an operator lists and shows streams, never the header of an endpoint; a st
   expect((await type(['streams', 'list'])).out).toContain('None yet')
   const sydney = await shared.instance('Sydney')
   const { id } = await pushStream(shared, sydney)
-  expect((await type(['streams', 'list'])).out).toMatch(new RegExp(`${id} +sydney +enabled +receiver +push +${shared.receiver.url}`))
+  expect((await type(['streams', 'list'])).out).toMatch(
+    new RegExp(`${id} +sydney +enabled +receiver +push +${shared.receiver.url}`),
+  )
   const shown = await type(['streams', 'show', id, '--json'])
-  expect(shown.json()).toMatchObject({ id, client_id: 'sydney', status: 'enabled', verified_at: shared.rig.clock.now() })
+  expect(shown.json()).toMatchObject({
+    id,
+    client_id: 'sydney',
+    status: 'enabled',
+    verified_at: shared.rig.clock.now(),
+  })
   expect(shown.out).not.toMatch(/authorization|of-the-receiver|sealed/i)
   const missing = await type(['streams', 'show', 'st_none'])
-  expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('There is no stream of that id') as string])
+  expect([missing.code, missing.err]).toEqual([
+    1,
+    expect.stringContaining('There is no stream of that id') as string,
+  ])
 })
 
 test('an administrator disables a stream: nothing more is kept, the receiver is sent the reason and may enable it again, no check fails', async () => {
@@ -28,25 +41,47 @@ test('an administrator disables a stream: nothing more is kept, the receiver is 
   const { stream_id: id } = (await call('POST', '/ssf/streams', polling)).json
   const { session } = await rig.openSession()
   await rig.signInAt(session.sid, sydney)
-  const revoke = { selector: { kind: 'session', sid: session.sid }, reason: 'administrator', actor: { kind: 'operator', id: 'olga' } } as const
+  const revoke = {
+    selector: { kind: 'session', sid: session.sid },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olga' },
+  } as const
   await rig.store.revoke({ ...revoke, now: rig.clock.now() })
   expect((await rig.store.pollStream({ id, limit: 10 })).deliveries).toHaveLength(1)
 
   const disabled = await type(['streams', 'disable', id, 'moved', '--case', 'INC-4711', '--json'])
-  expect(disabled.json()).toMatchObject({ status: 'disabled', status_by: 'operator', status_reason: 'moved' })
-  const events = Object.values((await call('POST', `/ssf/poll/${id}`, { returnImmediately: true })).json.sets as Record<string, string>).map(
-    (token) => (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { events: Record<string, unknown> }).events,
+  expect(disabled.json()).toMatchObject({
+    status: 'disabled',
+    status_by: 'operator',
+    status_reason: 'moved',
+  })
+  const events = Object.values(
+    (await call('POST', `/ssf/poll/${id}`, { returnImmediately: true })).json.sets as Record<
+      string,
+      string
+    >,
+  ).map(
+    (token) =>
+      (
+        JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
+          events: Record<string, unknown>
+        }
+      ).events,
   )
   expect(events).toEqual([{ [STREAM_UPDATED]: { status: 'disabled', reason: 'moved' } }])
   expect((await type(['streams', 'disable', id, 'again'])).err).toContain('disabled already')
-  const found = (await createChecks(rig.deps, receiverChecks).look({ fresh: true })).find(({ check }) => check === 'streams')
+  const found = (await createChecks(rig.deps, receiverChecks).look({ fresh: true })).find(
+    ({ check }) => check === 'streams',
+  )
   expect(found).toMatchObject({ state: 'ok' })
   const [entry] = (await type(['audit', '--json']))
     .json<{ entries: { act: string; target: string; case_reference: string }[] }>()
     .entries.filter(({ act }) => act === 'stream.disable')
   expect(entry).toMatchObject({ target: `stream ${id}` })
 
-  expect((await call('POST', '/ssf/status', { stream_id: id, status: 'enabled' })).json).toMatchObject({ status: 'enabled' })
+  expect(
+    (await call('POST', '/ssf/status', { stream_id: id, status: 'enabled' })).json,
+  ).toMatchObject({ status: 'enabled' })
 })
 
 test('an administrator removes a stream: it is gone, and nothing is pending for it', async () => {

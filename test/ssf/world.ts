@@ -5,7 +5,10 @@ import { createRig, ISSUER, type RegisteredClient, type RigOptions, TENANT } fro
 import { deliverLogout as attempt } from '../workers/attempt.ts'
 import { type Receiver, startReceiver, status } from '../workers/receiver.ts'
 
-/** A receiver of Shared Signals that calls the broker over HTTP: it manages its stream, is pushed to, and polls. */
+/**
+ * A receiver of Shared Signals that calls the broker over HTTP: it manages its stream, is pushed
+ * to, and polls.
+ */
 
 export const PUSH = 'urn:ietf:rfc:8935'
 export const POLL = 'urn:ietf:rfc:8936'
@@ -14,21 +17,33 @@ export const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
 export const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/verification'
 export const STREAM_UPDATED = 'https://schemas.openid.net/secevent/ssf/event-type/stream-updated'
 export const EVERY = [
-  ...['session-revoked', 'token-claims-change', 'assurance-level-change'].map((name) => CAEP + name),
+  ...['session-revoked', 'token-claims-change', 'assurance-level-change'].map(
+    (name) => CAEP + name,
+  ),
   ...['account-disabled', 'account-purged'].map((name) => RISC + name),
 ]
 
 /** A security event token, verified as a receiver does. */
 export interface Set {
   header: Record<string, unknown>
-  claims: Record<string, unknown> & { jti: string; txn: string; sub_id: Record<string, unknown>; events: Record<string, Record<string, unknown>> }
+  claims: Record<string, unknown> & {
+    jti: string
+    txn: string
+    sub_id: Record<string, unknown>
+    events: Record<string, Record<string, unknown>>
+  }
   type: string
 }
 
 export async function world(options: RigOptions = {}) {
   const rig = await createRig(options)
   const { store, clock } = rig
-  await store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'auth_context:c1', connectedAt: clock.now() })
+  await store.putTenant({
+    tid: TENANT,
+    name: 'Contoso',
+    mfaProof: 'auth_context:c1',
+    connectedAt: clock.now(),
+  })
   const receiver: Receiver = await startReceiver(status(202))
   const instance = (city: string, changes: Partial<ClientMetadata> = {}) =>
     rig.register(city, {
@@ -38,13 +53,23 @@ export async function world(options: RigOptions = {}) {
       ssfPushOrigins: [new URL(receiver.url).origin],
       ...changes,
     })
-  const tokenOf = async (client: RegisteredClient, scope = 'ssf.read ssf.manage'): Promise<string> => {
-    const answer = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+  const tokenOf = async (
+    client: RegisteredClient,
+    scope = 'ssf.read ssf.manage',
+  ): Promise<string> => {
+    const answer = await rig.post(
+      '/token',
+      { grant_type: 'client_credentials', scope },
+      { authorization: client.basic },
+    )
     expect(answer.status).toBe(200)
     return ((await answer.json()) as { access_token: string }).access_token
   }
   const call = (token: string) => async (method: string, path: string, body?: unknown) => {
-    const headers = { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    }
     const answer = await rig.app.request(`${ISSUER}${path}`, {
       method,
       headers,
@@ -54,11 +79,15 @@ export async function world(options: RigOptions = {}) {
     return {
       status: answer.status,
       headers: answer.headers,
-      json: (text === '' ? undefined : JSON.parse(text)) as Record<string, unknown> & { stream_id: string },
+      json: (text === '' ? undefined : JSON.parse(text)) as Record<string, unknown> & {
+        stream_id: string
+      },
     }
   }
   const verified = async (token: string, clientId: string): Promise<Set> => {
-    const keys = createLocalJWKSet((await (await rig.app.request(`${ISSUER}/jwks`)).json()) as JSONWebKeySet)
+    const keys = createLocalJWKSet(
+      (await (await rig.app.request(`${ISSUER}/jwks`)).json()) as JSONWebKeySet,
+    )
     const { payload, protectedHeader } = await jwtVerify(token, keys, {
       issuer: ISSUER,
       audience: `${ISSUER}/ssf/receivers/${clientId}`,
@@ -91,14 +120,22 @@ export async function world(options: RigOptions = {}) {
 export type World = Awaited<ReturnType<typeof world>>
 
 export const pushTo = (receiver: Receiver, more: object = {}) => ({
-  delivery: { method: PUSH, endpoint_url: receiver.url, authorization_header: 'Bearer of-the-receiver' },
+  delivery: {
+    method: PUSH,
+    endpoint_url: receiver.url,
+    authorization_header: 'Bearer of-the-receiver',
+  },
   events_requested: EVERY,
   ...more,
 })
 export const polling = { delivery: { method: POLL }, events_requested: EVERY }
 
 /** A stream that is pushed, whose endpoint has accepted its verification event. */
-export async function pushStream({ receiver, api, pushed }: World, client: RegisteredClient, more: object = {}) {
+export async function pushStream(
+  { receiver, api, pushed }: World,
+  client: RegisteredClient,
+  more: object = {},
+) {
   const call = await api(client)
   const made = await call('POST', '/ssf/streams', pushTo(receiver, more))
   expect(made.status).toBe(201)

@@ -13,21 +13,35 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     ['client', () => ({ kind: 'client', clientId: 'sydney' }) as const],
     ['tenant', () => ({ kind: 'tenant', tid: TENANT }) as const],
     ['everything', () => ({ kind: 'everything' }) as const],
-  ])('it is valid until a revocation by %s, inactive from that commit on, and a later token is valid', async (_kind, selector) => {
-    const b = await open()
-    await b.client('sydney')
-    const { session } = await b.signIn('alice')
-    const { rev } = await b.exchange(session.sid, 'sydney')
-    const check = (sid: string, at: number) => b.store.checkAccess({ sid, sub: session.sub, clientId: 'sydney', rev: at, now: b.now, touch: false })
-    expect(await check(session.sid, rev)).toMatchObject({ outcome: 'good', session: { sid: session.sid } })
-    const chosen = selector(session.sid, session.sub)
-    await b.revoke(chosen)
-    expect(await check(session.sid, rev)).toEqual({ outcome: 'rejected', why: 'revoked' })
-    const narrow = chosen.kind === 'grant' || chosen.kind === 'client'
-    const sid = narrow ? session.sid : (await b.signIn('alice')).session.sid
-    const later = await b.exchange(sid, 'sydney')
-    expect(await check(sid, later.rev)).toMatchObject({ outcome: 'good' })
-  })
+  ])(
+    'it is valid until a revocation by %s, inactive from that commit on, and a later token is valid',
+    async (_kind, selector) => {
+      const b = await open()
+      await b.client('sydney')
+      const { session } = await b.signIn('alice')
+      const { rev } = await b.exchange(session.sid, 'sydney')
+      const check = (sid: string, at: number) =>
+        b.store.checkAccess({
+          sid,
+          sub: session.sub,
+          clientId: 'sydney',
+          rev: at,
+          now: b.now,
+          touch: false,
+        })
+      expect(await check(session.sid, rev)).toMatchObject({
+        outcome: 'good',
+        session: { sid: session.sid },
+      })
+      const chosen = selector(session.sid, session.sub)
+      await b.revoke(chosen)
+      expect(await check(session.sid, rev)).toEqual({ outcome: 'rejected', why: 'revoked' })
+      const narrow = chosen.kind === 'grant' || chosen.kind === 'client'
+      const sid = narrow ? session.sid : (await b.signIn('alice')).session.sid
+      const later = await b.exchange(sid, 'sydney')
+      expect(await check(sid, later.rev)).toMatchObject({ outcome: 'good' })
+    },
+  )
 
   test('another selector of the same kind leaves it alone', async () => {
     const b = await open()
@@ -40,7 +54,16 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     await b.revoke({ kind: 'session', sid: bob.session.sid })
     await b.revoke({ kind: 'client', clientId: 'melbourne' })
     await b.revoke({ kind: 'tenant', tid: 'another' })
-    expect(await b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: true })).toMatchObject({
+    expect(
+      await b.store.checkAccess({
+        sid: session.sid,
+        sub: session.sub,
+        clientId: 'sydney',
+        rev,
+        now: b.now,
+        touch: true,
+      }),
+    ).toMatchObject({
       outcome: 'good',
     })
   })
@@ -49,8 +72,14 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     const b = await open()
     const { session } = await b.signIn('alice')
     const check = { clientId: 'sydney', rev: 0, now: b.now, touch: true }
-    expect(await b.store.checkAccess({ ...check, sid: session.sid, sub: 'u_other' })).toEqual({ outcome: 'rejected', why: 'unknown' })
-    expect(await b.store.checkAccess({ ...check, sid: 's_none', sub: session.sub })).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.store.checkAccess({ ...check, sid: session.sid, sub: 'u_other' })).toEqual({
+      outcome: 'rejected',
+      why: 'unknown',
+    })
+    expect(await b.store.checkAccess({ ...check, sid: 's_none', sub: session.sub })).toEqual({
+      outcome: 'rejected',
+      why: 'unknown',
+    })
   })
 
   test('touching counts as activity; looking does not', async () => {
@@ -58,13 +87,26 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     await b.client('sydney')
     const { session } = await b.signIn('alice', { session: { idleSeconds: 600 } })
     const { rev } = await b.exchange(session.sid, 'sydney')
-    const check = (touch: boolean) => b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch })
+    const check = (touch: boolean) =>
+      b.store.checkAccess({
+        sid: session.sid,
+        sub: session.sub,
+        clientId: 'sydney',
+        rev,
+        now: b.now,
+        touch,
+      })
     b.now = T0 + 500
     await check(false)
-    expect(await b.store.standingBySid(session.sid, T0 + 600)).toMatchObject({ state: 'ended', why: 'idle' })
+    expect(await b.store.standingBySid(session.sid, T0 + 600)).toMatchObject({
+      state: 'ended',
+      why: 'idle',
+    })
     await check(true)
     expect(await b.store.standingBySid(session.sid, T0 + 1099)).toMatchObject({ state: 'live' })
-    expect(await b.store.participants(session.sid)).toMatchObject([{ clientId: 'sydney', lastAt: T0 + 500 }])
+    expect(await b.store.participants(session.sid)).toMatchObject([
+      { clientId: 'sydney', lastAt: T0 + 500 },
+    ])
     b.now = T0 + 1100
     expect(await check(true)).toEqual({ outcome: 'rejected', why: 'expired' })
   })
@@ -75,11 +117,22 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     const { session } = await b.signIn('alice')
     const { rev } = await b.exchange(session.sid, 'sydney')
     const check = (joins: string) =>
-      b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: true, joins })
+      b.store.checkAccess({
+        sid: session.sid,
+        sub: session.sub,
+        clientId: 'sydney',
+        rev,
+        now: b.now,
+        touch: true,
+        joins,
+      })
     expect(await check('melbourne')).toMatchObject({ outcome: 'good' })
     await b.revoke({ kind: 'session', sid: session.sid })
     expect(await check('perth')).toEqual({ outcome: 'rejected', why: 'revoked' })
-    expect((await b.store.participants(session.sid)).map(({ clientId }) => clientId)).toEqual(['melbourne', 'sydney'])
+    expect((await b.store.participants(session.sid)).map(({ clientId }) => clientId)).toEqual([
+      'melbourne',
+      'sydney',
+    ])
   })
 
   test('a removed client gets, brings and is given nothing, also by a broker that has not heard of it; registered again, it does', async () => {
@@ -87,7 +140,14 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     for (const one of ['sydney', 'melbourne']) await b.client(one)
     const { session } = await b.signIn('alice')
     const { rev } = await b.exchange(session.sid, 'melbourne')
-    const input = { sid: session.sid, sub: session.sub, clientId: 'melbourne', rev, now: b.now, touch: true }
+    const input = {
+      sid: session.sid,
+      sub: session.sub,
+      clientId: 'melbourne',
+      rev,
+      now: b.now,
+      touch: true,
+    }
     const redeem = async () => {
       const code = codeFor('sydney', b.now)
       await b.store.issueCode({ sid: session.sid, code, now: b.now })
@@ -101,7 +161,12 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
       await redeem(),
     ]
     expect(await all()).toEqual(['good', 'good', true, { outcome: 'granted', rev: 0 }, 'redeemed'])
-    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    await b.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: { kind: 'operator', id: 'o' },
+      now: b.now,
+    })
     expect(await all()).toEqual(['rejected', 'rejected', false, UNKNOWN, 'rejected'])
     await b.client('sydney')
     expect(await all()).toEqual(['good', 'good', true, { outcome: 'granted', rev: 1 }, 'redeemed'])
@@ -127,16 +192,26 @@ describe.each(STORES)('one-time things, on %s', (_name, make) => {
 
   test('an identifier is consumed once for its purpose, also by two at once', async () => {
     const b = await open()
-    const use = (purpose: string) => b.store.consumeOnce({ purpose, idHash: 'j-1', expiresAt: b.now + 60 })
-    expect((await Promise.all([use('assertion'), use('assertion')])).toSorted()).toEqual([false, true])
+    const use = (purpose: string) =>
+      b.store.consumeOnce({ purpose, idHash: 'j-1', expiresAt: b.now + 60 })
+    expect((await Promise.all([use('assertion'), use('assertion')])).toSorted()).toEqual([
+      false,
+      true,
+    ])
     expect(await use('state')).toBe(true)
     expect(await use('state')).toBe(false)
   })
 
   test('a pushed request is its client’s alone, may be read again, and is consumed once, also by two at once (RFC 9126 §2.2, §4)', async () => {
     const b = await open()
-    await b.store.pushRequest({ requestHash: 'r', clientId: 'sydney', parameters: '{"scope":"openid"}', expiresAt: b.now + 60 })
-    const read = (clientId: string, consume: boolean, now = b.now) => b.store.pushedRequest({ requestHash: 'r', clientId, now, consume })
+    await b.store.pushRequest({
+      requestHash: 'r',
+      clientId: 'sydney',
+      parameters: '{"scope":"openid"}',
+      expiresAt: b.now + 60,
+    })
+    const read = (clientId: string, consume: boolean, now = b.now) =>
+      b.store.pushedRequest({ requestHash: 'r', clientId, now, consume })
     expect(await read('melbourne', true)).toBeUndefined()
     expect(await read('sydney', false)).toBe('{"scope":"openid"}')
     expect(await read('sydney', false, b.now + 60)).toBeUndefined()

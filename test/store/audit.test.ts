@@ -3,19 +3,38 @@ import { audited } from '../../src/clients/with-audit.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
 import { benches, STORES, T0 } from './fixture.ts'
 
-const ANN: NewAuditEntry = { actor: { kind: 'operator', id: 'u_ann' }, via: 'console', act: 'revoke', target: 'session s_1' }
+const ANN: NewAuditEntry = {
+  actor: { kind: 'operator', id: 'u_ann' },
+  via: 'console',
+  act: 'revoke',
+  target: 'session s_1',
+}
 
 describe.each(STORES)('the audit log, on %s', (_name, make) => {
   const open = benches(make)
 
   test('an entry is there before its act is done, and its end is written once', async () => {
     const { store } = await open()
-    const id = await store.appendAudit({ ...ANN, caseReference: 'INC-1', comment: 'laptop stolen', details: { dry_run: false } })
-    const begun = { id, atMs: T0 * 1000, ...ANN, caseReference: 'INC-1', comment: 'laptop stolen', details: { dry_run: false } }
+    const id = await store.appendAudit({
+      ...ANN,
+      caseReference: 'INC-1',
+      comment: 'laptop stolen',
+      details: { dry_run: false },
+    })
+    const begun = {
+      id,
+      atMs: T0 * 1000,
+      ...ANN,
+      caseReference: 'INC-1',
+      comment: 'laptop stolen',
+      details: { dry_run: false },
+    }
     expect(await store.listAudit({ limit: 10 })).toEqual([begun])
     await store.concludeAudit({ id, outcome: 'done', result: { seq: 7 } })
     await store.concludeAudit({ id, outcome: 'failed' })
-    expect(await store.listAudit({ limit: 10 })).toEqual([{ ...begun, ended: { outcome: 'done', atMs: T0 * 1000, result: { seq: 7 } } }])
+    expect(await store.listAudit({ limit: 10 })).toEqual([
+      { ...begun, ended: { outcome: 'done', atMs: T0 * 1000, result: { seq: 7 } } },
+    ])
   })
 
   test('it is paged both ways, and filtered by who, what, to what, case and time', async () => {
@@ -54,19 +73,22 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     const wanted = { ...ANN, act: 'few' }
     const actorId = ANN.actor.id
     const ids = [await b.store.appendAudit(wanted)]
-    for (let n = 0; n < 4_500; n += 100) await Promise.all(Array.from({ length: 100 }, () => b.store.appendAudit(many)))
+    for (let n = 0; n < 4_500; n += 100)
+      await Promise.all(Array.from({ length: 100 }, () => b.store.appendAudit(many)))
     ids.push(await b.store.appendAudit(wanted))
     let turns = 0
-    // No further than is asked for below: Postgres answers slowly, and the loop would turn at full speed meanwhile.
+    // No further than is asked for below: Postgres answers slowly, and the loop would turn at full
+    // speed meanwhile.
     const count = (): unknown => ++turns < 8 && (again = setImmediate(count))
     let again = setImmediate(count)
-    const found = async (how: object) => (await b.store.listAudit({ actorId, act: 'few', limit: 9, ...how })).map(({ id }) => id)
-    expect([await found({}), await found({ after: 0 }), await found({ before: ids[1] }), await found({ after: ids[0] })]).toEqual([
-      ids.toReversed(),
-      ids,
-      ids.slice(0, 1),
-      ids.slice(1),
-    ])
+    const found = async (how: object) =>
+      (await b.store.listAudit({ actorId, act: 'few', limit: 9, ...how })).map(({ id }) => id)
+    expect([
+      await found({}),
+      await found({ after: 0 }),
+      await found({ before: ids[1] }),
+      await found({ after: ids[0] }),
+    ]).toEqual([ids.toReversed(), ids, ids.slice(0, 1), ids.slice(1)])
     clearImmediate(again)
     expect(turns).toBeGreaterThanOrEqual(8)
     expect(await b.store.listAudit({ actorId, act: 'none', limit: 9 })).toEqual([])
@@ -80,7 +102,13 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
       ids.push(await b.store.appendAudit({ ...ANN, act: n % 6 === 0 ? 'rare' : 'often' }))
     }
     const page = async (how: object) => {
-      const { found, searchedTo } = await b.store.pageOfAudit({ actorId: ANN.actor.id, act: 'rare', limit: 9, most: 4, ...how })
+      const { found, searchedTo } = await b.store.pageOfAudit({
+        actorId: ANN.actor.id,
+        act: 'rare',
+        limit: 9,
+        most: 4,
+        ...how,
+      })
       return [found.map(({ id }) => ids.indexOf(id)), searchedTo && ids.indexOf(searchedTo.id)]
     }
     expect(await page({})).toEqual([[], 8])
@@ -91,9 +119,13 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
       [[0], 3],
       [[6], 7],
     ])
-    // Times are looked up: nothing before, and nothing after them is looked at, but for a day by which a clock may have been set back.
+    // Times are looked up: nothing before, and nothing after them is looked at, but for a day by
+    // which a clock may have been set back.
     const atMs = (n: number) => (b.now - (11 - n) * 86_400) * 1000
-    expect([await page({ untilMs: atMs(2) }), await page({ after: 0, sinceMs: atMs(10), untilMs: atMs(11) })]).toEqual([
+    expect([
+      await page({ untilMs: atMs(2) }),
+      await page({ after: 0, sinceMs: atMs(10), untilMs: atMs(11) }),
+    ]).toEqual([
       [[0], undefined],
       [[], undefined],
     ])
@@ -102,7 +134,11 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
   test('what cannot be written down is not done; how it ended is written, a refusal and a fault too', async () => {
     const { store } = await open()
     expect(await audited(store, ANN, async () => 5, { result: (count) => ({ count }) })).toBe(5)
-    await expect(audited(store, ANN, () => Promise.reject(new Error('told')), { refusal: () => ({ why: 'told' }) })).rejects.toThrow('told')
+    await expect(
+      audited(store, ANN, () => Promise.reject(new Error('told')), {
+        refusal: () => ({ why: 'told' }),
+      }),
+    ).rejects.toThrow('told')
     await expect(audited(store, ANN, () => Promise.reject(new Error('bug')))).rejects.toThrow('bug')
     expect((await store.listAudit({ after: 0, limit: 10 })).map((one) => one.ended)).toMatchObject([
       { outcome: 'done', result: { count: 5 } },
@@ -124,7 +160,13 @@ describe.each(STORES)('how long revocations took, on %s', (_name, make) => {
     await b.client('sydney')
     const { epoch } = await b.store.head()
     const report = (enforcedSeq: number, reportedAtMs: number) =>
-      b.store.recordEnforced({ clientId: 'sydney', guardId: 'g1', epoch, enforcedSeq, reportedAtMs })
+      b.store.recordEnforced({
+        clientId: 'sydney',
+        guardId: 'g1',
+        epoch,
+        enforcedSeq,
+        reportedAtMs,
+      })
     await report(0, T0 * 1000)
     const seqs: number[] = []
     for (const who of ['alice', 'bob']) {
@@ -136,10 +178,24 @@ describe.each(STORES)('how long revocations took, on %s', (_name, make) => {
     const [first = 0, second = 0] = seqs
     const [delivery] = await b.store.listDeliveries({ seq: first, limit: 1 })
     const id = delivery?.id ?? ''
-    await b.store.leaseDelivery({ id, attempt: 1, nowMs: b.now * 1000, untilMs: b.now * 1000 + 5000 })
+    await b.store.leaseDelivery({
+      id,
+      attempt: 1,
+      nowMs: b.now * 1000,
+      untilMs: b.now * 1000 + 5000,
+    })
     await b.store.recordDelivery({
       id,
-      result: { outcome: 'delivered', attempt: { attempt: 1, atMs: b.now * 1000 + 20, latencyMs: 15, outcome: 'delivered', status: 200 } },
+      result: {
+        outcome: 'delivered',
+        attempt: {
+          attempt: 1,
+          atMs: b.now * 1000 + 20,
+          latencyMs: 15,
+          outcome: 'delivered',
+          status: 200,
+        },
+      },
     })
     await report(first, b.now * 1000 + 12)
     expect(await b.store.revocationTimes({ limit: 10 })).toEqual([

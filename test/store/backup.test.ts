@@ -1,4 +1,15 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -10,13 +21,19 @@ import { placeDataFile } from '../data-file.ts'
 import { readHere } from '../reads-here.ts'
 import { bench, expectOutcome, family, T0, type Bench } from './fixture.ts'
 
-/** Backup and restore of the embedded store. What a restored database must not do is bring back what ended since the backup. */
+/**
+ * Backup and restore of the embedded store. What a restored database must not do is bring back what
+ * ended since the backup.
+ */
 
 let dir: string
 let file: string
 let backup: string
 let b: Bench
-/** What copies the file: only the tests of the backup itself need the thread, which takes longer to start than they to run. */
+/**
+ * What copies the file: only the tests of the backup itself need the thread, which takes longer to
+ * start than they to run.
+ */
 let reader: (file: string) => ReaderThread
 const OPERATOR = { kind: 'operator', id: 'cmb@olga' } as const
 
@@ -26,7 +43,11 @@ beforeEach(async () => {
   backup = join(dir, 'backup.db')
   reader = readHere
   placeDataFile(file)
-  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs, startReader: (of) => reader(of), prepares: 'at_first_use' }), remove: () => {} })
+  b = await bench({
+    open: (nowMs) =>
+      openSqliteStore({ file, nowMs, startReader: (of) => reader(of), prepares: 'at_first_use' }),
+    remove: () => {},
+  })
   for (const client of ['sydney', 'melbourne']) await b.client(client)
 })
 afterEach(async () => {
@@ -34,7 +55,8 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-const restore = (from = backup, nowMs = T0 * 1000) => restoreBackup({ backup: from, file, actor: OPERATOR, nowMs })
+const restore = (from = backup, nowMs = T0 * 1000) =>
+  restoreBackup({ backup: from, file, actor: OPERATOR, nowMs })
 /** Restores while no broker runs, and starts one on it. */
 async function restored(from = backup, nowMs = T0 * 1000) {
   await b.close()
@@ -63,7 +85,10 @@ describe('backup', () => {
     writeFileSync(backup, 'mine')
     expect(await b.store.backup(backup)).toEqual({ outcome: 'exists' })
     expect(readFileSync(backup, 'utf8')).toBe('mine')
-    expect(await b.store.backup(join(dir, 'nowhere', 'backup.db'))).toEqual({ outcome: 'unwritable', code: 'ENOENT' })
+    expect(await b.store.backup(join(dir, 'nowhere', 'backup.db'))).toEqual({
+      outcome: 'unwritable',
+      code: 'ENOENT',
+    })
   })
 
   test('goes on while users sign in and out, and has everything that was acknowledged before it began', async () => {
@@ -89,7 +114,11 @@ describe('backup', () => {
   })
 
   test('under way when the store closes, it is abandoned and leaves nothing', async () => {
-    await Promise.all(Array.from({ length: 400 }, (_, n) => b.signIn(`user-${n}`, { session: { device: 'x'.repeat(8_000) } })))
+    await Promise.all(
+      Array.from({ length: 400 }, (_, n) =>
+        b.signIn(`user-${n}`, { session: { device: 'x'.repeat(8_000) } }),
+      ),
+    )
     const copying = b.store.backup(backup).then(
       (made) => made.outcome,
       (error: Error) => error.message,
@@ -110,7 +139,10 @@ describe('restore', () => {
     const carol = await b.signIn('carol')
     await restored()
     for (const { session, cookie: _ } of [alice, bob])
-      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', session: { ended: { reason: 'restored' } } })
+      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+        state: 'ended',
+        session: { ended: { reason: 'restored' } },
+      })
     expect(await b.store.standingBySid(carol.session.sid, b.now)).toEqual({ state: 'unknown' })
     expect(await b.refresh(family(hers))).toEqual({ outcome: 'rejected', why: 'revoked' })
   })
@@ -122,13 +154,19 @@ describe('restore', () => {
     await b.revoke({ kind: 'tenant', tid: 't-1' })
     const lost = await b.store.head()
     const { seq } = await restored()
-    const visits = ['alice', 'bob'].flatMap((who) => [atBackup.seq, lost.seq, seq - 1].map((provenSeq) => ({ who, provenSeq })))
+    const visits = ['alice', 'bob'].flatMap((who) =>
+      [atBackup.seq, lost.seq, seq - 1].map((provenSeq) => ({ who, provenSeq })),
+    )
     for (const { who, provenSeq } of visits) {
-      const done = await b.tryToSignIn(who, { provenSeq, browser: who === 'alice' ? alice.cookie : undefined })
+      const done = await b.tryToSignIn(who, {
+        provenSeq,
+        browser: who === 'alice' ? alice.cookie : undefined,
+      })
       expect(done).toMatchObject({ outcome: 'rejected', why: 'not_fresh' })
     }
     expect(await b.store.searchSessions({ now: b.now, limit: 9 })).toEqual([])
-    for (const who of ['alice', 'bob']) expect(await b.tryToSignIn(who, { provenSeq: seq })).toMatchObject({ outcome: 'signed_in' })
+    for (const who of ['alice', 'bob'])
+      expect(await b.tryToSignIn(who, { provenSeq: seq })).toMatchObject({ outcome: 'signed_in' })
   })
 
   test('begins a new log, ahead of all that the former one issued: no token of it is valid', async () => {
@@ -142,7 +180,11 @@ describe('restore', () => {
     expect(String(seq).length).toBeLessThanOrEqual(15)
     expect(await b.store.checkClientAccess({ clientId: 'sydney', rev: former.seq })).toBe(false)
     expect(await b.store.checkClientAccess({ clientId: 'sydney', rev: seq })).toBe(true)
-    expect(await b.store.findRevocation(seq)).toMatchObject({ selector: { kind: 'everything' }, reason: 'restored', actor: OPERATOR })
+    expect(await b.store.findRevocation(seq)).toMatchObject({
+      selector: { kind: 'everything' },
+      reason: 'restored',
+      actor: OPERATOR,
+    })
   })
 
   test('is read by a guard that connects in one turn, although its numbers leap: the backup’s young revocations, then the restore', async () => {
@@ -174,7 +216,11 @@ describe('restore', () => {
     await b.revoke({ kind: 'session', sid: alice.session.sid })
     const { seq } = await restored()
     expect(await b.fanOutAll()).toBe(2)
-    expect((await b.store.listDeliveries({ seq, limit: 10 })).map((one) => [one.clientId, one.sid, one.state]).toSorted()).toEqual([
+    expect(
+      (await b.store.listDeliveries({ seq, limit: 10 }))
+        .map((one) => [one.clientId, one.sid, one.state])
+        .toSorted(),
+    ).toEqual([
       ['melbourne', alice.session.sid, 'pending'],
       ['sydney', alice.session.sid, 'pending'],
     ])
@@ -184,7 +230,15 @@ describe('restore', () => {
     const { epoch } = await b.store.head()
     await b.store.backup(backup)
     await restored()
-    expect(await b.store.recordEnforced({ clientId: 'sydney', guardId: 'g', epoch, enforcedSeq: 1, reportedAtMs: 1 })).toEqual({ reached: [] })
+    expect(
+      await b.store.recordEnforced({
+        clientId: 'sydney',
+        guardId: 'g',
+        epoch,
+        enforcedSeq: 1,
+        reportedAtMs: 1,
+      }),
+    ).toEqual({ reached: [] })
   })
 
   test('no key that the broker kept signs again: one that leaked may have been retired since the backup', async () => {
@@ -193,21 +247,30 @@ describe('restore', () => {
     await b.store.addKey({ ...key, kid: 'of-a-file', state: 'active', privateSealed: null })
     await b.store.backup(backup)
     await restored()
-    expect(Object.fromEntries((await b.store.listKeys()).map(({ kid, state }) => [kid, state]))).toEqual({ kept: 'retired', 'of-a-file': 'active' })
+    expect(
+      Object.fromEntries((await b.store.listKeys()).map(({ kid, state }) => [kid, state])),
+    ).toEqual({ kept: 'retired', 'of-a-file': 'active' })
   })
 
   test('ends the audit entry of its backup, which was copied before it had ended', async () => {
     const id = await b.store.appendAudit({ actor: OPERATOR, via: 'command', act: 'backup' })
     await b.store.backup(backup)
     await restored()
-    expect(await b.store.listAudit({ act: 'backup', limit: 1 })).toMatchObject([{ id, ended: { outcome: 'done', result: { restored: true } } }])
+    expect(await b.store.listAudit({ act: 'backup', limit: 1 })).toMatchObject([
+      { id, ended: { outcome: 'done', result: { restored: true } } },
+    ])
   })
 
   test('is in the audit log, with who did it', async () => {
     await b.store.backup(backup)
     const { seq } = await restored()
     expect(await b.store.listAudit({ limit: 1 })).toMatchObject([
-      { actor: OPERATOR, act: 'restore', via: 'command', ended: { outcome: 'done', result: { seq } } },
+      {
+        actor: OPERATOR,
+        act: 'restore',
+        via: 'command',
+        ended: { outcome: 'done', result: { seq } },
+      },
     ])
   })
 
@@ -231,7 +294,13 @@ describe('restore', () => {
 
   test('lists the locks that are gone or back', async () => {
     const lock = (clientId: string) =>
-      b.store.lock({ target: { kind: 'client', clientId }, actor: OPERATOR, may: 'administer', operatorTenant: undefined, now: b.now })
+      b.store.lock({
+        target: { kind: 'client', clientId },
+        actor: OPERATOR,
+        may: 'administer',
+        operatorTenant: undefined,
+        now: b.now,
+      })
     const lifted = expectOutcome(await lock('sydney'), 'locked').lock
     await b.store.backup(backup)
     await b.store.liftLock({ id: lifted.id, actor: OPERATOR, now: b.now })
@@ -262,20 +331,31 @@ describe('restore', () => {
 
   test.each([
     ['is not there', () => rmSync(backup), 'There is no file'],
-    ['is no database', () => writeFileSync(backup, 'hello'.repeat(1000)), 'is not a complete database'],
+    [
+      'is no database',
+      () => writeFileSync(backup, 'hello'.repeat(1000)),
+      'is not a complete database',
+    ],
     ['is empty', () => writeFileSync(backup, ''), 'is not a complete database'],
     ['is damaged', () => writeFileSync(backup, damaged()), 'is not a complete database'],
     ['was written by a newer version', () => newer(), 'newer version'],
-  ])('a backup that %s is refused, and what was there stays as it was', async (_what, spoil, words) => {
-    const { session } = await b.signIn('alice')
-    await b.store.backup(backup)
-    await b.close()
-    spoil()
-    expect(() => restore()).toThrow(words)
-    expect(readdirSync(join(dir, 'data')).toSorted()).toEqual(['broker.db', 'broker.db.lock', 'broker.db.mark'])
-    b.store = await openSqliteStore({ file })
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
-  })
+  ])(
+    'a backup that %s is refused, and what was there stays as it was',
+    async (_what, spoil, words) => {
+      const { session } = await b.signIn('alice')
+      await b.store.backup(backup)
+      await b.close()
+      spoil()
+      expect(() => restore()).toThrow(words)
+      expect(readdirSync(join(dir, 'data')).toSorted()).toEqual([
+        'broker.db',
+        'broker.db.lock',
+        'broker.db.mark',
+      ])
+      b.store = await openSqliteStore({ file })
+      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+    },
+  )
 
   test('the data file itself is not a backup of it', async () => {
     await b.close()
@@ -294,7 +374,9 @@ describe('restore', () => {
   function newer(): void {
     chmodSync(backup, 0o600)
     const { db, unlock } = openDatabase(backup)
-    db.prepare("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)").run()
+    db.prepare(
+      "INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)",
+    ).run()
     db.pragma('wal_checkpoint(TRUNCATE)')
     db.close()
     unlock()

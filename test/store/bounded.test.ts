@@ -7,7 +7,10 @@ import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
 import { T0 } from './fixture.ts'
 
-/** What an act of the embedded store costs does not grow with what is kept: compared with one look at every row, on the same machine. */
+/**
+ * What an act of the embedded store costs does not grow with what is kept: compared with one look
+ * at every row, on the same machine.
+ */
 
 let dir: string
 let store: Store
@@ -59,10 +62,15 @@ describe('the feed of a log of 90 days (correctness H2)', () => {
 
   test('guards that connect do not read the revocations that are too old for any token', async () => {
     fillLog(300_000, 90)
-    const scan = await elapsed(() => raw.prepare('SELECT count(*) FROM revocations WHERE +at >= ?').get(since))
+    const scan = await elapsed(() =>
+      raw.prepare('SELECT count(*) FROM revocations WHERE +at >= ?').get(since),
+    )
     const forty = () =>
       elapsed(async () => {
-        for (let i = 0; i < 40; i++) expect((await store.revocationsAfter({ after: 299_990, since, limit: 500 })).length).toBe(10)
+        for (let i = 0; i < 40; i++)
+          expect((await store.revocationsAfter({ after: 299_990, since, limit: 500 })).length).toBe(
+            10,
+          )
       })
     // The quickest of three: another process may take the processor in between.
     expect(Math.min(await forty(), await forty(), await forty())).toBeLessThan(5 * scan)
@@ -74,7 +82,9 @@ describe('the feed of a log of 90 days (correctness H2)', () => {
     let ms = 0
     vi.spyOn(performance, 'now').mockImplementation(() => ms++)
     const turns = countTurns()
-    const snapshots = await Promise.all(Array.from({ length: 200 }, () => store.revocationsAfter({ after: 0, since: 0, limit: 500 })))
+    const snapshots = await Promise.all(
+      Array.from({ length: 200 }, () => store.revocationsAfter({ after: 0, since: 0, limit: 500 })),
+    )
     expect(turns()).toBeGreaterThanOrEqual(40)
     expect(snapshots.map((rows) => rows.length)).toEqual(Array(200).fill(500))
   })

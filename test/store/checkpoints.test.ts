@@ -14,7 +14,10 @@ import { placeDataFile } from '../data-file.ts'
 import { readHere } from '../reads-here.ts'
 import { bench, type Bench } from './fixture.ts'
 
-/** The write-ahead log of the embedded store is moved into its file by a thread, so that no COMMIT does it while requests wait (faults V4). */
+/**
+ * The write-ahead log of the embedded store is moved into its file by a thread, so that no COMMIT
+ * does it while requests wait (faults V4).
+ */
 
 let dir: string
 let file: string
@@ -26,13 +29,19 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 /** A store, and a second connection that looks at the length of its log. */
-async function open(checkpoints: SqliteStoreOptions['checkpoints'], startReader: (file: string) => ReaderThread = readHere) {
+async function open(
+  checkpoints: SqliteStoreOptions['checkpoints'],
+  startReader: (file: string) => ReaderThread = readHere,
+) {
   const b = await bench({
-    open: (nowMs) => openSqliteStore({ file, nowMs, checkpoints, startReader, prepares: 'at_first_use' }),
+    open: (nowMs) =>
+      openSqliteStore({ file, nowMs, checkpoints, startReader, prepares: 'at_first_use' }),
     remove: () => {},
   })
   const raw = new Database(file)
-  const length = raw.prepare<[], { log: number; checkpointed: number }>('PRAGMA wal_checkpoint(NOOP)')
+  const length = raw.prepare<[], { log: number; checkpointed: number }>(
+    'PRAGMA wal_checkpoint(NOOP)',
+  )
   onTestFinished(async () => {
     await b.close()
     raw.close()
@@ -42,7 +51,12 @@ async function open(checkpoints: SqliteStoreOptions['checkpoints'], startReader:
 
 let users = 0
 /** Twenty sign-ins at once: about a hundred pages of the log. */
-const write = (b: Bench) => Promise.all(Array.from({ length: 20 }, () => b.signIn(`user-${users++}`, { session: { device: 'x'.repeat(8_000) } })))
+const write = (b: Bench) =>
+  Promise.all(
+    Array.from({ length: 20 }, () =>
+      b.signIn(`user-${users++}`, { session: { device: 'x'.repeat(8_000) } }),
+    ),
+  )
 
 async function writeUntil(b: Bench, done: () => boolean): Promise<void> {
   while (!done()) await write(b)
@@ -157,7 +171,10 @@ describe('moving the write-ahead log', () => {
     copying.end()
     await backup
     await vi.waitFor(() => expect(thread.asked).toEqual([MOVE]), { timeout: 60_000 })
-    expect(backstop()).toEqual(['PRAGMA wal_autocheckpoint = 0', 'PRAGMA wal_autocheckpoint = 262144'])
+    expect(backstop()).toEqual([
+      'PRAGMA wal_autocheckpoint = 0',
+      'PRAGMA wal_autocheckpoint = 262144',
+    ])
   })
 
   test('is not asked for a file that was removed', async () => {
@@ -172,7 +189,10 @@ describe('moving the write-ahead log', () => {
 
 describe('where the log is not moved', () => {
   test('a thread that dies is reported and started again, and COMMIT moves the log meanwhile', async () => {
-    writeFileSync(join(dir, 'dying.mjs'), "import { parentPort } from 'node:worker_threads'\nparentPort.on('message', () => process.exit(3))")
+    writeFileSync(
+      join(dir, 'dying.mjs'),
+      "import { parentPort } from 'node:worker_threads'\nparentPort.on('message', () => process.exit(3))",
+    )
     const backstop = watchBackstop()
     const failed = vi.fn<(cause: unknown) => void>()
     const threads: CheckpointThread[] = []
@@ -180,14 +200,22 @@ describe('where the log is not moved', () => {
       failed,
       restartMs: 1,
       start: (data) => {
-        threads.push(startCheckpointThread(data, threads.length === 0 ? join(dir, 'dying.mjs') : undefined))
+        threads.push(
+          startCheckpointThread(data, threads.length === 0 ? join(dir, 'dying.mjs') : undefined),
+        )
         return threads.at(-1) as CheckpointThread
       },
     })
     await writeUntil(b, () => failed.mock.calls.length > 0)
     await vi.waitFor(() => expect(backstop()).toHaveLength(3), { timeout: 60_000 })
-    expect(backstop().map((sql) => sql.replace('PRAGMA wal_autocheckpoint = ', ''))).toEqual(['262144', '1000', '262144'])
-    expect(failed.mock.calls).toMatchObject([[{ message: 'The thread that moves the write-ahead log ended.' }]])
+    expect(backstop().map((sql) => sql.replace('PRAGMA wal_autocheckpoint = ', ''))).toEqual([
+      '262144',
+      '1000',
+      '262144',
+    ])
+    expect(failed.mock.calls).toMatchObject([
+      [{ message: 'The thread that moves the write-ahead log ended.' }],
+    ])
     expect(threads).toHaveLength(2)
     await writeUntil(b, () => log().log > 1_000 && log().checkpointed > 0)
   })

@@ -6,7 +6,10 @@ import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
 
-/** A database that is gone, replaced, older or damaged is refused, at start and while the broker runs. */
+/**
+ * A database that is gone, replaced, older or damaged is refused, at start and while the broker
+ * runs.
+ */
 
 let dir: string
 let file: string
@@ -31,12 +34,18 @@ const stop = async (store: Store): Promise<void> => {
   await store.close()
 }
 const revokeEverything = (store: Store) =>
-  store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: 1_700_000_000 })
+  store.revoke({
+    selector: { kind: 'everything' },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'test' },
+    now: 1_700_000_000,
+  })
 
 /** Overwrites every page but the first, as a failing disk does. */
 function damage(): void {
   const fd = openSync(file, 'r+')
-  for (let page = 1; page < 12; page++) writeSync(fd, Buffer.alloc(4096, 0xa5), 0, 4096, page * 4096)
+  for (let page = 1; page < 12; page++)
+    writeSync(fd, Buffer.alloc(4096, 0xa5), 0, 4096, page * 4096)
 }
 
 describe('while the broker runs', () => {
@@ -44,15 +53,20 @@ describe('while the broker runs', () => {
     ['removed', () => rmSync(file)],
     ['moved away with its directory', () => renameSync(dir, `${dir}-away`)],
     ['replaced', () => (copyFileSync(file, `${file}.copy`), renameSync(`${file}.copy`, file))],
-  ])('a database that was %s acknowledges no revocation, and reads are refused too', async (_, lose) => {
-    const store = await start()
-    await revokeEverything(store)
-    lose()
-    await expect(revokeEverything(store)).rejects.toThrow('was removed or replaced while the broker was running')
-    await expect(store.probe()).rejects.toThrow('cmb restore BACKUP')
-    await expect(store.head()).rejects.toThrow('was removed or replaced')
-    rmSync(`${dir}-away`, { recursive: true, force: true })
-  })
+  ])(
+    'a database that was %s acknowledges no revocation, and reads are refused too',
+    async (_, lose) => {
+      const store = await start()
+      await revokeEverything(store)
+      lose()
+      await expect(revokeEverything(store)).rejects.toThrow(
+        'was removed or replaced while the broker was running',
+      )
+      await expect(store.probe()).rejects.toThrow('cmb restore BACKUP')
+      await expect(store.head()).rejects.toThrow('was removed or replaced')
+      rmSync(`${dir}-away`, { recursive: true, force: true })
+    },
+  )
 
   test('the check of a sound database finds nothing', async () => {
     const store = await start()
@@ -93,7 +107,12 @@ describe('at start', () => {
     copyFileSync(join(dir, 'copy.db'), file)
     await expect(start()).rejects.toThrow('its log ends at 1, and had come to 2')
     rmSync(file)
-    restoreBackup({ backup: join(dir, 'copy.db'), file, actor: { kind: 'operator', id: 'test' }, nowMs: Date.now() })
+    restoreBackup({
+      backup: join(dir, 'copy.db'),
+      file,
+      actor: { kind: 'operator', id: 'test' },
+      nowMs: Date.now(),
+    })
     const restored = await (await start()).head()
     expect(restored.epoch).not.toBe(epoch)
     expect(restored.seq).toBeGreaterThan(2)
@@ -110,6 +129,8 @@ describe('at start', () => {
   test('a damaged database is refused with what to do', async () => {
     await stop(await start())
     damage()
-    await expect(start()).rejects.toThrow(/is damaged \(.+\)\. The broker does not serve from it\. Stop the broker and restore/)
+    await expect(start()).rejects.toThrow(
+      /is damaged \(.+\)\. The broker does not serve from it\. Stop the broker and restore/,
+    )
   })
 })

@@ -11,20 +11,35 @@ async function pending(b: Bench, ...clients: string[]) {
   for (const one of clients) await b.client(one)
   const { session } = await b.signIn('alice')
   for (const one of clients) await b.exchange(session.sid, one)
-  const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
+  const { committed } = expectOutcome(
+    await b.revoke({ kind: 'session', sid: session.sid }),
+    'revoked',
+  )
   return committed.pending
 }
 
-const first = async (b: Bench) => (await pending(b, 'sydney'))[0] ?? { id: '', attempt: 0, targetId: '' }
+const first = async (b: Bench) =>
+  (await pending(b, 'sydney'))[0] ?? { id: '', attempt: 0, targetId: '' }
 
-const done = (attempt: number, outcome: 'delivered' | 'rejected' | 'failed' | 'superseded', atMs = MS): AttemptResult => ({
+const done = (
+  attempt: number,
+  outcome: 'delivered' | 'rejected' | 'failed' | 'superseded',
+  atMs = MS,
+): AttemptResult => ({
   outcome,
   attempt: { attempt, atMs, outcome, status: 200, latencyMs: 12, jti: `jti-${attempt}` },
 })
 const retry = (attempt: number, nextAttemptAtMs: number): AttemptResult => ({
   outcome: 'retry',
   nextAttemptAtMs,
-  attempt: { attempt, atMs: MS, outcome: 'retry', status: 503, latencyMs: 12, error: 'answered 503' },
+  attempt: {
+    attempt,
+    atMs: MS,
+    outcome: 'retry',
+    status: 503,
+    latencyMs: 12,
+    error: 'answered 503',
+  },
 })
 
 describe.each(STORES)('deliveries, on %s', (_name, make) => {
@@ -33,10 +48,13 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
   test('one attempt is leased to one worker, also of two at once, until its time is over', async () => {
     const b = await open()
     const { id } = await first(b)
-    const lease = (nowMs: number) => b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
+    const lease = (nowMs: number) =>
+      b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
     const both = await Promise.all([lease(MS), lease(MS)])
     expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['leased', 'taken'])
-    expect(expectOutcome(both.find(({ outcome }) => outcome === 'leased') ?? both[0], 'leased')).toMatchObject({
+    expect(
+      expectOutcome(both.find(({ outcome }) => outcome === 'leased') ?? both[0], 'leased'),
+    ).toMatchObject({
       endsNewer: false,
       delivery: { id, attempts: 0 },
     })
@@ -49,7 +67,8 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
   test('a worker whose clock is a day ahead and that dies holds a delivery no longer than any other', async () => {
     const b = await open()
     const { id } = await first(b)
-    const lease = async (nowMs: number) => (await b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 15_000 })).outcome
+    const lease = async (nowMs: number) =>
+      (await b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 15_000 })).outcome
     // So little may the clocks of two machines differ.
     expect(await lease(MS + 30_000)).toBe('leased')
     expect([await b.due(MS), await lease(MS)]).toEqual([[], 'taken'])
@@ -71,7 +90,9 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     expect(await lease(2, MS + 60_000)).toBe('leased')
     await b.store.recordDelivery({ id, result: done(2, 'delivered') })
     expect(await lease(3, MS + 60_000)).toBe('settled')
-    expect((await b.store.leaseDelivery({ id: 'none', attempt: 1, nowMs: MS, untilMs: MS })).outcome).toBe('unknown')
+    expect(
+      (await b.store.leaseDelivery({ id: 'none', attempt: 1, nowMs: MS, untilMs: MS })).outcome,
+    ).toBe('unknown')
   })
 
   test('an attempt is recorded once, and nothing leaves delivered', async () => {
@@ -106,8 +127,24 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     })
     await b.store.recordDelivery({ id, result: done(2, 'delivered', MS + 600) })
     expect(await b.store.attemptsOf(id)).toEqual([
-      { attempt: 1, atMs: MS, outcome: 'retry', status: 503, latencyMs: 12, jti: undefined, error: 'answered 503' },
-      { attempt: 2, atMs: MS + 600, outcome: 'delivered', status: 200, latencyMs: 12, jti: 'jti-2', error: undefined },
+      {
+        attempt: 1,
+        atMs: MS,
+        outcome: 'retry',
+        status: 503,
+        latencyMs: 12,
+        jti: undefined,
+        error: 'answered 503',
+      },
+      {
+        attempt: 2,
+        atMs: MS + 600,
+        outcome: 'delivered',
+        status: 200,
+        latencyMs: 12,
+        jti: 'jti-2',
+        error: undefined,
+      },
     ])
   })
 
@@ -118,7 +155,9 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     await b.store.releaseDelivery({ id, attempt: 1, nextAttemptAtMs: MS + 5000 })
     expect(await b.due(MS + 4999)).toEqual([])
     const { targetId } = (await b.store.findDelivery(id)) ?? { targetId: '' }
-    expect(await b.store.earlyDeliveries({ targetId, nowMs: MS, limit: 10 })).toMatchObject({ refs: [{ id, attempt: 1 }] })
+    expect(await b.store.earlyDeliveries({ targetId, nowMs: MS, limit: 10 })).toMatchObject({
+      refs: [{ id, attempt: 1 }],
+    })
     expect(await b.due(MS + 5000)).toMatchObject([{ id, attempt: 1 }])
     await b.store.recordDelivery({ id, result: done(1, 'delivered') })
     await b.store.releaseDelivery({ id, attempt: 2, nextAttemptAtMs: MS })
@@ -127,14 +166,23 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('what is due to a target comes in the order in which it became due, in pages', async () => {
     const b = await open()
-    const refs = [...(await pending(b, 'sydney')), ...(await pending(b, 'sydney')), ...(await pending(b, 'sydney'))]
+    const refs = [
+      ...(await pending(b, 'sydney')),
+      ...(await pending(b, 'sydney')),
+      ...(await pending(b, 'sydney')),
+    ]
     const [x, y, z] = refs.map(({ id }) => id)
     await b.store.recordDelivery({ id: x ?? '', result: retry(1, MS + 300) })
     await b.store.recordDelivery({ id: y ?? '', result: retry(1, MS + 100) })
     const targetId = refs[0]?.targetId ?? ''
     expect((await b.due(MS + 300)).map(({ id }) => id)).toEqual([z, y, x])
-    expect(await b.store.dueDeliveries({ targetId, nowMs: MS + 300, limit: 1 })).toMatchObject({ refs: [{ id: z, attempt: 1 }], more: true })
-    expect(await b.store.dueDeliveries({ targetId, nowMs: MS + 300, limit: 10 })).toMatchObject({ more: false })
+    expect(await b.store.dueDeliveries({ targetId, nowMs: MS + 300, limit: 1 })).toMatchObject({
+      refs: [{ id: z, attempt: 1 }],
+      more: true,
+    })
+    expect(await b.store.dueDeliveries({ targetId, nowMs: MS + 300, limit: 10 })).toMatchObject({
+      more: false,
+    })
     expect(await b.store.pendingTargetIds()).toEqual([targetId])
   })
 
@@ -159,14 +207,26 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const targetId = end.committed.pending[0]?.targetId ?? ''
     const page = await b.store.dueDeliveries({ targetId, nowMs: b.now * 1000, limit: 3 })
     expect(page.more).toBe(true)
-    expect(page.refs.map(({ priority, seq }) => `${priority} ${seq}`)).toEqual(['urgent 4', 'bulk 1', 'bulk 1', 'bulk 1', 'bulk 2', 'background 3'])
+    expect(page.refs.map(({ priority, seq }) => `${priority} ${seq}`)).toEqual([
+      'urgent 4',
+      'bulk 1',
+      'bulk 1',
+      'bulk 1',
+      'bulk 2',
+      'background 3',
+    ])
     expect(await b.store.findDelivery(page.refs[4]?.id ?? '')).toMatchObject({ sid: small.sid })
   })
 
   test('what is not yet due to a target is read in pages, each once', async () => {
     const b = await open()
-    const refs = [...(await pending(b, 'sydney')), ...(await pending(b, 'sydney')), ...(await pending(b, 'perth'))]
-    for (const { id } of refs) await b.store.recordDelivery({ id, result: retry(1, MS + 3_600_000) })
+    const refs = [
+      ...(await pending(b, 'sydney')),
+      ...(await pending(b, 'sydney')),
+      ...(await pending(b, 'perth')),
+    ]
+    for (const { id } of refs)
+      await b.store.recordDelivery({ id, result: retry(1, MS + 3_600_000) })
     expect(await b.store.pendingTargets()).toMatchObject([
       { clientId: expect.any(String), pending: expect.any(Number), oldestAtMs: MS },
       { oldestAtMs: MS },
@@ -178,32 +238,49 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const rest = await b.store.earlyDeliveries({ ...input, limit: 10, after: page.next })
     expect(rest.next).toBeUndefined()
     const sydneys = refs.filter(({ targetId }) => targetId === sydney?.targetId)
-    expect([...page.refs, ...rest.refs].map(({ id }) => id).toSorted()).toEqual(sydneys.map(({ id }) => id).toSorted())
+    expect([...page.refs, ...rest.refs].map(({ id }) => id).toSorted()).toEqual(
+      sydneys.map(({ id }) => id).toSorted(),
+    )
     expect((await b.store.earlyDeliveries({ ...input, nowMs: MS + 3_600_000 })).refs).toEqual([])
   })
 
   test('a pending one is tried now: it is due, its attempts go on, and no other delivery is touched', async () => {
     const b = await open()
-    const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
+    const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) =>
+      refs.toSorted((a, z) => a.id.localeCompare(z.id)),
+    )
     const later = MS + 3_600_000
-    for (const ref of [sydney, perth]) await b.store.recordDelivery({ id: ref?.id ?? '', result: retry(1, later) })
+    for (const ref of [sydney, perth])
+      await b.store.recordDelivery({ id: ref?.id ?? '', result: retry(1, later) })
     expect(await b.due(MS)).toEqual([])
     expect(await b.store.tryNow({ id: sydney?.id ?? '' })).toEqual({ ...sydney, attempt: 2 })
     expect((await b.due(MS)).map(({ id }) => id)).toEqual([sydney?.id])
-    expect(await b.store.findDelivery(perth?.id ?? '')).toMatchObject({ attempts: 1, nextAttemptAtMs: later })
+    expect(await b.store.findDelivery(perth?.id ?? '')).toMatchObject({
+      attempts: 1,
+      nextAttemptAtMs: later,
+    })
     await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(2, 'delivered') })
-    expect([await b.store.tryNow({ id: sydney?.id ?? '' }), await b.store.tryNow({ id: 'none' })]).toEqual([undefined, undefined])
+    expect([
+      await b.store.tryNow({ id: sydney?.id ?? '' }),
+      await b.store.tryNow({ id: 'none' }),
+    ]).toEqual([undefined, undefined])
   })
 
   test('failed and rejected ones stay visible and are redriven, by one, by target or by client; attempts count from zero', async () => {
     const b = await open()
-    const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
+    const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) =>
+      refs.toSorted((a, z) => a.id.localeCompare(z.id)),
+    )
     await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(1, 'failed') })
     await b.store.recordDelivery({ id: perth?.id ?? '', result: done(1, 'rejected') })
     expect(await b.due(MS)).toEqual([])
-    expect(await b.store.listDeliveries({ state: 'failed', limit: 10 })).toMatchObject([{ id: sydney?.id, settledAtMs: MS + 12 }])
+    expect(await b.store.listDeliveries({ state: 'failed', limit: 10 })).toMatchObject([
+      { id: sydney?.id, settledAtMs: MS + 12 },
+    ])
     expect(await b.store.redrive({ id: 'none' })).toEqual([])
-    expect(await b.store.redrive({ targetId: sydney?.targetId })).toEqual([{ ...sydney, attempt: 1 }])
+    expect(await b.store.redrive({ targetId: sydney?.targetId })).toEqual([
+      { ...sydney, attempt: 1 },
+    ])
     const both = await Promise.all([b.store.redrive({}), b.store.redrive({})])
     expect(both.flat()).toMatchObject([{ id: perth?.id, attempt: 1 }])
     expect(await b.store.findDelivery(sydney?.id ?? '')).toMatchObject({
@@ -212,25 +289,51 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
       nextAttemptAtMs: MS,
       settledAtMs: undefined,
     })
-    expect((await b.store.leaseDelivery({ id: sydney?.id ?? '', attempt: 1, nowMs: MS + 50, untilMs: MS + 60 })).outcome).toBe('leased')
+    expect(
+      (
+        await b.store.leaseDelivery({
+          id: sydney?.id ?? '',
+          attempt: 1,
+          nowMs: MS + 50,
+          untilMs: MS + 60,
+        })
+      ).outcome,
+    ).toBe('leased')
   })
 
   test('pending, rejected and dead ones are closed with a reason, which is part of their proof; nothing is sent after that', async () => {
     const b = await open()
-    const [waiting, rejected, told] = await pending(b, 'sydney', 'perth', 'hobart').then((refs) => refs.map(({ id }) => id))
+    const [waiting, rejected, told] = await pending(b, 'sydney', 'perth', 'hobart').then((refs) =>
+      refs.map(({ id }) => id),
+    )
     await b.store.recordDelivery({ id: rejected ?? '', result: done(1, 'rejected') })
     await b.store.recordDelivery({ id: told ?? '', result: done(1, 'delivered') })
-    expect(await b.store.closeDeliveries({ id: told ?? '', reason: 'the instance is gone' })).toBe(0)
+    expect(await b.store.closeDeliveries({ id: told ?? '', reason: 'the instance is gone' })).toBe(
+      0,
+    )
     expect(await b.store.closeDeliveries({ reason: 'the instance is gone' })).toBe(2)
     for (const id of [waiting ?? '', rejected ?? '']) {
-      expect(await b.store.findDelivery(id)).toMatchObject({ state: 'closed', settledAtMs: MS, nextAttemptAtMs: undefined })
-      expect((await b.store.attemptsOf(id)).at(-1)).toMatchObject({ outcome: 'closed', error: 'the instance is gone', atMs: MS })
+      expect(await b.store.findDelivery(id)).toMatchObject({
+        state: 'closed',
+        settledAtMs: MS,
+        nextAttemptAtMs: undefined,
+      })
+      expect((await b.store.attemptsOf(id)).at(-1)).toMatchObject({
+        outcome: 'closed',
+        error: 'the instance is gone',
+        atMs: MS,
+      })
     }
     expect(await b.due(MS)).toEqual([])
     expect(await b.store.pendingTargetIds()).toEqual([])
-    expect((await b.store.leaseDelivery({ id: waiting ?? '', attempt: 1, nowMs: MS, untilMs: MS })).outcome).toBe('settled')
+    expect(
+      (await b.store.leaseDelivery({ id: waiting ?? '', attempt: 1, nowMs: MS, untilMs: MS }))
+        .outcome,
+    ).toBe('settled')
     expect(await b.store.redrive({})).toEqual([])
-    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count]).toSorted()).toEqual([
+    expect(
+      (await b.store.deliveryCounts()).map(({ state, count }) => [state, count]).toSorted(),
+    ).toEqual([
       ['closed', 1],
       ['closed', 1],
       ['delivered', 1],
@@ -240,7 +343,8 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
   test('closed while an attempt was under way: that it was delivered is recorded, that it failed is not a reason to go on', async () => {
     const b = await open()
     const [x, y] = await pending(b, 'sydney', 'perth').then((refs) => refs.map(({ id }) => id))
-    for (const id of [x ?? '', y ?? '']) await b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 1000 })
+    for (const id of [x ?? '', y ?? ''])
+      await b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 1000 })
     await b.store.closeDeliveries({ reason: 'wrong address' })
     expect(await b.store.recordDelivery({ id: x ?? '', result: done(1, 'delivered') })).toBe(true)
     expect(await b.store.recordDelivery({ id: y ?? '', result: retry(1, MS + 500) })).toBe(false)
@@ -253,12 +357,21 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const refs = await pending(b, 'sydney', 'perth')
     b.now += 10
     await pending(b, 'sydney')
-    const sydney = (await b.store.listDeliveries({ clientId: 'sydney', limit: 10 })).map(({ id }) => id)
+    const sydney = (await b.store.listDeliveries({ clientId: 'sydney', limit: 10 })).map(
+      ({ id }) => id,
+    )
     expect(sydney).toHaveLength(2)
-    expect(await b.store.listDeliveries({ clientId: 'sydney', limit: 1 })).toMatchObject([{ createdAtMs: MS + 10_000 }])
+    expect(await b.store.listDeliveries({ clientId: 'sydney', limit: 1 })).toMatchObject([
+      { createdAtMs: MS + 10_000 },
+    ])
     expect(await b.store.listDeliveries({ limit: 10 })).toHaveLength(3)
-    expect(await b.store.listDeliveries({ seq: 1, clientId: 'perth', state: 'pending', limit: 10 })).toHaveLength(1)
-    await b.store.recordDelivery({ id: refs.find(({ id }) => sydney.includes(id))?.id ?? '', result: done(1, 'delivered') })
+    expect(
+      await b.store.listDeliveries({ seq: 1, clientId: 'perth', state: 'pending', limit: 10 }),
+    ).toHaveLength(1)
+    await b.store.recordDelivery({
+      id: refs.find(({ id }) => sydney.includes(id))?.id ?? '',
+      result: done(1, 'delivered'),
+    })
     expect(await b.store.deliveryCounts()).toEqual([
       { clientId: 'perth', state: 'pending', count: 1, oldestAtMs: MS },
       { clientId: 'sydney', state: 'delivered', count: 1 },
@@ -266,16 +379,23 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     ])
   })
 
-  /** Leases what is due. @returns by the client and what the message names: whether it would end a newer session */
+  /**
+   * Leases what is due.
+   * @returns by the client and what the message names: whether it would end a newer session
+   */
   const leased = async (b: Bench) => {
     const found: Record<string, boolean> = {}
     for (const { id, attempt } of await b.due(MS)) {
-      const { delivery, endsNewer } = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
+      const { delivery, endsNewer } = expectOutcome(
+        await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }),
+        'leased',
+      )
       found[`${delivery.clientId} ${delivery.sid ?? delivery.sub}`] = endsNewer
     }
     return found
   }
-  const split = (b: Bench, id: string) => b.store.splitDelivery({ id, attempt: done(1, 'superseded').attempt })
+  const split = (b: Bench, id: string) =>
+    b.store.splitDelivery({ id, attempt: done(1, 'superseded').attempt })
 
   test('by sub, it would end a newer session of the user there, and only there and only while that session lives', async () => {
     const b = await open()
@@ -311,8 +431,13 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const id = (await b.due(MS))[0]?.id ?? ''
     const [refs, none] = await Promise.all([split(b, id), split(b, id)])
     expect([...refs, ...none]).toHaveLength(4)
-    expect(await leased(b)).toEqual(Object.fromEntries(ended.map((one) => [`sydney ${one}`, false])))
-    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'superseded', payload: undefined })
+    expect(await leased(b)).toEqual(
+      Object.fromEntries(ended.map((one) => [`sydney ${one}`, false])),
+    )
+    expect(await b.store.findDelivery(id)).toMatchObject({
+      state: 'superseded',
+      payload: undefined,
+    })
     expect(await b.store.deliveryCounts()).toMatchObject([
       { state: 'pending', count: 4 },
       { state: 'superseded', count: 2 },
@@ -323,7 +448,9 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
   test('by sub, a session that the fan-out reaches after the split gets its own', async () => {
     const b = await open()
     await b.client('sydney', { logoutBy: 'sub' })
-    const sids = [(await b.signIn('alice')).session, (await b.signIn('alice')).session].map(({ sid }) => sid).toSorted()
+    const sids = [(await b.signIn('alice')).session, (await b.signIn('alice')).session]
+      .map(({ sid }) => sid)
+      .toSorted()
     for (const sid of sids) await b.exchange(sid, 'sydney')
     await b.revoke({ kind: 'tenant', tid: TENANT })
     const { pending: first } = await b.store.fanOutPending({ limit: 1 })

@@ -5,7 +5,13 @@ import type { Bench } from './fixture.ts'
 
 const sessionOf = (who: string) => ({
   ...{ loginHintSealed: 'a SEALED hint', microsoftCacheSealed: 'a SEALED cache' },
-  user: { tid: TENANT, oid: `oid-${who}`, name: who, username: `${who}@contoso.example`, email: `${who}@contoso.example` },
+  user: {
+    tid: TENANT,
+    oid: `oid-${who}`,
+    name: who,
+    username: `${who}@contoso.example`,
+    email: `${who}@contoso.example`,
+  },
 })
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
 
@@ -13,7 +19,11 @@ async function exported(b: Bench, sub: string, limit = 100) {
   const records: HeldRecord[] = []
   let [cursor, pages]: [string | undefined, number] = [undefined, 0]
   do {
-    const page: Awaited<ReturnType<Bench['store']['exportUser']>> = await b.store.exportUser({ sub, cursor, limit })
+    const page: Awaited<ReturnType<Bench['store']['exportUser']>> = await b.store.exportUser({
+      sub,
+      cursor,
+      limit,
+    })
     if (page === undefined) throw new Error('There is no such user.')
     expect(page.records.length).toBeLessThanOrEqual(Math.max(limit, 3))
     records.push(...page.records)
@@ -28,7 +38,13 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
   await b.client('sydney')
   await b.client('perth', { logoutBy: 'sub' })
   await b.store.addWebhook({
-    ...{ id: 'wh_1', url: 'https://siem.example/', events: ['session.new_device'], include: ['names'], secretSealed: 'sealed' },
+    ...{
+      id: 'wh_1',
+      url: 'https://siem.example/',
+      events: ['session.new_device'],
+      include: ['names'],
+      secretSealed: 'sealed',
+    },
     ...{ state: 'enabled', position: 0, createdAt: b.now, updatedAt: b.now },
   })
   const subs = []
@@ -38,9 +54,19 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
     await b.exchange(session.sid, 'perth')
     const { sub } = session
     await b.store.recordConsent({ sub, clientId: 'sydney', scope: 'openid', now: b.now })
-    const id = await b.store.appendAudit({ actor: OPERATOR, via: 'command', act: 'revoke', target: `subject ${sub}` })
+    const id = await b.store.appendAudit({
+      actor: OPERATOR,
+      via: 'command',
+      act: 'revoke',
+      target: `subject ${sub}`,
+    })
     await b.store.concludeAudit({ id, outcome: 'done' })
-    await b.store.appendAudit({ actor: { kind: 'user', id: sub }, via: 'account', act: 'user.report', target: 'session s_x' })
+    await b.store.appendAudit({
+      actor: { kind: 'user', id: sub },
+      via: 'account',
+      act: 'user.report',
+      target: 'session s_x',
+    })
     // It raises the floor.
     await b.store.revoke({
       selector: { kind: 'session', sid: session.sid },
@@ -48,13 +74,26 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
       actor: { kind: 'user', id: sub },
       now: b.now,
     })
-    await b.store.askMicrosoft([{ kind: 'check_user', tid: TENANT, oid: `oid-${who}` }], b.now * 1000)
+    await b.store.askMicrosoft(
+      [{ kind: 'check_user', tid: TENANT, oid: `oid-${who}` }],
+      b.now * 1000,
+    )
     await b.signIn(who, { session: sessionOf(who), newDevice: true })
     // An open one, and one that was lifted.
-    const locking = { actor: OPERATOR, may: 'administer', operatorTenant: undefined, now: b.now } as const
+    const locking = {
+      actor: OPERATOR,
+      may: 'administer',
+      operatorTenant: undefined,
+      now: b.now,
+    } as const
     const target = { kind: 'user', tid: TENANT, oid: `oid-${who}` } as const
     const { lock } = expectOutcome(await b.store.lock({ ...locking, target }), 'locked')
-    await b.store.liftLock({ id: lock.id, actor: OPERATOR, comment: `${who} was not meant`, now: b.now })
+    await b.store.liftLock({
+      id: lock.id,
+      actor: OPERATOR,
+      comment: `${who} was not meant`,
+      now: b.now,
+    })
     await b.store.lock({ ...locking, target })
     subs.push(sub)
   }
@@ -97,11 +136,19 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     expect(text).toContain('alice@contoso.example')
     expect(text).toContain('Firefox on Windows')
     expect(text).toContain('"alice was not meant"')
-    expect(records.flatMap(({ values }) => (values['kind'] === 'webhook' ? [values] : []))).toMatchObject([
-      { sub: alice, state: 'pending', payload: expect.stringContaining('"email":"alice@contoso.example"') as string },
+    expect(
+      records.flatMap(({ values }) => (values['kind'] === 'webhook' ? [values] : [])),
+    ).toMatchObject([
+      {
+        sub: alice,
+        state: 'pending',
+        payload: expect.stringContaining('"email":"alice@contoso.example"') as string,
+      },
     ])
     // A random id may contain "bob". Each of these is longer, or has a character that no id has.
-    expect(text).not.toMatch(/"bob"|oid-bob|bob@|bob was|cookie_hash|_sealed|a SEALED|salt"|personal_hash/)
+    expect(text).not.toMatch(
+      /"bob"|oid-bob|bob@|bob was|cookie_hash|_sealed|a SEALED|salt"|personal_hash/,
+    )
     expect(text).not.toContain(bob)
   })
 
@@ -127,6 +174,7 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     expect(text).toContain(alice)
     expect(text).not.toMatch(/contoso\.example|Firefox|Case\.Worker/)
     expect(await b.store.exportUser({ sub: 'u_nobody', limit: 10 })).toBeUndefined()
-    for (const cursor of ['99:', 'x', '']) expect(await b.store.exportUser({ sub: alice, cursor, limit: 10 })).toBeUndefined()
+    for (const cursor of ['99:', 'x', ''])
+      expect(await b.store.exportUser({ sub: alice, cursor, limit: 10 })).toBeUndefined()
   })
 })

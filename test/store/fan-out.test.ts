@@ -14,7 +14,12 @@ async function crowd(b: Bench, users: number, browsers = 1) {
 }
 
 const all = async (b: Bench) =>
-  (await b.store.listDeliveries({ limit: 1000 })).map(({ sid, sub, clientId, state }) => ({ sid, sub, clientId, state }))
+  (await b.store.listDeliveries({ limit: 1000 })).map(({ sid, sub, clientId, state }) => ({
+    sid,
+    sub,
+    clientId,
+    state,
+  }))
 
 describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => {
   const open = benches(make)
@@ -24,13 +29,24 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     await b.client('sydney')
     const sessions = await crowd(b, 25)
     const { committed } = expectOutcome(await b.revoke({ kind: 'tenant', tid: TENANT }), 'revoked')
-    expect(committed).toMatchObject({ revocation: { fanOut: 'pending', sessions: 0, tid: TENANT }, pending: [] })
+    expect(committed).toMatchObject({
+      revocation: { fanOut: 'pending', sessions: 0, tid: TENANT },
+      pending: [],
+    })
     for (const { sid } of sessions)
-      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked', session: { ended: { seq: 1 } } })
+      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({
+        state: 'ended',
+        why: 'revoked',
+        session: { ended: { seq: 1 } },
+      })
     const first = await b.store.fanOutPending({ limit: 10 })
     expect(first).toMatchObject({ more: true })
     expect(first.pending).toHaveLength(10)
-    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'pending', sessions: 10, totals: { pending: 10, delivered: 0 } })
+    expect(await b.store.findRevocation(1)).toMatchObject({
+      fanOut: 'pending',
+      sessions: 10,
+      totals: { pending: 10, delivered: 0 },
+    })
     b.now += 5
     // Two workers at once: nothing twice.
     await Promise.all([b.fanOutAll(10), b.fanOutAll(10)])
@@ -41,14 +57,22 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
       const outcome = i === 0 ? 'failed' : i === 1 ? 'rejected' : 'delivered'
       await b.store.recordDelivery({ id, result: { outcome, attempt: { ...attempt, outcome } } })
     }
-    expect(await b.store.findRevocation(1)).toMatchObject({ totals: { pending: 0, delivered: 23, failed: 1, rejected: 1 } })
+    expect(await b.store.findRevocation(1)).toMatchObject({
+      totals: { pending: 0, delivered: 23, failed: 1, rejected: 1 },
+    })
     await b.store.redrive({})
-    expect(await b.store.findRevocation(1)).toMatchObject({ totals: { pending: 2, delivered: 23, failed: 0, rejected: 0 } })
+    expect(await b.store.findRevocation(1)).toMatchObject({
+      totals: { pending: 2, delivered: 23, failed: 0, rejected: 0 },
+    })
     const sids = (await all(b)).map(({ sid }) => sid)
     expect(sids).toHaveLength(25)
     expect(new Set(sids)).toEqual(new Set(sessions.map(({ sid }) => sid)))
     // Pending since the commit, however late the batch.
-    expect((await b.store.listDeliveries({ limit: 1000 })).every(({ createdAtMs }) => createdAtMs === T0 * 1000)).toBe(true)
+    expect(
+      (await b.store.listDeliveries({ limit: 1000 })).every(
+        ({ createdAtMs }) => createdAtMs === T0 * 1000,
+      ),
+    ).toBe(true)
     expect(await b.store.fanOutPending({ limit: 10 })).toEqual({ pending: [], more: false })
   })
 
@@ -68,7 +92,11 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
         more = batch.more
       }
     }
-    await Promise.all([fanOut(), fanOut(), ...sessions.slice(0, 4).map(({ sid }) => b.revoke({ kind: 'session', sid }))])
+    await Promise.all([
+      fanOut(),
+      fanOut(),
+      ...sessions.slice(0, 4).map(({ sid }) => b.revoke({ kind: 'session', sid })),
+    ])
     const deliveries = await b.store.listDeliveries({ limit: 1000 })
     expect(written.toSorted()).toEqual(deliveries.map(({ id }) => id).toSorted())
     const once = new Set(deliveries.map(({ sid, clientId, seq }) => `${sid} ${clientId} ${seq}`))
@@ -81,7 +109,9 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
           .map(({ sid }) => sid ?? '')
           .toSorted(),
       ).toEqual(sessions.map(({ sid }) => sid).toSorted())
-    const ended = (await b.store.listRevocations({ limit: 10 })).filter(({ selector }) => selector.kind !== 'client')
+    const ended = (await b.store.listRevocations({ limit: 10 })).filter(
+      ({ selector }) => selector.kind !== 'client',
+    )
     expect(ended.every(({ fanOut }) => fanOut === 'complete')).toBe(true)
     expect(ended.reduce((sum, one) => sum + one.sessions, 0)).toBe(16)
   })
@@ -92,7 +122,11 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     await crowd(b, 12)
     await b.revoke({ kind: 'client', clientId: 'sydney' })
     await Promise.all([b.fanOutAll(2), b.fanOutAll(2)])
-    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 12, totals: { pending: 12 } })
+    expect(await b.store.findRevocation(1)).toMatchObject({
+      fanOut: 'complete',
+      sessions: 12,
+      totals: { pending: 12 },
+    })
   })
 
   test('a batch that ends within what it had read leaves no user out', async () => {
@@ -114,11 +148,15 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     await b.store.fanOutPending({ limit: 3 })
     const later = await crowd(b, 10)
     await b.fanOutAll(3)
-    for (const { sid } of later) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+    for (const { sid } of later)
+      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
     expect(await all(b)).toHaveLength(10)
   })
 
-  test.each([['everything', { kind: 'everything' }] as const, ['a client', { kind: 'client', clientId: 'sydney' }] as const])(
+  test.each([
+    ['everything', { kind: 'everything' }] as const,
+    ['a client', { kind: 'client', clientId: 'sydney' }] as const,
+  ])(
     'of %s: an act looks at a bounded number of sessions, however few it covers',
     async (_what, selector) => {
       const b = await open()
@@ -157,7 +195,9 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
   test('what an older one writes after a newer one for the same session and target is superseded at once', async () => {
     const b = await open()
     await b.client('sydney')
-    const sids = (await Promise.all(Array.from({ length: 6 }, (_, i) => b.signIn(`user-${i}`)))).map(({ session }) => session.sid)
+    const sids = (
+      await Promise.all(Array.from({ length: 6 }, (_, i) => b.signIn(`user-${i}`)))
+    ).map(({ session }) => session.sid)
     const last = sids.toSorted().at(-1) ?? ''
     await b.exchange(last, 'sydney')
     await b.revoke({ kind: 'tenant', tid: TENANT })
@@ -166,12 +206,17 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     const { pending } = await b.store.fanOutPending({ limit: 1 })
     expect(pending).toMatchObject([{ seq: 2 }])
     expect(await b.fanOutAll()).toBe(0)
-    const written = (await b.store.listDeliveries({ limit: 9 })).toSorted((x, y) => (x.seq ?? 0) - (y.seq ?? 0))
+    const written = (await b.store.listDeliveries({ limit: 9 })).toSorted(
+      (x, y) => (x.seq ?? 0) - (y.seq ?? 0),
+    )
     expect(written).toMatchObject([
       { seq: 1, sid: last, state: 'superseded', supersededBy: pending[0]?.id },
       { seq: 2, sid: last, state: 'pending' },
     ])
-    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', totals: { pending: 0, superseded: 1 } })
+    expect(await b.store.findRevocation(1)).toMatchObject({
+      fanOut: 'complete',
+      totals: { pending: 0, superseded: 1 },
+    })
     expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([
       ['pending', 1],
       ['superseded', 1],
@@ -187,7 +232,10 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'subject', sub: session.sub })
     const first = await b.store.fanOutPending({ limit: 5 })
-    expect(await b.store.findDelivery(first.pending[0]?.id ?? '')).toMatchObject({ sid: session.sid, seq: 2 })
+    expect(await b.store.findDelivery(first.pending[0]?.id ?? '')).toMatchObject({
+      sid: session.sid,
+      seq: 2,
+    })
     expect(first.pending).toHaveLength(5)
     expect(first.more).toBe(true)
     await b.fanOutAll()
@@ -216,10 +264,19 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     // Batches of one: the three sessions of a user are in different batches.
     await b.fanOutAll(1)
     const deliveries = await all(b)
-    const [bySub, bySid] = [deliveries.filter(({ sub }) => sub), deliveries.filter(({ sid }) => sid)]
-    expect(bySub.map(({ sub }) => sub).toSorted()).toEqual([...new Set(sessions.map(({ sub }) => sub))].toSorted())
-    expect(bySub.every(({ sid, clientId }) => sid === undefined && clientId === 'sydney')).toBe(true)
-    expect(bySid.map(({ sid }) => sid).toSorted()).toEqual(sessions.map(({ sid }) => sid).toSorted())
+    const [bySub, bySid] = [
+      deliveries.filter(({ sub }) => sub),
+      deliveries.filter(({ sid }) => sid),
+    ]
+    expect(bySub.map(({ sub }) => sub).toSorted()).toEqual(
+      [...new Set(sessions.map(({ sub }) => sub))].toSorted(),
+    )
+    expect(bySub.every(({ sid, clientId }) => sid === undefined && clientId === 'sydney')).toBe(
+      true,
+    )
+    expect(bySid.map(({ sid }) => sid).toSorted()).toEqual(
+      sessions.map(({ sid }) => sid).toSorted(),
+    )
     expect(bySid.every(({ sub, clientId }) => sub === undefined && clientId === 'perth')).toBe(true)
   })
 
@@ -242,9 +299,13 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     for (const sid of [sessions[0]?.sid ?? '', elsewhere.sid]) await b.exchange(sid, 'sydney')
     await b.fanOutAll(1)
     const deliveries = await all(b)
-    // Also for a user who has come back in the meantime; none for a session in which the client takes part only since then.
-    expect(deliveries.map(({ clientId, sid }) => [clientId, sid]).toSorted()).toEqual(sessions.map(({ sid }) => ['sydney', sid]).toSorted())
-    for (const { sid } of sessions) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+    // Also for a user who has come back in the meantime; none for a session in which the client
+    // takes part only since then.
+    expect(deliveries.map(({ clientId, sid }) => [clientId, sid]).toSorted()).toEqual(
+      sessions.map(({ sid }) => ['sydney', sid]).toSorted(),
+    )
+    for (const { sid } of sessions)
+      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
     // Counted as the dry run counts: the sessions that it took part in.
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 3 })
   })
@@ -257,7 +318,15 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     const { rev } = await b.exchange(session.sid, 'perth')
     await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'client', clientId: 'sydney' })
-    const exchanged = { sid: session.sid, sub: session.sub, clientId: 'perth', rev, now: b.now, touch: true, joins: 'sydney' }
+    const exchanged = {
+      sid: session.sid,
+      sub: session.sub,
+      clientId: 'perth',
+      rev,
+      now: b.now,
+      touch: true,
+      joins: 'sydney',
+    }
     expect(await b.store.checkAccess(exchanged)).toMatchObject({ outcome: 'good' })
     await b.fanOutAll()
     expect(await all(b)).toMatchObject([{ sid: session.sid, clientId: 'sydney', state: 'pending' }])
@@ -275,7 +344,9 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     const { session } = await b.signIn('alice')
     await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'session', sid: session.sid })
-    expect((await b.store.listDeliveries({ seq: 2, limit: 100 })).map(({ uri }) => uri)).toEqual(['https://sydney.example/new'])
+    expect((await b.store.listDeliveries({ seq: 2, limit: 100 })).map(({ uri }) => uri)).toEqual([
+      'https://sydney.example/new',
+    ])
   })
 })
 
@@ -287,7 +358,10 @@ describe.each(STORES)('the same thing pending twice, on %s', (_name, make) => {
     await b.client('sydney')
     const [session] = await crowd(b, 1)
     const sid = session?.sid ?? ''
-    const grant = expectOutcome(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }), 'revoked')
+    const grant = expectOutcome(
+      await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }),
+      'revoked',
+    )
     const older = grant.committed.pending[0]?.id ?? ''
     const attempt = (outcome: 'failed' | 'rejected' | 'delivered') => ({
       outcome,
@@ -296,7 +370,11 @@ describe.each(STORES)('the same thing pending twice, on %s', (_name, make) => {
     await b.store.recordDelivery({ id: older, result: attempt('failed') })
     const end = expectOutcome(await b.revoke({ kind: 'session', sid }), 'revoked')
     const newer = end.committed.pending[0]?.id ?? ''
-    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'superseded', supersededBy: newer, settledAtMs: b.now * 1000 })
+    expect(await b.store.findDelivery(older)).toMatchObject({
+      state: 'superseded',
+      supersededBy: newer,
+      settledAtMs: b.now * 1000,
+    })
     expect((await b.due(b.now * 1000)).map(({ id }) => id)).toEqual([newer])
     expect(await b.store.pendingTargets()).toMatchObject([{ pending: 1 }])
     await b.store.recordDelivery({ id: newer, result: attempt('rejected') })
@@ -320,7 +398,10 @@ describe.each(STORES)('the same thing pending twice, on %s', (_name, make) => {
     const sid = session?.sid ?? ''
     const ids: string[] = []
     for (let i = 0; i < 2; i++) {
-      const { committed } = expectOutcome(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }), 'revoked')
+      const { committed } = expectOutcome(
+        await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }),
+        'revoked',
+      )
       ids.push(committed.pending[0]?.id ?? '')
       await b.exchange(sid, 'sydney')
     }
@@ -331,7 +412,9 @@ describe.each(STORES)('the same thing pending twice, on %s', (_name, make) => {
       { state: 'superseded', supersededBy: last },
     ])
     const attempt = { attempt: 1, atMs: b.now * 1000, outcome: 'delivered', latencyMs: 5 } as const
-    expect(await b.store.recordDelivery({ id: ids[0] ?? '', result: { outcome: 'delivered', attempt } })).toBe(true)
+    expect(
+      await b.store.recordDelivery({ id: ids[0] ?? '', result: { outcome: 'delivered', attempt } }),
+    ).toBe(true)
     await b.store.recordDelivery({ id: last, result: { outcome: 'delivered', attempt } })
     expect(await b.store.findDelivery(ids[0] ?? '')).toMatchObject({ state: 'delivered' })
     expect(await b.store.findDelivery(ids[1] ?? '')).toMatchObject({ state: 'superseded' })
@@ -351,7 +434,9 @@ describe.each(STORES.slice(0, 1))('statements of one act, on %s', (_name, make) 
       const count = await statementsOf(() => b.revoke({ kind: 'session', sid }))
       const [revocation] = await b.store.listRevocations({ limit: 1 })
       expect(revocation?.totals).toMatchObject({ pending: instances })
-      expect(await b.store.listDeliveries({ state: 'superseded', clientId: `${who}-0`, limit: 10 })).toHaveLength(1)
+      expect(
+        await b.store.listDeliveries({ state: 'superseded', clientId: `${who}-0`, limit: 10 }),
+      ).toHaveLength(1)
       return count
     }
     expect(await runs('alice', 12)).toBe(await runs('bob', 3))

@@ -28,45 +28,62 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
       b.now = at
       await revokeSome(b, 1)
     }
-    const since = async (at: number) => (await b.store.revocationsAfter({ after: 0, since: at, limit: 10 })).map(({ seq }) => seq)
+    const since = async (at: number) =>
+      (await b.store.revocationsAfter({ after: 0, since: at, limit: 10 })).map(({ seq }) => seq)
     expect(await since(T0 + 50)).toEqual([2, 4])
     expect(await since(T0 + 200)).toEqual([])
   })
 
   test('whatever the clock does and for every client, exactly what is after a position and young enough, in order', async () => {
     const clock = fc.array(fc.integer({ min: -3, max: 5 }), { minLength: 1, maxLength: 30 })
-    const questions = fc.array(fc.record({ after: fc.nat(30), back: fc.nat(12), limit: fc.integer({ min: 1, max: 40 }) }), { maxLength: 4 })
+    const questions = fc.array(
+      fc.record({ after: fc.nat(30), back: fc.nat(12), limit: fc.integer({ min: 1, max: 40 }) }),
+      { maxLength: 4 },
+    )
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.record({ clock, questions }), { minLength: 1, maxLength: 4 }), async (rounds) => {
-        const b = await bench(make())
-        try {
-          const log: number[] = []
-          for (const round of rounds) {
-            for (const step of round.clock) {
-              b.now += step
-              log.push(b.now)
-              await revokeSome(b, 1)
+      fc.asyncProperty(
+        fc.array(fc.record({ clock, questions }), { minLength: 1, maxLength: 4 }),
+        async (rounds) => {
+          const b = await bench(make())
+          try {
+            const log: number[] = []
+            for (const round of rounds) {
+              for (const step of round.clock) {
+                b.now += step
+                log.push(b.now)
+                await revokeSome(b, 1)
+              }
+              for (const { after, back, limit } of round.questions) {
+                const wanted = log
+                  .map((at, i) => ({ at, seq: i + 1 }))
+                  .filter(({ at, seq }) => seq > after && at >= b.now - back)
+                const rows = await b.store.revocationsAfter({ after, since: b.now - back, limit })
+                expect(rows.map(({ seq }) => seq)).toEqual(
+                  wanted.map(({ seq }) => seq).slice(0, limit),
+                )
+              }
             }
-            for (const { after, back, limit } of round.questions) {
-              const wanted = log.map((at, i) => ({ at, seq: i + 1 })).filter(({ at, seq }) => seq > after && at >= b.now - back)
-              const rows = await b.store.revocationsAfter({ after, since: b.now - back, limit })
-              expect(rows.map(({ seq }) => seq)).toEqual(wanted.map(({ seq }) => seq).slice(0, limit))
-            }
+          } finally {
+            await b.close()
           }
-        } finally {
-          await b.close()
-        }
-      }),
+        },
+      ),
       { numRuns: 12 },
     )
   })
 
   test('read while others revoke, it has no gap', async () => {
     const b = await open()
-    const revoking = Promise.all(Array.from({ length: 40 }, (_, i) => b.revoke({ kind: 'tenant', tid: `tenant-${i}` })))
+    const revoking = Promise.all(
+      Array.from({ length: 40 }, (_, i) => b.revoke({ kind: 'tenant', tid: `tenant-${i}` })),
+    )
     const seen: number[] = []
     while ((seen.at(-1) ?? 0) < 40) {
-      seen.push(...(await b.store.revocationsAfter({ after: seen.at(-1) ?? 0, since: T0, limit: 100 })).map(({ seq }) => seq))
+      seen.push(
+        ...(await b.store.revocationsAfter({ after: seen.at(-1) ?? 0, since: T0, limit: 100 })).map(
+          ({ seq }) => seq,
+        ),
+      )
       await turn()
     }
     await revoking
@@ -78,7 +95,15 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const { epoch } = await b.store.head()
     await revokeSome(b, 4)
     const report = async (enforcedSeq: number, guardId = 'g-1') =>
-      (await b.store.recordEnforced({ clientId: 'sydney', guardId, epoch, enforcedSeq, reportedAtMs: b.now * 1000 })).reached
+      (
+        await b.store.recordEnforced({
+          clientId: 'sydney',
+          guardId,
+          epoch,
+          enforcedSeq,
+          reportedAtMs: b.now * 1000,
+        })
+      ).reached
     // The first report says where it begins.
     expect(await report(1)).toEqual([])
     const reachedBy = { clientId: 'sydney', at: T0, atMs: T0 * 1000, reportedAtMs: b.now * 1000 }
@@ -101,9 +126,17 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const { epoch } = await b.store.head()
     await revokeSome(b, 4)
     const report = (enforcedSeq: number, guardId: string) =>
-      b.store.recordEnforced({ clientId: 'sydney', guardId, epoch, enforcedSeq, reportedAtMs: b.now * 1000 })
+      b.store.recordEnforced({
+        clientId: 'sydney',
+        guardId,
+        epoch,
+        enforcedSeq,
+        reportedAtMs: b.now * 1000,
+      })
     await Promise.all([report(3, 'g-1'), report(1, 'g-1'), report(1, 'g-2'), report(3, 'g-2')])
-    expect((await b.store.guardReports()).map(({ guardId, enforcedSeq }) => [guardId, enforcedSeq])).toEqual([
+    expect(
+      (await b.store.guardReports()).map(({ guardId, enforcedSeq }) => [guardId, enforcedSeq]),
+    ).toEqual([
       ['g-1', 3],
       ['g-2', 3],
     ])
@@ -112,11 +145,21 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
   test('of many reports at once each counts, and the revocations that they reached are marked with the latest', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
-    const report = (guardId: string, enforcedSeq: number, reportedAtMs: number) => ({ clientId: 'sydney', guardId, epoch, enforcedSeq, reportedAtMs })
+    const report = (guardId: string, enforcedSeq: number, reportedAtMs: number) => ({
+      clientId: 'sydney',
+      guardId,
+      epoch,
+      enforcedSeq,
+      reportedAtMs,
+    })
     await b.store.recordEnforced(report('g-1', 0, 1), report('g-2', 0, 1), report('g-3', 0, 1))
     await revokeSome(b, 5)
     const startMs = b.now * 1000
-    const { reached } = await b.store.recordEnforced(report('g-1', 2, startMs + 10), report('g-2', 3, startMs + 30), report('g-3', 1, startMs + 20))
+    const { reached } = await b.store.recordEnforced(
+      report('g-1', 2, startMs + 10),
+      report('g-2', 3, startMs + 30),
+      report('g-3', 1, startMs + 20),
+    )
     expect(reached.map(({ seq, reportedAtMs }) => [seq, reportedAtMs - startMs])).toEqual([
       [1, 10],
       [2, 10],
@@ -142,9 +185,21 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const report = (guardId: string, enforcedSeq: number, version: string) => ({
       ...{ clientId: 'sydney', guardId, epoch, enforcedSeq, version, reportedAtMs: b.now * 1000 },
     })
-    const { reached } = await b.store.recordEnforced(report('g-1', 1, 'a'), report('g-2', 2, 'a'), report('g-1', 3, 'b'), report('g-1', 2, 'c'))
+    const { reached } = await b.store.recordEnforced(
+      report('g-1', 1, 'a'),
+      report('g-2', 2, 'a'),
+      report('g-1', 3, 'b'),
+      report('g-1', 2, 'c'),
+    )
     expect(reached.map(({ seq }) => seq)).toEqual([2, 3])
-    expect((await b.store.guardReports()).map(({ guardId, enforcedSeq, firstSeq, version }) => [guardId, enforcedSeq, firstSeq, version])).toEqual([
+    expect(
+      (await b.store.guardReports()).map(({ guardId, enforcedSeq, firstSeq, version }) => [
+        guardId,
+        enforcedSeq,
+        firstSeq,
+        version,
+      ]),
+    ).toEqual([
       ['g-1', 3, 1, 'c'],
       ['g-2', 2, 2, 'a'],
     ])
@@ -154,7 +209,14 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const b = await open()
     const { epoch } = await b.store.head()
     const report = (enforcedSeq: number, reportedAtMs: number, more: Partial<GuardReport> = {}) =>
-      b.store.recordEnforced({ clientId: 'sydney', guardId: 'g-1', epoch, enforcedSeq, reportedAtMs, ...more })
+      b.store.recordEnforced({
+        clientId: 'sydney',
+        guardId: 'g-1',
+        epoch,
+        enforcedSeq,
+        reportedAtMs,
+        ...more,
+      })
     await revokeSome(b, 3)
     await report(2, 5000, {
       connectedAtMs: 4000,
@@ -164,18 +226,35 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     })
     const first = { firstSeenAtMs: 4000, firstSeq: 2 }
     expect(await b.store.guardReports()).toMatchObject([
-      { ...first, enforcedSeq: 2, reportedAtMs: 5000, version: '0.1.0', staleness: { policy: 'introspect' }, clockOffsetSeconds: -7 },
+      {
+        ...first,
+        enforcedSeq: 2,
+        reportedAtMs: 5000,
+        version: '0.1.0',
+        staleness: { policy: 'introspect' },
+        clockOffsetSeconds: -7,
+      },
     ])
     await report(3, 9000, { connectedAtMs: 8000 })
     const [latest] = await b.store.guardReports()
     expect(latest).toMatchObject({ ...first, enforcedSeq: 3, reportedAtMs: 9000 })
-    expect([latest?.version, latest?.staleness, latest?.clockOffsetSeconds]).toEqual([undefined, undefined, undefined])
+    expect([latest?.version, latest?.staleness, latest?.clockOffsetSeconds]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
   })
 
   test('a report of another epoch counts for nothing', async () => {
     const b = await open()
     await revokeSome(b, 2)
-    const report = { clientId: 'sydney', guardId: 'g-1', epoch: 'another', enforcedSeq: 2, reportedAtMs: 0 }
+    const report = {
+      clientId: 'sydney',
+      guardId: 'g-1',
+      epoch: 'another',
+      enforcedSeq: 2,
+      reportedAtMs: 0,
+    }
     expect(await b.store.recordEnforced(report)).toEqual({ reached: [] })
     expect(await b.store.guardReports()).toEqual([])
   })
@@ -184,7 +263,13 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const b = await open()
     const { epoch } = await b.store.head()
     const report = (clientId: string, n: number) =>
-      b.store.recordEnforced({ clientId, guardId: `g-${n}`, epoch, enforcedSeq: 0, reportedAtMs: b.now * 1000 + n })
+      b.store.recordEnforced({
+        clientId,
+        guardId: `g-${n}`,
+        epoch,
+        enforcedSeq: 0,
+        reportedAtMs: b.now * 1000 + n,
+      })
     await report('perth', 0)
     // Two new ones at once may each leave one more: the next one finds them.
     await Promise.all(Array.from({ length: 1002 }, (_, n) => report('sydney', n)))
@@ -200,7 +285,14 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
   test('a guard that was away long tells of the last hundred at most', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
-    const report = (enforcedSeq: number) => b.store.recordEnforced({ clientId: 'sydney', guardId: 'g', epoch, enforcedSeq, reportedAtMs: 0 })
+    const report = (enforcedSeq: number) =>
+      b.store.recordEnforced({
+        clientId: 'sydney',
+        guardId: 'g',
+        epoch,
+        enforcedSeq,
+        reportedAtMs: 0,
+      })
     await report(0)
     await Promise.all(Array.from({ length: 130 }, () => b.revoke({ kind: 'everything' })))
     const { reached } = await report(130)
@@ -216,7 +308,13 @@ describe.each(STORES.slice(0, 1))('statements of one act, on %s', (_name, make) 
     const b = await open()
     const { epoch } = await b.store.head()
     const reports = (of: string, guards: number, enforcedSeq: number) =>
-      Array.from({ length: guards }, (_, n) => ({ clientId: of, guardId: `g-${n}`, epoch, enforcedSeq, reportedAtMs: b.now * 1000 }))
+      Array.from({ length: guards }, (_, n) => ({
+        clientId: of,
+        guardId: `g-${n}`,
+        epoch,
+        enforcedSeq,
+        reportedAtMs: b.now * 1000,
+      }))
     await b.store.recordEnforced(...reports('sydney', 50, 0), ...reports('perth', 2, 0))
     await revokeSome(b, 3)
     const of = (...all: GuardReport[]) => statementsOf(() => b.store.recordEnforced(...all))

@@ -12,13 +12,23 @@ import { borrowDatabase } from '../emptied-database.ts'
 import { readHere } from '../reads-here.ts'
 import { HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { Store } from '../../db/store.ts'
-import type { Committed, DeliveryRef, NewCode, NewSession, Session, SessionLimit, SignInFrom, TokenFamily } from '../../db/types.ts'
+import type {
+  Committed,
+  DeliveryRef,
+  NewCode,
+  NewSession,
+  Session,
+  SessionLimit,
+  SignInFrom,
+  TokenFamily,
+} from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Reason, Selector } from '../../src/protocol/revocation.ts'
 
 /**
- * What the conformance suite needs of a store: each test in `test/store` is written against the port and runs for every store in `STORES`.
- * Only what is SQLite's own (the file, the lock, a full disk) is in `sqlite.test.ts`.
+ * What the conformance suite needs of a store: each test in `test/store` is written against the
+ * port and runs for every store in `STORES`. Only what is SQLite's own (the file, the lock, a full
+ * disk) is in `sqlite.test.ts`.
  */
 export interface StoreUnderTest {
   open(nowMs: () => number): Promise<Store>
@@ -35,7 +45,8 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       const file = join(dir, 'data', 'broker.db')
       placeDataFile(file)
       return {
-        open: (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere, prepares: 'at_first_use' }),
+        open: (nowMs) =>
+          openSqliteStore({ file, nowMs, startReader: readHere, prepares: 'at_first_use' }),
         remove: () => rmSync(dir, { recursive: true, force: true }),
         async registryVersion() {
           const reader = new Sqlite(file, { readonly: true })
@@ -67,7 +78,9 @@ function onPostgres(): StoreUnderTest {
       await (await database)?.drop()
     },
     async registryVersion() {
-      const { rows } = await (await (reader ??= read())).query<{ version: string }>('SELECT version FROM broker.registry')
+      const { rows } = await (
+        await (reader ??= read())
+      ).query<{ version: string }>('SELECT version FROM broker.registry')
       return Number(rows[0]?.version ?? 0)
     },
   }
@@ -85,10 +98,21 @@ export interface Bench {
   /** What the store is given for it. */
   signInOf(who?: string, options?: SignInOptions, cookie?: string): Parameters<Store['signIn']>[0]
   /** The same, which may be rejected. */
-  tryToSignIn(who?: string, options?: SignInOptions): Promise<Awaited<ReturnType<Store['signIn']>> & { cookie: string }>
+  tryToSignIn(
+    who?: string,
+    options?: SignInOptions,
+  ): Promise<Awaited<ReturnType<Store['signIn']>> & { cookie: string }>
   /** Single sign-on at a client and the exchange of its code. */
-  exchange(sid: string, clientId: string, scope?: string): Promise<{ family: TokenFamily | undefined; rev: number }>
-  refresh(family: TokenFamily, generation?: number, replayWindowSeconds?: number): ReturnType<Store['rotateRefreshToken']>
+  exchange(
+    sid: string,
+    clientId: string,
+    scope?: string,
+  ): Promise<{ family: TokenFamily | undefined; rev: number }>
+  refresh(
+    family: TokenFamily,
+    generation?: number,
+    replayWindowSeconds?: number,
+  ): ReturnType<Store['rotateRefreshToken']>
   revoke(selector: Selector): ReturnType<Store['revoke']>
   /** A probe has learnt that Microsoft wants to see the user again. The session has `PROBED`. */
   mark(sid: string, markAt: number, reason: Reason): Promise<void>
@@ -126,7 +150,10 @@ export interface SignedIn {
 const random = (prefix = '') => `${prefix}${randomBytes(16).toString('base64url')}`
 export const sha = (value: string) => createHash('sha256').update(value).digest('base64url')
 
-export const metadataOf = (clientId: string, changed: Partial<ClientMetadata> = {}): ClientMetadata => ({
+export const metadataOf = (
+  clientId: string,
+  changed: Partial<ClientMetadata> = {},
+): ClientMetadata => ({
   name: clientId,
   redirectUris: [`https://${clientId}.example/callback`],
   postLogoutRedirectUris: [],
@@ -198,10 +225,19 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     now: T0,
     store: undefined as unknown as Store,
     async client(clientId, metadata) {
-      await b.store.putClient({ clientId, source: 'command', metadata: metadataOf(clientId, metadata), now: b.now })
+      await b.store.putClient({
+        clientId,
+        source: 'command',
+        metadata: metadataOf(clientId, metadata),
+        now: b.now,
+      })
       return clientId
     },
-    signInOf: (who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER, ...more } = {}, cookie = random()) => ({
+    signInOf: (
+      who = 'alice',
+      { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER, ...more } = {},
+      cookie = random(),
+    ) => ({
       session: { ...newSession(who, tid, cookie, b.now), ...session },
       code,
       browserCookieHash: browser === undefined ? undefined : sha(browser),
@@ -220,18 +256,41 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
       const standing = await b.store.issueCode({ sid, code, now: b.now })
       if (standing.state !== 'live') throw new Error(`No code: the session is ${standing.state}.`)
       const done = await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))
-      if (done.outcome !== 'redeemed') throw new Error(`The code was not redeemed: ${JSON.stringify(done)}`)
+      if (done.outcome !== 'redeemed')
+        throw new Error(`The code was not redeemed: ${JSON.stringify(done)}`)
       return { family: done.family, rev: done.rev }
     },
     refresh: (family, generation = family.generation, replayWindowSeconds) =>
-      b.store.rotateRefreshToken({ familyId: family.familyId, clientId: family.clientId, generation, replayWindowSeconds, now: b.now }),
-    revoke: (selector) => b.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now }),
+      b.store.rotateRefreshToken({
+        familyId: family.familyId,
+        clientId: family.clientId,
+        generation,
+        replayWindowSeconds,
+        now: b.now,
+      }),
+    revoke: (selector) =>
+      b.store.revoke({
+        selector,
+        reason: 'administrator',
+        actor: { kind: 'operator', id: 'test' },
+        now: b.now,
+      }),
     async mark(sid, markAt, reason) {
       const finding = { outcome: 'mark', markAt, reason } as const
-      expectOutcome(await b.store.recordProbe({ sid, cacheWas: PROBED.microsoftCacheSealed, finding, now: b.now }), 'recorded')
+      expectOutcome(
+        await b.store.recordProbe({
+          sid,
+          cacheWas: PROBED.microsoftCacheSealed,
+          finding,
+          now: b.now,
+        }),
+        'recorded',
+      )
     },
     async due(nowMs) {
-      const pages = (await b.store.pendingTargetIds()).map((targetId) => b.store.dueDeliveries({ targetId, nowMs, limit: 100 }))
+      const pages = (await b.store.pendingTargetIds()).map((targetId) =>
+        b.store.dueDeliveries({ targetId, nowMs, limit: 100 }),
+      )
       return (await Promise.all(pages)).flatMap(({ refs }) => refs)
     },
     async fanOutAll(limit = 100) {
@@ -242,7 +301,9 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
         if (!batch.more) return pending
       }
     },
-    registryVersion: () => under.registryVersion?.() ?? Promise.reject(new Error('Only the stores of STORES answer this.')),
+    registryVersion: () =>
+      under.registryVersion?.() ??
+      Promise.reject(new Error('Only the stores of STORES answer this.')),
     close: () => b.store.close(),
   }
   b.store = await under.open(() => b.now * 1000)
@@ -274,8 +335,12 @@ export const family = (given: TokenFamily | undefined): TokenFamily => {
 type With<R, O> = R extends { outcome: infer A } ? (O extends A ? R : never) : never
 
 /** An outcome that the test expects, with its other fields. */
-export function expectOutcome<R extends { outcome: string }, O extends R['outcome']>(result: R, outcome: O): With<R, O> {
-  if (result.outcome !== outcome) throw new Error(`Expected ${outcome}, got ${JSON.stringify(result)}`)
+export function expectOutcome<R extends { outcome: string }, O extends R['outcome']>(
+  result: R,
+  outcome: O,
+): With<R, O> {
+  if (result.outcome !== outcome)
+    throw new Error(`Expected ${outcome}, got ${JSON.stringify(result)}`)
   return result as With<R, O>
 }
 
@@ -286,12 +351,19 @@ export async function signedIn(b: Bench, session: Partial<NewSession> = {}) {
   return (await b.signIn('alice', { session })).session
 }
 
-/** @returns how many statements the embedded store runs for `act`: what it looks at by the clock (the log's head, the length of the write-ahead log) is left out */
+/**
+ * @returns how many statements the embedded store runs for `act`: what it looks at by the clock
+ * (the log's head, the length of the write-ahead log) is left out
+ */
 export async function statementsOf(act: () => Promise<unknown>): Promise<number> {
-  const statement = Object.getPrototypeOf(new Sqlite(':memory:').prepare('SELECT 1')) as Sqlite.Statement
+  const statement = Object.getPrototypeOf(
+    new Sqlite(':memory:').prepare('SELECT 1'),
+  ) as Sqlite.Statement
   const spies = (['get', 'all', 'run'] as const).map((name) => vi.spyOn(statement, name))
   await act()
-  const run = spies.flatMap(({ mock }) => mock.contexts as Sqlite.Statement[]).map(({ source }) => source)
+  const run = spies
+    .flatMap(({ mock }) => mock.contexts as Sqlite.Statement[])
+    .map(({ source }) => source)
   for (const spy of spies) spy.mockRestore()
   return run.filter((sql) => !/^PRAGMA wal_checkpoint|^SELECT "log_head"\."seq"/.test(sql)).length
 }

@@ -7,7 +7,11 @@ const OTHER = '99999999-2222-4333-8444-555555555555'
 const OPERATOR: Actor = { kind: 'operator', id: 'u_operator' }
 
 /** A sign-in by a visit that departed when the log had that head; 0: one that was not fresh. */
-async function attempt(b: Bench, provenSeq: number, { who = 'alice', tid = TENANT, homeId, authTime = b.now, contextSeq }: Attempt = {}) {
+async function attempt(
+  b: Bench,
+  provenSeq: number,
+  { who = 'alice', tid = TENANT, homeId, authTime = b.now, contextSeq }: Attempt = {},
+) {
   const id = ++made
   return b.store.signIn({
     session: {
@@ -36,8 +40,14 @@ interface Attempt {
   contextSeq?: number
 }
 
-const revoke = async (b: Bench, selector: Selector, reason: Reason, actor = OPERATOR): Promise<number> =>
-  expectOutcome(await b.store.revoke({ selector, reason, actor, now: b.now }), 'revoked').committed.revocation.seq
+const revoke = async (
+  b: Bench,
+  selector: Selector,
+  reason: Reason,
+  actor = OPERATOR,
+): Promise<number> =>
+  expectOutcome(await b.store.revoke({ selector, reason, actor, now: b.now }), 'revoked').committed
+    .revocation.seq
 
 const NOT_FRESH = { outcome: 'rejected', why: 'not_fresh' }
 const NO_CONTEXT = { ...NOT_FRESH, demand: 'fresh_context' }
@@ -62,7 +72,10 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     for (const reason of REASONS) {
       const { session } = await b.signIn(reason)
       const seq = await revoke(b, { kind: 'session', sid: session.sid }, reason)
-      const outcomes = [await attempt(b, seq, { who: reason, contextSeq: seq - 1 }), await attempt(b, seq, { who: reason, contextSeq: seq })]
+      const outcomes = [
+        await attempt(b, seq, { who: reason, contextSeq: seq - 1 }),
+        await attempt(b, seq, { who: reason, contextSeq: seq }),
+      ]
       const without = RAISES_FLOOR[reason] === 'security' ? NO_CONTEXT : SIGNED_IN
       expect([reason, ...outcomes]).toMatchObject([reason, without, SIGNED_IN])
       expect(await attempt(b, seq, { who: reason })).toMatchObject(SIGNED_IN)
@@ -75,31 +88,48 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     const security = await revoke(b, { kind: 'subject', sub: session.sub }, 'refresh_token_reuse')
     const plain = await revoke(b, { kind: 'subject', sub: session.sub }, 'signed_out_everywhere')
     expect(await attempt(b, plain, { contextSeq: 0 })).toMatchObject(NO_CONTEXT)
-    expect(await attempt(b, security, { contextSeq: security })).toMatchObject({ ...NOT_FRESH, demand: 'fresh' })
+    expect(await attempt(b, security, { contextSeq: security })).toMatchObject({
+      ...NOT_FRESH,
+      demand: 'fresh',
+    })
     expect(await attempt(b, plain, { contextSeq: security })).toMatchObject(SIGNED_IN)
     const owes = (provenSeq: number, contextSeq?: number) =>
-      b.store.owesFreshSignIn({ user: { tid: TENANT, oid: 'oid-alice' }, provenSeq, contextSeq, now: b.now })
-    expect([await owes(plain, 0), await owes(0, security), await owes(plain, security), await owes(plain)]).toEqual([
-      'fresh_context',
-      'fresh',
-      undefined,
-      undefined,
-    ])
+      b.store.owesFreshSignIn({
+        user: { tid: TENANT, oid: 'oid-alice' },
+        provenSeq,
+        contextSeq,
+        now: b.now,
+      })
+    expect([
+      await owes(plain, 0),
+      await owes(0, security),
+      await owes(plain, security),
+      await owes(plain),
+    ]).toEqual(['fresh_context', 'fresh', undefined, undefined])
   })
 
   test('the context is demanded for a floor of the tenant, of every user and of the home account too, and a waiver covers it', async () => {
     const b = await open()
     const homeId = 'oid-alice.tid-home'
     const { session } = expectOutcome(await attempt(b, 0, { homeId }), 'signed_in')
-    const selectors: Selector[] = [{ kind: 'tenant', tid: TENANT }, { kind: 'everything' }, { kind: 'subject', sub: session.sub }]
+    const selectors: Selector[] = [
+      { kind: 'tenant', tid: TENANT },
+      { kind: 'everything' },
+      { kind: 'subject', sub: session.sub },
+    ]
     for (const selector of selectors) {
       const seq = await revoke(b, selector, 'administrator')
       expect(await attempt(b, seq, { homeId, contextSeq: seq - 1 })).toMatchObject(NO_CONTEXT)
       expect(await attempt(b, seq, { homeId, contextSeq: seq })).toMatchObject(SIGNED_IN)
     }
     const { seq } = await b.store.head()
-    expect(await attempt(b, seq, { who: 'guest', tid: OTHER, homeId, contextSeq: 0 })).toMatchObject(NO_CONTEXT)
-    await b.store.waiveFreshSignIn({ selector: { kind: 'subject', sub: session.sub }, untilAt: b.now + 60 })
+    expect(
+      await attempt(b, seq, { who: 'guest', tid: OTHER, homeId, contextSeq: 0 }),
+    ).toMatchObject(NO_CONTEXT)
+    await b.store.waiveFreshSignIn({
+      selector: { kind: 'subject', sub: session.sub },
+      untilAt: b.now + 60,
+    })
     expect(await attempt(b, 0, { homeId, contextSeq: 0 })).toMatchObject(SIGNED_IN)
   })
 
@@ -134,10 +164,14 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     expect(await attempt(b, first - 1)).toMatchObject(NOT_FRESH)
     const second = await revoke(b, { kind: 'subject', sub: session.sub }, 'administrator')
     expect(await attempt(b, first)).toMatchObject(NOT_FRESH)
-    expectOutcome(await b.store.eraseUser({ sub: session.sub, actor: OPERATOR, now: b.now }), 'erased')
+    expectOutcome(
+      await b.store.eraseUser({ sub: session.sub, actor: OPERATOR, now: b.now }),
+      'erased',
+    )
     for (let more = true; more;) more = await b.store.forgetErased({ limit: 100 })
     b.now += 400 * 86_400
-    for (const kind of ['sessions', 'revocations', 'codes', 'consumed'] as const) await b.store.purge({ kind, now: b.now, limit: 1000 })
+    for (const kind of ['sessions', 'revocations', 'codes', 'consumed'] as const)
+      await b.store.purge({ kind, now: b.now, limit: 1000 })
     expect(await attempt(b, second)).toMatchObject(NOT_FRESH)
     expect(await attempt(b, (await b.store.head()).seq)).toMatchObject(SIGNED_IN)
   })
@@ -145,12 +179,22 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
   test('a session that is renewed has to meet it as one that opens, and keeps its later auth_time', async () => {
     const b = await open()
     const [laptop, phone] = [await b.signIn('alice'), await b.signIn('alice')]
-    const seq = await revoke(b, { kind: 'session', sid: phone.session.sid }, 'signed_out_remotely', { kind: 'user', id: phone.session.sub })
+    const seq = await revoke(
+      b,
+      { kind: 'session', sid: phone.session.sid },
+      'signed_out_remotely',
+      { kind: 'user', id: phone.session.sub },
+    )
     const again = (provenSeq: number, authTime: number) =>
-      b.signIn('alice', { browser: laptop.cookie, provenSeq, session: { authTime } }).catch((error: Error) => error.message)
+      b
+        .signIn('alice', { browser: laptop.cookie, provenSeq, session: { authTime } })
+        .catch((error: Error) => error.message)
     expect(await again(seq - 1, b.now)).toContain('not_fresh')
     expect(await b.store.standingBySid(laptop.session.sid, b.now)).toMatchObject({ state: 'live' })
-    expect(await again(seq, T0 - 1000)).toMatchObject({ renewed: true, session: { sid: laptop.session.sid, authTime: T0 } })
+    expect(await again(seq, T0 - 1000)).toMatchObject({
+      renewed: true,
+      session: { sid: laptop.session.sid, authTime: T0 },
+    })
   })
 
   test('a rejected sign-in leaves the session that the browser had', async () => {
@@ -158,7 +202,9 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     const alice = await b.signIn('alice')
     const bob = await b.signIn('bob')
     await revoke(b, { kind: 'session', sid: bob.session.sid }, 'administrator')
-    await expect(b.signIn('bob', { browser: alice.cookie, provenSeq: 0 })).rejects.toThrow('not_fresh')
+    await expect(b.signIn('bob', { browser: alice.cookie, provenSeq: 0 })).rejects.toThrow(
+      'not_fresh',
+    )
     expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
@@ -174,7 +220,9 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     await revoke(b, { kind: 'subject', sub }, 'administrator', { kind: 'client', id: 'console' })
     expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(NOT_FRESH)
     expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId })).toMatchObject(NOT_FRESH)
-    expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId: 'oid-bob.tid-home' })).toMatchObject(SIGNED_IN)
+    expect(
+      await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId: 'oid-bob.tid-home' }),
+    ).toMatchObject(SIGNED_IN)
   })
 
   test('a lock by a client of the admin API does too, once it is lifted', async () => {
@@ -183,7 +231,16 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     expectOutcome(await attempt(b, 0, { homeId }), 'signed_in')
     const actor = { kind: 'client', id: 'robot' } as const
     const target = { kind: 'user', tid: TENANT, oid: 'oid-alice' } as const
-    const { lock } = expectOutcome(await b.store.lock({ target, actor, may: 'administer', operatorTenant: undefined, now: b.now }), 'locked')
+    const { lock } = expectOutcome(
+      await b.store.lock({
+        target,
+        actor,
+        may: 'administer',
+        operatorTenant: undefined,
+        now: b.now,
+      }),
+      'locked',
+    )
     await b.store.liftLock({ id: lock.id, actor, now: b.now })
     expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(NOT_FRESH)
   })
@@ -205,13 +262,23 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     const { sub } = session
     await b.signIn('bob')
     await revoke(b, { kind: 'everything' }, 'administrator')
-    expect(await b.store.waiveFreshSignIn({ selector: { kind: 'subject', sub: 'u_nobody' }, untilAt: b.now + 60 })).toEqual({ outcome: 'unknown' })
-    expect(await b.store.waiveFreshSignIn({ selector: { kind: 'subject', sub }, untilAt: b.now + 60 })).toMatchObject({ outcome: 'waived' })
+    expect(
+      await b.store.waiveFreshSignIn({
+        selector: { kind: 'subject', sub: 'u_nobody' },
+        untilAt: b.now + 60,
+      }),
+    ).toEqual({ outcome: 'unknown' })
+    expect(
+      await b.store.waiveFreshSignIn({ selector: { kind: 'subject', sub }, untilAt: b.now + 60 }),
+    ).toMatchObject({ outcome: 'waived' })
     expect(await attempt(b, 0)).toMatchObject(SIGNED_IN)
     expect(await attempt(b, 0, { who: 'bob' })).toMatchObject(NOT_FRESH)
     b.now += 60
     expect(await attempt(b, 0)).toMatchObject(NOT_FRESH)
-    await b.store.waiveFreshSignIn({ selector: { kind: 'tenant', tid: TENANT }, untilAt: b.now + 3600 })
+    await b.store.waiveFreshSignIn({
+      selector: { kind: 'tenant', tid: TENANT },
+      untilAt: b.now + 3600,
+    })
     expect(await attempt(b, 0, { who: 'bob' })).toMatchObject(SIGNED_IN)
     await revoke(b, { kind: 'subject', sub }, 'administrator')
     expect(await attempt(b, 0)).toMatchObject(NOT_FRESH)
@@ -224,13 +291,25 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     await attempt(b, 0, { who: 'felix', tid: OTHER, authTime: 0 })
     expect(await b.store.tenantsWithAuthTime()).toEqual([TENANT])
     const preview = (selector: Selector) => b.store.previewRevocation(selector, b.now)
-    expect(await preview({ kind: 'everything' })).toMatchObject({ subjects: 3, withoutFreshSignIn: 2 })
+    expect(await preview({ kind: 'everything' })).toMatchObject({
+      subjects: 3,
+      withoutFreshSignIn: 2,
+    })
     const first = (await preview({ kind: 'everything' })).firstSubjects
     expect([first, first.includes(session.sub)]).toEqual([first.toSorted(), true])
     const two = first.slice(0, 2).map((sub) => ({ kind: 'subject', sub }) as const)
-    expect(await b.store.previewRevocation(two, b.now)).toMatchObject({ sessions: 2, subjects: 2, firstSubjects: two.map(({ sub }) => sub) })
-    expect(await preview({ kind: 'subject', sub: session.sub })).toMatchObject({ subjects: 1, withoutFreshSignIn: 0 })
-    expect(await preview({ kind: 'grant', sid: session.sid, clientId: 'sydney' })).toMatchObject({ withoutFreshSignIn: 0 })
+    expect(await b.store.previewRevocation(two, b.now)).toMatchObject({
+      sessions: 2,
+      subjects: 2,
+      firstSubjects: two.map(({ sub }) => sub),
+    })
+    expect(await preview({ kind: 'subject', sub: session.sub })).toMatchObject({
+      subjects: 1,
+      withoutFreshSignIn: 0,
+    })
+    expect(await preview({ kind: 'grant', sid: session.sid, clientId: 'sydney' })).toMatchObject({
+      withoutFreshSignIn: 0,
+    })
   })
 
   test('it outlives a restart, and a user whose browser has no proof needs a fresh sign-in', async () => {
@@ -242,8 +321,13 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
       await b.store.close()
       b.store = await under.open(() => b.now * 1000)
       expect(await attempt(b, seq - 1)).toMatchObject(NOT_FRESH)
-      const owes = (provenSeq: number, oid = 'oid-alice') => b.store.owesFreshSignIn({ user: { tid: TENANT, oid }, provenSeq, now: b.now })
-      expect([await owes(0), await owes(seq), await owes(0, 'oid-nobody')]).toEqual(['fresh', undefined, undefined])
+      const owes = (provenSeq: number, oid = 'oid-alice') =>
+        b.store.owesFreshSignIn({ user: { tid: TENANT, oid }, provenSeq, now: b.now })
+      expect([await owes(0), await owes(seq), await owes(0, 'oid-nobody')]).toEqual([
+        'fresh',
+        undefined,
+        undefined,
+      ])
     } finally {
       await b.close()
       await under.remove()
@@ -256,10 +340,16 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     for (const who of whos) {
       const { session } = await b.signIn(who)
       const before = (await b.store.head()).seq
-      const [opened, seq] = await Promise.all([attempt(b, before, { who }), revoke(b, { kind: 'subject', sub: session.sub }, 'administrator')])
+      const [opened, seq] = await Promise.all([
+        attempt(b, before, { who }),
+        revoke(b, { kind: 'subject', sub: session.sub }, 'administrator'),
+      ])
       if (opened.outcome === 'rejected') continue
       expect(opened.session.openedSeq).toBeLessThan(seq)
-      expect(await b.store.standingBySid(opened.session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
+      expect(await b.store.standingBySid(opened.session.sid, b.now)).toMatchObject({
+        state: 'ended',
+        why: 'revoked',
+      })
     }
   })
 })

@@ -13,7 +13,10 @@ test('the high-water mark is on disk before it has its name, and its name before
   const { fsyncSync } = fs
   const spy = vi.spyOn(fs, 'fsyncSync').mockImplementation((descriptor) => {
     fsyncSync(descriptor)
-    synced.push({ what: fs.fstatSync(descriptor).isDirectory() ? 'folder' : 'file', hasName: fs.existsSync(mark) })
+    synced.push({
+      what: fs.fstatSync(descriptor).isDirectory() ? 'folder' : 'file',
+      hasName: fs.existsSync(mark),
+    })
   })
   syncBuiltinESMExports()
   onTestFinished(() => {

@@ -12,8 +12,19 @@ const told = (events: SecurityEvent[]) => events.map(({ kind, sid }) => [kind, s
 
 async function signInFrom(b: Bench, who: string, browser?: string) {
   const cookie = `${who}-${++opened}`
-  const session = { user: { tid: TENANT, oid: `oid-${who}` }, authTime: b.now, visitStartedAt: b.now, idleSeconds: 600, absoluteAt: b.now + DAY }
-  const rest = { roles: [], staySignedIn: false, device: 'Safari on iPhone', cookieHash: sha(cookie) }
+  const session = {
+    user: { tid: TENANT, oid: `oid-${who}` },
+    authTime: b.now,
+    visitStartedAt: b.now,
+    idleSeconds: 600,
+    absoluteAt: b.now + DAY,
+  }
+  const rest = {
+    roles: [],
+    staySignedIn: false,
+    device: 'Safari on iPhone',
+    cookieHash: sha(cookie),
+  }
   const done = await b.store.signIn({
     session: { ...session, ...rest },
     browserCookieHash: browser === undefined ? undefined : sha(browser),
@@ -35,14 +46,37 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     b.now += 10
     await signInFrom(b, 'alice', first.cookie)
     b.now += 10
-    const rejected = { user: { tid: TENANT, oid: 'oid-alice' }, why: 'mfa_not_proved', device: 'Chrome on Linux', from: { address: '198.51.100.9' } }
+    const rejected = {
+      user: { tid: TENANT, oid: 'oid-alice' },
+      why: 'mfa_not_proved',
+      device: 'Chrome on Linux',
+      from: { address: '198.51.100.9' },
+    }
     await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
     b.now += 10
     await b.revoke({ kind: 'session', sid })
     const events = await all(b, sub)
     expect(events).toMatchObject([
-      ...[{ kind: 'ended', at: T0 + 30, sid, device: 'Safari on iPhone', why: 'administrator', actor: { kind: 'operator', id: 'test' }, seq: 1 }],
-      ...[{ kind: 'sign_in_rejected', at: T0 + 20, why: 'mfa_not_proved', device: 'Chrome on Linux', address: '198.51.100.9' }],
+      ...[
+        {
+          kind: 'ended',
+          at: T0 + 30,
+          sid,
+          device: 'Safari on iPhone',
+          why: 'administrator',
+          actor: { kind: 'operator', id: 'test' },
+          seq: 1,
+        },
+      ],
+      ...[
+        {
+          kind: 'sign_in_rejected',
+          at: T0 + 20,
+          why: 'mfa_not_proved',
+          device: 'Chrome on Linux',
+          address: '198.51.100.9',
+        },
+      ],
       ...[{ kind: 'renewed', at: T0 + 10, sid, ...FROM }],
       ...[{ kind: 'signed_in', at: T0, sid, device: 'Safari on iPhone', ...FROM }],
     ])
@@ -78,12 +112,19 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     const bob = await signInFrom(b, 'bob', alice.cookie)
     b.now += DAY
     await b.store.expireSessions({ now: b.now, limit: 10 })
-    expect((await all(b, alice.session.sub)).map(({ kind, why, clientId }) => [kind, why, clientId]).sort()).toEqual([
+    expect(
+      (await all(b, alice.session.sub))
+        .map(({ kind, why, clientId }) => [kind, why, clientId])
+        .sort(),
+    ).toEqual([
       ['ended', 'administrator', 'sydney'],
       ['ended', 'replaced', undefined],
       ['signed_in', undefined, 'sydney'],
     ])
-    expect(await all(b, bob.session.sub)).toMatchObject([{ kind: 'ended', why: 'idle', actor: { kind: 'broker' } }, { kind: 'signed_in' }])
+    expect(await all(b, bob.session.sub)).toMatchObject([
+      { kind: 'ended', why: 'idle', actor: { kind: 'broker' } },
+      { kind: 'signed_in' },
+    ])
   })
 
   test('is read page by page: each entry once, also where many have the same second', async () => {
@@ -96,7 +137,9 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     const sub = (await b.store.findSubjectByUser(TENANT, 'oid-alice'))?.sub ?? ''
     const whole = await all(b, sub)
     expect(whole).toHaveLength(12)
-    expect(whole.map(({ at }) => at)).toEqual(whole.map(({ at }) => at).sort((one, two) => two - one))
+    expect(whole.map(({ at }) => at)).toEqual(
+      whole.map(({ at }) => at).sort((one, two) => two - one),
+    )
     for (const limit of [1, 5, 12]) {
       const read: SecurityEvent[] = []
       for (let page = await b.store.securityHistory({ sub, limit }); page.length > 0;) {
@@ -110,7 +153,12 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
   test('begins with the first sign-in: a rejected one of a user who never signed in leaves no entry, and makes no user', async () => {
     const b = await open()
     const user = { tid: TENANT, oid: 'oid-mallory' }
-    await b.store.recordRejectedSignIn({ user, why: 'mfa_not_proved', device: 'Firefox', now: b.now })
+    await b.store.recordRejectedSignIn({
+      user,
+      why: 'mfa_not_proved',
+      device: 'Firefox',
+      now: b.now,
+    })
     expect(await b.store.findSubjectByUser(TENANT, 'oid-mallory')).toBeUndefined()
     const { session } = await b.signIn('mallory')
     expect(await all(b, session.sub)).toHaveLength(1)
@@ -118,16 +166,27 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
 
   test('loses its addresses first and its entries later, as the settings say, a page at a time', async () => {
     const b = await open()
-    const retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 3, addressDays: 2 }
+    const retention = {
+      sessionDays: 30,
+      revocationDays: 90,
+      auditDays: 730,
+      historyDays: 3,
+      addressDays: 2,
+    }
     const { sub } = (await signInFrom(b, 'alice')).session
     for (let i = 0; i < 4; i++, b.now += 1) await signInFrom(b, 'alice')
     b.now = T0 + 2 * DAY + 100
     await signInFrom(b, 'alice')
     const kept = async (now: number) => {
       let pages = 0
-      for (const kind of ['addresses', 'history'] as const) while (await b.store.purge({ kind, now, limit: 2, retention })) pages++
+      for (const kind of ['addresses', 'history'] as const)
+        while (await b.store.purge({ kind, now, limit: 2, retention })) pages++
       const events = await all(b, sub)
-      return [pages > 1, events.filter(({ address }) => address !== undefined).length, events.length]
+      return [
+        pages > 1,
+        events.filter(({ address }) => address !== undefined).length,
+        events.length,
+      ]
     }
     expect(await kept(T0 + 2 * DAY - 1)).toEqual([false, 6, 6])
     expect(await kept(T0 + 2 * DAY + 100)).toEqual([true, 1, 6])
@@ -138,7 +197,12 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     const b = await open()
     const { sub } = (await signInFrom(b, 'alice')).session
     const bob = (await signInFrom(b, 'bob')).session.sub
-    const rejected = { user: { tid: TENANT, oid: 'oid-alice' }, why: 'mfa_not_proved', device: 'Chrome', from: FROM }
+    const rejected = {
+      user: { tid: TENANT, oid: 'oid-alice' },
+      why: 'mfa_not_proved',
+      device: 'Chrome',
+      from: FROM,
+    }
     for (let i = 0; i < 600; i++) await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
     b.now += 10
     await b.store.eraseUser({ sub, actor: { kind: 'operator', id: 'olga' }, now: b.now })
@@ -151,9 +215,37 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
   })
 })
 
-type Step = { act: 'sign_in' | 'renew' | 'end' | 'end_user' | 'end_tenant' | 'end_all' | 'wait' | 'fan_out' | 'sweep'; who: string; pick: number }
-const ACTS = ['sign_in', 'sign_in', 'renew', 'end', 'end_user', 'end_tenant', 'end_all', 'wait', 'fan_out', 'sweep'] as const
-const step: fc.Arbitrary<Step> = fc.record({ act: fc.constantFrom(...ACTS), who: fc.constantFrom('alice', 'bob'), pick: fc.nat(20) })
+type Step = {
+  act:
+    | 'sign_in'
+    | 'renew'
+    | 'end'
+    | 'end_user'
+    | 'end_tenant'
+    | 'end_all'
+    | 'wait'
+    | 'fan_out'
+    | 'sweep'
+  who: string
+  pick: number
+}
+const ACTS = [
+  'sign_in',
+  'sign_in',
+  'renew',
+  'end',
+  'end_user',
+  'end_tenant',
+  'end_all',
+  'wait',
+  'fan_out',
+  'sweep',
+] as const
+const step: fc.Arbitrary<Step> = fc.record({
+  act: fc.constantFrom(...ACTS),
+  who: fc.constantFrom('alice', 'bob'),
+  pick: fc.nat(20),
+})
 
 /** @returns the sessions that were opened */
 async function play(b: Bench, steps: Step[]): Promise<SignedIn[]> {
@@ -168,7 +260,8 @@ async function play(b: Bench, steps: Step[]): Promise<SignedIn[]> {
       if (again.renewed) open.splice(open.indexOf(picked), 1)
       open.push(again)
     }
-    if (act === 'end' && picked !== undefined) await b.revoke({ kind: 'session', sid: picked.session.sid })
+    if (act === 'end' && picked !== undefined)
+      await b.revoke({ kind: 'session', sid: picked.session.sid })
     if (act === 'end_user' && sub !== undefined) await b.revoke({ kind: 'subject', sub })
     if (act === 'end_tenant') await b.revoke({ kind: 'tenant', tid: TENANT })
     if (act === 'end_all') await b.revoke({ kind: 'everything' })
@@ -190,12 +283,15 @@ describe.each(STORES.slice(0, 1))('the security history after any acts, on %s', 
         await b.fanOutAll(3)
         for (const { session } of sessions) {
           const standing = await b.store.standingBySid(session.sid, b.now)
-          const ended = standing.state === 'ended' && standing.why === 'revoked' ? standing.session.ended : undefined
+          const ended =
+            standing.state === 'ended' && standing.why === 'revoked'
+              ? standing.session.ended
+              : undefined
           const entries = (await all(b, session.sub)).filter(({ sid }) => sid === session.sid)
           expect(entries.filter(({ kind }) => kind === 'signed_in')).toHaveLength(1)
-          expect(entries.flatMap(({ kind, why, seq }) => (kind === 'ended' ? [{ why, seq }] : []))).toEqual(
-            ended === undefined ? [] : [{ why: ended.reason, seq: ended.seq }],
-          )
+          expect(
+            entries.flatMap(({ kind, why, seq }) => (kind === 'ended' ? [{ why, seq }] : [])),
+          ).toEqual(ended === undefined ? [] : [{ why: ended.reason, seq: ended.seq }])
         }
       }),
       { numRuns: 25 },

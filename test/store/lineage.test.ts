@@ -13,7 +13,10 @@ import { Line } from '../line.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 import { bench, type Bench } from './fixture.ts'
 
-/** The log on another server, or on an earlier state of its database: taken over, adopted, or refused. */
+/**
+ * The log on another server, or on an earlier state of its database: taken over, adopted, or
+ * refused.
+ */
 
 const LEAP = 2 ** 32
 const OLGA = { kind: 'operator', id: 'olga' } as const
@@ -21,7 +24,12 @@ const OLGA = { kind: 'operator', id: 'olga' } as const
 describe('what a broker that serves has met', () => {
   const here = { systemIdentifier: '7', timeline: '00000002' }
   const former = { ...here, timeline: '00000001', epoch: 'e', afterSeq: 0, fromSeq: 0 }
-  const continued = (afterSeq: number) => ({ ...here, epoch: 'e', afterSeq, fromSeq: afterSeq + LEAP })
+  const continued = (afterSeq: number) => ({
+    ...here,
+    epoch: 'e',
+    afterSeq,
+    fromSeq: afterSeq + LEAP,
+  })
 
   test('the first broker on a later timeline goes on only with a head that reaches what was acknowledged; the others find out what it lacked', () => {
     const numbers = fc.array(fc.nat(20), { minLength: 1, maxLength: 5 })
@@ -48,13 +56,24 @@ describe('what a broker that serves has met', () => {
     const head = { epoch: 'e', seq: 5 }
     const other = { ...here, systemIdentifier: '8' }
     expect(judgeMet({ server: other, entries: [former], head, reached: head })).toBe('foreign')
-    expect(judgeMet({ server: here, entries: [former], head, reached: { epoch: 'later', seq: 1 } })).toBe('lost')
-    expect(judgeMet({ server: here, entries: [{ ...continued(5), epoch: 'later' }], head, reached: head })).toBe('taken')
+    expect(
+      judgeMet({ server: here, entries: [former], head, reached: { epoch: 'later', seq: 1 } }),
+    ).toBe('lost')
+    expect(
+      judgeMet({
+        server: here,
+        entries: [{ ...continued(5), epoch: 'later' }],
+        head,
+        reached: head,
+      }),
+    ).toBe('taken')
   })
 })
 
 test('an address may name several servers, which are tried in turn', () => {
-  expect(addressesOf('postgres://broker:a%40b@one:5432,two:5433/broker?sslmode=verify-full')).toEqual([
+  expect(
+    addressesOf('postgres://broker:a%40b@one:5432,two:5433/broker?sslmode=verify-full'),
+  ).toEqual([
     'postgres://broker:a%40b@one:5432/broker?sslmode=verify-full',
     'postgres://broker:a%40b@two:5433/broker?sslmode=verify-full',
   ])
@@ -70,26 +89,35 @@ test('an address may name several servers, which are tried in turn', () => {
   expect(servers.current).toBe('postgres://b/db')
 })
 
-test.skipIf(!HAS_POSTGRES)('of two servers the one that answers is found, whichever it is, also while no act is asked for', async () => {
-  const database = await createDatabase()
-  onTestFinished(() => database.drop())
-  const host = new URL(database.url.replace('@/', '@localhost/')).searchParams.get('host') ?? ''
-  const [first, second] = [await Line.open({ path: join(host, '.s.PGSQL.5432') }), await Line.open({ path: join(host, '.s.PGSQL.5432') })]
-  onTestFinished(async () => void (await Promise.all([first.close(), second.close()])))
-  await second.refuse()
-  const both = `@127.0.0.1:${first.port},127.0.0.1:${second.port}/`
-  const store = await openPostgresStore({ url: database.url.replace('@/', both).replace(/\?.*/, ''), nowMs: Date.now })
-  onTestFinished(() => store.close())
-  const heard: Elsewhere[] = []
-  store.onElsewhere((what) => heard.push(what))
-  for (const next of [second, first, first]) {
-    heard.length = 0
-    await Promise.all([first.refuse(), second.refuse()])
-    await expect.poll(() => heard).toContain('unconfirmed')
-    await next.repair()
-    await expect.poll(() => heard).toContain('returned')
-  }
-})
+test.skipIf(!HAS_POSTGRES)(
+  'of two servers the one that answers is found, whichever it is, also while no act is asked for',
+  async () => {
+    const database = await createDatabase()
+    onTestFinished(() => database.drop())
+    const host = new URL(database.url.replace('@/', '@localhost/')).searchParams.get('host') ?? ''
+    const [first, second] = [
+      await Line.open({ path: join(host, '.s.PGSQL.5432') }),
+      await Line.open({ path: join(host, '.s.PGSQL.5432') }),
+    ]
+    onTestFinished(async () => void (await Promise.all([first.close(), second.close()])))
+    await second.refuse()
+    const both = `@127.0.0.1:${first.port},127.0.0.1:${second.port}/`
+    const store = await openPostgresStore({
+      url: database.url.replace('@/', both).replace(/\?.*/, ''),
+      nowMs: Date.now,
+    })
+    onTestFinished(() => store.close())
+    const heard: Elsewhere[] = []
+    store.onElsewhere((what) => heard.push(what))
+    for (const next of [second, first, first]) {
+      heard.length = 0
+      await Promise.all([first.refuse(), second.refuse()])
+      await expect.poll(() => heard).toContain('unconfirmed')
+      await next.repair()
+      await expect.poll(() => heard).toContain('returned')
+    }
+  },
+)
 
 describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another', () => {
   let url: string
@@ -105,11 +133,15 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
   })
 
   const open = async (): Promise<Bench> => {
-    const b = await bench({ open: (nowMs) => openPostgresStore({ url, nowMs, mark }), remove: () => undefined })
+    const b = await bench({
+      open: (nowMs) => openPostgresStore({ url, nowMs, mark }),
+      remove: () => undefined,
+    })
     onTestFinished(() => b.close())
     return b
   }
-  const adopt = (nothingLost: boolean) => adoptDatabase({ url, actor: OLGA, nowMs: () => 1_800_000_100_000, nothingLost, mark })
+  const adopt = (nothingLost: boolean) =>
+    adoptDatabase({ url, actor: OLGA, nowMs: () => 1_800_000_100_000, nothingLost, mark })
   const restoredFrom = (change: string) => sql(url, change)
   /** A store with a user signed in, and one whose session was revoked. */
   async function used() {
@@ -124,16 +156,22 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
   test('a later timeline and another database system are refused at start, with what to do', async () => {
     await used()
     await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
-    await expect(open()).rejects.toThrow(/recovered, or a standby was promoted.+cmb restore --adopt\. .+cmb restore --adopt --nothing-lost/)
+    await expect(open()).rejects.toThrow(
+      /recovered, or a standby was promoted.+cmb restore --adopt\. .+cmb restore --adopt --nothing-lost/,
+    )
     await restoredFrom(`UPDATE broker.lineage SET system_identifier = '1'`)
-    await expect(open()).rejects.toThrow(/copied or loaded into another Postgres server.+cmb restore --adopt/)
+    await expect(open()).rejects.toThrow(
+      /copied or loaded into another Postgres server.+cmb restore --adopt/,
+    )
   })
 
   test('a database whose log ends before what this data directory remembers is refused, and so is another one', async () => {
     const { head } = await used()
     expect(readFileSync(`${mark}.mark`, 'utf8')).toBe(`${head.epoch} ${head.seq}\n`)
     writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq + 1}\n`)
-    await expect(open()).rejects.toThrow(`its log ends at ${head.seq}, and had come to ${head.seq + 1}`)
+    await expect(open()).rejects.toThrow(
+      `its log ends at ${head.seq}, and had come to ${head.seq + 1}`,
+    )
     writeFileSync(`${mark}.mark`, `another 1\n`)
     await expect(open()).rejects.toThrow(`If it is meant, remove ${mark}.mark`)
     rmSync(`${mark}.mark`)
@@ -154,7 +192,10 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     expect(adopted.seq).toBeGreaterThan(head.seq + LEAP)
     writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq}\n`)
     const b = await open()
-    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended', session: { ended: { reason: 'restored' } } })
+    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({
+      state: 'ended',
+      session: { ended: { reason: 'restored' } },
+    })
     expect(await b.store.head()).toEqual({ epoch: adopted.epoch, seq: adopted.seq })
     expect(adopted.epoch).not.toBe(head.epoch)
   })
@@ -164,12 +205,18 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     await expect(adopt(true)).rejects.toThrow('there is nothing to adopt')
     await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
     writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq + 1}\n`)
-    await expect(adopt(true)).rejects.toThrow(`Revocations are missing: the log ends at ${head.seq}`)
+    await expect(adopt(true)).rejects.toThrow(
+      `Revocations are missing: the log ends at ${head.seq}`,
+    )
     writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq}\n`)
     expect(await adopt(true)).toMatchObject({ epoch: head.epoch, seq: head.seq + LEAP })
     const b = await open()
     expect((await b.store.standingBySid(sid, b.now)).state).toBe('live')
-    expect([b.store.wasLost(head.seq), b.store.wasLost(head.seq + 1), b.store.wasLost(head.seq + LEAP)]).toEqual([false, true, false])
+    expect([
+      b.store.wasLost(head.seq),
+      b.store.wasLost(head.seq + 1),
+      b.store.wasLost(head.seq + LEAP),
+    ]).toEqual([false, true, false])
     await b.revoke({ kind: 'session', sid })
     expect((await b.store.head()).seq).toBe(head.seq + LEAP + 1)
   })
@@ -178,7 +225,9 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     const b = await open()
     const { session } = await b.signIn('alice')
     await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
-    await expect(b.revoke({ kind: 'session', sid: session.sid })).rejects.toThrow('The log accepts no entry')
+    await expect(b.revoke({ kind: 'session', sid: session.sid })).rejects.toThrow(
+      'The log accepts no entry',
+    )
   })
 
   test('a broker that runs follows an adoption to the new log, and remembers that', async () => {
@@ -204,7 +253,9 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     const ids = async () => {
       const pool = new Connections(url)
       const client = await pool.connectAny()
-      const { rows } = await client.query<{ id: string }>('SELECT id FROM processes WHERE length(id) < 5')
+      const { rows } = await client.query<{ id: string }>(
+        'SELECT id FROM processes WHERE length(id) < 5',
+      )
       client.release()
       await pool.end()
       return rows.map(({ id }) => id)
@@ -221,7 +272,8 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     const server = await serverOf(client)
     client.release()
     pool.accept(server)
-    const pid = async () => (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid
+    const pid = async () =>
+      (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid
     const first = await pid()
     expect(await pid()).toBe(first)
     pool.drop()

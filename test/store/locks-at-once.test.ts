@@ -1,17 +1,38 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
-import { benches, codeFor, expectOutcome, family, redemptionOf, STORES, T0, TENANT } from './fixture.ts'
+import {
+  benches,
+  codeFor,
+  expectOutcome,
+  family,
+  redemptionOf,
+  STORES,
+  T0,
+  TENANT,
+} from './fixture.ts'
 import type { Bench, SignedIn } from './fixture.ts'
 
-/** Locks beside other acts: whichever commits first, nothing of a locked user, tenant or client lives, and what was revoked stays so after the lift. */
+/**
+ * Locks beside other acts: whichever commits first, nothing of a locked user, tenant or client
+ * lives, and what was revoked stays so after the lift.
+ */
 
 const ADAM = { kind: 'operator', id: 'u_adam' } as const
 const PAIRS = Array.from({ length: 12 }, (_, i) => `p${i}`)
 const each = <T>(pair: (who: string) => Promise<T>): Promise<T[]> => Promise.all(PAIRS.map(pair))
 
 const lock = async (b: Bench, target: LockTarget) =>
-  expectOutcome(await b.store.lock({ target, actor: ADAM, may: 'administer', operatorTenant: undefined, now: b.now }), 'locked').lock
+  expectOutcome(
+    await b.store.lock({
+      target,
+      actor: ADAM,
+      may: 'administer',
+      operatorTenant: undefined,
+      now: b.now,
+    }),
+    'locked',
+  ).lock
 const lift = (b: Bench, id: string) => b.store.liftLock({ id, actor: ADAM, now: b.now })
 const user = (who: string, tid = TENANT): LockTarget => ({ kind: 'user', tid, oid: `oid-${who}` })
 const stateOf = async (b: Bench, sid: string) => (await b.store.standingBySid(sid, b.now)).state
@@ -53,10 +74,15 @@ describe.each(STORES)('a lock beside another act, on %s', (_name, make) => {
       await lift(b, one.id)
       if (redeemed.outcome === 'redeemed') {
         expect((await b.refresh(family(redeemed.family))).outcome).toBe('rejected')
-        expect((await b.store.checkAccess({ ...access, clientId, rev: redeemed.rev })).outcome).toBe('rejected')
+        expect(
+          (await b.store.checkAccess({ ...access, clientId, rev: redeemed.rev })).outcome,
+        ).toBe('rejected')
       } else expect(redeemed).toMatchObject({ outcome: 'rejected' })
       // Issued before the lock, and so covered by its revocation.
-      if (issued.state === 'live') expect((await b.store.redeemAuthorizationCode(redemptionOf(late, b.now))).outcome).toBe('rejected')
+      if (issued.state === 'live')
+        expect((await b.store.redeemAuthorizationCode(redemptionOf(late, b.now))).outcome).toBe(
+          'rejected',
+        )
       else expect(issued).toEqual({ state: 'locked', by: 'client' })
     })
   })
@@ -81,14 +107,24 @@ const who = fc.constantFrom('alice', 'bob')
 const place = fc.constantFrom(0, 1)
 const STEP = fc.oneof(
   fc.record({ do: fc.constant('signIn' as const), who, place }),
-  fc.record({ do: fc.constant('toggle' as const), what: fc.constantFrom('user' as const, 'tenant' as const, 'client' as const), who, place }),
+  fc.record({
+    do: fc.constant('toggle' as const),
+    what: fc.constantFrom('user' as const, 'tenant' as const, 'client' as const),
+    who,
+    place,
+  }),
 )
 type Step = typeof STEP extends fc.Arbitrary<infer S> ? S : never
 
 /** Two tenants, two clients and two users in each, of one run alone. */
 class World {
   readonly #open = new Map<string, string>()
-  readonly #sessions: { signedIn: SignedIn; who: string; tid: string; grants: { clientId: string; family: ReturnType<typeof family> }[] }[] = []
+  readonly #sessions: {
+    signedIn: SignedIn
+    who: string
+    tid: string
+    grants: { clientId: string; family: ReturnType<typeof family> }[]
+  }[] = []
   readonly #b: Bench
   readonly #tids: readonly string[]
   readonly #clients: readonly string[]
@@ -100,14 +136,17 @@ class World {
   }
   static async begin(b: Bench, run: number): Promise<World> {
     const world = new World(b, run)
-    for (const tid of world.#tids) await b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: T0 })
+    for (const tid of world.#tids)
+      await b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: T0 })
     for (const clientId of world.#clients) await b.client(clientId)
     return world
   }
 
   #target({ what, who: name, place: n }: Extract<Step, { do: 'toggle' }>): LockTarget {
     if (what === 'client') return { kind: 'client', clientId: this.#clients[n] ?? '' }
-    return what === 'tenant' ? { kind: 'tenant', tid: this.#tids[n] ?? '' } : user(name, this.#tids[n])
+    return what === 'tenant'
+      ? { kind: 'tenant', tid: this.#tids[n] ?? '' }
+      : user(name, this.#tids[n])
   }
   #isLocked(target: LockTarget): boolean {
     return this.#open.has(JSON.stringify(target))
@@ -131,10 +170,17 @@ class World {
     const grants = []
     for (const clientId of this.#clients) {
       const code = codeFor(clientId, this.#b.now)
-      const issued = await this.#b.store.issueCode({ sid: done.session.sid, code, now: this.#b.now })
+      const issued = await this.#b.store.issueCode({
+        sid: done.session.sid,
+        code,
+        now: this.#b.now,
+      })
       expect(issued.state).toBe(this.#isLocked({ kind: 'client', clientId }) ? 'locked' : 'live')
       if (issued.state !== 'live') continue
-      const redeemed = expectOutcome(await this.#b.store.redeemAuthorizationCode(redemptionOf(code, this.#b.now)), 'redeemed')
+      const redeemed = expectOutcome(
+        await this.#b.store.redeemAuthorizationCode(redemptionOf(code, this.#b.now)),
+        'redeemed',
+      )
       grants.push({ clientId, family: family(redeemed.family) })
     }
     this.#sessions.push({ signedIn: done, who: step.who, tid, grants })
@@ -146,7 +192,8 @@ class World {
       if (out) expect(await stateOf(this.#b, signedIn.session.sid)).toBe('ended')
       for (const grant of grants) {
         const answer = await this.#b.refresh(grant.family)
-        if (out || this.#isLocked({ kind: 'client', clientId: grant.clientId })) expect(answer).toEqual({ outcome: 'rejected', why: 'locked' })
+        if (out || this.#isLocked({ kind: 'client', clientId: grant.clientId }))
+          expect(answer).toEqual({ outcome: 'rejected', why: 'locked' })
         if (answer.outcome === 'rotated') grant.family = answer.family
       }
     }

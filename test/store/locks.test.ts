@@ -1,10 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import { ROLE } from '../../src/protocol/names.ts'
-import { benches, codeFor, expectOutcome, family, metadataOf, redemptionOf, signedIn, STORES, T0, TENANT } from './fixture.ts'
+import {
+  benches,
+  codeFor,
+  expectOutcome,
+  family,
+  metadataOf,
+  redemptionOf,
+  signedIn,
+  STORES,
+  T0,
+  TENANT,
+} from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
-/** Locks: no session of a locked user or tenant and no grant of a locked client lives, and none begins until the lock is lifted. */
+/**
+ * Locks: no session of a locked user or tenant and no grant of a locked client lives, and none
+ * begins until the lock is lifted.
+ */
 
 const ADAM = { kind: 'operator', id: 'u_adam' } as const
 const ERIN = { kind: 'operator', id: 'u_erin' } as const
@@ -14,11 +28,20 @@ const TENANT_LOCK: LockTarget = { kind: 'tenant', tid: TENANT }
 
 type How = Partial<Parameters<Bench['store']['lock']>[0]>
 const lock = (b: Bench, target: LockTarget, how: How = {}) =>
-  b.store.lock({ target, actor: ADAM, may: 'administer', operatorTenant: undefined, now: b.now, ...how })
-const locked = async (b: Bench, target: LockTarget, how: How = {}) => expectOutcome(await lock(b, target, how), 'locked').lock
+  b.store.lock({
+    target,
+    actor: ADAM,
+    may: 'administer',
+    operatorTenant: undefined,
+    now: b.now,
+    ...how,
+  })
+const locked = async (b: Bench, target: LockTarget, how: How = {}) =>
+  expectOutcome(await lock(b, target, how), 'locked').lock
 const lift = (b: Bench, id: string) => b.store.liftLock({ id, actor: ERIN, now: b.now })
 
-const connect = (b: Bench, tid = TENANT) => b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: T0 })
+const connect = (b: Bench, tid = TENANT) =>
+  b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: T0 })
 
 const stateOf = async (b: Bench, sid: string) => (await b.store.standingBySid(sid, b.now)).state
 
@@ -30,16 +53,25 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const { sid } = await signedIn(b)
     const { family: refresh } = await b.exchange(sid, 'sydney')
     const one = await locked(b, ALICE, { caseReference: 'INC-7', endsAt: b.now + 60 })
-    expect(await b.store.findRevocation(one.seq ?? 0)).toMatchObject({ reason: 'locked', actor: ADAM, caseReference: 'INC-7' })
+    expect(await b.store.findRevocation(one.seq ?? 0)).toMatchObject({
+      reason: 'locked',
+      actor: ADAM,
+      caseReference: 'INC-7',
+    })
     expect(await stateOf(b, sid)).toBe('ended')
     expect(await b.refresh(family(refresh))).toEqual({ outcome: 'rejected', why: 'locked' })
     b.now += 120
     expect(await b.tryToSignIn('alice')).toMatchObject({ outcome: 'rejected', why: 'user_locked' })
     await b.signIn('bob')
-    expect(await lift(b, one.id)).toMatchObject({ outcome: 'lifted', lock: { lifted: { at: b.now, actor: ERIN } } })
+    expect(await lift(b, one.id)).toMatchObject({
+      outcome: 'lifted',
+      lock: { lifted: { at: b.now, actor: ERIN } },
+    })
     const again = (await b.signIn('alice')).session
     expect(await stateOf(b, again.sid)).toBe('live')
-    expect((await b.refresh(family((await b.exchange(again.sid, 'sydney')).family))).outcome).toBe('rotated')
+    expect((await b.refresh(family((await b.exchange(again.sid, 'sydney')).family))).outcome).toBe(
+      'rotated',
+    )
   })
 
   test('a user is locked before they ever signed in; a name that nothing has is refused', async () => {
@@ -48,16 +80,27 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     expect(await lock(b, SYDNEY)).toEqual({ outcome: 'unknown' })
     expect(await lock(b, TENANT_LOCK)).toEqual({ outcome: 'unknown' })
     await connect(b)
-    expect(await lock(b, ALICE)).toMatchObject({ outcome: 'locked', committed: [], lock: { seq: undefined } })
+    expect(await lock(b, ALICE)).toMatchObject({
+      outcome: 'locked',
+      committed: [],
+      lock: { seq: undefined },
+    })
     expect(await b.tryToSignIn('alice')).toMatchObject({ why: 'user_locked' })
   })
 
   test('the administrator of a tenant acts in that tenant alone: revocation, lock, lift and floor reach no other', async () => {
     const b = await open()
     const OTHER = '22222222-2222-4333-8444-555555555555'
-    const user = (tid: string, oid: string) => ({ tid, session: { user: { tid, oid, homeId: 'uid.utid' } } })
-    const [own, guest] = [(await b.signIn('alice', user(TENANT, 'oid-alice'))).session, (await b.signIn('g1', user(OTHER, 'g1'))).session]
-    const admin = (await b.signIn('tina', { session: { user: { tid: TENANT, oid: 'tina' } } })).session
+    const user = (tid: string, oid: string) => ({
+      tid,
+      session: { user: { tid, oid, homeId: 'uid.utid' } },
+    })
+    const [own, guest] = [
+      (await b.signIn('alice', user(TENANT, 'oid-alice'))).session,
+      (await b.signIn('g1', user(OTHER, 'g1'))).session,
+    ]
+    const admin = (await b.signIn('tina', { session: { user: { tid: TENANT, oid: 'tina' } } }))
+      .session
     await connect(b)
     const actor = { kind: 'operator', id: admin.sub, tid: TENANT } as const
     const revoke = (selector: Parameters<Bench['store']['revoke']>[0]['selector']) =>
@@ -70,15 +113,22 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
       { kind: 'client', clientId: 'sydney' },
       { kind: 'everything' },
     ] as const
-    for (const selector of outside) expect([selector, await revoke(selector)]).toEqual([selector, { outcome: 'unknown' }])
+    for (const selector of outside)
+      expect([selector, await revoke(selector)]).toEqual([selector, { outcome: 'unknown' }])
     for (const target of [{ kind: 'user', tid: OTHER, oid: 'g1' }, TENANT_LOCK, SYDNEY] as const)
       expect([target, await lock(b, target, { actor })]).toEqual([target, { outcome: 'unknown' }])
     const operators = await locked(b, { kind: 'user', tid: TENANT, oid: 'someone' })
-    expect(await b.store.liftLock({ id: operators.id, actor, now: b.now })).toEqual({ outcome: 'unknown' })
+    expect(await b.store.liftLock({ id: operators.id, actor, now: b.now })).toEqual({
+      outcome: 'unknown',
+    })
     const theirs = await locked(b, ALICE, { actor })
     expect([await stateOf(b, own.sid), await stateOf(b, guest.sid)]).toEqual(['ended', 'live'])
-    expect(await b.tryToSignIn('g1', { ...user(OTHER, 'g1'), provenSeq: 0 })).toMatchObject({ outcome: 'signed_in' })
-    expect(await b.store.liftLock({ id: theirs.id, actor, now: b.now })).toMatchObject({ outcome: 'lifted' })
+    expect(await b.tryToSignIn('g1', { ...user(OTHER, 'g1'), provenSeq: 0 })).toMatchObject({
+      outcome: 'signed_in',
+    })
+    expect(await b.store.liftLock({ id: theirs.id, actor, now: b.now })).toMatchObject({
+      outcome: 'lifted',
+    })
     expect(await revoke({ kind: 'subject', sub: own.sub })).toMatchObject({ outcome: 'revoked' })
     const listed = await b.store.listRevocations({ tid: TENANT, limit: 9 })
     expect(listed.map(({ tid }) => tid)).toEqual([TENANT, TENANT])
@@ -89,9 +139,14 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const b = await open()
     const admin = (await b.signIn('tina')).session
     await b.store.recordOperator({ sub: admin.sub, may: 'tenant', now: b.now })
-    for (const id of [admin.sub, 'u_adam']) await b.store.appendAudit({ actor: { kind: 'operator', id }, via: 'console', act: 'revoke' })
-    expect((await b.store.listAudit({ tid: TENANT, limit: 9 })).map((one) => one.actor.id)).toEqual([admin.sub])
-    expect(await b.store.listAudit({ tid: '22222222-2222-4333-8444-555555555555', limit: 9 })).toEqual([])
+    for (const id of [admin.sub, 'u_adam'])
+      await b.store.appendAudit({ actor: { kind: 'operator', id }, via: 'console', act: 'revoke' })
+    expect((await b.store.listAudit({ tid: TENANT, limit: 9 })).map((one) => one.actor.id)).toEqual(
+      [admin.sub],
+    )
+    expect(
+      await b.store.listAudit({ tid: '22222222-2222-4333-8444-555555555555', limit: 9 }),
+    ).toEqual([])
   })
 
   test('of several administrators the newest first, page by page; what others did counts in no bound', async () => {
@@ -106,10 +161,22 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const [tina = '', toni = ''] = subs
     const actors = [tina, 'u_adam', toni, tina, mere, 'u_adam', 'u_adam', tina, toni, 'u_adam']
     const ids: number[] = []
-    for (const id of actors) ids.push(await b.store.appendAudit({ actor: { kind: 'operator', id }, via: 'console', act: 'revoke' }))
+    for (const id of actors)
+      ids.push(
+        await b.store.appendAudit({
+          actor: { kind: 'operator', id },
+          via: 'console',
+          act: 'revoke',
+        }),
+      )
     await b.store.appendAudit({ actor: { kind: 'user', id: tina }, via: 'console', act: 'revoke' })
     const page = async (before?: number) => {
-      const { found, searchedTo } = await b.store.pageOfAudit({ tid: TENANT, before, limit: 3, most: 2 })
+      const { found, searchedTo } = await b.store.pageOfAudit({
+        tid: TENANT,
+        before,
+        limit: 3,
+        most: 2,
+      })
       return [found.map(({ id }) => ids.indexOf(id)), searchedTo]
     }
     expect(await page()).toEqual([[8, 7, 3], undefined])
@@ -121,16 +188,29 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const b = await open()
     const home = { homeId: 'uid.utid' }
     const user = (tid: string, oid: string) => ({ tid, session: { user: { tid, oid, ...home } } })
-    const guests = [user('22222222-2222-4333-8444-555555555555', 'g1'), user('33333333-2222-4333-8444-555555555555', 'g2')] as const
+    const guests = [
+      user('22222222-2222-4333-8444-555555555555', 'g1'),
+      user('33333333-2222-4333-8444-555555555555', 'g2'),
+    ] as const
     const own = await b.signIn('alice', user(TENANT, 'oid-alice'))
     const guest = await b.signIn('guest', guests[0])
     const otherSubjects = [guest.session.sub]
-    const preview = await b.store.previewRevocation({ kind: 'subject', sub: own.session.sub }, b.now)
+    const preview = await b.store.previewRevocation(
+      { kind: 'subject', sub: own.session.sub },
+      b.now,
+    )
     expect(preview).toMatchObject({ sessions: 1, subjects: 1, otherSubjects })
-    expect(await b.store.previewRevocation({ kind: 'tenant', tid: TENANT }, b.now)).toMatchObject({ sessions: 1, otherSubjects: [] })
+    expect(await b.store.previewRevocation({ kind: 'tenant', tid: TENANT }, b.now)).toMatchObject({
+      sessions: 1,
+      otherSubjects: [],
+    })
     const one = await locked(b, ALICE)
-    expect([await stateOf(b, own.session.sid), await stateOf(b, guest.session.sid)]).toEqual(['ended', 'ended'])
-    for (const how of [user(TENANT, 'oid-alice'), ...guests]) expect(await b.tryToSignIn('x', how)).toMatchObject({ why: 'user_locked' })
+    expect([await stateOf(b, own.session.sid), await stateOf(b, guest.session.sid)]).toEqual([
+      'ended',
+      'ended',
+    ])
+    for (const how of [user(TENANT, 'oid-alice'), ...guests])
+      expect(await b.tryToSignIn('x', how)).toMatchObject({ why: 'user_locked' })
     await lift(b, one.id)
     for (const how of guests) await b.signIn('x', how)
   })
@@ -140,18 +220,34 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     ['whose home account Microsoft did not name', true],
   ])('a lock by tenant and object id of a user %s covers the guest', async (_, signedInAtHome) => {
     const b = await open()
-    const at = { session: { user: { tid: '22222222-2222-4333-8444-555555555555', oid: 'g1', homeId: `oid-alice.${TENANT}` } } }
+    const at = {
+      session: {
+        user: {
+          tid: '22222222-2222-4333-8444-555555555555',
+          oid: 'g1',
+          homeId: `oid-alice.${TENANT}`,
+        },
+      },
+    }
     const guest = (await b.signIn('guest', at)).session
     const own = signedInAtHome ? (await b.signIn('alice')).session : undefined
-    expect(await b.store.findHuman({ tid: TENANT, oid: 'oid-alice' })).toMatchObject({ sub: own?.sub, others: [guest.sub] })
+    expect(await b.store.findHuman({ tid: TENANT, oid: 'oid-alice' })).toMatchObject({
+      sub: own?.sub,
+      others: [guest.sub],
+    })
     const self = { actor: { kind: 'operator', id: guest.sub } } as const
     expect(await lock(b, ALICE, self)).toEqual({ outcome: 'rejected', why: 'self' })
     const one = await locked(b, ALICE)
-    expect(await b.store.findRevocation(one.seq ?? 0)).toMatchObject({ selector: { kind: 'subject', sub: own?.sub ?? guest.sub }, reason: 'locked' })
+    expect(await b.store.findRevocation(one.seq ?? 0)).toMatchObject({
+      selector: { kind: 'subject', sub: own?.sub ?? guest.sub },
+      reason: 'locked',
+    })
     expect(await stateOf(b, guest.sid)).toBe('ended')
     expect(await b.tryToSignIn('guest', at)).toMatchObject({ why: 'user_locked' })
     await lift(b, one.id)
-    expect(await b.tryToSignIn('guest', { ...at, provenSeq: 0 })).toMatchObject({ why: 'not_fresh' })
+    expect(await b.tryToSignIn('guest', { ...at, provenSeq: 0 })).toMatchObject({
+      why: 'not_fresh',
+    })
     await b.signIn('guest', at)
   })
 
@@ -177,33 +273,78 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const other = await b.exchange(sid, 'melbourne')
     const one = await locked(b, SYDNEY)
     expect(await stateOf(b, sid)).toBe('live')
-    expect(await b.store.issueCode({ sid, code: codeFor('sydney', b.now), now: b.now })).toEqual({ state: 'locked', by: 'client' })
-    expect(await b.store.issueCode({ sid, code: codeFor('melbourne', b.now, { audience }), now: b.now })).toEqual({ state: 'locked', by: 'client' })
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(before, b.now))).toEqual({ outcome: 'rejected', why: 'locked' })
+    expect(await b.store.issueCode({ sid, code: codeFor('sydney', b.now), now: b.now })).toEqual({
+      state: 'locked',
+      by: 'client',
+    })
+    expect(
+      await b.store.issueCode({ sid, code: codeFor('melbourne', b.now, { audience }), now: b.now }),
+    ).toEqual({ state: 'locked', by: 'client' })
+    expect(await b.store.redeemAuthorizationCode(redemptionOf(before, b.now))).toEqual({
+      outcome: 'rejected',
+      why: 'locked',
+    })
     const code = codeFor('melbourne', b.now)
     await b.store.issueCode({ sid, code, now: b.now })
-    expect(await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), audience })).toEqual({ outcome: 'rejected', why: 'locked' })
-    expect((await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).outcome).toBe('redeemed')
+    expect(
+      await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), audience }),
+    ).toEqual({ outcome: 'rejected', why: 'locked' })
+    expect((await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).outcome).toBe(
+      'redeemed',
+    )
     expect(await b.refresh(family(own.family))).toEqual({ outcome: 'rejected', why: 'locked' })
     const { familyId, generation, clientId } = family(other.family)
     const rotation = { familyId, generation, clientId, now: b.now }
-    expect(await b.store.rotateRefreshToken({ ...rotation, audience })).toEqual({ outcome: 'rejected', why: 'locked' })
+    expect(await b.store.rotateRefreshToken({ ...rotation, audience })).toEqual({
+      outcome: 'rejected',
+      why: 'locked',
+    })
     expect((await b.store.rotateRefreshToken(rotation)).outcome).toBe('rotated')
     const access = { sid, sub, now: b.now, touch: false }
     const rejected = { outcome: 'rejected', why: 'locked' }
-    expect(await b.store.checkAccess({ ...access, clientId: 'sydney', rev: own.rev })).toEqual(rejected)
-    expect(await b.store.checkAccess({ ...access, clientId: 'melbourne', rev: other.rev, needs: 'sydney' })).toEqual(rejected)
-    expect(await b.store.checkAccess({ ...access, clientId: 'melbourne', rev: other.rev, joins: 'sydney' })).toEqual(rejected)
-    expect(await b.store.checkAccess({ ...access, clientId: 'melbourne', rev: other.rev, audience })).toEqual(rejected)
-    expect((await b.store.checkAccess({ ...access, clientId: 'melbourne', rev: other.rev })).outcome).toBe('good')
-    expect(await b.store.grantClient({ clientId: 'sydney', audience: 'x' })).toEqual({ outcome: 'rejected', why: 'locked' })
-    expect(await b.store.grantClient({ clientId: 'melbourne', audience })).toEqual({ outcome: 'rejected', why: 'locked' })
-    expect(await b.store.checkClientAccess({ clientId: 'melbourne', rev: 9, needs: 'sydney' })).toBe(false)
+    expect(await b.store.checkAccess({ ...access, clientId: 'sydney', rev: own.rev })).toEqual(
+      rejected,
+    )
+    expect(
+      await b.store.checkAccess({
+        ...access,
+        clientId: 'melbourne',
+        rev: other.rev,
+        needs: 'sydney',
+      }),
+    ).toEqual(rejected)
+    expect(
+      await b.store.checkAccess({
+        ...access,
+        clientId: 'melbourne',
+        rev: other.rev,
+        joins: 'sydney',
+      }),
+    ).toEqual(rejected)
+    expect(
+      await b.store.checkAccess({ ...access, clientId: 'melbourne', rev: other.rev, audience }),
+    ).toEqual(rejected)
+    expect(
+      (await b.store.checkAccess({ ...access, clientId: 'melbourne', rev: other.rev })).outcome,
+    ).toBe('good')
+    expect(await b.store.grantClient({ clientId: 'sydney', audience: 'x' })).toEqual({
+      outcome: 'rejected',
+      why: 'locked',
+    })
+    expect(await b.store.grantClient({ clientId: 'melbourne', audience })).toEqual({
+      outcome: 'rejected',
+      why: 'locked',
+    })
+    expect(
+      await b.store.checkClientAccess({ clientId: 'melbourne', rev: 9, needs: 'sydney' }),
+    ).toBe(false)
     expect((await b.store.findFamily(family(own.family).familyId, 1))?.current).toBe(false)
     await lift(b, one.id)
     expect((await b.store.grantClient({ clientId: 'sydney', audience })).outcome).toBe('granted')
     expect((await b.refresh(family(own.family))).outcome).toBe('rejected')
-    expect((await b.refresh(family((await b.exchange(sid, 'sydney')).family))).outcome).toBe('rotated')
+    expect((await b.refresh(family((await b.exchange(sid, 'sydney')).family))).outcome).toBe(
+      'rotated',
+    )
   })
 
   test('a lock follows the audience of its client', async () => {
@@ -212,8 +353,13 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     await locked(b, SYDNEY)
     await b.client('sydney', { audience: 'https://new.example' })
     const rejected = { outcome: 'rejected', why: 'locked' }
-    expect(await b.store.grantClient({ clientId: 'melbourne', audience: 'https://new.example' })).toEqual(rejected)
-    expect((await b.store.grantClient({ clientId: 'melbourne', audience: 'https://sydney.example' })).outcome).toBe('granted')
+    expect(
+      await b.store.grantClient({ clientId: 'melbourne', audience: 'https://new.example' }),
+    ).toEqual(rejected)
+    expect(
+      (await b.store.grantClient({ clientId: 'melbourne', audience: 'https://sydney.example' }))
+        .outcome,
+    ).toBe('granted')
   })
 
   test('a locked client is still sent what is revoked', async () => {
@@ -232,7 +378,10 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['already', 'locked'])
     const [first] = await b.store.listLocks({ state: 'open', limit: 9 })
     const id = first?.id ?? ''
-    const replacing = await Promise.all([lock(b, ALICE, { replaces: id }), lock(b, ALICE, { replaces: id, endsAt: b.now + 9 })])
+    const replacing = await Promise.all([
+      lock(b, ALICE, { replaces: id }),
+      lock(b, ALICE, { replaces: id, endsAt: b.now + 9 }),
+    ])
     expect(replacing.map(({ outcome }) => outcome).toSorted()).toEqual(['already', 'locked'])
     expect(await b.store.listLocks({ state: 'open', limit: 9 })).toHaveLength(1)
     expect((await b.tryToSignIn('alice')).outcome).toBe('rejected')
@@ -246,21 +395,36 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
   test('no operator locks themselves, the operator tenant, the console or the last two administrators', async () => {
     const b = await open()
     await connect(b)
-    await b.store.putClient({ clientId: 'console', source: 'broker', metadata: metadataOf('console'), now: b.now })
+    await b.store.putClient({
+      clientId: 'console',
+      source: 'broker',
+      metadata: metadataOf('console'),
+      now: b.now,
+    })
     const users = await Promise.all(['adam', 'erin', 'olga', 'gina'].map((who) => b.signIn(who)))
     const [adam = '', erin = '', olga = ''] = users.map(({ session }) => session.sub)
-    const as = (sub: string): How => ({ actor: { kind: 'operator', id: sub }, operatorTenant: TENANT })
+    const as = (sub: string): How => ({
+      actor: { kind: 'operator', id: sub },
+      operatorTenant: TENANT,
+    })
     const user = (who: string): LockTarget => ({ kind: 'user', tid: TENANT, oid: `oid-${who}` })
     const refused = (why: string) => ({ outcome: 'rejected', why })
-    for (const sub of [adam, erin]) await b.store.recordOperator({ sub, may: 'administer', now: b.now })
+    for (const sub of [adam, erin])
+      await b.store.recordOperator({ sub, may: 'administer', now: b.now })
     await b.store.recordOperator({ sub: olga, may: 'operate', now: b.now })
     expect(await lock(b, user('adam'), as(adam))).toEqual(refused('self'))
     expect(await lock(b, TENANT_LOCK, as(adam))).toEqual(refused('operator_tenant'))
-    expect(await lock(b, { kind: 'client', clientId: 'console' }, as(adam))).toEqual(refused('console'))
+    expect(await lock(b, { kind: 'client', clientId: 'console' }, as(adam))).toEqual(
+      refused('console'),
+    )
     expect(await lock(b, user('erin'), as(adam))).toEqual(refused('last_administrators'))
-    expect(await lock(b, user('olga'), { ...as(adam), may: 'operate' })).toEqual(refused('has_role'))
+    expect(await lock(b, user('olga'), { ...as(adam), may: 'operate' })).toEqual(
+      refused('has_role'),
+    )
     const live = await b.signIn('ines', { session: { roles: [ROLE.administrator] } })
-    expect(await lock(b, user('ines'), { ...as(olga), may: 'operate' })).toEqual(refused('has_role'))
+    expect(await lock(b, user('ines'), { ...as(olga), may: 'operate' })).toEqual(
+      refused('has_role'),
+    )
     await b.store.recordOperator({ sub: live.session.sub, may: 'administer', now: b.now })
     // Three are known: one may go. Then two are left.
     expect((await lock(b, user('ines'), as(adam))).outcome).toBe('locked')
@@ -274,34 +438,56 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
   test('a lock of a guest account meets the protection that its user has in the operator tenant', async () => {
     const b = await open()
     const guestTenant = '22222222-2222-4333-8444-555555555555'
-    const signIn = (who: string, tid: string) => b.signIn(who, { tid, session: { user: { tid, oid: `oid-${who}`, homeId: `${who}.utid` } } })
+    const signIn = (who: string, tid: string) =>
+      b.signIn(who, { tid, session: { user: { tid, oid: `oid-${who}`, homeId: `${who}.utid` } } })
     const own = async (who: string) => (await signIn(who, TENANT)).session.sub
-    const [adam, erin, ines, olga] = [await own('adam'), await own('erin'), await own('ines'), await own('olga')]
+    const [adam, erin, ines, olga] = [
+      await own('adam'),
+      await own('erin'),
+      await own('ines'),
+      await own('olga'),
+    ]
     for (const who of ['adam', 'erin', 'ines']) await signIn(who, guestTenant)
-    for (const sub of [adam, erin, ines]) await b.store.recordOperator({ sub, may: 'administer', now: b.now })
+    for (const sub of [adam, erin, ines])
+      await b.store.recordOperator({ sub, may: 'administer', now: b.now })
     const as = (id: string): How => ({ actor: { kind: 'operator', id }, operatorTenant: TENANT })
-    const guest = (who: string): LockTarget => ({ kind: 'user', tid: guestTenant, oid: `oid-${who}` })
+    const guest = (who: string): LockTarget => ({
+      kind: 'user',
+      tid: guestTenant,
+      oid: `oid-${who}`,
+    })
     expect(await lock(b, guest('adam'), as(adam))).toEqual({ outcome: 'rejected', why: 'self' })
-    expect(await lock(b, guest('erin'), { ...as(olga), may: 'operate' })).toEqual({ outcome: 'rejected', why: 'has_role' })
+    expect(await lock(b, guest('erin'), { ...as(olga), may: 'operate' })).toEqual({
+      outcome: 'rejected',
+      why: 'has_role',
+    })
     // Locked as a guest, an administrator is locked in the operator tenant too: two are left.
     expect((await lock(b, guest('ines'), as(adam))).outcome).toBe('locked')
     for (const tid of [TENANT, guestTenant])
-      expect(await lock(b, { kind: 'user', tid, oid: 'oid-erin' }, as(adam))).toEqual({ outcome: 'rejected', why: 'last_administrators' })
+      expect(await lock(b, { kind: 'user', tid, oid: 'oid-erin' }, as(adam))).toEqual({
+        outcome: 'rejected',
+        why: 'last_administrators',
+      })
   })
 
   test('locks whose end has come are lifted once, each with an entry in the audit log', async () => {
     const b = await open()
     await connect(b)
-    for (const who of ['a', 'b', 'c']) await locked(b, { kind: 'user', tid: TENANT, oid: `oid-${who}` }, { endsAt: b.now + 60 })
+    for (const who of ['a', 'b', 'c'])
+      await locked(b, { kind: 'user', tid: TENANT, oid: `oid-${who}` }, { endsAt: b.now + 60 })
     const stays = await locked(b, ALICE)
     expect(await b.store.liftDueLocks({ now: b.now + 59, limit: 10 })).toEqual([])
     b.now += 60
-    const done = (await Promise.all([1, 2].map(() => b.store.liftDueLocks({ now: b.now, limit: 10 })))).flat()
+    const done = (
+      await Promise.all([1, 2].map(() => b.store.liftDueLocks({ now: b.now, limit: 10 })))
+    ).flat()
     expect(new Set(done.map(({ id }) => id)).size).toBe(3)
     expect(done).toHaveLength(3)
     expect(await b.store.listLocks({ state: 'open', limit: 9 })).toMatchObject([{ id: stays.id }])
     const audit = await b.store.listAudit({ act: 'lock.lift', limit: 9 })
-    expect(audit.map(({ actor, via, ended }) => [actor.id, via, ended?.outcome])).toEqual([1, 2, 3].map(() => ['lift-locks', 'broker', 'done']))
+    expect(audit.map(({ actor, via, ended }) => [actor.id, via, ended?.outcome])).toEqual(
+      [1, 2, 3].map(() => ['lift-locks', 'broker', 'done']),
+    )
     await b.signIn('a')
   })
 
@@ -319,8 +505,12 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     expect(first.map(({ target }) => target.kind)).toEqual(['client', 'user'])
     const next = await b.store.listLocks({ state: 'open', limit: 2, before: first[1]?.id })
     expect(next.map(({ caseReference }) => caseReference)).toEqual(['INC-4'])
-    expect(await b.store.listLocks({ state: 'all', limit: 9, caseReference: 'INC-5' })).toHaveLength(1)
-    expect(await b.store.listLocks({ state: 'all', limit: 9, kind: 'client', key: 'sydney' })).toHaveLength(1)
+    expect(
+      await b.store.listLocks({ state: 'all', limit: 9, caseReference: 'INC-5' }),
+    ).toHaveLength(1)
+    expect(
+      await b.store.listLocks({ state: 'all', limit: 9, kind: 'client', key: 'sydney' }),
+    ).toHaveLength(1)
     expect(await b.store.listLocks({ state: 'lifted', limit: 9 })).toEqual([])
     expect(await b.store.lockCounts()).toEqual([
       { kind: 'client', open: 1, firstEndsAt: b.now + 5 },

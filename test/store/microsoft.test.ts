@@ -21,10 +21,18 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const ended = [await visit(before, moment - 1), await visit(moment + 1, moment + 40)]
     ended.push(await visit(moment + 41, moment + 50, renewedLater.cookie))
     const { sub } = ended[0]?.session ?? expect.unreachable()
-    const end = { sub, until: moment - 1, sparing: moment, reason: 'microsoft_password_changed', actor: MICROSOFT, now: b.now } as const
+    const end = {
+      sub,
+      until: moment - 1,
+      sparing: moment,
+      reason: 'microsoft_password_changed',
+      actor: MICROSOFT,
+      now: b.now,
+    } as const
     const committed = await b.store.endAuthenticated(end)
     expect(committed.map(({ revocation: { selector } }) => selector)).toHaveLength(3)
-    const state = async ({ session: { sid } }: (typeof kept)[number]) => (await b.store.standingBySid(sid, b.now)).state
+    const state = async ({ session: { sid } }: (typeof kept)[number]) =>
+      (await b.store.standingBySid(sid, b.now)).state
     expect(await Promise.all(kept.map(state))).toEqual(['live', 'live'])
     expect(await Promise.all(ended.map(state))).toEqual(['ended', 'ended', 'ended'])
     expect(await b.store.endAuthenticated(end)).toEqual([])
@@ -33,7 +41,10 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
   test('each session has one place in the round, for life; only live ones with Microsoft’s tokens have', async () => {
     const b = await open()
     const sids: string[] = []
-    for (let i = 0; i < 30; i++) sids.push((await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })).session.sid)
+    for (let i = 0; i < 30; i++)
+      sids.push(
+        (await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })).session.sid,
+      )
     await b.signIn('without')
     const round = PLACES * 10
     // A round from its beginning to its end, by pages.
@@ -66,17 +77,28 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
 
   test('brokers that probe at once take disjoint pages; a page that was not finished is taken again when its lease has run out', async () => {
     const b = await open()
-    for (let i = 0; i < 60; i++) await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })
+    for (let i = 0; i < 60; i++)
+      await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })
     const begun = { place: PLACES * 10, atMs: b.now * 1000 }
     const take = (nowMs: number, { limit = 20, rounds = 11 } = {}) =>
-      b.store.takeProbes({ tid: TENANT, begun, end: PLACES * rounds, limit, now: b.now, nowMs, untilMs: nowMs + 60_000 })
-    const sidsOf = (pages: Awaited<ReturnType<typeof take>>[]) => pages.flatMap((page) => page?.due.map(({ sid }) => sid) ?? [])
+      b.store.takeProbes({
+        tid: TENANT,
+        begun,
+        end: PLACES * rounds,
+        limit,
+        now: b.now,
+        nowMs,
+        untilMs: nowMs + 60_000,
+      })
+    const sidsOf = (pages: Awaited<ReturnType<typeof take>>[]) =>
+      pages.flatMap((page) => page?.due.map(({ sid }) => sid) ?? [])
     const nowMs = b.now * 1000
     const pages = await Promise.all([take(nowMs), take(nowMs), take(nowMs), take(nowMs)])
     expect(pages.map((page) => page?.due.length ?? 0).toSorted()).toEqual([0, 20, 20, 20])
     const all = sidsOf(pages)
     expect(new Set(all).size).toBe(60)
-    // One broker has finished its page. Of two that died, others take the pages in smaller ones, when the lease has run out.
+    // One broker has finished its page. Of two that died, others take the pages in smaller ones,
+    // when the lease has run out.
     const [finished, ...died] = pages.filter((page) => page !== undefined)
     await b.store.finishProbes(finished?.id ?? '')
     expect(await take(nowMs + 59_999)).toBeUndefined()
@@ -85,16 +107,31 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(sidsOf(again).toSorted()).toEqual(sidsOf(died).toSorted())
     for (const page of again) if (page !== undefined) await b.store.finishProbes(page.id)
     expect(await take(later + 120_000)).toBeUndefined()
-    // The next round. A page that was taken by a clock that is a day ahead is held no longer than by any other.
-    expect(new Set(sidsOf(await Promise.all([1, 2, 3].map(() => take(later + DAY_MS, { rounds: 12 }))))).size).toBe(60)
-    expect(sidsOf(await Promise.all([1, 2, 3].map(() => take(later, { rounds: 12 }))))).toHaveLength(60)
+    // The next round. A page that was taken by a clock that is a day ahead is held no longer than
+    // by any other.
+    expect(
+      new Set(sidsOf(await Promise.all([1, 2, 3].map(() => take(later + DAY_MS, { rounds: 12 })))))
+        .size,
+    ).toBe(60)
+    expect(
+      sidsOf(await Promise.all([1, 2, 3].map(() => take(later, { rounds: 12 })))),
+    ).toHaveLength(60)
   })
 
   test('an unfinished page of a whole round ago is not taken again', async () => {
     const b = await open()
-    for (let i = 0; i < 5; i++) await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })
+    for (let i = 0; i < 5; i++)
+      await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })
     const take = (end: number, nowMs: number, begunMs = b.now * 1000) =>
-      b.store.takeProbes({ tid: TENANT, begun: { place: end - PLACES, atMs: begunMs }, end, limit: 100, now: b.now, nowMs, untilMs: nowMs + 1 })
+      b.store.takeProbes({
+        tid: TENANT,
+        begun: { place: end - PLACES, atMs: begunMs },
+        end,
+        limit: 100,
+        now: b.now,
+        nowMs,
+        untilMs: nowMs + 1,
+      })
     const nowMs = b.now * 1000
     expect((await take(PLACES * 11, nowMs))?.due).toHaveLength(5)
     const next = await take(PLACES * 12.5, nowMs + 1000)
@@ -105,7 +142,13 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const outageMs = nowMs + 3_600_000
     expect(
       await b.store.takeProbes({
-        ...{ tid: TENANT, begun: { place: PLACES * 13, atMs: outageMs }, end: PLACES * 13, limit: 100, now: b.now },
+        ...{
+          tid: TENANT,
+          begun: { place: PLACES * 13, atMs: outageMs },
+          end: PLACES * 13,
+          limit: 100,
+          now: b.now,
+        },
         ...{ nowMs: outageMs, untilMs: outageMs + 1 },
       }),
     ).toBeUndefined()
@@ -115,11 +158,25 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const b = await open()
     const { session } = await b.signIn('alice', { session: { microsoftCacheSealed: 'old' } })
     const record = (cacheSealed: string) =>
-      b.store.recordProbe({ sid: session.sid, cacheWas: 'old', finding: { outcome: 'vouched', cacheSealed, roles: ['Another'] }, now: b.now + 5 })
-    expect([(await record('new 1')).outcome, (await record('new 2')).outcome]).toEqual(['recorded', 'stale'])
-    expect(await b.store.findProbe(session.sid, b.now)).toMatchObject({ cacheSealed: 'new 1', probedAt: b.now + 5 })
+      b.store.recordProbe({
+        sid: session.sid,
+        cacheWas: 'old',
+        finding: { outcome: 'vouched', cacheSealed, roles: ['Another'] },
+        now: b.now + 5,
+      })
+    expect([(await record('new 1')).outcome, (await record('new 2')).outcome]).toEqual([
+      'recorded',
+      'stale',
+    ])
+    expect(await b.store.findProbe(session.sid, b.now)).toMatchObject({
+      cacheSealed: 'new 1',
+      probedAt: b.now + 5,
+    })
     const standing = await b.store.standingBySid(session.sid, b.now)
-    expect(standing).toMatchObject({ state: 'live', session: { roles: ['Another'], probedAt: b.now + 5 } })
+    expect(standing).toMatchObject({
+      state: 'live',
+      session: { roles: ['Another'], probedAt: b.now + 5 },
+    })
   })
 
   test('sessions up to a moment end; where that is all of them the user is revoked, and a session opened after is not', async () => {
@@ -129,12 +186,22 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
       await b.signIn('alice', { session: { authTime: b.now - 10 } }),
     ]
     const end = (until?: number) =>
-      b.store.endAuthenticated({ sub: early.session.sub, until, reason: 'security_event', actor: MICROSOFT, now: b.now })
+      b.store.endAuthenticated({
+        sub: early.session.sub,
+        until,
+        reason: 'security_event',
+        actor: MICROSOFT,
+        now: b.now,
+      })
     expect((await end(b.now - 101)).length).toBe(0)
-    expect((await end(b.now - 100)).map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'session', sid: early.session.sid }])
+    expect((await end(b.now - 100)).map(({ revocation }) => revocation.selector)).toEqual([
+      { kind: 'session', sid: early.session.sid },
+    ])
     const all = await end()
     const after = await b.signIn('alice')
-    expect(all.map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'subject', sub: late.session.sub }])
+    expect(all.map(({ revocation }) => revocation.selector)).toEqual([
+      { kind: 'subject', sub: late.session.sub },
+    ])
     expect((await b.store.standingBySid(after.session.sid, b.now)).state).toBe('live')
     expect((await b.store.standingBySid(late.session.sid, b.now)).state).toBe('ended')
     expect(await end(b.now - 1)).toEqual([])
@@ -142,19 +209,35 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
 
   test('the session whose tokens were refused ends, also where Microsoft’s clock is ahead of ours; the user’s later ones stay', async () => {
     const b = await open()
-    const { session } = await b.signIn('alice', { session: { authTime: b.now + 5, microsoftCacheSealed: 'tokens' } })
-    const later = await b.signIn('alice', { session: { authTime: b.now + 50, microsoftCacheSealed: 'others' } })
+    const { session } = await b.signIn('alice', {
+      session: { authTime: b.now + 5, microsoftCacheSealed: 'tokens' },
+    })
+    const later = await b.signIn('alice', {
+      session: { authTime: b.now + 50, microsoftCacheSealed: 'others' },
+    })
     const probed = await b.store.findProbe(session.sid, b.now)
-    const finding = { outcome: 'end_user', reason: 'microsoft_session_revoked', until: probed?.probedAt } as const
-    const { committed } = await b.store.recordProbe({ sid: session.sid, cacheWas: 'tokens', finding, now: b.now })
-    expect(committed.map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'session', sid: session.sid }])
+    const finding = {
+      outcome: 'end_user',
+      reason: 'microsoft_session_revoked',
+      until: probed?.probedAt,
+    } as const
+    const { committed } = await b.store.recordProbe({
+      sid: session.sid,
+      cacheWas: 'tokens',
+      finding,
+      now: b.now,
+    })
+    expect(committed.map(({ revocation }) => revocation.selector)).toEqual([
+      { kind: 'session', sid: session.sid },
+    ])
     expect((await b.store.standingBySid(later.session.sid, b.now)).state).toBe('live')
   })
 
   test('work is kept once; what is asked for again while it is done is not taken for done', async () => {
     const b = await open()
     const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid: 'oid-alice' }
-    const due = (nowMs = b.now * 1000) => b.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 10 })
+    const due = (nowMs = b.now * 1000) =>
+      b.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 10 })
     await b.store.askMicrosoft([work, work], b.now * 1000)
     const [first] = await due()
     expect(await due()).toHaveLength(1)
@@ -169,7 +252,9 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await due(b.now * 1000 + 5000)).toMatchObject([{ attempts: 1, lastError: 'down' }])
     await b.store.postponeMicrosoftWork(second, { nextAtMs: undefined, error: 'given up' })
     expect(await due(b.now * 1000 + 9000)).toEqual([])
-    expect(await b.store.failedMicrosoftWork(10)).toMatchObject([{ oid: 'oid-alice', lastError: 'given up' }])
+    expect(await b.store.failedMicrosoftWork(10)).toMatchObject([
+      { oid: 'oid-alice', lastError: 'given up' },
+    ])
     await b.store.askMicrosoft([work], b.now * 1000)
     expect(await due()).toMatchObject([{ attempts: 0 }])
     expect(await b.store.failedMicrosoftWork(10)).toEqual([])
@@ -184,12 +269,14 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
       oids.map((oid): MicrosoftWork => ({ kind: 'check_user', tid: TENANT, oid })),
       nowMs,
     )
-    const claim = (at = nowMs) => b.store.claimMicrosoftWork({ tid: TENANT, nowMs: at, untilMs: at + 60_000, limit: 10 })
+    const claim = (at = nowMs) =>
+      b.store.claimMicrosoftWork({ tid: TENANT, nowMs: at, untilMs: at + 60_000, limit: 10 })
     const pages = await Promise.all([claim(), claim(), claim(), claim()])
     expect(pages.map(({ length }) => length)).toEqual([10, 10, 10, 10])
     expect(new Set(pages.flat().map(({ oid }) => oid)).size).toBe(40)
     expect(await claim()).toEqual([])
-    // Half of one page was done by a broker that died; another broker gave its page back, less one piece of work.
+    // Half of one page was done by a broker that died; another broker gave its page back, less one
+    // piece of work.
     const [died, gave] = pages
     for (const work of died.slice(0, 5)) await b.store.settleMicrosoftWork(work)
     const [failing, ...rest] = gave
@@ -199,7 +286,12 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const released = await claim()
     expect(released.map(({ oid }) => oid).toSorted()).toEqual(rest.map(({ oid }) => oid).toSorted())
     expect(await claim(untilMs - 1)).toMatchObject([{ oid: failing.oid }])
-    const expired = [...(await claim(untilMs)), ...(await claim(untilMs)), ...(await claim(untilMs)), ...(await claim(untilMs))]
+    const expired = [
+      ...(await claim(untilMs)),
+      ...(await claim(untilMs)),
+      ...(await claim(untilMs)),
+      ...(await claim(untilMs)),
+    ]
     expect(expired).toHaveLength(34)
     expect(new Set(expired.map(({ oid }) => oid)).size).toBe(34)
     // The former holder gives back what is another's by now: nothing happens.
@@ -213,7 +305,13 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
   test('work that is asked for again while a broker does it is due at once, for any broker', async () => {
     const b = await open()
     const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid: 'oid-alice' }
-    const claim = () => b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: (b.now + 60) * 1000, limit: 10 })
+    const claim = () =>
+      b.store.claimMicrosoftWork({
+        tid: TENANT,
+        nowMs: b.now * 1000,
+        untilMs: (b.now + 60) * 1000,
+        limit: 10,
+      })
     await b.store.askMicrosoft([work], b.now * 1000)
     const [first] = await claim()
     expect([first?.generation, (await claim()).length]).toEqual([1, 0])
@@ -224,7 +322,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
   test('pending work for a tenant goes with it: connected again a year later, no user is signed out by an old request', async () => {
     const b = await open()
     const OTHER = '99999999-2222-4333-8444-555555555555'
-    for (const tid of [TENANT, OTHER]) await b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: b.now })
+    for (const tid of [TENANT, OTHER])
+      await b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: b.now })
     const of = (tid: string): MicrosoftWork => ({ kind: 'revoke_sessions', tid, oid: 'p1' })
     await b.store.askMicrosoft([of(TENANT), of(OTHER)], b.now * 1000)
     await b.store.removeTenant({ tid: TENANT, actor: MICROSOFT, now: b.now })
@@ -236,17 +335,28 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const b = await open()
     const OTHER = '99999999-2222-4333-8444-555555555555'
     const nowMs = b.now * 1000
-    const work = (tid: string, oid: string): MicrosoftWork => ({ kind: 'revoke_sessions', tid, oid })
+    const work = (tid: string, oid: string): MicrosoftWork => ({
+      kind: 'revoke_sessions',
+      tid,
+      oid,
+    })
     await b.store.askMicrosoft([work(TENANT, 'p1'), work(TENANT, 'p2'), work(OTHER, 'p3')], nowMs)
-    const due = async (tid: string, at = nowMs) => (await b.store.claimMicrosoftWork({ tid, nowMs: at, untilMs: 0, limit: 10 })).map(({ oid }) => oid)
+    const due = async (tid: string, at = nowMs) =>
+      (await b.store.claimMicrosoftWork({ tid, nowMs: at, untilMs: 0, limit: 10 })).map(
+        ({ oid }) => oid,
+      )
     const [first] = await b.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 1 })
     const [other] = await b.store.claimMicrosoftWork({ tid: OTHER, nowMs, untilMs: 0, limit: 1 })
-    for (const one of [first, other]) if (one !== undefined) await b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })
+    for (const one of [first, other])
+      if (one !== undefined)
+        await b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })
     expect(await b.store.failedMicrosoftWork(10)).toHaveLength(2)
     const later = nowMs + 5000
     expect(await b.store.redriveMicrosoftWork({ tid: OTHER, nowMs: later })).toBe(1)
     expect([await due(OTHER), await due(OTHER, later)]).toEqual([[], ['p3']])
-    expect(await b.store.claimMicrosoftWork({ tid: OTHER, nowMs: later, untilMs: 0, limit: 10 })).toMatchObject([{ attempts: 0, askedAtMs: later }])
+    expect(
+      await b.store.claimMicrosoftWork({ tid: OTHER, nowMs: later, untilMs: 0, limit: 10 }),
+    ).toMatchObject([{ attempts: 0, askedAtMs: later }])
     expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(1)
     expect((await due(TENANT, later)).toSorted()).toEqual(['p1', 'p2'])
     expect(await b.store.failedMicrosoftWork(10)).toEqual([])
@@ -259,14 +369,19 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const nowMs = b.now * 1000
     const work = (tid: string, count: number): MicrosoftWork[] =>
       Array.from({ length: count }, (_, n) => ({ kind: 'revoke_sessions', tid, oid: `p${n}` }))
-    const claim = (tid: string, atMs: number) => b.store.claimMicrosoftWork({ tid, nowMs: atMs, untilMs: 0, limit: 2_000 })
+    const claim = (tid: string, atMs: number) =>
+      b.store.claimMicrosoftWork({ tid, nowMs: atMs, untilMs: 0, limit: 2_000 })
     for (const [tid, count] of [
       [TENANT, 1_200],
       [OTHER, 20],
     ] as const) {
       await b.store.askMicrosoft(work(tid, count), nowMs)
       const claimed = await claim(tid, nowMs)
-      await Promise.all(claimed.map((one) => b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })))
+      await Promise.all(
+        claimed.map((one) =>
+          b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' }),
+        ),
+      )
     }
     const later = nowMs + 5000
     const seen = new Set<number>()
@@ -286,20 +401,32 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     await b.signIn('alice')
     await b.signIn('bob')
     await b.signIn('eve', { tid: 'another' })
-    expect(await b.store.askAboutEverybody({ tid: TENANT, now: b.now, nowMs: b.now * 1000 })).toBe(2)
-    expect((await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 10 })).map(({ oid }) => oid).toSorted()).toEqual([
-      'oid-alice',
-      'oid-bob',
-    ])
+    expect(await b.store.askAboutEverybody({ tid: TENANT, now: b.now, nowMs: b.now * 1000 })).toBe(
+      2,
+    )
+    expect(
+      (
+        await b.store.claimMicrosoftWork({
+          tid: TENANT,
+          nowMs: b.now * 1000,
+          untilMs: 0,
+          limit: 10,
+        })
+      )
+        .map(({ oid }) => oid)
+        .toSorted(),
+    ).toEqual(['oid-alice', 'oid-bob'])
   })
 
   test('every user of a large tenant is asked about page by page, and the event loop goes on meanwhile', async () => {
     const b = await open()
-    for (let first = 0; first < 1_100; first += 100) await Promise.all(Array.from({ length: 100 }, (_, i) => b.signIn(`user-${first + i}`)))
+    for (let first = 0; first < 1_100; first += 100)
+      await Promise.all(Array.from({ length: 100 }, (_, i) => b.signIn(`user-${first + i}`)))
     let turns = 0
     let asked: number | undefined
     const turning = (): void => {
-      // No further than is asked for below: Postgres answers slowly, and the loop would turn at full speed meanwhile.
+      // No further than is asked for below: Postgres answers slowly, and the loop would turn at
+      // full speed meanwhile.
       if (++turns < 3 && asked === undefined) setImmediate(turning)
     }
     setImmediate(turning)
@@ -319,7 +446,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
         now: b.now,
         alsoAtMicrosoft,
       })
-    const hasPending = () => b.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid: TENANT, oid: 'oid-alice' })
+    const hasPending = () =>
+      b.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid: TENANT, oid: 'oid-alice' })
     await out(['another'])
     expect(await hasPending()).toBe(false)
     await out('all')

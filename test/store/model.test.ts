@@ -13,16 +13,43 @@ const TENANTS = ['tenant-1', 'tenant-2']
 const nat = fc.nat(1000)
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('signIn' as const), who: nat }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('exchange' as const), session: nat, client: nat }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('refresh' as const), family: nat, back: fc.nat(3) }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('revoke' as const), kind: nat, session: nat, client: nat }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 31, 61, 300, 1000) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('fan_out' as const), limit: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('exchange' as const), session: nat, client: nat }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant('refresh' as const), family: nat, back: fc.nat(3) }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('revoke' as const),
+      kind: nat,
+      session: nat,
+      client: nat,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      seconds: fc.constantFrom(1, 31, 61, 300, 1000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('fan_out' as const),
+      limit: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
-const pick = <T>(list: readonly T[], n: number): T | undefined => (list.length === 0 ? undefined : list[n % list.length])
+const pick = <T>(list: readonly T[], n: number): T | undefined =>
+  list.length === 0 ? undefined : list[n % list.length]
 
 /** Does each step in the store and in the model, and demands the same answer of both. */
 class Run {
@@ -63,10 +90,20 @@ class Run {
     if (!live) return
     this.model.touch(session, this.b.now)
     const redemption = redemptionOf(code, this.b.now)
-    expect(await this.b.store.redeemAuthorizationCode(redemption)).toMatchObject({ outcome: 'redeemed', rev: this.model.log.length })
+    expect(await this.b.store.redeemAuthorizationCode(redemption)).toMatchObject({
+      outcome: 'redeemed',
+      rev: this.model.log.length,
+    })
     this.model.joined.set(`${session.sid} ${clientId}`, this.model.log.length)
     const { familyId } = redemption
-    this.model.families.push({ familyId, sid: session.sid, clientId, generation: 1, openedSeq: this.model.log.length, replacedAt: [] })
+    this.model.families.push({
+      familyId,
+      sid: session.sid,
+      clientId,
+      generation: 1,
+      openedSeq: this.model.log.length,
+      replacedAt: [],
+    })
   }
 
   async refresh(familyNumber: number, back: number): Promise<void> {
@@ -74,13 +111,30 @@ class Run {
     if (family === undefined) return
     const generation = family.generation - back
     const { familyId, clientId } = family
-    const answer = await this.b.store.rotateRefreshToken({ familyId, clientId, generation, now: this.b.now })
+    const answer = await this.b.store.rotateRefreshToken({
+      familyId,
+      clientId,
+      generation,
+      now: this.b.now,
+    })
     const expected = this.model.refresh(family, generation, this.b.now)
     expect(answer.outcome === 'rejected' ? answer.why : answer.outcome).toBe(expected)
-    if ('family' in answer) expect(answer).toMatchObject({ family: { generation: family.generation }, rev: this.model.log.length })
+    if ('family' in answer)
+      expect(answer).toMatchObject({
+        family: { generation: family.generation },
+        rev: this.model.log.length,
+      })
   }
 
-  async revoke({ kind, session: n, client }: { kind: number; session: number; client: number }): Promise<void> {
+  async revoke({
+    kind,
+    session: n,
+    client,
+  }: {
+    kind: number
+    session: number
+    client: number
+  }): Promise<void> {
     const session = pick(this.model.sessions, n)
     if (session === undefined) return
     const { sid, sub, tid } = session
@@ -103,8 +157,12 @@ class Run {
 
   async sweep(): Promise<void> {
     const ended = await this.b.store.expireSessions({ now: this.b.now, limit: 100 })
-    const sids = ended.map(({ revocation }) => ('sid' in revocation.selector ? revocation.selector.sid : ''))
-    const due = this.model.sessions.filter((one) => !this.model.isRevoked(one) && this.model.isOver(one, this.b.now))
+    const sids = ended.map(({ revocation }) =>
+      'sid' in revocation.selector ? revocation.selector.sid : '',
+    )
+    const due = this.model.sessions.filter(
+      (one) => !this.model.isRevoked(one) && this.model.isOver(one, this.b.now),
+    )
     expect(sids.toSorted()).toEqual(due.map(({ sid }) => sid).toSorted())
     for (const sid of sids) this.model.append({ kind: 'session', sid })
   }
@@ -114,22 +172,30 @@ class Run {
     await this.sweep()
     await this.b.fanOutAll(2)
     const { store, now } = this.b
-    expect((await store.revocationsAfter({ after: 0, since: 0, limit: 1000 })).map(({ seq, selector }) => ({ seq, selector }))).toEqual(
-      this.model.log,
-    )
+    expect(
+      (await store.revocationsAfter({ after: 0, since: 0, limit: 1000 })).map(
+        ({ seq, selector }) => ({ seq, selector }),
+      ),
+    ).toEqual(this.model.log)
     const pending = await store.listDeliveries({ limit: 10_000 })
     for (const session of this.model.sessions) {
       const live = this.model.isLive(session, now)
       expect((await store.standingBySid(session.sid, now)).state).toBe(live ? 'live' : 'ended')
       for (const { clientId } of await store.participants(session.sid)) {
         const delivered = pending.some(
-          (one) => one.clientId === clientId && one.sid === session.sid && one.state === 'pending' && one.supersededBy === undefined,
+          (one) =>
+            one.clientId === clientId &&
+            one.sid === session.sid &&
+            one.state === 'pending' &&
+            one.supersededBy === undefined,
         )
         const joined = this.model.joined.get(`${session.sid} ${clientId}`) ?? 0
         const mustBeDelivered = !live || this.model.grantIsRevoked(session.sid, clientId, joined)
-        // Participants of an ended session get a logout token; those of a live session get none, but for a grant that has ended before.
+        // Participants of an ended session get a logout token; those of a live session get none,
+        // but for a grant that has ended before.
         if (mustBeDelivered) expect(delivered).toBe(true)
-        else if (!this.model.grantIsRevoked(session.sid, clientId, session.openedSeq)) expect(delivered).toBe(false)
+        else if (!this.model.grantIsRevoked(session.sid, clientId, session.openedSeq))
+          expect(delivered).toBe(false)
       }
     }
     const key = pending
@@ -140,28 +206,40 @@ class Run {
     expect(counted).toBe(pending.length)
     for (const { seq, totals } of await store.listRevocations({ limit: 1000 })) {
       const states = pending.filter((one) => one.seq === seq).map(({ state }) => state)
-      for (const [state, count] of Object.entries(totals)) expect(states.filter((one) => one === state)).toHaveLength(count)
+      for (const [state, count] of Object.entries(totals))
+        expect(states.filter((one) => one === state)).toHaveLength(count)
     }
   }
 }
 
-describe.each(STORES)('sessions, families and revocations against a model of them, on %s', (_name, make) => {
-  test('no sequence of sign-ins, exchanges, refreshes, replays, revocations and expiries tells them apart', async () => {
-    const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }), async (steps) => {
-      const under = make()
-      const b = await bench(under)
-      try {
-        for (const clientId of CLIENTS) await b.client(clientId)
-        const run = new Run(b)
-        for (const one of steps) await run.step(one)
-        await run.settle()
-      } finally {
-        await b.close()
-        await under.remove()
-      }
-    })
-    // A failure prints its seed and path. By hand: another STORE_SEED, or a long run with STORE_RUNS.
-    const seed = Number(process.env.STORE_SEED) || 20_261_124
-    await fc.assert(property, { numRuns: Number(process.env.STORE_RUNS) || 40, seed, interruptAfterTimeLimit: 300_000 })
-  }, 320_000)
-})
+describe.each(STORES)(
+  'sessions, families and revocations against a model of them, on %s',
+  (_name, make) => {
+    test('no sequence of sign-ins, exchanges, refreshes, replays, revocations and expiries tells them apart', async () => {
+      const property = fc.asyncProperty(
+        fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }),
+        async (steps) => {
+          const under = make()
+          const b = await bench(under)
+          try {
+            for (const clientId of CLIENTS) await b.client(clientId)
+            const run = new Run(b)
+            for (const one of steps) await run.step(one)
+            await run.settle()
+          } finally {
+            await b.close()
+            await under.remove()
+          }
+        },
+      )
+      // A failure prints its seed and path. By hand: another STORE_SEED, or a long run with
+      // STORE_RUNS.
+      const seed = Number(process.env.STORE_SEED) || 20_261_124
+      await fc.assert(property, {
+        numRuns: Number(process.env.STORE_RUNS) || 40,
+        seed,
+        interruptAfterTimeLimit: 300_000,
+      })
+    }, 320_000)
+  },
+)

@@ -1,8 +1,9 @@
 import type { Selector } from '../../src/protocol/revocation.ts'
 
 /**
- * What the store must amount to, as plainly as it can be said: a log that is read from its beginning at each question, no cutoffs, no rows that
- * end, no batches. Slow, and right by reading it.
+ * What the store must amount to, as plainly as it can be said: a log that is read from its
+ * beginning at each question, no cutoffs, no rows that end, no batches. Slow, and right by reading
+ * it.
  */
 
 interface ModelSession {
@@ -93,7 +94,11 @@ export class Model {
     }
     if (selector.kind === 'grant') {
       const joinedSeq = this.joined.get(`${selector.sid} ${selector.clientId}`)
-      if (joinedSeq === undefined || this.grantIsRevoked(selector.sid, selector.clientId, joinedSeq)) return 'already'
+      if (
+        joinedSeq === undefined ||
+        this.grantIsRevoked(selector.sid, selector.clientId, joinedSeq)
+      )
+        return 'already'
     }
     this.append(selector)
     return 'revoked'

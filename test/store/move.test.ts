@@ -14,7 +14,12 @@ import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { placeDataFile } from '../data-file.ts'
 import { Line } from '../line.ts'
-import { createBareDatabase, createDatabase, HAS_POSTGRES, type Database as PostgresDatabase } from '../postgres.ts'
+import {
+  createBareDatabase,
+  createDatabase,
+  HAS_POSTGRES,
+  type Database as PostgresDatabase,
+} from '../postgres.ts'
 import { bench, expectOutcome, family, TENANT, type Bench } from './fixture.ts'
 
 /** A store that moves from SQLite to Postgres: whole or not at all, and never served from both. */
@@ -37,10 +42,24 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
   })
 
   const onSqlite = (): Promise<Bench> =>
-    bench({ open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }), remove: () => undefined })
-  const onPostgres = (): Promise<Bench> => bench({ open: (nowMs) => openPostgresStore({ url: database.url, nowMs }), remove: () => undefined })
+    bench({
+      open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }),
+      remove: () => undefined,
+    })
+  const onPostgres = (): Promise<Bench> =>
+    bench({
+      open: (nowMs) => openPostgresStore({ url: database.url, nowMs }),
+      remove: () => undefined,
+    })
   const move = (options: Partial<Parameters<typeof moveStore>[0]> = {}) =>
-    moveStore({ from: file, to: database.url, check: false, nowMs: () => 1_800_000_000_000, report: () => undefined, ...options })
+    moveStore({
+      from: file,
+      to: database.url,
+      check: false,
+      nowMs: () => 1_800_000_000_000,
+      report: () => undefined,
+      ...options,
+    })
   /** A store with one user signed in. */
   const aStore = async (): Promise<string> => {
     const b = await onSqlite()
@@ -64,7 +83,11 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     }
   }
   const countInPostgres = (table: string): Promise<unknown> =>
-    postgres(async (client) => (await client.query<{ count: number }>(`SELECT count(*) AS count FROM ${table}`)).rows[0]?.count)
+    postgres(
+      async (client) =>
+        (await client.query<{ count: number }>(`SELECT count(*) AS count FROM ${table}`)).rows[0]
+          ?.count,
+    )
 
   test('no user is signed out: sessions, refresh tokens, revocations, deliveries and the audit log go on where they were', async () => {
     const b = await onSqlite()
@@ -75,14 +98,28 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     const gone = family((await b.exchange(bob.session.sid, 'sydney')).family)
     await b.revoke({ kind: 'session', sid: bob.session.sid })
     await b.revoke({ kind: 'tenant', tid: 'another' })
-    await b.store.concludeAudit({ id: await b.store.appendAudit({ actor: OLGA, via: 'command', act: 'revoke' }), outcome: 'done' })
-    await b.store.askMicrosoft([{ kind: 'check_user', tid: TENANT, oid: 'oid-alice' }], b.now * 1000)
-    const [before, audit, due] = [await b.store.head(), await b.store.listAudit({ limit: 10 }), await b.due(b.now * 1000)]
+    await b.store.concludeAudit({
+      id: await b.store.appendAudit({ actor: OLGA, via: 'command', act: 'revoke' }),
+      outcome: 'done',
+    })
+    await b.store.askMicrosoft(
+      [{ kind: 'check_user', tid: TENANT, oid: 'oid-alice' }],
+      b.now * 1000,
+    )
+    const [before, audit, due] = [
+      await b.store.head(),
+      await b.store.listAudit({ limit: 10 }),
+      await b.due(b.now * 1000),
+    ]
     expect(due).toHaveLength(1)
     await b.close()
 
     const moved = await move()
-    expect(moved).toMatchObject({ log: before, keptAs: `${file}.moved-to-postgres`, tables: { sessions: 2, revocations: 2 } })
+    expect(moved).toMatchObject({
+      log: before,
+      keptAs: `${file}.moved-to-postgres`,
+      tables: { sessions: 2, revocations: 2 },
+    })
     const p = await onPostgres()
     expect(await p.store.head()).toEqual(before)
     expect((await p.store.standingBySid(session.sid, p.now)).state).toBe('live')
@@ -101,7 +138,10 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
 
   test('every column of every table arrives as it was', async () => {
     await aStore()
-    const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('', 'NULL', '{a,"b"}', "it's \\ \n", '\u{1f600}'))
+    const text = fc.oneof(
+      fc.string({ unit: 'grapheme' }),
+      fc.constantFrom('', 'NULL', '{a,"b"}', "it's \\ \n", '\u{1f600}'),
+    )
     const kept = text.filter((value) => !value.includes('\0') && value.isWellFormed())
     const number = fc.maxSafeInteger()
     // A sequence of Postgres goes on after the highest one, and begins at 1.
@@ -110,10 +150,16 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
       for (const [at, { name, columns }] of TABLES.entries()) {
         if (name === 'log_head') continue
         const row = fc.tuple(
-          ...columns.map(({ name: column, kind }): fc.Arbitrary<string | number> => (kind === 'text' ? kept : column === 'id' ? id : number)),
+          ...columns.map(({ name: column, kind }): fc.Arbitrary<string | number> =>
+            kind === 'text' ? kept : column === 'id' ? id : number,
+          ),
         )
         // The audit log rejects a number that it has.
-        const different = fc.uniqueArray(row, { minLength: 5, maxLength: 5, selector: ([first]) => first })
+        const different = fc.uniqueArray(row, {
+          minLength: 5,
+          maxLength: 5,
+          selector: ([first]) => first,
+        })
         const rows = fc.sample(different, { numRuns: 1, seed: at }).flat()
         const insert = db.prepare(
           `INSERT OR IGNORE INTO ${name} (${columns.map((column) => `"${column.name}"`).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
@@ -121,7 +167,8 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
         for (const values of rows) insert.run(...values)
       }
     })
-    const list = ({ columns }: (typeof TABLES)[number]) => columns.map(({ name }) => `"${name}"`).join(', ')
+    const list = ({ columns }: (typeof TABLES)[number]) =>
+      columns.map(({ name }) => `"${name}"`).join(', ')
     const source = new Map<string, string[]>()
     inSqlite((db) => {
       for (const table of TABLES)
@@ -137,9 +184,14 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     await move()
     await postgres(async (client) => {
       for (const table of TABLES) {
-        const { rows } = await client.query<unknown[]>({ text: `SELECT ${list(table)} FROM ${table.name}`, rowMode: 'array' })
+        const { rows } = await client.query<unknown[]>({
+          text: `SELECT ${list(table)} FROM ${table.name}`,
+          rowMode: 'array',
+        })
         expect(rows.length).toBeGreaterThan(0)
-        expect(rows.map((row) => JSON.stringify(row)).toSorted()).toEqual(source.get(table.name)?.toSorted())
+        expect(rows.map((row) => JSON.stringify(row)).toSorted()).toEqual(
+          source.get(table.name)?.toSorted(),
+        )
       }
     })
   })
@@ -148,8 +200,11 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     await aStore()
     await move()
     expect([existsSync(file), existsSync(`${file}.moved-to-postgres`)]).toEqual([false, true])
-    await expect(openSqliteStore({ file })).rejects.toThrow(/moved to Postgres \(.+\) at 2027-01-15T.+Set BROKER_DATABASE_URL/)
-    const restore = () => restoreBackup({ backup: `${file}.moved-to-postgres`, file, actor: OLGA, nowMs: Date.now() })
+    await expect(openSqliteStore({ file })).rejects.toThrow(
+      /moved to Postgres \(.+\) at 2027-01-15T.+Set BROKER_DATABASE_URL/,
+    )
+    const restore = () =>
+      restoreBackup({ backup: `${file}.moved-to-postgres`, file, actor: OLGA, nowMs: Date.now() })
     expect(restore).toThrow('moved to Postgres')
     await expect(move()).rejects.toThrow('moved to Postgres')
     rmSync(`${file}.move`)
@@ -159,11 +214,15 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
 
   test('a text with U+0000 is named, nothing is copied, and both can be used', async () => {
     const sid = await aStore()
-    inSqlite((db) => db.prepare("UPDATE sessions SET device = 'a' || char(0) || 'b' WHERE sid = ?").run(sid))
+    inSqlite((db) =>
+      db.prepare("UPDATE sessions SET device = 'a' || char(0) || 'b' WHERE sid = ?").run(sid),
+    )
     const named = `sessions.device of the row sid="${sid}" has the character U+0000`
     await expect(move({ check: true })).rejects.toThrow(named)
     await expect(move()).rejects.toThrow(named)
-    expect([await countInPostgres('subjects'), await countInPostgres('revocations')]).toEqual([0, 0])
+    expect([await countInPostgres('subjects'), await countInPostgres('revocations')]).toEqual([
+      0, 0,
+    ])
     await (await onSqlite()).close()
     inSqlite((db) => db.prepare("UPDATE sessions SET device = 'ab' WHERE sid = ?").run(sid))
     expect((await move()).tables.sessions).toBe(2)
@@ -208,7 +267,9 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     writeMoveMark(file, { state: 'committing', to, ...log, atMs: 0 })
     await expect(openSqliteStore({ file })).rejects.toThrow('Repeat the command, which finishes it')
     const other = await createDatabase()
-    await expect(move({ to: other.url })).rejects.toThrow(`An earlier move of this file, to ${to}, was interrupted`)
+    await expect(move({ to: other.url })).rejects.toThrow(
+      `An earlier move of this file, to ${to}, was interrupted`,
+    )
     await other.drop()
     expect((await move()).tables.sessions).toBe(2)
     expect(await countInPostgres('sessions')).toBe(2)
@@ -217,7 +278,10 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
   test('a check says what would be moved, and changes nothing', async () => {
     await aStore()
     const lines: string[] = []
-    expect(await move({ check: true, report: (line) => void lines.push(line) })).toMatchObject({ tables: { sessions: 2 }, keptAs: undefined })
+    expect(await move({ check: true, report: (line) => void lines.push(line) })).toMatchObject({
+      tables: { sessions: 2 },
+      keptAs: undefined,
+    })
     expect(lines).toContain('sessions: 2')
     expect(await countInPostgres('sessions')).toBe(0)
     await (await onSqlite()).close()

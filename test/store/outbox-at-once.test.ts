@@ -5,16 +5,31 @@ import type { AttemptResult, DeliveryState } from '../../db/types.ts'
 import { bench, benches, expectOutcome, signHeads, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
-/** What workers, operators and retention could do to each other's deliveries. Each test says what holds in whichever order the acts commit. */
+/**
+ * What workers, operators and retention could do to each other's deliveries. Each test says what
+ * holds in whichever order the acts commit.
+ */
 
 const MS = T0 * 1000
 const DAY = 86_400
 const USERS = Array.from({ length: 12 }, (_, i) => `user-${i}`)
-const STATES: DeliveryState[] = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed']
+const STATES: DeliveryState[] = [
+  'pending',
+  'delivered',
+  'rejected',
+  'failed',
+  'superseded',
+  'closed',
+]
 
-const result = (attempt: number, outcome: 'delivered' | 'rejected' | 'failed' | 'retry'): AttemptResult => {
+const result = (
+  attempt: number,
+  outcome: 'delivered' | 'rejected' | 'failed' | 'retry',
+): AttemptResult => {
   const proof = { attempt, atMs: MS, outcome, status: 200, latencyMs: 12 }
-  return outcome === 'retry' ? { outcome, nextAttemptAtMs: MS, attempt: proof } : { outcome, attempt: proof }
+  return outcome === 'retry'
+    ? { outcome, nextAttemptAtMs: MS, attempt: proof }
+    : { outcome, attempt: proof }
 }
 
 async function signInAt(b: Bench, who: string, clients: readonly string[]): Promise<string> {
@@ -28,7 +43,10 @@ async function pending(b: Bench, ...clients: string[]): Promise<string[]> {
   for (const one of clients) await b.client(one)
   const ids: string[] = []
   for (const who of USERS) {
-    const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: await signInAt(b, who, clients) }), 'revoked')
+    const { committed } = expectOutcome(
+      await b.revoke({ kind: 'session', sid: await signInAt(b, who, clients) }),
+      'revoked',
+    )
     ids.push(...committed.pending.map(({ id }) => id))
   }
   return ids
@@ -40,12 +58,21 @@ const tally = (keys: string[]): Record<string, number> =>
 
 /** What is kept as counts, by client and by revocation, is what there is. */
 async function expectTrueCounts(b: Bench): Promise<void> {
-  const all = (await Promise.all(STATES.map((state) => b.store.listDeliveries({ state, limit: 1000 })))).flat()
-  const counts = (await b.store.deliveryCounts()).map(({ clientId, state, count }) => [`${clientId} ${state}`, count])
-  expect(Object.fromEntries(counts)).toEqual(tally(all.map(({ clientId, state }) => `${clientId} ${state}`)))
+  const all = (
+    await Promise.all(STATES.map((state) => b.store.listDeliveries({ state, limit: 1000 })))
+  ).flat()
+  const counts = (await b.store.deliveryCounts()).map(({ clientId, state, count }) => [
+    `${clientId} ${state}`,
+    count,
+  ])
+  expect(Object.fromEntries(counts)).toEqual(
+    tally(all.map(({ clientId, state }) => `${clientId} ${state}`)),
+  )
   for (const [seq, own] of Map.groupBy(all, (one) => one.seq ?? 0)) {
     const { totals } = (await b.store.findRevocation(seq)) ?? {}
-    expect(Object.fromEntries(Object.entries(totals ?? {}).filter(([, count]) => count > 0))).toEqual(tally(own.map(({ state }) => state)))
+    expect(
+      Object.fromEntries(Object.entries(totals ?? {}).filter(([, count]) => count > 0)),
+    ).toEqual(tally(own.map(({ state }) => state)))
   }
 }
 
@@ -56,9 +83,11 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
     const b = await open()
     const ids = await pending(b, 'sydney')
     for (const nowMs of [MS, MS + 10_000]) {
-      const lease = (id: string) => b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
+      const lease = (id: string) =>
+        b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
       const both = await Promise.all(ids.map((id) => Promise.all([lease(id), lease(id)])))
-      for (const two of both) expect(two.map(({ outcome }) => outcome).toSorted()).toEqual(['leased', 'taken'])
+      for (const two of both)
+        expect(two.map(({ outcome }) => outcome).toSorted()).toEqual(['leased', 'taken'])
     }
   })
 
@@ -66,20 +95,32 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
     const b = await open()
     const ids = await pending(b, 'sydney', 'perth')
     const [poisoned = '', cut = '', ...others] = ids
-    const bad = { ...result(1, 'failed'), attempt: { ...result(1, 'failed').attempt, error: 'a \0 of the receiver' } } as AttemptResult
+    const bad = {
+      ...result(1, 'failed'),
+      attempt: { ...result(1, 'failed').attempt, error: 'a \0 of the receiver' },
+    } as AttemptResult
     const answers = await Promise.allSettled([
-      ...others.map((id, n) => b.store.recordDelivery({ id, result: result(1, n % 3 === 0 ? 'retry' : 'delivered') })),
+      ...others.map((id, n) =>
+        b.store.recordDelivery({ id, result: result(1, n % 3 === 0 ? 'retry' : 'delivered') }),
+      ),
       b.store.recordDelivery({ id: poisoned, result: bad }),
       b.store.recordDelivery({
         id: cut,
-        result: { ...result(1, 'failed'), attempt: { ...result(1, 'failed').attempt, error: 'cut: \uD83D' } } as AttemptResult,
+        result: {
+          ...result(1, 'failed'),
+          attempt: { ...result(1, 'failed').attempt, error: 'cut: \uD83D' },
+        } as AttemptResult,
       }),
       b.store.recordDelivery({ id: 'nowhere', result: result(1, 'delivered') }),
     ])
     expect((await b.store.findDelivery(cut))?.lastError).toBe('cut: \uFFFD')
-    expect(answers.slice(0, others.length)).toEqual(others.map(() => ({ status: 'fulfilled', value: true })))
+    expect(answers.slice(0, others.length)).toEqual(
+      others.map(() => ({ status: 'fulfilled', value: true })),
+    )
     expect(answers.at(-1)).toEqual({ status: 'fulfilled', value: false })
-    expect(await stateOf(b, poisoned)).toBe(answers.at(-3)?.status === 'fulfilled' ? 'failed' : 'pending')
+    expect(await stateOf(b, poisoned)).toBe(
+      answers.at(-3)?.status === 'fulfilled' ? 'failed' : 'pending',
+    )
     await expectTrueCounts(b)
   })
 
@@ -88,7 +129,8 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
     const ids = await pending(b, 'sydney')
     await Promise.all(
       ids.map(async (id) => {
-        const record = (outcome: 'delivered' | 'failed') => b.store.recordDelivery({ id, result: result(1, outcome) })
+        const record = (outcome: 'delivered' | 'failed') =>
+          b.store.recordDelivery({ id, result: result(1, outcome) })
         const [delivered, failed] = await Promise.all([record('delivered'), record('failed')])
         expect([delivered, failed].toSorted()).toEqual([false, true])
         expect(await stateOf(b, id)).toBe(delivered ? 'delivered' : 'failed')
@@ -102,7 +144,11 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
     const b = await open()
     const ids = await pending(b, 'sydney', 'perth')
     for (const id of ids) await b.store.recordDelivery({ id, result: result(1, 'failed') })
-    const both = await Promise.all([b.store.redrive({}), b.store.redrive({ clientId: 'perth' }), b.store.redrive({})])
+    const both = await Promise.all([
+      b.store.redrive({}),
+      b.store.redrive({ clientId: 'perth' }),
+      b.store.redrive({}),
+    ])
     const redriven = both.flat().map(({ id }) => id)
     expect(redriven.toSorted()).toEqual(ids.toSorted())
     await expectTrueCounts(b)
@@ -115,7 +161,10 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
       ids.map(async (id, i) => {
         const outcome = i % 2 === 0 ? 'delivered' : 'retry'
         await b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 10_000 })
-        await Promise.all([b.store.closeDeliveries({ id, reason: 'gone' }), b.store.recordDelivery({ id, result: result(1, outcome) })])
+        await Promise.all([
+          b.store.closeDeliveries({ id, reason: 'gone' }),
+          b.store.recordDelivery({ id, result: result(1, outcome) }),
+        ])
         expect(await stateOf(b, id)).toBe(outcome === 'delivered' ? 'delivered' : 'closed')
       }),
     )
@@ -125,8 +174,12 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
   test('a close beside a lease: what is leased afterwards is not pending any more', async () => {
     const b = await open()
     const ids = await pending(b, 'sydney')
-    const lease = (id: string) => b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 10_000 })
-    const [closed, ...leased] = await Promise.all([b.store.closeDeliveries({ reason: 'gone' }), ...ids.map(lease)])
+    const lease = (id: string) =>
+      b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 10_000 })
+    const [closed, ...leased] = await Promise.all([
+      b.store.closeDeliveries({ reason: 'gone' }),
+      ...ids.map(lease),
+    ])
     expect(closed).toBe(ids.length)
     for (const { outcome } of leased) expect(['leased', 'settled']).toContain(outcome)
     for (const id of ids) expect((await lease(id)).outcome).toBe('settled')
@@ -140,7 +193,8 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
     const [redriven] = await Promise.all([b.store.redrive({}), ...ids.map(record)])
     const later = await b.store.redrive({})
     expect([...redriven, ...later].map(({ id }) => id).toSorted()).toEqual(ids.toSorted())
-    for (const id of ids) expect(await b.store.findDelivery(id)).toMatchObject({ state: 'pending', attempts: 0 })
+    for (const id of ids)
+      expect(await b.store.findDelivery(id)).toMatchObject({ state: 'pending', attempts: 0 })
     await expectTrueCounts(b)
   })
 
@@ -151,9 +205,15 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
       USERS.map(async (who, i) => {
         const outcome = i % 2 === 0 ? 'delivered' : 'rejected'
         const sid = await signInAt(b, who, ['sydney'])
-        const { committed } = expectOutcome(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }), 'revoked')
+        const { committed } = expectOutcome(
+          await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }),
+          'revoked',
+        )
         const { id = '' } = committed.pending[0] ?? {}
-        await Promise.all([b.revoke({ kind: 'session', sid }), b.store.recordDelivery({ id, result: result(1, outcome) })])
+        await Promise.all([
+          b.revoke({ kind: 'session', sid }),
+          b.store.recordDelivery({ id, result: result(1, outcome) }),
+        ])
         expect(await stateOf(b, id)).toBe(outcome === 'delivered' ? 'delivered' : 'superseded')
       }),
     )
@@ -184,19 +244,28 @@ describe.each(STORES)('retention on two brokers at once, on %s', (_name, make) =
     for (const id of settled) expect(await b.store.attemptsOf(id)).toEqual([])
     // The head that is signed is not before this revocation: the log keeps all of it.
     const { seq } = (await b.store.findDelivery(kept)) ?? {}
-    expect(await b.store.findRevocation(seq ?? 0)).toMatchObject({ totals: { pending: 1, delivered: 1 } })
+    expect(await b.store.findRevocation(seq ?? 0)).toMatchObject({
+      totals: { pending: 1, delivered: 1 },
+    })
   })
 
   test('cuts both logs at a signed head, and what is left has no gap', async () => {
     const b = await open()
-    const audit = () => b.store.appendAudit({ actor: { kind: 'operator', id: 'olga' }, via: 'command', act: 'revoke' })
+    const audit = () =>
+      b.store.appendAudit({
+        actor: { kind: 'operator', id: 'olga' },
+        via: 'command',
+        act: 'revoke',
+      })
     for (const who of USERS) {
       await b.revoke({ kind: 'session', sid: await signInAt(b, who, []) })
       await audit()
       if (who === USERS[8]) await signHeads(b.store)
     }
     await purgeTwice(b, T0 + 800 * DAY)
-    expect((await b.store.listRevocations({ limit: 100 })).map(({ seq }) => seq)).toEqual([12, 11, 10])
+    expect((await b.store.listRevocations({ limit: 100 })).map(({ seq }) => seq)).toEqual([
+      12, 11, 10,
+    ])
     expect((await b.store.listAudit({ limit: 100 })).map(({ id }) => id)).toEqual([12, 11, 10])
   })
 
@@ -204,7 +273,11 @@ describe.each(STORES)('retention on two brokers at once, on %s', (_name, make) =
     const b = await open()
     const ids = await pending(b, 'sydney')
     for (const id of ids) await b.store.recordDelivery({ id, result: result(1, 'failed') })
-    await Promise.all([purgeTwice(b, T0 + 100 * DAY), b.store.redrive({}), b.store.closeDeliveries({ reason: 'gone' })])
+    await Promise.all([
+      purgeTwice(b, T0 + 100 * DAY),
+      b.store.redrive({}),
+      b.store.closeDeliveries({ reason: 'gone' }),
+    ])
     await expectTrueCounts(b)
   })
 })
@@ -212,7 +285,11 @@ describe.each(STORES)('retention on two brokers at once, on %s', (_name, make) =
 const nat = fc.nat(1000)
 const act = fc.oneof(
   fc.record({ do: fc.constant('lease' as const), of: nat }),
-  fc.record({ do: fc.constant('record' as const), of: nat, outcome: fc.constantFrom('delivered', 'rejected', 'failed', 'retry') }),
+  fc.record({
+    do: fc.constant('record' as const),
+    of: nat,
+    outcome: fc.constantFrom('delivered', 'rejected', 'failed', 'retry'),
+  }),
   fc.record({ do: fc.constant('release' as const), of: nat }),
   fc.record({ do: fc.constant('redrive' as const), of: nat, all: fc.boolean() }),
   fc.record({ do: fc.constant('close' as const), of: nat }),
@@ -237,7 +314,10 @@ class Run {
       const sid = await signInAt(this.b, who, ['sydney', 'perth'])
       this.sids.push(sid)
       for (const clientId of ['sydney', 'perth']) {
-        const { committed } = expectOutcome(await this.b.revoke({ kind: 'grant', sid, clientId }), 'revoked')
+        const { committed } = expectOutcome(
+          await this.b.revoke({ kind: 'grant', sid, clientId }),
+          'revoked',
+        )
         this.ids.push(...committed.pending.map(({ id }) => id))
       }
     }
@@ -247,12 +327,18 @@ class Run {
     const { store } = this.b
     const id = this.ids[one.of % this.ids.length] ?? ''
     const attempt = (attempts.get(id) ?? 0) + 1
-    if (one.do === 'lease') await store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS + 1000 })
+    if (one.do === 'lease')
+      await store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS + 1000 })
     else if (one.do === 'release') await store.releaseDelivery({ id, attempt, nextAttemptAtMs: MS })
     else if (one.do === 'redrive') await store.redrive(one.all ? {} : { id })
     else if (one.do === 'close') await store.closeDeliveries({ id, reason: 'gone' })
-    else if (one.do === 'revoke') await this.b.revoke({ kind: 'session', sid: this.sids[one.of % this.sids.length] ?? '' })
-    else if ((await store.recordDelivery({ id, result: result(attempt, one.outcome) })) && one.outcome === 'delivered') this.delivered.add(id)
+    else if (one.do === 'revoke')
+      await this.b.revoke({ kind: 'session', sid: this.sids[one.of % this.sids.length] ?? '' })
+    else if (
+      (await store.recordDelivery({ id, result: result(attempt, one.outcome) })) &&
+      one.outcome === 'delivered'
+    )
+      this.delivered.add(id)
   }
 
   /** All at once. */
@@ -265,7 +351,10 @@ class Run {
 
 describe.each(STORES)('whatever workers and operators do at once, on %s', (_name, make) => {
   test('nothing leaves delivered, and the counts are true', async () => {
-    const rounds = fc.array(fc.array(act, { minLength: 2, maxLength: 8 }), { minLength: 1, maxLength: 4 })
+    const rounds = fc.array(fc.array(act, { minLength: 2, maxLength: 8 }), {
+      minLength: 1,
+      maxLength: 4,
+    })
     const property = fc.asyncProperty(rounds, async (all) => {
       const under = make()
       const b = await bench(under)

@@ -7,7 +7,10 @@ import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { placeDataFile } from '../data-file.ts'
 import { bench, expectOutcome, TENANT, type Bench } from './fixture.ts'
 
-/** Acts of the embedded store over more rows than one act may read or write: page by page, and resumed after a crash. */
+/**
+ * Acts of the embedded store over more rows than one act may read or write: page by page, and
+ * resumed after a crash.
+ */
 
 let dir: string
 let file: string
@@ -20,7 +23,10 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'broker-paged-'))
   file = join(dir, 'broker.db')
   placeDataFile(file)
-  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }), remove: () => {} })
+  b = await bench({
+    open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }),
+    remove: () => {},
+  })
   raw = new Database(file)
 })
 afterEach(async () => {
@@ -40,10 +46,21 @@ const count = (sql: string, ...values: unknown[]): number =>
 
 describe('a user with many audit entries who is erased', () => {
   const saltsOf = (actorId: string, target: string): number =>
-    count('SELECT count(*) FROM audit_salts WHERE id IN (SELECT id FROM audit WHERE actor_id = ? OR target = ?)', actorId, target)
+    count(
+      'SELECT count(*) FROM audit_salts WHERE id IN (SELECT id FROM audit WHERE actor_id = ? OR target = ?)',
+      actorId,
+      target,
+    )
   const audit = (actorId: string, times: number, target?: string) =>
     Promise.all(
-      Array.from({ length: times }, () => b.store.appendAudit({ actor: { kind: 'operator', id: actorId }, via: 'console', act: 'revoke', target })),
+      Array.from({ length: times }, () =>
+        b.store.appendAudit({
+          actor: { kind: 'operator', id: actorId },
+          via: 'console',
+          act: 'revoke',
+          target,
+        }),
+      ),
     )
 
   test('loses their salts page by page, across a restart; entries written later and those of others keep theirs', async () => {
@@ -83,7 +100,10 @@ describe('the sweep of expired sessions', () => {
       .run({ tid: TENANT, now: b.now })
     await b.revoke({ kind: 'tenant', tid: TENANT })
     b.now += 600
-    const sweep = async () => (await b.store.expireSessions({ now: b.now, limit: 25 })).map(({ revocation }) => revocation.selector)
+    const sweep = async () =>
+      (await b.store.expireSessions({ now: b.now, limit: 25 })).map(
+        ({ revocation }) => revocation.selector,
+      )
     expect([await sweep(), await sweep()]).toEqual([[], []])
     expect(await sweep()).toEqual([{ kind: 'session', sid: session.sid }])
     // From the beginning again: a session that is due meanwhile is found.
@@ -94,10 +114,15 @@ describe('the sweep of expired sessions', () => {
 })
 
 describe('what is to be asked of Microsoft about a tenant that is removed', () => {
-  const workOf = (tid: string): number => count('SELECT count(*) FROM microsoft_work WHERE tid = ?', tid)
+  const workOf = (tid: string): number =>
+    count('SELECT count(*) FROM microsoft_work WHERE tid = ?', tid)
   const ask = (tid: string, users: number) =>
     b.store.askMicrosoft(
-      Array.from({ length: users }, (_, n) => ({ kind: 'check_user' as const, tid, oid: `oid-${n}` })),
+      Array.from({ length: users }, (_, n) => ({
+        kind: 'check_user' as const,
+        tid,
+        oid: `oid-${n}`,
+      })),
       b.now * 1000,
     )
   const connect = (tid: string) => b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: b.now })
@@ -126,7 +151,9 @@ describe('what is to be asked of Microsoft about a tenant that is removed', () =
     await reopen()
     await connect(TENANT)
     expect(await b.store.findTenant(TENANT)).toMatchObject({ removedAt: undefined })
-    expect(await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 10 })).toEqual([])
+    expect(
+      await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 10 }),
+    ).toEqual([])
     expect(workOf(TENANT)).toBe(0)
     await connect(OTHER)
     expect(workOf(OTHER)).toBe(1_300)

@@ -8,7 +8,9 @@ import { openPostgresStore } from '../../db/postgres/store.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 import { bench, expectOutcome } from './fixture.ts'
 
-/** Connections that end while something has them: a failover, a pooler's restart, an administrator. */
+/**
+ * Connections that end while something has them: a failover, a pooler's restart, an administrator.
+ */
 
 async function open() {
   const database = await createDatabase()
@@ -30,17 +32,26 @@ describe.skipIf(!HAS_POSTGRES)('a connection to Postgres that ends', () => {
       await client.query('SELECT 1')
     })
     await expect(act).rejects.toThrow()
-    expect(await withConnection(pool, async (client) => (await client.query('SELECT 1 AS one')).rows)).toEqual([{ one: 1 }])
+    expect(
+      await withConnection(pool, async (client) => (await client.query('SELECT 1 AS one')).rows),
+    ).toEqual([{ one: 1 }])
   })
 })
 
-test.skipIf(!HAS_POSTGRES)('whether notifications reach a broker is asked once it listens: what is sent before is lost', async () => {
-  const { pool, url } = await open()
-  await pool.query('SELECT 1')
-  const watch = new OtherBrokersWatch(url, () => undefined)
-  onTestFinished(() => watch.stop())
-  expect(await watch.hears((channel, payload) => pool.query('SELECT pg_notify($1, $2)', [channel, payload]))).toBe(true)
-})
+test.skipIf(!HAS_POSTGRES)(
+  'whether notifications reach a broker is asked once it listens: what is sent before is lost',
+  async () => {
+    const { pool, url } = await open()
+    await pool.query('SELECT 1')
+    const watch = new OtherBrokersWatch(url, () => undefined)
+    onTestFinished(() => watch.stop())
+    expect(
+      await watch.hears((channel, payload) =>
+        pool.query('SELECT pg_notify($1, $2)', [channel, payload]),
+      ),
+    ).toBe(true)
+  },
+)
 
 describe('what is read', () => {
   /** A lease that holds as often as `held` says. */
@@ -55,7 +66,8 @@ describe('what is read', () => {
 
   test('counts only if the lease holds before it and afterwards too', async () => {
     expect(await reading(2).fenced(async () => 'read')).toBe('read')
-    for (const held of [0, 1]) await expect(reading(held).fenced(async () => 'read')).rejects.toThrow('not confirmed')
+    for (const held of [0, 1])
+      await expect(reading(held).fenced(async () => 'read')).rejects.toThrow('not confirmed')
   })
 
   test('is read again where the connections were closed meanwhile, and in the end not answered', async () => {
@@ -72,7 +84,10 @@ describe('what is read', () => {
 describe.skipIf(!HAS_POSTGRES)('a commit', () => {
   test('of a lease waits for no disk and no standby; that of a revocation and that of a result do', async () => {
     const database = await createDatabase()
-    const b = await bench({ open: (nowMs) => openPostgresStore({ url: database.url, nowMs }), remove: () => database.drop() })
+    const b = await bench({
+      open: (nowMs) => openPostgresStore({ url: database.url, nowMs }),
+      remove: () => database.drop(),
+    })
     onTestFinished(() => b.close())
     await sql(
       database.url,
@@ -88,19 +103,34 @@ describe.skipIf(!HAS_POSTGRES)('a commit', () => {
     await b.client('sydney')
     const { session } = await b.signIn('alice')
     await b.exchange(session.sid, 'sydney')
-    const { committed: ended } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
+    const { committed: ended } = expectOutcome(
+      await b.revoke({ kind: 'session', sid: session.sid }),
+      'revoked',
+    )
     const { id = '' } = ended.pending[0] ?? {}
     const nowMs = b.now * 1000
-    expect(await b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })).toMatchObject({ outcome: 'leased' })
+    expect(
+      await b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 }),
+    ).toMatchObject({ outcome: 'leased' })
     const pool = createPool(database.url)
     onTestFinished(() => pool.end())
-    const commits = async () => (await pool.query('SELECT DISTINCT act, waits FROM public.commits ORDER BY act')).rows
+    const commits = async () =>
+      (await pool.query('SELECT DISTINCT act, waits FROM public.commits ORDER BY act')).rows
     expect(await commits()).toEqual([
       { act: 'lease', waits: 'off' },
       { act: 'revocation', waits: 'on' },
     ])
-    const attempt = { attempt: 1, atMs: nowMs, outcome: 'delivered', status: 200, latencyMs: 1, jti: 'jti' } as const
-    expect(await b.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })).toBe(true)
+    const attempt = {
+      attempt: 1,
+      atMs: nowMs,
+      outcome: 'delivered',
+      status: 200,
+      latencyMs: 1,
+      jti: 'jti',
+    } as const
+    expect(await b.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })).toBe(
+      true,
+    )
     expect(await commits()).toContainEqual({ act: 'result', waits: 'on' })
   })
 })

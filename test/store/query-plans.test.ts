@@ -7,13 +7,34 @@ import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
 
 /**
- * Every statement of the embedded store reads a bounded number of rows of the tables that grow: the acts prepare all of theirs when the store
- * opens, and SQLite says of each how it would be carried out. What is bounded by something else than its plan is listed, with the bound.
+ * Every statement of the embedded store reads a bounded number of rows of the tables that grow: the
+ * acts prepare all of theirs when the store opens, and SQLite says of each how it would be carried
+ * out. What is bounded by something else than its plan is listed, with the bound.
  */
 
 /** As many rows as there are sessions, revocations, deliveries, users or audit entries. */
-const LARGE = ['revocations', 'sessions', 'participants', 'families', 'codes', 'consumed', 'pushed_requests', 'subjects', 'consents', 'deliveries']
-LARGE.push('revocation_totals', 'delivery_attempts', 'audit', 'audit_outcomes', 'microsoft_work', 'cutoffs', 'floors', 'security_events')
+const LARGE = [
+  'revocations',
+  'sessions',
+  'participants',
+  'families',
+  'codes',
+  'consumed',
+  'pushed_requests',
+  'subjects',
+  'consents',
+  'deliveries',
+]
+LARGE.push(
+  'revocation_totals',
+  'delivery_attempts',
+  'audit',
+  'audit_outcomes',
+  'microsoft_work',
+  'cutoffs',
+  'floors',
+  'security_events',
+)
 
 /** A piece of the statement → why it is bounded. One that fits no statement fails the test. */
 const BOUNDED: [piece: string, why: string][] = [
@@ -21,10 +42,16 @@ const BOUNDED: [piece: string, why: string][] = [
     'SET leased_until_ms = 0 WHERE leased_until_ms > 0',
     'attempts that were under way when a process died: as many as lanes and targets at most; once, at start',
   ],
-  ['FROM participants JOIN clients ON clients.client_id = participants.client_id', 'the clients of one session'],
+  [
+    'FROM participants JOIN clients ON clients.client_id = participants.client_id',
+    'the clients of one session',
+  ],
   ['FROM participants WHERE participants.sid = ? ORDER BY', 'the clients of one session'],
   ['FROM participants WHERE participants.sid = ? AND NOT', 'the clients of one session'],
-  ['AND (sessions.sub, sessions.sid) <= (?, ?)', 'a page whose end was read before, and the clients of each of its sessions'],
+  [
+    'AND (sessions.sub, sessions.sid) <= (?, ?)',
+    'a page whose end was read before, and the clients of each of its sessions',
+  ],
   [
     'FROM deliveries WHERE deliveries.sid = ? AND deliveries.target_id IN',
     'what one session has at the targets of its clients: closed ones go with retention',
@@ -33,16 +60,43 @@ const BOUNDED: [piece: string, why: string][] = [
     'FROM deliveries WHERE deliveries.sub = ? AND deliveries.target_id IN',
     'what one user has at the targets of a session’s clients: closed ones go with retention',
   ],
-  ['FROM deliveries WHERE deliveries.sub = ? AND deliveries.payload IS NOT NULL AND', 'at most 1000 that one user has; retention deletes them'],
-  ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL ORDER BY', 'the open sessions of one user'],
-  ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL AND (CAST', 'the open sessions of one user'],
-  ['WHERE sessions.sub = deliveries.sub AND sessions.ended_seq IS NULL', 'the open sessions of one user'],
-  ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL AND sessions.sid <> ?', 'the open sessions of one user'],
-  ['SELECT sessions.roles AS roles FROM sessions WHERE sessions.sub = ? AND sessions.ended_seq IS NULL', 'the open sessions of one user'],
-  ['FROM subjects WHERE subjects.home_id = ? AND subjects.sub <> ?', 'the users of one human: one for each tenant'],
-  ['WHERE sessions.microsoft_sid = ? AND sessions.ended_seq IS NULL ORDER BY', 'the sessions of one sign-in session of Entra'],
+  [
+    'FROM deliveries WHERE deliveries.sub = ? AND deliveries.payload IS NOT NULL AND',
+    'at most 1000 that one user has; retention deletes them',
+  ],
+  [
+    'WHERE sessions.sub = ? AND sessions.ended_seq IS NULL ORDER BY',
+    'the open sessions of one user',
+  ],
+  [
+    'WHERE sessions.sub = ? AND sessions.ended_seq IS NULL AND (CAST',
+    'the open sessions of one user',
+  ],
+  [
+    'WHERE sessions.sub = deliveries.sub AND sessions.ended_seq IS NULL',
+    'the open sessions of one user',
+  ],
+  [
+    'WHERE sessions.sub = ? AND sessions.ended_seq IS NULL AND sessions.sid <> ?',
+    'the open sessions of one user',
+  ],
+  [
+    'SELECT sessions.roles AS roles FROM sessions WHERE sessions.sub = ? AND sessions.ended_seq IS NULL',
+    'the open sessions of one user',
+  ],
+  [
+    'FROM subjects WHERE subjects.home_id = ? AND subjects.sub <> ?',
+    'the users of one human: one for each tenant',
+  ],
+  [
+    'WHERE sessions.microsoft_sid = ? AND sessions.ended_seq IS NULL ORDER BY',
+    'the sessions of one sign-in session of Entra',
+  ],
   ['sessions.cookie_hash = ? OR sessions.browser_hash = ?', 'the session of one browser'],
-  ['DELETE FROM codes WHERE codes.sid = ? AND codes.client_id = ?', 'the codes of one session at one client'],
+  [
+    'DELETE FROM codes WHERE codes.sid = ? AND codes.client_id = ?',
+    'the codes of one session at one client',
+  ],
   ['INDEXED BY sessions_open_by_sub SET device', 'the open sessions of one user'],
   [
     "FROM revocations INDEXED BY revocations_pending WHERE revocations.fan_out = 'pending'",
@@ -53,11 +107,26 @@ const BOUNDED: [piece: string, why: string][] = [
     'SELECT min(+revocations.seq) AS seq FROM revocations INDEXED BY revocations_by_at',
     'the revocations of the last hour; once in a process, and after a clock was set back',
   ],
-  ['UPDATE sessions INDEXED BY sessions_open_by_tenant SET absolute_at', 'a page whose end was looked up before'],
-  ['WHERE participants.client_id = ? AND participants.sid > ? AND participants.sid <= ?', 'a page whose end was looked up before'],
-  ['SELECT security_events.seq FROM security_events WHERE security_events.sub = ?', 'the history of one user: retention shortens it'],
-  ['SET fresh_until = participants.fresh_until + ? WHERE participants.sid = ?', 'the clients of one session'],
-  ['UPDATE revocations SET enforced_at_ms', 'a range that names the first of at most 100 revocations'],
+  [
+    'UPDATE sessions INDEXED BY sessions_open_by_tenant SET absolute_at',
+    'a page whose end was looked up before',
+  ],
+  [
+    'WHERE participants.client_id = ? AND participants.sid > ? AND participants.sid <= ?',
+    'a page whose end was looked up before',
+  ],
+  [
+    'SELECT security_events.seq FROM security_events WHERE security_events.sub = ?',
+    'the history of one user: retention shortens it',
+  ],
+  [
+    'SET fresh_until = participants.fresh_until + ? WHERE participants.sid = ?',
+    'the clients of one session',
+  ],
+  [
+    'UPDATE revocations SET enforced_at_ms',
+    'a range that names the first of at most 100 revocations',
+  ],
   [
     'FROM subjects WHERE subjects.tid = ? AND subjects.oid > ? ORDER BY subjects.oid LIMIT ?) AS subjects WHERE EXISTS',
     'a page of users, and the open sessions of each',
@@ -70,24 +139,66 @@ const BOUNDED: [piece: string, why: string][] = [
     "AND (microsoft_work.kind, microsoft_work.tid, microsoft_work.oid) <= (?, ?, ?) AND microsoft_work.state = 'failed'",
     'a page whose end was looked up before',
   ],
-  ['FROM delivery_attempts WHERE delivery_attempts.delivery_id = ?', 'the attempts of one delivery'],
-  ['DELETE FROM delivery_attempts WHERE delivery_attempts.delivery_id IN', 'the attempts of a page of deliveries that was read with a limit'],
+  [
+    'FROM delivery_attempts WHERE delivery_attempts.delivery_id = ?',
+    'the attempts of one delivery',
+  ],
+  [
+    'DELETE FROM delivery_attempts WHERE delivery_attempts.delivery_id IN',
+    'the attempts of a page of deliveries that was read with a limit',
+  ],
   ['consents.at AS at FROM consents WHERE consents.sub = ?', 'one for each client'],
-  ['sessions.sid <= ? AND sessions.sub = ? ORDER BY sessions.sid', 'a page whose end was looked up before'],
-  ['participants.sid <= ? AND EXISTS (SELECT 1 FROM sessions', 'a page whose end was looked up before'],
+  [
+    'sessions.sid <= ? AND sessions.sub = ? ORDER BY sessions.sid',
+    'a page whose end was looked up before',
+  ],
+  [
+    'participants.sid <= ? AND EXISTS (SELECT 1 FROM sessions',
+    'a page whose end was looked up before',
+  ],
   ['deliveries.id <= ? AND (deliveries.sub = ? OR EXISTS', 'a page whose end was looked up before'],
   ['revocations.seq <= ? AND (revocations.sub = ? OR', 'a page whose end was looked up before'],
   ['DELETE FROM consents WHERE consents.sub = ?', 'one for each client'],
-  ["roles = '[]' WHERE sessions.sid > ? AND sessions.sid <= ?", 'a page whose end was looked up before'],
-  ['SET salt = NULL WHERE revocations.seq > ? AND revocations.seq <= ?', 'a page whose end was looked up before'],
-  ['FROM audit WHERE audit.actor_id = ? AND audit.id > ? AND audit.id <= ?', 'a page whose end was looked up before'],
-  ['FROM audit WHERE audit.target = ? AND audit.id > ? AND audit.id <= ?', 'a page whose end was looked up before'],
-  ['DELETE FROM families WHERE families.sid IN', 'the grants of a page of sessions that was read with a limit'],
-  ['DELETE FROM participants WHERE participants.sid IN', 'the clients of a page of sessions that was read with a limit'],
-  ['DELETE FROM revocations WHERE revocations.seq <= ?', 'up to a seq that was read with a limit: those before it are gone'],
-  ['DELETE FROM revocation_totals WHERE revocation_totals.seq <= ?', 'up to a seq that was read with a limit: those before it are gone'],
-  ['DELETE FROM audit WHERE audit.id <= ?', 'up to an id that was read with a limit: those before it are gone'],
-  ['DELETE FROM audit_outcomes WHERE audit_outcomes.id <= ?', 'up to an id that was read with a limit: those before it are gone'],
+  [
+    "roles = '[]' WHERE sessions.sid > ? AND sessions.sid <= ?",
+    'a page whose end was looked up before',
+  ],
+  [
+    'SET salt = NULL WHERE revocations.seq > ? AND revocations.seq <= ?',
+    'a page whose end was looked up before',
+  ],
+  [
+    'FROM audit WHERE audit.actor_id = ? AND audit.id > ? AND audit.id <= ?',
+    'a page whose end was looked up before',
+  ],
+  [
+    'FROM audit WHERE audit.target = ? AND audit.id > ? AND audit.id <= ?',
+    'a page whose end was looked up before',
+  ],
+  [
+    'DELETE FROM families WHERE families.sid IN',
+    'the grants of a page of sessions that was read with a limit',
+  ],
+  [
+    'DELETE FROM participants WHERE participants.sid IN',
+    'the clients of a page of sessions that was read with a limit',
+  ],
+  [
+    'DELETE FROM revocations WHERE revocations.seq <= ?',
+    'up to a seq that was read with a limit: those before it are gone',
+  ],
+  [
+    'DELETE FROM revocation_totals WHERE revocation_totals.seq <= ?',
+    'up to a seq that was read with a limit: those before it are gone',
+  ],
+  [
+    'DELETE FROM audit WHERE audit.id <= ?',
+    'up to an id that was read with a limit: those before it are gone',
+  ],
+  [
+    'DELETE FROM audit_outcomes WHERE audit_outcomes.id <= ?',
+    'up to an id that was read with a limit: those before it are gone',
+  ],
 ]
 
 let dir: string
@@ -128,31 +239,61 @@ interface Index {
 const indexes = new Map<string, Index>()
 const readIndexes = (): void => {
   for (const table of LARGE)
-    for (const { name, unique } of raw.pragma(`index_list(${table})`) as { name: string; unique: 0 | 1 }[])
-      indexes.set(name, { table, unique: unique === 1, columns: (raw.pragma(`index_info(${name})`) as unknown[]).length })
+    for (const { name, unique } of raw.pragma(`index_list(${table})`) as {
+      name: string
+      unique: 0 | 1
+    }[])
+      indexes.set(name, {
+        table,
+        unique: unique === 1,
+        columns: (raw.pragma(`index_info(${name})`) as unknown[]).length,
+      })
 }
 
-/** `SEARCH d USING INDEX name (a=? AND b=?)`, `SCAN r`, `SEARCH s USING INTEGER PRIMARY KEY (rowid=?)`. */
+/**
+ * `SEARCH d USING INDEX name (a=? AND b=?)`, `SCAN r`, `SEARCH s USING INTEGER PRIMARY KEY
+ * (rowid=?)`.
+ */
 function stepOf(sql: string, detail: string): Step | undefined {
   const found = /^(SCAN|SEARCH) (\w+)(?:.*?USING (?:COVERING )?INDEX (\w+))?/.exec(detail)
   if (found === null) return undefined
   const [, kind, alias = '', name = ''] = found
   const index = indexes.get(name)
-  const table = index?.table ?? LARGE.find((one) => one === alias || new RegExp(`\\b${one}(?: AS)? ${alias}\\b`).test(sql)) ?? alias
+  const table =
+    index?.table ??
+    LARGE.find((one) => one === alias || new RegExp(`\\b${one}(?: AS)? ${alias}\\b`).test(sql)) ??
+    alias
   const equal = (detail.match(/\w+=\?/g) ?? []).length
-  const unique = detail.includes('INTEGER PRIMARY KEY (rowid=?)') || (index?.unique === true && equal === index.columns)
+  const unique =
+    detail.includes('INTEGER PRIMARY KEY (rowid=?)') ||
+    (index?.unique === true && equal === index.columns)
   return { table, unique, scan: kind === 'SCAN', detail }
 }
 
-/** Steps over large tables that neither look up one row, nor end with a LIMIT right after the order of an index. */
+/**
+ * Steps over large tables that neither look up one row, nor end with a LIMIT right after the order
+ * of an index.
+ */
 function unbounded(sql: string): string[] {
-  const named = Object.fromEntries([...sql.matchAll(/@(\w+)/g)].map(([, name = '']) => [name, null]))
-  const given = sql.includes('?') ? [Array.from(sql.matchAll(/\?/g), () => null)] : Object.keys(named).length > 0 ? [named] : []
-  const plan = (raw.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...given) as { detail: string }[]).map(({ detail }) => detail)
-  const steps = plan.map((detail) => stepOf(sql, detail)).filter((step) => step !== undefined && LARGE.includes(step.table)) as Step[]
+  const named = Object.fromEntries(
+    [...sql.matchAll(/@(\w+)/g)].map(([, name = '']) => [name, null]),
+  )
+  const given = sql.includes('?')
+    ? [Array.from(sql.matchAll(/\?/g), () => null)]
+    : Object.keys(named).length > 0
+      ? [named]
+      : []
+  const plan = (raw.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...given) as { detail: string }[]).map(
+    ({ detail }) => detail,
+  )
+  const steps = plan
+    .map((detail) => stepOf(sql, detail))
+    .filter((step) => step !== undefined && LARGE.includes(step.table)) as Step[]
   const sorts = plan.some((detail) => /TEMP B-TREE FOR (?!LAST|RIGHT)/.test(detail))
   const limited = /\bLIMIT\b/.test(sql) && !sorts
-  return steps.filter(({ unique, scan }) => !unique && (scan ? !limited || /\bWHERE\b/.test(sql) : !limited)).map(({ detail }) => detail)
+  return steps
+    .filter(({ unique, scan }) => !unique && (scan ? !limited || /\bWHERE\b/.test(sql) : !limited))
+    .map(({ detail }) => detail)
 }
 
 const plain = (sql: string): string => sql.replace(/\s+/g, ' ').replaceAll('"', '')
@@ -168,7 +309,13 @@ test('every statement reads a bounded number of rows of the large tables', () =>
 })
 
 test('a join is compiled once: SQLite does not plan by the values that it looks rows up by', () => {
-  const joins = [...statements].map(plain).filter((sql) => sql.startsWith('SELECT') && sql.includes(' JOIN ') && !sql.includes(' LIMIT ?'))
+  const joins = [...statements]
+    .map(plain)
+    .filter(
+      (sql) => sql.startsWith('SELECT') && sql.includes(' JOIN ') && !sql.includes(' LIMIT ?'),
+    )
   expect(joins.length).toBeGreaterThan(10)
-  expect(joins.filter((sql) => /\w\.\w+ (?:=|<>) \?/.test(sql.slice(sql.lastIndexOf(' JOIN '))))).toEqual([])
+  expect(
+    joins.filter((sql) => /\w\.\w+ (?:=|<>) \?/.test(sql.slice(sql.lastIndexOf(' JOIN ')))),
+  ).toEqual([])
 })

@@ -3,5 +3,9 @@ import { Reader } from '../../db/sqlite/reader.ts'
 
 /** For `reader.test.ts`: asks once and ends without closing anything. */
 const [file = ''] = process.argv.slice(2)
-const { sessions } = await new Reader(file, new DataFile(file)).ask('previewRevocation', { kind: 'everything' }, 1_800_000_000)
+const { sessions } = await new Reader(file, new DataFile(file)).ask(
+  'previewRevocation',
+  { kind: 'everything' },
+  1_800_000_000,
+)
 console.log(sessions)

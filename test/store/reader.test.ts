@@ -13,7 +13,10 @@ import { placeDataFile } from '../data-file.ts'
 import { readHere } from '../reads-here.ts'
 import { bench, expectOutcome, type Bench } from './fixture.ts'
 
-/** Searches, dry runs and backups of the embedded store run in a thread of its own, on a read-only connection (faults V4). */
+/**
+ * Searches, dry runs and backups of the embedded store run in a thread of its own, on a read-only
+ * connection (faults V4).
+ */
 
 let dir: string
 let file: string
@@ -25,7 +28,10 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'broker-reader-'))
   file = join(dir, 'data', 'broker.db')
   placeDataFile(file)
-  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }), remove: () => {} })
+  b = await bench({
+    open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }),
+    remove: () => {},
+  })
   await b.client('sydney')
   await Promise.all(Array.from({ length: 600 }, (_, n) => b.signIn(`user-${n}`)))
 })
@@ -34,10 +40,19 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-/** Every method with which a connection of this thread reads rows; the store looks at its log's head once a second. */
+/**
+ * Every method with which a connection of this thread reads rows; the store looks at its log's head
+ * once a second.
+ */
 function countReads(): () => number {
-  const statement = Object.getPrototypeOf(new Database(':memory:').prepare('SELECT 1')) as Database.Statement
-  const spies = [vi.spyOn(statement, 'all'), vi.spyOn(statement, 'iterate'), vi.spyOn(Database.prototype, 'backup')]
+  const statement = Object.getPrototypeOf(
+    new Database(':memory:').prepare('SELECT 1'),
+  ) as Database.Statement
+  const spies = [
+    vi.spyOn(statement, 'all'),
+    vi.spyOn(statement, 'iterate'),
+    vi.spyOn(Database.prototype, 'backup'),
+  ]
   return () => spies.reduce((sum, { mock }) => sum + mock.calls.length, 0)
 }
 
@@ -45,7 +60,10 @@ describe('what operators read at length', () => {
   test('is not read in the thread that serves requests', async () => {
     const reads = countReads()
     expect(await b.store.searchSessions(absent())).toEqual([])
-    expect(await b.store.previewRevocation(EVERYTHING, b.now)).toMatchObject({ sessions: 600, subjects: 600 })
+    expect(await b.store.previewRevocation(EVERYTHING, b.now)).toMatchObject({
+      sessions: 600,
+      subjects: 600,
+    })
     expectOutcome(await b.store.backup(join(dir, 'backup.db')), 'made')
     expect(reads()).toBe(0)
     await b.store.listAudit({ limit: 1 })
@@ -55,23 +73,32 @@ describe('what operators read at length', () => {
   test('holds everything that was committed before it was asked for', async () => {
     for (let n = 0; n < 20; n++) {
       const { session } = await b.signIn(`late-${n}`)
-      expect(await b.store.searchSessions({ text: `late-${n}`, now: b.now, limit: 10 })).toMatchObject([{ session: { sid: session.sid } }])
+      expect(
+        await b.store.searchSessions({ text: `late-${n}`, now: b.now, limit: 10 }),
+      ).toMatchObject([{ session: { sid: session.sid } }])
       await b.revoke({ kind: 'session', sid: session.sid })
-      expect(await b.store.previewRevocation({ kind: 'session', sid: session.sid }, b.now)).toMatchObject({ sessions: 0 })
+      expect(
+        await b.store.previewRevocation({ kind: 'session', sid: session.sid }, b.now),
+      ).toMatchObject({ sessions: 0 })
     }
   })
 
   test('starts again with the state of its day while a backup of another moment is under way', async () => {
     const copying = b.store.backup(join(dir, 'backup.db'))
     const { session } = await b.signIn('meanwhile')
-    expect(await b.store.searchSessions({ text: 'meanwhile', now: b.now, limit: 10 })).toMatchObject([{ session: { sid: session.sid } }])
+    expect(
+      await b.store.searchSessions({ text: 'meanwhile', now: b.now, limit: 10 }),
+    ).toMatchObject([{ session: { sid: session.sid } }])
     expectOutcome(await copying, 'made')
   })
 
   test('of two backups asked for at once makes one after the other', async () => {
     const copy = Database.prototype.backup
     const wholeAtStart: string[][] = []
-    vi.spyOn(Database.prototype, 'backup').mockImplementation(function (this: Database.Database, ...args) {
+    vi.spyOn(Database.prototype, 'backup').mockImplementation(function (
+      this: Database.Database,
+      ...args
+    ) {
       wholeAtStart.push(readdirSync(dir).filter((name) => /^backup-\d\.db$/.test(name)))
       return copy.apply(this, args)
     })
@@ -98,7 +125,10 @@ describe('the thread', () => {
 
   test('starts with the first question, and serves the next ones too', async () => {
     expect(workers).toHaveLength(0)
-    await Promise.all([reader.ask('searchSessions', absent()), reader.ask('previewRevocation', EVERYTHING, b.now)])
+    await Promise.all([
+      reader.ask('searchSessions', absent()),
+      reader.ask('previewRevocation', EVERYTHING, b.now),
+    ])
     await reader.ask('searchSessions', absent())
     expect(workers).toHaveLength(1)
   })
@@ -110,32 +140,49 @@ describe('the thread', () => {
   }
 
   test('that dies rejects what it was asked as unavailable, and the next question starts another', async () => {
-    const dying = program("import { parentPort } from 'node:worker_threads'\nparentPort.on('message', () => process.exit(3))")
+    const dying = program(
+      "import { parentPort } from 'node:worker_threads'\nparentPort.on('message', () => process.exit(3))",
+    )
     let starts = 0
-    const mortal = new Reader(file, new DataFile(file), (name) => startReaderThread(name, starts++ === 0 ? dying : undefined))
-    const lost = await mortal.ask('previewRevocation', EVERYTHING, b.now).catch((error: unknown) => error)
+    const mortal = new Reader(file, new DataFile(file), (name) =>
+      startReaderThread(name, starts++ === 0 ? dying : undefined),
+    )
+    const lost = await mortal
+      .ask('previewRevocation', EVERYTHING, b.now)
+      .catch((error: unknown) => error)
     expect(lost).toBeInstanceOf(StoreUnavailable)
     expect(String(lost)).toContain('ended before it had an answer')
-    expect(await mortal.ask('previewRevocation', EVERYTHING, b.now)).toMatchObject({ sessions: 600 })
+    expect(await mortal.ask('previewRevocation', EVERYTHING, b.now)).toMatchObject({
+      sessions: 600,
+    })
     expect(starts).toBe(2)
     await mortal.close()
   })
 
   test('that cannot start says so, with the cause', async () => {
-    const broken = new Reader(file, new DataFile(file), (name) => startReaderThread(name, program("throw new Error('no such driver')")))
-    await expect(broken.ask('searchSessions', absent())).rejects.toMatchObject({ name: 'StoreUnavailable', cause: { message: 'no such driver' } })
+    const broken = new Reader(file, new DataFile(file), (name) =>
+      startReaderThread(name, program("throw new Error('no such driver')")),
+    )
+    await expect(broken.ask('searchSessions', absent())).rejects.toMatchObject({
+      name: 'StoreUnavailable',
+      cause: { message: 'no such driver' },
+    })
     await broken.close()
   })
 
   test('ends with the store: what it was asked is unavailable, what is asked later too', async () => {
-    const asked = [reader.ask('searchSessions', absent()), reader.ask('previewRevocation', EVERYTHING, b.now)].map((one) =>
+    const asked = [
+      reader.ask('searchSessions', absent()),
+      reader.ask('previewRevocation', EVERYTHING, b.now),
+    ].map((one) =>
       one.then(
         () => 'answered',
         (error: Error) => error.name,
       ),
     )
     await reader.close()
-    for (const outcome of await Promise.all(asked)) expect(['answered', 'StoreUnavailable']).toContain(outcome)
+    for (const outcome of await Promise.all(asked))
+      expect(['answered', 'StoreUnavailable']).toContain(outcome)
     expect(workers[0]?.threadId).toBe(-1)
     await expect(reader.ask('searchSessions', absent())).rejects.toThrow('The store is closed.')
   })
@@ -144,14 +191,20 @@ describe('the thread', () => {
     await reader.ask('searchSessions', absent())
     rmSync(file)
     await expect(reader.ask('searchSessions', absent())).rejects.toThrow('was removed or replaced')
-    await expect(reader.ask('backup', join(dir, 'backup.db'))).rejects.toThrow('was removed or replaced')
+    await expect(reader.ask('backup', join(dir, 'backup.db'))).rejects.toThrow(
+      'was removed or replaced',
+    )
   })
 
   test('keeps no process alive that has nothing to ask, and reads TypeScript where the process was started with tsx', async () => {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'reader-child.ts'), file], {
-      cwd: resolve(import.meta.dirname, '../..'),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', join(import.meta.dirname, 'reader-child.ts'), file],
+      {
+        cwd: resolve(import.meta.dirname, '../..'),
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    )
     let said = ''
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
     const code = await new Promise((done) => child.once('exit', done))

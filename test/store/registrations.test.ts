@@ -12,7 +12,13 @@ const secret = (id: string, createdAt: number, expiresAt?: number): SecretHash =
 })
 
 const put = (b: Bench, changed: Partial<Parameters<Bench['store']['putClient']>[0]> = {}) =>
-  b.store.putClient({ clientId: 'sydney', source: 'command', metadata: metadataOf('sydney'), now: b.now, ...changed })
+  b.store.putClient({
+    clientId: 'sydney',
+    source: 'command',
+    metadata: metadataOf('sydney'),
+    now: b.now,
+    ...changed,
+  })
 
 describe.each(STORES)('registrations, on %s', (_name, make) => {
   const open = benches(make)
@@ -32,9 +38,22 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     b.now += 60
     expect(await put(b)).toMatchObject({ outcome: 'unchanged', client: { updatedAt: T0 } })
     expect(await put(b, { secrets: [secret('s-1', T0)] })).toMatchObject({ outcome: 'unchanged' })
-    const changed = expectOutcome(await put(b, { metadata: metadataOf('sydney', { name: 'Sydney' }) }), 'changed')
-    expect(changed.client).toMatchObject({ metadata: { name: 'Sydney' }, secrets: [{ id: 's-1' }], createdAt: T0, updatedAt: T0 + 60 })
-    expect(await put(b, { secrets: [secret('s-2', T0)], metadata: metadataOf('sydney', { name: 'Sydney' }) })).toMatchObject({
+    const changed = expectOutcome(
+      await put(b, { metadata: metadataOf('sydney', { name: 'Sydney' }) }),
+      'changed',
+    )
+    expect(changed.client).toMatchObject({
+      metadata: { name: 'Sydney' },
+      secrets: [{ id: 's-1' }],
+      createdAt: T0,
+      updatedAt: T0 + 60,
+    })
+    expect(
+      await put(b, {
+        secrets: [secret('s-2', T0)],
+        metadata: metadataOf('sydney', { name: 'Sydney' }),
+      }),
+    ).toMatchObject({
       outcome: 'changed',
       client: { secrets: [{ id: 's-2' }] },
     })
@@ -47,15 +66,25 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     await put(b, { source: 'file' })
     expect(await put(b, { source: 'api' })).toEqual({ outcome: 'foreign', source: 'file' })
     const actor = { kind: 'operator', id: 'o' } as const
-    expect(await b.store.removeClient({ clientId: 'sydney', source: 'command', actor, now: b.now })).toEqual({ outcome: 'foreign', source: 'file' })
-    expect((await b.store.removeClient({ clientId: 'sydney', source: 'any', actor, now: b.now })).outcome).toBe('removed')
-    expect(await b.store.removeClient({ clientId: 'sydney', source: 'any', actor, now: b.now })).toEqual({ outcome: 'unknown' })
+    expect(
+      await b.store.removeClient({ clientId: 'sydney', source: 'command', actor, now: b.now }),
+    ).toEqual({ outcome: 'foreign', source: 'file' })
+    expect(
+      (await b.store.removeClient({ clientId: 'sydney', source: 'any', actor, now: b.now }))
+        .outcome,
+    ).toBe('removed')
+    expect(
+      await b.store.removeClient({ clientId: 'sydney', source: 'any', actor, now: b.now }),
+    ).toEqual({ outcome: 'unknown' })
   })
 
   test('two secrets are valid at a time: with a third, the oldest valid one goes, and those that have expired', async () => {
     const b = await open()
-    await put(b, { secrets: [secret('s-1', T0), secret('s-2', T0 + 1), secret('s-0', T0 - 9, T0 - 1)] })
-    const add = (id: string, createdAt: number) => b.store.addClientSecret({ clientId: 'sydney', secret: secret(id, createdAt), now: b.now })
+    await put(b, {
+      secrets: [secret('s-1', T0), secret('s-2', T0 + 1), secret('s-0', T0 - 9, T0 - 1)],
+    })
+    const add = (id: string, createdAt: number) =>
+      b.store.addClientSecret({ clientId: 'sydney', secret: secret(id, createdAt), now: b.now })
     const ids = async () => (await b.store.findClient('sydney'))?.secrets.map(({ id }) => id)
     expect(await add('s-3', T0 + 2)).toBe(true)
     expect(await ids()).toEqual(['s-2', 's-3'])
@@ -64,7 +93,9 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect(await b.store.removeClientSecret({ clientId: 'sydney', secretId: 's-4' })).toBe(true)
     expect(await b.store.removeClientSecret({ clientId: 'sydney', secretId: 's-4' })).toBe(false)
     expect(await ids()).toEqual(['s-5'])
-    expect(await b.store.addClientSecret({ clientId: 'none', secret: secret('x', T0), now: b.now })).toBe(false)
+    expect(
+      await b.store.addClientSecret({ clientId: 'none', secret: secret('x', T0), now: b.now }),
+    ).toBe(false)
   })
 
   test('removing a client revokes what it holds in the same act; its logout tokens are pending, its secrets are gone', async () => {
@@ -73,17 +104,29 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     const { session } = await b.signIn('alice')
     const granted = await b.exchange(session.sid, 'sydney')
     const removed = expectOutcome(
-      await b.store.removeClient({ clientId: 'sydney', source: 'command', actor: { kind: 'operator', id: 'o' }, now: b.now }),
+      await b.store.removeClient({
+        clientId: 'sydney',
+        source: 'command',
+        actor: { kind: 'operator', id: 'o' },
+        now: b.now,
+      }),
       'removed',
     )
-    expect(removed.committed.revocation).toMatchObject({ selector: { kind: 'client', clientId: 'sydney' }, reason: 'client_removed' })
+    expect(removed.committed.revocation).toMatchObject({
+      selector: { kind: 'client', clientId: 'sydney' },
+      reason: 'client_removed',
+    })
     expect(await b.refresh(family(granted.family))).toEqual({ outcome: 'rejected', why: 'revoked' })
     expect(await b.fanOutAll()).toBe(1)
-    expect(await b.store.listDeliveries({ limit: 10 })).toMatchObject([{ sid: session.sid, uri: 'https://sydney.example/backchannel' }])
+    expect(await b.store.listDeliveries({ limit: 10 })).toMatchObject([
+      { sid: session.sid, uri: 'https://sydney.example/backchannel' },
+    ])
     expect(await b.store.listClients()).toEqual([])
     // Still found, because its pending logout tokens are still to be signed.
     expect(await b.store.findClient('sydney')).toMatchObject({ removedAt: T0, secrets: [] })
-    expect(await b.store.addClientSecret({ clientId: 'sydney', secret: secret('x', T0), now: b.now })).toBe(false)
+    expect(
+      await b.store.addClientSecret({ clientId: 'sydney', secret: secret('x', T0), now: b.now }),
+    ).toBe(false)
   })
 
   test('each tenant that a change takes out of a registration is kept once, by its latest removal, for two hours', async () => {
@@ -112,15 +155,26 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     b.now += 10
     await put(b, { metadata: metadataOf('sydney', { tenants: ['a', 'c'] }) })
     b.now += 10
-    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    await b.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: { kind: 'operator', id: 'o' },
+      now: b.now,
+    })
     b.now += 10
-    const again = expectOutcome(await put(b, { metadata: metadataOf('sydney', { tenants: ['c'] }) }), 'added').client
+    const again = expectOutcome(
+      await put(b, { metadata: metadataOf('sydney', { tenants: ['c'] }) }),
+      'added',
+    ).client
     expect(again.formerTenants).toEqual([
       { tid: 'b', removedAt: T0 + 10 },
       { tid: 'a', removedAt: T0 + 30 },
     ])
     expect(
-      expectOutcome(await put(b, { clientId: 'perth', metadata: metadataOf('perth', { tenants: ['c'] }) }), 'added').client.formerTenants,
+      expectOutcome(
+        await put(b, { clientId: 'perth', metadata: metadataOf('perth', { tenants: ['c'] }) }),
+        'added',
+      ).client.formerTenants,
     ).toEqual([])
   })
 
@@ -132,7 +186,12 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     const purged = (limit: number) => b.store.purge({ kind: 'consents', now: b.now, limit })
     await put(b)
     for (const one of [sydney, perth]) await b.store.recordConsent({ ...one, now: b.now })
-    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    await b.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: { kind: 'operator', id: 'o' },
+      now: b.now,
+    })
     expect(await b.store.hasConsent(sydney)).toBe(false)
     await put(b)
     expect(await b.store.hasConsent(sydney)).toBe(false)
@@ -140,7 +199,10 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect([await purged(1), await purged(1)]).toEqual([true, false])
     b.now += 1
     await b.store.recordConsent({ ...sydney, scope: 'email', now: b.now })
-    expect([await b.store.hasConsent({ ...sydney, scope: 'email' }), await b.store.hasConsent(sydney)]).toEqual([true, false])
+    expect([
+      await b.store.hasConsent({ ...sydney, scope: 'email' }),
+      await b.store.hasConsent(sydney),
+    ]).toEqual([true, false])
     expect([await purged(1), await b.store.hasConsent(perth)]).toEqual([false, true])
   })
 
@@ -149,9 +211,17 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     await put(b)
     const { session } = await b.signIn('alice')
     const before = await b.exchange(session.sid, 'sydney')
-    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    await b.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: { kind: 'operator', id: 'o' },
+      now: b.now,
+    })
     b.now += 10
-    expect(await put(b, { source: 'api' })).toMatchObject({ outcome: 'added', client: { source: 'api', createdAt: T0 + 10 } })
+    expect(await put(b, { source: 'api' })).toMatchObject({
+      outcome: 'added',
+      client: { source: 'api', createdAt: T0 + 10 },
+    })
     expect(await b.refresh(family(before.family))).toEqual({ outcome: 'rejected', why: 'revoked' })
     const after = await b.exchange(session.sid, 'sydney')
     expect((await b.refresh(family(after.family))).outcome).toBe('rotated')
@@ -160,7 +230,11 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
   })
 })
 
-const key = (kid: string, state: StoredSigningKey['state'], alg: StoredSigningKey['alg'] = 'ES256'): StoredSigningKey => ({
+const key = (
+  kid: string,
+  state: StoredSigningKey['state'],
+  alg: StoredSigningKey['alg'] = 'ES256',
+): StoredSigningKey => ({
   kid,
   alg,
   state,
@@ -171,26 +245,51 @@ const key = (kid: string, state: StoredSigningKey['state'], alg: StoredSigningKe
 
 describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make) => {
   const open = benches(make)
-  const states = async (b: Bench) => Object.fromEntries((await b.store.listKeys()).map(({ kid, state }) => [kid, state]))
+  const states = async (b: Bench) =>
+    Object.fromEntries((await b.store.listKeys()).map(({ kid, state }) => [kid, state]))
 
   test('a next key becomes active and the active one of its algorithm retires, in one act, also of two at once', async () => {
     const b = await open()
-    for (const one of [key('a', 'active'), key('b', 'next'), key('c', 'next'), key('r', 'active', 'RS256')]) await b.store.addKey(one)
+    for (const one of [
+      key('a', 'active'),
+      key('b', 'next'),
+      key('c', 'next'),
+      key('r', 'active', 'RS256'),
+    ])
+      await b.store.addKey(one)
     await b.store.addKey({ ...key('a', 'retired'), privateSealed: null })
     const activate = (kid: string) => b.store.activateKey({ kid, retireAt: T0 + 900, now: T0 })
     expect((await Promise.all([activate('b'), activate('b')])).toSorted()).toEqual([false, true])
     expect(await states(b)).toEqual({ a: 'retiring', b: 'active', c: 'next', r: 'active' })
-    expect((await b.store.listKeys())[0]).toEqual({ ...key('a', 'retiring'), activatedAt: undefined, retireAt: T0 + 900 })
+    expect((await b.store.listKeys())[0]).toEqual({
+      ...key('a', 'retiring'),
+      activatedAt: undefined,
+      retireAt: T0 + 900,
+    })
     expect(await activate('none')).toBe(false)
-    expect([await b.store.retireKey({ kid: 'b', now: T0 }), await b.store.retireKey({ kid: 'b', now: T0 })]).toEqual([true, false])
+    expect([
+      await b.store.retireKey({ kid: 'b', now: T0 }),
+      await b.store.retireKey({ kid: 'b', now: T0 }),
+    ]).toEqual([true, false])
     expect(await states(b)).toMatchObject({ b: 'retired' })
   })
 
   test('tenants are kept by their id', async () => {
     const b = await open()
     await b.store.putTenant({ tid: 't-1', mfaProof: 'amr', connectedAt: T0 })
-    await b.store.putTenant({ tid: 't-1', name: 'Contoso', mfaProof: 'auth_context:c1', idleSeconds: 600, connectedAt: T0 })
-    expect(await b.store.findTenant('t-1')).toMatchObject({ name: 'Contoso', mfaProof: 'auth_context:c1', idleSeconds: 600, removedAt: undefined })
+    await b.store.putTenant({
+      tid: 't-1',
+      name: 'Contoso',
+      mfaProof: 'auth_context:c1',
+      idleSeconds: 600,
+      connectedAt: T0,
+    })
+    expect(await b.store.findTenant('t-1')).toMatchObject({
+      name: 'Contoso',
+      mfaProof: 'auth_context:c1',
+      idleSeconds: 600,
+      removedAt: undefined,
+    })
     expect(await b.store.listTenants()).toHaveLength(1)
     expect(await b.store.findTenant('t-2')).toBeUndefined()
   })
@@ -208,19 +307,35 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     }
     await b.store.putTenant(row)
     expect(await b.store.findTenant('t-1')).toMatchObject(row)
-    expect(await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'auth_context:c2', proofAssertedBy: 'Olga' } })).toBe(true)
-    expect(await b.store.findTenant('t-1')).toMatchObject({ ...row, mfaProof: 'auth_context:c2', proofAssertedBy: 'Olga' })
+    expect(
+      await b.store.changeTenant({
+        tid: 't-1',
+        change: { mfaProof: 'auth_context:c2', proofAssertedBy: 'Olga' },
+      }),
+    ).toBe(true)
+    expect(await b.store.findTenant('t-1')).toMatchObject({
+      ...row,
+      mfaProof: 'auth_context:c2',
+      proofAssertedBy: 'Olga',
+    })
     await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'amr', proofAssertedBy: 'Adam' } })
-    const remove = () => b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'olga' }, now: T0 + 1 })
-    const [one, two] = (await Promise.all([remove(), remove()])).toSorted((a) => (a.outcome === 'removed' ? -1 : 1))
+    const remove = () =>
+      b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'olga' }, now: T0 + 1 })
+    const [one, two] = (await Promise.all([remove(), remove()])).toSorted((a) =>
+      a.outcome === 'removed' ? -1 : 1,
+    )
     expect(one).toMatchObject({
       outcome: 'removed',
-      committed: { revocation: { selector: { kind: 'tenant', tid: 't-1' }, reason: 'tenant_removed' } },
+      committed: {
+        revocation: { selector: { kind: 'tenant', tid: 't-1' }, reason: 'tenant_removed' },
+      },
     })
     expect(two).toEqual({ outcome: 'unknown' })
     expect(await b.store.findTenant('t-1')).toMatchObject({ ...row, removedAt: T0 + 1 })
     expect(await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'amr' } })).toBe(false)
-    expect(await b.store.removeTenant({ tid: 't-2', actor: { kind: 'operator', id: 'olga' }, now: T0 })).toEqual({ outcome: 'unknown' })
+    expect(
+      await b.store.removeTenant({ tid: 't-2', actor: { kind: 'operator', id: 'olga' }, now: T0 }),
+    ).toEqual({ outcome: 'unknown' })
   })
 
   test('a setting is set, unset, or set once', async () => {
@@ -229,9 +344,17 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     expect(await b.store.setting('x')).toBe('1')
     await b.store.setSetting('x', undefined)
     expect(await b.store.setting('x')).toBeUndefined()
-    expect([await b.store.setSettingOnce('y', '1'), await b.store.setSettingOnce('y', '2')]).toEqual(['1', '1'])
-    const reseal = (name: string, from: string, to: string) => b.store.resealSetting({ name, from, to })
-    expect([await reseal('y', '1', '2'), await reseal('y', '1', '3'), await reseal('none', '1', '2')]).toEqual([true, false, false])
+    expect([
+      await b.store.setSettingOnce('y', '1'),
+      await b.store.setSettingOnce('y', '2'),
+    ]).toEqual(['1', '1'])
+    const reseal = (name: string, from: string, to: string) =>
+      b.store.resealSetting({ name, from, to })
+    expect([
+      await reseal('y', '1', '2'),
+      await reseal('y', '1', '3'),
+      await reseal('none', '1', '2'),
+    ]).toEqual([true, false, false])
     expect([await b.store.setting('y'), await b.store.setting('none')]).toEqual(['2', undefined])
   })
 })
@@ -247,8 +370,15 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
 
   test('rises with a change of clients and their secrets, and not where nothing changes', async () => {
     const b = await open()
-    const remove = () => b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
-    const add = (clientId: string) => b.store.addClientSecret({ clientId, secret: secret('s-2', T0), now: b.now })
+    const remove = () =>
+      b.store.removeClient({
+        clientId: 'sydney',
+        source: 'any',
+        actor: { kind: 'operator', id: 'o' },
+        now: b.now,
+      })
+    const add = (clientId: string) =>
+      b.store.addClientSecret({ clientId, secret: secret('s-2', T0), now: b.now })
     const acts: [change: () => Promise<unknown>, by: number][] = [
       [() => put(b), 1],
       [() => put(b), 0],
@@ -261,13 +391,16 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
       [remove, 1],
       [remove, 0],
     ]
-    for (const [act, by] of acts) expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
+    for (const [act, by] of acts)
+      expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
   })
 
   test('rises with a change of tenants, and not where nothing changes', async () => {
     const b = await open()
-    const change = (tid: string) => b.store.changeTenant({ tid, change: { mfaProof: 'auth_context:c1' } })
-    const remove = () => b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'o' }, now: T0 })
+    const change = (tid: string) =>
+      b.store.changeTenant({ tid, change: { mfaProof: 'auth_context:c1' } })
+    const remove = () =>
+      b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'o' }, now: T0 })
     const acts: [change: () => Promise<unknown>, by: number][] = [
       [() => b.store.putTenant({ tid: 't-1', mfaProof: 'amr', connectedAt: T0 }), 1],
       [() => change('t-1'), 1],
@@ -276,7 +409,8 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
       [remove, 0],
       [() => change('t-1'), 0],
     ]
-    for (const [act, by] of acts) expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
+    for (const [act, by] of acts)
+      expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
   })
 
   test('rises with a change of signing keys or settings, and not where nothing changes', async () => {
@@ -300,6 +434,7 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
       [() => store.probe(), 0],
       [() => b.signIn('alice'), 0],
     ]
-    for (const [act, by] of acts) expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
+    for (const [act, by] of acts)
+      expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
   })
 })

@@ -1,10 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import type { ClientSource } from '../../src/protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
-import { benches, codeFor, expectOutcome, family, metadataOf, redemptionOf, STORES, T0 } from './fixture.ts'
+import {
+  benches,
+  codeFor,
+  expectOutcome,
+  family,
+  metadataOf,
+  redemptionOf,
+  STORES,
+  T0,
+} from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
-/** What two brokers could do to each other's registry. Each test says what holds in whichever order the two acts commit. */
+/**
+ * What two brokers could do to each other's registry. Each test says what holds in whichever order
+ * the two acts commit.
+ */
 
 /** Pairs of one test: enough that the acts of some of them are carried out beside each other. */
 const PAIRS = Array.from({ length: 12 }, (_, i) => `p${i}`)
@@ -12,7 +24,14 @@ const each = <T>(pair: (name: string) => Promise<T>): Promise<T[]> => Promise.al
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
 
 const key = (kid: string, alg: StoredSigningKey['alg']): StoredSigningKey => ({
-  ...{ kid, alg, state: 'next', privateSealed: `sealed-${kid}`, publicJwk: { kty: 'EC', kid }, createdAt: T0 },
+  ...{
+    kid,
+    alg,
+    state: 'next',
+    privateSealed: `sealed-${kid}`,
+    publicJwk: { kty: 'EC', kid },
+    createdAt: T0,
+  },
 })
 
 describe.each(STORES)('two acts at once on a registration, on %s', (_name, make) => {
@@ -20,14 +39,23 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
   const put = (b: Bench, clientId: string, source: ClientSource, name: string) => {
     const logoutUris = [`https://${name}.example/logout`, 'https://both.example/logout']
     const secrets = [{ id: `s-${name}`, hash: `hash-${name}`, createdAt: T0 }]
-    return b.store.putClient({ clientId, source, metadata: metadataOf(clientId, { name, logoutUris }), secrets, now: b.now })
+    return b.store.putClient({
+      clientId,
+      source,
+      metadata: metadataOf(clientId, { name, logoutUris }),
+      secrets,
+      now: b.now,
+    })
   }
-  const remove = (b: Bench, clientId: string) => b.store.removeClient({ clientId, source: 'any', actor: OPERATOR, now: b.now })
+  const remove = (b: Bench, clientId: string) =>
+    b.store.removeClient({ clientId, source: 'any', actor: OPERATOR, now: b.now })
   /** Of one registration, with nothing of the other. */
   const isWhole = async (b: Bench, clientId: string, name: string) => {
     const client = await b.store.findClient(clientId)
     expect(client).toMatchObject({ metadata: { name }, secrets: [{ id: `s-${name}` }] })
-    const uris = (await b.store.listTargets()).filter((one) => one.clientId === clientId).map(({ uri }) => uri)
+    const uris = (await b.store.listTargets())
+      .filter((one) => one.clientId === clientId)
+      .map(({ uri }) => uri)
     expect(uris.toSorted()).toEqual(client?.metadata.logoutUris.toSorted())
     return client
   }
@@ -38,7 +66,9 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
       const answers = await Promise.all([put(b, id, 'file', 'one'), put(b, id, 'api', 'two')])
       expect(answers.map(({ outcome }) => outcome).toSorted()).toEqual(['added', 'foreign'])
       const first = answers[0].outcome === 'added'
-      expect(await isWhole(b, id, first ? 'one' : 'two')).toMatchObject({ source: first ? 'file' : 'api' })
+      expect(await isWhole(b, id, first ? 'one' : 'two')).toMatchObject({
+        source: first ? 'file' : 'api',
+      })
     })
     expect(await b.registryVersion()).toBe(PAIRS.length)
   })
@@ -71,11 +101,21 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
       expect(removals.map(({ outcome }) => outcome).toSorted()).toEqual(['removed', 'unknown'])
       for (const issued of [rotation, redemption]) {
         if (!('rev' in issued)) continue
-        const check = { sid: session.sid, sub: session.sub, clientId: id, rev: issued.rev, now: b.now, touch: false }
+        const check = {
+          sid: session.sid,
+          sub: session.sub,
+          clientId: id,
+          rev: issued.rev,
+          now: b.now,
+          touch: false,
+        }
         expect(await b.store.checkAccess(check)).toEqual({ outcome: 'rejected', why: 'revoked' })
-        expect(issued.family === undefined ? 'rejected' : (await b.refresh(issued.family)).outcome).toBe('rejected')
+        expect(
+          issued.family === undefined ? 'rejected' : (await b.refresh(issued.family)).outcome,
+        ).toBe('rejected')
       }
-      if ('rev' in granted) expect(await b.store.checkClientAccess({ clientId: id, rev: granted.rev })).toBe(false)
+      if ('rev' in granted)
+        expect(await b.store.checkClientAccess({ clientId: id, rev: granted.rev })).toBe(false)
       expect(await b.store.findClient(id)).toMatchObject({ removedAt: T0, secrets: [] })
     })
     expect((await b.store.head()).seq).toBe(PAIRS.length)
@@ -97,7 +137,12 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
     const b = await open()
     await each(async (id) => {
       await b.client(id)
-      const add = (n: number) => b.store.addClientSecret({ clientId: id, secret: { id: `s-${n}`, hash: 'h', createdAt: T0 + n }, now: b.now })
+      const add = (n: number) =>
+        b.store.addClientSecret({
+          clientId: id,
+          secret: { id: `s-${n}`, hash: 'h', createdAt: T0 + n },
+          now: b.now,
+        })
       expect(await Promise.all([add(1), add(2), add(3)])).toEqual([true, true, true])
       expect((await b.store.findClient(id))?.secrets).toHaveLength(2)
     })
@@ -115,7 +160,13 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
       return b.store.activateKey({ kid, retireAt: T0 + 900, now: T0 })
     }
     for (const round of PAIRS) {
-      expect(await Promise.all([rotate(`${round}-a`), rotate(`${round}-b`), rotate(`${round}-r`, 'RS256')])).toEqual([true, true, true])
+      expect(
+        await Promise.all([
+          rotate(`${round}-a`),
+          rotate(`${round}-b`),
+          rotate(`${round}-r`, 'RS256'),
+        ]),
+      ).toEqual([true, true, true])
       const active = (await b.store.listKeys()).filter(({ state }) => state === 'active')
       expect(active.map(({ alg }) => alg).toSorted()).toEqual(['ES256', 'RS256'])
     }
@@ -133,7 +184,10 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
       const [, one, , two] = await Promise.all([change('one'), remove(), change('two'), remove()])
       expect([one.outcome, two.outcome].toSorted()).toEqual(['removed', 'unknown'])
       expect(await b.store.findTenant(tid)).toMatchObject({ removedAt: T0 + 1, mfaProof: 'amr' })
-      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
+      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+        state: 'ended',
+        why: 'revoked',
+      })
     })
   })
 
@@ -142,15 +196,24 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
     await each(async (tid) => {
       await b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: T0 })
       const changes = [{ name: 'Contoso' }, { idleSeconds: 600 }, { absoluteSeconds: 900 }]
-      expect(await Promise.all(changes.map((change) => b.store.changeTenant({ tid, change })))).toEqual([true, true, true])
-      expect(await b.store.findTenant(tid)).toMatchObject({ name: 'Contoso', idleSeconds: 600, absoluteSeconds: 900 })
+      expect(
+        await Promise.all(changes.map((change) => b.store.changeTenant({ tid, change }))),
+      ).toEqual([true, true, true])
+      expect(await b.store.findTenant(tid)).toMatchObject({
+        name: 'Contoso',
+        idleSeconds: 600,
+        absoluteSeconds: 900,
+      })
     })
   })
 
   test('a setting that is set once has one value, which both are answered', async () => {
     const b = await open()
     await each(async (name) => {
-      const both = await Promise.all([b.store.setSettingOnce(name, '1'), b.store.setSettingOnce(name, '2')])
+      const both = await Promise.all([
+        b.store.setSettingOnce(name, '1'),
+        b.store.setSettingOnce(name, '2'),
+      ])
       const kept = await b.store.setting(name)
       expect(both).toEqual([kept, kept])
     })
@@ -165,7 +228,11 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
     const sids = await each(async (who) => {
       const { session } = await b.signIn(who)
       await b.revoke({ kind: 'session', sid: session.sid })
-      const erase = async () => expectOutcome(await b.store.eraseUser({ sub: session.sub, actor: OPERATOR, now: b.now }), 'erased')
+      const erase = async () =>
+        expectOutcome(
+          await b.store.eraseUser({ sub: session.sub, actor: OPERATOR, now: b.now }),
+          'erased',
+        )
       await erase()
       await Promise.all([erase(), b.store.forgetErased({ limit: 4 }), erase()])
       return session.sid
@@ -174,7 +241,10 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
     await forgetAll()
     for (const sid of sids) {
       const standing = await b.store.standingBySid(sid, b.now)
-      expect(standing).toMatchObject({ state: 'ended', session: { device: '', roles: [], user: { name: undefined } } })
+      expect(standing).toMatchObject({
+        state: 'ended',
+        session: { device: '', roles: [], user: { name: undefined } },
+      })
     }
   })
 })

@@ -5,7 +5,8 @@ import type { Bench } from './fixture.ts'
 const REQUEST = { caller: 'client robot', keyHash: 'key', requestHash: 'lock Alice' }
 const DAY = 86_400
 
-const find = ({ store, now }: Bench, changes: Partial<typeof REQUEST> = {}) => store.findRepeatable({ ...REQUEST, ...changes, now })
+const find = ({ store, now }: Bench, changes: Partial<typeof REQUEST> = {}) =>
+  store.findRepeatable({ ...REQUEST, ...changes, now })
 const keep = ({ store, now }: Bench, changes: Partial<typeof REQUEST> = {}, answer = ANSWER) =>
   store.keepRepeatable({ ...REQUEST, ...changes, now, most: 10, ...answer })
 const ANSWER = { status: 201, answer: '{"outcome":"locked"}' }

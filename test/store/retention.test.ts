@@ -7,7 +7,8 @@ const DAY = 86_400
 const purge = async (b: Bench, now: number) => {
   await signHeads(b.store)
   let rounds = 0
-  for (const kind of [...PURGED_SOON, ...PURGED_LATE]) while (await b.store.purge({ kind, now, limit: 2 })) rounds++
+  for (const kind of [...PURGED_SOON, ...PURGED_LATE])
+    while (await b.store.purge({ kind, now, limit: 2 })) rounds++
   return rounds
 }
 
@@ -21,7 +22,10 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const by = { actor: { kind: 'operator', id: 'cmb@olga' }, may: 'administer' } as const
     const lock = async (clientId: string) => {
       const target = { kind: 'client', clientId } as const
-      return expectOutcome(await b.store.lock({ ...by, target, operatorTenant: undefined, now: b.now }), 'locked').lock
+      return expectOutcome(
+        await b.store.lock({ ...by, target, operatorTenant: undefined, now: b.now }),
+        'locked',
+      ).lock
     }
     const [old, kept] = [await lock('sydney'), await lock('melbourne')]
     await b.store.liftLock({ id: old.id, actor: by.actor, now: b.now })
@@ -52,11 +56,22 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const b = await open()
     const { session } = await b.signIn('alice')
     await b.revoke({ kind: 'session', sid: session.sid })
-    const id = await b.store.appendAudit({ actor: { kind: 'operator', id: 'olga' }, via: 'command', act: 'revoke' })
-    const retention = { sessionDays: 2, revocationDays: 3, auditDays: 4, historyDays: 90, addressDays: 30 }
+    const id = await b.store.appendAudit({
+      actor: { kind: 'operator', id: 'olga' },
+      via: 'command',
+      act: 'revoke',
+    })
+    const retention = {
+      sessionDays: 2,
+      revocationDays: 3,
+      auditDays: 4,
+      historyDays: 90,
+      addressDays: 30,
+    }
     await signHeads(b.store)
     const kept = async (days: number) => {
-      for (const kind of PURGED_LATE) while (await b.store.purge({ kind, now: T0 + days * DAY, limit: 10, retention }));
+      for (const kind of PURGED_LATE)
+        while (await b.store.purge({ kind, now: T0 + days * DAY, limit: 10, retention }));
       return [
         (await b.store.standingBySid(session.sid, b.now)).state !== 'unknown',
         (await b.store.findRevocation(1)) !== undefined,
@@ -78,7 +93,10 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     await b.revoke({ kind: 'tenant', tid: 'another' })
     await b.fanOutAll()
     await signHeads(b.store)
-    const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
+    const { committed } = expectOutcome(
+      await b.revoke({ kind: 'session', sid: session.sid }),
+      'revoked',
+    )
     const [done, pending] = committed.pending
     const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
     await b.store.recordDelivery({ id: done?.id ?? '', result: { outcome: 'delivered', attempt } })
@@ -89,7 +107,9 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect(await b.store.findDelivery(done?.id ?? '')).toBeUndefined()
     expect(await b.store.attemptsOf(done?.id ?? '')).toEqual([])
     expect(await b.store.findDelivery(pending?.id ?? '')).toMatchObject({ state: 'pending' })
-    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([['pending', 1]])
+    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([
+      ['pending', 1],
+    ])
     // The totals have the outcomes, also of deliveries that are deleted.
     expect(await b.store.findRevocation(2)).toMatchObject({ totals: { delivered: 1, pending: 1 } })
   })
@@ -106,11 +126,16 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     }
     const now = b.now + 91 * DAY
     await purge(b, now)
-    expect((await b.store.listRevocations({ limit: 20 })).map(({ seq }) => seq)).toEqual([9, 8, 7, 6, 5])
+    expect((await b.store.listRevocations({ limit: 20 })).map(({ seq }) => seq)).toEqual([
+      9, 8, 7, 6, 5,
+    ])
     for (const one of await b.due(now * 1000))
       await b.store.recordDelivery({
         id: one.id,
-        result: { outcome: 'delivered', attempt: { attempt: 1, atMs: b.now * 1000, outcome: 'delivered', latencyMs: 0 } },
+        result: {
+          outcome: 'delivered',
+          attempt: { attempt: 1, atMs: b.now * 1000, outcome: 'delivered', latencyMs: 0 },
+        },
       })
     await purge(b, now)
     expect(await b.store.listRevocations({ limit: 20 })).toEqual([])
@@ -120,16 +145,24 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const b = await open()
     const append = async (days: number) => {
       b.now = T0 + days * DAY
-      return b.store.appendAudit({ actor: { kind: 'operator', id: 'olga' }, via: 'command', act: 'revoke' })
+      return b.store.appendAudit({
+        actor: { kind: 'operator', id: 'olga' },
+        via: 'command',
+        act: 'revoke',
+      })
     }
     const ids = [await append(0), await append(1), await append(900), await append(2)]
     await purge(b, T0 + 740 * DAY)
-    expect((await b.store.listAudit({ limit: 9 })).map(({ id }) => id)).toEqual(ids.slice(2).reverse())
+    expect((await b.store.listAudit({ limit: 9 })).map(({ id }) => id)).toEqual(
+      ids.slice(2).reverse(),
+    )
   })
 
   test('a wide revocation holds when the log has forgotten it', async () => {
     const b = await open()
-    const { session } = await b.signIn('alice', { session: { absoluteAt: T0 + 400 * DAY, idleSeconds: 400 * DAY } })
+    const { session } = await b.signIn('alice', {
+      session: { absoluteAt: T0 + 400 * DAY, idleSeconds: 400 * DAY },
+    })
     await b.client('sydney')
     const { rev } = await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'client', clientId: 'sydney' })
@@ -141,7 +174,14 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     b.now += 91 * DAY
     await purge(b, b.now)
     expect(await b.store.listRevocations({ limit: 10 })).toEqual([])
-    const check = { sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: false }
+    const check = {
+      sid: session.sid,
+      sub: session.sub,
+      clientId: 'sydney',
+      rev,
+      now: b.now,
+      touch: false,
+    }
     expect(await b.store.checkAccess(check)).toEqual({ outcome: 'rejected', why: 'revoked' })
   })
 
@@ -154,14 +194,24 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))
     const jti = { purpose: 'assertion', idHash: 'j', expiresAt: T0 + 60, now: b.now }
     await b.store.consumeOnce(jti)
-    await b.store.pushRequest({ requestHash: 'r', clientId: 'sydney', parameters: '{}', expiresAt: T0 + 60 })
+    await b.store.pushRequest({
+      requestHash: 'r',
+      clientId: 'sydney',
+      parameters: '{}',
+      expiresAt: T0 + 60,
+    })
     await purge(b, T0 + 59)
     expect(await b.store.consumeOnce(jti)).toBe(false)
     await purge(b, T0 + 60)
     expect(await b.store.consumeOnce(jti)).toBe(true)
-    expect((await b.store.redeemAuthorizationCode(redemptionOf(code, T0 + 120))).outcome).toBe('reused')
+    expect((await b.store.redeemAuthorizationCode(redemptionOf(code, T0 + 120))).outcome).toBe(
+      'reused',
+    )
     await purge(b, T0 + 660)
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({
+      outcome: 'rejected',
+      why: 'unknown',
+    })
   })
 
   test('the store proves that it writes, and refuses when it is closed', async () => {

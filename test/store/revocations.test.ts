@@ -15,8 +15,13 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
   test('a session ends in the act, and one logout token by sid is pending for each address of each participant', async () => {
     const b = await open()
     const session = await inThree(b)
-    await b.client('perth', { logoutUris: ['https://perth.example/one', 'https://perth.example/two'] })
-    const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
+    await b.client('perth', {
+      logoutUris: ['https://perth.example/one', 'https://perth.example/two'],
+    })
+    const { committed } = expectOutcome(
+      await b.revoke({ kind: 'session', sid: session.sid }),
+      'revoked',
+    )
     expect(committed.revocation).toEqual({
       seq: 1,
       selector: { kind: 'session', sid: session.sid },
@@ -56,7 +61,8 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
   test('the result of one that covers nothing says so, and nothing is appended', async () => {
     const b = await open()
     const session = await inThree(b)
-    const outcome = async (selector: Parameters<Bench['revoke']>[0]) => (await b.revoke(selector)).outcome
+    const outcome = async (selector: Parameters<Bench['revoke']>[0]) =>
+      (await b.revoke(selector)).outcome
     expect(await outcome({ kind: 'session', sid: 's_none' })).toBe('unknown')
     expect(await outcome({ kind: 'subject', sub: 'u_none' })).toBe('unknown')
     expect(await outcome({ kind: 'client', clientId: 'none' })).toBe('unknown')
@@ -76,22 +82,35 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     expect(await b.revoke({ kind: 'session', sid: session.sid })).toEqual({ outcome: 'already' })
   })
 
-  test.each(['session', 'grant'] as const)('of two revocations of one %s at once, one is appended', async (kind) => {
-    const b = await open()
-    const { sid } = await inThree(b)
-    const both = await Promise.all([1, 2].map(() => b.revoke(kind === 'session' ? { kind, sid } : { kind, sid, clientId: 'sydney' })))
-    expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['already', 'revoked'])
-    expect(await b.store.head()).toMatchObject({ seq: 1 })
-    expect(await b.store.listDeliveries({ limit: 10 })).toHaveLength(kind === 'session' ? 3 : 1)
-  })
+  test.each(['session', 'grant'] as const)(
+    'of two revocations of one %s at once, one is appended',
+    async (kind) => {
+      const b = await open()
+      const { sid } = await inThree(b)
+      const both = await Promise.all(
+        [1, 2].map(() =>
+          b.revoke(kind === 'session' ? { kind, sid } : { kind, sid, clientId: 'sydney' }),
+        ),
+      )
+      expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['already', 'revoked'])
+      expect(await b.store.head()).toMatchObject({ seq: 1 })
+      expect(await b.store.listDeliveries({ limit: 10 })).toHaveLength(kind === 'session' ? 3 : 1)
+    },
+  )
 
   test('a grant ends alone; its client gets a logout token now, and another when the session ends', async () => {
     const b = await open()
     const session = await inThree(b)
     const { family: sydney } = await b.exchange(session.sid, 'sydney')
     const { family: perth } = await b.exchange(session.sid, 'perth')
-    const grant = expectOutcome(await b.revoke({ kind: 'grant', sid: session.sid, clientId: 'sydney' }), 'revoked')
-    expect(grant.committed).toMatchObject({ revocation: { tid: TENANT, sessions: 1 }, pending: [{ attempt: 1 }] })
+    const grant = expectOutcome(
+      await b.revoke({ kind: 'grant', sid: session.sid, clientId: 'sydney' }),
+      'revoked',
+    )
+    expect(grant.committed).toMatchObject({
+      revocation: { tid: TENANT, sessions: 1 },
+      pending: [{ attempt: 1 }],
+    })
     expect(await b.refresh(family(sydney))).toEqual({ outcome: 'rejected', why: 'revoked' })
     expect((await b.refresh(family(perth))).outcome).toBe('rotated')
     const end = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
@@ -103,15 +122,27 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     await b.client('sydney')
     for (let i = 0; i < 5; i++) await b.revoke({ kind: 'client', clientId: 'sydney' })
     expect((await b.store.listRevocations({ limit: 2 })).map(({ seq }) => seq)).toEqual([5, 4])
-    expect((await b.store.listRevocations({ before: 4, limit: 10 })).map(({ seq }) => seq)).toEqual([3, 2, 1])
-    expect(await b.store.findRevocation(3)).toMatchObject({ seq: 3, fanOut: 'pending', tid: undefined })
+    expect((await b.store.listRevocations({ before: 4, limit: 10 })).map(({ seq }) => seq)).toEqual(
+      [3, 2, 1],
+    )
+    expect(await b.store.findRevocation(3)).toMatchObject({
+      seq: 3,
+      fanOut: 'pending',
+      tid: undefined,
+    })
     expect(await b.store.findRevocation(6)).toBeUndefined()
   })
 
   test("the operator's reference and words stay with it", async () => {
     const b = await open()
     const words = { caseReference: 'CASE-7', comment: 'laptop lost' }
-    await b.store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: b.now, ...words })
+    await b.store.revoke({
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'o' },
+      now: b.now,
+      ...words,
+    })
     expect(await b.store.findRevocation(1)).toMatchObject(words)
   })
 
@@ -122,12 +153,38 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     await b.exchange(second.session.sid, 'sydney')
     const bob = await b.signIn('bob', { tid: 'tenant-2' })
     await b.exchange(bob.session.sid, 'sydney')
-    const preview = (selector: Parameters<Bench['revoke']>[0]) => b.store.previewRevocation(selector, b.now)
-    expect(await preview({ kind: 'everything' })).toMatchObject({ sessions: 3, subjects: 2, clients: 3, deliveries: 5 })
-    expect(await preview({ kind: 'tenant', tid: TENANT })).toMatchObject({ sessions: 2, subjects: 1, clients: 3, deliveries: 4 })
-    expect(await preview({ kind: 'subject', sub: session.sub })).toMatchObject({ sessions: 2, subjects: 1, clients: 3, deliveries: 4 })
-    expect(await preview({ kind: 'client', clientId: 'sydney' })).toMatchObject({ sessions: 3, subjects: 2, clients: 1, deliveries: 3 })
-    expect(await preview({ kind: 'session', sid: session.sid })).toMatchObject({ sessions: 1, subjects: 1, clients: 3, deliveries: 3 })
+    const preview = (selector: Parameters<Bench['revoke']>[0]) =>
+      b.store.previewRevocation(selector, b.now)
+    expect(await preview({ kind: 'everything' })).toMatchObject({
+      sessions: 3,
+      subjects: 2,
+      clients: 3,
+      deliveries: 5,
+    })
+    expect(await preview({ kind: 'tenant', tid: TENANT })).toMatchObject({
+      sessions: 2,
+      subjects: 1,
+      clients: 3,
+      deliveries: 4,
+    })
+    expect(await preview({ kind: 'subject', sub: session.sub })).toMatchObject({
+      sessions: 2,
+      subjects: 1,
+      clients: 3,
+      deliveries: 4,
+    })
+    expect(await preview({ kind: 'client', clientId: 'sydney' })).toMatchObject({
+      sessions: 3,
+      subjects: 2,
+      clients: 1,
+      deliveries: 3,
+    })
+    expect(await preview({ kind: 'session', sid: session.sid })).toMatchObject({
+      sessions: 1,
+      subjects: 1,
+      clients: 3,
+      deliveries: 3,
+    })
     expect(await preview({ kind: 'grant', sid: session.sid, clientId: 'perth' })).toMatchObject({
       sessions: 1,
       subjects: 1,
@@ -179,14 +236,26 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     }
     b.now += 600
     const sweep = async () => (await b.store.expireSessions({ now: b.now, limit: 3 })).length
-    const signOut = async (sid: string) => ((await b.revoke({ kind: 'session', sid })).outcome === 'revoked' ? 1 : 0)
-    const counts = await Promise.all([sweep(), signOut(sids[0] ?? ''), sweep(), signOut(sids[1] ?? '')])
+    const signOut = async (sid: string) =>
+      (await b.revoke({ kind: 'session', sid })).outcome === 'revoked' ? 1 : 0
+    const counts = await Promise.all([
+      sweep(),
+      signOut(sids[0] ?? ''),
+      sweep(),
+      signOut(sids[1] ?? ''),
+    ])
     // Of two at once, one may leave to the other what it has begun.
     for (let more = 1; more > 0; counts.push(more)) more = await sweep()
     expect(counts.reduce((sum, count) => sum + count)).toBe(5)
     const log = await b.store.listRevocations({ limit: 10 })
-    expect(log.map(({ selector }) => (selector.kind === 'session' ? selector.sid : selector.kind)).toSorted()).toEqual(sids.toSorted())
-    expect((await b.store.listDeliveries({ limit: 10 })).map(({ sid }) => sid ?? '').toSorted()).toEqual(sids.toSorted())
+    expect(
+      log
+        .map(({ selector }) => (selector.kind === 'session' ? selector.sid : selector.kind))
+        .toSorted(),
+    ).toEqual(sids.toSorted())
+    expect(
+      (await b.store.listDeliveries({ limit: 10 })).map(({ sid }) => sid ?? '').toSorted(),
+    ).toEqual(sids.toSorted())
   })
 
   test('what a wide revocation has ended does not expire as well', async () => {
@@ -196,6 +265,8 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     expect(await b.store.expireSessions({ now: b.now + 600, limit: 10 })).toEqual([])
     await b.fanOutAll()
     expect(await b.store.expireSessions({ now: b.now + 600, limit: 10 })).toEqual([])
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ session: { ended: { reason: 'administrator' } } })
+    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+      session: { ended: { reason: 'administrator' } },
+    })
   })
 })

@@ -15,14 +15,20 @@ import { readHere } from '../reads-here.ts'
 import { bench, T0, TENANT } from './fixture.ts'
 
 /**
- * What a revocation writes and locks, in its order. A writer that is left out changes nothing that a user sees at first, and one in another place
- * lets two brokers wait for each other, so both have to fail here.
+ * What a revocation writes and locks, in its order. A writer that is left out changes nothing that
+ * a user sees at first, and one in another place lets two brokers wait for each other, so both have
+ * to fail here.
  */
 
 const dialect = new PgDialect()
-/** The table that a statement writes, or what it locks, as Postgres has it. Undefined: it only reads. */
+/**
+ * The table that a statement writes, or what it locks, as Postgres has it. Undefined: it only
+ * reads.
+ */
 function written(sql: string): string | undefined {
-  const locked = /FOR UPDATE OF "(\w+)"/.exec(sql)?.[1] ?? (sql.includes('pg_advisory_xact_lock(') ? 'joins' : undefined)
+  const locked =
+    /FOR UPDATE OF "(\w+)"/.exec(sql)?.[1] ??
+    (sql.includes('pg_advisory_xact_lock(') ? 'joins' : undefined)
   return locked === undefined ? /^(?:INSERT INTO|UPDATE) "(\w+)"/.exec(sql)?.[1] : `lock ${locked}`
 }
 
@@ -30,27 +36,50 @@ function* recorded<T>(act: Act<T>, into: string[]): Act<T> {
   let step = act.next()
   while (step.done !== true) {
     const { value } = step
-    if (typeof value === 'object' && 'statement' in value) into.push(...[written(value.statement.render('postgres', dialect).sql) ?? []].flat())
+    if (typeof value === 'object' && 'statement' in value)
+      into.push(...[written(value.statement.render('postgres', dialect).sql) ?? []].flat())
     step = act.next(yield value)
   }
   return step.value
 }
 
-/** A user in a session with a client, a webhook endpoint and a stream that want every event. @returns what the revocation of a selector writes */
-async function writesOf(select: (session: { sid: string; sub: string }) => Selector): Promise<string[]> {
+/**
+ * A user in a session with a client, a webhook endpoint and a stream that want every event.
+ * @returns what the revocation of a selector writes
+ */
+async function writesOf(
+  select: (session: { sid: string; sub: string }) => Selector,
+): Promise<string[]> {
   const dir = mkdtempSync(join(tmpdir(), 'writes-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   const file = join(dir, 'broker.db')
-  const b = await bench({ open: async (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere }), remove: () => undefined })
+  const b = await bench({
+    open: async (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere }),
+    remove: () => undefined,
+  })
   await b.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: T0 })
   await b.client('sydney', { scopes: ['openid', 'ssf.read'] })
   const at = { createdAt: T0, updatedAt: T0 }
   await b.store.addWebhook({
-    ...{ id: 'wh_1', url: 'https://hooks.example/', events: [...WEBHOOK_TYPES], include: [], secretSealed: 'sealed', state: 'enabled', position: 0 },
+    ...{
+      id: 'wh_1',
+      url: 'https://hooks.example/',
+      events: [...WEBHOOK_TYPES],
+      include: [],
+      secretSealed: 'sealed',
+      state: 'enabled',
+      position: 0,
+    },
     ...at,
   })
   await b.store.addStream({
-    ...{ id: 'st_1', clientId: 'sydney', method: 'push', endpointUrl: 'https://events.example/', eventsRequested: [...STREAM_EVENTS] },
+    ...{
+      id: 'st_1',
+      clientId: 'sydney',
+      method: 'push',
+      endpointUrl: 'https://events.example/',
+      eventsRequested: [...STREAM_EVENTS],
+    },
     ...{ status: 'enabled', statusBy: 'receiver', verifiedAt: T0, ...at },
   })
   const { session } = await b.signIn()
@@ -60,7 +89,12 @@ async function writesOf(select: (session: { sid: string; sub: string }) => Selec
   const writes: string[] = []
   let ids = 0
   const sources = { nowMs: () => T0 * 1000, newId: () => `id_${ids++}` }
-  const entry = { selector: select(session), reason: 'administrator', actor: { kind: 'operator', id: 'olivia' }, now: T0 } as const
+  const entry = {
+    selector: select(session),
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olivia' },
+    now: T0,
+  } as const
   createExecutor(db, sources, () => undefined).run(recorded(revoke(entry), writes))
   db.close()
   unlock()
@@ -79,7 +113,15 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
     'a session',
     ({ sid }) => ({ kind: 'session', sid }),
     [
-      ...['log_head', 'lock sessions', 'sessions', 'security_events', ...LOGOUT_TOKEN, ...FLOORS_OF_THE_HUMAN, ...ENTRY],
+      ...[
+        'log_head',
+        'lock sessions',
+        'sessions',
+        'security_events',
+        ...LOGOUT_TOKEN,
+        ...FLOORS_OF_THE_HUMAN,
+        ...ENTRY,
+      ],
       ...[...WEBHOOK, ...SECURITY_EVENT, 'delivery_counts', 'revocation_totals'],
     ],
   ],
@@ -87,30 +129,75 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
     'a grant',
     ({ sid }) => ({ kind: 'grant', sid, clientId: 'sydney' }),
     [
-      ...['log_head', 'lock sessions', 'participants', 'security_events', ...LOGOUT_TOKEN, ...ENTRY],
+      ...[
+        'log_head',
+        'lock sessions',
+        'participants',
+        'security_events',
+        ...LOGOUT_TOKEN,
+        ...ENTRY,
+      ],
       ...[...WEBHOOK, ...SECURITY_EVENT, 'delivery_counts', 'revocation_totals'],
     ],
   ],
   [
     'a user',
     ({ sub }) => ({ kind: 'subject', sub }),
-    ['log_head', 'cutoffs', ...FLOORS_OF_THE_HUMAN, ...ENTRY, ...WEBHOOK, ...SECURITY_EVENT, ...COUNTS_OF_TWO],
+    [
+      'log_head',
+      'cutoffs',
+      ...FLOORS_OF_THE_HUMAN,
+      ...ENTRY,
+      ...WEBHOOK,
+      ...SECURITY_EVENT,
+      ...COUNTS_OF_TWO,
+    ],
   ],
   [
     'a client',
     () => ({ kind: 'client', clientId: 'sydney' }),
-    ['lock joins', 'log_head', 'cutoffs', ...ENTRY, ...WEBHOOK, ...WEBHOOK, ...SECURITY_EVENT, ...COUNTS_OF_TWO],
+    [
+      'lock joins',
+      'log_head',
+      'cutoffs',
+      ...ENTRY,
+      ...WEBHOOK,
+      ...WEBHOOK,
+      ...SECURITY_EVENT,
+      ...COUNTS_OF_TWO,
+    ],
   ],
   [
     'a tenant',
     () => ({ kind: 'tenant', tid: TENANT }),
-    ['log_head', 'cutoffs', 'floors', ...ENTRY, ...WEBHOOK, ...WEBHOOK, ...SECURITY_EVENT, ...COUNTS_OF_TWO],
+    [
+      'log_head',
+      'cutoffs',
+      'floors',
+      ...ENTRY,
+      ...WEBHOOK,
+      ...WEBHOOK,
+      ...SECURITY_EVENT,
+      ...COUNTS_OF_TWO,
+    ],
   ],
   [
     'everything',
     () => ({ kind: 'everything' }),
-    ['log_head', 'cutoffs', 'floors', ...ENTRY, ...WEBHOOK, ...WEBHOOK, ...SECURITY_EVENT, ...COUNTS_OF_TWO],
+    [
+      'log_head',
+      'cutoffs',
+      'floors',
+      ...ENTRY,
+      ...WEBHOOK,
+      ...WEBHOOK,
+      ...SECURITY_EVENT,
+      ...COUNTS_OF_TWO,
+    ],
   ],
-])('the revocation of %s writes all that it causes, in the order of locks', async (_kind, select, writes) => {
-  expect(await writesOf(select)).toEqual(writes)
-})
+])(
+  'the revocation of %s writes all that it causes, in the order of locks',
+  async (_kind, select, writes) => {
+    expect(await writesOf(select)).toEqual(writes)
+  },
+)

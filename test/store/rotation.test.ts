@@ -13,7 +13,10 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     const second = expectOutcome(await b.refresh(first), 'rotated')
     await b.revoke({ kind: 'tenant', tid: 'another' })
     const third = expectOutcome(await b.refresh(second.family), 'rotated')
-    expect([second.family.generation, third.family.generation]).toEqual([first.generation + 1, first.generation + 2])
+    expect([second.family.generation, third.family.generation]).toEqual([
+      first.generation + 1,
+      first.generation + 2,
+    ])
     expect([second.rev, third.rev]).toEqual([0, 1])
     expect(third.session.sid).toBe(session.sid)
   })
@@ -24,7 +27,9 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     let current = family((await b.exchange(session.sid, 'sydney')).family)
     for (let i = 0; i < 200; i++) {
       const answers = await Promise.all([1, 2, 3, 4].map(() => b.refresh(current)))
-      const generations = answers.map((answer) => ('family' in answer ? answer.family.generation : answer))
+      const generations = answers.map((answer) =>
+        'family' in answer ? answer.family.generation : answer,
+      )
       expect(generations).toEqual([1, 1, 1, 1].map((one) => current.generation + one))
       expect(answers.filter(({ outcome }) => outcome === 'rotated')).toHaveLength(1)
       current = { ...current, generation: current.generation + 1 }
@@ -55,7 +60,10 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     b.now += 1
     const late = expectOutcome(await b.refresh(first, first.generation, 10), 'late')
     const { sid } = session
-    expect(late.committed.revocation).toMatchObject({ reason: 'refresh_token_late', selector: { kind: 'grant', sid, clientId: 'sydney' } })
+    expect(late.committed.revocation).toMatchObject({
+      reason: 'refresh_token_late',
+      selector: { kind: 'grant', sid, clientId: 'sydney' },
+    })
     expect(await b.refresh(first, first.generation + 1, 10)).toEqual(REJECTED)
     expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
 
@@ -93,10 +101,17 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(await b.refresh(first)).toEqual({ outcome: 'rejected', why: 'stale' })
     b.now += 30
     const stolen = expectOutcome(await b.refresh(first), 'stolen')
-    expect(stolen.committed.revocation).toMatchObject({ reason: 'refresh_token_reuse', selector: { kind: 'session', sid: session.sid } })
+    expect(stolen.committed.revocation).toMatchObject({
+      reason: 'refresh_token_reuse',
+      selector: { kind: 'session', sid: session.sid },
+    })
     expect(stolen.committed.pending).toHaveLength(2)
-    for (const one of [third.family, elsewhere, first]) expect(await b.refresh(one)).toEqual(REJECTED)
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
+    for (const one of [third.family, elsewhere, first])
+      expect(await b.refresh(one)).toEqual(REJECTED)
+    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+      state: 'ended',
+      why: 'revoked',
+    })
   })
 
   test('theft is found however often the thief refreshes: what counts is how long ago the token itself was replaced', async () => {
@@ -120,7 +135,11 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       const late = current
       current = expectOutcome(await b.refresh(current), 'rotated').family
       if (i % 4 === 0) b.now += 1
-      if (late.generation > 1) expect(await b.refresh(late, late.generation - 1)).toEqual({ outcome: 'rejected', why: 'stale' })
+      if (late.generation > 1)
+        expect(await b.refresh(late, late.generation - 1)).toEqual({
+          outcome: 'rejected',
+          why: 'stale',
+        })
     }
     expect((await b.refresh(current)).outcome).toBe('rotated')
   })
@@ -129,10 +148,19 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     const b = await open()
     const session = await signedIn(b)
     const first = family((await b.exchange(session.sid, 'sydney')).family)
-    expect(await b.refresh(first, first.generation + 1)).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.refresh(first, first.generation + 1)).toEqual({
+      outcome: 'rejected',
+      why: 'unknown',
+    })
     expect(await b.refresh(first, 0)).toEqual({ outcome: 'rejected', why: 'unknown' })
-    expect(await b.refresh({ ...first, clientId: 'melbourne' })).toEqual({ outcome: 'rejected', why: 'wrong_client' })
-    expect(await b.refresh({ ...first, familyId: 'none' })).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.refresh({ ...first, clientId: 'melbourne' })).toEqual({
+      outcome: 'rejected',
+      why: 'wrong_client',
+    })
+    expect(await b.refresh({ ...first, familyId: 'none' })).toEqual({
+      outcome: 'rejected',
+      why: 'unknown',
+    })
     expect((await b.refresh(first)).outcome).toBe('rotated')
   })
 
@@ -170,7 +198,11 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     for (let i = 0; i < 25; i++) {
       const session = await signedIn(b)
       const first = family((await b.exchange(session.sid, 'sydney')).family)
-      const [rotated] = await Promise.all([b.refresh(first), b.revoke({ kind: 'session', sid: session.sid }), b.refresh(first)])
+      const [rotated] = await Promise.all([
+        b.refresh(first),
+        b.revoke({ kind: 'session', sid: session.sid }),
+        b.refresh(first),
+      ])
       expect(await b.refresh('family' in rotated ? rotated.family : first)).toEqual(REJECTED)
     }
   })
@@ -180,10 +212,14 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     const session = await signedIn(b)
     const first = family((await b.exchange(session.sid, 'sydney')).family)
     for (let i = 0; i < 2; i++) await b.refresh(first, first.generation + i)
-    const current = async (generation: number) => (await b.store.findFamily(first.familyId, generation))?.current
+    const current = async (generation: number) =>
+      (await b.store.findFamily(first.familyId, generation))?.current
     expect(await Promise.all([1, 2, 3, 4].map(current))).toEqual([false, true, true, undefined])
     await b.revoke({ kind: 'grant', sid: session.sid, clientId: 'sydney' })
     expect(await current(3)).toBe(false)
-    expect((await b.store.findFamily(first.familyId, 3))?.family).toMatchObject({ sid: session.sid, clientId: 'sydney' })
+    expect((await b.store.findFamily(first.familyId, 3))?.family).toMatchObject({
+      sid: session.sid,
+      clientId: 'sydney',
+    })
   })
 })

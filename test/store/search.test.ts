@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { benches, signedIn, STORES, TENANT, type Bench } from './fixture.ts'
 
-/** What operators look for: users by the words of their names, and revocations by user, client, case, reason, actor and time. */
+/**
+ * What operators look for: users by the words of their names, and revocations by user, client,
+ * case, reason, actor and time.
+ */
 
 const named = (b: Bench, oid: string, name: string, username = `${oid}@contoso.example`) =>
   b.signIn(oid, { session: { user: { tid: TENANT, oid, name, username } } })
@@ -45,13 +48,17 @@ describe.each(STORES)('%s', (_, make) => {
       await named(b, 'c1', 'Carol Cooper')
       expect([await names(b, 'chen'), await names(b, 'cooper')]).toEqual([[], ['Carol Cooper']])
       await b.store.eraseUser({ sub: session.sub, actor: OLGA, now: b.now })
-      for (const text of ['cooper', 'carol', 'c1@contoso.example']) expect([text, await names(b, text)]).toEqual([text, []])
+      for (const text of ['cooper', 'carol', 'c1@contoso.example'])
+        expect([text, await names(b, text)]).toEqual([text, []])
     })
 
     test('and of more than fit, it says that there are more', async () => {
       const b = await fresh()
       for (let n = 0; n < 4; n++) await named(b, `p${n}`, `Pat Number${n}`)
-      expect(await b.store.searchUsers({ text: 'pat', limit: 3 })).toMatchObject({ users: [{}, {}, {}], more: true })
+      expect(await b.store.searchUsers({ text: 'pat', limit: 3 })).toMatchObject({
+        users: [{}, {}, {}],
+        more: true,
+      })
       expect(await b.store.searchUsers({ text: 'pat', limit: 4 })).toMatchObject({ more: false })
     })
 
@@ -60,7 +67,8 @@ describe.each(STORES)('%s', (_, make) => {
       const OTHER = '22222222-2222-4333-8444-555555555555'
       for (let n = 0; n < 4; n++) await named(b, `p${n}`, `Pat Number${n}`)
       await b.signIn('q1', { session: { user: { tid: OTHER, oid: 'q1', name: 'Pat Other' } } })
-      const of = (tid: string, text: string, limit: number) => b.store.searchUsers({ text, tid, limit })
+      const of = (tid: string, text: string, limit: number) =>
+        b.store.searchUsers({ text, tid, limit })
       expect(await of(OTHER, 'pat', 3)).toMatchObject({ users: [{ oid: 'q1' }], more: false })
       expect(await of(OTHER, 'number1', 3)).toEqual({ users: [], more: false })
       expect(await of(TENANT, 'pat', 3)).toMatchObject({ users: [{}, {}, {}], more: true })
@@ -76,17 +84,24 @@ describe.each(STORES)('%s', (_, make) => {
       const { sub, sid } = session
       const say = (selector: Parameters<Bench['revoke']>[0], more: object = {}) =>
         b.store.revoke({ selector, reason: 'administrator', actor: OLGA, now: b.now, ...more })
-      await say({ kind: 'grant', sid, clientId: 'sydney' }, { reason: 'token_revoked', actor: { kind: 'client', id: 'sydney' } })
+      await say(
+        { kind: 'grant', sid, clientId: 'sydney' },
+        { reason: 'token_revoked', actor: { kind: 'client', id: 'sydney' } },
+      )
       b.now += 100
       await say({ kind: 'session', sid }, { caseReference: 'INC-1' })
       b.now += 100
       await say({ kind: 'client', clientId: 'melbourne' }, { caseReference: 'INC-1' })
       b.now += 100
       const bob = await b.signIn('bob')
-      await say({ kind: 'session', sid: bob.session.sid }, { reason: 'signed_out', actor: { kind: 'user', id: bob.session.sub } })
+      await say(
+        { kind: 'session', sid: bob.session.sid },
+        { reason: 'signed_out', actor: { kind: 'user', id: bob.session.sub } },
+      )
       b.now += 100
       await say({ kind: 'subject', sub }, { caseReference: 'INC-2' })
-      const seqs = async (wanted: object, limit = 10) => (await b.store.listRevocations({ limit, ...wanted })).map(({ seq }) => seq)
+      const seqs = async (wanted: object, limit = 10) =>
+        (await b.store.listRevocations({ limit, ...wanted })).map(({ seq }) => seq)
       return { b, sub, seqs, start: b.now - 400 }
     }
 
@@ -104,14 +119,22 @@ describe.each(STORES)('%s', (_, make) => {
       expect(await seqs({ caseReference: 'INC-1', clientId: 'melbourne' })).toEqual([3])
       expect(await seqs({ actorId: 'olga', until: start + 300 })).toEqual([3, 2])
       expect(await seqs({ sub: 'u_none' })).toEqual([])
-      expect([await seqs({ actorId: 'olga' }, 2), await seqs({ actorId: 'olga', before: 3 }, 2)]).toEqual([[5, 3], [2]])
+      expect([
+        await seqs({ actorId: 'olga' }, 2),
+        await seqs({ actorId: 'olga', before: 3 }, 2),
+      ]).toEqual([[5, 3], [2]])
       expect(await seqs({ before: 1 })).toEqual([])
     })
   })
 
   describe('a page of a search looks at a bounded number of entries, and goes on from there:', () => {
-    /** Walks a search to its end. @returns each page's finds, and how many pages said that they were not whole */
-    async function walked<T, P>(page: (before: P | undefined) => Promise<{ found: T[]; searchedTo: P | undefined }>) {
+    /**
+     * Walks a search to its end.
+     * @returns each page's finds, and how many pages said that they were not whole
+     */
+    async function walked<T, P>(
+      page: (before: P | undefined) => Promise<{ found: T[]; searchedTo: P | undefined }>,
+    ) {
       const pages: T[][] = []
       for (let before: P | undefined; ;) {
         const { found, searchedTo } = await page(before)
@@ -144,12 +167,19 @@ describe.each(STORES)('%s', (_, make) => {
         const all = await walked<{ seq: number }, { seq: number }>((to) =>
           b.store.pageOfRevocations({ ...filter, before: to?.seq, limit: 9, most: 5 }),
         )
-        expect([filter, all.flat().map(({ seq }) => seq), all.length]).toEqual([filter, wanted, pages])
+        expect([filter, all.flat().map(({ seq }) => seq), all.length]).toEqual([
+          filter,
+          wanted,
+          pages,
+        ])
       }
       const first = await b.store.pageOfRevocations({ reason: 'idle', limit: 9, most: 5 })
       expect(first).toEqual({ found: [], searchedTo: { seq: 20, at: b.now - 4 * 60 } })
       // A page that is full says no more than that.
-      expect(await b.store.pageOfRevocations({ limit: 2, most: 5 })).toMatchObject({ found: [{ seq: 24 }, { seq: 23 }], searchedTo: undefined })
+      expect(await b.store.pageOfRevocations({ limit: 2, most: 5 })).toMatchObject({
+        found: [{ seq: 24 }, { seq: 23 }],
+        searchedTo: undefined,
+      })
     })
 
     test('revocations before a time are read from there on, also where a clock was set back', async () => {
@@ -159,14 +189,23 @@ describe.each(STORES)('%s', (_, make) => {
       // 5 was committed with a clock that was set back by 20 hours.
       for (const days of [0, 2, 4, 6, 5.2, 8, 10]) {
         b.now = start + days * DAY
-        await b.store.revoke({ selector: { kind: 'client', clientId: 'sydney' }, reason: 'administrator', actor: OLGA, now: b.now })
+        await b.store.revoke({
+          selector: { kind: 'client', clientId: 'sydney' },
+          reason: 'administrator',
+          actor: OLGA,
+          now: b.now,
+        })
       }
-      const before = (days: number, most: number) => b.store.pageOfRevocations({ until: start + days * DAY, limit: 9, most })
+      const before = (days: number, most: number) =>
+        b.store.pageOfRevocations({ until: start + days * DAY, limit: 9, most })
       expect((await before(5.5, 99)).found.map(({ seq }) => seq)).toEqual([5, 3, 2, 1])
       // Those of two days and later are not looked at.
       expect(await before(0.5, 2)).toMatchObject({ found: [{ seq: 1 }], searchedTo: undefined })
       const since = await b.store.pageOfRevocations({ since: start + 7 * DAY, limit: 9, most: 4 })
-      expect([since.found.map(({ seq }) => seq), since.searchedTo]).toEqual([[7, 6], expect.objectContaining({ seq: 4 })])
+      expect([since.found.map(({ seq }) => seq), since.searchedTo]).toEqual([
+        [7, 6],
+        expect.objectContaining({ seq: 4 }),
+      ])
     })
 
     test('live sessions of a tenant, newest first: neither what is found, nor how far it came, depends on those of others', async () => {
@@ -176,16 +215,25 @@ describe.each(STORES)('%s', (_, make) => {
         b.now += 60
         const oid = `t${n}`
         const device = n === 0 ? 'Edge on Windows' : 'Firefox on Linux'
-        await b.signIn(oid, { session: { device, user: { tid: n % 6 === 0 ? OTHER : TENANT, oid } } })
+        await b.signIn(oid, {
+          session: { device, user: { tid: n % 6 === 0 ? OTHER : TENANT, oid } },
+        })
       }
-      const of = (tid: string, more: object = {}) => b.store.pageOfSessions({ tid, now: b.now, limit: 9, most: 3, ...more })
-      const oidsOf = ({ found }: Awaited<ReturnType<typeof of>>) => found.map(({ session }) => session.user.oid)
+      const of = (tid: string, more: object = {}) =>
+        b.store.pageOfSessions({ tid, now: b.now, limit: 9, most: 3, ...more })
+      const oidsOf = ({ found }: Awaited<ReturnType<typeof of>>) =>
+        found.map(({ session }) => session.user.oid)
       const few = await of(OTHER, { most: 4 })
       expect([oidsOf(few), few.searchedTo]).toEqual([['t12', 't6', 't0'], undefined])
       const first = await of(OTHER, { most: 2, device: 'edge' })
       expect([oidsOf(first), first.searchedTo?.openedAt]).toEqual([[], b.now - 11 * 60])
-      expect(oidsOf(await of(OTHER, { most: 2, device: 'edge', before: first.searchedTo }))).toEqual(['t0'])
-      const pages = await walked<{ session: { user: { oid: string } } }, { openedAt: number; sid: string }>((before) => of(TENANT, { before }))
+      expect(
+        oidsOf(await of(OTHER, { most: 2, device: 'edge', before: first.searchedTo })),
+      ).toEqual(['t0'])
+      const pages = await walked<
+        { session: { user: { oid: string } } },
+        { openedAt: number; sid: string }
+      >((before) => of(TENANT, { before }))
       expect(pages.flat().map(({ session }) => session.user.oid)).toEqual(
         Array.from({ length: 18 }, (_, n) => 17 - n).flatMap((n) => (n % 6 === 0 ? [] : [`t${n}`])),
       )
@@ -198,7 +246,9 @@ describe.each(STORES)('%s', (_, make) => {
       for (let n = 0; n < 12; n++) {
         b.now += 60
         const device = n % 4 === 0 ? 'Edge on Windows' : 'Firefox on Linux'
-        const { session } = await b.signIn(`d${n}`, { session: { device, user: { tid: TENANT, oid: `d${n}`, name: `User ${n}` } } })
+        const { session } = await b.signIn(`d${n}`, {
+          session: { device, user: { tid: TENANT, oid: `d${n}`, name: `User ${n}` } },
+        })
         if (n % 4 === 1) await b.exchange(session.sid, 'sydney')
         sids.push(session.sid)
       }
@@ -209,13 +259,18 @@ describe.each(STORES)('%s', (_, make) => {
         [{ text: 'user 11' }, [11]],
         [{ device: 'Nokia' }, []],
       ] as const) {
-        const all = await walked<{ session: { sid: string } }, { openedAt: number; sid: string }>((before) =>
-          b.store.pageOfSessions({ ...filter, before, now: b.now, limit: 99, most: 5 }),
+        const all = await walked<{ session: { sid: string } }, { openedAt: number; sid: string }>(
+          (before) => b.store.pageOfSessions({ ...filter, before, now: b.now, limit: 99, most: 5 }),
         )
-        expect([filter, all.flat().map(({ session }) => sids.indexOf(session.sid))]).toEqual([filter, wanted])
+        expect([filter, all.flat().map(({ session }) => sids.indexOf(session.sid))]).toEqual([
+          filter,
+          wanted,
+        ])
         expect(all.length).toBeGreaterThan(1)
       }
-      expect(await b.store.pageOfSessions({ tid: 'another', now: b.now, limit: 99, most: 5 })).toEqual({ found: [], searchedTo: undefined })
+      expect(
+        await b.store.pageOfSessions({ tid: 'another', now: b.now, limit: 99, most: 5 }),
+      ).toEqual({ found: [], searchedTo: undefined })
       // As the list that is not bounded has them.
       const whole = await b.store.searchSessions({ device: 'edge', now: b.now, limit: 2 })
       expect(whole.map(({ session }) => sids.indexOf(session.sid))).toEqual([8, 4])

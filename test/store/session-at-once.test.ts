@@ -1,9 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import type { MicrosoftWork } from '../../db/types.ts'
-import { benches, codeFor, family, PROBED, redemptionOf, sha, STORES, T0, TENANT } from './fixture.ts'
+import {
+  benches,
+  codeFor,
+  family,
+  PROBED,
+  redemptionOf,
+  sha,
+  STORES,
+  T0,
+  TENANT,
+} from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
-/** What two connections could do to each other. Each test says what holds in whichever order the two acts commit. */
+/**
+ * What two connections could do to each other. Each test says what holds in whichever order the two
+ * acts commit.
+ */
 
 /** Pairs of one test: enough that the acts of some of them are carried out beside each other. */
 const PAIRS = Array.from({ length: 12 }, (_, i) => `p${i}`)
@@ -21,7 +34,9 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
       const both = await Promise.all([b.signIn(who), b.signIn(who)])
       expect(new Set(both.map(({ session }) => session.sub)).size).toBe(1)
       expect(new Set(both.map(({ session }) => session.sid)).size).toBe(2)
-      expect(await b.store.findSubjectByUser(TENANT, `oid-${who}`)).toMatchObject({ sub: both[0].session.sub })
+      expect(await b.store.findSubjectByUser(TENANT, `oid-${who}`)).toMatchObject({
+        sub: both[0].session.sub,
+      })
     })
   })
 
@@ -32,13 +47,26 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
       const first = await Promise.all([b.signIn(who, { session }), b.signIn(who, { session })])
       expect(first.map(({ renewed }) => renewed).toSorted()).toEqual([false, true])
       const browser = first.find(({ renewed }) => renewed)?.cookie
-      const again = await Promise.all([b.signIn(who, { browser, session }), b.signIn(who, { browser, session })])
+      const again = await Promise.all([
+        b.signIn(who, { browser, session }),
+        b.signIn(who, { browser, session }),
+      ])
       expect(again.map(({ renewed }) => renewed)).toEqual([true, true])
       const all = [...first, ...again]
       expect(new Set(all.map((one) => one.session.sid)).size).toBe(1)
-      const states = await Promise.all(all.map(({ cookie }) => b.store.standingByCookie(sha(cookie), b.now)))
-      expect(states.map(({ state }) => state).toSorted()).toEqual(['live', 'unknown', 'unknown', 'unknown'])
-      const others = await Promise.all([b.signIn(`${who}-b`, { session }), b.signIn(`${who}-c`, { session })])
+      const states = await Promise.all(
+        all.map(({ cookie }) => b.store.standingByCookie(sha(cookie), b.now)),
+      )
+      expect(states.map(({ state }) => state).toSorted()).toEqual([
+        'live',
+        'unknown',
+        'unknown',
+        'unknown',
+      ])
+      const others = await Promise.all([
+        b.signIn(`${who}-b`, { session }),
+        b.signIn(`${who}-c`, { session }),
+      ])
       const ends = await Promise.all([...all, ...others].map((one) => stateOf(b, one.session.sid)))
       expect(ends.toSorted()).toEqual(['ended', 'ended', 'ended', 'ended', 'ended', 'live'])
     })
@@ -48,8 +76,13 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     const b = await open()
     await each(async (who) => {
       const { cookie, session } = await b.signIn(who)
-      const both = await Promise.all([b.signIn(`${who}-b`, { browser: cookie }), b.signIn(`${who}-c`, { browser: cookie })])
-      expect(both.flatMap(({ committed }) => committed).map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'session', sid: session.sid }])
+      const both = await Promise.all([
+        b.signIn(`${who}-b`, { browser: cookie }),
+        b.signIn(`${who}-c`, { browser: cookie }),
+      ])
+      expect(
+        both.flatMap(({ committed }) => committed).map(({ revocation }) => revocation.selector),
+      ).toEqual([{ kind: 'session', sid: session.sid }])
       for (const one of both) expect(await stateOf(b, one.session.sid)).toBe('live')
     })
     expect((await b.store.head()).seq).toBe(PAIRS.length)
@@ -63,9 +96,13 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     await b.revoke({ kind: 'everything' })
     await Promise.all(Array.from({ length: 6 }, () => b.fanOutAll(3)))
     for (const { session } of sessions) {
-      const ends = (await b.store.securityHistory({ sub: session.sub, limit: 20 })).filter(({ kind, sid }) => kind === 'ended' && sid === session.sid)
+      const ends = (await b.store.securityHistory({ sub: session.sub, limit: 20 })).filter(
+        ({ kind, sid }) => kind === 'ended' && sid === session.sid,
+      )
       expect(ends).toHaveLength(1)
-      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ session: { ended: { seq: ends[0]?.seq } } })
+      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+        session: { ended: { seq: ends[0]?.seq } },
+      })
     }
   })
 
@@ -81,7 +118,10 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
       ])
       expect(revoked.outcome).toBe('revoked')
       const why = standing.state === 'live' ? 'revoked' : 'unknown'
-      expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'rejected', why })
+      expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({
+        outcome: 'rejected',
+        why,
+      })
     })
   })
 
@@ -97,7 +137,11 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
         b.revoke({ kind: 'session', sid: session.sid }),
       ])
       const sent = revoked.outcome === 'revoked' ? revoked.committed.pending.length : 0
-      expect({ who, outcome: redeemed.outcome, sent }).toEqual({ who, outcome: sent === 1 ? 'redeemed' : 'rejected', sent })
+      expect({ who, outcome: redeemed.outcome, sent }).toEqual({
+        who,
+        outcome: sent === 1 ? 'redeemed' : 'rejected',
+        sent,
+      })
       return sent
     })
     expect(await b.due(b.now * 1000)).toHaveLength(joined.filter((sent) => sent === 1).length)
@@ -124,11 +168,19 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
   test('refreshes and a later mark beside a mark do not lengthen what it leaves', async () => {
     const b = await open()
     await b.client('sydney')
-    const families = await each(async (who) => family((await b.exchange((await b.signIn(who, { session: PROBED })).session.sid, 'sydney')).family))
+    const families = await each(async (who) =>
+      family(
+        (await b.exchange((await b.signIn(who, { session: PROBED })).session.sid, 'sydney')).family,
+      ),
+    )
     b.now += 3600
     const markAt = b.now + 60
     await Promise.all(
-      families.flatMap((one) => [b.mark(one.sid, markAt, 'mfa_lapsed'), b.mark(one.sid, markAt + 60, 'microsoft_sign_in_required'), b.refresh(one)]),
+      families.flatMap((one) => [
+        b.mark(one.sid, markAt, 'mfa_lapsed'),
+        b.mark(one.sid, markAt + 60, 'microsoft_sign_in_required'),
+        b.refresh(one),
+      ]),
     )
     const ended = await b.store.expireSessions({ now: markAt, limit: 100 })
     expect(ended.map(({ revocation }) => revocation.reason)).toEqual(PAIRS.map(() => 'mfa_lapsed'))
@@ -140,7 +192,9 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     await each(async (who) => {
       const { session } = await b.signIn(who)
       const consent = { sub: session.sub, clientId: 'sydney', now: b.now }
-      await Promise.all(['openid profile', 'email'].map((scope) => b.store.recordConsent({ ...consent, scope })))
+      await Promise.all(
+        ['openid profile', 'email'].map((scope) => b.store.recordConsent({ ...consent, scope })),
+      )
       expect(await b.store.hasConsent({ ...consent, scope: 'openid profile email' })).toBe(true)
     })
   })
@@ -154,7 +208,12 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
     await each(async (who) => {
       const { session } = await b.signIn(who, { session: { microsoftCacheSealed: 'old' } })
       const record = (cacheSealed: string) =>
-        b.store.recordProbe({ sid: session.sid, cacheWas: 'old', finding: { outcome: 'vouched', cacheSealed }, now: b.now })
+        b.store.recordProbe({
+          sid: session.sid,
+          cacheWas: 'old',
+          finding: { outcome: 'vouched', cacheSealed },
+          now: b.now,
+        })
       const [first, second] = await Promise.all([record('first'), record('second')])
       expect([first.outcome, second.outcome].toSorted()).toEqual(['recorded', 'stale'])
       const recorded = first.outcome === 'recorded' ? 'first' : 'second'
@@ -173,35 +232,53 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
       ])
       expect(signIn.renewed).toBe(probe.outcome === 'stale')
       expect(await stateOf(b, signIn.session.sid)).toBe('live')
-      expect(await b.store.findProbe(signIn.session.sid, b.now)).toMatchObject({ cacheSealed: 'new' })
+      expect(await b.store.findProbe(signIn.session.sid, b.now)).toMatchObject({
+        cacheSealed: 'new',
+      })
     })
   })
 
-  test.each(['a probe', 'a security event'])('what %s says of a moment ends no sign-in after that moment, on whatever browser', async (what) => {
-    const b = await open()
-    await each(async (who) => {
-      const probed = await b.signIn(who, { session: { authTime: T0 - 100, microsoftCacheSealed: 'old' } })
-      const other = await b.signIn(who, { session: { authTime: T0 - 100 } })
-      const { sid, sub } = probed.session
-      const [until, reason] = [T0 - 50, 'microsoft_session_revoked'] as const
-      const [, ...later] = await Promise.all([
-        what === 'a probe'
-          ? b.store.recordProbe({ sid, cacheWas: 'old', finding: { outcome: 'end_user', reason, until }, now: b.now })
-          : b.store.endAuthenticated({ sub, until, reason, actor: MICROSOFT, now: b.now }),
-        b.signIn(who),
-        b.signIn(who, { browser: other.cookie }),
-      ])
-      expect(await stateOf(b, sid)).toBe('ended')
-      for (const { session } of later) expect(await stateOf(b, session.sid)).toBe('live')
-    })
-  })
+  test.each(['a probe', 'a security event'])(
+    'what %s says of a moment ends no sign-in after that moment, on whatever browser',
+    async (what) => {
+      const b = await open()
+      await each(async (who) => {
+        const probed = await b.signIn(who, {
+          session: { authTime: T0 - 100, microsoftCacheSealed: 'old' },
+        })
+        const other = await b.signIn(who, { session: { authTime: T0 - 100 } })
+        const { sid, sub } = probed.session
+        const [until, reason] = [T0 - 50, 'microsoft_session_revoked'] as const
+        const [, ...later] = await Promise.all([
+          what === 'a probe'
+            ? b.store.recordProbe({
+                sid,
+                cacheWas: 'old',
+                finding: { outcome: 'end_user', reason, until },
+                now: b.now,
+              })
+            : b.store.endAuthenticated({ sub, until, reason, actor: MICROSOFT, now: b.now }),
+          b.signIn(who),
+          b.signIn(who, { browser: other.cookie }),
+        ])
+        expect(await stateOf(b, sid)).toBe('ended')
+        for (const { session } of later) expect(await stateOf(b, session.sid)).toBe('live')
+      })
+    },
+  )
 
   test('a logout at Microsoft that is said twice ends each of its sessions once', async () => {
     const b = await open()
     await each(async (who) => {
       await b.signIn(who, { session: { microsoftSid: `ms-${who}` } })
       await b.signIn(who, { session: { microsoftSid: `ms-${who}` } })
-      const end = () => b.store.endMicrosoftSession({ microsoftSid: `ms-${who}`, reason: 'microsoft_signed_out', actor: MICROSOFT, now: b.now })
+      const end = () =>
+        b.store.endMicrosoftSession({
+          microsoftSid: `ms-${who}`,
+          reason: 'microsoft_signed_out',
+          actor: MICROSOFT,
+          now: b.now,
+        })
       expect((await Promise.all([end(), end()])).flat()).toHaveLength(2)
     })
     expect((await b.store.head()).seq).toBe(2 * PAIRS.length)
@@ -210,8 +287,16 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
   test('work that is asked for twice is there once, and as asked for twice', async () => {
     const b = await open()
     const work = PAIRS.map((oid): MicrosoftWork => ({ kind: 'check_user', tid: TENANT, oid }))
-    await Promise.all([b.store.askMicrosoft(work, b.now * 1000), b.store.askMicrosoft(work.toReversed(), b.now * 1000)])
-    const due = await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 100 })
+    await Promise.all([
+      b.store.askMicrosoft(work, b.now * 1000),
+      b.store.askMicrosoft(work.toReversed(), b.now * 1000),
+    ])
+    const due = await b.store.claimMicrosoftWork({
+      tid: TENANT,
+      nowMs: b.now * 1000,
+      untilMs: 0,
+      limit: 100,
+    })
     expect(due.map(({ oid }) => oid).toSorted()).toEqual(PAIRS.toSorted())
     expect(due.map(({ generation }) => generation)).toEqual(PAIRS.map(() => 2))
   })
@@ -221,7 +306,12 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
     const later = (b.now + 5) * 1000
     const asked = PAIRS.map((oid): MicrosoftWork => ({ kind: 'check_user', tid: TENANT, oid }))
     await b.store.askMicrosoft(asked, b.now * 1000)
-    const all = await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 100 })
+    const all = await b.store.claimMicrosoftWork({
+      tid: TENANT,
+      nowMs: b.now * 1000,
+      untilMs: 0,
+      limit: 100,
+    })
     await each(async (oid) => {
       const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid }
       const taken = all.find((one) => one.oid === oid)

@@ -1,11 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import type { SessionLimit } from '../../db/types.ts'
-import { type Bench, benches, codeFor, expectOutcome, family, redemptionOf, STORES, T0 } from './fixture.ts'
+import {
+  type Bench,
+  benches,
+  codeFor,
+  expectOutcome,
+  family,
+  redemptionOf,
+  STORES,
+  T0,
+} from './fixture.ts'
 
 const oldest = (most: number): SessionLimit => ({ most, whenFull: 'end_oldest' })
 const ask = (most: number, ...end: string[]): SessionLimit => ({ most, whenFull: 'ask', end })
 
-const live = async (b: Bench, sub: string) => (await b.store.liveSessionsOf(sub, b.now)).map(({ session }) => session.sid).toReversed()
+const live = async (b: Bench, sub: string) =>
+  (await b.store.liveSessionsOf(sub, b.now)).map(({ session }) => session.sid).toReversed()
 
 /** A sign-in a second later than the one before; its session. */
 async function signIn(b: Bench, who = 'alice', limit?: SessionLimit) {
@@ -17,7 +27,12 @@ async function signIn(b: Bench, who = 'alice', limit?: SessionLimit) {
 async function exchangeWithin(b: Bench, sid: string, clientId: string, sessionLimit: number) {
   const code = codeFor(clientId, b.now)
   await b.store.issueCode({ sid, code, now: b.now })
-  return family(expectOutcome(await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), sessionLimit }), 'redeemed').family)
+  return family(
+    expectOutcome(
+      await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), sessionLimit }),
+      'redeemed',
+    ).family,
+  )
 }
 
 describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
@@ -30,7 +45,13 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     b.now++
     const third = await b.signIn('alice', { limit: oldest(2) })
     expect(third.committed).toMatchObject([
-      { revocation: { selector: { kind: 'session', sid: first.sid }, reason: 'session_limit', actor: { kind: 'user', id: first.sub } } },
+      {
+        revocation: {
+          selector: { kind: 'session', sid: first.sid },
+          reason: 'session_limit',
+          actor: { kind: 'user', id: first.sub },
+        },
+      },
     ])
     expect(await live(b, first.sub)).toEqual([second.sid, third.session.sid])
     // Lowered: as many end as are too many.
@@ -44,7 +65,10 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     const { session, cookie } = await b.signIn('alice', { session: { idleSeconds: 600 } })
     const revoked = await signIn(b)
     await b.revoke({ kind: 'session', sid: revoked.sid })
-    expect(await b.signIn('alice', { browser: cookie, limit: oldest(1) })).toMatchObject({ renewed: true, committed: [] })
+    expect(await b.signIn('alice', { browser: cookie, limit: oldest(1) })).toMatchObject({
+      renewed: true,
+      committed: [],
+    })
     b.now = T0 + 50_000
     expect((await b.signIn('alice', { limit: ask(1) })).committed).toEqual([])
     expect(await live(b, session.sub)).toHaveLength(1)
@@ -63,7 +87,9 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     expect(await live(b, sub)).toEqual(all)
     b.now++
     const done = await b.signIn('alice', { limit: ask(3, sids[1] ?? '', sids[2] ?? '') })
-    expect(done.committed.map(({ revocation }) => revocation.selector)).toEqual([sids[1], sids[2]].map((sid) => ({ kind: 'session', sid })))
+    expect(done.committed.map(({ revocation }) => revocation.selector)).toEqual(
+      [sids[1], sids[2]].map((sid) => ({ kind: 'session', sid })),
+    )
     expect(await live(b, sub)).toEqual([all[0], all[3], done.session.sid])
     // The limit is not reached by now: what was chosen stays.
     await b.revoke({ kind: 'session', sid: all[3] ?? '' })
@@ -78,7 +104,9 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
       [2, ask],
     ] as const) {
       const who = `${policy.name}-${most}`
-      const done = await Promise.all(Array.from({ length: 12 }, () => b.tryToSignIn(who, { limit: policy(most) })))
+      const done = await Promise.all(
+        Array.from({ length: 12 }, () => b.tryToSignIn(who, { limit: policy(most) })),
+      )
       const opened = done.flatMap((one) => (one.outcome === 'signed_in' ? [one.session] : []))
       expect(opened).toHaveLength(policy === oldest ? 12 : most)
       expect(new Set(opened.map(({ sub }) => sub)).size).toBe(1)
@@ -105,7 +133,9 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     expect(await b.store.listRevocations({ limit: 10 })).toMatchObject([
       { selector: { kind: 'grant', sid: first.sid, clientId: 'sydney' }, reason: 'session_limit' },
     ])
-    const outcomes = await Promise.all(grants.map(async (grant) => (await b.refresh(grant)).outcome))
+    const outcomes = await Promise.all(
+      grants.map(async (grant) => (await b.refresh(grant)).outcome),
+    )
     expect(outcomes).toEqual(['rejected', 'rotated', 'rotated', 'rotated'])
     expect(await live(b, first.sub)).toEqual([first.sid, second.sid, third.sid])
   })
@@ -114,8 +144,12 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     const b = await open()
     await b.client('sydney')
     const all = await Promise.all(Array.from({ length: 8 }, () => b.signIn('alice')))
-    const grants = await Promise.all(all.map(({ session }) => exchangeWithin(b, session.sid, 'sydney', 3)))
-    const outcomes = await Promise.all(grants.map(async (grant) => (await b.refresh(grant)).outcome))
+    const grants = await Promise.all(
+      all.map(({ session }) => exchangeWithin(b, session.sid, 'sydney', 3)),
+    )
+    const outcomes = await Promise.all(
+      grants.map(async (grant) => (await b.refresh(grant)).outcome),
+    )
     expect(outcomes.filter((outcome) => outcome === 'rotated')).toHaveLength(3)
   })
 })

@@ -7,13 +7,21 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
   test('a user is their tenant and object id: the same sub forever, another in another tenant, whatever their name becomes', async () => {
     const b = await open()
     const first = await b.signIn('alice')
-    const again = await b.signIn('alice', { session: { user: { tid: TENANT, oid: 'oid-alice', name: 'Alice Renamed', email: 'a@new.example' } } })
+    const again = await b.signIn('alice', {
+      session: {
+        user: { tid: TENANT, oid: 'oid-alice', name: 'Alice Renamed', email: 'a@new.example' },
+      },
+    })
     const elsewhere = await b.signIn('alice', { tid: '99999999-2222-4333-8444-555555555555' })
     expect(again.session.sub).toBe(first.session.sub)
     expect(again.session.sid).not.toBe(first.session.sid)
     expect(again.session.user.name).toBe('Alice Renamed')
     expect(elsewhere.session.sub).not.toBe(first.session.sub)
-    expect(await b.store.findSubjectByUser(TENANT, 'oid-alice')).toMatchObject({ sub: first.session.sub, email: 'a@new.example', createdAt: T0 })
+    expect(await b.store.findSubjectByUser(TENANT, 'oid-alice')).toMatchObject({
+      sub: first.session.sub,
+      email: 'a@new.example',
+      createdAt: T0,
+    })
     expect(await b.store.findSubject(first.session.sub)).toMatchObject({ oid: 'oid-alice' })
     expect(await b.store.findSubject('u_nobody')).toBeUndefined()
   })
@@ -24,7 +32,10 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     await b.revoke({ kind: 'tenant', tid: 'another' })
     await b.mark(first.session.sid, T0 + 900, 'microsoft_sign_in_required')
     b.now += 100
-    const renewed = await b.signIn('alice', { browser: first.cookie, session: { roles: ['Case.Lead'], microsoftSid: 'ms-2', amr: ['pwd', 'mfa'] } })
+    const renewed = await b.signIn('alice', {
+      browser: first.cookie,
+      session: { roles: ['Case.Lead'], microsoftSid: 'ms-2', amr: ['pwd', 'mfa'] },
+    })
     expect(renewed).toMatchObject({ renewed: true, committed: [] })
     expect(renewed.session).toMatchObject({
       sid: first.session.sid,
@@ -37,7 +48,9 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(renewed.session.markAt).toBeUndefined()
     expect(renewed.session.absoluteAt).toBe(T0 + 100 + 43_200)
     expect(await b.store.standingByCookie(sha(first.cookie), b.now)).toEqual({ state: 'unknown' })
-    expect(await b.store.standingByCookie(sha(renewed.cookie), b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.standingByCookie(sha(renewed.cookie), b.now)).toMatchObject({
+      state: 'live',
+    })
   })
 
   test("another user on the same browser ends the former session as 'replaced', its logout tokens pending in the same act", async () => {
@@ -84,25 +97,34 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     const second = await b.signIn('alice', { browser: first.cookie })
     expect(second).toMatchObject({ renewed: false, committed: [] })
     expect(await b.store.standingBySid(second.session.sid, b.now)).toMatchObject({ state: 'live' })
-    expect(await b.store.standingBySid(first.session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
+    expect(await b.store.standingBySid(first.session.sid, b.now)).toMatchObject({
+      state: 'ended',
+      why: 'revoked',
+    })
   })
 
   test('a code comes with the sign-in, or by single sign-on from a live session: not from a marked, ended or unknown one', async () => {
     const b = await open()
     const { session } = await b.signIn('alice', { session: PROBED })
-    const issue = () => b.store.issueCode({ sid: session.sid, code: codeFor('sydney', b.now), now: b.now })
+    const issue = () =>
+      b.store.issueCode({ sid: session.sid, code: codeFor('sydney', b.now), now: b.now })
     expect(await issue()).toMatchObject({ state: 'live' })
     await b.mark(session.sid, T0 + 900, 'microsoft_sign_in_required')
     expect(await issue()).toMatchObject({ state: 'marked' })
     await b.revoke({ kind: 'session', sid: session.sid })
     expect(await issue()).toMatchObject({ state: 'ended' })
-    expect(await b.store.issueCode({ sid: 's_none', code: codeFor('sydney', b.now), now: b.now })).toEqual({ state: 'unknown' })
+    expect(
+      await b.store.issueCode({ sid: 's_none', code: codeFor('sydney', b.now), now: b.now }),
+    ).toEqual({ state: 'unknown' })
   })
 
   test('a session ends by the idle limit, by the absolute limit, or by its mark, whichever comes first', async () => {
     const b = await open()
-    const { session } = await b.signIn('alice', { session: { ...PROBED, idleSeconds: 600, absoluteAt: T0 + 1000 } })
-    const at = async (now: number) => (await b.store.standingBySid(session.sid, now)) as { state: string; why?: string }
+    const { session } = await b.signIn('alice', {
+      session: { ...PROBED, idleSeconds: 600, absoluteAt: T0 + 1000 },
+    })
+    const at = async (now: number) =>
+      (await b.store.standingBySid(session.sid, now)) as { state: string; why?: string }
     expect(await at(T0 + 599)).toMatchObject({ state: 'live' })
     expect(await at(T0 + 600)).toMatchObject({ state: 'ended', why: 'idle' })
     b.now += 500
@@ -127,7 +149,10 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     b.now += 10
     await b.exchange(second.session.sid, 'melbourne')
     const listed = await b.store.liveSessionsOf(first.session.sub, b.now)
-    expect(listed.map(({ session }) => session.sid)).toEqual([second.session.sid, first.session.sid])
+    expect(listed.map(({ session }) => session.sid)).toEqual([
+      second.session.sid,
+      first.session.sid,
+    ])
     expect(listed[0]?.participants).toMatchObject([
       { clientId: 'sydney', firstAt: T0 + 10 },
       { clientId: 'melbourne', firstAt: T0 + 20 },
@@ -145,13 +170,16 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     const bob = await b.signIn('bob', { tid: 'tenant-2' })
     await b.exchange(bob.session.sid, 'sydney')
     const search = async (input: object) =>
-      (await b.store.searchSessions({ ...input, now: b.now, limit: 10 })).map(({ session }) => session.user.name)
+      (await b.store.searchSessions({ ...input, now: b.now, limit: 10 })).map(
+        ({ session }) => session.user.name,
+      )
     expect((await search({})).toSorted()).toEqual(['alice', 'bob'])
     expect(await search({ tid: 'tenant-2' })).toEqual(['bob'])
     expect(await search({ clientId: 'sydney' })).toEqual(['bob'])
     expect(await search({ text: 'ALI' })).toEqual(['alice'])
     await b.signIn('Smith, Björn Anna')
-    for (const text of ['bjorn', 'BJÖRN smith', 'anna björn']) expect([text, await search({ text })]).toEqual([text, ['Smith, Björn Anna']])
+    for (const text of ['bjorn', 'BJÖRN smith', 'anna björn'])
+      expect([text, await search({ text })]).toEqual([text, ['Smith, Björn Anna']])
     expect(await search({ text: 'bjorn alice' })).toEqual([])
     expect(await search({ text: alice.session.sid })).toEqual(['alice'])
     expect(await search({ sub: alice.session.sub })).toEqual(['alice'])
@@ -173,7 +201,11 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
   test('the apps of a user are the grants of live sessions that no revocation covers, and what was consented to, which can be withdrawn', async () => {
     const b = await open()
     for (const clientId of ['sydney', 'melbourne', 'perth']) await b.client(clientId)
-    const [first, second, ended] = [await b.signIn('alice'), await b.signIn('alice'), await b.signIn('alice')]
+    const [first, second, ended] = [
+      await b.signIn('alice'),
+      await b.signIn('alice'),
+      await b.signIn('alice'),
+    ]
     const bob = await b.signIn('bob')
     const { sub } = first.session
     for (const { session } of [first, second, ended, bob]) await b.exchange(session.sid, 'sydney')
@@ -185,13 +217,19 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     await b.revoke({ kind: 'client', clientId: 'perth' })
     const apps = async () => {
       const { grants, consents } = await b.store.appsOfUser(sub, b.now)
-      return [grants.map(({ sid, clientId }) => `${clientId} ${sid}`).toSorted(), consents.map(({ clientId, scope }) => `${clientId} ${scope}`)]
+      return [
+        grants.map(({ sid, clientId }) => `${clientId} ${sid}`).toSorted(),
+        consents.map(({ clientId, scope }) => `${clientId} ${scope}`),
+      ]
     }
     const sydney = [first, second].map(({ session }) => `sydney ${session.sid}`).toSorted()
     expect(await apps()).toEqual([sydney, ['perth openid']])
     // After its revocation an app may come back: that is a grant again.
     await b.exchange(second.session.sid, 'melbourne')
-    expect(await apps()).toEqual([[`melbourne ${second.session.sid}`, ...sydney].toSorted(), ['perth openid']])
+    expect(await apps()).toEqual([
+      [`melbourne ${second.session.sid}`, ...sydney].toSorted(),
+      ['perth openid'],
+    ])
     await b.store.withdrawConsent({ sub, clientId: 'perth', now: b.now })
     expect(await b.store.hasConsent({ sub, clientId: 'perth', scope: 'openid' })).toBe(false)
     expect((await apps())[1]).toEqual([])

@@ -5,14 +5,22 @@ import type { CheckpointThread, ThreadData } from '../../db/sqlite/checkpoints.t
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 
 /**
- * A broker's worth of writing, for tests to kill or to starve of disk: signs users in, revokes every second session, and writes each answer to its
- * descriptor 3 as it gets it. What it has written was acknowledged. With `dies_moving` it kills itself while its thread moves the write-ahead log.
+ * A broker's worth of writing, for tests to kill or to starve of disk: signs users in, revokes
+ * every second session, and writes each answer to its descriptor 3 as it gets it. What it has
+ * written was acknowledged. With `dies_moving` it kills itself while its thread moves the
+ * write-ahead log.
  */
 const [file = '', count = '0', dies] = process.argv.slice(2)
-const store = await openSqliteStore({ file, checkpoints: dies === 'dies_moving' ? { start: startDying } : undefined })
+const store = await openSqliteStore({
+  file,
+  checkpoints: dies === 'dies_moving' ? { start: startDying } : undefined,
+})
 const now = 1_800_000_000
 const device = dies === undefined ? 'a browser' : 'x'.repeat(8_000)
-/** Waits for a slow reader. The standard output does not any more once a thread was started: Node pipes the thread's into it. */
+/**
+ * Waits for a slow reader. The standard output does not any more once a thread was started: Node
+ * pipes the thread's into it.
+ */
 function say(line: string): void {
   writeSync(3, `${line}\n`)
 }
@@ -22,7 +30,10 @@ function startDying(data: ThreadData): CheckpointThread {
   const thread = startCheckpointThread(data)
   const { postMessage } = thread
   thread.postMessage = (request: unknown) => {
-    const killing = setTimeout(() => (say('killed while the thread moves the log'), process.kill(process.pid, 'SIGKILL')), 1)
+    const killing = setTimeout(
+      () => (say('killed while the thread moves the log'), process.kill(process.pid, 'SIGKILL')),
+      1,
+    )
     thread.once('message', () => clearTimeout(killing))
     postMessage.call(thread, request)
   }
@@ -49,7 +60,12 @@ async function user(n: number): Promise<void> {
   })
   say(`opened ${n}`)
   if (n % 2 === 0) return
-  await store.revoke({ selector: { kind: 'session', sid }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now })
+  await store.revoke({
+    selector: { kind: 'session', sid },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'o' },
+    now,
+  })
   say(`ended ${n}`)
 }
 

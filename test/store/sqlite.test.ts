@@ -10,7 +10,9 @@ import { createWriter } from '../../db/sqlite/writer.ts'
 import type { Store } from '../../db/store.ts'
 import { statementsOf, T0 } from './fixture.ts'
 
-/** What is the embedded store's own: its file, its lock, and what it does when the machine fails it. */
+/**
+ * What is the embedded store's own: its file, its lock, and what it does when the machine fails it.
+ */
 
 let dir: string
 let file: string
@@ -39,7 +41,11 @@ const signIn = (store: Store, n: number) =>
   })
 
 /** Runs the writing child; `line` sees what it writes, as it writes it. */
-function child(command: string, args: string[], line: (line: string, kill: () => void) => void): Promise<void> {
+function child(
+  command: string,
+  args: string[],
+  line: (line: string, kill: () => void) => void,
+): Promise<void> {
   const running = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
   let rest = ''
   ;(running.stdio[3] as Readable).setEncoding('utf8').on('data', (chunk: string) => {
@@ -57,12 +63,15 @@ const CHILD = ['--import', 'tsx', join(import.meta.dirname, 'sqlite-child.ts')]
 
 async function expectAcknowledged(said: string[]): Promise<void> {
   const store = await openSqliteStore({ file })
-  const ended = new Set(said.filter((line) => line.startsWith('ended ')).map((line) => line.slice(6)))
+  const ended = new Set(
+    said.filter((line) => line.startsWith('ended ')).map((line) => line.slice(6)),
+  )
   for (const line of said.filter((one) => one.startsWith('opened '))) {
     const n = line.slice(7)
     const standing = await store.standingBySid(`s_${n}`, T0)
     // An odd one may have ended without an answer to us; one whose answer we got must have ended.
-    if (ended.has(n) || Number(n) % 2 === 0) expect(standing.state).toBe(ended.has(n) ? 'ended' : 'live')
+    if (ended.has(n) || Number(n) % 2 === 0)
+      expect(standing.state).toBe(ended.has(n) ? 'ended' : 'live')
     else expect(standing.state).not.toBe('unknown')
   }
   const { seq } = await store.head()
@@ -88,12 +97,16 @@ describe('the data file', () => {
   test('where it cannot be: it is said which setting names the folder, and for whom it has to be', async () => {
     const beneathAFile = join(dir, 'file', 'broker.db')
     writeFileSync(join(dir, 'file'), '')
-    await expect(openSqliteStore({ file: beneathAFile })).rejects.toThrow(/cannot be written \(E\w+\).*BROKER_DATA_DIR/)
+    await expect(openSqliteStore({ file: beneathAFile })).rejects.toThrow(
+      /cannot be written \(E\w+\).*BROKER_DATA_DIR/,
+    )
   })
 
   test('has one writer: the error of a second says what to do, and it may open the file when the first is gone', async () => {
     const first = await openSqliteStore({ file })
-    await expect(openSqliteStore({ file })).rejects.toThrow(/Another broker has .* open.*Stop that broker.*BROKER_DATA_DIR/)
+    await expect(openSqliteStore({ file })).rejects.toThrow(
+      /Another broker has .* open.*Stop that broker.*BROKER_DATA_DIR/,
+    )
     await first.probe()
     await first.close()
     await first.close()
@@ -152,33 +165,51 @@ describe('kill -9 and a full disk', () => {
 
   test('killed while its thread moves the write-ahead log into the file, it loses nothing that was acknowledged', async () => {
     const said: string[] = []
-    await child(process.execPath, [...CHILD, file, '1000000', 'dies_moving'], (line) => said.push(line))
+    await child(process.execPath, [...CHILD, file, '1000000', 'dies_moving'], (line) =>
+      said.push(line),
+    )
     expect(said.at(-1)).toBe('killed while the thread moves the log')
     await expectAcknowledged(said)
   })
 
   test('the system refuses to write: the acts are refused as unavailable, nothing is half done, and it goes on afterwards', async () => {
     const said: string[] = []
-    // The largest size of a file, in blocks of 512 or 1024 bytes by shell: reached after some hundred acts.
-    await child('/bin/sh', ['-c', 'ulimit -f 3000; exec "$@"', 'sh', process.execPath, ...CHILD, file, '20000'], (line) => said.push(line))
+    // The largest size of a file, in blocks of 512 or 1024 bytes by shell: reached after some
+    // hundred acts.
+    await child(
+      '/bin/sh',
+      ['-c', 'ulimit -f 3000; exec "$@"', 'sh', process.execPath, ...CHILD, file, '20000'],
+      (line) => said.push(line),
+    )
     expect(said).toContain('refused StoreUnavailable')
     await expectAcknowledged(said)
   })
 
   test('the disk is full: what is refused left no trace, what was answered is there, and there is room again after a restart', async () => {
     await (await openSqliteStore({ file })).close()
-    const store = await openSqliteStore({ file, maxPages: Math.ceil(statSync(file).size / 4096) + 120 })
-    const outcomes = await Promise.allSettled(Array.from({ length: 300 }, (_, n) => signIn(store, n)))
-    const rejected = outcomes.flatMap((outcome, n) => (outcome.status === 'rejected' ? [{ n, reason: outcome.reason as unknown }] : []))
+    const store = await openSqliteStore({
+      file,
+      maxPages: Math.ceil(statSync(file).size / 4096) + 120,
+    })
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 300 }, (_, n) => signIn(store, n)),
+    )
+    const rejected = outcomes.flatMap((outcome, n) =>
+      outcome.status === 'rejected' ? [{ n, reason: outcome.reason as unknown }] : [],
+    )
     expect(rejected.length).toBeGreaterThan(0)
     expect(rejected.length).toBeLessThan(300)
     for (const { n, reason } of rejected) {
-      expect(reason).toMatchObject({ name: 'StoreUnavailable', message: expect.stringContaining('disk is full') })
+      expect(reason).toMatchObject({
+        name: 'StoreUnavailable',
+        message: expect.stringContaining('disk is full'),
+      })
       expect(await store.standingBySid(`s_${n}`, T0)).toEqual({ state: 'unknown' })
       expect(await store.findSubjectByUser('t', `oid-${n}`)).toBeUndefined()
     }
     for (const [n, { status }] of outcomes.entries())
-      if (status === 'fulfilled') expect(await store.standingBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })
+      if (status === 'fulfilled')
+        expect(await store.standingBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })
     await store.close()
     const roomy = await openSqliteStore({ file })
     const again = rejected[0]?.n ?? -1
@@ -194,7 +225,13 @@ describe('the group-commit writer', () => {
     const insert = db.prepare<[number]>('INSERT INTO t VALUES (?)')
 
     const all = () => db.prepare<[], number>('SELECT n FROM t ORDER BY n').pluck().all()
-    return { db, insert, all, ...createWriter(db, { mustBeSound: () => undefined, damaged: () => undefined }), end: () => (db.close(), unlock()) }
+    return {
+      db,
+      insert,
+      all,
+      ...createWriter(db, { mustBeSound: () => undefined, damaged: () => undefined }),
+      end: () => (db.close(), unlock()),
+    }
   }
 
   test('an act that throws leaves no trace of itself and none on its neighbors', async () => {
@@ -203,8 +240,18 @@ describe('the group-commit writer', () => {
       insert.run(2)
       throw new Error('a bug')
     })
-    const outcomes = await Promise.allSettled([write(() => insert.run(1)), fails, write(() => insert.run(1)), write(() => insert.run(3))])
-    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled'])
+    const outcomes = await Promise.allSettled([
+      write(() => insert.run(1)),
+      fails,
+      write(() => insert.run(1)),
+      write(() => insert.run(3)),
+    ])
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'fulfilled',
+    ])
     expect(outcomes[1]).toMatchObject({ reason: { message: 'a bug' } })
     expect(outcomes[2]).toMatchObject({ reason: { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' } })
     expect(all()).toEqual([1, 3])
@@ -218,8 +265,14 @@ describe('the group-commit writer', () => {
       db.exec('ROLLBACK')
       throw new Error('database or disk is full')
     })
-    const outcomes = await Promise.allSettled([write(() => insert.run(1)), lost, write(() => insert.run(3))])
-    expect(outcomes.map((one) => (one.status === 'rejected' ? (one.reason as Error).name : 'fulfilled'))).toEqual(Array(3).fill('StoreUnavailable'))
+    const outcomes = await Promise.allSettled([
+      write(() => insert.run(1)),
+      lost,
+      write(() => insert.run(3)),
+    ])
+    expect(
+      outcomes.map((one) => (one.status === 'rejected' ? (one.reason as Error).name : 'fulfilled')),
+    ).toEqual(Array(3).fill('StoreUnavailable'))
     await write(() => insert.run(4))
     expect(all()).toEqual([4])
     end()
@@ -228,11 +281,14 @@ describe('the group-commit writer', () => {
   test('acts that wait together share a commit, a bounded number of them', async () => {
     const { db, write, insert, end } = await writer()
     const open: boolean[] = []
-    const acts = Array.from({ length: 450 }, (_, n) => write(() => (open.push(db.inTransaction), insert.run(n))))
+    const acts = Array.from({ length: 450 }, (_, n) =>
+      write(() => (open.push(db.inTransaction), insert.run(n))),
+    )
     const before = statSync(`${file}-wal`).size
     await Promise.all(acts)
     expect(open.every(Boolean)).toBe(true)
-    // Apart, each would have written its page once: 450 frames. Together, three commits wrote each page they touched.
+    // Apart, each would have written its page once: 450 frames. Together, three commits wrote each
+    // page they touched.
     expect(statSync(`${file}-wal`).size - before).toBeLessThan(100 * 4096)
     end()
   })
@@ -246,7 +302,14 @@ describe('the group-commit writer', () => {
       order.push(`act ${n} is answered`)
     }
     await Promise.all([page(1), page(2), act(3), act(4)])
-    expect(order).toEqual(['act 3 runs', 'act 4 runs', 'act 3 is answered', 'act 4 is answered', 'page 1 runs', 'page 2 runs'])
+    expect(order).toEqual([
+      'act 3 runs',
+      'act 4 runs',
+      'act 3 is answered',
+      'act 4 is answered',
+      'page 1 runs',
+      'page 2 runs',
+    ])
     end()
   })
 
@@ -272,7 +335,8 @@ describe('the group-commit writer', () => {
     const waiting = [writePage(() => insert.run(1)), write(() => insert.run(2))]
     close()
     await Promise.all(waiting)
-    for (const late of [write, writePage]) await expect(late(() => insert.run(3))).rejects.toMatchObject({ name: 'StoreUnavailable' })
+    for (const late of [write, writePage])
+      await expect(late(() => insert.run(3))).rejects.toMatchObject({ name: 'StoreUnavailable' })
     expect(all()).toEqual([1, 2])
     end()
   })

@@ -27,14 +27,21 @@ describe.skipIf(!HAS_POSTGRES)('one set of statements and tables for both engine
     const refused: string[] = []
     for (const [index, statement] of allStatements().entries()) {
       const { sql } = statement.render('postgres', dialect)
-      await client.query(`PREPARE s${index} AS ${sql}`).catch((error: unknown) => refused.push(`${String(error)}: ${sql}`))
+      await client
+        .query(`PREPARE s${index} AS ${sql}`)
+        .catch((error: unknown) => refused.push(`${String(error)}: ${sql}`))
     }
     expect(allStatements().length).toBeGreaterThan(30)
     expect(refused).toEqual([])
   })
 
   test('a migrated Postgres has the columns of the schema, with its own of migrations, processes and lineage beside them, no more and no fewer, with the same types and NULLs', async () => {
-    const { rows } = await client.query<{ table: string; column: string; type: string; null: boolean }>(
+    const { rows } = await client.query<{
+      table: string
+      column: string
+      type: string
+      null: boolean
+    }>(
       `SELECT table_name AS table, column_name AS column, data_type AS type, is_nullable = 'YES' AS null FROM information_schema.columns
         WHERE table_schema = 'broker' AND table_name NOT IN ('migrations', 'processes', 'lineage') ORDER BY 1, 2`,
     )
@@ -43,9 +50,14 @@ describe.skipIf(!HAS_POSTGRES)('one set of statements and tables for both engine
       .flatMap((table) => {
         const { name, columns } = getTableConfig(table)
         return columns.map(
-          (column) => `${name}.${column.name} ${column.getSQLType() === 'integer' ? 'bigint' : 'text'}${column.notNull ? ' NOT NULL' : ''}`,
+          (column) =>
+            `${name}.${column.name} ${column.getSQLType() === 'integer' ? 'bigint' : 'text'}${column.notNull ? ' NOT NULL' : ''}`,
         )
       })
-    expect(rows.map((row) => `${row.table}.${row.column} ${row.type}${row.null ? '' : ' NOT NULL'}`).sort()).toEqual(expected.sort())
+    expect(
+      rows
+        .map((row) => `${row.table}.${row.column} ${row.type}${row.null ? '' : ' NOT NULL'}`)
+        .sort(),
+    ).toEqual(expected.sort())
   })
 })

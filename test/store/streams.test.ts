@@ -7,18 +7,35 @@ import type { Bench } from './fixture.ts'
 const SCOPES = ['openid', 'offline_access', 'ssf.read']
 
 const stream = (id: string, changed: Partial<SignalStream> = {}): SignalStream => ({
-  ...{ id, clientId: 'sydney', method: 'push', endpointUrl: `https://${id}.example/events`, eventsRequested: [...STREAM_EVENTS] },
+  ...{
+    id,
+    clientId: 'sydney',
+    method: 'push',
+    endpointUrl: `https://${id}.example/events`,
+    eventsRequested: [...STREAM_EVENTS],
+  },
   ...{ status: 'enabled', statusBy: 'receiver', verifiedAt: T0, createdAt: T0, updatedAt: T0 },
   ...changed,
 })
 const messages = async (b: Bench, refs: readonly { id: string }[]) =>
-  Promise.all(refs.map(async ({ id }) => JSON.parse((await b.store.findDelivery(id))?.payload ?? '{}') as { type: string; about?: object }))
-const held = async (b: Bench, id: string) => (await b.store.pollStream({ id, limit: 100 })).deliveries
+  Promise.all(
+    refs.map(
+      async ({ id }) =>
+        JSON.parse((await b.store.findDelivery(id))?.payload ?? '{}') as {
+          type: string
+          about?: object
+        },
+    ),
+  )
+const held = async (b: Bench, id: string) =>
+  (await b.store.pollStream({ id, limit: 100 })).deliveries
 const revokeSession = async (b: Bench, who: string) => {
   const { session } = await b.signIn(who)
   await b.exchange(session.sid, 'sydney')
   const answer = await b.revoke({ kind: 'session', sid: session.sid })
-  return answer.outcome === 'revoked' ? answer.committed.pending.filter(({ targetId }) => targetId.startsWith('st_')) : []
+  return answer.outcome === 'revoked'
+    ? answer.committed.pending.filter(({ targetId }) => targetId.startsWith('st_'))
+    : []
 }
 
 describe.each(STORES)('streams of security events, on %s', (_name, make) => {
@@ -41,7 +58,9 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     await b.client('sydney', { scopes: SCOPES })
     await b.store.addStream(stream('st_1'))
     const [ref] = await revokeSession(b, 'alice')
-    expect(await messages(b, ref === undefined ? [] : [ref])).toMatchObject([{ type: STREAM_EVENTS[0], about: { tid: TENANT } }])
+    expect(await messages(b, ref === undefined ? [] : [ref])).toMatchObject([
+      { type: STREAM_EVENTS[0], about: { tid: TENANT } },
+    ])
     await b.store.changeStream({ id: 'st_1', change: { status: 'paused' }, now: b.now })
     expect(await revokeSession(b, 'bob')).toEqual([])
     const [one] = await held(b, 'st_1')
@@ -51,11 +70,17 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     const lease = { id: one?.id ?? '', attempt: 1, nowMs: far.nowMs, untilMs: far.nowMs + 1000 }
     expect(await b.store.leaseDelivery({ ...lease, early: true })).toEqual({ outcome: 'not_due' })
     // It is not late: its receiver paused the stream.
-    expect((await b.store.deliveryCounts()).find(({ clientId }) => clientId === 'st_1')).toMatchObject({ state: 'pending', count: 3 })
+    expect(
+      (await b.store.deliveryCounts()).find(({ clientId }) => clientId === 'st_1'),
+    ).toMatchObject({ state: 'pending', count: 3 })
     expect(await b.store.releaseStream({ id: 'st_1', limit: 10 })).toEqual([])
     await b.store.changeStream({ id: 'st_1', change: { status: 'enabled' }, now: b.now })
-    expect((await b.store.releaseStream({ id: 'st_1', limit: 10 })).map(({ id }) => id)).toEqual([one?.id])
-    expect(await b.store.leaseDelivery({ ...lease, early: false })).toMatchObject({ outcome: 'leased' })
+    expect((await b.store.releaseStream({ id: 'st_1', limit: 10 })).map(({ id }) => id)).toEqual([
+      one?.id,
+    ])
+    expect(await b.store.leaseDelivery({ ...lease, early: false })).toMatchObject({
+      outcome: 'leased',
+    })
   })
 
   test('a delivery under way is held when its stream was paused, and its attempt is not counted', async () => {
@@ -63,10 +88,20 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     await b.client('sydney', { scopes: SCOPES })
     await b.store.addStream(stream('st_1'))
     const [{ id } = { id: '' }] = await revokeSession(b, 'alice')
-    await b.store.leaseDelivery({ id, attempt: 1, nowMs: b.now * 1000, untilMs: b.now * 1000 + 5000, early: false })
+    await b.store.leaseDelivery({
+      id,
+      attempt: 1,
+      nowMs: b.now * 1000,
+      untilMs: b.now * 1000 + 5000,
+      early: false,
+    })
     await b.store.holdDelivery({ id, attempt: 1 })
     expect(await held(b, 'st_1')).toMatchObject([{ id }])
-    expect(await b.store.findDelivery(id)).toMatchObject({ attempts: 0, state: 'pending', nextAttemptAtMs: undefined })
+    expect(await b.store.findDelivery(id)).toMatchObject({
+      attempts: 0,
+      state: 'pending',
+      nextAttemptAtMs: undefined,
+    })
   })
 
   test('what is polled is settled once, of two acknowledgments at once, and only by its own stream', async () => {
@@ -75,11 +110,15 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     await b.store.addStream(stream('st_1', { method: 'poll', endpointUrl: undefined }))
     await revokeSession(b, 'alice')
     const [{ id: delivery } = { id: '' }] = await held(b, 'st_1')
-    const settle = (id: string) => b.store.settlePolled({ id, results: [{ delivery }], nowMs: b.now * 1000 })
+    const settle = (id: string) =>
+      b.store.settlePolled({ id, results: [{ delivery }], nowMs: b.now * 1000 })
     expect(await settle('st_other')).toBe(0)
     expect((await Promise.all([settle('st_1'), settle('st_1')])).toSorted()).toEqual([0, 1])
     expect(await b.store.attemptsOf(delivery)).toHaveLength(1)
-    expect(await b.store.findDelivery(delivery)).toMatchObject({ state: 'delivered', payload: undefined })
+    expect(await b.store.findDelivery(delivery)).toMatchObject({
+      state: 'delivered',
+      payload: undefined,
+    })
     expect(await held(b, 'st_1')).toEqual([])
   })
 
@@ -87,17 +126,31 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     const b = await open()
     await b.client('sydney', { scopes: SCOPES })
     await b.store.addStream(stream('st_1'))
-    const ask = () => b.store.verifyStream({ id: 'st_1', state: 'x', notBefore: b.now - 59, now: b.now })
-    expect((await Promise.all([ask(), ask()])).map(({ outcome }) => outcome).toSorted()).toEqual(['asked', 'too_soon'])
-    expect(await b.store.verifyStream({ id: 'st_2', notBefore: 0, now: b.now })).toEqual({ outcome: 'unknown' })
+    const ask = () =>
+      b.store.verifyStream({ id: 'st_1', state: 'x', notBefore: b.now - 59, now: b.now })
+    expect((await Promise.all([ask(), ask()])).map(({ outcome }) => outcome).toSorted()).toEqual([
+      'asked',
+      'too_soon',
+    ])
+    expect(await b.store.verifyStream({ id: 'st_2', notBefore: 0, now: b.now })).toEqual({
+      outcome: 'unknown',
+    })
   })
 
   test('a verification that an endpoint accepted does not count for the endpoint after it', async () => {
     const b = await open()
     await b.client('sydney', { scopes: SCOPES })
     await b.store.addStream(stream('st_1', { verifiedAt: undefined }))
-    await b.store.changeStream({ id: 'st_1', change: { endpointUrl: 'https://new.example/' }, now: b.now })
-    await b.store.streamVerified({ id: 'st_1', endpointUrl: 'https://st_1.example/events', now: b.now })
+    await b.store.changeStream({
+      id: 'st_1',
+      change: { endpointUrl: 'https://new.example/' },
+      now: b.now,
+    })
+    await b.store.streamVerified({
+      id: 'st_1',
+      endpointUrl: 'https://st_1.example/events',
+      now: b.now,
+    })
     expect((await b.store.findStream('st_1'))?.verifiedAt).toBeUndefined()
     await b.store.streamVerified({ id: 'st_1', endpointUrl: 'https://new.example/', now: b.now })
     expect((await b.store.findStream('st_1'))?.verifiedAt).toBe(b.now)
@@ -109,8 +162,14 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     await b.store.addStream(stream('st_1', { method: 'poll', endpointUrl: undefined }))
     const { session } = await b.signIn('alice')
     await b.exchange(session.sid, 'sydney')
-    await b.store.eraseUser({ sub: session.sub, actor: { kind: 'operator', id: 'olga' }, now: b.now })
-    expect(await messages(b, await held(b, 'st_1'))).toMatchObject([{ type: STREAM_EVENTS[0], about: { sub: session.sub } }])
+    await b.store.eraseUser({
+      sub: session.sub,
+      actor: { kind: 'operator', id: 'olga' },
+      now: b.now,
+    })
+    expect(await messages(b, await held(b, 'st_1'))).toMatchObject([
+      { type: STREAM_EVENTS[0], about: { sub: session.sub } },
+    ])
   })
 
   test('a removed stream gets nothing, and what was pending is closed', async () => {
@@ -121,6 +180,8 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     expect(await b.store.removeStream('st_1')).toBe(true)
     expect(await b.store.removeStream('st_1')).toBe(false)
     expect(await revokeSession(b, 'bob')).toEqual([])
-    expect((await b.store.deliveryCounts()).filter(({ clientId }) => clientId === 'st_1')).toMatchObject([{ state: 'closed', count: 2 }])
+    expect(
+      (await b.store.deliveryCounts()).filter(({ clientId }) => clientId === 'st_1'),
+    ).toMatchObject([{ state: 'closed', count: 2 }])
   })
 })

@@ -22,11 +22,17 @@ import { bench, codeFor, family, redemptionOf, T0, type Bench } from './fixture.
 
 /** The hot acts of Postgres: what they do as one statement is what the act does, or nothing. */
 
-/** Sequence numbers of openings, revocations and cutoffs: few, so that they are often before, at and after each other. */
+/**
+ * Sequence numbers of openings, revocations and cutoffs: few, so that they are often before, at and
+ * after each other.
+ */
 const seq = fc.nat(4)
 const seconds = (from: number, to: number) => fc.integer({ min: T0 + from, max: T0 + to })
-/** About each family and what is asked of it. Mostly valid: then a single thing that is not decides. */
-const usually = <T>(value: T, other: fc.Arbitrary<T>) => fc.oneof({ weight: 6, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: other })
+/**
+ * About each family and what is asked of it. Mostly valid: then a single thing that is not decides.
+ */
+const usually = <T>(value: T, other: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 6, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: other })
 const families = fc.array(
   fc.record({
     session: fc.record({
@@ -71,21 +77,67 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
   async function insert(table: string, rows: Row[]): Promise<void> {
     const names = Object.keys(rows[0] ?? {}).join(', ')
     if (rows.length > 0)
-      await client.query(`INSERT INTO ${table} (${names}) SELECT ${names} FROM jsonb_populate_recordset(NULL::${table}, $1)`, [JSON.stringify(rows)])
+      await client.query(
+        `INSERT INTO ${table} (${names}) SELECT ${names} FROM jsonb_populate_recordset(NULL::${table}, $1)`,
+        [JSON.stringify(rows)],
+      )
   }
 
-  const idsOf = (i: number) => ({ sid: `s${i}`, sub: `u${i}`, tid: `t${i}`, client_id: `c${i}`, family_id: `f${i}` })
+  const idsOf = (i: number) => ({
+    sid: `s${i}`,
+    sub: `u${i}`,
+    tid: `t${i}`,
+    client_id: `c${i}`,
+    family_id: `f${i}`,
+  })
   const sessionRow = ({ session }: Family, i: number): Row => ({
-    ...{ sid: idsOf(i).sid, sub: idsOf(i).sub, tid: idsOf(i).tid, opened_seq: session.openedSeq, opened_at: T0, auth_time: T0, visit_started_at: T0 },
-    ...{ last_active_at: session.lastActiveAt, idle_seconds: session.idleSeconds, absolute_at: session.absoluteAt, mark_at: session.markAt },
-    ...{ mark_reason: 'mfa_lapsed', deadline_at: T0, roles: '["Case.Worker"]', stay_signed_in: 1, device: 'Firefox', cookie_hash: idsOf(i).sid },
-    ...{ visit_ended_at: T0, probed_at: T0, probe_phase: 0, ended_seq: session.endedSeq, ended_at: T0, ended_reason: 'administrator' },
+    ...{
+      sid: idsOf(i).sid,
+      sub: idsOf(i).sub,
+      tid: idsOf(i).tid,
+      opened_seq: session.openedSeq,
+      opened_at: T0,
+      auth_time: T0,
+      visit_started_at: T0,
+    },
+    ...{
+      last_active_at: session.lastActiveAt,
+      idle_seconds: session.idleSeconds,
+      absolute_at: session.absoluteAt,
+      mark_at: session.markAt,
+    },
+    ...{
+      mark_reason: 'mfa_lapsed',
+      deadline_at: T0,
+      roles: '["Case.Worker"]',
+      stay_signed_in: 1,
+      device: 'Firefox',
+      cookie_hash: idsOf(i).sid,
+    },
+    ...{
+      visit_ended_at: T0,
+      probed_at: T0,
+      probe_phase: 0,
+      ended_seq: session.endedSeq,
+      ended_at: T0,
+      ended_reason: 'administrator',
+    },
   })
   function familyRow(family: Family, i: number): Row {
     const { sid, client_id, family_id } = idsOf(i)
-    const replaced = family.full ? Array.from({ length: 128 }, () => T0 - 5) : family.replaced.toSorted((a, b) => a - b)
+    const replaced = family.full
+      ? Array.from({ length: 128 }, () => T0 - 5)
+      : family.replaced.toSorted((a, b) => a - b)
     return {
-      ...{ family_id, sid, client_id, generation: family.generation, scope: 'openid', audience: 'a', opened_seq: family.openedSeq },
+      ...{
+        family_id,
+        sid,
+        client_id,
+        generation: family.generation,
+        scope: 'openid',
+        audience: 'a',
+        opened_seq: family.openedSeq,
+      },
       ...{ rotated_at: replaced.at(-1) ?? T0 - 20, replaced_at: JSON.stringify(replaced) },
     }
   }
@@ -109,14 +161,30 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       'participants',
       all.map(({ grantCutoff }, i) => {
         const { sid, client_id } = idsOf(i)
-        return { sid, client_id, first_at: T0, last_at: T0 - 90, first_seq: 0, joined_seq: 0, grant_cutoff: grantCutoff }
+        return {
+          sid,
+          client_id,
+          first_at: T0,
+          last_at: T0 - 90,
+          first_seq: 0,
+          joined_seq: 0,
+          grant_cutoff: grantCutoff,
+        }
       }),
     )
     await insert('families', all.map(familyRow))
-    await insert('cutoffs', [...all.flatMap(cutoffRows), ...(everything > 0 ? [{ kind: 'everything', key: '', seq: everything }] : [])])
+    await insert('cutoffs', [
+      ...all.flatMap(cutoffRows),
+      ...(everything > 0 ? [{ kind: 'everything', key: '', seq: everything }] : []),
+    ])
     return all.map(({ rightClient, generation, presented }, i) => {
       const { family_id: familyId, client_id } = idsOf(i)
-      return { familyId, clientId: rightClient ? client_id : 'another', generation: generation + presented, now: T0 }
+      return {
+        familyId,
+        clientId: rightClient ? client_id : 'another',
+        generation: generation + presented,
+        now: T0,
+      }
     })
   }
 
@@ -125,12 +193,15 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     await client.query('SAVEPOINT before')
     const answers = await act()
     const rows = async (sql: string) => (await client.query<Record<string, unknown>>(sql)).rows
-    const left = await rows('SELECT * FROM families JOIN sessions USING (sid) JOIN participants USING (sid) ORDER BY family_id')
+    const left = await rows(
+      'SELECT * FROM families JOIN sessions USING (sid) JOIN participants USING (sid) ORDER BY family_id',
+    )
     await client.query('ROLLBACK TO before')
     return { answers, left }
   }
 
-  const actAlone = async (input: Input) => (await runAct(client, sources, rotateRefreshToken(input))).value
+  const actAlone = async (input: Input) =>
+    (await runAct(client, sources, rotateRefreshToken(input))).value
   /** The test's own connection, with its transaction. */
   const ofTransaction = (asked: string | object): unknown =>
     asked === 'BEGIN' || asked === 'COMMIT' ? { command: asked } : client.query(asked as never)
@@ -146,7 +217,16 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
   test('their statements look each row up by its key, with whatever statistics they were planned', async () => {
     const token = { familyId: 'f', clientId: 'c', generation: 1, now: T0 }
     const texts: string[] = []
-    const row = { place: 1, familyId: 'f', familyClient: 'c', generation: 1, familyOpenedSeq: 1, grantCutoff: 0, lock: null, freshUntil: null }
+    const row = {
+      place: 1,
+      familyId: 'f',
+      familyClient: 'c',
+      generation: 1,
+      familyOpenedSeq: 1,
+      grantCutoff: 0,
+      lock: null,
+      freshUntil: null,
+    }
     const session = {
       sid: 's',
       endedSeq: null,
@@ -160,12 +240,20 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     }
     const query = async (asked: { name: string; text: string }) => {
       texts.push(asked.text)
-      return { rows: asked.name === 'broker_read_families' ? [{ ...row, ...session, roles: '[]' }] : [] }
+      return {
+        rows: asked.name === 'broker_read_families' ? [{ ...row, ...session, roles: '[]' }] : [],
+      }
     }
     const taking = { connect: async () => ({ query, on() {}, off() {}, release() {} }) }
     await rotateTogether(taking as unknown as Pool, (read) => read())([token])
-    await checkTogether(taking as unknown as Pool, (read) => read())([{ sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true }])
-    await leaseTogether(taking as unknown as Pool, (read) => read(), sources.nowMs)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
+    await checkTogether(taking as unknown as Pool, (read) => read())([
+      { sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true },
+    ])
+    await leaseTogether(
+      taking as unknown as Pool,
+      (read) => read(),
+      sources.nowMs,
+    )([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
     await client.query('SET plan_cache_mode = force_generic_plan')
     for (const [i, text] of texts.entries()) {
       await client.query(`PREPARE together_${i} AS ${text}`)
@@ -195,36 +283,56 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     let settled = 0
     const run: Engine['write'] = async (act) => (await runAct(client, sources, act())).value
     const engine: Engine = { read: run, write: run, writePage: run }
-    const property = fc.asyncProperty(families, checks, usually(0, seq), async (all, asked, everything) => {
-      await client.query('BEGIN')
-      try {
-        const metadata = { source: 'command', metadata: '{}', logout_by: 'sid', former_tenants: '[]', created_at: T0, updated_at: T0 }
-        await insert('clients', [
-          { client_id: 'registered', ...metadata, removed_at: null },
-          { client_id: 'removed', ...metadata, removed_at: T0 },
-        ])
-        const inputs = (await put(all, everything)).flatMap(({ clientId }, i) =>
-          asked
-            .slice(0, 2 + (i % 4))
-            .map(({ rightUser, ...rest }) => ({ ...rest, sid: idsOf(i).sid, sub: rightUser ? idsOf(i).sub : 'another', clientId, now: T0 })),
-        )
-        const together = await tried(() => checkTogether(here, (read) => read())(inputs))
-        for (const [i, input] of inputs.entries()) {
-          const answer = together.answers[i]
-          const alone = await tried(() => checkAccess(engine, input))
-          if (answer !== undefined) expect({ answers: answer, left: together.left }).toEqual(alone)
-          else if (alone.answers.outcome === 'good') expect(alone.left).not.toEqual(together.left)
-          settled += answer === undefined ? 0 : 1
+    const property = fc.asyncProperty(
+      families,
+      checks,
+      usually(0, seq),
+      async (all, asked, everything) => {
+        await client.query('BEGIN')
+        try {
+          const metadata = {
+            source: 'command',
+            metadata: '{}',
+            logout_by: 'sid',
+            former_tenants: '[]',
+            created_at: T0,
+            updated_at: T0,
+          }
+          await insert('clients', [
+            { client_id: 'registered', ...metadata, removed_at: null },
+            { client_id: 'removed', ...metadata, removed_at: T0 },
+          ])
+          const inputs = (await put(all, everything)).flatMap(({ clientId }, i) =>
+            asked.slice(0, 2 + (i % 4)).map(({ rightUser, ...rest }) => ({
+              ...rest,
+              sid: idsOf(i).sid,
+              sub: rightUser ? idsOf(i).sub : 'another',
+              clientId,
+              now: T0,
+            })),
+          )
+          const together = await tried(() => checkTogether(here, (read) => read())(inputs))
+          for (const [i, input] of inputs.entries()) {
+            const answer = together.answers[i]
+            const alone = await tried(() => checkAccess(engine, input))
+            if (answer !== undefined)
+              expect({ answers: answer, left: together.left }).toEqual(alone)
+            else if (alone.answers.outcome === 'good') expect(alone.left).not.toEqual(together.left)
+            settled += answer === undefined ? 0 : 1
+          }
+        } finally {
+          await client.query('ROLLBACK')
         }
-      } finally {
-        await client.query('ROLLBACK')
-      }
-    })
+      },
+    )
     await fc.assert(property, { numRuns: 40 })
     expect(settled).toBeGreaterThan(20)
   })
 
-  /** Deliveries of the sessions of `families`, and how a lease asks for each. Its user may have joined again since. */
+  /**
+   * Deliveries of the sessions of `families`, and how a lease asks for each. Its user may have
+   * joined again since.
+   */
   const deliveries = fc.array(
     fc.record({
       of: usually<'sid' | 'sub'>('sid', fc.constant('sub')),
@@ -233,7 +341,11 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       attempts: fc.nat(1),
       dueInMs: usually(0, fc.integer({ min: -200, max: 200 })),
       leasedForMs: usually(0, fc.integer({ min: -1, max: 1 })),
-      asks: fc.record({ attempt: usually(1, fc.nat(3)), early: fc.boolean(), known: usually(true, fc.constant(false)) }),
+      asks: fc.record({
+        attempt: usually(1, fc.nat(3)),
+        early: fc.boolean(),
+        known: usually(true, fc.constant(false)),
+      }),
       twice: usually(false, fc.constant(true)),
     }),
     { minLength: 6, maxLength: 6 },
@@ -248,23 +360,50 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         await put(all, 0)
         await insert(
           'targets',
-          all.map((_, i) => ({ target_id: `t${i}`, client_id: idsOf(i).client_id, uri: `https://c${i}.example` })),
+          all.map((_, i) => ({
+            target_id: `t${i}`,
+            client_id: idsOf(i).client_id,
+            uri: `https://c${i}.example`,
+          })),
         )
         const rows = pending.slice(0, all.length)
         await insert(
           'deliveries',
           rows.map((one, i) => ({
-            ...{ id: `d${i}`, kind: 'logout_token', seq: one.seq, client_id: idsOf(i).client_id, target_id: `t${i}` },
-            ...{ sid: one.of === 'sid' ? idsOf(i).sid : null, sub: one.of === 'sub' ? idsOf(i).sub : null, payload: null, priority: 0 },
-            ...{ state: one.state, attempts: one.attempts, created_at_ms: nowMs, next_attempt_at_ms: nowMs + one.dueInMs },
+            ...{
+              id: `d${i}`,
+              kind: 'logout_token',
+              seq: one.seq,
+              client_id: idsOf(i).client_id,
+              target_id: `t${i}`,
+            },
+            ...{
+              sid: one.of === 'sid' ? idsOf(i).sid : null,
+              sub: one.of === 'sub' ? idsOf(i).sub : null,
+              payload: null,
+              priority: 0,
+            },
+            ...{
+              state: one.state,
+              attempts: one.attempts,
+              created_at_ms: nowMs,
+              next_attempt_at_ms: nowMs + one.dueInMs,
+            },
             leased_until_ms: nowMs + one.leasedForMs,
           })),
         )
         const inputs = rows.flatMap(({ asks, attempts, twice }, i) => {
-          const one = { id: asks.known ? `d${i}` : 'unknown', attempt: attempts + asks.attempt, early: asks.early, nowMs, untilMs: nowMs + 15_000 }
+          const one = {
+            id: asks.known ? `d${i}` : 'unknown',
+            attempt: attempts + asks.attempt,
+            early: asks.early,
+            nowMs,
+            untilMs: nowMs + 15_000,
+          }
           return twice ? [one, one] : [one]
         })
-        const left = () => client.query<object>('SELECT * FROM deliveries ORDER BY id').then((result) => result.rows)
+        const left = () =>
+          client.query<object>('SELECT * FROM deliveries ORDER BY id').then((result) => result.rows)
         const answered = await tried(async () => ({
           answers: await leaseTogether(here, (read) => read(), sources.nowMs)(inputs),
           rows: await left(),
@@ -272,13 +411,17 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         const together = answered.answers
         const alone = await tried(async () => {
           const answers = []
-          for (const input of inputs) answers.push((await runAct(client, sources, leaseDelivery(input))).value)
+          for (const input of inputs)
+            answers.push((await runAct(client, sources, leaseDelivery(input))).value)
           return { answers, rows: await left() }
         })
         // Of two that ask for one, either may get it.
-        const got = (of: readonly ({ outcome: string } | undefined)[]) => of.filter((one) => one?.outcome === 'leased')
+        const got = (of: readonly ({ outcome: string } | undefined)[]) =>
+          of.filter((one) => one?.outcome === 'leased')
         expect(got(together.answers)).toEqual(got(alone.answers.answers))
-        expect(together.answers.every((one) => one === undefined || one.outcome === 'leased')).toBe(true)
+        expect(together.answers.every((one) => one === undefined || one.outcome === 'leased')).toBe(
+          true,
+        )
         expect(together.rows).toEqual(alone.answers.rows)
         settled += got(together.answers).length
       } finally {
@@ -295,7 +438,11 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       if (++asked === 2) throw new StoreUnavailable('not confirmed')
     }
     const fenced = fencedBy({ pool: { generation: 0 }, mustBeFenced })
-    const leases = leaseTogether(here, fenced, sources.nowMs)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
+    const leases = leaseTogether(
+      here,
+      fenced,
+      sources.nowMs,
+    )([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
     await expect(leases).rejects.toThrow('not confirmed')
   })
 
@@ -305,7 +452,10 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       if (++asked === 2) throw new StoreUnavailable('not confirmed')
     }
     const fenced = fencedBy({ pool: { generation: 0 }, mustBeFenced })
-    const rotations = rotateTogether(here, fenced)([{ familyId: 'f', clientId: 'c', generation: 1, now: T0 }])
+    const rotations = rotateTogether(
+      here,
+      fenced,
+    )([{ familyId: 'f', clientId: 'c', generation: 1, now: T0 }])
     await expect(rotations).rejects.toThrow('not confirmed')
   })
 
@@ -317,10 +467,12 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         const inputs = await put(all, everything)
         const together = await tried(() => rotateTogether(here, (read) => read())(inputs))
         const isSettled = inputs.map((_, i) => together.answers[i] !== undefined)
-        for (const input of inputs.filter((_, i) => !isSettled[i])) expect((await tried(() => actAlone(input))).answers.outcome).not.toBe('rotated')
+        for (const input of inputs.filter((_, i) => !isSettled[i]))
+          expect((await tried(() => actAlone(input))).answers.outcome).not.toBe('rotated')
         const alone = await tried(async () => {
           const answers = []
-          for (const [i, input] of inputs.entries()) answers.push(isSettled[i] ? await actAlone(input) : undefined)
+          for (const [i, input] of inputs.entries())
+            answers.push(isSettled[i] ? await actAlone(input) : undefined)
           return answers
         })
         expect(together).toEqual(alone)
@@ -354,7 +506,11 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
 
   /** Several at once, so that they share statements. */
   const someFamilies = (): Promise<TokenFamily[]> =>
-    Promise.all(Array.from({ length: 12 }, async (_, i) => family((await b.exchange((await b.signIn(`user-${i}`)).session.sid, 'sydney')).family)))
+    Promise.all(
+      Array.from({ length: 12 }, async (_, i) =>
+        family((await b.exchange((await b.signIn(`user-${i}`)).session.sid, 'sydney')).family),
+      ),
+    )
   async function sessionBySid(sid: string): Promise<Session> {
     const found = await b.store.standingBySid(sid, b.now)
     if (found.state === 'unknown') throw new Error('There is no such session.')
@@ -368,10 +524,19 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     for (let i = 0; i < 10; i++) {
       current = await Promise.all(
         current.map(async (one) => {
-          const answers = await Promise.all([b.store, other, b.store, other].map((store) => refresh(store, one)))
-          expect(answers.map(({ outcome }) => outcome).toSorted()).toEqual(['replayed', 'replayed', 'replayed', 'rotated'])
+          const answers = await Promise.all(
+            [b.store, other, b.store, other].map((store) => refresh(store, one)),
+          )
+          expect(answers.map(({ outcome }) => outcome).toSorted()).toEqual([
+            'replayed',
+            'replayed',
+            'replayed',
+            'rotated',
+          ])
           const successor = { ...one, generation: one.generation + 1 }
-          expect(answers.map((answer) => 'family' in answer && answer.family)).toEqual(answers.map(() => successor))
+          expect(answers.map((answer) => 'family' in answer && answer.family)).toEqual(
+            answers.map(() => successor),
+          )
           return successor
         }),
       )
@@ -391,12 +556,21 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
               grant: { kind: 'grant', sid, clientId },
               subject: { kind: 'subject', sub },
             } as const
-            const revoke = other.revoke({ selector: selector[kind], reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now })
+            const revoke = other.revoke({
+              selector: selector[kind],
+              reason: 'administrator',
+              actor: { kind: 'operator', id: 'test' },
+              now: b.now,
+            })
             const [answer, revoked] = await Promise.all([refresh(b.store, one), revoke])
             if (revoked.outcome !== 'revoked') return expect.unreachable()
-            if (answer.outcome === 'rotated') expect(answer.rev).toBeLessThan(revoked.committed.revocation.seq)
+            if (answer.outcome === 'rotated')
+              expect(answer.rev).toBeLessThan(revoked.committed.revocation.seq)
             else expect(answer).toEqual({ outcome: 'rejected', why: 'revoked' })
-            const next = { ...one, generation: answer.outcome === 'rotated' ? one.generation + 1 : one.generation }
+            const next = {
+              ...one,
+              generation: answer.outcome === 'rotated' ? one.generation + 1 : one.generation,
+            }
             expect(await refresh(b.store, next)).toEqual({ outcome: 'rejected', why: 'revoked' })
           }),
         )
@@ -417,14 +591,29 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
         }
         await Promise.all(
           issued.map(async ({ session, code }) => {
-            const selector = kind === 'session' ? ({ kind, sid: session.sid } as const) : ({ kind, sub: session.sub } as const)
-            const revoke = other.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now })
-            const [answer, revoked] = await Promise.all([b.store.redeemAuthorizationCode(redemptionOf(code, b.now)), revoke])
+            const selector =
+              kind === 'session'
+                ? ({ kind, sid: session.sid } as const)
+                : ({ kind, sub: session.sub } as const)
+            const revoke = other.revoke({
+              selector,
+              reason: 'administrator',
+              actor: { kind: 'operator', id: 'test' },
+              now: b.now,
+            })
+            const [answer, revoked] = await Promise.all([
+              b.store.redeemAuthorizationCode(redemptionOf(code, b.now)),
+              revoke,
+            ])
             if (revoked.outcome !== 'revoked') return expect.unreachable()
             const { seq: of } = revoked.committed.revocation
-            if (answer.outcome !== 'redeemed') return expect(answer).toEqual({ outcome: 'rejected', why: 'revoked' })
+            if (answer.outcome !== 'redeemed')
+              return expect(answer).toEqual({ outcome: 'rejected', why: 'revoked' })
             expect(answer.rev).toBeLessThan(of)
-            expect(await refresh(b.store, family(answer.family))).toEqual({ outcome: 'rejected', why: 'revoked' })
+            expect(await refresh(b.store, family(answer.family))).toEqual({
+              outcome: 'rejected',
+              why: 'revoked',
+            })
             seqs.push(of)
           }),
         )
@@ -448,16 +637,28 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
       if (outcome === 'revoked' && 'committed' in rest) revoked.push(rest.committed.revocation.seq)
       return answer
     }
-    const pool = { connect: async () => ({ query, on: () => undefined, off: () => undefined, release: () => undefined }) } as unknown as Connecting
+    const pool = {
+      connect: async () => ({
+        query,
+        on: () => undefined,
+        off: () => undefined,
+        release: () => undefined,
+      }),
+    } as unknown as Connecting
     try {
-      const [answer] = await rotateTogether(pool, (read) => read())([{ ...one, audience: undefined, now: b.now }])
+      const [answer] = await rotateTogether(pool, (read) => read())([
+        { ...one, audience: undefined, now: b.now },
+      ])
       expect(answer).toMatchObject({ outcome: 'rotated' })
       expect(revoked).toHaveLength(1)
       if (answer?.outcome === 'rotated') expect(answer.rev).toBeLessThan(revoked[0] ?? 0)
     } finally {
       await third.end()
     }
-    expect(await refresh(b.store, { ...one, generation: one.generation + 1 })).toEqual({ outcome: 'rejected', why: 'revoked' })
+    expect(await refresh(b.store, { ...one, generation: one.generation + 1 })).toEqual({
+      outcome: 'rejected',
+      why: 'revoked',
+    })
   })
 
   test('an access token is refused by whatever check starts after its revocation was acknowledged on the other, beside checks under way', async () => {
@@ -465,13 +666,20 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     await Promise.all(
       all.map(async ({ sid, clientId }) => {
         const { sub } = await sessionBySid(sid)
-        const check = () => b.store.checkAccess({ sid, sub, clientId, rev: 1000, now: b.now, touch: true })
+        const check = () =>
+          b.store.checkAccess({ sid, sub, clientId, rev: 1000, now: b.now, touch: true })
         const rejected = { outcome: 'rejected', why: 'revoked' }
         expect(await check()).toMatchObject({ outcome: 'good', session: { sid } })
         const underWay = Array.from({ length: 4 }, check)
-        await other.revoke({ selector: { kind: 'session', sid }, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now })
+        await other.revoke({
+          selector: { kind: 'session', sid },
+          reason: 'administrator',
+          actor: { kind: 'operator', id: 'test' },
+          now: b.now,
+        })
         expect(await Promise.all([check(), check()])).toEqual([rejected, rejected])
-        for (const answer of await Promise.all(underWay)) expect(['good', 'rejected']).toContain(answer.outcome)
+        for (const answer of await Promise.all(underWay))
+          expect(['good', 'rejected']).toContain(answer.outcome)
       }),
     )
   })
@@ -483,8 +691,10 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     const third = new Client(connectionConfig(database.url))
     await third.connect()
     let [nowMs, untilMs] = [T0 * 1000, T0 * 1000 + 15_000]
-    const leaseAll = (store: Store) => Promise.all(refs.map(({ id }) => store.leaseDelivery({ id, attempt: 1, nowMs, untilMs })))
-    const got = (answers: Awaited<ReturnType<typeof leaseAll>>) => answers.flatMap((one) => (one.outcome === 'leased' ? [one.delivery.id] : []))
+    const leaseAll = (store: Store) =>
+      Promise.all(refs.map(({ id }) => store.leaseDelivery({ id, attempt: 1, nowMs, untilMs })))
+    const got = (answers: Awaited<ReturnType<typeof leaseAll>>) =>
+      answers.flatMap((one) => (one.outcome === 'leased' ? [one.delivery.id] : []))
     const ids = refs.map(({ id }) => id).toSorted()
     try {
       for (const locked of [ids.slice(0, 2), []]) {
@@ -494,16 +704,20 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
         // What the statement left to the act waits there, on both brokers.
         await vi.waitFor(
           async () => {
-            const { rows } = await third.query<{ waiting: number }>('SELECT count(DISTINCT pid)::int AS waiting FROM pg_locks WHERE NOT granted')
+            const { rows } = await third.query<{ waiting: number }>(
+              'SELECT count(DISTINCT pid)::int AS waiting FROM pg_locks WHERE NOT granted',
+            )
             expect(rows[0]?.waiting).toBe(2 * locked.length)
           },
           { timeout: 20_000 },
         )
         await third.query('COMMIT')
         expect((await Promise.all(both)).flatMap(got).toSorted()).toEqual(ids)
-        expect((await Promise.all([leaseAll(b.store), leaseAll(other)])).flat().map(({ outcome }) => outcome)).toEqual(
-          refs.flatMap(() => ['taken', 'taken']),
-        )
+        expect(
+          (await Promise.all([leaseAll(b.store), leaseAll(other)]))
+            .flat()
+            .map(({ outcome }) => outcome),
+        ).toEqual(refs.flatMap(() => ['taken', 'taken']))
         // Both brokers have died with what they had.
         nowMs = untilMs
         untilMs += 15_000
@@ -517,9 +731,21 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     const all = await someFamilies()
     const [first] = all
     if (first === undefined) return expect.unreachable()
-    const poisoned = [{ familyId: 'a\0b' }, { clientId: 'a\0b' }, { familyId: '\uD800' }, { generation: 1.5 }, { generation: 2 ** 70 }]
-    const answers = await Promise.allSettled([...poisoned.map((one) => ({ ...first, ...one })), ...all].map((one) => refresh(b.store, one)))
-    const outcomes = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.outcome : answer.status))
+    const poisoned = [
+      { familyId: 'a\0b' },
+      { clientId: 'a\0b' },
+      { familyId: '\uD800' },
+      { generation: 1.5 },
+      { generation: 2 ** 70 },
+    ]
+    const answers = await Promise.allSettled(
+      [...poisoned.map((one) => ({ ...first, ...one })), ...all].map((one) =>
+        refresh(b.store, one),
+      ),
+    )
+    const outcomes = answers.map((answer) =>
+      answer.status === 'fulfilled' ? answer.value.outcome : answer.status,
+    )
     expect(outcomes.slice(poisoned.length)).toEqual(all.map(() => 'rotated'))
     expect(outcomes.slice(0, poisoned.length)).not.toContain('rotated')
   })

@@ -11,7 +11,13 @@ const OPERATOR = { kind: 'operator', id: 'olga' } as const
 
 describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
   const open = benches(make)
-  const personal = { loginHintSealed: 'sealed-hint', microsoftCacheSealed: 'sealed-cache', microsoftSid: 'entra-sid', acr: 'mfa', amr: ['mfa'] }
+  const personal = {
+    loginHintSealed: 'sealed-hint',
+    microsoftCacheSealed: 'sealed-cache',
+    microsoftSid: 'entra-sid',
+    acr: 'mfa',
+    amr: ['mfa'],
+  }
 
   test('is signed out everywhere, and has neither name nor device afterwards; their ids stay', async () => {
     const b = await open()
@@ -21,7 +27,12 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     const live = await b.signIn('alice', { session: { ...personal, cookieHash: 'another' } })
     const { family: tokens } = await b.exchange(live.session.sid, 'sydney')
     const { committed } = expectOutcome(
-      await b.store.eraseUser({ sub: live.session.sub, actor: OPERATOR, caseReference: 'DSR-1', now: b.now }),
+      await b.store.eraseUser({
+        sub: live.session.sub,
+        actor: OPERATOR,
+        caseReference: 'DSR-1',
+        now: b.now,
+      }),
       'erased',
     )
     expect(committed.revocation).toMatchObject({
@@ -34,21 +45,46 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     await forgetAll(b)
     for (const { session } of [ended, live]) {
       const standing = await b.store.standingBySid(session.sid, b.now)
-      expect(standing).toMatchObject({ state: 'ended', session: { sid: session.sid, sub: session.sub, device: '', roles: [] } })
+      expect(standing).toMatchObject({
+        state: 'ended',
+        session: { sid: session.sid, sub: session.sub, device: '', roles: [] },
+      })
       const kept = JSON.stringify(standing)
-      for (const value of ['alice@contoso.example', '"alice"', 'sealed-hint', 'entra-sid', 'Firefox', 'Case.Worker', '"mfa"'])
+      for (const value of [
+        'alice@contoso.example',
+        '"alice"',
+        'sealed-hint',
+        'entra-sid',
+        'Firefox',
+        'Case.Worker',
+        '"mfa"',
+      ])
         expect(kept).not.toContain(value)
     }
-    expect(await b.store.findSubject(live.session.sub)).toMatchObject({ oid: 'oid-alice', name: undefined, username: undefined, email: undefined })
+    expect(await b.store.findSubject(live.session.sub)).toMatchObject({
+      oid: 'oid-alice',
+      name: undefined,
+      username: undefined,
+      email: undefined,
+    })
   })
 
   test('what was written of them in locks is forgotten; a lock stays', async () => {
     const b = await open()
     const { session } = await b.signIn('alice')
     const target = { kind: 'user', ...{ tid: session.user.tid, oid: session.user.oid } } as const
-    await b.store.lock({ target, actor: OPERATOR, may: 'administer', operatorTenant: undefined, comment: 'Alice left', now: b.now })
+    await b.store.lock({
+      target,
+      actor: OPERATOR,
+      may: 'administer',
+      operatorTenant: undefined,
+      comment: 'Alice left',
+      now: b.now,
+    })
     await b.store.eraseUser({ sub: session.sub, actor: OPERATOR, now: b.now })
-    expect(await b.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([{ target, comment: undefined }])
+    expect(await b.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([
+      { target, comment: undefined },
+    ])
   })
 
   test('no other user is touched', async () => {
@@ -68,12 +104,17 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     await b.store.eraseUser({ sub: before.session.sub, actor: OPERATOR, now: b.now })
     const after = await b.signIn('alice')
     expect(after.session.sub).toBe(before.session.sub)
-    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({ state: 'live', session: { user: { name: 'alice' } } })
+    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({
+      state: 'live',
+      session: { user: { name: 'alice' } },
+    })
   })
 
   test('an unknown user: nothing is revoked', async () => {
     const b = await open()
-    expect(await b.store.eraseUser({ sub: 'u_nobody', actor: OPERATOR, now: b.now })).toEqual({ outcome: 'unknown' })
+    expect(await b.store.eraseUser({ sub: 'u_nobody', actor: OPERATOR, now: b.now })).toEqual({
+      outcome: 'unknown',
+    })
     expect((await b.store.head()).seq).toBe(0)
   })
 
@@ -82,7 +123,10 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     const alice = await b.signIn('alice')
     await b.revoke({ kind: 'session', sid: alice.session.sid })
     for (let n = 0; n < 25; n++) await b.signIn(`other-${n}`)
-    expectOutcome(await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now }), 'erased')
+    expectOutcome(
+      await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now }),
+      'erased',
+    )
     const device = async () => JSON.stringify(await b.store.standingBySid(alice.session.sid, b.now))
     expect(await device()).toContain('Firefox')
     expect(await b.store.forgetErased({ limit: 4 })).toBe(true)

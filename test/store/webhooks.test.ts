@@ -31,8 +31,11 @@ const dueTo = async (b: Bench, targetId: string): Promise<Record<string, unknown
   return bodies.toSorted((a, c) => Number(a.position) - Number(c.position))
 }
 const typesDueTo = async (b: Bench, id: string) => (await dueTo(b, id)).map(({ type }) => type)
-const revoke = (b: Bench, selector: Selector, more: Partial<Parameters<Bench['store']['revoke']>[0]> = {}) =>
-  b.store.revoke({ selector, reason: 'administrator', actor: OPERATOR, now: b.now, ...more })
+const revoke = (
+  b: Bench,
+  selector: Selector,
+  more: Partial<Parameters<Bench['store']['revoke']>[0]> = {},
+) => b.store.revoke({ selector, reason: 'administrator', actor: OPERATOR, now: b.now, ...more })
 
 describe.each(STORES)('webhooks, on %s', (_name, make) => {
   const open = benches(make)
@@ -75,7 +78,11 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
       ['session', { reason: 'signed_out', actor: user }, []],
       ['session', { reason: 'expired', actor: broker }, []],
       ['subject', { reason: 'signed_out_everywhere', actor: user }, ['user.signed_out_everywhere']],
-      ['session', { reason: 'refresh_token_reuse', actor: { kind: 'client', id: 'sydney' } }, ['revocation.theft']],
+      [
+        'session',
+        { reason: 'refresh_token_reuse', actor: { kind: 'client', id: 'sydney' } },
+        ['revocation.theft'],
+      ],
       ['session', { reason: 'code_reuse', actor: broker }, ['revocation.theft']],
       ['session', { reason: 'token_revoked', actor: { kind: 'client', id: 'sydney' } }, []],
       ['subject', {}, ['revocation.by_operator']],
@@ -86,7 +93,12 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     const types: string[] = []
     for (const [kind, more, expected] of cases) {
       const { session } = await b.signIn()
-      const selector = { kind, sid: session.sid, sub: session.sub, tid: TENANT } as unknown as Selector
+      const selector = {
+        kind,
+        sid: session.sid,
+        sub: session.sub,
+        tid: TENANT,
+      } as unknown as Selector
       expect((await revoke(b, selector, more)).outcome).toBe('revoked')
       types.push(...expected)
       expect([kind, more, await typesDueTo(b, 'wh_1')]).toEqual([kind, more, types])
@@ -98,15 +110,28 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     const key = { alg: 'ES256', privateSealed: null, publicJwk: {}, createdAt: b.now } as const
     for (const kid of ['first', 'second']) await b.store.addKey({ ...key, kid, state: 'next' })
     await b.store.addWebhook(endpoint('wh_1', { include: ['setting_values'] }))
-    for (const kid of ['first', 'second', 'second']) await b.store.activateKey({ kid, retireAt: b.now + 60, now: b.now })
+    for (const kid of ['first', 'second', 'second'])
+      await b.store.activateKey({ kid, retireAt: b.now + 60, now: b.now })
     for (const kid of ['first', 'first', 'unknown']) await b.store.retireKey({ kid, now: b.now })
     await b.store.setSetting('secrets_seen', '[]')
     await b.store.setSetting('entra/client_id', 'app-1')
     await b.store.setSetting('entra/client_id', 'app-1')
     await b.store.setSetting('entra/credential', 'sealed-credential')
-    await b.store.resealSetting({ name: 'entra/credential', from: 'sealed-credential', to: 'sealed-again' })
-    await b.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'undecided', connectedAt: b.now })
-    await b.store.changeTenant({ tid: TENANT, change: { mfaProof: 'amr', idleSeconds: 600, name: 'Contoso Ltd' } })
+    await b.store.resealSetting({
+      name: 'entra/credential',
+      from: 'sealed-credential',
+      to: 'sealed-again',
+    })
+    await b.store.putTenant({
+      tid: TENANT,
+      name: 'Contoso',
+      mfaProof: 'undecided',
+      connectedAt: b.now,
+    })
+    await b.store.changeTenant({
+      tid: TENANT,
+      change: { mfaProof: 'amr', idleSeconds: 600, name: 'Contoso Ltd' },
+    })
     const said = (await dueTo(b, 'wh_1')).map(({ type, data }) => ({ type, ...(data as object) }))
     expect(said).toEqual([
       { type: 'key.rotated', kid: 'first', alg: 'ES256', state: 'active' },
@@ -124,18 +149,28 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     const b = await open()
     await b.store.addWebhook(endpoint('wh_none'))
     await b.store.addWebhook(endpoint('wh_every', { include: [...WEBHOOK_SWITCHES] }))
-    await revoke(b, { kind: 'everything' }, { comment: 'the phone of Alice', caseReference: 'INC-4711' })
+    await revoke(
+      b,
+      { kind: 'everything' },
+      { comment: 'the phone of Alice', caseReference: 'INC-4711' },
+    )
     const [none] = await dueTo(b, 'wh_none')
     expect(JSON.stringify(none)).not.toMatch(/Alice|INC-4711|olivia/)
-    expect((await dueTo(b, 'wh_every'))[0]).toMatchObject({ data: { comment: 'the phone of Alice', case_reference: 'INC-4711', actor: 'olivia' } })
+    expect((await dueTo(b, 'wh_every'))[0]).toMatchObject({
+      data: { comment: 'the phone of Alice', case_reference: 'INC-4711', actor: 'olivia' },
+    })
   })
 
   test('positions of one endpoint have no gap, also of acts at once; a rejected act leaves none', async () => {
     const b = await open()
     await b.store.addWebhook(endpoint('wh_1', { events: ['revocation.by_operator'] }))
-    const sids = await Promise.all(Array.from({ length: 12 }, async (_, i) => (await b.signIn(`user-${i}`)).session.sid))
+    const sids = await Promise.all(
+      Array.from({ length: 12 }, async (_, i) => (await b.signIn(`user-${i}`)).session.sid),
+    )
     await Promise.all([...sids, ...sids].map((sid) => revoke(b, { kind: 'session', sid })))
-    expect((await dueTo(b, 'wh_1')).map(({ position }) => position)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1))
+    expect((await dueTo(b, 'wh_1')).map(({ position }) => position)).toEqual(
+      Array.from({ length: 12 }, (_, i) => i + 1),
+    )
     expect(await b.store.findWebhook('wh_1')).toMatchObject({ position: 12 })
   })
 
@@ -145,10 +180,20 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     const refs = await Promise.all([1, 2, 3].map(() => b.store.testWebhook('wh_1')))
     const [delivered, failed, closed] = refs.map((ref) => ref?.id ?? '')
     const attempt = { attempt: 1, atMs: b.now * 1000, latencyMs: 1 }
-    await b.store.recordDelivery({ id: delivered ?? '', result: { outcome: 'delivered', attempt: { ...attempt, outcome: 'delivered' } } })
-    await b.store.recordDelivery({ id: failed ?? '', result: { outcome: 'failed', attempt: { ...attempt, outcome: 'failed' } } })
+    await b.store.recordDelivery({
+      id: delivered ?? '',
+      result: { outcome: 'delivered', attempt: { ...attempt, outcome: 'delivered' } },
+    })
+    await b.store.recordDelivery({
+      id: failed ?? '',
+      result: { outcome: 'failed', attempt: { ...attempt, outcome: 'failed' } },
+    })
     expect(await b.store.closeDeliveries({ id: closed ?? '', reason: 'not needed' })).toBe(1)
-    const payloads = await Promise.all([delivered, failed, closed].map(async (id) => (await b.store.findDelivery(id ?? ''))?.payload))
+    const payloads = await Promise.all(
+      [delivered, failed, closed].map(
+        async (id) => (await b.store.findDelivery(id ?? ''))?.payload,
+      ),
+    )
     expect(payloads.map((one) => one === undefined)).toEqual([true, false, true])
     expect(await b.store.redrive({ targetId: 'wh_1' })).toMatchObject([{ id: failed, attempt: 1 }])
     expect(await b.store.deliveryCounts()).toMatchObject([
@@ -172,18 +217,38 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     await b.client('sydney')
     await b.store.addWebhook(endpoint('wh_1'))
     const ref = await b.store.testWebhook('wh_1')
-    const changed = await b.store.changeWebhook({ id: 'wh_1', change: { url: 'https://new.example/', secretSealed: 'other' }, now: b.now + 5 })
-    expect(changed).toMatchObject({ url: 'https://new.example/', secretSealed: 'other', position: 1, createdAt: T0, updatedAt: T0 + 5 })
+    const changed = await b.store.changeWebhook({
+      id: 'wh_1',
+      change: { url: 'https://new.example/', secretSealed: 'other' },
+      now: b.now + 5,
+    })
+    expect(changed).toMatchObject({
+      url: 'https://new.example/',
+      secretSealed: 'other',
+      position: 1,
+      createdAt: T0,
+      updatedAt: T0 + 5,
+    })
     expect(await b.store.findWebhook('wh_1')).toEqual(changed)
-    expect(await b.store.findDelivery(ref?.id ?? '')).toMatchObject({ uri: 'https://new.example/', kind: 'webhook', clientId: 'wh_1' })
+    expect(await b.store.findDelivery(ref?.id ?? '')).toMatchObject({
+      uri: 'https://new.example/',
+      kind: 'webhook',
+      clientId: 'wh_1',
+    })
     expect((await b.store.listTargets()).map(({ clientId }) => clientId)).toEqual(['sydney'])
-    expect(await b.store.pendingTargets()).toMatchObject([{ targetId: 'wh_1', uri: 'https://new.example/', pending: 1 }])
+    expect(await b.store.pendingTargets()).toMatchObject([
+      { targetId: 'wh_1', uri: 'https://new.example/', pending: 1 },
+    ])
   })
 
   test('a disabled or removed endpoint gets no event', async () => {
     const b = await open()
     await b.store.addWebhook(endpoint('wh_1'))
-    await b.store.changeWebhook({ id: 'wh_1', change: { state: 'disabled', cause: 'moving' }, now: b.now })
+    await b.store.changeWebhook({
+      id: 'wh_1',
+      change: { state: 'disabled', cause: 'moving' },
+      now: b.now,
+    })
     expect(await b.store.testWebhook('wh_1')).toBeUndefined()
     await revoke(b, { kind: 'everything' })
     expect(await b.store.removeWebhook('wh_1')).toBe(true)

@@ -10,7 +10,9 @@ test('a request whose sender goes before its body ends writes no error, on any e
   const abort = (path: string, framing: string, begun: string): Promise<void> =>
     new Promise((closed) => {
       const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n${framing}\r\n\r\n`
-      const socket = connect(Number(new URL(origin).port), '127.0.0.1', () => socket.write(head + begun, () => setImmediate(() => socket.destroy())))
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1', () =>
+        socket.write(head + begun, () => setImmediate(() => socket.destroy())),
+      )
       socket.on('close', () => closed())
     })
   for (const path of ENDPOINTS) {

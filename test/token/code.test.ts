@@ -27,7 +27,9 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
       roles: ['CaseManager.User'],
       acr: 'urn:case-manager:acr:mfa',
     })
-    const jwks = createLocalJWKSet((await (await rig.app.request('/jwks')).json()) as Parameters<typeof createLocalJWKSet>[0])
+    const jwks = createLocalJWKSet(
+      (await (await rig.app.request('/jwks')).json()) as Parameters<typeof createLocalJWKSet>[0],
+    )
     await jwtVerify(tokens.access_token, jwks, {
       issuer: ISSUER,
       audience: client.metadata.audience,
@@ -52,9 +54,17 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
       await rig.issueCode(session.sid, sydney),
     ]
     const metadata = { ...sydney.metadata, resources: [], scopes: ['openid', 'offline_access'] }
-    await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata, now: rig.clock.now() })
+    await rig.store.putClient({
+      clientId: 'sydney',
+      source: 'command',
+      metadata,
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
-    expect(await outcome(rig.post('/token', there.form, { authorization: sydney.basic }))).toEqual([400, 'invalid_target'])
+    expect(await outcome(rig.post('/token', there.form, { authorization: sydney.basic }))).toEqual([
+      400,
+      'invalid_target',
+    ])
     const tokens = await tokensOf(rig.post('/token', here.form, { authorization: sydney.basic }))
     expect(tokens.scope).toBe('openid offline_access')
     expect(claimsOf(tokens.id_token!)).not.toHaveProperty('email')
@@ -74,7 +84,11 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
       nonce: 'nonce-1',
       sid: session.sid,
       acr: 'urn:case-manager:acr:mfa',
-      at_hash: createHash('sha256').update(tokens.access_token).digest().subarray(0, 16).toString('base64url'),
+      at_hash: createHash('sha256')
+        .update(tokens.access_token)
+        .digest()
+        .subarray(0, 16)
+        .toString('base64url'),
       name: 'Alice Adams',
       preferred_username: 'alice@contoso.example',
       email: 'alice@contoso.example',
@@ -91,9 +105,16 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
   test('leaves the user’s claims to userinfo where the client is registered for the letter of OpenID Connect Core §5.4', async () => {
     const rig = await createRig()
     const { tokens } = await signedIn(rig, { idTokenUserClaims: false })
-    expect(Object.keys(claimsOf(tokens.id_token!))).not.toEqual(expect.arrayContaining([expect.stringMatching(/name|email/)]))
-    const answer = await rig.app.request(`${ISSUER}/userinfo`, { headers: { authorization: `Bearer ${tokens.access_token}` } })
-    expect(await answer.json()).toMatchObject({ name: 'Alice Adams', email: 'alice@contoso.example' })
+    expect(Object.keys(claimsOf(tokens.id_token!))).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/name|email/)]),
+    )
+    const answer = await rig.app.request(`${ISSUER}/userinfo`, {
+      headers: { authorization: `Bearer ${tokens.access_token}` },
+    })
+    expect(await answer.json()).toMatchObject({
+      name: 'Alice Adams',
+      email: 'alice@contoso.example',
+    })
   })
 
   test('never invents acr and amr', async () => {
@@ -114,7 +135,8 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     expect(await rig.signInAt(session.sid, client, 'profile')).not.toHaveProperty('id_token')
     const bare = await rig.signInAt(session.sid, client, 'openid')
     expect(bare).not.toHaveProperty('refresh_token')
-    for (const claim of ['name', 'preferred_username', 'email', 'email_verified']) expect(claimsOf(bare.id_token!)).not.toHaveProperty(claim)
+    for (const claim of ['name', 'preferred_username', 'email', 'email_verified'])
+      expect(claimsOf(bare.id_token!)).not.toHaveProperty(claim)
   })
 
   test('no token outlives the absolute end of the session', async () => {
@@ -143,31 +165,51 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
   })
 
   test.each([
-    ['a redirect_uri with a slash more', { redirect_uri: 'https://sydney.case-manager.example/oidc/callback/' }, 'invalid_grant'],
+    [
+      'a redirect_uri with a slash more',
+      { redirect_uri: 'https://sydney.case-manager.example/oidc/callback/' },
+      'invalid_grant',
+    ],
     ['no redirect_uri', { redirect_uri: '' }, 'invalid_grant'],
     ['another verifier (RFC 7636 §4.6)', { code_verifier: `${VERIFIER}x` }, 'invalid_grant'],
     ['the challenge as verifier', { code_verifier: CHALLENGE }, 'invalid_grant'],
     ['no verifier', { code_verifier: '' }, 'invalid_grant'],
     ['an unknown code', { code: 'x'.repeat(43) }, 'invalid_grant'],
     ['no code', { code: '' }, 'invalid_request'],
-  ])('%s is refused, and the code stays valid for the right request', async (_what, changes, error) => {
-    const rig = await createRig()
-    const client = await rig.register('Sydney')
-    const { session } = await rig.openSession()
-    const { form } = await rig.issueCode(session.sid, client)
-    expect(await outcome(rig.post('/token', { ...form, ...changes }, { authorization: client.basic }))).toEqual([400, error])
-    expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([200, 'ok'])
-  })
+  ])(
+    '%s is refused, and the code stays valid for the right request',
+    async (_what, changes, error) => {
+      const rig = await createRig()
+      const client = await rig.register('Sydney')
+      const { session } = await rig.openSession()
+      const { form } = await rig.issueCode(session.sid, client)
+      expect(
+        await outcome(rig.post('/token', { ...form, ...changes }, { authorization: client.basic })),
+      ).toEqual([400, error])
+      expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([
+        200,
+        'ok',
+      ])
+    },
+  )
 
   test('a code is valid for 60 seconds', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
-    const [first, second] = [await rig.issueCode(session.sid, client), await rig.issueCode(session.sid, client)]
+    const [first, second] = [
+      await rig.issueCode(session.sid, client),
+      await rig.issueCode(session.sid, client),
+    ]
     rig.clock.advance(59)
-    expect(await outcome(rig.post('/token', first.form, { authorization: client.basic }))).toEqual([200, 'ok'])
+    expect(await outcome(rig.post('/token', first.form, { authorization: client.basic }))).toEqual([
+      200,
+      'ok',
+    ])
     rig.clock.advance(1)
-    expect(await outcome(rig.post('/token', second.form, { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
+    expect(await outcome(rig.post('/token', second.form, { authorization: client.basic }))).toEqual(
+      [400, 'invalid_grant'],
+    )
   })
 
   test("another client's code is refused and is still valid for its own", async () => {
@@ -175,8 +217,14 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     const [sydney, melbourne] = [await rig.register('Sydney'), await rig.register('Melbourne')]
     const { session } = await rig.openSession()
     const { form } = await rig.issueCode(session.sid, sydney)
-    expect(await outcome(rig.post('/token', form, { authorization: melbourne.basic }))).toEqual([400, 'invalid_grant'])
-    expect(await outcome(rig.post('/token', form, { authorization: sydney.basic }))).toEqual([200, 'ok'])
+    expect(await outcome(rig.post('/token', form, { authorization: melbourne.basic }))).toEqual([
+      400,
+      'invalid_grant',
+    ])
+    expect(await outcome(rig.post('/token', form, { authorization: sydney.basic }))).toEqual([
+      200,
+      'ok',
+    ])
   })
 
   test('of two at once one gets tokens; the second use ends the grant, not the session (§4.1.2)', async () => {
@@ -184,17 +232,28 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
     const { form } = await rig.issueCode(session.sid, client)
-    const answers = await Promise.all([0, 1].map(async () => rig.post('/token', form, { authorization: client.basic })))
+    const answers = await Promise.all(
+      [0, 1].map(async () => rig.post('/token', form, { authorization: client.basic })),
+    )
     expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 400])
     const tokens = await tokensOf(answers.find((answer) => answer.status === 200)!)
-    expect(await outcome(rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
-    expect(await outcome(rig.app.request('/userinfo', { headers: { authorization: `Bearer ${tokens.access_token}` } }))).toEqual([
-      401,
-      'invalid_token',
-    ])
+    expect(
+      await outcome(
+        rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }),
+      ),
+    ).toEqual([400, 'invalid_grant'])
+    expect(
+      await outcome(
+        rig.app.request('/userinfo', {
+          headers: { authorization: `Bearer ${tokens.access_token}` },
+        }),
+      ),
+    ).toEqual([401, 'invalid_token'])
     expect(await isLive(rig, session.sid)).toBe(true)
     expect(rig.queue.added.length).toBeGreaterThan(0)
-    expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([{ reason: 'code_reuse', selector: { kind: 'grant' } }])
+    expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([
+      { reason: 'code_reuse', selector: { kind: 'grant' } },
+    ])
   })
 
   test('a code of a session that ended in between gives nothing', async () => {
@@ -208,13 +267,18 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
       actor: { kind: 'user', id: session.sub },
       now: START,
     })
-    expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
+    expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([
+      400,
+      'invalid_grant',
+    ])
   })
 
   test('the client becomes a participant of the session', async () => {
     const rig = await createRig()
     const { session } = await signedIn(rig)
-    expect((await rig.store.participants(session.sid)).map((each) => each.clientId)).toEqual(['sydney'])
+    expect((await rig.store.participants(session.sid)).map((each) => each.clientId)).toEqual([
+      'sydney',
+    ])
   })
 })
 
@@ -229,7 +293,13 @@ describe('resource indicators (RFC 8707 §2)', () => {
       ['urn:reports', 'urn:reports'],
     ]) {
       const { form } = await rig.issueCode(session.sid, client)
-      const tokens = await tokensOf(rig.post('/token', { ...form, ...(resource && { resource }) }, { authorization: client.basic }))
+      const tokens = await tokensOf(
+        rig.post(
+          '/token',
+          { ...form, ...(resource && { resource }) },
+          { authorization: client.basic },
+        ),
+      )
       expect(claimsOf(tokens.access_token).aud).toBe(audience)
     }
   })
@@ -240,8 +310,13 @@ describe('resource indicators (RFC 8707 §2)', () => {
     const { session } = await rig.openSession()
     const { form } = await rig.issueCode(session.sid, client, { audience: 'urn:reports' })
     const tokens = await tokensOf(rig.post('/token', form, { authorization: client.basic }))
-    const again = await tokensOf(rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }))
-    expect([claimsOf(tokens.access_token).aud, claimsOf(again.access_token).aud]).toEqual(['urn:reports', 'urn:reports'])
+    const again = await tokensOf(
+      rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }),
+    )
+    expect([claimsOf(tokens.access_token).aud, claimsOf(again.access_token).aud]).toEqual([
+      'urn:reports',
+      'urn:reports',
+    ])
   })
 
   test('any other, or two at once, is invalid_target and costs no code', async () => {
@@ -249,7 +324,11 @@ describe('resource indicators (RFC 8707 §2)', () => {
     const client = await rig.register('Sydney', { resources: ['urn:reports'] })
     const { session } = await rig.openSession()
     const { form } = await rig.issueCode(session.sid, client)
-    expect(await outcome(rig.post('/token', { ...form, resource: 'urn:other' }, { authorization: client.basic }))).toEqual([400, 'invalid_target'])
+    expect(
+      await outcome(
+        rig.post('/token', { ...form, resource: 'urn:other' }, { authorization: client.basic }),
+      ),
+    ).toEqual([400, 'invalid_target'])
     const body = `${new URLSearchParams(form)}&resource=urn:reports&resource=${encodeURIComponent(client.metadata.audience)}`
     const twice = rig.app.request('/token', {
       method: 'POST',
@@ -257,7 +336,10 @@ describe('resource indicators (RFC 8707 §2)', () => {
       headers: { authorization: client.basic, 'content-type': 'application/x-www-form-urlencoded' },
     })
     expect(await outcome(twice)).toEqual([400, 'invalid_target'])
-    expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([200, 'ok'])
+    expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([
+      200,
+      'ok',
+    ])
   })
 })
 
@@ -269,7 +351,10 @@ describe('who may use a client', () => {
     const { session } = await rig.openSession()
     for (const client of [sydney, perth]) {
       const { form } = await rig.issueCode(session.sid, client)
-      expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
+      expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([
+        400,
+        'invalid_grant',
+      ])
     }
   })
 })

@@ -5,7 +5,10 @@ import type { RegisteredClient, Rig } from '../rig.ts'
 import { claimsOf, refreshForm, tokensOf } from './tokens.ts'
 import type { Tokens } from './tokens.ts'
 
-/** What may happen to a user's tokens at an instance, honest or not. `pick` chooses among what there is. */
+/**
+ * What may happen to a user's tokens at an instance, honest or not. `pick` chooses among what there
+ * is.
+ */
 type Step =
   | { do: 'refresh'; times: number }
   | { do: 'lose the answer' }
@@ -16,9 +19,21 @@ type Step =
   | { do: 'revoke the grant' }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('refresh' as const), times: fc.integer({ min: 1, max: 4 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('refresh' as const),
+      times: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('lose the answer' as const) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 9, 12, 29, 31, 200, 1000) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      seconds: fc.constantFrom(1, 9, 12, 29, 31, 200, 1000),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('steal' as const), pick: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('sign out' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sign in again' as const) }) },
@@ -78,11 +93,16 @@ class World {
     return this.post('/token', refreshForm(token))
   }
 
-  /** The honest client refreshes, `times` at once; where the answer is lost it keeps what it holds. */
+  /**
+   * The honest client refreshes, `times` at once; where the answer is lost it keeps what it holds.
+   */
   async refresh(grant: Grant, times: number, lost: boolean): Promise<void> {
-    const answers = await Promise.all(Array.from({ length: times }, async () => this.send(grant.generations[grant.held]!)))
+    const answers = await Promise.all(
+      Array.from({ length: times }, async () => this.send(grant.generations[grant.held]!)),
+    )
     grant.over ??= this.lateness(grant)
-    if (grant.over) return expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 400))
+    if (grant.over)
+      return expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 400))
     const tokens = await Promise.all(answers.map((answer) => tokensOf(answer)))
     const successors = [...new Set(tokens.map((each) => each.refresh_token!))]
     expect(successors, 'all get the same successor').toHaveLength(1)
@@ -90,12 +110,17 @@ class World {
       grant.generations.push(successors[0]!)
       grant.replacedAt.push(this.rig.clock.now())
     }
-    expect(successors[0], 'a replay gives the successor that there is').toBe(grant.generations.at(-1))
+    expect(successors[0], 'a replay gives the successor that there is').toBe(
+      grant.generations.at(-1),
+    )
     grant.accessTokens.push(tokens[0]!.access_token)
     if (!lost) grant.held = grant.generations.length - 1
   }
 
-  /** A public client has 10 s to use the generation before the current one again; then it costs the grant, after 30 s the session. */
+  /**
+   * A public client has 10 s to use the generation before the current one again; then it costs the
+   * grant, after 30 s the session.
+   */
   lateness(grant: Grant): 'late' | 'stolen' | undefined {
     if (!this.isPublic || grant.held === grant.generations.length - 1) return undefined
     const age = this.rig.clock.now() - grant.replacedAt.at(-1)!
@@ -108,28 +133,42 @@ class World {
     if (index >= grant.generations.length - 2) return
     const answer = await this.send(grant.generations[index]!)
     expect(answer.status).toBe(400)
-    if (!grant.over && this.rig.clock.now() - grant.replacedAt[index + 1]! > 30) grant.over = 'stolen'
+    if (!grant.over && this.rig.clock.now() - grant.replacedAt[index + 1]! > 30)
+      grant.over = 'stolen'
   }
 
   /** A public client may not introspect: userinfo says as much of its access tokens. */
   async isActive(token: string): Promise<boolean> {
-    if (this.isPublic) return (await this.rig.post('/userinfo', { access_token: token })).status === 200
-    return ((await (await this.post('/introspect', { token })).json()) as { active: boolean }).active
+    if (this.isPublic)
+      return (await this.rig.post('/userinfo', { access_token: token })).status === 200
+    return ((await (await this.post('/introspect', { token })).json()) as { active: boolean })
+      .active
   }
 
   async check(): Promise<void> {
     for (const grant of this.grants.slice(-2)) {
       const newest = grant.accessTokens.at(-1)!
       const unexpired = (claimsOf(newest).exp as number) > this.rig.clock.now()
-      expect(await this.isActive(newest), 'no access token is accepted after its revocation, none is refused before').toBe(!grant.over && unexpired)
+      expect(
+        await this.isActive(newest),
+        'no access token is accepted after its revocation, none is refused before',
+      ).toBe(!grant.over && unexpired)
       if (this.isPublic) continue
-      const active = await Promise.all(grant.generations.slice(-4).map((token) => this.isActive(token)))
-      const wanted = grant.generations.slice(-4).map((_, index, all) => !grant.over && index >= all.length - 2)
-      expect(active, 'at most the current generation and the one before it are good').toEqual(wanted)
+      const active = await Promise.all(
+        grant.generations.slice(-4).map((token) => this.isActive(token)),
+      )
+      const wanted = grant.generations
+        .slice(-4)
+        .map((_, index, all) => !grant.over && index >= all.length - 2)
+      expect(active, 'at most the current generation and the one before it are good').toEqual(
+        wanted,
+      )
     }
     const standing = await this.rig.store.standingBySid(this.current.sid, this.rig.clock.now())
     expect(standing.state === 'live', 'nobody is signed out who did nothing wrong').toBe(
-      this.current.over === undefined || this.current.over === 'revoked' || this.current.over === 'late',
+      this.current.over === undefined ||
+        this.current.over === 'revoked' ||
+        this.current.over === 'late',
     )
   }
 }

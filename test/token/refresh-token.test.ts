@@ -31,13 +31,24 @@ describe('a refresh token is a MAC over family and generation', () => {
     }
     const last = token.at(-1) ?? ''
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-    for (const letter of alphabet) if (letter !== last) expect(tokens.read(token.slice(0, -1) + letter)).toBeUndefined()
+    for (const letter of alphabet)
+      if (letter !== last) expect(tokens.read(token.slice(0, -1) + letter)).toBeUndefined()
   })
 
   test('what another secret signed, another length, rubbish: no token, and nothing thrown', () => {
     const forged = refreshTokens(createSealer([randomBytes(32)])).write(some())
     const good = tokens.write(some())
-    for (const text of [forged, good.slice(0, -1), `${good}A`, `${good}=`, ` ${good}`, good.slice(4), 'cmr_', '', 'x'.repeat(100_000)])
+    for (const text of [
+      forged,
+      good.slice(0, -1),
+      `${good}A`,
+      `${good}=`,
+      ` ${good}`,
+      good.slice(4),
+      'cmr_',
+      '',
+      'x'.repeat(100_000),
+    ])
       expect(tokens.read(text)).toBeUndefined()
   })
 

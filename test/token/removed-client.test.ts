@@ -6,10 +6,14 @@ const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 const GRANTS = ['authorization_code' as const, 'refresh_token' as const, EXCHANGE]
 
-/** Sydney and Perth hold tokens of one session; Perth's is for Melbourne, which may be exchanged for Hobart. */
+/**
+ * Sydney and Perth hold tokens of one session; Perth's is for Melbourne, which may be exchanged for
+ * Hobart.
+ */
 async function instances() {
   const rig = await createRig()
-  const register = (name: string, more: Parameters<typeof rig.register>[1] = {}) => rig.register(name, { grants: GRANTS, ...more })
+  const register = (name: string, more: Parameters<typeof rig.register>[1] = {}) =>
+    rig.register(name, { grants: GRANTS, ...more })
   const melbourne = await register('Melbourne')
   const clients = {
     melbourne,
@@ -19,19 +23,34 @@ async function instances() {
   }
   const { session } = await rig.openSession()
   const brought = async () => {
-    const { form } = await rig.issueCode(session.sid, clients.perth, { audience: melbourne.metadata.audience })
-    return (await tokensOf(rig.post('/token', form, { authorization: clients.perth.basic }))).access_token
+    const { form } = await rig.issueCode(session.sid, clients.perth, {
+      audience: melbourne.metadata.audience,
+    })
+    return (await tokensOf(rig.post('/token', form, { authorization: clients.perth.basic })))
+      .access_token
   }
   const exchange = (token: string) =>
     rig.post(
       '/token',
-      { grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN, audience: 'hobart' },
+      {
+        grant_type: EXCHANGE,
+        subject_token: token,
+        subject_token_type: ACCESS_TOKEN,
+        audience: 'hobart',
+      },
       { authorization: melbourne.basic },
     )
-  /** By another broker: the registry of this one has not heard of it, however long the test takes. */
+  /**
+   * By another broker: the registry of this one has not heard of it, however long the test takes.
+   */
   const remove = (clientId: keyof typeof clients) => {
     vi.spyOn(rig.clients, 'reload').mockResolvedValue()
-    return rig.store.removeClient({ clientId, source: 'any', actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    return rig.store.removeClient({
+      clientId,
+      source: 'any',
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
   }
   const post = (path: string, client: keyof typeof clients, form: Record<string, string>) =>
     rig.post(path, form, { authorization: clients[client].basic })
@@ -44,7 +63,8 @@ describe('a client that another broker removed, before this one has read the reg
     const before = await rig.issueCode(session.sid, clients.sydney)
     await remove('sydney')
     const after = await rig.issueCode(session.sid, clients.sydney)
-    for (const { form } of [before, after]) expect(await outcome(post('/token', 'sydney', form))).toEqual([400, 'invalid_grant'])
+    for (const { form } of [before, after])
+      expect(await outcome(post('/token', 'sydney', form))).toEqual([400, 'invalid_grant'])
     expect((await rig.store.participants(session.sid)).map(({ clientId }) => clientId)).toEqual([])
   })
 
@@ -52,9 +72,15 @@ describe('a client that another broker removed, before this one has read the reg
     const { rig, clients, session, remove, post } = await instances()
     const tokens = await rig.signInAt(session.sid, clients.sydney)
     await remove('sydney')
-    expect(await outcome(post('/token', 'sydney', refreshForm(tokens.refresh_token)))).toEqual([400, 'invalid_grant'])
+    expect(await outcome(post('/token', 'sydney', refreshForm(tokens.refresh_token)))).toEqual([
+      400,
+      'invalid_grant',
+    ])
     const headers = { authorization: `Bearer ${tokens.access_token}` }
-    expect(await outcome(rig.app.request(`${rig.config.issuer}/userinfo`, { headers }))).toEqual([401, 'invalid_token'])
+    expect(await outcome(rig.app.request(`${rig.config.issuer}/userinfo`, { headers }))).toEqual([
+      401,
+      'invalid_token',
+    ])
   })
 
   test('exchanges no token that another client brought, not even a later one, and cannot be exchanged for', async () => {
@@ -64,7 +90,8 @@ describe('a client that another broker removed, before this one has read the reg
       await remove(removed)
       const after = await brought()
       expect(claimsOf(after).rev).toBe(1)
-      for (const token of [before, after]) expect(await outcome(exchange(token))).toEqual([400, 'invalid_request'])
+      for (const token of [before, after])
+        expect(await outcome(exchange(token))).toEqual([400, 'invalid_request'])
       const present = (await rig.store.participants(session.sid)).map(({ clientId }) => clientId)
       expect(present).not.toContain(removed)
     }
@@ -72,7 +99,9 @@ describe('a client that another broker removed, before this one has read the reg
 
   test('learns nothing of a token that was issued for it (RFC 7662 §2.2)', async () => {
     const { brought, remove, post } = await instances()
-    const active = async (token: string) => ((await (await post('/introspect', 'melbourne', { token })).json()) as { active: boolean }).active
+    const active = async (token: string) =>
+      ((await (await post('/introspect', 'melbourne', { token })).json()) as { active: boolean })
+        .active
     expect(await active(await brought())).toBe(true)
     await remove('melbourne')
     expect(await active(await brought())).toBe(false)
@@ -81,7 +110,11 @@ describe('a client that another broker removed, before this one has read the reg
   test('follows the feed no more', async () => {
     const { rig, clients, remove } = await instances()
     const follow = async () =>
-      (await rig.app.request(`${rig.config.issuer}/revocations`, { headers: { authorization: clients.sydney.basic } })).status
+      (
+        await rig.app.request(`${rig.config.issuer}/revocations`, {
+          headers: { authorization: clients.sydney.basic },
+        })
+      ).status
     expect(await follow()).toBe(200)
     await remove('sydney')
     expect(await follow()).toBe(401)

@@ -13,15 +13,24 @@ export interface Tokens {
 }
 
 export const claimsOf = (jwt: string): Record<string, unknown> =>
-  JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+  JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as Record<
+    string,
+    unknown
+  >
 export const headerOf = (jwt: string): Record<string, unknown> =>
-  JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>
+  JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString()) as Record<
+    string,
+    unknown
+  >
 
 /** Status and body at once: `[400, 'invalid_grant']` or `[200, tokens]`. */
 export async function outcome(response: Response | Promise<Response>): Promise<[number, string]> {
   const answer = await response
   const text = await answer.text()
-  return [answer.status, text === '' ? '' : ((JSON.parse(text) as { error?: string }).error ?? 'ok')]
+  return [
+    answer.status,
+    text === '' ? '' : ((JSON.parse(text) as { error?: string }).error ?? 'ok'),
+  ]
 }
 
 export const refreshForm = (token: string | undefined, more: Record<string, string> = {}) => ({
@@ -37,11 +46,16 @@ export async function tokensOf(response: Response | Promise<Response>): Promise<
 }
 
 /** A client that can do everything, and a session with tokens there. */
-export async function signedIn(rig: Rig, changes: Parameters<Rig['register']>[1] = {}, scope?: string) {
+export async function signedIn(
+  rig: Rig,
+  changes: Parameters<Rig['register']>[1] = {},
+  scope?: string,
+) {
   const client: RegisteredClient = await rig.register('Sydney', changes)
   const { session, cookieHeader } = await rig.openSession()
   const tokens = await rig.signInAt(session.sid, client, scope)
   return { client, session, cookieHeader, tokens: tokens as Tokens }
 }
 
-export const isLive = async (rig: Rig, sid: string): Promise<boolean> => (await rig.store.standingBySid(sid, rig.clock.now())).state === 'live'
+export const isLive = async (rig: Rig, sid: string): Promise<boolean> =>
+  (await rig.store.standingBySid(sid, rig.clock.now())).state === 'live'

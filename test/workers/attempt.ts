@@ -5,4 +5,5 @@ import { messageKinds } from '../../src/outbox/message-kinds.ts'
 import { deliver } from '../../workers/deliver.ts'
 
 /** One attempt at one delivery, as a lane makes it. */
-export const deliverLogout = (deps: Deps, ref: DeliveryRef, how?: How) => deliver(deps, messageKinds(deps), ref, how)
+export const deliverLogout = (deps: Deps, ref: DeliveryRef, how?: How) =>
+  deliver(deps, messageKinds(deps), ref, how)

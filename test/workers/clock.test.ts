@@ -19,39 +19,74 @@ async function world() {
   const first = await rig.signInAt(session.sid, sydney)
   let refreshToken = first.refresh_token ?? expect.unreachable()
   const auth = { authorization: sydney.basic }
-  const answered = ({ status, headers }: Response) => (status === 503 ? `503, again in ${headers.get('retry-after') ?? 'an unknown time'}` : status)
+  const answered = ({ status, headers }: Response) =>
+    status === 503 ? `503, again in ${headers.get('retry-after') ?? 'an unknown time'}` : status
   const refresh = async () => {
-    const response = await rig.post('/token', { grant_type: 'refresh_token', refresh_token: refreshToken }, auth)
+    const response = await rig.post(
+      '/token',
+      { grant_type: 'refresh_token', refresh_token: refreshToken },
+      auth,
+    )
     const body = (await response.json()) as { refresh_token?: string }
     refreshToken = body.refresh_token ?? refreshToken
     return answered(response)
   }
-  const introspect = async () => answered(await rig.post('/introspect', { token: first.access_token }, auth))
-  const userinfo = async () => answered(await rig.app.request('/userinfo', { headers: { authorization: `Bearer ${first.access_token}` } }))
+  const introspect = async () =>
+    answered(await rig.post('/introspect', { token: first.access_token }, auth))
+  const userinfo = async () =>
+    answered(
+      await rig.app.request('/userinfo', {
+        headers: { authorization: `Bearer ${first.access_token}` },
+      }),
+    )
   const checks = createChecks(rig.deps)
   const state = async () => (await rig.store.standingBySid(session.sid, rig.clock.now())).state
-  return { rig, refresh, introspect, userinfo, sweep: sweepingExpired(rig.deps, checks), state, sid: session.sid, checks }
+  return {
+    rig,
+    refresh,
+    introspect,
+    userinfo,
+    sweep: sweepingExpired(rig.deps, checks),
+    state,
+    sid: session.sid,
+    checks,
+  }
 }
 
-const ended = async (rig: Rig) => (await rig.store.listRevocations({ limit: 10 })).map(({ reason }) => reason)
+const ended = async (rig: Rig) =>
+  (await rig.store.listRevocations({ limit: 10 })).map(({ reason }) => reason)
 
 describe('a step of the clock', () => {
   test.each([
     ['forward', 100 * HOURS],
     ['back', -100 * HOURS],
-  ])('%s ends no session, answers 503 to checks by time, and is over when the clock is set right', async (_, seconds) => {
-    const { rig, refresh, introspect, userinfo, sweep, state } = await world()
-    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
-    await sweep()
-    rig.clock.step(seconds)
-    await sweep()
-    expect(await ended(rig)).toEqual([])
-    expect([await refresh(), await introspect(), await userinfo()]).toEqual(Array(3).fill('503, again in 20'))
-    rig.clock.step(-seconds)
-    await sweep()
-    expect([await state(), await refresh(), await introspect(), await userinfo()]).toEqual(['live', 200, 200, 200])
-    expect(await ended(rig)).toEqual([])
-  })
+  ])(
+    '%s ends no session, answers 503 to checks by time, and is over when the clock is set right',
+    async (_, seconds) => {
+      const { rig, refresh, introspect, userinfo, sweep, state } = await world()
+      rig.microsoft.examined = {
+        metadata: { ok: false, problem: 'It does not answer.' },
+        authorize: undefined,
+        credential: undefined,
+      }
+      await sweep()
+      rig.clock.step(seconds)
+      await sweep()
+      expect(await ended(rig)).toEqual([])
+      expect([await refresh(), await introspect(), await userinfo()]).toEqual(
+        Array(3).fill('503, again in 20'),
+      )
+      rig.clock.step(-seconds)
+      await sweep()
+      expect([await state(), await refresh(), await introspect(), await userinfo()]).toEqual([
+        'live',
+        200,
+        200,
+        200,
+      ])
+      expect(await ended(rig)).toEqual([])
+    },
+  )
 
   test.each([
     ['forward', 2 * HOURS],
@@ -69,7 +104,11 @@ describe('a step of the clock', () => {
       expect(page.html).toContain('clock of Case Manager is wrong')
       expect(page.html).toContain('Try again')
       rig.clock.step(-seconds)
-      expect([await rig.store.liveSessionCount(rig.clock.now()), await state(), await ended(rig)]).toEqual([1, 'live', []])
+      expect([
+        await rig.store.liveSessionCount(rig.clock.now()),
+        await state(),
+        await ended(rig),
+      ]).toEqual([1, 'live', []])
       expect(delivered(await browser.get(back)).code).toBeDefined()
       expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(2)
     },
@@ -87,24 +126,40 @@ describe('a step of the clock', () => {
 
   test('is a failed check, a metric and an age of deliveries that is not less than it was', async () => {
     const { rig, sid } = await world()
-    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
-    await rig.store.revoke({ selector: { kind: 'session', sid }, reason: 'signed_out', actor: { kind: 'broker', id: 'test' }, now: rig.clock.now() })
+    rig.microsoft.examined = {
+      metadata: { ok: false, problem: 'It does not answer.' },
+      authorize: undefined,
+      credential: undefined,
+    }
+    await rig.store.revoke({
+      selector: { kind: 'session', sid },
+      reason: 'signed_out',
+      actor: { kind: 'broker', id: 'test' },
+      now: rig.clock.now(),
+    })
     rig.clock.advance(120)
     rig.clock.step(-1 * HOURS)
     const metrics = await (await rig.opsApp.request('/metrics')).text()
     expect(metrics).toContain('broker_check_findings{check="clock",state="failed"} 1\n')
     expect(metrics).toContain('broker_clock_ahead_seconds -3600\n')
     expect(metrics).toContain('broker_oldest_pending_delivery_seconds{client="sydney"} 120\n')
-    const { checks } = (await (await rig.opsApp.request('/readyz')).json()) as { checks: { check: string; found: string }[] }
+    const { checks } = (await (await rig.opsApp.request('/readyz')).json()) as {
+      checks: { check: string; found: string }[]
+    }
     expect(checks.find(({ check }) => check === 'clock')?.found).toContain('3600 s behind')
   })
 
   test('back does not keep the checks from looking again', async () => {
     const { rig, checks } = await world()
-    const microsoft = async () => (await checks.look({ which: ({ id }) => id === 'microsoft' })).map(({ state }) => state)
+    const microsoft = async () =>
+      (await checks.look({ which: ({ id }) => id === 'microsoft' })).map(({ state }) => state)
     expect(await microsoft()).toEqual(['ok', 'ok'])
     rig.clock.step(-1 * HOURS)
-    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
+    rig.microsoft.examined = {
+      metadata: { ok: false, problem: 'It does not answer.' },
+      authorize: undefined,
+      credential: undefined,
+    }
     rig.clock.advance(20)
     expect(await microsoft()).toEqual(['failed', 'failed'])
   })
@@ -114,15 +169,20 @@ describe('what is written while the clock is wrong', () => {
   test.each([
     ['ahead', 100 * HOURS],
     ['behind', -100 * HOURS],
-  ])('%s is right when the clock is right again: a revocation stays in the feed for guards that connect later', async (_, seconds) => {
-    const { rig, sid } = await world()
-    const melbourne = await rig.register('Melbourne')
-    rig.clock.step(seconds)
-    await (await startCmb(rig)).type(['revoke', '--session', sid])
-    rig.clock.step(-seconds)
-    const page = await (await rig.app.request('/revocations', { headers: { authorization: melbourne.basic } })).json()
-    expect(JSON.stringify(page)).toContain(sid)
-  })
+  ])(
+    '%s is right when the clock is right again: a revocation stays in the feed for guards that connect later',
+    async (_, seconds) => {
+      const { rig, sid } = await world()
+      const melbourne = await rig.register('Melbourne')
+      rig.clock.step(seconds)
+      await (await startCmb(rig)).type(['revoke', '--session', sid])
+      rig.clock.step(-seconds)
+      const page = await (
+        await rig.app.request('/revocations', { headers: { authorization: melbourne.basic } })
+      ).json()
+      expect(JSON.stringify(page)).toContain(sid)
+    },
+  )
 
   test('a user signs out while the clock is past every limit of the session', async () => {
     const { rig } = await world()
@@ -144,7 +204,10 @@ describe('a clock that is wrong from the start', () => {
   test('is compared with Microsoft’s before the first sweep: it ends no session; set right, all goes on', async () => {
     const { rig, sweep, refresh, state } = await world()
     rig.clock.advance(100 * HOURS)
-    rig.microsoft.examined = { ...rig.microsoft.examined, metadata: { ok: true, skewSeconds: -100 * HOURS } }
+    rig.microsoft.examined = {
+      ...rig.microsoft.examined,
+      metadata: { ok: true, skewSeconds: -100 * HOURS },
+    }
     await sweep()
     expect([await ended(rig), await refresh()]).toEqual([[], '503, again in 20'])
     rig.clock.step(-100 * HOURS)
@@ -155,7 +218,11 @@ describe('a clock that is wrong from the start', () => {
 
   test('where Microsoft does not answer, its silence stops no sweep', async () => {
     const { rig, sweep } = await world()
-    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
+    rig.microsoft.examined = {
+      metadata: { ok: false, problem: 'It does not answer.' },
+      authorize: undefined,
+      credential: undefined,
+    }
     rig.clock.advance(100 * HOURS)
     await sweep()
     expect(await ended(rig)).toEqual(['idle'])

@@ -14,7 +14,16 @@ import { LocalQueue } from './local-queue.ts'
 import { ok, startReceiver, status, type Receiver } from './receiver.ts'
 
 const DELIVERY: Delivery = {
-  ...{ id: 'd', kind: 'logout_token', seq: 1, clientId: 'sydney', targetId: 't', uri: 'https://sydney.example', sid: 's_1', state: 'pending' },
+  ...{
+    id: 'd',
+    kind: 'logout_token',
+    seq: 1,
+    clientId: 'sydney',
+    targetId: 't',
+    uri: 'https://sydney.example',
+    sid: 's_1',
+    state: 'pending',
+  },
   ...{ attempts: 0, createdAtMs: 0 },
 }
 const ADMINISTRATOR = { kind: 'operator', id: 'olivia' } as const
@@ -92,18 +101,28 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
         'microsoft_session_revoked',
       ]),
     )
-    expect(found.signed_out).toEqual(['signed_out', 'token_revoked', 'microsoft_signed_out', 'replaced'])
+    expect(found.signed_out).toEqual([
+      'signed_out',
+      'token_revoked',
+      'microsoft_signed_out',
+      'replaced',
+    ])
   })
 
-  test.each(['RS256', 'ES256'] as const)('is signed with the algorithm of the ID tokens of the client: %s', async (idTokenAlg) => {
-    const { rig } = await broker()
-    const receiver = await startReceiver()
-    const { session } = await signedIn(rig, receiver, { idTokenAlg })
-    await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))
-    const token = new URLSearchParams(receiver.requests[0]?.body).get('logout_token') ?? ''
-    expect(decodeProtectedHeader(token)).toMatchObject({ alg: idTokenAlg, typ: 'logout+jwt' })
-    expect(await rig.keys.verify(token, { typ: 'logout+jwt', now: rig.clock.now() })).toBeDefined()
-  })
+  test.each(['RS256', 'ES256'] as const)(
+    'is signed with the algorithm of the ID tokens of the client: %s',
+    async (idTokenAlg) => {
+      const { rig } = await broker()
+      const receiver = await startReceiver()
+      const { session } = await signedIn(rig, receiver, { idTokenAlg })
+      await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))
+      const token = new URLSearchParams(receiver.requests[0]?.body).get('logout_token') ?? ''
+      expect(decodeProtectedHeader(token)).toMatchObject({ alg: idTokenAlg, typ: 'logout+jwt' })
+      expect(
+        await rig.keys.verify(token, { typ: 'logout+jwt', now: rig.clock.now() }),
+      ).toBeDefined()
+    },
+  )
 
   test('is the only parameter of a form that is posted (§2.5)', async () => {
     const { rig } = await broker()
@@ -142,9 +161,17 @@ describe('one attempt', () => {
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
     expect(await find(rig, ref)).toMatchObject({ state: 'delivered', attempts: 1, lastStatus: 204 })
     expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([
-      { attempt: 1, outcome: 'delivered', status: 204, jti: receiver.tokens[0]?.['jti'], atMs: rig.clock.nowMs() },
+      {
+        attempt: 1,
+        outcome: 'delivered',
+        status: 204,
+        jti: receiver.tokens[0]?.['jti'],
+        atMs: rig.clock.nowMs(),
+      },
     ])
-    expect(await rig.metrics.registry.metrics()).toContain('broker_delivery_attempts_total{client="sydney",outcome="delivered"} 1')
+    expect(await rig.metrics.registry.metrics()).toContain(
+      'broker_delivery_attempts_total{client="sydney",outcome="delivered"} 1',
+    )
   })
 
   test('ran twice, one after the other and at once: the instance gets one logout token', async () => {
@@ -160,7 +187,9 @@ describe('one attempt', () => {
 
   test('rejected: 400 invalid_request settles it, visibly', async () => {
     const { rig, queue } = await broker({ unannounced: true })
-    const receiver = await startReceiver(status(400, '{"error":"invalid_request"}', { 'content-type': 'application/json' }))
+    const receiver = await startReceiver(
+      status(400, '{"error":"invalid_request"}', { 'content-type': 'application/json' }),
+    )
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
     expect(await deliverLogout(rig.deps, ref)).toMatchObject({
@@ -173,14 +202,20 @@ describe('one attempt', () => {
 
   test('rejected in the 10 minutes after an emergency rotation: retried, because a receiver may keep the JWKS without the new key', async () => {
     const { rig, queue } = await broker({ unannounced: true })
-    const receiver = await startReceiver(status(400, '{"error":"invalid_request","error_description":"unknown kid"}'))
+    const receiver = await startReceiver(
+      status(400, '{"error":"invalid_request","error_description":"unknown kid"}'),
+    )
     const { session } = await signedIn(rig, receiver)
     rig.clock.advance(3600)
     await rig.keys.rotate('RS256', 'emergency', rig.clock.now())
     const ref = only((await end(rig, session.sid)).pending)
     // The target answers, so its breaker has nothing to say.
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'passed' })
-    expect(await find(rig, ref)).toMatchObject({ state: 'pending', attempts: 1, lastError: 'HTTP 400 invalid_request: unknown kid' })
+    expect(await find(rig, ref)).toMatchObject({
+      state: 'pending',
+      attempts: 1,
+      lastError: 'HTTP 400 invalid_request: unknown kid',
+    })
     expect(queue.jobs[0]?.ref).toEqual({ ...ref, attempt: 2 })
     rig.clock.advance(600)
     expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toMatchObject({
@@ -221,7 +256,9 @@ describe('one attempt', () => {
     const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(429, '', { 'retry-after': '120' }))
     const { session } = await signedIn(rig, receiver)
-    expect(await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))).toMatchObject({ outcome: 'failed', retryAfterSeconds: 120 })
+    expect(
+      await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending)),
+    ).toMatchObject({ outcome: 'failed', retryAfterSeconds: 120 })
     expect(queue.jobs[0]?.delayMs).toBe(120_000)
   })
 
@@ -253,7 +290,8 @@ describe('one attempt', () => {
     const before = await find(rig, ref)
     rig.clock.advance(-700)
     const tenth = { ...ref, attempt: 10 }
-    for (let i = 0; i < 5; i++) expect(await deliverLogout(rig.deps, tenth, 'probe')).toMatchObject({ outcome: 'failed' })
+    for (let i = 0; i < 5; i++)
+      expect(await deliverLogout(rig.deps, tenth, 'probe')).toMatchObject({ outcome: 'failed' })
     expect(await find(rig, ref)).toEqual(before)
     receiver.answer = ok
     expect(await deliverLogout(rig.deps, tenth, 'probe')).toEqual({ outcome: 'delivered' })
@@ -266,14 +304,28 @@ describe('one attempt', () => {
     const ref = only((await end(rig, session.sid)).pending)
     const dying = {
       ...rig.deps,
-      store: Object.create(rig.deps.store, { recordDelivery: { value: () => Promise.reject(new Error('killed')) } }) as typeof rig.deps.store,
+      store: Object.create(rig.deps.store, {
+        recordDelivery: { value: () => Promise.reject(new Error('killed')) },
+      }) as typeof rig.deps.store,
     }
     await expect(deliverLogout(dying, ref)).rejects.toThrow('killed')
     expect(receiver.tokens).toHaveLength(1)
     // While its lease lasts it is not taken; once the lease has expired, the relay finds the row.
-    expect(await rig.deps.store.dueDeliveries({ targetId: ref.targetId, nowMs: rig.clock.nowMs(), limit: 10 })).toMatchObject({ refs: [] })
+    expect(
+      await rig.deps.store.dueDeliveries({
+        targetId: ref.targetId,
+        nowMs: rig.clock.nowMs(),
+        limit: 10,
+      }),
+    ).toMatchObject({ refs: [] })
     rig.clock.advance(30)
-    expect(await rig.deps.store.dueDeliveries({ targetId: ref.targetId, nowMs: rig.clock.nowMs(), limit: 10 })).toMatchObject({ refs: [ref] })
+    expect(
+      await rig.deps.store.dueDeliveries({
+        targetId: ref.targetId,
+        nowMs: rig.clock.nowMs(),
+        limit: 10,
+      }),
+    ).toMatchObject({ refs: [ref] })
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
     expect(new Set(receiver.tokens.map((token) => token['jti'])).size).toBe(2)
   })
@@ -298,8 +350,12 @@ describe('one attempt', () => {
     rig.clock.advance(1)
     queue.jobs.length = 0
     expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
-    expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([{ outcome: 'retry' }, { outcome: 'superseded' }])
-    for (const one of queue.jobs) expect(await deliverLogout(rig.deps, one.ref)).toEqual({ outcome: 'delivered' })
+    expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([
+      { outcome: 'retry' },
+      { outcome: 'superseded' },
+    ])
+    for (const one of queue.jobs)
+      expect(await deliverLogout(rig.deps, one.ref)).toEqual({ outcome: 'delivered' })
     expect(receiver.tokens.slice(1).map(({ sub, sid }) => sub ?? sid)).toEqual(browsers.toSorted())
   })
 
@@ -308,7 +364,12 @@ describe('one attempt', () => {
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { idTokenAlg: 'ES256' })
     const ref = only((await end(rig, session.sid)).pending)
-    await rig.deps.store.removeClient({ clientId: 'sydney', source: 'any', actor: ADMINISTRATOR, now: rig.clock.now() })
+    await rig.deps.store.removeClient({
+      clientId: 'sydney',
+      source: 'any',
+      actor: ADMINISTRATOR,
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
     expect(receiver.tokens[0]).toMatchObject({ aud: 'sydney' })
@@ -333,7 +394,10 @@ async function working(rig: Rig) {
 }
 
 const delivered = (receiver: Receiver, count: number) =>
-  vi.waitFor(() => expect(receiver.tokens.length).toBeGreaterThanOrEqual(count), { timeout: 60_000, interval: 20 })
+  vi.waitFor(() => expect(receiver.tokens.length).toBeGreaterThanOrEqual(count), {
+    timeout: 60_000,
+    interval: 20,
+  })
 
 describe('the workers', () => {
   test('what is announced is delivered at once, although the queue is down', async () => {
@@ -403,16 +467,22 @@ describe('the workers', () => {
     }
     await working(rig)
     run(rig.clock, 5)
-    await vi.waitFor(() => expect(rig.deps.queue.targets()).toMatchObject([{ breaker: 'open' }]), { timeout: 20_000 })
+    await vi.waitFor(() => expect(rig.deps.queue.targets()).toMatchObject([{ breaker: 'open' }]), {
+      timeout: 20_000,
+    })
     await receiver.comeBack()
     await delivered(receiver, 2)
-    await expect.poll(() => rig.deps.queue.targets()).toMatchObject([{ breaker: 'closed', waiting: 0, running: 0 }])
+    await expect
+      .poll(() => rig.deps.queue.targets())
+      .toMatchObject([{ breaker: 'closed', waiting: 0, running: 0 }])
   })
 
   test('one that hangs delays no other', async () => {
     const { rig } = await broker()
     let most = 0
-    const hanging = await startReceiver(() => void (most = Math.max(most, ...rig.deps.queue.targets().map(({ running }) => running))))
+    const hanging = await startReceiver(
+      () => void (most = Math.max(most, ...rig.deps.queue.targets().map(({ running }) => running))),
+    )
     const healthy = await startReceiver()
     const sydney = await rig.register('Sydney', { logoutUris: [hanging.url] })
     const melbourne = await rig.register('Melbourne', { logoutUris: [healthy.url] })
@@ -426,7 +496,9 @@ describe('the workers', () => {
     for (const sid of sids) await end(rig, sid)
     await delivered(healthy, 30)
     const counts = await rig.deps.store.deliveryCounts()
-    expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([{ state: 'pending', count: 30 }])
+    expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([
+      { state: 'pending', count: 30 },
+    ])
     expect(most).toBe(8)
     await hanging.goDown()
   })
@@ -447,7 +519,9 @@ describe('the workers', () => {
       rig.clock.step(i === 0 ? -3600 : 7200)
       await end(rig, next.sid)
     }
-    await expect.poll(() => rig.deps.store.deliveryCounts()).toMatchObject([{ state: 'delivered', count: 3 }])
+    await expect
+      .poll(() => rig.deps.store.deliveryCounts())
+      .toMatchObject([{ state: 'delivered', count: 3 }])
   })
 
   test('drain: what is under way finishes, what waited is left in the store for the next', async () => {
@@ -468,7 +542,9 @@ describe('the workers', () => {
     for (const answer of answers) answer()
     await drained
     expect(receiver.tokens).toHaveLength(8)
-    expect((await rig.deps.store.deliveryCounts()).map(({ state, count }) => [state, count]).sort()).toEqual([
+    expect(
+      (await rig.deps.store.deliveryCounts()).map(({ state, count }) => [state, count]).sort(),
+    ).toEqual([
       ['delivered', 8],
       ['pending', 4],
     ])

@@ -1,7 +1,10 @@
 import type { DeliveryRef } from '../../db/types.ts'
 import type { DeliveryQueue, LocalLanes } from '../../src/outbox/interface.ts'
 
-/** The queue of a process whose queue server is down, or (`up`) that performs its jobs at once: without BullMQ, for tests that are not about it. */
+/**
+ * The queue of a process whose queue server is down, or (`up`) that performs its jobs at once:
+ * without BullMQ, for tests that are not about it.
+ */
 export class LocalQueue implements DeliveryQueue {
   readonly jobs: { ref: DeliveryRef; delayMs: number }[] = []
   #lanes: LocalLanes | undefined

@@ -2,7 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** A logout address of an instance that answers as the test sets it: it keeps every request that reached it. */
+/**
+ * A logout address of an instance that answers as the test sets it: it keeps every request that
+ * reached it.
+ */
 export interface Receiver {
   url: string
   /** The claims of each token it was sent, oldest first. */
@@ -30,7 +33,9 @@ export async function startReceiver(answer: Receiver['answer'] = ok): Promise<Re
       receiver.tokens.push(claimsOf(new URLSearchParams(body).get('logout_token') ?? ''))
       receiver.answer(response, receiver.requests.length)
     })
-    await new Promise<void>((done, failed) => server.once('error', failed).listen(port, '127.0.0.1', done))
+    await new Promise<void>((done, failed) =>
+      server.once('error', failed).listen(port, '127.0.0.1', done),
+    )
     return server
   }
   let server: Awaited<ReturnType<typeof listen>> | undefined = await listen(0)
@@ -39,7 +44,9 @@ export async function startReceiver(answer: Receiver['answer'] = ok): Promise<Re
     const closing = server
     server = undefined
     closing?.closeAllConnections()
-    await new Promise<void>((done) => (closing === undefined ? done() : closing.close(() => done())))
+    await new Promise<void>((done) =>
+      closing === undefined ? done() : closing.close(() => done()),
+    )
   }
   const receiver: Receiver = {
     url: `http://127.0.0.1:${port}/oidc/backchannel-logout`,
@@ -56,4 +63,7 @@ export async function startReceiver(answer: Receiver['answer'] = ok): Promise<Re
 }
 
 const claimsOf = (jwt: string): Record<string, unknown> =>
-  JSON.parse(Buffer.from(jwt.split('.')[1] ?? 'e30', 'base64url').toString()) as Record<string, unknown>
+  JSON.parse(Buffer.from(jwt.split('.')[1] ?? 'e30', 'base64url').toString()) as Record<
+    string,
+    unknown
+  >

@@ -22,10 +22,18 @@ test('a broker that was killed while it delivered: the next one finds the delive
     now: rig.clock.now(),
   })
   const [ref] = answer.outcome === 'revoked' ? answer.committed.pending : []
-  expect(await store.leaseDelivery({ id: ref?.id ?? '', attempt: 1, nowMs, untilMs: nowMs + 15_000 })).toMatchObject({ outcome: 'leased' })
-  expect(await store.dueDeliveries({ targetId: ref?.targetId ?? '', nowMs, limit: 10 })).toEqual({ refs: [], more: false })
+  expect(
+    await store.leaseDelivery({ id: ref?.id ?? '', attempt: 1, nowMs, untilMs: nowMs + 15_000 }),
+  ).toMatchObject({ outcome: 'leased' })
+  expect(await store.dueDeliveries({ targetId: ref?.targetId ?? '', nowMs, limit: 10 })).toEqual({
+    refs: [],
+    more: false,
+  })
   await store.close()
   const next = await openSqliteStore({ file, nowMs: () => nowMs })
   onTestFinished(() => next.close())
-  expect(await next.dueDeliveries({ targetId: ref?.targetId ?? '', nowMs, limit: 10 })).toEqual({ refs: [ref], more: false })
+  expect(await next.dueDeliveries({ targetId: ref?.targetId ?? '', nowMs, limit: 10 })).toEqual({
+    refs: [ref],
+    more: false,
+  })
 })

@@ -13,19 +13,25 @@ import { systemClock } from '../../src/runtime/clock.ts'
 import { RecordingQueue } from '../rig.ts'
 
 /**
- * How much a broker reads and writes before it listens, where everything in its store is due at once (faults V1). Rows are counted and not time;
- * that each statement itself reads a bounded number of rows is what test/store/query-plans.test.ts shows.
+ * How much a broker reads and writes before it listens, where everything in its store is due at
+ * once (faults V1). Rows are counted and not time; that each statement itself reads a bounded
+ * number of rows is what test/store/query-plans.test.ts shows.
  */
 
 const NOW = systemClock.now()
 
 /** Rows that statements of this process have returned or changed since. */
 function countRows(): () => number {
-  const statement = Object.getPrototypeOf(new Database(':memory:').prepare('SELECT 1')) as Database.Statement
+  const statement = Object.getPrototypeOf(
+    new Database(':memory:').prepare('SELECT 1'),
+  ) as Database.Statement
   let rows = 0
   for (const name of ['all', 'get', 'run'] as const) {
     const real = statement[name] as (...args: unknown[]) => unknown
-    vi.spyOn(statement, name).mockImplementation(function counted(this: Database.Statement, ...args: unknown[]) {
+    vi.spyOn(statement, name).mockImplementation(function counted(
+      this: Database.Statement,
+      ...args: unknown[]
+    ) {
       const answer = real.apply(this, args)
       if (Array.isArray(answer)) rows += answer.length
       else rows += name === 'run' ? (answer as Database.RunResult).changes : 1
@@ -36,9 +42,18 @@ function countRows(): () => number {
 }
 
 /** By these acts, work goes on page by page. */
-const PAGED = ['applyAuthenticationAge', 'expireGrants', 'expireSessions', 'fanOutPending', 'forgetErased'] as const
+const PAGED = [
+  'applyAuthenticationAge',
+  'expireGrants',
+  'expireSessions',
+  'fanOutPending',
+  'forgetErased',
+] as const
 
-/** One page of each work is counted: how many it has time for before the broker listens is not the broker's, but the machine's. */
+/**
+ * One page of each work is counted: how many it has time for before the broker listens is not the
+ * broker's, but the machine's.
+ */
 function onePageEach(store: Store): { store: Store; goOn(): void } {
   const { promise: going, resolve: goOn } = Promise.withResolvers<void>()
   const paged = (act: (input: never) => Promise<unknown>) => {
@@ -48,7 +63,10 @@ function onePageEach(store: Store): { store: Store; goOn(): void } {
       return act(input)
     }
   }
-  return { store: { ...store, ...Object.fromEntries(PAGED.map((name) => [name, paged(store[name])])) }, goOn }
+  return {
+    store: { ...store, ...Object.fromEntries(PAGED.map((name) => [name, paged(store[name])])) },
+    goOn,
+  }
 }
 
 async function rowsBeforeListening(due: number): Promise<number> {
@@ -56,7 +74,11 @@ async function rowsBeforeListening(due: number): Promise<number> {
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   const file = join(dir, 'broker.db')
   await (await openSqliteStore({ file })).close()
-  seed(file, { sessions: due, revocations: due, deliveries: due, audit: due }, { now: NOW, due: 'all' })
+  seed(
+    file,
+    { sessions: due, revocations: due, deliveries: due, audit: due },
+    { now: NOW, due: 'all' },
+  )
   const config = loadConfig({
     BROKER_ISSUER: 'http://localhost:7400',
     BROKER_SECRET: Buffer.from('secret of this test rig 01234567').toString('hex'),

@@ -1,6 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { context, trace } from '@opentelemetry/api'
-import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
+import {
+  InMemorySpanExporter,
+  NodeTracerProvider,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-node'
 import type { DeliveryRef } from '../../db/types.ts'
 import { listen } from '../../src/runtime/listener.ts'
 import { addressRanges } from '../../src/runtime/remote-address.ts'
@@ -41,28 +45,49 @@ async function world(config: RigOptions['config'] = {}) {
     })
     expect(answer.status).toBe(200)
     const pending = await rig.store.listDeliveries({ limit: 10 })
-    return pending.map(({ id, targetId, attempts }): DeliveryRef => ({ id, targetId, attempt: attempts + 1, priority: 'urgent' }))
+    return pending.map(({ id, targetId, attempts }): DeliveryRef => ({
+      id,
+      targetId,
+      attempt: attempts + 1,
+      priority: 'urgent',
+    }))
   }
   return { rig, receiver, revoke, at: `http://127.0.0.1:${listener.address.port}` }
 }
 
 const linesOf = (rig: Rig, event: string) =>
-  rig.lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line.event === event)
+  rig.lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter((line) => line.event === event)
 
 describe('a request id', () => {
   test('is that of a trusted proxy, in each log line of the request', async () => {
     const { rig, at } = await world(BEHIND_PROXY)
-    await fetch(`${at}/token`, { method: 'POST', headers: { ...PROXY, authorization: 'Basic eDp5' }, body: new URLSearchParams({ grant_type: 'x' }) })
-    expect(linesOf(rig, 'client_rejected')).toMatchObject([{ request_id: 'proxy-4711-abc', trace_id: TRACE }])
+    await fetch(`${at}/token`, {
+      method: 'POST',
+      headers: { ...PROXY, authorization: 'Basic eDp5' },
+      body: new URLSearchParams({ grant_type: 'x' }),
+    })
+    expect(linesOf(rig, 'client_rejected')).toMatchObject([
+      { request_id: 'proxy-4711-abc', trace_id: TRACE },
+    ])
   })
 
   test.each([
     ['from a stranger', {}, PROXY],
-    ['that is not well formed', BEHIND_PROXY, { 'x-request-id': 'a b"c', traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01` }],
+    [
+      'that is not well formed',
+      BEHIND_PROXY,
+      { 'x-request-id': 'a b"c', traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01` },
+    ],
   ])('%s does not count: the broker makes another', async (_, config, headers) => {
     const { rig, at } = await world(config)
     const rejected = () =>
-      fetch(`${at}/token`, { method: 'POST', headers: { ...headers, authorization: 'Basic eDp5' }, body: new URLSearchParams({ grant_type: 'x' }) })
+      fetch(`${at}/token`, {
+        method: 'POST',
+        headers: { ...headers, authorization: 'Basic eDp5' },
+        body: new URLSearchParams({ grant_type: 'x' }),
+      })
     await rejected()
     await rejected()
     const made = linesOf(rig, 'client_rejected')
@@ -76,7 +101,11 @@ describe('a request id', () => {
 })
 
 describe('the answer to a request', () => {
-  const listening = async (app: Rig['app'], which: Parameters<typeof requestsOf>[1], rig: Rig): Promise<string> => {
+  const listening = async (
+    app: Rig['app'],
+    which: Parameters<typeof requestsOf>[1],
+    rig: Rig,
+  ): Promise<string> => {
     const observe = requestsOf(rig.deps, which, (_request, answer) => answer())
     const listener = await listen(app, { host: '127.0.0.1', port: 0 }, 'BROKER_LISTEN', observe)
     onTestFinished(() => listener.close())
@@ -86,15 +115,25 @@ describe('the answer to a request', () => {
   test('has its id, whatever it is and at either listener, and the log has the same', async () => {
     const rig = await createRig({ config: { accessLog: true } })
     const sydney = await rig.register('Sydney')
-    const [at, ops] = [await listening(rig.app, 'public', rig), await listening(rig.opsApp, 'operators', rig)]
+    const [at, ops] = [
+      await listening(rig.app, 'public', rig),
+      await listening(rig.opsApp, 'operators', rig),
+    ]
     const stream = new AbortController()
     const answers = [
       fetch(`${at}/.well-known/openid-configuration`),
       fetch(`${at}/nothing`),
-      fetch(`${at}/token`, { method: 'POST', headers: { authorization: 'Basic eDp5' }, body: new URLSearchParams() }),
+      fetch(`${at}/token`, {
+        method: 'POST',
+        headers: { authorization: 'Basic eDp5' },
+        body: new URLSearchParams(),
+      }),
       fetch(`${at}/token`, { method: 'OPTIONS' }),
       fetch(`${at}/account`, { redirect: 'manual', headers: PROXY }),
-      fetch(`${at}/revocations`, { headers: { authorization: sydney.basic, accept: 'text/event-stream' }, signal: stream.signal }),
+      fetch(`${at}/revocations`, {
+        headers: { authorization: sydney.basic, accept: 'text/event-stream' },
+        signal: stream.signal,
+      }),
       fetch(`${ops}/healthz`, { method: 'HEAD' }),
       fetch(`${ops}/admin/v1/clients`),
     ]
@@ -130,18 +169,31 @@ describe('a logout token', () => {
     const ended = await Promise.all(
       traces.map(async (traceId) => {
         const { session } = await rig.openSession()
-        const ending = new RequestContext(rig.deps.random, { traceparent: `00-${traceId}-00f067aa0ba902b7-01` })
+        const ending = new RequestContext(rig.deps.random, {
+          traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
+        })
         return { traceId, sid: session.sid, ending }
       }),
     )
     const actor = { kind: 'user', id: 'u_1' } as const
     await Promise.all(
       ended.map(({ sid, ending }) =>
-        inRequest(ending, () => rig.store.revoke({ selector: { kind: 'session', sid }, reason: 'signed_out', actor, now: rig.clock.now() })),
+        inRequest(ending, () =>
+          rig.store.revoke({
+            selector: { kind: 'session', sid },
+            reason: 'signed_out',
+            actor,
+            now: rig.clock.now(),
+          }),
+        ),
       ),
     )
-    const logged = linesOf(rig, 'revoked').map(({ sid, trace_id: traceId, request_id: requestId }) => ({ sid, traceId, requestId }))
-    expect(logged).toEqual(ended.map(({ sid, traceId }) => ({ sid, traceId, requestId: undefined })))
+    const logged = linesOf(rig, 'revoked').map(
+      ({ sid, trace_id: traceId, request_id: requestId }) => ({ sid, traceId, requestId }),
+    )
+    expect(logged).toEqual(
+      ended.map(({ sid, traceId }) => ({ sid, traceId, requestId: undefined })),
+    )
   })
 })
 
@@ -164,13 +216,19 @@ describe('with an SDK of OpenTelemetry', () => {
     })
     receiver.answer = (response) => void response.writeHead(503).end()
     await deliverLogout(rig.deps, refs[0] ?? expect.unreachable())
-    const attempt = exporter.getFinishedSpans().find(({ name }) => name === 'deliver logout_token') ?? expect.unreachable()
+    const attempt =
+      exporter.getFinishedSpans().find(({ name }) => name === 'deliver logout_token') ??
+      expect.unreachable()
     const { traceId, spanId } = attempt.spanContext()
     expect(receiver.requests[0]?.headers.traceparent).toBe(`00-${traceId}-${spanId}-01`)
     expect(linesOf(rig, 'revoked')).toMatchObject([{ trace_id: traceId }])
     expect(attempt).toMatchObject({
       status: { message: 'HTTP 503' },
-      attributes: { 'broker.delivery': refs[0]?.id, 'broker.client_id': 'sydney', 'broker.attempt': 1 },
+      attributes: {
+        'broker.delivery': refs[0]?.id,
+        'broker.client_id': 'sydney',
+        'broker.attempt': 1,
+      },
     })
   })
 })
@@ -184,10 +242,22 @@ describe('the access log', () => {
 
   test('has one line a request, without query, tokens and cookies', async () => {
     const { rig, revoke, at } = await world({ ...BEHIND_PROXY, accessLog: true })
-    await revoke({ ...PROXY, 'x-forwarded-for': '203.0.113.7', cookie: '__Host-session=abcdefghijk' })
+    await revoke({
+      ...PROXY,
+      'x-forwarded-for': '203.0.113.7',
+      cookie: '__Host-session=abcdefghijk',
+    })
     await fetch(`${at}/nothing/here?code=abc#x`)
     expect(linesOf(rig, 'request')).toMatchObject([
-      { method: 'POST', path: '/revoke', status: 200, from: '203.0.113.7', listener: 'public', request_id: 'proxy-4711-abc', trace_id: TRACE },
+      {
+        method: 'POST',
+        path: '/revoke',
+        status: 200,
+        from: '203.0.113.7',
+        listener: 'public',
+        request_id: 'proxy-4711-abc',
+        trace_id: TRACE,
+      },
       { method: 'GET', path: '/nothing/here', status: 404, from: '127.0.0.1' },
     ])
     expect(rig.lines.join('\n')).not.toMatch(/secret|code=|abcdefghijk/)

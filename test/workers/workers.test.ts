@@ -20,7 +20,9 @@ async function users(rig: Rig, count: number): Promise<string[]> {
   const client = await rig.register('Sydney')
   const sids: string[] = []
   for (let i = 0; i < count; i++) {
-    const { session } = await rig.openSession({ user: { oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` } })
+    const { session } = await rig.openSession({
+      user: { oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` },
+    })
     await rig.signInAt(session.sid, client)
     sids.push(session.sid)
   }
@@ -47,9 +49,16 @@ describe('announcing', () => {
     const one = await committed(rig)
     expect(published).toEqual([one.revocation.seq])
     expect(rig.queue.added).toEqual(one.pending)
-    expect(await rig.metrics.registry.metrics()).toContain('broker_revocations_total{reason="mfa_lapsed"} 1')
+    expect(await rig.metrics.registry.metrics()).toContain(
+      'broker_revocations_total{reason="mfa_lapsed"} 1',
+    )
     expect(rig.lines.map((line) => JSON.parse(line) as object)).toContainEqual(
-      expect.objectContaining({ event: 'revoked', seq: one.revocation.seq, reason: 'mfa_lapsed', pending: 1 }),
+      expect.objectContaining({
+        event: 'revoked',
+        seq: one.revocation.seq,
+        reason: 'mfa_lapsed',
+        pending: 1,
+      }),
     )
   })
 
@@ -65,7 +74,12 @@ describe('announcing', () => {
   test('what covers nothing is not announced', async () => {
     const rig = await createRig()
     expect(
-      await revoke(rig.deps, { selector: { kind: 'session', sid: 's_unknown' }, reason: 'signed_out', actor: OLIVIA, now: rig.clock.now() }),
+      await revoke(rig.deps, {
+        selector: { kind: 'session', sid: 's_unknown' },
+        reason: 'signed_out',
+        actor: OLIVIA,
+        now: rig.clock.now(),
+      }),
     ).toEqual({ outcome: 'unknown' })
     expect(rig.lines.filter((line) => line.includes('"revoked"'))).toEqual([])
   })
@@ -75,7 +89,12 @@ describe('fan-out-deliveries', () => {
   test('ran twice: each session has one pending token', async () => {
     const rig = await createRig()
     await users(rig, 7)
-    await revoke(rig.deps, { selector: { kind: 'tenant', tid: TENANT }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    await revoke(rig.deps, {
+      selector: { kind: 'tenant', tid: TENANT },
+      reason: 'administrator',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     await Promise.all([fanOutDeliveries(rig.deps), fanOutDeliveries(rig.deps)])
     await fanOutDeliveries(rig.deps)
     expect(new Set(rig.queue.added.map(({ id }) => id)).size).toBe(7)
@@ -85,7 +104,12 @@ describe('fan-out-deliveries', () => {
   test('goes on where it was stopped', async () => {
     const rig = await createRig()
     await users(rig, 5)
-    await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    await revoke(rig.deps, {
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     expect((await rig.deps.store.fanOutPending({ limit: 2 })).more).toBe(true)
     await fanOutDeliveries(rig.deps)
     expect(await rig.deps.store.fanOutPending({ limit: 2 })).toEqual({ pending: [], more: false })
@@ -95,7 +119,12 @@ describe('fan-out-deliveries', () => {
   test('a store that is busy: nothing is lost, the next turn goes on', async () => {
     const rig = await createRig()
     await users(rig, 3)
-    await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    await revoke(rig.deps, {
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     const store = Object.create(rig.deps.store, {
       fanOutPending: { value: () => Promise.reject(new StoreUnavailable('busy')) },
     }) as typeof rig.deps.store
@@ -111,7 +140,9 @@ describe('sweep-expired', () => {
     const sids = await users(rig, 3)
     rig.clock.advance(9 * 3600)
     const seen: string[] = []
-    rig.feed.subscribe(({ reason, selector }) => seen.push(`${reason} ${'sid' in selector ? selector.sid : ''}`))
+    rig.feed.subscribe(({ reason, selector }) =>
+      seen.push(`${reason} ${'sid' in selector ? selector.sid : ''}`),
+    )
     await Promise.all([sweepExpired(rig.deps), sweepExpired(rig.deps)])
     expect(seen.sort()).toEqual(sids.map((sid) => `idle ${sid}`).sort())
     expect(rig.queue.added).toHaveLength(3)
@@ -135,7 +166,8 @@ describe('sweep-expired', () => {
     expect(pages.reduce((sum, ended) => sum + ended, 0)).toBe(60)
     expect(Math.max(...pages)).toBeLessThanOrEqual(25)
     // Timers are exact to a millisecond.
-    for (const [i, { begunMs }] of acts.slice(1).entries()) expect(begunMs - (acts[i]?.endedMs ?? 0)).toBeGreaterThanOrEqual(9)
+    for (const [i, { begunMs }] of acts.slice(1).entries())
+      expect(begunMs - (acts[i]?.endedMs ?? 0)).toBeGreaterThanOrEqual(9)
   })
 
   test('purges in small pieces until there is no more', async () => {
@@ -145,7 +177,8 @@ describe('sweep-expired', () => {
     await sweepExpired(rig.deps)
     rig.clock.advance(400 * 86_400)
     await purgeOld(rig.deps)
-    for (const sid of sids) expect(await rig.deps.store.standingBySid(sid, rig.clock.now())).toEqual({ state: 'unknown' })
+    for (const sid of sids)
+      expect(await rig.deps.store.standingBySid(sid, rig.clock.now())).toEqual({ state: 'unknown' })
   })
 
   test('the purge pauses for a multiple of the time that each act took, and ends with the process', async () => {
@@ -179,19 +212,32 @@ describe('sweep-expired', () => {
     vi.advanceTimersByTime(200)
     await expect.poll(() => purged).toEqual(PURGED_SOON)
     vi.advanceTimersByTime(540_000)
-    await expect.poll(() => purged.slice(PURGED_SOON.length)).toEqual(expect.arrayContaining([...PURGED_SOON, ...PURGED_LATE]))
+    await expect
+      .poll(() => purged.slice(PURGED_SOON.length))
+      .toEqual(expect.arrayContaining([...PURGED_SOON, ...PURGED_LATE]))
     await workers.drain()
   })
 
   test('what ended sessions say of an erased user is forgotten, by the next process too', async () => {
     const rig = await createRig()
     const [sid = ''] = await users(rig, 1)
-    await revoke(rig.deps, { selector: { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    await revoke(rig.deps, {
+      selector: { kind: 'session', sid },
+      reason: 'administrator',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     const standing = await rig.deps.store.standingBySid(sid, rig.clock.now())
     if (standing.state === 'unknown') throw new Error('There is no session.')
-    await rig.deps.store.eraseUser({ sub: standing.session.sub, actor: OLIVIA, now: rig.clock.now() })
+    await rig.deps.store.eraseUser({
+      sub: standing.session.sub,
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     const workers = await startWorkers(rig.deps)
-    await expect.poll(async () => JSON.stringify(await rig.deps.store.standingBySid(sid, rig.clock.now()))).toContain('"device":""')
+    await expect
+      .poll(async () => JSON.stringify(await rig.deps.store.standingBySid(sid, rig.clock.now())))
+      .toContain('"device":""')
     await workers.drain()
   })
 })
@@ -200,7 +246,9 @@ describe('rotate-keys', () => {
   test('changes keys when it is time, and tells guards; before that it says nothing', async () => {
     const rig = await createRig()
     let delivered = 0
-    const feed = Object.assign(Object.create(rig.feed) as typeof rig.feed, { publishKeys: () => void delivered++ })
+    const feed = Object.assign(Object.create(rig.feed) as typeof rig.feed, {
+      publishKeys: () => void delivered++,
+    })
     await rotateKeys({ ...rig.deps, feed })
     expect(delivered).toBe(0)
     const before = rig.keys.jwks().keys.length
@@ -257,7 +305,9 @@ test('a store that cannot write while it is to deliver: nothing is sent untold, 
   const store = Object.create(rig.deps.store, {
     leaseDelivery: {
       value: (input: { id: string; attempt: number; nowMs: number; untilMs: number }) =>
-        full ? Promise.reject(new StoreUnavailable('the disk is full')) : rig.deps.store.leaseDelivery(input),
+        full
+          ? Promise.reject(new StoreUnavailable('the disk is full'))
+          : rig.deps.store.leaseDelivery(input),
     },
   }) as typeof rig.deps.store
   const workers = await startWorkers({ ...rig.deps, store })
@@ -287,5 +337,7 @@ test('jobs of a queue only wake the lanes: one for what is settled, unknown or n
   const workers = await startWorkers(rig.deps)
   onTestFinished(() => workers.drain())
   await performed[0]?.({ id: 'unknown', attempt: 1, targetId: 'gone', priority: 'urgent' })
-  await expect.poll(() => queue.targets()).toMatchObject([{ targetId: 'gone', waiting: 0, running: 0, breaker: 'unknown' }])
+  await expect
+    .poll(() => queue.targets())
+    .toMatchObject([{ targetId: 'gone', waiting: 0, running: 0, breaker: 'unknown' }])
 })

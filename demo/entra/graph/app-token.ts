@@ -15,15 +15,27 @@ export interface GraphCaller {
   roles: string[]
 }
 
-export async function issueAppToken(site: Site, tid: string, app: AppRegistration, scope: string): Promise<Record<string, unknown>> {
+export async function issueAppToken(
+  site: Site,
+  tid: string,
+  app: AppRegistration,
+  scope: string,
+): Promise<Record<string, unknown>> {
   const { world } = site
-  if (!scope.endsWith('/.default')) throw new EntraError(70011, 'An application asks for <resource>/.default.')
+  if (!scope.endsWith('/.default'))
+    throw new EntraError(70011, 'An application asks for <resource>/.default.')
   if (world.switches.appMissingIn.includes(tid)) throw new EntraError(700016)
   if (world.switches.appDisabledIn.includes(tid)) throw new EntraError(7000112)
   const provider = await site.provider(tid)
   const now = world.now()
   const consented = (world.switches.consent[tid] ?? 'granted') === 'granted'
-  const token = await new SignJWT({ appid: app.clientId, tid, ver: '1.0', roles: consented ? app.graphRoles : [], uti: randomUUID() })
+  const token = await new SignJWT({
+    appid: app.clientId,
+    tid,
+    ver: '1.0',
+    roles: consented ? app.graphRoles : [],
+    uti: randomUUID(),
+  })
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: provider.signingKey.kid! })
     .setIssuer(world.issuerOf(tid))
     .setAudience(GRAPH)
@@ -32,11 +44,19 @@ export async function issueAppToken(site: Site, tid: string, app: AppRegistratio
     .setNotBefore(now)
     .setExpirationTime(now + LIFETIME)
     .sign(await importJWK(provider.signingKey, 'RS256'))
-  return { token_type: 'Bearer', expires_in: LIFETIME, ext_expires_in: LIFETIME, access_token: token }
+  return {
+    token_type: 'Bearer',
+    expires_in: LIFETIME,
+    ext_expires_in: LIFETIME,
+    access_token: token,
+  }
 }
 
 /** `undefined`: no token, or none of ours. */
-export async function readAppToken(site: Site, authorization: string | undefined): Promise<GraphCaller | undefined> {
+export async function readAppToken(
+  site: Site,
+  authorization: string | undefined,
+): Promise<GraphCaller | undefined> {
   const token = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1]
   if (!token) return undefined
   for (const provider of await site.providers()) {

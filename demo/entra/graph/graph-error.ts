@@ -2,7 +2,13 @@ import type { Context } from 'hono'
 import { randomUUID } from 'node:crypto'
 
 /** An error in Graph's shape. */
-export function graphError(c: Context, status: 400 | 401 | 403 | 404 | 410 | 429 | 503, code: string, message: string, nowMs: number): Response {
+export function graphError(
+  c: Context,
+  status: 400 | 401 | 403 | 404 | 410 | 429 | 503,
+  code: string,
+  message: string,
+  nowMs: number,
+): Response {
   const id = randomUUID()
   return c.json(
     {

@@ -9,7 +9,10 @@ import { graphError } from './graph-error.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { selectProperties } from './user.ts'
 
-/** Microsoft Graph, as much of it as the broker calls, for applications alone: a token's `roles` decide what it may do. */
+/**
+ * Microsoft Graph, as much of it as the broker calls, for applications alone: a token's `roles`
+ * decide what it may do.
+ */
 
 type Answer = Response | Promise<Response>
 type Act = (c: Context, caller: GraphCaller) => Answer
@@ -37,12 +40,31 @@ function permitting(site: Site): May {
       c.header('Retry-After', trouble.retryAfter)
       return graphError(c, 429, 'TooManyRequests', 'Too many requests.', site.world.clock.nowMs())
     }
-    if (trouble) return graphError(c, 503, 'ServiceUnavailable', 'The service is unavailable.', site.world.clock.nowMs())
+    if (trouble)
+      return graphError(
+        c,
+        503,
+        'ServiceUnavailable',
+        'The service is unavailable.',
+        site.world.clock.nowMs(),
+      )
     const caller = await readAppToken(site, c.req.header('authorization'))
     if (!caller)
-      return graphError(c, 401, 'InvalidAuthenticationToken', 'Access token is empty, expired or not one of ours.', site.world.clock.nowMs())
+      return graphError(
+        c,
+        401,
+        'InvalidAuthenticationToken',
+        'Access token is empty, expired or not one of ours.',
+        site.world.clock.nowMs(),
+      )
     if (!roles.some((role) => caller.roles.includes(role)))
-      return graphError(c, 403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.', site.world.clock.nowMs())
+      return graphError(
+        c,
+        403,
+        'Authorization_RequestDenied',
+        'Insufficient privileges to complete the operation.',
+        site.world.clock.nowMs(),
+      )
     return act(c, caller)
   }
 }
@@ -68,7 +90,10 @@ function users(app: Hono, site: Site, may: May): void {
     may(['User.RevokeSessions.All'], (c, caller) =>
       withUser(c, site, caller, (user) => {
         revokeLater(site, user)
-        return c.json({ '@odata.context': `${site.world.origin}${BASE}/$metadata#Edm.Boolean`, value: true })
+        return c.json({
+          '@odata.context': `${site.world.origin}${BASE}/$metadata#Edm.Boolean`,
+          value: true,
+        })
       }),
     ),
   )
@@ -81,8 +106,19 @@ function risk(app: Hono, site: Site, may: May): void {
     may(['IdentityRiskyUser.Read.All'], (c, caller) =>
       withUser(c, site, caller, ({ oid, riskSince }) =>
         riskSince === undefined
-          ? graphError(c, 404, 'ResourceNotFound', 'There is no such risky user.', site.world.clock.nowMs())
-          : c.json({ id: oid, riskLevel: 'high', riskState: 'atRisk', riskLastUpdatedDateTime: new Date(riskSince * 1000).toISOString() }),
+          ? graphError(
+              c,
+              404,
+              'ResourceNotFound',
+              'There is no such risky user.',
+              site.world.clock.nowMs(),
+            )
+          : c.json({
+              id: oid,
+              riskLevel: 'high',
+              riskState: 'atRisk',
+              riskLastUpdatedDateTime: new Date(riskSince * 1000).toISOString(),
+            }),
       ),
     ),
   )
@@ -91,19 +127,44 @@ function risk(app: Hono, site: Site, may: May): void {
 /** A federated domain that answers silently is one with PromptLoginBehavior=Disabled. */
 function domains(app: Hono, { world }: Site, may: May): void {
   const federated = (tid: string): Set<string> =>
-    new Set([...world.switches.federatedDomains, ...world.switches.silentDomains].filter((one) => domainsOf(world, tid).has(one)))
+    new Set(
+      [...world.switches.federatedDomains, ...world.switches.silentDomains].filter((one) =>
+        domainsOf(world, tid).has(one),
+      ),
+    )
   app.get(
     `${BASE}/domains`,
     may(['Domain.Read.All'], (c, { tid }) =>
-      c.json({ value: [...domainsOf(world, tid)].map((id) => ({ id, authenticationType: federated(tid).has(id) ? 'Federated' : 'Managed' })) }),
+      c.json({
+        value: [...domainsOf(world, tid)].map((id) => ({
+          id,
+          authenticationType: federated(tid).has(id) ? 'Federated' : 'Managed',
+        })),
+      }),
     ),
   )
   app.get(
     `${BASE}/domains/:id/federationConfiguration`,
     may(['Domain.Read.All'], (c, { tid }) => {
       const id = c.req.param('id') ?? ''
-      if (!federated(tid).has(id)) return graphError(c, 404, 'Request_ResourceNotFound', 'The domain is not federated.', world.clock.nowMs())
-      return c.json({ value: [{ id, promptLoginBehavior: world.switches.silentDomains.includes(id) ? 'disabled' : 'nativeSupport' }] })
+      if (!federated(tid).has(id))
+        return graphError(
+          c,
+          404,
+          'Request_ResourceNotFound',
+          'The domain is not federated.',
+          world.clock.nowMs(),
+        )
+      return c.json({
+        value: [
+          {
+            id,
+            promptLoginBehavior: world.switches.silentDomains.includes(id)
+              ? 'disabled'
+              : 'nativeSupport',
+          },
+        ],
+      })
     }),
   )
 }
@@ -113,7 +174,9 @@ const domainsOf = (world: World, tid: string): Set<string> =>
   new Set(
     [
       world.tenant(tid)?.domain ?? [],
-      ...world.users().flatMap((user) => (user.tid === tid ? [user.upn.slice(user.upn.indexOf('@') + 1)] : [])),
+      ...world
+        .users()
+        .flatMap((user) => (user.tid === tid ? [user.upn.slice(user.upn.indexOf('@') + 1)] : [])),
     ].flat(),
   )
 
@@ -140,7 +203,12 @@ function subscribing(app: Hono, subscriptions: Subscriptions, may: May): void {
   )
 }
 
-function withUser(c: Context, site: Site, caller: GraphCaller, act: (user: User) => Answer): Answer {
+function withUser(
+  c: Context,
+  site: Site,
+  caller: GraphCaller,
+  act: (user: User) => Answer,
+): Answer {
   const id = c.req.param('id') ?? ''
   const user = site.world.userById(caller.tid, id) ?? site.world.userOf(id)
   if (!user || user.deleted || user.tid !== caller.tid) {

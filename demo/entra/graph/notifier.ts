@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { World } from '../world.ts'
 
-/** Sends notifications, in a queue of its own: 2xx within 3 seconds, or a few retries with longer and longer breaks. */
+/**
+ * Sends notifications, in a queue of its own: 2xx within 3 seconds, or a few retries with longer
+ * and longer breaks.
+ */
 
 const VALIDATION_MS = 10_000
 const NOTIFICATION_MS = 3_000
@@ -35,7 +38,11 @@ export class Notifier {
         signal: this.#limit(VALIDATION_MS),
       })
       const answer = (await response.text()).trim()
-      return response.status === 200 && (response.headers.get('content-type') ?? '').startsWith('text/plain') && answer === token
+      return (
+        response.status === 200 &&
+        (response.headers.get('content-type') ?? '').startsWith('text/plain') &&
+        answer === token
+      )
     } catch {
       return false
     }

@@ -5,7 +5,10 @@ import type { GraphCaller } from './app-token.ts'
 import { graphError } from './graph-error.ts'
 import { Notifier } from './notifier.ts'
 
-/** Change notifications on `/users`: the validation handshake, the limits, and which subscriber gets what. */
+/**
+ * Change notifications on `/users`: the validation handshake, the limits, and which subscriber gets
+ * what.
+ */
 
 interface Subscription {
   id: string
@@ -20,11 +23,18 @@ interface Subscription {
 }
 
 /** What is wrong with what was asked for, apart from its end. */
-function problemOf(asked: { resource: string | undefined; changeTypes: string[]; notificationUrl: string | undefined }): string | undefined {
+function problemOf(asked: {
+  resource: string | undefined
+  changeTypes: string[]
+  notificationUrl: string | undefined
+}): string | undefined {
   const { resource, changeTypes, notificationUrl } = asked
-  if (resource !== 'users' && !/^users\/[0-9a-f-]{36}$/.test(resource ?? '')) return 'The simulator has subscriptions on users only.'
-  if (!changeTypes.every((type) => ['created', 'updated', 'deleted'].includes(type))) return 'changeType has to be of created, updated, deleted.'
-  if (!notificationUrl || !URL.canParse(notificationUrl)) return 'notificationUrl is missing or no address.'
+  if (resource !== 'users' && !/^users\/[0-9a-f-]{36}$/.test(resource ?? ''))
+    return 'The simulator has subscriptions on users only.'
+  if (!changeTypes.every((type) => ['created', 'updated', 'deleted'].includes(type)))
+    return 'changeType has to be of created, updated, deleted.'
+  if (!notificationUrl || !URL.canParse(notificationUrl))
+    return 'notificationUrl is missing or no address.'
   return undefined
 }
 
@@ -50,7 +60,8 @@ export class Subscriptions {
 
   /** Live ones; an expired one is gone, as with Graph. */
   live(): Subscription[] {
-    for (const one of this.#all.values()) if (one.expiresAtMs <= this.#world.clock.nowMs()) this.#all.delete(one.id)
+    for (const one of this.#all.values())
+      if (one.expiresAtMs <= this.#world.clock.nowMs()) this.#all.delete(one.id)
     return [...this.#all.values()]
   }
 
@@ -58,7 +69,9 @@ export class Subscriptions {
   askToReauthorize(): number {
     const asked = this.live().filter((one) => one.lifecycleNotificationUrl !== undefined)
     for (const one of asked) {
-      this.#notifier.send(one.lifecycleNotificationUrl!, { value: [{ ...envelope(one), lifecycleEvent: 'reauthorizationRequired' }] })
+      this.#notifier.send(one.lifecycleNotificationUrl!, {
+        value: [{ ...envelope(one), lifecycleEvent: 'reauthorizationRequired' }],
+      })
     }
     return asked.length
   }
@@ -83,13 +96,21 @@ export class Subscriptions {
     const expiresAtMs = Date.parse(text(body['expirationDateTime']) ?? '')
     const lifecycleNotificationUrl = text(body['lifecycleNotificationUrl'])
     const problem = problemOf({ resource, changeTypes, notificationUrl })
-    if (problem !== undefined || !notificationUrl) return graphError(c, 400, 'InvalidRequest', problem ?? '', nowMs)
+    if (problem !== undefined || !notificationUrl)
+      return graphError(c, 400, 'InvalidRequest', problem ?? '', nowMs)
     const late = this.#checkExpiry(c, expiresAtMs)
     if (late) return late
     if (this.#of(caller).length >= MAX_PER_APP)
-      return graphError(c, 403, 'ExtensionError', `Subscription quota of ${MAX_PER_APP} per application and tenant is exceeded.`, nowMs)
+      return graphError(
+        c,
+        403,
+        'ExtensionError',
+        `Subscription quota of ${MAX_PER_APP} per application and tenant is exceeded.`,
+        nowMs,
+      )
     const proved =
-      (await this.#notifier.validate(notificationUrl)) && (!lifecycleNotificationUrl || (await this.#notifier.validate(lifecycleNotificationUrl)))
+      (await this.#notifier.validate(notificationUrl)) &&
+      (!lifecycleNotificationUrl || (await this.#notifier.validate(lifecycleNotificationUrl)))
     if (!proved)
       return graphError(
         c,
@@ -110,7 +131,13 @@ export class Subscriptions {
       expiresAtMs,
     }
     this.#all.set(one.id, one)
-    return c.json({ '@odata.context': `${this.#world.origin}/graph/v1.0/$metadata#subscriptions/$entity`, ...toWire(one) }, 201)
+    return c.json(
+      {
+        '@odata.context': `${this.#world.origin}/graph/v1.0/$metadata#subscriptions/$entity`,
+        ...toWire(one),
+      },
+      201,
+    )
   }
 
   show(c: Context, caller: GraphCaller): Response {
@@ -144,15 +171,33 @@ export class Subscriptions {
   }
 
   #missing(c: Context): Response {
-    return graphError(c, 404, 'ResourceNotFound', 'The object was not found.', this.#world.clock.nowMs())
+    return graphError(
+      c,
+      404,
+      'ResourceNotFound',
+      'The object was not found.',
+      this.#world.clock.nowMs(),
+    )
   }
 
   #checkExpiry(c: Context, expiresAtMs: number): Response | undefined {
     const nowMs = this.#world.clock.nowMs()
     if (Number.isNaN(expiresAtMs) || expiresAtMs <= nowMs)
-      return graphError(c, 400, 'InvalidRequest', 'expirationDateTime is missing or in the past.', nowMs)
+      return graphError(
+        c,
+        400,
+        'InvalidRequest',
+        'expirationDateTime is missing or in the past.',
+        nowMs,
+      )
     if (expiresAtMs > nowMs + MAX_MINUTES * 60_000 + 60_000)
-      return graphError(c, 400, 'InvalidRequest', `Subscription expiration can only be ${MAX_MINUTES} minutes in the future.`, nowMs)
+      return graphError(
+        c,
+        400,
+        'InvalidRequest',
+        `Subscription expiration can only be ${MAX_MINUTES} minutes in the future.`,
+        nowMs,
+      )
     return undefined
   }
 
@@ -161,7 +206,9 @@ export class Subscriptions {
     if (dropNotifications) return
     for (const one of this.live()) {
       const concerned =
-        one.tid === change.tid && one.changeTypes.includes(change.kind) && (one.resource === 'users' || one.resource === `users/${change.oid}`)
+        one.tid === change.tid &&
+        one.changeTypes.includes(change.kind) &&
+        (one.resource === 'users' || one.resource === `users/${change.oid}`)
       if (!concerned) continue
       const body = {
         value: [
@@ -179,7 +226,8 @@ export class Subscriptions {
           },
         ],
       }
-      for (let i = duplicateNotifications ? 2 : 1; i > 0; i--) this.#notifier.send(one.notificationUrl, body)
+      for (let i = duplicateNotifications ? 2 : 1; i > 0; i--)
+        this.#notifier.send(one.notificationUrl, body)
     }
   }
 }
@@ -208,7 +256,8 @@ function toWire(one: Subscription): Record<string, unknown> {
   }
 }
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined
 
 async function readJson(c: Context): Promise<Record<string, unknown>> {
   try {

@@ -1,6 +1,7 @@
 import type { User } from '../users.ts'
 
-const iso = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+const iso = (seconds: number): string =>
+  new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 
 function properties(user: User): Record<string, unknown> {
   return {
@@ -19,6 +20,9 @@ const BY_DEFAULT = ['id', 'displayName', 'userPrincipalName']
 /** Without `$select` Graph leaves out exactly what the broker wants to know. */
 export function selectProperties(user: User, select: string | undefined): Record<string, unknown> {
   const all = properties(user)
-  const wanted = select === undefined || select === '' ? BY_DEFAULT : select.split(',').map((name) => name.trim())
+  const wanted =
+    select === undefined || select === ''
+      ? BY_DEFAULT
+      : select.split(',').map((name) => name.trim())
   return Object.fromEntries(wanted.filter((name) => name in all).map((name) => [name, all[name]]))
 }

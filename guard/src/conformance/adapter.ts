@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Clock } from '../clock.ts'
 
-/** How the kit drives a guard of any language: JSON messages, by the lines of a process or by HTTP (guard/conformance/README.md). */
+/**
+ * How the kit drives a guard of any language: JSON messages, by the lines of a process or by HTTP
+ * (guard/conformance/README.md).
+ */
 
 export interface Start {
   do: 'start'
@@ -18,7 +21,11 @@ export interface Start {
   poll_seconds?: number
 }
 
-export type Message = Start | { do: 'check'; token: string } | { do: 'logout'; logout_token: string } | { do: 'stop' }
+export type Message =
+  | Start
+  | { do: 'check'; token: string }
+  | { do: 'logout'; logout_token: string }
+  | { do: 'stop' }
 
 /** The adapter has ended, so that no further case can be run. */
 export class AdapterGone extends Error {}
@@ -32,7 +39,8 @@ export interface Adapter {
 const ANSWER_MS = 15_000
 
 /** @param given an http address, or the command of a process */
-export const openAdapter = (given: string, clock: Clock): Adapter => (/^https?:\/\//.test(given) ? overHttp(given) : overStdio(given, clock))
+export const openAdapter = (given: string, clock: Clock): Adapter =>
+  /^https?:\/\//.test(given) ? overHttp(given) : overStdio(given, clock)
 
 function overHttp(address: string): Adapter {
   return {
@@ -43,10 +51,14 @@ function overHttp(address: string): Adapter {
         body: JSON.stringify(message),
         signal: AbortSignal.timeout(ANSWER_MS),
       }).catch((error: Error & { cause?: { code?: string } }) => {
-        if (error.cause?.code === 'ECONNREFUSED') throw new AdapterGone(`No adapter listens at ${address}.`)
+        if (error.cause?.code === 'ECONNREFUSED')
+          throw new AdapterGone(`No adapter listens at ${address}.`)
         throw error
       })
-      if (!response.ok) throw new Error(`The adapter answered ${response.status} to ${message.do}; expected is 200 with a JSON object.`)
+      if (!response.ok)
+        throw new Error(
+          `The adapter answered ${response.status} to ${message.do}; expected is 200 with a JSON object.`,
+        )
       return (await response.json()) as { status?: number }
     },
     async close() {},
@@ -55,11 +67,16 @@ function overHttp(address: string): Adapter {
 
 function overStdio(command: string, clock: Clock): Adapter {
   const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] })
-  const waiting: { resolve: (answer: { status?: number }) => void; reject: (error: Error) => void }[] = []
+  const waiting: {
+    resolve: (answer: { status?: number }) => void
+    reject: (error: Error) => void
+  }[] = []
   let ended: Error | undefined
   const exited = new Promise<void>((resolve) => {
     child.on('close', (code) => {
-      ended ??= new AdapterGone(`The adapter ended with status ${code}. Its own messages are above.`)
+      ended ??= new AdapterGone(
+        `The adapter ended with status ${code}. Its own messages are above.`,
+      )
       for (const { reject } of waiting.splice(0)) reject(ended)
       resolve()
     })
@@ -77,8 +94,15 @@ function overStdio(command: string, clock: Clock): Adapter {
     ask(message) {
       if (ended !== undefined) return Promise.reject(ended)
       return new Promise((resolve, reject) => {
-        const cancel = clock.after(ANSWER_MS, () => reject(new Error(`The adapter did not answer ${message.do} within ${ANSWER_MS / 1000} s.`)))
-        const settle = { resolve: (answer: { status?: number }) => (cancel(), resolve(answer)), reject: (error: Error) => (cancel(), reject(error)) }
+        const cancel = clock.after(ANSWER_MS, () =>
+          reject(
+            new Error(`The adapter did not answer ${message.do} within ${ANSWER_MS / 1000} s.`),
+          ),
+        )
+        const settle = {
+          resolve: (answer: { status?: number }) => (cancel(), resolve(answer)),
+          reject: (error: Error) => (cancel(), reject(error)),
+        }
         waiting.push(settle)
         child.stdin.write(`${JSON.stringify(message)}\n`)
       })

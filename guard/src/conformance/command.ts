@@ -39,7 +39,10 @@ const OPTIONS = {
 type Write = (text: string) => void
 
 /** @returns the exit status */
-export async function conformance(args: readonly string[], { clock, err, out }: { clock: Clock; out: Write; err: Write }): Promise<number> {
+export async function conformance(
+  args: readonly string[],
+  { clock, err, out }: { clock: Clock; out: Write; err: Write },
+): Promise<number> {
   const given = read(args)
   if (typeof given === 'string') {
     err(`${given}\nguard conformance --help shows how to use it.\n`)
@@ -75,12 +78,21 @@ function read(args: readonly string[]) {
   }
 }
 
-function wrong(values: { adapter?: string; only?: string; without?: string[]; 'stale-after': string }): string | undefined {
+function wrong(values: {
+  adapter?: string
+  only?: string
+  without?: string[]
+  'stale-after': string
+}): string | undefined {
   const seconds = Number(values['stale-after'])
-  const unknown = (values.without ?? []).find((need) => !(NEEDS as readonly string[]).includes(need))
-  if (values.adapter === undefined) return "--adapter is missing, for example --adapter 'python3 adapter.py'."
+  const unknown = (values.without ?? []).find(
+    (need) => !(NEEDS as readonly string[]).includes(need),
+  )
+  if (values.adapter === undefined)
+    return "--adapter is missing, for example --adapter 'python3 adapter.py'."
   if (unknown !== undefined) return `--without ${unknown}: the values are ${NEEDS.join(', ')}.`
-  if (!(seconds >= 2 && seconds <= 60)) return `--stale-after ${values['stale-after']}: expected is a number from 2 to 60.`
+  if (!(seconds >= 2 && seconds <= 60))
+    return `--stale-after ${values['stale-after']}: expected is a number from 2 to 60.`
   const { only } = values
   if (only !== undefined && !readCases().some(({ name }) => name.includes(only)))
     return `--only ${only}: no case has this in its name. --list prints the names.`
@@ -91,6 +103,7 @@ const line = ({ ms, name, outcome, problem }: Result): string =>
   `${outcome.padEnd(8)}  ${name} (${Math.round(ms)} ms)${problem === undefined ? '' : `\n          ${problem}`}\n`
 
 function summary(results: readonly Result[]): string {
-  const count = (outcome: Result['outcome']): number => results.filter((result) => result.outcome === outcome).length
+  const count = (outcome: Result['outcome']): number =>
+    results.filter((result) => result.outcome === outcome).length
   return `\n${count('pass')} passed, ${count('fail')} failed, ${count('left out')} left out.\n`
 }

@@ -4,7 +4,10 @@ import type { Clock } from '../clock.ts'
 import type { BrokerState } from './shapes.ts'
 import { assertionId, CLIENT, publicJwk, type Keys } from './sign.ts'
 
-/** The broker of the kit: a log that a case scripts, served as docs/feed.md says, and what went wrong as the case says. */
+/**
+ * The broker of the kit: a log that a case scripts, served as docs/feed.md says, and what went
+ * wrong as the case says.
+ */
 
 export const HEARTBEAT_MS = 400
 
@@ -79,7 +82,8 @@ export class FakeBroker {
   set(changes: Partial<BrokerState>): void {
     Object.assign(this.state, changes)
     if (changes.epoch !== undefined) this.entries = []
-    if (changes.seq !== undefined) this.entries = this.entries.filter(({ seq }) => seq <= this.state.seq)
+    if (changes.seq !== undefined)
+      this.entries = this.entries.filter(({ seq }) => seq <= this.state.seq)
     if (changes.down === true) this.cut()
   }
 
@@ -94,7 +98,9 @@ export class FakeBroker {
   raw(text: string): void {
     if (!this.state.silent) for (const stream of this.#streams) stream.write(text)
   }
-  /** An event in pieces. No heartbeat comes between them: it would be in the middle of the event. */
+  /**
+   * An event in pieces. No heartbeat comes between them: it would be in the middle of the event.
+   */
   async rawInPieces(pieces: readonly string[], pauseBetween: () => Promise<void>): Promise<void> {
     this.#stopHeartbeat()
     for (const piece of pieces) {
@@ -122,17 +128,30 @@ export class FakeBroker {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await read(request)
     const { pathname, searchParams } = new URL(request.url ?? '/', this.issuer)
-    const params = request.method === 'POST' && pathname === '/revocations' ? new URLSearchParams(body) : searchParams
+    const params =
+      request.method === 'POST' && pathname === '/revocations'
+        ? new URLSearchParams(body)
+        : searchParams
     response.setHeader('date', new Date(this.now * 1000).toUTCString())
     if (this.state.down) return void response.writeHead(503).end()
-    if (pathname === '/jwks') return json(response, { keys: this.state.jwks.map((name) => publicJwk(this.#key(name))) })
-    if (pathname === '/.well-known/openid-configuration') return json(response, { issuer: this.state.issuer, jwks_uri: `${this.issuer}/jwks` })
-    if (!this.#isClient(request, pathname === '/revocations/enforced' ? membersOf(body) : (name) => params.get(name))) {
+    if (pathname === '/jwks')
+      return json(response, { keys: this.state.jwks.map((name) => publicJwk(this.#key(name))) })
+    if (pathname === '/.well-known/openid-configuration')
+      return json(response, { issuer: this.state.issuer, jwks_uri: `${this.issuer}/jwks` })
+    if (
+      !this.#isClient(
+        request,
+        pathname === '/revocations/enforced' ? membersOf(body) : (name) => params.get(name),
+      )
+    ) {
       this.unauthenticated++
       return void response.writeHead(401, { 'www-authenticate': 'Basic' }).end()
     }
     if (pathname === '/revocations' && request.headers.accept === 'text/event-stream')
-      return this.#stream(header(request, 'last-event-id') ?? params.get('last_event_id') ?? undefined, response)
+      return this.#stream(
+        header(request, 'last-event-id') ?? params.get('last_event_id') ?? undefined,
+        response,
+      )
     if (pathname === '/revocations') return json(response, this.#page(params))
     if (pathname === '/revocations/enforced') return this.#report(body, response)
     response.writeHead(404).end()
@@ -161,35 +180,63 @@ export class FakeBroker {
   }
 
   /** What was missed after a position of this log, or all. */
-  #since(position: { epoch: string; seq: number } | undefined): { reset: boolean; resumes: boolean; entries: LogEntry[] } {
+  #since(position: { epoch: string; seq: number } | undefined): {
+    reset: boolean
+    resumes: boolean
+    entries: LogEntry[]
+  } {
     const { epoch, seq } = this.state
     const resumes = position !== undefined && position.epoch === epoch && position.seq <= seq
     const entries = this.entries.filter((entry) => !resumes || entry.seq > position.seq)
-    return { resumes, reset: position !== undefined && !resumes, entries: entries.sort((a, b) => a.seq - b.seq) }
+    return {
+      resumes,
+      reset: position !== undefined && !resumes,
+      entries: entries.sort((a, b) => a.seq - b.seq),
+    }
   }
 
   #page(params: URLSearchParams): Record<string, unknown> {
     const given = params.get('epoch')
-    const { entries, reset } = this.#since(given === null ? undefined : { epoch: given, seq: Number(params.get('after')) })
+    const { entries, reset } = this.#since(
+      given === null ? undefined : { epoch: given, seq: Number(params.get('after')) },
+    )
     const page = entries.slice(0, this.state.page)
     const more = page.length < entries.length
     const seq = more ? page.at(-1)?.seq : this.state.seq
-    return { epoch: this.state.epoch, seq, entries: page, retired_kids: this.state.retired_kids, reset, more }
+    return {
+      epoch: this.state.epoch,
+      seq,
+      entries: page,
+      retired_kids: this.state.retired_kids,
+      reset,
+      more,
+    }
   }
 
   #stream(lastEventId: string | undefined, response: ServerResponse): void {
     this.connections.push({ lastEventId, atMs: this.#clock.monotonicMs() })
     const { epoch, hold_live, page, retired_kids, seq } = this.state
     const [, given = '', after] = /^(.*)\.(\d+)$/.exec(lastEventId ?? '') ?? []
-    const { entries, reset, resumes } = this.#since(lastEventId === undefined ? undefined : { epoch: given, seq: Number(after) })
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform' })
+    const { entries, reset, resumes } = this.#since(
+      lastEventId === undefined ? undefined : { epoch: given, seq: Number(after) },
+    )
+    response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store, no-transform',
+    })
     response.write(': connected\nretry: 1000\n\n')
     if (reset) response.write(frame('reset', { epoch }))
     const atLeast = resumes ? 0 : 1
     for (let at = 0; at < Math.max(entries.length, atLeast); at += page) {
       const part = entries.slice(at, at + page)
       const reached = at + page >= entries.length ? seq : (part.at(-1)?.seq ?? seq)
-      response.write(frame('snapshot', { epoch, seq: reached, entries: part, retired_kids }, `${epoch}.${reached}`))
+      response.write(
+        frame(
+          'snapshot',
+          { epoch, seq: reached, entries: part, retired_kids },
+          `${epoch}.${reached}`,
+        ),
+      )
     }
     if (resumes) response.write(frame('keys', { jwks: 'changed', retired_kids }))
     if (!hold_live) response.write(frame('live', { epoch, seq }, `${epoch}.${seq}`))
@@ -198,7 +245,8 @@ export class FakeBroker {
   }
 }
 
-const encoded = (text: string): string => new URLSearchParams({ text }).toString().slice('text='.length)
+const encoded = (text: string): string =>
+  new URLSearchParams({ text }).toString().slice('text='.length)
 /** RFC 6749 §2.3.1: each part is form-encoded first. */
 const BASIC = `Basic ${Buffer.from(`${encoded(CLIENT.client_id)}:${encoded(CLIENT.client_secret)}`).toString('base64')}`
 
@@ -210,7 +258,8 @@ const membersOf = (body: string): ((name: string) => unknown) => {
 const frame = (event: string, data: unknown, id?: string): string =>
   `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`
 
-const header = (request: IncomingMessage, name: string): string | undefined => [request.headers[name] ?? []].flat()[0]
+const header = (request: IncomingMessage, name: string): string | undefined =>
+  [request.headers[name] ?? []].flat()[0]
 
 const json = (response: ServerResponse, body: unknown): void =>
   void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))

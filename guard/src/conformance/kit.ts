@@ -16,7 +16,8 @@ export interface TokenVector extends TokenSpec {
   signed: string
 }
 
-const readJson = (name: string): unknown => JSON.parse(readFileSync(new URL(`../../conformance/${name}`, import.meta.url), 'utf8'))
+const readJson = (name: string): unknown =>
+  JSON.parse(readFileSync(new URL(`../../conformance/${name}`, import.meta.url), 'utf8'))
 export const readKeys = (): Keys => readJson('keys.json') as Keys
 
 /** Every case: a vector of a token is one too. */
@@ -28,7 +29,12 @@ export function readCases(): Case[] {
 
 function caseOf({ expect, kind, name, why, ...token }: TokenVector): Case {
   const step = { do: kind === 'access' ? 'check' : 'logout', token, expect, at_once: true } as Step
-  return { name: `${kind}-token/${name}`, why, ...(kind === 'logout' ? { needs: ['logout' as const] } : {}), steps: [step] }
+  return {
+    name: `${kind}-token/${name}`,
+    why,
+    ...(kind === 'logout' ? { needs: ['logout' as const] } : {}),
+    steps: [step],
+  }
 }
 
 export interface Result {
@@ -51,7 +57,12 @@ export interface RunOptions {
 }
 
 /** @throws AdapterGone where the adapter ends: no further case is run */
-export async function runKit({ only = '', onResult, without = [], ...rest }: RunOptions): Promise<Result[]> {
+export async function runKit({
+  only = '',
+  onResult,
+  without = [],
+  ...rest
+}: RunOptions): Promise<Result[]> {
   const stage: Stage = { ...rest, keys: readKeys() }
   const results: Result[] = []
   let shared: Play | undefined
@@ -62,9 +73,15 @@ export async function runKit({ only = '', onResult, without = [], ...rest }: Run
       const isOwn = each.steps.some((step) => step.do === 'start')
       if (isOwn && shared !== undefined) shared = await stop(shared)
       if (!isOwn && missing === undefined) shared ??= await startShared(stage)
-      const problem = missing === undefined ? await playOne(each, stage, shared) : `the guard has no ${missing}`
+      const problem =
+        missing === undefined ? await playOne(each, stage, shared) : `the guard has no ${missing}`
       const outcome = missing !== undefined ? 'left out' : problem === undefined ? 'pass' : 'fail'
-      const result: Result = { name: each.name, outcome, ...(problem === undefined ? {} : { problem }), ms: stage.clock.monotonicMs() - begun }
+      const result: Result = {
+        name: each.name,
+        outcome,
+        ...(problem === undefined ? {} : { problem }),
+        ms: stage.clock.monotonicMs() - begun,
+      }
       results.push(result)
       onResult?.(result)
     }
@@ -78,10 +95,14 @@ async function startShared(stage: Stage): Promise<Play> {
   const play = new Play(stage)
   await play.start()
   // Ready before the first vector. Where it does not become ready, each vector says so.
-  await play.play({ steps: [{ do: 'start' }, { do: 'check', token: {}, expect: 'accept', never: 'reject' }] }).catch(async (error: unknown) => {
-    if (error instanceof AdapterGone) await play.stop()
-    unlessGone(error)
-  })
+  await play
+    .play({
+      steps: [{ do: 'start' }, { do: 'check', token: {}, expect: 'accept', never: 'reject' }],
+    })
+    .catch(async (error: unknown) => {
+      if (error instanceof AdapterGone) await play.stop()
+      unlessGone(error)
+    })
   return play
 }
 
@@ -93,12 +114,18 @@ async function stop(play: Play): Promise<undefined> {
   await play.stop()
 }
 
-async function playOne(each: Case, stage: Stage, shared: Play | undefined): Promise<string | undefined> {
+async function playOne(
+  each: Case,
+  stage: Stage,
+  shared: Play | undefined,
+): Promise<string | undefined> {
   const own = shared === undefined ? new Play(stage) : undefined
   try {
     await own?.start()
     const wrong = await (own ?? shared)?.play(each)
-    return wrong === undefined ? undefined : `${wrong}. ${each.why}${each.section === undefined ? '' : ` (docs/feed.md, "${each.section}")`}`
+    return wrong === undefined
+      ? undefined
+      : `${wrong}. ${each.why}${each.section === undefined ? '' : ` (docs/feed.md, "${each.section}")`}`
   } catch (error) {
     unlessGone(error)
     return (error as Error).message

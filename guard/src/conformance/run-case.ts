@@ -16,8 +16,16 @@ export interface Stage {
 
 const WAIT_MS = 10_000
 const BETWEEN_MS = 15
-const DECISIONS: Readonly<Record<number, Decision>> = { 200: 'accept', 401: 'reject', 503: 'unavailable' }
-const LOGOUT_DECISIONS: Readonly<Record<number, LogoutDecision>> = { 200: 'ended', 400: 'final', 503: 'again' }
+const DECISIONS: Readonly<Record<number, Decision>> = {
+  200: 'accept',
+  401: 'reject',
+  503: 'unavailable',
+}
+const LOGOUT_DECISIONS: Readonly<Record<number, LogoutDecision>> = {
+  200: 'ended',
+  400: 'final',
+  503: 'again',
+}
 const ENTRY_SECONDS = 3660
 
 /** A broker and what a guard did to it so far. */
@@ -50,8 +58,18 @@ export class Play {
     const { adapter, keys, staleAfterSeconds } = this.#stage
     const { client_secret, ...client } = CLIENT
     const credential = by === 'key' ? { client_key: keys[CLIENT_KEY] ?? {} } : { client_secret }
-    const settings = { guard: 'conformance-1', stale_after_seconds: staleAfterSeconds, ...(poll_seconds !== undefined && { poll_seconds }) }
-    await adapter.ask({ do: 'start', issuer: this.broker.issuer, ...client, ...credential, ...settings })
+    const settings = {
+      guard: 'conformance-1',
+      stale_after_seconds: staleAfterSeconds,
+      ...(poll_seconds !== undefined && { poll_seconds }),
+    }
+    await adapter.ask({
+      do: 'start',
+      issuer: this.broker.issuer,
+      ...client,
+      ...credential,
+      ...settings,
+    })
   }
 
   /** @returns what went wrong, if anything did */
@@ -84,23 +102,33 @@ export class Play {
     }
   }
 
-  #happens(step: Extract<Step, { do: 'revoke' | 'send' | 'broker' | 'fill' | 'cut' | 'live' }>): void {
+  #happens(
+    step: Extract<Step, { do: 'revoke' | 'send' | 'broker' | 'fill' | 'cut' | 'live' }>,
+  ): void {
     const { broker } = this
     const exp = broker.now + ENTRY_SECONDS
     switch (step.do) {
       case 'revoke':
-        broker.append({ ...step.members, seq: step.seq, selector: step.selector, exp }, { send: step.unsent !== true })
+        broker.append(
+          { ...step.members, seq: step.seq, selector: step.selector, exp },
+          { send: step.unsent !== true },
+        )
         break
       case 'send':
         broker.send(step.event, step.data, step.id)
         break
       case 'broker':
         // The address of the fake broker is known only now.
-        broker.set(step.set.issuer === '$ISSUER' ? { ...step.set, issuer: broker.issuer } : step.set)
+        broker.set(
+          step.set.issuer === '$ISSUER' ? { ...step.set, issuer: broker.issuer } : step.set,
+        )
         break
       case 'fill':
         for (let n = 1; n <= step.count; n++)
-          broker.append({ seq: broker.state.seq + 1, selector: { kind: 'session', sid: `s_f${n}` }, exp }, { send: false })
+          broker.append(
+            { seq: broker.state.seq + 1, selector: { kind: 'session', sid: `s_f${n}` }, exp },
+            { send: false },
+          )
         break
       case 'cut':
         broker.cut()
@@ -124,8 +152,13 @@ export class Play {
     const never = step.do === 'check' ? step.never : undefined
     let answered = ''
     if (step.do === 'check' && step.for_ms !== undefined) {
-      const differs = await this.#until(async () => !expected.includes((answered = await this.#ask(step))), step.for_ms)
-      return differs ? `expected ${expected.join(' or ')} for ${step.for_ms} ms, and the guard answered ${answered}` : undefined
+      const differs = await this.#until(
+        async () => !expected.includes((answered = await this.#ask(step))),
+        step.for_ms,
+      )
+      return differs
+        ? `expected ${expected.join(' or ')} for ${step.for_ms} ms, and the guard answered ${answered}`
+        : undefined
     }
     const settled = await this.#until(async () => {
       answered = await this.#ask(step)
@@ -138,14 +171,24 @@ export class Play {
   async #ask(step: Extract<Step, { do: 'check' | 'logout' }>): Promise<string> {
     const { adapter, keys } = this.#stage
     const { issuer, now } = this.broker
-    const token = signToken(step.do === 'check' ? 'access' : 'logout', step.token, { issuer, keys, now })
-    const { status = 0 } = await adapter.ask(step.do === 'check' ? { do: 'check', token } : { do: 'logout', logout_token: token })
+    const token = signToken(step.do === 'check' ? 'access' : 'logout', step.token, {
+      issuer,
+      keys,
+      now,
+    })
+    const { status = 0 } = await adapter.ask(
+      step.do === 'check' ? { do: 'check', token } : { do: 'logout', logout_token: token },
+    )
     return (step.do === 'check' ? DECISIONS : LOGOUT_DECISIONS)[status] ?? `status ${status}`
   }
 
-  async #connection({ resumes, within_ms: withinMs = WAIT_MS }: Extract<Step, { do: 'expect_connection' }>): Promise<string | undefined> {
+  async #connection({
+    resumes,
+    within_ms: withinMs = WAIT_MS,
+  }: Extract<Step, { do: 'expect_connection' }>): Promise<string | undefined> {
     const { connections } = this.broker
-    if (!(await this.#until(() => connections.length > this.#connectionsSeen, withinMs))) return `no new connection within ${withinMs / 1000} s`
+    if (!(await this.#until(() => connections.length > this.#connectionsSeen, withinMs)))
+      return `no new connection within ${withinMs / 1000} s`
     const connection = connections.at(-1)
     this.#connectionsSeen = connections.length
     if (resumes === undefined) return undefined
@@ -155,11 +198,18 @@ export class Play {
     return `expected a Last-Event-ID of ${resumes.epoch} and at most ${resumes.at_most}, and it was ${JSON.stringify(lastEventId)}`
   }
 
-  async #report({ epoch, seq, answered = 204 }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
+  async #report({
+    epoch,
+    seq,
+    answered = 204,
+  }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
     const wanted = { epoch, seq, guard: 'conformance-1', answered }
     const { reports } = this.broker
     const isWanted = (report: (typeof reports)[number]): boolean =>
-      isDeepStrictEqual({ epoch: report.epoch, seq: report.seq, guard: report.guard, answered: report.answered }, wanted)
+      isDeepStrictEqual(
+        { epoch: report.epoch, seq: report.seq, guard: report.guard, answered: report.answered },
+        wanted,
+      )
     if (await this.#until(() => reports.some(isWanted))) return undefined
     return `no report ${JSON.stringify(wanted)}; the last was ${JSON.stringify(reports.at(-1) ?? null)}`
   }

@@ -3,7 +3,10 @@
 export type Decision = 'accept' | 'reject' | 'unavailable'
 export type LogoutDecision = 'ended' | 'final' | 'again'
 
-/** What differs from the default token of its kind. Times are relative to now; null leaves a claim or a header out. */
+/**
+ * What differs from the default token of its kind. Times are relative to now; null leaves a claim
+ * or a header out.
+ */
 export interface TokenSpec {
   /** Default: es-1 for access tokens, rs-1 for logout tokens. */
   key?: string
@@ -17,9 +20,22 @@ export type Step =
   /** `by`: how the guard authenticates, a secret unless given. `poll_seconds`: it polls. */
   | { do: 'start'; by?: 'key'; poll_seconds?: number }
   /** `for_ms`: each answer during that time must be an expected one. */
-  | { do: 'check'; token: TokenSpec; expect: Decision | Decision[]; at_once?: boolean; never?: Decision; for_ms?: number }
+  | {
+      do: 'check'
+      token: TokenSpec
+      expect: Decision | Decision[]
+      at_once?: boolean
+      never?: Decision
+      for_ms?: number
+    }
   | { do: 'logout'; token: TokenSpec; expect: LogoutDecision | LogoutDecision[]; at_once?: boolean }
-  | { do: 'revoke'; seq: number; selector: Record<string, unknown>; unsent?: boolean; members?: Record<string, unknown> }
+  | {
+      do: 'revoke'
+      seq: number
+      selector: Record<string, unknown>
+      unsent?: boolean
+      members?: Record<string, unknown>
+    }
   /** An event, sent on every open stream, that does not change the log. */
   | { do: 'send'; event: string; id?: string; data: unknown }
   /** Raw pieces of the stream, each written by itself. */

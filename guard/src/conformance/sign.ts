@@ -1,9 +1,21 @@
-import { createHmac, createPrivateKey, createPublicKey, randomUUID, sign, verify, type webcrypto } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  randomUUID,
+  sign,
+  verify,
+  type webcrypto,
+} from 'node:crypto'
 import type { TokenSpec } from './shapes.ts'
 
 /** Signs the tokens of the vectors, the wrong ones too, with the kit's fixed test keys. */
 
-export const CLIENT = { client_id: 'conformance', client_secret: 'a secret: with / and %', audience: 'https://conformance.example' }
+export const CLIENT = {
+  client_id: 'conformance',
+  client_secret: 'a secret: with / and %',
+  audience: 'https://conformance.example',
+}
 /** In keys.json: the client's own, for private_key_jwt. */
 export const CLIENT_KEY = 'client'
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -38,14 +50,26 @@ const ACCESS = {
 const LOGOUT = {
   key: 'rs-1',
   header: { typ: 'logout+jwt' },
-  claims: { aud: CLIENT.client_id, sid: 's_logout', rev: 101, iat: 0, exp: 120, events: { [LOGOUT_EVENT]: {} } },
+  claims: {
+    aud: CLIENT.client_id,
+    sid: 's_logout',
+    rev: 101,
+    iat: 0,
+    exp: 120,
+    events: { [LOGOUT_EVENT]: {} },
+  },
 }
 
-export function signToken(kind: 'access' | 'logout', spec: TokenSpec, { issuer, keys, now }: Signing): string {
+export function signToken(
+  kind: 'access' | 'logout',
+  spec: TokenSpec,
+  { issuer, keys, now }: Signing,
+): string {
   if (spec.text !== undefined) return spec.text
   const base = kind === 'access' ? ACCESS : LOGOUT
   const key = keys[spec.key ?? base.key]
-  if (key === undefined) throw new Error(`The vectors name a key that keys.json does not have: ${spec.key}.`)
+  if (key === undefined)
+    throw new Error(`The vectors name a key that keys.json does not have: ${spec.key}.`)
   const header = present({ alg: key.alg, kid: key.kid, ...base.header, ...spec.header })
   const claims = present({ iss: issuer, jti: randomUUID(), ...base.claims, ...spec.claims })
   for (const name of TIMES) if (typeof claims[name] === 'number') claims[name] += now
@@ -60,19 +84,26 @@ const present = (members: Record<string, unknown>): Record<string, unknown> =>
 function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): string {
   if (alg === 'none') return ''
   const privateKey = createPrivateKey({ key, format: 'jwk' })
-  // The public key as the secret of a MAC: what a verifier without a list of algorithms accepts (RFC 8725 §2.1).
+  // The public key as the secret of a MAC: what a verifier without a list of algorithms accepts
+  // (RFC 8725 §2.1).
   if (alg === 'HS256')
     return createHmac('sha256', createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }))
       .update(input)
       .digest('base64url')
-  return sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')
+  return sign('sha256', Buffer.from(input), {
+    key: privateKey,
+    dsaEncoding: 'ieee-p1363',
+  }).toString('base64url')
 }
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ASSERTION_SECONDS = 300
 
 /** RFC 7523 §3. @returns the `jti` of a valid assertion, which the caller accepts once */
-export function assertionId(given: (name: string) => unknown, { issuer, keys, now }: Signing): string | undefined {
+export function assertionId(
+  given: (name: string) => unknown,
+  { issuer, keys, now }: Signing,
+): string | undefined {
   const key = keys[CLIENT_KEY]
   const [header = '', claims = '', signed = ''] = String(given('client_assertion')).split('.')
   if (given('client_assertion_type') !== ASSERTION_TYPE || key === undefined) return undefined
@@ -85,14 +116,25 @@ export function assertionId(given: (name: string) => unknown, { issuer, keys, no
   if (!isSigned) return undefined
   const { alg, kid } = decoded(header)
   const { aud, exp, iss, jti, sub } = decoded(claims)
-  const isOurs = alg === key.alg && kid === key.kid && iss === CLIENT.client_id && sub === CLIENT.client_id && aud === issuer
+  const isOurs =
+    alg === key.alg &&
+    kid === key.kid &&
+    iss === CLIENT.client_id &&
+    sub === CLIENT.client_id &&
+    aud === issuer
   const isInTime = typeof exp === 'number' && exp > now && exp <= now + ASSERTION_SECONDS
   return isOurs && isInTime && typeof jti === 'string' ? jti : undefined
 }
 
-const decoded = (part: string): Record<string, unknown> => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
+const decoded = (part: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
 /** As it is published. */
 export function publicJwk(key: Keys[string]): Record<string, unknown> {
-  return { ...createPublicKey(createPrivateKey({ key, format: 'jwk' })).export({ format: 'jwk' }), kid: key.kid, alg: key.alg, use: 'sig' }
+  return {
+    ...createPublicKey(createPrivateKey({ key, format: 'jwk' })).export({ format: 'jwk' }),
+    kid: key.kid,
+    alg: key.alg,
+    use: 'sig',
+  }
 }

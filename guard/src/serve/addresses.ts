@@ -8,13 +8,18 @@ export type Address = { kind: 'tcp'; host: string; port: number } | { kind: 'uni
 /** The owner and its group alone: put the proxy and the application into that group. */
 const SOCKET_MODE = 0o660
 
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || host.startsWith('127.')
 
 export function readAddress(text: string): Address | undefined {
-  if (text.startsWith('unix:')) return text.length > 6 && text[5] === '/' ? { kind: 'unix', path: text.slice(5) } : undefined
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? []
+  if (text.startsWith('unix:'))
+    return text.length > 6 && text[5] === '/' ? { kind: 'unix', path: text.slice(5) } : undefined
+  const [, bracketed, plain, port] =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? []
   const host = bracketed ?? plain
-  return host === undefined || Number(port) > 65_535 ? undefined : { kind: 'tcp', host, port: Number(port) }
+  return host === undefined || Number(port) > 65_535
+    ? undefined
+    : { kind: 'tcp', host, port: Number(port) }
 }
 
 /** @returns the address as it can be called. @throws Error where it is in use */
@@ -50,11 +55,15 @@ function opened(server: Server, open: () => void): Promise<void> {
   })
 }
 
-/** A socket that a process left behind when it was killed. One that answers, or a file that is not a socket, stays. */
+/**
+ * A socket that a process left behind when it was killed. One that answers, or a file that is not a
+ * socket, stays.
+ */
 async function clear(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (found === undefined) return
-  if (!found.isSocket()) throw new Error(`${path} exists and is not a socket. Choose another path, or remove it.`)
+  if (!found.isSocket())
+    throw new Error(`${path} exists and is not a socket. Choose another path, or remove it.`)
   const answers = await new Promise<boolean>((resolve) => {
     const socket = connect(path)
     socket.once('connect', () => {

@@ -54,7 +54,9 @@ export interface CheckCounters {
   denied: Partial<Record<Denied, number>>
 }
 
-/** Answers the proxy's question about each request. Every path of this listener is such a question. */
+/**
+ * Answers the proxy's question about each request. Every path of this listener is such a question.
+ */
 export function checks(parts: CheckParts): { listener: RequestListener; counters: CheckCounters } {
   const counters: CheckCounters = { allowed: 0, public: 0, denied: {} }
   const check = new Check(parts, counters)
@@ -89,7 +91,10 @@ class Check {
   constructor(parts: CheckParts, counters: CheckCounters) {
     this.#parts = parts
     this.#counters = counters
-    this.#headers = new HeaderReader([...REQUEST_HEADERS[parts.requestFrom], parts.tokenHeader, 'Upgrade'], parts.identityPrefix)
+    this.#headers = new HeaderReader(
+      [...REQUEST_HEADERS[parts.requestFrom], parts.tokenHeader, 'Upgrade'],
+      parts.identityPrefix,
+    )
     this.#bearerAlone = parts.tokenHeader.toLowerCase() === 'authorization'
   }
 
@@ -99,7 +104,8 @@ class Check {
       const { remoteAddress } = request.socket
       // A connection that was reset has no address any more.
       if (remoteAddress === undefined) return this.#deny('unlisted_proxy')
-      if (!isListed(trustedProxies, remoteAddress)) return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
+      if (!isListed(trustedProxies, remoteAddress))
+        return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
     }
     const headers = this.#headers.read(request.rawHeaders)
     if (headers === 'identity_header') return this.#deny(headers)
@@ -116,7 +122,10 @@ class Check {
         'The client offers an upgrade. Remove Upgrade and HTTP2-Settings from a request unless Upgrade is websocket.',
       )
     const read = readRequest(request, headers, requestFrom, pathPrefix)
-    if (!read.ok) return read.missing === undefined ? this.#deny(read.why) : this.#misconfigured(read.why, read.missing)
+    if (!read.ok)
+      return read.missing === undefined
+        ? this.#deny(read.why)
+        : this.#misconfigured(read.why, read.missing)
     const ruling = rulingFor(rules(), read.asked)
     if (ruling.outcome === 'none') return this.#logged('no_rule', NO_RULE, read.asked)
     if (ruling.outcome === 'public') {
@@ -132,13 +141,18 @@ class Check {
   }
 
   #judge(rules: readonly Rule[], result: CheckResult, asked: Asked): Answer | Promise<Answer> {
-    if (!result.ok) return result.status === 503 ? this.unavailable('unavailable') : this.#invalid(result.description)
+    if (!result.ok)
+      return result.status === 503
+        ? this.unavailable('unavailable')
+        : this.#invalid(result.description)
     const lacks = lacking(rules, result.claims)
     if (lacks !== undefined) return this.#insufficient(lacks, asked)
     this.#parts.sessions.accepted(result.claims)
     const { identity } = this.#parts
     const ready = identity.ready(result.claims)
-    return ready === undefined ? identity.make(result.claims).then((made) => this.#allow(made)) : this.#allow(ready)
+    return ready === undefined
+      ? identity.make(result.claims).then((made) => this.#allow(made))
+      : this.#allow(ready)
   }
 
   #allow(answer: Answer): Answer {
@@ -149,11 +163,16 @@ class Check {
   #tokenIn(value: string): string | undefined {
     const space = value.indexOf(' ')
     if (space < 0) return this.#bearerAlone || value === '' ? undefined : value
-    return value.slice(0, space).toLowerCase() === 'bearer' ? value.slice(space).trimStart() : undefined
+    return value.slice(0, space).toLowerCase() === 'bearer'
+      ? value.slice(space).trimStart()
+      : undefined
   }
 
   #invalid(description: string): Answer {
-    return this.#unauthenticated('invalid_token', `Bearer error="invalid_token", error_description="${description}"`)
+    return this.#unauthenticated(
+      'invalid_token',
+      `Bearer error="invalid_token", error_description="${description}"`,
+    )
   }
 
   #unauthenticated(why: Denied, challenge: string): Answer {
@@ -175,8 +194,15 @@ class Check {
     { challenge, error, rule }: { rule?: string; error?: string; challenge?: string } = {},
   ): Answer {
     const cause = new Error(rule === undefined ? description : `Rule ${rule}: ${description}`)
-    this.#parts.problem(new Error(`A request was refused with 403: ${method} ${quoted(host + path)}`, { cause }))
-    return this.#deny(why, description, error, challenge === undefined ? [] : ['WWW-Authenticate', challenge])
+    this.#parts.problem(
+      new Error(`A request was refused with 403: ${method} ${quoted(host + path)}`, { cause }),
+    )
+    return this.#deny(
+      why,
+      description,
+      error,
+      challenge === undefined ? [] : ['WWW-Authenticate', challenge],
+    )
   }
 
   #deny(
@@ -186,12 +212,20 @@ class Check {
     more: readonly string[] = [],
   ): Answer {
     this.#count(why)
-    return new Answer(403, ['X-Guard', 'denied', ...more], JSON.stringify({ error, error_description: description }))
+    return new Answer(
+      403,
+      ['X-Guard', 'denied', ...more],
+      JSON.stringify({ error, error_description: description }),
+    )
   }
 
   /** Not the user's fault: logged for the operator. */
   #misconfigured(why: Denied, problem: string): Answer {
-    this.#parts.problem(new Error(`A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`))
+    this.#parts.problem(
+      new Error(
+        `A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`,
+      ),
+    )
     return this.#deny(why, 'The proxy is not set up for guard serve, whose log says more.')
   }
 
@@ -207,6 +241,7 @@ class Check {
 }
 
 function isListed(list: BlockList, address: string): boolean {
-  const v4 = /^::ffff:([\d.]+)$/i.exec(address)?.[1] ?? (address.includes(':') ? undefined : address)
+  const v4 =
+    /^::ffff:([\d.]+)$/i.exec(address)?.[1] ?? (address.includes(':') ? undefined : address)
   return v4 === undefined ? list.check(address, 'ipv6') : list.check(v4, 'ipv4')
 }

@@ -46,7 +46,11 @@ export async function run(args: readonly string[]): Promise<void> {
 async function command(args: readonly string[]): Promise<void> {
   if (args[0] === 'conformance') {
     const write = (stream: NodeJS.WriteStream) => (text: string) => void stream.write(text)
-    process.exitCode = await conformance(args.slice(1), { clock: completeClock(undefined), out: write(process.stdout), err: write(process.stderr) })
+    process.exitCode = await conformance(args.slice(1), {
+      clock: completeClock(undefined),
+      out: write(process.stdout),
+      err: write(process.stderr),
+    })
     return
   }
   const { positionals, values } = parse(args)
@@ -55,26 +59,48 @@ async function command(args: readonly string[]): Promise<void> {
   if (positionals.length !== 1 || positionals[0] !== 'serve')
     throw new UsageError(`The commands are "guard serve" and "guard conformance".\n\n${USAGE}`)
   const flags = Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) => (typeof value === 'string' && name !== 'config' ? [[name.replaceAll('-', '_'), value]] : [])),
+    Object.entries(values).flatMap(([name, value]) =>
+      typeof value === 'string' && name !== 'config' ? [[name.replaceAll('-', '_'), value]] : [],
+    ),
   )
   const read = readSettings({ flags, env: process.env, file: values.config as string | undefined })
   const problems = read.ok ? rulesProblems(read.config.rulesFile) : read.problems
-  if (!read.ok || problems.length > 0) throw new UsageError(['guard serve cannot start.', ...problems.map((each) => `- ${each}`)].join('\n'))
-  if (values.check === true) return void process.stdout.write('The settings and the rules are valid.\n')
+  if (!read.ok || problems.length > 0)
+    throw new UsageError(
+      ['guard serve cannot start.', ...problems.map((each) => `- ${each}`)].join('\n'),
+    )
+  if (values.check === true)
+    return void process.stdout.write('The settings and the rules are valid.\n')
   const clock = completeClock(undefined)
   const serving = await started({ config: read.config, problem: consoleProblems(clock) })
   if (serving !== undefined) await untilAsked(serving)
 }
 
-function parse(args: readonly string[]): { positionals: string[]; values: Record<string, string | boolean | undefined> } {
-  const settings = SETTINGS.filter((setting) => !('secret' in setting)).map(({ name }) => [flagOf(name).slice(2), { type: 'string' as const }])
-  const flags = { help: { type: 'boolean' as const, short: 'h' }, version: { type: 'boolean' as const }, check: { type: 'boolean' as const } }
-  const options = { ...flags, config: { type: 'string' as const }, ...Object.fromEntries(settings) } as Record<string, { type: 'string' | 'boolean' }>
+function parse(args: readonly string[]): {
+  positionals: string[]
+  values: Record<string, string | boolean | undefined>
+} {
+  const settings = SETTINGS.filter((setting) => !('secret' in setting)).map(({ name }) => [
+    flagOf(name).slice(2),
+    { type: 'string' as const },
+  ])
+  const flags = {
+    help: { type: 'boolean' as const, short: 'h' },
+    version: { type: 'boolean' as const },
+    check: { type: 'boolean' as const },
+  }
+  const options = {
+    ...flags,
+    config: { type: 'string' as const },
+    ...Object.fromEntries(settings),
+  } as Record<string, { type: 'string' | 'boolean' }>
   try {
     const { positionals, values } = parseArgs({ args: [...args], options, allowPositionals: true })
     return { positionals, values }
   } catch (error) {
-    throw new UsageError(`${(error as Error).message}\nguard serve --help lists the settings.`, { cause: error })
+    throw new UsageError(`${(error as Error).message}\nguard serve --help lists the settings.`, {
+      cause: error,
+    })
   }
 }
 
@@ -95,14 +121,18 @@ async function untilAsked(serving: Serving): Promise<void> {
   const reload = (): void => {
     const problems = serving.reload()
     if (problems.length === 0) say('the rules were read again')
-    else process.stderr.write(`guard serve: the former rules stay.\n${problems.map((each) => `- ${each}\n`).join('')}`)
+    else
+      process.stderr.write(
+        `guard serve: the former rules stay.\n${problems.map((each) => `- ${each}\n`).join('')}`,
+      )
   }
   process.on('SIGHUP', reload)
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
   void serving.live.then(() => {
-    if (serving.guard.status().ready) say(`enforces revocations up to seq ${serving.guard.status().enforcedSeq}`)
+    if (serving.guard.status().ready)
+      say(`enforces revocations up to seq ${serving.guard.status().enforcedSeq}`)
   })
   await stopped
   process.off('SIGHUP', reload)

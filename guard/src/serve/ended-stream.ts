@@ -32,7 +32,10 @@ export class EndedStream {
     return this.#streams.size
   }
 
-  /** From now on readers hear when the guard no longer knows what is revoked, and when it knows again. */
+  /**
+   * From now on readers hear when the guard no longer knows what is revoked, and when it knows
+   * again.
+   */
   watch(): void {
     this.#look()
     this.#cancelLook = this.#clock.after(LOOK_MS, () => this.watch())
@@ -45,9 +48,14 @@ export class EndedStream {
   }
 
   open(lastEventId: string | undefined, response: ServerResponse): void {
-    if (this.#streams.size >= MOST_STREAMS) return void response.writeHead(503, { 'cache-control': 'no-store', 'retry-after': '5' }).end()
+    if (this.#streams.size >= MOST_STREAMS)
+      return void response.writeHead(503, { 'cache-control': 'no-store', 'retry-after': '5' }).end()
     this.#look()
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    })
     response.write(`: guard serve\nretry: 1000\n\n`)
     const missed = this.#since(lastEventId)
     if (missed === undefined) response.write(frame('reset', {}, this.#id(this.#n)))
@@ -101,4 +109,5 @@ export class EndedStream {
   }
 }
 
-const frame = (event: string, data: object, id: string): string => `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`
+const frame = (event: string, data: object, id: string): string =>
+  `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`

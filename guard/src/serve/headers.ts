@@ -1,12 +1,19 @@
-/** The headers of a request as they were received: none is joined with another, and none is lost because it came twice. */
+/**
+ * The headers of a request as they were received: none is joined with another, and none is lost
+ * because it came twice.
+ */
 
-/** Names as CGI and WSGI programs compare them: all take `X_Guard_Sub` for `X-Guard-Sub`, and some (lighttpd) `X.Guard.Sub` too. */
+/**
+ * Names as CGI and WSGI programs compare them: all take `X_Guard_Sub` for `X-Guard-Sub`, and some
+ * (lighttpd) `X.Guard.Sub` too.
+ */
 const foldName = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 
 /** Every value of a header. @param folded the name, folded */
 export function valuesOf(rawHeaders: readonly string[], folded: string): string[] {
   const values: string[] = []
-  for (let at = 0; at < rawHeaders.length; at += 2) if (foldName(rawHeaders[at] ?? '') === folded) values.push(rawHeaders[at + 1] ?? '')
+  for (let at = 0; at < rawHeaders.length; at += 2)
+    if (foldName(rawHeaders[at] ?? '') === folded) values.push(rawHeaders[at + 1] ?? '')
   return values
 }
 
@@ -16,17 +23,30 @@ const OURS = -2
 const CONNECTION = -3
 const OVERRIDE = -4
 
-/** Names, folded, by which some applications serve another method or path than that of the request line. A rule knows only the latter. */
+/**
+ * Names, folded, by which some applications serve another method or path than that of the request
+ * line. A rule knows only the latter.
+ */
 const OVERRIDES = [
   ...['x-http-method-override', 'x-http-method', 'x-method-override'],
-  ...['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-rewrite-uri', 'x-override-url', 'x-script-name'],
+  ...[
+    'x-original-url',
+    'x-original-uri',
+    'x-rewrite-url',
+    'x-rewrite-uri',
+    'x-override-url',
+    'x-script-name',
+  ],
 ]
 
 /** A header that is there more than once. */
 export const REPEATED = Symbol('repeated')
 export type Once = string | typeof REPEATED | undefined
 
-/** Reads the few headers that a check needs in one pass: folding each name for each request costs more than all the rest of it. */
+/**
+ * Reads the few headers that a check needs in one pass: folding each name for each request costs
+ * more than all the rest of it.
+ */
 export class HeaderReader {
   readonly #wanted: readonly string[]
   readonly #prefix: string
@@ -38,7 +58,10 @@ export class HeaderReader {
     this.#prefix = foldName(identityPrefix)
   }
 
-  /** @returns the wanted ones in their order; or that the client has sent what only this program says, or what overrides the request line */
+  /**
+   * @returns the wanted ones in their order; or that the client has sent what only this program
+   * says, or what overrides the request line
+   */
   read(rawHeaders: readonly string[]): Once[] | 'identity_header' | 'override_header' {
     const found: Once[] = []
     for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -55,7 +78,13 @@ export class HeaderReader {
     const known = this.#kinds.get(name)
     if (known !== undefined) return known
     const folded = foldName(name)
-    const special = this.#isOurs(folded) ? OURS : folded === 'connection' ? CONNECTION : OVERRIDES.includes(folded) ? OVERRIDE : undefined
+    const special = this.#isOurs(folded)
+      ? OURS
+      : folded === 'connection'
+        ? CONNECTION
+        : OVERRIDES.includes(folded)
+          ? OVERRIDE
+          : undefined
     const kind = special ?? this.#wanted.indexOf(folded)
     if (this.#kinds.size < MOST_KNOWN) this.#kinds.set(name, kind)
     return kind

@@ -1,5 +1,12 @@
 import { validateHeaderValue, type ServerResponse } from 'node:http'
-import { exportJWK, calculateJwkThumbprint, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
+import {
+  exportJWK,
+  calculateJwkThumbprint,
+  generateKeyPair,
+  SignJWT,
+  type CryptoKey,
+  type JWK,
+} from 'jose'
 import type { AccessClaims } from '../claims.ts'
 import type { Clock } from '../clock.ts'
 
@@ -20,10 +27,17 @@ export class Answer {
    * @throws TypeError for a value that would end its header
    */
   constructor(status: number, headers: readonly string[], body = '') {
-    for (let at = 0; at < headers.length; at += 2) validateHeaderValue(headers[at] ?? '', headers[at + 1] ?? '')
+    for (let at = 0; at < headers.length; at += 2)
+      validateHeaderValue(headers[at] ?? '', headers[at + 1] ?? '')
     this.#status = status
     const type = body === '' ? [] : ['Content-Type', 'application/json']
-    this.#headers = [...EVERY, 'Content-Length', String(Buffer.byteLength(body)), ...type, ...headers]
+    this.#headers = [
+      ...EVERY,
+      'Content-Length',
+      String(Buffer.byteLength(body)),
+      ...type,
+      ...headers,
+    ]
     this.#body = body
   }
 
@@ -50,7 +64,10 @@ const SAYS = {
 } as const satisfies Record<string, (claims: AccessClaims) => readonly Value[]>
 const ASSERTION = 'Assertion'
 export type IdentityName = keyof typeof SAYS | typeof ASSERTION
-export const IDENTITY_NAMES: readonly IdentityName[] = [...(Object.keys(SAYS) as (keyof typeof SAYS)[]), ASSERTION]
+export const IDENTITY_NAMES: readonly IdentityName[] = [
+  ...(Object.keys(SAYS) as (keyof typeof SAYS)[]),
+  ASSERTION,
+]
 const ASSERTION_SECONDS = 60
 
 export interface IdentitySigner {
@@ -59,19 +76,55 @@ export interface IdentitySigner {
 }
 
 /** A key for this process alone: verifiers read it at `/jwks` of the local listener. */
-export async function createSigner(options: { guardId: string; audience: string; clock: Clock }): Promise<IdentitySigner> {
+export async function createSigner(options: {
+  guardId: string
+  audience: string
+  clock: Clock
+}): Promise<IdentitySigner> {
   const { publicKey, privateKey } = await generateKeyPair('ES256')
   const jwk = await exportJWK(publicKey)
   const kid = await calculateJwkThumbprint(jwk)
-  return { jwk: { ...jwk, kid, alg: 'ES256', use: 'sig' }, sign: (claims) => signIdentity(claims, { ...options, kid, privateKey }) }
+  return {
+    jwk: { ...jwk, kid, alg: 'ES256', use: 'sig' },
+    sign: (claims) => signIdentity(claims, { ...options, kid, privateKey }),
+  }
 }
 
 function signIdentity(
-  { sub, sid, tid, oid, client_id, scope, roles, acr, auth_time, rev, exp: token_exp }: AccessClaims,
-  { audience, clock, guardId, kid, privateKey }: { guardId: string; audience: string; clock: Clock; kid: string; privateKey: CryptoKey },
+  {
+    sub,
+    sid,
+    tid,
+    oid,
+    client_id,
+    scope,
+    roles,
+    acr,
+    auth_time,
+    rev,
+    exp: token_exp,
+  }: AccessClaims,
+  {
+    audience,
+    clock,
+    guardId,
+    kid,
+    privateKey,
+  }: { guardId: string; audience: string; clock: Clock; kid: string; privateKey: CryptoKey },
 ): Promise<string> {
   const iat = Math.floor(clock.nowMs() / 1000)
-  return new SignJWT({ sid, tid, oid, client_id, scope, roles: roles === undefined ? undefined : [...roles], acr, auth_time, rev, token_exp })
+  return new SignJWT({
+    sid,
+    tid,
+    oid,
+    client_id,
+    scope,
+    roles: roles === undefined ? undefined : [...roles],
+    acr,
+    auth_time,
+    rev,
+    token_exp,
+  })
     .setProtectedHeader({ alg: 'ES256', kid, typ: 'guard-identity+jwt' })
     .setIssuer(`urn:case-manager:guard:${guardId}`)
     .setSubject(sub)
@@ -82,8 +135,9 @@ function signIdentity(
 }
 
 /**
- * The answer to a request with a token that was accepted, made once for each token. Each header is always present, also one that has no value or is
- * not among `names`: Caddy writes its own placeholder for one that is missing, and another proxy lets the client's pass.
+ * The answer to a request with a token that was accepted, made once for each token. Each header is
+ * always present, also one that has no value or is not among `names`: Caddy writes its own
+ * placeholder for one that is missing, and another proxy lets the client's pass.
  */
 export class IdentityHeaders {
   readonly #prefix: string
@@ -94,12 +148,21 @@ export class IdentityHeaders {
   /** Of a request without a user. */
   readonly none: Answer
 
-  constructor(options: { prefix: string; names: readonly IdentityName[]; signer: IdentitySigner | undefined; clock: Clock }) {
+  constructor(options: {
+    prefix: string
+    names: readonly IdentityName[]
+    signer: IdentitySigner | undefined
+    clock: Clock
+  }) {
     this.#prefix = options.prefix
     this.#names = new Set(options.names)
     this.#signer = options.signer
     this.#clock = options.clock
-    this.none = new Answer(200, ['X-Guard', 'public', ...IDENTITY_NAMES.flatMap((name) => [`${options.prefix}${name}`, ''])])
+    this.none = new Answer(200, [
+      'X-Guard',
+      'public',
+      ...IDENTITY_NAMES.flatMap((name) => [`${options.prefix}${name}`, '']),
+    ])
   }
 
   /** Undefined where it has to be made, which takes a moment. */
@@ -110,17 +173,33 @@ export class IdentityHeaders {
 
   async make(claims: AccessClaims): Promise<Answer> {
     const headers = ['X-Guard', 'allowed']
-    for (const name of IDENTITY_NAMES) headers.push(`${this.#prefix}${name}`, this.#names.has(name) ? await this.#valueOf(name, claims) : '')
+    for (const name of IDENTITY_NAMES)
+      headers.push(
+        `${this.#prefix}${name}`,
+        this.#names.has(name) ? await this.#valueOf(name, claims) : '',
+      )
     const answer = new Answer(200, headers)
     // Half of an assertion's life is left to the application.
-    this.#made.set(claims, { answer, untilMs: this.#signer === undefined ? Infinity : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000 })
+    this.#made.set(claims, {
+      answer,
+      untilMs:
+        this.#signer === undefined
+          ? Infinity
+          : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000,
+    })
     return answer
   }
 
   async #valueOf(name: IdentityName, claims: AccessClaims): Promise<string> {
-    return name === ASSERTION ? ((await this.#signer?.sign(claims)) ?? '') : SAYS[name](claims).map(encode).join(' ')
+    return name === ASSERTION
+      ? ((await this.#signer?.sign(claims)) ?? '')
+      : SAYS[name](claims).map(encode).join(' ')
   }
 }
 
-/** Percent-encoded: a role or a name must not end one header and begin another, nor look like a list. */
-const encode = (value: Value): string => (value === undefined ? '' : encodeURIComponent(String(value).toWellFormed()))
+/**
+ * Percent-encoded: a role or a name must not end one header and begin another, nor look like a
+ * list.
+ */
+const encode = (value: Value): string =>
+  value === undefined ? '' : encodeURIComponent(String(value).toWellFormed())

@@ -6,7 +6,10 @@ import type { EndedStream } from './ended-stream.ts'
 import type { IdentitySigner } from './identity.ts'
 import { valuesOf } from './headers.ts'
 
-/** The listener for the application and the monitoring: health, metrics, the key of the identity header, the stream of ended sessions. */
+/**
+ * The listener for the application and the monitoring: health, metrics, the key of the identity
+ * header, the stream of ended sessions.
+ */
 
 interface LocalParts {
   guard: Pick<Guard, 'status'>
@@ -23,14 +26,17 @@ export function local(parts: LocalParts): RequestListener {
   return (request, response) => {
     const wrong = fromOutside(parts, request)
     if (wrong !== undefined) return text(response, 403, wrong)
-    if (request.method !== 'GET' && request.method !== 'HEAD') return text(response, 405, 'Use GET.\n', { allow: 'GET, HEAD' })
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return text(response, 405, 'Use GET.\n', { allow: 'GET, HEAD' })
     switch ((request.url ?? '').split('?', 1)[0]) {
       case '/healthz':
         return text(response, 200, 'ok\n')
       case '/readyz':
         return ready(parts, response)
       case '/metrics':
-        return text(response, 200, parts.metrics(), { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+        return text(response, 200, parts.metrics(), {
+          'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+        })
       case '/jwks':
         return json(response, 200, { keys: parts.signer === undefined ? [] : [parts.signer.jwk] })
       case '/ended':
@@ -41,19 +47,41 @@ export function local(parts: LocalParts): RequestListener {
   }
 }
 
-/** A page in a browser must not read what is here, neither by its own script nor by a name that leads here (DNS rebinding). */
+/**
+ * A page in a browser must not read what is here, neither by its own script nor by a name that
+ * leads here (DNS rebinding).
+ */
 function fromOutside({ address, hosts }: LocalParts, request: IncomingMessage): string | undefined {
-  if (valuesOf(request.rawHeaders, 'origin').length > 0) return 'Pages in a browser have no access.\n'
+  if (valuesOf(request.rawHeaders, 'origin').length > 0)
+    return 'Pages in a browser have no access.\n'
   if (address.kind === 'unix') return undefined
   const called = valuesOf(request.rawHeaders, 'host')
   const host = called[0]?.toLowerCase().replace(/:\d+$/, '')
-  return called.length === 1 && host !== undefined && hosts.includes(host) ? undefined : 'The name in Host is not in local_hosts.\n'
+  return called.length === 1 && host !== undefined && hosts.includes(host)
+    ? undefined
+    : 'The name in Host is not in local_hosts.\n'
 }
 
 function ready({ guard }: LocalParts, response: ServerResponse): void {
-  const { clockOffsetSeconds, connected, enforcedSeq, lastProblem, ready, reportedSeq, silentForMs, stale } = guard.status()
+  const {
+    clockOffsetSeconds,
+    connected,
+    enforcedSeq,
+    lastProblem,
+    ready,
+    reportedSeq,
+    silentForMs,
+    stale,
+  } = guard.status()
   const silent_seconds = Number.isFinite(silentForMs) ? silentForMs / 1000 : null
-  const body = { ready: ready && !stale, connected, stale, silent_seconds, enforced_seq: enforcedSeq, reported_seq: reportedSeq ?? null }
+  const body = {
+    ready: ready && !stale,
+    connected,
+    stale,
+    silent_seconds,
+    enforced_seq: enforcedSeq,
+    reported_seq: reportedSeq ?? null,
+  }
   json(response, ready && !stale ? 200 : 503, {
     ...body,
     clock_offset_seconds: clockOffsetSeconds ?? null,
@@ -61,12 +89,23 @@ function ready({ guard }: LocalParts, response: ServerResponse): void {
   })
 }
 
-function follow({ address, ended, secret }: LocalParts, request: IncomingMessage, response: ServerResponse): void {
+function follow(
+  { address, ended, secret }: LocalParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   if (address.kind === 'tcp') {
-    if (secret === undefined) return text(response, 403, 'Set local_secret_file, or let local_listen be a unix socket: then there is a stream.\n')
+    if (secret === undefined)
+      return text(
+        response,
+        403,
+        'Set local_secret_file, or let local_listen be a unix socket: then there is a stream.\n',
+      )
     const given = valuesOf(request.rawHeaders, 'authorization')
     if (given.length !== 1 || !isSame(given[0] ?? '', `Bearer ${secret}`))
-      return text(response, 401, 'Send Authorization: Bearer with the local secret.\n', { 'www-authenticate': 'Bearer' })
+      return text(response, 401, 'Send Authorization: Bearer with the local secret.\n', {
+        'www-authenticate': 'Bearer',
+      })
   }
   if (request.method === 'HEAD') return text(response, 405, '', { allow: 'GET' })
   ended.open(valuesOf(request.rawHeaders, 'last-event-id')[0], response)
@@ -78,7 +117,12 @@ const isSame = (one: string, other: string): boolean => timingSafeEqual(digest(o
 const json = (response: ServerResponse, status: number, body: unknown): void =>
   text(response, status, `${JSON.stringify(body)}\n`, { 'content-type': 'application/json' })
 
-function text(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {
+function text(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, {
     'content-type': 'text/plain; charset=utf-8',
     'cache-control': 'no-store',

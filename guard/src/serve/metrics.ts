@@ -15,24 +15,48 @@ export function metricsText({ checks, ended, guard, sessions }: Measured): strin
   const status = guard.status()
   const { counters } = status
   return [
-    gauge('guard_ready', '1 when tokens can be accepted, after the first snapshot', Number(status.ready)),
+    gauge(
+      'guard_ready',
+      '1 when tokens can be accepted, after the first snapshot',
+      Number(status.ready),
+    ),
     gauge('guard_connected', '1 while the feed is connected', Number(status.connected)),
     gauge('guard_stale', '1 when the broker has not been heard for too long', Number(status.stale)),
     gauge('guard_silent_seconds', 'Since the broker was last heard', status.silentForMs / 1000),
-    gauge('guard_clock_offset_seconds', "The broker's clock less this machine's", status.clockOffsetSeconds ?? Number.NaN),
+    gauge(
+      'guard_clock_offset_seconds',
+      "The broker's clock less this machine's",
+      status.clockOffsetSeconds ?? Number.NaN,
+    ),
     gauge('guard_enforced_seq', 'The log is enforced up to here', status.enforcedSeq),
     gauge('guard_reported_seq', 'The newest that the broker has noted', status.reportedSeq ?? 0),
     gauge('guard_revocations', 'Revocations that are remembered', status.entries),
     gauge('guard_cached_tokens', 'Verified tokens that are remembered', status.cachedTokens),
     gauge('guard_sessions', 'Sessions whose end the stream would say', sessions.size),
     gauge('guard_ended_streams', 'Readers of the stream of ended sessions', ended.size),
-    counter('guard_requests_allowed_total', 'Requests that were let through with a token', [[{}, checks.allowed]]),
-    counter('guard_requests_public_total', 'Requests that were let through by a public rule', [[{}, checks.public]]),
-    counter('guard_requests_denied_total', 'Requests that were not let through', labelled('why', checks.denied)),
-    counter('guard_tokens_rejected_total', 'Tokens that were not accepted', labelled('why', counters.rejected)),
+    counter('guard_requests_allowed_total', 'Requests that were let through with a token', [
+      [{}, checks.allowed],
+    ]),
+    counter('guard_requests_public_total', 'Requests that were let through by a public rule', [
+      [{}, checks.public],
+    ]),
+    counter(
+      'guard_requests_denied_total',
+      'Requests that were not let through',
+      labelled('why', checks.denied),
+    ),
+    counter(
+      'guard_tokens_rejected_total',
+      'Tokens that were not accepted',
+      labelled('why', counters.rejected),
+    ),
     counter('guard_feed_connects_total', 'Connections to the feed', [[{}, counters.connects]]),
-    counter('guard_feed_resets_total', 'Times that the log was another one', [[{}, counters.resets]]),
-    counter('guard_introspections_total', 'Tokens that the broker was asked about', [[{}, counters.introspections]]),
+    counter('guard_feed_resets_total', 'Times that the log was another one', [
+      [{}, counters.resets],
+    ]),
+    counter('guard_introspections_total', 'Tokens that the broker was asked about', [
+      [{}, counters.introspections],
+    ]),
     counter('guard_reports_total', 'Reports that the broker has noted', [[{}, counters.reports]]),
   ].join('')
 }
@@ -42,8 +66,10 @@ type Sample = [labels: Record<string, string>, value: number]
 const labelled = (name: string, values: Partial<Record<string, number>>): Sample[] =>
   Object.entries(values).map(([value, count]) => [{ [name]: value }, count ?? 0])
 
-const gauge = (name: string, help: string, value: number): string => family(name, help, 'gauge', [[{}, value]])
-const counter = (name: string, help: string, samples: Sample[]): string => family(name, help, 'counter', samples)
+const gauge = (name: string, help: string, value: number): string =>
+  family(name, help, 'gauge', [[{}, value]])
+const counter = (name: string, help: string, samples: Sample[]): string =>
+  family(name, help, 'counter', samples)
 
 function family(name: string, help: string, type: string, samples: Sample[]): string {
   const lines = samples.map(([labels, value]) => {

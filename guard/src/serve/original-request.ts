@@ -2,9 +2,15 @@ import type { IncomingMessage } from 'node:http'
 import { type Asked, HOST, readPath } from './rules.ts'
 import type { Once } from './headers.ts'
 
-/** What the user's request was, as the proxy in front tells it. Whatever is missing, repeated or ambiguous is rejected. */
+/**
+ * What the user's request was, as the proxy in front tells it. Whatever is missing, repeated or
+ * ambiguous is rejected.
+ */
 
-/** `forwarded`: `X-Forwarded-Method`, `-Host` and `-Uri`. `request`: the check is sent with the request's own method, host and path (Envoy). */
+/**
+ * `forwarded`: `X-Forwarded-Method`, `-Host` and `-Uri`. `request`: the check is sent with the
+ * request's own method, host and path (Envoy).
+ */
 export type RequestFrom = 'forwarded' | 'request'
 
 type ReadRequest =
@@ -15,8 +21,14 @@ type ReadRequest =
       /** What the proxy has to be set up for; not set: the user's path is ambiguous. */ missing?: string
     }
 
-/** The headers that `readRequest` needs, in this order; `Authorization` or what stands for it is the caller's. */
-export const REQUEST_HEADERS: Record<RequestFrom, readonly [method: string, host: string, path: string]> = {
+/**
+ * The headers that `readRequest` needs, in this order; `Authorization` or what stands for it is the
+ * caller's.
+ */
+export const REQUEST_HEADERS: Record<
+  RequestFrom,
+  readonly [method: string, host: string, path: string]
+> = {
   forwarded: ['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'],
   // Method and path are those of the check itself.
   request: ['', 'Host', ''],
@@ -28,18 +40,29 @@ export function readRequest(
   from: RequestFrom,
   pathPrefix: string,
 ): ReadRequest {
-  const reject = (why: 'method' | 'host' | 'path', missing: string): ReadRequest => ({ ok: false, why, missing })
+  const reject = (why: 'method' | 'host' | 'path', missing: string): ReadRequest => ({
+    ok: false,
+    why,
+    missing,
+  })
   const forwarded = from === 'forwarded'
   const [methodAt, hostAt, pathAt] = REQUEST_HEADERS[from]
   const method = forwarded ? headers[0] : ownMethod
   if (typeof method !== 'string' || !/^[A-Z]{1,20}$/.test(method))
     return reject('method', `${methodAt || 'The method'} must be there once, in upper case.`)
   const host = readHost(headers[1])
-  if (host === undefined) return reject('host', `${hostAt} must be there once, a host name with or without a port.`)
+  if (host === undefined)
+    return reject('host', `${hostAt} must be there once, a host name with or without a port.`)
   const target = forwarded ? headers[2] : withoutPrefix(ownUrl, pathPrefix)
-  if (typeof target !== 'string') return reject('path', forwarded ? `${pathAt} must be there once.` : `The path must begin with ${pathPrefix}.`)
+  if (typeof target !== 'string')
+    return reject(
+      'path',
+      forwarded ? `${pathAt} must be there once.` : `The path must begin with ${pathPrefix}.`,
+    )
   const path = readPath(target)
-  return path.ok ? { ok: true, asked: { method, host, path: path.path } } : { ok: false, why: 'path' }
+  return path.ok
+    ? { ok: true, asked: { method, host, path: path.path } }
+    : { ok: false, why: 'path' }
 }
 
 function readHost(value: Once): string | undefined {

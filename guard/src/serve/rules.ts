@@ -4,11 +4,17 @@ import { isText } from '../selector.ts'
 
 /** Which requests need what: the rules file (rules.schema.json), and what it decides. */
 
-/** The path of a request as rules see it: decoded, or rejected where two programs could read it differently. */
+/**
+ * The path of a request as rules see it: decoded, or rejected where two programs could read it
+ * differently.
+ */
 
 type ReadPath = { ok: true; path: string } | { ok: false; problem: string }
 
-/** What a URI's path may hold raw (RFC 3986 §3.3, and the three that browsers leave as they are), without `;`. */
+/**
+ * What a URI's path may hold raw (RFC 3986 §3.3, and the three that browsers leave as they are),
+ * without `;`.
+ */
 const RAW = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%[\]|]*$/
 
 /** Nothing to decode and nothing to doubt, as most paths are. */
@@ -17,8 +23,9 @@ const PLAIN = /^(?:\/[A-Za-z0-9\-_~]+(?:\.[A-Za-z0-9\-_~]+)*)+\/?$/
 const reject = (problem: string): ReadPath => ({ ok: false, problem })
 
 /**
- * The query is not part of it. What a backend may read as another path is rejected: encoded slashes, backslashes, dots that climb, parameters
- * (`;`), empty segments, encodings of encodings, control characters.
+ * The query is not part of it. What a backend may read as another path is rejected: encoded
+ * slashes, backslashes, dots that climb, parameters (`;`), empty segments, encodings of encodings,
+ * control characters.
  */
 export function readPath(target: string): ReadPath {
   const query = target.indexOf('?')
@@ -32,7 +39,8 @@ export function readPath(target: string): ReadPath {
     if (segment === '' && at < segments.length - 1) return reject('it has an empty segment (//)')
     const text = decode(segment)
     if (text === undefined) return reject('its percent-encoding is not UTF-8')
-    if (/[/\\%;\u0000-\u001F\u007F]/.test(text)) return reject('it encodes a slash, backslash, percent sign, semicolon or control character')
+    if (/[/\\%;\u0000-\u001F\u007F]/.test(text))
+      return reject('it encodes a slash, backslash, percent sign, semicolon or control character')
     if (text === '.' || text === '..') return reject('it has a segment of dots')
     decoded.push(text)
   }
@@ -48,7 +56,10 @@ function decode(segment: string): string | undefined {
   }
 }
 
-/** Some backends ignore case and a slash at the end: a rule for a path covers what they take for the same. */
+/**
+ * Some backends ignore case and a slash at the end: a rule for a path covers what they take for the
+ * same.
+ */
 export function fold(path: string): string {
   const lower = path.toLowerCase()
   return lower.length > 1 && lower.endsWith('/') ? lower.slice(0, -1) : lower
@@ -57,7 +68,10 @@ export function fold(path: string): string {
 export interface Rule {
   /** As written: exact, or with all below it (`/api/*`). */
   path: string
-  /** As written, without the asterisk and the slash before it: of a public rule, nothing else matches. */
+  /**
+   * As written, without the asterisk and the slash before it: of a public rule, nothing else
+   * matches.
+   */
   written: string
   /** The same, folded. */
   base: string
@@ -81,20 +95,33 @@ export interface Asked {
   path: string
 }
 
-type Ruling = { outcome: 'none' } | { outcome: 'public' } | { outcome: 'token'; rules: readonly Rule[] }
+type Ruling =
+  | { outcome: 'none' }
+  | { outcome: 'public' }
+  | { outcome: 'token'; rules: readonly Rule[] }
 
 /**
- * No rule: rejected. Every rule that matches has to be satisfied, also one whose path the application may take for the one that is asked for. Such
- * an alias only ever demands: some other rule has to let the request pass. A public rule counts only where each other rule that matches has a
- * shorter path, and names neither hosts nor methods that the public rule does not name too.
+ * No rule: rejected. Every rule that matches has to be satisfied, also one whose path the
+ * application may take for the one that is asked for. Such an alias only ever demands: some other
+ * rule has to let the request pass. A public rule counts only where each other rule that matches
+ * has a shorter path, and names neither hosts nor methods that the public rule does not name too.
  */
 export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
   const path = fold(asked.path)
   const named = rules.filter((rule) => isNamed(rule, asked))
-  const guarded = named.filter((rule) => !rule.public && (covers(rule, rule.base, path) || isAlias(rule, path)))
-  const open = named.find((rule) => rule.public && covers(rule, rule.written, asked.path) && guarded.every((other) => yields(other, rule)))
+  const guarded = named.filter(
+    (rule) => !rule.public && (covers(rule, rule.base, path) || isAlias(rule, path)),
+  )
+  const open = named.find(
+    (rule) =>
+      rule.public &&
+      covers(rule, rule.written, asked.path) &&
+      guarded.every((other) => yields(other, rule)),
+  )
   if (open !== undefined) return { outcome: 'public' }
-  return guarded.some((rule) => covers(rule, rule.base, path)) ? { outcome: 'token', rules: guarded } : { outcome: 'none' }
+  return guarded.some((rule) => covers(rule, rule.base, path))
+    ? { outcome: 'token', rules: guarded }
+    : { outcome: 'none' }
 }
 
 const yields = (guarded: Rule, open: Rule): boolean =>
@@ -104,18 +131,27 @@ const yields = (guarded: Rule, open: Rule): boolean =>
 
 function isNamed({ hosts, methods }: Rule, asked: Asked): boolean {
   // A backend answers HEAD by what it has for GET.
-  if (methods !== undefined && !methods.has(asked.method) && !(asked.method === 'HEAD' && methods.has('GET'))) return false
+  if (
+    methods !== undefined &&
+    !methods.has(asked.method) &&
+    !(asked.method === 'HEAD' && methods.has('GET'))
+  )
+    return false
   return hosts === undefined || hosts.has(asked.host)
 }
 
 const covers = ({ below }: Rule, base: string, path: string): boolean =>
   path === base || (below && path.startsWith(base) && (base === '/' || path[base.length] === '/'))
 
-/** What begins a suffix, e.g. `/admin.json` (Rails, Spring), `/admin.`, `/admin ` and `/admin::$DATA` (IIS), and no further word. */
+/**
+ * What begins a suffix, e.g. `/admin.json` (Rails, Spring), `/admin.`, `/admin ` and
+ * `/admin::$DATA` (IIS), and no further word.
+ */
 const SUFFIX = /^[^\p{L}\p{N}_~/-]/u
 
 /** Whether an application may take the path for that of the rule. */
-const isAlias = ({ base }: Rule, path: string): boolean => base !== '/' && path.startsWith(base) && SUFFIX.test(path.slice(base.length))
+const isAlias = ({ base }: Rule, path: string): boolean =>
+  base !== '/' && path.startsWith(base) && SUFFIX.test(path.slice(base.length))
 
 export interface Lack {
   what: 'scope' | 'role' | 'audience'
@@ -132,16 +168,31 @@ export function lacking(rules: readonly Rule[], claims: AccessClaims): Lack | un
   const audiences: readonly string[] = typeof claims.aud === 'string' ? [claims.aud] : claims.aud
   for (const { anyRole, audience, path: rule, scope } of rules) {
     const missing = scope.filter((each) => !granted.includes(each))
-    if (missing.length > 0) return { what: 'scope', scope: scope.join(' '), description: `The token lacks the scope ${missing.join(' ')}.`, rule }
+    if (missing.length > 0)
+      return {
+        what: 'scope',
+        scope: scope.join(' '),
+        description: `The token lacks the scope ${missing.join(' ')}.`,
+        rule,
+      }
     if (anyRole !== undefined && !anyRole.some((role) => claims.roles?.includes(role)))
-      return { what: 'role', description: `The user has none of the roles ${quoted(anyRole)}.`, rule }
+      return {
+        what: 'role',
+        description: `The user has none of the roles ${quoted(anyRole)}.`,
+        rule,
+      }
     if (audience !== undefined && !audience.some((each) => audiences.includes(each)))
-      return { what: 'audience', description: `The aud of the token is none of ${quoted(audience)}.`, rule }
+      return {
+        what: 'audience',
+        description: `The aud of the token is none of ${quoted(audience)}.`,
+        rule,
+      }
   }
   return undefined
 }
 
-export const RULES_EXAMPLE = '{ "rules": [{ "path": "/api/*", "scope": "openid" }, { "path": "/health", "methods": ["GET"], "public": true }] }'
+export const RULES_EXAMPLE =
+  '{ "rules": [{ "path": "/api/*", "scope": "openid" }, { "path": "/health", "methods": ["GET"], "public": true }] }'
 
 type ReadRules = { ok: true; rules: Rule[] } | { ok: false; problems: string[] }
 
@@ -151,7 +202,12 @@ export function readRules(text: string): ReadRules {
   try {
     document = JSON.parse(text)
   } catch (error) {
-    return { ok: false, problems: [`The rules are not valid JSON: ${(error as Error).message}. Example: ${RULES_EXAMPLE}`] }
+    return {
+      ok: false,
+      problems: [
+        `The rules are not valid JSON: ${(error as Error).message}. Example: ${RULES_EXAMPLE}`,
+      ],
+    }
   }
   const problems = nameProblems('', document, ['$schema', 'rules'])
   const { $schema } = (document ?? {}) as Record<string, unknown>
@@ -166,29 +222,42 @@ export function readRules(text: string): ReadRules {
 
 const MEMBERS = ['path', 'methods', 'hosts', 'scope', 'any_role', 'audience', 'public', 'comment']
 const METHOD = /^[A-Z]{1,20}$/
-export const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$|^\[[0-9a-f:.]+\]$/
+export const HOST =
+  /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$|^\[[0-9a-f:.]+\]$/
 const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
 
-/** Unknown members are mistakes: a rule whose `any_roles` was ignored would let every user through. */
+/**
+ * Unknown members are mistakes: a rule whose `any_roles` was ignored would let every user through.
+ */
 function nameProblems(at: string, value: unknown, known: readonly string[]): string[] {
   const place = at === '' ? '' : `${at}: `
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [`${place}must be an object.`]
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return [`${place}must be an object.`]
   const unknown = Object.keys(value).filter((name) => !known.includes(name))
   return unknown.map((name) => `${place}unknown member "${name}". Known: ${known.join(', ')}.`)
 }
 
 function readRule(value: unknown, at: string, problems: string[]): Rule {
   problems.push(...nameProblems(at, value, MEMBERS))
-  const { path, methods, hosts, scope, any_role, audience, comment, ...rest } = (value ?? {}) as Record<string, unknown>
-  const say = (member: string, wanted: string): void => void problems.push(`${at}.${member}: ${wanted}`)
-  if (!isPattern(path)) say('path', 'a path as it is when decoded, exact ("/api/cases") or with all below it ("/api/*"); no other asterisk')
-  if (methods !== undefined && !isList(methods, (each) => METHOD.test(each))) say('methods', 'a list of methods, e.g. ["GET", "POST"]')
+  const { path, methods, hosts, scope, any_role, audience, comment, ...rest } = (value ??
+    {}) as Record<string, unknown>
+  const say = (member: string, wanted: string): void =>
+    void problems.push(`${at}.${member}: ${wanted}`)
+  if (!isPattern(path))
+    say(
+      'path',
+      'a path as it is when decoded, exact ("/api/cases") or with all below it ("/api/*"); no other asterisk',
+    )
+  if (methods !== undefined && !isList(methods, (each) => METHOD.test(each)))
+    say('methods', 'a list of methods, e.g. ["GET", "POST"]')
   if (hosts !== undefined && !isList(hosts, (each) => HOST.test(each)))
     say('hosts', 'a list of host names in lower case without port, e.g. ["cases.example"]')
   if (scope !== undefined && !(isText(scope) && SCOPE.test(scope)))
     say('scope', 'scopes with one space between, all of which the token needs, e.g. "openid"')
-  if (any_role !== undefined && !isList(any_role, isText)) say('any_role', 'a list of roles, one of which the user needs, e.g. ["CaseManager.Admin"]')
-  if (audience !== undefined && !isList(audience, isText)) say('audience', 'a list of audiences, one of which the token needs')
+  if (any_role !== undefined && !isList(any_role, isText))
+    say('any_role', 'a list of roles, one of which the user needs, e.g. ["CaseManager.Admin"]')
+  if (audience !== undefined && !isList(audience, isText))
+    say('audience', 'a list of audiences, one of which the token needs')
   if (comment !== undefined && typeof comment !== 'string') say('comment', 'a text')
   if (rest.public !== undefined && rest.public !== true) say('public', 'true, or leave it out')
   if (rest.public === true && [scope, any_role, audience].some((each) => each !== undefined))
@@ -209,7 +278,8 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
   }
 }
 
-const setOf = (list: unknown): Set<string> | undefined => (Array.isArray(list) ? new Set(list as string[]) : undefined)
+const setOf = (list: unknown): Set<string> | undefined =>
+  Array.isArray(list) ? new Set(list as string[]) : undefined
 
 function isPattern(value: unknown): boolean {
   if (!isText(value)) return false
@@ -219,4 +289,6 @@ function isPattern(value: unknown): boolean {
 }
 
 const isList = (value: unknown, holds: (each: string) => boolean): boolean =>
-  Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string' && holds(each))
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every((each) => typeof each === 'string' && holds(each))

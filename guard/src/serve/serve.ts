@@ -18,7 +18,8 @@ import { flagOf, type Name } from './setting-table.ts'
 
 const STOP_MS = 5000
 const HTTP = {
-  // A proxy keeps its connections, and it is the one to close them: else it would now and then send a check into one that is being closed.
+  // A proxy keeps its connections, and it is the one to close them: else it would now and then send
+  // a check into one that is being closed.
   keepAliveTimeout: 0,
   keepAlive: true,
   // Tokens and cookies of the user come along.
@@ -48,20 +49,56 @@ interface ServeOptions {
   mostSessions?: number | undefined
 }
 
-/** @throws TypeError with every problem of the rules and the guard's options, Error where an address is in use */
-export async function serve({ config, guard: given, mostSessions, problem }: ServeOptions): Promise<Serving> {
+/**
+ * @throws TypeError with every problem of the rules and the guard's options, Error where an address
+ * is in use
+ */
+export async function serve({
+  config,
+  guard: given,
+  mostSessions,
+  problem,
+}: ServeOptions): Promise<Serving> {
   let rules = rulesOf(config.rulesFile)
   const { guard, known } = openGuard({ ...config.guard, ...given, hooks: { problem } })
   const clock = completeClock(given?.clock)
   const signer =
-    config.identityAudience === undefined ? undefined : await createSigner({ guardId: guard.id, audience: config.identityAudience, clock })
-  const identity = new IdentityHeaders({ prefix: config.identityPrefix, names: config.identityHeaders, signer, clock })
+    config.identityAudience === undefined
+      ? undefined
+      : await createSigner({ guardId: guard.id, audience: config.identityAudience, clock })
+  const identity = new IdentityHeaders({
+    prefix: config.identityPrefix,
+    names: config.identityHeaders,
+    signer,
+    clock,
+  })
   const ended = new EndedStream({ clock, run: crypto.randomUUID(), isKnown: () => knows(guard) })
-  const sessions = new Sessions({ guard, say: (event, session) => ended.send(event, session), most: mostSessions })
+  const sessions = new Sessions({
+    guard,
+    say: (event, session) => ended.send(event, session),
+    most: mostSessions,
+  })
   const stop = new AbortController()
-  const { counters, listener } = checks({ ...config, guard, known, identity, sessions, problem, rules: () => rules, stopping: stop.signal })
+  const { counters, listener } = checks({
+    ...config,
+    guard,
+    known,
+    identity,
+    sessions,
+    problem,
+    rules: () => rules,
+    stopping: stop.signal,
+  })
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
-  const localListener = local({ guard, ended, signer, metrics, address: config.localListen, hosts: config.localHosts, secret: config.localSecret })
+  const localListener = local({
+    guard,
+    ended,
+    signer,
+    metrics,
+    address: config.localListen,
+    hosts: config.localHosts,
+    secret: config.localSecret,
+  })
   const wanted: Wanted[] = [
     ['listen', config.listen, listener],
     ['local_listen', config.localListen, localListener],
@@ -97,10 +134,15 @@ function readRulesFile(file: string): ReturnType<typeof readRules> {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    return { ok: false, problems: [`The rules in ${file} cannot be read: ${(error as Error).message}.`] }
+    return {
+      ok: false,
+      problems: [`The rules in ${file} cannot be read: ${(error as Error).message}.`],
+    }
   }
   const read = readRules(text)
-  return read.ok ? read : { ok: false, problems: read.problems.map((problem) => `${file}: ${problem}`) }
+  return read.ok
+    ? read
+    : { ok: false, problems: read.problems.map((problem) => `${file}: ${problem}`) }
 }
 
 function rulesOf(file: string): readonly Rule[] {
@@ -126,13 +168,19 @@ async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> 
   const opened: Opened[] = []
   for (const [setting, address, listener] of wanted) {
     const server = createServer(HTTP, listener)
-    // Node 20 silently leaves out what comes after about a thousand headers: a name that no client may send, or a second token. Their size is limited.
+    // Node 20 silently leaves out what comes after about a thousand headers: a name that no client
+    // may send, or a second token. Their size is limited.
     server.maxHeadersCount = 0
     try {
-      opened.push({ address: await listen(server, address), close: () => close(server, address, clock) })
+      opened.push({
+        address: await listen(server, address),
+        close: () => close(server, address, clock),
+      })
     } catch (error) {
       await Promise.all(opened.map((before) => before.close()))
-      throw new Error(`${(error as Error).message} Another address: ${flagOf(setting)}.`, { cause: error })
+      throw new Error(`${(error as Error).message} Another address: ${flagOf(setting)}.`, {
+        cause: error,
+      })
     }
   }
   return opened

@@ -2,7 +2,10 @@ import type { AccessClaims } from '../claims.ts'
 import type { Guard } from '../guard.ts'
 import type { HoldEnded } from '../holds.ts'
 
-/** A session whose tokens are rejected from now on. Connections that were opened by a token with this `rev` or a lower one end. */
+/**
+ * A session whose tokens are rejected from now on. Connections that were opened by a token with
+ * this `rev` or a lower one end.
+ */
 interface EndedSession {
   sid: string
   sub: string
@@ -20,16 +23,30 @@ interface Watched {
   release: AbortController
 }
 
-/** The sessions of the tokens that this process has accepted and that have not expired: the stream names no others. */
+/**
+ * The sessions of the tokens that this process has accepted and that have not expired: the stream
+ * names no others.
+ */
 export class Sessions {
   readonly #guard: Pick<Guard, 'hold'>
   readonly #say: Say
   readonly #watched = new Map<string, Watched>()
-  /** Whose token was accepted before: the same object is handed out while the guard remembers the token. */
+  /**
+   * Whose token was accepted before: the same object is handed out while the guard remembers the
+   * token.
+   */
   #known = new WeakSet<AccessClaims>()
   readonly #most: number
 
-  constructor({ guard, most = MOST, say }: { guard: Pick<Guard, 'hold'>; say: Say; most?: number | undefined }) {
+  constructor({
+    guard,
+    most = MOST,
+    say,
+  }: {
+    guard: Pick<Guard, 'hold'>
+    say: Say
+    most?: number | undefined
+  }) {
     this.#guard = guard
     this.#say = say
     this.#most = most
@@ -56,7 +73,8 @@ export class Sessions {
     const ended = (): void => {
       if (this.#watched.get(key)?.release !== release) return
       this.#watched.delete(key)
-      if ((signal.reason as HoldEnded).why === 'revoked') this.#say('ended', { sid, sub, client_id, rev })
+      if ((signal.reason as HoldEnded).why === 'revoked')
+        this.#say('ended', { sid, sub, client_id, rev })
     }
     if (signal.aborted) ended()
     else signal.addEventListener('abort', ended, { once: true })

@@ -1,4 +1,7 @@
-/** Every setting of `guard serve`, once: its name in the file, as a flag and in the environment, and what it takes. */
+/**
+ * Every setting of `guard serve`, once: its name in the file, as a flag and in the environment, and
+ * what it takes.
+ */
 
 interface Setting {
   name: string
@@ -15,8 +18,16 @@ const TABLE = [
   { name: 'issuer', help: "the broker's issuer, exactly", example: 'https://sign-in.example' },
   { name: 'client_id', help: 'as this application is registered', example: 'sydney' },
   { name: 'client_secret', help: 'its secret', example: 'cms_…', secret: true },
-  { name: 'client_secret_file', help: 'a file that holds the secret', example: '/run/secrets/client_secret' },
-  { name: 'client_key_file', help: 'a private JWK instead of a secret (private_key_jwt)', example: '/run/secrets/client_key.json' },
+  {
+    name: 'client_secret_file',
+    help: 'a file that holds the secret',
+    example: '/run/secrets/client_secret',
+  },
+  {
+    name: 'client_key_file',
+    help: 'a private JWK instead of a secret (private_key_jwt)',
+    example: '/run/secrets/client_key.json',
+  },
   {
     name: 'audience',
     help: 'audiences, one of which a token needs; not set: urn:case-manager:instance:<client_id>',
@@ -24,8 +35,18 @@ const TABLE = [
     list: true,
   },
   { name: 'rules', help: 'the file of rules: which requests need what', example: 'rules.json' },
-  { name: 'listen', help: 'where the proxy asks', example: 'unix:/run/guard/check.sock', fallback: '127.0.0.1:7410' },
-  { name: 'local_listen', help: 'where the application and the monitoring ask', example: 'unix:/run/guard/local.sock', fallback: '127.0.0.1:7409' },
+  {
+    name: 'listen',
+    help: 'where the proxy asks',
+    example: 'unix:/run/guard/check.sock',
+    fallback: '127.0.0.1:7410',
+  },
+  {
+    name: 'local_listen',
+    help: 'where the application and the monitoring ask',
+    example: 'unix:/run/guard/local.sock',
+    fallback: '127.0.0.1:7409',
+  },
   {
     name: 'local_secret',
     help: 'the bearer token of the stream of ended sessions, where local_listen is TCP',
@@ -40,11 +61,37 @@ const TABLE = [
     fallback: 'localhost,127.0.0.1,[::1]',
     list: true,
   },
-  { name: 'request_from', help: 'forwarded (X-Forwarded-Method, -Host, -Uri) or request (Envoy)', example: 'forwarded', fallback: 'forwarded' },
-  { name: 'path_prefix', help: 'with request_from=request: what the proxy puts before the path', example: '/check', fallback: '' },
-  { name: 'trusted_proxies', help: 'addresses that may ask, where listen is TCP', example: '10.0.0.0/24', fallback: '127.0.0.0/8,::1', list: true },
-  { name: 'token_header', help: 'the header that holds the access token', example: 'X-Forwarded-Access-Token', fallback: 'Authorization' },
-  { name: 'identity_prefix', help: 'what the names of the identity headers begin with', example: 'X-Guard-', fallback: 'X-Guard-' },
+  {
+    name: 'request_from',
+    help: 'forwarded (X-Forwarded-Method, -Host, -Uri) or request (Envoy)',
+    example: 'forwarded',
+    fallback: 'forwarded',
+  },
+  {
+    name: 'path_prefix',
+    help: 'with request_from=request: what the proxy puts before the path',
+    example: '/check',
+    fallback: '',
+  },
+  {
+    name: 'trusted_proxies',
+    help: 'addresses that may ask, where listen is TCP',
+    example: '10.0.0.0/24',
+    fallback: '127.0.0.0/8,::1',
+    list: true,
+  },
+  {
+    name: 'token_header',
+    help: 'the header that holds the access token',
+    example: 'X-Forwarded-Access-Token',
+    fallback: 'Authorization',
+  },
+  {
+    name: 'identity_prefix',
+    help: 'what the names of the identity headers begin with',
+    example: 'X-Guard-',
+    fallback: 'X-Guard-',
+  },
   {
     name: 'identity_headers',
     help: 'which identity headers have a value, by their names without the prefix; the others are empty',
@@ -52,12 +99,40 @@ const TABLE = [
     fallback: 'Sub,Sid,Tid,Oid,Client-Id,Scope,Roles,Acr,Auth-Time,Exp,Rev,Assertion',
     list: true,
   },
-  { name: 'identity_audience', help: 'aud of the signed identity header; not set: it is empty', example: 'https://cases.internal' },
-  { name: 'stale_status', help: 'the answer when it cannot know: 503, or 403 for nginx', example: '403', fallback: '503' },
-  { name: 'stale_after_seconds', help: 'how long the broker may be silent', example: '35', fallback: '35' },
-  { name: 'stale_policy', help: 'then: refuse, or introspect (asks the broker about each token)', example: 'introspect', fallback: 'refuse' },
-  { name: 'clock_tolerance_seconds', help: 'how far this clock may be off, 0 to 30', example: '5', fallback: '5' },
-  { name: 'guard_id', help: 'the name of this process in the console of the broker', example: 'web-1' },
+  {
+    name: 'identity_audience',
+    help: 'aud of the signed identity header; not set: it is empty',
+    example: 'https://cases.internal',
+  },
+  {
+    name: 'stale_status',
+    help: 'the answer when it cannot know: 503, or 403 for nginx',
+    example: '403',
+    fallback: '503',
+  },
+  {
+    name: 'stale_after_seconds',
+    help: 'how long the broker may be silent',
+    example: '35',
+    fallback: '35',
+  },
+  {
+    name: 'stale_policy',
+    help: 'then: refuse, or introspect (asks the broker about each token)',
+    example: 'introspect',
+    fallback: 'refuse',
+  },
+  {
+    name: 'clock_tolerance_seconds',
+    help: 'how far this clock may be off, 0 to 30',
+    example: '5',
+    fallback: '5',
+  },
+  {
+    name: 'guard_id',
+    help: 'the name of this process in the console of the broker',
+    example: 'web-1',
+  },
 ] as const satisfies readonly Setting[]
 
 export type Name = (typeof TABLE)[number]['name']

@@ -21,7 +21,11 @@ interface Sources {
 }
 
 /** Flags before the environment before the file. Every problem at once, with an example. */
-export function readSettings({ env, file, flags }: Sources): { ok: true; config: ServeConfig } | { ok: false; problems: string[] } {
+export function readSettings({
+  env,
+  file,
+  flags,
+}: Sources): { ok: true; config: ServeConfig } | { ok: false; problems: string[] } {
   const problems: string[] = []
   const say = (name: Name, wrong: string): void => {
     const { example } = SETTINGS.find((one) => one.name === name) ?? { example: '' }
@@ -45,7 +49,8 @@ const SETTING_OF: Readonly<Record<string, string>> = {
   clientKey: 'client_key_file',
   'staleness.afterSeconds': 'stale_after_seconds',
 }
-const settingOf = (option: string): string => SETTING_OF[option] ?? option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+const settingOf = (option: string): string =>
+  SETTING_OF[option] ?? option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** What the guard finds wrong, by the names that the operator wrote. */
 function guardProblems(options: ServeConfig['guard']): string[] {
@@ -54,7 +59,9 @@ function guardProblems(options: ServeConfig['guard']): string[] {
     return []
   } catch (error) {
     const [, ...problems] = (error as Error).message.split('\n- ')
-    return problems.map((problem) => problem.replace(/^[\w.]+/, (option) => named(settingOf(option))))
+    return problems.map((problem) =>
+      problem.replace(/^[\w.]+/, (option) => named(settingOf(option))),
+    )
   }
 }
 
@@ -70,14 +77,17 @@ function readFile(file: string, problems: string[]): Record<string, string> {
     return {}
   }
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    problems.push(`The settings in ${file} must be an object, e.g. { "issuer": "https://sign-in.example" }.`)
+    problems.push(
+      `The settings in ${file} must be an object, e.g. { "issuer": "https://sign-in.example" }.`,
+    )
     return {}
   }
   const known = SETTINGS.map(({ name }) => name)
   const read: Record<string, string> = {}
   for (const [name, value] of Object.entries(document)) {
     if (name === '$schema') continue
-    if (!known.includes(name)) problems.push(`${file}: unknown setting "${name}". Known: ${known.join(', ')}.`)
+    if (!known.includes(name))
+      problems.push(`${file}: unknown setting "${name}". Known: ${known.join(', ')}.`)
     else if (['string', 'number'].includes(typeof value)) read[name] = String(value)
     else if (Array.isArray(value)) read[name] = value.join(',')
     else problems.push(`${file}: ${name} must be a text, a number or a list of texts.`)
@@ -121,14 +131,21 @@ function toConfig(get: Get, say: Say): ServeConfig {
   const identityPrefix = headerName(get, say, 'identity_prefix')
   if (!identityPrefix.endsWith('-')) say('identity_prefix', 'must end with a dash.')
   const pathPrefix = get('path_prefix') ?? ''
-  if (pathPrefix !== '' && !/^(?:\/[A-Za-z0-9._-]+)+$/.test(pathPrefix)) say('path_prefix', 'must be a path without a slash at its end.')
-  if (get('rules') === undefined) say('rules', 'is missing: without rules every request is refused.')
+  if (pathPrefix !== '' && !/^(?:\/[A-Za-z0-9._-]+)+$/.test(pathPrefix))
+    say('path_prefix', 'must be a path without a slash at its end.')
+  if (get('rules') === undefined)
+    say('rules', 'is missing: without rules every request is refused.')
   const localSecret = secretOf(get, say, 'local_secret')
-  if (localSecret !== undefined && localSecret.length < 16) say('local_secret', 'must have 16 characters at least.')
+  if (localSecret !== undefined && localSecret.length < 16)
+    say('local_secret', 'must have 16 characters at least.')
   const localHosts = listOf(get('local_hosts')).map((host) => host.toLowerCase())
-  for (const host of localHosts) if (!HOST.test(host)) say('local_hosts', `"${host}" is not a host name.`)
+  for (const host of localHosts)
+    if (!HOST.test(host)) say('local_hosts', `"${host}" is not a host name.`)
   if (localListen.kind === 'tcp' && !isLoopback(localListen.host) && localSecret === undefined)
-    say('local_listen', 'is open to other machines: set local_secret_file, or listen on loopback or a unix socket.')
+    say(
+      'local_listen',
+      'is open to other machines: set local_secret_file, or listen on loopback or a unix socket.',
+    )
   return {
     guard: guardOptions(get, say),
     rulesFile: get('rules') ?? '',
@@ -175,9 +192,12 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
 /** Case does not count, as in every name of a header. */
 function identityHeadersOf(get: Get, say: Say): IdentityName[] {
   const wanted = listOf(get('identity_headers'))
-  const named = wanted.map((each) => IDENTITY_NAMES.find((name) => name.toLowerCase() === each.toLowerCase()))
+  const named = wanted.map((each) =>
+    IDENTITY_NAMES.find((name) => name.toLowerCase() === each.toLowerCase()),
+  )
   for (const [at, name] of named.entries())
-    if (name === undefined) say('identity_headers', `"${wanted[at]}" is not one of ${IDENTITY_NAMES.join(', ')}.`)
+    if (name === undefined)
+      say('identity_headers', `"${wanted[at]}" is not one of ${IDENTITY_NAMES.join(', ')}.`)
   if (get('identity_audience') !== undefined && !named.includes('Assertion'))
     say('identity_headers', 'must name Assertion, because identity_audience is set.')
   return IDENTITY_NAMES.filter((name) => named.includes(name))
@@ -203,7 +223,8 @@ function oneOf(get: Get, say: Say, name: Name, values: readonly string[]): strin
 
 function headerName(get: Get, say: Say, name: Name): string {
   const value = get(name) ?? ''
-  if (!/^[A-Za-z][A-Za-z0-9-]{0,63}$/.test(value)) say(name, `must be made of letters, digits and dashes, and is "${value}".`)
+  if (!/^[A-Za-z][A-Za-z0-9-]{0,63}$/.test(value))
+    say(name, `must be made of letters, digits and dashes, and is "${value}".`)
   return value
 }
 
@@ -237,7 +258,8 @@ function contentOf(file: string, say: Say, name: Name): string | undefined {
 
 function addressOf(get: Get, say: Say, name: 'listen' | 'local_listen'): Address {
   const address = readAddress(get(name) ?? '')
-  if (address === undefined) say(name, `must be unix:/path or HOST:PORT, and is "${get(name) ?? ''}".`)
+  if (address === undefined)
+    say(name, `must be unix:/path or HOST:PORT, and is "${get(name) ?? ''}".`)
   return address ?? { kind: 'tcp', host: '127.0.0.1', port: 0 }
 }
 
@@ -248,12 +270,19 @@ function proxiesOf(get: Get, say: Say, listen: Address): BlockList | undefined {
     const [address = '', bits] = proxy.split('/')
     const family = isIP(address) === 4 ? 'ipv4' : 'ipv6'
     const most = family === 'ipv4' ? 32 : 128
-    if (isIP(address) === 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most)))
+    if (
+      isIP(address) === 0 ||
+      (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most))
+    )
       say('trusted_proxies', `"${proxy}" is neither an address nor a range.`)
     else if (bits === undefined) list.addAddress(address, family)
     else list.addSubnet(address, Number(bits), family)
   }
-  if (listen.kind === 'tcp' && !isLoopback(listen.host) && proxies.every((proxy) => isLoopback(proxy.split('/')[0] ?? '')))
+  if (
+    listen.kind === 'tcp' &&
+    !isLoopback(listen.host) &&
+    proxies.every((proxy) => isLoopback(proxy.split('/')[0] ?? ''))
+  )
     say('trusted_proxies', 'must name the proxies, because listen is open to other machines.')
   return listen.kind === 'unix' ? undefined : list
 }

@@ -8,8 +8,9 @@ import { clearSessionCookie, sessionCookieHash, setSessionCookie } from './cooki
 import { deviceName } from './device.ts'
 
 /**
- * What a browser keeps beside its session, in cookies that outlive sessions: who has signed in with it, what they proved, whether several users
- * share it. None of it signs a user in. `readBrowser` reads it once for a request; `keepSignIn` and `forgetSession` write it.
+ * What a browser keeps beside its session, in cookies that outlive sessions: who has signed in with
+ * it, what they proved, whether several users share it. None of it signs a user in. `readBrowser`
+ * reads it once for a request; `keepSignIn` and `forgetSession` write it.
  */
 
 export type UserKey = Pick<User, 'tid' | 'oid'>
@@ -21,8 +22,9 @@ export interface ContextProof {
 }
 
 /**
- * A user's latest fresh sign-in in this browser, as the head of the log when the visit departed. It meets every floor up to there, so that a
- * revocation costs a password once in each browser, and single sign-on goes on. It outlives sign-out, and meets no later floor.
+ * A user's latest fresh sign-in in this browser, as the head of the log when the visit departed. It
+ * meets every floor up to there, so that a revocation costs a password once in each browser, and
+ * single sign-on goes on. It outlives sign-out, and meets no later floor.
  */
 export interface Proven {
   /** 0: there was no fresh visit. */
@@ -39,15 +41,20 @@ export interface Browser {
   /** SHA-256 of the session's cookie, by which the store knows it. */
   sessionHash: string | undefined
   /**
-   * Users who signed in here in the last 90 days, the latest first. By them the broker knows a user's failed sign-in from one that an attacker made
-   * up, and a new device from a known one.
+   * Users who signed in here in the last 90 days, the latest first. By them the broker knows a
+   * user's failed sign-in from one that an attacker made up, and a new device from a known one.
    */
   users: readonly Known[]
   proofs: readonly (UserKey & Proven)[]
   isShared: boolean
-  /** The user has signed out: the next sign-in asks Microsoft for its account chooser, whatever the instance hints at. */
+  /**
+   * The user has signed out: the next sign-in asks Microsoft for its account chooser, whatever the
+   * instance hints at.
+   */
   choosesAccount: boolean
-  /** The IP address that the security history keeps. Undefined where the broker is to store none. */
+  /**
+   * The IP address that the security history keeps. Undefined where the broker is to store none.
+   */
   address: string | undefined
   /** The IP address for the log and the limits. */
   remote: string | undefined
@@ -64,7 +71,9 @@ const PROOFS = { name: '__Host-cmb_fresh', place: 'session/fresh_proof', seconds
 /** A browser that many users share keeps the latest ones. */
 const MOST_USERS = 8
 
-type Need = Pick<Deps, 'sealer'> & { config: Pick<Config, 'retention' | 'sessionRules' | 'trustedProxies'> }
+type Need = Pick<Deps, 'sealer'> & {
+  config: Pick<Config, 'retention' | 'sessionRules' | 'trustedProxies'>
+}
 
 export function readBrowser(deps: Need, c: Context, now: number): Browser {
   return {
@@ -79,53 +88,91 @@ export function readBrowser(deps: Need, c: Context, now: number): Browser {
   }
 }
 
-/** The IP address of a browser as the trusted proxies give it, for the security history. Undefined where the broker is to store none. */
-export const addressOf = ({ config }: { config: Pick<Config, 'retention' | 'trustedProxies'> }, c: Context): string | undefined =>
-  config.retention.addressDays === 0 ? undefined : remoteOf(c, config)
+/**
+ * The IP address of a browser as the trusted proxies give it, for the security history. Undefined
+ * where the broker is to store none.
+ */
+export const addressOf = (
+  { config }: { config: Pick<Config, 'retention' | 'trustedProxies'> },
+  c: Context,
+): string | undefined => (config.retention.addressDays === 0 ? undefined : remoteOf(c, config))
 
-/** Users say at sign-in that a computer is shared, or the setting does. The mark lasts until the window closes; it shortens sessions and adds Microsoft's sign-out. */
-export function isSharedComputer({ config }: { config: Pick<Config, 'sessionRules'> }, c: Context): boolean {
+/**
+ * Users say at sign-in that a computer is shared, or the setting does. The mark lasts until the
+ * window closes; it shortens sessions and adds Microsoft's sign-out.
+ */
+export function isSharedComputer(
+  { config }: { config: Pick<Config, 'sessionRules'> },
+  c: Context,
+): boolean {
   const policy = config.sessionRules.sharedComputer
   return policy === 'always' || (policy === 'offer' && getCookie(c, SHARED) === 'yes')
 }
 
 /** What the next sign-in takes the computer for. @param chosen by the user just now */
-export function takenForShared({ sessionRules }: Pick<Config, 'sessionRules'>, { isShared }: Browser, chosen: string | undefined): boolean {
+export function takenForShared(
+  { sessionRules }: Pick<Config, 'sessionRules'>,
+  { isShared }: Browser,
+  chosen: string | undefined,
+): boolean {
   if (sessionRules.sharedComputer !== 'offer') return isShared
   return chosen === 'shared' || (chosen !== 'own' && isShared)
 }
 
 /** A value sealed for another cookie does not open here. */
-function readUsers<T extends UserKey>({ sealer }: Pick<Deps, 'sealer'>, c: Context, { name, place }: typeof KNOWN): T[] {
+function readUsers<T extends UserKey>(
+  { sealer }: Pick<Deps, 'sealer'>,
+  c: Context,
+  { name, place }: typeof KNOWN,
+): T[] {
   const sealed = getCookie(c, name)
   const opened = sealed === undefined ? undefined : sealer.open(place, sealed)
   return opened === undefined ? [] : (JSON.parse(opened.toString('utf8')) as T[])
 }
 
 /** Puts `user` first, in place of what was kept of the same user. */
-function putUser<T extends UserKey>({ sealer }: Pick<Deps, 'sealer'>, c: Context, cookie: typeof KNOWN, user: T, others: readonly T[]): void {
+function putUser<T extends UserKey>(
+  { sealer }: Pick<Deps, 'sealer'>,
+  c: Context,
+  cookie: typeof KNOWN,
+  user: T,
+  others: readonly T[],
+): void {
   const users = [user, ...others.filter((one) => !isSameUser(one, user))].slice(0, MOST_USERS)
-  setCookie(c, cookie.name, sealer.seal(cookie.place, JSON.stringify(users)), { ...LIKE, maxAge: cookie.seconds })
+  setCookie(c, cookie.name, sealer.seal(cookie.place, JSON.stringify(users)), {
+    ...LIKE,
+    maxAge: cookie.seconds,
+  })
 }
 
 export const isSameUser = (a: UserKey, b: UserKey): boolean => a.tid === b.tid && a.oid === b.oid
 
-export const isKnownDevice = ({ users }: Browser, user: UserKey): boolean => users.some((one) => isSameUser(one, user))
+export const isKnownDevice = ({ users }: Browser, user: UserKey): boolean =>
+  users.some((one) => isSameUser(one, user))
 
 /** What this browser's fresh visits of this user proved, `more` included. */
 export function provenOf({ proofs }: Browser, user: UserKey, more: Proven = { seq: 0 }): Proven {
   const before: Proven = proofs.find((proof) => isSameUser(proof, user)) ?? { seq: 0 }
-  return { seq: Math.max(before.seq, more.seq), context: latestContext(before.context, more.context) }
+  return {
+    seq: Math.max(before.seq, more.seq),
+    context: latestContext(before.context, more.context),
+  }
 }
 
 /** A proof with a context that the tenant no longer demands gives way. */
-function latestContext(before: ContextProof | undefined, now: ContextProof | undefined): ContextProof | undefined {
+function latestContext(
+  before: ContextProof | undefined,
+  now: ContextProof | undefined,
+): ContextProof | undefined {
   if (before === undefined || now === undefined || before.id !== now.id) return now ?? before
   return before.seq < now.seq ? now : before
 }
 
 /** @param context that the user's tenant demands; a proof with another one does not serve */
-export const freshProof = ({ seq, context: proven }: Proven, context: string | undefined): FreshProof => ({
+export const freshProof = (
+  { seq, context: proven }: Proven,
+  context: string | undefined,
+): FreshProof => ({
   provenSeq: seq,
   contextSeq: context === undefined ? undefined : proven?.id === context ? proven.seq : 0,
 })
@@ -140,7 +187,13 @@ export interface KeptSignIn {
 }
 
 /** Sets the session's cookie. A shared computer keeps nothing of its users. */
-export function keepSignIn(deps: Pick<Deps, 'sealer'>, c: Context, browser: Browser, kept: KeptSignIn, now: number): void {
+export function keepSignIn(
+  deps: Pick<Deps, 'sealer'>,
+  c: Context,
+  browser: Browser,
+  kept: KeptSignIn,
+  now: number,
+): void {
   const { staySignedIn, absoluteAt, user } = kept.session
   setSessionCookie(c, kept.cookie, staySignedIn ? { staySignedInUntil: absoluteAt } : {})
   deleteCookie(c, CHOOSE, { path: '/', secure: true })
@@ -150,7 +203,8 @@ export function keepSignIn(deps: Pick<Deps, 'sealer'>, c: Context, browser: Brow
   const { tid, oid } = user
   const [before, after] = [provenOf(browser, user), provenOf(browser, user, kept.proven)]
   // It changes nothing where the earlier proof is as good.
-  if (after.seq !== before.seq || after.context !== before.context) putUser(deps, c, PROOFS, { tid, oid, ...after }, browser.proofs)
+  if (after.seq !== before.seq || after.context !== before.context)
+    putUser(deps, c, PROOFS, { tid, oid, ...after }, browser.proofs)
   putUser(deps, c, KNOWN, { tid, oid, until: now + KNOWN.seconds }, browser.users)
 }
 

@@ -1,4 +1,7 @@
-/** A browser in words, for a user to recognize it by: "Firefox on Windows". Chosen from closed lists; nothing of the header is repeated. */
+/**
+ * A browser in words, for a user to recognize it by: "Firefox on Windows". Chosen from closed
+ * lists; nothing of the header is repeated.
+ */
 
 /** Order decides: most browsers name others they want to be taken for. */
 const BROWSERS: readonly (readonly [RegExp, string])[] = [
@@ -25,9 +28,11 @@ const LONGEST = 512
 
 export function deviceName(userAgent: string | undefined): string {
   const read = (userAgent ?? '').slice(0, LONGEST)
-  const named = (list: typeof BROWSERS): string | undefined => list.find(([pattern]) => pattern.test(read))?.[1]
+  const named = (list: typeof BROWSERS): string | undefined =>
+    list.find(([pattern]) => pattern.test(read))?.[1]
   const browser = named(BROWSERS)
   const system = named(SYSTEMS)
-  if (browser === undefined) return system === undefined ? 'Unknown browser' : `Browser on ${system}`
+  if (browser === undefined)
+    return system === undefined ? 'Unknown browser' : `Browser on ${system}`
   return system === undefined ? browser : `${browser} on ${system}`
 }

@@ -13,8 +13,8 @@ export interface TenantAdministrator {
 }
 
 /**
- * The user as administrator of their own tenant: the tenant is connected and is not the operators' own, its setting names a role, and the session has
- * that role. Undefined: they administer none.
+ * The user as administrator of their own tenant: the tenant is connected and is not the operators'
+ * own, its setting names a role, and the session has that role. Undefined: they administer none.
  */
 export async function administratorOf(
   { store, connection }: Pick<Deps, 'store' | 'connection'>,
@@ -26,5 +26,7 @@ export async function administratorOf(
   const tenant = await store.findTenant(tid)
   if (tenant === undefined || tenant.removedAt !== undefined) return undefined
   const role = administratorRole(tenant.administrators)
-  return role !== undefined && session.roles.includes(role) ? { session, tenant, actor: { kind: 'operator', id: session.sub, tid } } : undefined
+  return role !== undefined && session.roles.includes(role)
+    ? { session, tenant, actor: { kind: 'operator', id: session.sub, tid } }
+    : undefined
 }

@@ -3,7 +3,10 @@ import { z } from 'zod'
 import { type Message, messageOf, messageProblem } from './message.ts'
 import { en } from './texts/en.ts'
 
-/** A language of users' pages: English is built in, others are files that the operator names (docs/languages.md). */
+/**
+ * A language of users' pages: English is built in, others are files that the operator names
+ * (docs/languages.md).
+ */
 
 export interface Language {
   /** ISO 639, such as `de`. */
@@ -13,7 +16,9 @@ export interface Language {
   direction: 'ltr' | 'rtl'
   /** BCP 47, for dates: `en-GB` writes the day before the month. */
   locale: string
-  /** Whether a person who is fluent has read the texts. Texts that were not read are machine-made. */
+  /**
+   * Whether a person who is fluent has read the texts. Texts that were not read are machine-made.
+   */
   reviewed: boolean
   /** With the keys of `en`. */
   messages: Messages
@@ -42,9 +47,15 @@ const shape = z.object(
       (tag) => typeof tag === 'string' && isOther(tag),
       'must be a language of ISO 639 such as de, and not en, which is built in',
     ),
-    name: z.string('must be the name of the language in itself').min(1, 'must not be empty').max(60, 'must have at most 60 characters'),
+    name: z
+      .string('must be the name of the language in itself')
+      .min(1, 'must not be empty')
+      .max(60, 'must have at most 60 characters'),
     direction: z.enum(['ltr', 'rtl'], 'must be ltr or rtl'),
-    locale: z.custom<string>((tag) => typeof tag === 'string' && isLocale(tag), 'must be a language tag for dates, such as de-DE'),
+    locale: z.custom<string>(
+      (tag) => typeof tag === 'string' && isLocale(tag),
+      'must be a language tag for dates, such as de-DE',
+    ),
     reviewed: z.boolean('must be true, or false where no person who is fluent has read the texts'),
     texts: z.record(z.string(), z.unknown(), 'must be an object'),
   },
@@ -60,12 +71,17 @@ export function readLanguage(file: string, add: Add): Language | undefined {
     content = JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    add(code === undefined ? `names ${file}, which is not valid JSON` : `names ${file}, which cannot be read: ${code}`)
+    add(
+      code === undefined
+        ? `names ${file}, which is not valid JSON`
+        : `names ${file}, which cannot be read: ${code}`,
+    )
     return undefined
   }
   const addTo = (problem: string): void => add(`names ${file}: ${problem}`)
   const { data, error } = shape.safeParse(content)
-  for (const { path, message } of error?.issues ?? []) addTo(`${path.join('.') || 'the file'} ${message}`)
+  for (const { path, message } of error?.issues ?? [])
+    addTo(`${path.join('.') || 'the file'} ${message}`)
   const found: Found = { language: data?.language ?? 'en', add: addTo, missing: [], unknown: [] }
   const messages = fitted(en, groupOf(groupOf(content)['texts']), ['texts'], found)
   if (data === undefined) return undefined
@@ -82,12 +98,20 @@ interface Found {
 
 type Tree = string | readonly Tree[] | { readonly [key: string]: Tree }
 
-/** The messages of a file in the shape of the English texts. Those that it lacks are the English ones. */
+/**
+ * The messages of a file in the shape of the English texts. Those that it lacks are the English
+ * ones.
+ */
 function fitted(english: Tree, own: unknown, path: readonly string[], found: Found): Messages {
   const at = path.join('.')
   if (typeof english === 'string') {
     if (own === undefined) found.missing.push(at)
-    const problem = own === undefined ? undefined : typeof own === 'string' ? messageProblem(own, english) : 'must be a text'
+    const problem =
+      own === undefined
+        ? undefined
+        : typeof own === 'string'
+          ? messageProblem(own, english)
+          : 'must be a text'
     if (problem !== undefined) found.add(`${at} ${problem}`)
     return messageOf(typeof own === 'string' ? own : english, english, found.language)
   }
@@ -100,7 +124,11 @@ function fitted(english: Tree, own: unknown, path: readonly string[], found: Fou
       .map((key) => `${at}.${key}`),
   )
   const entries = Object.entries(english).map(
-    ([key, text]) => [key, fitted(text, Object.hasOwn(group, key) ? group[key] : undefined, [...path, key], found)] as const,
+    ([key, text]) =>
+      [
+        key,
+        fitted(text, Object.hasOwn(group, key) ? group[key] : undefined, [...path, key], found),
+      ] as const,
   )
   return Array.isArray(english) ? entries.map(([, text]) => text) : Object.fromEntries(entries)
 }

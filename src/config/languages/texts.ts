@@ -3,11 +3,17 @@ import type { Language, Messages } from './language.ts'
 import type { PRODUCT } from './message.ts'
 import type { en } from './texts/en.ts'
 
-/** The texts of a language as pages use them: a string, or a function of the values that the placeholders of the English text stand for. */
+/**
+ * The texts of a language as pages use them: a string, or a function of the values that the
+ * placeholders of the English text stand for.
+ */
 
 type Form = 'zero' | 'one' | 'two' | 'few' | 'many' | 'other'
 
-/** What the literal type of an English text says: `['who', 'text']` for `{who}`, `['count', 'plural']` for `{count, plural, …}`. */
+/**
+ * What the literal type of an English text says: `['who', 'text']` for `{who}`, `['count',
+ * 'plural']` for `{count, plural, …}`.
+ */
 type Placeholder<Text extends string> = Text extends `${infer Before}{${infer After}`
   ? Before extends `${string} ${Form} `
     ? Placeholder<After>
@@ -18,16 +24,22 @@ type Placeholder<Text extends string> = Text extends `${infer Before}{${infer Af
       : never
   : never
 
-/** With markup among its values a text is markup. Strings in it are escaped as everywhere on a page. */
+/**
+ * With markup among its values a text is markup. Strings in it are escaped as everywhere on a page.
+ */
 type Say<P extends [string, string]> = <V extends Child = string>(
-  values: Record<Extract<P, [string, 'text']>[0], V> & Record<Extract<P, [string, 'plural']>[0], number>,
+  values: Record<Extract<P, [string, 'text']>[0], V> &
+    Record<Extract<P, [string, 'plural']>[0], number>,
 ) => [V] extends [string | number] ? string : Child
 
-type Said<Text extends string> = [Placeholder<Text>] extends [never] ? string : Say<Placeholder<Text>>
+type Said<Text extends string> = [Placeholder<Text>] extends [never]
+  ? string
+  : Say<Placeholder<Text>>
 
 type SaidAll<M> = { readonly [K in keyof M]: M[K] extends string ? Said<M[K]> : SaidAll<M[K]> }
 
-export type Texts = Pick<Language, 'language' | 'name' | 'direction' | 'locale'> & SaidAll<typeof en>
+export type Texts = Pick<Language, 'language' | 'name' | 'direction' | 'locale'> &
+  SaidAll<typeof en>
 
 const made = new WeakMap<Language, Map<string, Texts>>()
 
@@ -37,7 +49,9 @@ export function textsIn(language: Language, product: string): Texts {
   made.set(language, ofLanguage)
   const { messages, ...about } = language
   // The messages have the shape of the English ones: `readLanguage` made them so.
-  const texts = ofLanguage.get(product) ?? ({ ...about, ...(saidAll(messages, product) as SaidAll<typeof en>) } satisfies Texts)
+  const texts =
+    ofLanguage.get(product) ??
+    ({ ...about, ...(saidAll(messages, product) as SaidAll<typeof en>) } satisfies Texts)
   ofLanguage.set(product, texts)
   return texts
 }

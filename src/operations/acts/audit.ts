@@ -9,8 +9,14 @@ export const JSON_LINES = 'application/jsonl'
 /** A large export takes more than half of the loop's time, in short turns. */
 const LIMITS = { most: 500, pause: 0.5 }
 
-/** All that fits, oldest first, a line each: read page by page, as it is taken, so that its size does not matter and requests hardly notice. */
-export function auditLines(deps: Pick<Deps, 'store'>, filter: Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>): Response {
+/**
+ * All that fits, oldest first, a line each: read page by page, as it is taken, so that its size
+ * does not matter and requests hardly notice.
+ */
+export function auditLines(
+  deps: Pick<Deps, 'store'>,
+  filter: Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>,
+): Response {
   let after = filter.after ?? 0
   const pace = pacing(LIMITS)
   const body = new ReadableStream<Uint8Array>({
@@ -18,12 +24,21 @@ export function auditLines(deps: Pick<Deps, 'store'>, filter: Omit<Parameters<De
       const limit = pace.rows
       const entries = await deps.store.listAudit({ ...filter, after, limit })
       after = entries.at(-1)?.id ?? after
-      if (entries.length > 0) out.enqueue(new TextEncoder().encode(entries.map((entry) => `${JSON.stringify(shown(auditEntry, entry))}\n`).join('')))
+      if (entries.length > 0)
+        out.enqueue(
+          new TextEncoder().encode(
+            entries.map((entry) => `${JSON.stringify(shown(auditEntry, entry))}\n`).join(''),
+          ),
+        )
       if (entries.length < limit) out.close()
       else await pace.rest()
     },
   })
-  const headers = { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'Content-Disposition': 'attachment; filename="broker-audit.jsonl"' }
+  const headers = {
+    'Content-Type': JSON_LINES,
+    'Cache-Control': 'no-store',
+    'Content-Disposition': 'attachment; filename="broker-audit.jsonl"',
+  }
   return new Response(body, { headers: { ...headers, 'X-Content-Type-Options': 'nosniff' } })
 }
 
@@ -39,5 +54,11 @@ export function linesResponse(lines: AsyncGenerator<string>): Response {
       await lines.return(undefined)
     },
   })
-  return new Response(body, { headers: { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } })
+  return new Response(body, {
+    headers: {
+      'Content-Type': JSON_LINES,
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+    },
+  })
 }

@@ -7,11 +7,20 @@ import { Readings } from '../../runtime/concurrency.ts'
 import { brandingSetting } from '../../protocol/names.ts'
 
 /**
- * What users see of the organization that runs the broker, as saved at /setup: it overrides the environment, field by field. Each broker reads it at
- * start, and again when the registry changes.
+ * What users see of the organization that runs the broker, as saved at /setup: it overrides the
+ * environment, field by field. Each broker reads it at start, and again when the registry changes.
  */
 
-export const BRAND_TEXTS = ['product', 'organization', 'accent', 'background', 'support', 'privacy', 'terms', 'accessibility'] as const
+export const BRAND_TEXTS = [
+  'product',
+  'organization',
+  'accent',
+  'background',
+  'support',
+  'privacy',
+  'terms',
+  'accessibility',
+] as const
 export type BrandText = (typeof BRAND_TEXTS)[number]
 export const BRAND_IMAGES = ['logo', 'darkLogo', 'icon'] as const
 export type BrandImage = (typeof BRAND_IMAGES)[number]
@@ -34,7 +43,9 @@ interface Need {
   config: Config
 }
 
-/** What is saved, over the settings of the environment. Pages take `config.look` when they are made. */
+/**
+ * What is saved, over the settings of the environment. Pages take `config.look` when they are made.
+ */
 export class SavedBranding {
   /** What a field has where it is not saved. */
   readonly environment: Look
@@ -59,7 +70,10 @@ export class SavedBranding {
     return parsed(await this.#store.setting(brandingSetting))
   }
 
-  /** Counts from the next page on. The same text leaves `config.look` as it is, so that its assets stay. */
+  /**
+   * Counts from the next page on. The same text leaves `config.look` as it is, so that its assets
+   * stay.
+   */
   async read(): Promise<void> {
     await this.#readings.take(
       () => this.#store.setting(brandingSetting),
@@ -74,9 +88,14 @@ export class SavedBranding {
 
   /** Where nothing is in it, the environment counts again. */
   async save({ texts, images: pictures }: Branding): Promise<void> {
-    const images = Object.fromEntries(Object.entries(pictures).map(([name, { bytes }]) => [name, bytes.toString('base64')]))
+    const images = Object.fromEntries(
+      Object.entries(pictures).map(([name, { bytes }]) => [name, bytes.toString('base64')]),
+    )
     const isEmpty = Object.keys(texts).length === 0 && Object.keys(images).length === 0
-    await this.#store.setSetting(brandingSetting, isEmpty ? undefined : JSON.stringify({ texts, images }))
+    await this.#store.setSetting(
+      brandingSetting,
+      isEmpty ? undefined : JSON.stringify({ texts, images }),
+    )
     await this.read()
   }
 }
@@ -86,13 +105,17 @@ function parsed(text: string | undefined): Branding {
   const { texts, images } = keptSchema.parse(JSON.parse(text))
   const read: Branding['images'] = {}
   for (const name of BRAND_IMAGES) {
-    const image = images[name] === undefined ? undefined : imageOf(Buffer.from(images[name], 'base64'))
+    const image =
+      images[name] === undefined ? undefined : imageOf(Buffer.from(images[name], 'base64'))
     if (image !== undefined && typeof image !== 'string') read[name] = image
   }
   return { texts, images: read }
 }
 
-/** @returns what is wrong with a text that was typed, completing a sentence; undefined: it can be saved */
+/**
+ * @returns what is wrong with a text that was typed, completing a sentence; undefined: it can be
+ * saved
+ */
 export function brandTextProblem(name: BrandText, value: string): string | undefined {
   return SETTINGS.look[name].schema.safeParse(value).error?.issues[0]?.message
 }

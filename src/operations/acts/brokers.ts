@@ -1,8 +1,17 @@
 import type { BrokerProcess } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
-/** The brokers and workers that share this one's store, the one that started first before the others; empty where it has the store for itself. */
-export async function brokersNow({ store, clock }: Pick<Deps, 'store' | 'clock'>): Promise<(BrokerProcess & { heartbeatAgeMs: number })[]> {
+/**
+ * The brokers and workers that share this one's store, the one that started first before the
+ * others; empty where it has the store for itself.
+ */
+export async function brokersNow({
+  store,
+  clock,
+}: Pick<Deps, 'store' | 'clock'>): Promise<(BrokerProcess & { heartbeatAgeMs: number })[]> {
   const nowMs = clock.nowMs()
-  return (await store.brokers()).map((one) => ({ ...one, heartbeatAgeMs: Math.max(0, nowMs - one.seenAtMs) }))
+  return (await store.brokers()).map((one) => ({
+    ...one,
+    heartbeatAgeMs: Math.max(0, nowMs - one.seenAtMs),
+  }))
 }

@@ -2,13 +2,21 @@ import { toWire } from '../../clients/metadata.ts'
 import { newClientSecret } from '../../clients/secret.ts'
 import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
-import type { Client, ClientMetadata, ClientSource, SecretHash } from '../../protocol/client-metadata.ts'
+import type {
+  Client,
+  ClientMetadata,
+  ClientSource,
+  SecretHash,
+} from '../../protocol/client-metadata.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 import { previewedAge } from './revocations.ts'
 
-/** What an operator does to a registration: each act recorded, each refused where another source owns it. */
+/**
+ * What an operator does to a registration: each act recorded, each refused where another source
+ * owns it.
+ */
 
 /** As an operator sees it: the wire's own metadata, and of secrets only that they are there. */
 export function shown(client: Client): Record<string, unknown> {
@@ -17,11 +25,21 @@ export function shown(client: Client): Record<string, unknown> {
     created_at: secret.createdAt,
     ...(secret.expiresAt === undefined ? {} : { expires_at: secret.expiresAt }),
   }))
-  return { ...toWire(client), source: client.source, secrets, created_at: client.createdAt, updated_at: client.updatedAt }
+  return {
+    ...toWire(client),
+    source: client.source,
+    secrets,
+    created_at: client.createdAt,
+    updated_at: client.updatedAt,
+  }
 }
 
 export const noSuchClient = (): Problem =>
-  new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
+  new Problem(
+    404,
+    'No such client',
+    'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.',
+  )
 
 /** @throws Problem 404 */
 export async function known(deps: Deps, id: string): Promise<Client> {
@@ -38,17 +56,24 @@ const WHERE: Record<ClientSource, string> = {
   broker: 'the broker itself, which keeps it as it has to be',
 }
 
-const foreign = (id: string, source: ClientSource): Problem => new Problem(409, 'Registered elsewhere', `${id} belongs to ${WHERE[source]}.`)
+const foreign = (id: string, source: ClientSource): Problem =>
+  new Problem(409, 'Registered elsewhere', `${id} belongs to ${WHERE[source]}.`)
 
 function mine(client: Client, caller: Caller): Client {
   if (client.source === caller.source) return client
   throw foreign(client.clientId, client.source)
 }
 
-const usesSecret = (one: ClientMetadata): boolean => one.authMethod === 'client_secret_basic' || one.authMethod === 'client_secret_post'
+const usesSecret = (one: ClientMetadata): boolean =>
+  one.authMethod === 'client_secret_basic' || one.authMethod === 'client_secret_post'
 
 /** Shows the secret that it makes in its answer, once. */
-export async function add(deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Record<string, unknown>> {
+export async function add(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  one: ClientMetadata,
+): Promise<Record<string, unknown>> {
   const before = await deps.store.findClient(id)
   if (before !== undefined && before.removedAt === undefined) {
     throw new Problem(
@@ -58,92 +83,188 @@ export async function add(deps: Deps, caller: Caller, id: string, one: ClientMet
     )
   }
   const details = { registration: toWire({ clientId: id, metadata: one }) }
-  return withAudit(deps, caller, { act: 'client.add', target: `client ${id}`, details }, async () => {
-    const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
-    const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
-    return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
-  })
+  return withAudit(
+    deps,
+    caller,
+    { act: 'client.add', target: `client ${id}`, details },
+    async () => {
+      const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
+      const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
+      return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
+    },
+  )
 }
 
-/** Counts the sessions in which the client's part would end at once. @throws Problem 404, 409 as the change itself */
-export async function previewedChange(deps: Deps, caller: Caller, id: string, one: ClientMetadata): ReturnType<typeof previewedAge> {
+/**
+ * Counts the sessions in which the client's part would end at once.
+ * @throws Problem 404, 409 as the change itself
+ */
+export async function previewedChange(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  one: ClientMetadata,
+): ReturnType<typeof previewedAge> {
   mine(await known(deps, id), caller)
-  return previewedAge(deps, { kind: 'client', clientId: id }, one.maxAuthenticationSeconds, deps.clock.now())
+  return previewedAge(
+    deps,
+    { kind: 'client', clientId: id },
+    one.maxAuthenticationSeconds,
+    deps.clock.now(),
+  )
 }
 
 /** The audit log gets each field that changes, before and after; a registration holds no secret. */
-export async function change(deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Client> {
-  const details = { changed: changes(toWire(await known(deps, id)), toWire({ clientId: id, metadata: one })) }
-  return withAudit(deps, caller, { act: 'client.change', target: `client ${id}`, details }, () => put(deps, caller, id, one))
+export async function change(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  one: ClientMetadata,
+): Promise<Client> {
+  const details = {
+    changed: changes(toWire(await known(deps, id)), toWire({ clientId: id, metadata: one })),
+  }
+  return withAudit(deps, caller, { act: 'client.change', target: `client ${id}`, details }, () =>
+    put(deps, caller, id, one),
+  )
 }
 
-async function put(deps: Deps, caller: Caller, id: string, one: ClientMetadata, secrets?: SecretHash[]): Promise<Client> {
-  const answer = await deps.store.putClient({ clientId: id, source: caller.source, metadata: one, secrets, now: deps.clock.now() })
+async function put(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  one: ClientMetadata,
+  secrets?: SecretHash[],
+): Promise<Client> {
+  const answer = await deps.store.putClient({
+    clientId: id,
+    source: caller.source,
+    metadata: one,
+    secrets,
+    now: deps.clock.now(),
+  })
   if (answer.outcome === 'foreign') throw foreign(id, answer.source)
   await changed(deps, caller, id, answer.outcome)
   return answer.client
 }
 
 /** For the audit log: which secrets a client has, by their ids. */
-const secretIds = ({ secrets }: Pick<Client, 'secrets'>) => ({ secrets: secrets.map((secret) => secret.id) })
-const secretsOf = async ({ store }: Deps, id: string) => secretIds((await store.findClient(id)) ?? { secrets: [] })
-const secretsChanged = (before: ReturnType<typeof secretIds>) => (answer: Record<string, unknown>) => ({
-  changed: changes(before, secretIds(answer as Pick<Client, 'secrets'>)),
+const secretIds = ({ secrets }: Pick<Client, 'secrets'>) => ({
+  secrets: secrets.map((secret) => secret.id),
 })
+const secretsOf = async ({ store }: Deps, id: string) =>
+  secretIds((await store.findClient(id)) ?? { secrets: [] })
+const secretsChanged =
+  (before: ReturnType<typeof secretIds>) => (answer: Record<string, unknown>) => ({
+    changed: changes(before, secretIds(answer as Pick<Client, 'secrets'>)),
+  })
 
-export async function rotateSecret(deps: Deps, caller: Caller, id: string): Promise<Record<string, unknown>> {
+export async function rotateSecret(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+): Promise<Record<string, unknown>> {
   const before = await secretsOf(deps, id)
   const act = async (): Promise<Record<string, unknown>> => {
     const client = mine(await known(deps, id), caller)
     if (!usesSecret(client.metadata))
-      throw new Problem(409, 'No secret to rotate', `${id} authenticates by ${client.metadata.authMethod}, without a secret.`)
+      throw new Problem(
+        409,
+        'No secret to rotate',
+        `${id} authenticates by ${client.metadata.authMethod}, without a secret.`,
+      )
     const { secret, hash } = newClientSecret(deps.random, deps.clock.now())
     if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now: deps.clock.now() })))
       throw new Problem(404, 'No such client', `${id} was removed meanwhile.`)
     await changed(deps, caller, id, 'secret_rotated')
     return { ...shown(await known(deps, id)), client_secret: secret }
   }
-  return withAudit(deps, caller, { act: 'client.rotate_secret', target: `client ${id}` }, act, secretsChanged(before))
+  return withAudit(
+    deps,
+    caller,
+    { act: 'client.rotate_secret', target: `client ${id}` },
+    act,
+    secretsChanged(before),
+  )
 }
 
-export async function removeSecret(deps: Deps, caller: Caller, id: string, secretId: string): Promise<Record<string, unknown>> {
+export async function removeSecret(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  secretId: string,
+): Promise<Record<string, unknown>> {
   const before = await secretsOf(deps, id)
-  const about = { act: 'client.remove_secret', target: `client ${id}`, details: { secret_id: secretId } }
+  const about = {
+    act: 'client.remove_secret',
+    target: `client ${id}`,
+    details: { secret_id: secretId },
+  }
   const act = async (): Promise<Record<string, unknown>> => {
     mine(await known(deps, id), caller)
     if (!(await deps.store.removeClientSecret({ clientId: id, secretId })))
-      throw new Problem(404, 'No such secret', `${id} has no secret of that id; GET /admin/v1/clients/${id} lists them.`)
+      throw new Problem(
+        404,
+        'No such secret',
+        `${id} has no secret of that id; GET /admin/v1/clients/${id} lists them.`,
+      )
     await changed(deps, caller, id, 'secret_removed')
     return shown(await known(deps, id))
   }
   return withAudit(deps, caller, about, act, secretsChanged(before))
 }
 
-export async function remove(deps: Deps, caller: Caller, id: string, source: ClientSource | undefined): Promise<Record<string, unknown>> {
+export async function remove(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  source: ClientSource | undefined,
+): Promise<Record<string, unknown>> {
   const before = await deps.store.findClient(id)
-  const details = { source: source ?? caller.source, ...(before !== undefined && { registration: toWire(before) }) }
-  return withAudit(deps, caller, { act: 'client.remove', target: `client ${id}`, details }, async () => {
-    const now = deps.clock.now()
-    const answer = await deps.store.removeClient({ clientId: id, source: source ?? caller.source, actor: caller.actor, now })
-    if (answer.outcome === 'unknown') throw noSuchClient()
-    if (answer.outcome === 'foreign') {
-      const { message } = foreign(id, answer.source)
-      throw new Problem(
-        409,
-        'Registered elsewhere',
-        `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
-      )
-    }
-    await changed(deps, caller, id, 'removed')
-    const notes =
-      source === 'file'
-        ? ['The clients file still has this client: its next change, or the next start, registers it again. Remove it from the file too.']
-        : []
-    return { client_id: id, removed: true, seq: answer.committed.revocation.seq, notes }
-  })
+  const details = {
+    source: source ?? caller.source,
+    ...(before !== undefined && { registration: toWire(before) }),
+  }
+  return withAudit(
+    deps,
+    caller,
+    { act: 'client.remove', target: `client ${id}`, details },
+    async () => {
+      const now = deps.clock.now()
+      const answer = await deps.store.removeClient({
+        clientId: id,
+        source: source ?? caller.source,
+        actor: caller.actor,
+        now,
+      })
+      if (answer.outcome === 'unknown') throw noSuchClient()
+      if (answer.outcome === 'foreign') {
+        const { message } = foreign(id, answer.source)
+        throw new Problem(
+          409,
+          'Registered elsewhere',
+          `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
+        )
+      }
+      await changed(deps, caller, id, 'removed')
+      const notes =
+        source === 'file'
+          ? [
+              'The clients file still has this client: its next change, or the next start, registers it again. Remove it from the file too.',
+            ]
+          : []
+      return { client_id: id, removed: true, seq: answer.committed.revocation.seq, notes }
+    },
+  )
 }
 
 async function changed(deps: Deps, caller: Caller, id: string, how: string): Promise<void> {
   await deps.clients.reload()
-  deps.log.info('client_changed', { client_id: id, how, actorKind: caller.actor.kind, actor: caller.actor.id, source: caller.source })
+  deps.log.info('client_changed', {
+    client_id: id,
+    how,
+    actorKind: caller.actor.kind,
+    actor: caller.actor.id,
+    source: caller.source,
+  })
 }

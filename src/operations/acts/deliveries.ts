@@ -15,23 +15,32 @@ export interface WhichDeliveries {
 }
 
 /** Redrives rejected and failed deliveries, recorded; for every interface. @returns how many */
-export async function redriveAs(deps: Deps, caller: Caller, wanted: WhichDeliveries): Promise<number> {
+export async function redriveAs(
+  deps: Deps,
+  caller: Caller,
+  wanted: WhichDeliveries,
+): Promise<number> {
   const [target] = Object.entries(wanted)
   const refs = await withAudit(
     deps,
     caller,
     { act: 'redrive', target: target?.join(' ') },
-    () => deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id }),
+    () =>
+      deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id }),
     ({ length }) => ({ redriven: length }),
   )
   if (refs.length > 0) deps.queue.add(refs)
-  deps.log.info('deliveries_redriven', { count: refs.length, actorKind: caller.actor.kind, actor: caller.actor.id })
+  deps.log.info('deliveries_redriven', {
+    count: refs.length,
+    actorKind: caller.actor.kind,
+    actor: caller.actor.id,
+  })
   return refs.length
 }
 
 /**
- * Brings the next attempt of a pending delivery forward. The lane makes it when it may call the target: where the target does not answer, as its
- * next probe. @returns whether there is one
+ * Brings the next attempt of a pending delivery forward. The lane makes it when it may call the
+ * target: where the target does not answer, as its next probe. @returns whether there is one
  */
 export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<boolean> {
   const entry = { act: 'try_now', target: `id ${id}` }
@@ -44,25 +53,47 @@ export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<
   )
   if (ref === undefined) return false
   deps.queue.addUrgent([ref])
-  deps.log.info('delivery_tried_now', { delivery: id, actorKind: caller.actor.kind, actor: caller.actor.id })
+  deps.log.info('delivery_tried_now', {
+    delivery: id,
+    actorKind: caller.actor.kind,
+    actor: caller.actor.id,
+  })
   return true
 }
 
-/** Pending, rejected and failed deliveries closed: nothing is sent any more. Recorded with the reason. @returns how many */
+/**
+ * Pending, rejected and failed deliveries closed: nothing is sent any more. Recorded with the
+ * reason.
+ * @returns how many
+ */
 export async function closeAs(
   deps: Pick<Deps, 'store' | 'log'>,
   caller: Caller,
-  { reason, caseReference, ...which }: WhichDeliveries & { reason: string; caseReference?: string | undefined },
+  {
+    reason,
+    caseReference,
+    ...which
+  }: WhichDeliveries & { reason: string; caseReference?: string | undefined },
 ): Promise<number> {
   const [target] = Object.entries(which)
   const closed = await withAudit(
     deps,
     caller,
     { act: 'close', target: target?.join(' '), caseReference, comment: reason },
-    () => deps.store.closeDeliveries({ id: which.id, targetId: which.target_id, clientId: which.client_id, reason }),
+    () =>
+      deps.store.closeDeliveries({
+        id: which.id,
+        targetId: which.target_id,
+        clientId: which.client_id,
+        reason,
+      }),
     (count) => ({ closed: count }),
   )
-  deps.log.info('deliveries_closed', { count: closed, actorKind: caller.actor.kind, actor: caller.actor.id })
+  deps.log.info('deliveries_closed', {
+    count: closed,
+    actorKind: caller.actor.kind,
+    actor: caller.actor.id,
+  })
   return closed
 }
 
@@ -70,7 +101,11 @@ export async function closeAs(
 export async function knownDelivery({ store }: Pick<Deps, 'store'>, id: string): Promise<Delivery> {
   const found = await store.findDelivery(id)
   if (found !== undefined) return found
-  throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
+  throw new Problem(
+    404,
+    'No such delivery',
+    'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.',
+  )
 }
 
 /** A page and the cursor of the next. @throws Problem 404 where the cursor is unknown */
@@ -79,7 +114,11 @@ export async function deliveryPage(
   wanted: Parameters<Deps['store']['listDeliveries']>[0],
 ): Promise<{ found: Delivery[]; next: string | null }> {
   if (wanted.before !== undefined && (await store.findDelivery(wanted.before)) === undefined)
-    throw new Problem(404, 'No such delivery', 'The parameter before names an unknown delivery. Start again without before.')
+    throw new Problem(
+      404,
+      'No such delivery',
+      'The parameter before names an unknown delivery. Start again without before.',
+    )
   const found = await store.listDeliveries({ ...wanted, limit: wanted.limit + 1 })
   const page = found.slice(0, wanted.limit)
   return { found: page, next: found.length > wanted.limit ? (page.at(-1)?.id ?? null) : null }
@@ -87,4 +126,9 @@ export async function deliveryPage(
 
 /** A logout token names a session or a user, never both. */
 export const deliveryShown = (one: Delivery, attempts?: DeliveryAttempt[]) =>
-  shown(delivery, { ...one, sub: one.sid === undefined ? one.sub : undefined, attemptsMade: one.attempts, attempts })
+  shown(delivery, {
+    ...one,
+    sub: one.sid === undefined ? one.sub : undefined,
+    attemptsMade: one.attempts,
+    attempts,
+  })

@@ -1,8 +1,18 @@
 import { hash } from 'node:crypto'
-import { type Anchor, chainProblem, type Link, type LogName, NOTHING_BEFORE, personalHash } from '../../protocol/evidence-chain.ts'
+import {
+  type Anchor,
+  chainProblem,
+  type Link,
+  type LogName,
+  NOTHING_BEFORE,
+  personalHash,
+} from '../../protocol/evidence-chain.ts'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 
-/** The file of `cmb evidence export`, read and verified without the broker: lines of JSON, or the same lines in a column of a CSV. */
+/**
+ * The file of `cmb evidence export`, read and verified without the broker: lines of JSON, or the
+ * same lines in a column of a CSV.
+ */
 
 export const EVIDENCE_FORMAT = 'broker-evidence/1'
 export const HEAD_TYP = 'evidence-head+jwt'
@@ -13,7 +23,9 @@ type Line = Readonly<Record<string, unknown>>
 const CSV_HEAD = 'record,id,at,state,json'
 
 export function evidenceCsv(lines: readonly string[]): string {
-  return [CSV_HEAD, ...lines.map((line) => [...columnsOf(line), line].map(quotedCell).join(','))].map((row) => `${row}\r\n`).join('')
+  return [CSV_HEAD, ...lines.map((line) => [...columnsOf(line), line].map(quotedCell).join(','))]
+    .map((row) => `${row}\r\n`)
+    .join('')
 }
 
 function columnsOf(line: string): string[] {
@@ -21,24 +33,37 @@ function columnsOf(line: string): string[] {
   const at = one.at_ms ?? one.created_at_ms ?? one.no_later_than_ms
   const id = one.id ?? one.delivery ?? one.number ?? one.guard_id ?? one.kid ?? one.seq ?? ''
   const state = one.state ?? one.outcome ?? ''
-  return [one.record, id, typeof at === 'number' ? new Date(at).toISOString() : '', state].map((each) => withoutFormula(String(each)))
+  return [one.record, id, typeof at === 'number' ? new Date(at).toISOString() : '', state].map(
+    (each) => withoutFormula(String(each)),
+  )
 }
 
-/** @throws Error in words, where it is not a file of evidence or its columns do not say what its lines say */
+/**
+ * @throws Error in words, where it is not a file of evidence or its columns do not say what its
+ * lines say
+ */
 export function evidenceLines(text: string): string[] {
   if (!text.startsWith(CSV_HEAD)) return text.split('\n').filter((line) => line !== '')
   const rows = text.split('\r\n').slice(1)
   if (rows.pop() !== '') throw new Error('The file ends in the middle of a row.')
   return rows.map((row, i) => {
     const json = row.slice(row.indexOf('"{') + 1, -1).replaceAll('""', '"')
-    if ([...columnsOf(json), json].map(quotedCell).join(',') !== row) throw new Error(`Row ${i + 1}: its columns were changed.`)
+    if ([...columnsOf(json), json].map(quotedCell).join(',') !== row)
+      throw new Error(`Row ${i + 1}: its columns were changed.`)
     return json
   })
 }
 
-/** Verifies a file of evidence without the broker: its signature, its stretch of the chain, its personal fields, and when its keys signed. */
+/**
+ * Verifies a file of evidence without the broker: its signature, its stretch of the chain, its
+ * personal fields, and when its keys signed.
+ */
 
-/** Checks a JWS by the public keys. @returns its claims where the signature is valid and its type is this one. @throws Error in words, where the key may not have signed then */
+/**
+ * Checks a JWS by the public keys.
+ * @returns its claims where the signature is valid and its type is this one.
+ * @throws Error in words, where the key may not have signed then
+ */
 export type CheckSignature = (jws: string, typ: string) => Promise<Line | undefined>
 
 export interface Verified {
@@ -53,18 +78,27 @@ export interface Verified {
 }
 
 /** @throws Error that says what was changed */
-export async function verifyEvidence(lines: readonly string[], check: CheckSignature): Promise<Verified> {
+export async function verifyEvidence(
+  lines: readonly string[],
+  check: CheckSignature,
+): Promise<Verified> {
   const records = lines.map((line) => JSON.parse(line) as Line)
   const signature = await check(String(records.at(-1)?.jws), SIGNATURE_TYP)
   if (records.at(-1)?.record !== 'signature' || signature === undefined)
-    throw new Error('The last line is not a valid signature of the broker: the file is cut off, changed, or signed by another key.')
+    throw new Error(
+      'The last line is not a valid signature of the broker: the file is cut off, changed, or signed by another key.',
+    )
   const signed = lines.slice(0, -1)
   const text = signed.map((line) => `${line}\n`).join('')
   if (signature.lines !== signed.length || signature.sha256 !== hash('sha256', text, 'base64url'))
-    throw new Error('A line was changed, removed, added or moved: the signature of the export does not cover this file.')
+    throw new Error(
+      'A line was changed, removed, added or moved: the signature of the export does not cover this file.',
+    )
   const log = signature.log === 'audit' ? 'audit' : 'revocations'
   const range =
-    log === 'audit' ? { from: Number(signature.from), to: Number(signature.to) } : { from: Number(signature.seq), to: Number(signature.seq) }
+    log === 'audit'
+      ? { from: Number(signature.from), to: Number(signature.to) }
+      : { from: Number(signature.seq), to: Number(signature.seq) }
   const links = await verifiedChain(records, { log, ...range }, check)
   return { log, ...range, ...verifiedRows(records, links, range), signedAt: Number(signature.iat) }
 }
@@ -76,17 +110,35 @@ interface About {
 }
 
 /** The links of the rows in question, by number. */
-async function verifiedChain(records: readonly Line[], { log, from, to }: About, check: CheckSignature): Promise<Map<number, Link>> {
-  const heads = await Promise.all(records.filter(({ record }) => record === 'head').map(async ({ jws }) => check(String(jws), HEAD_TYP)))
-  const links = records.filter(({ record }) => record === 'link') as unknown as (Link & { personal: string | null })[]
+async function verifiedChain(
+  records: readonly Line[],
+  { log, from, to }: About,
+  check: CheckSignature,
+): Promise<Map<number, Link>> {
+  const heads = await Promise.all(
+    records
+      .filter(({ record }) => record === 'head')
+      .map(async ({ jws }) => check(String(jws), HEAD_TYP)),
+  )
+  const links = records.filter(({ record }) => record === 'link') as unknown as (Link & {
+    personal: string | null
+  })[]
   const end = heads.at(-1)
-  if (end === undefined || heads.includes(undefined)) throw new Error('A head of the chain is not signed by the broker.')
+  if (end === undefined || heads.includes(undefined))
+    throw new Error('A head of the chain is not signed by the broker.')
   const start = heads.length > 1 ? heads[0] : undefined
-  if (start === undefined && links[0]?.fields.former_hash !== null) throw new Error('The chain begins at no signed head.')
-  const stretch = links.map(({ personal, ...link }): Link => (personal === null ? link : { ...link, personal }))
+  if (start === undefined && links[0]?.fields.former_hash !== null)
+    throw new Error('The chain begins at no signed head.')
+  const stretch = links.map(({ personal, ...link }): Link =>
+    personal === null ? link : { ...link, personal },
+  )
   const problem = chainProblem(log, anchorOf(start), stretch, anchorOf(end))
   if (problem !== undefined) throw new Error(problem)
-  const ofRows = new Map(stretch.filter(({ kind, number }) => kind === 'row' && number >= from && number <= to).map((link) => [link.number, link]))
+  const ofRows = new Map(
+    stretch
+      .filter(({ kind, number }) => kind === 'row' && number >= from && number <= to)
+      .map((link) => [link.number, link]),
+  )
   if (ofRows.size !== to - from + 1 || ofRows.size === 0) throw new Error('A row is missing.')
   return ofRows
 }
@@ -101,9 +153,14 @@ function verifiedRows(
   links: ReadonlyMap<number, Link>,
   { from, to }: Omit<About, 'log'>,
 ): Pick<Verified, 'rows' | 'withoutPersonal'> {
-  const personal = records.filter(({ record, number }) => record === 'personal' && Number(number) >= from && Number(number) <= to)
+  const personal = records.filter(
+    ({ record, number }) => record === 'personal' && Number(number) >= from && Number(number) <= to,
+  )
   for (const { number, salt, fields } of personal)
-    if (personalHash(String(salt), fields as Record<string, string | null>) !== links.get(Number(number))?.personal)
+    if (
+      personalHash(String(salt), fields as Record<string, string | null>) !==
+      links.get(Number(number))?.personal
+    )
       throw new Error(`The personal fields of number ${Number(number)} are not what was written.`)
   return { rows: links.size, withoutPersonal: links.size - personal.length }
 }
@@ -116,7 +173,11 @@ export interface KeyTimes {
 }
 
 /** In words, where a signature does not belong to the time in which its key was in use. */
-export function keyTimeProblem({ kid, createdAt, retiredAt }: KeyTimes, typ: string, signedAt: unknown): string | undefined {
+export function keyTimeProblem(
+  { kid, createdAt, retiredAt }: KeyTimes,
+  typ: string,
+  signedAt: unknown,
+): string | undefined {
   const what = typ === HEAD_TYP ? 'A head of the chain' : 'The export'
   if (typeof signedAt !== 'number') return `${what} does not say when it was signed.`
   const at = (seconds: number): string => new Date(seconds * 1000).toISOString()

@@ -8,8 +8,9 @@ import { guardProof } from './guards.ts'
 import { totalOf } from './totals.ts'
 
 /**
- * Signed evidence, as lines that prove themselves: the rows in question, the stretch of the log's chain that holds them between two signed heads, what
- * is known beside the chain (deliveries, guards, how an act ended), the public keys, and last a signature of all lines before it.
+ * Signed evidence, as lines that prove themselves: the rows in question, the stretch of the log's
+ * chain that holds them between two signed heads, what is known beside the chain (deliveries,
+ * guards, how an act ended), the public keys, and last a signature of all lines before it.
  */
 
 const PAGE = 200
@@ -24,15 +25,30 @@ interface Range {
 }
 
 /** Signs the head of a log's chain as it is now. */
-export async function signHead({ store, keys, clock }: Pick<Deps, 'store' | 'keys' | 'clock'>, log: LogName): Promise<void> {
-  const [{ number, hash, signed }, { epoch }] = await Promise.all([store.chainHead(log), store.head()])
+export async function signHead(
+  { store, keys, clock }: Pick<Deps, 'store' | 'keys' | 'clock'>,
+  log: LogName,
+): Promise<void> {
+  const [{ number, hash, signed }, { epoch }] = await Promise.all([
+    store.chainHead(log),
+    store.head(),
+  ])
   if (signed?.hash === hash) return
   const at = clock.now()
-  await store.addSignedHead({ log, number, hash, at, signature: keys.sign('ES256', HEAD_TYP, { log, epoch, number, hash, iat: at }) })
+  await store.addSignedHead({
+    log,
+    number,
+    hash,
+    at,
+    signature: keys.sign('ES256', HEAD_TYP, { log, epoch, number, hash, iat: at }),
+  })
 }
 
 /** The lines about one revocation, each with its newline; the last signs the others. */
-export const evidenceOf = (deps: EvidenceDeps, revocation: LoggedRevocation): AsyncGenerator<string> =>
+export const evidenceOf = (
+  deps: EvidenceDeps,
+  revocation: LoggedRevocation,
+): AsyncGenerator<string> =>
   signed(deps, { seq: revocation.seq }, revocationRecords(deps, revocation))
 
 /** The same about entries of the audit log. */
@@ -40,22 +56,38 @@ export const auditEvidence = (deps: AuditDeps, range: Range): AsyncGenerator<str
   signed(deps, { log: 'audit', ...range }, auditRecords(deps, range))
 
 /**
- * From the first to the last entry that fits; entries between the two are in the range even where a step of the clock gave them another time.
- * Undefined: none fits.
+ * From the first to the last entry that fits; entries between the two are in the range even where a
+ * step of the clock gave them another time. Undefined: none fits.
  */
 export async function auditRange(
   { store }: Pick<Deps, 'store'>,
-  asked: { fromId?: number | undefined; toId?: number | undefined; sinceMs?: number | undefined; untilMs?: number | undefined },
+  asked: {
+    fromId?: number | undefined
+    toId?: number | undefined
+    sinceMs?: number | undefined
+    untilMs?: number | undefined
+  },
 ): Promise<Range | undefined> {
   const { fromId = 1, toId, sinceMs, untilMs } = asked
   const [[first], [last]] = await Promise.all([
     store.listAudit({ after: fromId - 1, sinceMs, untilMs, limit: 1 }),
-    store.listAudit({ before: toId === undefined ? undefined : toId + 1, sinceMs, untilMs, limit: 1 }),
+    store.listAudit({
+      before: toId === undefined ? undefined : toId + 1,
+      sinceMs,
+      untilMs,
+      limit: 1,
+    }),
   ])
-  return first === undefined || last === undefined || first.id > last.id ? undefined : { from: first.id, to: last.id }
+  return first === undefined || last === undefined || first.id > last.id
+    ? undefined
+    : { from: first.id, to: last.id }
 }
 
-async function* signed({ keys, clock }: AuditDeps, about: Record<string, unknown>, records: AsyncIterable<Record_>): AsyncGenerator<string> {
+async function* signed(
+  { keys, clock }: AuditDeps,
+  about: Record<string, unknown>,
+  records: AsyncIterable<Record_>,
+): AsyncGenerator<string> {
   const digest = createHash('sha256')
   let lines = 0
   for await (const record of records) {
@@ -64,17 +96,31 @@ async function* signed({ keys, clock }: AuditDeps, about: Record<string, unknown
     lines += 1
     yield line
   }
-  const claims = { format: EVIDENCE_FORMAT, ...about, lines, sha256: digest.digest('base64url'), iat: clock.now() }
+  const claims = {
+    format: EVIDENCE_FORMAT,
+    ...about,
+    lines,
+    sha256: digest.digest('base64url'),
+    iat: clock.now(),
+  }
   yield `${canonical({ record: 'signature', jws: keys.sign('ES256', SIGNATURE_TYP, claims) })}\n`
 }
 
-async function* revocationRecords(deps: EvidenceDeps, revocation: LoggedRevocation): AsyncGenerator<Record_> {
+async function* revocationRecords(
+  deps: EvidenceDeps,
+  revocation: LoggedRevocation,
+): AsyncGenerator<Record_> {
   const { seq, totals, fanOut, sessions } = revocation
   const range = { from: seq, to: seq }
   yield* opening(deps, 'revocations', { seq })
   yield* chain(deps, 'revocations', range)
   yield* rows(deps, 'revocations', range)
-  yield { record: 'state', fan_out: fanOut, sessions: fanOut === 'pending' ? null : sessions, totals: { total: totalOf(totals), ...totals } }
+  yield {
+    record: 'state',
+    fan_out: fanOut,
+    sessions: fanOut === 'pending' ? null : sessions,
+    totals: { total: totalOf(totals), ...totals },
+  }
   yield* deliveries(deps, seq)
   for (const guard of await guardProof(deps, revocation)) yield { record: 'guard', ...guard }
 }
@@ -86,32 +132,54 @@ async function* auditRecords(deps: AuditDeps, range: Range): AsyncGenerator<Reco
 }
 
 /** What the file is about, and the public keys with the time in which each signed. */
-async function* opening(deps: AuditDeps, log: LogName, about: Record<string, unknown>): AsyncGenerator<Record_> {
+async function* opening(
+  deps: AuditDeps,
+  log: LogName,
+  about: Record<string, unknown>,
+): AsyncGenerator<Record_> {
   await signHead(deps, log)
-  yield { record: 'evidence', format: EVIDENCE_FORMAT, issuer: deps.config.issuer, ...about, exported_at: deps.clock.now() }
+  yield {
+    record: 'evidence',
+    format: EVIDENCE_FORMAT,
+    issuer: deps.config.issuer,
+    ...about,
+    exported_at: deps.clock.now(),
+  }
   for (const { kid, publicJwk, createdAt, retireAt } of await deps.keys.list())
     yield { record: 'key', kid, jwk: publicJwk, created_at: createdAt, retire_at: retireAt ?? null }
 }
 
 /** The links between the last signed head before the rows and the first after them. */
-async function* chain({ store }: AuditDeps, log: LogName, { from, to }: Range): AsyncGenerator<Record_> {
-  const [{ before }, { from: end }] = await Promise.all([store.signedAround({ log, number: from }), store.signedAround({ log, number: to })])
+async function* chain(
+  { store }: AuditDeps,
+  log: LogName,
+  { from, to }: Range,
+): AsyncGenerator<Record_> {
+  const [{ before }, { from: end }] = await Promise.all([
+    store.signedAround({ log, number: from }),
+    store.signedAround({ log, number: to }),
+  ])
   if (end === undefined) return
   if (before !== undefined) yield { record: 'head', jws: before.signature }
   let begins = await store.chainBegins({ log, from: before?.number ?? 0, to: end.number })
   // One of the same number as the signed head is after it only where it names it.
-  begins = begins.filter((one) => before === undefined || one.number > before.number || one.fields.former_hash === before.hash)
+  begins = begins.filter(
+    (one) =>
+      before === undefined || one.number > before.number || one.fields.former_hash === before.hash,
+  )
   for (let after = before?.number ?? 0; ;) {
     const found = await store.chainRows({ log, after, to: end.number, limit: PAGE })
     for (const row of found) {
-      while (begins[0] !== undefined && begins[0].number < row.number) yield linkShown(begins.shift() as Link)
+      while (begins[0] !== undefined && begins[0].number < row.number)
+        yield linkShown(begins.shift() as Link)
       yield linkShown(row)
     }
     after = found.at(-1)?.number ?? after
     if (found.length < PAGE) break
     await turn()
   }
-  for (const one of begins) if (one.number < end.number || one.hash === end.hash) yield linkShown(one)
+  for (const one of begins)
+    if (one.number < end.number || one.hash === end.hash) yield linkShown(one)
   yield { record: 'head', jws: end.signature }
 }
 
@@ -125,7 +193,11 @@ const linkShown = ({ number, kind, fields, personal, hash }: Link): Record_ => (
 })
 
 /** What the link of each row in question has not in clear. */
-async function* rows({ store }: AuditDeps, log: LogName, { from, to }: Range): AsyncGenerator<Record_> {
+async function* rows(
+  { store }: AuditDeps,
+  log: LogName,
+  { from, to }: Range,
+): AsyncGenerator<Record_> {
   for (let after = from - 1; ;) {
     const found = await store.evidenceRows({ log, after, to, limit: PAGE })
     for (const row of found) yield* rowShown(row)
@@ -137,17 +209,53 @@ async function* rows({ store }: AuditDeps, log: LogName, { from, to }: Range): A
 
 function* rowShown({ number, personal, ended }: EvidenceRow): Generator<Record_> {
   // Without its salt the user was erased: the hash in the chain is all that is left to verify.
-  if (personal !== undefined) yield { record: 'personal', number, salt: personal.salt, fields: personal.fields }
-  if (ended !== undefined) yield { record: 'ended', number, outcome: ended.outcome, at_ms: ended.atMs, result: ended.result }
+  if (personal !== undefined)
+    yield { record: 'personal', number, salt: personal.salt, fields: personal.fields }
+  if (ended !== undefined)
+    yield {
+      record: 'ended',
+      number,
+      outcome: ended.outcome,
+      at_ms: ended.atMs,
+      result: ended.result,
+    }
 }
 
 async function* deliveries({ store }: EvidenceDeps, seq: number): AsyncGenerator<Record_> {
   for (let before: string | undefined; ;) {
     const page = await store.listDeliveries({ seq, limit: PAGE, before })
     for (const { id, clientId, uri, state, sid, sub, createdAtMs, settledAtMs } of page) {
-      yield { record: 'delivery', id, client_id: clientId, uri, state, sid, sub, created_at_ms: createdAtMs, settled_at_ms: settledAtMs ?? null }
-      for (const { attempt, atMs, outcome, status, latencyMs, jti, error } of await store.attemptsOf(id))
-        yield { record: 'attempt', delivery: id, attempt, at_ms: atMs, outcome, status, latency_ms: latencyMs, jti, error }
+      yield {
+        record: 'delivery',
+        id,
+        client_id: clientId,
+        uri,
+        state,
+        sid,
+        sub,
+        created_at_ms: createdAtMs,
+        settled_at_ms: settledAtMs ?? null,
+      }
+      for (const {
+        attempt,
+        atMs,
+        outcome,
+        status,
+        latencyMs,
+        jti,
+        error,
+      } of await store.attemptsOf(id))
+        yield {
+          record: 'attempt',
+          delivery: id,
+          attempt,
+          at_ms: atMs,
+          outcome,
+          status,
+          latency_ms: latencyMs,
+          jti,
+          error,
+        }
     }
     before = page.at(-1)?.id
     if (page.length < PAGE) return

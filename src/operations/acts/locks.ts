@@ -5,7 +5,10 @@ import { acting, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
-/** Locks as the console, the admin API and `cmb` set and lift them: who may lock whom, and for how long. */
+/**
+ * Locks as the console, the admin API and `cmb` set and lift them: who may lock whom, and for how
+ * long.
+ */
 
 /** An operator without the administrator's role locks one user for so long at most. */
 const OPERATOR_LOCK_SECONDS = 86_400
@@ -23,7 +26,10 @@ interface LockAsked {
 }
 
 /** @throws Problem 404 where a `sub` names no user */
-export async function resolved({ store }: Pick<Deps, 'store'>, target: NamedTarget): Promise<LockTarget> {
+export async function resolved(
+  { store }: Pick<Deps, 'store'>,
+  target: NamedTarget,
+): Promise<LockTarget> {
   if (!('sub' in target)) return target
   const subject = await store.findSubject(target.sub)
   if (subject === undefined) throw new Problem(404, 'No such user', UNKNOWN.user)
@@ -32,44 +38,69 @@ export async function resolved({ store }: Pick<Deps, 'store'>, target: NamedTarg
 
 /** @throws Problem 403, 422: before the store is asked */
 export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }: LockAsked): void {
-  if (endsAt !== undefined && endsAt <= now) throw new Problem(422, 'The end has passed', 'ends_at must be in the future, or be left out.')
+  if (endsAt !== undefined && endsAt <= now)
+    throw new Problem(422, 'The end has passed', 'ends_at must be in the future, or be left out.')
   if (caller.may === 'administer') return
   const needs = (what: string): never => {
-    throw new Problem(403, 'This needs an administrator', `${what} An operator may lock one user for at most 24 hours (ends_at).`)
+    throw new Problem(
+      403,
+      'This needs an administrator',
+      `${what} An operator may lock one user for at most 24 hours (ends_at).`,
+    )
   }
   if (target.kind !== 'user') needs('Only administrators lock a tenant or a client.')
   if (replaces !== undefined) needs('Only administrators replace a lock.')
-  if (endsAt === undefined || endsAt > now + OPERATOR_LOCK_SECONDS) needs('Only administrators lock a user for longer.')
+  if (endsAt === undefined || endsAt > now + OPERATOR_LOCK_SECONDS)
+    needs('Only administrators lock a user for longer.')
 }
 
-/** Who would be signed out, and the lock that is there already. Refuses a target that nothing has the name of. @throws Problem 404, 409 */
+/**
+ * Who would be signed out, and the lock that is there already. Refuses a target that nothing has
+ * the name of.
+ * @throws Problem 404, 409
+ */
 export async function previewedLock(deps: Deps, target: LockTarget, now: number) {
-  const human = target.kind === 'user' ? await deps.store.findHuman(target) : { sub: undefined, others: [] }
+  const human =
+    target.kind === 'user' ? await deps.store.findHuman(target) : { sub: undefined, others: [] }
   const subs = human.sub === undefined ? human.others : [human.sub, ...human.others]
   if (subs.length === 0) await mustBeKnown(deps, target)
   mustNotBeProtected(deps, target)
   const [open] = await deps.store.listLocks({ state: 'open', ...lockKey(target), limit: 1 })
-  const what = target.kind === 'user' ? subs.map((sub) => ({ kind: 'subject' as const, sub })) : target
-  return { wouldEnd: { ...(await deps.store.previewRevocation(what, now)), otherSubjects: human.others }, open }
+  const what =
+    target.kind === 'user' ? subs.map((sub) => ({ kind: 'subject' as const, sub })) : target
+  return {
+    wouldEnd: { ...(await deps.store.previewRevocation(what, now)), otherSubjects: human.others },
+    open,
+  }
 }
 
 /** @throws Problem 404 */
 async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTarget): Promise<void> {
-  const found = target.kind === 'client' ? await store.findClient(target.clientId) : await store.findTenant(target.tid)
+  const found =
+    target.kind === 'client'
+      ? await store.findClient(target.clientId)
+      : await store.findTenant(target.tid)
   if (found === undefined) throw new Problem(404, 'Not found', UNKNOWN[target.kind])
 }
 
 /** Lets the dry run reject what no role may lock, as the lock itself does. @throws Problem 409 */
-function mustNotBeProtected({ clients, connection }: Pick<Deps, 'clients' | 'connection'>, target: LockTarget): void {
-  if (target.kind === 'tenant' && target.tid === connection.current().operatorTenant) throw protectedBy('operator_tenant')
-  if (target.kind === 'client' && clients.find(target.clientId)?.source === 'broker') throw protectedBy('console')
+function mustNotBeProtected(
+  { clients, connection }: Pick<Deps, 'clients' | 'connection'>,
+  target: LockTarget,
+): void {
+  if (target.kind === 'tenant' && target.tid === connection.current().operatorTenant)
+    throw protectedBy('operator_tenant')
+  if (target.kind === 'client' && clients.find(target.clientId)?.source === 'broker')
+    throw protectedBy('console')
 }
 
-const protectedBy = (why: LockProtection): Problem => new Problem(why === 'has_role' ? 403 : 409, 'This cannot be locked', PROTECTED[why])
+const protectedBy = (why: LockProtection): Problem =>
+  new Problem(why === 'has_role' ? 403 : 409, 'This cannot be locked', PROTECTED[why])
 
 const PROTECTED: Record<LockProtection, string> = {
   self: 'You cannot lock your own account. Ask another administrator.',
-  operator_tenant: 'The operator tenant cannot be locked: no administrator could lift the lock. Lock single users of it.',
+  operator_tenant:
+    'The operator tenant cannot be locked: no administrator could lift the lock. Lock single users of it.',
   console: 'The console’s own client cannot be locked: no administrator could lift the lock there.',
   last_administrators:
     'At least two administrators have to remain who signed in to the console within 90 days and are not locked. Let another administrator sign in to the console first.',
@@ -93,7 +124,13 @@ export async function lockAs(deps: Deps, caller: Caller, asked: LockAsked): Prom
   const answer = await withAudit(deps, caller, entry, () => lockNow(deps, caller, asked), described)
   if (answer.outcome === 'locked') {
     deps.metrics.locks.inc({ change: 'set', kind: target.kind })
-    deps.log.warn('locked', { lock: answer.lock.id, kind: target.kind, target: lockTargetName(target), ends_at: endsAt, actor: caller.actor.id })
+    deps.log.warn('locked', {
+      lock: answer.lock.id,
+      kind: target.kind,
+      target: lockTargetName(target),
+      ends_at: endsAt,
+      actor: caller.actor.id,
+    })
   }
   return answer
 }
@@ -116,7 +153,11 @@ async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Lo
 }
 
 const CHANGED = (): Problem =>
-  new Problem(409, 'The lock has changed', 'Another operator has lifted or replaced it. GET /admin/v1/locks (cmb locks list) shows what is open now.')
+  new Problem(
+    409,
+    'The lock has changed',
+    'Another operator has lifted or replaced it. GET /admin/v1/locks (cmb locks list) shows what is open now.',
+  )
 
 type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
 
@@ -124,13 +165,22 @@ type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
 export async function liftAs(
   deps: Deps,
   caller: Caller,
-  { id, ...asked }: { id: string; now: number; caseReference?: string | undefined; comment?: string | undefined },
+  {
+    id,
+    ...asked
+  }: { id: string; now: number; caseReference?: string | undefined; comment?: string | undefined },
 ): Promise<Lifted> {
   const { store, metrics, log } = deps
   const before = await store.findLock(id)
   if (before === undefined) throw NO_LOCK()
   const { caseReference, comment } = asked
-  const entry = { act: 'lock.lift', target: lockTargetName(before.target), caseReference, comment, details: { lock: id, locked_by: before.actor.id } }
+  const entry = {
+    act: 'lock.lift',
+    target: lockTargetName(before.target),
+    caseReference,
+    comment,
+    details: { lock: id, locked_by: before.actor.id },
+  }
   const answer = await withAudit(
     deps,
     caller,
@@ -144,9 +194,15 @@ export async function liftAs(
   )
   if (answer.outcome === 'lifted') {
     metrics.locks.inc({ change: 'lifted', kind: before.target.kind })
-    log.warn('lock_lifted', { lock: id, kind: before.target.kind, target: lockTargetName(before.target), actor: caller.actor.id })
+    log.warn('lock_lifted', {
+      lock: id,
+      kind: before.target.kind,
+      target: lockTargetName(before.target),
+      actor: caller.actor.id,
+    })
   }
   return answer
 }
 
-export const NO_LOCK = (): Problem => new Problem(404, 'No such lock', 'GET /admin/v1/locks (cmb locks list) lists the locks.')
+export const NO_LOCK = (): Problem =>
+  new Problem(404, 'No such lock', 'GET /admin/v1/locks (cmb locks list) lists the locks.')

@@ -10,10 +10,20 @@ import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 import { totalOf } from './totals.ts'
 
-/** An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them. */
+/**
+ * An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them.
+ */
 
-/** Counts what a revocation would end. Refuses an unknown target, so that a typo is not mistaken for an empty preview. @throws Problem 404 */
-export async function previewed(deps: Deps, what: Selector, now: number): Promise<RevocationPreview> {
+/**
+ * Counts what a revocation would end. Refuses an unknown target, so that a typo is not mistaken for
+ * an empty preview.
+ * @throws Problem 404
+ */
+export async function previewed(
+  deps: Deps,
+  what: Selector,
+  now: number,
+): Promise<RevocationPreview> {
   await mustBeThere(deps, what, now)
   return deps.store.previewRevocation(what, now)
 }
@@ -29,18 +39,27 @@ const NOTHING: RevocationPreview = {
   otherSubjects: [],
 }
 
-/** Counts what a new `max_authentication_age` ends at once. @param seconds undefined: no limit, which ends nothing */
+/**
+ * Counts what a new `max_authentication_age` ends at once.
+ * @param seconds undefined: no limit, which ends nothing
+ */
 export async function previewedAge(
   { store }: Pick<Deps, 'store'>,
   what: Extract<Selector, { kind: 'tenant' | 'client' }>,
   seconds: number | undefined,
   now: number,
 ): Promise<RevocationPreview> {
-  return seconds === undefined ? NOTHING : store.previewRevocation(what, now, { authenticatedUntil: now - seconds })
+  return seconds === undefined
+    ? NOTHING
+    : store.previewRevocation(what, now, { authenticatedUntil: now - seconds })
 }
 
 /** @throws Problem 404 */
-async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector, now: number): Promise<void> {
+async function mustBeThere(
+  { store }: Pick<Deps, 'store'>,
+  what: Selector,
+  now: number,
+): Promise<void> {
   const there =
     what.kind === 'everything' ||
     (what.kind === 'subject' && (await store.findSubject(what.sub))) ||
@@ -51,12 +70,21 @@ async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector, now: 
 }
 
 /** Whom a dry run names. */
-export const firstUsers = async ({ store }: Pick<Deps, 'store'>, subs: readonly string[]): Promise<Subject[]> =>
+export const firstUsers = async (
+  { store }: Pick<Deps, 'store'>,
+  subs: readonly string[],
+): Promise<Subject[]> =>
   (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter((one) => one !== undefined)
 
 /** A revocation as the API shows it: sessions that are still being counted are not a number. */
-export const revocationRow = <R extends Revocation>(one: R) => ({ ...one, sessions: one.fanOut === 'pending' ? null : one.sessions })
-export const loggedRow = (one: LoggedRevocation) => ({ ...revocationRow(one), totals: { total: totalOf(one.totals), ...one.totals } })
+export const revocationRow = <R extends Revocation>(one: R) => ({
+  ...one,
+  sessions: one.fanOut === 'pending' ? null : one.sessions,
+})
+export const loggedRow = (one: LoggedRevocation) => ({
+  ...revocationRow(one),
+  totals: { total: totalOf(one.totals), ...one.totals },
+})
 
 /** A dry run as the API shows it. */
 export const withFirstUsers = async (deps: Pick<Deps, 'store'>, end: RevocationPreview) => ({
@@ -71,20 +99,35 @@ interface Revoking {
   caseReference?: string | undefined
   comment?: string | undefined
 }
-type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
+type Answered =
+  | Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }>
+  | { outcome: 'already' }
 
 /** The target of its audit entry. */
 export const revokeTarget = (what: Selector): string => Object.values(what).join(' ')
 
-/** An administrator's revocation, recorded; by whatever way they came. @throws Problem 404 where there is nothing of that name */
-export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Revoking): Promise<Answered> {
+/**
+ * An administrator's revocation, recorded; by whatever way they came.
+ * @throws Problem 404 where there is nothing of that name
+ */
+export function revokeAs(
+  deps: Deps,
+  caller: Caller,
+  what: Selector,
+  asked: Revoking,
+): Promise<Answered> {
   const { caseReference, comment } = asked
   return withAudit(
     deps,
     caller,
     { act: 'revoke', target: revokeTarget(what), caseReference, comment },
     async () => {
-      const answer = await revoke(deps, { selector: what, reason: 'administrator', actor: caller.actor, ...asked })
+      const answer = await revoke(deps, {
+        selector: what,
+        reason: 'administrator',
+        actor: caller.actor,
+        ...asked,
+      })
       if (answer.outcome === 'unknown') throw new Problem(404, 'Not found', UNKNOWN[what.kind])
       return answer.outcome === 'revoked' ? answer : { outcome: 'already' }
     },
@@ -92,24 +135,36 @@ export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Revo
   )
 }
 
-/** Of the tenants that a revocation concerns, those in which no fresh sign-in can be demanded: their ID tokens have never had `auth_time`. */
-export async function tenantsWithoutAuthTime({ store, connection }: Deps, { selector, tid, reason }: Revocation): Promise<string[]> {
+/**
+ * Of the tenants that a revocation concerns, those in which no fresh sign-in can be demanded: their
+ * ID tokens have never had `auth_time`.
+ */
+export async function tenantsWithoutAuthTime(
+  { store, connection }: Deps,
+  { selector, tid, reason }: Revocation,
+): Promise<string[]> {
   if (!raisesFloor(reason, selector)) return []
-  const concerned = selector.kind === 'everything' ? connection.current().tenants : tid === undefined ? [] : [tid]
+  const concerned =
+    selector.kind === 'everything' ? connection.current().tenants : tid === undefined ? [] : [tid]
   const provable = await store.tenantsWithAuthTime()
   return concerned.filter((one) => !provable.includes(one))
 }
 
 const outcomeOf = (answer: Answered): Record<string, unknown> =>
-  answer.outcome === 'revoked' ? { seq: answer.committed.revocation.seq, ...counted(answer.committed.revocation) } : { outcome: answer.outcome }
+  answer.outcome === 'revoked'
+    ? { seq: answer.committed.revocation.seq, ...counted(answer.committed.revocation) }
+    : { outcome: answer.outcome }
 
 /** Of a wide revocation the sessions are counted later. */
-const counted = ({ fanOut, sessions }: Revocation): { sessions?: number } => (fanOut === 'pending' ? {} : { sessions })
+const counted = ({ fanOut, sessions }: Revocation): { sessions?: number } =>
+  fanOut === 'pending' ? {} : { sessions }
 
 const UNKNOWN: Record<Selector['kind'], string> = {
   session: 'There is no such session; GET /admin/v1/sessions (cmb sessions list) finds them.',
-  grant: 'There is no such session, or that client is not a participant of it; GET /admin/v1/sessions (cmb sessions list) shows the participants.',
-  subject: 'There is no such user; GET /admin/v1/sessions?user= (cmb sessions list --user) finds their sub.',
+  grant:
+    'There is no such session, or that client is not a participant of it; GET /admin/v1/sessions (cmb sessions list) shows the participants.',
+  subject:
+    'There is no such user; GET /admin/v1/sessions?user= (cmb sessions list --user) finds their sub.',
   client: 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.',
   tenant: 'There is no such tenant; GET /admin/v1/tenants (cmb tenants) lists them.',
   everything: 'There is nothing to revoke.',

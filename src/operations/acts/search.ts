@@ -1,11 +1,21 @@
 import type { Store } from '../../../db/store.ts'
-import type { LoggedRevocation, Searched, Session, SessionPlace, Standing, Subject } from '../../../db/types.ts'
+import type {
+  LoggedRevocation,
+  Searched,
+  Session,
+  SessionPlace,
+  Standing,
+  Subject,
+} from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../../runtime/fold.ts'
 import { isGuid } from '../../protocol/guid.ts'
 
-/** One search for whatever an operator has in hand, as the console, the admin API and `cmb` answer it. Each look-up is bounded, and has its index. */
+/**
+ * One search for whatever an operator has in hand, as the console, the admin API and `cmb` answer
+ * it. Each look-up is bounded, and has its index.
+ */
 
 /** Of each group. */
 const MOST = 20
@@ -19,24 +29,39 @@ export interface Hits {
   /** Live or ended. */
   sessions: { session: Session; state: Exclude<Standing['state'], 'unknown'> }[]
   revocations: LoggedRevocation[]
-  /** A case reference, exactly as it was given; how many revocations and locks have it, up to a number. */
+  /**
+   * A case reference, exactly as it was given; how many revocations and locks have it, up to a
+   * number.
+   */
   cases: { caseReference: string; revocations: number; locks: number }[]
 }
 
 export const hitCount = ({ users, clients, sessions, revocations, cases }: Hits): number =>
   users.length + clients.length + sessions.length + revocations.length + cases.length
 
-export async function searched(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, text: string, now: number): Promise<Hits> {
+export async function searched(
+  deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
+  text: string,
+  now: number,
+): Promise<Hits> {
   // Postgres takes no text with a NUL.
   const wanted = text.replaceAll('\0', '').trim().slice(0, LONGEST_SEARCH)
-  if (wanted === '') return { users: [], moreUsers: false, clients: [], sessions: [], revocations: [], cases: [] }
+  if (wanted === '')
+    return { users: [], moreUsers: false, clients: [], sessions: [], revocations: [], cases: [] }
   const [found, sessions, revocations, cases] = await Promise.all([
     usersFor(deps, wanted),
     sessionsFor(deps, wanted, now),
     revocationsFor(deps, wanted),
     casesFor(deps, wanted),
   ])
-  return { users: found.users, moreUsers: found.more, clients: clientsFor(deps, wanted), sessions, revocations, cases }
+  return {
+    users: found.users,
+    moreUsers: found.more,
+    clients: clientsFor(deps, wanted),
+    sessions,
+    revocations,
+    cases,
+  }
 }
 
 /** By an id, whole; else by the words of a name. @param tid only users of this tenant */
@@ -50,25 +75,32 @@ async function usersFor(
   const byId = isGuid(oid)
     ? await Promise.all(tenants.map((one) => store.findSubjectByUser(one, oid)))
     : [text.startsWith('u_') ? await store.findSubject(text) : undefined]
-  const users = byId.filter((one) => one !== undefined && (tid === undefined || one.tid === tid)) as Subject[]
+  const users = byId.filter(
+    (one) => one !== undefined && (tid === undefined || one.tid === tid),
+  ) as Subject[]
   return users.length > 0 ? { users, more: false } : store.searchUsers({ text, tid, limit: MOST })
 }
 
 type SessionSearch = Parameters<Store['searchSessions']>[0]
 type FoundSession = Awaited<ReturnType<Store['searchSessions']>>[number]
 
-/** A page of live sessions, newest first, by what an operator, or the administrator of the tenant `tid`, knows of them. */
+/**
+ * A page of live sessions, newest first, by what an operator, or the administrator of the tenant
+ * `tid`, knows of them.
+ */
 export function sessionsBy(
   deps: Pick<Deps, 'store' | 'connection'>,
   { text, ...filters }: SessionSearch,
 ): Promise<Searched<FoundSession, SessionPlace>> {
-  if (text !== undefined && filters.sub === undefined) return sessionsOfNamed(deps, { ...filters, text })
+  if (text !== undefined && filters.sub === undefined)
+    return sessionsOfNamed(deps, { ...filters, text })
   return deps.store.pageOfSessions({ ...filters, text, most: MOST_SESSIONS })
 }
 
 /**
- * Live sessions of the users whom a text names, newest first. Where it names few users their sessions are looked up, so that a name of
- * no user reads no session. `text` is a name's words by their beginnings, or a whole sub, sid or object id.
+ * Live sessions of the users whom a text names, newest first. Where it names few users their
+ * sessions are looked up, so that a name of no user reads no session. `text` is a name's words by
+ * their beginnings, or a whole sub, sid or object id.
  */
 async function sessionsOfNamed(
   deps: Pick<Deps, 'store' | 'connection'>,
@@ -80,32 +112,49 @@ async function sessionsOfNamed(
     standing === undefined || standing.state === 'unknown'
       ? await usersFor(deps, text, filters.tid)
       : { users: [{ sub: standing.session.sub }], more: false }
-  if (named.more) return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
-  const each = await Promise.all(named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })))
+  if (named.more)
+    return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
+  const each = await Promise.all(
+    named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })),
+  )
   const found = each
     .flat()
     .filter(({ session }) => standing === undefined || session.sid === text)
-    .toSorted((a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1))
+    .toSorted(
+      (a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1),
+    )
   return { found: found.slice(0, limit), searchedTo: undefined }
 }
 
-async function sessionsFor({ store }: Pick<Deps, 'store'>, text: string, now: number): Promise<Hits['sessions']> {
+async function sessionsFor(
+  { store }: Pick<Deps, 'store'>,
+  text: string,
+  now: number,
+): Promise<Hits['sessions']> {
   if (!/^[\w-]{1,100}$/.test(text)) return []
   const standing = await store.standingBySid(text, now)
   return standing.state === 'unknown' ? [] : [{ session: standing.session, state: standing.state }]
 }
 
-async function revocationsFor({ store }: Pick<Deps, 'store'>, text: string): Promise<LoggedRevocation[]> {
+async function revocationsFor(
+  { store }: Pick<Deps, 'store'>,
+  text: string,
+): Promise<LoggedRevocation[]> {
   const found = /^\d{1,15}$/.test(text) ? await store.findRevocation(Number(text)) : undefined
   return found === undefined ? [] : [found]
 }
 
-async function casesFor({ store }: Pick<Deps, 'store'>, caseReference: string): Promise<Hits['cases']> {
+async function casesFor(
+  { store }: Pick<Deps, 'store'>,
+  caseReference: string,
+): Promise<Hits['cases']> {
   const [revocations, locks] = await Promise.all([
     store.listRevocations({ caseReference, limit: MOST }),
     store.listLocks({ state: 'all', caseReference, limit: MOST }),
   ])
-  return revocations.length + locks.length === 0 ? [] : [{ caseReference, revocations: revocations.length, locks: locks.length }]
+  return revocations.length + locks.length === 0
+    ? []
+    : [{ caseReference, revocations: revocations.length, locks: locks.length }]
 }
 
 function clientsFor({ clients }: Pick<Deps, 'clients'>, text: string): Client[] {
@@ -118,14 +167,17 @@ function clientsFor({ clients }: Pick<Deps, 'clients'>, text: string): Client[] 
 }
 
 /**
- * How far one answer searches the logs, and the open sessions, where no index serves: 30 to 50 ms of CPU time at a million rows on a busy
- * machine (`npm run bench:console`). The answer says how far it came, and the next one goes on from there.
+ * How far one answer searches the logs, and the open sessions, where no index serves: 30 to 50 ms
+ * of CPU time at a million rows on a busy machine (`npm run bench:console`). The answer says how
+ * far it came, and the next one goes on from there.
  */
 export const MOST_ENTRIES = 50_000
 /** Each is looked up in the table, which costs more than an entry of a log: 9 µs. */
 const MOST_SESSIONS = 5_000
 
-/** The cursor of a page of sessions, newest first: the place of the last session of the page before. */
+/**
+ * The cursor of a page of sessions, newest first: the place of the last session of the page before.
+ */
 export const SESSION_CURSOR = /^(\d{1,12})\.([\w-]{1,100})$/
 
 /** Undefined: the first page, or no cursor of ours. */

@@ -4,8 +4,9 @@ import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import type { Random } from '../../runtime/ids.ts'
 
 /**
- * The one-time token of /setup: the operator who runs the broker authenticates with it. Kept as a hash, for 15 minutes, used once. Once an
- * administrator has been at the broker only a recovery token can be made and used, for when no administrator can sign in.
+ * The one-time token of /setup: the operator who runs the broker authenticates with it. Kept as a
+ * hash, for 15 minutes, used once. Once an administrator has been at the broker only a recovery
+ * token can be made and used, for when no administrator can sign in.
  */
 
 const TOKEN_SECONDS = 900
@@ -21,11 +22,15 @@ interface Kept {
 type StoreOnly = Pick<Store, 'setting' | 'setSetting' | 'setSettingOnce' | 'consumeOnce'>
 
 /** An administrator of the broker has signed in: from now on the role is the key to /setup. */
-export const operatorWasHere = async (store: StoreOnly, now: number): Promise<void> => void (await store.setSettingOnce(OPERATOR_SINCE, String(now)))
+export const operatorWasHere = async (store: StoreOnly, now: number): Promise<void> =>
+  void (await store.setSettingOnce(OPERATOR_SINCE, String(now)))
 
-export const operatorExists = async (store: StoreOnly): Promise<boolean> => (await store.setting(OPERATOR_SINCE)) !== undefined
+export const operatorExists = async (store: StoreOnly): Promise<boolean> =>
+  (await store.setting(OPERATOR_SINCE)) !== undefined
 
-/** To be typed: 125 random bits, no letter that looks like another, no two alike when case is lost. */
+/**
+ * To be typed: 125 random bits, no letter that looks like another, no two alike when case is lost.
+ */
 const LETTERS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 function readable(random: Random): string {
   const letters = [...random(25)].map((byte) => LETTERS[byte % 32]).join('')
@@ -38,7 +43,10 @@ const normal = (typed: string): string =>
     .replace(/[IL]/g, '1')
     .replace(/[^0-9A-Z]/g, '')
 
-/** A new one; the one before it is dead. Undefined: there is an operator, and no recovery was asked for. */
+/**
+ * A new one; the one before it is dead. Undefined: there is an operator, and no recovery was asked
+ * for.
+ */
 export async function newSetupToken(
   { store, random }: Pick<Deps, 'random'> & { store: StoreOnly },
   now: number,
@@ -52,19 +60,35 @@ export async function newSetupToken(
 }
 
 /** Whether a recovery token could be typed now. */
-export async function recoveryPending({ store }: { store: StoreOnly }, now: number): Promise<boolean> {
+export async function recoveryPending(
+  { store }: { store: StoreOnly },
+  now: number,
+): Promise<boolean> {
   const setting = await store.setting(TOKEN)
   const kept = setting === undefined ? undefined : (JSON.parse(setting) as Kept)
   return kept?.recovery === true && kept.expiresAt > now
 }
 
 /** Of two at once one is let in. Undefined: the token is not valid. */
-export async function useSetupToken({ store }: { store: StoreOnly }, typed: string, now: number): Promise<'first' | 'recovery' | undefined> {
+export async function useSetupToken(
+  { store }: { store: StoreOnly },
+  typed: string,
+  now: number,
+): Promise<'first' | 'recovery' | undefined> {
   const setting = await store.setting(TOKEN)
   const kept = setting === undefined ? undefined : (JSON.parse(setting) as Kept)
-  if (kept === undefined || (kept.recovery !== true && (await operatorExists(store)))) return undefined
-  if (kept.expiresAt <= now || !equalInConstantTime(kept.hash, sha256(normal(typed)))) return undefined
-  if (!(await store.consumeOnce({ purpose: 'setup-token', idHash: kept.hash, expiresAt: kept.expiresAt + 60 }))) return undefined
+  if (kept === undefined || (kept.recovery !== true && (await operatorExists(store))))
+    return undefined
+  if (kept.expiresAt <= now || !equalInConstantTime(kept.hash, sha256(normal(typed))))
+    return undefined
+  if (
+    !(await store.consumeOnce({
+      purpose: 'setup-token',
+      idHash: kept.hash,
+      expiresAt: kept.expiresAt + 60,
+    }))
+  )
+    return undefined
   await store.setSetting(TOKEN, undefined)
   return kept.recovery === true ? 'recovery' : 'first'
 }

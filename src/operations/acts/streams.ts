@@ -8,25 +8,50 @@ import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 import type { CaseAndComment } from './webhooks.ts'
 
-/** What operators see of the streams of receivers, and what administrators do to them: each act recorded. A receiver's header is never shown. */
+/**
+ * What operators see of the streams of receivers, and what administrators do to them: each act
+ * recorded. A receiver's header is never shown.
+ */
 
-export const streamShown = (one: SignalStream) => shown(stream, { ...one, method: DELIVERY[one.method] })
+export const streamShown = (one: SignalStream) =>
+  shown(stream, { ...one, method: DELIVERY[one.method] })
 
 const noSuchStream = (): Problem =>
-  new Problem(404, 'No such stream', 'There is no stream of that id; GET /admin/v1/streams (cmb streams list) lists them.')
+  new Problem(
+    404,
+    'No such stream',
+    'There is no stream of that id; GET /admin/v1/streams (cmb streams list) lists them.',
+  )
 
 /** @throws Problem 404 */
-export async function knownStream({ store }: Pick<Deps, 'store'>, id: string): Promise<SignalStream> {
+export async function knownStream(
+  { store }: Pick<Deps, 'store'>,
+  id: string,
+): Promise<SignalStream> {
   const found = await store.findStream(id)
   if (found === undefined) throw noSuchStream()
   return found
 }
 
-function changed({ log }: Pick<Deps, 'log'>, caller: Caller, { id, clientId }: SignalStream, how: string): void {
-  log.info('stream_changed', { stream: id, client_id: clientId, how, actorKind: caller.actor.kind, actor: caller.actor.id })
+function changed(
+  { log }: Pick<Deps, 'log'>,
+  caller: Caller,
+  { id, clientId }: SignalStream,
+  how: string,
+): void {
+  log.info('stream_changed', {
+    stream: id,
+    client_id: clientId,
+    how,
+    actorKind: caller.actor.kind,
+    actor: caller.actor.id,
+  })
 }
 
-/** Closes what is pending, and sends the receiver `stream-updated`. The receiver may enable its stream again. */
+/**
+ * Closes what is pending, and sends the receiver `stream-updated`. The receiver may enable its
+ * stream again.
+ */
 export async function disableStream(
   deps: Deps,
   caller: Caller,
@@ -35,25 +60,54 @@ export async function disableStream(
 ): Promise<object> {
   const before = await knownStream(deps, id)
   const details = { client_id: before.clientId, before: before.status, reason }
-  return withAudit(deps, caller, { act: 'stream.disable', target: `stream ${id}`, details, ...said }, async () => {
-    if (before.status === 'disabled') throw new Problem(409, 'The stream is disabled', `${id} is disabled already. Nothing is sent to it.`)
-    await deps.store.closeDeliveries({ targetId: id, reason: 'The stream was disabled by an administrator.' })
-    const change = { status: 'disabled', statusReason: reason, statusBy: 'operator' } as const
-    const done = await deps.store.changeStream({ id, change, tell: true, now: deps.clock.now() })
-    if (done === undefined) throw noSuchStream()
-    deps.queue.addUrgent(done.refs)
-    changed(deps, caller, before, 'disable')
-    return streamShown(done.stream)
-  })
+  return withAudit(
+    deps,
+    caller,
+    { act: 'stream.disable', target: `stream ${id}`, details, ...said },
+    async () => {
+      if (before.status === 'disabled')
+        throw new Problem(
+          409,
+          'The stream is disabled',
+          `${id} is disabled already. Nothing is sent to it.`,
+        )
+      await deps.store.closeDeliveries({
+        targetId: id,
+        reason: 'The stream was disabled by an administrator.',
+      })
+      const change = { status: 'disabled', statusReason: reason, statusBy: 'operator' } as const
+      const done = await deps.store.changeStream({ id, change, tell: true, now: deps.clock.now() })
+      if (done === undefined) throw noSuchStream()
+      deps.queue.addUrgent(done.refs)
+      changed(deps, caller, before, 'disable')
+      return streamShown(done.stream)
+    },
+  )
 }
 
-/** What is pending for it is closed. The receiver may create another stream while its client has the scope. */
-export async function removeStream(deps: Deps, caller: Caller, id: string, said: CaseAndComment): Promise<object> {
+/**
+ * What is pending for it is closed. The receiver may create another stream while its client has the
+ * scope.
+ */
+export async function removeStream(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  said: CaseAndComment,
+): Promise<object> {
   const before = await knownStream(deps, id)
-  return withAudit(deps, caller, { act: 'stream.remove', target: `stream ${id}`, details: streamShown(before), ...said }, async () => {
-    if (!(await deps.store.removeStream(id))) throw noSuchStream()
-    await deps.store.closeDeliveries({ targetId: id, reason: 'The stream was removed by an administrator.' })
-    changed(deps, caller, before, 'remove')
-    return { id, removed: true }
-  })
+  return withAudit(
+    deps,
+    caller,
+    { act: 'stream.remove', target: `stream ${id}`, details: streamShown(before), ...said },
+    async () => {
+      if (!(await deps.store.removeStream(id))) throw noSuchStream()
+      await deps.store.closeDeliveries({
+        targetId: id,
+        reason: 'The stream was removed by an administrator.',
+      })
+      changed(deps, caller, before, 'remove')
+      return { id, removed: true }
+    },
+  )
 }

@@ -4,13 +4,24 @@ import type { DeliveryTotals } from '../../../db/types.ts'
 
 const REST = ['pending', 'rejected', 'failed', 'superseded', 'closed'] as const
 
-export const totalOf = (totals: DeliveryTotals): number => REST.reduce((sum, state) => sum + totals[state], totals.delivered)
+export const totalOf = (totals: DeliveryTotals): number =>
+  REST.reduce((sum, state) => sum + totals[state], totals.delivered)
 
-/** "5,504 of 5,506 delivered, 2 failed": true also while more deliveries are being written, which it then says. */
+/**
+ * "5,504 of 5,506 delivered, 2 failed": true also while more deliveries are being written, which it
+ * then says.
+ */
 export function totalsInWords(totals: DeliveryTotals, fanOut: 'complete' | 'pending'): string {
   const count = (value: number): string => value.toLocaleString('en-US')
   const total = totalOf(totals)
-  const rest = REST.filter((state) => totals[state] > 0).map((state) => `${count(totals[state])} ${state}`)
-  const words = total === 0 ? 'none' : [`${count(totals.delivered)} of ${count(total)} delivered`, ...rest].join(', ')
-  return fanOut === 'complete' ? words : `${total === 0 ? 'none written yet' : `${words} so far`}; more deliveries are being written`
+  const rest = REST.filter((state) => totals[state] > 0).map(
+    (state) => `${count(totals[state])} ${state}`,
+  )
+  const words =
+    total === 0
+      ? 'none'
+      : [`${count(totals.delivered)} of ${count(total)} delivered`, ...rest].join(', ')
+  return fanOut === 'complete'
+    ? words
+    : `${total === 0 ? 'none written yet' : `${words} so far`}; more deliveries are being written`
 }

@@ -10,9 +10,15 @@ import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
-/** What an administrator does to webhook endpoints: each act recorded. A secret is in the one answer that made it. */
+/**
+ * What an administrator does to webhook endpoints: each act recorded. A secret is in the one answer
+ * that made it.
+ */
 
-/** How long a secret that was replaced still signs beside the new one, where the administrator does not say. */
+/**
+ * How long a secret that was replaced still signs beside the new one, where the administrator does
+ * not say.
+ */
 export const OVERLAP_SECONDS = 86_400
 
 interface WebhookSettings {
@@ -32,23 +38,43 @@ export interface CaseAndComment {
 }
 
 /** As an administrator sees it. */
-export const webhookShown = (one: WebhookEndpoint) => shown(webhook, { ...one, formerSecretUntil: one.former?.until })
+export const webhookShown = (one: WebhookEndpoint) =>
+  shown(webhook, { ...one, formerSecretUntil: one.former?.until })
 
-const settings = webhook.pick({ url: true, description: true, events: true, include: true, state: true, cause: true })
+const settings = webhook.pick({
+  url: true,
+  description: true,
+  events: true,
+  include: true,
+  state: true,
+  cause: true,
+})
 const settingsShown = (one: WebhookSettings) => shown(settings, one)
 
 const noSuchWebhook = (): Problem =>
-  new Problem(404, 'No such webhook', 'There is no webhook endpoint of that id; GET /admin/v1/webhooks (cmb webhooks list) lists them.')
+  new Problem(
+    404,
+    'No such webhook',
+    'There is no webhook endpoint of that id; GET /admin/v1/webhooks (cmb webhooks list) lists them.',
+  )
 
 /** @throws Problem 404 */
-export async function knownWebhook({ store }: Pick<Deps, 'store'>, id: string): Promise<WebhookEndpoint> {
+export async function knownWebhook(
+  { store }: Pick<Deps, 'store'>,
+  id: string,
+): Promise<WebhookEndpoint> {
   const endpoint = await store.findWebhook(id)
   if (endpoint === undefined) throw noSuchWebhook()
   return endpoint
 }
 
 /** Shows the secret that it makes in its answer, once. */
-export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSettings, said: CaseAndComment): Promise<object> {
+export async function addWebhook(
+  deps: Deps,
+  caller: Caller,
+  wanted: WebhookSettings,
+  said: CaseAndComment,
+): Promise<object> {
   const now = deps.clock.now()
   const id = `wh_${newId(deps.random)}`
   const secret = newWebhookSecret(deps.random)
@@ -60,10 +86,19 @@ export async function addWebhook(deps: Deps, caller: Caller, wanted: WebhookSett
     createdAt: now,
     updatedAt: now,
   }
-  const about = { act: 'webhook.add', target: `webhook ${id}`, details: settingsShown(wanted), ...said }
+  const about = {
+    act: 'webhook.add',
+    target: `webhook ${id}`,
+    details: settingsShown(wanted),
+    ...said,
+  }
   return withAudit(deps, caller, about, async () => {
     if (!(await deps.store.addWebhook(endpoint)))
-      throw new Problem(409, 'Too many webhooks', 'There are 20 webhook endpoints, which is the most. Remove one first.')
+      throw new Problem(
+        409,
+        'Too many webhooks',
+        'There are 20 webhook endpoints, which is the most. Remove one first.',
+      )
     changed(deps, caller, id, 'added')
     return { ...webhookShown(endpoint), secret }
   })
@@ -79,13 +114,22 @@ export async function changeWebhook(
   const before = await knownWebhook(deps, id)
   const after = { ...before, ...change }
   const details = { changed: changes(settingsShown(before), settingsShown(after)) }
-  return withAudit(deps, caller, { act: 'webhook.change', target: `webhook ${id}`, details, ...said }, async () => {
-    const endpoint = await deps.store.changeWebhook({ id, change, now: deps.clock.now() })
-    if (endpoint === undefined) throw noSuchWebhook()
-    if (endpoint.state === 'disabled') await deps.store.closeDeliveries({ targetId: id, reason: 'The webhook endpoint was disabled.' })
-    changed(deps, caller, id, 'changed')
-    return webhookShown(endpoint)
-  })
+  return withAudit(
+    deps,
+    caller,
+    { act: 'webhook.change', target: `webhook ${id}`, details, ...said },
+    async () => {
+      const endpoint = await deps.store.changeWebhook({ id, change, now: deps.clock.now() })
+      if (endpoint === undefined) throw noSuchWebhook()
+      if (endpoint.state === 'disabled')
+        await deps.store.closeDeliveries({
+          targetId: id,
+          reason: 'The webhook endpoint was disabled.',
+        })
+      changed(deps, caller, id, 'changed')
+      return webhookShown(endpoint)
+    },
+  )
 }
 
 export async function rotateWebhookSecret(
@@ -96,35 +140,62 @@ export async function rotateWebhookSecret(
 ): Promise<object> {
   const { secretSealed } = await knownWebhook(deps, id)
   const details = { overlap_seconds: overlapSeconds }
-  return withAudit(deps, caller, { act: 'webhook.rotate_secret', target: `webhook ${id}`, details, ...said }, async () => {
-    const now = deps.clock.now()
-    const secret = newWebhookSecret(deps.random)
-    const former = overlapSeconds === 0 ? undefined : { sealed: secretSealed, until: now + overlapSeconds }
-    const change = { secretSealed: deps.sealer.seal(secretPlace(id), secret), former }
-    const endpoint = await deps.store.changeWebhook({ id, change, now })
-    if (endpoint === undefined) throw noSuchWebhook()
-    changed(deps, caller, id, 'secret_rotated')
-    return { ...webhookShown(endpoint), secret }
-  })
+  return withAudit(
+    deps,
+    caller,
+    { act: 'webhook.rotate_secret', target: `webhook ${id}`, details, ...said },
+    async () => {
+      const now = deps.clock.now()
+      const secret = newWebhookSecret(deps.random)
+      const former =
+        overlapSeconds === 0 ? undefined : { sealed: secretSealed, until: now + overlapSeconds }
+      const change = { secretSealed: deps.sealer.seal(secretPlace(id), secret), former }
+      const endpoint = await deps.store.changeWebhook({ id, change, now })
+      if (endpoint === undefined) throw noSuchWebhook()
+      changed(deps, caller, id, 'secret_rotated')
+      return { ...webhookShown(endpoint), secret }
+    },
+  )
 }
 
 /** What is pending for it is closed. */
-export async function removeWebhook(deps: Deps, caller: Caller, id: string, said: CaseAndComment): Promise<object> {
+export async function removeWebhook(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  said: CaseAndComment,
+): Promise<object> {
   const details = settingsShown(await knownWebhook(deps, id))
-  return withAudit(deps, caller, { act: 'webhook.remove', target: `webhook ${id}`, details, ...said }, async () => {
-    if (!(await deps.store.removeWebhook(id))) throw noSuchWebhook()
-    await deps.store.closeDeliveries({ targetId: id, reason: 'The webhook endpoint was removed.' })
-    changed(deps, caller, id, 'removed')
-    return { id, removed: true }
-  })
+  return withAudit(
+    deps,
+    caller,
+    { act: 'webhook.remove', target: `webhook ${id}`, details, ...said },
+    async () => {
+      if (!(await deps.store.removeWebhook(id))) throw noSuchWebhook()
+      await deps.store.closeDeliveries({
+        targetId: id,
+        reason: 'The webhook endpoint was removed.',
+      })
+      changed(deps, caller, id, 'removed')
+      return { id, removed: true }
+    },
+  )
 }
 
-/** Sends a test event to one endpoint, whatever events it wants. @returns the delivery, which shows how it went */
+/**
+ * Sends a test event to one endpoint, whatever events it wants.
+ * @returns the delivery, which shows how it went
+ */
 export async function testWebhook(deps: Deps, caller: Caller, id: string): Promise<object> {
   const { state } = await knownWebhook(deps, id)
   return withAudit(deps, caller, { act: 'webhook.test', target: `webhook ${id}` }, async () => {
     const ref = await deps.store.testWebhook(id)
-    if (ref === undefined) throw new Problem(409, 'The webhook is disabled', `${id} is ${state}. Enable it first: cmb webhooks change ${id} --enable`)
+    if (ref === undefined)
+      throw new Problem(
+        409,
+        'The webhook is disabled',
+        `${id} is ${state}. Enable it first: cmb webhooks change ${id} --enable`,
+      )
     deps.queue.addUrgent([ref])
     return { delivery_id: ref.id }
   })

@@ -23,7 +23,10 @@ import { tenantRoutes } from './tenants.ts'
 import { userRoutes } from './users.ts'
 import { webhookRoutes } from './webhooks.ts'
 
-/** The admin API over HTTP: it wants an access token of a registered client with `broker:operate` or `broker:administer`. */
+/**
+ * The admin API over HTTP: it wants an access token of a registered client with `broker:operate` or
+ * `broker:administer`.
+ */
 export function adminEndpoints(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const endpoints = new Hono<AdminEnv>()
   endpoints.use('/admin/v1/*', async (c, next) => {
@@ -36,13 +39,26 @@ export function adminEndpoints(deps: Deps, checks: Checks): Hono<AdminEnv> {
   return endpoints
 }
 
-/** The caller behind `Authorization: Bearer`: a client with a token of its own for the admin API. */
-async function callerByToken(deps: Deps, authorization: string | undefined, now: number): Promise<Caller | undefined> {
-  const found = await clientByToken(deps, authorization, { audience: adminAudience(deps.config.issuer), now })
+/**
+ * The caller behind `Authorization: Bearer`: a client with a token of its own for the admin API.
+ */
+async function callerByToken(
+  deps: Deps,
+  authorization: string | undefined,
+  now: number,
+): Promise<Caller | undefined> {
+  const found = await clientByToken(deps, authorization, {
+    audience: adminAudience(deps.config.issuer),
+    now,
+  })
   if (found === undefined) return undefined
   const { client, granted } = found
-  const may = (['administer', 'operate', 'audit'] as const).find((right) => granted.includes(`broker:${right}`))
-  return may === undefined ? undefined : { actor: { kind: 'client', id: client.clientId }, source: 'api', via: 'api', may }
+  const may = (['administer', 'operate', 'audit'] as const).find((right) =>
+    granted.includes(`broker:${right}`),
+  )
+  return may === undefined
+    ? undefined
+    : { actor: { kind: 'client', id: client.clientId }, source: 'api', via: 'api', may }
 }
 
 /** RFC 6750 §3: no token, or one that is not valid for this. */
@@ -53,12 +69,17 @@ const notAuthenticated = (): Response =>
       'No valid access token',
       'Ask POST /token for one: grant_type=client_credentials with the scope broker:audit, broker:operate or broker:administer.',
     ),
-    { 'WWW-Authenticate': 'Bearer realm="admin", scope="broker:audit broker:operate broker:administer"' },
+    {
+      'WWW-Authenticate':
+        'Bearer realm="admin", scope="broker:audit broker:operate broker:administer"',
+    },
   )
 
 /**
- * The admin API, /admin/v1: one set of routes behind two interfaces, the unix socket that `cmb` uses and HTTP with an access token. It owns no rule
- * about sessions: what ends goes through `revoke`. It refuses a request whose interface has named no caller, and a registration that belongs to another source.
+ * The admin API, /admin/v1: one set of routes behind two interfaces, the unix socket that `cmb`
+ * uses and HTTP with an access token. It owns no rule about sessions: what ends goes through
+ * `revoke`. It refuses a request whose interface has named no caller, and a registration that
+ * belongs to another source.
  */
 export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const api = new Hono<AdminEnv>()
@@ -76,9 +97,18 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   api.all('/admin/v1/*', (c) => {
     const methods = methodsAt(api, c.req.path)
     if (methods.length === 0)
-      return problemResponse(new Problem(404, 'No such endpoint', 'The admin API has no endpoint at this address; /openapi.json lists all of them.'))
+      return problemResponse(
+        new Problem(
+          404,
+          'No such endpoint',
+          'The admin API has no endpoint at this address; /openapi.json lists all of them.',
+        ),
+      )
     const allow = methods.join(', ')
-    return problemResponse(new Problem(405, 'Method not allowed', `Use ${methods.join(' or ')} at this address.`), { Allow: allow })
+    return problemResponse(
+      new Problem(405, 'Method not allowed', `Use ${methods.join(' or ')} at this address.`),
+      { Allow: allow },
+    )
   })
   return api
 }
@@ -102,7 +132,10 @@ const ROUTES: readonly Route[] = [
 const DENIED_SECONDS = 60
 const MOST_DENIED = 1_000
 
-/** Records in the audit log what a caller was denied (403). A caller that repeats itself is recorded once a minute for each address. */
+/**
+ * Records in the audit log what a caller was denied (403). A caller that repeats itself is recorded
+ * once a minute for each address.
+ */
 function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Promise<void> {
   const until = new Map<string, number>()
   return async (problem, c) => {
@@ -118,6 +151,8 @@ function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Pro
       throw problem
     }
     const entry = { actor: caller.actor, via: caller.via, act: 'api.denied', target }
-    await audited(deps.store, entry, reject, { refusal: () => ({ title: problem.title, detail: problem.message }) }).catch(() => undefined)
+    await audited(deps.store, entry, reject, {
+      refusal: () => ({ title: problem.title, detail: problem.message }),
+    }).catch(() => undefined)
   }
 }

@@ -9,10 +9,16 @@ import { auditEntry } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { route, searchedTo } from './route.ts'
 
-/** What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines where those are asked for. It can be read and not written. */
+/**
+ * What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines
+ * where those are asked for. It can be read and not written.
+ */
 
 const filter = idText.optional()
-const period = { since_ms: instantMs.optional(), until_ms: instantMs.optional().meta({ description: 'not included' }) }
+const period = {
+  since_ms: instantMs.optional(),
+  until_ms: instantMs.optional().meta({ description: 'not included' }),
+}
 const entries = z.object({
   entries: z.array(auditEntry),
   next: z.int().nullable().meta({ description: 'before (or, rising, after) of the next page' }),
@@ -24,7 +30,8 @@ export const auditRoutes = [
     'GET /audit',
     {
       id: 'readAudit',
-      summary: 'Lists the audit log, newest first, or rising with `after`; with Accept: application/jsonl streams all of it, oldest first',
+      summary:
+        'Lists the audit log, newest first, or rising with `after`; with Accept: application/jsonl streams all of it, oldest first',
       query: z.strictObject({
         before: entryNumber.optional(),
         after: entryNumber.optional(),
@@ -35,12 +42,23 @@ export const auditRoutes = [
         ...period,
         limit,
       }),
-      answers: { 200: ['The entries.', { 'application/json': entries, [JSON_LINES]: text.meta({ description: 'one AuditEntry a line' }) }] },
+      answers: {
+        200: [
+          'The entries.',
+          {
+            'application/json': entries,
+            [JSON_LINES]: text.meta({ description: 'one AuditEntry a line' }),
+          },
+        ],
+      },
     },
     async ({ deps, c, query: { actor: actorId, ...rest } }) => {
       const wanted = { ...rest, actorId }
       if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, wanted)
-      const { found, searchedTo: to } = await deps.store.pageOfAudit({ ...wanted, most: MOST_ENTRIES })
+      const { found, searchedTo: to } = await deps.store.pageOfAudit({
+        ...wanted,
+        most: MOST_ENTRIES,
+      })
       const last = found.length < rest.limit ? to : found.at(-1)
       return shown(entries, { entries: found, next: last?.id, searchedTo: to })
     },
@@ -49,7 +67,8 @@ export const auditRoutes = [
     'GET /audit/evidence',
     {
       id: 'readAuditEvidence',
-      summary: 'Exports signed evidence of a range of the audit log, one JSON object a line; cmb evidence verify checks it without the broker',
+      summary:
+        'Exports signed evidence of a range of the audit log, one JSON object a line; cmb evidence verify checks it without the broker',
       query: z.strictObject({
         from_id: entryNumber.optional().meta({ description: 'the first entry' }),
         to_id: entryNumber.optional().meta({ description: 'the last entry' }),
@@ -61,7 +80,11 @@ export const auditRoutes = [
     async ({ deps, query }) => {
       const range = await auditRange(deps, query)
       if (range !== undefined) return linesResponse(auditEvidence(deps, range))
-      throw new Problem(404, 'No such entries', 'The audit log has no entry in that range; GET /admin/v1/audit (cmb audit) lists those it has.')
+      throw new Problem(
+        404,
+        'No such entries',
+        'The audit log has no entry in that range; GET /admin/v1/audit (cmb audit) lists those it has.',
+      )
     },
   ),
 ]

@@ -5,41 +5,77 @@ import { Problem } from '../../clients/problem.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
-import { add, change, known, previewedChange, remove, removeSecret, rotateSecret, shown } from '../acts/clients.ts'
+import {
+  add,
+  change,
+  known,
+  previewedChange,
+  remove,
+  removeSecret,
+  rotateSecret,
+  shown,
+} from '../acts/clients.ts'
 import { dryRunShown } from '../acts/revocations.ts'
 import { dryRun, named } from '../contract/fields.ts'
 import { dryRunOfChange } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
-/** Registering instances. A secret is in exactly one answer, the one that made it; a registration is changed only from where it came. */
+/**
+ * Registering instances. A secret is in exactly one answer, the one that made it; a registration is
+ * changed only from where it came.
+ */
 
-/** Members that are beside the metadata in an answer. A request may have them, so that an answer can be edited and sent back. */
+/**
+ * Members that are beside the metadata in an answer. A request may have them, so that an answer can
+ * be edited and sent back.
+ */
 const beside = {
-  source: text.meta({ description: 'who owns the registration: file, command, api, demo or broker' }),
+  source: text.meta({
+    description: 'who owns the registration: file, command, api, demo or broker',
+  }),
   secrets: z.array(z.object({ id: text, created_at: seconds, expires_at: seconds.optional() })),
   created_at: seconds,
   updated_at: seconds,
 }
-const ignored = Object.fromEntries([...Object.keys(beside), 'client_secret'].map((name) => [name, z.unknown().optional()]))
+const ignored = Object.fromEntries(
+  [...Object.keys(beside), 'client_secret'].map((name) => [name, z.unknown().optional()]),
+)
 const registration = clientRegistrationSchema.extend({ ...ignored, dry_run: dryRun }).meta({
   id: 'Registration',
-  description: 'A client’s registration (RFC 7591 §2 where it has a name for it). What an answer has beside it may be sent back, and is ignored.',
+  description:
+    'A client’s registration (RFC 7591 §2 where it has a name for it). What an answer has beside it may be sent back, and is ignored.',
 })
-const added = clientRegistrationSchema.extend({ ...ignored, client_id: clientIdSchema }).meta({ id: 'NewRegistration' })
-const client = clientRegistrationSchema.extend({ client_id: clientIdSchema, ...beside }).meta({ id: 'Client' })
-const withSecret = client.extend({ client_secret: text.optional().meta({ description: 'in this answer only' }) }).meta({ id: 'ClientWithSecret' })
+const added = clientRegistrationSchema
+  .extend({ ...ignored, client_id: clientIdSchema })
+  .meta({ id: 'NewRegistration' })
+const client = clientRegistrationSchema
+  .extend({ client_id: clientIdSchema, ...beside })
+  .meta({ id: 'Client' })
+const withSecret = client
+  .extend({ client_secret: text.optional().meta({ description: 'in this answer only' }) })
+  .meta({ id: 'ClientWithSecret' })
 const changedOrDry = { 200: ok('A dry run, or as it is now.', z.union([dryRunOfChange, client])) }
 
 export const clientRoutes = [
   route(
     'GET /clients',
-    { id: 'listClients', summary: 'Lists the registered clients', answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) } },
+    {
+      id: 'listClients',
+      summary: 'Lists the registered clients',
+      answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) },
+    },
     async ({ deps }) => ({ clients: (await deps.store.listClients()).map(shown) }),
   ),
   route(
     'GET /clients/:id',
-    { id: 'readClient', summary: 'Shows one client', params: named, answers: { 200: ok('Its registration.', client) }, rejects: [404] },
+    {
+      id: 'readClient',
+      summary: 'Shows one client',
+      params: named,
+      answers: { 200: ok('Its registration.', client) },
+      rejects: [404],
+    },
     async ({ deps, params }) => shown(await known(deps, params.id)),
   ),
   route(
@@ -51,7 +87,8 @@ export const clientRoutes = [
       answers: { 201: ok('Registered.', withSecret) },
       rejects: [409, 422],
     },
-    ({ deps, caller, wire: { client_id: id, ...wire } }) => add(deps, caller, id, metadata(deps, id, withoutId(wire))),
+    ({ deps, caller, wire: { client_id: id, ...wire } }) =>
+      add(deps, caller, id, metadata(deps, id, withoutId(wire))),
   ),
   route(
     'PUT /clients/:id',
@@ -63,7 +100,8 @@ export const clientRoutes = [
       answers: changedOrDry,
       rejects: [404, 409, 422],
     },
-    async ({ wire, ...asked }) => changeTo(asked, await known(asked.deps, asked.params.id), wire.dry_run, withoutId(wire)),
+    async ({ wire, ...asked }) =>
+      changeTo(asked, await known(asked.deps, asked.params.id), wire.dry_run, withoutId(wire)),
   ),
   route(
     'PATCH /clients/:id',
@@ -78,7 +116,9 @@ export const clientRoutes = [
     },
     async ({ wire, ...asked }) => {
       const before = await known(asked.deps, asked.params.id)
-      const merged = Object.entries({ ...withoutId(toWire(before)), ...withoutId(wire) }).filter(([, value]) => value !== null)
+      const merged = Object.entries({ ...withoutId(toWire(before)), ...withoutId(wire) }).filter(
+        ([, value]) => value !== null,
+      )
       return changeTo(asked, before, wire.dry_run, Object.fromEntries(merged))
     },
   ),
@@ -116,7 +156,17 @@ export const clientRoutes = [
           .optional()
           .meta({ description: 'whose registration it is, where it is not the admin API’s' }),
       }),
-      answers: { 200: ok('Removed.', z.object({ client_id: text, removed: z.literal(true), seq: z.int(), notes: z.array(text) })) },
+      answers: {
+        200: ok(
+          'Removed.',
+          z.object({
+            client_id: text,
+            removed: z.literal(true),
+            seq: z.int(),
+            notes: z.array(text),
+          }),
+        ),
+      },
       rejects: [404, 409, 422],
     },
     ({ deps, caller, params, query }) => remove(deps, caller, params.id, query.source),
@@ -125,16 +175,35 @@ export const clientRoutes = [
 
 type Asked = Pick<Parameters<Parameters<typeof route>[2]>[0], 'deps' | 'caller'>
 
-async function changeTo({ deps, caller }: Asked, { clientId }: { clientId: string }, dry: boolean, wire: Record<string, unknown>) {
+async function changeTo(
+  { deps, caller }: Asked,
+  { clientId }: { clientId: string },
+  dry: boolean,
+  wire: Record<string, unknown>,
+) {
   const wanted = metadata(deps, clientId, wire)
-  return dry ? dryRunShown(deps, await previewedChange(deps, caller, clientId, wanted)) : shown(await change(deps, caller, clientId, wanted))
+  return dry
+    ? dryRunShown(deps, await previewedChange(deps, caller, clientId, wanted))
+    : shown(await change(deps, caller, clientId, wanted))
 }
 
 const withoutId = (wire: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(wire).filter(([name]) => name !== 'client_id' && name !== 'dry_run' && !(name in ignored)))
+  Object.fromEntries(
+    Object.entries(wire).filter(
+      ([name]) => name !== 'client_id' && name !== 'dry_run' && !(name in ignored),
+    ),
+  )
 
 function metadata(deps: Deps, clientId: string, wire: Record<string, unknown>): ClientMetadata {
-  const parsed = parseClientMetadata(wire, { clientId, allowLoopback: deps.config.allowLoopbackTargets })
+  const parsed = parseClientMetadata(wire, {
+    clientId,
+    allowLoopback: deps.config.allowLoopbackTargets,
+  })
   if (parsed.ok) return parsed.metadata
-  throw new Problem(422, 'The registration has a problem', parsed.problems.join(' '), parsed.problems)
+  throw new Problem(
+    422,
+    'The registration has a problem',
+    parsed.problems.join(' '),
+    parsed.problems,
+  )
 }

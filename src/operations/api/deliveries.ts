@@ -3,16 +3,30 @@ import { Problem } from '../../clients/problem.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { noSuchClient } from '../acts/clients.ts'
-import { closeAs, deliveryPage, deliveryShown, knownDelivery, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
+import {
+  closeAs,
+  deliveryPage,
+  deliveryShown,
+  knownDelivery,
+  redriveAs,
+  tryNowAs,
+  type WhichDeliveries,
+} from '../acts/deliveries.ts'
 import { redriveWorkAs } from '../acts/microsoft-work.ts'
 import { deliveryCursor, guid, idText, limit, seqNumber } from '../contract/fields.ts'
 import { delivery, DELIVERY_STATES } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
-/** Deliveries to instances and their outcomes; the redrive of failed ones, and of failed requests to Microsoft. */
+/**
+ * Deliveries to instances and their outcomes; the redrive of failed ones, and of failed requests to
+ * Microsoft.
+ */
 
-const why = { reason: storedText().trim().min(1).max(500), case_reference: storedText().max(200).optional() }
+const why = {
+  reason: storedText().trim().min(1).max(500),
+  case_reference: storedText().max(200).optional(),
+}
 const all = z.strictObject({ all: z.literal(true) })
 const redriven = { 200: ok('How many.', z.object({ redriven: z.int() })) }
 
@@ -29,7 +43,12 @@ export const deliveryRoutes = [
         before: deliveryCursor,
         limit,
       }),
-      answers: { 200: ok('A page.', z.object({ deliveries: z.array(delivery), next: deliveryCursor.nullable() })) },
+      answers: {
+        200: ok(
+          'A page.',
+          z.object({ deliveries: z.array(delivery), next: deliveryCursor.nullable() }),
+        ),
+      },
       rejects: [404],
     },
     async ({ deps, query }) => {
@@ -59,7 +78,12 @@ export const deliveryRoutes = [
       summary: 'Retries rejected and failed deliveries',
       may: 'operate',
       body: z.union(
-        [z.strictObject({ id: idText }), z.strictObject({ target_id: idText }), z.strictObject({ client_id: idText }), all],
+        [
+          z.strictObject({ id: idText }),
+          z.strictObject({ target_id: idText }),
+          z.strictObject({ client_id: idText }),
+          all,
+        ],
         'name exactly one of id, target_id, client_id, or all: true',
       ),
       answers: redriven,
@@ -74,7 +98,8 @@ export const deliveryRoutes = [
     'POST /deliveries/try',
     {
       id: 'tryDeliveryNow',
-      summary: 'Brings the next attempt of a pending delivery forward; other deliveries keep their order and their times',
+      summary:
+        'Brings the next attempt of a pending delivery forward; other deliveries keep their order and their times',
       may: 'operate',
       body: z.strictObject({ id: idText }),
       answers: { 200: ok('Its next attempt is due now.', z.object({ id: text })) },
@@ -96,7 +121,11 @@ export const deliveryRoutes = [
       id: 'closeDeliveries',
       summary: 'Closes pending, rejected and failed deliveries: the broker no longer sends them',
       body: z.union(
-        [z.strictObject({ id: idText, ...why }), z.strictObject({ target_id: idText, ...why }), z.strictObject({ client_id: idText, ...why })],
+        [
+          z.strictObject({ id: idText, ...why }),
+          z.strictObject({ target_id: idText, ...why }),
+          z.strictObject({ client_id: idText, ...why }),
+        ],
         'name exactly one of id, target_id, client_id, and a reason',
       ),
       answers: { 200: ok('How many.', z.object({ closed: z.int() })) },
@@ -113,15 +142,27 @@ export const deliveryRoutes = [
       id: 'redriveMicrosoftWork',
       summary: 'Retries requests to Microsoft that failed for a day: of one tenant, or all',
       may: 'operate',
-      body: z.union([z.strictObject({ tid: guid('a tenant id') }), all], 'name exactly one of tid, or all: true'),
+      body: z.union(
+        [z.strictObject({ tid: guid('a tenant id') }), all],
+        'name exactly one of tid, or all: true',
+      ),
       answers: redriven,
     },
-    async ({ deps, caller, body }) => ({ redriven: await redriveWorkAs(deps, caller, 'tid' in body ? body.tid : undefined) }),
+    async ({ deps, caller, body }) => ({
+      redriven: await redriveWorkAs(deps, caller, 'tid' in body ? body.tid : undefined),
+    }),
   ),
 ]
 
-/** @throws Problem 404 where the client or the delivery that is named is unknown. A client that was removed may have deliveries. */
-async function mustExist({ store }: Deps, { client_id: clientId, id }: WhichDeliveries): Promise<void> {
-  if (clientId !== undefined && (await store.findClient(clientId)) === undefined) throw noSuchClient()
+/**
+ * @throws Problem 404 where the client or the delivery that is named is unknown. A client that was
+ * removed may have deliveries.
+ */
+async function mustExist(
+  { store }: Deps,
+  { client_id: clientId, id }: WhichDeliveries,
+): Promise<void> {
+  if (clientId !== undefined && (await store.findClient(clientId)) === undefined)
+    throw noSuchClient()
   if (id !== undefined) await knownDelivery({ store }, id)
 }

@@ -9,7 +9,10 @@ import { caseAndComment, shape } from '../contract/fields.ts'
 import { shown } from '../contract/wire.ts'
 import { ok, route } from './route.ts'
 
-/** Signing keys: what is published, rotation, and the emergency one. Private parts never leave the key ring. */
+/**
+ * Signing keys: what is published, rotation, and the emergency one. Private parts never leave the
+ * key ring.
+ */
 
 const alg = z.enum(['ES256', 'RS256'])
 const key = shape('Key', {
@@ -25,7 +28,11 @@ const key = shape('Key', {
 export const keyRoutes = [
   route(
     'GET /keys',
-    { id: 'listKeys', summary: 'Lists signing keys', answers: { 200: ok('All of them.', z.object({ keys: z.array(key) })) } },
+    {
+      id: 'listKeys',
+      summary: 'Lists signing keys',
+      answers: { 200: ok('All of them.', z.object({ keys: z.array(key) })) },
+    },
     async ({ deps }) => ({ keys: (await deps.keys.list()).map(keyShown) }),
   ),
   route(
@@ -33,7 +40,11 @@ export const keyRoutes = [
     {
       id: 'rotateKey',
       summary: 'Publishes the next key, uses it, or replaces the active one at once',
-      body: z.strictObject({ alg, how: z.enum(['next', 'activate', 'emergency']).default('next'), ...caseAndComment }),
+      body: z.strictObject({
+        alg,
+        how: z.enum(['next', 'activate', 'emergency']).default('next'),
+        ...caseAndComment,
+      }),
       answers: { 201: ok('The new key.', key) },
       rejects: [409],
     },
@@ -44,11 +55,20 @@ export const keyRoutes = [
         deps,
         caller,
         { act: 'key.rotate', target: `key ${which}`, details: { how }, ...said },
-        async () => ({ ...(await deps.keys.rotate(which, how, now)), after: await deps.keys.list() }),
+        async () => ({
+          ...(await deps.keys.rotate(which, how, now)),
+          after: await deps.keys.list(),
+        }),
         ({ kid, after }) => ({ kid, changed: changes(statesOf(before), statesOf(after)) }),
       )
       deps.feed.publishKeys(retiredSince(before, made.after))
-      deps.log.info('keys_rotated', { alg: which, how, kid: made.kid, actorKind: caller.actor.kind, actor: caller.actor.id })
+      deps.log.info('keys_rotated', {
+        alg: which,
+        how,
+        kid: made.kid,
+        actorKind: caller.actor.kind,
+        actor: caller.actor.id,
+      })
       return keyShown(made)
     },
   ),
@@ -63,7 +83,12 @@ export const keyRoutes = [
     },
     async ({ deps, caller, now, params: { kid } }) => {
       const found = (await deps.keys.list()).find((one) => one.kid === kid)
-      if (found === undefined) throw new Problem(404, 'No such key', 'There is no key of that kid; GET /admin/v1/keys (cmb keys list) lists them.')
+      if (found === undefined)
+        throw new Problem(
+          404,
+          'No such key',
+          'There is no key of that kid; GET /admin/v1/keys (cmb keys list) lists them.',
+        )
       if (found.state === 'active')
         throw new Problem(
           409,
@@ -71,10 +96,21 @@ export const keyRoutes = [
           `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${found.alg} --emergency).`,
         )
       const retire = async (): Promise<void> => {
-        if (!(await deps.keys.retire(kid, now))) throw new Problem(409, 'Already retired', `${kid} is no longer published; nothing was changed.`)
+        if (!(await deps.keys.retire(kid, now)))
+          throw new Problem(
+            409,
+            'Already retired',
+            `${kid} is no longer published; nothing was changed.`,
+          )
       }
       const changed = { changed: changes({ [kid]: found.state }, { [kid]: 'retired' }) }
-      await withAudit(deps, caller, { act: 'key.retire', target: `key ${kid}` }, retire, () => changed)
+      await withAudit(
+        deps,
+        caller,
+        { act: 'key.retire', target: `key ${kid}` },
+        retire,
+        () => changed,
+      )
       deps.feed.publishKeys([kid])
       deps.log.info('key_retired', { kid, actorKind: caller.actor.kind, actor: caller.actor.id })
       return { kid, retired: true }
@@ -84,7 +120,10 @@ export const keyRoutes = [
 
 /** A key that comes from a file is rotated by its file. @throws Problem 409 */
 function mustBeKept(keys: StoredSigningKey[], which: StoredSigningKey['alg']): void {
-  if (!keys.some((one) => one.alg === which && one.state === 'active' && one.privateSealed === null)) return
+  if (
+    !keys.some((one) => one.alg === which && one.state === 'active' && one.privateSealed === null)
+  )
+    return
   throw new Problem(
     409,
     'The key comes from a file',
@@ -93,12 +132,16 @@ function mustBeKept(keys: StoredSigningKey[], which: StoredSigningKey['alg']): v
 }
 
 /** For the audit log. */
-const statesOf = (keys: readonly StoredSigningKey[]): Record<string, string> => Object.fromEntries(keys.map(({ kid, state }) => [kid, state]))
+const statesOf = (keys: readonly StoredSigningKey[]): Record<string, string> =>
+  Object.fromEntries(keys.map(({ kid, state }) => [kid, state]))
 
 /** What guards must drop at once: none after a rotation that keeps the old key published. */
 function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): string[] {
   const gone = new Set(before.filter(({ state }) => state === 'retired').map(({ kid }) => kid))
-  return after.filter(({ kid, state }) => state === 'retired' && !gone.has(kid)).map(({ kid }) => kid)
+  return after
+    .filter(({ kid, state }) => state === 'retired' && !gone.has(kid))
+    .map(({ kid }) => kid)
 }
 
-const keyShown = (one: StoredSigningKey) => shown(key, { ...one, keptIn: one.privateSealed === null ? 'file' : 'store' })
+const keyShown = (one: StoredSigningKey) =>
+  shown(key, { ...one, keptIn: one.privateSealed === null ? 'file' : 'store' })

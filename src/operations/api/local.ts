@@ -12,28 +12,47 @@ import { caseAndComment, idText } from '../contract/fields.ts'
 import { position } from '../contract/shapes.ts'
 import { ok, route } from './route.ts'
 
-/** Acts that only the socket on the broker's own machine performs: backups, tokens of /setup, and waivers of a fresh sign-in. */
+/**
+ * Acts that only the socket on the broker's own machine performs: backups, tokens of /setup, and
+ * waivers of a fresh sign-in.
+ */
 
-const SETUP_TOKEN = { 201: ok('The token, in this answer only.', z.object({ token: text, expires_at: seconds, url: text })) }
+const SETUP_TOKEN = {
+  201: ok(
+    'The token, in this answer only.',
+    z.object({ token: text, expires_at: seconds, url: text }),
+  ),
+}
 
 export const localRoutes = [
   route(
     'POST /backup',
     {
       id: 'makeBackup',
-      summary: 'Copies the store into a new file while the broker serves; only by the socket on the broker’s own machine',
-      body: z.strictObject({ path: storedText().max(4_000).refine(isAbsolute, 'has to be an absolute path') }),
+      summary:
+        'Copies the store into a new file while the broker serves; only by the socket on the broker’s own machine',
+      body: z.strictObject({
+        path: storedText().max(4_000).refine(isAbsolute, 'has to be an absolute path'),
+      }),
       answers: { 201: ok('Made.', z.object({ path: text, bytes: z.int(), log: position })) },
       rejects: [409, 422],
     },
     async ({ deps, caller, body: { path }, now }) => {
       if (caller.via !== 'command')
-        throw new Problem(403, 'Only on the broker’s own machine', 'A backup is a file on the broker’s machine. Run cmb backup there.')
+        throw new Problem(
+          403,
+          'Only on the broker’s own machine',
+          'A backup is a file on the broker’s machine. Run cmb backup there.',
+        )
       const backup = async () => {
         const answer = await deps.store.backup(path)
         if (answer.outcome === 'made') return answer
         if (answer.outcome === 'exists')
-          throw new Problem(409, 'The file already exists', `${path} exists, and a backup overwrites no file. Name another file.`)
+          throw new Problem(
+            409,
+            'The file already exists',
+            `${path} exists, and a backup overwrites no file. Name another file.`,
+          )
         throw new Problem(
           409,
           'The file cannot be written',
@@ -41,9 +60,18 @@ export const localRoutes = [
         )
       }
       const entry = { act: 'backup', target: `file ${path}` }
-      const { bytes, epoch, seq } = await withAudit(deps, caller, entry, backup, (made) => ({ bytes: made.bytes, seq: made.seq }))
+      const { bytes, epoch, seq } = await withAudit(deps, caller, entry, backup, (made) => ({
+        bytes: made.bytes,
+        seq: made.seq,
+      }))
       await noteBackup(deps.store, now)
-      deps.log.info('backup_made', { path, bytes, seq, actorKind: caller.actor.kind, actor: caller.actor.id })
+      deps.log.info('backup_made', {
+        path,
+        bytes,
+        seq,
+        actorKind: caller.actor.kind,
+        actor: caller.actor.id,
+      })
       return { path, bytes, log: { epoch, seq } }
     },
   ),
@@ -51,7 +79,8 @@ export const localRoutes = [
     'POST /fresh-sign-in/waivers',
     {
       id: 'waiveFreshSignIn',
-      summary: 'Waives the fresh sign-in for some hours, after revocations up to now; only by the socket on the broker’s own machine',
+      summary:
+        'Waives the fresh sign-in for some hours, after revocations up to now; only by the socket on the broker’s own machine',
       body: z.strictObject({
         selector: z.discriminatedUnion('kind', [
           z.strictObject({ kind: z.literal('subject'), sub: idText }),
@@ -60,7 +89,15 @@ export const localRoutes = [
         hours: z.int().min(1).max(168),
         ...caseAndComment,
       }),
-      answers: { 201: ok('Waived.', z.object({ until: seconds, seq: z.int().meta({ description: 'later revocations are demanded' }) })) },
+      answers: {
+        201: ok(
+          'Waived.',
+          z.object({
+            until: seconds,
+            seq: z.int().meta({ description: 'later revocations are demanded' }),
+          }),
+        ),
+      },
       rejects: [404],
     },
     async ({ deps, caller, body: { selector, hours, ...said }, now }) => {
@@ -70,7 +107,11 @@ export const localRoutes = [
       const waive = async (): Promise<number> => {
         const answer = await deps.store.waiveFreshSignIn({ selector, untilAt: until })
         if (answer.outcome === 'waived') return answer.seq
-        throw new Problem(404, 'Not found', 'There is no such user; cmb sessions list --user finds their sub.')
+        throw new Problem(
+          404,
+          'Not found',
+          'There is no such user; cmb sessions list --user finds their sub.',
+        )
       }
       const entry = { act: 'fresh_sign_in.waive', target, ...said, details: { hours, until } }
       const seq = await withAudit(deps, caller, entry, waive, (answer) => ({ seq: answer }))
@@ -82,7 +123,8 @@ export const localRoutes = [
     'POST /setup/token',
     {
       id: 'makeSetupToken',
-      summary: 'Makes a token for the first visit to /setup; only by the socket on the broker’s own machine',
+      summary:
+        'Makes a token for the first visit to /setup; only by the socket on the broker’s own machine',
       answers: SETUP_TOKEN,
       rejects: [409],
     },
@@ -105,15 +147,22 @@ export const localRoutes = [
     'POST /setup/recovery-token',
     {
       id: 'makeRecoveryToken',
-      summary: 'Makes a token for /setup when no administrator can sign in; only by the socket on the broker’s own machine',
+      summary:
+        'Makes a token for /setup when no administrator can sign in; only by the socket on the broker’s own machine',
       answers: SETUP_TOKEN,
     },
     async ({ deps, caller, now }) => {
       onlyHere(caller, 'cmb setup --recover')
-      const made = await withAudit(deps, caller, { act: 'setup.recovery_token' }, () => newSetupToken(deps, now, { recovery: true }))
+      const made = await withAudit(deps, caller, { act: 'setup.recovery_token' }, () =>
+        newSetupToken(deps, now, { recovery: true }),
+      )
       if (made === undefined) throw new Error('No recovery token was made.')
       deps.log.warn('setup_recovery_token_made', { actor: caller.actor.id })
-      return { token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }
+      return {
+        token: made.token,
+        expires_at: made.expiresAt,
+        url: `${deps.config.opsOrigin}/setup`,
+      }
     },
   ),
 ]

@@ -13,7 +13,12 @@ import { ok, route } from './route.ts'
 /** Epoch seconds of a request. */
 const moment = z.int('has to be a time in epoch seconds').min(1).max(253_402_300_799)
 const locked = z.object({ outcome: z.enum(['locked', 'already']), lock })
-const dryRunAnswer = z.object({ dry_run: z.literal(true), target: lockTarget, would_end: preview, open: lock.nullable() })
+const dryRunAnswer = z.object({
+  dry_run: z.literal(true),
+  target: lockTarget,
+  would_end: preview,
+  open: lock.nullable(),
+})
 const page = z.object({ locks: z.array(lock), next: nullable })
 const lockShown = (one: Lock) => shown(lock, one)
 
@@ -26,12 +31,19 @@ export const lockRoutes = [
       may: 'operate',
       body: z.strictObject({
         target: namedTarget,
-        ends_at: moment.optional().meta({ description: 'epoch seconds; an operator has to name one, within 24 hours' }),
-        replaces: idText.optional().meta({ description: 'the open lock whose place it takes; only an administrator may name one' }),
+        ends_at: moment
+          .optional()
+          .meta({ description: 'epoch seconds; an operator has to name one, within 24 hours' }),
+        replaces: idText.optional().meta({
+          description: 'the open lock whose place it takes; only an administrator may name one',
+        }),
         ...caseAndComment,
         dry_run: dryRun,
       }),
-      answers: { 200: ok('A dry run, or locked already.', z.union([dryRunAnswer, locked])), 201: ok('Locked.', locked) },
+      answers: {
+        200: ok('A dry run, or locked already.', z.union([dryRunAnswer, locked])),
+        201: ok('Locked.', locked),
+      },
       rejects: [404, 409, 422],
       repeatable: true,
     },
@@ -41,7 +53,12 @@ export const lockRoutes = [
       mustBeAllowed(caller, asked)
       if (dry) {
         const { wouldEnd, open } = await previewedLock(deps, target, now)
-        return shown(dryRunAnswer, { dryRun: dry, target, wouldEnd: await withFirstUsers(deps, wouldEnd), open })
+        return shown(dryRunAnswer, {
+          dryRun: dry,
+          target,
+          wouldEnd: await withFirstUsers(deps, wouldEnd),
+          open,
+        })
       }
       const answer = await lockAs(deps, caller, asked)
       return c.json(shown(locked, answer), answer.outcome === 'locked' ? 201 : 200)
@@ -71,7 +88,13 @@ export const lockRoutes = [
   ),
   route(
     'GET /locks/:id',
-    { id: 'readLock', summary: 'Shows one lock', params: named, answers: { 200: ok('The lock.', lock) }, rejects: [404] },
+    {
+      id: 'readLock',
+      summary: 'Shows one lock',
+      params: named,
+      answers: { 200: ok('The lock.', lock) },
+      rejects: [404],
+    },
     async ({ deps, params }) => {
       const found = await deps.store.findLock(params.id)
       if (found === undefined) throw NO_LOCK()
@@ -85,7 +108,12 @@ export const lockRoutes = [
       summary: 'Lifts a lock: its target may sign in again',
       params: named,
       body: z.strictObject(caseAndComment),
-      answers: { 200: ok('Lifted, or lifted already.', z.object({ outcome: z.enum(['lifted', 'already']), lock })) },
+      answers: {
+        200: ok(
+          'Lifted, or lifted already.',
+          z.object({ outcome: z.enum(['lifted', 'already']), lock }),
+        ),
+      },
       rejects: [404],
       repeatable: true,
     },

@@ -31,17 +31,35 @@ export const overviewRoutes = [
         store.deliveryCounts(),
         brokersNow(deps),
       ])
-      const undelivered = counts.flatMap(({ state, ...one }) => (state === 'rejected' || state === 'failed' ? [{ ...one, state }] : []))
+      const undelivered = counts.flatMap(({ state, ...one }) =>
+        state === 'rejected' || state === 'failed' ? [{ ...one, state }] : [],
+      )
       const failedMicrosoftWork = failedWork.map((one) => ({ ...one, attemptsMade: one.attempts }))
-      return shown(status, { ...report, issuer: config.issuer, log, liveSessions, brokers, pending, undelivered, failedMicrosoftWork })
+      return shown(status, {
+        ...report,
+        issuer: config.issuer,
+        log,
+        liveSessions,
+        brokers,
+        pending,
+        undelivered,
+        failedMicrosoftWork,
+      })
     },
   ),
   route(
     'GET /guards',
-    { id: 'listGuards', summary: 'Lists guards, and how far each enforces the log', answers: { 200: ok('All of them.', guards) } },
+    {
+      id: 'listGuards',
+      summary: 'Lists guards, and how far each enforces the log',
+      answers: { 200: ok('All of them.', guards) },
+    },
     async ({ deps }) => {
       const now = await guardsNow(deps)
-      return shown(guards, { log: now.log, guards: now.guards.map((one) => ({ ...one, enforcedSeq: one.enforced })) })
+      return shown(guards, {
+        log: now.log,
+        guards: now.guards.map((one) => ({ ...one, enforcedSeq: one.enforced })),
+      })
     },
   ),
   route(

@@ -8,24 +8,48 @@ import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
-import { loggedRow, previewed, revocationRow, revokeAs, tenantsWithoutAuthTime, withFirstUsers } from '../acts/revocations.ts'
+import {
+  loggedRow,
+  previewed,
+  revocationRow,
+  revokeAs,
+  tenantsWithoutAuthTime,
+  withFirstUsers,
+} from '../acts/revocations.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
-import { caseAndComment, deliveryCursor, dryRun, idText, instant, limit, proofLimit, seqNumber } from '../contract/fields.ts'
+import {
+  caseAndComment,
+  deliveryCursor,
+  dryRun,
+  idText,
+  instant,
+  limit,
+  proofLimit,
+  seqNumber,
+} from '../contract/fields.ts'
 import { preview, proof, revocation, revoked } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route, searchedTo } from './route.ts'
 
-/** An operator's revocations, and the log of all of them, each with its deliveries and their proof. */
+/**
+ * An operator's revocations, and the log of all of them, each with its deliveries and their proof.
+ */
 
 const filter = idText.optional()
 const bySeq = z.strictObject({ seq: seqNumber })
 const done = revoked.extend({
   outcome: z.literal('revoked'),
-  tenants_without_auth_time: z.array(text).meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
+  tenants_without_auth_time: z
+    .array(text)
+    .meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
 })
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
-const dryRunAnswer = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: preview })
+const dryRunAnswer = z.object({
+  dry_run: z.literal(true),
+  selector: selectorSchema,
+  would_end: preview,
+})
 const listed = z.object({
   revocations: z.array(revocation),
   next: z.int().nullable().meta({ description: 'before of the next page' }),
@@ -44,19 +68,29 @@ export const revocationRoutes = [
         ...caseAndComment,
         dry_run: dryRun,
       }),
-      answers: { 200: ok('A dry run, or revoked already.', z.union([dryRunAnswer, already])), 201: ok('Revoked.', done) },
+      answers: {
+        200: ok('A dry run, or revoked already.', z.union([dryRunAnswer, already])),
+        201: ok('Revoked.', done),
+      },
       rejects: [404],
       repeatable: true,
     },
     async ({ deps, c, caller, now, wire, body: { caseReference, comment } }) => {
       const selector = decodeSelector(wire.selector)
       if (wire.dry_run)
-        return shown(dryRunAnswer, { dryRun: true, selector, wouldEnd: await withFirstUsers(deps, await previewed(deps, selector, now)) })
+        return shown(dryRunAnswer, {
+          dryRun: true,
+          selector,
+          wouldEnd: await withFirstUsers(deps, await previewed(deps, selector, now)),
+        })
       const answer = await revokeAs(deps, caller, selector, { now, caseReference, comment })
       if (answer.outcome !== 'revoked') return { outcome: answer.outcome, selector: wire.selector }
       const { revocation: one } = answer.committed
       const tenants = await tenantsWithoutAuthTime(deps, one)
-      return c.json(shown(done, { outcome: 'revoked', ...revocationRow(one), tenantsWithoutAuthTime: tenants }), 201)
+      return c.json(
+        shown(done, { outcome: 'revoked', ...revocationRow(one), tenantsWithoutAuthTime: tenants }),
+        201,
+      )
     },
   ),
   route(
@@ -65,7 +99,10 @@ export const revocationRoutes = [
       id: 'listRevocations',
       summary: 'Lists revocations, newest first',
       query: z.strictObject({
-        sub: filter.meta({ description: 'of this user: what was revoked for them, and what ended a session or a grant of theirs' }),
+        sub: filter.meta({
+          description:
+            'of this user: what was revoked for them, and what ended a session or a grant of theirs',
+        }),
         client_id: filter.meta({ description: 'of this client, or of its grant in one session' }),
         case_reference: filter,
         reason: z.enum(REASONS).optional(),
@@ -78,7 +115,11 @@ export const revocationRoutes = [
       answers: { 200: ok('A page of it.', listed) },
     },
     async ({ deps, query: { actor: actorId, ...wanted } }) => {
-      const { found, searchedTo: to } = await deps.store.pageOfRevocations({ ...wanted, actorId, most: MOST_ENTRIES })
+      const { found, searchedTo: to } = await deps.store.pageOfRevocations({
+        ...wanted,
+        actorId,
+        most: MOST_ENTRIES,
+      })
       const last = found.length < wanted.limit ? to : found.at(-1)
       return shown(listed, { revocations: found.map(loggedRow), next: last?.seq, searchedTo: to })
     },
@@ -96,15 +137,23 @@ export const revocationRoutes = [
     async ({ deps, params: { seq }, query }) => {
       const one = await known(deps, seq)
       const { found, next } = await deliveryPage(deps, { seq, ...query })
-      const deliveries = await Promise.all(found.map(async (each) => deliveryShown(each, await deps.store.attemptsOf(each.id))))
-      return { ...shown(revocation, loggedRow(one)), deliveries, next, guards: await guardProof(deps, one) }
+      const deliveries = await Promise.all(
+        found.map(async (each) => deliveryShown(each, await deps.store.attemptsOf(each.id))),
+      )
+      return {
+        ...shown(revocation, loggedRow(one)),
+        deliveries,
+        next,
+        guards: await guardProof(deps, one),
+      }
     },
   ),
   route(
     'GET /revocations/:seq/evidence',
     {
       id: 'readEvidence',
-      summary: 'Exports signed evidence of one revocation, one JSON object a line; cmb evidence verify checks it without the broker',
+      summary:
+        'Exports signed evidence of one revocation, one JSON object a line; cmb evidence verify checks it without the broker',
       params: bySeq,
       answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
       rejects: [404],
@@ -117,5 +166,9 @@ export const revocationRoutes = [
 async function known(deps: Deps, seq: number): Promise<LoggedRevocation> {
   const one = await deps.store.findRevocation(seq)
   if (one !== undefined) return one
-  throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
+  throw new Problem(
+    404,
+    'No such revocation',
+    'The log has no revocation of that number; GET /admin/v1/revocations lists them.',
+  )
 }

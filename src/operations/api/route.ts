@@ -9,7 +9,10 @@ import { type Fields, fieldsOf } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
 
-/** A route of the admin API: its schemas describe it in /openapi.json and check each request before the act runs. */
+/**
+ * A route of the admin API: its schemas describe it in /openapi.json and check each request before
+ * the act runs.
+ */
 
 export interface AdminEnv {
   Variables: { caller: Caller }
@@ -63,17 +66,20 @@ const REJECTIONS: Readonly<Record<number, string>> = {
 const PROBLEM: Content = { 'application/problem+json': problemSchema }
 
 const IDEMPOTENCY = z.object({
-  'Idempotency-Key': z
-    .string()
-    .regex(IDEMPOTENCY_KEY)
-    .optional()
-    .meta({ description: 'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.' }),
+  'Idempotency-Key': z.string().regex(IDEMPOTENCY_KEY).optional().meta({
+    description:
+      'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.',
+  }),
 })
 
 export type Route = (api: Hono<AdminEnv>, needs: { deps: Deps; checks: Checks }) => void
 
 /** @param at the method, and the path below /admin/v1 */
-export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q extends z.ZodObject = Nothing>(
+export function route<
+  B extends z.ZodType,
+  P extends z.ZodObject = Nothing,
+  Q extends z.ZodObject = Nothing,
+>(
   at: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`,
   act: Act<P, Q, B>,
   answer: (asked: Asked<P, Q, B>) => object | Promise<object>,
@@ -81,14 +87,27 @@ export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q ex
   const [method = '', path = ''] = at.split(' ')
   const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
   const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
-  const statuses = [400, 401, 403, ...rejects, ...(repeatable ? [422] : []), ...(body === undefined ? [] : [413, 415]), 503]
+  const statuses = [
+    400,
+    401,
+    403,
+    ...rejects,
+    ...(repeatable ? [422] : []),
+    ...(body === undefined ? [] : [413, 415]),
+    503,
+  ]
   const description = {
     ...about,
     tag: 'admin' as const,
     security: [{ admin: [`broker:${need}`] }],
     ...(body !== undefined && { body: { [type]: body } }),
     ...(repeatable && { headers: IDEMPOTENCY }),
-    answers: { ...answers, ...Object.fromEntries(statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]])) },
+    answers: {
+      ...answers,
+      ...Object.fromEntries(
+        statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]]),
+      ),
+    },
   }
   const done = Number(Object.keys(answers)[0])
   return (api, needs) => {
@@ -96,9 +115,20 @@ export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q ex
       const caller = callerOf(c, need)
       const query = fieldsOf(shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>)
       const params = shaped(act.params ?? NOTHING, c.req.param(), 'parameter') as z.output<P>
-      const wire = (body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')) as z.output<B>
+      const wire = (
+        body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')
+      ) as z.output<B>
       const perform = async (): Promise<Response> => {
-        const said = await answer({ ...needs, c, caller, now: needs.deps.clock.now(), params, query, body: fieldsOf(wire), wire })
+        const said = await answer({
+          ...needs,
+          c,
+          caller,
+          now: needs.deps.clock.now(),
+          params,
+          query,
+          body: fieldsOf(wire),
+          wire,
+        })
         return said instanceof Response ? said : c.json(said, done as 200)
       }
       return repeatable ? answeredOnce(needs.deps, caller, wire, c, perform) : perform()
@@ -111,17 +141,29 @@ export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q ex
 function callerOf(c: Context<AdminEnv>, need: Right): Caller {
   const caller = c.get('caller') as Caller | undefined
   if (caller === undefined)
-    throw new Problem(401, 'Not authenticated', 'Send an access token with the scope broker:audit, broker:operate or broker:administer.')
+    throw new Problem(
+      401,
+      'Not authenticated',
+      'Send an access token with the scope broker:audit, broker:operate or broker:administer.',
+    )
   if (allows(caller.may, need)) return caller
-  if (need === 'administer') throw new Problem(403, 'This needs an administrator', 'Ask for an access token with the scope broker:administer.')
+  if (need === 'administer')
+    throw new Problem(
+      403,
+      'This needs an administrator',
+      'Ask for an access token with the scope broker:administer.',
+    )
   throw new Problem(403, 'Read-only role', READ_ONLY)
 }
 
 /** @throws Problem 400 where a parameter is repeated */
 function once(c: Context): Record<string, string> {
   const given = Object.entries(c.req.queries())
-  const repeated = given.filter(([, values]) => values.length > 1).map(([name]) => `${name}: send it once`)
-  if (repeated.length > 0) throw new Problem(400, 'The request has a problem', `${repeated.join('. ')}.`, repeated)
+  const repeated = given
+    .filter(([, values]) => values.length > 1)
+    .map(([name]) => `${name}: send it once`)
+  if (repeated.length > 0)
+    throw new Problem(400, 'The request has a problem', `${repeated.join('. ')}.`, repeated)
   return Object.fromEntries(given.map(([name, [value = '']]) => [name, value]))
 }
 
@@ -130,38 +172,56 @@ const MAX_BYTES = 256 * 1024
 /** @throws Problem 413, 415, 400 where it is not JSON at all */
 async function jsonBody(c: Context): Promise<unknown> {
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type !== 'application/json' && type !== 'application/merge-patch+json') throw new Problem(415, 'Not JSON', 'Send the body as application/json.')
+  if (type !== 'application/json' && type !== 'application/merge-patch+json')
+    throw new Problem(415, 'Not JSON', 'Send the body as application/json.')
   const text = await bounded(c.req.raw.body)
   try {
     return JSON.parse(text) as unknown
   } catch {
-    throw new Problem(400, 'Not JSON', 'The body is not valid JSON. Check for a missing quote or an extra comma.')
+    throw new Problem(
+      400,
+      'Not JSON',
+      'The body is not valid JSON. Check for a missing quote or an extra comma.',
+    )
   }
 }
 
-/** Reads no more than it has to: a body without a length, or one that lies about it, is cut off too. */
+/**
+ * Reads no more than it has to: a body without a length, or one that lies about it, is cut off too.
+ */
 async function bounded(body: ReadableStream<Uint8Array> | null): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of body ?? []) {
     bytes += chunk.byteLength
-    if (bytes > MAX_BYTES) throw new Problem(413, 'Too large', `Send a body of at most ${MAX_BYTES} bytes.`)
+    if (bytes > MAX_BYTES)
+      throw new Problem(413, 'Too large', `Send a body of at most ${MAX_BYTES} bytes.`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** @throws Problem with each problem and where it is: 422 where only rules beyond the schema's are broken (RFC 9110 §15.5.21), else 400 */
+/**
+ * @throws Problem with each problem and where it is: 422 where only rules beyond the schema's are
+ * broken (RFC 9110 §15.5.21), else 400
+ */
 function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter' | 'member'): T {
   const parsed = schema.safeParse(value, { error: inWords })
   if (parsed.success) return parsed.data
   const { issues } = parsed.error
   const problems = issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => `${[...issue.path, key].join('.')}: there is no such ${part}${known(schema)}`)
+      ? issue.keys.map(
+          (key) => `${[...issue.path, key].join('.')}: there is no such ${part}${known(schema)}`,
+        )
       : [`${issue.path.length > 0 ? `${issue.path.join('.')}: ` : ''}${issue.message}`],
   )
-  throw new Problem(issues.every(({ code }) => code === 'custom') ? 422 : 400, 'The request has a problem', problems.join('. '), problems)
+  throw new Problem(
+    issues.every(({ code }) => code === 'custom') ? 422 : 400,
+    'The request has a problem',
+    problems.join('. '),
+    problems,
+  )
 }
 
 function known(schema: z.ZodType): string {
@@ -170,7 +230,10 @@ function known(schema: z.ZodType): string {
 }
 
 export const ok = (description: string, schema: z.ZodType): Answer => [description, json(schema)]
-/** How far a list was searched where no index serves. @param place the last entry that was looked at */
+/**
+ * How far a list was searched where no index serves.
+ * @param place the last entry that was looked at
+ */
 export const searchedTo = <T extends z.ZodRawShape>(place: T) =>
   z.object(place).nullable().meta({
     description:

@@ -27,7 +27,11 @@ export const searchRoutes = [
       return shown(hits, {
         ...found,
         clients: clients.map(({ clientId, metadata }) => ({ clientId, clientName: metadata.name })),
-        sessions: sessions.map(({ session, state }) => ({ ...session, state, endedSeq: session.ended?.seq })),
+        sessions: sessions.map(({ session, state }) => ({
+          ...session,
+          state,
+          endedSeq: session.ended?.seq,
+        })),
         revocations: revocations.map(loggedRow),
       })
     },

@@ -7,10 +7,17 @@ import { shown } from '../contract/wire.ts'
 import { limit } from '../contract/fields.ts'
 import { ok, route, searchedTo } from './route.ts'
 
-/** Who is signed in, for operators: whole users only by what they search, and never a cookie, a token or a sealed value. */
+/**
+ * Who is signed in, for operators: whole users only by what they search, and never a cookie, a
+ * token or a sealed value.
+ */
 
 const cursor = z.string().regex(SESSION_CURSOR, 'has to be the next of the page before')
-const page = z.object({ sessions: z.array(session), next: cursor.nullable(), searched_to: searchedTo({ opened_at: seconds }) })
+const page = z.object({
+  sessions: z.array(session),
+  next: cursor.nullable(),
+  searched_to: searchedTo({ opened_at: seconds }),
+})
 
 export const sessionRoutes = [
   route(
@@ -22,7 +29,9 @@ export const sessionRoutes = [
         sub: storedText().max(200).optional(),
         tid: storedText().max(64).optional(),
         client_id: storedText().max(100).optional().meta({ description: 'where they took part' }),
-        user: storedText().max(200).optional().meta({ description: 'beginnings of words of a name or username; or a whole oid, sub or sid' }),
+        user: storedText().max(200).optional().meta({
+          description: 'beginnings of words of a name or username; or a whole oid, sub or sid',
+        }),
         before: cursor.optional().meta({ description: 'the next of the page before' }),
         limit,
       }),
@@ -30,11 +39,20 @@ export const sessionRoutes = [
     },
     async ({ deps, now, query: { user: text, tid, before, limit: most, ...wanted } }) => {
       const bounds = { before: readSessionCursor(before), now, limit: most + 1 }
-      const { found, searchedTo: to } = await sessionsBy(deps, { ...wanted, tid: tid?.toLowerCase(), text, ...bounds })
+      const { found, searchedTo: to } = await sessionsBy(deps, {
+        ...wanted,
+        tid: tid?.toLowerCase(),
+        text,
+        ...bounds,
+      })
       const sessions = found.slice(0, most)
       const last = found.length > most ? sessions.at(-1)?.session : to
       return shown(page, {
-        sessions: sessions.map(({ session: one, participants }) => ({ ...one, needsMicrosoft: one.markReason, clients: participants })),
+        sessions: sessions.map(({ session: one, participants }) => ({
+          ...one,
+          needsMicrosoft: one.markReason,
+          clients: participants,
+        })),
         next: last && sessionCursor(last),
         searchedTo: to,
       })

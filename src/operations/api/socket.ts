@@ -1,6 +1,17 @@
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
-import { chmod, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { connect } from 'node:net'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -13,8 +24,9 @@ import { type Checks, createChecks } from '../checks/checks.ts'
 import { secretSince } from '../checks/secrets.ts'
 
 /**
- * The admin API for `cmb`, on a unix socket that only the broker's own user (and root) can open: a user who can read the data directory has the database
- * anyway. It refuses to take the place of a broker that answers there.
+ * The admin API for `cmb`, on a unix socket that only the broker's own user (and root) can open: a
+ * user who can read the data directory has the database anyway. It refuses to take the place of a
+ * broker that answers there.
  */
 
 /** Linux keeps 107 bytes for the path of a unix socket, macOS 103. */
@@ -28,7 +40,9 @@ export async function serveAdminSocket(
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const at = await place(path)
   if (await answers(at))
-    throw new Error(`Another broker answers at ${at}: one broker runs on a data directory. Stop it, or set BROKER_DATA_DIR to another directory.`)
+    throw new Error(
+      `Another broker answers at ${at}: one broker runs on a data directory. Stop it, or set BROKER_DATA_DIR to another directory.`,
+    )
   const listener = getRequestListener(localApi(deps, checks).fetch)
   const server = createServer((request, response) => void listener(request, response))
   await listenPrivately(server, at)
@@ -50,7 +64,10 @@ export async function serveAdminSocket(
   }
 }
 
-/** The path itself, or one in a new directory of its own (0700, with a random name) that the pointer file names. */
+/**
+ * The path itself, or one in a new directory of its own (0700, with a random name) that the pointer
+ * file names.
+ */
 async function place(path: string): Promise<string> {
   if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return path
   const before = (await readFile(pointer(path), 'utf8').catch(() => '')).trim()
@@ -64,7 +81,10 @@ async function place(path: string): Promise<string> {
   return short
 }
 
-/** Bound in a directory of its own, made 0600 there and only then moved into place: at no moment can another user connect. Replaces a killed broker's. */
+/**
+ * Bound in a directory of its own, made 0600 there and only then moved into place: at no moment can
+ * another user connect. Replaces a killed broker's.
+ */
 async function listenPrivately(server: Server, path: string): Promise<void> {
   const hidden = await mkdtemp(join(dirname(path), '.s-'))
   const inner = join(hidden, 's')
@@ -92,14 +112,20 @@ function answers(path: string): Promise<boolean> {
 }
 
 /**
- * Only the broker's own user and root can open the socket. Node does not tell the peer's uid (SO_PEERCRED), so the name that `cmb` sends
- * (SUDO_USER, or the user's own) is a claim, and the logs say so.
+ * Only the broker's own user and root can open the socket. Node does not tell the peer's uid
+ * (SO_PEERCRED), so the name that `cmb` sends (SUDO_USER, or the user's own) is a claim, and the
+ * logs say so.
  */
 function localApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>()
   app.use('*', async (c, next) => {
     const user = /^[\w.@-]{1,64}$/.exec(c.req.header('x-cmb-user') ?? '')?.[0] ?? 'unknown'
-    c.set('caller', { actor: { kind: 'operator', id: `cmb@${user} (unverified)` }, source: 'command', via: 'command', may: 'administer' })
+    c.set('caller', {
+      actor: { kind: 'operator', id: `cmb@${user} (unverified)` },
+      source: 'command',
+      via: 'command',
+      may: 'administer',
+    })
     return next()
   })
   app.route('/', adminApi(deps, checks))

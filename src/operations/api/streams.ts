@@ -6,7 +6,10 @@ import { caseAndComment, named } from '../contract/fields.ts'
 import { stream } from '../contract/shapes.ts'
 import { ok, route } from './route.ts'
 
-/** The streams of Shared Signals receivers. Their receivers create and change them (src/signals/sent); administrators disable and remove them. */
+/**
+ * The streams of Shared Signals receivers. Their receivers create and change them
+ * (src/signals/sent); administrators disable and remove them.
+ */
 
 export const streamRoutes = [
   route(
@@ -20,7 +23,13 @@ export const streamRoutes = [
   ),
   route(
     'GET /streams/:id',
-    { id: 'showStream', summary: 'Shows one stream', params: named, answers: { 200: ok('The stream.', stream) }, rejects: [404] },
+    {
+      id: 'showStream',
+      summary: 'Shows one stream',
+      params: named,
+      answers: { 200: ok('The stream.', stream) },
+      rejects: [404],
+    },
     async ({ deps, params }) => streamShown(await knownStream(deps, params.id)),
   ),
   route(
@@ -29,7 +38,10 @@ export const streamRoutes = [
       id: 'disableStream',
       summary: 'Disables a stream and closes its pending deliveries',
       params: named,
-      body: z.strictObject({ reason: storedText().trim().min(1).max(200).meta({ description: 'sent to the receiver' }), ...caseAndComment }),
+      body: z.strictObject({
+        reason: storedText().trim().min(1).max(200).meta({ description: 'sent to the receiver' }),
+        ...caseAndComment,
+      }),
       answers: { 200: ok('As it is now.', stream) },
       rejects: [404, 409],
     },

@@ -18,7 +18,11 @@ import { changes } from '../../protocol/changes.ts'
 import { text } from '../../protocol/described.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../../protocol/mfa-proof.ts'
 import { storedText } from '../../protocol/stored-text.ts'
-import { ADMINISTRATORS, ADMINISTRATORS_EXPECTED, isAdministratorsSetting } from '../../protocol/tenant-administrators.ts'
+import {
+  ADMINISTRATORS,
+  ADMINISTRATORS_EXPECTED,
+  isAdministratorsSetting,
+} from '../../protocol/tenant-administrators.ts'
 import { dryRunShown, previewedAge } from '../acts/revocations.ts'
 import { dryRun } from '../contract/fields.ts'
 import { dryRunOfChange, tenant } from '../contract/shapes.ts'
@@ -26,7 +30,10 @@ import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
-/** The connection to Microsoft, as operators work on it without a page: tenants and the app registration's manifest. */
+/**
+ * The connection to Microsoft, as operators work on it without a page: tenants and the app
+ * registration's manifest.
+ */
 
 const { least, most } = MAX_AUTHENTICATION
 const change = z.strictObject({
@@ -36,25 +43,36 @@ const change = z.strictObject({
     .max(most, `at most ${most}`)
     .nullable()
     .optional()
-    .meta({ description: 'sessions of its users end when their authentication at Microsoft is so many seconds old; null: no limit of its own' }),
+    .meta({
+      description:
+        'sessions of its users end when their authentication at Microsoft is so many seconds old; null: no limit of its own',
+    }),
   administrators: text
     .regex(ADMINISTRATORS, ADMINISTRATORS_EXPECTED)
     .refine(isAdministratorsSetting, ADMINISTRATORS_EXPECTED)
     .nullable()
     .optional()
-    .meta({ description: `who administers the tenant’s users at the console: ${ADMINISTRATORS_EXPECTED}; null: no user of the tenant` }),
+    .meta({
+      description: `who administers the tenant’s users at the console: ${ADMINISTRATORS_EXPECTED}; null: no user of the tenant`,
+    }),
   dry_run: dryRun,
 })
 const params = z.strictObject({ tid: storedText().max(64).toLowerCase() })
 const tenants = z.object({
   tenants: z.array(tenant),
-  differences: z.array(text).meta({ description: 'where the settings differ from the store, which counts' }),
+  differences: z
+    .array(text)
+    .meta({ description: 'where the settings differ from the store, which counts' }),
 })
 
 export const tenantRoutes = [
   route(
     'GET /tenants',
-    { id: 'listTenants', summary: 'Lists Microsoft tenants', answers: { 200: ok('All of them.', tenants) } },
+    {
+      id: 'listTenants',
+      summary: 'Lists Microsoft tenants',
+      answers: { 200: ok('All of them.', tenants) },
+    },
     async ({ deps }) => ({
       tenants: (await deps.store.listTenants()).map((row) => tenantShown(deps, row)),
       differences: deps.connection.differences(),
@@ -81,31 +99,50 @@ export const tenantRoutes = [
       const { tid } = read
       const before = tenantState(await deps.store.findTenant(tid))
       const connect = async (): Promise<Tenant> => {
-        if ((await connectTenant(deps, { tid, name, proof, actor: caller.actor, now })) === 'already')
+        if (
+          (await connectTenant(deps, { tid, name, proof, actor: caller.actor, now })) === 'already'
+        )
           throw new Problem(
             409,
             'Already connected',
             `${tid} is connected; GET /admin/v1/tenants (cmb tenants) shows it. Its proof of MFA is changed at /setup.`,
           )
         const connected = await deps.store.findTenant(tid)
-        if (connected === undefined) throw new Error('The tenant that was just connected is not there.')
+        if (connected === undefined)
+          throw new Error('The tenant that was just connected is not there.')
         return connected
       }
-      const entry = { act: 'tenant.add', target: `tenant ${tid}`, details: { name, mfa_proof: proof ?? UNDECIDED } }
-      return tenantShown(deps, await withAudit(deps, caller, entry, connect, (after) => ({ changed: changes(before, tenantState(after)) })))
+      const entry = {
+        act: 'tenant.add',
+        target: `tenant ${tid}`,
+        details: { name, mfa_proof: proof ?? UNDECIDED },
+      }
+      return tenantShown(
+        deps,
+        await withAudit(deps, caller, entry, connect, (after) => ({
+          changed: changes(before, tenantState(after)),
+        })),
+      )
     },
   ),
   route(
     'PATCH /tenants/:tid',
     {
       id: 'changeTenant',
-      summary: 'Changes a tenant’s limit on the age of an authentication, or who administers its users; what is left out stays',
+      summary:
+        'Changes a tenant’s limit on the age of an authentication, or who administers its users; what is left out stays',
       params,
       body: change,
       answers: { 200: ok('A dry run, or changed.', z.union([dryRunOfChange, tenant])) },
       rejects: [404, 409, 422],
     },
-    async ({ deps, caller, now, params: { tid }, body: { maxAuthenticationAge: age, administrators: who, dryRun: dry } }) => {
+    async ({
+      deps,
+      caller,
+      now,
+      params: { tid },
+      body: { maxAuthenticationAge: age, administrators: who, dryRun: dry },
+    }) => {
       const wanted = {
         ...(age !== undefined && { maxAuthenticationSeconds: age ?? undefined }),
         ...(who !== undefined && { administrators: who ?? undefined }),
@@ -114,15 +151,25 @@ export const tenantRoutes = [
       if (dry) {
         if (before === undefined || before.removedAt !== undefined) throw NOT_CONNECTED(tid)
         mayHaveAdministrators(deps, tid, wanted.administrators)
-        return dryRunShown(deps, await previewedAge(deps, { kind: 'tenant', tid }, wanted.maxAuthenticationSeconds, now))
+        return dryRunShown(
+          deps,
+          await previewedAge(deps, { kind: 'tenant', tid }, wanted.maxAuthenticationSeconds, now),
+        )
       }
       const changed = changes(tenantSettings(before), tenantSettings({ ...before, ...wanted }))
-      const row = await withAudit(deps, caller, { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } }, async () => {
-        mayHaveAdministrators(deps, tid, wanted.administrators)
-        const after = (await deps.store.changeTenant({ tid, change: wanted })) ? await deps.store.findTenant(tid) : undefined
-        if (after === undefined) throw NOT_CONNECTED(tid)
-        return after
-      })
+      const row = await withAudit(
+        deps,
+        caller,
+        { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } },
+        async () => {
+          mayHaveAdministrators(deps, tid, wanted.administrators)
+          const after = (await deps.store.changeTenant({ tid, change: wanted }))
+            ? await deps.store.findTenant(tid)
+            : undefined
+          if (after === undefined) throw NOT_CONNECTED(tid)
+          return after
+        },
+      )
       return tenantShown(deps, row)
     },
   ),
@@ -132,7 +179,9 @@ export const tenantRoutes = [
       id: 'removeTenant',
       summary: 'Disconnects a tenant and revokes its users’ sessions',
       params,
-      answers: { 200: ok('Disconnected.', z.object({ tid: text, removed: z.literal(true), seq: z.int() })) },
+      answers: {
+        200: ok('Disconnected.', z.object({ tid: text, removed: z.literal(true), seq: z.int() })),
+      },
       rejects: [404, 409],
     },
     async ({ deps, caller, now, params: { tid } }) => {
@@ -149,7 +198,9 @@ export const tenantRoutes = [
         return answer
       }
       const entry = { act: 'tenant.remove', target: `tenant ${tid}`, details }
-      const { seq } = await withAudit(deps, caller, entry, disconnect, (answer) => ({ seq: answer.seq }))
+      const { seq } = await withAudit(deps, caller, entry, disconnect, (answer) => ({
+        seq: answer.seq,
+      }))
       return { tid, removed: true, seq }
     },
   ),
@@ -165,11 +216,20 @@ export const tenantRoutes = [
     },
     async ({ deps, caller, params: { tid } }) => {
       const paused = await probePause(deps.store, tid)
-      const before = paused === undefined ? {} : { paused: { at: paused.at, code: paused.code ?? null } }
-      const entry = { act: 'tenant.resume_probe', target: `tenant ${tid}`, details: { changed: changes(before, {}) } }
+      const before =
+        paused === undefined ? {} : { paused: { at: paused.at, code: paused.code ?? null } }
+      const entry = {
+        act: 'tenant.resume_probe',
+        target: `tenant ${tid}`,
+        details: { changed: changes(before, {}) },
+      }
       await withAudit(deps, caller, entry, async () => {
         if (!(await resumeProbe(deps.store, tid)))
-          throw new Problem(404, 'Not paused', `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) names the paused ones.`)
+          throw new Problem(
+            404,
+            'Not paused',
+            `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) names the paused ones.`,
+          )
       })
       return { tid, resumed: true }
     },
@@ -179,7 +239,12 @@ export const tenantRoutes = [
     {
       id: 'readManifest',
       summary: 'Shows the manifest of the app registration that Entra needs',
-      query: z.strictObject({ tenants: z.literal('several').optional().meta({ description: 'for users of more than one tenant' }) }),
+      query: z.strictObject({
+        tenants: z
+          .literal('several')
+          .optional()
+          .meta({ description: 'for users of more than one tenant' }),
+      }),
       answers: { 200: ok('The manifest.', z.looseObject({})) },
     },
     ({ deps, query }) => appManifest(deps.config.issuer, { several: query.tenants === 'several' }),
@@ -187,10 +252,18 @@ export const tenantRoutes = [
 ]
 
 const NOT_CONNECTED = (tid: string): Problem =>
-  new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
+  new Problem(
+    404,
+    'No such tenant',
+    `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`,
+  )
 
 /** @throws Problem 409: the app roles of operators count there, and no other */
-function mayHaveAdministrators({ connection }: Deps, tid: string, administrators: string | undefined): void {
+function mayHaveAdministrators(
+  { connection }: Deps,
+  tid: string,
+  administrators: string | undefined,
+): void {
   if (administrators !== undefined && tid === connection.current().operatorTenant)
     throw new Problem(
       409,

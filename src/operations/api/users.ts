@@ -13,16 +13,35 @@ import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
-/** What is held about a user, and forgetting them: signed out everywhere first, then without a name. The audit log knows them by `sub` alone. */
+/**
+ * What is held about a user, and forgetting them: signed out everywhere first, then without a name.
+ * The audit log knows them by `sub` alone.
+ */
 
 const bySub = { sub: idText, ...caseAndComment }
 const byOid = { tid: guid('a tenant id'), oid: guid('an object id'), ...caseAndComment }
 const exportRequest = z.union(
-  [z.strictObject(bySub), z.strictObject(byOid), z.strictObject({ next: storedText().min(1).max(1000) })],
+  [
+    z.strictObject(bySub),
+    z.strictObject(byOid),
+    z.strictObject({ next: storedText().min(1).max(1000) }),
+  ],
   'name sub, or tid and oid (GUIDs); for the next page, send next alone',
 )
 const held = shape('HeldRecord', {
-  kind: z.enum(['user', 'floor', 'lock', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']),
+  kind: z.enum([
+    'user',
+    'floor',
+    'lock',
+    'consent',
+    'microsoft_work',
+    'audit',
+    'history',
+    'session',
+    'participation',
+    'delivery',
+    'revocation',
+  ]),
   values: z.record(text, z.union([text, z.number(), z.null()])),
 })
 const dryRunAnswer = z.object({ dry_run: z.literal(true), sub: text, would_end: preview })
@@ -32,9 +51,15 @@ export const userRoutes = [
     'POST /users/export',
     {
       id: 'exportUser',
-      summary: 'Exports what the broker holds about a user, in pages: send `next` back until it is null',
+      summary:
+        'Exports what the broker holds about a user, in pages: send `next` back until it is null',
       body: exportRequest,
-      answers: { 200: ok('A page. It may be empty and have a next one.', z.object({ sub: text, records: z.array(held), next: nullable })) },
+      answers: {
+        200: ok(
+          'A page. It may be empty and have a next one.',
+          z.object({ sub: text, records: z.array(held), next: nullable }),
+        ),
+      },
       rejects: [404],
     },
     ({ deps, caller, body }) => exportPage(deps, caller, body),
@@ -43,13 +68,20 @@ export const userRoutes = [
     'POST /users/erase',
     {
       id: 'eraseUser',
-      summary: 'Erases a user, by sub or by tid and oid: signs them out everywhere, then deletes name and address',
+      summary:
+        'Erases a user, by sub or by tid and oid: signs them out everywhere, then deletes name and address',
       body: z.union(
-        [z.strictObject({ ...bySub, dry_run: dryRun }), z.strictObject({ ...byOid, dry_run: dryRun })],
+        [
+          z.strictObject({ ...bySub, dry_run: dryRun }),
+          z.strictObject({ ...byOid, dry_run: dryRun }),
+        ],
         'name sub, or tid and oid (GUIDs)',
       ),
       answers: {
-        200: ok('Erased, or what it would end.', z.union([z.object({ erased: z.literal(true), sub: text, seq: z.int() }), dryRunAnswer])),
+        200: ok(
+          'Erased, or what it would end.',
+          z.union([z.object({ erased: z.literal(true), sub: text, seq: z.int() }), dryRunAnswer]),
+        ),
       },
       rejects: [404],
     },
@@ -65,7 +97,13 @@ export const userRoutes = [
         if (answer.outcome === 'unknown') throw noSuchUser()
         return answer.committed.revocation.seq
       }
-      const seq = await withAudit(deps, caller, { act: 'users.erase', target: `subject ${sub}`, ...said }, erase, (number) => ({ seq: number }))
+      const seq = await withAudit(
+        deps,
+        caller,
+        { act: 'users.erase', target: `subject ${sub}`, ...said },
+        erase,
+        (number) => ({ seq: number }),
+      )
       return { erased: true, sub, seq }
     },
   ),
@@ -79,9 +117,17 @@ interface Place {
   cursor: string | undefined
 }
 
-/** The place of the next page is sealed: it comes only from a page before it, whose first is in the audit log. */
-async function exportPage(deps: Deps, caller: Caller, body: Fields<z.output<typeof exportRequest>>): Promise<object> {
-  const { sub, cursor: first } = 'next' in body ? openPlace(deps, body.next) : await begin(deps, caller, body)
+/**
+ * The place of the next page is sealed: it comes only from a page before it, whose first is in the
+ * audit log.
+ */
+async function exportPage(
+  deps: Deps,
+  caller: Caller,
+  body: Fields<z.output<typeof exportRequest>>,
+): Promise<object> {
+  const { sub, cursor: first } =
+    'next' in body ? openPlace(deps, body.next) : await begin(deps, caller, body)
   const records: HeldRecord[] = []
   let cursor = first
   for (let acts = 0; acts < ACTS_IN_A_PAGE && records.length < RECORDS; acts++) {
@@ -91,20 +137,37 @@ async function exportPage(deps: Deps, caller: Caller, body: Fields<z.output<type
     cursor = page.next
     if (cursor === undefined) break
   }
-  return { sub, records, next: cursor === undefined ? null : deps.sealer.seal(PLACE, JSON.stringify({ sub, cursor } satisfies Place)) }
+  return {
+    sub,
+    records,
+    next:
+      cursor === undefined
+        ? null
+        : deps.sealer.seal(PLACE, JSON.stringify({ sub, cursor } satisfies Place)),
+  }
 }
 
 function openPlace({ sealer }: Deps, next: string): Place {
   const opened = sealer.open(PLACE, next)
-  if (opened === undefined) throw new Problem(404, 'No such page', 'Send next exactly as the previous page returned it.')
+  if (opened === undefined)
+    throw new Problem(404, 'No such page', 'Send next exactly as the previous page returned it.')
   return JSON.parse(opened.toString('utf8')) as Place
 }
 
 type Named = Exclude<Fields<z.output<typeof exportRequest>>, { next: string }>
 
-async function begin(deps: Deps, caller: Caller, { caseReference, comment, ...who }: Named): Promise<Place> {
+async function begin(
+  deps: Deps,
+  caller: Caller,
+  { caseReference, comment, ...who }: Named,
+): Promise<Place> {
   const sub = await subOf(deps, who)
-  return withAudit(deps, caller, { act: 'users.export', target: `subject ${sub}`, caseReference, comment }, async () => ({ sub, cursor: undefined }))
+  return withAudit(
+    deps,
+    caller,
+    { act: 'users.export', target: `subject ${sub}`, caseReference, comment },
+    async () => ({ sub, cursor: undefined }),
+  )
 }
 
 const noSuchUser = (): Problem =>
@@ -115,8 +178,14 @@ const noSuchUser = (): Problem =>
   )
 
 /** @throws Problem 404 */
-async function subOf({ store }: Deps, who: { sub: string } | { tid: string; oid: string }): Promise<string> {
-  const subject = 'sub' in who ? await store.findSubject(who.sub) : await store.findSubjectByUser(who.tid, who.oid)
+async function subOf(
+  { store }: Deps,
+  who: { sub: string } | { tid: string; oid: string },
+): Promise<string> {
+  const subject =
+    'sub' in who
+      ? await store.findSubject(who.sub)
+      : await store.findSubjectByUser(who.tid, who.oid)
   if (subject === undefined) throw noSuchUser()
   return subject.sub
 }

@@ -18,13 +18,18 @@ import { webhook } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, type Route, route } from './route.ts'
 
-/** Webhook endpoints: where the broker sends events, which, and with what in them. A secret is in exactly one answer, the one that made it. */
+/**
+ * Webhook endpoints: where the broker sends events, which, and with what in them. A secret is in
+ * exactly one answer, the one that made it.
+ */
 
 const events = z.array(z.enum(WEBHOOK_TYPES)).min(1).max(WEBHOOK_TYPES.length)
 const include = z.array(z.enum(WEBHOOK_SWITCHES)).max(WEBHOOK_SWITCHES.length)
 const words = storedText().trim().min(1).max(200)
 const { state } = webhook.shape
-const withSecret = webhook.extend({ secret: text.meta({ description: 'in this answer only' }) }).meta({ id: 'WebhookWithSecret' })
+const withSecret = webhook
+  .extend({ secret: text.meta({ description: 'in this answer only' }) })
+  .meta({ id: 'WebhookWithSecret' })
 
 export const webhookRoutes = ({ config }: Pick<Deps, 'config'>): Route[] => {
   const url = webAddress('https://siem.example/broker', config.allowLoopbackTargets)
@@ -50,24 +55,36 @@ const adding = (url: ReturnType<typeof webAddress>): Route =>
       answers: { 201: ok('Added.', withSecret) },
       rejects: [409, 422],
     },
-    ({ deps, caller, body: { caseReference, comment, ...wanted } }) => addWebhook(deps, caller, wanted, { caseReference, comment }),
+    ({ deps, caller, body: { caseReference, comment, ...wanted } }) =>
+      addWebhook(deps, caller, wanted, { caseReference, comment }),
   )
 
 const changing = (url: ReturnType<typeof webAddress>): Route => {
-  const change = { url, description: words.nullable(), events, include, state, cause: words.nullable() }
+  const change = {
+    url,
+    description: words.nullable(),
+    events,
+    include,
+    state,
+    cause: words.nullable(),
+  }
   return route(
     'PATCH /webhooks/:id',
     {
       id: 'changeWebhook',
       summary: 'Changes the given fields; disabling closes pending deliveries',
       params: named,
-      body: z.strictObject({ ...z.strictObject(change).partial().shape, ...caseAndComment }).meta({ id: 'WebhookChange' }),
+      body: z
+        .strictObject({ ...z.strictObject(change).partial().shape, ...caseAndComment })
+        .meta({ id: 'WebhookChange' }),
       type: 'application/merge-patch+json',
       answers: { 200: ok('As it is now.', webhook) },
       rejects: [404, 422],
     },
     ({ deps, caller, params, body: { caseReference, comment, ...wanted } }) => {
-      const changed = Object.fromEntries(Object.entries(wanted).map(([name, value]) => [name, value ?? undefined]))
+      const changed = Object.fromEntries(
+        Object.entries(wanted).map(([name, value]) => [name, value ?? undefined]),
+      )
       return changeWebhook(deps, caller, params.id, { change: changed, caseReference, comment })
     },
   )
@@ -76,12 +93,22 @@ const changing = (url: ReturnType<typeof webAddress>): Route => {
 const STATIC = [
   route(
     'GET /webhooks',
-    { id: 'listWebhooks', summary: 'Lists webhook endpoints', answers: { 200: ok('All of them.', z.object({ webhooks: z.array(webhook) })) } },
+    {
+      id: 'listWebhooks',
+      summary: 'Lists webhook endpoints',
+      answers: { 200: ok('All of them.', z.object({ webhooks: z.array(webhook) })) },
+    },
     async ({ deps }) => ({ webhooks: (await deps.store.listWebhooks()).map(webhookShown) }),
   ),
   route(
     'GET /webhooks/:id',
-    { id: 'readWebhook', summary: 'Shows one webhook endpoint', params: named, answers: { 200: ok('The endpoint.', webhook) }, rejects: [404] },
+    {
+      id: 'readWebhook',
+      summary: 'Shows one webhook endpoint',
+      params: named,
+      answers: { 200: ok('The endpoint.', webhook) },
+      rejects: [404],
+    },
     async ({ deps, params }) => webhookShown(await knownWebhook(deps, params.id)),
   ),
   route(
@@ -100,7 +127,8 @@ const STATIC = [
     'POST /webhooks/:id/secrets',
     {
       id: 'rotateWebhookSecret',
-      summary: 'Adds a secret, which is in this answer only; both secrets sign until the overlap ends',
+      summary:
+        'Adds a secret, which is in this answer only; both secrets sign until the overlap ends',
       params: named,
       body: z.strictObject({
         overlap_seconds: z
@@ -122,7 +150,9 @@ const STATIC = [
       id: 'testWebhook',
       summary: 'Sends a test event to a webhook endpoint',
       params: named,
-      answers: { 202: ok('Its delivery, which shows how it went.', z.object({ delivery_id: text })) },
+      answers: {
+        202: ok('Its delivery, which shows how it went.', z.object({ delivery_id: text })),
+      },
       rejects: [404, 409],
     },
     ({ deps, caller, params }) => testWebhook(deps, caller, params.id),

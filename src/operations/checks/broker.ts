@@ -11,13 +11,56 @@ import { missingSecrets, secretSince } from './secrets.ts'
 
 /** The broker itself: its settings, queue, secrets, keys and clients file. */
 export const brokerChecks: readonly Check[] = [
-  { id: 'settings', question: 'Are the settings right?', cost: 'cheap', severity: 'none', look: settings },
-  { id: 'client-addresses', question: 'Do clients’ addresses reach the broker?', cost: 'cheap', severity: 'none', look: clientAddresses },
-  { id: 'queue', question: 'Does the queue server answer?', cost: 'cheap', severity: 'ticket', part: 'queue', look: queue },
-  { id: 'queue-durability', question: 'Does the queue server keep its jobs?', cost: { everySeconds: 300 }, severity: 'ticket', look: durability },
-  { id: 'work', question: 'Does a process do each kind of background work?', cost: { everySeconds: 20 }, severity: 'ticket', look: work },
-  { id: 'secrets', question: 'Is every needed BROKER_SECRET set?', cost: { everySeconds: 60 }, severity: 'ticket', look: secrets },
-  { id: 'signing-keys', question: 'Are the signing keys young enough?', cost: { everySeconds: 60 }, severity: 'ticket', look: signingKeys },
+  {
+    id: 'settings',
+    question: 'Are the settings right?',
+    cost: 'cheap',
+    severity: 'none',
+    look: settings,
+  },
+  {
+    id: 'client-addresses',
+    question: 'Do clients’ addresses reach the broker?',
+    cost: 'cheap',
+    severity: 'none',
+    look: clientAddresses,
+  },
+  {
+    id: 'queue',
+    question: 'Does the queue server answer?',
+    cost: 'cheap',
+    severity: 'ticket',
+    part: 'queue',
+    look: queue,
+  },
+  {
+    id: 'queue-durability',
+    question: 'Does the queue server keep its jobs?',
+    cost: { everySeconds: 300 },
+    severity: 'ticket',
+    look: durability,
+  },
+  {
+    id: 'work',
+    question: 'Does a process do each kind of background work?',
+    cost: { everySeconds: 20 },
+    severity: 'ticket',
+    look: work,
+  },
+  {
+    id: 'secrets',
+    question: 'Is every needed BROKER_SECRET set?',
+    cost: { everySeconds: 60 },
+    severity: 'ticket',
+    look: secrets,
+  },
+  {
+    id: 'signing-keys',
+    question: 'Are the signing keys young enough?',
+    cost: { everySeconds: 60 },
+    severity: 'ticket',
+    look: signingKeys,
+  },
   {
     id: 'clients-file',
     question: 'Is the clients file in use?',
@@ -53,9 +96,15 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
     'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
   )
   for (const difference of connection.differences())
-    warn(true, difference, 'The broker uses the value in the database. Change the setting to that value, or remove the setting.')
+    warn(
+      true,
+      difference,
+      'The broker uses the value in the database. Change the setting to that value, or remove the setting.',
+    )
   for (const { name, problem, example } of config.warnings)
-    found.push(warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }))
+    found.push(
+      warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }),
+    )
   return found
 }
 
@@ -75,7 +124,9 @@ function clientAddresses({ deps: { addressWatch } }: Looking): Found[] {
 async function work({ deps: { store, config } }: Looking): Promise<Found[]> {
   if (config.databaseUrl === undefined) return []
   const all = await store.brokers()
-  const missing = WORK_NAMES.filter((name) => !all.some(({ work: does }) => does === 'all' || does.split(',').includes(name)))
+  const missing = WORK_NAMES.filter(
+    (name) => !all.some(({ work: does }) => does === 'all' || does.split(',').includes(name)),
+  )
   if (missing.length === 0) return [ok('Each kind of work is done by a broker or a worker.')]
   return [
     failed(
@@ -92,8 +143,10 @@ const WANTS_PASSWORD = /NOAUTH|WRONGPASS|invalid password|without any password/i
 const OUT_OF_MEMORY = /\bOOM command not allowed/
 
 function fixOfQueue(problem: string): string {
-  if (WANTS_PASSWORD.test(problem)) return 'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.'
-  if (OUT_OF_MEMORY.test(problem)) return 'The queue server is out of memory. Raise maxmemory, or delete what else is stored there.'
+  if (WANTS_PASSWORD.test(problem))
+    return 'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.'
+  if (OUT_OF_MEMORY.test(problem))
+    return 'The queue server is out of memory. Raise maxmemory, or delete what else is stored there.'
   return 'Start the queue server that BROKER_QUEUE_URL names, or unset that and install valkey-server.'
 }
 
@@ -135,14 +188,20 @@ async function durability({ deps }: Looking): Promise<Found[]> {
   return found.length > 0 ? found : [ok('AOF is on and nothing is evicted.')]
 }
 
-/** An old secret can go when no key is sealed under it and the longest session that could hold something of it has ended. */
+/**
+ * An old secret can go when no key is sealed under it and the longest session that could hold
+ * something of it has ended.
+ */
 async function secrets({ deps, now }: Looking): Promise<Found[]> {
   const { config, store } = deps
   const [current] = config.secrets
   const since = await secretSince(deps)
   const everythingAt = await store.everythingRevokedAt()
   // No session is older than a revocation of everything.
-  const free = everythingAt !== undefined && everythingAt > since ? everythingAt : since + (await longestSession(deps))
+  const free =
+    everythingAt !== undefined && everythingAt > since
+      ? everythingAt
+      : since + (await longestSession(deps))
   const missing = await missingSecrets(deps)
   if (missing > 0 && now < free)
     return [
@@ -156,8 +215,18 @@ async function secrets({ deps, now }: Looking): Promise<Found[]> {
   const sealed = await stillSealed(deps, alone)
   if (sealed !== undefined) return [sealed]
   if (now < free)
-    return [warning(`Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`, 'Keep it until then.')]
-  return [warning('The old secret is not needed any more.', 'Remove all but the first value from BROKER_SECRET and restart.')]
+    return [
+      warning(
+        `Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`,
+        'Keep it until then.',
+      ),
+    ]
+  return [
+    warning(
+      'The old secret is not needed any more.',
+      'Remove all but the first value from BROKER_SECRET and restart.',
+    ),
+  ]
 }
 
 /** What an old secret still seals. @param alone opens what the current one has sealed */
@@ -165,7 +234,9 @@ async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined
   const { store } = deps
   const held = (await store.listKeys()).filter(
     (key) =>
-      key.state !== 'retired' && key.privateSealed !== null && alone.open(`signing_keys/${key.kid}/private_sealed`, key.privateSealed) === undefined,
+      key.state !== 'retired' &&
+      key.privateSealed !== null &&
+      alone.open(`signing_keys/${key.kid}/private_sealed`, key.privateSealed) === undefined,
   )
   if (held.length > 0)
     return warning(
@@ -178,7 +249,9 @@ async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined
       `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
       'Restart the broker while the old secret is still set: the broker then seals them with the new one. If that does not help, the log says why (graph_subscription…).',
     )
-  const endpoints = (await store.listWebhooks()).filter(({ id, secretSealed }) => alone.open(secretPlace(id), secretSealed) === undefined)
+  const endpoints = (await store.listWebhooks()).filter(
+    ({ id, secretSealed }) => alone.open(secretPlace(id), secretSealed) === undefined,
+  )
   if (endpoints.length > 0)
     return warning(
       `An old secret still seals the secrets of webhooks: ${endpoints.map(({ id }) => id).join(', ')}.`,
@@ -188,18 +261,26 @@ async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined
 }
 
 /** Tenants whose Graph client state the current secret alone does not open. */
-async function sealedStates({ store, connection }: Pick<Deps, 'store' | 'connection'>, alone: Sealer): Promise<string[]> {
+async function sealedStates(
+  { store, connection }: Pick<Deps, 'store' | 'connection'>,
+  alone: Sealer,
+): Promise<string[]> {
   const { tenants } = connection.current()
   const sealed = await Promise.all(tenants.map((tid) => store.setting(`graph/${tid}/client_state`)))
   return tenants.filter((tid, index) => {
     const value = sealed[index]
-    return value !== undefined && alone.open(`settings/graph/${tid}/client_state`, value) === undefined
+    return (
+      value !== undefined && alone.open(`settings/graph/${tid}/client_state`, value) === undefined
+    )
   })
 }
 
 async function longestSession({ config, store }: Pick<Deps, 'config' | 'store'>): Promise<number> {
   const tenants = await store.listTenants()
-  const own = tenants.flatMap((tenant) => [tenant.absoluteSeconds ?? 0, tenant.staySignedInSeconds ?? 0])
+  const own = tenants.flatMap((tenant) => [
+    tenant.absoluteSeconds ?? 0,
+    tenant.staySignedInSeconds ?? 0,
+  ])
   return Math.max(...Object.values(config.limits), ...own)
 }
 
@@ -208,7 +289,8 @@ async function signingKeys({ deps, now }: Looking): Promise<Found[]> {
   return (['ES256', 'RS256'] as const).map((alg): Found => {
     const about = `key ${alg}`
     const active = rows.find((key) => key.alg === alg && key.state === 'active')
-    if (active === undefined) return failed('There is no active key.', `cmb keys rotate ${alg} --activate`, { about })
+    if (active === undefined)
+      return failed('There is no active key.', `cmb keys rotate ${alg} --activate`, { about })
     const days = Math.floor((now - (active.activatedAt ?? active.createdAt)) / 86_400)
     if (days <= 100) return ok(`${active.kid} has been in use for ${days} day(s).`, { about })
     return warning(
@@ -220,9 +302,14 @@ async function signingKeys({ deps, now }: Looking): Promise<Found[]> {
 }
 
 /** @param running a broker serves, and keeps the last valid file in use */
-export async function examineClientsFile(config: Pick<Config, 'clientsFile' | 'allowLoopbackTargets'>, running: boolean): Promise<Found[]> {
+export async function examineClientsFile(
+  config: Pick<Config, 'clientsFile' | 'allowLoopbackTargets'>,
+  running: boolean,
+): Promise<Found[]> {
   if (config.clientsFile === undefined) return []
-  const read = await readClientsFile(config.clientsFile, { allowLoopback: config.allowLoopbackTargets })
+  const read = await readClientsFile(config.clientsFile, {
+    allowLoopback: config.allowLoopbackTargets,
+  })
   if (read.ok) return [ok(`${read.clients.length} client(s) in ${config.clientsFile}.`)]
   const problems = read.problems.join(' ')
   return [

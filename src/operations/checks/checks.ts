@@ -3,7 +3,10 @@ import { type Check, type Looking, looking } from './check.ts'
 import { failed, type Finding, type Found, message } from './finding.ts'
 import { CHECKS } from './list.ts'
 
-/** Runs the checks. What is dear is kept for as long as its entry says, however often it is asked for. */
+/**
+ * Runs the checks. What is dear is kept for as long as its entry says, however often it is asked
+ * for.
+ */
 
 /** What hangs is down. */
 const LOOK_MS = 6_000
@@ -11,9 +14,15 @@ const LOOK_MS = 6_000
 const LONG_LOOK_MS = 60_000
 
 export interface Checks {
-  /** Every finding of the checks that `which` accepts. `fresh`: looks again at what is kept, and at what is looked at on demand alone. */
+  /**
+   * Every finding of the checks that `which` accepts. `fresh`: looks again at what is kept, and at
+   * what is looked at on demand alone.
+   */
   look(options?: { fresh?: boolean; which?: (check: Check) => boolean }): Promise<Finding[]>
-  /** Since when this process has seen a warning or a failure of that check about that thing, without a look that found it well; epoch milliseconds. */
+  /**
+   * Since when this process has seen a warning or a failure of that check about that thing, without
+   * a look that found it well; epoch milliseconds.
+   */
   since(finding: Pick<Finding, 'check' | 'about'>): number | undefined
 }
 
@@ -58,14 +67,19 @@ function createSeen({ clock }: Pick<Deps, 'clock'>) {
     note(check: string, findings: readonly Finding[]): void {
       const before = first.get(check)
       const wrong = findings.filter(({ state }) => state === 'warning' || state === 'failed')
-      first.set(check, new Map(wrong.map(({ about = '' }) => [about, before?.get(about) ?? clock.nowMs()])))
+      first.set(
+        check,
+        new Map(wrong.map(({ about = '' }) => [about, before?.get(about) ?? clock.nowMs()])),
+      )
     },
-    since: ({ check, about = '' }: Pick<Finding, 'check' | 'about'>): number | undefined => first.get(check)?.get(about),
+    since: ({ check, about = '' }: Pick<Finding, 'check' | 'about'>): number | undefined =>
+      first.get(check)?.get(about),
   }
 }
 
 async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> {
-  const waitedFor = typeof check.cost === 'string' ? check.cost !== 'on_demand' : check.cost.background !== true
+  const waitedFor =
+    typeof check.cost === 'string' ? check.cost !== 'on_demand' : check.cost.background !== true
   const ms = waitedFor ? LOOK_MS : LONG_LOOK_MS
   const found: Found[] = await within(
     ms,
@@ -74,7 +88,10 @@ async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> 
     deps.log.warn('check_not_done', { check: check.id, problem: message(error) })
     return [
       {
-        ...failed(`The check could not run: ${message(error)}`, 'Look at the log, and at the other findings.'),
+        ...failed(
+          `The check could not run: ${message(error)}`,
+          'Look at the log, and at the other findings.',
+        ),
         state: check.part ? 'failed' : 'unknown',
       },
     ]
@@ -85,7 +102,10 @@ async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`There was no answer within ${ms / 1000} seconds.`)), ms)
+    timer = setTimeout(
+      () => reject(new Error(`There was no answer within ${ms / 1000} seconds.`)),
+      ms,
+    )
   })
   try {
     return await Promise.race([promise, late])

@@ -4,14 +4,38 @@ import type { Check, Looking } from './check.ts'
 import { type Failure, type FailureCause, failureOf } from '../../outbox/attempt.ts'
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
 
-/** Clients: what is not delivered to them, and whether the broker reaches their addresses. A GET without a token ends nothing, and any answer below 500 counts. */
+/**
+ * Clients: what is not delivered to them, and whether the broker reaches their addresses. A GET
+ * without a token ends nothing, and any answer below 500 counts.
+ */
 export const clientChecks: readonly Check[] = [
-  { id: 'deliveries', question: 'Is everything delivered?', cost: 'on_demand', severity: 'none', look: deliveries },
-  { id: 'clients', question: 'Does the broker reach its clients?', cost: 'on_demand', severity: 'none', look: addresses },
-  { id: 'feed-streams', question: 'Is there a place for each guard?', cost: 'cheap', severity: 'ticket', look: feedStreams },
+  {
+    id: 'deliveries',
+    question: 'Is everything delivered?',
+    cost: 'on_demand',
+    severity: 'none',
+    look: deliveries,
+  },
+  {
+    id: 'clients',
+    question: 'Does the broker reach its clients?',
+    cost: 'on_demand',
+    severity: 'none',
+    look: addresses,
+  },
+  {
+    id: 'feed-streams',
+    question: 'Is there a place for each guard?',
+    cost: 'cheap',
+    severity: 'ticket',
+    look: feedStreams,
+  },
 ]
 
-/** A check warns from this share of the places on, so that an operator learns of it before a guard does. */
+/**
+ * A check warns from this share of the places on, so that an operator learns of it before a guard
+ * does.
+ */
 const NEARLY_FULL = 0.9
 
 function feedStreams({ deps: { config, feed } }: Looking): Found[] {
@@ -26,16 +50,26 @@ function feedStreams({ deps: { config, feed } }: Looking): Found[] {
         { about: `client ${clientId}` },
       ),
     )
-  if (streams.length < NEARLY_FULL * inAll) return [...found, ok(`${streams.length} of at most ${inAll} feed streams are open at this broker.`)]
-  const fix = 'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.'
-  return [...found, warning(`${streams.length} of at most ${inAll} feed streams are open at this broker.`, fix)]
+  if (streams.length < NEARLY_FULL * inAll)
+    return [
+      ...found,
+      ok(`${streams.length} of at most ${inAll} feed streams are open at this broker.`),
+    ]
+  const fix =
+    'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.'
+  return [
+    ...found,
+    warning(`${streams.length} of at most ${inAll} feed streams are open at this broker.`, fix),
+  ]
 }
 
 const TIMEOUT_MS = 3_000
 const AT_ONCE = 8
 
 async function deliveries({ deps }: Looking): Promise<Found[]> {
-  const counts = (await deps.store.deliveryCounts()).filter(({ state, count }) => (state === 'failed' || state === 'rejected') && count > 0)
+  const counts = (await deps.store.deliveryCounts()).filter(
+    ({ state, count }) => (state === 'failed' || state === 'rejected') && count > 0,
+  )
   return counts.map(({ clientId, state, count }) =>
     warning(
       `${count} deliveries are ${state}.`,
@@ -48,23 +82,36 @@ async function deliveries({ deps }: Looking): Promise<Found[]> {
 }
 
 async function addresses({ deps }: Looking): Promise<Found[]> {
-  const [clients, reports] = await Promise.all([deps.store.listClients(), deps.store.guardReports()])
+  const [clients, reports] = await Promise.all([
+    deps.store.listClients(),
+    deps.store.guardReports(),
+  ])
   const guarded = new Set([...reports, ...deps.feed.streams()].map((one) => one.clientId))
   // An operator who opens the broker's own console sees whether it works.
-  const looks = clients.filter((client) => client.source !== 'broker').flatMap((client) => looksAt(deps, client, guarded))
+  const looks = clients
+    .filter((client) => client.source !== 'broker')
+    .flatMap((client) => looksAt(deps, client, guarded))
   const found = await eachInTurn(looks, AT_ONCE, (look) => look())
   return found.toSorted((a, b) => (a.about ?? '').localeCompare(b.about ?? ''))
 }
 
-function looksAt(deps: Deps, client: Client, guarded: ReadonlySet<string>): (() => Promise<Found>)[] {
+function looksAt(
+  deps: Deps,
+  client: Client,
+  guarded: ReadonlySet<string>,
+): (() => Promise<Found>)[] {
   const { logoutUris, redirectUris, jwksUri } = client.metadata
   const about = `client ${client.clientId}`
-  const homes = new Set(redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin))
+  const homes = new Set(
+    redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin),
+  )
   const looks = [
     ...logoutUris.map((uri) => () => logoutAddress(deps, uri)),
     ...[...homes].map((home) => () => origin(deps, home)),
     ...(jwksUri === undefined ? [] : [() => jwks(deps, jwksUri)]),
-    ...(logoutUris.length === 0 && !guarded.has(client.clientId) && client.metadata.grants.includes('authorization_code')
+    ...(logoutUris.length === 0 &&
+    !guarded.has(client.clientId) &&
+    client.metadata.grants.includes('authorization_code')
       ? [async () => unreached(client)]
       : []),
   ]
@@ -77,7 +124,11 @@ const unreached = (client: Client): Found =>
     'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
   )
 
-async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status: number; body: string } | { problem: Failure }> {
+async function get(
+  deps: Deps,
+  url: string,
+  maxBytes: number,
+): Promise<{ status: number; body: string } | { problem: Failure }> {
   try {
     return await deps.outbound.request(url, { method: 'GET', timeoutMs: TIMEOUT_MS, maxBytes })
   } catch (error) {
@@ -86,12 +137,15 @@ async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status:
 }
 
 const FIX: Record<FailureCause, string> = {
-  connection_refused: 'Start the instance, or correct the port of its registered address or the firewall.',
+  connection_refused:
+    'Start the instance, or correct the port of its registered address or the firewall.',
   dns: 'Correct the host name in its registered address, or the DNS record of the host name.',
-  timeout: 'Check whether the instance is overloaded, and whether a firewall drops connections of the broker.',
+  timeout:
+    'Check whether the instance is overloaded, and whether a firewall drops connections of the broker.',
   certificate:
     'Renew the certificate of the instance, and serve it with its intermediate certificates. If a certificate authority of your own signed it, start the broker with NODE_EXTRA_CA_CERTS (docs/configuration.md).',
-  connection_lost: 'Look at the log of the instance and of the proxy in front of it: one of them closes the connection.',
+  connection_lost:
+    'Look at the log of the instance and of the proxy in front of it: one of them closes the connection.',
   address_not_allowed: 'Register an address that the broker may call.',
   other: 'Look at the log of the instance, then correct its registered address.',
 }
@@ -103,7 +157,11 @@ async function logoutAddress(deps: Deps, uri: string): Promise<Found> {
       `The broker does not reach its logout address ${uri}: ${answer.problem.text}.`,
       `${FIX[answer.problem.cause]} Its deliveries stay pending.`,
     )
-  if (answer.status >= 500) return warning(`Its logout address ${uri} answers ${answer.status}.`, "Look at the instance's own log.")
+  if (answer.status >= 500)
+    return warning(
+      `Its logout address ${uri} answers ${answer.status}.`,
+      "Look at the instance's own log.",
+    )
   return ok(`The broker reaches its logout address ${uri}.`)
 }
 

@@ -2,7 +2,10 @@ import type { DatabaseFacts } from '../../../db/types.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
 
-/** The database: whether it commits; and of Postgres, whether it is set up so that no revocation is lost or late. */
+/**
+ * The database: whether it commits; and of Postgres, whether it is set up so that no revocation is
+ * lost or late.
+ */
 
 const MINUTE = { everySeconds: 60 } as const
 
@@ -15,8 +18,21 @@ const ofPostgres =
   }
 
 export const databaseChecks: readonly Check[] = [
-  { id: 'database', question: 'Can the database commit?', cost: 'cheap', severity: 'page', part: 'store', look: commits },
-  { id: 'postgres-version', question: 'Is this version of Postgres supported?', cost: MINUTE, severity: 'none', look: ofPostgres(version) },
+  {
+    id: 'database',
+    question: 'Can the database commit?',
+    cost: 'cheap',
+    severity: 'page',
+    part: 'store',
+    look: commits,
+  },
+  {
+    id: 'postgres-version',
+    question: 'Is this version of Postgres supported?',
+    cost: MINUTE,
+    severity: 'none',
+    look: ofPostgres(version),
+  },
   {
     id: 'postgres-durability',
     question: 'Does Postgres keep what it has confirmed?',
@@ -31,9 +47,27 @@ export const databaseChecks: readonly Check[] = [
     severity: 'ticket',
     look: ofPostgres(notifications),
   },
-  { id: 'postgres-clock', question: 'Do the clocks of broker and Postgres agree?', cost: MINUTE, severity: 'ticket', look: ofPostgres(clock) },
-  { id: 'postgres-rights', question: 'Has the broker’s role the least rights?', cost: MINUTE, severity: 'none', look: ofPostgres(rights) },
-  { id: 'postgres-bloat', question: 'Does Postgres clear old versions of rows away?', cost: MINUTE, severity: 'ticket', look: ofPostgres(bloat) },
+  {
+    id: 'postgres-clock',
+    question: 'Do the clocks of broker and Postgres agree?',
+    cost: MINUTE,
+    severity: 'ticket',
+    look: ofPostgres(clock),
+  },
+  {
+    id: 'postgres-rights',
+    question: 'Has the broker’s role the least rights?',
+    cost: MINUTE,
+    severity: 'none',
+    look: ofPostgres(rights),
+  },
+  {
+    id: 'postgres-bloat',
+    question: 'Does Postgres clear old versions of rows away?',
+    cost: MINUTE,
+    severity: 'ticket',
+    look: ofPostgres(bloat),
+  },
 ]
 
 async function commits({ deps }: Looking): Promise<Found[]> {
@@ -57,8 +91,16 @@ const OLDEST = 15
 const NEWEST = 18
 
 function version({ version: found, major }: DatabaseFacts): Found {
-  if (major < OLDEST) return failed(`Postgres ${found} is too old.`, `Upgrade the server to Postgres ${OLDEST} or newer.`)
-  if (major > NEWEST) return warning(`The broker was not tested with Postgres ${found}.`, `Use Postgres ${OLDEST} to ${NEWEST}.`)
+  if (major < OLDEST)
+    return failed(
+      `Postgres ${found} is too old.`,
+      `Upgrade the server to Postgres ${OLDEST} or newer.`,
+    )
+  if (major > NEWEST)
+    return warning(
+      `The broker was not tested with Postgres ${found}.`,
+      `Use Postgres ${OLDEST} to ${NEWEST}.`,
+    )
   return ok(`Postgres ${found}.`)
 }
 
@@ -69,13 +111,20 @@ function durability(facts: DatabaseFacts, { deps }: Looking): Found {
       'fsync is off: a crash of the server damages the database, and loses revocations.',
       'Set fsync = on in postgresql.conf, and restart Postgres.',
     )
-  if (commit === 'off') return failed('synchronous_commit is off: a crash loses revocations that the broker has confirmed.', setCommit)
+  if (commit === 'off')
+    return failed(
+      'synchronous_commit is off: a crash loses revocations that the broker has confirmed.',
+      setCommit,
+    )
   if (deps.config.databaseStandby !== 'required')
     return ok(
       'One server keeps it; no standby is required. If its disk is lost, so are the revocations since the last backup (BROKER_DATABASE_STANDBY).',
     )
   if (commit !== 'on' && commit !== 'remote_apply')
-    return failed(`synchronous_commit is ${commit}: a failover loses revocations that the broker has confirmed.`, setCommit)
+    return failed(
+      `synchronous_commit is ${commit}: a failover loses revocations that the broker has confirmed.`,
+      setCommit,
+    )
   if (standby) return ok('A synchronous standby confirms each commit.')
   if (!seesStandbys)
     return failed(
@@ -88,7 +137,8 @@ function durability(facts: DatabaseFacts, { deps }: Looking): Found {
   )
 }
 
-const setCommit = 'Set synchronous_commit = on for the broker’s role: ALTER ROLE <role> SET synchronous_commit = on. Then restart the brokers.'
+const setCommit =
+  'Set synchronous_commit = on for the broker’s role: ALTER ROLE <role> SET synchronous_commit = on. Then restart the brokers.'
 
 function notifications({ notified }: DatabaseFacts, { deps }: Looking): Found {
   if (notified) return ok('A notification came back.')
@@ -101,7 +151,10 @@ function notifications({ notified }: DatabaseFacts, { deps }: Looking): Found {
   )
 }
 
-/** Beyond these, in seconds. Brokers decide by their own clocks; Postgres's is what they are compared by. */
+/**
+ * Beyond these, in seconds. Brokers decide by their own clocks; Postgres's is what they are
+ * compared by.
+ */
 const CLOCK_WARNS = 5
 const CLOCK_FAILS = 30
 

@@ -8,7 +8,10 @@ import { microsoftChecks } from './microsoft.ts'
 import { receiverChecks } from './receivers.ts'
 import { signalIssuerChecks } from './signal-issuers.ts'
 
-/** Every check there is, in the order of `cmb doctor`. To add one, add an entry: /readyz, `cmb doctor`, /setup/checks and the metrics show it. */
+/**
+ * Every check there is, in the order of `cmb doctor`. To add one, add an entry: /readyz, `cmb
+ * doctor`, /setup/checks and the metrics show it.
+ */
 export const CHECKS: readonly Check[] = [
   ...brokerChecks,
   ...databaseChecks,

@@ -18,7 +18,9 @@ export const lockChecks: readonly Check[] = [
 
 async function onTime({ deps, now }: Looking): Promise<Found[]> {
   const locks = await deps.store.lockCounts()
-  if (locks.some(({ firstEndsAt }) => firstEndsAt !== undefined && firstEndsAt < now - LATE_SECONDS))
+  if (
+    locks.some(({ firstEndsAt }) => firstEndsAt !== undefined && firstEndsAt < now - LATE_SECONDS)
+  )
     return [
       failed(
         'A lock is still open although its end has passed: its user cannot sign in.',

@@ -8,16 +8,29 @@ import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
 
-/** The connection to Microsoft: whether it is there, and for each tenant whether users can sign in and what they prove. */
+/**
+ * The connection to Microsoft: whether it is there, and for each tenant whether users can sign in
+ * and what they prove.
+ */
 
-/** The broker asks Microsoft once in this time, however often the checks are read: an outage shows within a minute. */
+/**
+ * The broker asks Microsoft once in this time, however often the checks are read: an outage shows
+ * within a minute.
+ */
 const ASKED = { everySeconds: 20 }
 const MOST_SKEW_SECONDS = 30
 const DAY = 86_400
 const EARLY_DAYS = 30
 
 export const microsoftChecks: readonly Check[] = [
-  { id: 'connection', question: 'Is the broker connected to Microsoft?', cost: 'cheap', severity: 'none', part: 'microsoft', look: connection },
+  {
+    id: 'connection',
+    question: 'Is the broker connected to Microsoft?',
+    cost: 'cheap',
+    severity: 'none',
+    part: 'microsoft',
+    look: connection,
+  },
   {
     id: 'credential-expiry',
     question: 'Is the credential valid for a while?',
@@ -35,7 +48,14 @@ export const microsoftChecks: readonly Check[] = [
     setup: true,
     look: (all) => eachTenant(all, reached),
   },
-  { id: 'clock', question: 'Do the clocks agree?', cost: ASKED, severity: 'page', setup: true, look: clocks },
+  {
+    id: 'clock',
+    question: 'Do the clocks agree?',
+    cost: ASKED,
+    severity: 'page',
+    setup: true,
+    look: clocks,
+  },
   {
     id: 'credential',
     question: 'Does Entra accept the broker’s credential?',
@@ -54,9 +74,29 @@ export const microsoftChecks: readonly Check[] = [
     setup: true,
     look: (all) => eachTenant(all, registered),
   },
-  { id: 'sign-ins', question: 'Do users get through Microsoft’s sign-in?', cost: 'cheap', severity: 'page', look: (all) => eachTenant(all, signIns) },
-  { id: 'consent', question: 'Has the tenant consented?', cost: 'cheap', severity: 'none', setup: true, look: (all) => eachTenant(all, consent) },
-  { id: 'mfa-proof', question: 'Is MFA proved?', cost: 'cheap', severity: 'none', setup: true, look: mfaProofs },
+  {
+    id: 'sign-ins',
+    question: 'Do users get through Microsoft’s sign-in?',
+    cost: 'cheap',
+    severity: 'page',
+    look: (all) => eachTenant(all, signIns),
+  },
+  {
+    id: 'consent',
+    question: 'Has the tenant consented?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, consent),
+  },
+  {
+    id: 'mfa-proof',
+    question: 'Is MFA proved?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: mfaProofs,
+  },
   {
     id: 're-entry',
     question: 'Is periodic re-entry of password and MFA enforced?',
@@ -105,16 +145,33 @@ export const microsoftChecks: readonly Check[] = [
     setup: true,
     look: (all) => eachTenant(all, subscription),
   },
-  { id: 'probe', question: 'Does the probe run?', cost: 'cheap', severity: 'page', part: 'microsoft', look: (all) => eachTenant(all, probe) },
+  {
+    id: 'probe',
+    question: 'Does the probe run?',
+    cost: 'cheap',
+    severity: 'page',
+    part: 'microsoft',
+    look: (all) => eachTenant(all, probe),
+  },
 ]
 
 const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => name ?? tid
 const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
-const proofPage = ({ deps }: Looking, { tid }: Tenant): string => `${deps.config.opsOrigin}/setup/tenants/${tid}/proof`
+const proofPage = ({ deps }: Looking, { tid }: Tenant): string =>
+  `${deps.config.opsOrigin}/setup/tenants/${tid}/proof`
 
-async function eachTenant(looking: Looking, look: (looking: Looking, row: Tenant) => Found[] | Promise<Found[]>): Promise<Found[]> {
+async function eachTenant(
+  looking: Looking,
+  look: (looking: Looking, row: Tenant) => Found[] | Promise<Found[]>,
+): Promise<Found[]> {
   const found = await Promise.all(
-    (await looking.tenants()).map(async (row) => (await look(looking, row)).map((one) => ({ about: `tenant ${nameOf(row)}`, tid: row.tid, ...one }))),
+    (await looking.tenants()).map(async (row) =>
+      (await look(looking, row)).map((one) => ({
+        about: `tenant ${nameOf(row)}`,
+        tid: row.tid,
+        ...one,
+      })),
+    ),
   )
   return found.flat()
 }
@@ -138,14 +195,17 @@ async function credentialExpiry({ deps, now }: Looking): Promise<Found[]> {
   if (end === undefined)
     return [
       unknown(
-        credential.kind === 'federated' ? 'A workload identity is renewed by its platform.' : 'The credential does not say when it expires.',
+        credential.kind === 'federated'
+          ? 'A workload identity is renewed by its platform.'
+          : 'The credential does not say when it expires.',
         credential.kind === 'federated'
           ? undefined
           : 'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
       ),
     ]
   const days = Math.floor((end - now) / DAY)
-  const fix = 'Make a new credential in Entra, then enter it at /setup or in the settings. Entra accepts the old and the new one meanwhile.'
+  const fix =
+    'Make a new credential in Entra, then enter it at /setup or in the settings. Entra accepts the old and the new one meanwhile.'
   if (days < 0) return [failed(`The credential expired at ${at(end)}.`, fix)]
   return [
     days < EARLY_DAYS
@@ -159,9 +219,12 @@ async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found[]> 
   const problems = [
     metadata.ok ? [] : [metadata.problem],
     authorize === undefined || authorize.ok ? [] : [`The sign-in page: ${authorize.problem}`],
-    tried === undefined || tried.ok || !tried.outage ? [] : [`The token endpoint: ${tried.problem}`],
+    tried === undefined || tried.ok || !tried.outage
+      ? []
+      : [`The token endpoint: ${tried.problem}`],
   ].flat()
-  if (problems.length === 0) return [ok('The metadata, the sign-in page and the token endpoint answered just now.')]
+  if (problems.length === 0)
+    return [ok('The metadata, the sign-in page and the token endpoint answered just now.')]
   return [
     failed(
       `${problems.join(' ')} Users of this tenant cannot sign in; sessions go on.`,
@@ -178,7 +241,10 @@ async function clocks(looking: Looking): Promise<Found[]> {
   // Microsoft has not answered since the clock was set.
   return [
     ...found,
-    failed(`The clock was set while the broker ran: it is ${Math.abs(ahead)} s ${side(ahead)} the right time. ${STOPPED}`, SYNCHRONIZE),
+    failed(
+      `The clock was set while the broker ran: it is ${Math.abs(ahead)} s ${side(ahead)} the right time. ${STOPPED}`,
+      SYNCHRONIZE,
+    ),
   ]
 }
 
@@ -187,10 +253,14 @@ const STOPPED = 'No session expires, and no token is issued or checked (503).'
 const SYNCHRONIZE =
   'Synchronize it by NTP; the broker goes on as soon as the clocks agree. If the clock is right now and Microsoft cannot be asked, restart the broker.'
 
-async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant): Promise<Found[]> {
+async function clock(
+  { examine, deps: { clockWatch } }: Looking,
+  { tid }: Tenant,
+): Promise<Found[]> {
   const compared = clockWatch.comparison()
   const { metadata } = await examine(tid)
-  if (!metadata.ok || metadata.skewSeconds === undefined) return [unknown('Microsoft did not send its time.')]
+  if (!metadata.ok || metadata.skewSeconds === undefined)
+    return [unknown('Microsoft did not send its time.')]
   compared(metadata.skewSeconds)
   const skew = Math.abs(metadata.skewSeconds)
   if (skew <= MOST_SKEW_SECONDS) return [ok(`They agree within ${Math.max(1, skew)} s.`)]
@@ -204,7 +274,8 @@ async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant
 
 async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
   const { credential: tried } = await examine(row.tid)
-  if (tried === undefined || (!tried.ok && tried.outage)) return [unknown('Not asked: Microsoft was not reached.')]
+  if (tried === undefined || (!tried.ok && tried.outage))
+    return [unknown('Not asked: Microsoft was not reached.')]
   if (tried.ok) return [ok('Entra gave the application a token just now.')]
   const found = `${tried.problem}${tried.code === undefined ? '' : ` (AADSTS${tried.code})`}`
   const fix =
@@ -212,13 +283,19 @@ async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
       ? 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
       : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.'
   // A tenant that is still being connected has no application in it before its consent.
-  return [isDecided(row) || tried.guidance !== 'app_missing' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
+  return [
+    isDecided(row) || tried.guidance !== 'app_missing'
+      ? failed(`${found} Users of this tenant cannot sign in.`, fix)
+      : warning(found, fix),
+  ]
 }
 
 async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found[]> {
   const { authorize } = await examine(row.tid)
-  if (authorize === undefined || !authorize.ok) return [unknown('Not asked: the sign-in page was not reached.')]
-  if (authorize.shown === undefined) return [ok('The sign-in page took a request of the broker just now.')]
+  if (authorize === undefined || !authorize.ok)
+    return [unknown('Not asked: the sign-in page was not reached.')]
+  if (authorize.shown === undefined)
+    return [ok('The sign-in page took a request of the broker just now.')]
   const { guidance, code } = authorize.shown
   const found = `${guidanceFor(guidance).operator} (AADSTS${code})`
   const fix =
@@ -226,7 +303,11 @@ async function registered({ examine, deps }: Looking, row: Tenant): Promise<Foun
       ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
       : 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
   // A tenant that is still being connected has no application in it before its consent.
-  return [isDecided(row) || guidance === 'redirect_mismatch' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
+  return [
+    isDecided(row) || guidance === 'redirect_mismatch'
+      ? failed(`${found} Users of this tenant cannot sign in.`, fix)
+      : warning(found, fix),
+  ]
 }
 
 /** So many users of one tenant, and none who got through meanwhile. */
@@ -237,9 +318,10 @@ async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   if (users === 0) return [ok('Every user who has signed in before can sign in.')]
   const words = causes.map((cause) => guidanceFor(cause).operator).join(' ')
   const away = users - returned
-  const found = `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since. ${words}${
-    away === 0 ? '' : ` ${away} of them did not come back from Microsoft’s pages.`
-  }`.trim()
+  const found =
+    `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since. ${words}${
+      away === 0 ? '' : ` ${away} of them did not come back from Microsoft’s pages.`
+    }`.trim()
   const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${deps.config.opsOrigin}/setup/tenants/${tid}; a policy that blocks is changed under Conditional Access.`
   if (users >= MANY_USERS) return [failed(found, fix)]
   // A user who leaves Microsoft's page has changed their mind.
@@ -249,14 +331,24 @@ async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
 async function consent({ deps }: Looking, row: Tenant): Promise<Found[]> {
   const fix = `Open ${deps.config.opsOrigin}/setup/tenants/${row.tid}, press “Granting consent”, then “Confirm by signing in”.`
   if (row.consentConfirmedAt === undefined) return [unknown('Consent is not confirmed here.', fix)]
-  return [ok(`Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`)]
+  return [
+    ok(
+      `Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`,
+    ),
+  ]
 }
 
 async function mfaProofs(looking: Looking): Promise<Found[]> {
   const rows = await looking.tenants()
   const { operatorTenant } = looking.deps.connection.current()
-  const found = await eachTenant(looking, async (_, row) => [await byItsTenant(looking, row, mfaProof(row, proofPage(looking, row)))])
-  if (operatorTenant !== undefined && rows.length > 0 && !rows.some((row) => row.tid === operatorTenant))
+  const found = await eachTenant(looking, async (_, row) => [
+    await byItsTenant(looking, row, mfaProof(row, proofPage(looking, row))),
+  ])
+  if (
+    operatorTenant !== undefined &&
+    rows.length > 0 &&
+    !rows.some((row) => row.tid === operatorTenant)
+  )
     found.push(
       warning(
         'It is the operator tenant, and it is not connected: no user can sign in as an operator.',
@@ -267,10 +359,19 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
   return found
 }
 
-/** Only an administrator of a tenant sees its policies: what operators or the settings said of another tenant's is pointed out. */
+/**
+ * Only an administrator of a tenant sees its policies: what operators or the settings said of
+ * another tenant's is pointed out.
+ */
 async function byItsTenant({ deps }: Looking, row: Tenant, found: Found): Promise<Found> {
-  if (found.state !== 'ok' || row.proofAssertedAt === undefined || !isAnothers(deps.connection.current(), row)) return found
-  if ((await deps.store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt)) return found
+  if (
+    found.state !== 'ok' ||
+    row.proofAssertedAt === undefined ||
+    !isAnothers(deps.connection.current(), row)
+  )
+    return found
+  if ((await deps.store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt))
+    return found
   return warning(
     `${found.found} No administrator of that tenant has asserted it.`,
     `Send them the link at ${deps.config.opsOrigin}/setup/tenants/${row.tid}: they assert it by signing in.`,
@@ -278,8 +379,15 @@ async function byItsTenant({ deps }: Looking, row: Tenant, found: Found): Promis
 }
 
 function mfaProof(row: Tenant, page: string): Found {
-  if (!isDecided(row)) return warning('No proof of MFA is chosen: users of this tenant cannot sign in.', `Choose it at ${page}`)
-  const asserted = row.proofAssertedAt === undefined ? '' : `, asserted by ${row.proofAssertedBy ?? 'an administrator'}, ${at(row.proofAssertedAt)}`
+  if (!isDecided(row))
+    return warning(
+      'No proof of MFA is chosen: users of this tenant cannot sign in.',
+      `Choose it at ${page}`,
+    )
+  const asserted =
+    row.proofAssertedAt === undefined
+      ? ''
+      : `, asserted by ${row.proofAssertedBy ?? 'an administrator'}, ${at(row.proofAssertedAt)}`
   if (row.mfaProof === 'conditional_access')
     return warning(
       `MFA is proved by conditional_access${asserted || ', as the settings or a command set it'}: no token shows it.`,
@@ -294,7 +402,9 @@ function mfaProof(row: Tenant, page: string): Found {
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
 }
 
-/** What does not work without a claim. `acrs` is asked for by name and shows itself in the proof. */
+/**
+ * What does not work without a claim. `acrs` is asked for by name and shows itself in the proof.
+ */
 const NEEDED_FOR: Readonly<Record<string, string>> = {
   sid: 'without it, a sign-out at Microsoft 365 does not reach the broker',
   login_hint: 'without it, Microsoft asks at sign-out which account to sign out',
@@ -304,11 +414,19 @@ const NEEDED_FOR: Readonly<Record<string, string>> = {
 
 async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   const trial = await trialOf(deps, tid)
-  if (trial === undefined) return [unknown('No sign-in at /setup has shown yet which claims arrive.', 'Open the tenant at /setup and sign in once.')]
+  if (trial === undefined)
+    return [
+      unknown(
+        'No sign-in at /setup has shown yet which claims arrive.',
+        'Open the tenant at /setup and sign in once.',
+      ),
+    ]
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
-  if (missing.length === 0) return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
+  if (missing.length === 0)
+    return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
-  const fix = 'Token configuration in the app registration: add them for the ID token, then sign in again at /setup.'
+  const fix =
+    'Token configuration in the app registration: add them for the ID token, then sign in again at /setup.'
   // An account without a mailbox has no email, whatever is registered.
   return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
 }
@@ -319,17 +437,25 @@ async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<
   const has = registration('')
     .application.filter(({ name }) => tried.graphRoles.includes(name))
     .map(({ name }) => name)
-  const fix = 'API permissions in the app registration: add it as an application permission, then grant consent again.'
+  const fix =
+    'API permissions in the app registration: add it as an application permission, then grant consent again.'
   if (names(deps.config.signals.risk, tid) && !tried.graphRoles.includes(RISK_PERMISSION))
-    return [warning(`The application does not hold ${RISK_PERMISSION}: BROKER_MICROSOFT_RISK has no effect.`, fix)]
+    return [
+      warning(
+        `The application does not hold ${RISK_PERMISSION}: BROKER_MICROSOFT_RISK has no effect.`,
+        fix,
+      ),
+    ]
   if (has.includes('User.Read.All')) return [ok(`${has.join(', ')}.`)]
-  const found = 'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.'
+  const found =
+    'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.'
   return [usesGraph(deps, tid) ? warning(found, fix) : unknown(found, fix)]
 }
 
 const RISK_PERMISSION = 'IdentityRiskyUser.Read.All'
 const names = (tenants: Tenants, tid: string): boolean => tenants === 'all' || tenants.includes(tid)
-const usesGraph = ({ config }: Looking['deps'], tid: string): boolean => names(config.signals.graph.tenants, tid)
+const usesGraph = ({ config }: Looking['deps'], tid: string): boolean =>
+  names(config.signals.graph.tenants, tid)
 
 async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
   if (!usesGraph(deps, tid))

@@ -6,17 +6,25 @@ import type { Checks } from './checks.ts'
 import { CHECKS } from './list.ts'
 
 /**
- * What is up and what is down, for /readyz, the console and the admin API. Only the database makes the broker unable to serve. Without its queue
- * it is degraded and still ready: sign-in works, and a revocation is effective at commit. Without Microsoft no user can sign in, but sessions
- * go on and are signed out as ever. To take such a broker out of rotation would end both.
+ * What is up and what is down, for /readyz, the console and the admin API. Only the database makes
+ * the broker unable to serve. Without its queue it is degraded and still ready: sign-in works, and
+ * a revocation is effective at commit. Without Microsoft no user can sign in, but sessions go on
+ * and are signed out as ever. To take such a broker out of rotation would end both.
  */
-export type Readiness = Omit<z.output<typeof readiness>, 'status'> & { status: 'ready' | 'degraded' | 'unavailable' }
+export type Readiness = Omit<z.output<typeof readiness>, 'status'> & {
+  status: 'ready' | 'degraded' | 'unavailable'
+}
 type PartName = NonNullable<Check['part']>
 type Part = Readiness['parts'][PartName]
 
-const PART_OF = new Map(CHECKS.flatMap(({ id, part }) => (part === undefined ? [] : [[id, part] as const])))
+const PART_OF = new Map(
+  CHECKS.flatMap(({ id, part }) => (part === undefined ? [] : [[id, part] as const])),
+)
 
-export async function readinessOf(deps: Pick<Deps, 'connection' | 'microsoft'>, checks: Checks): Promise<Readiness> {
+export async function readinessOf(
+  deps: Pick<Deps, 'connection' | 'microsoft'>,
+  checks: Checks,
+): Promise<Readiness> {
   const findings = await checks.look()
   const partOf = (name: PartName): Part => {
     const its = findings.filter((one) => PART_OF.get(one.check) === name)
@@ -25,7 +33,11 @@ export async function readinessOf(deps: Pick<Deps, 'connection' | 'microsoft'>, 
     return {
       state: wrong.length === 0 ? 'up' : 'down',
       ...(wrong.length > 0 && {
-        problem: wrong.map(({ about, found, fix }) => `${about === undefined ? '' : `${about}: `}${found} ${fix ?? ''}`.trim()).join(' '),
+        problem: wrong
+          .map(({ about, found, fix }) =>
+            `${about === undefined ? '' : `${about}: `}${found} ${fix ?? ''}`.trim(),
+          )
+          .join(' '),
       }),
       ...(engine !== undefined && { engine }),
     }
@@ -35,6 +47,15 @@ export async function readinessOf(deps: Pick<Deps, 'connection' | 'microsoft'>, 
   if (!deps.microsoft.readiness().connected) microsoft.state = 'not_connected'
   if (differences.length > 0) microsoft.differences = differences
   const parts = { store: partOf('store'), queue: partOf('queue'), microsoft }
-  const status = parts.store.state !== 'up' ? 'unavailable' : parts.queue.state === 'up' && microsoft.state === 'up' ? 'ready' : 'degraded'
-  return { status, parts, checks: findings.filter((one) => one.state === 'failed' || one.state === 'warning') }
+  const status =
+    parts.store.state !== 'up'
+      ? 'unavailable'
+      : parts.queue.state === 'up' && microsoft.state === 'up'
+        ? 'ready'
+        : 'degraded'
+  return {
+    status,
+    parts,
+    checks: findings.filter((one) => one.state === 'failed' || one.state === 'warning'),
+  }
 }

@@ -2,22 +2,41 @@ import { secretPlace } from '../../outbox/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 
-/** Receivers of messages beside the clients' logout addresses: webhooks, streams of security events. What they do not get, and why. */
+/**
+ * Receivers of messages beside the clients' logout addresses: webhooks, streams of security events.
+ * What they do not get, and why.
+ */
 export const receiverChecks: readonly Check[] = [
-  { id: 'webhooks', question: 'Do webhooks reach their endpoints?', cost: { everySeconds: 30 }, severity: 'none', look: webhooks },
-  { id: 'streams', question: 'Do security events reach their receivers?', cost: { everySeconds: 30 }, severity: 'ticket', look: streams },
+  {
+    id: 'webhooks',
+    question: 'Do webhooks reach their endpoints?',
+    cost: { everySeconds: 30 },
+    severity: 'none',
+    look: webhooks,
+  },
+  {
+    id: 'streams',
+    question: 'Do security events reach their receivers?',
+    cost: { everySeconds: 30 },
+    severity: 'ticket',
+    look: streams,
+  },
 ]
 
-/** What no attempt delivers any more, by client id. The alerts of deliveries go by the same counts. */
+/**
+ * What no attempt delivers any more, by client id. The alerts of deliveries go by the same counts.
+ */
 async function lost({ deps }: Looking): Promise<Map<string, number>> {
   const counts = await deps.store.deliveryCounts()
   const undelivered = new Map<string, number>()
   for (const { clientId, state, count } of counts)
-    if (state === 'failed' || state === 'rejected') undelivered.set(clientId, (undelivered.get(clientId) ?? 0) + count)
+    if (state === 'failed' || state === 'rejected')
+      undelivered.set(clientId, (undelivered.get(clientId) ?? 0) + count)
   return undelivered
 }
 
-const fixOf = (id: string): string => `cmb deliveries list --client ${id} says why; then cmb deliveries redrive --target ${id}`
+const fixOf = (id: string): string =>
+  `cmb deliveries list --client ${id} says why; then cmb deliveries redrive --target ${id}`
 
 async function webhooks(looking: Looking): Promise<Found[]> {
   const { deps } = looking
@@ -26,11 +45,20 @@ async function webhooks(looking: Looking): Promise<Found[]> {
     const about = `webhook ${id}`
     const count = undelivered.get(id) ?? 0
     if (deps.sealer.open(secretPlace(id), secretSealed) === undefined)
-      return failed('Its secret is sealed under a BROKER_SECRET that is not set.', `Set that value again, or: cmb webhooks rotate-secret ${id}`, {
-        about,
-      })
+      return failed(
+        'Its secret is sealed under a BROKER_SECRET that is not set.',
+        `Set that value again, or: cmb webhooks rotate-secret ${id}`,
+        {
+          about,
+        },
+      )
     if (count > 0) return failed(`${count} messages are failed or rejected.`, fixOf(id), { about })
-    return ok(state === 'enabled' ? 'Every message is delivered or pending.' : `It is disabled: ${cause ?? 'no cause was given'}.`, { about })
+    return ok(
+      state === 'enabled'
+        ? 'Every message is delivered or pending.'
+        : `It is disabled: ${cause ?? 'no cause was given'}.`,
+      { about },
+    )
   })
 }
 

@@ -11,8 +11,14 @@ const PERMISSION = 'Domain.Read.All'
 const FEDERATED_FIX =
   'Set promptLoginBehavior of the domain to nativeSupport or translateToFreshPasswordAuthentication (Update-MgDomainFederationConfiguration; docs/fresh-sign-in.md).'
 
-/** Whether the identity providers of a tenant's federated domains let a user back in without their password, although the broker demands it. */
-export async function federatedDomains({ deps, examine }: Looking, { tid }: Tenant): Promise<Found[]> {
+/**
+ * Whether the identity providers of a tenant's federated domains let a user back in without their
+ * password, although the broker demands it.
+ */
+export async function federatedDomains(
+  { deps, examine }: Looking,
+  { tid }: Tenant,
+): Promise<Found[]> {
   const tried = (await examine(tid)).credential
   if (!tried?.ok) return [unknown('Unknown while Entra does not accept the credential.')]
   if (!tried.graphRoles.includes(PERMISSION))
@@ -34,7 +40,8 @@ const listed = (domains: FederatedDomain[], of: FederatedDomain['promptLogin']):
   domains.flatMap(({ domain, promptLogin }) => (promptLogin === of ? [domain] : [])).join(', ')
 
 function judged(domains: FederatedDomain[]): Found {
-  if (domains.length === 0) return ok('No domain of the tenant is federated: Microsoft asks for the password itself.')
+  if (domains.length === 0)
+    return ok('No domain of the tenant is federated: Microsoft asks for the password itself.')
   const [ignored, notSaid] = [listed(domains, 'ignored'), listed(domains, 'unknown')]
   if (ignored !== '')
     return warning(
@@ -42,17 +49,27 @@ function judged(domains: FederatedDomain[]): Found {
       FEDERATED_FIX,
     )
   if (notSaid !== '')
-    return warning(`${notSaid}: Graph does not say whether the identity provider asks for the password (promptLoginBehavior).`, FEDERATED_FIX)
+    return warning(
+      `${notSaid}: Graph does not say whether the identity provider asks for the password (promptLoginBehavior).`,
+      FEDERATED_FIX,
+    )
   return ok(`${listed(domains, 'asked')}: the identity provider is asked for a fresh sign-in.`)
 }
 
 const FRESH_FIX =
   'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in once (docs/fresh-sign-in.md). Earlier revocations are demanded from then on.'
 
-/** Whether a revocation makes the users of a tenant enter their password again: the demand waits for the tenant's first `auth_time`. */
+/**
+ * Whether a revocation makes the users of a tenant enter their password again: the demand waits for
+ * the tenant's first `auth_time`.
+ */
 export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
   if ((await deps.store.tenantsWithAuthTime()).includes(tid))
-    return [ok('Sign-ins of this tenant had auth_time. If Microsoft stops sending it, users cannot sign in after a revocation.')]
+    return [
+      ok(
+        'Sign-ins of this tenant had auth_time. If Microsoft stops sending it, users cannot sign in after a revocation.',
+      ),
+    ]
   const lacking = (await trialOf(deps, tid))?.claims.auth_time === false
   if (lacking || (await deps.store.searchSessions({ tid, now, limit: 1 })).length > 0)
     return [
@@ -61,20 +78,37 @@ export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Prom
         FRESH_FIX,
       ),
     ]
-  return [unknown('No user of this tenant has signed in yet: whether auth_time arrives is not known, and no fresh sign-in is demanded.', FRESH_FIX)]
+  return [
+    unknown(
+      'No user of this tenant has signed in yet: whether auth_time arrives is not known, and no fresh sign-in is demanded.',
+      FRESH_FIX,
+    ),
+  ]
 }
 
 const RE_ENTRY_FIX =
   'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change, or /setup). A Conditional Access policy with a sign-in frequency does it too.'
 
-/** Who makes users enter their password and second factor periodically: the broker, Entra's policy, or neither. */
+/**
+ * Who makes users enter their password and second factor periodically: the broker, Entra's policy,
+ * or neither.
+ */
 export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found[]> {
   const seconds = maxAuthenticationSeconds(deps.config, row)
   if (seconds !== undefined) return [await byBroker(deps, row, seconds)]
   const seen = await deps.store.setting(signInFrequencySetting(row.tid))
   if (seen !== undefined)
-    return [ok(`Entra’s policy: it asked a user of this tenant to sign in again at ${at(Number(seen))} (sign-in frequency, AADSTS70043).`)]
-  return [unknown('The broker does not enforce periodic re-entry, and has not seen Entra’s policy do it.', RE_ENTRY_FIX)]
+    return [
+      ok(
+        `Entra’s policy: it asked a user of this tenant to sign in again at ${at(Number(seen))} (sign-in frequency, AADSTS70043).`,
+      ),
+    ]
+  return [
+    unknown(
+      'The broker does not enforce periodic re-entry, and has not seen Entra’s policy do it.',
+      RE_ENTRY_FIX,
+    ),
+  ]
 }
 
 async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number): Promise<Found> {
@@ -83,7 +117,9 @@ async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number)
       `The broker accepts an authentication for ${seconds} s, and the ID tokens of this tenant do not say when the user authenticated: its users cannot sign in.`,
       'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in again at /setup.',
     )
-  return ok(`The broker: a session ends when the user’s authentication is ${seconds} s old, and the next sign-in needs a newer one.`)
+  return ok(
+    `The broker: a session ends when the user’s authentication is ${seconds} s old, and the next sign-in needs a newer one.`,
+  )
 }
 
 const at = (seconds: number): string => new Date(seconds * 1000).toISOString()

@@ -4,21 +4,37 @@ import { failed, type Found, ok } from './finding.ts'
 
 /** Whether the transmitters that send security events to the broker are heard. */
 export const signalIssuerChecks: readonly Check[] = [
-  { id: 'signal-issuers', question: 'Are the transmitters of security events heard?', cost: { everySeconds: 30 }, severity: 'ticket', look: heard },
+  {
+    id: 'signal-issuers',
+    question: 'Are the transmitters of security events heard?',
+    cost: { everySeconds: 30 },
+    severity: 'ticket',
+    look: heard,
+  },
 ]
 
-/** A transmitter that sends nothing, not even a verification event, may be unable to report that a session has to end. */
+/**
+ * A transmitter that sends nothing, not even a verification event, may be unable to report that a
+ * session has to end.
+ */
 async function heard({ deps, now }: Looking): Promise<Found[]> {
   const found: Found[] = []
   for (const { issuer: about, heardEverySeconds: seconds, stream } of deps.config.signals.issuers) {
     if (seconds === undefined || stream?.delivery === 'none') continue
-    const marks = [now, now - seconds].map((at) => deps.store.wasConsumed(intervalMark(heardInterval(about, seconds), at)))
-    const next = 'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.'
+    const marks = [now, now - seconds].map((at) =>
+      deps.store.wasConsumed(intervalMark(heardInterval(about, seconds), at)),
+    )
+    const next =
+      'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.'
     const was = (await Promise.all(marks)).includes(true)
     found.push(
       was
         ? ok('Its events arrive.', { about })
-        : failed(`The broker accepted no event from it for ${seconds} s, not even a verification event.`, next, { about }),
+        : failed(
+            `The broker accepted no event from it for ${seconds} s, not even a verification event.`,
+            next,
+            { about },
+          ),
     )
   }
   return found

@@ -1,7 +1,16 @@
 import { Option, type Command } from 'commander'
 import type { z } from 'zod'
 import type { auditEntry } from '../contract/shapes.ts'
-import { type Called, type Context, fullPage, nextPage, paged, queryOf, verb, withPeriod } from './context.ts'
+import {
+  type Called,
+  type Context,
+  fullPage,
+  nextPage,
+  paged,
+  queryOf,
+  verb,
+  withPeriod,
+} from './context.ts'
 import { columns, jsonLine, timeMs } from './show.ts'
 
 interface Page {
@@ -32,12 +41,27 @@ export function auditCommand(program: Command, context: Context): void {
             .option('--target <target>', 'only acts on this target: "session s_…", "client sydney"')
             .option('--case <reference>', 'only with this case reference'),
         ),
-      ).addOption(new Option('--export', 'the whole log, oldest first, as JSON lines').conflicts(['limit', 'before'])),
+      ).addOption(
+        new Option('--export', 'the whole log, oldest first, as JSON lines').conflicts([
+          'limit',
+          'before',
+        ]),
+      ),
     ask: (broker, { options }: Called<Options>) => {
       const { actor, act, target, from, to } = options
-      const filter = { actor, act, target, case_reference: options.case, since_ms: inMs(from), until_ms: inMs(to) }
-      const page = (more: Record<string, string | undefined>) => broker.get<Page>(`/audit${queryOf({ ...filter, ...more })}`)
-      return options.export === true ? exportAll(context, page) : fullPage(context.terminal, 'entries', options, page)
+      const filter = {
+        actor,
+        act,
+        target,
+        case_reference: options.case,
+        since_ms: inMs(from),
+        until_ms: inMs(to),
+      }
+      const page = (more: Record<string, string | undefined>) =>
+        broker.get<Page>(`/audit${queryOf({ ...filter, ...more })}`)
+      return options.export === true
+        ? exportAll(context, page)
+        : fullPage(context.terminal, 'entries', options, page)
     },
     words: ({ entries, next }) =>
       columns(
@@ -54,14 +78,21 @@ export function auditCommand(program: Command, context: Context): void {
         ]),
         'No entry matches.',
       ) + nextPage(next),
-    examples: ['cmb audit --actor "cmb@olga (unverified)"', 'cmb audit --from 2026-10-01 --to 2026-11-01 --export > audit.jsonl'],
+    examples: [
+      'cmb audit --actor "cmb@olga (unverified)"',
+      'cmb audit --from 2026-10-01 --to 2026-11-01 --export > audit.jsonl',
+    ],
   })
 }
 
-const inMs = (seconds: number | undefined): string | undefined => (seconds === undefined ? undefined : String(seconds * 1000))
+const inMs = (seconds: number | undefined): string | undefined =>
+  seconds === undefined ? undefined : String(seconds * 1000)
 
 /** Page by page, so that its size does not matter. */
-async function exportAll(context: Context, page: (more: Record<string, string | undefined>) => Promise<Page>): Promise<undefined> {
+async function exportAll(
+  context: Context,
+  page: (more: Record<string, string | undefined>) => Promise<Page>,
+): Promise<undefined> {
   for (let after: number | null = 0; after !== null;) {
     const { entries, next }: Page = await page({ after: String(after), limit: String(PAGE) })
     for (const entry of entries) context.terminal.out(jsonLine(entry))

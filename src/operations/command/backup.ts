@@ -11,9 +11,15 @@ const BACKUP_MS = 3_600_000
 export function backupCommand(program: Command, context: Context): void {
   verb(program, context, {
     name: 'backup <file>',
-    about: 'Copy the whole store into a new file, while the broker serves. Secrets in it stay sealed under BROKER_SECRET: keep that too.',
+    about:
+      'Copy the whole store into a new file, while the broker serves. Secrets in it stay sealed under BROKER_SECRET: keep that too.',
     ask: (broker, { id }) =>
-      broker.send<{ path: string; bytes: number; log: z.output<typeof position> }>('POST', '/backup', { path: resolve(id) }, BACKUP_MS),
+      broker.send<{ path: string; bytes: number; log: z.output<typeof position> }>(
+        'POST',
+        '/backup',
+        { path: resolve(id) },
+        BACKUP_MS,
+      ),
     words: (made) => `${made.path}: ${made.bytes} bytes, the log up to ${made.log.seq}.\n`,
     examples: ['cmb backup /var/backups/broker-2026-11-24.db'],
   })

@@ -3,12 +3,20 @@ import { StoreUnavailable } from '../../../db/types.ts'
 import { findSocket } from '../acts/socket-path.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Talks to the running broker: through the unix socket in its data directory, which only its own user and root can open, or over HTTPS (remote.ts). */
+/**
+ * Talks to the running broker: through the unix socket in its data directory, which only its own
+ * user and root can open, or over HTTPS (remote.ts).
+ */
 export interface Broker {
   get<T = Json>(path: string): Promise<T>
   /** An answer that is not a JSON document. */
   text(path: string): Promise<string>
-  send<T = Json>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, timeoutMs?: number): Promise<T>
+  send<T = Json>(
+    method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: unknown,
+    timeoutMs?: number,
+  ): Promise<T>
 }
 export type Json = Record<string, unknown>
 
@@ -17,7 +25,12 @@ export interface Answered {
   body: string
 }
 /** @param body as JSON */
-type Ask = (method: string, path: string, body: string | undefined, timeoutMs: number) => Promise<Answered>
+type Ask = (
+  method: string,
+  path: string,
+  body: string | undefined,
+  timeoutMs: number,
+) => Promise<Answered>
 
 /** A command that did not do what it was asked: what to say, and the exit code. */
 export class CommandFailure extends Error {
@@ -34,13 +47,19 @@ type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 const NOT_ALLOWED = new Set(['EACCES', 'EPERM', 'EROFS'])
 
-/** What a command that opens the store itself says of a failure. Never with the address of a database, which may hold a password. */
+/**
+ * What a command that opens the store itself says of a failure. Never with the address of a
+ * database, which may hold a password.
+ */
 export function storeFailure(error: unknown): never {
   if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)
   const { code = '', path, message } = error as NodeJS.ErrnoException
   if (path === undefined) throw error
   const may = `This command runs with the user id ${process.getuid?.() ?? 'unknown'}. Let that user read the file that is named, and write to the data directory.`
-  throw new CommandFailure(EXIT.failed, NOT_ALLOWED.has(code) ? `${message}.\n${may}` : `${message}.`)
+  throw new CommandFailure(
+    EXIT.failed,
+    NOT_ALLOWED.has(code) ? `${message}.\n${may}` : `${message}.`,
+  )
 }
 
 const TIMEOUT_MS = 60_000
@@ -49,13 +68,28 @@ const LONG_MS = 3_600_000
 
 /** @throws CommandFailure where the broker rejects what is asked */
 export function brokerBy(ask: Ask): Broker {
-  const text = async (method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<string> => {
-    const answer = await ask(method, path, body === undefined ? undefined : JSON.stringify(body), timeoutMs)
+  const text = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    timeoutMs = TIMEOUT_MS,
+  ): Promise<string> => {
+    const answer = await ask(
+      method,
+      path,
+      body === undefined ? undefined : JSON.stringify(body),
+      timeoutMs,
+    )
     if (answer.status >= 400) throw rejection(answer)
     return answer.body
   }
-  const call = async <T>(...request: Parameters<typeof text>): Promise<T> => JSON.parse(await text(...request)) as T
-  return { get: (path) => call('GET', path), text: (path) => text('GET', path, undefined, LONG_MS), send: call }
+  const call = async <T>(...request: Parameters<typeof text>): Promise<T> =>
+    JSON.parse(await text(...request)) as T
+  return {
+    get: (path) => call('GET', path),
+    text: (path) => text('GET', path, undefined, LONG_MS),
+    send: call,
+  }
 }
 
 export async function openBroker(terminal: Terminal, dataDir: string): Promise<Broker> {
@@ -63,16 +97,26 @@ export async function openBroker(terminal: Terminal, dataDir: string): Promise<B
   return brokerBy((method, path, body, timeout) => {
     const headers = {
       'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64),
-      ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      ...(body === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
     }
-    return exchange({ socketPath, method, path: `/admin/v1${path}`, headers, timeout }, body).catch((error: NodeJS.ErrnoException) => {
-      throw notReached(error, dataDir)
-    })
+    return exchange({ socketPath, method, path: `/admin/v1${path}`, headers, timeout }, body).catch(
+      (error: NodeJS.ErrnoException) => {
+        throw notReached(error, dataDir)
+      },
+    )
   })
 }
 
 function exchange(
-  options: { socketPath: string; method: string; path: string; headers: Record<string, string | number>; timeout: number },
+  options: {
+    socketPath: string
+    method: string
+    path: string
+    headers: Record<string, string | number>
+    timeout: number
+  },
   body: string | undefined,
 ): Promise<Answered> {
   return new Promise((done, failed) => {
@@ -80,10 +124,14 @@ function exchange(
     const out = request({ ...options, host: 'localhost', agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => done({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
+      response.on('end', () =>
+        done({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      )
       response.on('error', failed)
     })
-    out.on('timeout', () => out.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })))
+    out.on('timeout', () =>
+      out.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
+    )
     out.on('error', failed)
     out.end(body)
   })
@@ -109,9 +157,17 @@ function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailu
 /** RFC 9457: the detail, and each problem on a line of its own. */
 function rejection({ status, body }: Answered): CommandFailure {
   try {
-    const { title, detail, problems } = JSON.parse(body) as { title?: string; detail?: string; problems?: string[] }
-    const lines = problems === undefined ? [detail ?? ''] : problems.map((problem) => `  ${problem}`)
-    return new CommandFailure(EXIT.failed, [`${title ?? `The broker answered ${status}`}:`, ...lines].join('\n'))
+    const { title, detail, problems } = JSON.parse(body) as {
+      title?: string
+      detail?: string
+      problems?: string[]
+    }
+    const lines =
+      problems === undefined ? [detail ?? ''] : problems.map((problem) => `  ${problem}`)
+    return new CommandFailure(
+      EXIT.failed,
+      [`${title ?? `The broker answered ${status}`}:`, ...lines].join('\n'),
+    )
   } catch {
     return new CommandFailure(
       EXIT.failed,

@@ -23,14 +23,34 @@ export const withMetadata = (command: Command): Command =>
       'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Other options override it',
     )
     .option('--name <name>', 'shown to users')
-    .option('--redirect-uri <uri>', 'where sign-in returns to; an exact match (repeatable)', repeated)
-    .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', repeated)
-    .option('--logout-uri <uri>', 'where logout tokens are delivered (repeatable: each gets every token)', repeated)
-    .addOption(
-      new Option('--logout-by <claim>', "what a logout token names: each session's sid, or sub once (with the guard)").choices(['sid', 'sub']),
+    .option(
+      '--redirect-uri <uri>',
+      'where sign-in returns to; an exact match (repeatable)',
+      repeated,
+    )
+    .option(
+      '--post-logout-redirect-uri <uri>',
+      'where sign-out may return to (repeatable)',
+      repeated,
+    )
+    .option(
+      '--logout-uri <uri>',
+      'where logout tokens are delivered (repeatable: each gets every token)',
+      repeated,
     )
     .addOption(
-      new Option('--auth-method <method>', 'how it authenticates').choices(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),
+      new Option(
+        '--logout-by <claim>',
+        "what a logout token names: each session's sid, or sub once (with the guard)",
+      ).choices(['sid', 'sub']),
+    )
+    .addOption(
+      new Option('--auth-method <method>', 'how it authenticates').choices([
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+        'none',
+      ]),
     )
     .option('--grant <type>', 'a grant type that it may use (repeatable)', repeated)
     .option('--scope <scopes>', 'scopes that it may ask for, separated by spaces')
@@ -50,12 +70,16 @@ export async function metadataOf(context: Context, options: MetadataOptions): Pr
     scope: options.scope,
     audience: options.audience,
   }
-  return { ...base, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
+  return {
+    ...base,
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  }
 }
 
 /** JSON is YAML too. */
 async function readMetadata(context: Context, file: string): Promise<Json> {
-  const unusable = (why: string): CommandFailure => new CommandFailure(EXIT.usage, `--metadata ${file}: ${why}`)
+  const unusable = (why: string): CommandFailure =>
+    new CommandFailure(EXIT.usage, `--metadata ${file}: ${why}`)
   const text =
     file === '-'
       ? await context.terminal.input()
@@ -69,6 +93,7 @@ async function readMetadata(context: Context, file: string): Promise<Json> {
   } catch (error) {
     throw unusable(`it is neither JSON nor YAML: ${error instanceof Error ? error.message : ''}`)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unusable('it must hold one registration, as a mapping.')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unusable('it must hold one registration, as a mapping.')
   return value as Json
 }

@@ -11,27 +11,40 @@ export function completionCommand(program: Command, context: Context): void {
       .command('completion')
       .description('Print a script that completes commands and options in a shell.')
       .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(SHELLS)))
-      .action((shell: keyof typeof SHELLS) => context.terminal.out(SHELLS[shell](tableOf(program)))),
+      .action((shell: keyof typeof SHELLS) =>
+        context.terminal.out(SHELLS[shell](tableOf(program))),
+      ),
     'source <(cmb completion bash)',
     'cmb completion fish > ~/.config/fish/completions/cmb.fish',
   )
 }
 
-/** What may follow each command: its subcommands and its options. The command is the words that lead to it, without `cmb`. */
+/**
+ * What may follow each command: its subcommands and its options. The command is the words that lead
+ * to it, without `cmb`.
+ */
 type Table = { at: string; words: string[] }[]
 
 function tableOf(command: Command, path: string[] = []): Table {
   const help = command.createHelp()
   const commands = help.visibleCommands(command).filter((one) => one.name() !== 'help')
   help.showGlobalOptions = true
-  const options = [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)].flatMap(({ long }) => long ?? [])
+  const options = [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)].flatMap(
+    ({ long }) => long ?? [],
+  )
   const own = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? [])
-  const words = [...new Set([...commands.map((one) => one.name()), ...own, ...options])].filter((word) => word !== '--version' || path.length === 0)
-  return [{ at: path.join(' '), words }, ...commands.flatMap((one) => tableOf(one, [...path, one.name()]))]
+  const words = [...new Set([...commands.map((one) => one.name()), ...own, ...options])].filter(
+    (word) => word !== '--version' || path.length === 0,
+  )
+  return [
+    { at: path.join(' '), words },
+    ...commands.flatMap((one) => tableOf(one, [...path, one.name()])),
+  ]
 }
 
 /** For bash and zsh. Words are names of commands and options: letters, digits and hyphens. */
-const cases = (table: Table): string => table.map(({ at, words }) => `    '${at}') printf '%s\\n' '${words.join(' ')}' ;;\n`).join('')
+const cases = (table: Table): string =>
+  table.map(({ at, words }) => `    '${at}') printf '%s\\n' '${words.join(' ')}' ;;\n`).join('')
 
 function bash(table: Table): string {
   return `# Completion of cmb for bash: source <(cmb completion bash)

@@ -9,13 +9,18 @@ import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
 import { fenced, json, time, timeMs } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
-/** What every command is given: the terminal, the way to the broker, and one way to print an answer. */
+/**
+ * What every command is given: the terminal, the way to the broker, and one way to print an answer.
+ */
 export interface Context {
   terminal: Terminal
   /** @throws CommandFailure 3 where none runs */
   broker(command: Command): Promise<Broker>
   dataDir(command: Command): string
-  /** A setting of the broker, read as the broker reads it, also from `<NAME>_FILE`. @throws CommandFailure 2 where it cannot be read */
+  /**
+   * A setting of the broker, read as the broker reads it, also from `<NAME>_FILE`.
+   * @throws CommandFailure 2 where it cannot be read
+   */
   setting(name: `BROKER_${string}`): string | undefined
   /** The environment of a broker, with these settings in place of its own. */
   environment(settings: Record<string, string>): Environment
@@ -29,7 +34,11 @@ export function createContext(terminal: Terminal): Context {
       throw new CommandFailure(EXIT.usage, `${about.name} ${problem}.`)
     })
   const dataDir = (command: Command): string =>
-    resolve(command.optsWithGlobals<{ dataDir?: string }>().dataDir ?? setting('BROKER_DATA_DIR') ?? 'data')
+    resolve(
+      command.optsWithGlobals<{ dataDir?: string }>().dataDir ??
+        setting('BROKER_DATA_DIR') ??
+        'data',
+    )
   return {
     terminal,
     dataDir,
@@ -37,26 +46,36 @@ export function createContext(terminal: Terminal): Context {
     environment: (settings) => withSettings(terminal.env, settings),
     broker: (command) => {
       const options = command.optsWithGlobals<RemoteOptions>()
-      return remoteUrl(terminal, options) === undefined ? openBroker(terminal, dataDir(command)) : openRemote(terminal, options)
+      return remoteUrl(terminal, options) === undefined
+        ? openBroker(terminal, dataDir(command))
+        : openRemote(terminal, options)
     },
     print: (command, answer, words) => {
       const options = command.optsWithGlobals<{ json?: boolean; output?: Format }>()
       const format = options.json === true ? 'json' : (options.output ?? 'text')
       terminal.out(FORMATS[format](answer, words))
       const { next } = (answer ?? {}) as { next?: unknown }
-      if (format === 'csv' && (typeof next === 'string' || typeof next === 'number')) terminal.err(nextPage(next))
+      if (format === 'csv' && (typeof next === 'string' || typeof next === 'number'))
+        terminal.err(nextPage(next))
     },
   }
 }
 
-/** The database that a command changes, past a pooler where there is one. @param to what the operator named */
+/**
+ * The database that a command changes, past a pooler where there is one.
+ * @param to what the operator named
+ */
 export const databaseUrl = ({ setting }: Context, to: string | undefined): string | undefined =>
   to ?? setting('BROKER_DATABASE_DIRECT_URL') ?? setting('BROKER_DATABASE_URL')
 
 /** @throws CommandFailure 2 where no database is named */
 export function namedDatabaseUrl(context: Context, to: string | undefined): string {
   const url = databaseUrl(context, to)
-  if (url === undefined) throw new CommandFailure(EXIT.usage, 'Name the database: --to postgres://…, or set BROKER_DATABASE_URL.')
+  if (url === undefined)
+    throw new CommandFailure(
+      EXIT.usage,
+      'Name the database: --to postgres://…, or set BROKER_DATABASE_URL.',
+    )
   return url
 }
 
@@ -69,7 +88,8 @@ const FORMATS = {
   csv: csvOf,
 }
 type Format = keyof typeof FORMATS
-export const asFormat = (): Option => new Option('--output <format>', 'how to print: csv is for lists').choices(Object.keys(FORMATS))
+export const asFormat = (): Option =>
+  new Option('--output <format>', 'how to print: csv is for lists').choices(Object.keys(FORMATS))
 
 export const asJson = (): Option => new Option('--json', 'print what the broker answered, as JSON')
 
@@ -79,18 +99,27 @@ export function examples(command: Command, ...texts: string[]): Command {
 }
 
 /** Where a list begins, and how long its page is. */
-export const paged = (most: string) => (command: Command) => command.option('--limit <n>', 'how many at most', most).addOption(before())
-export const before = (): Option => new Option('--before <cursor>', 'the next page: the cursor that the page before printed')
+export const paged = (most: string) => (command: Command) =>
+  command.option('--limit <n>', 'how many at most', most).addOption(before())
+export const before = (): Option =>
+  new Option('--before <cursor>', 'the next page: the cursor that the page before printed')
 /** @param next the cursor that the broker answered, null at the end of the list */
-export const nextPage = (next: string | number | null): string => (next === null ? '' : `There are more: repeat the command with --before ${next}\n`)
+export const nextPage = (next: string | number | null): string =>
+  next === null ? '' : `There are more: repeat the command with --before ${next}\n`
 
-/** A page of a list that is searched in its order. `searched_to`: the broker looked no further for this answer. */
+/**
+ * A page of a list that is searched in its order. `searched_to`: the broker looked no further for
+ * this answer.
+ */
 interface Searched {
   next: string | number | null
   searched_to?: { at?: number; opened_at?: number; at_ms?: number } | null
 }
 
-/** The page of a list, asked for until it is full, or the list is at its end. @param list the member of the answer that holds the entries */
+/**
+ * The page of a list, asked for until it is full, or the list is at its end.
+ * @param list the member of the answer that holds the entries
+ */
 export async function fullPage<K extends string, A extends Searched & Record<K, unknown[]>>(
   { err }: Pick<Terminal, 'err'>,
   list: K,
@@ -100,16 +129,22 @@ export async function fullPage<K extends string, A extends Searched & Record<K, 
   let answer = await page({ limit, before: first })
   while (answer.searched_to && answer.next !== null) {
     const { at, opened_at: openedAt, at_ms: atMs } = answer.searched_to
-    err(`Searched back to ${at === undefined && openedAt === undefined ? timeMs(atMs) : time(at ?? openedAt)}; searching further back.\n`)
+    err(
+      `Searched back to ${at === undefined && openedAt === undefined ? timeMs(atMs) : time(at ?? openedAt)}; searching further back.\n`,
+    )
     const so = answer[list]
-    const more = await page({ limit: limit === undefined ? undefined : String(Number(limit) - so.length), before: String(answer.next) })
+    const more = await page({
+      limit: limit === undefined ? undefined : String(Number(limit) - so.length),
+      before: String(answer.next),
+    })
     answer = { ...more, [list]: [...so, ...more[list]] }
   }
   return answer
 }
 
 /** What goes into the audit log with an act. */
-const caseOption = (): Option => new Option('--case <reference>', 'your case reference, kept in the audit log')
+const caseOption = (): Option =>
+  new Option('--case <reference>', 'your case reference, kept in the audit log')
 export const withCase = (command: Command): Command => command.addOption(caseOption())
 export const withCaseAndComment = (command: Command): Command =>
   withCase(command).addOption(new Option('--comment <text>', 'a comment, kept in the audit log'))
@@ -117,19 +152,32 @@ export interface CaseAndComment {
   case?: string
   comment?: string
 }
-export const caseAndComment = (options: CaseAndComment) => ({ case_reference: options.case, comment: options.comment })
+export const caseAndComment = (options: CaseAndComment) => ({
+  case_reference: options.case,
+  comment: options.comment,
+})
 
 /** The period that a list is narrowed to. */
 export const withPeriod = (command: Command): Command =>
   command
-    .addOption(new Option('--from <time>', 'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00').argParser(readPast))
+    .addOption(
+      new Option(
+        '--from <time>',
+        'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00',
+      ).argParser(readPast),
+    )
     .addOption(new Option('--to <time>', 'only entries before this time').argParser(readPast))
 
-export const repeated = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
+export const repeated = (value: string, before: string[] | undefined): string[] => [
+  ...(before ?? []),
+  value,
+]
 
 /** A query string of what is set. */
 export function queryOf(values: Record<string, string | undefined>): string {
-  const query = new URLSearchParams(Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== undefined))
+  const query = new URLSearchParams(
+    Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== undefined),
+  )
   return query.size > 0 ? `?${query.toString()}` : ''
 }
 
@@ -180,8 +228,17 @@ export function verb<A, O = unknown>(
  * @param rejection what is said where no terminal is there to ask at
  * @throws CommandFailure where the user does not agree, or cannot be asked
  */
-export async function agree({ terminal }: Context, rejection: string, question: string, word = 'yes'): Promise<void> {
-  if (terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${rejection} Nothing was done. Add --yes to do it.`)
-  if ((await terminal.ask(`${question} Type ${word === 'yes' ? word : 'its name'} to do it: `)) !== word)
+export async function agree(
+  { terminal }: Context,
+  rejection: string,
+  question: string,
+  word = 'yes',
+): Promise<void> {
+  if (terminal.ask === undefined)
+    throw new CommandFailure(EXIT.usage, `${rejection} Nothing was done. Add --yes to do it.`)
+  if (
+    (await terminal.ask(`${question} Type ${word === 'yes' ? word : 'its name'} to do it: `)) !==
+    word
+  )
     throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }

@@ -1,7 +1,10 @@
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 
-/** A list of the broker's as CSV (RFC 4180): the members of each entry by the names that the admin API has, `actor.kind` for one inside another. */
+/**
+ * A list of the broker's as CSV (RFC 4180): the members of each entry by the names that the admin
+ * API has, `actor.kind` for one inside another.
+ */
 
 type Flat = Map<string, unknown>
 
@@ -9,29 +12,46 @@ type Flat = Map<string, unknown>
 export function csvOf(answer: unknown): string {
   const rows = listIn(answer).map((entry) => flat(entry))
   const head = [...new Set(rows.flatMap((row) => [...row.keys()]))]
-  return [head, ...rows.map((row) => head.map((name) => row.get(name)))].map((cells) => `${cells.map((cell) => field(cell)).join(',')}\r\n`).join('')
+  return [head, ...rows.map((row) => head.map((name) => row.get(name)))]
+    .map((cells) => `${cells.map((cell) => field(cell)).join(',')}\r\n`)
+    .join('')
 }
 
 function listIn(answer: unknown): unknown[] {
-  const lists = Array.isArray(answer) ? [answer] : isObject(answer) ? Object.values(answer).filter((value) => Array.isArray(value)) : []
+  const lists = Array.isArray(answer)
+    ? [answer]
+    : isObject(answer)
+      ? Object.values(answer).filter((value) => Array.isArray(value))
+      : []
   const [list, ...others] = lists
   if (list !== undefined && others.length === 0) return list
-  throw new CommandFailure(EXIT.usage, 'Only a list can be printed as CSV. Leave out --output csv, or print JSON with --json.')
+  throw new CommandFailure(
+    EXIT.usage,
+    'Only a list can be printed as CSV. Leave out --output csv, or print JSON with --json.',
+  )
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function flat(entry: unknown, under = ''): Flat {
   const row: Flat = new Map()
   for (const [name, value] of Object.entries(isObject(entry) ? entry : { value: entry })) {
-    if (isObject(value)) for (const [inner, one] of flat(value, `${under}${name}.`)) row.set(inner, one)
+    if (isObject(value))
+      for (const [inner, one] of flat(value, `${under}${name}.`)) row.set(inner, one)
     else row.set(`${under}${name}`, Array.isArray(value) ? listed(value) : value)
   }
   return row
 }
 
 const listed = (values: readonly unknown[]): string =>
-  values.map((value) => (typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value))).join(' ')
+  values
+    .map((value) =>
+      typeof value === 'string' || typeof value === 'number'
+        ? String(value)
+        : JSON.stringify(value),
+    )
+    .join(' ')
 
 function field(cell: unknown): string {
   if (cell === null || cell === undefined) return ''

@@ -5,7 +5,10 @@ import { failed, type Finding, type Found, ok, warning } from '../checks/finding
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
 
-/** `cmb doctor`: checks settings and data directory by itself, and asks a running broker for the findings of its checks. */
+/**
+ * `cmb doctor`: checks settings and data directory by itself, and asks a running broker for the
+ * findings of its checks.
+ */
 export function doctorCommand(program: Command, context: Context): void {
   examples(
     program
@@ -17,7 +20,10 @@ export function doctorCommand(program: Command, context: Context): void {
       .action(async (_options: unknown, command: Command) => {
         const findings = await look(context, context.dataDir(command))
         context.print(command, { findings }, () => printed(findings))
-        command.setOptionValue('exitCode', findings.some((one) => one.state === 'failed') ? EXIT.failed : EXIT.done)
+        command.setOptionValue(
+          'exitCode',
+          findings.some((one) => one.state === 'failed') ? EXIT.failed : EXIT.done,
+        )
       }),
     'cmb doctor',
     'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\'',
@@ -28,34 +34,62 @@ async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const inside = await fromBroker(context, dataDir)
   const running = !inside.some((one) => one.check === 'broker' && one.state === 'failed')
   const { config, findings } = await settings(context, dataDir, running)
-  const file = running || config === undefined ? [] : named('clients-file', await clientsFile(config))
-  return [...findings, ...named('data-directory', [await directory(dataDir, config?.databaseUrl !== undefined)]), ...file, ...inside]
+  const file =
+    running || config === undefined ? [] : named('clients-file', await clientsFile(config))
+  return [
+    ...findings,
+    ...named('data-directory', [await directory(dataDir, config?.databaseUrl !== undefined)]),
+    ...file,
+    ...inside,
+  ]
 }
 
-const named = (check: string, found: readonly Found[]): Finding[] => found.map((one) => ({ check, ...one }))
+const named = (check: string, found: readonly Found[]): Finding[] =>
+  found.map((one) => ({ check, ...one }))
 
 async function clientsFile(config: Config): Promise<Found[]> {
   const { examineClientsFile } = await import('../checks/broker.ts')
   return examineClientsFile(config, false)
 }
 
-/** A shell beside a running broker rarely has its environment: what is missing there is only a warning. */
-async function settings(context: Context, dataDir: string, running: boolean): Promise<{ config?: Config; findings: Finding[] }> {
+/**
+ * A shell beside a running broker rarely has its environment: what is missing there is only a
+ * warning.
+ */
+async function settings(
+  context: Context,
+  dataDir: string,
+  running: boolean,
+): Promise<{ config?: Config; findings: Finding[] }> {
   const { ConfigError, loadConfig } = await import('../../config/config.ts')
   try {
     const config = loadConfig(context.environment({ BROKER_DATA_DIR: dataDir }))
     const warnings = config.warnings.map(({ name, problem, example }) =>
       warning(`It ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }),
     )
-    return { config, findings: named('environment', [ok('Every setting here can be read.'), ...warnings]) }
+    return {
+      config,
+      findings: named('environment', [ok('Every setting here can be read.'), ...warnings]),
+    }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     if (running) {
-      const found = 'A broker could not start with the settings of this shell; the running broker has others.'
-      return { findings: named('environment', [warning(found, 'To check them, run this with the environment of the broker.')]) }
+      const found =
+        'A broker could not start with the settings of this shell; the running broker has others.'
+      return {
+        findings: named('environment', [
+          warning(found, 'To check them, run this with the environment of the broker.'),
+        ]),
+      }
     }
     const wrong = error.problems.map(({ name, problem, example }) =>
-      failed(`It ${problem}.`, example === '' ? 'docs/configuration.md lists every setting.' : `For example: ${name}=${example}`, { about: name }),
+      failed(
+        `It ${problem}.`,
+        example === ''
+          ? 'docs/configuration.md lists every setting.'
+          : `For example: ${name}=${example}`,
+        { about: name },
+      ),
     )
     return { findings: named('environment', wrong) }
   }
@@ -69,9 +103,12 @@ async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
     const { bavail, bsize } = await statfs(dataDir)
     const free = `${Math.floor((bavail * bsize) / 1_048_576)} MB free`
-    if ((mode & 0o077) !== 0) return warning(`Other users can read ${dataDir}.`, `chmod 700 ${dataDir}`)
+    if ((mode & 0o077) !== 0)
+      return warning(`Other users can read ${dataDir}.`, `chmod 700 ${dataDir}`)
     if (bavail * bsize < LEAST_FREE_BYTES) {
-      const fails = onPostgres ? 'the broker’s own queue server fails' : 'sign-ins and revocations fail'
+      const fails = onPostgres
+        ? 'the broker’s own queue server fails'
+        : 'sign-ins and revocations fail'
       return failed(`${dataDir}: ${free}.`, `Free some space: with a full disk, ${fails}.`)
     }
     return ok(`${dataDir}: ${free}.`)
@@ -91,12 +128,19 @@ async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
 
 async function fromBroker(context: Context, dataDir: string): Promise<Finding[]> {
   try {
-    const { findings } = await (await openBroker(context.terminal, dataDir)).get<{ findings: Finding[] }>('/doctor')
+    const { findings } = await (
+      await openBroker(context.terminal, dataDir)
+    ).get<{ findings: Finding[] }>('/doctor')
     return [...named('broker', [ok('It runs.')]), ...findings]
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error
     const found = error.message.replaceAll('\n', ' ')
-    return named('broker', [failed(found, 'Start it: its database, queue, clients and connection to Microsoft are checked while it runs.')])
+    return named('broker', [
+      failed(
+        found,
+        'Start it: its database, queue, clients and connection to Microsoft are checked while it runs.',
+      ),
+    ])
   }
 }
 
@@ -104,8 +148,12 @@ const MARK = { ok: 'ok  ', unknown: '?   ', warning: 'warn', failed: 'FAIL' } as
 
 function printed(findings: readonly Finding[]): string {
   const lines = findings
-    .map((one) => `${MARK[one.state]}  ${one.about ?? one.check}: ${one.found}\n${one.fix === undefined ? '' : `        -> ${one.fix}\n`}`)
+    .map(
+      (one) =>
+        `${MARK[one.state]}  ${one.about ?? one.check}: ${one.found}\n${one.fix === undefined ? '' : `        -> ${one.fix}\n`}`,
+    )
     .join('')
-  const count = (state: Finding['state']): number => findings.filter((one) => one.state === state).length
+  const count = (state: Finding['state']): number =>
+    findings.filter((one) => one.state === state).length
   return `${lines}\n${count('ok')} ok, ${count('unknown')} not known, ${count('warning')} warnings, ${count('failed')} failed.\n`
 }

@@ -13,20 +13,31 @@ import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { asJson, examples, queryOf, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
-/** Evidence of a revocation or of the audit log: written to a file by the broker, verified without it. */
+/**
+ * Evidence of a revocation or of the audit log: written to a file by the broker, verified without
+ * it.
+ */
 export function evidenceCommands(program: Command, context: Context): void {
-  const evidence = program.command('evidence').description('Export and verify signed evidence of a revocation or of the audit log, for auditors.')
+  const evidence = program
+    .command('evidence')
+    .description(
+      'Export and verify signed evidence of a revocation or of the audit log, for auditors.',
+    )
   exportCommand(evidence, context)
   examples(
     evidence
       .command('verify <file>')
-      .description('Verify a file of evidence without the broker. It finds every changed, removed, added or moved line.')
+      .description(
+        'Verify a file of evidence without the broker. It finds every changed, removed, added or moved line.',
+      )
       .option(
         '--keys <file>',
         "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
       )
       .addOption(asJson())
-      .action((file: string, options: { keys?: string }, command: Command) => verify(context, command, file, options.keys)),
+      .action((file: string, options: { keys?: string }, command: Command) =>
+        verify(context, command, file, options.keys),
+      ),
     'cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json',
   )
 }
@@ -48,21 +59,32 @@ function exportCommand(evidence: Command, context: Context): void {
       .description(
         'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and what guards reported; of the audit log, its entries and the outcome of each act.',
       )
-      .addOption(new Option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'))
+      .addOption(
+        new Option('--revocation <seq>', 'one revocation, by its number in the log').conflicts(
+          'audit',
+        ),
+      )
       .option('--audit', 'the audit log: all of it, or the range that the next four options name')
       .option('--from <id>', 'its first entry, by number')
       .option('--to <id>', 'its last entry, by number')
       .option('--since <time>', 'entries from this time on: 2026-11-01 or 2026-11-01T08:00:00Z')
       .option('--until <time>', 'entries before this time')
       .addOption(
-        new Option('--format <format>', 'json: an object a line; csv: the same with columns for a spreadsheet')
+        new Option(
+          '--format <format>',
+          'json: an object a line; csv: the same with columns for a spreadsheet',
+        )
           .choices(['json', 'csv'])
           .default('json'),
       )
       .action(async (options: Asked, command: Command) => {
         const path = evidencePath(options)
         const text = await (await context.broker(command)).text(path)
-        context.terminal.out(options.format === 'csv' ? evidenceCsv(text.split('\n').filter((line) => line !== '')) : text)
+        context.terminal.out(
+          options.format === 'csv'
+            ? evidenceCsv(text.split('\n').filter((line) => line !== ''))
+            : text,
+        )
       }),
     'cmb evidence export --revocation 4711 > revocation-4711.jsonl',
     'cmb evidence export --audit --since 2026-11-01 --until 2026-12-01 > audit-2026-11.jsonl',
@@ -72,7 +94,8 @@ function exportCommand(evidence: Command, context: Context): void {
 
 function evidencePath({ revocation, audit, from, to, since, until }: Asked): string {
   const ranged = [from, to, since, until].some((one) => one !== undefined)
-  if (revocation !== undefined && !ranged) return `/revocations/${encodeURIComponent(revocation)}/evidence`
+  if (revocation !== undefined && !ranged)
+    return `/revocations/${encodeURIComponent(revocation)}/evidence`
   if (audit !== true || revocation !== undefined)
     throw new CommandFailure(
       EXIT.usage,
@@ -81,23 +104,37 @@ function evidencePath({ revocation, audit, from, to, since, until }: Asked): str
   return `/audit/evidence${queryOf({ from_id: from, to_id: to, since_ms: millisecondsOf('--since', since), until_ms: millisecondsOf('--until', until) })}`
 }
 
-/** A day begins at midnight UTC; a time of day names its offset, so that it means the same on every machine. */
+/**
+ * A day begins at midnight UTC; a time of day names its offset, so that it means the same on every
+ * machine.
+ */
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/
 
 function millisecondsOf(option: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const ms = TIME.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(ms))
-    throw new CommandFailure(EXIT.usage, `${option} has to be a day or a time with its offset: 2026-11-01 or 2026-11-01T08:00:00Z.`)
+    throw new CommandFailure(
+      EXIT.usage,
+      `${option} has to be a day or a time with its offset: 2026-11-01 or 2026-11-01T08:00:00Z.`,
+    )
   return String(ms)
 }
 
-async function verify(context: Context, command: Command, file: string, keysFile: string | undefined): Promise<void> {
+async function verify(
+  context: Context,
+  command: Command,
+  file: string,
+  keysFile: string | undefined,
+): Promise<void> {
   const { readUnverified, verifyForeign } = await import('../../keys/jws.ts')
   const content = await read(file)
   try {
     const found = evidenceLines(content)
-    const keys = keysFile === undefined ? keysOf(found) : (JSON.parse(await read(keysFile)) as { keys: Json[] }).keys
+    const keys =
+      keysFile === undefined
+        ? keysOf(found)
+        : (JSON.parse(await read(keysFile)) as { keys: Json[] }).keys
     const kids = new Set<string>()
     let timed = true
     const check: CheckSignature = async (jws, typ) => {
@@ -114,12 +151,20 @@ async function verify(context: Context, command: Command, file: string, keysFile
       return answer.claims
     }
     const evidence = await verifyEvidence(found, check)
-    const verified = { ...evidence, keyTimes: timed, kids: [...kids], keysFrom: keysFile ?? FILE_ITSELF }
+    const verified = {
+      ...evidence,
+      keyTimes: timed,
+      kids: [...kids],
+      keysFrom: keysFile ?? FILE_ITSELF,
+    }
     command.setOptionValue('exitCode', keysFile === undefined ? EXIT.unproven : EXIT.done)
     context.print(command, verified, () => words(verified))
   } catch (error) {
     if (error instanceof CommandFailure) throw error
-    throw new CommandFailure(EXIT.failed, `${file} does not verify. ${error instanceof Error ? error.message : String(error)}`)
+    throw new CommandFailure(
+      EXIT.failed,
+      `${file} does not verify. ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
 }
 
@@ -135,12 +180,26 @@ const keysOf = (found: readonly string[]): Json[] =>
   found
     .map((line) => JSON.parse(line) as Json)
     .filter(({ record }) => record === 'key')
-    .map(({ jwk, created_at: createdAt, retire_at: retireAt }) => ({ ...(jwk as Json), created_at: createdAt, retire_at: retireAt }))
+    .map(({ jwk, created_at: createdAt, retire_at: retireAt }) => ({
+      ...(jwk as Json),
+      created_at: createdAt,
+      retire_at: retireAt,
+    }))
 
 /** As the archive and the file have them. A copy of /jwks has none. */
-function timesOf({ kid, created_at: createdAt, activated_at: activatedAt, retire_at: retireAt }: Json): KeyTimes {
-  const number = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
-  return { kid: String(kid), createdAt: number(createdAt) ?? number(activatedAt), retiredAt: number(retireAt) }
+function timesOf({
+  kid,
+  created_at: createdAt,
+  activated_at: activatedAt,
+  retire_at: retireAt,
+}: Json): KeyTimes {
+  const number = (value: unknown): number | undefined =>
+    typeof value === 'number' ? value : undefined
+  return {
+    kid: String(kid),
+    createdAt: number(createdAt) ?? number(activatedAt),
+    retiredAt: number(retireAt),
+  }
 }
 
 type Shown = Verified & { keyTimes: boolean; kids: string[]; keysFrom: string }
@@ -151,13 +210,20 @@ ${lines([
   ['signed at', time(shown.signedAt)],
   ['signed by', shown.kids.join(' ')],
   ['keys from', shown.keysFrom],
-  ['times of the keys', shown.keyTimes ? 'each key was in use when it signed' : 'not checked: the keys say nothing of their times'],
+  [
+    'times of the keys',
+    shown.keyTimes
+      ? 'each key was in use when it signed'
+      : 'not checked: the keys say nothing of their times',
+  ],
   ['rows', shown.rows],
   ['personal fields', personalWords(shown)],
 ])}${shown.keysFrom === FILE_ITSELF ? 'It is not proved that the broker signed it: a forger names keys of their own. Name a copy of /.well-known/signing-keys-archive of the broker with --keys.\n' : ''}`
 
 const about = ({ log, from, to, rows }: Verified): string =>
-  log === 'revocations' ? `revocation ${from}` : `the audit log, ${rows} entries from number ${from} to ${to},`
+  log === 'revocations'
+    ? `revocation ${from}`
+    : `the audit log, ${rows} entries from number ${from} to ${to},`
 
 const personalWords = ({ rows, withoutPersonal }: Verified): string =>
   withoutPersonal === 0

@@ -1,6 +1,15 @@
 import { Argument, type Command } from 'commander'
 import { CommandFailure, EXIT } from './broker.ts'
-import { type Called, agree, type CaseAndComment, caseAndComment, type Context, path, verb, withCaseAndComment } from './context.ts'
+import {
+  type Called,
+  agree,
+  type CaseAndComment,
+  caseAndComment,
+  type Context,
+  path,
+  verb,
+  withCaseAndComment,
+} from './context.ts'
 import { columns, time, type Cell } from './show.ts'
 
 /** Signing keys. */
@@ -8,12 +17,20 @@ export function keyCommands(program: Command, context: Context): void {
   const keys = program.command('keys').description('List, rotate and retire signing keys.')
   verb(keys, context, {
     name: 'list',
-    about: 'List every key: next (published ahead), active (signs), retiring (still published), retired.',
+    about:
+      'List every key: next (published ahead), active (signs), retiring (still published), retired.',
     ask: (broker) => broker.get<{ keys: Record<string, Cell>[] }>('/keys'),
     words: (answer) =>
       columns(
         ['KID', 'ALG', 'STATE', 'SIGNS SINCE', 'PUBLISHED UNTIL', 'KEPT IN'],
-        answer.keys.map((key) => [key.kid, key.alg, key.state, time(key.activated_at), time(key.retire_at), key.kept_in]),
+        answer.keys.map((key) => [
+          key.kid,
+          key.alg,
+          key.state,
+          time(key.activated_at),
+          time(key.retire_at),
+          key.kept_in,
+        ]),
       ),
   })
   rotateCommand(keys, context)
@@ -33,8 +50,13 @@ interface RotateOptions extends CaseAndComment {
 }
 
 /** An emergency retires every other key, so it is asked about. */
-async function howOf(context: Context, alg: string, { activate = false, emergency = false, yes }: RotateOptions) {
-  if (activate && emergency) throw new CommandFailure(EXIT.usage, 'Use --activate or --emergency, not both.')
+async function howOf(
+  context: Context,
+  alg: string,
+  { activate = false, emergency = false, yes }: RotateOptions,
+) {
+  if (activate && emergency)
+    throw new CommandFailure(EXIT.usage, 'Use --activate or --emergency, not both.')
   if (!emergency) return activate ? 'activate' : 'next'
   const words = `every ${alg} key but the new one is retired at once: every token that they signed is rejected, at every client.`
   if (yes !== true) await agree(context, `With --emergency ${words}`, `E${words.slice(1)}`)
@@ -44,17 +66,28 @@ async function howOf(context: Context, alg: string, { activate = false, emergenc
 function rotateCommand(keys: Command, context: Context): void {
   verb(keys, context, {
     name: 'rotate',
-    about: 'Publish the next key; the broker signs with it a day later. (The broker does this by itself every 90 days.)',
+    about:
+      'Publish the next key; the broker signs with it a day later. (The broker does this by itself every 90 days.)',
     options: (command) =>
       withCaseAndComment(
         command
           .addArgument(new Argument('<alg>', 'which key').choices(['ES256', 'RS256']))
-          .option('--activate', 'sign with it at once; the former key stays published until its tokens have expired')
-          .option('--emergency', 'sign with it at once, and retire all other keys: every token that they signed is rejected'),
+          .option(
+            '--activate',
+            'sign with it at once; the former key stays published until its tokens have expired',
+          )
+          .option(
+            '--emergency',
+            'sign with it at once, and retire all other keys: every token that they signed is rejected',
+          ),
       ).option('--yes', 'do not ask (--emergency asks)'),
     ask: async (broker, { id: alg, options }: Called<RotateOptions>) => {
       const how = await howOf(context, alg, options)
-      return broker.send<{ kid: string; state: string }>('POST', '/keys/rotate', { alg, how, ...caseAndComment(options) })
+      return broker.send<{ kid: string; state: string }>('POST', '/keys/rotate', {
+        alg,
+        how,
+        ...caseAndComment(options),
+      })
     },
     words: ({ kid, state }) => `${kid} is ${state}.\n`,
     examples: ['cmb keys rotate ES256', 'cmb keys rotate RS256 --emergency --case INC-4711'],

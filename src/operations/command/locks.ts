@@ -24,11 +24,15 @@ interface Answer {
   lock: Shown
 }
 
-/** Locks: no new sign-in, code or token of a user, a tenant or a client, until the lock is lifted. */
+/**
+ * Locks: no new sign-in, code or token of a user, a tenant or a client, until the lock is lifted.
+ */
 export function lockCommands(program: Command, context: Context): void {
   const group = program
     .command('lock')
-    .description('Revoke all sessions of a user, a tenant or a client, and reject their sign-ins and tokens until the lock is lifted.')
+    .description(
+      'Revoke all sessions of a user, a tenant or a client, and reject their sign-ins and tokens until the lock is lifted.',
+    )
   lockUser(group, context)
   for (const [kind, name, member] of [
     ['tenant', 'tid', 'tid'],
@@ -39,9 +43,16 @@ export function lockCommands(program: Command, context: Context): void {
       about: `Lock a ${kind}.`,
       options: (command) => withOptions(command).option('--yes', 'do not ask'),
       ask: (broker, called: Called<LockOptions>) =>
-        sendAgreed<Answer>(broker, called, requestOf({ kind, [member]: called.id }, called.options), 'always'),
+        sendAgreed<Answer>(
+          broker,
+          called,
+          requestOf({ kind, [member]: called.id }, called.options),
+          'always',
+        ),
       words: lockedWords,
-      examples: [`cmb lock ${kind} ${kind === 'tenant' ? '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11' : 'sydney'} --case INC-4711`],
+      examples: [
+        `cmb lock ${kind} ${kind === 'tenant' ? '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11' : 'sydney'} --case INC-4711`,
+      ],
     })
   unlockCommand(program, context)
   listCommand(program, context)
@@ -60,12 +71,20 @@ interface UserOptions extends LockOptions {
 const withOptions = (command: Command): Command =>
   withCaseAndComment(
     command
-      .option('--until <time>', 'the broker lifts it then: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
+      .option(
+        '--until <time>',
+        'the broker lifts it then: 2026-12-04T17:00+01:00, or +8h',
+        (value) => readMoment(value),
+      )
       .option('--replaces <lock>', 'replace this open lock'),
   ).option('--dry-run', 'show whom it would sign out, and change nothing')
 
 const requestOf = (target: Json, { until, replaces, ...said }: LockOptions) =>
-  ({ method: 'POST', path: '/locks', body: { target, ends_at: until, replaces, ...caseAndComment(said) } }) as const
+  ({
+    method: 'POST',
+    path: '/locks',
+    body: { target, ends_at: until, replaces, ...caseAndComment(said) },
+  }) as const
 
 /** The options that name one user, and read them. */
 export const withUser = (command: Command): Command =>
@@ -99,7 +118,8 @@ function lockUser(group: Command, context: Context): void {
 const nameOf = ({ target }: Shown): string => Object.values(target).join(' ')
 
 function lockedWords({ outcome, lock: one }: Answer): string {
-  if (outcome === 'already') return `${nameOf(one)} is locked already, by lock ${one.id}. Nothing was changed.\n`
+  if (outcome === 'already')
+    return `${nameOf(one)} is locked already, by lock ${one.id}. Nothing was changed.\n`
   const until = one.ends_at === null ? '' : `, until ${time(one.ends_at)}`
   return `Locked: ${nameOf(one)}, by lock ${one.id}${until}. To lift it: cmb unlock ${one.id}\n`
 }
@@ -109,7 +129,8 @@ function unlockCommand(program: Command, context: Context): void {
     name: 'unlock <lock>',
     about: 'Lift a lock: its target may sign in again. cmb locks list shows the ids.',
     options: withCaseAndComment,
-    ask: (broker, { id, options }: Called<CaseAndComment>) => broker.send<Answer>('POST', path`/locks/${id}/lift`, caseAndComment(options)),
+    ask: (broker, { id, options }: Called<CaseAndComment>) =>
+      broker.send<Answer>('POST', path`/locks/${id}/lift`, caseAndComment(options)),
     words: ({ outcome, lock: one }) =>
       outcome === 'lifted'
         ? `Lifted: ${nameOf(one)} may sign in again.\n`
@@ -126,15 +147,24 @@ function listCommand(program: Command, context: Context): void {
     about: 'List open locks, newest first.',
     options: (command) =>
       paged('50')(
-        command.option('--all', 'also lifted ones').option('--kind <kind>', 'user, tenant or client').option('--case <reference>', 'of one case'),
+        command
+          .option('--all', 'also lifted ones')
+          .option('--kind <kind>', 'user, tenant or client')
+          .option('--case <reference>', 'of one case'),
       ),
-    ask: (broker, { options }: Called<{ all?: boolean } & Partial<Record<'kind' | 'case' | 'limit' | 'before', string>>>) => {
+    ask: (
+      broker,
+      {
+        options,
+      }: Called<{ all?: boolean } & Partial<Record<'kind' | 'case' | 'limit' | 'before', string>>>,
+    ) => {
       const { all, kind, case: reference, limit, before } = options
       return broker.get<{ locks: Shown[]; next: string | null }>(
         `/locks${queryOf({ state: all === true ? 'all' : 'open', kind, case_reference: reference, limit, before })}`,
       )
     },
-    words: (answer) => columns(HEAD, answer.locks.map(row), 'Nothing is locked.') + nextPage(answer.next),
+    words: (answer) =>
+      columns(HEAD, answer.locks.map(row), 'Nothing is locked.') + nextPage(answer.next),
     examples: ['cmb locks list', 'cmb locks list --all --kind client'],
   })
 }

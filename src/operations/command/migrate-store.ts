@@ -17,25 +17,43 @@ export function migrateStoreCommand(program: Command, context: Context): void {
       .option('--to <url>', `the Postgres database, prepared by cmb migrate (${databaseDefault})`)
       .option('--check', 'read and check everything, and change nothing')
       .addOption(asJson())
-      .action(async (options: { from?: string; to?: string; check?: boolean }, command: Command) => {
-        const moved = await move(context, command, options)
-        context.print(command, moved, () => shown(moved))
-      }),
+      .action(
+        async (options: { from?: string; to?: string; check?: boolean }, command: Command) => {
+          const moved = await move(context, command, options)
+          context.print(command, moved, () => shown(moved))
+        },
+      ),
     'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker --check',
     'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker',
   )
 }
 
-async function move(context: Context, command: Command, { from, to, check = false }: { from?: string; to?: string; check?: boolean }) {
+async function move(
+  context: Context,
+  command: Command,
+  { from, to, check = false }: { from?: string; to?: string; check?: boolean },
+) {
   const url = namedDatabaseUrl(context, to)
   const file = from === undefined ? join(context.dataDir(command), 'broker.db') : resolve(from)
   const { moveStore } = await import('../../../db/move/move.ts')
   const report = (line: string): void => context.terminal.err(`${line}\n`)
-  const { keptAs, ...moved } = await moveStore({ from: file, to: url, check, nowMs: systemClock.nowMs, report }).catch(storeFailure)
+  const { keptAs, ...moved } = await moveStore({
+    from: file,
+    to: url,
+    check,
+    nowMs: systemClock.nowMs,
+    report,
+  }).catch(storeFailure)
   return { checked_only: check, ...moved, kept_as: keptAs ?? null }
 }
 
-function shown({ checked_only: checkedOnly, to, log, tables, kept_as: keptAs }: Awaited<ReturnType<typeof move>>): string {
+function shown({
+  checked_only: checkedOnly,
+  to,
+  log,
+  tables,
+  kept_as: keptAs,
+}: Awaited<ReturnType<typeof move>>): string {
   const rows = Object.values(tables).reduce((sum, one) => sum + one, 0)
   const facts = lines([
     ['database', to],

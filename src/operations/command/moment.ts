@@ -1,14 +1,18 @@
 import { InvalidArgumentError } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
 
-/** Times as an operator types them. A time without an offset would mean another moment on another machine, so it is rejected. */
+/**
+ * Times as an operator types them. A time without an offset would mean another moment on another
+ * machine, so it is rejected.
+ */
 
 const WITH_OFFSET = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)$/
 const FROM_NOW = /^\+(\d{1,4})(m|h|d)$/
 const SECONDS = { m: 60, h: 3600, d: 86_400 }
 
 /** Of a filter: the day too (2026-12-04, from its start in UTC). @returns epoch seconds */
-export const readPast = (value: string): number => readMoment(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00Z` : value)
+export const readPast = (value: string): number =>
+  readMoment(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00Z` : value)
 
 /** @returns epoch seconds */
 export function readMoment(value: string, now = systemClock.now()): number {
@@ -16,6 +20,8 @@ export function readMoment(value: string, now = systemClock.now()): number {
   if (count !== undefined) return now + Number(count) * SECONDS[unit as keyof typeof SECONDS]
   const at = WITH_OFFSET.test(value) ? Date.parse(value) : NaN
   if (Number.isNaN(at))
-    throw new InvalidArgumentError('Name a time with its offset (2026-12-04T17:00+01:00 or 2026-12-04T16:00Z), or a span from now (+30m, +8h, +2d).')
+    throw new InvalidArgumentError(
+      'Name a time with its offset (2026-12-04T17:00+01:00 or 2026-12-04T16:00Z), or a span from now (+30m, +8h, +2d).',
+    )
   return Math.floor(at / 1000)
 }

@@ -24,11 +24,22 @@ export function overviewCommands(program: Command, context: Context): void {
   })
   verb(program, context, {
     name: 'guards',
-    about: 'List the guards: connection, how far each enforces the log, version, what it does without the broker, clock.',
+    about:
+      'List the guards: connection, how far each enforces the log, version, what it does without the broker, clock.',
     ask: (broker) => broker.get<{ guards: GuardShown[] }>('/guards'),
     words: (answer) =>
       columns(
-        ['CLIENT', 'GUARD', 'CONNECTED', 'ENFORCES', 'BEHIND', 'REPORTED', 'VERSION', 'WITHOUT THE BROKER', 'CLOCK'],
+        [
+          'CLIENT',
+          'GUARD',
+          'CONNECTED',
+          'ENFORCES',
+          'BEHIND',
+          'REPORTED',
+          'VERSION',
+          'WITHOUT THE BROKER',
+          'CLOCK',
+        ],
         answer.guards.map((one) => [
           one.client_id,
           one.guard_id,
@@ -37,7 +48,12 @@ export function overviewCommands(program: Command, context: Context): void {
           one.behind,
           timeMs(one.reported_at_ms),
           `${one.version ?? 'not reported'}${one.outdated ? ' (outdated)' : ''}`,
-          stalenessWords(one.staleness && { afterSeconds: one.staleness.after_seconds, policy: one.staleness.policy }),
+          stalenessWords(
+            one.staleness && {
+              afterSeconds: one.staleness.after_seconds,
+              policy: one.staleness.policy,
+            },
+          ),
           one.clock_offset_seconds === null ? '' : `${one.clock_offset_seconds} s`,
         ]),
         'No guard has reported yet: an instance that uses one does so when it follows the feed (docs/relying-party.md).',
@@ -45,13 +61,30 @@ export function overviewCommands(program: Command, context: Context): void {
   })
 }
 
-const REDRIVE = 'These are not retried. When the client is fixed: cmb deliveries redrive --client ID\n'
+const REDRIVE =
+  'These are not retried. When the client is fixed: cmb deliveries redrive --client ID\n'
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
 function statusWords(answer: Status): string {
-  const parts = Object.entries(answer.parts).map(([name, part]) => [name, part.state, part.engine ?? '', part.problem ?? ''])
-  const pending = answer.pending.map((one) => [one.client_id, one.pending, timeMs(one.oldest_at_ms), one.uri])
-  const failedWork = answer.failed_microsoft_work.map((one) => [one.kind, one.tid, one.oid, timeMs(one.asked_at_ms), one.last_error])
+  const parts = Object.entries(answer.parts).map(([name, part]) => [
+    name,
+    part.state,
+    part.engine ?? '',
+    part.problem ?? '',
+  ])
+  const pending = answer.pending.map((one) => [
+    one.client_id,
+    one.pending,
+    timeMs(one.oldest_at_ms),
+    one.uri,
+  ])
+  const failedWork = answer.failed_microsoft_work.map((one) => [
+    one.kind,
+    one.tid,
+    one.oid,
+    timeMs(one.asked_at_ms),
+    one.last_error,
+  ])
   const brokers = answer.brokers.map((one) => [
     one.host,
     one.kind,
@@ -69,9 +102,17 @@ function statusWords(answer: Status): string {
       ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`],
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
-    ...(brokers.length === 0 ? [] : [columns(['PROCESS ON', 'KIND', 'VERSION', 'STARTED', 'HEARTBEAT', 'WORK'], brokers)]),
-    pending.length === 0 ? 'No delivery is pending.\n' : columns(['PENDING FOR', 'HOW MANY', 'SINCE', 'ADDRESS'], pending),
-    ...(undelivered.length === 0 ? [] : [columns(['CLIENT', 'STATE', 'HOW MANY'], undelivered), REDRIVE]),
-    ...(failedWork.length === 0 ? [] : [columns(['FAILED AT MICROSOFT', 'TENANT', 'USER', 'SINCE', 'WHY'], failedWork), AGAIN]),
+    ...(brokers.length === 0
+      ? []
+      : [columns(['PROCESS ON', 'KIND', 'VERSION', 'STARTED', 'HEARTBEAT', 'WORK'], brokers)]),
+    pending.length === 0
+      ? 'No delivery is pending.\n'
+      : columns(['PENDING FOR', 'HOW MANY', 'SINCE', 'ADDRESS'], pending),
+    ...(undelivered.length === 0
+      ? []
+      : [columns(['CLIENT', 'STATE', 'HOW MANY'], undelivered), REDRIVE]),
+    ...(failedWork.length === 0
+      ? []
+      : [columns(['FAILED AT MICROSOFT', 'TENANT', 'USER', 'SINCE', 'WHY'], failedWork), AGAIN]),
   ].join('\n')
 }

@@ -3,7 +3,10 @@ import type { preview } from '../contract/shapes.ts'
 import type { Broker, Json } from './broker.ts'
 import { agree, type Called } from './context.ts'
 
-/** What a dry run counted, in words, and the question before an act that ends sessions of many users. */
+/**
+ * What a dry run counted, in words, and the question before an act that ends sessions of many
+ * users.
+ */
 
 type Preview = z.output<typeof preview>
 
@@ -20,7 +23,9 @@ const firstWords = ({ subjects, first_users: first }: Preview): string =>
     : `; ${first.length < subjects ? 'the first are' : 'they are'} ${first.map(({ sub, name, username }) => [name, username].filter(Boolean).join(' · ') || sub).join(', ')}`
 
 const othersWords = ({ other_subjects: others }: Preview): string =>
-  others.length === 0 ? '' : `; it also concerns ${others.length} account(s) of the same user in other tenants: ${others.join(', ')}`
+  others.length === 0
+    ? ''
+    : `; it also concerns ${others.length} account(s) of the same user in other tenants: ${others.join(', ')}`
 
 interface Request {
   method: 'POST' | 'PATCH'
@@ -33,7 +38,8 @@ export interface Agreeing {
 }
 
 /**
- * Sends a request once the user has agreed to what it ends. With `--dry-run` it prints what the request would end, and sends nothing else.
+ * Sends a request once the user has agreed to what it ends. With `--dry-run` it prints what the
+ * request would end, and sends nothing else.
  * @param ask `always`: a wide act. `if_sessions_end`: a change that may end sessions.
  * @returns undefined after a dry run
  * @throws CommandFailure where the user does not agree, or no terminal is there to ask at
@@ -44,16 +50,22 @@ export async function sendAgreed<T>(
   { method, path, body }: Request,
   ask: 'always' | 'if_sessions_end' | 'never',
 ): Promise<T | undefined> {
-  const dryRunNow = () => broker.send<{ would_end: Preview }>(method, path, { ...body, dry_run: true })
+  const dryRunNow = () =>
+    broker.send<{ would_end: Preview }>(method, path, { ...body, dry_run: true })
   if (dryRun === true) {
     const answer = await dryRunNow()
-    context.print(self, answer, () => `This would end ${previewWords(answer.would_end)}. Nothing was done.\n`)
+    context.print(
+      self,
+      answer,
+      () => `This would end ${previewWords(answer.would_end)}. Nothing was done.\n`,
+    )
     return undefined
   }
   if (ask !== 'never' && yes !== true) {
     const { would_end: end } = await dryRunNow()
     const words = previewWords(end)
-    if (ask === 'always' || end.sessions > 0) await agree(context, `This would end ${words}.`, `This ends ${words}.`)
+    if (ask === 'always' || end.sessions > 0)
+      await agree(context, `This would end ${words}.`, `This ends ${words}.`)
   }
   return broker.send<T>(method, path, body)
 }

@@ -3,9 +3,15 @@ import { adminAudience } from '../../protocol/names.ts'
 import { type Answered, type Broker, brokerBy, CommandFailure, EXIT } from './broker.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Talks to a broker on another machine: the admin API over HTTPS, with a token that a client gets by its own credentials. */
+/**
+ * Talks to a broker on another machine: the admin API over HTTPS, with a token that a client gets
+ * by its own credentials.
+ */
 
-/** Where each is from: an option, else the environment. The secret is never an option: every user of the machine reads those of a process. */
+/**
+ * Where each is from: an option, else the environment. The secret is never an option: every user of
+ * the machine reads those of a process.
+ */
 export interface RemoteOptions {
   url?: string | undefined
   issuer?: string | undefined
@@ -14,7 +20,8 @@ export interface RemoteOptions {
 }
 
 /** Undefined: the broker of this machine is meant. */
-export const remoteUrl = ({ env }: Terminal, { url }: RemoteOptions): string | undefined => url ?? (env.CMB_URL || undefined)
+export const remoteUrl = ({ env }: Terminal, { url }: RemoteOptions): string | undefined =>
+  url ?? (env.CMB_URL || undefined)
 
 interface Remote {
   url: string
@@ -23,12 +30,18 @@ interface Remote {
   secret: string
 }
 
-/** @throws CommandFailure 2 with all that is missing or wrong, 1 where the client gets no token, 3 where no broker answers */
+/**
+ * @throws CommandFailure 2 with all that is missing or wrong, 1 where the client gets no token, 3
+ * where no broker answers
+ */
 export async function openRemote(terminal: Terminal, options: RemoteOptions): Promise<Broker> {
   const remote = await readRemote(terminal, options)
   const token = await tokenOf(remote)
   return brokerBy(async (method, path, body, timeoutMs) => {
-    const headers = { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    }
     return ask(`${remote.url}/admin/v1${path}`, { method, headers, body: body ?? null }, timeoutMs)
   })
 }
@@ -37,26 +50,56 @@ async function readRemote({ env }: Terminal, options: RemoteOptions): Promise<Re
   const problems: string[] = []
   const address = (value: string | undefined, name: string): string => {
     const parsed = URL.canParse(value ?? '') ? new URL(value ?? '') : undefined
-    if (parsed === undefined || parsed.pathname !== '/' || parsed.search !== '' || parsed.username !== '')
+    if (
+      parsed === undefined ||
+      parsed.pathname !== '/' ||
+      parsed.search !== '' ||
+      parsed.username !== ''
+    )
       problems.push(`${name} must be an address without a path, such as https://broker.example.`)
     else if (parsed.protocol !== 'https:' && !LOOPBACK.has(parsed.hostname))
       problems.push(`${name} must be https (http is accepted for localhost only).`)
     return parsed?.origin ?? ''
   }
-  const url = address(options.url ?? env.CMB_URL, '--url (CMB_URL), the address of the operators’ listener,')
-  const issuer = address(options.issuer ?? env.CMB_ISSUER, '--issuer (CMB_ISSUER), the broker’s public address,')
+  const url = address(
+    options.url ?? env.CMB_URL,
+    '--url (CMB_URL), the address of the operators’ listener,',
+  )
+  const issuer = address(
+    options.issuer ?? env.CMB_ISSUER,
+    '--issuer (CMB_ISSUER), the broker’s public address,',
+  )
   const clientId = options.clientId ?? env.CMB_CLIENT_ID ?? ''
-  if (clientId === '') problems.push('--client-id (CMB_CLIENT_ID) must name a client with the scope broker:operate or broker:administer.')
-  const secret = await secretOf(options.secretFile ?? env.CMB_CLIENT_SECRET_FILE, env.CMB_CLIENT_SECRET, problems)
+  if (clientId === '')
+    problems.push(
+      '--client-id (CMB_CLIENT_ID) must name a client with the scope broker:operate or broker:administer.',
+    )
+  const secret = await secretOf(
+    options.secretFile ?? env.CMB_CLIENT_SECRET_FILE,
+    env.CMB_CLIENT_SECRET,
+    problems,
+  )
   if (problems.length > 0)
-    throw new CommandFailure(EXIT.usage, ['The broker on another machine cannot be asked:', ...problems.map((one) => `  ${one}`)].join('\n'))
+    throw new CommandFailure(
+      EXIT.usage,
+      ['The broker on another machine cannot be asked:', ...problems.map((one) => `  ${one}`)].join(
+        '\n',
+      ),
+    )
   return { url, issuer, clientId, secret }
 }
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-async function secretOf(file: string | undefined, value: string | undefined, problems: string[]): Promise<string> {
-  const secret = file === undefined ? (value ?? '') : await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => problemOf(error, file))
+async function secretOf(
+  file: string | undefined,
+  value: string | undefined,
+  problems: string[],
+): Promise<string> {
+  const secret =
+    file === undefined
+      ? (value ?? '')
+      : await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => problemOf(error, file))
   if (typeof secret === 'string' && secret.trim() !== '') return secret.trim()
   problems.push(
     typeof secret === 'string'
@@ -69,19 +112,35 @@ const problemOf = (error: NodeJS.ErrnoException, file: string) => ({
   problem: `--secret-file: ${file} cannot be read (${error.code ?? error.message}).`,
 })
 
-/** RFC 6749 §4.4, with the client's secret in the header (§2.3.1). The secret goes to the issuer alone. */
+/**
+ * RFC 6749 §4.4, with the client's secret in the header (§2.3.1). The secret goes to the issuer
+ * alone.
+ */
 async function tokenOf({ issuer, clientId, secret }: Remote): Promise<string> {
   const authorization = `Basic ${Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64')}`
-  const body = new URLSearchParams({ grant_type: 'client_credentials', resource: adminAudience(issuer) }).toString()
+  const body = new URLSearchParams({
+    grant_type: 'client_credentials',
+    resource: adminAudience(issuer),
+  }).toString()
   const answer = await ask(
     `${issuer}/token`,
-    { method: 'POST', headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' }, body },
+    {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
+      body,
+    },
     60_000,
   )
   const read = parsed(answer.body)
   if (answer.status === 200 && typeof read.access_token === 'string') return read.access_token
-  const why = typeof read.error_description === 'string' ? read.error_description : `It answered ${answer.status}.`
-  throw new CommandFailure(EXIT.failed, `${issuer} gives the client ${clientId} no access token. ${why}`)
+  const why =
+    typeof read.error_description === 'string'
+      ? read.error_description
+      : `It answered ${answer.status}.`
+  throw new CommandFailure(
+    EXIT.failed,
+    `${issuer} gives the client ${clientId} no access token. ${why}`,
+  )
 }
 
 function parsed(body: string): Record<string, unknown> {
@@ -92,10 +151,17 @@ function parsed(body: string): Record<string, unknown> {
   }
 }
 
-/** A request of the command, not of a broker. No redirect is followed: the credential is for the named address alone. */
+/**
+ * A request of the command, not of a broker. No redirect is followed: the credential is for the
+ * named address alone.
+ */
 async function ask(address: string, init: RequestInit, timeoutMs: number): Promise<Answered> {
   try {
-    const answer = await fetch(address, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
+    const answer = await fetch(address, {
+      ...init,
+      redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
     return { status: answer.status, body: await answer.text() }
   } catch (error) {
     const { cause, message } = error as Error & { cause?: Error & { code?: string } }

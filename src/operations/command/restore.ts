@@ -5,10 +5,21 @@ import { highWaterFile } from '../../../db/high-water.ts'
 import { lockTargetName } from '../../protocol/lock-target.ts'
 import { systemClock } from '../../runtime/clock.ts'
 import { CommandFailure, EXIT, storeFailure } from './broker.ts'
-import { agree, asJson, databaseDefault, databaseUrl, examples, namedDatabaseUrl, type Context } from './context.ts'
+import {
+  agree,
+  asJson,
+  databaseDefault,
+  databaseUrl,
+  examples,
+  namedDatabaseUrl,
+  type Context,
+} from './context.ts'
 import { lines, time } from './show.ts'
 
-/** Puts a backup in the place of the store of a stopped broker, or adopts a Postgres database that was recovered by other tools. */
+/**
+ * Puts a backup in the place of the store of a stopped broker, or adopts a Postgres database that
+ * was recovered by other tools.
+ */
 
 interface Options {
   adopt?: boolean
@@ -24,19 +35,35 @@ export function restoreCommand(program: Command, context: Context): void {
       .description(
         'Replace the store of a stopped broker with a backup. This signs every user out, because the backup lacks the revocations made since.',
       )
-      .option('--to <url>', `the Postgres database; for a file one that is prepared by cmb migrate and empty (${databaseDefault}, else SQLite)`)
-      .option('--adopt', 'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion')
-      .option('--nothing-lost', 'with --adopt: the database has everything that was acknowledged, so that no user is signed out')
+      .option(
+        '--to <url>',
+        `the Postgres database; for a file one that is prepared by cmb migrate and empty (${databaseDefault}, else SQLite)`,
+      )
+      .option(
+        '--adopt',
+        'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion',
+      )
+      .option(
+        '--nothing-lost',
+        'with --adopt: the database has everything that was acknowledged, so that no user is signed out',
+      )
       .option('--yes', 'do not ask')
       .addOption(asJson())
       .action(async (file: string | undefined, options: Options, command: Command) => {
         mustBeOneOf(file, options)
         const question = questionOf(file, options.nothingLost)
         if (options.yes !== true) await agree(context, question, question)
-        const run = file === undefined ? adopt(context, command, options) : restore(context, resolve(file), context.dataDir(command), options)
+        const run =
+          file === undefined
+            ? adopt(context, command, options)
+            : restore(context, resolve(file), context.dataDir(command), options)
         const restored = await run.catch(storeFailure)
         const words = (): string => shown(restored, options.nothingLost === true)
-        context.print(command, { ...(file !== undefined && { restored: resolve(file) }), ...restored }, words)
+        context.print(
+          command,
+          { ...(file !== undefined && { restored: resolve(file) }), ...restored },
+          words,
+        )
       }),
     'cmb restore /var/backups/broker-2026-11-24.db',
     'cmb --data-dir /var/lib/broker restore broker.db --yes',
@@ -47,8 +74,12 @@ export function restoreCommand(program: Command, context: Context): void {
 
 function mustBeOneOf(file: string | undefined, { adopt: adopting, nothingLost }: Options): void {
   if ((file === undefined) === (adopting !== true))
-    throw new CommandFailure(EXIT.usage, 'Name what to restore: the file of a backup, or --adopt for the Postgres database as it is.')
-  if (nothingLost === true && adopting !== true) throw new CommandFailure(EXIT.usage, '--nothing-lost goes with --adopt.')
+    throw new CommandFailure(
+      EXIT.usage,
+      'Name what to restore: the file of a backup, or --adopt for the Postgres database as it is.',
+    )
+  if (nothingLost === true && adopting !== true)
+    throw new CommandFailure(EXIT.usage, '--nothing-lost goes with --adopt.')
 }
 
 const questionOf = (file: string | undefined, nothingLost: boolean | undefined): string =>
@@ -67,24 +98,52 @@ interface Restored {
 }
 
 const actorOf = ({ terminal }: Context) =>
-  ({ kind: 'operator', id: `cmb@${terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)} (unverified)` }) as const
+  ({
+    kind: 'operator',
+    id: `cmb@${terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)} (unverified)`,
+  }) as const
 
-async function restore(context: Context, backup: string, dataDir: string, { to }: Options): Promise<Restored> {
+async function restore(
+  context: Context,
+  backup: string,
+  dataDir: string,
+  { to }: Options,
+): Promise<Restored> {
   const url = databaseUrl(context, to)
-  return url === undefined ? restoreFile(context, backup, dataDir) : restoreIntoPostgres(context, backup, dataDir, url)
+  return url === undefined
+    ? restoreFile(context, backup, dataDir)
+    : restoreIntoPostgres(context, backup, dataDir, url)
 }
 
-async function restoreIntoPostgres(context: Context, backup: string, dataDir: string, to: string): Promise<Restored> {
+async function restoreIntoPostgres(
+  context: Context,
+  backup: string,
+  dataDir: string,
+  to: string,
+): Promise<Restored> {
   const { restoreInto } = await import('../../../db/move/restore.ts')
   const report = (line: string): void => context.terminal.err(`${line}\n`)
-  const restored = await restoreInto({ backup, to, dataDir, actor: actorOf(context), nowMs: systemClock.nowMs, report })
+  const restored = await restoreInto({
+    backup,
+    to,
+    dataDir,
+    actor: actorOf(context),
+    nowMs: systemClock.nowMs,
+    report,
+  })
   const { epoch, seq, lastRevocationAt, openLocks } = restored
   const locks = { locks_back: openLocks.map(lockTargetName) }
-  return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null, database: restored.to, ...locks }
+  return {
+    log: { epoch, seq },
+    last_revocation_at: lastRevocationAt ?? null,
+    database: restored.to,
+    ...locks,
+  }
 }
 
 async function restoreFile(context: Context, backup: string, dataDir: string): Promise<Restored> {
-  // A shell may lack the settings of the broker: a SQLite file beside the database in use would restore nothing.
+  // A shell may lack the settings of the broker: a SQLite file beside the database in use would
+  // restore nothing.
   const mark = highWaterFile(join(dataDir, 'postgres'))
   if (existsSync(mark))
     throw new CommandFailure(
@@ -93,16 +152,40 @@ async function restoreFile(context: Context, backup: string, dataDir: string): P
     )
   // Loaded only when it is needed: other commands ask the running broker, and open no database.
   const { restoreBackup } = await import('../../../db/sqlite/restore.ts')
-  const input = { backup, file: join(dataDir, 'broker.db'), actor: actorOf(context), nowMs: systemClock.nowMs() }
+  const input = {
+    backup,
+    file: join(dataDir, 'broker.db'),
+    actor: actorOf(context),
+    nowMs: systemClock.nowMs(),
+  }
   const { lastRevocationAt, formerKeptAs, locksBack, locksGone, ...log } = restoreBackup(input)
-  const locks = { locks_back: locksBack.map(lockTargetName), locks_gone: locksGone.map(lockTargetName) }
-  return { log, last_revocation_at: lastRevocationAt ?? null, database: input.file, former_kept_as: formerKeptAs ?? null, ...locks }
+  const locks = {
+    locks_back: locksBack.map(lockTargetName),
+    locks_gone: locksGone.map(lockTargetName),
+  }
+  return {
+    log,
+    last_revocation_at: lastRevocationAt ?? null,
+    database: input.file,
+    former_kept_as: formerKeptAs ?? null,
+    ...locks,
+  }
 }
 
-async function adopt(context: Context, command: Command, { to, nothingLost = false }: Options): Promise<Restored> {
+async function adopt(
+  context: Context,
+  command: Command,
+  { to, nothingLost = false }: Options,
+): Promise<Restored> {
   const url = namedDatabaseUrl(context, to)
   const { adoptDatabase } = await import('../../../db/postgres/adopt.ts')
-  const input = { url, actor: actorOf(context), nowMs: systemClock.nowMs, nothingLost, mark: join(context.dataDir(command), 'postgres') }
+  const input = {
+    url,
+    actor: actorOf(context),
+    nowMs: systemClock.nowMs,
+    nothingLost,
+    mark: join(context.dataDir(command), 'postgres'),
+  }
   const { lastRevocationAt, epoch, seq, openLocks = [] } = await adoptDatabase(input)
   const locks = { locks_back: openLocks.map(lockTargetName) }
   return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null, ...locks }
@@ -115,7 +198,8 @@ function shown({ log, ...restored }: Restored, nothingLost: boolean): string {
     ['newest revocation in the backup', time(restored.last_revocation_at)],
     ['what was there is kept as', restored.former_kept_as ?? null],
   ])
-  if (nothingLost) return `${facts}\nThe log goes on at this server. No user is signed out. Start the brokers.\n`
+  if (nothingLost)
+    return `${facts}\nThe log goes on at this server. No user is signed out. Start the brokers.\n`
   return `${facts}
 Every user is signed out. Start the broker: it makes new signing keys, and instances learn of the restore at once.
 Look through what may have changed since the backup: cmb clients list (removed clients and secrets are back), cmb tenants, users who were erased.
@@ -123,9 +207,15 @@ ${locksShown(restored)}`
 }
 
 /** What must be entered again, or lifted. */
-function locksShown({ locks_back: back = [], locks_gone: gone = [] }: Omit<Restored, 'log'>): string {
+function locksShown({
+  locks_back: back = [],
+  locks_gone: gone = [],
+}: Omit<Restored, 'log'>): string {
   return [
     ...gone.map((name) => `Not in the backup, lock it again: cmb lock ${name}\n`),
-    ...back.map((name) => `Locked in the backup; where the lock was lifted since, lift it: ${name} (cmb locks list)\n`),
+    ...back.map(
+      (name) =>
+        `Locked in the backup; where the lock was lifted since, lift it: ${name} (cmb locks list)\n`,
+    ),
   ].join('')
 }

@@ -34,7 +34,9 @@ interface RevokeOptions extends CaseAndComment, Agreeing {
   everything?: boolean
 }
 
-type ListOptions = Partial<Record<'subject' | 'client' | 'case' | 'reason' | 'actor' | 'before', string>> & {
+type ListOptions = Partial<
+  Record<'subject' | 'client' | 'case' | 'reason' | 'actor' | 'before', string>
+> & {
   from?: number
   to?: number
   limit: string
@@ -53,7 +55,9 @@ const filterOf = (options: ListOptions): Record<string, string | undefined> => (
 /** Ending sessions, and what has been ended. */
 export function revocationCommands(program: Command, context: Context): void {
   revokeCommand(program, context)
-  const log = program.command('revocations').description('Show the log of revocations, with the deliveries of each and their proof.')
+  const log = program
+    .command('revocations')
+    .description('Show the log of revocations, with the deliveries of each and their proof.')
   listCommand(log, context)
   showCommand(log, context)
 }
@@ -66,7 +70,10 @@ function listCommand(log: Command, context: Context): void {
       paged('50')(
         withPeriod(
           command
-            .option('--subject <sub>', 'only of this user, also what ended one of their sessions or grants')
+            .option(
+              '--subject <sub>',
+              'only of this user, also what ended one of their sessions or grants',
+            )
             .option('--client <id>', 'only of this client, also of its grant in one session')
             .option('--case <reference>', 'only with this case reference')
             .option('--reason <reason>', 'only for this reason: administrator, locked …')
@@ -75,9 +82,13 @@ function listCommand(log: Command, context: Context): void {
       ),
     ask: (broker, { options }: Called<ListOptions>) =>
       fullPage(context.terminal, 'revocations', options, (more) =>
-        broker.get<{ revocations: Shown[]; next: number | null }>(`/revocations${queryOf({ ...filterOf(options), ...more })}`),
+        broker.get<{ revocations: Shown[]; next: number | null }>(
+          `/revocations${queryOf({ ...filterOf(options), ...more })}`,
+        ),
       ),
-    words: (answer) => columns(HEAD, answer.revocations.map(row), 'There are none that fit.') + nextPage(answer.next ?? null),
+    words: (answer) =>
+      columns(HEAD, answer.revocations.map(row), 'There are none that fit.') +
+      nextPage(answer.next ?? null),
     examples: ['cmb revocations list --limit 10', 'cmb revocations list --case INC-4711'],
   })
 }
@@ -90,7 +101,8 @@ function showCommand(log: Command, context: Context): void {
     about:
       'Show one revocation: each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
     options: (command) => command.addOption(before()),
-    ask: (broker, { id, options }: Called<{ before?: string }>) => broker.get<Proof>(path`/revocations/${id}` + queryOf({ before: options.before })),
+    ask: (broker, { id, options }: Called<{ before?: string }>) =>
+      broker.get<Proof>(path`/revocations/${id}` + queryOf({ before: options.before })),
     words: proofWords,
   })
 }
@@ -98,7 +110,8 @@ function showCommand(log: Command, context: Context): void {
 function revokeCommand(program: Command, context: Context): void {
   verb(program, context, {
     name: 'revoke',
-    about: 'Revoke sessions and tokens: effective at once, with a logout token for every instance that took part.',
+    about:
+      'Revoke sessions and tokens: effective at once, with a logout token for every instance that took part.',
     options: (command) =>
       withCaseAndComment(
         command
@@ -114,7 +127,12 @@ function revokeCommand(program: Command, context: Context): void {
     ask: (broker, called: Called<RevokeOptions>) => {
       const selector = selectorOf(called.options)
       const body = { selector, ...caseAndComment(called.options) }
-      return sendAgreed<Revoked>(broker, called, { method: 'POST', path: '/revocations', body }, WIDE.includes(selector.kind) ? 'always' : 'never')
+      return sendAgreed<Revoked>(
+        broker,
+        called,
+        { method: 'POST', path: '/revocations', body },
+        WIDE.includes(selector.kind) ? 'always' : 'never',
+      )
     },
     words: revokedWords,
     examples: [
@@ -133,23 +151,35 @@ type Revoked = { outcome: string; seq?: number; tenants_without_auth_time?: stri
 
 function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }: Revoked): string {
   if (outcome === 'already') return 'That had already ended; nothing was revoked.\n'
-  const notAsked = tenants.map((tid) => `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`)
+  const notAsked = tenants.map(
+    (tid) =>
+      `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`,
+  )
   return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
 }
 
 /** Exactly one of them; `--client` beside `--grant` says whose part. */
 function selectorOf(options: RevokeOptions): WireSelector {
   const { session, grant, subject, client, tenant, everything } = options
-  const given = [session, grant, subject, grant === undefined ? client : undefined, tenant, everything === true ? 'yes' : undefined].filter(
-    (one) => one !== undefined,
-  )
+  const given = [
+    session,
+    grant,
+    subject,
+    grant === undefined ? client : undefined,
+    tenant,
+    everything === true ? 'yes' : undefined,
+  ].filter((one) => one !== undefined)
   if (given.length !== 1)
     throw new CommandFailure(
       EXIT.usage,
       'Name what to revoke by exactly one of: --session, --grant with --client, --subject, --client, --tenant, --everything.',
     )
   if (grant !== undefined) {
-    if (client === undefined) throw new CommandFailure(EXIT.usage, '--grant needs --client: whose part of the session is to end?')
+    if (client === undefined)
+      throw new CommandFailure(
+        EXIT.usage,
+        '--grant needs --client: whose part of the session is to end?',
+      )
     return { kind: 'grant', sid: grant, client_id: client }
   }
   if (session !== undefined) return { kind: 'session', sid: session }
@@ -187,7 +217,12 @@ function proofWords(answer: Proof): string {
           one.uri,
         ]),
   )
-  const guards = answer.guards.map((one) => [one.client_id, one.guard_id, GUARD_WORDS[one.state], timeMs(one.no_later_than_ms)])
+  const guards = answer.guards.map((one) => [
+    one.client_id,
+    one.guard_id,
+    GUARD_WORDS[one.state],
+    timeMs(one.no_later_than_ms),
+  ])
   return [
     lines([
       ['seq', answer.seq],
@@ -200,8 +235,12 @@ function proofWords(answer: Proof): string {
       ['case', answer.case_reference],
       ['comment', answer.comment],
     ]),
-    attempts.length === 0 ? 'It has no deliveries.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
-    ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE', 'NO LATER THAN'], guards)]),
+    attempts.length === 0
+      ? 'It has no deliveries.\n'
+      : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
+    ...(guards.length === 0
+      ? []
+      : [columns(['CLIENT', 'GUARD', 'STATE', 'NO LATER THAN'], guards)]),
     nextPage(answer.next ?? null),
   ].join('\n')
 }

@@ -17,16 +17,34 @@ export function searchCommand(program: Command, context: Context): void {
   })
 }
 
-function hitsInWords({ users, more_users: more, clients, sessions, revocations, cases }: Hits): string {
+function hitsInWords({
+  users,
+  more_users: more,
+  clients,
+  sessions,
+  revocations,
+  cases,
+}: Hits): string {
   const rows = [
     ...users.map((one) => ['user', one.sub, [one.name, one.username].filter(Boolean).join(' · ')]),
     ...clients.map((one) => ['client', one.client_id, one.client_name]),
     ...sessions.map((one) => ['session', one.sid, `${one.state}, ${one.device}, of ${one.sub}`]),
-    ...revocations.map((one) => ['revocation', one.seq, [one.reason, one.case_reference].filter(Boolean).join(', ')]),
-    ...cases.map((one) => ['case', one.case_reference, `${one.revocations} revocations, ${one.locks} locks`]),
+    ...revocations.map((one) => [
+      'revocation',
+      one.seq,
+      [one.reason, one.case_reference].filter(Boolean).join(', '),
+    ]),
+    ...cases.map((one) => [
+      'case',
+      one.case_reference,
+      `${one.revocations} revocations, ${one.locks} locks`,
+    ]),
   ]
   return (
-    columns(['KIND', 'ID', 'WHAT'], rows, 'Nothing matches. A name is found by the beginnings of its words.') +
-    (more ? 'More users may match: add a word.\n' : '')
+    columns(
+      ['KIND', 'ID', 'WHAT'],
+      rows,
+      'Nothing matches. A name is found by the beginnings of its words.',
+    ) + (more ? 'More users may match: add a word.\n' : '')
   )
 }

@@ -20,7 +20,14 @@ export function sessionCommands(program: Command, context: Context): void {
           .option('--client <id>', 'only those in which this client took part')
           .option('--tenant <tid>', 'only those of one Microsoft tenant'),
       ),
-    ask: (broker, { options }: Called<Record<'user' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>>) => {
+    ask: (
+      broker,
+      {
+        options,
+      }: Called<
+        Record<'user' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>
+      >,
+    ) => {
       const { user, sub, client, tenant } = options
       return fullPage(context.terminal, 'sessions', options, (more) =>
         broker.get<{ sessions: z.output<typeof session>[]; next: string | null }>(

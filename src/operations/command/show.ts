@@ -3,7 +3,11 @@
 export type Cell = string | number | boolean | null | undefined
 
 /** @param none what is said instead of a bare head */
-export function columns(head: readonly string[], rows: readonly (readonly Cell[])[], none?: string): string {
+export function columns(
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  none?: string,
+): string {
   if (rows.length === 0 && none !== undefined) return `${none}\n`
   const cells = [head, ...rows].map((row) => row.map(plain))
   const widths = head.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)))
@@ -19,30 +23,43 @@ export function columns(head: readonly string[], rows: readonly (readonly Cell[]
 }
 
 /** Names and addresses come from others: a control character in one must not reach the terminal. */
-const plain = (cell: Cell): string => (cell === null || cell === undefined || cell === '' ? '-' : String(cell).replace(/[\p{Cc}\p{Cf}]/gu, '?'))
+const plain = (cell: Cell): string =>
+  cell === null || cell === undefined || cell === ''
+    ? '-'
+    : String(cell).replace(/[\p{Cc}\p{Cf}]/gu, '?')
 
-export const lines = (pairs: readonly (readonly [string, Cell])[]): string => columns(['', ''], pairs).split('\n').slice(1).join('\n')
+export const lines = (pairs: readonly (readonly [string, Cell])[]): string =>
+  columns(['', ''], pairs).split('\n').slice(1).join('\n')
 
 /** Epoch seconds as UTC to the second. */
-export const time = (at: unknown): string => (typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-')
-export const timeMs = (at: unknown): string => (typeof at === 'number' ? new Date(at).toISOString() : '-')
+export const time = (at: unknown): string =>
+  typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-'
+export const timeMs = (at: unknown): string =>
+  typeof at === 'number' ? new Date(at).toISOString() : '-'
 
 /** Every member of an answer, by its name. */
 export const members = (shown: object): string =>
   lines(
     Object.entries(shown).map(([name, value]) => [
       name,
-      /_(at|until)$/.test(name) ? time(value) : Array.isArray(value) ? value.join(', ') : (value as Cell),
+      /_(at|until)$/.test(name)
+        ? time(value)
+        : Array.isArray(value)
+          ? value.join(', ')
+          : (value as Cell),
     ]),
   )
 
 /** Escapes what a terminal would obey or hide: JSON may hold it only in strings. */
 const escaped = (text: string): string =>
-  text.replace(/[\p{Cf}\u007f-\u009f]/gu, (letter) => Array.from({ length: letter.length }, (_, i) => unit(letter.charCodeAt(i))).join(''))
+  text.replace(/[\p{Cf}\u007f-\u009f]/gu, (letter) =>
+    Array.from({ length: letter.length }, (_, i) => unit(letter.charCodeAt(i))).join(''),
+  )
 const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`
 
 export const json = (value: unknown): string => `${escaped(JSON.stringify(value, null, 2))}\n`
 export const jsonLine = (value: unknown): string => `${escaped(JSON.stringify(value))}\n`
 
 /** Words with what others chose in them, safe for a terminal. */
-export const fenced = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, (letter) => (letter === '\n' ? letter : '?'))
+export const fenced = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}]/gu, (letter) => (letter === '\n' ? letter : '?'))

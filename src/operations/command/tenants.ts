@@ -6,15 +6,27 @@ import { agree, type Called, type Context, examples, path, verb } from './contex
 import { type Agreeing, sendAgreed } from './preview.ts'
 import { columns, time } from './show.ts'
 
-const HEAD = ['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF', 'OPERATORS', 'MAX AGE (S)', 'CONSENT CONFIRMED']
+const HEAD = [
+  'TENANT',
+  'NAME',
+  'ALLOWED',
+  'MFA PROOF',
+  'OPERATORS',
+  'MAX AGE (S)',
+  'CONSENT CONFIRMED',
+]
 const EXAMPLE = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
 
-/** The connection to Microsoft: tenants, the token of the first visit to /setup, what to register in Entra. */
+/**
+ * The connection to Microsoft: tenants, the token of the first visit to /setup, what to register in
+ * Entra.
+ */
 export function tenantCommands(program: Command, context: Context): void {
   const tenants = verb(program, context, {
     name: 'tenants',
     about: 'Manage the Microsoft tenants whose users may sign in.',
-    ask: (broker) => broker.get<{ tenants: z.output<typeof tenant>[]; differences: string[] }>('/tenants'),
+    ask: (broker) =>
+      broker.get<{ tenants: z.output<typeof tenant>[]; differences: string[] }>('/tenants'),
     words: (answer) => {
       const rows = answer.tenants.map((one) => [
         one.tid,
@@ -38,13 +50,19 @@ export function tenantCommands(program: Command, context: Context): void {
 function addCommand(tenants: Command, context: Context): void {
   verb(tenants, context, {
     name: 'add <tid>',
-    about: 'Connect a tenant. Without --mfa-proof, the broker rejects its users until its proof of MFA is chosen at /setup.',
+    about:
+      'Connect a tenant. Without --mfa-proof, the broker rejects its users until its proof of MFA is chosen at /setup.',
     options: (command) =>
       command
         .option('--name <name>', 'what you call it')
-        .option('--mfa-proof <proof>', 'auth_context:c1 (to c25), amr or conditional_access; docs/entra.md says what each proves'),
-    ask: (broker, { id: tid, options: { name, mfaProof } }: Called<{ name?: string; mfaProof?: string }>) =>
-      broker.send<{ tid: string }>('POST', '/tenants', { tid, name, mfa_proof: mfaProof }),
+        .option(
+          '--mfa-proof <proof>',
+          'auth_context:c1 (to c25), amr or conditional_access; docs/entra.md says what each proves',
+        ),
+    ask: (
+      broker,
+      { id: tid, options: { name, mfaProof } }: Called<{ name?: string; mfaProof?: string }>,
+    ) => broker.send<{ tid: string }>('POST', '/tenants', { tid, name, mfa_proof: mfaProof }),
     words: ({ tid }, { options: { mfaProof } }) =>
       `${tid} is connected. ${
         mfaProof === undefined
@@ -58,19 +76,31 @@ function addCommand(tenants: Command, context: Context): void {
 function changeCommand(tenants: Command, context: Context): void {
   verb(tenants, context, {
     name: 'change <tid>',
-    about: 'Change when its users’ sessions end by the age of their authentication at Microsoft, or who administers its users at the console.',
+    about:
+      'Change when its users’ sessions end by the age of their authentication at Microsoft, or who administers its users at the console.',
     options: (command) =>
       command
         .option('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own')
-        .option('--administrators <who>', 'app_role (Broker.TenantAdministrator), directory_role:<template id>, or none')
+        .option(
+          '--administrators <who>',
+          'app_role (Broker.TenantAdministrator), directory_role:<template id>, or none',
+        )
         .option('--dry-run', 'show how many sessions a lower age ends at once, and change nothing')
         .option('--yes', 'do not ask (an age that ends sessions asks)'),
     ask: (broker, called: Called<Changed>) => {
-      const request = { method: 'PATCH', path: path`/tenants/${called.id}`, body: changeOf(called.options) } as const
+      const request = {
+        method: 'PATCH',
+        path: path`/tenants/${called.id}`,
+        body: changeOf(called.options),
+      } as const
       return sendAgreed<object>(broker, called, request, 'if_sessions_end')
     },
-    words: (_, { id }) => `${id} is changed. Sessions that are open already follow within seconds.\n`,
-    examples: [`cmb tenants change ${EXAMPLE} --max-authentication-age 28800`, `cmb tenants change ${EXAMPLE} --administrators app_role`],
+    words: (_, { id }) =>
+      `${id} is changed. Sessions that are open already follow within seconds.\n`,
+    examples: [
+      `cmb tenants change ${EXAMPLE} --max-authentication-age 28800`,
+      `cmb tenants change ${EXAMPLE} --administrators app_role`,
+    ],
   })
 }
 
@@ -82,19 +112,25 @@ interface Changed extends Agreeing {
 /** @throws CommandFailure where nothing is to be changed, or the age is not a number */
 function changeOf({ maxAuthenticationAge: age, administrators }: Changed): Record<string, unknown> {
   if (age === undefined && administrators === undefined)
-    throw new CommandFailure(EXIT.usage, 'Name what to change: --max-authentication-age, or --administrators.')
+    throw new CommandFailure(
+      EXIT.usage,
+      'Name what to change: --max-authentication-age, or --administrators.',
+    )
   if (age !== undefined && age !== 'none' && !/^\d{1,9}$/.test(age))
     throw new CommandFailure(EXIT.usage, '--max-authentication-age: give seconds, or none.')
   return {
     ...(age !== undefined && { max_authentication_age: age === 'none' ? null : Number(age) }),
-    ...(administrators !== undefined && { administrators: administrators === 'none' ? null : administrators }),
+    ...(administrators !== undefined && {
+      administrators: administrators === 'none' ? null : administrators,
+    }),
   }
 }
 
 function removeCommand(tenants: Command, context: Context): void {
   verb(tenants, context, {
     name: 'remove <tid>',
-    about: 'Remove a tenant: the broker signs its users out everywhere at once, and rejects their sign-ins.',
+    about:
+      'Remove a tenant: the broker signs its users out everywhere at once, and rejects their sign-ins.',
     options: (command) => command.option('--yes', 'do not ask'),
     ask: async (broker, { id, options: { yes } }: Called<{ yes?: boolean }>) => {
       const does = `This signs out every user of ${id} and rejects their sign-ins from now on.`
@@ -116,11 +152,16 @@ function retryCommands(tenants: Command, context: Context): void {
   })
   verb(tenants, context, {
     name: 'redrive [tid]',
-    about: 'Retry requests to Microsoft that failed for a day (cmb status shows them): of one tenant, or with --all.',
+    about:
+      'Retry requests to Microsoft that failed for a day (cmb status shows them): of one tenant, or with --all.',
     options: (command) => command.option('--all', 'of every tenant'),
     ask: (broker, { id, options: { all } }: Called<{ all?: true }>) => {
-      if ((id === '') === (all === undefined)) throw new CommandFailure(EXIT.usage, 'Name one tenant, or use --all.')
-      return broker.send<{ redriven: number }>('POST', '/microsoft-work/redrive', { tid: id || undefined, all })
+      if ((id === '') === (all === undefined))
+        throw new CommandFailure(EXIT.usage, 'Name one tenant, or use --all.')
+      return broker.send<{ redriven: number }>('POST', '/microsoft-work/redrive', {
+        tid: id || undefined,
+        all,
+      })
     },
     words: ({ redriven }) => `${redriven} will be retried now.\n`,
     examples: ['cmb tenants redrive --all'],
@@ -131,10 +172,15 @@ function setupCommands(program: Command, context: Context): void {
   verb(program, context, {
     name: 'setup',
     about: 'Print a one-time token for /setup, where an operator connects the broker to Microsoft.',
-    options: (command) => command.option('--recover', 'also if there is an administrator, when none can sign in'),
+    options: (command) =>
+      command.option('--recover', 'also if there is an administrator, when none can sign in'),
     ask: (broker, { options: { recover } }: Called<{ recover?: true }>) =>
-      broker.send<{ token: string; expires_at: number; url: string }>('POST', recover === true ? '/setup/recovery-token' : '/setup/token'),
-    words: ({ url, expires_at: until, token }) => `Open ${url} and type this token there. It is good once, until ${time(until)}.\n\n  ${token}\n`,
+      broker.send<{ token: string; expires_at: number; url: string }>(
+        'POST',
+        recover === true ? '/setup/recovery-token' : '/setup/token',
+      ),
+    words: ({ url, expires_at: until, token }) =>
+      `Open ${url} and type this token there. It is good once, until ${time(until)}.\n\n  ${token}\n`,
     examples: ['cmb setup'],
   })
   examples(
@@ -142,11 +188,15 @@ function setupCommands(program: Command, context: Context): void {
       .command('entra')
       .description('Show what to register for the broker in Microsoft Entra ID.')
       .command('manifest')
-      .description('Print the app registration’s manifest as JSON: an application object of Microsoft Graph.')
+      .description(
+        'Print the app registration’s manifest as JSON: an application object of Microsoft Graph.',
+      )
       .option('--several-tenants', 'for more than one tenant')
       .action(async (options: { severalTenants?: boolean }, command: Command) => {
         const query = options.severalTenants === true ? '?tenants=several' : ''
-        context.terminal.out(`${JSON.stringify(await (await context.broker(command)).get(`/entra/manifest${query}`), null, 2)}\n`)
+        context.terminal.out(
+          `${JSON.stringify(await (await context.broker(command)).get(`/entra/manifest${query}`), null, 2)}\n`,
+        )
       }),
     'cmb entra manifest > case-manager-app.json',
   )

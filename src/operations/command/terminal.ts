@@ -16,8 +16,11 @@ export interface Terminal {
 }
 
 export function terminal(): Terminal {
-  // The reader has what it wanted (`cmb audit | head`): nothing is left to do, and it is not a failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  // The reader has what it wanted (`cmb audit | head`): nothing is left to do, and it is not a
+  // failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? 0 : 1),
+  )
   return {
     env: process.env,
     out: (text) => void process.stdout.write(text),
@@ -34,7 +37,11 @@ export function terminal(): Terminal {
 
 /** Resolves when standard output and standard error have taken all that was written to them. */
 export async function written(): Promise<void> {
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((done) => stream.write('', () => done()))))
+  await Promise.all(
+    [process.stdout, process.stderr].map(
+      (stream) => new Promise<void>((done) => stream.write('', () => done())),
+    ),
+  )
 }
 
 async function ask(question: string): Promise<string> {

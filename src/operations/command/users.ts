@@ -1,6 +1,15 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
-import { agree, type Called, type CaseAndComment, caseAndComment, type Context, examples, verb, withCase } from './context.ts'
+import {
+  agree,
+  type Called,
+  type CaseAndComment,
+  caseAndComment,
+  type Context,
+  examples,
+  verb,
+  withCase,
+} from './context.ts'
 import { userIn, withUser } from './locks.ts'
 
 interface Options extends CaseAndComment {
@@ -12,7 +21,9 @@ interface Options extends CaseAndComment {
 
 /** Users, where they ask what is held about them, or to be forgotten. */
 export function userCommands(program: Command, context: Context): void {
-  const users = program.command('users').description('Export or erase what the broker holds about a user.')
+  const users = program
+    .command('users')
+    .description('Export or erase what the broker holds about a user.')
   exportCommand(users, context)
   eraseCommand(users, context)
 }
@@ -55,20 +66,31 @@ type ExportOptions = CaseAndComment & { subject?: string; user?: string }
 function exportedUser({ user, subject }: ExportOptions): Json {
   if (subject !== undefined && user === undefined) return { sub: subject }
   const [tid, oid, ...more] = user?.split('/') ?? []
-  if (subject === undefined && tid !== undefined && oid !== undefined && more.length === 0) return { tid, oid }
-  throw new CommandFailure(EXIT.usage, 'Name the user: --user <tenant id>/<object id>, or --subject.')
+  if (subject === undefined && tid !== undefined && oid !== undefined && more.length === 0)
+    return { tid, oid }
+  throw new CommandFailure(
+    EXIT.usage,
+    'Name the user: --user <tenant id>/<object id>, or --subject.',
+  )
 }
 
 function eraseCommand(parent: Command, context: Context): void {
   verb(parent, context, {
     name: 'erase',
-    about: 'Sign a user out everywhere, then delete their name, username, email, devices and Microsoft data. Ids stay.',
+    about:
+      'Sign a user out everywhere, then delete their name, username, email, devices and Microsoft data. Ids stay.',
     options: (command) =>
-      withCase(withUser(command)).option('--comment <text>', 'a comment, kept in the log: do not name the user').option('--yes', 'do not ask'),
+      withCase(withUser(command))
+        .option('--comment <text>', 'a comment, kept in the log: do not name the user')
+        .option('--yes', 'do not ask'),
     ask: async (broker, { options }: Called<Options>) => {
       const body = { ...userIn(options), ...caseAndComment(options) }
       if (options.yes !== true) {
-        const dry = await broker.send<{ sub: string; would_end: { sessions: number } }>('POST', '/users/erase', { ...body, dry_run: true })
+        const dry = await broker.send<{ sub: string; would_end: { sessions: number } }>(
+          'POST',
+          '/users/erase',
+          { ...body, dry_run: true },
+        )
         const ends = `This ends ${dry.would_end.sessions} session(s) of ${dry.sub} and forgets who that is; it cannot be undone.`
         await agree(context, ends, ends)
       }
@@ -76,6 +98,9 @@ function eraseCommand(parent: Command, context: Context): void {
     },
     words: ({ sub, seq }) =>
       `${sub} is signed out everywhere (number ${seq} in the log) and has no name here any more. Backups made before still have it.\n`,
-    examples: ['cmb users erase --subject u_9fK… --case DSR-17', 'cmb users erase --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f…'],
+    examples: [
+      'cmb users erase --subject u_9fK… --case DSR-17',
+      'cmb users erase --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f…',
+    ],
   })
 }

@@ -3,7 +3,17 @@ import type { z } from 'zod'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
 import type { webhook } from '../contract/shapes.ts'
 import { CommandFailure, EXIT } from './broker.ts'
-import { type Called, type CaseAndComment, caseAndComment, type Context, path, queryOf, repeated, verb, withCaseAndComment } from './context.ts'
+import {
+  type Called,
+  type CaseAndComment,
+  caseAndComment,
+  type Context,
+  path,
+  queryOf,
+  repeated,
+  verb,
+  withCaseAndComment,
+} from './context.ts'
 import { columns, json, members } from './show.ts'
 
 /** Webhook endpoints: where the broker sends events. */
@@ -17,7 +27,11 @@ interface Settings extends CaseAndComment {
 }
 
 export function webhookCommands(program: Command, context: Context): void {
-  const webhooks = program.command('webhooks').description('Manage webhook endpoints: systems to which the broker sends events (docs/webhooks.md).')
+  const webhooks = program
+    .command('webhooks')
+    .description(
+      'Manage webhook endpoints: systems to which the broker sends events (docs/webhooks.md).',
+    )
   readingCommands(webhooks, context)
   settingCommands(webhooks, context)
   otherCommands(webhooks, context)
@@ -26,7 +40,11 @@ export function webhookCommands(program: Command, context: Context): void {
 const withSettings = (command: Command): Command =>
   command
     .option('--description <text>', 'what it is for')
-    .addOption(new Option('--event <type>', 'an event to send; repeat it for more').choices(WEBHOOK_TYPES).argParser(choice(WEBHOOK_TYPES)))
+    .addOption(
+      new Option('--event <type>', 'an event to send; repeat it for more')
+        .choices(WEBHOOK_TYPES)
+        .argParser(choice(WEBHOOK_TYPES)),
+    )
     .addOption(
       new Option('--include <data>', 'personal data that its events may hold; repeat it for more')
         .choices(WEBHOOK_SWITCHES)
@@ -37,7 +55,11 @@ const withSettings = (command: Command): Command =>
 const choice =
   (choices: readonly string[]) =>
   (value: string, before: string[] | undefined): string[] => {
-    if (!choices.includes(value)) throw new CommandFailure(EXIT.usage, `${value} is unknown. Use one of: ${choices.join(', ')}.`)
+    if (!choices.includes(value))
+      throw new CommandFailure(
+        EXIT.usage,
+        `${value} is unknown. Use one of: ${choices.join(', ')}.`,
+      )
     return repeated(value, before)
   }
 
@@ -51,7 +73,9 @@ const settingsOf = ({ address: url, description, event: events, include, ...said
 
 function words({ secret, ...shown }: Shown): string {
   const read = members(shown)
-  return secret === undefined ? read : `${read}\nIts secret, shown only this once and stored sealed:\n${secret}\n`
+  return secret === undefined
+    ? read
+    : `${read}\nIts secret, shown only this once and stored sealed:\n${secret}\n`
 }
 
 function readingCommands(webhooks: Command, context: Context): void {
@@ -62,7 +86,13 @@ function readingCommands(webhooks: Command, context: Context): void {
     words: (answer) =>
       columns(
         ['WEBHOOK', 'STATE', 'MESSAGES', 'ADDRESS', 'EVENTS'],
-        answer.webhooks.map((one) => [one.id, one.state, one.position, one.url, one.events.join(' ')]),
+        answer.webhooks.map((one) => [
+          one.id,
+          one.state,
+          one.position,
+          one.url,
+          one.events.join(' '),
+        ]),
         'None yet: cmb webhooks add --help',
       ),
   })
@@ -87,11 +117,17 @@ function settingCommands(webhooks: Command, context: Context): void {
     about: 'Add an endpoint. Its secret is printed once.',
     options: (command) => withSettings(withCaseAndComment(command)),
     ask: (broker, { id: url, options }: Called<Settings>) => {
-      if (options.event === undefined) throw new CommandFailure(EXIT.usage, `Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`)
+      if (options.event === undefined)
+        throw new CommandFailure(
+          EXIT.usage,
+          `Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`,
+        )
       return broker.send<Shown>('POST', '/webhooks', { ...settingsOf(options), url })
     },
     words,
-    examples: ['cmb webhooks add https://siem.example/broker --event revocation.theft --event revocation.wide'],
+    examples: [
+      'cmb webhooks add https://siem.example/broker --event revocation.theft --event revocation.wide',
+    ],
   })
   verb(webhooks, context, {
     name: 'change <webhook>',
@@ -103,9 +139,18 @@ function settingCommands(webhooks: Command, context: Context): void {
         .option('--disable <reason>', 'send no more events, and close pending ones'),
     ask: (broker, { id, options }: Called<Settings & { enable?: boolean; disable?: string }>) => {
       const { enable, disable } = options
-      if (enable === true && disable !== undefined) throw new CommandFailure(EXIT.usage, 'Use --enable or --disable, not both.')
-      const state = enable === true ? { state: 'enabled', cause: null } : disable === undefined ? {} : { state: 'disabled', cause: disable }
-      return broker.send<Shown>('PATCH', path`/webhooks/${id}`, { ...settingsOf(options), ...state })
+      if (enable === true && disable !== undefined)
+        throw new CommandFailure(EXIT.usage, 'Use --enable or --disable, not both.')
+      const state =
+        enable === true
+          ? { state: 'enabled', cause: null }
+          : disable === undefined
+            ? {}
+            : { state: 'disabled', cause: disable }
+      return broker.send<Shown>('PATCH', path`/webhooks/${id}`, {
+        ...settingsOf(options),
+        ...state,
+      })
     },
     words,
     examples: [
@@ -121,24 +166,37 @@ function otherCommands(webhooks: Command, context: Context): void {
     name: 'rotate-secret <webhook>',
     about: 'Make a new secret, printed once. Both sign until the overlap ends.',
     options: (command) =>
-      withCaseAndComment(command).option('--overlap <seconds>', 'how long the former secret signs too; 0: it ends at once', '86400'),
+      withCaseAndComment(command).option(
+        '--overlap <seconds>',
+        'how long the former secret signs too; 0: it ends at once',
+        '86400',
+      ),
     ask: (broker, { id, options }: Called<CaseAndComment & { overlap: string }>) =>
-      broker.send<Shown>('POST', path`/webhooks/${id}/secrets`, { overlap_seconds: Number(options.overlap), ...caseAndComment(options) }),
+      broker.send<Shown>('POST', path`/webhooks/${id}/secrets`, {
+        overlap_seconds: Number(options.overlap),
+        ...caseAndComment(options),
+      }),
     words,
-    examples: ['cmb webhooks rotate-secret wh_9fK…', 'cmb webhooks rotate-secret wh_9fK… --overlap 0 --case INC-4711'],
+    examples: [
+      'cmb webhooks rotate-secret wh_9fK…',
+      'cmb webhooks rotate-secret wh_9fK… --overlap 0 --case INC-4711',
+    ],
   })
   verb(webhooks, context, {
     name: 'test <webhook>',
     about: 'Send a test event, whichever events the endpoint gets.',
-    ask: (broker, { id }) => broker.send<{ delivery_id: string }>('POST', path`/webhooks/${id}/test`),
-    words: (answer, { id }) => `Sent as delivery ${answer.delivery_id}: cmb deliveries list --client ${id} shows how it went.\n`,
+    ask: (broker, { id }) =>
+      broker.send<{ delivery_id: string }>('POST', path`/webhooks/${id}/test`),
+    words: (answer, { id }) =>
+      `Sent as delivery ${answer.delivery_id}: cmb deliveries list --client ${id} shows how it went.\n`,
     examples: ['cmb webhooks test wh_9fK…'],
   })
   verb(webhooks, context, {
     name: 'remove <webhook>',
     about: 'Remove an endpoint, and close its pending deliveries.',
     options: withCaseAndComment,
-    ask: (broker, { id, options }: Called<CaseAndComment>) => broker.send('DELETE', path`/webhooks/${id}` + queryOf(caseAndComment(options))),
+    ask: (broker, { id, options }: Called<CaseAndComment>) =>
+      broker.send('DELETE', path`/webhooks/${id}` + queryOf(caseAndComment(options))),
     words: (_, { id }) => `${id} is removed.\n`,
     examples: ['cmb webhooks remove wh_9fK…'],
   })

@@ -10,7 +10,10 @@ import { MomentField, momentOf } from './moments.tsx'
 import { NUMBER, pageOfSearch, Pages, placeOf } from './pages.tsx'
 import { asked, linkOf } from './links.ts'
 
-/** The audit log: who did what, by which way, and how it ended. Read-only, and downloadable as a whole. */
+/**
+ * The audit log: who did what, by which way, and how it ended. Read-only, and downloadable as a
+ * whole.
+ */
 
 const PAGE = 50
 const ACTS = [
@@ -69,7 +72,12 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
   const filter = readFilter(request)
   const place = placeOf(request, NUMBER)
   const before = place.before === undefined ? undefined : Number(place.before)
-  const found = await deps.store.pageOfAudit({ before, ...wantedBy(filter), limit: PAGE + 1, most: MOST_ENTRIES })
+  const found = await deps.store.pageOfAudit({
+    before,
+    ...wantedBy(filter),
+    limit: PAGE + 1,
+    most: MOST_ENTRIES,
+  })
   const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ id }) => String(id))
   const names = await namesOf(request, shown)
   return consolePage(
@@ -96,14 +104,18 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
           of="the audit log"
           place={place}
           next={next}
-          searchedTo={searchedTo && `${when(searchedTo.atMs, deps.clock.nowMs())} (entry ${count(searchedTo.id)})`}
+          searchedTo={
+            searchedTo &&
+            `${when(searchedTo.atMs, deps.clock.nowMs())} (entry ${count(searchedTo.id)})`
+          }
         />
       </Panel>
     </>,
   )
 }
 
-const auditDownload = (request: ConsoleRequest): Response => auditLines(request.deps, wantedBy(readFilter(request)))
+const auditDownload = (request: ConsoleRequest): Response =>
+  auditLines(request.deps, wantedBy(readFilter(request)))
 
 interface Filter {
   actor: string | undefined
@@ -139,10 +151,19 @@ const sent = (request: ConsoleRequest): Record<string, string> =>
     }),
   )
 
-async function namesOf({ deps }: ConsoleRequest, entries: readonly AuditEntry[]): Promise<Map<string, string>> {
+async function namesOf(
+  { deps }: ConsoleRequest,
+  entries: readonly AuditEntry[],
+): Promise<Map<string, string>> {
   const subs = [...new Set(entries.map((one) => one.actor.id).filter((id) => id.startsWith('u_')))]
-  const found = await Promise.all(subs.map(async (sub) => [sub, await deps.store.findSubject(sub)] as const))
-  return new Map(found.flatMap(([sub, subject]) => (subject === undefined ? [] : [[sub, subject.name ?? subject.username ?? sub] as const])))
+  const found = await Promise.all(
+    subs.map(async (sub) => [sub, await deps.store.findSubject(sub)] as const),
+  )
+  return new Map(
+    found.flatMap(([sub, subject]) =>
+      subject === undefined ? [] : [[sub, subject.name ?? subject.username ?? sub] as const],
+    ),
+  )
 }
 
 const OUTCOME = {
@@ -152,12 +173,15 @@ const OUTCOME = {
 } as const
 
 function row(request: ConsoleRequest, one: AuditEntry, names: Map<string, string>): Child[] {
-  const { words, tag } = one.ended === undefined ? { words: 'not finished', tag: 'tag bad' } : OUTCOME[one.ended.outcome]
+  const { words, tag } =
+    one.ended === undefined ? { words: 'not finished', tag: 'tag bad' } : OUTCOME[one.ended.outcome]
   const seq = one.ended?.result.seq
   return [
     one.id,
     when(one.atMs, request.deps.clock.nowMs()),
-    <a href={linkOf('/ops/audit', { actor: one.actor.id })}>{names.get(one.actor.id) ?? one.actor.id}</a>,
+    <a href={linkOf('/ops/audit', { actor: one.actor.id })}>
+      {names.get(one.actor.id) ?? one.actor.id}
+    </a>,
     one.via,
     one.act,
     <>
@@ -176,7 +200,14 @@ function row(request: ConsoleRequest, one: AuditEntry, names: Map<string, string
 
 const Filters = ({ filter }: { filter: Filter }) => (
   <form class="search" method="get" action="/ops/audit">
-    <TextField name="actor" label="Who" value={filter.actor} maxlength={200} placeholder="sub, client or cmb@user (unverified)" literal />
+    <TextField
+      name="actor"
+      label="Who"
+      value={filter.actor}
+      maxlength={200}
+      placeholder="sub, client or cmb@user (unverified)"
+      literal
+    />
     <SelectField
       name="act"
       label="What"
@@ -200,7 +231,8 @@ interface Change {
   before: unknown
   after: unknown
 }
-const isChange = (value: unknown): value is Change => typeof value === 'object' && value !== null && 'before' in value && 'after' in value
+const isChange = (value: unknown): value is Change =>
+  typeof value === 'object' && value !== null && 'before' in value && 'after' in value
 
 /** What an act has changed: in the request, or in the outcome. */
 function changesOf({ details, ended }: AuditEntry): [name: string, change: Change][] {
@@ -230,7 +262,8 @@ function Changes({ entry }: { entry: AuditEntry }) {
   )
 }
 
-const valueWords = (value: unknown): string => (value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value))
+const valueWords = (value: unknown): string =>
+  value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value)
 
 /** Why it was rejected, as the caller was answered. */
 function reasonOf({ ended }: AuditEntry): string | undefined {

@@ -2,7 +2,10 @@ import type { RevocationTime } from '../../../db/types.ts'
 import { plural, span, when } from './format.ts'
 import { linkOf } from './links.ts'
 
-/** Time from revoke to the last instance delivered, and applied: each revocation a mark, on a logarithmic scale, because a hanging instance takes a thousand times as long. */
+/**
+ * Time from revoke to the last instance delivered, and applied: each revocation a mark, on a
+ * logarithmic scale, because a hanging instance takes a thousand times as long.
+ */
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [480, 220, 48, 8, 10, 24]
 
@@ -62,7 +65,16 @@ const Percentiles = ({ look, points, y }: Pick<Series, 'look' | 'points'> & { y:
           share,
         ),
       )
-      return <line class={share === 0.5 ? look : `${look} high`} x1={LEFT} x2={WIDTH - RIGHT} y1={at} y2={at} opacity="0.55" />
+      return (
+        <line
+          class={share === 0.5 ? look : `${look} high`}
+          x1={LEFT}
+          x2={WIDTH - RIGHT}
+          y1={at}
+          y2={at}
+          opacity="0.55"
+        />
+      )
     })}
   </>
 )
@@ -72,14 +84,19 @@ const Caption = ({ all, count }: { all: readonly Series[]; count: number }) => (
     {all.map((one) => (
       <div>
         <svg class="key" viewBox="0 0 10 10" aria-hidden="true" focusable="false">
-          {one.look === 'one' ? <circle class="one" cx="5" cy="5" r="4" /> : <path class="two" d="M5 0l5 5l-5 5l-5-5z" />}
+          {one.look === 'one' ? (
+            <circle class="one" cx="5" cy="5" r="4" />
+          ) : (
+            <path class="two" d="M5 0l5 5l-5 5l-5-5z" />
+          )}
         </svg>
         {one.name}: {captionOf(one)}
       </div>
     ))}
     <div class="soft">
-      Solid line: half took no longer (p50). Dashed line: 99 in 100 (p99). The last {plural(count, 'revocation')}, by the time of their commit (UTC).
-      Each part of the chart leads to its revocations.
+      Solid line: half took no longer (p50). Dashed line: 99 in 100 (p99). The last{' '}
+      {plural(count, 'revocation')}, by the time of their commit (UTC). Each part of the chart leads
+      to its revocations.
     </div>
   </figcaption>
 )
@@ -104,8 +121,15 @@ function tickWords(atMs: number, { fromMs, toMs }: Period): string {
 const TICKS = 4
 const TimeAxis = ({ period, x }: { period: Period; x: Scale }) => (
   <>
-    {Array.from({ length: TICKS + 1 }, (_, index) => period.fromMs + ((period.toMs - period.fromMs) * index) / TICKS).map((atMs, index) => (
-      <text x={x(atMs)} y={HEIGHT - 6} text-anchor={index === 0 ? 'start' : index === TICKS ? 'end' : 'middle'}>
+    {Array.from(
+      { length: TICKS + 1 },
+      (_, index) => period.fromMs + ((period.toMs - period.fromMs) * index) / TICKS,
+    ).map((atMs, index) => (
+      <text
+        x={x(atMs)}
+        y={HEIGHT - 6}
+        text-anchor={index === 0 ? 'start' : index === TICKS ? 'end' : 'middle'}
+      >
         {tickWords(atMs, period)}
       </text>
     ))}
@@ -114,7 +138,15 @@ const TimeAxis = ({ period, x }: { period: Period; x: Scale }) => (
 
 const SLOTS = 16
 /** Links, as few as a keyboard goes through: each leads to the revocations of its time. */
-function Slots({ times, period, x }: { times: readonly RevocationTime[]; period: Period; x: Scale }) {
+function Slots({
+  times,
+  period,
+  x,
+}: {
+  times: readonly RevocationTime[]
+  period: Period
+  x: Scale
+}) {
   const width = (period.toMs - period.fromMs) / SLOTS
   const slots = Array.from({ length: SLOTS }, (_, index) => {
     const [fromMs, last] = [period.fromMs + index * width, index === SLOTS - 1]
@@ -128,7 +160,13 @@ function Slots({ times, period, x }: { times: readonly RevocationTime[]; period:
         .map(({ fromMs, toMs, its }) => (
           <a href={listOf(fromMs, toMs)} aria-label={slotWords(fromMs, toMs, its)}>
             <title>{slotWords(fromMs, toMs, its)}</title>
-            <rect class="slot" x={x(fromMs)} y={TOP} width={round(x(toMs) - x(fromMs))} height={HEIGHT - TOP - BOTTOM} />
+            <rect
+              class="slot"
+              x={x(fromMs)}
+              y={TOP}
+              width={round(x(toMs) - x(fromMs))}
+              height={HEIGHT - TOP - BOTTOM}
+            />
           </a>
         ))}
     </>
@@ -138,12 +176,17 @@ function Slots({ times, period, x }: { times: readonly RevocationTime[]; period:
 /** To whole seconds, outwards: none that the slot shows is left out. */
 function listOf(fromMs: number, toMs: number): string {
   const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19)
-  const query = { since: at(Math.floor(fromMs / 1000) * 1000), until: at((Math.floor(toMs / 1000) + 1) * 1000) }
+  const query = {
+    since: at(Math.floor(fromMs / 1000) * 1000),
+    until: at((Math.floor(toMs / 1000) + 1) * 1000),
+  }
   return linkOf('/ops/revocations', query)
 }
 
 function slotWords(fromMs: number, toMs: number, its: readonly RevocationTime[]): string {
-  const slowest = Math.max(...its.map(({ deliveredMs = 0, enforcedMs = 0 }) => Math.max(deliveredMs, enforcedMs)))
+  const slowest = Math.max(
+    ...its.map(({ deliveredMs = 0, enforcedMs = 0 }) => Math.max(deliveredMs, enforcedMs)),
+  )
   return `${when(fromMs, toMs)} to ${when(toMs, toMs)}: ${plural(its.length, 'revocation')}, the slowest ${span(slowest)}`
 }
 
@@ -156,11 +199,19 @@ const seriesOfAll = (times: readonly RevocationTime[]): Series[] => [
 export function TimesChart({ newestFirst: times }: { newestFirst: readonly RevocationTime[] }) {
   const all = seriesOfAll(times)
   const shown = all.filter((one) => one.points.length > 0)
-  if (shown.length === 0) return <p class="soft">Nothing to show yet: no revocation has reached an instance.</p>
-  const decades = Math.max(3, Math.ceil(Math.log10(Math.max(...shown.flatMap((one) => one.points.map(({ ms }) => Math.max(1, ms)))))))
-  const y = (ms: number): number => round(HEIGHT - BOTTOM - (Math.log10(Math.max(1, ms)) / decades) * (HEIGHT - TOP - BOTTOM))
+  if (shown.length === 0)
+    return <p class="soft">Nothing to show yet: no revocation has reached an instance.</p>
+  const decades = Math.max(
+    3,
+    Math.ceil(
+      Math.log10(Math.max(...shown.flatMap((one) => one.points.map(({ ms }) => Math.max(1, ms))))),
+    ),
+  )
+  const y = (ms: number): number =>
+    round(HEIGHT - BOTTOM - (Math.log10(Math.max(1, ms)) / decades) * (HEIGHT - TOP - BOTTOM))
   const period = periodOf(times)
-  const x = (atMs: number): number => round(LEFT + ((atMs - period.fromMs) / (period.toMs - period.fromMs)) * (WIDTH - LEFT - RIGHT))
+  const x = (atMs: number): number =>
+    round(LEFT + ((atMs - period.fromMs) / (period.toMs - period.fromMs)) * (WIDTH - LEFT - RIGHT))
   return (
     <figure class="chart stack">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label={spoken(shown)}>
@@ -189,4 +240,5 @@ function captionOf({ points }: Series): string {
   return `p50 ${span(percentile(values, 0.5))}, p99 ${span(percentile(values, 0.99))} (${plural(values.length, 'revocation')})`
 }
 
-const spoken = (shown: readonly Series[]): string => `Time from revoke. ${shown.map((one) => `${one.name}: ${captionOf(one)}`).join('. ')}.`
+const spoken = (shown: readonly Series[]): string =>
+  `Time from revoke. ${shown.map((one) => `${one.name}: ${captionOf(one)}`).join('. ')}.`

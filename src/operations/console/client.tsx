@@ -3,7 +3,15 @@ import type { DeliveryState } from '../../../db/types.ts'
 import { toWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
-import { consolePage, isAdministrator, Live, Panel, Table, type ConsoleRequest, nothingHere } from './layout.tsx'
+import {
+  consolePage,
+  isAdministrator,
+  Live,
+  Panel,
+  Table,
+  type ConsoleRequest,
+  nothingHere,
+} from './layout.tsx'
 import { count, span, STATE, when } from './format.ts'
 import { Address, guards } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
@@ -12,14 +20,23 @@ import { SOURCE } from './registered.tsx'
 import { linkOf } from './links.ts'
 import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
 
-/** One client: everything that is registered, how old its secrets are, which addresses answer and why not, its guards, deliveries and stream. */
+/**
+ * One client: everything that is registered, how old its secrets are, which addresses answer and
+ * why not, its guards, deliveries and stream.
+ */
 
 export async function clientPage(request: ConsoleRequest, clientId: string): Promise<Response> {
   const { deps } = request
   const client = deps.clients.find(clientId)
   const now = (await instancesNow(deps)).find((one) => one.clientId === clientId)
-  if (client === undefined && now === undefined) return nothingHere(request, 'No client of that ID is registered.', '/ops/clients')
-  const [lock] = await deps.store.listLocks({ state: 'open', kind: 'client', key: clientId, limit: 1 })
+  if (client === undefined && now === undefined)
+    return nothingHere(request, 'No client of that ID is registered.', '/ops/clients')
+  const [lock] = await deps.store.listLocks({
+    state: 'open',
+    kind: 'client',
+    key: clientId,
+    limit: 1,
+  })
   const nowMs = deps.clock.nowMs()
   const stream = await streamNow(request, clientId)
   return consolePage(
@@ -28,7 +45,10 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
     <>
       <StreamDone request={request} />
       {lock === undefined ? null : (
-        <Notice kind="warn" title="This client is locked. The broker issues it no code and no token.">
+        <Notice
+          kind="warn"
+          title="This client is locked. The broker issues it no code and no token."
+        >
           Until: {untilOf(lock)}. <a href="/ops/locks">Locks</a>
         </Notice>
       )}
@@ -55,10 +75,14 @@ const More = ({ request, clientId }: { request: ConsoleRequest; clientId: string
         <a href={linkOf('/ops/revocations', { client: clientId })}>Revocations of this client</a>
       </li>
       <li>
-        <a href={linkOf('/ops/sessions', { client: clientId })}>Live sessions in which it takes part</a>
+        <a href={linkOf('/ops/sessions', { client: clientId })}>
+          Live sessions in which it takes part
+        </a>
       </li>
       <li>
-        <a href={linkOf('/ops/audit', { target: `client ${clientId}` })}>What was changed, in the audit log</a>
+        <a href={linkOf('/ops/audit', { target: `client ${clientId}` })}>
+          What was changed, in the audit log
+        </a>
       </li>
     </ul>
     {isAdministrator(request) ? (
@@ -73,14 +97,23 @@ const More = ({ request, clientId }: { request: ConsoleRequest; clientId: string
 
 const Addresses = ({ now, nowMs }: { now: InstanceNow; nowMs: number }) => (
   <Panel title="Logout addresses">
-    {now.targets.length === 0 ? <p class={now.unreached ? 'hurt' : 'soft'}>None is registered.</p> : null}
+    {now.targets.length === 0 ? (
+      <p class={now.unreached ? 'hurt' : 'soft'}>None is registered.</p>
+    ) : null}
     {now.targets.map((target) => (
       <Address target={target} nowMs={nowMs} whole />
     ))}
   </Panel>
 )
 
-const STATES: readonly DeliveryState[] = ['pending', 'rejected', 'failed', 'delivered', 'superseded', 'closed']
+const STATES: readonly DeliveryState[] = [
+  'pending',
+  'rejected',
+  'failed',
+  'delivered',
+  'superseded',
+  'closed',
+]
 
 const Deliveries = ({ now }: { now: InstanceNow }) => (
   <Panel title="Deliveries">
@@ -88,7 +121,9 @@ const Deliveries = ({ now }: { now: InstanceNow }) => (
       label="Deliveries by state"
       head={['State', { name: 'Deliveries', end: true }]}
       rows={STATES.map((state) => [
-        <a href={linkOf('/ops/deliveries', { client: now.clientId, state })}>{STATE[state].words}</a>,
+        <a href={linkOf('/ops/deliveries', { client: now.clientId, state })}>
+          {STATE[state].words}
+        </a>,
         count(now.counts[state]),
       ])}
       none=""
@@ -114,7 +149,8 @@ const Secrets = ({ client, nowMs }: { client: Client; nowMs: number }) =>
   )
 
 const DAY_MS = 86_400_000
-const ageOf = (ms: number): string => (ms < 2 * DAY_MS ? span(Math.max(0, ms)) : `${count(Math.floor(ms / DAY_MS))} days`)
+const ageOf = (ms: number): string =>
+  ms < 2 * DAY_MS ? span(Math.max(0, ms)) : `${count(Math.floor(ms / DAY_MS))} days`
 
 /** Under the names of RFC 7591 and docs/clients.md, so that it can be looked up and changed. */
 const Registered = ({ client, nowMs }: { client: Client; nowMs: number }) => (
@@ -124,15 +160,24 @@ const Registered = ({ client, nowMs }: { client: Client; nowMs: number }) => (
         ['Registered by', SOURCE[client.source]],
         ['Registered', when(client.createdAt * 1000, nowMs)],
         ['Changed', when(client.updatedAt * 1000, nowMs)],
-        ...Object.entries(toWire(client)).map(([name, value]): [string, Child] => [name, valueOf(value)]),
+        ...Object.entries(toWire(client)).map(([name, value]): [string, Child] => [
+          name,
+          valueOf(value),
+        ]),
       ]}
     />
   </Panel>
 )
 
 function valueOf(value: unknown): Child {
-  if (Array.isArray(value)) return value.length === 0 ? <span class="soft">none</span> : value.map((one) => <div class="small">{textOf(one)}</div>)
+  if (Array.isArray(value))
+    return value.length === 0 ? (
+      <span class="soft">none</span>
+    ) : (
+      value.map((one) => <div class="small">{textOf(one)}</div>)
+    )
   return <span class="small">{textOf(value)}</span>
 }
 
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
+const textOf = (value: unknown): string =>
+  typeof value === 'string' ? value : JSON.stringify(value)

@@ -4,7 +4,10 @@ import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { Panel } from './layout.tsx'
 
-/** The last page before an act, in both consoles: what it would end, a fresh sign-in where it needs one, the case, and the button. */
+/**
+ * The last page before an act, in both consoles: what it would end, a fresh sign-in where it needs
+ * one, the case, and the button.
+ */
 
 interface ConfirmProps {
   problem?: string | undefined
@@ -19,7 +22,17 @@ interface ConfirmProps {
   kind?: 'danger'
   back: { href: string; label?: string }
 }
-export const Confirm = ({ problem, notices, facts, after, action, children, button, kind, back }: ConfirmProps) => (
+export const Confirm = ({
+  problem,
+  notices,
+  facts,
+  after,
+  action,
+  children,
+  button,
+  kind,
+  back,
+}: ConfirmProps) => (
   <Panel class="narrow">
     {problem === undefined ? null : <Notice kind="bad" title={problem} />}
     {notices}
@@ -39,9 +52,21 @@ export const Confirm = ({ problem, notices, facts, after, action, children, butt
 
 export const NOT_FRESH = 'Nothing was done yet: sign in again first.'
 
-/** What an attacker at an open console must not do needs a recent sign-in: it happens in another tab, so that nothing filled in is lost. */
-export const SignInAgain = ({ what, href = '/ops/sign-in?fresh=yes&return_to=/ops/fresh' }: { what: string; href?: string }) => (
-  <Notice kind="warn" title={`${what} needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}>
+/**
+ * What an attacker at an open console must not do needs a recent sign-in: it happens in another
+ * tab, so that nothing filled in is lost.
+ */
+export const SignInAgain = ({
+  what,
+  href = '/ops/sign-in?fresh=yes&return_to=/ops/fresh',
+}: {
+  what: string
+  href?: string
+}) => (
+  <Notice
+    kind="warn"
+    title={`${what} needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
+  >
     <p>
       <a href={href} target="_blank" rel="noopener">
         Sign in again (in a new tab)
@@ -55,7 +80,11 @@ const LONGEST_CASE = 200
 const LONGEST_COMMENT = 2000
 
 /** @param said what was typed before */
-export const CaseAndCommentFields = ({ said = {} }: { said?: { caseReference?: string | undefined; comment?: string | undefined } | undefined }) => (
+export const CaseAndCommentFields = ({
+  said = {},
+}: {
+  said?: { caseReference?: string | undefined; comment?: string | undefined } | undefined
+}) => (
   <>
     <TextField
       name="case_reference"
@@ -65,14 +94,27 @@ export const CaseAndCommentFields = ({ said = {} }: { said?: { caseReference?: s
       maxlength={LONGEST_CASE}
       literal
     />
-    <TextField name="comment" label="Comment" lines={3} value={said.comment} maxlength={LONGEST_COMMENT} />
+    <TextField
+      name="comment"
+      label="Comment"
+      lines={3}
+      value={said.comment}
+      maxlength={LONGEST_COMMENT}
+    />
   </>
 )
 
 /** A text that is too long is cut off. */
-export function caseAndCommentIn(form: URLSearchParams): { caseReference: string | undefined; comment: string | undefined } {
-  const words = (name: string, most: number): string | undefined => (form.get(name) ?? '').trim().slice(0, most) || undefined
-  return { caseReference: words('case_reference', LONGEST_CASE), comment: words('comment', LONGEST_COMMENT) }
+export function caseAndCommentIn(form: URLSearchParams): {
+  caseReference: string | undefined
+  comment: string | undefined
+} {
+  const words = (name: string, most: number): string | undefined =>
+    (form.get(name) ?? '').trim().slice(0, most) || undefined
+  return {
+    caseReference: words('case_reference', LONGEST_CASE),
+    comment: words('comment', LONGEST_COMMENT),
+  }
 }
 
 /** A word that the reader types before an act that signs many users out. */
@@ -93,14 +135,21 @@ export const TypedWord = ({ word, meaning = '' }: { word: string; meaning?: stri
   />
 )
 
-/** Returns what the page says where the form does not hold the word, and undefined where it does or no word is asked for. */
+/**
+ * Returns what the page says where the form does not hold the word, and undefined where it does or
+ * no word is asked for.
+ */
 export const notTyped = (form: URLSearchParams, word: string | undefined): string | undefined =>
-  word === undefined || form.get(NAME)?.trim() === word ? undefined : `Nothing was done: what was typed is not ${word}.`
+  word === undefined || form.get(NAME)?.trim() === word
+    ? undefined
+    : `Nothing was done: what was typed is not ${word}.`
 
 /** For how long a user is locked, as the forms of both consoles offer it. */
 const HOURS = ['1', '8', '24'] as const
 
-export const HOUR_CHOICES = HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const)
+export const HOUR_CHOICES = HOURS.map(
+  (hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const,
+)
 export const UNTIL_LIFTED = ['', 'Until an administrator lifts it'] as const
 
 /** @returns undefined: until it is lifted */

@@ -9,8 +9,10 @@ import type { Actor } from '../../protocol/revocation.ts'
 import { CONSOLE } from './registration.ts'
 
 /**
- * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it is valid only while the session behind it is, which every
- * request asks the store: a revocation has effect at once. It refuses users of other tenants than the operator tenant, and users without one of the roles.
+ * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it is valid only
+ * while the session behind it is, which every request asks the store: a revocation has effect at
+ * once. It refuses users of other tenants than the operator tenant, and users without one of the
+ * roles.
  */
 
 export const PASS_SECONDS = 3600
@@ -41,8 +43,16 @@ type Visitor =
   | { is: 'rejected'; why: Rejection; session: Session }
 export type Rejection = 'other_tenant' | 'no_role'
 
-export function setConsoleCookie(deps: Pick<Deps, 'sealer'>, c: Context, pass: Pass, now: number): void {
-  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: Math.max(1, pass.until - now) })
+export function setConsoleCookie(
+  deps: Pick<Deps, 'sealer'>,
+  c: Context,
+  pass: Pass,
+  now: number,
+): void {
+  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), {
+    ...ATTRIBUTES,
+    maxAge: Math.max(1, pass.until - now),
+  })
 }
 
 export function clearConsoleCookie(c: Context): void {
@@ -67,19 +77,37 @@ export async function visitorOf(
 }
 
 /** Whether a pass is still valid: the store alone decides. */
-export async function visitorBy(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
-  if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
+export async function visitorBy(
+  deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
+  pass: Pass,
+  now: number,
+  touch: boolean,
+): Promise<Visitor> {
+  if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker')
+    return { is: 'nobody', why: 'over' }
   const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })
   if (access.outcome === 'rejected') return { is: 'nobody', why: 'over' }
   const { session } = access
   const judged = judge(deps, session)
-  if (judged === 'other_tenant' || judged === 'no_role') return { is: 'rejected', why: judged, session }
-  const caller: Caller = { actor: { kind: 'operator', id: session.sub }, source: 'broker', via: 'console', may: judged }
+  if (judged === 'other_tenant' || judged === 'no_role')
+    return { is: 'rejected', why: judged, session }
+  const caller: Caller = {
+    actor: { kind: 'operator', id: session.sub },
+    source: 'broker',
+    via: 'console',
+    may: judged,
+  }
   return { is: 'operator', operator: { session, pass, caller } }
 }
 
-/** The broker's own roles count only from the operators' tenant: an administrator of another tenant can give them to any user there. */
-export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Right | Rejection {
+/**
+ * The broker's own roles count only from the operators' tenant: an administrator of another tenant
+ * can give them to any user there.
+ */
+export function judge(
+  { connection }: Pick<Deps, 'connection'>,
+  { user, roles }: Pick<Session, 'user' | 'roles'>,
+): Right | Rejection {
   const { operatorTenant } = connection.current()
   if (operatorTenant === undefined || user.tid !== operatorTenant) return 'other_tenant'
   if (roles.includes(ROLE.administrator)) return 'administer'
@@ -87,7 +115,10 @@ export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }:
   return roles.includes(ROLE.auditor) ? 'audit' : 'no_role'
 }
 
-/** For /setup, which is another module: the administrator at the console, if there is one in this browser. */
+/**
+ * For /setup, which is another module: the administrator at the console, if there is one in this
+ * browser.
+ */
 export async function administratorAt(
   deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
   c: Context,
@@ -97,5 +128,10 @@ export async function administratorAt(
   if (visitor.is !== 'operator' || visitor.operator.caller.may !== 'administer') return undefined
   const { session, caller } = visitor.operator
   const { name, username } = session.user
-  return { actor: caller.actor, name: [name, username].filter(Boolean).join(' · ') || session.sub, sid: session.sid, fresh: isFresh(session, now) }
+  return {
+    actor: caller.actor,
+    name: [name, username].filter(Boolean).join(' · ') || session.sub,
+    sid: session.sid,
+    fresh: isFresh(session, now),
+  }
 }

@@ -4,16 +4,36 @@ import { Button, Notice } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import { redriveAs, tryNowAs } from '../acts/deliveries.ts'
 import { Close, closeDeliveries, closedWords, OPEN } from './close.tsx'
-import { consolePage, Hidden, isAdministrator, Live, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
+import {
+  consolePage,
+  Hidden,
+  isAdministrator,
+  Live,
+  Panel,
+  Table,
+  type ConsoleRequest,
+  type Mounted,
+} from './layout.tsx'
 import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
 import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
 import { linkOf, sessionLink, userLink } from './links.ts'
 
-/** Deliveries and their outcomes; and the redrive of rejected and failed ones: one, those of an address, or all. */
+/**
+ * Deliveries and their outcomes; and the redrive of rejected and failed ones: one, those of an
+ * address, or all.
+ */
 
 const PAGE = 50
-const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'delivered', 'superseded', 'closed']
-const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'failed'
+const STATES: readonly DeliveryState[] = [
+  'failed',
+  'rejected',
+  'pending',
+  'delivered',
+  'superseded',
+  'closed',
+]
+const stateOf = (value: string | undefined): DeliveryState =>
+  STATES.find((one) => one === value) ?? 'failed'
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 
 async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
@@ -34,18 +54,34 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: 'Deliveries', at: '/ops/deliveries', live: true },
     <>
-      {redriven === undefined ? null : <Notice kind="good" title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be retried now.`} />}
+      {redriven === undefined ? null : (
+        <Notice
+          kind="good"
+          title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be retried now.`}
+        />
+      )}
       {tried === undefined ? null : <Notice kind="good" title={tried} />}
       {closed === undefined ? null : <Notice kind="good" title={closedWords(Number(closed))} />}
       <Filters request={request} state={state} clientId={clientId} counts={counts} />
       <Live id="deliveries">
-        <Panel title={`${stateTitle(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}>
-          <Table label="Deliveries" head={HEAD} rows={shown.map((one) => row(request, one, about))} none="There are none." />
+        <Panel
+          title={`${stateTitle(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}
+        >
+          <Table
+            label="Deliveries"
+            head={HEAD}
+            rows={shown.map((one) => row(request, one, about))}
+            none="There are none."
+          />
           <Pages request={request} of="deliveries" place={place} next={next} />
         </Panel>
-        {FAILED.includes(state) && shown.length > 0 ? <Again request={request} shown={shown} clientId={clientId} /> : null}
+        {FAILED.includes(state) && shown.length > 0 ? (
+          <Again request={request} shown={shown} clientId={clientId} />
+        ) : null}
       </Live>
-      {isAdministrator(request) && OPEN.includes(state) && shown.length > 0 ? <Close request={request} shown={shown} clientId={clientId} /> : null}
+      {isAdministrator(request) && OPEN.includes(state) && shown.length > 0 ? (
+        <Close request={request} shown={shown} clientId={clientId} />
+      ) : null}
     </>,
   )
 }
@@ -54,8 +90,18 @@ const TRIED: Readonly<Record<string, string>> = {
   yes: 'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
   no: 'This delivery is not pending any more. Nothing was changed.',
 }
-const stateTitle = (state: DeliveryState): string => STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
-const HEAD = ['Instance', 'Session', 'Revocation', 'Attempts', 'Last answer', 'Next attempt', 'Address', 'Again']
+const stateTitle = (state: DeliveryState): string =>
+  STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
+const HEAD = [
+  'Instance',
+  'Session',
+  'Revocation',
+  'Attempts',
+  'Last answer',
+  'Next attempt',
+  'Address',
+  'Again',
+]
 
 type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
@@ -77,15 +123,27 @@ interface FiltersProps {
 }
 function Filters({ request, state, clientId, counts }: FiltersProps) {
   const total = (one: DeliveryState): number =>
-    counts.filter((each) => each.state === one && (clientId === undefined || each.clientId === clientId)).reduce((sum, each) => sum + each.count, 0)
+    counts
+      .filter(
+        (each) => each.state === one && (clientId === undefined || each.clientId === clientId),
+      )
+      .reduce((sum, each) => sum + each.count, 0)
   return (
     <Panel>
       <form class="search" method="get" action="/ops/deliveries">
-        <SelectField name="state" label="State" options={STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`])} chosen={state} />
+        <SelectField
+          name="state"
+          label="State"
+          options={STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`])}
+          chosen={state}
+        />
         <SelectField
           name="client"
           label="Instance"
-          options={[['', 'All'], ...clientIds(request, counts).map((one) => [one, nameOf(request.deps, one)] as const)]}
+          options={[
+            ['', 'All'],
+            ...clientIds(request, counts).map((one) => [one, nameOf(request.deps, one)] as const),
+          ]}
           chosen={clientId}
         />
         <Button kind="quiet">Show</Button>
@@ -96,19 +154,34 @@ function Filters({ request, state, clientId, counts }: FiltersProps) {
 
 /** An error that begins with the HTTP status says it already. */
 const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
-  lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true ? lastError : [lastStatus, lastError].filter(Boolean).join(' ')
+  lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true
+    ? lastError
+    : [lastStatus, lastError].filter(Boolean).join(' ')
 
 const again = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
   `Try again ${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
 
 /** Whose session each delivery of a page is about, and on which device. */
-async function sessionsOf({ deps, now }: ConsoleRequest, shown: readonly Delivery[]): Promise<Map<string, Session>> {
+async function sessionsOf(
+  { deps, now }: ConsoleRequest,
+  shown: readonly Delivery[],
+): Promise<Map<string, Session>> {
   const sids = [...new Set(shown.flatMap(({ sid }) => sid ?? []))]
   const found = await Promise.all(sids.map((sid) => deps.store.standingBySid(sid, now)))
-  return new Map(found.flatMap((one) => (one.state === 'unknown' ? [] : [[one.session.sid, one.session] as const])))
+  return new Map(
+    found.flatMap((one) =>
+      one.state === 'unknown' ? [] : [[one.session.sid, one.session] as const],
+    ),
+  )
 }
 
-function About({ delivery: { sid, sub }, session }: { delivery: Delivery; session: Session | undefined }) {
+function About({
+  delivery: { sid, sub },
+  session,
+}: {
+  delivery: Delivery
+  session: Session | undefined
+}) {
   if (session !== undefined)
     return (
       <>
@@ -125,10 +198,18 @@ function row(request: ConsoleRequest, one: Delivery, about: ReadonlyMap<string, 
   return [
     nameOf(request.deps, one.clientId),
     <About delivery={one} session={one.sid === undefined ? undefined : about.get(one.sid)} />,
-    one.seq === undefined ? <span class="soft">none</span> : <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
+    one.seq === undefined ? (
+      <span class="soft">none</span>
+    ) : (
+      <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>
+    ),
     count(one.attempts),
     lastAnswer(one) ?? <span class="soft">none</span>,
-    one.nextAttemptAtMs === undefined ? <span class="soft">none</span> : when(one.nextAttemptAtMs, nowMs),
+    one.nextAttemptAtMs === undefined ? (
+      <span class="soft">none</span>
+    ) : (
+      when(one.nextAttemptAtMs, nowMs)
+    ),
     <span class="small">{addressOf(one)}</span>,
     FAILED.includes(one.state) ? (
       <Redrive request={request} fields={{ id: one.id }} small label={again(request, one)}>
@@ -142,12 +223,21 @@ function row(request: ConsoleRequest, one: Delivery, about: ReadonlyMap<string, 
   ]
 }
 
-function Again({ request, shown, clientId }: { request: ConsoleRequest; shown: readonly Delivery[]; clientId: string | undefined }) {
+function Again({
+  request,
+  shown,
+  clientId,
+}: {
+  request: ConsoleRequest
+  shown: readonly Delivery[]
+  clientId: string | undefined
+}) {
   const targets = [...new Map(shown.map((one) => [one.targetId, one.uri]))]
   return (
     <Panel title="Try many again">
       <p class="soft">
-        Every rejected or failed delivery becomes pending again and is attempted at once. A delivered logout token is not sent again.
+        Every rejected or failed delivery becomes pending again and is attempted at once. A
+        delivered logout token is not sent again.
       </p>
       <div class="stack">
         {targets.map(([id, uri]) => (
@@ -168,7 +258,13 @@ function Again({ request, shown, clientId }: { request: ConsoleRequest; shown: r
   )
 }
 
-function Redrive(props: { request: ConsoleRequest; fields: Record<string, string>; small?: boolean; label?: string; children: Child }) {
+function Redrive(props: {
+  request: ConsoleRequest
+  fields: Record<string, string>
+  small?: boolean
+  label?: string
+  children: Child
+}) {
   return (
     <form method="post" action="/ops/deliveries/redrive">
       <Hidden request={props.request} fields={props.fields} />
@@ -188,9 +284,15 @@ const TryNow = ({ request, delivery }: { request: ConsoleRequest; delivery: Deli
   </form>
 )
 
-async function tryNow({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+async function tryNow(
+  { deps, c, operator }: ConsoleRequest,
+  form: URLSearchParams,
+): Promise<Response> {
   const tried = await tryNowAs(deps, operator.caller, (form.get('id') ?? '').slice(0, 200))
-  return c.redirect(linkOf('/ops/deliveries', { state: 'pending', tried: tried ? 'yes' : 'no' }), 303)
+  return c.redirect(
+    linkOf('/ops/deliveries', { state: 'pending', tried: tried ? 'yes' : 'no' }),
+    303,
+  )
 }
 
 /** Exactly one of them, or nothing is done. */
@@ -208,7 +310,10 @@ async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<
             ? { all: true as const }
             : undefined
   const redriven = wanted === undefined ? 0 : await redriveAs(deps, operator.caller, wanted)
-  return c.redirect(linkOf('/ops/deliveries', { state: 'pending', redriven: String(redriven) }), 303)
+  return c.redirect(
+    linkOf('/ops/deliveries', { state: 'pending', redriven: String(redriven) }),
+    303,
+  )
 }
 
 export const deliveryRoutes: readonly Mounted<ConsoleRequest>[] = [

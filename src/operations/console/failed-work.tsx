@@ -14,7 +14,13 @@ const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
   tend_subscription: 'Renew the subscription',
 }
 
-export function FailedWork({ request, work }: { request: ConsoleRequest; work: readonly QueuedMicrosoftWork[] }) {
+export function FailedWork({
+  request,
+  work,
+}: {
+  request: ConsoleRequest
+  work: readonly QueuedMicrosoftWork[]
+}) {
   if (work.length === 0) return null
   const nowMs = request.deps.clock.nowMs()
   return (
@@ -31,7 +37,9 @@ export function FailedWork({ request, work }: { request: ConsoleRequest; work: r
         ])}
         none=""
       />
-      {work.length < MOST_SHOWN ? null : <p class="soft">The newest {MOST_SHOWN}; there may be more.</p>}
+      {work.length < MOST_SHOWN ? null : (
+        <p class="soft">The newest {MOST_SHOWN}; there may be more.</p>
+      )}
       <form method="post" action="/ops/microsoft/redrive">
         <Hidden request={request} />
         <Button kind="quiet">Ask Microsoft again</Button>
@@ -48,5 +56,7 @@ export async function redriveFailed({ deps, c, operator }: ConsoleRequest): Prom
 /** After that; the address only says how many. */
 export const askedAgain = ({ c }: ConsoleRequest): string | undefined => {
   const asked = /^\d{1,9}$/.exec(c.req.query('asked') ?? '')?.[0]
-  return asked === undefined ? undefined : `${plural(Number(asked), 'call')} to Microsoft will be retried now.`
+  return asked === undefined
+    ? undefined
+    : `${plural(Number(asked), 'call')} to Microsoft will be retried now.`
 }

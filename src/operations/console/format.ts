@@ -2,7 +2,10 @@ import type { Delivery, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Reason, Selector } from '../../protocol/revocation.ts'
 
-/** How the console says times, numbers and causes. Operators compare with logs: every time is UTC, to the second. */
+/**
+ * How the console says times, numbers and causes. Operators compare with logs: every time is UTC,
+ * to the second.
+ */
 
 /** `09:00:12 UTC` today, `24 Nov 09:00:12 UTC` else. @param atMs epoch milliseconds */
 export function when(atMs: number, nowMs: number): string {
@@ -10,7 +13,12 @@ export function when(atMs: number, nowMs: number): string {
   // Never broken over two lines.
   const time = `${date.toISOString().slice(11, 19)}\u00a0UTC`
   if (date.toISOString().slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)) return time
-  const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }).format(date)
+  const day = new Intl.DateTimeFormat('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    timeZone: 'UTC',
+  }).format(date)
   return `${day} ${time}`
 }
 
@@ -24,7 +32,8 @@ export function span(ms: number): string {
 
 export const count = (value: number): string => value.toLocaleString('en-GB')
 
-export const plural = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`
+export const plural = (value: number, one: string, many = `${one}s`): string =>
+  `${count(value)} ${value === 1 ? one : many}`
 
 export const REASON: Record<Reason, string> = {
   signed_out: 'Signed out',
@@ -67,10 +76,12 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
   closed: { words: 'closed', tag: 'tag calm' },
 }
 
-export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, user.username].filter(Boolean).join(' · ') || user.oid
+export const whoIs = ({ user }: Pick<Session, 'user'>): string =>
+  [user.name, user.username].filter(Boolean).join(' · ') || user.oid
 
 /** As pages show it: the path of a webhook may be a secret of its receiver. */
-export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string => (kind === 'webhook' ? new URL(uri).origin : uri)
+export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string =>
+  kind === 'webhook' ? new URL(uri).origin : uri
 
 /** Webhook endpoints and streams of receivers have deliveries too, and are not clients. */
 export const isNoClient = (clientId: string): boolean => /^(?:wh|st)_[\w-]{22}$/.test(clientId)
@@ -78,16 +89,24 @@ export const isNoClient = (clientId: string): boolean => /^(?:wh|st)_[\w-]{22}$/
 export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => {
   const client = deps.clients.find(clientId)
   if (client !== undefined) return client.metadata.name
-  if (isNoClient(clientId)) return `${clientId.startsWith('st_') ? 'Stream' : 'Webhook'} ${clientId}`
+  if (isNoClient(clientId))
+    return `${clientId.startsWith('st_') ? 'Stream' : 'Webhook'} ${clientId}`
   return `${clientId} (removed)`
 }
 
 /** To choose from. */
-export const instances = ({ deps }: { deps: Pick<Deps, 'clients'> }): [clientId: string, name: string][] =>
+export const instances = ({
+  deps,
+}: {
+  deps: Pick<Deps, 'clients'>
+}): [clientId: string, name: string][] =>
   deps.clients.list().map(({ clientId, metadata }) => [clientId, metadata.name])
 
 /** What a revocation covers, as an operator says it; users by their name where it is known. */
-export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: Selector): Promise<string> {
+export async function covered(
+  deps: Pick<Deps, 'clients' | 'store'>,
+  selector: Selector,
+): Promise<string> {
   switch (selector.kind) {
     case 'session':
       return `One session${await ofSession(deps, selector.sid)}`
@@ -108,5 +127,7 @@ export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: S
 
 async function ofSession(deps: Pick<Deps, 'store'>, sid: string): Promise<string> {
   const standing = await deps.store.standingBySid(sid, 0)
-  return standing.state === 'unknown' ? '' : ` of ${whoIs(standing.session)}, ${standing.session.device}`
+  return standing.state === 'unknown'
+    ? ''
+    : ` of ${whoIs(standing.session)}, ${standing.session.device}`
 }

@@ -13,22 +13,35 @@ const PAGE = 50
 export const guardKey = (clientId: string, guardId: string): string => `${clientId} ${guardId}`
 const CURSOR = /^[^ ]{1,200} [^]{1,200}$/
 
-export const guardPlace = (request: ConsoleRequest, list = ''): Place => placeOf(request, CURSOR, list)
+export const guardPlace = (request: ConsoleRequest, list = ''): Place =>
+  placeOf(request, CURSOR, list)
 
-export function guardPage<T>(all: readonly T[], keyOf: (one: T) => string, { before = '' }: Place): { shown: T[]; next: string | undefined } {
-  const rest = all.filter((one) => keyOf(one) > before).toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+export function guardPage<T>(
+  all: readonly T[],
+  keyOf: (one: T) => string,
+  { before = '' }: Place,
+): { shown: T[]; next: string | undefined } {
+  const rest = all
+    .filter((one) => keyOf(one) > before)
+    .toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
   return pageOf(rest, PAGE, keyOf)
 }
 
 export async function guardsPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c } = request
   const clientId = c.req.query('client') || undefined
-  const guards = (await guardsNow(deps)).guards.filter((one) => clientId === undefined || one.clientId === clientId)
+  const guards = (await guardsNow(deps)).guards.filter(
+    (one) => clientId === undefined || one.clientId === clientId,
+  )
   const place = guardPlace(request)
   const { shown, next } = guardPage(guards, (one) => guardKey(one.clientId, one.guardId), place)
   return consolePage(
     request,
-    { title: clientId === undefined ? 'Guards' : `Guards of ${nameOf(deps, clientId)}`, at: '/ops/clients', live: true },
+    {
+      title: clientId === undefined ? 'Guards' : `Guards of ${nameOf(deps, clientId)}`,
+      at: '/ops/clients',
+      live: true,
+    },
     <Live id="guards">
       <Panel>
         <Table

@@ -25,4 +25,5 @@ const KIND: Record<SecurityEvent['kind'], string> = {
 export const happened = ({ kind, clientId }: SecurityEvent): string =>
   kind === 'ended' && clientId !== undefined ? 'Part of a session ended' : KIND[kind]
 
-export const whyOf = ({ why }: SecurityEvent): string => (why === undefined ? '' : isReason(why) ? REASON[why] : why)
+export const whyOf = ({ why }: SecurityEvent): string =>
+  why === undefined ? '' : isReason(why) ? REASON[why] : why

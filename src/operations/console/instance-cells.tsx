@@ -4,7 +4,10 @@ import { count, plural, when } from './format.ts'
 import type { InstanceNow, TargetNow } from './instances.ts'
 import { linkOf } from './links.ts'
 
-/** What the tables of instances say of one: which logout addresses answer, and how far its guards are. */
+/**
+ * What the tables of instances say of one: which logout addresses answer, and how far its guards
+ * are.
+ */
 
 export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
   one === undefined || one.targets.length === 0 ? (
@@ -17,8 +20,12 @@ export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
 const FEW_GUARDS = 6
 
 export function guards(one: InstanceNow | undefined): Child {
-  if (one === undefined || one.guards.length === 0) return <span class={one?.unreached === true ? 'hurt' : 'soft'}>none</span>
-  const [here, away] = [one.guards.filter(({ connected }) => connected), one.guards.filter(({ connected }) => !connected)]
+  if (one === undefined || one.guards.length === 0)
+    return <span class={one?.unreached === true ? 'hurt' : 'soft'}>none</span>
+  const [here, away] = [
+    one.guards.filter(({ connected }) => connected),
+    one.guards.filter(({ connected }) => !connected),
+  ]
   return (
     <>
       {[...here, ...away].slice(0, FEW_GUARDS).map((guard) => (
@@ -46,15 +53,26 @@ const BREAKER = {
 const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
 
 /** @param whole with its path, which says nothing at a glance */
-export function Address({ target, nowMs, whole }: { target: TargetNow; nowMs: number; whole?: boolean }) {
+export function Address({
+  target,
+  nowMs,
+  whole,
+}: {
+  target: TargetNow
+  nowMs: number
+  whole?: boolean
+}) {
   const { breaker = 'unknown', lastFailure } = target.state ?? {}
-  const { words, tag } = breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
+  const { words, tag } =
+    breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
   return (
     <div class="small">
       <span class={tag}>{words}</span> {whole ? target.uri : hostOf(target.uri)}
       {target.former ? ' (former)' : ''}
       {lastFailure === undefined ? null : `: ${lastFailure}`}
-      {target.pending > 0 && target.oldestAtMs !== undefined ? <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span> : null}
+      {target.pending > 0 && target.oldestAtMs !== undefined ? (
+        <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span>
+      ) : null}
     </div>
   )
 }
@@ -68,12 +86,20 @@ const CLOCK_SECONDS = 5
 export function Guard({ guard }: { guard: GuardState }) {
   const late = guard.behind !== undefined && guard.behind > 0
   const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
-  const words = guard.behind === undefined ? 'has not reported' : late ? `${count(guard.behind)} behind` : 'enforces all'
+  const words =
+    guard.behind === undefined
+      ? 'has not reported'
+      : late
+        ? `${count(guard.behind)} behind`
+        : 'enforces all'
   return (
     <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
       <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
-      {guard.connected ? null : <span class="soft">, {words}</span>} {guard.outdated ? <span class="tag wait">outdated</span> : null}{' '}
-      {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span> : null}
+      {guard.connected ? null : <span class="soft">, {words}</span>}{' '}
+      {guard.outdated ? <span class="tag wait">outdated</span> : null}{' '}
+      {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? (
+        <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span>
+      ) : null}
     </div>
   )
 }

@@ -4,7 +4,10 @@ import type { Deps } from '../deps.ts'
 import type { TargetState } from '../../outbox/interface.ts'
 import { type GuardState, guardsNow } from '../acts/guards.ts'
 
-/** The state of each instance: what is pending for it, whether its addresses answer, and what its guards enforce. */
+/**
+ * The state of each instance: what is pending for it, whether its addresses answer, and what its
+ * guards enforce.
+ */
 
 export interface TargetNow {
   targetId: string
@@ -13,7 +16,10 @@ export interface TargetNow {
   oldestAtMs: number | undefined
   /** As this process knows it; not there: it has not called it. */
   state: TargetState | undefined
-  /** The address is no longer the instance's; it still gets the logout tokens of earlier revocations. */
+  /**
+   * The address is no longer the instance's; it still gets the logout tokens of earlier
+   * revocations.
+   */
   former: boolean
 }
 
@@ -25,16 +31,28 @@ export interface InstanceNow {
   delivering: number
   targets: TargetNow[]
   guards: GuardState[]
-  /** Neither a guard nor a logout address: it honors access tokens until they expire, whatever is revoked. */
+  /**
+   * Neither a guard nor a logout address: it honors access tokens until they expire, whatever is
+   * revoked.
+   */
   unreached: boolean
   tokenSeconds: number
   /** Users sign in at it. */
   userFacing: boolean
 }
 
-const NONE: Record<DeliveryState, number> = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
+const NONE: Record<DeliveryState, number> = {
+  pending: 0,
+  delivered: 0,
+  rejected: 0,
+  failed: 0,
+  superseded: 0,
+  closed: 0,
+}
 
-export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>): Promise<InstanceNow[]> {
+export async function instancesNow(
+  deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>,
+): Promise<InstanceNow[]> {
   const [counts, pending, targets, { guards }] = await Promise.all([
     deps.store.deliveryCounts(),
     deps.store.pendingTargets(),
@@ -45,7 +63,9 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
   const clients = deps.clients.list().filter((client) => client.source !== 'broker')
   const ids = new Set([
     ...clients.map((client) => client.clientId),
-    ...[...pending, ...counts.filter(unsettled)].map((one) => one.clientId).filter((id) => !isNoClient(id)),
+    ...[...pending, ...counts.filter(unsettled)]
+      .map((one) => one.clientId)
+      .filter((id) => !isNoClient(id)),
   ])
   return [...ids].map((clientId) => {
     const client = clients.find((one) => one.clientId === clientId)
@@ -55,11 +75,20 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
       clientId,
       name: client?.metadata.name ?? clientId,
       registered: client !== undefined,
-      counts: { ...NONE, ...Object.fromEntries(counts.filter((one) => one.clientId === clientId).map((one) => [one.state, one.count])) },
+      counts: {
+        ...NONE,
+        ...Object.fromEntries(
+          counts.filter((one) => one.clientId === clientId).map((one) => [one.state, one.count]),
+        ),
+      },
       delivering: mine.reduce((sum, { state }) => sum + (state?.running ?? 0), 0),
       targets: mine,
       guards: ownGuards,
-      unreached: client !== undefined && client.metadata.grants.includes('authorization_code') && mine.length === 0 && ownGuards.length === 0,
+      unreached:
+        client !== undefined &&
+        client.metadata.grants.includes('authorization_code') &&
+        mine.length === 0 &&
+        ownGuards.length === 0,
       tokenSeconds: client?.metadata.accessTokenSeconds ?? 0,
       userFacing: client?.metadata.grants.includes('authorization_code') === true,
     }
@@ -74,45 +103,71 @@ interface Addresses {
 
 /** The client's addresses, and former ones that still have pending deliveries. */
 function targetsNow(clientId: string, { targets, pending, states }: Addresses): TargetNow[] {
-  const former = pending.filter((one) => one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId))
-  return [...targets.filter((one) => one.clientId === clientId), ...former].map(({ targetId, uri }) => {
-    const due = pending.find((one) => one.targetId === targetId)
-    return {
-      targetId,
-      uri,
-      pending: due?.pending ?? 0,
-      oldestAtMs: due?.oldestAtMs,
-      state: states.get(targetId),
-      former: former.some((one) => one.targetId === targetId),
-    }
-  })
+  const former = pending.filter(
+    (one) =>
+      one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId),
+  )
+  return [...targets.filter((one) => one.clientId === clientId), ...former].map(
+    ({ targetId, uri }) => {
+      const due = pending.find((one) => one.targetId === targetId)
+      return {
+        targetId,
+        uri,
+        pending: due?.pending ?? 0,
+        oldestAtMs: due?.oldestAtMs,
+        state: states.get(targetId),
+        former: former.some((one) => one.targetId === targetId),
+      }
+    },
+  )
 }
 
 /** What a removed client has left to be looked at. */
 const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean =>
   count > 0 && ['pending', 'rejected', 'failed'].includes(state)
 
-/** `bad`: it does not get what was revoked. `ill`: something of it needs an operator. `waits`: deliveries are under way, or a guard is behind. */
+/**
+ * `bad`: it does not get what was revoked. `ill`: something of it needs an operator. `waits`:
+ * deliveries are under way, or a guard is behind.
+ */
 type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
 export function healthOf(one: InstanceNow): { health: Health; why: string } {
-  const down = one.targets.find(({ state, pending }) => state?.breaker === 'open' || (state?.breaker === 'failing' && pending > 0))
-  if (down !== undefined) return { health: 'bad', why: ['does not answer', down.state?.lastFailure].filter(Boolean).join(': ') }
+  const down = one.targets.find(
+    ({ state, pending }) =>
+      state?.breaker === 'open' || (state?.breaker === 'failing' && pending > 0),
+  )
+  if (down !== undefined)
+    return {
+      health: 'bad',
+      why: ['does not answer', down.state?.lastFailure].filter(Boolean).join(': '),
+    }
   if (one.counts.failed > 0) return { health: 'bad', why: 'deliveries failed' }
   if (one.counts.rejected > 0) return { health: 'ill', why: 'rejects deliveries' }
   if (one.unreached) return { health: 'ill', why: 'has neither a guard nor a logout address' }
-  if (one.guards.length > 0 && one.guards.every(({ connected }) => !connected)) return { health: 'ill', why: 'no guard is connected' }
+  if (one.guards.length > 0 && one.guards.every(({ connected }) => !connected))
+    return { health: 'ill', why: 'no guard is connected' }
   if (one.counts.pending > 0) return { health: 'waits', why: 'deliveries are pending' }
-  if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0)) return { health: 'waits', why: 'a guard is behind' }
+  if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
+    return { health: 'waits', why: 'a guard is behind' }
   return { health: 'good', why: 'ok' }
 }
 
-export const HEALTH_TAG: Record<Health, string> = { bad: 'tag bad', ill: 'tag wait', waits: 'tag calm', good: 'tag' }
+export const HEALTH_TAG: Record<Health, string> = {
+  bad: 'tag bad',
+  ill: 'tag wait',
+  waits: 'tag calm',
+  good: 'tag',
+}
 
 /** Clients that no user signs in at, and that get nothing, are in the list of clients alone. */
 export const isWatched = ({ targets, guards, registered, userFacing }: InstanceNow): boolean =>
   userFacing || !registered || targets.length > 0 || guards.length > 0
 
 export const worstFirst = (all: readonly InstanceNow[]): InstanceNow[] =>
-  all.toSorted((a, b) => ORDER.indexOf(healthOf(a).health) - ORDER.indexOf(healthOf(b).health) || a.name.localeCompare(b.name, 'en'))
+  all.toSorted(
+    (a, b) =>
+      ORDER.indexOf(healthOf(a).health) - ORDER.indexOf(healthOf(b).health) ||
+      a.name.localeCompare(b.name, 'en'),
+  )

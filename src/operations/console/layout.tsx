@@ -11,7 +11,10 @@ import { whoIs } from './format.ts'
 
 /** What the console's pages share: the ways between them, who is at it, panels and tables. */
 
-export const CONSOLE_SHEET = styleSheet('/ops/assets/console.css', readAsset(import.meta.url, './console.css'))
+export const CONSOLE_SHEET = styleSheet(
+  '/ops/assets/console.css',
+  readAsset(import.meta.url, './console.css'),
+)
 
 /** One request of an operator's. */
 export interface ConsoleRequest {
@@ -21,7 +24,10 @@ export interface ConsoleRequest {
   now: number
 }
 
-/** Pages and forms of the console, by their paths. `Request`: who asks, in this console or in that of a tenant. */
+/**
+ * Pages and forms of the console, by their paths. `Request`: who asks, in this console or in that
+ * of a tenant.
+ */
 export interface Mounted<Request> {
   path: string
   /** Left out: a page is open to auditors, a form to operators. */
@@ -31,8 +37,10 @@ export interface Mounted<Request> {
 }
 
 /** Whether they may change anything at all. */
-export const mayAct = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean => operator.caller.may !== 'audit'
-export const isAdministrator = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean => operator.caller.may === 'administer'
+export const mayAct = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean =>
+  operator.caller.may !== 'audit'
+export const isAdministrator = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean =>
+  operator.caller.may === 'administer'
 
 const WAYS = [
   ['/ops', 'Overview'],
@@ -53,18 +61,28 @@ const ADMINISTRATORS: readonly Way[] = ['/ops/revoke', '/setup']
 
 /** What a form of the console is made for: this operator, on this browser. */
 const purpose = ({ session }: Operator): string => `ops ${session.sid}`
-const formToken = ({ deps, c, operator }: ConsoleRequest): string => csrfToken(deps, c, purpose(operator))
+const formToken = ({ deps, c, operator }: ConsoleRequest): string =>
+  csrfToken(deps, c, purpose(operator))
 export const formHolds = ({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): boolean =>
   csrfHolds(deps, c, purpose(operator), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
 
 /** Fields that a form carries unseen, with its proof of origin. */
-export const Hidden = ({ request, fields }: { request: ConsoleRequest; fields?: Record<string, string> }) => (
-  <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fields }} />
-)
+export const Hidden = ({
+  request,
+  fields,
+}: {
+  request: ConsoleRequest
+  fields?: Record<string, string>
+}) => <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fields }} />
 
-export const NOT_OURS = 'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
+export const NOT_OURS =
+  'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
 
-const ROLE_WORDS = { audit: 'auditor, read only', operate: 'operator', administer: 'administrator' } as const
+const ROLE_WORDS = {
+  audit: 'auditor, read only',
+  operate: 'operator',
+  administer: 'administrator',
+} as const
 
 /** From anywhere in the console. */
 const Find = ({ text }: { text: string | undefined }) => (
@@ -72,17 +90,38 @@ const Find = ({ text }: { text: string | undefined }) => (
     <label class="unseen" for="find">
       Search users, instances, cases, revocations and sessions
     </label>
-    <input id="find" type="search" name="q" value={text} maxlength={200} placeholder="User, instance, case, number, session" autocomplete="off" />
+    <input
+      id="find"
+      type="search"
+      name="q"
+      value={text}
+      maxlength={200}
+      placeholder="User, instance, case, number, session"
+      autocomplete="off"
+    />
     <Button kind="quiet" small>
       Search
     </Button>
   </form>
 )
 
-/** The links twice: in a row, and behind a button on a narrow screen, without a script. The style sheet shows one of the two. */
-function Nav({ request, at, search }: { request: ConsoleRequest; at: Way | undefined; search: string | undefined }) {
+/**
+ * The links twice: in a row, and behind a button on a narrow screen, without a script. The style
+ * sheet shows one of the two.
+ */
+function Nav({
+  request,
+  at,
+  search,
+}: {
+  request: ConsoleRequest
+  at: Way | undefined
+  search: string | undefined
+}) {
   const { session, caller } = request.operator
-  const links = WAYS.filter(([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href))
+  const links = WAYS.filter(
+    ([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href),
+  )
   return (
     <>
       <Find text={search} />
@@ -112,7 +151,11 @@ function Nav({ request, at, search }: { request: ConsoleRequest; at: Way | undef
 /** @param live the page has parts (`Live`) that follow what happens while it is open */
 export function consolePage(
   request: ConsoleRequest,
-  options: Pick<PageOptions, 'title' | 'status' | 'script'> & { at?: Way | undefined; live?: boolean; search?: string },
+  options: Pick<PageOptions, 'title' | 'status' | 'script'> & {
+    at?: Way | undefined
+    live?: boolean
+    search?: string
+  },
   children: Child,
 ): Response {
   const { deps, c } = request
@@ -160,14 +203,38 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
   )
 }
 
-/** A part of the page that the script renews, unless the reader is in it. `announced`: a screen reader announces what changed in it. */
-export const Live = ({ id, children, announced }: { id: string; children: Child; announced?: boolean }) => (
-  <div id={id} class={announced ? 'unseen' : 'stack'} data-live role={announced ? 'status' : undefined}>
+/**
+ * A part of the page that the script renews, unless the reader is in it. `announced`: a screen
+ * reader announces what changed in it.
+ */
+export const Live = ({
+  id,
+  children,
+  announced,
+}: {
+  id: string
+  children: Child
+  announced?: boolean
+}) => (
+  <div
+    id={id}
+    class={announced ? 'unseen' : 'stack'}
+    data-live
+    role={announced ? 'status' : undefined}
+  >
     {children}
   </div>
 )
 
-export const Panel = ({ title, children, class: more }: { title?: Child; children: Child; class?: string }) => (
+export const Panel = ({
+  title,
+  children,
+  class: more,
+}: {
+  title?: Child
+  children: Child
+  class?: string
+}) => (
   <section class={more === undefined ? 'panel' : `panel ${more}`}>
     {title === undefined ? null : <h2>{title}</h2>}
     {children}
@@ -176,10 +243,24 @@ export const Panel = ({ title, children, class: more }: { title?: Child; childre
 
 type Column = string | { name: string; end: true }
 const columnName = (column: Column): string => (typeof column === 'string' ? column : column.name)
-const columnClass = (column: Column): string | undefined => (typeof column === 'string' ? undefined : 'end')
+const columnClass = (column: Column): string | undefined =>
+  typeof column === 'string' ? undefined : 'end'
 
-/** A table; on a narrow screen each row becomes a list with the columns' names beside it. Roles are said, because styles take them away. */
-export const Table = ({ label, head, rows, none }: { label: string; head: readonly Column[]; rows: readonly (readonly Child[])[]; none: Child }) =>
+/**
+ * A table; on a narrow screen each row becomes a list with the columns' names beside it. Roles are
+ * said, because styles take them away.
+ */
+export const Table = ({
+  label,
+  head,
+  rows,
+  none,
+}: {
+  label: string
+  head: readonly Column[]
+  rows: readonly (readonly Child[])[]
+  none: Child
+}) =>
   rows.length === 0 ? (
     <p class="soft">{none}</p>
   ) : (
@@ -197,7 +278,11 @@ export const Table = ({ label, head, rows, none }: { label: string; head: readon
         {rows.map((row) => (
           <tr role="row">
             {row.map((cell, index) => (
-              <td role="cell" class={columnClass(head[index] ?? '')} data-label={columnName(head[index] ?? '')}>
+              <td
+                role="cell"
+                class={columnClass(head[index] ?? '')}
+                data-label={columnName(head[index] ?? '')}
+              >
                 {cell === '' || cell === undefined ? null : <div>{cell}</div>}
               </td>
             ))}
@@ -207,7 +292,11 @@ export const Table = ({ label, head, rows, none }: { label: string; head: readon
     </table>
   )
 
-export const Figures = ({ items }: { items: readonly { name: string; value: Child; look?: 'bad' | 'warn' | 'small' | undefined }[] }) => (
+export const Figures = ({
+  items,
+}: {
+  items: readonly { name: string; value: Child; look?: 'bad' | 'warn' | 'small' | undefined }[]
+}) => (
   <dl class="figures">
     {items.map(({ name, value, look }) => (
       <div class="figure">
@@ -218,8 +307,17 @@ export const Figures = ({ items }: { items: readonly { name: string; value: Chil
   </dl>
 )
 
-/** There is nothing of that name, or it may not be done: said, with the way back. @param href where it leads, if not to the page `back` */
-export const nothingHere = (request: ConsoleRequest, what: string, back: Way, status: 400 | 403 | 404 | 422 = 404, href: string = back): Response =>
+/**
+ * There is nothing of that name, or it may not be done: said, with the way back.
+ * @param href where it leads, if not to the page `back`
+ */
+export const nothingHere = (
+  request: ConsoleRequest,
+  what: string,
+  back: Way,
+  status: 400 | 403 | 404 | 422 = 404,
+  href: string = back,
+): Response =>
   consolePage(
     request,
     { title: status === 404 ? 'Nothing here' : 'That was not done', at: back, status },

@@ -3,7 +3,15 @@ import { Problem } from '../../clients/problem.ts'
 import { TextField } from '../../pages/fields.tsx'
 import { isFresh } from '../../clients/session/lifetimes.ts'
 import { Confirm, SignInAgain } from './confirm.tsx'
-import { consolePage, Hidden, isAdministrator, Panel, type ConsoleRequest, nothingHere, type Mounted } from './layout.tsx'
+import {
+  consolePage,
+  Hidden,
+  isAdministrator,
+  Panel,
+  type ConsoleRequest,
+  nothingHere,
+  type Mounted,
+} from './layout.tsx'
 import { targetWords } from './locks.tsx'
 import { queried } from './revoke.tsx'
 
@@ -11,10 +19,20 @@ import { queried } from './revoke.tsx'
 
 const idOf = (source: URLSearchParams): string => (source.get('id') ?? '').slice(0, 200)
 const notAllowed = (request: ConsoleRequest): Response =>
-  nothingHere(request, 'This needs the app role Broker.Administrator. Operators may lock one user for at most 24 hours.', '/ops/locks', 403)
-const gone = (request: ConsoleRequest): Response => nothingHere(request, 'There is no such open lock. Nothing was changed.', '/ops/locks')
+  nothingHere(
+    request,
+    'This needs the app role Broker.Administrator. Operators may lock one user for at most 24 hours.',
+    '/ops/locks',
+    403,
+  )
+const gone = (request: ConsoleRequest): Response =>
+  nothingHere(request, 'There is no such open lock. Nothing was changed.', '/ops/locks')
 const signInFirst = (request: ConsoleRequest): Response =>
-  consolePage(request, { title: 'That was not done', at: '/ops/locks', status: 403 }, <Panel class="narrow">{[<SignInAgain what="This" />]}</Panel>)
+  consolePage(
+    request,
+    { title: 'That was not done', at: '/ops/locks', status: 403 },
+    <Panel class="narrow">{[<SignInAgain what="This" />]}</Panel>,
+  )
 
 async function liftPage(request: ConsoleRequest): Promise<Response> {
   const { deps, operator, now } = request
@@ -55,4 +73,6 @@ async function liftNow(request: ConsoleRequest, form: URLSearchParams): Promise<
   }
 }
 
-export const liftRoutes: readonly Mounted<ConsoleRequest>[] = [{ path: '/ops/locks/lift', page: liftPage, form: liftNow }]
+export const liftRoutes: readonly Mounted<ConsoleRequest>[] = [
+  { path: '/ops/locks/lift', page: liftPage, form: liftNow },
+]

@@ -7,7 +7,10 @@ import { Table, type ConsoleRequest } from './layout.tsx'
 import { nameOf, when } from './format.ts'
 import { pageOfSearch, Pages, placeOf } from './pages.tsx'
 
-/** Live sessions, newest first, a page at a time: the list that operators and the administrator of a tenant both have. */
+/**
+ * Live sessions, newest first, a page at a time: the list that operators and the administrator of a
+ * tenant both have.
+ */
 
 const SESSIONS_ON_A_PAGE = 100
 
@@ -19,9 +22,18 @@ export type SessionsPage = Awaited<ReturnType<typeof findSessions>>
 /** The page at the place that the address names. */
 export async function findSessions(request: Asking, wanted: Wanted) {
   const place = placeOf(request, SESSION_CURSOR)
-  const bounds = { before: readSessionCursor(place.before), now: request.now, limit: SESSIONS_ON_A_PAGE + 1 }
+  const bounds = {
+    before: readSessionCursor(place.before),
+    now: request.now,
+    limit: SESSIONS_ON_A_PAGE + 1,
+  }
   const found = await sessionsBy(request.deps, { ...wanted, ...bounds })
-  return { place, ...pageOfSearch(found, SESSIONS_ON_A_PAGE, (one) => sessionCursor('session' in one ? one.session : one)) }
+  return {
+    place,
+    ...pageOfSearch(found, SESSIONS_ON_A_PAGE, (one) =>
+      sessionCursor('session' in one ? one.session : one),
+    ),
+  }
 }
 
 interface SessionsProps {
@@ -33,11 +45,23 @@ interface SessionsProps {
   acts: readonly { name: string; act: (session: Session) => Child }[]
 }
 
-export const SessionsTable = ({ request, page: { place, shown, next, searchedTo }, user, acts }: SessionsProps) => (
+export const SessionsTable = ({
+  request,
+  page: { place, shown, next, searchedTo },
+  user,
+  acts,
+}: SessionsProps) => (
   <>
     <Table
       label="Live sessions"
-      head={['User', 'Device', 'Signed in', 'Last used', 'Instances', ...acts.map(({ name }) => name)]}
+      head={[
+        'User',
+        'Device',
+        'Signed in',
+        'Last used',
+        'Instances',
+        ...acts.map(({ name }) => name),
+      ]}
       rows={shown.map(({ session, participants }) => [
         user(session),
         session.device,
@@ -52,7 +76,10 @@ export const SessionsTable = ({ request, page: { place, shown, next, searchedTo 
       of="sessions"
       place={place}
       next={next}
-      searchedTo={searchedTo && `sessions that began ${when(searchedTo.openedAt * 1000, request.deps.clock.nowMs())}`}
+      searchedTo={
+        searchedTo &&
+        `sessions that began ${when(searchedTo.openedAt * 1000, request.deps.clock.nowMs())}`
+      }
     />
   </>
 )
@@ -62,5 +89,10 @@ export const sessionTimes = ({ clock }: Pick<Deps, 'clock'>, session: Session): 
   [session.openedAt, session.lastActiveAt].map((at) => when(at * 1000, clock.nowMs()))
 
 /** Nothing where there is none: a phone's list leaves the line out. */
-export const instanceNames = (deps: Pick<Deps, 'clients'>, participants: readonly Participant[]): Child =>
-  participants.length === 0 ? '' : participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>)
+export const instanceNames = (
+  deps: Pick<Deps, 'clients'>,
+  participants: readonly Participant[],
+): Child =>
+  participants.length === 0
+    ? ''
+    : participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>)

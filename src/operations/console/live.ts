@@ -3,8 +3,9 @@ import type { Deps } from '../deps.ts'
 import { type Pass, visitorBy } from './console-session.ts'
 
 /**
- * Tells pages that are open that something changed; they fetch it themselves. One look at the store every two seconds serves all of them, and
- * none is taken while no page is open. A stream ends with the pass of its reader.
+ * Tells pages that are open that something changed; they fetch it themselves. One look at the store
+ * every two seconds serves all of them, and none is taken while no page is open. A stream ends with
+ * the pass of its reader.
  */
 
 const LOOK_MS = 2_000
@@ -88,14 +89,16 @@ export class LivePages {
     try {
       const now = this.#deps.clock.now()
       for (const stream of [...this.#streams]) {
-        if ((await visitorBy(this.#deps, stream.pass, now, false)).is !== 'operator') this.#end(stream, 'event: over\ndata: {}\n\n')
+        if ((await visitorBy(this.#deps, stream.pass, now, false)).is !== 'operator')
+          this.#end(stream, 'event: over\ndata: {}\n\n')
       }
       const seen = await this.#fingerprint()
       if (seen !== this.#seen) this.#tell('event: changed\ndata: {}\n\n')
       else if (this.#deps.clock.nowMs() - this.#beatAtMs > BEAT_MS) this.#tell(': here\n\n')
       this.#seen = seen
     } catch {
-      // A store that is down tells nothing new; pages stand as they are, and the next look tries again.
+      // A store that is down tells nothing new; pages stand as they are, and the next look tries
+      // again.
     } finally {
       this.#looking = false
     }
@@ -103,10 +106,27 @@ export class LivePages {
 
   async #fingerprint(): Promise<string> {
     const { store, queue, feed } = this.#deps
-    const [head, counts, guards] = await Promise.all([store.head(), store.deliveryCounts(), store.guardReports()])
-    const enforced = guards.map((one) => [one.clientId, one.guardId, one.enforcedSeq, one.version, one.staleness, one.clockOffsetSeconds])
+    const [head, counts, guards] = await Promise.all([
+      store.head(),
+      store.deliveryCounts(),
+      store.guardReports(),
+    ])
+    const enforced = guards.map((one) => [
+      one.clientId,
+      one.guardId,
+      one.enforcedSeq,
+      one.version,
+      one.staleness,
+      one.clockOffsetSeconds,
+    ])
     const streams = feed.streams().map((one) => [one.clientId, one.guardId])
-    return JSON.stringify([head, counts.map((one) => [one.clientId, one.state, one.count]), enforced, streams, queue.targets()])
+    return JSON.stringify([
+      head,
+      counts.map((one) => [one.clientId, one.state, one.count]),
+      enforced,
+      streams,
+      queue.targets(),
+    ])
   }
 
   #tell(text: string): void {

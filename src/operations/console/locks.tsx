@@ -35,7 +35,14 @@ export async function locksPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Open locks"
-          head={['What', 'Since', 'By', 'Until', 'Case', ...(isAdministrator(request) ? ['Lift'] : [])]}
+          head={[
+            'What',
+            'Since',
+            'By',
+            'Until',
+            'Case',
+            ...(isAdministrator(request) ? ['Lift'] : []),
+          ]}
           rows={await Promise.all(shown.map((one) => lockRow(request, one)))}
           none="Nothing is locked."
         />
@@ -43,18 +50,26 @@ export async function locksPage(request: ConsoleRequest): Promise<Response> {
         <div class="row">
           <LinkButton href="/ops/lock">Lock a user</LinkButton>
         </div>
-        <p class="soft small">An administrator locks an instance on its page, and a tenant with cmb lock or the API.</p>
+        <p class="soft small">
+          An administrator locks an instance on its page, and a tenant with cmb lock or the API.
+        </p>
       </Panel>
     </>,
   )
 }
 
 /** Whom or what, as an operator knows it. */
-export async function targetWords({ deps }: Pick<ConsoleRequest, 'deps'>, target: LockTarget): Promise<string> {
+export async function targetWords(
+  { deps }: Pick<ConsoleRequest, 'deps'>,
+  target: LockTarget,
+): Promise<string> {
   if (target.kind === 'client') return `The instance ${nameOf(deps, target.clientId)}`
-  if (target.kind === 'tenant') return `The tenant ${(await deps.store.findTenant(target.tid))?.name ?? target.tid}`
+  if (target.kind === 'tenant')
+    return `The tenant ${(await deps.store.findTenant(target.tid))?.name ?? target.tid}`
   const subject = await deps.store.findSubjectByUser(target.tid, target.oid)
-  return subject === undefined ? `The user ${target.oid} of tenant ${target.tid}` : whoIs({ user: subject })
+  return subject === undefined
+    ? `The user ${target.oid} of tenant ${target.tid}`
+    : whoIs({ user: subject })
 }
 
 async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Promise<string> {
@@ -64,7 +79,9 @@ async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Prom
 
 /** Its end with the day, to the minute. */
 export const untilOf = ({ endsAt }: Pick<Lock, 'endsAt'>): string =>
-  endsAt === undefined ? 'an administrator lifts it' : `${new Date(endsAt * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  endsAt === undefined
+    ? 'an administrator lifts it'
+    : `${new Date(endsAt * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
 async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
   const words = await targetWords(request, lock.target)
@@ -79,7 +96,10 @@ async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
     lock.caseReference ?? '',
     ...(isAdministrator(request)
       ? [
-          <a href={linkOf('/ops/locks/lift', { id: lock.id })} aria-label={`Lift the lock of ${words}`}>
+          <a
+            href={linkOf('/ops/locks/lift', { id: lock.id })}
+            aria-label={`Lift the lock of ${words}`}
+          >
             Lift
           </a>,
         ]

@@ -8,13 +8,23 @@ import { TimesChart } from './chart.tsx'
 import { consolePage, Figures, Live, Panel, Table, type ConsoleRequest } from './layout.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
-import { HEALTH_TAG, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
+import {
+  HEALTH_TAG,
+  healthOf,
+  type InstanceNow,
+  instancesNow,
+  isWatched,
+  worstFirst,
+} from './instances.ts'
 import { Problems, problemsOf } from './problems.tsx'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
 import { count, span } from './format.ts'
 import { clientLink, linkOf } from './links.ts'
 
-/** Where operators look first: what is wrong, which instances are unwell, what is pending, how fast it goes, what was revoked last. */
+/**
+ * Where operators look first: what is wrong, which instances are unwell, what is pending, how fast
+ * it goes, what was revoked last.
+ */
 
 const TIMES_OF = 200
 
@@ -37,7 +47,10 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
-      <Problems request={request} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
+      <Problems
+        request={request}
+        problems={problemsOf(ready.checks, instances, (one) => checks.since(one))}
+      />
       <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">
@@ -56,7 +69,15 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
   )
 }
 
-const Now = ({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) => (
+const Now = ({
+  instances,
+  sessions,
+  nowMs,
+}: {
+  instances: readonly InstanceNow[]
+  sessions: number
+  nowMs: number
+}) => (
   <Live id="state">
     <Panel>
       <Totals instances={instances} sessions={sessions} nowMs={nowMs} />
@@ -110,7 +131,12 @@ const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
 const Latest = ({ rows }: { rows: readonly (readonly Child[])[] }) => (
   <Live id="latest">
     <Panel title="Latest revocations">
-      <Table label="Latest revocations" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
+      <Table
+        label="Latest revocations"
+        head={REVOCATION_HEAD}
+        rows={rows}
+        none="Nothing has been revoked yet."
+      />
       <p>
         <a href="/ops/revocations">All revocations</a>
       </p>
@@ -124,10 +150,25 @@ const partsOf = (ready: Readiness) => [
   ['Microsoft', ready.parts.microsoft] as const,
 ]
 
-function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) {
-  const sum = (pick: (one: InstanceNow) => number): number => instances.reduce((total, one) => total + pick(one), 0)
-  const [pending, rejected, failed] = [sum((one) => one.counts.pending), sum((one) => one.counts.rejected), sum((one) => one.counts.failed)]
-  const oldest = Math.min(...instances.flatMap((one) => one.targets.flatMap((target) => target.oldestAtMs ?? [])))
+function Totals({
+  instances,
+  sessions,
+  nowMs,
+}: {
+  instances: readonly InstanceNow[]
+  sessions: number
+  nowMs: number
+}) {
+  const sum = (pick: (one: InstanceNow) => number): number =>
+    instances.reduce((total, one) => total + pick(one), 0)
+  const [pending, rejected, failed] = [
+    sum((one) => one.counts.pending),
+    sum((one) => one.counts.rejected),
+    sum((one) => one.counts.failed),
+  ]
+  const oldest = Math.min(
+    ...instances.flatMap((one) => one.targets.flatMap((target) => target.oldestAtMs ?? [])),
+  )
   return (
     <Figures
       items={[
@@ -137,14 +178,26 @@ function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNo
         { name: 'Rejected', value: count(rejected), look: rejected > 0 ? 'bad' : undefined },
         { name: 'Failed', value: count(failed), look: failed > 0 ? 'bad' : undefined },
         { name: 'Delivered', value: count(sum((one) => one.counts.delivered)) },
-        { name: 'Oldest pending', value: Number.isFinite(oldest) ? span(Math.max(0, nowMs - oldest)) : 'none', look: 'small' },
+        {
+          name: 'Oldest pending',
+          value: Number.isFinite(oldest) ? span(Math.max(0, nowMs - oldest)) : 'none',
+          look: 'small',
+        },
       ]}
     />
   )
 }
 
 const end = (name: string) => ({ name, end: true }) as const
-const HEAD = ['Instance', 'State', end('Pending'), end('Rejected'), end('Failed'), 'Logout addresses', 'Guards']
+const HEAD = [
+  'Instance',
+  'State',
+  end('Pending'),
+  end('Rejected'),
+  end('Failed'),
+  'Logout addresses',
+  'Guards',
+]
 
 const number = (value: number, look: string, href: string): Child =>
   value === 0 ? (
@@ -187,4 +240,8 @@ const partRows = (ready: Readiness): Child[][] =>
     part.problem ?? (part.engine === undefined ? '' : (ENGINE[part.engine] ?? part.engine)),
   ])
 
-const ENGINE: Record<string, string> = { valkey: 'Valkey', redis: 'Redis', postgres: 'Postgres, for trying and testing' }
+const ENGINE: Record<string, string> = {
+  valkey: 'Valkey',
+  redis: 'Redis',
+  postgres: 'Postgres, for trying and testing',
+}

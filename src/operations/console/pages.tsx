@@ -3,8 +3,9 @@ import type { Searched } from '../../../db/types.ts'
 import type { ConsoleRequest } from './layout.tsx'
 
 /**
- * Pages of a list by cursor. The address holds where this page begins, and where those before it began: so every list needs one direction only,
- * and "Previous" shows the page that was left. Refuses a cursor of another shape: the list begins again.
+ * Pages of a list by cursor. The address holds where this page begins, and where those before it
+ * began: so every list needs one direction only, and "Previous" shows the page that was left.
+ * Refuses a cursor of another shape: the list begins again.
  */
 
 /** How far "Previous" leads; from farther on it leads to the first page. */
@@ -27,18 +28,35 @@ export interface Place {
 export function placeOf({ c }: Asking, shape: RegExp, list = ''): Place {
   const before = c.req.query(`${list}before`)
   if (before === undefined || !shape.test(before)) return { before: undefined, back: [] }
-  return { before, back: (c.req.queries(`${list}back`) ?? []).filter((one) => shape.test(one)).slice(-MOST_BACK) }
+  return {
+    before,
+    back: (c.req.queries(`${list}back`) ?? []).filter((one) => shape.test(one)).slice(-MOST_BACK),
+  }
 }
 
-/** What of a page is shown, and the cursor of the next one. @param found one more than a page holds, where there is more */
-export function pageOf<T>(found: readonly T[], size: number, cursorOf: (last: T) => string): { shown: T[]; next: string | undefined } {
+/**
+ * What of a page is shown, and the cursor of the next one.
+ * @param found one more than a page holds, where there is more
+ */
+export function pageOf<T>(
+  found: readonly T[],
+  size: number,
+  cursorOf: (last: T) => string,
+): { shown: T[]; next: string | undefined } {
   const shown = found.slice(0, size)
   const last = shown.at(-1)
   return { shown, next: found.length > size && last !== undefined ? cursorOf(last) : undefined }
 }
 
-/** The same of a bounded search. Where it came to an end before the page was full, the next page goes on from there. */
-export function pageOfSearch<T, P>({ found, searchedTo }: Searched<T, P>, size: number, cursorOf: (last: T | P) => string) {
+/**
+ * The same of a bounded search. Where it came to an end before the page was full, the next page
+ * goes on from there.
+ */
+export function pageOfSearch<T, P>(
+  { found, searchedTo }: Searched<T, P>,
+  size: number,
+  cursorOf: (last: T | P) => string,
+) {
   const { shown, next } = pageOf(found, size, cursorOf)
   return { shown, next: searchedTo === undefined ? next : cursorOf(searchedTo), searchedTo }
 }
@@ -58,7 +76,14 @@ interface PagesProps {
 }
 
 /** Links to the first, the previous and the next page; nothing where one page holds all. */
-export function Pages({ request, of, place: { before, back }, next, list = '', searchedTo }: PagesProps) {
+export function Pages({
+  request,
+  of,
+  place: { before, back },
+  next,
+  list = '',
+  searchedTo,
+}: PagesProps) {
   if (before === undefined && next === undefined) return null
   const at = (to: string | undefined, earlier: readonly string[]): string => {
     const url = new URL(request.c.req.url)

@@ -7,7 +7,10 @@ import { whoIs } from './format.ts'
 import { asked } from './links.ts'
 import { notAllowed, queried } from './revoke.tsx'
 
-/** Picking the users of one revocation, by a form without a script: each search keeps those that are ticked. */
+/**
+ * Picking the users of one revocation, by a form without a script: each search keeps those that are
+ * ticked.
+ */
 
 /** In one revocation: so that their dry run stays bounded. */
 const MOST_PICKED = 50
@@ -15,14 +18,19 @@ const FOUND = 20
 
 /** The subs that the address or a form names, each once. */
 export const pickedIn = (source: URLSearchParams): string[] =>
-  [...new Set(source.getAll('user').map((one) => one.trim()))].filter((one) => /^[\w-]{1,200}$/.test(one)).slice(0, MOST_PICKED)
+  [...new Set(source.getAll('user').map((one) => one.trim()))]
+    .filter((one) => /^[\w-]{1,200}$/.test(one))
+    .slice(0, MOST_PICKED)
 
 export async function pickUsersPage(request: ConsoleRequest, problem?: string): Promise<Response> {
   const { deps } = request
   if (!isAdministrator(request)) return notAllowed(request)
   const text = asked(request, 'q')
   const picked = await firstUsers(deps, pickedIn(queried(request)))
-  const { users, more } = text === undefined ? { users: [], more: false } : await deps.store.searchUsers({ text, limit: FOUND })
+  const { users, more } =
+    text === undefined
+      ? { users: [], more: false }
+      : await deps.store.searchUsers({ text, limit: FOUND })
   const found = users.filter(({ sub }) => !picked.some((one) => one.sub === sub))
   const tenants = await tenantNames(request, [...found, ...picked])
   return consolePage(
@@ -43,8 +51,18 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
           <Button kind="quiet">Search</Button>
         </div>
         {text === undefined ? null : <p role="status">{foundWords(text, found.length, more)}</p>}
-        <Ticks legend={`Found for “${text ?? ''}”`} users={found} tenants={tenants} checked={false} />
-        <Ticks legend={`Picked (${picked.length} of at most ${MOST_PICKED})`} users={picked} tenants={tenants} checked />
+        <Ticks
+          legend={`Found for “${text ?? ''}”`}
+          users={found}
+          tenants={tenants}
+          checked={false}
+        />
+        <Ticks
+          legend={`Picked (${picked.length} of at most ${MOST_PICKED})`}
+          users={picked}
+          tenants={tenants}
+          checked
+        />
         {picked.length + found.length === 0 ? null : (
           <div class="row">
             <button class="button" type="submit" formaction="/ops/revoke/users/check">
@@ -64,9 +82,19 @@ function foundWords(text: string, found: number, more: boolean): string {
 }
 
 /** By `tid`. */
-async function tenantNames({ deps }: ConsoleRequest, users: readonly Subject[]): Promise<Map<string, string>> {
+async function tenantNames(
+  { deps }: ConsoleRequest,
+  users: readonly Subject[],
+): Promise<Map<string, string>> {
   const tids = [...new Set(users.map(({ tid }) => tid))]
-  return new Map(await Promise.all(tids.map(async (tid): Promise<[string, string]> => [tid, (await deps.store.findTenant(tid))?.name ?? tid])))
+  return new Map(
+    await Promise.all(
+      tids.map(async (tid): Promise<[string, string]> => [
+        tid,
+        (await deps.store.findTenant(tid))?.name ?? tid,
+      ]),
+    ),
+  )
 }
 
 interface TicksProps {

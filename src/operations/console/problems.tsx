@@ -7,7 +7,10 @@ import { plural, span, when } from './format.ts'
 import { healthOf, type InstanceNow } from './instances.ts'
 import { clientLink } from './links.ts'
 
-/** What is wrong now, the worst first: each finding of the one list of checks, and each instance that does not get what it should. */
+/**
+ * What is wrong now, the worst first: each finding of the one list of checks, and each instance
+ * that does not get what it should.
+ */
 
 interface Problem {
   id: string
@@ -29,7 +32,9 @@ const SEVERITY = {
   none: { words: 'note', rank: 2 },
 } as const
 
-/** The section of docs/runbook.md that helps with a check. A test compares them with the document. */
+/**
+ * The section of docs/runbook.md that helps with a check. A test compares them with the document.
+ */
 export const RUNBOOK: Readonly<Record<string, string>> = {
   queue: 'the-queue-server-is-down-or-lost-its-data',
   'queue-durability': 'the-queue-server-is-down-or-lost-its-data',
@@ -43,7 +48,11 @@ export const RUNBOOK: Readonly<Record<string, string>> = {
   'postgres-clock': 'the-clock-is-wrong',
   secrets: 'broker_secret-leaked',
 }
-const [DOWN, REJECTS, NO_GUARD] = ['an-instance-is-down', 'an-instance-rejects-logout-tokens', 'a-guard-is-outdated-or-gone']
+const [DOWN, REJECTS, NO_GUARD] = [
+  'an-instance-is-down',
+  'an-instance-rejects-logout-tokens',
+  'a-guard-is-outdated-or-gone',
+]
 
 const ofFinding = (one: Finding, sinceMs: number | undefined): Problem => ({
   id: `${one.check} ${one.about ?? ''}`.trim(),
@@ -56,7 +65,8 @@ const ofFinding = (one: Finding, sinceMs: number | undefined): Problem => ({
   runbook: RUNBOOK[one.check],
 })
 
-const honors = ({ tokenSeconds }: InstanceNow): string => `It honors an access token for up to ${span(tokenSeconds * 1000)} after it was revoked.`
+const honors = ({ tokenSeconds }: InstanceNow): string =>
+  `It honors an access token for up to ${span(tokenSeconds * 1000)} after it was revoked.`
 
 function ofInstance(one: InstanceNow): Problem[] {
   const { health, why } = healthOf(one)
@@ -76,7 +86,11 @@ function ofInstance(one: InstanceNow): Problem[] {
       severity: health === 'bad' ? 'page' : 'ticket',
       bad: health === 'bad',
       sinceMs: Number.isFinite(oldest) ? oldest : undefined,
-      found: one.unreached ? honors(one) : counted.length === 0 ? undefined : `Deliveries: ${counted.join(', ')}.`,
+      found: one.unreached
+        ? honors(one)
+        : counted.length === 0
+          ? undefined
+          : `Deliveries: ${counted.join(', ')}.`,
       fix: one.unreached ? (
         'Install the guard in it, or register its logout address.'
       ) : (
@@ -87,12 +101,28 @@ function ofInstance(one: InstanceNow): Problem[] {
   ]
 }
 
-export function problemsOf(findings: readonly Finding[], instances: readonly InstanceNow[], since: (one: Finding) => number | undefined): Problem[] {
-  const all = [...findings.map((one) => ofFinding(one, since(one))), ...instances.flatMap(ofInstance)]
-  return all.toSorted((a, b) => SEVERITY[a.severity].rank - SEVERITY[b.severity].rank || Number(b.bad) - Number(a.bad))
+export function problemsOf(
+  findings: readonly Finding[],
+  instances: readonly InstanceNow[],
+  since: (one: Finding) => number | undefined,
+): Problem[] {
+  const all = [
+    ...findings.map((one) => ofFinding(one, since(one))),
+    ...instances.flatMap(ofInstance),
+  ]
+  return all.toSorted(
+    (a, b) =>
+      SEVERITY[a.severity].rank - SEVERITY[b.severity].rank || Number(b.bad) - Number(a.bad),
+  )
 }
 
-export function Problems({ request, problems }: { request: ConsoleRequest; problems: readonly Problem[] }) {
+export function Problems({
+  request,
+  problems,
+}: {
+  request: ConsoleRequest
+  problems: readonly Problem[]
+}) {
   const nowMs = request.deps.clock.nowMs()
   const title = problems.length === 0 ? 'Everything works' : plural(problems.length, 'problem')
   return (
@@ -119,10 +149,19 @@ export function Problems({ request, problems }: { request: ConsoleRequest; probl
   )
 }
 
-const Item = ({ request, problem, nowMs }: { request: ConsoleRequest; problem: Problem; nowMs: number }) => (
+const Item = ({
+  request,
+  problem,
+  nowMs,
+}: {
+  request: ConsoleRequest
+  problem: Problem
+  nowMs: number
+}) => (
   <li class={problem.bad ? 'alert bad' : 'alert'}>
     <h3>
-      <span class={problem.bad ? 'tag bad' : 'tag wait'}>{SEVERITY[problem.severity].words}</span> {problem.title}
+      <span class={problem.bad ? 'tag bad' : 'tag wait'}>{SEVERITY[problem.severity].words}</span>{' '}
+      {problem.title}
     </h3>
     {problem.found === undefined ? null : <p>{problem.found}</p>}
     {problem.fix === undefined ? null : (
@@ -132,12 +171,17 @@ const Item = ({ request, problem, nowMs }: { request: ConsoleRequest; problem: P
     )}
     <p class="small soft">
       {problem.sinceMs === undefined ? null : <>Since {when(problem.sinceMs, nowMs)}. </>}
-      {problem.runbook === undefined ? null : <Runbook request={request} section={problem.runbook} />}
+      {problem.runbook === undefined ? null : (
+        <Runbook request={request} section={problem.runbook} />
+      )}
     </p>
   </li>
 )
 
-/** A link where the operators' documents have an address (BROKER_RUNBOOK_URL); else the name of the document. */
+/**
+ * A link where the operators' documents have an address (BROKER_RUNBOOK_URL); else the name of the
+ * document.
+ */
 const Runbook = ({ request, section }: { request: ConsoleRequest; section: string }) => {
   const { runbookUrl } = request.deps.config
   if (runbookUrl === undefined) return <>Runbook: docs/runbook.md#{section}</>

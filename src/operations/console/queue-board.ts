@@ -7,8 +7,9 @@ import type { Deps } from '../deps.ts'
 import type { OpenedDeliveryQueue } from '../../outbox/delivery-queue.ts'
 
 /**
- * The queue's own view, by bull-board, to look at: it is made read-only, and whatever is not a GET is refused here before it gets there. Its pages
- * are not ours: they get a policy of their own, which still loads nothing from anywhere else and runs no script that is not in a file of its.
+ * The queue's own view, by bull-board, to look at: it is made read-only, and whatever is not a GET
+ * is refused here before it gets there. Its pages are not ours: they get a policy of their own,
+ * which still loads nothing from anywhere else and runs no script that is not in a file of its.
  */
 
 export const BOARD = '/ops/queue'
@@ -26,17 +27,26 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
       new BullMQAdapter(bull, {
         readOnlyMode: true,
         allowRetries: false,
-        description: 'Delivery attempts that are due. The database has the truth: losing this queue loses nothing.',
+        description:
+          'Delivery attempts that are due. The database has the truth: losing this queue loses nothing.',
       }),
     ],
-    // The two packages' patch releases differ, and with them a private field of a class; what is called does not.
+    // The two packages' patch releases differ, and with them a private field of a class; what is
+    // called does not.
     serverAdapter: adapter as unknown as ServerAdapter,
-    options: { uiConfig: { boardTitle: 'Case Manager: queue', hideRedisDetails: true, miscLinks: [{ text: 'Back to the console', url: '/ops' }] } },
+    options: {
+      uiConfig: {
+        boardTitle: 'Case Manager: queue',
+        hideRedisDetails: true,
+        miscLinks: [{ text: 'Back to the console', url: '/ops' }],
+      },
+    },
   })
   const board = new Hono()
   board.use('*', async (c, next) => {
     await next()
-    if (c.res.headers.get('content-type')?.startsWith('text/html')) c.res = new Response((await c.res.text()).replace(ELSEWHERE, ''), c.res)
+    if (c.res.headers.get('content-type')?.startsWith('text/html'))
+      c.res = new Response((await c.res.text()).replace(ELSEWHERE, ''), c.res)
     c.header('Content-Security-Policy', POLICY)
     c.header('X-Frame-Options', 'DENY')
     c.header('X-Content-Type-Options', 'nosniff')

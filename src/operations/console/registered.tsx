@@ -7,13 +7,18 @@ import { addresses, guards } from './instance-cells.tsx'
 import { when } from './format.ts'
 import { clientLink } from './links.ts'
 
-/** Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the admin API. */
+/**
+ * Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the
+ * admin API.
+ */
 
 async function clientsPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const instances = new Map((await instancesNow(deps)).map((one) => [one.clientId, one]))
   const nowMs = deps.clock.nowMs()
-  const rows = deps.clients.list().map((client) => clientRow(client, instances.get(client.clientId), nowMs))
+  const rows = deps.clients
+    .list()
+    .map((client) => clientRow(client, instances.get(client.clientId), nowMs))
   return consolePage(
     request,
     { title: 'Instances', at: '/ops/clients', live: true },
@@ -21,11 +26,22 @@ async function clientsPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Registered instances"
-          head={['Instance', 'Registered by', 'Who may use it', 'Authenticates by', 'Logout addresses', 'Guards', 'Changed']}
+          head={[
+            'Instance',
+            'Registered by',
+            'Who may use it',
+            'Authenticates by',
+            'Logout addresses',
+            'Guards',
+            'Changed',
+          ]}
           rows={rows}
           none="No instance is registered yet."
         />
-        <p class="soft small">Change one where it was registered: in the clients file, with cmb clients, or by the admin API.</p>
+        <p class="soft small">
+          Change one where it was registered: in the clients file, with cmb clients, or by the admin
+          API.
+        </p>
       </Panel>
     </Live>,
   )
@@ -80,7 +96,8 @@ const KEY = {
 
 async function keysPage(request: ConsoleRequest): Promise<Response> {
   const nowMs = request.deps.clock.nowMs()
-  const at = (seconds: number | undefined) => (seconds === undefined ? '' : when(seconds * 1000, nowMs))
+  const at = (seconds: number | undefined) =>
+    seconds === undefined ? '' : when(seconds * 1000, nowMs)
   const rows = (await request.deps.keys.list()).map((key: StoredSigningKey) => [
     <code>{key.kid}</code>,
     key.alg,
@@ -101,8 +118,8 @@ async function keysPage(request: ConsoleRequest): Promise<Response> {
         none="No key exists."
       />
       <p class="soft small">
-        The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If a key may have leaked:{' '}
-        <code>cmb keys rotate ES256 --emergency</code>.
+        The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If
+        a key may have leaked: <code>cmb keys rotate ES256 --emergency</code>.
       </p>
     </Panel>,
   )

@@ -2,11 +2,15 @@ import type { Deps } from '../deps.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { GRANT } from '../../protocol/names.ts'
 
-/** The console as a client of the broker itself: public, PKCE, one redirect address. The broker maintains this registration; no other source may change it. */
+/**
+ * The console as a client of the broker itself: public, PKCE, one redirect address. The broker
+ * maintains this registration; no other source may change it.
+ */
 
 export const CONSOLE = 'broker-console'
 
-export const callbackUri = (deps: Pick<Deps, 'config'>): string => `${deps.config.opsOrigin}/ops/callback`
+export const callbackUri = (deps: Pick<Deps, 'config'>): string =>
+  `${deps.config.opsOrigin}/ops/callback`
 
 const metadata = (deps: Pick<Deps, 'config'>): ClientMetadata => ({
   name: 'Operators’ console',
@@ -29,11 +33,23 @@ const metadata = (deps: Pick<Deps, 'config'>): ClientMetadata => ({
   allowedOrigins: [],
 })
 
-/** Registers the console where it is not, or where its address has changed. False if another source has registered a client of its id. */
-export async function keepRegistered(deps: Pick<Deps, 'store' | 'clients' | 'config' | 'clock' | 'log'>): Promise<boolean> {
+/**
+ * Registers the console where it is not, or where its address has changed. False if another source
+ * has registered a client of its id.
+ */
+export async function keepRegistered(
+  deps: Pick<Deps, 'store' | 'clients' | 'config' | 'clock' | 'log'>,
+): Promise<boolean> {
   const known = deps.clients.find(CONSOLE)
-  if (known?.source === 'broker' && known.metadata.redirectUris[0] === callbackUri(deps)) return true
-  const answer = await deps.store.putClient({ clientId: CONSOLE, source: 'broker', metadata: metadata(deps), secrets: [], now: deps.clock.now() })
+  if (known?.source === 'broker' && known.metadata.redirectUris[0] === callbackUri(deps))
+    return true
+  const answer = await deps.store.putClient({
+    clientId: CONSOLE,
+    source: 'broker',
+    metadata: metadata(deps),
+    secrets: [],
+    now: deps.clock.now(),
+  })
   if (answer.outcome === 'foreign') {
     deps.log.error('console_not_registered', {
       client_id: CONSOLE,

@@ -27,10 +27,14 @@ export function readFilter(request: ConsoleRequest): Asked {
   }
 }
 
-export const isNarrowed = (asked: Asked): boolean => Object.values(asked).some((value) => value !== undefined)
+export const isNarrowed = (asked: Asked): boolean =>
+  Object.values(asked).some((value) => value !== undefined)
 
 /** Undefined where the words fit no user, or several. */
-export async function filterOf({ deps }: ConsoleRequest, { user, ...rest }: Asked): Promise<RevocationFilter | undefined> {
+export async function filterOf(
+  { deps }: ConsoleRequest,
+  { user, ...rest }: Asked,
+): Promise<RevocationFilter | undefined> {
   if (user === undefined || user.startsWith('u_')) return { ...rest, sub: user }
   const { users, more } = await deps.store.searchUsers({ text: user, limit: 2 })
   const [only] = users
@@ -39,14 +43,33 @@ export async function filterOf({ deps }: ConsoleRequest, { user, ...rest }: Aske
 
 export const NoSuchUser = ({ user }: { user: string }) => (
   <Notice kind="warn" title="These words do not match exactly one user.">
-    <a href={linkOf('/ops/search', { q: user })}>Search for {user}</a>, and follow “Revocations of this user”.
+    <a href={linkOf('/ops/search', { q: user })}>Search for {user}</a>, and follow “Revocations of
+    this user”.
   </Notice>
 )
 
-export const RevocationFilters = ({ request, asked }: { request: ConsoleRequest; asked: Asked }) => (
+export const RevocationFilters = ({
+  request,
+  asked,
+}: {
+  request: ConsoleRequest
+  asked: Asked
+}) => (
   <form class="search" method="get" action="/ops/revocations">
-    <TextField name="user" label="User" value={asked.user} maxlength={200} placeholder="Name or sub" literal />
-    <SelectField name="client" label="Instance" options={[['', 'Any'], ...instances(request)]} chosen={asked.clientId} />
+    <TextField
+      name="user"
+      label="User"
+      value={asked.user}
+      maxlength={200}
+      placeholder="Name or sub"
+      literal
+    />
+    <SelectField
+      name="client"
+      label="Instance"
+      options={[['', 'Any'], ...instances(request)]}
+      chosen={asked.clientId}
+    />
     <TextField name="case" label="Case" value={asked.caseReference} maxlength={200} literal />
     <SelectField
       name="reason"
@@ -54,7 +77,14 @@ export const RevocationFilters = ({ request, asked }: { request: ConsoleRequest;
       options={[['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)]}
       chosen={asked.reason}
     />
-    <TextField name="actor" label="By" value={asked.actorId} maxlength={200} placeholder="sub, client or cmb@user (unverified)" literal />
+    <TextField
+      name="actor"
+      label="By"
+      value={asked.actorId}
+      maxlength={200}
+      placeholder="sub, client or cmb@user (unverified)"
+      literal
+    />
     <MomentField name="since" label="From (UTC)" value={asked.since} />
     <MomentField name="until" label="Before (UTC)" value={asked.until} />
     <div class="row">

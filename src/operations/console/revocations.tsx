@@ -1,10 +1,24 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
-import { consolePage, Live, Panel, Table, type ConsoleRequest, nothingHere, type Mounted } from './layout.tsx'
+import {
+  consolePage,
+  Live,
+  Panel,
+  Table,
+  type ConsoleRequest,
+  nothingHere,
+  type Mounted,
+} from './layout.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { DELIVERY, NUMBER, pageOf, pageOfSearch, Pages, placeOf, type Place } from './pages.tsx'
-import { filterOf, isNarrowed, NoSuchUser, readFilter, RevocationFilters } from './revocation-filter.tsx'
+import {
+  filterOf,
+  isNarrowed,
+  NoSuchUser,
+  readFilter,
+  RevocationFilters,
+} from './revocation-filter.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
@@ -19,9 +33,21 @@ const PAGE = 50
 const PROOF_OF = 100
 
 const end = (name: string) => ({ name, end: true }) as const
-export const REVOCATION_HEAD = ['Number', 'When', 'What', 'Why', 'By', end('Sessions'), end('Delivered'), 'Case']
+export const REVOCATION_HEAD = [
+  'Number',
+  'When',
+  'What',
+  'Why',
+  'By',
+  end('Sessions'),
+  end('Delivered'),
+  'Case',
+]
 
-export const revocationRows = (request: ConsoleRequest, revocations: readonly LoggedRevocation[]): Promise<Child[][]> =>
+export const revocationRows = (
+  request: ConsoleRequest,
+  revocations: readonly LoggedRevocation[],
+): Promise<Child[][]> =>
   Promise.all(
     revocations.map(async (one) => [
       <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
@@ -31,12 +57,17 @@ export const revocationRows = (request: ConsoleRequest, revocations: readonly Lo
       await actor(request, one),
       one.fanOut === 'pending' ? <span class="tag wait">{soFar(one)}</span> : count(one.sessions),
       delivered(one),
-      one.caseReference === undefined ? '' : <a href={caseLink(one.caseReference)}>{one.caseReference}</a>,
+      one.caseReference === undefined ? (
+        ''
+      ) : (
+        <a href={caseLink(one.caseReference)}>{one.caseReference}</a>
+      ),
     ]),
   )
 
 /** Not yet counted is not none. */
-const soFar = ({ sessions }: Revocation): string => (sessions === 0 ? 'not counted yet' : `${count(sessions)} so far`)
+const soFar = ({ sessions }: Revocation): string =>
+  sessions === 0 ? 'not counted yet' : `${count(sessions)} so far`
 
 function delivered({ totals }: LoggedRevocation): Child {
   const total = totalOf(totals)
@@ -48,7 +79,8 @@ function delivered({ totals }: LoggedRevocation): Child {
 /** Users by their name, where the store still knows it. */
 async function actor({ deps }: ConsoleRequest, { actor: by }: Revocation): Promise<string> {
   if (by.kind === 'client') return nameOf(deps, by.id)
-  if (by.kind === 'broker' || by.kind === 'microsoft') return by.kind === 'broker' ? 'The broker' : 'Microsoft'
+  if (by.kind === 'broker' || by.kind === 'microsoft')
+    return by.kind === 'broker' ? 'The broker' : 'Microsoft'
   const subject = by.id.startsWith('u_') ? await deps.store.findSubject(by.id) : undefined
   return subject?.name ?? subject?.username ?? by.id
 }
@@ -62,7 +94,12 @@ async function revocationsPage(request: ConsoleRequest): Promise<Response> {
   const found =
     filter === undefined
       ? { found: [], searchedTo: undefined }
-      : await deps.store.pageOfRevocations({ ...filter, before, limit: PAGE + 1, most: MOST_ENTRIES })
+      : await deps.store.pageOfRevocations({
+          ...filter,
+          before,
+          limit: PAGE + 1,
+          most: MOST_ENTRIES,
+        })
   const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ seq }) => String(seq))
   const rows = await revocationRows(request, shown)
   return consolePage(
@@ -79,7 +116,13 @@ async function revocationsPage(request: ConsoleRequest): Promise<Response> {
             label="Revocations"
             head={REVOCATION_HEAD}
             rows={rows}
-            none={searchedTo !== undefined ? 'No match so far.' : isNarrowed(asked) ? 'No revocation matches.' : 'Nothing has been revoked yet.'}
+            none={
+              searchedTo !== undefined
+                ? 'No match so far.'
+                : isNarrowed(asked)
+                  ? 'No revocation matches.'
+                  : 'Nothing has been revoked yet.'
+            }
           />
         </Panel>
       </Live>
@@ -88,7 +131,10 @@ async function revocationsPage(request: ConsoleRequest): Promise<Response> {
         of="revocations"
         place={place}
         next={next}
-        searchedTo={searchedTo && `${when(searchedTo.at * 1000, deps.clock.nowMs())} (revocation ${count(searchedTo.seq)})`}
+        searchedTo={
+          searchedTo &&
+          `${when(searchedTo.at * 1000, deps.clock.nowMs())} (revocation ${count(searchedTo.seq)})`
+        }
       />
     </>,
   )
@@ -97,7 +143,8 @@ async function revocationsPage(request: ConsoleRequest): Promise<Response> {
 async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
   const { deps, c } = request
   const revocation = await deps.store.findRevocation(seq)
-  if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
+  if (revocation === undefined)
+    return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
   const guards = await guardProof(deps, revocation)
   const proof = await deliveriesOf(request, seq)
   const nowMs = deps.clock.nowMs()
@@ -121,20 +168,36 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
 
 const DONE: Record<string, string> = {
   yes: 'Revoked. The broker now refuses what it covers, and is delivering the logout tokens.',
-  before: 'You revoked this already. This page shows what was done. Nothing was sent a second time.',
+  before:
+    'You revoked this already. This page shows what was done. Nothing was sent a second time.',
 }
-const Done = ({ said = '' }: { said: string | undefined }) => (Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null)
+const Done = ({ said = '' }: { said: string | undefined }) =>
+  Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null
 
 /** The signed evidence, to be kept with the case: cmb evidence verify checks it. */
 async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
   const revocation = await request.deps.store.findRevocation(seq)
-  if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
+  if (revocation === undefined)
+    return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
   const response = linesResponse(evidenceOf(request.deps, revocation))
-  response.headers.set('Content-Disposition', `attachment; filename="broker-revocation-${seq}.jsonl"`)
+  response.headers.set(
+    'Content-Disposition',
+    `attachment; filename="broker-revocation-${seq}.jsonl"`,
+  )
   return response
 }
 
-function RevocationFacts({ revocation, what, by, nowMs }: { revocation: LoggedRevocation; what: string; by: string; nowMs: number }) {
+function RevocationFacts({
+  revocation,
+  what,
+  by,
+  nowMs,
+}: {
+  revocation: LoggedRevocation
+  what: string
+  by: string
+  nowMs: number
+}) {
   return (
     <Panel class="narrow">
       <Facts
@@ -143,14 +206,20 @@ function RevocationFacts({ revocation, what, by, nowMs }: { revocation: LoggedRe
           ['Why', REASON[revocation.reason]],
           ['By', by],
           ['When', when(revocation.at * 1000, nowMs)],
-          ['Sessions', revocation.fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions)],
+          [
+            'Sessions',
+            revocation.fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions),
+          ],
           ['Deliveries', totalsInWords(revocation.totals, revocation.fanOut)],
           ['Case', revocation.caseReference],
           ['Comment', revocation.comment],
         ]}
       />
       <p>
-        <a href={`/ops/revocations/${revocation.seq}/evidence.jsonl`} download={`broker-revocation-${revocation.seq}.jsonl`}>
+        <a
+          href={`/ops/revocations/${revocation.seq}/evidence.jsonl`}
+          download={`broker-revocation-${revocation.seq}.jsonl`}
+        >
           Download signed evidence
         </a>
       </p>
@@ -174,7 +243,13 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Proof
   const place = placeOf(request, DELIVERY)
   const found = await store.listDeliveries({ seq, before: place.before, limit: PROOF_OF + 1 })
   const { shown, next } = pageOf(found, PROOF_OF, ({ id }) => id)
-  return { place, next, proofs: await Promise.all(shown.map(async (one) => ({ delivery: one, attempts: await store.attemptsOf(one.id) }))) }
+  return {
+    place,
+    next,
+    proofs: await Promise.all(
+      shown.map(async (one) => ({ delivery: one, attempts: await store.attemptsOf(one.id) })),
+    ),
+  }
 }
 
 /** A page of the deliveries with their attempts, newest first. */
@@ -192,7 +267,13 @@ function DeliveryProof({ request, proofs, place, next }: ProofPage & { request: 
   )
 }
 
-function EnforcedByGuards({ request, guards }: { request: ConsoleRequest; guards: readonly GuardProof[] }) {
+function EnforcedByGuards({
+  request,
+  guards,
+}: {
+  request: ConsoleRequest
+  guards: readonly GuardProof[]
+}) {
   const { deps } = request
   const nowMs = deps.clock.nowMs()
   const place = guardPlace(request, 'guards_')
@@ -215,7 +296,11 @@ function EnforcedByGuards({ request, guards }: { request: ConsoleRequest; guards
   )
 }
 
-function proofRow(request: ConsoleRequest, delivery: Delivery, attempts: readonly DeliveryAttempt[]): Child[] {
+function proofRow(
+  request: ConsoleRequest,
+  delivery: Delivery,
+  attempts: readonly DeliveryAttempt[],
+): Child[] {
   const { words, tag } = STATE[delivery.state]
   const nowMs = request.deps.clock.nowMs()
   return [
@@ -243,10 +328,18 @@ function proofRow(request: ConsoleRequest, delivery: Delivery, attempts: readonl
   ]
 }
 
-export const howMany = (end: { sessions: number; subjects: number; clients: number; deliveries: number; otherSubjects: string[] }): string =>
+export const howMany = (end: {
+  sessions: number
+  subjects: number
+  clients: number
+  deliveries: number
+  otherSubjects: string[]
+}): string =>
   `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
 const othersWords = ({ length }: string[]): string =>
-  length === 0 ? '' : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`
+  length === 0
+    ? ''
+    : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`
 
 const ONE = '/ops/revocations/:seq{[0-9]{1,15}}'
 const seqOf = ({ c }: ConsoleRequest): number => Number(c.req.param('seq'))

@@ -4,7 +4,15 @@ import { readAsset } from '../../pages/assets.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { isFresh } from '../../clients/session/lifetimes.ts'
 import { CaseAndCommentFields, NOT_FRESH, notTyped, SignInAgain, TypedWord } from './confirm.tsx'
-import { consolePage, Hidden, isAdministrator, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
+import {
+  consolePage,
+  Hidden,
+  isAdministrator,
+  Panel,
+  Table,
+  type ConsoleRequest,
+  type Mounted,
+} from './layout.tsx'
 import { covered, plural, REASON, whoIs } from './format.ts'
 import { userLink } from './links.ts'
 import { PickedFields, pickedIn, pickUsersPage } from './pick-users.tsx'
@@ -13,12 +21,19 @@ import { carriedOut, seenIn } from './revoke-check.tsx'
 import { notAllowed, queried } from './revoke.tsx'
 import { type Draft, readDraft, caseAndCommentOf, wordsIn } from './revoke-wanted.ts'
 
-/** Revoking several users: a dry run that names them, and the deed, which is one revocation for each user. */
+/**
+ * Revoking several users: a dry run that names them, and the deed, which is one revocation for each
+ * user.
+ */
 
 const AGAIN = readAsset(import.meta.url, './again.js')
 const NO_ONE = 'Tick at least one user.'
 
-const linkOf = (path: string, subs: readonly string[], more: readonly [string, string][] = []): string =>
+const linkOf = (
+  path: string,
+  subs: readonly string[],
+  more: readonly [string, string][] = [],
+): string =>
   `${path}?${new URLSearchParams([...subs.map((sub): [string, string] => ['user', sub]), ...more]).toString()}`
 
 interface Asked {
@@ -33,13 +48,18 @@ async function usersCheckPage(request: ConsoleRequest): Promise<Response> {
   const users = await firstUsers(deps, pickedIn(queried(request)))
   if (users.length === 0) return pickUsersPage(request, NO_ONE)
   const seen = seenIn(queried(request))
-  if (seen !== undefined) return confirmPage(request, users, { draft: readDraft(new URLSearchParams()), seen })
+  if (seen !== undefined)
+    return confirmPage(request, users, { draft: readDraft(new URLSearchParams()), seen })
   const { number } = await deps.store.chainHead('audit')
   const subs = users.map(({ sub }) => sub)
   return c.redirect(linkOf('/ops/revoke/users/check', subs, [['seen', String(number)]]), 303)
 }
 
-async function confirmPage(request: ConsoleRequest, users: readonly Subject[], { draft, seen, problem }: Asked): Promise<Response> {
+async function confirmPage(
+  request: ConsoleRequest,
+  users: readonly Subject[],
+  { draft, seen, problem }: Asked,
+): Promise<Response> {
   const { deps, now, operator } = request
   const selectors = users.map(({ sub }) => ({ kind: 'subject', sub }) as const)
   const [end, each, before] = await Promise.all([
@@ -50,7 +70,12 @@ async function confirmPage(request: ConsoleRequest, users: readonly Subject[], {
   const subs = users.map(({ sub }) => sub)
   return consolePage(
     request,
-    { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422, script: AGAIN },
+    {
+      title: 'Check before you revoke',
+      at: '/ops/revoke',
+      status: problem === undefined ? 200 : 422,
+      script: AGAIN,
+    },
     <Panel class="narrow">
       {problem === undefined ? null : <Notice kind="bad" title={problem} />}
       <Facts
@@ -81,11 +106,21 @@ interface UsersProps {
 }
 function Users({ users, each, before }: UsersProps) {
   const isBegun = before.some((seq) => seq !== undefined)
-  const revocation = (index: number) => (before[index] === undefined ? '' : <a href={`/ops/revocations/${before[index]}`}>{before[index]}</a>)
+  const revocation = (index: number) =>
+    before[index] === undefined ? (
+      ''
+    ) : (
+      <a href={`/ops/revocations/${before[index]}`}>{before[index]}</a>
+    )
   return (
     <Table
       label="Users"
-      head={['User', { name: 'Sessions', end: true }, { name: 'Instances', end: true }, ...(isBegun ? ['Revocation'] : [])]}
+      head={[
+        'User',
+        { name: 'Sessions', end: true },
+        { name: 'Instances', end: true },
+        ...(isBegun ? ['Revocation'] : []),
+      ]}
       rows={users.map((user, index) => [
         <a href={userLink(user.sub)}>{whoIs({ user })}</a>,
         each[index]?.sessions ?? 0,
@@ -97,13 +132,25 @@ function Users({ users, each, before }: UsersProps) {
   )
 }
 
-function ConfirmForm({ request, subs, draft, seen }: { request: ConsoleRequest; subs: readonly string[]; draft: Draft; seen: number }) {
+function ConfirmForm({
+  request,
+  subs,
+  draft,
+  seen,
+}: {
+  request: ConsoleRequest
+  subs: readonly string[]
+  draft: Draft
+  seen: number
+}) {
   return (
     <form class="stack" method="post" action="/ops/revoke/users">
       <Hidden request={request} fields={{ seen: String(seen) }} />
       <PickedFields subs={subs} />
       <CaseAndCommentFields said={draft} />
-      {subs.length === 1 ? null : <TypedWord word={String(subs.length)} meaning=", the number of users," />}
+      {subs.length === 1 ? null : (
+        <TypedWord word={String(subs.length)} meaning=", the number of users," />
+      )}
       <div class="row">
         <Button kind="danger">Revoke now</Button>
         <LinkButton kind="quiet" href={linkOf('/ops/revoke/users', subs)}>
@@ -114,7 +161,9 @@ function ConfirmForm({ request, subs, draft, seen }: { request: ConsoleRequest; 
   )
 }
 
-/** One revocation a user, each with its audit entry. A form that is sent again does what is left. */
+/**
+ * One revocation a user, each with its audit entry. A form that is sent again does what is left.
+ */
 async function revokeUsersNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, operator, now } = request
   if (!isAdministrator(request)) return notAllowed(request)
@@ -122,14 +171,17 @@ async function revokeUsersNow(request: ConsoleRequest, form: URLSearchParams): P
   if (users.length === 0) return pickUsersPage(request, NO_ONE)
   const [draft, seen] = [readDraft(form), seenIn(form) ?? Number.MAX_SAFE_INTEGER]
   const word = users.length === 1 ? undefined : String(users.length)
-  const problem = isFresh(operator.session, now) ? (notTyped(form, word) ?? wordsIn(draft)[0]) : NOT_FRESH
+  const problem = isFresh(operator.session, now)
+    ? (notTyped(form, word) ?? wordsIn(draft)[0])
+    : NOT_FRESH
   if (problem !== undefined) return confirmPage(request, users, { draft, seen, problem })
   const said = { ...caseAndCommentOf(draft), now }
   const done: number[] = []
   for (const { sub } of users) {
     const selector = { kind: 'subject', sub } as const
     const before = await carriedOut(request, selector, seen)
-    const answer = before === undefined ? await revokeAs(deps, operator.caller, selector, said) : undefined
+    const answer =
+      before === undefined ? await revokeAs(deps, operator.caller, selector, said) : undefined
     const seq = answer?.outcome === 'revoked' ? answer.committed.revocation.seq : before
     if (seq !== undefined) done.push(seq)
   }
@@ -138,15 +190,25 @@ async function revokeUsersNow(request: ConsoleRequest, form: URLSearchParams): P
 
 async function donePage(request: ConsoleRequest, done: readonly number[]): Promise<Response> {
   const { deps } = request
-  const found = (await Promise.all(done.map((seq) => deps.store.findRevocation(seq)))).filter((one) => one !== undefined)
+  const found = (await Promise.all(done.map((seq) => deps.store.findRevocation(seq)))).filter(
+    (one) => one !== undefined,
+  )
   const rows = await Promise.all(
-    found.map(async ({ seq, selector }) => [<a href={`/ops/revocations/${seq}`}>{seq}</a>, await covered(deps, selector)]),
+    found.map(async ({ seq, selector }) => [
+      <a href={`/ops/revocations/${seq}`}>{seq}</a>,
+      await covered(deps, selector),
+    ]),
   )
   return consolePage(
     request,
     { title: `${plural(rows.length, 'user')} revoked`, at: '/ops/revoke' },
     <Panel class="narrow">
-      <Table label="Revocations" head={['Number', 'What']} rows={rows} none="The sessions of these users had already ended. Nothing was revoked." />
+      <Table
+        label="Revocations"
+        head={['Number', 'What']}
+        rows={rows}
+        none="The sessions of these users had already ended. Nothing was revoked."
+      />
       <div class="row">
         <LinkButton kind="quiet" href="/ops/revoke">
           Revoke something else

@@ -40,17 +40,27 @@ export function readDraft(source: URLSearchParams): Draft {
 
 /** What is wrong with the case reference and the comment. */
 export const wordsIn = ({ caseReference, comment }: Draft): string[] => [
-  ...(caseReference.length > CASE_LETTERS ? [`The case reference has at most ${CASE_LETTERS} characters.`] : []),
-  ...(comment.length > COMMENT_LETTERS ? [`The comment has at most ${COMMENT_LETTERS} characters.`] : []),
+  ...(caseReference.length > CASE_LETTERS
+    ? [`The case reference has at most ${CASE_LETTERS} characters.`]
+    : []),
+  ...(comment.length > COMMENT_LETTERS
+    ? [`The comment has at most ${COMMENT_LETTERS} characters.`]
+    : []),
 ]
 
 /** For the audit log. */
-export const caseAndCommentOf = ({ caseReference, comment }: Draft): Pick<Wanted, 'caseReference' | 'comment'> => ({
+export const caseAndCommentOf = ({
+  caseReference,
+  comment,
+}: Draft): Pick<Wanted, 'caseReference' | 'comment'> => ({
   caseReference: caseReference || undefined,
   comment: comment || undefined,
 })
 
-export function wantedOf(deps: Pick<Deps, 'clients'>, draft: Draft): { wanted: Wanted } | { problems: string[] } {
+export function wantedOf(
+  deps: Pick<Deps, 'clients'>,
+  draft: Draft,
+): { wanted: Wanted } | { problems: string[] } {
   const problems: string[] = []
   const selector = selectorOf(deps, draft, problems)
   problems.push(...wordsIn(draft))
@@ -58,12 +68,17 @@ export function wantedOf(deps: Pick<Deps, 'clients'>, draft: Draft): { wanted: W
   return { wanted: { selector, ...caseAndCommentOf(draft) } }
 }
 
-function selectorOf(deps: Pick<Deps, 'clients'>, { kind, value, client }: Draft, problems: string[]): Selector | undefined {
+function selectorOf(
+  deps: Pick<Deps, 'clients'>,
+  { kind, value, client }: Draft,
+  problems: string[],
+): Selector | undefined {
   const missing = (what: string): undefined => void problems.push(what)
   const needsId = kind === 'session' || kind === 'grant' || kind === 'subject' || kind === 'tenant'
   if (needsId && (value === '' || value.length > 200)) missing('Say which one: its id is missing.')
   const clientId = deps.clients.find(client)?.clientId
-  if ((kind === 'client' || kind === 'grant') && clientId === undefined) missing('Choose the instance.')
+  if ((kind === 'client' || kind === 'grant') && clientId === undefined)
+    missing('Choose the instance.')
   if (kind === 'tenant' && value !== '' && !tenant.safeParse(value).success)
     missing('A tenant’s id is a GUID, for example 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11.')
   if (problems.length > 0) return undefined

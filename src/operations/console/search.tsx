@@ -37,16 +37,25 @@ const addressOf = ({ users, clients, sessions, revocations, cases }: Hits): stri
     ...clients.map(({ clientId }) => clientLink(clientId)),
     ...sessions.map(({ session }) => sessionLink(session.sub, session.sid)),
     ...revocations.map(({ seq }) => `/ops/revocations/${seq}`),
-    ...cases.map((one) => (one.revocations > 0 ? caseLink(one.caseReference) : linkOf('/ops/audit', { case: one.caseReference }))),
+    ...cases.map((one) =>
+      one.revocations > 0
+        ? caseLink(one.caseReference)
+        : linkOf('/ops/audit', { case: one.caseReference }),
+    ),
   ][0]
 
 const foundWords = (hits: Hits): string =>
-  hitCount(hits) === 0 ? 'No entry matches.' : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' More users may match: add a word.' : ''}`
+  hitCount(hits) === 0
+    ? 'No entry matches.'
+    : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' More users may match: add a word.' : ''}`
 
 const Hints = () => (
   <Panel title="What can be found">
     <ul class="bullets">
-      <li>A user: the beginnings of words of their name, username or address, in any order. Or their whole sub or object id.</li>
+      <li>
+        A user: the beginnings of words of their name, username or address, in any order. Or their
+        whole sub or object id.
+      </li>
       <li>An instance: a part of its name or its id.</li>
       <li>A session, live or ended: its whole id, which begins with s_.</li>
       <li>A revocation: its number. A case: its whole reference.</li>
@@ -74,10 +83,17 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
     {
       title: 'Instances',
       head: ['Instance', 'ID'],
-      rows: hits.clients.map(({ clientId, metadata }) => [<a href={clientLink(clientId)}>{metadata.name}</a>, <code>{clientId}</code>]),
+      rows: hits.clients.map(({ clientId, metadata }) => [
+        <a href={clientLink(clientId)}>{metadata.name}</a>,
+        <code>{clientId}</code>,
+      ]),
     },
     sessionsOf(hits, nowMs),
-    { title: 'Revocations', head: ['Number', 'What', 'Why', 'When'], rows: await Promise.all(revocations) },
+    {
+      title: 'Revocations',
+      head: ['Number', 'What', 'Why', 'When'],
+      rows: await Promise.all(revocations),
+    },
     casesOf(hits),
   ]
 }
@@ -111,7 +127,10 @@ const casesOf = ({ cases }: Hits): Group => ({
     <a href={caseLink(one.caseReference)}>{one.caseReference}</a>,
     one.revocations,
     one.locks,
-    <a href={linkOf('/ops/audit', { case: one.caseReference })} aria-label={`Audit log of ${one.caseReference}`}>
+    <a
+      href={linkOf('/ops/audit', { case: one.caseReference })}
+      aria-label={`Audit log of ${one.caseReference}`}
+    >
       Entries
     </a>,
   ]),

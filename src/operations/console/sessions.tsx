@@ -13,7 +13,11 @@ export const SessionState = ({ state }: { state: Standing['state'] }) =>
 /** Live sessions by user, instance and device. The page lists none before a search. */
 
 export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
-  const [text, clientId, device] = [asked(request, 'user'), asked(request, 'client'), asked(request, 'device')]
+  const [text, clientId, device] = [
+    asked(request, 'user'),
+    asked(request, 'client'),
+    asked(request, 'device'),
+  ]
   const searched = text !== undefined || clientId !== undefined || device !== undefined
   const sent = ['user', 'client', 'device'].some((name) => request.c.req.query(name) !== undefined)
   const page = searched ? await findSessions(request, { text, clientId, device }) : undefined
@@ -40,7 +44,9 @@ function Found({ request, page }: { request: ConsoleRequest; page: SessionsPage 
   const revoke = { name: 'Revoke', act: (session: Session) => <Revoke session={session} /> }
   const lock = { name: 'Lock', act: (session: Session) => <Lock session={session} /> }
   return (
-    <Panel title={whole ? plural(page.shown.length, 'live session') : 'Live sessions, newest first'}>
+    <Panel
+      title={whole ? plural(page.shown.length, 'live session') : 'Live sessions, newest first'}
+    >
       <SessionsTable
         request={request}
         page={page}
@@ -60,9 +66,28 @@ interface Asked {
 
 const Search = ({ request, text, clientId, device }: Asked) => (
   <form class="search" method="get" action="/ops/sessions">
-    <TextField name="user" label="User" value={text} maxlength={200} placeholder="Name, username, sub or sid" literal />
-    <SelectField name="client" label="Instance" options={[['', 'Any'], ...instances(request)]} chosen={clientId} />
-    <TextField name="device" label="Device" value={device} maxlength={200} placeholder="iPhone" literal />
+    <TextField
+      name="user"
+      label="User"
+      value={text}
+      maxlength={200}
+      placeholder="Name, username, sub or sid"
+      literal
+    />
+    <SelectField
+      name="client"
+      label="Instance"
+      options={[['', 'Any'], ...instances(request)]}
+      chosen={clientId}
+    />
+    <TextField
+      name="device"
+      label="Device"
+      value={device}
+      maxlength={200}
+      placeholder="iPhone"
+      literal
+    />
     <Button>Search</Button>
   </form>
 )
@@ -79,12 +104,18 @@ const User = ({ session }: { session: Session }) => (
 const Revoke = ({ session }: { session: Session }) => (
   <>
     <div>
-      <a href={link({ kind: 'session', value: session.sid })} aria-label={`Revoke this session of ${whoIs(session)}, ${session.device}`}>
+      <a
+        href={link({ kind: 'session', value: session.sid })}
+        aria-label={`Revoke this session of ${whoIs(session)}, ${session.device}`}
+      >
         This session
       </a>
     </div>
     <div>
-      <a href={link({ kind: 'subject', value: session.sub })} aria-label={`Revoke the user ${whoIs(session)}, everywhere`}>
+      <a
+        href={link({ kind: 'subject', value: session.sub })}
+        aria-label={`Revoke the user ${whoIs(session)}, everywhere`}
+      >
         The user
       </a>
     </div>
@@ -92,7 +123,10 @@ const Revoke = ({ session }: { session: Session }) => (
 )
 
 const Lock = ({ session }: { session: Session }) => (
-  <a href={linkOf('/ops/lock', { user: session.sub })} aria-label={`Lock the user ${whoIs(session)}`}>
+  <a
+    href={linkOf('/ops/lock', { user: session.sub })}
+    aria-label={`Lock the user ${whoIs(session)}`}
+  >
     The user
   </a>
 )

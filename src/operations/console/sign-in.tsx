@@ -11,10 +11,21 @@ import { revoke } from '../../revocation/revoke.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
 import { linkOf } from './links.ts'
-import { setConsoleCookie, judge, type Operator, PASS_SECONDS, type Pass, type Rejection, clearConsoleCookie } from './console-session.ts'
+import {
+  setConsoleCookie,
+  judge,
+  type Operator,
+  PASS_SECONDS,
+  type Pass,
+  type Rejection,
+  clearConsoleCookie,
+} from './console-session.ts'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 
-/** Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC 9207), with the console as one client of it. */
+/**
+ * Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC
+ * 9207), with the console as one client of it.
+ */
 
 const COOKIE = '__Host-cmb_ops_signin'
 const PLACE = 'ops/sign-in'
@@ -29,13 +40,22 @@ interface Pending {
   returnTo: string
 }
 
-export const ownPath = (value: string | undefined): string => (value !== undefined && value.length < 1000 && OWN.test(value) ? value : '/ops')
+export const ownPath = (value: string | undefined): string =>
+  value !== undefined && value.length < 1000 && OWN.test(value) ? value : '/ops'
 
 /** @param fresh Microsoft must ask again, even if a user is signed in */
-export async function goSignIn(deps: Deps, c: Context, { returnTo, fresh }: { returnTo: string; fresh: boolean }, now: number): Promise<Response> {
+export async function goSignIn(
+  deps: Deps,
+  c: Context,
+  { returnTo, fresh }: { returnTo: string; fresh: boolean },
+  now: number,
+): Promise<Response> {
   if (!(await keepRegistered(deps))) return notRegistered(deps, c)
   const pending: Pending = { state: newId(deps.random), verifier: newSecret(deps.random), returnTo }
-  setCookie(c, COOKIE, sealUntil(deps.sealer, PLACE, pending, now + SECONDS), { ...ATTRIBUTES, maxAge: SECONDS })
+  setCookie(c, COOKIE, sealUntil(deps.sealer, PLACE, pending, now + SECONDS), {
+    ...ATTRIBUTES,
+    maxAge: SECONDS,
+  })
   const query = new URLSearchParams({
     client_id: CONSOLE,
     response_type: 'code',
@@ -53,11 +73,20 @@ export async function goSignIn(deps: Deps, c: Context, { returnTo, fresh }: { re
 const readPending = ({ sealer }: Deps, c: Context, now: number): Pending | undefined =>
   openUntil(sealer, PLACE, getCookie(c, COOKIE), now) as Pending | undefined
 
-/** Back from the broker: of this browser, for this attempt, from this issuer; then the code is redeemed in this process. */
+/**
+ * Back from the broker: of this browser, for this attempt, from this issuer; then the code is
+ * redeemed in this process.
+ */
 export async function comeBack(deps: Deps, c: Context, now: number): Promise<Response> {
   const pending = readPending(deps, c, now)
   const { state, iss, code, error } = c.req.query()
-  if (pending === undefined || state === undefined || !equalInConstantTime(state, pending.state) || iss !== deps.config.issuer) return lost(deps, c)
+  if (
+    pending === undefined ||
+    state === undefined ||
+    !equalInConstantTime(state, pending.state) ||
+    iss !== deps.config.issuer
+  )
+    return lost(deps, c)
   deleteCookie(c, COOKIE, ATTRIBUTES)
   if (code === undefined) return turnedAway(deps, c, error)
   const redeemed = await deps.store.redeemAuthorizationCode({
@@ -81,7 +110,14 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
     act: 'console.sign_in',
     details: { role: may, device: session.device },
   } as const
-  await audited(deps.store, entry, async () => setConsoleCookie(deps, c, { sid: session.sid, sub: session.sub, rev, until } satisfies Pass, now))
+  await audited(deps.store, entry, async () =>
+    setConsoleCookie(
+      deps,
+      c,
+      { sid: session.sid, sub: session.sub, rev, until } satisfies Pass,
+      now,
+    ),
+  )
   c.header('Cache-Control', 'no-store')
   return c.redirect(pending.returnTo, 303)
 }
@@ -95,14 +131,31 @@ async function denied(deps: Deps, c: Context, session: Session, why: Rejection):
     details: { device: session.device },
   } as const
   const id = await deps.store.appendAudit(entry)
-  await deps.store.concludeAudit({ id, outcome: 'rejected', result: { why, tid: session.user.tid } })
+  await deps.store.concludeAudit({
+    id,
+    outcome: 'rejected',
+    result: { why, tid: session.user.tid },
+  })
   return rejectedPage(deps, c, why, session)
 }
 
-/** Ends the console's part of the session: the pass is worth nothing from then on, wherever a copy of it is. */
-export async function leave(deps: Deps, c: Context, { session, caller }: Operator, now: number): Promise<Response> {
+/**
+ * Ends the console's part of the session: the pass is worth nothing from then on, wherever a copy
+ * of it is.
+ */
+export async function leave(
+  deps: Deps,
+  c: Context,
+  { session, caller }: Operator,
+  now: number,
+): Promise<Response> {
   const selector = { kind: 'grant', sid: session.sid, clientId: CONSOLE } as const
-  await revoke(deps, { selector, reason: 'signed_out', actor: { kind: 'user', id: caller.actor.id }, now })
+  await revoke(deps, {
+    selector,
+    reason: 'signed_out',
+    actor: { kind: 'user', id: caller.actor.id },
+    now,
+  })
   clearConsoleCookie(c)
   return c.redirect('/ops/signed-out', 303)
 }
@@ -119,7 +172,10 @@ export const signedOutPage = (deps: Deps, c: Context): Response =>
     config: deps.config,
   })
 
-/** Not signed in: says what the console is, and offers the sign-in. 401, so that a page that is still open notices. */
+/**
+ * Not signed in: says what the console is, and offers the sign-in. 401, so that a page that is
+ * still open notices.
+ */
 export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): Response =>
   messagePage(c, {
     title: 'Operators’ console',
@@ -137,7 +193,12 @@ const pathOf = (c: Context): string | undefined => {
   return c.req.method === 'GET' ? pathname + search : undefined
 }
 
-export function rejectedPage(deps: Deps, c: Context, why: Rejection, { user }: Pick<Session, 'user'>): Response {
+export function rejectedPage(
+  deps: Deps,
+  c: Context,
+  why: Rejection,
+  { user }: Pick<Session, 'user'>,
+): Response {
   const who = [user.name, user.username].filter(Boolean).join(' · ')
   return messagePage(c, {
     title: 'The console is not open to you',
@@ -161,14 +222,16 @@ export function closedPage(deps: Deps, c: Context): Response {
     status: 503,
     what: (
       <>
-        No user can be an operator yet, because the broker does not know the operator tenant. Finish the <a href="/setup">set-up</a>, or set{' '}
-        <code>BROKER_OPERATOR_TENANT</code> to the id of that Microsoft tenant and start the broker again.
+        No user can be an operator yet, because the broker does not know the operator tenant. Finish
+        the <a href="/setup">set-up</a>, or set <code>BROKER_OPERATOR_TENANT</code> to the id of
+        that Microsoft tenant and start the broker again.
       </>
     ),
     next: (
       <>
-        The tenant must also be connected, and you must open this page at <code>BROKER_OPS_ORIGIN</code> (now <code>{deps.config.opsOrigin}</code>).
-        Until then <code>cmb</code> operates the broker.
+        The tenant must also be connected, and you must open this page at{' '}
+        <code>BROKER_OPS_ORIGIN</code> (now <code>{deps.config.opsOrigin}</code>). Until then{' '}
+        <code>cmb</code> operates the broker.
       </>
     ),
     config: deps.config,
@@ -194,7 +257,9 @@ const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response
     title: 'You are not signed in',
     status: 403,
     what:
-      error === 'temporarily_unavailable' ? 'The broker cannot sign users in at the moment. Nothing was changed.' : 'The sign-in was not finished.',
+      error === 'temporarily_unavailable'
+        ? 'The broker cannot sign users in at the moment. Nothing was changed.'
+        : 'The sign-in was not finished.',
     links: [{ href: '/ops/sign-in', label: 'Try again' }],
     config: deps.config,
   })
@@ -205,8 +270,8 @@ const notRegistered = (deps: Deps, c: Context): Response =>
     status: 503,
     what: (
       <>
-        A client of the id <code>{CONSOLE}</code> is registered elsewhere, and that id is reserved for the broker. Remove it with{' '}
-        <code>cmb clients remove</code>.
+        A client of the id <code>{CONSOLE}</code> is registered elsewhere, and that id is reserved
+        for the broker. Remove it with <code>cmb clients remove</code>.
       </>
     ),
     config: deps.config,

@@ -4,7 +4,10 @@ import { consolePage, Live, Panel, Table, type ConsoleRequest } from './layout.t
 import { count, STATE, when } from './format.ts'
 import { linkOf } from './links.ts'
 
-/** The endpoints of webhooks and how their messages fare, to look at: they are changed by cmb and the admin API. */
+/**
+ * The endpoints of webhooks and how their messages fare, to look at: they are changed by cmb and
+ * the admin API.
+ */
 
 type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
@@ -19,12 +22,21 @@ export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Webhook endpoints"
-          head={['Endpoint', 'State', 'Messages', 'Not delivered', 'Events', 'Personal data', 'Changed']}
+          head={[
+            'Endpoint',
+            'State',
+            'Messages',
+            'Not delivered',
+            'Events',
+            'Personal data',
+            'Changed',
+          ]}
           rows={rows}
           none="There is no webhook endpoint. Add one: cmb webhooks add --help"
         />
         <p class="soft small">
-          Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code> sends a test event.
+          Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code>{' '}
+          sends a test event.
         </p>
       </Panel>
     </Live>,
@@ -55,7 +67,9 @@ function row(one: WebhookEndpoint, counts: Counts, nowMs: number): Child[] {
 const UNDELIVERED: readonly DeliveryState[] = ['pending', 'rejected', 'failed']
 
 function undelivered(id: string, counts: Counts): Child {
-  const left = counts.filter((one) => one.clientId === id && UNDELIVERED.includes(one.state) && one.count > 0)
+  const left = counts.filter(
+    (one) => one.clientId === id && UNDELIVERED.includes(one.state) && one.count > 0,
+  )
   if (left.length === 0) return <span class="soft">none</span>
   return left.map((one) => (
     <div>

@@ -5,7 +5,10 @@ import { storedText } from '../../protocol/stored-text.ts'
 
 /** A whole number of a query or a path: digits alone. */
 const whole = (message: string, least: number, most = Number.MAX_SAFE_INTEGER) =>
-  z.preprocess((value) => (typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value), z.int(message).min(least).max(most))
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value),
+    z.int(message).min(least).max(most),
+  )
 
 export const limit = whole('has to be a number from 1 to 1000', 1, 1000).default(100)
 /** The limit of a list whose entries come with their attempts. */
@@ -20,10 +23,14 @@ export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLow
 export const idText = storedText().min(1).max(200)
 export const named = z.strictObject({ id: storedText().max(200) })
 /** Members for the audit log, in the request of an act. */
-export const caseAndComment = { case_reference: storedText().max(200).optional(), comment: storedText().max(2000).optional() }
+export const caseAndComment = {
+  case_reference: storedText().max(200).optional(),
+  comment: storedText().max(2000).optional(),
+}
 export const deliveryCursor = idText.optional().meta({ description: 'the next of the page before' })
 export const dryRun = z.boolean().default(false)
 
 /** An object of the answers, by name in the document. */
-export const shape = <T extends z.ZodRawShape>(id: string, members: T) => z.object(members).meta({ id })
+export const shape = <T extends z.ZodRawShape>(id: string, members: T) =>
+  z.object(members).meta({ id })
 export const nullable = z.string().nullable()

@@ -19,7 +19,13 @@ export const auditEntry = shape('AuditEntry', {
   case_reference: nullable,
   comment: text.optional(),
   details: values,
-  ended: z.object({ outcome: z.enum(['done', 'rejected', 'failed']), at_ms: milliseconds, result: values }).nullable(),
+  ended: z
+    .object({
+      outcome: z.enum(['done', 'rejected', 'failed']),
+      at_ms: milliseconds,
+      result: values,
+    })
+    .nullable(),
 })
 
 export const position = shape('Position', {
@@ -27,7 +33,14 @@ export const position = shape('Position', {
   seq: count.meta({ description: 'the head of the log' }),
 })
 
-export const DELIVERY_STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const
+export const DELIVERY_STATES = [
+  'pending',
+  'delivered',
+  'rejected',
+  'failed',
+  'superseded',
+  'closed',
+] as const
 const attempt = shape('Attempt', {
   attempt: count,
   at_ms: milliseconds,
@@ -35,13 +48,17 @@ const attempt = shape('Attempt', {
   status: count.optional().meta({ description: 'HTTP status' }),
   latency_ms: count,
   jti: text.optional().meta({ description: 'of the logout token; of a webhook, its webhook-id' }),
-  error: text.optional().meta({ description: 'what went wrong; of closed, the reason that was given' }),
+  error: text
+    .optional()
+    .meta({ description: 'what went wrong; of closed, the reason that was given' }),
 })
 export const delivery = shape('Delivery', {
   id: text,
   kind: z.enum(['logout_token', 'webhook', 'set']),
   seq: count.nullable().meta({ description: 'of the revocation that caused it' }),
-  client_id: text.meta({ description: 'of a webhook, its endpoint’s id; of a security event, its stream’s id' }),
+  client_id: text.meta({
+    description: 'of a webhook, its endpoint’s id; of a security event, its stream’s id',
+  }),
   target_id: text,
   uri: text,
   sid: text.optional().meta({ description: 'the session that the logout token names; else sub' }),
@@ -64,11 +81,15 @@ export const preview = shape('Preview', {
   clients: count,
   deliveries: count,
   without_fresh_sign_in: count.meta({
-    description: 'users of tenants that have never sent auth_time: they come back without entering their password',
+    description:
+      'users of tenants that have never sent auth_time: they come back without entering their password',
   }),
-  first_users: z.array(z.object({ sub: text, name: nullable, username: nullable })).meta({ description: 'the first of the users, ten at most' }),
+  first_users: z
+    .array(z.object({ sub: text, name: nullable, username: nullable }))
+    .meta({ description: 'the first of the users, ten at most' }),
   other_subjects: z.array(text).meta({
-    description: 'of one user: the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh',
+    description:
+      'of one user: the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh',
   }),
 })
 /** The dry run of a change that may lower `max_authentication_age`. */
@@ -85,9 +106,10 @@ export const revoked = z.object({
   at: seconds,
   case_reference: nullable,
   comment: nullable,
-  sessions: count
-    .nullable()
-    .meta({ description: 'how many it ended; of a client or a grant, how many it took part in; null until they are counted' }),
+  sessions: count.nullable().meta({
+    description:
+      'how many it ended; of a client or a grant, how many it took part in; null until they are counted',
+  }),
   fan_out: z.enum(['complete', 'pending']),
 })
 const totals = shape('DeliveryTotals', {
@@ -107,16 +129,27 @@ export const guardProof = z.object({
   client_id: text,
   guard_id: text,
   state: z.enum(['enforced', 'covered', 'waiting', 'gone']).meta({
-    description: 'covered: it came later, and its first snapshot held the revocation. gone: not connected, and it had not reported it',
+    description:
+      'covered: it came later, and its first snapshot held the revocation. gone: not connected, and it had not reported it',
   }),
   enforced: z.boolean().meta({ description: 'it enforces this revocation' }),
-  no_later_than_ms: milliseconds.nullable().meta({ description: 'by its own reports, it enforced it no later than then' }),
+  no_later_than_ms: milliseconds
+    .nullable()
+    .meta({ description: 'by its own reports, it enforced it no later than then' }),
   reported_at_ms: milliseconds.meta({ description: 'its latest report of all' }),
 })
-export const proof = logged.extend({ deliveries: z.array(delivery), next: deliveryCursor.nullable(), guards: z.array(guardProof) })
+export const proof = logged.extend({
+  deliveries: z.array(delivery),
+  next: deliveryCursor.nullable(),
+  guards: z.array(guardProof),
+})
 
 const TENANT = 'a tenant id'
-const wholeUser = z.strictObject({ kind: z.literal('user'), tid: guid(TENANT), oid: guid('an object id') })
+const wholeUser = z.strictObject({
+  kind: z.literal('user'),
+  tid: guid(TENANT),
+  oid: guid('an object id'),
+})
 const others = [
   z.strictObject({ kind: z.literal('tenant'), tid: guid(TENANT) }),
   z.strictObject({ kind: z.literal('client'), client_id: idText }),
@@ -137,7 +170,9 @@ export const lock = shape('Lock', {
   ends_at: seconds.nullable().meta({ description: 'the broker lifts it then' }),
   case_reference: nullable,
   comment: nullable,
-  seq: count.nullable().meta({ description: 'of its revocation; null where the user had not signed in yet' }),
+  seq: count
+    .nullable()
+    .meta({ description: 'of its revocation; null where the user had not signed in yet' }),
   lifted: z.object({ at: seconds, actor, case_reference: nullable, comment: nullable }).nullable(),
 })
 
@@ -163,11 +198,19 @@ export const guard = shape('Guard', {
   behind: count.nullable(),
   reported_at_ms: milliseconds.nullable(),
   first_seen_at_ms: milliseconds.nullable(),
-  first_seq: count.nullable().meta({ description: 'where its reports begin: its first snapshot held what was revoked up to there' }),
+  first_seq: count.nullable().meta({
+    description: 'where its reports begin: its first snapshot held what was revoked up to there',
+  }),
   version: nullable,
-  outdated: z.boolean().meta({ description: 'it says no version, or one older than the guard of this broker' }),
-  staleness: z.object({ after_seconds: count, policy: z.enum(['refuse', 'introspect']) }).nullable(),
-  clock_offset_seconds: count.nullable().meta({ description: 'the broker’s clock less the guard’s' }),
+  outdated: z
+    .boolean()
+    .meta({ description: 'it says no version, or one older than the guard of this broker' }),
+  staleness: z
+    .object({ after_seconds: count, policy: z.enum(['refuse', 'introspect']) })
+    .nullable(),
+  clock_offset_seconds: count
+    .nullable()
+    .meta({ description: 'the broker’s clock less the guard’s' }),
 })
 
 const part = z.object({
@@ -200,42 +243,66 @@ const broker = z.object({
   version: text,
   started_at_ms: milliseconds,
   seen_at_ms: milliseconds,
-  heartbeat_age_ms: count.meta({ description: 'since its latest heartbeat, by the clock of the broker that answers' }),
+  heartbeat_age_ms: count.meta({
+    description: 'since its latest heartbeat, by the clock of the broker that answers',
+  }),
 })
 export const status = readiness
   .extend({
     issuer: text,
     log: position,
     live_sessions: count,
-    brokers: z
-      .array(broker)
-      .meta({ description: 'the brokers and workers that share the store, with a heartbeat within the last minute; empty on SQLite' }),
-    pending: z.array(z.object({ target_id: text, client_id: text, uri: text, pending: count, oldest_at_ms: milliseconds })),
+    brokers: z.array(broker).meta({
+      description:
+        'the brokers and workers that share the store, with a heartbeat within the last minute; empty on SQLite',
+    }),
+    pending: z.array(
+      z.object({
+        target_id: text,
+        client_id: text,
+        uri: text,
+        pending: count,
+        oldest_at_ms: milliseconds,
+      }),
+    ),
     undelivered: z
       .array(z.object({ client_id: text, state: z.enum(['rejected', 'failed']), count }))
       .meta({ description: 'deliveries that the broker does not retry' }),
     failed_microsoft_work: z.array(
-      z.object({ kind: text, tid: text, oid: text, attempts_made: count, asked_at_ms: milliseconds, last_error: nullable }),
+      z.object({
+        kind: text,
+        tid: text,
+        oid: text,
+        attempts_made: count,
+        asked_at_ms: milliseconds,
+        last_error: nullable,
+      }),
     ),
   })
   .meta({ id: 'Status' })
 
 export const hits = z.object({
-  users: z.array(shape('FoundUser', { sub: text, tid: text, oid: text, name: nullable, username: nullable })),
+  users: z.array(
+    shape('FoundUser', { sub: text, tid: text, oid: text, name: nullable, username: nullable }),
+  ),
   more_users: z.boolean().meta({ description: 'more users may match: add a word' }),
   clients: z.array(z.object({ client_id: text, client_name: text })),
   sessions: z.array(
     shape('FoundSession', {
       sid: text,
       sub: text,
-      state: z.enum(['live', 'marked', 'ended']).meta({ description: 'marked: it is live, and Microsoft is asked again at the next visit' }),
+      state: z.enum(['live', 'marked', 'ended']).meta({
+        description: 'marked: it is live, and Microsoft is asked again at the next visit',
+      }),
       device: text,
       opened_at: seconds,
       ended_seq: count.nullable().meta({ description: 'the revocation that ended it' }),
     }),
   ),
   revocations: z.array(revocation),
-  cases: z.array(z.object({ case_reference: text, revocations: count, locks: count })).meta({ description: 'at most 20 of each are counted' }),
+  cases: z
+    .array(z.object({ case_reference: text, revocations: count, locks: count }))
+    .meta({ description: 'at most 20 of each are counted' }),
 })
 
 export const stream = shape('ReceiverStream', {
@@ -248,7 +315,10 @@ export const stream = shape('ReceiverStream', {
   status: z.enum(['enabled', 'paused', 'disabled']),
   status_by: z.enum(['receiver', 'broker', 'operator']).meta({ description: 'who set the status' }),
   status_reason: nullable,
-  verified_at: seconds.nullable().meta({ description: 'when the endpoint of push accepted a verification event; nothing else is pushed before' }),
+  verified_at: seconds.nullable().meta({
+    description:
+      'when the endpoint of push accepted a verification event; nothing else is pushed before',
+  }),
   created_at: seconds,
   updated_at: seconds,
 })
@@ -262,7 +332,9 @@ export const webhook = shape('Webhook', {
   state: z.enum(['enabled', 'disabled']),
   cause: nullable.meta({ description: 'why it is disabled' }),
   position: count.meta({ description: 'of the latest message' }),
-  former_secret_until: seconds.nullable().meta({ description: 'until then the secret before signs too' }),
+  former_secret_until: seconds
+    .nullable()
+    .meta({ description: 'until then the secret before signs too' }),
   created_at: seconds,
   updated_at: seconds,
 })
@@ -270,10 +342,18 @@ export const webhook = shape('Webhook', {
 export const tenant = shape('Tenant', {
   tid: text,
   name: nullable,
-  mfa_proof: text.meta({ description: 'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in' }),
+  mfa_proof: text.meta({
+    description:
+      'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in',
+  }),
   allowed: z.boolean(),
-  max_authentication_age: count.nullable().meta({ description: 'in seconds; the broker’s own limit counts beside it' }),
-  administrators: nullable.meta({ description: 'app_role, or directory_role: with its template id; null: no user of it administers it' }),
+  max_authentication_age: count
+    .nullable()
+    .meta({ description: 'in seconds; the broker’s own limit counts beside it' }),
+  administrators: nullable.meta({
+    description:
+      'app_role, or directory_role: with its template id; null: no user of it administers it',
+  }),
   operators: z.boolean().meta({ description: 'the tenant whose app roles make operators' }),
   proof_asserted_by: nullable,
   proof_asserted_at: seconds.nullable(),

@@ -6,30 +6,41 @@ import { readinessOf } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
 import { probePause } from '../../microsoft/probe-pause.ts'
 
-/** Gauges are read from the database and the feed at each scrape, so that they are right after a restart too. */
+/**
+ * Gauges are read from the database and the feed at each scrape, so that they are right after a
+ * restart too.
+ */
 export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   const { config, metrics, store, feed, clock, clockWatch } = deps
   // First, and without asking the database for anything: that it is down has to show.
   await refreshChecks(deps, checks)
   await refreshStorage(deps)
-  const [counts, sessions] = await Promise.all([store.deliveryCounts(), store.liveSessionCount(clock.now())])
+  const [counts, sessions] = await Promise.all([
+    store.deliveryCounts(),
+    store.liveSessionCount(clock.now()),
+  ])
   metrics.pending.reset()
   metrics.oldestPendingSeconds.reset()
   metrics.guards.reset()
   metrics.sessions.set(sessions)
   const backupAt = await lastBackupAt(store)
-  // An operator of Postgres may use its own tools instead, of which the broker knows nothing: no alert may wait for cmb backup there.
+  // An operator of Postgres may use its own tools instead, of which the broker knows nothing: no
+  // alert may wait for cmb backup there.
   if (config.databaseUrl === undefined || backupAt > 0) metrics.lastBackupAt.set(backupAt)
   else metrics.lastBackupAt.remove()
   metrics.clockAheadSeconds.set(clockWatch.aheadSeconds())
   // A clock that was set back makes no delivery young.
   const nowMs = clockWatch.disagrees() ? Math.max(clock.nowMs(), clock.steadyMs()) : clock.nowMs()
   metrics.probePaused.reset()
-  for (const tid of deps.connection.current().tenants) metrics.probePaused.set({ tid }, (await probePause(store, tid)) === undefined ? 0 : 1)
+  for (const tid of deps.connection.current().tenants)
+    metrics.probePaused.set({ tid }, (await probePause(store, tid)) === undefined ? 0 : 1)
   for (const { clientId, state, count, oldestAtMs } of counts) {
     metrics.pending.set({ client: clientId, state }, count)
     if (state === 'pending' && oldestAtMs !== undefined)
-      metrics.oldestPendingSeconds.set({ client: clientId }, Math.max(0, (nowMs - oldestAtMs) / 1000))
+      metrics.oldestPendingSeconds.set(
+        { client: clientId },
+        Math.max(0, (nowMs - oldestAtMs) / 1000),
+      )
   }
   await refreshLocks(deps)
   const streams = new Map<string, number>()
@@ -39,10 +50,13 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
 
 async function refreshLocks({ metrics, store }: Deps): Promise<void> {
   const locks = await store.lockCounts()
-  for (const kind of ['user', 'tenant', 'client'] as const) metrics.openLocks.set({ kind }, locks.find((one) => one.kind === kind)?.open ?? 0)
+  for (const kind of ['user', 'tenant', 'client'] as const)
+    metrics.openLocks.set({ kind }, locks.find((one) => one.kind === kind)?.open ?? 0)
 }
 
-/** Before the database is asked anything, because a full disk is one reason why it does not answer. */
+/**
+ * Before the database is asked anything, because a full disk is one reason why it does not answer.
+ */
 async function refreshStorage({ metrics, config, store }: Deps): Promise<void> {
   const [disk, size] = await Promise.all([statfs(config.dataDir), store.size()])
   metrics.diskFreeBytes.set(disk.bavail * disk.bsize)
@@ -52,7 +66,10 @@ async function refreshStorage({ metrics, config, store }: Deps): Promise<void> {
   else metrics.walBytes.remove()
 }
 
-async function refreshChecks({ metrics, connection, microsoft }: Deps, checks: Checks): Promise<void> {
+async function refreshChecks(
+  { metrics, connection, microsoft }: Deps,
+  checks: Checks,
+): Promise<void> {
   const { parts, checks: wrong } = await readinessOf({ connection, microsoft }, checks)
   for (const [part, { state }] of Object.entries(parts)) {
     if (state === 'not_connected') metrics.partUp.remove({ part })
@@ -60,7 +77,10 @@ async function refreshChecks({ metrics, connection, microsoft }: Deps, checks: C
   }
   for (const { id } of CHECKS.filter(({ cost }) => cost !== 'on_demand'))
     for (const state of ['warning', 'failed'])
-      metrics.checkFindings.set({ check: id, state }, wrong.filter((one) => one.check === id && one.state === state).length)
+      metrics.checkFindings.set(
+        { check: id, state },
+        wrong.filter((one) => one.check === id && one.state === state).length,
+      )
   const [end, kind] = [await microsoft.credentialEnd(), connection.current().credential?.kind]
   metrics.credentialExpiresAt.reset()
   if (end !== undefined && kind !== undefined) metrics.credentialExpiresAt.set({ kind }, end)

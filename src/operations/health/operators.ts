@@ -10,7 +10,10 @@ const READY: Description = {
   id: 'isReady',
   summary: 'What is up and what is down',
   tag: 'health',
-  answers: { 200: ['Ready, or degraded but useful.', json(readiness)], 503: ['It cannot serve, or is ending.', json(readiness)] },
+  answers: {
+    200: ['Ready, or degraded but useful.', json(readiness)],
+    503: ['It cannot serve, or is ending.', json(readiness)],
+  },
 }
 const METRICS: Description = {
   id: 'readMetrics',
@@ -20,7 +23,8 @@ const METRICS: Description = {
 }
 
 /**
- * Whether the broker is ready, and its metrics, on the operators' listener. Neither asks for authentication: this listener is loopback by default.
+ * Whether the broker is ready, and its metrics, on the operators' listener. Neither asks for
+ * authentication: this listener is loopback by default.
  * @param isEnding a load balancer is to send nothing more here
  */
 export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: () => boolean): Hono {
@@ -30,17 +34,25 @@ export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: ()
     // A load balancer has to know at once: a check that hangs would outlast BROKER_DRAIN_SECONDS.
     const report = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
     last = report
-    if (isEnding()) return c.json({ ...report, status: 'ending' }, 503, { 'Cache-Control': 'no-store' })
-    return c.json(report, report.status === 'unavailable' ? 503 : 200, { 'Cache-Control': 'no-store' })
+    if (isEnding())
+      return c.json({ ...report, status: 'ending' }, 503, { 'Cache-Control': 'no-store' })
+    return c.json(report, report.status === 'unavailable' ? 503 : 200, {
+      'Cache-Control': 'no-store',
+    })
   }
   const metrics = async (c: Context): Promise<Response> => {
     try {
       await refreshGauges(deps, checks)
     } catch (error) {
       // The counters are still right; gauges of a store that is down would only be old.
-      deps.log.warn('gauges_not_refreshed', { problem: error instanceof Error ? error.message : 'unknown' })
+      deps.log.warn('gauges_not_refreshed', {
+        problem: error instanceof Error ? error.message : 'unknown',
+      })
     }
-    return c.body(await deps.metrics.registry.metrics(), 200, { 'Content-Type': deps.metrics.registry.contentType, 'Cache-Control': 'no-store' })
+    return c.body(await deps.metrics.registry.metrics(), 200, {
+      'Content-Type': deps.metrics.registry.contentType,
+      'Cache-Control': 'no-store',
+    })
   }
   endpoints.get('/readyz', described(READY, ready))
   endpoints.get('/metrics', described(METRICS, metrics))

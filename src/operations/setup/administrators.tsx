@@ -15,7 +15,10 @@ export function Administrators({ request, seen: { row } }: { request: SetupReque
   const { administrators: set } = row
   const id = set?.startsWith(DIRECTORY_ROLE) ? set.slice(DIRECTORY_ROLE.length) : undefined
   return (
-    <Answer question="Do its own administrators manage its users?" is={set === undefined ? 'off' : 'yes'}>
+    <Answer
+      question="Do its own administrators manage its users?"
+      is={set === undefined ? 'off' : 'yes'}
+    >
       <p class="soft">
         {set === undefined
           ? 'Only operators see and sign out the users of this tenant.'
@@ -42,13 +45,21 @@ const ChangeForm = ({ request, tid, set, id }: Chosen) => (
         legend="Users of this tenant see, sign out and lock its users if they have"
         name="who"
         options={[
-          { value: '', label: 'No role: only operators do', hint: 'The console of this tenant is closed.' },
+          {
+            value: '',
+            label: 'No role: only operators do',
+            hint: 'The console of this tenant is closed.',
+          },
           {
             value: APP_ROLE,
             label: `The app role ${ROLE.tenantAdministrator}`,
             hint: 'Assigned in their tenant, under Enterprise applications.',
           },
-          { value: DIRECTORY_ROLE, label: 'A directory role of their tenant', hint: 'Covers every user who has it. Enter its template ID below.' },
+          {
+            value: DIRECTORY_ROLE,
+            label: 'A directory role of their tenant',
+            hint: 'Covers every user who has it. Enter its template ID below.',
+          },
         ]}
         chosen={id === undefined ? (set ?? '') : DIRECTORY_ROLE}
       />
@@ -70,19 +81,26 @@ const ChangeForm = ({ request, tid, set, id }: Chosen) => (
 /** Undefined: it is nothing that can be set. */
 function settingOf(form: URLSearchParams): { administrators: string | undefined } | undefined {
   const who = form.get('who') ?? ''
-  const administrators = who === DIRECTORY_ROLE ? who + (form.get('role') ?? '').trim().toLowerCase() : who
+  const administrators =
+    who === DIRECTORY_ROLE ? who + (form.get('role') ?? '').trim().toLowerCase() : who
   if (administrators === '') return { administrators: undefined }
   return isAdministratorsSetting(administrators) ? { administrators } : undefined
 }
 
-export async function saveAdministrators(request: SetupRequest, { row }: Seen, form: URLSearchParams): Promise<Response> {
+export async function saveAdministrators(
+  request: SetupRequest,
+  { row }: Seen,
+  form: URLSearchParams,
+): Promise<Response> {
   const { deps, c } = request
   const change = settingOf(form)
   const isOpen = isAnothers(deps.connection.current(), row)
   if (change === undefined || !isOpen) return goOn(c, `/setup/tenants/${row.tid}?said=no_role_id`)
   const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
-  await withSetupAudit(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
-    deps.store.changeTenant({ tid: row.tid, change }),
+  await withSetupAudit(
+    request,
+    { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } },
+    () => deps.store.changeTenant({ tid: row.tid, change }),
   )
   return goOn(c, `/setup/tenants/${row.tid}?said=saved`)
 }

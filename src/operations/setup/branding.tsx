@@ -1,4 +1,11 @@
-import { BRAND_IMAGES, BRAND_TEXTS, type BrandImage, type Branding, type BrandText, brandTextProblem } from '../acts/branding.ts'
+import {
+  BRAND_IMAGES,
+  BRAND_TEXTS,
+  type BrandImage,
+  type Branding,
+  type BrandText,
+  brandTextProblem,
+} from '../acts/branding.ts'
 import { imageOf, LARGEST_IMAGE } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
 import { readAsset } from '../../pages/assets.ts'
@@ -8,7 +15,10 @@ import { lookOf } from '../../pages/look.ts'
 import { GROUND_TEXT, LIGHT_GROUND, READABLE } from '../../config/contrast.ts'
 import { Form, goOn, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 
-/** What users see of the organization that runs the broker: names, links, a color and images, with a preview that follows what is typed. */
+/**
+ * What users see of the organization that runs the broker: names, links, a color and images, with a
+ * preview that follows what is typed.
+ */
 
 const PREVIEW = readAsset(import.meta.url, './preview.js')
 export const BRANDING = '/setup/branding'
@@ -23,7 +33,11 @@ const LABELS: Record<BrandText, string> = {
   terms: 'Terms of use',
   accessibility: 'Accessibility statement',
 }
-const IMAGE_LABELS: Record<BrandImage, string> = { logo: 'Logo', darkLogo: 'Logo for dark pages', icon: 'Icon of the browser’s tab' }
+const IMAGE_LABELS: Record<BrandImage, string> = {
+  logo: 'Logo',
+  darkLogo: 'Logo for dark pages',
+  icon: 'Icon of the browser’s tab',
+}
 
 /** What was typed, and what is wrong with it. */
 interface Typed {
@@ -44,15 +58,19 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
       status: wrong ? 400 : 200,
       script: PREVIEW,
       said: wrong
-        ? { kind: 'bad', title: 'Nothing was saved', words: 'Correct what is marked below, and choose the images again.' }
+        ? {
+            kind: 'bad',
+            title: 'Nothing was saved',
+            words: 'Correct what is marked below, and choose the images again.',
+          }
         : said === 'saved'
           ? { kind: 'good', title: 'Saved', words: 'Every broker shows it within a second.' }
           : undefined,
     },
     <>
       <p class="soft">
-        What you save here replaces the settings of the environment, field by field. Where a field is empty, the environment’s setting applies, and
-        the field shows it in gray.
+        What you save here replaces the settings of the environment, field by field. Where a field
+        is empty, the environment’s setting applies, and the field shows it in gray.
       </p>
       <Preview request={request} />
       <Form request={request} action={BRANDING} files>
@@ -60,7 +78,11 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
           <Text request={request} name={name} value={texts[name]} problem={typed?.problems[name]} />
         ))}
         {BRAND_IMAGES.map((name) => (
-          <Picture name={name} isSaved={saved.images[name] !== undefined} problem={typed?.problems[name]} />
+          <Picture
+            name={name}
+            isSaved={saved.images[name] !== undefined}
+            problem={typed?.problems[name]}
+          />
         ))}
         <div class="row">
           <Button>Save</Button>
@@ -70,7 +92,17 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
   )
 }
 
-function Text({ request, name, value, problem }: { request: SetupRequest; name: BrandText; value: string | undefined; problem: string | undefined }) {
+function Text({
+  request,
+  name,
+  value,
+  problem,
+}: {
+  request: SetupRequest
+  name: BrandText
+  value: string | undefined
+  problem: string | undefined
+}) {
   const { [name]: fallback } = request.deps.branding.environment
   return (
     <TextField
@@ -85,15 +117,31 @@ function Text({ request, name, value, problem }: { request: SetupRequest; name: 
   )
 }
 
-const Picture = ({ name, isSaved, problem }: { name: BrandImage; isSaved: boolean; problem: string | undefined }) => (
+const Picture = ({
+  name,
+  isSaved,
+  problem,
+}: {
+  name: BrandImage
+  isSaved: boolean
+  problem: string | undefined
+}) => (
   <div class="field">
     <label for={name}>{IMAGE_LABELS[name]}</label>
-    <input type="file" id={name} name={name} accept="image/png,image/webp" aria-describedby={`${name}-hint`} />
+    <input
+      type="file"
+      id={name}
+      name={name}
+      accept="image/png,image/webp"
+      aria-describedby={`${name}-hint`}
+    />
     <p class="soft small" id={`${name}-hint`}>
       {problem === undefined ? null : <strong class="wrong">{`The image ${problem}. `}</strong>}
       {`PNG or WebP, at most ${LARGEST_IMAGE / 1000} kB.${isSaved ? ' One is saved; choose another to replace it.' : ''}`}
     </p>
-    {isSaved ? <Tick name={`${name}-remove`} label={`Remove the saved image: ${IMAGE_LABELS[name]}`} /> : null}
+    {isSaved ? (
+      <Tick name={`${name}-remove`} label={`Remove the saved image: ${IMAGE_LABELS[name]}`} />
+    ) : null}
   </div>
 )
 
@@ -119,7 +167,8 @@ function Preview({ request: { deps } }: { request: SetupRequest }) {
       <div class="preview-card">
         <strong>Sign in</strong>
         <p>
-          Sign in with your work account to continue to <span data-shows="product">{look.product}</span>.
+          Sign in with your work account to continue to{' '}
+          <span data-shows="product">{look.product}</span>.
         </p>
         <span class="preview-button">Continue</span>
       </div>
@@ -127,9 +176,11 @@ function Preview({ request: { deps } }: { request: SetupRequest }) {
         {look.organization}
       </p>
       <figcaption class="soft small">
-        Contrast of the color to the background: <span id="preview-contrast">shown where scripts run, and checked when you save</span>
+        Contrast of the color to the background:{' '}
+        <span id="preview-contrast">shown where scripts run, and checked when you save</span>
         <br />
-        Contrast of text on the background: <span id="preview-background">shown where scripts run, and checked when you save</span>
+        Contrast of text on the background:{' '}
+        <span id="preview-background">shown where scripts run, and checked when you save</span>
       </figcaption>
     </figure>
   )
@@ -150,7 +201,9 @@ export async function saveBrand(request: SetupRequest, form: FormData): Promise<
   }
   if (Object.keys(typed.problems).length > 0) return brandingPage(request, typed)
   const details = { texts: typed.texts, images: Object.keys(images) }
-  await withSetupAudit(request, { act: 'branding.change', target: 'branding', details }, () => deps.branding.save({ texts: typed.texts, images }))
+  await withSetupAudit(request, { act: 'branding.change', target: 'branding', details }, () =>
+    deps.branding.save({ texts: typed.texts, images }),
+  )
   return goOn(c, `${BRANDING}?said=saved`)
 }
 
@@ -161,7 +214,8 @@ function readText(name: BrandText, form: FormData, { texts, problems }: Typed): 
   texts[name] = text
   const problem = brandTextProblem(name, text)
   if (problem !== undefined) problems[name] = problem
-  else if (name === 'accent' || name === 'background') texts[name] = SETTINGS.look[name].schema.parse(text)
+  else if (name === 'accent' || name === 'background')
+    texts[name] = SETTINGS.look[name].schema.parse(text)
 }
 
 /** Undefined: none was chosen. A text says what is wrong with it. */

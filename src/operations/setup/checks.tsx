@@ -5,13 +5,19 @@ import { Answer, LinkButton } from '../../pages/components.tsx'
 import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
 import { allSeen } from './seen.ts'
 
-/** Looks at everything that the connection to Microsoft needs, now, and says how to fix what is wrong. It changes nothing. */
+/**
+ * Looks at everything that the connection to Microsoft needs, now, and says how to fix what is
+ * wrong. It changes nothing.
+ */
 
 const QUESTION = new Map(CHECKS.map(({ id, question }) => [id, question]))
 const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown' } as const
 
 export async function checksPage(request: SetupRequest, checks: Checks): Promise<Response> {
-  const [tenants, findings] = await Promise.all([allSeen(request.deps.store), checks.look({ fresh: true, which: ({ setup }) => setup === true })])
+  const [tenants, findings] = await Promise.all([
+    allSeen(request.deps.store),
+    checks.look({ fresh: true, which: ({ setup }) => setup === true }),
+  ])
   return setupPage(
     request,
     { title: 'Does everything work?', said: headline(findings) },
@@ -38,10 +44,22 @@ export async function checksPage(request: SetupRequest, checks: Checks): Promise
 }
 
 function headline(findings: readonly Finding[]) {
-  const [failures, warnings] = (['failed', 'warning'] as const).map((state) => findings.filter((one) => one.state === state).length)
-  if (failures) return { kind: 'bad', title: failures === 1 ? 'One thing is wrong.' : `${failures} things are wrong.` } as const
+  const [failures, warnings] = (['failed', 'warning'] as const).map(
+    (state) => findings.filter((one) => one.state === state).length,
+  )
+  if (failures)
+    return {
+      kind: 'bad',
+      title: failures === 1 ? 'One thing is wrong.' : `${failures} things are wrong.`,
+    } as const
   if (warnings)
-    return { kind: 'warn', title: warnings === 1 ? 'One check needs your attention.' : `${warnings} checks need your attention.` } as const
+    return {
+      kind: 'warn',
+      title:
+        warnings === 1
+          ? 'One check needs your attention.'
+          : `${warnings} checks need your attention.`,
+    } as const
   return { kind: 'good', title: 'Nothing is wrong.' } as const
 }
 

@@ -3,12 +3,20 @@ import { Button, Choices, Facts, Notice, Tick } from '../../pages/components.tsx
 import { changes } from '../../protocol/changes.ts'
 import { dropDraft, draftOf, keepDraft } from './draft.ts'
 import { TextField } from '../../pages/fields.tsx'
-import { Form, goOn, operatorsBefore, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import {
+  Form,
+  goOn,
+  operatorsBefore,
+  withSetupAudit,
+  setupPage,
+  type SetupRequest,
+} from './frame.tsx'
 import { readConnection, tried } from './typed-connection.ts'
 
 /**
- * The application's id and credential, and tenants. Secrets go in and never come out again. It saves nothing with which Entra gives no token over
- * something that works, and keeps what was typed until it is saved.
+ * The application's id and credential, and tenants. Secrets go in and never come out again. It
+ * saves nothing with which Entra gives no token over something that works, and keeps what was typed
+ * until it is saved.
  */
 
 type Problem = string | undefined
@@ -16,14 +24,19 @@ type Problem = string | undefined
 const TYPED = ['client_id', 'kind', 'client_secret', 'certificate', 'tid', 'name'] as const
 
 /** For a form that was not taken: an error, or a sign-in that is too old. */
-export const keepConnection = (request: SetupRequest, form: URLSearchParams): Promise<void> => keepDraft(request, form, TYPED)
+export const keepConnection = (request: SetupRequest, form: URLSearchParams): Promise<void> =>
+  keepDraft(request, form, TYPED)
 
 export async function connectPage(request: SetupRequest, problem?: Problem): Promise<Response> {
   const draft = await draftOf(request)
   const current = request.deps.connection.current()
   return setupPage(
     request,
-    { title: 'The application in Entra', status: problem === undefined ? 200 : 400, said: wrong(problem) },
+    {
+      title: 'The application in Entra',
+      status: problem === undefined ? 200 : 400,
+      said: wrong(problem),
+    },
     <>
       <Present current={current} />
       <Form request={request} action="/setup/connect">
@@ -48,7 +61,11 @@ export async function connectPage(request: SetupRequest, problem?: Problem): Pro
 type Current = ReturnType<SetupRequest['deps']['connection']['current']>
 type Draft = Awaited<ReturnType<typeof draftOf>>
 
-function Present({ current: { clientId, credential, credentialFrom, tenants } }: { current: Current }) {
+function Present({
+  current: { clientId, credential, credentialFrom, tenants },
+}: {
+  current: Current
+}) {
   if (clientId === undefined && credential === undefined) return null
   return (
     <Facts
@@ -66,9 +83,19 @@ function Present({ current: { clientId, credential, credentialFrom, tenants } }:
   )
 }
 
-function CredentialFields({ current: { credential, credentialFrom }, draft }: { current: Current; draft: Draft }) {
+function CredentialFields({
+  current: { credential, credentialFrom },
+  draft,
+}: {
+  current: Current
+  draft: Draft
+}) {
   if (credentialFrom === 'environment')
-    return <Notice title="The credential comes from the broker’s settings.">Change it there, then restart the broker.</Notice>
+    return (
+      <Notice title="The credential comes from the broker’s settings.">
+        Change it there, then restart the broker.
+      </Notice>
+    )
   return (
     <>
       <Choices
@@ -76,9 +103,19 @@ function CredentialFields({ current: { credential, credentialFrom }, draft }: { 
         name="kind"
         chosen={draft?.kind ?? (credential === undefined ? 'secret' : 'keep')}
         options={[
-          ...(credential === undefined ? [] : [{ value: 'keep', label: 'What was entered before' }]),
-          { value: 'secret', label: 'A client secret', hint: 'It expires after two years at most. Entra shows it once.' },
-          { value: 'pem', label: 'A certificate', hint: 'The private key never leaves the broker: you upload the certificate to Entra.' },
+          ...(credential === undefined
+            ? []
+            : [{ value: 'keep', label: 'What was entered before' }]),
+          {
+            value: 'secret',
+            label: 'A client secret',
+            hint: 'It expires after two years at most. Entra shows it once.',
+          },
+          {
+            value: 'pem',
+            label: 'A certificate',
+            hint: 'The private key never leaves the broker: you upload the certificate to Entra.',
+          },
         ]}
       />
       <TextField
@@ -110,15 +147,29 @@ function FirstTenantFields({ draft }: { draft: Draft }) {
         hint="Entra ID, Overview. The users of this tenant will sign in."
         required
       />
-      <TextField label="What you call the tenant" name="name" value={draft?.name} hint="For you and other operators, “Contoso” for instance." />
-      <p class="soft small">The first tenant is also the operator tenant: its app roles Broker.Operator and Broker.Administrator count.</p>
+      <TextField
+        label="What you call the tenant"
+        name="name"
+        value={draft?.name}
+        hint="For you and other operators, “Contoso” for instance."
+      />
+      <p class="soft small">
+        The first tenant is also the operator tenant: its app roles Broker.Operator and
+        Broker.Administrator count.
+      </p>
     </>
   )
 }
 
 const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to use it.'
-const KIND = { secret: 'a client secret', pem: 'a certificate', certificate: 'a certificate file', federated: 'a federated token file' } as const
-const wrong = (problem: Problem) => (problem === undefined ? undefined : ({ kind: 'bad', title: problem } as const))
+const KIND = {
+  secret: 'a client secret',
+  pem: 'a certificate',
+  certificate: 'a certificate file',
+  federated: 'a federated token file',
+} as const
+const wrong = (problem: Problem) =>
+  problem === undefined ? undefined : ({ kind: 'bad', title: problem } as const)
 
 /** For the audit log: no secret, only which kind it is. */
 function before({ deps }: SetupRequest): Record<string, string | null> {
@@ -126,7 +177,10 @@ function before({ deps }: SetupRequest): Record<string, string | null> {
   return { clientId: clientId ?? null, credential: credential?.kind ?? null }
 }
 
-export async function saveConnection(request: SetupRequest, sent: URLSearchParams): Promise<Response> {
+export async function saveConnection(
+  request: SetupRequest,
+  sent: URLSearchParams,
+): Promise<Response> {
   const { deps, c } = request
   await keepConnection(request, sent)
   const form = new URLSearchParams(await draftOf(request))
@@ -136,23 +190,37 @@ export async function saveConnection(request: SetupRequest, sent: URLSearchParam
   const { clientId, kept, first } = read
   await withSetupAudit(
     request,
-    { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged', before: before(request) } },
+    {
+      act: 'connection.change',
+      details: { clientId, credential: kept?.kind ?? 'unchanged', before: before(request) },
+    },
     () => deps.connection.change({ clientId, ...(kept && { credential: kept }) }),
   )
   await dropDraft(request)
-  deps.log.info('connection_changed', { microsoft_client_id: clientId, actor: request.visitor.actor.id })
+  deps.log.info('connection_changed', {
+    microsoft_client_id: clientId,
+    actor: request.visitor.actor.id,
+  })
   if (first === undefined) return goOn(c, '/setup')
-  await addTenant(request, { tid: first, name: nameIn(form), operators: await noOperatorTenant(request) })
+  await addTenant(request, {
+    tid: first,
+    name: nameIn(form),
+    operators: await noOperatorTenant(request),
+  })
   return goOn(c, `/setup/tenants/${first}`)
 }
 
 /** One that was removed again, because its id was mistyped, gives way to the next first tenant. */
 async function noOperatorTenant({ deps }: SetupRequest): Promise<boolean> {
   const { operatorTenant } = deps.connection.current()
-  return operatorTenant === undefined || (await deps.store.findTenant(operatorTenant))?.removedAt !== undefined
+  return (
+    operatorTenant === undefined ||
+    (await deps.store.findTenant(operatorTenant))?.removedAt !== undefined
+  )
 }
 
-const nameIn = (form: URLSearchParams): string | undefined => (form.get('name') ?? '').trim().slice(0, 100) || undefined
+const nameIn = (form: URLSearchParams): string | undefined =>
+  (form.get('name') ?? '').trim().slice(0, 100) || undefined
 
 async function addTenant(
   request: SetupRequest,
@@ -163,25 +231,35 @@ async function addTenant(
   const { answer } = await withSetupAudit(
     request,
     { act: 'tenant.add', target: `tenant ${tid}`, details: { name, operators } },
-    async () => ({ answer: await connectTenant(deps, { tid, name, actor: visitor.actor, now }), row: await deps.store.findTenant(tid) }),
+    async () => ({
+      answer: await connectTenant(deps, { tid, name, actor: visitor.actor, now }),
+      row: await deps.store.findTenant(tid),
+    }),
     ({ row }) => ({ changed: changes(before, tenantState(row)) }),
   )
   if (operators)
-    await withSetupAudit(request, { act: 'connection.operators', target: `tenant ${tid}`, details: operatorsBefore(request) }, () =>
-      deps.connection.change({ operatorTenant: tid }),
+    await withSetupAudit(
+      request,
+      { act: 'connection.operators', target: `tenant ${tid}`, details: operatorsBefore(request) },
+      () => deps.connection.change({ operatorTenant: tid }),
     )
   return answer
 }
 
-export function addTenantPage(request: SetupRequest, problem?: Problem, typed?: URLSearchParams): Response {
+export function addTenantPage(
+  request: SetupRequest,
+  problem?: Problem,
+  typed?: URLSearchParams,
+): Response {
   const { operatorTenant } = request.deps.connection.current()
   return setupPage(
     request,
     { title: 'Another tenant', status: problem === undefined ? 200 : 400, said: wrong(problem) },
     <>
       <p>
-        For several tenants the app registration has to be “Accounts in any organizational directory”. Users of the new tenant cannot sign in before
-        its administrator has consented and its proof of MFA is chosen.
+        For several tenants the app registration has to be “Accounts in any organizational
+        directory”. Users of the new tenant cannot sign in before its administrator has consented
+        and its proof of MFA is chosen.
       </p>
       <Form request={request} action="/setup/tenants">
         <TextField
@@ -192,8 +270,15 @@ export function addTenantPage(request: SetupRequest, problem?: Problem, typed?: 
           hint="Its administrator finds it under Entra ID, Overview."
           required
         />
-        <TextField label="What you call it" name="name" value={typed?.get('name') ?? undefined} hint="For you and other operators." />
-        {operatorTenant === undefined ? <Tick name="operators" label="This tenant’s users operate the broker" checked /> : null}
+        <TextField
+          label="What you call it"
+          name="name"
+          value={typed?.get('name') ?? undefined}
+          hint="For you and other operators."
+        />
+        {operatorTenant === undefined ? (
+          <Tick name="operators" label="This tenant’s users operate the broker" checked />
+        ) : null}
         <div class="row">
           <Button>Connect</Button>
         </div>
@@ -205,7 +290,9 @@ export function addTenantPage(request: SetupRequest, problem?: Problem, typed?: 
 export async function saveTenant(request: SetupRequest, form: URLSearchParams): Promise<Response> {
   const read = readTenantId(form.get('tid') ?? '')
   if ('problem' in read) return addTenantPage(request, read.problem, form)
-  const operators = request.deps.connection.current().operatorTenant === undefined && form.get('operators') === 'yes'
+  const operators =
+    request.deps.connection.current().operatorTenant === undefined &&
+    form.get('operators') === 'yes'
   const answer = await addTenant(request, { tid: read.tid, name: nameIn(form), operators })
   if (answer === 'already') return addTenantPage(request, 'That tenant is connected already.', form)
   return goOn(request.c, `/setup/tenants/${read.tid}`)

@@ -7,10 +7,23 @@ import { isGuid } from '../../protocol/guid.ts'
 import { saveAdministrators } from './administrators.tsx'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
 import { checksPage } from './checks.tsx'
-import { addTenantPage, connectPage, keepConnection, saveConnection, saveTenant } from './connect.tsx'
+import {
+  addTenantPage,
+  connectPage,
+  keepConnection,
+  saveConnection,
+  saveTenant,
+} from './connect.tsx'
 import { entrancePage, enter } from './entrance.tsx'
 import { formLimit, formOf, uploadLimit, uploadOf } from './form.ts'
-import { formHolds, freshFirst, goOn, notOurForm, type ProvesMfa, type SetupRequest } from './frame.tsx'
+import {
+  formHolds,
+  freshFirst,
+  goOn,
+  notOurForm,
+  type ProvesMfa,
+  type SetupRequest,
+} from './frame.tsx'
 import { overviewPage } from './overview.tsx'
 import { assertProof, proofPage } from './proof.tsx'
 import { saveReEntry } from './re-entry.tsx'
@@ -21,15 +34,24 @@ import { makeOperators, removeTenant, tenantPage } from './tenant.tsx'
 import { type AskConsole, visitorOf } from './visitor.ts'
 
 /**
- * Owns the administrator's side of the connection to Microsoft, on the operators' listener: what to register, the application, tenants, consent, proof
- * of MFA, checks. Refuses every visitor except the holder of the one-time token and, after the first operator, an administrator by role; and of the
- * latter every change that decides who signs in unless they have just proved themselves at Microsoft.
+ * Owns the administrator's side of the connection to Microsoft, on the operators' listener: what to
+ * register, the application, tenants, consent, proof of MFA, checks. Refuses every visitor except
+ * the holder of the one-time token and, after the first operator, an administrator by role; and of
+ * the latter every change that decides who signs in unless they have just proved themselves at
+ * Microsoft.
  */
 export function setupEndpoints(
   deps: Deps,
-  { administrator, proves, checks }: { administrator: AskConsole; proves: ProvesMfa; checks: Checks },
+  {
+    administrator,
+    proves,
+    checks,
+  }: { administrator: AskConsole; proves: ProvesMfa; checks: Checks },
 ): Hono {
-  const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
+  const administration = createAdministration({
+    config: deps.config,
+    connection: () => deps.connection.current(),
+  })
   const endpoints = new Hono()
   const requestOf = async (c: Context): Promise<SetupRequest | undefined> => {
     const now = deps.clock.now()
@@ -37,7 +59,9 @@ export function setupEndpoints(
     return visitor && { deps, c, visitor, now, administration, proves }
   }
   const { show, change, upload } = forVisitors(endpoints, deps, requestOf)
-  endpoints.post('/setup/token', formLimit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
+  endpoints.post('/setup/token', formLimit, async (c) =>
+    enter(deps, c, await formOf(c), deps.clock.now()),
+  )
   show('/setup', overviewPage)
   show('/setup/register', registerPage)
   show('/setup/connect', (request) => connectPage(request))
@@ -56,13 +80,22 @@ export function setupEndpoints(
   change(`${page}/administrators`, page, withTenant(saveAdministrators))
   change(`${page}/operators`, page, withTenant(makeOperators))
   change(`${page}/remove`, page, withTenant(removeTenant))
-  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }))
+  endpoints.onError(
+    pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }),
+  )
   return endpoints
 }
 
 /** Pages and forms for visitors with access; other visitors see the entrance. */
-function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Promise<SetupRequest | undefined>) {
-  const show = (path: string, render: (request: SetupRequest) => Response | Promise<Response>): void => {
+function forVisitors(
+  endpoints: Hono,
+  deps: Deps,
+  requestOf: (c: Context) => Promise<SetupRequest | undefined>,
+) {
+  const show = (
+    path: string,
+    render: (request: SetupRequest) => Response | Promise<Response>,
+  ): void => {
     endpoints.get(path, async (c) => {
       const request = await requestOf(c)
       return request === undefined ? entrancePage(deps, c) : render(request)
@@ -92,16 +125,23 @@ function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Pro
     await keep?.(request, form)
     return freshFirst(request, again.replace(':tid', c.req.param('tid') ?? ''))
   }
-  const upload = (path: string, act: (request: SetupRequest, form: FormData) => Promise<Response>): void => {
+  const upload = (
+    path: string,
+    act: (request: SetupRequest, form: FormData) => Promise<Response>,
+  ): void => {
     endpoints.post(path, uploadLimit, (c) => take(c, path, uploadOf, act))
   }
   return { show, change, upload }
 }
 
 const withTenant =
-  <Rest extends unknown[]>(act: (request: SetupRequest, seen: Seen, ...rest: Rest) => Response | Promise<Response>) =>
+  <Rest extends unknown[]>(
+    act: (request: SetupRequest, seen: Seen, ...rest: Rest) => Response | Promise<Response>,
+  ) =>
   async (request: SetupRequest, ...rest: Rest): Promise<Response> => {
     const tid = (request.c.req.param('tid') ?? '').toLowerCase()
-    const seen = isGuid(tid) ? await seenOf(request.deps.store, tid, request.visitor.actor.id) : undefined
+    const seen = isGuid(tid)
+      ? await seenOf(request.deps.store, tid, request.visitor.actor.id)
+      : undefined
     return seen === undefined ? goOn(request.c, '/setup') : act(request, seen, ...rest)
   }

@@ -11,13 +11,17 @@ import { operatorExists, recoveryPending, useSetupToken } from '../acts/setup-to
 import { goOn, notOurForm } from './frame.tsx'
 import { setVisitorCookie } from './visitor.ts'
 
-/** The entrance of /setup: the one-time token while there is no operator, the console's sign-in from then on. */
+/**
+ * The entrance of /setup: the one-time token while there is no operator, the console's sign-in from
+ * then on.
+ */
 
 const PURPOSE = 'setup token'
 const RUN_SETUP = (
   <>
-    This broker has no administrator yet. On the machine where it runs, run <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a token
-    that is valid once, for 15 minutes. Enter that token here.
+    This broker has no administrator yet. On the machine where it runs, run <code>cmb setup</code>{' '}
+    (or <code>npx cmb setup</code>): it prints a token that is valid once, for 15 minutes. Enter
+    that token here.
   </>
 )
 
@@ -31,22 +35,34 @@ export async function entrancePage(
   return page(
     c,
     { title: 'Setting up the connection to Microsoft', status, config: deps.config },
-    signsIn ? <SignInEntrance c={c} /> : <TokenEntrance csrf={csrfToken(deps, c, PURPOSE)} recovery={recovery} rejected={rejected} />,
+    signsIn ? (
+      <SignInEntrance c={c} />
+    ) : (
+      <TokenEntrance csrf={csrfToken(deps, c, PURPOSE)} recovery={recovery} rejected={rejected} />
+    ),
   )
 }
 
 function SignInEntrance({ c }: { c: Context }) {
   const path = new URL(c.req.url).pathname
   const asserted = c.req.query('said') === 'asserted'
-  const signIn = new URLSearchParams({ return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup' })
+  const signIn = new URLSearchParams({
+    return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup',
+  })
   return (
     <>
       {asserted ? (
-        <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and users can sign in now.">
+        <Notice
+          kind="good"
+          title="Microsoft is connected: the proof of MFA is set, and users can sign in now."
+        >
           The token is no longer needed. From now on administrators sign in here.
         </Notice>
       ) : null}
-      <p>This is for administrators of the broker: users of the operator tenant with the app role Broker.Administrator.</p>
+      <p>
+        This is for administrators of the broker: users of the operator tenant with the app role
+        Broker.Administrator.
+      </p>
       <div class="row">
         <LinkButton href={`/ops/sign-in?${signIn}`}>Sign in</LinkButton>
       </div>
@@ -54,16 +70,28 @@ function SignInEntrance({ c }: { c: Context }) {
   )
 }
 
-function TokenEntrance({ csrf, recovery, rejected }: { csrf: string; recovery: boolean; rejected: boolean }) {
+function TokenEntrance({
+  csrf,
+  recovery,
+  rejected,
+}: {
+  csrf: string
+  recovery: boolean
+  rejected: boolean
+}) {
   return (
     <>
-      <p>{recovery ? 'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Enter that token here.' : RUN_SETUP}</p>
+      <p>
+        {recovery
+          ? 'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Enter that token here.'
+          : RUN_SETUP}
+      </p>
       {rejected ? (
         <div class="notice bad" role="alert">
           <strong>That token is not valid.</strong>
           <div>
-            It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup` or, once the broker has an administrator,
-            `cmb setup --recover`.
+            It may have been used, be older than 15 minutes, or be mistyped. Make a new one with
+            `cmb setup` or, once the broker has an administrator, `cmb setup --recover`.
           </div>
         </div>
       ) : null}
@@ -78,8 +106,14 @@ function TokenEntrance({ csrf, recovery, rejected }: { csrf: string; recovery: b
   )
 }
 
-export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
-  if (!csrfHolds(deps, c, PURPOSE, form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)) return notOurForm({ deps, c })
+export async function enter(
+  deps: Deps,
+  c: Context,
+  form: URLSearchParams,
+  now: number,
+): Promise<Response> {
+  if (!csrfHolds(deps, c, PURPOSE, form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin))
+    return notOurForm({ deps, c })
   const token = await useSetupToken(deps, form.get('token') ?? '', now)
   if (token === undefined) {
     const key = { address: remoteOf(c, deps.config) }
@@ -89,7 +123,12 @@ export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: 
     return entrancePage(deps, c, { rejected: true, status: 403 })
   }
   const recovery = token === 'recovery'
-  const entry = { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter', details: { recovery } } as const
+  const entry = {
+    actor: { kind: 'operator', id: 'setup-token' },
+    via: 'setup',
+    act: 'setup.enter',
+    details: { recovery },
+  } as const
   await audited(deps.store, entry, () => setVisitorCookie(deps, c, now, recovery))
   return goOn(c, '/setup')
 }

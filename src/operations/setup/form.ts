@@ -17,13 +17,20 @@ export const formLimit = bodyLimit({
 export const uploadLimit = bodyLimit({
   maxSize: 400 * 1024,
   onError: () => {
-    throw new OAuthError('invalid_request', 'The form is larger than 400 kB: an image may have at most 100 kB.', { status: 413 })
+    throw new OAuthError(
+      'invalid_request',
+      'The form is larger than 400 kB: an image may have at most 100 kB.',
+      { status: 413 },
+    )
   },
 })
 
 export async function uploadOf(c: Context): Promise<FormData> {
   const sent = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (sent !== 'multipart/form-data') throw new OAuthError('invalid_request', 'Send the form as multipart/form-data.', { status: 415 })
+  if (sent !== 'multipart/form-data')
+    throw new OAuthError('invalid_request', 'Send the form as multipart/form-data.', {
+      status: 415,
+    })
   try {
     return await c.req.formData()
   } catch (cause) {
@@ -32,6 +39,9 @@ export async function uploadOf(c: Context): Promise<FormData> {
 }
 
 export async function formOf(c: Context): Promise<URLSearchParams> {
-  if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the form as application/x-www-form-urlencoded.', { status: 415 })
+  if (!isForm(c))
+    throw new OAuthError('invalid_request', 'Send the form as application/x-www-form-urlencoded.', {
+      status: 415,
+    })
   return parseForm(await c.req.text())
 }

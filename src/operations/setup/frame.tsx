@@ -12,10 +12,16 @@ import { newId } from '../../runtime/ids.ts'
 import { type SignInPurpose, seal } from './sign-in-purpose.ts'
 import type { Visitor } from './visitor.ts'
 
-/** What the pages of /setup share: who is there, forms that only this visitor can send, acts that are written down before they are done. */
+/**
+ * What the pages of /setup share: who is there, forms that only this visitor can send, acts that
+ * are written down before they are done.
+ */
 
 /** Whether what Microsoft sent proves MFA by that policy: the sign-in's own judgement. */
-export type ProvesMfa = (proof: string, identity: { acrs: string[]; amr: string[] | undefined }) => boolean
+export type ProvesMfa = (
+  proof: string,
+  identity: { acrs: string[]; amr: string[] | undefined },
+) => boolean
 
 export interface SetupRequest {
   deps: Deps
@@ -28,21 +34,53 @@ export interface SetupRequest {
 
 const formPurpose = ({ key }: Visitor): string => `setup ${key}`
 
-export function formHolds({ deps, c, visitor }: SetupRequest, form: URLSearchParams | FormData): boolean {
+export function formHolds(
+  { deps, c, visitor }: SetupRequest,
+  form: URLSearchParams | FormData,
+): boolean {
   const token = form.get(CSRF_FIELD)
-  return csrfHolds(deps, c, formPurpose(visitor), typeof token === 'string' ? token : undefined, deps.config.opsOrigin)
+  return csrfHolds(
+    deps,
+    c,
+    formPurpose(visitor),
+    typeof token === 'string' ? token : undefined,
+    deps.config.opsOrigin,
+  )
 }
 
 /** A form of /setup. */
-export const Form = ({ request, action, files, children }: { request: SetupRequest; action: string; files?: boolean; children: Child }) => (
-  <form class="stack" method="post" action={action} enctype={files ? 'multipart/form-data' : undefined}>
-    <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, formPurpose(request.visitor)) }} />
+export const Form = ({
+  request,
+  action,
+  files,
+  children,
+}: {
+  request: SetupRequest
+  action: string
+  files?: boolean
+  children: Child
+}) => (
+  <form
+    class="stack"
+    method="post"
+    action={action}
+    enctype={files ? 'multipart/form-data' : undefined}
+  >
+    <HiddenFields
+      fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, formPurpose(request.visitor)) }}
+    />
     {children}
   </form>
 )
 
-/** A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no form-action could list. */
-export function signInAddress({ deps, visitor, now }: SetupRequest, about: Pick<SignInPurpose, 'kind' | 'tid' | 'proof'>): string {
+/**
+ * A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no
+ * form-action could list.
+ */
+export function signInAddress(
+  { deps, visitor, now }: SetupRequest,
+  about: Pick<SignInPurpose, 'kind' | 'tid' | 'proof'>,
+): string {
   const purpose: SignInPurpose = { ...about, id: newId(deps.random), key: visitor.key }
   return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', purpose, now) })}`
 }
@@ -55,12 +93,24 @@ export interface Said {
 
 export function setupPage(
   { deps, c, visitor }: Pick<SetupRequest, 'deps' | 'c' | 'visitor'>,
-  about: { title: string; status?: 200 | 400 | 403 | 409 | 422; said?: Said | undefined; script?: string; home?: boolean },
+  about: {
+    title: string
+    status?: 200 | 400 | 403 | 409 | 422
+    said?: Said | undefined
+    script?: string
+    home?: boolean
+  },
   children: Child,
 ): Response {
   return page(
     c,
-    { title: about.title, status: about.status, wide: true, script: about.script, config: deps.config },
+    {
+      title: about.title,
+      status: about.status,
+      wide: true,
+      script: about.script,
+      config: deps.config,
+    },
     <>
       {about.said === undefined ? null : (
         <Notice kind={about.said.kind} title={about.said.title}>
@@ -87,7 +137,9 @@ export function setupPage(
 }
 
 /** What an act needs to know of who does it. */
-export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & { visitor: Pick<Visitor, 'actor'> }
+export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & {
+  visitor: Pick<Visitor, 'actor'>
+}
 
 /** With its record, written before it is done. */
 export const withSetupAudit = <T,>(
@@ -95,23 +147,44 @@ export const withSetupAudit = <T,>(
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
   result?: (answer: T) => Record<string, unknown>,
-): Promise<T> => withAudit(deps, { actor: visitor.actor, source: 'broker', via: 'setup', may: 'administer' }, entry, act, result)
+): Promise<T> =>
+  withAudit(
+    deps,
+    { actor: visitor.actor, source: 'broker', via: 'setup', may: 'administer' },
+    entry,
+    act,
+    result,
+  )
 
-/** For the audit log, as an act found it: whose operators count. The entry's target is the operators' tenant after it. */
-export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({ before: deps.connection.current().operatorTenant ?? null })
+/**
+ * For the audit log, as an act found it: whose operators count. The entry's target is the
+ * operators' tenant after it.
+ */
+export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({
+  before: deps.connection.current().operatorTenant ?? null,
+})
 
-/** After a form that was accepted: a redirect, so that a reload of the next page sends nothing twice. */
+/**
+ * After a form that was accepted: a redirect, so that a reload of the next page sends nothing
+ * twice.
+ */
 export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)
 
 export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid
 
-export const freshFirst = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>, returnTo: string): Response =>
+export const freshFirst = (
+  { deps, c }: Pick<SetupRequest, 'deps' | 'c'>,
+  returnTo: string,
+): Response =>
   messagePage(c, {
     title: 'Please sign in again',
     status: 403,
     what: 'What you are about to change decides who can sign in, so your own sign-in at Microsoft has to be at most five minutes old. Nothing was changed.',
     links: [
-      { href: `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`, label: 'Sign in again' },
+      {
+        href: `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`,
+        label: 'Sign in again',
+      },
       { href: '/setup', label: 'All steps' },
     ],
     config: deps.config,

@@ -12,15 +12,19 @@ import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 
 /**
- * For the administrator of a tenant who has no way to /setup: a link by which they consent for their own tenant and confirm it. It refuses whatever is not about
- * that one tenant, and gives its holder no right: Microsoft says who they are and which directory role they have.
+ * For the administrator of a tenant who has no way to /setup: a link by which they consent for
+ * their own tenant and confirm it. It refuses whatever is not about that one tenant, and gives its
+ * holder no right: Microsoft says who they are and which directory role they have.
  */
 
 const DAYS = 7
 
 /** The link for the administrator, valid for a week and for that tenant alone. */
-export const invitationAddress = (deps: Pick<Deps, 'sealer' | 'config'>, tid: string, now: number): string =>
-  invitationAddressAgain(deps, { tid, until: now + DAYS * 86_400 }, now)
+export const invitationAddress = (
+  deps: Pick<Deps, 'sealer' | 'config'>,
+  tid: string,
+  now: number,
+): string => invitationAddressAgain(deps, { tid, until: now + DAYS * 86_400 }, now)
 
 /** The same again, with what its page is to say. */
 export const invitationAddressAgain = (
@@ -33,10 +37,21 @@ export const invitationAddressAgain = (
 
 export async function invitationPage(deps: Deps, c: Context, now: number): Promise<Response> {
   const invited = open(deps, 'invitation', c.req.query('invitation'), now)?.value
-  const seen = invited === undefined || invited.until < now ? undefined : await seenOf(deps.store, invited.tid)
+  const seen =
+    invited === undefined || invited.until < now ? undefined : await seenOf(deps.store, invited.tid)
   if (invited === undefined || seen === undefined) return invitationTooOld(deps, c)
-  const purpose = (kind: SignInPurpose['kind'], more: Pick<SignInPurpose, 'proof' | 'asserts'> = {}): string => {
-    const about: SignInPurpose = { ...more, id: newId(deps.random), kind, tid: invited.tid, key: 'invitation', invitedUntil: invited.until }
+  const purpose = (
+    kind: SignInPurpose['kind'],
+    more: Pick<SignInPurpose, 'proof' | 'asserts'> = {},
+  ): string => {
+    const about: SignInPurpose = {
+      ...more,
+      id: newId(deps.random),
+      kind,
+      tid: invited.tid,
+      key: 'invitation',
+      invitedUntil: invited.until,
+    }
     return `/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', about, now) })}`
   }
   const confirmed = seen.row.consentConfirmedAt !== undefined
@@ -52,8 +67,8 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
         </Notice>
       )}
       <p>
-        You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its users are to sign in to Case Manager with their Microsoft accounts.
-        The steps, all at Microsoft:
+        You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its users are to sign
+        in to Case Manager with their Microsoft accounts. The steps, all at Microsoft:
       </p>
       <ConsentStep href={purpose('consent')} done={confirmed || returned} />
       <ConfirmStep href={purpose('trial')} confirmed={confirmed} returned={returned} />
@@ -80,7 +95,8 @@ function ProofStep({ seen, href }: { seen: Seen; href: (proof: string) => string
   return (
     <Answer question={question} is="no">
       <p>
-        The operators of Case Manager propose <code>{proof}</code>, and cannot see your policies. An administrator of your tenant asserts it:
+        The operators of Case Manager propose <code>{proof}</code>, and cannot see your policies. An
+        administrator of your tenant asserts it:
       </p>
       <p>“{assertionOf(proof)}”</p>
       {KINDS[kindOf(proof)].means(contextOf(proof)).map((words) => (
@@ -91,14 +107,28 @@ function ProofStep({ seen, href }: { seen: Seen; href: (proof: string) => string
           Sign in to assert it
         </LinkButton>
       </div>
-      <p class="soft small">Sign in as a Global, Conditional Access or Security Administrator. You confirm the words above on the next page.</p>
+      <p class="soft small">
+        Sign in as a Global, Conditional Access or Security Administrator. You confirm the words
+        above on the next page.
+      </p>
     </Answer>
   )
 }
 
-const ConfirmStep = ({ href, confirmed, returned }: { href: string; confirmed: boolean; returned: boolean }) => (
+const ConfirmStep = ({
+  href,
+  confirmed,
+  returned,
+}: {
+  href: string
+  confirmed: boolean
+  returned: boolean
+}) => (
   <Answer question="2. Confirm that it was you" is={confirmed ? 'yes' : 'no'}>
-    <p class="soft">Sign in once as an administrator of your tenant. The broker stores only your name and your confirmation.</p>
+    <p class="soft">
+      Sign in once as an administrator of your tenant. The broker stores only your name and your
+      confirmation.
+    </p>
     {confirmed ? (
       <p>Done. Inform the operator who sent you this link.</p>
     ) : (
@@ -113,7 +143,10 @@ const ConfirmStep = ({ href, confirmed, returned }: { href: string; confirmed: b
 
 const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
   <Answer question="1. Consent" is={done ? 'yes' : 'no'}>
-    <p class="soft">Microsoft shows what Case Manager may read. You need to be a Global Administrator or a Privileged Role Administrator.</p>
+    <p class="soft">
+      Microsoft shows what Case Manager may read. You need to be a Global Administrator or a
+      Privileged Role Administrator.
+    </p>
     <div class="row">
       <LinkButton href={href} kind={done ? 'quiet' : 'primary'}>
         Granting consent
@@ -122,8 +155,17 @@ const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
   </Answer>
 )
 
-/** Stored at once: the invited administrator cannot reach the operators' listener. @returns where the browser goes on */
-export async function settle(deps: Deps, administration: Administration, outcome: Outcome, invitedUntil: number, now: number): Promise<string> {
+/**
+ * Stored at once: the invited administrator cannot reach the operators' listener.
+ * @returns where the browser goes on
+ */
+export async function settle(
+  deps: Deps,
+  administration: Administration,
+  outcome: Outcome,
+  invitedUntil: number,
+  now: number,
+): Promise<string> {
   const { tid } = outcome.purpose
   const actor = { kind: 'microsoft', id: tid } as const
   const said = await keep({ deps, administration, now, visitor: { actor } }, outcome)

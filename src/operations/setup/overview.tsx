@@ -7,9 +7,16 @@ import { allSeen, type Seen } from './seen.ts'
 /** The steps, each done or not, and the one that comes next. */
 
 const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
-  if (seen.proposedProof !== undefined) return { is: 'no', words: 'Its administrator must assert the proof of MFA.' }
+  if (seen.proposedProof !== undefined)
+    return { is: 'no', words: 'Its administrator must assert the proof of MFA.' }
   if (!seen.decided)
-    return { is: 'no', words: seen.row.consentConfirmedAt === undefined ? 'Consent and proof of MFA remain.' : 'The proof of MFA remains.' }
+    return {
+      is: 'no',
+      words:
+        seen.row.consentConfirmedAt === undefined
+          ? 'Consent and proof of MFA remain.'
+          : 'The proof of MFA remains.',
+    }
   return { is: 'yes', words: `Its users can sign in; MFA is proved by ${seen.row.mfaProof}.` }
 }
 
@@ -24,14 +31,20 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
     { title: 'Setting up the connection to Microsoft', said: saidOf(request), home: true },
     <>
       <Differences differences={deps.connection.differences()} />
-      <Answer question="1. Is Case Manager registered in Entra?" is={application ? 'yes' : 'unknown'}>
+      <Answer
+        question="1. Is Case Manager registered in Entra?"
+        is={application ? 'yes' : 'unknown'}
+      >
         <div class="row">
           <LinkButton href="/setup/register" kind={application ? 'quiet' : 'primary'}>
             What to register
           </LinkButton>
         </div>
       </Answer>
-      <Answer question="2. Does the broker know the application?" is={application && tenants.length > 0 ? 'yes' : 'no'}>
+      <Answer
+        question="2. Does the broker know the application?"
+        is={application && tenants.length > 0 ? 'yes' : 'no'}
+      >
         <div class="row">
           <LinkButton href="/setup/connect" kind="quiet">
             {application ? 'Change the application or its credential' : 'Enter what Entra gave you'}
@@ -75,7 +88,11 @@ function TenantReady({ seen }: { seen: Seen }) {
     <Answer question={`3. Is the tenant ready: ${nameOf(seen.row)}?`} is={is}>
       <p>{words}</p>
       <div class="row">
-        <LinkButton href={`/setup/tenants/${seen.row.tid}`} kind={is === 'yes' ? 'quiet' : 'primary'} label={`Open ${nameOf(seen.row)}`}>
+        <LinkButton
+          href={`/setup/tenants/${seen.row.tid}`}
+          kind={is === 'yes' ? 'quiet' : 'primary'}
+          label={`Open ${nameOf(seen.row)}`}
+        >
           Open
         </LinkButton>
       </div>
@@ -104,7 +121,9 @@ const FirstSignIn = ({ request, operator }: { request: SetupRequest; operator: b
         : 'Sign in as the first administrator of the broker: your account needs the app role Broker.Administrator (Enterprise applications, Case Manager, Users and groups). From then on this page requires that role, and setup tokens no longer work.'}
     </p>
     <div class="row">
-      {operator ? null : <LinkButton href="/ops/sign-in?return_to=/setup">Sign in as an administrator</LinkButton>}
+      {operator ? null : (
+        <LinkButton href="/ops/sign-in?return_to=/setup">Sign in as an administrator</LinkButton>
+      )}
       <LinkButton href={`${request.deps.config.issuer}/account/ready`} kind="quiet">
         Check your own account
       </LinkButton>

@@ -23,11 +23,18 @@
     const known = /^#[0-9a-f]{6}$/.test(color)
     if (known) preview.style.setProperty(property, color)
     const ratio = known ? contrast(color, beside) : 0
-    say(shown, known ? `${ratio.toFixed(1)}:1 (text needs ${preview.dataset.needs}:1)` : 'not a color such as #1d4ed8', '')
+    say(
+      shown,
+      known
+        ? `${ratio.toFixed(1)}:1 (text needs ${preview.dataset.needs}:1)`
+        : 'not a color such as #1d4ed8',
+      '',
+    )
   }
   const follow = () => {
     const product = field('product')
-    for (const part of document.querySelectorAll('[data-shows="product"]')) part.textContent = product.value || product.placeholder
+    for (const part of document.querySelectorAll('[data-shows="product"]'))
+      part.textContent = product.value || product.placeholder
     say('preview-organization', field('organization').value, field('organization').placeholder)
     measure('accent', '--act', preview.dataset.ground, 'preview-contrast')
     measure('background', '--ground', preview.dataset.text, 'preview-background')

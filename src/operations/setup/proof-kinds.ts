@@ -43,4 +43,5 @@ export const kindOf = (proof: string): keyof typeof KINDS =>
 export const contextOf = (proof: string): string => proof.split(':')[1] ?? 'c1'
 
 /** What an administrator asserts with that proof. */
-export const assertionOf = (proof: string): string => KINDS[kindOf(proof)].assertion(contextOf(proof))
+export const assertionOf = (proof: string): string =>
+  KINDS[kindOf(proof)].assertion(contextOf(proof))

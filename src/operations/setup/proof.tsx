@@ -4,13 +4,24 @@ import { ROLE } from '../../protocol/names.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { Button, Choices, Facts, LinkButton, Notice, Tick } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
-import { signInAddress, Form, goOn, nameOf, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import {
+  signInAddress,
+  Form,
+  goOn,
+  nameOf,
+  withSetupAudit,
+  setupPage,
+  type SetupRequest,
+} from './frame.tsx'
 import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
 import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
 import { when } from './tenant.tsx'
 
-/** Proof of MFA for one tenant: chosen, tried live, and asserted by a recorded user. Refuses an assertion that no sign-in has shown. */
+/**
+ * Proof of MFA for one tenant: chosen, tried live, and asserted by a recorded user. Refuses an
+ * assertion that no sign-in has shown.
+ */
 
 const CONTEXTS = Array.from({ length: 25 }, (_, index) => `c${index + 1}`)
 /** A trial says how things are, not how they were. */
@@ -23,9 +34,15 @@ function chosenOf(request: SetupRequest): string | undefined {
   return words !== undefined && parseMfaProof(words) !== undefined ? words : undefined
 }
 
-export function proofPage(request: SetupRequest, seen: Seen, problem?: string, sent?: string): Response {
+export function proofPage(
+  request: SetupRequest,
+  seen: Seen,
+  problem?: string,
+  sent?: string,
+): Response {
   const { row } = seen
-  const chosen = sent ?? chosenOf(request) ?? seen.proposedProof ?? (seen.decided ? row.mfaProof : undefined)
+  const chosen =
+    sent ?? chosenOf(request) ?? seen.proposedProof ?? (seen.decided ? row.mfaProof : undefined)
   return setupPage(
     request,
     {
@@ -34,13 +51,20 @@ export function proofPage(request: SetupRequest, seen: Seen, problem?: string, s
       said: problem === undefined ? saidOf(request) : { kind: 'bad', title: problem },
     },
     <>
-      <p>Case Manager admits no user without a second factor. Microsoft has several ways to prove one; choose the one that is true in this tenant.</p>
+      <p>
+        Case Manager admits no user without a second factor. Microsoft has several ways to prove
+        one; choose the one that is true in this tenant.
+      </p>
       <form class="stack" method="get" action={`/setup/tenants/${row.tid}/proof`}>
         <Choices
           legend="What proves it"
           name="kind"
           chosen={chosen === undefined ? 'auth_context' : kindOf(chosen)}
-          options={Object.entries(KINDS).map(([value, { label, hint }]) => ({ value, label, hint }))}
+          options={Object.entries(KINDS).map(([value, { label, hint }]) => ({
+            value,
+            label,
+            hint,
+          }))}
         />
         <SelectField
           name="context"
@@ -72,7 +96,10 @@ function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; p
         ))}
       </Notice>
       <div class="row">
-        <LinkButton href={signInAddress(request, { kind: 'trial', tid: seen.row.tid, proof })} kind={good ? 'quiet' : 'primary'}>
+        <LinkButton
+          href={signInAddress(request, { kind: 'trial', tid: seen.row.tid, proof })}
+          kind={good ? 'quiet' : 'primary'}
+        >
           Try it with a sign-in
         </LinkButton>
       </div>
@@ -82,7 +109,11 @@ function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; p
       ) : good ? (
         <Form request={request} action={`/setup/tenants/${seen.row.tid}/proof`}>
           <input type="hidden" name="proof" value={proof} />
-          <Tick name="asserted" label={assertionOf(proof)} hint="Who says so and when is kept, here and in the audit log." />
+          <Tick
+            name="asserted"
+            label={assertionOf(proof)}
+            hint="Who says so and when is kept, here and in the audit log."
+          />
           <div class="row">
             <Button>Use this proof</Button>
           </div>
@@ -92,11 +123,25 @@ function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; p
   )
 }
 
-/** Operators see their own tenant's policies alone: they propose, and an administrator of that tenant asserts. */
-const Propose = ({ request, seen, proof }: { request: SetupRequest; seen: Seen; proof: string }) => (
+/**
+ * Operators see their own tenant's policies alone: they propose, and an administrator of that
+ * tenant asserts.
+ */
+const Propose = ({
+  request,
+  seen,
+  proof,
+}: {
+  request: SetupRequest
+  seen: Seen
+  proof: string
+}) => (
   <Form request={request} action={`/setup/tenants/${seen.row.tid}/proof`}>
     <input type="hidden" name="proof" value={proof} />
-    <p>You cannot see the policies of {nameOf(seen.row)}. An administrator of that tenant asserts this proof, by a link that you send them:</p>
+    <p>
+      You cannot see the policies of {nameOf(seen.row)}. An administrator of that tenant asserts
+      this proof, by a link that you send them:
+    </p>
     <p>“{assertionOf(proof)}”</p>
     <div class="row">
       <Button>Ask its administrator to assert it</Button>
@@ -106,7 +151,8 @@ const Propose = ({ request, seen, proof }: { request: SetupRequest; seen: Seen; 
 
 function Arrived({ request, seen, proof }: { request: SetupRequest; seen: Seen; proof: string }) {
   const { trial } = seen
-  if (trial === undefined || trial.proof !== proof) return <p class="soft">No sign-in has tried this yet.</p>
+  if (trial === undefined || trial.proof !== proof)
+    return <p class="soft">No sign-in has tried this yet.</p>
   const proves = request.proves(proof, trial)
   return (
     <>
@@ -119,7 +165,11 @@ function Arrived({ request, seen, proof }: { request: SetupRequest; seen: Seen; 
       />
       <Notice
         kind={proves ? 'good' : 'bad'}
-        title={proves ? 'This user would be let in by this proof.' : 'This user would be refused: the token does not hold that proof.'}
+        title={
+          proves
+            ? 'This user would be let in by this proof.'
+            : 'This user would be refused: the token does not hold that proof.'
+        }
       >
         {proves && kindOf(proof) === 'auth_context'
           ? 'Entra sends the context whether or not a policy is bound to it: what you confirm below is what makes it a proof.'
@@ -130,35 +180,71 @@ function Arrived({ request, seen, proof }: { request: SetupRequest; seen: Seen; 
 }
 
 const trialProves = (request: SetupRequest, { trial }: Seen, proof: string): boolean =>
-  trial !== undefined && trial.proof === proof && request.now - trial.at <= TRIAL_SECONDS && request.proves(proof, trial)
+  trial !== undefined &&
+  trial.proof === proof &&
+  request.now - trial.at <= TRIAL_SECONDS &&
+  request.proves(proof, trial)
 
-export async function assertProof(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
+export async function assertProof(
+  request: SetupRequest,
+  seen: Seen,
+  form: URLSearchParams,
+): Promise<Response> {
   const { deps, c, visitor, now } = request
   const { row, trial } = seen
   const proof = form.get('proof') ?? ''
   if (parseMfaProof(proof) === undefined) return proofPage(request, seen, 'Choose what proves MFA.')
   if (isAnothers(deps.connection.current(), row)) return proposeProof(request, seen, proof)
   if (!trialProves(request, seen, proof) || trial === undefined)
-    return proofPage(request, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.', proof)
-  if (form.get('asserted') !== 'yes') return proofPage(request, seen, 'Confirm what you have looked at: tick the box above the button.', proof)
+    return proofPage(
+      request,
+      seen,
+      'Try it with a sign-in first: the latest one is too old, or did not hold that proof.',
+      proof,
+    )
+  if (form.get('asserted') !== 'yes')
+    return proofPage(
+      request,
+      seen,
+      'Confirm what you have looked at: tick the box above the button.',
+      proof,
+    )
   const by = visitor.by === 'role' ? visitor.name : `${visitor.name}, with ${trial.who}`
   await withSetupAudit(
     request,
-    { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, triedBy: trial.oid } },
-    () => deps.store.changeTenant({ tid: row.tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } }),
+    {
+      act: 'proof.assert',
+      target: `tenant ${row.tid}`,
+      details: { proof, before: row.mfaProof, triedBy: trial.oid },
+    },
+    () =>
+      deps.store.changeTenant({
+        tid: row.tid,
+        change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now },
+      }),
   )
   deps.log.info('mfa_proof_asserted', { tid: row.tid, proof, actor: visitor.actor.id })
   // An administrator can sign in now: the token is no longer needed.
   const operators = deps.connection.current().operatorTenant === row.tid
-  if (operators && row.consentConfirmedAt !== undefined && trial.roles.includes(ROLE.administrator)) await operatorWasHere(deps.store, now)
+  if (operators && row.consentConfirmedAt !== undefined && trial.roles.includes(ROLE.administrator))
+    await operatorWasHere(deps.store, now)
   return goOn(c, `/setup/tenants/${row.tid}?said=asserted`)
 }
 
-/** The proof of another tenant, as operators propose it. It changes nothing about who signs in until an administrator of that tenant asserts it. */
-async function proposeProof(request: SetupRequest, { row, proposedProof }: Seen, proof: string): Promise<Response> {
+/**
+ * The proof of another tenant, as operators propose it. It changes nothing about who signs in until
+ * an administrator of that tenant asserts it.
+ */
+async function proposeProof(
+  request: SetupRequest,
+  { row, proposedProof }: Seen,
+  proof: string,
+): Promise<Response> {
   const details = { proof, before: proposedProof ?? row.mfaProof }
-  await withSetupAudit(request, { act: 'proof.propose', target: `tenant ${row.tid}`, details }, () =>
-    request.deps.store.setSetting(proposedProofSetting(row.tid), proof),
+  await withSetupAudit(
+    request,
+    { act: 'proof.propose', target: `tenant ${row.tid}`, details },
+    () => request.deps.store.setSetting(proposedProofSetting(row.tid), proof),
   )
   return goOn(request.c, `/setup/tenants/${row.tid}?said=proposed`)
 }

@@ -8,21 +8,30 @@ import { Form, goOn, nameOf, withSetupAudit, setupPage, type SetupRequest } from
 import type { Seen } from './seen.ts'
 import type { Tenant } from '../../../db/types.ts'
 
-/** How often the users of one tenant have to authenticate at Microsoft again, whatever Microsoft itself demands. */
+/**
+ * How often the users of one tenant have to authenticate at Microsoft again, whatever Microsoft
+ * itself demands.
+ */
 
 const HOUR = 3600
-const hours = (seconds: number | undefined): string => (seconds === undefined ? '' : String(Number((seconds / HOUR).toFixed(2))))
+const hours = (seconds: number | undefined): string =>
+  seconds === undefined ? '' : String(Number((seconds / HOUR).toFixed(2)))
 
 export function ReEntry({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) {
   const brokers = request.deps.config.sessionRules.maxAuthenticationSeconds
   const counts = maxAuthenticationSeconds(request.deps.config, row)
   return (
-    <Answer question="Does the broker demand periodic re-entry?" is={counts === undefined ? 'off' : 'yes'}>
+    <Answer
+      question="Does the broker demand periodic re-entry?"
+      is={counts === undefined ? 'off' : 'yes'}
+    >
       <p class="soft">
         {counts === undefined
           ? 'Only Microsoft’s own policies make users sign in there again.'
           : `A session ends when the user’s authentication at Microsoft is ${hours(counts)} h old, and the next sign-in needs a newer one.`}
-        {brokers === undefined ? null : ` The broker’s own limit is ${hours(brokers)} h (BROKER_MAX_AUTHENTICATION_AGE); the lower one counts.`}
+        {brokers === undefined
+          ? null
+          : ` The broker’s own limit is ${hours(brokers)} h (BROKER_MAX_AUTHENTICATION_AGE); the lower one counts.`}
       </p>
       <details>
         <summary>Change this tenant’s limit</summary>
@@ -47,21 +56,32 @@ export function ReEntry({ request, seen: { row } }: { request: SetupRequest; see
 function secondsOf(form: URLSearchParams): { seconds: number | undefined } | undefined {
   const typed = (form.get('hours') ?? '').trim().replace(',', '.')
   if (typed === '') return { seconds: undefined }
-  const seconds = /^\d{1,4}(\.\d{1,3})?$/.test(typed) ? Math.round(Number(typed) * HOUR) : Number.NaN
-  return seconds >= MAX_AUTHENTICATION.least && seconds <= MAX_AUTHENTICATION.most ? { seconds } : undefined
+  const seconds = /^\d{1,4}(\.\d{1,3})?$/.test(typed)
+    ? Math.round(Number(typed) * HOUR)
+    : Number.NaN
+  return seconds >= MAX_AUTHENTICATION.least && seconds <= MAX_AUTHENTICATION.most
+    ? { seconds }
+    : undefined
 }
 
-export async function saveReEntry(request: SetupRequest, { row }: Seen, form: URLSearchParams): Promise<Response> {
+export async function saveReEntry(
+  request: SetupRequest,
+  { row }: Seen,
+  form: URLSearchParams,
+): Promise<Response> {
   const { deps, c, now } = request
   const limit = secondsOf(form)
   if (limit === undefined) return goOn(c, `/setup/tenants/${row.tid}?said=no_limit`)
   const end = await previewedAge(deps, { kind: 'tenant', tid: row.tid }, limit.seconds, now)
   const typed = form.get('typed')?.trim()
-  if (end.sessions > 0 && typed !== row.tid) return checkPage(request, { row, typed, hours: (form.get('hours') ?? '').trim(), ...end })
+  if (end.sessions > 0 && typed !== row.tid)
+    return checkPage(request, { row, typed, hours: (form.get('hours') ?? '').trim(), ...end })
   const change = { maxAuthenticationSeconds: limit.seconds }
   const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
-  await withSetupAudit(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
-    deps.store.changeTenant({ tid: row.tid, change }),
+  await withSetupAudit(
+    request,
+    { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } },
+    () => deps.store.changeTenant({ tid: row.tid, change }),
   )
   return goOn(c, `/setup/tenants/${row.tid}?said=saved`)
 }
@@ -75,13 +95,21 @@ interface Checked {
   subjects: number
 }
 
-/** The dry run of a limit that ends sessions at once. The administrator types the id of the tenant. */
-const checkPage = (request: SetupRequest, { row, typed, hours: limit, sessions, subjects }: Checked): Response =>
+/**
+ * The dry run of a limit that ends sessions at once. The administrator types the id of the tenant.
+ */
+const checkPage = (
+  request: SetupRequest,
+  { row, typed, hours: limit, sessions, subjects }: Checked,
+): Response =>
   setupPage(
     request,
     {
       title: 'Check before you save the limit',
-      ...(typed !== undefined && { status: 422, said: { kind: 'bad', title: `Nothing was changed: what was typed is not ${row.tid}.` } }),
+      ...(typed !== undefined && {
+        status: 422,
+        said: { kind: 'bad', title: `Nothing was changed: what was typed is not ${row.tid}.` },
+      }),
     },
     <>
       <Facts

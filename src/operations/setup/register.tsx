@@ -34,9 +34,10 @@ type Registration = ReturnType<typeof registration>
 const connectionSteps = (values: Registration): Child[] => [
   <Step title="Entra ID, App registrations, New registration">
     <p>
-      Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this organizational directory only”, or, where several tenants will
-      use this broker, “Accounts in any organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of these; add the second
-      under Authentication.
+      Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this organizational
+      directory only”, or, where several tenants will use this broker, “Accounts in any
+      organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of
+      these; add the second under Authentication.
     </p>
     {values.redirectUris.map((uri) => (
       <Value name={uri}>{uri}</Value>
@@ -47,7 +48,10 @@ const connectionSteps = (values: Registration): Child[] => [
     <p class="soft">Do not tick the boxes for the implicit grant.</p>
   </Step>,
   <Step title="Certificates & secrets">
-    <p>Add a certificate, or a client secret. The secret’s value is shown once: keep it for the next step of this set-up.</p>
+    <p>
+      Add a certificate, or a client secret. The secret’s value is shown once: keep it for the next
+      step of this set-up.
+    </p>
   </Step>,
   <Step title="Token configuration, Add optional claim, token type ID">
     <Value name="the optional claims">{values.optionalClaims.join(', ')}</Value>
@@ -57,7 +61,9 @@ const connectionSteps = (values: Registration): Child[] => [
 const permissionSteps = (values: Registration): Child[] => [
   <Step title="API permissions, Microsoft Graph">
     <p>Delegated permissions:</p>
-    <Value name="the delegated permissions">{values.delegated.map((one) => one.name).join(', ')}</Value>
+    <Value name="the delegated permissions">
+      {values.delegated.map((one) => one.name).join(', ')}
+    </Value>
     <p>Application permissions:</p>
     <ul class="bullets">
       {values.application.map((one) => (
@@ -79,8 +85,8 @@ const permissionSteps = (values: Registration): Child[] => [
   </Step>,
   <Step title="Enterprise applications, Case Manager">
     <p>
-      Properties: “Assignment required?” Yes. Users and groups: assign every user of Case Manager with the role CaseManager.User, and yourself with
-      Broker.Administrator too.
+      Properties: “Assignment required?” Yes. Users and groups: assign every user of Case Manager
+      with the role CaseManager.User, and yourself with Broker.Administrator too.
     </p>
   </Step>,
 ]
@@ -91,8 +97,9 @@ function ByScript({ request, several }: { request: SetupRequest; several: boolea
     <>
       <h2>Or all of it with the Azure CLI</h2>
       <p>
-        Signed in with <code>az login</code> to the tenant, in a shell (Azure Cloud Shell has both). It makes you an administrator of the broker and
-        prints the three values that the next step asks for. For{' '}
+        Signed in with <code>az login</code> to the tenant, in a shell (Azure Cloud Shell has both).
+        It makes you an administrator of the broker and prints the three values that the next step
+        asks for. For{' '}
         {several ? (
           <>
             several tenants. <a href="/setup/register">For one tenant</a>
@@ -107,8 +114,12 @@ function ByScript({ request, several }: { request: SetupRequest; several: boolea
       <Block name="the script">{azureCliScript(issuer, entra.authority, { several })}</Block>
       <details>
         <summary>The manifest alone</summary>
-        <p class="soft">For the manifest editor, or for Microsoft Graph. `cmb entra manifest` prints it.</p>
-        <Block name="the manifest">{JSON.stringify(appManifest(issuer, { several }), null, 2)}</Block>
+        <p class="soft">
+          For the manifest editor, or for Microsoft Graph. `cmb entra manifest` prints it.
+        </p>
+        <Block name="the manifest">
+          {JSON.stringify(appManifest(issuer, { several }), null, 2)}
+        </Block>
       </details>
     </>
   )
@@ -123,8 +134,8 @@ export function registerPage(request: SetupRequest): Response {
     { title: 'Registering Case Manager in Microsoft Entra', script: COPY },
     <>
       <p>
-        Do this in the Microsoft Entra admin center, as an Application Administrator or a Global Administrator: by hand, or with the script further
-        below, which does all of it.
+        Do this in the Microsoft Entra admin center, as an Application Administrator or a Global
+        Administrator: by hand, or with the script further below, which does all of it.
       </p>
       <Steps items={[...connectionSteps(values), ...permissionSteps(values)]} />
       <ByScript request={request} several={several} />

@@ -4,19 +4,27 @@ import { type SignInPurpose, open, type Outcome, type Trial } from './sign-in-pu
 import { type Acting, goOn, withSetupAudit, type Said, type SetupRequest } from './frame.tsx'
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
-/** What came back from Microsoft by way of the public listener: only to who began it, once, and only for a tenant that is connected. */
+/**
+ * What came back from Microsoft by way of the public listener: only to who began it, once, and only
+ * for a tenant that is connected.
+ */
 
 export async function returned(request: SetupRequest): Promise<Response> {
   const { deps, c, visitor, now } = request
   const opened = open(deps, 'outcome', c.req.query('outcome'), now)
-  if (opened === undefined || opened.late || opened.value.purpose.key !== visitor.key) return goOn(c, '/setup?said=foreign')
+  if (opened === undefined || opened.late || opened.value.purpose.key !== visitor.key)
+    return goOn(c, '/setup?said=foreign')
   const outcome = opened.value
   const { purpose } = outcome
   const back =
     purpose.proof === undefined
       ? `/setup/tenants/${purpose.tid}`
       : `/setup/tenants/${purpose.tid}/proof?${new URLSearchParams({ proof: purpose.proof })}`
-  const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(purpose.id), expiresAt: opened.until + 60 })
+  const first = await deps.store.consumeOnce({
+    purpose: 'setup-outcome',
+    idHash: sha256(purpose.id),
+    expiresAt: opened.until + 60,
+  })
   if (!first) return goOn(c, back)
   return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
 }
@@ -28,33 +36,58 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const seen = await seenOf(deps.store, purpose.tid)
   if (seen === undefined) return 'foreign'
   if (outcome.came === 'rejected') {
-    deps.log.warn('setup_rejected', { tid: purpose.tid, purpose: purpose.kind, guidance: outcome.guidance, code: outcome.code })
+    deps.log.warn('setup_rejected', {
+      tid: purpose.tid,
+      purpose: purpose.kind,
+      guidance: outcome.guidance,
+      code: outcome.code,
+    })
     return outcome.code === undefined ? outcome.guidance : `${outcome.guidance}.${outcome.code}`
   }
   const target = `tenant ${purpose.tid}`
   const confirmed = seen.row.consentConfirmedAt !== undefined
   const cameBack = seen.consentReturnedAt !== undefined
-  // An invited administrator may come back any number of times: the first result is stored, and what operators have tried does not change.
+  // An invited administrator may come back any number of times: the first result is stored, and
+  // what operators have tried does not change.
   const invited = purpose.invitedUntil !== undefined
   if (outcome.came === 'consent') {
     if (invited && (cameBack || confirmed)) return 'consented'
-    await withSetupAudit(request, { act: 'consent.returned', target, details: { before: seen.consentReturnedAt ?? null } }, () =>
-      keepConsent(deps.store, purpose.tid, now),
+    await withSetupAudit(
+      request,
+      { act: 'consent.returned', target, details: { before: seen.consentReturnedAt ?? null } },
+      () => keepConsent(deps.store, purpose.tid, now),
     )
     return 'consented'
   }
   const { trial } = outcome
   if (invited) return confirmed ? 'confirmed' : confirm(request, purpose, trial, cameBack)
-  const details = { oid: trial.oid, proof: trial.proof, acrs: trial.acrs, amr: trial.amr, directoryRole: trial.directoryRole }
-  await withSetupAudit(request, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, purpose.tid, trial, request.visitor.actor.id))
+  const details = {
+    oid: trial.oid,
+    proof: trial.proof,
+    acrs: trial.acrs,
+    amr: trial.amr,
+    directoryRole: trial.directoryRole,
+  }
+  await withSetupAudit(request, { act: 'trial.sign_in', target, details }, () =>
+    keepTrial(deps.store, purpose.tid, trial, request.visitor.actor.id),
+  )
   return confirmed ? 'tried' : confirm(request, purpose, trial, cameBack)
 }
 
-/** Consent counts when a user of that tenant who can give it has signed in: then no attacker forged the return. */
-async function confirm(request: Acting, { tid }: SignInPurpose, trial: Trial, cameBack: boolean): Promise<string> {
+/**
+ * Consent counts when a user of that tenant who can give it has signed in: then no attacker forged
+ * the return.
+ */
+async function confirm(
+  request: Acting,
+  { tid }: SignInPurpose,
+  trial: Trial,
+  cameBack: boolean,
+): Promise<string> {
   const { deps, now } = request
   if (trial.directoryRole === undefined) return 'no_role'
-  // Given in the admin center rather than from here: then the application has the permissions that only consent for all gives.
+  // Given in the admin center rather than from here: then the application has the permissions that
+  // only consent for all gives.
   if (!cameBack) {
     const { credential } = await deps.microsoft.examine(tid)
     if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
@@ -62,8 +95,13 @@ async function confirm(request: Acting, { tid }: SignInPurpose, trial: Trial, ca
   const by = `${trial.who} (${trial.directoryRole})`
   await withSetupAudit(
     request,
-    { act: 'consent.confirm', target: `tenant ${tid}`, details: { oid: trial.oid, directoryRole: trial.directoryRole } },
-    () => deps.store.changeTenant({ tid, change: { consentConfirmedBy: by, consentConfirmedAt: now } }),
+    {
+      act: 'consent.confirm',
+      target: `tenant ${tid}`,
+      details: { oid: trial.oid, directoryRole: trial.directoryRole },
+    },
+    () =>
+      deps.store.changeTenant({ tid, change: { consentConfirmedBy: by, consentConfirmedAt: now } }),
   )
   deps.log.info('consent_confirmed', { tid, directoryRole: trial.directoryRole })
   return 'confirmed'
@@ -80,7 +118,8 @@ const SAID: Readonly<Record<string, Said>> = {
   no_role: {
     kind: 'warn',
     title: 'The sign-in went through, and it confirms no consent.',
-    words: 'That account holds no directory role that may consent for the tenant (Global Administrator, for instance). Sign in with one that does.',
+    words:
+      'That account holds no directory role that may consent for the tenant (Global Administrator, for instance). Sign in with one that does.',
   },
   not_consented: {
     kind: 'warn',
@@ -107,14 +146,18 @@ const SAID: Readonly<Record<string, Said>> = {
   not_proved: {
     kind: 'bad',
     title: 'The sign-in went through, and did not show that proof of MFA.',
-    words: 'Nothing was changed. Look at the Conditional Access policy of your tenant, then try again.',
+    words:
+      'Nothing was changed. Look at the Conditional Access policy of your tenant, then try again.',
   },
   proof_changed: {
     kind: 'warn',
     title: 'The operators of Case Manager have proposed another proof meanwhile.',
     words: 'Nothing was changed. Read what is proposed now, then sign in again.',
   },
-  asserted: { kind: 'good', title: 'The proof of MFA is set. Users of this tenant can sign in now.' },
+  asserted: {
+    kind: 'good',
+    title: 'The proof of MFA is set. Users of this tenant can sign in now.',
+  },
   no_role_id: {
     kind: 'bad',
     title: 'This role cannot administer the tenant.',
@@ -127,11 +170,16 @@ const SAID: Readonly<Record<string, Said>> = {
     words: 'Nothing was changed. Type hours from 0.1 to 2160, or leave the field empty.',
   },
   saved: { kind: 'good', title: 'Saved.' },
-  foreign: { kind: 'bad', title: 'The step was started in another browser, or took too long.', words: 'Nothing was changed. Start the step again.' },
+  foreign: {
+    kind: 'bad',
+    title: 'The step was started in another browser, or took too long.',
+    words: 'Nothing was changed. Start the step again.',
+  },
 }
 
 /** The words are ours; the address only chooses among them. */
-export const saidOf = (request: SetupRequest): Said | undefined => saidFor(request.c.req.query('said'))
+export const saidOf = (request: SetupRequest): Said | undefined =>
+  saidFor(request.c.req.query('said'))
 
 export function saidFor(said: string | undefined): Said | undefined {
   if (said === undefined) return undefined
@@ -139,5 +187,9 @@ export function saidFor(said: string | undefined): Said | undefined {
   const [key = '', code] = said.split('.')
   const guidance = guidanceFor(key)
   const number = code !== undefined && /^\d{4,8}$/.test(code) ? ` Microsoft’s code is ${code}.` : ''
-  return { kind: 'bad', title: 'Microsoft did not let it through.', words: `${guidance.operator}${number}` }
+  return {
+    kind: 'bad',
+    title: 'Microsoft did not let it through.',
+    words: `${guidance.operator}${number}`,
+  }
 }

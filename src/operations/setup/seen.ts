@@ -1,13 +1,25 @@
 import type { Store } from '../../../db/store.ts'
 import type { Tenant } from '../../../db/types.ts'
-import { assertedByTenantSetting, consentSetting, isDecided, proposedProofSetting, trialSetting } from '../../microsoft/tenants.ts'
+import {
+  assertedByTenantSetting,
+  consentSetting,
+  isDecided,
+  proposedProofSetting,
+  trialSetting,
+} from '../../microsoft/tenants.ts'
 import type { Trial } from './sign-in-purpose.ts'
 
-/** What /setup has seen of a tenant so far, kept beside its row: steps towards it, and nothing that decides who signs in. */
+/**
+ * What /setup has seen of a tenant so far, kept beside its row: steps towards it, and nothing that
+ * decides who signs in.
+ */
 
 export interface Seen {
   row: Tenant
-  /** A browser came back from Entra with consent for this tenant: unproved until an administrator of the tenant has signed in. Epoch seconds. */
+  /**
+   * A browser came back from Entra with consent for this tenant: unproved until an administrator of
+   * the tenant has signed in. Epoch seconds.
+   */
   consentReturnedAt: number | undefined
   trial: Trial | undefined
   decided: boolean
@@ -18,10 +30,18 @@ export interface Seen {
 }
 
 /** What an administrator of the tenant is asked to assert. */
-export const proofToAssert = ({ row, decided, proposedProof, assertedByTenant }: Seen): string | undefined =>
+export const proofToAssert = ({
+  row,
+  decided,
+  proposedProof,
+  assertedByTenant,
+}: Seen): string | undefined =>
   proposedProof ?? (decided && !assertedByTenant ? row.mfaProof : undefined)
 
-/** @param by the actor whose own trial counts: another administrator's, tried meanwhile, does not take its place */
+/**
+ * @param by the actor whose own trial counts: another administrator's, tried meanwhile, does not
+ * take its place
+ */
 export async function seenOf(store: Store, tid: string, by?: string): Promise<Seen | undefined> {
   const [row, consent, latest, own, proposedProof, asserted] = await Promise.all([
     store.findTenant(tid),
@@ -44,10 +64,13 @@ export async function seenOf(store: Store, tid: string, by?: string): Promise<Se
 
 export async function allSeen(store: Store): Promise<Seen[]> {
   const rows = (await store.listTenants()).filter((row) => row.removedAt === undefined)
-  return (await Promise.all(rows.map((row) => seenOf(store, row.tid)))).filter((one) => one !== undefined)
+  return (await Promise.all(rows.map((row) => seenOf(store, row.tid)))).filter(
+    (one) => one !== undefined,
+  )
 }
 
-export const keepConsent = (store: Store, tid: string, now: number): Promise<void> => store.setSetting(consentSetting(tid), String(now))
+export const keepConsent = (store: Store, tid: string, now: number): Promise<void> =>
+  store.setSetting(consentSetting(tid), String(now))
 
 const ownTrialSetting = (tid: string, by: string): string => `${trialSetting(tid)}/${by}`
 
@@ -58,6 +81,12 @@ function ownTrial({ connectedAt }: Tenant, kept: string | undefined): Trial | un
 }
 
 /** Kept for the visitor who tried it, and as the latest of all. */
-export async function keepTrial(store: Store, tid: string, trial: Trial, by: string): Promise<void> {
-  for (const name of [trialSetting(tid), ownTrialSetting(tid, by)]) await store.setSetting(name, JSON.stringify(trial))
+export async function keepTrial(
+  store: Store,
+  tid: string,
+  trial: Trial,
+  by: string,
+): Promise<void> {
+  for (const name of [trialSetting(tid), ownTrialSetting(tid, by)])
+    await store.setSetting(name, JSON.stringify(trial))
 }

@@ -2,7 +2,16 @@ import { disconnectTenant, isAnothers, tenantBefore } from '../../microsoft/tena
 import { ROLE } from '../../protocol/names.ts'
 import { Administrators } from './administrators.tsx'
 import { Answer, Button, Facts, LinkButton, Tick } from '../../pages/components.tsx'
-import { signInAddress, Form, goOn, nameOf, operatorsBefore, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import {
+  signInAddress,
+  Form,
+  goOn,
+  nameOf,
+  operatorsBefore,
+  withSetupAudit,
+  setupPage,
+  type SetupRequest,
+} from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
 import { ReEntry } from './re-entry.tsx'
 import { saidOf } from './returned.ts'
@@ -11,7 +20,9 @@ import { proofToAssert, type Seen } from './seen.ts'
 /** One tenant: consent and its confirmation, its proof of MFA, and its removal. */
 
 export const when = (at: number | undefined): string | undefined =>
-  at === undefined ? undefined : `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  at === undefined
+    ? undefined
+    : `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
 export function tenantPage(request: SetupRequest, seen: Seen): Response {
   const { row } = seen
@@ -24,20 +35,31 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
         items={[
           ['Tenant id', row.tid],
           ['Connected', when(row.connectedAt)],
-          ['Operators', operators ? 'Its app roles Broker.Operator and Broker.Administrator count.' : undefined],
+          [
+            'Operators',
+            operators ? 'Its app roles Broker.Operator and Broker.Administrator count.' : undefined,
+          ],
         ]}
       />
       <Consent request={request} seen={seen} />
       <Proof request={request} seen={seen} />
       <ReEntry request={request} seen={seen} />
-      {isAnothers(request.deps.connection.current(), row) ? <Administrators request={request} seen={seen} /> : null}
+      {isAnothers(request.deps.connection.current(), row) ? (
+        <Administrators request={request} seen={seen} />
+      ) : null}
       {operators ? null : <MakeOperators request={request} seen={seen} />}
       {mayRemove(request, seen) ? <Remove request={request} seen={seen} /> : null}
     </>,
   )
 }
 
-function Consent({ request, seen: { row, consentReturnedAt } }: { request: SetupRequest; seen: Seen }) {
+function Consent({
+  request,
+  seen: { row, consentReturnedAt },
+}: {
+  request: SetupRequest
+  seen: Seen
+}) {
   const confirmed = row.consentConfirmedAt !== undefined
   return (
     <Answer question="Has the tenant consented?" is={confirmed ? 'yes' : 'unknown'}>
@@ -47,13 +69,14 @@ function Consent({ request, seen: { row, consentReturnedAt } }: { request: Setup
         </p>
       ) : consentReturnedAt === undefined ? (
         <p>
-          A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case Manager for every user. If that is not you, open this
-          page together: the next two steps are theirs. Or send them the link below.
+          A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case
+          Manager for every user. If that is not you, open this page together: the next two steps
+          are theirs. Or send them the link below.
         </p>
       ) : (
         <p>
-          Consent came back from Microsoft at {when(consentReturnedAt)}. An attacker could have sent that, so it counts only when an administrator of
-          this tenant has signed in.
+          Consent came back from Microsoft at {when(consentReturnedAt)}. An attacker could have sent
+          that, so it counts only when an administrator of this tenant has signed in.
         </p>
       )}
       <div class="row">
@@ -64,7 +87,10 @@ function Consent({ request, seen: { row, consentReturnedAt } }: { request: Setup
           Granting consent
         </LinkButton>
         {confirmed ? null : (
-          <LinkButton href={signInAddress(request, { kind: 'trial', tid: row.tid })} kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}>
+          <LinkButton
+            href={signInAddress(request, { kind: 'trial', tid: row.tid })}
+            kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}
+          >
             Confirm by signing in
           </LinkButton>
         )}
@@ -78,7 +104,10 @@ const InvitationLink = ({ request, tid }: { request: SetupRequest; tid: string }
   <details>
     <summary>A link for its administrator</summary>
     <div class="tight">
-      <p class="soft">They open it in their own browser, consent, confirm it by signing in, and assert the proof of MFA. It is valid for a week.</p>
+      <p class="soft">
+        They open it in their own browser, consent, confirm it by signing in, and assert the proof
+        of MFA. It is valid for a week.
+      </p>
       <pre tabindex={0} role="region" aria-label="the link">
         <code>{invitationAddress(request.deps, tid, request.now)}</code>
       </pre>
@@ -101,9 +130,14 @@ function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) {
       ) : (
         <p>Not chosen yet. Until then no user of this tenant can sign in.</p>
       )}
-      {isAnothers(request.deps.connection.current(), row) ? <TheirAssertion request={request} seen={seen} /> : null}
+      {isAnothers(request.deps.connection.current(), row) ? (
+        <TheirAssertion request={request} seen={seen} />
+      ) : null}
       <div class="row">
-        <LinkButton href={`/setup/tenants/${row.tid}/proof`} kind={decided || row.consentConfirmedAt === undefined ? 'quiet' : 'primary'}>
+        <LinkButton
+          href={`/setup/tenants/${row.tid}/proof`}
+          kind={decided || row.consentConfirmedAt === undefined ? 'quiet' : 'primary'}
+        >
           Proof of MFA
         </LinkButton>
       </div>
@@ -117,7 +151,8 @@ function TheirAssertion({ request, seen }: { request: SetupRequest; seen: Seen }
   return (
     <>
       <p>
-        No administrator of this tenant has asserted <code>{proof}</code>. Only they can read its policies: send them the link.
+        No administrator of this tenant has asserted <code>{proof}</code>. Only they can read its
+        policies: send them the link.
       </p>
       <InvitationLink request={request} tid={seen.row.tid} />
     </>
@@ -129,7 +164,10 @@ const MakeOperators = ({ request, seen: { row } }: { request: SetupRequest; seen
     <summary>Make this the operator tenant</summary>
     <Form request={request} action={`/setup/tenants/${row.tid}/operators`}>
       <p>From then on only its users can operate the broker. You may lose access.</p>
-      <Tick name="sure" label="Only its app roles Broker.Operator and Broker.Administrator shall count" />
+      <Tick
+        name="sure"
+        label="Only its app roles Broker.Operator and Broker.Administrator shall count"
+      />
       <div class="row">
         <Button kind="danger">Change the operator tenant</Button>
       </div>
@@ -150,34 +188,61 @@ const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen 
   </details>
 )
 
-/** An administrator who moves the console to another tenant loses access: first the broker must have seen an administrator of the new tenant. The token's holder can make another token. */
+/**
+ * An administrator who moves the console to another tenant loses access: first the broker must have
+ * seen an administrator of the new tenant. The token's holder can make another token.
+ */
 const mayOperate = ({ visitor }: SetupRequest, { decided, trial }: Seen): boolean =>
   visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
 
-export async function makeOperators(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
+export async function makeOperators(
+  request: SetupRequest,
+  seen: Seen,
+  form: URLSearchParams,
+): Promise<Response> {
   const { row } = seen
-  if (!mayOperate(request, seen)) return goOn(request.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
+  if (!mayOperate(request, seen))
+    return goOn(request.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
   if (form.get('sure') === 'yes')
-    await withSetupAudit(request, { act: 'connection.operators', target: `tenant ${row.tid}`, details: operatorsBefore(request) }, () =>
-      request.deps.connection.change({ operatorTenant: row.tid }),
+    await withSetupAudit(
+      request,
+      {
+        act: 'connection.operators',
+        target: `tenant ${row.tid}`,
+        details: operatorsBefore(request),
+      },
+      () => request.deps.connection.change({ operatorTenant: row.tid }),
     )
   return goOn(request.c, `/setup/tenants/${row.tid}`)
 }
 
 /**
- * Removing the operators' own tenant would lock them out of this page: another is made theirs first. One that is only connected and has shown
- * nothing yet, because its id was mistyped, can go.
+ * Removing the operators' own tenant would lock them out of this page: another is made theirs
+ * first. One that is only connected and has shown nothing yet, because its id was mistyped, can go.
  */
-const mayRemove = ({ deps }: SetupRequest, { row, decided, consentReturnedAt, trial }: Seen): boolean =>
+const mayRemove = (
+  { deps }: SetupRequest,
+  { row, decided, consentReturnedAt, trial }: Seen,
+): boolean =>
   deps.connection.current().operatorTenant !== row.tid ||
-  (!decided && row.consentConfirmedAt === undefined && consentReturnedAt === undefined && trial === undefined)
+  (!decided &&
+    row.consentConfirmedAt === undefined &&
+    consentReturnedAt === undefined &&
+    trial === undefined)
 
-export async function removeTenant(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
+export async function removeTenant(
+  request: SetupRequest,
+  seen: Seen,
+  form: URLSearchParams,
+): Promise<Response> {
   const { row } = seen
   const { deps, c, visitor, now } = request
-  if (form.get('sure') !== 'yes' || !mayRemove(request, seen)) return goOn(c, `/setup/tenants/${row.tid}`)
-  await withSetupAudit(request, { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) }, () =>
-    disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
+  if (form.get('sure') !== 'yes' || !mayRemove(request, seen))
+    return goOn(c, `/setup/tenants/${row.tid}`)
+  await withSetupAudit(
+    request,
+    { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) },
+    () => disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
   )
   return goOn(c, '/setup?said=saved')
 }

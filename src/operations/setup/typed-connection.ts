@@ -4,7 +4,10 @@ import { readTenantId } from '../../microsoft/tenants.ts'
 import { isGuid } from '../../protocol/guid.ts'
 import type { SetupRequest } from './frame.tsx'
 
-/** Reads the application, the credential and the first tenant from the form of /setup/connect, and tries them at Entra before anything is saved. */
+/**
+ * Reads the application, the credential and the first tenant from the form of /setup/connect, and
+ * tries them at Entra before anything is saved.
+ */
 
 type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
 
@@ -15,24 +18,46 @@ interface Wanted {
   first: string | undefined
 }
 
-export function readConnection(request: SetupRequest, form: URLSearchParams): Wanted | { problem: string } {
+export function readConnection(
+  request: SetupRequest,
+  form: URLSearchParams,
+): Wanted | { problem: string } {
   const clientId = (form.get('client_id') ?? '').toLowerCase()
-  if (!isGuid(clientId)) return { problem: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.' }
-  const first = request.deps.connection.current().tenants.length === 0 ? readTenantId(form.get('tid') ?? '') : undefined
+  if (!isGuid(clientId))
+    return {
+      problem: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.',
+    }
+  const first =
+    request.deps.connection.current().tenants.length === 0
+      ? readTenantId(form.get('tid') ?? '')
+      : undefined
   if (first !== undefined && 'problem' in first) return first
   const credential = readCredential(request, form)
-  return 'problem' in credential ? credential : { clientId, kept: credential.kept, first: first?.tid }
+  return 'problem' in credential
+    ? credential
+    : { clientId, kept: credential.kept, first: first?.tid }
 }
 
 /** Tenants that are asked for a token. */
 const MOST_TRIED = 3
 
-/** What is wrong with the new application or credential, asked of Entra itself. A tenant that has not consented has no application in it yet. */
-export async function tried({ deps }: SetupRequest, { clientId, kept, first }: Wanted): Promise<string | undefined> {
+/**
+ * What is wrong with the new application or credential, asked of Entra itself. A tenant that has
+ * not consented has no application in it yet.
+ */
+export async function tried(
+  { deps }: SetupRequest,
+  { clientId, kept, first }: Wanted,
+): Promise<string | undefined> {
   const { tenants, operatorTenant, credential, clientId: former } = deps.connection.current()
-  const tids = first === undefined ? [...tenants].sort((a, b) => Number(b === operatorTenant) - Number(a === operatorTenant)) : [first]
+  const tids =
+    first === undefined
+      ? [...tenants].sort((a, b) => Number(b === operatorTenant) - Number(a === operatorTenant))
+      : [first]
   const given = async (candidate: Candidate) => {
-    const answers = await Promise.all(tids.slice(0, MOST_TRIED).map((tid) => deps.microsoft.tryConnection(tid, candidate)))
+    const answers = await Promise.all(
+      tids.slice(0, MOST_TRIED).map((tid) => deps.microsoft.tryConnection(tid, candidate)),
+    )
     return answers.find(({ ok }) => ok) ?? answers[0]
   }
   const answer = await given({ clientId, credential: kept ?? credential })
@@ -41,10 +66,17 @@ export async function tried({ deps }: SetupRequest, { clientId, kept, first }: W
   const problem = `Nothing was saved. Entra gives no token with this: ${answer.problem}${code}`
   if (answer.guidance !== 'app_missing') return problem
   // Before the first consent that is so. Over an application that works, it is a wrong id.
-  return former !== undefined && credential !== undefined && (await given({ clientId: former, credential }))?.ok === true ? problem : undefined
+  return former !== undefined &&
+    credential !== undefined &&
+    (await given({ clientId: former, credential }))?.ok === true
+    ? problem
+    : undefined
 }
 
-function readCredential({ deps, now }: SetupRequest, form: URLSearchParams): { kept: Kept | undefined } | { problem: string } {
+function readCredential(
+  { deps, now }: SetupRequest,
+  form: URLSearchParams,
+): { kept: Kept | undefined } | { problem: string } {
   const { credential, credentialFrom } = deps.connection.current()
   if (credentialFrom === 'environment') return { kept: undefined }
   const kind = form.get('kind')
@@ -57,6 +89,9 @@ function readCredential({ deps, now }: SetupRequest, form: URLSearchParams): { k
   const secret = (form.get('client_secret') ?? '').trim()
   if (secret === '') return { problem: 'Enter the value of the client secret, or a certificate.' }
   // Entra shows both, and the wrong one is a GUID.
-  if (isGuid(secret.toLowerCase())) return { problem: 'That is the “Secret ID”. Enter the “Value” that Entra showed once beside it.' }
+  if (isGuid(secret.toLowerCase()))
+    return {
+      problem: 'That is the “Secret ID”. Enter the “Value” that Entra showed once beside it.',
+    }
   return { kept: { kind: 'secret', secret } }
 }

@@ -9,7 +9,13 @@ const SECONDS = 900
 
 /** @returns the hash that the sealed `state` carries */
 export function bindBrowser(c: Context, secret: string): string {
-  setCookie(c, COOKIE, secret, { path: '/', secure: true, httpOnly: true, sameSite: 'Lax', maxAge: SECONDS })
+  setCookie(c, COOKIE, secret, {
+    path: '/',
+    secure: true,
+    httpOnly: true,
+    sameSite: 'Lax',
+    maxAge: SECONDS,
+  })
   return sha256(secret)
 }
 

@@ -7,11 +7,14 @@ import type { Actor } from '../../protocol/revocation.ts'
 import { operatorExists } from '../acts/setup-token.ts'
 
 /**
- * Who is at /setup: the holder of the one-time token, while there is no operator yet; from then on an administrator by role, whom the console
- * signs in. It refuses every other visitor, and the token's own pass once there is an operator, unless that was a recovery token.
+ * Who is at /setup: the holder of the one-time token, while there is no operator yet; from then on
+ * an administrator by role, whom the console signs in. It refuses every other visitor, and the
+ * token's own pass once there is an operator, unless that was a recovery token.
  */
 
-/** An administrator, by the console's word. `fresh`: proved at Microsoft within the last minutes. */
+/**
+ * An administrator, by the console's word. `fresh`: proved at Microsoft within the last minutes.
+ */
 interface Administrator {
   actor: Actor
   name: string
@@ -45,13 +48,26 @@ interface Pass {
   recovery: boolean
 }
 
-export async function setVisitorCookie(deps: Pick<Deps, 'sealer' | 'random' | 'store'>, c: Context, now: number, recovery: boolean): Promise<void> {
+export async function setVisitorCookie(
+  deps: Pick<Deps, 'sealer' | 'random' | 'store'>,
+  c: Context,
+  now: number,
+  recovery: boolean,
+): Promise<void> {
   const pass: Pass = { id: newId(deps.random), until: now + SECONDS, recovery }
   if (recovery) await deps.store.setSetting(RECOVERY, sha256(pass.id))
-  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: SECONDS })
+  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), {
+    ...ATTRIBUTES,
+    maxAge: SECONDS,
+  })
 }
 
-export async function visitorOf(deps: Deps, ask: AskConsole, c: Context, now: number): Promise<Visitor | undefined> {
+export async function visitorOf(
+  deps: Deps,
+  ask: AskConsole,
+  c: Context,
+  now: number,
+): Promise<Visitor | undefined> {
   const administrator = await ask(c, now)
   if (administrator !== undefined) {
     const { actor, name, sid, fresh } = administrator
@@ -62,7 +78,13 @@ export async function visitorOf(deps: Deps, ask: AskConsole, c: Context, now: nu
   const pass = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
   if (pass === undefined || pass.until <= now || !(await counts(deps, pass))) return undefined
   // The holder of the token controls the machine: a fresh sign-in would prove nothing more.
-  return { by: 'token', actor: { kind: 'operator', id: 'setup-token' }, name: 'the holder of the setup token', key: `token ${pass.id}`, fresh: true }
+  return {
+    by: 'token',
+    actor: { kind: 'operator', id: 'setup-token' },
+    name: 'the holder of the setup token',
+    key: `token ${pass.id}`,
+    fresh: true,
+  }
 }
 
 async function counts({ store }: Pick<Deps, 'store'>, pass: Pass): Promise<boolean> {

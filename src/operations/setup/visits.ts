@@ -1,7 +1,12 @@
 import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, rejectionOf } from '../../microsoft/aadsts.ts'
-import { type Administration, consentingRole, createAdministration, policyRole } from '../../microsoft/administration.ts'
+import {
+  type Administration,
+  consentingRole,
+  createAdministration,
+  policyRole,
+} from '../../microsoft/administration.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import { type MicrosoftIdentity, MicrosoftRejection } from '../../microsoft/interface.ts'
 import { pageErrors } from '../../pages/errors.tsx'
@@ -13,36 +18,74 @@ import { assertionAddress, assertionPage, assertProofOfOwn } from './assertion.t
 import { formLimit, formOf } from './form.ts'
 import type { ProvesMfa } from './frame.tsx'
 import { invitationPage, settle } from './invitation.tsx'
-import { type SignInPurpose, open, type Outcome, seal, type Trial, type SealedPayloads } from './sign-in-purpose.ts'
+import {
+  type SignInPurpose,
+  open,
+  type Outcome,
+  seal,
+  type Trial,
+  type SealedPayloads,
+} from './sign-in-purpose.ts'
 import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
 
 /**
- * The administrator's way to Microsoft and back, on the public listener, because that is the only address registered there. It opens no session,
- * grants no right, and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
+ * The administrator's way to Microsoft and back, on the public listener, because that is the only
+ * address registered there. It opens no session, grants no right, and believes nothing of the query
+ * but what Microsoft's signed token says. Whatever comes back is carried to /setup.
  */
 export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
-  const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
+  const administration = createAdministration({
+    config: deps.config,
+    connection: () => deps.connection.current(),
+  })
   const endpoints = new Hono()
   endpoints.get('/signin/connect', inEnglish, (c) => invitationPage(deps, c, deps.clock.now()))
-  endpoints.get('/signin/assert', inEnglish, (c) => assertionPage({ deps, c, proves, now: deps.clock.now() }))
-  endpoints.post('/signin/assert', inEnglish, formLimit, async (c) => assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)))
+  endpoints.get('/signin/assert', inEnglish, (c) =>
+    assertionPage({ deps, c, proves, now: deps.clock.now() }),
+  )
+  endpoints.post('/signin/assert', inEnglish, formLimit, async (c) =>
+    assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)),
+  )
   endpoints.get('/signin/setup', inEnglish, (c) => leave(deps, administration, c, deps.clock.now()))
   // Whatever was not begun at /setup is an ordinary sign-in.
-  endpoints.get('/signin/callback', async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next())
-  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The answer of Microsoft could not be written down.' }))
+  endpoints.get(
+    '/signin/callback',
+    async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next(),
+  )
+  endpoints.onError(
+    pageErrors(deps, {
+      title: 'Nothing was changed',
+      what: 'The answer of Microsoft could not be written down.',
+    }),
+  )
   return endpoints
 }
 
-async function leave(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response> {
+async function leave(
+  deps: Deps,
+  administration: Administration,
+  c: Context,
+  now: number,
+): Promise<Response> {
   const opened = open(deps, 'purpose', c.req.query('request'), now)
   if (opened === undefined || opened.late) return stale(deps, c)
   const purpose = opened.value
-  const [browser, nonce, verifier] = [newSecret(deps.random), newSecret(deps.random), newSecret(deps.random)]
-  const state = seal(deps, 'visit', { purpose, nonce, verifier, browser: bindBrowser(c, browser), departedAt: now }, now)
+  const [browser, nonce, verifier] = [
+    newSecret(deps.random),
+    newSecret(deps.random),
+    newSecret(deps.random),
+  ]
+  const state = seal(
+    deps,
+    'visit',
+    { purpose, nonce, verifier, browser: bindBrowser(c, browser), departedAt: now },
+    now,
+  )
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   try {
-    if (purpose.kind === 'consent') return c.redirect(administration.adminConsentUrl({ tid: purpose.tid, state }), 303)
+    if (purpose.kind === 'consent')
+      return c.redirect(administration.adminConsentUrl({ tid: purpose.tid, state }), 303)
     const url = await deps.microsoft.authorizeUrl({
       state,
       nonce,
@@ -57,28 +100,48 @@ async function leave(deps: Deps, administration: Administration, c: Context, now
   }
 }
 
-const contextOf = ({ proof }: SignInPurpose): string | undefined => /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
+const contextOf = ({ proof }: SignInPurpose): string | undefined =>
+  /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
 
 /** Undefined: no visit of ours. */
-async function comeBack(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response | undefined> {
+async function comeBack(
+  deps: Deps,
+  administration: Administration,
+  c: Context,
+  now: number,
+): Promise<Response | undefined> {
   const query = new URL(c.req.url).searchParams
   const opened = open(deps, 'visit', query.get('state'), now)
   if (opened === undefined) return undefined
   speakEnglish(c)
   const { purpose, browser } = opened.value
   if (opened.late || !isBoundBrowser(c, browser)) return stale(deps, c)
-  const once = { purpose: 'setup-visit', idHash: sha256(opened.value.nonce), expiresAt: opened.until + 60, now }
+  const once = {
+    purpose: 'setup-visit',
+    idHash: sha256(opened.value.nonce),
+    expiresAt: opened.until + 60,
+    now,
+  }
   if (!(await deps.store.consumeOnce(once))) return stale(deps, c)
-  const outcome = purpose.kind === 'consent' ? consentOutcome(purpose, query) : await trialOutcome(deps, opened.value, query, now)
-  if (purpose.asserts && outcome.came === 'trial') return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
+  const outcome =
+    purpose.kind === 'consent'
+      ? consentOutcome(purpose, query)
+      : await trialOutcome(deps, opened.value, query, now)
+  if (purpose.asserts && outcome.came === 'trial')
+    return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
   return bring(deps, administration, c, outcome, now)
 }
 
-/** Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's word; that ours was asked is in the state. */
+/**
+ * Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's
+ * word; that ours was asked is in the state.
+ */
 function consentOutcome(purpose: SignInPurpose, query: URLSearchParams): Outcome {
   const named = query.getAll('tenant')
-  if (query.has('error')) return rejectedOutcome(purpose, rejectionOf(answerOfCallback(new Map(query))))
-  if (named.length !== 1 || named[0]?.toLowerCase() !== purpose.tid) return { purpose, came: 'rejected', guidance: 'another_account' }
+  if (query.has('error'))
+    return rejectedOutcome(purpose, rejectionOf(answerOfCallback(new Map(query))))
+  if (named.length !== 1 || named[0]?.toLowerCase() !== purpose.tid)
+    return { purpose, came: 'rejected', guidance: 'another_account' }
   const granted = query.getAll('admin_consent')
   return granted.length === 1 && granted[0]?.toLowerCase() === 'true'
     ? { purpose, came: 'consent' }
@@ -94,10 +157,19 @@ async function trialOutcome(
   try {
     const codes = query.getAll('code')
     const [code] = codes
-    if (query.has('error') || code === undefined || codes.length > 1) throw rejectionOf(answerOfCallback(new Map(query)))
-    const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: purpose.tid, now })
-    if (identity.user.tid !== purpose.tid) return { purpose, came: 'rejected', guidance: 'another_account' }
-    if (purpose.asserts && !enteredSince(identity, departedAt)) return { purpose, came: 'rejected', guidance: 'freshness_not_proved' }
+    if (query.has('error') || code === undefined || codes.length > 1)
+      throw rejectionOf(answerOfCallback(new Map(query)))
+    const identity = await deps.microsoft.redeemCode({
+      code,
+      codeVerifier: verifier,
+      nonce,
+      tid: purpose.tid,
+      now,
+    })
+    if (identity.user.tid !== purpose.tid)
+      return { purpose, came: 'rejected', guidance: 'another_account' }
+    if (purpose.asserts && !enteredSince(identity, departedAt))
+      return { purpose, came: 'rejected', guidance: 'freshness_not_proved' }
     return { purpose, came: 'trial', trial: trialOf(purpose, identity, now) }
   } catch (error) {
     return rejectedOutcome(purpose, error)
@@ -108,7 +180,8 @@ const trialOf = (purpose: SignInPurpose, identity: MicrosoftIdentity, now: numbe
   at: now,
   proof: purpose.proof,
   oid: identity.user.oid,
-  who: [identity.user.name, identity.user.username].filter(Boolean).join(' · ') || identity.user.oid,
+  who:
+    [identity.user.name, identity.user.username].filter(Boolean).join(' · ') || identity.user.oid,
   acrs: identity.acrs.slice(0, 30),
   amr: identity.amr?.slice(0, 30),
   claims: {
@@ -123,16 +196,27 @@ const trialOf = (purpose: SignInPurpose, identity: MicrosoftIdentity, now: numbe
 })
 
 function rejectedOutcome(purpose: SignInPurpose, error: unknown): Outcome {
-  if (error instanceof MicrosoftRejection) return { purpose, came: 'rejected', guidance: error.guidance, code: error.code }
+  if (error instanceof MicrosoftRejection)
+    return { purpose, came: 'rejected', guidance: error.guidance, code: error.code }
   throw error
 }
 
-async function bring(deps: Deps, administration: Administration, c: Context, outcome: Outcome, now: number): Promise<Response> {
+async function bring(
+  deps: Deps,
+  administration: Administration,
+  c: Context,
+  outcome: Outcome,
+  now: number,
+): Promise<Response> {
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   const { invitedUntil } = outcome.purpose
-  if (invitedUntil !== undefined) return c.redirect(await settle(deps, administration, outcome, invitedUntil, now), 303)
-  return c.redirect(`${deps.config.opsOrigin}/setup/returned?${new URLSearchParams({ outcome: seal(deps, 'outcome', outcome, now) })}`, 303)
+  if (invitedUntil !== undefined)
+    return c.redirect(await settle(deps, administration, outcome, invitedUntil, now), 303)
+  return c.redirect(
+    `${deps.config.opsOrigin}/setup/returned?${new URLSearchParams({ outcome: seal(deps, 'outcome', outcome, now) })}`,
+    303,
+  )
 }
 
 const stale = (deps: Deps, c: Context): Response =>

@@ -3,13 +3,24 @@ import type { Deps } from '../deps.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { GRANT } from '../../protocol/names.ts'
 
-/** The instances that users of a tenant sign in to: those that this user may open, and those for which a role is missing. */
-export function appsOf(deps: Pick<Deps, 'clients'>, { user, roles }: Session): { open: ClientMetadata[]; closed: ClientMetadata[] } {
+/**
+ * The instances that users of a tenant sign in to: those that this user may open, and those for
+ * which a role is missing.
+ */
+export function appsOf(
+  deps: Pick<Deps, 'clients'>,
+  { user, roles }: Session,
+): { open: ClientMetadata[]; closed: ClientMetadata[] } {
   const instances = deps.clients
     .list()
     .filter((client) => client.source !== 'broker')
     .map((client) => client.metadata)
-    .filter((client) => client.grants.includes(GRANT.authorizationCode) && (client.tenants?.includes(user.tid) ?? true))
-  const opens = ({ appRole }: ClientMetadata): boolean => appRole === undefined || roles.includes(appRole)
+    .filter(
+      (client) =>
+        client.grants.includes(GRANT.authorizationCode) &&
+        (client.tenants?.includes(user.tid) ?? true),
+    )
+  const opens = ({ appRole }: ClientMetadata): boolean =>
+    appRole === undefined || roles.includes(appRole)
   return { open: instances.filter(opens), closed: instances.filter((client) => !opens(client)) }
 }

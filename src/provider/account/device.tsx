@@ -24,10 +24,18 @@ const SHAPE = {
   ),
 }
 
-const kindOf = (device: string): keyof typeof SHAPE => (TABLET.test(device) ? 'tablet' : PHONE.test(device) ? 'phone' : 'computer')
+const kindOf = (device: string): keyof typeof SHAPE =>
+  TABLET.test(device) ? 'tablet' : PHONE.test(device) ? 'phone' : 'computer'
 
 export const DeviceIcon = ({ device }: { device: string }) => (
-  <svg class="device" width="24" height="24" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+  <svg
+    class="device"
+    width="24"
+    height="24"
+    viewBox="0 0 24 24"
+    aria-hidden="true"
+    focusable="false"
+  >
     {SHAPE[kindOf(device)]}
   </svg>
 )

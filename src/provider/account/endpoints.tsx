@@ -16,7 +16,10 @@ import { askEverywhere, sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
 import { parseForm } from '../../protocol/params.ts'
 
-/** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end another user's sessions. */
+/**
+ * Owns what a user sees of themselves: where they are signed in, and whether they are ready.
+ * Refuses to show or end another user's sessions.
+ */
 export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   endpoints.get('/', async (c) => {
@@ -52,11 +55,21 @@ const signedIn =
   async (c: Context): Promise<Response> => {
     const now = deps.clock.now()
     const session = await current(deps, c, now)
-    return session === undefined ? c.redirect(`/signin/start?return_to=${returnTo}`, 303) : act(deps, c, session, now)
+    return session === undefined
+      ? c.redirect(`/signin/start?return_to=${returnTo}`, 303)
+      : act(deps, c, session, now)
   }
 
 const withForm =
-  (act: (deps: Deps, c: Context, session: Session, form: URLSearchParams, now: number) => Promise<Response>): Act =>
+  (
+    act: (
+      deps: Deps,
+      c: Context,
+      session: Session,
+      form: URLSearchParams,
+      now: number,
+    ) => Promise<Response>,
+  ): Act =>
   async (deps, c, session, now) =>
     act(deps, c, session, parseForm(await c.req.text()), now)
 
@@ -80,7 +93,10 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   return endpoints
 }
 
-/** The choice of a language, from any page: back to that page, if it is one of ours that can be opened again. */
+/**
+ * The choice of a language, from any page: back to that page, if it is one of ours that can be
+ * opened again.
+ */
 async function takeLanguage({ config }: Pick<Deps, 'config'>, c: Context): Promise<Response> {
   chooseLanguage(c, config, new URLSearchParams(await c.req.text()).get('language'))
   c.header('Cache-Control', 'no-store')

@@ -13,7 +13,10 @@ import { revoke } from '../../revocation/revoke.ts'
 import { forged } from './not-taken.ts'
 import { AccountNav } from './nav.tsx'
 
-/** "Apps and consents": which apps have a grant of the user's sessions, what the user agreed to, and a way to end both, one app at a time. */
+/**
+ * "Apps and consents": which apps have a grant of the user's sessions, what the user agreed to, and
+ * a way to end both, one app at a time.
+ */
 
 const purposeOf = ({ sub }: Session): string => `apps ${sub}`
 
@@ -37,18 +40,32 @@ async function appsOf({ store, clients }: Deps, { sub }: Session, now: number): 
       const held = grants.filter((one) => one.clientId === clientId)
       const since = held.length === 0 ? undefined : Math.min(...held.map(({ firstAt }) => firstAt))
       const consent = consents.find((one) => one.clientId === clientId)
-      return [{ clientId, metadata: client.metadata, sids: held.map(({ sid }) => sid), since, consent }]
+      return [
+        { clientId, metadata: client.metadata, sids: held.map(({ sid }) => sid), since, consent },
+      ]
     })
     .toSorted((one, other) => one.metadata.name.localeCompare(other.metadata.name))
 }
 
-export async function grantsPage(deps: Deps, c: Context, session: Session, now: number, ended?: string): Promise<Response> {
+export async function grantsPage(
+  deps: Deps,
+  c: Context,
+  session: Session,
+  now: number,
+  ended?: string,
+): Promise<Response> {
   const t = textsOf(c, deps.config)
   const apps = await appsOf(deps, session, now)
   const csrf = csrfToken(deps, c, purposeOf(session))
   return page(
     c,
-    { title: t.grants.title, said: ended, config: deps.config, wide: true, nav: <AccountNav at="/account/apps" /> },
+    {
+      title: t.grants.title,
+      said: ended,
+      config: deps.config,
+      wide: true,
+      nav: <AccountNav at="/account/apps" />,
+    },
     <>
       {ended === undefined ? null : (
         <Notice kind="good" title={ended} focused>
@@ -65,7 +82,15 @@ export async function grantsPage(deps: Deps, c: Context, session: Session, now: 
   )
 }
 
-function Row({ app: { clientId, metadata, sids, since, consent }, csrf, t }: { app: App; csrf: string; t: Texts }) {
+function Row({
+  app: { clientId, metadata, sids, since, consent },
+  csrf,
+  t,
+}: {
+  app: App
+  csrf: string
+  t: Texts
+}) {
   const { name } = metadata
   const home = homeOf(metadata)
   const scopes: Readonly<Record<string, string>> = t.consent.scopes
@@ -74,11 +99,16 @@ function Row({ app: { clientId, metadata, sids, since, consent }, csrf, t }: { a
       <div class="row apart">
         <div class="tight">
           <h2>{home === undefined ? name : <a href={home}>{name}</a>}</h2>
-          <p class="soft">{sids.length === 0 ? t.grants.notSignedIn : t.grants.devices({ devices: sids.length })}</p>
+          <p class="soft">
+            {sids.length === 0 ? t.grants.notSignedIn : t.grants.devices({ devices: sids.length })}
+          </p>
           <Facts
             items={[
               [t.sessions.since, since === undefined ? undefined : <Moment at={since} t={t} />],
-              [t.grants.agreed, consent === undefined ? undefined : <Moment at={consent.at} t={t} />],
+              [
+                t.grants.agreed,
+                consent === undefined ? undefined : <Moment at={consent.at} t={t} />,
+              ],
               [
                 t.grants.may,
                 consent === undefined
@@ -101,10 +131,22 @@ function Row({ app: { clientId, metadata, sids, since, consent }, csrf, t }: { a
   )
 }
 
-/** Each grant of the app is revoked, so that it is signed out on every device, and the consent goes. The user's own sessions stay. */
-export async function endAccess(deps: Deps, c: Context, session: Session, form: URLSearchParams, now: number): Promise<Response> {
-  if (!csrfHolds(deps, c, purposeOf(session), form.get(CSRF_FIELD) ?? undefined)) return forged(deps, c)
-  const app = (await appsOf(deps, session, now)).find(({ clientId }) => clientId === form.get('client'))
+/**
+ * Each grant of the app is revoked, so that it is signed out on every device, and the consent goes.
+ * The user's own sessions stay.
+ */
+export async function endAccess(
+  deps: Deps,
+  c: Context,
+  session: Session,
+  form: URLSearchParams,
+  now: number,
+): Promise<Response> {
+  if (!csrfHolds(deps, c, purposeOf(session), form.get(CSRF_FIELD) ?? undefined))
+    return forged(deps, c)
+  const app = (await appsOf(deps, session, now)).find(
+    ({ clientId }) => clientId === form.get('client'),
+  )
   if (app === undefined) return c.redirect('/account/apps', 303)
   const { clientId, metadata } = app
   // First what asks again: an app that comes back meanwhile finds no consent.
@@ -113,7 +155,12 @@ export async function endAccess(deps: Deps, c: Context, session: Session, form: 
   // Read now: a code that was redeemed before it could be deleted has given a grant.
   const { grants } = await deps.store.appsOfUser(session.sub, now)
   for (const { sid } of grants.filter((one) => one.clientId === clientId))
-    await revoke(deps, { selector: { kind: 'grant', sid, clientId }, reason: 'signed_out', actor, now })
+    await revoke(deps, {
+      selector: { kind: 'grant', sid, clientId },
+      reason: 'signed_out',
+      actor,
+      now,
+    })
   const t = textsOf(c, deps.config)
   return grantsPage(deps, c, session, now, t.grants.ended({ app: metadata.name }))
 }

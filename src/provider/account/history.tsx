@@ -10,7 +10,10 @@ import { Moment, moment } from '../../pages/times.tsx'
 import { DeviceIcon } from './device.tsx'
 import { AccountNav } from './nav.tsx'
 
-/** The security history: a user's sign-ins, rejected ones and ends of sessions. It shows addresses only to a user who signed in recently. */
+/**
+ * The security history: a user's sign-ins, rejected ones and ends of sessions. It shows addresses
+ * only to a user who signed in recently.
+ */
 
 const ENTRIES_ON_A_PAGE = 20
 
@@ -24,16 +27,30 @@ export function readEntryName(name: string | undefined): Place | undefined {
   return at === undefined || id === undefined ? undefined : { at: Number(at), id }
 }
 
-export async function historyPage(deps: Deps, c: Context, current: Session, now: number): Promise<Response> {
+export async function historyPage(
+  deps: Deps,
+  c: Context,
+  current: Session,
+  now: number,
+): Promise<Response> {
   const before = readEntryName(c.req.query('before'))
-  const found = await deps.store.securityHistory({ sub: current.sub, before, limit: ENTRIES_ON_A_PAGE + 1 })
+  const found = await deps.store.securityHistory({
+    sub: current.sub,
+    before,
+    limit: ENTRIES_ON_A_PAGE + 1,
+  })
   const events = found.slice(0, ENTRIES_ON_A_PAGE)
   const last = found.length > ENTRIES_ON_A_PAGE ? events.at(-1) : undefined
   const fresh = isFresh(current, now)
   const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.history.title, config: deps.config, wide: true, nav: <AccountNav at="/account/history" /> },
+    {
+      title: t.history.title,
+      config: deps.config,
+      wide: true,
+      nav: <AccountNav at="/account/history" />,
+    },
     <>
       <p class="soft">{t.history.intro}</p>
       {events.length === 0 ? <p>{t.history.none}</p> : null}
@@ -95,7 +112,12 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
         </div>
         {event.kind === 'reported' ? null : (
           <div class="acts">
-            <LinkButton kind="quiet" small href={`/account/report?entry=${entryName(event)}`} label={t.report.notMeOf({ what, when })}>
+            <LinkButton
+              kind="quiet"
+              small
+              href={`/account/report?entry=${entryName(event)}`}
+              label={t.report.notMeOf({ what, when })}
+            >
               {t.report.notMe}
             </LinkButton>
           </div>
@@ -105,14 +127,27 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
   )
 }
 
-export const EventFacts = ({ deps, event, fresh, t }: { deps: Deps; event: SecurityEvent; fresh: boolean; t: Texts }) => (
+export const EventFacts = ({
+  deps,
+  event,
+  fresh,
+  t,
+}: {
+  deps: Deps
+  event: SecurityEvent
+  fresh: boolean
+  t: Texts
+}) => (
   <Facts
     items={[
       [t.history.when, <Moment at={event.at} t={t} />],
       [t.history.why, whyOf(event, t)],
       [t.history.by, byOf(event, t)],
       [t.history.device, event.device],
-      [t.history.app, event.clientId === undefined ? undefined : deps.clients.find(event.clientId)?.metadata.name],
+      [
+        t.history.app,
+        event.clientId === undefined ? undefined : deps.clients.find(event.clientId)?.metadata.name,
+      ],
       [t.history.address, fresh ? event.address : undefined],
     ]}
   />
@@ -122,7 +157,9 @@ export function headingOf({ kind, clientId }: SecurityEvent, t: Texts): string {
   return kind === 'ended' && clientId !== undefined ? t.history.grantEnded : t.history.kind[kind]
 }
 
-/** Security reasons are not named: an attacker who reads this page does not learn what was noticed. */
+/**
+ * Security reasons are not named: an attacker who reads this page does not learn what was noticed.
+ */
 function whyOf({ kind, why }: SecurityEvent, t: Texts): string | undefined {
   if (why === undefined) return undefined
   if (kind === 'ended') return t.history.ended[reasonClass(why as Reason)]
@@ -132,7 +169,8 @@ function whyOf({ kind, why }: SecurityEvent, t: Texts): string | undefined {
 
 /** Who signed out. What ended for a security reason names no actor either. */
 function byOf({ kind, why, actor, sub }: SecurityEvent, t: Texts): string | undefined {
-  if (kind !== 'ended' || actor === undefined || reasonClass(why as Reason) !== 'signed_out') return undefined
+  if (kind !== 'ended' || actor === undefined || reasonClass(why as Reason) !== 'signed_out')
+    return undefined
   const actors: Record<string, string> = t.history.actor
   return actor.kind === 'user' && actor.id !== sub ? t.history.actor.otherUser : actors[actor.kind]
 }

@@ -9,7 +9,10 @@ import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
 
-/** The broker's own address: the instances that a user may open. It says nothing to strangers but what the sign-in page says. */
+/**
+ * The broker's own address: the instances that a user may open. It says nothing to strangers but
+ * what the sign-in page says.
+ */
 
 export function homeForAnybody(deps: Deps, c: Context): Response {
   const t = textsOf(c, deps.config)

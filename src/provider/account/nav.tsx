@@ -1,7 +1,10 @@
 import { PageLinks } from '../../pages/components.tsx'
 import { useTexts } from '../../pages/texts.ts'
 
-/** The ways between the pages of an account, on each of them. The links are there twice, as in the console: in a row, and behind a button on a phone. */
+/**
+ * The ways between the pages of an account, on each of them. The links are there twice, as in the
+ * console: in a row, and behind a button on a phone.
+ */
 
 type AccountPath = '/' | '/account' | '/account/apps' | '/account/history' | '/account/ready'
 

@@ -6,9 +6,19 @@ import { textsOf, type Texts } from '../../pages/texts.ts'
 type Words = { title: string; what: string }
 
 /** A form that is not taken: nothing was changed, and the account pages lead on. */
-function notTaken(deps: Pick<Deps, 'config'>, c: Context, status: 403 | 413, words: (t: Texts) => Words): Response {
+function notTaken(
+  deps: Pick<Deps, 'config'>,
+  c: Context,
+  status: 403 | 413,
+  words: (t: Texts) => Words,
+): Response {
   const t = textsOf(c, deps.config)
-  return messagePage(c, { ...words(t), status, links: [{ href: '/account', label: t.shared.whereSignedIn }], config: deps.config })
+  return messagePage(c, {
+    ...words(t),
+    status,
+    links: [{ href: '/account', label: t.shared.whereSignedIn }],
+    config: deps.config,
+  })
 }
 
 /** It is not from a page of ours in this browser. */

@@ -10,9 +10,15 @@ import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
 import { ago } from '../../pages/times.tsx'
 
-/** "Check your account is ready": three questions, answered only about the reader, and only after they have signed in. */
+/**
+ * "Check your account is ready": three questions, answered only about the reader, and only after
+ * they have signed in.
+ */
 
-/** Before the sign-in: what will be checked, and what to have at hand. It says nothing about any user. */
+/**
+ * Before the sign-in: what will be checked, and what to have at hand. It says nothing about any
+ * user.
+ */
 export function readyBeforeSignIn(deps: Deps, c: Context): Response {
   const connected = deps.microsoft.readiness().connected
   const t = textsOf(c, deps.config)
@@ -33,7 +39,9 @@ export function readyBeforeSignIn(deps: Deps, c: Context): Response {
           </div>,
           <div class="tight">
             <h2>{t.ready.mfa}</h2>
-            <p class="soft">{t.ready.mfaHint({ link: <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a> })}</p>
+            <p class="soft">
+              {t.ready.mfaHint({ link: <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a> })}
+            </p>
           </div>,
         ]}
       />
@@ -55,25 +63,46 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
   const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.ready.title, config: deps.config, wide: true, nav: <AccountNav at="/account/ready" /> },
+    {
+      title: t.ready.title,
+      config: deps.config,
+      wide: true,
+      nav: <AccountNav at="/account/ready" />,
+    },
     <>
       <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
-        {[session.user.name, session.user.username ?? session.user.email].filter(Boolean).join(' · ')}
+        {[session.user.name, session.user.username ?? session.user.email]
+          .filter(Boolean)
+          .join(' · ')}
       </Notice>
       <Answer question={t.ready.reach} is="yes">
-        <p class="soft">{t.ready.confirmed({ ago: ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t) })}</p>
+        <p class="soft">
+          {t.ready.confirmed({
+            ago: ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t),
+          })}
+        </p>
       </Answer>
       <Connected open={open} closed={closed} t={t} />
       {/* Without it there would be no session: signin/mfa.ts decides. */}
       <Answer question={t.ready.mfa} is="yes">
         <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
       </Answer>
-      {first?.uri === undefined ? null : <LinkButton href={first.uri}>{t.ready.open({ app: first.name })}</LinkButton>}
+      {first?.uri === undefined ? null : (
+        <LinkButton href={first.uri}>{t.ready.open({ app: first.name })}</LinkButton>
+      )}
     </>,
   )
 }
 
-function Connected({ open, closed, t }: { open: readonly ClientMetadata[]; closed: readonly ClientMetadata[]; t: Texts }) {
+function Connected({
+  open,
+  closed,
+  t,
+}: {
+  open: readonly ClientMetadata[]
+  closed: readonly ClientMetadata[]
+  t: Texts
+}) {
   return (
     <Answer question={t.ready.connected} is={open.length > 0 ? 'yes' : 'no'}>
       {open.length === 0 ? null : (

@@ -2,7 +2,15 @@ import type { Context } from 'hono'
 import { audited } from '../../clients/with-audit.ts'
 import type { SecurityEvent, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Facts, HiddenFields, LinkButton, Notice, Steps, Tick } from '../../pages/components.tsx'
+import {
+  Button,
+  Facts,
+  HiddenFields,
+  LinkButton,
+  Notice,
+  Steps,
+  Tick,
+} from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { textsOf, type Texts } from '../../pages/texts.ts'
@@ -14,40 +22,68 @@ import { EventFacts, PROVE_FIRST, readEntryName } from './history.tsx'
 import { Moment } from '../../pages/times.tsx'
 
 /**
- * "This wasn't me": one confirmation ends a session that its user does not recognize, and tells the operators. It refuses to end other sessions,
- * or anything at Microsoft, for a user who has not entered the password in the last five minutes: an attacker may be at this browser.
+ * "This wasn't me": one confirmation ends a session that its user does not recognize, and tells the
+ * operators. It refuses to end other sessions, or anything at Microsoft, for a user who has not
+ * entered the password in the last five minutes: an attacker may be at this browser.
  */
 
 const purposeOf = (session: Session, about: string): string => `report ${session.sub} ${about}`
 
 /** What is reported, as the page's address and form name it. */
-type Reported = { sid: string; session: Session } | { sid: string | undefined; event: SecurityEvent }
+type Reported =
+  | { sid: string; session: Session }
+  | { sid: string | undefined; event: SecurityEvent }
 
-async function findReported(deps: Deps, current: Session, asked: { session?: string | undefined; entry?: string | undefined }, now: number) {
+async function findReported(
+  deps: Deps,
+  current: Session,
+  asked: { session?: string | undefined; entry?: string | undefined },
+  now: number,
+) {
   const place = readEntryName(asked.entry)
   if (place !== undefined) {
     // The entry itself comes first after the place just before it.
-    const [event] = await deps.store.securityHistory({ sub: current.sub, before: { at: place.at, id: `${place.id}~` }, limit: 1 })
-    return event?.id === place.id && event.at === place.at ? ({ sid: event.sid, event } satisfies Reported) : undefined
+    const [event] = await deps.store.securityHistory({
+      sub: current.sub,
+      before: { at: place.at, id: `${place.id}~` },
+      limit: 1,
+    })
+    return event?.id === place.id && event.at === place.at
+      ? ({ sid: event.sid, event } satisfies Reported)
+      : undefined
   }
   const live = asked.session === undefined ? [] : await deps.store.liveSessionsOf(current.sub, now)
   const found = live.find(({ session }) => session.sid === asked.session)
-  return found === undefined ? undefined : ({ sid: found.session.sid, session: found.session } satisfies Reported)
+  return found === undefined
+    ? undefined
+    : ({ sid: found.session.sid, session: found.session } satisfies Reported)
 }
 
 /** Before anything is done: what it is, and what a confirmation does. */
-export async function askReport(deps: Deps, c: Context, current: Session, now: number): Promise<Response> {
+export async function askReport(
+  deps: Deps,
+  c: Context,
+  current: Session,
+  now: number,
+): Promise<Response> {
   const asked = { session: c.req.query('session'), entry: c.req.query('entry') }
   const reported = await findReported(deps, current, asked, now)
   if (reported === undefined) return c.redirect('/account/history', 303)
   const t = textsOf(c, deps.config)
   const fresh = isFresh(current, now)
   const about = asked.entry ?? asked.session ?? ''
-  const standing = reported.sid === undefined ? undefined : await deps.store.standingBySid(reported.sid, now)
+  const standing =
+    reported.sid === undefined ? undefined : await deps.store.standingBySid(reported.sid, now)
   const ends = standing?.state === 'live' || standing?.state === 'marked'
   return page(
     c,
-    { title: t.report.title, config: deps.config, mark: 'warn', wide: true, nav: <AccountNav at={undefined} /> },
+    {
+      title: t.report.title,
+      config: deps.config,
+      mark: 'warn',
+      wide: true,
+      nav: <AccountNav at={undefined} />,
+    },
     <>
       <What deps={deps} reported={reported} fresh={fresh} t={t} />
       <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
@@ -61,7 +97,9 @@ export async function askReport(deps: Deps, c: Context, current: Session, now: n
         </Notice>
       )}
       <form class="stack" method="post" action="/account/report">
-        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, purposeOf(current, about)), ...asked }} />
+        <HiddenFields
+          fields={{ [CSRF_FIELD]: csrfToken(deps, c, purposeOf(current, about)), ...asked }}
+        />
         {fresh ? <More microsoft={revokesAtMicrosoft(deps, current)} t={t} /> : null}
         <div class="row">
           <Button kind="danger">{t.report.confirm}</Button>
@@ -74,7 +112,17 @@ export async function askReport(deps: Deps, c: Context, current: Session, now: n
   )
 }
 
-function What({ deps, reported, fresh, t }: { deps: Deps; reported: Reported; fresh: boolean; t: Texts }) {
+function What({
+  deps,
+  reported,
+  fresh,
+  t,
+}: {
+  deps: Deps
+  reported: Reported
+  fresh: boolean
+  t: Texts
+}) {
   return 'event' in reported ? (
     <EventFacts deps={deps} event={reported.event} fresh={fresh} t={t} />
   ) : (
@@ -95,7 +143,9 @@ const More = ({ microsoft, t }: { microsoft: boolean; t: Texts }) => (
   <fieldset>
     <legend>{t.report.more}</legend>
     <Tick name="everywhere" label={t.report.everywhere} />
-    {microsoft ? <Tick name="microsoft" label={t.report.microsoft} hint={t.report.microsoftHint} /> : null}
+    {microsoft ? (
+      <Tick name="microsoft" label={t.report.microsoft} hint={t.report.microsoftHint} />
+    ) : null}
   </fieldset>
 )
 
@@ -104,21 +154,42 @@ function revokesAtMicrosoft({ config }: Deps, { user }: Session): boolean {
   return tenants === 'all' || (tenants?.includes(user.tid) ?? false)
 }
 
-export async function report(deps: Deps, c: Context, current: Session, form: URLSearchParams, now: number): Promise<Response> {
+export async function report(
+  deps: Deps,
+  c: Context,
+  current: Session,
+  form: URLSearchParams,
+  now: number,
+): Promise<Response> {
   const asked = { session: form.get('session') ?? undefined, entry: form.get('entry') ?? undefined }
   const about = asked.entry ?? asked.session ?? ''
-  if (!csrfHolds(deps, c, purposeOf(current, about), form.get(CSRF_FIELD) ?? undefined)) return forged(deps, c)
+  if (!csrfHolds(deps, c, purposeOf(current, about), form.get(CSRF_FIELD) ?? undefined))
+    return forged(deps, c)
   const event = readEntryName(asked.entry)
   const what = event === undefined ? { sid: asked.session ?? '' } : { event }
   const { sub } = current
   const address = addressOf(deps, c)
   const act = { sub, acting: current.sid, what, freshSince: now - FRESH_SECONDS, address, now }
-  const [everywhere, atMicrosoft] = [form.get('everywhere') === 'yes', form.get('microsoft') === 'yes' && revokesAtMicrosoft(deps, current)]
+  const [everywhere, atMicrosoft] = [
+    form.get('everywhere') === 'yes',
+    form.get('microsoft') === 'yes' && revokesAtMicrosoft(deps, current),
+  ]
   const done = await audited(
     deps.store,
-    { actor: { kind: 'user', id: sub }, via: 'account', act: 'user.report', target: `subject ${sub}`, details: { about, everywhere, atMicrosoft } },
+    {
+      actor: { kind: 'user', id: sub },
+      via: 'account',
+      act: 'user.report',
+      target: `subject ${sub}`,
+      details: { about, everywhere, atMicrosoft },
+    },
     () => deps.store.reportByUser({ ...act, everywhere, atMicrosoft }),
-    { result: (answer) => ({ outcome: answer.outcome, sid: 'sid' in answer ? answer.sid : undefined }) },
+    {
+      result: (answer) => ({
+        outcome: answer.outcome,
+        sid: 'sid' in answer ? answer.sid : undefined,
+      }),
+    },
   )
   if (done.outcome === 'unknown') return c.redirect('/account/history', 303)
   if (done.pending.length > 0) deps.queue.addUrgent(done.pending)
@@ -141,7 +212,9 @@ export function reportedPage(deps: Deps, c: Context): Response {
       <Steps
         items={[
           t.report.password({ link: <a href="https://aka.ms/sspr">aka.ms/sspr</a> }),
-          t.report.methods({ link: <a href="https://aka.ms/mysecurityinfo">aka.ms/mysecurityinfo</a> }),
+          t.report.methods({
+            link: <a href="https://aka.ms/mysecurityinfo">aka.ms/mysecurityinfo</a>,
+          }),
           t.report.administrator,
         ]}
       />

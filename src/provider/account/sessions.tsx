@@ -22,15 +22,30 @@ interface Live {
   participants: Participant[]
 }
 
-export async function sessionsPage(deps: Deps, c: Context, current: Session, now: number, done?: string): Promise<Response> {
-  const [live, administers] = await Promise.all([deps.store.liveSessionsOf(current.sub, now), administratorOf(deps, current)])
+export async function sessionsPage(
+  deps: Deps,
+  c: Context,
+  current: Session,
+  now: number,
+  done?: string,
+): Promise<Response> {
+  const [live, administers] = await Promise.all([
+    deps.store.liveSessionsOf(current.sub, now),
+    administratorOf(deps, current),
+  ])
   const here = live.filter(({ session }) => session.sid === current.sid)
   const others = live.filter(({ session }) => session.sid !== current.sid)
   const t = textsOf(c, deps.config)
   const csrf = csrfToken(deps, c, accountPurpose(current))
   return page(
     c,
-    { title: t.sessions.title, said: done, config: deps.config, wide: true, nav: <AccountNav at="/account" /> },
+    {
+      title: t.sessions.title,
+      said: done,
+      config: deps.config,
+      wide: true,
+      nav: <AccountNav at="/account" />,
+    },
     <>
       {done === undefined ? null : <Notice kind="good" title={done} focused />}
       {current.absoluteAt - now > WARN_SECONDS ? null : <EndsSoon at={current.absoluteAt} t={t} />}
@@ -43,7 +58,14 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
       </div>
       <ul class="rows">
         {[...here, ...others].map((one) => (
-          <Row deps={deps} live={one} current={one.session.sid === current.sid} csrf={csrf} now={now} t={t} />
+          <Row
+            deps={deps}
+            live={one}
+            current={one.session.sid === current.sid}
+            csrf={csrf}
+            now={now}
+            t={t}
+          />
         ))}
       </ul>
       <hr />
@@ -61,21 +83,40 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
 }
 
 /** One click more, because it reaches every device. */
-export async function askEverywhere(deps: Deps, c: Context, current: Session, now: number): Promise<Response> {
-  const others = (await deps.store.liveSessionsOf(current.sub, now)).filter(({ session }) => session.sid !== current.sid)
+export async function askEverywhere(
+  deps: Deps,
+  c: Context,
+  current: Session,
+  now: number,
+): Promise<Response> {
+  const others = (await deps.store.liveSessionsOf(current.sub, now)).filter(
+    ({ session }) => session.sid !== current.sid,
+  )
   const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.sessions.everywhereTitle, config: deps.config, mark: 'warn', wide: true, nav: <AccountNav at={undefined} /> },
+    {
+      title: t.sessions.everywhereTitle,
+      config: deps.config,
+      mark: 'warn',
+      wide: true,
+      nav: <AccountNav at={undefined} />,
+    },
     <>
-      <p>{others.length === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others: others.length })}</p>
+      <p>
+        {others.length === 0
+          ? t.signOut.everywhereOnlyHere
+          : t.signOut.everywhereOthers({ others: others.length })}
+      </p>
       <ul class="bullets">
         {others.map(({ session }) => (
           <li>{session.device}</li>
         ))}
       </ul>
       <form class="stack" method="post" action="/account/sign-out">
-        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, accountPurpose(current)), everywhere: 'yes' }} />
+        <HiddenFields
+          fields={{ [CSRF_FIELD]: csrfToken(deps, c, accountPurpose(current)), everywhere: 'yes' }}
+        />
         <div class="row">
           <Button kind="danger">{t.sessions.everywhere}</Button>
           <LinkButton kind="quiet" href="/account">
@@ -87,7 +128,10 @@ export async function askEverywhere(deps: Deps, c: Context, current: Session, no
   )
 }
 
-/** So long before the absolute end of a session its user is warned: what is not saved by then is lost in every app. */
+/**
+ * So long before the absolute end of a session its user is warned: what is not saved by then is
+ * lost in every app.
+ */
 const WARN_SECONDS = 300
 
 const EndsSoon = ({ at, t }: { at: number; t: Texts }) => (
@@ -134,7 +178,12 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
             </Button>
           </form>
           {current ? null : (
-            <LinkButton kind="quiet" small href={`/account/report?session=${sid}`} label={t.report.notMeOf({ what: device, when: lastUsed })}>
+            <LinkButton
+              kind="quiet"
+              small
+              href={`/account/report?session=${sid}`}
+              label={t.report.notMeOf({ what: device, when: lastUsed })}
+            >
               {t.report.notMe}
             </LinkButton>
           )}
@@ -159,4 +208,5 @@ function instancesOf(deps: Deps, participants: readonly Participant[]): Child {
   })
 }
 
-const whose = ({ user }: Session): string => [user.name, user.username ?? user.email].filter(Boolean).join(' · ')
+const whose = ({ user }: Session): string =>
+  [user.name, user.username ?? user.email].filter(Boolean).join(' · ')

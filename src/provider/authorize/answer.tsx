@@ -6,7 +6,13 @@ import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'
 import { consentPage } from './consent-page.tsx'
-import { againAddress, type GuidanceAbout, guidancePage, notConnectedPage, signInPage } from './pages.tsx'
+import {
+  againAddress,
+  type GuidanceAbout,
+  guidancePage,
+  notConnectedPage,
+  signInPage,
+} from './pages.tsx'
 import { answerInstance, type Content, type Reply } from './reply.tsx'
 import type { SignInRequest } from './request.ts'
 import { type CallbackResult, type Opened, seal, type SignInPurpose } from './sealed.ts'
@@ -14,7 +20,10 @@ import { limitPage } from './session-limit-page.tsx'
 import { type Stale, stalePage } from './stale.tsx'
 import type { Visitor } from './visitor.ts'
 
-/** The outcome of a step of the sign-in, as a value. The endpoint turns it into its response by `respond`. */
+/**
+ * The outcome of a step of the sign-in, as a value. The endpoint turns it into its response by
+ * `respond`.
+ */
 export type Answer = { signedIn?: KeptSignIn } & (
   | { kind: 'page_of_ours'; to: string }
   /** A step that needs the store again. The user is signed in also where it fails. */
@@ -23,17 +32,35 @@ export type Answer = { signedIn?: KeptSignIn } & (
   | { kind: 'instance'; reply: Reply; content: Content }
   /** The sign-in begins again at /signin/continue. */
   | { kind: 'again'; purpose: SignInPurpose }
-  | { kind: 'ask_consent'; sealed: string; client: Client; request: SignInRequest; session: Session }
+  | {
+      kind: 'ask_consent'
+      sealed: string
+      client: Client
+      request: SignInRequest
+      session: Session
+    }
   /** To the page that asks for consent: loading it again asks again and does nothing else. */
   | { kind: 'consent'; request: SignInRequest; sid: string }
   | { kind: 'sign_in'; purpose: SignInPurpose; former: Standing }
-  | { kind: 'session_limit'; id: string; came: CallbackResult; choose: number; among: readonly Session[] }
+  | {
+      kind: 'session_limit'
+      id: string
+      came: CallbackResult
+      choose: number
+      among: readonly Session[]
+    }
   | { kind: 'guidance'; about: GuidanceAbout }
   | { kind: 'stale'; how: Stale; purpose?: SignInPurpose | undefined }
   | { kind: 'not_connected'; missing: readonly string[] }
 )
 
-export async function respond(deps: Deps, c: Context, visitor: Visitor, answer: Answer, now: number): Promise<Response> {
+export async function respond(
+  deps: Deps,
+  c: Context,
+  visitor: Visitor,
+  answer: Answer,
+  now: number,
+): Promise<Response> {
   if (answer.signedIn !== undefined) keepSignIn(deps, c, visitor, answer.signedIn, now)
   switch (answer.kind) {
     case 'page_of_ours':
@@ -50,7 +77,13 @@ export async function respond(deps: Deps, c: Context, visitor: Visitor, answer: 
     case 'again':
       return c.redirect(againAddress(deps, visitor, answer.purpose, now), 303)
     case 'consent': {
-      const request = seal(deps, visitor, 'consent', { request: answer.request, sid: answer.sid }, now)
+      const request = seal(
+        deps,
+        visitor,
+        'consent',
+        { request: answer.request, sid: answer.sid },
+        now,
+      )
       return c.redirect(`/signin/consent?${new URLSearchParams({ request })}`, 303)
     }
     case 'ask_consent':
@@ -68,15 +101,26 @@ export async function respond(deps: Deps, c: Context, visitor: Visitor, answer: 
   }
 }
 
-/** What came back through the browser is of no use any more; the request itself may be taken up again. */
-export const stale = ({ how }: Exclude<Opened<unknown>, { how: 'good' }>, purpose: SignInPurpose | undefined): Answer => ({
+/**
+ * What came back through the browser is of no use any more; the request itself may be taken up
+ * again.
+ */
+export const stale = (
+  { how }: Exclude<Opened<unknown>, { how: 'good' }>,
+  purpose: SignInPurpose | undefined,
+): Answer => ({
   kind: 'stale',
   how,
   purpose,
 })
 
 /** The sign-in was finished before. In the browser that is signed in, that is not a failure. */
-export async function used(deps: Pick<Deps, 'store'>, { sessionHash }: Visitor, purpose: SignInPurpose, now: number): Promise<Answer> {
+export async function used(
+  deps: Pick<Deps, 'store'>,
+  { sessionHash }: Visitor,
+  purpose: SignInPurpose,
+  now: number,
+): Promise<Answer> {
   const { state } = await currentStanding(deps, sessionHash, now)
   return { kind: 'stale', how: state === 'live' ? 'signedIn' : 'used', purpose }
 }
@@ -88,8 +132,9 @@ export function rejection({ metrics }: Pick<Deps, 'metrics'>, about: GuidanceAbo
 }
 
 /**
- * The answer in place of a session, while the broker's clock is wrong: it would get wrong times, and a fresh sign-in might look old. The caller
- * consumes nothing before, so that the same request works once the clocks agree.
+ * The answer in place of a session, while the broker's clock is wrong: it would get wrong times,
+ * and a fresh sign-in might look old. The caller consumes nothing before, so that the same request
+ * works once the clocks agree.
  */
 export const clockIsWrong = (deps: Pick<Deps, 'metrics'>, purpose: SignInPurpose): Answer =>
   rejection(deps, { key: 'clock_wrong', purpose, retryAfterSeconds: CLOCK_RETRY_SECONDS })

@@ -14,12 +14,17 @@ import { servingSession } from './session-serves.ts'
 import { visitMicrosoft } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
-/** The authorization endpoint: a valid session goes straight back with a code; a user without one sees the sign-in page. */
+/**
+ * The authorization endpoint: a valid session goes straight back with a code; a user without one
+ * sees the sign-in page.
+ */
 
 /** More of a redirect_uri says no more to an operator who compares it with the registered ones. */
 const MOST_OF_ADDRESS = 200
 
-/** The request as the endpoint read it, with the two effects that its answer or its error page has. */
+/**
+ * The request as the endpoint read it, with the two effects that its answer or its error page has.
+ */
 export interface AuthorizeInput {
   sent: URLSearchParams
   isPost: boolean
@@ -30,7 +35,12 @@ export interface AuthorizeInput {
 }
 
 /** @throws OAuthError that must not redirect */
-export async function authorize(deps: Deps, visitor: Visitor, input: AuthorizeInput, now: number): Promise<Answer> {
+export async function authorize(
+  deps: Deps,
+  visitor: Visitor,
+  input: AuthorizeInput,
+  now: number,
+): Promise<Answer> {
   const { sent } = input
   const clientId = deps.clients.find(sent.get('client_id') ?? '')?.clientId
   const key = { clientId, address: visitor.remote }
@@ -64,14 +74,20 @@ async function answerRequest(
   const readiness = deps.microsoft.readiness()
   if (!readiness.connected) return { kind: 'not_connected', missing: readiness.missing }
   const hash = pushedHash(sent)
-  const { source, pushed } = hash === undefined ? { source: sent, pushed: undefined } : await readPushed(deps, sent, hash, now)
+  const { source, pushed } =
+    hash === undefined
+      ? { source: sent, pushed: undefined }
+      : await readPushed(deps, sent, hash, now)
   useLocales(source.get('ui_locales'))
   const { client, reply } = readReturn(deps, source)
   const read = await readRequest(deps, client, reply, source, now).catch(asAnswer)
   if (read instanceof OAuthError) return { kind: 'instance', reply, content: rejected(read) }
   // RFC 9126 §6
   if (client.metadata.requirePar && pushed === undefined) {
-    const error = new OAuthError('invalid_request', 'This client must push its authorization requests to /par (RFC 9126).')
+    const error = new OAuthError(
+      'invalid_request',
+      'This client must push its authorization requests to /par (RFC 9126).',
+    )
     return { kind: 'instance', reply, content: rejected(error) }
   }
   const request: SignInRequest = { ...read, pushed }
@@ -86,24 +102,53 @@ function asAnswer(error: unknown): OAuthError {
 }
 
 /** A request that was read and found good. @throws OAuthError that must not redirect */
-export async function serve(deps: Deps, visitor: Visitor, asked: SignInRequest, now: number): Promise<Answer> {
+export async function serve(
+  deps: Deps,
+  visitor: Visitor,
+  asked: SignInRequest,
+  now: number,
+): Promise<Answer> {
   const client = clientOf(deps, asked)
   const request = asRegistered(client, asked)
   if (!request.prompt.includes('none')) return serveWithPages(deps, visitor, client, request, now)
-  const answer = await serveSilently(deps, visitor, client, request, now).catch((error: unknown) => {
-    if (error instanceof StoreUnavailable)
-      return new OAuthError('temporarily_unavailable', 'Nothing was changed. Try again in a moment.', { cause: error })
-    throw error
-  })
-  return answer instanceof OAuthError ? { kind: 'instance', reply: request.reply, content: answer } : answer
+  const answer = await serveSilently(deps, visitor, client, request, now).catch(
+    (error: unknown) => {
+      if (error instanceof StoreUnavailable)
+        return new OAuthError(
+          'temporarily_unavailable',
+          'Nothing was changed. Try again in a moment.',
+          { cause: error },
+        )
+      throw error
+    },
+  )
+  return answer instanceof OAuthError
+    ? { kind: 'instance', reply: request.reply, content: answer }
+    : answer
 }
 
-/** prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never Microsoft. */
-async function serveSilently(deps: Deps, visitor: Visitor, client: Client, request: SignInRequest, now: number): Promise<Answer | OAuthError> {
-  const session = servingSession(await currentStanding(deps, visitor.sessionHash, now), request, now, client.metadata.maxAuthenticationSeconds)
+/**
+ * prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never
+ * Microsoft.
+ */
+async function serveSilently(
+  deps: Deps,
+  visitor: Visitor,
+  client: Client,
+  request: SignInRequest,
+  now: number,
+): Promise<Answer | OAuthError> {
+  const session = servingSession(
+    await currentStanding(deps, visitor.sessionHash, now),
+    request,
+    now,
+    client.metadata.maxAuthenticationSeconds,
+  )
   if (session === undefined) return new OAuthError('login_required', 'The user must sign in.')
-  if (!admits(client, session)) return new OAuthError('access_denied', 'The user may not use this application.')
-  if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The user must consent first.')
+  if (!admits(client, session))
+    return new OAuthError('access_denied', 'The user may not use this application.')
+  if (await consentMissing(deps, client, request, session.sub))
+    return new OAuthError('consent_required', 'The user must consent first.')
   if (!(await usePushed(deps, request, now))) throw gone()
   const answer = await codeForSession(deps, request, session.sid, now)
   if (answer === undefined) return new OAuthError('login_required', 'The user must sign in.')
@@ -112,24 +157,35 @@ async function serveSilently(deps: Deps, visitor: Visitor, client: Client, reque
 }
 
 /**
- * By the client's registration alone. A request that names the user shows the page, unless its client has authenticated and pushed it: with a hint
- * Microsoft may sign in without a question, and any site can make up such a request.
+ * By the client's registration alone. A request that names the user shows the page, unless its
+ * client has authenticated and pushed it: with a hint Microsoft may sign in without a question, and
+ * any site can make up such a request.
  */
 const skipsPage = (client: Client, { loginHint, sub, pushed }: SignInRequest): boolean =>
-  client.metadata.skipSignInPage === true && ((pushed !== undefined && !isPublic(client)) || (loginHint === undefined && sub === undefined))
+  client.metadata.skipSignInPage === true &&
+  ((pushed !== undefined && !isPublic(client)) || (loginHint === undefined && sub === undefined))
 
-async function serveWithPages(deps: Deps, visitor: Visitor, client: Client, request: SignInRequest, now: number): Promise<Answer> {
+async function serveWithPages(
+  deps: Deps,
+  visitor: Visitor,
+  client: Client,
+  request: SignInRequest,
+  now: number,
+): Promise<Answer> {
   const purpose = { kind: 'instance', request } as const
   const former = await currentStanding(deps, visitor.sessionHash, now)
   const session = servingSession(former, request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) {
-    if (endedElsewhere(former) || !skipsPage(client, request)) return { kind: 'sign_in', purpose, former }
+    if (endedElsewhere(former) || !skipsPage(client, request))
+      return { kind: 'sign_in', purpose, former }
     if (!(await usePushed(deps, request, now))) throw gone()
     return visitMicrosoft(deps, visitor, purpose, { another: false, shared: visitor.isShared, now })
   }
-  if (!admits(client, session)) return { kind: 'guidance', about: { key: 'not_assigned_here', purpose } }
+  if (!admits(client, session))
+    return { kind: 'guidance', about: { key: 'not_assigned_here', purpose } }
   if (!(await usePushed(deps, request, now))) throw gone()
-  if (await consentMissing(deps, client, request, session.sub)) return { kind: 'consent', request, sid: session.sid }
+  if (await consentMissing(deps, client, request, session.sub))
+    return { kind: 'consent', request, sid: session.sid }
   const answer = await codeForSession(deps, request, session.sid, now)
   if (answer === undefined) return { kind: 'sign_in', purpose, former }
   if (answer.issued) deps.metrics.signIns.inc({ outcome: 'single_sign_on' })

@@ -10,40 +10,72 @@ import { open, type Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
-/** Back from Microsoft: the visit is ours, of this browser, and used once; its result is judged; a session opens and its code is issued in one transaction. */
-export async function callback(deps: Deps, visitor: Visitor, query: URLSearchParams, now: number): Promise<Answer> {
+/**
+ * Back from Microsoft: the visit is ours, of this browser, and used once; its result is judged; a
+ * session opens and its code is issued in one transaction.
+ */
+export async function callback(
+  deps: Deps,
+  visitor: Visitor,
+  query: URLSearchParams,
+  now: number,
+): Promise<Answer> {
   const params = tryParams(query)
   const opened = open(deps, visitor, 'visit', params?.get('state'), now)
-  if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees()) return clockIsWrong(deps, opened.value.purpose)
+  if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
+    return clockIsWrong(deps, opened.value.purpose)
   if (opened.how !== 'good') return stale(opened, opened.value?.purpose)
   const visit = opened.value
-  if (params === undefined || (await isUsed(deps, visit, params, opened.until))) return used(deps, visitor, visit.purpose, now)
+  if (params === undefined || (await isUsed(deps, visit, params, opened.until)))
+    return used(deps, visitor, visit.purpose, now)
   let identity: MicrosoftIdentity
   try {
     identity = await identify(deps, visit, params, now)
   } catch (error) {
     // Ignores the refusal's effect on sessions: the user is not authenticated yet.
-    if (error instanceof MicrosoftRejection) return rejected(deps, visitor, visit, error, { now, inQuery: bringsError(params) })
+    if (error instanceof MicrosoftRejection)
+      return rejected(deps, visitor, visit, error, { now, inQuery: bringsError(params) })
     throw error
   }
   const tenant = await deps.store.findTenant(identity.user.tid)
   return signIn(deps, visitor, withEarlier(deps.config, visit, identity, tenant), tenant, { now })
 }
 
-/** Consumes the visit before its code is redeemed: of two callbacks at once one goes on. Without a code no session can open, and nothing is stored. */
-async function isUsed({ store }: Deps, { id }: Visit, params: Params, until: number): Promise<boolean> {
+/**
+ * Consumes the visit before its code is redeemed: of two callbacks at once one goes on. Without a
+ * code no session can open, and nothing is stored.
+ */
+async function isUsed(
+  { store }: Deps,
+  { id }: Visit,
+  params: Params,
+  until: number,
+): Promise<boolean> {
   const once = { purpose: 'microsoft-visit', idHash: sha256(id) }
-  return bringsError(params) ? store.wasConsumed(once) : !(await store.consumeOnce({ ...once, expiresAt: until + 60 }))
+  return bringsError(params)
+    ? store.wasConsumed(once)
+    : !(await store.consumeOnce({ ...once, expiresAt: until + 60 }))
 }
 
 /** The answer is in the query itself, which Microsoft does not sign. */
 const bringsError = (params: Params): boolean => params.has('error') || !params.has('code')
 
 /** @throws MicrosoftRejection */
-async function identify(deps: Deps, visit: Visit, params: Params, now: number): Promise<MicrosoftIdentity> {
+async function identify(
+  deps: Deps,
+  visit: Visit,
+  params: Params,
+  now: number,
+): Promise<MicrosoftIdentity> {
   const code = params.get('code')
   if (bringsError(params) || code === undefined) throw rejectionOf(answerOfCallback(params))
-  return deps.microsoft.redeemCode({ code, codeVerifier: visit.verifier, nonce: visit.nonce, tid: visit.tid, now })
+  return deps.microsoft.redeemCode({
+    code,
+    codeVerifier: visit.verifier,
+    nonce: visit.nonce,
+    tid: visit.tid,
+    now,
+  })
 }
 
 function rejected(
@@ -62,5 +94,8 @@ function rejected(
   const counter = inQuery ? deps.metrics.callbackErrors : deps.metrics.signIns
   counter.inc({ outcome: error.guidance })
   const { code, guidance: key, cause = error, retryAfterSeconds } = error
-  return { kind: 'guidance', about: { key, purpose: visit.purpose, code, cause, retryAfterSeconds } }
+  return {
+    kind: 'guidance',
+    about: { key, purpose: visit.purpose, code, cause, retryAfterSeconds },
+  }
 }

@@ -2,30 +2,56 @@ import { OAuthError } from '../../protocol/error.ts'
 import { ACR_MFA } from '../../protocol/names.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
 
-/** The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes in the sign-in, and in what the instance gets. */
+/**
+ * The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes in the sign-in, and in what
+ * the instance gets.
+ */
 export interface ClaimsAsked {
   authTime: boolean
   acr: boolean
   sub: string | undefined
-  /** The scopes that bring what is asked of the user (§5.4): one claim of a scope is had with the others of it. */
+  /**
+   * The scopes that bring what is asked of the user (§5.4): one claim of a scope is had with the
+   * others of it.
+   */
   scopes: string[]
 }
 
 /** Claims of a user that a scope brings, here and in the ID token (§5.4). */
-const SCOPE_OF: Readonly<Record<string, string>> = { name: 'profile', preferred_username: 'profile', email: 'email', email_verified: 'email' }
+const SCOPE_OF: Readonly<Record<string, string>> = {
+  name: 'profile',
+  preferred_username: 'profile',
+  email: 'email',
+  email_verified: 'email',
+}
 
 type Json = Record<string, unknown>
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** @throws OAuthError invalid_request; unmet_authentication_requirements for an essential acr that the broker does not support */
+/**
+ * @throws OAuthError invalid_request; unmet_authentication_requirements for an essential acr that
+ * the broker does not support
+ */
 export function readClaims(parameter: string | undefined): ClaimsAsked {
-  const { idToken, userinfo } = parameter === undefined ? { idToken: {}, userinfo: {} } : members(parameter)
+  const { idToken, userinfo } =
+    parameter === undefined ? { idToken: {}, userinfo: {} } : members(parameter)
   const sub = isObject(idToken.sub) ? idToken.sub.value : undefined
   if (sub !== undefined && !(typeof sub === 'string' && canBeStored(sub)))
-    throw new OAuthError('invalid_request', 'In the claims parameter, the value of sub must be a string without a NUL character (U+0000).')
+    throw new OAuthError(
+      'invalid_request',
+      'In the claims parameter, the value of sub must be a string without a NUL character (U+0000).',
+    )
   const named = [...Object.keys(idToken), ...Object.keys(userinfo)]
-  const scopes = named.flatMap((claim) => (Object.hasOwn(SCOPE_OF, claim) ? (SCOPE_OF[claim] ?? []) : []))
-  return { authTime: Object.hasOwn(idToken, 'auth_time'), acr: demandsMfa(idToken.acr), sub, scopes }
+  const scopes = named.flatMap((claim) =>
+    Object.hasOwn(SCOPE_OF, claim) ? (SCOPE_OF[claim] ?? []) : [],
+  )
+  return {
+    authTime: Object.hasOwn(idToken, 'auth_time'),
+    acr: demandsMfa(idToken.acr),
+    sub,
+    scopes,
+  }
 }
 
 function members(parameter: string): { idToken: Json; userinfo: Json } {
@@ -35,15 +61,24 @@ function members(parameter: string): { idToken: Json; userinfo: Json } {
   } catch {
     // Said below: what the parser says quotes the request.
   }
-  if (!isObject(claims)) throw new OAuthError('invalid_request', 'The claims parameter must be a JSON object.')
-  return { idToken: isObject(claims.id_token) ? claims.id_token : {}, userinfo: isObject(claims.userinfo) ? claims.userinfo : {} }
+  if (!isObject(claims))
+    throw new OAuthError('invalid_request', 'The claims parameter must be a JSON object.')
+  return {
+    idToken: isObject(claims.id_token) ? claims.id_token : {},
+    userinfo: isObject(claims.userinfo) ? claims.userinfo : {},
+  }
 }
 
 /** Voluntary (§5.5.1) is whatever is not essential: it is met if it happens to be. */
 function demandsMfa(acr: unknown): boolean {
   if (!isObject(acr) || acr.essential !== true) return false
-  const named = [acr.value, Array.isArray(acr.values) ? (acr.values as unknown[]) : undefined].flat().filter((value) => value !== undefined)
+  const named = [acr.value, Array.isArray(acr.values) ? (acr.values as unknown[]) : undefined]
+    .flat()
+    .filter((value) => value !== undefined)
   if (named.length > 0 && !named.includes(ACR_MFA))
-    throw new OAuthError('unmet_authentication_requirements', `Unsupported acr. Supported value: ${ACR_MFA}.`)
+    throw new OAuthError(
+      'unmet_authentication_requirements',
+      `Unsupported acr. Supported value: ${ACR_MFA}.`,
+    )
   return true
 }

@@ -15,9 +15,16 @@ const CODE_SECONDS = 60
  * 256 random bits for the instance; their hash, with all that they stand for, for the store.
  * @throws OAuthError that must not redirect: the client is no longer registered for the request
  */
-export function newCode(deps: Pick<Deps, 'clients' | 'random'>, asked: SignInRequest, now: number): { code: string; row: NewCode } {
+export function newCode(
+  deps: Pick<Deps, 'clients' | 'random'>,
+  asked: SignInRequest,
+  now: number,
+): { code: string; row: NewCode } {
   const code = newSecret(deps.random)
-  const { clientId, reply, scope, audience, nonce, codeChallenge, wantsAuthTime } = asRegistered(clientOf(deps, asked), asked)
+  const { clientId, reply, scope, audience, nonce, codeChallenge, wantsAuthTime } = asRegistered(
+    clientOf(deps, asked),
+    asked,
+  )
   return {
     code,
     row: {
@@ -34,13 +41,27 @@ export function newCode(deps: Pick<Deps, 'clients' | 'random'>, asked: SignInReq
   }
 }
 
-/** Whether the user has to agree before the instance learns who they are: it is registered so, or asks for it itself. */
-export async function consentMissing(deps: Pick<Deps, 'store'>, client: Client, request: SignInRequest, sub: string): Promise<boolean> {
+/**
+ * Whether the user has to agree before the instance learns who they are: it is registered so, or
+ * asks for it itself.
+ */
+export async function consentMissing(
+  deps: Pick<Deps, 'store'>,
+  client: Client,
+  request: SignInRequest,
+  sub: string,
+): Promise<boolean> {
   if (request.prompt.includes('consent')) return true
-  return client.metadata.consentRequired && !(await deps.store.hasConsent({ sub, clientId: client.clientId, scope: request.scope }))
+  return (
+    client.metadata.consentRequired &&
+    !(await deps.store.hasConsent({ sub, clientId: client.clientId, scope: request.scope }))
+  )
 }
 
-/** A code for a session that lives, or why there is none: its user or the client is locked. Undefined: it has ended or was marked meanwhile. */
+/**
+ * A code for a session that lives, or why there is none: its user or the client is locked.
+ * Undefined: it has ended or was marked meanwhile.
+ */
 export async function codeForSession(
   deps: Deps,
   request: SignInRequest,
@@ -50,15 +71,23 @@ export async function codeForSession(
   const { code, row } = newCode(deps, request, now)
   const standing = await deps.store.issueCode({ sid, code: row, now })
   // By another broker, a moment ago.
-  if (standing.state === 'client_removed') throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
-  if (standing.state === 'locked') return { issued: false, answer: lockedOut(deps, request, standing.by) }
-  return standing.state === 'live' ? { issued: true, answer: { kind: 'instance', reply: request.reply, content: { code } } } : undefined
+  if (standing.state === 'client_removed')
+    throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
+  if (standing.state === 'locked')
+    return { issued: false, answer: lockedOut(deps, request, standing.by) }
+  return standing.state === 'live'
+    ? { issued: true, answer: { kind: 'instance', reply: request.reply, content: { code } } }
+    : undefined
 }
 
 function lockedOut(deps: Deps, request: SignInRequest, by: LockKind): Answer {
   const key = `${by}_locked`
-  if (!request.prompt.includes('none')) return rejection(deps, { key, purpose: { kind: 'instance', request } })
+  if (!request.prompt.includes('none'))
+    return rejection(deps, { key, purpose: { kind: 'instance', request } })
   deps.metrics.signIns.inc({ outcome: key })
-  const content = new OAuthError('access_denied', 'The user or an instance is locked by an operator of the broker.')
+  const content = new OAuthError(
+    'access_denied',
+    'The user or an instance is locked by an operator of the broker.',
+  )
   return { kind: 'instance', reply: request.reply, content }
 }

@@ -16,7 +16,12 @@ export const consentPurpose = (sealed: string): string => `consent:${sealed}`
 export function consentPage(
   deps: Deps,
   c: Context,
-  { sealed, client, request, session }: { sealed: string; client: Client; request: SignInRequest; session: Session },
+  {
+    sealed,
+    client,
+    request,
+    session,
+  }: { sealed: string; client: Client; request: SignInRequest; session: Session },
 ): Response {
   const { user } = session
   const { name, uri, redirectUris } = client.metadata
@@ -25,7 +30,11 @@ export function consentPage(
   const wants: Readonly<Record<string, string>> = t.consent.scopes
   return page(
     c,
-    { title: t.consent.title({ app: name }), formAction: [request.reply.redirectUri, uri, ...redirectUris], config: deps.config },
+    {
+      title: t.consent.title({ app: name }),
+      formAction: [request.reply.redirectUri, uri, ...redirectUris],
+      config: deps.config,
+    },
     <form class="stack" method="post" action="/signin/consent">
       <ul class="bullets">
         {splitList(request.scope).map((scope) => (
@@ -33,7 +42,9 @@ export function consentPage(
         ))}
       </ul>
       <p class="soft">{t.consent.signedInAs({ who: <strong>{who}</strong> })}</p>
-      <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, consentPurpose(sealed)) }} />
+      <HiddenFields
+        fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, consentPurpose(sealed)) }}
+      />
       <div class="row">
         <Button name="decision" value="allow">
           {t.consent.allow}

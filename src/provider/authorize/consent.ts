@@ -11,36 +11,73 @@ import { open, type SignInPurpose } from './sealed.ts'
 import type { SentForm } from './session-limit.ts'
 import type { Visitor } from './visitor.ts'
 
-/** Asking the user before an instance learns who they are. The session has passed every other check before. */
+/**
+ * Asking the user before an instance learns who they are. The session has passed every other check
+ * before.
+ */
 
 type Checked = { client: Client; request: SignInRequest; session: Session }
 
 /** The page that asks, or the way to start again. */
-export async function askConsent(deps: Deps, visitor: Visitor, sealed: string | undefined, now: number): Promise<Answer> {
+export async function askConsent(
+  deps: Deps,
+  visitor: Visitor,
+  sealed: string | undefined,
+  now: number,
+): Promise<Answer> {
   const checked = await check(deps, visitor, sealed, now)
   return 'kind' in checked ? checked : { kind: 'ask_consent', sealed: sealed ?? '', ...checked }
 }
 
-export async function decideConsent(deps: Deps, visitor: Visitor, form: SentForm, now: number): Promise<Answer> {
+export async function decideConsent(
+  deps: Deps,
+  visitor: Visitor,
+  form: SentForm,
+  now: number,
+): Promise<Answer> {
   const checked = await check(deps, visitor, form.sealed, now)
   if ('kind' in checked) return checked
   const { client, request, session } = checked
   const purpose: SignInPurpose = { kind: 'instance', request }
   if (!form.isOurs) return { kind: 'stale', how: 'elsewhere', purpose }
   if (form.fields.get('decision') !== 'allow')
-    return { kind: 'instance', reply: request.reply, content: new OAuthError('access_denied', 'The user did not consent.') }
-  await deps.store.recordConsent({ sub: session.sub, clientId: client.clientId, scope: request.scope, now })
-  return (await codeForSession(deps, request, session.sid, now))?.answer ?? { kind: 'again', purpose }
+    return {
+      kind: 'instance',
+      reply: request.reply,
+      content: new OAuthError('access_denied', 'The user did not consent.'),
+    }
+  await deps.store.recordConsent({
+    sub: session.sub,
+    clientId: client.clientId,
+    scope: request.scope,
+    now,
+  })
+  return (
+    (await codeForSession(deps, request, session.sid, now))?.answer ?? { kind: 'again', purpose }
+  )
 }
 
-/** The request is ours, of this browser and in time; the session it was checked for is still the browser's and lives. Else the way to start again. */
-async function check(deps: Deps, visitor: Visitor, sealed: string | undefined, now: number): Promise<Checked | Answer> {
+/**
+ * The request is ours, of this browser and in time; the session it was checked for is still the
+ * browser's and lives. Else the way to start again.
+ */
+async function check(
+  deps: Deps,
+  visitor: Visitor,
+  sealed: string | undefined,
+  now: number,
+): Promise<Checked | Answer> {
   const opened = open(deps, visitor, 'consent', sealed, now)
-  if (opened.how !== 'good') return stale(opened, opened.value && { kind: 'instance', request: opened.value.request })
+  if (opened.how !== 'good')
+    return stale(opened, opened.value && { kind: 'instance', request: opened.value.request })
   const { request, sid } = opened.value
   const client = clientOf(deps, request)
   const standing = await currentStanding(deps, visitor.sessionHash, now)
-  if (standing.state !== 'live' || standing.session.sid !== sid || !admits(client, standing.session))
+  if (
+    standing.state !== 'live' ||
+    standing.session.sid !== sid ||
+    !admits(client, standing.session)
+  )
     return { kind: 'again', purpose: { kind: 'instance', request } }
   return { client, request, session: standing.session }
 }

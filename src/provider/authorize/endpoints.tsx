@@ -31,8 +31,9 @@ import { type Visitor, visitorOf } from './visitor.ts'
 import { parseForm } from '../../protocol/params.ts'
 
 /**
- * Owns the sign-in: the authorization endpoint (OpenID Connect Core 1.0 §3.1.2), pushed requests, Microsoft and back, and the code. Refuses to
- * send a browser to an address that does not match a registered one exactly, and to open a session without proof of MFA.
+ * Owns the sign-in: the authorization endpoint (OpenID Connect Core 1.0 §3.1.2), pushed requests,
+ * Microsoft and back, and the code. Refuses to send a browser to an address that does not match a
+ * registered one exactly, and to open a session without proof of MFA.
  */
 export function signinEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
@@ -54,7 +55,8 @@ function pages(deps: Deps): Hono {
     },
   })
   const step = stepOf(deps)
-  const answerRequest = (read: Read) => step((c, visitor, now) => answerAuthorize(deps, c, visitor, read, now))
+  const answerRequest = (read: Read) =>
+    step((c, visitor, now) => answerAuthorize(deps, c, visitor, read, now))
   endpoints.get('/authorize', described(AUTHORIZE.get, answerRequest(query)))
   endpoints.post('/authorize', limit, described(AUTHORIZE.post, answerRequest(form)))
   endpoints.get(
@@ -78,7 +80,11 @@ function pages(deps: Deps): Hono {
   )
   mountForms(endpoints, deps, limit)
   endpoints.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
-  endpoints.onError(pageErrors(deps, (t) => t.signIn.notSaved, { asker: (c) => deps.clients.find(c.req.query('client_id') ?? '') }))
+  endpoints.onError(
+    pageErrors(deps, (t) => t.signIn.notSaved, {
+      asker: (c) => deps.clients.find(c.req.query('client_id') ?? ''),
+    }),
+  )
   return endpoints
 }
 
@@ -92,17 +98,24 @@ function mountForms(endpoints: Hono, deps: Deps, limit: MiddlewareHandler): void
   endpoints.post(
     '/signin/consent',
     limit,
-    step(async (c, visitor, now) => decideConsent(deps, visitor, await sentForm(deps, c, consentPurpose), now)),
+    step(async (c, visitor, now) =>
+      decideConsent(deps, visitor, await sentForm(deps, c, consentPurpose), now),
+    ),
   )
   endpoints.post(
     '/signin/session-limit',
     limit,
-    step(async (c, visitor, now) => endAndSignIn(deps, visitor, await sentForm(deps, c, limitPurpose), now)),
+    step(async (c, visitor, now) =>
+      endAndSignIn(deps, visitor, await sentForm(deps, c, limitPurpose), now),
+    ),
   )
   endpoints.get('/assets/apps/:id', async (c) => {
     const client = deps.clients.find(c.req.param('id'))
-    const image = client === undefined ? undefined : await clientLogo(deps, client, deps.clock.now())
-    return client === undefined || image === undefined ? c.notFound() : appLogo(client.clientId, image).serve(c)
+    const image =
+      client === undefined ? undefined : await clientLogo(deps, client, deps.clock.now())
+    return client === undefined || image === undefined
+      ? c.notFound()
+      : appLogo(client.clientId, image).serve(c)
   })
 }
 
@@ -118,7 +131,13 @@ const stepOf =
     return respond(deps, c, visitor, await take(c, visitor, now), now)
   }
 
-async function answerAuthorize(deps: Deps, c: Context, visitor: Visitor, read: Read, now: number): Promise<Answer> {
+async function answerAuthorize(
+  deps: Deps,
+  c: Context,
+  visitor: Visitor,
+  read: Read,
+  now: number,
+): Promise<Answer> {
   const input = {
     sent: await read(c),
     isPost: c.req.method === 'POST',
@@ -131,45 +150,95 @@ async function answerAuthorize(deps: Deps, c: Context, visitor: Visitor, read: R
 const query = (c: Context): URLSearchParams => new URL(c.req.url).searchParams
 
 async function form(c: Context): Promise<URLSearchParams> {
-  if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the parameters as application/x-www-form-urlencoded in the body.', { status: 415 })
+  if (!isForm(c))
+    throw new OAuthError(
+      'invalid_request',
+      'Send the parameters as application/x-www-form-urlencoded in the body.',
+      { status: 415 },
+    )
   return parseForm(await c.req.text())
 }
 
 /** A form of ours that holds a sealed value. */
-async function sentForm(deps: Deps, c: Context, purposeOf: (sealed: string) => string): Promise<SentForm> {
+async function sentForm(
+  deps: Deps,
+  c: Context,
+  purposeOf: (sealed: string) => string,
+): Promise<SentForm> {
   const fields = await form(c)
   const sealed = fields.get('request') ?? ''
-  return { sealed, fields, isOurs: csrfHolds(deps, c, purposeOf(sealed), fields.get(CSRF_FIELD) ?? undefined) }
+  return {
+    sealed,
+    fields,
+    isOurs: csrfHolds(deps, c, purposeOf(sealed), fields.get(CSRF_FIELD) ?? undefined),
+  }
 }
 
-/** A request that was checked before, from any browser: as good as the address of /authorize it came by. */
-async function takeUpAgain(deps: Deps, visitor: Visitor, sealed: string | undefined, now: number): Promise<Answer> {
+/**
+ * A request that was checked before, from any browser: as good as the address of /authorize it came
+ * by.
+ */
+async function takeUpAgain(
+  deps: Deps,
+  visitor: Visitor,
+  sealed: string | undefined,
+  now: number,
+): Promise<Answer> {
   const opened = open(deps, visitor, 'again', sealed, now)
   return opened.how === 'good' ? takeUp(deps, visitor, opened.value, now) : stale(opened, undefined)
 }
 
-const takeUp = (deps: Deps, visitor: Visitor, purpose: SignInPurpose, now: number): Promise<Answer> =>
-  purpose.kind === 'own' ? signInForOwnPage(deps, visitor, purpose, now) : serve(deps, visitor, purpose.request, now)
+const takeUp = (
+  deps: Deps,
+  visitor: Visitor,
+  purpose: SignInPurpose,
+  now: number,
+): Promise<Answer> =>
+  purpose.kind === 'own'
+    ? signInForOwnPage(deps, visitor, purpose, now)
+    : serve(deps, visitor, purpose.request, now)
 
-async function start(deps: Deps, visitor: Visitor, sent: URLSearchParams, now: number): Promise<Answer> {
+async function start(
+  deps: Deps,
+  visitor: Visitor,
+  sent: URLSearchParams,
+  now: number,
+): Promise<Answer> {
   const opened = open(deps, visitor, 'start', sent.get('request') ?? undefined, now)
   if (opened.how !== 'good') return stale(opened, opened.value)
   const { value: purpose } = opened
-  const another = sent.get('account') === 'another' || (purpose.kind === 'own' && purpose.another === true)
-  if (!another && (await isServed(deps, visitor, purpose, now))) return takeUp(deps, visitor, purpose, now)
+  const another =
+    sent.get('account') === 'another' || (purpose.kind === 'own' && purpose.another === true)
+  if (!another && (await isServed(deps, visitor, purpose, now)))
+    return takeUp(deps, visitor, purpose, now)
   const shared = takenForShared(deps.config, visitor, sent.get('computer') ?? undefined)
   return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), { another, shared, now })
 }
 
 /** An old page of a second tab: the user has signed in in the first one since. */
-async function isServed(deps: Deps, visitor: Visitor, purpose: SignInPurpose, now: number): Promise<boolean> {
+async function isServed(
+  deps: Deps,
+  visitor: Visitor,
+  purpose: SignInPurpose,
+  now: number,
+): Promise<boolean> {
   const standing = await currentStanding(deps, visitor.sessionHash, now)
   if (purpose.kind === 'own') return servesOwn(standing, purpose, now)
   const client = clientOf(deps, purpose.request)
-  return servingSession(standing, asRegistered(client, purpose.request), now, client.metadata.maxAuthenticationSeconds) !== undefined
+  return (
+    servingSession(
+      standing,
+      asRegistered(client, purpose.request),
+      now,
+      client.metadata.maxAuthenticationSeconds,
+    ) !== undefined
+  )
 }
 
-/** Beginning a sign-in consumes the pushed request; a user who was shown the page in time may go back to it. */
+/**
+ * Beginning a sign-in consumes the pushed request; a user who was shown the page in time may go
+ * back to it.
+ */
 async function begun(deps: Deps, purpose: SignInPurpose, now: number): Promise<SignInPurpose> {
   if (purpose.kind === 'own') return purpose
   const request = asRegistered(clientOf(deps, purpose.request), purpose.request)

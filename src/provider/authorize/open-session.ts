@@ -1,4 +1,10 @@
-import type { NewSession, SignedIn, SignInFrom, SignInRejection, Tenant } from '../../../db/types.ts'
+import type {
+  NewSession,
+  SignedIn,
+  SignInFrom,
+  SignInRejection,
+  Tenant,
+} from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
@@ -18,23 +24,39 @@ import { visitAgain } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
 /** What Microsoft has proved, and what tokens may say of it. */
-interface Proved extends CallbackResult, Pick<Extract<Judgement, { admitted: true }>, 'acr' | 'amr'> {
+interface Proved
+  extends CallbackResult, Pick<Extract<Judgement, { admitted: true }>, 'acr' | 'amr'> {
   tenant: Tenant | undefined
 }
 
 interface How {
-  /** Sessions that the user chose to end, where they have too many. Left out: the user comes straight from Microsoft. */
+  /**
+   * Sessions that the user chose to end, where they have too many. Left out: the user comes
+   * straight from Microsoft.
+   */
   end?: readonly string[]
   now: number
 }
 
-/** Opens the session of a user who is admitted. A user who is not is sent to Microsoft once more, or reads why. */
-export async function signIn(deps: Deps, visitor: Visitor, came: CallbackResult, tenant: Tenant | undefined, how: How): Promise<Answer> {
+/**
+ * Opens the session of a user who is admitted. A user who is not is sent to Microsoft once more, or
+ * reads why.
+ */
+export async function signIn(
+  deps: Deps,
+  visitor: Visitor,
+  came: CallbackResult,
+  tenant: Tenant | undefined,
+  how: How,
+): Promise<Answer> {
   const outcome = await judgeAndOpen(deps, visitor, came, tenant, how)
   return 'admitted' in outcome ? notAdmitted(deps, visitor, came, outcome, how) : outcome
 }
 
-/** Judges the user by the rules of now, and opens or renews their session, with its code, in one transaction. */
+/**
+ * Judges the user by the rules of now, and opens or renews their session, with its code, in one
+ * transaction.
+ */
 async function judgeAndOpen(
   deps: Deps,
   visitor: Visitor,
@@ -46,11 +68,18 @@ async function judgeAndOpen(
   const { purpose } = visit
   const judgement = await judge(deps, visit, identity, tenant, now)
   if (!judgement.admitted) return judgement
-  const session = newSession(deps, visitor, { ...came, tenant, acr: judgement.acr, amr: judgement.amr }, now)
+  const session = newSession(
+    deps,
+    visitor,
+    { ...came, tenant, acr: judgement.acr, amr: judgement.amr },
+    now,
+  )
   const { user } = session
   const proven = { seq: provenBy(visit, identity), context: visit.earlier?.context }
   const request = purpose.kind === 'instance' ? purpose.request : undefined
-  const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
+  const asks =
+    request !== undefined &&
+    (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
   const made = request === undefined || asks ? undefined : newCode(deps, request, now)
   const cookie = newSessionCookie(deps.random)
   const { most, whenFull } = deps.config.sessionRules
@@ -60,30 +89,70 @@ async function judgeAndOpen(
     browserCookieHash: visitor.sessionHash,
     from: signInFrom(visitor, came),
     newDevice: !isKnownDevice(visitor, user),
-    ...freshProof(provenOf(visitor, user, proven), freshContextOf(deps.config.freshContext, user.tid)),
+    ...freshProof(
+      provenOf(visitor, user, proven),
+      freshContextOf(deps.config.freshContext, user.tid),
+    ),
     limit: most === undefined ? undefined : { most, whenFull, end },
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
   })
   const removed = (await deps.store.findTenant(user.tid))?.removedAt !== undefined
-  if (opened.outcome === 'rejected') return removed ? { admitted: false, guidance: 'tenant_not_connected' } : notOpened(deps, came, opened)
-  return afterOpening(deps, visitor, { visit, proven, made, cookie: cookie.value, removed }, opened, now)
+  if (opened.outcome === 'rejected')
+    return removed
+      ? { admitted: false, guidance: 'tenant_not_connected' }
+      : notOpened(deps, came, opened)
+  return afterOpening(
+    deps,
+    visitor,
+    { visit, proven, made, cookie: cookie.value, removed },
+    opened,
+    now,
+  )
 }
 
-/** The sign-in waits for the user's choice where they have too many sessions. A floor that was found on return leads on to Microsoft by itself. */
-function notOpened(deps: Deps, came: CallbackResult, opened: SignInRejection): Answer | NotAdmitted {
+/**
+ * The sign-in waits for the user's choice where they have too many sessions. A floor that was found
+ * on return leads on to Microsoft by itself.
+ */
+function notOpened(
+  deps: Deps,
+  came: CallbackResult,
+  opened: SignInRejection,
+): Answer | NotAdmitted {
   if (opened.why === 'not_fresh') return notFresh(deps, came.visit, came.identity, opened.demand)
   if (opened.why !== 'session_limit') return { admitted: false, guidance: opened.why }
   deps.metrics.signIns.inc({ outcome: 'session_limit' })
   // A new id: each form is used once.
-  return { kind: 'session_limit', id: newId(deps.random), came, choose: opened.choose, among: opened.among }
+  return {
+    kind: 'session_limit',
+    id: newId(deps.random),
+    came,
+    choose: opened.choose,
+    among: opened.among,
+  }
 }
 
-/** The answer to a user whose session is open: to the page or the instance, or first the question for consent. */
+/**
+ * The answer to a user whose session is open: to the page or the instance, or first the question
+ * for consent.
+ */
 async function afterOpening(
   deps: Deps,
   visitor: Visitor,
-  { visit, proven, made, cookie, removed }: { visit: Visit; proven: Proven; made: { code: string } | undefined; cookie: string; removed: boolean },
+  {
+    visit,
+    proven,
+    made,
+    cookie,
+    removed,
+  }: {
+    visit: Visit
+    proven: Proven
+    made: { code: string } | undefined
+    cookie: string
+    removed: boolean
+  },
   opened: SignedIn,
   now: number,
 ): Promise<Answer> {
@@ -92,7 +161,12 @@ async function afterOpening(
   const { sub, sid } = opened.session
   if (removed) {
     // Removed since it was judged: the revocation came before this session and does not cover it.
-    await revoke(deps, { selector: { kind: 'session', sid }, reason: 'tenant_removed', actor: { kind: 'broker', id: 'signin' }, now })
+    await revoke(deps, {
+      selector: { kind: 'session', sid },
+      reason: 'tenant_removed',
+      actor: { kind: 'broker', id: 'signin' },
+      now,
+    })
     return { kind: 'guidance', about: { key: 'tenant_not_connected', purpose } }
   }
   deps.signInWatch.succeeded(user.tid)
@@ -109,39 +183,68 @@ async function afterOpening(
   const signedIn = { cookie, session: opened.session, proven, shared: visit.shared === true }
   if (purpose.kind === 'own') return { kind: 'page_of_ours', to: purpose.returnTo, signedIn }
   const { request } = purpose
-  if (made !== undefined) return { kind: 'instance', reply: request.reply, content: { code: made.code }, signedIn }
+  if (made !== undefined)
+    return { kind: 'instance', reply: request.reply, content: { code: made.code }, signedIn }
   const next = async (): Promise<Answer> => {
     // A user who agreed before is not asked again, unless the instance wants it.
-    if (await consentMissing(deps, clientOf(deps, request), request, sub)) return { kind: 'consent', request, sid }
-    return (await codeForSession(deps, request, sid, now))?.answer ?? used(deps, visitor, purpose, now)
+    if (await consentMissing(deps, clientOf(deps, request), request, sub))
+      return { kind: 'consent', request, sid }
+    return (
+      (await codeForSession(deps, request, sid, now))?.answer ?? used(deps, visitor, purpose, now)
+    )
   }
   return { kind: 'go_on', next, signedIn }
 }
 
-function newSession(deps: Deps, { device }: Visitor, { visit, identity, tenant, acr, amr }: Proved, now: number): Omit<NewSession, 'cookieHash'> {
+function newSession(
+  deps: Deps,
+  { device }: Visitor,
+  { visit, identity, tenant, acr, amr }: Proved,
+  now: number,
+): Omit<NewSession, 'cookieHash'> {
   const { user } = identity
   const staySignedIn = visit.shared ? false : identity.staySignedIn
-  const limits = sessionLimits(deps.config, tenant, staySignedIn, visit.shared ? deps.config.sessionRules.sharedIdleSeconds : undefined)
+  const limits = sessionLimits(
+    deps.config,
+    tenant,
+    staySignedIn,
+    visit.shared ? deps.config.sessionRules.sharedIdleSeconds : undefined,
+  )
   return {
     user,
     // 0: Microsoft did not say. The time of the token is not a time of a sign-in.
     authTime: identity.authTime ?? 0,
     visitStartedAt: visit.startedAt,
     idleSeconds: limits.idleSeconds,
-    absoluteAt: Math.min(now + limits.absoluteSeconds, (identity.authTime ?? now) + (maxAuthenticationSeconds(deps.config, tenant) ?? Infinity)),
+    absoluteAt: Math.min(
+      now + limits.absoluteSeconds,
+      (identity.authTime ?? now) + (maxAuthenticationSeconds(deps.config, tenant) ?? Infinity),
+    ),
     acr,
     amr,
     roles: sessionRoles(identity, tenant?.administrators),
     staySignedIn: staySignedIn === true,
     microsoftSid: identity.sid,
-    loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
+    loginHintSealed:
+      identity.loginHint === undefined
+        ? undefined
+        : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
     microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),
     device,
   }
 }
 
-/** A user whom Microsoft has identified and who is not signed in makes one further visit, reads a page, or goes back to their instance with an error. */
-async function notAdmitted(deps: Deps, visitor: Visitor, came: CallbackResult, judgement: NotAdmitted, { end, now }: How): Promise<Answer> {
+/**
+ * A user whom Microsoft has identified and who is not signed in makes one further visit, reads a
+ * page, or goes back to their instance with an error.
+ */
+async function notAdmitted(
+  deps: Deps,
+  visitor: Visitor,
+  came: CallbackResult,
+  judgement: NotAdmitted,
+  { end, now }: How,
+): Promise<Answer> {
   const { visit, identity } = came
   const { purpose } = visit
   if ('demand' in judgement) {
@@ -153,7 +256,13 @@ async function notAdmitted(deps: Deps, visitor: Visitor, came: CallbackResult, j
   const why = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
   deps.signInWatch.failed(identity.user, why)
   const { device } = visitor
-  await deps.store.recordRejectedSignIn({ user: identity.user, why, device, from: signInFrom(visitor, came), now })
+  await deps.store.recordRejectedSignIn({
+    user: identity.user,
+    why,
+    device,
+    from: signInFrom(visitor, came),
+    now,
+  })
   if ('tell' in judgement && purpose.kind === 'instance') {
     deps.metrics.signIns.inc({ outcome: judgement.tell.code })
     return { kind: 'instance', reply: purpose.request.reply, content: judgement.tell }

@@ -4,8 +4,21 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Standing } from '../../../db/types.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
-import { guidanceFor, guidanceKey, type Guidance, type GuidanceKey, type Offer } from '../../microsoft/guidance.ts'
-import { LinkButton, MicrosoftButton, Notice, Steps, Trouble, userWords } from '../../pages/components.tsx'
+import {
+  guidanceFor,
+  guidanceKey,
+  type Guidance,
+  type GuidanceKey,
+  type Offer,
+} from '../../microsoft/guidance.ts'
+import {
+  LinkButton,
+  MicrosoftButton,
+  Notice,
+  Steps,
+  Trouble,
+  userWords,
+} from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { appLogo } from '../../pages/look.ts'
 import { ForSupport, newReference } from '../../pages/message.tsx'
@@ -19,27 +32,44 @@ import { seal, type SignInPurpose } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
 import type { Visitor } from './visitor.ts'
 
-/** What users see of signing in. Links that begin a sign-in hold the sealed request, good in this browser alone. */
+/**
+ * What users see of signing in. Links that begin a sign-in hold the sealed request, good in this
+ * browser alone.
+ */
 
 type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
 
-const nameOf = (deps: Need, clientId: string): string => deps.clients.find(clientId)?.metadata.name ?? deps.config.look.product
+const nameOf = (deps: Need, clientId: string): string =>
+  deps.clients.find(clientId)?.metadata.name ?? deps.config.look.product
 
 /** Where the instance lives, for the user to see where the sign-in will lead. */
-const hostOf = (address: string): string | undefined => (URL.canParse(address) ? new URL(address).host || undefined : undefined)
+const hostOf = (address: string): string | undefined =>
+  URL.canParse(address) ? new URL(address).host || undefined : undefined
 
 /**
- * A link and not a form: browsers hold every redirect that follows a form against the page's form-action, and where a tenant's own identity
- * provider sends its users is nothing we can list. It changes nothing by itself, and leads nowhere in another browser.
+ * A link and not a form: browsers hold every redirect that follows a form against the page's
+ * form-action, and where a tenant's own identity provider sends its users is nothing we can list.
+ * It changes nothing by itself, and leads nowhere in another browser.
  */
-function startAddress(deps: Need, visitor: Visitor, purpose: SignInPurpose, now: number, more?: Chosen): string {
+function startAddress(
+  deps: Need,
+  visitor: Visitor,
+  purpose: SignInPurpose,
+  now: number,
+  more?: Chosen,
+): string {
   return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, visitor, 'start', purpose, now), ...more })}`
 }
 
 /** What the user chose beside signing in. */
 type Chosen = { account: 'another' } | { computer: 'shared' | 'own' }
 
-export const againAddress = (deps: Pick<Deps, 'sealer'>, visitor: Visitor, purpose: SignInPurpose, now: number): string =>
+export const againAddress = (
+  deps: Pick<Deps, 'sealer'>,
+  visitor: Visitor,
+  purpose: SignInPurpose,
+  now: number,
+): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, visitor, 'again', purpose, now) })}`
 
 /** @param former what became of the session that this browser had */
@@ -59,11 +89,15 @@ export async function signInPage(
     <>
       <HowItEnded former={former} t={t} />
       <div class="asks">
-        {app === undefined || image === undefined ? null : <img src={appLogo(app.clientId, image).href} alt="" />}
+        {app === undefined || image === undefined ? null : (
+          <img src={appLogo(app.clientId, image).href} alt="" />
+        )}
         <p>{reasonOf(deps, purpose, t)}</p>
       </div>
       {purpose.kind === 'own' && purpose.another && former.state === 'live' ? (
-        <Notice kind="warn">{t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}</Notice>
+        <Notice kind="warn">
+          {t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}
+        </Notice>
       ) : null}
       <MicrosoftButton href={startAddress(deps, visitor, purpose, now)} />
       <Other deps={deps} visitor={visitor} purpose={purpose} now={now} t={t} />
@@ -76,7 +110,10 @@ export async function signInPage(
   )
 }
 
-/** Other ways to sign in: with another account than Microsoft is given a hint of, and on a computer that several users share. */
+/**
+ * Other ways to sign in: with another account than Microsoft is given a hint of, and on a computer
+ * that several users share.
+ */
 interface OtherProps {
   deps: Need
   visitor: Visitor
@@ -88,42 +125,65 @@ interface OtherProps {
 function Other({ deps, visitor, purpose, now, t }: OtherProps) {
   const { sharedComputer, sharedIdleSeconds } = deps.config.sessionRules
   const shared = visitor.isShared
-  const link = (label: string, chosen: Chosen) => <a href={startAddress(deps, visitor, purpose, now, chosen)}>{label}</a>
+  const link = (label: string, chosen: Chosen) => (
+    <a href={startAddress(deps, visitor, purpose, now, chosen)}>{label}</a>
+  )
   const minutes = Math.round(Math.min(sharedIdleSeconds, deps.config.limits.idleSeconds) / 60)
   return (
     <>
       {shared ? <Notice>{t.sharedComputer.on({ minutes })}</Notice> : null}
       <ul class="plain tight small">
-        {expectsUser(purpose) ? <li>{link(t.offers.another_account, { account: 'another' })}</li> : null}
+        {expectsUser(purpose) ? (
+          <li>{link(t.offers.another_account, { account: 'another' })}</li>
+        ) : null}
         {sharedComputer === 'offer' && !shared ? (
           <li>
             {link(t.sharedComputer.use, { computer: 'shared' })}
             <p class="soft">{t.sharedComputer.hint({ minutes })}</p>
           </li>
         ) : null}
-        {sharedComputer === 'offer' && shared ? <li>{link(t.sharedComputer.own, { computer: 'own' })}</li> : null}
+        {sharedComputer === 'offer' && shared ? (
+          <li>{link(t.sharedComputer.own, { computer: 'own' })}</li>
+        ) : null}
       </ul>
     </>
   )
 }
 
-/** Microsoft gets a login hint, and shows no account chooser. A request for one user alone leaves no choice. */
+/**
+ * Microsoft gets a login hint, and shows no account chooser. A request for one user alone leaves no
+ * choice.
+ */
 const expectsUser = (purpose: SignInPurpose): boolean =>
   purpose.kind === 'own'
     ? purpose.fresh === true && purpose.another !== true
-    : purpose.request.sub === undefined && (purpose.request.loginHint !== undefined || wantsFresh(purpose.request) || purpose.request.acr === true)
+    : purpose.request.sub === undefined &&
+      (purpose.request.loginHint !== undefined ||
+        wantsFresh(purpose.request) ||
+        purpose.request.acr === true)
 
-/** Why the user has to sign in again, by the class of the cause alone: an attacker who held the session learns no more. */
+/**
+ * Why the user has to sign in again, by the class of the cause alone: an attacker who held the
+ * session learns no more.
+ */
 function HowItEnded({ former, t }: { former: Standing; t: Texts }) {
   const why = endedClass(former)
   if (why === undefined || why === 'signed_out') return null
-  return <Notice title={t.signIn.ended[why]}>{endedElsewhere(former) ? t.signIn.password : undefined}</Notice>
+  return (
+    <Notice title={t.signIn.ended[why]}>
+      {endedElsewhere(former) ? t.signIn.password : undefined}
+    </Notice>
+  )
 }
 
 /** Whom to ask about the app, and what it does with the user's data. */
 function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: ClientMetadata }) {
   const t = useTexts()
-  const links = [[policyUri, t.layout.privacy], [tosUri, t.layout.terms], ...contacts.map((address) => [`mailto:${address}`, address])] as const
+  const links = [
+    [policyUri, t.layout.privacy],
+    [tosUri, t.layout.terms],
+    ...contacts.map((address) => [`mailto:${address}`, address]),
+  ] as const
   const shown = links.filter(([href]) => href !== undefined)
   if (shown.length === 0) return null
   return (
@@ -140,18 +200,22 @@ function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: Cl
 function Destination({ purpose }: { purpose: SignInPurpose }) {
   const t = useTexts()
   const host = purpose.kind === 'instance' ? hostOf(purpose.request.reply.redirectUri) : undefined
-  return host === undefined ? null : <p class="soft small">{t.signIn.destination({ host: <strong>{host}</strong> })}</p>
+  return host === undefined ? null : (
+    <p class="soft small">{t.signIn.destination({ host: <strong>{host}</strong> })}</p>
+  )
 }
 
 function reasonOf(deps: Need, purpose: SignInPurpose, t: Texts): Child {
-  if (purpose.kind === 'instance') return t.signIn.toApp({ name: <strong>{nameOf(deps, purpose.request.clientId)}</strong> })
+  if (purpose.kind === 'instance')
+    return t.signIn.toApp({ name: <strong>{nameOf(deps, purpose.request.clientId)}</strong> })
   if (purpose.returnTo === '/') return t.signIn.toApps
   if (purpose.returnTo.startsWith('/tenant')) return t.signIn.toTenant
   return purpose.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
 }
 
 /** Every row of the table has its words: a missing one fails the type check. */
-const guidanceTexts = (t: Texts): Record<GuidanceKey, { title: string; read: readonly string[] }> => t.guidance
+const guidanceTexts = (t: Texts): Record<GuidanceKey, { title: string; read: readonly string[] }> =>
+  t.guidance
 
 export interface GuidanceAbout {
   key: string
@@ -163,7 +227,13 @@ export interface GuidanceAbout {
 }
 
 /** A rejection, in words; the reference finds the line in the log. */
-export function guidancePage(deps: Need, c: Context, visitor: Visitor, about: GuidanceAbout, now: number): Response {
+export function guidancePage(
+  deps: Need,
+  c: Context,
+  visitor: Visitor,
+  about: GuidanceAbout,
+  now: number,
+): Response {
   const guidance = guidanceFor(about.key)
   const reference = newReference(deps.random)
   const clientId = about.purpose.kind === 'instance' ? about.purpose.request.clientId : undefined
@@ -177,12 +247,24 @@ export function guidancePage(deps: Need, c: Context, visitor: Visitor, about: Gu
   }
   const t = textsOf(c, deps.config)
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
-  if (about.retryAfterSeconds !== undefined) c.header('Retry-After', String(about.retryAfterSeconds))
+  if (about.retryAfterSeconds !== undefined)
+    c.header('Retry-After', String(about.retryAfterSeconds))
   if (guidance.alert) deps.log.error('signin_rejected', fields)
-  else deps.log.warn('signin_rejected', { ...fields, cause: undefined, why: about.cause instanceof Error ? about.cause.message : undefined })
+  else
+    deps.log.warn('signin_rejected', {
+      ...fields,
+      cause: undefined,
+      why: about.cause instanceof Error ? about.cause.message : undefined,
+    })
   return page(
     c,
-    { title, mark: 'warn', status: statusOf(guidance), formAction: [formTarget(about.purpose)], config: deps.config },
+    {
+      title,
+      mark: 'warn',
+      status: statusOf(guidance),
+      formAction: [formTarget(about.purpose)],
+      config: deps.config,
+    },
     <>
       <div class="stack">
         {read.map((paragraph) => (
@@ -190,7 +272,16 @@ export function guidancePage(deps: Need, c: Context, visitor: Visitor, about: Gu
         ))}
       </div>
       <div class="row">
-        {guidance.offers.map((offer, index) => offerButton(deps, visitor, t.offers[offer], offer, { purpose: about.purpose, now }, index === 0))}
+        {guidance.offers.map((offer, index) =>
+          offerButton(
+            deps,
+            visitor,
+            t.offers[offer],
+            offer,
+            { purpose: about.purpose, now },
+            index === 0,
+          ),
+        )}
         <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
       </div>
       <ForSupport config={deps.config} reference={reference} code={about.code} />
@@ -198,18 +289,38 @@ export function guidancePage(deps: Need, c: Context, visitor: Visitor, about: Gu
   )
 }
 
-const statusOf = ({ error }: Guidance): ContentfulStatusCode => (error === 'temporarily_unavailable' ? 503 : 403)
+const statusOf = ({ error }: Guidance): ContentfulStatusCode =>
+  error === 'temporarily_unavailable' ? 503 : 403
 const answerOf = (key: string): Pick<OAuthError, 'code' | 'message'> => ({
   code: guidanceFor(key).error,
   message: printable(ENGLISH.guidance[guidanceKey(key)].title),
 })
 /** Only a form_post way back is a form. */
 const formTarget = (purpose: SignInPurpose): string | undefined =>
-  purpose.kind === 'instance' && purpose.request.reply.mode === 'form_post' ? purpose.request.reply.redirectUri : undefined
+  purpose.kind === 'instance' && purpose.request.reply.mode === 'form_post'
+    ? purpose.request.reply.redirectUri
+    : undefined
 
-function Back({ deps, purpose, answer, t }: { deps: Need; purpose: SignInPurpose; answer: Pick<OAuthError, 'code' | 'message'>; t: Texts }) {
+function Back({
+  deps,
+  purpose,
+  answer,
+  t,
+}: {
+  deps: Need
+  purpose: SignInPurpose
+  answer: Pick<OAuthError, 'code' | 'message'>
+  t: Texts
+}) {
   if (purpose.kind === 'own') return null
-  return <WayBack deps={deps} reply={purpose.request.reply} answer={answer} label={t.reply.back({ app: nameOf(deps, purpose.request.clientId) })} />
+  return (
+    <WayBack
+      deps={deps}
+      reply={purpose.request.reply}
+      answer={answer}
+      label={t.reply.back({ app: nameOf(deps, purpose.request.clientId) })}
+    />
+  )
 }
 
 function offerButton(
@@ -233,8 +344,15 @@ function offerButton(
   )
 }
 
-/** Started, but no Microsoft tenant is connected: for the operator who opens the broker for the first time. */
-export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing: readonly string[]): Response {
+/**
+ * Started, but no Microsoft tenant is connected: for the operator who opens the broker for the
+ * first time.
+ */
+export function notConnectedPage(
+  deps: Pick<Deps, 'config'>,
+  c: Context,
+  missing: readonly string[],
+): Response {
   const t = textsOf(c, deps.config)
   return page(
     c,
@@ -247,27 +365,42 @@ export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing
         ))}
       </ul>
       <p class="soft small">
-        {t.notConnected.operator({ setup: <code>/setup</code>, setupCommand: <code>cmb setup</code>, doctor: <code>cmb doctor</code> })}
+        {t.notConnected.operator({
+          setup: <code>/setup</code>,
+          setupCommand: <code>cmb setup</code>,
+          doctor: <code>cmb doctor</code>,
+        })}
       </p>
     </>,
   )
 }
 
-export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c: Context): Response {
+export function grantingConsentPage(
+  deps: Pick<Deps, 'config' | 'connection'>,
+  c: Context,
+): Response {
   const { clientId } = deps.connection.current()
   const t = textsOf(c, deps.config)
-  const words = { subject: t.grantingConsent.subject, body: t.grantingConsent.message({ address: `${deps.config.issuer}/signin/granting-consent` }) }
+  const words = {
+    subject: t.grantingConsent.subject,
+    body: t.grantingConsent.message({ address: `${deps.config.issuer}/signin/granting-consent` }),
+  }
   // RFC 6068: a space is %20, never +.
   const message = Object.entries(words)
     .map(([name, text]) => `${name}=${encodeURIComponent(text)}`)
     .join('&')
-  const find = clientId === undefined ? t.grantingConsent.find : t.grantingConsent.findById({ id: <code>{clientId}</code> })
+  const find =
+    clientId === undefined
+      ? t.grantingConsent.find
+      : t.grantingConsent.findById({ id: <code>{clientId}</code> })
   return page(
     c,
     { title: t.grantingConsent.title, config: deps.config },
     <>
       <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
-      <Steps items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]} />
+      <Steps
+        items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]}
+      />
       <div class="stack">
         <p class="soft small">{t.grantingConsent.notYou}</p>
         <div class="row">

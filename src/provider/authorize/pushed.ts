@@ -10,11 +10,17 @@ import { newSecret } from '../../runtime/ids.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { readReturn, readRequest } from './request.ts'
 
-/** Pushed authorization requests (RFC 9126): checked when they are pushed, read again at /authorize, used once within a minute. */
+/**
+ * Pushed authorization requests (RFC 9126): checked when they are pushed, read again at /authorize,
+ * used once within a minute.
+ */
 
 const URN = 'urn:ietf:params:oauth:request_uri:'
 const SECONDS = 60
-/** A pushed request is kept for a minute or more, and any caller can push for a public client: twice what an ID token hint and the rest need. */
+/**
+ * A pushed request is kept for a minute or more, and any caller can push for a public client: twice
+ * what an ID token hint and the rest need.
+ */
 const MOST_CHARACTERS = 8192
 /** What proves the client is not part of its request. */
 const CREDENTIALS = ['client_secret', 'client_assertion', 'client_assertion_type']
@@ -28,14 +34,24 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c, ['resource'])
   const client = await requestingClient(deps, c, params, { now })
-  // A client that has authenticated pushes from its server, for all of its users at one address. Any caller can push for a public client.
-  if (isPublic(client)) mustBeWithin(deps.rateLimits, 'par', { clientId: client.clientId, address: remoteOf(c, deps.config) })
+  // A client that has authenticated pushes from its server, for all of its users at one address.
+  // Any caller can push for a public client.
+  if (isPublic(client))
+    mustBeWithin(deps.rateLimits, 'par', {
+      clientId: client.clientId,
+      address: remoteOf(c, deps.config),
+    })
   // RFC 9126 §2.1
-  if (params.has('request_uri')) throw new OAuthError('invalid_request', 'Leave request_uri out of a pushed request.')
+  if (params.has('request_uri'))
+    throw new OAuthError('invalid_request', 'Leave request_uri out of a pushed request.')
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
   source.set('client_id', client.clientId)
   if (source.toString().length > MOST_CHARACTERS)
-    throw new OAuthError('invalid_request', `A pushed request has at most ${MOST_CHARACTERS} characters.`, { status: 413 })
+    throw new OAuthError(
+      'invalid_request',
+      `A pushed request has at most ${MOST_CHARACTERS} characters.`,
+      { status: 413 },
+    )
   const { reply } = readReturn(deps, source)
   await readRequest(deps, client, reply, source, now)
   // Each is kept for a minute, so this bounds what is stored for a client.
@@ -48,7 +64,9 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
     parameters: JSON.stringify(pushed),
     expiresAt: pushed.expiresAt,
   })
-  return c.json({ request_uri: `${URN}${id}`, expires_in: SECONDS }, 201, { 'Cache-Control': 'no-store' })
+  return c.json({ request_uri: `${URN}${id}`, expires_in: SECONDS }, 201, {
+    'Cache-Control': 'no-store',
+  })
 }
 
 export interface PushedReference {
@@ -63,7 +81,8 @@ export function pushedHash(source: URLSearchParams): string | undefined {
 }
 
 /**
- * What was pushed, in place of what the browser brings (RFC 9126 §4). Read without using it up: a page may be loaded again.
+ * What was pushed, in place of what the browser brings (RFC 9126 §4). Read without using it up: a
+ * page may be loaded again.
  * @throws OAuthError that must not redirect
  */
 export async function readPushed(
@@ -73,15 +92,24 @@ export async function readPushed(
   now: number,
 ): Promise<{ source: URLSearchParams; pushed: PushedReference }> {
   const clientId = source.get('client_id') ?? ''
-  // Before the store is asked: the id of no client has a NUL character, which Postgres does not take.
+  // Before the store is asked: the id of no client has a NUL character, which Postgres does not
+  // take.
   if (deps.clients.find(clientId) === undefined) throw gone()
-  const stored = await deps.store.pushedRequest({ requestHash: hash, clientId, now, consume: false })
+  const stored = await deps.store.pushedRequest({
+    requestHash: hash,
+    clientId,
+    now,
+    consume: false,
+  })
   if (stored === undefined) throw gone()
   const { parameters, expiresAt } = JSON.parse(stored) as Pushed
   return { source: new URLSearchParams(parameters), pushed: { hash, expiresAt } }
 }
 
-/** Consumes the pushed request; false if it was already used. A request that was shown in time may be finished later. */
+/**
+ * Consumes the pushed request; false if it was already used. A request that was shown in time may
+ * be finished later.
+ */
 export async function usePushed(
   deps: Pick<Deps, 'store'>,
   request: { clientId: string; pushed?: PushedReference | undefined },
@@ -89,8 +117,14 @@ export async function usePushed(
 ): Promise<boolean> {
   const { pushed, clientId } = request
   if (pushed === undefined || pushed.expiresAt <= now) return true
-  return (await deps.store.pushedRequest({ requestHash: pushed.hash, clientId, now, consume: true })) !== undefined
+  return (
+    (await deps.store.pushedRequest({ requestHash: pushed.hash, clientId, now, consume: true })) !==
+    undefined
+  )
 }
 
 export const gone = (): OAuthError =>
-  new OAuthError('invalid_request_uri', 'The request_uri is unknown, used or expired. Go back to the application and sign in again from there.')
+  new OAuthError(
+    'invalid_request_uri',
+    'The request_uri is unknown, used or expired. Go back to the application and sign in again from there.',
+  )

@@ -8,8 +8,8 @@ import type { OAuthError } from '../../protocol/error.ts'
 import { inLocation } from '../location.ts'
 
 /**
- * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked for. Refuses nothing: the caller has
- * made sure that the address is registered.
+ * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked
+ * for. Refuses nothing: the caller has made sure that the address is registered.
  */
 
 export interface Reply {
@@ -21,17 +21,28 @@ export interface Reply {
 export type Content = { code: string } | Pick<OAuthError, 'code' | 'message'>
 
 function fields(issuer: string, reply: Reply, content: Content): Record<string, string> {
-  const own: Record<string, string> = 'message' in content ? { error: content.code, error_description: content.message } : { code: content.code }
+  const own: Record<string, string> =
+    'message' in content
+      ? { error: content.code, error_description: content.message }
+      : { code: content.code }
   return { ...own, ...(reply.state === undefined ? {} : { state: reply.state }), iss: issuer }
 }
 
-/** Parameters are appended to the registered address as it is: parsing it would change letters of it. */
+/**
+ * Parameters are appended to the registered address as it is: parsing it would change letters of
+ * it.
+ */
 const address = (reply: Reply, content: Record<string, string>): string =>
   `${reply.redirectUri}${reply.redirectUri.includes('?') ? '&' : '?'}${new URLSearchParams(content)}`
 
 const SUBMIT = readAsset(import.meta.url, './submit.js')
 
-export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Reply, content: Content): Response {
+export function answerInstance(
+  deps: Pick<Deps, 'config'>,
+  c: Context,
+  reply: Reply,
+  content: Content,
+): Response {
   const all = fields(deps.config.issuer, reply, content)
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
@@ -50,7 +61,17 @@ export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Re
 }
 
 /** The redirect for a user who does not sign in: the instance gets the error. */
-export function WayBack({ deps, reply, answer, label }: { deps: Pick<Deps, 'config'>; reply: Reply; answer: Content; label: string }) {
+export function WayBack({
+  deps,
+  reply,
+  answer,
+  label,
+}: {
+  deps: Pick<Deps, 'config'>
+  reply: Reply
+  answer: Content
+  label: string
+}) {
   const content = fields(deps.config.issuer, reply, answer)
   if (reply.mode === 'query') {
     return (

@@ -3,15 +3,21 @@ import type { Deps } from '../deps.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { ACR_MFA, OPERATOR_SCOPES, SSF_SCOPES, TYP } from '../../protocol/names.ts'
-import { type Params, printable, readParams, splitList, isCodeChallenge } from '../../protocol/params.ts'
+import {
+  type Params,
+  printable,
+  readParams,
+  splitList,
+  isCodeChallenge,
+} from '../../protocol/params.ts'
 import { lowest } from '../../clients/session/lifetimes.ts'
 import { readClaims } from './claims.ts'
 import type { Reply } from './reply.tsx'
 
 /**
- * An authorization request (RFC 6749 §4.1.1, OpenID Connect Core 1.0 §3.1.2.1), read in two steps: first whose it is and where its answer may
- * go, because until both are certain no browser is sent anywhere; then what it asks for: the instance gets its errors. Unknown parameters
- * are ignored.
+ * An authorization request (RFC 6749 §4.1.1, OpenID Connect Core 1.0 §3.1.2.1), read in two steps:
+ * first whose it is and where its answer may go, because until both are certain no browser is sent
+ * anywhere; then what it asks for: the instance gets its errors. Unknown parameters are ignored.
  */
 
 export type Prompt = 'none' | 'login' | 'select_account' | 'consent'
@@ -25,7 +31,10 @@ export interface SignInRequest {
   nonce?: string | undefined
   codeChallenge?: string | undefined
   prompt: Prompt[]
-  /** Not older than this may the user's sign-in at Microsoft be: `max_age`, or the client's own demand. */
+  /**
+   * Not older than this may the user's sign-in at Microsoft be: `max_age`, or the client's own
+   * demand.
+   */
   maxAgeSeconds?: number | undefined
   loginHint?: string | undefined
   /** It has to be this user (`id_token_hint`, or `sub` in the claims parameter). */
@@ -37,37 +46,63 @@ export interface SignInRequest {
   pushed?: { hash: string; expiresAt: number } | undefined
 }
 
-/** It travels in Microsoft's `state`, which is an address; longer ones are cut off somewhere on the way. */
+/**
+ * It travels in Microsoft's `state`, which is an address; longer ones are cut off somewhere on the
+ * way.
+ */
 const MOST_BYTES = 4096
 
 /** @throws OAuthError that must not redirect: to whom is exactly what is not certain */
-export function readReturn(deps: Pick<Deps, 'clients'>, source: URLSearchParams): { client: Client; reply: Reply } {
+export function readReturn(
+  deps: Pick<Deps, 'clients'>,
+  source: URLSearchParams,
+): { client: Client; reply: Reply } {
   const client = deps.clients.find(only(source, 'client_id'))
-  if (client === undefined) throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
+  if (client === undefined)
+    throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
   const redirectUri = only(source, 'redirect_uri')
   if (!redirectsTo(client, redirectUri))
-    throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this client. Send one that exactly matches a registered one.')
-  const mode = (source.getAll('response_mode').at(0) ?? modeInside(source)) === 'form_post' ? 'form_post' : 'query'
+    throw new OAuthError(
+      'invalid_request',
+      'The redirect_uri is not registered for this client. Send one that exactly matches a registered one.',
+    )
+  const mode =
+    (source.getAll('response_mode').at(0) ?? modeInside(source)) === 'form_post'
+      ? 'form_post'
+      : 'query'
   const states = source.getAll('state')
-  return { client, reply: { redirectUri, mode, state: states.length === 1 && states[0] !== '' ? states[0] : undefined } }
+  return {
+    client,
+    reply: {
+      redirectUri,
+      mode,
+      state: states.length === 1 && states[0] !== '' ? states[0] : undefined,
+    },
+  }
 }
 
 /**
- * The response_mode inside an unverified request object (OpenID Connect Core 1.0 §6.1). Such a request is always refused, so this decides only
- * how the error reaches the registered redirect_uri.
+ * The response_mode inside an unverified request object (OpenID Connect Core 1.0 §6.1). Such a
+ * request is always refused, so this decides only how the error reaches the registered
+ * redirect_uri.
  */
 function modeInside(source: URLSearchParams): unknown {
   const payload = source.get('request')?.split('.')[1]
   if (payload === undefined) return undefined
   try {
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    return typeof claims === 'object' && claims !== null && 'response_mode' in claims ? claims.response_mode : undefined
+    return typeof claims === 'object' && claims !== null && 'response_mode' in claims
+      ? claims.response_mode
+      : undefined
   } catch {
     return undefined
   }
 }
 
-/** The client of a request that has travelled: registrations change meanwhile. @throws OAuthError that must not redirect */
+/**
+ * The client of a request that has travelled: registrations change meanwhile.
+ * @throws OAuthError that must not redirect
+ */
 export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): Client {
   const client = deps.clients.find(request.clientId)
   if (client === undefined || !redirectsTo(client, request.reply.redirectUri))
@@ -76,20 +111,35 @@ export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): C
       'The application is no longer registered at this broker, or its address has changed. Start the sign-in again from the application.',
     )
   if (audienceFor(client, request.audience) === undefined)
-    throw new OAuthError('invalid_target', 'The application is no longer registered for the resource that it requested.')
+    throw new OAuthError(
+      'invalid_target',
+      'The application is no longer registered for the resource that it requested.',
+    )
   return client
 }
 
-/** The same request, with what the client's registration has lost or demands since. @throws OAuthError that must not redirect */
+/**
+ * The same request, with what the client's registration has lost or demands since.
+ * @throws OAuthError that must not redirect
+ */
 export function asRegistered(client: Client, request: SignInRequest): SignInRequest {
   const scope = splitList(request.scope).filter((each) => client.metadata.scopes.includes(each))
-  if (scope.length === 0) throw new OAuthError('invalid_scope', 'The application is no longer registered for the scopes that it requested.')
-  return { ...request, scope: scope.join(' '), maxAgeSeconds: lowest(request.maxAgeSeconds, client.metadata.maxAuthAgeSeconds) }
+  if (scope.length === 0)
+    throw new OAuthError(
+      'invalid_scope',
+      'The application is no longer registered for the scopes that it requested.',
+    )
+  return {
+    ...request,
+    scope: scope.join(' '),
+    maxAgeSeconds: lowest(request.maxAgeSeconds, client.metadata.maxAuthAgeSeconds),
+  }
 }
 
 function only(source: URLSearchParams, name: string): string {
   const [value, another] = source.getAll(name)
-  if (another !== undefined) throw new OAuthError('invalid_request', `Send the parameter ${name} once only.`)
+  if (another !== undefined)
+    throw new OAuthError('invalid_request', `Send the parameter ${name} once only.`)
   if (!value) throw new OAuthError('invalid_request', `The parameter ${name} is missing.`)
   return value
 }
@@ -108,7 +158,10 @@ export async function readRequest(
   const claims = readClaims(params.get('claims'))
   const hinted = await readIdTokenHint(deps, client, params.get('id_token_hint'), now)
   if (hinted !== undefined && claims.sub !== undefined && hinted !== claims.sub)
-    throw new OAuthError('invalid_request', 'id_token_hint and the claims parameter name different users.')
+    throw new OAuthError(
+      'invalid_request',
+      'id_token_hint and the claims parameter name different users.',
+    )
   const maxAge = readMaxAge(params.get('max_age'))
   const request: SignInRequest = {
     clientId: client.clientId,
@@ -125,64 +178,116 @@ export async function readRequest(
     wantsAuthTime: claims.authTime || maxAge !== undefined ? true : undefined,
   }
   if (Buffer.byteLength(JSON.stringify(request)) > MOST_BYTES)
-    throw new OAuthError('invalid_request', 'The request is too long: shorten state, nonce or login_hint.')
+    throw new OAuthError(
+      'invalid_request',
+      'The request is too long: shorten state, nonce or login_hint.',
+    )
   return request
 }
 
 function rejectUnsupported(params: Params): void {
-  // OpenID Connect Core 1.0 §6 and §7.2.1. A request_uri of a pushed request was replaced by what was pushed before this.
+  // OpenID Connect Core 1.0 §6 and §7.2.1. A request_uri of a pushed request was replaced by what
+  // was pushed before this.
   if (params.has('request'))
-    throw new OAuthError('request_not_supported', 'Request objects are not supported: send the parameters, or push them to /par.')
-  if (params.has('request_uri')) throw new OAuthError('request_uri_not_supported', 'Only a request_uri from /par is supported.')
-  if (params.has('registration')) throw new OAuthError('registration_not_supported', 'The registration parameter is not supported.')
+    throw new OAuthError(
+      'request_not_supported',
+      'Request objects are not supported: send the parameters, or push them to /par.',
+    )
+  if (params.has('request_uri'))
+    throw new OAuthError('request_uri_not_supported', 'Only a request_uri from /par is supported.')
+  if (params.has('registration'))
+    throw new OAuthError(
+      'registration_not_supported',
+      'The registration parameter is not supported.',
+    )
 }
 
 function checkResponse(client: Client, params: Params): void {
   const type = params.get('response_type')
-  if (type === undefined) throw new OAuthError('invalid_request', 'The parameter response_type is missing.')
-  if (type !== 'code') throw new OAuthError('unsupported_response_type', 'Unsupported response_type. Supported value: code.')
+  if (type === undefined)
+    throw new OAuthError('invalid_request', 'The parameter response_type is missing.')
+  if (type !== 'code')
+    throw new OAuthError(
+      'unsupported_response_type',
+      'Unsupported response_type. Supported value: code.',
+    )
   if (!client.metadata.grants.includes('authorization_code'))
-    throw new OAuthError('unauthorized_client', 'The client is not registered for the grant authorization_code.')
+    throw new OAuthError(
+      'unauthorized_client',
+      'The client is not registered for the grant authorization_code.',
+    )
   const mode = params.get('response_mode') ?? 'query'
-  if (mode !== 'query' && mode !== 'form_post') throw new OAuthError('invalid_request', 'The response_mode must be query or form_post.')
+  if (mode !== 'query' && mode !== 'form_post')
+    throw new OAuthError('invalid_request', 'The response_mode must be query or form_post.')
 }
 
 const CLIENT_SCOPES: readonly string[] = [...OPERATOR_SCOPES, ...SSF_SCOPES]
 
 /**
- * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where it may not refresh; something has to be
- * left. Without openid it is plain OAuth: no ID token, and no claims of a user.
+ * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where
+ * it may not refresh; something has to be left. Without openid it is plain OAuth: no ID token, and
+ * no claims of a user.
  */
-function readScope(client: Client, asked: string | undefined, forClaims: readonly string[]): string {
+function readScope(
+  client: Client,
+  asked: string | undefined,
+  forClaims: readonly string[],
+): string {
   const { scopes, grants } = client.metadata
   const named = splitList(asked)
   const granted = [...new Set([...named, ...(named.includes('openid') ? forClaims : [])])].filter(
-    (scope) => scopes.includes(scope) && !CLIENT_SCOPES.includes(scope) && (scope !== 'offline_access' || grants.includes('refresh_token')),
+    (scope) =>
+      scopes.includes(scope) &&
+      !CLIENT_SCOPES.includes(scope) &&
+      (scope !== 'offline_access' || grants.includes('refresh_token')),
   )
-  if (granted.length === 0) throw new OAuthError('invalid_scope', `Request at least one of these scopes: ${scopes.join(' ')}.`)
+  if (granted.length === 0)
+    throw new OAuthError(
+      'invalid_scope',
+      `Request at least one of these scopes: ${scopes.join(' ')}.`,
+    )
   return granted.join(' ')
 }
 
 /** RFC 8707 §2: for one at a time, and only what the client is registered for. */
 function readAudience(client: Client, resource: string | undefined): string {
   const audience = audienceFor(client, resource)
-  if (audience === undefined) throw new OAuthError('invalid_target', 'Send one resource only, and one that the client is registered for.')
+  if (audience === undefined)
+    throw new OAuthError(
+      'invalid_target',
+      'Send one resource only, and one that the client is registered for.',
+    )
   return audience
 }
 
-/** RFC 7636, and RFC 9700 §2.1.1: S256 from every public client, and from every other client unless registered otherwise. */
+/**
+ * RFC 7636, and RFC 9700 §2.1.1: S256 from every public client, and from every other client unless
+ * registered otherwise.
+ */
 function readChallenge(client: Client, params: Params): string | undefined {
   const challenge = params.get('code_challenge')
   const method = params.get('code_challenge_method')
   if (challenge === undefined) {
     if (client.metadata.requirePkce || isPublic(client))
-      throw new OAuthError('invalid_request', 'Send a code_challenge with code_challenge_method S256 (RFC 7636).')
-    if (method !== undefined) throw new OAuthError('invalid_request', 'Send code_challenge and code_challenge_method together, or neither.')
+      throw new OAuthError(
+        'invalid_request',
+        'Send a code_challenge with code_challenge_method S256 (RFC 7636).',
+      )
+    if (method !== undefined)
+      throw new OAuthError(
+        'invalid_request',
+        'Send code_challenge and code_challenge_method together, or neither.',
+      )
     return undefined
   }
   // Not sent means plain (RFC 7636 §4.3), which protects from nothing that reads the request.
-  if (method !== 'S256') throw new OAuthError('invalid_request', 'The code_challenge_method must be S256.')
-  if (!isCodeChallenge(challenge)) throw new OAuthError('invalid_request', 'The code_challenge must be a SHA-256 hash in base64url (43 characters).')
+  if (method !== 'S256')
+    throw new OAuthError('invalid_request', 'The code_challenge_method must be S256.')
+  if (!isCodeChallenge(challenge))
+    throw new OAuthError(
+      'invalid_request',
+      'The code_challenge must be a SHA-256 hash in base64url (43 characters).',
+    )
   return challenge
 }
 
@@ -192,23 +297,40 @@ function readPrompt(value: string | undefined): Prompt[] {
   const prompts = splitList(value)
   const unknown = prompts.find((one) => !PROMPTS.includes(one))
   if (unknown !== undefined)
-    throw new OAuthError('invalid_request', `Unsupported prompt ${printable(unknown)}. Supported values: ${PROMPTS.join(', ')}.`)
-  if (prompts.length > 1 && prompts.includes('none')) throw new OAuthError('invalid_request', 'Send prompt=none without other prompt values.')
+    throw new OAuthError(
+      'invalid_request',
+      `Unsupported prompt ${printable(unknown)}. Supported values: ${PROMPTS.join(', ')}.`,
+    )
+  if (prompts.length > 1 && prompts.includes('none'))
+    throw new OAuthError('invalid_request', 'Send prompt=none without other prompt values.')
   return prompts as Prompt[]
 }
 
 function readMaxAge(value: string | undefined): number | undefined {
   if (value === undefined) return undefined
-  if (!/^\d{1,9}$/.test(value)) throw new OAuthError('invalid_request', 'The max_age must be a whole number of seconds.')
+  if (!/^\d{1,9}$/.test(value))
+    throw new OAuthError('invalid_request', 'The max_age must be a whole number of seconds.')
   return Number(value)
 }
 
 /** The user an instance knows already: an ID token of ours, for that client, expired or not. */
-async function readIdTokenHint(deps: Pick<Deps, 'keys'>, client: Client, jwt: string | undefined, now: number): Promise<string | undefined> {
+async function readIdTokenHint(
+  deps: Pick<Deps, 'keys'>,
+  client: Client,
+  jwt: string | undefined,
+  now: number,
+): Promise<string | undefined> {
   if (jwt === undefined) return undefined
   const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })
   const audiences = [claims?.aud].flat()
-  if (claims === undefined || typeof claims.sub !== 'string' || !audiences.includes(client.clientId))
-    throw new OAuthError('invalid_request', 'The id_token_hint is not an ID token of this issuer for this client.')
+  if (
+    claims === undefined ||
+    typeof claims.sub !== 'string' ||
+    !audiences.includes(client.clientId)
+  )
+    throw new OAuthError(
+      'invalid_request',
+      'The id_token_hint is not an ID token of this issuer for this client.',
+    )
   return claims.sub
 }

@@ -8,8 +8,8 @@ import type { SignInRequest } from './request.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * What travels through the browser, because nothing is kept before Microsoft's callback: sealed, each for one place, valid for a while, and
- * where it matters bound to the browser it was made for.
+ * What travels through the browser, because nothing is kept before Microsoft's callback: sealed,
+ * each for one place, valid for a while, and where it matters bound to the browser it was made for.
  */
 
 /** What the user signs in for: an instance's request, or a page of the broker. */
@@ -24,7 +24,10 @@ export interface OwnPurpose {
   another?: true | undefined
 }
 
-/** What one further visit may be for: Microsoft's own challenge, the tenant's authentication context that proves MFA, a fresh sign-in. */
+/**
+ * What one further visit may be for: Microsoft's own challenge, the tenant's authentication context
+ * that proves MFA, a fresh sign-in.
+ */
 export type Demand = 'challenge' | 'context' | FreshDemand
 
 /** What the visits of one sign-in proved of one user so far. */
@@ -43,7 +46,10 @@ export interface Visit {
   startedAt: number
   /** The request demands a fresh sign-in: Microsoft's `auth_time` has to show it. */
   fresh: boolean
-  /** When the browser was last sent there with `prompt=login`, and the head of the log at that moment. */
+  /**
+   * When the browser was last sent there with `prompt=login`, and the head of the log at that
+   * moment.
+   */
   login?: { at: number; seq: number } | undefined
   tid?: string | undefined
   authContext?: string | undefined
@@ -68,13 +74,22 @@ interface SealedPayloads {
   start: SignInPurpose
   /** In the form that asks for consent, once everything else was checked for that session. */
   consent: { request: SignInRequest; sid: string }
-  /** In the form that asks which session ends, where a user has as many as are allowed. It is judged again when the form is sent. */
+  /**
+   * In the form that asks which session ends, where a user has as many as are allowed. It is judged
+   * again when the form is sent.
+   */
   limit: CallbackResult & { id: string }
   /** As Microsoft's `state`. */
   visit: Visit
 }
 
-const SECONDS: Record<keyof SealedPayloads, number> = { again: 86_400, start: 3600, consent: 600, limit: 600, visit: 600 }
+const SECONDS: Record<keyof SealedPayloads, number> = {
+  again: 86_400,
+  start: 3600,
+  consent: 600,
+  limit: 600,
+  visit: 600,
+}
 
 interface Bound<T> {
   /** SHA-256 of the cookie that names the browser. Left out: any browser may open it. */
@@ -89,13 +104,19 @@ export function seal<K extends keyof SealedPayloads>(
   value: SealedPayloads[K],
   now: number,
 ): string {
-  const bound: Bound<SealedPayloads[K]> = { browser: place === 'again' ? undefined : visitor.hash(), value }
+  const bound: Bound<SealedPayloads[K]> = {
+    browser: place === 'again' ? undefined : visitor.hash(),
+    value,
+  }
   return sealUntil(sealer, `signin/${place}`, bound, now + SECONDS[place])
 }
 
 export type Opened<T> =
   | { how: 'good'; value: T; until: number }
-  /** Ours, but too old, or of another browser: its content may be shown the way to start again, and nothing more. */
+  /**
+   * Ours, but too old, or of another browser: its content may be shown the way to start again, and
+   * nothing more.
+   */
   | { how: 'late' | 'elsewhere'; value: T }
   | { how: 'foreign'; value?: undefined }
 
@@ -110,6 +131,10 @@ export function open<K extends keyof SealedPayloads>(
   if (opened === undefined) return { how: 'foreign' }
   const { until } = opened
   const { browser, value } = opened.value as Bound<SealedPayloads[K]>
-  if (place !== 'again' && (browser === undefined || sent === undefined || !equalInConstantTime(browser, sent))) return { how: 'elsewhere', value }
+  if (
+    place !== 'again' &&
+    (browser === undefined || sent === undefined || !equalInConstantTime(browser, sent))
+  )
+    return { how: 'elsewhere', value }
   return until < now ? { how: 'late', value } : { how: 'good', value, until }
 }

@@ -11,7 +11,10 @@ import { WayBack } from './reply.tsx'
 import { type CallbackResult, seal } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
 
-/** A user with as many sessions as are allowed chooses which of them end. The sign-in travels in the form, sealed, until they have. */
+/**
+ * A user with as many sessions as are allowed chooses which of them end. The sign-in travels in the
+ * form, sealed, until they have.
+ */
 
 export const limitPurpose = (sealed: string): string => `session-limit:${sealed}`
 
@@ -20,13 +23,21 @@ export function limitPage(
   deps: Deps,
   c: Context,
   visitor: Visitor,
-  { id, came, choose, among }: { id: string; came: CallbackResult; choose: number; among: readonly Session[] },
+  {
+    id,
+    came,
+    choose,
+    among,
+  }: { id: string; came: CallbackResult; choose: number; among: readonly Session[] },
   now: number,
 ): Response {
   const { purpose } = came.visit
   const sealed = seal(deps, visitor, 'limit', { id, ...came }, now)
   const t = textsOf(c, deps.config)
-  const answer = new OAuthError('access_denied', 'The user has reached the maximum number of sessions, and ended none of them.')
+  const answer = new OAuthError(
+    'access_denied',
+    'The user has reached the maximum number of sessions, and ended none of them.',
+  )
   return page(
     c,
     {
@@ -38,25 +49,51 @@ export function limitPage(
     <>
       <p>{t.sessionLimit.most({ most: deps.config.sessionRules.most ?? among.length })}</p>
       <form class="stack" method="post" action="/signin/session-limit">
-        <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, limitPurpose(sealed)) }} />
+        <HiddenFields
+          fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, limitPurpose(sealed)) }}
+        />
         <Chooser choose={choose} among={among} now={now} t={t} />
         <div class="row">
           <Button>{t.sessionLimit.end}</Button>
         </div>
       </form>
-      {purpose.kind === 'own' ? null : <WayBack deps={deps} reply={purpose.request.reply} answer={answer} label={t.sessionLimit.back} />}
+      {purpose.kind === 'own' ? null : (
+        <WayBack
+          deps={deps}
+          reply={purpose.request.reply}
+          answer={answer}
+          label={t.sessionLimit.back}
+        />
+      )}
     </>,
   )
 }
 
-const Chooser = ({ choose, among, now, t }: { choose: number; among: readonly Session[]; now: number; t: Texts }) => (
+const Chooser = ({
+  choose,
+  among,
+  now,
+  t,
+}: {
+  choose: number
+  among: readonly Session[]
+  now: number
+  t: Texts
+}) => (
   <fieldset>
     <legend>{t.sessionLimit.choose({ count: choose })}</legend>
     {among.map((session) => (
       <label class="choice">
-        <input type={choose === 1 ? 'radio' : 'checkbox'} name="end" value={session.sid} required={choose === 1} />
+        <input
+          type={choose === 1 ? 'radio' : 'checkbox'}
+          name="end"
+          value={session.sid}
+          required={choose === 1}
+        />
         <span>{session.device}</span>
-        <span class="hint">{t.sessionLimit.lastUsed({ lastUsed: ago(session.lastActiveAt, now, t) })}</span>
+        <span class="hint">
+          {t.sessionLimit.lastUsed({ lastUsed: ago(session.lastActiveAt, now, t) })}
+        </span>
       </label>
     ))}
   </fieldset>

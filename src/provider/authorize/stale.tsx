@@ -9,18 +9,27 @@ import { againAddress } from './pages.tsx'
 import type { SignInPurpose } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
 
-/** Pages of a sign-in that cannot be continued: an old tab, Back, two tabs, another browser, no cookies. Each says how to start again. */
+/**
+ * Pages of a sign-in that cannot be continued: an old tab, Back, two tabs, another browser, no
+ * cookies. Each says how to start again.
+ */
 
 type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
 
-const STATUS = { used: 409, signedIn: 409, late: 400, elsewhere: 400, forgotten: 400, foreign: 400 } as const satisfies Record<
-  string,
-  ContentfulStatusCode
->
+const STATUS = {
+  used: 409,
+  signedIn: 409,
+  late: 400,
+  elsewhere: 400,
+  forgotten: 400,
+  foreign: 400,
+} as const satisfies Record<string, ContentfulStatusCode>
 
 export type Stale = Exclude<keyof typeof STATUS, 'forgotten'>
 
-/** Where the cookie that names the browser did not come back either, the browser keeps no cookies. */
+/**
+ * Where the cookie that names the browser did not come back either, the browser keeps no cookies.
+ */
 export function stalePage(
   deps: Need,
   c: Context,
@@ -33,14 +42,19 @@ export function stalePage(
   const t = textsOf(c, deps.config)
   const { title, why } = t.stale[how]
   const signedIn = how === 'signedIn'
-  const onward = purpose === undefined ? { href: '/', label: t.nothing.home } : anew(deps, visitor, purpose, signedIn, t, now)
+  const onward =
+    purpose === undefined
+      ? { href: '/', label: t.nothing.home }
+      : anew(deps, visitor, purpose, signedIn, t, now)
   return page(
     c,
     { title, mark: signedIn ? 'good' : 'warn', status: STATUS[how], config: deps.config },
     <>
       <div class="stack">
         <p>{why}</p>
-        {how === 'forgotten' ? <p>{t.stale.allowCookies({ host: new URL(deps.config.issuer).host })}</p> : null}
+        {how === 'forgotten' ? (
+          <p>{t.stale.allowCookies({ host: new URL(deps.config.issuer).host })}</p>
+        ) : null}
         {purpose === undefined ? <p>{t.stale.startAtApp}</p> : null}
       </div>
       <div class="row">
@@ -50,12 +64,27 @@ export function stalePage(
   )
 }
 
-/** At the app, if it can be: the `state` that the app sent here may have expired there too, and is used up once it came back. */
-function anew(deps: Need, visitor: Visitor, purpose: SignInPurpose, signedIn: boolean, t: Texts, now: number): { href: string; label: string } {
-  const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId)?.metadata : undefined
+/**
+ * At the app, if it can be: the `state` that the app sent here may have expired there too, and is
+ * used up once it came back.
+ */
+function anew(
+  deps: Need,
+  visitor: Visitor,
+  purpose: SignInPurpose,
+  signedIn: boolean,
+  t: Texts,
+  now: number,
+): { href: string; label: string } {
+  const app =
+    purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId)?.metadata : undefined
   const begins = app === undefined ? undefined : startsAnew(app, deps.config.issuer)
   const href = begins ?? (app === undefined ? undefined : homeOf(app))
-  if (app === undefined || href === undefined) return { href: againAddress(deps, visitor, purpose, now), label: t.shared.continue }
+  if (app === undefined || href === undefined)
+    return { href: againAddress(deps, visitor, purpose, now), label: t.shared.continue }
   if (signedIn) return { href, label: t.ready.open({ app: app.name }) }
-  return { href, label: begins === undefined ? t.reply.back({ app: app.name }) : t.shared.signInAgain }
+  return {
+    href,
+    label: begins === undefined ? t.reply.back({ app: app.name }) : t.shared.signInAgain,
+  }
 }

@@ -16,9 +16,14 @@ import { type Demand, seal, type SignInPurpose, type Visit } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
 import type { Visitor } from './visitor.ts'
 
-/** Sends the browser to Microsoft, with all that its return will be held against sealed in `state`. */
+/**
+ * Sends the browser to Microsoft, with all that its return will be held against sealed in `state`.
+ */
 
-type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authContext' | 'claims' | 'tid'>
+type Ask = Pick<
+  StartSignIn,
+  'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authContext' | 'claims' | 'tid'
+>
 
 interface Start {
   /** The user asked for the account chooser. */
@@ -29,67 +34,142 @@ interface Start {
 }
 
 /** The first time. */
-export async function visitMicrosoft(deps: Deps, visitor: Visitor, purpose: SignInPurpose, { another, shared, now }: Start): Promise<Answer> {
+export async function visitMicrosoft(
+  deps: Deps,
+  visitor: Visitor,
+  purpose: SignInPurpose,
+  { another, shared, now }: Start,
+): Promise<Answer> {
   const fresh = purpose.kind === 'instance' ? wantsFresh(purpose.request) : purpose.fresh === true
   // Asked at once for what the sign-in would be rejected without.
   const demanded = await demandedOf(deps, visitor, now)
   // Another account may be of another tenant.
   const context = another ? undefined : demanded.context
-  const ask = await whatToAsk(deps, visitor, purpose, now, { login: fresh || demanded.login || shared, another, context })
+  const ask = await whatToAsk(deps, visitor, purpose, now, {
+    login: fresh || demanded.login || shared,
+    another,
+    context,
+  })
   return leave(
     deps,
     visitor,
-    newVisit(deps, { purpose, startedAt: now, fresh, tid: ask.tid, authContext: ask.authContext, shared: shared || undefined }),
+    newVisit(deps, {
+      purpose,
+      startedAt: now,
+      fresh,
+      tid: ask.tid,
+      authContext: ask.authContext,
+      shared: shared || undefined,
+    }),
     ask,
     now,
   )
 }
 
-/** As far as this browser's cookies say who comes: nothing rests on it, because the store judges who has come. */
-async function demandedOf(deps: Deps, visitor: Visitor, now: number): Promise<{ login: boolean; context?: string | undefined }> {
+/**
+ * As far as this browser's cookies say who comes: nothing rests on it, because the store judges who
+ * has come.
+ */
+async function demandedOf(
+  deps: Deps,
+  visitor: Visitor,
+  now: number,
+): Promise<{ login: boolean; context?: string | undefined }> {
   const [user] = visitor.users
   if (user !== undefined) {
     const context = freshContextOf(deps.config.freshContext, user.tid)
-    const demand = await deps.store.owesFreshSignIn({ user, ...freshProof(provenOf(visitor, user), context), now })
-    if (demand !== undefined) return { login: true, context: demand === 'fresh_context' ? context : undefined }
+    const demand = await deps.store.owesFreshSignIn({
+      user,
+      ...freshProof(provenOf(visitor, user), context),
+      now,
+    })
+    if (demand !== undefined)
+      return { login: true, context: demand === 'fresh_context' ? context : undefined }
   }
   return { login: endedElsewhere(await currentStanding(deps, visitor.sessionHash, now)) }
 }
 
-/** Again, for proof that the visits before did not bring. A user who was just there needs no account chooser. */
-export async function visitAgain(deps: Deps, visitor: Visitor, visit: Visit, demand: Demand, more: Ask, now: number): Promise<Answer> {
+/**
+ * Again, for proof that the visits before did not bring. A user who was just there needs no account
+ * chooser.
+ */
+export async function visitAgain(
+  deps: Deps,
+  visitor: Visitor,
+  visit: Visit,
+  demand: Demand,
+  more: Ask,
+  now: number,
+): Promise<Answer> {
   const { purpose, startedAt, fresh, login, earlier, shared } = visit
   const mustEnter = demand === 'fresh' || demand === 'fresh_context'
-  const ask: Ask = { tid: visit.tid, authContext: visit.authContext, ...more, ...(mustEnter && { prompt: 'login' }) }
+  const ask: Ask = {
+    tid: visit.tid,
+    authContext: visit.authContext,
+    ...more,
+    ...(mustEnter && { prompt: 'login' }),
+  }
   const asked = [...(visit.asked ?? []), demand]
   return leave(
     deps,
     visitor,
-    newVisit(deps, { purpose, startedAt, fresh, login, earlier, shared, tid: ask.tid, authContext: ask.authContext, asked }),
+    newVisit(deps, {
+      purpose,
+      startedAt,
+      fresh,
+      login,
+      earlier,
+      shared,
+      tid: ask.tid,
+      authContext: ask.authContext,
+      asked,
+    }),
     ask,
     now,
   )
 }
 
-const newVisit = (deps: Pick<Deps, 'random'>, about: Omit<Visit, 'id' | 'nonce' | 'verifier'>): Visit => ({
+const newVisit = (
+  deps: Pick<Deps, 'random'>,
+  about: Omit<Visit, 'id' | 'nonce' | 'verifier'>,
+): Visit => ({
   id: newId(deps.random),
   nonce: newSecret(deps.random),
   verifier: newSecret(deps.random),
   ...about,
 })
 
-async function leave(deps: Deps, visitor: Visitor, began: Visit, ask: Ask, now: number): Promise<Answer> {
+async function leave(
+  deps: Deps,
+  visitor: Visitor,
+  began: Visit,
+  ask: Ask,
+  now: number,
+): Promise<Answer> {
   // Read before the browser leaves: a revocation from here on is later than the departure.
-  const visit = ask.prompt === 'login' ? { ...began, login: { at: now, seq: (await deps.store.head()).seq } } : began
+  const visit =
+    ask.prompt === 'login'
+      ? { ...began, login: { at: now, seq: (await deps.store.head()).seq } }
+      : began
   try {
     const codeChallenge = sha256(visit.verifier)
-    const url = await deps.microsoft.authorizeUrl({ ...ask, state: seal(deps, visitor, 'visit', visit, now), nonce: visit.nonce, codeChallenge })
+    const url = await deps.microsoft.authorizeUrl({
+      ...ask,
+      state: seal(deps, visitor, 'visit', visit, now),
+      nonce: visit.nonce,
+      codeChallenge,
+    })
     const [user] = visitor.users
     if (user !== undefined) deps.signInWatch.began(user)
     return { kind: 'microsoft', url }
   } catch (error) {
     if (!(error instanceof MicrosoftRejection)) throw error
-    return rejection(deps, { key: error.guidance, purpose: visit.purpose, code: error.code, cause: error.cause })
+    return rejection(deps, {
+      key: error.guidance,
+      purpose: visit.purpose,
+      code: error.code,
+      cause: error.cause,
+    })
   }
 }
 
@@ -105,24 +185,43 @@ async function whatToAsk(
   const policy = mfaPolicy(deps.config, tenant)
   const authContext = context ?? (policy?.kind === 'auth_context' ? policy.id : undefined)
   const request = purpose.kind === 'instance' ? purpose.request : undefined
-  // The user asks for it, has signed out, or the instance wants it: stronger than a hint, which does not go with it.
-  const chooses = another || visitor.choosesAccount || request?.prompt.includes('select_account') === true
+  // The user asks for it, has signed out, or the instance wants it: stronger than a hint, which
+  // does not go with it.
+  const chooses =
+    another || visitor.choosesAccount || request?.prompt.includes('select_account') === true
   const loginHint = chooses ? undefined : await hintFor(deps, visitor, purpose, now)
   const maxAgeSeconds = lowest(request?.maxAgeSeconds, authenticationLimit(deps, purpose, tenant))
-  // Where no authentication context can be asked for, entering the credentials again is how Entra comes to ask for a second factor.
-  if (login || (request?.acr && authContext === undefined)) return { prompt: 'login', loginHint, maxAgeSeconds, authContext, tid }
-  return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), maxAgeSeconds, authContext, tid }
+  // Where no authentication context can be asked for, entering the credentials again is how Entra
+  // comes to ask for a second factor.
+  if (login || (request?.acr && authContext === undefined))
+    return { prompt: 'login', loginHint, maxAgeSeconds, authContext, tid }
+  return {
+    ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }),
+    maxAgeSeconds,
+    authContext,
+    tid,
+  }
 }
 
 /** An instance for one tenant's users gets that tenant's sign-in page. */
 function onlyTenant(deps: Pick<Deps, 'clients'>, purpose: SignInPurpose): string | undefined {
-  const tenants = purpose.kind === 'instance' ? clientOf(deps, purpose.request).metadata.tenants : undefined
+  const tenants =
+    purpose.kind === 'instance' ? clientOf(deps, purpose.request).metadata.tenants : undefined
   return tenants?.length === 1 ? tenants[0] : undefined
 }
 
-/** Whom to expect: by the instance's word, else whom the request names, else, for a step-up, who is signed in here. */
-async function hintFor(deps: Deps, visitor: Visitor, purpose: SignInPurpose, now: number): Promise<string | undefined> {
-  if (purpose.kind === 'own') return purpose.fresh === true ? whoIsHere(deps, visitor, now) : undefined
+/**
+ * Whom to expect: by the instance's word, else whom the request names, else, for a step-up, who is
+ * signed in here.
+ */
+async function hintFor(
+  deps: Deps,
+  visitor: Visitor,
+  purpose: SignInPurpose,
+  now: number,
+): Promise<string | undefined> {
+  if (purpose.kind === 'own')
+    return purpose.fresh === true ? whoIsHere(deps, visitor, now) : undefined
   const { request } = purpose
   if (request.loginHint !== undefined) return request.loginHint
   if (request.sub !== undefined) return nameOfKnown(deps, visitor, request.sub, now)
@@ -131,20 +230,32 @@ async function hintFor(deps: Deps, visitor: Visitor, purpose: SignInPurpose, now
 }
 
 /**
- * The hint is in an address that the browser shows, and any site can make up a request: the name goes only to a browser in which this user has
- * signed in before. Otherwise each `sub` could be turned into the name of its user.
+ * The hint is in an address that the browser shows, and any site can make up a request: the name
+ * goes only to a browser in which this user has signed in before. Otherwise each `sub` could be
+ * turned into the name of its user.
  */
-async function nameOfKnown(deps: Deps, visitor: Visitor, sub: string, now: number): Promise<string | undefined> {
+async function nameOfKnown(
+  deps: Deps,
+  visitor: Visitor,
+  sub: string,
+  now: number,
+): Promise<string | undefined> {
   const standing = await currentStanding(deps, visitor.sessionHash, now)
-  if (standing.state !== 'unknown' && standing.session.sub === sub) return standing.session.user.username
+  if (standing.state !== 'unknown' && standing.session.sub === sub)
+    return standing.session.user.username
   const user = await deps.store.findSubject(sub)
   return user !== undefined && isKnownDevice(visitor, user) ? user.username : undefined
 }
 
 async function whoIsHere(deps: Deps, visitor: Visitor, now: number): Promise<string | undefined> {
   const standing = await currentStanding(deps, visitor.sessionHash, now)
-  return standing.state === 'live' || standing.state === 'marked' ? hintOf(deps, standing.session) : undefined
+  return standing.state === 'live' || standing.state === 'marked'
+    ? hintOf(deps, standing.session)
+    : undefined
 }
 
-const hintOf = (deps: Pick<Deps, 'sealer'>, { user, loginHintSealed }: Session): string | undefined =>
+const hintOf = (
+  deps: Pick<Deps, 'sealer'>,
+  { user, loginHintSealed }: Session,
+): string | undefined =>
   openFromSession(deps.sealer, 'login_hint', user, loginHintSealed) ?? user.username

@@ -1,4 +1,7 @@
-/** Owns what is public about the broker: its metadata, its public keys, and the description of its API. */
+/**
+ * Owns what is public about the broker: its metadata, its public keys, and the description of its
+ * API.
+ */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
@@ -14,35 +17,62 @@ interface Document {
 
 const METADATA_SECONDS = 3600
 
-/** @param openApi generates the document; asked once, when it is first read, because it describes the routes that are mounted by then */
-export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>, openApi: () => Promise<OpenApi>): Hono {
+/**
+ * @param openApi generates the document; asked once, when it is first read, because it describes
+ * the routes that are mounted by then
+ */
+export function discoveryEndpoints(
+  deps: Pick<Deps, 'config' | 'keys' | 'clock'>,
+  openApi: () => Promise<OpenApi>,
+): Hono {
   const endpoints = new Hono()
   const metadata = documentOf(providerMetadata(deps.config))
   const jwks = jwksDocument(deps)
   publish(endpoints, '/.well-known/openid-configuration', maxAge(METADATA_SECONDS), () => metadata)
   // RFC 8414 §3: the same, where OAuth libraries look for it.
-  publish(endpoints, '/.well-known/oauth-authorization-server', maxAge(METADATA_SECONDS), () => metadata)
-  // After an emergency rotation a copy in a cache lacks the key that signs. Guards learn it from the feed; other libraries know only this address.
-  publish(endpoints, '/jwks', () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)), jwks)
-  // Signatures of evidence outlast the keys in /jwks: the public part of every key that has signed stays here.
+  publish(
+    endpoints,
+    '/.well-known/oauth-authorization-server',
+    maxAge(METADATA_SECONDS),
+    () => metadata,
+  )
+  // After an emergency rotation a copy in a cache lacks the key that signs. Guards learn it from
+  // the feed; other libraries know only this address.
+  publish(
+    endpoints,
+    '/jwks',
+    () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)),
+    jwks,
+  )
+  // Signatures of evidence outlast the keys in /jwks: the public part of every key that has signed
+  // stays here.
   publish(endpoints, '/.well-known/signing-keys-archive', maxAge(JWKS_MAX_AGE_SECONDS), async () =>
     documentOf({
-      keys: (await deps.keys.list()).map(({ publicJwk, state, createdAt, activatedAt, retireAt }) => ({
-        ...publicJwk,
-        state,
-        created_at: createdAt,
-        activated_at: activatedAt,
-        retire_at: retireAt,
-      })),
+      keys: (await deps.keys.list()).map(
+        ({ publicJwk, state, createdAt, activatedAt, retireAt }) => ({
+          ...publicJwk,
+          state,
+          created_at: createdAt,
+          activated_at: activatedAt,
+          retire_at: retireAt,
+        }),
+      ),
     }),
   )
   let generated: Promise<OpenApi> | undefined
-  publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await (generated ??= openApi())))
+  publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () =>
+    documentOf(await (generated ??= openApi())),
+  )
   return endpoints
 }
 
 /** Public, so any origin may read it: there are no cookies and no secrets here. */
-function publish(endpoints: Hono, path: string, cacheControl: string | (() => string), read: () => Document | Promise<Document>): void {
+function publish(
+  endpoints: Hono,
+  path: string,
+  cacheControl: string | (() => string),
+  read: () => Document | Promise<Document>,
+): void {
   endpoints.get(path, async (c) => {
     const { body, etag } = await read()
     c.header('Access-Control-Allow-Origin', '*')
@@ -66,7 +96,9 @@ const maxAge = (seconds: number): string => `public, max-age=${seconds}`
 
 /** RFC 9110 §13.1.2 */
 const knows = (c: Context, etag: string): boolean =>
-  (c.req.header('if-none-match') ?? '').split(',').some((each) => each.trim() === '*' || each.trim().replace(/^W\//, '') === etag)
+  (c.req.header('if-none-match') ?? '')
+    .split(',')
+    .some((each) => each.trim() === '*' || each.trim().replace(/^W\//, '') === etag)
 
 function documentOf(value: unknown): Document {
   const body = JSON.stringify(value)

@@ -23,8 +23,14 @@ const CLAIMS = [
   'session_expires_at',
 ]
 
-/** What the broker supports, and nothing that it does not (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). */
-export const providerMetadata = ({ issuer, look }: Pick<Config, 'issuer' | 'look'>): Record<string, unknown> => ({
+/**
+ * What the broker supports, and nothing that it does not (OpenID Connect Discovery 1.0 §3, RFC 8414
+ * §2).
+ */
+export const providerMetadata = ({
+  issuer,
+  look,
+}: Pick<Config, 'issuer' | 'look'>): Record<string, unknown> => ({
   issuer,
   authorization_endpoint: `${issuer}/authorize`,
   token_endpoint: `${issuer}/token`,
@@ -57,7 +63,8 @@ export const providerMetadata = ({ issuer, look }: Pick<Config, 'issuer' | 'look
   claims_supported: CLAIMS,
   claims_parameter_supported: true,
   request_parameter_supported: false,
-  // OpenID Connect Discovery §3: where it is left out, it means true. The `request_uri` of RFC 9126 is another thing.
+  // OpenID Connect Discovery §3: where it is left out, it means true. The `request_uri` of RFC 9126
+  // is another thing.
   request_uri_parameter_supported: false,
   // RFC 9207 §3
   authorization_response_iss_parameter_supported: true,

@@ -4,7 +4,10 @@ import type { Config } from '../../config/config.ts'
 import type { Json } from '../../protocol/described.ts'
 import { webhookJsonSchema } from '../../protocol/webhook-event.ts'
 
-/** OpenAPI 3.1 of every described route, generated from the routes that are mounted on the two listeners. */
+/**
+ * OpenAPI 3.1 of every described route, generated from the routes that are mounted on the two
+ * listeners.
+ */
 
 export interface Document {
   paths: Record<string, Json>
@@ -15,11 +18,18 @@ export interface Document {
 
 const TAGS = [
   { name: 'sign-in', description: 'OpenID Connect and OAuth in the browser.' },
-  { name: 'oauth', description: 'OpenID Connect and OAuth for clients. Unknown parameters are ignored.' },
+  {
+    name: 'oauth',
+    description: 'OpenID Connect and OAuth for clients. Unknown parameters are ignored.',
+  },
   { name: 'feed', description: 'The revocation feed, for guards.' },
   { name: 'signals', description: 'Microsoft reports here that sessions must end.' },
   { name: 'ssf', description: 'Shared Signals: streams of security events to other systems.' },
-  { name: 'webhooks', description: 'Messages that the broker sends (docs/webhooks.md), signed as Standard Webhooks says.' },
+  {
+    name: 'webhooks',
+    description:
+      'Messages that the broker sends (docs/webhooks.md), signed as Standard Webhooks says.',
+  },
   { name: 'health', description: 'Health, readiness and metrics.' },
   {
     name: 'admin',
@@ -28,10 +38,22 @@ const TAGS = [
   },
 ]
 
-export async function openApiDocument(config: Pick<Config, 'issuer' | 'opsOrigin'>, { app, opsApp }: { app: Hono; opsApp: Hono }): Promise<Document> {
-  const [open, operators] = await Promise.all([app, opsApp].map((one) => generateSpecs(one, { excludeStaticFile: false })))
-  const servers = [{ url: config.opsOrigin, description: 'The operators’ listener, which the public network does not reach' }]
-  const theirs = Object.entries(operators?.paths ?? {}).filter(([path]) => open?.paths[path] === undefined)
+export async function openApiDocument(
+  config: Pick<Config, 'issuer' | 'opsOrigin'>,
+  { app, opsApp }: { app: Hono; opsApp: Hono },
+): Promise<Document> {
+  const [open, operators] = await Promise.all(
+    [app, opsApp].map((one) => generateSpecs(one, { excludeStaticFile: false })),
+  )
+  const servers = [
+    {
+      url: config.opsOrigin,
+      description: 'The operators’ listener, which the public network does not reach',
+    },
+  ]
+  const theirs = Object.entries(operators?.paths ?? {}).filter(
+    ([path]) => open?.paths[path] === undefined,
+  )
   return {
     openapi: '3.1.0',
     info: {
@@ -42,10 +64,16 @@ export async function openApiDocument(config: Pick<Config, 'issuer' | 'opsOrigin
     },
     servers: [{ url: config.issuer, description: 'The public listener' }],
     tags: TAGS,
-    paths: { ...open?.paths, ...Object.fromEntries(theirs.map(([path, item]) => [path, { servers, ...item }])) },
+    paths: {
+      ...open?.paths,
+      ...Object.fromEntries(theirs.map(([path, item]) => [path, { servers, ...item }])),
+    },
     webhooks: webhooks(),
     components: {
-      schemas: withKinds({ ...open?.components.schemas, ...operators?.components.schemas } as Record<string, Json>),
+      schemas: withKinds({
+        ...open?.components.schemas,
+        ...operators?.components.schemas,
+      } as Record<string, Json>),
       securitySchemes: securitySchemes(config.issuer),
     },
   }
@@ -55,25 +83,42 @@ export async function openApiDocument(config: Pick<Config, 'issuer' | 'opsOrigin
 function withKinds(schemas: Record<string, Json>): Record<string, Json> {
   const { Selector } = schemas
   const refs = ((Selector?.oneOf ?? []) as { $ref: string }[]).map(({ $ref }) => $ref)
-  const mapping = Object.fromEntries(refs.map((ref) => [(/(\w+)Selector$/.exec(ref)?.[1] ?? '').toLowerCase(), ref]))
+  const mapping = Object.fromEntries(
+    refs.map((ref) => [(/(\w+)Selector$/.exec(ref)?.[1] ?? '').toLowerCase(), ref]),
+  )
   return { ...schemas, Selector: { ...Selector, discriminator: { propertyName: 'kind', mapping } } }
 }
 
-/** OpenAPI 3.1 §4.8.1: each type of message, with the schemas of the document in place of its own. */
+/**
+ * OpenAPI 3.1 §4.8.1: each type of message, with the schemas of the document in place of its own.
+ */
 function webhooks(): Json {
-  const { oneOf } = JSON.parse(JSON.stringify(webhookJsonSchema()).replaceAll('#/$defs/', '#/components/schemas/')) as { oneOf: Json[] }
+  const { oneOf } = JSON.parse(
+    JSON.stringify(webhookJsonSchema()).replaceAll('#/$defs/', '#/components/schemas/'),
+  ) as { oneOf: Json[] }
   const item = ({ title, description, ...schema }: Json) => {
     const requestBody = { required: true, content: { 'application/json': { schema } } }
     return [
       title,
-      { post: { summary: description, tags: ['webhooks'], requestBody, responses: { '2XX': { description: 'The message is not sent again.' } } } },
+      {
+        post: {
+          summary: description,
+          tags: ['webhooks'],
+          requestBody,
+          responses: { '2XX': { description: 'The message is not sent again.' } },
+        },
+      },
     ]
   }
   return Object.fromEntries(oneOf.map(item)) as Json
 }
 
 const securitySchemes = (issuer: string): Json => ({
-  client: { type: 'http', scheme: 'basic', description: 'A registered client’s id and secret (RFC 6749 §2.3.1).' },
+  client: {
+    type: 'http',
+    scheme: 'basic',
+    description: 'A registered client’s id and secret (RFC 6749 §2.3.1).',
+  },
   access: { type: 'http', scheme: 'bearer', description: 'An access token of a user.' },
   admin: {
     type: 'oauth2',
@@ -91,7 +136,13 @@ const securitySchemes = (issuer: string): Json => ({
   },
   ssf: {
     type: 'oauth2',
-    description: 'An access token by client credentials, for a client that receives security events.',
-    flows: { clientCredentials: { tokenUrl: `${issuer}/token`, scopes: { 'ssf.read': 'reads and polls', 'ssf.manage': 'also manages the stream' } } },
+    description:
+      'An access token by client credentials, for a client that receives security events.',
+    flows: {
+      clientCredentials: {
+        tokenUrl: `${issuer}/token`,
+        scopes: { 'ssf.read': 'reads and polls', 'ssf.manage': 'also manages the stream' },
+      },
+    },
   },
 })

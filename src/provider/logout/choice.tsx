@@ -3,7 +3,15 @@ import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Choices, HiddenFields, LinkButton, Notice, Tick, userWords } from '../../pages/components.tsx'
+import {
+  Button,
+  Choices,
+  HiddenFields,
+  LinkButton,
+  Notice,
+  Tick,
+  userWords,
+} from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { ANOTHER_ACCOUNT } from '../../pages/places.ts'
@@ -13,13 +21,18 @@ import { clientName, clientUri, namesOf } from './names.ts'
 import { seal } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
 
-/** The question: sign out of what? Nothing has happened when it is shown, and nothing does until its form comes back from this browser. */
+/**
+ * The question: sign out of what? Nothing has happened when it is shown, and nothing does until its
+ * form comes back from this browser.
+ */
 
 export interface Asked {
   session: Session
   request: LogoutRequest
   now: number
-  /** Something to say first: why the request itself leads nowhere, or why the question is put again. */
+  /**
+   * Something to say first: why the request itself leads nowhere, or why the question is put again.
+   */
   notice?: Child | undefined
   status?: ContentfulStatusCode | undefined
 }
@@ -27,9 +40,15 @@ export interface Asked {
 /** What the form's token is made for: this request for this session, and no other. */
 export const choicePurpose = (sealedChoice: string): string => `logout ${sealedChoice}`
 
-export async function askWhichSignOut(deps: Deps, c: Context, { session, request, now, notice, status }: Asked): Promise<Response> {
+export async function askWhichSignOut(
+  deps: Deps,
+  c: Context,
+  { session, request, now, notice, status }: Asked,
+): Promise<Response> {
   const live = await deps.store.liveSessionsOf(session.sub, now)
-  const here = live.find((one) => one.session.sid === session.sid)?.participants.map((one) => one.clientId) ?? []
+  const here =
+    live.find((one) => one.session.sid === session.sid)?.participants.map((one) => one.clientId) ??
+    []
   const others = live.filter((one) => one.session.sid !== session.sid).length
   const sealed = seal(deps.sealer, 'choice', { request, sid: session.sid }, now)
   const back = clientUri(deps.clients, request.clientId)
@@ -41,7 +60,9 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
     <>
       {notice}
       {whoseSession(deps, session, request, t)}
-      <p class="soft">{t.signOut.signedInAs({ who: userWords(session.user, t), device: session.device })}</p>
+      <p class="soft">
+        {t.signOut.signedInAs({ who: userWords(session.user, t), device: session.device })}
+      </p>
       <ChoiceForm
         fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }}
         apps={namesOf(deps.clients, here)}
@@ -77,11 +98,16 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
         {
           value: 'everywhere',
           label: t.signOut.everywhere,
-          hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others }),
+          hint:
+            others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others }),
         },
       ]}
     />
-    {shared ? <Notice>{t.sharedComputer.signOut}</Notice> : <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />}
+    {shared ? (
+      <Notice>{t.sharedComputer.signOut}</Notice>
+    ) : (
+      <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
+    )}
     <div class="row">
       <Button>{t.shared.signOut}</Button>
       <LinkButton kind="quiet" href={back}>
@@ -96,10 +122,22 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
 
 /** The apps that this sign-in was used for in this browser. */
 const openedHere = (apps: readonly string[], t: Texts): string =>
-  apps.length === 0 ? t.signOut.noApps : t.signOut.apps({ apps: apps.map((name) => t.shared.listItem({ name })).join(t.shared.listSeparator) })
+  apps.length === 0
+    ? t.signOut.noApps
+    : t.signOut.apps({
+        apps: apps.map((name) => t.shared.listItem({ name })).join(t.shared.listSeparator),
+      })
 
-/** An ID token of another user, or of an ended session, must not end this browser's session without asking. */
-function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest, t: Texts): Child {
+/**
+ * An ID token of another user, or of an ended session, must not end this browser's session without
+ * asking.
+ */
+function whoseSession(
+  deps: Deps,
+  session: Session,
+  { hint, clientId }: LogoutRequest,
+  t: Texts,
+): Child {
   const asker = clientName(deps.clients, clientId) ?? deps.config.look.product
   if (hint !== undefined && hint.sub !== session.sub) {
     return (

@@ -15,7 +15,8 @@ const about = { tag: 'sign-in' } as const
 export const LOGOUT: Readonly<Record<'get' | 'post', Description>> = {
   get: {
     id: 'logout',
-    summary: 'The end session endpoint (OpenID Connect RP-Initiated Logout 1.0): asks the user what to end',
+    summary:
+      'The end session endpoint (OpenID Connect RP-Initiated Logout 1.0): asks the user what to end',
     ...about,
     query: request,
     answers: {
@@ -31,6 +32,9 @@ export const LOGOUT: Readonly<Record<'get' | 'post', Description>> = {
     ...about,
     body: form(request),
     bodyOptional: true,
-    answers: { 303: ['To the page on which the user chooses.'], 413: ['A page: the request is too large.', page] },
+    answers: {
+      303: ['To the page on which the user chooses.'],
+      413: ['A page: the request is too large.', page],
+    },
   },
 }

@@ -10,23 +10,43 @@ import { sessionCookieHash } from '../../clients/session/cookie.ts'
 import { currentStanding, endedClass } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
-/** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
+/**
+ * The signed-out page: where the user is signed out, and which instances have confirmed it. It
+ * stays true when it is opened again later.
+ */
 
 type Progress = keyof Texts['signedOut']['progress']
-const TAG: Record<Progress, string> = { delivered: 'tag', pending: 'tag wait', unconfirmed: 'tag bad' }
+const TAG: Record<Progress, string> = {
+  delivered: 'tag',
+  pending: 'tag wait',
+  unconfirmed: 'tag bad',
+}
 /** For so long the page keeps looking. */
 const WATCH_SECONDS = 30
-export async function signedOutPage(deps: Deps, c: Context, done: Done | undefined, now: number): Promise<Response> {
+export async function signedOutPage(
+  deps: Deps,
+  c: Context,
+  done: Done | undefined,
+  now: number,
+): Promise<Response> {
   const t = textsOf(c, deps.config)
   const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, userWords(standing.session.user, t), t)
+  if (standing.state === 'live' || standing.state === 'marked')
+    return signedInAgain(deps, c, userWords(standing.session.user, t), t)
   const scope = done?.scope ?? 'none'
   const why = done === undefined ? endedClass(standing) : done.why
   const rows = done === undefined ? [] : await instances(deps, done, now)
-  const watching = done !== undefined && rows.some((row) => row.progress === 'pending') && now - done.at < WATCH_SECONDS
+  const watching =
+    done !== undefined &&
+    rows.some((row) => row.progress === 'pending') &&
+    now - done.at < WATCH_SECONDS
   return page(
     c,
-    { title: t.signedOut.title[scope], config: deps.config, live: watching ? { seconds: WATCH_SECONDS } : undefined },
+    {
+      title: t.signedOut.title[scope],
+      config: deps.config,
+      live: watching ? { seconds: WATCH_SECONDS } : undefined,
+    },
     <>
       {why === undefined ? null : <Notice>{t.signedOut.why[why]}</Notice>}
       {rows.length === 0 ? (
@@ -39,7 +59,9 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
           <a href="">{t.signedOut.reload}</a>
         </noscript>
       ) : null}
-      {rows.some((row) => row.progress === 'unconfirmed') ? <p class="soft small">{t.signedOut.unconfirmed}</p> : null}
+      {rows.some((row) => row.progress === 'unconfirmed') ? (
+        <p class="soft small">{t.signedOut.unconfirmed}</p>
+      ) : null}
       {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
         <Notice kind="warn" title={t.signedOut.elsewhereTitle({ devices: done.elsewhere })}>
           {t.signedOut.elsewhere}
@@ -79,7 +101,9 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
         <li>
           <div class="row apart">
             <span>{name}</span>
-            {progress === undefined ? null : <span class={TAG[progress]}>{t.signedOut.progress[progress]}</span>}
+            {progress === undefined ? null : (
+              <span class={TAG[progress]}>{t.signedOut.progress[progress]}</span>
+            )}
           </div>
         </li>
       ))}
@@ -87,23 +111,45 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
   </div>
 )
 
-/** Each instance by its name, with the progress of its deliveries. One without a logout address follows the feed instead. */
+/**
+ * Each instance by its name, with the progress of its deliveries. One without a logout address
+ * follows the feed instead.
+ */
 async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
-  const deliveries = done.seq === undefined || now - done.at > 3600 ? undefined : await deps.store.listDeliveries({ seq: done.seq, limit: 500 })
+  const deliveries =
+    done.seq === undefined || now - done.at > 3600
+      ? undefined
+      : await deps.store.listDeliveries({ seq: done.seq, limit: 500 })
   return done.clientIds.flatMap((clientId) => {
     const client = deps.clients.find(clientId)
     if (client === undefined) return []
     const followed = deliveries === undefined || client.metadata.logoutUris.length === 0
-    return [{ name: client.metadata.name, progress: followed ? undefined : progressOf(deliveries.filter((one) => one.clientId === clientId)) }]
+    return [
+      {
+        name: client.metadata.name,
+        progress: followed
+          ? undefined
+          : progressOf(deliveries.filter((one) => one.clientId === clientId)),
+      },
+    ]
   })
 }
 
 /** None yet: the deliveries of a wide revocation are written in batches. */
 function progressOf(deliveries: readonly Delivery[]): Progress {
   if (deliveries.length === 0) return 'pending'
-  if (deliveries.some((one) => one.state === 'failed' || one.state === 'rejected' || (one.state === 'pending' && one.attempts > 1)))
+  if (
+    deliveries.some(
+      (one) =>
+        one.state === 'failed' ||
+        one.state === 'rejected' ||
+        (one.state === 'pending' && one.attempts > 1),
+    )
+  )
     return 'unconfirmed'
-  return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded') ? 'delivered' : 'pending'
+  return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded')
+    ? 'delivered'
+    : 'pending'
 }
 
 function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {
@@ -114,7 +160,9 @@ function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {
         <div class="stack">
           <p>{t.signedOut.microsoftNext}</p>
           <div class="row">
-            <LinkButton href={signedOutAddress(deps.sealer, done, now, '/logout/microsoft')}>{t.signedOut.microsoftGo}</LinkButton>
+            <LinkButton href={signedOutAddress(deps.sealer, done, now, '/logout/microsoft')}>
+              {t.signedOut.microsoftGo}
+            </LinkButton>
           </div>
         </div>
       </Notice>

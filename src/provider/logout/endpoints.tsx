@@ -9,7 +9,14 @@ import { textsOf, type Texts, useLocales } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
 import { sessionCookieHash } from '../../clients/session/cookie.ts'
 import { currentStanding, endedClass } from '../../clients/session/current.ts'
-import { asRegistered, backFromMicrosoft, goOn, goToMicrosoft, returnAddress, toDone } from './after.ts'
+import {
+  asRegistered,
+  backFromMicrosoft,
+  goOn,
+  goToMicrosoft,
+  returnAddress,
+  toDone,
+} from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
@@ -19,8 +26,9 @@ import { open, seal } from './sealed.ts'
 import { parseForm } from '../../protocol/params.ts'
 
 /**
- * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the user's choices. Refuses to sign a user out
- * by a GET or at a client's word alone, and to send a browser anywhere but to an address that the client has registered.
+ * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the
+ * user's choices. Refuses to sign a user out by a GET or at a client's word alone, and to send a
+ * browser anywhere but to an address that the client has registered.
  */
 export function logoutEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
@@ -34,7 +42,8 @@ export function logoutEndpoints(deps: Deps): Hono {
       return answer(deps, c, await check(deps, c, new URL(c.req.url).searchParams, now), now)
     }),
   )
-  // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back by a GET, which has them.
+  // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back
+  // by a GET, which has them.
   endpoints.post(
     '/logout',
     limit,
@@ -46,9 +55,16 @@ export function logoutEndpoints(deps: Deps): Hono {
   )
   endpoints.get('/logout/ask', async (c) => {
     const now = deps.clock.now()
-    return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { rejection: 'malformed' }, now)
+    return answer(
+      deps,
+      c,
+      open(deps.sealer, 'ask', c.req.query('request'), now) ?? { rejection: 'malformed' },
+      now,
+    )
   })
-  endpoints.post('/logout/confirm', limit, async (c) => confirmSignOut(deps, c, await form(c), deps.clock.now()))
+  endpoints.post('/logout/confirm', limit, async (c) =>
+    confirmSignOut(deps, c, await form(c), deps.clock.now()),
+  )
   endpoints.get('/logout/microsoft', async (c) => {
     const now = deps.clock.now()
     const done = doneOf(deps, c, now)
@@ -76,16 +92,32 @@ function check(deps: Deps, c: Context, sent: URLSearchParams, now: number): Prom
 
 async function answer(deps: Deps, c: Context, checked: Checked, now: number): Promise<Response> {
   const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  const session = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
+  const session =
+    standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
   if (checked.rejection !== undefined) {
     if (session === undefined) return rejectedPage(deps, c, checked.rejection)
-    return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: rejectedNotice(checked.rejection, textsOf(c, deps.config)) })
+    return askWhichSignOut(deps, c, {
+      session,
+      request: {},
+      now,
+      status: 400,
+      notice: rejectedNotice(checked.rejection, textsOf(c, deps.config)),
+    })
   }
   const { request } = checked
   if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
-  // The broker asks no question here, so the user confirms nothing: without an ID token the address stays a link (§3).
-  const done = { scope: 'none' as const, why: endedClass(standing), clientIds: [], at: now, clientId: request.clientId }
-  return request.hint === undefined ? toDone(deps, c, { ...done, back: returnAddress(deps, request) }, now) : goOn(deps, c, request, done, now)
+  // The broker asks no question here, so the user confirms nothing: without an ID token the address
+  // stays a link (§3).
+  const done = {
+    scope: 'none' as const,
+    why: endedClass(standing),
+    clientIds: [],
+    at: now,
+    clientId: request.clientId,
+  }
+  return request.hint === undefined
+    ? toDone(deps, c, { ...done, back: returnAddress(deps, request) }, now)
+    : goOn(deps, c, request, done, now)
 }
 
 /** Every reason has its words: a missing one fails the type check. */

@@ -14,4 +14,5 @@ export function clientUri(clients: Clients, clientId: string | undefined): strin
 }
 
 /** In the order given; clients that were removed since have no name to show. */
-export const namesOf = (clients: Clients, clientIds: readonly string[]): string[] => clientIds.flatMap((id) => clientName(clients, id) ?? [])
+export const namesOf = (clients: Clients, clientIds: readonly string[]): string[] =>
+  clientIds.flatMap((id) => clientName(clients, id) ?? [])

@@ -16,7 +16,9 @@ export type Rejection =
   /** An address, without the client that it belongs to. */
   | 'address_without_client'
 
-export type Checked = { request: LogoutRequest; rejection?: undefined } | { request?: undefined; rejection: Rejection }
+export type Checked =
+  | { request: LogoutRequest; rejection?: undefined }
+  | { request?: undefined; rejection: Rejection }
 
 /** A request to sign out that was checked: nothing in it is a stranger's word. */
 export interface LogoutRequest {
@@ -32,33 +34,48 @@ export interface LogoutRequest {
 /** They travel in a cookie and in an address. */
 const MOST_BYTES = 1500
 
-export async function checkRequest(deps: Pick<Deps, 'keys' | 'clients'>, query: URLSearchParams, now: number): Promise<Checked> {
+export async function checkRequest(
+  deps: Pick<Deps, 'keys' | 'clients'>,
+  query: URLSearchParams,
+  now: number,
+): Promise<Checked> {
   const params = tryParams(query)
   if (params === undefined) return { rejection: 'malformed' }
   const named = params.get('client_id')
   const jwt = params.get('id_token_hint')
   const hint = jwt === undefined ? undefined : await readHint(deps, jwt, now)
   if (jwt !== undefined && hint === undefined) return { rejection: 'hint' }
-  if (hint !== undefined && named !== undefined && !hint.audience.includes(named)) return { rejection: 'client' }
+  if (hint !== undefined && named !== undefined && !hint.audience.includes(named))
+    return { rejection: 'client' }
 
   const clientId = named ?? hint?.audience[0]
   const client = clientId === undefined ? undefined : deps.clients.find(clientId)
-  if (clientId !== undefined && client === undefined) return { rejection: named === undefined ? 'hint' : 'client' }
+  if (clientId !== undefined && client === undefined)
+    return { rejection: named === undefined ? 'hint' : 'client' }
 
   const returnTo = params.get('post_logout_redirect_uri')
   // Drops a state without a redirect address: no client would read it.
   const state = returnTo === undefined ? undefined : params.get('state')
   if (returnTo !== undefined && client === undefined) return { rejection: 'address_without_client' }
-  if (returnTo !== undefined && client?.metadata.postLogoutRedirectUris.includes(returnTo) !== true) return { rejection: 'address' }
-  if (Buffer.byteLength(`${returnTo ?? ''}${state ?? ''}`) > MOST_BYTES) return { rejection: 'malformed' }
+  if (returnTo !== undefined && client?.metadata.postLogoutRedirectUris.includes(returnTo) !== true)
+    return { rejection: 'address' }
+  if (Buffer.byteLength(`${returnTo ?? ''}${state ?? ''}`) > MOST_BYTES)
+    return { rejection: 'malformed' }
   return { request: { clientId, hint: hint?.who, returnTo, state } }
 }
 
-/** An ID token of ours, expired or not (§4). It does not prove that the sender is the user it names. */
+/**
+ * An ID token of ours, expired or not (§4). It does not prove that the sender is the user it names.
+ */
 async function readHint(deps: Pick<Deps, 'keys'>, jwt: string, now: number) {
   const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })
   if (claims === undefined || typeof claims.sub !== 'string') return undefined
-  const audience = (Array.isArray(claims.aud) ? claims.aud : [claims.aud]).filter((one): one is string => typeof one === 'string')
+  const audience = (Array.isArray(claims.aud) ? claims.aud : [claims.aud]).filter(
+    (one): one is string => typeof one === 'string',
+  )
   if (audience.length === 0) return undefined
-  return { audience, who: { sub: claims.sub, sid: typeof claims.sid === 'string' ? claims.sid : undefined } }
+  return {
+    audience,
+    who: { sub: claims.sub, sid: typeof claims.sid === 'string' ? claims.sid : undefined },
+  }
 }

@@ -4,11 +4,25 @@ import { OAuthError } from '../../protocol/error.ts'
 import { newId } from '../../runtime/ids.ts'
 import { GRANT } from '../../protocol/names.ts'
 import { required } from '../../protocol/params.ts'
-import { allowed, askedAudience, type GrantInput, LOCKED, NOT_FRESH, type TokenDeps, whose } from './grant.ts'
+import {
+  allowed,
+  askedAudience,
+  type GrantInput,
+  LOCKED,
+  NOT_FRESH,
+  type TokenDeps,
+  whose,
+} from './grant.ts'
 import { issueTokens, type TokenAnswer } from './tokens.ts'
 
-/** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is valid once, for a minute, for its client, its redirect address and its verifier. */
-export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
+/**
+ * RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is valid once, for a minute, for its client, its
+ * redirect address and its verifier.
+ */
+export async function exchangeAuthorizationCode(
+  deps: TokenDeps,
+  { client, params, now, requester }: GrantInput,
+): Promise<TokenAnswer> {
   const code = required(params, 'code')
   // Before the code is consumed: a request that cannot succeed must not use up the code.
   const asked = askedAudience(client, params)
@@ -24,13 +38,24 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
     now,
   })
   if (redeemed.outcome === 'reused') {
-    deps.log.warn('code_reused', { client_id: client.clientId, ...whose(redeemed.committed), ...requester() })
-    throw new OAuthError('invalid_grant', 'The code was used before, so the broker revoked its tokens. Start a new sign-in.')
+    deps.log.warn('code_reused', {
+      client_id: client.clientId,
+      ...whose(redeemed.committed),
+      ...requester(),
+    })
+    throw new OAuthError(
+      'invalid_grant',
+      'The code was used before, so the broker revoked its tokens. Start a new sign-in.',
+    )
   }
-  if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[redeemed.why], { cause: redeemed.why })
+  if (redeemed.outcome === 'rejected')
+    throw new OAuthError('invalid_grant', REJECTED[redeemed.why], { cause: redeemed.why })
   const { session, grant, family, rev } = redeemed
   const { scope, audience } = allowed(deps, client, session, grant, { audience: asked }, now)
-  const refreshToken = family && client.metadata.grants.includes(GRANT.refreshToken) ? deps.refreshTokens.write(family) : undefined
+  const refreshToken =
+    family && client.metadata.grants.includes(GRANT.refreshToken)
+      ? deps.refreshTokens.write(family)
+      : undefined
   return issueTokens(deps, {
     client,
     session,
@@ -43,7 +68,8 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
   })
 }
 
-const UNKNOWN = 'The code is not valid: it was issued to another client, was used before, or has expired. Start a new sign-in.'
+const UNKNOWN =
+  'The code is not valid: it was issued to another client, was used before, or has expired. Start a new sign-in.'
 const ENDED = 'The session that the code belongs to has ended. Start a new sign-in.'
 
 /** Whether a code of another client exists is not that client's to know. */
@@ -57,5 +83,6 @@ const REJECTED: Record<RejectedWhy, string> = {
   not_fresh: NOT_FRESH,
   locked: LOCKED,
   wrong_redirect_uri: 'The redirect_uri must exactly match the one of the authorization request.',
-  wrong_verifier: 'The code_verifier does not match the code_challenge of the authorization request. Start a new sign-in.',
+  wrong_verifier:
+    'The code_verifier does not match the code_challenge of the authorization request. Start a new sign-in.',
 }

@@ -1,6 +1,12 @@
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
-import { OPERATOR_SCOPES, SCOPES, SSF_SCOPES, adminAudience, ssfAudience } from '../../protocol/names.ts'
+import {
+  OPERATOR_SCOPES,
+  SCOPES,
+  SSF_SCOPES,
+  adminAudience,
+  ssfAudience,
+} from '../../protocol/names.ts'
 import { printable, splitList } from '../../protocol/params.ts'
 import { mintAccessToken, type TokenAnswer } from './tokens.ts'
 import { askedAudience, LOCKED } from './grant.ts'
@@ -8,7 +14,10 @@ import type { GrantInput, TokenDeps } from './grant.ts'
 
 const USER_SCOPES: readonly string[] = SCOPES
 
-/** Scopes of the broker's own APIs: each is good at its API alone, so that no instance can use a token that it was sent. */
+/**
+ * Scopes of the broker's own APIs: each is good at its API alone, so that no instance can use a
+ * token that it was sent.
+ */
 interface OwnApi {
   name: string
   scopes: readonly string[]
@@ -18,12 +27,22 @@ const OWN_APIS: readonly OwnApi[] = [
   { name: 'the admin API', scopes: OPERATOR_SCOPES, audience: adminAudience },
   { name: 'the Shared Signals API', scopes: SSF_SCOPES, audience: ssfAudience },
 ]
-const apiOf = (scope: string): OwnApi | undefined => OWN_APIS.find(({ scopes }) => scopes.includes(scope))
+const apiOf = (scope: string): OwnApi | undefined =>
+  OWN_APIS.find(({ scopes }) => scopes.includes(scope))
 
-/** RFC 6749 §4.4: a client for itself. No user, so no `sid`, no ID token and no refresh token (§4.4.3). */
-export async function clientCredentials(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
+/**
+ * RFC 6749 §4.4: a client for itself. No user, so no `sid`, no ID token and no refresh token
+ * (§4.4.3).
+ */
+export async function clientCredentials(
+  deps: TokenDeps,
+  { client, params, now }: GrantInput,
+): Promise<TokenAnswer> {
   if (isPublic(client))
-    throw new OAuthError('unauthorized_client', 'A client without a credential cannot use client_credentials. Register the client with a credential.')
+    throw new OAuthError(
+      'unauthorized_client',
+      'A client without a credential cannot use client_credentials. Register the client with a credential.',
+    )
   const { issuer } = deps.config
   const resource = params.get('resource')
   const scopes = scopesFor(
@@ -31,19 +50,34 @@ export async function clientCredentials(deps: TokenDeps, { client, params, now }
     params.get('scope'),
     OWN_APIS.find((api) => api.audience(issuer) === resource),
   )
-  const audience = ownAudience(scopes, resource, issuer) ?? askedAudience(client, params) ?? client.metadata.audience
+  const audience =
+    ownAudience(scopes, resource, issuer) ??
+    askedAudience(client, params) ??
+    client.metadata.audience
   // A client that was removed while it authenticated would get a token newer than its own end.
   const granted = await deps.store.grantClient({ clientId: client.clientId, audience })
   if (granted.outcome === 'rejected')
     throw granted.why === 'locked'
       ? new OAuthError('unauthorized_client', LOCKED)
-      : new OAuthError('invalid_client', 'The client was removed from the broker. Ask an operator of the broker to register it.')
+      : new OAuthError(
+          'invalid_client',
+          'The client was removed from the broker. Ask an operator of the broker to register it.',
+        )
   const scope = scopes.join(' ')
-  const { token, expiresIn } = mintAccessToken(deps, { client, audience, scope, rev: granted.rev, now })
+  const { token, expiresIn } = mintAccessToken(deps, {
+    client,
+    audience,
+    scope,
+    rev: granted.rev,
+    now,
+  })
   return { access_token: token, token_type: 'Bearer', expires_in: expiresIn, scope }
 }
 
-/** Without `scope`: all that the client is registered for, of the kind that the audience takes. @param api undefined: an instance */
+/**
+ * Without `scope`: all that the client is registered for, of the kind that the audience takes.
+ * @param api undefined: an instance
+ */
 function scopesFor(client: Client, asked: string | undefined, api: OwnApi | undefined): string[] {
   const registered = client.metadata.scopes.filter((scope) => !USER_SCOPES.includes(scope))
   if (asked === undefined) return registered.filter((scope) => apiOf(scope) === api)
@@ -58,21 +92,34 @@ function scopesFor(client: Client, asked: string | undefined, api: OwnApi | unde
 }
 
 /** @returns undefined: not for an API of the broker */
-function ownAudience(scopes: readonly string[], resource: string | undefined, issuer: string): string | undefined {
+function ownAudience(
+  scopes: readonly string[],
+  resource: string | undefined,
+  issuer: string,
+): string | undefined {
   const asked = OWN_APIS.find((api) => api.audience(issuer) === resource)
   const [api, ...others] = new Set(scopes.map(apiOf))
   if (api === undefined && others.length === 0) {
     if (asked !== undefined)
-      throw new OAuthError('invalid_target', `${capital(asked.name)} accepts only tokens with the scope ${asked.scopes.join(' or ')}.`)
+      throw new OAuthError(
+        'invalid_target',
+        `${capital(asked.name)} accepts only tokens with the scope ${asked.scopes.join(' or ')}.`,
+      )
     return undefined
   }
   if (others.length > 0) {
     const [own] = [api, ...others].filter((one) => one !== undefined)
-    throw new OAuthError('invalid_scope', `Request ${own?.scopes.join(' and ')} without other scopes: their tokens are for ${own?.name} only.`)
+    throw new OAuthError(
+      'invalid_scope',
+      `Request ${own?.scopes.join(' and ')} without other scopes: their tokens are for ${own?.name} only.`,
+    )
   }
   const audience = api?.audience(issuer)
   if (resource !== undefined && asked !== api)
-    throw new OAuthError('invalid_target', `The scope ${scopes.join(' ')} is for the resource ${audience}. Send that resource, or none.`)
+    throw new OAuthError(
+      'invalid_target',
+      `The scope ${scopes.join(' ')} is for the resource ${audience}. Send that resource, or none.`,
+    )
   return audience
 }
 

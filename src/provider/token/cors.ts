@@ -4,19 +4,39 @@ import type { ClientRegistry } from '../../clients/interface.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 
-/** Cross-origin calls from browser code, only for the origins that registered clients name. Never with cookies. */
+/**
+ * Cross-origin calls from browser code, only for the origins that registered clients name. Never
+ * with cookies.
+ */
 
 type Needs = Pick<Deps, 'clients' | 'config' | 'log' | 'rateLimits'>
 
-const names = (client: Client | undefined, origin: string): boolean => client?.metadata.allowedOrigins.includes(origin) === true
+const names = (client: Client | undefined, origin: string): boolean =>
+  client?.metadata.allowedOrigins.includes(origin) === true
 
 /** A browser says no more than that the request failed, so the log says what to register. */
-function logRejected({ config, log, rateLimits }: Needs, c: Context, origin: string, client?: Client): void {
+function logRejected(
+  { config, log, rateLimits }: Needs,
+  c: Context,
+  origin: string,
+  client?: Client,
+): void {
   const from = remoteOf(c, config)
   // A page of ours has the header too.
-  if (origin === new URL(config.issuer).origin || !rateLimits.mayLog({ clientId: client?.clientId, address: from })) return
-  const next = 'If it is an application of yours, add the origin to allowed_origins of its registration.'
-  log.warn('origin_rejected', { client_id: client?.clientId, origin: origin.slice(0, 200), path: c.req.path, next, from })
+  if (
+    origin === new URL(config.issuer).origin ||
+    !rateLimits.mayLog({ clientId: client?.clientId, address: from })
+  )
+    return
+  const next =
+    'If it is an application of yours, add the origin to allowed_origins of its registration.'
+  log.warn('origin_rejected', {
+    client_id: client?.clientId,
+    origin: origin.slice(0, 200),
+    path: c.req.path,
+    next,
+    from,
+  })
 }
 
 /** Before the client is known: an origin that any client names. */

@@ -1,8 +1,21 @@
 import { z } from 'zod'
-import { asClient, clientInForm, type Description, form, formRejections, json, limited, rejected, text } from '../../protocol/described.ts'
+import {
+  asClient,
+  clientInForm,
+  type Description,
+  form,
+  formRejections,
+  json,
+  limited,
+  rejected,
+  text,
+} from '../../protocol/described.ts'
 import { GRANT } from '../../protocol/names.ts'
 
-/** The endpoints for tokens as /openapi.json describes them. Requests are read by hand: unknown parameters are ignored (RFC 6749 §3.2). */
+/**
+ * The endpoints for tokens as /openapi.json describes them. Requests are read by hand: unknown
+ * parameters are ignored (RFC 6749 §3.2).
+ */
 
 const tokens = z
   .object({
@@ -12,22 +25,33 @@ const tokens = z
     scope: text,
     refresh_token: text.optional(),
     id_token: text.optional(),
-    issued_token_type: text.meta({ description: 'of a token exchange (RFC 8693 §2.2.1)' }).optional(),
+    issued_token_type: text
+      .meta({ description: 'of a token exchange (RFC 8693 §2.2.1)' })
+      .optional(),
   })
   .meta({ id: 'Tokens' })
 
 export const TOKEN: Description = {
   id: 'issueTokens',
-  summary: 'Issues tokens for a code, a refresh token, a client or another token (RFC 6749 §3.2, RFC 8693)',
+  summary:
+    'Issues tokens for a code, a refresh token, a client or another token (RFC 6749 §3.2, RFC 8693)',
   tag: 'oauth',
   security: asClient,
   body: form(
     z.object({
       grant_type: z.enum(GRANT),
       ...Object.fromEntries(
-        ['code', 'redirect_uri', 'code_verifier', 'refresh_token', 'scope', 'resource', 'subject_token', 'subject_token_type', 'audience'].map(
-          (name) => [name, text.optional()],
-        ),
+        [
+          'code',
+          'redirect_uri',
+          'code_verifier',
+          'refresh_token',
+          'scope',
+          'resource',
+          'subject_token',
+          'subject_token_type',
+          'audience',
+        ].map((name) => [name, text.optional()]),
       ),
       ...clientInForm,
     }),
@@ -41,7 +65,11 @@ export const INTROSPECT: Description = {
   tag: 'oauth',
   security: asClient,
   body: form(z.object({ token: text.min(1), token_type_hint: text.optional(), ...clientInForm })),
-  answers: { 200: ['Whether it is active; if so, its claims.', json(z.looseObject({ active: z.boolean() }))], ...formRejections, ...limited },
+  answers: {
+    200: ['Whether it is active; if so, its claims.', json(z.looseObject({ active: z.boolean() }))],
+    ...formRejections,
+    ...limited,
+  },
 }
 
 export const REVOKE: Description = {
@@ -59,7 +87,14 @@ const info = {
   answers: {
     200: [
       'The claims that the token’s scopes allow.',
-      json(z.looseObject({ sub: text, session_expires_at: z.int().meta({ description: 'when the session ends at the latest (epoch seconds)' }) })),
+      json(
+        z.looseObject({
+          sub: text,
+          session_expires_at: z
+            .int()
+            .meta({ description: 'when the session ends at the latest (epoch seconds)' }),
+        }),
+      ),
     ],
     400: rejected('The request has more than one access token, or none that can be read.'),
     401: rejected('The access token is missing, expired or revoked.'),
@@ -70,5 +105,9 @@ const info = {
 
 export const USERINFO: Readonly<Record<string, Description>> = {
   GET: { id: 'readUserInfo', summary: 'The user’s claims (OpenID Connect Core 1.0 §5.3)', ...info },
-  POST: { id: 'postUserInfo', summary: 'The user’s claims, with the access token in the header or the form (RFC 6750 §2.2)', ...info },
+  POST: {
+    id: 'postUserInfo',
+    summary: 'The user’s claims, with the access token in the header or the form (RFC 6750 §2.2)',
+    ...info,
+  },
 }

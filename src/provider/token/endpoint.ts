@@ -22,9 +22,13 @@ const grants: Record<GrantType, Grant> = {
   [GRANT.tokenExchange]: exchangeToken,
 }
 
-const isGrant = (name: string | undefined): name is GrantType => name !== undefined && Object.hasOwn(grants, name)
+const isGrant = (name: string | undefined): name is GrantType =>
+  name !== undefined && Object.hasOwn(grants, name)
 
-/** RFC 8707 §2 and RFC 8693 §2.1 let these be repeated; we issue for one, and say so as invalid_target. */
+/**
+ * RFC 8707 §2 and RFC 8693 §2.1 let these be repeated; we issue for one, and say so as
+ * invalid_target.
+ */
 const REPEATABLE = ['resource', 'audience']
 
 /** RFC 6749 §5.1, the older half for clients of HTTP/1.0. */
@@ -42,24 +46,55 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     const client = (known = await requestingClient(deps, c, params, { now }))
     onlyFor(deps, c, client)
     const type = required(params, 'grant_type')
-    if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `Unsupported grant_type. Supported values: ${Object.keys(grants).join(', ')}.`)
-    if (!client.metadata.grants.includes(type)) throw new OAuthError('unauthorized_client', `The client is not registered for the grant ${type}.`)
-    const requester = () => ({ from: remoteOf(c, deps.config), device: deviceName(c.req.header('user-agent')) })
+    if (!isGrant(type))
+      throw new OAuthError(
+        'unsupported_grant_type',
+        `Unsupported grant_type. Supported values: ${Object.keys(grants).join(', ')}.`,
+      )
+    if (!client.metadata.grants.includes(type))
+      throw new OAuthError(
+        'unauthorized_client',
+        `The client is not registered for the grant ${type}.`,
+      )
+    const requester = () => ({
+      from: remoteOf(c, deps.config),
+      device: deviceName(c.req.header('user-agent')),
+    })
     const answer = await grants[type](deps, { client, params, now, requester })
     deps.metrics.tokens.inc({ grant, outcome: 'issued' })
-    deps.metrics.clientTokens.inc({ client: client.clientId, outcome: type === GRANT.refreshToken ? 'refreshed' : 'issued' })
+    deps.metrics.clientTokens.inc({
+      client: client.clientId,
+      outcome: type === GRANT.refreshToken ? 'refreshed' : 'issued',
+    })
     return c.json(answer, 200, NOT_STORED)
   } catch (error) {
     deps.metrics.tokens.inc({ grant, outcome: error instanceof OAuthError ? error.code : 'failed' })
-    if (known !== undefined && error instanceof OAuthError) rejected(deps, c, known.clientId, grant, error)
+    if (known !== undefined && error instanceof OAuthError)
+      rejected(deps, c, known.clientId, grant, error)
     throw error
   }
 }
 
-/** A client reads the same text for causes that it must not tell apart, such as the code of another client: the log has the cause. */
-function rejected(deps: TokenDeps, c: Context, clientId: string, grant: string, { code: error, message: problem, cause }: OAuthError): void {
+/**
+ * A client reads the same text for causes that it must not tell apart, such as the code of another
+ * client: the log has the cause.
+ */
+function rejected(
+  deps: TokenDeps,
+  c: Context,
+  clientId: string,
+  grant: string,
+  { code: error, message: problem, cause }: OAuthError,
+): void {
   deps.metrics.clientTokens.inc({ client: clientId, outcome: 'rejected' })
   const from = remoteOf(c, deps.config)
   if (!deps.rateLimits.mayLog({ clientId, address: from })) return
-  deps.log.info('token_rejected', { client_id: clientId, grant, error, problem, ...(typeof cause === 'string' && { why: cause }), from })
+  deps.log.info('token_rejected', {
+    client_id: clientId,
+    grant,
+    error,
+    problem,
+    ...(typeof cause === 'string' && { why: cause }),
+    from,
+  })
 }

@@ -1,6 +1,7 @@
 /**
- * Owns what instances call with their tokens: `/token`, `/introspect`, `/revoke` and `/userinfo`. Refuses callers that do not authenticate,
- * whatever the store says has ended, and everything that the specifications do not name.
+ * Owns what instances call with their tokens: `/token`, `/introspect`, `/revoke` and `/userinfo`.
+ * Refuses callers that do not authenticate, whatever the store says has ended, and everything that
+ * the specifications do not name.
  */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
@@ -22,7 +23,12 @@ type Endpoint = (deps: TokenDeps, c: Context) => Promise<Response>
 export function tokenEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   const withTokens: TokenDeps = { ...deps, refreshTokens: refreshTokens(deps.sealer) }
-  const mount = (path: string, methods: Readonly<Record<string, Description>>, endpoint: Endpoint, fromBrowsers: boolean): void => {
+  const mount = (
+    path: string,
+    methods: Readonly<Record<string, Description>>,
+    endpoint: Endpoint,
+    fromBrowsers: boolean,
+  ): void => {
     for (const [method, about] of Object.entries(methods))
       endpoints.on(
         method,
@@ -33,7 +39,8 @@ export function tokenEndpoints(deps: Deps): Hono {
           return endpoint(withTokens, c)
         }),
       )
-    if (fromBrowsers) endpoints.options(path, (c) => preflight(deps, c, Object.keys(methods).join(', ')))
+    if (fromBrowsers)
+      endpoints.options(path, (c) => preflight(deps, c, Object.keys(methods).join(', ')))
   }
   mount('/token', { POST: TOKEN }, tokenEndpoint, true)
   mount('/introspect', { POST: INTROSPECT }, introspect, false)
@@ -42,10 +49,17 @@ export function tokenEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-/** A wrong clock takes valid sessions for expired and replaced tokens for stolen. Revoking does not depend on the time. */
+/**
+ * A wrong clock takes valid sessions for expired and replaced tokens for stolen. Revoking does not
+ * depend on the time.
+ */
 function mustTrustClock({ clockWatch }: Pick<Deps, 'clockWatch'>): void {
   if (!clockWatch.disagrees()) return
-  throw new OAuthError('temporarily_unavailable', "The broker's clock is wrong. Nothing was changed. Try again in a moment.", {
-    headers: { 'Retry-After': String(CLOCK_RETRY_SECONDS) },
-  })
+  throw new OAuthError(
+    'temporarily_unavailable',
+    "The broker's clock is wrong. Nothing was changed. Try again in a moment.",
+    {
+      headers: { 'Retry-After': String(CLOCK_RETRY_SECONDS) },
+    },
+  )
 }

@@ -22,7 +22,10 @@ export interface GrantInput {
   requester: () => Requester
 }
 
-/** Where the request comes from, for the log: an instance's server has an address and mostly no device that has a name. */
+/**
+ * Where the request comes from, for the log: an instance's server has an address and mostly no
+ * device that has a name.
+ */
 interface Requester {
   from: string | undefined
   device: string
@@ -32,13 +35,20 @@ interface Requester {
 export const LOCKED =
   'The user or an instance is locked. Only an operator of the broker can lift the lock: do not retry, and do not send the user to sign in.'
 
-/** For the log of reuse and theft: which revocation followed, of whose session. The `sub` is opaque. */
-export function whose({ revocation: { seq, selector }, sub }: Committed): { seq: number; sid?: string; sub: string | undefined } {
+/**
+ * For the log of reuse and theft: which revocation followed, of whose session. The `sub` is opaque.
+ */
+export function whose({ revocation: { seq, selector }, sub }: Committed): {
+  seq: number
+  sid?: string
+  sub: string | undefined
+} {
   return { seq, ...('sid' in selector && { sid: selector.sid }), sub }
 }
 
 /** To a client whose registration has a `max_authentication_age`. */
-export const NOT_FRESH = 'The user’s authentication is older than this client accepts (max_authentication_age). Start a new sign-in.'
+export const NOT_FRESH =
+  'The user’s authentication is older than this client accepts (max_authentication_age). Start a new sign-in.'
 
 export type Grant = (deps: TokenDeps, input: GrantInput) => Promise<TokenAnswer>
 
@@ -55,13 +65,19 @@ export function askedAudience(client: Client, params: Params): string | undefine
   return audience
 }
 
-/** What was asked for, if all of it was granted before. @throws OAuthError invalid_scope (RFC 6749 §6) */
+/**
+ * What was asked for, if all of it was granted before.
+ * @throws OAuthError invalid_scope (RFC 6749 §6)
+ */
 export function narrowed(granted: readonly string[], asked: string | undefined): string[] {
   if (asked === undefined) return [...granted]
   const wanted = splitList(asked)
   const wider = wanted.filter((scope) => !granted.includes(scope))
   if (wider.length > 0)
-    throw new OAuthError('invalid_scope', `The scope ${printable(wider.join(' '))} was not granted. Request only scopes of the original grant.`)
+    throw new OAuthError(
+      'invalid_scope',
+      `The scope ${printable(wider.join(' '))} was not granted. Request only scopes of the original grant.`,
+    )
   return wanted
 }
 
@@ -87,14 +103,25 @@ export function allowed(
   return { scope, audience }
 }
 
-/** A user's tenant or roles, or the client's registration, may have changed while the session lived. @throws OAuthError invalid_grant */
+/**
+ * A user's tenant or roles, or the client's registration, may have changed while the session lived.
+ * @throws OAuthError invalid_grant
+ */
 function mustAdmit(client: Client, session: Session): void {
-  if (!admits(client, session)) throw new OAuthError('invalid_grant', 'This user may no longer use this client. Start a new sign-in to see why.')
+  if (!admits(client, session))
+    throw new OAuthError(
+      'invalid_grant',
+      'This user may no longer use this client. Start a new sign-in to see why.',
+    )
 }
 
-/** Applies the target's own admission rules to tokens that another client requests for it. @throws OAuthError invalid_target, interaction_required */
+/**
+ * Applies the target's own admission rules to tokens that another client requests for it.
+ * @throws OAuthError invalid_target, interaction_required
+ */
 export function mustAdmitThere(target: Client, session: Session, now: number): void {
-  if (!admits(target, session)) throw new OAuthError('invalid_target', 'This user may not use that instance.')
+  if (!admits(target, session))
+    throw new OAuthError('invalid_target', 'This user may not use that instance.')
   mustBeRecent(target, session, now)
 }
 
@@ -102,22 +129,41 @@ export function mustAdmitThere(target: Client, session: Session, now: number): v
 export function mustBeRecent({ metadata }: Client, { authTime }: Session, now: number): void {
   const most = lowest(metadata.maxAuthAgeSeconds, metadata.maxAuthenticationSeconds)
   if (most !== undefined && now - authTime > most)
-    throw new OAuthError('interaction_required', 'That instance needs a more recent authentication. Send the user through /authorize with max_age.')
+    throw new OAuthError(
+      'interaction_required',
+      'That instance needs a more recent authentication. Send the user through /authorize with max_age.',
+    )
 }
 
-/** Every instance that takes tokens of that audience has to take this user. @throws OAuthError invalid_target, interaction_required */
-function mustAdmitAtOwners(deps: Pick<Deps, 'clients'>, client: Client, session: Session, audience: string, now: number): void {
+/**
+ * Every instance that takes tokens of that audience has to take this user.
+ * @throws OAuthError invalid_target, interaction_required
+ */
+function mustAdmitAtOwners(
+  deps: Pick<Deps, 'clients'>,
+  client: Client,
+  session: Session,
+  audience: string,
+  now: number,
+): void {
   for (const other of deps.clients.list())
-    if (other.clientId !== client.clientId && other.metadata.audience === audience) mustAdmitThere(other, session, now)
+    if (other.clientId !== client.clientId && other.metadata.audience === audience)
+      mustAdmitThere(other, session, now)
 }
 
-/** What the client's registration has lost since, its tokens lose with the next exchange or refresh. */
-const stillRegistered = (client: Client, scope: string): string[] => splitList(scope).filter((each) => client.metadata.scopes.includes(each))
+/**
+ * What the client's registration has lost since, its tokens lose with the next exchange or refresh.
+ */
+const stillRegistered = (client: Client, scope: string): string[] =>
+  splitList(scope).filter((each) => client.metadata.scopes.includes(each))
 
 /** @throws OAuthError invalid_target */
 function mustStillHave(client: Client, audience: string): string {
   const still = audienceFor(client, audience)
   if (still === undefined)
-    throw new OAuthError('invalid_target', 'The client is no longer registered for the resource that these tokens are for. Start a new sign-in.')
+    throw new OAuthError(
+      'invalid_target',
+      'The client is no longer registered for the resource that these tokens are for. Start a new sign-in.',
+    )
   return still
 }

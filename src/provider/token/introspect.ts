@@ -12,31 +12,58 @@ type Introspection = { active: false } | ({ active: true } & Record<string, unkn
 
 const INACTIVE: Introspection = { active: false }
 
-/** `POST /introspect` (RFC 7662). `active` only to the token's audience or to the client it was issued to: no other client learns anything. */
+/**
+ * `POST /introspect` (RFC 7662). `active` only to the token's audience or to the client it was
+ * issued to: no other client learns anything.
+ */
 export async function introspect(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c)
   const client = mustBeConfidential(await requestingClient(deps, c, params, { now }))
   mustBeWithin(deps.rateLimits, 'introspect', { clientId: client.clientId })
   const token = required(params, 'token')
-  const answer = token.startsWith(REFRESH_TOKEN_PREFIX) ? await refreshToken(deps, client, token, now) : await accessToken(deps, client, token, now)
+  const answer = token.startsWith(REFRESH_TOKEN_PREFIX)
+    ? await refreshToken(deps, client, token, now)
+    : await accessToken(deps, client, token, now)
   return c.json(answer, 200, { 'Cache-Control': 'no-store' })
 }
 
-async function accessToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
+async function accessToken(
+  deps: TokenDeps,
+  client: Client,
+  token: string,
+  now: number,
+): Promise<Introspection> {
   const claims = await readAccessToken(deps, token, now)
-  if (!claims || (claims.aud !== client.metadata.audience && claims.clientId !== client.clientId)) return INACTIVE
+  if (!claims || (claims.aud !== client.metadata.audience && claims.clientId !== client.clientId))
+    return INACTIVE
   const { sid, sub, clientId, rev, aud: audience } = claims
   const needs = client.clientId
   const good =
     sid === undefined
       ? await deps.store.checkClientAccess({ clientId, rev, needs, audience })
-      : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true, needs, audience })).outcome === 'good'
+      : (
+          await deps.store.checkAccess({
+            sid,
+            sub,
+            clientId,
+            rev,
+            now,
+            touch: true,
+            needs,
+            audience,
+          })
+        ).outcome === 'good'
   return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
 }
 
 /** A refresh token is its own client's business alone. Asking is not a use of it. */
-async function refreshToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
+async function refreshToken(
+  deps: TokenDeps,
+  client: Client,
+  token: string,
+  now: number,
+): Promise<Introspection> {
   const presented = deps.refreshTokens.read(token)
   const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))
   if (!found?.current || found.family.clientId !== client.clientId) return INACTIVE
@@ -45,5 +72,13 @@ async function refreshToken(deps: TokenDeps, client: Client, token: string, now:
   const { sub, sid } = standing.session
   const exp = endOf(standing.session, client)
   if (exp <= now) return INACTIVE
-  return { active: true, iss: deps.config.issuer, client_id: client.clientId, sub, sid, scope: found.family.scope, exp }
+  return {
+    active: true,
+    iss: deps.config.issuer,
+    client_id: client.clientId,
+    sub,
+    sid,
+    scope: found.family.scope,
+    exp,
+  }
 }

@@ -2,18 +2,35 @@ import type { RejectedWhy } from '../../../db/types.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { required, splitList } from '../../protocol/params.ts'
-import { allowed, askedAudience, type GrantInput, LOCKED, narrowed, NOT_FRESH, type TokenDeps, type Wanted, whose } from './grant.ts'
+import {
+  allowed,
+  askedAudience,
+  type GrantInput,
+  LOCKED,
+  narrowed,
+  NOT_FRESH,
+  type TokenDeps,
+  type Wanted,
+  whose,
+} from './grant.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import { issueTokens, type TokenAnswer } from './tokens.ts'
 
-/** For so long a public client gets a lost answer again (RFC 9700 §4.14.2); a client that authenticates, until it uses the successor. */
+/**
+ * For so long a public client gets a lost answer again (RFC 9700 §4.14.2); a client that
+ * authenticates, until it uses the successor.
+ */
 const PUBLIC_REPLAY_SECONDS = 10
 
 /**
- * RFC 6749 §6 with rotation (RFC 9700 §4.14.2). The answer holds an ID token only where the request's own `scope` names `openid`
- * (OpenID Connect Core §12.2 lets it be left out), then without a nonce.
+ * RFC 6749 §6 with rotation (RFC 9700 §4.14.2). The answer holds an ID token only where the
+ * request's own `scope` names `openid` (OpenID Connect Core §12.2 lets it be left out), then
+ * without a nonce.
  */
-export async function refresh(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
+export async function refresh(
+  deps: TokenDeps,
+  { client, params, now, requester }: GrantInput,
+): Promise<TokenAnswer> {
   const presented = deps.refreshTokens.read(required(params, 'refresh_token'))
   if (!presented) throw new OAuthError('invalid_grant', UNKNOWN)
   const wanted = { audience: askedAudience(client, params), scope: params.get('scope') }
@@ -25,9 +42,14 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
     replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
     now,
   })
-  if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[rotated.why], { cause: rotated.why })
+  if (rotated.outcome === 'rejected')
+    throw new OAuthError('invalid_grant', REJECTED[rotated.why], { cause: rotated.why })
   if ('committed' in rotated) {
-    deps.log.warn(`refresh_token_${rotated.outcome}`, { client_id: client.clientId, ...whose(rotated.committed), ...requester() })
+    deps.log.warn(`refresh_token_${rotated.outcome}`, {
+      client_id: client.clientId,
+      ...whose(rotated.committed),
+      ...requester(),
+    })
     throw new OAuthError('invalid_grant', REUSED[rotated.outcome])
   }
   const { family, session, rev } = rotated
@@ -44,17 +66,29 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
 }
 
 /**
- * Before the rotation: asking for too much must not use up the token. A public client has 10 s for a lost answer, so everything that may fail
- * is checked here; others get the same successor again for as long as they do not use it.
+ * Before the rotation: asking for too much must not use up the token. A public client has 10 s for
+ * a lost answer, so everything that may fail is checked here; others get the same successor again
+ * for as long as they do not use it.
  */
-async function checkFirst(deps: TokenDeps, client: Client, presented: RefreshToken, wanted: Wanted, now: number): Promise<void> {
+async function checkFirst(
+  deps: TokenDeps,
+  client: Client,
+  presented: RefreshToken,
+  wanted: Wanted,
+  now: number,
+): Promise<void> {
   if (wanted.scope === undefined && !isPublic(client)) return
   const known = await deps.store.findFamily(presented.familyId, presented.generation)
   // Every other refusal is the rotation's: it tells late use and theft apart.
-  if (known?.family.clientId !== client.clientId || known.family.generation !== presented.generation) return
+  if (
+    known?.family.clientId !== client.clientId ||
+    known.family.generation !== presented.generation
+  )
+    return
   if (!isPublic(client)) return void narrowed(splitList(known.family.scope), wanted.scope)
   const standing = await deps.store.standingBySid(known.family.sid, now)
-  if (standing.state === 'live' || standing.state === 'marked') allowed(deps, client, standing.session, known.family, wanted, now)
+  if (standing.state === 'live' || standing.state === 'marked')
+    allowed(deps, client, standing.session, known.family, wanted, now)
 }
 
 const UNKNOWN = 'The refresh token is not valid for this client. Start a new sign-in.'
@@ -62,7 +96,8 @@ const ENDED = 'The session has ended. Start a new sign-in.'
 
 const REUSED = {
   late: 'This refresh token was replaced more than 10 s ago, so the broker revoked its grant. Start a new sign-in.',
-  stolen: 'This refresh token was replaced earlier, so it may be stolen: the broker ended the session. Start a new sign-in.',
+  stolen:
+    'This refresh token was replaced earlier, so it may be stolen: the broker ended the session. Start a new sign-in.',
 }
 
 const REJECTED: Record<RejectedWhy, string> = {

@@ -11,8 +11,9 @@ import type { TokenDeps } from './grant.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
 
 /**
- * `POST /revoke` (RFC 7009): whichever token of a grant is presented, the grant ends: all its tokens. The participants stay known and still
- * get logout tokens. What is unknown, expired or another client's is answered with 200 (§2.2) and changes nothing.
+ * `POST /revoke` (RFC 7009): whichever token of a grant is presented, the grant ends: all its
+ * tokens. The participants stay known and still get logout tokens. What is unknown, expired or
+ * another client's is answered with 200 (§2.2) and changes nothing.
  */
 export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
@@ -32,10 +33,16 @@ export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response
 }
 
 /** The session in which the client holds this token. */
-async function sessionOf(deps: TokenDeps, client: Client, token: string, now: number): Promise<string | undefined> {
+async function sessionOf(
+  deps: TokenDeps,
+  client: Client,
+  token: string,
+  now: number,
+): Promise<string | undefined> {
   if (token.startsWith(REFRESH_TOKEN_PREFIX)) {
     const presented = deps.refreshTokens.read(token)
-    const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))
+    const found =
+      presented && (await deps.store.findFamily(presented.familyId, presented.generation))
     return found?.family.clientId === client.clientId ? found.family.sid : undefined
   }
   const claims = await readAccessToken(deps, token, now)

@@ -13,10 +13,14 @@ const MAX_DEPTH = 3
 const TAKEN: readonly string[] = Object.values(TOKEN_TYPE)
 
 /**
- * RFC 8693: an instance calls another on a user's behalf. The caller must be the source token's audience, and the target must list it.
- * Scope never wider, expiry never later, the same `sid` and `rev`, no refresh token; and caller and target become participants of the session.
+ * RFC 8693: an instance calls another on a user's behalf. The caller must be the source token's
+ * audience, and the target must list it. Scope never wider, expiry never later, the same `sid` and
+ * `rev`, no refresh token; and caller and target become participants of the session.
  */
-export async function exchangeToken(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
+export async function exchangeToken(
+  deps: TokenDeps,
+  { client, params, now }: GrantInput,
+): Promise<TokenAnswer> {
   mustBePlain(params)
   const target = targetOf(deps, client, params)
   const source = await readAccessToken(deps, required(params, 'subject_token'), now)
@@ -33,12 +37,25 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   const act = actors(client, source)
   // Checked before any client becomes a participant.
   const { audience } = target.metadata
-  const standingNow = await standing(deps, source, { sid: source.sid, now, needs: target.clientId, audience })
-  for (const owner of deps.clients.list()) if (owner.metadata.audience === audience) mustAdmitThere(owner, standingNow, now)
+  const standingNow = await standing(deps, source, {
+    sid: source.sid,
+    now,
+    needs: target.clientId,
+    audience,
+  })
+  for (const owner of deps.clients.list())
+    if (owner.metadata.audience === audience) mustAdmitThere(owner, standingNow, now)
   mustBeRecent(client, standingNow, now)
-  // Of a token that another client brought: what it gets is its own to revoke, and it gets a logout token when the session ends.
-  if (client.clientId !== source.clientId) await standing(deps, source, { sid: source.sid, now, joins: client.clientId, audience })
-  const session = await standing(deps, source, { sid: source.sid, now, joins: target.clientId, audience })
+  // Of a token that another client brought: what it gets is its own to revoke, and it gets a logout
+  // token when the session ends.
+  if (client.clientId !== source.clientId)
+    await standing(deps, source, { sid: source.sid, now, joins: client.clientId, audience })
+  const session = await standing(deps, source, {
+    sid: source.sid,
+    now,
+    joins: target.clientId,
+    audience,
+  })
   const { token, expiresIn } = mintAccessToken(deps, {
     client,
     audience,
@@ -49,7 +66,13 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
     notAfter: source.exp,
     act,
   })
-  return { access_token: token, issued_token_type: TOKEN_TYPE.accessToken, token_type: 'Bearer', expires_in: expiresIn, scope }
+  return {
+    access_token: token,
+    issued_token_type: TOKEN_TYPE.accessToken,
+    token_type: 'Bearer',
+    expires_in: expiresIn,
+    scope,
+  }
 }
 
 function mustBePlain(params: Params): void {
@@ -57,20 +80,35 @@ function mustBePlain(params: Params): void {
     throw new OAuthError('invalid_request', `subject_token_type must be ${TOKEN_TYPE.accessToken}.`)
   const requested = params.get('requested_token_type')
   if (requested !== undefined && !TAKEN.includes(requested))
-    throw new OAuthError('invalid_request', `requested_token_type must be ${TOKEN_TYPE.accessToken}, or left out.`)
+    throw new OAuthError(
+      'invalid_request',
+      `requested_token_type must be ${TOKEN_TYPE.accessToken}, or left out.`,
+    )
   if (params.has('actor_token') || params.has('actor_token_type'))
-    throw new OAuthError('invalid_request', 'Leave actor_token out: the client that authenticates is the actor.')
+    throw new OAuthError(
+      'invalid_request',
+      'Leave actor_token out: the client that authenticates is the actor.',
+    )
 }
 
-/** §2.1: `audience` is a client's id or audience, `resource` its audience. One target a request. @throws OAuthError invalid_target */
+/**
+ * §2.1: `audience` is a client's id or audience, `resource` its audience. One target a request.
+ * @throws OAuthError invalid_target
+ */
 function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
   const [audience, resource] = [params.get('audience'), params.get('resource')]
   if (audience === undefined && resource === undefined)
-    throw new OAuthError('invalid_request', 'Name the instance to call, in the parameter audience or resource.')
+    throw new OAuthError(
+      'invalid_request',
+      'Name the instance to call, in the parameter audience or resource.',
+    )
   const found = deps.clients
     .list()
     .filter((each) => resource === undefined || each.metadata.audience === resource)
-    .filter((each) => audience === undefined || each.clientId === audience || each.metadata.audience === audience)
+    .filter(
+      (each) =>
+        audience === undefined || each.clientId === audience || each.metadata.audience === audience,
+    )
   const target = found.length === 1 ? found[0] : undefined
   if (!target || !target.metadata.exchangeFrom.includes(caller.clientId)) {
     throw new OAuthError(
@@ -86,7 +124,11 @@ function actors(client: Client, source: AccessTokenClaims): Act {
   const act: Act = source.act ? { sub: client.clientId, act: source.act } : { sub: client.clientId }
   let depth = 0
   for (let each: Act | undefined = act; each; each = each.act) depth++
-  if (depth > MAX_DEPTH) throw new OAuthError('invalid_request', `A token can be exchanged at most ${MAX_DEPTH} times in a row.`)
+  if (depth > MAX_DEPTH)
+    throw new OAuthError(
+      'invalid_request',
+      `A token can be exchanged at most ${MAX_DEPTH} times in a row.`,
+    )
   return act
 }
 
@@ -99,9 +141,19 @@ interface Check {
   audience: string
 }
 
-async function standing(deps: TokenDeps, source: AccessTokenClaims, check: Check): Promise<Session> {
+async function standing(
+  deps: TokenDeps,
+  source: AccessTokenClaims,
+  check: Check,
+): Promise<Session> {
   const { sub, clientId, rev } = source
-  const access = await deps.store.checkAccess({ sub, clientId, rev, touch: check.joins !== undefined, ...check })
+  const access = await deps.store.checkAccess({
+    sub,
+    clientId,
+    rev,
+    touch: check.joins !== undefined,
+    ...check,
+  })
   if (access.outcome === 'good') return access.session
   if (access.why === 'locked') throw new OAuthError('invalid_grant', LOCKED)
   throw new OAuthError(

@@ -38,8 +38,14 @@ interface AccessTokenInput {
   act?: Act | undefined
 }
 
-/** An access token by RFC 9068, ES256. It never outlives the session's absolute end. `acr` and `amr` are there only where Microsoft proved them. */
-export function mintAccessToken(deps: Pick<Deps, 'keys' | 'random' | 'config'>, input: AccessTokenInput): { token: string; expiresIn: number } {
+/**
+ * An access token by RFC 9068, ES256. It never outlives the session's absolute end. `acr` and `amr`
+ * are there only where Microsoft proved them.
+ */
+export function mintAccessToken(
+  deps: Pick<Deps, 'keys' | 'random' | 'config'>,
+  input: AccessTokenInput,
+): { token: string; expiresIn: number } {
   const { client, session, now } = input
   const exp = Math.min(
     now + client.metadata.accessTokenSeconds,
@@ -64,8 +70,13 @@ export function mintAccessToken(deps: Pick<Deps, 'keys' | 'random' | 'config'>, 
 }
 
 /** No token of a session outlives it, nor the age that the client lets an authentication have. */
-export const endOf = ({ absoluteAt, authTime, openedAt }: Session, { metadata: { maxAuthenticationSeconds: most } }: Client): number =>
-  most === undefined ? absoluteAt : Math.min(absoluteAt, (authTime > 0 ? authTime : openedAt) + most)
+export const endOf = (
+  { absoluteAt, authTime, openedAt }: Session,
+  { metadata: { maxAuthenticationSeconds: most } }: Client,
+): number =>
+  most === undefined
+    ? absoluteAt
+    : Math.min(absoluteAt, (authTime > 0 ? authTime : openedAt) + most)
 
 function userClaims(session: Session): Record<string, unknown> {
   return {
@@ -80,19 +91,31 @@ function userClaims(session: Session): Record<string, unknown> {
   }
 }
 
-/** What the scopes `profile` and `email` let a client see (OpenID Connect Core §5.4). Microsoft does not prove the address, so it says so. */
+/**
+ * What the scopes `profile` and `email` let a client see (OpenID Connect Core §5.4). Microsoft does
+ * not prove the address, so it says so.
+ */
 export function userInfo(user: User, scope: readonly string[]): Record<string, unknown> {
   return {
     ...(scope.includes('profile') && user.name !== undefined && { name: user.name }),
-    ...(scope.includes('profile') && user.username !== undefined && { preferred_username: user.username }),
-    ...(scope.includes('email') && user.email !== undefined && { email: user.email, email_verified: false }),
+    ...(scope.includes('profile') &&
+      user.username !== undefined && { preferred_username: user.username }),
+    ...(scope.includes('email') &&
+      user.email !== undefined && { email: user.email, email_verified: false }),
   }
 }
 
-/** OpenID Connect Core §3.1.3.6: the left half of the access token's hash; SHA-256 for both of our algorithms. */
-const atHash = (accessToken: string): string => hash('sha256', accessToken, 'buffer').subarray(0, 16).toString('base64url')
+/**
+ * OpenID Connect Core §3.1.3.6: the left half of the access token's hash; SHA-256 for both of our
+ * algorithms.
+ */
+const atHash = (accessToken: string): string =>
+  hash('sha256', accessToken, 'buffer').subarray(0, 16).toString('base64url')
 
-/** An ID token (OpenID Connect Core §2), signed with the algorithm that the client is registered with. It lives as long as the access token. */
+/**
+ * An ID token (OpenID Connect Core §2), signed with the algorithm that the client is registered
+ * with. It lives as long as the access token.
+ */
 function mintIdToken(
   deps: Pick<Deps, 'keys' | 'config'>,
   input: {
@@ -145,7 +168,14 @@ export function issueTokens(
     expires_in: expiresIn,
     scope,
     ...(input.refreshToken !== undefined && { refresh_token: input.refreshToken }),
-    ...(input.idToken && { id_token: mintIdToken(deps, { ...input, nonce: input.idToken.nonce, accessToken: token, expiresIn }) }),
+    ...(input.idToken && {
+      id_token: mintIdToken(deps, {
+        ...input,
+        nonce: input.idToken.nonce,
+        accessToken: token,
+        expiresIn,
+      }),
+    }),
   }
 }
 
@@ -167,7 +197,11 @@ export interface AccessTokenClaims {
 }
 
 /** @returns undefined where it is none of ours, or expired */
-export async function readAccessToken(deps: Pick<Deps, 'keys'>, token: string, now: number): Promise<AccessTokenClaims | undefined> {
+export async function readAccessToken(
+  deps: Pick<Deps, 'keys'>,
+  token: string,
+  now: number,
+): Promise<AccessTokenClaims | undefined> {
   const raw = await deps.keys.verify(token, { typ: TYP.accessToken, now })
   if (!raw) return undefined
   return {

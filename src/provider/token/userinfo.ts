@@ -9,7 +9,10 @@ import { readAccessToken, userInfo } from './tokens.ts'
 import { onlyFor } from './cors.ts'
 import type { TokenDeps } from './grant.ts'
 
-/** `GET|POST /userinfo` (OpenID Connect Core §5.3): what the token's scopes let its holder know of the user. It counts as activity. */
+/**
+ * `GET|POST /userinfo` (OpenID Connect Core §5.3): what the token's scopes let its holder know of
+ * the user. It counts as activity.
+ */
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const token = await presentedToken(c)
@@ -17,34 +20,70 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   if (!claims) {
     const typ = readUnverified(token)?.header.typ
     if (typ !== undefined && !sameType(typ, TYP.accessToken))
-      throw rejected('invalid_token', 'This is not an access token, but another JWT, such as an ID token. Send the access_token.')
-    throw rejected('invalid_token', 'The access token is not valid or has expired. Refresh it, and send the new one.')
+      throw rejected(
+        'invalid_token',
+        'This is not an access token, but another JWT, such as an ID token. Send the access_token.',
+      )
+    throw rejected(
+      'invalid_token',
+      'The access token is not valid or has expired. Refresh it, and send the new one.',
+    )
   }
   onlyFor(deps, c, deps.clients.find(claims.clientId))
   const scope = splitList(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
-    throw rejected('insufficient_scope', 'The access token needs the scope openid.', ', scope="openid"')
-  const access = await deps.store.checkAccess({ sid: claims.sid, sub: claims.sub, clientId: claims.clientId, rev: claims.rev, now, touch: true })
-  if (access.outcome === 'rejected') throw rejected('invalid_token', 'The session has ended. Start a new sign-in.')
+    throw rejected(
+      'insufficient_scope',
+      'The access token needs the scope openid.',
+      ', scope="openid"',
+    )
+  const access = await deps.store.checkAccess({
+    sid: claims.sid,
+    sub: claims.sub,
+    clientId: claims.clientId,
+    rev: claims.rev,
+    now,
+    touch: true,
+  })
+  if (access.outcome === 'rejected')
+    throw rejected('invalid_token', 'The session has ended. Start a new sign-in.')
   // So that an instance warns its user before the session ends, whatever they do meanwhile.
   const ends = { session_expires_at: access.session.absoluteAt }
-  return c.json({ sub: claims.sub, ...userInfo(access.session.user, scope), ...ends }, 200, { 'Cache-Control': 'no-store' })
+  return c.json({ sub: claims.sub, ...userInfo(access.session.user, scope), ...ends }, 200, {
+    'Cache-Control': 'no-store',
+  })
 }
 
-/** RFC 6750 §2: in the Authorization header, or in a form; one of them. Never in the query, which ends up in logs. */
+/**
+ * RFC 6750 §2: in the Authorization header, or in a form; one of them. Never in the query, which
+ * ends up in logs.
+ */
 async function presentedToken(c: Context): Promise<string> {
   const authorization = c.req.header('authorization')
-  const inHeader = authorization === undefined ? undefined : /^bearer +([\w.~+/-]+=*) *$/i.exec(authorization)?.[1]
-  const inBody = c.req.method === 'POST' && isForm(c) ? (await readForm(c)).get('access_token') : undefined
+  const inHeader =
+    authorization === undefined ? undefined : /^bearer +([\w.~+/-]+=*) *$/i.exec(authorization)?.[1]
+  const inBody =
+    c.req.method === 'POST' && isForm(c) ? (await readForm(c)).get('access_token') : undefined
   if (authorization !== undefined && inBody !== undefined)
-    throw rejected('invalid_request', 'Send the access token once: in the Authorization header or in the form.')
+    throw rejected(
+      'invalid_request',
+      'Send the access token once: in the Authorization header or in the form.',
+    )
   const token = inHeader ?? inBody
   if (token !== undefined) return token
-  if (authorization !== undefined) throw rejected('invalid_request', 'The Authorization header must be: Bearer, a space, the access token.')
+  if (authorization !== undefined)
+    throw rejected(
+      'invalid_request',
+      'The Authorization header must be: Bearer, a space, the access token.',
+    )
   // §3.1: the challenge has no error code where the request has no token.
-  throw new OAuthError('invalid_token', 'Send an access token in the Authorization header, as Bearer.', {
-    headers: { 'WWW-Authenticate': `Bearer ${REALM}` },
-  })
+  throw new OAuthError(
+    'invalid_token',
+    'Send an access token in the Authorization header, as Bearer.',
+    {
+      headers: { 'WWW-Authenticate': `Bearer ${REALM}` },
+    },
+  )
 }
 
 const REALM = 'realm="Case Manager Identity Broker"'
@@ -52,5 +91,7 @@ const REALM = 'realm="Case Manager Identity Broker"'
 /** RFC 6750 §3 */
 const rejected = (code: ErrorCode, description: string, more = ''): OAuthError =>
   new OAuthError(code, description, {
-    headers: { 'WWW-Authenticate': `Bearer ${REALM}, error="${code}", error_description="${description}"${more}` },
+    headers: {
+      'WWW-Authenticate': `Bearer ${REALM}, error="${code}", error_description="${description}"${more}`,
+    },
   })

@@ -1,6 +1,14 @@
 import { z } from 'zod'
 import { type Context, Hono } from 'hono'
-import { type Answer, type Description, form, json, rejected, text, described } from '../../protocol/described.ts'
+import {
+  type Answer,
+  type Description,
+  form,
+  json,
+  rejected,
+  text,
+  described,
+} from '../../protocol/described.ts'
 import type { Deps } from '../deps.ts'
 import { frontChannelLogout } from './front-channel.ts'
 import { graphNotification } from './graph-notification.ts'
@@ -10,20 +18,31 @@ import { securityEvent } from './security-event.ts'
 import { upstreamLogout } from './upstream-logout.ts'
 
 /**
- * What others tell us about users who are signed in here: Microsoft by front-channel logout and by Graph, and configured issuers by security
- * events and logout tokens. It rejects whatever is not proved to come from them; what is not configured is not there.
+ * What others tell us about users who are signed in here: Microsoft by front-channel logout and by
+ * Graph, and configured issuers by security events and logout tokens. It rejects whatever is not
+ * proved to come from them; what is not configured is not there.
  */
 
-const later: Answer = ['The issuer’s keys cannot be read, the store cannot commit, or too many signals are waiting. Send it again after Retry-After.']
-const unavailable = rejected('The store cannot commit, or too many signals are waiting (Retry-After).')
+const later: Answer = [
+  'The issuer’s keys cannot be read, the store cannot commit, or too many signals are waiting. Send it again after Retry-After.',
+]
+const unavailable = rejected(
+  'The store cannot commit, or too many signals are waiting (Retry-After).',
+)
 const about = { tag: 'signals' } as const
 
 const FRONT_CHANNEL: Description = {
   id: 'microsoftFrontChannelLogout',
   summary: 'Microsoft’s sign-out page loads it, with the sid of its own session',
   ...about,
-  query: z.object({ sid: text.optional(), iss: text.meta({ description: 'the issuer of a connected tenant' }).optional() }),
-  answers: { 200: ['An empty page, whatever came of it.', { 'text/html': text }], 503: unavailable },
+  query: z.object({
+    sid: text.optional(),
+    iss: text.meta({ description: 'the issuer of a connected tenant' }).optional(),
+  }),
+  answers: {
+    200: ['An empty page, whatever came of it.', { 'text/html': text }],
+    503: unavailable,
+  },
 }
 
 const GRAPH: Description = {

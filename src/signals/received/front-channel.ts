@@ -4,16 +4,24 @@ import { canBeStored } from '../../protocol/stored-text.ts'
 import type { InTurn } from './queue.ts'
 
 /**
- * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): in an iframe of Microsoft's sign-out page, by `sid`, often without
- * `iss`. It never looks at a cookie: whose browser asks says nothing about whose session is meant. What it answers tells nothing either.
+ * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): in an iframe of
+ * Microsoft's sign-out page, by `sid`, often without `iss`. It never looks at a cookie: whose
+ * browser asks says nothing about whose session is meant. What it answers tells nothing either.
  */
 
 const MOST = 200
 
-export async function frontChannelLogout(deps: Deps, inTurn: InTurn, c: Context): Promise<Response> {
+export async function frontChannelLogout(
+  deps: Deps,
+  inTurn: InTurn,
+  c: Context,
+): Promise<Response> {
   const query = new URL(c.req.url).searchParams
   const meant = whoIsMeant(deps, query.getAll('sid'), query.getAll('iss'))
-  const outcome = typeof meant === 'string' ? meant : await inTurn(c, JSON.stringify(meant), () => end(deps, meant))
+  const outcome =
+    typeof meant === 'string'
+      ? meant
+      : await inTurn(c, JSON.stringify(meant), () => end(deps, meant))
   deps.metrics.signals.inc({ kind: 'front_channel', outcome })
   return c.body('<!doctype html><title>Signed out</title>', 200, {
     'Content-Type': 'text/html; charset=utf-8',
@@ -29,9 +37,20 @@ interface Meant {
   tid: string | undefined
 }
 
-function whoIsMeant(deps: Deps, sids: string[], issuers: string[]): Meant | 'malformed' | 'foreign' {
+function whoIsMeant(
+  deps: Deps,
+  sids: string[],
+  issuers: string[],
+): Meant | 'malformed' | 'foreign' {
   const [microsoftSid = ''] = sids
-  if (sids.length !== 1 || microsoftSid === '' || microsoftSid.length > MOST || !canBeStored(microsoftSid) || issuers.length > 1) return 'malformed'
+  if (
+    sids.length !== 1 ||
+    microsoftSid === '' ||
+    microsoftSid.length > MOST ||
+    !canBeStored(microsoftSid) ||
+    issuers.length > 1
+  )
+    return 'malformed'
   const [issuer] = issuers
   const tid = issuer === undefined ? undefined : tenantOf(deps, issuer)
   if (issuer !== undefined && tid === undefined) return 'foreign'

@@ -10,8 +10,10 @@ import type { InTurn } from './queue.ts'
 import { clientStateOf, graphTenants } from './subscription.ts'
 
 /**
- * Where Microsoft Graph notifies the broker that a user has changed. It answers within milliseconds, because Graph waits three seconds: what is said is kept,
- * and looked into later. It believes nothing but that there is something to look into, and that only with the right `clientState`.
+ * Where Microsoft Graph notifies the broker that a user has changed. It answers within
+ * milliseconds, because Graph waits three seconds: what is said is kept, and looked into later. It
+ * believes nothing but that there is something to look into, and that only with the right
+ * `clientState`.
  */
 
 const MOST_BYTES = 512 * 1024
@@ -34,13 +36,18 @@ export async function graphNotification(deps: Deps, inTurn: InTurn, c: Context):
   const body = await readUpTo(c, MOST_BYTES)
   if (body === undefined) return rejected(deps, c, 413, 'The notification is too long.')
   const read = notifications.safeParse(parseJson(body))
-  if (!read.success) return rejected(deps, c, 400, 'The body is not a change notification of Microsoft Graph.')
+  if (!read.success)
+    return rejected(deps, c, 400, 'The body is not a change notification of Microsoft Graph.')
   const believed = await believable(deps, read.data.value)
-  if (believed.length > 0) await inTurn(c, sha256(JSON.stringify(believed)), () => keep(deps, believed))
+  if (believed.length > 0)
+    await inTurn(c, sha256(JSON.stringify(believed)), () => keep(deps, believed))
   return c.body(null, 202, HEADERS)
 }
 
-/** Graph wants its token back, decoded, as plain text. What could be read as anything else is not repeated. */
+/**
+ * Graph wants its token back, decoded, as plain text. What could be read as anything else is not
+ * repeated.
+ */
 function handshake(deps: Deps, c: Context, [token = '', ...more]: string[]): Response {
   if (more.length > 0 || token.length > 1024 || !/^[\x20-\x3b\x3d\x3f-\x7e]+$/.test(token))
     return rejected(deps, c, 400, 'The validation token is not valid.')
@@ -57,7 +64,10 @@ function rejected(deps: Deps, c: Context, status: 400 | 413, description: string
   return c.json({ error: 'invalid_request', error_description: description }, status, HEADERS)
 }
 
-/** Those of an attacker are ignored with the usual answer: another answer would show how far they have come. */
+/**
+ * Those of an attacker are ignored with the usual answer: another answer would show how far they
+ * have come.
+ */
 async function believable(deps: Deps, value: readonly unknown[]): Promise<MicrosoftWork[]> {
   const states = new Map<string, string | undefined>()
   for (const tid of graphTenants(deps)) states.set(tid, await clientStateOf(deps, tid))
@@ -65,22 +75,35 @@ async function believable(deps: Deps, value: readonly unknown[]): Promise<Micros
   for (const one of value) {
     const read = notification.safeParse(one)
     const expected = read.success ? states.get(read.data.tenantId) : undefined
-    if (!read.success || expected === undefined || !equalInConstantTime(read.data.clientState, expected)) {
+    if (
+      !read.success ||
+      expected === undefined ||
+      !equalInConstantTime(read.data.clientState, expected)
+    ) {
       deps.metrics.signals.inc({ kind: 'graph', outcome: 'foreign' })
       continue
     }
     const { tenantId: tid, lifecycleEvent, resourceData } = read.data
-    if (lifecycleEvent !== undefined) work.push({ kind: 'tend_subscription', tid, oid: lifecycleEvent })
-    else if (resourceData !== undefined) work.push({ kind: 'check_user', tid, oid: resourceData.id })
+    if (lifecycleEvent !== undefined)
+      work.push({ kind: 'tend_subscription', tid, oid: lifecycleEvent })
+    else if (resourceData !== undefined)
+      work.push({ kind: 'check_user', tid, oid: resourceData.id })
     deps.metrics.signals.inc({ kind: 'graph', outcome: lifecycleEvent ?? 'changed' })
   }
   return work
 }
 
-/** Only users who have signed in here: whatever is sent, there are no more rows than subjects, and a row that is there is asked for again. */
+/**
+ * Only users who have signed in here: whatever is sent, there are no more rows than subjects, and a
+ * row that is there is asked for again.
+ */
 async function keep(deps: Deps, believed: readonly MicrosoftWork[]): Promise<void> {
   const work: MicrosoftWork[] = []
   for (const one of believed)
-    if (one.kind === 'tend_subscription' || (await deps.store.findSubjectByUser(one.tid, one.oid)) !== undefined) work.push(one)
+    if (
+      one.kind === 'tend_subscription' ||
+      (await deps.store.findSubjectByUser(one.tid, one.oid)) !== undefined
+    )
+      work.push(one)
   if (work.length > 0) await deps.store.askMicrosoft(work, deps.clock.nowMs())
 }

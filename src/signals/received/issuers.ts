@@ -4,7 +4,10 @@ import type { SignalIssuer } from '../../config/config.ts'
 import type { StreamSettings } from '../../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
 
-/** The issuers that may send signals besides Microsoft, each with its keys. Only those in BROKER_SIGNAL_ISSUERS_FILE. */
+/**
+ * The issuers that may send signals besides Microsoft, each with its keys. Only those in
+ * BROKER_SIGNAL_ISSUERS_FILE.
+ */
 
 export interface KnownIssuer extends SignalIssuer {
   keys: KeySet
@@ -22,14 +25,22 @@ const TIMEOUT_MS = 5_000
 const MOST_BYTES = 512 * 1024
 
 export function openIssuers(deps: Pick<Deps, 'config' | 'clock' | 'outbound' | 'log'>): Issuers {
-  const known = deps.config.signals.issuers.map((one): KnownIssuer => ({ ...one, keys: keysOf(deps, one) }))
-  const of = (kind: SignalIssuer['kind']) => new Map(known.filter((one) => one.kind === kind).map((one) => [one.issuer, one]))
+  const known = deps.config.signals.issuers.map((one): KnownIssuer => ({
+    ...one,
+    keys: keysOf(deps, one),
+  }))
+  const of = (kind: SignalIssuer['kind']) =>
+    new Map(known.filter((one) => one.kind === kind).map((one) => [one.issuer, one]))
   return { secevent: of('secevent'), oidc: of('oidc') }
 }
 
-export const isManaged = (issuer: KnownIssuer): issuer is ManagedIssuer => issuer.stream !== undefined && issuer.heardEverySeconds !== undefined
+export const isManaged = (issuer: KnownIssuer): issuer is ManagedIssuer =>
+  issuer.stream !== undefined && issuer.heardEverySeconds !== undefined
 
-function keysOf({ clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log'>, { issuer, jwksUri }: SignalIssuer): KeySet {
+function keysOf(
+  { clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log'>,
+  { issuer, jwksUri }: SignalIssuer,
+): KeySet {
   const nowMs = (): number => clock.nowMs()
   return new KeySet({
     uri: jwksUri,

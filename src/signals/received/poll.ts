@@ -8,8 +8,9 @@ import type { Stream, Poll, Polled, Transmitter } from './transmitter.ts'
 import { TransmitterProblem } from './transmitter-calls.ts'
 
 /**
- * Polls a transmitter for security events (RFC 8936). An event is acknowledged only after its effect is committed. One that is not acknowledged
- * comes again, and ends nothing a second time. One of all brokers polls, by a claim in the store.
+ * Polls a transmitter for security events (RFC 8936). An event is acknowledged only after its
+ * effect is committed. One that is not acknowledged comes again, and ends nothing a second time.
+ * One of all brokers polls, by a claim in the store.
  */
 
 /** A broker's claim lasts this long. */
@@ -30,7 +31,11 @@ interface Polling {
   turn(): Promise<void>
 }
 
-export function createPolling(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter): Polling {
+export function createPolling(
+  deps: Deps,
+  issuer: ManagedIssuer,
+  transmitter: Transmitter,
+): Polling {
   const findStream = polledStream(deps, issuer, transmitter)
   let [failures, notBeforeMs] = [0, 0]
   const wait = (ms: number): void => void (notBeforeMs = deps.clock.steadyMs() + ms)
@@ -52,7 +57,10 @@ export function createPolling(deps: Deps, issuer: ManagedIssuer, transmitter: Tr
   }
 }
 
-/** The stream, read once in each turn of this broker, and again after a fault. `not_mine`: it is another broker's turn. */
+/**
+ * The stream, read once in each turn of this broker, and again after a fault. `not_mine`: it is
+ * another broker's turn.
+ */
 function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter) {
   let turn = -1
   let kept: Stream | undefined
@@ -60,7 +68,14 @@ function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitte
     const now = deps.clock.now()
     const current = Math.floor(now / TURN_SECONDS)
     if (turn !== current) {
-      if (!(await claim(deps, { purpose: 'signal-poll', about: [issuer.issuer], seconds: TURN_SECONDS }, now))) return 'not_mine'
+      if (
+        !(await claim(
+          deps,
+          { purpose: 'signal-poll', about: [issuer.issuer], seconds: TURN_SECONDS },
+          now,
+        ))
+      )
+        return 'not_mine'
       turn = current
       kept = undefined
     }
@@ -78,8 +93,16 @@ const requests =
   (body) =>
     transmitter.poll(stream, body, { timeoutMs: LONG_POLL_MS, maxBytes: MOST_BYTES })
 
-/** @param careful after a fault: asks for one event, without waiting, so that an answer that is too long does not fail forever */
-async function pollAll(deps: Deps, issuer: ManagedIssuer, ask: Ask, careful: boolean): Promise<void> {
+/**
+ * @param careful after a fault: asks for one event, without waiting, so that an answer that is too
+ * long does not fail forever
+ */
+async function pollAll(
+  deps: Deps,
+  issuer: ManagedIssuer,
+  ask: Ask,
+  careful: boolean,
+): Promise<void> {
   const maxEvents = careful ? 1 : MOST_EVENTS
   let answer = await ask({ maxEvents, returnImmediately: careful })
   for (let count = 1; Object.keys(answer.sets).length > 0; count++) {
@@ -99,14 +122,24 @@ async function settle(deps: Deps, issuer: ManagedIssuer, sets: Polled['sets']): 
   for (const [jti, token] of Object.entries(sets)) {
     const answer = await judge(deps, issuer, token)
     if (answer === 'accepted') settled.ack.push(jti)
-    else if (answer !== 'keys_unavailable') settled.setErrs[jti] = { err: answer.error, description: answer.description }
+    else if (answer !== 'keys_unavailable')
+      settled.setErrs[jti] = { err: answer.error, description: answer.description }
     const outcome = typeof answer === 'string' ? answer : answer.error
     if (outcome !== 'accepted') deps.metrics.signals.inc({ kind: 'security_event', outcome })
   }
   if (settled.ack.length + Object.keys(settled.setErrs).length === 0)
-    throw new TransmitterProblem('Its keys cannot be read, so its events wait.', 'Check jwks_uri in the file of issuers.')
+    throw new TransmitterProblem(
+      'Its keys cannot be read, so its events wait.',
+      'Check jwks_uri in the file of issuers.',
+    )
   return settled
 }
 
-const judge = async (deps: Deps, issuer: ManagedIssuer, token: string): Promise<'accepted' | 'keys_unavailable' | Rejection> =>
-  token.length > MOST_CHARACTERS ? { error: 'invalid_request', description: 'The token is too long.' } : receive(deps, issuer, token)
+const judge = async (
+  deps: Deps,
+  issuer: ManagedIssuer,
+  token: string,
+): Promise<'accepted' | 'keys_unavailable' | Rejection> =>
+  token.length > MOST_CHARACTERS
+    ? { error: 'invalid_request', description: 'The token is too long.' }
+    : receive(deps, issuer, token)

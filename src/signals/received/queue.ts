@@ -5,8 +5,10 @@ import type { Deps } from '../deps.ts'
 import { OAuthError } from '../../protocol/error.ts'
 
 /**
- * Bounds the work that senders of signals cause, without a rate limit that could drop the end of a session. Signals of one kind are processed a few at a
- * time, each source in its turn. A repeat joins the equal signal that still waits. A full queue rejects: the sender has no acknowledgment, and sends again.
+ * Bounds the work that senders of signals cause, without a rate limit that could drop the end of a
+ * session. Signals of one kind are processed a few at a time, each source in its turn. A repeat
+ * joins the equal signal that still waits. A full queue rejects: the sender has no acknowledgment,
+ * and sends again.
  */
 
 export const AT_ONCE = 8
@@ -30,12 +32,19 @@ export class SignalQueue {
     return this.#waiting.size
   }
 
-  /** @returns what `work` returns, and whether it is done for an equal signal that came before; undefined where the queue is full */
-  add<T>({ key, source }: Signal, work: () => Promise<T>): { done: Promise<T>; merged: boolean } | undefined {
+  /**
+   * @returns what `work` returns, and whether it is done for an equal signal that came before;
+   * undefined where the queue is full
+   */
+  add<T>(
+    { key, source }: Signal,
+    work: () => Promise<T>,
+  ): { done: Promise<T>; merged: boolean } | undefined {
     // Never with one that runs: it may have read the sessions before this signal came.
     const equal = this.#waiting.get(key)
     if (equal !== undefined) return { done: equal as Promise<T>, merged: true }
-    if (this.size >= MOST_WAITING || this.#limiter.waitingOf(source) >= MOST_OF_ONE) return undefined
+    if (this.size >= MOST_WAITING || this.#limiter.waitingOf(source) >= MOST_OF_ONE)
+      return undefined
     const { promise: done, resolve } = Promise.withResolvers<T>()
     this.#waiting.set(key, done)
     this.#limiter.enter(source, (end) => {
@@ -48,10 +57,16 @@ export class SignalQueue {
 
 type SignalKind = 'front_channel' | 'graph' | 'security_event' | 'upstream_logout'
 
-/** Does `work` for a request in its turn. @throws OAuthError 503 with Retry-After where the queue is full */
+/**
+ * Does `work` for a request in its turn.
+ * @throws OAuthError 503 with Retry-After where the queue is full
+ */
 export type InTurn = <T>(c: Context, key: string, work: () => Promise<T>) => Promise<T>
 
-export function inTurn(deps: Pick<Deps, 'config' | 'metrics' | 'log' | 'rateLimits'>, kind: SignalKind): InTurn {
+export function inTurn(
+  deps: Pick<Deps, 'config' | 'metrics' | 'log' | 'rateLimits'>,
+  kind: SignalKind,
+): InTurn {
   const queue = new SignalQueue()
   const { signals } = deps.metrics
   for (const outcome of ['merged', 'queue_full']) signals.inc({ kind, outcome }, 0)
@@ -60,17 +75,25 @@ export function inTurn(deps: Pick<Deps, 'config' | 'metrics' | 'log' | 'rateLimi
     const added = queue.add({ key, source: address ?? 'unknown' }, work)
     if (added === undefined) {
       signals.inc({ kind, outcome: 'queue_full' })
-      if (deps.rateLimits.mayLog({ address })) deps.log.warn('signal_queue_full', { kind, from: address, waiting: queue.size })
-      throw new OAuthError('temporarily_unavailable', `Too many signals are waiting. Send this one again in ${RETRY_AFTER_SECONDS} s.`, {
-        headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) },
-      })
+      if (deps.rateLimits.mayLog({ address }))
+        deps.log.warn('signal_queue_full', { kind, from: address, waiting: queue.size })
+      throw new OAuthError(
+        'temporarily_unavailable',
+        `Too many signals are waiting. Send this one again in ${RETRY_AFTER_SECONDS} s.`,
+        {
+          headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) },
+        },
+      )
     }
     if (added.merged) signals.inc({ kind, outcome: 'merged' })
     return added.done
   }
 }
 
-/** The issuer's keys cannot be read at the moment: its signal is neither accepted nor rejected, and comes again. */
+/**
+ * The issuer's keys cannot be read at the moment: its signal is neither accepted nor rejected, and
+ * comes again.
+ */
 export function later({ metrics }: Pick<Deps, 'metrics'>, c: Context, kind: SignalKind): Response {
   metrics.signals.inc({ kind, outcome: 'keys_unavailable' })
   return c.body(null, 503, { 'Cache-Control': 'no-store', 'Retry-After': '30' })

@@ -1,4 +1,9 @@
-import { KeysUnavailable, type SecurityEventClaims, type SetError, verifySecurityEvent } from '@case-manager/guard'
+import {
+  KeysUnavailable,
+  type SecurityEventClaims,
+  type SetError,
+  verifySecurityEvent,
+} from '@case-manager/guard'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
@@ -11,8 +16,10 @@ import { type InTurn, later } from './queue.ts'
 import { whoIsMeant } from './subjects.ts'
 
 /**
- * Security event tokens (RFC 8417) of configured issuers, pushed (RFC 8935) or polled. A token is acknowledged only after its effect is committed. An
- * event ends only sessions authenticated before it. It acts once: a session that single sign-on has opened since stays, although its authentication is older.
+ * Security event tokens (RFC 8417) of configured issuers, pushed (RFC 8935) or polled. A token is
+ * acknowledged only after its effect is committed. An event ends only sessions authenticated before
+ * it. It acts once: a session that single sign-on has opened since stays, although its
+ * authentication is older.
  */
 
 const MOST_BYTES = 64 * 1024
@@ -21,49 +28,89 @@ const REMEMBERED_SECONDS = 30 * 86_400
 
 type Payload = Record<string, unknown>
 
-/** The reason for which an event ends sessions; undefined: it ends none. Other types are acknowledged and ignored. */
+/**
+ * The reason for which an event ends sessions; undefined: it ends none. Other types are
+ * acknowledged and ignored.
+ */
 const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>> = {
   [STREAM_EVENT.sessionRevoked]: () => 'security_event',
   // A further credential takes nothing from what was proved with the others.
-  [`${CAEP}credential-change`]: ({ change_type: type }) => (type === 'create' ? undefined : 'security_event'),
-  [STREAM_EVENT.assuranceLevelChange]: ({ change_direction: direction }) => (direction === 'increase' ? undefined : 'mfa_lapsed'),
+  [`${CAEP}credential-change`]: ({ change_type: type }) =>
+    type === 'create' ? undefined : 'security_event',
+  [STREAM_EVENT.assuranceLevelChange]: ({ change_direction: direction }) =>
+    direction === 'increase' ? undefined : 'mfa_lapsed',
   [STREAM_EVENT.accountDisabled]: () => 'security_event',
   [STREAM_EVENT.accountPurged]: () => 'security_event',
 }
 /** What a stream that the broker creates asks for. */
 export const EVENT_TYPES = Object.keys(EVENTS)
 
-export async function securityEvent(deps: Deps, { secevent }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
+export async function securityEvent(
+  deps: Deps,
+  { secevent }: Issuers,
+  inTurn: InTurn,
+  c: Context,
+): Promise<Response> {
   const type = (c.req.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
-  if (type !== 'application/secevent+jwt') return reject(deps, c, 'invalid_request', 'The content type has to be application/secevent+jwt.')
+  if (type !== 'application/secevent+jwt')
+    return reject(
+      deps,
+      c,
+      'invalid_request',
+      'The content type has to be application/secevent+jwt.',
+    )
   const token = (await readUpTo(c, MOST_BYTES))?.trim()
   if (token === undefined) return reject(deps, c, 'invalid_request', 'The token is too long.')
   const issuer = secevent.get(issuerOf(token) ?? '')
-  if (issuer === undefined) return reject(deps, c, 'invalid_issuer', 'This issuer is not configured here.')
+  if (issuer === undefined)
+    return reject(deps, c, 'invalid_issuer', 'This issuer is not configured here.')
   const answer = await inTurn(c, sha256(token), () => receive(deps, issuer, token))
   if (answer === 'keys_unavailable') return later(deps, c, 'security_event')
-  return answer === 'accepted' ? c.body(null, 202, { 'Cache-Control': 'no-store' }) : reject(deps, c, answer.error, answer.description)
+  return answer === 'accepted'
+    ? c.body(null, 202, { 'Cache-Control': 'no-store' })
+    : reject(deps, c, answer.error, answer.description)
 }
 
 /** `invalid_state`: SSF 1.0 §8.1.4.1. */
 export type Rejection = { error: SetError | 'invalid_state'; description: string }
 
-/** A token, pushed or polled. `keys_unavailable`: it is not judged, and the transmitter must send it again. */
-export async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<'accepted' | 'keys_unavailable' | Rejection> {
+/**
+ * A token, pushed or polled. `keys_unavailable`: it is not judged, and the transmitter must send it
+ * again.
+ */
+export async function receive(
+  deps: Deps,
+  issuer: KnownIssuer,
+  token: string,
+): Promise<'accepted' | 'keys_unavailable' | Rejection> {
   const now = deps.clock.now()
   try {
-    const expected = { issuer: issuer.issuer, audience: issuer.audience, now, toleranceSeconds: TOLERANCE_SECONDS }
+    const expected = {
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+      now,
+      toleranceSeconds: TOLERANCE_SECONDS,
+    }
     const verified = await verifySecurityEvent(token, issuer.keys, expected)
     if (!verified.ok) return verified.certain ? verified : 'keys_unavailable'
     if (!mayBeVerification(deps, issuer, verified.claims))
-      return { error: 'invalid_state', description: 'This broker did not ask for a verification event with this state.' }
-    const once = { purpose: 'security-event', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
+      return {
+        error: 'invalid_state',
+        description: 'This broker did not ask for a verification event with this state.',
+      }
+    const once = {
+      purpose: 'security-event',
+      idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`),
+      now,
+    }
     if (!(await deps.store.wasConsumed(once))) {
       await obey(deps, issuer, verified.claims, now)
-      // Consumed after its effect is committed: if this is interrupted before, the token comes again and does the rest.
+      // Consumed after its effect is committed: if this is interrupted before, the token comes
+      // again and does the rest.
       await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
     }
-    if (issuer.heardEverySeconds !== undefined) await claim(deps, heardInterval(issuer.issuer, issuer.heardEverySeconds), now)
+    if (issuer.heardEverySeconds !== undefined)
+      await claim(deps, heardInterval(issuer.issuer, issuer.heardEverySeconds), now)
     return 'accepted'
   } catch (error) {
     if (error instanceof KeysUnavailable) return 'keys_unavailable'
@@ -71,8 +118,15 @@ export async function receive(deps: Deps, issuer: KnownIssuer, token: string): P
   }
 }
 
-/** On a stream that the broker manages, a state must be the broker's own. A verification event that the transmitter sends unasked has none. */
-function mayBeVerification(deps: Deps, issuer: KnownIssuer, { events }: SecurityEventClaims): boolean {
+/**
+ * On a stream that the broker manages, a state must be the broker's own. A verification event that
+ * the transmitter sends unasked has none.
+ */
+function mayBeVerification(
+  deps: Deps,
+  issuer: KnownIssuer,
+  { events }: SecurityEventClaims,
+): boolean {
   const state = issuer.stream && events[VERIFICATION]?.state
   return state === undefined || isOwnState(deps, issuer.issuer, state)
 }
@@ -80,13 +134,24 @@ function mayBeVerification(deps: Deps, issuer: KnownIssuer, { events }: Security
 /** RFC 8935 §2.4 */
 function reject(deps: Deps, c: Context, err: Rejection['error'], description: string): Response {
   deps.metrics.signals.inc({ kind: 'security_event', outcome: err })
-  return c.json({ err, description }, 400, { 'Cache-Control': 'no-store', 'Content-Language': 'en' })
+  return c.json({ err, description }, 400, {
+    'Cache-Control': 'no-store',
+    'Content-Language': 'en',
+  })
 }
 
-async function obey(deps: Deps, issuer: KnownIssuer, claims: SecurityEventClaims, now: number): Promise<void> {
+async function obey(
+  deps: Deps,
+  issuer: KnownIssuer,
+  claims: SecurityEventClaims,
+  now: number,
+): Promise<void> {
   for (const [type, payload] of Object.entries(claims.events)) {
     const reason = Object.hasOwn(EVENTS, type) ? EVENTS[type]?.(payload) : undefined
-    const outcome = reason === undefined ? 'passed_over' : await end(deps, issuer, { claims, payload, reason }, now)
+    const outcome =
+      reason === undefined
+        ? 'passed_over'
+        : await end(deps, issuer, { claims, payload, reason }, now)
     deps.metrics.signals.inc({ kind: 'security_event', outcome })
     deps.log.info('security_event', { issuer: issuer.issuer, type: type.slice(0, 120), outcome })
   }
@@ -101,24 +166,41 @@ async function end(
   const meant = await whoIsMeant(deps, issuer, claims.sub_id ?? payload.subject)
   if (meant === undefined) return 'nobody'
   const actor = { kind: 'broker', id: 'security-event' } as const
-  const committed = await deps.store.endAuthenticated({ ...meant, until: momentOf(claims, payload, now), reason, actor, now })
+  const committed = await deps.store.endAuthenticated({
+    ...meant,
+    until: momentOf(claims, payload, now),
+    reason,
+    actor,
+    now,
+  })
   return committed.length > 0 ? 'ended' : 'nothing'
 }
 
-/** When it happened; some send milliseconds. Never later than its token was issued, nor than now: an event must not end future sessions. */
+/**
+ * When it happened; some send milliseconds. Never later than its token was issued, nor than now: an
+ * event must not end future sessions.
+ */
 function momentOf(claims: SecurityEventClaims, payload: Payload, now: number): number {
-  const said = [payload.event_timestamp, claims.toe, claims.iat].find((value): value is number => typeof value === 'number' && value > 0)
+  const said = [payload.event_timestamp, claims.toe, claims.iat].find(
+    (value): value is number => typeof value === 'number' && value > 0,
+  )
   if (said === undefined) return now
   return Math.min(Math.floor(said > 1e11 ? said / 1000 : said), claims.iat, now)
 }
 
-/** The `state` of a verification that the broker asks for (SSF 1.0 §8.1.4): sealed, so that every broker recognizes it and none stores it. */
+/**
+ * The `state` of a verification that the broker asks for (SSF 1.0 §8.1.4): sealed, so that every
+ * broker recognizes it and none stores it.
+ */
 
 const place = (issuer: string): string => `signal-verification/${issuer}`
 const MOST_CHARACTERS = 1000
 
-export const newState = ({ sealer }: Pick<Deps, 'sealer'>, issuer: string, now: number): string => sealer.seal(place(issuer), String(now))
+export const newState = ({ sealer }: Pick<Deps, 'sealer'>, issuer: string, now: number): string =>
+  sealer.seal(place(issuer), String(now))
 
 /** Whether this broker, or one beside it, asked that issuer with this state. */
 const isOwnState = ({ sealer }: Pick<Deps, 'sealer'>, issuer: string, state: unknown): boolean =>
-  typeof state === 'string' && state.length <= MOST_CHARACTERS && sealer.open(place(issuer), state) !== undefined
+  typeof state === 'string' &&
+  state.length <= MOST_CHARACTERS &&
+  sealer.open(place(issuer), state) !== undefined

@@ -6,9 +6,10 @@ import { TransmitterProblem } from './transmitter-calls.ts'
 import { newState } from './security-event.ts'
 
 /**
- * Keeps the broker's stream at a transmitter as the settings want it, and asks for a verification event twice in each interval in which the
- * transmitter must send an event. One of all brokers does it, by a claim in the store. A fault is logged and ends no session. Without events the
- * check `signal-issuers` fails.
+ * Keeps the broker's stream at a transmitter as the settings want it, and asks for a verification
+ * event twice in each interval in which the transmitter must send an event. One of all brokers does
+ * it, by a claim in the store. A fault is logged and ends no session. Without events the check
+ * `signal-issuers` fails.
  */
 
 /** A failed attempt is retried after this time. */
@@ -17,18 +18,38 @@ const LEAST_SECONDS = 60
 
 type CareDeps = Pick<Deps, 'store' | 'clock' | 'log' | 'sealer'>
 
-export async function tendStream(deps: CareDeps, issuer: ManagedIssuer, transmitter: Transmitter): Promise<void> {
+export async function tendStream(
+  deps: CareDeps,
+  issuer: ManagedIssuer,
+  transmitter: Transmitter,
+): Promise<void> {
   const now = deps.clock.now()
   const { delivery, events, status } = issuer.stream
   const seconds = Math.max(LEAST_SECONDS, Math.floor(issuer.heardEverySeconds / 2))
-  const asked: Interval = { purpose: 'signal-verification', about: [issuer.issuer, delivery, events, status], seconds }
+  const asked: Interval = {
+    purpose: 'signal-verification',
+    about: [issuer.issuer, delivery, events, status],
+    seconds,
+  }
   if (await isClaimed(deps, asked, now)) return
-  if (!(await claim(deps, { purpose: 'signal-stream', about: [issuer.issuer], seconds: RETRY_SECONDS }, now))) return
+  if (
+    !(await claim(
+      deps,
+      { purpose: 'signal-stream', about: [issuer.issuer], seconds: RETRY_SECONDS },
+      now,
+    ))
+  )
+    return
   // Claimed when it is done: a fault leaves it to the next attempt.
   if (await isTended(deps, issuer, transmitter, now)) await claim(deps, asked, now)
 }
 
-async function isTended(deps: CareDeps, issuer: ManagedIssuer, transmitter: Transmitter, now: number): Promise<boolean> {
+async function isTended(
+  deps: CareDeps,
+  issuer: ManagedIssuer,
+  transmitter: Transmitter,
+  now: number,
+): Promise<boolean> {
   const { delivery, status: wanted } = issuer.stream
   try {
     if (delivery === 'none') {
@@ -47,12 +68,16 @@ async function isTended(deps: CareDeps, issuer: ManagedIssuer, transmitter: Tran
     return true
   } catch (error) {
     // Too soon after the last one (SSF 1.0 §8.1.4.2): it is asked again after RETRY_SECONDS.
-    if (!(error instanceof TransmitterProblem && error.status === 429)) logProblem(deps, issuer, transmitter, error)
+    if (!(error instanceof TransmitterProblem && error.status === 429))
+      logProblem(deps, issuer, transmitter, error)
     return false
   }
 }
 
-/** As it is there, once the settings' word is set. A stream that was created or changed a moment ago may not be verified yet: its status says nothing. */
+/**
+ * As it is there, once the settings' word is set. A stream that was created or changed a moment ago
+ * may not be verified yet: its status says nothing.
+ */
 async function statusOf(
   transmitter: Transmitter,
   stream: Stream,
@@ -64,7 +89,12 @@ async function statusOf(
   return wanted
 }
 
-export function logProblem({ log }: Pick<Deps, 'log'>, { issuer }: ManagedIssuer, { ending }: Transmitter, error: unknown): void {
+export function logProblem(
+  { log }: Pick<Deps, 'log'>,
+  { issuer }: ManagedIssuer,
+  { ending }: Transmitter,
+  error: unknown,
+): void {
   if (ending?.aborted === true) return
   if (!(error instanceof TransmitterProblem)) throw error
   log.warn('signal_stream_failed', { issuer, problem: error.message, next: error.next })

@@ -2,9 +2,15 @@ import { parseJson } from '../../protocol/params.ts'
 import type { StreamSettings } from '../../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
 
-/** Requests to a transmitter, with the broker's authorization there: a token of the file, or one by client_credentials (RFC 6749 §4.4). */
+/**
+ * Requests to a transmitter, with the broker's authorization there: a token of the file, or one by
+ * client_credentials (RFC 6749 §4.4).
+ */
 
-/** A transmitter cannot be reached, or its answer is not valid. The texts are for operators and contain no token. */
+/**
+ * A transmitter cannot be reached, or its answer is not valid. The texts are for operators and
+ * contain no token.
+ */
 export class TransmitterProblem extends Error {
   readonly next: string
   readonly status: number | undefined
@@ -48,7 +54,12 @@ export function authorizedCalls(
   const deps: CallDeps = { clock, outbound, signal }
   const tokens = tokensOf(deps, authorization)
   return async (request) => {
-    const attempt = async () => send(deps, request, request.open === true ? {} : { authorization: `Bearer ${await tokens.get()}` })
+    const attempt = async () =>
+      send(
+        deps,
+        request,
+        request.open === true ? {} : { authorization: `Bearer ${await tokens.get()}` },
+      )
     const first = await attempt()
     const isStale = first.status === 401 && request.open !== true && tokens.forget()
     return answerOf(isStale ? await attempt() : first, request)
@@ -57,9 +68,16 @@ export function authorizedCalls(
 
 type Answer = Awaited<ReturnType<Deps['outbound']['request']>>
 
-async function send({ outbound, signal }: CallDeps, request: Request, headers: Record<string, string>): Promise<Answer> {
+async function send(
+  { outbound, signal }: CallDeps,
+  request: Request,
+  headers: Record<string, string>,
+): Promise<Answer> {
   const { method, url, body, timeoutMs = TIMEOUT_MS, maxBytes = MOST_BYTES } = request
-  const json = body !== undefined && { 'content-type': 'application/json', 'content-language': 'en' }
+  const json = body !== undefined && {
+    'content-type': 'application/json',
+    'content-language': 'en',
+  }
   return reached(url, () =>
     outbound.request(url, {
       method,
@@ -77,21 +95,33 @@ async function reached(url: string, work: () => Promise<Answer>): Promise<Answer
     return await work()
   } catch (error) {
     const why = error instanceof Error ? error.message : 'unknown'
-    throw new TransmitterProblem(`${url} cannot be reached: ${why}`, 'Check the network between the broker and this address.')
+    throw new TransmitterProblem(
+      `${url} cannot be reached: ${why}`,
+      'Check the network between the broker and this address.',
+    )
   }
 }
 
-function answerOf({ status, body }: Answer, { method, url }: Pick<Request, 'method' | 'url'>): unknown {
+function answerOf(
+  { status, body }: Answer,
+  { method, url }: Pick<Request, 'method' | 'url'>,
+): unknown {
   if (status === 204 || (status >= 200 && status < 300 && body.trim() === '')) return undefined
   const json = parseJson(body)
   if (status >= 200 && status < 300 && json !== undefined) return json
-  const next = status === 401 || status === 403 ? 'Check the token or client of stream in the file of issuers.' : 'Ask its operator.'
+  const next =
+    status === 401 || status === 403
+      ? 'Check the token or client of stream in the file of issuers.'
+      : 'Ask its operator.'
   throw new TransmitterProblem(`${method} ${url} answered ${status}${codeOf(json)}.`, next, status)
 }
 
 /** Only the error code: a description may repeat the token that was sent. */
 function codeOf(json: unknown): string {
-  const { error, err } = (typeof json === 'object' && json !== null ? json : {}) as { error?: unknown; err?: unknown }
+  const { error, err } = (typeof json === 'object' && json !== null ? json : {}) as {
+    error?: unknown
+    err?: unknown
+  }
   const code = error ?? err
   return typeof code === 'string' && /^[\w.-]{1,60}$/.test(code) ? ` ${code}` : ''
 }
@@ -103,7 +133,8 @@ interface Tokens {
 }
 
 function tokensOf(deps: CallDeps, authorization: StreamSettings['authorization']): Tokens {
-  if (authorization.kind === 'token') return { get: async () => authorization.token, forget: () => false }
+  if (authorization.kind === 'token')
+    return { get: async () => authorization.token, forget: () => false }
   let kept: { token: string; until: number } | undefined
   // Tending and polling need a token at the same time: one request is made for both.
   let asked: ReturnType<typeof askToken> | undefined
@@ -124,18 +155,43 @@ function tokensOf(deps: CallDeps, authorization: StreamSettings['authorization']
 
 type ClientAuthorization = Extract<StreamSettings['authorization'], { kind: 'client' }>
 
-async function askToken({ outbound, signal }: CallDeps, authorization: ClientAuthorization, now: number): Promise<{ token: string; until: number }> {
+async function askToken(
+  { outbound, signal }: CallDeps,
+  authorization: ClientAuthorization,
+  now: number,
+): Promise<{ token: string; until: number }> {
   const { tokenEndpoint: url, clientId, secret, scope } = authorization
   // RFC 6749 §2.3.1: both parts are form-encoded first.
-  const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64')
-  const body = new URLSearchParams({ grant_type: 'client_credentials', ...(scope !== undefined && { scope }) }).toString()
-  const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${basic}` }
+  const basic = Buffer.from(
+    `${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`,
+  ).toString('base64')
+  const body = new URLSearchParams({
+    grant_type: 'client_credentials',
+    ...(scope !== undefined && { scope }),
+  }).toString()
+  const headers = {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded',
+    authorization: `Basic ${basic}`,
+  }
   const answer = await reached(url, () =>
-    outbound.request(url, { method: 'POST', headers, body, timeoutMs: TIMEOUT_MS, maxBytes: MOST_BYTES, signal }),
+    outbound.request(url, {
+      method: 'POST',
+      headers,
+      body,
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MOST_BYTES,
+      signal,
+    }),
   )
-  const json = answerOf(answer, { method: 'POST', url }) as { access_token?: unknown; expires_in?: unknown } | undefined
+  const json = answerOf(answer, { method: 'POST', url }) as
+    | { access_token?: unknown; expires_in?: unknown }
+    | undefined
   const { access_token: token, expires_in: seconds = UNKNOWN_SECONDS } = json ?? {}
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || typeof seconds !== 'number')
-    throw new TransmitterProblem(`${url} answered without an access token.`, 'Check token_endpoint of stream in the file of issuers.')
+    throw new TransmitterProblem(
+      `${url} answered without an access token.`,
+      'Check token_endpoint of stream in the file of issuers.',
+    )
   return { token, until: now + seconds - SPARE_SECONDS }
 }

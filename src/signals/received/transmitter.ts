@@ -6,8 +6,9 @@ import { type Call, TransmitterProblem, authorizedCalls } from './transmitter-ca
 import type { Deps } from '../deps.ts'
 
 /**
- * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created, changed and deleted there, never here. It changes no stream but
- * its own: the one that is pushed to this broker, or has its description.
+ * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created, changed and
+ * deleted there, never here. It changes no stream but its own: the one that is pushed to this
+ * broker, or has its description.
  */
 
 const stream = z.object({
@@ -24,15 +25,25 @@ type Own = ReturnType<typeof ownAt>
 type Wanted = ReturnType<typeof wantedOf>
 
 /** By what the broker knows its stream. */
-const ownAt = (issuer: string) => ({ endpointUrl: `${issuer}/signal/events`, description: `Case Manager Identity Broker ${issuer}` })
+const ownAt = (issuer: string) => ({
+  endpointUrl: `${issuer}/signal/events`,
+  description: `Case Manager Identity Broker ${issuer}`,
+})
 
-const wantedOf = ({ endpointUrl, description }: Own, { stream: { delivery, events } }: ManagedIssuer) => ({
-  delivery: delivery === 'push' ? { method: DELIVERY.push, endpoint_url: endpointUrl } : { method: DELIVERY.poll, endpoint_url: undefined },
+const wantedOf = (
+  { endpointUrl, description }: Own,
+  { stream: { delivery, events } }: ManagedIssuer,
+) => ({
+  delivery:
+    delivery === 'push'
+      ? { method: DELIVERY.push, endpoint_url: endpointUrl }
+      : { method: DELIVERY.poll, endpoint_url: undefined },
   events_requested: events ?? EVENT_TYPES,
   description,
 })
 
-const isOurs = ({ delivery, description }: Stream, own: Own): boolean => description === own.description || delivery.endpoint_url === own.endpointUrl
+const isOurs = ({ delivery, description }: Stream, own: Own): boolean =>
+  description === own.description || delivery.endpoint_url === own.endpointUrl
 
 const withId = (endpoint: string, id: string): string => {
   const url = new URL(endpoint)
@@ -41,27 +52,41 @@ const withId = (endpoint: string, id: string): string => {
 }
 
 /** SSF 1.0 §8.1.1.5 */
-const remove = (call: Call, url: string, { stream_id: id }: Stream): Promise<unknown> => call({ method: 'DELETE', url: withId(url, id) })
+const remove = (call: Call, url: string, { stream_id: id }: Stream): Promise<unknown> =>
+  call({ method: 'DELETE', url: withId(url, id) })
 
-/** A transmitter of the CAEP Interoperability Profile need not change streams (1.0 §2.3.8): there the stream is deleted and created again. */
+/**
+ * A transmitter of the CAEP Interoperability Profile need not change streams (1.0 §2.3.8): there
+ * the stream is deleted and created again.
+ */
 async function change(call: Call, url: string, found: Stream, wanted: Wanted): Promise<unknown> {
-  // Of another delivery, or of a stream that was created by hand, nothing may be left: e.g. no header for its endpoint.
-  const isOwn = found.delivery.method === wanted.delivery.method && found.description === wanted.description
+  // Of another delivery, or of a stream that was created by hand, nothing may be left: e.g. no
+  // header for its endpoint.
+  const isOwn =
+    found.delivery.method === wanted.delivery.method && found.description === wanted.description
   const method = isOwn ? 'PATCH' : 'PUT'
   try {
     return await call({ method, url, body: { stream_id: found.stream_id, ...wanted } })
   } catch (error) {
-    if (!(error instanceof TransmitterProblem && (error.status === 405 || error.status === 501))) throw error
+    if (!(error instanceof TransmitterProblem && (error.status === 405 || error.status === 501)))
+      throw error
     await remove(call, url, found)
     return call({ method: 'POST', url, body: wanted })
   }
 }
 
-function isAsWanted({ delivery, description, events_requested: events = [] }: Stream, wanted: Wanted): boolean {
+function isAsWanted(
+  { delivery, description, events_requested: events = [] }: Stream,
+  wanted: Wanted,
+): boolean {
   const { method, endpoint_url: url } = wanted.delivery
   if (description !== wanted.description) return false
   const asSet = (types: readonly string[]): string => JSON.stringify([...new Set(types)].sort())
-  return delivery.method === method && (url === undefined || delivery.endpoint_url === url) && asSet(events) === asSet(wanted.events_requested)
+  return (
+    delivery.method === method &&
+    (url === undefined || delivery.endpoint_url === url) &&
+    asSet(events) === asSet(wanted.events_requested)
+  )
 }
 
 /** How long a transmitter's configuration is cached. */
@@ -75,7 +100,10 @@ const configuration = z.object({
 })
 const streams = z.union([z.array(stream), stream.transform((one) => [one])])
 const statusShape = z.object({ status: z.string().regex(/^\w{1,40}$/) })
-const polled = z.object({ sets: z.record(z.string().max(512), z.string()), moreAvailable: z.boolean().optional() })
+const polled = z.object({
+  sets: z.record(z.string().max(512), z.string()),
+  moreAvailable: z.boolean().optional(),
+})
 
 type Configuration = z.output<typeof configuration>
 export type Polled = z.output<typeof polled>
@@ -106,7 +134,11 @@ export interface Transmitter {
 }
 
 /** Every method throws TransmitterProblem if the transmitter's answer is not valid. */
-export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outbound'>, issuer: ManagedIssuer, ending?: AbortSignal): Transmitter {
+export function createTransmitter(
+  deps: Pick<Deps, 'config' | 'clock' | 'outbound'>,
+  issuer: ManagedIssuer,
+  ending?: AbortSignal,
+): Transmitter {
   const call = authorizedCalls(deps, issuer.stream, ending)
   const configured = readConfiguration(deps, issuer, call)
   const own = ownAt(deps.config.issuer)
@@ -118,43 +150,68 @@ export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outboun
       const { configuration_endpoint: url } = await configured()
       const wanted = wantedOf(own, issuer)
       const found = await find()
-      if (found !== undefined && isAsWanted(found, wanted)) return { stream: checked(issuer, found), isNew: false }
-      const answer = found === undefined ? await call({ method: 'POST', url, body: wanted }) : await change(call, url, found, wanted)
+      if (found !== undefined && isAsWanted(found, wanted))
+        return { stream: checked(issuer, found), isNew: false }
+      const answer =
+        found === undefined
+          ? await call({ method: 'POST', url, body: wanted })
+          : await change(call, url, found, wanted)
       return { stream: checked(issuer, parsed(stream, answer, url)), isNew: true }
     },
     async remove() {
       const found = await find()
-      if (found !== undefined) await remove(call, (await configured()).configuration_endpoint, found)
+      if (found !== undefined)
+        await remove(call, (await configured()).configuration_endpoint, found)
     },
     ...statusCalls(call, configured),
     async verify({ stream_id }, state) {
       const { verification_endpoint: url } = await configured()
-      if (url === undefined) throw new TransmitterProblem('Its configuration names no verification_endpoint.', 'Ask its operator for one.')
+      if (url === undefined)
+        throw new TransmitterProblem(
+          'Its configuration names no verification_endpoint.',
+          'Ask its operator for one.',
+        )
       await call({ method: 'POST', url, body: { stream_id, state } })
     },
     async poll({ delivery: { endpoint_url: url } }, body, limits) {
-      if (url === undefined) throw new TransmitterProblem('Its stream has no endpoint_url to poll.', 'Ask its operator for one.')
+      if (url === undefined)
+        throw new TransmitterProblem(
+          'Its stream has no endpoint_url to poll.',
+          'Ask its operator for one.',
+        )
       return parsed(polled, await call({ method: 'POST', url, body, ...limits }), url)
     },
   }
 }
 
 /** SSF 1.0 §8.1.2 */
-const statusCalls = (call: Call, configured: () => Promise<Configuration>): Pick<Transmitter, 'status' | 'setStatus'> => ({
+const statusCalls = (
+  call: Call,
+  configured: () => Promise<Configuration>,
+): Pick<Transmitter, 'status' | 'setStatus'> => ({
   async status({ stream_id: id }) {
     const { status_endpoint: url } = await configured()
-    return url === undefined ? undefined : parsed(statusShape, await call({ method: 'GET', url: withId(url, id) }), url).status
+    return url === undefined
+      ? undefined
+      : parsed(statusShape, await call({ method: 'GET', url: withId(url, id) }), url).status
   },
   async setStatus({ stream_id }, status) {
     const { status_endpoint: url } = await configured()
     if (url === undefined)
-      throw new TransmitterProblem('Its configuration names no status_endpoint.', 'Remove status of stream in the file of issuers.')
+      throw new TransmitterProblem(
+        'Its configuration names no status_endpoint.',
+        'Remove status of stream in the file of issuers.',
+      )
     await call({ method: 'POST', url, body: { stream_id, status } })
   },
 })
 
 /** By its id once that is known (SSF 1.0 §8.1.1.2), else in the list. */
-function finding(call: Call, configured: () => Promise<Configuration>, own: Own): () => Promise<Stream | undefined> {
+function finding(
+  call: Call,
+  configured: () => Promise<Configuration>,
+  own: Own,
+): () => Promise<Stream | undefined> {
   let id: string | undefined
   const read = async (url: string): Promise<Stream | undefined> =>
     parsed(streams, await call({ method: 'GET', url }), url).find((one) => isOurs(one, own))
@@ -176,18 +233,31 @@ function finding(call: Call, configured: () => Promise<Configuration>, own: Own)
   }
 }
 
-/** The operator sets the audience, never the transmitter: a token for another receiver must not count here. */
+/**
+ * The operator sets the audience, never the transmitter: a token for another receiver must not
+ * count here.
+ */
 function checked({ issuer, audience }: ManagedIssuer, found: Stream): Stream {
   if (found.iss !== issuer)
-    throw new TransmitterProblem('Its stream has another iss.', 'Compare issuer in the file of issuers with its ssf-configuration.')
+    throw new TransmitterProblem(
+      'Its stream has another iss.',
+      'Compare issuer in the file of issuers with its ssf-configuration.',
+    )
   if (![found.aud].flat().includes(audience)) {
     const aud = JSON.stringify(found.aud).slice(0, 300)
-    throw new TransmitterProblem(`The aud of its stream is ${aud}.`, 'If this names the broker, set it as audience in the file of issuers.')
+    throw new TransmitterProblem(
+      `The aud of its stream is ${aud}.`,
+      'If this names the broker, set it as audience in the file of issuers.',
+    )
   }
   return found
 }
 
-function readConfiguration({ clock }: Pick<Deps, 'clock'>, { issuer, stream: { configurationUri: url } }: ManagedIssuer, call: Call) {
+function readConfiguration(
+  { clock }: Pick<Deps, 'clock'>,
+  { issuer, stream: { configurationUri: url } }: ManagedIssuer,
+  call: Call,
+) {
   let kept: { configuration: Configuration; until: number } | undefined
   return async (): Promise<Configuration> => {
     const now = clock.now()
@@ -195,7 +265,10 @@ function readConfiguration({ clock }: Pick<Deps, 'clock'>, { issuer, stream: { c
     const read = parsed(configuration, await call({ method: 'GET', url, open: true }), url)
     // SSF 1.0 §7.2.3: the configuration of another issuer would receive our token.
     if (read.issuer !== issuer)
-      throw new TransmitterProblem('Its ssf-configuration names another issuer.', 'Compare issuer and configuration_uri in the file of issuers.')
+      throw new TransmitterProblem(
+        'Its ssf-configuration names another issuer.',
+        'Compare issuer and configuration_uri in the file of issuers.',
+      )
     kept = { configuration: read, until: now + CONFIGURATION_SECONDS }
     return read
   }
@@ -203,6 +276,10 @@ function readConfiguration({ clock }: Pick<Deps, 'clock'>, { issuer, stream: { c
 
 function parsed<T extends z.ZodType>(shape: T, answer: unknown, url: string): z.output<T> {
   const { success, data } = shape.safeParse(answer)
-  if (!success) throw new TransmitterProblem(`The answer of ${url} is not valid (SSF 1.0 §8.1, RFC 8936).`, 'Ask its operator.')
+  if (!success)
+    throw new TransmitterProblem(
+      `The answer of ${url} is not valid (SSF 1.0 §8.1, RFC 8936).`,
+      'Ask its operator.',
+    )
   return data
 }

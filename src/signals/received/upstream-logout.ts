@@ -10,19 +10,26 @@ import { type InTurn, later } from './queue.ts'
 import { maySpeakOf, whoIsLoggedOut } from './subjects.ts'
 
 /**
- * Logout tokens of an upstream provider that has back-channel logout (OpenID Connect Back-Channel Logout 1.0); Entra does not. `sid` is its own
- * session, `sub` a user as it is configured to name them. Who was authenticated after the token was issued stays.
+ * Logout tokens of an upstream provider that has back-channel logout (OpenID Connect Back-Channel
+ * Logout 1.0); Entra does not. `sid` is its own session, `sub` a user as it is configured to name
+ * them. Who was authenticated after the token was issued stays.
  */
 
 const MOST_BYTES = 64 * 1024
 const TOLERANCE_SECONDS = 60
 const MAX_AGE_SECONDS = 600
 
-export async function upstreamLogout(deps: Deps, { oidc }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
+export async function upstreamLogout(
+  deps: Deps,
+  { oidc }: Issuers,
+  inTurn: InTurn,
+  c: Context,
+): Promise<Response> {
   const body = await readUpTo(c, MOST_BYTES)
   const tokens = new URLSearchParams(body ?? '').getAll('logout_token')
   const [token] = tokens
-  if (token === undefined || tokens.length > 1) return reject(deps, c, 'Send one logout_token, form-encoded.')
+  if (token === undefined || tokens.length > 1)
+    return reject(deps, c, 'Send one logout_token, form-encoded.')
   const issuer = oidc.get(issuerOf(token) ?? '')
   if (issuer === undefined) return reject(deps, c, 'This issuer is not configured here.')
   const answer = await inTurn(c, sha256(token), () => receive(deps, issuer, token))
@@ -32,7 +39,11 @@ export async function upstreamLogout(deps: Deps, { oidc }: Issuers, inTurn: InTu
   return c.body(null, 200, { 'Cache-Control': 'no-store' })
 }
 
-async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<'ended' | 'nothing' | 'keys_unavailable' | { description: string }> {
+async function receive(
+  deps: Deps,
+  issuer: KnownIssuer,
+  token: string,
+): Promise<'ended' | 'nothing' | 'keys_unavailable' | { description: string }> {
   const now = deps.clock.now()
   try {
     const expected = {
@@ -46,10 +57,20 @@ async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<
     }
     const verified = await verifyLogoutToken(token, issuer.keys, expected)
     if (!verified.ok) return verified.certain ? verified : 'keys_unavailable'
-    const once = { purpose: 'upstream-logout', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
-    // Sent again it ends nothing, not even for a user who has come back since by single sign-on, whose authentication is older.
-    const committed = (await deps.store.wasConsumed(once)) ? [] : await end(deps, issuer, verified.claims, now)
-    await deps.store.consumeOnce({ ...once, expiresAt: now + MAX_AGE_SECONDS + 2 * TOLERANCE_SECONDS })
+    const once = {
+      purpose: 'upstream-logout',
+      idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`),
+      now,
+    }
+    // Sent again it ends nothing, not even for a user who has come back since by single sign-on,
+    // whose authentication is older.
+    const committed = (await deps.store.wasConsumed(once))
+      ? []
+      : await end(deps, issuer, verified.claims, now)
+    await deps.store.consumeOnce({
+      ...once,
+      expiresAt: now + MAX_AGE_SECONDS + 2 * TOLERANCE_SECONDS,
+    })
     return committed.length > 0 ? 'ended' : 'nothing'
   } catch (error) {
     if (error instanceof KeysUnavailable) return 'keys_unavailable'
@@ -60,11 +81,18 @@ async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<
 /** §2.8 */
 function reject(deps: Deps, c: Context, description: string): Response {
   deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: 'invalid_request' })
-  return c.json({ error: 'invalid_request', error_description: description }, 400, { 'Cache-Control': 'no-store' })
+  return c.json({ error: 'invalid_request', error_description: description }, 400, {
+    'Cache-Control': 'no-store',
+  })
 }
 
 /** Where both are named it is that session alone (§2.4). */
-async function end(deps: Deps, issuer: KnownIssuer, { sid, sub, iat }: LogoutTokenClaims, now: number): Promise<Committed[]> {
+async function end(
+  deps: Deps,
+  issuer: KnownIssuer,
+  { sid, sub, iat }: LogoutTokenClaims,
+  now: number,
+): Promise<Committed[]> {
   const actor = { kind: 'broker', id: 'upstream-logout' } as const
   const reason = 'security_event'
   const until = Math.min(iat, now)
@@ -72,9 +100,21 @@ async function end(deps: Deps, issuer: KnownIssuer, { sid, sub, iat }: LogoutTok
   if (sid !== undefined) {
     const ended: Committed[] = []
     for (const tid of issuer.tenants ?? deps.connection.current().tenants)
-      if (maySpeakOf(deps, issuer, tid)) ended.push(...(await deps.store.endMicrosoftSession({ microsoftSid: sid, tid, until, reason, actor, now })))
+      if (maySpeakOf(deps, issuer, tid))
+        ended.push(
+          ...(await deps.store.endMicrosoftSession({
+            microsoftSid: sid,
+            tid,
+            until,
+            reason,
+            actor,
+            now,
+          })),
+        )
     return ended
   }
   const meant = sub === undefined ? undefined : await whoIsLoggedOut(deps, issuer, sub)
-  return meant === undefined ? [] : deps.store.endAuthenticated({ sub: meant.sub, until, reason, actor, now })
+  return meant === undefined
+    ? []
+    : deps.store.endAuthenticated({ sub: meant.sub, until, reason, actor, now })
 }

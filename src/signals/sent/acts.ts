@@ -10,7 +10,14 @@ import { newId } from '../../runtime/ids.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { releaseStream } from '../../outbox/security-event-message.ts'
-import { type creating, deliveryOf, mustMatch, type replacing, type updating, VERIFICATION_SECONDS } from './stream.ts'
+import {
+  type creating,
+  deliveryOf,
+  mustMatch,
+  type replacing,
+  type updating,
+  VERIFICATION_SECONDS,
+} from './stream.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { clientByToken } from '../../clients/own-token.ts'
 import { type SSF_SCOPES, ssfAudience } from '../../protocol/names.ts'
@@ -18,30 +25,58 @@ import { type SSF_SCOPES, ssfAudience } from '../../protocol/names.ts'
 /** What a receiver does to its stream: each act recorded in the audit log. */
 
 const noSuchStream = (): OAuthError =>
-  new OAuthError('invalid_request', 'There is no stream of this id. GET /ssf/streams lists yours.', { status: 404 })
+  new OAuthError(
+    'invalid_request',
+    'There is no stream of this id. GET /ssf/streams lists yours.',
+    { status: 404 },
+  )
 
 /** @throws OAuthError 404, also for a stream of another client */
-export async function ownStream({ store }: Pick<Deps, 'store'>, client: Client, id: string | undefined): Promise<SignalStream> {
-  if (id === undefined) throw new OAuthError('invalid_request', 'The parameter stream_id is missing.')
+export async function ownStream(
+  { store }: Pick<Deps, 'store'>,
+  client: Client,
+  id: string | undefined,
+): Promise<SignalStream> {
+  if (id === undefined)
+    throw new OAuthError('invalid_request', 'The parameter stream_id is missing.')
   const stream = canBeStored(id) ? await store.findStream(id) : undefined
   if (stream === undefined || stream.clientId !== client.clientId) throw noSuchStream()
   return stream
 }
 
-const enqueue = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void => void (refs.length > 0 && queue.addUrgent(refs))
+const enqueue = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void =>
+  void (refs.length > 0 && queue.addUrgent(refs))
 
 /** @throws OAuthError 429: a receiver does not decide how much the audit log keeps */
-function record<T>(deps: Deps, client: Client, act: string, id: string, details: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
+function record<T>(
+  deps: Deps,
+  client: Client,
+  act: string,
+  id: string,
+  details: Record<string, unknown>,
+  work: () => Promise<T>,
+): Promise<T> {
   mustBeWithin(deps.rateLimits, 'streamChanges', { clientId: client.clientId })
-  return withAudit(deps, callerOf(client), { act: `stream.${act}`, target: `stream ${id}`, details }, async () => {
-    const answer = await work()
-    deps.log.info('stream_changed', { stream: id, client_id: client.clientId, how: act })
-    return answer
-  })
+  return withAudit(
+    deps,
+    callerOf(client),
+    { act: `stream.${act}`, target: `stream ${id}`, details },
+    async () => {
+      const answer = await work()
+      deps.log.info('stream_changed', { stream: id, client_id: client.clientId, how: act })
+      return answer
+    },
+  )
 }
 
 /** For the audit log: never the header of the endpoint. */
-const noted = ({ method, endpointUrl, eventsRequested, description, status }: SignalStream): Record<string, unknown> => ({
+const noted = ({
+  method,
+  endpointUrl,
+  eventsRequested,
+  description,
+  status,
+}: SignalStream): Record<string, unknown> => ({
   method,
   endpoint_url: endpointUrl ?? null,
   events_requested: eventsRequested,
@@ -50,7 +85,11 @@ const noted = ({ method, endpointUrl, eventsRequested, description, status }: Si
 })
 
 /** A client has one stream (SSF 1.0 §8.1.1.1). @throws OAuthError 409 */
-export async function createStream(deps: Deps, client: Client, wanted: z.output<typeof creating>): Promise<SignalStream> {
+export async function createStream(
+  deps: Deps,
+  client: Client,
+  wanted: z.output<typeof creating>,
+): Promise<SignalStream> {
   const now = deps.clock.now()
   const { clientId } = client
   const id = `st_${newId(deps.random)}`
@@ -80,12 +119,20 @@ export async function createStream(deps: Deps, client: Client, wanted: z.output<
 
 type Change = Parameters<Deps['store']['changeStream']>[0]['change']
 
-/** PATCH changes only the members that are sent. A header that is not sent is kept while the endpoint stays the same. */
-export async function updateStream(deps: Deps, client: Client, sent: z.output<typeof updating>): Promise<SignalStream> {
+/**
+ * PATCH changes only the members that are sent. A header that is not sent is kept while the
+ * endpoint stays the same.
+ */
+export async function updateStream(
+  deps: Deps,
+  client: Client,
+  sent: z.output<typeof updating>,
+): Promise<SignalStream> {
   const stream = await ownStream(deps, client, sent.stream_id)
   mustMatch(deps, stream, sent)
   const { delivery, events_requested: events, description } = sent
-  const keeps = delivery?.authorization_header === undefined && delivery?.endpoint_url === stream.endpointUrl
+  const keeps =
+    delivery?.authorization_header === undefined && delivery?.endpoint_url === stream.endpointUrl
   const { authorizationSealed } = stream
   const change: Change = {
     ...(delivery !== undefined && {
@@ -99,7 +146,11 @@ export async function updateStream(deps: Deps, client: Client, sent: z.output<ty
 }
 
 /** PUT deletes what is not sent (SSF 1.0 §8.1.1.4). */
-export async function replaceStream(deps: Deps, client: Client, sent: z.output<typeof replacing>): Promise<SignalStream> {
+export async function replaceStream(
+  deps: Deps,
+  client: Client,
+  sent: z.output<typeof replacing>,
+): Promise<SignalStream> {
   const stream = await ownStream(deps, client, sent.stream_id)
   mustMatch(deps, stream, sent)
   const { delivery, events_requested: events, description } = sent
@@ -110,13 +161,25 @@ export async function replaceStream(deps: Deps, client: Client, sent: z.output<t
   })
 }
 
-const applied = (deps: Deps, client: Client, stream: SignalStream, change: Change): Promise<SignalStream> =>
-  record(deps, client, 'change', stream.id, { changed: changes(noted(stream), noted({ ...stream, ...change })) }, async () => {
-    const done = await deps.store.changeStream({ id: stream.id, change, now: deps.clock.now() })
-    if (done === undefined) throw noSuchStream()
-    enqueue(deps, done.refs)
-    return done.stream
-  })
+const applied = (
+  deps: Deps,
+  client: Client,
+  stream: SignalStream,
+  change: Change,
+): Promise<SignalStream> =>
+  record(
+    deps,
+    client,
+    'change',
+    stream.id,
+    { changed: changes(noted(stream), noted({ ...stream, ...change })) },
+    async () => {
+      const done = await deps.store.changeStream({ id: stream.id, change, now: deps.clock.now() })
+      if (done === undefined) throw noSuchStream()
+      enqueue(deps, done.refs)
+      return done.stream
+    },
+  )
 
 /** A disabled stream keeps no events. Enabling a paused one pushes the events that it kept. */
 export async function setStatus(
@@ -126,30 +189,55 @@ export async function setStatus(
   { status, reason: statusReason }: { status: SignalStream['status']; reason?: string | undefined },
 ): Promise<SignalStream> {
   const done = await applied(deps, client, stream, { status, statusReason, statusBy: 'receiver' })
-  if (status === 'disabled') await deps.store.closeDeliveries({ targetId: stream.id, reason: 'The stream was disabled by its receiver.' })
+  if (status === 'disabled')
+    await deps.store.closeDeliveries({
+      targetId: stream.id,
+      reason: 'The stream was disabled by its receiver.',
+    })
   if (status === 'enabled') await releaseStream(deps, stream.id)
   return done
 }
 
-export async function deleteStream(deps: Deps, client: Client, stream: SignalStream): Promise<void> {
+export async function deleteStream(
+  deps: Deps,
+  client: Client,
+  stream: SignalStream,
+): Promise<void> {
   await record(deps, client, 'delete', stream.id, noted(stream), async () => {
     if (!(await deps.store.removeStream(stream.id))) throw noSuchStream()
-    await deps.store.closeDeliveries({ targetId: stream.id, reason: 'The stream was deleted by its receiver.' })
+    await deps.store.closeDeliveries({
+      targetId: stream.id,
+      reason: 'The stream was deleted by its receiver.',
+    })
   })
 }
 
 /** SSF 1.0 §8.1.4.2. @throws OAuthError 429 */
-export async function askVerification(deps: Deps, { id }: SignalStream, state: string | undefined): Promise<void> {
+export async function askVerification(
+  deps: Deps,
+  { id }: SignalStream,
+  state: string | undefined,
+): Promise<void> {
   const now = deps.clock.now()
-  const answer = await deps.store.verifyStream({ id, state, notBefore: now - VERIFICATION_SECONDS + 1, now })
+  const answer = await deps.store.verifyStream({
+    id,
+    state,
+    notBefore: now - VERIFICATION_SECONDS + 1,
+    now,
+  })
   if (answer.outcome === 'unknown') throw noSuchStream()
-  if (answer.outcome === 'disabled') throw new OAuthError('invalid_request', 'The stream is disabled. Enable it first.')
+  if (answer.outcome === 'disabled')
+    throw new OAuthError('invalid_request', 'The stream is disabled. Enable it first.')
   if (answer.outcome === 'too_soon') {
     const headers = { 'Retry-After': String(answer.askedAt + VERIFICATION_SECONDS - now) }
-    throw new OAuthError('temporarily_unavailable', `Request verification at most once in ${VERIFICATION_SECONDS} s (min_verification_interval).`, {
-      status: 429,
-      headers,
-    })
+    throw new OAuthError(
+      'temporarily_unavailable',
+      `Request verification at most once in ${VERIFICATION_SECONDS} s (min_verification_interval).`,
+      {
+        status: 429,
+        headers,
+      },
+    )
   }
   enqueue(deps, answer.refs)
 }
@@ -166,9 +254,16 @@ const challenge = (error: string, scope: readonly Scope[]): Record<string, strin
  * @param scopes any of them is enough (CAEP Interoperability Profile 1.0 §2.7.3)
  * @throws OAuthError invalid_token (401), insufficient_scope (403)
  */
-export async function receiverOf(deps: Deps, c: Context, scopes: readonly Scope[]): Promise<Client> {
+export async function receiverOf(
+  deps: Deps,
+  c: Context,
+  scopes: readonly Scope[],
+): Promise<Client> {
   const { clock, config } = deps
-  const found = await clientByToken(deps, c.req.header('authorization'), { audience: ssfAudience(config.issuer), now: clock.now() })
+  const found = await clientByToken(deps, c.req.header('authorization'), {
+    audience: ssfAudience(config.issuer),
+    now: clock.now(),
+  })
   if (found === undefined)
     throw new OAuthError(
       'invalid_token',
@@ -178,11 +273,20 @@ export async function receiverOf(deps: Deps, c: Context, scopes: readonly Scope[
       },
     )
   if (!scopes.some((scope) => found.granted.includes(scope)))
-    throw new OAuthError('insufficient_scope', `This needs an access token with the scope ${scopes.join(' or ')}.`, {
-      headers: challenge('insufficient_scope', scopes),
-    })
+    throw new OAuthError(
+      'insufficient_scope',
+      `This needs an access token with the scope ${scopes.join(' or ')}.`,
+      {
+        headers: challenge('insufficient_scope', scopes),
+      },
+    )
   return found.client
 }
 
 /** For the audit log. */
-const callerOf = ({ clientId }: Client): Caller => ({ actor: { kind: 'client', id: clientId }, source: 'api', via: 'api', may: 'operate' })
+const callerOf = ({ clientId }: Client): Caller => ({
+  actor: { kind: 'client', id: clientId },
+  source: 'api',
+  via: 'api',
+  may: 'operate',
+})

@@ -6,7 +6,10 @@ import { isAboutStream, type SetPayload } from '../../protocol/stream-event.ts'
 import { mintSet } from '../../outbox/security-event-message.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 
-/** Security event tokens by polling (RFC 8936). An event is returned again until the receiver acknowledges it. */
+/**
+ * Security event tokens by polling (RFC 8936). An event is returned again until the receiver
+ * acknowledges it.
+ */
 
 /** In one answer: the broker signs each event for each answer. */
 const MOST_EVENTS = 20
@@ -18,7 +21,12 @@ export const polling = z.object({
   maxEvents: z.int().min(0).optional(),
   returnImmediately: z.boolean().optional(),
   ack: z.array(storedText().max(100)).max(1000).optional(),
-  setErrs: z.record(storedText().max(100), z.object({ err: storedText().max(100), description: storedText().max(1000).optional() })).optional(),
+  setErrs: z
+    .record(
+      storedText().max(100),
+      z.object({ err: storedText().max(100), description: storedText().max(1000).optional() }),
+    )
+    .optional(),
 })
 export const polled = z.object({
   sets: z.record(z.string(), z.string()).meta({ description: 'by their jti' }),
@@ -27,7 +35,10 @@ export const polled = z.object({
 
 type Answer = z.output<typeof polled>
 
-/** A client has one waiting request: a later one ends the earlier one, which is answered without events. */
+/**
+ * A client has one waiting request: a later one ends the earlier one, which is answered without
+ * events.
+ */
 export class Polls {
   readonly #waiting = new Map<string, AbortController>()
   readonly #deps: Pick<Deps, 'store' | 'config' | 'keys' | 'clock' | 'clients'>
@@ -37,7 +48,11 @@ export class Polls {
   }
 
   /** @param gone aborted when the client closes the connection */
-  async poll(stream: SignalStream, asked: z.output<typeof polling>, gone: AbortSignal): Promise<Answer> {
+  async poll(
+    stream: SignalStream,
+    asked: z.output<typeof polling>,
+    gone: AbortSignal,
+  ): Promise<Answer> {
     await this.#settle(stream, asked)
     const limit = Math.min(asked.maxEvents ?? MOST_EVENTS, MOST_EVENTS)
     if (limit === 0) return { sets: {} }
@@ -46,10 +61,20 @@ export class Polls {
     return this.#wait(stream, limit, gone)
   }
 
-  async #settle({ id }: SignalStream, { ack = [], setErrs = {} }: z.output<typeof polling>): Promise<void> {
-    const errors = Object.entries(setErrs).map(([delivery, { err }]) => ({ delivery, error: err.replaceAll(/[^\w]/g, '_').slice(0, 40) }))
-    const results = [...ack.filter((one) => setErrs[one] === undefined).map((delivery) => ({ delivery })), ...errors]
-    if (results.length > 0) await this.#deps.store.settlePolled({ id, results, nowMs: this.#deps.clock.nowMs() })
+  async #settle(
+    { id }: SignalStream,
+    { ack = [], setErrs = {} }: z.output<typeof polling>,
+  ): Promise<void> {
+    const errors = Object.entries(setErrs).map(([delivery, { err }]) => ({
+      delivery,
+      error: err.replaceAll(/[^\w]/g, '_').slice(0, 40),
+    }))
+    const results = [
+      ...ack.filter((one) => setErrs[one] === undefined).map((delivery) => ({ delivery })),
+      ...errors,
+    ]
+    if (results.length > 0)
+      await this.#deps.store.settlePolled({ id, results, nowMs: this.#deps.clock.nowMs() })
   }
 
   async #look(stream: SignalStream, limit: number): Promise<Answer> {
@@ -87,4 +112,6 @@ export class Polls {
 
 /** A paused or disabled stream sends only events about itself. */
 const mayGo = (stream: SignalStream | undefined, { type }: SetPayload): boolean =>
-  stream !== undefined && stream.method === 'poll' && (stream.status === 'enabled' || isAboutStream(type))
+  stream !== undefined &&
+  stream.method === 'poll' &&
+  (stream.status === 'enabled' || isAboutStream(type))

@@ -18,7 +18,10 @@ const printable = z.string().regex(/^[\x20-\x7e]+$/, 'printable ASCII')
 const delivery = z.object({
   method: z.enum(Object.values(DELIVERY), `${DELIVERY.push} or ${DELIVERY.poll}`),
   endpoint_url: storedText().max(2000).optional(),
-  authorization_header: printable.max(4000).optional().meta({ description: 'for push: stored encrypted, and never returned' }),
+  authorization_header: printable
+    .max(4000)
+    .optional()
+    .meta({ description: 'for push: stored encrypted, and never returned' }),
 })
 const receiverSupplied = {
   delivery: delivery.optional(),
@@ -35,7 +38,11 @@ const transmitterSupplied = {
   min_verification_interval: z.unknown().optional(),
 }
 const streamId = z.string('the id of the stream')
-export const replacing = z.object({ stream_id: streamId, ...receiverSupplied, ...transmitterSupplied })
+export const replacing = z.object({
+  stream_id: streamId,
+  ...receiverSupplied,
+  ...transmitterSupplied,
+})
 export const updating = z.object({
   stream_id: streamId,
   delivery: delivery.nullish(),
@@ -57,9 +64,13 @@ export const shown = z
   })
   .meta({ id: 'Stream' })
 
-const pollUrl = ({ config }: Pick<Deps, 'config'>, id: string): string => `${config.issuer}/ssf/poll/${id}`
+const pollUrl = ({ config }: Pick<Deps, 'config'>, id: string): string =>
+  `${config.issuer}/ssf/poll/${id}`
 
-export function shownStream(deps: Pick<Deps, 'config'>, stream: SignalStream): z.output<typeof shown> {
+export function shownStream(
+  deps: Pick<Deps, 'config'>,
+  stream: SignalStream,
+): z.output<typeof shown> {
   const { id, clientId, method, endpointUrl, eventsRequested, description } = stream
   const { issuer } = deps.config
   return {
@@ -75,40 +86,76 @@ export function shownStream(deps: Pick<Deps, 'config'>, stream: SignalStream): z
   }
 }
 
-/** SSF 1.0 §8.1.1.3, §8.1.1.4. @throws OAuthError if a property that the broker supplies has another value */
-export function mustMatch(deps: Pick<Deps, 'config'>, stream: SignalStream, sent: z.output<typeof updating>): void {
+/**
+ * SSF 1.0 §8.1.1.3, §8.1.1.4.
+ * @throws OAuthError if a property that the broker supplies has another value
+ */
+export function mustMatch(
+  deps: Pick<Deps, 'config'>,
+  stream: SignalStream,
+  sent: z.output<typeof updating>,
+): void {
   const now: Record<string, unknown> = shownStream(deps, stream)
-  const asSet = (value: unknown): string => JSON.stringify(Array.isArray(value) ? [...new Set(value.map(String))].sort() : value)
+  const asSet = (value: unknown): string =>
+    JSON.stringify(Array.isArray(value) ? [...new Set(value.map(String))].sort() : value)
   for (const name of Object.keys(transmitterSupplied) as (keyof typeof transmitterSupplied)[])
     if (sent[name] !== undefined && asSet(sent[name]) !== asSet(now[name]))
-      throw new OAuthError('invalid_request', `The broker supplies ${name}. Leave it out, or send it as GET returns it.`)
+      throw new OAuthError(
+        'invalid_request',
+        `The broker supplies ${name}. Leave it out, or send it as GET returns it.`,
+      )
 }
 
 type Delivery = Pick<SignalStream, 'method' | 'endpointUrl' | 'authorizationSealed'>
 
-/** A stream without `delivery` is polled (SSF 1.0 §8.1.1.1). @throws OAuthError if the broker may not push to that address */
+/**
+ * A stream without `delivery` is polled (SSF 1.0 §8.1.1.1).
+ * @throws OAuthError if the broker may not push to that address
+ */
 export function deliveryOf(
   deps: Pick<Deps, 'config' | 'sealer'>,
   client: Client,
   id: string,
   wanted: z.output<typeof delivery> | undefined,
 ): Delivery {
-  if (wanted === undefined || wanted.method === DELIVERY.poll) return { method: 'poll', endpointUrl: undefined, authorizationSealed: undefined }
+  if (wanted === undefined || wanted.method === DELIVERY.poll)
+    return { method: 'poll', endpointUrl: undefined, authorizationSealed: undefined }
   const { endpoint_url: endpointUrl, authorization_header: authorization } = wanted
   if (endpointUrl === undefined)
-    throw new OAuthError('invalid_request', 'delivery.endpoint_url is missing. Name the address to which the broker pushes events.')
+    throw new OAuthError(
+      'invalid_request',
+      'delivery.endpoint_url is missing. Name the address to which the broker pushes events.',
+    )
   const problem = addressProblem(endpointUrl, deps.config.allowLoopbackTargets)
-  if (problem !== undefined) throw new OAuthError('invalid_request', `delivery.endpoint_url ${problem}.`)
+  if (problem !== undefined)
+    throw new OAuthError('invalid_request', `delivery.endpoint_url ${problem}.`)
   const notRegistered = endpointProblem(client, endpointUrl)
   if (notRegistered !== undefined)
-    throw new OAuthError('invalid_request', `delivery.endpoint_url: ${notRegistered}. An administrator of the broker adds origins.`)
-  const authorizationSealed = authorization === undefined ? undefined : deps.sealer.seal(authorizationPlace(id), authorization)
+    throw new OAuthError(
+      'invalid_request',
+      `delivery.endpoint_url: ${notRegistered}. An administrator of the broker adds origins.`,
+    )
+  const authorizationSealed =
+    authorization === undefined
+      ? undefined
+      : deps.sealer.seal(authorizationPlace(id), authorization)
   return { method: 'push', endpointUrl, authorizationSealed }
 }
 
-/** The status that the receiver reads: `paused` also while the endpoint has not accepted a verification event. */
-export function shownStatus({ id, method, status, statusReason, verifiedAt }: SignalStream): { stream_id: string; status: string; reason?: string } {
+/**
+ * The status that the receiver reads: `paused` also while the endpoint has not accepted a
+ * verification event.
+ */
+export function shownStatus({ id, method, status, statusReason, verifiedAt }: SignalStream): {
+  stream_id: string
+  status: string
+  reason?: string
+} {
   if (status === 'enabled' && method === 'push' && verifiedAt === undefined)
-    return { stream_id: id, status: 'paused', reason: 'The endpoint has not accepted the verification event yet.' }
+    return {
+      stream_id: id,
+      status: 'paused',
+      reason: 'The endpoint has not accepted the verification event yet.',
+    }
   return { stream_id: id, status, ...(statusReason !== undefined && { reason: statusReason }) }
 }

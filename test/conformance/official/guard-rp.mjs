@@ -1,5 +1,6 @@
-// The guard's receiver of logout tokens under the official "Back-Channel RP" plan: a small relying party made of fetch and of the guard's pieces.
-// node guard-rp.mjs GUARD_DIST OUT.json         needs the suite at SUITE, and app.emobix.test:9444 → 127.0.0.1:9555 over TLS
+// The guard's receiver of logout tokens under the official "Back-Channel RP" plan: a small relying
+// party made of fetch and of the guard's pieces. node guard-rp.mjs GUARD_DIST OUT.json needs the
+// suite at SUITE, and app.emobix.test:9444 → 127.0.0.1:9555 over TLS
 import http from 'node:http'
 import fs from 'node:fs'
 import crypto from 'node:crypto'
@@ -22,7 +23,11 @@ const client = {
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms)),
   q = (o) => new URLSearchParams(o).toString()
 async function api(method, p, body) {
-  const r = await fetch(SUITE + p, { method, headers: body === undefined ? {} : { 'content-type': 'application/json' }, body })
+  const r = await fetch(SUITE + p, {
+    method,
+    headers: body === undefined ? {} : { 'content-type': 'application/json' },
+    body,
+  })
   const t = await r.text()
   if (!r.ok) throw new Error(`${method} ${p}: ${r.status} ${t.slice(0, 300)}`)
   return t ? JSON.parse(t) : undefined
@@ -35,7 +40,11 @@ http
     for await (const c of q0) parts.push(c)
     if (q0.url !== '/bcl' || !receiver) return a.writeHead(404).end()
     const r = await receiver.receive(
-      new Request(APP + q0.url, { method: q0.method, headers: q0.headers, body: q0.method === 'POST' ? Buffer.concat(parts) : undefined }),
+      new Request(APP + q0.url, {
+        method: q0.method,
+        headers: q0.headers,
+        body: q0.method === 'POST' ? Buffer.concat(parts) : undefined,
+      }),
     )
     const text = await r.text()
     answers.push(`${r.status} ${text.slice(0, 160)}`)
@@ -59,7 +68,12 @@ const plan = await api(
 const results = []
 for (const m of plan.modules) {
   answers = []
-  const { id } = await api('POST', '/api/runner?' + q({ test: m.testModule, plan: plan.id, variant: JSON.stringify(m.variant ?? {}) }), '')
+  const { id } = await api(
+    'POST',
+    '/api/runner?' +
+      q({ test: m.testModule, plan: plan.id, variant: JSON.stringify(m.variant ?? {}) }),
+    '',
+  )
   let note,
     ended = []
   try {
@@ -70,7 +84,9 @@ for (const m of plan.modules) {
       await sleep(300)
     }
     const issuer = (await api('GET', `/api/runner/${id}`)).exposed.issuer,
-      meta = await (await fetch(issuer.replace(/\/$/, '') + '/.well-known/openid-configuration')).json()
+      meta = await (
+        await fetch(issuer.replace(/\/$/, '') + '/.well-known/openid-configuration')
+      ).json()
     receiver = createLogoutReceiver({
       issuer: meta.issuer,
       clientId: client.client_id,
@@ -104,7 +120,14 @@ for (const m of plan.modules) {
       at = await fetch(
         meta.authorization_endpoint +
           '?' +
-          q({ client_id: client.client_id, response_type: 'code', scope: 'openid', redirect_uri: client.redirect_uri, state, nonce }),
+          q({
+            client_id: client.client_id,
+            response_type: 'code',
+            scope: 'openid',
+            redirect_uri: client.redirect_uri,
+            state,
+            nonce,
+          }),
         { redirect: 'manual' },
       )
     const code = new URL(at.headers.get('location')).searchParams.get('code'),
@@ -113,14 +136,24 @@ for (const m of plan.modules) {
           method: 'POST',
           headers: {
             'content-type': 'application/x-www-form-urlencoded',
-            authorization: 'Basic ' + Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64'),
+            authorization:
+              'Basic ' +
+              Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64'),
           },
           body: q({ grant_type: 'authorization_code', code, redirect_uri: client.redirect_uri }),
         })
       ).json()
-    await fetch(meta.userinfo_endpoint, { headers: { authorization: `Bearer ${tok.access_token}` } })
+    await fetch(meta.userinfo_endpoint, {
+      headers: { authorization: `Bearer ${tok.access_token}` },
+    })
     await fetch(
-      meta.end_session_endpoint + '?' + q({ id_token_hint: tok.id_token, post_logout_redirect_uri: client.post_logout_redirect_uri, state }),
+      meta.end_session_endpoint +
+        '?' +
+        q({
+          id_token_hint: tok.id_token,
+          post_logout_redirect_uri: client.post_logout_redirect_uri,
+          state,
+        }),
       { redirect: 'manual' },
     )
     for (let i = 0; i < 60; i++) {
@@ -133,9 +166,20 @@ for (const m of plan.modules) {
   }
   const info = await api('GET', `/api/info/${id}`),
     log = await api('GET', `/api/log/${id}`),
-    problems = log.filter((e) => ['FAILURE', 'WARNING'].includes(e.result)).map((e) => `${e.result} ${e.src}: ${e.msg}`)
-  if (!['FINISHED', 'INTERRUPTED'].includes(info.status)) await api('DELETE', `/api/runner/${id}`).catch(() => {})
-  results.push({ module: m.testModule, result: info.result, status: info.status, answers, ended: ended.length, problems, note })
+    problems = log
+      .filter((e) => ['FAILURE', 'WARNING'].includes(e.result))
+      .map((e) => `${e.result} ${e.src}: ${e.msg}`)
+  if (!['FINISHED', 'INTERRUPTED'].includes(info.status))
+    await api('DELETE', `/api/runner/${id}`).catch(() => {})
+  results.push({
+    module: m.testModule,
+    result: info.result,
+    status: info.status,
+    answers,
+    ended: ended.length,
+    problems,
+    note,
+  })
   console.log(info.result ?? info.status, m.testModule, answers, 'ended', ended.length, note ?? '')
   for (const p of problems) console.log('   ', p.slice(0, 240))
 }

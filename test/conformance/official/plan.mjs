@@ -1,4 +1,5 @@
-// What the drivers of the Shared Signals plans share: they create a plan, start its modules one after another, and collect what the suite says.
+// What the drivers of the Shared Signals plans share: they create a plan, start its modules one
+// after another, and collect what the suite says.
 process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
 process.emitWarning = () => {}
 export const SUITE = process.env.SUITE ?? 'https://localhost.emobix.co.uk:8443'
@@ -9,7 +10,11 @@ export const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 const query = (fields) => new URLSearchParams(fields).toString()
 
 export async function api(method, path, body) {
-  const answer = await fetch(SUITE + path, { method, headers: body === undefined ? {} : { 'content-type': 'application/json' }, body })
+  const answer = await fetch(SUITE + path, {
+    method,
+    headers: body === undefined ? {} : { 'content-type': 'application/json' },
+    body,
+  })
   const text = await answer.text()
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text.slice(0, 300)}`)
   return text ? JSON.parse(text) : undefined
@@ -28,10 +33,21 @@ export async function waitFor(id, look = async (_seen) => undefined) {
 
 /** @param work runs one module: it is given the module's id, and ends when the module has ended */
 export async function runPlan({ planName, variant, config, only }, work) {
-  const plan = await api('POST', '/api/plan?' + query({ planName, variant: JSON.stringify(variant) }), JSON.stringify(config))
+  const plan = await api(
+    'POST',
+    '/api/plan?' + query({ planName, variant: JSON.stringify(variant) }),
+    JSON.stringify(config),
+  )
   const results = []
-  for (const { testModule, variant: own } of plan.modules.filter((one) => only === undefined || only.split(',').includes(one.testModule))) {
-    const { id } = await api('POST', '/api/runner?' + query({ test: testModule, plan: plan.id, variant: JSON.stringify(own ?? {}) }), '')
+  for (const { testModule, variant: own } of plan.modules.filter(
+    (one) => only === undefined || only.split(',').includes(one.testModule),
+  )) {
+    const { id } = await api(
+      'POST',
+      '/api/runner?' +
+        query({ test: testModule, plan: plan.id, variant: JSON.stringify(own ?? {}) }),
+      '',
+    )
     const note = await work(id, testModule).then(
       () => undefined,
       (error) => String(error.stack ?? error).slice(0, 400),
@@ -47,14 +63,21 @@ async function resultOf(id, module, note) {
   const { result, status } = await api('GET', `/api/info/${id}`)
   const log = await api('GET', `/api/log/${id}`)
   const of = (...kinds) => log.filter((one) => kinds.includes(one.result))
-  const problems = of('FAILURE', 'WARNING').map(({ result: kind, src, msg, requirements }) => ({ kind, src, msg, requirements }))
+  const problems = of('FAILURE', 'WARNING').map(({ result: kind, src, msg, requirements }) => ({
+    kind,
+    src,
+    msg,
+    requirements,
+  }))
   console.log(`${(result ?? status).padEnd(8)} ${module} ${of('SUCCESS').length} ok ${note ?? ''}`)
-  for (const { kind, src, msg, requirements } of problems) console.log(`         ${kind} ${src} ${requirements ?? ''}: ${String(msg).slice(0, 240)}`)
+  for (const { kind, src, msg, requirements } of problems)
+    console.log(`         ${kind} ${src} ${requirements ?? ''}: ${String(msg).slice(0, 240)}`)
   return { module, id, status, result, conditions: of('SUCCESS').length, problems, note }
 }
 
 export function count(results) {
   const counted = {}
-  for (const { result, status } of results) counted[result ?? status] = (counted[result ?? status] ?? 0) + 1
+  for (const { result, status } of results)
+    counted[result ?? status] = (counted[result ?? status] ?? 0) + 1
   return counted
 }

@@ -1,5 +1,7 @@
-// Writes DIR/clients.json (for `npm run demo -- --clients`) and DIR/config-*.json (for run.mjs): one set without a logout address, as the suite's other plans
-// must not be called there, one with it, one with private_key_jwt. With --ssf also a client for the Shared Signals plans, once the broker knows its scopes.
+// Writes DIR/clients.json (for `npm run demo -- --clients`) and DIR/config-*.json (for run.mjs):
+// one set without a logout address, as the suite's other plans must not be called there, one with
+// it, one with private_key_jwt. With --ssf also a client for the Shared Signals plans, once the
+// broker knows its scopes.
 import fs from 'node:fs'
 import crypto from 'node:crypto'
 import path from 'node:path'
@@ -21,7 +23,10 @@ for (const [alias, kind] of [
     config = {
       alias,
       description: 'Case Manager Identity Broker',
-      server: { discoveryUrl: 'https://broker.emobix.test:9443/.well-known/openid-configuration', login_hint: 'alice@contoso.example' },
+      server: {
+        discoveryUrl: 'https://broker.emobix.test:9443/.well-known/openid-configuration',
+        login_hint: 'alice@contoso.example',
+      },
       browser: [],
     }
   for (const [field, name, method] of [
@@ -49,7 +54,9 @@ for (const [alias, kind] of [
           }
         : { token_endpoint_auth_method: method, client_secret_hash: hash(secret) }),
     })
-    config[field] = key ? { client_id, jwks: { keys: [key] } } : { client_id, client_secret: secret }
+    config[field] = key
+      ? { client_id, jwks: { keys: [key] } }
+      : { client_id, client_secret: secret }
   }
   fs.writeFileSync(path.join(dir, `config-${alias}.json`), JSON.stringify(config, null, 1))
 }
@@ -75,8 +82,14 @@ if (process.argv.includes('--ssf')) {
         server: { discoveryUrl: `${issuer}/.well-known/openid-configuration` },
         client: { client_id: 'cmbssf', client_secret: secret, scope: 'ssf.read ssf.manage' },
         ssf: {
-          subjects: { valid: { format: 'iss_sub', iss: issuer, sub: user }, invalid: { format: 'opaque', id: 'invalid' } },
-          transmitter: { issuer, push_endpoint_authorization_header: 'Bearer push-token-of-the-suite' },
+          subjects: {
+            valid: { format: 'iss_sub', iss: issuer, sub: user },
+            invalid: { format: 'opaque', id: 'invalid' },
+          },
+          transmitter: {
+            issuer,
+            push_endpoint_authorization_header: 'Bearer push-token-of-the-suite',
+          },
         },
       },
       null,

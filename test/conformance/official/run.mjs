@@ -1,7 +1,9 @@
-// Runs plans of the official OpenID Foundation conformance suite against the broker, a person's part done in a real Chromium.
-// From DIR/driver: node …/run.mjs ../CONFIG.json OUT.json PLAN [VARIANT_JSON] [only,these,modules]        (README.md says which)
-// Env: BEFORE_START (a command between a module's configuration and its start), SUITE (https://localhost.emobix.co.uk:8443), UPN, PASSWORD, SHOTS (a folder for what each placeholder was given),
-// DEMO_PORT_BASE (as the demo has it).
+// Runs plans of the official OpenID Foundation conformance suite against the broker, a person's
+// part done in a real Chromium. From DIR/driver: node …/run.mjs ../CONFIG.json OUT.json PLAN
+// [VARIANT_JSON] [only,these,modules] (README.md says which) Env: BEFORE_START (a command between a
+// module's configuration and its start), SUITE (https://localhost.emobix.co.uk:8443), UPN,
+// PASSWORD, SHOTS (a folder for what each placeholder was given), DEMO_PORT_BASE (as the demo has
+// it).
 import fs from 'node:fs'
 import path from 'node:path'
 import { createRequire } from 'node:module'
@@ -20,7 +22,11 @@ const config = JSON.parse(fs.readFileSync(configFile, 'utf8')),
   suiteHost = new URL(SUITE).host
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms))
 async function api(method, p, body, type = 'application/json') {
-  const r = await fetch(SUITE + p, { method, headers: body === undefined ? {} : { 'content-type': type }, body })
+  const r = await fetch(SUITE + p, {
+    method,
+    headers: body === undefined ? {} : { 'content-type': type },
+    body,
+  })
   const t = await r.text()
   if (!r.ok) throw new Error(`${method} ${p}: ${r.status} ${t.slice(0, 300)}`)
   return t ? JSON.parse(t) : undefined
@@ -42,7 +48,9 @@ async function step(page, seen) {
   if (await has('input[name=loginfmt]')) {
     seen.push('Microsoft: address')
     await page.fill('input[name=loginfmt]', UPN)
-    return leave(() => page.locator('button.primary, button[type=submit], form button').first().click())
+    return leave(() =>
+      page.locator('button.primary, button[type=submit], form button').first().click(),
+    )
   }
   if (await has('input[name=passwd]')) {
     seen.push('Microsoft: password')
@@ -76,7 +84,13 @@ async function step(page, seen) {
     await page.check('input[name=scope][value=device]')
     return leave(() => page.locator('form[action="/logout/confirm"] button').first().click())
   }
-  for (const name of [/sign in with microsoft/i, /^continue$/i, /^sign in$/i, /^sign out$/i, /^(go on|allow|accept|yes)\b/i]) {
+  for (const name of [
+    /sign in with microsoft/i,
+    /^continue$/i,
+    /^sign in$/i,
+    /^sign out$/i,
+    /^(go on|allow|accept|yes)\b/i,
+  ]) {
     for (const role of ['button', 'link']) {
       const b = page.getByRole(role, { name }).first()
       if (await b.isVisible().catch(() => false)) {
@@ -96,11 +110,19 @@ async function shot(page, id, label) {
   }
   return 'data:image/png;base64,' + png.toString('base64')
 }
-const placeholders = async (id) => (await api('GET', `/api/log/${id}`)).filter((e) => e.upload).map((e) => ({ placeholder: e.upload, asked: e.msg }))
+const placeholders = async (id) =>
+  (await api('GET', `/api/log/${id}`))
+    .filter((e) => e.upload)
+    .map((e) => ({ placeholder: e.upload, asked: e.msg }))
 
 async function runModule(planId, m, browser) {
   const started = Date.now(),
-    { id } = await api('POST', '/api/runner?' + q({ test: m.testModule, plan: planId, variant: JSON.stringify(m.variant ?? {}) }), '')
+    { id } = await api(
+      'POST',
+      '/api/runner?' +
+        q({ test: m.testModule, plan: planId, variant: JSON.stringify(m.variant ?? {}) }),
+      '',
+    )
   const context = await browser.newContext({ ignoreHTTPSErrors: true }),
     seen = [],
     done = new Set(),
@@ -113,7 +135,12 @@ async function runModule(planId, m, browser) {
     for (const p of await placeholders(id))
       if (!filled.has(p.placeholder)) {
         filled.add(p.placeholder)
-        await api('POST', `/api/log/${id}/images/${p.placeholder}`, await shot(page, id, m.testModule), 'text/plain')
+        await api(
+          'POST',
+          `/api/log/${id}/images/${p.placeholder}`,
+          await shot(page, id, m.testModule),
+          'text/plain',
+        )
         seen.push('screenshot: ' + p.asked.slice(0, 90))
       }
   }
@@ -143,7 +170,9 @@ async function runModule(planId, m, browser) {
       done.add(url)
       await api('POST', `/api/runner/browser/${id}/visit?` + q({ url }), '')
       seen.push('— opens ' + new URL(url).pathname)
-      await page.goto(url, { waitUntil: 'load', timeout: 30_000 }).catch((e) => seen.push('goto: ' + e.message.split('\n')[0]))
+      await page
+        .goto(url, { waitUntil: 'load', timeout: 30_000 })
+        .catch((e) => seen.push('goto: ' + e.message.split('\n')[0]))
       let first = true
       for (let i = 0; i < 25; i++) {
         await page.waitForLoadState('load').catch(() => {})
@@ -186,17 +215,30 @@ async function runModule(planId, m, browser) {
   }
 }
 
-const plan = await api('POST', '/api/plan?' + q({ planName, variant: variantJson }), JSON.stringify(config))
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+const plan = await api(
+  'POST',
+  '/api/plan?' + q({ planName, variant: variantJson }),
+  JSON.stringify(config),
+)
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox'],
+})
 const results = []
 for (const m of plan.modules.filter((m) => !only || only.split(',').includes(m.testModule))) {
   const r = await runModule(plan.id, m, browser)
   results.push(r)
-  console.log(`${(r.result ?? r.status).padEnd(8)} ${r.module} ${r.seconds}s ${r.conditions} ok${r.note ? ' · ' + r.note : ''}`)
-  for (const p of r.problems) console.log(`         ${p.result} ${p.src}: ${String(p.msg).slice(0, 220)}`)
+  console.log(
+    `${(r.result ?? r.status).padEnd(8)} ${r.module} ${r.seconds}s ${r.conditions} ok${r.note ? ' · ' + r.note : ''}`,
+  )
+  for (const p of r.problems)
+    console.log(`         ${p.result} ${p.src}: ${String(p.msg).slice(0, 220)}`)
 }
 await browser.close()
-fs.writeFileSync(outFile, JSON.stringify({ planName, variant: JSON.parse(variantJson), results }, null, 1))
+fs.writeFileSync(
+  outFile,
+  JSON.stringify({ planName, variant: JSON.parse(variantJson), results }, null, 1),
+)
 const count = {}
 for (const r of results) count[r.result ?? r.status] = (count[r.result ?? r.status] ?? 0) + 1
 console.log(planName, count)

@@ -1,9 +1,12 @@
-// Runs a Shared Signals receiver plan of the official suite. The suite is the transmitter; the receiver is the demo's broker, started for each step
-// with a file of issuers, as an operator changes that file and restarts the broker.
-// node ssf-receiver.mjs DIR OUT.json PLAN push|poll [only,these,modules]       DIR: where the file of issuers is written; DIR/tls/ca.pem signed the suite
-// AUTH=dynamic: the broker gets its token by client_credentials. A module of the suite rejects the second request for a token ("Found existing client
-// authentication"), and each restarted broker makes one: so only a module without a restart (CAEP interop) can be run with it.
-// From the repository after `npm run build`, with node tls-proxy.mjs running and no other demo. Env: SUITE (https://localhost.emobix.co.uk:8443).
+// Runs a Shared Signals receiver plan of the official suite. The suite is the transmitter; the
+// receiver is the demo's broker, started for each step with a file of issuers, as an operator
+// changes that file and restarts the broker. node ssf-receiver.mjs DIR OUT.json PLAN push|poll
+// [only,these,modules] DIR: where the file of issuers is written; DIR/tls/ca.pem signed the suite
+// AUTH=dynamic: the broker gets its token by client_credentials. A module of the suite rejects the
+// second request for a token ("Found existing client authentication"), and each restarted broker
+// makes one: so only a module without a restart (CAEP interop) can be run with it. From the
+// repository after `npm run build`, with node tls-proxy.mjs running and no other demo. Env: SUITE
+// (https://localhost.emobix.co.uk:8443).
 import fs from 'node:fs'
 import path from 'node:path'
 import { spawn } from 'node:child_process'
@@ -14,12 +17,19 @@ const TOKEN = 'a-token-of-the-receiver-0123456789abcdef'
 const BROKER = 'https://broker.emobix.test:9443'
 const SESSION_REVOKED = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked'
 const LONGEST_MS = 120_000
-const client = { client_id: 'cmb-receiver', client_secret: 'cmb-receiver-secret-0123456789abcdef', scope: 'ssf.read ssf.manage' }
+const client = {
+  client_id: 'cmb-receiver',
+  client_secret: 'cmb-receiver-secret-0123456789abcdef',
+  scope: 'ssf.read ssf.manage',
+}
 const config = {
   ...{ alias: 'cmbrx', description: 'Case Manager Identity Broker, SSF receiver', client },
   ssf: {
     ...{ stream: { audience: BROKER }, transmitter: { access_token: TOKEN } },
-    subjects: { valid: { format: 'opaque', id: 'a-user' }, invalid: { format: 'opaque', id: 'invalid' } },
+    subjects: {
+      valid: { format: 'opaque', id: 'a-user' },
+      invalid: { format: 'opaque', id: 'invalid' },
+    },
   },
 }
 
@@ -36,9 +46,18 @@ async function stop() {
 async function start(issuer, stream) {
   await stop()
   const { client_id, client_secret, scope } = client
-  const authorization = AUTH === 'static' ? { token: TOKEN } : { token_endpoint: `${issuer}/token`, client_id, client_secret, scope }
+  const authorization =
+    AUTH === 'static'
+      ? { token: TOKEN }
+      : { token_endpoint: `${issuer}/token`, client_id, client_secret, scope }
   const one = {
-    ...{ issuer, jwks_uri: `${issuer}/jwks`, audience: BROKER, subject: 'opaque', heard_every_seconds: 60 },
+    ...{
+      issuer,
+      jwks_uri: `${issuer}/jwks`,
+      audience: BROKER,
+      subject: 'opaque',
+      heard_every_seconds: 60,
+    },
     stream: { ...authorization, ...stream },
   }
   const file = path.join(dir, 'signal-issuers.yaml')
@@ -54,9 +73,14 @@ async function createByHand(issuer) {
   const answer = await fetch(`${issuer}/streams`, {
     method: 'POST',
     headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ delivery, events_requested: [SESSION_REVOKED], description: 'created by hand' }),
+    body: JSON.stringify({
+      delivery,
+      events_requested: [SESSION_REVOKED],
+      description: 'created by hand',
+    }),
   })
-  if (answer.status !== 201) throw new Error(`the stream cannot be created by hand: ${answer.status}`)
+  if (answer.status !== 201)
+    throw new Error(`the stream cannot be created by hand: ${answer.status}`)
 }
 
 // What the log of a module says once the suite saw it.
@@ -68,7 +92,10 @@ const STATUS_SET = /Detected Stream status update/
 const VERIFIED = /Detected Stream Verification/
 const DELIVERED = /Detected expected delivery/
 
-/** What the operator does in each module: settings of the stream, and what the suite has to have seen before the next. Last of all the stream is deleted. */
+/**
+ * What the operator does in each module: settings of the stream, and what the suite has to have
+ * seen before the next. Last of all the stream is deleted.
+ */
 const STEPS = {
   'openid-ssf-receiver-happypath': [
     { byHand: true, seen: [CREATED] },
@@ -81,8 +108,12 @@ const STEPS = {
     { stream: { status: 'paused' }, seen: [STATUS_SET] },
   ],
   'openid-ssf-receiver-stream-verification': [{ stream: {}, seen: [CREATED, VERIFIED] }],
-  'openid-ssf-receiver-unsolicited-stream-verification': [{ stream: {}, seen: [CREATED, VERIFIED] }],
-  'openid-ssf-receiver-stream-supported-events': [{ stream: {}, seen: [CREATED, VERIFIED, DELIVERED] }],
+  'openid-ssf-receiver-unsolicited-stream-verification': [
+    { stream: {}, seen: [CREATED, VERIFIED] },
+  ],
+  'openid-ssf-receiver-stream-supported-events': [
+    { stream: {}, seen: [CREATED, VERIFIED, DELIVERED] },
+  ],
   // It ends by itself.
   'openid-ssf-receiver-stream-caep-interop': [{ stream: {}, seen: [] }],
 }
@@ -95,7 +126,10 @@ async function logHas(id, patterns) {
   throw new Error(`the suite did not see ${patterns.join(', ')}`)
 }
 
-/** Until every event is pushed: the suite sends none a second time, so the broker must not stop before it has them. */
+/**
+ * Until every event is pushed: the suite sends none a second time, so the broker must not stop
+ * before it has them.
+ */
 async function isSettled(id, starts) {
   if (mode === 'poll') return
   for (let quiet = 0; quiet < 10; await sleep(500)) {
@@ -121,13 +155,21 @@ async function play(id, module) {
   for (const { byHand, stream, seen } of STEPS[module]) {
     await (byHand ? createByHand(issuer) : start(issuer, { delivery: mode, ...stream }))
     await logHas(id, seen)
-    if (module !== 'openid-ssf-receiver-stream-caep-interop') await isSettled(id, byHand ? starts : ++starts)
+    if (module !== 'openid-ssf-receiver-stream-caep-interop')
+      await isSettled(id, byHand ? starts : ++starts)
   }
-  if (module !== 'openid-ssf-receiver-stream-caep-interop') await start(issuer, { delivery: 'none' })
+  if (module !== 'openid-ssf-receiver-stream-caep-interop')
+    await start(issuer, { delivery: 'none' })
   await waitFor(id)
 }
 
-const variant = { ssf_delivery_mode: mode, ssf_auth_mode: AUTH, ...(AUTH === 'dynamic' && { client_auth_type: 'client_secret_basic' }) }
-const results = await runPlan({ planName, variant, config, only }, (id, module) => play(id, module).finally(stop))
+const variant = {
+  ssf_delivery_mode: mode,
+  ssf_auth_mode: AUTH,
+  ...(AUTH === 'dynamic' && { client_auth_type: 'client_secret_basic' }),
+}
+const results = await runPlan({ planName, variant, config, only }, (id, module) =>
+  play(id, module).finally(stop),
+)
 fs.writeFileSync(outFile, JSON.stringify({ planName, variant, results }, null, 1))
 console.log(SUITE, planName, mode, count(results))

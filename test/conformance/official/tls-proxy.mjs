@@ -1,15 +1,22 @@
-// https on loopback in front of plain http: node tls-proxy.mjs TLS_DIR 8443=8080 9443=7400 …   (listen=upstream; TLS_DIR holds key.pem and cert.pem)
-// Env: ONE_AT_A_TIME (a prefix of paths: such requests wait for each other; a module of the suite keeps the request in one variable).
+// https on loopback in front of plain http: node tls-proxy.mjs TLS_DIR 8443=8080 9443=7400 …
+// (listen=upstream; TLS_DIR holds key.pem and cert.pem) Env: ONE_AT_A_TIME (a prefix of paths: such
+// requests wait for each other; a module of the suite keeps the request in one variable).
 import http from 'node:http'
 import https from 'node:https'
 import fs from 'node:fs'
 import path from 'node:path'
 const [dir, ...ports] = process.argv.slice(2),
   agent = new http.Agent({ keepAlive: true })
-const keys = { key: fs.readFileSync(path.join(dir, 'key.pem')), cert: fs.readFileSync(path.join(dir, 'cert.pem')) }
+const keys = {
+  key: fs.readFileSync(path.join(dir, 'key.pem')),
+  cert: fs.readFileSync(path.join(dir, 'cert.pem')),
+}
 const { ONE_AT_A_TIME } = process.env
 let last = Promise.resolve()
-/** Waits for the requests before. @returns what ends its own turn: at the answer, not where the client is gone earlier */
+/**
+ * Waits for the requests before.
+ * @returns what ends its own turn: at the answer, not where the client is gone earlier
+ */
 async function turn(q) {
   if (ONE_AT_A_TIME === undefined || !q.url.includes(ONE_AT_A_TIME)) return () => undefined
   const before = last
@@ -37,7 +44,14 @@ for (const spec of ports) {
         'x-ssl-protocol': protocol,
       }
       const up = http.request(
-        { host: '127.0.0.1', port: upstream, path: q.url, method: q.method, agent, headers: { ...q.headers, ...forwarded } },
+        {
+          host: '127.0.0.1',
+          port: upstream,
+          path: q.url,
+          method: q.method,
+          agent,
+          headers: { ...q.headers, ...forwarded },
+        },
         (r) => {
           a.once('close', () => r.resume())
           if (a.destroyed) return r.resume()

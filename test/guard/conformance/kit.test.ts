@@ -11,12 +11,14 @@ import { HEARTBEAT_MS } from '../../../guard/src/conformance/fake-broker.ts'
 import { runKit, type Result } from '../../../guard/src/conformance/kit.ts'
 import { serveAdapter } from './serve-adapter.ts'
 
-/** The conformance kit (guard/conformance) against the guard of this project, and against guards that are wrong. */
+/**
+ * The conformance kit (guard/conformance) against the guard of this project, and against guards
+ * that are wrong.
+ */
 
-const { feedFile, tokensFile } = (await import(new URL('../../../scripts/conformance-vectors.mjs', import.meta.url).href)) as Record<
-  'feedFile' | 'tokensFile',
-  () => string
->
+const { feedFile, tokensFile } = (await import(
+  new URL('../../../scripts/conformance-vectors.mjs', import.meta.url).href
+)) as Record<'feedFile' | 'tokensFile', () => string>
 
 const clock = completeClock(undefined)
 /** Above what a busy machine delays a heartbeat of the fake broker. */
@@ -27,17 +29,42 @@ function nodeAdapter(): Adapter {
   return {
     async ask(message) {
       if (message.do === 'start') {
-        const { audience, client_id: clientId, guard: guardId, issuer, stale_after_seconds: afterSeconds } = message
-        const credentials = { clientId, clientSecret: message.client_secret, clientKey: message.client_key as ClientKey | undefined }
-        const settings = { staleness: { afterSeconds, policy: 'refuse' as const }, pollSeconds: message.poll_seconds }
-        guard = createGuard({ issuer, ...credentials, audience, guardId, ...settings, onLogout: () => {}, hooks: { problem: () => {} } })
+        const {
+          audience,
+          client_id: clientId,
+          guard: guardId,
+          issuer,
+          stale_after_seconds: afterSeconds,
+        } = message
+        const credentials = {
+          clientId,
+          clientSecret: message.client_secret,
+          clientKey: message.client_key as ClientKey | undefined,
+        }
+        const settings = {
+          staleness: { afterSeconds, policy: 'refuse' as const },
+          pollSeconds: message.poll_seconds,
+        }
+        guard = createGuard({
+          issuer,
+          ...credentials,
+          audience,
+          guardId,
+          ...settings,
+          onLogout: () => {},
+          hooks: { problem: () => {} },
+        })
         void guard.start()
       } else if (message.do === 'check') {
         const result = await guard!.check(message.token)
         return { status: result.ok ? 200 : result.status }
       } else if (message.do === 'logout') {
         const body = new URLSearchParams({ logout_token: message.logout_token })
-        return { status: (await guard!.receiveLogout(new Request('http://localhost/', { method: 'POST', body }))).status }
+        return {
+          status: (
+            await guard!.receiveLogout(new Request('http://localhost/', { method: 'POST', body }))
+          ).status,
+        }
       } else await guard?.stop()
       return {}
     },
@@ -46,10 +73,15 @@ function nodeAdapter(): Adapter {
 }
 
 /** Answers the same to whatever it is asked. */
-const always = (status: number): Adapter => ({ ask: async () => ({ status }), close: async () => {} })
+const always = (status: number): Adapter => ({
+  ask: async () => ({ status }),
+  close: async () => {},
+})
 
 const problems = (results: Result[], outcome: Result['outcome']): string[] =>
-  results.filter((result) => result.outcome === outcome).map(({ name, problem }) => `${name}: ${problem}`)
+  results
+    .filter((result) => result.outcome === outcome)
+    .map(({ name, problem }) => `${name}: ${problem}`)
 
 describe('the conformance kit', () => {
   test.concurrent('the Node guard passes every case', async () => {
@@ -59,19 +91,41 @@ describe('the conformance kit', () => {
   }, 120_000)
 
   test.concurrent('guard serve passes every case; it receives no logout tokens, and does not poll', async () => {
-    const results = await runKit({ adapter: serveAdapter(), clock, staleAfterSeconds, without: ['logout', 'polling'] })
+    const results = await runKit({
+      adapter: serveAdapter(),
+      clock,
+      staleAfterSeconds,
+      without: ['logout', 'polling'],
+    })
     expect(problems(results, 'fail')).toEqual([])
-    expect(problems(results, 'left out').every((line) => /the guard has no (?:logout|polling)$/.test(line))).toBe(true)
+    expect(
+      problems(results, 'left out').every((line) =>
+        /the guard has no (?:logout|polling)$/.test(line),
+      ),
+    ).toBe(true)
   }, 120_000)
 
   test('no heartbeat comes into the middle of an event, however often one is sent', async () => {
-    const hurried = { ...clock, after: (ms: number, run: () => void) => clock.after(ms === HEARTBEAT_MS ? 3 : ms, run) }
-    const results = await runKit({ adapter: nodeAdapter(), clock: hurried, staleAfterSeconds, only: 'feed/a stream in pieces' })
+    const hurried = {
+      ...clock,
+      after: (ms: number, run: () => void) => clock.after(ms === HEARTBEAT_MS ? 3 : ms, run),
+    }
+    const results = await runKit({
+      adapter: nodeAdapter(),
+      clock: hurried,
+      staleAfterSeconds,
+      only: 'feed/a stream in pieces',
+    })
     expect(results).toMatchObject([{ outcome: 'pass' }])
   })
 
   test('a guard that accepts everything fails, and the problem names the rule', async () => {
-    const results = await runKit({ adapter: always(200), clock, staleAfterSeconds, only: 'access-token/' })
+    const results = await runKit({
+      adapter: always(200),
+      clock,
+      staleAfterSeconds,
+      only: 'access-token/',
+    })
     expect(problems(results, 'pass').map((line) => line.split(':')[0])).toEqual([
       'access-token/valid',
       'access-token/typ in full',
@@ -81,12 +135,20 @@ describe('the conformance kit', () => {
     expect(problems(results, 'fail').join('\n')).toContain(
       'access-token/ID token: step 1 (check): expected reject, and the guard answered accept. A token of another kind must not pass',
     )
-    const [alias] = await runKit({ adapter: always(200), clock, staleAfterSeconds, only: 'feed/another issuer' })
-    expect(alias?.problem).toContain('step 3 (check): expected unavailable, and the guard answered accept.')
+    const [alias] = await runKit({
+      adapter: always(200),
+      clock,
+      staleAfterSeconds,
+      only: 'feed/another issuer',
+    })
+    expect(alias?.problem).toContain(
+      'step 3 (check): expected unavailable, and the guard answered accept.',
+    )
   })
 
   test('the committed vectors are those that the script writes', () => {
-    const committed = (name: string): string => readFileSync(new URL(`../../../guard/conformance/${name}`, import.meta.url), 'utf8')
+    const committed = (name: string): string =>
+      readFileSync(new URL(`../../../guard/conformance/${name}`, import.meta.url), 'utf8')
     expect(tokensFile()).toBe(committed('tokens.json'))
     expect(feedFile()).toBe(committed('feed.json'))
   })
@@ -95,7 +157,11 @@ describe('the conformance kit', () => {
 describe('guard conformance', () => {
   async function run(...args: string[]): Promise<{ status: number; out: string; err: string }> {
     const said = { out: '', err: '' }
-    const status = await conformance(args, { clock, out: (text) => void (said.out += text), err: (text) => void (said.err += text) })
+    const status = await conformance(args, {
+      clock,
+      out: (text) => void (said.out += text),
+      err: (text) => void (said.err += text),
+    })
     return { status, ...said }
   }
   /** A guard in 3 lines that rejects whatever comes. */
@@ -109,7 +175,9 @@ describe('guard conformance', () => {
     expect(out).toMatch(/\n\d+ passed, 6 failed, 0 left out\.\n$/)
     const json = await run('--adapter', REJECTS, '--only', 'without rev', '--json')
     expect(json.status).toBe(0)
-    expect(JSON.parse(json.out)).toMatchObject({ results: [{ name: 'access-token/without rev', outcome: 'pass' }] })
+    expect(JSON.parse(json.out)).toMatchObject({
+      results: [{ name: 'access-token/without rev', outcome: 'pass' }],
+    })
   })
 
   test('drives a guard over HTTP, and says what an adapter answers that it must not', async () => {
@@ -127,16 +195,34 @@ describe('guard conformance', () => {
     await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
     onTestFinished(() => server.close().closeAllConnections())
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-    const { out, status } = await run('--adapter', address, '--only', 'feed/covers a', '--stale-after', String(staleAfterSeconds))
-    expect([status, out]).toEqual([0, expect.stringMatching(/\n5 passed, 0 failed, 0 left out\.\n$/)])
+    const { out, status } = await run(
+      '--adapter',
+      address,
+      '--only',
+      'feed/covers a',
+      '--stale-after',
+      String(staleAfterSeconds),
+    )
+    expect([status, out]).toEqual([
+      0,
+      expect.stringMatching(/\n5 passed, 0 failed, 0 left out\.\n$/),
+    ])
     expect(new Set(asked)).toEqual(new Set(['POST application/json']))
 
     broken = (response) => void response.writeHead(500).end('{}')
-    expect((await run('--adapter', address, '--only', 'without rev')).out).toContain('The adapter answered 500 to check; expected is 200')
+    expect((await run('--adapter', address, '--only', 'without rev')).out).toContain(
+      'The adapter answered 500 to check; expected is 200',
+    )
     broken = (response) => void response.writeHead(200).end('<html>')
-    expect(await run('--adapter', address, '--only', 'without rev')).toMatchObject({ status: 1, out: expect.stringContaining('JSON') as string })
+    expect(await run('--adapter', address, '--only', 'without rev')).toMatchObject({
+      status: 1,
+      out: expect.stringContaining('JSON') as string,
+    })
     broken = (response) => void response.destroy()
-    expect(await run('--adapter', address, '--only', 'without rev')).toMatchObject({ status: 1, out: expect.stringContaining('fail') as string })
+    expect(await run('--adapter', address, '--only', 'without rev')).toMatchObject({
+      status: 1,
+      out: expect.stringContaining('fail') as string,
+    })
     await adapter.ask({ do: 'stop' })
   }, 120_000)
 
@@ -144,13 +230,23 @@ describe('guard conformance', () => {
     ['exit 3', 'The adapter ended with status 3. Its own messages are above.'],
     ['http://127.0.0.1:2/', 'No adapter listens at http://127.0.0.1:2/.'],
   ])('the kit stops where the adapter %s has ended, and says so', async (adapter, problem) => {
-    expect(await run('--adapter', adapter)).toEqual({ status: 1, out: '', err: `${problem} The kit stops: no further case can be run.\n` })
+    expect(await run('--adapter', adapter)).toEqual({
+      status: 1,
+      out: '',
+      err: `${problem} The kit stops: no further case can be run.\n`,
+    })
   })
 
   test.each([
     [[], '--adapter is missing'],
-    [['--adapter', 'x', '--without', 'tea'], '--without tea: the values are logout, stream, private_key_jwt, polling.'],
-    [['--adapter', 'x', '--stale-after', '1'], '--stale-after 1: expected is a number from 2 to 60.'],
+    [
+      ['--adapter', 'x', '--without', 'tea'],
+      '--without tea: the values are logout, stream, private_key_jwt, polling.',
+    ],
+    [
+      ['--adapter', 'x', '--stale-after', '1'],
+      '--stale-after 1: expected is a number from 2 to 60.',
+    ],
     [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],
     [['--fast'], "Unknown option '--fast'"],
   ])('says what is wrong with %j', async (args, expected) => {

@@ -10,7 +10,8 @@ import { CLIENT, eventually, START, startBroker, TestClock } from '../stand-in.t
 const PYTHON = findPython()
 const ADAPTER = new URL('../../../examples/python-guard/adapter.py', import.meta.url).pathname
 
-const begin = (response: ServerResponse): ServerResponse => response.writeHead(200, { 'content-type': 'application/json' })
+const begin = (response: ServerResponse): ServerResponse =>
+  response.writeHead(200, { 'content-type': 'application/json' })
 
 /** A piece before each timeout of a socket. */
 function drips(response: ServerResponse): void {
@@ -37,13 +38,25 @@ describe.skipIf(PYTHON === undefined)('the guard in Python', () => {
     const clock = new TestClock()
     clock.set(Date.now() / 1000 - START)
     const broker = await startBroker(clock)
-    const adapter = openAdapter(`PYTHONDONTWRITEBYTECODE=1 ${PYTHON} ${ADAPTER}`, completeClock(undefined))
+    const adapter = openAdapter(
+      `PYTHONDONTWRITEBYTECODE=1 ${PYTHON} ${ADAPTER}`,
+      completeClock(undefined),
+    )
     onTestFinished(() => adapter.close())
     const { clientId: client_id, clientSecret: client_secret } = CLIENT
     const audience = 'https://sydney.example'
-    await adapter.ask({ do: 'start', issuer: broker.issuer, client_id, client_secret, audience, guard: 'python-1', stale_after_seconds: 600 })
+    await adapter.ask({
+      do: 'start',
+      issuer: broker.issuer,
+      client_id,
+      client_secret,
+      audience,
+      guard: 'python-1',
+      stale_after_seconds: 600,
+    })
     const token = await broker.token()
-    const status = async (): Promise<number | undefined> => (await adapter.ask({ do: 'check', token })).status
+    const status = async (): Promise<number | undefined> =>
+      (await adapter.ask({ do: 'check', token })).status
     await eventually(async () => expect(await status()).toBe(200))
     broker.instead['/jwks'] = send
     const asked = broker.count('/jwks')

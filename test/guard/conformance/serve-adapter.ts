@@ -7,7 +7,10 @@ import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
 import { readSettings } from '../../../guard/src/serve/settings.ts'
 import { ask } from '../serve/rig.ts'
 
-/** Drives `guard serve` for the conformance kit: each check is a request that a reverse proxy asks about. */
+/**
+ * Drives `guard serve` for the conformance kit: each check is a request that a reverse proxy asks
+ * about.
+ */
 export function serveAdapter(): Adapter {
   const directory = mkdtempSync(join(tmpdir(), 'guard-conformance-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
@@ -26,18 +29,46 @@ export function serveAdapter(): Adapter {
 }
 
 async function start(message: Start, rules: string, directory: string): Promise<Serving> {
-  const { audience, client_id, client_key, client_secret, guard: guard_id, issuer, stale_after_seconds } = message
+  const {
+    audience,
+    client_id,
+    client_key,
+    client_secret,
+    guard: guard_id,
+    issuer,
+    stale_after_seconds,
+  } = message
   const client_key_file = join(directory, 'client-key.json')
   writeFileSync(client_key_file, JSON.stringify(client_key ?? null))
   const credential = client_secret === undefined ? { client_key_file } : { client_secret }
   const local_listen = `unix:${join(directory, 'local.sock')}`
-  const given = { audience, client_id, ...credential, guard_id, issuer, rules, local_listen, listen: '127.0.0.1:0' }
-  const read = readSettings({ flags: { ...given, stale_after_seconds: String(stale_after_seconds) }, env: {}, file: undefined })
+  const given = {
+    audience,
+    client_id,
+    ...credential,
+    guard_id,
+    issuer,
+    rules,
+    local_listen,
+    listen: '127.0.0.1:0',
+  }
+  const read = readSettings({
+    flags: { ...given, stale_after_seconds: String(stale_after_seconds) },
+    env: {},
+    file: undefined,
+  })
   if (!read.ok) throw new Error(read.problems.join('\n'))
   return serve({ config: read.config, problem: () => {} })
 }
 
 function check(address: string, token: string): Promise<{ status: number }> {
-  const original = ['X-Forwarded-Method', 'GET', 'X-Forwarded-Host', 'cases.example', 'X-Forwarded-Uri', '/']
+  const original = [
+    'X-Forwarded-Method',
+    'GET',
+    'X-Forwarded-Host',
+    'cases.example',
+    'X-Forwarded-Uri',
+    '/',
+  ]
   return ask(address, ['Host', 'guard', ...original, 'Authorization', `Bearer ${token}`])
 }

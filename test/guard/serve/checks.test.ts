@@ -9,7 +9,9 @@ const shown = ({ status, headers }: Answer): [number, unknown] => [status, heade
 describe('the check of a request', () => {
   test('a valid token: 200, never stored, with every identity header', async () => {
     const { broker, check } = await startServe()
-    const answer = await check({ token: await broker.token({ oid: 'o-1', roles: ['A b', 'CaseManager.User'], auth_time: 5 }) })
+    const answer = await check({
+      token: await broker.token({ oid: 'o-1', roles: ['A b', 'CaseManager.User'], auth_time: 5 }),
+    })
     expect([answer.status, answer.body]).toEqual([200, ''])
     expect(answer.headers).toMatchObject({
       'cache-control': 'no-store',
@@ -32,11 +34,20 @@ describe('the check of a request', () => {
   test('no token, a token that is not valid, one that was revoked: 401 with the challenge (RFC 6750 §3)', async () => {
     const { broker, check, serving } = await startServe()
     const none = await check()
-    expect([...shown(none), none.headers['www-authenticate'], none.headers['cache-control']]).toEqual([401, 'unauthenticated', 'Bearer', 'no-store'])
+    expect([
+      ...shown(none),
+      none.headers['www-authenticate'],
+      none.headers['cache-control'],
+    ]).toEqual([401, 'unauthenticated', 'Bearer', 'no-store'])
     const expired = await check({ token: await broker.token({ exp: 1 }) })
-    expect(expired.headers['www-authenticate']).toContain('error="invalid_token", error_description="It has expired')
+    expect(expired.headers['www-authenticate']).toContain(
+      'error="invalid_token", error_description="It has expired',
+    )
     for (const header of ['Basic YTpi', 'Bearer', 'Bearer a b', 'x'])
-      expect([header, (await check({ headers: ['Authorization', header] })).status]).toEqual([header, 401])
+      expect([header, (await check({ headers: ['Authorization', header] })).status]).toEqual([
+        header,
+        401,
+      ])
     const token = await broker.token()
     expect((await check({ token })).status).toBe(200)
     const seq = broker.revoke({ kind: 'session', sid: 's_1' })
@@ -56,25 +67,36 @@ describe('the check of a request', () => {
       'application/json',
       { error: 'insufficient_scope', error_description: 'The token lacks the scope openid.' },
     ])
-    expect(problems).toEqual(["A request was refused with 403: GET 'cases.example/api/cases': Rule /api/*: The token lacks the scope openid."])
+    expect(problems).toEqual([
+      "A request was refused with 403: GET 'cases.example/api/cases': Rule /api/*: The token lacks the scope openid.",
+    ])
     const user = await broker.token()
     const admin = await broker.token({ roles: ['CaseManager.Admin'] })
-    expect([(await check({ uri: '/api/admin/x', token: user })).status, (await check({ uri: '/api/admin/x', token: admin })).status]).toEqual([
-      403, 200,
-    ])
+    expect([
+      (await check({ uri: '/api/admin/x', token: user })).status,
+      (await check({ uri: '/api/admin/x', token: admin })).status,
+    ]).toEqual([403, 200])
     const ledger = await check({ uri: '/ledger/1', token: user })
     expect([ledger.status, ledger.headers['www-authenticate']]).toEqual([
       403,
       `Bearer error="insufficient_scope", error_description="The aud of the token is none of 'https://ledger.example'."`,
     ])
-    expect((await check({ uri: '/ledger/1', token: await broker.token({ aud: 'https://ledger.example' }) })).status).toBe(200)
+    expect(
+      (
+        await check({
+          uri: '/ledger/1',
+          token: await broker.token({ aud: 'https://ledger.example' }),
+        })
+      ).status,
+    ).toBe(200)
   })
 
   test('a public path needs no token, and its identity headers are there and empty', async () => {
     const { check } = await startServe()
     const answer = await check({ uri: '/health?x=1' })
     expect(shown(answer)).toEqual([200, 'public'])
-    for (const name of IDENTITY_NAMES.map((each) => `X-Guard-${each}`)) expect([name, answer.headers[name.toLowerCase()]]).toEqual([name, ''])
+    for (const name of IDENTITY_NAMES.map((each) => `X-Guard-${each}`))
+      expect([name, answer.headers[name.toLowerCase()]]).toEqual([name, ''])
     const refused = await check({ uri: '/health', method: 'POST' })
     expect([refused.status, JSON.parse(refused.body)]).toEqual([
       403,
@@ -85,12 +107,26 @@ describe('the check of a request', () => {
   test('only the identity headers that identity_headers names have a value: the others are there and empty, and a client may send none of them', async () => {
     const { broker, check } = await startServe({ identity_headers: 'roles, sub' })
     const token = await broker.token({ roles: ['CaseManager.User', 'a b'] })
-    const identity = ({ headers }: Answer) => Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-guard-')))
-    const empty = Object.fromEntries(IDENTITY_NAMES.map((name) => [`x-guard-${name.toLowerCase()}`, '']))
+    const identity = ({ headers }: Answer) =>
+      Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-guard-')))
+    const empty = Object.fromEntries(
+      IDENTITY_NAMES.map((name) => [`x-guard-${name.toLowerCase()}`, '']),
+    )
     for (const asked of [{ token }, { token }])
-      expect(identity(await check(asked))).toEqual({ ...empty, 'x-guard-sub': 'u_alice', 'x-guard-roles': 'CaseManager.User a%20b' })
+      expect(identity(await check(asked))).toEqual({
+        ...empty,
+        'x-guard-sub': 'u_alice',
+        'x-guard-roles': 'CaseManager.User a%20b',
+      })
     expect(identity(await check({ uri: '/health' }))).toEqual(empty)
-    expect(shown(await check({ token, headers: ['Authorization', `Bearer ${token}`, 'X-Guard-Tid', 'forged'] }))).toEqual([403, 'denied'])
+    expect(
+      shown(
+        await check({
+          token,
+          headers: ['Authorization', `Bearer ${token}`, 'X-Guard-Tid', 'forged'],
+        }),
+      ),
+    ).toEqual([403, 'denied'])
   })
 
   test('the token that a proxy in front holds (oauth2-proxy), and then no other', async () => {
@@ -98,22 +134,41 @@ describe('the check of a request', () => {
     const token = await broker.token()
     expect((await check({ headers: ['X-Forwarded-Access-Token', token] })).status).toBe(200)
     expect((await check({ token })).status).toBe(401)
-    expect((await check({ headers: ['X-Forwarded-Access-Token', token, 'x_forwarded_access_token', token] })).status).toBe(403)
+    expect(
+      (
+        await check({
+          headers: ['X-Forwarded-Access-Token', token, 'x_forwarded_access_token', token],
+        })
+      ).status,
+    ).toBe(403)
   })
 
   test('Envoy asks with the method, host and path of the request itself', async () => {
     const { broker, serving } = await startServe({ request_from: 'request', path_prefix: '/check' })
-    const send = async (path: string, method = 'GET', host = 'cases.example:443'): Promise<number> =>
-      (await ask(serving.checkAddress, ['Host', host, 'Authorization', `Bearer ${await broker.token()}`], { path, method })).status
+    const send = async (
+      path: string,
+      method = 'GET',
+      host = 'cases.example:443',
+    ): Promise<number> =>
+      (
+        await ask(
+          serving.checkAddress,
+          ['Host', host, 'Authorization', `Bearer ${await broker.token()}`],
+          { path, method },
+        )
+      ).status
     expect([
       await send('/check/api/cases'),
       await send('/check/api/admin/x'),
       await send('/check/health'),
       await send('/check/health', 'POST'),
     ]).toEqual([200, 403, 200, 403])
-    expect([await send('/api/cases'), await send('/check'), await send('/checkapi/cases'), await send('/check/api/cases', 'GET', 'a b')]).toEqual([
-      403, 403, 403, 403,
-    ])
+    expect([
+      await send('/api/cases'),
+      await send('/check'),
+      await send('/checkapi/cases'),
+      await send('/check/api/cases', 'GET', 'a b'),
+    ]).toEqual([403, 403, 403, 403])
   })
 })
 
@@ -123,7 +178,11 @@ describe('when it cannot know (rule 20)', () => {
     const token = await broker.token()
     broker.clock.advance(36)
     const answer = await check({ token })
-    expect([...shown(answer), answer.headers['retry-after'], answer.headers['www-authenticate']]).toEqual([503, 'stale', '1', undefined])
+    expect([
+      ...shown(answer),
+      answer.headers['retry-after'],
+      answer.headers['www-authenticate'],
+    ]).toEqual([503, 'stale', '1', undefined])
     // Whether there is a token is known all the same.
     expect([(await check()).status, (await check({ uri: '/health' })).status]).toEqual([401, 200])
   })
@@ -150,7 +209,16 @@ describe('when it cannot know (rule 20)', () => {
 describe('what was asked for is certain, or refused (rule 18)', () => {
   test('every path of the check listener is a check', async () => {
     const { check } = await startServe()
-    for (const path of ['/', '/healthz', '/readyz', '/metrics', '/ended', '/jwks', '/health', '/api/cases'])
+    for (const path of [
+      '/',
+      '/healthz',
+      '/readyz',
+      '/metrics',
+      '/ended',
+      '/jwks',
+      '/health',
+      '/api/cases',
+    ])
       expect([path, (await check({ at: { path } })).status]).toEqual([path, 401])
   })
 
@@ -159,11 +227,17 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
     async (name) => {
       const { broker, check, problems } = await startServe()
       const token = await broker.token()
-      const member = { 'X-Forwarded-Method': 'method', 'X-Forwarded-Host': 'host', 'X-Forwarded-Uri': 'uri' }[name] as 'method' | 'host' | 'uri'
+      const member = {
+        'X-Forwarded-Method': 'method',
+        'X-Forwarded-Host': 'host',
+        'X-Forwarded-Uri': 'uri',
+      }[name] as 'method' | 'host' | 'uri'
       expect(shown(await check({ token, [member]: '' }))).toEqual([403, 'denied'])
       const value = { method: 'GET', host: 'cases.example', uri: '/api/cases' }[member]
       expect((await check({ token, headers: [name, value] })).status).toBe(403)
-      expect((await check({ token, headers: [name.replaceAll('-', '_').toLowerCase(), value] })).status).toBe(403)
+      expect(
+        (await check({ token, headers: [name.replaceAll('-', '_').toLowerCase(), value] })).status,
+      ).toBe(403)
       expect(problems[0]).toContain(`${name} must be there once`)
     },
   )
@@ -173,13 +247,17 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
     expect((await check({ method, token: await broker.token() })).status).toBe(403)
   })
 
-  test.each(['cases.example, evil.example', 'cases.example:x', 'cases example', '-', 'user@cases.example', 'cases.example/'])(
-    'host %j: 403',
-    async (host) => {
-      const { broker, check } = await startServe()
-      expect((await check({ host, token: await broker.token() })).status).toBe(403)
-    },
-  )
+  test.each([
+    'cases.example, evil.example',
+    'cases.example:x',
+    'cases example',
+    '-',
+    'user@cases.example',
+    'cases.example/',
+  ])('host %j: 403', async (host) => {
+    const { broker, check } = await startServe()
+    expect((await check({ host, token: await broker.token() })).status).toBe(403)
+  })
 
   test.each([
     '/api/..%2fadmin',
@@ -211,48 +289,91 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
   test('a path without a rule is refused, OPTIONS is not exempt, the query decides nothing', async () => {
     const { broker, check } = await startServe()
     const token = await broker.token()
-    expect([(await check({ uri: '/', token })).status, (await check({ uri: '/apis', token })).status]).toEqual([403, 403])
-    expect([(await check({ method: 'OPTIONS' })).status, (await check({ method: 'OPTIONS', uri: '/nowhere' })).status]).toEqual([401, 403])
+    expect([
+      (await check({ uri: '/', token })).status,
+      (await check({ uri: '/apis', token })).status,
+    ]).toEqual([403, 403])
+    expect([
+      (await check({ method: 'OPTIONS' })).status,
+      (await check({ method: 'OPTIONS', uri: '/nowhere' })).status,
+    ]).toEqual([401, 403])
     expect((await check({ uri: '/api/cases?/../health//%2f;', token })).status).toBe(200)
     expect((await check({ uri: '/nowhere?/health' })).status).toBe(403)
   })
 
   test('a proxy that is not listed: 403; one on a unix socket is let in by the mode of the file', async () => {
-    const { broker, check, problems } = await startServe({ trusted_proxies: '192.0.2.0/24,2001:db8::1' })
+    const { broker, check, problems } = await startServe({
+      trusted_proxies: '192.0.2.0/24,2001:db8::1',
+    })
     expect((await check({ token: await broker.token() })).status).toBe(403)
     expect(problems[0]).toContain('127.0.0.1 is not in trusted_proxies')
-    const unix = await startServe({ listen: 'unix:{dir}/check.sock', trusted_proxies: '192.0.2.0/24' })
+    const unix = await startServe({
+      listen: 'unix:{dir}/check.sock',
+      trusted_proxies: '192.0.2.0/24',
+    })
     expect((await unix.check({ token: await unix.broker.token() })).status).toBe(200)
   })
 })
 
 describe('a header that overrides the method or the path', () => {
   test.each([
-    ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'x_http_method_override', 'X.Http.Method.Override'],
-    ...['X-Original-URL', 'X-Original-Uri', 'X-Rewrite-URL', 'X-Rewrite-Uri', 'X-Override-URL', 'X-Script-Name', 'x_original_url'],
+    ...[
+      'X-HTTP-Method-Override',
+      'X-HTTP-Method',
+      'X-Method-Override',
+      'x_http_method_override',
+      'X.Http.Method.Override',
+    ],
+    ...[
+      'X-Original-URL',
+      'X-Original-Uri',
+      'X-Rewrite-URL',
+      'X-Rewrite-Uri',
+      'X-Override-URL',
+      'X-Script-Name',
+      'x_original_url',
+    ],
   ])('%s: 403 on every path, and the log says so to the operator', async (name) => {
     const { broker, check, problems } = await startServe()
-    expect(shown(await check({ token: await broker.token(), headers: [name, ''] }))).toEqual([403, 'denied'])
-    expect(shown(await check({ uri: '/health', headers: [name, '/api/admin/x'] }))).toEqual([403, 'denied'])
+    expect(shown(await check({ token: await broker.token(), headers: [name, ''] }))).toEqual([
+      403,
+      'denied',
+    ])
+    expect(shown(await check({ uri: '/health', headers: [name, '/api/admin/x'] }))).toEqual([
+      403,
+      'denied',
+    ])
     expect(problems[0]).toContain('overrides its method or path')
   })
 })
 
 describe('an upgrade', () => {
-  test.each([['h2c'], ['H2C'], ['websocket, h2c'], ['h2c, websocket'], ['websocket;h2c'], ['websocket', 'h2c'], ['h2c', 'websocket'], ['']])(
-    'to %j: 403 on every path, and the log says so to the operator',
-    async (...values) => {
-      const { broker, check, problems, serving } = await startServe()
-      const offers = values.flatMap((value) => ['Upgrade', value])
-      const settings = ['Connection', 'Upgrade, HTTP2-Settings', ...offers, 'HTTP2-Settings', 'AAMAAABkAAQAAP__']
-      for (const headers of [settings, ['Connection', 'Upgrade', ...offers], offers]) {
-        expect(shown(await check({ token: await broker.token(), headers }))).toEqual([403, 'denied'])
-        expect(shown(await check({ uri: '/health', headers }))).toEqual([403, 'denied'])
-      }
-      expect(problems[0]).toContain('unless Upgrade is websocket')
-      expect(serving.guard.status().counters.accepted).toBe(0)
-    },
-  )
+  test.each([
+    ['h2c'],
+    ['H2C'],
+    ['websocket, h2c'],
+    ['h2c, websocket'],
+    ['websocket;h2c'],
+    ['websocket', 'h2c'],
+    ['h2c', 'websocket'],
+    [''],
+  ])('to %j: 403 on every path, and the log says so to the operator', async (...values) => {
+    const { broker, check, problems, serving } = await startServe()
+    const offers = values.flatMap((value) => ['Upgrade', value])
+    const settings = [
+      'Connection',
+      'Upgrade, HTTP2-Settings',
+      ...offers,
+      'HTTP2-Settings',
+      'AAMAAABkAAQAAP__',
+    ]
+    for (const headers of [settings, ['Connection', 'Upgrade', ...offers], offers]) {
+      expect(shown(await check({ token: await broker.token(), headers }))).toEqual([403, 'denied'])
+      expect(shown(await check({ uri: '/health', headers }))).toEqual([403, 'denied'])
+    }
+    expect(problems[0]).toContain('unless Upgrade is websocket')
+    expect(serving.guard.status().counters.accepted).toBe(0)
+  })
 
   test.each(['websocket', 'WebSocket'])('to %s passes as any other request', async (value) => {
     const { broker, check } = await startServe()
@@ -263,41 +384,86 @@ describe('an upgrade', () => {
 })
 
 describe('identity comes from here alone (rule 19)', () => {
-  test.each(['X-Guard-Sub', 'x-guard-sub', 'X_Guard_Sub', 'X-Guard-Anything', 'X-Guard', 'x_guard-assertion', 'X.Guard.Sub', 'x~guard+sub'])(
-    'a client that sends %s: 403',
-    async (name) => {
-      const { broker, check } = await startServe()
-      expect((await check({ token: await broker.token(), headers: [name, 'u_mallory'] })).status).toBe(403)
-      // Also on a public path.
-      expect((await check({ uri: '/health', headers: [name, 'u_mallory'] })).status).toBe(403)
-    },
-  )
+  test.each([
+    'X-Guard-Sub',
+    'x-guard-sub',
+    'X_Guard_Sub',
+    'X-Guard-Anything',
+    'X-Guard',
+    'x_guard-assertion',
+    'X.Guard.Sub',
+    'x~guard+sub',
+  ])('a client that sends %s: 403', async (name) => {
+    const { broker, check } = await startServe()
+    expect(
+      (await check({ token: await broker.token(), headers: [name, 'u_mallory'] })).status,
+    ).toBe(403)
+    // Also on a public path.
+    expect((await check({ uri: '/health', headers: [name, 'u_mallory'] })).status).toBe(403)
+  })
 
   test('behind 3,000 other headers: 403 (Node 20 hides what comes after about a thousand)', async () => {
     const { broker, check } = await startServe()
     const many = Array.from({ length: 3000 }, () => ['a', 'b']).flat()
-    expect(shown(await check({ token: await broker.token(), headers: [...many, 'X-Guard-Sub', 'u_mallory'] }))).toEqual([403, 'denied'])
+    expect(
+      shown(
+        await check({
+          token: await broker.token(),
+          headers: [...many, 'X-Guard-Sub', 'u_mallory'],
+        }),
+      ),
+    ).toEqual([403, 'denied'])
   })
 
-  test.each(['X-Guard-Sub', 'close, x_guard_roles', 'x.guard.roles'])('Connection: %s would take the header away: 403', async (value) => {
-    const { broker, check } = await startServe()
-    expect((await check({ token: await broker.token(), headers: ['Connection', value] })).status).toBe(403)
-  })
+  test.each(['X-Guard-Sub', 'close, x_guard_roles', 'x.guard.roles'])(
+    'Connection: %s would take the header away: 403',
+    async (value) => {
+      const { broker, check } = await startServe()
+      expect(
+        (await check({ token: await broker.token(), headers: ['Connection', value] })).status,
+      ).toBe(403)
+    },
+  )
 
   test('a value cannot begin another header or another item', async () => {
     const { broker, check } = await startServe()
-    const { headers } = await check({ token: await broker.token({ sub: 'a\r\nX-Guard-Roles: Admin', roles: ['a b', '\u00fc,\ud800'] }) })
-    expect([headers['x-guard-sub'], headers['x-guard-roles']]).toEqual(['a%0D%0AX-Guard-Roles%3A%20Admin', 'a%20b %C3%BC%2C%EF%BF%BD'])
+    const { headers } = await check({
+      token: await broker.token({
+        sub: 'a\r\nX-Guard-Roles: Admin',
+        roles: ['a b', '\u00fc,\ud800'],
+      }),
+    })
+    expect([headers['x-guard-sub'], headers['x-guard-roles']]).toEqual([
+      'a%0D%0AX-Guard-Roles%3A%20Admin',
+      'a%20b %C3%BC%2C%EF%BF%BD',
+    ])
   })
 
   test('a signed header that lives a minute, for one audience, by a key of this process', async () => {
-    const { broker, check, local } = await startServe({ identity_audience: 'https://cases.internal' })
+    const { broker, check, local } = await startServe({
+      identity_audience: 'https://cases.internal',
+    })
     const token = await broker.token()
     const assertion = String((await check({ token })).headers['x-guard-assertion'])
     const keys = createLocalJWKSet(JSON.parse((await local('/jwks')).body) as JSONWebKeySet)
-    const expected = { audience: 'https://cases.internal', issuer: 'urn:case-manager:guard:web-1', typ: 'guard-identity+jwt', algorithms: ['ES256'] }
-    const { payload } = await jwtVerify(assertion, keys, { ...expected, currentDate: new Date(broker.clock.nowMs()) })
-    expect(payload).toMatchObject({ sub: 'u_alice', sid: 's_1', roles: ['CaseManager.User'], rev: 100, iat: broker.now, exp: broker.now + 60 })
+    const expected = {
+      audience: 'https://cases.internal',
+      issuer: 'urn:case-manager:guard:web-1',
+      typ: 'guard-identity+jwt',
+      algorithms: ['ES256'],
+    }
+    const { payload } = await jwtVerify(assertion, keys, {
+      ...expected,
+      currentDate: new Date(broker.clock.nowMs()),
+    })
+    expect(payload).toMatchObject({
+      sub: 'u_alice',
+      sid: 's_1',
+      roles: ['CaseManager.User'],
+      rev: 100,
+      iat: broker.now,
+      exp: broker.now + 60,
+    })
     broker.clock.advance(29)
     broker.heartbeat()
     expect((await check({ token })).headers['x-guard-assertion']).toBe(assertion)
@@ -311,7 +477,9 @@ describe('identity comes from here alone (rule 19)', () => {
   test('the prefix can be another', async () => {
     const { broker, check } = await startServe({ identity_prefix: 'X-Case-' })
     expect((await check({ token: await broker.token() })).headers['x-case-sub']).toBe('u_alice')
-    expect((await check({ token: await broker.token(), headers: ['X_Case_Sub', 'x'] })).status).toBe(403)
+    expect(
+      (await check({ token: await broker.token(), headers: ['X_Case_Sub', 'x'] })).status,
+    ).toBe(403)
   })
 })
 
@@ -320,7 +488,11 @@ describe('the rules', () => {
     const { broker, check, serving, writeRules } = await startServe()
     const token = await broker.token()
     writeRules([{ path: '/other/*' }])
-    expect([(await check({ token })).status, serving.reload(), (await check({ token })).status]).toEqual([200, [], 403])
+    expect([
+      (await check({ token })).status,
+      serving.reload(),
+      (await check({ token })).status,
+    ]).toEqual([200, [], 403])
     writeRules([{ path: '/*', any_roles: ['x'] }])
     expect(serving.reload().join()).toContain('rules[0]: unknown member "any_roles"')
     expect((await check({ uri: '/other/x', token })).status).toBe(200)

@@ -6,7 +6,13 @@ import { startServe, type Running } from './rig.ts'
 
 /** The connections of a proxy to the check listener. */
 
-const LINES = ['GET / HTTP/1.1', 'Host: guard', 'X-Forwarded-Method: GET', 'X-Forwarded-Host: cases.example', 'X-Forwarded-Uri: /api/cases']
+const LINES = [
+  'GET / HTTP/1.1',
+  'Host: guard',
+  'X-Forwarded-Method: GET',
+  'X-Forwarded-Host: cases.example',
+  'X-Forwarded-Uri: /api/cases',
+]
 
 class Connection {
   readonly socket: Socket
@@ -16,18 +22,26 @@ class Connection {
   constructor({ directory }: Running) {
     this.socket = connect(join(directory, 'check.sock'))
     this.socket.setEncoding('latin1').on('error', () => {})
-    this.socket.on('data', (piece: string) => (this.text += piece)).on('close', () => (this.closed = true))
+    this.socket
+      .on('data', (piece: string) => (this.text += piece))
+      .on('close', () => (this.closed = true))
     onTestFinished(() => void this.socket.destroy())
   }
 
   /** The answers so far: status and user. */
   get answers(): string[] {
     const heads = this.text.split('\r\n\r\n').slice(0, -1)
-    return heads.map((head) => `${/ (\d{3}) /.exec(head)?.[1]} ${/^X-Guard-Sub: (.*)$/m.exec(head)?.[1] ?? ''}`.trimEnd())
+    return heads.map((head) =>
+      `${/ (\d{3}) /.exec(head)?.[1]} ${/^X-Guard-Sub: (.*)$/m.exec(head)?.[1] ?? ''}`.trimEnd(),
+    )
   }
 
   send(token: string | undefined): this {
-    this.socket.write([...LINES, ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]), '', ''].join('\r\n'))
+    this.socket.write(
+      [...LINES, ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]), '', ''].join(
+        '\r\n',
+      ),
+    )
     return this
   }
 }
@@ -35,7 +49,9 @@ class Connection {
 const start = (): Promise<Running> => startServe({ listen: 'unix:{dir}/check.sock' })
 
 /** A token whose check waits, because its key is new and the broker does not send it yet. */
-async function slow({ broker }: Running): Promise<{ token: string; release: () => void; waits: () => Promise<void> }> {
+async function slow({
+  broker,
+}: Running): Promise<{ token: string; release: () => void; waits: () => Promise<void> }> {
   const key = await makeKey('es-2')
   broker.keys.push(key)
   // An unknown key is looked up at most every 5 s.
@@ -44,7 +60,8 @@ async function slow({ broker }: Running): Promise<{ token: string; release: () =
   broker.hold = promise
   onTestFinished(() => resolve())
   const before = broker.count('/jwks')
-  const waits = (): Promise<void> => eventually(() => expect(broker.count('/jwks')).toBe(before + 1))
+  const waits = (): Promise<void> =>
+    eventually(() => expect(broker.count('/jwks')).toBe(before + 1))
   return { token: await broker.token({ sub: 'u_slow' }, {}, key), release: resolve, waits }
 }
 
@@ -101,8 +118,12 @@ describe('a connection of a proxy', () => {
     const running = await startServe({ trusted_proxies: '192.0.2.0/24' })
     await resets(running, await running.broker.token())
     const counted = async (): Promise<string[]> =>
-      (await running.local('/metrics')).body.split('\n').filter((line) => line.startsWith('guard_requests'))
-    await eventually(async () => expect((await counted()).join()).toMatch(/why="unlisted_proxy"} 20\b/))
+      (await running.local('/metrics')).body
+        .split('\n')
+        .filter((line) => line.startsWith('guard_requests'))
+    await eventually(async () =>
+      expect((await counted()).join()).toMatch(/why="unlisted_proxy"} 20\b/),
+    )
     expect(await counted()).toContain('guard_requests_allowed_total 0')
     expect(running.problems).toEqual([])
   })
@@ -110,7 +131,10 @@ describe('a connection of a proxy', () => {
   test('at the end: idle ones are closed, and one under way has its answer first', async () => {
     const running = await start()
     const { release, token, waits } = await slow(running)
-    const [idle, busy] = [new Connection(running).send(undefined), new Connection(running).send(token)]
+    const [idle, busy] = [
+      new Connection(running).send(undefined),
+      new Connection(running).send(token),
+    ]
     await eventually(() => expect(idle.answers).toEqual(['401']))
     await waits()
     const stopped = running.serving.stop()

@@ -12,10 +12,22 @@ interface Event {
 }
 
 /** An application that reads the stream of ended sessions. */
-async function follow(address: string, headers: string[] = [], onEvent: (event: Event) => void = () => {}) {
+async function follow(
+  address: string,
+  headers: string[] = [],
+  onEvent: (event: Event) => void = () => {},
+) {
   const events: Event[] = []
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const request = httpRequest({ ...placeOf(address), path: '/ended', headers: ['Host', 'localhost', ...headers], agent: false }, resolve)
+    const request = httpRequest(
+      {
+        ...placeOf(address),
+        path: '/ended',
+        headers: ['Host', 'localhost', ...headers],
+        agent: false,
+      },
+      resolve,
+    )
     request.on('error', reject).end()
     onTestFinished(() => void request.destroy())
   })
@@ -25,7 +37,11 @@ async function follow(address: string, headers: string[] = [], onEvent: (event: 
     const blocks = (rest + piece).split('\n\n')
     rest = blocks.pop() ?? ''
     for (const block of blocks) {
-      const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]))
+      const fields = new Map(
+        block
+          .split('\n')
+          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+      )
       if (!fields.has('event')) continue
       const event = {
         event: fields.get('event') ?? '',
@@ -36,12 +52,16 @@ async function follow(address: string, headers: string[] = [], onEvent: (event: 
       onEvent(event)
     }
   })
-  const names = (): string[] => events.map(({ event, data }) => (event === 'ended' ? `ended ${String(data.sid)}` : event))
+  const names = (): string[] =>
+    events.map(({ event, data }) => (event === 'ended' ? `ended ${String(data.sid)}` : event))
   await eventually(() => expect(events.length).toBeGreaterThan(0))
   return { response, events, names }
 }
 
-const check = async ({ broker, check }: Running, claims: Record<string, unknown> = {}): Promise<void> => {
+const check = async (
+  { broker, check }: Running,
+  claims: Record<string, unknown> = {},
+): Promise<void> => {
   expect((await check({ token: await broker.token(claims) })).status).toBe(200)
 }
 
@@ -56,7 +76,12 @@ describe('the stream of ended sessions (rule 21)', () => {
     broker.revoke({ kind: 'session', sid: 's_unchecked' })
     broker.revoke({ kind: 'session', sid: 's_2' })
     await eventually(() => expect(stream.names()).toEqual(['live', 'ended s_2']))
-    expect(stream.events[1]?.data).toEqual({ sid: 's_2', sub: 'u_bob', client_id: 'sydney', rev: 100 })
+    expect(stream.events[1]?.data).toEqual({
+      sid: 's_2',
+      sub: 'u_bob',
+      client_id: 'sydney',
+      rev: 100,
+    })
     broker.revoke({ kind: 'everything' })
     await eventually(() => expect(stream.names()).toEqual(['live', 'ended s_2', 'ended s_1']))
   })
@@ -69,7 +94,9 @@ describe('the stream of ended sessions (rule 21)', () => {
     await check(running, { rev: 101 })
     broker.revoke({ kind: 'grant', sid: 's_1', client_id: 'sydney' })
     await eventually(() => expect(stream.names()).toContain('ended s_1'))
-    expect(stream.events.filter(({ event }) => event === 'ended').map(({ data }) => data.rev)).toEqual([100])
+    expect(
+      stream.events.filter(({ event }) => event === 'ended').map(({ data }) => data.rev),
+    ).toEqual([100])
   })
 
   test('a reader that comes back gets what it missed; one that has been away for too long, or of another process, has to look again', async () => {
@@ -84,9 +111,17 @@ describe('the stream of ended sessions (rule 21)', () => {
     first.response.destroy()
     broker.revoke({ kind: 'session', sid: 's_2' })
     await eventually(() => expect(serving.guard.status().enforcedSeq).toBe(broker.seq))
-    expect((await follow(serving.localAddress, ['Last-Event-ID', last])).names()).toEqual(['ended s_2', 'live'])
-    expect((await follow(serving.localAddress, ['Last-Event-ID', 'other.3'])).names()).toEqual(['reset', 'live'])
-    expect((await follow(serving.localAddress, ['Last-Event-ID', last.replace(/\d+$/, '900')])).names()).toEqual(['reset', 'live'])
+    expect((await follow(serving.localAddress, ['Last-Event-ID', last])).names()).toEqual([
+      'ended s_2',
+      'live',
+    ])
+    expect((await follow(serving.localAddress, ['Last-Event-ID', 'other.3'])).names()).toEqual([
+      'reset',
+      'live',
+    ])
+    expect(
+      (await follow(serving.localAddress, ['Last-Event-ID', last.replace(/\d+$/, '900')])).names(),
+    ).toEqual(['reset', 'live'])
   })
 
   test('says when the broker is silent, and when the feed is live again', async () => {
@@ -108,7 +143,9 @@ describe('the stream of ended sessions (rule 21)', () => {
     const running = await startServe({}, { mostSessions: 2 })
     const stream = await follow(running.serving.localAddress)
     for (const sid of ['s_1', 's_2', 's_3']) await check(running, { sid })
-    await eventually(() => expect(stream.events.at(-1)).toMatchObject({ event: 'forgotten', data: { sid: 's_1' } }))
+    await eventually(() =>
+      expect(stream.events.at(-1)).toMatchObject({ event: 'forgotten', data: { sid: 's_1' } }),
+    )
     running.broker.revoke({ kind: 'everything' })
     await eventually(() => expect(stream.names().slice(2)).toEqual(['ended s_2', 'ended s_3']))
   })
@@ -116,14 +153,16 @@ describe('the stream of ended sessions (rule 21)', () => {
   test('the unix socket is for the owner and the group alone, and pages have no access', async () => {
     const { local, serving } = await startServe()
     expect(statSync(serving.localAddress.slice(5)).mode & 0o777).toBe(0o660)
-    for (const path of ['/ended', '/metrics', '/readyz']) expect((await local(path, ['Origin', 'https://cases.example'])).status).toBe(403)
+    for (const path of ['/ended', '/metrics', '/readyz'])
+      expect((await local(path, ['Origin', 'https://cases.example'])).status).toBe(403)
   })
 
   test('over TCP: the secret, a name in Host that is listed, and no Origin', async () => {
     const secret = 'a-secret-of-24-characters'
     const running = await startServe({ local_listen: '127.0.0.1:0', local_secret: secret })
     const { localAddress } = running.serving
-    const get = async (headers: string[], path = '/ended'): Promise<number> => (await ask(localAddress, headers, { path })).status
+    const get = async (headers: string[], path = '/ended'): Promise<number> =>
+      (await ask(localAddress, headers, { path })).status
     const bearer = ['Authorization', `Bearer ${secret}`]
     expect(await get(['Host', 'localhost'])).toBe(401)
     expect(await get(['Host', 'localhost', 'Authorization', `Bearer ${secret}x`])).toBe(401)
@@ -133,7 +172,9 @@ describe('the stream of ended sessions (rule 21)', () => {
     expect(await get(['Host', 'localhost', 'Origin', 'null', ...bearer])).toBe(403)
     expect((await follow(localAddress, bearer)).names()).toEqual(['live'])
     const without = await startServe({ local_listen: '127.0.0.1:0' })
-    expect((await ask(without.serving.localAddress, ['Host', 'localhost'], { path: '/ended' })).body).toContain('Set local_secret_file')
+    expect(
+      (await ask(without.serving.localAddress, ['Host', 'localhost'], { path: '/ended' })).body,
+    ).toContain('Set local_secret_file')
   })
 })
 
@@ -141,15 +182,24 @@ describe('an application behind the proxy', () => {
   test('cuts the WebSocket of a revoked session within 100 ms of the event', async () => {
     const running = await startServe()
     const { broker, serving } = running
-    // The application: it remembers the sid of each WebSocket from X-Guard-Sid, and reads the stream.
+    // The application: it remembers the sid of each WebSocket from X-Guard-Sid, and reads the
+    // stream.
     const sockets = new Map<string, Socket>()
     const application = createServer().on('upgrade', (request, socket: Socket) => {
       sockets.set(String(request.headers['x-guard-sid']), socket)
-      socket.on('error', () => {}).write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+      socket
+        .on('error', () => {})
+        .write(
+          'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+        )
     })
     await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void application.close())
-    await follow(serving.localAddress, [], ({ event, data }) => event === 'ended' && sockets.get(String(data.sid))?.destroy())
+    await follow(
+      serving.localAddress,
+      [],
+      ({ event, data }) => event === 'ended' && sockets.get(String(data.sid))?.destroy(),
+    )
     const times: number[] = []
     for (let round = 0; round < 5; round++) {
       const sid = `s_${round}`
@@ -166,7 +216,9 @@ describe('an application behind the proxy', () => {
       await closed
       times.push(performance.now() - begun)
     }
-    console.log(`A WebSocket behind guard serve was cut after ${times.map((time) => time.toFixed(1)).join(', ')} ms.`)
+    console.log(
+      `A WebSocket behind guard serve was cut after ${times.map((time) => time.toFixed(1)).join(', ')} ms.`,
+    )
     expect(Math.min(...times)).toBeLessThan(100)
   })
 })
@@ -188,7 +240,12 @@ describe('the local listener', () => {
       last_problem: null,
     })
     const metrics = (await local('/metrics')).body
-    for (const line of ['guard_ready 1', 'guard_requests_allowed_total 1', 'guard_requests_denied_total{why="no_token"} 1', 'guard_sessions 1'])
+    for (const line of [
+      'guard_ready 1',
+      'guard_requests_allowed_total 1',
+      'guard_requests_denied_total{why="no_token"} 1',
+      'guard_sessions 1',
+    ])
       expect(metrics.split('\n')).toContain(line)
     broker.clock.advance(36)
     expect([(await local('/readyz')).status, (await local('/healthz')).status]).toEqual([503, 200])
@@ -197,11 +254,16 @@ describe('the local listener', () => {
   test('metrics are in the format that Prometheus reads', async () => {
     const { local } = await startServe()
     for (const line of (await local('/metrics')).body.trimEnd().split('\n'))
-      expect(line).toMatch(/^(?:# HELP guard_\w+ .+|# TYPE guard_\w+ (?:gauge|counter)|guard_\w+(?:\{\w+="\w+"\})? (?:[\d.]+|NaN|\+Inf))$/)
+      expect(line).toMatch(
+        /^(?:# HELP guard_\w+ .+|# TYPE guard_\w+ (?:gauge|counter)|guard_\w+(?:\{\w+="\w+"\})? (?:[\d.]+|NaN|\+Inf))$/,
+      )
   })
 
   test('takes nothing but GET', async () => {
     const { serving } = await startServe()
-    expect((await ask(serving.localAddress, ['Host', 'localhost'], { method: 'DELETE', path: '/ended' })).status).toBe(405)
+    expect(
+      (await ask(serving.localAddress, ['Host', 'localhost'], { method: 'DELETE', path: '/ended' }))
+        .status,
+    ).toBe(405)
   })
 })

@@ -69,14 +69,28 @@ export async function startServe(
     client_secret: CLIENT.clientSecret,
     audience: 'https://sydney.example,https://ledger.example',
   }
-  const given = { ...basics, listen: '127.0.0.1:0', local_listen: 'unix:{dir}/local.sock', rules, guard_id: 'web-1', ...flags }
-  const filled = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value.replaceAll('{dir}', directory)]))
+  const given = {
+    ...basics,
+    listen: '127.0.0.1:0',
+    local_listen: 'unix:{dir}/local.sock',
+    rules,
+    guard_id: 'web-1',
+    ...flags,
+  }
+  const filled = Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, value.replaceAll('{dir}', directory)]),
+  )
   const read = readSettings({ flags: filled, env: {}, file: undefined })
   if (!read.ok) throw new Error(read.problems.join('\n'))
   const problems: string[] = []
   const problem = (error: Error): void => void problems.push(describe(error))
   const { mostSessions } = options
-  const serving = await serve({ config: read.config, problem, guard: { clock: broker.clock, random: () => 0 }, mostSessions })
+  const serving = await serve({
+    config: read.config,
+    problem,
+    guard: { clock: broker.clock, random: () => 0 },
+    mostSessions,
+  })
   onTestFinished(() => serving.stop())
   if (options.live !== false) await serving.live
   return {
@@ -86,30 +100,56 @@ export async function startServe(
     writeRules,
     directory,
     check: (asked = {}) => ask(serving.checkAddress, toHeaders(asked), asked.at),
-    local: (path, headers = []) => ask(serving.localAddress, ['Host', 'localhost', ...headers], { path }),
+    local: (path, headers = []) =>
+      ask(serving.localAddress, ['Host', 'localhost', ...headers], { path }),
   }
 }
 
-function toHeaders({ headers = [], host = 'cases.example', method = 'GET', token, uri = '/api/cases' }: Asked): string[] {
+function toHeaders({
+  headers = [],
+  host = 'cases.example',
+  method = 'GET',
+  token,
+  uri = '/api/cases',
+}: Asked): string[] {
   const set = [
     ['X-Forwarded-Method', method],
     ['X-Forwarded-Host', host],
     ['X-Forwarded-Uri', uri],
     ['Authorization', token === undefined ? '' : `Bearer ${token}`],
   ]
-  return ['Host', 'guard', ...set.filter(([, value]) => value !== '').flat(), ...headers] as string[]
+  return [
+    'Host',
+    'guard',
+    ...set.filter(([, value]) => value !== '').flat(),
+    ...headers,
+  ] as string[]
 }
 
-/** One request on a connection of its own, its headers exactly as given. Not given among them: `Connection: keep-alive`, as a proxy sends it. */
-export function ask(address: string, headers: string[], { method = 'GET', path = '/' }: { method?: string; path?: string } = {}): Promise<Answer> {
-  const kept = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'connection') ? headers : [...headers, 'Connection', 'keep-alive']
+/**
+ * One request on a connection of its own, its headers exactly as given. Not given among them:
+ * `Connection: keep-alive`, as a proxy sends it.
+ */
+export function ask(
+  address: string,
+  headers: string[],
+  { method = 'GET', path = '/' }: { method?: string; path?: string } = {},
+): Promise<Answer> {
+  const kept = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'connection')
+    ? headers
+    : [...headers, 'Connection', 'keep-alive']
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ ...placeOf(address), method, path, headers: kept, agent: false }, (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (piece: string) => (body += piece))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
-    })
+    const request = httpRequest(
+      { ...placeOf(address), method, path, headers: kept, agent: false },
+      (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (piece: string) => (body += piece))
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+        )
+      },
+    )
     request.on('error', reject).end()
   })
 }

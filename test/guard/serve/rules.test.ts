@@ -2,16 +2,32 @@ import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fold, readPath, readRules, RULES_EXAMPLE, rulingFor, type Asked } from '../../../guard/src/serve/rules.ts'
+import {
+  fold,
+  readPath,
+  readRules,
+  RULES_EXAMPLE,
+  rulingFor,
+  type Asked,
+} from '../../../guard/src/serve/rules.ts'
 
-const SCHEMA = JSON.parse(readFileSync(new URL('../../../guard/rules.schema.json', import.meta.url), 'utf8')) as object
+const SCHEMA = JSON.parse(
+  readFileSync(new URL('../../../guard/rules.schema.json', import.meta.url), 'utf8'),
+) as object
 const isValid = new Ajv2020({ strict: true }).compile(SCHEMA)
 
 const ruling = (rules: unknown[], asked: Partial<Asked> = {}): string => {
   const read = readRules(JSON.stringify({ rules }))
   if (!read.ok) throw new Error(read.problems.join('\n'))
-  const answer = rulingFor(read.rules, { method: 'GET', host: 'cases.example', path: '/', ...asked })
-  return answer.outcome === 'token' ? answer.rules.map(({ path }) => path).join(' ') : answer.outcome
+  const answer = rulingFor(read.rules, {
+    method: 'GET',
+    host: 'cases.example',
+    path: '/',
+    ...asked,
+  })
+  return answer.outcome === 'token'
+    ? answer.rules.map(({ path }) => path).join(' ')
+    : answer.outcome
 }
 
 describe('which rules decide', () => {
@@ -22,7 +38,12 @@ describe('which rules decide', () => {
   })
 
   test('every rule that matches has to be satisfied', () => {
-    const rules = [{ path: '/*' }, { path: '/api/*' }, { path: '/api/cases' }, { path: '/api/casesx' }]
+    const rules = [
+      { path: '/*' },
+      { path: '/api/*' },
+      { path: '/api/cases' },
+      { path: '/api/casesx' },
+    ]
     expect(ruling(rules, { path: '/api/cases' })).toBe('/* /api/* /api/cases')
     expect(ruling(rules, { path: '/apix' })).toBe('/*')
     expect(ruling(rules, { path: '/api' })).toBe('/* /api/*')
@@ -33,29 +54,63 @@ describe('which rules decide', () => {
       expect(ruling([{ path: '/*' }, { path: '/api/admin/*' }], { path })).toBe('/* /api/admin/*')
   })
 
-  test.each(['/admin.json', '/admin.', '/Admin.JSON', '/admin.json/users', '/admin ', '/admin::$DATA', '/admin,1', '/admin(1)', '/admin!'])(
-    'nor does %j, which an application may take for the path of a rule',
-    (path) => {
-      expect(ruling([{ path: '/*' }, { path: '/admin/*' }], { path })).toBe('/* /admin/*')
-      expect(ruling([{ path: '/*' }, { path: '/admin' }], { path })).toBe('/* /admin')
-      expect(ruling([{ path: '/*', public: true }, { path: '/admin/*' }], { path })).not.toBe('public')
-    },
-  )
+  test.each([
+    '/admin.json',
+    '/admin.',
+    '/Admin.JSON',
+    '/admin.json/users',
+    '/admin ',
+    '/admin::$DATA',
+    '/admin,1',
+    '/admin(1)',
+    '/admin!',
+  ])('nor does %j, which an application may take for the path of a rule', (path) => {
+    expect(ruling([{ path: '/*' }, { path: '/admin/*' }], { path })).toBe('/* /admin/*')
+    expect(ruling([{ path: '/*' }, { path: '/admin' }], { path })).toBe('/* /admin')
+    expect(ruling([{ path: '/*', public: true }, { path: '/admin/*' }], { path })).not.toBe(
+      'public',
+    )
+  })
 
   test('such an alias opens nothing by itself, and another word is none', () => {
     expect(ruling([{ path: '/admin/*' }, { path: '/api' }], { path: '/admin.json' })).toBe('none')
-    for (const path of ['/admins', '/admin-help', '/admin_help', '/admin~', '/admin2', '/admin\u00e9', '/x/admin.json'])
+    for (const path of [
+      '/admins',
+      '/admin-help',
+      '/admin_help',
+      '/admin~',
+      '/admin2',
+      '/admin\u00e9',
+      '/x/admin.json',
+    ])
       expect(ruling([{ path: '/*' }, { path: '/admin/*' }], { path })).toBe('/*')
     expect(ruling([{ path: '/*' }, { path: '/' }], { path: '/.well-known' })).toBe('/*')
     expect(ruling([{ path: '/*' }, { path: '/admin' }], { path: '/admin/x' })).toBe('/*')
   })
 
   test('a public rule matches what is written and nothing else: neither another case, nor a slash at the end, nor a suffix', () => {
-    const open = [{ path: '/health', public: true }, { path: '/assets/*', public: true }, { path: '/*' }]
+    const open = [
+      { path: '/health', public: true },
+      { path: '/assets/*', public: true },
+      { path: '/*' },
+    ]
     for (const path of ['/health', '/assets/a.css', '/assets/A', '/assets', '/assets/'])
       expect([path, ruling(open, { path })]).toEqual([path, 'public'])
-    for (const path of ['/HEALTH', '/health/', '/health.json', '/health.', '/Assets/a.css', '/ASSETS', '/assets.css', '/health/x'])
-      expect([path, ruling(open, { path }), ruling(open.slice(0, 2), { path })]).toEqual([path, '/*', 'none'])
+    for (const path of [
+      '/HEALTH',
+      '/health/',
+      '/health.json',
+      '/health.',
+      '/Assets/a.css',
+      '/ASSETS',
+      '/assets.css',
+      '/health/x',
+    ])
+      expect([path, ruling(open, { path }), ruling(open.slice(0, 2), { path })]).toEqual([
+        path,
+        '/*',
+        'none',
+      ])
     // The same path with and without the slash is one path to a rule that is not public.
     expect(ruling([{ path: '/a/', public: true }, { path: '/a' }], { path: '/a/' })).toBe('/a')
     expect(ruling([{ path: '/a/', public: true }, { path: '/*' }], { path: '/a/' })).toBe('public')
@@ -63,7 +118,9 @@ describe('which rules decide', () => {
 
   test('a rule for GET covers HEAD, and no other method', () => {
     expect(ruling([{ path: '/a', methods: ['GET'] }], { path: '/a', method: 'HEAD' })).toBe('/a')
-    expect(ruling([{ path: '/a', methods: ['GET'] }], { path: '/a', method: 'OPTIONS' })).toBe('none')
+    expect(ruling([{ path: '/a', methods: ['GET'] }], { path: '/a', method: 'OPTIONS' })).toBe(
+      'none',
+    )
   })
 
   test('a public rule yields to each rule with the same or a longer path, and to one that names hosts or methods which it does not', () => {
@@ -82,18 +139,32 @@ describe('which rules decide', () => {
         { path },
       ),
     ).toBe('public')
-    expect(ruling([open, { path: '/*', methods: ['DELETE'] }], { path, method: 'DELETE' })).toBe('/*')
+    expect(ruling([open, { path: '/*', methods: ['DELETE'] }], { path, method: 'DELETE' })).toBe(
+      '/*',
+    )
   })
 
   test('a token is needed wherever a rule without public is the longest: whatever other rules there are', () => {
     const paths = fc.constantFrom('/*', '/a', '/a/*', '/a/b', '/a/b/*', '/a/b/c')
-    const rule = fc.record({ path: paths, public: fc.constant(true as const), hosts: fc.constant(['cases.example']) }, { requiredKeys: ['path'] })
+    const rule = fc.record(
+      { path: paths, public: fc.constant(true as const), hosts: fc.constant(['cases.example']) },
+      { requiredKeys: ['path'] },
+    )
     const asked = fc.constantFrom('/', '/a', '/a/b', '/a/b/c', '/A/B/')
     fc.assert(
       fc.property(fc.array(rule, { minLength: 1, maxLength: 6 }), asked, (rules, path) => {
-        const matching = rules.filter(({ path: wanted }) => ruling([{ path: wanted }], { path }) !== 'none')
-        const longest = Math.max(0, ...matching.map(({ path: wanted }) => wanted.replace('*', '').length))
-        if (matching.some((one) => one.public === undefined && one.path.replace('*', '').length === longest))
+        const matching = rules.filter(
+          ({ path: wanted }) => ruling([{ path: wanted }], { path }) !== 'none',
+        )
+        const longest = Math.max(
+          0,
+          ...matching.map(({ path: wanted }) => wanted.replace('*', '').length),
+        )
+        if (
+          matching.some(
+            (one) => one.public === undefined && one.path.replace('*', '').length === longest,
+          )
+        )
           expect(ruling(rules, { path })).not.toBe('public')
       }),
     )
@@ -171,13 +242,36 @@ describe('the rules file', () => {
       'rules[4]',
       'rules[4].path',
     ])
-    expect(readRules('{')).toMatchObject({ ok: false, problems: [expect.stringContaining('not valid JSON') as string] })
-    for (const document of ['[]', '{}', '{"rules":[]}', '{"rules":{}}', '{"rule":[{"path":"/"}]}', 'null'])
+    expect(readRules('{')).toMatchObject({
+      ok: false,
+      problems: [expect.stringContaining('not valid JSON') as string],
+    })
+    for (const document of [
+      '[]',
+      '{}',
+      '{"rules":[]}',
+      '{"rules":{}}',
+      '{"rule":[{"path":"/"}]}',
+      'null',
+    ])
       expect([document, readRules(document).ok]).toEqual([document, false])
   })
 
   test('the published schema takes exactly what guard serve takes', () => {
-    const text = fc.constantFrom('', 'a', 'a b', ' a', 'GET', 'get', 'cases.example', 'Cases.example', '-a', '[::1]', '"', 'é')
+    const text = fc.constantFrom(
+      '',
+      'a',
+      'a b',
+      ' a',
+      'GET',
+      'get',
+      'cases.example',
+      'Cases.example',
+      '-a',
+      '[::1]',
+      '"',
+      'é',
+    )
     const path = fc.constantFrom(
       '/',
       '/*',
@@ -201,7 +295,11 @@ describe('the rules file', () => {
       '/a/',
       '',
     )
-    const value = fc.oneof(text, fc.array(text, { maxLength: 2 }), fc.constantFrom(true, false, null, 1))
+    const value = fc.oneof(
+      text,
+      fc.array(text, { maxLength: 2 }),
+      fc.constantFrom(true, false, null, 1),
+    )
     const rule = fc.record(
       {
         path: fc.oneof({ weight: 9, arbitrary: path }, value),
@@ -217,12 +315,19 @@ describe('the rules file', () => {
       { requiredKeys: [] },
     )
     const document = fc.record(
-      { rules: fc.oneof({ weight: 9, arbitrary: fc.array(rule, { maxLength: 2 }) }, value), $schema: fc.constantFrom('x', 1), more: value },
+      {
+        rules: fc.oneof({ weight: 9, arbitrary: fc.array(rule, { maxLength: 2 }) }, value),
+        $schema: fc.constantFrom('x', 1),
+        more: value,
+      },
       { requiredKeys: [] },
     )
     fc.assert(
       fc.property(document, (one) => {
-        expect([one, readRules(JSON.stringify(one)).ok]).toEqual([one, isValid(JSON.parse(JSON.stringify(one)))])
+        expect([one, readRules(JSON.stringify(one)).ok]).toEqual([
+          one,
+          isValid(JSON.parse(JSON.stringify(one))),
+        ])
       }),
       { numRuns: 3000 },
     )

@@ -7,10 +7,23 @@ import { describeSettings, SETTINGS } from '../../../guard/src/serve/setting-tab
 import { serve } from '../../../guard/src/serve/serve.ts'
 import { startServe, temporary } from './rig.ts'
 
-const BASICS = { issuer: 'https://sign-in.example', client_id: 'sydney', client_secret: 'a secret', rules: '/etc/guard/rules.json' }
+const BASICS = {
+  issuer: 'https://sign-in.example',
+  client_id: 'sydney',
+  client_secret: 'a secret',
+  rules: '/etc/guard/rules.json',
+}
 
-function config(flags: Record<string, string> = {}, env: Record<string, string> = {}, file?: string): ServeConfig {
-  const read = readSettings({ flags: { ...(file === undefined ? BASICS : {}), ...flags }, env, file })
+function config(
+  flags: Record<string, string> = {},
+  env: Record<string, string> = {},
+  file?: string,
+): ServeConfig {
+  const read = readSettings({
+    flags: { ...(file === undefined ? BASICS : {}), ...flags },
+    env,
+    file,
+  })
   if (!read.ok) throw new Error(read.problems.join('\n'))
   return read.config
 }
@@ -28,7 +41,14 @@ describe('the settings of guard serve', () => {
     const { client_secret: _secret, ...basics } = BASICS
     writeFileSync(
       file,
-      JSON.stringify({ ...basics, rules: 'rules.json', client_secret_file: 'secret', audience: ['a', 'b'], stale_status: 403, guard_id: 'file' }),
+      JSON.stringify({
+        ...basics,
+        rules: 'rules.json',
+        client_secret_file: 'secret',
+        audience: ['a', 'b'],
+        stale_status: 403,
+        guard_id: 'file',
+      }),
     )
     expect(config({}, {}, file)).toMatchObject({
       rulesFile: join(directory, 'rules.json'),
@@ -42,11 +62,19 @@ describe('the settings of guard serve', () => {
   test('a private key instead of a secret', () => {
     const file = join(temporary(), 'key.json')
     writeFileSync(file, '{"kty":"EC","crv":"P-256","kid":"k","x":"x","y":"y","d":"d"}')
-    expect(config({ client_secret: '', client_key_file: file }).guard).toMatchObject({ clientSecret: undefined, clientKey: { kid: 'k' } })
+    expect(config({ client_secret: '', client_key_file: file }).guard).toMatchObject({
+      clientSecret: undefined,
+      clientKey: { kid: 'k' },
+    })
   })
 
   test('what the guard itself finds wrong is named by the setting, not by the option of the package', () => {
-    const problems = problemsOf({ issuer: 'http://x.example/', guard_id: 'a b', stale_after_seconds: '0', clock_tolerance_seconds: '60' })
+    const problems = problemsOf({
+      issuer: 'http://x.example/',
+      guard_id: 'a b',
+      stale_after_seconds: '0',
+      clock_tolerance_seconds: '60',
+    })
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
       'issuer (--issuer, GUARD_ISSUER)',
       'stale_after_seconds (--stale-after-seconds, GUARD_STALE_AFTER_SECONDS)',
@@ -59,7 +87,13 @@ describe('the settings of guard serve', () => {
 
   test('every problem is said at once, each with its flag, its variable and an example', () => {
     const read = readSettings({
-      flags: { listen: '0.0.0.0:80', local_listen: 'x', stale_status: '500', request_from: 'guess', trusted_proxies: '10.0.0.0/33' },
+      flags: {
+        listen: '0.0.0.0:80',
+        local_listen: 'x',
+        stale_status: '500',
+        request_from: 'guess',
+        trusted_proxies: '10.0.0.0/33',
+      },
       env: {},
       file: undefined,
     })
@@ -75,7 +109,8 @@ describe('the settings of guard serve', () => {
       'stale_status',
       'trusted_proxies',
     ])
-    for (const problem of problems) expect(problem).toMatch(/^\w+ \(--[a-z-]+, GUARD_[A-Z_]+\): .+ Example: \S+/)
+    for (const problem of problems)
+      expect(problem).toMatch(/^\w+ \(--[a-z-]+, GUARD_[A-Z_]+\): .+ Example: \S+/)
   })
 
   test.each([
@@ -93,12 +128,21 @@ describe('the settings of guard serve', () => {
     [{ client_secret_file: '/nowhere' }, 'client_secret_file'],
     [{ local_hosts: 'a b' }, 'local_hosts'],
   ])('%j is a problem of %s', (flags, name) => {
-    expect(problemsOf(flags as unknown as Record<string, string>).map((problem) => problem.split(' ')[0])).toContain(name)
+    expect(
+      problemsOf(flags as unknown as Record<string, string>).map(
+        (problem) => problem.split(' ')[0],
+      ),
+    ).toContain(name)
   })
 
   test('open to other machines with listed proxies and a secret', () => {
     expect(
-      problemsOf({ listen: '0.0.0.0:7410', trusted_proxies: '10.0.0.0/8', local_listen: '[::]:7411', local_secret: 'a-secret-of-24-characters' }),
+      problemsOf({
+        listen: '0.0.0.0:7410',
+        trusted_proxies: '10.0.0.0/8',
+        local_listen: '[::]:7411',
+        local_secret: 'a-secret-of-24-characters',
+      }),
     ).toEqual([])
   })
 
@@ -111,7 +155,11 @@ describe('the settings of guard serve', () => {
   test('secrets are not flags, and --help has every setting', () => {
     const help = describeSettings()
     for (const setting of SETTINGS)
-      expect(help).toContain('secret' in setting ? `GUARD_${setting.name.toUpperCase()}` : `--${setting.name.replaceAll('_', '-')}`)
+      expect(help).toContain(
+        'secret' in setting
+          ? `GUARD_${setting.name.toUpperCase()}`
+          : `--${setting.name.replaceAll('_', '-')}`,
+      )
     expect(help).not.toMatch(/--client-secret |--local-secret /)
   })
 })
@@ -121,10 +169,16 @@ describe('a unix socket', () => {
     const running = await startServe({ listen: 'unix:{dir}/check.sock' })
     const path = join(running.directory, 'check.sock')
     const again = {
-      config: config({ listen: `unix:${path}`, local_listen: `unix:${path}.local`, rules: join(running.directory, 'rules.json') }),
+      config: config({
+        listen: `unix:${path}`,
+        local_listen: `unix:${path}.local`,
+        rules: join(running.directory, 'rules.json'),
+      }),
       problem: () => {},
     }
-    await expect(serve(again)).rejects.toThrow(`Another process listens at ${path}. Another address: --listen.`)
+    await expect(serve(again)).rejects.toThrow(
+      `Another process listens at ${path}. Another address: --listen.`,
+    )
     await running.serving.stop()
     writeFileSync(path, 'precious')
     await expect(serve(again)).rejects.toThrow('exists and is not a socket')
@@ -136,7 +190,10 @@ describe('a unix socket', () => {
     renameSync(left, `${left}.moved`)
     await new Promise((resolve) => dead.close(resolve))
     renameSync(`${left}.moved`, left)
-    const serving = await serve({ ...again, config: { ...again.config, listen: { kind: 'unix', path: left } } })
+    const serving = await serve({
+      ...again,
+      config: { ...again.config, listen: { kind: 'unix', path: left } },
+    })
     await serving.stop()
   })
 })

@@ -4,12 +4,17 @@ import type { SteadyClock } from '../../../src/runtime/clock.ts'
 import { DIST, type ClockMessage } from './clock.ts'
 
 /**
- * The built broker with a wall clock that the run sets, as an operator or NTP sets a machine's: by message, and by CHAOS_CLOCK_MS at its start.
- * As on a machine, the monotonic time goes on, and begins with what the wall clock showed at the start.
+ * The built broker with a wall clock that the run sets, as an operator or NTP sets a machine's: by
+ * message, and by CHAOS_CLOCK_MS at its start. As on a machine, the monotonic time goes on, and
+ * begins with what the wall clock showed at the start.
  */
-const { resolveQuickly } = (await import(pathToFileURL(join(DIST, 'db/resolve-quickly.js')).href)) as typeof import('../../../db/resolve-quickly.ts')
+const { resolveQuickly } = (await import(
+  pathToFileURL(join(DIST, 'db/resolve-quickly.js')).href
+)) as typeof import('../../../db/resolve-quickly.ts')
 resolveQuickly()
-const { serve } = (await import(pathToFileURL(join(DIST, 'src/main.js')).href)) as typeof import('../../../src/main.ts')
+const { serve } = (await import(
+  pathToFileURL(join(DIST, 'src/main.js')).href
+)) as typeof import('../../../src/main.ts')
 
 let aheadMs = Number(process.env.CHAOS_CLOCK_MS ?? 0)
 const beganMs = performance.timeOrigin + aheadMs
@@ -18,6 +23,10 @@ process.on('message', (message: ClockMessage) => {
   process.send?.(message)
 })
 const nowMs = (): number => Date.now() + aheadMs
-const clock: SteadyClock = { nowMs, now: () => Math.floor(nowMs() / 1000), steadyMs: () => Math.floor(beganMs + performance.now()) }
+const clock: SteadyClock = {
+  nowMs,
+  now: () => Math.floor(nowMs() / 1000),
+  steadyMs: () => Math.floor(beganMs + performance.now()),
+}
 
 process.exit(await serve(process.env, { clock }))

@@ -1,7 +1,10 @@
 import { resolve } from 'node:path'
 import { type BrokerProcess, until } from '../broker-process.ts'
 
-/** Steps of the broker's wall clock, forwards and backwards. What the run expects: no user is signed out, and nothing is decided by that clock. */
+/**
+ * Steps of the broker's wall clock, forwards and backwards. What the run expects: no user is signed
+ * out, and nothing is decided by that clock.
+ */
 
 export const DIST = resolve(import.meta.dirname, '../../../dist')
 export interface ClockMessage {
@@ -21,6 +24,8 @@ export async function setClock(broker: BrokerProcess, clockMs: number): Promise<
 /** The sweep has looked at the clock, and the broker says that it is wrong. */
 export const clockIsFound = (broker: BrokerProcess) =>
   until('the broker finds that its clock is wrong', async () => {
-    const { checks } = (await (await fetch(`${broker.ops}/readyz`)).json()) as { checks: { check: string; state: string }[] }
+    const { checks } = (await (await fetch(`${broker.ops}/readyz`)).json()) as {
+      checks: { check: string; state: string }[]
+    }
     return checks.some(({ check, state }) => check === 'clock' && state === 'failed')
   })

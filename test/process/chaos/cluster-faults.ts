@@ -9,10 +9,20 @@ import type { Line } from '../../line.ts'
 import type { Pair } from './pair.ts'
 import type { Pooler } from '../../pooler.ts'
 
-/** What goes wrong in a cluster: brokers, workers, Postgres and its standby, the pooler, the queue server, and the lines to Postgres. */
+/**
+ * What goes wrong in a cluster: brokers, workers, Postgres and its standby, the pooler, the queue
+ * server, and the lines to Postgres.
+ */
 
 /** Of a short run: the worst of each. */
-const SHORT = ['broker killed', 'broker: its line to Postgres swallows', 'worker killed', 'Postgres killed', 'queue server killed', 'instance killed']
+const SHORT = [
+  'broker killed',
+  'broker: its line to Postgres swallows',
+  'worker killed',
+  'Postgres killed',
+  'queue server killed',
+  'instance killed',
+]
 
 interface Parts {
   cluster: Cluster
@@ -35,10 +45,18 @@ export function clusterFaults({ cluster, lines, pair, pooler, short }: Parts): R
     ...(pooler && faultsOfPooler(pooler, brokers)),
   }
   const rows: Row[] = [inside, faultsOfInstances()]
-  return short ? rows.map((row) => Object.fromEntries(Object.entries(row).filter(([kind]) => SHORT.includes(kind)))) : rows
+  return short
+    ? rows.map((row) =>
+        Object.fromEntries(Object.entries(row).filter(([kind]) => SHORT.includes(kind))),
+      )
+    : rows
 }
 
-function faultsOfProcesses(what: 'broker' | 'worker', all: readonly BrokerProcess[], lines: ReadonlyMap<BrokerProcess, Line>): Row {
+function faultsOfProcesses(
+  what: 'broker' | 'worker',
+  all: readonly BrokerProcess[],
+  lines: ReadonlyMap<BrokerProcess, Line>,
+): Row {
   const one = ({ gapMs }: Chance): BrokerProcess => all[gapMs % all.length] as BrokerProcess
   const ended = (how: 'SIGKILL' | 'SIGTERM') => async (chance: Chance) => {
     const victim = one(chance)
@@ -62,12 +80,20 @@ function faultsOfProcesses(what: 'broker' | 'worker', all: readonly BrokerProces
   }
 }
 
-const faultsOfTwo = (brokers: readonly BrokerProcess[], lines: ReadonlyMap<BrokerProcess, Line>): Row => ({
-  'broker: cut off from Postgres for a minute, while another one changes clients, locks and a tenant': async ({ gapMs }) => {
-    const [victim, other] = [brokers[gapMs % brokers.length], brokers[(gapMs + 1) % brokers.length]]
-    const line = victim && lines.get(victim)
-    if (victim !== undefined && other !== undefined && line !== undefined) await cutOffForAMinute(victim, other, line)
-  },
+const faultsOfTwo = (
+  brokers: readonly BrokerProcess[],
+  lines: ReadonlyMap<BrokerProcess, Line>,
+): Row => ({
+  'broker: cut off from Postgres for a minute, while another one changes clients, locks and a tenant':
+    async ({ gapMs }) => {
+      const [victim, other] = [
+        brokers[gapMs % brokers.length],
+        brokers[(gapMs + 1) % brokers.length],
+      ]
+      const line = victim && lines.get(victim)
+      if (victim !== undefined && other !== undefined && line !== undefined)
+        await cutOffForAMinute(victim, other, line)
+    },
 })
 
 function faultsOfServers({ postgres, queue, brokers }: Cluster): Row {
@@ -91,7 +117,11 @@ function faultsOfServers({ postgres, queue, brokers }: Cluster): Row {
   }
 }
 
-function faultsOfStandby(pair: Pair, pooler: Pooler | undefined, brokers: readonly BrokerProcess[]): Row {
+function faultsOfStandby(
+  pair: Pair,
+  pooler: Pooler | undefined,
+  brokers: readonly BrokerProcess[],
+): Row {
   // As docs/scale-out.md says it: a pooler that is given another server is restarted.
   const moved = async (): Promise<void> => pooler?.restart()
   const promoted = (former: 'killed' | 'isolated') => async (chance: Chance) => {
@@ -122,7 +152,12 @@ async function allReady(brokers: readonly BrokerProcess[]): Promise<void> {
 }
 
 /** Recovered by itself. */
-const isReady = (one: BrokerProcess) => until('the broker is ready again', async () => (await fetch(`${one.ops}/readyz`)).status === 200, 120)
+const isReady = (one: BrokerProcess) =>
+  until(
+    'the broker is ready again',
+    async () => (await fetch(`${one.ops}/readyz`)).status === 200,
+    120,
+  )
 
 const childrenOf = (pid: number): number[] =>
   execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })

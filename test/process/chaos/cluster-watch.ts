@@ -7,8 +7,9 @@ import type { Faults } from './faults.ts'
 import { type KnownSession, type Seat, Violation } from './users.ts'
 
 /**
- * Watches what follows each acknowledged revocation: every broker rejects every later request. Every guard refuses within
- * `liveMs` while all is calm, and otherwise once the broker has been silent for its `afterSeconds`.
+ * Watches what follows each acknowledged revocation: every broker rejects every later request.
+ * Every guard refuses within `liveMs` while all is calm, and otherwise once the broker has been
+ * silent for its `afterSeconds`.
  */
 
 /** Longer than a heartbeat. */
@@ -24,7 +25,9 @@ interface Parts {
   /** Whose guards these are. */
   instance: TestInstance
   faults: () => Faults
-  /** A guard that is live refuses within so long, and any guard so long after its `afterSeconds`. */
+  /**
+   * A guard that is live refuses within so long, and any guard so long after its `afterSeconds`.
+   */
   liveMs: number
 }
 
@@ -38,7 +41,10 @@ export class ClusterWatch {
   #violation: Violation | undefined
   /** Requests to single brokers that were refused; and those that got no answer, or 503. */
   readonly answers = { refused: 0, unavailable: 0 }
-  /** Milliseconds from the acknowledgment until each guard refused: while all was calm, and beside a fault. */
+  /**
+   * Milliseconds from the acknowledgment until each guard refused: while all was calm, and beside a
+   * fault.
+   */
   readonly guardMs = { calm: [] as number[], beside: [] as number[] }
 
   private constructor({ cluster, instance, faults, liveMs }: Parts, guards: Guard[]) {
@@ -51,7 +57,14 @@ export class ClusterWatch {
 
   static async open(parts: Parts): Promise<ClusterWatch> {
     const staleness = { afterSeconds: AFTER_SECONDS, policy: 'refuse' } as const
-    return new ClusterWatch(parts, await startGuards(parts.cluster.world, parts.instance, { count: GUARDS, name: 'watch', staleness }))
+    return new ClusterWatch(
+      parts,
+      await startGuards(parts.cluster.world, parts.instance, {
+        count: GUARDS,
+        name: 'watch',
+        staleness,
+      }),
+    )
   }
 
   /** @throws Violation, also one that was seen before */
@@ -60,20 +73,40 @@ export class ClusterWatch {
     const acknowledgedMs = performance.now()
     for (const { seats } of sessions)
       for (const seat of seats) {
-        if (seat.instance === this.#instance) this.#watching.push(...this.#guards.map((guard) => this.#guardRefuses(guard, seat, acknowledgedMs)))
+        if (seat.instance === this.#instance)
+          this.#watching.push(
+            ...this.#guards.map((guard) => this.#guardRefuses(guard, seat, acknowledgedMs)),
+          )
       }
     const seats = sessions.flatMap((session) => session.seats)
-    await Promise.all(this.#cluster.brokers.flatMap(({ env }) => seats.map((seat) => this.#brokerRefuses(env['BROKER_LISTEN'] ?? '', seat))))
+    await Promise.all(
+      this.#cluster.brokers.flatMap(({ env }) =>
+        seats.map((seat) => this.#brokerRefuses(env['BROKER_LISTEN'] ?? '', seat)),
+      ),
+    )
   }
 
-  async #brokerRefuses(listen: string, { instance, refreshToken, accessToken, city }: Seat): Promise<void> {
+  async #brokerRefuses(
+    listen: string,
+    { instance, refreshToken, accessToken, city }: Seat,
+  ): Promise<void> {
     const authorization = basicOf(instance)
     const ask = async (path: string, form: Record<string, string>) => {
-      const init = { method: 'POST', headers: { authorization }, body: new URLSearchParams(form), signal: AbortSignal.timeout(ANSWER_MS) }
+      const init = {
+        method: 'POST',
+        headers: { authorization },
+        body: new URLSearchParams(form),
+        signal: AbortSignal.timeout(ANSWER_MS),
+      }
       const answer = await fetch(`http://${listen}${path}`, init).catch(() => undefined)
-      const body = ((await answer?.json().catch(() => ({}))) ?? {}) as { active?: boolean; error?: string }
+      const body = ((await answer?.json().catch(() => ({}))) ?? {}) as {
+        active?: boolean
+        error?: string
+      }
       if ((answer?.status === 200 && body.active !== false) || body.active === true)
-        throw new Violation(`The broker at ${listen} answered ${path} of ${city} after the revocation was acknowledged.`)
+        throw new Violation(
+          `The broker at ${listen} answered ${path} of ${city} after the revocation was acknowledged.`,
+        )
       if (body.active === false || body.error === 'invalid_grant') this.answers.refused++
       else this.answers.unavailable++
     }
@@ -81,21 +114,32 @@ export class ClusterWatch {
     await ask('/token', { grant_type: 'refresh_token', refresh_token: refreshToken })
   }
 
-  async #guardRefuses(guard: Guard, { accessToken, city }: Seat, acknowledgedMs: number): Promise<void> {
+  async #guardRefuses(
+    guard: Guard,
+    { accessToken, city }: Seat,
+    acknowledgedMs: number,
+  ): Promise<void> {
     const { connects } = guard.status().counters
     const wasLive = guard.status().connected && !guard.status().stale
     while ((await guard.check(accessToken)).ok) {
       if (performance.now() - acknowledgedMs > AFTER_SECONDS * 1000 + this.#liveMs) {
-        this.#violation = new Violation(`A guard honored a token of ${city} for ${AFTER_SECONDS} s after its revocation was acknowledged.`)
+        this.#violation = new Violation(
+          `A guard honored a token of ${city} for ${AFTER_SECONDS} s after its revocation was acknowledged.`,
+        )
         return
       }
       await sleep(20)
     }
     const tookMs = Math.round(performance.now() - acknowledgedMs)
-    const calm = wasLive && guard.status().counters.connects === connects && this.#faults().calmSinceMs() < acknowledgedMs - SETTLE_MS
+    const calm =
+      wasLive &&
+      guard.status().counters.connects === connects &&
+      this.#faults().calmSinceMs() < acknowledgedMs - SETTLE_MS
     this.guardMs[calm ? 'calm' : 'beside'].push(tookMs)
     if (calm && tookMs > this.#liveMs)
-      this.#violation = new Violation(`A guard that was live honored a token of ${city} for ${tookMs} ms after its revocation.`)
+      this.#violation = new Violation(
+        `A guard that was live honored a token of ${city} for ${tookMs} ms after its revocation.`,
+      )
   }
 
   async settle(): Promise<void> {

@@ -14,27 +14,44 @@ import { Line } from '../../line.ts'
 import { Pair } from './pair.ts'
 import { randomOf } from './random.ts'
 import type { Instance } from './instances.ts'
-import { act, CITIES, judged, openInstances, openUsers, registrationOf, type RunOptions, type RunReport, type Scene } from './scene.ts'
+import {
+  act,
+  CITIES,
+  judged,
+  openInstances,
+  openUsers,
+  registrationOf,
+  type RunOptions,
+  type RunReport,
+  type Scene,
+} from './scene.ts'
 import { brokerIn } from './users.ts'
 import { settled } from './verdict.ts'
 
 /**
- * Two brokers, two workers, Postgres with a synchronous standby, a pooler and one queue server, while all of them are killed, paused and cut off, and the
- * standby is promoted: an acknowledged revocation is refused by every broker and guard, none is lost, and no user is signed out wrongly.
+ * Two brokers, two workers, Postgres with a synchronous standby, a pooler and one queue server,
+ * while all of them are killed, paused and cut off, and the standby is promoted: an acknowledged
+ * revocation is refused by every broker and guard, none is lost, and no user is signed out wrongly.
  */
 
 export interface ClusterChaosOptions extends RunOptions {
   brokers: number
   /** One Postgres and no pooler, fewer kinds of faults, and each of them once. */
   short: boolean
-  /** Within which a guard that is live refuses: 1,000 is what is promised, on a machine that is not busy. */
+  /**
+   * Within which a guard that is live refuses: 1,000 is what is promised, on a machine that is not
+   * busy.
+   */
   liveMs: number
 }
 
 export interface ClusterChaosReport extends RunReport {
   /** Requests about ended sessions to each broker: refused, and not answered (or with 503). */
   brokersAsked: { refused: number; unavailable: number }
-  /** Milliseconds until a guard refused, the longest, and how many were looked at: while all was calm, and beside a fault. */
+  /**
+   * Milliseconds until a guard refused, the longest, and how many were looked at: while all was
+   * calm, and beside a fault.
+   */
   guards: { calm: { times: number; most: number }; beside: { times: number; most: number } }
   /** Of half of the processes; the others go to Postgres itself. */
   pooler: string
@@ -55,7 +72,9 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
     const { faults, watch } = scene
     options.say(`Started after ${Math.round((performance.now() - begun) / 1000)} s.`)
     await act(scene, options.revocations)
-    options.say(`All acknowledged (${JSON.stringify(faults.counts)}); repaired, and waiting until no delivery is pending.`)
+    options.say(
+      `All acknowledged (${JSON.stringify(faults.counts)}); repaired, and waiting until no delivery is pending.`,
+    )
     await watch.settle()
     await settled(scene.broker)
     const report = await judged(scene, begun).catch(async (error: unknown) => {
@@ -74,7 +93,10 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
   }
 }
 
-async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): Promise<ClusterScene> {
+async function open(
+  options: ClusterChaosOptions,
+  closing: (() => unknown)[],
+): Promise<ClusterScene> {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-chaos-'))
   closing.push(() => rmSync(dir, { recursive: true, force: true }))
   const instances = await openInstances(dir, options, closing)
@@ -83,13 +105,28 @@ async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): P
   world.as('*')
   const [guarded] = world.instances
   if (guarded === undefined) throw new Error('There is no instance.')
-  const watch: ClusterWatch = await ClusterWatch.open({ cluster, instance: guarded, faults: () => faults, liveMs: options.liveMs })
+  const watch: ClusterWatch = await ClusterWatch.open({
+    cluster,
+    instance: guarded,
+    faults: () => faults,
+    liveMs: options.liveMs,
+  })
   closing.push(() => watch.close())
   const random = randomOf(options.seed, 'commands')
   // Of any broker: it is asked again, at another, where that one is down.
   const broker = (): Promise<Broker> => brokerIn(random.one(brokers).env['BROKER_DATA_DIR'] ?? '')
-  const users = await openUsers({ options, world, broker, acknowledged: (ended) => watch.ended(ended) })
-  const faults = happening(clusterFaults({ cluster, ...database, short: options.short }), instances, options.seed, options.short)
+  const users = await openUsers({
+    options,
+    world,
+    broker,
+    acknowledged: (ended) => watch.ended(ended),
+  })
+  const faults = happening(
+    clusterFaults({ cluster, ...database, short: options.short }),
+    instances,
+    options.seed,
+    options.short,
+  )
   return {
     options,
     cluster,
@@ -108,7 +145,11 @@ const MODE = POOL_MODES.at(-1)
 /** In session mode, a connection of PgBouncer for each of the brokers'. */
 const POOL_SIZE = 60
 
-async function openServers({ brokers, short }: ClusterChaosOptions, instances: Instance[], closing: (() => unknown)[]) {
+async function openServers(
+  { brokers, short }: ClusterChaosOptions,
+  instances: Instance[],
+  closing: (() => unknown)[],
+) {
   const lines = new Map<BrokerProcess, Line>()
   let [pair, pooler]: [Pair | undefined, Pooler | undefined] = [undefined, undefined]
   const hasPair = HAS_STANDBY && !short
@@ -126,16 +167,25 @@ async function openServers({ brokers, short }: ClusterChaosOptions, instances: I
     }),
     async prepare(process, postgres) {
       if (pair !== undefined && MODE !== undefined && pooler === undefined) {
-        pooler = await Pooler.open({ host: postgres.dir, mode: MODE, settings: [`default_pool_size = ${POOL_SIZE}`] })
+        pooler = await Pooler.open({
+          host: postgres.dir,
+          mode: MODE,
+          settings: [`default_pool_size = ${POOL_SIZE}`],
+        })
         closing.push(() => pooler?.close())
       }
       // Every other process, so that both ways are tried beside each other.
       const pooled = lines.size % 2 === 0 ? pooler : undefined
-      const line = await Line.open(pooled === undefined ? { path: join(postgres.dir, '.s.PGSQL.5432') } : { host: '127.0.0.1', port: pooled.port })
+      const line = await Line.open(
+        pooled === undefined
+          ? { path: join(postgres.dir, '.s.PGSQL.5432') }
+          : { host: '127.0.0.1', port: pooled.port },
+      )
       lines.set(process, line)
       closing.push(() => line.close())
       process.env['BROKER_DATABASE_URL'] = `postgres://postgres@127.0.0.1:${line.port}/broker`
-      if (pooled !== undefined && MODE === 'transaction') process.env['BROKER_DATABASE_DIRECT_URL'] = postgres.url('broker')
+      if (pooled !== undefined && MODE === 'transaction')
+        process.env['BROKER_DATABASE_DIRECT_URL'] = postgres.url('broker')
     },
   })
   closing.push(() => cluster.close())

@@ -6,8 +6,8 @@ import type { BrokerProcess } from '../broker-process.ts'
 import { brokerIn, Violation } from './users.ts'
 
 /**
- * One broker's line to Postgres swallows everything for more than a minute. What another broker changes meanwhile holds before the first answer of
- * the one that comes back.
+ * One broker's line to Postgres swallows everything for more than a minute. What another broker
+ * changes meanwhile holds before the first answer of the one that comes back.
  */
 
 /** Longer than a guard's lease and a broker's patience. */
@@ -19,28 +19,60 @@ interface Robot {
   client_secret: string
 }
 
-export async function cutOffForAMinute(victim: BrokerProcess, other: BrokerProcess, line: Line): Promise<void> {
-  const [broker, own] = await Promise.all([other, victim].map(({ env }) => brokerIn(env['BROKER_DATA_DIR'] ?? '')))
+export async function cutOffForAMinute(
+  victim: BrokerProcess,
+  other: BrokerProcess,
+  line: Line,
+): Promise<void> {
+  const [broker, own] = await Promise.all(
+    [other, victim].map(({ env }) => brokerIn(env['BROKER_DATA_DIR'] ?? '')),
+  )
   if (broker === undefined || own === undefined) return
-  const robot = { client_name: 'A robot', grant_types: ['client_credentials'], scope: 'broker:audit' }
-  const register = () => broker.send<Robot>('POST', '/clients', { ...robot, client_id: `robot-${randomUUID()}` })
-  const lock = ({ client_id }: Robot) => broker.send<{ lock: { id: string } }>('POST', '/locks', { target: { kind: 'client', client_id } })
-  const limit = (seconds: number | null) => broker.send('PATCH', `/tenants/${FABRIKAM.tid}`, { max_authentication_age: seconds })
+  const robot = {
+    client_name: 'A robot',
+    grant_types: ['client_credentials'],
+    scope: 'broker:audit',
+  }
+  const register = () =>
+    broker.send<Robot>('POST', '/clients', { ...robot, client_id: `robot-${randomUUID()}` })
+  const lock = ({ client_id }: Robot) =>
+    broker.send<{ lock: { id: string } }>('POST', '/locks', {
+      target: { kind: 'client', client_id },
+    })
+  const limit = (seconds: number | null) =>
+    broker.send('PATCH', `/tenants/${FABRIKAM.tid}`, { max_authentication_age: seconds })
   const [removed, locked, lifted] = [await register(), await register(), await register()]
   const open = await lock(lifted)
   const tokenFor =
     ({ client_id: id, client_secret: secret }: Robot) =>
     async (): Promise<number> => {
-      const headers = { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
-      const init = { method: 'POST', headers, body: new URLSearchParams({ grant_type: 'client_credentials' }) }
-      return (await fetch(`http://${victim.env['BROKER_LISTEN']}/token`, init).catch(() => ({ status: 503 }))).status
+      const headers = {
+        authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+      }
+      const init = {
+        method: 'POST',
+        headers,
+        body: new URLSearchParams({ grant_type: 'client_credentials' }),
+      }
+      return (
+        await fetch(`http://${victim.env['BROKER_LISTEN']}/token`, init).catch(() => ({
+          status: 503,
+        }))
+      ).status
     }
   const limitShown = async (): Promise<number | null> => {
-    const shown = await own.get<{ tenants: { tid: string; max_authentication_age?: number }[] }>('/tenants').catch(() => undefined)
-    return shown === undefined ? 503 : (shown.tenants.find(({ tid }) => tid === FABRIKAM.tid)?.max_authentication_age ?? null)
+    const shown = await own
+      .get<{ tenants: { tid: string; max_authentication_age?: number }[] }>('/tenants')
+      .catch(() => undefined)
+    return shown === undefined
+      ? 503
+      : (shown.tenants.find(({ tid }) => tid === FABRIKAM.tid)?.max_authentication_age ?? null)
   }
   // Everything is known there before.
-  while ((await Promise.all([tokenFor(removed)(), tokenFor(locked)()])).some((status) => status !== 200)) await sleep(100)
+  while (
+    (await Promise.all([tokenFor(removed)(), tokenFor(locked)()])).some((status) => status !== 200)
+  )
+    await sleep(100)
   line.swallow()
   await sleep(CUT_MS / 2)
   await broker.send('DELETE', `/clients/${removed.client_id}`)
@@ -61,7 +93,14 @@ export async function cutOffForAMinute(victim: BrokerProcess, other: BrokerProce
 /** @throws Violation where the first answer but 503 is another */
 async function firstAnswer<T>(what: string, ask: () => Promise<T>, expected: T): Promise<void> {
   let answer = await ask()
-  for (const untilMs = performance.now() + 60_000; answer === 503 && performance.now() < untilMs; answer = await ask()) await sleep(10)
+  for (
+    const untilMs = performance.now() + 60_000;
+    answer === 503 && performance.now() < untilMs;
+    answer = await ask()
+  )
+    await sleep(10)
   if (answer !== expected)
-    throw new Violation(`A broker that had been cut off first answered ${String(answer)} and not ${String(expected)} for ${what}.`)
+    throw new Violation(
+      `A broker that had been cut off first answered ${String(answer)} and not ${String(expected)} for ${what}.`,
+    )
 }

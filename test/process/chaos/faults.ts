@@ -7,15 +7,19 @@ import { randomOf, type Random } from './random.ts'
 import type { Witness } from './witness.ts'
 
 /**
- * What goes wrong, as the seed says: the broker is killed, paused, restarted and given a wrong clock, its queue server is killed and paused, and
- * instances are killed, paused, cut off, or fail for some sessions. Each kind happens once, in the seed's order, before any happens again.
+ * What goes wrong, as the seed says: the broker is killed, paused, restarted and given a wrong
+ * clock, its queue server is killed and paused, and instances are killed, paused, cut off, or fail
+ * for some sessions. Each kind happens once, in the seed's order, before any happens again.
  */
 
 export interface Faults {
   readonly counts: Record<string, number>
   /** Every kind has happened. Throws what a fault ended with. */
   readonly complete: boolean
-  /** When the last fault of the first row ended (`performance.now()`); Infinity while one is under way. */
+  /**
+   * When the last fault of the first row ended (`performance.now()`); Infinity while one is under
+   * way.
+   */
   calmSinceMs(): number
   /** Waits for the fault under way, repairs everything, and lets nothing go wrong until `begin`. */
   rest(): Promise<void>
@@ -29,7 +33,10 @@ interface Parts {
   seed: number
 }
 
-/** All that chance decides about one fault is decided first, so that it depends on nothing but the seed. */
+/**
+ * All that chance decides about one fault is decided first, so that it depends on nothing but the
+ * seed.
+ */
 export interface Chance {
   instance: Instance
   shortMs: number
@@ -46,14 +53,21 @@ export const createFaults = ({ broker, instances, witness, seed }: Parts): Fault
   happening([{ ...faultsOfBroker(broker, witness) }, { ...faultsOfInstances() }], instances, seed)
 
 /** @param once leaves it at one fault of each kind */
-export function happening(rows: readonly Row[], instances: readonly Instance[], seed: number, once = false): Faults {
+export function happening(
+  rows: readonly Row[],
+  instances: readonly Instance[],
+  seed: number,
+  once = false,
+): Faults {
   const counts: Record<string, number> = {}
   let ending = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
   let failure: unknown
   let lastMs = Number.NEGATIVE_INFINITY
   let underWay = 0
-  const next = rows.map((row) => turnsOf(Object.keys(row), instances, randomOf(seed, `faults ${Object.keys(row)[0]}`), once))
+  const next = rows.map((row) =>
+    turnsOf(Object.keys(row), instances, randomOf(seed, `faults ${Object.keys(row)[0]}`), once),
+  )
 
   const go = async (row: Row, at: number): Promise<void> => {
     while (!ending.signal.aborted) {
@@ -100,7 +114,11 @@ function turnsOf(
     if (coming.length === 0) coming = [random.one(kinds)]
     const kind = coming.shift() ?? random.one(kinds)
     const instance = random.one(instances)
-    const [shortMs, longMs, gapMs] = [random.between(100, 1_200), random.between(300, 3_000), random.between(50, 600)]
+    const [shortMs, longMs, gapMs] = [
+      random.between(100, 1_200),
+      random.between(300, 3_000),
+      random.between(50, 600),
+    ]
     return { kind, chance: { instance, shortMs, longMs, gapMs, stepMs: random.one(STEPS_MS) } }
   }
 }
@@ -112,7 +130,10 @@ export async function paused(pids: number[], ms: number): Promise<void> {
 }
 
 function faultsOfBroker(broker: BrokerProcess, witness: Witness) {
-  /** Guards are connected when it ends, live again soon after its return, and refuse what is revoked meanwhile. */
+  /**
+   * Guards are connected when it ends, live again soon after its return, and refuse what is revoked
+   * meanwhile.
+   */
   const ended = (how: 'SIGKILL' | 'SIGTERM', downMs: number): Promise<void> =>
     witness.during(async () => {
       await broker.end(how)
@@ -144,7 +165,11 @@ function faultsOfBroker(broker: BrokerProcess, witness: Witness) {
 }
 
 export function faultsOfInstances() {
-  const cut = async (instance: Instance, how: 'refuses' | 'swallows', ms: number): Promise<void> => {
+  const cut = async (
+    instance: Instance,
+    how: 'refuses' | 'swallows',
+    ms: number,
+  ): Promise<void> => {
     await instance.cut(how)
     await sleep(ms)
     await instance.repair()

@@ -4,19 +4,24 @@ import { createServer } from 'node:http'
 import { randomOf } from './random.ts'
 
 /**
- * An instance's logout address in a process of its own: what it got is on disk before it answers, as a session store's would be. Now and
- * then it is out of order, or takes the token and loses the answer. Arguments: port, file, seed, name of its stream.
+ * An instance's logout address in a process of its own: what it got is on disk before it answers,
+ * as a session store's would be. Now and then it is out of order, or takes the token and loses the
+ * answer. Arguments: port, file, seed, name of its stream.
  */
 const [port = '0', file = '', seed = '0', stream = ''] = process.argv.slice(2)
 const random = randomOf(Number(seed), stream)
 
-/** Of the sessions, so many in a hundred meet a broken replica: each of them 500, again and again, while the others are well. */
+/**
+ * Of the sessions, so many in a hundred meet a broken replica: each of them 500, again and again,
+ * while the others are well.
+ */
 let sickPercent = 0
 process.on('message', (message: { sickPercent: number }) => {
   sickPercent = message.sickPercent
   process.send?.(message)
 })
-const isSick = (id: string): boolean => (createHash('sha256').update(id).digest()[0] ?? 0) % 100 < sickPercent
+const isSick = (id: string): boolean =>
+  (createHash('sha256').update(id).digest()[0] ?? 0) % 100 < sickPercent
 
 const server = createServer((request, response) => {
   let body = ''
@@ -26,7 +31,9 @@ const server = createServer((request, response) => {
     if (mood < 0.05) return void response.writeHead(503).end('busy')
     if (mood < 0.08) return void response.writeHead(400).end('<html>what?</html>')
     const token = new URLSearchParams(body).get('logout_token') ?? ''
-    const { sid, sub, rev } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+    const { sid, sub, rev } = JSON.parse(
+      Buffer.from(token.split('.')[1] ?? '', 'base64url').toString(),
+    ) as Record<string, unknown>
     if (isSick(String(sid ?? sub))) return void response.writeHead(500).end('broken replica')
     appendFileSync(file, `${JSON.stringify({ sid, sub, rev })}\n`)
     if (mood < 0.12) return void request.socket.destroy()

@@ -19,7 +19,11 @@ export class Instance {
   #child: ChildProcess | undefined
   readonly #line: Line
 
-  private constructor(city: string, line: Line, parts: { port: number; file: string; seed: number }) {
+  private constructor(
+    city: string,
+    line: Line,
+    parts: { port: number; file: string; seed: number },
+  ) {
     this.city = city
     this.#line = line
     this.#parts = parts
@@ -29,7 +33,11 @@ export class Instance {
     const [port = 0] = await freePorts(1)
     const file = join(dir, `${city}.jsonl`)
     writeFileSync(file, '')
-    const instance = new Instance(city, await Line.open({ port, host: '127.0.0.1' }), { port, file, seed })
+    const instance = new Instance(city, await Line.open({ port, host: '127.0.0.1' }), {
+      port,
+      file,
+      seed,
+    })
     await instance.start()
     return instance
   }
@@ -49,13 +57,19 @@ export class Instance {
   async start(): Promise<void> {
     if (this.#child !== undefined) return
     const { port, file, seed } = this.#parts
-    const child = fork(join(import.meta.dirname, 'instance.ts'), [String(port), file, String(seed), `${this.city} ${this.#starts++}`], {
-      execArgv: [],
-    })
+    const child = fork(
+      join(import.meta.dirname, 'instance.ts'),
+      [String(port), file, String(seed), `${this.city} ${this.#starts++}`],
+      {
+        execArgv: [],
+      },
+    )
     this.#child = child
     await new Promise<void>((ready, failed) => {
       child.once('message', () => ready())
-      child.once('exit', (code) => failed(new Error(`${this.city} ended (${code}) before it listened.`)))
+      child.once('exit', (code) =>
+        failed(new Error(`${this.city} ended (${code}) before it listened.`)),
+      )
     })
   }
   async kill(): Promise<void> {
@@ -66,7 +80,9 @@ export class Instance {
     child.kill('SIGKILL')
     await gone
   }
-  /** So many in a hundred sessions get 500 from now on; the answer to all the others is as before. */
+  /**
+   * So many in a hundred sessions get 500 from now on; the answer to all the others is as before.
+   */
   async failSessions(sickPercent: number): Promise<void> {
     const child = this.#child
     if (child === undefined) return

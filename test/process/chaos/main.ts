@@ -37,8 +37,15 @@ if (values.help) {
 }
 const seed = Number(values.seed)
 const onPostgres = values.store === 'postgres'
-const common = { seed, revocations: Number(values.revocations), users: Number(values.users), say: (words: string) => console.log(words) }
-console.log(`seed ${seed} (again: npm run chaos -- ${onPostgres ? `--store postgres --brokers ${values.brokers} ` : ''}--seed ${seed})`)
+const common = {
+  seed,
+  revocations: Number(values.revocations),
+  users: Number(values.users),
+  say: (words: string) => console.log(words),
+}
+console.log(
+  `seed ${seed} (again: npm run chaos -- ${onPostgres ? `--store postgres --brokers ${values.brokers} ` : ''}--seed ${seed})`,
+)
 
 const onSqlite = () =>
   runChaos({
@@ -47,7 +54,13 @@ const onSqlite = () =>
     restore: values.restore,
     path: values['embedded-queue'] ? '/nonexistent' : (process.env.PATH ?? ''),
   })
-const onCluster = () => runClusterChaos({ ...common, brokers: Number(values.brokers), short: values.short, liveMs: 1_000 })
+const onCluster = () =>
+  runClusterChaos({
+    ...common,
+    brokers: Number(values.brokers),
+    short: values.short,
+    liveMs: 1_000,
+  })
 
 try {
   console.log(JSON.stringify(onPostgres ? await onCluster() : await onSqlite()))

@@ -8,7 +8,10 @@ import { newBrowser, type TestInstance, type TestWorld, sidOf } from '../world.t
 import type { Broker } from '../../../src/operations/command/broker.ts'
 import { Violation } from './users.ts'
 
-/** Five instances that are dead from the first moment (three hang, two refuse connections) with many deliveries pending, and the sixth, which is well. */
+/**
+ * Five instances that are dead from the first moment (three hang, two refuse connections) with many
+ * deliveries pending, and the sixth, which is well.
+ */
 
 export const DEAD = ['dead-1', 'dead-2', 'dead-3', 'dead-4', 'dead-5']
 export const SIXTH = 'sixth'
@@ -40,12 +43,20 @@ export class Neighbors {
     return this.#sixth
   }
 
-  /** Written by the acts of the store, while no broker runs: by the pages, thousands of sign-ins would take minutes. */
+  /**
+   * Written by the acts of the store, while no broker runs: by the pages, thousands of sign-ins
+   * would take minutes.
+   */
   async seed(sessions: number): Promise<void> {
-    const store = await openSqliteStore({ file: join(this.#world.broker.env.BROKER_DATA_DIR ?? '', 'broker.db'), nowMs: Date.now })
+    const store = await openSqliteStore({
+      file: join(this.#world.broker.env.BROKER_DATA_DIR ?? '', 'broker.db'),
+      nowMs: Date.now,
+    })
     try {
       for (let done = 0; done < sessions; done += 500) {
-        const batch = Array.from({ length: Math.min(500, sessions - done) }, (_, n) => sessionEverywhere(store, done + n, this.#dead))
+        const batch = Array.from({ length: Math.min(500, sessions - done) }, (_, n) =>
+          sessionEverywhere(store, done + n, this.#dead),
+        )
         this.#sids.push(...(await Promise.all(batch)))
       }
     } finally {
@@ -62,19 +73,42 @@ export class Neighbors {
 
   /** Signs all their users out, who are one tenant's. Settles when every delivery is pending. */
   async signAllOut(broker: () => Promise<Broker>): Promise<void> {
-    await (await broker()).send('POST', '/revocations', { selector: { kind: 'tenant', tid: FABRIKAM.tid }, case_reference: 'CHAOS' })
+    await (
+      await broker()
+    ).send('POST', '/revocations', {
+      selector: { kind: 'tenant', tid: FABRIKAM.tid },
+      case_reference: 'CHAOS',
+    })
     const allPending = async (): Promise<boolean> => {
-      const { pending } = await (await broker()).get<{ pending: { client_id: string; pending: number }[] }>('/status')
-      return DEAD.every((name) => (pending.find((one) => one.client_id === name)?.pending ?? 0) >= this.#sids.length)
+      const { pending } = await (
+        await broker()
+      ).get<{ pending: { client_id: string; pending: number }[] }>('/status')
+      return DEAD.every(
+        (name) =>
+          (pending.find((one) => one.client_id === name)?.pending ?? 0) >= this.#sids.length,
+      )
     }
-    await until('the dead neighbors have all their deliveries pending', allPending, 60 + this.#sids.length / SESSIONS_A_SECOND)
+    await until(
+      'the dead neighbors have all their deliveries pending',
+      allPending,
+      60 + this.#sids.length / SESSIONS_A_SECOND,
+    )
   }
 
-  /** From the moment at which a session's revocation is asked for until the sixth instance has its logout token. */
-  async latency(upn: string, revoke: (sid: string) => Promise<void>, times: number): Promise<Latency> {
+  /**
+   * From the moment at which a session's revocation is asked for until the sixth instance has its
+   * logout token.
+   */
+  async latency(
+    upn: string,
+    revoke: (sid: string) => Promise<void>,
+    times: number,
+  ): Promise<Latency> {
     const taken: number[] = []
     for (let n = 0; n < times; n++) {
-      const sid = sidOf((await this.#world.signIn(newBrowser(), this.#sixth, { login_hint: upn })).tokens.id_token)
+      const sid = sidOf(
+        (await this.#world.signIn(newBrowser(), this.#sixth, { login_hint: upn })).tokens.id_token,
+      )
       const askedMs = Date.now()
       await revoke(sid)
       const { atMs } = await until('the sixth instance gets its logout token', () =>
@@ -92,7 +126,8 @@ export class Neighbors {
       receiver.delivered.length = 0
       receiver.answer = (response) => void response.writeHead(200).end()
     }
-    for (const [index, { receiver }] of this.#dead.entries()) if (index % 2 === 1) await receiver.open()
+    for (const [index, { receiver }] of this.#dead.entries())
+      if (index % 2 === 1) await receiver.open()
   }
 
   /** When nothing is pending any more. */
@@ -100,7 +135,10 @@ export class Neighbors {
     for (const { entry, receiver } of this.#dead) {
       const heard = new Set(receiver.delivered.map(({ claims }) => claims.sid))
       const missing = this.#sids.filter((sid) => !heard.has(sid)).length
-      if (missing > 0) throw new Violation(`${entry.client_id} came back and never got ${missing} of ${this.#sids.length} logout tokens.`)
+      if (missing > 0)
+        throw new Violation(
+          `${entry.client_id} came back and never got ${missing} of ${this.#sids.length} logout tokens.`,
+        )
     }
   }
 }
@@ -111,7 +149,11 @@ const instanceOf = (world: TestWorld, name: string): TestInstance => {
   return found
 }
 
-async function sessionEverywhere(store: Store, n: number, instances: readonly TestInstance[]): Promise<string> {
+async function sessionEverywhere(
+  store: Store,
+  n: number,
+  instances: readonly TestInstance[],
+): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
   const sid = `s_neighbor_${n}`
   await store.signIn({
@@ -142,7 +184,14 @@ async function sessionEverywhere(store: Store, n: number, instances: readonly Te
       expiresAt: now + 60,
     }
     await store.issueCode({ sid, code, now })
-    await store.redeemAuthorizationCode({ codeHash, clientId: entry.client_id, redirectUri, verifier: VERIFIER, familyId: `f_${codeHash}`, now })
+    await store.redeemAuthorizationCode({
+      codeHash,
+      clientId: entry.client_id,
+      redirectUri,
+      verifier: VERIFIER,
+      familyId: `f_${codeHash}`,
+      now,
+    })
   }
   return sid
 }

@@ -6,7 +6,10 @@ import { Client } from 'pg'
 import { createMigrated, sql, startPostgres, type PostgresServer } from '../../postgres.ts'
 import { until } from '../broker-process.ts'
 
-/** A primary and its synchronous standby, at an address that moves with the primary: what a failover tool keeps. */
+/**
+ * A primary and its synchronous standby, at an address that moves with the primary: what a failover
+ * tool keeps.
+ */
 
 /** As the broker is run; and a standby that has lost its primary looks for it again soon. */
 const SETTINGS = { fsync: 'on', full_page_writes: 'on', wal_retrieve_retry_interval: '200ms' }
@@ -64,10 +67,19 @@ export class Pair implements PostgresServer {
 
   /**
    * The standby becomes the primary, and gets a standby of its own.
-   * @param former the old primary is killed before, or goes on alone beside the new one, as long as `ms` says
+   * @param former the old primary is killed before, or goes on alone beside the new one, as long as
+   * `ms` says
    * @param moved the address leads to the new primary
    */
-  async promote({ former, ms, moved }: { former: 'killed' | 'isolated'; ms: number; moved: () => Promise<void> }): Promise<void> {
+  async promote({
+    former,
+    ms,
+    moved,
+  }: {
+    former: 'killed' | 'isolated'
+    ms: number
+    moved: () => Promise<void>
+  }): Promise<void> {
     await this.#confirms()
     const [old, next] = [this.#primary, this.#standby]
     if (next === undefined) throw new Error('There is no standby.')
@@ -109,7 +121,11 @@ export class Pair implements PostgresServer {
     await client.connect()
     const asked = `SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'`
     try {
-      await until('the standby confirms commits', async () => (await client.query(asked)).rows.length > 0, 120)
+      await until(
+        'the standby confirms commits',
+        async () => (await client.query(asked)).rows.length > 0,
+        120,
+      )
     } finally {
       await client.end()
     }

@@ -1,4 +1,7 @@
-/** Numbers from a seed, so that a run can be done again: each part of it has a stream of its own, and none depends on who was faster. */
+/**
+ * Numbers from a seed, so that a run can be done again: each part of it has a stream of its own,
+ * and none depends on who was faster.
+ */
 export interface Random {
   /** 0 to below 1. */
   next(): number
@@ -12,7 +15,10 @@ export interface Random {
 }
 
 export function randomOf(seed: number, stream: string): Random {
-  let state = Buffer.from(stream).reduce((sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0, (seed ^ 0x811c9dc5) >>> 0)
+  let state = Buffer.from(stream).reduce(
+    (sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0,
+    (seed ^ 0x811c9dc5) >>> 0,
+  )
   // mulberry32
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0

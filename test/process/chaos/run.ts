@@ -7,14 +7,25 @@ import type { Broker } from '../../../src/operations/command/broker.ts'
 import { ALICE, openWorld } from '../world.ts'
 import { createFaults } from './faults.ts'
 import { DEAD, type Latency, Neighbors, SIXTH } from './neighbors.ts'
-import { act, CITIES, judged, openInstances, openUsers, registrationOf, type RunOptions, type RunReport, type Scene } from './scene.ts'
+import {
+  act,
+  CITIES,
+  judged,
+  openInstances,
+  openUsers,
+  registrationOf,
+  type RunOptions,
+  type RunReport,
+  type Scene,
+} from './scene.ts'
 import { brokerIn, persist, Violation } from './users.ts'
 import { settled } from './verdict.ts'
 import { GUARDS, Witness } from './witness.ts'
 
 /**
- * Users sign in and are signed out while everything around them is killed, paused and cut off; once, the database is restored. At the end
- * every acknowledged revocation is delivered to every participant, or visible as failed, and no user is signed out wrongly.
+ * Users sign in and are signed out while everything around them is killed, paused and cut off;
+ * once, the database is restored. At the end every acknowledged revocation is delivered to every
+ * participant, or visible as failed, and no user is signed out wrongly.
  */
 
 export interface ChaosOptions extends RunOptions {
@@ -22,14 +33,22 @@ export interface ChaosOptions extends RunOptions {
   pending: number
   /** In the middle, from a backup that is older than the last sign-outs. */
   restore: boolean
-  /** Where the broker looks for a queue server; it runs its embedded Postgres where there is none. */
+  /**
+   * Where the broker looks for a queue server; it runs its embedded Postgres where there is none.
+   */
   path: string
 }
 
 export interface ChaosReport extends RunReport {
-  /** Milliseconds from a revocation to the sixth instance: with all others well, and with five dead neighbors. */
+  /**
+   * Milliseconds from a revocation to the sixth instance: with all others well, and with five dead
+   * neighbors.
+   */
   sixth: { alone: Latency; beside: Latency }
-  /** Milliseconds, the longest: guards live after the broker's return, and refusing what was revoked meanwhile. */
+  /**
+   * Milliseconds, the longest: guards live after the broker's return, and refusing what was revoked
+   * meanwhile.
+   */
   guards: { live: number; rejected: number; restarts: number }
 }
 
@@ -53,7 +72,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       await restoreOnce(scene, dir)
       await act(scene, options.revocations)
     }
-    options.say(`All acknowledged (${JSON.stringify(scene.faults.counts)}); repaired, and waiting until no delivery is pending.`)
+    options.say(
+      `All acknowledged (${JSON.stringify(scene.faults.counts)}); repaired, and waiting until no delivery is pending.`,
+    )
     await scene.neighbors.comeBack()
     await settled(scene.broker)
     scene.neighbors.judge()
@@ -63,7 +84,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
 }
 
-async function open(options: ChaosOptions, dir: string, closing: (() => unknown)[]): Promise<ChaosScene> {
+async function open(
+  options: ChaosOptions,
+  dir: string,
+  closing: (() => unknown)[],
+): Promise<ChaosScene> {
   const instances = await openInstances(dir, options, closing)
   const world = await openWorld({
     cities: [...CITIES, SIXTH, ...DEAD],
@@ -80,7 +105,12 @@ async function open(options: ChaosOptions, dir: string, closing: (() => unknown)
   await world.broker.end('SIGTERM')
   await neighbors.seed(options.pending)
   await world.broker.start()
-  const witness = await Witness.open({ world, instance: neighbors.sixth, upn: ALICE, revoke: revokeBy(broker) })
+  const witness = await Witness.open({
+    world,
+    instance: neighbors.sixth,
+    upn: ALICE,
+    revoke: revokeBy(broker),
+  })
   closing.push(() => witness.close())
   const faults = createFaults({ broker: world.broker, instances, witness, seed: options.seed })
   return { options, world, instances, users, faults, neighbors, witness, dataDir, broker }
@@ -89,39 +119,67 @@ async function open(options: ChaosOptions, dir: string, closing: (() => unknown)
 const revokeBy =
   (broker: () => Promise<Broker>) =>
   async (sid: string): Promise<void> => {
-    await (await broker()).send('POST', '/revocations', { selector: { kind: 'session', sid }, case_reference: 'CHAOS' })
+    await (
+      await broker()
+    ).send('POST', '/revocations', { selector: { kind: 'session', sid }, case_reference: 'CHAOS' })
   }
 
 const TIMES = 20
 
-/** Logout tokens reach the sixth as fast beside five dead neighbors as with all of them well. The five stay dead until the end. */
-async function measureSixth({ neighbors, broker, options }: ChaosScene): Promise<ChaosReport['sixth']> {
+/**
+ * Logout tokens reach the sixth as fast beside five dead neighbors as with all of them well. The
+ * five stay dead until the end.
+ */
+async function measureSixth({
+  neighbors,
+  broker,
+  options,
+}: ChaosScene): Promise<ChaosReport['sixth']> {
   const alone = await neighbors.latency(ALICE, revokeBy(broker), TIMES)
   await neighbors.die()
   await neighbors.signAllOut(broker)
   const beside = await neighbors.latency(ALICE, revokeBy(broker), TIMES)
-  options.say(`Logout tokens reach the sixth after ${JSON.stringify({ alone, beside })} ms; each dead neighbor has ${options.pending} pending.`)
+  options.say(
+    `Logout tokens reach the sixth after ${JSON.stringify({ alone, beside })} ms; each dead neighbor has ${options.pending} pending.`,
+  )
   if (beside.p50 > 3 * alone.p50 + 50 || beside.max > 1_000)
     throw new Violation(`Dead neighbors delay the sixth: ${JSON.stringify({ alone, beside })}`)
   return { alone, beside }
 }
 
 function guardsOf({ liveMs, rejectedMs }: Witness): ChaosReport['guards'] {
-  return { live: Math.max(...liveMs), rejected: Math.max(...rejectedMs), restarts: liveMs.length / GUARDS }
+  return {
+    live: Math.max(...liveMs),
+    rejected: Math.max(...rejectedMs),
+    restarts: liveMs.length / GUARDS,
+  }
 }
 
-/** Backed up; every user is signed out of something; the machine dies; the backup is put in its place, which has forgotten those sign-outs. */
+/**
+ * Backed up; every user is signed out of something; the machine dies; the backup is put in its
+ * place, which has forgotten those sign-outs.
+ */
 async function restoreOnce(scene: ChaosScene, dir: string): Promise<void> {
   const { world, users, options, dataDir } = scene
   const backup = join(dir, 'backup.db')
-  await persist('a backup', async () => (await scene.broker()).send('POST', '/backup', { path: backup }))
+  await persist('a backup', async () =>
+    (await scene.broker()).send('POST', '/backup', { path: backup }),
+  )
   for (const user of users) {
     const [session] = user.live
     if (session !== undefined) await user.end(session, 'session by command')
   }
   await world.broker.end('SIGKILL')
   const cmb = resolve(import.meta.dirname, '../../../dist/src/cli.js')
-  const { stdout } = await promisify(execFile)(process.execPath, [cmb, '--data-dir', dataDir, 'restore', backup, '--yes', '--json'])
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    cmb,
+    '--data-dir',
+    dataDir,
+    'restore',
+    backup,
+    '--yes',
+    '--json',
+  ])
   options.say(`Restored: ${stdout.replaceAll(/\s+/g, ' ')}`)
   await world.broker.start()
   for (const user of users) for (const session of user.live) session.ended = 'restored'

@@ -6,7 +6,10 @@ import { Instance } from './instances.ts'
 import { type KnownSession, User } from './users.ts'
 import { judge, type Verdict } from './verdict.ts'
 
-/** What the run on SQLite and the run of a cluster share: three instances, users who sign in and out at them, and the report. */
+/**
+ * What the run on SQLite and the run of a cluster share: three instances, users who sign in and out
+ * at them, and the report.
+ */
 
 export interface RunOptions {
   seed: number
@@ -37,7 +40,11 @@ export interface Scene {
   broker(): Promise<Broker>
 }
 
-export async function openInstances(dir: string, { seed }: RunOptions, closing: (() => unknown)[]): Promise<Instance[]> {
+export async function openInstances(
+  dir: string,
+  { seed }: RunOptions,
+  closing: (() => unknown)[],
+): Promise<Instance[]> {
   const instances: Instance[] = []
   for (const city of CITIES) {
     const instance = await Instance.open(city, dir, seed)
@@ -48,7 +55,10 @@ export async function openInstances(dir: string, { seed }: RunOptions, closing: 
 }
 
 /** A city without an instance keeps the logout address that its world gives it. */
-export function registrationOf(city: string, instances: readonly Instance[]): Record<string, unknown> {
+export function registrationOf(
+  city: string,
+  instances: readonly Instance[],
+): Record<string, unknown> {
   const logoutUri = instances.find((one) => one.city === city)?.logoutUri
   return {
     ...(logoutUri !== undefined && { backchannel_logout_uris: [logoutUri] }),
@@ -69,7 +79,13 @@ export async function openUsers(parts: {
   const users = Array.from({ length: options.users }, (_, n) => {
     const upn = `user-${n}@${CONTOSO.domain}`
     const oid = `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`
-    world.entra.world.addUser({ upn, name: `User ${n}`, tid: CONTOSO.tid, oid, roles: ['CaseManager.User'] })
+    world.entra.world.addUser({
+      upn,
+      name: `User ${n}`,
+      tid: CONTOSO.tid,
+      oid,
+      roles: ['CaseManager.User'],
+    })
     return new User({ upn, world, at, seed: options.seed, ...rest })
   })
   // Before anything goes wrong, so that every client has read the broker's metadata.
@@ -78,9 +94,13 @@ export async function openUsers(parts: {
 }
 
 const SAY_EVERY = 25
-const acknowledged = ({ users }: Scene): number => users.reduce((sum, user) => sum + user.acknowledged, 0)
+const acknowledged = ({ users }: Scene): number =>
+  users.reduce((sum, user) => sum + user.acknowledged, 0)
 
-/** All users act at the same time until so many revocations are acknowledged and every kind of fault has happened; then everything is repaired. */
+/**
+ * All users act at the same time until so many revocations are acknowledged and every kind of fault
+ * has happened; then everything is repaired.
+ */
 export async function act(scene: Scene, revocations: number): Promise<void> {
   const { users, faults, options } = scene
   let said = acknowledged(scene)

@@ -5,8 +5,9 @@ import { newBrowser, type TestInstance, type TestWorld } from '../world.ts'
 import { type Random, randomOf } from './random.ts'
 
 /**
- * One user of the chaos run, who does one thing after another: signs in here and there, is signed out, signs in again. Whatever fails
- * because something was killed is retried until it is answered; what was answered is remembered, and must be true at the end.
+ * One user of the chaos run, who does one thing after another: signs in here and there, is signed
+ * out, signs in again. Whatever fails because something was killed is retried until it is answered;
+ * what was answered is remembered, and must be true at the end.
  */
 
 /** What must never be, whatever is killed. */
@@ -34,7 +35,11 @@ export interface KnownSession {
 }
 
 const claimsOf = (jwt: string | undefined) =>
-  JSON.parse(Buffer.from(jwt?.split('.')[1] ?? '', 'base64url').toString() || '{}') as { sid: string; sub: string; rev: number }
+  JSON.parse(Buffer.from(jwt?.split('.')[1] ?? '', 'base64url').toString() || '{}') as {
+    sid: string
+    sub: string
+    rev: number
+  }
 
 /** Generous: a broker is killed again and again meanwhile, on a machine that may be busy. */
 const PATIENCE_MS = 180_000
@@ -45,14 +50,21 @@ export async function persist<T>(what: string, act: () => Promise<T>): Promise<T
       return await act()
     } catch (error) {
       if (error instanceof Violation) throw error
-      if (Date.now() > end) throw new Error(`Tried for ${PATIENCE_MS / 1000} s: ${what}`, { cause: error })
+      if (Date.now() > end)
+        throw new Error(`Tried for ${PATIENCE_MS / 1000} s: ${what}`, { cause: error })
       await sleep(100)
     }
   }
 }
 
 type Trigger = 'sign-out' | 'sign-out everywhere' | 'session by command' | 'user by command'
-const TRIGGERS: Trigger[] = ['sign-out', 'sign-out', 'sign-out everywhere', 'session by command', 'user by command']
+const TRIGGERS: Trigger[] = [
+  'sign-out',
+  'sign-out',
+  'sign-out everywhere',
+  'session by command',
+  'user by command',
+]
 
 export class User {
   readonly upn: string
@@ -89,14 +101,21 @@ export class User {
   /** Signs in, refreshes now and then, and is signed out once. */
   async round(): Promise<void> {
     const random = this.#random
-    const [trigger, wanted, refreshes] = [random.one(TRIGGERS), random.between(1, 2), random.chance(0.5)]
+    const [trigger, wanted, refreshes] = [
+      random.one(TRIGGERS),
+      random.between(1, 2),
+      random.chance(0.5),
+    ]
     const plans = [0, 1].map(() => random.some(this.#at))
     // Some stay signed in: until the end, or until all of theirs is ended.
     const keeps = random.chance(0.4)
-    // No user signs in again within the second in which they signed out: what goes wrong has its time too.
+    // No user signs in again within the second in which they signed out: what goes wrong has its
+    // time too.
     await sleep(random.between(100, 900))
-    for (const plan of plans.slice(0, Math.max(wanted, this.live.length === 0 ? 1 : 0))) await this.signIn(plan)
-    if (refreshes) for (const session of this.live) for (const seat of session.seats) await this.refresh(seat)
+    for (const plan of plans.slice(0, Math.max(wanted, this.live.length === 0 ? 1 : 0)))
+      await this.signIn(plan)
+    if (refreshes)
+      for (const session of this.live) for (const seat of session.seats) await this.refresh(seat)
     const victim = (keeps ? this.live.at(-1) : this.live[0]) ?? (await this.signIn(plans[0] ?? []))
     await this.end(victim, trigger)
     const [seat] = victim.seats
@@ -116,7 +135,13 @@ export class User {
         this.sessions.push(session)
       }
       const { access_token: accessToken, refresh_token: refreshToken = '' } = tokens
-      session.seats.push({ city: instance.entry.client_id, instance, accessToken, refreshToken, rev: claimsOf(accessToken).rev })
+      session.seats.push({
+        city: instance.entry.client_id,
+        instance,
+        accessToken,
+        refreshToken,
+        rev: claimsOf(accessToken).rev,
+      })
     }
     if (session === undefined) throw new Error('Signed in nowhere.')
     return session
@@ -126,7 +151,10 @@ export class User {
   async refresh(seat: Seat): Promise<void> {
     const tokens = await persist(`${this.upn} refreshes at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).catch((error: unknown) => {
-        if (isRefusal(error)) throw new Violation(`${this.upn} was signed out at ${seat.city}, without an act that ends that session.`)
+        if (isRefusal(error))
+          throw new Violation(
+            `${this.upn} was signed out at ${seat.city}, without an act that ends that session.`,
+          )
         throw error
       }),
     )
@@ -138,7 +166,9 @@ export class User {
     await persist(`${this.upn} is refused at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).then(
         () => {
-          throw new Violation(`${this.upn}: session ${session.sid} has ended, and was refreshed at ${seat.city}.`)
+          throw new Violation(
+            `${this.upn}: session ${session.sid} has ended, and was refreshed at ${seat.city}.`,
+          )
         },
         (error: unknown) => {
           if (!isRefusal(error)) throw error
@@ -149,9 +179,14 @@ export class User {
 
   async end(session: KnownSession, how: Trigger): Promise<void> {
     const wide = how === 'sign-out everywhere' || how === 'user by command'
-    if (how === 'sign-out' || how === 'sign-out everywhere') await persist(`${this.upn}: ${how}`, () => this.#signOut(session, wide))
+    if (how === 'sign-out' || how === 'sign-out everywhere')
+      await persist(`${this.upn}: ${how}`, () => this.#signOut(session, wide))
     else
-      await persist(`${this.upn}: ${how}`, () => this.#command(wide ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid }))
+      await persist(`${this.upn}: ${how}`, () =>
+        this.#command(
+          wide ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid },
+        ),
+      )
     const ended = wide ? this.live : [session]
     for (const one of ended) {
       one.ended = wide ? 'user' : 'session'
@@ -161,12 +196,20 @@ export class User {
     await this.#acknowledged?.(ended)
   }
 
-  /** By the pages. Where the answer was lost and the sign-out was done, the next page finds no session. */
+  /**
+   * By the pages. Where the answer was lost and the sign-out was done, the next page finds no
+   * session.
+   */
   async #signOut({ browser }: KnownSession, everywhere: boolean): Promise<void> {
     const page = await browser.get(`${this.#world.broker.issuer}/logout`)
     if (page.status !== 200) throw new Error(`The sign-out page answered ${page.status}.`)
-    if (!page.forms.some((form) => form.buttons.some(({ label }) => label.includes('Sign out')))) return
-    const done = await browser.submit(page, { scope: everywhere ? 'everywhere' : 'device' }, 'Sign out')
+    if (!page.forms.some((form) => form.buttons.some(({ label }) => label.includes('Sign out'))))
+      return
+    const done = await browser.submit(
+      page,
+      { scope: everywhere ? 'everywhere' : 'device' },
+      'Sign out',
+    )
     if (done.status !== 200) throw new Error(`Signing out answered ${done.status}.`)
   }
 
@@ -177,6 +220,10 @@ export class User {
 
 /** The broker whose data directory that is. */
 export const brokerIn = (dataDir: string): Promise<Broker> =>
-  openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, dataDir)
+  openBroker(
+    { env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' },
+    dataDir,
+  )
 
-const isRefusal = (error: unknown): boolean => (error as { error?: unknown }).error === 'invalid_grant'
+const isRefusal = (error: unknown): boolean =>
+  (error as { error?: unknown }).error === 'invalid_grant'

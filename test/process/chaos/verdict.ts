@@ -5,7 +5,9 @@ import type { TestWorld } from '../world.ts'
 import type { Instance, Delivered } from './instances.ts'
 import { type KnownSession, type User, type Seat, Violation } from './users.ts'
 
-/** What must hold when everything is repaired: each sentence of it is a finding where it does not. */
+/**
+ * What must hold when everything is repaired: each sentence of it is a finding where it does not.
+ */
 
 export interface Verdict {
   /** Logout tokens that reached instances, and deliveries that failed and are visible. */
@@ -19,7 +21,10 @@ interface Pending {
   sub?: string
 }
 
-/** A delivery that failed nine times keeps its schedule: its next attempt is 600 s later, and up to a quarter more. */
+/**
+ * A delivery that failed nine times keeps its schedule: its next attempt is 600 s later, and up to
+ * a quarter more.
+ */
 const SETTLED_SECONDS = 900
 
 /** Until no delivery is pending. */
@@ -28,9 +33,14 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
     'no delivery is pending',
     async () => {
       // First: a fan-out that is pending has deliveries to write.
-      const { revocations } = await (await broker()).get<{ revocations: { fan_out: string }[] }>('/revocations?limit=1000')
-      if (revocations.some((one) => one.fan_out === 'pending')) throw new Error('A fan-out is pending.')
-      const { pending } = await (await broker()).get<{ pending: { client_id: string; pending: number }[] }>('/status')
+      const { revocations } = await (
+        await broker()
+      ).get<{ revocations: { fan_out: string }[] }>('/revocations?limit=1000')
+      if (revocations.some((one) => one.fan_out === 'pending'))
+        throw new Error('A fan-out is pending.')
+      const { pending } = await (
+        await broker()
+      ).get<{ pending: { client_id: string; pending: number }[] }>('/status')
       if (pending.length > 0) throw new Error(JSON.stringify(pending))
       return true
     },
@@ -38,12 +48,20 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
   )
 }
 
-export async function judge(parts: { world: TestWorld; users: readonly User[]; instances: readonly Instance[]; broker: Broker }): Promise<Verdict> {
+export async function judge(parts: {
+  world: TestWorld
+  users: readonly User[]
+  instances: readonly Instance[]
+  broker: Broker
+}): Promise<Verdict> {
   const { world, users, instances, broker } = parts
   const delivered = new Map(instances.map((one) => [one.city, one.delivered()]))
   // The attempts of a delivery last for a day: what fails within this run has lost its schedule.
   const failed = await given(broker, 'failed')
-  if (failed.length > 0) throw new Violation(`${failed.length} deliveries have no attempts left: ${JSON.stringify(failed[0])}.`)
+  if (failed.length > 0)
+    throw new Violation(
+      `${failed.length} deliveries have no attempts left: ${JSON.stringify(failed[0])}.`,
+    )
   const visible = await given(broker, 'rejected')
   const sessions = users.flatMap((user) => user.sessions)
   for (const session of sessions) {
@@ -55,48 +73,85 @@ export async function judge(parts: { world: TestWorld; users: readonly User[]; i
   }
   for (const user of users) {
     for (const session of user.live) for (const seat of session.seats) await user.refresh(seat)
-    for (const session of user.sessions) if (session.ended !== undefined) for (const seat of session.seats) await user.isRejected(session, seat)
+    for (const session of user.sessions)
+      if (session.ended !== undefined)
+        for (const seat of session.seats) await user.isRejected(session, seat)
   }
   await guardAgrees(world, sessions)
   return { delivered: [...delivered.values()].flat().length, visible: visible.length }
 }
 
 async function given(broker: Broker, state: string): Promise<Pending[]> {
-  const { deliveries, next } = await broker.get<{ deliveries: Pending[]; next: unknown }>(`/deliveries?state=${state}&limit=1000`)
+  const { deliveries, next } = await broker.get<{ deliveries: Pending[]; next: unknown }>(
+    `/deliveries?state=${state}&limit=1000`,
+  )
   if (next !== null) throw new Error(`More ${state} deliveries than one page.`)
   return deliveries
 }
 
-/** A session that lives was in no logout token: not by its `sid`, and by its `sub` only in tokens for what was revoked before it joined. */
+/**
+ * A session that lives was in no logout token: not by its `sid`, and by its `sub` only in tokens
+ * for what was revoked before it joined.
+ */
 function superseded(session: KnownSession, seat: Seat, heard: readonly Delivered[]): void {
-  const wrong = heard.find((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))
-  if (wrong) throw new Violation(`${seat.city} got a logout token for session ${session.sid} (${JSON.stringify(wrong)}), which no act had ended.`)
+  const wrong = heard.find(
+    (one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev),
+  )
+  if (wrong)
+    throw new Violation(
+      `${seat.city} got a logout token for session ${session.sid} (${JSON.stringify(wrong)}), which no act had ended.`,
+    )
 }
 
 /** Every end that was acknowledged: delivered, or visible as failed. */
-function heardOf(parts: { session: KnownSession; seat: Seat; heard: readonly Delivered[]; visible: readonly Pending[] }): void {
+function heardOf(parts: {
+  session: KnownSession
+  seat: Seat
+  heard: readonly Delivered[]
+  visible: readonly Pending[]
+}): void {
   const { session, seat, heard, visible } = parts
-  if (heard.some((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))) return
-  if (visible.some((one) => one.client_id === seat.city && (one.sid === session.sid || one.sub === session.sub))) return
+  if (
+    heard.some((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))
+  )
+    return
+  if (
+    visible.some(
+      (one) => one.client_id === seat.city && (one.sid === session.sid || one.sub === session.sub),
+    )
+  )
+    return
   throw new Violation(
     `${seat.city} got no logout token for session ${session.sid} of ${session.upn} (${session.act ?? session.ended}), and no failed delivery shows it.`,
   )
 }
 
-/** A guard that begins now, at the first instance: it rejects unexpired tokens of sessions that ended, and accepts those of live ones. */
+/**
+ * A guard that begins now, at the first instance: it rejects unexpired tokens of sessions that
+ * ended, and accepts those of live ones.
+ */
 async function guardAgrees(world: TestWorld, sessions: readonly KnownSession[]): Promise<void> {
   const [instance] = world.instances
   if (instance === undefined) return
   const { client_id: clientId, client_secret: clientSecret, audience } = instance.entry
-  const guard = createGuard({ issuer: world.broker.issuer, clientId, clientSecret, audience: String(audience) })
+  const guard = createGuard({
+    issuer: world.broker.issuer,
+    clientId,
+    clientSecret,
+    audience: String(audience),
+  })
   try {
     await guard.start()
     for (const session of sessions) {
       for (const { city, accessToken } of session.seats) {
         if (city !== clientId) continue
         const { ok } = await guard.check(accessToken)
-        if (session.ended === undefined && !ok) throw new Violation(`The guard refuses a token of session ${session.sid}, which lives.`)
-        if (session.ended !== undefined && ok) throw new Violation(`The guard honours a token of session ${session.sid}, which has ended.`)
+        if (session.ended === undefined && !ok)
+          throw new Violation(`The guard refuses a token of session ${session.sid}, which lives.`)
+        if (session.ended !== undefined && ok)
+          throw new Violation(
+            `The guard honours a token of session ${session.sid}, which has ended.`,
+          )
       }
     }
   } finally {

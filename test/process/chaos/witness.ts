@@ -4,7 +4,10 @@ import { startGuards } from '../guards.ts'
 import { newBrowser, type TestInstance, type TestWorld, sidOf } from '../world.ts'
 import { persist, Violation } from './users.ts'
 
-/** Guards that stay connected while the broker ends and comes back, and a user of theirs who is revoked as soon as it is back. */
+/**
+ * Guards that stay connected while the broker ends and comes back, and a user of theirs who is
+ * revoked as soon as it is back.
+ */
 
 export const GUARDS = 4
 /** DESIGN.md, aims: guards after a broker's return. */
@@ -21,7 +24,10 @@ interface Parts {
 export class Witness {
   readonly #parts: Parts
   readonly #guards: Guard[]
-  /** Milliseconds from the broker's return until each guard was live, and from then (or from the revocation) until it refused. */
+  /**
+   * Milliseconds from the broker's return until each guard was live, and from then (or from the
+   * revocation) until it refused.
+   */
   readonly liveMs: number[] = []
   readonly rejectedMs: number[] = []
 
@@ -32,7 +38,10 @@ export class Witness {
 
   static async open(parts: Parts): Promise<Witness> {
     const { world, instance } = parts
-    return new Witness(parts, await startGuards(world, instance, { count: GUARDS, name: 'witness' }))
+    return new Witness(
+      parts,
+      await startGuards(world, instance, { count: GUARDS, name: 'witness' }),
+    )
   }
 
   async close(): Promise<void> {
@@ -42,8 +51,14 @@ export class Witness {
   /** @param restart ends the broker and starts it again */
   async during(restart: () => Promise<void>): Promise<void> {
     const { world, instance, upn, revoke } = this.#parts
-    const { tokens } = await persist(`${upn} signs in`, () => world.signIn(newBrowser(), instance, { login_hint: upn }))
-    for (const guard of this.#guards) await until('a guard takes the token', async () => (await guard.check(tokens.access_token)).ok)
+    const { tokens } = await persist(`${upn} signs in`, () =>
+      world.signIn(newBrowser(), instance, { login_hint: upn }),
+    )
+    for (const guard of this.#guards)
+      await until(
+        'a guard takes the token',
+        async () => (await guard.check(tokens.access_token)).ok,
+      )
     const connects = this.#guards.map((guard) => guard.status().counters.connects)
     await restart()
     const startedMs = performance.now()
@@ -51,9 +66,15 @@ export class Witness {
     const acknowledgedMs = performance.now()
     await Promise.all(
       this.#guards.map(async (guard, index) => {
-        await until('a guard is live again', () => isLive(guard) && guard.status().counters.connects > (connects[index] ?? 0))
+        await until(
+          'a guard is live again',
+          () => isLive(guard) && guard.status().counters.connects > (connects[index] ?? 0),
+        )
         const liveMs = performance.now()
-        await until('a guard refuses what was revoked', async () => !(await guard.check(tokens.access_token)).ok)
+        await until(
+          'a guard refuses what was revoked',
+          async () => !(await guard.check(tokens.access_token)).ok,
+        )
         this.#note(liveMs - startedMs, performance.now() - Math.max(liveMs, acknowledgedMs))
       }),
     )
@@ -62,8 +83,14 @@ export class Witness {
   #note(liveMs: number, rejectedMs: number): void {
     this.liveMs.push(Math.round(liveMs))
     this.rejectedMs.push(Math.max(0, Math.round(rejectedMs)))
-    if (liveMs > LIVE_MS) throw new Violation(`A guard was live only ${Math.round(liveMs)} ms after the broker's return.`)
-    if (rejectedMs > REJECTED_MS) throw new Violation(`A guard that was live honored what was revoked for ${Math.round(rejectedMs)} ms.`)
+    if (liveMs > LIVE_MS)
+      throw new Violation(
+        `A guard was live only ${Math.round(liveMs)} ms after the broker's return.`,
+      )
+    if (rejectedMs > REJECTED_MS)
+      throw new Violation(
+        `A guard that was live honored what was revoked for ${Math.round(rejectedMs)} ms.`,
+      )
   }
 }
 

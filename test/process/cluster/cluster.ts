@@ -11,8 +11,9 @@ import { freePorts } from '../ports.ts'
 import { openWorld, type TestWorld } from '../world.ts'
 
 /**
- * What compose.yaml calls `cluster`, as processes of this machine: brokers without work behind HAProxy with the configuration that is in
- * compose.yaml, workers, Postgres, and one Valkey or Redis.
+ * What compose.yaml calls `cluster`, as processes of this machine: brokers without work behind
+ * HAProxy with the configuration that is in compose.yaml, workers, Postgres, and one Valkey or
+ * Redis.
  */
 
 export const CMB = resolve(import.meta.dirname, '../../../dist/src/cli.js')
@@ -54,7 +55,10 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
   }
 }
 
-async function open(options: ClusterOptions, closing: (() => unknown)[]): Promise<Omit<Cluster, 'close'>> {
+async function open(
+  options: ClusterOptions,
+  closing: (() => unknown)[],
+): Promise<Omit<Cluster, 'close'>> {
   const { brokers: brokerCount = 2, workers: workerCount = 2 } = options
   const { server: postgres, url: databaseUrl } = await (options.database ?? oneServer)()
   closing.push(() => postgres.stop())
@@ -79,7 +83,10 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
   // All at once: each drains for seconds.
   const disposals: (() => Promise<unknown>)[] = [() => world.broker.end('SIGTERM')]
   closing.push(() => Promise.all(disposals.map((dispose) => dispose())))
-  const siblings = async (count: number, more: Parameters<typeof prepareSibling>[1] = {}): Promise<BrokerProcess[]> => {
+  const siblings = async (
+    count: number,
+    more: Parameters<typeof prepareSibling>[1] = {},
+  ): Promise<BrokerProcess[]> => {
     const made = []
     for (let n = 0; n < count; n++) {
       const { broker, dispose } = await prepareSibling(world.broker, more)
@@ -96,7 +103,10 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
   await Promise.all(all.map((one) => one.start()))
   const proxy = await startHaproxy(port, brokers)
   closing.push(() => proxy.close())
-  await until('the proxy passes requests on', async () => (await fetch(`${world.broker.issuer}/healthz`)).ok)
+  await until(
+    'the proxy passes requests on',
+    async () => (await fetch(`${world.broker.issuer}/healthz`)).ok,
+  )
   return { world, brokers, workers, postgres, databaseUrl, queue, proxyLog: proxy.log }
 }
 
@@ -111,8 +121,14 @@ const portOf = (address: string | undefined): string => (address ?? '').split(':
 const ENDED_WELL = / [1-4]\d\d \d+ - - ---- /
 const LOG_LINES = 2_000
 
-/** With the configuration of compose.yaml's proxy: its addresses are those of containers, and its log has each request. */
-async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Promise<{ log: readonly string[]; close(): Promise<void> }> {
+/**
+ * With the configuration of compose.yaml's proxy: its addresses are those of containers, and its
+ * log has each request.
+ */
+async function startHaproxy(
+  port: number,
+  brokers: readonly BrokerProcess[],
+): Promise<{ log: readonly string[]; close(): Promise<void> }> {
   if (HAPROXY === undefined) throw new Error('HAProxy is not installed.')
   const dir = mkdtempSync(join(tmpdir(), 'haproxy-'))
   const file = join(dir, 'haproxy.cfg')
@@ -134,7 +150,10 @@ async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Pr
 }
 
 function configuration(port: number, opsPort: number, brokers: readonly BrokerProcess[]): string {
-  const file = readFileSync(resolve(import.meta.dirname, '../../../deploy/compose/haproxy.cfg'), 'utf8')
+  const file = readFileSync(
+    resolve(import.meta.dirname, '../../../deploy/compose/haproxy.cfg'),
+    'utf8',
+  )
   const text = file.replace('bind :7400', `bind 127.0.0.1:${port}`)
   return ['172.30.74.11', '172.30.74.12'].reduce(
     (config, address, n) => {

@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from '../../browser.ts'
 import { basicOf, newBrowser, sidOf, type TestInstance, type TestWorld } from '../world.ts'
 
-/** Users who sign in, refresh, look at their page and sign out, without a pause: each request that fails is kept. */
+/**
+ * Users who sign in, refresh, look at their page and sign out, without a pause: each request that
+ * fails is kept.
+ */
 
 export interface Load {
   readonly requests: number
@@ -18,7 +21,12 @@ const PAUSE_MS = 20
 const REFRESHES = 8
 
 export function startLoad(world: TestWorld, users: number): Load {
-  const state = { requests: 0, signedOut: [] as { sid: string; instance: TestInstance }[], failures: [] as string[], longestMs: 0 }
+  const state = {
+    requests: 0,
+    signedOut: [] as { sid: string; instance: TestInstance }[],
+    failures: [] as string[],
+    longestMs: 0,
+  }
   const stopped = new AbortController()
   const one = async <T>(what: string, act: () => Promise<T>): Promise<T | undefined> => {
     const begun = performance.now()
@@ -41,16 +49,25 @@ export function startLoad(world: TestWorld, users: number): Load {
       if (session === undefined) continue
       const sid = sidOf(session.tokens.id_token)
       await work(session.tokens, instance, browser)
-      const page = await one('sign-out', async () => mustBeOk(await world.signOut(browser, 'device')))
+      const page = await one('sign-out', async () =>
+        mustBeOk(await world.signOut(browser, 'device')),
+      )
       if (page !== undefined) state.signedOut.push({ sid, instance })
     }
   }
-  const work = async (first: { refresh_token?: string; access_token: string }, instance: TestInstance, browser: Browser): Promise<void> => {
+  const work = async (
+    first: { refresh_token?: string; access_token: string },
+    instance: TestInstance,
+    browser: Browser,
+  ): Promise<void> => {
     let tokens = first
     for (let n = 0; n < REFRESHES && !stopped.signal.aborted; n++) {
-      tokens = (await one('refresh', () => world.refresh(instance, tokens.refresh_token ?? ''))) ?? tokens
+      tokens =
+        (await one('refresh', () => world.refresh(instance, tokens.refresh_token ?? ''))) ?? tokens
       await one('introspection', () => introspect(world, instance, tokens.access_token))
-      await one('account page', async () => mustBeOk(await browser.get(`${world.broker.issuer}/account`)))
+      await one('account page', async () =>
+        mustBeOk(await browser.get(`${world.broker.issuer}/account`)),
+      )
     }
   }
   const running = Promise.all(Array.from({ length: users }, (_, n) => run(n)))
@@ -70,10 +87,16 @@ export function startLoad(world: TestWorld, users: number): Load {
   }
 }
 
-/** Whose connection it was, and how much had passed over it, is what tells one cause from another. */
+/**
+ * Whose connection it was, and how much had passed over it, is what tells one cause from another.
+ */
 function explained(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const { message = '', code = '', socket } = (error.cause ?? {}) as { message?: string; code?: string; socket?: Record<string, unknown> }
+  const {
+    message = '',
+    code = '',
+    socket,
+  } = (error.cause ?? {}) as { message?: string; code?: string; socket?: Record<string, unknown> }
   return [error.message, message, code, JSON.stringify(socket)].filter(Boolean).join(' ')
 }
 
@@ -89,5 +112,6 @@ async function introspect(world: TestWorld, instance: TestInstance, token: strin
     body: new URLSearchParams({ token }),
   })
   const text = await answer.text()
-  if (answer.status !== 200 || !text.includes('"active":true')) throw new Error(`answered ${answer.status}: ${text.slice(0, 200)}`)
+  if (answer.status !== 200 || !text.includes('"active":true'))
+    throw new Error(`answered ${answer.status}: ${text.slice(0, 200)}`)
 }

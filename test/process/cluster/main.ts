@@ -19,6 +19,10 @@ if (values.help) {
   console.log(HELP)
   process.exit(0)
 }
-const report = await runRestarts({ users: Number(values.users), seconds: Number(values.minutes) * 60, say: (words) => console.log(words) })
+const report = await runRestarts({
+  users: Number(values.users),
+  seconds: Number(values.minutes) * 60,
+  say: (words) => console.log(words),
+})
 console.log(JSON.stringify(report))
 process.exitCode = report.failed + report.undelivered + report.guardsLost > 0 ? 1 : 0

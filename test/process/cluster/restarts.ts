@@ -5,7 +5,10 @@ import { ALICE, type TestInstance } from '../world.ts'
 import { type Cluster, openCluster } from './cluster.ts'
 import { type Load, startLoad } from './load.ts'
 
-/** Restarts brokers and workers one after another while users work: no request may fail, and every sign-out reaches its instance. */
+/**
+ * Restarts brokers and workers one after another while users work: no request may fail, and every
+ * sign-out reaches its instance.
+ */
 
 export interface RestartsOptions {
   users: number
@@ -33,11 +36,18 @@ export interface RestartsReport {
 
 const GUARDS = 4
 
-export async function runRestarts({ users, seconds, say }: RestartsOptions): Promise<RestartsReport> {
+export async function runRestarts({
+  users,
+  seconds,
+  say,
+}: RestartsOptions): Promise<RestartsReport> {
   const cluster = await openCluster()
   const { world } = cluster
   world.as(ALICE)
-  const guards = await startGuards(world, world.instances[0] as TestInstance, { count: GUARDS, name: 'web' })
+  const guards = await startGuards(world, world.instances[0] as TestInstance, {
+    count: GUARDS,
+    name: 'web',
+  })
   try {
     const begun = performance.now()
     const load = startLoad(world, users)
@@ -53,7 +63,12 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
       )
     }
     await load.stop()
-    return { seconds: Math.round((performance.now() - begun) / 1000), rounds, restarts, ...(await judge(cluster, load, guards)) }
+    return {
+      seconds: Math.round((performance.now() - begun) / 1000),
+      rounds,
+      restarts,
+      ...(await judge(cluster, load, guards)),
+    }
   } finally {
     for (const guard of guards) await guard.stop()
     await cluster.close()
@@ -63,14 +78,29 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
 /** Once nothing is asked any more. */
 async function judge(cluster: Cluster, load: Load, guards: readonly Guard[]) {
   const undelivered = () =>
-    load.signedOut.filter(({ sid, instance }) => !instance.receiver.delivered.some(({ claims }) => claims['sid'] === sid)).length
-  await until('every sign-out reaches its instance', () => undelivered() === 0, 30).catch(() => undefined)
-  const lost = () => guards.filter((guard) => !guard.status().connected || guard.status().stale).length
+    load.signedOut.filter(
+      ({ sid, instance }) =>
+        !instance.receiver.delivered.some(({ claims }) => claims['sid'] === sid),
+    ).length
+  await until('every sign-out reaches its instance', () => undelivered() === 0, 30).catch(
+    () => undefined,
+  )
+  const lost = () =>
+    guards.filter((guard) => !guard.status().connected || guard.status().stale).length
   await until('every guard is live', () => lost() === 0, 10).catch(() => undefined)
   return {
-    ...{ requests: load.requests, failed: load.failures.length, failures: load.failures.slice(0, 20) },
+    ...{
+      requests: load.requests,
+      failed: load.failures.length,
+      failures: load.failures.slice(0, 20),
+    },
     logs: load.failures.length === 0 ? [] : logsOf(cluster),
-    ...{ longestMs: load.longestMs, signOuts: load.signedOut.length, undelivered: undelivered(), guardsLost: lost() },
+    ...{
+      longestMs: load.longestMs,
+      signOuts: load.signedOut.length,
+      undelivered: undelivered(),
+      guardsLost: lost(),
+    },
   }
 }
 
@@ -84,16 +114,22 @@ const logsOf = ({ proxyLog, brokers }: Cluster): string[] => [
   ),
 ]
 
-/** As docs/scale-out.md says it: SIGTERM, start, and the next only when the proxy sends requests to it again. */
+/**
+ * As docs/scale-out.md says it: SIGTERM, start, and the next only when the proxy sends requests to
+ * it again.
+ */
 async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<void> {
   const code = await process.end('SIGTERM')
   if (code !== 0) throw new Error(`The process ended with ${code}:\n${process.output.slice(-2000)}`)
   await process.start()
-  if (brokers.includes(process)) await until('the proxy sends it requests', async () => (await answered(process)) > 0)
+  if (brokers.includes(process))
+    await until('the proxy sends it requests', async () => (await answered(process)) > 0)
 }
 
 /** Requests for tokens that it has answered since its start. */
 async function answered({ ops }: BrokerProcess): Promise<number> {
   const metrics = await (await fetch(`${ops}/metrics`)).text()
-  return Number(/^broker_http_request_seconds_count\{[^}]*route="token"[^}]*\} (\d+)/m.exec(metrics)?.[1] ?? 0)
+  return Number(
+    /^broker_http_request_seconds_count\{[^}]*route="token"[^}]*\} (\d+)/m.exec(metrics)?.[1] ?? 0,
+  )
 }

@@ -7,12 +7,16 @@ export async function GET(request) {
   const { discovered, guard, sessions } = broker()
   const { nonce, state, verifier } = JSON.parse(request.cookies.get('sign-in')?.value ?? '{}')
   const answer = new URL(request.url)
-  const tokens = await client.authorizationCodeGrant(await discovered, new URL(answer.pathname + answer.search, BASE_URL), {
-    pkceCodeVerifier: verifier,
-    expectedState: state,
-    expectedNonce: nonce,
-    idTokenExpected: true,
-  })
+  const tokens = await client.authorizationCodeGrant(
+    await discovered,
+    new URL(answer.pathname + answer.search, BASE_URL),
+    {
+      pkceCodeVerifier: verifier,
+      expectedState: state,
+      expectedNonce: nonce,
+      idTokenExpected: true,
+    },
+  )
   const checked = await guard.check(tokens.access_token)
   if (!checked.ok) return Response.json({ error: checked.error }, { status: checked.status })
   const id = randomBytes(32).toString('base64url')

@@ -6,7 +6,11 @@ export const dynamic = 'force-dynamic'
 
 export async function GET() {
   const config = await broker().discovered
-  const [state, nonce, verifier] = [client.randomState(), client.randomNonce(), client.randomPKCECodeVerifier()]
+  const [state, nonce, verifier] = [
+    client.randomState(),
+    client.randomNonce(),
+    client.randomPKCECodeVerifier(),
+  ]
   const url = client.buildAuthorizationUrl(config, {
     redirect_uri: `${BASE_URL}/callback`,
     scope: 'openid profile email',
@@ -16,6 +20,9 @@ export async function GET() {
     code_challenge_method: 'S256',
   })
   const response = NextResponse.redirect(url)
-  response.cookies.set('sign-in', JSON.stringify({ state, nonce, verifier }), { ...COOKIE, maxAge: 600 })
+  response.cookies.set('sign-in', JSON.stringify({ state, nonce, verifier }), {
+    ...COOKIE,
+    maxAge: 600,
+  })
   return response
 }

@@ -2,7 +2,9 @@ import { broker } from '../../lib/broker.js'
 
 export async function GET(request) {
   const session = broker().sessions.get(request.cookies.get('session')?.value)
-  // No longer than the access token. After that /login asks the broker again, which needs no page while its session lives.
-  if (session === undefined || session.claims.exp < Date.now() / 1000) return Response.json({ error: 'signed_out' }, { status: 401 })
+  // No longer than the access token. After that /login asks the broker again, which needs no page
+  // while its session lives.
+  if (session === undefined || session.claims.exp < Date.now() / 1000)
+    return Response.json({ error: 'signed_out' }, { status: 401 })
   return Response.json({ sub: session.claims.sub, name: session.name })
 }

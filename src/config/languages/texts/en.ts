@@ -1,6 +1,7 @@
 /**
- * Every text of users' pages, in English, grouped by page: messages in ICU MessageFormat. `{product}` is the name under which users know what they
- * sign in to. A text that counts has its forms in `{number, plural, …}`. Other languages are files with the same keys (docs/languages.md).
+ * Every text of users' pages, in English, grouped by page: messages in ICU MessageFormat.
+ * `{product}` is the name under which users know what they sign in to. A text that counts has its
+ * forms in `{number, plural, …}`. Other languages are files with the same keys (docs/languages.md).
  */
 
 export const en = {
@@ -24,12 +25,15 @@ export const en = {
     noApps: 'No app opened yet',
     continue: 'Continue',
     requestUnusable: 'That request cannot be used',
-    microsoftMayRemain: 'You may still be signed in to Microsoft 365 in this browser. On a shared computer, sign out there too.',
+    microsoftMayRemain:
+      'You may still be signed in to Microsoft 365 in this browser. On a shared computer, sign out there too.',
     trouble: 'Trouble signing in? {link}',
     checkAccount: 'Check your account',
     unnamedUser: 'a user whose name Microsoft did not send',
     justNow: 'just now',
-    /** One name of a list, and the separator of two. Languages from right to left isolate the name. */
+    /**
+     * One name of a list, and the separator of two. Languages from right to left isolate the name.
+     */
     listItem: '{name}',
     listSeparator: ', ',
   },
@@ -61,7 +65,8 @@ export const en = {
     copy: 'Copy the reference',
     copied: 'Copied',
     reference: 'If you ask for help, give the reference {reference}.',
-    referenceAndCode: 'If you ask for help, give the reference {reference} and Microsoft’s code {code}.',
+    referenceAndCode:
+      'If you ask for help, give the reference {reference} and Microsoft’s code {code}.',
     code: 'Microsoft’s code for this is {code}.',
   },
 
@@ -72,7 +77,8 @@ export const en = {
     bugTitle: 'Something went wrong here',
     bug: 'This page could not be shown. The fault is ours and has been logged.',
     tryAgain: 'Try again. If it happens again, tell your administrator.',
-    appAsked: 'The app that sent you here asked for something that cannot be done here. Your account is not the cause.',
+    appAsked:
+      'The app that sent you here asked for something that cannot be done here. Your account is not the cause.',
     appAskedNext: 'Go back to the app and try again. If it happens again, tell your administrator.',
     tooManyTitle: 'Too many requests',
     tooMany: 'Too many requests came from your network. Wait a moment, then try again.',
@@ -92,32 +98,46 @@ export const en = {
     ended: {
       ended_elsewhere: 'Your earlier sign-in on this browser was ended from elsewhere.',
       administrator: 'An administrator ended your earlier sign-in on this browser.',
-      account: 'Your earlier sign-in on this browser ended, because your Microsoft account or its access to {product} changed.',
+      account:
+        'Your earlier sign-in on this browser ended, because your Microsoft account or its access to {product} changed.',
       expired: 'Your earlier sign-in on this browser has expired.',
     },
     password: 'Sign in again. Microsoft asks for your password.',
-    replaces: 'You are signed in as {who}. When another user signs in, this sign-in ends in this browser.',
-    notSaved: { title: 'You are not signed in yet', what: 'Your sign-in could not be saved, so nothing was changed.' },
+    replaces:
+      'You are signed in as {who}. When another user signs in, this sign-in ends in this browser.',
+    notSaved: {
+      title: 'You are not signed in yet',
+      what: 'Your sign-in could not be saved, so nothing was changed.',
+    },
   },
 
   /** A user whom Microsoft, or the broker, did not let in. */
   guidance: {
-    sign_in_again: { title: 'Please sign in again', read: ['Microsoft asks you to sign in again before you can continue.'] },
+    sign_in_again: {
+      title: 'Please sign in again',
+      read: ['Microsoft asks you to sign in again before you can continue.'],
+    },
     account_disabled: {
       title: 'This account cannot sign in',
       read: ['Your organization has switched this account off. Please contact your administrator.'],
     },
     another_account: {
       title: 'Please use another account',
-      read: ['This account does not belong to an organization that uses {product} here. Sign in with your work account.'],
+      read: [
+        'This account does not belong to an organization that uses {product} here. Sign in with your work account.',
+      ],
     },
     personal_account: {
       title: 'Please use your work account',
-      read: ['Personal Microsoft accounts cannot be used for {product}. Sign in with the account that your organization gave you.'],
+      read: [
+        'Personal Microsoft accounts cannot be used for {product}. Sign in with the account that your organization gave you.',
+      ],
     },
     tenant_not_connected: {
       title: 'Please use another account',
-      read: ['The organization of this account is not connected to {product} here. Sign in with another work account, or ask your administrator.'],
+      read: [
+        'The organization of this account is not connected to {product} here. Sign in with another work account, or ask your administrator.',
+      ],
     },
     step_up: {
       title: 'Microsoft asks for one more step',
@@ -127,7 +147,9 @@ export const en = {
     },
     enrol_mfa: {
       title: 'Set up two-step verification first',
-      read: ['Your account has no two-step verification (authenticator app) yet. Set it up at Microsoft, then come back and try again.'],
+      read: [
+        'Your account has no two-step verification (authenticator app) yet. Set it up at Microsoft, then come back and try again.',
+      ],
     },
     mfa_not_proved: {
       title: 'Two-step verification is needed',
@@ -144,20 +166,31 @@ export const en = {
     },
     other_user: {
       title: 'That was another account',
-      read: ['The app asked for the account that was signed in before, and you used another one. Please try again with that account.'],
+      read: [
+        'The app asked for the account that was signed in before, and you used another one. Please try again with that account.',
+      ],
     },
     locked: {
       title: 'Your account is locked for now',
-      read: ['Microsoft has locked this account, usually after too many attempts. Please wait a while, then try again.'],
+      read: [
+        'Microsoft has locked this account, usually after too many attempts. Please wait a while, then try again.',
+      ],
     },
     blocked_by_policy: {
       title: 'Your organization does not allow this sign-in',
-      read: ['A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.'],
+      read: [
+        'A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.',
+      ],
     },
-    not_assigned: { title: 'You have no access yet', read: ['Your account has no access to {product} yet. Ask your administrator for it.'] },
+    not_assigned: {
+      title: 'You have no access yet',
+      read: ['Your account has no access to {product} yet. Ask your administrator for it.'],
+    },
     not_assigned_here: {
       title: 'You have no access here',
-      read: ['You are signed in, but your account may not use this {product} instance. Ask your administrator for access, or use another account.'],
+      read: [
+        'You are signed in, but your account may not use this {product} instance. Ask your administrator for access, or use another account.',
+      ],
     },
     user_locked: {
       title: 'Your access to {product} is locked',
@@ -195,23 +228,33 @@ export const en = {
     },
     admin_consent: {
       title: 'An extra setup action remains',
-      read: ['You need to contact your IT administrator. An extra setup action remains to be done.'],
+      read: [
+        'You need to contact your IT administrator. An extra setup action remains to be done.',
+      ],
     },
     redirect_mismatch: {
       title: '{product} is not set up correctly',
-      read: ['This is not your fault: the sign-in address is not registered at Microsoft. Please tell your administrator.'],
+      read: [
+        'This is not your fault: the sign-in address is not registered at Microsoft. Please tell your administrator.',
+      ],
     },
     app_missing: {
       title: '{product} is not set up in your organization',
-      read: ['This is not your fault: {product} is not set up, or is switched off, at Microsoft. Please tell your administrator.'],
+      read: [
+        'This is not your fault: {product} is not set up, or is switched off, at Microsoft. Please tell your administrator.',
+      ],
     },
     credential: {
       title: 'Sign-in is not possible right now',
-      read: ['This is not your fault: {product} cannot identify itself to Microsoft. Please try again later, or tell your administrator.'],
+      read: [
+        'This is not your fault: {product} cannot identify itself to Microsoft. Please try again later, or tell your administrator.',
+      ],
     },
     loop: {
       title: 'Too many attempts in a row',
-      read: ['Microsoft has seen too many sign-ins in a row. Please wait some minutes, then try again.'],
+      read: [
+        'Microsoft has seen too many sign-ins in a row. Please wait some minutes, then try again.',
+      ],
     },
     outage: {
       title: 'Microsoft cannot be reached right now',
@@ -219,15 +262,21 @@ export const en = {
     },
     clock_wrong: {
       title: 'Sign-in is not possible right now',
-      read: ['This is not your fault: the clock of {product} is wrong. Please try again in a moment. If you’re already signed in, you still are.'],
+      read: [
+        'This is not your fault: the clock of {product} is wrong. Please try again in a moment. If you’re already signed in, you still are.',
+      ],
     },
     untrusted_token: {
       title: 'The sign-in could not be verified',
-      read: ['Microsoft’s answer could not be verified, so you are not signed in. Please try again. If it happens again, tell your administrator.'],
+      read: [
+        'Microsoft’s answer could not be verified, so you are not signed in. Please try again. If it happens again, tell your administrator.',
+      ],
     },
     unknown: {
       title: 'The sign-in did not work',
-      read: ['Microsoft could not sign you in. Please try again. If it happens again, give your administrator the code below.'],
+      read: [
+        'Microsoft could not sign you in. Please try again. If it happens again, give your administrator the code below.',
+      ],
     },
   },
 
@@ -240,8 +289,14 @@ export const en = {
 
   /** A sign-in that cannot be continued. */
   stale: {
-    used: { title: 'This sign-in is already finished', why: 'It may have been finished in another tab, or you went back in your browser.' },
-    signedIn: { title: 'You are already signed in', why: 'You signed in in another tab, or you went back in your browser.' },
+    used: {
+      title: 'This sign-in is already finished',
+      why: 'It may have been finished in another tab, or you went back in your browser.',
+    },
+    signedIn: {
+      title: 'You are already signed in',
+      why: 'You signed in in another tab, or you went back in your browser.',
+    },
     late: { title: 'Your sign-in timed out.', why: 'It was not finished in time. Start it again.' },
     elsewhere: {
       title: 'This sign-in was started in another browser',
@@ -252,14 +307,18 @@ export const en = {
       why: 'The sign-in was started in another browser, or this browser does not accept cookies.',
     },
     allowCookies: 'Allow cookies for {host}, then start again.',
-    foreign: { title: 'This sign-in cannot be continued', why: 'The address is incomplete, or was not made here.' },
+    foreign: {
+      title: 'This sign-in cannot be continued',
+      why: 'The address is incomplete, or was not made here.',
+    },
     startAtApp: 'Go back to {product} by the address you know, and sign in from there.',
   },
 
   /** Read by the operator who opens the broker for the first time, where users sign in. */
   notConnected: {
     title: 'Sign-in is not set up yet',
-    missing: '{product}’s identity broker is running, but it is not connected to Microsoft. Users cannot sign in until its operator sets:',
+    missing:
+      '{product}’s identity broker is running, but it is not connected to Microsoft. Users cannot sign in until its operator sets:',
     operator:
       'Are you its operator? Open {setup} at the operators’ address of this broker: it takes you through the steps, and {setupCommand} prints what you need to get in. Or set what is missing and restart the broker. {doctor} checks every setting.',
   },
@@ -267,7 +326,8 @@ export const en = {
   grantingConsent: {
     title: 'Granting consent',
     forAdministrators: 'For IT administrators',
-    intro: 'An extra setup action remains to be done: your organization has to allow {product} to sign its users in. You do it once, for everyone.',
+    intro:
+      'An extra setup action remains to be done: your organization has to allow {product} to sign its users in. You do it once, for everyone.',
     open: 'Open the Microsoft Entra admin center as a Cloud Application Administrator or a Global Administrator.',
     find: 'Go to Enterprise applications and open {product}.',
     findById: 'Go to Enterprise applications and open {product} (application id {id}).',
@@ -276,7 +336,8 @@ export const en = {
     tell: 'Ask your users to sign in again.',
     write: 'Write to your administrator',
     subject: 'Please allow {product} for our organization',
-    message: 'I cannot sign in to {product}: an administrator has to allow it for our organization once. This page says how: {address}',
+    message:
+      'I cannot sign in to {product}: an administrator has to allow it for our organization once. This page says how: {address}',
     notYou:
       'You are not the administrator? Send them a message: it names the address of this page. {product} is not among the enterprise applications? Then ask the operator of {product} for a link: their setup page makes one for your tenant.',
   },
@@ -319,14 +380,18 @@ export const en = {
     apps: '{apps} in this browser.',
     everywhere: 'Everywhere',
     everywhereOnlyHere: 'On every device. You are signed in on this one only.',
-    everywhereOthers: '{others, plural, one {On this device and on one other.} other {On this device and on # others.}}',
+    everywhereOthers:
+      '{others, plural, one {On this device and on one other.} other {On this device and on # others.}}',
     microsoft: 'Sign out of Microsoft 365 too',
-    microsoftHint: 'In this browser: Outlook, Teams and everything else you opened with this account.',
+    microsoftHint:
+      'In this browser: Outlook, Teams and everything else you opened with this account.',
     stay: 'Stay signed in',
     otherUserTitle: 'Another user is signed in here',
-    otherUser: '{app} asked to sign out another user. In this browser {who} is signed in, and would be signed out.',
+    otherUser:
+      '{app} asked to sign out another user. In this browser {who} is signed in, and would be signed out.',
     sinceTitle: 'You have signed in again since',
-    since: '{app} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.',
+    since:
+      '{app} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.',
     oldPageTitle: 'This page is too old',
     oldPage: 'Nothing was changed: the page that you answered has expired.',
     oldPageNext: 'Open the sign-out page again and choose there.',
@@ -341,9 +406,18 @@ export const en = {
 
   /** Why the question is put again. */
   signOutAgain: {
-    forged: { title: 'Please confirm again', text: 'Nothing was changed: your answer did not come from a page that was shown in this browser.' },
-    other: { title: 'Another sign-in has replaced it', text: 'Nothing was changed: a user has signed in here since you were asked.' },
-    nothing: { title: 'Please choose', text: 'Nothing was changed: choose where you want to sign out.' },
+    forged: {
+      title: 'Please confirm again',
+      text: 'Nothing was changed: your answer did not come from a page that was shown in this browser.',
+    },
+    other: {
+      title: 'Another sign-in has replaced it',
+      text: 'Nothing was changed: a user has signed in here since you were asked.',
+    },
+    nothing: {
+      title: 'Please choose',
+      text: 'Nothing was changed: choose where you want to sign out.',
+    },
   },
 
   /** A sign-out request of an app that cannot be used. */
@@ -356,9 +430,12 @@ export const en = {
     why: {
       malformed: 'The sign-out request could not be read.',
       hint: 'The sign-out request has an ID token (id_token_hint) that this broker did not issue, or that was changed since.',
-      client: 'The sign-out request names a client (client_id) that is not registered here, or is not the one its ID token was issued to.',
-      address: 'The sign-out request names a return address (post_logout_redirect_uri) that its client has not registered.',
-      address_without_client: 'The sign-out request names a return address (post_logout_redirect_uri) without an id_token_hint or a client_id.',
+      client:
+        'The sign-out request names a client (client_id) that is not registered here, or is not the one its ID token was issued to.',
+      address:
+        'The sign-out request names a return address (post_logout_redirect_uri) that its client has not registered.',
+      address_without_client:
+        'The sign-out request names a return address (post_logout_redirect_uri) without an id_token_hint or a client_id.',
     },
   },
 
@@ -379,20 +456,29 @@ export const en = {
       signed_out: 'You had already signed out.',
       ended_elsewhere: 'Your sign-in in this browser had already been ended from elsewhere.',
       administrator: 'An administrator had already ended your sign-in.',
-      account: 'Your sign-in had already ended, because your Microsoft account or its access to {product} changed.',
+      account:
+        'Your sign-in had already ended, because your Microsoft account or its access to {product} changed.',
       expired: 'Your sign-in had already expired.',
     },
-    progress: { delivered: 'Signed out', pending: 'Signing out…', unconfirmed: 'Not confirmed yet' },
+    progress: {
+      delivered: 'Signed out',
+      pending: 'Signing out…',
+      unconfirmed: 'Not confirmed yet',
+    },
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in, for a few minutes at most.',
-    elsewhereTitle: '{devices, plural, one {You are still signed in on another device} other {You are still signed in on # other devices}}',
-    elsewhere: 'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
+    elsewhereTitle:
+      '{devices, plural, one {You are still signed in on another device} other {You are still signed in on # other devices}}',
+    elsewhere:
+      'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
     microsoftNextTitle: 'One step is left: Microsoft 365',
-    microsoftNext: 'You are signed out of {product}. Microsoft’s page opens next. Whatever it shows, you stay signed out here.',
+    microsoftNext:
+      'You are signed out of {product}. Microsoft’s page opens next. Whatever it shows, you stay signed out here.',
     microsoftGo: 'Sign out of Microsoft 365',
     microsoftLeft: 'You have signed out of Microsoft 365 in this browser too.',
     microsoftUnreachableTitle: 'You may still be signed in to Microsoft 365',
-    microsoftUnreachable: 'Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.',
+    microsoftUnreachable:
+      'Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.',
     back: 'Back to {app}',
     signedInTitle: 'You are signed in',
     signedIn: 'In this browser {who} is signed in to {product}.',
@@ -418,13 +504,18 @@ export const en = {
     tenant: 'Administer your organization’s users',
     lostDevice: 'Lost a device, or not sure about one?',
     everywhereTitle: 'Sign out everywhere?',
-    everywhereHint: 'Sign out everywhere ends every sign-in above, this one included, in every app at once.',
+    everywhereHint:
+      'Sign out everywhere ends every sign-in above, this one included, in every app at once.',
     everywhere: 'Sign out everywhere',
     endsSoonTitle: 'You will be signed out soon',
     endsSoon: 'This sign-in ends on {at}. Save your work in every app before then.',
     forgedTitle: 'Please try again',
-    forged: 'Nothing was changed: the request did not come from a page that was shown in this browser.',
-    notSaved: { title: 'You are still signed in', what: 'The sign-out could not be saved, so nothing was changed.' },
+    forged:
+      'Nothing was changed: the request did not come from a page that was shown in this browser.',
+    notSaved: {
+      title: 'You are still signed in',
+      what: 'The sign-out could not be saved, so nothing was changed.',
+    },
   },
 
   grants: {
@@ -444,7 +535,8 @@ export const en = {
 
   history: {
     title: 'Security history',
-    intro: 'Sign-ins to {product} with your account, sign-ins that were rejected, and where a sign-in ended. The newest come first.',
+    intro:
+      'Sign-ins to {product} with your account, sign-ins that were rejected, and where a sign-in ended. The newest come first.',
     none: 'There are no entries.',
     pages: 'Pages',
     newest: 'Newest entries',
@@ -497,9 +589,12 @@ export const en = {
     notMeOf: 'This wasn’t me: {what}, {when}',
     title: 'Was this not you?',
     ends: 'If you confirm, this sign-in ends at once, in every app.',
-    nothingLeft: 'This sign-in is not open any more. If you confirm, you are signed out here, and each new sign-in needs your password.',
-    tells: 'We tell your administrators. From then on, each new sign-in needs your password, on every device.',
-    endsHere: 'You did not enter your password in the last five minutes. Therefore you are signed out here too.',
+    nothingLeft:
+      'This sign-in is not open any more. If you confirm, you are signed out here, and each new sign-in needs your password.',
+    tells:
+      'We tell your administrators. From then on, each new sign-in needs your password, on every device.',
+    endsHere:
+      'You did not enter your password in the last five minutes. Therefore you are signed out here too.',
     more: 'Also:',
     everywhere: 'Sign out everywhere, on this device too',
     microsoft: 'Sign out of Microsoft 365 on every device',
@@ -516,22 +611,30 @@ export const en = {
 
   ready: {
     title: 'Check your account is ready',
-    intro: 'Sign in once, and this page shows whether you can use {product}. It answers three questions:',
+    intro:
+      'Sign in once, and this page shows whether you can use {product}. It answers three questions:',
     reach: 'Can you reach your Microsoft account?',
-    reachHint: 'You need your work account and its password. Forgotten? Choose “Can’t access your account?” on Microsoft’s page.',
+    reachHint:
+      'You need your work account and its password. Forgotten? Choose “Can’t access your account?” on Microsoft’s page.',
     connected: 'Is your account connected to {product}?',
-    connectedHint: 'Your organization’s administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
+    connectedHint:
+      'Your organization’s administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
     mfa: 'Is it set up for two-step verification (authenticator app)?',
-    mfaHint: 'Have your phone at hand. Nothing set up yet? Do it first at {link}, for instance with Microsoft Authenticator.',
+    mfaHint:
+      'Have your phone at hand. Nothing set up yet? Do it first at {link}, for instance with Microsoft Authenticator.',
     unavailableTitle: 'Sign-in is not available yet',
-    unavailable: 'This {product} is not connected to Microsoft. Its administrator has to finish the setup first.',
+    unavailable:
+      'This {product} is not connected to Microsoft. Its administrator has to finish the setup first.',
     open: 'Open {app}',
     isReady: 'You are ready to use {product}.',
     notReady: 'One thing is left to do.',
     confirmed: 'Microsoft confirmed that it is you, {ago}.',
     proved: 'Microsoft confirmed your two-step verification, now or recently.',
-    required: 'Your organization requires two-step verification for {product}, and Microsoft let you in.',
-    noApps: 'Your organization has no {product} here yet. Ask your administrator which address to use.',
-    closed: 'Not open to you: {names}. If you need it, ask your administrator to assign you to {product} in Microsoft Entra with this role:',
+    required:
+      'Your organization requires two-step verification for {product}, and Microsoft let you in.',
+    noApps:
+      'Your organization has no {product} here yet. Ask your administrator which address to use.',
+    closed:
+      'Not open to you: {names}. If you need it, ask your administrator to assign you to {product} in Microsoft Entra with this role:',
   },
 } as const

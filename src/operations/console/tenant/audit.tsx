@@ -4,7 +4,10 @@ import { pageOf, Pages } from '../pages.tsx'
 import { tenantPage, type TenantRequest } from './layout.tsx'
 import { byWords, numberedPlace, sealedNumber } from './lists.tsx'
 
-/** What the administrators of one tenant did here, newest first. What operators did is in their own audit log. */
+/**
+ * What the administrators of one tenant did here, newest first. What operators did is in their own
+ * audit log.
+ */
 
 const PAGE = 50
 const OUTCOME = { done: 'done', rejected: 'rejected', failed: 'failed' } as const
@@ -12,7 +15,11 @@ const OUTCOME = { done: 'done', rejected: 'rejected', failed: 'failed' } as cons
 export async function auditPage(request: TenantRequest): Promise<Response> {
   const { deps, administrator } = request
   const { place, before } = numberedPlace(request)
-  const found = await deps.store.listAudit({ tid: administrator.actor.tid, before, limit: PAGE + 1 })
+  const found = await deps.store.listAudit({
+    tid: administrator.actor.tid,
+    before,
+    limit: PAGE + 1,
+  })
   const { shown, next } = pageOf(found, PAGE, (last) => sealedNumber(request, last.id))
   const rows = shown.map(async (one) => [
     when(one.atMs, deps.clock.nowMs()),

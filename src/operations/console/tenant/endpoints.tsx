@@ -12,7 +12,13 @@ import { currentStanding } from '../../../clients/session/current.ts'
 import { linkOf } from '../links.ts'
 import { type Mounted, NOT_OURS } from '../layout.tsx'
 import { actRoutes } from './act.tsx'
-import { formHolds, nothingOfTenant, TENANT_HOME, TENANT_SHEET, type TenantRequest } from './layout.tsx'
+import {
+  formHolds,
+  nothingOfTenant,
+  TENANT_HOME,
+  TENANT_SHEET,
+  type TenantRequest,
+} from './layout.tsx'
 import { auditPage } from './audit.tsx'
 import { freshPage, homePage, type InvitationAddress } from './home.tsx'
 import { locksPage } from './locks.tsx'
@@ -21,9 +27,10 @@ import { sessionRoutes } from './sessions.tsx'
 import { userRoutes } from './users.tsx'
 
 /**
- * The console of one tenant, /tenant on the public listener, for administrators of that tenant. They reach no page of the operators: a page or a form
- * is open to them by being mounted here, and by nothing else. Each is handed their `tid` and hands it to the store, which narrows what is read and
- * done; no request can name another tenant. It refuses every other user.
+ * The console of one tenant, /tenant on the public listener, for administrators of that tenant.
+ * They reach no page of the operators: a page or a form is open to them by being mounted here, and
+ * by nothing else. Each is handed their `tid` and hands it to the store, which narrows what is read
+ * and done; no request can name another tenant. It refuses every other user.
  */
 export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
   const endpoints = new Hono()
@@ -38,12 +45,20 @@ export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
     ...revocationRoutes,
     ...actRoutes,
   ])
-  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }))
+  endpoints.onError(
+    pageErrors(deps, {
+      title: 'Nothing was changed',
+      what: 'The audit log could not be written, so nothing was done.',
+    }),
+  )
   return endpoints
 }
 
 function mount(endpoints: Hono, deps: Deps, routes: readonly Mounted<TenantRequest>[]): void {
-  const limit = bodyLimit({ maxSize: 64 * 1024, onError: (c) => c.text('The request is too long. Nothing was changed.', 413) })
+  const limit = bodyLimit({
+    maxSize: 64 * 1024,
+    onError: (c) => c.text('The request is too long. Nothing was changed.', 413),
+  })
   for (const { path, page, form: act } of routes) {
     if (page !== undefined)
       endpoints.get(path, inEnglish, async (c) => {
@@ -55,7 +70,9 @@ function mount(endpoints: Hono, deps: Deps, routes: readonly Mounted<TenantReque
         const request = await enter(deps, c)
         if (request instanceof Response) return request
         const form = parseForm(await c.req.text())
-        return formHolds(request, form) ? act(request, form) : nothingOfTenant(request, NOT_OURS, TENANT_HOME, 403)
+        return formHolds(request, form)
+          ? act(request, form)
+          : nothingOfTenant(request, NOT_OURS, TENANT_HOME, 403)
       })
   }
 }
@@ -64,7 +81,8 @@ function mount(endpoints: Hono, deps: Deps, routes: readonly Mounted<TenantReque
 async function enter(deps: Deps, c: Context): Promise<TenantRequest | Response> {
   const now = deps.clock.now()
   const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  if (standing.state !== 'live') return c.redirect(linkOf('/signin/start', { return_to: TENANT_HOME }), 303)
+  if (standing.state !== 'live')
+    return c.redirect(linkOf('/signin/start', { return_to: TENANT_HOME }), 303)
   const administrator = await administratorOf(deps, standing.session)
   if (administrator === undefined) return notYours(deps, c)
   const request = { deps, c, now, administrator }

@@ -11,11 +11,15 @@ import { FindUser } from './users.tsx'
 /** The page on which an administrator of that tenant asserts its proof of MFA. */
 export type InvitationAddress = (tid: string, now: number) => string
 
-export async function homePage(request: TenantRequest, invitation: InvitationAddress): Promise<Response> {
+export async function homePage(
+  request: TenantRequest,
+  invitation: InvitationAddress,
+): Promise<Response> {
   const { deps, administrator, now } = request
   const { tid, name, connectedAt, proofAssertedAt } = administrator.tenant
   // Which operator asserted it is the operators' own.
-  const isTheirs = (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
+  const isTheirs =
+    (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
   return tenantPage(
     request,
     { title: name ?? 'Your organization', at: TENANT_HOME },
@@ -45,20 +49,37 @@ const momentOf = ({ deps }: TenantRequest, seconds: number | undefined) =>
   seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
 
 /** @param isTheirs an administrator of the tenant asserted it */
-function ProofOfMfa({ request, isTheirs, href }: { request: TenantRequest; isTheirs: boolean; href: string }) {
+function ProofOfMfa({
+  request,
+  isTheirs,
+  href,
+}: {
+  request: TenantRequest
+  isTheirs: boolean
+  href: string
+}) {
   const { mfaProof, proofAssertedBy, proofAssertedAt } = request.administrator.tenant
   return (
     <Panel title="Proof of MFA">
       <Facts
         items={[
           ['Proof', proofWords(mfaProof)],
-          ['Asserted by', proofAssertedAt === undefined ? undefined : isTheirs ? proofAssertedBy : 'An operator'],
+          [
+            'Asserted by',
+            proofAssertedAt === undefined ? undefined : isTheirs ? proofAssertedBy : 'An operator',
+          ],
           ['Asserted', momentOf(request, proofAssertedAt)],
         ]}
       />
-      {!isTheirs ? <Notice kind="warn" title="No administrator of your tenant has asserted that a policy demands MFA." /> : null}
+      {!isTheirs ? (
+        <Notice
+          kind="warn"
+          title="No administrator of your tenant has asserted that a policy demands MFA."
+        />
+      ) : null}
       <p class="soft">
-        Operators cannot see your policies. A Global, Conditional Access or Security Administrator of your tenant asserts the proof for it.
+        Operators cannot see your policies. A Global, Conditional Access or Security Administrator
+        of your tenant asserts the proof for it.
       </p>
       <div class="row">
         <LinkButton href={href} kind="quiet">
@@ -73,7 +94,8 @@ const PROOF: Readonly<Record<string, string>> = {
   amr: 'Microsoft’s tokens name MFA (amr)',
   conditional_access: 'A Conditional Access policy on the application',
 }
-const proofWords = (proof: string): string => PROOF[proof] ?? `Authentication context ${proof.replace('auth_context:', '')}, bound to a policy`
+const proofWords = (proof: string): string =>
+  PROOF[proof] ?? `Authentication context ${proof.replace('auth_context:', '')}, bound to a policy`
 
 /** Where the other tab ends, in which the administrator signed in again. */
 export const freshPage = (request: TenantRequest): Response =>

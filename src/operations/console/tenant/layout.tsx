@@ -10,11 +10,17 @@ import { TENANT_CONSOLE } from '../../../pages/places.ts'
 import { Panel } from '../layout.tsx'
 import { whoIs } from '../format.ts'
 
-/** What the pages for the administrator of a tenant share. They show nothing that is not of that tenant. */
+/**
+ * What the pages for the administrator of a tenant share. They show nothing that is not of that
+ * tenant.
+ */
 
 export const TENANT_HOME = TENANT_CONSOLE
 /** The public listener has an address of its own for it. */
-export const TENANT_SHEET = styleSheet(`${TENANT_HOME}/assets/console.css`, readAsset(import.meta.url, '../console.css'))
+export const TENANT_SHEET = styleSheet(
+  `${TENANT_HOME}/assets/console.css`,
+  readAsset(import.meta.url, '../console.css'),
+)
 
 export interface TenantRequest {
   deps: Deps
@@ -34,13 +40,20 @@ const WAYS = [
 export type TenantWay = (typeof WAYS)[number][0]
 
 const purpose = ({ session }: TenantAdministrator): string => `tenant ${session.sid}`
-const formToken = ({ deps, c, administrator }: TenantRequest): string => csrfToken(deps, c, purpose(administrator))
-export const formHolds = ({ deps, c, administrator }: TenantRequest, form: URLSearchParams): boolean =>
-  csrfHolds(deps, c, purpose(administrator), form.get(CSRF_FIELD) ?? undefined)
+const formToken = ({ deps, c, administrator }: TenantRequest): string =>
+  csrfToken(deps, c, purpose(administrator))
+export const formHolds = (
+  { deps, c, administrator }: TenantRequest,
+  form: URLSearchParams,
+): boolean => csrfHolds(deps, c, purpose(administrator), form.get(CSRF_FIELD) ?? undefined)
 /** What each form of these pages has, and its own fields. */
-export const Hidden = ({ request, fields = {} }: { request: TenantRequest; fields?: Record<string, string> }) => (
-  <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fields }} />
-)
+export const Hidden = ({
+  request,
+  fields = {},
+}: {
+  request: TenantRequest
+  fields?: Record<string, string>
+}) => <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fields }} />
 
 function Nav({ request, at }: { request: TenantRequest; at: TenantWay }) {
   const { session, tenant } = request.administrator
@@ -74,11 +87,28 @@ export function tenantPage(
   children: Child,
 ): Response {
   const { deps, c } = request
-  return page(c, { title, status, desk: { nav: <Nav request={request} at={at} />, sheet: TENANT_SHEET.href }, config: deps.config }, children)
+  return page(
+    c,
+    {
+      title,
+      status,
+      desk: { nav: <Nav request={request} at={at} />, sheet: TENANT_SHEET.href },
+      config: deps.config,
+    },
+    children,
+  )
 }
 
-/** Nothing of that name in this tenant, whether or not another tenant has it; or an act that is not done. */
-export const nothingOfTenant = (request: TenantRequest, what: string, at: TenantWay = TENANT_HOME, status: 400 | 403 | 404 | 422 = 404): Response =>
+/**
+ * Nothing of that name in this tenant, whether or not another tenant has it; or an act that is not
+ * done.
+ */
+export const nothingOfTenant = (
+  request: TenantRequest,
+  what: string,
+  at: TenantWay = TENANT_HOME,
+  status: 400 | 403 | 404 | 422 = 404,
+): Response =>
   tenantPage(
     request,
     { title: status === 404 ? 'Nothing here' : 'That was not done', at, status },

@@ -13,7 +13,8 @@ import type { TenantRequest } from './layout.tsx'
 export const USERS = '/tenant/users'
 export const userPath = (sub: string): string => `${USERS}/${encodeURIComponent(sub)}`
 
-export const asked = ({ c }: Pick<TenantRequest, 'c'>, name: string): string | undefined => c.req.query(name)?.trim().slice(0, 400) || undefined
+export const asked = ({ c }: Pick<TenantRequest, 'c'>, name: string): string | undefined =>
+  c.req.query(name)?.trim().slice(0, 400) || undefined
 
 const DONE: Readonly<Record<string, string>> = {
   revoked: 'Revoked. The broker now refuses what it covers, and is delivering the logout tokens.',
@@ -29,17 +30,32 @@ export function doneNotice(request: TenantRequest): Child {
 const PLACE = 'tenant/cursor'
 const SEALED = /^[\w-]{1,200}$/
 const placeFor = ({ administrator }: TenantRequest): string => `${PLACE}/${administrator.actor.tid}`
-export const sealedNumber = (request: TenantRequest, number: number): string => request.deps.sealer.seal(placeFor(request), String(number))
+export const sealedNumber = (request: TenantRequest, number: number): string =>
+  request.deps.sealer.seal(placeFor(request), String(number))
 
-/** Where a page of a log begins, and its number; the first page where the cursor is not one of this tenant. */
-export function numberedPlace(request: TenantRequest): { place: Place; before: number | undefined } {
+/**
+ * Where a page of a log begins, and its number; the first page where the cursor is not one of this
+ * tenant.
+ */
+export function numberedPlace(request: TenantRequest): {
+  place: Place
+  before: number | undefined
+} {
   const place = placeOf(request, SEALED)
-  const opened = place.before === undefined ? undefined : request.deps.sealer.open(placeFor(request), place.before)
-  return opened === undefined ? { place: { before: undefined, back: [] }, before: undefined } : { place, before: Number(opened.toString('utf8')) }
+  const opened =
+    place.before === undefined
+      ? undefined
+      : request.deps.sealer.open(placeFor(request), place.before)
+  return opened === undefined
+    ? { place: { before: undefined, back: [] }, before: undefined }
+    : { place, before: Number(opened.toString('utf8')) }
 }
 
 /** An administrator of the same tenant by name. Which operator it was is the operators' own. */
-export async function byWords({ deps, administrator }: TenantRequest, actor: Actor): Promise<{ by: string; isOwn: boolean }> {
+export async function byWords(
+  { deps, administrator }: TenantRequest,
+  actor: Actor,
+): Promise<{ by: string; isOwn: boolean }> {
   const fellow = await fellowOf(deps, administrator.actor, actor)
   if (fellow !== undefined) return { by: whoIs({ user: fellow }), isOwn: true }
   return { by: BY[actor.kind], isOwn: false }
@@ -58,7 +74,10 @@ const cellText = (cell: Cell): string => {
   return /[",\r\n]/.test(text) ? quotedCell(text) : text
 }
 
-/** A list to its end, a page in memory at a time. @param cursorOf the place of the last one of a full page */
+/**
+ * A list to its end, a page in memory at a time.
+ * @param cursorOf the place of the last one of a full page
+ */
 export async function* everyPage<T, P>(
   size: number,
   read: (bounds: { before: P | undefined; limit: number; most: number }) => Promise<Searched<T, P>>,
@@ -74,8 +93,13 @@ export async function* everyPage<T, P>(
 }
 
 /** Rows as they are read, so that their number does not matter (RFC 4180). */
-export function csvResponse(name: string, head: readonly string[], pages: AsyncGenerator<Cell[][]>): Response {
-  const lines = (rows: readonly (readonly Cell[])[]) => new TextEncoder().encode(rows.map((row) => `${row.map(cellText).join(',')}\r\n`).join(''))
+export function csvResponse(
+  name: string,
+  head: readonly string[],
+  pages: AsyncGenerator<Cell[][]>,
+): Response {
+  const lines = (rows: readonly (readonly Cell[])[]) =>
+    new TextEncoder().encode(rows.map((row) => `${row.map(cellText).join(',')}\r\n`).join(''))
   const body = new ReadableStream<Uint8Array>({
     start: (out) => out.enqueue(lines([head])),
     async pull(out) {
@@ -87,8 +111,13 @@ export function csvResponse(name: string, head: readonly string[], pages: AsyncG
       await pages.return(undefined)
     },
   })
-  const headers = { 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': `attachment; filename="${name}.csv"` }
-  return new Response(body, { headers: { ...headers, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } })
+  const headers = {
+    'Content-Type': 'text/csv; charset=utf-8',
+    'Content-Disposition': `attachment; filename="${name}.csv"`,
+  }
+  return new Response(body, {
+    headers: { ...headers, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' },
+  })
 }
 
 /** For a spreadsheet. */

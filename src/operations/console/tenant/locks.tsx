@@ -8,7 +8,10 @@ import { pageOf, Pages, placeOf } from '../pages.tsx'
 import { tenantPage, type TenantRequest } from './layout.tsx'
 import { byWords, userPath } from './lists.tsx'
 
-/** Users of one tenant who are locked. What operators have locked, operators lift: their case and words are not shown. */
+/**
+ * Users of one tenant who are locked. What operators have locked, operators lift: their case and
+ * words are not shown.
+ */
 
 const PAGE = 50
 const LOCK_ID = /^l_[\w-]{1,60}$/
@@ -42,11 +45,20 @@ export async function locksPage(request: TenantRequest): Promise<Response> {
 async function row(request: TenantRequest, lock: Lock): Promise<Child[]> {
   const { deps } = request
   const { target } = lock
-  const user = target.kind === 'user' ? await deps.store.findSubjectByUser(target.tid, target.oid) : undefined
+  const user =
+    target.kind === 'user' ? await deps.store.findSubjectByUser(target.tid, target.oid) : undefined
   const { by, isOwn } = await byWords(request, lock.actor)
   const whose = user === undefined ? '' : ` of ${whoIs({ user })}`
   return [
-    user === undefined ? target.kind === 'user' ? target.oid : '' : <a href={userPath(user.sub)}>{whoIs({ user })}</a>,
+    user === undefined ? (
+      target.kind === 'user' ? (
+        target.oid
+      ) : (
+        ''
+      )
+    ) : (
+      <a href={userPath(user.sub)}>{whoIs({ user })}</a>
+    ),
     when(lock.at * 1000, deps.clock.nowMs()),
     by,
     untilOf(lock),

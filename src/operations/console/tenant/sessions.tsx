@@ -24,7 +24,12 @@ async function sessionsPage(request: TenantRequest): Promise<Response> {
           request={request}
           page={page}
           user={(session) => <a href={userPath(session.sub)}>{whoIs(session)}</a>}
-          acts={[{ name: 'Revoke', act: (session) => <RevokeLink session={session} whose={whoIs(session)} /> }]}
+          acts={[
+            {
+              name: 'Revoke',
+              act: (session) => <RevokeLink session={session} whose={whoIs(session)} />,
+            },
+          ]}
         />
       </Panel>
     </>,
@@ -34,7 +39,14 @@ async function sessionsPage(request: TenantRequest): Promise<Response> {
 const Search = ({ text }: { text: string | undefined }) => (
   <Panel>
     <form class="search" role="search" method="get" action="/tenant/sessions">
-      <TextField name="q" label="User" value={text} maxlength={200} placeholder="Name or username" literal />
+      <TextField
+        name="q"
+        label="User"
+        value={text}
+        maxlength={200}
+        placeholder="Name or username"
+        literal
+      />
       <Button>Search</Button>
     </form>
     <p>
@@ -48,9 +60,27 @@ const Search = ({ text }: { text: string | undefined }) => (
 /** The CSV is written so many at a time: an export holds no more in memory. */
 const SESSIONS_IN_A_READ = 100
 type Found = { session: Session; participants: Participant[] }
-const CSV_HEAD = ['sid', 'sub', 'oid', 'name', 'username', 'device', 'opened_at', 'last_active_at', 'absolute_at', 'clients']
+const CSV_HEAD = [
+  'sid',
+  'sub',
+  'oid',
+  'name',
+  'username',
+  'device',
+  'opened_at',
+  'last_active_at',
+  'absolute_at',
+  'clients',
+]
 const csvRow = ({ session, participants }: Found) => [
-  ...[session.sid, session.sub, session.user.oid, session.user.name, session.user.username, session.device],
+  ...[
+    session.sid,
+    session.sub,
+    session.user.oid,
+    session.user.name,
+    session.user.username,
+    session.device,
+  ],
   ...[isoTime(session.openedAt), isoTime(session.lastActiveAt), isoTime(session.absoluteAt)],
   participants.map(({ clientId }) => clientId).join(' '),
 ]

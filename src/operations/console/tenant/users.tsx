@@ -22,7 +22,8 @@ async function usersPage(request: TenantRequest): Promise<Response> {
   const { store } = request.deps
   const { tid } = request.administrator.actor
   const text = asked(request, 'q') ?? ''
-  const { users, more } = text === '' ? { users: [], more: false } : await store.searchUsers({ text, tid, limit: MOST })
+  const { users, more } =
+    text === '' ? { users: [], more: false } : await store.searchUsers({ text, tid, limit: MOST })
   return tenantPage(
     request,
     { title: 'Users', at: USERS },
@@ -35,10 +36,15 @@ async function usersPage(request: TenantRequest): Promise<Response> {
           <Table
             label="Users"
             head={['User', 'Object ID']}
-            rows={users.map((user) => [<a href={userPath(user.sub)}>{whoIs({ user })}</a>, <span class="small">{user.oid}</span>])}
+            rows={users.map((user) => [
+              <a href={userPath(user.sub)}>{whoIs({ user })}</a>,
+              <span class="small">{user.oid}</span>,
+            ])}
             none="No user of your tenant who has signed in here matches."
           />
-          {more ? <p class="soft">More users match than are shown. Add a word to the search.</p> : null}
+          {more ? (
+            <p class="soft">More users match than are shown. Add a word to the search.</p>
+          ) : null}
         </Panel>
       )}
     </>,
@@ -48,7 +54,14 @@ async function usersPage(request: TenantRequest): Promise<Response> {
 /** Also on the overview: most errands begin with a user. */
 export const FindUser = ({ text }: { text?: string }) => (
   <form class="search" role="search" method="get" action={USERS}>
-    <TextField name="q" label="User" value={text} maxlength={200} placeholder="Name, username or address" literal />
+    <TextField
+      name="q"
+      label="User"
+      value={text}
+      maxlength={200}
+      placeholder="Name, username or address"
+      literal
+    />
     <Button>Search</Button>
   </form>
 )
@@ -63,7 +76,11 @@ async function userPage(request: TenantRequest, sub: string): Promise<Response> 
   const place = placeOf(request, HISTORY_CURSOR)
   const [live, locks, found, looked] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
-    deps.store.listLocks({ state: 'all', ...lockKey({ kind: 'user', tid: user.tid, oid: user.oid }), limit: 20 }),
+    deps.store.listLocks({
+      state: 'all',
+      ...lockKey({ kind: 'user', tid: user.tid, oid: user.oid }),
+      limit: 20,
+    }),
     deps.store.securityHistory({ sub, before: beforeOf(place.before), limit: HISTORY_ENTRIES + 1 }),
     sid === undefined ? undefined : sessionOf(deps, administrator.actor, sid, now),
   ])
@@ -125,7 +142,15 @@ const Who = ({ request, user }: { request: TenantRequest; user: Subject }) => (
 )
 
 /** Live or ended. */
-function OneSession({ request, session, state }: { request: TenantRequest; session: Session; state: string }) {
+function OneSession({
+  request,
+  session,
+  state,
+}: {
+  request: TenantRequest
+  session: Session
+  state: string
+}) {
   const nowMs = request.deps.clock.nowMs()
   const { ended } = session
   return (
@@ -142,7 +167,11 @@ function OneSession({ request, session, state }: { request: TenantRequest; sessi
       />
       {state === 'ended' ? null : (
         <div class="row">
-          <LinkButton href={revokeLink(session)} kind="danger" label={`Revoke this session, ${session.device}`}>
+          <LinkButton
+            href={revokeLink(session)}
+            kind="danger"
+            label={`Revoke this session, ${session.device}`}
+          >
             Revoke
           </LinkButton>
         </div>
@@ -153,7 +182,15 @@ function OneSession({ request, session, state }: { request: TenantRequest; sessi
 
 type Found = Awaited<ReturnType<TenantRequest['deps']['store']['liveSessionsOf']>>
 
-const Sessions = ({ request, sessions, user }: { request: TenantRequest; sessions: Found; user: Subject }) => (
+const Sessions = ({
+  request,
+  sessions,
+  user,
+}: {
+  request: TenantRequest
+  sessions: Found
+  user: Subject
+}) => (
   <Panel title="Live sessions">
     <Table
       label="Live sessions"
@@ -180,11 +217,18 @@ export const RevokeLink = ({ session, whose }: { session: Session; whose: string
 
 const HISTORY_HEAD = ['When', 'What', 'Device', 'Instance', 'Why']
 
-/** Without the address, which only its user sees, and without the number in the log: it would tell how much happens in other tenants. */
+/**
+ * Without the address, which only its user sees, and without the number in the log: it would tell
+ * how much happens in other tenants.
+ */
 const eventRow = ({ deps }: TenantRequest, one: SecurityEvent): Child[] => [
   when(one.at * 1000, deps.clock.nowMs()),
   happened(one),
-  one.sid === undefined ? one.device : <a href={`${userPath(one.sub)}?session=${one.sid}`}>{one.device ?? one.sid}</a>,
+  one.sid === undefined ? (
+    one.device
+  ) : (
+    <a href={`${userPath(one.sub)}?session=${one.sid}`}>{one.device ?? one.sid}</a>
+  ),
   one.clientId === undefined ? '' : nameOf(deps, one.clientId),
   whyOf(one),
 ]
