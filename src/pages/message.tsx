@@ -4,7 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Random } from '../runtime/ids.ts'
 import { LinkButton } from './components.tsx'
 import { page, type PageOptions } from './layout.tsx'
-import { textsOf, useTexts } from './texts.ts'
+import { useTexts } from './texts.ts'
 
 /**
  * A page that says one thing: what happened, what to do next, and a reference by which the operator
@@ -41,17 +41,16 @@ export function newReference(random: Random): string {
  * that support.
  */
 export function ForSupport({
-  config,
+  support,
   reference,
   code,
 }: {
-  config: PageOptions['config']
+  support: string | undefined
   reference: string | undefined
   code?: number | undefined
 }) {
   const t = useTexts()
   if (reference === undefined) return null
-  const { support } = config.look
   const shown = <code id="reference">{reference}</code>
   return (
     <div class="support">
@@ -80,17 +79,31 @@ export function ForSupport({
   )
 }
 
-export function messagePage(c: Context, message: Message): Response {
-  const {
-    title,
-    status,
-    config,
-    mark = status >= 500 ? 'bad' : status >= 400 ? 'warn' : undefined,
-  } = message
-  const t = textsOf(c, config)
-  return page(
-    c,
-    { title, status, config, mark },
+/** The message as a page; an endpoint that has the request itself sends it by `messagePage`. */
+export const messageOf = (message: Omit<Message, 'config'>, support?: string) => ({
+  page: {
+    title: message.title,
+    status: message.status,
+    mark:
+      message.mark ?? (message.status >= 500 ? 'bad' : message.status >= 400 ? 'warn' : undefined),
+  } satisfies Partial<PageOptions>,
+  body: <Words message={message} support={support} />,
+})
+
+export function messagePage(c: Context, { config, ...message }: Message): Response {
+  const { page: options, body } = messageOf(message, config.look.support)
+  return page(c, { ...options, config }, body)
+}
+
+function Words({
+  message,
+  support,
+}: {
+  message: Omit<Message, 'config'>
+  support: string | undefined
+}) {
+  const t = useTexts()
+  return (
     <>
       <div class="stack">
         <p>{message.what}</p>
@@ -105,7 +118,7 @@ export function messagePage(c: Context, message: Message): Response {
           ))}
         </div>
       )}
-      <ForSupport config={config} reference={message.reference} />
+      <ForSupport support={support} reference={message.reference} />
       {message.detail === undefined ? null : (
         <p class="soft small">
           {t.errors.detail({
@@ -120,6 +133,6 @@ export function messagePage(c: Context, message: Message): Response {
       {message.code === undefined ? null : (
         <p class="soft small">{t.message.code({ code: message.code })}</p>
       )}
-    </>,
+    </>
   )
 }

@@ -1,4 +1,4 @@
-import type { Standing } from '../../../db/types.ts'
+import type { Session, Standing } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { type ReasonClass, reasonClass, RAISES_FLOOR } from '../../protocol/revocation.ts'
 
@@ -15,6 +15,10 @@ export async function currentStanding(
     ? { state: 'unknown' }
     : deps.store.standingByCookie(cookieHash, now)
 }
+
+/** The session, while it is live. One that Microsoft's word has marked lives on until its end. */
+export const liveSession = (standing: Standing): Session | undefined =>
+  standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
 
 /** The session that this browser had was revoked in a way that demands a fresh sign-in. */
 export const endedElsewhere = (standing: Standing): boolean =>

@@ -1,12 +1,11 @@
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { type Context, type Handler, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
-import { sessionCookieHash } from '../../clients/session/cookie.ts'
-import { currentStanding } from '../../clients/session/current.ts'
+import { currentStanding, liveSession } from '../../clients/session/current.ts'
 import { endAccess, grantsPage } from './grants.tsx'
-import { chooseLanguage } from '../../pages/texts.ts'
+import { chooseLanguage, textsOf } from '../../pages/texts.ts'
 import { historyPage } from './history.tsx'
 import { homeFor, homeForAnybody } from './home.tsx'
 import { tooLong } from './not-taken.ts'
@@ -14,7 +13,7 @@ import { readyFor, readyBeforeSignIn } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { askEverywhere, sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
-import { parseForm } from '../../protocol/params.ts'
+import { type PageAnswer, type PageRequest, readPageRequest, respond } from '../page-request.ts'
 
 /**
  * Owns what a user sees of themselves: where they are signed in, and whether they are ready.
@@ -22,19 +21,25 @@ import { parseForm } from '../../protocol/params.ts'
  */
 export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
-  endpoints.get('/', async (c) => {
-    const session = await current(deps, c, deps.clock.now())
-    return session === undefined ? homeForAnybody(deps, c) : homeFor(deps, c, session)
+  const limit = bodyLimit({
+    maxSize: 8 * 1024,
+    onError: (c) => respond(deps, c, tooLong(textsOf(c, deps.config))),
   })
+  endpoints.get(
+    '/',
+    step(deps, (request, session) =>
+      session === undefined ? homeForAnybody(request) : homeFor(deps, request, session),
+    ),
+  )
   endpoints.get('/account', signedIn(deps, sessionsPage))
-  const limit = bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) })
   endpoints.get('/account/sign-out', signedIn(deps, askEverywhere))
-  endpoints.post('/account/sign-out', limit, signedIn(deps, withForm(signOutFrom)))
-  endpoints.get('/account/ready', async (c) => {
-    const now = deps.clock.now()
-    const session = await current(deps, c, now)
-    return session === undefined ? readyBeforeSignIn(deps, c) : readyFor(deps, c, session, now)
-  })
+  endpoints.post('/account/sign-out', limit, signedIn(deps, signOutFrom))
+  endpoints.get(
+    '/account/ready',
+    step(deps, (request, session) =>
+      session === undefined ? readyBeforeSignIn(deps, request) : readyFor(deps, request, session),
+    ),
+  )
   endpoints.post('/language', limit, (c) => takeLanguage(deps, c))
   endpoints.route('/', grantEndpoints(deps, limit))
   endpoints.route('/', historyEndpoints(deps, limit))
@@ -42,42 +47,35 @@ export function accountEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-async function current(deps: Deps, c: Context, now: number): Promise<Session | undefined> {
-  const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  return standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
-}
-
-type Act = (deps: Deps, c: Context, session: Session, now: number) => Promise<Response>
-
-/** For a user who is signed in; another is sent to sign in, and comes back to `returnTo`. */
-const signedIn =
-  (deps: Deps, act: Act, returnTo = '/account') =>
-  async (c: Context): Promise<Response> => {
-    const now = deps.clock.now()
-    const session = await current(deps, c, now)
-    return session === undefined
-      ? c.redirect(`/signin/start?return_to=${returnTo}`, 303)
-      : act(deps, c, session, now)
+/** Reads the request and the session of its browser, and turns the answer into the response. */
+const step =
+  (
+    deps: Deps,
+    act: (request: PageRequest, session: Session | undefined) => PageAnswer | Promise<PageAnswer>,
+  ): Handler =>
+  async (c: Context) => {
+    const request = await readPageRequest(deps, c)
+    const session = liveSession(await currentStanding(deps, request.sessionHash, request.now))
+    return respond(deps, c, await act(request, session))
   }
 
-const withForm =
-  (
-    act: (
-      deps: Deps,
-      c: Context,
-      session: Session,
-      form: URLSearchParams,
-      now: number,
-    ) => Promise<Response>,
-  ): Act =>
-  async (deps, c, session, now) =>
-    act(deps, c, session, parseForm(await c.req.text()), now)
+/** For a user who is signed in; another is sent to sign in, and comes back to `returnTo`. */
+const signedIn = (
+  deps: Deps,
+  act: (deps: Deps, request: PageRequest, session: Session) => Promise<PageAnswer>,
+  returnTo = '/account',
+): Handler =>
+  step(deps, (request, session) =>
+    session === undefined
+      ? { to: `/signin/start?return_to=${returnTo}` }
+      : act(deps, request, session),
+  )
 
 /** The apps that use the user's sign-in. */
 function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
   endpoints.get('/account/apps', signedIn(deps, grantsPage, '/account/apps'))
-  endpoints.post('/account/apps', limit, signedIn(deps, withForm(endAccess), '/account/apps'))
+  endpoints.post('/account/apps', limit, signedIn(deps, endAccess, '/account/apps'))
   endpoints.onError(pageErrors(deps, (t) => t.grants.notSaved))
   return endpoints
 }
@@ -87,8 +85,8 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
   endpoints.get('/account/history', signedIn(deps, historyPage, '/account/history'))
   endpoints.get('/account/report', signedIn(deps, askReport, '/account/history'))
-  endpoints.post('/account/report', limit, signedIn(deps, withForm(report)))
-  endpoints.get('/account/reported', (c) => reportedPage(deps, c))
+  endpoints.post('/account/report', limit, signedIn(deps, report))
+  endpoints.get('/account/reported', step(deps, reportedPage))
   endpoints.onError(pageErrors(deps, (t) => t.report.notSaved))
   return endpoints
 }

@@ -1,11 +1,10 @@
-import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
-import { page } from '../../pages/layout.tsx'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { homeOf } from '../../pages/places.ts'
-import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { Texts } from '../../pages/texts.ts'
 import { Moment } from '../../pages/times.tsx'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { splitList } from '../../protocol/params.ts'
@@ -49,37 +48,36 @@ async function appsOf({ store, clients }: Deps, { sub }: Session, now: number): 
 
 export async function grantsPage(
   deps: Deps,
-  c: Context,
+  request: PageRequest,
   session: Session,
-  now: number,
   ended?: string,
-): Promise<Response> {
-  const t = textsOf(c, deps.config)
-  const apps = await appsOf(deps, session, now)
-  const csrf = csrfToken(deps, c, purposeOf(session))
-  return page(
-    c,
-    {
+): Promise<PageAnswer> {
+  const { t } = request
+  const apps = await appsOf(deps, session, request.now)
+  const csrf = request.csrf(purposeOf(session))
+  return {
+    page: {
       title: t.grants.title,
       said: ended,
-      config: deps.config,
       wide: true,
       nav: <AccountNav at="/account/apps" />,
     },
-    <>
-      {ended === undefined ? null : (
-        <Notice kind="good" title={ended} focused>
-          {t.grants.endedHint}
-        </Notice>
-      )}
-      <p class="soft">{apps.length === 0 ? t.grants.none : t.grants.intro}</p>
-      <ul class="rows">
-        {apps.map((app) => (
-          <Row app={app} csrf={csrf} t={t} />
-        ))}
-      </ul>
-    </>,
-  )
+    body: (
+      <>
+        {ended === undefined ? null : (
+          <Notice kind="good" title={ended} focused>
+            {t.grants.endedHint}
+          </Notice>
+        )}
+        <p class="soft">{apps.length === 0 ? t.grants.none : t.grants.intro}</p>
+        <ul class="rows">
+          {apps.map((app) => (
+            <Row app={app} csrf={csrf} t={t} />
+          ))}
+        </ul>
+      </>
+    ),
+  }
 }
 
 function Row({
@@ -137,17 +135,15 @@ function Row({
  */
 export async function endAccess(
   deps: Deps,
-  c: Context,
+  request: PageRequest,
   session: Session,
-  form: URLSearchParams,
-  now: number,
-): Promise<Response> {
-  if (!csrfHolds(deps, c, purposeOf(session), form.get(CSRF_FIELD) ?? undefined))
-    return forged(deps, c)
+): Promise<PageAnswer> {
+  const { now, t, fields } = request
+  if (!request.isOurs(purposeOf(session))) return forged(t)
   const app = (await appsOf(deps, session, now)).find(
-    ({ clientId }) => clientId === form.get('client'),
+    ({ clientId }) => clientId === fields.get('client'),
   )
-  if (app === undefined) return c.redirect('/account/apps', 303)
+  if (app === undefined) return { to: '/account/apps' }
   const { clientId, metadata } = app
   // First what asks again: an app that comes back meanwhile finds no consent.
   await deps.store.withdrawConsent({ sub: session.sub, clientId, now })
@@ -161,6 +157,5 @@ export async function endAccess(
       actor,
       now,
     })
-  const t = textsOf(c, deps.config)
-  return grantsPage(deps, c, session, now, t.grants.ended({ app: metadata.name }))
+  return grantsPage(deps, request, session, t.grants.ended({ app: metadata.name }))
 }

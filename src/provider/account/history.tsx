@@ -1,9 +1,8 @@
-import type { Context } from 'hono'
 import type { SecurityEvent, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
-import { page } from '../../pages/layout.tsx'
-import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
+import type { Texts } from '../../pages/texts.ts'
 import { reasonClass, type Reason } from '../../protocol/revocation.ts'
 import { isFresh } from '../../clients/session/lifetimes.ts'
 import { Moment, moment } from '../../pages/times.tsx'
@@ -29,11 +28,10 @@ export function readEntryName(name: string | undefined): Place | undefined {
 
 export async function historyPage(
   deps: Deps,
-  c: Context,
+  { now, t, fields }: PageRequest,
   current: Session,
-  now: number,
-): Promise<Response> {
-  const before = readEntryName(c.req.query('before'))
+): Promise<PageAnswer> {
+  const before = readEntryName(fields.get('before') ?? undefined)
   const found = await deps.store.securityHistory({
     sub: current.sub,
     before,
@@ -42,38 +40,33 @@ export async function historyPage(
   const events = found.slice(0, ENTRIES_ON_A_PAGE)
   const last = found.length > ENTRIES_ON_A_PAGE ? events.at(-1) : undefined
   const fresh = isFresh(current, now)
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    {
-      title: t.history.title,
-      config: deps.config,
-      wide: true,
-      nav: <AccountNav at="/account/history" />,
-    },
-    <>
-      <p class="soft">{t.history.intro}</p>
-      {events.length === 0 ? <p>{t.history.none}</p> : null}
-      <ul class="rows">
-        {events.map((event) => (
-          <Entry deps={deps} event={event} current={current} fresh={fresh} t={t} />
-        ))}
-      </ul>
-      {fresh || deps.config.retention.addressDays === 0 ? null : <Addresses t={t} />}
-      <nav class="row" aria-label={t.history.pages}>
-        {before === undefined ? null : (
-          <LinkButton kind="quiet" href="/account/history">
-            {t.history.newest}
-          </LinkButton>
-        )}
-        {last === undefined ? null : (
-          <LinkButton kind="quiet" href={`/account/history?before=${entryName(last)}`}>
-            {t.history.older}
-          </LinkButton>
-        )}
-      </nav>
-    </>,
-  )
+  return {
+    page: { title: t.history.title, wide: true, nav: <AccountNav at="/account/history" /> },
+    body: (
+      <>
+        <p class="soft">{t.history.intro}</p>
+        {events.length === 0 ? <p>{t.history.none}</p> : null}
+        <ul class="rows">
+          {events.map((event) => (
+            <Entry deps={deps} event={event} current={current} fresh={fresh} t={t} />
+          ))}
+        </ul>
+        {fresh || deps.config.retention.addressDays === 0 ? null : <Addresses t={t} />}
+        <nav class="row" aria-label={t.history.pages}>
+          {before === undefined ? null : (
+            <LinkButton kind="quiet" href="/account/history">
+              {t.history.newest}
+            </LinkButton>
+          )}
+          {last === undefined ? null : (
+            <LinkButton kind="quiet" href={`/account/history?before=${entryName(last)}`}>
+              {t.history.older}
+            </LinkButton>
+          )}
+        </nav>
+      </>
+    ),
+  }
 }
 
 /** The way to a fresh sign-in, and back. */

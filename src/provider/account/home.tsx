@@ -1,10 +1,9 @@
-import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftButton, Trouble } from '../../pages/components.tsx'
-import { page } from '../../pages/layout.tsx'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { ANOTHER_ACCOUNT } from '../../pages/places.ts'
-import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { Texts } from '../../pages/texts.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
@@ -14,32 +13,30 @@ import { AccountNav } from './nav.tsx'
  * what the sign-in page says.
  */
 
-export function homeForAnybody(deps: Deps, c: Context): Response {
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    { title: t.home.title, config: deps.config },
+export const homeForAnybody = ({ t }: PageRequest): PageAnswer => ({
+  page: { title: t.home.title },
+  body: (
     <>
       <p>{t.home.intro}</p>
       <MicrosoftButton href="/signin/start?return_to=/" />
       <Trouble />
-    </>,
-  )
-}
+    </>
+  ),
+})
 
-export function homeFor(deps: Deps, c: Context, session: Session): Response {
-  const t = textsOf(c, deps.config)
+export function homeFor(deps: Deps, { t }: PageRequest, session: Session): PageAnswer {
   const { open } = appsOf(deps, session)
-  return page(
-    c,
-    { title: t.home.title, config: deps.config, wide: true, nav: <AccountNav at="/" /> },
-    <>
-      {open.length === 0 ? <p>{t.ready.noApps}</p> : <Apps apps={open} t={t} />}
-      <p class="small">
-        <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
-      </p>
-    </>,
-  )
+  return {
+    page: { title: t.home.title, wide: true, nav: <AccountNav at="/" /> },
+    body: (
+      <>
+        {open.length === 0 ? <p>{t.ready.noApps}</p> : <Apps apps={open} t={t} />}
+        <p class="small">
+          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+        </p>
+      </>
+    ),
+  }
 }
 
 const Apps = ({ apps, t }: { apps: readonly ClientMetadata[]; t: Texts }) => (

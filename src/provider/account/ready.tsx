@@ -1,9 +1,8 @@
-import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Answer, LinkButton, MicrosoftButton, Notice, Steps } from '../../pages/components.tsx'
-import { page } from '../../pages/layout.tsx'
-import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
+import type { Texts } from '../../pages/texts.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { ACR_MFA } from '../../protocol/names.ts'
 import { appsOf } from './apps.ts'
@@ -19,79 +18,74 @@ import { ago } from '../../pages/times.tsx'
  * Before the sign-in: what will be checked, and what to have at hand. It says nothing about any
  * user.
  */
-export function readyBeforeSignIn(deps: Deps, c: Context): Response {
+export function readyBeforeSignIn(deps: Deps, { t }: PageRequest): PageAnswer {
   const connected = deps.microsoft.readiness().connected
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    { title: t.ready.title, config: deps.config },
-    <>
-      <p>{t.ready.intro}</p>
-      <Steps
-        items={[
-          <div class="tight">
-            <h2>{t.ready.reach}</h2>
-            <p class="soft">{t.ready.reachHint}</p>
-          </div>,
-          <div class="tight">
-            <h2>{t.ready.connected}</h2>
-            <p class="soft">{t.ready.connectedHint}</p>
-          </div>,
-          <div class="tight">
-            <h2>{t.ready.mfa}</h2>
-            <p class="soft">
-              {t.ready.mfaHint({ link: <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a> })}
-            </p>
-          </div>,
-        ]}
-      />
-      {connected ? (
-        <MicrosoftButton href="/signin/start?return_to=/account/ready" />
-      ) : (
-        <Notice kind="warn" title={t.ready.unavailableTitle}>
-          {t.ready.unavailable}
-        </Notice>
-      )}
-    </>,
-  )
+  return {
+    page: { title: t.ready.title },
+    body: (
+      <>
+        <p>{t.ready.intro}</p>
+        <Steps
+          items={[
+            <div class="tight">
+              <h2>{t.ready.reach}</h2>
+              <p class="soft">{t.ready.reachHint}</p>
+            </div>,
+            <div class="tight">
+              <h2>{t.ready.connected}</h2>
+              <p class="soft">{t.ready.connectedHint}</p>
+            </div>,
+            <div class="tight">
+              <h2>{t.ready.mfa}</h2>
+              <p class="soft">
+                {t.ready.mfaHint({ link: <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a> })}
+              </p>
+            </div>,
+          ]}
+        />
+        {connected ? (
+          <MicrosoftButton href="/signin/start?return_to=/account/ready" />
+        ) : (
+          <Notice kind="warn" title={t.ready.unavailableTitle}>
+            {t.ready.unavailable}
+          </Notice>
+        )}
+      </>
+    ),
+  }
 }
 
-export function readyFor(deps: Deps, c: Context, session: Session, now: number): Response {
+export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session): PageAnswer {
   const { open, closed } = appsOf(deps, session)
   const ready = open.length > 0
   const first = open.find(({ uri }) => uri !== undefined)
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    {
-      title: t.ready.title,
-      config: deps.config,
-      wide: true,
-      nav: <AccountNav at="/account/ready" />,
-    },
-    <>
-      <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
-        {[session.user.name, session.user.username ?? session.user.email]
-          .filter(Boolean)
-          .join(' · ')}
-      </Notice>
-      <Answer question={t.ready.reach} is="yes">
-        <p class="soft">
-          {t.ready.confirmed({
-            ago: ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t),
-          })}
-        </p>
-      </Answer>
-      <Connected open={open} closed={closed} t={t} />
-      {/* Without it there would be no session: signin/mfa.ts decides. */}
-      <Answer question={t.ready.mfa} is="yes">
-        <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
-      </Answer>
-      {first?.uri === undefined ? null : (
-        <LinkButton href={first.uri}>{t.ready.open({ app: first.name })}</LinkButton>
-      )}
-    </>,
-  )
+  return {
+    page: { title: t.ready.title, wide: true, nav: <AccountNav at="/account/ready" /> },
+    body: (
+      <>
+        <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
+          {[session.user.name, session.user.username ?? session.user.email]
+            .filter(Boolean)
+            .join(' · ')}
+        </Notice>
+        <Answer question={t.ready.reach} is="yes">
+          <p class="soft">
+            {t.ready.confirmed({
+              ago: ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t),
+            })}
+          </p>
+        </Answer>
+        <Connected open={open} closed={closed} t={t} />
+        {/* Without it there would be no session: signin/mfa.ts decides. */}
+        <Answer question={t.ready.mfa} is="yes">
+          <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
+        </Answer>
+        {first?.uri === undefined ? null : (
+          <LinkButton href={first.uri}>{t.ready.open({ app: first.name })}</LinkButton>
+        )}
+      </>
+    ),
+  }
 }
 
 function Connected({

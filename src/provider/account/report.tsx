@@ -1,4 +1,3 @@
-import type { Context } from 'hono'
 import { audited } from '../../clients/with-audit.ts'
 import type { SecurityEvent, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
@@ -11,10 +10,10 @@ import {
   Steps,
   Tick,
 } from '../../pages/components.tsx'
-import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
-import { page } from '../../pages/layout.tsx'
-import { textsOf, type Texts } from '../../pages/texts.ts'
-import { addressOf, forgetSession } from '../../clients/session/browser.ts'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
+import type { Texts } from '../../pages/texts.ts'
+import { liveSession } from '../../clients/session/current.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
 import { forged } from './not-taken.ts'
 import { AccountNav } from './nav.tsx'
@@ -33,6 +32,11 @@ const purposeOf = (session: Session, about: string): string => `report ${session
 type Reported =
   | { sid: string; session: Session }
   | { sid: string | undefined; event: SecurityEvent }
+
+function readAsked({ fields }: PageRequest) {
+  const [session, entry] = [fields.get('session') ?? undefined, fields.get('entry') ?? undefined]
+  return { session, entry, about: entry ?? session ?? '' }
+}
 
 async function findReported(
   deps: Deps,
@@ -62,54 +66,52 @@ async function findReported(
 /** Before anything is done: what it is, and what a confirmation does. */
 export async function askReport(
   deps: Deps,
-  c: Context,
+  request: PageRequest,
   current: Session,
-  now: number,
-): Promise<Response> {
-  const asked = { session: c.req.query('session'), entry: c.req.query('entry') }
+): Promise<PageAnswer> {
+  const { now, t } = request
+  const { about, ...asked } = readAsked(request)
   const reported = await findReported(deps, current, asked, now)
-  if (reported === undefined) return c.redirect('/account/history', 303)
-  const t = textsOf(c, deps.config)
+  if (reported === undefined) return { to: '/account/history' }
   const fresh = isFresh(current, now)
-  const about = asked.entry ?? asked.session ?? ''
-  const standing =
-    reported.sid === undefined ? undefined : await deps.store.standingBySid(reported.sid, now)
-  const ends = standing?.state === 'live' || standing?.state === 'marked'
-  return page(
-    c,
-    {
+  const ends =
+    reported.sid !== undefined &&
+    liveSession(await deps.store.standingBySid(reported.sid, now)) !== undefined
+  return {
+    page: {
       title: t.report.title,
-      config: deps.config,
       mark: 'warn',
       wide: true,
       nav: <AccountNav at={undefined} />,
     },
-    <>
-      <What deps={deps} reported={reported} fresh={fresh} t={t} />
-      <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
-      <p class="soft">{t.report.tells}</p>
-      {fresh ? null : (
-        <Notice kind="warn">
-          <p>{t.report.endsHere}</p>
-          <p>
-            <a href={PROVE_FIRST}>{t.history.proveFirst}</a>
-          </p>
-        </Notice>
-      )}
-      <form class="stack" method="post" action="/account/report">
-        <HiddenFields
-          fields={{ [CSRF_FIELD]: csrfToken(deps, c, purposeOf(current, about)), ...asked }}
-        />
-        {fresh ? <More microsoft={revokesAtMicrosoft(deps, current)} t={t} /> : null}
-        <div class="row">
-          <Button kind="danger">{t.report.confirm}</Button>
-          <LinkButton kind="quiet" href="/account">
-            {t.report.cancel}
-          </LinkButton>
-        </div>
-      </form>
-    </>,
-  )
+    body: (
+      <>
+        <What deps={deps} reported={reported} fresh={fresh} t={t} />
+        <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
+        <p class="soft">{t.report.tells}</p>
+        {fresh ? null : (
+          <Notice kind="warn">
+            <p>{t.report.endsHere}</p>
+            <p>
+              <a href={PROVE_FIRST}>{t.history.proveFirst}</a>
+            </p>
+          </Notice>
+        )}
+        <form class="stack" method="post" action="/account/report">
+          <HiddenFields
+            fields={{ [CSRF_FIELD]: request.csrf(purposeOf(current, about)), ...asked }}
+          />
+          {fresh ? <More microsoft={revokesAtMicrosoft(deps, current)} t={t} /> : null}
+          <div class="row">
+            <Button kind="danger">{t.report.confirm}</Button>
+            <LinkButton kind="quiet" href="/account">
+              {t.report.cancel}
+            </LinkButton>
+          </div>
+        </form>
+      </>
+    ),
+  }
 }
 
 function What({
@@ -156,23 +158,19 @@ function revokesAtMicrosoft({ config }: Deps, { user }: Session): boolean {
 
 export async function report(
   deps: Deps,
-  c: Context,
+  request: PageRequest,
   current: Session,
-  form: URLSearchParams,
-  now: number,
-): Promise<Response> {
-  const asked = { session: form.get('session') ?? undefined, entry: form.get('entry') ?? undefined }
-  const about = asked.entry ?? asked.session ?? ''
-  if (!csrfHolds(deps, c, purposeOf(current, about), form.get(CSRF_FIELD) ?? undefined))
-    return forged(deps, c)
-  const event = readEntryName(asked.entry)
-  const what = event === undefined ? { sid: asked.session ?? '' } : { event }
+): Promise<PageAnswer> {
+  const { now, t, fields, address } = request
+  const { about, session: sid = '', entry } = readAsked(request)
+  if (!request.isOurs(purposeOf(current, about))) return forged(t)
+  const event = readEntryName(entry)
+  const what = event === undefined ? { sid } : { event }
   const { sub } = current
-  const address = addressOf(deps, c)
   const act = { sub, acting: current.sid, what, freshSince: now - FRESH_SECONDS, address, now }
   const [everywhere, atMicrosoft] = [
-    form.get('everywhere') === 'yes',
-    form.get('microsoft') === 'yes' && revokesAtMicrosoft(deps, current),
+    fields.get('everywhere') === 'yes',
+    fields.get('microsoft') === 'yes' && revokesAtMicrosoft(deps, current),
   ]
   const done = await audited(
     deps.store,
@@ -191,22 +189,17 @@ export async function report(
       }),
     },
   )
-  if (done.outcome === 'unknown') return c.redirect('/account/history', 303)
+  if (done.outcome === 'unknown') return { to: '/account/history' }
   if (done.pending.length > 0) deps.queue.addUrgent(done.pending)
   deps.metrics.userReports.inc()
   deps.log.warn('reported_by_user', { sub, sid: done.sid, tid: current.user.tid })
-  if (done.actingEnded) {
-    forgetSession(c)
-  }
-  return c.redirect('/account/reported', 303)
+  return { to: '/account/reported', signedOut: done.actingEnded }
 }
 
 /** What is left to do: for a user who is signed out by now, so it is public. */
-export function reportedPage(deps: Deps, c: Context): Response {
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    { title: t.report.doneTitle, config: deps.config, mark: 'good' },
+export const reportedPage = ({ t }: PageRequest): PageAnswer => ({
+  page: { title: t.report.doneTitle, mark: 'good' },
+  body: (
     <>
       <p>{t.report.done}</p>
       <Steps
@@ -221,6 +214,6 @@ export function reportedPage(deps: Deps, c: Context): Response {
       <div class="row">
         <LinkButton href="/account">{t.shared.whereSignedIn}</LinkButton>
       </div>
-    </>,
-  )
-}
+    </>
+  ),
+})

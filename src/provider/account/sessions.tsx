@@ -1,13 +1,12 @@
-import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../../db/types.ts'
 import { administratorOf } from '../../clients/session/tenant-administrator.ts'
 import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
-import { page } from '../../pages/layout.tsx'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { ANOTHER_ACCOUNT, homeOf, TENANT_CONSOLE } from '../../pages/places.ts'
-import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { Texts } from '../../pages/texts.ts'
 import { ago, Moment } from '../../pages/times.tsx'
 import { DeviceIcon } from './device.tsx'
 import { AccountNav } from './nav.tsx'
@@ -24,108 +23,108 @@ interface Live {
 
 export async function sessionsPage(
   deps: Deps,
-  c: Context,
+  request: PageRequest,
   current: Session,
-  now: number,
   done?: string,
-): Promise<Response> {
+): Promise<PageAnswer> {
+  const { now, t } = request
   const [live, administers] = await Promise.all([
     deps.store.liveSessionsOf(current.sub, now),
     administratorOf(deps, current),
   ])
   const here = live.filter(({ session }) => session.sid === current.sid)
   const others = live.filter(({ session }) => session.sid !== current.sid)
-  const t = textsOf(c, deps.config)
-  const csrf = csrfToken(deps, c, accountPurpose(current))
-  return page(
-    c,
-    {
+  const csrf = request.csrf(accountPurpose(current))
+  return {
+    page: {
       title: t.sessions.title,
       said: done,
-      config: deps.config,
       wide: true,
       nav: <AccountNav at="/account" />,
     },
-    <>
-      {done === undefined ? null : <Notice kind="good" title={done} focused />}
-      {current.absoluteAt - now > WARN_SECONDS ? null : <EndsSoon at={current.absoluteAt} t={t} />}
-      <div class="row apart">
-        <p class="soft">{whose(current)}</p>
-        <div class="row small">
-          {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
-          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+    body: (
+      <>
+        {done === undefined ? null : <Notice kind="good" title={done} focused />}
+        {current.absoluteAt - now > WARN_SECONDS ? null : (
+          <EndsSoon at={current.absoluteAt} t={t} />
+        )}
+        <div class="row apart">
+          <p class="soft">{whose(current)}</p>
+          <div class="row small">
+            {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
+            <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+          </div>
         </div>
-      </div>
-      <ul class="rows">
-        {[...here, ...others].map((one) => (
-          <Row
-            deps={deps}
-            live={one}
-            current={one.session.sid === current.sid}
-            csrf={csrf}
-            now={now}
-            t={t}
-          />
-        ))}
-      </ul>
-      <hr />
-      <div class="tight">
-        <h2>{t.sessions.lostDevice}</h2>
-        <p class="soft">{t.sessions.everywhereHint}</p>
-      </div>
-      <div class="row">
-        <LinkButton kind="danger" href="/account/sign-out">
-          {t.sessions.everywhere}
-        </LinkButton>
-      </div>
-    </>,
-  )
+        <ul class="rows">
+          {[...here, ...others].map((one) => (
+            <Row
+              deps={deps}
+              live={one}
+              current={one.session.sid === current.sid}
+              csrf={csrf}
+              now={now}
+              t={t}
+            />
+          ))}
+        </ul>
+        <hr />
+        <div class="tight">
+          <h2>{t.sessions.lostDevice}</h2>
+          <p class="soft">{t.sessions.everywhereHint}</p>
+        </div>
+        <div class="row">
+          <LinkButton kind="danger" href="/account/sign-out">
+            {t.sessions.everywhere}
+          </LinkButton>
+        </div>
+      </>
+    ),
+  }
 }
 
 /** One click more, because it reaches every device. */
 export async function askEverywhere(
   deps: Deps,
-  c: Context,
+  request: PageRequest,
   current: Session,
-  now: number,
-): Promise<Response> {
+): Promise<PageAnswer> {
+  const { now, t } = request
   const others = (await deps.store.liveSessionsOf(current.sub, now)).filter(
     ({ session }) => session.sid !== current.sid,
   )
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    {
+  return {
+    page: {
       title: t.sessions.everywhereTitle,
-      config: deps.config,
       mark: 'warn',
       wide: true,
       nav: <AccountNav at={undefined} />,
     },
-    <>
-      <p>
-        {others.length === 0
-          ? t.signOut.everywhereOnlyHere
-          : t.signOut.everywhereOthers({ others: others.length })}
-      </p>
-      <ul class="bullets">
-        {others.map(({ session }) => (
-          <li>{session.device}</li>
-        ))}
-      </ul>
-      <form class="stack" method="post" action="/account/sign-out">
-        <HiddenFields
-          fields={{ [CSRF_FIELD]: csrfToken(deps, c, accountPurpose(current)), everywhere: 'yes' }}
-        />
-        <div class="row">
-          <Button kind="danger">{t.sessions.everywhere}</Button>
-          <LinkButton kind="quiet" href="/account">
-            {t.signOut.stay}
-          </LinkButton>
-        </div>
-      </form>
-    </>,
-  )
+    body: (
+      <>
+        <p>
+          {others.length === 0
+            ? t.signOut.everywhereOnlyHere
+            : t.signOut.everywhereOthers({ others: others.length })}
+        </p>
+        <ul class="bullets">
+          {others.map(({ session }) => (
+            <li>{session.device}</li>
+          ))}
+        </ul>
+        <form class="stack" method="post" action="/account/sign-out">
+          <HiddenFields
+            fields={{ [CSRF_FIELD]: request.csrf(accountPurpose(current)), everywhere: 'yes' }}
+          />
+          <div class="row">
+            <Button kind="danger">{t.sessions.everywhere}</Button>
+            <LinkButton kind="quiet" href="/account">
+              {t.signOut.stay}
+            </LinkButton>
+          </div>
+        </form>
+      </>
+    ),
+  }
 }
 
 /**

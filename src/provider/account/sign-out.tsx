@@ -1,11 +1,8 @@
-import type { Context } from 'hono'
 import type { Participant, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { CSRF_FIELD, csrfHolds } from '../../pages/csrf.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { signedOutAddress } from '../../pages/signed-out.ts'
-import { textsOf } from '../../pages/texts.ts'
 import { revoke, microsoftNext, signOut } from '../../revocation/revoke.ts'
-import { forgetSession, isSharedComputer } from '../../clients/session/browser.ts'
 import { forged } from './not-taken.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
@@ -15,21 +12,19 @@ import { accountPurpose, sessionsPage } from './sessions.tsx'
  */
 export async function signOutFrom(
   deps: Deps,
-  c: Context,
+  request: PageRequest,
   current: Session,
-  form: URLSearchParams,
-  now: number,
-): Promise<Response> {
-  if (!csrfHolds(deps, c, accountPurpose(current), form.get(CSRF_FIELD) ?? undefined))
-    return forged(deps, c)
+): Promise<PageAnswer> {
+  const { now, t, fields } = request
+  if (!request.isOurs(accountPurpose(current))) return forged(t)
   const live = await deps.store.liveSessionsOf(current.sub, now)
-  if (form.get('everywhere') === 'yes')
-    return leave(deps, c, { scope: 'everywhere', live, current, now })
-  const sid = form.get('sid')
+  if (fields.get('everywhere') === 'yes')
+    return leave(deps, request, current, { scope: 'everywhere', live })
+  const sid = fields.get('sid')
   const own = live.find(({ session }) => session.sid === sid)
-  if (own === undefined) return c.redirect('/account', 303)
+  if (own === undefined) return { to: '/account' }
   if (own.session.sid === current.sid)
-    return leave(deps, c, { scope: 'device', live: [own], current, now })
+    return leave(deps, request, current, { scope: 'device', live: [own] })
   const selector = { kind: 'session', sid: own.session.sid } as const
   await revoke(deps, {
     selector,
@@ -37,27 +32,24 @@ export async function signOutFrom(
     actor: { kind: 'user', id: current.sub },
     now,
   })
-  const t = textsOf(c, deps.config)
-  return sessionsPage(deps, c, current, now, t.sessions.signedOut({ device: own.session.device }))
+  return sessionsPage(deps, request, current, t.sessions.signedOut({ device: own.session.device }))
 }
 
 interface Leaving {
   scope: 'device' | 'everywhere'
   /** The sessions that end. */
   live: readonly { participants: readonly Participant[] }[]
-  current: Session
-  now: number
 }
 
 /** A sign-out of this browser too: the signed-out page follows the apps. */
 async function leave(
   deps: Deps,
-  c: Context,
-  { scope, live, current, now }: Leaving,
-): Promise<Response> {
+  { now, isShared }: PageRequest,
+  current: Session,
+  { scope, live }: Leaving,
+): Promise<PageAnswer> {
   const participants = live.flatMap((one) => one.participants)
   const ended = await signOut(deps, { scope, session: current, participants, now })
-  const done = isSharedComputer(deps, c) ? { ...ended, ...microsoftNext(deps, current) } : ended
-  forgetSession(c)
-  return c.redirect(signedOutAddress(deps.sealer, done, now), 303)
+  const done = isShared ? { ...ended, ...microsoftNext(deps, current) } : ended
+  return { to: signedOutAddress(deps.sealer, done, now), signedOut: true }
 }

@@ -284,7 +284,7 @@ export function guidancePage(
         )}
         <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
       </div>
-      <ForSupport config={deps.config} reference={reference} code={about.code} />
+      <ForSupport support={deps.config.look.support} reference={reference} code={about.code} />
     </>,
   )
 }

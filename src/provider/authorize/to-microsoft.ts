@@ -4,7 +4,7 @@ import { MicrosoftRejection, type StartSignIn } from '../../microsoft/interface.
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
-import { currentStanding, endedElsewhere } from '../../clients/session/current.ts'
+import { currentStanding, liveSession, endedElsewhere } from '../../clients/session/current.ts'
 import { freshProof, isKnownDevice, provenOf } from '../../clients/session/browser.ts'
 import { lowest } from '../../clients/session/lifetimes.ts'
 import { openFromSession } from '../../clients/session/sealed.ts'
@@ -248,10 +248,8 @@ async function nameOfKnown(
 }
 
 async function whoIsHere(deps: Deps, visitor: Visitor, now: number): Promise<string | undefined> {
-  const standing = await currentStanding(deps, visitor.sessionHash, now)
-  return standing.state === 'live' || standing.state === 'marked'
-    ? hintOf(deps, standing.session)
-    : undefined
+  const session = liveSession(await currentStanding(deps, visitor.sessionHash, now))
+  return session && hintOf(deps, session)
 }
 
 const hintOf = (

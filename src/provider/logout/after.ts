@@ -1,8 +1,5 @@
-import type { Context } from 'hono'
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
-import { inLocation } from '../location.ts'
 import type { ReasonClass } from '../../protocol/revocation.ts'
 import { open, seal } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
@@ -11,9 +8,6 @@ import type { LogoutRequest } from './request.ts'
  * Where the browser goes when there is nothing left to ask: to the registered address, or to the
  * signed-out page; and to Microsoft's own sign-out and back.
  */
-
-const COOKIE = '__Host-cmb_after_logout'
-const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 
 const addressesOf = (clients: Deps['clients'], clientId: string | undefined): readonly string[] =>
   clients.find(clientId ?? '')?.metadata.postLogoutRedirectUris ?? []
@@ -53,10 +47,6 @@ export function asRegistered({ clients }: Pick<Deps, 'clients'>, done: Done): Do
   return isRegistered ? done : { ...done, back: undefined }
 }
 
-export function toDone(deps: Pick<Deps, 'sealer'>, c: Context, done: Done, now: number): Response {
-  return c.redirect(signedOutAddress(deps.sealer, done, now), 303)
-}
-
 /** Ends of a session that the user did not cause and may not expect. */
 const UNEXPECTED: ReadonlySet<ReasonClass | undefined> = new Set<ReasonClass>([
   'ended_elsewhere',
@@ -77,41 +67,37 @@ const mustBeRead = ({ scope, microsoft, elsewhere = 0, why }: Done): boolean =>
  */
 export function goOn(
   deps: Pick<Deps, 'sealer' | 'clients'>,
-  c: Context,
   request: LogoutRequest,
   done: Done,
   now: number,
-): Response {
+): string {
   const back = returnAddress(deps, request)
   return back === undefined || mustBeRead(done)
-    ? toDone(deps, c, { ...done, back }, now)
-    : c.redirect(inLocation(back), 303)
+    ? signedOutAddress(deps.sealer, { ...done, back }, now)
+    : back
 }
 
 /**
  * To Microsoft's sign-out, which comes back to one fixed address (it is registered there): the rest
  * waits in a cookie.
+ * @returns the address, and the cookie's value where the address is Microsoft's
  */
 export async function goToMicrosoft(
   deps: Pick<Deps, 'sealer' | 'microsoft' | 'log'>,
-  c: Context,
   done: Done,
   now: number,
-): Promise<Response> {
+): Promise<{ to: string; after?: string }> {
   const { account } = done
-  if (account === undefined) return toDone(deps, c, done, now)
+  if (account === undefined) return { to: signedOutAddress(deps.sealer, done, now) }
   try {
-    const url = await deps.microsoft.logoutUrl({ tid: account.tid, logoutHint: account.loginHint })
-    setCookie(c, COOKIE, seal(deps.sealer, 'after', done, now), { ...ATTRIBUTES, maxAge: 1800 })
-    // The address of the page before holds a sealed text: Microsoft need not see it.
-    c.header('Referrer-Policy', 'no-referrer')
-    return c.redirect(url, 303)
+    const to = await deps.microsoft.logoutUrl({ tid: account.tid, logoutHint: account.loginHint })
+    return { to, after: seal(deps.sealer, 'after', done, now) }
   } catch (cause) {
     deps.log.warn('microsoft_logout_unreachable', {
       tid: account.tid,
       cause: cause instanceof Error ? cause.message : String(cause),
     })
-    return toDone(deps, c, { ...done, microsoft: 'unreachable' }, now)
+    return { to: signedOutAddress(deps.sealer, { ...done, microsoft: 'unreachable' }, now) }
   }
 }
 
@@ -120,15 +106,11 @@ export async function goToMicrosoft(
  */
 export function backFromMicrosoft(
   deps: Pick<Deps, 'sealer' | 'clients'>,
-  c: Context,
+  after: string | undefined,
   now: number,
-): Response {
-  const value = getCookie(c, COOKIE)
-  if (value !== undefined) deleteCookie(c, COOKIE, ATTRIBUTES)
-  const opened = value === undefined ? undefined : open(deps.sealer, 'after', value, now)
-  if (opened === undefined) return c.redirect('/logout/done', 303)
+): string {
+  const opened = after === undefined ? undefined : open(deps.sealer, 'after', after, now)
+  if (opened === undefined) return '/logout/done'
   const done = asRegistered(deps, opened)
-  return done.back === undefined
-    ? toDone(deps, c, { ...done, microsoft: 'left' }, now)
-    : c.redirect(inLocation(done.back), 303)
+  return done.back ?? signedOutAddress(deps.sealer, { ...done, microsoft: 'left' }, now)
 }

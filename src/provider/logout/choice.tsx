@@ -1,4 +1,3 @@
-import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Session } from '../../../db/types.ts'
@@ -12,11 +11,10 @@ import {
   Tick,
   userWords,
 } from '../../pages/components.tsx'
-import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
-import { page } from '../../pages/layout.tsx'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { ANOTHER_ACCOUNT } from '../../pages/places.ts'
-import { textsOf, type Texts } from '../../pages/texts.ts'
-import { isSharedComputer } from '../../clients/session/browser.ts'
+import type { Texts } from '../../pages/texts.ts'
 import { clientName, clientUri, namesOf } from './names.ts'
 import { seal } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
@@ -28,8 +26,7 @@ import type { LogoutRequest } from './request.ts'
 
 export interface Asked {
   session: Session
-  request: LogoutRequest
-  now: number
+  logout: LogoutRequest
   /**
    * Something to say first: why the request itself leads nowhere, or why the question is put again.
    */
@@ -42,37 +39,38 @@ export const choicePurpose = (sealedChoice: string): string => `logout ${sealedC
 
 export async function askWhichSignOut(
   deps: Deps,
-  c: Context,
-  { session, request, now, notice, status }: Asked,
-): Promise<Response> {
+  request: PageRequest,
+  { session, logout, notice, status }: Asked,
+): Promise<PageAnswer> {
+  const { now, t } = request
   const live = await deps.store.liveSessionsOf(session.sub, now)
   const here =
     live.find((one) => one.session.sid === session.sid)?.participants.map((one) => one.clientId) ??
     []
   const others = live.filter((one) => one.session.sid !== session.sid).length
-  const sealed = seal(deps.sealer, 'choice', { request, sid: session.sid }, now)
-  const back = clientUri(deps.clients, request.clientId)
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
+  const sealed = seal(deps.sealer, 'choice', { request: logout, sid: session.sid }, now)
+  const back = clientUri(deps.clients, logout.clientId)
+  return {
     // The browser checks the whole chain of redirects after the form.
-    { title: t.signOut.title, status, config: deps.config, formAction: [request.returnTo] },
-    <>
-      {notice}
-      {whoseSession(deps, session, request, t)}
-      <p class="soft">
-        {t.signOut.signedInAs({ who: userWords(session.user, t), device: session.device })}
-      </p>
-      <ChoiceForm
-        fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }}
-        apps={namesOf(deps.clients, here)}
-        others={others}
-        back={back ?? '/account'}
-        shared={isSharedComputer(deps, c)}
-        t={t}
-      />
-    </>,
-  )
+    page: { title: t.signOut.title, status, formAction: [logout.returnTo] },
+    body: (
+      <>
+        {notice}
+        {whoseSession(deps, session, logout, t)}
+        <p class="soft">
+          {t.signOut.signedInAs({ who: userWords(session.user, t), device: session.device })}
+        </p>
+        <ChoiceForm
+          fields={{ request: sealed, [CSRF_FIELD]: request.csrf(choicePurpose(sealed)) }}
+          apps={namesOf(deps.clients, here)}
+          others={others}
+          back={back ?? '/account'}
+          shared={request.isShared}
+          t={t}
+        />
+      </>
+    ),
+  }
 }
 
 interface ChoiceFormProps {

@@ -1,15 +1,11 @@
-import type { Context } from 'hono'
 import type { Session, Standing } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Notice } from '../../pages/components.tsx'
-import { CSRF_FIELD, csrfHolds } from '../../pages/csrf.ts'
-import { messagePage } from '../../pages/message.tsx'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
+import { messageOf } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
-import { textsOf } from '../../pages/texts.ts'
 import { microsoftNext, MOST_NAMES, signOut } from '../../revocation/revoke.ts'
-import { forgetSession, isSharedComputer } from '../../clients/session/browser.ts'
-import { sessionCookieHash } from '../../clients/session/cookie.ts'
-import { currentStanding, endedClass } from '../../clients/session/current.ts'
+import { currentStanding, endedClass, liveSession } from '../../clients/session/current.ts'
 import { goOn } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
@@ -19,49 +15,41 @@ import type { LogoutRequest } from './request.ts'
 
 type Scope = 'device' | 'everywhere'
 
-export async function confirmSignOut(
-  deps: Deps,
-  c: Context,
-  form: URLSearchParams,
-  now: number,
-): Promise<Response> {
-  const t = textsOf(c, deps.config)
-  const sealed = form.get('request') ?? ''
+export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<PageAnswer> {
+  const { now, t, fields } = request
+  const sealed = fields.get('request') ?? ''
   const choice = open(deps.sealer, 'choice', sealed, now)
   if (choice === undefined) {
-    return messagePage(c, {
+    return messageOf({
       title: t.signOut.oldPageTitle,
       status: 400,
       what: t.signOut.oldPage,
       next: t.signOut.oldPageNext,
       links: [{ href: '/logout', label: t.shared.signOut }],
-      config: deps.config,
     })
   }
-  const { request, sid } = choice
-  const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  const current =
-    standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
-  const scope = form.get('scope')
-  if (!csrfHolds(deps, c, choicePurpose(sealed), form.get(CSRF_FIELD) ?? undefined))
-    return again(deps, c, { current, request, now, why: 'forged' })
+  const { request: logout, sid } = choice
+  const current = liveSession(await currentStanding(deps, request.sessionHash, now))
+  const scope = fields.get('scope')
+  if (!request.isOurs(choicePurpose(sealed)))
+    return again(deps, request, { current, logout, why: 'forged' })
   if (current !== undefined && current.sid !== sid)
-    return again(deps, c, { current, request, now, why: 'other' })
+    return again(deps, request, { current, logout, why: 'other' })
   if (scope !== 'device' && scope !== 'everywhere')
-    return again(deps, c, { current, request, now, why: 'nothing' })
+    return again(deps, request, { current, logout, why: 'nothing' })
 
   // The form is this browser's own, made for that session: it decides, even where the cookie has
   // gone since.
   const asked = await deps.store.standingBySid(sid, now)
-  const isLive = asked.state === 'live' || asked.state === 'marked'
-  const done = isLive
-    ? await endSession(deps, asked.session, scope, request, now)
-    : await alreadyOut(deps, asked, scope, request, now)
-  forgetSession(c)
-  const wanted = form.get('microsoft') === 'yes' || isSharedComputer(deps, c)
+  const live = liveSession(asked)
+  const done =
+    live === undefined
+      ? await alreadyOut(deps, asked, scope, logout, now)
+      : await endSession(deps, live, scope, logout, now)
+  const wanted = fields.get('microsoft') === 'yes' || request.isShared
   const microsoft =
     wanted && asked.state !== 'unknown' ? microsoftNext(deps, asked.session) : undefined
-  return goOn(deps, c, request, { ...done, ...microsoft }, now)
+  return { to: goOn(deps, logout, { ...done, ...microsoft }, now), signedOut: true }
 }
 
 async function endSession(
@@ -113,38 +101,29 @@ async function alreadyOut(
 
 const STATUS = { forged: 403, other: 409, nothing: 400 } as const
 
-async function again(
+function again(
   deps: Deps,
-  c: Context,
-  input: {
-    current: Session | undefined
-    request: LogoutRequest
-    now: number
-    why: keyof typeof STATUS
-  },
-): Promise<Response> {
-  const t = textsOf(c, deps.config)
-  const status = STATUS[input.why]
-  const { title, text } = t.signOutAgain[input.why]
-  if (input.current === undefined) {
-    return messagePage(c, {
+  request: PageRequest,
+  {
+    current,
+    logout,
+    why,
+  }: { current: Session | undefined; logout: LogoutRequest; why: keyof typeof STATUS },
+): PageAnswer | Promise<PageAnswer> {
+  const { t } = request
+  const status = STATUS[why]
+  const { title, text } = t.signOutAgain[why]
+  if (current === undefined)
+    return messageOf({
       title,
       status,
       what: text,
       links: [{ href: '/logout', label: t.shared.signOut }],
-      config: deps.config,
     })
-  }
   const notice = (
     <Notice kind="warn" title={title}>
       {text}
     </Notice>
   )
-  return askWhichSignOut(deps, c, {
-    session: input.current,
-    request: input.request,
-    now: input.now,
-    notice,
-    status,
-  })
+  return askWhichSignOut(deps, request, { session: current, logout, status, notice })
 }

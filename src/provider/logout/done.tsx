@@ -1,13 +1,12 @@
-import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Delivery } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { LinkButton, Notice, userWords } from '../../pages/components.tsx'
-import { page } from '../../pages/layout.tsx'
-import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
-import { textsOf, type Texts } from '../../pages/texts.ts'
-import { sessionCookieHash } from '../../clients/session/cookie.ts'
-import { currentStanding, endedClass } from '../../clients/session/current.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
+import { type Done, openDone, signedOutAddress } from '../../pages/signed-out.ts'
+import { asRegistered } from './after.ts'
+import type { Texts } from '../../pages/texts.ts'
+import { currentStanding, endedClass, liveSession } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
 /**
@@ -21,18 +20,22 @@ const TAG: Record<Progress, string> = {
   pending: 'tag wait',
   unconfirmed: 'tag bad',
 }
+/** What the address says of the sign-out, as the clients are registered now. */
+export function readDone(deps: Deps, fields: URLSearchParams, now: number): Done | undefined {
+  const done = openDone(deps.sealer, fields.get('about') ?? undefined, now)
+  return done && asRegistered(deps, done)
+}
+
 /** For so long the page keeps looking. */
 const WATCH_SECONDS = 30
 export async function signedOutPage(
   deps: Deps,
-  c: Context,
-  done: Done | undefined,
-  now: number,
-): Promise<Response> {
-  const t = textsOf(c, deps.config)
-  const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  if (standing.state === 'live' || standing.state === 'marked')
-    return signedInAgain(deps, c, userWords(standing.session.user, t), t)
+  { now, t, sessionHash, fields }: PageRequest,
+): Promise<PageAnswer> {
+  const done = readDone(deps, fields, now)
+  const standing = await currentStanding(deps, sessionHash, now)
+  const live = liveSession(standing)
+  if (live !== undefined) return signedInAgain(userWords(live.user, t), t)
   const scope = done?.scope ?? 'none'
   const why = done === undefined ? endedClass(standing) : done.why
   const rows = done === undefined ? [] : await instances(deps, done, now)
@@ -40,43 +43,42 @@ export async function signedOutPage(
     done !== undefined &&
     rows.some((row) => row.progress === 'pending') &&
     now - done.at < WATCH_SECONDS
-  return page(
-    c,
-    {
+  return {
+    page: {
       title: t.signedOut.title[scope],
-      config: deps.config,
       live: watching ? { seconds: WATCH_SECONDS } : undefined,
     },
-    <>
-      {why === undefined ? null : <Notice>{t.signedOut.why[why]}</Notice>}
-      {rows.length === 0 ? (
-        <p>{scope === 'none' ? t.signedOut.what.none : t.signedOut.plain}</p>
-      ) : (
-        <Instances what={t.signedOut.what[scope]} rows={rows} t={t} />
-      )}
-      {watching ? (
-        <noscript>
-          <a href="">{t.signedOut.reload}</a>
-        </noscript>
-      ) : null}
-      {rows.some((row) => row.progress === 'unconfirmed') ? (
-        <p class="soft small">{t.signedOut.unconfirmed}</p>
-      ) : null}
-      {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
-        <Notice kind="warn" title={t.signedOut.elsewhereTitle({ devices: done.elsewhere })}>
-          {t.signedOut.elsewhere}
-        </Notice>
-      )}
-      {done === undefined || scope === 'none' ? null : microsoftPart(deps, done, now, t)}
-      {wayBack(deps, done, t)}
-    </>,
-  )
+    body: (
+      <>
+        {why === undefined ? null : <Notice>{t.signedOut.why[why]}</Notice>}
+        {rows.length === 0 ? (
+          <p>{scope === 'none' ? t.signedOut.what.none : t.signedOut.plain}</p>
+        ) : (
+          <Instances what={t.signedOut.what[scope]} rows={rows} t={t} />
+        )}
+        {watching ? (
+          <noscript>
+            <a href="">{t.signedOut.reload}</a>
+          </noscript>
+        ) : null}
+        {rows.some((row) => row.progress === 'unconfirmed') ? (
+          <p class="soft small">{t.signedOut.unconfirmed}</p>
+        ) : null}
+        {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
+          <Notice kind="warn" title={t.signedOut.elsewhereTitle({ devices: done.elsewhere })}>
+            {t.signedOut.elsewhere}
+          </Notice>
+        )}
+        {done === undefined || scope === 'none' ? null : microsoftPart(deps, done, now, t)}
+        {wayBack(deps, done, t)}
+      </>
+    ),
+  }
 }
 
-const signedInAgain = (deps: Deps, c: Context, who: string, t: Texts): Response =>
-  page(
-    c,
-    { title: t.signedOut.signedInTitle, config: deps.config },
+const signedInAgain = (who: string, t: Texts): PageAnswer => ({
+  page: { title: t.signedOut.signedInTitle },
+  body: (
     <>
       <p>{t.signedOut.signedIn({ who })}</p>
       <div class="row">
@@ -85,8 +87,9 @@ const signedInAgain = (deps: Deps, c: Context, who: string, t: Texts): Response 
           {t.shared.whereSignedIn}
         </LinkButton>
       </div>
-    </>,
-  )
+    </>
+  ),
+})
 
 interface Row {
   name: string

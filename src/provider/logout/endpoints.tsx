@@ -1,29 +1,25 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { Notice } from '../../pages/components.tsx'
 import { pageErrors } from '../../pages/errors.tsx'
-import { messagePage } from '../../pages/message.tsx'
-import { openDone } from '../../pages/signed-out.ts'
-import { textsOf, type Texts, useLocales } from '../../pages/texts.ts'
+import { messageOf } from '../../pages/message.tsx'
+import { signedOutAddress } from '../../pages/signed-out.ts'
+import { textsOf, type Texts } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
-import { sessionCookieHash } from '../../clients/session/cookie.ts'
-import { currentStanding, endedClass } from '../../clients/session/current.ts'
-import {
-  asRegistered,
-  backFromMicrosoft,
-  goOn,
-  goToMicrosoft,
-  returnAddress,
-  toDone,
-} from './after.ts'
+import { currentStanding, endedClass, liveSession } from '../../clients/session/current.ts'
+import { type PageAnswer, type PageRequest, readPageRequest, respond } from '../page-request.ts'
+import { backFromMicrosoft, goOn, goToMicrosoft, returnAddress } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
-import { signedOutPage } from './done.tsx'
+import { readDone, signedOutPage } from './done.tsx'
 import { checkRequest, type Checked, type Rejection } from './request.ts'
 import { open, seal } from './sealed.ts'
-import { parseForm } from '../../protocol/params.ts'
+
+const AFTER_COOKIE = '__Host-cmb_after_logout'
+const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 
 /**
  * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the
@@ -32,14 +28,16 @@ import { parseForm } from '../../protocol/params.ts'
  */
 export function logoutEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
-  const limit = bodyLimit({ maxSize: 32 * 1024, onError: (c) => tooLong(deps, c) })
-  const form = async (c: Context): Promise<URLSearchParams> => parseForm(await c.req.text())
-
+  const limit = bodyLimit({
+    maxSize: 32 * 1024,
+    onError: (c) => respond(deps, c, tooLong(textsOf(c, deps.config))),
+  })
   endpoints.get(
     '/logout',
     described(LOGOUT.get, async (c: Context) => {
-      const now = deps.clock.now()
-      return answer(deps, c, await check(deps, c, new URL(c.req.url).searchParams, now), now)
+      const request = await readPageRequest(deps, c, { takesLocales: true })
+      const checked = await checkRequest(deps, request.fields, request.now)
+      return respond(deps, c, await answer(deps, request, checked))
     }),
   )
   // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back
@@ -48,64 +46,65 @@ export function logoutEndpoints(deps: Deps): Hono {
     '/logout',
     limit,
     described(LOGOUT.post, async (c: Context) => {
-      const now = deps.clock.now()
-      const checked = await check(deps, c, await form(c), now)
+      const { fields, now } = await readPageRequest(deps, c, { takesLocales: true })
+      const checked = await checkRequest(deps, fields, now)
       return c.redirect(`/logout/ask?request=${seal(deps.sealer, 'ask', checked, now)}`, 303)
     }),
   )
   endpoints.get('/logout/ask', async (c) => {
-    const now = deps.clock.now()
-    return answer(
-      deps,
-      c,
-      open(deps.sealer, 'ask', c.req.query('request'), now) ?? { rejection: 'malformed' },
-      now,
-    )
+    const request = await readPageRequest(deps, c)
+    const sealed = request.fields.get('request') ?? undefined
+    const checked = open(deps.sealer, 'ask', sealed, request.now) ?? { rejection: 'malformed' }
+    return respond(deps, c, await answer(deps, request, checked))
   })
   endpoints.post('/logout/confirm', limit, async (c) =>
-    confirmSignOut(deps, c, await form(c), deps.clock.now()),
+    respond(deps, c, await confirmSignOut(deps, await readPageRequest(deps, c))),
   )
-  endpoints.get('/logout/microsoft', async (c) => {
-    const now = deps.clock.now()
-    const done = doneOf(deps, c, now)
-    return done === undefined ? c.redirect('/logout/done', 303) : goToMicrosoft(deps, c, done, now)
-  })
-  // Registered at Microsoft as the one address its sign-out comes back to.
-  endpoints.get('/logout/return', (c) => backFromMicrosoft(deps, c, deps.clock.now()))
-  endpoints.get('/logout/done', async (c) => {
-    const now = deps.clock.now()
-    return signedOutPage(deps, c, doneOf(deps, c, now), now)
-  })
+  mountMicrosoft(endpoints, deps)
+  endpoints.get('/logout/done', async (c) =>
+    respond(deps, c, await signedOutPage(deps, await readPageRequest(deps, c))),
+  )
   endpoints.onError(pageErrors(deps, (t) => t.signOut.notSaved))
   return endpoints
 }
 
-function doneOf(deps: Deps, c: Context, now: number) {
-  const done = openDone(deps.sealer, c.req.query('about'), now)
-  return done && asRegistered(deps, done)
+/** To Microsoft's own sign-out and back. */
+function mountMicrosoft(endpoints: Hono, deps: Deps): void {
+  endpoints.get('/logout/microsoft', async (c) => {
+    const { fields, now } = await readPageRequest(deps, c)
+    const done = readDone(deps, fields, now)
+    if (done === undefined) return c.redirect('/logout/done', 303)
+    const { to, after } = await goToMicrosoft(deps, done, now)
+    if (after !== undefined) {
+      setCookie(c, AFTER_COOKIE, after, { ...ATTRIBUTES, maxAge: 1800 })
+      // The address of the page before holds a sealed text: Microsoft need not see it.
+      c.header('Referrer-Policy', 'no-referrer')
+    }
+    return respond(deps, c, { to })
+  })
+  // Registered at Microsoft as the one address its sign-out comes back to.
+  endpoints.get('/logout/return', (c) => {
+    const after = getCookie(c, AFTER_COOKIE)
+    if (after !== undefined) deleteCookie(c, AFTER_COOKIE, ATTRIBUTES)
+    return respond(deps, c, { to: backFromMicrosoft(deps, after, deps.clock.now()) })
+  })
 }
 
-function check(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Checked> {
-  useLocales(c, deps.config, sent.get('ui_locales'))
-  return checkRequest(deps, sent, now)
-}
-
-async function answer(deps: Deps, c: Context, checked: Checked, now: number): Promise<Response> {
-  const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  const session =
-    standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
+async function answer(deps: Deps, request: PageRequest, checked: Checked): Promise<PageAnswer> {
+  const { now, t } = request
+  const standing = await currentStanding(deps, request.sessionHash, now)
+  const session = liveSession(standing)
   if (checked.rejection !== undefined) {
-    if (session === undefined) return rejectedPage(deps, c, checked.rejection)
-    return askWhichSignOut(deps, c, {
+    if (session === undefined) return rejectedPage(checked.rejection, t)
+    return askWhichSignOut(deps, request, {
       session,
-      request: {},
-      now,
+      logout: {},
       status: 400,
-      notice: rejectedNotice(checked.rejection, textsOf(c, deps.config)),
+      notice: rejectedNotice(checked.rejection, t),
     })
   }
-  const { request } = checked
-  if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
+  const { request: logout } = checked
+  if (session !== undefined) return askWhichSignOut(deps, request, { session, logout })
   // The broker asks no question here, so the user confirms nothing: without an ID token the address
   // stays a link (§3).
   const done = {
@@ -113,11 +112,13 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
     why: endedClass(standing),
     clientIds: [],
     at: now,
-    clientId: request.clientId,
+    clientId: logout.clientId,
   }
-  return request.hint === undefined
-    ? toDone(deps, c, { ...done, back: returnAddress(deps, request) }, now)
-    : goOn(deps, c, request, done, now)
+  const to =
+    logout.hint === undefined
+      ? signedOutAddress(deps.sealer, { ...done, back: returnAddress(deps, logout) }, now)
+      : goOn(deps, logout, done, now)
+  return { to }
 }
 
 /** Every reason has its words: a missing one fails the type check. */
@@ -129,25 +130,19 @@ const rejectedNotice = (rejection: Rejection, t: Texts) => (
   </Notice>
 )
 
-function rejectedPage(deps: Deps, c: Context, rejection: Rejection): Response {
-  const t = textsOf(c, deps.config)
-  return messagePage(c, {
+const rejectedPage = (rejection: Rejection, t: Texts): PageAnswer =>
+  messageOf({
     title: t.signOutRefused.title,
     status: 400,
     what: t.signOutRefused.what({ why: whyTexts(t)[rejection] }),
     next: t.signOutRefused.next,
-    config: deps.config,
   })
-}
 
-function tooLong(deps: Deps, c: Context): Response {
-  const t = textsOf(c, deps.config)
-  return messagePage(c, {
+const tooLong = (t: Texts): PageAnswer =>
+  messageOf({
     title: t.signOut.tooLongTitle,
     status: 413,
     what: t.signOut.tooLong,
     next: t.signOut.tooLongNext,
     links: [{ href: '/logout', label: t.shared.signOut }],
-    config: deps.config,
   })
-}

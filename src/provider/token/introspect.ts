@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { mustBeConfidential, requestingClient } from '../../clients/authenticate.ts'
+import { liveSession } from '../../clients/session/current.ts'
 import { readForm } from '../../clients/form.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { required } from '../../protocol/params.ts'
@@ -67,10 +68,10 @@ async function refreshToken(
   const presented = deps.refreshTokens.read(token)
   const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))
   if (!found?.current || found.family.clientId !== client.clientId) return INACTIVE
-  const standing = await deps.store.standingBySid(found.family.sid, now)
-  if (standing.state !== 'live' && standing.state !== 'marked') return INACTIVE
-  const { sub, sid } = standing.session
-  const exp = endOf(standing.session, client)
+  const session = liveSession(await deps.store.standingBySid(found.family.sid, now))
+  if (session === undefined) return INACTIVE
+  const { sub, sid } = session
+  const exp = endOf(session, client)
   if (exp <= now) return INACTIVE
   return {
     active: true,

@@ -1,3 +1,4 @@
+import { liveSession } from '../../clients/session/current.ts'
 import type { RejectedWhy } from '../../../db/types.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
@@ -79,16 +80,15 @@ async function checkFirst(
 ): Promise<void> {
   if (wanted.scope === undefined && !isPublic(client)) return
   const known = await deps.store.findFamily(presented.familyId, presented.generation)
-  // Every other refusal is the rotation's: it tells late use and theft apart.
+  // Every other rejection is the rotation's: it tells late use and theft apart.
   if (
     known?.family.clientId !== client.clientId ||
     known.family.generation !== presented.generation
   )
     return
   if (!isPublic(client)) return void narrowed(splitList(known.family.scope), wanted.scope)
-  const standing = await deps.store.standingBySid(known.family.sid, now)
-  if (standing.state === 'live' || standing.state === 'marked')
-    allowed(deps, client, standing.session, known.family, wanted, now)
+  const session = liveSession(await deps.store.standingBySid(known.family.sid, now))
+  if (session !== undefined) allowed(deps, client, session, known.family, wanted, now)
 }
 
 const UNKNOWN = 'The refresh token is not valid for this client. Start a new sign-in.'
