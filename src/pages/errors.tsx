@@ -125,18 +125,11 @@ function waysOn(c: Context, t: Texts): NonNullable<Message['links']> {
 }
 
 /**
- * Set by an endpoint that has logged the error itself, together with what it knows of the request.
- */
-export const loggedAs = (c: Context, reference: string | undefined): void =>
-  c.set('reference', reference ?? 'none')
-
-/**
  * By which the operator finds the line in the log; undefined where there are too many lines about
  * this address already.
  */
 function referenceOf(deps: Need, c: Context, error: OAuthError): string | undefined {
-  const logged = c.get('reference') as string | undefined
-  if (logged !== undefined) return logged === 'none' ? undefined : logged
+  if (error.logged !== undefined) return error.logged.reference
   const from = remoteOf(c, deps.config)
   if (!deps.rateLimits.mayLog({ address: from })) return undefined
   const reference = newReference(deps.random)

@@ -1,5 +1,5 @@
 /**
- * What a client sees of a refusal, apart from what we log of it. Whatever is not an `OAuthError` is
+ * What a client sees of a rejection, apart from what we log of it. Whatever is not an `OAuthError` is
  * a bug.
  */
 
@@ -42,6 +42,8 @@ export class OAuthError extends Error {
   readonly code: ErrorCode
   /** What HTTP wants said beside it: `WWW-Authenticate` (RFC 6749 §5.2, RFC 6750 §3), `Allow`. */
   readonly headers: Readonly<Record<string, string>>
+  /** Set where it is logged before it is thrown: the line's reference, if there is one. */
+  logged?: { reference: string | undefined }
   readonly #status: number | undefined
 
   /**

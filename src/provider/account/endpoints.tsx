@@ -13,7 +13,7 @@ import { readyFor, readyBeforeSignIn } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { askEverywhere, sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
-import { type PageAnswer, type PageRequest, readPageRequest, respond } from '../page-request.ts'
+import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
 
 /**
  * Owns what a user sees of themselves: where they are signed in, and whether they are ready.
@@ -23,7 +23,7 @@ export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   const limit = bodyLimit({
     maxSize: 8 * 1024,
-    onError: (c) => respond(deps, c, tooLong(textsOf(c, deps.config))),
+    onError: (c) => send(deps, c, tooLong(textsOf(c, deps.config))),
   })
   endpoints.get(
     '/',
@@ -56,7 +56,7 @@ const step =
   async (c: Context) => {
     const request = await readPageRequest(deps, c)
     const session = liveSession(await currentStanding(deps, request.sessionHash, request.now))
-    return respond(deps, c, await act(request, session))
+    return send(deps, c, await act(request, session))
   }
 
 /** For a user who is signed in; another is sent to sign in, and comes back to `returnTo`. */

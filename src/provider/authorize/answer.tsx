@@ -13,6 +13,7 @@ import {
   notConnectedPage,
   signInPage,
 } from './pages.tsx'
+import { type PageAnswer, type PageView, pageView, send } from '../page-request.ts'
 import { answerInstance, type Content, type Reply } from './reply.tsx'
 import type { SignInRequest } from './request.ts'
 import { type CallbackResult, type Opened, seal, type SignInPurpose } from './sealed.ts'
@@ -62,42 +63,45 @@ export async function respond(
   now: number,
 ): Promise<Response> {
   if (answer.signedIn !== undefined) keepSignIn(deps, c, visitor, answer.signedIn, now)
+  if (answer.kind === 'go_on') return respond(deps, c, visitor, await answer.next(), now)
+  if (answer.kind === 'guidance' && answer.about.retryAfterSeconds !== undefined)
+    c.header('Retry-After', String(answer.about.retryAfterSeconds))
+  return send(deps, c, await pageOf(deps, pageView(deps, c), visitor, answer, now))
+}
+
+function pageOf(
+  deps: Deps,
+  view: PageView,
+  visitor: Visitor,
+  answer: Exclude<Answer, { kind: 'go_on' }>,
+  now: number,
+): PageAnswer | Promise<PageAnswer> {
   switch (answer.kind) {
     case 'page_of_ours':
-      return c.redirect(answer.to, 303)
-    case 'go_on':
-      return respond(deps, c, visitor, await answer.next(), now)
+      return { to: answer.to }
     case 'microsoft':
-      c.header('Cache-Control', 'no-store')
-      // The address of this page holds a sealed request: Microsoft need not see it.
-      c.header('Referrer-Policy', 'no-referrer')
-      return c.redirect(answer.url, 303)
+      return { to: answer.url, hidesReferrer: true }
     case 'instance':
-      return answerInstance(deps, c, answer.reply, answer.content)
+      return answerInstance(deps, view, answer.reply, answer.content)
     case 'again':
-      return c.redirect(againAddress(deps, visitor, answer.purpose, now), 303)
+      return { to: againAddress(deps, visitor, answer.purpose, now) }
     case 'consent': {
-      const request = seal(
-        deps,
-        visitor,
-        'consent',
-        { request: answer.request, sid: answer.sid },
-        now,
-      )
-      return c.redirect(`/signin/consent?${new URLSearchParams({ request })}`, 303)
+      const { request, sid } = answer
+      const sealed = seal(deps, visitor, 'consent', { request, sid }, now)
+      return { to: `/signin/consent?${new URLSearchParams({ request: sealed })}` }
     }
     case 'ask_consent':
-      return consentPage(deps, c, answer)
+      return consentPage(view, answer)
     case 'sign_in':
-      return signInPage(deps, c, visitor, answer, now)
+      return signInPage(deps, view, visitor, answer, now)
     case 'session_limit':
-      return limitPage(deps, c, visitor, answer, now)
+      return limitPage(deps, view, visitor, answer, now)
     case 'guidance':
-      return guidancePage(deps, c, visitor, answer.about, now)
+      return guidancePage(deps, view, visitor, answer.about, now)
     case 'stale':
-      return stalePage(deps, c, visitor, answer, now)
+      return stalePage(deps, view, visitor, answer, now)
     case 'not_connected':
-      return notConnectedPage(deps, c, answer.missing)
+      return notConnectedPage(view, answer.missing)
   }
 }
 

@@ -23,15 +23,13 @@ import type { Visitor } from './visitor.ts'
 const MOST_OF_ADDRESS = 200
 
 /**
- * The request as the endpoint read it, with the two effects that its answer or its error page has.
+ * The request as the endpoint read it, with the one effect that its answer and its error page have.
  */
 export interface AuthorizeInput {
   sent: URLSearchParams
   isPost: boolean
   /** The client's `ui_locales`, for the pages that follow. */
   useLocales: (locales: string | null) => void
-  /** The error that is thrown is in the log by this reference; undefined: it was not logged. */
-  logged: (reference: string | undefined) => void
 }
 
 /** @throws OAuthError that must not redirect */
@@ -47,7 +45,7 @@ export async function authorize(
   mustBeWithin(deps.rateLimits, 'authorize', key)
   const rejected = (error: OAuthError): OAuthError => {
     const reference = deps.rateLimits.mayLog(key) ? newReference(deps.random) : undefined
-    input.logged(reference)
+    error.logged = { reference }
     if (reference !== undefined)
       deps.log.warn('authorize_rejected', {
         client_id: clientId,

@@ -1,10 +1,7 @@
-import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
-import type { Deps } from '../deps.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
-import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
-import { page } from '../../pages/layout.tsx'
-import { textsOf } from '../../pages/texts.ts'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import type { PageAnswer, PageView } from '../page-request.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { splitList } from '../../protocol/params.ts'
 import type { SignInRequest } from './request.ts'
@@ -14,45 +11,41 @@ import type { SignInRequest } from './request.ts'
 export const consentPurpose = (sealed: string): string => `consent:${sealed}`
 
 export function consentPage(
-  deps: Deps,
-  c: Context,
+  { t, csrf }: PageView,
   {
     sealed,
     client,
     request,
     session,
   }: { sealed: string; client: Client; request: SignInRequest; session: Session },
-): Response {
+): PageAnswer {
   const { user } = session
   const { name, uri, redirectUris } = client.metadata
-  const t = textsOf(c, deps.config)
   const who = user.username ?? user.name ?? t.consent.unnamed
   const wants: Readonly<Record<string, string>> = t.consent.scopes
-  return page(
-    c,
-    {
+  return {
+    page: {
       title: t.consent.title({ app: name }),
       formAction: [request.reply.redirectUri, uri, ...redirectUris],
-      config: deps.config,
     },
-    <form class="stack" method="post" action="/signin/consent">
-      <ul class="bullets">
-        {splitList(request.scope).map((scope) => (
-          <li>{wants[scope] ?? scope}</li>
-        ))}
-      </ul>
-      <p class="soft">{t.consent.signedInAs({ who: <strong>{who}</strong> })}</p>
-      <HiddenFields
-        fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, consentPurpose(sealed)) }}
-      />
-      <div class="row">
-        <Button name="decision" value="allow">
-          {t.consent.allow}
-        </Button>
-        <Button name="decision" value="deny" kind="quiet">
-          {t.consent.deny}
-        </Button>
-      </div>
-    </form>,
-  )
+    body: (
+      <form class="stack" method="post" action="/signin/consent">
+        <ul class="bullets">
+          {splitList(request.scope).map((scope) => (
+            <li>{wants[scope] ?? scope}</li>
+          ))}
+        </ul>
+        <p class="soft">{t.consent.signedInAs({ who: <strong>{who}</strong> })}</p>
+        <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrf(consentPurpose(sealed)) }} />
+        <div class="row">
+          <Button name="decision" value="allow">
+            {t.consent.allow}
+          </Button>
+          <Button name="decision" value="deny" kind="quiet">
+            {t.consent.deny}
+          </Button>
+        </div>
+      </form>
+    ),
+  }
 }

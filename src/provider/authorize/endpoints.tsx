@@ -4,7 +4,7 @@ import { isForm } from '../../clients/form.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
 import { CSRF_FIELD, csrfHolds } from '../../pages/csrf.ts'
-import { loggedAs, pageErrors } from '../../pages/errors.tsx'
+import { pageErrors } from '../../pages/errors.tsx'
 import { appLogo } from '../../pages/look.ts'
 import { useLocales } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
@@ -20,6 +20,7 @@ import { consentPurpose } from './consent-page.tsx'
 import { AUTHORIZE, PUSH } from './described.ts'
 import { readOwnPurpose, servesOwn, signInForOwnPage } from './own-pages.ts'
 import { grantingConsentPage } from './pages.tsx'
+import { pageView, send } from '../page-request.ts'
 import { pushRequest, usePushed } from './pushed.ts'
 import { asRegistered, clientOf } from './request.ts'
 import { open, type SignInPurpose } from './sealed.ts'
@@ -79,7 +80,9 @@ function pages(deps: Deps): Hono {
     }),
   )
   mountForms(endpoints, deps, limit)
-  endpoints.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
+  endpoints.get('/signin/granting-consent', (c) =>
+    send(deps, c, grantingConsentPage(deps, pageView(deps, c))),
+  )
   endpoints.onError(
     pageErrors(deps, (t) => t.signIn.notSaved, {
       asker: (c) => deps.clients.find(c.req.query('client_id') ?? ''),
@@ -142,7 +145,6 @@ async function answerAuthorize(
     sent: await read(c),
     isPost: c.req.method === 'POST',
     useLocales: (locales: string | null) => useLocales(c, deps.config, locales),
-    logged: (reference: string | undefined) => loggedAs(c, reference),
   }
   return authorize(deps, visitor, input, now)
 }

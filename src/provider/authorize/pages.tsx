@@ -1,4 +1,3 @@
-import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Standing } from '../../../db/types.ts'
@@ -19,10 +18,10 @@ import {
   Trouble,
   userWords,
 } from '../../pages/components.tsx'
-import { page } from '../../pages/layout.tsx'
+import type { PageAnswer, PageView } from '../page-request.ts'
 import { appLogo } from '../../pages/look.ts'
 import { ForSupport, newReference } from '../../pages/message.tsx'
-import { ENGLISH, textsOf, type Texts, useTexts } from '../../pages/texts.ts'
+import { ENGLISH, type Texts, useTexts } from '../../pages/texts.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import type { OAuthError } from '../../protocol/error.ts'
 import { printable } from '../../protocol/params.ts'
@@ -75,39 +74,39 @@ export const againAddress = (
 /** @param former what became of the session that this browser had */
 export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound'>,
-  c: Context,
+  { t }: PageView,
   visitor: Visitor,
   { purpose, former }: { purpose: SignInPurpose; former: Standing },
   now: number,
-): Promise<Response> {
-  const t = textsOf(c, deps.config)
+): Promise<PageAnswer> {
   const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId) : undefined
   const image = app === undefined ? undefined : await clientLogo(deps, app, now)
-  return page(
-    c,
-    { title: t.signIn.title, config: deps.config },
-    <>
-      <HowItEnded former={former} t={t} />
-      <div class="asks">
-        {app === undefined || image === undefined ? null : (
-          <img src={appLogo(app.clientId, image).href} alt="" />
-        )}
-        <p>{reasonOf(deps, purpose, t)}</p>
-      </div>
-      {purpose.kind === 'own' && purpose.another && former.state === 'live' ? (
-        <Notice kind="warn">
-          {t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}
-        </Notice>
-      ) : null}
-      <MicrosoftButton href={startAddress(deps, visitor, purpose, now)} />
-      <Other deps={deps} visitor={visitor} purpose={purpose} now={now} t={t} />
-      <div class="tight">
-        <Destination purpose={purpose} />
-        <Trouble />
-      </div>
-      {app === undefined ? null : <AppLinks app={app.metadata} />}
-    </>,
-  )
+  return {
+    page: { title: t.signIn.title },
+    body: (
+      <>
+        <HowItEnded former={former} t={t} />
+        <div class="asks">
+          {app === undefined || image === undefined ? null : (
+            <img src={appLogo(app.clientId, image).href} alt="" />
+          )}
+          <p>{reasonOf(deps, purpose, t)}</p>
+        </div>
+        {purpose.kind === 'own' && purpose.another && former.state === 'live' ? (
+          <Notice kind="warn">
+            {t.signIn.replaces({ who: <strong>{userWords(former.session.user, t)}</strong> })}
+          </Notice>
+        ) : null}
+        <MicrosoftButton href={startAddress(deps, visitor, purpose, now)} />
+        <Other deps={deps} visitor={visitor} purpose={purpose} now={now} t={t} />
+        <div class="tight">
+          <Destination purpose={purpose} />
+          <Trouble />
+        </div>
+        {app === undefined ? null : <AppLinks app={app.metadata} />}
+      </>
+    ),
+  }
 }
 
 /**
@@ -229,11 +228,11 @@ export interface GuidanceAbout {
 /** A rejection, in words; the reference finds the line in the log. */
 export function guidancePage(
   deps: Need,
-  c: Context,
+  { t }: PageView,
   visitor: Visitor,
   about: GuidanceAbout,
   now: number,
-): Response {
+): PageAnswer {
   const guidance = guidanceFor(about.key)
   const reference = newReference(deps.random)
   const clientId = about.purpose.kind === 'instance' ? about.purpose.request.clientId : undefined
@@ -245,10 +244,7 @@ export function guidancePage(
     client_id: clientId,
     ...(about.cause !== undefined && { cause: about.cause }),
   }
-  const t = textsOf(c, deps.config)
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
-  if (about.retryAfterSeconds !== undefined)
-    c.header('Retry-After', String(about.retryAfterSeconds))
   if (guidance.alert) deps.log.error('signin_rejected', fields)
   else
     deps.log.warn('signin_rejected', {
@@ -256,37 +252,37 @@ export function guidancePage(
       cause: undefined,
       why: about.cause instanceof Error ? about.cause.message : undefined,
     })
-  return page(
-    c,
-    {
+  return {
+    page: {
       title,
       mark: 'warn',
       status: statusOf(guidance),
       formAction: [formTarget(about.purpose)],
-      config: deps.config,
     },
-    <>
-      <div class="stack">
-        {read.map((paragraph) => (
-          <p>{paragraph}</p>
-        ))}
-      </div>
-      <div class="row">
-        {guidance.offers.map((offer, index) =>
-          offerButton(
-            deps,
-            visitor,
-            t.offers[offer],
-            offer,
-            { purpose: about.purpose, now },
-            index === 0,
-          ),
-        )}
-        <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
-      </div>
-      <ForSupport support={deps.config.look.support} reference={reference} code={about.code} />
-    </>,
-  )
+    body: (
+      <>
+        <div class="stack">
+          {read.map((paragraph) => (
+            <p>{paragraph}</p>
+          ))}
+        </div>
+        <div class="row">
+          {guidance.offers.map((offer, index) =>
+            offerButton(
+              deps,
+              visitor,
+              t.offers[offer],
+              offer,
+              { purpose: about.purpose, now },
+              index === 0,
+            ),
+          )}
+          <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
+        </div>
+        <ForSupport support={deps.config.look.support} reference={reference} code={about.code} />
+      </>
+    ),
+  }
 }
 
 const statusOf = ({ error }: Guidance): ContentfulStatusCode =>
@@ -348,15 +344,9 @@ function offerButton(
  * Started, but no Microsoft tenant is connected: for the operator who opens the broker for the
  * first time.
  */
-export function notConnectedPage(
-  deps: Pick<Deps, 'config'>,
-  c: Context,
-  missing: readonly string[],
-): Response {
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    { title: t.notConnected.title, status: 503, config: deps.config },
+export const notConnectedPage = ({ t }: PageView, missing: readonly string[]): PageAnswer => ({
+  page: { title: t.notConnected.title, status: 503 },
+  body: (
     <>
       <p>{t.notConnected.missing}</p>
       <ul class="bullets">
@@ -371,16 +361,15 @@ export function notConnectedPage(
           doctor: <code>cmb doctor</code>,
         })}
       </p>
-    </>,
-  )
-}
+    </>
+  ),
+})
 
 export function grantingConsentPage(
   deps: Pick<Deps, 'config' | 'connection'>,
-  c: Context,
-): Response {
+  { t }: PageView,
+): PageAnswer {
   const { clientId } = deps.connection.current()
-  const t = textsOf(c, deps.config)
   const words = {
     subject: t.grantingConsent.subject,
     body: t.grantingConsent.message({ address: `${deps.config.issuer}/signin/granting-consent` }),
@@ -393,22 +382,23 @@ export function grantingConsentPage(
     clientId === undefined
       ? t.grantingConsent.find
       : t.grantingConsent.findById({ id: <code>{clientId}</code> })
-  return page(
-    c,
-    { title: t.grantingConsent.title, config: deps.config },
-    <>
-      <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
-      <Steps
-        items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]}
-      />
-      <div class="stack">
-        <p class="soft small">{t.grantingConsent.notYou}</p>
-        <div class="row">
-          <LinkButton kind="quiet" href={`mailto:?${message}`}>
-            {t.grantingConsent.write}
-          </LinkButton>
+  return {
+    page: { title: t.grantingConsent.title },
+    body: (
+      <>
+        <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
+        <Steps
+          items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]}
+        />
+        <div class="stack">
+          <p class="soft small">{t.grantingConsent.notYou}</p>
+          <div class="row">
+            <LinkButton kind="quiet" href={`mailto:?${message}`}>
+              {t.grantingConsent.write}
+            </LinkButton>
+          </div>
         </div>
-      </div>
-    </>,
-  )
+      </>
+    ),
+  }
 }

@@ -1,11 +1,8 @@
-import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { readAsset } from '../../pages/assets.ts'
 import { Button, HiddenFields, LinkButton } from '../../pages/components.tsx'
-import { page } from '../../pages/layout.tsx'
-import { textsOf } from '../../pages/texts.ts'
+import type { PageAnswer, PageView } from '../page-request.ts'
 import type { OAuthError } from '../../protocol/error.ts'
-import { inLocation } from '../location.ts'
 
 /**
  * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked
@@ -38,26 +35,23 @@ const address = (reply: Reply, content: Record<string, string>): string =>
 const SUBMIT = readAsset(import.meta.url, './submit.js')
 
 export function answerInstance(
-  deps: Pick<Deps, 'config'>,
-  c: Context,
+  { config }: Pick<Deps, 'config'>,
+  { t }: PageView,
   reply: Reply,
   content: Content,
-): Response {
-  const all = fields(deps.config.issuer, reply, content)
-  c.header('Cache-Control', 'no-store')
-  c.header('Referrer-Policy', 'no-referrer')
-  // 303 and never 307 (RFC 9700 §4.12): what the browser sent to us goes no further.
-  if (reply.mode === 'query') return c.redirect(inLocation(address(reply, all)), 303)
-  const t = textsOf(c, deps.config)
-  return page(
-    c,
-    { title: t.reply.title, formAction: [reply.redirectUri], script: SUBMIT, config: deps.config },
-    <form class="stack" method="post" action={reply.redirectUri}>
-      <HiddenFields fields={all} />
-      <p>{t.reply.noScript}</p>
-      <Button>{t.shared.continue}</Button>
-    </form>,
-  )
+): PageAnswer {
+  const all = fields(config.issuer, reply, content)
+  if (reply.mode === 'query') return { to: address(reply, all), hidesReferrer: true }
+  return {
+    page: { title: t.reply.title, formAction: [reply.redirectUri], script: SUBMIT },
+    body: (
+      <form class="stack" method="post" action={reply.redirectUri}>
+        <HiddenFields fields={all} />
+        <p>{t.reply.noScript}</p>
+        <Button>{t.shared.continue}</Button>
+      </form>
+    ),
+  }
 }
 
 /** The redirect for a user who does not sign in: the instance gets the error. */

@@ -1,10 +1,9 @@
-import type { Context } from 'hono'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
-import { CSRF_FIELD, csrfToken } from '../../pages/csrf.ts'
-import { page } from '../../pages/layout.tsx'
-import { textsOf, type Texts } from '../../pages/texts.ts'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
+import type { PageAnswer, PageView } from '../page-request.ts'
+import type { Texts } from '../../pages/texts.ts'
 import { ago } from '../../pages/times.tsx'
 import { OAuthError } from '../../protocol/error.ts'
 import { WayBack } from './reply.tsx'
@@ -21,7 +20,7 @@ export const limitPurpose = (sealed: string): string => `session-limit:${sealed}
 /** @param choose so many of `among` have to end */
 export function limitPage(
   deps: Deps,
-  c: Context,
+  { t, csrf }: PageView,
   visitor: Visitor,
   {
     id,
@@ -30,43 +29,40 @@ export function limitPage(
     among,
   }: { id: string; came: CallbackResult; choose: number; among: readonly Session[] },
   now: number,
-): Response {
+): PageAnswer {
   const { purpose } = came.visit
   const sealed = seal(deps, visitor, 'limit', { id, ...came }, now)
-  const t = textsOf(c, deps.config)
   const answer = new OAuthError(
     'access_denied',
     'The user has reached the maximum number of sessions, and ended none of them.',
   )
-  return page(
-    c,
-    {
+  return {
+    page: {
       title: t.sessionLimit.title,
       status: 403,
       formAction: purpose.kind === 'instance' ? [purpose.request.reply.redirectUri] : [],
-      config: deps.config,
     },
-    <>
-      <p>{t.sessionLimit.most({ most: deps.config.sessionRules.most ?? among.length })}</p>
-      <form class="stack" method="post" action="/signin/session-limit">
-        <HiddenFields
-          fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, limitPurpose(sealed)) }}
-        />
-        <Chooser choose={choose} among={among} now={now} t={t} />
-        <div class="row">
-          <Button>{t.sessionLimit.end}</Button>
-        </div>
-      </form>
-      {purpose.kind === 'own' ? null : (
-        <WayBack
-          deps={deps}
-          reply={purpose.request.reply}
-          answer={answer}
-          label={t.sessionLimit.back}
-        />
-      )}
-    </>,
-  )
+    body: (
+      <>
+        <p>{t.sessionLimit.most({ most: deps.config.sessionRules.most ?? among.length })}</p>
+        <form class="stack" method="post" action="/signin/session-limit">
+          <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrf(limitPurpose(sealed)) }} />
+          <Chooser choose={choose} among={among} now={now} t={t} />
+          <div class="row">
+            <Button>{t.sessionLimit.end}</Button>
+          </div>
+        </form>
+        {purpose.kind === 'own' ? null : (
+          <WayBack
+            deps={deps}
+            reply={purpose.request.reply}
+            answer={answer}
+            label={t.sessionLimit.back}
+          />
+        )}
+      </>
+    ),
+  }
 }
 
 const Chooser = ({

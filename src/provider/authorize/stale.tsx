@@ -1,10 +1,9 @@
-import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Deps } from '../deps.ts'
 import { LinkButton } from '../../pages/components.tsx'
-import { page } from '../../pages/layout.tsx'
+import type { PageAnswer, PageView } from '../page-request.ts'
 import { homeOf, startsAnew } from '../../pages/places.ts'
-import { textsOf, type Texts } from '../../pages/texts.ts'
+import type { Texts } from '../../pages/texts.ts'
 import { againAddress } from './pages.tsx'
 import type { SignInPurpose } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
@@ -32,36 +31,36 @@ export type Stale = Exclude<keyof typeof STATUS, 'forgotten'>
  */
 export function stalePage(
   deps: Need,
-  c: Context,
+  { t }: PageView,
   visitor: Visitor,
   answer: { how: Stale; purpose?: SignInPurpose | undefined },
   now: number,
-): Response {
+): PageAnswer {
   const { purpose } = answer
   const how = answer.how === 'elsewhere' && visitor.sent === undefined ? 'forgotten' : answer.how
-  const t = textsOf(c, deps.config)
   const { title, why } = t.stale[how]
   const signedIn = how === 'signedIn'
   const onward =
     purpose === undefined
       ? { href: '/', label: t.nothing.home }
       : anew(deps, visitor, purpose, signedIn, t, now)
-  return page(
-    c,
-    { title, mark: signedIn ? 'good' : 'warn', status: STATUS[how], config: deps.config },
-    <>
-      <div class="stack">
-        <p>{why}</p>
-        {how === 'forgotten' ? (
-          <p>{t.stale.allowCookies({ host: new URL(deps.config.issuer).host })}</p>
-        ) : null}
-        {purpose === undefined ? <p>{t.stale.startAtApp}</p> : null}
-      </div>
-      <div class="row">
-        <LinkButton href={onward.href}>{onward.label}</LinkButton>
-      </div>
-    </>,
-  )
+  return {
+    page: { title, mark: signedIn ? 'good' : 'warn', status: STATUS[how] },
+    body: (
+      <>
+        <div class="stack">
+          <p>{why}</p>
+          {how === 'forgotten' ? (
+            <p>{t.stale.allowCookies({ host: new URL(deps.config.issuer).host })}</p>
+          ) : null}
+          {purpose === undefined ? <p>{t.stale.startAtApp}</p> : null}
+        </div>
+        <div class="row">
+          <LinkButton href={onward.href}>{onward.label}</LinkButton>
+        </div>
+      </>
+    ),
+  }
 }
 
 /**

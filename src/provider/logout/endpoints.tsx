@@ -9,7 +9,7 @@ import { signedOutAddress } from '../../pages/signed-out.ts'
 import { textsOf, type Texts } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
 import { currentStanding, endedClass, liveSession } from '../../clients/session/current.ts'
-import { type PageAnswer, type PageRequest, readPageRequest, respond } from '../page-request.ts'
+import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
 import { backFromMicrosoft, goOn, goToMicrosoft, returnAddress } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
@@ -30,14 +30,14 @@ export function logoutEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   const limit = bodyLimit({
     maxSize: 32 * 1024,
-    onError: (c) => respond(deps, c, tooLong(textsOf(c, deps.config))),
+    onError: (c) => send(deps, c, tooLong(textsOf(c, deps.config))),
   })
   endpoints.get(
     '/logout',
     described(LOGOUT.get, async (c: Context) => {
       const request = await readPageRequest(deps, c, { takesLocales: true })
       const checked = await checkRequest(deps, request.fields, request.now)
-      return respond(deps, c, await answer(deps, request, checked))
+      return send(deps, c, await answer(deps, request, checked))
     }),
   )
   // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back
@@ -55,14 +55,14 @@ export function logoutEndpoints(deps: Deps): Hono {
     const request = await readPageRequest(deps, c)
     const sealed = request.fields.get('request') ?? undefined
     const checked = open(deps.sealer, 'ask', sealed, request.now) ?? { rejection: 'malformed' }
-    return respond(deps, c, await answer(deps, request, checked))
+    return send(deps, c, await answer(deps, request, checked))
   })
   endpoints.post('/logout/confirm', limit, async (c) =>
-    respond(deps, c, await confirmSignOut(deps, await readPageRequest(deps, c))),
+    send(deps, c, await confirmSignOut(deps, await readPageRequest(deps, c))),
   )
   mountMicrosoft(endpoints, deps)
   endpoints.get('/logout/done', async (c) =>
-    respond(deps, c, await signedOutPage(deps, await readPageRequest(deps, c))),
+    send(deps, c, await signedOutPage(deps, await readPageRequest(deps, c))),
   )
   endpoints.onError(pageErrors(deps, (t) => t.signOut.notSaved))
   return endpoints
@@ -75,18 +75,14 @@ function mountMicrosoft(endpoints: Hono, deps: Deps): void {
     const done = readDone(deps, fields, now)
     if (done === undefined) return c.redirect('/logout/done', 303)
     const { to, after } = await goToMicrosoft(deps, done, now)
-    if (after !== undefined) {
-      setCookie(c, AFTER_COOKIE, after, { ...ATTRIBUTES, maxAge: 1800 })
-      // The address of the page before holds a sealed text: Microsoft need not see it.
-      c.header('Referrer-Policy', 'no-referrer')
-    }
-    return respond(deps, c, { to })
+    if (after !== undefined) setCookie(c, AFTER_COOKIE, after, { ...ATTRIBUTES, maxAge: 1800 })
+    return send(deps, c, { to, hidesReferrer: true })
   })
   // Registered at Microsoft as the one address its sign-out comes back to.
   endpoints.get('/logout/return', (c) => {
     const after = getCookie(c, AFTER_COOKIE)
     if (after !== undefined) deleteCookie(c, AFTER_COOKIE, ATTRIBUTES)
-    return respond(deps, c, { to: backFromMicrosoft(deps, after, deps.clock.now()) })
+    return send(deps, c, { to: backFromMicrosoft(deps, after, deps.clock.now()) })
   })
 }
 

@@ -37,6 +37,7 @@ const NOT_STORED = { 'Cache-Control': 'no-store', Pragma: 'no-cache' }
 /** `POST /token`: the phases that every grant shares; then one file a grant. */
 export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
+  const from = remoteOf(c, deps.config)
   let grant = 'unknown'
   let known: Client | undefined
   try {
@@ -56,10 +57,7 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
         'unauthorized_client',
         `The client is not registered for the grant ${type}.`,
       )
-    const requester = () => ({
-      from: remoteOf(c, deps.config),
-      device: deviceName(c.req.header('user-agent')),
-    })
+    const requester = () => ({ from, device: deviceName(c.req.header('user-agent')) })
     const answer = await grants[type](deps, { client, params, now, requester })
     deps.metrics.tokens.inc({ grant, outcome: 'issued' })
     deps.metrics.clientTokens.inc({
@@ -70,7 +68,7 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
   } catch (error) {
     deps.metrics.tokens.inc({ grant, outcome: error instanceof OAuthError ? error.code : 'failed' })
     if (known !== undefined && error instanceof OAuthError)
-      rejected(deps, c, known.clientId, grant, error)
+      rejected(deps, { from, clientId: known.clientId, grant }, error)
     throw error
   }
 }
@@ -81,13 +79,10 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
  */
 function rejected(
   deps: TokenDeps,
-  c: Context,
-  clientId: string,
-  grant: string,
+  { from, clientId, grant }: { from: string | undefined; clientId: string; grant: string },
   { code: error, message: problem, cause }: OAuthError,
 ): void {
   deps.metrics.clientTokens.inc({ client: clientId, outcome: 'rejected' })
-  const from = remoteOf(c, deps.config)
   if (!deps.rateLimits.mayLog({ clientId, address: from })) return
   deps.log.info('token_rejected', {
     client_id: clientId,
