@@ -1,31 +1,35 @@
 /**
- * The types of `startBroker()`. They import nothing, so that a project needs no types but these.
+ * The types of `startBroker()`. This file imports nothing, so that a project that uses it needs no
+ * other types.
  */
 
-/** A user at the simulated Microsoft, as the users file has it. */
+/** A user of the simulated Microsoft, as in the users file. */
 export interface DevUser {
-  /** `alice@contoso.example` */
+  /** The sign-in name, for example `alice@contoso.example`. */
   username: string
   name?: string
-  /** The object id at Microsoft. Not given: derived from the username, the same at each start. */
+  /** The object id at Microsoft. Default: derived from the username, the same at each start. */
   id?: string
-  /** App roles. Not given: `CaseManager.User`. */
+  /** App roles. Default: `CaseManager.User`. */
   roles?: string[]
-  /** False: the user has no second factor, and the broker rejects the sign-in. */
+  /** False if the user has no second factor. The broker then rejects the sign-in. */
   mfa?: boolean
-  /** True: the account is disabled at Microsoft. */
+  /** True if the account is disabled at Microsoft. */
   disabled?: boolean
-  /** False: the user is not assigned to the application. */
+  /** False if the user is not assigned to the application. */
   assigned?: boolean
-  /** For Microsoft's pages in a browser. Not given: the part before the `@`, then `-demo`. */
+  /**
+   * The password for Microsoft's pages in a browser. Default: the part before the `@`, then
+   * `-demo`.
+   */
   password?: string
 }
 
 export interface DevTenant {
-  /** `contoso.example` */
+  /** The domain of its usernames, for example `contoso.example`. */
   domain: string
   name?: string
-  /** The tenant id at Microsoft. Not given: derived from the domain, the same at each start. */
+  /** The tenant id at Microsoft. Default: derived from the domain, the same at each start. */
   id?: string
 }
 
@@ -33,7 +37,7 @@ export interface DevTenant {
 export interface DevClient {
   client_id: string
   redirect_uris: string[]
-  /** Not given: `startBroker()` makes one. `broker.clients` has it. */
+  /** Default: `startBroker()` generates a secret. `broker.clients` has it. */
   client_secret?: string
   client_name?: string
   audience?: string
@@ -43,27 +47,27 @@ export interface DevClient {
 }
 
 export interface BrokerOptions {
-  /** A users file, or what it holds. Not given: the users of the demo. */
+  /** The path of a users file, or its content. Default: the users of the demo. */
   users?: string | { tenants?: DevTenant[]; users: DevUser[] }
   /**
-   * A clients file, whose edits take effect while the broker runs, or the clients. Not given:
-   * `dev`.
+   * The clients, or the path of a clients file, whose edits take effect while the broker runs.
+   * Default: the client `dev`.
    */
   clients?: string | DevClient[]
   /** Settings of the broker, by their names: `{ BROKER_SESSION_IDLE_SECONDS: '60' }`. */
   settings?: Record<string, string>
-  /** The first of four ports that follow each other. Not given: four free ports. */
+  /** The first of four consecutive ports. Default: four free ports. */
   port?: number
 }
 
-/** What a running broker says about itself. */
+/** The addresses, secrets and names that a test needs to use a running broker. */
 export interface Facts {
   issuer: string
   /** The operators' listener: metrics, `/ops`, `/admin/v1`. */
   operators: string
   /** The simulated Microsoft. */
   microsoft: string
-  /** Where `POST /_control/…` is, and the header that every request there needs. */
+  /** The address of `POST /_control/…` and the header that every request there needs. */
   control: { url: string; header: 'X-Control-Secret'; secret: string }
   clients: { client_id: string; client_secret?: string }[]
   users: string[]
@@ -89,26 +93,29 @@ export interface Tokens {
 }
 
 export interface SignInRequest {
-  /** The username. */
+  /** The username of the user who signs in. */
   user: string
-  /** Not given: the user signs in at the broker alone, and the answer holds no tokens. */
+  /**
+   * The client to sign in to. Default: none; the user signs in at the broker alone and the answer
+   * has no tokens.
+   */
   client?: string
   scope?: string
   /** The audience of the access token (RFC 8707). */
   resource?: string
-  /** The value of an earlier cookie: the same session, one more client. */
+  /** The `value` of an earlier cookie: the client joins that session. */
   session?: string
 }
 
 export interface SignedIn {
   cookie: SessionCookie
-  /** With a client that authenticates by a secret, or is public. */
+  /** Present for a public client and for a client that authenticates by a secret. */
   tokens?: Tokens
-  /** With another client: exchange it at the token endpoint yourself. */
+  /** Present for any other client: the test exchanges the code at the token endpoint itself. */
   code?: { code: string; code_verifier: string; redirect_uri: string }
 }
 
-/** What to revoke. Give exactly one. */
+/** The selector of a revocation. Give exactly one member. */
 export type RevokeRequest =
   | { user: string }
   | { session: string }
@@ -117,7 +124,7 @@ export type RevokeRequest =
   | { everything: true }
 
 export interface Revoked {
-  /** `already`: it was revoked before, and nothing changed. */
+  /** `already`: everything it selects was revoked before, and nothing changed. */
   outcome: 'revoked' | 'already'
   /** The number of the revocation in the broker's log. */
   seq?: number

@@ -5,7 +5,10 @@ import type { BrokerOptions, Facts } from './api.ts'
 import { mustBeNewEnough } from './node-version.ts'
 import type { Running } from './run.ts'
 
-/** `broker-dev`: the same as `startBroker()`, for tests in any language and for use by hand. */
+/**
+ * The command `broker-dev`: does what `startBroker()` does, for tests in any language and for
+ * manual use.
+ */
 
 const HELP = `Usage: broker-dev [options]
 
@@ -30,7 +33,7 @@ interface Asked extends BrokerOptions {
   stdin: boolean
 }
 
-/** @throws Error with a message for the developer */
+/** @throws Error with a message for the developer if an option is not valid */
 function readOptions(args: string[]): Asked {
   const { values } = parseArgs({
     args,

@@ -8,14 +8,16 @@ import { sha256 } from '../../src/runtime/compare.ts'
 import type { DevClient } from './api.ts'
 
 /**
- * The clients: the broker's own file format, with secrets in plain text. The broker gets a file of
- * its own, with their hashes.
+ * The registered clients of broker-dev: the broker's own file format, with secrets in plain text.
+ * The broker gets a copy of the file with their hashes.
  */
 
 export interface DevClients {
-  /** For `BROKER_CLIENTS_FILE`. */
+  /** The path of the broker's copy, the value of `BROKER_CLIENTS_FILE`. */
   file: string
-  /** Of each client whose secret is known, in the order of the file. */
+  /**
+   * Returns every client in the order of the file, with its secret if that is known in plain text.
+   */
   known(): {
     clientId: string
     secret: string | undefined
@@ -39,9 +41,9 @@ const OPTION = 'The option clients'
 const POLL_MS = 300
 
 /**
- * @param dir where the broker's file is written
- * @param say gets the problems of a later edit; the previous clients stay registered
- * @throws Error with every problem, and its line
+ * @param dir the directory of the broker's copy
+ * @param say receives the problems of a later edit; the previous clients stay registered
+ * @throws Error with every problem, each with its line
  */
 export async function openClients(
   wanted: string | readonly DevClient[] | undefined,
@@ -63,8 +65,8 @@ export async function openClients(
 }
 
 /**
- * The client with what it lacks: its id as its name, and a secret, which stays the same over edits
- * (`made`).
+ * Returns the client with defaults for what it lacks: its id as its name, and a generated secret,
+ * which `made` keeps so that it stays the same after an edit.
  */
 function completed(client: unknown, made: Map<string, string>): unknown {
   const {
@@ -86,8 +88,8 @@ function completed(client: unknown, made: Map<string, string>): unknown {
 }
 
 /**
- * The text with every client completed. One that has no list of clients stays as it is: the
- * broker's reader says what is wrong.
+ * Returns the file with every client completed. A text without a list of clients is returned
+ * unchanged, because the broker's reader reports what is wrong with it.
  */
 function complete(text: string, made: Map<string, string>): string {
   const document = parseDocument(text)
@@ -108,14 +110,15 @@ async function apply(
   made: Map<string, string>,
 ): Promise<ReturnType<DevClients['known']>> {
   const { ready, secrets } = withoutSecrets(text, dirname(from))
-  // Under another name first: the broker never reads half a file, nor one with a problem.
+  // Writes under another name first, so that the broker never reads half a file or an invalid one.
   const read = async (content: string) => {
     writeFileSync(`${file}.new`, content, { mode: 0o600 })
     return readClientsFile(`${file}.new`, { allowLoopback: true })
   }
   const whole = await read(complete(ready, made))
   if (!whole.ok) {
-    // The lines are those of the developer's file, which may lack what is completed.
+    // Reports the problems by the lines of the developer's file, which differ from those of the
+    // completed file.
     const asWritten = await read(ready)
     const known = new Set(whole.problems.map(withoutLine))
     const problems = (asWritten.ok ? whole : asWritten).problems.filter((one) =>
@@ -142,8 +145,8 @@ interface Edit {
 }
 
 /**
- * Replaces each secret by its hash, and names the files of secrets absolutely, line by line, so
- * that problems keep their lines.
+ * Replaces each secret by its hash and each path of a secret file by its absolute path. Edits stay
+ * within their lines, so that problems keep their line numbers.
  */
 function withoutSecrets(
   text: string,
@@ -166,7 +169,10 @@ function withoutSecrets(
   return { ready, secrets }
 }
 
-/** @returns the client's secret, where this pair has one */
+/**
+ * Adds the edits that this pair of the YAML map needs.
+ * @returns the client's secret if this pair has one
+ */
 function editsOf({ key, value }: Pair, folder: string, edits: Edit[]): string | undefined {
   if (!isScalar(key)) return undefined
   if (key.value === 'client_secret' && isText(value)) {

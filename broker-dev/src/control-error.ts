@@ -1,6 +1,6 @@
 /**
- * What a caller of `/_control` did wrong, or what the broker rejected: its status, a code and a
- * sentence.
+ * A rejected request to `/_control`: the HTTP status, an error code and a sentence for the
+ * developer.
  */
 export class ControlError extends Error {
   readonly status: 400 | 403 | 404 | 405 | 409

@@ -18,8 +18,8 @@ import { signIn } from './sign-in.ts'
 
 /**
  * `POST /_control/…`: signs users in and revokes, for tests. It listens on the loopback interface
- * alone, requires a secret that is new at each start, and rejects every request of a browser, so
- * that a page of another site can sign no user in.
+ * only, requires a secret that is new at each start, and rejects every request from a browser, so
+ * that a page of another site cannot sign a user in.
  */
 
 export interface ControlDeps {
@@ -118,7 +118,10 @@ async function perform(
     : revoked(control, parsed(revokeBody, body))
 }
 
-/** @throws ControlError 403 */
+/**
+ * Rejects requests from a browser, with a foreign `Host`, or without the secret.
+ * @throws ControlError 403
+ */
 function admit(
   { headers }: IncomingMessage,
   { secret, port }: { secret: string; port: number },
@@ -129,7 +132,7 @@ function admit(
       'browser',
       'A browser sent this request. Send it from test code, without Origin and Sec-Fetch-Site.',
     )
-  // The name of another site may lead to this machine.
+  // The domain of another site may resolve to this machine (DNS rebinding).
   if (!['localhost', '127.0.0.1'].some((name) => headers.host === `${name}:${port}`))
     throw new ControlError(403, 'host', `Use http://localhost:${port} or http://127.0.0.1:${port}.`)
   const shown = headers[HEADER.toLowerCase()]

@@ -3,9 +3,9 @@ import type { BrokerOptions } from './api.ts'
 import type { Running } from './run.ts'
 
 /**
- * The process that `startBroker()` starts: the options come by its IPC channel, the facts go back
- * by it, and it ends with the channel. A process of its own, because tests replace timers, clocks
- * and modules in their own process.
+ * The child process of `startBroker()`: receives the options over its IPC channel, sends the facts
+ * back over it, and ends when the channel closes. It is a separate process because tests replace
+ * timers, clocks and modules in their own.
  */
 
 let running: Running | undefined
@@ -16,7 +16,8 @@ async function end(): Promise<void> {
 }
 
 process.on('disconnect', () => void end())
-// Ctrl-C reaches this process too. It ends when the process that started it does, or stops it.
+// Ctrl-C also signals this process. It ignores the signal and ends when its parent process ends or
+// stops it.
 process.on('SIGINT', () => {})
 process.once('message', (options: BrokerOptions) => {
   resolveQuickly()

@@ -10,7 +10,7 @@ import type {
 } from './api.ts'
 import { mustBeNewEnough } from './node-version.ts'
 
-/** `startBroker()`: a broker for test code, in a process of its own that ends with this one. */
+/** `startBroker()`: starts a broker for test code in a child process that ends with the caller. */
 
 export type * from './api.ts'
 
@@ -19,8 +19,8 @@ const STOP_MS = 10_000
 /**
  * Starts the broker and the simulated Microsoft on this machine, with data in a temporary
  * directory.
- * @throws Error with a message for the developer: a problem of the users, the clients or the
- * settings
+ * @throws Error with a message for the developer if the users, the clients or the settings have a
+ * problem
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<DevBroker> {
   mustBeNewEnough()
@@ -29,7 +29,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<DevBroke
   })
   const gone = new Promise<void>((done) => child.once('exit', () => done()))
   const facts = await factsOf(child, options)
-  // The test process ends when its tests have ended; this one ends with the channel.
+  // The child must not keep the test process alive. It ends itself when the channel closes.
   child.unref()
   child.channel?.unref()
   const stop = async (): Promise<void> => {

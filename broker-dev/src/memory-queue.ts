@@ -2,8 +2,8 @@ import type { DeliveryRef } from '../../db/types.ts'
 import type { DeliveryQueue, LocalLanes } from '../../src/outbox/interface.ts'
 
 /**
- * The work queue in memory, so that no queue server has to start: losing jobs loses nothing,
- * because the rows are the truth.
+ * The work queue in memory, so that no queue server has to start. Losing its jobs loses nothing,
+ * because the delivery rows are the truth.
  */
 
 type Perform = (ref: DeliveryRef) => Promise<void>
@@ -19,7 +19,7 @@ export function createMemoryQueue(): DeliveryQueue {
     },
     targets: () => lanes?.states() ?? [],
     work: (perform, concurrency) => jobs.work(perform, concurrency),
-    // The nearest of the three that the interface has.
+    // The interface has no engine `memory`; `redis` is the nearest of its three.
     health: async () => ({ up: true, engine: 'redis' }),
     durability: async () => undefined,
     close: async () => jobs.close(),
@@ -34,7 +34,7 @@ class Jobs {
   #perform: Perform | undefined
   #concurrency = 0
 
-  /** One job an attempt. */
+  /** Adds one job for each attempt. A job that is already waiting is not added twice. */
   add(refs: readonly DeliveryRef[], delayMs: number): void {
     for (const ref of refs) {
       if (this.#known.has(keyOf(ref))) continue

@@ -1,9 +1,12 @@
-/** The version of `engines` in package.json. npm only warns of an older one. */
+/**
+ * The minimum of `engines` in package.json, checked here because npm only warns about an older
+ * Node.
+ */
 const NEEDED = [22, 14] as const
 
 /**
- * @throws Error where this Node is too old for the broker: its modules would fail with an error
- * that names no cause
+ * @throws Error if this Node is too old: the broker's modules would fail with an error that does
+ * not name the cause
  */
 export function mustBeNewEnough(version = process.versions.node): void {
   const [major = 0, minor = 0] = version.split('.').map(Number)

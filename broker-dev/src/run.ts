@@ -16,8 +16,8 @@ import { createMemoryQueue } from './memory-queue.ts'
 import { readUsers, readUsersFile, type Directory } from './users-file.ts'
 
 /**
- * The broker, the simulated Microsoft and the control listener in this process, with everything
- * that they write in one temporary directory.
+ * Runs the broker, the simulated Microsoft and the control listener in this process. Everything
+ * they write is in one temporary directory.
  */
 
 export interface Running {
@@ -35,7 +35,7 @@ interface Ports {
 const TRIES = 5
 
 /**
- * @param say gets problems while it runs, and clients that changed.
+ * @param say receives problems while the broker runs, and the clients that changed
  * @throws Error with a message for the developer
  */
 export async function run(options: BrokerOptions, say: (text: string) => void): Promise<Running> {
@@ -43,7 +43,7 @@ export async function run(options: BrokerOptions, say: (text: string) => void): 
     try {
       return await start(options, say)
     } catch (error) {
-      // A free port may be taken by another program before the broker listens there.
+      // Another program can take a free port before the broker listens on it.
       if (options.port !== undefined || tries === TRIES || !isPortTaken(error)) throw error
     }
   }
@@ -109,7 +109,10 @@ function directoryOf(users: BrokerOptions['users']): Directory {
   return typeof users === 'string' ? readUsersFile(users) : readUsers(users)
 }
 
-/** A setting that the broker would ignore is an error here: a test relies on it. */
+/**
+ * Returns the config. Throws for a setting that the broker would ignore with a warning, because a
+ * test relies on each one.
+ */
 function configOf(env: Record<string, string>): ReturnType<typeof loadConfig> {
   const config = loadConfig(env)
   if (config.warnings.length === 0) return config
@@ -137,7 +140,7 @@ const environment = ({ dir, ports, issuer, authority, directory, clientsFile }: 
     },
     tenants: directory.tenants.map(({ tid }) => tid).filter((tid) => tid !== PERSONAL.tid),
   }),
-  // A test suite signs in far more often than users do.
+  // The default limit is for users; a test suite signs in far more often.
   BROKER_RATE_AUTHORIZE: '1000/s:100000',
 })
 
@@ -150,7 +153,7 @@ async function portsOf(first: number | undefined): Promise<Ports> {
   return { broker, operators, microsoft: 0, control: 0 }
 }
 
-/** The broker has to know its own address before it listens. */
+/** Returns free port numbers. The broker has to know its own address before it listens. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))
@@ -159,7 +162,10 @@ async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** Leaves out what is for operators: information, and what the checks find. */
+/**
+ * Returns a log writer that passes on only what a developer needs: warnings, errors and later
+ * changes of the clients file. It leaves out information and the results of checks.
+ */
 function speaking(say: (text: string) => void): Parameters<typeof createLog>[0] {
   let applied = 0
   return (line) => {

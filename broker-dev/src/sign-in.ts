@@ -8,8 +8,8 @@ import type { DevClients } from './clients.ts'
 import { ControlError } from './control-error.ts'
 
 /**
- * A sign-in as a browser makes it, without the browser: the broker makes every check, and the
- * simulated Microsoft skips its pages.
+ * Signs a user in over HTTP as a browser does, without a browser: the broker makes every check, and
+ * the simulated Microsoft skips its pages.
  */
 
 export type KnownClient = ReturnType<DevClients['known']>[number]
@@ -20,8 +20,7 @@ interface Place {
 }
 
 /**
- * @throws ControlError where the broker or Microsoft rejects the sign-in, with the words of the
- * page
+ * @throws ControlError if the broker or Microsoft rejects the sign-in, with the text of the page
  */
 export async function signIn(
   place: Place,
@@ -102,10 +101,13 @@ async function exchange(
 
 const MAX_STEPS = 25
 
-/** Follows redirects, and the one link of the broker's sign-in page. */
+/**
+ * A browser session: keeps cookies, follows redirects, and follows the one link of the broker's
+ * sign-in page.
+ */
 class Visitor {
   readonly #issuer: string
-  /** By origin, then by name. */
+  /** Cookies by origin, then by name. */
   readonly #cookies: ReadonlyMap<string, Map<string, string>>
 
   constructor({ issuer, entra }: Place, user: User, session: string | undefined) {
@@ -117,8 +119,9 @@ class Visitor {
   }
 
   /**
-   * @param ends whether the visit is over at this address: before it is asked (`page` false), or
-   * where a page was answered
+   * Follows redirects from `address` until `ends` returns true.
+   * @param ends called with each address before its request (`page` false) and after a page was
+   * returned (`page` true)
    */
   async follow(address: string, ends: (url: URL, page: boolean) => boolean): Promise<URL> {
     let url = new URL(address)
@@ -135,7 +138,8 @@ class Visitor {
       const location = response.headers.get('location')
       const html = await response.text()
       if (location === null && response.ok && ends(url, true)) return url
-      // A page that comes after Microsoft offers the same link, to try again.
+      // An error page after Microsoft offers the same link to retry, so the link is followed only
+      // once.
       const next = location ?? (left ? undefined : linkToMicrosoft(html))
       left ||= location === null
       if (next === undefined) throw new ControlError(409, 'sign_in_rejected', wordsOf(html))
@@ -184,7 +188,7 @@ const linkToMicrosoft = (html: string): string | undefined =>
 const unescaped = (text: string | undefined): string | undefined =>
   text?.replaceAll('&amp;', '&').replaceAll('&#39;', "'").replaceAll('&quot;', '"')
 
-/** What a page says, without its markup. */
+/** Returns the visible text of a page, without markup. */
 function wordsOf(html: string): string {
   const main = /<main[^>]*>([\s\S]*)<\/main>/.exec(html)?.[1] ?? html
   const text = main.replace(/<(style|script)[\s\S]*?<\/\1>/g, ' ').replace(/<[^>]+>/g, ' ')

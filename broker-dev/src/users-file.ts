@@ -5,8 +5,8 @@ import { z } from 'zod'
 import { CONTOSO, type Tenant, type UserSeed } from '../../demo/entra/users.ts'
 
 /**
- * The users of the simulated Microsoft, from a YAML file: every problem at once, each with its
- * line.
+ * Reads the users of the simulated Microsoft from a YAML file and reports every problem at once,
+ * each with its line.
  */
 
 export interface Directory {
@@ -58,7 +58,7 @@ export const usersSchema = z.strictObject({
 type UsersFile = z.infer<typeof usersSchema>
 type Path = readonly PropertyKey[]
 
-/** For editors; published beside the package. */
+/** Returns the JSON Schema of the users file, which is published with the package for editors. */
 export const usersJsonSchema = (): Record<string, unknown> => ({
   ...z.toJSONSchema(usersSchema),
   title: 'Users file of @case-manager/broker-dev',
@@ -89,7 +89,7 @@ export function readUsersFile(file: string): Directory {
   return directoryOf(value)
 }
 
-/** @throws Error with every problem */
+/** @throws Error with every problem if the option is not valid */
 export function readUsers(users: unknown): Directory {
   const { value, problems } = examined(users)
   if (value === undefined)
@@ -127,7 +127,10 @@ const pathText = (path: Path): string =>
     .join('.')
     .replaceAll('.[', '[')
 
-/** Microsoft knows a user by the username, without regard to case, and by the id. */
+/**
+ * Finds usernames and ids that are used twice. Microsoft identifies a user by either, and ignores
+ * case in usernames.
+ */
 function repeated({ users }: UsersFile): Found[] {
   return (['username', 'id'] as const).flatMap((member) => {
     const values = users.map((user) => user[member]?.toLowerCase())
@@ -154,7 +157,7 @@ function foreign({ tenants, users }: UsersFile): Found[] {
   )
 }
 
-/** The place of the nearest thing that the file has. */
+/** Returns the position of the value at `path`, or of its nearest parent that the file has. */
 function offsetOf(document: Document, path: Path): number {
   for (let length = path.length; length >= 0; length--) {
     const node = length === 0 ? document.contents : document.getIn(path.slice(0, length), true)
@@ -165,7 +168,10 @@ function offsetOf(document: Document, path: Path): number {
 
 const domainOf = (username: string): string => username.slice(username.indexOf('@') + 1)
 
-/** The same name has the same id at each start, so that what a test has stored still fits. */
+/**
+ * Derives an id from a name, so that it is the same at each start and ids that a test has stored
+ * remain valid.
+ */
 function idOf(kind: string, name: string): string {
   const hex = createHash('sha256').update(`${kind} ${name.toLowerCase()}`).digest('hex')
   return [

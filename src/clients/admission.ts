@@ -2,8 +2,9 @@ import { type Client, isPublic } from '../protocol/client-metadata.ts'
 import type { User } from '../../db/types.ts'
 
 /**
- * Whether a user may use an instance: its tenants, its app role. Asked at every sign-in, refresh
- * and exchange, because roles and registrations change while sessions live.
+ * Returns whether a user may use an instance: the user's tenant is allowed and the user has the
+ * required app role. Checked at every sign-in, refresh and exchange, because roles and
+ * registrations change during a session.
  */
 export function admits(
   client: Client,
@@ -16,7 +17,10 @@ export function admits(
   )
 }
 
-/** RFC 8707 §2: which audience a client asks for. Undefined where it may not have that one. */
+/**
+ * Returns the audience of a requested resource (RFC 8707 §2), or undefined if the client may not
+ * request it.
+ */
 export function audienceFor(client: Client, resource: string | undefined): string | undefined {
   const { audience, resources } = client.metadata
   if (resource === undefined || resource === audience) return audience
@@ -26,9 +30,9 @@ export function audienceFor(client: Client, resource: string | undefined): strin
 const LOOPBACK_PORT = /(?<=^http:\/\/(?:127\.0\.0\.1|\[::1\])):\d{1,5}(?=[/?]|$)/
 
 /**
- * Whether codes of a client may be sent there: an exact match (RFC 9700 §4.1.3), except that a
- * public client which is registered with a loopback address without a port may use any port there
- * (RFC 8252 §7.3).
+ * Returns whether the client may receive codes at this address. The match is exact (RFC 9700
+ * §4.1.3), except that a public client registered with a loopback address without a port may use
+ * any port there (RFC 8252 §7.3).
  */
 export const redirectsTo = (client: Client, address: string): boolean =>
   [

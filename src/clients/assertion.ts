@@ -17,20 +17,20 @@ import { printable } from '../protocol/params.ts'
 import type { AuthenticateDeps } from './deps.ts'
 import { clientKeys } from './client-keys.ts'
 
-/** An assertion that lives longer is refused: its `jti` would have to be remembered for as long. */
+/** The longest validity of an assertion, because its `jti` is remembered until it expires. */
 const MAX_AHEAD_SECONDS = 300
-/** Clocks of two machines differ. */
+/** Tolerance for the difference between the clocks of two machines. */
 const SKEW_SECONDS = 30
 const MAX_LENGTH = 8192
 /**
- * The explicit type (rfc7523bis §4), the generic one of most libraries, and none. Another type is a
- * JWT that was made for something else.
+ * Accepted values of the `typ` header: the explicit type (rfc7523bis §4) and the generic one of
+ * most libraries. It may also be absent. A JWT with another type was made for another purpose.
  */
 const TYPES = ['client-authentication+jwt', 'JWT']
 
 /**
- * `isTold`: the signature is the client's, so its developer may read the problem. Otherwise the
- * problem is for the log alone.
+ * The result of verifying an assertion. `isTold` is true if the client itself signed it, so its
+ * developer may read the problem. Otherwise the problem goes only to the log.
  */
 type Asserted =
   | { client: Client; why?: undefined }
@@ -43,7 +43,10 @@ export type AssertionProblem =
   | 'wrong_signature'
   | 'wrong_claim'
 
-/** @throws OAuthError invalid_request where the assertion's type is not the one there is */
+/**
+ * Verifies a client's assertion and consumes its `jti`.
+ * @throws OAuthError invalid_request if the assertion's type is not supported
+ */
 export async function verifyAssertion(
   deps: AuthenticateDeps,
   attempt: { assertion: string; assertionType: string | undefined },
@@ -97,7 +100,9 @@ export async function verifyAssertion(
   return problem === undefined ? { client } : { client, why: 'wrong_claim', problem, isTold: true }
 }
 
-/** RFC 7523 §3 and rfc7523bis §4: the first claim that is wrong, and what to set instead. */
+/**
+ * Returns the first claim that is wrong and the value to set instead (RFC 7523 §3, rfc7523bis §4).
+ */
 function problemOf(
   { header, claims }: UnverifiedJwt,
   client: Client,
@@ -133,13 +138,14 @@ const shown = (value: unknown): string => {
   if (typeof value === 'string') return printable(value)
   return value === undefined ? 'missing' : printable(JSON.stringify(value).replaceAll('"', ''))
 }
-/** A number that is beyond a Date stays as it is. */
+/** Returns the time in ISO format, or the plain number if it is outside the range of a Date. */
 const moment = (seconds: number): string =>
   Math.abs(seconds) <= 8.64e12 ? new Date(seconds * 1000).toISOString() : String(seconds)
 
 /**
- * Another server can pass off an endpoint of ours as its own, and so get an assertion that is good
- * here (CVE-2025-27370): only a client that is registered so may name one, or send a list.
+ * Returns whether the audience is this broker. Another server can pass off one of the broker's
+ * endpoints as its own and obtain an assertion that is valid here (CVE-2025-27370), so only a
+ * client registered for it may name an endpoint or send a list.
  */
 function isForUs(aud: unknown, { assertionAudience }: ClientMetadata, issuer: string): boolean {
   if (assertionAudience === undefined) return aud === issuer
@@ -169,8 +175,8 @@ async function useUp(
 }
 
 /**
- * Whether the key that signed an assertion is still one of the client's. What it says was judged
- * when it was used, and is not judged again.
+ * Returns whether the key that signed an assertion is still registered for the client. The claims
+ * were checked when the assertion was used and are not checked again.
  */
 export async function signedByClient(
   deps: AuthenticateDeps,

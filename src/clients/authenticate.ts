@@ -1,6 +1,7 @@
 /**
- * Decides who an OAuth request comes from (RFC 6749 §2.3, RFC 7523). Refuses more than one method
- * at once, and answers an unknown client as it answers a wrong secret, after the same work.
+ * Authenticates the client of an OAuth request (RFC 6749 §2.3, RFC 7523). Rejects more than one
+ * method at once, and treats an unknown client like a wrong secret, with the same work and the same
+ * answer.
  */
 import type { Context } from 'hono'
 import { type Client, isPublic, type SecretHash } from '../protocol/client-metadata.ts'
@@ -14,10 +15,10 @@ import { type AssertionProblem, signedByClient, verifyAssertion } from './assert
 import type { ClientCredentialsInput } from './interface.ts'
 
 /**
- * The client that sent an OAuth request.
- * @param options.limited `false` at endpoints that are never limited: revocations and the reports
- * of guards
- * @throws as authenticateClient
+ * Returns the client that sent an OAuth request.
+ * @param options.limited `false` at endpoints without a limit: revocations and the reports of
+ * guards
+ * @throws OAuthError, StoreUnavailable as `authenticateClient` does
  */
 export function requestingClient(
   deps: AuthenticateDeps,
@@ -35,13 +36,13 @@ export function requestingClient(
 }
 
 /**
- * A client that is rejected is logged with the cause. The answer has one text for every cause; a
- * client whose assertion has a valid signature learns which claim is wrong. Over the limit of
- * failures the answer is 429: only a failure counts and only a failure is answered so, so that no
- * stranger locks a client out.
+ * Authenticates the client, or logs the cause and throws. The answer has one text for every cause,
+ * except that a client whose assertion has a valid signature learns which claim is wrong. Over the
+ * limit of failures the answer is 429. Only failures count, so that a stranger cannot lock a client
+ * out.
  * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with
- * WWW-Authenticate where Basic was tried), 429
- * @throws StoreUnavailable where an assertion's `jti` cannot be recorded
+ * WWW-Authenticate if Basic was used), 429
+ * @throws StoreUnavailable if an assertion's `jti` cannot be recorded
  */
 export async function authenticateClient(
   deps: AuthenticateDeps,
@@ -69,7 +70,7 @@ const twoClients = (): OAuthError =>
     'The parameter client_id and the client authentication name different clients. Send one client.',
   )
 
-/** For the log: what an operator does about it depends on the cause. */
+/** The causes of a rejection, for the log: the operator's next step depends on the cause. */
 const REJECTED = {
   not_named:
     'The request names no client, or its Authorization header is not valid Basic authentication.',
@@ -114,7 +115,10 @@ function reject(
     : tooMany(exceeded)
 }
 
-/** An unknown client_id may be a secret in the wrong field: secrets are longer than this. */
+/**
+ * Returns the client_id for the log, unless it is long: an unknown long client_id may be a secret
+ * in the wrong field.
+ */
 function shown(attempt: Attempt): string | undefined {
   const named = attempt.method === 'assertion' ? undefined : attempt.clientId
   return named !== undefined && named.length <= 32 ? named : undefined
@@ -125,7 +129,10 @@ type Attempt =
   | { method: 'assertion'; assertion: string; assertionType: string | undefined }
   | { method: 'none'; clientId: string | undefined }
 
-/** RFC 6749 §2.3: a client must not use more than one method in a request. */
+/**
+ * Returns the client's one authentication attempt. A client must not use more than one method in a
+ * request (RFC 6749 §2.3).
+ */
 function readAttempt({ authorization, params }: ClientCredentialsInput): Attempt {
   const secret = params.get('client_secret')
   const assertion = params.get('client_assertion')
@@ -144,7 +151,10 @@ function readAttempt({ authorization, params }: ClientCredentialsInput): Attempt
   return { method: 'none', clientId: params.get('client_id') }
 }
 
-/** RFC 6749 §2.3.1: id and secret are each form-encoded before they are joined. */
+/**
+ * Reads Basic credentials. The id and the secret are each form-encoded before they are joined (RFC
+ * 6749 §2.3.1).
+ */
 function readBasic(authorization: string): Attempt {
   const encoded = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(authorization)?.[1]
   if (encoded === undefined) return { method: 'basic', clientId: undefined, secret: '' }
@@ -203,8 +213,8 @@ const NOBODY: SecretHash = {
 }
 
 /**
- * Always two comparisons, whether there are two secrets, one, or no such client: time tells
- * nothing.
+ * Compares the secret in constant time. It makes at least two comparisons even for a client with
+ * one secret or none, so that the time of the answer reveals nothing.
  */
 function compareSecret(
   secret: string,
@@ -227,8 +237,9 @@ function compareSecret(
 const UNNAMED = "The log of the broker names the cause by this answer's X-Request-Id."
 
 /**
- * RFC 6749 §5.2: 401, and the challenge where the Authorization header was used.
- * @param told one text for every cause, where it is left out
+ * The error of a failed authentication (RFC 6749 §5.2): 401, with a challenge if the Authorization
+ * header was used.
+ * @param told replaces the text that is the same for every cause
  */
 function rejected(attempt: Attempt, told?: string): OAuthError {
   const headers =
@@ -243,7 +254,7 @@ function rejected(attempt: Attempt, told?: string): OAuthError {
 }
 
 /**
- * For endpoints that a public client has no business at (RFC 7662 §2.1).
+ * Rejects public clients at endpoints that require authentication (RFC 7662 §2.1).
  * @throws OAuthError invalid_client
  */
 export function mustBeConfidential(client: Client): Client {
@@ -256,9 +267,9 @@ export function mustBeConfidential(client: Client): Client {
 }
 
 /**
- * Returns whether the credentials that opened something that lasts would still open it: a client,
- * secret or key that was removed would not. An assertion is valid once and for minutes (RFC 7523
- * §3), so only its key counts here.
+ * Returns whether the credentials that opened a long-lived stream are still valid: false once the
+ * client, its secret or its key was removed. An assertion is valid once and for minutes (RFC 7523
+ * §3), so only its key is checked again.
  */
 export async function stillAuthenticated(
   deps: AuthenticateDeps,

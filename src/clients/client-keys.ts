@@ -1,6 +1,6 @@
 /**
- * A client's public keys: by value from its registration, or by `jwks_uri` through a cache that a
- * stranger cannot make us refetch at will.
+ * A client's public keys: from its registration, or from its `jwks_uri` through a cache. An
+ * attacker cannot force the broker to fetch them often.
  */
 import type { Client } from '../protocol/client-metadata.ts'
 import type { ClientRegistry, FetchedKeys } from './interface.ts'
@@ -11,16 +11,22 @@ type Jwk = Record<string, unknown>
 
 const FRESH_SECONDS = 3600
 /**
- * Where fetching fails, keys count for so long. An attacker who keeps us from the client's server
- * cannot keep a key valid that it has removed.
+ * The longest use of fetched keys while fetching fails. After that an attacker who blocks the
+ * client's server cannot keep a removed key valid.
  */
 const STALE_SECONDS = 86_400
-/** An unknown `kid` makes us look again, but not more often than this; the same after a failure. */
+/**
+ * The shortest interval between two fetches. An unknown `kid` causes a fetch, but no sooner than
+ * this after the last one, failed or not.
+ */
 const TRY_NO_SOONER_SECONDS = 10
 const TIMEOUT_MS = 3000
 const MAX_BYTES = 64 * 1024
 
-/** `refresh` answers fresher keys, or undefined where there are none to be had now. */
+/**
+ * Returns the client's keys, fetched if they are older than an hour. `refresh` fetches newer keys;
+ * undefined if that failed or was tried too recently.
+ */
 export async function clientKeys(
   deps: AuthenticateDeps,
   client: Client,
@@ -62,8 +68,8 @@ function fetchOnce(
 }
 
 /**
- * A client's server that is down leaves the keys we have, for a day; neither success nor failure is
- * retried at once.
+ * Fetches the keys. If the client's server is down, the previous keys remain. Success and failure
+ * both delay the next fetch.
  */
 async function fetchKeys(
   deps: AuthenticateDeps,

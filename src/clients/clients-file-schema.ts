@@ -1,8 +1,9 @@
 import { clientMetadataJsonSchema } from './metadata.ts'
 
 /**
- * The clients file as JSON Schema 2020-12, for editors and for checks before a roll-out. Made from
- * what the broker itself checks; published as docs/clients.schema.json.
+ * Returns the JSON Schema (2020-12) of the clients file, for editors and for checks before a
+ * rollout. It is derived from the broker's own validation and published as
+ * docs/clients.schema.json.
  */
 export function clientsFileJsonSchema(): Record<string, unknown> {
   const { $schema, properties, required, ...rest } = clientMetadataJsonSchema() as {

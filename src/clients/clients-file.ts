@@ -35,7 +35,7 @@ export async function watchClientsFile(
         return
       applied = await apply(deps, file)
     } catch (error) {
-      // The store may be busy or full: the next look tries again.
+      // The store may be busy or full. The next poll retries.
       deps.log.error('clients_file_not_applied', { file, cause: error })
     }
   }
@@ -57,8 +57,8 @@ interface Applied {
   fingerprint: string
   secretFiles: string[]
   /**
-   * Clients of the file that are registered in another way. Removed there, they are registered by
-   * the file.
+   * Ids of the file that are registered by another source. The file registers them once they are
+   * removed there.
    */
   foreign: string[]
 }
@@ -67,8 +67,8 @@ const isSame = async (file: string, { fingerprint, secretFiles }: Applied): Prom
   (await fingerprintOf(file, secretFiles)) === fingerprint
 
 /**
- * The folder, because editors and config maps replace the file; where it cannot be watched (network
- * disks, limits) polling is all there is.
+ * Watches the folder, because editors and config maps replace the file. Returns undefined if the
+ * folder cannot be watched (network disks, limits); then only polling finds changes.
  */
 function watching(folder: string, changed: () => void): FSWatcher | undefined {
   let settling: NodeJS.Timeout | undefined
@@ -118,7 +118,10 @@ async function apply(deps: Deps, file: string): Promise<Applied> {
   return { ...read, foreign }
 }
 
-/** @returns `foreign`: it is registered in another way, and stays as it is */
+/**
+ * Registers or changes one client of the file.
+ * @returns `foreign` if another source registered the client, which then stays unchanged
+ */
 async function put(deps: Deps, wanted: FileClient): Promise<'changed' | 'unchanged' | 'foreign'> {
   const now = deps.clock.now()
   const before = await deps.store.findClient(wanted.clientId)
@@ -149,7 +152,7 @@ const isRegistered = (client: Client | undefined): client is Client =>
 const isForeign = (before: Client | undefined): boolean =>
   isRegistered(before) && before.source !== 'file'
 
-/** As the store keeps it: what is undefined is not there. */
+/** Returns the value as the store returns it: without undefined members. */
 const asKept = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 const isAsWanted = (before: Client, wanted: FileClient, secrets: SecretHash[]): boolean =>
   isRegistered(before) &&
@@ -158,8 +161,8 @@ const isAsWanted = (before: Client, wanted: FileClient, secrets: SecretHash[]): 
   isDeepStrictEqual(asKept(secrets), asKept(before.secrets))
 
 /**
- * In the audit log as the broker's act, by way of the file: who wrote the file, the broker does not
- * know. Secrets by their ids.
+ * Runs the act and records it in the audit log. The actor is the broker and the interface is the
+ * file, because the broker does not know who wrote the file. Secrets are recorded by their ids.
  */
 function recorded(
   deps: Deps,
@@ -188,7 +191,10 @@ function recorded(
   return audited(deps.store, entry, act, { result: ({ outcome }) => ({ outcome }) })
 }
 
-/** The same secret keeps its id and its age however often the file is read. */
+/**
+ * Returns the secret's stored entry, or a new one. A known hash keeps its id and its age when the
+ * file is read again.
+ */
 function secretOf(hash: string, before: Client | undefined, now: number): SecretHash {
   return (
     before?.secrets.find((one) => one.hash === hash) ?? {

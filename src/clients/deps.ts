@@ -7,17 +7,17 @@ import type { Metrics } from '../runtime/metrics.ts'
 import type { Outbound } from '../runtime/outbound.ts'
 import type { ClientRegistry } from './interface.ts'
 
-/** What the clients and the sessions of browsers need, handed in. */
+/** What the clients and the sessions of browsers need from outside. */
 export interface Deps extends PageDeps {
-  /** The wall clock, or the right time where the wall clock is wrong by more than a minute. */
+  /** The wall clock, corrected if it is wrong by more than a minute. */
   clock: SteadyClock
   metrics: Metrics
   store: Store
   keys: KeyRing
   clients: ClientRegistry
   /**
-   * Which Microsoft tenants are connected, as which application: the store's word, which the
-   * environment seeded.
+   * The connected Microsoft tenants and the application used for each. The store has them; the
+   * environment sets their first values.
    */
   connection: EntraConnection
   /**
@@ -27,7 +27,7 @@ export interface Deps extends PageDeps {
   outbound: Outbound
 }
 
-/** What the files that authenticate a client need. */
+/** The part of `Deps` that the authentication of clients needs. */
 export type AuthenticateDeps = Pick<Deps, 'clients' | 'config' | 'log' | 'rateLimits'> & {
   outbound: Pick<Deps['outbound'], 'request'>
   store: Pick<Store, 'consumeOnce'>

@@ -4,7 +4,7 @@ import { readParams } from '../protocol/params.ts'
 import type { Params } from '../protocol/params.ts'
 
 /**
- * The body of an OAuth request, read without the framework's parsers: they cost more than all the
+ * Reads the body of an OAuth request without the framework's parsers, which cost more than all the
  * rest of a refresh.
  */
 
@@ -14,7 +14,8 @@ const FORM = /^application\/x-www-form-urlencoded *(;|$)/i
 export const isForm = (c: Context): boolean => FORM.test(c.req.header('content-type') ?? '')
 
 /**
- * @param repeatable as `readParams` has it
+ * Reads the parameters of a form.
+ * @param repeatable the parameters that may occur more than once, as for `readParams`
  * @throws OAuthError invalid_request: 415 for another content type (RFC 6749 §3.2), 413 above 64
  * kB, 400 for a repeated parameter
  */
@@ -28,7 +29,10 @@ export async function readForm(c: Context, repeatable?: readonly string[]): Prom
   return readParams(new URLSearchParams(await readText(c, MAX_BYTES)), repeatable)
 }
 
-/** A body of at most so many bytes. @throws OAuthError 413 */
+/**
+ * Reads a body of at most `maxBytes`.
+ * @throws OAuthError 413
+ */
 export async function readText(c: Context, maxBytes: number): Promise<string> {
   const text = await readUpTo(c, maxBytes)
   if (text === undefined)
@@ -39,8 +43,8 @@ export async function readText(c: Context, maxBytes: number): Promise<string> {
 }
 
 /**
- * The body; undefined where it is longer. With a Content-Length the HTTP parser holds the sender to
- * it; without one we count while reading.
+ * Returns the body, or undefined if it is longer than `maxBytes`. With a Content-Length the HTTP
+ * parser enforces the length; without one the bytes are counted while reading.
  */
 export async function readUpTo(c: Context, maxBytes: number): Promise<string | undefined> {
   const length = c.req.header('content-length')

@@ -2,7 +2,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import type { Params } from '../protocol/params.ts'
 import type { Image } from '../config/image.ts'
 
-/** The interface of this module: who an OAuth request comes from. */
+/** The public types of this module: the registry of clients and the credentials of a request. */
 
 /** A client's keys as they were fetched from its `jwks_uri`. Times are epoch seconds. */
 export interface FetchedKeys {
@@ -10,7 +10,7 @@ export interface FetchedKeys {
   keys: Record<string, unknown>[]
   fetchedAt: number
   triedAt: number
-  /** One fetch at a time, however many wait for it. */
+  /** The running fetch, which all callers share. */
   pending?: Promise<Record<string, unknown>[] | undefined> | undefined
 }
 
@@ -23,22 +23,25 @@ export interface FetchedLogo {
 }
 
 export interface ClientRegistry {
-  /** Registered and not removed; from memory, as fresh as the last change by this process. */
+  /**
+   * Returns a registered client, unless it was removed. The answer is from memory, as of the last
+   * change by this process.
+   */
   find(clientId: string): Client | undefined
   list(): Client[]
-  /** Reads the store again after a change. */
+  /** Reads all clients from the store, after a change. */
   reload(): Promise<void>
   /** Keys and logos that this process has fetched, by client_id. */
   readonly fetched: { keys: Map<string, FetchedKeys>; logos: Map<string, FetchedLogo> }
 }
 
-/** What an authentication needs of an HTTP request. */
+/** The parts of an HTTP request that identify and authenticate its client. */
 export interface ClientCredentialsInput {
   authorization: string | undefined
   params: Params
   now: number
-  /** Where it comes from, for the log and the limit of failures. */
+  /** The address of the sender, for the log and the limit of failures. */
   address?: string | undefined
-  /** `false`: failures are answered 401 however many there are. */
+  /** If `false`, every failure is answered with 401 and never with 429. */
   limited?: boolean | undefined
 }

@@ -13,13 +13,16 @@ import type { FetchedLogo } from './interface.ts'
 
 type Need = Pick<Deps, 'store' | 'outbound' | 'clients' | 'log'>
 
-/** After a failure, or an answer that is not an image. */
+/** The shortest interval between two fetches after a failure or an answer that is not an image. */
 const TRY_NO_SOONER_SECONDS = 600
 const TIMEOUT_MS = 3000
 
 const keptSchema = z.object({ uri: z.string(), bytes: z.base64() })
 
-/** The logo that the broker has. Where it has none yet, the next page may show it. */
+/**
+ * Returns the client's logo if the broker has it. Otherwise starts a fetch, so that a later page
+ * can show it.
+ */
 export async function clientLogo(
   deps: Need,
   { clientId, metadata }: Client,
@@ -41,7 +44,10 @@ export async function clientLogo(
   return logo.image
 }
 
-/** Another broker, or this one before its restart, may have fetched it. */
+/**
+ * Reads the logo from the store, where another broker, or this one before its restart, may have
+ * saved it.
+ */
 async function readKept(
   { store }: Need,
   clientId: string,

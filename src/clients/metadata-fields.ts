@@ -3,7 +3,7 @@ import { DOMAIN } from '../protocol/client-metadata.ts'
 import { GUID } from '../protocol/guid.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
-/** The fields of a registration that need more than a type. */
+/** Schemas for the fields of a registration that need more than a type. */
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 
@@ -15,14 +15,14 @@ export const clientIdSchema = z
   )
 
 /**
- * RFC 8252 §7.3: where a native application waits for the answer, on a port that it learns when it
- * starts.
+ * A loopback redirect address of a native application without a port, because the application
+ * learns its port when it starts (RFC 8252 §7.3).
  */
 const NATIVE = /^http:\/\/(?:127\.0\.0\.1|\[::1\])(?=[/?]|$)/
 
 /**
- * Why an address is refused, or undefined. Addresses must match exactly later, so nothing is
- * normalized here.
+ * Returns what is wrong with an address, or undefined. Nothing is normalized, because addresses
+ * must match exactly later.
  */
 export function addressProblem(value: string, loopback: boolean): string | undefined {
   const url = URL.canParse(value) ? new URL(value) : undefined
@@ -52,7 +52,7 @@ export const webAddress = (example: string, loopback: boolean, isNative = false)
         })
     })
 
-/** RFC 8707 §2: an absolute URI without a fragment; a `urn:` will do. */
+/** An absolute URI without a fragment (RFC 8707 §2), for example a `urn:`. */
 export const absoluteUri = (example: string) =>
   storedText(`a URI, e.g. "${example}"`)
     .max(500)
@@ -61,7 +61,7 @@ export const absoluteUri = (example: string) =>
       `an absolute URI without a fragment, e.g. "${example}"`,
     )
 
-/** As a browser sends it in `Origin`: scheme, host, port, nothing else. */
+/** An origin as a browser sends it in `Origin`: scheme, host and port only. */
 export const originSchema = (loopback: boolean) =>
   webAddress('https://app.case-manager.example', loopback).refine(
     (value) => URL.canParse(value) && new URL(value).origin === value,
@@ -82,12 +82,15 @@ const domainSchema = z
   .max(253)
   .regex(DOMAIN, 'a domain, e.g. "contoso.example"')
 
-/** In any case: a record would silently keep the last of two spellings of one tenant. */
+/**
+ * A tenant id in upper or lower case. It is not lowercased here, because a record would silently
+ * keep the last of two spellings of one tenant.
+ */
 const tenantInAnyCase = z
   .string()
   .regex(new RegExp(GUID.source, 'i'), 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"')
 
-/** Domains by tenant. A domain belongs to one tenant, as at Microsoft. */
+/** Email domains by tenant. A domain belongs to one tenant, as at Microsoft. */
 export const emailDomainsSchema = z
   .record(
     tenantInAnyCase,
@@ -126,7 +129,7 @@ export const emailDomainsSchema = z
 
 const PRIVATE_PARTS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
-/** RFC 7517 §5, public keys only. */
+/** A key set (RFC 7517 §5) with public keys only. */
 export const jwksSchema = z
   .object(
     { keys: z.array(z.record(z.string(), z.unknown())).min(1, 'at least one key').max(20) },

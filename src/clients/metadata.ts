@@ -1,7 +1,7 @@
 /**
- * The wire form of a registration (RFC 7591 §2 where it has a name for it): read with every problem
- * at once, and written. Refuses redirect addresses with fragments, wildcards, user names or schemes
- * of their own, and fields that it does not know.
+ * Reads the wire form of a registration (names of RFC 7591 §2 if it has one), reports every problem
+ * at once, and writes it. Rejects redirect addresses with fragments, wildcards, user names or
+ * custom schemes, and unknown fields.
  */
 import { z } from 'zod'
 import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
@@ -19,12 +19,11 @@ import {
 import { storedText } from '../protocol/stored-text.ts'
 
 export interface MetadataOptions {
-  /**
-   * Of a client whose id is known apart from the wire form; its audience defaults to one made of
-   * it.
-   */
+  /** The client's id if it is known from elsewhere. The default audience is derived from it. */
   clientId?: string | undefined
-  /** Addresses on this machine, http included: development and the demo. */
+  /**
+   * Whether addresses on this machine are accepted, http included: for development and the demo.
+   */
   allowLoopback?: boolean | undefined
 }
 
@@ -39,7 +38,7 @@ const authMethod = z.enum(
   'client_secret_basic, client_secret_post, private_key_jwt or none',
 )
 
-/** What users see of an instance. */
+/** The fields that users see. */
 const shownToUsers = (loopback: boolean) => ({
   client_name: storedText('a name to be shown to users, e.g. "Case Manager Sydney"')
     .trim()
@@ -61,7 +60,7 @@ const shownToUsers = (loopback: boolean) => ({
 })
 
 /**
- * @param loopback whether addresses on this machine are taken, http included
+ * @param loopback whether addresses on this machine are accepted, http included
  * @param isNative whether a redirect address may be one of RFC 8252 §7.3
  */
 const wireSchema = (loopback: boolean, isNative = false) =>
@@ -142,8 +141,8 @@ const wireSchema = (loopback: boolean, isNative = false) =>
 type Wire = z.output<ReturnType<typeof wireSchema>>
 
 /**
- * @returns `clientId` where the wire form holds one; else every problem, each as `path: what is
- * wrong, with an example`
+ * @returns the metadata, with `clientId` if the wire form or the options have one; or every
+ * problem, each as `path: what is wrong, with an example`
  */
 export function parseClientMetadata(
   input: unknown,
@@ -176,7 +175,7 @@ function describe(issue: z.core.$ZodIssue): string[] {
   return [`${at || 'registration'}: ${issue.message}`]
 }
 
-/** What no single field can know. */
+/** Returns the contradictions between fields. */
 function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const problems: string[] = []
   const grants = new Set<string>(wire.grant_types)
@@ -241,7 +240,7 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   return problems
 }
 
-/** Each field of a registration by its name on the wire. */
+/** The wire name of each field of a registration. */
 const WIRE = {
   name: 'client_name',
   uri: 'client_uri',
@@ -280,7 +279,7 @@ const WIRE = {
   ssfEmailDomains: 'ssf_email_domains',
 } as const satisfies Record<keyof ClientMetadata, keyof Wire>
 
-/** The members that are set, each list without duplicates. */
+/** Returns an object of the members that are set, each list without duplicates. */
 const compact = (
   members: readonly (readonly [name: string, value: unknown])[],
 ): Record<string, unknown> =>
@@ -290,7 +289,7 @@ const compact = (
       .map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)] : value]),
   )
 
-/** What is the default on the wire is not kept, where a field may be absent. */
+/** Converts the wire form to metadata. An optional field with its default value is left out. */
 function fromWire(wire: Wire, clientId: string): ClientMetadata {
   const { backchannel_logout_uri: first, backchannel_logout_uris: more } = wire
   const given: Partial<Record<keyof Wire, unknown>> = {
@@ -310,8 +309,8 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
 }
 
 /**
- * A registration as it is shown and exported: what `parseClientMetadata` reads back to the same.
- * Never a secret.
+ * Returns the wire form of a registration, as shown and exported. `parseClientMetadata` reads it
+ * back to the same metadata. It never contains a secret.
  */
 export function toWire({
   clientId,
@@ -332,8 +331,8 @@ export function toWire({
 }
 
 /**
- * The wire form as the admin API describes it; addresses on this machine are for
- * `parseClientMetadata` to judge.
+ * The wire form as the admin API describes it. It accepts addresses on this machine;
+ * `parseClientMetadata` rejects them where they are not allowed.
  */
 export const clientRegistrationSchema = wireSchema(true)
 

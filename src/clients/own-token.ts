@@ -4,14 +4,14 @@ import { TYP } from '../protocol/names.ts'
 import { splitList } from '../protocol/params.ts'
 
 /**
- * The access token that a client has for itself (client_credentials), at an API of the broker's
- * own.
+ * Verifies the access token that a client obtained for itself (client_credentials), at the broker's
+ * own APIs.
  */
 
 /**
- * The client behind `Authorization: Bearer`, while it is registered and no revocation covers the
- * token. A user's token does not count here, whatever its scope.
- * @param audience that the token has to have, and no other
+ * Returns the client of `Authorization: Bearer`, if it is registered and no revocation covers the
+ * token. A user's token is not accepted, whatever its scope.
+ * @param audience the only audience that the token may have
  * @returns `granted`: the scopes of the token that the client still has
  */
 export async function clientByToken(

@@ -5,13 +5,13 @@ import { OAuthError } from '../protocol/error.ts'
 import type { Log } from '../runtime/log.ts'
 
 /**
- * A refusal of the admin API, said as RFC 9457 wants: what is wrong, every problem at once, and
- * what to do next.
+ * An error answer of the admin API (RFC 9457): what is wrong, every problem at once, and what to do
+ * next.
  */
 export class Problem extends Error {
   readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503
   readonly title: string
-  /** One sentence each, if there is more than one problem. */
+  /** One sentence for each problem, if there is more than one. */
   readonly problems: string[]
 
   constructor(status: Problem['status'], title: string, detail: string, problems: string[] = []) {
@@ -23,7 +23,7 @@ export class Problem extends Error {
   }
 }
 
-/** RFC 9457 §3: the document, with our one extension member `problems`. */
+/** The problem document of RFC 9457 §3, with our one extension member `problems`. */
 export const problemSchema = z
   .object({
     type: z
@@ -56,10 +56,7 @@ export function problemResponse(problem: Problem, headers: Record<string, string
   })
 }
 
-/**
- * Whatever is not a `Problem` is said in the same shape; a bug is logged with its cause and never
- * shown.
- */
+/** Returns the problem document of any error. A bug is logged with its cause and never shown. */
 export function problemOf(error: unknown, log: Log, c: Context): Response {
   if (error instanceof Problem) return problemResponse(error)
   if (error instanceof OAuthError) {

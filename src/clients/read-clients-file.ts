@@ -7,8 +7,8 @@ import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import { sha256 } from '../runtime/compare.ts'
 
 /**
- * Reads the declarative file of clients. It refuses the whole file for any problem and names them
- * all, each with its line; what it reads it does not apply.
+ * Reads and validates the clients file. Any problem rejects the whole file; all problems are
+ * reported, each with its line. The file is only read, not applied.
  */
 
 export interface FileClient {
@@ -25,7 +25,8 @@ type ClientsFile =
 /** base64url of 32 bytes. */
 const HASH = /^[A-Za-z0-9_-]{43}$/
 /**
- * SHA-256 without salt is for random secrets alone: what a user could have thought up is refused.
+ * The shortest accepted secret. SHA-256 without a salt protects only random secrets, so short ones,
+ * which a user could have chosen, are rejected.
  */
 const LEAST_SECRET = 32
 
@@ -44,7 +45,8 @@ export async function readClientsFile(
   const reading = new Reading(read.text, dirname(resolve(path)), options.allowLoopback)
   const clients = await reading.clients()
   const { problems, secrets } = reading
-  // Of what was read, not of the file as it is by now: a change in between must not count as read.
+  // The fingerprint is of the content that was read: a change of the file in between must not count
+  // as read.
   const seen = {
     fingerprint: fingerprint([read, ...secrets.map((secret) => secret.read)]),
     secretFiles: secrets.map((secret) => secret.file),
@@ -52,7 +54,7 @@ export async function readClientsFile(
   return problems.length > 0 ? { ok: false, problems, ...seen } : { ok: true, clients, ...seen }
 }
 
-/** Changes exactly when the file or a secret's file that it names does. */
+/** Returns a hash that changes only when the file or a secret's file that it names changes. */
 export async function fingerprintOf(path: string, secretFiles: readonly string[]): Promise<string> {
   return fingerprint(await Promise.all([path, ...secretFiles].map(textOf)))
 }
@@ -211,8 +213,8 @@ function offsetOf(node: unknown): number {
 }
 
 /**
- * One value or a list of them; a value that is not a string is shown as it is in the problem that
- * it causes.
+ * Returns one value or a list as a list. A value that is not a string becomes JSON, so that the
+ * problem it causes can show it.
  */
 const listOf = (value: unknown): string[] =>
   [value ?? []].flat().map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))

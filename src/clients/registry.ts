@@ -4,8 +4,8 @@ import { Readings } from '../runtime/concurrency.ts'
 import type { ClientRegistry } from './interface.ts'
 
 /**
- * The registered clients, from memory: no query per request. Code that changes a registration calls
- * `reload`.
+ * Opens the registry of clients, which answers from memory, without a query per request. Code that
+ * changes a registration calls `reload`.
  */
 export async function openClientRegistry(
   store: Pick<Store, 'listClients'>,

@@ -4,10 +4,11 @@ import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 
 /**
- * Does what an operator asked for, with its record: written before it is done, because what cannot
- * be written down is not done, and how it ended after. An act that throws has its end written too:
- * `rejected` where `refusal` knows the error as a reason that the caller is given, else `failed`.
- * @param result what is worth keeping of the answer; never a secret
+ * Runs an act with an entry in the audit log. The entry is written before the act, because an act
+ * that cannot be recorded must not run, and the outcome is written after it. The outcome of an act
+ * that throws is `rejected` if `refusal` returns the reason that the caller gets, otherwise
+ * `failed`.
+ * @param result returns the part of the answer to record; never a secret
  */
 export async function audited<T>(
   store: Pick<Deps['store'], 'appendAudit' | 'concludeAudit'>,
@@ -23,7 +24,8 @@ export async function audited<T>(
 ): Promise<T> {
   const id = await store.appendAudit(entry)
   const conclude = (outcome: AuditOutcome): Promise<void> =>
-    // What was done stays done: the entry without an end says that it began, and by whom.
+    // The act is done, so a failure here is ignored. An entry without an outcome still shows who
+    // began the act.
     store.concludeAudit({ id, ...outcome }).catch(() => undefined)
   try {
     const answer = await act()
@@ -39,9 +41,9 @@ export async function audited<T>(
 }
 
 /**
- * An operator's act with its record in the audit log. A refusal, as the caller gets it, is written
- * too; a secret never is.
- * @throws Problem 403 before anything is done, where the caller may only read
+ * Runs an operator's act with an entry in the audit log. A rejection is recorded as the caller gets
+ * it; a secret never is.
+ * @throws Problem 403 before the act, if the caller may only read
  */
 export async function withAudit<T>(
   deps: Pick<Deps, 'store'>,

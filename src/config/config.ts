@@ -9,8 +9,8 @@ import { unknownSettings } from './unknown.ts'
 import { WORK_NAMES, type ProcessKind } from '../protocol/work.ts'
 
 /**
- * The settings of one broker, read from the environment once: the table's values and what follows
- * from several of them.
+ * Reads the settings of one broker from the environment, once: the values of the table, and values
+ * derived from several of them.
  */
 
 export type { Tenants } from './parsers.ts'
@@ -27,22 +27,22 @@ export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' |
   opsOrigin: string
   entra: Pick<Values['entra'], 'tenants' | 'clientId' | 'authority' | 'simulated'> & {
     credential: EntraCredential | undefined
-    /** Epoch seconds. */
+    /** The expiry of the secret in epoch seconds. */
     secretExpiresAt?: number | undefined
   }
   look: Omit<Values['look'], keyof typeof IMAGES | 'translationFiles'> & {
     [K in keyof typeof IMAGES]: Image | undefined
   } & {
-    /** English first. */
+    /** The languages of users' pages, English first. */
     languages: readonly Language[]
   }
   signals: Omit<Values['signals'], 'issuersFile'> & { issuers: SignalIssuer[] }
   /**
-   * `mfaProof` was set by the operator, who thereby asserts that a policy demands it
+   * True if the operator set `mfaProof`, and thereby asserts that a policy requires it
    * (docs/entra.md).
    */
   mfaProofAsserted: boolean
-  /** What is wrong without keeping the broker from its start. */
+  /** Problems that do not keep the broker from starting. */
   warnings: ConfigProblem[]
 }
 
@@ -83,7 +83,7 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
   const read = new Reader(env)
   const { opsOrigin, entra, signals, look, ...values } = read.table(SETTINGS)
   const credential = credentialOf(read, entra)
-  // Rules between settings judge only settings that could be read.
+  // Rules between settings are checked only if the settings could be read.
   if (entra.authority !== undefined && entra.simulated !== undefined)
     judgeSimulation(read, entra, signals.graph.origin)
   judgeWork(read, values, kind)
@@ -149,7 +149,9 @@ function credentialOf(
   return found[0]
 }
 
-/** Work that processes share needs a store and a queue that all of them have. */
+/**
+ * Checks that work shared between processes has a database and a queue that all of them can use.
+ */
 function judgeWork(
   read: Reader,
   { work, databaseUrl, queueUrl }: Pick<Values, 'work' | 'databaseUrl' | 'queueUrl'>,
@@ -172,7 +174,10 @@ function judgeWork(
     )
 }
 
-/** The check of an account reads the risk, and only Graph's tenants have that check. */
+/**
+ * Checks that risk is read only for tenants with `BROKER_GRAPH`: the check of an account reads the
+ * risk, and only those tenants have that check.
+ */
 function judgeRisk(read: Reader, { risk, graph: { tenants } }: Values['signals']): void {
   if (risk === undefined || tenants === undefined || tenants === 'all') return
   if (risk === 'all' ? tenants.length === 0 : risk.some((tid) => !tenants.includes(tid)))
@@ -182,7 +187,10 @@ function judgeRisk(read: Reader, { risk, graph: { tenants } }: Values['signals']
     )
 }
 
-/** A simulated Microsoft proves nothing, so it must be asked for in so many words. */
+/**
+ * Checks that an authority or Graph that is not Microsoft's is declared as simulated, because a
+ * sign-in there proves nothing.
+ */
 function judgeSimulation(
   read: Reader,
   { authority, simulated }: Values['entra'],

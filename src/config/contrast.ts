@@ -18,31 +18,31 @@ function luminance(color: string): number {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
-/** 1 to 21. */
+/** Returns the contrast ratio of two colors, from 1 to 21. */
 export function contrast(one: string, other: string): number {
   const [light, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a) as [number, number]
   return (light + 0.05) / (dark + 0.05)
 }
 
-/** @param share of `other`, 0 to 1 */
+/** @param share the share of `other`, 0 to 1 */
 function mixed(color: string, other: string, share: number): string {
   const [from, to] = [rgbOf(color), rgbOf(other)]
   return hexOf(from.map((value, at) => value + ((to[at] ?? 0) - value) * share) as unknown as Rgb)
 }
 
-/** For text: 1.4.3, level AA. */
+/** The minimum contrast of text (WCAG 1.4.3, level AA). */
 export const READABLE = 4.5
-/** The darkest ground of light pages on which the accent is text, and the lightest of dark ones. */
+/** The darkest background of light pages with text in the accent color. */
 export const LIGHT_GROUND = '#e9f1f4'
 const DARK_GROUND = '#1f2a33'
 
-/**
- * Text on the background itself, beside the cards: its palest color on light pages, `--soft` of the
- * style sheet.
- */
+/** The palest text directly on the page background of light pages, `--soft` in the style sheet. */
 export const GROUND_TEXT = '#515b6b'
 
-/** @returns what is wrong with a background: completes the sentence "The color …" */
+/**
+ * Checks a background color.
+ * @returns the problem, which completes the sentence "The color …", or undefined
+ */
 export function judgeBackground(color: string): string | undefined {
   if (!/^#[0-9a-f]{6}$/.test(color)) return 'must be a color such as #eef2f7'
   const ratio = contrast(color, GROUND_TEXT)
@@ -50,7 +50,10 @@ export function judgeBackground(color: string): string | undefined {
   return `must be lighter: the contrast of text on it is ${ratio.toFixed(1)}:1, and text needs ${READABLE}:1`
 }
 
-/** @returns what is wrong with an accent color: completes the sentence "The color …" */
+/**
+ * Checks an accent color.
+ * @returns the problem, which completes the sentence "The color …", or undefined
+ */
 export function judgeAccent(color: string): string | undefined {
   if (!/^#[0-9a-f]{6}$/.test(color)) return 'must be a color such as #1d4ed8'
   const ratio = contrast(color, LIGHT_GROUND)
@@ -65,8 +68,8 @@ export interface Accent {
 }
 
 /**
- * The accent of light and of dark pages: the color itself, and the same lightened until it can be
- * read on dark.
+ * Returns the accent colors of light and of dark pages. For dark pages the color is lightened until
+ * it is readable there.
  */
 export function accentsOf(color: string): { light: Accent; dark: Accent } {
   let dark = color

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** Images that pages show. What an image is follows from its bytes, never from its name. */
+/** An image for the pages. Its type is read from its bytes, never from its file name. */
 
 export interface Image {
   type: 'image/png' | 'image/webp'
@@ -11,7 +11,7 @@ export const LARGEST_IMAGE = 100_000
 
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
 
-/** @param add takes what is wrong; it completes the sentence "The setting …" */
+/** @param add receives a problem, which completes the sentence "The setting …" */
 export function readImage(
   file: string | undefined,
   add: (problem: string) => void,
@@ -34,13 +34,13 @@ function typed(file: string): Image | string {
 }
 
 /**
- * @returns what is wrong, where the bytes are not an image that pages show; it follows "which" or
+ * @returns the image, or the problem with its bytes, which completes a sentence after "which" or
  * "it"
  */
 export function imageOf(bytes: Buffer<ArrayBuffer>): Image | string {
   if (bytes.length > LARGEST_IMAGE) return `has ${Math.ceil(bytes.length / 1000)} kB`
   if (bytes.subarray(0, 8).equals(PNG)) return { type: 'image/png', bytes }
-  // RFC 9649 §2.4
+  // RFC 9649 §2.4: WebP begins with a RIFF header.
   if (bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP')
     return { type: 'image/webp', bytes }
   return 'is neither PNG nor WebP'

@@ -2,7 +2,7 @@ import { BUILT_IN, type Language, readLanguage } from './languages/language.ts'
 import type { Reader } from './read.ts'
 import { SETTINGS, type Values } from './settings.ts'
 
-/** The languages of users' pages: English, then those of the files that the operator names. */
+/** The languages of users' pages: English first, then those of the operator's translation files. */
 
 const { language: defaultSetting, translationFiles: filesSetting } = SETTINGS.look
 

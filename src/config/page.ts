@@ -2,7 +2,7 @@ import { settingsOf, type Section, type Setting } from './setting.ts'
 import { SETTINGS } from './settings.ts'
 
 /**
- * The reference page docs/configuration.md, written from the table of settings: `npm run
+ * Writes the reference page docs/configuration.md from the table of settings: `npm run
  * docs:settings`.
  */
 
@@ -65,7 +65,7 @@ function row(setting: Setting<unknown>): string {
   return `| \`${setting.name}\` | ${shown} | ${setting.text}${example} |`
 }
 
-/** Lines of at most 120 characters, as every page has them. A code span stays whole. */
+/** Wraps text to 120 characters a line, as on every page. A code span is not broken. */
 function wrapped(text: string): string {
   const lines: string[] = ['']
   for (const word of text.match(/(?:`[^`]*`|[^\s`])+/g) ?? []) {

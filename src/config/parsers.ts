@@ -17,11 +17,11 @@ import { addressRanges, type TrustedProxies } from '../runtime/remote-address.ts
 import type { Rate } from '../runtime/rate-limits.ts'
 
 /**
- * From the text of a variable to its value. Each issue completes the sentence "BROKER_X …". No
- * issue repeats a secret.
+ * Parse the text of a variable to its value. Each issue completes the sentence "BROKER_X …" and
+ * never repeats a secret.
  */
 
-/** Of the tenants that are connected. */
+/** All connected tenants, or a list of tenant ids. */
 export type Tenants = 'all' | string[]
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
@@ -31,7 +31,7 @@ export const path = z.string().transform((value) => resolve(value))
 
 const secure = (url: URL): boolean => url.protocol === 'https:' || LOOPBACK.has(url.hostname)
 
-/** Without a trailing slash. */
+/** An http or https address, without a trailing slash. */
 export const url = z.string().transform((value, c) => {
   const parsed = URL.canParse(value) ? new URL(value) : undefined
   if (
@@ -48,14 +48,17 @@ export const url = z.string().transform((value, c) => {
   return z.NEVER
 })
 
-/** @param why what has a host name of its own */
+/**
+ * An address without a path.
+ * @param why the reason, for the message
+ */
 export const origin = (why: string) =>
   url.transform((value, c) => {
     if (new URL(value).pathname !== '/') c.addIssue(`must have no path: ${why}`)
     return value
   })
 
-/** A listener's address. */
+/** The address of a listener, `host:port`. */
 export const address = z.string().transform((value, c): Address => {
   const match = /^(?:(.+):)?(\d{1,5})$/.exec(value)
   const port = Number(match?.[2])
@@ -83,7 +86,7 @@ export const proxies = list.transform((ranges, c): TrustedProxies => {
   }
 })
 
-/** Lower case. */
+/** A list of GUIDs in lower case. */
 export const guids = list.transform((values, c) => {
   const lower = values.map((value) => value.toLowerCase())
   for (const value of lower) {
@@ -138,7 +141,7 @@ export const freshContext = z.string().transform((value, c): FreshContext => {
   return context ?? z.NEVER
 })
 
-/** What a sign-in beyond the limit of sessions does. */
+/** The policy for a sign-in beyond the limit of sessions. */
 export const sharedComputer = z.enum(['offer', 'always', 'never'], 'must be offer, always or never')
 export const whenFull = z.enum(['end_oldest', 'ask'], 'must be end_oldest or ask')
 
@@ -147,7 +150,7 @@ export const yes = z.string().transform((value, c) => {
   return value === 'yes'
 })
 
-/** @param unit of the number, as the message names it: `seconds` */
+/** @param unit the unit in the message, such as `seconds` */
 export const whole = (least: number, most: number, unit?: string) =>
   z.string().transform((value, c) => {
     const number = Number(value)
@@ -158,7 +161,7 @@ export const whole = (least: number, most: number, unit?: string) =>
     return z.NEVER
   })
 
-/** Minutes, read to seconds; 0 is off. */
+/** A number of minutes, returned in seconds; 0 means off. */
 export const minutes = z.string().transform((value, c) => {
   const number = Number(value)
   if (number === 0 || (number >= 0.05 && number <= 240)) return Math.round(number * 60)
@@ -166,7 +169,7 @@ export const minutes = z.string().transform((value, c) => {
   return z.NEVER
 })
 
-/** A day (UTC), read to its first second. */
+/** A day (UTC), returned as its first second. */
 export const date = z.string().transform((value, c) => {
   const ms = /^\d{4}-\d{2}-\d{2}$/.test(value) ? Date.parse(value) : Number.NaN
   if (Number.isNaN(ms)) c.addIssue('must be a date such as 2027-03-31')
@@ -205,7 +208,7 @@ export const databaseUrl = z.string().transform((value, c) => {
 
 export const standby = z.enum(['none', 'required'])
 
-/** Kinds of background work. */
+/** A list of kinds of background work. */
 export const work = z.string().transform((value, c): Work[] => {
   const parsed = parseWork(value)
   if ('work' in parsed) return parsed.work
@@ -215,7 +218,7 @@ export const work = z.string().transform((value, c): Work[] => {
   return z.NEVER
 })
 
-/** `20/s:600`: 20 a second, 600 at once; `off` for no limit. */
+/** A rate limit: `20/s:600` is 20 a second, 600 at once; `off` is no limit. */
 export const rate = z.string().transform((value, c): Rate | undefined => {
   if (value === 'off') return undefined
   const [, count, unit, burst] = /^(\d{1,6})\/(s|min):(\d{1,7})$/.exec(value) ?? []
@@ -226,14 +229,14 @@ export const rate = z.string().transform((value, c): Rate | undefined => {
   return z.NEVER
 })
 
-/** One line, as it is shown. */
+/** A name as pages show it: one line, without markup. */
 export const shownName = z
   .string()
   .regex(/^[^\p{C}<>]*$/u, 'must hold neither control characters nor < and >')
   .min(1, 'must not be empty')
   .max(60, 'must have at most 60 characters')
 
-/** https, as typed. */
+/** An https address, unchanged. */
 export const link = z.string().transform((value, c) => {
   if (URL.canParse(value) && new URL(value).protocol === 'https:') return value
   c.addIssue('must be an https address')
@@ -247,7 +250,10 @@ export const contact = z.string().transform((value, c) => {
   return z.NEVER
 })
 
-/** Lower case. */
+/**
+ * A color in lower case.
+ * @param judge returns the problem with a color, or undefined
+ */
 const color = (judge: (color: string) => string | undefined) =>
   z.string().transform((value, c) => {
     const problem = judge(value.toLowerCase())

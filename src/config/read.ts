@@ -24,7 +24,7 @@ export class Reader {
     this.problems.push({ name, problem, example })
   }
 
-  /** Complete only if there are no problems. */
+  /** Returns the values of a table. The result is complete only if there are no problems. */
   table<T extends Table>(table: T): Read<T> {
     const read = Object.entries(table).map(([key, entry]) => [
       key,
@@ -50,9 +50,9 @@ export class Reader {
 }
 
 /**
- * The text of one setting, from its variable or from the file that `<NAME>_FILE` names. An empty
- * variable counts as not set.
- * @param add takes what is wrong
+ * Returns the text of one setting, from its variable or from the file that `<NAME>_FILE` names. An
+ * empty variable counts as not set.
+ * @param add receives a problem
  */
 export function readText(
   env: Environment,
@@ -81,8 +81,8 @@ function textOf(file: string): { text: string } | { code: string } {
 }
 
 /**
- * The environment with these settings. What it says of them itself, also by `<NAME>_FILE`, no
- * longer counts.
+ * Returns the environment with these settings. They replace the environment's own values, including
+ * those by `<NAME>_FILE`.
  */
 export const withSettings = (env: Environment, settings: Record<string, string>): Environment => ({
   ...env,
@@ -91,12 +91,13 @@ export const withSettings = (env: Environment, settings: Record<string, string>)
 })
 
 /**
- * The name of the variable that may name a file instead. A setting that is a file's path has none.
+ * Returns the name of the variable that can name a file instead. A setting that is itself a file's
+ * path has none.
  */
 const fileVariable = (name: string): string | undefined =>
   name.endsWith('_FILE') ? undefined : `${name}_FILE`
 
-/** Every variable that is read. */
+/** Yields the name of every variable that the broker reads. */
 export function* variablesOf(table: Table): Generator<string> {
   for (const setting of settingsOf(table)) {
     yield setting.name

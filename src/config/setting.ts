@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-/** One row of the table of settings, and the type that a table of them reads to. */
+/** One row of the table of settings, and the types that a table parses to. */
 
 export type Section =
   | 'broker'
@@ -16,21 +16,21 @@ export type Section =
 interface Row<T> {
   name: `BROKER_${string}` | 'HTTPS_PROXY' | 'NO_PROXY'
   section: Section
-  /** Reads the text of the variable; its issues complete the sentence "BROKER_X …". */
+  /** Parses the text of the variable. Its issues complete the sentence "BROKER_X …". */
   schema: z.ZodType<T, string>
-  /** A value as it would be written in the environment. */
+  /** A value as written in the environment. */
   example: string
-  /** Markdown, one line of the reference page: what it does. */
+  /** The description on the reference page: Markdown, one line. */
   text: string
-  /** What the page shows as the default, where that is not the text of `default`. */
+  /** The default as the page shows it, if that differs from `default`. */
   defaultText?: string
 }
 
 export interface Setting<T> extends Row<NonNullable<T>> {
   readonly required: boolean
-  /** As text, read by the same schema. */
+  /** The default as text, which `schema` parses. */
   readonly default: string | undefined
-  /** Never set: carries the type that reading yields. */
+  /** Never set. It carries the type of the parsed value. */
   readonly value?: T
 }
 
@@ -44,13 +44,13 @@ export interface Table {
   readonly [key: string]: Setting<unknown> | Table
 }
 
-/** What reading a table yields: the same shape, each setting replaced by its value. */
+/** The parsed values of a table: the same shape, with each setting replaced by its value. */
 export type Read<T> = { [K in keyof T]: T[K] extends Setting<infer V> ? V : Read<T[K]> }
 
 export const isSetting = (entry: Setting<unknown> | Table): entry is Setting<unknown> =>
   typeof entry.name === 'string'
 
-/** Every setting of a table, in its order. */
+/** Yields every setting of a table, in its order. */
 export function* settingsOf(table: Table): Generator<Setting<unknown>> {
   for (const entry of Object.values(table)) {
     if (isSetting(entry)) yield entry
@@ -62,7 +62,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ConfigProblem {
   name: string
-  /** Completes the sentence that begins with the name. */
+  /** The problem, which completes the sentence that begins with the name. */
   problem: string
   example: string
 }

@@ -2,8 +2,8 @@ import * as parse from './parsers.ts'
 import { setting, type Read } from './setting.ts'
 
 /**
- * Every setting of the broker, once. The reference page, the check at start, the hints of `cmb
- * doctor` and the type `Config` come from this table.
+ * The table of all settings. The reference page, the validation at start, the hints of `cmb doctor`
+ * and the type `Config` come from it.
  */
 
 const GUID = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
@@ -250,7 +250,7 @@ const limits = {
   }),
 }
 
-/** What a session needs beside the time that it lasts. */
+/** Rules for sessions other than their lifetimes. */
 const sessionRules = {
   most: setting({
     name: 'BROKER_SESSION_LIMIT',
@@ -392,7 +392,7 @@ const feedStreams = {
   }),
 }
 
-/** What users see of the organization that runs this broker. */
+/** What users' pages show about the organization that runs the broker. */
 const look = {
   product: setting({
     name: 'BROKER_PRODUCT_NAME',

@@ -5,33 +5,38 @@ import { isGuid } from '../protocol/guid.ts'
 import { readStream, streamShape, type StreamSettings } from './signal-stream.ts'
 
 /**
- * The file of other systems that may send signals: issuers of security events and upstream
- * providers.
+ * Reads the file of other systems that may send signals: issuers of security events and upstream
+ * OpenID providers.
  */
 
 export interface SignalIssuer {
   issuer: string
   /**
-   * `secevent`: pushes security event tokens (RFC 8935). `oidc`: an upstream provider that sends
-   * logout tokens.
+   * `secevent`: pushes security event tokens (RFC 8935). `oidc`: an upstream OpenID provider that
+   * sends logout tokens.
    */
   kind: 'secevent' | 'oidc'
   jwksUri: string
   audience: string
-  /** How it names users, see docs/microsoft.md. */
+  /** The format in which the issuer names users, see docs/microsoft.md. */
   subject: 'iss_sub' | 'opaque' | 'tid_oid'
   /** The tenants whose users it may name; undefined: every connected tenant. */
   tenants: string[] | undefined
   /**
-   * The longest time between two of its events, verification events included; undefined: the broker
-   * does not check.
+   * The longest expected time between two events, verification events included. If undefined, the
+   * broker does not check it.
    */
   heardEverySeconds?: number | undefined
-  /** The stream that the broker creates there; undefined: the operator creates it there by hand. */
+  /**
+   * The stream that the broker creates at the issuer. If undefined, the operator creates it there.
+   */
   stream?: StreamSettings | undefined
 }
 
-/** Default for a stream that the broker manages: the broker asks for verification events itself. */
+/**
+ * The default for a stream that the broker manages, because the broker requests verification events
+ * for it.
+ */
 const HEARD_EVERY_SECONDS = 3600
 
 const shape = z.strictObject({
@@ -56,7 +61,7 @@ const shape = z.strictObject({
   ),
 })
 
-/** @param add takes each problem; it completes the sentence "The setting …" */
+/** @param add receives each problem, which completes the sentence "The setting …" */
 export function readSignalIssuers(
   file: string,
   {

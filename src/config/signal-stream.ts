@@ -2,16 +2,19 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 
 /**
- * The part `stream` of an issuer of signals: the stream that the broker creates at that
- * transmitter, and how it authenticates there.
+ * The member `stream` of an issuer of signals: the stream that the broker creates at that
+ * transmitter, and the credentials it uses there.
  */
 
 export interface StreamSettings {
-  /** `none`: the broker deletes the stream that it has there. */
+  /** The delivery method. `none`: the broker deletes its stream there. */
   delivery: 'push' | 'poll' | 'none'
-  /** What the broker sets there; undefined: it leaves the status as it is. */
+  /**
+   * The status that the broker sets at the transmitter. If undefined, it does not change the
+   * status.
+   */
   status?: 'enabled' | 'paused' | undefined
-  /** The event types that the stream requests; undefined: every type that the broker acts on. */
+  /** The event types that the stream requests. If undefined, every type that the broker acts on. */
   events: string[] | undefined
   configurationUri: string
   authorization:
@@ -44,7 +47,7 @@ export const streamShape = z.strictObject({
 type Given = z.output<typeof streamShape>
 type Add = (problem: string) => void
 
-/** @param add takes each problem of this stream */
+/** @param add receives each problem of this stream */
 export function readStream(
   given: Given,
   issuer: string,
@@ -59,7 +62,10 @@ export function readStream(
   return authorization && { delivery, status, events, configurationUri, authorization }
 }
 
-/** SSF 1.0 §7.2: between the host and the path of the issuer. */
+/**
+ * Returns the address of the transmitter's configuration: SSF 1.0 §7.2 puts the well-known part
+ * between the host and the path of the issuer.
+ */
 function wellKnown(issuer: string): string {
   const { origin, pathname } = new URL(issuer)
   return `${origin}/.well-known/ssf-configuration${pathname === '/' ? '' : pathname}`

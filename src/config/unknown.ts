@@ -2,9 +2,11 @@ import { variablesOf } from './read.ts'
 import type { ConfigProblem, Environment } from './setting.ts'
 import { SETTINGS } from './settings.ts'
 
-/** Variables that begin with BROKER_ and that the broker does not read: most are misspelled. */
+/**
+ * Finds variables that begin with BROKER_ and that the broker does not read. Most are misspelled.
+ */
 
-/** What Kubernetes sets in every pod beside a Service named "broker" or "broker-…". */
+/** Variables that Kubernetes sets in every pod next to a Service named "broker" or "broker-…". */
 const SERVICE_LINK =
   /^BROKER_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
 
@@ -27,8 +29,8 @@ export function unknownSettings(env: Environment): ConfigProblem[] {
 
 function nearestName(name: string, known: readonly string[]): string {
   let [nearest, least] = ['', Infinity]
-  // The names that begin alike come first: the right one is most often among them, and the others
-  // are dropped at their first difference.
+  // Names with the longest common prefix come first: the nearest name is usually among them, and
+  // most others are then rejected early.
   const alike = known
     .map((one) => [sharedLetters(one, name), one] as const)
     .toSorted(([one], [other]) => other - one)
@@ -46,8 +48,8 @@ function sharedLetters(one: string, other: string): number {
 }
 
 /**
- * Levenshtein's: the fewest letters to insert, delete or replace.
- * @param least ends early where it cannot be fewer
+ * Returns the Levenshtein distance: the fewest letters to insert, delete or replace.
+ * @param least stops early and returns `least` if the distance is not lower
  */
 function distance(a: string, b: string, least: number): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)

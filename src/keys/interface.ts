@@ -1,65 +1,66 @@
 import type { SigningAlg } from '../protocol/names.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
 
-/** The interface of this module: sealing what is secret at rest, and the one place that signs. */
+/** The public types of this module: sealing secrets at rest, and signing. */
 
 /**
- * AES-256-GCM under keys derived (HKDF-SHA-256, a label per purpose) from `BROKER_SECRET`; the
- * first secret seals, all of them open.
+ * Encrypts with AES-256-GCM under keys derived from `BROKER_SECRET` (HKDF-SHA-256, one label per
+ * purpose). The first secret seals; each of them opens.
  */
 export interface Sealer {
   /**
-   * @param where binds the value to its place (`sessions/<sid>/login_hint`,
+   * Encrypts a value.
+   * @param where the place to which the value is bound (`sessions/<sid>/login_hint`,
    * `authorization-request`), so that sealed values cannot be swapped
    * @returns version, key id, nonce, ciphertext and tag as one base64url string
    */
   seal(where: string, plaintext: string | Uint8Array): string
   /**
-   * Undefined where it was not sealed by us, for that place. Never throws for what a stranger
-   * sends.
+   * Decrypts a value, or returns undefined if the broker did not seal it for that place. Never
+   * throws, because the value may come from an attacker.
    */
   open(where: string, sealed: string): Buffer | undefined
   /**
-   * HMAC-SHA-256 keys of a purpose, current first, each with the id that tokens carry.
-   * `KeyObject`s: a raw Buffer costs more per use.
+   * Returns the HMAC-SHA-256 keys of a purpose, current first, each with the id that tokens carry.
+   * They are `KeyObject`s because a raw Buffer costs more per use.
    */
   macKeys(purpose: string): readonly { id: string; key: import('node:crypto').KeyObject }[]
 }
 
 /**
- * How long caches may keep the JWKS. A key that signs sooner than this after it was published is
- * unknown to them.
+ * The time for which caches may keep the JWKS. They do not know a key that signs earlier than this
+ * after its publication.
  */
 export const JWKS_MAX_AGE_SECONDS = 300
 
 export interface KeyRing {
-  /** Signs with the active key of that algorithm. The only place that does. Compact JWS. */
+  /** Returns a compact JWS, signed with the active key of the algorithm. Nothing else signs. */
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string
   /**
-   * The same in a thread beside the event loop, for tokens of which many are signed at once: an RSA
+   * Signs in a thread beside the event loop, for tokens of which many are signed at once: an RSA
    * signature takes longer than two refreshes.
    */
   signAside(alg: SigningAlg, typ: string, claims: Record<string, unknown>): Promise<string>
-  /** What is published: next, active and retiring keys, public parts only (RFC 7517). */
+  /** Returns the published keys: next, active and retiring ones, public parts only (RFC 7517). */
   jwks(): { keys: Record<string, unknown>[] }
   /**
-   * Verifies one of our own tokens: signature, alg, `typ`, issuer; expiry unless `allowExpired` (an
-   * `id_token_hint`). Undefined where it is not ours or not valid. Audience and everything else is
-   * the caller's to check.
+   * Verifies one of the broker's own tokens: signature, algorithm, `typ`, issuer, and expiry unless
+   * `allowExpired` (an `id_token_hint`). Returns undefined if it is not valid. The caller checks
+   * the audience and all other claims.
    */
   verify(
     jwt: string,
     expected: { typ: string; now: number; allowExpired?: boolean },
   ): Promise<Record<string, unknown> | undefined>
   /**
-   * A key began to sign before every cache of the JWKS could know it (an emergency rotation), less
-   * than 10 minutes ago.
+   * Returns whether a key began to sign less than 10 minutes ago, before every cache of the JWKS
+   * could know it (an emergency rotation).
    */
   signsWithNewKey(now: number): boolean
   list(): Promise<StoredSigningKey[]>
   /**
-   * Publishes a next key; with `now` it is used at once and the active one is retired at once
-   * (emergency), which the feed tells guards.
+   * Publishes a next key (`next`), uses it at once (`activate`), or also retires the active key at
+   * once (`emergency`), which the feed announces to guards.
    */
   rotate(
     alg: SigningAlg,
@@ -68,14 +69,15 @@ export interface KeyRing {
   ): Promise<StoredSigningKey>
   retire(kid: string, now: number): Promise<boolean>
   /**
-   * Does what is due: activates a next key that has been published long enough, stops publishing a
-   * retiring one.
+   * Does the scheduled rotation: activates a next key after its time of publication, and stops
+   * publishing a retiring key.
    */
   tick(now: number): Promise<void>
   /**
-   * Another broker has changed keys: takes them over. Guards get those that were retired at once.
+   * Reads the keys again after another broker changed them, and announces those retired at once to
+   * guards.
    */
   reload(): Promise<void>
-  /** Kids that guards must drop at once (emergency retirement), for the feed. */
+  /** Returns the ids of keys that guards must drop at once (emergency retirement), for the feed. */
   retiredKids(): string[]
 }

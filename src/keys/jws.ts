@@ -1,7 +1,7 @@
 import { compactVerify, decodeJwt, decodeProtectedHeader, importJWK } from 'jose'
 import type { CompactJWSHeaderParameters, CryptoKey, JWK } from 'jose'
 
-/** Verifying with jose. jose has no business outside this module and the guard. */
+/** Verifies signatures with jose. No other module of the broker imports jose. */
 
 export type PublicKey = CryptoKey
 
@@ -11,7 +11,10 @@ export interface UnverifiedJwt {
   claims: Record<string, unknown>
 }
 
-/** The unverified claims of a JWT. Undefined for anything but a compact JWS of a JSON object. */
+/**
+ * Returns the unverified header and claims of a JWT, or undefined for anything but a compact JWS of
+ * a JSON object.
+ */
 export function readUnverified(jwt: string): UnverifiedJwt | undefined {
   try {
     return { header: { ...decodeProtectedHeader(jwt) }, claims: { ...decodeJwt(jwt) } }
@@ -20,12 +23,12 @@ export function readUnverified(jwt: string): UnverifiedJwt | undefined {
   }
 }
 
-/** `typ` as RFC 7515 §4.1.9 compares it: no case, no `application/`. */
+/** Compares `typ` as RFC 7515 §4.1.9 does: without regard to case and without `application/`. */
 export const sameType = (typ: unknown, expected: string): boolean =>
   typeof typ === 'string' &&
   typ.toLowerCase().replace(/^application\//, '') === expected.toLowerCase()
 
-/** @throws where it is not a public key for that algorithm */
+/** @throws Error if the JWK is not a public key for that algorithm */
 export async function importPublic(jwk: Record<string, unknown>, alg: string): Promise<PublicKey> {
   const key = await importJWK(jwk as JWK, alg)
   if (key instanceof Uint8Array || key.type !== 'public')
@@ -33,7 +36,9 @@ export async function importPublic(jwk: Record<string, unknown>, alg: string): P
   return key
 }
 
-/** The claims of a JWS whose signature is valid by one of the algorithms. Undefined otherwise. */
+/**
+ * Returns the claims of a JWS with a valid signature by one of the algorithms, otherwise undefined.
+ */
 export async function verifyCompact(
   jwt: string,
   key: PublicKey | ((header: CompactJWSHeaderParameters) => Promise<PublicKey> | PublicKey),
@@ -54,14 +59,14 @@ export async function verifyCompact(
   }
 }
 
-/** Asymmetric algorithms taken from others: a client's assertions. */
+/** Algorithms accepted in JWTs of other parties, such as a client's assertions. */
 export const FOREIGN_ALGS = ['ES256', 'RS256', 'PS256'] as const
 
 const KTY: Record<string, string> = { ES256: 'EC', RS256: 'RSA', PS256: 'RSA' }
 
 /**
- * Which key of a client's set could have signed it: by `kid` where the header has one, else by
- * type.
+ * Returns whether this key of a client's set could have signed the JWT: by `kid` if the header has
+ * one, otherwise by type.
  */
 const fits = (jwk: Record<string, unknown>, header: Record<string, unknown>): boolean =>
   jwk.kty === KTY[String(header.alg)] &&
@@ -70,8 +75,8 @@ const fits = (jwk: Record<string, unknown>, header: Record<string, unknown>): bo
   (jwk.alg === undefined || jwk.alg === header.alg)
 
 /**
- * Verifies a JWT of another issuer by its published keys. `unknown_key`: none of them could have
- * signed it, so that fresher keys may help.
+ * Verifies a JWT of another issuer with its published keys. `unknown_key`: none of them could have
+ * signed it, so newer keys may help.
  */
 export async function verifyForeign(
   jwt: string,
@@ -91,5 +96,5 @@ export async function verifyForeign(
   return { outcome: 'bad' }
 }
 
-/** A set without `kid`s is tried key by key: not without end. */
+/** The most keys tried for one JWT, if the keys have no `kid`. */
 const MAX_CANDIDATES = 5

@@ -4,14 +4,14 @@ import type { SigningAlg } from '../protocol/names.ts'
 import { readPem } from './signing-key.ts'
 import type { SigningKey } from './signing-key.ts'
 
-/** The keys, as far as the store keeps them. */
+/** The acts of the store on signing keys. */
 export type KeyStore = Pick<Store, 'listKeys' | 'addKey' | 'activateKey' | 'retireKey'>
 
-/** Signing keys that an operator keeps in files: the store knows their public parts only. */
+/** Loads signing keys from an operator's files. The store has only their public parts. */
 
 /**
- * @returns by kid, in the order given.
- * @throws Error that names every file that is of no use, and why
+ * @returns the keys by `kid`, in the given order
+ * @throws Error that names every unusable file and the reason
  */
 export async function loadKeyFiles(
   paths: readonly string[],
@@ -31,7 +31,7 @@ export async function loadKeyFiles(
   return keys
 }
 
-/** Publishes what the files hold; the first of each algorithm becomes the one that signs. */
+/** Publishes the keys of the files. The first key of each algorithm becomes the one that signs. */
 export async function adoptFiles(
   store: KeyStore,
   files: ReadonlyMap<string, SigningKey>,
@@ -59,7 +59,7 @@ export async function adoptFiles(
     seen.add(key.alg)
     if (row?.state === 'active') continue
     const activated = await store.activateKey({ kid: key.kid, retireAt: now + keepSeconds, now })
-    // A broker that starts at the same moment, with the same files, may have activated it.
+    // Another broker that starts at the same time with the same files may have activated it.
     if (!activated && !(await isActive(store, key)))
       throw new Error(
         `The ${key.alg} key that comes first in the key files (kid ${key.kid}) has signed before and is being retired. Put another first.`,

@@ -2,10 +2,10 @@ import type { Store } from '../../db/store.ts'
 import type { Sealer } from './interface.ts'
 
 /**
- * Seals a setting again, under the current secret, so that an old one can go. What is entered
- * meanwhile stays.
- * @param name of the setting, which is sealed for `settings/<name>`
- * @returns false where the setting is not there, or no secret opens it
+ * Seals a setting again with the current secret, so that an old secret can be removed. A value that
+ * is entered in the meantime is kept.
+ * @param name the setting's name; it is sealed for `settings/<name>`
+ * @returns false if the setting does not exist or no secret opens it
  */
 export async function resealed(
   { store, sealer }: { store: Pick<Store, 'setting' | 'resealSetting'>; sealer: Sealer },

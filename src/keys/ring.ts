@@ -1,8 +1,8 @@
 import type { KeyStore } from './key-files.ts'
 /**
  * Owns the broker's signing keys and their rotation (next → active → retiring → retired), and is
- * the only place that signs. Refuses tokens of other issuers, other types, other algorithms, and of
- * keys that are no longer published.
+ * the only place that signs. Rejects tokens of other issuers, types and algorithms, and of keys
+ * that are no longer published.
  */
 import type { KeyState, StoredSigningKey } from '../../db/types.ts'
 import { StoreUnavailable } from '../../db/types.ts'
@@ -24,19 +24,22 @@ import {
 } from './signing-key.ts'
 import type { SigningKey } from './signing-key.ts'
 
-/** A next key is published this long before it signs: longer than clients cache a JWKS. */
+/**
+ * The time between publication and first signature of a key, which is longer than clients cache a
+ * JWKS.
+ */
 export const PUBLISH_AHEAD_SECONDS = 24 * 3600
 /**
- * A key is published this long after it last signed: longer than any access token, and than ID
- * tokens come back as hints.
+ * The time for which a key stays published after its last signature. It is longer than any access
+ * token lives, and than ID tokens are sent back as hints.
  */
 export const KEEP_RETIRING_SECONDS = 48 * 3600
 /**
- * How long a key that caches of the JWKS cannot know counts as new: /jwks is not cached, and
- * rejected logout tokens are retried.
+ * The time for which a key that caches of the JWKS cannot know counts as new. It is short because
+ * /jwks is not cached and rejected logout tokens are retried.
  */
 const UNKNOWN_KEY_SECONDS = 600
-/** How old an active key grows before another takes its place. */
+/** The age at which an active key is replaced. */
 export const ROTATE_AFTER_SECONDS = 90 * 24 * 3600
 
 interface KeyRingInput {
@@ -46,18 +49,18 @@ interface KeyRingInput {
   clock: { now(): number }
   issuer: string
   /**
-   * PKCS#8 PEM files, instead of keys that the broker makes: the first of an algorithm signs,
-   * further ones are published.
+   * PKCS#8 PEM files to use instead of generated keys. The first key of an algorithm signs; further
+   * ones are only published.
    */
   keyFiles?: readonly string[] | undefined
-  /** Draws a new key pair; the system's generator where it is not given. */
+  /** Generates a key pair. Default: the system's generator. */
   makeKey?: ((alg: SigningAlg) => Promise<SigningKey>) | undefined
-  /** Guards must drop these keys at once. */
+  /** Called with the keys that guards must drop at once. */
   onEmergency?: ((kids: string[]) => void) | undefined
 }
 
 /**
- * @throws Error in words for an operator, where a key file is of no use or a sealed key cannot be
+ * @throws Error with a message for the operator if a key file is unusable or a sealed key cannot be
  * opened
  */
 export async function openKeyRing(input: KeyRingInput): Promise<KeyRing> {
@@ -78,7 +81,7 @@ class Ring implements KeyRing {
   #publicKeys = new Map<string, Promise<PublicKey>>()
   #headers = new Map<string, string>()
   readonly #readings = new Readings()
-  /** Retired keys that guards were notified of, or read of in their first snapshot. */
+  /** Retired keys that were announced to guards or were in their first snapshot. */
   readonly #notified = new Set<string>()
   #jwks: { keys: Record<string, unknown>[] } = { keys: [] }
 
@@ -96,7 +99,8 @@ class Ring implements KeyRing {
   }
 
   /**
-   * A key of each algorithm signs: a new store has none, and a restored one has retired them all.
+   * Activates a key for each algorithm that has none: a new store has no keys, and in a restored
+   * one all are retired.
    */
   async #completed(): Promise<void> {
     const { store, clock } = this.#input
@@ -118,9 +122,7 @@ class Ring implements KeyRing {
     this.#notify()
   }
 
-  /**
-   * Of keys that this or another broker has retired, whichever reading was the first to find it.
-   */
+  /** Announces keys that this or another broker retired, each once. */
   #notify(): void {
     const retired = this.retiredKids().filter((kid) => !this.#notified.has(kid))
     if (retired.length === 0) return
@@ -133,18 +135,18 @@ class Ring implements KeyRing {
   }
 
   async signAside(alg: SigningAlg, typ: string, claims: Record<string, unknown>): Promise<string> {
-    // ES256 takes no longer than the way to a thread.
+    // An ES256 signature takes no longer than passing it to a thread.
     return (alg === 'RS256' ? signCompactAside : signCompact)(...this.#signing(alg, typ, claims))
   }
 
-  /** The key that signs, and what it signs. */
+  /** Returns the active key and the input of the signature. */
   #signing(
     alg: SigningAlg,
     typ: string,
     claims: Record<string, unknown>,
   ): [key: SigningKey, input: string] {
     const key = this.#active.get(alg)
-    // For moments, while keys are made in place of those that a restore has retired.
+    // Happens briefly after a restore retired all keys, until new ones are made.
     if (!key)
       throw new StoreUnavailable(
         `There is no active ${alg} key. Try again; if the error stays, run cmb keys list.`,
@@ -189,7 +191,7 @@ class Ring implements KeyRing {
         row.activatedAt !== undefined &&
         row.activatedAt - row.createdAt < JWKS_MAX_AGE_SECONDS &&
         now < row.activatedAt + UNKNOWN_KEY_SECONDS &&
-        // The first key of an installation replaces none that a cache could have kept.
+        // The first key of an installation replaces no key that a cache could have kept.
         this.#rows.some(
           (other) =>
             other.alg === row.alg && other.kid !== row.kid && other.activatedAt !== undefined,
@@ -216,7 +218,7 @@ class Ring implements KeyRing {
     await this.#reload()
     const before = this.#published(alg)
     const waiting = before.find((row) => row.state === 'next')
-    // After an emergency nothing that was made before it is trusted, a next key included.
+    // After an emergency, keys from before it are not trusted, including a next key.
     const next = how !== 'emergency' && waiting ? waiting : await this.#make(alg, 'next')
     if (how !== 'next') {
       const retireAt = how === 'emergency' ? now : now + KEEP_RETIRING_SECONDS
@@ -323,7 +325,10 @@ class Ring implements KeyRing {
     }
   }
 
-  /** Undefined where a file held it that is no longer named: another key is made then. */
+  /**
+   * Returns the signing key of a row, or undefined if it came from a file that is no longer
+   * configured. The caller then makes another key.
+   */
   #load(row: StoredSigningKey): SigningKey | undefined {
     if (row.privateSealed === null) return this.#files.get(row.kid)
     const der = this.#input.sealer.open(place(row.kid), row.privateSealed)

@@ -1,8 +1,8 @@
 import type { Sealer } from './interface.ts'
 
 /**
- * What travels through a browser: sealed for one place, valid until a time. Nothing of it is kept
- * by the broker.
+ * Seals a value that passes through a browser, for one place and with an expiry. The broker keeps
+ * no copy.
  */
 
 export const sealUntil = (
@@ -13,8 +13,8 @@ export const sealUntil = (
 ): string => sealer.seal(place, JSON.stringify({ until, value }))
 
 /**
- * Undefined where it is not ours or was sealed for another place. It may be too old: `until` is the
- * caller's to check.
+ * Returns the sealed value, or undefined if the broker did not seal it for this place. It may have
+ * expired: the caller compares `until`.
  */
 export function openSealed(
   sealer: Pick<Sealer, 'open'>,
@@ -25,7 +25,7 @@ export function openSealed(
   return plain && (JSON.parse(plain.toString('utf8')) as { until: number; value: unknown })
 }
 
-/** The value, while it is valid. */
+/** Returns the sealed value, or undefined if it is not valid or has expired. */
 export function openUntil(
   sealer: Pick<Sealer, 'open'>,
   place: string,

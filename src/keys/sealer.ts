@@ -1,6 +1,6 @@
 /**
- * Owns the keys derived from `BROKER_SECRET`: sealing what is secret at rest, and MAC keys. Refuses
- * short secrets, values sealed for another place, and whatever it did not seal itself.
+ * Owns the keys derived from `BROKER_SECRET`, for sealing secrets at rest and for MACs. Rejects
+ * short secrets, values sealed for another place, and values it did not seal.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -14,7 +14,7 @@ const TAG_BYTES = 16
 const HEAD_BYTES = 1 + KEY_ID_BYTES
 const MIN_SECRET_BYTES = 32
 
-/** One secret of the list, with what has been derived from it. */
+/** One secret of the list, with the keys derived from it. */
 interface Root {
   id: Buffer
   derive(label: string): KeyObject
@@ -40,21 +40,21 @@ function root(secret: Buffer): Root {
 }
 
 /**
- * The purpose of a place is its first part: `sessions/<sid>/login_hint` is sealed under the key of
- * `sessions`.
+ * Returns the purpose of a place, its first part: `sessions/<sid>/login_hint` is sealed with the
+ * key of `sessions`.
  */
 const purposeOf = (where: string): string => where.split('/', 1)[0] ?? where
 
 /**
- * What is authenticated beside the value: its place, and the head, so that neither version nor key
- * can be swapped.
+ * Returns the additional authenticated data: the place, and the head of the sealed value, so that
+ * neither version nor key can be swapped.
  */
 const bind = (head: Buffer, where: string): Buffer => Buffer.concat([head, Buffer.from(where)])
 
 /**
- * @param secrets raw values, current first: the first seals, all of them open
- * @param random nonces come from here
- * @throws Error where a secret is shorter than 32 bytes
+ * @param secrets raw values, current first: the first seals, each of them opens
+ * @param random the source of nonces
+ * @throws Error if a secret is shorter than 32 bytes
  */
 export function createSealer(secrets: readonly Buffer[], random: Random = pooledRandom()): Sealer {
   const roots = secrets.map(root)

@@ -4,12 +4,12 @@ import { promisify } from 'node:util'
 import type { SigningAlg } from '../protocol/names.ts'
 import { sha256 } from '../runtime/compare.ts'
 
-/** One key pair that signs. */
+/** One key pair for signatures. */
 export interface SigningKey {
   kid: string
   alg: SigningAlg
   privateKey: KeyObject
-  /** Public part, as the JWKS shows it (RFC 7517). */
+  /** The public part, as in the JWKS (RFC 7517). */
   publicJwk: Record<string, unknown>
 }
 
@@ -18,7 +18,10 @@ const generate = promisify(generateKeyPair)
 export const ALGS: readonly SigningAlg[] = ['ES256', 'RS256']
 const RSA_BITS = 2048
 
-/** Its kid does not begin with a dash: `cmb keys retire` would take it for an option. */
+/**
+ * Generates a key whose kid does not begin with a dash, because `cmb keys retire` would read it as
+ * an option.
+ */
 export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
   for (;;) {
     const { privateKey } =
@@ -31,8 +34,8 @@ export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
 }
 
 /**
- * @throws Error in words for an operator, where the key is neither P-256 nor RSA of at least 2048
- * bits
+ * @throws Error with a message for the operator if the key is neither P-256 nor RSA of at least
+ * 2048 bits
  */
 function describeKey(privateKey: KeyObject): SigningKey {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = privateKey
@@ -51,13 +54,16 @@ function describeKey(privateKey: KeyObject): SigningKey {
   return { kid, alg, privateKey, publicJwk: { ...jwk, kid, alg, use: 'sig' } }
 }
 
-/** RFC 7638 §3: the required members in lexicographic order. */
+/** Returns the thumbprint of RFC 7638 §3: a hash of the required members in lexicographic order. */
 function thumbprint(jwk: Record<string, string>): string {
   const members = jwk.kty === 'EC' ? ['crv', 'kty', 'x', 'y'] : ['e', 'kty', 'n']
   return sha256(JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]]))))
 }
 
-/** PKCS#8 PEM. @throws Error that names what is wrong, never what is in it */
+/**
+ * Reads a private key in PKCS#8 PEM.
+ * @throws Error that says what is wrong but does not contain the key
+ */
 export function readPem(pem: string): SigningKey {
   let key: KeyObject
   try {
@@ -77,21 +83,26 @@ export const exportPkcs8 = (key: KeyObject): Buffer => key.export({ format: 'der
 export const importPkcs8 = (der: Buffer): KeyObject =>
   createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
 
-/** RFC 7515 §5.1: what is signed. @param header encoded */
+/**
+ * Returns the input of a signature (RFC 7515 §5.1).
+ * @param header encoded in base64url
+ */
 export const signingInput = (header: string, claims: Record<string, unknown>): string =>
   `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
 
-/** RFC 7518 §3.4 wants r‖s, not DER. */
+/**
+ * Returns the key with the option for r‖s signatures, which RFC 7518 §3.4 requires instead of DER.
+ */
 const keyFor = ({ alg, privateKey }: SigningKey) =>
   alg === 'ES256' ? { key: privateKey, dsaEncoding: 'ieee-p1363' as const } : privateKey
 const compact = (input: string, signature: Buffer): string =>
   `${input}.${signature.toString('base64url')}`
 
-/** RFC 7515 §7.1 by node:crypto: twice as fast as through WebCrypto. */
+/** Signs a compact JWS (RFC 7515 §7.1) with node:crypto, which is twice as fast as WebCrypto. */
 export const signCompact = (key: SigningKey, input: string): string =>
   compact(input, sign('sha256', Buffer.from(input), keyFor(key)))
 
-/** The same in a thread. */
+/** Signs a compact JWS in a thread of Node's pool. */
 export const signCompactAside = (key: SigningKey, input: string): Promise<string> =>
   new Promise((done, failed) => {
     sign('sha256', Buffer.from(input), keyFor(key), (error, signature) =>

@@ -1,9 +1,9 @@
 import { importPublic, readUnverified, verifyCompact } from './jws.ts'
 
 /**
- * Verifies JWTs of one foreign issuer by the keys it publishes. Keys are fetched when first needed,
- * kept, and fetched again when they are old or a `kid` is unknown; that no more often than the
- * cooldown, so that forged `kid`s cannot make the broker flood an issuer.
+ * Verifies JWTs of one foreign issuer with the keys it publishes. Keys are fetched on first use,
+ * cached, and fetched again when they are old or a `kid` is unknown. The cooldown limits this, so
+ * that forged `kid`s cannot make the broker flood an issuer.
  */
 
 export type Verified =
@@ -12,13 +12,14 @@ export type Verified =
 
 export interface JwksVerifier {
   /**
-   * Signature and algorithm alone: what the claims say is the caller's to check. The header needs a
-   * `kid`.
-   * @throws what `fetchKeys` throws, where there are no keys at all to judge by: an outage, not a
-   * forgery
+   * Verifies only signature and algorithm; the caller checks the claims. The header needs a `kid`.
+   * @throws the error of `fetchKeys` if there are no keys to verify with: an outage, not a forgery
    */
   verify(jwt: string, algorithms: string[]): Promise<Verified>
-  /** Fetches the keys if they are not here or too old. @throws what `fetchKeys` throws */
+  /**
+   * Fetches the keys if they are missing or too old, and returns their number.
+   * @throws the error of `fetchKeys`
+   */
   warm(): Promise<number>
 }
 
@@ -27,11 +28,11 @@ type Jwk = Record<string, unknown>
 interface JwksSource {
   fetchKeys(): Promise<readonly Jwk[]>
   nowMs(): number
-  /** Keys older than this are fetched again. */
+  /** The age from which keys are fetched again. */
   maxAgeSeconds?: number
-  /** An unknown `kid` fetches again at most this often. */
+  /** The shortest interval between two fetches for an unknown `kid`. */
   cooldownSeconds?: number
-  /** Where fetching fails, keys of up to this age are fresh enough. */
+  /** The age up to which keys may be used while fetching fails. */
   staleSeconds?: number
 }
 
@@ -42,15 +43,15 @@ interface Kept {
 
 const KEY_TYPE: Readonly<Record<string, string>> = { RS: 'RSA', PS: 'RSA', ES: 'EC' }
 
-/** A signing key that may be used with that algorithm (RFC 7517 §4.2 to §4.4). */
+/** Returns whether the key is a signing key for that algorithm (RFC 7517 §4.2 to §4.4). */
 const serves = (jwk: Jwk, alg: string): boolean =>
   jwk.kty === KEY_TYPE[alg.slice(0, 2)] &&
   (jwk.use === undefined || jwk.use === 'sig') &&
   (jwk.alg === undefined || jwk.alg === alg)
 
 /**
- * The keys of one source: fetched when they are too old or a kid is unknown, and not more often
- * than the source allows.
+ * Caches the keys of one source. They are fetched when they are too old or a kid is unknown, but no
+ * more often than the source allows.
  */
 function keysOf(source: JwksSource) {
   const { maxAgeSeconds = 3600, cooldownSeconds = 60, staleSeconds = 86_400 } = source
@@ -77,7 +78,7 @@ function keysOf(source: JwksSource) {
   const aged = (one: Kept, seconds: number): boolean => source.nowMs() - one.atMs > seconds * 1000
   const cooling = (): boolean => source.nowMs() - triedAtMs < cooldownSeconds * 1000
 
-  /** Keys that are fresh enough, fetched where they are not. */
+  /** Returns keys that are fresh enough, fetching them if necessary. */
   const current = async (): Promise<Kept> => {
     if (kept === undefined) return refresh()
     if (!aged(kept, maxAgeSeconds) || (cooling() && !aged(kept, staleSeconds))) return kept

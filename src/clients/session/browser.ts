@@ -8,28 +8,31 @@ import { clearSessionCookie, sessionCookieHash, setSessionCookie } from './cooki
 import { deviceName } from './device.ts'
 
 /**
- * What a browser keeps beside its session, in cookies that outlive sessions: who has signed in with
- * it, what they proved, whether several users share it. None of it signs a user in. `readBrowser`
- * reads it once for a request; `keepSignIn` and `forgetSession` write it.
+ * The data that a browser keeps beside its session, in cookies that outlive sessions: who signed in
+ * with it, what their sign-ins proved, and whether users share it. None of it signs a user in.
+ * `readBrowser` reads it once per request; `keepSignIn` and `forgetSession` write it.
  */
 
 export type UserKey = Pick<User, 'tid' | 'oid'>
 
-/** The authentication context, and the head of the log when the visit departed that brought it. */
+/**
+ * A proved authentication context. `seq` is the head of the log when the browser left for the
+ * Microsoft visit that proved it.
+ */
 export interface ContextProof {
   id: string
   seq: number
 }
 
 /**
- * A user's latest fresh sign-in in this browser, as the head of the log when the visit departed. It
- * meets every floor up to there, so that a revocation costs a password once in each browser, and
- * single sign-on goes on. It outlives sign-out, and meets no later floor.
+ * The proof of a user's latest fresh sign-in in this browser. It satisfies every floor up to `seq`,
+ * so that after a revocation the user enters the password once in each browser and single sign-on
+ * works again. The proof remains after sign-out. Later floors need a new one.
  */
 export interface Proven {
-  /** 0: there was no fresh visit. */
+  /** The head of the log when the browser left for Microsoft; 0 without a fresh sign-in. */
   seq: number
-  /** Left out: no fresh visit brought the tenant's authentication context too. */
+  /** Absent if no fresh sign-in proved the tenant's authentication context. */
   context?: ContextProof | undefined
 }
 
@@ -38,25 +41,25 @@ interface Known extends UserKey {
 }
 
 export interface Browser {
-  /** SHA-256 of the session's cookie, by which the store knows it. */
+  /** SHA-256 of the session's cookie. The store finds the session by it. */
   sessionHash: string | undefined
   /**
-   * Users who signed in here in the last 90 days, the latest first. By them the broker knows a
-   * user's failed sign-in from one that an attacker made up, and a new device from a known one.
+   * Users who signed in with this browser in the last 90 days, latest first. They distinguish a
+   * user's failed sign-in from one that an attacker made up, and a known device from a new one.
    */
   users: readonly Known[]
   proofs: readonly (UserKey & Proven)[]
   isShared: boolean
   /**
-   * The user has signed out: the next sign-in asks Microsoft for its account chooser, whatever the
-   * instance hints at.
+   * True after the user signed out: the next sign-in requests Microsoft's account chooser, whatever
+   * account the instance suggests.
    */
   choosesAccount: boolean
   /**
-   * The IP address that the security history keeps. Undefined where the broker is to store none.
+   * The IP address for the security history. Undefined if the broker is configured to store none.
    */
   address: string | undefined
-  /** The IP address for the log and the limits. */
+  /** The IP address for the log and the rate limits. */
   remote: string | undefined
   device: string
 }
@@ -66,9 +69,9 @@ const SHARED = '__Host-cmb_shared'
 const CHOOSE = '__Host-cmb_choose'
 const CHOOSE_SECONDS = 600
 const KNOWN = { name: '__Host-cmb_known', place: 'session/known_user', seconds: 90 * 86_400 }
-/** 400 days: browsers keep no cookie longer. */
+/** 400 days, the longest lifetime of a cookie that browsers allow. */
 const PROOFS = { name: '__Host-cmb_fresh', place: 'session/fresh_proof', seconds: 400 * 86_400 }
-/** A browser that many users share keeps the latest ones. */
+/** The most users in a cookie, latest first, for a browser that many users share. */
 const MOST_USERS = 8
 
 type Need = Pick<Deps, 'sealer'> & {
@@ -89,8 +92,8 @@ export function readBrowser(deps: Need, c: Context, now: number): Browser {
 }
 
 /**
- * The IP address of a browser as the trusted proxies give it, for the security history. Undefined
- * where the broker is to store none.
+ * Returns the IP address of a browser, as the trusted proxies report it, for the security history.
+ * Undefined if the broker is configured to store none.
  */
 export const addressOf = (
   { config }: { config: Pick<Config, 'retention' | 'trustedProxies'> },
@@ -98,8 +101,9 @@ export const addressOf = (
 ): string | undefined => (config.retention.addressDays === 0 ? undefined : remoteOf(c, config))
 
 /**
- * Users say at sign-in that a computer is shared, or the setting does. The mark lasts until the
- * window closes; it shortens sessions and adds Microsoft's sign-out.
+ * Returns whether the computer is shared: the setting says so, or a user said so at sign-in. The
+ * user's mark lasts until the browser closes. It shortens sessions and makes sign-out include
+ * Microsoft.
  */
 export function isSharedComputer(
   { config }: { config: Pick<Config, 'sessionRules'> },
@@ -109,7 +113,10 @@ export function isSharedComputer(
   return policy === 'always' || (policy === 'offer' && getCookie(c, SHARED) === 'yes')
 }
 
-/** What the next sign-in takes the computer for. @param chosen by the user just now */
+/**
+ * Returns whether the next sign-in is on a shared computer.
+ * @param chosen the user's choice on the sign-in page
+ */
 export function takenForShared(
   { sessionRules }: Pick<Config, 'sessionRules'>,
   { isShared }: Browser,
@@ -119,7 +126,9 @@ export function takenForShared(
   return chosen === 'shared' || (chosen !== 'own' && isShared)
 }
 
-/** A value sealed for another cookie does not open here. */
+/**
+ * Returns the users of a sealed cookie. A value that was sealed for another cookie does not open.
+ */
 function readUsers<T extends UserKey>(
   { sealer }: Pick<Deps, 'sealer'>,
   c: Context,
@@ -130,7 +139,7 @@ function readUsers<T extends UserKey>(
   return opened === undefined ? [] : (JSON.parse(opened.toString('utf8')) as T[])
 }
 
-/** Puts `user` first, in place of what was kept of the same user. */
+/** Writes the cookie with `user` first, replacing the same user's earlier entry. */
 function putUser<T extends UserKey>(
   { sealer }: Pick<Deps, 'sealer'>,
   c: Context,
@@ -150,7 +159,7 @@ export const isSameUser = (a: UserKey, b: UserKey): boolean => a.tid === b.tid &
 export const isKnownDevice = ({ users }: Browser, user: UserKey): boolean =>
   users.some((one) => isSameUser(one, user))
 
-/** What this browser's fresh visits of this user proved, `more` included. */
+/** Returns what fresh sign-ins in this browser proved for the user, including `more`. */
 export function provenOf({ proofs }: Browser, user: UserKey, more: Proven = { seq: 0 }): Proven {
   const before: Proven = proofs.find((proof) => isSameUser(proof, user)) ?? { seq: 0 }
   return {
@@ -159,7 +168,10 @@ export function provenOf({ proofs }: Browser, user: UserKey, more: Proven = { se
   }
 }
 
-/** A proof with a context that the tenant no longer demands gives way. */
+/**
+ * Returns the later of two proofs of a context. A proof of another context is replaced, because the
+ * tenant no longer requires it.
+ */
 function latestContext(
   before: ContextProof | undefined,
   now: ContextProof | undefined,
@@ -168,7 +180,10 @@ function latestContext(
   return before.seq < now.seq ? now : before
 }
 
-/** @param context that the user's tenant demands; a proof with another one does not serve */
+/**
+ * Returns the proof in the form that the store compares with floors.
+ * @param context the context that the user's tenant requires; a proof of another one counts as 0
+ */
 export const freshProof = (
   { seq, context: proven }: Proven,
   context: string | undefined,
@@ -177,7 +192,7 @@ export const freshProof = (
   contextSeq: context === undefined ? undefined : proven?.id === context ? proven.seq : 0,
 })
 
-/** What a sign-in leaves in the browser. */
+/** The result of a sign-in, as the browser's cookies keep it. */
 export interface KeptSignIn {
   /** The value of the new session's cookie. */
   cookie: string
@@ -186,7 +201,10 @@ export interface KeptSignIn {
   shared: boolean
 }
 
-/** Sets the session's cookie. A shared computer keeps nothing of its users. */
+/**
+ * Sets the session's cookie and records the user in the browser. On a shared computer, only the
+ * session's cookie and the mark are set.
+ */
 export function keepSignIn(
   deps: Pick<Deps, 'sealer'>,
   c: Context,
@@ -202,13 +220,16 @@ export function keepSignIn(
   if (kept.shared) return
   const { tid, oid } = user
   const [before, after] = [provenOf(browser, user), provenOf(browser, user, kept.proven)]
-  // It changes nothing where the earlier proof is as good.
+  // The cookie is written only if the new proof adds something.
   if (after.seq !== before.seq || after.context !== before.context)
     putUser(deps, c, PROOFS, { tid, oid, ...after }, browser.proofs)
   putUser(deps, c, KNOWN, { tid, oid, until: now + KNOWN.seconds }, browser.users)
 }
 
-/** The user has signed out in this browser. */
+/**
+ * Clears the session's cookie after sign-out. The next sign-in within 10 minutes shows Microsoft's
+ * account chooser.
+ */
 export function forgetSession(c: Context): void {
   clearSessionCookie(c)
   setCookie(c, CHOOSE, '1', { ...LIKE, maxAge: CHOOSE_SECONDS })

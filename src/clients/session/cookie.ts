@@ -4,9 +4,9 @@ import { sha256 } from '../../runtime/compare.ts'
 import { newSecret, type Random } from '../../runtime/ids.ts'
 
 /**
- * The browser's side of a session: 256 random bits in a `__Host-` cookie, of which the store has
- * the hash. Refuses to be read by scripts, sent over plain HTTP, planted by a neighboring host, or
- * sent with another site's form.
+ * The session cookie: 256 random bits in a `__Host-` cookie; the store has only their hash. Its
+ * attributes keep scripts from reading it, plain HTTP from carrying it, neighboring hosts from
+ * setting it, and forms of other sites from sending it.
  */
 
 export const SESSION_COOKIE = '__Host-cmb_session'
@@ -18,7 +18,8 @@ export function newSessionCookie(random: Random): { value: string; hash: string 
 }
 
 /**
- * How the store knows the browser that asks. Undefined where what it sent cannot be one of ours.
+ * Returns the hash by which the store finds the session, or undefined if the request has no cookie
+ * of the right form.
  */
 export function sessionCookieHash(c: Context): string | undefined {
   const value = getCookie(c, SESSION_COOKIE)
@@ -26,8 +27,8 @@ export function sessionCookieHash(c: Context): string | undefined {
 }
 
 /**
- * Outlives the browser's window only until `staySignedInUntil`, epoch seconds: the user said "Stay
- * signed in" to Microsoft.
+ * Sets the session cookie. It ends with the browser unless the user chose "Stay signed in" at
+ * Microsoft; then it expires at `staySignedInUntil` (epoch seconds).
  */
 export function setSessionCookie(
   c: Context,

@@ -3,8 +3,8 @@ import type { Deps } from '../deps.ts'
 import { type ReasonClass, reasonClass, RAISES_FLOOR } from '../../protocol/revocation.ts'
 
 /**
- * The session of a browser, by the hash of its cookie and the store's word alone. A browser without
- * a cookie costs no query.
+ * Returns the state of a browser's session from the store, found by the hash of its cookie. A
+ * browser without a cookie costs no query.
  */
 export async function currentStanding(
   deps: Pick<Deps, 'store'>,
@@ -20,15 +20,15 @@ export async function currentStanding(
 export const liveSession = (standing: Standing): Session | undefined =>
   standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
 
-/** The session that this browser had was revoked in a way that demands a fresh sign-in. */
+/** Returns whether the browser's session was revoked for a reason that requires a fresh sign-in. */
 export const endedElsewhere = (standing: Standing): boolean =>
   standing.state === 'ended' &&
   standing.session.ended !== undefined &&
   RAISES_FLOOR[standing.session.ended.reason] !== false
 
 /**
- * Why the session of a browser has ended, in the words that its user may read. Undefined where it
- * has not.
+ * Returns why a browser's session ended, as a class of reasons that the user may read. Undefined if
+ * it has not ended.
  */
 export function endedClass(standing: Standing): ReasonClass | undefined {
   if (standing.state !== 'ended') return undefined

@@ -1,9 +1,9 @@
 /**
- * A browser in words, for a user to recognize it by: "Firefox on Windows". Chosen from closed
- * lists; nothing of the header is repeated.
+ * Names a browser so that its user recognizes it: "Firefox on Windows". The names come from fixed
+ * lists; no part of the header is repeated.
  */
 
-/** Order decides: most browsers name others they want to be taken for. */
+/** The first match counts, because most browsers also name others that they imitate. */
 const BROWSERS: readonly (readonly [RegExp, string])[] = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
   [/\bOPR\/|\bOpera\b/, 'Opera'],
@@ -23,7 +23,7 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
   [/\bLinux\b/, 'Linux'],
 ]
 
-/** More than any real one, and a bound on what the patterns read. */
+/** The most characters that the patterns read. Real headers are shorter. */
 const LONGEST = 512
 
 export function deviceName(userAgent: string | undefined): string {

@@ -3,19 +3,19 @@ import type { Config } from '../../config/config.ts'
 
 interface SessionLimits {
   idleSeconds: number
-  /** From the sign-in on; no token outlives it. */
+  /** The longest lifetime from sign-in. No token is valid longer. */
   absoluteSeconds: number
 }
 
-/** Of limits that may not be set. Undefined: none is. */
+/** Returns the lowest of the limits that are set, or undefined if none is. */
 export function lowest(...limits: (number | undefined)[]): number | undefined {
   const set = limits.filter((limit) => limit !== undefined)
   return set.length === 0 ? undefined : Math.min(...set)
 }
 
 /**
- * How old a user's authentication at Microsoft may be, for their session: the broker's limit and
- * their tenant's both count.
+ * Returns the greatest allowed age of a user's authentication at Microsoft: the lower of the
+ * broker's limit and the tenant's.
  */
 export const maxAuthenticationSeconds = (
   config: Pick<Config, 'sessionRules'>,
@@ -24,12 +24,11 @@ export const maxAuthenticationSeconds = (
   lowest(config.sessionRules.maxAuthenticationSeconds, tenant?.maxAuthenticationSeconds)
 
 /**
- * How long a session may last: the tenant's own limits where it has them, else the broker's. With
- * Microsoft's "Stay signed in" it ends at one absolute time, however idle: a user who comes back in
- * the morning is still signed in, and a day later goes to Microsoft again. Where Microsoft does not
- * say (`undefined`), nothing is lengthened.
- * @param sharedIdleSeconds the idle limit of a shared computer, on which "Stay signed in" counts
- * for nothing
+ * Returns the limits of a session: the tenant's own if set, otherwise the broker's. With
+ * Microsoft's "Stay signed in" the session has one absolute limit and no idle limit: a user who
+ * returns the next morning is still signed in, and goes to Microsoft again a day later. If
+ * Microsoft does not report the choice (`undefined`), the normal limits apply.
+ * @param sharedIdleSeconds the idle limit of a shared computer, where "Stay signed in" is ignored
  */
 export function sessionLimits(
   config: Pick<Config, 'limits'>,
@@ -51,14 +50,15 @@ export function sessionLimits(
 }
 
 /**
- * How recently a user must have signed in at Microsoft for what an attacker at an open session must
- * not do.
+ * The greatest age of a Microsoft sign-in for acts that need a fresh one, because an attacker at an
+ * open session must not be able to do them.
  */
 export const FRESH_SECONDS = 300
 
 /**
- * @param authTime by Microsoft's clock; 0 or not given: Microsoft did not say, and no age is recent
- * enough
+ * Returns whether the sign-in was recent enough.
+ * @param authTime by Microsoft's clock; 0 or undefined if Microsoft did not report it, which never
+ * counts as fresh
  */
 export const isFresh = (
   { authTime = 0 }: { authTime?: number | undefined },

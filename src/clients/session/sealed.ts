@@ -2,9 +2,10 @@ import type { User } from '../../../db/types.ts'
 import type { Sealer } from '../../keys/interface.ts'
 
 /**
- * What a session keeps of Microsoft's that is secret at rest. Bound to column and user, not to the
- * `sid`: whether a sign-in renews a session or opens one is only known in the transaction that
- * stores it, and a value moved between one user's own sessions gains nothing.
+ * A session column that holds a secret of Microsoft's, sealed at rest. The value is bound to the
+ * column and the user, not to the `sid`, because only the transaction that stores it decides
+ * between renewing a session and opening one. Moving a value between sessions of one user gains
+ * nothing.
  */
 type SealedColumn = 'login_hint' | 'microsoft_cache'
 
@@ -18,7 +19,10 @@ export const sealForSession = (
   value: string,
 ): string => sealer.seal(place(column, user), value)
 
-/** Undefined where there is none, or where it was not sealed for that user and column. */
+/**
+ * Returns the opened value, or undefined if there is none or it was sealed for another user or
+ * column.
+ */
 export function openFromSession(
   sealer: Sealer,
   column: SealedColumn,

@@ -3,18 +3,22 @@ import type { Deps } from '../deps.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { administratorRole } from '../../protocol/tenant-administrators.ts'
 
-/** Who administers a customer's tenant: decided here at each request, by the store's rows alone. */
+/**
+ * An administrator of a customer's tenant. This is decided at each request, from the store's rows
+ * only.
+ */
 
 export interface TenantAdministrator {
   session: Session
   tenant: Tenant
-  /** The store does nothing of theirs outside of this `tid`. */
+  /** The actor of the administrator's acts. The store limits them to this `tid`. */
   actor: Actor & { tid: string }
 }
 
 /**
- * The user as administrator of their own tenant: the tenant is connected and is not the operators'
- * own, its setting names a role, and the session has that role. Undefined: they administer none.
+ * Returns the user as administrator of their own tenant, or undefined. The tenant must be connected
+ * and not be the operator tenant, its setting must name a role, and the session must have that
+ * role.
  */
 export async function administratorOf(
   { store, connection }: Pick<Deps, 'store' | 'connection'>,

@@ -9,26 +9,24 @@ import { en } from './texts/en.ts'
  */
 
 export interface Language {
-  /** ISO 639, such as `de`. */
+  /** An ISO 639 code such as `de`. */
   language: string
-  /** In itself, for the user who chooses. */
+  /** The name of the language in that language, for the user who chooses. */
   name: string
   direction: 'ltr' | 'rtl'
-  /** BCP 47, for dates: `en-GB` writes the day before the month. */
+  /** The BCP 47 tag for dates: `en-GB` writes the day before the month. */
   locale: string
-  /**
-   * Whether a person who is fluent has read the texts. Texts that were not read are machine-made.
-   */
+  /** True if a person who is fluent has read the texts. Otherwise they are machine translations. */
   reviewed: boolean
-  /** With the keys of `en`. */
+  /** The texts, with the keys of `en`. */
   messages: Messages
-  /** The keys of texts that the file lacks. They are in English. */
+  /** Keys that the file lacks. Pages show those texts in English. */
   missing: readonly string[]
   /** Keys in the file that this version does not have. */
   unknown: readonly string[]
 }
 
-/** Messages by key. */
+/** A tree of messages, with the keys of the English texts. */
 export type Messages = Message | readonly Messages[] | { readonly [key: string]: Messages }
 
 const isLocale = (tag: string): boolean => {
@@ -64,7 +62,7 @@ const shape = z.object(
 
 type Add = (problem: string) => void
 
-/** @param add takes each problem; it completes the sentence "The setting …" */
+/** @param add receives each problem, which completes the sentence "The setting …" */
 export function readLanguage(file: string, add: Add): Language | undefined {
   let content: unknown
   try {
@@ -99,8 +97,8 @@ interface Found {
 type Tree = string | readonly Tree[] | { readonly [key: string]: Tree }
 
 /**
- * The messages of a file in the shape of the English texts. Those that it lacks are the English
- * ones.
+ * Returns the messages of a file in the shape of the English texts, with the English text for each
+ * one that the file lacks.
  */
 function fitted(english: Tree, own: unknown, path: readonly string[], found: Found): Messages {
   const at = path.join('.')
@@ -141,7 +139,7 @@ export const BUILT_IN: Language = {
   language: 'en',
   name: 'English',
   direction: 'ltr',
-  // Day before month.
+  // British dates: the day before the month.
   locale: 'en-GB',
   reviewed: true,
   messages: fitted(en, en, [], { language: 'en', add: () => {}, missing: [], unknown: [] }),

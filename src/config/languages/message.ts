@@ -8,17 +8,17 @@ import {
 import { IntlMessageFormat } from 'intl-messageformat'
 
 /**
- * A text of users' pages: a message in ICU MessageFormat with placeholders and plural forms. Markup
- * in it is text.
+ * Parses the texts of users' pages: ICU MessageFormat with placeholders and plural forms. Markup in
+ * a message is plain text.
  */
 
 /**
- * The text for a name of the product: a string, or a function of the values that the placeholders
- * of the English text stand for.
+ * Returns the text for a product name: a string, or a function of the values of the English text's
+ * placeholders.
  */
 export type Message = (product: string) => unknown
 
-/** Parses the text when a page first needs it. */
+/** Returns a message that parses its text when a page first needs it. */
 export function messageOf(text: string, english: string, language: string): Message {
   return (product) => {
     const parsed = isPlain(text) ? undefined : parse(text, language)
@@ -32,16 +32,16 @@ export function messageOf(text: string, english: string, language: string): Mess
 const parse = (text: string, language: string): IntlMessageFormat =>
   new IntlMessageFormat(text, language, undefined, { ignoreTag: true })
 
-/** Most texts have no placeholder, and need no parser. */
+/** Returns whether a text has no placeholder and needs no parser, as most do. */
 const isPlain = (text: string): boolean => !/[{}']/.test(text)
 
 /**
- * `plural` needs a number. `other` stands for every form that no text here may have, such as `{at,
- * date}`.
+ * The form of a placeholder. `plural` needs a number. `other` is every form that texts may not use,
+ * such as `{at, date}`.
  */
 type Kind = 'text' | 'plural' | 'other'
 
-/** The placeholders of a message, also those in its plural forms. */
+/** Returns the placeholders of a message, including those in its plural forms. */
 function placeholdersOf(text: string): ReadonlyMap<string, Kind> {
   const found = new Map<string, Kind>()
   const read = (elements: readonly MessageFormatElement[]): void => {
@@ -61,10 +61,10 @@ function placeholdersOf(text: string): ReadonlyMap<string, Kind> {
   return found
 }
 
-/** The name of the product, which every text may have. */
+/** The placeholder for the product name, which every text may use. */
 export const PRODUCT = 'product'
 
-/** @returns what keeps a text from standing for the English one; undefined: nothing */
+/** @returns why a text cannot replace the English one, or undefined */
 export function messageProblem(text: string, english: string): string | undefined {
   const wanted = placeholdersOf(english)
   try {

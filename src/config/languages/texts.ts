@@ -4,15 +4,15 @@ import type { PRODUCT } from './message.ts'
 import type { en } from './texts/en.ts'
 
 /**
- * The texts of a language as pages use them: a string, or a function of the values that the
- * placeholders of the English text stand for.
+ * Builds the texts of a language as pages use them: strings, and functions of the values of the
+ * English text's placeholders.
  */
 
 type Form = 'zero' | 'one' | 'two' | 'few' | 'many' | 'other'
 
 /**
- * What the literal type of an English text says: `['who', 'text']` for `{who}`, `['count',
- * 'plural']` for `{count, plural, …}`.
+ * The placeholders of an English text, from its literal type: `['who', 'text']` for `{who}`,
+ * `['count', 'plural']` for `{count, plural, …}`.
  */
 type Placeholder<Text extends string> = Text extends `${infer Before}{${infer After}`
   ? Before extends `${string} ${Form} `
@@ -25,7 +25,8 @@ type Placeholder<Text extends string> = Text extends `${infer Before}{${infer Af
   : never
 
 /**
- * With markup among its values a text is markup. Strings in it are escaped as everywhere on a page.
+ * A text with placeholders. If one of its values is markup, the result is markup; strings in it are
+ * escaped as everywhere on a page.
  */
 type Say<P extends [string, string]> = <V extends Child = string>(
   values: Record<Extract<P, [string, 'text']>[0], V> &
@@ -43,12 +44,15 @@ export type Texts = Pick<Language, 'language' | 'name' | 'direction' | 'locale'>
 
 const made = new WeakMap<Language, Map<string, Texts>>()
 
-/** Each language is made once for a name of the product, which no request can choose. */
+/**
+ * Returns the texts of a language for a product name. They are cached, which is safe because no
+ * request can choose the product name.
+ */
 export function textsIn(language: Language, product: string): Texts {
   const ofLanguage = made.get(language) ?? new Map<string, Texts>()
   made.set(language, ofLanguage)
   const { messages, ...about } = language
-  // The messages have the shape of the English ones: `readLanguage` made them so.
+  // `readLanguage` gave the messages the shape of the English ones.
   const texts =
     ofLanguage.get(product) ??
     ({ ...about, ...(saidAll(messages, product) as SaidAll<typeof en>) } satisfies Texts)
