@@ -33,14 +33,14 @@ import { tokenEndpoints } from './provider/token/endpoints.ts'
 interface App {
   app: Hono
   opsApp: Hono
-  /** Ends the streams of the console's pages. */
+  /** Closes the event streams of the console's pages. */
   closeConsole(): void
 }
 
 /**
- * The one place that mounts endpoints, and the one place where an error becomes an answer: an
- * `OAuthError` is the client's to read; a store that cannot commit is a 503; whatever else is a
- * bug, logged with its cause and never shown.
+ * Mounts all endpoints and turns every error into an answer; no other file does either. An
+ * `OAuthError` is shown to the client, a store that cannot commit is answered with 503, and
+ * anything else is a bug: logged with its cause and never shown.
  */
 export function createApp(
   deps: Deps,
@@ -57,8 +57,8 @@ export function createApp(
     discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
     tokenEndpoints(deps),
     feedEndpoints(deps),
-    // Before the sign-in: Microsoft knows one address to come back to, and what was begun at /setup
-    // comes back there too.
+    // Mounted before the sign-in: Microsoft redirects to one address for both, and this handler
+    // takes the answers to sign-ins that began at /setup.
     setupVisits(deps, provesMfa),
     signinEndpoints(deps),
     signalEndpoints(deps),
@@ -82,9 +82,9 @@ export function createApp(
 }
 
 /**
- * A broker that was cut off from its database answers by what has changed meanwhile, from the first
- * answer on. What it was asked before it came back is not answered: it may have gone by what is
- * old.
+ * Reads what has changed before the first answer, if the broker was cut off from its database. A
+ * request that was running when the broker reconnected is answered with 503, because it may have
+ * used outdated state.
  */
 const current =
   (followed: Followed): MiddlewareHandler =>
@@ -101,8 +101,8 @@ const current =
   }
 
 /**
- * Hono answers HEAD by GET and drops the body. A stream in it would stay open with no reader, so
- * the body is canceled here.
+ * Answers HEAD requests. Hono answers them by GET and drops the body; a stream in it would stay
+ * open without a reader, so the body is canceled here.
  */
 function answerHead(app: Hono): Hono {
   const { fetch } = app
@@ -119,7 +119,10 @@ async function withoutBody(answered: Response | Promise<Response>): Promise<Resp
   return new Response(null, answer)
 }
 
-/** A browser names it; a program that names nothing, or anything, is answered in JSON. */
+/**
+ * Returns whether the request asks for HTML, as browsers do. Every other request is answered in
+ * JSON.
+ */
 const wantsPage = (c: Context): boolean =>
   c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
 
@@ -135,7 +138,7 @@ function withErrors(app: Hono, deps: Deps, { console }: { console?: string } = {
         { error: 'not_found', error_description: 'There is nothing at this address.' },
         404,
       )
-    // RFC 9110 §15.5.6
+    // RFC 9110 §15.5.6: a 405 answer lists the allowed methods.
     c.header('Allow', methods.join(', '))
     return c.json(
       {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The `cmb` command. It looks at the runtime before anything else is loaded, because a module that
- * is too new for it would fail in its own words.
+ * The `cmb` command. It checks the version of Node before it loads another module, because an old
+ * Node would fail there with an error that does not name the cause.
  */
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 14)) {
@@ -15,7 +15,7 @@ resolveQuickly()
 const { run } = await import('./program.ts')
 const { terminal, written } = await import('./operations/command/terminal.ts')
 const code = await run(process.argv.slice(2), terminal())
-// A pipe takes 64 KiB at a time: what is not written when the process exits is lost.
+// A pipe takes 64 KiB at a time. Output that is not written when the process exits is lost.
 await written()
-// Whatever else is still open (an IPC channel, a keep-alive connection): the command has ended.
+// Exits although an IPC channel or a keep-alive connection may still be open.
 process.exit(code)

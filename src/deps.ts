@@ -5,27 +5,31 @@ import type { Deps as ProviderDeps } from './provider/deps.ts'
 import type { AddressWatch } from './runtime/remote-address.ts'
 
 /**
- * All that is ambient, handed in: no module reads a clock, a random number, the network or the
- * environment by itself.
+ * Everything that modules need from outside. No module reads the clock, random numbers, the network
+ * or the environment directly.
  */
 export interface Deps extends ProviderDeps {
-  /** Whether a proxy hides the addresses of clients. */
+  /** Notices if a proxy hides the addresses of clients. */
   addressWatch: AddressWatch
-  /** Draws a signing key, which Node does by itself and not from `random`. */
+  /** Generates a signing key. Node uses its own randomness for this, not `random`. */
   makeKey: (alg: SigningAlg) => Promise<SigningKey>
   followed: Followed
   branding: SavedBranding
 }
 
 /**
- * Whether what this broker keeps in memory is as the store had it when the broker came back to it.
+ * Tracks whether the state that this broker keeps in memory is up to date, after it was cut off
+ * from the store.
  */
 export interface Followed {
-  /** Waits for it where it is not. @throws StoreUnavailable */
+  /**
+   * Resolves once the memory is up to date; undefined if it is already.
+   * @throws StoreUnavailable
+   */
   current(): Promise<void> | undefined
   /**
-   * Rises when the broker comes back and has to read again: what was begun before may have gone by
-   * what is old.
+   * Counts the times that the broker reconnected and has to read again. A request that began before
+   * may have used outdated state.
    */
   readonly returns: number
 }

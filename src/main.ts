@@ -7,10 +7,10 @@ import { startBroker, type Broker } from './start.ts'
 import { systemClock } from './runtime/clock.ts'
 
 /**
- * The process of a broker, or of workers alone: settings → parts → serve → drain. It ends by
- * SIGTERM or SIGINT (the second one does not wait), or when the process that started it with an IPC
- * channel is gone.
- * @param overrides parts that a test stands in for
+ * The process of a broker, or of workers only: reads the settings, opens the parts, serves, drains.
+ * It ends after SIGTERM or SIGINT (a second signal ends it at once), or when the IPC channel to its
+ * parent closes.
+ * @param overrides replacements for parts, in tests
  * @returns the exit code: 0 ended as asked, 1 could not start, 2 the settings are wrong
  */
 export async function serve(
@@ -18,8 +18,8 @@ export async function serve(
   overrides: Partial<Deps> = {},
   kind: ProcessKind = 'broker',
 ): Promise<number> {
-  // A reader of the log that has gone (a closed terminal, a collector that died) is not a reason to
-  // stop serving, nor to end without draining.
+  // If the reader of the log is gone (a closed terminal, a crashed collector), the broker goes on
+  // serving and still drains at its end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const log = createLog((line) => process.stdout.write(`${line}\n`), systemClock.nowMs)
   let broker: Broker
@@ -71,21 +71,20 @@ export async function serve(
 
 const addressText = ({ host, port }: Address): string => `${host}:${port}`
 
-/** Settles with what asked this process to end. */
+/** Resolves with the reason when this process is asked to end. */
 function ending(): Promise<string> {
   return new Promise((resolve) => {
     let askedAt: number | undefined
     const ask = (why: string): void => {
-      // One Ctrl-C reaches a whole process group, and so may arrive here twice; a user who repeats
-      // it takes longer.
+      // One Ctrl-C signals a whole process group and may arrive here twice within a moment. A user
+      // takes longer to repeat it.
       if (askedAt !== undefined && systemClock.steadyMs() - askedAt > 1000) process.exit(130)
       askedAt ??= systemClock.steadyMs()
       resolve(why)
     }
     process.on('SIGTERM', () => ask('SIGTERM'))
     process.on('SIGINT', () => ask('SIGINT'))
-    // A parent that was killed with kill -9 cannot send a signal; its IPC channel closes all the
-    // same.
+    // A parent that was killed with kill -9 sends no signal, but its IPC channel closes.
     if (process.send) process.on('disconnect', () => ask('the process that started it is gone'))
   })
 }

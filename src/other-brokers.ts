@@ -4,7 +4,7 @@ import type { Deps, Followed } from './deps.ts'
 import { allEnded, within } from './runtime/concurrency.ts'
 
 /**
- * Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys
+ * Applies what other brokers on the same store commit: revocations, registrations, tenants, keys
  * and settings.
  */
 
@@ -13,13 +13,16 @@ type Following = Pick<
   'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'branding'
 >
 
-/** How long after a reading that failed the next one begins: at first, and after many. */
+/** The pause after a failed read: the first one, and the longest after repeated failures. */
 const [FIRST_PAUSE_MS, MOST_PAUSE_MS] = [250, 10_000]
 
-/** How long a request waits until what this broker keeps in memory is read again. */
+/** The longest wait of a request for the state in memory to be read again. */
 const PATIENCE_MS = 3_000
 
-/** @returns also what ends it */
+/**
+ * Starts to follow the other brokers.
+ * @returns the state of the memory, with `stop`
+ */
 export function followOtherBrokers(deps: Following): Followed & { stop(): void } {
   const { store, feed, log } = deps
   const registry = new Registry(deps)
@@ -47,8 +50,8 @@ export function followOtherBrokers(deps: Following): Followed & { stop(): void }
 }
 
 /**
- * What this broker keeps in memory of clients, tenants, keys and settings: read again after each
- * change, and until the store has answered.
+ * The state that this broker keeps in memory: clients, tenants, keys and settings. It is read again
+ * after each change, and retried until the store answers.
  */
 class Registry implements Followed {
   returns = 0
@@ -56,7 +59,7 @@ class Registry implements Followed {
   readonly #stopped = new AbortController()
   #isOld = false
   #reading = false
-  /** Resolves when all is read that had changed while the broker was cut off. */
+  /** Resolves when everything that changed while the broker was cut off is read. */
   #current: PromiseWithResolvers<void> | undefined
   #pause = new AbortController()
 
@@ -70,8 +73,8 @@ class Registry implements Followed {
   }
 
   /**
-   * The store has delivered what changed while the broker was cut off. It holds from the first
-   * answer on.
+   * Called when the connection to the store is back and has reported changes. Requests then wait
+   * until these are read.
    */
   returned(): void {
     if (!this.#reading) return
@@ -93,7 +96,10 @@ class Registry implements Followed {
     this.#pause.abort()
   }
 
-  /** One reading at a time: what changes meanwhile, it may have missed. */
+  /**
+   * Reads until nothing has changed during the last read. Only one read runs at a time, and it may
+   * miss a change that is made while it runs.
+   */
   async #readUntilNew(): Promise<void> {
     const { signal } = this.#stopped
     this.#reading = true
@@ -119,7 +125,7 @@ class Registry implements Followed {
     await sleep(ms, undefined, { signal: this.#pause.signal, ref: false }).catch(() => undefined)
   }
 
-  /** Reads each part, also where another fails. */
+  /** Reads every part, even if another part fails. */
   async #read(): Promise<void> {
     const { clients, connection, keys, branding } = this.#deps
     await allEnded([clients.reload(), connection.reload(), keys.reload(), branding.read()])

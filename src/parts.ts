@@ -35,15 +35,18 @@ import { version } from './runtime/version.ts'
 import { FeedOfThisProcess } from './revocation/feed.ts'
 import { startQueueEngine } from './outbox/queue-engine.ts'
 
-/** `leaseMs`: the clock of the lease on Postgres, in monotonic milliseconds. */
+/**
+ * Replacements for parts. `leaseMs` is the clock of the lease on Postgres, in monotonic
+ * milliseconds.
+ */
 type Overrides = Partial<Deps> &
   Pick<SqliteStoreOptions, 'startReader' | 'prepares'> & { leaseMs?: () => number }
 
 /**
- * Opens the parts of a broker in the order in which they need each other. A part that `overrides`
- * holds is used as it is, not opened, and not closed here: a benchmark leaves out the queue server,
- * tests stand in for the clock and Microsoft.
- * @throws what keeps a part from opening, after closing the others
+ * Opens the parts of a broker in the order of their dependencies. A part in `overrides` is used as
+ * it is and not closed here: benchmarks omit the queue server, tests replace the clock and
+ * Microsoft.
+ * @throws the error of a part that does not open, after closing the others
  */
 export async function openParts(
   input: { config: Config; log: Log },
@@ -87,13 +90,13 @@ async function open(
     (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))
   const connection =
     given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
-  // By the wall clock: Microsoft's time is compared with that one.
+  // Uses the wall clock, because it is compared with Microsoft's time.
   const microsoft =
     given.microsoft ??
     openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
   const refreshes = given.refreshes ?? new Topic()
   const { signInWatch = new SignInWatch(clock), addressWatch = new AddressWatch() } = given
-  // Of several requests at once: they share one commit.
+  // One commit may be from several requests, so its announcement belongs to none of them.
   store.onRevoked((committed) =>
     inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)),
   )
@@ -131,8 +134,8 @@ async function open(
 }
 
 /**
- * Texts that a file lacks do not keep the broker from its start: the file may be of another
- * version.
+ * Logs the state of translation files. Missing texts do not keep the broker from starting, because
+ * the file may be for another version.
  */
 function logLanguages({ look }: Config, log: Log): void {
   for (const { language, reviewed, missing, unknown } of look.languages.slice(1)) {

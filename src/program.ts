@@ -52,7 +52,10 @@ const COMMANDS = [
   completionCommand,
 ]
 
-/** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
+/**
+ * Builds the `cmb` command line. It makes no decisions: its commands ask the running broker and
+ * print the answers.
+ */
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('cmb')
     .description('Case Manager Identity Broker: run the broker, and operate a running one.')
@@ -87,7 +90,10 @@ export function createProgram(terminal: Terminal): Command {
   return program
 }
 
-/** @returns the exit code */
+/**
+ * Runs a command.
+ * @returns the exit code
+ */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = EXIT.done
   const program = createProgram(terminal)
@@ -106,8 +112,8 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 }
 
 /**
- * The processes themselves: the broker, and workers apart from it. `--data-dir` counts here as
- * BROKER_DATA_DIR.
+ * Adds the commands `serve` and `work`, which run a broker and a separate worker. `--data-dir` here
+ * sets BROKER_DATA_DIR.
  */
 export function serveCommands(program: Command, context: Context): void {
   const run = async (

@@ -2,31 +2,31 @@ import { MicrosoftRejection, type SessionEffect } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**
- * What Microsoft's refusals mean: one table from what it answers to what is said and what becomes
- * of sessions. Our own outage or bad credentials never end a session; an answer about the user
- * does. What it does not know and calls `invalid_grant` asks for a fresh sign-in.
+ * Maps each error of Microsoft to the guidance for the user and the effect on sessions. An outage
+ * or a wrong credential of the broker never ends a session; an answer about the user may. An
+ * unknown `invalid_grant` requires a fresh sign-in.
  */
 
 interface Outcome {
   guidance: GuidanceKey
   effect: SessionEffect
   /**
-   * A refusal of where the request came from, not of the user: a probe that meets it has learnt
-   * nothing.
+   * The rejection concerns the origin of the request, not the user. The probe asks from the
+   * broker's address, so it learns nothing from it.
    */
   unprobeable?: true
 }
 
-/** What Microsoft said: from the token endpoint's JSON or from the query of a callback. */
+/** An error answer of Microsoft, from the token endpoint's JSON or a callback's query. */
 interface MicrosoftAnswer {
   error?: string | undefined
   suberror?: string | undefined
-  /** A claims challenge (JSON). */
+  /** A claims challenge as JSON. */
   claims?: string | undefined
   codes: readonly number[]
 }
 
-/** By AADSTS number. */
+/** Outcomes by AADSTS number. */
 const BY_CODE: readonly (readonly [codes: readonly number[], outcome: Outcome])[] = [
   [[50173], { guidance: 'sign_in_again', effect: 'subject' }],
   [[50057], { guidance: 'account_disabled', effect: 'subject' }],
@@ -55,13 +55,13 @@ const OUTCOMES: ReadonlyMap<number, Outcome> = new Map(
   BY_CODE.flatMap(([codes, outcome]) => codes.map((code) => [code, outcome] as const)),
 )
 
-/** Where no number tells, the words do: `suberror` before `error`. */
+/** Outcomes without a known number: `suberror` is used before `error`. */
 const BY_SUBERROR: Readonly<Record<string, Outcome>> = {
   token_expired: { guidance: 'sign_in_again', effect: 'mark' },
   user_password_expired: { guidance: 'sign_in_again', effect: 'mark' },
   consent_required: { guidance: 'consent', effect: 'nothing' },
   cancel: { guidance: 'declined', effect: 'nothing' },
-  // A text of the organization's policies that the user can only read.
+  // A message of the organization's policies, on which the user cannot act.
   message_only: { guidance: 'blocked_by_policy', effect: 'nothing', unprobeable: true },
 }
 const BY_ERROR: Readonly<Record<string, Outcome>> = {
@@ -78,7 +78,7 @@ const BY_ERROR: Readonly<Record<string, Outcome>> = {
 const CHALLENGED: Outcome = { guidance: 'step_up', effect: 'mark' }
 const UNKNOWN: Outcome = { guidance: 'unknown', effect: 'nothing' }
 
-/** Every number of the table, for the documentation and its test. */
+/** Returns every number of the table, for the documentation and its test. */
 export const knownCodes = (): number[] => [...OUTCOMES.keys()]
 
 export function outcomeOf(answer: MicrosoftAnswer): Outcome & { code: number | undefined } {
@@ -93,7 +93,10 @@ export function outcomeOf(answer: MicrosoftAnswer): Outcome & { code: number | u
   }
 }
 
-/** A stranger chooses the key: only the table's own. */
+/**
+ * Returns the table's own entry. A plain lookup would also find inherited members, and the key may
+ * come from an attacker.
+ */
 const own = (
   table: Readonly<Record<string, Outcome>>,
   key: string | undefined,
@@ -111,7 +114,7 @@ const inWords = (description: string | undefined): number[] =>
     Number(match[1]),
   )
 
-/** The token endpoint's error body. */
+/** Reads the JSON error of the token endpoint. */
 export const answerOfBody = (body: Readonly<Record<string, unknown>>): MicrosoftAnswer => ({
   error: text(body.error),
   suberror: text(body.suberror),
@@ -122,8 +125,8 @@ export const answerOfBody = (body: Readonly<Record<string, unknown>>): Microsoft
 })
 
 /**
- * The query that Microsoft sends a browser back with. Any site can make such an address, so its
- * claims challenge is ignored.
+ * Reads the query of a callback. Any site can make such an address, so its claims challenge is
+ * ignored.
  */
 export const answerOfCallback = (params: ReadonlyMap<string, string>): MicrosoftAnswer => ({
   error: params.get('error'),

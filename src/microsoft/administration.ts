@@ -3,11 +3,11 @@ import type { Config } from '../config/config.ts'
 import type { Connection } from './connection.ts'
 import { graphResource, signInReturn } from './registration.ts'
 
-/** What an administrator needs of Microsoft that no sign-in does: where consent is granted. */
+/** Helps an administrator to set Entra up: consent for a tenant, roles, and certificates. */
 
 /**
- * Directory roles whose holders can consent for a whole tenant. Every user's `wids` has some id;
- * only these roles can consent.
+ * Directory roles whose holders can consent for a whole tenant. A user's `wids` always contain some
+ * id, but only these count.
  */
 const CONSENTING_ROLES: Readonly<Record<string, string>> = {
   '62e90394-69f5-4237-9190-012177145e10': 'Global Administrator',
@@ -15,17 +15,20 @@ const CONSENTING_ROLES: Readonly<Record<string, string>> = {
   '9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3': 'Application Administrator',
   '158c047a-c907-4556-b7ef-446551a6b5f7': 'Cloud Application Administrator',
 }
-/** The name of a role that can consent for the tenant, if these `wids` have one. */
+/** Returns the name of a role among these `wids` that can consent for the tenant. */
 export const consentingRole = (wids: readonly string[]): string | undefined =>
   wids.flatMap((wid) => CONSENTING_ROLES[wid.toLowerCase()] ?? []).at(0)
 
-/** Directory roles whose holders see and change a tenant's Conditional Access policies. */
+/** Directory roles whose holders can read and change a tenant's Conditional Access policies. */
 const POLICY_ROLES: Readonly<Record<string, string>> = {
   '62e90394-69f5-4237-9190-012177145e10': 'Global Administrator',
   'b1be1c3e-b65d-4f19-8427-f6fa0d97feb9': 'Conditional Access Administrator',
   '194ae4cb-b126-40b2-bd5b-6091b380977d': 'Security Administrator',
 }
-/** The name of a role whose holder may say what the tenant's policies demand. */
+/**
+ * Returns the name of a role among these `wids` whose holder may declare what the tenant's policies
+ * require.
+ */
 export const policyRole = (wids: readonly string[]): string | undefined =>
   wids.flatMap((wid) => POLICY_ROLES[wid.toLowerCase()] ?? []).at(0)
 
@@ -35,7 +38,10 @@ interface Need {
 }
 
 export interface Administration {
-  /** Entra's page on which an administrator of that tenant consents for every user. */
+  /**
+   * Returns the address of Entra's page on which an administrator consents for all users of the
+   * tenant.
+   */
   adminConsentUrl(input: { tid: string; state: string }): string
 }
 
@@ -45,7 +51,7 @@ export function createAdministration(need: Need): Administration {
       const url = new URL(`${need.config.entra.authority}/${tid}/v2.0/adminconsent`)
       url.search = new URLSearchParams({
         client_id: need.connection().clientId ?? '',
-        // All that the registration asks for, application permissions included.
+        // Requests everything in the app registration, application permissions included.
         scope: `${graphResource(need.config.entra.authority)}/.default`,
         redirect_uri: signInReturn(need.config.issuer),
         state,
@@ -55,7 +61,7 @@ export function createAdministration(need: Need): Administration {
   }
 }
 
-/** A certificate with its private key, as it is pasted: what is wrong with it, or nothing. */
+/** Returns what is wrong with a pasted certificate and private key, or undefined. */
 export function problemOfPem(pem: string, nowMs: number): string | undefined {
   try {
     const certificate = new X509Certificate(pem)

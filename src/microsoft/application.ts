@@ -12,8 +12,8 @@ import { MicrosoftRejection } from './interface.ts'
 import type { Transport } from './transport.ts'
 
 /**
- * One MSAL application for one request and one user. A shared one mixes users up and grows without
- * bound; this one is dropped with its cache, which the caller seals.
+ * Opens an MSAL application for one request of one user. A shared one would mix users up and grow
+ * without bound. This one is dropped with its cache, which the caller seals.
  */
 
 type Presented = Pick<
@@ -21,7 +21,7 @@ type Presented = Pick<
   'clientSecret' | 'clientCertificate' | 'clientAssertion'
 >
 
-/** The cache of one sign-in: read from `serialized`, and back in it after MSAL has changed it. */
+/** A cache plugin for one sign-in: MSAL reads `serialized` and writes its changes back to it. */
 export function sessionCache(
   serialized?: string,
 ): ICachePlugin & { serialized: string | undefined } {
@@ -40,11 +40,11 @@ export function sessionCache(
 export async function openApplication(input: {
   config: Pick<Config, 'entra'>
   connection: Pick<Connection, 'clientId' | 'credential'>
-  /** A tenant's GUID, or `organizations`. */
+  /** The tenant's GUID, or `organizations`. */
   tenant: string
   discovery: Discovery
   transport: Transport
-  /** Not given: of the application alone, kept nowhere. */
+  /** Default: an empty cache that is not kept, for tokens of the application itself. */
   cache?: ICachePlugin
 }): Promise<ConfidentialClientApplication> {
   const { authority } = input.config.entra
@@ -56,8 +56,8 @@ export async function openApplication(input: {
     auth: {
       clientId,
       ...(await present(credential)),
-      // Never dialled: the endpoints come with the metadata. A simulator on plain http needs it so,
-      // for MSAL refuses an http authority.
+      // MSAL does not request this address, because the endpoints are in the metadata. It is always
+      // https because MSAL rejects an http authority, which a simulator may have.
       authority: `https://${host}/${input.tenant}`,
       knownAuthorities: [host],
       authorityMetadata: input.discovery.text,
@@ -71,7 +71,8 @@ export async function openApplication(input: {
 }
 
 /**
- * Files are read at each use: renewing them needs no restart.
+ * Returns the credential in MSAL's form. Files are read at each use, so that renewing them needs no
+ * restart.
  * @throws MicrosoftRejection `credential`
  */
 async function present(credential: Credential): Promise<Presented> {
@@ -98,7 +99,7 @@ async function present(credential: Credential): Promise<Presented> {
 const PRIVATE_KEY = /-----BEGIN (?:RSA )?PRIVATE KEY-----[^-]+-----END (?:RSA )?PRIVATE KEY-----/
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/** A PEM file with the private key and the certificate, its chain after it. */
+/** Reads a PEM file: the private key, the certificate, then its chain. */
 function certificate(pem: string): NonNullable<Presented['clientCertificate']> {
   const privateKey = PRIVATE_KEY.exec(pem)?.[0]
   const chain = pem.match(CERTIFICATE)

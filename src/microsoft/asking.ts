@@ -8,14 +8,15 @@ import { MicrosoftRejection } from './interface.ts'
 import { type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts'
 
 /**
- * What every request to Microsoft needs, and what its failure is: an outage, a refusal, or a bug.
+ * The dependencies of every request to Microsoft, and the classification of a failure: an outage, a
+ * rejection, or a bug.
  */
 
 export interface Need {
   config: Pick<Config, 'entra' | 'issuer'> & {
     signals?: Pick<Config['signals'], 'graph'> | undefined
   }
-  /** What is connected now: read again for each request. */
+  /** Returns the current connection. Called for each request. */
   connection: () => Connection
   clock: Clock
   log: Log
@@ -23,8 +24,8 @@ export interface Need {
 }
 
 /**
- * `offline_access`: the refresh token is how the broker learns later that Microsoft has revoked or
- * disabled a user.
+ * The scopes of a sign-in. `offline_access` is needed because the use of the refresh token shows
+ * later that Microsoft has revoked or disabled a user.
  */
 export const SCOPES = ['openid', 'profile', 'email', 'offline_access']
 
@@ -37,7 +38,8 @@ export const outage = (cause: unknown): never => {
 }
 
 /**
- * What MSAL threw, judged by what Microsoft answered. Whatever is neither is a bug and stays one.
+ * Throws the rejection or outage behind an error of MSAL, as Microsoft's answer shows it. Any other
+ * error is a bug and is thrown unchanged.
  */
 export function rejected(error: unknown, transport: Transport): never {
   if (transport.outage) return outage(transport.outage)

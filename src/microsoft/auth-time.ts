@@ -1,16 +1,19 @@
 import type { MicrosoftIdentity } from './interface.ts'
 
 /**
- * When the user entered their credentials at Microsoft, by our clock. It refuses to believe in
- * anything but `auth_time`. `iat` says when the token was made (Entra sets it back by five
- * minutes), which a user can have for an old sign-in by taking `prompt=login` out of the address on
- * its way through their browser.
+ * Compares the time at which the user entered their credentials at Microsoft with the broker's
+ * clock. Only `auth_time` counts. `iat` is the time at which the token was made (Entra sets it back
+ * by five minutes), and a user can get a new token for an old sign-in by removing `prompt=login`
+ * from the address in their browser.
  */
 
-/** For whole seconds, and for what the offset of the clocks does not show. */
+/** Tolerance for times in whole seconds and for the inaccuracy of the measured clock offset. */
 const SLACK_SECONDS = 5
 
-/** Whether it was at that moment or later. No: Microsoft did not say, or its clock is not known. */
+/**
+ * Returns whether the user entered their credentials at that time or later. False if Microsoft did
+ * not report the time, or if its clock offset is unknown.
+ */
 export function enteredSince(
   { authTime, clockOffsetSeconds }: Pick<MicrosoftIdentity, 'authTime' | 'clockOffsetSeconds'>,
   at: number,

@@ -7,45 +7,45 @@ import { resealed } from '../keys/resealed.ts'
 import type { Log } from '../runtime/log.ts'
 
 /**
- * Which tenants are connected, as which application, proved with what. The database is the truth;
- * the environment seeds what the database does not have yet, and a later difference is reported and
- * ignored: starting a broker with old settings must not bring back a tenant that was removed. Only
- * the credential stays the environment's where it gives one: that is where secrets are rotated.
+ * The connected tenants, the application and its credential. The database is the truth. The
+ * environment provides only initial values; a later difference is reported and ignored, so that
+ * starting a broker with old settings does not restore a removed tenant. Only the credential of the
+ * environment takes precedence, because secrets are rotated there.
  */
 
 /**
- * What the broker proves itself to Entra with: the environment's, or entered at /setup and sealed
- * in the store.
+ * The broker's credential at Entra: from the environment, or entered at /setup and sealed in the
+ * store.
  */
 export type Credential = EntraCredential | { kind: 'pem'; pem: string }
 
 export interface Connection {
-  /** The allow-list: GUIDs in lower case. */
+  /** The allowed tenants: GUIDs in lower case. */
   tenants: readonly string[]
   clientId: string | undefined
   credential: Credential | undefined
   credentialFrom: 'environment' | 'store' | undefined
-  /** The tenant whose app roles Broker.Operator and Broker.Administrator count. */
+  /** The tenant whose app roles Broker.Auditor, Broker.Operator and Broker.Administrator count. */
   operatorTenant: string | undefined
 }
 
 export interface EntraConnection {
-  /** As of the last reload. */
+  /** Returns the connection as of the last reload. */
   current(): Connection
-  /**
-   * After tenants were changed in the store: counts from the next request on, without a restart.
-   */
+  /** Reads the connection again after the store changed. It applies from the next request on. */
   reload(): Promise<void>
   change(what: {
     clientId?: string
     credential?: Credential & { kind: 'secret' | 'pem' }
     operatorTenant?: string
   }): Promise<void>
-  /** What the environment says otherwise than the store, in words for an operator. */
+  /**
+   * Returns the differences between the environment and the store, as sentences for the operator.
+   */
   differences(): string[]
 }
 
-/** Where nothing but the settings is known: for a module that is used alone. */
+/** Returns the connection by the settings only, for a module that is used without a store. */
 export const connectionOf = ({
   entra,
   operatorTenant,
@@ -111,16 +111,15 @@ export async function openConnection(need: Need): Promise<EntraConnection> {
 const SETTING_OF_PROOF = 'BROKER_MFA_PROOF'
 
 /**
- * Each part on its own: a broker that was first started without settings may still be given them by
- * a later start.
+ * Writes each value of the environment that the store does not have yet. Each is separate, so that
+ * a broker first started without settings takes them from a later start.
  */
 async function seed({ store, config, clock, log }: Need): Promise<void> {
   const { entra, mfaProof, mfaProofAsserted, operatorTenant } = config
   if (entra.clientId !== undefined) await store.setSettingOnce(SETTING.clientId, entra.clientId)
   if (operatorTenant !== undefined)
     await store.setSettingOnce(SETTING.operatorTenant, operatorTenant)
-  // Removed ones count: a tenant that was removed is not brought back by the settings it once came
-  // with.
+  // Removed tenants are listed too, so that the settings do not connect a removed tenant again.
   const known = await store.listTenants()
   if (known.length === 0)
     for (const tid of entra.tenants)
@@ -130,8 +129,8 @@ async function seed({ store, config, clock, log }: Need): Promise<void> {
 }
 
 /**
- * An operator who sets the proof asserts it for the tenants that the settings name. An assertion
- * made at /setup stays as it is.
+ * Records that the operator asserts the proof of MFA for the tenants in the settings. An assertion
+ * made at /setup is kept.
  */
 async function assertProof(
   { store, clock, log }: Pick<Need, 'store' | 'clock' | 'log'>,

@@ -3,22 +3,25 @@ import { createJwksVerifier, type JwksVerifier } from '../keys/verify.ts'
 import { call, type Fetch, MicrosoftUnreachable } from './transport.ts'
 
 /**
- * Discovery documents and signing keys of the tenants that are connected, fetched over https and
- * kept within limits: asked again after half a day, valid for a week while Microsoft cannot be
- * reached. Only tenants of the allow-list, and `organizations`, are ever asked for.
+ * Caches discovery documents and signing keys of the connected tenants. They are fetched again
+ * after 12 hours, and stay valid for a week while Microsoft cannot be reached. Only connected
+ * tenants and `organizations` are requested.
  */
 
 export interface Discovery {
-  /** The document itself: what MSAL is given, so that it dials nothing of its own. */
+  /** The document as text. MSAL gets it, so that it makes no discovery request itself. */
   text: string
-  /** May hold `{tenantid}` where it is of several tenants. */
+  /** The issuer. It contains `{tenantid}` if the document is for several tenants. */
   issuer: string
   jwksUri: string
   endSessionEndpoint: string
 }
 
 export interface Directory {
-  /** @throws MicrosoftUnreachable */
+  /**
+   * Returns the discovery document of a tenant.
+   * @throws MicrosoftUnreachable
+   */
   discovery(tenant: string): Promise<Discovery>
   verifier(tid: string): JwksVerifier
 }
@@ -70,7 +73,7 @@ function keptDiscovery(source: Source): Directory['discovery'] {
     entries.set(tenant, { atMs: now, triedAtMs: now, discovery })
     return discovery
   }
-  /** One request at a time for each. */
+  /** Shares one running request among all callers for a tenant. */
   const once = (tenant: string): Promise<Discovery> => {
     const running = fetching.get(tenant) ?? load(tenant).finally(() => fetching.delete(tenant))
     fetching.set(tenant, running)
@@ -131,9 +134,9 @@ function readDiscovery(
 }
 
 /**
- * Microsoft says with a key whose tokens it signs (`issuer`, which may hold `{tenantid}`): one for
- * another issuer, such as that of personal accounts, proves nothing about this tenant's users,
- * whatever the token says.
+ * Returns whether Microsoft issued the key for this issuer. The member `issuer` of a key, which may
+ * contain `{tenantid}`, names whose tokens it signs. A key for another issuer, such as that of
+ * personal accounts, proves nothing about this tenant's users, whatever the token claims.
  */
 function signsFor(key: Record<string, unknown>, issuer: string, tid: string): boolean {
   const of = (words: string): string => words.replaceAll('{tenantid}', tid)

@@ -3,11 +3,11 @@ import type { FederatedDomain, Graph } from './interface.ts'
 import type { Answer } from './transport.ts'
 
 /**
- * Reads what a tenant's federated domains do with `prompt=login`: their own identity provider signs
- * users in, and may do so without a page.
+ * Reads how a tenant's federated domains treat `prompt=login`. Their own identity provider signs
+ * users in and may do so without a page.
  */
 
-/** Of so many domains at most: each is one request to Graph. */
+/** The most domains that are read, because each takes one request to Graph. */
 const MOST = 20
 
 type Get = (tid: string, path: string) => Promise<Answer>
@@ -31,7 +31,7 @@ export function domainReader(get: Get): Pick<Graph, 'federatedDomains'> {
   }
 }
 
-/** A value that is absent, or that we do not know, proves nothing. */
+/** Returns what Entra does with `prompt=login`. An absent or unknown value proves nothing. */
 function promptLoginOf(value: unknown): FederatedDomain['promptLogin'] {
   if (value === 'disabled') return 'ignored'
   return value === 'translateToFreshPasswordAuthentication' || value === 'nativeSupport'

@@ -11,8 +11,8 @@ import { graphResource, signInReturn } from './registration.ts'
 import { createTransport, MicrosoftUnreachable } from './transport.ts'
 
 /**
- * Asks Microsoft, now, for each thing that a sign-in needs. Nothing that is kept is used: what is
- * kept would say that all is well.
+ * Requests everything a sign-in needs from Microsoft at this moment. It uses no cache, because
+ * cached answers would hide a problem.
  */
 
 const STEP_MS = 3_000
@@ -61,9 +61,8 @@ async function reading(
 }
 
 /**
- * The page at which users sign in, asked as a sign-in asks it, but silently and without a user:
- * what is wrong with the registration shows on Microsoft's own page, from which no browser comes
- * back to say so.
+ * Requests the sign-in page as a sign-in does, but silently and without a user. Microsoft shows a
+ * problem of the registration only on this page and does not redirect back with it.
  */
 async function askAuthorize(
   { fetch, config, connection }: Need,
@@ -100,7 +99,10 @@ async function askAuthorize(
   }
 }
 
-/** Of an error page. An answer that redirects is fine: its address is the registered one. */
+/**
+ * The most bytes read of an error page. A redirect is not read: it proves that the redirect address
+ * is registered.
+ */
 const MOST_PAGE_BYTES = 262_144
 
 async function startOf(response: Response): Promise<string> {
@@ -110,7 +112,7 @@ async function startOf(response: Response): Promise<string> {
   }
   let page = ''
   const decoder = new TextDecoder()
-  // Ends the reading of what is longer, too.
+  // Leaving the loop also cancels the rest of the body.
   for await (const chunk of response.body ?? []) {
     page += decoder.decode(chunk as Uint8Array, { stream: true })
     if (page.length > MOST_PAGE_BYTES) break
@@ -128,7 +130,7 @@ function wrongWithRegistration(page: string): { guidance: string; code: number }
   return undefined
 }
 
-/** The same for an application and credential that are about to be saved. */
+/** Checks an application and credential that are about to be saved. */
 export async function tryConnection(
   need: Need,
   tid: string,
@@ -149,7 +151,7 @@ export async function tryConnection(
 }
 
 /**
- * A token for the application itself: Entra gives one only to a credential that it accepts, of an
+ * Requests a token for the application itself. Entra issues it only for a valid credential of an
  * application that is enabled in the tenant.
  */
 async function tryCredential(
@@ -198,7 +200,7 @@ function notGiven(
       problem: guidanceFor(guidance).operator,
     }
   }
-  // Nothing was asked: the credential itself cannot be used.
+  // Microsoft was not asked, because the credential itself cannot be used.
   const cause =
     error instanceof MicrosoftRejection && error.cause instanceof Error ? error.cause : error
   return {
@@ -211,7 +213,9 @@ function notGiven(
 const problemOf = (error: unknown): string =>
   (error instanceof Error ? error.message : 'Microsoft cannot be reached.').replace(/[.\s]*$/, '.')
 
-/** Graph's token is Graph's; its roles are only shown, and decide nothing. */
+/**
+ * Returns the roles in an access token for Graph, without verifying it: they are only displayed.
+ */
 function rolesOf(token: string | undefined): string[] {
   try {
     const { roles } = JSON.parse(
@@ -224,8 +228,8 @@ function rolesOf(token: string | undefined): string[] {
 }
 
 /**
- * When the credential expires, as far as that is known: a certificate says it, of a secret the
- * settings may. Epoch seconds.
+ * Returns when the credential expires (epoch seconds), if known: a certificate contains the date,
+ * and the settings may have it for a secret.
  */
 export async function credentialEnd({
   connection,

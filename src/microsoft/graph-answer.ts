@@ -1,19 +1,22 @@
 import { GraphProblem } from './interface.ts'
 import type { Answer } from './transport.ts'
 
-/** Reads one answer of Microsoft Graph. An error never counts as an answer about a user. */
+/** Reads one answer of Microsoft Graph. An error is never read as an answer about a user. */
 
 const codeOf = ({ body: { error } }: Answer): unknown =>
   typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
 
 /**
- * Graph says that no user has that id. Any other 404 is a wrong address of ours, or a proxy's, and
- * says nothing about a user.
+ * Returns whether Graph reports that no user has the id. Any other 404 comes from a wrong address
+ * or a proxy and says nothing about a user.
  */
 export const isNobody = (answer: Answer): boolean =>
   answer.status === 404 && codeOf(answer) === 'Request_ResourceNotFound'
 
-/** @throws GraphProblem where it is not a success. Of what Graph wrote only its code is shown. */
+/**
+ * Returns a successful answer. Of an error's content only Graph's code is shown.
+ * @throws GraphProblem if the answer is not a success
+ */
 export function good(answer: Answer): Answer {
   if (answer.status >= 200 && answer.status < 300) return answer
   const code = codeOf(answer)
@@ -26,7 +29,10 @@ export function good(answer: Answer): Answer {
   throw new GraphProblem(answer.status === 401 ? 'credential' : 'rejected', `${words}.`)
 }
 
-/** @throws GraphProblem where the answer is about another object than the one that was asked for */
+/**
+ * Returns the body of an answer about the requested user.
+ * @throws GraphProblem if the answer is about another object
+ */
 export function about(answer: Answer, oid: string): Record<string, unknown> {
   const { body } = good(answer)
   if (typeof body.id !== 'string' || body.id.toLowerCase() !== oid)
@@ -34,7 +40,7 @@ export function about(answer: Answer, oid: string): Record<string, unknown> {
   return body
 }
 
-/** Undefined: it is not a time. */
+/** Returns a time in epoch seconds, or undefined if the value is not a time. */
 export function secondsOf(value: unknown): number | undefined {
   const atMs = typeof value === 'string' ? Date.parse(value) : Number.NaN
   return Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000)

@@ -8,14 +8,14 @@ import { riskReader } from './risk.ts'
 import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
 
 /**
- * Microsoft Graph by the application's own permissions: `User.Read.All`, `User.RevokeSessions.All`
- * where sign-out goes on to Microsoft, `IdentityRiskyUser.Read.All` where risk ends sessions, and
- * `Domain.Read.All` where federated domains are checked. It refuses to send its token anywhere but
- * to Graph, links that Graph itself hands out included.
+ * Calls Microsoft Graph with the broker's application permissions: `User.Read.All`,
+ * `User.RevokeSessions.All` if sign-out includes Microsoft, `IdentityRiskyUser.Read.All` if risk
+ * ends sessions, and `Domain.Read.All` if federated domains are checked. The token is sent to Graph
+ * only, even if an answer of Graph links elsewhere.
  */
 
 const DEFAULT_ORIGIN = 'https://graph.microsoft.com/v1.0'
-/** A token is asked for again so long before its end. */
+/** The time before a token's expiry at which another is requested. */
 const EARLY_SECONDS = 300
 
 interface AppToken {
@@ -110,7 +110,7 @@ function subscriptions(
   }
 }
 
-/** Microsoft's delta query: only users that changed. */
+/** Microsoft's delta query, which returns only users that changed. */
 function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow' | 'changes'> {
   return {
     async deltaFromNow(tid) {
@@ -125,7 +125,7 @@ function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow
     },
     async changes(tid, link) {
       const answer = await ask(tid, 'GET', within(origin, link))
-      // 410 and syncStateNotFound: begin again.
+      // 410 or `syncStateNotFound`: the link has expired, and the query must start again.
       if (answer.status === 410 || answer.status === 404) return { outcome: 'lost' }
       const { value, '@odata.nextLink': next, '@odata.deltaLink': again } = good(answer).body
       return {
@@ -164,7 +164,10 @@ function asking(need: Need, directory: Directory, origin: string): Ask {
   }
 }
 
-/** By client credentials, for one tenant; kept in memory until shortly before its end. */
+/**
+ * Returns a token of the application for one tenant (client credentials), kept in memory until
+ * shortly before it expires.
+ */
 async function appToken(
   need: Need,
   directory: Directory,
@@ -229,7 +232,10 @@ function subscriptionOf(body: Record<string, unknown>): { id: string; until: num
   return { id: body.id, until: Math.floor(until / 1000) }
 }
 
-/** A link to Graph itself, and to no other host. */
+/**
+ * Returns the link if it is Graph's own.
+ * @throws GraphProblem for a link to another host
+ */
 function within(origin: string, link: unknown): string {
   if (typeof link !== 'string' || !link.startsWith(`${origin}/`) || !URL.canParse(link))
     throw new GraphProblem('rejected', 'Graph handed out a link that is not its own.')

@@ -1,20 +1,23 @@
 import type { ErrorCode } from '../protocol/error.ts'
 
 /**
- * What a user reads instead of a code, what the operator sees, and what there is to do. Nothing
- * here helps an outsider.
+ * Guidance for each rejected sign-in: what pages offer the user, what the operator reads, and the
+ * error for the instance. Users read it in place of Microsoft's codes. It contains nothing that
+ * helps an attacker.
  */
 
-/** What a page offers besides going back to the instance. */
+/** What a page offers in addition to returning to the instance. */
 export type Offer = 'try_again' | 'another_account' | 'granting_consent' | 'set_up_mfa'
 
 export interface Guidance {
-  /** For the log and the console. */
+  /** The text for the log and the console. */
   operator: string
   offers: readonly Offer[]
-  /** An operator or administrator must fix something before users, or this user, can sign in. */
+  /**
+   * Set if an operator or administrator must fix something before users, or this user, can sign in.
+   */
   alert?: true
-  /** The error that the instance gets when the user goes back (RFC 6749 §4.1.2.1). */
+  /** The error that the instance receives when the user returns to it (RFC 6749 §4.1.2.1). */
   error: ErrorCode
 }
 
@@ -178,7 +181,7 @@ const GUIDANCE = {
 
 export type GuidanceKey = keyof typeof GUIDANCE
 
-/** A key that is not in the table means `unknown`. */
+/** Returns the key, or `unknown` if the table does not have it. */
 export const guidanceKey = (key: string): GuidanceKey =>
   Object.hasOwn(GUIDANCE, key) ? (key as GuidanceKey) : 'unknown'
 

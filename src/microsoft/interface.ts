@@ -2,108 +2,117 @@ import type { User } from '../../db/types.ts'
 import type { Connection } from './connection.ts'
 
 /**
- * The interface of this module: Microsoft Entra ID. Nothing outside it imports MSAL or knows an
+ * The public types of this module: Microsoft Entra ID. No other module imports MSAL or knows an
  * AADSTS code.
  */
 
 export interface StartSignIn {
-  /** Sealed by the caller; comes back as it is. */
+  /** A value that the caller has sealed. Microsoft returns it unchanged. */
   state: string
   nonce: string
   codeChallenge: string
   prompt?: 'login' | 'select_account' | 'consent' | 'none' | undefined
   loginHint?: string | undefined
   maxAgeSeconds?: number | undefined
-  /** Ask for these authentication contexts by the claims parameter. */
+  /** The authentication context to request by the claims parameter. */
   authContext?: string | undefined
-  /** A claims challenge of Microsoft's own, to be replayed. */
+  /** A claims challenge from Microsoft, to be sent back to it. */
   claims?: string | undefined
-  /** Restricts to one tenant; not set: the one that is connected, or `organizations`. */
+  /**
+   * Restricts the sign-in to one tenant. Default: the only connected tenant, or `organizations`.
+   */
   tid?: string | undefined
 }
 
 /**
- * What Microsoft has proved, after its ID token was verified: signature, issuer, audience, tenant
- * on the allow-list, nonce, expiry.
+ * The user as Microsoft proved them, after verification of the ID token: signature, issuer,
+ * audience, allowed tenant, nonce, expiry.
  */
 export interface MicrosoftIdentity {
   user: User
   authTime: number | undefined
   /**
-   * By how many seconds Microsoft's clock is ahead of ours; undefined where its answer did not say.
+   * The seconds by which Microsoft's clock is ahead of the broker's; undefined if its answer has no
+   * date.
    */
   clockOffsetSeconds: number | undefined
   issuedAt: number
   acrs: string[]
   amr: string[] | undefined
   roles: string[]
-  /** Directory roles (`wids`). */
+  /** Directory roles, from the claim `wids`. */
   directoryRoles: string[]
   sid: string | undefined
   loginHint: string | undefined
-  /** `undefined` is unknown, which lengthens nothing. */
+  /**
+   * Whether the user chose "Stay signed in"; undefined if unknown, and then no limit is extended.
+   */
   staySignedIn: boolean | undefined
-  /** MSAL's cache, serialized: a secret, to be sealed at once. */
+  /** MSAL's cache as text. It is a secret, and the caller seals it at once. */
   cache: string
 }
 
 /**
- * What became of a session's tokens at Microsoft: new ones, to be sealed at once, and what the new
- * ID token says.
+ * The result of renewing a session's tokens at Microsoft: the new cache, to be sealed at once, and
+ * the claims of the new ID token.
  */
 export interface Renewal {
   cache: string
-  /** App roles; undefined where no ID token came. */
+  /** App roles; undefined if the answer had no ID token. */
   roles: string[] | undefined
-  /** Directory roles (`wids`); not there where no ID token came. */
+  /** Directory roles (`wids`); absent if the answer had no ID token. */
   directoryRoles?: string[]
 }
 
-/** An account that exists. Times are epoch seconds. */
+/** An existing account. Times are epoch seconds. */
 interface Account {
   state: 'there'
   enabled: boolean
-  /** Sign-ins before it are revoked. */
+  /** Earlier sign-ins are revoked. */
   sessionsValidFrom: number | undefined
   passwordChangedAt: number | undefined
 }
 
-/** Microsoft Graph by the broker's own permissions. Each call may throw a `GraphProblem`. */
+/**
+ * Microsoft Graph with the broker's application permissions. Each call may throw a `GraphProblem`.
+ */
 export interface Graph {
   user(tid: string, oid: string): Promise<{ state: 'gone' } | Account>
   /**
-   * When Identity Protection last changed its entry of a user who is at high risk or confirmed as
-   * compromised. Undefined: the user is neither, or the entry has no date. `paused`: a read of the
-   * tenant failed a moment ago, so Graph was not asked.
+   * Returns when Identity Protection last changed its entry of a user who is at high risk or
+   * confirmed as compromised. Undefined: the user is neither, or the entry has no date. `paused`: a
+   * read for the tenant failed a moment ago, so Graph was not asked.
    */
   riskSince(tid: string, oid: string): Promise<number | 'paused' | undefined>
   /**
-   * The tenant's domains whose users another identity provider signs in. Needs `Domain.Read.All`.
+   * Returns the tenant's domains whose users sign in at another identity provider. Needs
+   * `Domain.Read.All`.
    */
   federatedDomains(tid: string): Promise<FederatedDomain[]>
   /**
-   * Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: no user of that id.
+   * Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: the user does not
+   * exist.
    */
   revokeSessions(tid: string, oid: string): Promise<'asked' | 'gone'>
-  /** One on `/users`. Microsoft calls the address back before it answers. */
+  /** Creates a subscription to `/users`. Microsoft calls the address before it answers. */
   subscribe(
     tid: string,
     input: { address: string; clientState: string; until: number },
   ): Promise<{ id: string; until: number }>
-  /** Undefined: it is gone. */
+  /** Extends a subscription. Undefined if it no longer exists. */
   renewSubscription(
     tid: string,
     id: string,
     until: number,
   ): Promise<{ id: string; until: number } | undefined>
-  /** Those of ours on that address. */
+  /** Returns the broker's subscriptions with that address. */
   subscriptions(tid: string, address: string): Promise<{ id: string; until: number }[]>
   unsubscribe(tid: string, id: string): Promise<void>
-  /** Where changes are counted from now on. */
+  /** Returns a delta link: changes from now on are read with it. */
   deltaFromNow(tid: string): Promise<string>
   /**
-   * One page of who has changed since; `next` to go on, `link` to begin with next time. `lost`: the
-   * link is too old.
+   * Reads one page of users that changed. `next` is the link of the next page, `link` the delta
+   * link for the next time. `lost`: the link has expired.
    */
   changes(
     tid: string,
@@ -117,13 +126,13 @@ export interface Graph {
 export interface FederatedDomain {
   domain: string
   /**
-   * What its identity provider does with `prompt=login`: it asks for the password, Entra does not
-   * pass it on, or Graph does not say.
+   * How the domain's identity provider treats `prompt=login`: it asks for the password, Entra does
+   * not pass the parameter on, or Graph does not say.
    */
   promptLogin: 'asked' | 'ignored' | 'unknown'
 }
 
-/** Why Graph did not do it. None of it says anything about a user's session. */
+/** A failed request to Graph. It says nothing about a user's session. */
 export class GraphProblem extends Error {
   readonly kind: 'outage' | 'throttled' | 'credential' | 'forbidden' | 'rejected'
   readonly retryAfterSeconds: number | undefined
@@ -141,12 +150,15 @@ export class GraphProblem extends Error {
 
 export interface Microsoft {
   /**
-   * Whether tenant, client id and credential are there; else what is missing, in words for an
-   * operator.
+   * Returns whether tenant, client id and credential are set, or else what is missing, in words for
+   * the operator.
    */
   readiness(): { connected: true } | { connected: false; missing: string[] }
   authorizeUrl(input: StartSignIn): Promise<string>
-  /** @throws MicrosoftRejection */
+  /**
+   * Redeems the code of a sign-in and verifies the ID token.
+   * @throws MicrosoftRejection
+   */
   redeemCode(input: {
     code: string
     codeVerifier: string
@@ -155,8 +167,8 @@ export interface Microsoft {
     now: number
   }): Promise<MicrosoftIdentity>
   /**
-   * Redeems the refresh token in a session's cache. Undefined: it holds none.
-   * @throws MicrosoftRejection whose `effect` says what becomes of sessions
+   * Redeems the refresh token in a session's cache. Undefined if the cache has none.
+   * @throws MicrosoftRejection, whose `effect` says what happens to sessions
    */
   renew(input: {
     cache: string
@@ -164,16 +176,13 @@ export interface Microsoft {
     now: number
   }): Promise<Renewal | undefined>
   readonly graph: Graph
-  /** Where the browser signs out of Microsoft 365; comes back to our fixed return address. */
+  /** Returns Microsoft's sign-out address, which redirects to the broker's fixed return address. */
   logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string>
-  /** Asks Microsoft, now, for what a sign-in of that tenant needs. */
+  /** Requests from Microsoft, without a cache, everything that a sign-in of that tenant needs. */
   examine(tid: string): Promise<Examination>
-  /**
-   * Whether Entra gives that application a token in that tenant, by that credential. Nothing of it
-   * is kept.
-   */
+  /** Returns whether Entra issues a token to that application in that tenant. Nothing is stored. */
   tryConnection(tid: string, candidate: Candidate): Promise<NonNullable<Examination['credential']>>
-  /** When the broker's own credential expires, as far as that is known. Epoch seconds. */
+  /** Returns when the broker's credential expires, if known. Epoch seconds. */
   credentialEnd(): Promise<number | undefined>
 }
 
@@ -181,20 +190,23 @@ export interface Microsoft {
 export type Candidate = Pick<Connection, 'clientId' | 'credential'>
 
 export interface Examination {
-  /** `skewSeconds`: by how much Microsoft's clock is ahead of ours, where it sends its time. */
+  /**
+   * The check of discovery document and keys. `skewSeconds`: by how much Microsoft's clock is ahead
+   * of the broker's, if it reports its time.
+   */
   metadata: { ok: true; skewSeconds: number | undefined } | { ok: false; problem: string }
   /**
-   * Whether the sign-in page answers, and the guidance and code of the error that it shows for our
-   * own request. Undefined: not asked.
+   * Whether the sign-in page answers, with the guidance and code of the error that it shows for the
+   * broker's request. Undefined if it was not requested.
    */
   authorize:
     | { ok: true; shown?: { guidance: string; code: number } }
     | { ok: false; problem: string }
     | undefined
   /**
-   * Whether Entra accepts our credential, by a token for the application itself, and what Graph
-   * permissions it holds there. `outage`: Microsoft gave no usable answer. `guidance`: a key of the
-   * guidance table. Undefined: not asked.
+   * Whether Entra accepts the broker's credential, tested by a token for the application itself,
+   * with its Graph permissions there. `outage`: Microsoft gave no usable answer. `guidance`: a key
+   * of the guidance table. Undefined if it was not tested.
    */
   credential:
     | { ok: true; graphRoles: string[] }
@@ -202,22 +214,25 @@ export interface Examination {
     | undefined
 }
 
-/** What becomes of sessions after an answer of Microsoft's. */
+/**
+ * The sessions that an answer of Microsoft ends or marks: all of the user, the one session, a mark
+ * only, or none.
+ */
 export type SessionEffect = 'subject' | 'session' | 'mark' | 'nothing'
 
 /**
- * A refusal of Microsoft's, or a token of its that we refuse. Pages choose their words by
- * `guidance`.
+ * A rejection by Microsoft, or a token of Microsoft that the broker rejects. `guidance` selects the
+ * text of the page.
  */
 export class MicrosoftRejection extends Error {
-  /** A key of the guidance table in `aadsts.ts`. */
+  /** A key of the table in `guidance.ts`. */
   readonly guidance: string
-  /** AADSTS number, where there is one: it may be shown. */
+  /** The AADSTS number, if there is one. Pages may show it. */
   readonly code: number | undefined
   readonly effect: SessionEffect
-  /** A claims challenge to be replayed for a step-up. */
+  /** A claims challenge, to be sent back to Microsoft for a step-up. */
   readonly claims: string | undefined
-  /** Of an outage: what Microsoft's Retry-After asked for. */
+  /** The seconds in Microsoft's Retry-After during an outage. */
   readonly retryAfterSeconds: number | undefined
   constructor(
     guidance: string,

@@ -11,12 +11,12 @@ import { createTransport, systemFetch, type Fetch, waiting } from './transport.t
 import { verifyIdToken } from './verify.ts'
 
 /**
- * Microsoft Entra ID as the rest of the broker sees it: where to send a browser, what came back,
- * where to sign out. Refuses whatever Microsoft has not signed for us, and never takes its silence
- * for an answer.
+ * Microsoft Entra ID as the rest of the broker uses it: the addresses for sign-in and sign-out, and
+ * the verified answers. Rejects everything that Microsoft did not sign for this broker, and never
+ * reads a missing answer as one about a user.
  */
 
-/** Without a `connection` the settings are all there is. */
+/** Creates the module's interface. Without a `connection`, only the settings count. */
 export function createMicrosoft(
   input: Omit<Need, 'fetch' | 'connection'> & {
     fetch?: Fetch | undefined
@@ -69,8 +69,9 @@ function readiness(entra: Connection): ReturnType<Microsoft['readiness']> {
 }
 
 /**
- * One tenant: its own authority, whose sign-in page is the organization's. Several:
- * `organizations`, and the allow-list decides.
+ * Returns the tenant for a sign-in. With one connected tenant it is that one, whose sign-in page
+ * has the organization's look. With several it is `organizations`, and the list of connected
+ * tenants decides afterwards.
  */
 const tenantFor = ({ tenants }: Connection, tid: string | undefined): string => {
   if (tid !== undefined && tenants.includes(tid)) return tid
@@ -103,7 +104,7 @@ async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn
     ...(input.prompt !== undefined && { prompt: input.prompt }),
     ...(input.loginHint !== undefined && { loginHint: input.loginHint }),
     ...(claims !== undefined && { claims }),
-    // MSAL's own maxAge does nothing.
+    // MSAL's own option `maxAge` has no effect.
     ...(input.maxAgeSeconds !== undefined && {
       extraQueryParameters: { max_age: String(input.maxAgeSeconds) },
     }),
@@ -114,8 +115,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Microsoft's own challenge, replayed, with the authentication context we ask for. A challenge that
- * is not a JSON object is dropped.
+ * Combines a claims challenge from Microsoft with the authentication context to request. A
+ * challenge that is not a JSON object is dropped.
  */
 function mergeClaims(
   challenge: string | undefined,
@@ -126,7 +127,7 @@ function mergeClaims(
     const parsed: unknown = challenge === undefined ? {} : JSON.parse(challenge)
     if (isObject(parsed)) claims = parsed
   } catch {
-    // Dropped: Microsoft asks again.
+    // An unreadable challenge is dropped, and Microsoft challenges the user again.
   }
   if (authContext !== undefined)
     claims.id_token = {
@@ -179,7 +180,7 @@ async function redeemCode(
   }
 }
 
-/** `uid.utid`, two GUIDs. */
+/** Returns MSAL's account id in the form `uid.utid`, or undefined if it has another form. */
 const homeIdOf = (value: string | undefined): string | undefined =>
   value !== undefined && /^[\w-]{8,64}\.[\w-]{8,64}$/.test(value) ? value.toLowerCase() : undefined
 
@@ -188,8 +189,7 @@ async function logoutUrl(
   directory: Directory,
   input: { tid: string; logoutHint?: string | undefined },
 ): Promise<string> {
-  // A sign-out does not wait for Microsoft: if its metadata does not answer, its documented address
-  // is as good.
+  // Sign-out must not depend on Microsoft's metadata: without it, the documented address is used.
   const documented = `${need.config.entra.authority}/${encodeURIComponent(input.tid)}/oauth2/v2.0/logout`
   const known = need.connection().tenants.includes(input.tid)
   const endpoint = known

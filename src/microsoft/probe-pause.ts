@@ -1,15 +1,15 @@
 import type { Store } from '../../db/store.ts'
 
 /**
- * A tenant whose probing was paused by its alarm: a setting of the store, until an operator takes
- * it away.
+ * The pause of a tenant's probe after its alarm. It is a setting in the store, until an operator
+ * resumes the probe.
  */
 
 interface ProbePause {
   tid: string
-  /** Epoch seconds. */
+  /** The start of the pause in epoch seconds. */
   at: number
-  /** AADSTS, where there was one. */
+  /** The AADSTS number of the answers that raised the alarm, if they had one. */
   code: number | undefined
 }
 
@@ -28,7 +28,10 @@ export async function probePause(
   return text === undefined ? undefined : { tid, ...(JSON.parse(text) as Omit<ProbePause, 'tid'>) }
 }
 
-/** @returns false where it was not paused */
+/**
+ * Ends the pause.
+ * @returns false if the probe was not paused
+ */
 export async function resumeProbe(store: Settings, tid: string): Promise<boolean> {
   if ((await probePause(store, tid)) === undefined) return false
   await store.setSetting(setting(tid), undefined)

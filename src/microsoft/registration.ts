@@ -1,19 +1,19 @@
 /**
- * What is registered for the broker in Microsoft Entra ID: every value from one place, for the
- * page, the manifest and the script. The GUIDs of Graph are Microsoft's own.
+ * The broker's app registration in Microsoft Entra ID: all values in one place, for the page, the
+ * manifest and the script. The GUIDs of Graph are Microsoft's own.
  */
 
 interface Registration {
   redirectUris: string[]
-  /** Entra calls it from an iframe when a user signs out of Microsoft 365. */
+  /** The address that Entra loads in an iframe when a user signs out of Microsoft 365. */
   logoutUrl: string
   optionalClaims: string[]
   appRoles: { id: string; value: string; name: string; description: string }[]
-  /** Graph's delegated permissions: what signing in needs. */
+  /** Graph's delegated permissions, which a sign-in needs. */
   delegated: { id: string; name: string }[]
   /**
-   * Graph's application permissions: how the broker learns that an account was disabled, and can
-   * end sessions at Microsoft.
+   * Graph's application permissions, by which the broker detects disabled accounts and can end
+   * sessions at Microsoft.
    */
   application: { id: string; name: string; why: string }[]
 }
@@ -82,9 +82,7 @@ export const registration = (issuer: string): Registration => ({
 
 const GRAPH_APP = '00000003-0000-0000-c000-000000000000'
 
-/**
- * An application object of Microsoft Graph, which is what the manifest of an app registration is.
- */
+/** Returns the manifest of the app registration: an application object of Microsoft Graph. */
 export function appManifest(
   issuer: string,
   { several = false }: { several?: boolean } = {},
@@ -132,16 +130,17 @@ const GRAPHS: Readonly<Record<string, string>> = {
   'https://login.microsoftonline.us': 'https://graph.microsoft.us',
   'https://login.partner.microsoftonline.cn': 'https://microsoftgraph.chinacloudapi.cn',
 }
-/** The resource that Graph's permissions are of, by the cloud. */
+/** Returns the identifier of Graph as a resource, which depends on the national cloud. */
 export const graphResource = (authority: string): string =>
   GRAPHS[authority] ?? 'https://graph.microsoft.com'
 
 const JSON_BODY = '--headers Content-Type=application/json'
 
 /**
- * For a shell with the Azure CLI, signed in to the tenant: registers, creates the enterprise
- * application, makes the user who runs it an administrator of the broker, makes a secret. In a
- * subshell, so that a failure does not end the shell it was pasted into.
+ * Returns a script for a shell with the Azure CLI, signed in to the tenant. It registers the app,
+ * creates the enterprise application, makes the user who runs it an administrator of the broker,
+ * and creates a secret. It runs in a subshell, so that a failure does not close the shell it was
+ * pasted into.
  */
 export function azureCliScript(
   issuer: string,

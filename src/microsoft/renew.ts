@@ -6,9 +6,9 @@ import { createTransport } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
 
 /**
- * Redeems the refresh token of one session: the best check there is, because it finds users who
- * were revoked, disabled or deleted. One MSAL application over that session's cache alone. It
- * refuses to take another user's tokens for this one's.
+ * Redeems the refresh token of one session. This is the strongest check of a session, because it
+ * detects users who were revoked, disabled or deleted. It uses one MSAL application over this
+ * session's cache only, and rejects tokens of another user.
  */
 export async function renew(
   need: Need,
@@ -37,7 +37,7 @@ export async function renew(
   await application
     .acquireTokenSilent({ account, scopes: SCOPES, forceRefresh: true })
     .catch((error: unknown) => {
-      // MSAL sent no request: there was no refresh token.
+      // MSAL sent no request because the cache has no refresh token.
       if (transport.answer === undefined && transport.outage === undefined && hasNone(error))
         return undefined
       return rejected(error, transport)

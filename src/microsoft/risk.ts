@@ -4,8 +4,8 @@ import { type Graph, GraphProblem } from './interface.ts'
 import type { Answer } from './transport.ts'
 
 /**
- * Reads the risk of one user at Identity Protection. A tenant whose read failed is left alone for a
- * while: its limits are narrow, and shared by all applications.
+ * Reads a user's risk from Identity Protection. After a failed read for a tenant, reads for it
+ * pause, because Graph's limits are low and shared by all applications.
  */
 
 const PAUSE_SECONDS = 60
@@ -15,13 +15,13 @@ const SELECT = '$select=id,riskLevel,riskState,riskLastUpdatedDateTime'
 type Get = (tid: string, path: string) => Promise<Answer>
 
 export function riskReader(get: Get, clock: Pick<Clock, 'now'>): Pick<Graph, 'riskSince'> {
-  /** By tenant: only tenants that are connected are ever asked about. */
+  /** Pauses by tenant. The map stays small, because only connected tenants are requested. */
   const paused = new Map<string, { from: number; until: number }>()
   return {
     async riskSince(tid, oid) {
       const pause = paused.get(tid)
       const now = clock.now()
-      // A clock that was set back pauses nothing.
+      // If the clock was set back, the pause does not apply.
       if (pause !== undefined && now >= pause.from && now < pause.until) return 'paused'
       try {
         return sinceOf(

@@ -2,9 +2,10 @@ import type { SteadyClock } from '../runtime/clock.ts'
 import { guidanceKey, type GuidanceKey } from './guidance.ts'
 
 /**
- * Whether the users of each tenant still get through Microsoft's sign-in. Counts only users whom
- * Microsoft has authenticated here before, each once, and forgets a tenant's failures with its next
- * sign-in that succeeds: a stranger can neither raise it nor hide it.
+ * Detects whether the users of a tenant can no longer sign in at Microsoft. It counts only users
+ * whom Microsoft has authenticated in the same browser before, each once, and forgets a tenant's
+ * failures at its next successful sign-in. An attacker can therefore neither raise nor hide the
+ * alarm.
  */
 
 interface WhoTries {
@@ -12,24 +13,27 @@ interface WhoTries {
   oid: string
 }
 
-/** What keeps one tenant's users out now. */
+/** The current failures of one tenant's users. */
 interface Failing {
   users: number
   /**
-   * How many of them came back with a cause, or met one at the token endpoint. The others never
-   * came back from Microsoft's pages.
+   * The number of users who returned with an error or got one at the token endpoint. The other
+   * users did not return from Microsoft's pages.
    */
   returned: number
   causes: GuidanceKey[]
 }
 
 const WINDOW_MS = 3_600_000
-/** A visit to Microsoft is valid for so long: a user who has not come back by then does not. */
+/**
+ * The time for which a visit to Microsoft is valid. A user who has not returned by then counts as
+ * failed.
+ */
 const AWAY_MS = 600_000
-/** Of one tenant; more say nothing more. */
+/** The most users recorded for a tenant. More would not change the finding. */
 const MOST_USERS = 50
 
-/** What an administrator or operator fixes. The rest is one user's own affair. */
+/** Causes that an operator or administrator has to fix. The other causes concern one user. */
 const FOR_OPERATORS: ReadonlySet<GuidanceKey> = new Set([
   'consent',
   'admin_consent',
@@ -59,14 +63,14 @@ export class SignInWatch {
     this.#clock = clock
   }
 
-  /** The user's browser leaves for Microsoft. */
+  /** Records that the user's browser is sent to Microsoft. */
   began(who: WhoTries): void {
-    // A user who tries repeatedly has not come back since the first time.
+    // A user who tries repeatedly counts from the first attempt.
     if (this.#ofTenant(who.tid).get(who.oid) === undefined)
       this.#keep(who, { atMs: this.#clock.steadyMs() })
   }
 
-  /** The user came back without being signed in. */
+  /** Records that the user returned without being signed in. */
   failed(who: WhoTries, guidance: string): void {
     const cause = guidanceKey(guidance)
     if (FOR_OPERATORS.has(cause)) this.#keep(who, { atMs: this.#clock.steadyMs(), cause })
@@ -89,7 +93,7 @@ export class SignInWatch {
     }
   }
 
-  /** The tenant's attempts within the window. */
+  /** Returns the tenant's attempts within the window, after removing older ones. */
   #ofTenant(tid: string): Map<string, Attempt> {
     const attempts = this.#tenants.get(tid) ?? new Map<string, Attempt>()
     const oldestMs = this.#clock.steadyMs() - WINDOW_MS

@@ -8,8 +8,8 @@ import type { Log } from '../runtime/log.ts'
 import type { Connection, EntraConnection } from './connection.ts'
 
 /**
- * Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here.
- * Refuses what is not a tenant's id, and Microsoft's tenant of personal accounts.
+ * Connects and removes tenants, for /setup, `cmb` and the admin API. Rejects anything but a tenant
+ * id, and Microsoft's tenant of personal accounts.
  */
 
 interface TenantDeps {
@@ -18,14 +18,14 @@ interface TenantDeps {
 }
 
 /**
- * A tenant whose proof of MFA is not chosen yet: its users are refused, because nothing proves MFA
- * for them.
+ * The value for a tenant whose proof of MFA is not chosen yet. Its users are rejected, because
+ * nothing proves MFA for them.
  */
 export const UNDECIDED = 'undecided'
 export const isDecided = (row: Pick<Tenant, 'mfaProof'>): boolean =>
   parseMfaProof(row.mfaProof) !== undefined
 
-/** For the audit log, as an act found it. */
+/** Returns the removed tenant for the audit log, as it was before the act. */
 export function tenantBefore(row: Tenant | undefined): Record<string, unknown> {
   if (row === undefined || row.removedAt !== undefined) return {}
   return {
@@ -38,12 +38,14 @@ export function tenantBefore(row: Tenant | undefined): Record<string, unknown> {
   }
 }
 
-/** Seconds, in the bounds of BROKER_MAX_AUTHENTICATION_AGE. */
+/**
+ * The bounds of a tenant's limit in seconds, the same as those of BROKER_MAX_AUTHENTICATION_AGE.
+ */
 export const MAX_AUTHENTICATION = { least: 300, most: 7_776_000 }
 
 /**
- * For the audit log, before and after: the limit on the age of an authentication, and who
- * administers the tenant.
+ * Returns a tenant's settings for the audit log, before and after a change: the limit on the age of
+ * an authentication, and its administrators' role.
  */
 export const tenantSettings = (
   row: Pick<Tenant, 'maxAuthenticationSeconds' | 'administrators'> | undefined,
@@ -52,14 +54,14 @@ export const tenantSettings = (
   administrators: row?.administrators ?? null,
 })
 
-/** For the audit log: what of a tenant connecting it changes. */
+/** Returns the part of a tenant that connecting it changes, for the audit log. */
 export const tenantState = (row: Tenant | undefined): Record<string, unknown> => ({
   connected: row !== undefined && row.removedAt === undefined,
   name: row?.name ?? null,
   mfa_proof: row?.mfaProof ?? null,
 })
 
-/** In lower case, or what is wrong with it. */
+/** Returns the tenant id in lower case, or what is wrong with it. */
 export function readTenantId(value: string): { tid: string } | { problem: string } {
   const tid = value.trim().toLowerCase()
   if (!isGuid(tid))
@@ -72,11 +74,12 @@ export function readTenantId(value: string): { tid: string } | { problem: string
 }
 
 /**
- * What /setup has seen of a tenant: that consent came back for it, and the latest trial sign-in.
+ * The names of settings in which /setup keeps what it knows of a tenant: that consent was granted,
+ * and the latest trial sign-in.
  */
 export const consentSetting = (tid: string): string => `setup/consent/${tid}`
 export const trialSetting = (tid: string): string => `setup/trial/${tid}`
-/** The latest trial sign-in, and which optional claims its ID token had. */
+/** Returns the latest trial sign-in, with the optional claims that its ID token had. */
 export async function trialOf(
   { store }: { store: Pick<Store, 'setting'> },
   tid: string,
@@ -86,23 +89,35 @@ export async function trialOf(
     ? undefined
     : (JSON.parse(kept) as { at: number; claims: Record<string, boolean> })
 }
-/** When Entra first asked for a sign-in because a policy's sign-in frequency was reached. */
+/**
+ * The name of the setting with the time at which Entra first required a sign-in because of a
+ * policy's sign-in frequency.
+ */
 export const signInFrequencySetting = (tid: string): string => `microsoft/sign_in_frequency/${tid}`
 /**
- * The proof of MFA that operators propose for another tenant, until an administrator of it asserts
- * it.
+ * The name of the setting with the proof of MFA that operators propose for another tenant, until an
+ * administrator of that tenant asserts it.
  */
 export const proposedProofSetting = (tid: string): string => `setup/proposed_proof/${tid}`
-/** The `proofAssertedAt` of an assertion that an administrator of the tenant itself made. */
+/**
+ * The name of the setting with the `proofAssertedAt` of an assertion by the tenant's own
+ * administrator.
+ */
 export const assertedByTenantSetting = (tid: string): string => `setup/asserted_by_tenant/${tid}`
 
-/** Not the operators' own tenant: they do not see its policies. */
+/**
+ * Returns whether the tenant is not the operator tenant. Operators cannot see the policies of
+ * another tenant.
+ */
 export const isAnothers = (
   { operatorTenant }: Pick<Connection, 'operatorTenant'>,
   { tid }: Pick<Tenant, 'tid'>,
 ): boolean => operatorTenant !== undefined && operatorTenant !== tid
 
-/** Connected again, it begins without what was asserted and confirmed before. */
+/**
+ * Connects a tenant. A tenant that is connected again starts without its earlier assertions and
+ * confirmations.
+ */
 export async function connectTenant(
   deps: TenantDeps & { log: Log },
   {
@@ -144,7 +159,7 @@ export async function connectTenant(
   return 'connected'
 }
 
-/** Its users' sessions end everywhere with the same commit. */
+/** Removes a tenant. The same commit revokes all sessions of its users. */
 export async function disconnectTenant(
   deps: TenantDeps,
   { tid, actor, now }: { tid: string; actor: Actor; now: number },

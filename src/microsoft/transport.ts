@@ -2,9 +2,9 @@ import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@az
 import type { Clock } from '../runtime/clock.ts'
 
 /**
- * Calls to Microsoft: bounded in time and size, no redirects followed. MSAL's own client waits for
- * a POST without end, and keeps from us what the token endpoint said; this one remembers it, for
- * `aadsts.ts` to judge.
+ * Sends requests to Microsoft, limited in time and size, without following redirects. MSAL's own
+ * client waits for a POST without a limit and hides the token endpoint's answer. This one keeps the
+ * answer, for `aadsts.ts` to classify.
  */
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -13,11 +13,11 @@ const TIMEOUT_MS = 10_000
 const MOST_BYTES = 1_048_576
 
 /**
- * Microsoft could not be reached, or answered nothing that can be used: an outage, which never
+ * Thrown if Microsoft cannot be reached or gives no usable answer. This is an outage, which never
  * signs a user out.
  */
 export class MicrosoftUnreachable extends Error {
-  /** What its Retry-After asked for. */
+  /** The seconds in its Retry-After. */
   readonly retryAfterSeconds: number | undefined
   constructor(
     message: string,
@@ -35,26 +35,28 @@ export interface Answer {
   body: Record<string, unknown>
 }
 
-/** The one place from which requests to Microsoft leave, where none is handed in. */
+/** The fetch function for requests to Microsoft, unless another one is passed in. */
 export const systemFetch: Fetch = (url, init) => fetch(url, init)
 
-/** RFC 9110 §10.2.3, in seconds; a date is left aside. A day at most. */
+/**
+ * Returns the seconds of a Retry-After header (RFC 9110 §10.2.3), at most a day. A date is ignored.
+ */
 function retryAfter(value: string | null): number | undefined {
   return value !== null && /^\d{1,9}$/.test(value) ? Math.min(Number(value), 86_400) : undefined
 }
 
 /**
- * No longer than this is an endpoint left alone: a sign-in that Microsoft would take by then must
- * not wait for a day.
+ * The longest time for which an endpoint is not called. Microsoft may ask for a day, but a sign-in
+ * that it would accept earlier must not wait so long.
  */
 const MOST_WAIT_SECONDS = 300
-/** Endpoints that are remembered: some of each tenant. */
+/** The most endpoints that are remembered. Each tenant has a few. */
 const MOST_WAITING = 1_000
 
 /**
- * An endpoint that asked us to wait (Retry-After on 429 and 503, RFC 9110 §10.2.3) is not asked
- * before: each sign-in meanwhile fails at once as an outage, and says when to try again. Only for
- * addresses of `origin`; Graph's work waits by itself.
+ * Wraps `fetch` so that an endpoint that answered 429 or 503 with Retry-After (RFC 9110 §10.2.3) is
+ * not called before that time. A sign-in in the meantime fails at once as an outage, with the time
+ * to retry. Applies only to addresses of `origin`; requests to Graph schedule their own retries.
  */
 export function waiting(fetch: Fetch, origin: string, nowMs: () => number): Fetch {
   const held = new Map<string, { fromMs: number; untilMs: number }>()
@@ -63,7 +65,7 @@ export function waiting(fetch: Fetch, origin: string, nowMs: () => number): Fetc
     const key = `${at}${pathname}`
     const hold = held.get(key)
     const atMs = nowMs()
-    // A clock that was set back holds nothing.
+    // If the clock was set back, the wait does not apply.
     if (hold !== undefined && atMs >= hold.fromMs && atMs < hold.untilMs)
       throw new MicrosoftUnreachable(`${at} asked the broker to wait.`, {
         retryAfterSeconds: Math.ceil((hold.untilMs - atMs) / 1000),
@@ -83,7 +85,10 @@ export function waiting(fetch: Fetch, origin: string, nowMs: () => number): Fetc
   }
 }
 
-/** The whole body, as far as the limit; more than that is not an answer. */
+/**
+ * Reads the whole body.
+ * @throws MicrosoftUnreachable above the limit
+ */
 async function read(response: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
@@ -96,8 +101,9 @@ async function read(response: Response): Promise<string> {
 }
 
 /**
- * @throws MicrosoftUnreachable for timeouts, transport errors, 429, 5xx, redirects and whatever is
- * not a JSON object
+ * Sends one request.
+ * @throws MicrosoftUnreachable for timeouts, transport errors, 429, 5xx, redirects and anything but
+ * a JSON object
  */
 export async function call(
   fetch: Fetch,
@@ -134,19 +140,20 @@ export async function call(
     }
   } catch (error) {
     if (error instanceof MicrosoftUnreachable) throw error
-    // A SyntaxError quotes what it could not parse, which may be a token: its words go no further.
+    // The message of a SyntaxError quotes the text, which may contain a token, so it is not passed
+    // on.
     throw error instanceof SyntaxError
       ? new MicrosoftUnreachable(`${where} answered no JSON.`)
       : new MicrosoftUnreachable(`${where} cannot be reached.`, { cause: error })
   }
 }
 
-/** A longer round trip says too little about the other clock. */
+/** The longest round trip from which a clock offset is computed. A longer one is too inaccurate. */
 const MOST_ROUND_TRIP_MS = 5_000
 
 /**
- * How far Microsoft's clock is ahead of ours, by the `Date` of an answer (RFC 9110 §6.6.1: whole
- * seconds). Undefined: it does not say.
+ * Returns the seconds by which Microsoft's clock is ahead of the broker's, from the `Date` of an
+ * answer (RFC 9110 §6.6.1: whole seconds). Undefined if the answer has no date.
  */
 function offsetOf({ headers }: Answer, sentMs: number, receivedMs: number): number | undefined {
   const dateMs = Date.parse(headers.date ?? '')
@@ -155,16 +162,16 @@ function offsetOf({ headers }: Answer, sentMs: number, receivedMs: number): numb
   return (dateMs + 500 - (sentMs + receivedMs) / 2) / 1000
 }
 
-/** MSAL's way to the network for one request, and what came back by it. */
+/** MSAL's network client for one request, with the answer. */
 export interface Transport extends INetworkModule {
-  /** The last answer, tokens and all: never logged. */
+  /** The last answer. It contains tokens and is never logged. */
   answer: Answer | undefined
   /**
-   * By how many seconds Microsoft's clock is ahead of ours, by the last answer; undefined where it
-   * does not say.
+   * The seconds by which Microsoft's clock is ahead of the broker's, from the last answer;
+   * undefined if it had no date.
    */
   clockOffsetSeconds: number | undefined
-  /** Set where Microsoft could not be reached. */
+  /** Set if Microsoft could not be reached. */
   outage: MicrosoftUnreachable | undefined
 }
 

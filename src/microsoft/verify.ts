@@ -9,20 +9,20 @@ import { MicrosoftRejection, type MicrosoftIdentity } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**
- * Whether an ID token is Microsoft's, for us, for this sign-in, of a tenant that is connected
- * (OpenID Connect Core 1.0 §3.1.3.7). MSAL checks none of it but the nonce. Users are `tid` +
- * `oid`; names and addresses are for display.
+ * Verifies that an ID token is from Microsoft, for this application and this sign-in, of a
+ * connected tenant (OpenID Connect Core 1.0 §3.1.3.7). MSAL checks only the nonce. A user is
+ * identified by `tid` and `oid`; names and addresses are only displayed.
  */
 
 interface Expected {
   clientId: string
-  /** The allow-list: GUIDs in lower case. */
+  /** The allowed tenants: GUIDs in lower case. */
   tenants: readonly string[]
-  /** Where the sign-in was sent to one tenant, no other will do. */
+  /** The only accepted tenant, if the sign-in was sent to one. */
   tid?: string | undefined
   /**
-   * Undefined where there was none to give: the answer to a refresh token (OpenID Connect Core 1.0
-   * §12.2).
+   * The expected nonce. Undefined for the answer to a refresh token, which has none (OpenID Connect
+   * Core 1.0 §12.2).
    */
   nonce: string | undefined
   now: number
@@ -30,9 +30,12 @@ interface Expected {
 
 type ProvedIdentity = Omit<MicrosoftIdentity, 'cache' | 'clockOffsetSeconds'>
 
-/** Clocks differ; by more than this, one of them is wrong. */
+/** The accepted difference between the two clocks. If it is larger, one of them is wrong. */
 const SKEW_SECONDS = 60
-/** What Microsoft signs with. HS256 would be checked with a public key, `none` with nothing. */
+/**
+ * The algorithms with which Microsoft signs. Accepting HS256 would use the public key as a secret,
+ * and `none` would verify nothing.
+ */
 const ALGORITHMS = ['RS256']
 
 const reject = (guidance: GuidanceKey, why: string): never => {
@@ -47,8 +50,8 @@ export async function verifyIdToken(
   idToken: string,
   expected: Expected,
 ): Promise<ProvedIdentity> {
-  // Read before it is believed, only to know whose keys to ask: a tenant that is not connected is
-  // rejected regardless of the signer.
+  // The claim is used before verification, only to select the keys. A tenant that is not connected
+  // is rejected even if Microsoft signed the token.
   const tid = tenantOf(readUnverified(idToken)?.claims.tid, expected)
   const [verified, { issuer }] = await askMicrosoft(directory, tid, idToken)
   if (verified.outcome === 'bad') return reject('untrusted_token', verified.why)
@@ -67,7 +70,7 @@ function tenantOf(claim: unknown, expected: Expected): string {
   return tid
 }
 
-/** No keys to judge by is an outage, not a forgery. */
+/** Verifies the signature. Missing keys are an outage, not a forgery. */
 async function askMicrosoft(
   directory: Directory,
   tid: string,
@@ -107,14 +110,17 @@ function checkClaims(
     reject('untrusted_token', 'auth_time in the future')
 }
 
-/** Longer than any real one; bounds what is stored and shown. */
+/** The longest displayed text. It is longer than any real name and limits what is stored. */
 const MOST_SHOWN = 320
-/** For display alone: a NUL character, which Postgres does not store, is left out. */
+/** Returns a text for display, without NUL characters, which Postgres cannot store. */
 const shown = (value: unknown): string | undefined =>
   typeof value === 'string'
     ? value.replaceAll('\0', '').slice(0, MOST_SHOWN).toWellFormed() || undefined
     : undefined
-/** What is compared: one with a NUL character is none, for without it it would be another's. */
+/**
+ * Returns a text for comparison, or undefined if it contains a NUL character: removing that could
+ * make it equal to another value.
+ */
 const compared = (value: unknown): string | undefined =>
   typeof value === 'string' && canBeStored(value) ? shown(value) : undefined
 function strings(claim: unknown): string[] | undefined {
@@ -156,8 +162,8 @@ function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdent
       typeof claims.login_hint === 'string' && claims.login_hint !== ''
         ? claims.login_hint.slice(0, 2048)
         : undefined,
-    // `dvc_dmjd`, a device joined to the domain, is not the user's "Stay signed in": MSAL counts
-    // it, we do not.
+    // MSAL also counts `dvc_dmjd`, a device joined to the domain. The broker does not, because that
+    // is not the user's "Stay signed in".
     staySignedIn: state?.some((one) => one.toLowerCase() === 'kmsi'),
   }
 }

@@ -4,20 +4,20 @@ import type { Delivery } from '../../db/types.ts'
 import { AddressRejected } from '../runtime/outbound.ts'
 
 /**
- * One attempt to deliver a message: its request, what the answer means, and when the next attempt
- * follows.
+ * One attempt to deliver a message: its request, the meaning of the answer, and the time of the
+ * next attempt.
  */
 
 /**
- * What an answer of a logout address means, and when to try again. Back-Channel Logout 1.0 §2.5
- * discourages retransmission unless the failure may be recovered from. Receivers in the wild answer
- * a bare 400 to any failure and 404 during a deployment: only what §2.8 calls `invalid_request` is
- * a rejection; everything else may be recovered from.
+ * The verdict on an answer follows Back-Channel Logout 1.0 §2.5, which discourages retransmission
+ * unless the failure may be temporary. In practice receivers answer a bare 400 to any failure and
+ * 404 during a deployment. So only `invalid_request` (§2.8) is a rejection; every other failure is
+ * retried.
  */
 
 /**
- * Seconds after the first, second, … failed attempt. After the last one there is no further
- * attempt.
+ * The seconds of waiting after the first, second, … failed attempt. No attempt follows the last
+ * one.
  */
 const RETRY_SECONDS = [0.5, 1, 2, 4, 8, 15, 30, 120, 600, 3_600, 21_600, 86_400] as const
 export const MAX_ATTEMPTS = RETRY_SECONDS.length + 1
@@ -33,14 +33,20 @@ export interface Answer {
 export type Verdict =
   | { outcome: 'delivered' }
   /**
-   * The receiver understood, and does not want this message. `code` is ours, for logs; `error` has
-   * the receiver's description too.
+   * The receiver understood the message and rejects it. `code` is for logs; `error` also contains
+   * the receiver's description.
    */
   | { outcome: 'rejected'; error: string; code: string }
-  /** `answered`: the target is up, and only this message is retried. */
+  /**
+   * The attempt failed. `answered`: the target works, so its lane does not count a failure and only
+   * this message is retried.
+   */
   | { outcome: 'retry'; error: string; retryAfterSeconds: number | undefined; answered?: boolean }
 
-/** @param now epoch seconds, for a `Retry-After` that is a date (RFC 9110 §10.2.3) */
+/**
+ * Returns the verdict on an answer.
+ * @param now epoch seconds, to compare with a `Retry-After` that is a date (RFC 9110 §10.2.3)
+ */
 export function judgeAnswer({ status, headers, body }: Answer, now: number): Verdict {
   if (status >= 200 && status < 300) return { outcome: 'delivered' }
   const problem = status === 400 ? (parseJson(body) as Problem | null | undefined) : undefined
@@ -65,8 +71,8 @@ interface Problem {
 }
 
 /**
- * What the receiver says of it (§2.8, RFC 6749 §5.2), for operators: its characters and length
- * bounded, and no token that it may have sent back.
+ * Returns the receiver's description of the error (§2.8, RFC 6749 §5.2) for operators, limited in
+ * characters and length, and without tokens that it may repeat.
  */
 function descriptionOf({ error_description: description }: Problem): string | undefined {
   if (typeof description !== 'string') return undefined
@@ -88,8 +94,8 @@ function retryAfter(value: string | undefined, now: number): number | undefined 
 }
 
 /**
- * Milliseconds until the next attempt; undefined after the last.
- * @param attempt the one that failed, from 1
+ * Returns the milliseconds until the next attempt, or undefined after the last.
+ * @param attempt the failed attempt, from 1
  * @param random uniform in [0, 1)
  */
 export function retryDelayMs(
@@ -103,28 +109,28 @@ export function retryDelayMs(
   return Math.round(Math.max(scheduled, retryAfterSeconds ?? 0) * 1000)
 }
 
-/** Uniform in [0, 1). */
+/** Returns a random number, uniform in [0, 1). */
 export const uniform = (random: Random): number => random(4).readUInt32BE() / 2 ** 32
 
 /**
- * What makes one kind of outbox message: payload, signature and rules of success. Lanes, retries,
- * breakers, proof and redrive are the same for all.
+ * The parts of delivery that differ between kinds of outbox message: payload, signature and
+ * verdict. Lanes, retries, breakers, proof and redrive are the same for all kinds.
  */
 export interface MessageKind {
   /**
-   * The request of one attempt, made and signed for it alone. `rejected`: why it may not be sent at
-   * all. `held`: not now; its stream releases it later.
+   * Builds and signs the request of one attempt. `rejected`: the reason why the message must not be
+   * sent. `held`: it cannot be sent now; its stream releases it later.
    */
   mint(delivery: Delivery, now: number): Promise<Minted | { rejected: string } | { held: true }>
-  /** Sends it; not there: a POST to the delivery's address. */
+  /** Sends the request. Default: a POST to the delivery's address. */
   send?(delivery: Delivery, minted: Minted, limits: Limits): Promise<Answer>
-  /** What the receiver's answer means. */
+  /** Returns the verdict on the receiver's answer. */
   judge(answer: Answer, now: number): Verdict
   /** Called once a delivery is recorded as delivered. */
   delivered?(delivery: Delivery): Promise<void>
 }
 
-/** Of one attempt. */
+/** The limits of one attempt. */
 interface Limits {
   timeoutMs: number
   signal: AbortSignal | undefined
@@ -133,13 +139,13 @@ interface Limits {
 export interface Minted {
   headers: Record<string, string>
   body: string
-  /** The id of the message, for the proof. */
+  /** The id of the message, which is kept as proof of delivery. */
   jti: string
 }
 
 /**
- * Why a request to a registered address got no answer: for operators, by what they have to look at.
- * Never what a receiver wrote.
+ * The cause of a request without an answer, for operators. It never contains text from the
+ * receiver.
  */
 
 export type FailureCause =
@@ -153,7 +159,7 @@ export type FailureCause =
 
 export interface Failure {
   cause: FailureCause
-  /** One line in words, with the code of the system. */
+  /** One line for operators, with the system's error code. */
   text: string
 }
 
@@ -184,7 +190,7 @@ export function failureOf(error: unknown): Failure {
   if (known !== undefined) return { cause: known[1], text: `${known[2]} (${code})` }
   const message =
     error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 200) : 'unknown error'
-  // The time limit of a request aborts it with an error of our own words.
+  // The request's own time limit aborts it with this message.
   if (message.includes('no answer within')) return { cause: 'timeout', text: 'no answer in time' }
   return { cause: 'other', text: code === undefined ? message : `${message} (${code})` }
 }

@@ -10,35 +10,38 @@ import type { QueueEngine } from './queue-engine.ts'
 import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worker.ts'
 
 /**
- * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is
- * due; the row says whether it is so. It makes no caller wait: while its server is down jobs are
- * dropped, and the relay finds their rows.
+ * The work queue of deliveries. Only this module uses BullMQ. A job says that an attempt may be
+ * due, and the delivery's row decides. Adding a job never waits: while the queue's server is down,
+ * jobs are dropped and the relay finds their rows.
  */
 
 const QUEUE_NAME = 'logout-delivery'
 const SCHEMA = 'bullmq'
-/** Jobs that wait to be handed to the server; more are dropped. */
+/** The most jobs that wait in memory for the server. Further jobs are dropped. */
 const MAX_WAITING = 50_000
 const BATCH = 500
 const ANSWER_MS = 3_000
-/** Attempts to open the queue on our own Postgres, which may be restarting: about 3 s. */
+/**
+ * The attempts to open the queue on the broker's own Postgres, which may be restarting. They take
+ * about 3 s.
+ */
 const OPENINGS = 6
 
 /**
- * Refs of one job, where a user waits for the deliveries: few enough that several processes share
- * those of one sign-out.
+ * The most deliveries in one urgent job. It is low enough that several processes share the
+ * deliveries of one sign-out.
  */
 const TOGETHER = 20
 
-/** One job. */
+/** One job to add. */
 interface Added {
   ref: DeliveryRef
-  /** Other refs of the same job. */
+  /** Further deliveries in the same job. */
   more?: readonly DeliveryRef[]
   delayMs: number
 }
 
-/** The queue with its server: what operators look at is `bull`. */
+/** The queue with its BullMQ object, which operators' views use. */
 export interface OpenedDeliveryQueue extends DeliveryQueue {
   readonly bull: Queue
 }
@@ -79,7 +82,8 @@ export async function openDeliveryQueue(
     async close() {
       adding.close()
       outages.end()
-      // Before their connections end: BullMQ's worker goes on asking an ended one.
+      // Workers stop before their connections end, because BullMQ's worker goes on requesting jobs
+      // from an ended connection.
       await Promise.all([...workers].map((worker) => worker.stop()))
       await within(ANSWER_MS, bull.close()).catch(() => {})
       await server.close()
@@ -87,7 +91,7 @@ export async function openDeliveryQueue(
   }
 }
 
-/** Collects jobs and hands them to the server in batches, so that no caller waits for it. */
+/** Collects jobs and sends them to the server in batches, so that callers do not wait for it. */
 class Adding {
   readonly #bull: Queue
   readonly #outages: OutageLog
@@ -105,8 +109,8 @@ class Adding {
   }
 
   /**
-   * A job for several refs: each job costs the server and its worker several times what a ref
-   * costs.
+   * Adds one job for several deliveries, because a job costs the server and its worker several
+   * times as much as a delivery in it.
    */
   addTogether(refs: readonly DeliveryRef[]): void {
     const jobs: Added[] = []
@@ -127,21 +131,22 @@ class Adding {
     this.#waiting.push(...jobs.slice(0, MAX_WAITING - this.#waiting.length))
     if (this.#flushing || this.#waiting.length === 0) return
     this.#flushing = true
-    // At the end of the turn: what is added in one goes in one batch.
+    // Waits for the end of this turn of the event loop, so that everything added in it is one
+    // batch.
     setImmediate(() => void this.#flush())
   }
 
   async #flush(): Promise<void> {
     try {
-      // Emptied by what fails and by close.
+      // A failure and `close` also empty `#waiting`.
       while (this.#waiting.length > 0) {
         const batch = this.#waiting.splice(0, BATCH)
         await within(ANSWER_MS, this.#bull.addBulk(batch.map(toJob)))
         this.#outages.up()
       }
     } catch (error) {
-      // The other jobs would wait for the same answer. Their deliveries stay pending; the relay
-      // finds them.
+      // The other jobs would wait for the same answer, so they are dropped too. Their deliveries
+      // stay pending, and the relay finds them.
       this.#outages.dropped(this.#waiting.length + 1, error)
       this.#waiting = []
     } finally {
@@ -164,8 +169,8 @@ async function healthOf(server: Server, engine: QueueEngine): ReturnType<Deliver
 }
 
 /**
- * `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or
- * its id is taken for good.
+ * Converts a job to BullMQ's form. The `jobId` makes it one job per attempt, whichever process adds
+ * it. A finished job must be removed, because BullMQ does not add another job with its id.
  */
 const toJob = ({ ref, more = [], delayMs }: Added) => ({
   name: 'deliver',
@@ -203,7 +208,8 @@ function startWorker(
   const worker = keepWorking(open)
   return {
     async stop() {
-      // A server that is down cannot be said goodbye to.
+      // BullMQ waits for its server when it closes. If the server is down, the broker stops waiting
+      // after 3 s.
       await within(ANSWER_MS, worker.stop()).catch(() => {})
     },
   }
@@ -211,7 +217,7 @@ function startWorker(
 
 interface Server {
   queue: Queue
-  /** With a connection of its own, which ends with the worker. */
+  /** Starts a worker with its own connection, which ends with the worker. */
   worker(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): Worker
   ping(): Promise<unknown>
   durability(): ReturnType<DeliveryQueue['durability']>
@@ -239,17 +245,17 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
     client.on('error', () => {})
     return client
   }
-  // A producer does not wait for a server that is down. (Without its offline queue BullMQ's first
-  // INFO fails before there is a connection, and the queue stays unusable.)
+  // Adding jobs fails at once if the server is down. The offline queue stays on, because without it
+  // BullMQ's first INFO fails before there is a connection, and the queue stays unusable.
   const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
   const workers = new Set<Redis>()
   const queue = new Queue(QUEUE_NAME, { connection: producer })
-  // At once: an error without a listener is printed.
+  // Registered at once: an error without a listener would be printed.
   queue.on('error', outages.down)
   return {
     queue,
     worker(perform, concurrency) {
-      // A worker waits for its server for as long as it takes.
+      // A worker waits for its server without a limit.
       const connection = connect({ maxRetriesPerRequest: null })
       workers.add(connection)
       const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), {
@@ -262,7 +268,7 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
         connection.disconnect()
       })
     },
-    // A write: a server that is out of memory still answers PING.
+    // The health check writes, because a server that is out of memory still answers PING.
     ping: () => producer.set('cmb:health', '1', 'EX', 60),
     durability: () => durabilityOf(producer),
     async close() {
@@ -272,8 +278,8 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
 }
 
 /**
- * A server that evicts or forgets still loses nothing, but each loss costs the seconds of a relay:
- * operators should know.
+ * Returns how the operator's server keeps jobs. If it evicts or loses them, nothing is lost, but
+ * each loss delays a delivery by seconds until the relay runs, so operators should know.
  */
 async function durabilityOf(client: Redis): ReturnType<DeliveryQueue['durability']> {
   const text = `${await client.info('memory')}\n${await client.info('persistence')}`
@@ -350,8 +356,8 @@ async function migrate(pool: Pool): Promise<void> {
 type OutageLog = ReturnType<typeof createOutageLog>
 
 /**
- * One line when the server goes, one when it is back: not one for each of a thousand attempts in
- * between.
+ * Logs one line when the server goes down and one when it is back, not one for each failed attempt
+ * between them.
  */
 function createOutageLog(log: Log) {
   let down = false
@@ -377,7 +383,7 @@ function createOutageLog(log: Log) {
       down = false
       lost = 0
     },
-    /** The queue is closed: its server may go. */
+    /** Stops logging: the queue is closed and its server may end. */
     end(): void {
       ended = true
     },

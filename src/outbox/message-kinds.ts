@@ -5,7 +5,7 @@ import type { MessageKind } from './attempt.ts'
 import { securityEvents } from './security-event-message.ts'
 import { webhooks } from './webhook-message.ts'
 
-/** Every kind that the outbox delivers. */
+/** The implementation of each kind of message in the outbox. */
 export type MessageKinds = Record<DeliveryKind, MessageKind>
 
 export const messageKinds = (

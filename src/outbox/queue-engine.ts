@@ -9,9 +9,9 @@ import { othersReach, postgresServer, type PostgresAddress } from './engine-post
 import { keepRunning, type OwnServer } from './engine-process.ts'
 
 /**
- * The server behind the queue: the operator's, or one of our own that is private to this broker and
- * ends with it. It keeps jobs, never the truth: losing all of them loses nothing, so the server
- * starts empty rather than keep the broker from starting.
+ * The server of the work queue: the operator's, or one that the broker starts for itself and ends.
+ * Losing its jobs loses nothing, so the broker's own server starts empty if it cannot start from
+ * its data.
  */
 
 type EngineKind = 'valkey' | 'redis' | 'postgres'
@@ -23,25 +23,28 @@ type EngineAddress =
 
 export interface QueueEngine {
   kind: EngineKind
-  /** False: it is at BROKER_QUEUE_URL. */
+  /** False if the server is the one at BROKER_QUEUE_URL. */
   own: boolean
   address: EngineAddress
-  /** For users: which server runs, and where. No password. */
+  /** Which server runs and where, for operators. Without a password. */
   description: string
-  /** Called now and after each restart of our own server, which may have lost everything. */
+  /**
+   * Calls the listener now and after each restart of the broker's own server, which may have lost
+   * everything.
+   */
   onOpened(listener: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * What fits a unix socket's address (107 bytes), and the longest name a server makes in the
- * directory.
+ * The longest directory for a unix socket: an address has at most 107 bytes, and this is the
+ * longest file name that a server creates there.
  */
 const MAX_SOCKET_DIR = 107 - '/.s.PGSQL.5432.lock'.length
 
 /**
- * @param path where servers are looked for, as in the environment's PATH.
- * @throws Error in words for an operator
+ * @param path the directories to search for servers, in the form of PATH
+ * @throws Error with a message for the operator
  */
 export async function startQueueEngine(input: {
   dataDir: string
@@ -82,7 +85,7 @@ export async function startQueueEngine(input: {
   }
 }
 
-/** A queue server that the operator runs: it is never started or stopped here. */
+/** The operator's own queue server, which the broker neither starts nor stops. */
 function operatorsServer(url: string): QueueEngine {
   const { protocol, host } = new URL(url)
   return {
@@ -114,8 +117,8 @@ async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string },
 }
 
 /**
- * An embedded Postgres with one empty database, not started.
- * @returns also the directory that is to be removed after it
+ * Prepares an embedded Postgres with one empty database, without starting it.
+ * @returns `temporary`: the directory to remove afterwards
  */
 export async function placePostgres(dir: string, database: string) {
   const as = process.getuid?.() === 0 ? await anotherUser() : undefined
@@ -162,7 +165,10 @@ async function findServer(
   return undefined
 }
 
-/** Postgres refuses to run as root: `postgres` where there is such a user, else `nobody`. */
+/**
+ * Returns the user that runs Postgres if the broker is root, because Postgres refuses to run as
+ * root: `postgres` if it exists, otherwise `nobody`.
+ */
 async function anotherUser(): Promise<{ uid: number; gid: number }> {
   const users = new Map(
     (await readFile('/etc/passwd', 'utf8').catch(() => ''))
@@ -174,12 +180,12 @@ async function anotherUser(): Promise<{ uid: number; gid: number }> {
   return { uid: Number(fields?.[2] ?? 65_534), gid: Number(fields?.[3] ?? 65_534) }
 }
 
-/** The longest directory to which a socket's name can be added. */
+/** The longest base directory that leaves room for the socket's name. */
 const MAX_BASE = 40
 
 /**
- * A directory for the files of a server that runs as `as`.
- * @throws Error where that user can enter none
+ * Returns a base directory for the files of a server that runs as `as`.
+ * @throws Error if that user can enter none
  */
 async function baseDir(as: { uid: number; gid: number } | undefined): Promise<string> {
   const bases = [...new Set([tmpdir(), '/tmp', '/var/tmp'])].filter(
@@ -193,8 +199,8 @@ async function baseDir(as: { uid: number; gid: number } | undefined): Promise<st
 }
 
 /**
- * A directory with a short name for this data directory, the same at each start, that no other user
- * has made.
+ * Returns a directory with a short name for this data directory. It is the same at each start,
+ * unless another user has created it.
  */
 async function privateDir(
   dir: string,
@@ -218,8 +224,8 @@ async function privateDir(
 }
 
 /**
- * Our own Valkey or Redis: a unix socket in a directory of ours alone, no TCP, append-only file,
- * nothing evicted.
+ * The broker's own Valkey or Redis: a unix socket in a private directory, no TCP, an append-only
+ * file, no eviction.
  */
 function redisServer(input: {
   name: string
@@ -259,7 +265,7 @@ function redisServer(input: {
   }
 }
 
-/** Whether it answers, and has loaded what it kept. */
+/** Returns whether the server answers and has loaded its data. */
 function ping(path: string): Promise<boolean> {
   return new Promise((done) => {
     const client = connect(path, () => client.write('PING\r\n'))

@@ -3,27 +3,27 @@ import { Worker, type Job } from 'bullmq'
 import type { DeliveryRef } from '../../db/types.ts'
 
 /**
- * BullMQ's worker, kept from two defects of it: a loop that never yields to the event loop, and a
+ * Works around two defects of BullMQ's worker: a loop that never yields to the event loop, and a
  * failed start that is never repeated.
  */
 
-/** Of a job: a ref, and `more` refs where a user waits for several deliveries. */
+/** The data of a job: one delivery, and `more` deliveries if a user waits for several. */
 export type JobData = DeliveryRef & { more?: readonly DeliveryRef[] }
 
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 
-/** Ends at once where the signal is aborted. */
+/** Waits longer after each failure. Resolves at once if the signal is aborted. */
 const pause = (failures: number, signal?: AbortSignal): Promise<void> =>
   sleep(Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS), undefined, { signal }).catch(
     () => {},
   )
 
 /**
- * Pauses after each failed request for a job. BullMQ 6.7 pauses only after an error that it counts
- * as a lost connection (ECONNREFUSED). After every other error it asks again at once. Where the
- * error comes without input or output, as from an ended pool, no timer, request or signal of this
- * process runs again (`retryIfFailed` in its worker.js).
+ * A worker that pauses after each failed request for a job. BullMQ 6.7 pauses only after an error
+ * that it counts as a lost connection (ECONNREFUSED), and repeats the request at once after every
+ * other error. If that error involves no input or output, as from an ended pool, no timer, request
+ * or signal of this process runs again (`retryIfFailed` in its worker.js).
  */
 export class PacedWorker extends Worker<JobData, void> {
   #failures = 0
@@ -52,8 +52,8 @@ interface Opened {
 }
 
 /**
- * Opens a queue, and opens it again where it does not become ready. BullMQ remembers that failure,
- * and every later call fails with it.
+ * Opens a queue, and opens it again if it does not become ready. BullMQ remembers the failure, so
+ * that every later call of the same queue fails.
  */
 export async function openReady<T extends Opened>(open: () => T, attempts: number): Promise<T> {
   for (let failures = 0; ; failures++) {
@@ -69,9 +69,7 @@ export async function openReady<T extends Opened>(open: () => T, attempts: numbe
   }
 }
 
-/**
- * A worker that is working from now on; opened again, without end, where it does not become ready.
- */
+/** Starts a worker. If it does not become ready, it is opened again until it does or is stopped. */
 export function keepWorking(open: () => Opened): { stop(): Promise<void> } {
   const ending = new AbortController()
   let worker = open()

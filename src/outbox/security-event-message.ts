@@ -13,7 +13,7 @@ import {
 import { type MessageKind, judgeAnswer, type Answer, type Verdict } from './attempt.ts'
 
 /**
- * Security event tokens (RFC 8417) as a kind of message, pushed by RFC 8935. Each attempt of a
+ * Security event tokens (RFC 8417) as a kind of message, pushed by RFC 8935. Every attempt of a
  * delivery has the same `jti`.
  */
 
@@ -22,7 +22,7 @@ type Needs = Pick<
   'config' | 'keys' | 'store' | 'sealer' | 'webhookOutbound' | 'clients' | 'clock'
 >
 
-/** The place for which the header of an endpoint is sealed. */
+/** Returns the place for which the Authorization header of an endpoint is sealed. */
 export const authorizationPlace = (streamId: string): string =>
   `streams/${streamId}/authorization_sealed`
 
@@ -68,7 +68,10 @@ export const securityEvents = (deps: Needs): MessageKind => ({
   },
 })
 
-/** RFC 8935 §2.3, §2.4: 202 accepts, as any 2xx does; 400 with an `err` rejects this token. */
+/**
+ * Returns the verdict on an answer (RFC 8935 §2.3, §2.4): 202 or any other 2xx accepts; 400 with an
+ * `err` rejects this token.
+ */
 function judge(answer: Answer, now: number): Verdict {
   const err = answer.status === 400 ? errOf(answer.body) : undefined
   return err === undefined
@@ -91,8 +94,8 @@ const authorizationOf = (
 }
 
 /**
- * Why security events are not pushed there. Only an administrator names the origins that may
- * receive a client's events.
+ * Returns why security events must not be pushed to an address, or undefined. Only an administrator
+ * sets the origins that may receive a client's events.
  */
 export const endpointProblem = (
   { metadata }: Pick<Client, 'metadata'>,
@@ -102,7 +105,10 @@ export const endpointProblem = (
     ? undefined
     : `${new URL(url).origin} is not among the ssf_push_origins of the client`
 
-/** No `exp`, no `sub` and no `nonce` (SSF 1.0 §4.1); `txn` is the delivery in the outbox. */
+/**
+ * Signs a security event token. It has no `exp`, `sub` or `nonce` (SSF 1.0 §4.1); `txn` is the id
+ * of the delivery.
+ */
 export async function mintSet(
   deps: Pick<Deps, 'config' | 'keys' | 'clients' | 'store'>,
   { id: streamId, clientId }: Pick<SignalStream, 'id' | 'clientId'>,
@@ -129,9 +135,9 @@ export async function mintSet(
 }
 
 /**
- * The user's address, where the client's registration ties its domain to the user's own tenant:
- * else an administrator of one tenant could name users of another. Read for each attempt, so that
- * no event keeps an address.
+ * Returns the user's email address if the client's registration ties its domain to the user's own
+ * tenant. Otherwise an administrator of one tenant could name users of another. It is read for each
+ * attempt, so that no stored event contains an address.
  */
 async function emailOf(
   { clients, store }: Pick<Deps, 'clients' | 'store'>,
@@ -147,8 +153,8 @@ async function emailOf(
 const opaque = (id: string): Record<string, unknown> => ({ format: 'opaque', id })
 
 /**
- * RFC 9493 §3.2.3, with an address §3.2.8; a session or a tenant by a complex subject (SSF 1.0
- * §3.2).
+ * Returns the subject of an event: `iss_sub` (RFC 9493 §3.2.3), with an email address as `aliases`
+ * (§3.2.8), or a complex subject for a session or a tenant (SSF 1.0 §3.2).
  */
 function subjectOf(
   iss: string,
@@ -169,12 +175,12 @@ function subjectOf(
   }
 }
 
-/** Rows of one transaction. */
+/** The most rows released in one transaction. */
 const PAGE = 200
 
 /**
- * Makes due what a push stream kept while it was paused or not verified, and hurries it. Nothing
- * unless the stream is pushing.
+ * Makes the deliveries due that a push stream held while it was paused or not verified, and queues
+ * them as urgent. Does nothing unless the stream is pushing.
  */
 export async function releaseStream(
   { store, queue }: Pick<Deps, 'store' | 'queue'>,

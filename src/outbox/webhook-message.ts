@@ -4,13 +4,13 @@ import type { Deps } from './deps.ts'
 import { type MessageKind, judgeAnswer, type Verdict } from './attempt.ts'
 
 /**
- * Webhooks as a kind of message, signed as Standard Webhooks 1.0 says. The body is as it was
- * committed: each attempt sends the same bytes under the same id.
+ * Webhooks as a kind of message, signed by Standard Webhooks 1.0. The body is stored when it is
+ * committed, so every attempt sends the same bytes with the same id.
  */
 
 const PREFIX = 'whsec_'
 
-/** The place for which an endpoint's secret is sealed. */
+/** Returns the place for which an endpoint's secret is sealed. */
 export const secretPlace = (endpointId: string): string =>
   `webhook_endpoints/${endpointId}/secret_sealed`
 
@@ -40,7 +40,7 @@ export const webhooks = (deps: Needs): MessageKind => ({
       jti: id,
     }
   },
-  // Of the answer, the status alone is kept.
+  // Only the status of the answer is read.
   send: ({ uri }, { headers, body }, limits) =>
     deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 0 }),
   judge: (answer, now): Verdict =>
@@ -53,7 +53,10 @@ export const webhooks = (deps: Needs): MessageKind => ({
       : judgeAnswer({ ...answer, body: '' }, now),
 })
 
-/** The current one, and the former one while receivers may still have it alone. */
+/**
+ * Returns the current secret, and the former one during its grace period, while receivers may still
+ * know only that.
+ */
 function secretsOf(
   { sealer }: Needs,
   { id, secretSealed, former }: WebhookEndpoint,
@@ -69,6 +72,6 @@ const signature = (secret: Buffer, signed: string): string =>
     .update(signed)
     .digest('base64')
 
-/** A new secret, as its receiver configures it: 32 random bytes. */
+/** Generates a secret of 32 random bytes, in the form in which the receiver configures it. */
 export const newWebhookSecret = (random: Deps['random']): string =>
   `${PREFIX}${random(32).toString('base64')}`

@@ -3,19 +3,19 @@ import { readFileSync } from 'node:fs'
 import type { Context } from 'hono'
 
 /**
- * Style sheets and browser scripts are files beside the module that uses them, read once at start.
- * `scripts/build.mjs` copies them to dist.
+ * Reads style sheets and browser scripts, which are files beside the module that uses them, once at
+ * start. `scripts/build.mjs` copies them to dist.
  */
 
-/** @param module `import.meta.url` of the module beside which the file is */
+/** @param module `import.meta.url` of the module beside the file */
 export const readAsset = (module: string, name: string): string =>
   readFileSync(new URL(name, module), 'utf8')
 
 export interface Asset {
   path: string
   /**
-   * The address pages link to. Its query changes with the content, so that a browser may keep it
-   * for good.
+   * The address that pages link to. Its query changes with the content, so that a browser can cache
+   * it permanently.
    */
   href: string
   serve(c: Context): Response
@@ -31,7 +31,7 @@ export function asset(path: string, type: string, content: string | Buffer<Array
     c.header('ETag', etag)
     c.header('X-Content-Type-Options', 'nosniff')
     c.header('Cross-Origin-Resource-Policy', 'same-origin')
-    // Only the address with this content's hash never changes; any other is asked about again.
+    // Only the address with this content's hash never changes. A browser revalidates any other.
     c.header(
       'Cache-Control',
       c.req.query('v') === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache',

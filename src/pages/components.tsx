@@ -2,18 +2,21 @@ import type { User } from '../../db/types.ts'
 import type { Child } from 'hono/jsx'
 import { type Texts, useTexts } from './texts.ts'
 
-/** The pieces that pages are made of. Every one works by keyboard and without scripts. */
+/** Components of pages. Each works by keyboard and without scripts. */
 
 interface ButtonProps {
   children: Child
   kind?: 'primary' | 'quiet' | 'danger' | undefined
-  /** What the form sends when this one is pressed. */
+  /** The name of the field that the form sends when this button is pressed. */
   name?: string | undefined
   value?: string | undefined
-  /** The whole width of the card. */
+  /** True for the full width of the card. */
   block?: boolean | undefined
   small?: boolean | undefined
-  /** For a screen reader that reads the button alone: "Sign out Firefox on Windows". */
+  /**
+   * The accessible name, for a screen reader that reads the button alone: "Sign out Firefox on
+   * Windows".
+   */
   label?: string | undefined
 }
 
@@ -26,7 +29,7 @@ const buttonClass = ({
     .filter(Boolean)
     .join(' ')
 
-/** Submits the form that it is in. */
+/** A button that submits its form. */
 export const Button = (props: ButtonProps) => (
   <button
     type="submit"
@@ -55,8 +58,8 @@ const FourSquares = () => (
 )
 
 /**
- * "Sign in with Microsoft" by Microsoft's branding guidelines: wording, logo, colors and sizes are
- * theirs. A link with `href`, else the form's submit button.
+ * "Sign in with Microsoft" by Microsoft's branding guidelines, which set wording, logo, colors and
+ * sizes. It is a link with `href`, otherwise the form's submit button.
  */
 export const MicrosoftButton = ({
   href,
@@ -81,7 +84,7 @@ export const MicrosoftButton = ({
   )
 }
 
-/** Where a user finds out why they cannot sign in. */
+/** A link to the page where users find out why they cannot sign in. */
 export const Trouble = () => {
   const t = useTexts()
   return (
@@ -91,7 +94,7 @@ export const Trouble = () => {
   )
 }
 
-/** Links between pages that belong together; the one at hand is marked. */
+/** Links between related pages; the current one is marked. */
 export const PageLinks = ({
   links,
   at,
@@ -110,7 +113,7 @@ export const PageLinks = ({
   </ul>
 )
 
-/** Something the reader must not miss. `bad` and `warn` are announced by screen readers. */
+/** An important notice. Screen readers announce `bad` and `warn`. */
 export const Notice = ({
   kind = 'info',
   title,
@@ -118,7 +121,7 @@ export const Notice = ({
   focused,
 }: {
   kind?: 'info' | 'good' | 'warn' | 'bad'
-  /** The reader begins here: it answers the form that they sent. */
+  /** True if the notice gets the focus, because it answers the form that the reader sent. */
   focused?: boolean | undefined
   title?: string | undefined
   children?: Child
@@ -134,7 +137,7 @@ export const Notice = ({
   </div>
 )
 
-/** Names and values. Facts without a value are left out. */
+/** A list of names and values. Items without a value are left out. */
 export const Facts = ({
   items,
 }: {
@@ -158,7 +161,7 @@ export interface Choice {
   hint?: Child | undefined
 }
 
-/** One of several. The first is chosen unless `chosen` names another. */
+/** A group of radio buttons. The first is chosen unless `chosen` names another. */
 export const Choices = ({
   legend,
   name,
@@ -188,7 +191,7 @@ export const Choices = ({
   </fieldset>
 )
 
-/** Yes or no, beside a choice. Sends `name=yes` where it is ticked. */
+/** A checkbox. Sends `name=yes` if it is ticked. */
 export const Tick = ({
   name,
   label,
@@ -207,7 +210,7 @@ export const Tick = ({
   </label>
 )
 
-/** What a form carries unseen. */
+/** The hidden fields of a form. */
 export const HiddenFields = ({
   fields,
 }: {
@@ -220,7 +223,7 @@ export const HiddenFields = ({
   </>
 )
 
-/** What to do, in order. */
+/** A numbered list of instructions. */
 export const Steps = ({ items }: { items: readonly Child[] }) => (
   <ol class="steps">
     {items.map((item) => (
@@ -231,10 +234,10 @@ export const Steps = ({ items }: { items: readonly Child[] }) => (
   </ol>
 )
 
-/** Off: no, and nothing is wrong with that. */
+/** The mark of an answer. `off` means no, without a problem. */
 const MARK = { yes: '✓', no: '✕', warning: '!', unknown: '?', off: '–' } as const
 
-/** A question with its answer in plain words, and what to do about it. */
+/** A question with its answer in plain words and the next step. */
 export const Answer = ({
   question,
   is,
@@ -261,7 +264,7 @@ export const Answer = ({
   )
 }
 
-/** A user, as users read it. */
+/** Returns a user's name and address as pages show them. */
 export function userWords({ name, username, email }: User, t: Texts): string {
   const address = username ?? email
   if (name === undefined) return address ?? t.shared.unnamedUser

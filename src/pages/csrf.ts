@@ -6,29 +6,28 @@ import { newSecret } from '../runtime/ids.ts'
 import { equalInConstantTime } from '../runtime/compare.ts'
 
 /**
- * Forms of ours that change something: proof that this browser was shown the page. Two fences, and
- * both must hold: a MAC over a cookie that only this browser has, and where the browser says the
- * request comes from.
+ * Protects the broker's forms against forged requests. It requires both a MAC over a cookie that
+ * only this browser has, and a matching origin in the request's headers.
  */
 
 /**
- * Names a browser, not a user: random, made when a form is first shown. `__Host-` keeps a
- * neighboring host from planting one.
+ * The cookie that identifies a browser, not a user. Its value is random, created when a form is
+ * first shown. The prefix `__Host-` keeps a neighboring host from setting it.
  */
 const BROWSER_COOKIE = '__Host-cmb_browser'
-/** The hidden field of every such form. */
+/** The name of the hidden field in every protected form. */
 export const CSRF_FIELD = 'csrf'
 
 type Need = Pick<Deps, 'sealer' | 'random'>
 
 function mac(key: Parameters<typeof createHmac>[1], browser: string, purpose: string): string {
-  // The lengths of both are fixed by the separator: a browser's value holds no newline.
+  // The separator is unambiguous, because a browser's value contains no newline.
   return createHmac('sha256', key).update(`${browser}\n${purpose}`).digest('base64url')
 }
 
 /**
- * The value for the form's hidden field. Sets the browser's cookie where there is none yet.
- * @param purpose what the form is for, with whatever must not be exchanged in it (`logout:<sealed
+ * Returns the value for the form's hidden field, and sets the browser's cookie if it has none.
+ * @param purpose the form's purpose, with every value that must not be replaced (`logout:<sealed
  * request>`)
  */
 export function csrfToken(deps: Need, c: Context, purpose: string): string {
@@ -48,7 +47,7 @@ export function csrfToken(deps: Need, c: Context, purpose: string): string {
   return mac(current.key, browser, purpose)
 }
 
-/** The browser's own value: the cookie it sent, or the one that this answer sets. */
+/** Returns the value of the browser's cookie: the one it sent, or the one that this answer sets. */
 function browserOf(c: Context): string | undefined {
   const sent = getCookie(c, BROWSER_COOKIE)
   if (sent !== undefined && /^[\w-]{43}$/.test(sent)) return sent
@@ -56,8 +55,8 @@ function browserOf(c: Context): string | undefined {
 }
 
 /**
- * Whether a form came from our own page in this very browser.
- * @param own where our pages are: the operators' listener has an origin of its own
+ * Returns whether the request comes from the broker's own page in the same browser.
+ * @param own the origin of the page; the operators' listener has its own
  */
 export function csrfHolds(
   deps: Need & Pick<Deps, 'config'>,
@@ -75,8 +74,8 @@ export function csrfHolds(
 }
 
 /**
- * Fetch Metadata and `Origin`, where the browser sends them; a client that is not a browser sends
- * neither and has no cookies to abuse.
+ * Checks Fetch Metadata and `Origin`, if the browser sends them. A client that is not a browser
+ * sends neither, and has no cookies to abuse.
  */
 function sameOrigin(own: string, c: Context): boolean {
   const site = c.req.header('Sec-Fetch-Site')

@@ -15,8 +15,8 @@ interface Unchanged {
 
 interface Options {
   /**
-   * Where an app sends users to the endpoint: the app of this request, or undefined where it is not
-   * registered.
+   * Returns the app that sent the user to the endpoint, or undefined if it is not registered. Set
+   * for endpoints to which apps send users.
    */
   asker?: (c: Context) => Client | undefined
 }
@@ -24,9 +24,9 @@ interface Options {
 type Need = Pick<Deps, 'log' | 'random' | 'config' | 'rateLimits'>
 
 /**
- * The `onError` of endpoints that users see: the same decisions as the app's, as pages. Nothing of
- * the error itself is shown but an `OAuthError`'s description, which was written to be read.
- * @param unchanged what it means, in the reader's words, that a form of this module could not be
+ * Returns the `onError` of endpoints that users see: it makes the same decisions as the app's, but
+ * shows pages. Of an error, only an `OAuthError`'s description is shown.
+ * @param unchanged title and text of the page that says that a form of this module could not be
  * saved
  */
 export function pageErrors(
@@ -70,8 +70,8 @@ export function pageErrors(
 }
 
 /**
- * The words of an `OAuthError` are for an app's developer: a user reads whose fault it is and what
- * to do.
+ * Shows an `OAuthError`. Its description is for an app's developer, so the user reads whose fault
+ * it is and what to do.
  */
 function rejectedPage(
   deps: Need,
@@ -109,15 +109,17 @@ function rejectedPage(
   })
 }
 
-/** An operator's page has ways of its own. */
+/** Returns a link to the users' home page, except on operators' pages. */
 const home = (c: Context, t: Texts): NonNullable<Message['links']> =>
   speaksEnglish(c) ? [] : [{ href: '/', label: t.nothing.home }]
 
-/** The same page again, where a browser can open it again. */
+/**
+ * Returns links for going on: the same page again if it can be loaded with GET, and the home page.
+ */
 function waysOn(c: Context, t: Texts): NonNullable<Message['links']> {
   if (c.req.method !== 'GET') return home(c, t)
   const { pathname, search } = new URL(c.req.url)
-  // Never `//host`, which a browser reads as another origin.
+  // A path that begins with `//` is not kept, because a browser reads it as another origin.
   return [
     { href: `/${pathname.replace(/^\/+/, '')}${search}`, label: t.offers.try_again },
     ...home(c, t),
@@ -125,8 +127,8 @@ function waysOn(c: Context, t: Texts): NonNullable<Message['links']> {
 }
 
 /**
- * By which the operator finds the line in the log; undefined where there are too many lines about
- * this address already.
+ * Returns the reference by which the operator finds the log line, and logs the error if the
+ * endpoint has not. Undefined if too many lines about this address were logged already.
  */
 function referenceOf(deps: Need, c: Context, error: OAuthError): string | undefined {
   if (error.logged !== undefined) return error.logged.reference

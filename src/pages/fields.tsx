@@ -1,24 +1,24 @@
 import type { Child } from 'hono/jsx'
 
-/** Fields of forms: a label, what is typed or chosen, and a hint that is read with it. */
+/** Form fields: a label, an input, and a hint that screen readers read with it. */
 
 interface FieldProps {
   label: Child
   name: string
-  /** Not given: the name. */
+  /** Default: the value of `name`. */
   id?: string
   hint?: Child
 }
 
 interface TextFieldProps extends FieldProps {
   value?: string | undefined
-  /** Several lines. */
+  /** The number of lines of a multi-line field. */
   lines?: number | undefined
   maxlength?: number | undefined
   placeholder?: string | undefined
   required?: boolean | undefined
   secret?: boolean | undefined
-  /** An id, a key, a word to copy: no prose. */
+  /** True for an id, a key or a word to copy, which is not checked for spelling. */
   literal?: boolean | undefined
 }
 

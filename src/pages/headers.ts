@@ -3,28 +3,28 @@ import type { Context } from 'hono'
 
 export interface PageSecurity {
   /**
-   * Besides ourselves, where a form of this page may lead: browsers check every redirect that
-   * follows it too (CSP 3 §6.4). Addresses or origins.
+   * Addresses or origins other than the broker's that a form of this page may lead to. Browsers
+   * apply this to every redirect after the form too (CSP 3 §6.4).
    */
   formAction?: readonly (string | undefined)[] | undefined
   /**
-   * The page's inline scripts, constants of ours: allowed by their hashes, so that nothing else
-   * runs.
+   * The page's inline scripts, which are constants. Each is allowed by its hash, so that no other
+   * script runs.
    */
   scripts?: readonly string[] | undefined
-  /** Whether a script of the page asks the broker for what is new. */
+  /** True if a script of the page requests data from the broker. */
   reads?: boolean | undefined
 }
 
-/** The source expression of an address. */
+/** Returns the CSP source expression of an address. */
 const source = (address: string): string | undefined =>
   URL.canParse(address) ? new URL(address).origin : undefined
 
 const hashes = new Map<string, string>()
 
 /**
- * The source expression of a script, worked out once for each: there are few, and all are
- * constants.
+ * Returns the CSP source expression of a script. It is cached, because there are few scripts and
+ * all are constants.
  */
 function hashed(script: string): string {
   const known =
@@ -33,7 +33,7 @@ function hashed(script: string): string {
   return known
 }
 
-/** Every page of ours: strict Content Security Policy, never framed, never stored. */
+/** Sets the headers of every page: a strict Content Security Policy, no framing, no caching. */
 export function setPageHeaders(c: Context, security: PageSecurity = {}): void {
   const targets = new Set(
     (security.formAction ?? []).flatMap((address) =>
@@ -55,7 +55,7 @@ export function setPageHeaders(c: Context, security: PageSecurity = {}): void {
   c.header('X-Frame-Options', 'DENY')
   c.header('X-Content-Type-Options', 'nosniff')
   c.header('Cache-Control', 'no-store')
-  // Not no-referrer: with that, browsers send `Origin: null` with our own forms, and the check
+  // With `no-referrer`, browsers send `Origin: null` with the broker's own forms, and the check
   // against forged requests needs the origin.
   c.header('Referrer-Policy', 'same-origin')
   c.header('Cross-Origin-Opener-Policy', 'same-origin')

@@ -12,36 +12,36 @@ const LIVE = readAsset(import.meta.url, './live.js')
 const USERS = readAsset(import.meta.url, './users.js')
 
 /**
- * What every page shares: one layout, one style, one set of headers. Text in it is escaped by the
- * JSX renderer; the only markup let through raw is our own constant scripts.
+ * The layout that all pages share: one structure, one style and one set of headers. The JSX
+ * renderer escapes text; only the broker's constant scripts are inserted without escaping.
  */
 
 export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   config: Pick<Config, 'look' | 'entra'>
-  /** The page's heading and the window's title. */
+  /** The heading of the page and the title of the window. */
   title: string
   /**
-   * What a form has just done: the window's title begins with it, so that a screen reader says it
-   * first.
+   * The result of the form that was just sent. The window's title begins with it, so that a screen
+   * reader reads it first.
    */
   said?: string | undefined
   status?: ContentfulStatusCode | undefined
-  /** How serious it is, by an icon beside the heading. */
+  /** The severity, shown by an icon beside the heading. */
   mark?: 'good' | 'warn' | 'bad' | undefined
-  /** Room for tables and long values. */
+  /** True for a wider page, for tables and long values. */
   wide?: boolean | undefined
   /** Links between the pages of an account, above the heading. */
   nav?: Child | undefined
   /**
-   * A page with links of its own beneath the brand, as wide as its tables; its parts bring their
-   * own cards.
+   * The layout of the console: links beneath the brand, the full width for tables, and cards by its
+   * parts. `sheet` is its style sheet.
    */
   desk?: { nav: Child; sheet: string } | undefined
-  /** A script of this page alone, a constant of ours. */
+  /** A script for this page only. It must be a constant. */
   script?: string | undefined
   /**
-   * Its parts marked `data-live` follow what changes: by a stream of events, or by asking for so
-   * many seconds.
+   * How parts with `data-live` are updated: by an event stream, or by requests for that many
+   * seconds.
    */
   live?: { events: string } | { seconds: number } | undefined
 }
@@ -68,8 +68,8 @@ function scriptsOf({ live, script }: PageOptions, forUsers: boolean): Script[] {
 }
 
 /**
- * The logo that was set, which names the product by itself; else our own mark with the product's
- * name beside it.
+ * The configured logo, which contains the product's name, or the default logo with the name beside
+ * it.
  */
 function Brand({ config }: Pick<PageOptions, 'config'>) {
   const { product } = config.look
@@ -102,7 +102,8 @@ function Brand({ config }: Pick<PageOptions, 'config'>) {
 }
 
 /**
- * By buttons, each in its own language: it works without scripts, and for who cannot read the page.
+ * Buttons to choose the language, each labeled in its own language. They work without scripts and
+ * for users who cannot read the page.
  */
 const Languages = ({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: Texts }) =>
   look.languages.length === 1 ? null : (
@@ -120,7 +121,7 @@ const Languages = ({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: T
     </form>
   )
 
-/** Who runs this, and where help and the statements are. */
+/** The footer: the languages, the organization, and links to help and statements. */
 function Foot({ config, t }: Pick<PageOptions, 'config'> & { t: Texts }) {
   const { look } = config
   const links = [
@@ -175,7 +176,7 @@ function Head({ config, title, said, desk }: PageOptions) {
 interface DocumentProps {
   options: PageOptions
   scripts: readonly Script[]
-  /** Not for operators, administrators or developers. */
+  /** False for pages of operators, administrators or developers. */
   forUsers: boolean
   t: Texts
   children: Child
@@ -215,7 +216,9 @@ function Document({ options, scripts, forUsers, t, children }: DocumentProps) {
   )
 }
 
-/** Renders a whole page with its headers. `children` may hold no asynchronous component. */
+/**
+ * Renders a whole page and sets its headers. `children` must not contain an asynchronous component.
+ */
 export function page(c: Context, options: PageOptions, children: Child): Response {
   const t = textsOf(c, options.config)
   const forUsers = !speaksEnglish(c)

@@ -5,8 +5,8 @@ import { type Accent, accentsOf } from '../config/contrast.ts'
 import { type Asset, asset, readAsset, styleSheet } from './assets.ts'
 
 /**
- * What every page shows of the organization that runs this broker, made once for each look: style
- * sheet, icon and logo, all served by the broker itself.
+ * The appearance of pages: style sheet, icon and logo, served by the broker. It is built once for
+ * each configuration of the look.
  */
 
 export interface Look {
@@ -23,7 +23,10 @@ const ICON = readAsset(import.meta.url, './icon.svg')
 const variables = ({ act, over, on }: Accent): string =>
   `:root{--act:${act};--act-over:${over};--on-act:${on}}`
 
-/** Both colors were checked when they were read: they hold nothing else. */
+/**
+ * Returns the style sheet with the configured colors. They were validated when they were read, so
+ * they cannot inject other CSS.
+ */
 function sheetOf({ accent, background }: Config['look']): Asset {
   const { light, dark } = accentsOf(accent)
   const ground = `@media not all and (prefers-color-scheme:dark){.users{--ground:${background}}}`
@@ -53,17 +56,17 @@ export function lookOf({ look }: Pick<Config, 'look'>): Look {
 
 const logos = new WeakMap<Image, Asset>()
 
-/** A client's logo as the broker serves it. */
+/** Returns a client's logo as an asset of the broker. */
 export function appLogo(clientId: string, image: Image): Asset {
   const made = logos.get(image) ?? asset(`/assets/apps/${clientId}`, image.type, image.bytes)
   logos.set(image, made)
   return made
 }
 
-/** What pages need besides themselves. */
+/** Returns the endpoints of style sheet, icon and logo. */
 export function pageAssets(config: Pick<Config, 'look'>): Hono {
   const endpoints = new Hono()
-  // By the look of the moment: it changes at /setup.
+  // The look is read for each request, because /setup can change it.
   for (const path of [
     '/assets/broker.css',
     '/assets/icon',

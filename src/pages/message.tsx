@@ -7,29 +7,32 @@ import { page, type PageOptions } from './layout.tsx'
 import { useTexts } from './texts.ts'
 
 /**
- * A page that says one thing: what happened, what to do next, and a reference by which the operator
+ * A page with one message: what happened, what to do next, and a reference by which the operator
  * finds the log line.
  */
 export interface Message {
   title: string
   status: ContentfulStatusCode
-  /** In the reader's words; no codes, nothing that helps an outsider. */
+  /** The message in plain words, without codes and without anything that helps an attacker. */
   what: Child
-  /** What the reader can do now. */
+  /** The reader's next step. */
   next?: Child | undefined
-  /** From `newReference`; log it with the event. */
+  /** A reference from `newReference`, which must be logged with the event. */
   reference?: string | undefined
-  /** Microsoft's own number, where support will ask for it. */
+  /** Microsoft's error number, which support may ask for. */
   code?: string | undefined
-  /** What an administrator can use, in English. */
+  /** Technical details for an administrator, in English. */
   detail?: string | undefined
   links?: readonly { href: string; label: string }[] | undefined
   config: PageOptions['config']
-  /** How serious it is. Not given: a warning where the status is an error. */
+  /** The severity. Default: by the status, a warning for 4xx and an error for 5xx. */
   mark?: PageOptions['mark']
 }
 
-/** Short enough to read out on the telephone: no vowels, no digits that look like letters. */
+/**
+ * Generates a reference that is short enough to read out on the telephone: no vowels, and no digits
+ * that look like letters.
+ */
 export function newReference(random: Random): string {
   const letters = 'BCDFGHJKMNPQRSTVWXZ23456789'
   const read = [...random(8)].map((byte) => letters[byte % letters.length]).join('')
@@ -37,8 +40,8 @@ export function newReference(random: Random): string {
 }
 
 /**
- * The reference that the user gives to support, with a button that copies it, and the address of
- * that support.
+ * The reference that the user gives to support, with a button to copy it and a link to that
+ * support.
  */
 export function ForSupport({
   support,

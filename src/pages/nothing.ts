@@ -4,8 +4,9 @@ import { messagePage } from './message.tsx'
 import { textsOf } from './texts.ts'
 
 /**
- * For a browser at an address that has no page.
- * @param console where an operator goes on; not given: a user, who goes on to their apps
+ * Returns the 404 page for a browser.
+ * @param console the link for an operator; if undefined, the page is for a user and links to their
+ * apps
  */
 export function nothingHere(
   { config }: Pick<Deps, 'config'>,

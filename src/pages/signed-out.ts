@@ -3,30 +3,36 @@ import { openUntil, sealUntil } from '../keys/sealed-in-browser.ts'
 import type { ReasonClass } from '../protocol/revocation.ts'
 
 /**
- * What the signed-out page says, sealed in its address: no link of a stranger claims a sign-out
- * that never was.
+ * The content of the signed-out page, sealed in its address, so that an attacker's link cannot
+ * claim a sign-out that did not happen.
  */
 
 export interface Done {
-  /** What ended: `none` where the browser had no live session. */
+  /** What was signed out; `none` if the browser had no live session. */
   scope: 'device' | 'everywhere' | 'none'
   /**
-   * `next`: the user wants it, and it is still to come. `left`: it was passed through.
-   * `unreachable`: Microsoft could not be reached.
+   * The sign-out at Microsoft. `next`: the user requested it and it follows. `left`: the browser
+   * has been at Microsoft. `unreachable`: Microsoft could not be reached.
    */
   microsoft?: 'next' | 'left' | 'unreachable' | undefined
-  /** Whom Microsoft signs out. */
+  /** The account to sign out at Microsoft. */
   account?: { tid: string; loginHint?: string | undefined } | undefined
-  /** Sessions that still live on other devices although the user wanted to sign out everywhere. */
+  /**
+   * The number of sessions on other devices that are still live although the user wanted to sign
+   * out everywhere.
+   */
   elsewhere?: number | undefined
-  /** Instances where the user was signed in. */
+  /** The instances where the user was signed in. */
   clientIds: string[]
-  /** Why the session had ended before. */
+  /** The reason if the session had already ended before. */
   why?: ReasonClass | undefined
-  /** The revocation, to follow its deliveries. */
+  /** The number of the revocation, by which the page follows its deliveries. */
   seq?: number | undefined
   at: number
-  /** The instance that asked, and the address that it registered for users who come back. */
+  /**
+   * The instance that requested the sign-out; `back` is its registered address for the user's
+   * return.
+   */
   clientId?: string | undefined
   back?: string | undefined
 }

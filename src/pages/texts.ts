@@ -6,39 +6,39 @@ import { BUILT_IN, type Language } from '../config/languages/language.ts'
 import { type Texts, textsIn } from '../config/languages/texts.ts'
 
 /**
- * The texts of users' pages in the reader's language: a page takes them by `textsOf`, a component
- * by `useTexts`. Call them `t`: a test looks for texts that no page uses.
+ * Selects the texts of users' pages in the reader's language: pages use `textsOf`, components
+ * `useTexts`. Name the result `t`, because a test finds unused texts by that name.
  */
 
 export type { Texts } from '../config/languages/texts.ts'
 
 type Need = Pick<Config, 'look'>
 
-/** What an app gets about a user's sign-in is English, whatever the user reads. */
+/** English texts, for what an app receives about a sign-in whatever the user's language. */
 export const ENGLISH = textsIn(BUILT_IN, 'Case Manager')
 
 /**
- * What the user chose, or an app asked for, in this browser: no secret, and nothing is decided by
- * it but words.
+ * Cookies with the language that the user chose, and with the one that an app requested. They are
+ * not secret and affect only the language.
  */
 const CHOSEN = '__Host-cmb_language'
 const ASKED = '__Host-cmb_ui_locale'
 const LIKE = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 const YEAR = 365 * 86_400
 
-/** The language of this name, if the broker has it. */
+/** Returns the language with this name, if the broker has it. */
 const languageOf = ({ look }: Need, name: string | undefined): Language | undefined =>
   look.languages.find(({ language }) => language === name)
 
-/** From now on, in this browser. A language that the broker does not have changes nothing. */
+/** Saves the user's choice in this browser. An unknown language changes nothing. */
 export function chooseLanguage(c: Context, config: Need, name: string | null): void {
   const chosen = languageOf(config, name ?? undefined)
   if (chosen !== undefined) setCookie(c, CHOSEN, chosen.language, { ...LIKE, maxAge: YEAR })
 }
 
 /**
- * A client's `ui_locales` (OpenID Connect Core §3.1.2.1): the first that there are texts for, on
- * this page and those that follow in this window.
+ * Applies a client's `ui_locales` (OpenID Connect Core §3.1.2.1): the first language that the
+ * broker has, for this page and the following ones until the browser closes.
  */
 export function useLocales(c: Context, config: Need, locales: string | null): void {
   const language = locales
@@ -51,20 +51,21 @@ export function useLocales(c: Context, config: Need, locales: string | null): vo
 }
 
 /**
- * For operators, administrators and developers: the page is English, without a choice of languages.
+ * Makes the page English without a choice of languages, for operators, administrators and
+ * developers.
  */
 export const speakEnglish = (c: Context): void => c.set('english', true)
 export const speaksEnglish = (c: Context): boolean => c.get('english') === true
 
-/** The same for each page of an endpoint. */
+/** A middleware that applies `speakEnglish` to every page. */
 export const inEnglish = (c: Context, next: () => Promise<void>): Promise<void> => {
   speakEnglish(c)
   return next()
 }
 
 /**
- * What the user chose, then what the app asked for, then what the browser accepts, then the
- * setting.
+ * Returns the texts in the first available language of: the user's choice, the app's request, the
+ * browser's preference, the setting.
  */
 export function textsOf(c: Context, config: Need): Texts {
   const { languages, language, product } = config.look
@@ -86,7 +87,9 @@ export function textsOf(c: Context, config: Need): Texts {
   )
 }
 
-/** The best of the languages that a browser accepts (RFC 9110 §12.5.4), by its primary tag. */
+/**
+ * Returns the language that the browser prefers most (RFC 9110 §12.5.4), compared by primary tag.
+ */
 export function languageFor<T extends string>(
   accepted: string | undefined,
   languages: readonly T[],

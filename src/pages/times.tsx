@@ -1,15 +1,18 @@
 import type { Texts } from './texts.ts'
 
 /**
- * Times on users' pages: near ones by distance, far ones in the reader's own time zone, which the
- * browser knows; without scripts in UTC.
+ * Times on users' pages: recent ones relative to now, others in the reader's time zone, which a
+ * script applies; without scripts they are in UTC.
  */
 
 const MINUTE = 60
 const HOUR = 3600
 const DAY = 86_400
 
-/** @param at epoch seconds */
+/**
+ * Returns a time relative to now.
+ * @param at epoch seconds
+ */
 export function ago(at: number, now: number, t: Texts): string {
   const seconds = Math.max(0, now - at)
   if (seconds < 2 * MINUTE) return t.shared.justNow
@@ -20,7 +23,7 @@ export function ago(at: number, now: number, t: Texts): string {
     : relative.format(-Math.floor(seconds / DAY), 'day')
 }
 
-/** `Tuesday 24 November, 09:00 UTC` */
+/** Returns a time such as `Tuesday 24 November, 09:00 UTC`. */
 export function moment(at: number, t: Texts): string {
   const date = new Date(at * 1000)
   const day = new Intl.DateTimeFormat(t.locale, {
@@ -34,7 +37,7 @@ export function moment(at: number, t: Texts): string {
   return `${day}, ${date.toISOString().slice(11, 16)} UTC`
 }
 
-/** A moment that the browser shows in the reader's zone. */
+/** A time that a script shows in the reader's time zone. */
 export const Moment = ({ at, t }: { at: number; t: Texts }) => (
   <time datetime={new Date(at * 1000).toISOString()} data-locale={t.locale}>
     {moment(at, t)}

@@ -1,6 +1,6 @@
 /**
- * For the audit log: each field that an act changes, before and after. Rejects nothing; its callers
- * hand in no secret.
+ * Returns each field that an act changes, with its value before and after, for the audit log. The
+ * caller must pass no secret.
  */
 export const changes = (
   before: Record<string, unknown>,

@@ -1,112 +1,121 @@
 import type { GrantType, SigningAlg } from './names.ts'
 
 /**
- * What a Case Manager instance is registered with (RFC 7591 §2 where it has a name for it). URIs
- * must match exactly.
+ * The registration of a Case Manager instance (names of RFC 7591 §2 if it has one). URIs must match
+ * exactly.
  */
 export interface ClientMetadata {
-  /** Shown to users. */
+  /** The name that users see. */
   name: string
-  /** The instance's home, shown as a link to users. */
+  /** The instance's home page, to which users' pages link. */
   uri?: string
-  /** Where the instance begins a sign-in by itself (OpenID Connect Core 1.0 §4). */
+  /** The address at which the instance starts a sign-in by itself (OpenID Connect Core 1.0 §4). */
   initiateLoginUri?: string
-  /** The instance's logo, fetched once by the broker and served from there. */
+  /** The address of the instance's logo. The broker fetches it once and serves it. */
   logoUri?: string
-  /** How the instance uses the user's data, and on which terms. */
+  /** Addresses of the instance's privacy policy and, below, of its terms of service. */
   policyUri?: string
   tosUri?: string
   /** Email addresses of the instance's support. */
   contacts?: string[]
-  /** A sign-in begins at Microsoft at once, where no page of the broker is needed. */
+  /** True if a sign-in goes directly to Microsoft, unless a page of the broker is needed. */
   skipSignInPage?: true
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   /**
-   * Back-channel logout addresses: each gets a logout token (Back-Channel Logout 1.0 §2.2 knows
-   * one).
+   * The back-channel logout addresses. Each gets a logout token (Back-Channel Logout 1.0 §2.2 has
+   * only one).
    */
   logoutUris: string[]
   /**
-   * What a logout token for a whole user holds: each session's `sid`, or the `sub` once (instances
-   * that use the guard).
+   * The subject of logout tokens for a whole user: one token by `sid` for each session, or a single
+   * one by `sub` (for instances that use the guard).
    */
   logoutBy: 'sid' | 'sub'
   /**
-   * `client_secret_basic` and `client_secret_post` are one: a client that has a secret may send it
-   * either way. `none`: a public client, PKCE only.
+   * The authentication method. `client_secret_basic` and `client_secret_post` are equivalent: a
+   * client with a secret may send it either way. `none`: a public client, PKCE only.
    */
   authMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
-  /** Public keys for `private_key_jwt`: by value or by address. */
+  /** Public keys for `private_key_jwt`, by value or, below, by address. */
   jwks?: { keys: Record<string, unknown>[] }
   jwksUri?: string
   /**
-   * Its assertions may name an endpoint of the broker, or a list of one, instead of the issuer: a
-   * library of before rfc7523bis.
+   * Set if the client's assertions may name an endpoint of the broker, or a list with one, instead
+   * of the issuer, for libraries older than rfc7523bis.
    */
   assertionAudience?: 'endpoint' | undefined
   grants: GrantType[]
   scopes: string[]
-  /** The `aud` of its own access tokens; others name it as `resource` (RFC 8707). */
+  /** The `aud` of its own access tokens. Other clients request it as `resource` (RFC 8707). */
   audience: string
-  /** Other clients' audiences that it may ask for directly by `resource`. */
+  /** Audiences of other clients that it may request directly as `resource`. */
   resources: string[]
   /** Clients that may exchange a user's token for one of this client's audience (RFC 8693). */
   exchangeFrom: string[]
   requirePkce: boolean
-  /** Only pushed authorization requests (RFC 9126 §6). */
+  /** True if authorization requests must be pushed (RFC 9126 §6). */
   requirePar: boolean
   idTokenAlg: SigningAlg
-  /** False: `name` and `email` come from userinfo alone (OpenID Connect Core 1.0 §5.4). */
+  /**
+   * False if the ID token omits `name` and `email`, which userinfo then has (OpenID Connect Core
+   * 1.0 §5.4).
+   */
   idTokenUserClaims?: false | undefined
-  /** Lifetime of its access tokens, 60 to 3600. */
+  /** The lifetime of its access tokens in seconds, from 60 to 3600. */
   accessTokenSeconds: number
-  /** Entra tenants whose users may use it; not set: every tenant that is connected. */
+  /** The Entra tenants whose users may use it. Default: every connected tenant. */
   tenants?: string[]
-  /** The app role a user must hold to use it. */
+  /** The app role that a user needs to use it. */
   appRole?: string
-  /** Ask the user, once, before the first sign-in there. */
+  /** True if the user must consent once, before the first sign-in there. */
   consentRequired: boolean
-  /** Every sign-in here needs an authentication no older than this. */
+  /** The greatest age in seconds of the user's authentication at each sign-in here. */
   maxAuthAgeSeconds?: number
-  /** In so many sessions of one user it may take part at once: of more, the oldest grant ends. */
+  /**
+   * The most sessions of one user in which the client takes part at once. Beyond that, the oldest
+   * grant ends.
+   */
   sessionLimit?: number
-  /** The grant of a user whose authentication at Microsoft is older ends; the session stays. */
+  /**
+   * The greatest age in seconds of the user's authentication at Microsoft. At that age the user's
+   * grant ends; the session continues.
+   */
   maxAuthenticationSeconds?: number
-  /** Origins of browser code that may call the token endpoint (public clients). */
+  /** Origins of browser code that may call the token endpoint, for public clients. */
   allowedOrigins: string[]
   /**
-   * Origins that security events may be pushed to (RFC 8935): an administrator names them before a
-   * stream can.
+   * Origins to which security events may be pushed (RFC 8935). An administrator sets them before a
+   * stream can use one.
    */
   ssfPushOrigins?: string[]
   /**
-   * By tenant, lower case: its users with an address in one of these domains are named by that
-   * address too in security events.
+   * Email domains by tenant, in lower case. Security events also name a user of the tenant by an
+   * email address in one of its domains.
    */
   ssfEmailDomains?: Record<string, string[]>
 }
 
 /**
- * Who owns a client's registration; no other source may change it. `broker`: a part of the broker
+ * The owner of a client's registration; no other source may change it. `broker` is the broker
  * itself (the operators' console).
  */
 export type ClientSource = 'file' | 'command' | 'api' | 'demo' | 'broker'
 
-/** A client's secret as it is kept: SHA-256 of 256 random bits. */
+/** A client's secret as it is stored: SHA-256 of 256 random bits. */
 export interface SecretHash {
   id: string
   hash: string
   createdAt: number
-  /** Not set: valid until it is removed. */
+  /** Default: valid until it is removed. */
   expiresAt?: number
 }
 
 /**
- * A tenant that was taken out of a registration: its users' access tokens may outlive the change.
+ * A tenant that was removed from a registration. Access tokens of its users may outlive the change.
  */
 export interface FormerTenant {
-  /** Absent: the registration named no tenants before, so it was for every one. */
+  /** Absent if the registration had named no tenants and so allowed every one. */
   tid?: string
   /** Epoch seconds. */
   removedAt: number
@@ -116,7 +125,7 @@ export interface Client {
   clientId: string
   source: ClientSource
   metadata: ClientMetadata
-  /** Two at most are valid at a time. */
+  /** At most two are valid at a time. */
   secrets: SecretHash[]
   createdAt: number
   updatedAt: number
@@ -124,20 +133,20 @@ export interface Client {
   removedAt?: number
 }
 
-/** Whether the client has no credential: any caller can send a request in its name. */
+/** Returns whether the client has no credential, so that anyone can send a request in its name. */
 export const isPublic = ({ metadata }: Client): boolean => metadata.authMethod === 'none'
 
 /**
- * Email addresses that the broker gives to other systems: only in domains that an administrator has
- * named.
+ * Email addresses that the broker gives to other systems are limited to domains that an
+ * administrator has set.
  */
 
-/** Lower case. */
+/** A domain in lower case. */
 export const DOMAIN = /^(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$/
 const ADDRESS = /^([^\s\p{Cc}@<>,;:"]{1,64})@([a-z0-9.-]{1,255})$/iu
 
 /**
- * @returns the address with its domain in lower case; undefined where its domain is none of these
+ * @returns the address with its domain in lower case, or undefined if the domain is not in the list
  */
 export function addressIn(address: string, domains: readonly string[]): string | undefined {
   const [, local, domain] = ADDRESS.exec(address) ?? []

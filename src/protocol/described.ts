@@ -3,12 +3,12 @@ import { resolver, uniqueSymbol } from 'hono-openapi'
 import { z } from 'zod'
 
 /**
- * How a route describes itself: its schemas stand beside it, and /openapi.json is generated from
- * the routes that are mounted.
+ * Describes routes for /openapi.json. A route's description and schemas are next to its handler,
+ * and the document is generated from the mounted routes.
  */
 
 export type Json = Record<string, unknown>
-/** A schema by media type. */
+/** A schema for each media type. */
 export type Content = Readonly<Record<string, z.ZodType>>
 export type Answer = readonly [description: string, content?: Content]
 
@@ -18,7 +18,7 @@ export interface Description {
   description?: string
   tag: 'sign-in' | 'oauth' | 'feed' | 'signals' | 'ssf' | 'health' | 'admin'
   /**
-   * Security requirements (OpenAPI 3.1 §4.8.30), any one of them is enough. Left out: no
+   * The security requirements (OpenAPI 3.1 §4.8.30), any one of which is sufficient. Default: no
    * authentication.
    */
   security?: readonly Readonly<Record<string, readonly string[]>>[]
@@ -26,7 +26,7 @@ export interface Description {
   query?: z.ZodObject
   headers?: z.ZodObject
   body?: Content
-  /** The request may have no body. */
+  /** Set if the request may omit the body. */
   bodyOptional?: true
   answers: Readonly<Record<number, Answer>>
 }
@@ -37,9 +37,9 @@ export const form = (schema: z.ZodType): Content => ({
 })
 
 /**
- * Marks a handler with its description. It adds no middleware, so that a described route costs
- * nothing per request, and writes the operation only when a document is made: writing all of them
- * takes a tenth of the time in which an app is made.
+ * Attaches a description to a handler. It adds no middleware, so a described route costs nothing
+ * per request. The operation is built only when a document is generated, because building all of
+ * them takes a tenth of the time in which an app is created.
  */
 export function described<H extends object>(about: Description, handler: H): H {
   const mark = {
@@ -117,14 +117,14 @@ const parametersOf = (place: string, shape: z.ZodObject | undefined): Json[] =>
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /**
- * The methods that a path has handlers for, for `Allow` (RFC 9110 §15.5.6). Empty where the path is
- * unknown.
+ * Returns the methods for which a path has handlers, for `Allow` (RFC 9110 §15.5.6). Empty if the
+ * path is unknown.
  */
 export function methodsAt(app: Pick<Hono, 'router'>, path: string): string[] {
   const there = METHODS.filter((method) =>
     app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
   )
-  // Hono answers HEAD by GET.
+  // Hono answers HEAD with the handler of GET.
   return there.includes('GET') && !there.includes('HEAD')
     ? ['GET', 'HEAD', ...there.slice(1)]
     : there
@@ -134,18 +134,18 @@ export const text = z.string()
 export const seconds = z.int().meta({ description: 'epoch seconds' })
 export const milliseconds = z.int().meta({ description: 'epoch milliseconds' })
 
-/** RFC 6749 §5.2 */
+/** An error answer of RFC 6749 §5.2. */
 const oauthError = z
   .object({ error: text, error_description: text.meta({ description: 'what to do next' }) })
   .meta({ id: 'OAuthError' })
 export const rejected = (description: string): Answer => [description, json(oauthError)]
 export const asClient = [{ client: [] }] as const
 /**
- * By the header, or by members of the body: OpenAPI knows no scheme for those, so it says that the
- * header may be left out.
+ * Client authentication by the header or by fields of the body. OpenAPI has no scheme for the
+ * latter, so the document says that the header is optional.
  */
 export const asClientAlsoInBody = [...asClient, {}] as const
-/** What every endpoint answers that authenticates a client and reads a form. */
+/** The error answers of every endpoint that authenticates a client and reads a form. */
 export const formRejections = {
   400: rejected('A parameter is missing, repeated or wrong.'),
   401: rejected('The client is not authenticated.'),
@@ -153,11 +153,11 @@ export const formRejections = {
   415: rejected('The body is not application/x-www-form-urlencoded.'),
   503: rejected('The store cannot commit, or the broker’s clock is wrong. Nothing was changed.'),
 }
-/** Of endpoints with a rate limit (RFC 6585 §4). */
+/** The answer of endpoints with a rate limit (RFC 6585 §4). */
 export const limited = {
   429: rejected('Too many requests. Retry-After says when to try again.'),
 } as const
-/** A client that authenticates in the body (RFC 6749 §2.3.1, RFC 7521 §4.2). */
+/** The form fields by which a client authenticates (RFC 6749 §2.3.1, RFC 7521 §4.2). */
 export const clientInForm = {
   client_id: text.optional(),
   client_secret: text.optional(),

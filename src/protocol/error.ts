@@ -1,9 +1,9 @@
 /**
- * What a client sees of a rejection, apart from what we log of it. Whatever is not an `OAuthError` is
- * a bug.
+ * Errors that a client sees, apart from what the broker logs. Any error that is not an `OAuthError`
+ * is a bug.
  */
 
-/** Error codes with the HTTP status each travels with where it is not a redirect. */
+/** The error codes, each with the HTTP status of its answer if that is not a redirect. */
 const STATUS = {
   // RFC 6749 §4.1.2.1 and §5.2
   invalid_request: 400,
@@ -40,16 +40,16 @@ export type ErrorCode = keyof typeof STATUS
 
 export class OAuthError extends Error {
   readonly code: ErrorCode
-  /** What HTTP wants said beside it: `WWW-Authenticate` (RFC 6749 §5.2, RFC 6750 §3), `Allow`. */
+  /** Headers that the answer requires: `WWW-Authenticate` (RFC 6749 §5.2, RFC 6750 §3), `Allow`. */
   readonly headers: Readonly<Record<string, string>>
   /** Set where it is logged before it is thrown: the line's reference, if there is one. */
   logged?: { reference: string | undefined }
   readonly #status: number | undefined
 
   /**
-   * @param description what to do next, for the client's developer (RFC 6749 §5.2: printable ASCII,
-   * no `"` or `\`). Never a secret.
-   * @param options.status where HTTP asks for another status than the code's own: 405, 413, 415.
+   * @param description what to do next, for the client's developer (RFC 6749 §5.2: printable ASCII
+   * without `"` and `\`). Never a secret.
+   * @param options.status a status that replaces the one of the code: 405, 413, 415
    */
   constructor(
     code: ErrorCode,
@@ -67,7 +67,7 @@ export class OAuthError extends Error {
     return this.#status ?? STATUS[this.code]
   }
 
-  /** The JSON body of RFC 6749 §5.2. */
+  /** Returns the JSON body of RFC 6749 §5.2. */
   toJSON(): { error: ErrorCode; error_description: string } {
     return { error: this.code, error_description: this.message }
   }

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 
 /**
- * The chain of hashes of a log (revocations, audit): its canonical form, its hashes and their
- * verification. Pure: no row is read, no clock, no key. Personal fields enter as one salted hash,
- * so that the chain still verifies when the salt and the fields are gone.
+ * The hash chain of a log (revocations, audit): its canonical form, its hashes and their
+ * verification. The functions are pure: they read no row, no clock and no key. Personal fields
+ * enter as one salted hash, so that the chain still verifies after the salt and the fields are
+ * erased.
  */
 
 export type LogName = 'revocations' | 'audit'
@@ -17,8 +18,8 @@ type Value =
   | { readonly [name: string]: Value }
 
 /**
- * JSON with the names of members in order and nothing optional: one value has one form (as RFC 8785
- * for the values that are used here).
+ * Returns JSON with sorted member names and no white space, so that a value has exactly one form
+ * (RFC 8785, for the values used here).
  */
 export function canonical(value: Value): string {
   if (Array.isArray(value)) return `[${value.map((each: Value) => canonical(each)).join(',')}]`
@@ -31,28 +32,31 @@ export function canonical(value: Value): string {
 
 const sha256 = (text: string): string => hash('sha256', text, 'base64url')
 
-/** @param salt random, of this row alone; without it the hash says nothing about the fields */
+/**
+ * Returns the salted hash of personal fields.
+ * @param salt random, for this row only; without it the hash reveals nothing about the fields
+ */
 export const personalHash = (
   salt: string,
   personal: Readonly<Record<string, string | null>>,
 ): string => sha256(canonical([salt, personal]))
 
 /**
- * A row of the log, or the beginning of a segment of its chain (a new log, a restore, a log that
- * goes on at a promoted server).
+ * A row of the log, or the beginning of a segment of its chain (a new log, a restore, or a log that
+ * continues on a promoted server).
  */
 export interface Link {
-  /** Its number in the log; of a beginning, the number after which its rows follow. */
+  /** The number of the row. For a beginning, the number after which its rows follow. */
   number: number
   kind: 'row' | 'begin'
-  /** What never changes; of a row its fields that are not personal. */
+  /** The fields that never change, without a row's personal ones. */
   fields: Readonly<Record<string, Value>>
   /** The salted hash of a row's personal fields. */
   personal?: string | undefined
   hash: string
 }
 
-/** The former hash of a log's first beginning. */
+/** The previous hash of a log's first beginning. */
 export const NOTHING_BEFORE = ''
 
 export const linkHash = (
@@ -67,8 +71,8 @@ export interface Anchor {
 }
 
 /**
- * What is wrong with a stretch of a log, in words; nothing where each link follows from the one
- * before it, from `from` to `to`. Rows are numbered without a gap; only a beginning may leap.
+ * Verifies that each link follows from the one before it, from `from` to `to`. Rows must be
+ * numbered without a gap; only a beginning may skip numbers. Returns the problem, or undefined.
  */
 export function chainProblem(
   log: LogName,

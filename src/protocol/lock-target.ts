@@ -1,19 +1,21 @@
-/** What a lock is on, as acts, rows and the audit log name it. */
+/** The targets of locks, as acts, rows and the audit log name them. */
 
 const LOCK_KINDS = ['user', 'tenant', 'client'] as const
 export type LockKind = (typeof LOCK_KINDS)[number]
-/** A user is locked by tenant and object id, whether or not they have signed in before. */
+/**
+ * The target of a lock. A user is locked by tenant and object id, even before they first sign in.
+ */
 export type LockTarget =
   | { kind: 'user'; tid: string; oid: string }
   | { kind: 'tenant'; tid: string }
   | { kind: 'client'; clientId: string }
 
-/** The columns of a lock. */
+/** The columns of a lock that identify its target. */
 export interface LockKey {
   kind: LockKind
-  /** tid of a user or a tenant; client_id. */
+  /** The `tid` of a user or tenant, or the `client_id`. */
   key: string
-  /** Of a user; empty for others. */
+  /** The object id of a user; empty for other kinds. */
   oid: string
 }
 
@@ -31,5 +33,7 @@ export function lockTarget({ kind, key, oid }: LockKey): LockTarget {
   return kind === 'tenant' ? { kind, tid: key } : { kind, clientId: key }
 }
 
-/** The target of an audit entry: `user <tid> <oid>`, `tenant <tid>`, `client <id>`. */
+/**
+ * Returns the target as the audit log names it: `user <tid> <oid>`, `tenant <tid>`, `client <id>`.
+ */
 export const lockTargetName = (target: LockTarget): string => Object.values(target).join(' ')

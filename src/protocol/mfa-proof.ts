@@ -1,10 +1,8 @@
-/**
- * How a tenant's tokens prove MFA: its written form, in settings, in the API and in the database.
- */
+/** Parses how a tenant's tokens prove MFA, as written in settings, the API and the database. */
 
 /**
- * `auth_context:c1` to `c25`, `amr`, or `conditional_access` (an administrator asserts that a
- * policy on the app requires MFA).
+ * A tenant's proof of MFA, written as `auth_context:c1` to `c25`, `amr`, or `conditional_access`
+ * (an administrator asserts that a policy on the app requires MFA).
  */
 export type MfaProof =
   | { kind: 'auth_context'; id: string }
@@ -13,14 +11,17 @@ export type MfaProof =
 
 const CONTEXT = 'auth_context:'
 
-/** The message for any other value. */
+/** The message for a value that is not valid. */
 export const MFA_PROOF_EXPECTED =
   'must be auth_context:c1 (to c25), amr or conditional_access (docs/entra.md says what each proves)'
 
-/** The ids that Entra has for authentication contexts which policies use. */
+/**
+ * Returns whether the value is an id of Entra for an authentication context that policies can
+ * require.
+ */
 const isAuthContext = (value: string): boolean => /^c([1-9]|1\d|2[0-5])$/.test(value)
 
-/** Undefined: not a proof, which proves nothing. */
+/** Returns the proof, or undefined if the value is not valid. An invalid value proves nothing. */
 export function parseMfaProof(value: string): MfaProof | undefined {
   const id = value.startsWith(CONTEXT) ? value.slice(CONTEXT.length) : ''
   if (isAuthContext(id)) return { kind: 'auth_context', id }
@@ -28,9 +29,8 @@ export function parseMfaProof(value: string): MfaProof | undefined {
 }
 
 /**
- * The authentication context that a fresh sign-in has to bring where a floor was raised for a
- * security reason: its written form in the setting. One for every tenant, or one for each tenant
- * that is named.
+ * The authentication context that a fresh sign-in must prove if a floor was raised for a security
+ * reason: one for all tenants, or one for each named tenant.
  */
 
 export type FreshContext = { all: string } | { byTenant: Readonly<Record<string, string>> }
@@ -38,7 +38,7 @@ export type FreshContext = { all: string } | { byTenant: Readonly<Record<string,
 export const FRESH_CONTEXT_EXPECTED =
   'must be none, an authentication context (c1 to c25), or a comma list of tenant=context (docs/fresh-sign-in.md says what it demands)'
 
-/** Undefined: cannot be read. */
+/** Returns the value of the setting, or undefined if it is not valid. */
 export function parseFreshContext(value: string): FreshContext | undefined {
   if (value === 'none') return { byTenant: {} }
   if (isAuthContext(value)) return { all: value }
@@ -58,6 +58,6 @@ export function parseFreshContext(value: string): FreshContext | undefined {
   return { byTenant }
 }
 
-/** Undefined: the tenant demands none. */
+/** Returns the context that a tenant requires, or undefined if it requires none. */
 export const freshContextOf = (demanded: FreshContext, tid: string): string | undefined =>
   'all' in demanded ? demanded.all : demanded.byTenant[tid.toLowerCase()]

@@ -2,15 +2,15 @@ import { OAuthError } from './error.ts'
 import { canBeStored } from './stored-text.ts'
 
 /**
- * Parameters of one request: each at most once, empty ones as if they were not there (RFC 6749 §3.1
- * and §3.2).
+ * The parameters of one request: each at most once, and empty ones as if absent (RFC 6749 §3.1 and
+ * §3.2).
  */
 export type Params = ReadonlyMap<string, string>
 
 /**
  * @param repeatable names that a specification allows more than once (RFC 8707 §2 `resource`, RFC
- * 8693 §2.1 `audience`); their values are joined by a space.
- * @throws OAuthError invalid_request where a parameter is repeated or has a NUL character
+ * 8693 §2.1 `audience`); their values are joined by a space
+ * @throws OAuthError invalid_request if a parameter is repeated or contains a NUL character
  */
 export function readParams(source: URLSearchParams, repeatable: readonly string[] = []): Params {
   const params = new Map<string, string>()
@@ -26,8 +26,8 @@ export function readParams(source: URLSearchParams, repeatable: readonly string[
 }
 
 /**
- * The form of a page.
- * @throws OAuthError invalid_request where a field has a NUL character
+ * Parses the form of a page.
+ * @throws OAuthError invalid_request if a field contains a NUL character
  */
 export function parseForm(body: string): URLSearchParams {
   const form = new URLSearchParams(body)
@@ -35,7 +35,7 @@ export function parseForm(body: string): URLSearchParams {
   return form
 }
 
-/** Postgres stores no such text. */
+/** The error for a NUL character, which Postgres cannot store. */
 const withNul = (name: string): OAuthError =>
   new OAuthError(
     'invalid_request',
@@ -43,8 +43,8 @@ const withNul = (name: string): OAuthError =>
   )
 
 /**
- * For a page, which has its own words for it: undefined where a parameter is repeated or has a NUL
- * character.
+ * Reads the parameters for a page that has its own error text. Returns undefined if a parameter is
+ * repeated or contains a NUL character.
  */
 export function tryParams(source: URLSearchParams): Params | undefined {
   try {
@@ -55,7 +55,10 @@ export function tryParams(source: URLSearchParams): Params | undefined {
   }
 }
 
-/** A parameter that must be there. @throws OAuthError invalid_request */
+/**
+ * Returns a required parameter.
+ * @throws OAuthError invalid_request if it is missing
+ */
 export function required(params: Params, name: string): string {
   const value = params.get(name)
   if (value === undefined)
@@ -63,7 +66,7 @@ export function required(params: Params, name: string): string {
   return value
 }
 
-/** The value of a JSON text; undefined where it is none. */
+/** Returns the value of a JSON text, or undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -72,18 +75,22 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** A space-separated list without duplicates, in the order given (RFC 6749 §3.3). */
+/** Splits a space-separated list and removes duplicates, in the given order (RFC 6749 §3.3). */
 export const splitList = (value: string | undefined): string[] => [
   ...new Set((value ?? '').split(' ').filter(Boolean)),
 ]
 
 /**
- * What may stand in an `error_description` (RFC 6749 §5.2), shortened; whatever else becomes `?`.
+ * Returns the value for use in an `error_description` (RFC 6749 §5.2): shortened, with `?` for
+ * characters that are not allowed there.
  */
 export const printable = (value: string): string =>
   value.slice(0, 60).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
 
-/** RFC 7636 §4.1: 43 to 128 unreserved characters. */
+/** Returns whether the value has 43 to 128 unreserved characters (RFC 7636 §4.1). */
 export const isCodeVerifier = (value: string): boolean => /^[A-Za-z0-9\-._~]{43,128}$/.test(value)
-/** RFC 7636 §4.2, S256: a SHA-256 in base64url, so 43 characters. */
+/**
+ * Returns whether the value has the form of an S256 challenge, a SHA-256 in base64url (RFC 7636
+ * §4.2).
+ */
 export const isCodeChallenge = (value: string): boolean => /^[A-Za-z0-9\-_]{43}$/.test(value)

@@ -1,20 +1,19 @@
-/** The vocabulary of revocation: what is covered, why, and by whom. */
+/** The vocabulary of revocation: selectors, reasons and actors. */
 
 /**
- * What a revocation covers. `seq` decides against which sessions and tokens: those opened or
- * authorized before it.
+ * What a revocation covers, as far as it was opened or authorized before the revocation's `seq`.
  */
 export type Selector =
   | { kind: 'session'; sid: string }
   | { kind: 'grant'; sid: string; clientId: string }
-  // From here on wide: one row decides for all that it covers; its deliveries are written in
-  // batches afterwards.
+  // The kinds from here on are wide: one row revokes everything they cover, and their deliveries
+  // are written afterwards in batches.
   | { kind: 'subject'; sub: string }
   | { kind: 'client'; clientId: string }
   | { kind: 'tenant'; tid: string }
   | { kind: 'everything' }
 
-/** The closed list of reasons. */
+/** The closed list of reasons for a revocation. */
 export const REASONS = [
   'signed_out',
   'signed_out_remotely',
@@ -49,11 +48,11 @@ export type Reason = (typeof REASONS)[number]
 export type RaisesFloor = false | 'plain' | 'security'
 
 /**
- * Whether a revocation for this reason raises the floor: the users that it signs out have to sign
- * in freshly at Microsoft, in every browser. False: the user ended their own session in that
- * browser, time ended it, or Microsoft only asks again (a mark). `security`: an attacker may hold a
- * device of the user, so that a tenant can demand more than the password (BROKER_FRESH_CONTEXT).
- * docs/fresh-sign-in.md says the same in words.
+ * Whether a revocation for this reason raises the floor, so that the affected users need a fresh
+ * sign-in at Microsoft in every browser. False if the user ended their own session in that browser,
+ * if time ended it, or if Microsoft only requires another sign-in (a mark). `security`: an attacker
+ * may hold a device of the user, so a tenant can require more than the password
+ * (BROKER_FRESH_CONTEXT). docs/fresh-sign-in.md explains the same.
  */
 export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
   signed_out: false,
@@ -63,7 +62,7 @@ export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
   expired: false,
   administrator: 'security',
   refresh_token_reuse: 'security',
-  // A grant's: see `raisesFloor`.
+  // Ends a grant only; see `raisesFloor`.
   refresh_token_late: false,
   code_reuse: false,
   token_revoked: false,
@@ -86,28 +85,31 @@ export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
   locked: 'security',
 }
 
-/** A revoked grant or client says nothing about how its users signed in. */
+/**
+ * Returns whether the revocation raises the floor. Revoking a grant or client does not, because it
+ * says nothing about how users signed in.
+ */
 export const raisesFloor = (reason: Reason, { kind }: Selector): RaisesFloor =>
   kind === 'grant' || kind === 'client' ? false : RAISES_FLOOR[reason]
 
 /**
- * Who asked. `id` is a `sub`, a client_id, an operator's name or the name of one of our own parts
- * (`sweep-expired`, `token`); never a secret.
+ * The party that requested an act. `id` is a `sub`, a client_id, an operator's name or the name of
+ * one of the broker's parts (`sweep-expired`, `token`), never a secret.
  */
 export interface Actor {
   kind: 'user' | 'client' | 'operator' | 'microsoft' | 'broker'
   id: string
   /**
-   * Of an operator who is the administrator of one tenant: the store does nothing of theirs outside
-   * of it. Rows do not keep it: the `sub` tells it.
+   * The tenant of an administrator of one tenant. The store limits their acts to it. Rows do not
+   * store it, because the `sub` implies it.
    */
   tid?: string | undefined
 }
 
 /**
- * Why a session ended, as far as its instances and the page of that browser may know. Every
- * security reason reads `ended_elsewhere`: an attacker who holds the session does not learn that
- * they were noticed, nor by what.
+ * The classes of reasons that instances and the browser's own pages may know. Every security reason
+ * is `ended_elsewhere`, so that an attacker with the session does not learn that they were
+ * detected, or how.
  */
 export const REASON_CLASSES = [
   'signed_out',
@@ -120,7 +122,7 @@ export type ReasonClass = (typeof REASON_CLASSES)[number]
 
 const CLASS_OF: Record<Reason, ReasonClass> = {
   signed_out: 'signed_out',
-  // Of all sessions but one it came from another device.
+  // For all sessions but one, the sign-out came from another device.
   signed_out_remotely: 'ended_elsewhere',
   signed_out_everywhere: 'ended_elsewhere',
   idle: 'expired',

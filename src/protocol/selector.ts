@@ -3,13 +3,13 @@ import type { Selector } from './revocation.ts'
 import { storedText } from './stored-text.ts'
 
 /**
- * Selectors on the wire and in the log's columns: `client_id` there is `clientId` here. The guard
- * has its own reader, because it imports nothing of ours.
+ * Selectors on the wire and in the log's columns, where `clientId` is `client_id`. The guard has
+ * its own parser, because it imports nothing from the broker.
  */
 
 const id = storedText().max(200).min(1)
 
-/** Unknown kinds, unknown members and missing members are rejected. */
+/** A selector in JSON. Unknown kinds, unknown members and missing members are rejected. */
 export const selectorSchema = z
   .discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('session'), sid: id }).meta({ id: 'SessionSelector' }),
@@ -27,7 +27,7 @@ export const selectorSchema = z
 export type WireSelector = z.infer<typeof selectorSchema>
 
 type Member = string | null | undefined
-/** The members of every kind side by side, as a row of the log and a form have them. */
+/** The members of all kinds together, as a row of the log or a form has them. */
 export interface SelectorMembers {
   kind: string
   sid?: Member
@@ -43,8 +43,8 @@ export function encodeSelector(selector: Selector): WireSelector {
 }
 
 /**
- * @returns undefined for an unknown kind, or where a member of the kind is missing; members of
- * other kinds are ignored
+ * Returns the selector. Members of other kinds are ignored.
+ * @returns undefined for an unknown kind, or if a member of the kind is missing
  */
 export function decodeSelector(wire: WireSelector): Selector
 export function decodeSelector(members: SelectorMembers): Selector | undefined

@@ -9,7 +9,7 @@ import {
 } from './revocation.ts'
 
 /**
- * Events of Shared Signals streams: which there are, and which a revocation is (SSF 1.0, CAEP 1.0,
+ * The events of Shared Signals streams, and their derivation from a revocation (SSF 1.0, CAEP 1.0,
  * RISC 1.0).
  */
 
@@ -24,19 +24,22 @@ export const STREAM_EVENT = {
   accountDisabled: `${RISC}account-disabled`,
   accountPurged: `${RISC}account-purged`,
 } as const
-/** The types that a receiver can request. */
+/** The event types that a receiver can request. */
 export const STREAM_EVENTS: readonly string[] = Object.values(STREAM_EVENT)
-/** About the stream itself: sent to every stream, requested or not. */
+/** Events about the stream itself. They are sent to every stream, even if not requested. */
 export const VERIFICATION = `${SSF}verification`
 export const STREAM_UPDATED = `${SSF}stream-updated`
 
-/** It goes out whatever the stream's status is. */
+/**
+ * Returns whether the event is about the stream itself, and so is sent whatever the stream's status
+ * is.
+ */
 export const isAboutStream = (type: string): boolean =>
   type === VERIFICATION || type === STREAM_UPDATED
 
 /**
- * Whether events of the stream are pushed at once. Otherwise they are held: until the receiver
- * polls, or until the stream is enabled and verified.
+ * Returns whether the stream's events are pushed at once. Otherwise they are held until the
+ * receiver polls, or until the stream is enabled and verified.
  */
 export const isPushing = ({
   method,
@@ -48,10 +51,10 @@ export const isPushing = ({
   verifiedAt?: number | null | undefined
 }): boolean => method === 'push' && status === 'enabled' && typeof verifiedAt === 'number'
 
-/** RFC 8935, RFC 8936 */
+/** The delivery methods push (RFC 8935) and poll (RFC 8936). */
 export const DELIVERY = { push: 'urn:ietf:rfc:8935', poll: 'urn:ietf:rfc:8936' } as const
 
-/** Whom an event is about: a session, a user, or all of a tenant. */
+/** The subject of an event: a session, a user, or all of a tenant. */
 export interface About {
   sub?: string | undefined
   sid?: string | undefined
@@ -65,12 +68,12 @@ export interface StreamEvent {
 }
 
 /**
- * What the outbox keeps of a security event token until it is delivered. `about` is not there: the
- * stream itself.
+ * The stored content of a security event token until it is delivered. Without `about`, the event is
+ * about the stream itself.
  */
 export type SetPayload = Omit<StreamEvent, 'about'> & { about?: About | undefined }
 
-/** The reason that receivers get: only its class, as in logout tokens. */
+/** The reason in the event, by class only, as in logout tokens. */
 const WHY: Record<ReasonClass, string> = {
   signed_out: 'The user signed out.',
   ended_elsewhere: 'The session was ended from elsewhere.',
@@ -79,7 +82,7 @@ const WHY: Record<ReasonClass, string> = {
   expired: 'The session expired.',
 }
 
-/** CAEP 1.0 §2 */
+/** The `initiating_entity` of CAEP 1.0 §2. */
 const INITIATING: Record<Actor['kind'], 'user' | 'admin' | 'policy' | 'system'> = {
   user: 'user',
   operator: 'admin',
@@ -102,7 +105,10 @@ interface Revoked {
   at: number
 }
 
-/** @param about whom it covers: of a tenant or wider, one tenant */
+/**
+ * Returns the events of a revocation.
+ * @param about the subject of the events; for a tenant or everything, one tenant
+ */
 export function eventsOfRevocation(
   { selector, reason, actor, at }: Revoked,
   about: About,
@@ -115,7 +121,7 @@ export function eventsOfRevocation(
     reason_user: { en: why },
   }
   const events: StreamEvent[] = [{ type: STREAM_EVENT.sessionRevoked, about, event: common }]
-  // CAEP 1.0 §3.4: the namespace is one of our own.
+  // The namespace of levels is our own (CAEP 1.0 §3.4).
   const levels = {
     namespace: 'urn:case-manager:acr',
     current_level: 'none',
@@ -137,8 +143,9 @@ export function eventsOfRevocation(
 }
 
 /**
- * Whether a client may have an event of a tenant. Without a scope for streams it may have none;
- * claims, only where its own tokens have them.
+ * Returns whether a client may receive an event of a tenant. It needs a scope for streams, the
+ * tenant must be one of its own, and a change of claims additionally needs the scope `openid`, with
+ * which its own tokens have claims.
  */
 export const mayHaveEvent = (
   { scopes, tenants }: Pick<ClientMetadata, 'scopes' | 'tenants'>,

@@ -1,12 +1,15 @@
 import { ROLE } from './names.ts'
 
 /**
- * Whom a customer's tenant has as its own administrators: users with the app role, or with one
- * directory role of that tenant. It rejects the directory roles that Entra gives to every user.
+ * Defines which users are administrators of a customer's tenant: those with the app role, or with
+ * one directory role of that tenant. Directory roles that Entra gives to every user are rejected.
  */
 
 export const APP_ROLE = 'app_role'
-/** As a request has it; `isAdministratorsSetting` rejects the directory roles of every user too. */
+/**
+ * The form of the setting in a request. `isAdministratorsSetting` also rejects directory roles that
+ * every user has.
+ */
 export const ADMINISTRATORS =
   /^(?:app_role|directory_role:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 const DIRECTORY_ROLE = /^directory_role:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
@@ -14,7 +17,7 @@ export const ADMINISTRATORS_EXPECTED = `${APP_ROLE}, or directory_role: with the
 
 /**
  * Microsoft's template ids of roles that users have without an assignment: User, Guest User,
- * Restricted Guest User, Device Users and the like.
+ * Restricted Guest User, Device Users and similar.
  */
 const OF_EVERY_USER = new Set([
   'a0b1b346-4d3e-4e8b-98f8-753987be4970',
@@ -31,19 +34,25 @@ const directoryRole = (setting: string): string | undefined => {
 export const isAdministratorsSetting = (setting: string): boolean =>
   setting === APP_ROLE || directoryRole(setting) !== undefined
 
-/** What the roles of an administrator's session hold; undefined: the tenant has none. */
+/**
+ * Returns the role that an administrator's session has, or undefined if the tenant has no
+ * administrators.
+ */
 export function administratorRole(setting: string | undefined): string | undefined {
   if (setting === APP_ROLE) return ROLE.tenantAdministrator
   const id = setting === undefined ? undefined : directoryRole(setting)
   return id === undefined ? undefined : OF_DIRECTORY + id
 }
 /**
- * The broker alone gives a role of this name: from `wids`, for the one directory role that the
- * tenant's setting names.
+ * The prefix of a role that only the broker assigns: from `wids`, for the directory role in the
+ * tenant's setting.
  */
 const OF_DIRECTORY = `${ROLE.tenantAdministrator}:`
 
-/** The roles of a session, from what an ID token says. @param setting of the user's tenant */
+/**
+ * Returns the roles of a session from the claims of an ID token.
+ * @param setting the setting of the user's tenant
+ */
 export function sessionRoles(
   { roles, directoryRoles }: { roles: readonly string[]; directoryRoles: readonly string[] },
   setting: string | undefined,

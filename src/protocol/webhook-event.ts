@@ -8,7 +8,7 @@ import {
   type WebhookType,
 } from './webhook-types.ts'
 
-/** Webhook events: what each of them says. docs/webhooks.md is made from this table. */
+/** The webhook events and their data. docs/webhooks.md is generated from this table. */
 
 const text = (description: string) => z.string().meta({ description })
 const int = (description: string) => z.int().meta({ description })
@@ -19,7 +19,7 @@ const sid = text('the session')
 const seq = int('the revocation, by its number in the log')
 const until = int('epoch seconds')
 
-/** Members that an endpoint receives only where its switch is on. */
+/** Members that an endpoint receives only if the named switch is on. */
 const personal = {
   name: text('the user’s name; switch `names`').optional(),
   username: text('the user’s name at Microsoft; switch `names`').optional(),
@@ -45,7 +45,7 @@ const revocation = {
   ...words,
 }
 
-/** By type: when it is sent, and its `data`. */
+/** Each event type with the time at which it is sent, and its `data`. */
 export const WEBHOOK_EVENTS = {
   'session.new_device': {
     when: 'A user opened a session with a browser that they had not used before, or not for 90 days. Their first sign-in is no such event.',
@@ -125,7 +125,7 @@ const body = (type: WebhookType, { when, data }: { when: string; data: z.ZodObje
     })
     .meta({ title: type, description: when })
 
-/** The JSON Schema of the signed body: docs/webhooks.schema.json. */
+/** Returns the JSON Schema of the signed body: docs/webhooks.schema.json. */
 export const webhookJsonSchema = (): object =>
   z.toJSONSchema(
     z.discriminatedUnion(
@@ -138,7 +138,7 @@ export const webhookJsonSchema = (): object =>
     },
   )
 
-/** What one endpoint may read of an event. */
+/** Returns the part of an event's data that one endpoint may read. */
 export function dataFor(
   { data }: WebhookEvent,
   include: readonly WebhookSwitch[],

@@ -1,6 +1,6 @@
 /**
- * The types of webhook events, and the switches of an endpoint. They are apart from the schemas,
- * because each `cmb` command loads them.
+ * The types of webhook events and the switches of an endpoint. They are separate from the schemas
+ * because every `cmb` command loads them.
  */
 
 export const SWITCHES = {

@@ -11,12 +11,15 @@ export const WORK = {
 } as const
 export type Work = keyof typeof WORK
 
-/** `worker`: serves no public listener, and does background work alone. */
+/** `worker`: a process without a public listener that only does background work. */
 export type ProcessKind = 'broker' | 'worker'
 
 export const WORK_NAMES = Object.keys(WORK) as Work[]
 
-/** `all`, `none`, or names by comma. @returns the names that are not known, if any */
+/**
+ * Parses `all`, `none`, or a comma-separated list of names.
+ * @returns the work, or the unknown names
+ */
 export function parseWork(text: string): { work: Work[] } | { unknown: string[] } {
   if (text === 'all') return { work: WORK_NAMES }
   if (text === 'none') return { work: [] }
@@ -27,7 +30,7 @@ export function parseWork(text: string): { work: Work[] } | { unknown: string[] 
     : { work: WORK_NAMES.filter((name) => names.includes(name)) }
 }
 
-/** As `parseWork` reads it. */
+/** Returns the text that `parseWork` parses to this work. */
 export function workText(work: readonly Work[]): string {
   if (work.length === WORK_NAMES.length) return 'all'
   return work.length === 0 ? 'none' : work.join(',')

@@ -1,25 +1,27 @@
 import type { SteadyClock } from './clock.ts'
 
 /**
- * Whether the wall clock shows the right time: by the monotonic time since the last comparison with
- * Microsoft's, at first since the start. As a clock it shows the wall clock's time while that is
- * right, and the right time where the wall clock was set to another: what is written meanwhile
- * (when a session was revoked, until when one lasts) stays true when the wall clock is right again.
+ * Checks the wall clock against the monotonic time since the last comparison with Microsoft's
+ * clock, or since the start. As a clock it returns the wall clock's time while that is right, and
+ * the right time after the wall clock was set wrong, so that times written meanwhile (of a
+ * revocation, of an expiry) stay valid when the wall clock is right again.
  */
 
-/** From here on what is decided by time waits. Operators are paged from 30 s on. */
+/**
+ * The deviation from which acts that depend on the time wait. Operators are alerted from 30 s on.
+ */
 export const DISAGREE_SECONDS = 60
 /**
- * Who was answered 503 because of the clock may ask again then: about as often as the clocks are
+ * The Retry-After of a 503 because of the clock, about the interval at which the clocks are
  * compared.
  */
 export const CLOCK_RETRY_SECONDS = 20
-/** The clock was set while Microsoft was asked. */
+/** The change of the clock during a request to Microsoft from which the comparison is discarded. */
 const STEP_MS = 2_000
 
 export class ClockWatch implements SteadyClock {
   readonly #clock: SteadyClock
-  /** What the wall clock has to be ahead of the monotonic one. */
+  /** The correct difference between the wall clock and the monotonic one. */
   #rightMs: number
 
   constructor(clock: SteadyClock) {
@@ -40,19 +42,23 @@ export class ClockWatch implements SteadyClock {
     return this.#clock.steadyMs()
   }
 
-  /** How far the wall clock is ahead of the right time; negative: behind it. */
+  /**
+   * Returns the seconds by which the wall clock is ahead of the right time; negative if it is
+   * behind.
+   */
   aheadSeconds(): number {
     return Math.round((this.#differenceMs() - this.#rightMs) / 1000)
   }
 
-  /** No session may be ended, and no token judged, by this wall clock. */
+  /** Returns whether the wall clock is too wrong to end a session or judge a token by it. */
   disagrees(): boolean {
     return Math.abs(this.aheadSeconds()) > DISAGREE_SECONDS
   }
 
   /**
-   * Begun before Microsoft is asked; its answer is how far Microsoft's clock is ahead of the wall
-   * clock. A step in between makes it void.
+   * Starts a comparison before a request to Microsoft. The returned function takes the seconds by
+   * which Microsoft's clock is ahead of the wall clock. If the clock was set in between, the
+   * comparison is discarded.
    */
   comparison(): (microsoftAheadSeconds: number) => void {
     const beforeMs = this.#differenceMs()

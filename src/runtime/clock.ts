@@ -1,22 +1,25 @@
 /**
- * The time, in epoch seconds, and in milliseconds where a second is too long. Read once a request
- * and passed down.
+ * The time in epoch seconds, and in milliseconds for short intervals. It is read once per request
+ * and passed on.
  */
 export interface Clock {
   now(): number
   nowMs(): number
 }
 
-/** For what must go on in time although the system's clock is set: retries, breakers, leases. */
+/**
+ * A clock for retries, breakers and leases, which must not be affected if the system's clock is
+ * set.
+ */
 export interface SteadyClock extends Clock {
   /**
-   * The milliseconds since the epoch at the start of the process, plus the monotonic time since: a
-   * step of the system's clock does not move it.
+   * Returns the milliseconds since the epoch at the start of the process plus the monotonic time
+   * since. Setting the system's clock does not change it.
    */
   steadyMs(): number
 }
 
-/** The one place that reads the machine's clock; everything else is handed a `Clock`. */
+/** The only code that reads the machine's clock. All other code receives a `Clock`. */
 export const systemClock: SteadyClock = {
   now: () => Math.floor(Date.now() / 1000),
   nowMs: () => Date.now(),

@@ -1,7 +1,7 @@
 import type { Log } from './log.ts'
 
 /**
- * Closes what was opened, in the opposite order. A part that fails to close does not keep the
+ * Closes parts in the reverse order of their opening. A part that fails to close does not keep the
  * others open.
  */
 export class Closing {
@@ -13,7 +13,7 @@ export class Closing {
   add(name: string, close: () => unknown): void {
     this.#steps.push({ name, close })
   }
-  /** Closed before everything that was opened after it. */
+  /** Moves a part so that it is closed before all others added so far. */
   first(name: string): void {
     const at = this.#steps.findIndex((step) => step.name === name)
     this.#steps.push(...this.#steps.splice(at, 1))

@@ -1,14 +1,14 @@
-/** Work that runs at the same time: it is waited for, kept in order, or limited. */
+/** Controls work that runs at the same time: waits for it, keeps its order, or limits it. */
 
 /**
- * Readings of one state that may overlap. The one that began last has read the latest state: an
- * earlier one that ends after it is dropped.
+ * Reads of one state that may overlap. The read that began last has the latest state, so an earlier
+ * one that ends after it is dropped.
  */
 export class Readings {
   #begun = 0
   #applied = 0
 
-  /** @param apply keeps what was read. It is not called for a reading that was dropped */
+  /** @param apply stores the value; not called for a read that was dropped */
   async take<T>(read: () => Promise<T>, apply: (value: T) => void): Promise<void> {
     const mine = ++this.#begun
     const value = await read()
@@ -19,16 +19,17 @@ export class Readings {
 }
 
 /**
- * Waits until all have ended, also where one fails: what follows must not begin beside the others.
- * @throws what the first of those that failed, in their order, failed with
+ * Waits until all promises are settled, even if one fails, so that what follows does not run beside
+ * them.
+ * @throws the error of the first one, in their order, that failed
  */
 export async function allEnded(acts: readonly Promise<unknown>[]): Promise<void> {
   for (const one of await Promise.allSettled(acts)) if (one.status === 'rejected') throw one.reason
 }
 
 /**
- * Waits for `work`, but not longer than this.
- * @throws what `late` makes, once that time has passed
+ * Waits for `work`, but at most `ms`.
+ * @throws the error of `late` after that time
  */
 export function within<T>(
   ms: number,
@@ -42,8 +43,8 @@ export function within<T>(
 }
 
 /**
- * Limits work that costs something: so much at a time for one key and in all. More waits, in the
- * order in which it came, each key in its turn.
+ * Limits expensive work to a number at a time, for each key and in all. Further work waits; keys
+ * take turns, and the work of a key keeps its order.
  */
 export class FairLimiter {
   readonly #perKey: number
@@ -57,17 +58,20 @@ export class FairLimiter {
     this.#inAll = inAll
   }
 
-  /** How much waits for this key. */
+  /** Returns the amount of work that waits for this key. */
   waitingOf(key: string): number {
     return this.#waiting.get(key)?.length ?? 0
   }
 
-  /** @returns how to end the turn; called twice it does nothing the second time */
+  /**
+   * Waits for a turn.
+   * @returns a function that ends the turn; a second call does nothing
+   */
   take(key: string): Promise<() => void> {
     return new Promise((start) => this.enter(key, start))
   }
 
-  /** Calls `start` in its turn, at once where there is room, with what ends the turn. */
+  /** Calls `start` in its turn, at once if there is room, with a function that ends the turn. */
   enter(key: string, start: (end: () => void) => void): void {
     const line = this.#waiting.get(key)
     if (line === undefined) this.#waiting.set(key, [start])
@@ -76,7 +80,8 @@ export class FairLimiter {
   }
 
   #next(): void {
-    // A key that still waits is set again, behind the others: this loop comes to it once more.
+    // A key that still has waiting work is added again behind the others, and this loop reaches it
+    // again.
     for (const [key, line] of this.#waiting) {
       if (this.#total >= this.#inAll) return
       if ((this.#running.get(key) ?? 0) >= this.#perKey) continue

@@ -1,8 +1,8 @@
 /** Cells of a CSV (RFC 4180). */
 
 /**
- * What a user chose must not be a formula where a spreadsheet opens the file: an apostrophe before
- * it makes it text.
+ * Returns text that a spreadsheet does not run as a formula. Text from users that begins like one
+ * gets an apostrophe in front.
  */
 export const withoutFormula = (text: string): string =>
   /^[=+\-@\t\r]/.test(text) ? `'${text}` : text

@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 
 /**
- * Zod's findings in words of ours, where a schema has none of its own. They follow the name of what
- * is wrong.
+ * Error messages for Zod's findings, for schemas without their own. Each completes a sentence that
+ * begins with the name of the field.
  */
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -5,35 +5,37 @@ import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { ObserveAnswer } from './requests.ts'
 
-/** Where a listener listens. */
+/** The address of a listener. */
 export interface Address {
   host: string
   port: number
 }
 
 /**
- * An HTTP listener that ends without breaking a request off: it says on each connection that it
- * will be closed, and closes it after its answer.
+ * An HTTP listener that shuts down without cutting requests off: it announces on each connection
+ * that it will be closed, and closes it after the answer.
  */
 export interface Listener {
-  /** Where it really listens (a port 0 is resolved). */
+  /** The actual address, with the assigned port if the configured one is 0. */
   address: Address
-  /** From now on each answer is the last one of its connection. It listens on. */
+  /**
+   * Makes each answer the last one of its connection. The listener goes on accepting connections.
+   */
   drain(): void
   /**
-   * Until no request has come for a while (bounded). A proxy that has not noticed yet that this
-   * process ends may send a request on a connection that is idle; closing that connection at the
-   * same moment would leave the request without an answer.
-   * @param pass how that while passes
+   * Waits until no request has come for a while, up to a limit. A proxy that has not noticed the
+   * shutdown may send a request on an idle connection; closing that connection at the same moment
+   * would leave the request without an answer.
+   * @param pass waits for one interval
    */
   quiet(pass?: () => Promise<unknown>): Promise<void>
-  /** Takes no new connection, waits for the answers under way (bounded), closes everything. */
+  /** Accepts no new connection, waits for running answers up to a limit, and closes everything. */
   close(): Promise<void>
 }
 
 /**
- * Slow or silent clients are disconnected; an event stream is an answer, not a request, and may
- * last.
+ * Limits that disconnect slow or silent clients. An event stream is an answer, not a request, so it
+ * is not limited.
  */
 const LIMITS = {
   headersTimeout: 10_000,
@@ -42,20 +44,26 @@ const LIMITS = {
   maxHeaderSize: 16_384,
 }
 /**
- * So long, answers say `Connection: close` before the port is closed: a client that keeps its
- * connections busy has left them by then.
+ * The time for which answers say `Connection: close` before the port is closed, so that clients
+ * that keep their connections busy have left them.
  */
 const LINGER_MS = 150
-/** Without a request for so long, proxies have noticed: longer than one of their checks. */
+/**
+ * The time without a request after which proxies have noticed the shutdown. It is longer than the
+ * interval of their checks.
+ */
 const QUIET_MS = 500
-/** A client that goes on for longer keeps no process from ending. */
+/**
+ * The most intervals that `quiet` waits, so that a client that goes on sending does not keep the
+ * process from ending.
+ */
 const MOST_QUIETS = 10
-/** An answer that takes longer is cut off. */
+/** The time after which a running answer is cut off. */
 const DRAIN_MS = 5_000
 
 /**
- * @param observe is called for each request, with what answers it
- * @throws Error that names the setting to change, where the address cannot be used
+ * @param observe called for each request, with a function that answers it
+ * @throws Error that names the setting to change if the address cannot be used
  */
 export async function listen(
   app: Hono,
@@ -104,7 +112,7 @@ export async function listen(
   }
 }
 
-/** @param begun how many requests there were */
+/** @param begun returns the number of requests so far */
 async function untilQuiet(begun: () => number, pass: () => Promise<unknown>): Promise<void> {
   for (let before = -1, passed = 0; before !== begun() && passed < MOST_QUIETS; passed++) {
     before = begun()
@@ -113,8 +121,8 @@ async function untilQuiet(begun: () => number, pass: () => Promise<unknown>): Pr
 }
 
 /**
- * RFC 9112 §9.6. A stream has sent its headers long ago: its connection is closed when it has
- * ended.
+ * Announces that the connection will be closed (RFC 9112 §9.6). An event stream has already sent
+ * its headers; its connection is closed when it ends.
  */
 function lastOfItsConnection(response: ServerResponse): void {
   if (!response.headersSent) response.setHeader('Connection', 'close')

@@ -1,11 +1,11 @@
 import { requestFields } from './request-context.ts'
 
 /**
- * One JSON line an event, to standard output. Secrets, tokens, codes and cookies have no business
- * here; who logs an error logs its name, message and stack.
+ * Writes one line of JSON for each event to standard output. It must never contain secrets, tokens,
+ * codes or cookies. An error is logged by its name, message and stack.
  */
 
-/** A client has one name in every line. */
+/** Fields that give a client the same name, `client_id`, in every line. */
 interface OneName {
   client?: never
   clientId?: never
@@ -14,7 +14,7 @@ interface OneName {
 
 type Fields = OneName & Record<string, string | number | boolean | null | undefined | string[]>
 
-/** `cause` is what went wrong: its name, message and stack are logged. */
+/** Fields with an error. The name, message and stack of `cause` are logged. */
 type FieldsWithCause = OneName & { cause?: unknown; [name: string]: unknown }
 
 export interface Log {
@@ -26,9 +26,9 @@ export interface Log {
 type Level = 'info' | 'warn' | 'error'
 
 /**
- * What looks like a secret of ours is cut out, whatever brought it here: JWTs, refresh tokens,
- * client secrets, what addresses hold (a code, a password), credentials of a header, cookies. A
- * second safeguard, not the first.
+ * Text that looks like a secret is removed wherever it comes from: JWTs, refresh tokens, client
+ * secrets, codes and passwords in addresses, credentials in headers, cookies. This is a second
+ * safeguard, not the first.
  */
 const SECRET = new RegExp(
   [
@@ -48,7 +48,7 @@ const cleaned = (value: unknown): unknown => {
   return Array.isArray(value) ? value.map(cleaned) : value
 }
 
-/** The chain of causes, each with its name and message; the stack of the outermost. */
+/** Returns the names and messages of the chain of causes, and the stack of the outermost error. */
 function describe(cause: unknown): Record<string, string> {
   if (!(cause instanceof Error)) return { cause: clean(String(cause)) }
   const chain: string[] = []
@@ -57,7 +57,7 @@ function describe(cause: unknown): Record<string, string> {
   return { cause: clean(chain.join(' <- ')), stack: clean(cause.stack ?? '') }
 }
 
-/** A line that is written while a request is answered names the request. */
+/** Creates a log. A line written while a request is answered contains the request's id. */
 export function createLog(write: (line: string) => void, nowMs: () => number): Log {
   const line = (level: Level, event: string, fields: FieldsWithCause = {}): void => {
     const { cause, ...rest } = fields

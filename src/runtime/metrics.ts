@@ -2,26 +2,28 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { REASONS } from '../protocol/revocation.ts'
 
 /**
- * What operators watch, by Prometheus. Labels come from closed lists or from registered clients:
- * never from what a stranger sends.
+ * The Prometheus metrics for operators. Label values come from closed lists or from registered
+ * clients, never from an unauthenticated request.
  */
 export type Metrics = ReturnType<typeof createMetrics>
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600, 3600, 86400]
 
-/** Sign-ins that fail by our own fault or Microsoft's, not by the user's: alerts go by them. */
+/**
+ * Outcomes of sign-ins that fail because of the broker or Microsoft, not the user. Alerts use them.
+ */
 const AMISS = ['credential', 'app_missing', 'redirect_mismatch', 'outage']
 
 export function createMetrics() {
   const metrics = register()
-  // From zero, so that the first one is a rise too: Prometheus sees none from nothing to one.
+  // Counters start at zero, so that Prometheus sees the first event as an increase.
   for (const outcome of [...AMISS, 'opened']) metrics.signIns.inc({ outcome }, 0)
   for (const reason of REASONS) metrics.revocations.inc({ reason }, 0)
   for (const outcome of ['alarm', 'credential']) metrics.signals.inc({ kind: 'probe', outcome }, 0)
   return metrics
 }
 
-/** Makes metrics and registers them. */
+/** Creates and registers metrics. */
 class Maker {
   readonly #registers: Registry[]
 
@@ -47,7 +49,7 @@ class Maker {
   }
 }
 
-/** One subject after the other: /metrics lists them in the order in which they are made. */
+/** Creates the metrics by subject. /metrics lists them in the order of their creation. */
 function register() {
   const registry = new Registry()
   const make = new Maker(registry)

@@ -2,13 +2,13 @@ import { type BlockList, isIP } from 'node:net'
 import { addressRanges } from './remote-address.ts'
 
 /**
- * Which addresses the broker may call: link-local, metadata and reserved ones never, loopback where
- * the operator allows it.
+ * Decides which addresses the broker may call: never link-local, metadata and reserved ones, and
+ * loopback only if the operator allows it.
  */
 
 /**
- * RFC 6890 and what cloud providers serve credentials from; IPv4 inside NAT64 (RFC 6052) and 6to4
- * (RFC 3056) included.
+ * Addresses that are never called: those of RFC 6890 and those from which cloud providers serve
+ * credentials, including the IPv4 ones inside NAT64 (RFC 6052) and 6to4 (RFC 3056).
  */
 const never = addressRanges([
   '0.0.0.0/8',
@@ -25,7 +25,7 @@ const never = addressRanges([
   '64:ff9b::/104',
   '64:ff9b::a9fe:0/112',
   '64:ff9b::a83f:8110/128',
-  // NAT64 of a network's own (RFC 8215): where it holds the IPv4 is not known.
+  // NAT64 with a local prefix (RFC 8215), in which the position of the IPv4 address is unknown.
   '64:ff9b:1::/48',
   '2002:0::/24',
   '2002:a9fe::/32',
@@ -33,7 +33,7 @@ const never = addressRanges([
 
 const loopback = addressRanges(['127.0.0.0/8', '::1', '64:ff9b::7f00:0/104', '2002:7f00::/24'])
 
-/** Undefined where the address may be called, else why not. */
+/** Returns why an address must not be called, or undefined. */
 export function addressProblem(address: string, allowLoopback: boolean): string | undefined {
   const bare = address.replace(/^\[|\]$|%.*$/g, '')
   const family = isIP(bare)
@@ -47,8 +47,8 @@ export function addressProblem(address: string, allowLoopback: boolean): string 
 }
 
 /**
- * Not public (RFC 6890), with IPv4 inside NAT64; 6to4 and Teredo as a whole, because no server uses
- * them.
+ * Private addresses (RFC 6890), including those inside NAT64. 6to4 and Teredo are included as a
+ * whole, because no server uses them.
  */
 const privates = addressRanges([
   '10.0.0.0/8',
@@ -72,8 +72,9 @@ const privates = addressRanges([
 ])
 
 /**
- * Undefined where the address is public or in the list, else why a webhook may not go there.
- * @param address one that `addressProblem` accepts
+ * Returns why a webhook must not be sent to an address, or undefined if it is public or in the
+ * list.
+ * @param address an address that `addressProblem` accepts
  */
 export function privateProblem(
   address: string,

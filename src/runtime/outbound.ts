@@ -12,8 +12,8 @@ import { addressProblem, privateProblem } from './outbound-addresses.ts'
 
 export interface Outbound {
   /**
-   * Never follows a redirect; reads at most `maxBytes` of the answer. Throws on transport errors
-   * and timeouts.
+   * Sends a request. It never follows a redirect and reads at most `maxBytes` of the answer. Throws
+   * on transport errors and timeouts.
    */
   request(
     url: string,
@@ -23,20 +23,20 @@ export interface Outbound {
       body?: string
       timeoutMs: number
       maxBytes: number
-      /** `latin1`: each letter of the answer's body is one byte of it. */
+      /** The encoding of the answer's body. With `latin1` each character is one byte. */
       encoding?: 'utf8' | 'latin1'
       signal?: AbortSignal | undefined
     },
   ): Promise<{ status: number; headers: Record<string, string>; body: string }>
   /**
-   * The certificate that the server at an https origin shows, through the same rules. Throws where
-   * there is no connection, or it is not valid.
+   * Returns the validity of the certificate of an https origin, under the same address rules.
+   * Throws if there is no connection or the certificate is not valid.
    */
   certificate(origin: string, timeoutMs: number): Promise<Validity>
   close(): Promise<void>
 }
 
-/** Of a certificate, in epoch seconds. */
+/** The validity of a certificate in epoch seconds. */
 interface Validity {
   from: number
   until: number
@@ -44,35 +44,35 @@ interface Validity {
 
 /**
  * HTTP to addresses that others registered: logout targets, `jwks_uri`, webhooks. Private networks
- * are where instances live, so they are allowed (webhooks: only those of an allow-list); link-local
- * and metadata addresses never are, loopback and plain http only where the operator allows them. A
- * name is judged by what it resolves to, and once more by the connected socket before a byte of the
- * request is written, so that DNS cannot be rebound in between. By way of a proxy only literal
- * addresses can be judged: which names it may call is the proxy's own rule.
+ * are allowed because instances run there (for webhooks, only those of an allow-list); link-local
+ * and metadata addresses never are, loopback and plain http only if the operator allows them. A
+ * host name is checked by the addresses it resolves to, and again on the connected socket before
+ * the request is written, so that DNS rebinding has no effect. Through a proxy only literal
+ * addresses can be checked: the proxy decides which names may be called.
  */
 
 export interface OutboundOptions {
-  /** Loopback addresses too: the demo, and development on one machine. */
+  /** Whether loopback addresses are allowed, for the demo and for development on one machine. */
   allowLoopback: boolean
   /**
-   * Private addresses only of this list (webhooks); not set: all of them, because instances live
+   * The private addresses that are allowed, for webhooks. Default: all, because instances run
    * there.
    */
   privateRanges?: BlockList
-  /** Plain http too; not set: where loopback is allowed. */
+  /** Whether plain http is allowed. Default: if loopback is. */
   allowHttp?: boolean
   connectTimeoutMs?: number
-  /** A certificate authority to trust besides the system's. */
+  /** A certificate authority to trust in addition to the system's. */
   ca?: string
-  /** https goes by way of this proxy, which resolves names then. */
+  /** The proxy for https requests. It resolves the names. */
   proxy?: ProxySettings | undefined
-  /** Stands in for the system's resolver. */
+  /** A replacement for the system's resolver, in tests. */
   lookup?: typeof systemLookup
 }
 
 /**
- * An address that no setting allows. The text is for operators: it names the address, nothing of
- * the request.
+ * Thrown for an address that the rules reject. The message is for operators: it names the address
+ * and contains nothing of the request.
  */
 export class AddressRejected extends Error {
   constructor(message: string) {
@@ -97,7 +97,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   }
 }
 
-/** Undefined where an address may be called, else why not. */
+/** Returns why an address must not be called, or undefined. */
 type Judge = (address: string) => string | undefined
 
 const judgeOf = ({ allowLoopback, privateRanges }: OutboundOptions): Judge =>
@@ -119,13 +119,14 @@ function agentOf(options: OutboundOptions, identity?: Identity): Dispatcher {
     connections: 32,
     pipelining: 1,
     keepAliveTimeout: 4_000,
-    // Below what a server announces, or a request meets a connection that is being closed.
+    // Connections are closed earlier than the server announces, so that a request does not meet a
+    // connection that is being closed.
     keepAliveTimeoutThreshold: 1_500,
   }
   return proxy === undefined ? new Agent(pooled) : proxyAgent(proxy, { ...pooled, requestTls: tls })
 }
 
-/** By a connection of its own: one that takes up an earlier TLS session shows no certificate. */
+/** Uses a new connection, because a resumed TLS session shows no certificate. */
 async function certificateOf(
   options: OutboundOptions,
   send: (by: Dispatcher) => Promise<unknown>,
@@ -139,7 +140,7 @@ async function certificateOf(
   try {
     await send(agent)
   } catch (error) {
-    // What went wrong after the handshake is not about the certificate.
+    // A failure after the handshake does not concern the certificate.
     if (seen === undefined || error instanceof AddressRejected) throw error
   } finally {
     await agent.destroy()
@@ -150,8 +151,8 @@ async function certificateOf(
 }
 
 /**
- * What a proxy would be asked to call: an address is judged here, a name's address by the proxy
- * alone.
+ * Checks the host of a request through a proxy. A literal address is checked here; only the proxy
+ * knows what a name resolves to.
  */
 function judgeName(url: string, allowLoopback: boolean, judge: Judge): void {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
@@ -175,7 +176,7 @@ function guardedConnector(
     ...tls,
   })
   return (target, done) => {
-    // A literal address is never looked up.
+    // The resolver is not called for a literal address.
     const literal = target.hostname.replace(/^\[|\]$/g, '')
     const problem = isIP(literal) === 0 ? undefined : judge(literal)
     if (problem !== undefined) return done(new AddressRejected(`${problem}.`), null)
@@ -189,7 +190,10 @@ function guardedConnector(
   }
 }
 
-/** Keeps what may be called of what a name resolves to; none left is a rejection. */
+/**
+ * Wraps the resolver so that it returns only addresses that may be called, and fails if none is
+ * left.
+ */
 function guardedLookup(lookup: typeof systemLookup, judge: Judge): LookupFunction {
   return (hostname, asked, done) => {
     const every: LookupOptions & { all: true } = { ...asked, all: true }
@@ -256,8 +260,8 @@ async function request(
 }
 
 /**
- * The status has arrived: a body that is too long, stalls or breaks off is cut there. Its
- * connection is not used again.
+ * Reads at most `maxBytes` of a body. Because the status has already arrived, a body that is too
+ * long, stalls or breaks off is only cut. Its connection is not used again.
  */
 async function readUpTo(
   body: AsyncIterable<Uint8Array>,
@@ -273,7 +277,7 @@ async function readUpTo(
       if (size > maxBytes) break
     }
   } catch {
-    // What has been read is kept.
+    // The part that was read is returned.
   }
   return Buffer.concat(chunks).toString(encoding)
 }
@@ -286,8 +290,8 @@ function flat(headers: Record<string, string | string[] | undefined>): Record<st
 }
 
 /**
- * Requests over https by way of the proxy in front of the internet (HTTPS_PROXY), except to the
- * hosts of NO_PROXY.
+ * The proxy in front of the internet (HTTPS_PROXY) for requests over https, and the hosts that
+ * bypass it (NO_PROXY).
  */
 
 export interface ProxySettings {
@@ -295,7 +299,10 @@ export interface ProxySettings {
   noProxy: string
 }
 
-/** Undici's own `fetch`, with the types of Node's: Node's takes no agent of another undici. */
+/**
+ * Undici's own `fetch` with the types of Node's. Node's `fetch` accepts no agent of another copy of
+ * undici.
+ */
 const fetchThrough = undiciFetch as unknown as (
   url: string,
   init: Omit<RequestInit, 'dispatcher'> & { dispatcher: EnvHttpProxyAgent },
@@ -303,11 +310,14 @@ const fetchThrough = undiciFetch as unknown as (
 
 type Options = ConstructorParameters<typeof EnvHttpProxyAgent>[0]
 
-/** `httpProxy` is empty and not unset: undici would take it from the environment. */
+/**
+ * `httpProxy` is empty instead of undefined, because undici would then read it from the
+ * environment.
+ */
 const proxyAgent = ({ https, noProxy }: ProxySettings, options: Options = {}): EnvHttpProxyAgent =>
   new EnvHttpProxyAgent({ ...options, httpProxy: '', httpsProxy: https, noProxy })
 
-/** `fetch`, by way of the proxy. */
+/** Returns a `fetch` that uses the proxy. */
 export function proxiedFetch(
   settings: ProxySettings,
   options: Options = {},

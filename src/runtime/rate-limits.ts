@@ -5,14 +5,14 @@ import type { SteadyClock } from './clock.ts'
 import { OAuthError } from '../protocol/error.ts'
 
 /**
- * How many requests of a kind each key may make. It never limits a sign-out, a revocation or a
- * guard's report.
+ * Limits the requests of a kind for each key. Sign-outs, revocations and guards' reports are never
+ * limited.
  */
 
 /**
- * A bucket of tokens for each key: it holds at most `burst`, one is taken for each request, and
- * `perSecond` are put back. At most `mostKeys` buckets are remembered; when there are more, the one
- * that was used longest ago is forgotten.
+ * A token bucket for each key: it holds at most `burst` tokens, each request takes one, and
+ * `perSecond` are added. At most `mostKeys` buckets are kept; beyond that, the least recently used
+ * is dropped.
  */
 
 export interface Rate {
@@ -21,9 +21,9 @@ export interface Rate {
 }
 
 interface Bucket {
-  /** When the bucket is full again. */
+  /** The time at which the bucket is full again. */
   fullAtMs: number
-  /** The last request found it empty. */
+  /** True if the last request was over the limit. */
   empty: boolean
 }
 
@@ -32,7 +32,7 @@ type Taken =
   | {
       outcome: 'empty'
       retryAfterSeconds: number
-      /** The first time since it last held a token. */ first: boolean
+      /** True for the first request over the limit since the last one within it. */ first: boolean
     }
 
 export class TokenBuckets {
@@ -53,7 +53,7 @@ export class TokenBuckets {
 
   take(key: string, nowMs: number): Taken {
     const before = this.#buckets.get(key)
-    // A clock that was set back must not lock a client out for as long as the step.
+    // If the clock is set back, a client must not be locked out for the difference.
     const fullAtMs = Math.min(
       Math.max(before?.fullAtMs ?? nowMs, nowMs),
       nowMs + this.#burst * this.#tokenMs,
@@ -80,43 +80,47 @@ export class TokenBuckets {
   }
 }
 
-/** The rates that an operator sets; undefined switches a limit off. */
+/** The rates that an operator sets. Undefined switches a limit off. */
 export type RateSettings = Record<
   'clientFailures' | 'authorize' | 'pushedRequests' | 'introspect',
   Rate | undefined
 >
 
-/** The limits, each with its rate. */
+/** Returns all limits with their rates. */
 const ratesOf = (settings: RateSettings) => ({
   ...settings,
-  // A sign-in is one request of each: where many users share an address, both need the room that
-  // /authorize needs.
+  // A sign-in makes one request to each. If many users share an address, both need the same limit
+  // as /authorize.
   par: settings.authorize,
   callback: settings.authorize,
-  // Wrong setup tokens, by address: an administrator mistypes a few times, and 256 random bits are
-  // not guessed.
+  // Wrong setup tokens, by address. The limit is for an administrator's typing errors; 256 random
+  // bits cannot be guessed.
   setupToken: { perSecond: 6 / 60, burst: 10 },
-  // CSV lists of one administrator of a tenant. The audit log keeps an entry of each for years.
-  exports: { perSecond: 6 / 60, burst: 20 },
-  // Changes of a receiver's own stream of security events. The audit log keeps an entry of each for
+  // CSV lists downloaded by one administrator of a tenant. The audit log keeps an entry of each for
   // years.
+  exports: { perSecond: 6 / 60, burst: 20 },
+  // Changes by a receiver to its own stream of security events. The audit log keeps an entry of
+  // each for years.
   streamChanges: { perSecond: 10 / 60, burst: 200 },
 })
 type Limit = keyof ReturnType<typeof ratesOf>
 
 export interface RateLimits {
-  /** @returns undefined where the request is within the limit, else when to try again */
+  /**
+   * Counts a request.
+   * @returns undefined if it is within the limit, otherwise the seconds to wait
+   */
   take(limit: Limit, key: Key): { retryAfterSeconds: number } | undefined
   /**
-   * Whether another line about a rejected request of this key goes to the log: strangers do not
-   * decide how much is written.
+   * Returns whether another line about a rejected request of this key may be logged, so that an
+   * attacker cannot flood the log.
    */
   mayLog(key: Key): boolean
 }
 
 /**
- * A registered client and an address, or a user who is signed in. What a stranger may choose freely
- * (an unknown client_id) is never part of it.
+ * The key of a limit: a registered client and an address, or a user who is signed in. It never
+ * contains a value that the sender can choose freely, such as an unknown client_id.
  */
 interface Key {
   clientId?: string | undefined
@@ -141,7 +145,7 @@ export function createRateLimits(
       const taken = buckets.get(limit)?.take(text(key), clock.steadyMs())
       if (taken?.outcome !== 'empty') return undefined
       metrics.rateLimited.inc({ limit })
-      // One line for each key and burst, however many requests follow.
+      // Logged once for each key and burst, however many requests follow.
       if (taken.first)
         log.warn('rate_limited', {
           limit,
@@ -155,13 +159,16 @@ export function createRateLimits(
   }
 }
 
-/** Lines about one client and address: the first of a burst, then a few a minute. */
+/** The log lines about one client and address: the first of a burst, then a few a minute. */
 const LOG_LINES: Rate = { perSecond: 10 / 60, burst: 20 }
 
 const text = ({ clientId, address, sub }: Key): string =>
   JSON.stringify([clientId, address === undefined ? undefined : network(address), sub])
 
-/** One subscriber of an IPv6 network holds a /64: its addresses count as one. */
+/**
+ * Returns the network of an address. One subscriber of an IPv6 network has a /64, so its addresses
+ * count as one.
+ */
 function network(address: string): string {
   if (!isIPv6(address)) return address
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
@@ -176,7 +183,10 @@ function network(address: string): string {
   return all.slice(0, 4).join(':')
 }
 
-/** RFC 6585 §4. @throws OAuthError 429 with Retry-After */
+/**
+ * Counts a request (RFC 6585 §4).
+ * @throws OAuthError 429 with Retry-After above the limit
+ */
 export function mustBeWithin(limits: RateLimits, limit: Limit, key: Key): void {
   const exceeded = limits.take(limit, key)
   if (exceeded !== undefined) throw tooMany(exceeded)

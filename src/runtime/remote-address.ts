@@ -3,15 +3,15 @@ import { BlockList, isIP } from 'node:net'
 import type { Context } from 'hono'
 
 /**
- * Where a request comes from, behind proxies: only what a trusted proxy adds to X-Forwarded-For
- * counts, because any client can send that header.
+ * Determines the address of a request's sender behind proxies. Only the entries that trusted
+ * proxies add to X-Forwarded-For count, because any client can send that header.
  */
 
 export type TrustedProxies = BlockList
 
 /**
- * @param ranges addresses (`10.0.0.7`) and CIDRs (`10.0.0.0/8`, `fd00::/8`).
- * @throws Error that names the range that is none
+ * @param ranges addresses (`10.0.0.7`) and CIDRs (`10.0.0.0/8`, `fd00::/8`)
+ * @throws Error that names the range that is not valid
  */
 export function addressRanges(ranges: readonly string[]): TrustedProxies {
   const list = new BlockList()
@@ -41,11 +41,9 @@ export const isTrustedProxy = (proxies: TrustedProxies, peer: string | undefined
   peer !== undefined && trusts(proxies, plain(peer))
 
 interface Forwarded {
-  /**
-   * The first address from the right that is not a trusted proxy; the peer itself where it is none.
-   */
+  /** The first address from the right that is not a trusted proxy, or the peer if it is not one. */
   from: string
-  /** The header names an address before `from`, which does not count. */
+  /** True if the header names an address before `from`, which is ignored. */
   unused: boolean
 }
 
@@ -71,7 +69,9 @@ export const remoteAddress = (
 ): string | undefined =>
   peer === undefined ? undefined : forwarded(peer, forwardedFor, proxies).from
 
-/** The same of a request, for logs and rate limits. It authenticates nothing. */
+/**
+ * Returns the sender's address of a request, for logs and rate limits. It authenticates nothing.
+ */
 export function remoteOf(
   c: Context,
   config: { trustedProxies: TrustedProxies },
@@ -85,13 +85,13 @@ export function remoteOf(
 }
 
 /**
- * Notices a proxy in front of the broker that is not trusted: every user behind it has the address
- * of that proxy.
+ * Notices a proxy in front of the broker that is not trusted. All users behind it then have the
+ * proxy's address.
  */
 
 /**
- * Any client may send the header: so many requests in a row, without one whose proxies are all
- * trusted, are no accident.
+ * The requests in a row, with an untrusted proxy, that show a wrong configuration. A single one
+ * proves nothing, because any client can send the header.
  */
 const LEAST = 5
 
@@ -100,8 +100,8 @@ export class AddressWatch {
   #address = ''
 
   /**
-   * Takes each request with X-Forwarded-For.
-   * @param isPrivate whether `from` is a private or loopback address, as that of a proxy is
+   * Records a request with X-Forwarded-For.
+   * @param isPrivate returns whether an address is private or loopback, as that of a proxy is
    */
   note({ from, unused }: Forwarded, isPrivate: (address: string) => boolean): void {
     if (!unused || !isPrivate(from)) this.#hidden = 0
@@ -111,15 +111,18 @@ export class AddressWatch {
     }
   }
 
-  /** The address that all of the latest requests had, and how many they were. */
+  /**
+   * Returns the address that all of the latest requests had, and their number. Undefined if there
+   * are too few.
+   */
   hidden(): { address: string; requests: number } | undefined {
     return this.#hidden < LEAST ? undefined : { address: this.#address, requests: this.#hidden }
   }
 }
 
 /**
- * Whether a request failed because its sender closed the connection before the body ended: no fault
- * of ours, and no answer is read.
+ * Returns whether a request failed because its sender closed the connection before the end of the
+ * body. That is no fault of the broker, and the answer is not read.
  */
 export function senderIsGone(error: Error, c: Context): boolean {
   const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }

@@ -2,25 +2,25 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { newUuid, type Random } from './ids.ts'
 
 /**
- * The request that is being answered: its answer, log lines and messages of the outbox name it. It
- * decides nothing.
+ * Identifies the request that is being answered in its answer, log lines and outbox messages. It
+ * affects no decision.
  */
 
-/** The header `traceparent` of W3C Trace Context. The broker sends no `tracestate`. */
+/** The header `traceparent` of W3C Trace Context. The broker does not send `tracestate`. */
 
 export interface TraceContext {
   /** 32 lower-case hex digits. */
   traceId: string
-  /** 16 lower-case hex digits: the parent of what comes next. */
+  /** 16 lower-case hex digits: the parent of the next span. */
   spanId: string
-  /** Two hex digits; bit 0: sampled. */
+  /** Two hex digits; bit 0 means sampled. */
   flags: string
 }
 
-// §3.2.2: a later version may append fields, version 00 may not.
+// A later version may append fields; version 00 may not (§3.2.2).
 const FORM = /^(?!ff)([\da-f]{2})-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(-.*)?$/
 
-/** Undefined where it is not well formed: a new trace begins then (§4.3). */
+/** Parses the header. Returns undefined if it is not valid, and then a new trace begins (§4.3). */
 export function parseTraceparent(header: string | undefined): TraceContext | undefined {
   const [, version, traceId, spanId, flags, more] = FORM.exec(header ?? '') ?? []
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined
@@ -32,14 +32,17 @@ export function parseTraceparent(header: string | undefined): TraceContext | und
 export const traceparentOf = ({ traceId, spanId, flags }: TraceContext): string =>
   `00-${traceId}-${spanId}-${flags}`
 
-/** What came with a request. What is not given, or not well formed, is made here. */
+/** The ids that arrived with a request. An id that is missing or not valid is generated. */
 export interface IncomingTrace {
   requestId?: string | undefined
-  /** W3C Trace Context; of an OpenTelemetry span, where a tracer made one for the request. */
+  /**
+   * The header of W3C Trace Context, or that of the OpenTelemetry span if a tracer made one for the
+   * request.
+   */
   traceparent?: string | undefined
 }
 
-/** What proxies send: an id of their own, as long as it can stand in a log line. */
+/** The form of a request id from a proxy. Its length is limited for the log. */
 const REQUEST_ID = /^[\w.:+/=-]{8,128}$/
 
 export class RequestContext {
@@ -60,8 +63,8 @@ export class RequestContext {
 }
 
 /**
- * Sampled: the log records it, and a receiver that follows the flag would else record nothing of
- * it.
+ * Starts a trace. It is sampled, because the log records it, and a receiver that follows the flag
+ * would otherwise not record its part.
  */
 export const newTrace = (random: Random): TraceContext => ({
   traceId: random(16).toString('hex'),
@@ -75,18 +78,22 @@ const requests = new AsyncLocalStorage<RequestContext | undefined>()
 export const currentRequest = (): RequestContext | undefined => requests.getStore()
 
 /**
- * Runs what belongs to a request; to none, where it is undefined: work that several requests share.
+ * Runs work as part of a request, or of none if it is undefined, for work that several requests
+ * share.
  */
 export const inRequest = <T>(request: RequestContext | undefined, work: () => T): T =>
   requests.run(request, work)
 
-/** What a revocation or a message keeps of the request that causes it. */
+/**
+ * Returns the `traceparent` of the current request, which is stored with a revocation or message
+ * that it causes.
+ */
 export function currentTraceparent(): string | null {
   const request = requests.getStore()
   return request === undefined ? null : traceparentOf(request.trace)
 }
 
-/** In every log line of a request. */
+/** Returns the ids that every log line of the current request contains. */
 export function requestFields(): { request_id?: string; trace_id?: string } {
   const request = requests.getStore()
   return request === undefined

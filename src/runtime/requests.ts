@@ -16,13 +16,13 @@ import { type IncomingTrace, inRequest, RequestContext } from './request-context
 import { activeTraceparent } from './telemetry.ts'
 
 /**
- * What surrounds each request of a listener: its ids, the id in its answer, and a line of the
- * access log where that is on.
+ * Wraps the answering of each request of a listener: sets its ids, returns the id in the answer,
+ * and writes the access log if it is on.
  */
 
 /**
- * The first segments of the paths that the broker serves. A closed list: a label never comes from
- * what a stranger sends.
+ * The first path segments that the broker serves. The list is closed, so that metric labels never
+ * come from a request.
  */
 const ROUTES: ReadonlySet<string> = new Set([
   'account',
@@ -50,7 +50,7 @@ const ROUTES: ReadonlySet<string> = new Set([
   '.well-known',
 ])
 
-/** The route class of a request target, query and all. */
+/** Returns the route class of a request target, which may include a query. */
 export function routeOf(target: string): string {
   const segment = /^\/([^/?#]*)/.exec(target)?.[1] ?? ''
   return ROUTES.has(segment) ? segment : 'other'
@@ -62,10 +62,7 @@ export type ObserveAnswer = (
   response: ServerResponse,
 ) => Response | Promise<Response>
 
-/**
- * Calls `note` when the answer begins. An event stream then goes on for as long as its reader
- * stays: that is not counted.
- */
+/** Calls `note` when the answer begins. The further duration of an event stream is not counted. */
 function timed(
   { clock }: Pick<Needs, 'clock'>,
   answer: () => Response | Promise<Response>,
@@ -77,11 +74,11 @@ function timed(
     return response
   }
   const answered = answer()
-  // One that is there at once is sent without a turn of the event loop.
+  // An immediate answer is sent without a turn of the event loop.
   return answered instanceof Promise ? answered.then(noted) : noted(answered)
 }
 
-/** Records the time until an answer begins. */
+/** Records the time until an answer begins, as a metric. */
 export const answerTimes =
   ({
     metrics: { httpSeconds },
@@ -104,7 +101,7 @@ interface Needs {
 }
 const MOST_OF_PATH = 200
 
-/** @param within what else observes the answer */
+/** @param within another observer, which runs inside this one */
 export function requestsOf(
   deps: Needs,
   listener: 'public' | 'operators',
@@ -136,8 +133,8 @@ function watchAddress({ config, addressWatch }: Needs, { headers, socket }: Inco
 }
 
 /**
- * Of headers only what a trusted proxy sends: any client can write a request id, and one that is
- * not unique misleads the operator who searches for it.
+ * Returns the ids of a request. Headers count only from a trusted proxy, because any client can
+ * write a request id, and one that is not unique misleads the operator who searches for it.
  */
 function incomingTrace(
   { trustedProxies }: Needs['config'],
@@ -153,8 +150,8 @@ function incomingTrace(
 }
 
 /**
- * One line a request, when its answer begins. The query is left out: codes, tokens and names of
- * users come there.
+ * Logs one line for each request when its answer begins. The query is omitted, because it can
+ * contain codes, tokens and names of users.
  */
 function inAccessLog(
   deps: Needs,

@@ -18,15 +18,15 @@ import {
 } from './request-context.ts'
 
 /**
- * The one place that calls OpenTelemetry. Its API does nothing until the operator loads an SDK
+ * The only code that calls OpenTelemetry. Its API does nothing unless the operator loads an SDK
  * (`node --import`).
  */
 
 const tracer = trace.getTracer('case-manager-broker')
 
 /**
- * The SDK's own key: its tracers record nothing, and its instrumentation adds no header of its own
- * to ours.
+ * The SDK's key for suppressed tracing. With it, its instrumentation does not record the broker's
+ * request or add its own header.
  */
 const SUPPRESSED = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
 
@@ -37,7 +37,7 @@ const traceOf = (span: Span | undefined): TraceContext | undefined => {
     : undefined
 }
 
-/** Of the span that an SDK has made for the request that is being answered. */
+/** Returns the `traceparent` of the span that an SDK made for the current request. */
 export function activeTraceparent(): string | undefined {
   const active = traceOf(trace.getActiveSpan())
   return active && traceparentOf(active)
@@ -45,15 +45,15 @@ export function activeTraceparent(): string | undefined {
 
 interface Attempt {
   name: string
-  /** Of what caused the message. Not there: a trace of its own begins. */
+  /** The trace of the message's cause. If undefined, a new trace begins. */
   traceparent: string | undefined
   attributes: Record<string, string | number>
 }
 
 /**
- * Sends a message in the trace of what caused it, as a span of its own.
- * @param send is given the header `traceparent` of this attempt
- * @param problemOf why it is not delivered; undefined: it is
+ * Sends a message as a new span in the trace of its cause.
+ * @param send receives the header `traceparent` of this attempt
+ * @param problemOf returns why the message was not delivered, or undefined
  */
 export async function tracedAttempt<T>(
   random: Random,
@@ -75,7 +75,7 @@ export async function tracedAttempt<T>(
     above,
   )
   const own = traceOf(span)
-  // Without an SDK the span is its parent's: the header gets an id of its own all the same.
+  // Without an SDK the span is the parent's own. The header then gets a new span id.
   const header = traceparentOf(
     own === undefined || own.spanId === cause.spanId
       ? { ...cause, spanId: newSpanId(random) }

@@ -1,8 +1,8 @@
-/** Passes each value to every subscriber, at once. A subscriber must not throw. */
+/** Passes each value to all subscribers synchronously. A subscriber must not throw. */
 export class Topic<T> {
   readonly #subscribers = new Set<(value: T) => void>()
 
-  /** @returns what ends the subscription */
+  /** @returns a function that ends the subscription */
   subscribe(subscriber: (value: T) => void): () => void {
     this.#subscribers.add(subscriber)
     return () => void this.#subscribers.delete(subscriber)
@@ -12,7 +12,10 @@ export class Topic<T> {
   }
 }
 
-/** Keeps what is published before there is a subscriber, each value once, for the first one. */
+/**
+ * A topic that keeps values published before the first subscriber, each once, and passes them to
+ * it.
+ */
 export class HeldTopic<T> extends Topic<T> {
   #held: Set<T> | undefined = new Set()
 

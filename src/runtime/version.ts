@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** The broker's version: the number of the package that this file is in, built or not. */
+/**
+ * Returns the broker's version, from the package.json above this file, whether it is built or not.
+ */
 export function version(): string {
   let folder = import.meta.dirname
   while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder))
