@@ -45,6 +45,8 @@ export interface Session {
    * say, so that no demand for a fresh sign-in is met by it and no token claims it.
    */
   authTime: number
+  /** The same; where Microsoft did not say, when the session was opened. */
+  authenticatedAt: number
   lastActiveAt: number
   idleSeconds: number
   /** The absolute end. No token outlives it. */

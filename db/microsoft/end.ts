@@ -6,7 +6,7 @@ import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
-import { authenticatedAt, isLive, sessionFields, sessionsAndUsers } from '../rows/session.ts'
+import { isLive, sessionFields, sessionsAndUsers } from '../rows/session.ts'
 import type { SessionRow } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
 import type { Committed } from '../types.ts'
@@ -34,7 +34,7 @@ const byMicrosoft = query(
 )
 
 const isMeant = (row: SessionRow, until: number | undefined): boolean =>
-  until === undefined || authenticatedAt(row) <= until
+  until === undefined || row.authenticatedAt <= until
 
 /**
  * What happened during the sign-in itself, such as a password change that Microsoft demanded, is

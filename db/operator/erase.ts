@@ -11,6 +11,7 @@ import {
   names,
   query,
 } from '../engine/statement.ts'
+import { isCovered } from '../rows/covers.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { closeRows } from '../outbox/decisions.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -108,7 +109,7 @@ const forgetSessions = command(
   (
     p: Takes<{ after: string; to: string; sub: string; seq: number }>,
   ) => sql`UPDATE ${sessions} SET ${assign(sessions, nothing)}
-    WHERE ${sessions.sid} > ${p.after} AND ${sessions.sid} <= ${p.to} AND ${sessions.sub} = ${p.sub} AND ${sessions.openedSeq} < ${p.seq}`,
+    WHERE ${sessions.sid} > ${p.after} AND ${sessions.sid} <= ${p.to} AND ${sessions.sub} = ${p.sub} AND ${isCovered(p.seq, sessions.openedSeq)}`,
 )
 const pageOfLog = query(
   { last: sql<number | null>`max(page.seq)`, count: sql<number>`count(*)` },

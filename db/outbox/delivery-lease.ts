@@ -5,7 +5,7 @@ import { withoutReprepare } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
 import { assign, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
-import { sessionCutoff } from '../rows/covers.ts'
+import { isCovered, sessionIsCovered } from '../rows/covers.ts'
 import { deliveries, participants, sessions } from '../schema.ts'
 import type { Delivery } from '../types.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts'
@@ -52,6 +52,9 @@ export const mayLease = (p: Takes<Wanted>): SQL =>
 export const leasedUntil = (untilMs: Param<number>): SQL =>
   assign(deliveries, { leasedUntilMs: untilMs })
 
+const joinedHere = sql`(SELECT ${participants.joinedSeq} FROM ${participants}
+  WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId})`
+
 /**
  * Of a row of `deliveries`: 1 where it is a logout token by `sub` and its user has a live
  * participation at that client that began after the revocation, which the token would end as well;
@@ -60,9 +63,8 @@ export const leasedUntil = (untilMs: Param<number>): SQL =>
 export const endsNewer = (now: Param<number>): SQL<number> =>
   sql<number>`CASE WHEN ${deliveries.seq} IS NOT NULL AND ${deliveries.sub} IS NOT NULL AND EXISTS (
       SELECT 1 FROM ${sessions} WHERE ${sessions.sub} = ${deliveries.sub} AND ${sessions.endedSeq} IS NULL
-      AND ${sessions.deadlineAt} + 0 > ${now} AND ${sessions.openedSeq} >= ${sessionCutoff}
-      AND (SELECT ${participants.joinedSeq} FROM ${participants}
-        WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId}) >= ${deliveries.seq}) THEN 1 ELSE 0 END`
+      AND ${sessions.deadlineAt} + 0 > ${now} AND NOT ${sessionIsCovered}
+      AND NOT ${isCovered(sql`${deliveries.seq}`, joinedHere)}) THEN 1 ELSE 0 END`
 
 const leasedFields = {
   ...deliveryFields,

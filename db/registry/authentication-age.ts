@@ -3,7 +3,8 @@ import type { Act, Engine } from '../engine/act.ts'
 import { indexedBy, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
-import { authenticationTime } from '../rows/session.ts'
+import { isCovered } from '../rows/covers.ts'
+import { authenticatedAt } from '../rows/session.ts'
 import { participants, sessions } from '../schema.ts'
 import { dropSetting, keepSetting, setting } from './settings.ts'
 
@@ -26,7 +27,7 @@ const sessionEnd = query(
     sql`SELECT ${f} FROM ${sessions} WHERE ${sessionsOf(p)} ORDER BY ${sessions.sid} ${lastOfPage(p)}`,
 )
 const limit = (seconds: Param<number | undefined>) =>
-  sql`(${authenticationTime} + CAST(${seconds} AS bigint))`
+  sql`(${authenticatedAt} + CAST(${seconds} AS bigint))`
 const endSooner = command(
   (p: Takes<Page>) =>
     sql`UPDATE ${sessions}${indexedBy('sessions_open_by_tenant')} SET ${assign(sessions, {
@@ -46,7 +47,7 @@ const grantEnd = query(
 const limitGrants = command(
   (p: Takes<Page>) =>
     sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: limit(p.seconds) })} FROM ${sessions}
-      WHERE ${grantsOf(p)} AND ${participants.sid} <= ${p.last} AND ${participants.grantCutoff} <= ${participants.joinedSeq}
+      WHERE ${grantsOf(p)} AND ${participants.sid} <= ${p.last} AND NOT ${isCovered(participants.grantCutoff, participants.joinedSeq)}
         AND ${sessions.sid} = ${participants.sid} AND ${sessions.endedSeq} IS NULL`,
 )
 

@@ -26,20 +26,8 @@ const PAGE = 100
 const FIRST = 10
 
 const rowFields = {
-  ...columnsOf(
-    sessions,
-    'sid',
-    'sub',
-    'tid',
-    'openedSeq',
-    'openedAt',
-    'authTime',
-    'lastActiveAt',
-    'idleSeconds',
-    'absoluteAt',
-    'markAt',
-    'endedSeq',
-  ),
+  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'deadlineAt', 'endedSeq'),
+  authenticatedAt,
   cutoff: sessionCutoff,
 }
 type Row = RowOf<typeof rowFields>
@@ -117,7 +105,7 @@ class Count {
   /** @param provable tenants in which a fresh sign-in can be proved */
   add(row: Row, tookPart: Reached[], provable: readonly string[]): void {
     if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
-    if (this.#until !== undefined && authenticatedAt(row) > this.#until) return
+    if (this.#until !== undefined && row.authenticatedAt > this.#until) return
     const delivered = tookPart.filter(
       (one) => this.#only === undefined || (one.clientId === this.#only && !this.#hasEnded(one)),
     )

@@ -24,8 +24,7 @@ export const sessionCutoff: SQL<number> = greatest(
 )
 
 /** `covers` as a condition of SQL. */
-export const isCovered = (seq: SQL<number>, openedSeq: Column | SQL<number>): SQL =>
-  sql`(${seq} > ${openedSeq})`
+export const isCovered = (seq: Key, openedSeq: Key): SQL => sql`(${seq} > ${openedSeq})`
 
 /** Whether a row of `sessions` is covered by a wide revocation. */
 export const sessionIsCovered: SQL = isCovered(sessionCutoff, sessions.openedSeq)

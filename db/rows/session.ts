@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import type { Column, SQL } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { withoutReprepare, least } from '../engine/dialect.ts'
@@ -15,6 +15,9 @@ import { covers, headOfLog, sessionCutoff } from './covers.ts'
  * it.
  */
 
+/** When a session's user was authenticated: by Microsoft's clock; where it did not say, by ours. */
+export const authenticatedAt: SQL<number> = sql<number>`CASE WHEN ${sessions.authTime} > 0 THEN ${sessions.authTime} ELSE ${sessions.openedAt} END`
+
 /** Of `sessionsAndUsers`. */
 export const sessionFields = {
   ...columnsOf(
@@ -28,6 +31,7 @@ export const sessionFields = {
     'lastActiveAt',
     'idleSeconds',
     'absoluteAt',
+    'deadlineAt',
   ),
   ...columnsOf(
     sessions,
@@ -44,6 +48,7 @@ export const sessionFields = {
   ),
   ...columnsOf(sessions, 'endedSeq', 'endedAt', 'endedReason'),
   ...columnsOf(subjects, 'oid', 'name', 'username', 'email'),
+  authenticatedAt,
   cutoff: sessionCutoff,
   /**
    * The head of the log in the same snapshot: `rev` of what is issued because this session is
@@ -79,18 +84,19 @@ const logged = query(
   (p: Takes<{ seq: number }>, f) =>
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
-/** `deadlineOf` in SQL, of a row of `sessions` that is active at `lastActiveAt`. */
-const deadline = (lastActiveAt: SQL): SQL<number> =>
+type Limits = Record<'lastActiveAt' | 'idleSeconds' | 'absoluteAt' | 'markAt', SQL | Column>
+/** The ends that time brings, the earliest first: the value of `deadlineAt`. */
+export const deadline = ({ lastActiveAt, idleSeconds, absoluteAt, markAt }: Limits): SQL<number> =>
   least(
-    sql`${lastActiveAt} + ${sessions.idleSeconds}`,
-    sql`${sessions.absoluteAt}`,
-    sql`coalesce(${sessions.markAt}, ${sessions.absoluteAt})`,
+    sql`${lastActiveAt} + ${idleSeconds}`,
+    sql`${absoluteAt}`,
+    sql`coalesce(${markAt}, ${absoluteAt})`,
   )
 /**
  * What activity writes, by the row as it is then: a mark that another act has set since is kept.
  */
 export const activity = (now: Param<number>): SQL =>
-  assign(sessions, { lastActiveAt: now, deadlineAt: deadline(now) })
+  assign(sessions, { lastActiveAt: now, deadlineAt: deadline({ ...sessions, lastActiveAt: now }) })
 const active = command(
   (p: Takes<{ sid: string; now: number }>) =>
     sql`UPDATE ${sessions} SET ${activity(p.now)} WHERE ${sessions.sid} = ${p.sid}`,
@@ -115,30 +121,18 @@ export const sessionsOfBrowser = (browser: Browser): Act<SessionRow[]> => ofBrow
  */
 export const lockSession = (sid: string): Act<unknown> => lock.get({ sid })
 
-/** By Microsoft's clock; where it did not say, by ours. */
-export const authenticatedAt = (row: Pick<SessionRow, 'authTime' | 'openedAt'>): number =>
-  row.authTime > 0 ? row.authTime : row.openedAt
-/** `authenticatedAt` in SQL, of a row of `sessions`. */
-export const authenticationTime: SQL<number> = sql<number>`CASE WHEN ${sessions.authTime} > 0 THEN ${sessions.authTime} ELSE ${sessions.openedAt} END`
-
-type Limits = Pick<SessionRow, 'lastActiveAt' | 'idleSeconds' | 'absoluteAt' | 'markAt'>
-/** The ends that time brings, the earliest first; the sweep names its reason by the first. */
-export function deadlineOf(row: Limits): number {
-  return Math.min(row.lastActiveAt + row.idleSeconds, row.absoluteAt, row.markAt ?? Infinity)
-}
-
 /** Why time ended a session: whichever limit came first. */
-export function timeReason(row: SessionRow): Reason {
-  const deadline = deadlineOf(row)
-  if (row.markAt === deadline && row.markReason !== null) return row.markReason
-  return row.absoluteAt === deadline ? 'expired' : 'idle'
-}
+const limitOf = ({
+  deadlineAt,
+  markAt,
+  absoluteAt,
+}: Pick<SessionRow, 'deadlineAt' | 'markAt' | 'absoluteAt'>): 'idle' | 'expired' | 'marked' =>
+  markAt === deadlineAt ? 'marked' : absoluteAt === deadlineAt ? 'expired' : 'idle'
 
-const endedByTime = (row: Limits, now: number): 'idle' | 'expired' | 'marked' | undefined => {
-  const deadline = deadlineOf(row)
-  if (now < deadline) return undefined
-  if (row.markAt === deadline) return 'marked'
-  return row.absoluteAt === deadline ? 'expired' : 'idle'
+/** The same as the log names it. */
+export function timeReason(row: SessionRow): Reason {
+  const limit = limitOf(row)
+  return limit === 'marked' ? (row.markReason ?? 'expired') : limit
 }
 
 type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
@@ -146,18 +140,20 @@ type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
 export const isRevoked = (row: Ends): boolean =>
   row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
 
-/** Why a session has ended; undefined: it is live or marked. */
-export const endOfSession = (
-  row: Ends & Limits,
-  now: number,
-): 'revoked' | 'idle' | 'expired' | 'marked' | undefined =>
-  isRevoked(row) ? 'revoked' : endedByTime(row, now)
-
 /** Live or marked. */
-export const isLive = (row: Ends & Limits, now: number): boolean =>
-  endOfSession(row, now) === undefined
+export const isLive = (row: Ends & Pick<SessionRow, 'deadlineAt'>, now: number): boolean =>
+  !isRevoked(row) && now < row.deadlineAt
 
-/** What a client is refused by, of a session that has ended. */
+/** Why a session has ended; undefined: it is live or marked. */
+export function endOfSession(
+  row: SessionRow,
+  now: number,
+): 'revoked' | 'idle' | 'expired' | 'marked' | undefined {
+  if (isRevoked(row)) return 'revoked'
+  return now < row.deadlineAt ? undefined : limitOf(row)
+}
+
+/** What a client is rejected by, of a session that has ended. */
 export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {
   if (why === 'marked') return 'marked'
   return why === 'revoked' ? 'revoked' : 'expired'
@@ -190,6 +186,7 @@ export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session 
     openedSeq: row.openedSeq,
     openedAt: row.openedAt,
     authTime: row.authTime,
+    authenticatedAt: row.authenticatedAt,
     lastActiveAt: row.lastActiveAt,
     idleSeconds: row.idleSeconds,
     absoluteAt: row.absoluteAt,

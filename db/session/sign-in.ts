@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, command, insertInto, lockByName } from '../engine/statement.ts'
+import { assign, castTo, command, insertInto, lockByName } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { headOfOpening, lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -11,8 +11,7 @@ import { missingFreshness } from '../rows/required-freshness.ts'
 import { recordEvent } from '../rows/history.ts'
 import { lockOf } from '../rows/locked.ts'
 import {
-  authenticatedAt,
-  deadlineOf,
+  deadline,
   isLive,
   isRevoked,
   lockSession,
@@ -53,12 +52,6 @@ const valuesOf = (input: NewSession, now: number) => ({
     idleSeconds: input.idleSeconds,
     absoluteAt: input.absoluteAt,
   },
-  deadlineAt: deadlineOf({
-    lastActiveAt: now,
-    idleSeconds: input.idleSeconds,
-    absoluteAt: input.absoluteAt,
-    markAt: null,
-  }),
   ...{
     acr: input.acr,
     amr: input.amr === undefined ? undefined : JSON.stringify(input.amr),
@@ -81,7 +74,12 @@ const columns = (p: Takes<Values>) => ({
     lastActiveAt: p.now,
     idleSeconds: p.idleSeconds,
     absoluteAt: p.absoluteAt,
-    deadlineAt: p.deadlineAt,
+    deadlineAt: deadline({
+      lastActiveAt: castTo('bigint', p.now),
+      idleSeconds: castTo('bigint', p.idleSeconds),
+      absoluteAt: castTo('bigint', p.absoluteAt),
+      markAt: sql`NULL`,
+    }),
   },
   ...{
     acr: p.acr,
@@ -135,7 +133,7 @@ const lengthen = command(
 
 /** Grants that have not ended yet go by the user's newer authentication. */
 function* freshen(former: SessionRow, authTime: number): Act<void> {
-  const by = authTime - authenticatedAt(former)
+  const by = authTime - former.authenticatedAt
   if (by > 0) yield* lengthen.run({ sid: former.sid, by })
 }
 

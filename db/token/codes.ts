@@ -21,7 +21,6 @@ import { covers, grantCutoff } from '../rows/covers.ts'
 import { joinsClient } from '../rows/joins.ts'
 import { lockedBy } from '../rows/locked.ts'
 import {
-  authenticatedAt,
   joinUser,
   lockSession,
   rejectedBy,
@@ -222,7 +221,7 @@ function* notRedeemable(
 const freshUntil = (
   row: SessionRow,
   { maxAuthenticationSeconds: most }: Redemption,
-): number | undefined => (most === undefined ? undefined : authenticatedAt(row) + most)
+): number | undefined => (most === undefined ? undefined : row.authenticatedAt + most)
 
 function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed> {
   const { sid } = code

@@ -108,7 +108,11 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     },
     ...{
       mark_reason: 'mfa_lapsed',
-      deadline_at: T0,
+      deadline_at: Math.min(
+        session.lastActiveAt + session.idleSeconds,
+        session.absoluteAt,
+        session.markAt ?? Infinity,
+      ),
       roles: '["Case.Worker"]',
       stay_signed_in: 1,
       device: 'Firefox',
@@ -235,6 +239,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       lastActiveAt: T0,
       idleSeconds: 9,
       absoluteAt: T0 + 9,
+      deadlineAt: T0 + 9,
       markAt: null,
       amr: null,
     }

@@ -71,7 +71,7 @@ export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session):
         <Answer question={t.ready.reach} is="yes">
           <p class="soft">
             {t.ready.confirmed({
-              ago: ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t),
+              ago: ago(session.authenticatedAt, now, t),
             })}
           </p>
         </Answer>

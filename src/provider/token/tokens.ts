@@ -71,12 +71,9 @@ export function mintAccessToken(
 
 /** No token of a session outlives it, nor the age that the client lets an authentication have. */
 export const endOf = (
-  { absoluteAt, authTime, openedAt }: Session,
+  { absoluteAt, authenticatedAt }: Session,
   { metadata: { maxAuthenticationSeconds: most } }: Client,
-): number =>
-  most === undefined
-    ? absoluteAt
-    : Math.min(absoluteAt, (authTime > 0 ? authTime : openedAt) + most)
+): number => (most === undefined ? absoluteAt : Math.min(absoluteAt, authenticatedAt + most))
 
 function userClaims(session: Session): Record<string, unknown> {
   return {
