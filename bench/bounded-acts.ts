@@ -311,7 +311,8 @@ async function reads(bench: ActsBench): Promise<void> {
 async function writes(bench: ActsBench): Promise<void> {
   const { store, plan } = bench
   const { now } = plan
-  const clock = { now: () => now, nowMs: () => now * 1_000, steadyMs: () => performance.now() }
+  const steadyMs = (): number => performance.now()
+  const clock = { now: () => now, nowMs: () => now * 1_000, steadyMs, elapsedMs: steadyMs }
   const retention = {
     sessionDays: 30,
     revocationDays: 90,

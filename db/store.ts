@@ -1,4 +1,5 @@
 import type { allActs } from './acts.ts'
+import type { HighWater } from './high-water.ts'
 import type { BackupOutcome, BrokerProcess, Committed, DatabaseFacts, Elsewhere } from './types.ts'
 
 /**
@@ -26,6 +27,12 @@ export interface Store extends ReturnType<typeof allActs> {
    * another one had it.
    */
   wasLost(seq: number): boolean
+  /**
+   * Returns how far the log had come at `knownMs`, by this process's `elapsedMs`: all that was
+   * acknowledged before is in it. Listeners got what other brokers had committed until then.
+   * @param notBeforeMs `knownMs` at least
+   */
+  knownHead(notBeforeMs: number): Promise<HighWater & { knownMs: number }>
   /**
    * The brokers and workers of this store whose heartbeat is not older than a minute. Empty where a
    * store has one broker alone.

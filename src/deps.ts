@@ -27,6 +27,8 @@ export interface Followed {
    * @throws StoreUnavailable
    */
   current(): Promise<void> | undefined
+  /** Settles once all is read that has changed; undefined where nothing is read. */
+  read(): Promise<void> | undefined
   /**
    * Counts the times that the broker reconnected and has to read again. A request that began before
    * may have used outdated state.

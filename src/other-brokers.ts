@@ -61,6 +61,8 @@ class Registry implements Followed {
   #reading = false
   /** Resolves when everything that changed while the broker was cut off is read. */
   #current: PromiseWithResolvers<void> | undefined
+  /** Resolves when nothing is read any more. */
+  #settled: PromiseWithResolvers<void> | undefined
   #pause = new AbortController()
 
   constructor(deps: Following) {
@@ -91,6 +93,11 @@ class Registry implements Followed {
     return this.#current && within(PATIENCE_MS, this.#current.promise, late)
   }
 
+  /** Settles once all is read that had changed; undefined where nothing is read. */
+  read(): Promise<void> | undefined {
+    return this.#reading ? (this.#settled ??= Promise.withResolvers()).promise : undefined
+  }
+
   stop(): void {
     this.#stopped.abort()
     this.#pause.abort()
@@ -118,6 +125,8 @@ class Registry implements Followed {
     this.#reading = false
     this.#current?.resolve()
     this.#current = undefined
+    this.#settled?.resolve()
+    this.#settled = undefined
   }
 
   async #rest(ms: number): Promise<void> {

@@ -35,12 +35,7 @@ import { version } from './runtime/version.ts'
 import { FeedOfThisProcess } from './revocation/feed.ts'
 import { startQueueEngine } from './outbox/queue-engine.ts'
 
-/**
- * Replacements for parts. `leaseMs` is the clock of the lease on Postgres, in monotonic
- * milliseconds.
- */
-type Overrides = Partial<Deps> &
-  Pick<SqliteStoreOptions, 'startReader' | 'prepares'> & { leaseMs?: () => number }
+type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader' | 'prepares'>
 
 /**
  * Opens the parts of a broker in the order of their dependencies. A part in `overrides` is used as
@@ -82,7 +77,11 @@ async function open(
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const feed =
-    given.feed ?? new FeedOfThisProcess({ config, store, clients, metrics, log, clock, rateLimits })
+    given.feed ??
+    new FeedOfThisProcess({
+      ...{ config, store, clients, metrics, log, clock, rateLimits, random },
+      followed: { read: () => followed.read() },
+    })
   const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
   const { issuer, keyFiles } = config
   const keys =
@@ -169,7 +168,7 @@ async function openStore(
   } = config
   const { startReader, prepares } = given
   const failed = (cause: unknown): void => log.error('checkpoint_failed', { cause })
-  const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
+  const clocks = { nowMs: () => clock.nowMs(), elapsedMs: () => clock.elapsedMs() }
   const open = async (): Promise<Deps['store']> => {
     if (url === undefined)
       return openSqliteStore({
@@ -189,7 +188,6 @@ async function openStore(
       kind,
       work: workText(config.work),
       ...clocks,
-      ...(given.leaseMs && { steadyMs: given.leaseMs }),
     })
   }
   const store = await open()

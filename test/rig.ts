@@ -70,6 +70,13 @@ export class FakeClock {
   steadyMs(): number {
     return this.nowMs() - this.#steppedMs
   }
+  /**
+   * Real time: Postgres answers in it, and a clock that a test advances would end the lease on it,
+   * and with it every stream.
+   */
+  elapsedMs(): number {
+    return performance.now()
+  }
   advance(seconds: number): void {
     this.#ms += Math.round(seconds * 1000)
   }
@@ -212,6 +219,7 @@ export const SYDNEY: ClientMetadata = {
   requirePar: false,
   idTokenAlg: 'RS256',
   accessTokenSeconds: 300,
+  guardLeaseSeconds: 30,
   consentRequired: false,
   allowedOrigins: [],
 }
@@ -357,9 +365,6 @@ export async function createRig(options: RigOptions = {}) {
     makeKey: borrowedKeys(),
     startReader: readHere,
     prepares: 'at_first_use' as const,
-    // Postgres answers in real time: a clock that a test advances would end the lease on it, and
-    // with it every stream.
-    leaseMs: () => performance.now(),
     ...(quiet && { store: quiet }),
     ...options.deps,
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
@@ -12,6 +13,7 @@ import { StoreUnavailable } from '../types.ts'
 import { connectPrimary } from './connect.ts'
 import { isSame, serverOf } from './connections.ts'
 import { readHead, readLineage } from './lineage.ts'
+import { OVER_MS } from './process-lease.ts'
 import { continued, restored } from './take-over.ts'
 import { commitAs } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
@@ -50,6 +52,8 @@ export async function adoptDatabase(input: AdoptInput): Promise<Adopted> {
   const client = await connectPrimary(input.url)
   try {
     await mustBeUsable(client)
+    // A broker that was cut off with the former primary may still answer by its lease.
+    await sleep(OVER_MS)
     const adopted = await commitAs(client, () => adopt(client, input))
     remember(input.mark, adopted)
     return adopted

@@ -19,6 +19,7 @@ import { committed } from './transact.ts'
 export interface FollowerOptions {
   sources: Sources
   connections: Connections
+  /** Monotonic: where the machine was suspended, it waits longer than needed. */
   steadyMs(): number
   /** How long a lease that another broker has may still count. */
   leaseMs: number

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
-import { SERVER } from './connections.ts'
+import { isSame, SERVER } from './connections.ts'
 import type { Connections, Server } from './connections.ts'
 import type { Position } from './other-brokers.ts'
-import { commitOne } from './transact.ts'
+import { commitOne, readOne } from './transact.ts'
+import type { Connecting } from './transact.ts'
 
 /**
  * Whether this broker may answer from what it reads. A broker that is cut off, or whose server is
@@ -14,7 +15,12 @@ import { commitOne } from './transact.ts'
  */
 
 /** How long a commit counts, from before it was asked for. */
-export const VALID_MS = 1_000
+const VALID_MS = 1_000
+/**
+ * After so long by a monotonic clock no other broker has the lease any more: two steps of its
+ * clock, and 1,000 ppm.
+ */
+export const OVER_MS = VALID_MS + 30
 const RENEW_MS = 350
 /**
  * How long a request waits for a renewal: a busy server answers late, and one that is cut off
@@ -34,7 +40,8 @@ interface LeaseOptions {
   connections: Connections
   process: Process
   nowMs(): number
-  steadyMs(): number
+  /** Counts the time in which the machine was suspended. */
+  elapsedMs(): number
   /** How far the log is known to have come. */
   reached(): HighWater
   /**
@@ -63,12 +70,18 @@ const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
   INSERT INTO processes AS p (id, kind, work, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $6)
   ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
   RETURNING (SELECT epoch FROM log_head) AS epoch, (SELECT seq FROM log_head) AS seq, coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
-    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby,
+    pg_current_wal_insert_lsn()::text AS lsn,
     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS "seesStandbys", quote_ident(current_user) AS role, ${SERVER}`
+
+// A standby that has what this renewal wrote follows no other primary: waiters may be released
+// without one.
+const FLUSHED = `SELECT EXISTS (SELECT FROM pg_stat_replication
+    WHERE sync_state IN ('sync', 'quorum') AND flush_lsn >= $1::pg_lsn) AS flushed, ${SERVER}`
 
 interface Renewed extends Position, Server {
   recovering: boolean
-  standby: boolean
+  /** Of the log of Postgres, once it held this renewal. */
+  lsn: string
   /** Without the right, `pg_stat_replication` shows the role no state of a standby. */
   seesStandbys: boolean
   role: string
@@ -76,8 +89,10 @@ interface Renewed extends Position, Server {
 
 export class Lease {
   readonly #options: LeaseOptions
+  readonly #latest: Connecting
   readonly #timer: NodeJS.Timeout
-  #until = -Infinity
+  /** When the latest renewal that counts was begun, and where the log was. */
+  #known = { epoch: '', seq: 0, knownMs: -Infinity }
   #wasHeld = false
   #renewal: Promise<void> | undefined
   #stopped = false
@@ -87,7 +102,9 @@ export class Lease {
   #missing: string | undefined
 
   constructor(options: LeaseOptions) {
+    const { connections } = options
     this.#options = options
+    this.#latest = { connect: () => connections.connectAny(), drop: () => connections.drop() }
     this.#timer = setInterval(() => this.look(), RENEW_MS)
     this.#timer.unref()
   }
@@ -95,6 +112,12 @@ export class Lease {
   /** Waits for a renewal where it has run out. @throws StoreUnavailable */
   mustHold(): void | Promise<void> {
     return this.#holds() ? undefined : this.#mustHoldNow()
+  }
+
+  /** Waits for a renewal that was begun at this time or later. @throws StoreUnavailable */
+  async known(notBeforeMs: number): Promise<HighWater & { knownMs: number }> {
+    if (!this.#holds(notBeforeMs)) await this.#mustHoldNow(notBeforeMs)
+    return this.#known
   }
 
   async stop(): Promise<void> {
@@ -107,16 +130,19 @@ export class Lease {
       .catch(() => undefined)
   }
 
-  #holds(): boolean {
-    return !this.#stopped && this.#options.steadyMs() < this.#until
+  #holds(notBeforeMs = -Infinity): boolean {
+    const { knownMs } = this.#known
+    return (
+      !this.#stopped && knownMs >= notBeforeMs && this.#options.elapsedMs() < knownMs + VALID_MS
+    )
   }
 
-  async #mustHoldNow(): Promise<void> {
+  async #mustHoldNow(notBeforeMs?: number): Promise<void> {
     const late = sleep(PATIENCE_MS, undefined, { ref: false })
     // The renewal that is under way may have begun too long ago to count: then the next one.
-    for (let turn = 0; turn < 2 && !this.#holds(); turn++)
+    for (let turn = 0; turn < 2 && !this.#holds(notBeforeMs); turn++)
       await Promise.race([this.#renewed(), late])
-    if (!this.#holds())
+    if (!this.#holds(notBeforeMs))
       throw new StoreUnavailable(
         this.#options.connections.problem ?? this.#missing ?? UNCONFIRMED,
         { cause: this.#cause },
@@ -150,34 +176,45 @@ export class Lease {
     const {
       process: own,
       nowMs,
-      steadyMs,
+      elapsedMs,
       reached,
       follows,
       seen,
       returned,
       standbyRequired,
     } = this.#options
-    const [begun, before] = [steadyMs(), reached()]
+    const [begun, before] = [elapsedMs(), reached()]
     const row = await this.#written([own.id, own.kind, own.work, own.host, own.version, nowMs()])
     this.#missing = standbyRequired && row?.seesStandbys === false ? unseen(row.role) : undefined
-    if (row === undefined || row.recovering || (standbyRequired && !row.standby)) return
+    if (row === undefined || row.recovering || (standbyRequired && !(await this.#flushed(row))))
+      return
     if (!(await follows(row, before))) return
     // A process that was stopped renews before its timer has run.
     this.#noteLapse()
     const isBack = !this.#wasHeld
-    this.#until = begun + VALID_MS
+    this.#known = { epoch: row.epoch, seq: row.seq, knownMs: begun }
     this.#wasHeld = true
     // In one turn: no request runs between them.
     seen({ epoch: row.epoch, seq: row.seq, version: row.version })
     if (isBack) returned()
   }
 
+  /** Whether a synchronous standby has what the renewal wrote. */
+  async #flushed(renewed: Renewed): Promise<boolean> {
+    const [found] = (await readOne(this.#latest, {
+      name: 'flushed',
+      text: FLUSHED,
+      values: [renewed.lsn],
+      query_timeout: ANSWER_MS,
+    })) as (Server & { flushed: boolean })[]
+    return found !== undefined && found.flushed && isSame(found, renewed)
+  }
+
   async #written(values: unknown[]): Promise<Renewed | undefined> {
     const { connections } = this.#options
-    const latest = { connect: () => connections.connectAny(), drop: () => connections.drop() }
     const { address } = connections
     try {
-      const [row] = await commitOne(latest, {
+      const [row] = await commitOne(this.#latest, {
         name: 'renew',
         text: RENEWAL,
         values,

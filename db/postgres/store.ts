@@ -14,7 +14,7 @@ import { exportStore } from './export.ts'
 import { readFacts } from './facts.ts'
 import { LogFollower } from './follower.ts'
 import type { FollowerOptions } from './follower.ts'
-import { Lease, VALID_MS } from './process-lease.ts'
+import { Lease, OVER_MS } from './process-lease.ts'
 import { openLog } from './open-log.ts'
 import { OtherBrokersWatch } from './other-brokers.ts'
 import { setBasedActs } from './set-based.ts'
@@ -37,8 +37,8 @@ export interface PostgresStoreOptions {
   work?: string | undefined
   /** Epoch milliseconds. */
   nowMs?: (() => number) | undefined
-  /** Monotonic milliseconds. */
-  steadyMs?: (() => number) | undefined
+  /** Milliseconds of a clock that counts the suspension of the machine. */
+  elapsedMs?: (() => number) | undefined
   random?: Random | undefined
 }
 
@@ -90,6 +90,7 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
     onRevoked: (listener) => void committed.subscribe(listener),
     onElsewhere: (listener) => void elsewhere.subscribe(listener),
     wasLost: presence.wasLost,
+    knownHead: presence.known,
     databaseFacts: () => readFacts({ pool, nowMs, hears: presence.hears }),
     async close() {
       if (pool.ending) return
@@ -134,7 +135,8 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
     kind = 'broker',
     work = 'all',
   } = options
-  const { steadyMs = () => performance.now(), random = pooledRandom(), mark } = options
+  const steadyMs = (): number => performance.now()
+  const { elapsedMs = steadyMs, random = pooledRandom(), mark } = options
   const watch = new OtherBrokersWatch(directUrl, (what) => elsewhere.publish(what))
   const moved: FollowerOptions['moved'] = (taken, revoked) => {
     watch.again()
@@ -142,7 +144,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
     if (revoked.length > 0) announce(revoked)
   }
   const follower = new LogFollower(
-    { sources, connections: pool, steadyMs, leaseMs: VALID_MS, mark, moved },
+    { sources, connections: pool, steadyMs, leaseMs: OVER_MS, mark, moved },
     known,
   )
   const id = random(12).toString('base64url')
@@ -151,7 +153,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
       connections: pool,
       process: { id, kind, work, host: hostname(), version },
       nowMs: sources.nowMs,
-      steadyMs,
+      elapsedMs,
       standbyRequired,
     },
     reached: () => follower.position,
@@ -166,6 +168,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
   pool.onOther = () => lease.look()
   return {
     mustHold: () => lease.mustHold(),
+    known: (notBeforeMs: number) => lease.known(notBeforeMs),
     wasLost: (seq: number) => follower.wasLost(seq),
     hears: (send: Parameters<typeof watch.hears>[0]) => watch.hears(send),
     announce(revoked: readonly Committed[]) {

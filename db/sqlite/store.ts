@@ -25,6 +25,8 @@ export interface SqliteStoreOptions {
   file: string
   /** Epoch milliseconds: when a revocation was committed, and when its deliveries are due. */
   nowMs?: (() => number) | undefined
+  /** Milliseconds of a clock that counts the suspension of the machine. */
+  elapsedMs?: (() => number) | undefined
   random?: Random | undefined
   /** The file's largest size in pages of 4 KiB; past it, the disk counts as full. */
   maxPages?: number | undefined
@@ -50,6 +52,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const {
     file,
     nowMs = Date.now,
+    elapsedMs = () => performance.now(),
     random = pooledRandom(),
     maxPages,
     startReader,
@@ -82,6 +85,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     onRevoked: (listener) => void revoked.subscribe(listener),
     onElsewhere: () => undefined,
     wasLost: () => false,
+    async knownHead() {
+      const knownMs = elapsedMs()
+      return { ...(await acts.head()), knownMs }
+    },
     brokers: async () => [],
     databaseFacts: async () => undefined,
     ...longReads(reader, acts),

@@ -116,6 +116,11 @@ const wireSchema = (loopback: boolean, isNative = false) =>
       .min(60, 'at least 60')
       .max(3600, 'at most 3600')
       .default(300),
+    guard_lease_seconds: z
+      .int('a whole number of seconds')
+      .min(1, 'at least 1')
+      .max(60, 'at most 60')
+      .default(30),
     tenants: z
       .array(tenantSchema)
       .min(1, 'at least one, or leave it out for every tenant')
@@ -268,6 +273,7 @@ const WIRE = {
   idTokenAlg: 'id_token_signed_response_alg',
   idTokenUserClaims: 'id_token_user_claims',
   accessTokenSeconds: 'access_token_seconds',
+  guardLeaseSeconds: 'guard_lease_seconds',
   tenants: 'tenants',
   appRole: 'app_role',
   consentRequired: 'consent_required',

@@ -64,6 +64,8 @@ export interface ClientMetadata {
   idTokenUserClaims?: false | undefined
   /** The lifetime of its access tokens in seconds, from 60 to 3600. */
   accessTokenSeconds: number
+  /** How long in seconds its guards accept tokens after the broker last knew the log, 1 to 60. */
+  guardLeaseSeconds: number
   /** The Entra tenants whose users may use it. Default: every connected tenant. */
   tenants?: string[]
   /** The app role that a user needs to use it. */

@@ -9,14 +9,17 @@ import type { FeedPosition } from './interface.ts'
  * never (another process made them): a gap is filled from the store, where everything with a lower
  * `seq` is committed by then.
  */
+/** Readings that are waited for: one under way may have begun too early. */
+const TURNS = 3
+
 export class Broadcaster {
   readonly #deps: Pick<Deps, 'store' | 'log'>
   readonly #streams: Set<FeedStream>
   readonly #ahead = new Map<number, Revocation>()
   #at: FeedPosition | undefined
   #starting: Promise<void> | undefined
-  #filling = false
-  #looking = false
+  #filling: Promise<void> | undefined
+  #looking: Promise<void> | undefined
   /** Asked to look since the latest look began. */
   #again = false
   #scheduled = false
@@ -56,13 +59,23 @@ export class Broadcaster {
    */
   async watch(): Promise<void> {
     this.#again = true
-    if (this.#looking) return
-    this.#looking = true
-    while (this.#again && !this.#filling) {
+    if (this.#looking !== undefined) return this.#looking
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#looking = promise
+    while (this.#again && this.#filling === undefined) {
       this.#again = false
       await this.#look()
     }
-    this.#looking = false
+    this.#looking = undefined
+    resolve()
+  }
+
+  /** Reads where it has to. @returns whether everything up to there was broadcast */
+  async reaches({ epoch, seq }: FeedPosition): Promise<boolean> {
+    await this.ready()
+    const has = (): boolean => this.#at?.epoch === epoch && this.#at.seq >= seq
+    for (let turn = 0; turn < TURNS && !has(); turn++) await (this.#filling ?? this.watch())
+    return has()
   }
 
   async #look(): Promise<void> {
@@ -117,26 +130,28 @@ export class Broadcaster {
       this.#send(next, this.#at.epoch)
     }
     for (const seq of ahead.keys()) if (seq <= this.#at.seq) ahead.delete(seq)
-    if (ahead.size > 0 && !this.#filling)
+    if (ahead.size > 0 && this.#filling === undefined)
       void this.#fill([...ahead.keys()].reduce((a, b) => Math.max(a, b)))
   }
 
   async #fill(upTo: number): Promise<void> {
-    this.#filling = true
+    await (this.#filling = this.#read(upTo))
+    this.#filling = undefined
+    // After an error the next publication, or the watch, tries again.
+    if (this.#at !== undefined && this.#at.seq >= upTo) this.#drain()
+    if (this.#again) void this.watch()
+  }
+
+  async #read(upTo: number): Promise<void> {
     try {
       while (this.#at !== undefined && this.#at.seq < upTo) {
         const { epoch, seq } = this.#at
         const rows = await this.#deps.store.revocationsAfter({ after: seq, since: 0, limit: PAGE })
         for (const row of rows) if (row.seq > (this.#at?.seq ?? 0)) this.#send(row, epoch)
-        if (rows.length === 0) this.#at = { epoch, seq: upTo }
+        if (rows.length === 0) this.#at = { epoch, seq: Math.max(upTo, this.#at?.seq ?? 0) }
       }
     } catch (error) {
       this.#deps.log.warn('feed_gap_not_read', { cause: String(error) })
-    } finally {
-      this.#filling = false
     }
-    // After an error the next publication, or the watch, tries again.
-    if (this.#at !== undefined && this.#at.seq >= upTo) this.#drain()
-    if (this.#again) void this.watch()
   }
 }

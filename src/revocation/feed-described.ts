@@ -23,6 +23,9 @@ const entry = z
     exp: z.int().meta({ description: 'epoch seconds; after it the entry covers no valid token' }),
   })
   .meta({ id: 'FeedEntry' })
+const clock = text.meta({ description: 'the name of the clock of the process that answers' })
+const ms = z.number().meta({ description: 'milliseconds by that clock' })
+const leaseSeconds = z.int().min(1).max(60).meta({ description: 'guard_lease_seconds' })
 const snapshot = z
   .object({
     epoch: text,
@@ -33,6 +36,10 @@ const snapshot = z
       .boolean()
       .meta({ description: 'the position is not one of this log: drop what you have' }),
     more: z.boolean().meta({ description: 'ask again with after' }),
+    lease: z
+      .object({ clock, at_ms: ms, known_ms: ms, seconds: leaseSeconds })
+      .meta({ description: 'not there where more is true' })
+      .optional(),
   })
   .meta({ id: 'Snapshot' })
 const unauthenticated = rejected('The client is not authenticated.')
@@ -58,7 +65,7 @@ export const FOLLOW: Description = {
   summary:
     'The revocation feed: a snapshot, or with Accept: text/event-stream the events as they happen',
   description:
-    'Events: snapshot, revocation, keys, reset. The id of each is epoch.seq. docs/feed.md has the protocol.',
+    'Events: anchor, reset, snapshot, revocation, head, keys, live, lease, end. docs/feed.md has the protocol.',
   tag: 'feed',
   security: asClient,
   query: z.object(position),
@@ -86,6 +93,35 @@ export const FOLLOW_BY_FORM: Description = {
     ...limited,
     503: rejected('The store cannot be read, or the broker is being stopped.'),
   },
+}
+
+const nonce = text
+  .regex(/^[\w-]{16,64}$/)
+  .meta({ description: 'random, new with each request; the answer repeats it' })
+const anchored = {
+  200: ['The time.', json(z.object({ clock, at_ms: ms, nonce }).meta({ id: 'Anchor' }))],
+} as const
+
+export const ANCHOR: Description = {
+  id: 'readClock',
+  summary: 'The broker’s time, by the clock that leases go by',
+  tag: 'feed',
+  security: asClient,
+  query: z.object({ nonce }),
+  answers: {
+    ...anchored,
+    400: rejected('A parameter is wrong.'),
+    401: unauthenticated,
+  },
+}
+
+export const ANCHOR_BY_FORM: Description = {
+  id: 'readClockByForm',
+  summary: 'The same, with its parameters in a form',
+  tag: 'feed',
+  security: asClientAlsoInBody,
+  body: form(z.object({ nonce, ...clientInForm })),
+  answers: { ...anchored, ...formRejections },
 }
 
 const seconds = z.int().min(0).max(1_000_000)

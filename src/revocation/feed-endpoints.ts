@@ -9,7 +9,14 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { parseJson, readParams, type Params } from '../protocol/params.ts'
-import { FOLLOW, FOLLOW_BY_FORM, REPORT, reportSchema } from './feed-described.ts'
+import {
+  ANCHOR,
+  ANCHOR_BY_FORM,
+  FOLLOW,
+  FOLLOW_BY_FORM,
+  REPORT,
+  reportSchema,
+} from './feed-described.ts'
 import {
   ANY_GUARD,
   ENTRY_SECONDS,
@@ -65,6 +72,24 @@ export function feedEndpoints(deps: Deps): Hono {
   endpoints.post(
     '/revocations',
     described(FOLLOW_BY_FORM, async (c: Context) => follow(c, await readForm(c))),
+  )
+  const anchor = async (c: Context, params: Params): Promise<Response> => {
+    await whoAsks(deps, c, params, false)
+    const nonce = params.get('nonce') ?? ''
+    if (!/^[\w-]{16,64}$/.test(nonce))
+      throw new OAuthError(
+        'invalid_request',
+        'The parameter nonce must be 16 to 64 random characters of A-Z a-z 0-9 _ -.',
+      )
+    return c.json({ clock: deps.feed.clock, at_ms: deps.clock.elapsedMs(), nonce }, 200, NO_STORE)
+  }
+  endpoints.get(
+    '/revocations/clock',
+    described(ANCHOR, (c: Context) => anchor(c, queryOf(c))),
+  )
+  endpoints.post(
+    '/revocations/clock',
+    described(ANCHOR_BY_FORM, async (c: Context) => anchor(c, await readForm(c))),
   )
   const report = async (c: Context): Promise<Response> => {
     // A client that authenticates by an assertion sends it beside the report.
@@ -128,12 +153,18 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context, params:
   })
 }
 
+/** On Postgres, a head that was known so long before a poll serves it: renewals are commits. */
+const KNOWN_BEFORE_MS = 500
+
 async function snapshot(deps: Deps, client: Client, params: Params) {
+  const atMs = deps.clock.elapsedMs()
   const [after, epoch] = [params.get('after'), params.get('epoch')]
   if ((after === undefined) !== (epoch === undefined))
     throw new OAuthError('invalid_request', 'Send both parameters, after and epoch, or neither.')
   if (after !== undefined && !/^\d{1,15}$/.test(after))
     throw new OAuthError('invalid_request', 'The parameter after must be a seq: digits only.')
+  // All that follows is read after the head that the lease counts from.
+  const { knownMs } = await deps.feed.known(atMs - KNOWN_BEFORE_MS)
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
   const seq = Number(after)
@@ -153,6 +184,14 @@ async function snapshot(deps: Deps, client: Client, params: Params) {
     retired_kids: deps.keys.retiredKids(),
     reset: !known,
     more,
+    ...(!more && {
+      lease: {
+        clock: deps.feed.clock,
+        at_ms: atMs,
+        known_ms: knownMs,
+        seconds: client.metadata.guardLeaseSeconds,
+      },
+    }),
   }
 }
 

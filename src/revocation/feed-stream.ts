@@ -9,10 +9,9 @@ import {
   entryOf,
   eventId,
   frame,
-  HEARTBEAT,
-  OPENING,
   PAGE,
   visibleTo,
+  WAITING,
 } from './feed-wire.ts'
 
 /**
@@ -29,6 +28,8 @@ export interface FeedLog {
   now(): number
   /** Epoch and the last seq that was broadcast. */
   head(): FeedPosition
+  /** The event that grants a lease to a stream that has been sent all that was broadcast. */
+  lease(stream: FeedStream): Uint8Array
   /**
    * Whose revocations a client may see, by its registration as it is now and as it was while its
    * tokens may live.
@@ -70,6 +71,7 @@ export class FeedStream {
       guardId: string
       drop?: (() => void) | undefined
       isValid?: (() => Promise<boolean>) | undefined
+      opening: Uint8Array
     },
   ) {
     this.#log = log
@@ -82,7 +84,7 @@ export class FeedStream {
       {
         start: (controller) => {
           this.#controller = controller
-          controller.enqueue(OPENING)
+          controller.enqueue(listener.opening)
         },
         pull: () => this.#hasRoom?.(),
         cancel: () => this.#close(),
@@ -141,9 +143,8 @@ export class FeedStream {
    */
   async #mayResume(after: FeedPosition): Promise<boolean> {
     const broadcast = this.#log.head()
-    const passed = after.seq <= broadcast.seq
-    const head =
-      after.epoch !== broadcast.epoch || passed ? broadcast : await this.#log.store.head()
+    const passed = after.epoch === broadcast.epoch && after.seq <= broadcast.seq
+    const head = passed ? broadcast : await this.#log.store.head()
     // It resumes where another server had come further: its own entries are more than this log has.
     if (isLost(this.#log.store, head, after)) this.#log.ahead(this, after.seq, head)
     return after.epoch === head.epoch && after.seq <= head.seq
@@ -156,8 +157,8 @@ export class FeedStream {
 
   #goLive(at: FeedPosition, resumes: boolean, retiredKids: string[]): void {
     if (resumes) this.send(frame('keys', { jwks: 'changed', retired_kids: retiredKids }))
-    this.send(frame('live', at, eventId(at)))
     this.#liveFrom = at.seq
+    this.send(Buffer.concat([frame('live', at, eventId(at)), this.#log.lease(this)]))
   }
 
   /** Of a broadcast: `seen` where this client may see it, else `passed`. */
@@ -190,9 +191,9 @@ export class FeedStream {
   }
 
   /** A reader that has let a megabyte wait since the last beat has stopped reading. */
-  beat(): void {
+  beat(lease: Uint8Array): void {
     if ((this.#controller.desiredSize ?? 0) <= 0) this.cut()
-    else this.send(HEARTBEAT)
+    else this.send(this.#liveFrom === undefined ? WAITING : lease)
   }
 
   /** Too slow, or it cannot be served: nothing is lost, it resumes. */

@@ -64,8 +64,12 @@ export const frame = (event: string, data: unknown, id?: string): Uint8Array =>
     `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`,
   )
 
-export const OPENING = encoder.encode(': connected\nretry: 1000\n\n')
-export const HEARTBEAT = encoder.encode(': heartbeat\n\n')
+const OPENING = encoder.encode('retry: 1000\n\n')
+/** The first bytes of a stream: by `atMs`, which is after its request arrived, the guard counts. */
+export const opening = (clock: string, atMs: number): Uint8Array =>
+  Buffer.concat([OPENING, frame('anchor', { clock, at_ms: atMs })])
+/** For a stream that is not live yet, which grants nothing. */
+export const WAITING = encoder.encode(': waiting\n\n')
 
 export const eventId = ({ epoch, seq }: FeedPosition): string => `${epoch}.${seq}`
 

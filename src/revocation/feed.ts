@@ -3,7 +3,8 @@ import type { Revocation } from '../../db/types.ts'
 import { Broadcaster } from './broadcaster.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
-import { ANY_GUARD, frame, tenantsHeard, noteLost } from './feed-wire.ts'
+import { ANY_GUARD, frame, opening, tenantsHeard, noteLost } from './feed-wire.ts'
+import { StoreUnavailable } from '../../db/types.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { FairLimiter } from '../runtime/concurrency.ts'
 
@@ -15,10 +16,20 @@ import { FairLimiter } from '../runtime/concurrency.ts'
 
 type FeedDeps = Pick<
   Deps,
-  'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits'
->
+  'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits' | 'random'
+> & {
+  /** Settles once all that other brokers have changed in the registry is read. */
+  followed: { read(): Promise<void> | undefined }
+}
 
-const HEARTBEAT_MS = 15_000
+/** How often the registration and the credential of each stream are looked at. */
+const REVIEW_MS = 15_000
+/** A stream gets a lease every quarter of its length, and at least this often. */
+const MOST_BETWEEN_MS = 2_000
+/** Divides a quarter of each length, with the time that a renewal takes. */
+const TICK_MS = 125
+/** The length for a client that is not registered any more, until its stream is ended. */
+const LEAST_SECONDS = 1
 /** How often the log is looked at for what was not announced to this process. */
 const WATCH_MS = 5_000
 /** When a guard whose stream has no place tries again. */
@@ -37,7 +48,8 @@ const nameOf = (clientId: string, guardId: string): string => `${guardId} ${clie
 
 export class FeedOfThisProcess implements Feed {
   readonly #deps: FeedDeps
-  readonly #heartbeatMs: number
+  readonly clock: string
+  readonly #reviewMs: number
   readonly #streams = new Set<FeedStream>()
   /** By client and guard: a report looks at those alone. */
   readonly #named = new Map<string, Set<FeedStream>>()
@@ -47,18 +59,24 @@ export class FeedOfThisProcess implements Feed {
   readonly #snapshots = new FairLimiter(SNAPSHOTS_OF_ONE, SNAPSHOTS)
   readonly #ofClient = new Map<string, number>()
   readonly #log: FeedLog
+  /** All that was broadcast holds what the log had at `knownMs`. */
+  #known = { seq: 0, knownMs: 0 }
+  /** When streams of each length were last granted a lease. */
+  readonly #grantedAtMs = new Map<number, number>()
+  #granting = false
   #timers: NodeJS.Timeout[] = []
   #closed = false
 
-  /** @param heartbeatMs as docs/feed.md says */
-  constructor(deps: FeedDeps, heartbeatMs = HEARTBEAT_MS) {
+  constructor(deps: FeedDeps, reviewMs = REVIEW_MS) {
     this.#deps = deps
-    this.#heartbeatMs = heartbeatMs
+    this.clock = deps.random(12).toString('base64url')
+    this.#reviewMs = reviewMs
     this.#broadcaster = new Broadcaster(deps, this.#streams)
     this.#log = {
       store: deps.store,
       now: () => deps.clock.now(),
       head: () => this.#broadcaster.head(),
+      lease: (stream) => this.#lease(this.#lengthOf(stream)),
       // A client that is not registered any more sees what concerns all tenants, until its stream
       // is ended.
       tenantsOf: (clientId) => {
@@ -125,14 +143,15 @@ export class FeedOfThisProcess implements Feed {
       )
     const { clientId } = listener.client
     this.#makeRoom(clientId, listener.guardId)
-    const stream = new FeedStream(this.#log, listener)
+    const atMs = this.#deps.clock.elapsedMs()
+    const stream = new FeedStream(this.#log, { ...listener, opening: opening(this.clock, atMs) })
     this.#streams.add(stream)
     this.#ofClient.set(clientId, this.#openOf(clientId) + 1)
     const name = nameOf(clientId, listener.guardId)
     this.#named.set(name, (this.#named.get(name) ?? new Set<FeedStream>()).add(stream))
     this.#deps.metrics.guards.inc({ client: clientId })
     this.#startTimers()
-    this.#serve(stream, after, retiredKids).catch((error: unknown) => {
+    this.#serve(stream, { after, atMs, retiredKids }).catch((error: unknown) => {
       this.#deps.log.warn('feed_stream_failed', { client_id: clientId, cause: String(error) })
       stream.cut()
     })
@@ -166,13 +185,71 @@ export class FeedOfThisProcess implements Feed {
     this.#stopTimers()
   }
 
+  async known(notBeforeMs: number): Promise<FeedPosition & { knownMs: number }> {
+    const known = await this.#deps.store.knownHead(notBeforeMs)
+    await this.#deps.followed.read()
+    return known
+  }
+
   async #serve(
     stream: FeedStream,
-    after: FeedPosition | undefined,
-    retiredKids: string[],
+    from: { after: FeedPosition | undefined; atMs: number; retiredKids: string[] },
   ): Promise<void> {
-    await this.#broadcaster.ready()
-    await stream.catchUp(after, retiredKids)
+    // Its first lease counts from a head that was read after its request arrived.
+    await this.#reachKnown(from.atMs)
+    await stream.catchUp(from.after, from.retiredKids)
+  }
+
+  /** Broadcasts what the log had at this time, or later. @throws StoreUnavailable */
+  async #reachKnown(notBeforeMs: number): Promise<void> {
+    const known = await this.known(notBeforeMs)
+    if (!(await this.#broadcaster.reaches(known)))
+      throw new StoreUnavailable('The newest part of the log cannot be read.')
+    if (known.knownMs > this.#known.knownMs) this.#known = known
+  }
+
+  #lengthOf({ client: { clientId } }: FeedStream): number {
+    return this.#deps.clients.find(clientId)?.metadata.guardLeaseSeconds ?? LEAST_SECONDS
+  }
+
+  #lease(seconds: number): Uint8Array {
+    const { seq, knownMs } = this.#known
+    return frame('lease', { clock: this.clock, known_ms: knownMs, seconds, seq })
+  }
+
+  /** Grants leases to the streams of each length whose turn it is. */
+  async #grant(): Promise<void> {
+    if (this.#granting) return
+    this.#granting = true
+    try {
+      const due = this.#dueLengths()
+      if (due.size === 0) return
+      await this.#reachKnown(-Infinity)
+      // In one turn: each stream has what was broadcast.
+      const frames = new Map([...due].map((seconds) => [seconds, this.#lease(seconds)]))
+      for (const stream of [...this.#streams]) {
+        const lease = frames.get(this.#lengthOf(stream))
+        if (lease !== undefined) stream.beat(lease)
+      }
+    } catch {
+      // The store is down, which is said where it was asked: nothing can be granted.
+    } finally {
+      this.#granting = false
+    }
+  }
+
+  #dueLengths(): Set<number> {
+    const nowMs = this.#deps.clock.elapsedMs()
+    const due = new Set<number>()
+    for (const stream of this.#streams) {
+      const seconds = this.#lengthOf(stream)
+      const betweenMs = Math.min(seconds * 250, MOST_BETWEEN_MS)
+      // Half a tick earlier rather than half a tick late.
+      if (nowMs - (this.#grantedAtMs.get(seconds) ?? -Infinity) < betweenMs - TICK_MS / 2) continue
+      due.add(seconds)
+    }
+    for (const seconds of due) this.#grantedAtMs.set(seconds, nowMs)
+    return due
   }
 
   #openOf(clientId: string): number {
@@ -216,7 +293,8 @@ export class FeedOfThisProcess implements Feed {
   #startTimers(): void {
     if (this.#timers.length > 0) return
     this.#timers = [
-      setInterval(() => this.#heartbeat(), this.#heartbeatMs),
+      setInterval(() => void this.#grant(), TICK_MS),
+      setInterval(() => this.#review(), this.#reviewMs),
       setInterval(() => void this.#broadcaster.watch(), WATCH_MS),
     ]
     for (const timer of this.#timers) timer.unref()
@@ -227,17 +305,16 @@ export class FeedOfThisProcess implements Feed {
     this.#timers = []
   }
 
-  #heartbeat(): void {
+  #review(): void {
     for (const stream of [...this.#streams]) {
       if (this.#deps.clients.find(stream.client.clientId) === undefined)
         stream.end('client_removed')
-      else void beat(stream)
+      else void reviewCredential(stream)
     }
   }
 }
 
 /** A stream ends when the credential that opened it is no longer valid. */
-async function beat(stream: FeedStream): Promise<void> {
-  if (await stream.isValid().catch(() => false)) stream.beat()
-  else stream.end('credential')
+async function reviewCredential(stream: FeedStream): Promise<void> {
+  if (!(await stream.isValid().catch(() => false))) stream.end('credential')
 }

@@ -42,6 +42,14 @@ export interface Feed {
   }): ReadableStream<Uint8Array>
   /** A turn at reading a page of the log: a few at a time, more wait. @returns how to end it */
   turn(clientId: string): Promise<() => void>
+  /** The name of the clock that leases go by: random, new with each process. */
+  readonly clock: string
+  /**
+   * How far the log had come at `knownMs` by that clock. What other brokers had committed by then,
+   * keys and registrations included, has been read.
+   * @throws StoreUnavailable
+   */
+  known(notBeforeMs: number): Promise<FeedPosition & { knownMs: number }>
   /** A guard has said what it enforces. */
   enforced(clientId: string, guardId: string, seq: number): void
   /**

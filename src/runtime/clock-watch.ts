@@ -42,6 +42,10 @@ export class ClockWatch implements SteadyClock {
     return this.#clock.steadyMs()
   }
 
+  elapsedMs(): number {
+    return this.#clock.elapsedMs()
+  }
+
   /**
    * Returns the seconds by which the wall clock is ahead of the right time; negative if it is
    * behind.

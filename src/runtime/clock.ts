@@ -1,3 +1,5 @@
+import { platform, uptime } from 'node:os'
+
 /**
  * The time in epoch seconds, and in milliseconds for short intervals. It is read once per request
  * and passed on.
@@ -17,6 +19,23 @@ export interface SteadyClock extends Clock {
    * since. Setting the system's clock does not change it.
    */
   steadyMs(): number
+  /**
+   * Milliseconds of a clock that is never set and counts the time in which the machine was
+   * suspended: leases are counted by it.
+   */
+  elapsedMs(): number
+}
+
+/** The sum of what passed from reading to reading, each time by the clock that says more. */
+function summed(): () => number {
+  let [sum, wall, steady] = [0, Date.now(), performance.now()]
+  return () => {
+    const [toWall, toSteady] = [Date.now(), performance.now()]
+    sum += Math.max(toWall - wall, toSteady - steady)
+    wall = toWall
+    steady = toSteady
+    return sum
+  }
 }
 
 /** The only code that reads the machine's clock. All other code receives a `Clock`. */
@@ -24,4 +43,6 @@ export const systemClock: SteadyClock = {
   now: () => Math.floor(Date.now() / 1000),
   nowMs: () => Date.now(),
   steadyMs: () => Math.floor(performance.timeOrigin + performance.now()),
+  // CLOCK_BOOTTIME, in steps of 10 ms, where the system has it.
+  elapsedMs: platform() === 'linux' ? () => Math.round(uptime() * 1000) : summed(),
 }

@@ -49,6 +49,7 @@ const client = (
     requirePar: false,
     idTokenAlg: 'RS256',
     accessTokenSeconds: 300,
+    guardLeaseSeconds: 30,
     consentRequired: false,
     allowedOrigins: [],
     ...metadata,

@@ -34,6 +34,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
         requirePar: false,
         idTokenAlg: 'RS256',
         accessTokenSeconds: 300,
+        guardLeaseSeconds: 30,
         logoutBy: 'sid',
         grants: ['authorization_code', 'refresh_token'],
         scopes: ['openid', 'profile', 'email', 'offline_access'],

@@ -20,6 +20,8 @@ export async function follow(
     signal: abort.signal,
   })
   const events: Received[] = []
+  /** What leases are counted from: anchors and leases, which come at their own times. */
+  const grants: Received[] = []
   const comments: string[] = []
   let ended = false
   const read = async (): Promise<void> => {
@@ -37,7 +39,7 @@ export async function follow(
         if (fields.has('')) comments.push(fields.get('') ?? '')
         const event = fields.get('event')
         if (event !== undefined)
-          events.push({
+          (event === 'anchor' || event === 'lease' ? grants : events).push({
             event,
             id: fields.get('id'),
             data: JSON.parse(fields.get('data') ?? '{}') as Record<string, unknown>,
@@ -52,6 +54,7 @@ export async function follow(
   return {
     response,
     events,
+    grants,
     comments,
     names,
     ended: () => ended,

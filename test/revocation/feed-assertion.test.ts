@@ -162,8 +162,8 @@ describe('a stream that was opened by an assertion', () => {
     const guard = await follow(`${url}/revocations`, {}, { method: 'POST', body })
     await guard.until('live')
     rig.clock.advance(3600)
-    const beats = guard.comments.length
-    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), {
+    const beats = guard.grants.length
+    await vi.waitFor(() => expect(guard.grants.length).toBeGreaterThan(beats + 1), {
       timeout: 60_000,
     })
     expect(feed.streams()).toHaveLength(1)

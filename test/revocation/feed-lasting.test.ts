@@ -73,8 +73,8 @@ describe('a stream of the feed that lasts', () => {
       now: rig.clock.now(),
     })
     await rig.clients.reload()
-    const beats = guard.comments.length
-    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), {
+    const beats = guard.grants.length
+    await vi.waitFor(() => expect(guard.grants.length).toBeGreaterThan(beats + 1), {
       timeout: 60_000,
     })
     expect(feed.streams()).toHaveLength(1)

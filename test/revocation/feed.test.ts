@@ -105,6 +105,10 @@ describe('the snapshot', () => {
       retired_kids: [],
       reset: false,
       more: false,
+      lease: {
+        ...{ clock: rig.feed.clock, seconds: 30 },
+        ...{ at_ms: expect.any(Number) as number, known_ms: expect.any(Number) as number },
+      },
     })
     expect(JSON.stringify(body)).not.toContain('administrator')
   })
@@ -185,7 +189,7 @@ describe('the stream', () => {
     })
     await guard.until('live')
     expect(guard.names()).toEqual(['snapshot', 'live'])
-    expect(guard.comments).toEqual(['connected'])
+    expect(guard.comments).toEqual([])
   })
 
   test('tells of a revocation as it happens', async () => {

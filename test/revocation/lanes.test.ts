@@ -74,7 +74,12 @@ class Rows {
 
 function lanesOver(perform: Perform, rows = new Rows()) {
   const lines: string[] = []
-  const clock = { now: () => 0, nowMs: () => 0, steadyMs: () => rows.nowMs }
+  const clock = {
+    now: () => 0,
+    nowMs: () => 0,
+    steadyMs: () => rows.nowMs,
+    elapsedMs: () => rows.nowMs,
+  }
   const lanes = new Lanes(
     {
       store: rows,

@@ -25,6 +25,7 @@ export async function createWorld(changes: Partial<Config> = {}) {
     now: () => Math.floor(clock.nowMs() / 1000),
     nowMs: () => Date.now() + clock.ahead * 1000,
     steadyMs: () => clock.nowMs(),
+    elapsedMs: () => clock.nowMs(),
   }
   const entra = await startEntra({
     port: 0,

@@ -169,6 +169,7 @@ export const metadataOf = (
   requirePar: false,
   idTokenAlg: 'RS256',
   accessTokenSeconds: 300,
+  guardLeaseSeconds: 30,
   consentRequired: false,
   allowedOrigins: [],
   ...changed,

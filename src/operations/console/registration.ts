@@ -29,6 +29,7 @@ const metadata = (deps: Pick<Deps, 'config'>): ClientMetadata => ({
   requirePar: false,
   idTokenAlg: 'RS256',
   accessTokenSeconds: 60,
+  guardLeaseSeconds: 30,
   consentRequired: false,
   allowedOrigins: [],
 })

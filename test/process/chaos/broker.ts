@@ -1,3 +1,4 @@
+import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { SteadyClock } from '../../../src/runtime/clock.ts'
@@ -27,6 +28,7 @@ const clock: SteadyClock = {
   nowMs,
   now: () => Math.floor(nowMs() / 1000),
   steadyMs: () => Math.floor(beganMs + performance.now()),
+  elapsedMs: () => uptime() * 1000,
 }
 
 process.exit(await serve(process.env, { clock }))
